@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/shardmill/shardmill/fault"
+)
+
+// SetIDs puts the request id on an answer.
+func SetIDs(h http.Header, c Caller) { h.Set("X-Amzn-Requestid", c.RequestID) }
+
+// AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the caller learns only the request id.
+func AsFault(err error, internalCode string, c Caller, log *slog.Logger) *fault.Error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f
+	}
+	log.Error("request failed", "request_id", c.RequestID, "error", err)
+	return &fault.Error{Code: internalCode, Status: http.StatusInternalServerError}
+}
+
+// WriteJSON answers with body as JSON under contentType.
+func WriteJSON(w http.ResponseWriter, status int, contentType string, body any) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // our own answer types always marshal
+	}
+	WriteBytes(w, status, contentType, b)
+}
+
+// WriteBytes answers with body, of known length.
+func WriteBytes(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that went away is not our error
+}
+
+// Hint puts advice for a person on the answer.
+func Hint(h http.Header, hint string) {
+	if hint != "" {
+		h.Set(HintHeader, hint)
+	}
+}

@@ -1,0 +1,95 @@
+// Package wire is what all AWS services have in common on the wire: who calls, which service is meant, what a browser may not do, how faults look.
+//
+// One port serves every service. Router picks the service (by X-Amz-Target, path, form action or credential scope) and hands the request over
+// together with its Caller. Protocol details that only one service has live in that service's room.
+package wire
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/shardmill/shardmill/internal/ids"
+)
+
+// Defaults for callers that do not say.
+const (
+	DefaultAccount = "000000000000"
+	DefaultRegion  = "us-east-1"
+)
+
+// HintHeader carries advice for a person. AWS's own message is never changed to hold it.
+const HintHeader = "x-shardmill-hint"
+
+// Caller is who sends a request and how it reached us.
+type Caller struct {
+	Account   string // 12 digits
+	Region    string
+	Service   string // of the credential scope; "" without one
+	AccessKey string
+	Signed    bool   // an AWS4-HMAC-SHA256 Authorization or presigned query was there
+	RequestID string // UUID; every answer carries it as x-amzn-RequestId
+	Endpoint  string // http://host:port as the caller addressed us, for URLs in answers
+}
+
+// Keys resolves access keys that we issued ourselves (to functions) to an account and region.
+type Keys interface {
+	Resolve(accessKey string) (account, region string, ok bool)
+}
+
+type callerKey struct{}
+
+// CallerOf is the Caller of a request that came through Router.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// WithCaller is ctx carrying c; Router does it, and tests that call a service directly.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// ReadCaller finds out who calls. Signatures are parsed for account and region, not verified. keys may be nil.
+func ReadCaller(r *http.Request, keys Keys) Caller {
+	c := Caller{Account: DefaultAccount, Region: DefaultRegion, RequestID: ids.New(), Endpoint: "http://" + r.Host}
+	credential := ""
+	if h := r.Header.Get("Authorization"); strings.HasPrefix(h, "AWS4-HMAC-SHA256") {
+		c.Signed = true
+		if _, rest, ok := strings.Cut(h, "Credential="); ok {
+			credential, _, _ = strings.Cut(rest, ",")
+			credential, _, _ = strings.Cut(credential, " ")
+		}
+	} else if q := r.URL.RawQuery; strings.Contains(q, "X-Amz-Credential") {
+		c.Signed = true
+		credential = r.URL.Query().Get("X-Amz-Credential")
+	}
+	scope := strings.Split(credential, "/")
+	c.AccessKey = scope[0]
+	if len(scope) >= 4 {
+		if scope[2] != "" {
+			c.Region = scope[2]
+		}
+		c.Service = scope[3]
+	}
+	if isAccount(c.AccessKey) {
+		c.Account = c.AccessKey
+	} else if keys != nil && c.AccessKey != "" {
+		if account, region, ok := keys.Resolve(c.AccessKey); ok {
+			c.Account, c.Region = account, region
+		}
+	}
+	return c
+}
+
+func isAccount(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}

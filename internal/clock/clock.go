@@ -1,0 +1,173 @@
+// Package clock is the time that users steer: real time plus an offset that only grows.
+//
+// Everything that a person wants to fast-forward goes by it: retention, batching windows, back-off, record age, visibility timeouts, arrival times,
+// iterators, log times. Leases, function timeouts, drain limits and HTTP timeouts stay on real time and do not use it.
+package clock
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+)
+
+// Clock tells the time and wakes sleepers. The zero value is not usable; make one with New. Safe for concurrent use.
+// While the offset does not change it behaves like package time, so it works inside synctest bubbles.
+type Clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	timers timerHeap
+	alarm  *time.Timer // fires at the real time of the earliest timer
+	seq    uint64
+
+	advance sync.Mutex // one Advance at a time
+}
+
+// New is a clock that shows real time plus offset.
+func New(offset time.Duration) *Clock { return &Clock{offset: offset} }
+
+// Now is the steered time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now()
+}
+
+func (c *Clock) now() time.Time { return time.Now().Add(c.offset) }
+
+// Offset is how far the clock is ahead of real time.
+func (c *Clock) Offset() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offset
+}
+
+// SetOffset sets the offset, as after opening stored data or at a reset. Timers that are due fire.
+func (c *Clock) SetOffset(d time.Duration) {
+	c.mu.Lock()
+	c.offset = d
+	c.rearm()
+	c.mu.Unlock()
+}
+
+// Timer calls its function once, unless stopped first.
+type Timer struct {
+	c     *Clock
+	at    time.Time
+	f     func()
+	seq   uint64
+	index int // in the heap; -1 when not in it
+}
+
+// At calls f on its own goroutine once the clock shows at or later.
+func (c *Clock) At(at time.Time, f func()) *Timer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seq++
+	t := &Timer{c: c, at: at.Round(0), f: f, seq: c.seq}
+	heap.Push(&c.timers, t)
+	c.rearm()
+	return t
+}
+
+// After calls f on its own goroutine once d has passed on this clock.
+func (c *Clock) After(d time.Duration, f func()) *Timer { return c.At(c.Now().Add(d), f) }
+
+// Stop keeps the timer from firing; it reports false when it has fired or was stopped.
+func (t *Timer) Stop() bool {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	if t.index < 0 {
+		return false
+	}
+	heap.Remove(&t.c.timers, t.index)
+	t.c.rearm()
+	return true
+}
+
+// Sleep waits until d has passed on this clock or ctx ends.
+func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
+	done := make(chan struct{})
+	t := c.After(d, func() { close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		t.Stop()
+		return ctx.Err()
+	}
+}
+
+// rearm fires what is due and sets the alarm for the next timer. c.mu is held.
+func (c *Clock) rearm() {
+	now := c.now()
+	for len(c.timers) > 0 && !c.timers[0].at.After(now) {
+		go heap.Pop(&c.timers).(*Timer).f()
+	}
+	if c.alarm != nil {
+		c.alarm.Stop()
+		c.alarm = nil
+	}
+	if len(c.timers) > 0 {
+		c.alarm = time.AfterFunc(c.timers[0].at.Sub(now), func() {
+			c.mu.Lock()
+			c.rearm()
+			c.mu.Unlock()
+		})
+	}
+}
+
+// Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and goes on. idle waits until the work
+// that the timers started has come to rest; its error stops the clock where it is. It answers how far the clock has moved.
+func (c *Clock) Advance(ctx context.Context, d time.Duration, idle func(context.Context) error) (time.Duration, error) {
+	c.advance.Lock()
+	defer c.advance.Unlock()
+	start := c.Offset()
+	for {
+		if err := idle(ctx); err != nil {
+			return c.Offset() - start, err
+		}
+		c.mu.Lock()
+		left := d - (c.offset - start)
+		if left <= 0 {
+			c.mu.Unlock()
+			return d, nil
+		}
+		step := left
+		if len(c.timers) > 0 {
+			if wait := c.timers[0].at.Sub(c.now()); wait < step {
+				step = max(wait, 0)
+			}
+		}
+		c.offset += step
+		c.rearm()
+		c.mu.Unlock()
+	}
+}
+
+type timerHeap []*Timer
+
+func (h timerHeap) Len() int { return len(h) }
+func (h timerHeap) Less(i, j int) bool {
+	if h[i].at.Equal(h[j].at) {
+		return h[i].seq < h[j].seq
+	}
+	return h[i].at.Before(h[j].at)
+}
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *timerHeap) Push(x any) {
+	t := x.(*Timer)
+	t.index = len(*h)
+	*h = append(*h, t)
+}
+func (h *timerHeap) Pop() any {
+	old := *h
+	t := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	t.index = -1
+	return t
+}

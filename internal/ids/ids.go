@@ -1,0 +1,28 @@
+// Package ids makes the identifiers that travel: random UUIDs for requests, name-based ones where a repeat must have the same id.
+package ids
+
+import (
+	"encoding/binary"
+
+	"github.com/google/uuid"
+)
+
+// New is a random UUID (version 4) in its canonical text.
+func New() string { return uuid.NewString() }
+
+// space is the name space of every name-based id of this product.
+var space = uuid.MustParse("6d3b1c52-54f5-5e0a-9d35-7368617264d1")
+
+// Named is a UUID (version 5) of the parts: the same parts give the same id in every process, for ever.
+func Named(kind string, parts ...string) string {
+	b := appendPart(nil, kind)
+	for _, p := range parts {
+		b = appendPart(b, p)
+	}
+	return uuid.NewSHA1(space, b).String()
+}
+
+func appendPart(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
