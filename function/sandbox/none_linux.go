@@ -107,6 +107,9 @@ func (p *Process) ended(flag int) bool {
 // finish kills what is left of the group, reaps the process, and hunts down those that left the group.
 func (p *Process) finish() {
 	p.Kill()
+	p.mu.Lock()
+	p.reaped = true
+	p.mu.Unlock()
 	var status unix.WaitStatus
 	for {
 		_, err := unix.Wait4(p.Pid, &status, 0, nil)

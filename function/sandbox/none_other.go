@@ -46,6 +46,9 @@ func start(spec Spec) (*Process, error) {
 	go func() {
 		state, err := proc.Wait()
 		p.Kill() // the rest of the group; processes that left it are not found on this system
+		p.mu.Lock()
+		p.reaped = true
+		p.mu.Unlock()
 		if err == nil {
 			if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 				p.exit = Exit{Signal: ws.Signal()}

@@ -52,6 +52,9 @@ type Process struct {
 	watch  watch
 	done   chan struct{}
 	exit   Exit // valid once done is closed
+
+	mu     sync.Mutex
+	reaped bool // Pid may belong to somebody else
 }
 
 // Done is closed when the process has ended, its group is killed, and the processes that had left the group are killed too.
@@ -61,11 +64,19 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) Exit() Exit { return p.exit }
 
 // Kill ends the whole group at once. It does not wait; Done does.
-func (p *Process) Kill() { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
+func (p *Process) Kill() { p.signal(syscall.SIGKILL) }
+
+func (p *Process) signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.Pid, s)
+	}
+}
 
 // Terminate asks the group to end, and ends it when grace has passed. It returns when all is over.
 func (p *Process) Terminate(grace time.Duration) {
-	_ = syscall.Kill(-p.Pid, syscall.SIGTERM)
+	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(grace):
