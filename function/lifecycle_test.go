@@ -465,7 +465,9 @@ func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan function.Result, 1)
-	go func() { result <- b.Invoke(ctx, function.Invocation{Ref: ref("f"), RequestID: "id", Payload: []byte(quote(dir))}) }()
+	go func() {
+		result <- b.Invoke(ctx, function.Invocation{Ref: ref("f"), RequestID: "id", Payload: []byte(quote(dir))})
+	}()
 	waitForFile(t, filepath.Join(dir, "started"))
 
 	cancel()
@@ -555,3 +557,17 @@ func waitForFile(t *testing.T, path string) {
 	}
 }
 
+// A refused package must not take anybody else's code away.
+func TestRefusedPackageHarmsNobody(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.provided("f", "echo")
+	in := function.CreateInput{Name: "g", Caller: caller, Role: testRole, Runtime: "provided.al2023", Handler: "x", Zip: zipOf(file{"../x", "", 0o644})}
+
+	if _, err := b.Create(t.Context(), in); err == nil {
+		t.Fatal("accepted")
+	}
+
+	want(t, b.invoke("f", `1`), function.Success, `1`)
+	b.provided("h", "echo")
+}

@@ -179,7 +179,9 @@ func TestPythonEnvironmentIsBuiltFromNothing(t *testing.T) {
 		import os
 		def handler(event, context):
 		    return dict(os.environ)
-	`, func(in *function.CreateInput) { in.Environment = map[string]string{"TABLE_NAME": "t", "TMPDIR": "/elsewhere"} })
+	`, func(in *function.CreateInput) {
+		in.Environment = map[string]string{"TABLE_NAME": "t", "TMPDIR": "/elsewhere"}
+	})
 
 	r := b.invoke("f", `{}`)
 
