@@ -26,8 +26,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// LogEvent is one event of a log stream.
-type LogEvent struct {
+// LogEvent is one event of a log stream. It is an alias, so that a LogSink need not import this room.
+type LogEvent = struct {
 	At      time.Time
 	Message string // without the final line break
 }
