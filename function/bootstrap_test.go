@@ -2,12 +2,15 @@ package function_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-lambda-go/lambda"
 )
 
 // TestMain turns this binary into a Lambda runtime when a function's bootstrap starts it.
@@ -31,8 +34,16 @@ func runBootstrap(role string) {
 		b, _ := io.ReadAll(resp.Body)
 		return fmt.Sprintf("%d %s", resp.StatusCode, bytes.TrimSpace(b))
 	}
-	if role == "exit-in-init" {
+	switch role {
+	case "exit-in-init":
 		os.Exit(7)
+	case "aws-lambda-go":
+		lambda.Start(func(event map[string]string) (string, error) {
+			if event["fail"] != "" {
+				return "", errors.New(event["fail"])
+			}
+			return "hello " + event["name"], nil
+		})
 	}
 	heard := ""
 	for {
