@@ -47,19 +47,6 @@ func TestTimeoutEndsTheInvocation(t *testing.T) {
 	}
 }
 
-// F-37: the switch brings the text of 2024 back.
-func TestLegacyTimeoutText(t *testing.T) {
-	t.Parallel()
-	b := start(t, func(o *function.Options) { o.LegacyTimeoutPayload = true })
-	b.python("f", counter, func(in *function.CreateInput) { in.Timeout = number(1) })
-
-	r := b.invoke("f", `5`, func(i *function.Invocation) { i.RequestID = "id-1" })
-
-	if p := string(r.Payload); !strings.HasPrefix(p, `{"errorMessage":"20`) || !strings.HasSuffix(p, `Z id-1 Task timed out after 1.00 seconds"}`) {
-		t.Errorf("payload %s", p)
-	}
-}
-
 // F-38: after a timeout /tmp is as it was, globals are new.
 func TestTemporaryFilesOutliveATimeout(t *testing.T) {
 	t.Parallel()

@@ -233,3 +233,16 @@ func TestCustomerMayOverrideTheEndpoint(t *testing.T) {
 
 	want(t, b.invoke("f", `{}`), function.Success, `"http://example.test"`)
 }
+
+// boto3, which AWS bundles, may be missing here: the document stays AWS's, and a hint gives the command.
+func TestMissingSDKGivesAHint(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.python("f", "import boto3_of_nobody")
+
+	r := b.invoke("f", `{}`)
+
+	if !strings.Contains(string(r.Payload), `"Unable to import module 'index': No module named 'boto3_of_nobody'"`) || !strings.Contains(r.Hint, " -m pip install boto3") {
+		t.Errorf("got %s, hint %q", r.Payload, r.Hint)
+	}
+}
