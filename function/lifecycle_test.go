@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 const counter = `
@@ -385,7 +386,7 @@ func TestInvokeWaitsForActive(t *testing.T) {
 // Functions, their reservations and their code are there after a restart, and packages that nobody uses are not.
 func TestFunctionsSurviveARestart(t *testing.T) {
 	t.Parallel()
-	store, dir := newStore(), t.TempDir()
+	store, dir := memory.New(memory.Options{}), t.TempDir()
 	same := func(o *function.Options) { o.Store, o.Dir = store, dir }
 	b := start(t, same)
 	before := b.provided("f", "echo")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/ids"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 const (
@@ -31,7 +32,7 @@ type bench struct {
 func start(t testing.TB, change ...func(*function.Options)) *bench {
 	t.Helper()
 	log := &recorder{wake: make(chan struct{})}
-	opt := function.Options{Store: newStore(), Dir: t.TempDir(), Sink: log, Python: realPython()}
+	opt := function.Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython()}
 	for _, c := range change {
 		c(&opt)
 	}

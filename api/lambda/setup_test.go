@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/api/lambda"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/function"
-	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 const (
@@ -38,7 +38,7 @@ type bench struct {
 
 func start(t *testing.T) *bench {
 	t.Helper()
-	f, err := function.New(function.Options{Python: "python3", Store: memoryStore{&memoryCoord{values: map[string]storage.Entry{}}}, Dir: t.TempDir()})
+	f, err := function.New(function.Options{Python: "python3", Store: memory.New(memory.Options{}), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
