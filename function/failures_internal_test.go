@@ -21,7 +21,7 @@ func TestTimeoutTexts(t *testing.T) {
 	}
 }
 
-// Section 6.3: the pause grows from one second to thirty, and a start that works ends it.
+// The pause grows from one second to thirty, and a start that works ends it.
 func TestInitPauseGrows(t *testing.T) {
 	t.Parallel()
 	g := &generation{}
@@ -48,7 +48,7 @@ func TestInitPauseGrows(t *testing.T) {
 	}
 }
 
-// Section 6.9: slots of an account are offered in the order of enrolling over its functions; a reserved function's slots are offered to its own waiters.
+// Slots of an account are offered in the order of enrolling over its functions; a reserved function's slots are offered to its own waiters.
 func TestSlotsAreOfferedInTurn(t *testing.T) {
 	t.Parallel()
 	fl := newFleet(100, 2, time.Minute)
@@ -118,7 +118,7 @@ type blocked struct{}
 
 func (blocked) Write(string, string, []LogEvent) { select {} }
 
-// Section 6.8: lines longer than 256 KiB are cut; a framed message keeps its line breaks.
+// Lines longer than 256 KiB are cut; a framed message keeps its line breaks.
 func TestLinesAreSplit(t *testing.T) {
 	t.Parallel()
 	o := &output{pump: newLogPump(blocked{}), now: time.Now}

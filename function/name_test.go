@@ -10,7 +10,7 @@ import (
 
 var caller = function.Caller{Account: testAccount, Region: testRegion}
 
-// F-15, F-27 and section 2.2: the forms of a FunctionName parameter.
+// F-15, F-27: the forms of a FunctionName parameter.
 func TestFunctionNames(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, name, qualifier, code, message string }{

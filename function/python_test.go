@@ -60,7 +60,7 @@ func TestExceptionAtImportHasNoRequestId(t *testing.T) {
 	b.log.find(t, "INIT_REPORT Init Duration: ")
 }
 
-// F-36 and the fault types of section 4: faults of the set-up carry types of the Runtime family.
+// F-36: faults of the set-up carry types of the Runtime family.
 func TestFaultsOfTheSetUpAreNamed(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -83,7 +83,7 @@ func TestFaultsOfTheSetUpAreNamed(t *testing.T) {
 	}
 }
 
-// Section 7.3: results become JSON as AWS's runtime makes them. A Decimal keeps its digits, NaN passes, bytes on top pass raw, bytes and dates below fail.
+// Results become JSON as AWS's runtime makes them. A Decimal keeps its digits, NaN passes, bytes on top pass raw, bytes and dates below fail.
 func TestPythonResultsAreMarshalledAsOnAWS(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -123,7 +123,7 @@ func TestPythonResultsAreMarshalledAsOnAWS(t *testing.T) {
 	}
 }
 
-// Section 7.3: text leaves as ASCII escapes before python3.12, as it is from then on.
+// Text leaves as ASCII escapes before python3.12, as it is from then on.
 func TestOlderPythonRuntimesEscapeText(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -135,7 +135,7 @@ func TestOlderPythonRuntimesEscapeText(t *testing.T) {
 	want(t, b.invoke("f", `{}`), function.Success, `"\u00e4"`)
 }
 
-// Section 7.3: the context object has AWS's members, and logging writes its line.
+// The context object has AWS's members, and logging writes its line.
 func TestContextAndLoggingAreThoseOfAWS(t *testing.T) {
 	t.Parallel()
 	b := start(t)

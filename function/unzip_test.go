@@ -44,7 +44,7 @@ func archive(entries ...entryOf) []byte {
 	return b.Bytes()
 }
 
-// F-25 and section 7.6: names, links and devices that lead out of the package are refused, and nothing is written outside of its directory.
+// F-25: names, links and devices that lead out of the package are refused, and nothing is written outside of its directory.
 func TestUnsafePackagesAreRefused(t *testing.T) {
 	t.Parallel()
 	link := fs.ModeSymlink | 0o777
@@ -88,7 +88,7 @@ func TestUnsafePackagesAreRefused(t *testing.T) {
 	}
 }
 
-// Section 7.6: executable bits stay, everything else is readable only; links inside the package work.
+// Executable bits stay, everything else is readable only; links inside the package work.
 func TestModesOfPackages(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -139,7 +139,7 @@ func TestPackagesFromWindows(t *testing.T) {
 	}
 }
 
-// C3, C4: sizes are judged before anything is inflated, and counted while it is; the number of entries is bounded.
+// Sizes are judged before anything is inflated, and counted while it is; the number of entries is bounded.
 func TestBombsStopEarly(t *testing.T) {
 	t.Parallel()
 	honest := archive(entryOf{name: "zeros", mode: 0o644, body: strings.Repeat("\x00", 1<<20)})

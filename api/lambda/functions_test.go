@@ -102,7 +102,7 @@ func TestUpdateFunctionConfiguration(t *testing.T) {
 		"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
 }
 
-// Validation of CreateFunction, C3 to C19: AWS's texts.
+// Validation of CreateFunction: AWS's texts.
 func TestCreateFunctionRefusals(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -138,7 +138,7 @@ func TestCreateFunctionRefusals(t *testing.T) {
 		{"key", object{"KMSKeyArn": "arn"}, invalid, "shardmill does not support KMSKeyArn yet; see docs/compat/lambda.md."},
 		{"tags", object{"Tags": object{"a": "b"}}, invalid, "shardmill does not support Tags yet; see docs/compat/lambda.md."},
 		{"JSON logs", object{"LoggingConfig": object{"LogFormat": "JSON"}}, invalid, "shardmill does not support LoggingConfig (LogFormat JSON) yet; see docs/compat/lambda.md."},
-		{"C15 log level", object{"LoggingConfig": object{"LogFormat": "Text", "SystemLogLevel": "WARN"}}, invalid, `LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.`},
+		{"log level", object{"LoggingConfig": object{"LogFormat": "Text", "SystemLogLevel": "WARN"}}, invalid, `LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.`},
 	} {
 		a := b.do("POST", functions, request(c.change))
 
@@ -241,7 +241,7 @@ func TestReservedConcurrency(t *testing.T) {
 		"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")
 }
 
-// Section 2.4: pages hold 50 functions at most, by name, and leave out the state.
+// Pages hold 50 functions at most, by name, and leave out the state.
 func TestListFunctions(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -43,7 +43,7 @@ func TestFunctionErrorsAre200(t *testing.T) {
 	}
 }
 
-// Section 6.7: a package without a bootstrap is created and fails when invoked.
+// A package without a bootstrap is created and fails when invoked.
 func TestMissingBootstrapFailsTheInvocation(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -82,7 +82,7 @@ func TestThrottlesAre429(t *testing.T) {
 	a.fails(429, "TooManyRequestsException", "Rate Exceeded.")
 }
 
-// F-29 (without Event), F-30, F-31 and the limits of section 2.11.
+// F-29 (without Event), F-30, F-31 and the documented limits of Invoke.
 func TestInvokeRefusals(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -196,7 +196,7 @@ func TestOversizeBodies(t *testing.T) {
 	}
 }
 
-// Section 6.2: what is not part of the API is 404, the extensions' paths included; other response modes are refused.
+// What is not part of the API is 404, the extensions' paths included; other response modes are refused.
 func TestOtherPaths(t *testing.T) {
 	t.Parallel()
 	s, _, rt := running(t, "id-1")

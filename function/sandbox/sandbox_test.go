@@ -41,7 +41,7 @@ func spawn(t *testing.T, s *sandbox.Sandbox, script string, env ...string) (*san
 	}
 }
 
-// Section 6.7: exits are told in the words that AWS uses.
+// Exits are told in the words that AWS uses.
 func TestExitsAreToldInAWSsWords(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()
@@ -57,7 +57,7 @@ func TestExitsAreToldInAWSsWords(t *testing.T) {
 	}
 }
 
-// Section 5: nothing of the daemon's environment is inherited, nothing is read from its terminal.
+// Nothing of the daemon's environment is inherited, nothing is read from its terminal.
 func TestNothingIsInherited(t *testing.T) {
 	t.Setenv("CANARY", "1")
 	s := sandbox.New()
