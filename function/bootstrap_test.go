@@ -55,6 +55,8 @@ func runBootstrap(role string) {
 		resp.Body.Close()
 		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
 		switch role {
+		case "exit-on-event":
+			os.Exit(9)
 		case "echo":
 			post("invocation/"+id+"/response", event)
 		case "environ":

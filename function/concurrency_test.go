@@ -2,6 +2,7 @@ package function_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -169,5 +170,60 @@ func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 	<-freed
 	if b.Busy() != 0 {
 		t.Errorf("%d busy", b.Busy())
+	}
+}
+
+// Whoever enrols after the slot has become free is called all the same.
+func TestEnrollingLateLosesNothing(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	called := make(chan struct{}, 1)
+
+	b.Enrol(ref("f"), func() { called <- struct{}{} })
+
+	select {
+	case <-called:
+	default:
+		t.Error("there is a free slot, and the waiter was not called")
+	}
+}
+
+// Under load, with environments that crash and updates that replace them, every invocation comes to its own end and nothing stays counted.
+func TestNothingIsLostUnderLoad(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(o *function.Options) { o.MaxEnvironments = 3 })
+	b.provided("f", "echo")
+	b.provided("crash", "exit-on-event")
+	ctx, stop := context.WithCancel(t.Context())
+	var updates, all sync.WaitGroup
+	updates.Go(func() {
+		for i := 0; ctx.Err() == nil && i < 20; i++ {
+			if _, err := b.UpdateConfiguration(ctx, function.UpdateConfigurationInput{Ref: ref("f"), MemoryMB: number(128 + i)}); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	})
+	for worker := range 6 {
+		all.Go(func() {
+			for i := range 60 {
+				payload := fmt.Sprintf("[%d,%d]", worker, i)
+				if r := b.invoke("f", payload, func(inv *function.Invocation) { inv.Wait = true }); r.Class != function.Success || string(r.Payload) != payload {
+					t.Errorf("got %v %s %s %s", r.Class, r.Payload, r.Reason, r.Detail)
+				}
+				if worker == 0 && i%6 == 0 {
+					if r := b.invoke("crash", "1", func(inv *function.Invocation) { inv.Wait = true }); r.Class != function.FunctionError || r.Reason != "Runtime.ExitError" {
+						t.Errorf("crash: %v %s %s", r.Class, r.Reason, r.Detail)
+					}
+				}
+			}
+		})
+	}
+
+	all.Wait()
+	stop()
+	updates.Wait()
+
+	if n := b.Busy(); n != 0 {
+		t.Errorf("%d invocations are still counted", n)
 	}
 }

@@ -87,6 +87,7 @@ func TestSlotsAreOfferedInTurn(t *testing.T) {
 	if fl.admit(r) != "" || fl.admit(r) != ReasonReserved {
 		t.Fatal("the reservation is not held")
 	}
+	fl.accountLimit = 3
 	wait(r, "r1")
 	wait(b, "b4")
 	fl.release(a)

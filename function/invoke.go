@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/internal/ids"
 )
 
 // Invocation is one call of a function.
 type Invocation struct {
 	Ref           Ref
-	RequestID     string
+	RequestID     string // "" makes one
 	Payload       []byte // JSON; not modified, may be shared
 	ClientContext string // JSON; "" for none
 	Tail          bool   // collect LogTail
@@ -65,6 +66,9 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 		return Result{Class: NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.busy.Add(1)
+	if inv.RequestID == "" {
+		inv.RequestID = ids.New()
+	}
 	if inv.InvokedARN == "" {
 		inv.InvokedARN = inv.Ref.ARN()
 	}

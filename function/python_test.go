@@ -246,3 +246,25 @@ func TestMissingSDKGivesAHint(t *testing.T) {
 		t.Errorf("got %s, hint %q", r.Payload, r.Hint)
 	}
 }
+
+// A SIGTERM handler of the function runs although the bootstrap waits for work, and its output is logged.
+func TestSIGTERMInterruptsTheWait(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.python("f", `
+		import signal, sys
+		def bye(number, frame):
+		    print("goodbye")
+		    sys.exit(0)
+		signal.signal(signal.SIGTERM, bye)
+		def handler(event, context):
+		    pass
+	`)
+	want(t, b.invoke("f", `{}`), function.Success, `null`)
+
+	if err := b.Delete(t.Context(), ref("f")); err != nil {
+		t.Fatal(err)
+	}
+
+	b.log.find(t, "goodbye")
+}
