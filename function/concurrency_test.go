@@ -146,6 +146,9 @@ func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 		    while not os.path.exists(event + "/go"):
 		        time.sleep(0.005)
 	`)
+	if err := b.PutConcurrency(t.Context(), ref("f"), 1); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan function.Result, 1)
