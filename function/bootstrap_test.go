@@ -3,6 +3,7 @@ package function_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,8 @@ func TestMain(m *testing.M) {
 		runBootstrap(role)
 		return
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // these tests wait for other processes more than they compute
 	os.Exit(m.Run())
 }
 

@@ -200,20 +200,20 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var updates, all sync.WaitGroup
 	updates.Go(func() {
-		for i := 0; ctx.Err() == nil && i < 20; i++ {
+		for i := 0; ctx.Err() == nil && i < 6; i++ {
 			if _, err := b.UpdateConfiguration(ctx, function.UpdateConfigurationInput{Ref: ref("f"), MemoryMB: number(128 + i)}); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		}
 	})
-	for worker := range 6 {
+	for worker := range 4 {
 		all.Go(func() {
-			for i := range 60 {
+			for i := range 40 {
 				payload := fmt.Sprintf("[%d,%d]", worker, i)
 				if r := b.invoke("f", payload, func(inv *function.Invocation) { inv.Wait = true }); r.Class != function.Success || string(r.Payload) != payload {
 					t.Errorf("got %v %s %s %s", r.Class, r.Payload, r.Reason, r.Detail)
 				}
-				if worker == 0 && i%6 == 0 {
+				if worker == 0 && i%10 == 0 {
 					if r := b.invoke("crash", "1", func(inv *function.Invocation) { inv.Wait = true }); r.Class != function.FunctionError || r.Reason != "Runtime.ExitError" {
 						t.Errorf("crash: %v %s %s", r.Class, r.Reason, r.Detail)
 					}

@@ -225,9 +225,6 @@ func (e *environment) begin(r *run) bool {
 // comeBack is how long an invocation waits for the runtime to return from the one before; then it goes to another environment.
 const comeBack = 2 * time.Second
 
-// tailWait is how long an answer is held back for its END and REPORT lines.
-const tailWait = 50 * time.Millisecond
-
 // outcome says how await ended.
 type outcome uint8
 
@@ -333,7 +330,7 @@ func (w *watcher) on(s signal) (Result, outcome, bool) {
 		res := w.answered(s)
 		if w.r.inv.Tail {
 			w.held = &res
-			w.timer.Reset(tailWait)
+			w.timer.Reset(w.f.opt.TailWait)
 			return Result{}, finished, false
 		}
 		w.f.fleet.put(w.e)

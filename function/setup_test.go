@@ -32,7 +32,7 @@ type bench struct {
 func start(t testing.TB, change ...func(*function.Options)) *bench {
 	t.Helper()
 	log := &recorder{wake: make(chan struct{})}
-	opt := function.Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython()}
+	opt := function.Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython(), TailWait: time.Minute}
 	for _, c := range change {
 		c(&opt)
 	}

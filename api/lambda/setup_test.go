@@ -38,7 +38,7 @@ type bench struct {
 
 func start(t *testing.T) *bench {
 	t.Helper()
-	f, err := function.New(function.Options{Python: "python3", Store: memory.New(memory.Options{}), Dir: t.TempDir()})
+	f, err := function.New(function.Options{Python: "python3", TailWait: time.Minute, Store: memory.New(memory.Options{}), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
