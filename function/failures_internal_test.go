@@ -1,6 +1,7 @@
 package function
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -130,5 +131,41 @@ func TestLinesAreSplit(t *testing.T) {
 	if len(events) != 5 || events[0].Message != "begun" || events[1].Message != "next" || events[2].Message != "framed\ntwo" ||
 		len(events[3].Message) != maxLogLine || events[4].Message != "yyyyyyyyyyz" {
 		t.Errorf("%d events", len(events))
+	}
+}
+
+// Whoever waits for room when the function changes looks the function up again: its code may be gone.
+func TestWaitingForACodeThatIsGone(t *testing.T) {
+	t.Parallel()
+	f := &Functions{code: &packages{users: map[string]int{"sha": 2}, zips: t.TempDir(), run: t.TempDir()}}
+	f.fleet = newFleet(1, 10, time.Minute)
+	busy, g := &generation{f: f, conf: &Configuration{}}, &generation{f: f, conf: &Configuration{CodeSHA256: "sha"}}
+	if _, what := f.fleet.acquire(t.Context(), busy, false); what != mayStart {
+		t.Fatal(what)
+	}
+	if _, what := f.fleet.acquire(t.Context(), g, false); what != full {
+		t.Fatal(what)
+	}
+	answer := make(chan grant)
+	go func() {
+		_, what := f.fleet.acquire(t.Context(), g, true)
+		answer <- what
+	}()
+	for waits := false; !waits; runtime.Gosched() {
+		f.fleet.mu.Lock()
+		waits = f.fleet.queue.Len() == 1
+		f.fleet.mu.Unlock()
+	}
+
+	f.fleet.retire(g)
+
+	if what := <-answer; what != stale {
+		t.Errorf("got %v", what)
+	}
+	if _, what := f.fleet.acquire(t.Context(), g, true); what != stale {
+		t.Errorf("later: %v", what)
+	}
+	if f.code.users["sha"] != 1 {
+		t.Errorf("the generation still holds its code")
 	}
 }

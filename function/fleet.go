@@ -60,8 +60,9 @@ type waiter struct {
 // ticket waits for an idle environment of its generation, or for room to start one.
 type ticket struct {
 	g     *generation
-	env   *environment // with ready: the environment, or nil for room to start one
-	ready chan struct{}
+	ready chan struct{} // closed when it is answered: what follows is set
+	grant grant
+	env   *environment // with warm
 	place *list.Element
 }
 
@@ -229,10 +230,9 @@ func (fl *fleet) close() {
 	defer fl.mu.Unlock()
 	fl.closed = true
 	fl.atRest()
-	for e := fl.queue.Front(); e != nil; e = e.Next() {
-		close(e.Value.(*ticket).ready)
+	for fl.queue.Len() > 0 {
+		fl.call(fl.queue.Front().Value.(*ticket), nil, full)
 	}
-	fl.queue.Init()
 	if fl.reaper != nil {
 		fl.reaper.Stop()
 	}

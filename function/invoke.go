@@ -73,7 +73,7 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 		inv.InvokedARN = inv.Ref.ARN()
 	}
 	if inv.TraceID == "" {
-		inv.TraceID = newTraceID()
+		inv.TraceID = NewTraceID()
 	}
 	res, running := f.invoke(ctx, g, &inv)
 	if running == nil {
@@ -133,9 +133,9 @@ func platform(reason string, err error) Result {
 func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) (res Result, running *environment) {
 	for {
 		r := &run{inv: inv}
-		e, start := f.fleet.acquire(ctx, g, inv.Wait)
-		switch {
-		case start:
+		e, what := f.fleet.acquire(ctx, g, inv.Wait)
+		switch what {
+		case mayStart:
 			if last, paused := g.pause(); paused {
 				f.fleet.gone(g)
 				return last.result(inv.RequestID), nil
@@ -144,9 +144,14 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 			if e, err = f.boot(ctx, g, r); err != nil {
 				return f.bootFailed(g, inv, err), nil
 			}
-		case e == nil:
+		case full:
 			return f.noRoom(ctx), nil
-		default:
+		case stale:
+			if g, res = f.ready(ctx, inv); g == nil {
+				return res, nil
+			}
+			continue
+		case warm:
 			if !e.begin(r) {
 				continue
 			}
@@ -435,7 +440,7 @@ func (w *watcher) failed(fail failure) Result {
 	return res
 }
 
-// newTraceID is an X-Ray header that samples nothing.
-func newTraceID() string {
+// NewTraceID is an X-Amzn-Trace-Id that samples nothing.
+func NewTraceID() string {
 	return fmt.Sprintf("Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(time.Now().Unix()), rand.Uint32(), rand.Uint64(), rand.Uint64())
 }
