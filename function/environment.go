@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -170,14 +171,15 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	return e, nil
 }
 
+// badProgram are the errors of exec that blame the file.
+var badProgram = []syscall.Errno{syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY}
+
 // startError tells an executable that the system refuses from a system without room for a process. Names are AWS's, where code lies in /var/task.
 func startError(plan launcher.Plan, err error) error {
+	ours := plan.ExecutionEnv != "" // an interpreter of this machine, not the customer's bootstrap
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		switch errno {
-		case syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY:
-			return &launcher.EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error()}
-		}
+	if !ours && errors.As(err, &errno) && slices.Contains(badProgram, errno) {
+		return &launcher.EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error()}
 	}
 	return fmt.Errorf("start %s: %w", plan.Path, err)
 }

@@ -162,8 +162,9 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 			continue
 		case left:
 			return res, e
+		case finished:
+			return res, nil
 		}
-		return res, nil
 	}
 }
 
@@ -220,11 +221,11 @@ func (e *environment) begin(r *run) bool {
 			return false
 		}
 		return true
-	default: // the runtime has answered its last invocation and is on its way back
+	case answering, initialising, working: // the runtime has answered its last invocation and is on its way back
 		e.run = r
-		e.mu.Unlock()
-		return true
 	}
+	e.mu.Unlock()
+	return true
 }
 
 // comeBack is how long an invocation waits for the runtime to return from the one before; then it goes to another environment.

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -93,5 +95,27 @@ func TestProvidedEnvironment(t *testing.T) {
 
 	if p := string(r.Payload); strings.Contains(p, "AWS_EXECUTION_ENV") || strings.Contains(p, "GOPATH") || !strings.Contains(p, `_HANDLER=bootstrap`) || !strings.Contains(p, `TZ=:UTC`) {
 		t.Errorf("environment %s", p)
+	}
+}
+
+// What exec refuses is an invalid entry point, in AWS's words.
+func TestBootstrapThatIsNoProgram(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for i, c := range []struct {
+		body    string
+		mode    os.FileMode
+		message string
+	}{
+		{"no program", 0o755, "exec format error"},
+		{"#!/nowhere/sh\n", 0o755, "no such file or directory"},
+		{"#!/bin/sh\n", 0o644, "permission denied"},
+	} {
+		name := fmt.Sprint("f", i)
+		b.provided(name, "", func(in *function.CreateInput) { in.Zip = zipOf(file{"bootstrap", c.body, c.mode}) })
+
+		r := b.invoke(name, `{}`, func(inv *function.Invocation) { inv.RequestID = "id" })
+
+		want(t, r, function.FunctionError, `{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: id Error: fork/exec /var/task/bootstrap: `+c.message+`"}`)
 	}
 }
