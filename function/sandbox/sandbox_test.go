@@ -75,7 +75,15 @@ func TestChildrenDoNotOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()
 	defer s.Close()
-	p, output := spawn(t, s, `trap '' TERM; sh -c 'trap "" TERM; sleep 600' & setsid sh -c 'trap "" TERM; echo up; sleep 600' & sleep 600`, "MARK=4711-"+t.Name())
+	up := t.TempDir() + "/up"
+	p, output := spawn(t, s, `trap '' TERM
+		sh -c 'trap "" TERM; sleep 600' &
+		if command -v setsid >/dev/null; then setsid sh -c 'trap "" TERM; : >"$UP"; sleep 600' & else : >"$UP"; fi
+		sleep 600`,
+		"MARK=4711-"+t.Name(), "UP="+up, "PATH=/usr/bin:/bin")
+	for _, err := os.Stat(up); err != nil; _, err = os.Stat(up) { // the traps are set
+		<-time.After(time.Millisecond)
+	}
 	begun := time.Now()
 
 	p.Terminate(50 * time.Millisecond)
