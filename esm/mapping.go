@@ -36,6 +36,7 @@ type shardEntry struct {
 	id      record.ShardID
 	parents []record.ShardID
 	phase   shardPhase
+	gone    bool // the stream no longer lists it
 }
 
 type shardPhase uint8
@@ -161,7 +162,7 @@ func (m *Mapping) list(shards []ListedShard) {
 				old.phase = shardEnds
 				m.emit(ReleaseShard{Shard: old.id})
 			}
-			old.parents = nil
+			old.parents, old.gone = nil, true
 			keep = append(keep, old)
 		}
 	}
@@ -176,6 +177,10 @@ func (m *Mapping) index(id record.ShardID) int {
 func (m *Mapping) shardFinished(ev ShardFinished) {
 	i := m.index(ev.Shard)
 	if i < 0 {
+		return
+	}
+	if m.shards[i].gone {
+		m.shards = slices.Delete(m.shards, i, i+1)
 		return
 	}
 	switch ev.Reason {
