@@ -30,6 +30,7 @@ type Executor struct {
 
 	held   heldRecords
 	flight map[uint64]*flight // by batch
+	free   []*flight          // to be used again
 	recs   []esm.Rec          // scratch of Fetched
 	out    []Effect
 
@@ -44,7 +45,7 @@ type Identity struct {
 	FunctionARN string
 }
 
-// flight is what an Invoke or Deliver that is out needs when its result comes.
+// flight is what an Invoke that is out needs when its answer comes.
 type flight struct {
 	records []record.Record
 	partial bool
@@ -220,11 +221,11 @@ func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Posi
 }
 
 func (x *Executor) invoke(c esm.Invoke) {
-	f := x.flight[c.Batch]
-	if f == nil {
-		f = &flight{}
-		x.flight[c.Batch] = f
+	f := &flight{}
+	if n := len(x.free); n > 0 {
+		f, x.free = x.free[n-1], x.free[:n-1]
 	}
+	x.flight[c.Batch] = f
 	f.records = x.held.find(f.records[:0], c.Positions)
 	f.partial = x.partial
 	if cap(f.payload) < c.Bytes {
@@ -279,8 +280,10 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 		o.Kind = esm.ServiceError
 	}
 	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, len(f.payload), len(a.Payload)
-	if o.Kind == esm.Success {
-		delete(x.flight, batch)
+	delete(x.flight, batch)
+	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
+		clear(f.records)
+		x.free = append(x.free, f)
 	}
 	return esm.Returned{Batch: batch, Outcome: o}
 }
