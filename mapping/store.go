@@ -135,13 +135,13 @@ type row struct {
 	LastModified     record.Millis
 	LastResult       string
 	BatchSize        int
-	WindowSeconds    int64
+	BatchingWindow   time.Duration // ns
 	Factor           int
 	MaxRetries       int
-	MaxAgeSeconds    int64
-	Bisect           bool   `json:",omitempty"`
-	PartialResponses bool   `json:",omitempty"`
-	Destination      string `json:",omitempty"`
+	MaxAge           time.Duration // ns
+	Bisect           bool          `json:",omitempty"`
+	PartialResponses bool          `json:",omitempty"`
+	Destination      string        `json:",omitempty"`
 
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis `json:",omitempty"`
@@ -154,8 +154,8 @@ func encode(m *Mapping) []byte {
 		EventSourceARN: m.EventSourceARN, Stream: m.Stream, FunctionARN: m.FunctionARN, FunctionName: m.FunctionName,
 		Enabled: m.Enabled, State: m.State, StateReason: m.StateReason, Change: m.Version,
 		LastModified: record.MillisOf(m.LastModified), LastResult: m.LastResult,
-		BatchSize: m.BatchSize, WindowSeconds: seconds(m.BatchingWindow), Factor: m.ParallelizationFactor,
-		MaxRetries: m.MaxRetries, MaxAgeSeconds: seconds(m.MaxAge),
+		BatchSize: m.BatchSize, BatchingWindow: m.BatchingWindow, Factor: m.ParallelizationFactor,
+		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
 		Bisect: m.Bisect, PartialResponses: m.PartialResponses, Destination: m.Destination,
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
@@ -179,12 +179,10 @@ func decode(b []byte) (Mapping, error) {
 		Enabled: r.Enabled, State: r.State, StateReason: r.StateReason, Version: r.Change,
 		LastModified: r.LastModified.Time(), LastResult: r.LastResult,
 		Settings: Settings{
-			BatchSize: r.BatchSize, BatchingWindow: time.Duration(r.WindowSeconds) * time.Second, ParallelizationFactor: r.Factor,
-			MaxRetries: r.MaxRetries, MaxAge: time.Duration(r.MaxAgeSeconds) * time.Second,
+			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
+			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,
 			Bisect: r.Bisect, PartialResponses: r.PartialResponses, Destination: r.Destination,
 		},
 		StartingPosition: r.StartingPosition, StartingPositionTimestamp: r.StartingPositionTimestamp, Starts: r.Starts,
 	}, nil
 }
-
-func seconds(d time.Duration) int64 { return int64(d / time.Second) }
