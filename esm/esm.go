@@ -76,6 +76,11 @@ type SegmentMark struct {
 	First, Last record.Position
 	Failures    int // attempts that count against MaxRetries
 	Invocations int // times the function has run for this identity
+
+	// The last invocation, for the notice of a batch whose retries are used up.
+	Status        int
+	FunctionError string
+	Version       string
 }
 
 // BatchID is the identity that owns a retry counter. It outlives a crash, so request ids and notice ids are made from it. A new one comes with a fresh batch,
