@@ -20,6 +20,7 @@ func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 		b.settle(t)
 		before := b.coord.commits
 		settled := b.get(t, m.UUID)
+		changed, began := b.Changed(), time.Now()
 
 		for i := range 1000 {
 			b.SetResult(t.Context(), m.UUID, fmt.Sprint("PROBLEM: ", i))
@@ -28,11 +29,11 @@ func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.commits != before {
 			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.commits-before)
 		}
-		time.Sleep(resultDelay)
+		<-changed
 		synctest.Wait()
 
-		if n := b.coord.commits - before; n != 1 {
-			t.Errorf("%d commits, want 1", n)
+		if n := b.coord.commits - before; n != 1 || time.Since(began) != resultDelay {
+			t.Errorf("%d commits after %s, want 1 after %s", n, time.Since(began), resultDelay)
 		}
 		again := reopen(b)
 		got, err := again.Get(t.Context(), me, m.UUID)
@@ -48,13 +49,14 @@ func TestUnchangedResultIsNotWritten(t *testing.T) {
 		b := setup(t)
 		m := b.create(t)
 		b.settle(t)
+		changed := b.Changed()
 		b.SetResult(t.Context(), m.UUID, "OK")
-		time.Sleep(resultDelay)
+		<-changed
 		synctest.Wait()
 		before := b.coord.commits
 
 		b.SetResult(t.Context(), m.UUID, "OK")
-		time.Sleep(resultDelay)
+		<-time.After(2 * resultDelay) // fake time
 		synctest.Wait()
 
 		if b.coord.commits != before {
