@@ -81,7 +81,9 @@ func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {
 }
 
 // Identifier is the record's sequence number.
-func (f *KinesisFormat) Identifier(r *record.Record) string { return string(f.Sequence(nil, r.Pos, r.Arrival)) }
+func (f *KinesisFormat) Identifier(r *record.Record) string {
+	return string(f.Sequence(nil, r.Pos, r.Arrival))
+}
 
 // Batch is the notice's KinesisBatchInfo, with its members in AWS's order.
 func (f *KinesisFormat) Batch(first, last *record.Record, count int) BatchInfo {
