@@ -54,6 +54,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	parsed *any // of body, once get has needed it
 }
 
 func (w *world) request(method, target, body string) *http.Request {
@@ -71,7 +72,7 @@ func (w *world) send(r *http.Request) reply {
 	rec := httptest.NewRecorder()
 	r = r.WithContext(wire.WithCaller(r.Context(), wire.ReadCaller(r, nil)))
 	w.handler.ServeHTTP(rec, r)
-	return reply{w.T, rec.Code, rec.Result().Header, rec.Body.String()}
+	return reply{w.T, rec.Code, rec.Result().Header, rec.Body.String(), new(any)}
 }
 
 // call sends an operation.
@@ -117,12 +118,14 @@ func (r reply) failsLike(code, want string, matches func(string) bool) {
 // get is the value at a path of members and indexes, in JSON; "" when it is absent.
 func (r reply) get(path ...any) string {
 	r.t.Helper()
-	d := json.NewDecoder(strings.NewReader(r.body))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		r.t.Fatalf("%v in %q", err, r.body)
+	if *r.parsed == nil {
+		d := json.NewDecoder(strings.NewReader(r.body))
+		d.UseNumber()
+		if err := d.Decode(r.parsed); err != nil {
+			r.t.Fatalf("%v in %q", err, r.body)
+		}
 	}
+	v := *r.parsed
 	for _, p := range path {
 		switch p := p.(type) {
 		case string:
@@ -159,12 +162,12 @@ func (r reply) want(want string, path ...any) {
 func (r reply) each(list string, member string) []string {
 	r.t.Helper()
 	var out []string
-	for i := 0; ; i++ {
-		if r.get(list, i) == "" {
-			return out
-		}
+	r.get()
+	elements, _ := (*r.parsed).(map[string]any)[list].([]any)
+	for i := range elements {
 		out = append(out, r.get(list, i, member))
 	}
+	return out
 }
 
 func (w *world) create(name string, shards int) {
