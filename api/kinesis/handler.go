@@ -19,7 +19,6 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -39,7 +38,6 @@ const targetPrefix = "Kinesis_20131202"
 // Options of New. Streams is required.
 type Options struct {
 	Streams *stream.Streams
-	Clock   *clock.Clock // nil: real time; it only dates answers, streams have their own
 	Log     *slog.Logger // nil: silent
 }
 
@@ -48,10 +46,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Clock == nil {
-		o.Clock = clock.New(0)
-	}
-	h := &handler{streams: o.Streams, clock: o.Clock, log: o.Log, operations: map[string]operation{}}
+	h := &handler{streams: o.Streams, log: o.Log, operations: map[string]operation{}}
 	for _, op := range operations {
 		h.operations[op.name] = op
 	}
@@ -60,7 +55,6 @@ func New(o Options) http.Handler {
 
 type handler struct {
 	streams    *stream.Streams
-	clock      *clock.Clock
 	log        *slog.Logger
 	operations map[string]operation
 }
@@ -95,7 +89,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	wire.SetIDs(w.Header(), caller)
 	w.Header().Set("X-Amz-Id-2", extendedID())
-	w.Header().Set("Date", h.clock.Now().UTC().Format(http.TimeFormat))
 
 	if r.Method != http.MethodPost {
 		wire.WriteBytes(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))

@@ -45,7 +45,7 @@ func (w *world) restart(quota int) {
 		w.Fatal(err)
 	}
 	w.Cleanup(w.streams.Stop)
-	w.handler = New(Options{Streams: w.streams, Clock: w.clock})
+	w.handler = New(Options{Streams: w.streams})
 }
 
 // reply is an answer; JSON members are reached with get.
