@@ -11,6 +11,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -28,7 +29,7 @@ func (d *discard) Write(b []byte) (int, error) { d.bytes += len(b); return len(b
 // benchmark sends the same request again and again, past no network.
 func benchmark(b *testing.B, prepare func(http.Handler), op string, body []byte, records int) {
 	c := clock.New(0)
-	s := stream.New(stream.Options{Store: newFuzzStore(c), Clock: c})
+	s := stream.New(stream.Options{Store: memory.New(memory.Options{Clock: c}), Clock: c})
 	h := New(Options{Streams: s})
 	if err := s.Create(b.Context(), stream.Name{Account: wire.DefaultAccount, Region: wire.DefaultRegion, Name: "s"}, stream.CreateInput{Shards: 4}); err != nil {
 		b.Fatal(err)
@@ -106,7 +107,7 @@ func BenchmarkPutRecord100B(b *testing.B) {
 func BenchmarkGetRecords(b *testing.B) {
 	var body []byte
 	c := clock.New(0)
-	store := newFuzzStore(c)
+	store := memory.New(memory.Options{Clock: c})
 	s := stream.New(stream.Options{Store: store, Clock: c})
 	name := stream.Name{Account: wire.DefaultAccount, Region: wire.DefaultRegion, Name: "one"}
 	if err := s.Create(b.Context(), name, stream.CreateInput{Shards: 1}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -33,7 +34,7 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	c := clock.New(0)
-	w := &world{T: t, clock: c, store: newStore(t, c), access: "AKIDEXAMPLE", region: "us-east-1"}
+	w := &world{T: t, clock: c, store: memory.New(memory.Options{Clock: c}), access: "AKIDEXAMPLE", region: "us-east-1"}
 	w.restart(20000)
 	return w
 }
