@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
@@ -257,7 +258,7 @@ func (p *buffers) readBody(r *http.Request) bool {
 	}
 	for {
 		if len(p.body) == cap(p.body) {
-			p.body = append(p.body, 0)[:len(p.body)]
+			p.body = slices.Grow(p.body, max(len(p.body), 512))
 		}
 		n, err := r.Body.Read(p.body[len(p.body):cap(p.body)])
 		p.body = p.body[:len(p.body)+n]

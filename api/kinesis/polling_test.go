@@ -259,18 +259,19 @@ func TestReadsAreCapped(t *testing.T) {
 	w.create("mib", 1)
 	data := b64(strings.Repeat("x", 1<<20-1))
 	for range 12 {
-		w.ok("PutRecord", `{"StreamName":"mib","PartitionKey":"k","Data":%q}`, data)
+		w.ok("PutRecord", `{"StreamName":"mib","PartitionKey":"k","Data":"%s"}`, data)
 	}
 	first := w.read(w.iterator("mib", "0", "TRIM_HORIZON", ""))
-	second := w.read(first.get("NextShardIterator"))
-	if a, b := len(first.each("Records", "PartitionKey")), len(second.each("Records", "PartitionKey")); a != 10 || b != 2 { // P-17
+	_, next, _ := strings.Cut(first.body, `"NextShardIterator":"`) // decoding 14 MB takes long under the race detector
+	second := w.read(strings.TrimSuffix(next, `"}`))
+	if a, b := strings.Count(first.body, `"PartitionKey"`), strings.Count(second.body, `"PartitionKey"`); a != 10 || b != 2 { // P-17
 		t.Errorf("reads of %d and %d records", a, b)
 	}
 
 	w.ok("CreateStream", `{"StreamName":"big","ShardCount":1,"MaxRecordSizeInKiB":10240}`)
-	w.ok("PutRecord", `{"StreamName":"big","PartitionKey":"k","Data":%q}`, b64(strings.Repeat("x", 10<<20-1)))
-	if got := w.readKeys(w.iterator("big", "0", "TRIM_HORIZON", "")); got != "k" { // P-18
-		t.Errorf("a record of 10 MiB: %q", got)
+	w.ok("PutRecord", `{"StreamName":"big","PartitionKey":"k","Data":"%s"}`, b64(strings.Repeat("x", 10<<20-1)))
+	if n := strings.Count(w.read(w.iterator("big", "0", "TRIM_HORIZON", "")).body, `"PartitionKey"`); n != 1 { // P-18
+		t.Errorf("%d records of 10 MiB", n)
 	}
 
 	w.create("many", 1)

@@ -20,15 +20,15 @@ func TestRecordSizesCountTheKey(t *testing.T) {
 	const tooLong = "1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to 1048576"
 	fits, above := b64(strings.Repeat("x", 1048573)), b64(strings.Repeat("x", 1048574))
 
-	w.ok("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":%q}`, fits)
-	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":%q}`, above).fails("ValidationException", fmt.Sprintf(tooLong, "data"))
-	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""},{"PartitionKey":"abc","Data":%q}]}`, above).
+	w.ok("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":"%s"}`, fits)
+	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":"%s"}`, above).fails("ValidationException", fmt.Sprintf(tooLong, "data"))
+	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""},{"PartitionKey":"abc","Data":"%s"}]}`, above).
 		fails("ValidationException", fmt.Sprintf(tooLong, "records.2.member.data"))
 	w.ok("CreateStream", `{"StreamName":"l","ShardCount":1,"MaxRecordSizeInKiB":2048}`)
-	w.ok("PutRecord", `{"StreamName":"l","PartitionKey":"abc","Data":%q}`, b64(strings.Repeat("x", 1_500_000)))
-	w.call("PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":%q}`, b64(strings.Repeat("x", 2<<20))).fails("ValidationException",
+	w.ok("PutRecord", `{"StreamName":"l","PartitionKey":"abc","Data":"%s"}`, b64(strings.Repeat("x", 1_500_000)))
+	w.call("PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":"%s"}`, b64(strings.Repeat("x", 2<<20))).fails("ValidationException",
 		"1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than or equal to 2097152")
-	w.call("PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":%q}`, b64(strings.Repeat("x", 10<<20+1))).fails("ValidationException",
+	w.call("PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":"%s"}`, b64(strings.Repeat("x", 10<<20+1))).fails("ValidationException",
 		"1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than or equal to 10485760")
 }
 
