@@ -53,7 +53,7 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 	if in.HashKey != "" {
 		h, ok := record.ParseHashKey(in.HashKey)
 		if !ok {
-			return Placed{}, InvalidHashKey(in.HashKey)
+			return Placed{}, invalidHashKey(in.HashKey)
 		}
 		in.Record.Hash, in.Record.Explicit = h, true
 	}
@@ -113,8 +113,8 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	return s.put(ctx, st, recs)
 }
 
-// Writable reports, as a ResourceNotFoundException, that a stream cannot be written to.
-func (s *Streams) Writable(ctx context.Context, name Name) error {
+// RefuseHashKey is the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream comes first.
+func (s *Streams) RefuseHashKey(ctx context.Context, name Name, text string) error {
 	st, err := s.find(ctx, name)
 	if err != nil {
 		return err
@@ -122,15 +122,14 @@ func (s *Streams) Writable(ctx context.Context, name Name) error {
 	if !st.snap.Load().writable() {
 		return s.notFound(name)
 	}
-	return nil
+	return invalidHashKey(text)
 }
 
 func (sn *snapshot) writable() bool {
 	return sn.info.Status == Active || sn.info.Status == Updating
 }
 
-// InvalidHashKey refuses an explicit hash key of 2^128 or more.
-func InvalidHashKey(text string) error {
+func invalidHashKey(text string) error {
 	return fault.New(codeInvalid, "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", text)
 }
 

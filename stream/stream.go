@@ -97,6 +97,11 @@ func (s *ShardInfo) EndingSequenceNumber() string {
 	return s.sequence(record.MaxPosition, s.Closed).String()
 }
 
+// AppendSequenceNumber appends the sequence number of the record of s at pos to dst.
+func (s *ShardInfo) AppendSequenceNumber(dst []byte, pos record.Position, arrival record.Millis) []byte {
+	return s.sequence(pos, arrival).Append(dst)
+}
+
 func (s *ShardInfo) sequence(pos record.Position, at record.Millis) Sequence {
 	return Sequence{Created: int64(s.Created) / 1000, Shard: s.ID, Pos: pos, Time: int64(at) / 1000, Version: seqVersion}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 var orders = Name{"000000000000", "us-east-1", "orders"}
@@ -30,7 +31,7 @@ type bench struct {
 // setup is an empty room over a store of its own.
 func setup(t *testing.T) *bench {
 	c := clock.New(0)
-	b := &bench{T: t, clock: c, store: newStore(t, c), ctx: t.Context()}
+	b := &bench{T: t, clock: c, store: memory.New(memory.Options{Clock: c}), ctx: t.Context()}
 	b.reopen()
 	return b
 }
@@ -600,7 +601,7 @@ func TestStartAndStopTwiceAreHarmless(t *testing.T) {
 
 func FuzzIteratorToken(f *testing.F) {
 	c := clock.New(0)
-	s := New(Options{Store: newFuzzStore(c), Clock: c})
+	s := New(Options{Store: memory.New(memory.Options{Clock: c}), Clock: c})
 	ctx := context.Background()
 	if err := s.Create(ctx, orders, CreateInput{Shards: 1}); err != nil {
 		f.Fatal(err)
