@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -331,6 +332,24 @@ func TestReceiveShowsTheAttributesAskedFor(t *testing.T) {
 	m := e.ok("ReceiveMessage", withURL(`"MessageSystemAttributeNames":["SenderId"],"AttributeNames":["ApproximateReceiveCount"]`))["Messages"].([]any)[0].(map[string]any)
 	if fmt.Sprint(m["Attributes"]) != "map[ApproximateReceiveCount:9 SenderId:111122223333]" {
 		t.Errorf("attributes %v", m["Attributes"])
+	}
+}
+
+// While the server stops nothing may look acknowledged, also when the request's context has ended.
+func TestStoppedServiceAnswersUnavailable(t *testing.T) {
+	t.Parallel()
+	qs, err := queue.New(queue.Options{Local: &mapLocal{keys: map[string][]byte{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(withURL(`"MessageBody":"x"`))).WithContext(ctx)
+	r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
+	w := httptest.NewRecorder()
+	New(Options{Queues: qs}).ServeHTTP(w, r)
+	if w.Code != 503 || !strings.Contains(w.Body.String(), "ServiceUnavailable") {
+		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
 
