@@ -12,12 +12,13 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 // newHandler is the service over an empty store.
 func newHandler(t testing.TB) http.Handler {
 	t.Helper()
-	qs, err := queue.New(queue.Options{Local: &mapLocal{keys: map[string][]byte{}}})
+	qs, err := queue.New(queue.Options{Local: memory.New(memory.Options{}).Local()})
 	if err == nil {
 		err = qs.Start(t.Context())
 	}
@@ -338,7 +339,7 @@ func TestReceiveShowsTheAttributesAskedFor(t *testing.T) {
 // While the server stops nothing may look acknowledged, also when the request's context has ended.
 func TestStoppedServiceAnswersUnavailable(t *testing.T) {
 	t.Parallel()
-	qs, err := queue.New(queue.Options{Local: &mapLocal{keys: map[string][]byte{}}})
+	qs, err := queue.New(queue.Options{Local: memory.New(memory.Options{}).Local()})
 	if err != nil {
 		t.Fatal(err)
 	}

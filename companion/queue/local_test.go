@@ -1,9 +1,7 @@
 package queue
 
 import (
-	"bytes"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -11,48 +9,25 @@ import (
 
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// crashable is a storage.Local in memory that can lose what was not synced, and fail on demand.
+// crashable is the memory backend made to lose what was not synced, and to fail or wait on demand.
 type crashable struct {
-	mu     sync.Mutex
-	now    map[string][]byte // what reads see
-	synced map[string][]byte // what a kill leaves
-	fail   error             // answer of the next applies
-	gate   chan struct{}     // when set, applies wait for it
+	storage.Local               // what reads see
+	synced        storage.Local // what a kill leaves
+
+	mu   sync.Mutex
+	soon []storage.LocalOp // applied since the last sync
+	fail error             // answer of the next applies
+	gate chan struct{}     // when set, applies wait for it
 }
 
 func newCrashable() *crashable {
-	return &crashable{now: map[string][]byte{}, synced: map[string][]byte{}}
+	return &crashable{Local: memory.New(memory.Options{}).Local(), synced: memory.New(memory.Options{}).Local()}
 }
 
-func (c *crashable) Get(key []byte) ([]byte, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.now[string(key)]
-	return slices.Clone(v), ok, nil
-}
-
-func (c *crashable) Scan(lo, hi []byte, reverse bool, visit func(k, v []byte) bool) error {
-	c.mu.Lock()
-	now := maps.Clone(c.now)
-	c.mu.Unlock()
-	keys := slices.Sorted(maps.Keys(now))
-	if reverse {
-		slices.Reverse(keys)
-	}
-	for _, k := range keys {
-		if k < string(lo) || hi != nil && k >= string(hi) {
-			continue
-		}
-		if !visit([]byte(k), now[k]) {
-			break
-		}
-	}
-	return nil
-}
-
-func (c *crashable) Apply(_ context.Context, d storage.Durability, ops ...storage.LocalOp) error {
+func (c *crashable) Apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
 	c.mu.Lock()
 	gate := c.gate
 	c.mu.Unlock()
@@ -64,27 +39,31 @@ func (c *crashable) Apply(_ context.Context, d storage.Durability, ops ...storag
 	if c.fail != nil {
 		return c.fail
 	}
-	for _, op := range ops {
-		switch {
-		case op.Until != nil:
-			maps.DeleteFunc(c.now, func(k string, _ []byte) bool { return k >= string(op.Key) && k < string(op.Until) })
-		case op.Value == nil:
-			delete(c.now, string(op.Key))
-		default:
-			c.now[string(op.Key)] = bytes.Clone(op.Value)
-		}
+	if err := c.Local.Apply(ctx, d, ops...); err != nil {
+		return err
 	}
-	if d == storage.Sync {
-		c.synced = maps.Clone(c.now)
+	c.soon = append(c.soon, ops...)
+	if d != storage.Sync {
+		return nil
 	}
-	return nil
+	ops, c.soon = c.soon, nil
+	return c.synced.Apply(ctx, d, ops...)
 }
 
 // kill is the store as a new process finds it after kill -9 and the loss of everything not synced.
 func (c *crashable) kill() *crashable {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &crashable{now: maps.Clone(c.synced), synced: maps.Clone(c.synced)}
+	var ops []storage.LocalOp
+	_ = c.synced.Scan(nil, nil, false, func(k, v []byte) bool {
+		ops = append(ops, storage.LocalOp{Key: slices.Clone(k), Value: append([]byte{}, v...)})
+		return true
+	})
+	next := newCrashable()
+	if err := next.Apply(context.Background(), storage.Sync, ops...); err != nil {
+		panic(err)
+	}
+	return next
 }
 
 func (c *crashable) set(fail error, gate chan struct{}) {
