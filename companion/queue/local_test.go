@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +21,8 @@ type crashable struct {
 	mu   sync.Mutex
 	soon []storage.LocalOp // applied since the last sync
 	fail error             // answer of the next applies
-	gate chan struct{}     // when set, applies wait for it
+	gate chan struct{}     // when set, applies that begin with writing a key of the family held wait for it
+	held string
 }
 
 func newCrashable() *crashable {
@@ -30,8 +32,9 @@ func newCrashable() *crashable {
 func (c *crashable) Apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
 	c.mu.Lock()
 	gate := c.gate
+	held := gate != nil && len(ops) > 0 && ops[0].Value != nil && strings.HasPrefix(string(ops[0].Key), c.held)
 	c.mu.Unlock()
-	if gate != nil {
+	if held {
 		<-gate
 	}
 	c.mu.Lock()
@@ -66,10 +69,19 @@ func (c *crashable) kill() *crashable {
 	return next
 }
 
-func (c *crashable) set(fail error, gate chan struct{}) {
+// failWith makes applies fail; nil: no more.
+func (c *crashable) failWith(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fail, c.gate = fail, gate
+	c.fail = err
+}
+
+// hold keeps applies that begin with writing a key of the family waiting until the gate is closed.
+func (c *crashable) hold(family string) (gate chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held, c.gate = family, make(chan struct{})
+	return c.gate
 }
 
 // count is how many keys begin with prefix.

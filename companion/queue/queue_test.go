@@ -215,18 +215,16 @@ func TestPurgeCatchesASendUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, Given{})
 		b.counts() // in memory now
-		gate := make(chan struct{})
-		b.local.set(nil, gate)
+		gate := b.local.hold(prefixContent)
 		done := make(chan error)
 		go func() {
 			_, err := b.Send(t.Context(), orders, Message{Body: "a"})
 			done <- err
 		}()
 		synctest.Wait()
-		go func() { done <- b.Purge(t.Context(), orders) }()
-		synctest.Wait()
+		b.must(b.Purge(t.Context(), orders))
 		close(gate)
-		b.must(errors.Join(<-done, <-done))
+		b.must(<-done)
 
 		b.expect(b.receive())
 		if n := b.local.count(prefixContent) + b.local.count(prefixState); n != 0 {
@@ -234,6 +232,42 @@ func TestPurgeCatchesASendUnderWay(t *testing.T) {
 		}
 		b.Stop()
 	})
+}
+
+// A note of a receive that is written after its message was deleted does not outlive it.
+func TestDeleteCatchesAReceiveUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, Given{VisibilityTimeout: new(time.Duration(0))})
+		b.send("a")
+		handle := b.receive()[0].ReceiptHandle
+		gate := b.local.hold(prefixState)
+		done := make(chan []Received)
+		go func() { done <- b.receive() }()
+		synctest.Wait()
+		b.must(b.Delete(t.Context(), orders, handle))
+		close(gate)
+		<-done
+		if n := b.local.count(prefixState); n != 0 {
+			t.Errorf("%d entries left", n)
+		}
+		b.Stop()
+	})
+}
+
+// The wall clock, or a reset of the steered one, may go back: messages stay in order and are visible at once.
+func TestAClockThatGoesBackHidesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Given{})
+	b.clock.SetOffset(time.Hour)
+	b.send("a")
+	b.clock.SetOffset(0)
+	b.send("b")
+	got := b.receive()
+	b.expect(got, "a", "b")
+	if got[1].Sent.Before(got[0].Sent) {
+		t.Errorf("sent at %v, then at %v", got[0].Sent, got[1].Sent)
+	}
 }
 
 func TestDeletedQueueLeavesNothing(t *testing.T) {
@@ -329,10 +363,10 @@ func TestFailedWritesChangeNothing(t *testing.T) {
 	b.send("a")
 	handle := b.receive()[0].ReceiptHandle
 
-	b.local.set(storage.ErrFull, nil)
+	b.local.failWith(storage.ErrFull)
 	_, sendErr := b.Send(t.Context(), orders, Message{Body: "b"})
 	deleteErr := b.Delete(t.Context(), orders, handle)
-	b.local.set(nil, nil)
+	b.local.failWith(nil)
 
 	var f *fault.Error
 	if !errors.As(sendErr, &f) || f.Code != CodeInternal || f.Status != 500 || f.Hint == "" || !errors.Is(sendErr, storage.ErrFull) {
