@@ -18,7 +18,7 @@ func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 		b := setup(t)
 		m := b.create(t)
 		b.settle(t)
-		before := b.coord.commits
+		before := b.coord.count()
 		settled := b.get(t, m.UUID)
 		changed, began := b.Changed(), time.Now()
 
@@ -26,13 +26,13 @@ func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 			b.SetResult(t.Context(), m.UUID, fmt.Sprint("PROBLEM: ", i))
 		}
 		b.SetResult(t.Context(), m.UUID, "OK")
-		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.commits != before {
-			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.commits-before)
+		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.count() != before {
+			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.count()-before)
 		}
 		<-changed
 		synctest.Wait()
 
-		if n := b.coord.commits - before; n != 1 || time.Since(began) != resultDelay {
+		if n := b.coord.count() - before; n != 1 || time.Since(began) != resultDelay {
 			t.Errorf("%d commits after %s, want 1 after %s", n, time.Since(began), resultDelay)
 		}
 		again := reopen(b)
@@ -53,13 +53,13 @@ func TestUnchangedResultIsNotWritten(t *testing.T) {
 		b.SetResult(t.Context(), m.UUID, "OK")
 		<-changed
 		synctest.Wait()
-		before := b.coord.commits
+		before := b.coord.count()
 
 		b.SetResult(t.Context(), m.UUID, "OK")
 		<-time.After(2 * resultDelay) // fake time
 		synctest.Wait()
 
-		if b.coord.commits != before {
+		if b.coord.count() != before {
 			t.Error("a result that was stored already was written again")
 		}
 	})
