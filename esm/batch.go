@@ -12,6 +12,9 @@ import (
 func (s *Shard) cut(l *lane) bool {
 	if l.queue.len() == 0 {
 		l.wait = WaitRecords
+		if s.choked {
+			l.wait = WaitBuffer
+		}
 		return false
 	}
 	count, flush := s.fill(l)
@@ -25,38 +28,44 @@ func (s *Shard) cut(l *lane) bool {
 	l.plan = append(l.plan, segment{
 		id: BatchID{Generation: s.gen, Lane: l.id, First: first, Last: last}, count: count, last: last, flush: flush,
 	})
+	l.gather = gathering{}
 	return true
 }
 
-// fill counts the records that fit one batch. flush is 0 when more could join.
+// gathering is how far fill has come with the front of a queue that is not cut yet.
+type gathering struct{ count, bytes int }
+
+// fill counts the records that fit one batch. flush is 0 when more could join. It goes on where the last call stopped, so records that trickle in are looked at once.
 func (s *Shard) fill(l *lane) (count int, flush FlushReason) {
-	bytes := s.cfg.Envelope
-	n := min(l.queue.len(), s.cfg.BatchSize)
-	for count < n {
-		b := int(l.queue.at(count).Bytes)
-		if count > 0 && bytes+b > MaxPayload {
-			return count, FlushPayload
+	g := &l.gather
+	if g.count == 0 || g.count > s.cfg.BatchSize {
+		*g = gathering{bytes: s.cfg.Envelope}
+	}
+	for n := min(l.queue.len(), s.cfg.BatchSize); g.count < n; g.count++ {
+		b := int(l.queue.at(g.count).Bytes)
+		if g.count > 0 && g.bytes+b > MaxPayload {
+			return g.count, FlushPayload
 		}
-		bytes += b
-		count++
+		g.bytes += b
 	}
-	if count == s.cfg.BatchSize {
-		return count, FlushFull
+	if g.count == s.cfg.BatchSize {
+		return g.count, FlushFull
 	}
-	return count, 0
+	return g.count, 0
 }
 
 // due decides whether a batch that could still grow goes out now.
 func (s *Shard) due(l *lane) (FlushReason, bool) {
 	switch {
-	case s.full():
-		return FlushBuffer, true
 	case s.shardEnd:
 		return FlushEnd, true
-	case !s.tail:
-		l.wait = WaitRecords // more records are there to be read at once
-		return 0, false
+	case s.choked:
+		return FlushBuffer, true
 	case s.cfg.BatchingWindow == 0:
+		if !s.tail { // more records are there to be read at once
+			l.wait = WaitRecords
+			return 0, false
+		}
 		return FlushNow, true
 	}
 	if end := l.opened.Add(s.cfg.BatchingWindow); s.now.Before(end) {
@@ -73,14 +82,6 @@ func (s *Shard) touch(l *lane) {
 		l.opened = s.now
 	}
 }
-
-// full reports that the shard's buffer can take no more records.
-func (s *Shard) full() bool {
-	return s.records >= s.maxRecords() || s.bytes >= s.maxBytes()
-}
-
-func (s *Shard) maxRecords() int { return s.cfg.Factor * max(s.cfg.BatchSize, maxRead) }
-func (s *Shard) maxBytes() int   { return (s.cfg.Factor + 1) * MaxPayload }
 
 // expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age goes by the largest arrival seen so far, so they
 // form a prefix.
@@ -104,8 +105,8 @@ func (s *Shard) wakeAtExpiry(l *lane) {
 // backoff is the pause before the n-th retry, n from 1: BackoffBase doubling up to BackoffCap, with jitter.
 func (s *Shard) backoff(n int) time.Duration {
 	d := s.cfg.BackoffCap
-	if n < 32 {
-		d = min(d, s.cfg.BackoffBase<<(n-1))
+	if shift := n - 1; shift < 62 && s.cfg.BackoffBase <= d>>shift {
+		d = s.cfg.BackoffBase << shift
 	}
 	if j := s.cfg.Jitter; j > 0 && d > 0 {
 		d = d * time.Duration(100-j+s.rng.IntN(2*j+1)) / 100

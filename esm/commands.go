@@ -6,12 +6,13 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Command is what a Shard wants done, in the order given. The set is closed. Slices inside are valid until the next Step.
+// Command is what a Shard wants done, in the order given. The set is closed. Positions are valid until the Step that takes the answer; a Checkpoint is the
+// receiver's to keep.
 //
 //sumtype:decl
 type Command interface{ command() }
 
-// Read asks for records from From on. One is outstanding at a time. A read may bring fewer than asked without being at the tail.
+// Read asks for records from From on. One counts at a time: a newer one replaces an older one that was not answered. A read may bring fewer than asked without being at the tail.
 type Read struct {
 	Seq        uint64 // comes back in ReadReturned; an answer to an older one is ignored
 	Generation uint32 // lane map under which records are to be marked
@@ -43,7 +44,8 @@ const (
 	RecordAgeExceeded      Condition = "RecordAgeExceeded"
 )
 
-// Deliver asks to send a notice about discarded records to the destination. Its id must be made from ID and Condition, so that a repeat can be recognised.
+// Deliver asks to send a notice about discarded records to the destination. The notice's id must be made from ID, Condition and the first and last of Positions, so
+// that a receiver recognises a repeat and nothing else: the prefix of a batch that expired, and the longer prefix that a restart finds expired, are two notices.
 type Deliver struct {
 	Batch         uint64 // comes back in Delivered
 	ID            BatchID
@@ -133,6 +135,7 @@ const (
 	WaitSave                          // settled too far beyond the last saved checkpoint
 	WaitReread                        // records of a batch from a checkpoint are being read again
 	WaitEnd                           // the machine is being released or rebuilt
+	WaitBuffer                        // other lanes are so far behind that the shard's buffer is full
 )
 
 func (Read) command()     {}

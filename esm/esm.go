@@ -59,7 +59,7 @@ type Checkpoint struct {
 	Low        record.Position // every record at or below it is settled
 	Generation uint32          // of the lane map; grows when the factor changes
 	Factor     int             // lanes of that lane map
-	MaxArrival record.Millis   // the largest arrival seen up to the last record settled or batched
+	MaxArrival record.Millis   // the largest arrival up to Low, and of the record after it if that was read
 	Lanes      []LaneMark      // one per lane; nil when Low says it all
 	Ended      bool            // the shard is closed and every record of it is settled
 }

@@ -77,7 +77,7 @@ const (
 // Saved is the result of the outstanding Save.
 type Saved struct{ Result SaveResult }
 
-// Reconfigured replaces the knobs. All but Factor hold from the next batch on; a new Factor lets attempts in flight end, saves, and rebuilds the lanes.
+// Reconfigured replaces the knobs. Limits of a batch hold from the next batch on, retries, age and destination from the next decision on; a new Factor lets attempts in flight end, saves, and rebuilds the lanes.
 type Reconfigured struct{ Config Config }
 
 // Release asks the machine to end after the attempts in flight, with its state saved. Abandon cancels them instead and does not wait for anything.

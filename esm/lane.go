@@ -27,6 +27,7 @@ type lane struct {
 	until time.Time // end of a pause
 	batch uint64    // of the Invoke or Deliver that is out
 
+	gather  gathering // what fill knows of the batch that is gathering
 	discard *discard  // records at the front that are being given up
 	opened  time.Time // when the batching window began: at the end of the last invocation, or when the machine started
 
@@ -43,7 +44,8 @@ type segment struct {
 	batch       uint64 // 0 until numbered
 	count       int
 	last        record.Position // the position of its last record
-	restored    bool            // from a checkpoint: count grows while its records are read again
+	restored    bool            // from a checkpoint: count and bytes grow while its records are read again
+	bytes       int             // of payload, while restored
 	flush       FlushReason
 	failures    int // attempts that count against MaxRetries
 	invocations int
@@ -89,8 +91,12 @@ func (s *Shard) stepLane(l *lane) bool {
 		l.wait = WaitDelivery
 		return false
 	case waiting:
-		if s.expired(l) > 0 && l.discard == nil && !s.ending() {
-			return s.giveUp(l, s.expired(l), RecordAgeExceeded)
+		s.lose(l)
+		if l.phase != waiting {
+			return true
+		}
+		if n := s.expired(l); n > 0 && l.discard == nil && !s.ending() {
+			return s.giveUp(l, n, RecordAgeExceeded)
 		}
 		if s.now.Before(l.until) {
 			s.wakeAt(l.until)
@@ -106,6 +112,7 @@ func (s *Shard) stepLane(l *lane) bool {
 			return false
 		}
 	case ready:
+		s.lose(l)
 	}
 	if s.ending() {
 		l.wait = WaitEnd
@@ -126,8 +133,12 @@ func (s *Shard) attempt(l *lane) bool {
 	seg := &l.plan[0]
 	if seg.restored {
 		if s.next <= seg.last && !s.shardEnd {
-			l.wait = WaitReread
-			return false
+			if !s.choked || seg.count == 0 {
+				l.wait = WaitReread
+				return false
+			}
+			l.splitRestored(0, s.next) // more records match now than when the batch was cut, and the buffer is full of them
+			seg = &l.plan[0]
 		}
 		seg.restored = false
 	}
@@ -161,12 +172,14 @@ func (s *Shard) number(l *lane, seg *segment) {
 func (s *Shard) invoke(l *lane, seg *segment) {
 	l.phase, l.batch, l.wait = invoking, seg.batch, WaitOutcome
 	positions, bytes := l.queue.front(seg.count)
+	bytes += s.cfg.Envelope
+	s.checkInvoke(l, seg, bytes)
 	attempt := seg.invocations + 1
 	s.emit(Observe{
 		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: attempt, Count: seg.count,
 		First: positions[0], Last: positions[len(positions)-1],
 	})
-	s.emit(Invoke{Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: attempt, Positions: positions, Bytes: bytes + s.cfg.Envelope})
+	s.emit(Invoke{Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: attempt, Positions: positions, Bytes: bytes})
 }
 
 // tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too much.
@@ -174,20 +187,26 @@ func (s *Shard) tooFarAhead(l *lane) bool {
 	return l.ahead >= maxAhead || l.ahead > 0 && s.now.Sub(l.aheadSince) >= maxAheadTime
 }
 
-// settle takes the first n records of the lane off: they are done with, one way or another.
+// settle takes the first n records of the batch at hand off: they are done with, one way or another.
 func (s *Shard) settle(l *lane, n int) {
 	seg := &l.plan[0]
 	if n > seg.count {
 		broken("lane %d: %d records settled of a batch of %d", l.id, n, seg.count)
 	}
-	last, bytes := l.queue.drop(n)
-	l.settled = last
-	s.records -= n
-	s.bytes -= bytes
+	s.dropFront(l, n)
 	seg.count -= n
 	if seg.count == 0 {
 		l.dropSegment()
 	}
+}
+
+// dropFront takes the first n records off the lane's queue.
+func (s *Shard) dropFront(l *lane, n int) {
+	last, bytes := l.queue.drop(n)
+	l.settled = last
+	l.gather = gathering{}
+	s.records -= n
+	s.bytes -= bytes
 	l.ahead++
 	if l.ahead-l.aheadSaving == 1 {
 		l.aheadBetween = s.now
@@ -198,46 +217,14 @@ func (s *Shard) settle(l *lane, n int) {
 	s.dirty = true
 }
 
+// splitRestored ends the batch i of a lane before a position: what follows becomes a batch of its own, to be read again and with fresh counters.
+func (l *lane) splitRestored(i int, before record.Position) {
+	seg := &l.plan[i]
+	rest := segment{
+		id: BatchID{Generation: seg.id.Generation, Lane: l.id, First: before, Last: seg.last}, last: seg.last, restored: true, flush: FlushAgain,
+	}
+	seg.last = before - 1
+	l.plan = slices.Insert(l.plan, i+1, rest)
+}
+
 func (l *lane) dropSegment() { l.plan = slices.Delete(l.plan, 0, 1) }
-
-// queue is a first-in first-out of records that allocates only when it grows.
-type queue struct {
-	recs      []Rec
-	head      int
-	positions []record.Position // scratch of front
-}
-
-func (q *queue) len() int      { return len(q.recs) - q.head }
-func (q *queue) at(i int) *Rec { return &q.recs[q.head+i] }
-
-func (q *queue) push(r Rec) {
-	if q.head > 0 && len(q.recs) == cap(q.recs) {
-		n := copy(q.recs, q.recs[q.head:])
-		q.recs, q.head = q.recs[:n], 0
-	}
-	q.recs = append(q.recs, r)
-}
-
-func (q *queue) drop(n int) (last record.Position, bytes int) {
-	for i := range n {
-		r := q.at(i)
-		last = r.Pos
-		bytes += int(r.Bytes)
-	}
-	q.head += n
-	if q.head == len(q.recs) {
-		q.recs, q.head = q.recs[:0], 0
-	}
-	return last, bytes
-}
-
-// front lists the positions of the first n records, and their payload bytes. The list is valid until the next call.
-func (q *queue) front(n int) (positions []record.Position, bytes int) {
-	q.positions = q.positions[:0]
-	for i := range n {
-		r := q.at(i)
-		q.positions = append(q.positions, r.Pos)
-		bytes += int(r.Bytes)
-	}
-	return q.positions, bytes
-}

@@ -151,7 +151,8 @@ func (m *Mapping) list(shards []ListedShard) {
 		e := shardEntry{id: sh.ID, parents: sh.Parents}
 		if i := m.index(sh.ID); i >= 0 {
 			e.phase = m.shards[i].phase
-		} else if sh.Ended {
+		}
+		if e.phase == shardWaits && sh.Ended {
 			e.phase = shardEnded
 		}
 		keep = append(keep, e)

@@ -1,14 +1,10 @@
 package esm
 
-import (
-	"time"
-
-	"github.com/shardmill/shardmill/record"
-)
+import "time"
 
 // read asks for more records when there is room and no Read is out.
 func (s *Shard) read() {
-	if s.reading || s.shardEnd || s.ending() || s.full() {
+	if s.reading || s.shardEnd || s.ending() || s.choked {
 		return
 	}
 	if s.now.Before(s.readAgain) {
@@ -17,9 +13,10 @@ func (s *Shard) read() {
 	}
 	s.seq++
 	s.reading = true
+	records, bytes := s.used()
 	s.emit(Read{
 		Seq: s.seq, Generation: s.gen, Factor: s.cfg.Factor, From: s.next, Wait: s.idleTail,
-		MaxRecords: min(maxRead, s.maxRecords()-s.records), MaxBytes: s.maxBytes() - s.bytes,
+		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
 	})
 }
 
@@ -34,6 +31,9 @@ func (s *Shard) readReturned(ev ReadReturned) {
 	s.tail = ev.End == Tail || ev.End == ShardEnd
 	s.idleTail = ev.End == Tail
 	if ev.End == Trimmed {
+		if ev.Oldest <= s.next {
+			broken("a read at %d was refused, but the oldest record is %d", s.next, ev.Oldest)
+		}
 		s.horizon(ev.Oldest)
 	} else {
 		if ev.Next < s.next {
@@ -41,9 +41,6 @@ func (s *Shard) readReturned(ev ReadReturned) {
 		}
 		s.next = ev.Next
 		s.shardEnd = ev.End == ShardEnd
-	}
-	if s.dirtyLow() {
-		s.dirty = true
 	}
 }
 
@@ -61,6 +58,9 @@ func (s *Shard) take(r *Rec) {
 		broken("record %d is in lane %d of %d", r.Pos, r.Lane, len(s.lanes))
 	}
 	l := &s.lanes[r.Lane]
+	if len(s.lanes) > 1 {
+		s.span.push(r.Pos, r.Bytes)
+	}
 	if r.Pos <= l.settled {
 		return
 	}
@@ -70,11 +70,24 @@ func (s *Shard) take(r *Rec) {
 	l.queue.push(rec)
 	s.records++
 	s.bytes += int(r.Bytes)
-	for i := range l.plan { // a batch from a checkpoint takes its records back
-		if seg := &l.plan[i]; seg.restored && r.Pos <= seg.last {
-			seg.count++
-			break
+	l.takeBack(r, s.cfg)
+}
+
+// takeBack gives a record that is read again to the batch from a checkpoint that it belongs to. The batch can have more records than before, because another
+// filter is in force now; then it ends where a limit is reached.
+func (l *lane) takeBack(r *Rec, cfg Config) {
+	for i := range l.plan {
+		seg := &l.plan[i]
+		if !seg.restored || r.Pos > seg.last {
+			continue
 		}
+		if seg.count > 0 && (seg.count == cfg.BatchSize || cfg.Envelope+seg.bytes+int(r.Bytes) > MaxPayload) {
+			l.splitRestored(i, r.Pos)
+			seg = &l.plan[i+1]
+		}
+		seg.count++
+		seg.bytes += int(r.Bytes)
+		return
 	}
 }
 
@@ -86,58 +99,4 @@ func (s *Shard) readFailed(ev ReadFailed) {
 	s.tail, s.idleTail = true, false // what is here need not wait for what cannot be read
 	s.readFails++
 	s.readAgain = s.now.Add(s.backoff(s.readFails))
-}
-
-// horizon drops what retention has taken: unread records, and records of batches that are not being attempted. They are lost, and said to be.
-func (s *Shard) horizon(oldest record.Position) {
-	if s.next < oldest {
-		s.emit(Observe{Kind: Lost, First: s.next, Last: oldest - 1})
-		s.next = oldest
-		s.dirty = true
-		if s.reading { // the answer under way starts at a place that is gone
-			s.reading = false
-		}
-	}
-	for i := range s.lanes {
-		l := &s.lanes[i]
-		if l.phase == invoking || l.phase == delivering || l.discard != nil {
-			continue
-		}
-		s.lose(l, oldest)
-	}
-}
-
-func (s *Shard) lose(l *lane, oldest record.Position) {
-	for l.queue.len() > 0 && l.queue.at(0).Pos < oldest {
-		n := 0
-		if len(l.plan) == 0 {
-			for n < l.queue.len() && l.queue.at(n).Pos < oldest {
-				n++
-			}
-			first := l.queue.at(0).Pos
-			last, bytes := l.queue.drop(n)
-			s.records, s.bytes, l.settled, s.dirty = s.records-n, s.bytes-bytes, last, true
-			s.emit(Observe{Kind: Lost, Lane: l.id, Count: n, First: first, Last: last})
-			return
-		}
-		seg := &l.plan[0]
-		for n < seg.count && l.queue.at(n).Pos < oldest {
-			n++
-		}
-		if n == 0 { // a batch from a checkpoint whose records are still being read
-			return
-		}
-		s.emit(Observe{Kind: Lost, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n, First: l.queue.at(0).Pos, Last: l.queue.at(n - 1).Pos})
-		whole := n == seg.count && !seg.restored
-		if seg.restored {
-			last, bytes := l.queue.drop(n)
-			s.records, s.bytes, l.settled, s.dirty = s.records-n, s.bytes-bytes, last, true
-			seg.count -= n
-			continue
-		}
-		s.settle(l, n)
-		if whole && l.phase == waiting {
-			l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
-		}
-	}
 }

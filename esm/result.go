@@ -21,7 +21,9 @@ func (s *Shard) returned(ev Returned) {
 		First: l.queue.at(0).Pos, Last: l.queue.at(seg.count - 1).Pos, Outcome: o,
 	})
 	l.phase, l.opened = ready, s.now
-	s.dirty = true
+	if o.Kind != Throttle && o.Kind != ServiceError { // those leave nothing to remember
+		s.dirty = true
+	}
 	switch o.Kind {
 	case Success:
 		s.succeeded(l, seg.count)

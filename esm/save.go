@@ -14,11 +14,20 @@ func (s *Shard) low() record.Position {
 			low = min(low, q.at(0).Pos-1)
 		}
 	}
-	return max(low, s.saved)
+	return low
 }
 
-// dirtyLow reports that the checkpoint has moved beyond the last one given to Save.
-func (s *Shard) dirtyLow() bool { return s.dirty || s.low() > s.saved }
+// arrivalAtLow is the largest arrival up to the first record that a machine reads which goes on from low. With it, that machine sees the ages that this one sees.
+func (s *Shard) arrivalAtLow() record.Millis {
+	first := record.MaxPosition
+	arrival := s.maxArrival
+	for i := range s.lanes {
+		if q := &s.lanes[i].queue; q.len() > 0 && q.at(0).Pos < first {
+			first, arrival = q.at(0).Pos, q.at(0).Arrival
+		}
+	}
+	return arrival
+}
 
 // save gives a Save when something has changed and none is out. The latest state wins; nobody waits for it but a lane that is too far ahead, and the end.
 func (s *Shard) save() {
@@ -42,18 +51,23 @@ func (s *Shard) save() {
 
 // checkpoint is all that another machine needs to go on from here. An attempt in flight counts as not made.
 func (s *Shard) checkpoint() Checkpoint {
-	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.maxArrival, Ended: s.endSaved}
+	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved}
 	if s.rebuild == nil && len(s.lanes) != s.cfg.Factor {
 		broken("%d lanes for a factor of %d", len(s.lanes), s.cfg.Factor)
 	}
-	any := false
-	lanes := make([]LaneMark, len(s.lanes))
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		m := &lanes[i]
-		if l.settled > cp.Low {
-			m.Settled, any = l.settled, true
+		if l.settled <= cp.Low && len(l.plan) == 0 {
+			continue
 		}
+		if cp.Lanes == nil {
+			cp.Lanes = make([]LaneMark, len(s.lanes))
+		}
+		m := &cp.Lanes[i]
+		if l.settled > cp.Low {
+			m.Settled = l.settled
+		}
+		m.Plan = make([]SegmentMark, 0, len(l.plan))
 		offset := 0
 		for _, seg := range l.plan {
 			first := seg.id.First
@@ -63,11 +77,7 @@ func (s *Shard) checkpoint() Checkpoint {
 			offset += seg.count
 			m.Plan = append(m.Plan, SegmentMark{ID: seg.id, First: first, Last: seg.last, Failures: seg.failures, Invocations: seg.invocations,
 				Status: seg.status, FunctionError: seg.funcError, Version: seg.version})
-			any = true
 		}
-	}
-	if any {
-		cp.Lanes = lanes
 	}
 	return cp
 }

@@ -26,13 +26,16 @@ type Shard struct {
 	seq        uint64          // of the last Read given
 	reading    bool
 	tail       bool // the last answer ended at the tail or at the shard's end
-	idleTail   bool // … and brought nothing: the next Read may wait
+	idleTail   bool // it ended at the tail: the next Read may wait
 	shardEnd   bool
 	readAgain  time.Time // after a failed read
 	readFails  int
 	maxArrival record.Millis
-	records    int // held in all lanes
-	bytes      int // of payload, held in all lanes
+	oldest     record.Position // everything below it is lost to retention
+	records    int             // held in all lanes
+	bytes      int             // of payload, held in all lanes
+	span       span            // with more than one lane
+	choked     bool            // the buffer was full, and is not empty enough yet to read on
 
 	// saving
 	saved     record.Position // Low of the last checkpoint given to Save
@@ -50,15 +53,18 @@ type Shard struct {
 
 // NewShard is a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The first Step should be a Tick.
 func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
+	if cfg.Factor < 1 || cfg.BatchSize < 1 {
+		broken("a factor of %d and a batch size of %d", cfg.Factor, cfg.BatchSize)
+	}
 	s := &Shard{
 		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x5368617264)), gen: from.Generation,
-		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended,
+		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended, endSaved: from.Ended,
 	}
-	s.lanes = make([]lane, max(cfg.Factor, 1))
+	s.lanes = make([]lane, cfg.Factor)
 	if from.Factor != 0 && from.Factor != cfg.Factor {
 		s.gen++ // batches of another lane map cannot be rebuilt; their records come again with fresh counters
 	} else {
-		for i := range from.Lanes {
+		for i := range min(len(from.Lanes), len(s.lanes)) {
 			s.lanes[i].restore(from.Lanes[i])
 		}
 	}
@@ -118,10 +124,13 @@ func (s *Shard) Step(now time.Time, ev Event) []Command {
 // settleInto gives every command that the state now allows, and works out when to wake.
 func (s *Shard) settleInto() {
 	s.wake = time.Time{}
+	s.measure()
 	for i := range s.lanes {
 		s.advance(&s.lanes[i])
 	}
-	if s.rebuild != nil && s.quiet() && !s.dirtyLow() && !s.saving {
+	s.measure()
+	s.dirty = s.dirty || s.low() > s.saved
+	if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() {
 		s.rebuildLanes()
 	}
 	s.read()
@@ -161,7 +170,9 @@ func (s *Shard) ending() bool { return s.release || s.rebuild != nil }
 
 func (s *Shard) reconfigured(cfg Config) {
 	if cfg.Factor != s.cfg.Factor {
-		s.rebuild = &cfg
+		if !s.release { // the next machine finds out by itself
+			s.rebuild = &cfg
+		}
 		return
 	}
 	if s.rebuild != nil { // back to the factor in force before the rebuild began
@@ -173,14 +184,15 @@ func (s *Shard) reconfigured(cfg Config) {
 // rebuildLanes makes lanes for another factor. Nothing is in flight, so no key is ever under two lane maps at once. The buffer is dropped and read again from the
 // low-water mark: what faster lanes had settled beyond it is delivered again, and counters start afresh.
 func (s *Shard) rebuildLanes() {
+	s.maxArrival = s.arrivalAtLow()
+	s.next = s.low() + 1
 	s.cfg, s.rebuild = *s.rebuild, nil
 	s.gen++
-	s.next = s.low() + 1
 	s.lanes = make([]lane, s.cfg.Factor)
 	for i := range s.lanes {
 		s.lanes[i].id, s.lanes[i].opened = i, s.now
 	}
-	s.records, s.bytes = 0, 0
+	s.records, s.bytes, s.span, s.choked = 0, 0, span{}, false
 	s.reading, s.tail, s.idleTail, s.shardEnd = false, false, false, false
 	s.readAgain = time.Time{}
 	s.dirty = true
@@ -191,7 +203,7 @@ func (s *Shard) rebuildLanes() {
 }
 
 func (s *Shard) released(abandon bool) {
-	s.release = true
+	s.release, s.rebuild = true, nil
 	if !abandon {
 		return
 	}
@@ -209,11 +221,14 @@ func (s *Shard) nudge() {
 		if l.phase == waiting && (l.wait == WaitRetry || l.wait == WaitService || l.wait == WaitSlot) {
 			l.until = s.now
 		}
+		if l.discard != nil {
+			l.discard.resume = time.Time{}
+		}
 	}
 }
 
 func (s *Shard) slotFree(id int) {
-	if id >= len(s.lanes) {
+	if id < 0 || id >= len(s.lanes) {
 		return // offered to a lane of an older lane map
 	}
 	if l := &s.lanes[id]; l.phase == waiting && l.wait == WaitSlot {
@@ -228,7 +243,7 @@ func (s *Shard) finish() {
 		if s.quiet() && !s.saving && !s.dirty {
 			s.end(Released)
 		}
-	case s.shardEnd && s.records == 0 && s.quiet() && s.planned() == 0:
+	case s.drained():
 		if s.endSaved && !s.saving && !s.dirty {
 			s.end(Ended)
 		} else if !s.endSaved {
@@ -236,6 +251,11 @@ func (s *Shard) finish() {
 			s.save()
 		}
 	}
+}
+
+// drained reports that the shard is closed and nothing of it is left to do.
+func (s *Shard) drained() bool {
+	return s.shardEnd && s.records == 0 && s.quiet() && s.planned() == 0
 }
 
 func (s *Shard) end(r FinishReason) {
@@ -266,6 +286,9 @@ func (s *Shard) Lanes() []LaneState {
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		st := LaneState{Wait: l.wait, Until: l.until, Buffered: l.queue.len()}
+		if l.wait == WaitWindow {
+			st.Until = l.opened.Add(s.cfg.BatchingWindow)
+		}
 		if l.queue.len() > 0 {
 			st.First = l.queue.at(0).Pos
 		}

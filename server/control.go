@@ -52,7 +52,9 @@ func (p *problem) Error() string { return p.text }
 // control serves our own API. Health needs nothing; everything else needs the token of this start. Pages in a browser get nothing at all.
 func (s *Server) control(r *rooms) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+PathLive, func(w http.ResponseWriter, _ *http.Request) { wire.WriteJSON(w, 200, jsonType, map[string]bool{"live": true}) })
+	mux.HandleFunc("GET "+PathLive, func(w http.ResponseWriter, _ *http.Request) {
+		wire.WriteJSON(w, 200, jsonType, map[string]bool{"live": true})
+	})
 	mux.HandleFunc("GET "+PathReady, func(w http.ResponseWriter, _ *http.Request) {
 		if !s.ready.Load() {
 			wire.WriteJSON(w, http.StatusServiceUnavailable, jsonType, map[string]bool{"ready": false})

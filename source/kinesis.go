@@ -69,8 +69,9 @@ func (k *Kinesis) Changed(shard record.ShardID) <-chan struct{} {
 
 // Format is the payload format of a shard that Shards has listed.
 func (k *Kinesis) Format(shard record.ShardID, roleARN string) Format {
-	info := k.info.Load()
-	return NewKinesisFormat(shard, k.arn, k.region, roleARN, func(p record.Position, m record.Millis) string {
-		return info.SequenceNumber(shard, p, m)
-	})
+	s, ok := k.info.Load().Shard(shard)
+	if !ok {
+		panic("source: the format of a shard that was not listed") // a bug of the caller's
+	}
+	return NewKinesisFormat(shard, k.arn, k.region, roleARN, s.AppendSequenceNumber)
 }
