@@ -7,7 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -127,6 +130,31 @@ func TestAllFollowsEveryChange(t *testing.T) {
 	b.settle(t)
 	if all, err := b.All(t.Context()); err != nil || len(all) != 0 || len(b.store.cache) != 0 {
 		t.Errorf("%v, %v, %d kept", all, err, len(b.store.cache))
+	}
+}
+
+// docs/format/mapping.md: what this program writes, older and newer ones must read. A change here is a change of the format.
+func TestStoredFormIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	m := Mapping{
+		UUID: "u", Account: "000000000000", Region: "us-east-1", EventSourceARN: "s", Stream: 7, FunctionARN: "a", FunctionName: "f", Enabled: true,
+		State: Updating, StateReason: "User action", Version: 3, LastModified: time.UnixMilli(1_700_000_000_123).UTC(), LastResult: "OK",
+		Settings: Settings{
+			BatchSize: 10, BatchingWindow: 5 * time.Second, ParallelizationFactor: 2, MaxRetries: -1, MaxAge: time.Minute, Bisect: true, PartialResponses: true,
+			Destination: "q",
+		},
+		StartingPosition: AtTimestamp, StartingPositionTimestamp: new(record.Millis(1)), Starts: map[record.ShardID]record.Position{0: 5, 12: 1},
+	}
+	const want = `{"Version":1,"UUID":"u","Account":"000000000000","Region":"us-east-1","EventSourceARN":"s","Stream":7,"FunctionARN":"a","FunctionName":"f",` +
+		`"Enabled":true,"State":"Updating","StateReason":"User action","Change":3,"LastModified":1700000000123,"LastResult":"OK","BatchSize":10,` +
+		`"BatchingWindow":5000000000,"Factor":2,"MaxRetries":-1,"MaxAge":60000000000,"Bisect":true,"PartialResponses":true,"Destination":"q",` +
+		`"StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":1,"Starts":{"0":5,"12":1}}`
+	if got := string(encode(&m)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	back, err := decode([]byte(want))
+	if d := cmp.Diff(m, back); d != "" || err != nil {
+		t.Errorf("%v %s", err, d)
 	}
 }
 
