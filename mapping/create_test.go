@@ -93,6 +93,19 @@ func TestConcurrentCreatesOfOnePairLeaveOneMapping(t *testing.T) {
 	}
 }
 
+// The same in the tightest place: another Create commits between this one's look at the pair and its commit.
+func TestCreateThatWasOvertakenIsADuplicate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var first *Mapping
+	b.coord.before = func() { first = b.create(t) }
+
+	_, _, err := b.Create(t.Context(), me, input())
+
+	wantFault(t, err, "ResourceConflictException", `The event source arn (" `+orders+` ") and function (" f ") provided mapping already exists. `+
+		`Please update or delete the existing mapping with UUID `+first.UUID)
+}
+
 // S-09, V10.
 func TestOtherFunctionOnTheSameStreamIsAccepted(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,6 +29,13 @@ type memCoord struct {
 
 func newMemCoord() *memCoord {
 	return &memCoord{values: map[string]storage.Entry{}, changed: make(chan struct{})}
+}
+
+// count is how many commits there were.
+func (c *memCoord) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.commits
 }
 
 func (c *memCoord) Get(_ context.Context, key string) (storage.Entry, error) {
@@ -167,7 +175,7 @@ func setup(t *testing.T, edit ...func(*Options)) bundle {
 	}
 	b.Mappings = New(o)
 	t.Cleanup(func() {
-		if err := b.Close(context.Background()); err != nil {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
@@ -238,8 +246,8 @@ func (b bundle) get(t *testing.T, uuid string) *Mapping {
 // wantFault checks code and message.
 func wantFault(t *testing.T, err error, code, message string) {
 	t.Helper()
-	f, ok := err.(*fault.Error)
-	if !ok || f.Code != code || f.Message != message {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != code || f.Message != message {
 		t.Errorf("got  %v\nwant %s: %s", err, code, message)
 	}
 }

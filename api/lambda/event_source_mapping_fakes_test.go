@@ -124,7 +124,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	m := mapping.New(mapping.Options{Coord: newMemCoord(), Clock: clock.New(0), Sources: streams{}, Functions: functions{}, AWSPace: true})
 	t.Cleanup(func() {
-		if err := m.Close(context.Background()); err != nil {
+		if err := m.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
@@ -142,7 +142,7 @@ type answer struct {
 func (b *bench) call(method, target, body string) answer {
 	b.t.Helper()
 	r := httptest.NewRequest(method, EventSourceMappingsPath+target, strings.NewReader(body))
-	r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1", RequestID: "r-1"}))
+	r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1", RequestID: "r-1", Signed: true}))
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
 	a := answer{status: w.Code, header: w.Header()}
