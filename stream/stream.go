@@ -106,11 +106,6 @@ func (s *ShardInfo) sequence(pos record.Position, at record.Millis) Sequence {
 	return Sequence{Created: int64(s.Created) / 1000, Shard: s.ID, Pos: pos, Time: int64(at) / 1000, Version: seqVersion}
 }
 
-// AppendSequenceNumber appends the text of a record's place to dst.
-func (s *ShardInfo) AppendSequenceNumber(dst []byte, pos record.Position, arrival record.Millis) []byte {
-	return s.sequence(pos, arrival).Append(dst)
-}
-
 // Shard finds a shard of i by its id.
 func (i *Info) Shard(id record.ShardID) (*ShardInfo, bool) {
 	n, ok := slices.BinarySearchFunc(i.Shards, id, func(s ShardInfo, id record.ShardID) int { return int(int64(s.ID) - int64(id)) })
