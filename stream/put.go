@@ -84,7 +84,7 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 
 // PutRecords appends 1 to 500 records with one commit and answers where each went, in request order. Records of one shard keep their order. A fault of a
 // single record is in its Placed; a fault of the whole call (ResourceNotFoundException, or as for PutRecord with the record named, or
-// InvalidArgumentException above 10 MiB in all) writes nothing. Key and Data are copied; recs itself may be reordered.
+// InvalidArgumentException above 10 MiB in all) writes nothing. Key and Data are copied, recs is not changed.
 // Source: Kinesis API Reference, PutRecords.
 func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Record) ([]Placed, error) {
 	st, err := s.find(ctx, name)
@@ -239,6 +239,8 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 			for j, i := range origin {
 				placed[i] = Placed{Shard: sh.key.Index, Pos: b.Records[j].Pos, Arrival: b.Records[j].Arrival, created: created}
 			}
+		case errors.Is(err, storage.ErrNotFound): // the stream was deleted meanwhile, and with it what other shards took
+			return false, false, s.notFound(sn.info.Name)
 		case errors.Is(err, storage.ErrShardClosed):
 			closed = true
 			p.pending = append(p.pending, origin...)
@@ -316,7 +318,7 @@ func (s *Streams) recordFault(name Name, sh *shard, err error) *fault.Error {
 	case errors.Is(err, storage.ErrFull):
 		return internal(hintFull).Because(err)
 	}
-	if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrClosed) {
+	if !errors.Is(err, storage.ErrClosed) {
 		s.slog.Error("put failed", "stream", name.Name, "shard", sh.key.Index.String(), "error", err)
 	}
 	return internal("").Because(err)

@@ -79,7 +79,7 @@ type Info struct {
 type ShardInfo struct {
 	ID                     record.ShardID
 	Range                  record.HashKeyRange
-	Parent, AdjacentParent *record.ShardID // AdjacentParent only after a merge
+	Parent, AdjacentParent *record.ShardID // AdjacentParent only after a merge; both are kept when the parents have expired
 	Created                record.Millis   // its whole seconds are in every sequence number of the shard
 	Closed                 record.Millis   // 0: open
 }

@@ -209,7 +209,7 @@ func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hi
 		f = f.WithHint("%s", hint)
 	}
 	if f.Status >= http.StatusInternalServerError && f.Err != nil {
-		h.log.Warn("request refused", "request_id", caller.RequestID, "code", f.Code, "error", f.Err)
+		h.log.Debug("request refused", "request_id", caller.RequestID, "code", f.Code, "error", f.Err)
 	}
 	return f
 }

@@ -1,7 +1,6 @@
 package kinesis
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/stream"
+	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
 const maxHash = "340282366920938463463374607431768211455"
@@ -208,33 +208,12 @@ func (w *world) name(name string) stream.Name {
 	return stream.Name{Account: "000000000000", Region: w.region, Name: name}
 }
 
-// split cuts a shard of a one-shard stream in halves; merge joins two.
-func (w *world) split(name string, shard int) {
+func (w *world) split(name string, shard record.ShardID) {
 	w.Helper()
-	info, err := w.streams.Lookup(w.Context(), w.name(name))
-	if err != nil {
-		w.Fatal(err)
-	}
-	middle, _ := record.ParseHashKey("170141183460469231731687303715884105728")
-	before, _ := record.ParseHashKey("170141183460469231731687303715884105727")
-	s, _ := info.Shard(record.ShardID(shard))
-	w.reshard(name, []record.ShardID{record.ShardID(shard)}, []record.HashKeyRange{{Start: s.Range.Start, End: before}, {Start: middle, End: s.Range.End}})
+	streamtest.Split(w, w.streams, w.name(name), shard)
 }
 
-func (w *world) merge(name string, a, b int) {
+func (w *world) merge(name string, low, high record.ShardID) {
 	w.Helper()
-	info, err := w.streams.Lookup(w.Context(), w.name(name))
-	if err != nil {
-		w.Fatal(err)
-	}
-	first, _ := info.Shard(record.ShardID(a))
-	second, _ := info.Shard(record.ShardID(b))
-	w.reshard(name, []record.ShardID{record.ShardID(a), record.ShardID(b)}, []record.HashKeyRange{{Start: first.Range.Start, End: second.Range.End}})
-}
-
-func (w *world) reshard(name string, parents []record.ShardID, children []record.HashKeyRange) {
-	w.Helper()
-	if err := w.streams.Reshard(context.Background(), w.name(name), parents, children); err != nil {
-		w.Fatal(err)
-	}
+	streamtest.Merge(w, w.streams, w.name(name), low, high)
 }
