@@ -91,7 +91,6 @@ func TestRestartRepeatsOnlyWhatWasInFlight(t *testing.T) {
 		defer w.close()
 		w.put("k", numbered(1, 4)...)
 		w.create(mapping.Knobs{BatchSize: p(int64(1))})
-		w.functions.duration = 10 * time.Millisecond
 		w.pass(35 * time.Millisecond) // three done, the fourth runs
 
 		stopped, cancel := context.WithCancel(t.Context())
