@@ -202,17 +202,23 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func (p *scratch) release() {
-	clear(p.shards[:cap(p.shards)])
-	clear(p.grouped[:cap(p.grouped)])
-	clear(p.batches[:cap(p.batches)])
-	*p = scratch{p.pending[:0], p.order[:0], p.grouped[:0], p.origin[:0], p.shards[:0], p.batches[:0]}
+	p.reset()
+	p.pending = p.pending[:0]
 	scratches.Put(p)
+}
+
+// reset forgets a grouping, so that no record outlives its put here.
+func (p *scratch) reset() {
+	clear(p.grouped)
+	clear(p.shards)
+	clear(p.batches)
+	p.order, p.grouped, p.origin, p.shards, p.batches = p.order[:0], p.grouped[:0], p.origin[:0], p.shards[:0], p.batches[:0]
 }
 
 // group copies the pending records so that those of one shard stand together, in request order, as one batch each. The shard with the highest index comes
 // first, because AWS was recorded to hand out indexes so, and kinesalite's suite asks for it.
 func (p *scratch) group(sn *snapshot, recs []record.Record) {
-	p.order, p.grouped, p.origin, p.shards, p.batches = p.order[:0], p.grouped[:0], p.origin[:0], p.shards[:0], p.batches[:0]
+	p.reset()
 	for _, i := range p.pending {
 		sh := sn.route(&recs[i])
 		p.order = append(p.order, uint64(^uint32(sh.key.Index))<<32|uint64(i))
