@@ -94,8 +94,9 @@ func TestTheOnDemandQuotaIsKept(t *testing.T) {
 func TestDeletedStreamsAreGone(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.create("s", 1)
+	w.create("s", 2)
 	w.put("s", "a", "x")
+	token := w.ok("ListShards", `{"StreamName":"s","MaxResults":1}`).get("NextToken")
 
 	r := w.ok("DeleteStream", `{"StreamName":"s","EnforceConsumerDeletion":false}`)
 
@@ -107,6 +108,7 @@ func TestDeletedStreamsAreGone(t *testing.T) {
 	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":""}`).fails("ResourceNotFoundException", gone)
 	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}`).fails("ResourceNotFoundException", gone)
 	w.call("ListShards", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
+	w.call("ListShards", `{"NextToken":%q}`, token).fails("ResourceNotFoundException", gone)
 	w.call("ListTagsForStream", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
 	w.create("s", 1)
 	if got := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); got != "" {
