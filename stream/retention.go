@@ -26,7 +26,7 @@ type horizon struct {
 // horizonOf is the first position of sh that retention lets readers see. It never moves back.
 func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (record.Position, error) {
 	at := sn.trimHorizon(now)
-	if at <= sn.shardInfo(sh).Created-1000 { // a child counts as created one second after its parent closed, but may have records before
+	if at <= sn.shardInfo(sh).Began() {
 		return 0, nil
 	}
 	sh.mu.Lock()
@@ -125,5 +125,5 @@ func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.
 		sh.trimmed = max(sh.trimmed, pos)
 		sh.mu.Unlock()
 	}
-	return max(until, sn.shardInfo(sh).Created-1000) + keep + 1, nil
+	return max(until, sn.shardInfo(sh).Began()) + keep + 1, nil
 }

@@ -97,6 +97,14 @@ func (s *ShardInfo) EndingSequenceNumber() string {
 	return s.sequence(record.MaxPosition, s.Closed).String()
 }
 
+// Began is when the shard began to take records: a child does so when its parents end, one second before it counts as created.
+func (s *ShardInfo) Began() record.Millis {
+	if s.Parent != nil {
+		return s.Created - childDelay
+	}
+	return s.Created
+}
+
 // AppendSequenceNumber appends the sequence number of the record of s at pos to dst.
 func (s *ShardInfo) AppendSequenceNumber(dst []byte, pos record.Position, arrival record.Millis) []byte {
 	return s.sequence(pos, arrival).Append(dst)
@@ -252,9 +260,9 @@ func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
 }
 
 // LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN tells the hint); region and account of the ARN
-// count, never a stream of the same name elsewhere.
-func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, callerRegion string) (*Info, error) {
-	name, _, err := ParseARN(arnText, callerAccount, callerRegion)
+// count, never a stream of the same name elsewhere; so the caller's region, the last argument, makes no difference.
+func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ string) (*Info, error) {
+	name, _, err := ParseARN(arnText, callerAccount)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (b *bench) drain(id uint32, shard record.ShardID, from record.Position) (ke
 		case storage.More:
 		case storage.Trimmed:
 			from = end.Oldest
-		default:
+		case storage.Tail, storage.ShardEnd:
 			return keys, end
 		}
 	}
@@ -425,7 +425,7 @@ func TestARNsWithTutorialAccountsMeanTheCaller(t *testing.T) {
 
 	info, err := b.s.LookupARN(b.ctx, "arn:aws:kinesis:us-east-1:123456789:stream/orders", orders.Account, "eu-west-1")
 	b.must(err)
-	_, hint, err := ParseARN("arn:aws:kinesis:us-east-1:123456789:stream/orders", orders.Account, "eu-west-1")
+	_, hint, err := ParseARN("arn:aws:kinesis:us-east-1:123456789:stream/orders", orders.Account)
 	b.must(err)
 
 	if info.ID != want.ID || hint != "An account id has 12 digits; 123456789 was read as 000000000000." {
