@@ -184,7 +184,7 @@ func (s *Server) route(r *rooms) http.Handler {
 		Services: []wire.Service{
 			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
 			{Name: "sqs", Target: "AmazonSQS", Handler: q},
-			{Name: "lambda", Paths: lambda.Paths, Handler: l},
+			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		},
 		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: http.HandlerFunc(unknownService),
 	}

@@ -3,6 +3,7 @@ package lambda
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -23,13 +24,13 @@ var operations = []operation{
 	{"CreateAlias", "POST", "/2015-03-31/functions/{FunctionName}/aliases", nil},
 	{"CreateCapacityProvider", "POST", "/2025-11-30/capacity-providers", nil},
 	{"CreateCodeSigningConfig", "POST", "/2020-04-22/code-signing-configs", nil},
-	{"CreateEventSourceMapping", "POST", "/2015-03-31/event-source-mappings", nil},
+	{"CreateEventSourceMapping", "POST", "/2015-03-31/event-source-mappings", (*Handler).eventSourceMapping},
 	{"CreateFunction", "POST", "/2015-03-31/functions", (*Handler).createFunction},
 	{"CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url", nil},
 	{"DeleteAlias", "DELETE", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", nil},
 	{"DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}", nil},
 	{"DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", nil},
-	{"DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}", nil},
+	{"DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"DeleteFunction", "DELETE", "/2015-03-31/functions/{FunctionName}", (*Handler).deleteFunction},
 	{"DeleteFunctionCodeSigningConfig", "DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config", nil},
 	{"DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", (*Handler).deleteFunctionConcurrency},
@@ -44,7 +45,7 @@ var operations = []operation{
 	{"GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}", nil},
 	{"GetDurableExecutionHistory", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/history", nil},
 	{"GetDurableExecutionState", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/state", nil},
-	{"GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}", nil},
+	{"GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"GetFunction", "GET", "/2015-03-31/functions/{FunctionName}", (*Handler).getFunction},
 	{"GetFunctionCodeSigningConfig", "GET", "/2020-06-30/functions/{FunctionName}/code-signing-config", nil},
 	{"GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency", (*Handler).getFunctionConcurrency},
@@ -66,7 +67,7 @@ var operations = []operation{
 	{"ListCapacityProviders", "GET", "/2025-11-30/capacity-providers", nil},
 	{"ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs", nil},
 	{"ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions", nil},
-	{"ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings", nil},
+	{"ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings", (*Handler).eventSourceMapping},
 	{"ListFunctionEventInvokeConfigs", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", nil},
 	{"ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", nil},
 	{"ListFunctionVersionsByCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", nil},
@@ -97,7 +98,7 @@ var operations = []operation{
 	{"UpdateAlias", "PUT", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", nil},
 	{"UpdateCapacityProvider", "PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}", nil},
 	{"UpdateCodeSigningConfig", "PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", nil},
-	{"UpdateEventSourceMapping", "PUT", "/2015-03-31/event-source-mappings/{UUID}", nil},
+	{"UpdateEventSourceMapping", "PUT", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"UpdateFunctionCode", "PUT", "/2015-03-31/functions/{FunctionName}/code", (*Handler).updateFunctionCode},
 	{"UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/{FunctionName}/configuration", (*Handler).updateFunctionConfiguration},
 	{"UpdateFunctionEventInvokeConfig", "POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config", nil},
@@ -169,4 +170,16 @@ func matchPath(pattern, path []string) (map[string]string, bool) {
 func hasQuery(query url.Values, needs string) bool {
 	name, value, ok := strings.Cut(needs, "=")
 	return !ok || query.Get(name) == value
+}
+
+// Paths are the path prefixes that belong to Lambda alone: its API dates, and the place of code packages.
+func Paths() []string {
+	out := []string{packagePath}
+	for _, op := range operations {
+		date, _, _ := strings.Cut(op.path[1:], "/")
+		if p := "/" + date + "/"; !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
