@@ -3,7 +3,6 @@ package lambda
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -170,16 +169,4 @@ func matchPath(pattern, path []string) (map[string]string, bool) {
 func hasQuery(query url.Values, needs string) bool {
 	name, value, ok := strings.Cut(needs, "=")
 	return !ok || query.Get(name) == value
-}
-
-// Paths are the path prefixes that belong to Lambda alone: its API dates, and the place of code packages.
-func Paths() []string {
-	out := []string{packagePath}
-	for _, op := range operations {
-		date, _, _ := strings.Cut(op.path[1:], "/")
-		if p := "/" + date + "/"; !slices.Contains(out, p) {
-			out = append(out, p)
-		}
-	}
-	return out
 }
