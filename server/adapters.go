@@ -18,7 +18,7 @@ import (
 type sources struct{ streams *stream.Streams }
 
 func (s sources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
-	name, hint, err := stream.ParseARN(arn, account, region)
+	name, hint, err := stream.ParseARN(arn, account)
 	if err != nil {
 		return mapping.Source{}, err
 	}
