@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -306,6 +307,31 @@ func TestRecordsDisappearWhenRetentionHasPassed(t *testing.T) {
 	if keys, end := b.drain(info.ID, 0, horizon); !cmp.Equal(keys, []string{"young"}) || end.Kind != storage.Tail {
 		t.Errorf("from the horizon: %v, %v", keys, end)
 	}
+}
+
+// A record is readable until exactly its retention has passed, and not a millisecond longer, also when it was read at that very moment.
+func TestTheHorizonIsExactToTheMillisecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		info := b.create(orders, 1)
+		b.advance(time.Hour)
+		b.put(orders, "a")
+		for _, step := range []struct {
+			d    time.Duration
+			want int
+		}{{DefaultRetention - time.Millisecond, 1}, {time.Millisecond, 1}, {time.Millisecond, 0}, {time.Hour, 0}} {
+			b.advance(step.d)
+			if keys, _ := b.drain(info.ID, 0, 0); len(keys) != step.want {
+				t.Errorf("after %v more: %v", step.d, keys)
+			}
+		}
+		b.put(orders, "b")
+		if keys, _ := b.drain(info.ID, 0, 0); len(keys) != 1 {
+			t.Errorf("a later record: %v", keys)
+		}
+		b.s.Stop()
+	})
 }
 
 func TestTheSweepGivesSpaceBack(t *testing.T) {

@@ -132,7 +132,9 @@ func TestFullStorageIsToldInAHint(t *testing.T) {
 	w.restart(100)
 	w.create("s", 1)
 	taken := 0
-	put := func() reply { return w.call("PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"%s"}`, b64(strings.Repeat("x", 100_000))) }
+	put := func() reply {
+		return w.call("PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"%s"}`, b64(strings.Repeat("x", 100_000)))
+	}
 	r := put()
 	for ; r.status == 200 && taken < 20; taken++ {
 		r = put()
