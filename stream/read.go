@@ -117,7 +117,7 @@ func (s *Streams) read(ctx context.Context, sn *snapshot, sh *shard, from record
 	if first < oldest {
 		return from, storage.End{Kind: storage.Trimmed, Oldest: oldest}, nil
 	}
-	return s.log.Scan(ctx, sh.key, from, limit, visit) // its arrival only stepped back: an older record keeps it
+	return s.log.Scan(ctx, sh.key, from, limit, visit) // its arrival stepped back: the record before it is still readable, and so is it
 }
 
 // endKnown reports whether the metadata says that a shard is closed, and so names its children.
