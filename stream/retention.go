@@ -39,12 +39,12 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 	if err != nil {
 		return 0, fmt.Errorf("seek the trim horizon: %w", err)
 	}
-	next := horizon{pos: pos, until: at}
-	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) { next.until = r.Arrival })
+	next, found := horizon{pos: pos, until: at}, false
+	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) { next.until, found = r.Arrival, true })
 	if err != nil {
 		return 0, fmt.Errorf("read the trim horizon: %w", err)
 	}
-	if end.Kind == storage.Tail && next.until == at {
+	if end.Kind == storage.Tail && !found {
 		next.until = max(at, end.Sealed) // nothing is there, and nothing older than Sealed will come
 	}
 	sh.mu.Lock()

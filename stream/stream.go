@@ -198,9 +198,17 @@ type Streams struct {
 
 // stream is one stream in memory; what is known of it is replaced as a whole.
 type stream struct {
-	name Name
-	id   atomic.Uint32 // 0 until it is allocated
-	snap atomic.Pointer[snapshot]
+	name     Name
+	id       atomic.Uint32 // 0 until it is allocated
+	snap     atomic.Pointer[snapshot]
+	changing chan struct{} // capacity 1: changes are committed and installed in the same order
+}
+
+func newStream(sn *snapshot) *stream {
+	st := &stream{name: sn.info.Name, changing: make(chan struct{}, 1)}
+	st.id.Store(sn.info.ID)
+	st.snap.Store(sn)
+	return st
 }
 
 // New answers the streams kept in o.Store. Nothing is read before Start or the first call.
@@ -291,7 +299,7 @@ func (s *Streams) find(ctx context.Context, name Name) (*stream, error) {
 	return st, nil
 }
 
-// settled is find, but waits until a creation that is under way has ended.
+// settled is find, but waits until a creation or a reshard that is under way has ended.
 func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
 	for {
 		st, err := s.find(ctx, name)
@@ -299,7 +307,7 @@ func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
 			return nil, err
 		}
 		sn := st.snap.Load()
-		if sn.info.Status != Creating {
+		if sn.info.Status != Creating && sn.info.Status != Updating {
 			return st, nil
 		}
 		select {
