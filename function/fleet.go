@@ -3,6 +3,7 @@ package function
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -251,4 +252,18 @@ func (fl *fleet) drained(ctx context.Context) {
 	case <-fl.rest:
 	case <-ctx.Done():
 	}
+}
+
+// runningNow names the functions with an invocation under way, in order.
+func (fl *fleet) runningNow() []string {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	var names []string
+	for ref, l := range fl.lanes {
+		if l.running > 0 {
+			names = append(names, ref.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

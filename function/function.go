@@ -196,6 +196,9 @@ func (f *Functions) Stop(ctx context.Context) {
 // Busy is how many invocations run now.
 func (f *Functions) Busy() int { return int(f.busy.Load()) }
 
+// BusyWith names the functions that run now.
+func (f *Functions) BusyWith() []string { return f.fleet.runningNow() }
+
 // Isolation says how far functions are kept apart, for status output.
 func Isolation() string { return sandbox.Level }
 

@@ -15,17 +15,20 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
 )
 
 // Options configure a Handler. Functions is required.
 type Options struct {
 	Functions *function.Functions
-	Log       *slog.Logger // nil: discarded
+	Mappings  *mapping.Mappings // nil: operations on event source mappings are refused by name
+	Log       *slog.Logger      // nil: discarded
 }
 
 // Handler serves Lambda. It is safe for concurrent use.
 type Handler struct {
 	functions *function.Functions
+	mappings  *EventSourceMappings
 	log       *slog.Logger
 	urlKey    [32]byte // signs the URLs of code packages; a new one per process
 }
@@ -35,6 +38,9 @@ func New(o Options) *Handler {
 	h := &Handler{functions: o.Functions, log: o.Log}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Mappings != nil {
+		h.mappings = NewEventSourceMappings(o.Mappings, h.log)
 	}
 	_, _ = rand.Read(h.urlKey[:]) // never fails, says crypto/rand
 	return h
@@ -72,6 +78,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.op, c.params = op.name, params
 		h.answer(c, op.serve(h, c))
 	}
+}
+
+// eventSourceMapping hands the five operations on mappings over.
+func (h *Handler) eventSourceMapping(c *call) error {
+	if h.mappings == nil {
+		return notImplemented(c.op)
+	}
+	h.mappings.ServeHTTP(c.w, c.r)
+	return nil
 }
 
 // notImplemented refuses what AWS has and shardmill does not. SDKs do not retry a 501.

@@ -1,0 +1,61 @@
+# `make` prints this list. Logic lives in Go; a target is a line or two.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+GO ?= go
+SEED ?=
+N ?= 10000
+FUZZTIME ?= 20s
+# The packages that run under the race detector; simulation and end-to-end tests run without it, afterwards.
+PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /e2e$$)
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+build: ## bin/shardmill, static and stripped
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
+
+test: preflight sumtypes race sim200 e2e ## everything: the gate
+
+preflight: ## say which tool is missing, and what installs it
+	@sh internal/preflight/preflight.sh
+
+race: ## all packages under the race detector
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(PACKAGES)
+
+sumtypes: ## closed sets are handled completely, everywhere
+	$(GO) tool go-check-sumtype ./...
+	$(GO) tool exhaustive -d ./...
+
+spec: ## the scripts of the core
+	$(GO) test -count=1 ./esm -run TestScripts
+
+golden: ## rewrite expected output of scripts; read the diff like code
+	$(GO) test -count=1 ./esm -run TestScripts -rewrite
+
+sim200: ## the simulator, a few hundred seeds, and the mutants
+	$(GO) test -count=1 -timeout 10m ./sim
+
+sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
+	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
+
+e2e: venv ## real clients, kill rounds, the command line
+	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
+
+venv: .venv/.installed
+.venv/.installed: e2e/requirements.txt
+	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt && touch $@
+
+fuzz: ## every fuzz target for FUZZTIME
+	$(GO) run ./internal/fuzzall -time $(FUZZTIME)
+
+bench: build ## every figure beside its raw reference
+	$(GO) run ./internal/bench
+
+lint: ## golangci-lint with the rules of .golangci.yml
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0 run --timeout 10m
+
+check: test lint ## the gate and the linter
+
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e venv fuzz bench lint check

@@ -1,0 +1,126 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// version is the first byte of every stored checkpoint. docs/format/checkpoint.md describes the rest.
+const version = 1
+
+// Append encodes a checkpoint and its owner's epoch.
+func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
+	dst = append(dst, version)
+	u := func(v uint64) { dst = binary.AppendUvarint(dst, v) }
+	str := func(s string) {
+		u(uint64(len(s)))
+		dst = append(dst, s...)
+	}
+	u(epoch)
+	u(uint64(cp.Low))
+	u(uint64(cp.Generation))
+	u(uint64(cp.Factor))
+	u(uint64(cp.MaxArrival))
+	if cp.Ended {
+		u(1)
+	} else {
+		u(0)
+	}
+	u(uint64(len(cp.Lanes)))
+	for i := range cp.Lanes {
+		m := &cp.Lanes[i]
+		u(uint64(m.Settled))
+		u(uint64(len(m.Plan)))
+		for _, p := range m.Plan {
+			u(uint64(p.ID.Generation))
+			u(uint64(p.ID.First))
+			u(uint64(p.ID.Last))
+			u(uint64(p.First))
+			u(uint64(p.Last))
+			u(uint64(p.Failures))
+			u(uint64(p.Invocations))
+			u(uint64(p.Status))
+			str(p.FunctionError)
+			str(p.Version)
+		}
+	}
+	return dst
+}
+
+// Bounds that a stored checkpoint cannot exceed: the factor is at most 10, and bisecting 10,000 records nests at most 14 deep.
+const (
+	maxLanes = 64
+	maxPlan  = 1024
+)
+
+// Decode reads what Append wrote. A value that cannot be read is storage.ErrCorrupt.
+func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, err error) {
+	if len(b) == 0 || b[0] != version {
+		return cp, 0, fmt.Errorf("%w: unknown checkpoint version; it may come from a newer shardmill", storage.ErrCorrupt)
+	}
+	d := decoder{b: b[1:]}
+	epoch = d.uvarint()
+	cp.Low = record.Position(d.uvarint())
+	cp.Generation = uint32(d.uvarint())
+	cp.Factor = int(d.uvarint())
+	cp.MaxArrival = record.Millis(d.uvarint())
+	cp.Ended = d.uvarint() == 1
+	if n := d.count(maxLanes); n > 0 {
+		cp.Lanes = make([]esm.LaneMark, n)
+	}
+	for i := range cp.Lanes {
+		m := &cp.Lanes[i]
+		m.Settled = record.Position(d.uvarint())
+		for range d.count(maxPlan) {
+			m.Plan = append(m.Plan, esm.SegmentMark{
+				ID:    esm.BatchID{Generation: uint32(d.uvarint()), Lane: i, First: record.Position(d.uvarint()), Last: record.Position(d.uvarint())},
+				First: record.Position(d.uvarint()), Last: record.Position(d.uvarint()),
+				Failures: int(d.uvarint()), Invocations: int(d.uvarint()), Status: int(d.uvarint()),
+				FunctionError: d.str(), Version: d.str(),
+			})
+		}
+	}
+	if d.bad || len(d.b) != 0 {
+		return esm.Checkpoint{}, 0, fmt.Errorf("%w: checkpoint of %d bytes does not parse", storage.ErrCorrupt, len(b))
+	}
+	return cp, epoch, nil
+}
+
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) count(limit uint64) int {
+	n := d.uvarint()
+	if n > limit {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) str() string {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}

@@ -1,0 +1,389 @@
+package engine
+
+import (
+	"slices"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/internal/ids"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Executor is one shard machine together with the bytes of its records: it turns the core's commands into effects that anybody can perform, and results into the
+// core's events. It starts no goroutine, reads no clock and does no I/O, so the simulator drives the very code that runs live. Not safe for concurrent use.
+type Executor struct {
+	id      Identity
+	shard   *esm.Shard
+	format  source.Format
+	keys    record.HashKeyRange
+	partial bool // FunctionResponseTypes holds ReportBatchItemFailures
+
+	lanes      esm.LaneMap
+	generation uint32
+	factor     int
+	reading    esm.Read // the Read that is out
+
+	held   heldRecords
+	flight map[uint64]*flight // by batch
+	free   []*flight          // to be used again
+	recs   []esm.Rec          // scratch of Fetched
+	out    []Effect
+
+	observe func(Observation)
+}
+
+// Identity names a mapping on a shard; ids of invocations and notices are made from it.
+type Identity struct {
+	Mapping     string // UUID
+	Stream      uint32
+	Shard       record.ShardID
+	FunctionARN string
+}
+
+// flight is what an Invoke that is out needs when its answer comes.
+type flight struct {
+	records []record.Record
+	partial bool
+	payload []byte
+}
+
+// Observation is something that happened in a shard, with who it happened to.
+type Observation struct {
+	Identity
+	At        time.Time
+	RequestID string // of the batch's invocations
+	esm.Observe
+}
+
+// NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it must not block.
+func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64, observe func(Observation)) *Executor {
+	cfg.Envelope = format.Envelope()
+	if observe == nil {
+		observe = func(Observation) {}
+	}
+	return &Executor{
+		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses,
+		flight: map[uint64]*flight{}, observe: observe,
+	}
+}
+
+// Effect is something to perform. The set is closed.
+//
+//sumtype:decl
+type Effect interface{ effect() }
+
+// Fetch asks for records: pass what Limit brings to Fetched. With Wait it is answered only when there is something new; a later Fetch replaces it.
+type Fetch struct {
+	Seq   uint64
+	From  record.Position
+	Limit storage.Limit
+	Wait  bool
+}
+
+// Call asks for one invocation: pass the answer to Answered. Payload belongs to the executor until then.
+type Call struct {
+	Batch       uint64
+	Lane        int
+	Attempt     int
+	RequestID   string
+	Payload     []byte
+	Count       int
+	LastArrival record.Millis // of the last record: iterator age is counted from it
+}
+
+// CancelCall asks to end a Call; its answer is not waited for.
+type CancelCall struct{ Batch uint64 }
+
+// Announce asks to deliver a notice: pass the result to the core as esm.Delivered.
+type Announce struct {
+	Batch uint64
+	ID    string // the same for every repeat of the notice, also after a crash
+	Body  []byte
+}
+
+// Keep asks to save a checkpoint: pass the result to the core as esm.Saved.
+type Keep struct{ Checkpoint esm.Checkpoint }
+
+// Done is the last effect.
+type Done struct{ Reason esm.FinishReason }
+
+func (Fetch) effect()      {}
+func (Call) effect()       {}
+func (CancelCall) effect() {}
+func (Announce) effect()   {}
+func (Keep) effect()       {}
+func (Done) effect()       {}
+
+// Step feeds one event to the machine and answers the effects to perform, in order. The slice is valid until the next Step.
+func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
+	clear(x.out)
+	x.out = x.out[:0]
+	if r, ok := ev.(esm.Reconfigured); ok {
+		r.Config.Envelope = x.format.Envelope()
+		x.partial = r.Config.PartialResponses
+		ev = r
+	}
+	for _, c := range x.shard.Step(now, ev) {
+		x.apply(now, c)
+	}
+	x.held.dropThrough(x.shard.Low())
+	return x.out
+}
+
+// Wake is when the machine wants a Tick; zero: not by itself.
+func (x *Executor) Wake() time.Time { return x.shard.Wake() }
+
+// Lanes tells what every lane does.
+func (x *Executor) Lanes() []esm.LaneState { return x.shard.Lanes() }
+
+// Low is the checkpoint as it stands.
+func (x *Executor) Low() record.Position { return x.shard.Low() }
+
+// apply turns one command into an effect.
+func (x *Executor) apply(now time.Time, c esm.Command) {
+	switch c := c.(type) {
+	case esm.Read:
+		x.read(c)
+	case esm.Invoke:
+		x.invoke(c)
+	case esm.Cancel:
+		delete(x.flight, c.Batch)
+		x.out = append(x.out, CancelCall{c.Batch})
+	case esm.Deliver:
+		x.deliver(now, c)
+	case esm.Save:
+		x.out = append(x.out, Keep{c.Checkpoint})
+	case esm.Finished:
+		x.out = append(x.out, Done{c.Reason})
+	case esm.Observe:
+		o := Observation{Identity: x.id, At: now, Observe: c}
+		if c.Batch != 0 {
+			o.RequestID = x.requestID(c.ID)
+		}
+		x.observe(o)
+	}
+}
+
+func (x *Executor) read(c esm.Read) {
+	if x.factor != c.Factor || x.generation != c.Generation {
+		x.lanes, x.factor, x.generation = esm.NewLaneMap(x.keys, c.Factor), c.Factor, c.Generation
+		x.held.keep(c.From) // what follows is read again under the new lane map
+	}
+	x.reading = c
+	x.out = append(x.out, Fetch{
+		Seq: c.Seq, From: c.From, Wait: c.Wait,
+		// Encoding adds a third and the members around it, so this much data is never too little.
+		Limit: storage.Limit{Records: c.MaxRecords, Bytes: c.MaxBytes/4*3 + 1},
+	})
+}
+
+// Fetched is the event for the records that a Fetch brought, in order. Records that do not fit what the core has room for are left to the next Read.
+func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Position, end storage.End) esm.Event {
+	ev := esm.ReadReturned{Seq: seq, Next: next, Oldest: end.Oldest}
+	if seq != x.reading.Seq {
+		return ev // the core ignores it
+	}
+	switch end.Kind {
+	case storage.More:
+		ev.End = esm.More
+	case storage.Tail:
+		ev.End = esm.Tail
+	case storage.ShardEnd:
+		ev.End = esm.ShardEnd
+	case storage.Trimmed:
+		ev.End = esm.Trimmed
+	}
+	x.recs = x.recs[:0]
+	room := x.reading.MaxBytes
+	for i := range records {
+		r := &records[i]
+		size := x.format.RecordSize(r)
+		if i > 0 && (size > room || i >= x.reading.MaxRecords) {
+			ev.Next, ev.End = r.Pos, esm.More
+			records = records[:i]
+			break
+		}
+		room -= size
+		rec := esm.Rec{Pos: r.Pos, Arrival: r.Arrival, Bytes: int32(size), Match: true}
+		if x.factor > 1 {
+			rec.Lane = x.lanes.Of(r.HashKeyOf())
+		}
+		x.recs = append(x.recs, rec)
+	}
+	x.held.push(records)
+	ev.Records = x.recs
+	return ev
+}
+
+func (x *Executor) invoke(c esm.Invoke) {
+	f := &flight{}
+	if n := len(x.free); n > 0 {
+		f, x.free = x.free[n-1], x.free[:n-1]
+	}
+	x.flight[c.Batch] = f
+	f.records = x.held.find(f.records[:0], c.Positions)
+	f.partial = x.partial
+	if cap(f.payload) < c.Bytes {
+		f.payload = make([]byte, 0, c.Bytes)
+	}
+	f.payload = x.format.AppendPayload(f.payload[:0], f.records)
+	if len(f.payload) != c.Bytes {
+		panic(&esm.Broken{What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes)})
+	}
+	x.out = append(x.out, Call{
+		Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.requestID(c.ID), Payload: f.payload,
+		Count: len(f.records), LastArrival: f.records[len(f.records)-1].Arrival,
+	})
+}
+
+// AnswerKind is the class of an answer to a Call.
+type AnswerKind uint8
+
+const (
+	AnswerOK        AnswerKind = iota + 1 // the function ran; Payload is its response
+	AnswerError                           // the function ran and failed, or its payload was refused as too large
+	AnswerThrottled                       // refused for lack of concurrency: no code ran
+	AnswerNotRun                          // no code ran, for another reason
+)
+
+// Answer is the answer to a Call.
+type Answer struct {
+	Kind          AnswerKind
+	Payload       []byte
+	Reason        string // for people
+	FunctionError string // "Unhandled" when Kind is AnswerError
+	StatusCode    int    // 200 when the function ran
+	Version       string
+	Duration      time.Duration
+}
+
+// Answered is the event for the answer to a Call. What the function reported is judged here, by the core's own rules.
+func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
+	f := x.flight[batch]
+	if f == nil {
+		return esm.Tick{} // cancelled: its result no longer matters
+	}
+	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
+	switch a.Kind {
+	case AnswerOK:
+		o = esm.ParseResponse(a.Payload, f.partial, x.finder(f.records))
+	case AnswerError:
+		o.Kind = esm.FunctionError
+		if len(a.Payload) > 0 {
+			o.Reason = esm.ErrorReason(a.Payload)
+		}
+	case AnswerThrottled:
+		o.Kind = esm.Throttle
+	case AnswerNotRun:
+		o.Kind = esm.ServiceError
+	}
+	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, len(f.payload), len(a.Payload)
+	delete(x.flight, batch)
+	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
+		clear(f.records)
+		x.free = append(x.free, f)
+	}
+	return esm.Returned{Batch: batch, Outcome: o}
+}
+
+// finder looks identifiers up among the records of a batch.
+func (x *Executor) finder(records []record.Record) func(string) (record.Position, bool) {
+	var places map[string]record.Position
+	return func(id string) (record.Position, bool) {
+		if places == nil {
+			places = make(map[string]record.Position, len(records))
+			for i := range records {
+				places[x.format.Identifier(&records[i])] = records[i].Pos
+			}
+		}
+		p, ok := places[id]
+		return p, ok
+	}
+}
+
+func (x *Executor) deliver(now time.Time, c esm.Deliver) {
+	records := x.held.find(nil, c.Positions)
+	info := x.format.Batch(&records[0], &records[len(records)-1], len(records))
+	n := destination.Notice{
+		RequestID: x.requestID(c.ID), FunctionARN: x.id.FunctionARN, Condition: c.Condition, InvokeCount: c.Invocations,
+		StatusCode: c.StatusCode, FunctionError: c.FunctionError, Version: c.Version, At: now, BatchMember: info.Member, Batch: info.JSON,
+	}
+	if n.StatusCode != 0 && n.Version == "" {
+		n.Version = "$LATEST"
+	}
+	id := x.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10), strconv.FormatUint(uint64(records[len(records)-1].Pos), 10))
+	x.out = append(x.out, Announce{Batch: c.Batch, ID: id, Body: n.Document()})
+}
+
+func (x *Executor) requestID(id esm.BatchID) string { return x.named("invocation", id) }
+
+// named is an id that the same batch has in every process and after every crash.
+func (x *Executor) named(kind string, id esm.BatchID, more ...string) string {
+	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
+	parts := []string{x.id.Mapping, u(uint64(x.id.Stream)), x.id.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}
+	return ids.Named(kind, append(parts, more...)...)
+}
+
+// heldRecords are the records read and not yet below the checkpoint, in order of position.
+type heldRecords struct {
+	recs []record.Record
+	head int
+}
+
+func (h *heldRecords) push(records []record.Record) {
+	live := h.recs[h.head:]
+	for len(records) > 0 && len(live) > 0 && records[0].Pos <= live[len(live)-1].Pos {
+		records = records[1:] // read again after a rebuild that kept them
+	}
+	if h.head > 0 && len(h.recs)+len(records) > cap(h.recs) {
+		n := copy(h.recs, live)
+		clear(h.recs[n:])
+		h.recs, h.head = h.recs[:n], 0
+	}
+	h.recs = append(h.recs, records...)
+}
+
+// keep drops every record at or beyond from.
+func (h *heldRecords) keep(from record.Position) {
+	i := h.search(from)
+	clear(h.recs[i:])
+	h.recs = h.recs[:i]
+}
+
+func (h *heldRecords) search(p record.Position) int {
+	return h.head + sort.Search(len(h.recs)-h.head, func(i int) bool { return h.recs[h.head+i].Pos >= p })
+}
+
+func (h *heldRecords) dropThrough(p record.Position) {
+	i := h.head
+	for i < len(h.recs) && h.recs[i].Pos <= p {
+		h.recs[i] = record.Record{}
+		i++
+	}
+	h.head = i
+	if h.head == len(h.recs) {
+		h.recs, h.head = h.recs[:0], 0
+	}
+}
+
+// find appends the records at positions, which are ascending, to dst.
+func (h *heldRecords) find(dst []record.Record, positions []record.Position) []record.Record {
+	dst = slices.Grow(dst, len(positions))
+	i := h.search(positions[0])
+	for _, p := range positions {
+		if i >= len(h.recs) || h.recs[i].Pos != p {
+			i = h.search(p)
+		}
+		if i >= len(h.recs) || h.recs[i].Pos != p {
+			panic(&esm.Broken{What: "record " + strconv.FormatUint(uint64(p), 10) + " is not held"})
+		}
+		dst = append(dst, h.recs[i])
+		i++
+	}
+	return dst
+}

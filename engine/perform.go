@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/crashpoint"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// perform starts one effect. It never waits; the result is posted.
+func (r *shardRunner) perform(eff Effect) {
+	switch eff := eff.(type) {
+	case Fetch:
+		if r.fetch != nil {
+			r.fetch()
+		}
+		ctx, cancel := context.WithCancel(r.ctx)
+		r.fetch = cancel
+		r.start(func() { r.read(ctx, eff) })
+	case Call:
+		ctx, cancel := context.WithCancel(r.ctx)
+		r.calls[eff.Batch] = cancel
+		r.start(func() { r.call(ctx, eff) })
+	case CancelCall:
+		if cancel := r.calls[eff.Batch]; cancel != nil {
+			cancel()
+			delete(r.calls, eff.Batch)
+		}
+	case Announce:
+		r.start(func() { r.announce(eff) })
+	case Keep:
+		revision := r.revision
+		r.start(func() { r.keep(eff, revision) })
+	case Done:
+	}
+}
+
+// start runs f on its own goroutine, which the runner waits for at its end.
+func (r *shardRunner) start(f func()) {
+	r.e.active.begin()
+	r.wg.Go(func() {
+		defer r.e.active.end()
+		f()
+	})
+}
+
+// fetchBuffers holds the slices that reads fill; the executor copies what it keeps.
+var fetchBuffers = sync.Pool{New: func() any { return new([]record.Record) }}
+
+// read brings records, waiting at the tail for something new if it may.
+func (r *shardRunner) read(ctx context.Context, f Fetch) {
+	buf := fetchBuffers.Get().(*[]record.Record)
+	for {
+		changed := r.src.Changed(r.id.Shard)
+		*buf = (*buf)[:0]
+		next, end, err := r.src.Read(ctx, r.id.Shard, f.From, f.Limit, func(rec record.Record) { *buf = append(*buf, rec) })
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			r.log.Warn("reading the shard; it is tried again", "error", err)
+			r.postEvent(esm.ReadFailed{Seq: f.Seq})
+			return
+		}
+		if !f.Wait || len(*buf) > 0 || end.Kind != storage.Tail {
+			r.post(func() esm.Event {
+				ev := r.x.Fetched(f.Seq, *buf, next, end)
+				clear(*buf)
+				fetchBuffers.Put(buf)
+				return ev
+			})
+			return
+		}
+		r.e.active.end() // a read that waits at the tail is not work under way
+		select {
+		case <-changed:
+			r.e.active.begin()
+		case <-ctx.Done():
+			r.e.active.begin()
+			return
+		}
+	}
+}
+
+// call invokes the function once.
+func (r *shardRunner) call(ctx context.Context, c Call) {
+	if len(c.Payload) > esm.MaxPayload { // one record that alone is too large for any invocation
+		f := fault.New("RequestTooLargeException", "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", len(c.Payload), esm.MaxPayload)
+		r.answered(c, Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()})
+		return
+	}
+	res := r.e.o.Functions.Invoke(ctx, function.Invocation{
+		Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true,
+	})
+	if ctx.Err() != nil {
+		return // cancelled: nobody waits
+	}
+	a := Answer{
+		Payload: res.Payload, Reason: reasonOf(res), FunctionError: res.ErrorKind, StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
+	}
+	switch res.Class {
+	case function.Success:
+		a.Kind = AnswerOK
+		crashpoint.Hit(crashpoint.Delivered)
+	case function.FunctionError:
+		a.Kind = AnswerError
+	case function.NotAdmitted:
+		a.Kind = AnswerThrottled
+	default:
+		a.Kind = AnswerNotRun
+	}
+	r.answered(c, a)
+}
+
+func reasonOf(res function.Result) string {
+	if res.Detail == "" {
+		return res.Reason
+	}
+	if res.Reason == "" {
+		return res.Detail
+	}
+	return res.Reason + ": " + res.Detail
+}
+
+func (r *shardRunner) answered(c Call, a Answer) {
+	r.post(func() esm.Event {
+		if cancel := r.calls[c.Batch]; cancel != nil {
+			cancel()
+			delete(r.calls, c.Batch)
+		}
+		if a.Kind == AnswerThrottled {
+			r.enrol(c.Lane)
+		}
+		return r.x.Answered(c.Batch, a)
+	})
+}
+
+// enrol makes a refused lane a waiter of the function: it is told when a slot is free, in its turn.
+func (r *shardRunner) enrol(lane int) {
+	if cancel := r.waiters[lane]; cancel != nil {
+		cancel()
+	}
+	r.waiters[lane] = r.e.o.Functions.Enrol(r.ref, func() {
+		go r.post(func() esm.Event { // whoever frees the slot does not wait for us
+			delete(r.waiters, lane)
+			return esm.SlotFree{Lane: lane}
+		})
+	})
+}
+
+// announce delivers a notice.
+func (r *shardRunner) announce(a Announce) {
+	err := errors.New("the mapping has no destination")
+	if r.send != nil {
+		err = r.send.Send(r.ctx, a.ID, a.Body)
+	}
+	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
+	var f *fault.Error
+	switch {
+	case err == nil:
+		crashpoint.Hit(crashpoint.Delivered)
+	case errors.As(err, &f) && !slices.Contains(ownFaults, f.Code):
+		ev.Result = esm.DeliveryRefused
+		r.log.Warn("the destination refused a notice", "error", err)
+	default:
+		ev.Result = esm.DeliveryFault
+		r.log.Warn("a notice could not be delivered; it is tried again", "error", err)
+	}
+	r.postEvent(ev)
+}
+
+// ownFaults are codes with which an embedded destination says that the fault is ours: they use up no try.
+var ownFaults = []string{"InternalFailure", "ServiceUnavailable"}
+
+// keep saves a checkpoint over the revision that this runner wrote last.
+func (r *shardRunner) keep(k Keep, over storage.Revision) {
+	crashpoint.Hit(crashpoint.SaveBegun)
+	// Not r.ctx: a commit that has begun is always awaited.
+	revision, err := r.e.o.Checkpoints.Save(context.WithoutCancel(r.ctx), r.id.Mapping, r.id.Shard, &k.Checkpoint, r.e.o.Epoch, over)
+	r.post(func() esm.Event {
+		switch {
+		case err == nil:
+			r.revision = revision
+			return esm.Saved{Result: esm.SaveDone}
+		case errors.Is(err, storage.ErrConflict):
+			r.log.Error("another process runs this shard; letting go of it")
+			return esm.Saved{Result: esm.SaveConflict}
+		}
+		r.log.Warn("saving a checkpoint; it is tried again", "error", err)
+		return esm.Saved{Result: esm.SaveFault}
+	})
+}

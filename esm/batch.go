@@ -1,0 +1,115 @@
+package esm
+
+import (
+	"sort"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// cut makes the next batch of a lane from the front of its queue, if one is due: BatchSize records, the payload limit, the end of the batching window,
+// a full buffer, or the end of the shard, whichever comes first.
+func (s *Shard) cut(l *lane) bool {
+	if l.queue.len() == 0 {
+		l.wait = WaitRecords
+		if s.choked {
+			l.wait = WaitBuffer
+		}
+		return false
+	}
+	count, flush := s.fill(l)
+	if flush == 0 {
+		var due bool
+		if flush, due = s.due(l); !due {
+			return false
+		}
+	}
+	first, last := l.queue.at(0).Pos, l.queue.at(count-1).Pos
+	l.plan = append(l.plan, segment{
+		id: BatchID{Generation: s.gen, Lane: l.id, First: first, Last: last}, count: count, last: last, flush: flush,
+	})
+	l.gather = gathering{}
+	return true
+}
+
+// gathering is how far fill has come with the front of a queue that is not cut yet.
+type gathering struct{ count, bytes int }
+
+// fill counts the records that fit one batch. flush is 0 when more could join. It goes on where the last call stopped, so records that trickle in are looked at once.
+func (s *Shard) fill(l *lane) (count int, flush FlushReason) {
+	g := &l.gather
+	if g.count == 0 || g.count > s.cfg.BatchSize {
+		*g = gathering{bytes: s.cfg.Envelope}
+	}
+	for n := min(l.queue.len(), s.cfg.BatchSize); g.count < n; g.count++ {
+		b := int(l.queue.at(g.count).Bytes)
+		if g.count > 0 && g.bytes+b > MaxPayload {
+			return g.count, FlushPayload
+		}
+		g.bytes += b
+	}
+	if g.count == s.cfg.BatchSize {
+		return g.count, FlushFull
+	}
+	return g.count, 0
+}
+
+// due decides whether a batch that could still grow goes out now.
+func (s *Shard) due(l *lane) (FlushReason, bool) {
+	switch {
+	case s.shardEnd:
+		return FlushEnd, true
+	case s.choked:
+		return FlushBuffer, true
+	case s.cfg.BatchingWindow == 0:
+		if !s.tail { // more records are there to be read at once
+			l.wait = WaitRecords
+			return 0, false
+		}
+		return FlushNow, true
+	}
+	if end := l.opened.Add(s.cfg.BatchingWindow); s.now.Before(end) {
+		l.wait = WaitWindow
+		s.wakeAt(end)
+		return 0, false
+	}
+	return FlushWindow, true
+}
+
+// touch starts a fresh batching window when a record arrives after the running one has already ended. AWS leaves open what happens after an idle time.
+func (s *Shard) touch(l *lane) {
+	if l.queue.len() == 0 && len(l.plan) == 0 && l.phase == ready && !s.now.Before(l.opened.Add(s.cfg.BatchingWindow)) {
+		l.opened = s.now
+	}
+}
+
+// expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age goes by the largest arrival seen so far, so they
+// form a prefix.
+func (s *Shard) expired(l *lane) int {
+	if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].restored {
+		return 0
+	}
+	limit := record.MillisOf(s.now.Add(-s.cfg.MaxAge))
+	if l.plan[0].count == 0 || l.queue.at(0).Arrival > limit {
+		return 0
+	}
+	return sort.Search(l.plan[0].count, func(i int) bool { return l.queue.at(i).Arrival > limit })
+}
+
+func (s *Shard) wakeAtExpiry(l *lane) {
+	if s.cfg.MaxAge != 0 && len(l.plan) > 0 && l.plan[0].count > 0 && l.discard == nil {
+		s.wakeAt(l.queue.at(0).Arrival.Time().Add(s.cfg.MaxAge))
+	}
+}
+
+// backoff is the pause before the n-th retry, n from 1: BackoffBase doubling up to BackoffCap, with jitter.
+func (s *Shard) backoff(n int) time.Duration {
+	d := s.cfg.BackoffCap
+	if shift := n - 1; shift < 62 && s.cfg.BackoffBase <= d>>shift {
+		d = s.cfg.BackoffBase << shift
+	}
+	if j := s.cfg.Jitter; j > 0 && d > 0 {
+		d = d * time.Duration(100-j+s.rng.IntN(2*j+1)) / 100
+	}
+	return min(d, s.cfg.BackoffCap)
+}

@@ -1,0 +1,147 @@
+package esm
+
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// Command is what a Shard wants done, in the order given. The set is closed. Positions are valid until the Step that takes the answer; a Checkpoint is the
+// receiver's to keep.
+//
+//sumtype:decl
+type Command interface{ command() }
+
+// Read asks for records from From on. One counts at a time: a newer one replaces an older one that was not answered. A read may bring fewer than asked without being at the tail.
+type Read struct {
+	Seq        uint64 // comes back in ReadReturned; an answer to an older one is ignored
+	Generation uint32 // lane map under which records are to be marked
+	Factor     int
+	From       record.Position
+	MaxRecords int
+	MaxBytes   int  // of payload; at least one record comes however large it is
+	Wait       bool // the tail was reached: answer only when there is something new
+}
+
+// Invoke asks for one invocation of the function with the records at Positions, in that order.
+type Invoke struct {
+	Batch     uint64 // comes back in Returned
+	ID        BatchID
+	Lane      int
+	Attempt   int // from 1
+	Positions []record.Position
+	Bytes     int // of the payload, exactly
+}
+
+// Cancel asks to end the attempt of a batch; its result no longer matters.
+type Cancel struct{ Batch uint64 }
+
+// Condition is why records were given up, in AWS's words.
+type Condition string
+
+const (
+	RetryAttemptsExhausted Condition = "RetryAttemptsExhausted"
+	RecordAgeExceeded      Condition = "RecordAgeExceeded"
+)
+
+// Deliver asks to send a notice about discarded records to the destination. The notice's id must be made from ID, Condition and the first and last of Positions, so
+// that a receiver recognises a repeat and nothing else: the prefix of a batch that expired, and the longer prefix that a restart finds expired, are two notices.
+type Deliver struct {
+	Batch         uint64 // comes back in Delivered
+	ID            BatchID
+	Positions     []record.Position // the records given up
+	Condition     Condition
+	Invocations   int    // as the notice shows it (approximateInvokeCount)
+	StatusCode    int    // of the last invocation; 0: the function was not the cause
+	FunctionError string // "" with StatusCode ≠ 0: reported by the function itself
+	Version       string
+}
+
+// Save asks to make a checkpoint durable. One is outstanding at a time; it need not be waited for before the next command.
+type Save struct{ Checkpoint Checkpoint }
+
+// FinishReason is why a machine ended.
+type FinishReason uint8
+
+const (
+	Released FinishReason = iota + 1 // as asked; state saved
+	Ended                            // the shard is closed and every record is settled
+	Fenced                           // another owner runs the shard
+)
+
+// Finished is the last command: the machine takes no event after it.
+type Finished struct{ Reason FinishReason }
+
+// Observe tells what happened and why. Everything that explains a delivery can be rebuilt from these alone.
+type Observe struct {
+	Kind      ObserveKind
+	Lane      int
+	Batch     uint64
+	ID        BatchID
+	Attempt   int
+	Count     int             // records concerned
+	First     record.Position // of the records concerned
+	Last      record.Position
+	Flush     FlushReason // with BatchCut
+	Outcome   Outcome     // with AttemptEnded
+	Condition Condition   // with Discarded, NoticeDelivered, Dropped
+	Until     time.Time   // with BackingOff
+	Wait      WaitReason  // with BackingOff
+}
+
+// ObserveKind names what an Observe tells.
+type ObserveKind uint8
+
+const (
+	BatchCut        ObserveKind = iota + 1 // records became a batch
+	AttemptStarted                         // an Invoke was given
+	AttemptEnded                           // its result came
+	BatchSettled                           // records of a batch succeeded
+	Bisected                               // a batch was split; First … Last is the left half, Count its size
+	BackingOff                             // a batch waits until Until before its next attempt
+	Discarded                              // records were given up
+	NoticeDelivered                        // their notice is at the destination
+	Dropped                                // their notice could not be delivered, or there is no destination: they are gone, and counted
+	Lost                                   // retention took records before they were settled
+	Rebuilt                                // the lanes were rebuilt for another factor
+)
+
+// FlushReason is why a batch was cut when it was.
+type FlushReason uint8
+
+const (
+	FlushFull    FlushReason = iota + 1 // BatchSize records
+	FlushPayload                        // the next record would exceed the payload limit
+	FlushNow                            // no batching window: what was there went
+	FlushWindow                         // the batching window ended
+	FlushBuffer                         // the shard's buffer is full
+	FlushEnd                            // the shard is closed: nothing can join
+	FlushAgain                          // a batch from a checkpoint, or what a bisect or a partial success left
+)
+
+// WaitReason is why a lane does not invoke right now. Every state in which a machine waits has one.
+type WaitReason uint8
+
+const (
+	WaitNone        WaitReason = iota // an attempt is due
+	WaitRecords                       // nothing to do
+	WaitWindow                        // the batching window is open
+	WaitOutcome                       // an invocation runs
+	WaitRetry                         // back-off after a function error
+	WaitSlot                          // throttled; a free slot or the end of the back-off comes first
+	WaitService                       // back-off after a service error
+	WaitDelivery                      // a notice is on its way
+	WaitDestination                   // the destination refused or could not be reached; a pause before the next try
+	WaitSave                          // settled too far beyond the last saved checkpoint
+	WaitReread                        // records of a batch from a checkpoint are being read again
+	WaitEnd                           // the machine is being released or rebuilt
+	WaitBuffer                        // other lanes are so far behind that the shard's buffer is full
+)
+
+func (Read) command()     {}
+func (Invoke) command()   {}
+func (Cancel) command()   {}
+func (Deliver) command()  {}
+func (Save) command()     {}
+func (Observe) command()  {}
+func (Finished) command() {}

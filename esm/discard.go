@@ -1,0 +1,91 @@
+package esm
+
+import (
+	"time"
+)
+
+// pause makes a lane wait for d, for a reason.
+func (s *Shard) pause(l *lane, why WaitReason, d time.Duration) {
+	seg := &l.plan[0]
+	l.phase, l.wait, l.until = waiting, why, s.now.Add(d)
+	s.emit(Observe{
+		Kind: BackingOff, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations + 1, Count: seg.count,
+		First: l.queue.at(0).Pos, Last: l.queue.at(seg.count - 1).Pos, Until: l.until, Wait: why,
+	})
+}
+
+// giveUp discards the first n records of the batch at hand. With a destination the notice is delivered first and the records are settled after.
+// A back-off that runs goes on for the rest of the batch.
+func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
+	seg := &l.plan[0]
+	if seg.batch == 0 {
+		s.number(l, seg)
+	}
+	l.discard = &discard{count: n, condition: c, resume: l.until, wait: l.wait}
+	s.emit(s.observeDiscard(l, Discarded))
+	if s.cfg.Destination {
+		s.deliver(l)
+		return false
+	}
+	s.emit(s.observeDiscard(l, Dropped))
+	s.discarded(l)
+	return true
+}
+
+func (s *Shard) observeDiscard(l *lane, k ObserveKind) Observe {
+	seg, d := &l.plan[0], l.discard
+	return Observe{
+		Kind: k, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations, Count: d.count,
+		First: l.queue.at(0).Pos, Last: l.queue.at(d.count - 1).Pos, Condition: d.condition,
+	}
+}
+
+// deliver sends the notice of the discard at hand.
+func (s *Shard) deliver(l *lane) {
+	seg, d := &l.plan[0], l.discard
+	positions, _ := l.queue.front(d.count)
+	cmd := Deliver{Batch: seg.batch, ID: seg.id, Positions: positions, Condition: d.condition, Invocations: seg.invocations}
+	switch d.condition {
+	case RetryAttemptsExhausted:
+		cmd.StatusCode, cmd.FunctionError, cmd.Version = seg.status, seg.funcError, seg.version
+	case RecordAgeExceeded:
+		cmd.Invocations++ // AWS's recordings show one more than the function saw
+	}
+	l.phase, l.wait, l.batch = delivering, WaitDelivery, seg.batch
+	s.emit(cmd)
+}
+
+func (s *Shard) delivered(ev Delivered) {
+	l := s.laneOf(ev.Batch, delivering)
+	d := l.discard
+	switch ev.Result {
+	case DeliveryDone:
+		s.emit(s.observeDiscard(l, NoticeDelivered))
+		s.discarded(l)
+	case DeliveryRefused:
+		if d.tries++; d.tries >= deliveryTries {
+			s.emit(s.observeDiscard(l, Dropped))
+			s.discarded(l)
+			return
+		}
+		s.pause(l, WaitDestination, time.Duration(d.tries)*time.Second)
+	case DeliveryFault:
+		d.faults++
+		s.pause(l, WaitDestination, s.backoff(d.faults))
+	}
+}
+
+// discarded settles the records of the discard at hand, and lets the rest of the batch go on.
+func (s *Shard) discarded(l *lane) {
+	d := l.discard
+	l.discard = nil
+	l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
+	batchGone := d.count == l.plan[0].count
+	s.settle(l, d.count)
+	if !batchGone && s.now.Before(d.resume) {
+		l.phase, l.wait, l.until = waiting, d.wait, d.resume
+	}
+	if batchGone {
+		l.opened = s.now
+	}
+}

@@ -1,0 +1,92 @@
+// Package esm is the core: it decides what an event source mapping does with the records of a shard, and when. It performs no I/O.
+//
+// Two machines live here. Shard decides for one shard: reading, batching, invoking, retrying, bisecting, discarding, checkpointing. Mapping
+// decides which shards run and the mapping's State. Events and the time go in, commands come out; the shell (package engine) carries commands out and
+// posts their results as events. The same values run live, in scripts (testdata), in property tests and in the simulator.
+//
+// Nothing here may read a clock, start a goroutine, log, or let the order of a map show. Times are arguments, chance comes from a seed.
+// The behaviour is AWS's, as the Lambda Developer Guide describes it for Kinesis; where AWS is silent the choice is named at its place.
+package esm
+
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// Limits that are AWS's or ours, and never configurable per mapping.
+const (
+	// MaxPayload is the largest event a function can get: Lambda's limit for synchronous requests, in bytes of JSON.
+	MaxPayload = 6_291_456
+	// maxRead is the largest number of records that one Read asks for (GetRecords' own limit).
+	maxRead = 10_000
+	// maxAhead: a lane that has settled so many batches beyond the last saved checkpoint stops invoking until it is saved …
+	maxAhead = 64
+	// … or that settled its first unsaved batch so long ago.
+	maxAheadTime = time.Second
+	// deliveryTries is how often a destination may refuse a notice before the records are dropped and counted. AWS does not say; ours.
+	deliveryTries = 3
+)
+
+// Unlimited is the value of MaxRetries that retries until the records expire.
+const Unlimited = -1
+
+// Config is what a mapping's knobs mean to one shard. The zero value is not usable; see Validate of package mapping for ranges.
+type Config struct {
+	BatchSize        int           // records in a batch, 1 to 10,000
+	BatchingWindow   time.Duration // how long a batch may gather; 0: send what is there
+	Factor           int           // ParallelizationFactor: lanes per shard, 1 to 10
+	MaxRetries       int           // retries of one batch after function errors; Unlimited
+	MaxAge           time.Duration // records this old are discarded before an invocation; 0: no limit
+	Bisect           bool          // split a failed batch in two
+	PartialResponses bool          // FunctionResponseTypes holds ReportBatchItemFailures
+	Destination      bool          // discards are delivered as notices
+
+	Envelope    int           // payload bytes beside the records
+	BackoffBase time.Duration // delay before the first retry; doubles
+	BackoffCap  time.Duration // the longest delay
+	Jitter      int           // percent by which a delay may be shorter or longer
+}
+
+// DefaultBackoff fills the members that no AWS parameter sets: 1 s doubling to 60 s, ±20 %. AWS documents that it backs off but not how.
+func (c Config) DefaultBackoff() Config {
+	c.BackoffBase, c.BackoffCap, c.Jitter = time.Second, time.Minute, 20
+	return c
+}
+
+// Checkpoint is the durable progress of a mapping on a shard: all that a Shard needs to go on where another left off. A crash repeats work, never skips it.
+type Checkpoint struct {
+	Low        record.Position // every record at or below it is settled
+	Generation uint32          // of the lane map; grows when the factor changes
+	Factor     int             // lanes of that lane map
+	MaxArrival record.Millis   // the largest arrival up to Low, and of the record after it if that was read
+	Lanes      []LaneMark      // one per lane; nil when Low says it all
+	Ended      bool            // the shard is closed and every record of it is settled
+}
+
+// LaneMark is how far one lane is beyond Checkpoint.Low, and what its next batches are.
+type LaneMark struct {
+	Settled record.Position // every record of the lane at or below it is settled
+	Plan    []SegmentMark   // batches already cut, in order: what a retry or a bisect left to do
+}
+
+// SegmentMark is one batch that was cut and is not settled. It is rebuilt by reading First … Last of its lane again.
+type SegmentMark struct {
+	ID          BatchID
+	First, Last record.Position
+	Failures    int // attempts that count against MaxRetries
+	Invocations int // times the function has run for this identity
+
+	// The last invocation, for the notice of a batch whose retries are used up.
+	Status        int
+	FunctionError string
+	Version       string
+}
+
+// BatchID is the identity that owns a retry counter. It outlives a crash, so request ids and notice ids are made from it. A new one comes with a fresh batch,
+// each half of a bisect, and the rest after a partial success; a prefix that expired leaves it as it is.
+type BatchID struct {
+	Generation  uint32
+	Lane        int
+	First, Last record.Position // as they were when the identity began
+}

@@ -1,0 +1,52 @@
+package esm
+
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// horizon notes what retention has taken: records that were never read are lost now, records of the buffer when their lane comes to them.
+func (s *Shard) horizon(oldest record.Position) {
+	s.oldest = max(s.oldest, oldest)
+	if s.next >= oldest {
+		return
+	}
+	s.emit(Observe{Kind: Lost, First: s.next, Last: oldest - 1})
+	s.next = oldest
+	s.dirty = true
+	s.reading = false // the answer under way starts at a place that is gone
+}
+
+// lose takes off what retention has taken from the front of a lane that has no attempt and no delivery under way. The records are lost, and said to be: they cannot
+// be read again, so there is no notice either. AWS does not say what happens to them.
+func (s *Shard) lose(l *lane) {
+	for l.discard == nil && l.queue.len() > 0 && l.queue.at(0).Pos < s.oldest {
+		lost := Observe{Kind: Lost, Lane: l.id, First: l.queue.at(0).Pos}
+		held := l.queue.len()
+		if len(l.plan) > 0 {
+			seg := &l.plan[0]
+			if seg.count == 0 { // a batch from a checkpoint of which nothing is left; the record belongs to a later one
+				l.dropSegment()
+				continue
+			}
+			held = seg.count
+			lost.Batch, lost.ID = seg.batch, seg.id
+		}
+		for lost.Count < held && l.queue.at(lost.Count).Pos < s.oldest {
+			lost.Last = l.queue.at(lost.Count).Pos
+			lost.Count++
+		}
+		s.emit(lost)
+		s.dropFront(l, lost.Count)
+		if len(l.plan) == 0 {
+			continue
+		}
+		seg := &l.plan[0]
+		seg.count -= lost.Count
+		if seg.count == 0 && !seg.restored {
+			l.dropSegment()
+			l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
+		}
+	}
+}

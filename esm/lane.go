@@ -1,0 +1,230 @@
+package esm
+
+import (
+	"slices"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// phase is what a lane is doing.
+type phase uint8
+
+const (
+	ready      phase = iota // free to cut a batch or to start the attempt that is due
+	invoking                // an Invoke is out
+	waiting                 // a pause until until: back-off, throttle, refused destination
+	delivering              // a Deliver is out
+)
+
+// lane is one ordered sequence of batches. Its queue holds every record read and not settled; its plan cuts the front of the queue into batches.
+type lane struct {
+	id    int
+	queue queue
+	plan  []segment // in order; plan[0] is the batch at hand
+	phase phase
+	wait  WaitReason
+	until time.Time // end of a pause
+	batch uint64    // of the Invoke or Deliver that is out
+
+	gather  gathering // what fill knows of the batch that is gathering
+	discard *discard  // records at the front that are being given up
+	opened  time.Time // when the batching window began: at the end of the last invocation, or when the machine started
+
+	settled      record.Position // every record of the lane at or below it is settled
+	ahead        int             // batches settled since the last Saved …
+	aheadSaving  int             // … of them in the Save that is out
+	aheadSince   time.Time       // when the oldest of them was settled
+	aheadBetween time.Time       // when the oldest of them that is not in the Save that is out was settled
+}
+
+// segment is one batch identity: the next count records of the queue after the segments before it.
+type segment struct {
+	id          BatchID
+	batch       uint64 // 0 until numbered
+	count       int
+	last        record.Position // the position of its last record
+	restored    bool            // from a checkpoint: count and bytes grow while its records are read again
+	bytes       int             // of payload, while restored
+	flush       FlushReason
+	failures    int // attempts that count against MaxRetries
+	invocations int
+	refusals    int // throttles and service errors in a row
+	status      int // of the last invocation, for the notice
+	funcError   string
+	version     string
+}
+
+// discard is the giving up of the first count records of the batch at hand.
+type discard struct {
+	count     int
+	condition Condition
+	tries     int // used up at the destination
+	faults    int // of our own, in a row
+	resume    time.Time
+	wait      WaitReason // and state of the back-off that the rest goes on with
+}
+
+func (l *lane) restore(m LaneMark) {
+	l.settled = m.Settled
+	for _, p := range m.Plan {
+		l.plan = append(l.plan, segment{
+			id: p.ID, last: p.Last, restored: true, flush: FlushAgain, failures: p.Failures, invocations: p.Invocations,
+			status: p.Status, funcError: p.FunctionError, version: p.Version,
+		})
+	}
+}
+
+// advance brings a lane as far as it can go without an answer from outside.
+func (s *Shard) advance(l *lane) {
+	for s.stepLane(l) {
+	}
+}
+
+// stepLane does one thing and reports whether there may be another.
+func (s *Shard) stepLane(l *lane) bool {
+	switch l.phase {
+	case invoking:
+		l.wait = WaitOutcome
+		return false
+	case delivering:
+		l.wait = WaitDelivery
+		return false
+	case waiting:
+		s.lose(l)
+		if l.phase != waiting {
+			return true
+		}
+		if n := s.expired(l); n > 0 && l.discard == nil && !s.ending() {
+			return s.giveUp(l, n, RecordAgeExceeded)
+		}
+		if s.now.Before(l.until) {
+			s.wakeAt(l.until)
+			s.wakeAtExpiry(l)
+			return false
+		}
+		if s.ending() {
+			return false
+		}
+		l.phase, l.until = ready, time.Time{}
+		if l.discard != nil {
+			s.deliver(l)
+			return false
+		}
+	case ready:
+		s.lose(l)
+	}
+	if s.ending() {
+		l.wait = WaitEnd
+		return false
+	}
+	if s.tooFarAhead(l) {
+		l.wait = WaitSave
+		return false
+	}
+	if len(l.plan) == 0 && !s.cut(l) {
+		return false
+	}
+	return s.attempt(l)
+}
+
+// attempt starts the batch at hand, or gives up what has expired or used up its retries.
+func (s *Shard) attempt(l *lane) bool {
+	seg := &l.plan[0]
+	if seg.restored {
+		if s.next <= seg.last && !s.shardEnd {
+			if !s.choked || seg.count == 0 {
+				l.wait = WaitReread
+				return false
+			}
+			l.splitRestored(0, s.next) // more records match now than when the batch was cut, and the buffer is full of them
+			seg = &l.plan[0]
+		}
+		seg.restored = false
+	}
+	if seg.count == 0 { // every record of it is gone: filtered by now, or lost to retention
+		l.dropSegment()
+		s.dirty = true
+		return true
+	}
+	if seg.batch == 0 {
+		s.number(l, seg)
+	}
+	if n := s.expired(l); n > 0 {
+		return s.giveUp(l, n, RecordAgeExceeded)
+	}
+	if s.exhausted(seg) {
+		return s.giveUp(l, seg.count, RetryAttemptsExhausted)
+	}
+	s.invoke(l, seg)
+	return false
+}
+
+func (s *Shard) number(l *lane, seg *segment) {
+	s.batches++
+	seg.batch = s.batches
+	s.emit(Observe{
+		Kind: BatchCut, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: seg.count,
+		First: l.queue.at(0).Pos, Last: l.queue.at(seg.count - 1).Pos, Flush: seg.flush,
+	})
+}
+
+func (s *Shard) invoke(l *lane, seg *segment) {
+	l.phase, l.batch, l.wait = invoking, seg.batch, WaitOutcome
+	positions, bytes := l.queue.front(seg.count)
+	bytes += s.cfg.Envelope
+	s.checkInvoke(l, seg, bytes)
+	attempt := seg.invocations + 1
+	s.emit(Observe{
+		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: attempt, Count: seg.count,
+		First: positions[0], Last: positions[len(positions)-1],
+	})
+	s.emit(Invoke{Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: attempt, Positions: positions, Bytes: bytes})
+}
+
+// tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too much.
+func (s *Shard) tooFarAhead(l *lane) bool {
+	return l.ahead >= maxAhead || l.ahead > 0 && s.now.Sub(l.aheadSince) >= maxAheadTime
+}
+
+// settle takes the first n records of the batch at hand off: they are done with, one way or another.
+func (s *Shard) settle(l *lane, n int) {
+	seg := &l.plan[0]
+	if n > seg.count {
+		broken("lane %d: %d records settled of a batch of %d", l.id, n, seg.count)
+	}
+	s.dropFront(l, n)
+	seg.count -= n
+	if seg.count == 0 {
+		l.dropSegment()
+	}
+}
+
+// dropFront takes the first n records off the lane's queue.
+func (s *Shard) dropFront(l *lane, n int) {
+	last, bytes := l.queue.drop(n)
+	l.settled = last
+	l.gather = gathering{}
+	s.records -= n
+	s.bytes -= bytes
+	l.ahead++
+	if l.ahead-l.aheadSaving == 1 {
+		l.aheadBetween = s.now
+	}
+	if l.ahead == 1 {
+		l.aheadSince = s.now
+	}
+	s.dirty = true
+}
+
+// splitRestored ends the batch i of a lane before a position: what follows becomes a batch of its own, to be read again and with fresh counters.
+func (l *lane) splitRestored(i int, before record.Position) {
+	seg := &l.plan[i]
+	rest := segment{
+		id: BatchID{Generation: seg.id.Generation, Lane: l.id, First: before, Last: seg.last}, last: seg.last, restored: true, flush: FlushAgain,
+	}
+	seg.last = before - 1
+	l.plan = slices.Insert(l.plan, i+1, rest)
+}
+
+func (l *lane) dropSegment() { l.plan = slices.Delete(l.plan, 0, 1) }

@@ -1,0 +1,48 @@
+package esm
+
+import "strconv"
+
+// The names that people and logs read. They are words, not identifiers, and stay as they are once published.
+
+var outcomeNames = [...]string{
+	Success: "success", PartialFailure: "partial-failure", FunctionError: "function-error", Throttle: "throttle", ServiceError: "service-error",
+}
+
+var endNames = [...]string{More: "more", Tail: "tail", ShardEnd: "shard-end", Trimmed: "trimmed"}
+
+var deliveryNames = [...]string{DeliveryDone: "done", DeliveryRefused: "refused", DeliveryFault: "fault"}
+
+var saveNames = [...]string{SaveDone: "done", SaveConflict: "conflict", SaveFault: "fault"}
+
+var finishNames = [...]string{Released: "released", Ended: "ended", Fenced: "fenced"}
+
+var observeNames = [...]string{
+	BatchCut: "batch-cut", AttemptStarted: "attempt-started", AttemptEnded: "attempt-ended", BatchSettled: "batch-settled", Bisected: "bisected",
+	BackingOff: "backing-off", Discarded: "discarded", NoticeDelivered: "notice-delivered", Dropped: "dropped", Lost: "lost", Rebuilt: "rebuilt",
+}
+
+var flushNames = [...]string{
+	FlushFull: "full", FlushPayload: "payload", FlushNow: "now", FlushWindow: "window", FlushBuffer: "buffer", FlushEnd: "shard-end", FlushAgain: "again",
+}
+
+var waitNames = [...]string{
+	WaitNone: "none", WaitRecords: "records", WaitWindow: "window", WaitOutcome: "outcome", WaitRetry: "retry", WaitSlot: "slot", WaitService: "service",
+	WaitDelivery: "delivery", WaitDestination: "destination", WaitSave: "save", WaitReread: "reread", WaitEnd: "end", WaitBuffer: "buffer",
+}
+
+// nameOf is the name of a value, or the type and number of one that has none.
+func nameOf(names []string, kind string, v uint8) string {
+	if int(v) < len(names) && names[v] != "" {
+		return names[v]
+	}
+	return kind + "(" + strconv.Itoa(int(v)) + ")"
+}
+
+func (k OutcomeKind) String() string    { return nameOf(outcomeNames[:], "OutcomeKind", uint8(k)) }
+func (k EndKind) String() string        { return nameOf(endNames[:], "EndKind", uint8(k)) }
+func (r DeliveryResult) String() string { return nameOf(deliveryNames[:], "DeliveryResult", uint8(r)) }
+func (r SaveResult) String() string     { return nameOf(saveNames[:], "SaveResult", uint8(r)) }
+func (r FinishReason) String() string   { return nameOf(finishNames[:], "FinishReason", uint8(r)) }
+func (k ObserveKind) String() string    { return nameOf(observeNames[:], "ObserveKind", uint8(k)) }
+func (r FlushReason) String() string    { return nameOf(flushNames[:], "FlushReason", uint8(r)) }
+func (r WaitReason) String() string     { return nameOf(waitNames[:], "WaitReason", uint8(r)) }

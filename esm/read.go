@@ -1,0 +1,102 @@
+package esm
+
+import "time"
+
+// read asks for more records when there is room and no Read is out.
+func (s *Shard) read() {
+	if s.reading || s.shardEnd || s.ending() || s.choked {
+		return
+	}
+	if s.now.Before(s.readAgain) {
+		s.wakeAt(s.readAgain)
+		return
+	}
+	s.seq++
+	s.reading = true
+	records, bytes := s.used()
+	s.emit(Read{
+		Seq: s.seq, Generation: s.gen, Factor: s.cfg.Factor, From: s.next, Wait: s.idleTail,
+		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
+	})
+}
+
+func (s *Shard) readReturned(ev ReadReturned) {
+	if !s.reading || ev.Seq != s.seq {
+		return // asked under an older lane map
+	}
+	s.reading, s.readFails, s.readAgain = false, 0, time.Time{}
+	for i := range ev.Records {
+		s.take(&ev.Records[i])
+	}
+	s.tail = ev.End == Tail || ev.End == ShardEnd
+	s.idleTail = ev.End == Tail
+	if ev.End == Trimmed {
+		if ev.Oldest <= s.next {
+			broken("a read at %d was refused, but the oldest record is %d", s.next, ev.Oldest)
+		}
+		s.horizon(ev.Oldest)
+	} else {
+		if ev.Next < s.next {
+			broken("a read went back from %d to %d", s.next, ev.Next)
+		}
+		s.next = ev.Next
+		s.shardEnd = ev.End == ShardEnd
+	}
+}
+
+// take puts one record into its lane, unless it is settled already.
+func (s *Shard) take(r *Rec) {
+	if r.Pos < s.next {
+		broken("record %d was read before", r.Pos)
+	}
+	s.next = r.Pos + 1
+	s.maxArrival = max(s.maxArrival, r.Arrival)
+	if !r.Match {
+		return
+	}
+	if int(r.Lane) >= len(s.lanes) {
+		broken("record %d is in lane %d of %d", r.Pos, r.Lane, len(s.lanes))
+	}
+	l := &s.lanes[r.Lane]
+	if len(s.lanes) > 1 {
+		s.span.push(r.Pos, r.Bytes)
+	}
+	if r.Pos <= l.settled {
+		return
+	}
+	s.touch(l)
+	rec := *r
+	rec.Arrival = s.maxArrival
+	l.queue.push(rec)
+	s.records++
+	s.bytes += int(r.Bytes)
+	l.takeBack(r, s.cfg)
+}
+
+// takeBack gives a record that is read again to the batch from a checkpoint that it belongs to. The batch can have more records than before, because another
+// filter is in force now; then it ends where a limit is reached.
+func (l *lane) takeBack(r *Rec, cfg Config) {
+	for i := range l.plan {
+		seg := &l.plan[i]
+		if !seg.restored || r.Pos > seg.last {
+			continue
+		}
+		if seg.count > 0 && (seg.count == cfg.BatchSize || cfg.Envelope+seg.bytes+int(r.Bytes) > MaxPayload) {
+			l.splitRestored(i, r.Pos)
+			seg = &l.plan[i+1]
+		}
+		seg.count++
+		seg.bytes += int(r.Bytes)
+		return
+	}
+}
+
+func (s *Shard) readFailed(ev ReadFailed) {
+	if !s.reading || ev.Seq != s.seq {
+		return
+	}
+	s.reading = false
+	s.tail, s.idleTail = true, false // what is here need not wait for what cannot be read
+	s.readFails++
+	s.readAgain = s.now.Add(s.backoff(s.readFails))
+}

@@ -1,0 +1,116 @@
+package esm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// ParseResponse turns the answer of a function that ran without error into an outcome. Without partial responses every answer is a success. With them
+// (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any of AWS's forms, is a success, and a report that cannot be followed
+// is a failure of the whole batch. find answers the place of an itemIdentifier that belongs to the batch.
+// Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda", and recordings of its cases.
+func ParseResponse(body []byte, partial bool, find func(identifier string) (record.Position, bool)) Outcome {
+	o := Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}
+	body = bytes.TrimSpace(body)
+	if !partial || len(body) == 0 {
+		return o
+	}
+	failures, why := reportOf(body)
+	if why != "" {
+		o.Kind, o.Reason = FunctionError, why
+		return o
+	}
+	for _, f := range failures {
+		at, why := placeOf(f, find)
+		if why != "" {
+			o.Kind, o.At, o.Reason = FunctionError, 0, why
+			return o
+		}
+		if o.Kind == Success || at < o.At {
+			o.Kind, o.At = PartialFailure, at
+			o.Reason = "the function reported failed records"
+		}
+	}
+	return o
+}
+
+// reportOf finds the list of failures in an answer. A why means that it cannot be read as a report.
+func reportOf(body []byte) (failures []json.RawMessage, why string) {
+	switch body[0] {
+	case '{':
+	case 'n': // null
+		if string(body) == "null" {
+			return nil, ""
+		}
+		return nil, "the response is not JSON"
+	case '[', '"':
+		if s := string(body); s == "[]" || s == `""` {
+			return nil, ""
+		}
+		var list []json.RawMessage
+		if json.Unmarshal(body, &list) == nil && len(list) == 0 && body[0] == '[' {
+			return nil, ""
+		}
+		return nil, "the response is not an object with batchItemFailures"
+	default:
+		return nil, "the response is not an object with batchItemFailures"
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return nil, "the response is not JSON"
+	}
+	raw, ok := members["batchItemFailures"]
+	if !ok || string(raw) == "null" {
+		return nil, ""
+	}
+	if err := json.Unmarshal(raw, &failures); err != nil {
+		return nil, "batchItemFailures is not a list"
+	}
+	return failures, ""
+}
+
+// placeOf reads one entry of a report.
+func placeOf(entry json.RawMessage, find func(string) (record.Position, bool)) (at record.Position, why string) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(entry, &members); err != nil || members == nil {
+		return 0, "an entry of batchItemFailures is not an object"
+	}
+	raw, ok := members["itemIdentifier"]
+	if !ok {
+		return 0, "an entry of batchItemFailures has no itemIdentifier"
+	}
+	var id *string
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return 0, fmt.Sprintf("itemIdentifier %s is not a string", clip(string(raw)))
+	}
+	if id == nil || *id == "" {
+		return 0, "an itemIdentifier is empty"
+	}
+	at, ok = find(*id)
+	if !ok {
+		return 0, fmt.Sprintf("itemIdentifier %q is not in the batch", clip(*id))
+	}
+	return at, ""
+}
+
+// ErrorReason is what a function's error document says, for people: its type and message.
+func ErrorReason(document []byte) string {
+	var d struct{ ErrorType, ErrorMessage string }
+	if err := json.Unmarshal(document, &d); err != nil || d.ErrorType == "" && d.ErrorMessage == "" {
+		return "the function failed"
+	}
+	if d.ErrorType == "" || d.ErrorMessage == "" {
+		return clip(d.ErrorType + d.ErrorMessage)
+	}
+	return d.ErrorType + ": " + clip(d.ErrorMessage)
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}

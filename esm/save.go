@@ -1,0 +1,116 @@
+package esm
+
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// low is the checkpoint: the records at or below it are all settled.
+func (s *Shard) low() record.Position {
+	low := s.next - 1
+	for i := range s.lanes {
+		if q := &s.lanes[i].queue; q.len() > 0 {
+			low = min(low, q.at(0).Pos-1)
+		}
+	}
+	return low
+}
+
+// arrivalAtLow is the largest arrival up to the first record that a machine reads which goes on from low. With it, that machine sees the ages that this one sees.
+func (s *Shard) arrivalAtLow() record.Millis {
+	first := record.MaxPosition
+	arrival := s.maxArrival
+	for i := range s.lanes {
+		if q := &s.lanes[i].queue; q.len() > 0 && q.at(0).Pos < first {
+			first, arrival = q.at(0).Pos, q.at(0).Arrival
+		}
+	}
+	return arrival
+}
+
+// save gives a Save when something has changed and none is out. The latest state wins; nobody waits for it but a lane that is too far ahead, and the end.
+func (s *Shard) save() {
+	if s.saving || !s.dirty {
+		return
+	}
+	if s.now.Before(s.saveAgain) {
+		s.wakeAt(s.saveAgain)
+		return
+	}
+	s.saving, s.dirty = true, false
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		l.aheadSaving = l.ahead
+		l.aheadBetween = time.Time{}
+	}
+	cp := s.checkpoint()
+	s.saved = cp.Low
+	s.emit(Save{Checkpoint: cp})
+}
+
+// checkpoint is all that another machine needs to go on from here. An attempt in flight counts as not made.
+func (s *Shard) checkpoint() Checkpoint {
+	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved}
+	if s.rebuild == nil && len(s.lanes) != s.cfg.Factor {
+		broken("%d lanes for a factor of %d", len(s.lanes), s.cfg.Factor)
+	}
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		if l.settled <= cp.Low && len(l.plan) == 0 {
+			continue
+		}
+		if cp.Lanes == nil {
+			cp.Lanes = make([]LaneMark, len(s.lanes))
+		}
+		m := &cp.Lanes[i]
+		if l.settled > cp.Low {
+			m.Settled = l.settled
+		}
+		m.Plan = make([]SegmentMark, 0, len(l.plan))
+		offset := 0
+		for _, seg := range l.plan {
+			first := seg.id.First
+			if seg.count > 0 {
+				first = l.queue.at(offset).Pos
+			}
+			offset += seg.count
+			m.Plan = append(m.Plan, SegmentMark{ID: seg.id, First: first, Last: seg.last, Failures: seg.failures, Invocations: seg.invocations,
+				Status: seg.status, FunctionError: seg.funcError, Version: seg.version})
+		}
+	}
+	return cp
+}
+
+func (s *Shard) savedReturned(r SaveResult) {
+	if !s.saving {
+		broken("a Save returned that was not given")
+	}
+	s.saving = false
+	switch r {
+	case SaveDone:
+		s.saveFails, s.saveAgain = 0, time.Time{}
+		for i := range s.lanes {
+			l := &s.lanes[i]
+			l.ahead -= l.aheadSaving
+			l.aheadSaving = 0
+			l.aheadSince = l.aheadBetween
+		}
+	case SaveConflict:
+		s.fence()
+	case SaveFault:
+		s.dirty = true
+		s.saveFails++
+		s.saveAgain = s.now.Add(s.backoff(s.saveFails))
+	}
+}
+
+// fence ends the machine at once: another owner runs the shard, and whatever this one still does is only a repeat.
+func (s *Shard) fence() {
+	for i := range s.lanes {
+		if l := &s.lanes[i]; l.phase == invoking {
+			s.emit(Cancel{Batch: l.batch})
+		}
+	}
+	s.end(Fenced)
+}

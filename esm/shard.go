@@ -1,0 +1,313 @@
+package esm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// Shard decides for one mapping on one shard. It is a value machine: the same events at the same times give the same commands. Not safe for concurrent use.
+type Shard struct {
+	cfg  Config
+	rng  *rand.Rand
+	now  time.Time // of the Step under way
+	out  []Command
+	wake time.Time
+
+	started bool
+	lanes   []lane
+	gen     uint32
+	batches uint64 // the last batch number given
+
+	// reading
+	next       record.Position // where the next Read starts
+	seq        uint64          // of the last Read given
+	reading    bool
+	tail       bool // the last answer ended at the tail or at the shard's end
+	idleTail   bool // it ended at the tail: the next Read may wait
+	shardEnd   bool
+	readAgain  time.Time // after a failed read
+	readFails  int
+	maxArrival record.Millis
+	oldest     record.Position // everything below it is lost to retention
+	records    int             // held in all lanes
+	bytes      int             // of payload, held in all lanes
+	span       span            // with more than one lane
+	choked     bool            // the buffer was full, and is not empty enough yet to read on
+
+	// saving
+	saved     record.Position // Low of the last checkpoint given to Save
+	dirty     bool
+	saving    bool
+	saveAgain time.Time
+	saveFails int
+
+	// ending
+	release  bool    // finish after the attempts in flight
+	rebuild  *Config // a new factor waits for the attempts in flight
+	finished bool
+	endSaved bool // the checkpoint of a shard's end has been given to Save
+}
+
+// NewShard is a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The first Step should be a Tick.
+func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
+	if cfg.Factor < 1 || cfg.BatchSize < 1 {
+		broken("a factor of %d and a batch size of %d", cfg.Factor, cfg.BatchSize)
+	}
+	s := &Shard{
+		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x5368617264)), gen: from.Generation,
+		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended, endSaved: from.Ended,
+	}
+	s.lanes = make([]lane, cfg.Factor)
+	if from.Factor != 0 && from.Factor != cfg.Factor {
+		s.gen++ // batches of another lane map cannot be rebuilt; their records come again with fresh counters
+	} else {
+		for i := range min(len(from.Lanes), len(s.lanes)) {
+			s.lanes[i].restore(from.Lanes[i])
+		}
+	}
+	for i := range s.lanes {
+		s.lanes[i].id = i
+	}
+	return s
+}
+
+// Step takes one event at an instant and answers what to do, in order. The slice is valid until the next Step. It never blocks and never fails:
+// an event that cannot be is a bug of the shell, and panics with *Broken.
+func (s *Shard) Step(now time.Time, ev Event) []Command {
+	clear(s.out)
+	s.out = s.out[:0]
+	if s.finished {
+		return nil
+	}
+	if now.After(s.now) {
+		s.now = now // time that steps back is held
+	}
+	if !s.started {
+		s.started = true
+		for i := range s.lanes {
+			s.lanes[i].opened = s.now
+		}
+	}
+	switch ev := ev.(type) {
+	case ReadReturned:
+		s.readReturned(ev)
+	case ReadFailed:
+		s.readFailed(ev)
+	case Horizon:
+		s.horizon(ev.Oldest)
+	case Returned:
+		s.returned(ev)
+	case SlotFree:
+		s.slotFree(ev.Lane)
+	case Delivered:
+		s.delivered(ev)
+	case Saved:
+		s.savedReturned(ev.Result)
+	case Reconfigured:
+		s.reconfigured(ev.Config)
+	case Release:
+		s.released(ev.Abandon)
+	case Nudge:
+		s.nudge()
+	case Tick:
+	}
+	if !s.finished {
+		s.settleInto()
+	}
+	s.check()
+	return s.out
+}
+
+// settleInto gives every command that the state now allows, and works out when to wake.
+func (s *Shard) settleInto() {
+	s.wake = time.Time{}
+	s.measure()
+	for i := range s.lanes {
+		s.advance(&s.lanes[i])
+	}
+	s.measure()
+	s.dirty = s.dirty || s.low() > s.saved
+	if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() {
+		s.rebuildLanes()
+	}
+	s.read()
+	s.save()
+	s.finish()
+}
+
+// Wake is the next instant at which a Tick matters; zero: none does. It is worked out anew by every Step.
+func (s *Shard) Wake() time.Time {
+	if s.finished {
+		return time.Time{}
+	}
+	return s.wake
+}
+
+// wakeAt asks for a Tick at t or earlier.
+func (s *Shard) wakeAt(t time.Time) {
+	if s.wake.IsZero() || t.Before(s.wake) {
+		s.wake = t
+	}
+}
+
+func (s *Shard) emit(c Command) { s.out = append(s.out, c) }
+
+// quiet reports that no attempt and no delivery is under way.
+func (s *Shard) quiet() bool {
+	for i := range s.lanes {
+		if p := s.lanes[i].phase; p == invoking || p == delivering {
+			return false
+		}
+	}
+	return true
+}
+
+// ending reports that no new work may start.
+func (s *Shard) ending() bool { return s.release || s.rebuild != nil }
+
+func (s *Shard) reconfigured(cfg Config) {
+	if cfg.Factor != s.cfg.Factor {
+		if !s.release { // the next machine finds out by itself
+			s.rebuild = &cfg
+		}
+		return
+	}
+	if s.rebuild != nil { // back to the factor in force before the rebuild began
+		s.rebuild = nil
+	}
+	s.cfg = cfg
+}
+
+// rebuildLanes makes lanes for another factor. Nothing is in flight, so no key is ever under two lane maps at once. The buffer is dropped and read again from the
+// low-water mark: what faster lanes had settled beyond it is delivered again, and counters start afresh.
+func (s *Shard) rebuildLanes() {
+	s.maxArrival = s.arrivalAtLow()
+	s.next = s.low() + 1
+	s.cfg, s.rebuild = *s.rebuild, nil
+	s.gen++
+	s.lanes = make([]lane, s.cfg.Factor)
+	for i := range s.lanes {
+		s.lanes[i].id, s.lanes[i].opened = i, s.now
+	}
+	s.records, s.bytes, s.span, s.choked = 0, 0, span{}, false
+	s.reading, s.tail, s.idleTail, s.shardEnd = false, false, false, false
+	s.readAgain = time.Time{}
+	s.dirty = true
+	s.emit(Observe{Kind: Rebuilt, Count: s.cfg.Factor, First: s.next})
+	for i := range s.lanes {
+		s.advance(&s.lanes[i])
+	}
+}
+
+func (s *Shard) released(abandon bool) {
+	s.release, s.rebuild = true, nil
+	if !abandon {
+		return
+	}
+	for i := range s.lanes {
+		if l := &s.lanes[i]; l.phase == invoking {
+			s.emit(Cancel{Batch: l.batch})
+		}
+	}
+	s.end(Released)
+}
+
+func (s *Shard) nudge() {
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		if l.phase == waiting && (l.wait == WaitRetry || l.wait == WaitService || l.wait == WaitSlot) {
+			l.until = s.now
+		}
+		if l.discard != nil {
+			l.discard.resume = time.Time{}
+		}
+	}
+}
+
+func (s *Shard) slotFree(id int) {
+	if id < 0 || id >= len(s.lanes) {
+		return // offered to a lane of an older lane map
+	}
+	if l := &s.lanes[id]; l.phase == waiting && l.wait == WaitSlot {
+		l.until = s.now
+	}
+}
+
+// finish ends the machine when a release or the end of the shard has nothing left to wait for.
+func (s *Shard) finish() {
+	switch {
+	case s.release:
+		if s.quiet() && !s.saving && !s.dirty {
+			s.end(Released)
+		}
+	case s.drained():
+		if s.endSaved && !s.saving && !s.dirty {
+			s.end(Ended)
+		} else if !s.endSaved {
+			s.endSaved, s.dirty = true, true
+			s.save()
+		}
+	}
+}
+
+// drained reports that the shard is closed and nothing of it is left to do.
+func (s *Shard) drained() bool {
+	return s.shardEnd && s.records == 0 && s.quiet() && s.planned() == 0
+}
+
+func (s *Shard) end(r FinishReason) {
+	s.finished = true
+	s.emit(Finished{Reason: r})
+}
+
+func (s *Shard) planned() (n int) {
+	for i := range s.lanes {
+		n += len(s.lanes[i].plan)
+	}
+	return n
+}
+
+// LaneState is what one lane does right now, for people.
+type LaneState struct {
+	Wait     WaitReason
+	Until    time.Time // end of a back-off or batching window; zero when none
+	Batch    uint64    // the batch at hand; 0: none
+	Attempt  int       // of the next or running invocation
+	Buffered int       // records held
+	First    record.Position
+}
+
+// Lanes tells the state of every lane.
+func (s *Shard) Lanes() []LaneState {
+	out := make([]LaneState, len(s.lanes))
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		st := LaneState{Wait: l.wait, Until: l.until, Buffered: l.queue.len()}
+		if l.wait == WaitWindow {
+			st.Until = l.opened.Add(s.cfg.BatchingWindow)
+		}
+		if l.queue.len() > 0 {
+			st.First = l.queue.at(0).Pos
+		}
+		if len(l.plan) > 0 {
+			st.Batch, st.Attempt = l.plan[0].batch, l.plan[0].invocations+1
+		}
+		out[i] = st
+	}
+	return out
+}
+
+// Low is the checkpoint as it stands: every record at or below it is settled.
+func (s *Shard) Low() record.Position { return s.low() }
+
+// Broken is the panic of a machine whose invariants do not hold: a bug of ours, never bad input.
+type Broken struct{ What string }
+
+func (b *Broken) Error() string { return "esm: broken invariant: " + b.What }
+
+func broken(format string, args ...any) {
+	panic(&Broken{What: fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,244 @@
+// Package arch holds the rules of the house as tests: who may import whom, one package comment per package, what the core may not touch.
+package arch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/shardmill/shardmill/"
+
+// Every room but esm may import these, beside the standard library.
+var everywhere = []string{"internal/arn", "internal/ids"}
+
+// rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is forbidden; test files are exempt.
+var rooms = map[string]struct {
+	may []string
+	why string
+}{
+	"record":                {nil, "the vocabulary"},
+	"fault":                 {nil, "the vocabulary"},
+	"internal/arn":          {nil, "the vocabulary"},
+	"internal/ids":          {nil, "the vocabulary"},
+	"internal/clock":        {nil, "the vocabulary"},
+	"internal/crashpoint":   {nil, "where a test build may die"},
+	"internal/arch":         {nil, "these rules"},
+	"esm":                   {[]string{"record", "fault"}, "the policy AWS documents"},
+	"storage":               {[]string{"record", "fault", "internal/clock"}, "how bytes are kept"},
+	"storage/memory":        {[]string{"record", "fault", "internal/clock", "storage", "storage/internal/*"}, "one backend"},
+	"storage/pebble":        {[]string{"record", "fault", "internal/clock", "storage", "storage/internal/*"}, "one backend"},
+	"storage/internal/wake": {[]string{"record", "storage"}, "how sleepers are woken"},
+	"storage/storagetest":   {[]string{"record", "fault", "internal/clock", "storage"}, "how backends are judged"},
+	"stream":                {[]string{"record", "fault", "storage", "internal/clock"}, "stream semantics"},
+	"stream/streamtest":     {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
+	"source":                {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
+	"function":              {[]string{"fault", "storage", "internal/clock", "function/*"}, "how code is held, started, confined, spoken to"},
+	"function/launcher":     {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
+	"function/sandbox":      {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
+	"function/runtimeapi":   {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
+	"companion/queue":       {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
+	"companion/logstore":    {[]string{"fault", "storage", "internal/clock"}, "how log lines are kept"},
+	"destination":           {[]string{"record", "fault", "esm"}, "a kind of destination"},
+	"checkpoint":            {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
+	"mapping":               {[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured"},
+	"engine": {
+		[]string{"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "internal/clock", "internal/crashpoint"},
+		"concurrency and ownership",
+	},
+	"api/wire":      {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
+	"api/kinesis":   {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
+	"api/lambda":    {[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire"},
+	"api/sqs":       {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
+	"server":        {[]string{"*"}, "wiring"},
+	"cmd/shardmill": {[]string{"*"}, "the command line"},
+	"sim":           {[]string{"*"}, "how we judge; imported by tests only"},
+	"e2e":           {[]string{"*"}, "how we judge; imported by tests only"},
+}
+
+type file struct {
+	path string // from the module root
+	room string
+	test bool
+	ast  *ast.File
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "..", "..")
+}
+
+func files(t *testing.T) []file {
+	t.Helper()
+	base := root(t)
+	var out []file
+	err := filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && path != base && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin" || name == "node_modules") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(base, path)
+		if err != nil {
+			return err
+		}
+		out = append(out, file{filepath.ToSlash(rel), filepath.ToSlash(filepath.Dir(rel)), strings.HasSuffix(name, "_test.go"), f})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 20 {
+		t.Fatalf("found %d Go files under %s; looking in the wrong place", len(out), base)
+	}
+	return out
+}
+
+func imports(f file) []string {
+	var out []string
+	for _, i := range f.ast.Imports {
+		out = append(out, strings.Trim(i.Path.Value, `"`))
+	}
+	return out
+}
+
+func allowed(room, target string) bool {
+	if room != "esm" && slices.Contains(everywhere, target) {
+		return true
+	}
+	for _, m := range rooms[room].may {
+		if m == "*" || m == target || strings.HasSuffix(m, "/*") && strings.HasPrefix(target, strings.TrimSuffix(m, "*")) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRoomsImportOnlyWhatTheTableAllows(t *testing.T) {
+	t.Parallel()
+	for _, f := range files(t) {
+		if f.test {
+			continue
+		}
+		if _, ok := rooms[f.room]; !ok {
+			t.Errorf("%s: the room %s is not in the table of internal/arch; give it a row with its one reason to change", f.path, f.room)
+			continue
+		}
+		for _, imp := range imports(f) {
+			target, ours := strings.CutPrefix(imp, module)
+			if ours && !allowed(f.room, target) {
+				t.Errorf("%s imports %s, which the table of internal/arch does not allow for %s (%s)", f.path, target, f.room, rooms[f.room].why)
+			}
+			if ours && (target == "sim" || target == "e2e" || strings.HasSuffix(target, "test")) && f.room != "sim" && f.room != "e2e" && !strings.HasSuffix(f.room, "test") {
+				t.Errorf("%s imports %s, which only tests may", f.path, target)
+			}
+		}
+	}
+}
+
+func TestEveryRowOfTheTableIsARoomThatExists(t *testing.T) {
+	t.Parallel()
+	have := map[string]bool{}
+	for _, f := range files(t) {
+		have[f.room] = true
+	}
+	for room := range rooms {
+		if !have[room] {
+			t.Errorf("the table of internal/arch lists %s, which has no Go files", room)
+		}
+	}
+}
+
+func TestEveryPackageHasExactlyOnePackageComment(t *testing.T) {
+	t.Parallel()
+	comments := map[string][]string{}
+	for _, f := range files(t) {
+		key := f.room
+		if f.test && (strings.HasSuffix(f.ast.Name.Name, "_test") || f.room != "internal/arch" && f.room != "e2e") {
+			continue
+		}
+		if _, ok := comments[key]; !ok {
+			comments[key] = nil
+		}
+		if f.ast.Doc != nil && len(f.ast.Doc.Text()) > 0 {
+			comments[key] = append(comments[key], f.path)
+		}
+	}
+	for room, paths := range comments {
+		if len(paths) != 1 {
+			t.Errorf("package %s has %d package comments (%s); it needs exactly one", room, len(paths), strings.Join(paths, ", "))
+		}
+	}
+}
+
+// The core decides and performs no I/O: it may not even import what would let it.
+func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
+	t.Parallel()
+	forbidden := map[string]string{
+		"context": "time and cancellation are the shell's", "os": "no I/O", "net": "no I/O", "log/slog": "emit Observe", "log": "emit Observe",
+		"sync": "one goroutine owns a machine", "sync/atomic": "one goroutine owns a machine", "crypto/rand": "chance comes from a seed", "math/rand": "use the seeded generator of math/rand/v2",
+	}
+	for _, f := range files(t) {
+		if f.room != "esm" || f.test {
+			continue
+		}
+		for _, imp := range imports(f) {
+			if why, bad := forbidden[imp]; bad {
+				t.Errorf("%s imports %s: %s", f.path, imp, why)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", f.path)
+			case *ast.ChanType:
+				t.Errorf("%s uses a channel", f.path)
+			case *ast.SelectorExpr:
+				pkg, ok := n.X.(*ast.Ident)
+				if ok && pkg.Name == "time" && (n.Sel.Name == "Now" || n.Sel.Name == "Since" || n.Sel.Name == "Until" || n.Sel.Name == "Sleep" || n.Sel.Name == "After") {
+					t.Errorf("%s calls time.%s: time is an argument", f.path, n.Sel.Name)
+				}
+				if ok && pkg.Name == "rand" && !slices.Contains([]string{"Rand", "New", "NewPCG"}, n.Sel.Name) {
+					t.Errorf("%s uses rand.%s: chance comes from a seed", f.path, n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestTestsDoNotSleep(t *testing.T) {
+	t.Parallel()
+	for _, f := range files(t) {
+		if !f.test {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "time" && s.Sel.Name == "Sleep" {
+					t.Errorf("%s sleeps; wait for what you need (synctest, a channel, or eventually in e2e)", f.path)
+				}
+			}
+			return true
+		})
+	}
+}

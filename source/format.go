@@ -1,0 +1,181 @@
+package source
+
+import (
+	"encoding/base64"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// KinesisFormat is the payload of records from a Kinesis stream.
+type KinesisFormat struct {
+	ShardID   record.ShardID
+	StreamARN string
+	// Sequence appends the sequence number of the record at a position of this shard with an arrival.
+	Sequence func([]byte, record.Position, record.Millis) []byte
+
+	shard string // its text
+	head  string // `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
+	tail  string // `},"eventSource":…` up to eventID's value
+	end   string // after eventID
+}
+
+const (
+	payloadHead = `{"Records":[`
+	payloadTail = `]}`
+)
+
+// NewKinesisFormat is the format of one shard for a function with the given execution role.
+func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, sequence func([]byte, record.Position, record.Millis) []byte) *KinesisFormat {
+	f := &KinesisFormat{ShardID: shard, StreamARN: streamARN, Sequence: sequence, shard: shard.String()}
+	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
+	f.tail = `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"` + f.shard + `:`
+	f.end = `","eventName":"aws:kinesis:record","invokeIdentityArn":` + quote(roleARN) + `,"awsRegion":` + quote(region) + `,"eventSourceARN":` + quote(streamARN) + `}`
+	return f
+}
+
+// Envelope is what the braces and brackets add; every record brings a comma and the last one's is not written.
+func (f *KinesisFormat) Envelope() int { return len(payloadHead) + len(payloadTail) - 1 }
+
+const (
+	memberSequence = `,"sequenceNumber":"`
+	memberData     = `","data":"`
+	memberArrival  = `","approximateArrivalTimestamp":`
+)
+
+// RecordSize is exact without encoding anything but the sequence number.
+func (f *KinesisFormat) RecordSize(r *record.Record) int {
+	var scratch [64]byte
+	seq := len(f.Sequence(scratch[:0], r.Pos, r.Arrival))
+	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) + base64.StdEncoding.EncodedLen(len(r.Data)) +
+		len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + seq + len(f.end) + 1
+}
+
+// AppendPayload writes the event that the function gets.
+func (f *KinesisFormat) AppendPayload(dst []byte, records []record.Record) []byte {
+	dst = append(dst, payloadHead...)
+	for i := range records {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = f.appendRecord(dst, &records[i])
+	}
+	return append(dst, payloadTail...)
+}
+
+func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {
+	dst = append(dst, f.head...)
+	dst = appendQuoted(dst, r.Key)
+	dst = append(dst, memberSequence...)
+	at := len(dst)
+	dst = f.Sequence(dst, r.Pos, r.Arrival)
+	end := len(dst)
+	dst = append(dst, memberData...)
+	dst = base64.StdEncoding.AppendEncode(dst, r.Data)
+	dst = append(dst, memberArrival...)
+	dst = appendSeconds(dst, r.Arrival)
+	dst = append(dst, f.tail...)
+	dst = append(dst, dst[at:end]...)
+	return append(dst, f.end...)
+}
+
+// Identifier is the record's sequence number.
+func (f *KinesisFormat) Identifier(r *record.Record) string {
+	return string(f.Sequence(nil, r.Pos, r.Arrival))
+}
+
+// Batch is the notice's KinesisBatchInfo, with its members in AWS's order.
+func (f *KinesisFormat) Batch(first, last *record.Record, count int) BatchInfo {
+	b := []byte(`{"shardId":"` + f.shard + `","startSequenceNumber":"`)
+	b = f.Sequence(b, first.Pos, first.Arrival)
+	b = append(b, `","endSequenceNumber":"`...)
+	b = f.Sequence(b, last.Pos, last.Arrival)
+	b = append(b, `","approximateArrivalOfFirstRecord":"`...)
+	b = first.Arrival.Time().AppendFormat(b, ISOMillis)
+	b = append(b, `","approximateArrivalOfLastRecord":"`...)
+	b = last.Arrival.Time().AppendFormat(b, ISOMillis)
+	b = append(b, `","batchSize":`...)
+	b = strconv.AppendInt(b, int64(count), 10)
+	b = append(b, `,"streamArn":`...)
+	b = append(appendQuoted(b, f.StreamARN), '}')
+	return BatchInfo{Member: "KinesisBatchInfo", JSON: b}
+}
+
+// ISOMillis is the time format of notices: UTC with exactly three fraction digits.
+const ISOMillis = "2006-01-02T15:04:05.000Z"
+
+// appendSeconds writes an instant as seconds with three decimals, never with an exponent.
+func appendSeconds(dst []byte, m record.Millis) []byte {
+	dst = strconv.AppendInt(dst, int64(m)/1000, 10)
+	f := int(int64(m) % 1000)
+	return append(dst, '.', byte('0'+f/100), byte('0'+f/10%10), byte('0'+f%10))
+}
+
+func secondsLen(m record.Millis) int {
+	n, s := 5, int64(m)/1000
+	for s >= 10 {
+		s /= 10
+		n++
+	}
+	return n
+}
+
+func quote(s string) string { return string(appendQuoted(nil, s)) }
+
+const hexDigits = "0123456789abcdef"
+
+// appendQuoted writes s as a JSON string: quotes, backslashes and control characters escaped, everything else as it is; invalid UTF-8 becomes U+FFFD.
+func appendQuoted(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		case c >= 0x20:
+			dst = append(dst, c)
+		default:
+			switch c {
+			case '\n':
+				dst = append(dst, '\\', 'n')
+			case '\r':
+				dst = append(dst, '\\', 'r')
+			case '\t':
+				dst = append(dst, '\\', 't')
+			default:
+				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			}
+		}
+		i++
+	}
+	return append(dst, '"')
+}
+
+// quotedLen is len(appendQuoted(nil, s)).
+func quotedLen(s string) int {
+	n := len(s) + 2
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			n++
+		case c < 0x20:
+			n += 5
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				n += 2 // U+FFFD has three bytes
+			}
+			i += size
+			continue
+		}
+		i++
+	}
+	return n
+}

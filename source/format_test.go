@@ -1,0 +1,87 @@
+package source
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+func appendSequence(dst []byte, p record.Position, m record.Millis) []byte {
+	return fmt.Appendf(dst, "49%050d%04d", p, m%10000)
+}
+
+func sequence(p record.Position, m record.Millis) string { return string(appendSequence(nil, p, m)) }
+
+func format() *KinesisFormat {
+	return NewKinesisFormat(6, "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream", "us-east-2", "arn:aws:iam::123456789012:role/lambda-role", appendSequence)
+}
+
+// S-24: the record of the Developer Guide's example, members in AWS's order, the arrival with three decimals and no exponent.
+func TestPayloadLooksAsAWSWritesIt(t *testing.T) {
+	t.Parallel()
+	f := format()
+
+	got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Arrival: 1545084650987, Key: "test_0", Data: []byte("hello")}}))
+
+	want := `{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"test_0","sequenceNumber":"` + sequence(5, 1545084650987) +
+		`","data":"aGVsbG8=","approximateArrivalTimestamp":1545084650.987},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:` +
+		sequence(5, 1545084650987) + `","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::123456789012:role/lambda-role","awsRegion":"us-east-2",` +
+		`"eventSourceARN":"arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"}]}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// The core keeps the payload limit with the sizes it is told, so they must be exact for every record. S-25: the bytes of data come through unchanged.
+func TestRecordSizesAddUpToThePayload(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f := format()
+		records := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) record.Record {
+			return record.Record{
+				Pos: record.Position(rapid.Uint64Range(1, 1<<62).Draw(t, "pos")), Arrival: record.Millis(rapid.Int64Range(0, 4e12).Draw(t, "arrival")),
+				Key:  rapid.OneOf(rapid.String(), rapid.StringMatching(`["\\\x00-\x1f\x{80}-\x{ffff}]{1,8}`), rapid.Just("\xff\xc0k")).Draw(t, "key"),
+				Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
+			}
+		}), 1, 5).Draw(t, "records")
+
+		payload := f.AppendPayload(nil, records)
+
+		sum := f.Envelope()
+		for i := range records {
+			sum += f.RecordSize(&records[i])
+		}
+		if sum != len(payload) {
+			t.Fatalf("sizes say %d, the payload has %d: %s", sum, len(payload), payload)
+		}
+		var event struct {
+			Records []struct{ Kinesis struct{ Data []byte } }
+		}
+		if err := json.Unmarshal(payload, &event); err != nil {
+			t.Fatal(err)
+		}
+		for i := range records {
+			if string(event.Records[i].Kinesis.Data) != string(records[i].Data) {
+				t.Fatalf("record %d: data changed", i)
+			}
+		}
+	})
+}
+
+func BenchmarkAppendPayload100x1KB(b *testing.B) {
+	f := format()
+	records := make([]record.Record, 100)
+	for i := range records {
+		records[i] = record.Record{Pos: record.Position(i + 1), Arrival: 1545084650987, Key: "key-1", Data: make([]byte, 1024)}
+	}
+	dst := f.AppendPayload(nil, records)
+	b.SetBytes(int64(len(dst)))
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = f.AppendPayload(dst[:0], records)
+	}
+}

@@ -1,0 +1,55 @@
+// Package source is what a mapping can poll: the contract, and one file per kind of source.
+//
+// A source reads the records of a shard and knows how they look in a payload. It tells each record's payload bytes exactly, so the core keeps the payload limit
+// without seeing JSON. The shape is that of the Lambda Developer Guide, "Using Lambda to process records from Amazon Kinesis Data Streams".
+package source
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Shard is one shard of a source as a mapping sees it.
+type Shard struct {
+	ID      record.ShardID
+	Range   record.HashKeyRange
+	Parents []record.ShardID // shards that must be settled first
+}
+
+// Source is one stream that a mapping polls. Safe for concurrent use.
+type Source interface {
+	// Shards lists the shards that can still be read, in order of their ids. A fault ResourceNotFoundException means that the stream is gone.
+	Shards(ctx context.Context) ([]Shard, error)
+	// ShardsChanged is closed at the next change of that list. Take it before Shards.
+	ShardsChanged() <-chan struct{}
+	// Read visits durable records from from on, as storage.Log.Scan does; records beyond retention are never visited.
+	Read(ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record)) (next record.Position, end storage.End, err error)
+	// Oldest is the oldest position that retention has left.
+	Oldest(ctx context.Context, shard record.ShardID) (record.Position, error)
+	// Changed is closed at the next change of the shard. Take it before Read.
+	Changed(shard record.ShardID) <-chan struct{}
+	// Format is how the shard's records look in a payload for a function with the given role.
+	Format(shard record.ShardID, roleARN string) Format
+}
+
+// Format writes records of one shard as a function gets them. It is a value; safe for concurrent use.
+type Format interface {
+	// Envelope is the number of payload bytes beside the sum of RecordSize over the records.
+	Envelope() int
+	// RecordSize is the exact number of bytes that r adds to a payload, its separator included.
+	RecordSize(r *record.Record) int
+	// AppendPayload appends the whole payload to dst: exactly Envelope plus the records' sizes.
+	AppendPayload(dst []byte, records []record.Record) []byte
+	// Identifier is how a function names r when it reports a failed item.
+	Identifier(r *record.Record) string
+	// Batch describes records, of which there is at least one, for a notice.
+	Batch(first, last *record.Record, count int) BatchInfo
+}
+
+// BatchInfo is the part of a notice that depends on the kind of source.
+type BatchInfo struct {
+	Member string // its name in the notice, for example KinesisBatchInfo
+	JSON   []byte
+}
