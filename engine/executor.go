@@ -313,7 +313,8 @@ func (x *Executor) deliver(now time.Time, c esm.Deliver) {
 	if n.StatusCode != 0 && n.Version == "" {
 		n.Version = "$LATEST"
 	}
-	id := x.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(c.Positions[0]), 10))
+	id := x.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(c.Positions[0]), 10),
+		strconv.FormatUint(uint64(c.Positions[len(c.Positions)-1]), 10))
 	x.out = append(x.out, Announce{Batch: c.Batch, ID: id, Body: n.Document()})
 }
 
