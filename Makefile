@@ -26,7 +26,7 @@ race: ## all packages under the race detector
 
 sumtypes: ## closed sets are handled completely, everywhere
 	$(GO) tool go-check-sumtype ./...
-	$(GO) tool exhaustive -default-signifies-exhaustive ./...
+	$(GO) tool exhaustive -d ./...
 
 spec: ## the scripts of the core
 	$(GO) test -count=1 ./esm -run TestScripts
@@ -54,7 +54,7 @@ bench: build ## every figure beside its raw reference
 	$(GO) run ./internal/bench
 
 lint: ## golangci-lint with the rules of .golangci.yml
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0 run
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0 run --timeout 10m
 
 check: test lint ## the gate and the linter
 

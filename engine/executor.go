@@ -274,6 +274,9 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 		o = esm.ParseResponse(a.Payload, f.partial, x.finder(f.records))
 	case AnswerError:
 		o.Kind = esm.FunctionError
+		if len(a.Payload) > 0 {
+			o.Reason = esm.ErrorReason(a.Payload)
+		}
 	case AnswerThrottled:
 		o.Kind = esm.Throttle
 	case AnswerNotRun:
@@ -313,8 +316,7 @@ func (x *Executor) deliver(now time.Time, c esm.Deliver) {
 	if n.StatusCode != 0 && n.Version == "" {
 		n.Version = "$LATEST"
 	}
-	id := x.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(c.Positions[0]), 10),
-		strconv.FormatUint(uint64(c.Positions[len(c.Positions)-1]), 10))
+	id := x.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10), strconv.FormatUint(uint64(records[len(records)-1].Pos), 10))
 	x.out = append(x.out, Announce{Batch: c.Batch, ID: id, Body: n.Document()})
 }
 

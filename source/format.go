@@ -12,8 +12,8 @@ import (
 type KinesisFormat struct {
 	ShardID   record.ShardID
 	StreamARN string
-	// Sequence is the sequence number of the record at a position of this shard with an arrival.
-	Sequence func(record.Position, record.Millis) string
+	// Sequence appends the sequence number of the record at a position of this shard with an arrival.
+	Sequence func([]byte, record.Position, record.Millis) []byte
 
 	shard string // its text
 	head  string // `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
@@ -27,7 +27,7 @@ const (
 )
 
 // NewKinesisFormat is the format of one shard for a function with the given execution role.
-func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, sequence func(record.Position, record.Millis) string) *KinesisFormat {
+func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, sequence func([]byte, record.Position, record.Millis) []byte) *KinesisFormat {
 	f := &KinesisFormat{ShardID: shard, StreamARN: streamARN, Sequence: sequence, shard: shard.String()}
 	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	f.tail = `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"` + f.shard + `:`
@@ -46,7 +46,8 @@ const (
 
 // RecordSize is exact without encoding anything but the sequence number.
 func (f *KinesisFormat) RecordSize(r *record.Record) int {
-	seq := len(f.Sequence(r.Pos, r.Arrival))
+	var scratch [64]byte
+	seq := len(f.Sequence(scratch[:0], r.Pos, r.Arrival))
 	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) + base64.StdEncoding.EncodedLen(len(r.Data)) +
 		len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + seq + len(f.end) + 1
 }
@@ -64,29 +65,32 @@ func (f *KinesisFormat) AppendPayload(dst []byte, records []record.Record) []byt
 }
 
 func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {
-	seq := f.Sequence(r.Pos, r.Arrival)
 	dst = append(dst, f.head...)
 	dst = appendQuoted(dst, r.Key)
 	dst = append(dst, memberSequence...)
-	dst = append(dst, seq...)
+	at := len(dst)
+	dst = f.Sequence(dst, r.Pos, r.Arrival)
+	end := len(dst)
 	dst = append(dst, memberData...)
 	dst = base64.StdEncoding.AppendEncode(dst, r.Data)
 	dst = append(dst, memberArrival...)
 	dst = appendSeconds(dst, r.Arrival)
 	dst = append(dst, f.tail...)
-	dst = append(dst, seq...)
+	dst = append(dst, dst[at:end]...)
 	return append(dst, f.end...)
 }
 
 // Identifier is the record's sequence number.
-func (f *KinesisFormat) Identifier(r *record.Record) string { return f.Sequence(r.Pos, r.Arrival) }
+func (f *KinesisFormat) Identifier(r *record.Record) string {
+	return string(f.Sequence(nil, r.Pos, r.Arrival))
+}
 
 // Batch is the notice's KinesisBatchInfo, with its members in AWS's order.
 func (f *KinesisFormat) Batch(first, last *record.Record, count int) BatchInfo {
 	b := []byte(`{"shardId":"` + f.shard + `","startSequenceNumber":"`)
-	b = append(b, f.Sequence(first.Pos, first.Arrival)...)
+	b = f.Sequence(b, first.Pos, first.Arrival)
 	b = append(b, `","endSequenceNumber":"`...)
-	b = append(b, f.Sequence(last.Pos, last.Arrival)...)
+	b = f.Sequence(b, last.Pos, last.Arrival)
 	b = append(b, `","approximateArrivalOfFirstRecord":"`...)
 	b = first.Arrival.Time().AppendFormat(b, ISOMillis)
 	b = append(b, `","approximateArrivalOfLastRecord":"`...)

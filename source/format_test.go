@@ -10,12 +10,14 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-func sequence(p record.Position, m record.Millis) string {
-	return fmt.Sprintf("49%050d%04d", p, m%10000)
+func appendSequence(dst []byte, p record.Position, m record.Millis) []byte {
+	return fmt.Appendf(dst, "49%050d%04d", p, m%10000)
 }
 
+func sequence(p record.Position, m record.Millis) string { return string(appendSequence(nil, p, m)) }
+
 func format() *KinesisFormat {
-	return NewKinesisFormat(6, "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream", "us-east-2", "arn:aws:iam::123456789012:role/lambda-role", sequence)
+	return NewKinesisFormat(6, "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream", "us-east-2", "arn:aws:iam::123456789012:role/lambda-role", appendSequence)
 }
 
 // S-24: the record of the Developer Guide's example, members in AWS's order, the arrival with three decimals and no exponent.

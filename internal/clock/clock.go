@@ -19,6 +19,8 @@ type Clock struct {
 	timers timerHeap
 	alarm  *time.Timer // fires at the real time of the earliest timer
 	seq    uint64
+	firing int           // functions of timers that have not returned
+	calm   chan struct{} // closed when firing comes to 0; nil when nobody waits
 
 	advance sync.Mutex // one Advance at a time
 }
@@ -102,7 +104,9 @@ func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 func (c *Clock) rearm() {
 	now := c.now()
 	for len(c.timers) > 0 && !c.timers[0].at.After(now) {
-		go heap.Pop(&c.timers).(*Timer).f()
+		t := heap.Pop(&c.timers).(*Timer)
+		c.firing++
+		go c.fire(t.f)
 	}
 	if c.alarm != nil {
 		c.alarm.Stop()
@@ -117,6 +121,38 @@ func (c *Clock) rearm() {
 	}
 }
 
+func (c *Clock) fire(f func()) {
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.firing--; c.firing == 0 && c.calm != nil {
+			close(c.calm)
+			c.calm = nil
+		}
+	}()
+	f()
+}
+
+// quiet waits until the functions of all timers that have fired have returned.
+func (c *Clock) quiet(ctx context.Context) error {
+	c.mu.Lock()
+	if c.firing == 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	if c.calm == nil {
+		c.calm = make(chan struct{})
+	}
+	calm := c.calm
+	c.mu.Unlock()
+	select {
+	case <-calm:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and goes on. idle waits until the work
 // that the timers started has come to rest; its error stops the clock where it is. It answers how far the clock has moved.
 func (c *Clock) Advance(ctx context.Context, d time.Duration, idle func(context.Context) error) (time.Duration, error) {
@@ -124,6 +160,9 @@ func (c *Clock) Advance(ctx context.Context, d time.Duration, idle func(context.
 	defer c.advance.Unlock()
 	start := c.Offset()
 	for {
+		if err := c.quiet(ctx); err != nil {
+			return c.Offset() - start, err
+		}
 		if err := idle(ctx); err != nil {
 			return c.Offset() - start, err
 		}

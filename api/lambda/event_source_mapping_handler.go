@@ -1,0 +1,134 @@
+package lambda
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/mapping"
+)
+
+// EventSourceMappingsPath is where the operations on event source mappings live.
+const EventSourceMappingsPath = "/2015-03-31/event-source-mappings"
+
+// maxMappingBody is how large a request may be, in bytes. Ten filters of 4,096 characters and every other member at its limit are far below.
+const maxMappingBody = 1 << 20
+
+// EventSourceMappings serves Create, Get, List, Update and DeleteEventSourceMapping. Safe for concurrent use.
+type EventSourceMappings struct {
+	mappings *mapping.Mappings
+	log      *slog.Logger
+}
+
+// NewEventSourceMappings fronts m. Internal errors go to log.
+func NewEventSourceMappings(m *mapping.Mappings, log *slog.Logger) *EventSourceMappings {
+	return &EventSourceMappings{mappings: m, log: log}
+}
+
+// mappingResult is a successful answer.
+type mappingResult struct {
+	status int
+	body   any
+	hint   string
+}
+
+// ServeHTTP answers the five operations under EventSourceMappingsPath; anything else there is an unknown operation. A request without a signature is
+// refused: a web page can send one to this port, but cannot sign it without asking first.
+func (h *EventSourceMappings) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := wire.CallerOf(r.Context())
+	wire.SetIDs(w.Header(), c)
+	var res mappingResult
+	err := error(errUnsigned)
+	if c.Signed {
+		res, err = h.serve(w, r, c)
+	}
+	if err != nil {
+		writeMappingFault(w, wire.AsFault(err, "ServiceException", c, h.log))
+		return
+	}
+	wire.Hint(w.Header(), res.hint)
+	wire.WriteJSON(w, res.status, "application/json", res.body)
+}
+
+func (h *EventSourceMappings) serve(w http.ResponseWriter, r *http.Request, c wire.Caller) (mappingResult, error) {
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), EventSourceMappingsPath)
+	uuid, err := url.PathUnescape(strings.Trim(rest, "/"))
+	if !ok || err != nil || (rest != "" && rest[0] != '/') || strings.Contains(strings.Trim(rest, "/"), "/") {
+		return mappingResult{}, unknownMappingOperation(r)
+	}
+	switch {
+	case uuid == "" && r.Method == http.MethodGet:
+		return h.list(r, c)
+	case uuid != "" && r.Method == http.MethodGet:
+		return h.get(r, c, uuid)
+	case uuid != "" && r.Method == http.MethodDelete:
+		return h.remove(r, c, uuid)
+	}
+	create, update := uuid == "" && r.Method == http.MethodPost, uuid != "" && r.Method == http.MethodPut
+	if !create && !update {
+		return mappingResult{}, unknownMappingOperation(r)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMappingBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return mappingResult{}, fault.New("RequestEntityTooLargeException", "Request must be smaller than %d bytes.", maxMappingBody).
+			WithStatus(http.StatusRequestEntityTooLarge)
+	}
+	if err != nil {
+		return mappingResult{}, fault.New("InvalidRequestContentException", "The request body could not be read.").Because(err)
+	}
+	if create {
+		return h.create(r, c, body)
+	}
+	return h.update(r, c, uuid, body)
+}
+
+var errUnsigned = &fault.Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
+
+// unknownMappingOperation answers a method and path that no operation of AWS's model has.
+func unknownMappingOperation(r *http.Request) error {
+	return fault.New("UnknownOperationException", "No operation of Lambda has %s %s.", r.Method, r.URL.Path).WithStatus(http.StatusNotFound)
+}
+
+// mappingFaults tells how each fault looks: its status, whether the body says "Type":"User", and how the message member is spelled.
+// Source: Lambda API Reference, Errors of the five operations.
+var mappingFaults = map[string]struct {
+	status  int
+	typed   bool
+	message string
+}{
+	"InvalidParameterValueException": {http.StatusBadRequest, true, "message"},
+	"ResourceConflictException":      {http.StatusConflict, true, "message"},
+	"ResourceNotFoundException":      {http.StatusNotFound, true, "Message"},
+	"ResourceInUseException":         {http.StatusBadRequest, true, "Message"},
+	"ValidationException":            {http.StatusBadRequest, false, "message"},
+	"SerializationException":         {http.StatusBadRequest, false, "Message"},
+	"InvalidRequestContentException": {http.StatusBadRequest, true, "message"},
+	"RequestEntityTooLargeException": {http.StatusRequestEntityTooLarge, false, "message"},
+	"UnknownOperationException":      {http.StatusNotFound, false, "message"},
+	// What API gateways of AWS answer when there is no signature at all.
+	"MissingAuthenticationTokenException": {http.StatusForbidden, false, "message"},
+}
+
+func writeMappingFault(w http.ResponseWriter, f *fault.Error) {
+	shape, known := mappingFaults[f.Code]
+	body := map[string]string{}
+	switch {
+	case !known: // our own fault
+		shape.status, shape.message = http.StatusInternalServerError, "Message"
+		body["Type"] = "Service"
+	case shape.typed:
+		body["Type"] = "User"
+	}
+	if f.Status != 0 {
+		shape.status = f.Status
+	}
+	body[shape.message] = f.Message
+	wire.Hint(w.Header(), f.Hint)
+	w.Header().Set("X-Amzn-Errortype", f.Code)
+	wire.WriteJSON(w, shape.status, "application/json", body)
+}

@@ -1,0 +1,92 @@
+package lambda
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/mapping"
+)
+
+// What the five operations on event source mappings share: the answer's shape and who asks.
+
+// eventSourceMapping is AWS's EventSourceMappingConfiguration as it looks for a Kinesis stream: these members and no others, always all of them but
+// StartingPositionTimestamp. Source: Lambda API Reference, EventSourceMappingConfiguration.
+type eventSourceMapping struct {
+	UUID                           string
+	StartingPosition               string
+	StartingPositionTimestamp      *epochSeconds `json:",omitempty"`
+	BatchSize                      int
+	MaximumBatchingWindowInSeconds int
+	ParallelizationFactor          int
+	EventSourceArn                 string
+	FunctionArn                    string
+	LastModified                   epochSeconds
+	LastProcessingResult           string
+	State                          mapping.State
+	StateTransitionReason          string
+	DestinationConfig              mappingDestination
+	MaximumRecordAgeInSeconds      int // -1: no limit
+	BisectBatchOnFunctionError     bool
+	MaximumRetryAttempts           int
+	TumblingWindowInSeconds        int
+	FunctionResponseTypes          []string
+	EventSourceMappingArn          string
+}
+
+type mappingDestination struct {
+	OnFailure struct {
+		Destination string `json:",omitempty"`
+	}
+}
+
+// epochSeconds is a timestamp as REST-JSON has it: seconds since 1970 with a fraction.
+type epochSeconds time.Time
+
+func (e epochSeconds) MarshalJSON() ([]byte, error) {
+	ms := time.Time(e).UnixMilli()
+	sign := ""
+	if ms < 0 {
+		sign, ms = "-", -ms
+	}
+	return fmt.Appendf(nil, "%s%d.%03d", sign, ms/1000, ms%1000), nil
+}
+
+var _ json.Marshaler = epochSeconds{}
+
+func showMapping(m *mapping.Mapping) eventSourceMapping {
+	a := eventSourceMapping{
+		UUID:                           m.UUID,
+		StartingPosition:               m.StartingPosition,
+		BatchSize:                      m.BatchSize,
+		MaximumBatchingWindowInSeconds: int(m.BatchingWindow / time.Second),
+		ParallelizationFactor:          m.ParallelizationFactor,
+		EventSourceArn:                 m.EventSourceARN,
+		FunctionArn:                    m.FunctionARN,
+		LastModified:                   epochSeconds(m.LastModified),
+		LastProcessingResult:           m.LastResult,
+		State:                          m.State,
+		StateTransitionReason:          m.StateReason,
+		MaximumRecordAgeInSeconds:      -1,
+		BisectBatchOnFunctionError:     m.Bisect,
+		MaximumRetryAttempts:           m.MaxRetries,
+		FunctionResponseTypes:          []string{},
+		EventSourceMappingArn:          m.ARN(),
+	}
+	if at := m.StartingPositionTimestamp; at != nil {
+		a.StartingPositionTimestamp = new(epochSeconds(at.Time()))
+	}
+	a.DestinationConfig.OnFailure.Destination = m.Destination
+	if m.MaxAge > 0 {
+		a.MaximumRecordAgeInSeconds = int(m.MaxAge / time.Second)
+	}
+	if m.PartialResponses {
+		a.FunctionResponseTypes = append(a.FunctionResponseTypes, "ReportBatchItemFailures")
+	}
+	return a
+}
+
+func mappingCaller(c wire.Caller) mapping.Caller {
+	return mapping.Caller{Account: c.Account, Region: c.Region}
+}

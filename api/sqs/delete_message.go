@@ -1,0 +1,20 @@
+package sqs
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/api/wire"
+)
+
+// deleteMessage deletes a received message; one that is gone already is no error. Source: SQS API Reference, DeleteMessage.
+func (h *Handler) deleteMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
+	name, err := p.named(c)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := p.text("ReceiptHandle")
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.queues.Delete(ctx, name, handle)
+}

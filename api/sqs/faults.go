@@ -1,0 +1,111 @@
+package sqs
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"mime"
+	"net/http"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/fault"
+)
+
+const contentType = "application/x-amz-json-1.0"
+
+// Codes that only the wire gives.
+const (
+	codeUnknownOperation = "UnknownOperationException"
+	codeNotImplemented   = "NotImplementedException"
+	codeSerialization    = "SerializationException"
+	codeTooLarge         = "RequestEntityTooLargeException"
+	codeUnavailable      = "ServiceUnavailable"
+	codeInvalidAddress   = "InvalidAddress"
+)
+
+// legacy are the codes that x-amzn-query-error carries, where they are not the code of the JSON protocol. SDKs that grew up with the query protocol
+// report these. Sources: SQS API Reference, errors of each operation; recorded answers.
+var legacy = map[string]string{
+	queue.CodeNoSuchQueue:      "AWS.SimpleQueueService.NonExistentQueue",
+	queue.CodeNameExists:       "QueueAlreadyExists",
+	queue.CodeInvalidParameter: "InvalidParameterValue",
+	queue.CodeMissingParameter: "MissingParameter",
+	queue.CodeUnsupported:      "AWS.SimpleQueueService.UnsupportedOperation",
+}
+
+// modelled are the codes that the service's model defines; the others come from AWS's framework and carry its name space.
+var modelled = map[string]bool{
+	queue.CodeNoSuchQueue: true, queue.CodeNameExists: true, queue.CodeInvalidContents: true, queue.CodeInvalidReceipt: true,
+	queue.CodeInvalidAttribute: true, queue.CodeUnknownAttribute: true, queue.CodeUnsupported: true, queue.CodeOverLimit: true,
+	queue.CodeThrottled: true, codeInvalidAddress: true,
+}
+
+type faultBody struct {
+	Type    string `json:"__type"`
+	Message string `json:"message,omitempty"`
+}
+
+// writeFault answers with err in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the query protocol.
+func (h *Handler) writeFault(w http.ResponseWriter, r *http.Request, c wire.Caller, err error) {
+	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
+	}
+	f := wire.AsFault(err, queue.CodeInternal, c, h.log)
+	if f.Err != nil {
+		h.log.Warn("request refused", "request_id", c.RequestID, "code", f.Code, "error", f.Err)
+	}
+	status := f.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	wire.Hint(w.Header(), f.Hint)
+	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
+		w.Header().Set("X-Amzn-Query-Error", queryError(f.Code, status))
+	}
+	space := "com.amazon.coral.service#"
+	if modelled[f.Code] {
+		space = "com.amazonaws.sqs#"
+	}
+	wire.WriteJSON(w, status, contentType, faultBody{Type: space + f.Code, Message: f.Message})
+}
+
+func queryError(code string, status int) string {
+	if l := legacy[code]; l != "" {
+		code = l
+	}
+	if status >= 500 && status != http.StatusNotImplemented {
+		return code + ";Receiver"
+	}
+	return code + ";Sender"
+}
+
+// usesQuery recognises the query protocol: an Action in the URL, or a form.
+func usesQuery(r *http.Request) bool {
+	if r.URL.Query().Has("Action") {
+		return true
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return media == "application/x-www-form-urlencoded"
+}
+
+type queryFault struct {
+	XMLName   xml.Name `xml:"http://queue.amazonaws.com/doc/2012-11-05/ ErrorResponse"`
+	Type      string   `xml:"Error>Type"`
+	Code      string   `xml:"Error>Code"`
+	Message   string   `xml:"Error>Message"`
+	RequestID string   `xml:"RequestId"`
+}
+
+// refuseQuery tells clients of the query protocol, in theirs, which one is spoken here. 501 is not retried by SDKs.
+func refuseQuery(w http.ResponseWriter, c wire.Caller) {
+	b, err := xml.Marshal(queryFault{
+		Type: "Sender", Code: codeNotImplemented, RequestID: c.RequestID,
+		Message: "The query protocol of Amazon SQS is not implemented by shardmill. Use the JSON protocol (X-Amz-Target: AmazonSQS.<operation>, " +
+			"Content-Type: application/x-amz-json-1.0), which AWS SDKs and the AWS CLI have spoken since November 2023.",
+	})
+	if err != nil {
+		panic(err) // our own type always marshals
+	}
+	wire.WriteBytes(w, http.StatusNotImplemented, "text/xml", append([]byte(xml.Header), b...))
+}

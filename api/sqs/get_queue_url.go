@@ -1,0 +1,24 @@
+package sqs
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/queue"
+)
+
+// getQueueURL answers the URL of an existing queue. Source: SQS API Reference, GetQueueUrl.
+func (h *Handler) getQueueURL(ctx context.Context, c wire.Caller, p params) (any, error) {
+	name, err := p.text("QueueName")
+	if err != nil {
+		return nil, err
+	}
+	account := c.Account
+	if err := decode(p, "QueueOwnerAWSAccountId", &account); err != nil {
+		return nil, err
+	}
+	if err := h.queues.Find(ctx, queue.Name{Account: account, Region: c.Region, Name: name}); err != nil {
+		return nil, err
+	}
+	return urlAnswer{queueURL(c, account, name)}, nil
+}

@@ -1,0 +1,34 @@
+package sqs
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/fault"
+)
+
+// queueURL is where a caller reaches a queue: the address by which it reached us, account, name.
+func queueURL(c wire.Caller, account, name string) string {
+	return c.Endpoint + "/" + account + "/" + name
+}
+
+// named finds out which queue the parameter QueueUrl means. Only its path counts, /<account>/<name>: a URL stays good whatever host or port we are
+// reached by. The region is the caller's.
+func (p params) named(c wire.Caller) (queue.Name, error) {
+	raw, err := p.text("QueueUrl")
+	if err != nil {
+		return queue.Name{}, err
+	}
+	if u, err := url.Parse(raw); err == nil && u.RawQuery == "" && u.Fragment == "" {
+		account, name, ok := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+		if ok && queue.ValidAccount(account) && name != "" && !strings.Contains(name, "/") {
+			return queue.Name{Account: account, Region: c.Region, Name: name}, nil
+		}
+	}
+	if len(raw) > 200 {
+		raw = strings.ToValidUTF8(raw[:200], "") + "…"
+	}
+	return queue.Name{}, fault.New(codeInvalidAddress, "The address %s is not valid for this endpoint.", raw)
+}

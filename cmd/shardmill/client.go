@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shardmill/shardmill/server"
+)
+
+// client talks to a running server: over the AWS APIs as any client does, and over the control API with the server's token.
+type client struct {
+	endpoint string // http://host:port
+	account  string // access key id to send; twelve digits name an account
+	region   string
+	http     *http.Client
+}
+
+// connection are the flags with which a client command finds the server.
+type connection struct{ endpoint, account, region string }
+
+func connectionFlags(c *cobra.Command) *connection {
+	f := &connection{}
+	c.Flags().StringVar(&f.endpoint, "endpoint", "", "the server's address (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
+	c.Flags().StringVar(&f.account, "account", "000000000000", "account id, twelve digits")
+	c.Flags().StringVar(&f.region, "region", "", "region (default: $AWS_REGION, $AWS_DEFAULT_REGION, else us-east-1)")
+	return f
+}
+
+func (f *connection) client() (*client, error) {
+	endpoint := first(f.endpoint, os.Getenv("AWS_ENDPOINT_URL"), fmt.Sprintf("http://127.0.0.1:%d", server.DefaultPort))
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "http" || u.Host == "" {
+		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
+	}
+	return newClient("http://"+u.Host, f.account, first(f.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")), nil
+}
+
+func newClient(endpoint, account, region string) *client {
+	return &client{endpoint: endpoint, account: account, region: region, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// apiError is an error that the server answered.
+type apiError struct {
+	status        int
+	code, message string
+	hint          string
+}
+
+func (e *apiError) Error() string {
+	if e.message == "" {
+		return fmt.Sprintf("%s (HTTP %d)", first(e.code, "the server answered"), e.status)
+	}
+	return first(e.code, "error") + ": " + e.message
+}
+
+// authorization has the form that AWS's services expect; signatures are not verified on loopback.
+func (c *client) authorization(service string, now time.Time) (date, header string) {
+	date = now.UTC().Format("20060102T150405Z")
+	return date, fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d", c.account, date[:8], c.region, service, 0)
+}
+
+// json calls an AWS JSON operation, for example Kinesis_20131202.PutRecord. out may be nil.
+func (c *client) json(ctx context.Context, service, version, target string, in, out any) error {
+	h := http.Header{"X-Amz-Target": {target}, "Content-Type": {"application/x-amz-json-" + version}}
+	return c.do(ctx, service, http.MethodPost, "/", h, in, out)
+}
+
+func (c *client) kinesis(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, "kinesis", "1.1", "Kinesis_20131202."+operation, in, out)
+}
+
+func (c *client) sqs(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, "sqs", "1.0", "AmazonSQS."+operation, in, out)
+}
+
+func (c *client) lambda(ctx context.Context, method, path string, in, out any) error {
+	return c.do(ctx, "lambda", method, path, http.Header{"Content-Type": {"application/json"}}, in, out)
+}
+
+// control calls the control API.
+func (c *client) control(ctx context.Context, method, path string, in, out any) error {
+	token, err := c.token()
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, "", method, path, http.Header{"Authorization": {"Bearer " + token}}, in, out)
+}
+
+func (c *client) do(ctx context.Context, service, method, path string, h http.Header, in, out any) error {
+	resp, err := c.send(ctx, service, method, path, h, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	if out == nil || len(body) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%s %s: the answer does not parse; is %s a shardmill? (%w)", method, path, c.endpoint, err)
+	}
+	return nil
+}
+
+// send answers the response of a successful request; its body is the caller's to close.
+func (c *client) send(ctx context.Context, service, method, path string, h http.Header, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.endpoint+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = h
+	if service != "" {
+		date, auth := c.authorization(service, time.Now())
+		req.Header.Set("X-Amz-Date", date)
+		req.Header.Set("Authorization", auth)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	var e struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+		Capital string `json:"Message"`
+	}
+	_ = json.Unmarshal(raw, &e) // an answer that is not JSON has no message
+	code := first(e.Type, resp.Header.Get("X-Amzn-Errortype"))
+	if _, after, ok := strings.Cut(code, "#"); ok {
+		code = after
+	}
+	return nil, &apiError{resp.StatusCode, code, first(e.Message, e.Capital), resp.Header.Get("X-Shardmill-Hint")}
+}
+
+// unreachable explains a request that got no answer.
+func (c *client) unreachable(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	var op *net.OpError
+	hint := ""
+	if errors.As(err, &op) {
+		hint = "start one with: shardmill dev   (or name another address with --endpoint)"
+	}
+	return &failure{code: exitUnreachable, text: "no shardmill answers at " + c.endpoint, hint: hint, err: err}
+}
+
+// token is the control API's token of the server at the endpoint. It lies in a file that only this user can read.
+func (c *client) token() (string, error) {
+	path, err := server.TokenFile(strings.TrimPrefix(c.endpoint, "http://"))
+	if err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", &failure{
+			code: exitUnreachable, text: fmt.Sprintf("there is no token for a server at %s (%s)", c.endpoint, filepath.Base(path)),
+			hint: "is it running, and started by this user? Start one with: shardmill dev",
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the server's token: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// explain turns an API error into a failure with its hint.
+func explain(err error) error {
+	var e *apiError
+	if errors.As(err, &e) {
+		return &failure{text: e.Error(), hint: e.hint}
+	}
+	return err
+}

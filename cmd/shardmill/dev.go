@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shardmill/shardmill/server"
+)
+
+// serverFlags are what dev and serve have in common.
+type serverFlags struct {
+	port      int
+	bind      string
+	data      string
+	readyFile string
+	python    string
+	minFree   string
+	memory    string
+	verbose   bool
+}
+
+func (f *serverFlags) register(c *cobra.Command) {
+	c.Flags().IntVar(&f.port, "port", server.DefaultPort, "port for every API; 0: any free one")
+	c.Flags().StringVar(&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated")
+	c.Flags().StringVar(&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON")
+	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
+	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
+	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	for _, later := range []string{"pace", "limits", "auth"} { // known, and refused by name until they exist
+		c.Flags().String(later, "", "")
+		_ = c.Flags().MarkHidden(later)
+	}
+}
+
+func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
+	for _, later := range []string{"pace", "limits", "auth"} {
+		if c.Flags().Changed(later) {
+			return server.Config{}, usage(c, "--%s is not supported yet", later)
+		}
+	}
+	if f.bind != "127.0.0.1" && f.bind != "localhost" {
+		return server.Config{}, &failure{
+			code: exitUsage, text: fmt.Sprintf("--bind %s: requests cannot be authenticated yet, so only 127.0.0.1 is possible", f.bind),
+			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
+		}
+	}
+	minFree, err := parseBytes(f.minFree)
+	if err != nil {
+		return server.Config{}, usage(c, "--min-free %s", err)
+	}
+	memory := int64(0)
+	if f.memory != "" {
+		if memory, err = parseBytes(f.memory); err != nil {
+			return server.Config{}, usage(c, "--memory-limit %s", err)
+		}
+	}
+	cfg := server.Config{
+		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, MinFree: minFree, MemoryLimit: memory, Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose),
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, usage(c, "%s", err)
+	}
+	return cfg, nil
+}
+
+// newLog writes for operators, to standard error.
+func newLog(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+func newDev() *cobra.Command {
+	f := &serverFlags{}
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a server for development and tests, in memory unless --data is given",
+		Long: `A server for development and tests: ready in milliseconds, everything in memory unless --data is given, a clock that can be moved forward,
+and a reset. Invocations and what functions print show on the terminal.`,
+		Example: "  shardmill dev\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything (default: memory)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := f.config(c)
+		if err != nil {
+			return err
+		}
+		cfg.Dev = true
+		return runServer(c, cfg)
+	}
+	return c
+}
+
+func newServe() *cobra.Command {
+	f := &serverFlags{}
+	c := &cobra.Command{
+		Use:     "serve --data DIR",
+		Short:   "Run a server that keeps everything in a directory, synced before it is acknowledged",
+		Example: "  shardmill serve --data /var/lib/shardmill",
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if f.data == "" {
+			return &failure{code: exitUsage, text: "serve needs --data DIR, the directory that keeps everything", hint: "for a server in memory: shardmill dev"}
+		}
+		cfg, err := f.config(c)
+		if err != nil {
+			return err
+		}
+		return runServer(c, cfg)
+	}
+	return c
+}
+
+// runServer runs until it is interrupted or fails.
+func runServer(c *cobra.Command, cfg server.Config) error {
+	feed := newFeed(newTerminal(c.OutOrStdout()))
+	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	s, err := server.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(c.Context()); err != nil {
+		return startFailure(err)
+	}
+	feed.start()
+	feed.hello(s, cfg)
+	var failed error
+	select {
+	case <-c.Context().Done():
+		feed.say("stopping: waiting for invocations in flight; interrupt again to leave at once")
+	case failed = <-s.Failed():
+	}
+	s.Stop(context.WithoutCancel(c.Context()))
+	feed.stop()
+	if failed != nil {
+		return fmt.Errorf("the server ended: %w", failed)
+	}
+	return nil
+}
+
+// startFailure says what to do about a server that cannot start.
+func startFailure(err error) error {
+	var port *server.PortInUse
+	if errors.As(err, &port) {
+		return &failure{
+			code: exitPort, text: port.Error(),
+			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
+		}
+	}
+	var data *server.DataError
+	if errors.As(err, &data) {
+		return &failure{code: exitData, text: data.Error(), hint: data.Hint}
+	}
+	return fmt.Errorf("starting: %w", err)
+}
+
+// parseBytes reads sizes such as 64MiB, 1GiB or 1000000.
+func parseBytes(s string) (int64, error) {
+	var n int64
+	var unit string
+	if _, err := fmt.Sscanf(s+" ", "%d%s", &n, &unit); err != nil && unit == "" {
+		if _, err := fmt.Sscanf(s, "%d", &n); err != nil {
+			return 0, fmt.Errorf("%q is not a size such as 64MiB or 1GiB", s)
+		}
+	}
+	factor, ok := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[unit]
+	if !ok || n < 0 || n > (1<<62)/factor {
+		return 0, fmt.Errorf("%q is not a size such as 64MiB or 1GiB", s)
+	}
+	return n * factor, nil
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func newEnv() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "env",
+		Short:   "Print the exports that point AWS clients at the server",
+		Example: "  eval \"$(shardmill env)\"",
+	}
+	conn, out := connectionFlags(c), outputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		js, err := wantJSON(c, *out)
+		if err != nil {
+			return err
+		}
+		cl, err := conn.client()
+		if err != nil {
+			return err
+		}
+		vars := [][2]string{
+			{"AWS_ENDPOINT_URL", cl.endpoint},
+			{"AWS_REGION", cl.region},
+			{"AWS_DEFAULT_REGION", cl.region},
+			{"AWS_ACCESS_KEY_ID", cl.account},
+			{"AWS_SECRET_ACCESS_KEY", "shardmill"},
+		}
+		if js {
+			m := map[string]string{}
+			for _, v := range vars {
+				m[v[0]] = v[1]
+			}
+			return printJSON(c.OutOrStdout(), m)
+		}
+		t := newTerminal(c.OutOrStdout())
+		for _, v := range vars {
+			t.printf("export %s=%s\n", v[0], v[1])
+		}
+		t.printf("# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n", cl.endpoint)
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/server"
+)
+
+// feed shows what happens in a server as it happens: invocations, failures, discards, and what functions print. Whoever reports never waits for the
+// terminal: beyond a bound lines are dropped, and their number is shown.
+type feed struct {
+	t       terminal
+	lines   chan string
+	done    chan struct{}
+	mu      sync.Mutex
+	dropped int
+	closed  bool
+}
+
+const feedLines = 4096
+
+func newFeed(t terminal) *feed {
+	return &feed{t: t, lines: make(chan string, feedLines), done: make(chan struct{})}
+}
+
+// start begins to print.
+func (f *feed) start() {
+	go func() {
+		defer close(f.done)
+		for line := range f.lines {
+			f.t.printf("%s\n", line)
+			f.mu.Lock()
+			n := f.dropped
+			f.dropped = 0
+			f.mu.Unlock()
+			if n > 0 {
+				f.t.printf("%s\n", f.t.dim(fmt.Sprintf("… %d lines not shown: more came than the terminal takes", n)))
+			}
+		}
+	}()
+}
+
+// stop prints what is left.
+func (f *feed) stop() {
+	f.mu.Lock()
+	f.closed = true
+	close(f.lines)
+	f.mu.Unlock()
+	<-f.done
+}
+
+func (f *feed) say(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	select {
+	case f.lines <- fmt.Sprintf(format, args...):
+	default:
+		f.dropped++
+	}
+}
+
+func (f *feed) hello(s *server.Server, cfg server.Config) {
+	where := "in memory"
+	if cfg.Data != "" {
+		where = "in " + cfg.Data
+	}
+	f.say("%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()), where)
+	f.say("%s", f.t.dim("isolation of functions: "+s.Isolation()+" · signatures are not verified on loopback"))
+	if !cfg.Dev {
+		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
+	}
+	f.say("%s", f.t.dim(`in another terminal: eval "$(shardmill env --endpoint `+s.Endpoint()+`)"`))
+}
+
+func stamp(t terminal, at time.Time) string { return t.dim(at.Local().Format("15:04:05.000")) }
+
+// observe shows an observation, if it is one for people.
+func (f *feed) observe(o engine.Observation) {
+	if line := describe(f.t, o); line != "" {
+		f.say("%s %s", stamp(f.t, o.At), line)
+	}
+}
+
+func functionName(o engine.Observation) string {
+	return o.FunctionARN[strings.LastIndexByte(o.FunctionARN, ':')+1:]
+}
+
+// describe is one line about an observation; "" for those that only machines want.
+func describe(t terminal, o engine.Observation) string {
+	who := fmt.Sprintf("%s %s", t.bold(functionName(o)), t.dim(o.Shard.String()))
+	records := fmt.Sprintf("%d records", o.Count)
+	if o.Count == 1 {
+		records = "1 record"
+	}
+	switch o.Kind {
+	case esm.AttemptEnded:
+		out := o.Outcome
+		took := out.Duration.Round(100 * time.Microsecond)
+		switch out.Kind {
+		case esm.Success:
+			return fmt.Sprintf("%s %s  %s, attempt %d, %s", who, t.green("ok       "), records, o.Attempt, took)
+		case esm.PartialFailure:
+			return fmt.Sprintf("%s %s  %s, attempt %d, %s: records from the reported one on come again", who, t.yellow("partial  "), records, o.Attempt, took)
+		case esm.FunctionError:
+			return fmt.Sprintf("%s %s  %s, attempt %d, %s: %s", who, t.red("failed   "), records, o.Attempt, took, out.Reason)
+		case esm.Throttle:
+			return fmt.Sprintf("%s %s  %s: %s; no attempt is used up", who, t.yellow("throttled"), records, out.Reason)
+		case esm.ServiceError:
+			return fmt.Sprintf("%s %s  %s: %s; no attempt is used up", who, t.yellow("not run  "), records, out.Reason)
+		}
+	case esm.BackingOff:
+		if o.Wait == esm.WaitRetry {
+			return fmt.Sprintf("%s %s  attempt %d at %s", who, t.dim("back-off "), o.Attempt, o.Until.Local().Format("15:04:05.000"))
+		}
+		if o.Wait == esm.WaitDestination {
+			return fmt.Sprintf("%s %s  the destination did not take the notice; again at %s", who, t.yellow("waiting  "), o.Until.Local().Format("15:04:05.000"))
+		}
+	case esm.Bisected:
+		return fmt.Sprintf("%s %s  left half: %s", who, t.blue("bisected "), records)
+	case esm.Discarded:
+		return fmt.Sprintf("%s %s  %s: %s", who, t.red("discarded"), records, o.Condition)
+	case esm.NoticeDelivered:
+		return fmt.Sprintf("%s %s  a notice about %s is at the destination", who, t.blue("notice   "), records)
+	case esm.Dropped:
+		return fmt.Sprintf("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
+	case esm.Lost:
+		return fmt.Sprintf("%s %s  retention took records before they were processed", who, t.red("lost     "))
+	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt:
+	}
+	return ""
+}
+
+// logLines shows what a function prints.
+func (f *feed) logLines(group, _ string, events []function.LogEvent) {
+	name := strings.TrimPrefix(group, "/aws/lambda/")
+	for _, e := range events {
+		text := strings.TrimRight(e.Message, "\n")
+		for _, platform := range []string{"START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"} {
+			if strings.HasPrefix(text, platform) {
+				text = f.t.dim(strings.TrimRight(text, "\t"))
+			}
+		}
+		f.say("%s %s %s", stamp(f.t, e.At), f.t.blue(name+" │"), text)
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shardmill/shardmill/server"
+)
+
+func newLogs() *cobra.Command {
+	var follow bool
+	var since time.Duration
+	c := &cobra.Command{
+		Use:     "logs FUNCTION",
+		Short:   "Print what a function has logged",
+		Example: "  shardmill logs orders-handler\n  shardmill logs orders-handler --since 10m -f",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(c, "logs takes one function; got %d arguments", len(args))
+			}
+			return nil
+		},
+	}
+	conn, out := connectionFlags(c), outputFlag(c)
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come")
+	c.Flags().DurationVar(&since, "since", 0, "only lines of the last while, such as 10m (default: all that are kept)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		js, err := wantJSON(c, *out)
+		if err != nil {
+			return err
+		}
+		cl, err := conn.client()
+		if err != nil {
+			return err
+		}
+		token, err := cl.token()
+		if err != nil {
+			return err
+		}
+		q := url.Values{"function": {args[0]}}
+		if since > 0 {
+			q.Set("since", since.String())
+		}
+		if follow {
+			q.Set("follow", "1")
+		}
+		resp, err := cl.send(c.Context(), "", http.MethodGet, server.PathLogs+"?"+q.Encode(), http.Header{"Authorization": {"Bearer " + token}}, nil)
+		if err != nil {
+			return explain(err)
+		}
+		defer resp.Body.Close()
+		t := newTerminal(c.OutOrStdout())
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(make([]byte, 64<<10), 4<<20)
+		for lines.Scan() {
+			if js {
+				t.printf("%s\n", lines.Text())
+				continue
+			}
+			var l server.LogLine
+			if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+				return errors.New("the server's answer does not parse")
+			}
+			t.printf("%s %s\n", stamp(t, l.At), strings.TrimRight(l.Message, "\n"))
+		}
+		if c.Context().Err() != nil {
+			return nil
+		}
+		return lines.Err()
+	}
+	return c
+}

@@ -1,0 +1,132 @@
+// Command shardmill runs Kinesis → Lambda pipelines anywhere: one process takes records, keeps them, and invokes functions on them.
+//
+// One file per subcommand. Flags, files and the environment meet here and nowhere else; what they say goes to package server as one Config.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, documented in docs/cli.md.
+const (
+	exitFailure     = 1 // what was asked for did not work out
+	exitUsage       = 2 // the command line is wrong
+	exitUnreachable = 3 // no server answers
+	exitData        = 4 // the data directory cannot be used
+	exitPort        = 5 // the port is in use
+)
+
+// failure is an error for a person: what happened, and what to do about it.
+type failure struct {
+	code int
+	text string
+	hint string
+	err  error
+}
+
+func (f *failure) Error() string {
+	if f.err != nil {
+		return f.text + ": " + f.err.Error()
+	}
+	return f.text
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+func main() {
+	if runtime.GOOS == "windows" {
+		fmt.Fprintln(os.Stderr, "shardmill: Windows is not supported; use WSL 2, Linux or macOS.")
+		os.Exit(exitFailure)
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it answers the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := interruptible()
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	t := newTerminal(stderr)
+	var f *failure
+	if !errors.As(err, &f) {
+		f = &failure{code: exitFailure, text: err.Error()}
+	} else if f.code == 0 {
+		f.code = exitFailure
+	}
+	fmt.Fprintf(stderr, "%s %s\n", t.red("error:"), err)
+	if f.hint != "" {
+		fmt.Fprintf(stderr, "%s %s\n", t.dim("hint:"), f.hint)
+	}
+	return f.code
+}
+
+// interruptible is a context that the first SIGINT or SIGTERM ends; a second one leaves at once.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		if _, again := <-signals; again {
+			os.Exit(130)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "shardmill",
+		Short: "Kinesis → Lambda pipelines anywhere: on a laptop, in CI, on your own hardware",
+		Long: `shardmill runs Kinesis → Lambda pipelines in one process, without Docker and without an AWS account.
+Producers put records over the Kinesis API; event source mappings batch them and invoke functions, which are plain processes;
+failed batches are retried, bisected, aged out or announced to a queue as AWS does it.`,
+		Example: `  shardmill demo                    see a pipeline at work, one poison record included
+  shardmill dev                     a server in memory for development and tests
+  shardmill serve --data DIR        a server that keeps everything`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &failure{code: exitUsage, text: err.Error(), hint: "run " + c.CommandPath() + " --help"}
+	})
+	root.AddCommand(newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newPut(), newTail(), newLogs(), newClock(), newVersion())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Args == nil && c.Name() != "completion" {
+			c.Args = noArgs
+		}
+	}
+	return root
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(c, "%s takes no arguments; got %q", c.CommandPath(), args[0])
+	}
+	return nil
+}
+
+func usage(c *cobra.Command, format string, args ...any) error {
+	return &failure{code: exitUsage, text: fmt.Sprintf(format, args...), hint: "run " + c.CommandPath() + " --help"}
+}

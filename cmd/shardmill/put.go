@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+type putAnswer struct {
+	ShardId        string
+	SequenceNumber string
+}
+
+func newPut() *cobra.Command {
+	var key string
+	var lines bool
+	c := &cobra.Command{
+		Use:   "put STREAM [DATA]",
+		Short: "Put a record, or one a line of standard input",
+		Example: `  shardmill put orders '{"id":1}'             partition key: the data itself
+  shardmill put orders --key customer-7 '{"id":1}'
+  seq 1000 | shardmill put orders --lines     one record a line`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usage(c, "put takes a stream and at most one piece of data; got %d arguments", len(args))
+			}
+			return nil
+		},
+	}
+	conn, out := connectionFlags(c), outputFlag(c)
+	c.Flags().StringVar(&key, "key", "", "partition key (default: the first 256 characters of the data)")
+	c.Flags().BoolVar(&lines, "lines", false, "one record a line of standard input")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		js, err := wantJSON(c, *out)
+		if err != nil {
+			return err
+		}
+		cl, err := conn.client()
+		if err != nil {
+			return err
+		}
+		put := func(data []byte) error {
+			var a putAnswer
+			in := map[string]any{"StreamName": args[0], "Data": data, "PartitionKey": first(key, clipKey(string(data)), "empty")}
+			if err := cl.kinesis(c.Context(), "PutRecord", in, &a); err != nil {
+				return explain(err)
+			}
+			if js {
+				return printJSON(c.OutOrStdout(), a)
+			}
+			newTerminal(c.OutOrStdout()).printf("%s %s\n", a.ShardId, a.SequenceNumber)
+			return nil
+		}
+		switch {
+		case lines && len(args) == 2:
+			return usage(c, "--lines reads standard input; leave the data away")
+		case lines:
+			return eachLine(c.InOrStdin(), put)
+		case len(args) == 2:
+			return put([]byte(args[1]))
+		}
+		data, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 11<<20))
+		if err != nil {
+			return err
+		}
+		return put(data)
+	}
+	return c
+}
+
+func eachLine(r io.Reader, f func([]byte) error) error {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 64<<10), 11<<20)
+	for s.Scan() {
+		if err := f(s.Bytes()); err != nil {
+			return err
+		}
+	}
+	return s.Err()
+}
+
+// clipKey cuts a partition key to the 256 characters that are allowed.
+func clipKey(s string) string {
+	n := 0
+	for i := range s {
+		if n == 256 {
+			return s[:i]
+		}
+		n++
+	}
+	return s
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+type tailRecord struct {
+	Shard                       string
+	SequenceNumber              string
+	PartitionKey                string
+	ApproximateArrivalTimestamp float64
+	Data                        []byte
+}
+
+func newTail() *cobra.Command {
+	var from string
+	var follow bool
+	c := &cobra.Command{
+		Use:     "tail STREAM",
+		Short:   "Print the records of a stream as they come",
+		Example: "  shardmill tail orders\n  shardmill tail orders --from start --follow=false",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(c, "tail takes one stream; got %d arguments", len(args))
+			}
+			return nil
+		},
+	}
+	conn, out := connectionFlags(c), outputFlag(c)
+	c.Flags().StringVar(&from, "from", "now", "where to begin: now, or start (the oldest record)")
+	c.Flags().BoolVarP(&follow, "follow", "f", true, "go on as records come; false: end when all have been printed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		js, err := wantJSON(c, *out)
+		if err != nil {
+			return err
+		}
+		kind, ok := map[string]string{"now": "LATEST", "start": "TRIM_HORIZON"}[from]
+		if !ok {
+			return usage(c, "--from is %q; it must be now or start", from)
+		}
+		cl, err := conn.client()
+		if err != nil {
+			return err
+		}
+		t := newTerminal(c.OutOrStdout())
+		var mu sync.Mutex
+		show := func(r tailRecord) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if js {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			at := time.UnixMilli(int64(r.ApproximateArrivalTimestamp * 1000)).Format("15:04:05.000")
+			t.printf("%s %s %s %s\n", t.dim(at), t.blue(strings.TrimLeft(strings.TrimPrefix(r.Shard, "shardId-"), "0")+"·"), t.bold(r.PartitionKey), printable(r.Data))
+			return nil
+		}
+		return explain(cl.tail(c.Context(), args[0], kind, follow, show))
+	}
+	return c
+}
+
+// printable shows data as text where it is text.
+func printable(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}
+
+// tail reads every shard of a stream from an iterator type on.
+func (c *client) tail(ctx context.Context, stream, kind string, follow bool, show func(tailRecord) error) error {
+	var shards struct{ Shards []struct{ ShardId string } }
+	if err := c.kinesis(ctx, "ListShards", map[string]any{"StreamName": stream}, &shards); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, s := range shards.Shards {
+		wg.Go(func() {
+			if err := c.tailShard(ctx, stream, s.ShardId, kind, follow, show); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil && err != context.Canceled {
+		return err
+	}
+	return nil
+}
+
+// pollEvery is how often tail asks for more at the end of a shard; GetRecords does not wait.
+const pollEvery = 250 * time.Millisecond
+
+func (c *client) tailShard(ctx context.Context, stream, shard, kind string, follow bool, show func(tailRecord) error) error {
+	var it struct{ ShardIterator string }
+	if err := c.kinesis(ctx, "GetShardIterator", map[string]any{"StreamName": stream, "ShardId": shard, "ShardIteratorType": kind}, &it); err != nil {
+		return err
+	}
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for it.ShardIterator != "" {
+		var got struct {
+			Records            []tailRecord
+			NextShardIterator  string
+			MillisBehindLatest int64
+		}
+		if err := c.kinesis(ctx, "GetRecords", map[string]any{"ShardIterator": it.ShardIterator}, &got); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		it.ShardIterator = got.NextShardIterator
+		for _, r := range got.Records {
+			r.Shard = shard
+			if err := show(r); err != nil {
+				return err
+			}
+		}
+		if len(got.Records) > 0 || got.MillisBehindLatest > 0 {
+			continue
+		}
+		if !follow {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}

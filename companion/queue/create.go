@@ -1,0 +1,163 @@
+package queue
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Create makes a queue, durably. Creating one again is harmless unless a named setting differs from what the queue has.
+// Faults: QueueNameExists; InvalidAttributeValue; InvalidParameterValueException (the name).
+func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
+	stop, leave, err := qs.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if !validName(name) {
+		return invalid(textInvalidQueueName)
+	}
+	settings := given.over(Defaults())
+	if err := settings.Validate(); err != nil {
+		return err
+	}
+	done, err := qs.alone(ctx, stop)
+	if err != nil {
+		return err
+	}
+	defer done()
+
+	switch q, err := qs.find(name); {
+	case err == nil:
+		if attribute := given.differs(q.meta.settings); attribute != "" {
+			return fault.New(CodeNameExists, textDifferentAttribute, attribute)
+		}
+		return nil
+	case fault.CodeOf(err) != CodeNoSuchQueue:
+		return err
+	}
+	now := qs.now()
+	m := meta{id: qs.nextID, created: now, modified: now, settings: settings}
+	err = qs.local.Apply(context.WithoutCancel(ctx), storage.Sync,
+		storage.LocalOp{Key: []byte(prefixNext), Value: encodeNextID(m.id + 1)},
+		storage.LocalOp{Key: metaKey(name), Value: encodeMeta(m)})
+	if err != nil {
+		return storageFault("create queue "+name.ARN(), err)
+	}
+	qs.nextID++
+	q := qs.adopt(name, m)
+	q.mu.Lock()
+	q.loaded = true // nothing can be in it
+	q.mu.Unlock()
+	return nil
+}
+
+// alone waits until no other create or delete of a queue is under way; it guards nextID and the agreement of map and store.
+func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(), err error) {
+	select {
+	case qs.create <- struct{}{}:
+		return func() { <-qs.create }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-stop:
+		return nil, ErrStopped
+	}
+}
+
+// Find answers whether a queue exists: nil, or the fault QueueDoesNotExist.
+func (qs *Queues) Find(_ context.Context, name Name) error {
+	_, leave, err := qs.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if !validName(name) {
+		return noSuchQueue()
+	}
+	_, err = qs.find(name)
+	return err
+}
+
+// List answers up to n names of an account's queues in a region that begin with prefix and come after after, in byte order. n ≤ 0: all.
+func (qs *Queues) List(_ context.Context, account, region, prefix, after string, n int) ([]string, error) {
+	_, leave, err := qs.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if n <= 0 {
+		n = math.MaxInt
+	}
+	base := string(metaKey(Name{Account: account, Region: region}))
+	from := prefix
+	if after >= prefix {
+		from = after
+	}
+	var names []string
+	err = qs.local.Scan([]byte(base+from), nil, false, func(k, _ []byte) bool {
+		name, ok := strings.CutPrefix(string(k), base)
+		if !ok || !strings.HasPrefix(name, prefix) || len(names) == n {
+			return false
+		}
+		if name != after {
+			names = append(names, name)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, storageFault("list queues", err)
+	}
+	return names, nil
+}
+
+// DeleteQueue deletes a queue with everything in it and returns when that is durable. The name can be used again at once; the new queue knows nothing
+// of the old one. Long polls end with QueueDoesNotExist. Faults: QueueDoesNotExist.
+func (qs *Queues) DeleteQueue(ctx context.Context, name Name) error {
+	stop, leave, err := qs.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if !validName(name) {
+		return noSuchQueue()
+	}
+	done, err := qs.alone(ctx, stop)
+	if err != nil {
+		return err
+	}
+	defer done()
+	q, err := qs.find(name)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.deleted = true
+	q.disarm()
+	q.mu.Unlock()
+	q.writes.Wait() // nothing may be written behind the range deletes
+	id := q.meta.id
+	ops := []storage.LocalOp{{Key: metaKey(name)}}
+	for _, prefix := range []string{prefixState, prefixContent, prefixDedup, prefixDue} {
+		ops = append(ops, storage.LocalOp{Key: numbers(prefix, id), Until: numbers(prefix, id+1)})
+	}
+	if err := qs.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...); err != nil {
+		q.mu.Lock()
+		q.deleted = false
+		q.rearm()
+		q.mu.Unlock()
+		return storageFault("delete queue "+name.ARN(), err)
+	}
+	qs.mu.Lock()
+	delete(qs.queues, name)
+	qs.mu.Unlock()
+	q.mu.Lock()
+	for _, w := range q.waiters {
+		w.got <- nil
+	}
+	q.waiters = nil
+	q.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,160 @@
+package mapping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/ids"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Create stores a new mapping, in state Creating, and answers it with advice for the caller. Its starting positions are fixed before it returns: nothing
+// that is put afterwards is missed, however long the engine takes. That is stronger than AWS, where LATEST means "once polling has begun".
+//
+// Faults, in the order in which they are looked for: ValidationException, InvalidParameterValueException (parameters, event source, starting position,
+// function, stream), ResourceConflictException when the pair of stream and function has a mapping.
+func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Mapping, hint string, err error) {
+	sourceARN, sourceHint, err := m.checkCreate(c, &in)
+	if err != nil {
+		return nil, "", err
+	}
+	mp := &Mapping{
+		UUID: ids.New(), Account: c.Account, Region: c.Region,
+		Enabled: in.Enabled == nil || *in.Enabled, State: Creating, StateReason: userAction, Version: 1,
+		LastResult: NoRecordsProcessed, Settings: DefaultSettings(),
+		StartingPosition: *in.StartingPosition, StartingPositionTimestamp: in.StartingPositionTimestamp,
+	}
+	in.apply(&mp.Settings)
+	destinationHint := ""
+	if in.Destination != nil {
+		if mp.Destination, destinationHint, err = c.destination(in.Destination.OnFailure); err != nil {
+			return nil, "", err
+		}
+	}
+	functionHint, err := m.lookupFunction(ctx, c, *in.FunctionName, mp)
+	if err != nil {
+		return nil, "", err
+	}
+	source, err := m.sources.Lookup(ctx, sourceARN, c.Account, c.Region)
+	if err != nil {
+		return nil, "", err
+	}
+	mp.EventSourceARN, mp.Stream = source.ARN, source.ID
+	if err := m.insert(ctx, mp); err != nil {
+		return nil, "", err
+	}
+	return mp, joinHints(sourceHint, source.Hint, functionHint, destinationHint), nil
+}
+
+// checkCreate makes the checks that need nothing but the request and the time, and answers the ARN to look up.
+func (m *Mappings) checkCreate(c Caller, in *CreateInput) (sourceARN, hint string, err error) {
+	if err := in.model(); err != nil {
+		return "", "", err
+	}
+	if err := in.applicable(); err != nil {
+		return "", "", err
+	}
+	if in.EventSourceARN == nil {
+		return "", "", invalid("Unrecognized event source.")
+	}
+	sourceARN, hint, err = c.source(*in.EventSourceARN)
+	if err != nil {
+		return "", "", err
+	}
+	if err := in.checkStart(m.now()); err != nil {
+		return "", "", err
+	}
+	if err := in.values(DefaultSettings().ParallelizationFactor); err != nil {
+		return "", "", err
+	}
+	if in.Tags > 0 {
+		return "", "", errUnsupported("Tags", "event source mappings have no tags.")
+	}
+	return sourceARN, hint, nil
+}
+
+func (in *CreateInput) checkStart(now time.Time) error {
+	at := in.StartingPositionTimestamp
+	switch {
+	case in.StartingPosition == nil:
+		// A required member in all but the model, so AWS words it as the model's check would, with a full stop, under the other code.
+		return invalid("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.")
+	case *in.StartingPosition == AtTimestamp && at == nil:
+		return invalid("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP")
+	case *in.StartingPosition != AtTimestamp && at != nil:
+		return invalid("StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP")
+	case at != nil && *at > record.MillisOf(now):
+		return invalid("StartingPositionTimestamp cannot be in the future")
+	}
+	return nil
+}
+
+// lookupFunction sets the function of mp.
+func (m *Mappings) lookupFunction(ctx context.Context, c Caller, name string, mp *Mapping) (hint string, err error) {
+	functionARN, bare, hint, ok, err := m.functions.Lookup(ctx, name, c.Account, c.Region)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", invalid("Function does not exist")
+	}
+	mp.FunctionARN, mp.FunctionName = functionARN, bare
+	return hint, nil
+}
+
+// insert resolves the starting positions and writes mp, unless its pair has a mapping. One that is being deleted is waited for.
+func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
+	wait := m.newWait()
+	defer wait.stop()
+	for {
+		changed := m.store.changed()
+		uuid, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN)
+		if err != nil {
+			return err
+		}
+		if uuid != "" {
+			again, err := m.leaving(ctx, mp, uuid, wait, changed)
+			if err != nil {
+				return err
+			}
+			if again {
+				continue
+			}
+			return errDuplicate(mp.EventSourceARN, mp.FunctionName, uuid)
+		}
+		var at record.Millis
+		if mp.StartingPositionTimestamp != nil {
+			at = *mp.StartingPositionTimestamp
+		}
+		if mp.Starts, err = m.sources.Starts(ctx, mp.Stream, mp.StartingPosition, at); err != nil {
+			return err
+		}
+		mp.LastModified = m.now()
+		err = m.store.create(ctx, mp)
+		if !errors.Is(err, storage.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// leaving reports whether it is worth another look at the pair that mp wants and uuid holds: uuid is being deleted and the wait is not over, or it is gone.
+func (m *Mappings) leaving(ctx context.Context, mp *Mapping, uuid string, wait *wait, changed <-chan struct{}) (bool, error) {
+	other, rev, err := m.store.get(ctx, uuid)
+	if err != nil {
+		return false, err
+	}
+	if rev == 0 {
+		// It was removed since, and its pair with it in one commit.
+		if left, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN); err != nil || left != uuid {
+			return err == nil, err
+		}
+		return false, fmt.Errorf("%w: %s and %s belong to mapping %s, which does not exist", storage.ErrCorrupt, mp.EventSourceARN, mp.FunctionARN, uuid)
+	}
+	if other.State != Deleting {
+		return false, nil
+	}
+	return wait.until(ctx, changed)
+}

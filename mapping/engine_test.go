@@ -1,0 +1,189 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// A synced commit per batch would cost more than the batch: results are shown at once and written together, some seconds later.
+func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		m := b.create(t)
+		b.settle(t)
+		before := b.coord.count()
+		settled := b.get(t, m.UUID)
+		changed, began := b.Changed(), time.Now()
+
+		for i := range 1000 {
+			b.SetResult(t.Context(), m.UUID, fmt.Sprint("PROBLEM: ", i))
+		}
+		b.SetResult(t.Context(), m.UUID, "OK")
+		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.count() != before {
+			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.count()-before)
+		}
+		<-changed
+		synctest.Wait()
+
+		if n := b.coord.count() - before; n != 1 || time.Since(began) != resultDelay {
+			t.Errorf("%d commits after %s, want 1 after %s", n, time.Since(began), resultDelay)
+		}
+		again := reopen(b)
+		got, err := again.Get(t.Context(), me, m.UUID)
+		if err != nil || got.LastResult != "OK" || got.LastModified != settled.LastModified || got.State != Enabled {
+			t.Errorf("after reopening: %+v, %v", got, err)
+		}
+	})
+}
+
+func TestUnchangedResultIsNotWritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		m := b.create(t)
+		b.settle(t)
+		changed := b.Changed()
+		b.SetResult(t.Context(), m.UUID, "OK")
+		<-changed
+		synctest.Wait()
+		before := b.coord.count()
+
+		b.SetResult(t.Context(), m.UUID, "OK")
+		<-time.After(2 * resultDelay) // fake time
+		synctest.Wait()
+
+		if b.coord.count() != before {
+			t.Error("a result that was stored already was written again")
+		}
+	})
+}
+
+func TestResultRidesWithTheNextChange(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.create(t)
+	b.settle(t)
+	b.SetResult(t.Context(), m.UUID, "PROBLEM: Function call failed")
+
+	if got := b.update(t, m.UUID, Knobs{BatchSize: new(int64(5))}); got.LastResult != "PROBLEM: Function call failed" {
+		t.Errorf("result %q", got.LastResult)
+	}
+	if got, err := reopen(b).Get(t.Context(), me, m.UUID); err != nil || got.LastResult != "PROBLEM: Function call failed" {
+		t.Errorf("after reopening: %v, %v", got, err)
+	}
+}
+
+func TestCloseWritesWhatIsPending(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.create(t)
+	b.SetResult(t.Context(), m.UUID, "OK")
+	b.SetResult(t.Context(), "11111111-2222-4333-8444-555555555555", "OK") // removed meanwhile
+
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if got, err := reopen(b).Get(t.Context(), me, m.UUID); err != nil || got.LastResult != "OK" {
+		t.Errorf("after reopening: %v, %v", got, err)
+	}
+	if len(b.results.pending) != 0 {
+		t.Errorf("%d results of removed mappings are kept", len(b.results.pending))
+	}
+}
+
+// The engine reads all mappings at every change; what it gets is current although decoded values are kept.
+func TestAllFollowsEveryChange(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	changed := b.Changed()
+	m := b.create(t)
+	select {
+	case <-changed:
+	default:
+		t.Error("Create did not wake the engine")
+	}
+	for _, want := range []State{Creating, Enabled} {
+		all, err := b.All(t.Context())
+		if err != nil || len(all) != 1 || all[0].State != want {
+			t.Fatalf("%v, %v; want one mapping in %s", all, err, want)
+		}
+		b.settle(t)
+	}
+	b.SetResult(t.Context(), m.UUID, "OK")
+	if all, err := b.All(t.Context()); err != nil || all[0].LastResult != "OK" {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, err := b.Delete(t.Context(), me, m.UUID); err != nil {
+		t.Fatal(err)
+	}
+	b.settle(t)
+	if all, err := b.All(t.Context()); err != nil || len(all) != 0 || len(b.store.cache) != 0 {
+		t.Errorf("%v, %v, %d kept", all, err, len(b.store.cache))
+	}
+}
+
+// docs/format/mapping.md: what this program writes, older and newer ones must read. A change here is a change of the format.
+func TestStoredFormIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	m := Mapping{
+		UUID: "u", Account: "000000000000", Region: "us-east-1", EventSourceARN: "s", Stream: 7, FunctionARN: "a", FunctionName: "f", Enabled: true,
+		State: Updating, StateReason: "User action", Version: 3, LastModified: time.UnixMilli(1_700_000_000_123).UTC(), LastResult: "OK",
+		Settings: Settings{
+			BatchSize: 10, BatchingWindow: 5 * time.Second, ParallelizationFactor: 2, MaxRetries: -1, MaxAge: time.Minute, Bisect: true, PartialResponses: true,
+			Destination: "q",
+		},
+		StartingPosition: AtTimestamp, StartingPositionTimestamp: new(record.Millis(1)), Starts: map[record.ShardID]record.Position{0: 5, 12: 1},
+	}
+	const want = `{"Version":1,"UUID":"u","Account":"000000000000","Region":"us-east-1","EventSourceARN":"s","Stream":7,"FunctionARN":"a","FunctionName":"f",` +
+		`"Enabled":true,"State":"Updating","StateReason":"User action","Change":3,"LastModified":1700000000123,"LastResult":"OK","BatchSize":10,` +
+		`"BatchingWindow":5000000000,"Factor":2,"MaxRetries":-1,"MaxAge":60000000000,"Bisect":true,"PartialResponses":true,"Destination":"q",` +
+		`"StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":1,"Starts":{"0":5,"12":1}}`
+	if got := string(encode(&m)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	back, err := decode([]byte(want))
+	if d := cmp.Diff(m, back); d != "" || err != nil {
+		t.Errorf("%v %s", err, d)
+	}
+}
+
+// Stored rows are outside bytes to a newer program: they are read back exactly or refused by name.
+func TestRowsOfAnotherVersionAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"Version":2}`, `{}`, `nonsense`, ``} {
+		if _, err := decode([]byte(text)); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"Version":1,"UUID":"u","State":"Enabled","Starts":{"0":1}}`))
+	f.Add([]byte(`{"Version":1,"Starts":{"x":-1}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decode(b)
+		if err != nil {
+			return
+		}
+		again, err := decode(encode(&m))
+		if err != nil || again.ARN() != m.ARN() || again.Settings != m.Settings || len(again.Starts) != len(m.Starts) {
+			t.Errorf("%+v became %+v (%v)", m, again, err)
+		}
+	})
+}
+
+// reopen is another room over the same store, as after a restart.
+func reopen(b bundle) *Mappings {
+	return New(Options{Coord: b.coord, Clock: clock.New(0), Sources: b.streams, Functions: b.functions})
+}

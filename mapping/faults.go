@@ -1,0 +1,38 @@
+package mapping
+
+import (
+	"github.com/shardmill/shardmill/fault"
+)
+
+const compatPage = "docs/compat/lambda-event-source-mapping.md"
+
+// invalid is an InvalidParameterValueException, AWS's code for values that fit the model but not the situation.
+func invalid(format string, args ...any) *fault.Error {
+	return fault.New("InvalidParameterValueException", format, args...)
+}
+
+// errUnsupported refuses a parameter that AWS has and we do not have yet. Nothing is stored and then ignored.
+func errUnsupported(parameter, detail string) error {
+	return invalid("%s is not supported: %s See %s.", parameter, detail, compatPage)
+}
+
+// errInapplicable is AWS's answer to a parameter of another kind of event source.
+func errInapplicable(parameter string) error {
+	return invalid("Unsupported %s parameter for given event source mapping type.", parameter)
+}
+
+func errNotFound() error {
+	return fault.New("ResourceNotFoundException", "The resource you requested does not exist.")
+}
+
+// errInUse names the call ("update" or "delete") that a transitional state refuses.
+func errInUse(verb string) error {
+	return fault.New("ResourceInUseException", "Cannot %s the event source mapping because it is in use.", verb)
+}
+
+// errDuplicate has the blanks inside the quotes that AWS's text has, and like it prints the function's name, not its ARN.
+func errDuplicate(sourceARN, functionName, uuid string) error {
+	return fault.New("ResourceConflictException",
+		`The event source arn (" %s ") and function (" %s ") provided mapping already exists. Please update or delete the existing mapping with UUID %s`,
+		sourceARN, functionName, uuid)
+}

@@ -1,0 +1,207 @@
+// Package mapping holds event source mappings as configuration: what is created, changed, listed and deleted, and which of it is valid.
+//
+// Requests come in from api/lambda, already taken apart; mappings go out to it and to engine, which runs them and reports back when a transition is
+// complete (Settled, Removed) or what the last batch came to (SetResult). This room invokes nothing, reads no records and decides no policy: what the
+// knobs mean to a shard is esm's. Streams and functions are reached through Sources and Functions, which server wires.
+//
+// The behaviour is AWS's, as the Lambda API Reference (CreateEventSourceMapping and its four siblings) and the Lambda Developer Guide, "Using Lambda
+// with Kinesis", describe it. docs/compat/lambda-event-source-mapping.md tells parameter by parameter where we differ.
+package mapping
+
+import (
+	"context"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// StartingPosition values, as AWS spells them.
+const (
+	TrimHorizon = "TRIM_HORIZON"
+	Latest      = "LATEST"
+	AtTimestamp = "AT_TIMESTAMP"
+)
+
+// Texts that a client compares with.
+const (
+	NoRecordsProcessed = "No records processed" // LastResult before the first invocation
+	userAction         = "User action"          // StateReason of a Kinesis mapping
+)
+
+// Mapping is one event source mapping: the configured link from a stream to a function. It is a value; Starts is shared and never changed.
+type Mapping struct {
+	UUID            string
+	Account, Region string // where it was created; nobody else sees it
+
+	EventSourceARN string
+	Stream         uint32 // numeric id of the stream: a stream that is deleted and made again under the same name is another source
+	FunctionARN    string // as answers show it
+	FunctionName   string // unqualified
+
+	Enabled     bool   // what the user wants; State tells how far that is
+	State       State  // see State
+	StateReason string // who caused the state
+	// Version grows with each Update and with Delete. The engine hands back the version that it has put into effect; a state that settles keeps it.
+	Version      uint64
+	LastModified time.Time // of the last change of configuration or state, UTC, whole milliseconds
+	LastResult   string    // LastProcessingResult
+
+	Settings
+
+	StartingPosition          string
+	StartingPositionTimestamp *record.Millis // with AT_TIMESTAMP only
+	// Starts is the first position to read of every shard that existed at create: LATEST and AT_TIMESTAMP are resolved there and then, once.
+	// A shard that is not in it came later and is read from its start. It matters only where no checkpoint exists yet.
+	Starts map[record.ShardID]record.Position
+}
+
+// ARN names the mapping itself.
+func (m *Mapping) ARN() string {
+	return arn.New("lambda", m.Region, m.Account, "event-source-mapping:"+m.UUID).String()
+}
+
+// Settings are the knobs that Update may change.
+type Settings struct {
+	BatchSize             int           // 1 to 10,000 records
+	BatchingWindow        time.Duration // 0 to 300 s, whole seconds
+	ParallelizationFactor int           // 1 to 10
+	MaxRetries            int           // -1 (until the records expire) or 0 to 10,000
+	MaxAge                time.Duration // 60 s to 604,800 s; 0: no limit, which AWS shows as -1
+	Bisect                bool          // BisectBatchOnFunctionError
+	PartialResponses      bool          // FunctionResponseTypes holds ReportBatchItemFailures
+	Destination           string        // ARN of the on-failure destination, with a full account id; "" for none
+}
+
+// DefaultSettings are AWS's.
+func DefaultSettings() Settings {
+	return Settings{BatchSize: 100, ParallelizationFactor: 1, MaxRetries: esm.Unlimited}
+}
+
+// Core is what s means to the core. The caller fills Envelope, which depends on how the source encodes its records.
+func (s Settings) Core() esm.Config {
+	return esm.Config{
+		BatchSize:        s.BatchSize,
+		BatchingWindow:   s.BatchingWindow,
+		Factor:           s.ParallelizationFactor,
+		MaxRetries:       s.MaxRetries,
+		MaxAge:           s.MaxAge,
+		Bisect:           s.Bisect,
+		PartialResponses: s.PartialResponses,
+		Destination:      s.Destination != "",
+	}.DefaultBackoff()
+}
+
+// Source is a stream that a mapping can poll.
+type Source struct {
+	ID   uint32 // numeric stream id
+	ARN  string // as it is stored and shown, with a full account id
+	Hint string // advice for the person who asked, or ""
+}
+
+// Sources finds streams.
+type Sources interface {
+	// Lookup finds the stream that arn names for a caller in account and region. An absent stream is a *fault.Error of code
+	// InvalidParameterValueException, "Stream not found: " and the ARN.
+	Lookup(ctx context.Context, arn, account, region string) (Source, error)
+	// Starts answers the first position to read of every shard that exists now, open or closed and not yet trimmed away. For LATEST it is the position
+	// after the last record that was acknowledged before the call; for TRIM_HORIZON the oldest readable; for AT_TIMESTAMP that of the first record whose
+	// arrival is at or after at. A position beyond a closed shard's end means that nothing of it is read.
+	Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error)
+}
+
+// Functions finds functions.
+type Functions interface {
+	// Lookup finds a function by name, partial or full ARN, all unqualified. ok is false when it does not exist or is not the caller's.
+	Lookup(ctx context.Context, nameOrARN, account, region string) (functionARN, name, hint string, ok bool, err error)
+}
+
+// Options wire a Mappings. Coord, Clock, Sources and Functions are required.
+type Options struct {
+	Coord     storage.Coord
+	Clock     *clock.Clock
+	Sources   Sources
+	Functions Functions
+	Log       *slog.Logger // nil: discard
+	// AWSPace makes a call that meets a mapping in a transitional state fail at once, as AWS does. Otherwise it waits for up to a second of real time,
+	// which here is always enough, so that scripts need no retry loop.
+	AWSPace bool
+}
+
+// Caller is on whose behalf a request runs.
+type Caller struct {
+	Account string // 12 digits
+	Region  string
+}
+
+// Mappings is the room. All methods are safe for concurrent use; what they changed is durable when they return, unless they say otherwise.
+// They wait for storage and, outside AWSPace, for transitions to end, and stop waiting when their context ends.
+type Mappings struct {
+	store     store
+	clock     *clock.Clock
+	sources   Sources
+	functions Functions
+	log       *slog.Logger
+	patience  time.Duration // how long a call waits for a transitional state to end
+
+	results results
+}
+
+// patience outside AWSPace, real time.
+const patience = time.Second
+
+// New is the room over what Options name. Close it when done.
+func New(o Options) *Mappings {
+	m := &Mappings{
+		store:     store{coord: o.Coord, cache: map[string]cached{}},
+		clock:     o.Clock,
+		sources:   o.Sources,
+		functions: o.Functions,
+		log:       o.Log,
+		patience:  patience,
+	}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	if o.AWSPace {
+		m.patience = 0
+	}
+	m.results.pending = map[string]string{}
+	return m
+}
+
+// now is the steered time in the precision that is stored and shown.
+func (m *Mappings) now() time.Time { return m.clock.Now().UTC().Round(0).Truncate(time.Millisecond) }
+
+// Get is one mapping of the caller. Fault: ResourceNotFoundException.
+func (m *Mappings) Get(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
+	mp, _, err := m.find(ctx, c, uuid)
+	if err != nil {
+		return nil, err
+	}
+	return mp, nil
+}
+
+// uuidForm is what our UUIDs look like; nothing else is looked up.
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// find reads a mapping that the caller may see, with the revision it has in the store.
+func (m *Mappings) find(ctx context.Context, c Caller, uuid string) (*Mapping, storage.Revision, error) {
+	if !uuidForm.MatchString(uuid) {
+		return nil, 0, errNotFound()
+	}
+	mp, rev, err := m.store.get(ctx, uuid)
+	if err != nil {
+		return nil, 0, err
+	}
+	if rev == 0 || mp.Account != c.Account || mp.Region != c.Region {
+		return nil, 0, errNotFound()
+	}
+	m.results.overlay(&mp)
+	return &mp, rev, nil
+}

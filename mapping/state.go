@@ -1,0 +1,58 @@
+package mapping
+
+// State is where a mapping stands between what its user wants and what the engine does. The texts are AWS's.
+//
+//	Create                    → Creating  → Enabled or Disabled
+//	Update, Enabled → false   → Disabling → Disabled
+//	Update, Enabled → true    → Enabling  → Enabled
+//	Update of anything else   → Updating  → the state it came from
+//	Delete                    → Deleting  → gone
+//
+// No state means "failed": a mapping whose function fails stays Enabled and retries.
+type State string
+
+const (
+	Creating  State = "Creating"  // stored; the engine has not taken it up yet
+	Enabling  State = "Enabling"  // it was Disabled; reading is about to go on at the checkpoint
+	Enabled   State = "Enabled"   // at rest: reading
+	Disabling State = "Disabling" // no new invocation begins; those in flight end and are saved
+	Disabled  State = "Disabled"  // at rest: nothing is delivered, until it is enabled
+	Updating  State = "Updating"  // a new configuration is stored; the old one may still be in effect
+	Deleting  State = "Deleting"  // invocations in flight end, then the mapping is forgotten
+)
+
+// resting reports whether nothing is under way.
+func (s State) resting() bool { return s == Enabled || s == Disabled }
+
+// change is what a caller or the engine does to a mapping.
+type change uint8
+
+const (
+	edit      change = iota + 1 // Update that leaves Enabled as it is
+	enable                      // Update from Enabled false to true
+	disable                     // Update from Enabled true to false
+	remove                      // Delete
+	settleOn                    // the engine: it runs, with the configuration stored
+	settleOff                   // the engine: it is at rest, with nothing in flight
+)
+
+// after is the state that c leads to. ok is false when c is not allowed in s: for a caller that is a conflict, a report of the engine has come too late
+// and is passed over.
+func (s State) after(c change) (next State, ok bool) {
+	switch c {
+	case edit:
+		return Updating, s.resting()
+	case enable:
+		return Enabling, s.resting()
+	case disable:
+		return Disabling, s.resting()
+	case remove:
+		// AWS names only Creating and Updating as states that a Delete conflicts with; a second Delete is harmless.
+		return Deleting, s != Creating && s != Updating
+	case settleOn:
+		return Enabled, s == Creating || s == Enabling || s == Updating
+	case settleOff:
+		return Disabled, s == Creating || s == Disabling || s == Updating
+	}
+	return s, false
+}

@@ -1,0 +1,188 @@
+package mapping
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Keys. All lie in one Coord group, so that a mapping and its place in the index of pairs change together.
+const (
+	group      = "mapping/"
+	byUUID     = group + "uuid/" // + uuid → row
+	byPair     = group + "pair/" // + stream ARN, space, function ARN → uuid; holds that a pair has one mapping
+	rowVersion = 1
+)
+
+func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
+
+// store reads and writes mappings. It keeps the last decoded value of every mapping, because the engine reads them all at every change.
+type store struct {
+	coord storage.Coord
+
+	mu    sync.Mutex
+	cache map[string]cached // by uuid; as many as there are mappings
+}
+
+type cached struct {
+	rev storage.Revision
+	m   Mapping
+}
+
+// get answers revision 0 for a mapping that does not exist.
+func (s *store) get(ctx context.Context, uuid string) (Mapping, storage.Revision, error) {
+	e, err := s.coord.Get(ctx, byUUID+uuid)
+	if err != nil {
+		return Mapping{}, 0, fmt.Errorf("read mapping %s: %w", uuid, err)
+	}
+	if e.Revision == 0 {
+		return Mapping{}, 0, nil
+	}
+	m, err := decode(e.Value)
+	if err != nil {
+		return Mapping{}, 0, fmt.Errorf("read mapping %s: %w", uuid, err)
+	}
+	return m, e.Revision, nil
+}
+
+// all is every mapping, in order of UUID.
+func (s *store) all(ctx context.Context) ([]Mapping, error) {
+	entries, err := s.coord.List(ctx, byUUID, "", 0)
+	if err != nil {
+		return nil, fmt.Errorf("list mappings: %w", err)
+	}
+	out := make([]Mapping, 0, len(entries))
+	fresh := make(map[string]cached, len(entries))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		uuid := strings.TrimPrefix(e.Key, byUUID)
+		c, ok := s.cache[uuid]
+		if !ok || c.rev != e.Revision {
+			m, err := decode(e.Value)
+			if err != nil {
+				return nil, fmt.Errorf("read mapping %s: %w", uuid, err)
+			}
+			c = cached{e.Revision, m}
+		}
+		fresh[uuid] = c
+		out = append(out, c.m)
+	}
+	s.cache = fresh
+	return out, nil
+}
+
+// holder is the UUID of the mapping that has the pair, or "".
+func (s *store) holder(ctx context.Context, sourceARN, functionARN string) (string, error) {
+	e, err := s.coord.Get(ctx, pairKey(sourceARN, functionARN))
+	if err != nil {
+		return "", fmt.Errorf("look for a mapping of %s: %w", sourceARN, err)
+	}
+	return string(e.Value), nil
+}
+
+// create writes a new mapping and takes its pair. storage.ErrConflict when the pair is taken.
+func (s *store) create(ctx context.Context, m *Mapping) error {
+	_, err := s.coord.Commit(ctx, group,
+		storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Value: []byte(m.UUID), Expect: storage.Absent},
+		storage.Op{Key: byUUID + m.UUID, Value: encode(m), Expect: storage.Absent})
+	return err
+}
+
+// replace writes m over old, which the store has at rev, and moves its pair if the function changed. storage.ErrConflict when somebody else was faster
+// or the new pair is taken.
+func (s *store) replace(ctx context.Context, rev storage.Revision, old, m *Mapping) error {
+	ops := []storage.Op{{Key: byUUID + m.UUID, Value: encode(m), Expect: rev}}
+	if m.FunctionARN != old.FunctionARN {
+		ops = append(ops,
+			storage.Op{Key: pairKey(old.EventSourceARN, old.FunctionARN), Expect: storage.Any},
+			storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Value: []byte(m.UUID), Expect: storage.Absent})
+	}
+	_, err := s.coord.Commit(ctx, group, ops...)
+	return err
+}
+
+// forget removes m, which the store has at rev, and frees its pair.
+func (s *store) forget(ctx context.Context, rev storage.Revision, m *Mapping) error {
+	_, err := s.coord.Commit(ctx, group,
+		storage.Op{Key: byUUID + m.UUID, Expect: rev},
+		storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Expect: storage.Any})
+	return err
+}
+
+func (s *store) changed() <-chan struct{} { return s.coord.Changed(group) }
+
+// row is the stored form, JSON. Its members are only ever added to; rowVersion grows when an older reader would misread one.
+type row struct {
+	Version          int
+	UUID             string
+	Account          string
+	Region           string
+	EventSourceARN   string
+	Stream           uint32
+	FunctionARN      string
+	FunctionName     string
+	Enabled          bool
+	State            State
+	StateReason      string
+	Change           uint64 // Mapping.Version
+	LastModified     record.Millis
+	LastResult       string
+	BatchSize        int
+	BatchingWindow   time.Duration // ns
+	Factor           int
+	MaxRetries       int
+	MaxAge           time.Duration // ns
+	Bisect           bool          `json:",omitempty"`
+	PartialResponses bool          `json:",omitempty"`
+	Destination      string        `json:",omitempty"`
+
+	StartingPosition          string
+	StartingPositionTimestamp *record.Millis `json:",omitempty"`
+	Starts                    map[record.ShardID]record.Position
+}
+
+func encode(m *Mapping) []byte {
+	b, err := json.Marshal(row{
+		Version: rowVersion, UUID: m.UUID, Account: m.Account, Region: m.Region,
+		EventSourceARN: m.EventSourceARN, Stream: m.Stream, FunctionARN: m.FunctionARN, FunctionName: m.FunctionName,
+		Enabled: m.Enabled, State: m.State, StateReason: m.StateReason, Change: m.Version,
+		LastModified: record.MillisOf(m.LastModified), LastResult: m.LastResult,
+		BatchSize: m.BatchSize, BatchingWindow: m.BatchingWindow, Factor: m.ParallelizationFactor,
+		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
+		Bisect: m.Bisect, PartialResponses: m.PartialResponses, Destination: m.Destination,
+		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
+	})
+	if err != nil {
+		panic(err) // a row of plain values always marshals
+	}
+	return b
+}
+
+func decode(b []byte) (Mapping, error) {
+	var r row
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Mapping{}, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	}
+	if r.Version != rowVersion {
+		return Mapping{}, fmt.Errorf("%w: stored as version %d, this program reads version %d", storage.ErrCorrupt, r.Version, rowVersion)
+	}
+	return Mapping{
+		UUID: r.UUID, Account: r.Account, Region: r.Region,
+		EventSourceARN: r.EventSourceARN, Stream: r.Stream, FunctionARN: r.FunctionARN, FunctionName: r.FunctionName,
+		Enabled: r.Enabled, State: r.State, StateReason: r.StateReason, Version: r.Change,
+		LastModified: r.LastModified.Time(), LastResult: r.LastResult,
+		Settings: Settings{
+			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
+			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,
+			Bisect: r.Bisect, PartialResponses: r.PartialResponses, Destination: r.Destination,
+		},
+		StartingPosition: r.StartingPosition, StartingPositionTimestamp: r.StartingPositionTimestamp, Starts: r.Starts,
+	}, nil
+}

@@ -1,0 +1,167 @@
+package mapping
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Update changes what was sent and leaves the rest, positions included, and answers the new configuration at once with advice for the caller. The state
+// is Disabling or Enabling when Enabled changes, else Updating, until the engine reports.
+//
+// Faults: ValidationException, ResourceNotFoundException, InvalidParameterValueException, ResourceInUseException while an earlier change is under way,
+// ResourceConflictException when the stream has a mapping to the new function.
+func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateInput) (_ *Mapping, hint string, err error) {
+	var v fault.Violations
+	in.model(&v)
+	if err := v.Err(); err != nil {
+		return nil, "", err
+	}
+	if err := in.applicable(); err != nil {
+		return nil, "", err
+	}
+	// What cannot succeed is told before waiting for a change that is under way.
+	old, _, err := m.find(ctx, c, uuid)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := in.values(old.ParallelizationFactor); err != nil {
+		return nil, "", err
+	}
+	destination, destinationHint := "", ""
+	if in.Destination != nil {
+		if destination, destinationHint, err = c.destination(in.Destination.OnFailure); err != nil {
+			return nil, "", err
+		}
+	}
+	var function Mapping
+	functionHint := ""
+	if in.FunctionName != nil {
+		if functionHint, err = m.lookupFunction(ctx, c, *in.FunctionName, &function); err != nil {
+			return nil, "", err
+		}
+	}
+	mp, err := m.change(ctx, c, uuid, "update", func(mp *Mapping) (change, error) {
+		if err := in.values(mp.ParallelizationFactor); err != nil { // it may be another now
+			return 0, err
+		}
+		in.apply(&mp.Settings)
+		if in.Destination != nil {
+			mp.Destination = destination
+		}
+		if in.FunctionName != nil {
+			mp.FunctionARN, mp.FunctionName = function.FunctionARN, function.FunctionName
+		}
+		kind := edit
+		if in.Enabled != nil && *in.Enabled != mp.Enabled {
+			mp.Enabled = *in.Enabled
+			if kind = disable; mp.Enabled {
+				kind = enable
+			}
+		}
+		return kind, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return mp, joinHints(functionHint, destinationHint), nil
+}
+
+// Delete begins the end of a mapping and answers its configuration, in state Deleting. It is gone once the engine reports Removed.
+// Faults: ResourceNotFoundException, ResourceInUseException while it is Creating or Updating.
+func (m *Mappings) Delete(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
+	return m.change(ctx, c, uuid, "delete", func(mp *Mapping) (change, error) { return remove, nil })
+}
+
+// change applies f to the mapping as it is, in a state that allows it, and stores the result. No concurrent change is lost: when another was faster, f is
+// applied again to what that left. verb is for the fault when the mapping stays in use.
+func (m *Mappings) change(ctx context.Context, c Caller, uuid, verb string, f func(*Mapping) (change, error)) (*Mapping, error) {
+	wait := m.newWait()
+	defer wait.stop()
+	for {
+		changed := m.store.changed()
+		old, rev, err := m.find(ctx, c, uuid)
+		if err != nil {
+			return nil, err
+		}
+		mp := *old
+		kind, err := f(&mp)
+		if err != nil {
+			return nil, err
+		}
+		next, ok := old.State.after(kind)
+		if !ok {
+			again, err := wait.until(ctx, changed)
+			if err != nil {
+				return nil, err
+			}
+			if again {
+				continue
+			}
+			return nil, errInUse(verb)
+		}
+		mp.State, mp.StateReason, mp.LastModified = next, userAction, m.now()
+		mp.Version++
+		err = m.store.replace(ctx, rev, old, &mp)
+		if err == nil {
+			m.results.wrote(uuid, mp.LastResult)
+			return &mp, nil
+		}
+		if !errors.Is(err, storage.ErrConflict) {
+			return nil, err
+		}
+		if mp.FunctionARN != old.FunctionARN {
+			if err := m.checkPair(ctx, &mp); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// checkPair tells whether another mapping has mp's stream and function.
+func (m *Mappings) checkPair(ctx context.Context, mp *Mapping) error {
+	uuid, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN)
+	if err != nil {
+		return err
+	}
+	if uuid != "" && uuid != mp.UUID {
+		return errDuplicate(mp.EventSourceARN, mp.FunctionName, uuid)
+	}
+	return nil
+}
+
+// wait bounds how long one call waits, in all, for other changes to end.
+type wait struct {
+	left  time.Duration
+	timer *time.Timer // nil until the first wait
+}
+
+func (m *Mappings) newWait() *wait { return &wait{left: m.patience} }
+
+// until waits for changed. again is false when the time is up.
+func (w *wait) until(ctx context.Context, changed <-chan struct{}) (again bool, err error) {
+	if w.left == 0 {
+		return false, nil
+	}
+	if w.timer == nil {
+		w.timer = time.NewTimer(w.left)
+	}
+	select {
+	case <-changed:
+		return true, nil
+	case <-w.timer.C:
+		w.left = 0
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+func (w *wait) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}

@@ -1,0 +1,342 @@
+package mapping
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/record"
+)
+
+// Knobs are the members that Create and Update have in common, as they were sent. A nil pointer or slice is a member that was not sent.
+// Numbers are in AWS's units, so that a refusal can quote them.
+type Knobs struct {
+	FunctionName          *string
+	Enabled               *bool
+	BatchSize             *int64
+	BatchingWindowSeconds *int64
+	ParallelizationFactor *int64
+	MaxRetries            *int64
+	MaxAgeSeconds         *int64
+	TumblingWindowSeconds *int64
+	Bisect                *bool
+	ResponseTypes         []string // empty and not nil: none
+	Destination           *DestinationConfig
+	Filters               []string // patterns
+	Metrics               []string
+	KMSKeyARN             *string
+	// Inapplicable names the members sent that belong to other kinds of event sources, in the model's order.
+	Inapplicable []string
+}
+
+// DestinationConfig replaces the destination of a mapping.
+type DestinationConfig struct {
+	OnSuccess bool   // an OnSuccess was sent, which no event source mapping has
+	OnFailure string // ARN; "": none
+}
+
+// CreateInput is a CreateEventSourceMapping request.
+type CreateInput struct {
+	Knobs
+	EventSourceARN            *string
+	StartingPosition          *string
+	StartingPositionTimestamp *record.Millis
+	Tags                      int // how many were sent
+}
+
+// UpdateInput is an UpdateEventSourceMapping request. Members that were not sent stay as they are.
+type UpdateInput struct{ Knobs }
+
+// ListInput is a ListEventSourceMappings request.
+type ListInput struct {
+	EventSourceARN *string
+	FunctionName   *string
+	Marker         *string
+	MaxItems       *int64
+}
+
+// AWS's patterns, as its answers print them. Ours differ in one point: an account id may be shorter than twelve digits, as tutorials print it.
+const (
+	sourcePattern      = `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}(-gov)?-[a-z]+-\d{1})?:(\d{12})?:(.*)`
+	functionPattern    = `(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`
+	destinationPattern = `$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`
+	kmsPattern         = `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`
+)
+
+var (
+	arnForm      = regexp.MustCompile(`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d)?:(\d{1,12})?:(.*)$`)
+	kafkaForm    = regexp.MustCompile(`^kafka://[^.][a-zA-Z0-9\-_.]{0,248}$`)
+	kmsForm      = regexp.MustCompile(`^(arn:(aws[a-zA-Z-]*)?:[a-z0-9.-]+:.*)?$`)
+	functionForm = regexp.MustCompile(`^(?:arn:(aws[a-zA-Z-]*)?:lambda:)?(?:([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d):)?` +
+		`(?:(?:(\d{12}):)?(?:function:)?|(\d{1,11}):function:)([a-zA-Z0-9_.-]+)(?::(\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?$`)
+)
+
+// functionRef is a function name taken apart. Members that were not named are "".
+type functionRef struct{ partition, region, account, name, qualifier string }
+
+func parseFunction(s string) (f functionRef, ok bool) {
+	p := functionForm.FindStringSubmatch(s)
+	if p == nil {
+		return f, false
+	}
+	return functionRef{partition: p[1], region: p[2], account: p[3] + p[4], name: p[5], qualifier: p[6]}, true
+}
+
+// arnFor is the ARN that f means to c, with a full account id.
+func (f functionRef) arnFor(c Caller) string {
+	region, account := c.Region, c.Account
+	if f.region != "" {
+		region = f.region
+	}
+	if id, _, ok := arn.FoldAccount(f.account, c.Account); ok {
+		account = id
+	}
+	resource := "function:" + f.name
+	if f.qualifier != "" {
+		resource += ":" + f.qualifier
+	}
+	return arn.New("lambda", region, account, resource).String()
+}
+
+// model notes what breaks the constraints of AWS's service model. These come first, whatever else is wrong with a request.
+func (k *Knobs) model(v *fault.Violations) {
+	if k.FunctionName != nil {
+		checkFunctionName(v, *k.FunctionName)
+	}
+	checkRange(v, "batchSize", k.BatchSize, 1, 10_000)
+	for i, p := range k.Filters {
+		if len([]rune(p)) > 4096 {
+			v.Add(fmt.Sprintf("filterCriteria.filters.%d.member.pattern", i+1), p, "Member must have length less than or equal to 4096")
+		}
+	}
+	checkRange(v, "maximumBatchingWindowInSeconds", k.BatchingWindowSeconds, 0, 300)
+	checkRange(v, "parallelizationFactor", k.ParallelizationFactor, 1, 10)
+	if k.Destination != nil {
+		checkDestinationForm(v, k.Destination.OnFailure)
+	}
+	checkRange(v, "maximumRecordAgeInSeconds", k.MaxAgeSeconds, -1, 604_800)
+	checkRange(v, "maximumRetryAttempts", k.MaxRetries, -1, 10_000)
+	checkRange(v, "tumblingWindowInSeconds", k.TumblingWindowSeconds, 0, 900)
+	checkEnumList(v, "functionResponseTypes", k.ResponseTypes, 1, "ReportBatchItemFailures")
+	if k.KMSKeyARN != nil && !kmsForm.MatchString(*k.KMSKeyARN) {
+		v.Add("kMSKeyArn", *k.KMSKeyARN, "Member must satisfy regular expression pattern: "+kmsPattern)
+	}
+	checkEnumList(v, "metricsConfig.metrics", k.Metrics, 3, "EventCount", "ErrorCount", "KafkaMetrics")
+}
+
+func (in *CreateInput) model() error {
+	var v fault.Violations
+	if in.EventSourceARN != nil {
+		checkSourceForm(&v, *in.EventSourceARN)
+	}
+	if in.FunctionName == nil {
+		v.Null("functionName")
+	}
+	in.Knobs.model(&v)
+	if p := in.StartingPosition; p != nil && !slices.Contains([]string{Latest, AtTimestamp, TrimHorizon}, *p) {
+		v.Add("startingPosition", *p, "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]")
+	}
+	return v.Err()
+}
+
+func (in *ListInput) model() error {
+	var v fault.Violations
+	if in.EventSourceARN != nil {
+		checkSourceForm(&v, *in.EventSourceARN)
+	}
+	if in.FunctionName != nil {
+		checkFunctionName(&v, *in.FunctionName)
+	}
+	checkRange(&v, "maxItems", in.MaxItems, 1, 10_000)
+	return v.Err()
+}
+
+func checkRange(v *fault.Violations, path string, n *int64, lo, hi int64) {
+	if n != nil {
+		v.Range(path, *n, lo, hi)
+	}
+}
+
+func checkEnumList(v *fault.Violations, path string, list []string, most int, allowed ...string) {
+	shown := "[" + strings.Join(list, ", ") + "]"
+	if len(list) > most {
+		v.Add(path, shown, fmt.Sprintf("Member must have length less than or equal to %d", most))
+	}
+	for _, s := range list {
+		if !slices.Contains(allowed, s) {
+			v.Add(path, shown, "Member must satisfy constraint: [Member must satisfy enum value set: ["+strings.Join(allowed, ", ")+"]]")
+			return
+		}
+	}
+}
+
+func checkFunctionName(v *fault.Violations, name string) {
+	if name == "" {
+		v.Add("functionName", name, "Member must have length greater than or equal to 1")
+		return
+	}
+	if len(name) > 256 {
+		v.Add("functionName", name, "Member must have length less than or equal to 256")
+	}
+	if _, ok := parseFunction(name); !ok {
+		v.Add("functionName", name, "Member must satisfy regular expression pattern: "+functionPattern)
+	}
+}
+
+func checkSourceForm(v *fault.Violations, s string) {
+	if !arnForm.MatchString(s) {
+		v.Add("eventSourceArn", s, "Member must satisfy regular expression pattern: "+sourcePattern)
+	}
+}
+
+func checkDestinationForm(v *fault.Violations, s string) {
+	const path = "destinationConfig.onFailure.destination"
+	if len([]rune(s)) > 350 {
+		v.Add(path, s, "Member must have length less than or equal to 350")
+	}
+	if s != "" && !arnForm.MatchString(s) && !kafkaForm.MatchString(s) {
+		v.Add(path, s, "Member must satisfy regular expression pattern: "+destinationPattern)
+	}
+}
+
+// applicable refuses what no mapping of a stream has. AWS checks it before it looks at the event source or the function.
+func (k *Knobs) applicable() error {
+	if len(k.Inapplicable) > 0 {
+		return errInapplicable(k.Inapplicable[0])
+	}
+	if k.Destination != nil && k.Destination.OnSuccess {
+		return errInapplicable("DestinationConfig")
+	}
+	return nil
+}
+
+// values checks what the model's bounds leave open, given the factor that the mapping has unless k changes it, and refuses by name what AWS has and we
+// do not have yet.
+func (k *Knobs) values(factor int) error {
+	if a := k.MaxAgeSeconds; a != nil && *a >= 0 && *a < 60 {
+		return invalid("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800")
+	}
+	if k.ParallelizationFactor != nil {
+		factor = int(*k.ParallelizationFactor)
+	}
+	if w := k.TumblingWindowSeconds; w != nil && *w > 0 {
+		if factor > 1 {
+			return invalid("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
+		}
+		return errUnsupported("TumblingWindowInSeconds", "only 0 (no tumbling window) is accepted.")
+	}
+	if len(k.Filters) > 0 {
+		return errUnsupported("FilterCriteria", "only an empty list of filters is accepted.")
+	}
+	if len(k.Metrics) > 0 {
+		return errUnsupported("MetricsConfig", "only an empty list of metrics is accepted.")
+	}
+	if k.KMSKeyARN != nil && *k.KMSKeyARN != "" {
+		return errUnsupported("KMSKeyArn", "there is no key management service; only the empty value is accepted.")
+	}
+	if k.FunctionName != nil {
+		if f, _ := parseFunction(*k.FunctionName); f.qualifier != "" {
+			return errUnsupported("FunctionName with a qualifier",
+				fmt.Sprintf("give the function's name or ARN without :%s; versions, aliases and $LATEST cannot be mapped.", f.qualifier))
+		}
+	}
+	return nil
+}
+
+// source is the Kinesis stream that an EventSourceArn names, with a full account id.
+func (c Caller) source(text string) (folded, hint string, err error) {
+	a, ok := arn.Parse(text)
+	if !ok {
+		return "", "", invalid("Unrecognized event source.")
+	}
+	switch a.Service {
+	case "kinesis":
+	case "dynamodb", "sqs", "kafka", "mq", "rds":
+		return "", "", errUnsupported("EventSourceArn of service "+a.Service, "only Kinesis streams are accepted.")
+	default:
+		return "", "", invalid("Unrecognized event source.")
+	}
+	if name, ok := strings.CutPrefix(a.Resource, "stream/"); ok {
+		if _, consumer, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(consumer, "consumer/") {
+			return "", "", errUnsupported("EventSourceArn of a stream consumer", "give the ARN of the stream itself.")
+		}
+	}
+	hint, ok = c.fold(&a)
+	if !ok {
+		return "", "", invalid("Stream not found: %s", text)
+	}
+	return a.String(), hint, nil
+}
+
+// destination is the queue that a Destination names, with a full account id; "" stays "".
+func (c Caller) destination(text string) (folded, hint string, err error) {
+	const member = "DestinationConfig.OnFailure.Destination"
+	if text == "" {
+		return "", "", nil
+	}
+	a, ok := arn.Parse(text)
+	if !ok || a.Service != "sqs" {
+		return "", "", errUnsupported(member+" "+text, "only the ARN of a standard SQS queue is accepted.")
+	}
+	if strings.HasSuffix(a.Resource, ".fifo") {
+		return "", "", errUnsupported(member+" "+text, "a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted.")
+	}
+	hint, ok = c.fold(&a)
+	if !ok || a.Resource == "" || strings.ContainsAny(a.Resource, ":/") {
+		return "", "", invalid("%s %s is not the ARN of an SQS queue.", member, text)
+	}
+	return a.String(), hint, nil
+}
+
+// fold replaces an account id of fewer than twelve digits, as tutorials print it, by the caller's. ok is false when there is none.
+func (c Caller) fold(a *arn.ARN) (hint string, ok bool) {
+	id, folded, ok := arn.FoldAccount(a.Account, c.Account)
+	if !ok {
+		return "", false
+	}
+	if folded {
+		hint = fmt.Sprintf("account %s in an ARN has fewer than 12 digits and was read as %s", a.Account, id)
+	}
+	a.Account = id
+	return hint, true
+}
+
+// apply puts what was sent into s. The values have been checked.
+func (k *Knobs) apply(s *Settings) {
+	if k.BatchSize != nil {
+		s.BatchSize = int(*k.BatchSize)
+	}
+	if k.BatchingWindowSeconds != nil {
+		s.BatchingWindow = time.Duration(*k.BatchingWindowSeconds) * time.Second
+	}
+	if k.ParallelizationFactor != nil {
+		s.ParallelizationFactor = int(*k.ParallelizationFactor)
+	}
+	if k.MaxRetries != nil {
+		s.MaxRetries = int(*k.MaxRetries)
+	}
+	if k.MaxAgeSeconds != nil {
+		s.MaxAge = time.Duration(max(*k.MaxAgeSeconds, 0)) * time.Second
+	}
+	if k.Bisect != nil {
+		s.Bisect = *k.Bisect
+	}
+	if k.ResponseTypes != nil {
+		s.PartialResponses = len(k.ResponseTypes) > 0
+	}
+}
+
+// joinHints makes one line of the advice that came together.
+func joinHints(hints ...string) string {
+	var out []string
+	for _, h := range hints {
+		if h != "" && !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return strings.Join(out, "; ")
+}

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/stream"
+)
+
+// sources shows streams to package mapping.
+type sources struct{ streams *stream.Streams }
+
+func (s sources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
+	name, hint, err := stream.ParseARN(arn, account)
+	if err != nil {
+		return mapping.Source{}, err
+	}
+	info, err := s.streams.Lookup(ctx, name)
+	if err != nil {
+		if fault.CodeOf(err) == "ResourceNotFoundException" {
+			f := wire.AsFault(err, "", wire.Caller{}, nil)
+			return mapping.Source{}, &fault.Error{Code: "InvalidParameterValueException", Message: "Stream not found: " + name.ARN(), Hint: f.Hint}
+		}
+		return mapping.Source{}, err
+	}
+	return mapping.Source{ID: info.ID, ARN: info.ARN, Hint: hint}, nil
+}
+
+func (s sources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
+	info, ok, err := s.streams.LookupID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.New("InvalidParameterValueException", "Stream not found: it was deleted while the mapping was created.")
+	}
+	start := stream.Start{At: at}
+	switch position {
+	case mapping.Latest:
+		start.Kind = stream.Latest
+	case mapping.AtTimestamp:
+		start.Kind = stream.AtTimestamp
+	default:
+		start.Kind = stream.TrimHorizon
+	}
+	out := make(map[record.ShardID]record.Position, len(info.Shards))
+	for _, sh := range info.Shards {
+		if out[sh.ID], err = s.streams.Resolve(ctx, id, sh.ID, start); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// functions shows functions to package mapping.
+type functions struct{ functions *function.Functions }
+
+func (f functions) Lookup(_ context.Context, nameOrARN, account, region string) (arn, name, hint string, ok bool, err error) {
+	n, err := function.ParseName(nameOrARN, function.Caller{Account: account, Region: region})
+	if err != nil {
+		return "", "", "", false, err
+	}
+	_, ok = f.functions.Lookup(n.Ref)
+	return n.Ref.ARN(), n.Ref.Name, n.Hint, ok, nil
+}
+
+// queues shows queues to package destination.
+type queues struct{ queues *queue.Queues }
+
+func (q queues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
+	_, err := q.queues.Send(ctx, queue.Name{Account: account, Region: region, Name: name}, queue.Message{Body: string(body), DedupID: id})
+	return err
+}
+
+// logTee keeps what functions print, and shows it to whoever watches.
+type logTee struct {
+	logs  *logstore.Store
+	watch func(group, stream string, events []function.LogEvent)
+}
+
+func (t logTee) Write(group, stream string, events []function.LogEvent) {
+	kept := make([]logstore.Event, len(events))
+	for i, e := range events {
+		kept[i] = logstore.Event{At: e.At, Message: e.Message}
+	}
+	t.logs.Append(group, stream, kept)
+	if t.watch != nil {
+		t.watch(group, stream, events)
+	}
+}
+
+// unknownService names a service that we do not have; 501 keeps SDKs from trying again.
+func unknownService(w http.ResponseWriter, r *http.Request) {
+	c := wire.CallerOf(r.Context())
+	wire.SetIDs(w.Header(), c)
+	w.Header().Set("X-Amzn-Errortype", "NotImplementedException")
+	text := "shardmill does not have the service " + wire.ServiceOf(r) + "; it has kinesis, lambda and sqs. See docs/compat/README.md."
+	wire.WriteJSON(w, http.StatusNotImplemented, jsonType, map[string]string{"__type": "NotImplementedException", "message": text})
+}

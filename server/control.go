@@ -1,0 +1,166 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/logstore"
+)
+
+// Paths of the control API.
+const (
+	PathLive  = wire.ControlPrefix + "health/live"
+	PathReady = wire.ControlPrefix + "health/ready"
+	PathClock = wire.ControlPrefix + "clock"
+	PathReset = wire.ControlPrefix + "reset"
+	PathLogs  = wire.ControlPrefix + "logs"
+)
+
+// ClockState is what GET and POST of the clock answer.
+type ClockState struct {
+	Now          time.Time `json:"now"`
+	OffsetMillis int64     `json:"offsetMillis"` // how far it is ahead of real time
+}
+
+// ClockChange is what POST of the clock takes.
+type ClockChange struct {
+	AdvanceMillis int64 `json:"advanceMillis"`
+}
+
+// LogLine is one line of GET logs, newline-delimited JSON.
+type LogLine struct {
+	At      time.Time `json:"at"`
+	Stream  string    `json:"stream"`
+	Message string    `json:"message"`
+}
+
+// problem is an answer of the control API that is not a success.
+type problem struct {
+	status int
+	text   string
+}
+
+func (p *problem) Error() string { return p.text }
+
+// control serves our own API. Health needs nothing; everything else needs the token of this start. Pages in a browser get nothing at all.
+func (s *Server) control(r *rooms) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+PathLive, func(w http.ResponseWriter, _ *http.Request) {
+		wire.WriteJSON(w, 200, jsonType, map[string]bool{"live": true})
+	})
+	mux.HandleFunc("GET "+PathReady, func(w http.ResponseWriter, _ *http.Request) {
+		if !s.ready.Load() {
+			wire.WriteJSON(w, http.StatusServiceUnavailable, jsonType, map[string]bool{"ready": false})
+			return
+		}
+		wire.WriteJSON(w, 200, jsonType, map[string]bool{"ready": true})
+	})
+	mux.Handle("GET "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.showClock(w) }))
+	mux.Handle("POST "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.moveClock(w, req, r) }))
+	mux.Handle("POST "+PathReset, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.resetNow(w, req) }))
+	mux.Handle("GET "+PathLogs, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return r.streamLogs(w, req) }))
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") == "cross-site" {
+			answerProblem(w, &problem{http.StatusForbidden, "the control API does not answer web pages"})
+			return
+		}
+		mux.ServeHTTP(w, req)
+	})
+}
+
+const jsonType = "application/json"
+
+func (s *Server) guarded(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		token, _ := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) != 1 {
+			answerProblem(w, &problem{http.StatusUnauthorized, "the control API needs the token of this start: it is in the ready file, and the command line finds it by itself"})
+			return
+		}
+		if err := h(w, req); err != nil {
+			answerProblem(w, err)
+		}
+	})
+}
+
+func answerProblem(w http.ResponseWriter, err error) {
+	var p *problem
+	if !errors.As(err, &p) {
+		p = &problem{http.StatusInternalServerError, err.Error()}
+	}
+	wire.WriteJSON(w, p.status, jsonType, map[string]string{"message": p.text})
+}
+
+func (s *Server) showClock(w http.ResponseWriter) error {
+	wire.WriteJSON(w, 200, jsonType, ClockState{Now: s.clock.Now().UTC(), OffsetMillis: s.clock.Offset().Milliseconds()})
+	return nil
+}
+
+// idlePatience is how long, in real time, one step of an advance waits for work to come to rest.
+const idlePatience = 30 * time.Second
+
+func (s *Server) moveClock(w http.ResponseWriter, req *http.Request, r *rooms) error {
+	if !s.cfg.Dev {
+		return &problem{http.StatusForbidden, "serve runs on real time; the clock can be moved under shardmill dev"}
+	}
+	var c ClockChange
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096)).Decode(&c); err != nil || c.AdvanceMillis < 0 {
+		return &problem{http.StatusBadRequest, `the body must be {"advanceMillis": n} with n of 0 or more; the clock only moves forward`}
+	}
+	const century = 100 * 365 * 24 * time.Hour
+	if c.AdvanceMillis > century.Milliseconds() {
+		return &problem{http.StatusBadRequest, "the clock moves by a century at most"}
+	}
+	_, err := s.clock.Advance(req.Context(), time.Duration(c.AdvanceMillis)*time.Millisecond, func(ctx context.Context) error { return r.idle(ctx, idlePatience) })
+	if serr := r.saveOffset(req.Context(), s.clock.Offset()); serr != nil && err == nil {
+		err = serr
+	}
+	if err != nil {
+		return err
+	}
+	return s.showClock(w)
+}
+
+func (s *Server) resetNow(w http.ResponseWriter, req *http.Request) error {
+	if !s.cfg.Dev {
+		return &problem{http.StatusForbidden, "reset deletes everything, so it works under shardmill dev only"}
+	}
+	if err := s.Reset(req.Context()); err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	wire.WriteJSON(w, 200, jsonType, map[string]bool{"reset": true})
+	return nil
+}
+
+// streamLogs writes a function's log lines, and with follow=1 those that come, until the client goes.
+func (r *rooms) streamLogs(w http.ResponseWriter, req *http.Request) error {
+	q := req.URL.Query()
+	name := q.Get("function")
+	if name == "" {
+		return &problem{http.StatusBadRequest, "the query parameter function is missing"}
+	}
+	var since time.Time
+	if v := q.Get("since"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return &problem{http.StatusBadRequest, fmt.Sprintf("since is %q; it must be a duration such as 10m", v)}
+		}
+		since = r.clock.Now().Add(-d)
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	flush := http.NewResponseController(w)
+	enc := json.NewEncoder(w)
+	return r.logs.Read(req.Context(), logstore.Query{Group: "/aws/lambda/" + name, Since: since, Follow: q.Get("follow") == "1"}, func(stream string, at time.Time, message string) error {
+		if err := enc.Encode(LogLine{at, stream, message}); err != nil {
+			return err
+		}
+		return flush.Flush()
+	})
+}

@@ -1,0 +1,290 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/api/kinesis"
+	"github.com/shardmill/shardmill/api/lambda"
+	"github.com/shardmill/shardmill/api/sqs"
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/checkpoint"
+	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/source"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/storage/pebble"
+	"github.com/shardmill/shardmill/stream"
+)
+
+// rooms is everything that a reset replaces.
+type rooms struct {
+	clock     *clock.Clock
+	store     storage.Store
+	streams   *stream.Streams
+	queues    *queue.Queues
+	logs      *logstore.Store
+	functions *function.Functions
+	mappings  *mapping.Mappings
+	engine    *engine.Engine
+	handler   http.Handler
+}
+
+// DataError tells why a data directory cannot be used, and what to do.
+type DataError struct {
+	Dir  string
+	Hint string
+	Err  error
+}
+
+func (e *DataError) Error() string { return fmt.Sprintf("the data directory %s: %s", e.Dir, e.Err) }
+func (e *DataError) Unwrap() error { return e.Err }
+
+// build opens the store and makes and starts every room, in the order in which they need each other.
+func (s *Server) build(ctx context.Context) (r *rooms, err error) {
+	r = &rooms{clock: s.clock}
+	defer func() {
+		if err != nil {
+			r.drain(ctx)
+			r.wake()
+			_ = r.close()
+		}
+	}()
+	if r.store, err = s.open(); err != nil {
+		return r, err
+	}
+	if err = s.resumeClock(ctx, r); err != nil {
+		return r, err
+	}
+	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream")})
+	if err = r.streams.Start(ctx); err != nil {
+		return r, s.dataError(err)
+	}
+	if r.queues, err = queue.New(queue.Options{Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "queue")}); err != nil {
+		return r, s.dataError(err)
+	}
+	if err = r.queues.Start(ctx); err != nil {
+		return r, s.dataError(err)
+	}
+	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
+		return r, s.dataError(err)
+	}
+	if err = s.startFunctions(ctx, r); err != nil {
+		return r, err
+	}
+	r.mappings = mapping.New(mapping.Options{
+		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions}, Log: s.log.With("room", "mapping"),
+	})
+	r.engine = engine.New(engine.Options{
+		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoint.New(r.store.Coord()), Destinations: destination.Table{destination.SQS(queues{r.queues})},
+		Source: func(m mapping.Mapping) source.Source {
+			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
+		},
+		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe,
+	})
+	if err = r.engine.Start(ctx); err != nil {
+		return r, s.dataError(err)
+	}
+	r.handler = s.route(r)
+	return r, nil
+}
+
+// under is a place in the data directory; "" in memory.
+func (s *Server) under(name string) string {
+	if s.cfg.Data == "" {
+		return ""
+	}
+	return filepath.Join(s.cfg.Data, name)
+}
+
+func (s *Server) open() (storage.Store, error) {
+	if s.cfg.Data == "" {
+		return memory.New(memory.Options{Limit: s.cfg.MemoryLimit, Clock: s.clock}), nil
+	}
+	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return nil, &DataError{s.cfg.Data, "choose a directory that this user can write: --data DIR", err}
+	}
+	store, err := pebble.Open(pebble.Options{Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage")})
+	if err != nil {
+		return nil, s.dataError(err)
+	}
+	return store, nil
+}
+
+// dataError says that the data directory is at fault, with the advice that the store gives.
+func (s *Server) dataError(err error) error {
+	if s.cfg.Data == "" {
+		return err
+	}
+	hint := ""
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		hint = h.Hint()
+	}
+	return &DataError{s.cfg.Data, hint, err}
+}
+
+const clockKey = "server/clock"
+
+// resumeClock goes on with the stored offset. A server on real time refuses data from a clock that was moved: it would hand out times that lie in the past.
+func (s *Server) resumeClock(ctx context.Context, r *rooms) error {
+	e, err := r.store.Coord().Get(ctx, clockKey)
+	if err != nil {
+		return s.dataError(err)
+	}
+	offset := time.Duration(0)
+	if len(e.Value) == 8 {
+		offset = time.Duration(binary.BigEndian.Uint64(e.Value))
+	}
+	if offset != 0 && !s.cfg.Dev {
+		return &DataError{s.cfg.Data, "open it with: shardmill dev --data " + s.cfg.Data, fmt.Errorf("its clock was moved forward by %s, and serve runs on real time", offset)}
+	}
+	s.clock.SetOffset(offset)
+	return nil
+}
+
+func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
+	_, err := r.store.Coord().Commit(ctx, clockKey, storage.Op{Key: clockKey, Value: binary.BigEndian.AppendUint64(nil, uint64(d)), Expect: storage.Any})
+	return err
+}
+
+func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
+	r.functions, err = function.New(function.Options{
+		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
+		Endpoint: s.Endpoint, Python: s.cfg.Python,
+	})
+	if err == nil {
+		err = r.functions.Start(ctx)
+	}
+	if err != nil {
+		return s.dataError(err)
+	}
+	return nil
+}
+
+// route puts every API behind the one port.
+func (s *Server) route(r *rooms) http.Handler {
+	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
+	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
+	q := sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
+	return &wire.Router{
+		Services: []wire.Service{
+			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
+			{Name: "sqs", Target: "AmazonSQS", Handler: q},
+			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
+		},
+		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: http.HandlerFunc(unknownService),
+	}
+}
+
+// use makes the rooms' handler the one that answers.
+func (s *Server) use(r *rooms) { s.handler.Store(&r.handler) }
+
+// idle waits until nothing is under way, for patience of real time at the most.
+func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	calm := 0
+	for calm < 3 { // a reader that an append has just woken needs a moment to be seen
+		if r.engine.Idle() && r.functions.Busy() == 0 {
+			calm++
+		} else {
+			calm = 0
+		}
+		if time.Now().After(deadline) {
+			return &problem{http.StatusConflict, r.stillBusy(patience)}
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// stillBusy says what keeps the clock from moving on.
+func (r *rooms) stillBusy(patience time.Duration) string {
+	what := "event source mappings at work"
+	if names := r.functions.BusyWith(); len(names) > 0 {
+		what = "function " + strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("the clock stays where it is: after %s of real time there is still running: %s", patience, what)
+}
+
+// drain ends invocations and saves what they came to. The APIs still answer, because functions may call them.
+func (r *rooms) drain(ctx context.Context) {
+	if r.engine != nil {
+		r.engine.Stop(ctx)
+	}
+	if r.functions != nil {
+		r.functions.Stop(ctx)
+	}
+}
+
+// wake ends requests that wait for something.
+func (r *rooms) wake() {
+	if r.queues != nil {
+		r.queues.Stop()
+	}
+	if r.logs != nil {
+		_ = r.logs.Close() // what was logged is written; followers end
+	}
+}
+
+func (r *rooms) close() error {
+	if r.mappings != nil {
+		_ = r.mappings.Close(context.Background()) // last results are a courtesy
+	}
+	if r.streams != nil {
+		r.streams.Stop()
+	}
+	if r.store == nil {
+		return nil
+	}
+	return r.store.Close()
+}
+
+// Reset deletes everything and starts afresh, with the clock on real time.
+func (s *Server) Reset(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rooms == nil {
+		return errors.New("the server is stopped")
+	}
+	now, cancel := context.WithCancel(ctx)
+	cancel() // nothing is worth waiting for
+	s.rooms.drain(now)
+	s.rooms.wake()
+	if err := s.rooms.close(); err != nil {
+		return err
+	}
+	if s.cfg.Data != "" {
+		for _, name := range []string{"store", "logs", "functions"} {
+			if err := os.RemoveAll(s.under(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	s.clock.SetOffset(0)
+	r, err := s.build(ctx)
+	if err != nil {
+		return err
+	}
+	s.rooms = r
+	s.use(r)
+	return nil
+}

@@ -1,0 +1,227 @@
+// Package server builds every room from one Config, starts and stops them in order, and serves them on one port.
+//
+// It is the value that the command line and end-to-end tests start, and the one package meant for embedding in Go tests. Wiring happens here and nowhere else:
+// rooms that may not import each other meet in adapters.go.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/clock"
+)
+
+// DefaultPort is the port that AWS emulators use.
+const DefaultPort = 4566
+
+// Config is everything that can be set. The zero value is a server in memory on any free port.
+type Config struct {
+	Port        int    // 0: any free one
+	Data        string // directory that keeps everything; "": memory
+	Dev         bool   // the clock may be moved and everything reset
+	MinFree     int64  // bytes of disk that puts leave free; 0: 1 GiB
+	MemoryLimit int64  // bytes of records in memory; 0: a quarter of RAM
+	Python      string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
+	ReadyFile   string // written once everything answers
+	Version     string
+	Log         *slog.Logger                                           // nil: nothing is logged
+	Observe     func(engine.Observation)                               // what happens in mappings; must not block
+	LogLines    func(group, stream string, events []function.LogEvent) // what functions print; must not block
+	DrainLimit  time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+}
+
+// Validate names the first field that cannot be.
+func (c *Config) Validate() error {
+	switch {
+	case c.Port < 0 || c.Port > 65535:
+		return fmt.Errorf("port %d is outside 0 to 65535", c.Port)
+	case c.MinFree < 0:
+		return fmt.Errorf("min-free %d is negative", c.MinFree)
+	case c.MemoryLimit < 0:
+		return fmt.Errorf("memory-limit %d is negative", c.MemoryLimit)
+	}
+	return nil
+}
+
+// Server is one running shardmill.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	clock *clock.Clock
+	token string
+
+	listener net.Listener
+	http     *http.Server
+	served   chan struct{}
+	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
+	ready    atomic.Bool
+	failed   chan error
+
+	mu    sync.Mutex // start, stop, reset
+	rooms *rooms
+}
+
+// PortInUse tells that the port is taken.
+type PortInUse struct{ Port int }
+
+func (e *PortInUse) Error() string { return fmt.Sprintf("port %d is in use", e.Port) }
+
+// New is a server that has not started. It fails when the configuration cannot be.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.DrainLimit == 0 {
+		cfg.DrainLimit = 30 * time.Second
+	}
+	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1)}, nil
+}
+
+// Start returns when every API answers. Faults: *PortInUse, *DataError.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	r, err := s.build(ctx)
+	if err != nil {
+		_ = s.listener.Close()
+		return err
+	}
+	s.rooms = r
+	s.use(r)
+	s.serve()
+	if err := s.announce(); err != nil {
+		s.stop(ctx)
+		return err
+	}
+	s.ready.Store(true)
+	return nil
+}
+
+func (s *Server) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &PortInUse{s.cfg.Port}
+	}
+	if err != nil {
+		return err
+	}
+	s.listener = l
+	return nil
+}
+
+// serve answers HTTP/1.1 and HTTP/2 with prior knowledge on the one listener.
+func (s *Server) serve() {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
+		Protocols:         &protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 4096}, // KCL holds one long stream a shard
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       10 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.served = make(chan struct{})
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.fail(err)
+		}
+	}()
+}
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// Failed gets the error that ends the server from within, if one does.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// announce writes the token where this user's commands find it, and the ready file.
+func (s *Server) announce() error {
+	path, err := TokenFile(s.hostport())
+	if err == nil {
+		err = writePrivate(path, []byte(s.token+"\n"))
+	}
+	if err != nil {
+		return fmt.Errorf("writing the token for the command line: %w", err)
+	}
+	if s.cfg.ReadyFile == "" {
+		return nil
+	}
+	ready := Ready{Endpoint: s.Endpoint(), Token: s.token, PID: os.Getpid(), Version: s.cfg.Version}
+	if err := writePrivate(s.cfg.ReadyFile, ready.bytes()); err != nil {
+		return fmt.Errorf("writing the ready file: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) hostport() string { return s.listener.Addr().String() }
+
+// Endpoint is http://127.0.0.1:port.
+func (s *Server) Endpoint() string { return "http://" + s.hostport() }
+
+// Token is the control API's token.
+func (s *Server) Token() string { return s.token }
+
+// Isolation is how functions are confined, as it is.
+func (s *Server) Isolation() string { return "none" }
+
+// Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are abandoned; their records come again at
+// the next start. Twice is harmless.
+func (s *Server) Stop(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop(ctx)
+}
+
+func (s *Server) stop(ctx context.Context) {
+	if s.rooms == nil {
+		return
+	}
+	s.ready.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainLimit)
+	defer cancel()
+	s.rooms.drain(ctx) // functions may still call us while they finish
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer done()
+	s.rooms.wake()
+	if s.http.Shutdown(closing) != nil {
+		_ = s.http.Close() // a client that holds its request open does not keep us
+	}
+	<-s.served
+	if err := s.rooms.close(); err != nil {
+		s.log.Error("closing the store", "error", err)
+	}
+	s.rooms = nil
+	if path, err := TokenFile(s.hostport()); err == nil {
+		_ = os.Remove(path)
+	}
+	if s.cfg.ReadyFile != "" {
+		_ = os.Remove(s.cfg.ReadyFile)
+	}
+}

@@ -1,0 +1,280 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// birthOffset is how long before the call a stream's first shards count as created, in milliseconds. AWS's are 2 to 7 s old when the call returns.
+const birthOffset = 2000
+
+// createsAtOnce bounds how many shards are created in storage concurrently, so that their syncs share commits.
+const createsAtOnce = 64
+
+// maxNameBytes bounds the parts of a name, so that an iterator fits into the 512 characters that AWS allows it.
+const maxNameBytes = 128
+
+// CreateInput is what a new stream is to be.
+type CreateInput struct {
+	Mode        Mode // "": Provisioned when Shards is given, else OnDemand
+	Shards      int  // 0: not given. Ignored for OnDemand, which starts with four
+	RecordBytes int  // largest record, data plus partition key; 0: 1 MiB
+	Tags        map[string]string
+}
+
+// Create makes a stream and returns when it is durable and ACTIVE. Faults: ResourceInUseException when the name is taken in any state,
+// LimitExceededException over the shard or on-demand quota, InvalidArgumentException for a provisioned stream without a shard count and for bad tags.
+// Source: Kinesis API Reference, CreateStream.
+func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if len(name.Name) > maxNameBytes || len(name.Region) > maxNameBytes || len(name.Account) > maxNameBytes {
+		return fault.New(codeInvalid, "The name, the region and the account of a stream have at most %d bytes each.", maxNameBytes)
+	}
+	if in.Mode == "" {
+		in.Mode = OnDemand
+		if in.Shards > 0 {
+			in.Mode = Provisioned
+		}
+	}
+	if in.Mode == OnDemand {
+		in.Shards = onDemandShards
+	}
+	if in.RecordBytes == 0 {
+		in.RecordBytes = DefaultRecordBytes
+	}
+	st, err := s.reserve(name, in)
+	if err != nil {
+		return err
+	}
+	err = s.record(ctx, st, in)
+	if err != nil {
+		s.forget(st)
+		return err
+	}
+	if err := s.activate(ctx, st); err != nil {
+		// What exists by now would come back as an ACTIVE stream at the next start, although the caller was told that the creation failed.
+		undo := s.setStatus(context.WithoutCancel(ctx), st, Deleting)
+		if undo == nil {
+			undo = s.erase(context.WithoutCancel(ctx), st)
+		}
+		return errors.Join(err, undo)
+	}
+	select {
+	case s.first <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// reserve takes the name in memory, so that nobody else creates it meanwhile, and checks the quotas.
+func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byName[name] != nil {
+		return nil, fault.New(codeInUse, "Stream %s under account %s already exists.", name.Name, name.Account)
+	}
+	if in.Mode == Provisioned && in.Shards == 0 {
+		return nil, fault.New(codeInvalid, "ShardCount must be provided for provisioned streams.")
+	}
+	if err := checkTags(name, in.Tags); err != nil {
+		return nil, err
+	}
+	if len(in.Tags) > tagQuota {
+		return nil, tooManyTags(name)
+	}
+	shards, onDemand := 0, 0
+	for other, st := range s.byName {
+		if other.Account != name.Account || other.Region != name.Region {
+			continue
+		}
+		sn := st.snap.Load()
+		if sn.info.Mode == OnDemand {
+			onDemand++
+			continue
+		}
+		shards += len(sn.open)
+	}
+	if in.Mode == OnDemand && onDemand >= OnDemandQuota {
+		return nil, fault.New(codeLimit, "This request would exceed the on-demand stream limit for the account %s in %s. Current on-demand stream count for the account: %d. Limit: %d.",
+			name.Account, name.Region, onDemand, OnDemandQuota)
+	}
+	if in.Mode == Provisioned && shards+in.Shards > s.quota {
+		return nil, fault.New(codeLimit, "This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. Limit: %d. "+
+			"Number of additional shards that would have resulted from this request: %d. Refer to the AWS Service Limits page "+
+			"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits.",
+			name.Account, name.Region, shards, s.quota, in.Shards)
+	}
+	now := s.now()
+	r := streamRecord{
+		Version: metaVersion, Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating, Mode: in.Mode,
+		Created: now, RetentionMS: DefaultRetention.Milliseconds(), RecordBytes: in.RecordBytes, Tags: in.Tags,
+	}
+	info := r.info()
+	for i, rng := range evenRanges(in.Shards) {
+		info.Shards = append(info.Shards, ShardInfo{ID: record.ShardID(i), Range: rng, Created: now - birthOffset})
+	}
+	st := newStream(newSnapshot(info, in.Tags, 0, nil))
+	s.byName[name] = st
+	return st, nil
+}
+
+// record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on a crash is finished at the next start.
+func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error {
+	sn := st.snap.Load()
+	for {
+		last, err := s.coord.Get(ctx, keyID)
+		if err != nil {
+			return err
+		}
+		var id uint64
+		if last.Revision != 0 {
+			if id, err = strconv.ParseUint(string(last.Value), 10, 32); err != nil {
+				return fmt.Errorf("read %s: %w", keyID, err)
+			}
+		}
+		if id++; id > 1<<32-1 {
+			return errors.New("create stream: every numeric stream id has been used")
+		}
+		info := sn.info
+		info.ID = uint32(id)
+		r := streamRecord{
+			Version: metaVersion, ID: info.ID, Account: info.Name.Account, Region: info.Name.Region, Name: info.Name.Name, Status: Creating, Mode: info.Mode,
+			Created: record.MillisOf(info.Created), RetentionMS: info.Retention.Milliseconds(), RecordBytes: info.RecordBytes, Tags: in.Tags,
+		}
+		ops := make([]storage.Op, 0, 2+len(info.Shards))
+		ops = append(ops,
+			storage.Op{Key: keyID, Value: strconv.AppendUint(nil, id, 10), Expect: last.Revision},
+			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent})
+		for i := range info.Shards {
+			ops = append(ops, storage.Op{Key: shardKey(info.ID, info.Shards[i].ID), Value: encodeShard(&info.Shards[i]), Expect: storage.Absent})
+		}
+		revision, err := s.coord.Commit(ctx, group, ops...)
+		if errors.Is(err, storage.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		st.id.Store(info.ID)
+		s.install(st, newSnapshot(info, in.Tags, revision, nil))
+		s.mu.Lock()
+		s.byID[info.ID] = st
+		s.mu.Unlock()
+		return nil
+	}
+}
+
+// activate creates the shards in storage and then makes the stream ACTIVE.
+func (s *Streams) activate(ctx context.Context, st *stream) error {
+	sn := st.snap.Load()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(createsAtOnce)
+	for _, sh := range sn.shards {
+		g.Go(func() error {
+			if err := s.log.Create(gctx, sh.key, 0); err != nil && !errors.Is(err, storage.ErrExists) {
+				return fmt.Errorf("create %s: %w", sh.key.Index, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return s.setStatus(ctx, st, Active)
+}
+
+func (s *Streams) setStatus(ctx context.Context, st *stream, status Status) error {
+	return s.setStatusIf(ctx, st, status, func(Status) error { return nil })
+}
+
+// setStatusIf sets the status unless allowed, given the one that is stored, refuses.
+func (s *Streams) setStatusIf(ctx context.Context, st *stream, status Status, allowed func(now Status) error) error {
+	return s.update(ctx, st, func(r *streamRecord) error {
+		if err := allowed(r.Status); err != nil {
+			return err
+		}
+		r.Status = status
+		return nil
+	}, nil, func(r streamRecord, revision storage.Revision) *snapshot {
+		old := st.snap.Load()
+		info := old.info
+		info.Status = status
+		return newSnapshot(info, r.Tags, revision, old)
+	})
+}
+
+// Delete removes a stream with its records and tags, and returns when that is durable. Faults: ResourceNotFoundException; ResourceInUseException
+// while another call deletes it. Source: Kinesis API Reference, DeleteStream.
+func (s *Streams) Delete(ctx context.Context, name Name) error {
+	for {
+		st, err := s.settled(ctx, name)
+		if err != nil {
+			return err
+		}
+		err = s.setStatusIf(ctx, st, Deleting, func(now Status) error {
+			switch now {
+			case Deleting:
+				return notActive(name, Deleting)
+			case Updating, Creating:
+				return errUnsettled
+			case Active:
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errUnsettled):
+			continue // a reshard began in between
+		case err != nil:
+			return err
+		}
+		return s.erase(context.WithoutCancel(ctx), st)
+	}
+}
+
+// erase deletes a DELETING stream's records, then its metadata. A crash between the two is finished at the next start.
+func (s *Streams) erase(ctx context.Context, st *stream) error {
+	sn := st.snap.Load()
+	if err := s.log.Delete(ctx, sn.info.ID); err != nil {
+		return fmt.Errorf("delete records of %s: %w", st.name, err)
+	}
+	ops := []storage.Op{{Key: nameKey(st.name), Expect: storage.Any}, {Key: planKey(sn.info.ID), Expect: storage.Any}}
+	for _, sh := range sn.shards {
+		ops = append(ops, storage.Op{Key: shardKey(sn.info.ID, sh.key.Index), Expect: storage.Any})
+	}
+	if _, err := s.coord.Commit(ctx, group, ops...); err != nil {
+		return fmt.Errorf("delete metadata of %s: %w", st.name, err)
+	}
+	s.forget(st)
+	return nil
+}
+
+// evenRanges cuts the hash key space into n parts of floor(2^128 / n), the last one up to the end, as AWS does.
+func evenRanges(n int) []record.HashKeyRange {
+	width := new(big.Int).Lsh(big.NewInt(1), 128)
+	width.Div(width, big.NewInt(int64(n)))
+	out := make([]record.HashKeyRange, n)
+	start, end := new(big.Int), new(big.Int)
+	one := big.NewInt(1)
+	for i := range out {
+		end.Add(start, width)
+		start.FillBytes(out[i].Start[:])
+		if i == n-1 {
+			out[i].End = record.MaxHashKey
+			break
+		}
+		new(big.Int).Sub(end, one).FillBytes(out[i].End[:])
+		start.Set(end)
+	}
+	return out
+}

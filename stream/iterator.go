@@ -1,0 +1,240 @@
+package stream
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// IteratorType is where a shard iterator begins, in AWS's words.
+type IteratorType string
+
+// The five types.
+const (
+	IterAt          IteratorType = "AT_SEQUENCE_NUMBER"
+	IterAfter       IteratorType = "AFTER_SEQUENCE_NUMBER"
+	IterTrimHorizon IteratorType = "TRIM_HORIZON"
+	IterLatest      IteratorType = "LATEST"
+	IterAtTimestamp IteratorType = "AT_TIMESTAMP"
+)
+
+// IteratorInput says where an iterator is to begin.
+type IteratorInput struct {
+	Shard     string // as the caller wrote it
+	Type      IteratorType
+	Sequence  string // StartingSequenceNumber, "" for none
+	Timestamp *record.Millis
+}
+
+// Iterator issues a shard iterator: a place, not a cursor. It may be used often and by several readers, for five minutes, and holds across restarts.
+// Faults: ResourceNotFoundException for a malformed or unknown shard, InvalidArgumentException for a start that does not fit.
+// Source: Kinesis API Reference, GetShardIterator.
+func (s *Streams) Iterator(ctx context.Context, name Name, in IteratorInput) (string, error) {
+	id, ok := ParseShardID(in.Shard)
+	if !ok {
+		return "", malformedShard(name, in.Shard)
+	}
+	if err := s.ready(ctx); err != nil {
+		return "", err
+	}
+	s.mu.RLock()
+	st := s.byName[name]
+	s.mu.RUnlock()
+	if st == nil {
+		return "", s.shardMissing(name, id)
+	}
+	sn := st.snap.Load()
+	sh, ok := sn.live(id, s.now())
+	if !ok {
+		return "", s.shardMissing(name, id)
+	}
+	pos, err := s.startOf(ctx, sn, sh, in)
+	if err != nil {
+		return "", err
+	}
+	return s.issue(sn, sh, pos), nil
+}
+
+// startOf is the position an iterator begins at, after the checks in the order of AWS.
+func (s *Streams) startOf(ctx context.Context, sn *snapshot, sh *shard, in IteratorInput) (record.Position, error) {
+	const either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or " +
+		"(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and "
+	switch in.Type {
+	case IterAt, IterAfter:
+		if in.Sequence == "" {
+			return 0, fault.New(codeInvalid, either+"no StartingSequenceNumber.", in.Type)
+		}
+		pos, err := s.positionOf(sn, sh, in.Sequence)
+		if in.Type == IterAfter && err == nil {
+			pos = min(pos+1, record.MaxPosition)
+		}
+		return pos, err
+	case IterTrimHorizon, IterLatest:
+		if in.Sequence != "" {
+			return 0, fault.New(codeInvalid, either+"also a StartingSequenceNumber.", in.Type)
+		}
+		if in.Type == IterLatest {
+			return s.resolve(ctx, sn, sh, Start{Kind: Latest})
+		}
+		return s.resolve(ctx, sn, sh, Start{Kind: TrimHorizon})
+	case IterAtTimestamp:
+		if in.Timestamp == nil {
+			return 0, fault.New(codeInvalid, "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
+		}
+		if now := s.now(); *in.Timestamp > now {
+			return 0, fault.New(codeInvalid, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "+
+				"timestampInMillis: %d, currentTimestampInMillis: %d", *in.Timestamp, now)
+		}
+		return s.resolve(ctx, sn, sh, Start{Kind: AtTimestamp, At: max(*in.Timestamp, 0)})
+	}
+	return 0, fault.New(codeInvalid, "ShardIteratorType %s is unknown.", clip(string(in.Type)))
+}
+
+// positionOf is the position that a sequence number given for sh means.
+func (s *Streams) positionOf(sn *snapshot, sh *shard, text string) (record.Position, error) {
+	info, name := sn.shardInfo(sh), sn.info.Name
+	q, err := ParseSequenceNumber(text)
+	if err != nil {
+		return 0, fault.New(codeInvalid, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.",
+			text, info.ID, name.Name, name.Account)
+	}
+	if q.Shard != info.ID {
+		return 0, fault.New(codeInvalid, "Invalid StartingSequenceNumber. It encodes %s, while it was used in a call to a shard with %s", q.shardText(), info.ID)
+	}
+	if q.Version == 0 {
+		f := internal("")
+		f.Message = "" // AWS fails here without a text
+		return 0, f
+	}
+	if q.Version != seqVersion || q.Created != int64(info.Created)/1000 {
+		return 0, fault.New(codeInvalid, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.",
+			text, info.ID, name.Name, name.Account)
+	}
+	return q.Pos, nil
+}
+
+func (s *Streams) issue(sn *snapshot, sh *shard, pos record.Position) string {
+	p := place{stream: sn.info.ID, shard: sh.key.Index, pos: pos, issued: s.now(), name: sn.info.Name}
+	return s.tokens.seal(kindIterator, p.encode())
+}
+
+// GetRecordsInput is what GetRecords takes.
+type GetRecordsInput struct {
+	Iterator string // one pair of double quotes around it is taken off
+	Limit    int    // 1 to 10000; 0: 10000
+	Stream   *Name  // the stream the caller believes it reads; nil: not said
+}
+
+// GetRecordsOutput is what a read answers besides the records.
+type GetRecordsOutput struct {
+	Next     string  // the iterator to go on with; "" at the end of the shard
+	Behind   int64   // milliseconds
+	Children []Child // at the end of the shard, never empty then
+}
+
+// GetRecords visits up to Limit records and 10 MiB from the iterator's place on; it does not wait for more. begin is called once before the first visit, with
+// the shard that all records come from. The records must not be changed. Faults: InvalidArgumentException for an iterator that is not ours or of another
+// stream, ExpiredIteratorException after five minutes, ResourceNotFoundException when the stream or shard is gone. Source: Kinesis API Reference, GetRecords.
+func (s *Streams) GetRecords(ctx context.Context, in GetRecordsInput, begin func(*ShardInfo), visit func(record.Record)) (GetRecordsOutput, error) {
+	var out GetRecordsOutput
+	if err := s.ready(ctx); err != nil {
+		return out, err
+	}
+	p, err := s.openIterator(in)
+	if err != nil {
+		return out, err
+	}
+	sn, ok, err := s.byNumber(ctx, p.stream)
+	if err != nil {
+		return out, err
+	}
+	if !ok {
+		return out, s.shardMissing(p.name, p.shard)
+	}
+	sh, ok := sn.live(p.shard, s.now())
+	if !ok {
+		return out, s.shardMissing(p.name, p.shard)
+	}
+	begin(sn.shardInfo(sh))
+
+	limit := storage.Limit{Records: min(in.Limit, MaxReadRecords), Bytes: MaxReadBytes}
+	if limit.Records <= 0 {
+		limit.Records = MaxReadRecords
+	}
+	count, last := 0, record.Millis(0)
+	from, end := p.pos, storage.End{}
+	for {
+		var next record.Position
+		next, end, err = s.Read(ctx, p.stream, p.shard, from, limit, func(r record.Record) {
+			count++
+			last = r.Arrival
+			visit(r)
+		})
+		if err != nil {
+			return out, err
+		}
+		if end.Kind != storage.Trimmed {
+			from = next
+			break
+		}
+		from = end.Oldest // a place that fell behind moves to the horizon without a word
+	}
+	now := s.now()
+	if end.Kind == storage.ShardEnd && count == 0 {
+		return s.shardEnd(ctx, p, now)
+	}
+	if end.Kind == storage.More {
+		_, tip, _, err := s.log.Bounds(ctx, sh.key)
+		if err != nil {
+			return out, s.readFault(p.name, p.shard, err)
+		}
+		if from < tip {
+			out.Behind = max(int64(now-last), 0)
+		}
+	}
+	out.Next = s.issue(sn, sh, from)
+	return out, nil
+}
+
+// shardEnd is the answer once a closed shard is read to its end.
+func (s *Streams) shardEnd(ctx context.Context, p place, now record.Millis) (GetRecordsOutput, error) {
+	sn, ok, err := s.byNumber(ctx, p.stream)
+	if err != nil {
+		return GetRecordsOutput{}, err
+	}
+	if !ok {
+		return GetRecordsOutput{}, s.shardMissing(p.name, p.shard)
+	}
+	closed := sn.info.Shards[p.shard].Closed
+	return GetRecordsOutput{Behind: max(int64(now-closed), 0), Children: sn.info.Children(p.shard)}, nil
+}
+
+// openIterator checks an iterator in AWS's order: ours at all, then its age, both before the stream is looked up.
+func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
+	token := in.Iterator
+	if len(token) >= 2 && strings.HasPrefix(token, `"`) && strings.HasSuffix(token, `"`) {
+		token = token[1 : len(token)-1]
+	}
+	invalid := fault.New(codeInvalid, "Invalid ShardIterator.")
+	payload, ok := s.tokens.open(kindIterator, token)
+	if !ok {
+		return place{}, invalid
+	}
+	p, ok := decodePlace(payload)
+	now := s.now()
+	if !ok || p.issued > now || p.pos > math.MaxInt64 {
+		return place{}, invalid
+	}
+	if int64(now-p.issued) > IteratorLife.Milliseconds() {
+		return place{}, fault.New("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right now it is %s "+
+			"which is further in the future than the tolerated delay of %d milliseconds.", expiredTime(p.issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
+	}
+	if in.Stream != nil && *in.Stream != p.name {
+		return place{}, fault.New(codeInvalid, "The ShardIterator belongs to stream %s, not to %s.", p.name.ARN(), in.Stream.ARN())
+	}
+	return p, nil
+}

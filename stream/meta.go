@@ -1,0 +1,290 @@
+package stream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Keys in Coord. All belong to one group, so that an id, a stream and its shards appear in one commit.
+//
+//	stream/id                        the last numeric id that was allocated
+//	stream/key                       32 bytes that authenticate iterators and list tokens
+//	stream/name/ACCOUNT/REGION/NAME  streamRecord
+//	stream/shard/ID/INDEX            shardRecord; ID and INDEX as ten digits
+//	stream/reshard/ID                intent: a reshard that is under way
+const (
+	group       = "stream/"
+	keyID       = group + "id"
+	keyToken    = group + "key"
+	prefixName  = group + "name/"
+	prefixShard = group + "shard/"
+	prefixPlan  = group + "reshard/"
+)
+
+func nameKey(n Name) string { return prefixName + n.Account + "/" + n.Region + "/" + n.Name }
+
+func shardKey(stream uint32, index record.ShardID) string {
+	return fmt.Sprintf("%s%010d/%010d", prefixShard, stream, index)
+}
+
+func planKey(stream uint32) string { return fmt.Sprintf("%s%010d", prefixPlan, stream) }
+
+// metaVersion is the format of the values below.
+const metaVersion = 1
+
+// streamRecord is the stored form of a stream, without its shards.
+type streamRecord struct {
+	Version     int               `json:"v"`
+	ID          uint32            `json:"id"`
+	Account     string            `json:"account"`
+	Region      string            `json:"region"`
+	Name        string            `json:"name"`
+	Status      Status            `json:"status"` // CREATING and DELETING are finished when the store is opened
+	Mode        Mode              `json:"mode"`
+	Created     record.Millis     `json:"created"`
+	RetentionMS int64             `json:"retention_ms"`
+	RecordBytes int               `json:"record_bytes"`
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// shardRecord is the stored form of a shard; stream and index are in its key.
+type shardRecord struct {
+	Version  int             `json:"v"`
+	Start    string          `json:"start"`
+	End      string          `json:"end"`
+	Parent   *record.ShardID `json:"parent,omitempty"`
+	Adjacent *record.ShardID `json:"adjacent,omitempty"`
+	Created  record.Millis   `json:"created"`
+	Closed   record.Millis   `json:"closed,omitempty"`
+}
+
+func (r *streamRecord) info() Info {
+	n := Name{r.Account, r.Region, r.Name}
+	return Info{
+		ID: r.ID, Name: n, ARN: n.ARN(), Created: r.Created.Time(), Status: r.Status, Mode: r.Mode,
+		Retention: time.Duration(r.RetentionMS) * time.Millisecond, RecordBytes: r.RecordBytes,
+	}
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own types always marshal
+	}
+	return b
+}
+
+func encodeShard(s *ShardInfo) []byte {
+	return encode(shardRecord{
+		Version: metaVersion, Start: s.Range.Start.String(), End: s.Range.End.String(),
+		Parent: s.Parent, Adjacent: s.AdjacentParent, Created: s.Created, Closed: s.Closed,
+	})
+}
+
+func decode(e storage.Entry, v any) error {
+	var head struct {
+		Version int `json:"v"`
+	}
+	if err := json.Unmarshal(e.Value, &head); err != nil {
+		return fmt.Errorf("read %s: %w", e.Key, err)
+	}
+	if head.Version != metaVersion {
+		return fmt.Errorf("read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version)
+	}
+	if err := json.Unmarshal(e.Value, v); err != nil {
+		return fmt.Errorf("read %s: %w", e.Key, err)
+	}
+	return nil
+}
+
+func decodeShard(e storage.Entry) (stream uint32, s ShardInfo, err error) {
+	if _, err := fmt.Sscanf(e.Key, prefixShard+"%d/%d", &stream, &s.ID); err != nil {
+		return 0, s, fmt.Errorf("read %s: %w", e.Key, err)
+	}
+	var r shardRecord
+	if err := decode(e, &r); err != nil {
+		return 0, s, err
+	}
+	var okStart, okEnd bool
+	s.Range.Start, okStart = record.ParseHashKey(r.Start)
+	s.Range.End, okEnd = record.ParseHashKey(r.End)
+	if !okStart || !okEnd {
+		return 0, s, fmt.Errorf("read %s: malformed hash key range: %w", e.Key, storage.ErrCorrupt)
+	}
+	s.Parent, s.AdjacentParent, s.Created, s.Closed = r.Parent, r.Adjacent, r.Created, r.Closed
+	return stream, s, nil
+}
+
+// ready loads the metadata on the first call of all.
+func (s *Streams) ready(ctx context.Context) error {
+	if s.loaded.Load() {
+		return nil
+	}
+	select {
+	case s.loading <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.loading }()
+	if s.loaded.Load() {
+		return nil
+	}
+	if err := s.load(ctx); err != nil {
+		return fmt.Errorf("load streams: %w", err)
+	}
+	s.loaded.Store(true)
+	return nil
+}
+
+// load reads everything and finishes creations, deletions and reshards that a crash interrupted.
+func (s *Streams) load(ctx context.Context) error {
+	if err := s.loadTokenKey(ctx); err != nil {
+		return err
+	}
+	names, err := s.coord.List(ctx, prefixName, "", 0)
+	if err != nil {
+		return err
+	}
+	shardEntries, err := s.coord.List(ctx, prefixShard, "", 0)
+	if err != nil {
+		return err
+	}
+	shards := map[uint32][]ShardInfo{}
+	for _, e := range shardEntries { // in byte order: by stream, then by index
+		id, info, err := decodeShard(e)
+		if err != nil {
+			return err
+		}
+		if int(info.ID) != len(shards[id]) {
+			return fmt.Errorf("read %s: shard %d is missing: %w", e.Key, len(shards[id]), storage.ErrCorrupt)
+		}
+		shards[id] = append(shards[id], info)
+	}
+	for _, e := range names {
+		var r streamRecord
+		if err := decode(e, &r); err != nil {
+			return err
+		}
+		info := r.info()
+		info.Shards = shards[r.ID]
+		st := s.adopt(newSnapshot(info, r.Tags, e.Revision, nil))
+		if err := s.finish(ctx, st); err != nil {
+			return fmt.Errorf("finish %s, which was %s: %w", strings.TrimPrefix(e.Key, prefixName), r.Status, err)
+		}
+	}
+	return nil
+}
+
+// finish completes what was under way when the process ended.
+func (s *Streams) finish(ctx context.Context, st *stream) error {
+	switch st.snap.Load().info.Status {
+	case Creating:
+		return s.activate(ctx, st)
+	case Deleting:
+		return s.erase(ctx, st)
+	case Active, Updating:
+		return s.resumeReshard(ctx, st)
+	}
+	return nil
+}
+
+func (s *Streams) loadTokenKey(ctx context.Context) error {
+	for {
+		e, err := s.coord.Get(ctx, keyToken)
+		if err != nil {
+			return err
+		}
+		if e.Revision != 0 {
+			return s.tokens.use(e.Value)
+		}
+		key := make([]byte, tokenKeyBytes)
+		_, _ = rand.Read(key) // never fails
+		_, err = s.coord.Commit(ctx, group, storage.Op{Key: keyToken, Value: key, Expect: storage.Absent})
+		if err != nil && !errors.Is(err, storage.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// adopt makes a loaded stream known.
+func (s *Streams) adopt(sn *snapshot) *stream {
+	st := newStream(sn)
+	s.mu.Lock()
+	s.byName[st.name], s.byID[sn.info.ID] = st, st
+	s.mu.Unlock()
+	return st
+}
+
+// install replaces what is known of st and wakes those who wait for another shard list.
+func (s *Streams) install(st *stream, sn *snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := st.snap.Swap(sn)
+	if old.changed != sn.changed {
+		close(old.changed)
+	}
+}
+
+// forget removes st from memory.
+func (s *Streams) forget(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byName[st.name] != st {
+		return
+	}
+	delete(s.byName, st.name)
+	delete(s.byID, st.id.Load())
+	close(st.snap.Load().changed)
+}
+
+// errUnsettled is what a change says when it must wait for another one to end.
+var errUnsettled = errors.New("stream: another change is under way")
+
+// update changes the stored record of st: change edits a copy, which is committed against the revision it was read at and tried again when another process
+// was faster. installed builds what is known from then on. One update of a stream runs at a time, or an older state could be installed over a newer one.
+func (s *Streams) update(ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op, installed func(streamRecord, storage.Revision) *snapshot) error {
+	select {
+	case st.changing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-st.changing }()
+	key := nameKey(st.name)
+	for {
+		e, err := s.coord.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		if e.Revision == 0 {
+			return s.notFound(st.name)
+		}
+		var r streamRecord
+		if err := decode(e, &r); err != nil {
+			return err
+		}
+		if r.ID != st.id.Load() {
+			return s.notFound(st.name)
+		}
+		if err := change(&r); err != nil {
+			return err
+		}
+		all := append([]storage.Op{{Key: key, Value: encode(r), Expect: e.Revision}}, ops...)
+		revision, err := s.coord.Commit(ctx, group, all...)
+		if errors.Is(err, storage.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.install(st, installed(r, revision))
+		return nil
+	}
+}

@@ -1,0 +1,156 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// StartKind says where a reader begins.
+type StartKind uint8
+
+// Where a reader begins.
+const (
+	TrimHorizon StartKind = iota + 1 // the oldest readable record
+	Latest                           // the first record committed after the call
+	AtTimestamp                      // the first record, in order, that arrived at or after Start.At
+)
+
+// Start is where a reader begins. At counts only for AtTimestamp.
+type Start struct {
+	Kind StartKind
+	At   record.Millis
+}
+
+// Resolve answers the position where a reader that starts so begins, fixed at the call: for Latest, a record committed later is read even when the reader
+// comes much later. Fault: ResourceNotFoundException.
+func (s *Streams) Resolve(ctx context.Context, id uint32, shard record.ShardID, start Start) (record.Position, error) {
+	sn, sh, err := s.live(ctx, id, shard)
+	if err != nil {
+		return 0, err
+	}
+	return s.resolve(ctx, sn, sh, start)
+}
+
+func (s *Streams) resolve(ctx context.Context, sn *snapshot, sh *shard, start Start) (pos record.Position, err error) {
+	switch start.Kind {
+	case Latest:
+		_, pos, _, err = s.log.Bounds(ctx, sh.key)
+	case AtTimestamp:
+		pos, err = s.log.Seek(ctx, sh.key, start.At)
+	case TrimHorizon:
+		pos, _, _, err = s.log.Bounds(ctx, sh.key)
+	default:
+		return 0, fmt.Errorf("resolve: unknown kind of start %d", start.Kind)
+	}
+	if err != nil {
+		return 0, s.readFault(sn.info.Name, sh.key.Index, err)
+	}
+	oldest, err := s.horizonOf(ctx, sn, sh, s.now())
+	if err != nil {
+		return 0, s.readFault(sn.info.Name, sh.key.Index, err)
+	}
+	return max(pos, oldest, 1), nil
+}
+
+// live finds a shard that can be read, by numbers.
+func (s *Streams) live(ctx context.Context, id uint32, shard record.ShardID) (*snapshot, *shard, error) {
+	sn, ok, err := s.byNumber(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		return nil, nil, fault.New(codeNotFound, "Shard %s of the stream with id %d does not exist", shard, id)
+	}
+	sh, ok := sn.live(shard, s.now())
+	if !ok {
+		return nil, nil, s.shardMissing(sn.info.Name, shard)
+	}
+	return sn, sh, nil
+}
+
+// Read visits the records of a shard from position from on, in order and without holes, up to limit (a zero member means no bound; at least one record is
+// visited when there is one). Only durable records inside the retention period are visited; their Key and Data stay valid and must not be changed.
+// end says why it stopped: More, Tail, ShardEnd (whose children Lookup lists by then) or Trimmed, when records at or after from have expired: nothing was
+// visited then, and reading goes on at end.Oldest. Fault: ResourceNotFoundException when the stream is gone or the shard expired.
+func (s *Streams) Read(ctx context.Context, id uint32, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+	sn, sh, err := s.live(ctx, id, shard)
+	if err != nil {
+		return from, storage.End{}, err
+	}
+	next, end, err := s.read(ctx, sn, sh, from, limit, visit)
+	if err != nil {
+		return from, storage.End{}, s.readFault(sn.info.Name, shard, err)
+	}
+	if end.Kind == storage.ShardEnd && !s.endKnown(id, shard) {
+		// Storage has closed the shard, but the reshard has not committed its children yet: until then it looks open. Changed waits for that commit.
+		end = storage.End{Kind: storage.Tail}
+	}
+	return next, end, nil
+}
+
+// read is Read before the end of a shard is judged. As long as the first record it meets is young enough, nothing before it can be hidden, and the trim horizon
+// need not be looked for: readers at the tip pay nothing for retention.
+func (s *Streams) read(ctx context.Context, sn *snapshot, sh *shard, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+	now := s.now()
+	at := sn.trimHorizon(now)
+	first, old := record.Position(0), false
+	next, end, err := s.log.Scan(ctx, sh.key, from, limit, func(r record.Record) {
+		if first == 0 {
+			first, old = r.Pos, r.Arrival < at
+		}
+		if !old {
+			visit(r)
+		}
+	})
+	if err != nil || !old {
+		return next, end, err
+	}
+	oldest, err := s.horizonOf(ctx, sn, sh, now)
+	if err != nil {
+		return from, storage.End{}, err
+	}
+	if first < oldest {
+		return from, storage.End{Kind: storage.Trimmed, Oldest: oldest}, nil
+	}
+	return s.log.Scan(ctx, sh.key, from, limit, visit) // its arrival stepped back: the record before it is still readable, and so is it
+}
+
+// endKnown reports whether the metadata says that a shard is closed, and so names its children.
+func (s *Streams) endKnown(id uint32, shard record.ShardID) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st := s.byID[id]
+	return st != nil && st.snap.Load().info.Shards[shard].Closed != 0
+}
+
+// Changed is closed at the next append, close or trim of the shard, or when its end becomes known or its stream is deleted. Take it before Read.
+// Spurious wake-ups are allowed, lost ones never.
+func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
+	s.mu.RLock()
+	st := s.byID[id]
+	s.mu.RUnlock()
+	if st == nil {
+		return closedChannel
+	}
+	sn := st.snap.Load()
+	if int64(shard) >= int64(len(sn.shards)) {
+		return closedChannel
+	}
+	if sh := sn.shards[shard]; sh.closing.Load() {
+		return sn.changed
+	}
+	return s.log.Changed(storage.Shard{Stream: id, Index: shard})
+}
+
+// readFault is a storage error of a read as the caller may see it.
+func (s *Streams) readFault(name Name, shard record.ShardID, err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return s.shardMissing(name, shard)
+	}
+	return fmt.Errorf("read %s of %s: %w", shard, name, err)
+}

@@ -1,0 +1,129 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Bounds of the pause between two sweeps. Reads see the exact horizon at any time; the sweep only gives space back.
+const (
+	sweepLeast = time.Minute
+	sweepMost  = time.Hour
+)
+
+// horizon is the first readable position of a shard. It holds as long as the trim horizon is not past until, the arrival of the record there, so that
+// most reads need not ask storage.
+type horizon struct {
+	pos   record.Position
+	until record.Millis
+}
+
+// horizonOf is the first position of sh that retention lets readers see. It never moves back.
+func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (record.Position, error) {
+	at := sn.trimHorizon(now)
+	if at <= sn.shardInfo(sh).Began() {
+		return 0, nil
+	}
+	sh.mu.Lock()
+	h := sh.horizon
+	sh.mu.Unlock()
+	if at <= h.until {
+		return h.pos, nil
+	}
+	pos, err := s.log.Seek(ctx, sh.key, at)
+	if err != nil {
+		return 0, fmt.Errorf("seek the trim horizon: %w", err)
+	}
+	next, found := horizon{pos: pos, until: at}, false
+	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) { next.until, found = r.Arrival, true })
+	if err != nil {
+		return 0, fmt.Errorf("read the trim horizon: %w", err)
+	}
+	if end.Kind == storage.Tail && !found {
+		next.until = max(at, end.Sealed) // nothing is there, and nothing older than Sealed will come
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if next.pos >= sh.horizon.pos && next.until > sh.horizon.until {
+		sh.horizon = next
+	}
+	return max(next.pos, sh.horizon.pos), nil
+}
+
+// sweeper trims what retention has passed, at the time of the clock, until ctx ends.
+func (s *Streams) sweeper(ctx context.Context, stopped chan<- struct{}) {
+	defer close(stopped)
+	for {
+		wait, any := s.sweep(ctx)
+		due := make(chan struct{})
+		if any {
+			timer := s.clock.After(wait, func() { close(due) })
+			select {
+			case <-due:
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			}
+			continue
+		}
+		select {
+		case <-s.first:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sweep trims every shard once and answers how long to wait for the next record to expire; any is false when there is no stream.
+func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
+	s.mu.RLock()
+	snaps := make([]*snapshot, 0, len(s.byName))
+	for _, st := range s.byName {
+		snaps = append(snaps, st.snap.Load())
+	}
+	s.mu.RUnlock()
+	now := s.now()
+	due := now + record.Millis(sweepMost.Milliseconds())
+	for _, sn := range snaps {
+		if sn.info.Status != Active {
+			continue
+		}
+		for _, sh := range sn.shards {
+			if ctx.Err() != nil {
+				return 0, false
+			}
+			expires, err := s.trim(ctx, sn, sh, now)
+			if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrNotFound) {
+				s.slog.Error("retention sweep failed", "stream", sn.info.Name.Name, "shard", sh.key.Index.String(), "error", err)
+			}
+			due = min(due, expires)
+		}
+	}
+	return max(sweepLeast, time.Duration(due-now)*time.Millisecond), len(snaps) > 0
+}
+
+// trim tells storage about the horizon of sh if it has moved, and answers when the next record expires at the earliest.
+func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (expires record.Millis, err error) {
+	keep := record.Millis(sn.info.Retention.Milliseconds())
+	pos, err := s.horizonOf(ctx, sn, sh, now)
+	if err != nil {
+		return now, err
+	}
+	sh.mu.Lock()
+	until, trimmed := sh.horizon.until, sh.trimmed
+	sh.mu.Unlock()
+	if pos > trimmed {
+		if err := s.log.Trim(ctx, sh.key, pos); err != nil {
+			return now, fmt.Errorf("trim before %d: %w", pos, err)
+		}
+		sh.mu.Lock()
+		sh.trimmed = max(sh.trimmed, pos)
+		sh.mu.Unlock()
+	}
+	return max(until, sn.shardInfo(sh).Began()) + keep + 1, nil
+}

@@ -1,0 +1,117 @@
+package stream
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// snapshot is a stream at one moment: immutable, so that the hot path takes no lock beyond the map's.
+type snapshot struct {
+	info     Info     // with every shard that ever was, so that info.Shards[i].ID == i
+	shards   []*shard // the running side of info.Shards, shared from one snapshot to the next
+	open     []*shard // that take records, by the start of their range
+	starts   []record.HashKey
+	tags     map[string]string
+	revision storage.Revision // of the stream's record in Coord
+	changed  chan struct{}    // closed when the shard list is replaced or the stream is gone
+}
+
+// shard is what this process holds for one shard.
+type shard struct {
+	key       storage.Shard
+	writer    atomic.Pointer[storage.Writer] // nil until the first put
+	acquiring chan struct{}                  // capacity 1: concurrent Acquires would fence one another
+	closing   atomic.Bool                    // a reshard is about to close it
+
+	mu      sync.Mutex
+	horizon horizon
+	trimmed record.Position // what storage has been told
+}
+
+func newShard(stream uint32, id record.ShardID) *shard {
+	return &shard{key: storage.Shard{Stream: stream, Index: id}, acquiring: make(chan struct{}, 1)}
+}
+
+// newSnapshot builds the routing of info. Shards that old has too keep their running side.
+func newSnapshot(info Info, tags map[string]string, revision storage.Revision, old *snapshot) *snapshot {
+	sn := &snapshot{info: info, tags: tags, revision: revision, changed: make(chan struct{})}
+	if old != nil {
+		sn.shards = slices.Clone(old.shards)
+	}
+	for i := len(sn.shards); i < len(info.Shards); i++ {
+		sn.shards = append(sn.shards, newShard(info.ID, record.ShardID(i)))
+	}
+	for i := range info.Shards {
+		if info.Shards[i].Closed == 0 {
+			sn.open = append(sn.open, sn.shards[i])
+		}
+	}
+	slices.SortFunc(sn.open, func(a, b *shard) int {
+		return info.Shards[a.key.Index].Range.Start.Compare(info.Shards[b.key.Index].Range.Start)
+	})
+	for _, sh := range sn.open {
+		sn.starts = append(sn.starts, info.Shards[sh.key.Index].Range.Start)
+	}
+	return sn
+}
+
+// withTags is sn with other tags; the shard list is the same, so nobody is woken.
+func (sn *snapshot) withTags(tags map[string]string, revision storage.Revision) *snapshot {
+	c := *sn
+	c.tags, c.revision = maps.Clone(tags), revision
+	return &c
+}
+
+// route finds the open shard whose range holds r.
+func (sn *snapshot) route(r *record.Record) *shard {
+	if len(sn.open) == 1 {
+		return sn.open[0]
+	}
+	h := r.HashKeyOf()
+	i := sort.Search(len(sn.starts), func(i int) bool { return sn.starts[i].Compare(h) > 0 })
+	return sn.open[i-1] // the first open range starts at 0, so i ≥ 1
+}
+
+// shardInfo is the description of the running shard.
+func (sn *snapshot) shardInfo(sh *shard) *ShardInfo { return &sn.info.Shards[sh.key.Index] }
+
+// live finds a shard that can still be read.
+func (sn *snapshot) live(id record.ShardID, now record.Millis) (*shard, bool) {
+	if sn.info.Status == Creating || sn.info.Status == Deleting || int64(id) >= int64(len(sn.shards)) || sn.info.Shards[id].expired(now, sn.info.Retention) {
+		return nil, false
+	}
+	return sn.shards[id], true
+}
+
+// expired reports that a closed shard has outlived its records: it is no longer listed and cannot be read.
+func (s *ShardInfo) expired(now record.Millis, retention time.Duration) bool {
+	return s.Closed != 0 && s.Closed < now-record.Millis(retention.Milliseconds())
+}
+
+// visible is what may be shown of sn.
+func (sn *snapshot) visible(now record.Millis) *Info {
+	hidden := func(s ShardInfo) bool { return s.expired(now, sn.info.Retention) }
+	switch {
+	case sn.info.Status == Creating:
+		c := sn.info
+		c.Shards = nil
+		return &c
+	case slices.ContainsFunc(sn.info.Shards, hidden):
+		c := sn.info
+		c.Shards = slices.DeleteFunc(slices.Clone(c.Shards), hidden)
+		return &c
+	}
+	return &sn.info
+}
+
+// trimHorizon is the instant before which records of the stream are gone.
+func (sn *snapshot) trimHorizon(now record.Millis) record.Millis {
+	return now - record.Millis(sn.info.Retention.Milliseconds())
+}

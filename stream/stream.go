@@ -1,0 +1,345 @@
+// Package stream is what a Kinesis data stream means: streams and their shards, hash key ranges, sequence numbers, retention, iterators.
+//
+// Parsed requests flow in from api/kinesis, positions and records flow in from storage; answers are values or *fault.Error with AWS's words.
+// The room keeps no record itself and knows nothing of HTTP. Transitions are final before a call returns. Where AWS's behaviour is described:
+// Kinesis API Reference; Developer Guide, "Key concepts", "Quotas and limits", "Resharding a stream".
+package stream
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Limits that AWS documents and we enforce.
+const (
+	DefaultRetention   = 24 * time.Hour
+	DefaultShardQuota  = 20000   // open provisioned shards per account and region
+	OnDemandQuota      = 50      // on-demand streams per account and region
+	onDemandShards     = 4       // a new on-demand stream has this many
+	DefaultRecordBytes = 1 << 20 // data plus partition key, unless the stream allows more
+	MaxCallBytes       = 10 << 20
+	MaxReadRecords     = 10000
+	MaxReadBytes       = 10 << 20
+	IteratorLife       = 300 * time.Second
+)
+
+// Name identifies a stream: a name is unique per account and region.
+type Name struct{ Account, Region, Name string }
+
+// ARN is the Amazon resource name of the stream.
+func (n Name) ARN() string {
+	return arn.New("kinesis", n.Region, n.Account, "stream/"+n.Name).String()
+}
+
+func (n Name) String() string { return n.ARN() }
+
+// Status is the state of a stream, in AWS's words.
+type Status string
+
+// Between calls a stream is ACTIVE; the others are seen while a call is under way.
+const (
+	Creating Status = "CREATING" // its shards are being made: no reads, no writes, no shards shown
+	Active   Status = "ACTIVE"
+	Updating Status = "UPDATING" // a reshard is under way; reads and writes go on
+	Deleting Status = "DELETING" // nothing can be written or read any more
+)
+
+// Mode is how a stream's capacity is set.
+type Mode string
+
+// The two modes.
+const (
+	Provisioned Mode = "PROVISIONED"
+	OnDemand    Mode = "ON_DEMAND"
+)
+
+// Info is what is known of a stream at one moment. It is never changed after it was handed out; callers must not change it either.
+type Info struct {
+	ID          uint32 // allocated once, never reused: the stream's identity in storage, tokens and checkpoints
+	Name        Name
+	ARN         string
+	Created     time.Time // to the millisecond
+	Status      Status
+	Mode        Mode
+	Retention   time.Duration
+	RecordBytes int         // the largest record, data plus partition key
+	Shards      []ShardInfo // by id; OPEN and CLOSED ones, not the EXPIRED; empty while CREATING
+}
+
+// ShardInfo describes one shard.
+type ShardInfo struct {
+	ID                     record.ShardID
+	Range                  record.HashKeyRange
+	Parent, AdjacentParent *record.ShardID // AdjacentParent only after a merge; both are kept when the parents have expired
+	Created                record.Millis   // its whole seconds are in every sequence number of the shard
+	Closed                 record.Millis   // 0: open
+}
+
+// StartingSequenceNumber is below every record of the shard.
+func (s *ShardInfo) StartingSequenceNumber() string {
+	return s.sequence(0, s.Created).String()
+}
+
+// EndingSequenceNumber is above every record of a closed shard, and "" while it is open.
+func (s *ShardInfo) EndingSequenceNumber() string {
+	if s.Closed == 0 {
+		return ""
+	}
+	return s.sequence(record.MaxPosition, s.Closed).String()
+}
+
+// Began is when the shard began to take records: a child does so when its parents end, one second before it counts as created.
+func (s *ShardInfo) Began() record.Millis {
+	if s.Parent != nil {
+		return s.Created - childDelay
+	}
+	return s.Created
+}
+
+// AppendSequenceNumber appends the sequence number of the record of s at pos to dst.
+func (s *ShardInfo) AppendSequenceNumber(dst []byte, pos record.Position, arrival record.Millis) []byte {
+	return s.sequence(pos, arrival).Append(dst)
+}
+
+func (s *ShardInfo) sequence(pos record.Position, at record.Millis) Sequence {
+	return Sequence{Created: int64(s.Created) / 1000, Shard: s.ID, Pos: pos, Time: int64(at) / 1000, Version: seqVersion}
+}
+
+// Shard finds a shard of i by its id.
+func (i *Info) Shard(id record.ShardID) (*ShardInfo, bool) {
+	n, ok := slices.BinarySearchFunc(i.Shards, id, func(s ShardInfo, id record.ShardID) int { return int(int64(s.ID) - int64(id)) })
+	if !ok {
+		return nil, false
+	}
+	return &i.Shards[n], true
+}
+
+// SequenceNumber is the text of a record's place. It is "" for a shard that i does not list.
+func (i *Info) SequenceNumber(shard record.ShardID, pos record.Position, arrival record.Millis) string {
+	s, ok := i.Shard(shard)
+	if !ok {
+		return ""
+	}
+	return s.sequence(pos, arrival).String()
+}
+
+// Child is a shard as the end of its parent names it.
+type Child struct {
+	ID      record.ShardID
+	Parents []record.ShardID // one after a split, two after a merge
+	Range   record.HashKeyRange
+}
+
+// Children are the shards that directly follow a closed shard, by id.
+func (i *Info) Children(parent record.ShardID) []Child {
+	var out []Child
+	for n := range i.Shards {
+		s := &i.Shards[n]
+		if s.Parent == nil || *s.Parent != parent && (s.AdjacentParent == nil || *s.AdjacentParent != parent) {
+			continue
+		}
+		c := Child{ID: s.ID, Parents: []record.ShardID{*s.Parent}, Range: s.Range}
+		if s.AdjacentParent != nil {
+			c.Parents = append(c.Parents, *s.AdjacentParent)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// OpenShards counts the shards that take records.
+func (i *Info) OpenShards() int {
+	n := 0
+	for s := range i.Shards {
+		if i.Shards[s].Closed == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Options of New. Store is required.
+type Options struct {
+	Store      storage.Store
+	Clock      *clock.Clock // nil: real time
+	Log        *slog.Logger // nil: silent
+	ShardQuota int          // open provisioned shards per account and region; 0: DefaultShardQuota
+}
+
+// Streams is all streams of all accounts. Every method is safe for concurrent use.
+type Streams struct {
+	log   storage.Log
+	coord storage.Coord
+	clock *clock.Clock
+	slog  *slog.Logger
+	quota int
+
+	loading chan struct{} // capacity 1: one load at a time
+	loaded  atomic.Bool
+
+	mu      sync.RWMutex // guards the maps and every replacement of a snapshot
+	byName  map[Name]*stream
+	byID    map[uint32]*stream
+	stop    context.CancelFunc // of the sweeper; nil when it does not run
+	stopped chan struct{}
+
+	tokens sealer
+	first  chan struct{} // capacity 1: tells the sweeper that there is a stream to look after
+}
+
+// stream is one stream in memory; what is known of it is replaced as a whole.
+type stream struct {
+	name     Name
+	id       atomic.Uint32 // 0 until it is allocated
+	snap     atomic.Pointer[snapshot]
+	changing chan struct{} // capacity 1: changes are committed and installed in the same order
+}
+
+func newStream(sn *snapshot) *stream {
+	st := &stream{name: sn.info.Name, changing: make(chan struct{}, 1)}
+	st.id.Store(sn.info.ID)
+	st.snap.Store(sn)
+	return st
+}
+
+// New answers the streams kept in o.Store. Nothing is read before Start or the first call.
+func New(o Options) *Streams {
+	if o.Clock == nil {
+		o.Clock = clock.New(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.ShardQuota == 0 {
+		o.ShardQuota = DefaultShardQuota
+	}
+	return &Streams{
+		log: o.Store.Log(), coord: o.Store.Coord(), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
+		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{}, first: make(chan struct{}, 1),
+	}
+}
+
+// Start loads the metadata, finishes what a crash left half done, and starts the retention sweeper. Twice is harmless.
+func (s *Streams) Start(ctx context.Context) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		return nil
+	}
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop, s.stopped = stop, make(chan struct{})
+	go s.sweeper(run, s.stopped)
+	return nil
+}
+
+// Stop ends the sweeper and returns when it has ended. Twice is harmless; other calls go on working.
+func (s *Streams) Stop() {
+	s.mu.Lock()
+	stop, stopped := s.stop, s.stopped
+	s.stop = nil
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-stopped
+	}
+}
+
+func (s *Streams) now() record.Millis { return record.MillisOf(s.clock.Now()) }
+
+// Lookup answers what is known of a stream. Fault: ResourceNotFoundException.
+func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
+	st, err := s.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return st.snap.Load().visible(s.now()), nil
+}
+
+// LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN tells the hint); region and account of the ARN
+// count, never a stream of the same name elsewhere; so the caller's region, the last argument, makes no difference.
+func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ string) (*Info, error) {
+	name, _, err := ParseARN(arnText, callerAccount)
+	if err != nil {
+		return nil, err
+	}
+	return s.Lookup(ctx, name)
+}
+
+// LookupID answers what is known of the stream with a numeric id; ok is false when it is deleted or was never there.
+func (s *Streams) LookupID(ctx context.Context, id uint32) (info *Info, ok bool, err error) {
+	sn, ok, err := s.byNumber(ctx, id)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return sn.visible(s.now()), true, nil
+}
+
+func (s *Streams) find(ctx context.Context, name Name) (*stream, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	st := s.byName[name]
+	s.mu.RUnlock()
+	if st == nil {
+		return nil, s.notFound(name)
+	}
+	return st, nil
+}
+
+// settled is find, but waits until a creation or a reshard that is under way has ended.
+func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
+	for {
+		st, err := s.find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		sn := st.snap.Load()
+		if sn.info.Status != Creating && sn.info.Status != Updating {
+			return st, nil
+		}
+		select {
+		case <-sn.changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *Streams) byNumber(ctx context.Context, id uint32) (*snapshot, bool, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, false, err
+	}
+	s.mu.RLock()
+	st := s.byID[id]
+	s.mu.RUnlock()
+	if st == nil {
+		return nil, false, nil
+	}
+	return st.snap.Load(), true, nil
+}
+
+// closedChannel is what to wait on for something that has happened already.
+var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// ShardsChanged is closed at the next change of the stream's shard list, or at its deletion. Take it before Lookup.
+func (s *Streams) ShardsChanged(id uint32) <-chan struct{} {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if st := s.byID[id]; st != nil {
+		return st.snap.Load().changed
+	}
+	return closedChannel
+}
