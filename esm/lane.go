@@ -95,15 +95,15 @@ func (s *Shard) stepLane(l *lane) bool {
 		if l.phase != waiting {
 			return true
 		}
-		if n := s.expired(l); n > 0 && l.discard == nil && !s.ending() {
+		if s.ending() {
+			return false // and nothing to wake for
+		}
+		if n := s.expired(l); n > 0 && l.discard == nil {
 			return s.giveUp(l, n, RecordAgeExceeded)
 		}
 		if s.now.Before(l.until) {
 			s.wakeAt(l.until)
 			s.wakeAtExpiry(l)
-			return false
-		}
-		if s.ending() {
 			return false
 		}
 		l.phase, l.until = ready, time.Time{}
