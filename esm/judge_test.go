@@ -12,6 +12,7 @@ import (
 // it knows nothing of lanes' queues or plans. Its complaints are broken invariants.
 type judge struct {
 	cfg        esm.Config
+	lanes      int // the factor of the lane map in force
 	widest     int // the largest BatchSize so far: a batch that was cut under it may still be retried
 	retries    int // the largest MaxRetries so far; Unlimited wins
 	records    []*judged
@@ -36,9 +37,12 @@ type judged struct {
 
 func newJudge(cfg esm.Config) *judge {
 	return &judge{
-		cfg: cfg, widest: cfg.BatchSize, retries: cfg.MaxRetries, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
+		cfg: cfg, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
 	}
 }
+
+// factor is that of the lane map in force, which may lag behind the configuration.
+func (j *judge) factor() int { return j.lanes }
 
 func (j *judge) complain(format string, args ...any) {
 	j.complaints = append(j.complaints, fmt.Sprintf(format, args...))
@@ -49,6 +53,7 @@ func (j *judge) restart(cfg esm.Config, from esm.Checkpoint) {
 	j.flight, j.notices, j.failures = map[uint64]esm.Invoke{}, map[uint64]esm.Deliver{}, map[esm.BatchID]int{}
 	j.saving, j.finished, j.low = false, false, from.Low
 	j.reconfigure(cfg)
+	j.lanes = cfg.Factor
 	j.relane(cfg.Factor)
 	j.rewind(from)
 	for _, m := range from.Lanes {
@@ -274,6 +279,7 @@ func (j *judge) observe(o esm.Observe) {
 	case esm.Lost:
 		mark(func(r *judged) { r.lost = true })
 	case esm.Rebuilt:
+		j.lanes = o.Count
 		j.relane(o.Count)
 		j.rewind(esm.Checkpoint{Low: o.First - 1})
 		j.failures = map[esm.BatchID]int{}

@@ -47,6 +47,7 @@ type world struct {
 	notices  []esm.Deliver
 	function function
 	mapping  *esm.Mapping
+	spy      func(time.Time, esm.Event, []esm.Command) // sees every Step
 
 	out strings.Builder
 }
@@ -88,7 +89,11 @@ func (w *world) printf(format string, args ...any) {
 // step feeds one event to the machine, and then answers what the script does not want to answer itself.
 func (w *world) step(ev esm.Event) {
 	w.judge.event(ev)
-	for _, c := range w.shard.Step(w.now, ev) {
+	commands := w.shard.Step(w.now, ev)
+	if w.spy != nil {
+		w.spy(w.now, ev, commands)
+	}
+	for _, c := range commands {
 		w.judge.command(c)
 		w.command(c)
 	}

@@ -21,7 +21,7 @@ type session struct {
 	settled  map[record.Position]bool     // by this machine: no reason to deliver again
 	batches  map[string][]record.Position // what a request id first stood for
 	failures map[string]int
-	touched  map[[2]int]bool // lane and number of batches of from that were dealt with
+	touched  map[[2]int]bool              // lane and number of batches of from that were dealt with
 	discards map[uint64][]record.Position // of a batch, given up now
 	refused  map[uint64]int
 	ahead    map[int][]success // by lane, in order

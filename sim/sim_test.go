@@ -11,6 +11,7 @@ import (
 var (
 	seeds = flag.Int("sim.seeds", 400, "how many worlds TestSim plays")
 	seed  = flag.Uint64("sim.seed", 1, "the first seed; with -sim.seeds=1 -v the run is printed")
+	quiet = flag.Bool("sim.quiet", false, "say which seed is red, and no more")
 )
 
 // TestSim plays seeded worlds of faults and has every one judged. A red seed prints its run; -sim.seed=N -sim.seeds=1 plays it again, to the byte.
@@ -25,7 +26,9 @@ func TestSim(t *testing.T) {
 		}
 		again := sim.Run(s, sim.Options{Trace: true})
 		for _, line := range again.Trace[max(0, len(again.Trace)-400):] {
-			t.Log(line)
+			if !*quiet {
+				t.Log(line)
+			}
 		}
 		if !slices.Equal(rep.Complaints, again.Complaints) {
 			t.Errorf("seed %d does not replay: %q, then %q", s, rep.Complaints, again.Complaints)
