@@ -2,6 +2,7 @@ package esm_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/shardmill/shardmill/esm"
@@ -15,6 +16,8 @@ type judge struct {
 	lanes      int // the factor of the lane map in force
 	widest     int // the largest BatchSize so far: a batch that was cut under it may still be retried
 	retries    int // the largest MaxRetries so far; Unlimited wins
+	fewest     int // the smallest MaxRetries so far
+	tooLarge   map[esm.BatchID]bool
 	records    []*judged
 	flight     map[uint64]esm.Invoke
 	notices    map[uint64]esm.Deliver
@@ -37,8 +40,16 @@ type judged struct {
 
 func newJudge(cfg esm.Config) *judge {
 	return &judge{
-		cfg: cfg, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
+		cfg: cfg, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{}, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
 	}
+}
+
+// unlimited makes a limit on retries comparable.
+func unlimited(retries int) int {
+	if retries < 0 {
+		return math.MaxInt
+	}
+	return retries
 }
 
 // factor is that of the lane map in force, which may lag behind the configuration.
@@ -86,6 +97,7 @@ func (j *judge) rewind(from esm.Checkpoint) {
 func (j *judge) reconfigure(cfg esm.Config) {
 	j.cfg = cfg
 	j.widest = max(j.widest, cfg.BatchSize)
+	j.fewest = min(j.fewest, unlimited(cfg.MaxRetries))
 	if cfg.MaxRetries < 0 || j.retries < 0 {
 		j.retries = esm.Unlimited
 	} else {
@@ -119,6 +131,7 @@ func (j *judge) event(ev esm.Event) {
 			}
 		case esm.FunctionError:
 			j.failures[inv.ID]++
+			j.tooLarge[inv.ID] = ev.Outcome.StatusCode == 413
 		case esm.Throttle, esm.ServiceError:
 		}
 	case esm.Delivered:
@@ -274,6 +287,10 @@ func (j *judge) observe(o esm.Observe) {
 		}
 	}
 	switch o.Kind {
+	case esm.Discarded:
+		if n := j.failures[o.ID]; o.Condition == esm.RetryAttemptsExhausted && n <= j.fewest && !j.tooLarge[o.ID] {
+			j.complain("batch %v is given up after %d failures", o.ID, n)
+		}
 	case esm.Dropped:
 		mark(func(r *judged) { r.discarded = true })
 	case esm.Lost:
@@ -283,6 +300,6 @@ func (j *judge) observe(o esm.Observe) {
 		j.relane(o.Count)
 		j.rewind(esm.Checkpoint{Low: o.First - 1})
 		j.failures = map[esm.BatchID]int{}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.Discarded, esm.NoticeDelivered:
+	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered:
 	}
 }

@@ -108,8 +108,7 @@ func (s *Shard) stepLane(l *lane) bool {
 		}
 		l.phase, l.until = ready, time.Time{}
 		if l.discard != nil {
-			s.deliver(l)
-			return false
+			return s.announce(l)
 		}
 	case ready:
 		s.lose(l)

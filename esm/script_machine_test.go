@@ -21,6 +21,9 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 	if a.flag("no-bisect") {
 		c.Bisect = false
 	}
+	if a.flag("no-destination") {
+		c.Destination = false
+	}
 	return c
 }
 

@@ -19,7 +19,7 @@ func TestShardKeepsItsPromises(t *testing.T) {
 		p.w.cfg = p.config()
 		p.w.judge = newJudge(p.w.cfg)
 		p.w.start()
-		for range rapid.IntRange(10, 60).Draw(t, "verbs") {
+		for range rapid.IntRange(10, 120).Draw(t, "verbs") {
 			p.move()
 			p.check()
 		}
@@ -86,7 +86,7 @@ func (p *player) move() {
 				w.last += record.Position(rapid.IntRange(1, 2).Draw(p.t, "gap"))
 				r := &judged{key: rapid.IntRange(0, 5).Draw(p.t, "key")}
 				r.Rec = esm.Rec{
-					Pos: w.last, Arrival: record.MillisOf(w.now), Bytes: int32(rapid.SampledFrom([]int{50, 100, 3_000_000, 7_000_000}).Draw(p.t, "bytes")),
+					Pos: w.last, Arrival: record.MillisOf(w.now), Bytes: int32(rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 7_000_000}).Draw(p.t, "bytes")),
 					Match: rapid.IntRange(0, 4).Draw(p.t, "match") > 0, Lane: uint8(r.key % w.judge.factor()),
 				}
 				w.records = append(w.records, r)
@@ -104,7 +104,9 @@ func (p *player) move() {
 	if w.judge.finished && !p.noRestart || rapid.IntRange(0, 15).Draw(p.t, "restart") == 0 && !p.noRestart {
 		verbs = []verb{{"restart", func() {
 			w.reads, w.flight, w.notices, w.saving = nil, nil, nil, nil
-			w.cfg = p.config()
+			if rapid.Bool().Draw(p.t, "other knobs") {
+				w.cfg = p.config()
+			}
 			w.judge.restart(w.cfg, w.saved)
 			w.start()
 		}}}

@@ -20,7 +20,7 @@ var mutants = []struct {
 	{"the rest of a partial success keeps the old counter and identity", "result.go",
 		"*seg = segment{id: BatchID{s.gen, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}", "seg.failures++"},
 	{"discarded records are settled before their notice is delivered", "discard.go",
-		"\tif s.cfg.Destination {\n\t\ts.deliver(l)\n\t\treturn false\n\t}\n", "\tif s.cfg.Destination {\n\t\ts.deliver(l)\n\t\ts.saved, l.settled = max(s.saved, l.queue.at(n-1).Pos), l.queue.at(n-1).Pos\n\t\ts.dirty = true\n\t\treturn false\n\t}\n"},
+		"\t\ts.deliver(l)\n\t\treturn false\n", "\t\ts.deliver(l)\n\t\tl.settled, s.dirty = l.queue.at(l.discard.count-1).Pos, true\n\t\treturn false\n"},
 	{"a restart forgets all but the first batch of a bisect", "lane.go",
 		"for _, p := range m.Plan {", "for _, p := range m.Plan[:min(1, len(m.Plan))] {"},
 	{"a throttle uses up an attempt", "result.go",
