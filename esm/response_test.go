@@ -96,6 +96,8 @@ func FuzzParseResponse(f *testing.F) {
 			if o.At < 3 || o.At > 10 {
 				t.Errorf("partial failure at %d, which is not in the batch", o.At)
 			}
+		case esm.Throttle, esm.ServiceError:
+			t.Errorf("an outcome of %s, though code ran", o.Kind)
 		default:
 			t.Errorf("an outcome of %s", o.Kind)
 		}
