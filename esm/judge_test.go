@@ -1,6 +1,7 @@
 package esm_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -106,12 +107,11 @@ func (j *judge) reconfigure(cfg esm.Config) {
 }
 
 func (j *judge) at(p record.Position) *judged {
-	for _, r := range j.records {
-		if r.Pos == p {
-			return r
-		}
+	i, ok := slices.BinarySearchFunc(j.records, p, func(r *judged, p record.Position) int { return cmp.Compare(r.Pos, p) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return j.records[i]
 }
 
 // event notes what the machine is told.

@@ -65,6 +65,11 @@ func (w *world) verbRelease(a *args) { w.step(esm.Release{Abandon: a.flag("aband
 func (w *world) verbRestart(a *args) {
 	w.reads, w.flight, w.notices, w.saving = nil, nil, nil, nil
 	w.cfg = w.config(a, w.cfg)
+	if a.flag("match-all") { // another filter
+		for _, r := range w.records {
+			r.Match = true
+		}
+	}
 	w.judge.restart(w.cfg, w.saved)
 	w.start()
 }

@@ -107,6 +107,11 @@ func (p *player) move() {
 			if rapid.Bool().Draw(p.t, "other knobs") {
 				w.cfg = p.config()
 			}
+			if rapid.IntRange(0, 3).Draw(p.t, "other filter") == 0 {
+				for _, r := range w.records {
+					r.Match = r.Pos <= w.saved.Low || rapid.IntRange(0, 4).Draw(p.t, "match") > 0
+				}
+			}
 			w.judge.restart(w.cfg, w.saved)
 			w.start()
 		}}}
@@ -119,12 +124,28 @@ func (p *player) move() {
 			w.step(esm.Reconfigured{Config: w.cfg})
 		}})
 	}
+	if rapid.IntRange(0, 20).Draw(p.t, "rare") == 0 {
+		verbs = append(verbs, verb{"release", func() { w.step(esm.Release{Abandon: rapid.Bool().Draw(p.t, "abandon")}) }},
+			verb{"close", func() { w.closed = true }},
+			verb{"horizon", func() {
+				w.oldest = max(w.oldest, record.Position(rapid.Uint64Range(0, uint64(w.last)).Draw(p.t, "oldest")))
+				if rapid.Bool().Draw(p.t, "told") {
+					w.step(esm.Horizon{Oldest: w.oldest})
+				}
+			}})
+	}
+	if w.closed && verbs[0].name == "put" {
+		verbs = verbs[1:]
+	}
 	if w.reads != nil {
 		verbs = append(verbs, verb{"read", func() { p.read(rapid.IntRange(0, 5).Draw(p.t, "records")) }}, verb{"read-failed", func() {
 			seq := w.reads.Seq
 			w.reads = nil
 			w.step(esm.ReadFailed{Seq: seq})
 		}})
+	}
+	if w.saving != nil && rapid.IntRange(0, 40).Draw(p.t, "conflict") == 0 {
+		verbs = append(verbs, verb{"saved conflict", func() { w.finishSave(esm.SaveConflict) }})
 	}
 	if w.saving != nil {
 		verbs = append(verbs, verb{"saved", func() { w.finishSave(esm.SaveDone) }}, verb{"saved fault", func() { w.finishSave(esm.SaveFault) }})
@@ -180,6 +201,9 @@ func (p *player) settle() {
 	}
 	for range 2000 {
 		switch {
+		case w.judge.finished:
+			p.check()
+			return
 		case w.saving != nil:
 			w.finishSave(esm.SaveDone)
 		case len(w.notices) > 0:
@@ -188,7 +212,7 @@ func (p *player) settle() {
 			w.step(esm.Delivered{Batch: n.Batch, Result: esm.DeliveryDone})
 		case len(w.flight) > 0:
 			w.answerInvoke(0, esm.Outcome{Kind: esm.Success, StatusCode: 200})
-		case w.reads != nil && (!w.reads.Wait || w.reads.From <= w.last):
+		case w.reads != nil && (!w.reads.Wait || w.closed || w.reads.From <= w.last):
 			p.read(1 << 20)
 		case !w.shard.Wake().IsZero():
 			w.now = w.shard.Wake()
