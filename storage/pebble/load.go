@@ -101,6 +101,7 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 	if err != nil {
 		return nil, s.readError(fmt.Errorf("%w: %w", storage.ErrCorrupt, err), id, 0)
 	}
+	st.epoch++ // whoever held the shard before this opening is fenced
 	b, err := s.lastBlock(id)
 	if err != nil {
 		return nil, err
