@@ -187,7 +187,7 @@ func (s *Server) route(r *rooms) http.Handler {
 			{Name: "sqs", Target: "AmazonSQS", Handler: q},
 			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: http.HandlerFunc(unknownService),
+		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"),
 	}
 }
 
