@@ -72,6 +72,7 @@ type Server struct {
 	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
 	ready    atomic.Bool
 	failed   chan error
+	patience time.Duration // see idlePatience
 
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
@@ -96,13 +97,16 @@ func New(cfg Config) (*Server, error) {
 	if cfg.BufferMemory == 0 {
 		cfg.BufferMemory = ram.Bytes() / 8
 	}
-	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1)}, nil
+	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience}, nil
 }
 
-// Start returns when every API answers. Faults: *PortInUse, *DataError.
+// Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.rooms != nil {
+		return nil
+	}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
