@@ -14,6 +14,7 @@ import (
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
 )
 
 // S-01.
@@ -91,6 +92,19 @@ func TestConcurrentCreatesOfOnePairLeaveOneMapping(t *testing.T) {
 	if won != 1 {
 		t.Errorf("%d creates succeeded, want 1", won)
 	}
+}
+
+// The same in the tightest place: another Create commits between this one's look at the pair and its commit.
+func TestCreateThatWasOvertakenIsADuplicate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var first *Mapping
+	b.coord.before = func() { first = b.create(t) }
+
+	_, _, err := b.Create(t.Context(), me, input())
+
+	wantFault(t, err, "ResourceConflictException", `The event source arn (" `+orders+` ") and function (" f ") provided mapping already exists. `+
+		`Please update or delete the existing mapping with UUID `+first.UUID)
 }
 
 // S-09, V10.
@@ -202,9 +216,9 @@ func TestDamagedIndexIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m := b.create(t)
-	b.coord.mu.Lock()
-	delete(b.coord.values, byUUID+m.UUID)
-	b.coord.mu.Unlock()
+	if _, err := b.coord.Commit(t.Context(), group, storage.Op{Key: byUUID + m.UUID, Expect: storage.Any}); err != nil {
+		t.Fatal(err)
+	}
 
 	_, _, err := b.Create(t.Context(), me, input())
 

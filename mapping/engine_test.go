@@ -7,7 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -18,7 +21,7 @@ func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 		b := setup(t)
 		m := b.create(t)
 		b.settle(t)
-		before := b.coord.commits
+		before := b.coord.count()
 		settled := b.get(t, m.UUID)
 		changed, began := b.Changed(), time.Now()
 
@@ -26,13 +29,13 @@ func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 			b.SetResult(t.Context(), m.UUID, fmt.Sprint("PROBLEM: ", i))
 		}
 		b.SetResult(t.Context(), m.UUID, "OK")
-		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.commits != before {
-			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.commits-before)
+		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.count() != before {
+			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.count()-before)
 		}
 		<-changed
 		synctest.Wait()
 
-		if n := b.coord.commits - before; n != 1 || time.Since(began) != resultDelay {
+		if n := b.coord.count() - before; n != 1 || time.Since(began) != resultDelay {
 			t.Errorf("%d commits after %s, want 1 after %s", n, time.Since(began), resultDelay)
 		}
 		again := reopen(b)
@@ -53,13 +56,13 @@ func TestUnchangedResultIsNotWritten(t *testing.T) {
 		b.SetResult(t.Context(), m.UUID, "OK")
 		<-changed
 		synctest.Wait()
-		before := b.coord.commits
+		before := b.coord.count()
 
 		b.SetResult(t.Context(), m.UUID, "OK")
 		<-time.After(2 * resultDelay) // fake time
 		synctest.Wait()
 
-		if b.coord.commits != before {
+		if b.coord.count() != before {
 			t.Error("a result that was stored already was written again")
 		}
 	})
@@ -127,6 +130,31 @@ func TestAllFollowsEveryChange(t *testing.T) {
 	b.settle(t)
 	if all, err := b.All(t.Context()); err != nil || len(all) != 0 || len(b.store.cache) != 0 {
 		t.Errorf("%v, %v, %d kept", all, err, len(b.store.cache))
+	}
+}
+
+// docs/format/mapping.md: what this program writes, older and newer ones must read. A change here is a change of the format.
+func TestStoredFormIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	m := Mapping{
+		UUID: "u", Account: "000000000000", Region: "us-east-1", EventSourceARN: "s", Stream: 7, FunctionARN: "a", FunctionName: "f", Enabled: true,
+		State: Updating, StateReason: "User action", Version: 3, LastModified: time.UnixMilli(1_700_000_000_123).UTC(), LastResult: "OK",
+		Settings: Settings{
+			BatchSize: 10, BatchingWindow: 5 * time.Second, ParallelizationFactor: 2, MaxRetries: -1, MaxAge: time.Minute, Bisect: true, PartialResponses: true,
+			Destination: "q",
+		},
+		StartingPosition: AtTimestamp, StartingPositionTimestamp: new(record.Millis(1)), Starts: map[record.ShardID]record.Position{0: 5, 12: 1},
+	}
+	const want = `{"Version":1,"UUID":"u","Account":"000000000000","Region":"us-east-1","EventSourceARN":"s","Stream":7,"FunctionARN":"a","FunctionName":"f",` +
+		`"Enabled":true,"State":"Updating","StateReason":"User action","Change":3,"LastModified":1700000000123,"LastResult":"OK","BatchSize":10,` +
+		`"BatchingWindow":5000000000,"Factor":2,"MaxRetries":-1,"MaxAge":60000000000,"Bisect":true,"PartialResponses":true,"Destination":"q",` +
+		`"StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":1,"Starts":{"0":5,"12":1}}`
+	if got := string(encode(&m)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	back, err := decode([]byte(want))
+	if d := cmp.Diff(m, back); d != "" || err != nil {
+		t.Errorf("%v %s", err, d)
 	}
 }
 

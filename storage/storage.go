@@ -1,7 +1,8 @@
 // Package storage keeps ordered records and small values, durably: the contracts Log, Coord and Local, and what they promise.
 //
 // Rooms see only these contracts; which backend runs is nobody else's business. memory/ and pebble/ implement them, storagetest/ is the
-// suite that each backend passes. Positions are assigned here and nowhere else. Nothing is visible to a reader before it is durable.
+// suite that each backend passes. Positions are assigned here and nowhere else. Nothing of a Log or Coord is visible to a reader before it is
+// durable; a Local shows what was applied.
 package storage
 
 import (
@@ -87,17 +88,20 @@ type Log interface {
 	// Cancelling ctx undoes nothing: the records may exist.
 	Append(ctx context.Context, batches []Batch) []error
 	// Scan visits the durable records with Pos ≥ from in order, without holes, until limit, and answers where to go on. The visited records'
-	// Key and Data stay valid and must not be changed. visit may be called from the caller's goroutine only.
+	// Key and Data stay valid and must not be changed. visit may be called from the caller's goroutine only. With nothing visited, next is from
+	// (at least 1). The end is exact: More is answered only when another record is there, or was a moment ago.
 	Scan(ctx context.Context, shard Shard, from record.Position, limit Limit, visit func(record.Record)) (next record.Position, end End, err error)
 	// Seek answers the position of the first record, in order, whose arrival is at or after at; when there is none yet, the position
 	// that the next record will have at the least.
 	Seek(ctx context.Context, shard Shard, at record.Millis) (record.Position, error)
-	// Bounds answers the oldest readable position, the position after the last durable record, and whether the shard is closed.
+	// Bounds answers the position below which nothing is readable (the place of the last Trim, else the shard's first), the position after the last
+	// durable record, and whether the shard is closed.
 	Bounds(ctx context.Context, shard Shard) (oldest, end record.Position, closed bool, err error)
 	// Close ends the shard for every writer: no append succeeds once it has returned. last is the position of the last record ever
 	// appended, 0 when there is none. Idempotent.
 	Close(ctx context.Context, shard Shard) (last record.Position, err error)
-	// Trim hides every record below before; space is freed later. Idempotent; never moves back.
+	// Trim hides every record below before; space is freed later. Idempotent; never moves back. A place beyond the end counts as the end, so
+	// records to come stay readable; a trim that would hide no record changes nothing.
 	Trim(ctx context.Context, shard Shard, before record.Position) error
 	// Delete removes every shard of a stream. Durable on return; space is freed later. Idempotent.
 	Delete(ctx context.Context, stream uint32) error
@@ -115,7 +119,7 @@ const (
 	Absent Revision = 0         // the key must not exist
 )
 
-// Op is one change of a Coord commit. A nil Value deletes the key.
+// Op is one change of a Coord commit. A nil Value deletes the key. Ops on one key apply in order, each to what the one before left.
 type Op struct {
 	Key    string
 	Value  []byte
@@ -160,7 +164,8 @@ type LocalOp struct {
 // Local is ordered bytes on this node, for companions, log indexes and the like; it never becomes a cluster's. Each user owns a key prefix, ended by '/'.
 type Local interface {
 	Get(key []byte) ([]byte, bool, error)
-	// Scan visits keys in [lo, hi), forward or in reverse, until visit answers false. k and v are valid during the call only. hi nil: no upper bound.
+	// Scan visits keys in [lo, hi), forward or in reverse, until visit answers false. k and v are valid during the call only and
+	// must not be changed. It shows one moment; visit may call the store. hi nil: no upper bound.
 	Scan(lo, hi []byte, reverse bool, visit func(k, v []byte) bool) error
 	// Apply applies ops atomically in order.
 	Apply(ctx context.Context, d Durability, ops ...LocalOp) error

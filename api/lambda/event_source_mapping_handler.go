@@ -1,8 +1,3 @@
-// Package lambda is the wire of AWS Lambda: REST-JSON requests are taken apart, handed to the rooms that do the work, and their answers and faults
-// written as AWS writes them.
-//
-// One file per operation. Nothing is decided here that a room could decide; what a room refuses is only given its status and its body.
-// The behaviour is described in the Lambda API Reference; docs/compat has each parameter.
 package lambda
 
 import (
@@ -42,11 +37,16 @@ type mappingResult struct {
 	hint   string
 }
 
-// ServeHTTP answers the five operations under EventSourceMappingsPath; anything else there is an unknown operation.
+// ServeHTTP answers the five operations under EventSourceMappingsPath; anything else there is an unknown operation. A request without a signature is
+// refused: a web page can send one to this port, but cannot sign it without asking first.
 func (h *EventSourceMappings) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
 	wire.SetIDs(w.Header(), c)
-	res, err := h.serve(w, r, c)
+	var res mappingResult
+	err := error(errUnsigned)
+	if c.Signed {
+		res, err = h.serve(w, r, c)
+	}
 	if err != nil {
 		writeMappingFault(w, wire.AsFault(err, "ServiceException", c, h.log))
 		return
@@ -87,6 +87,8 @@ func (h *EventSourceMappings) serve(w http.ResponseWriter, r *http.Request, c wi
 	return h.update(r, c, uuid, body)
 }
 
+var errUnsigned = &fault.Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
+
 // unknownMappingOperation answers a method and path that no operation of AWS's model has.
 func unknownMappingOperation(r *http.Request) error {
 	return fault.New("UnknownOperationException", "No operation of Lambda has %s %s.", r.Method, r.URL.Path).WithStatus(http.StatusNotFound)
@@ -108,6 +110,8 @@ var mappingFaults = map[string]struct {
 	"InvalidRequestContentException": {http.StatusBadRequest, true, "message"},
 	"RequestEntityTooLargeException": {http.StatusRequestEntityTooLarge, false, "message"},
 	"UnknownOperationException":      {http.StatusNotFound, false, "message"},
+	// What API gateways of AWS answer when there is no signature at all.
+	"MissingAuthenticationTokenException": {http.StatusForbidden, false, "message"},
 }
 
 func writeMappingFault(w http.ResponseWriter, f *fault.Error) {

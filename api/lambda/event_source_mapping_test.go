@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -383,6 +382,23 @@ func TestInternalErrorsDoNotLeak(t *testing.T) {
 		map[string]any{"Type": "Service", "Message": ""})
 }
 
+// A page in a browser can post to the loopback address; it cannot sign. Nothing happens without a signature.
+func TestUnsignedRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := httptest.NewRequest("POST", EventSourceMappingsPath, strings.NewReader(`{"EventSourceArn":"`+orders+`","FunctionName":"f","StartingPosition":"LATEST"}`))
+	w := httptest.NewRecorder()
+
+	b.handler.ServeHTTP(w, r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1"})))
+
+	if w.Code != http.StatusForbidden || w.Body.String() != `{"message":"Missing Authentication Token"}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if a := b.call("GET", "", ""); len(a.body["EventSourceMappings"].([]any)) != 0 {
+		t.Error("an unsigned request made a mapping")
+	}
+}
+
 func TestPathsThatNoOperationHas(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -405,7 +421,7 @@ func FuzzCreateEventSourceMapping(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		b := newBench(t)
 		r := httptest.NewRequest("POST", EventSourceMappingsPath, strings.NewReader(body))
-		r = r.WithContext(wire.WithCaller(context.Background(), wire.Caller{Account: "000000000000", Region: "us-east-1"}))
+		r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1", Signed: true}))
 		w := httptest.NewRecorder()
 		b.handler.ServeHTTP(w, r)
 		code := w.Header().Get("x-amzn-errortype")

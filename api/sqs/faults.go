@@ -1,12 +1,15 @@
 package sqs
 
 import (
+	"context"
 	"encoding/xml"
+	"errors"
 	"mime"
 	"net/http"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/fault"
 )
 
 const contentType = "application/x-amz-json-1.0"
@@ -17,6 +20,7 @@ const (
 	codeNotImplemented   = "NotImplementedException"
 	codeSerialization    = "SerializationException"
 	codeTooLarge         = "RequestEntityTooLargeException"
+	codeUnavailable      = "ServiceUnavailable"
 	codeInvalidAddress   = "InvalidAddress"
 )
 
@@ -44,8 +48,8 @@ type faultBody struct {
 
 // writeFault answers with err in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the query protocol.
 func (h *Handler) writeFault(w http.ResponseWriter, r *http.Request, c wire.Caller, err error) {
-	if r.Context().Err() != nil {
-		return // nobody reads the answer
+	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
 	}
 	f := wire.AsFault(err, queue.CodeInternal, c, h.log)
 	if f.Err != nil {

@@ -20,7 +20,7 @@ const (
 	MaxInFlight          = 120_000 // received and neither deleted nor visible again
 )
 
-// Settings are what a queue does unless a call says otherwise.
+// Settings are what a queue does unless a call says otherwise. Durations count in milliseconds; AWS's API knows whole seconds.
 type Settings struct {
 	VisibilityTimeout time.Duration // 0 to 12 h: how long a received message stays hidden
 	Delay             time.Duration // 0 to 15 min: how long a sent message stays hidden

@@ -9,12 +9,14 @@ import (
 // forgetAtOnce is how many expired deduplication ids one change deletes.
 const forgetAtOnce = 1000
 
-// expire deletes from the store what advance dropped and, when forget is set, deduplication ids whose time is over.
-func (q *queue) expire(floor uint64, forget bool, now int64) error {
+// expire deletes from the store what advance dropped, the places from trimmed to floor, and, when forget is set, deduplication ids whose time is over.
+func (q *queue) expire(trimmed, floor uint64, forget bool, now int64) error {
 	id := q.meta.id
-	ops := []storage.LocalOp{
-		{Key: stateKey(id, 0), Until: stateKey(id, floor)},
-		{Key: contentKey(id, 0), Until: contentKey(id, floor)},
+	var ops []storage.LocalOp
+	if floor > trimmed {
+		ops = append(ops,
+			storage.LocalOp{Key: stateKey(id, trimmed), Until: stateKey(id, floor)},
+			storage.LocalOp{Key: contentKey(id, trimmed), Until: contentKey(id, floor)})
 	}
 	next := int64(0)
 	if forget {

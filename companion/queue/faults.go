@@ -11,18 +11,22 @@ import (
 
 // Codes of the faults that callers can cause, under the names of the JSON protocol.
 const (
-	CodeNoSuchQueue        = "QueueDoesNotExist"
-	CodeNameExists         = "QueueNameExists"
-	CodeInvalidParameter   = "InvalidParameterValueException"
-	CodeMissingParameter   = "MissingRequiredParameterException"
-	CodeInvalidContents    = "InvalidMessageContents"
-	CodeInvalidReceipt     = "ReceiptHandleIsInvalid"
-	CodeInvalidAttribute   = "InvalidAttributeValue"
-	CodeUnknownAttribute   = "InvalidAttributeName"
-	CodeUnsupported        = "UnsupportedOperation"
-	CodeOverLimit          = "OverLimit"
-	CodeThrottled          = "RequestThrottled"
-	CodeInternal           = "InternalFailure"
+	CodeNoSuchQueue      = "QueueDoesNotExist"
+	CodeNameExists       = "QueueNameExists"
+	CodeInvalidParameter = "InvalidParameterValueException"
+	CodeMissingParameter = "MissingRequiredParameterException"
+	CodeInvalidContents  = "InvalidMessageContents"
+	CodeInvalidReceipt   = "ReceiptHandleIsInvalid"
+	CodeInvalidAttribute = "InvalidAttributeValue"
+	CodeUnknownAttribute = "InvalidAttributeName"
+	CodeUnsupported      = "UnsupportedOperation"
+	CodeOverLimit        = "OverLimit"
+	CodeThrottled        = "RequestThrottled"
+	CodeInternal         = "InternalFailure"
+)
+
+// Texts that AWS gives, to the letter.
+const (
 	textNoSuchQueue        = "The specified queue does not exist."
 	textInvalidQueueName   = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
 	textInvalidCharacters  = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"

@@ -251,8 +251,16 @@ func (r *reader) instant() int64 {
 	return int64(min(v, maxInstant))
 }
 
+// duration is a setting in milliseconds; none is longer than the longest retention.
 func (r *reader) duration() time.Duration {
-	return time.Duration(r.instant()/1000) * time.Second
+	v := r.uvarint()
+	if v > uint64(millis(MaxRetention)) {
+		if r.err == nil {
+			r.err = fmt.Errorf("duration of %d ms is out of range", v)
+		}
+		return 0
+	}
+	return time.Duration(v) * time.Millisecond
 }
 
 // end is what was wrong, bytes left over included.

@@ -52,11 +52,11 @@ type Queues struct {
 	inFlightLimit int // MaxInFlight, lower in tests
 
 	mu     sync.Mutex
-	stop   chan struct{} // closed by Stop; nil while not running
-	work   *sync.WaitGroup
-	queues map[Name]*queue
-	nextID uint64 // of the next queue; never reused
-	create chan struct{}
+	stop   chan struct{}   // closed by Stop; nil while not running
+	work   *sync.WaitGroup // operations under way
+	queues map[Name]*queue // those used since the start
+	nextID uint64          // of the next queue; never reused; create guards it
+	create chan struct{}   // capacity 1: held by the one create or delete of a queue
 }
 
 // New is a Queues that does nothing until Start.

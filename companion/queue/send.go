@@ -95,14 +95,15 @@ func (q *queue) store(ctx context.Context, m Message) (Sent, error) {
 		return Sent{}, err
 	}
 	defer q.writes.Done()
-	q.last = max(q.last, q.qs.now()) // the order of sending is the order of expiry, whatever the wall clock does
+	now := q.qs.now()
+	q.last = max(q.last, now) // the order of sending is the order of expiry, whatever the wall clock does
 	t := taken{seq: q.next, sent: q.last}
 	q.next++
 	q.mu.Unlock()
 
 	delay := q.meta.settings.Delay
 	set(&delay, m.Delay)
-	t.visible = t.sent + millis(delay)
+	t.visible = now + millis(delay)
 	c := content{id: uuid.New(), sender: m.Sender, body: m.Body, attributes: m.Attributes}
 	id := q.meta.id
 	ops := []storage.LocalOp{

@@ -195,9 +195,9 @@ func (q *queue) tick() {
 	q.disarm()
 	now := q.qs.now()
 	q.advance(now)
-	floor := q.floor
+	trimmed, floor := q.trimmed, q.floor
 	forget := q.forget != 0 && q.forget <= now
-	work := (floor > q.trimmed || forget) && q.begin() == nil
+	work := (floor > trimmed || forget) && q.begin() == nil
 	switch {
 	case !work:
 		q.rearm()
@@ -209,7 +209,7 @@ func (q *queue) tick() {
 		return
 	}
 	defer q.writes.Done()
-	if err := q.expire(floor, forget, now); err != nil {
+	if err := q.expire(trimmed, floor, forget, now); err != nil {
 		// The next call that changes the queue arms the timer again; until then expired messages use space but are not delivered.
 		q.qs.log.Error("delete expired messages", "queue", q.name.ARN(), "error", err)
 		q.mu.Lock()

@@ -1,0 +1,39 @@
+package kinesis
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/stream"
+)
+
+// getShardIterator serves GetShardIterator, all five types.
+func (h *handler) getShardIterator(ctx context.Context, c *call) error {
+	f := c.request("StreamName", "ShardId", "ShardIteratorType", "StartingSequenceNumber", "Timestamp", "StreamARN")
+	name, shard, kind, sequence := f.str("StreamName"), f.str("ShardId"), f.str("ShardIteratorType"), f.str("StartingSequenceNumber")
+	at, arn := f.timestamp("Timestamp"), f.str("StreamARN")
+	if *f.err != nil {
+		return *f.err
+	}
+
+	var v constraints
+	v.name("streamName", name, optional)
+	v.name("shardId", shard, required)
+	v.enum("shardIteratorType", kind, required, string(stream.IterAfter), string(stream.IterLatest), string(stream.IterAtTimestamp),
+		string(stream.IterAt), string(stream.IterTrimHorizon))
+	v.text("startingSequenceNumber", sequence, optional, seqPattern, 0, 0)
+	v.streamARN(arn)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	target, err := c.address(name, arn)
+	if err != nil {
+		return err
+	}
+	token, err := h.streams.Iterator(ctx, target, stream.IteratorInput{
+		Shard: *shard, Type: stream.IteratorType(*kind), Sequence: or(sequence), Timestamp: at,
+	})
+	if err != nil {
+		return err
+	}
+	return c.answer(struct{ ShardIterator string }{token})
+}

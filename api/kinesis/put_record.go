@@ -1,0 +1,74 @@
+package kinesis
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/stream"
+)
+
+// putRecordInput is PutRecord decoded; data and key may point into memory that lasts as long as the call.
+type putRecordInput struct {
+	entry
+	name, ordering, arn *string
+}
+
+// putRecord serves PutRecord.
+func (h *handler) putRecord(ctx context.Context, c *call) error {
+	in, err := decodePutRecord(c)
+	if err != nil {
+		return err
+	}
+	return h.finishPutRecord(ctx, c, &in)
+}
+
+// putRecordFast serves a PutRecord that the fast decoder takes.
+func (h *handler) putRecordFast(ctx context.Context, c *call) (bool, error) {
+	d := decoders.Get().(*fastDecoder)
+	defer d.release()
+	in, ok := d.putRecord(c.body)
+	if !ok {
+		return false, nil
+	}
+	return true, h.finishPutRecord(ctx, c, &in)
+}
+
+// decodePutRecord is the full decoder.
+func decodePutRecord(c *call) (in putRecordInput, err error) {
+	f := c.request("StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering", "StreamARN")
+	in.name = f.str("StreamName")
+	in.entry = f.entry()
+	in.ordering, in.arn = f.str("SequenceNumberForOrdering"), f.str("StreamARN")
+	return in, *f.err
+}
+
+func (h *handler) finishPutRecord(ctx context.Context, c *call, in *putRecordInput) error {
+	var v constraints
+	v.name("streamName", in.name, optional)
+	in.check(&v, "")
+	v.text("sequenceNumberForOrdering", in.ordering, optional, seqPattern, 0, 0)
+	v.streamARN(in.arn)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	target, err := c.address(in.name, in.arn)
+	if err != nil {
+		return err
+	}
+	placed, err := h.streams.PutRecord(ctx, target, stream.PutRecordInput{
+		Record:  record.Record{Key: string(in.key), Data: in.data},
+		HashKey: string(in.hash), Ordering: or(in.ordering),
+	})
+	if err != nil {
+		return err
+	}
+	c.out = append(appendPlace(append(c.out, '{'), &placed), '}')
+	return nil
+}
+
+// appendPlace appends the members of a success.
+func appendPlace(out []byte, p *stream.Placed) []byte {
+	out = append(out, `"SequenceNumber":"`...)
+	out = append(p.AppendSequenceNumber(out), `","ShardId":"`...)
+	return append(appendShardID(out, p.Shard), '"')
+}

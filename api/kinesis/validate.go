@@ -1,0 +1,178 @@
+package kinesis
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
+)
+
+// A pattern is a regular expression of the model, anchored; its text appears in messages as it stands in the model.
+type pattern struct {
+	text  string
+	match func(string) bool
+}
+
+var (
+	namePattern = &pattern{`[a-zA-Z0-9_.-]+`, isName}
+	hashPattern = &pattern{`0|([1-9]\d{0,38})`, func(s string) bool { return isDecimal(s, 39) }}
+	seqPattern  = &pattern{`0|([1-9]\d{0,128})`, func(s string) bool { return isDecimal(s, 129) }}
+	arnPattern  = &pattern{`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`).MatchString}
+)
+
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isDecimal takes 0, and 1 to digits digits of which the first is not 0.
+func isDecimal[T string | []byte](s T, digits int) bool {
+	if len(s) == 0 || len(s) > digits || s[0] == '0' && len(s) > 1 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// constraints collects what a request violates, member by member in the order of the model.
+type constraints struct{ fault.Violations }
+
+const required, optional = true, false
+
+// text checks a string: pattern, then least and largest number of characters (0: no bound).
+func (v *constraints) text(path string, s *string, need bool, p *pattern, lo, hi int) {
+	if s == nil {
+		if need {
+			v.Null(path)
+		}
+		return
+	}
+	if p != nil && !p.match(*s) {
+		v.Add(path, clip(*s), "Member must satisfy regular expression pattern: "+p.text)
+	}
+	v.length(path, *s, lo, hi)
+}
+
+func (v *constraints) length(path, s string, lo, hi int) {
+	if len(s) < lo || len(s) > hi { // only then count characters
+		n := utf8.RuneCountInString(s)
+		if n < lo {
+			v.Add(path, clip(s), fmt.Sprintf("Member must have length greater than or equal to %d", lo))
+		}
+		if hi > 0 && n > hi {
+			v.Add(path, clip(s), fmt.Sprintf("Member must have length less than or equal to %d", hi))
+		}
+	}
+}
+
+// name checks the name of a stream or shard.
+func (v *constraints) name(path string, s *string, need bool) {
+	v.text(path, s, need, namePattern, 1, 128)
+}
+
+// streamARN checks the ARN of a stream, and rewrites an account of fewer than twelve digits to the caller's.
+func (v *constraints) streamARN(s *string) {
+	v.text("streamARN", unfolded(s), optional, arnPattern, 1, 2048)
+}
+
+// unfolded is s with twelve digits for an account where fewer are given, which is a mistake we let pass; stream.ParseARN knows whose they are.
+func unfolded(s *string) *string {
+	if s == nil || len(*s) > 2048 {
+		return s
+	}
+	a, ok := arn.Parse(*s)
+	if !ok {
+		return s
+	}
+	var folded bool
+	a.Account, folded, ok = arn.FoldAccount(a.Account, "000000000000")
+	if !ok || !folded {
+		return s
+	}
+	t := a.String()
+	return &t
+}
+
+// number checks an integer.
+func (v *constraints) number(path string, n *int64, need bool, lo, hi int64) {
+	if n == nil {
+		if need {
+			v.Null(path)
+		}
+		return
+	}
+	v.Range(path, *n, lo, hi)
+}
+
+// enum checks a string that must be one of values, given in the order of AWS's message.
+func (v *constraints) enum(path string, s *string, need bool, values ...string) {
+	if s == nil {
+		if need {
+			v.Null(path)
+		}
+		return
+	}
+	for _, x := range values {
+		if x == *s {
+			return
+		}
+	}
+	v.Add(path, clip(*s), "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]")
+}
+
+// tags checks a map of tags.
+func (v *constraints) tags(m *textMap, need bool) {
+	if m == nil {
+		if need {
+			v.Null("tags")
+		}
+		return
+	}
+	if len(m.keys) < 1 {
+		v.Add("tags", m.String(), "Member must have length greater than or equal to 1")
+	}
+	if len(m.keys) > 200 {
+		v.Add("tags", m.String(), "Member must have length less than or equal to 200")
+	}
+	badKey, badValue := false, false
+	for _, k := range m.keys {
+		n := utf8.RuneCountInString(k)
+		badKey = badKey || n < 1 || n > 128
+		badValue = badValue || utf8.RuneCountInString(m.values[k]) > 256
+	}
+	if badKey {
+		v.Add("tags", m.String(), "Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]")
+	}
+	if badValue {
+		v.Add("tags", m.String(), "Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]")
+	}
+}
+
+// String renders m as AWS's messages do.
+func (m *textMap) String() string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, k := range m.keys {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(k + "=" + m.values[k])
+		if b.Len() > 1<<16 {
+			break // it will be clipped
+		}
+	}
+	b.WriteByte('}')
+	return clip(b.String())
+}
