@@ -189,7 +189,9 @@ func (c cli) poisonRun(queue string, functionError *string) {
 		t.Fatalf("put-records: %+v", put)
 	}
 
-	var got struct{ Messages []struct{ Body, ReceiptHandle string } }
+	var got struct {
+		Messages []struct{ Body, ReceiptHandle string }
+	}
 	eventually(t, "the poison record in the queue", func() (bool, string) {
 		out := c.run(c.sqs("receive-message", "--queue-url", queue, "--wait-time-seconds", "10", "--max-number-of-messages", "10")...)
 		if out == "" {

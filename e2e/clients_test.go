@@ -24,8 +24,10 @@ const (
 	role    = "arn:aws:iam::000000000000:role/any"
 )
 
-func streamARN(name string) string { return "arn:aws:kinesis:" + region + ":" + account + ":stream/" + name }
-func queueARN(name string) string  { return "arn:aws:sqs:" + region + ":" + account + ":" + name }
+func streamARN(name string) string {
+	return "arn:aws:kinesis:" + region + ":" + account + ":stream/" + name
+}
+func queueARN(name string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + name }
 
 // clients are those of the AWS SDK for Go, pointed at a server.
 type clients struct {

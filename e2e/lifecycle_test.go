@@ -86,7 +86,9 @@ func TestASecondSignalLeavesAtOnceAndLosesNothing(t *testing.T) {
 	c.put(t, "orders", "k", "first")
 	eventually(t, "an invocation in flight", func() (bool, string) { begun, _, _ := l.counts(); return begun == 1, fmt.Sprint(begun, " begun") })
 	s.signal(t, syscall.SIGINT)
-	eventually(t, "the server saying that it stops", func() (bool, string) { return strings.Contains(s.stdout.String(), "stopping:"), tail(s.stdout.String()) })
+	eventually(t, "the server saying that it stops", func() (bool, string) {
+		return strings.Contains(s.stdout.String(), "stopping:"), tail(s.stdout.String())
+	})
 
 	s.signal(t, syscall.SIGINT)
 	code := s.wait(t)

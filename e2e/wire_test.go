@@ -10,7 +10,7 @@ import (
 const signature = "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=00"
 
 func listStreams(more map[string]string) map[string]string {
-	h := map[string]string{"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1", "Authorization": signature}
+	h := map[string]string{"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1", "Authorization": signature, "X-Amz-Date": "20260101T000000Z"}
 	for k, v := range more {
 		h[k] = v
 	}
