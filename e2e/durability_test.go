@@ -32,6 +32,7 @@ const (
 	keysInPlay = 24
 	producers  = 6
 	batchSize  = 10
+	acksBefore = 60 // a kill: what was decided before them then lies on disk, because commits have one order
 )
 
 // crashes are moments at which the binary built with the tag crashpoint kills itself.
@@ -206,7 +207,6 @@ func (d *durability) produce(ctx context.Context, t *testing.T, poisonOnly bool)
 func keyOf(n int) string { return fmt.Sprintf("customer-%d", n) }
 
 // killRound kills the server as soon as the ledger shows an open put and a running invocation, and answers whether that was still so when it died.
-// Twenty records must have been acknowledged first: what was decided before them then lies on disk, because commits have one order.
 func (d *durability) killRound(t *testing.T) (hit bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -215,7 +215,7 @@ func (d *durability) killRound(t *testing.T) (hit bool) {
 	eventually(t, "an open put and a running invocation", func() (bool, string) {
 		d.book.read(t)
 		b := d.book
-		return b.acks >= 20 && len(b.open) > 0 && len(b.running) > 0, fmt.Sprintf("%d acknowledged, %d open, %d running", b.acks, len(b.open), len(b.running))
+		return b.acks >= acksBefore && len(b.open) > 0 && len(b.running) > 0, fmt.Sprintf("%d acknowledged, %d open, %d running", b.acks, len(b.open), len(b.running))
 	})
 	d.server.kill()
 	wait()
@@ -351,7 +351,7 @@ func (d *durability) judge(t *testing.T) {
 // judgeRecords: what was acknowledged is in the stream and was processed or announced; what is in the stream is one of the two, and poison is announced once.
 func (d *durability) judgeRecords(t *testing.T, notices map[string]int) {
 	t.Helper()
-	if len(d.book.acked) < 20*(killRounds+len(crashes)/2) {
+	if len(d.book.acked) < acksBefore*killRounds {
 		t.Errorf("only %d records were acknowledged: the test has not tested much", len(d.book.acked))
 	}
 	for data, n := range d.book.acked {
