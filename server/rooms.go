@@ -119,11 +119,32 @@ func (s *Server) open() (storage.Store, error) {
 	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
 		return nil, &DataError{s.cfg.Data, "choose a directory that this user can write: --data DIR", err}
 	}
+	if name := foreign(s.cfg.Data); name != "" {
+		return nil, &DataError{s.cfg.Data, "name an empty directory or a new one: --data DIR", fmt.Errorf("it holds other files and is no data directory of shardmill (%s)", name)}
+	}
 	store, err := pebble.Open(pebble.Options{Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage")})
 	if err != nil {
 		return nil, s.dataError(err)
 	}
 	return store, nil
+}
+
+// foreign names a file in dir that is not ours, unless dir has a store already: we do not settle among other people's files.
+func foreign(dir string) (name string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "" // opening the store says it better
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case "store":
+			return ""
+		case "logs", "functions", "lost+found":
+		default:
+			name = e.Name()
+		}
+	}
+	return name
 }
 
 // dataError says that the data directory is at fault, with the advice that the store gives.
