@@ -274,6 +274,9 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 		o = esm.ParseResponse(a.Payload, f.partial, x.finder(f.records))
 	case AnswerError:
 		o.Kind = esm.FunctionError
+		if len(a.Payload) > 0 {
+			o.Reason = esm.ErrorReason(a.Payload)
+		}
 	case AnswerThrottled:
 		o.Kind = esm.Throttle
 	case AnswerNotRun:

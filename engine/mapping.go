@@ -36,6 +36,7 @@ type mappingRunner struct {
 	shards   map[record.ShardID]*shardRunner
 	listed   map[record.ShardID]source.Shard
 	role     string // of the function, as the payloads say it
+	gone     bool   // the stream does not exist any more
 	stopping bool
 	abandonT *time.Timer
 
@@ -89,6 +90,9 @@ func (r *mappingRunner) run() {
 	r.list()
 	r.desire()
 	for !r.over() {
+		if r.gone {
+			shardsChanged = nil // a stream that is made again under the same name is another one
+		}
 		select {
 		case f := <-r.inbox:
 			before := r.ref
@@ -129,7 +133,7 @@ func (r *mappingRunner) list() {
 	shards, err := r.src.Shards(r.ctx)
 	if fault.CodeOf(err) == "ResourceNotFoundException" {
 		r.e.o.Mappings.SetResult(r.ctx, r.m.UUID, "PROBLEM: Stream not found")
-		r.listed = nil
+		r.listed, r.gone = nil, true
 		r.command(r.machine.Step(esm.SourceGone{}))
 		return
 	}

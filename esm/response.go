@@ -96,9 +96,21 @@ func placeOf(entry json.RawMessage, find func(string) (record.Position, bool)) (
 	return at, ""
 }
 
+// ErrorReason is what a function's error document says, for people: its type and message.
+func ErrorReason(document []byte) string {
+	var d struct{ ErrorType, ErrorMessage string }
+	if err := json.Unmarshal(document, &d); err != nil || d.ErrorType == "" && d.ErrorMessage == "" {
+		return "the function failed"
+	}
+	if d.ErrorType == "" || d.ErrorMessage == "" {
+		return clip(d.ErrorType + d.ErrorMessage)
+	}
+	return d.ErrorType + ": " + clip(d.ErrorMessage)
+}
+
 func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
+	if len(s) > 200 {
+		return s[:200] + "…"
 	}
 	return s
 }

@@ -9,7 +9,7 @@ import (
 // The zero value is ready.
 type Violations struct{ items []string }
 
-// MaxViolations is how many items one message names.
+// MaxViolations is where the counting ends: a request with more is said to have ten, as AWS says.
 const MaxViolations = 10
 
 // Add notes that value, rendered as AWS renders it, breaks constraint at path: Value 'x' at 'path' failed to satisfy constraint: …
@@ -39,7 +39,7 @@ func (v *Violations) Range(path string, value, lo, hi int64) {
 
 // Err is the ValidationException that names every violation (ten at most), or nil when there is none.
 func (v *Violations) Err() error {
-	n := len(v.items)
+	n := min(len(v.items), MaxViolations)
 	if n == 0 {
 		return nil
 	}
@@ -47,5 +47,5 @@ func (v *Violations) Err() error {
 	if n == 1 {
 		plural = ""
 	}
-	return New("ValidationException", "%d validation error%s detected: %s", n, plural, strings.Join(v.items[:min(n, MaxViolations)], "; "))
+	return New("ValidationException", "%d validation error%s detected: %s", n, plural, strings.Join(v.items[:n], "; "))
 }

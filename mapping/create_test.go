@@ -14,6 +14,7 @@ import (
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
 )
 
 // S-01.
@@ -215,9 +216,9 @@ func TestDamagedIndexIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m := b.create(t)
-	b.coord.mu.Lock()
-	delete(b.coord.values, byUUID+m.UUID)
-	b.coord.mu.Unlock()
+	if _, err := b.coord.Commit(t.Context(), group, storage.Op{Key: byUUID + m.UUID, Expect: storage.Any}); err != nil {
+		t.Fatal(err)
+	}
 
 	_, _, err := b.Create(t.Context(), me, input())
 

@@ -3,92 +3,48 @@ package mapping
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// memCoord is a storage.Coord in a map, with commits counted.
+// memCoord is the memory backend's Coord, with commits counted and a place to step in.
 type memCoord struct {
-	mu      sync.Mutex
-	rev     storage.Revision
-	values  map[string]storage.Entry
-	changed chan struct{}
-	commits int
+	storage.Coord
+	commits atomic.Int64
 	// before, if set, is called once before the next Commit, to let somebody else in between.
 	before func()
 }
 
 func newMemCoord() *memCoord {
-	return &memCoord{values: map[string]storage.Entry{}, changed: make(chan struct{})}
+	return &memCoord{Coord: memory.New(memory.Options{Clock: clock.New(0)}).Coord()}
 }
 
-// count is how many commits there were.
-func (c *memCoord) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.commits
-}
-
-func (c *memCoord) Get(_ context.Context, key string) (storage.Entry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.values[key], nil
-}
-
-func (c *memCoord) List(_ context.Context, prefix, after string, n int) ([]storage.Entry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []storage.Entry
-	for _, k := range slices.Sorted(maps.Keys(c.values)) {
-		if strings.HasPrefix(k, prefix) && k > after && (n <= 0 || len(out) < n) {
-			out = append(out, c.values[k])
-		}
-	}
-	return out, nil
-}
-
-func (c *memCoord) Commit(_ context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
+func (c *memCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
 	if f := c.before; f != nil {
 		c.before = nil
 		f()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, op := range ops {
-		if !strings.HasPrefix(op.Key, group) {
-			return 0, fmt.Errorf("key %s outside group %s", op.Key, group)
-		}
-		if op.Expect != storage.Any && op.Expect != c.values[op.Key].Revision {
-			return 0, storage.ErrConflict
-		}
-	}
-	c.rev++
-	c.commits++
-	for _, op := range ops {
-		if op.Value == nil {
-			delete(c.values, op.Key)
-		} else {
-			c.values[op.Key] = storage.Entry{Key: op.Key, Value: slices.Clone(op.Value), Revision: c.rev}
-		}
-	}
-	close(c.changed)
-	c.changed = make(chan struct{})
-	return c.rev, nil
+	c.commits.Add(1)
+	return c.Coord.Commit(ctx, group, ops...)
 }
 
-func (c *memCoord) Changed(string) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.changed
+// count is how many commits were tried.
+func (c *memCoord) count() int { return int(c.commits.Load()) }
+
+// keys is how many keys there are.
+func (c *memCoord) keys() int {
+	all, err := c.List(context.Background(), "", "", 0)
+	if err != nil {
+		panic(err)
+	}
+	return len(all)
 }
 
 // streams is a Sources of one-shard streams whose tip the test moves.

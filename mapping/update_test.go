@@ -257,7 +257,7 @@ func TestDeleteAnswersTheConfigurationAndThenItIsGone(t *testing.T) {
 
 	_, err = b.Get(t.Context(), me, m.UUID)
 	wantFault(t, err, "ResourceNotFoundException", "The resource you requested does not exist.")
-	if n := len(b.coord.values); n != 0 {
+	if n := b.coord.keys(); n != 0 {
 		t.Errorf("%d keys are left behind", n)
 	}
 	b.create(t) // the pair is free

@@ -133,7 +133,7 @@ func TestCreateRefuses(t *testing.T) {
 			_, _, err := b.Create(t.Context(), me, input(c.edit))
 
 			wantFault(t, err, c.code, c.message)
-			if len(b.coord.values) != 0 {
+			if b.coord.keys() != 0 {
 				t.Error("a refused request left something behind")
 			}
 		})

@@ -18,7 +18,7 @@ import (
 type sources struct{ streams *stream.Streams }
 
 func (s sources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
-	name, hint, err := stream.ParseARN(arn, account, region)
+	name, hint, err := stream.ParseARN(arn, account)
 	if err != nil {
 		return mapping.Source{}, err
 	}
@@ -63,12 +63,12 @@ func (s sources) Starts(ctx context.Context, id uint32, position string, at reco
 type functions struct{ functions *function.Functions }
 
 func (f functions) Lookup(_ context.Context, nameOrARN, account, region string) (arn, name, hint string, ok bool, err error) {
-	ref, hint, err := function.ParseName(nameOrARN, account, region)
+	n, err := function.ParseName(nameOrARN, function.Caller{Account: account, Region: region})
 	if err != nil {
 		return "", "", "", false, err
 	}
-	_, ok = f.functions.Lookup(ref)
-	return ref.ARN(), ref.Name, hint, ok, nil
+	_, ok = f.functions.Lookup(n.Ref)
+	return n.Ref.ARN(), n.Ref.Name, n.Hint, ok, nil
 }
 
 // queues shows queues to package destination.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/api/kinesis"
@@ -177,14 +178,14 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 
 // route puts every API behind the one port.
 func (s *Server) route(r *rooms) http.Handler {
-	k := kinesis.New(kinesis.Options{Streams: r.streams, Clock: s.clock, Log: s.log.With("room", "api/kinesis")})
+	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
 	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
 	q := sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
 	return &wire.Router{
 		Services: []wire.Service{
 			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
 			{Name: "sqs", Target: "AmazonSQS", Handler: q},
-			{Name: "lambda", Paths: lambda.Paths, Handler: l},
+			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		},
 		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: http.HandlerFunc(unknownService),
 	}
@@ -204,7 +205,7 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 			calm = 0
 		}
 		if time.Now().After(deadline) {
-			return &problem{http.StatusConflict, "the clock stays where it is: after " + patience.String() + " still running: " + r.functions.BusyWith()}
+			return &problem{http.StatusConflict, r.stillBusy(patience)}
 		}
 		select {
 		case <-time.After(time.Millisecond):
@@ -213,6 +214,15 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// stillBusy says what keeps the clock from moving on.
+func (r *rooms) stillBusy(patience time.Duration) string {
+	what := "event source mappings at work"
+	if names := r.functions.BusyWith(); len(names) > 0 {
+		what = "function " + strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("the clock stays where it is: after %s of real time there is still running: %s", patience, what)
 }
 
 // drain ends invocations and saves what they came to. The APIs still answer, because functions may call them.

@@ -124,8 +124,7 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	for i, rng := range evenRanges(in.Shards) {
 		info.Shards = append(info.Shards, ShardInfo{ID: record.ShardID(i), Range: rng, Created: now - birthOffset})
 	}
-	st := &stream{name: name}
-	st.snap.Store(newSnapshot(info, in.Tags, 0, nil))
+	st := newStream(newSnapshot(info, in.Tags, 0, nil))
 	s.byName[name] = st
 	return st, nil
 }
@@ -196,7 +195,15 @@ func (s *Streams) activate(ctx context.Context, st *stream) error {
 }
 
 func (s *Streams) setStatus(ctx context.Context, st *stream, status Status) error {
+	return s.setStatusIf(ctx, st, status, func(Status) error { return nil })
+}
+
+// setStatusIf sets the status unless allowed, given the one that is stored, refuses.
+func (s *Streams) setStatusIf(ctx context.Context, st *stream, status Status, allowed func(now Status) error) error {
 	return s.update(ctx, st, func(r *streamRecord) error {
+		if err := allowed(r.Status); err != nil {
+			return err
+		}
 		r.Status = status
 		return nil
 	}, nil, func(r streamRecord, revision storage.Revision) *snapshot {
@@ -210,26 +217,29 @@ func (s *Streams) setStatus(ctx context.Context, st *stream, status Status) erro
 // Delete removes a stream with its records and tags, and returns when that is durable. Faults: ResourceNotFoundException; ResourceInUseException
 // while another call deletes it. Source: Kinesis API Reference, DeleteStream.
 func (s *Streams) Delete(ctx context.Context, name Name) error {
-	st, err := s.settled(ctx, name)
-	if err != nil {
-		return err
-	}
-	err = s.update(ctx, st, func(r *streamRecord) error {
-		if r.Status == Deleting {
-			return notActive(name, Deleting)
+	for {
+		st, err := s.settled(ctx, name)
+		if err != nil {
+			return err
 		}
-		r.Status = Deleting
-		return nil
-	}, nil, func(r streamRecord, revision storage.Revision) *snapshot {
-		old := st.snap.Load()
-		info := old.info
-		info.Status = Deleting
-		return newSnapshot(info, r.Tags, revision, old)
-	})
-	if err != nil {
-		return err
+		err = s.setStatusIf(ctx, st, Deleting, func(now Status) error {
+			switch now {
+			case Deleting:
+				return notActive(name, Deleting)
+			case Updating, Creating:
+				return errUnsettled
+			case Active:
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errUnsettled):
+			continue // a reshard began in between
+		case err != nil:
+			return err
+		}
+		return s.erase(context.WithoutCancel(ctx), st)
 	}
-	return s.erase(context.WithoutCancel(ctx), st)
 }
 
 // erase deletes a DELETING stream's records, then its metadata. A crash between the two is finished at the next start.

@@ -81,7 +81,7 @@ func expiredTime(t time.Time) string { return t.UTC().Format("Mon Jan 02 15:04:0
 
 // ParseARN reads the ARN of a stream. An account of fewer than twelve digits, as tutorials print them, means the caller's; hint says so then.
 // Fault: InvalidArgumentException for text that is no stream ARN.
-func ParseARN(text, callerAccount, _ string) (name Name, hint string, err error) {
+func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 	a, ok := arn.Parse(text)
 	if ok {
 		var folded bool

@@ -178,7 +178,7 @@ func (s *Streams) listShards(sn *snapshot, in ListShardsInput) (page []ShardInfo
 // matches applies the filter at now; what lies before the trim horizon counts as the horizon.
 func (f *ShardFilter) matches(sh *ShardInfo, sn *snapshot, now record.Millis) bool {
 	horizon := max(sn.trimHorizon(now), record.MillisOf(sn.info.Created))
-	openAt := func(t record.Millis) bool { return sh.Created <= t && (sh.Closed == 0 || sh.Closed >= t) }
+	openAt := func(t record.Millis) bool { return sh.Began() <= t && (sh.Closed == 0 || sh.Closed >= t) }
 	switch f.Type {
 	case FilterAtTrimHorizon:
 		return openAt(horizon)

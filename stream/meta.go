@@ -216,9 +216,7 @@ func (s *Streams) loadTokenKey(ctx context.Context) error {
 
 // adopt makes a loaded stream known.
 func (s *Streams) adopt(sn *snapshot) *stream {
-	st := &stream{name: sn.info.Name}
-	st.id.Store(sn.info.ID)
-	st.snap.Store(sn)
+	st := newStream(sn)
 	s.mu.Lock()
 	s.byName[st.name], s.byID[sn.info.ID] = st, st
 	s.mu.Unlock()
@@ -247,9 +245,18 @@ func (s *Streams) forget(st *stream) {
 	close(st.snap.Load().changed)
 }
 
-// update changes the stored record of st: change edits a copy, which is committed against the revision it was read at and tried again when somebody else
-// was faster. installed builds what is known from then on.
+// errUnsettled is what a change says when it must wait for another one to end.
+var errUnsettled = errors.New("stream: another change is under way")
+
+// update changes the stored record of st: change edits a copy, which is committed against the revision it was read at and tried again when another process
+// was faster. installed builds what is known from then on. One update of a stream runs at a time, or an older state could be installed over a newer one.
 func (s *Streams) update(ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op, installed func(streamRecord, storage.Revision) *snapshot) error {
+	select {
+	case st.changing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-st.changing }()
 	key := nameKey(st.name)
 	for {
 		e, err := s.coord.Get(ctx, key)

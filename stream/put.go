@@ -191,44 +191,65 @@ func (s *Streams) awaitChildren(ctx context.Context, sn *snapshot) error {
 
 // scratch is what one put needs besides its records.
 type scratch struct {
-	pending []int // records that have no place yet, in request order
-	shards  []*shard
-	of      []int // for each pending record, its place in shards
+	pending []int    // records that have no place yet, in request order
+	order   []uint64 // pending records by shard: inverted shard index, then place in the request
 	grouped []record.Record
 	origin  []int // where in the request grouped records came from
-	batches []storage.Batch
+	shards  []*shard
+	batches []storage.Batch // one for each of shards, its records a part of grouped
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func (p *scratch) release() {
-	clear(p.shards[:cap(p.shards)])
-	clear(p.grouped[:cap(p.grouped)])
-	clear(p.batches[:cap(p.batches)])
-	*p = scratch{p.pending[:0], p.shards[:0], p.of[:0], p.grouped[:0], p.origin[:0], p.batches[:0]}
+	p.reset()
+	p.pending = p.pending[:0]
 	scratches.Put(p)
+}
+
+// reset forgets a grouping, so that no record outlives its put here.
+func (p *scratch) reset() {
+	clear(p.grouped)
+	clear(p.shards)
+	clear(p.batches)
+	p.order, p.grouped, p.origin, p.shards, p.batches = p.order[:0], p.grouped[:0], p.origin[:0], p.shards[:0], p.batches[:0]
+}
+
+// group copies the pending records so that those of one shard stand together, in request order, as one batch each. The shard with the highest index comes
+// first, because AWS was recorded to hand out indexes so, and kinesalite's suite asks for it.
+func (p *scratch) group(sn *snapshot, recs []record.Record) {
+	p.reset()
+	for _, i := range p.pending {
+		sh := sn.route(&recs[i])
+		p.order = append(p.order, uint64(^uint32(sh.key.Index))<<32|uint64(i))
+	}
+	slices.Sort(p.order)
+	for _, o := range p.order {
+		p.grouped = append(p.grouped, recs[uint32(o)])
+		p.origin = append(p.origin, int(uint32(o)))
+	}
+	from := 0
+	for to := 1; to <= len(p.order); to++ {
+		if to < len(p.order) && p.order[to]>>32 == p.order[from]>>32 {
+			continue
+		}
+		p.shards = append(p.shards, sn.shards[^uint32(p.order[from]>>32)])
+		p.batches = append(p.batches, storage.Batch{Records: p.grouped[from:to:to]})
+		from = to
+	}
 }
 
 // appendOnce routes the pending records and appends them in one call. Those that must be tried again stay pending.
 func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs []record.Record, placed []Placed) (closed, fenced bool, err error) {
 	p.group(sn, recs)
-	p.batches = p.batches[:0]
-	at := 0
 	for n, sh := range p.shards {
-		end := at
-		for end < len(p.grouped) && p.of[end] == n {
-			end++
-		}
-		w, err := s.writer(ctx, sh)
-		if err != nil {
+		if p.batches[n].Writer, err = s.writer(ctx, sh); err != nil {
 			return false, false, s.putFault(sn.info.Name, sh, err)
 		}
-		p.batches = append(p.batches, storage.Batch{Writer: w, Records: p.grouped[at:end:end]})
-		at = end
 	}
 	errs := s.log.Append(ctx, p.batches)
 	p.pending = p.pending[:0]
-	at = 0
+	at := 0
 	for n, sh := range p.shards {
 		b := &p.batches[n]
 		origin := p.origin[at : at+len(b.Records)]
@@ -246,8 +267,7 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 			p.pending = append(p.pending, origin...)
 		case errors.Is(err, storage.ErrFenced):
 			fenced = true
-			w := sh.writer.Load()
-			if w != nil && *w == b.Writer {
+			if w := sh.writer.Load(); w != nil && *w == b.Writer {
 				sh.writer.CompareAndSwap(w, nil)
 			}
 			p.pending = append(p.pending, origin...)
@@ -260,32 +280,6 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 	}
 	slices.Sort(p.pending) // back into request order
 	return closed, fenced, nil
-}
-
-// group copies the pending records of recs so that those of one shard stand together, in request order.
-func (p *scratch) group(sn *snapshot, recs []record.Record) {
-	p.shards, p.of, p.grouped, p.origin = p.shards[:0], p.of[:0], p.grouped[:0], p.origin[:0]
-	for _, i := range p.pending {
-		sh := sn.route(&recs[i])
-		n := len(p.shards) - 1
-		for n >= 0 && p.shards[n] != sh {
-			n--
-		}
-		if n < 0 {
-			n = len(p.shards)
-			p.shards = append(p.shards, sh)
-		}
-		p.of = append(p.of, n)
-	}
-	for n := range p.shards {
-		for k, i := range p.pending {
-			if p.of[k] == n {
-				p.grouped = append(p.grouped, recs[i])
-				p.origin = append(p.origin, i)
-			}
-		}
-	}
-	slices.Sort(p.of) // now in step with grouped
 }
 
 // writer answers the right to append to sh, acquired at the first put and after a fence.

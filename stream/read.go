@@ -93,24 +93,31 @@ func (s *Streams) Read(ctx context.Context, id uint32, shard record.ShardID, fro
 	return next, end, nil
 }
 
-// read is Read before the end of a shard is judged.
+// read is Read before the end of a shard is judged. As long as the first record it meets is young enough, nothing before it can be hidden, and the trim horizon
+// need not be looked for: readers at the tip pay nothing for retention.
 func (s *Streams) read(ctx context.Context, sn *snapshot, sh *shard, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
-	oldest, err := s.horizonOf(ctx, sn, sh, s.now())
+	now := s.now()
+	at := sn.trimHorizon(now)
+	first, old := record.Position(0), false
+	next, end, err := s.log.Scan(ctx, sh.key, from, limit, func(r record.Record) {
+		if first == 0 {
+			first, old = r.Pos, r.Arrival < at
+		}
+		if !old {
+			visit(r)
+		}
+	})
+	if err != nil || !old {
+		return next, end, err
+	}
+	oldest, err := s.horizonOf(ctx, sn, sh, now)
 	if err != nil {
 		return from, storage.End{}, err
 	}
-	if from < oldest {
-		hidden := false
-		_, end, err := s.log.Scan(ctx, sh.key, from, storage.Limit{Records: 1}, func(r record.Record) { hidden = r.Pos < oldest })
-		if err != nil {
-			return from, storage.End{}, err
-		}
-		if hidden || end.Kind == storage.Trimmed {
-			return from, storage.End{Kind: storage.Trimmed, Oldest: max(oldest, end.Oldest)}, nil
-		}
-		from = oldest
+	if first < oldest {
+		return from, storage.End{Kind: storage.Trimmed, Oldest: oldest}, nil
 	}
-	return s.log.Scan(ctx, sh.key, from, limit, visit)
+	return s.log.Scan(ctx, sh.key, from, limit, visit) // its arrival stepped back: the record before it is still readable, and so is it
 }
 
 // endKnown reports whether the metadata says that a shard is closed, and so names its children.

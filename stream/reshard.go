@@ -25,7 +25,7 @@ type planRecord struct {
 // Reshard closes one open shard and puts two in its place, or two adjacent ones and puts one in their place; children is their hash key ranges, in order,
 // covering exactly what the parents covered. It returns when the children take records. Records never move. On the way it stores the intent, closes the parents,
 // and commits the children, so a crash leaves nothing half done. Puts that meet a closed parent wait for the children; a reader sees the parent's end only
-// together with its children. Faults: ResourceInUseException unless ACTIVE, InvalidArgumentException for shards or ranges that do not fit.
+// together with its children. Another reshard of the stream is waited for. Faults: ResourceInUseException unless ACTIVE, InvalidArgumentException for shards or ranges that do not fit.
 //
 // It is what SplitShard, MergeShards and UpdateShardCount are made of; their own checks and texts belong to them.
 func (s *Streams) Reshard(ctx context.Context, name Name, parents []record.ShardID, children []record.HashKeyRange) error {

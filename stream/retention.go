@@ -26,7 +26,7 @@ type horizon struct {
 // horizonOf is the first position of sh that retention lets readers see. It never moves back.
 func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (record.Position, error) {
 	at := sn.trimHorizon(now)
-	if at <= sn.shardInfo(sh).Created-1000 { // a child counts as created one second after its parent closed, but may have records before
+	if at <= sn.shardInfo(sh).Began() {
 		return 0, nil
 	}
 	sh.mu.Lock()
@@ -39,12 +39,12 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 	if err != nil {
 		return 0, fmt.Errorf("seek the trim horizon: %w", err)
 	}
-	next := horizon{pos: pos, until: at}
-	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) { next.until = r.Arrival })
+	next, found := horizon{pos: pos, until: at}, false
+	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) { next.until, found = r.Arrival, true })
 	if err != nil {
 		return 0, fmt.Errorf("read the trim horizon: %w", err)
 	}
-	if end.Kind == storage.Tail && next.until == at {
+	if end.Kind == storage.Tail && !found {
 		next.until = max(at, end.Sealed) // nothing is there, and nothing older than Sealed will come
 	}
 	sh.mu.Lock()
@@ -125,5 +125,5 @@ func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.
 		sh.trimmed = max(sh.trimmed, pos)
 		sh.mu.Unlock()
 	}
-	return max(until, sn.shardInfo(sh).Created-1000) + keep + 1, nil
+	return max(until, sn.shardInfo(sh).Began()) + keep + 1, nil
 }

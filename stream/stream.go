@@ -97,6 +97,14 @@ func (s *ShardInfo) EndingSequenceNumber() string {
 	return s.sequence(record.MaxPosition, s.Closed).String()
 }
 
+// Began is when the shard began to take records: a child does so when its parents end, one second before it counts as created.
+func (s *ShardInfo) Began() record.Millis {
+	if s.Parent != nil {
+		return s.Created - childDelay
+	}
+	return s.Created
+}
+
 // AppendSequenceNumber appends the sequence number of the record of s at pos to dst.
 func (s *ShardInfo) AppendSequenceNumber(dst []byte, pos record.Position, arrival record.Millis) []byte {
 	return s.sequence(pos, arrival).Append(dst)
@@ -190,9 +198,17 @@ type Streams struct {
 
 // stream is one stream in memory; what is known of it is replaced as a whole.
 type stream struct {
-	name Name
-	id   atomic.Uint32 // 0 until it is allocated
-	snap atomic.Pointer[snapshot]
+	name     Name
+	id       atomic.Uint32 // 0 until it is allocated
+	snap     atomic.Pointer[snapshot]
+	changing chan struct{} // capacity 1: changes are committed and installed in the same order
+}
+
+func newStream(sn *snapshot) *stream {
+	st := &stream{name: sn.info.Name, changing: make(chan struct{}, 1)}
+	st.id.Store(sn.info.ID)
+	st.snap.Store(sn)
+	return st
 }
 
 // New answers the streams kept in o.Store. Nothing is read before Start or the first call.
@@ -252,9 +268,9 @@ func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
 }
 
 // LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN tells the hint); region and account of the ARN
-// count, never a stream of the same name elsewhere.
-func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, callerRegion string) (*Info, error) {
-	name, _, err := ParseARN(arnText, callerAccount, callerRegion)
+// count, never a stream of the same name elsewhere; so the caller's region, the last argument, makes no difference.
+func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ string) (*Info, error) {
+	name, _, err := ParseARN(arnText, callerAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +299,7 @@ func (s *Streams) find(ctx context.Context, name Name) (*stream, error) {
 	return st, nil
 }
 
-// settled is find, but waits until a creation that is under way has ended.
+// settled is find, but waits until a creation or a reshard that is under way has ended.
 func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
 	for {
 		st, err := s.find(ctx, name)
@@ -291,7 +307,7 @@ func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
 			return nil, err
 		}
 		sn := st.snap.Load()
-		if sn.info.Status != Creating {
+		if sn.info.Status != Creating && sn.info.Status != Updating {
 			return st, nil
 		}
 		select {

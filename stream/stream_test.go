@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,7 +90,7 @@ func (b *bench) drain(id uint32, shard record.ShardID, from record.Position) (ke
 		case storage.More:
 		case storage.Trimmed:
 			from = end.Oldest
-		default:
+		case storage.Tail, storage.ShardEnd:
 			return keys, end
 		}
 	}
@@ -308,6 +309,31 @@ func TestRecordsDisappearWhenRetentionHasPassed(t *testing.T) {
 	}
 }
 
+// A record is readable until exactly its retention has passed, and not a millisecond longer, also when it was read at that very moment.
+func TestTheHorizonIsExactToTheMillisecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		info := b.create(orders, 1)
+		b.advance(time.Hour)
+		b.put(orders, "a")
+		for _, step := range []struct {
+			d    time.Duration
+			want int
+		}{{DefaultRetention - time.Millisecond, 1}, {time.Millisecond, 1}, {time.Millisecond, 0}, {time.Hour, 0}} {
+			b.advance(step.d)
+			if keys, _ := b.drain(info.ID, 0, 0); len(keys) != step.want {
+				t.Errorf("after %v more: %v", step.d, keys)
+			}
+		}
+		b.put(orders, "b")
+		if keys, _ := b.drain(info.ID, 0, 0); len(keys) != 1 {
+			t.Errorf("a later record: %v", keys)
+		}
+		b.s.Stop()
+	})
+}
+
 func TestTheSweepGivesSpaceBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -404,6 +430,56 @@ func TestOnlyOneOfManyCreatorsWins(t *testing.T) {
 	}
 }
 
+func TestConcurrentChangesOfOneStreamAllCount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(orders, 1)
+	const n = 20
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			if err := b.s.AddTags(b.ctx, orders, map[string]string{fmt.Sprint("tag", i): "x"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	b.split(orders, 0)
+	wg.Wait()
+
+	for range 2 { // as known now, and as stored
+		tags, _, err := b.s.Tags(b.ctx, orders, "", 50)
+		b.must(err)
+		if info := b.lookup(orders); len(tags) != n || info.Status != Active || len(info.Shards) != 3 {
+			t.Errorf("%d tags, %+v", len(tags), info)
+		}
+		b.reopen()
+	}
+}
+
+func TestADeletionThatMeetsAReshardLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	whole := []record.HashKeyRange{{End: record.MaxHashKey}}
+	for range 20 {
+		b.create(orders, 2)
+		done := make(chan error)
+		go func() { done <- b.s.Reshard(b.ctx, orders, []record.ShardID{0, 1}, whole) }()
+
+		b.must(b.s.Delete(b.ctx, orders))
+
+		if code := fault.CodeOf(<-done); code != "" && code != "ResourceNotFoundException" && code != "ResourceInUseException" {
+			t.Errorf("the reshard ends with %s", code)
+		}
+		_, err := b.s.Lookup(b.ctx, orders)
+		wantCode(t, err, "ResourceNotFoundException")
+		for _, prefix := range []string{prefixName, prefixShard, prefixPlan} {
+			if left, err := b.store.Coord().List(b.ctx, prefix, "", 0); err != nil || len(left) > 0 {
+				t.Errorf("left under %s: %v, %v", prefix, left, err)
+			}
+		}
+	}
+}
+
 func TestNotFoundHintsAtTheOtherRegion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -425,7 +501,7 @@ func TestARNsWithTutorialAccountsMeanTheCaller(t *testing.T) {
 
 	info, err := b.s.LookupARN(b.ctx, "arn:aws:kinesis:us-east-1:123456789:stream/orders", orders.Account, "eu-west-1")
 	b.must(err)
-	_, hint, err := ParseARN("arn:aws:kinesis:us-east-1:123456789:stream/orders", orders.Account, "eu-west-1")
+	_, hint, err := ParseARN("arn:aws:kinesis:us-east-1:123456789:stream/orders", orders.Account)
 	b.must(err)
 
 	if info.ID != want.ID || hint != "An account id has 12 digits; 123456789 was read as 000000000000." {

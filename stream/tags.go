@@ -93,6 +93,7 @@ func checkTags(name Name, tags map[string]string) error {
 	return nil
 }
 
+// badTagRune reports what is neither a letter, a number or a separator of Unicode nor one of AWS's signs. Tabs and line breaks are control characters.
 func badTagRune(r rune) bool {
-	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != ' ' && !strings.ContainsRune("_./=+-@%:", r)
+	return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("_./=+-@%:", r)
 }

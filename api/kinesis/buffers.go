@@ -2,7 +2,7 @@ package kinesis
 
 import "sync"
 
-// buffers is the memory of one request, used again by later ones: body as sent, answer, decoded blobs and entries of PutRecords.
+// buffers is the memory of one request, used again by later ones: the body as sent, and the body of the answer.
 type buffers struct {
 	body, out []byte
 }

@@ -182,8 +182,7 @@ func decodeBlob(s string) (data []byte, why string) {
 	if len(s)%4 != 0 {
 		return nil, fmt.Sprintf("Base64 encoded length is expected a multiple of 4 bytes but found: %d", len(s))
 	}
-	digits := strings.TrimSuffix(strings.TrimSuffix(s, "="), "=")
-	for _, c := range digits {
+	for _, c := range strings.TrimRight(s, "=") {
 		if !isBase64(c) {
 			return nil, fmt.Sprintf("Invalid Base64 character: '%c'", c)
 		}

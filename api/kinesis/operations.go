@@ -43,7 +43,7 @@ func (c *call) address(name, arn *string) (stream.Name, error) {
 	if arn == nil {
 		return byName, nil
 	}
-	byARN, hint, err := stream.ParseARN(*arn, c.caller.Account, c.caller.Region)
+	byARN, hint, err := stream.ParseARN(*arn, c.caller.Account)
 	if err != nil {
 		return stream.Name{}, err
 	}

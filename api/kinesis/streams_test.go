@@ -94,8 +94,9 @@ func TestTheOnDemandQuotaIsKept(t *testing.T) {
 func TestDeletedStreamsAreGone(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.create("s", 1)
+	w.create("s", 2)
 	w.put("s", "a", "x")
+	token := w.ok("ListShards", `{"StreamName":"s","MaxResults":1}`).get("NextToken")
 
 	r := w.ok("DeleteStream", `{"StreamName":"s","EnforceConsumerDeletion":false}`)
 
@@ -107,6 +108,7 @@ func TestDeletedStreamsAreGone(t *testing.T) {
 	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":""}`).fails("ResourceNotFoundException", gone)
 	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}`).fails("ResourceNotFoundException", gone)
 	w.call("ListShards", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
+	w.call("ListShards", `{"NextToken":%q}`, token).fails("ResourceNotFoundException", gone)
 	w.call("ListTagsForStream", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
 	w.create("s", 1)
 	if got := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); got != "" {
@@ -222,12 +224,13 @@ func TestShardFilters(t *testing.T) {
 	stamp := func(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000) }
 
 	for _, c := range []struct{ filter, want string }{
-		{`"Type":"AT_LATEST"`, "1 2"},                                                 // O-19
-		{`"Type":"FROM_TRIM_HORIZON"`, "0 1 2"},                                       // O-19
-		{`"Type":"AFTER_SHARD_ID","ShardId":"shardId-000000000001"`, "2"},             // O-19
-		{`"Type":"AT_TRIM_HORIZON"`, "0"},                                             // O-20
-		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(-10*time.Second)), "0"},  // O-21
-		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(10*time.Second)), "1 2"}, // O-21
+		{`"Type":"AT_LATEST"`, "1 2"},                                                       // O-19
+		{`"Type":"FROM_TRIM_HORIZON"`, "0 1 2"},                                             // O-19
+		{`"Type":"AFTER_SHARD_ID","ShardId":"shardId-000000000001"`, "2"},                   // O-19
+		{`"Type":"AT_TRIM_HORIZON"`, "0"},                                                   // O-20
+		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(-10*time.Second)), "0"},        // O-21
+		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(10*time.Second)), "1 2"},       // O-21
+		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(500*time.Millisecond)), "1 2"}, // no gap before the children count as created
 		{`"Type":"FROM_TIMESTAMP","Timestamp":` + stamp(at.Add(-10*time.Second)), "0 1 2"},
 		{`"Type":"FROM_TIMESTAMP","Timestamp":` + stamp(at.Add(10*time.Second)), "1 2"},
 		{`"Type":"FROM_TIMESTAMP","Timestamp":` + stamp(created.Add(-time.Hour)), "0 1 2"},

@@ -238,6 +238,7 @@ func TestValuesOfAWrongType(t *testing.T) {
 		{"PutRecord", `{"Data":{}}`, structure},
 		{"PutRecord", `{"Data":"=+/="}`, "'=+/=' can not be converted to a Blob: Invalid Base64 character: '='"},
 		{"PutRecord", `{"Data":"+/+="}`, "'+/+=' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"},
+		{"PutRecord", `{"Data":"a==="}`, "'a===' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"},
 		{"PutRecord", `{"Data":"a\nbc"}`, "'a\nbc' can not be converted to a Blob: Invalid Base64 character: '\n'"},
 		{"GetShardIterator", `{"Timestamp":"1"}`, str + "milliseconds since epoch"},
 		{"GetShardIterator", `{"Timestamp":false}`, boolean + "milliseconds since epoch"},
@@ -332,8 +333,8 @@ func TestAtMostTenViolationsAreNamed(t *testing.T) {
 	w := setup(t)
 	body := `{"StreamName":"s","Records":[{}` + strings.Repeat(",{}", 7) + `]}`
 
-	w.call("PutRecords", body).failsLike("ValidationException", "16 errors, 10 of them named", func(m string) bool {
-		return strings.HasPrefix(m, "16 validation errors detected: ") && strings.Count(m, "; ") == 9
+	w.call("PutRecords", body).failsLike("ValidationException", "ten of sixteen", func(m string) bool {
+		return strings.HasPrefix(m, "10 validation errors detected: ") && strings.Count(m, "; ") == 9
 	})
 }
 

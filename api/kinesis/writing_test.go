@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 // entries is a list of n equal records of data bytes under a key.
@@ -43,7 +45,7 @@ func TestACallHasAtMost500Records(t *testing.T) {
 	w.ok("PutRecords", `{"StreamName":"s","Records":%s}`, entries(500, "k", 1))
 }
 
-// L-03
+// L-03; that exactly 10 MiB are accepted is seen at P-17.
 func TestACallHasAtMost10MiB(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -54,7 +56,6 @@ func TestACallHasAtMost10MiB(t *testing.T) {
 	if got := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); got != "" {
 		t.Errorf("written: %q", got)
 	}
-	w.ok("PutRecords", `{"StreamName":"s","Records":%s}`, entries(10, "k", 1<<20-1))
 }
 
 // L-04
@@ -119,5 +120,35 @@ func TestNoRateIsLimited(t *testing.T) {
 	body := `{"StreamName":"s","Records":` + entries(500, "k", 1) + `}`
 	for range 6 { // 3,000 records in far less than a second of the clock
 		w.ok("PutRecords", body).want("0", "FailedRecordCount")
+	}
+}
+
+// When storage has no room left, SDKs see a server fault, which they retry, and people see what to do; nothing that was acknowledged is lost.
+func TestFullStorageIsToldInAHint(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.store = memory.New(memory.Options{Clock: w.clock, Limit: 1 << 20})
+	w.restart(100)
+	w.create("s", 1)
+	taken := 0
+	put := func() reply {
+		return w.call("PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"%s"}`, b64(strings.Repeat("x", 100_000)))
+	}
+	r := put()
+	for ; r.status == 200 && taken < 20; taken++ {
+		r = put()
+	}
+
+	if r.status != 500 || r.body != `{"__type":"InternalFailure"}` || !strings.Contains(r.header.Get("x-shardmill-hint"), "--memory-limit") {
+		t.Errorf("%d %s %v", r.status, r.body, r.header)
+	}
+	many := w.ok("PutRecords", `{"StreamName":"s","Records":%s}`, entries(2, "k", 100_000))
+	many.want("2", "FailedRecordCount")
+	many.want(`[{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"},{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"}]`, "Records")
+	if !strings.Contains(many.header.Get("x-shardmill-hint"), "--memory-limit") {
+		t.Error(many.header)
+	}
+	if n := len(w.read(w.iterator("s", "0", "TRIM_HORIZON", "")).each("Records", "Data")); n != taken {
+		t.Errorf("%d records are readable, %d were acknowledged", n, taken)
 	}
 }

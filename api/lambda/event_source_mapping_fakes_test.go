@@ -4,14 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,68 +17,8 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
-	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
 )
-
-// memCoord is a storage.Coord in a map.
-type memCoord struct {
-	mu      sync.Mutex
-	rev     storage.Revision
-	values  map[string]storage.Entry
-	changed chan struct{}
-}
-
-func newMemCoord() *memCoord {
-	return &memCoord{values: map[string]storage.Entry{}, changed: make(chan struct{})}
-}
-
-func (c *memCoord) Get(_ context.Context, key string) (storage.Entry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.values[key], nil
-}
-
-func (c *memCoord) List(_ context.Context, prefix, after string, n int) ([]storage.Entry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []storage.Entry
-	for _, k := range slices.Sorted(maps.Keys(c.values)) {
-		if strings.HasPrefix(k, prefix) && k > after && (n <= 0 || len(out) < n) {
-			out = append(out, c.values[k])
-		}
-	}
-	return out, nil
-}
-
-func (c *memCoord) Commit(_ context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, op := range ops {
-		if !strings.HasPrefix(op.Key, group) {
-			return 0, fmt.Errorf("key %s outside group %s", op.Key, group)
-		}
-		if op.Expect != storage.Any && op.Expect != c.values[op.Key].Revision {
-			return 0, storage.ErrConflict
-		}
-	}
-	c.rev++
-	for _, op := range ops {
-		if op.Value == nil {
-			delete(c.values, op.Key)
-		} else {
-			c.values[op.Key] = storage.Entry{Key: op.Key, Value: slices.Clone(op.Value), Revision: c.rev}
-		}
-	}
-	close(c.changed)
-	c.changed = make(chan struct{})
-	return c.rev, nil
-}
-
-func (c *memCoord) Changed(string) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.changed
-}
 
 const (
 	orders  = "arn:aws:kinesis:us-east-1:000000000000:stream/orders"
@@ -122,9 +58,14 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	m := mapping.New(mapping.Options{Coord: newMemCoord(), Clock: clock.New(0), Sources: streams{}, Functions: functions{}, AWSPace: true})
+	c := clock.New(0)
+	store := memory.New(memory.Options{Clock: c})
+	m := mapping.New(mapping.Options{Coord: store.Coord(), Clock: c, Sources: streams{}, Functions: functions{}, AWSPace: true})
 	t.Cleanup(func() {
 		if err := m.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,8 +1,3 @@
-// Package lambda is the wire of AWS Lambda: REST-JSON requests are taken apart, handed to the rooms that do the work, and their answers and faults
-// written as AWS writes them.
-//
-// One file per operation. Nothing is decided here that a room could decide; what a room refuses is only given its status and its body.
-// The behaviour is described in the Lambda API Reference; docs/compat has each parameter.
 package lambda
 
 import (

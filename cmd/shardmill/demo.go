@@ -239,22 +239,22 @@ func (d *demo) show(o engine.Observation) (settled int) {
 	switch o.Kind {
 	case esm.BatchCut:
 		if o.Flush != esm.FlushAgain {
-			line("batched   ", "%s", d.named(o))
+			line("batched   ", "%s", d.of(o))
 		}
 	case esm.AttemptStarted:
-		line("invoked   ", "attempt %d: %s", o.Attempt, d.named(o))
+		line("invoked   ", "attempt %d: %s", o.Attempt, d.of(o))
 	case esm.AttemptEnded:
 		if o.Outcome.Kind == esm.Success {
-			line(t.green("ok        "), "%s in %s", d.named(o), o.Outcome.Duration.Round(10*time.Microsecond))
+			line(t.green("ok        "), "%s in %s", d.of(o), o.Outcome.Duration.Round(10*time.Microsecond))
 		} else {
-			line(t.red("failed    "), "%s: %s", d.named(o), o.Outcome.Reason)
+			line(t.red("failed    "), "%s: %s", d.of(o), o.Outcome.Reason)
 		}
 	case esm.Bisected:
-		line(t.blue("bisected  "), "left half: %s", d.named(o))
+		line(t.blue("bisected  "), "left: %s %s right: %s", d.named(o.Shard, o.First, o.Last), t.dim("|"), d.named(o.Shard, o.Last+1, o.ID.Last))
 	case esm.Discarded:
-		line(t.red("given up  "), "%s: %s", d.named(o), o.Condition)
+		line(t.red("given up  "), "%s: %s", d.of(o), o.Condition)
 	case esm.NoticeDelivered:
-		line(t.blue("announced "), "%s → queue %s", d.named(o), demoQueue)
+		line(t.blue("announced "), "%s → queue %s", d.of(o), demoQueue)
 		return o.Count
 	case esm.BatchSettled:
 		return o.Count
@@ -265,16 +265,15 @@ func (d *demo) show(o engine.Observation) (settled int) {
 	return 0
 }
 
-// named lists the records of an observation by what they are called.
-func (d *demo) named(o engine.Observation) string {
+// of lists the records of an observation by what they are called.
+func (d *demo) of(o engine.Observation) string { return d.named(o.Shard, o.First, o.Last) }
+
+func (d *demo) named(shard record.ShardID, first, last record.Position) string {
 	var out []string
-	for p := o.First; p <= o.Last; p++ { // positions of one PutRecords call lie close together
-		if n, ok := d.names[place{o.Shard, p}]; ok {
+	for p := first; p <= last; p++ { // positions of one PutRecords call lie close together
+		if n, ok := d.names[place{shard, p}]; ok {
 			out = append(out, n)
 		}
-	}
-	if len(out) == 0 {
-		return fmt.Sprintf("%d records", o.Count)
 	}
 	return strings.Join(out, ", ")
 }

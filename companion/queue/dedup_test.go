@@ -40,16 +40,16 @@ func TestARepeatCountsAnewOnceRetentionHasPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, Given{Retention: new(time.Minute)})
 		b.sendMessage(notice("first"))
-		time.Sleep(time.Minute - time.Millisecond)
+		<-time.After(time.Minute - time.Millisecond)
 		if s := b.sendMessage(notice("again")); !s.Duplicate {
 			t.Error("taken as new within the retention")
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		if s := b.sendMessage(notice("later")); s.Duplicate {
 			t.Error("dropped after the retention")
 		}
 		synctest.Wait()
-		time.Sleep(30 * time.Second) // cleaning up after the first must not forget the second
+		<-time.After(30 * time.Second) // cleaning up after the first must not forget the second
 		if s := b.sendMessage(notice("later again")); !s.Duplicate {
 			t.Error("the id of a later message was forgotten with the first")
 		}
@@ -103,11 +103,11 @@ func TestForgettingGoesOnAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, Given{Retention: new(time.Minute)})
 		b.sendMessage(notice("a"))
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		b.sendMessage(Message{Body: "b", DedupID: "another"})
 		after := open(t, b.local.kill())
 		b.must(after.Purge(t.Context(), orders)) // the queue's first use; no message is left whose expiry could wake us
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if n := after.local.count(prefixDedup) + after.local.count(prefixDue) + after.local.count(prefixContent); n != 0 {
 			t.Errorf("%d keys left", n)

@@ -16,7 +16,7 @@ func TestLongPollReturnsAtOnceWhenAMessageComes(t *testing.T) {
 		b := setup(t, Given{})
 		start := time.Now()
 		go func() {
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 			b.send("a")
 		}()
 		b.expect(b.poll(5*time.Second), "a")

@@ -21,12 +21,12 @@ func TestReceivedMessageIsHiddenUntilItsVisibilityTimeoutEnds(t *testing.T) {
 		b.send("a")
 		first := b.receive()
 
-		time.Sleep(4999 * time.Millisecond)
+		<-time.After(4999 * time.Millisecond)
 		b.expect(b.receive())
 		if got := b.counts(); got != [3]int{0, 1, 0} {
 			t.Errorf("counts %v while in flight", got)
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		second := b.receive()
 
 		b.expect(second, "a")
@@ -62,7 +62,7 @@ func TestDelayHidesAMessageAtFirst(t *testing.T) {
 			t.Errorf("counts %v", got)
 		}
 		b.expect(b.receive(), "at once")
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		b.expect(b.receive(), "as the queue says")
 		b.Stop()
 	})
@@ -115,7 +115,7 @@ func TestMessagesSurviveAKill(t *testing.T) {
 		after := open(t, b.local.kill())
 
 		after.expect(after.receive()) // all of them are in flight still
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		got := after.receive()
 		after.expect(got, "a", "b")
 		if got[0].Receives != 2 || got[0].MessageID != before[0].MessageID || got[0].Sender != "me" || !got[0].Sent.Equal(before[0].Sent) ||

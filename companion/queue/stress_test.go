@@ -21,7 +21,7 @@ func TestNothingIsLostOrDoubledUnderConcurrency(t *testing.T) {
 					if _, err := b.Send(t.Context(), orders, Message{Body: fmt.Sprint(s, "-", i), DedupID: fmt.Sprint(s, "-", i/2)}); err != nil {
 						t.Error(err)
 					}
-					time.Sleep(time.Duration(i%3) * time.Millisecond)
+					<-time.After(time.Duration(i%3) * time.Millisecond)
 				}
 			})
 		}

@@ -1,0 +1,50 @@
+package lambda
+
+import (
+	"net/http"
+
+	"github.com/shardmill/shardmill/function"
+)
+
+type getFunctionResponse struct {
+	Configuration *configuration
+	Code          codeLocation
+	Concurrency   *concurrency `json:",omitempty"`
+}
+
+type codeLocation struct{ RepositoryType, Location string }
+
+type concurrency struct {
+	ReservedConcurrentExecutions int
+}
+
+// getFunction shows a function and where its package can be fetched for ten minutes. Concurrency is left out when a qualifier was given, as on AWS.
+func (h *Handler) getFunction(c *call) error {
+	conf, qualifier, err := h.find(c)
+	if err != nil {
+		return err
+	}
+	out := getFunctionResponse{Configuration: render(conf, qualifier), Code: codeLocation{"S3", h.packageURL(c, conf)}}
+	if conf.Reserved != nil && qualifier == "" {
+		out.Concurrency = &concurrency{*conf.Reserved}
+	}
+	return c.json(http.StatusOK, out)
+}
+
+// find looks up the function that the path names.
+func (h *Handler) find(c *call) (*function.Configuration, string, error) {
+	ref, qualifier, err := c.name()
+	if err != nil {
+		return nil, "", err
+	}
+	conf, ok := h.functions.Lookup(ref)
+	if !ok {
+		suffix := ""
+		if qualifier != "" {
+			suffix = ":" + qualifier
+		}
+		return nil, "", function.NotFound(ref, suffix)
+	}
+	c.hint(conf.Hint)
+	return conf, qualifier, nil
+}

@@ -1,0 +1,152 @@
+package lambda
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+)
+
+// Bounds of Invoke in bytes. Source: Lambda API Reference, Invoke.
+const (
+	maxPayload       = 6_291_456
+	maxClientContext = 3_583 // of base64
+)
+
+// invoke runs a function. The payload is checked to be JSON and forwarded as it is. A client that goes away does not stop the function.
+// Not here: InvocationType Event, qualifiers other than $LATEST, tenants, durable executions.
+func (h *Handler) invoke(c *call) error {
+	ref, qualifier, err := c.name()
+	if err != nil {
+		return err
+	}
+	header := c.r.Header
+	kind, err := invocationType(header)
+	if err != nil {
+		return err
+	}
+	clientContext, err := clientContext(header.Get("X-Amz-Client-Context"))
+	if err != nil {
+		return err
+	}
+	payload, err := c.body(maxPayload, "InvokeFunction")
+	if err != nil {
+		return err
+	}
+	if len(payload) == 0 {
+		payload = []byte("{}")
+	}
+	if err := checkPayload(payload); err != nil {
+		return err
+	}
+	if _, ok := h.functions.Lookup(ref); !ok {
+		return function.NotFound(ref, ":"+function.Latest)
+	}
+	if kind == "DryRun" {
+		return c.empty()
+	}
+	arn := ref.ARN()
+	if qualifier != "" {
+		arn += ":" + qualifier
+	}
+	trace := header.Get("X-Amzn-Trace-Id")
+	res := h.functions.Invoke(context.WithoutCancel(c.ctx), function.Invocation{
+		Ref: ref, RequestID: c.caller.RequestID, Payload: payload, ClientContext: clientContext,
+		Tail: header.Get("X-Amz-Log-Type") == "Tail", InvokedARN: arn, TraceID: trace,
+	})
+	return h.answerInvoke(c, ref, res, trace)
+}
+
+func invocationType(header http.Header) (string, error) {
+	var v fault.Violations
+	kind := header.Get("X-Amz-Invocation-Type")
+	switch kind {
+	case "", "RequestResponse", "DryRun", "Event":
+	default:
+		v.Add("invocationType", clip(kind), "Member must satisfy enum value set: [Event, RequestResponse, DryRun]")
+	}
+	switch s := header.Get("X-Amz-Log-Type"); s {
+	case "", "None", "Tail":
+	default:
+		v.Add("logType", clip(s), "Member must satisfy enum value set: [None, Tail]")
+	}
+	if err := v.Err(); err != nil {
+		return "", err
+	}
+	switch {
+	case kind == "Event":
+		return "", notImplemented("Invoke with InvocationType Event")
+	case header.Get("X-Amz-Tenant-Id") != "":
+		return "", unsupported("TenantId")
+	case header.Get("X-Amz-Durable-Execution-Name") != "":
+		return "", unsupported("DurableExecutionName")
+	}
+	return kind, nil
+}
+
+func clientContext(encoded string) (string, error) {
+	if encoded == "" {
+		return "", nil
+	}
+	b, err := base64.StdEncoding.DecodeString(encoded)
+	var object map[string]json.RawMessage
+	if err != nil || len(encoded) > maxClientContext || json.Unmarshal(b, &object) != nil {
+		return "", fault.New("InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object of at most %d bytes.", maxClientContext)
+	}
+	return string(b), nil
+}
+
+// checkPayload refuses what is not JSON in UTF-8.
+func checkPayload(b []byte) error {
+	const prefix = "Could not parse request body into json: Could not parse payload into json: "
+	if !utf8.Valid(b) {
+		return fault.New("InvalidRequestContentException", "%sInvalid UTF-8", prefix)
+	}
+	if json.Valid(b) {
+		return nil
+	}
+	var v json.RawMessage
+	return fault.New("InvalidRequestContentException", "%s%v", prefix, json.Unmarshal(b, &v))
+}
+
+// answerInvoke renders what became of an invocation.
+func (h *Handler) answerInvoke(c *call, ref function.Ref, res function.Result, trace string) error {
+	c.hint(res.Hint)
+	switch res.Class {
+	case function.Success, function.FunctionError:
+	case function.NotAdmitted:
+		if res.StatusCode == http.StatusConflict {
+			return fault.New("ResourceConflictException", "%s", res.Detail)
+		}
+		f := fault.New("TooManyRequestsException", "%s", res.Detail)
+		f.Reason, f.Hint = res.Reason, res.Hint
+		return f
+	case function.ConfigError:
+		if res.StatusCode == http.StatusNotFound {
+			return function.NotFound(ref, ":"+function.Latest)
+		}
+		return fault.New("InvalidRuntimeException", "%s", res.Detail)
+	case function.PlatformError:
+		h.log.Error("invoke", "function", ref.Name, "request_id", c.caller.RequestID, "reason", res.Reason, "error", res.Detail)
+		return fault.New("ServiceException", "The function could not be run: %s.", strings.TrimSuffix(res.Detail, "."))
+	}
+	header := c.w.Header()
+	header.Set("X-Amz-Executed-Version", res.ExecutedVersion)
+	if res.ErrorKind != "" {
+		header.Set("X-Amz-Function-Error", res.ErrorKind)
+	}
+	if res.LogTail != nil {
+		header.Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString(res.LogTail))
+	}
+	if trace != "" {
+		header.Set("X-Amzn-Trace-Id", trace)
+	}
+	wire.WriteBytes(c.w, http.StatusOK, "application/json", res.Payload)
+	return nil
+}

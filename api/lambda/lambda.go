@@ -1,0 +1,134 @@
+// Package lambda is the wire of AWS Lambda: REST-JSON of the API version 2015-03-31 and its younger paths. One file per operation.
+//
+// Requests come through wire.Router and carry a Caller. This room parses and renders; what a function is and does lies in function. Operations and
+// parameters that AWS has and shardmill does not are refused by name, never ignored; docs/compat/lambda.md lists them.
+// Source: Lambda API Reference; error shapes as recorded from AWS.
+package lambda
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
+)
+
+// Options configure a Handler. Functions is required.
+type Options struct {
+	Functions *function.Functions
+	Mappings  *mapping.Mappings // nil: operations on event source mappings are refused by name
+	Log       *slog.Logger      // nil: discarded
+}
+
+// Handler serves Lambda. It is safe for concurrent use.
+type Handler struct {
+	functions *function.Functions
+	mappings  *EventSourceMappings
+	log       *slog.Logger
+	urlKey    [32]byte // signs the URLs of code packages; a new one per process
+}
+
+// New is a Handler.
+func New(o Options) *Handler {
+	h := &Handler{functions: o.Functions, log: o.Log}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Mappings != nil {
+		h.mappings = NewEventSourceMappings(o.Mappings, h.log)
+	}
+	_, _ = rand.Read(h.urlKey[:]) // never fails, says crypto/rand
+	return h
+}
+
+// call is one request on its way.
+type call struct {
+	ctx    context.Context
+	w      http.ResponseWriter
+	r      *http.Request
+	op     string
+	caller wire.Caller
+	params map[string]string // of the path, decoded
+}
+
+// ServeHTTP answers one request. Browsers can send neither the Authorization that is asked for nor a preflight that would be answered.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{ctx: r.Context(), w: w, r: r, caller: wire.CallerOf(r.Context())}
+	wire.SetIDs(w.Header(), c.caller)
+	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, packagePath) {
+		h.answer(c, h.getPackage(c))
+		return
+	}
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256") {
+		h.answer(c, fault.New("MissingAuthenticationTokenException", "Missing Authentication Token"))
+		return
+	}
+	op, params := match(r)
+	switch {
+	case op == nil:
+		h.answer(c, fault.New("UnknownOperationException", "Lambda has no operation %s %s.", r.Method, clip(r.URL.EscapedPath())))
+	case op.serve == nil:
+		h.answer(c, notImplemented(op.name))
+	default:
+		c.op, c.params = op.name, params
+		h.answer(c, op.serve(h, c))
+	}
+}
+
+// eventSourceMapping hands the five operations on mappings over.
+func (h *Handler) eventSourceMapping(c *call) error {
+	if h.mappings == nil {
+		return notImplemented(c.op)
+	}
+	h.mappings.ServeHTTP(c.w, c.r)
+	return nil
+}
+
+// notImplemented refuses what AWS has and shardmill does not. SDKs do not retry a 501.
+func notImplemented(what string) error {
+	return fault.New("NotImplementedException", "shardmill does not implement lambda %s yet; see docs/compat/lambda.md.", what)
+}
+
+// unsupported refuses a parameter by its name.
+func unsupported(parameter string) error {
+	return fault.New("InvalidParameterValueException", "shardmill does not support %s yet; see docs/compat/lambda.md.", parameter)
+}
+
+// answer writes err, if there is one; otherwise the operation has answered.
+func (h *Handler) answer(c *call, err error) {
+	if err != nil {
+		writeFault(c.w, wire.AsFault(err, "ServiceException", c.caller, h.log))
+	}
+}
+
+// json answers with a document.
+func (c *call) json(status int, body any) error {
+	wire.WriteJSON(c.w, status, "application/json", body)
+	return nil
+}
+
+// empty answers 204.
+func (c *call) empty() error {
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// hint puts advice on the answer; an earlier one stays in front.
+func (c *call) hint(text string) {
+	if before := c.w.Header().Get(wire.HintHeader); before != "" && text != "" {
+		text = before + " " + text
+	}
+	wire.Hint(c.w.Header(), text)
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}

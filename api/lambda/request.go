@@ -1,0 +1,185 @@
+package lambda
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+)
+
+// maxBody is AWS's limit of a request body, in bytes, where no other is set.
+const maxBody = 70_167_211
+
+// body reads the request's body, up to limit bytes.
+func (c *call) body(limit int64, name string) ([]byte, error) {
+	tooLarge := fault.New("RequestEntityTooLargeException", "Request must be smaller than %d bytes for the %s operation", limit, name)
+	if c.r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, fault.New("InvalidRequestContentException", "Could not read the request body.").Because(err)
+	}
+	return b, nil
+}
+
+// decode reads a JSON body into v.
+func (c *call) decode(v any) error {
+	b, err := c.body(maxBody, c.op)
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		b = []byte("{}")
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fault.New("InvalidRequestContentException", "Could not parse request body into json: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// name resolves the FunctionName of the path together with the Qualifier parameter. $LATEST is the only version there is: other qualifiers are
+// refused, the answer carries the one that was given.
+func (c *call) name() (function.Ref, string, error) {
+	n, err := function.ParseName(c.params["FunctionName"], function.Caller{Account: c.caller.Account, Region: c.caller.Region})
+	if err != nil {
+		return function.Ref{}, "", err
+	}
+	c.hint(n.Hint)
+	qualifier := c.r.URL.Query().Get("Qualifier")
+	switch {
+	case n.Qualifier != "" && qualifier != "" && n.Qualifier != qualifier:
+		return function.Ref{}, "", fault.New("InvalidParameterValueException", "The derived qualifier from the function name does not match the specified qualifier.")
+	case qualifier == "":
+		qualifier = n.Qualifier
+	}
+	if qualifier != "" && qualifier != function.Latest {
+		return function.Ref{}, "", unsupported("versions and aliases (Qualifier " + clip(qualifier) + ")")
+	}
+	return n.Ref, qualifier, nil
+}
+
+// others are parameters of CreateFunction and UpdateFunctionConfiguration that shardmill does not have. Values that switch nothing on are accepted,
+// because the AWS CLI, SAM and Terraform send them.
+type others struct {
+	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Tags, Layers, FileSystemConfigs, ImageConfig, CodeSigningConfigArn, SnapStart json.RawMessage
+	CapacityProviderConfig, PublishTo, DurableConfig, TenancyConfig                                                                      json.RawMessage
+}
+
+// refuse names the first parameter that asks for something.
+func (o *others) refuse() error {
+	for _, p := range []struct {
+		name    string
+		value   json.RawMessage
+		neutral string // the value of its one member that switches nothing on
+	}{
+		{"VpcConfig", o.VpcConfig, ""},
+		{"DeadLetterConfig", o.DeadLetterConfig, ""},
+		{"KMSKeyArn", o.KMSKeyArn, ""},
+		{"TracingConfig (Mode Active)", o.TracingConfig, "PassThrough"},
+		{"Tags", o.Tags, ""},
+		{"Layers", o.Layers, ""},
+		{"FileSystemConfigs", o.FileSystemConfigs, ""},
+		{"ImageConfig", o.ImageConfig, ""},
+		{"CodeSigningConfigArn", o.CodeSigningConfigArn, ""},
+		{"SnapStart (ApplyOn PublishedVersions)", o.SnapStart, "None"},
+		{"CapacityProviderConfig", o.CapacityProviderConfig, ""},
+		{"PublishTo", o.PublishTo, ""},
+		{"DurableConfig", o.DurableConfig, ""},
+		{"TenancyConfig", o.TenancyConfig, ""},
+	} {
+		if len(p.value) == 0 {
+			continue
+		}
+		var v any
+		if err := json.Unmarshal(p.value, &v); err != nil || !asksNothing(v, p.neutral) {
+			return unsupported(p.name)
+		}
+	}
+	return nil
+}
+
+// asksNothing: null, false, empty, the neutral word, or made of nothing else.
+func asksNothing(v any, neutral string) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return v == "" || v == neutral
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		for _, member := range v {
+			if !asksNothing(member, neutral) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+type environment struct {
+	Variables map[string]*string
+}
+
+// variables answers nil when nothing was given, and an empty map when emptiness was.
+func (e *environment) variables() map[string]string {
+	if e == nil {
+		return nil
+	}
+	vars := make(map[string]string, len(e.Variables))
+	for k, v := range e.Variables {
+		if v != nil {
+			vars[k] = *v
+		}
+	}
+	return vars
+}
+
+type ephemeralStorage struct{ Size *int }
+
+func (e *ephemeralStorage) size() (*int, error) {
+	if e == nil {
+		return nil, nil
+	}
+	if e.Size == nil {
+		var v fault.Violations
+		v.Null("ephemeralStorage.size")
+		return nil, v.Err()
+	}
+	return e.Size, nil
+}
+
+type loggingConfig struct {
+	LogFormat, ApplicationLogLevel, SystemLogLevel, LogGroup string
+}
+
+// group judges a logging configuration and answers its log group, "" when none was given.
+func (l *loggingConfig) group() (string, error) {
+	switch {
+	case l == nil:
+		return "", nil
+	case l.LogFormat == "JSON":
+		return "", unsupported("LoggingConfig (LogFormat JSON)")
+	case l.LogFormat != "" && l.LogFormat != "Text":
+		var v fault.Violations
+		v.Add("loggingConfig.logFormat", l.LogFormat, "Member must satisfy enum value set: [JSON, Text]")
+		return "", v.Err()
+	case l.ApplicationLogLevel != "" || l.SystemLogLevel != "":
+		return "", fault.New("InvalidParameterValueException",
+			`LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.`)
+	}
+	return l.LogGroup, nil
+}

@@ -1,0 +1,44 @@
+package lambda
+
+import (
+	"net/http"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+)
+
+type updateFunctionCodeRequest struct {
+	functionCode
+	Publish, DryRun       bool
+	RevisionId, PublishTo string
+	Architectures         []string
+}
+
+// updateFunctionCode answers with the update InProgress. Not here: S3 and image packages, Publish.
+func (h *Handler) updateFunctionCode(c *call) error {
+	var in updateFunctionCodeRequest
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	ref, _, err := c.name()
+	if err != nil {
+		return err
+	}
+	switch {
+	case in.Publish:
+		return unsupported("Publish")
+	case in.PublishTo != "":
+		return unsupported("PublishTo")
+	case in.ImageUri != "":
+		return fault.New("InvalidParameterValueException", "Please don't provide ImageUri when updating a function with packageType Zip.")
+	}
+	zip, err := in.functionCode.zip()
+	if err != nil {
+		return err
+	}
+	conf, err := h.functions.UpdateCode(c.ctx, function.UpdateCodeInput{Ref: ref, RevisionID: in.RevisionId, Architecture: in.Architectures, Zip: zip, DryRun: in.DryRun})
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, render(conf, ""))
+}

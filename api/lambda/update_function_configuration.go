@@ -1,0 +1,61 @@
+package lambda
+
+import (
+	"net/http"
+
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/arn"
+)
+
+type updateFunctionConfigurationRequest struct {
+	Role, Handler, Description, Runtime *string
+	Timeout, MemorySize                 *int
+	Environment                         *environment
+	EphemeralStorage                    *ephemeralStorage
+	LoggingConfig                       *loggingConfig
+	RevisionId                          string
+	others
+}
+
+// updateFunctionConfiguration answers with the update InProgress. Members that are absent stay as they are.
+func (h *Handler) updateFunctionConfiguration(c *call) error {
+	var in updateFunctionConfigurationRequest
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	ref, _, err := c.name()
+	if err != nil {
+		return err
+	}
+	if err := in.others.refuse(); err != nil {
+		return err
+	}
+	group, err := in.LoggingConfig.group()
+	if err != nil {
+		return err
+	}
+	size, err := in.EphemeralStorage.size()
+	if err != nil {
+		return err
+	}
+	conf, err := h.functions.UpdateConfiguration(c.ctx, function.UpdateConfigurationInput{
+		Ref: ref, RevisionID: in.RevisionId, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler, Description: in.Description,
+		Timeout: in.Timeout, MemoryMB: in.MemorySize, EphemeralMB: size, Environment: in.Environment.variables(), LogGroup: group,
+	})
+	if err != nil {
+		return err
+	}
+	if in.Role != nil {
+		c.hint(foldedRole(*in.Role, conf.Role))
+	}
+	return c.json(http.StatusOK, render(conf, ""))
+}
+
+// foldedRole is advice about a role whose account id was completed.
+func foldedRole(given, stored string) string {
+	a, ok := arn.Parse(given)
+	if b, _ := arn.Parse(stored); ok && a.Account != b.Account {
+		return function.FoldHint(a.Account, b.Account)
+	}
+	return ""
+}

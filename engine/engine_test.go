@@ -1,0 +1,352 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/checkpoint"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/stream"
+)
+
+const (
+	account = "000000000000"
+	region  = "us-east-1"
+)
+
+var (
+	caller  = mapping.Caller{Account: account, Region: region}
+	ref     = function.Ref{Account: account, Region: region, Name: "f"}
+	orders  = stream.Name{Account: account, Region: region, Name: "orders"}
+	dead    = queue.Name{Account: account, Region: region, Name: "dead"}
+	deadARN = "arn:aws:sqs:us-east-1:000000000000:dead"
+)
+
+// invocation is one call of the fake function: what it got, decoded.
+type invocation struct {
+	at        time.Time
+	requestID string
+	shard     string
+	keys      []string
+	data      []string
+	sequences []string
+}
+
+// fakeFunctions behaves as the function room does, with a Go func as handler.
+type fakeFunctions struct {
+	mu       sync.Mutex
+	handle   func(invocation) function.Result
+	calls    []invocation
+	running  int
+	peak     int
+	limit    int // reserved concurrency; -1: none
+	role     string
+	missing  bool
+	changed  chan struct{}
+	waiters  []func()
+	duration time.Duration
+}
+
+func newFakeFunctions() *fakeFunctions {
+	return &fakeFunctions{limit: -1, role: "arn:aws:iam::000000000000:role/r", changed: make(chan struct{}), duration: 10 * time.Millisecond}
+}
+
+func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
+	f.mu.Lock()
+	if f.missing {
+		f.mu.Unlock()
+		return function.Result{Class: function.ConfigError, Reason: "ResourceNotFoundException"}
+	}
+	if f.limit >= 0 && f.running >= f.limit {
+		f.mu.Unlock()
+		return function.Result{Class: function.NotAdmitted, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"}
+	}
+	f.running++
+	f.peak = max(f.peak, f.running)
+	call := decode(inv)
+	f.calls = append(f.calls, call)
+	handle := f.handle
+	f.mu.Unlock()
+	res := function.Result{Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: "$LATEST"}
+	select {
+	case <-time.After(f.duration):
+		if handle != nil {
+			res = handle(call)
+		}
+	case <-ctx.Done():
+		res = function.Result{Class: function.PlatformError}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running--
+	if len(f.waiters) > 0 {
+		w := f.waiters[0]
+		f.waiters = f.waiters[1:]
+		go w()
+	}
+	return res
+}
+
+func decode(inv function.Invocation) invocation {
+	var event struct {
+		Records []struct {
+			EventID string
+			Kinesis struct {
+				PartitionKey, SequenceNumber string
+				Data                         []byte
+			}
+		}
+	}
+	if err := json.Unmarshal(inv.Payload, &event); err != nil {
+		panic(err)
+	}
+	call := invocation{at: time.Now(), requestID: inv.RequestID}
+	for _, r := range event.Records {
+		call.shard, _, _ = strings.Cut(r.EventID, ":")
+		call.keys = append(call.keys, r.Kinesis.PartitionKey)
+		call.data = append(call.data, string(r.Kinesis.Data))
+		call.sequences = append(call.sequences, r.Kinesis.SequenceNumber)
+	}
+	return call
+}
+
+func (f *fakeFunctions) Enrol(_ function.Ref, waiter func()) (cancel func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiters = append(f.waiters, waiter)
+	return func() {}
+}
+
+func (f *fakeFunctions) Changed(function.Ref) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+func (f *fakeFunctions) Lookup(function.Ref) (*function.Configuration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missing {
+		return nil, false
+	}
+	c := &function.Configuration{}
+	c.Role = f.role
+	return c, true
+}
+
+// change does f under the lock and tells watchers.
+func (f *fakeFunctions) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fakeFunctions) seen() []invocation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+// delivered is the data of all records in the order of their deliveries.
+func (f *fakeFunctions) delivered() []string {
+	var out []string
+	for _, c := range f.seen() {
+		out = append(out, c.data...)
+	}
+	return out
+}
+
+// world is every room around an engine, over one store.
+type world struct {
+	t         *testing.T
+	store     storage.Store
+	clock     *clock.Clock
+	streams   *stream.Streams
+	queues    *queue.Queues
+	mappings  *mapping.Mappings
+	functions *fakeFunctions
+	engine    *engine.Engine
+	log       *bytes.Buffer
+}
+
+func newWorld(t *testing.T, shards int) *world {
+	c := clock.New(0)
+	w := &world{t: t, store: memory.New(memory.Options{Clock: c}), clock: c, functions: newFakeFunctions(), log: &bytes.Buffer{}}
+	w.streams = stream.New(stream.Options{Store: w.store, Clock: c})
+	w.must(w.streams.Start(t.Context()))
+	w.must(w.streams.Create(t.Context(), orders, stream.CreateInput{Shards: shards}))
+	var err error
+	w.queues, err = queue.New(queue.Options{Local: w.store.Local(), Clock: c})
+	w.must(err)
+	w.must(w.queues.Start(t.Context()))
+	w.must(w.queues.Create(t.Context(), dead, queue.Given{}))
+	w.mappings = mapping.New(mapping.Options{Coord: w.store.Coord(), Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}})
+	w.start()
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	w.engine = engine.New(engine.Options{
+		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.store.Coord()), Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
+		Source: func(m mapping.Mapping) source.Source {
+			return source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
+		},
+	})
+	w.must(w.engine.Start(w.t.Context()))
+}
+
+// close ends everything, so that the bubble can end.
+func (w *world) close() {
+	w.engine.Stop(w.t.Context())
+	w.must(w.mappings.Close(w.t.Context()))
+	w.queues.Stop()
+	w.streams.Stop()
+	w.must(w.store.Close())
+}
+
+func p[T any](v T) *T { return &v }
+
+// create makes a mapping with the given knobs and waits until it is at rest.
+func (w *world) create(k mapping.Knobs) string {
+	w.t.Helper()
+	k.FunctionName = p("f")
+	m, _, err := w.mappings.Create(w.t.Context(), caller, mapping.CreateInput{Knobs: k, EventSourceARN: p(orders.ARN()), StartingPosition: p("TRIM_HORIZON")})
+	w.must(err)
+	synctest.Wait()
+	return m.UUID
+}
+
+func (w *world) put(key string, data ...string) {
+	w.t.Helper()
+	recs := make([]record.Record, len(data))
+	for i, d := range data {
+		recs[i] = record.Record{Key: key, Data: []byte(d)}
+	}
+	_, err := w.streams.PutRecords(w.t.Context(), orders, recs)
+	w.must(err)
+}
+
+// pass lets time pass in the bubble.
+func (w *world) pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func (w *world) state(uuid string) mapping.Mapping {
+	w.t.Helper()
+	m, err := w.mappings.Get(w.t.Context(), caller, uuid)
+	w.must(err)
+	return *m
+}
+
+// notices are the bodies in the dead-letter queue.
+func (w *world) notices() (bodies []string) {
+	w.t.Helper()
+	for {
+		got, err := w.queues.Receive(w.t.Context(), dead, queue.ReceiveInput{Max: 10})
+		w.must(err)
+		if len(got) == 0 {
+			return bodies
+		}
+		for _, m := range got {
+			bodies = append(bodies, m.Body)
+		}
+	}
+}
+
+func numbered(from, to int) (out []string) {
+	for i := from; i <= to; i++ {
+		out = append(out, fmt.Sprint(i))
+	}
+	return out
+}
+
+func failure() function.Result {
+	return function.Result{Class: function.FunctionError, ErrorKind: function.Unhandled, Reason: "Exception", StatusCode: 200, ExecutedVersion: "$LATEST"}
+}
+
+func ok() function.Result {
+	return function.Result{Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: "$LATEST"}
+}
+
+// poisoned fails every batch that holds data.
+func poisoned(data string) func(invocation) function.Result {
+	return func(i invocation) function.Result {
+		if slices.Contains(i.data, data) {
+			return failure()
+		}
+		return ok()
+	}
+}
+
+type testSources struct{ streams *stream.Streams }
+
+func (s testSources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
+	info, err := s.streams.LookupARN(ctx, arn, account, region)
+	if err != nil {
+		return mapping.Source{}, err
+	}
+	return mapping.Source{ID: info.ID, ARN: info.ARN}, nil
+}
+
+func (s testSources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
+	info, _, err := s.streams.LookupID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := map[record.ShardID]record.Position{}
+	for _, sh := range info.Shards {
+		kind := stream.TrimHorizon
+		if position == mapping.Latest {
+			kind = stream.Latest
+		}
+		if out[sh.ID], err = s.streams.Resolve(ctx, id, sh.ID, stream.Start{Kind: kind, At: at}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+type testFunctions struct{}
+
+func (testFunctions) Lookup(_ context.Context, name, account, region string) (arn, short, hint string, ok bool, err error) {
+	r := function.Ref{Account: account, Region: region, Name: name}
+	return r.ARN(), name, "", true, nil
+}
+
+type testQueues struct{ queues *queue.Queues }
+
+func (q testQueues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
+	_, err := q.queues.Send(ctx, queue.Name{Account: account, Region: region, Name: name}, queue.Message{Body: string(body), DedupID: id})
+	return err
+}

@@ -1,0 +1,78 @@
+package function_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestMain turns this binary into a Lambda runtime when a function's bootstrap starts it.
+func TestMain(m *testing.M) {
+	if role := os.Getenv("SHARDMILL_TEST_BOOTSTRAP"); role != "" {
+		runBootstrap(role)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// runBootstrap is a runtime in the shape that the Lambda Developer Guide gives for custom runtimes.
+func runBootstrap(role string) {
+	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/"
+	post := func(path string, body []byte) string {
+		resp, err := http.Post(base+path, "application/json", bytes.NewReader(body))
+		if err != nil {
+			os.Exit(0)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		return fmt.Sprintf("%d %s", resp.StatusCode, bytes.TrimSpace(b))
+	}
+	if role == "exit-in-init" {
+		os.Exit(7)
+	}
+	heard := ""
+	for {
+		resp, err := http.Get(base + "invocation/next")
+		if err != nil {
+			os.Exit(0)
+		}
+		event, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
+		switch role {
+		case "echo":
+			post("invocation/"+id+"/response", event)
+		case "environ":
+			post("invocation/"+id+"/response", []byte(quote(strings.Join(os.Environ(), "\n"))))
+		case "headers":
+			var b strings.Builder
+			for _, h := range []string{"Aws-Request-Id", "Deadline-Ms", "Invoked-Function-Arn", "Trace-Id", "Client-Context"} {
+				fmt.Fprintf(&b, "%s=%s\n", h, resp.Header.Get("Lambda-Runtime-"+h))
+			}
+			post("invocation/"+id+"/response", []byte(quote(b.String())))
+		case "twice": // answers with what the calls of the invocation before were told
+			said := quote(heard)
+			first := post("invocation/"+id+"/response", []byte(said))
+			heard = strings.Join([]string{first, post("invocation/"+id+"/response", event), post("invocation/nobody/response", event), post("init/error", event)}, "\n")
+		}
+	}
+}
+
+func quote(s string) string {
+	b := []byte{'"'}
+	for _, c := range []byte(s) {
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
+}

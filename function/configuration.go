@@ -1,0 +1,70 @@
+package function
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// States of a function, and of its last update.
+const (
+	Pending = "Pending"
+	Active  = "Active"
+	Failed  = "Failed"
+
+	InProgress = "InProgress"
+	Successful = "Successful"
+)
+
+// Configuration is what a function is, at one moment. A value handed out is a snapshot: it is not modified, neither by us nor by its receiver.
+// The JSON form is what is stored.
+type Configuration struct {
+	Ref           Ref
+	Runtime       string
+	Role          string
+	Handler       string
+	Description   string
+	Timeout       time.Duration     // whole seconds, 1 to 900
+	MemoryMB      int               // 128 to 10240
+	EphemeralMB   int               // size of /tmp, 512 to 10240; told, not enforced
+	Environment   map[string]string // nil: never set; empty: set to nothing
+	Architecture  string            // x86_64 or arm64
+	LogGroup      string
+	CodeSHA256    string // lower-case hex of the SHA-256 of the zip
+	CodeBytes     int64  // of the zip
+	LastModified  time.Time
+	RevisionID    string
+	Generation    uint64 // grows with each change of code or configuration
+	Created       time.Time
+	Reserved      *int   // reserved concurrency; nil: none
+	State         string // Pending, Active, Failed
+	StateReason   string
+	StateCode     string
+	UpdateStatus  string // "", InProgress, Successful, Failed
+	UpdateReason  string
+	UpdateCode    string
+	RuntimeDigest string // 64 hex digits: what the runtime version ARN ends in
+	Hint          string // advice for a person about how it runs here; "" without any
+}
+
+// ARN is the unqualified ARN.
+func (c *Configuration) ARN() string { return c.Ref.ARN() }
+
+// clone is a copy that may be changed.
+func (c *Configuration) clone() *Configuration {
+	d := *c
+	d.Environment = maps.Clone(c.Environment)
+	if c.Reserved != nil {
+		n := *c.Reserved
+		d.Reserved = &n
+	}
+	return &d
+}
+
+// settled reports whether no transition is under way.
+func (c *Configuration) settled() bool { return c.State != Pending && c.UpdateStatus != InProgress }
+
+// sortedKeys are the keys of m in byte order.
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

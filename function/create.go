@@ -1,0 +1,115 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// CreateInput is what Create needs. Zero numbers and empty strings are AWS's defaults.
+type CreateInput struct {
+	Name         string // name or ARN
+	Caller       Caller
+	Runtime      string
+	Role         string
+	Handler      string
+	Description  string
+	Timeout      *int // seconds
+	MemoryMB     *int
+	EphemeralMB  *int
+	Environment  map[string]string // nil: none
+	Architecture []string
+	LogGroup     string
+	Zip          []byte // the package; not modified
+}
+
+// Create adds a function and answers it in State Pending; it becomes Active within milliseconds. It is durable on return.
+// Faults: ValidationException; InvalidParameterValueException; RequestEntityTooLargeException; ResourceConflictException when the name is taken.
+// Source: Lambda API Reference, CreateFunction.
+func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration, error) {
+	if len(in.Zip) > maxZip {
+		return nil, errZipSize
+	}
+	conf, err := f.judgeCreate(in)
+	if err != nil {
+		return nil, err
+	}
+	taken := fault.New("ResourceConflictException", "Function already exist: %s", conf.Ref.Name)
+	if _, ok := f.Lookup(conf.Ref); ok {
+		return nil, taken
+	}
+	sha, err := f.code.put(in.Zip)
+	if err != nil {
+		return nil, err
+	}
+	now := f.opt.Clock.Now()
+	conf.CodeSHA256, conf.CodeBytes = sha, int64(len(in.Zip))
+	conf.Created, conf.LastModified, conf.Generation = now, now, 1
+	conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
+	conf.RuntimeDigest = runtimeDigest(conf.Runtime, "")
+	f.touch(conf)
+
+	f.change.Lock()
+	defer f.change.Unlock()
+	revision, err := f.save(ctx, conf, storage.Absent)
+	if err != nil {
+		f.code.release(sha)
+		if errors.Is(err, storage.ErrConflict) {
+			return nil, taken
+		}
+		return nil, conflict(conf.Ref, err)
+	}
+	f.publish(conf.Ref, &entry{conf: conf, revision: revision, settled: make(chan struct{})})
+	f.activate(conf)
+	return conf, nil
+}
+
+// AWS gives creation and updates the same reason.
+const (
+	creatingReason = "The function is being created."
+	creatingCode   = "Creating"
+)
+
+// judgeCreate checks the parameters in AWS's order: constraints of the model together, then runtime, then environment.
+func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
+	name, err := ParseName(in.Name, in.Caller)
+	var v fault.Violations
+	if fault.CodeOf(err) == "ValidationException" || err == nil && !word(name.Ref.Name, "") {
+		v.Add("functionName", clip(in.Name, maxNameARN), "Member must satisfy regular expression pattern: "+createNamePattern)
+	} else if err != nil {
+		return nil, err
+	}
+	c := &Configuration{
+		Ref: name.Ref, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler, Description: in.Description,
+		Timeout: 3 * time.Second, MemoryMB: 128, EphemeralMB: 512, Environment: in.Environment,
+		Architecture: "x86_64", LogGroup: in.LogGroup,
+	}
+	if c.LogGroup == "" {
+		c.LogGroup = "/aws/lambda/" + name.Ref.Name
+	}
+	if in.Role == "" {
+		v.Null("role")
+	}
+	checkLimits(&v, c, in.Timeout, in.MemoryMB, in.EphemeralMB)
+	checkArchitectures(&v, c, in.Architecture)
+	c.Role = checkRole(&v, c.Role, in.Caller.Account)
+	if err := v.Err(); err != nil {
+		return nil, err
+	}
+	if name.Qualifier != "" && name.Qualifier != Latest {
+		return nil, fault.New("InvalidParameterValueException", "shardmill does not implement versions and aliases yet; the name must not carry the qualifier %s.", name.Qualifier)
+	}
+	if err := checkRuntime(c.Runtime); err != nil {
+		return nil, err
+	}
+	if c.Handler == "" { // AWS asks for one even where the runtime does not look at it
+		return nil, fault.New("InvalidParameterValueException", "Handler is mandatory for functions created with runtime %s.", c.Runtime)
+	}
+	if len(in.Zip) == 0 {
+		return nil, errEmptyZip
+	}
+	return c, checkEnvironment(c.Environment)
+}

@@ -1,0 +1,453 @@
+package function
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/function/runtimeapi"
+	"github.com/shardmill/shardmill/function/sandbox"
+)
+
+// phase is where an environment stands.
+type phase uint8
+
+const (
+	initialising phase = iota // its runtime has not asked for work yet
+	ready                     // its runtime waits for work
+	working                   // an invocation runs
+	answering                 // the caller has its answer; the runtime has not come back for more yet
+	dead                      // it takes no work any more
+)
+
+// stopGrace is the time between SIGTERM and SIGKILL.
+const stopGrace = 500 * time.Millisecond
+
+// environment is one execution environment: a process group with its Runtime API, its log stream and its keys. It works on one invocation at a time;
+// whoever has taken it out of the fleet owns it until it is put back.
+type environment struct {
+	f       *Functions
+	g       *generation
+	cred    credentials
+	slot    string // its TMPDIR
+	api     *runtimeapi.Server
+	proc    *sandbox.Process
+	out     *output
+	started time.Time
+	booting sync.Once // gives the place among the starting environments back
+
+	place     *list.Element // in the warm pool; guarded by fleet.mu
+	idleSince time.Time     // guarded by fleet.mu
+
+	events chan signal // what happens to run; never more than it holds
+
+	mu       sync.Mutex
+	phase    phase
+	run      *run          // the invocation under way, or waiting for the runtime to come back
+	report   *report       // of the last invocation, until its END and REPORT lines are out
+	initTime time.Duration // for the first REPORT; then 0
+	kept     bool          // slot goes to the next process
+	oom      bool          // the watchdog killed it
+	stopped  bool          // we ended it
+
+	peak    atomic.Int64 // memory in bytes
+	sampled time.Time    // when peak was last read from the system; only Ready uses it
+}
+
+// run is one invocation inside an environment. Guarded by environment.mu.
+type run struct {
+	inv      *Invocation
+	sent     bool
+	begun    time.Time
+	init     time.Duration
+	initOver time.Duration // part of the timeout that a long init phase has used up
+}
+
+// signal tells the invoker what happened.
+type signal struct {
+	kind   signalKind
+	answer runtimeapi.Answer
+	fail   failure
+	at     time.Time
+}
+
+type signalKind uint8
+
+const (
+	wasSent     signalKind = iota // the event is with the runtime; its time runs
+	wasAnswered                   // with answer
+	wasReported                   // REPORT is out
+	initFailed                    // with fail
+	died                          // with fail
+	undelivered                   // the environment is gone and has not seen the event
+)
+
+// boot starts an environment of g whose first invocation is r. The caller has a start counted in the fleet; on error it is given back.
+func (f *Functions) boot(ctx context.Context, g *generation, r *run) (*environment, error) {
+	e, err := f.prepare(ctx, g, r)
+	if err != nil {
+		f.fleet.gone(g)
+		return nil, err
+	}
+	f.fleet.mu.Lock()
+	f.fleet.all[e] = struct{}{}
+	closed := f.fleet.closed
+	f.fleet.mu.Unlock()
+	f.work.Go(e.out.read)
+	f.work.Go(e.supervise)
+	f.guard.watch(e)
+	if closed {
+		e.stop()
+	}
+	return e, nil
+}
+
+func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *environment, err error) {
+	select {
+	case f.starting <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-f.stopping:
+		return nil, errStopping
+	}
+	var undo []func()
+	undo = append(undo, func() { <-f.starting })
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+	plan, err := f.plan(ctx, g.conf)
+	if err != nil {
+		return nil, err
+	}
+	dir, _, err := f.code.unpacked(g.conf.CodeSHA256)
+	if err != nil {
+		return nil, err
+	}
+	slot, err := g.takeSlot()
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for an environment: %w", err)
+	}
+	undo = append(undo, func() { g.keepSlot(slot) })
+	e := &environment{f: f, g: g, slot: slot, events: make(chan signal, 8), run: r, started: time.Now()}
+	if e.api, err = runtimeapi.Listen(e); err != nil {
+		return nil, fmt.Errorf("open the Runtime API: %w", err)
+	}
+	undo = append(undo, e.api.Close)
+	e.cred = f.keys.issue(g.conf.Ref)
+	undo = append(undo, func() { f.keys.revoke(e.cred.accessKey) })
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("open a pipe for the log: %w", err)
+	}
+	defer pw.Close()
+	undo = append(undo, func() { pr.Close() })
+	stream := streamName(f.opt.Clock.Now(), g.conf.Ref.Name, g.conf.LogGroup != "/aws/lambda/"+g.conf.Ref.Name)
+	if e.out, err = newOutput(f.logs, f.opt.Clock.Now, g.conf.LogGroup, stream, pr); err != nil {
+		return nil, fmt.Errorf("read a pipe for the log: %w", err)
+	}
+	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
+	e.proc, err = f.box.Start(sandbox.Spec{
+		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,
+		Env:    e.environ(plan, dir),
+		Marker: "AWS_ACCESS_KEY_ID=" + e.cred.accessKey,
+	})
+	if err != nil {
+		return nil, startError(plan, err)
+	}
+	return e, nil
+}
+
+// startError tells an executable that the system refuses from a system without room for a process. Names are AWS's, where code lies in /var/task.
+func startError(plan launcher.Plan, err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		switch errno {
+		case syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY:
+			return &launcher.EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error()}
+		}
+	}
+	return fmt.Errorf("start %s: %w", plan.Path, err)
+}
+
+// booted gives the place among the starting environments back, once.
+func (e *environment) booted() {
+	e.booting.Do(func() { <-e.f.starting })
+}
+
+// dispatch hands r to the runtime, which waits for it. e.mu is held, and released.
+func (e *environment) dispatch(r *run) error {
+	conf := e.g.conf
+	r.sent, r.begun = true, time.Now()
+	r.init, e.initTime = e.initTime, 0
+	e.phase = working
+	deadline := r.begun.Add(conf.Timeout - r.initOver)
+	e.mu.Unlock()
+
+	e.f.guard.watch(e)
+	if r.inv.Tail {
+		e.out.startTail()
+	}
+	e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
+	return e.api.Send(&runtimeapi.Event{
+		ID: r.inv.RequestID, ARN: r.inv.InvokedARN, Deadline: deadline,
+		TraceID: r.inv.TraceID, ClientContext: r.inv.ClientContext, Payload: r.inv.Payload,
+	})
+}
+
+// Ready is the runtime asking for work: the end of its init phase or of an invocation.
+func (e *environment) Ready() {
+	e.out.drain()
+	now := time.Now()
+	if now.Sub(e.sampled) > time.Second {
+		e.sampled = now
+		e.note(e.proc.Peak())
+	}
+	e.mu.Lock()
+	done := e.report
+	e.report = nil
+	first := e.phase == initialising
+	if first {
+		e.initTime = now.Sub(e.started)
+		if r := e.run; r != nil {
+			r.initOver = max(0, e.initTime-e.f.opt.InitTimeout)
+		}
+	}
+	if e.phase != dead {
+		e.phase = ready
+	}
+	e.mu.Unlock()
+
+	if first {
+		e.booted()
+		e.g.initWorked()
+	}
+	if done != nil {
+		done.emit(e.out, e.g.conf.MemoryMB, e.usedMB())
+		if done.tail {
+			e.events <- signal{kind: wasReported}
+		}
+	}
+	e.mu.Lock()
+	r := e.run
+	if e.phase != ready || r == nil || r.sent {
+		e.mu.Unlock()
+		return
+	}
+	e.events <- signal{kind: wasSent}
+	if err := e.dispatch(r); err != nil {
+		e.lose(r)
+	}
+}
+
+// lose gives up an environment that could not be handed r: the event goes to another one.
+func (e *environment) lose(r *run) {
+	e.mu.Lock()
+	if e.run == r {
+		e.run = nil
+		e.events <- signal{kind: undelivered}
+	}
+	e.phase = dead
+	e.mu.Unlock()
+	e.proc.Kill()
+}
+
+// Answered is the runtime's answer to the invocation under way.
+func (e *environment) Answered(a runtimeapi.Answer) {
+	now := time.Now()
+	e.mu.Lock()
+	r := e.run
+	if r == nil || e.phase != working {
+		e.mu.Unlock()
+		return
+	}
+	e.run, e.phase = nil, answering
+	e.report = &report{id: r.inv.RequestID, duration: now.Sub(r.begun), init: r.init, tail: r.inv.Tail}
+	if a.Failed || a.TooLarge {
+		e.report.status, e.report.kind = "error", a.Kind
+		if a.TooLarge {
+			e.report.kind = "Function.ResponseSizeTooLarge"
+		}
+	}
+	e.events <- signal{kind: wasAnswered, answer: a, at: now}
+	e.mu.Unlock()
+	e.f.guard.unwatch(e)
+}
+
+// InitFailed is the runtime telling that it cannot start.
+func (e *environment) InitFailed(kind string, body []byte) {
+	e.out.drain()
+	f := failure{kind: kind, payload: body, status: "error"}
+	e.endInit(f, initFailed)
+	e.stop()
+}
+
+// endInit closes an init phase that failed.
+func (e *environment) endInit(f failure, kind signalKind) {
+	took := time.Since(e.started)
+	e.mu.Lock()
+	r := e.run
+	already := e.phase == dead
+	e.run, e.phase = nil, dead
+	e.mu.Unlock()
+	if already && r == nil {
+		return
+	}
+	e.out.emit("INIT_REPORT Init Duration: " + string(appendMillis(nil, took)) + " ms\tPhase: init\tStatus: " + f.status + "\tError Type: " + f.kind)
+	e.g.initFailed(f)
+	if r != nil {
+		e.closeLog(r, f, 0)
+		e.events <- signal{kind: kind, fail: f}
+	}
+}
+
+// closeLog writes the lines of an invocation whose runtime will not come back.
+func (e *environment) closeLog(r *run, f failure, duration time.Duration) {
+	if !r.sent {
+		if r.inv.Tail {
+			e.out.startTail()
+		}
+		e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
+	}
+	rep := report{id: r.inv.RequestID, duration: duration, init: r.init, status: f.status, kind: f.kind}
+	switch {
+	case f.status == "timeout":
+		rep.note = e.f.opt.Clock.Now().UTC().Format(isoMillis) + " " + r.inv.RequestID + " " + f.message + "\n"
+	case f.payload == nil:
+		rep.note = "RequestId: " + r.inv.RequestID + " Error: " + f.message + "\n" + f.kind
+	}
+	rep.emit(e.out, e.g.conf.MemoryMB, e.usedMB())
+}
+
+// supervise waits for the end of the process and tidies up after it.
+func (e *environment) supervise() {
+	<-e.proc.Done()
+	e.out.drain()
+	e.booted()
+	e.mu.Lock()
+	r, was, done := e.run, e.phase, e.report
+	e.report = nil
+	if was != initialising {
+		e.run, e.phase = nil, dead
+	}
+	f := e.exitFailure()
+	e.mu.Unlock()
+	switch {
+	case was == initialising:
+		e.endInit(f, died)
+	case r != nil && r.sent:
+		e.closeLog(r, f, time.Since(r.begun))
+		e.events <- signal{kind: died, fail: f}
+	case r != nil:
+		e.events <- signal{kind: undelivered}
+	}
+	if done != nil {
+		done.emit(e.out, e.g.conf.MemoryMB, e.usedMB())
+		if done.tail {
+			e.events <- signal{kind: wasReported}
+		}
+	}
+	e.f.guard.unwatch(e)
+	e.api.Close()
+	e.out.close()
+	e.f.keys.revoke(e.cred.accessKey)
+	e.f.fleet.removeIdle(e)
+	e.f.fleet.mu.Lock()
+	delete(e.f.fleet.all, e)
+	e.f.fleet.mu.Unlock()
+	e.mu.Lock()
+	kept, stopped := e.kept, e.stopped
+	e.kept = true
+	e.mu.Unlock()
+	switch {
+	case kept: // the next process has it
+	case stopped:
+		_ = removeAll(e.slot)
+	default:
+		e.g.keepSlot(e.slot)
+	}
+	e.f.fleet.gone(e.g)
+}
+
+// exitFailure says why the process ended, in AWS's words. e.mu is held.
+func (e *environment) exitFailure() failure {
+	exit := e.proc.Exit()
+	switch {
+	case e.oom:
+		return failure{kind: "Runtime.OutOfMemory", message: "Runtime exited with error: signal: killed", status: "error"}
+	case exit.Clean():
+		return failure{kind: "Runtime.ExitError", message: "Runtime exited without providing a reason", status: "error"}
+	}
+	return failure{kind: "Runtime.ExitError", message: "Runtime exited with error: " + exit.String(), status: "error"}
+}
+
+// abandon ends an invocation that used up its time: the process dies at once, its private directory goes on to the next one.
+// It reports false when the invocation was answered at that very moment.
+func (e *environment) abandon(r *run, f failure) bool {
+	e.mu.Lock()
+	if e.run != r {
+		e.mu.Unlock()
+		return false
+	}
+	e.run, e.phase = nil, dead
+	keep := !e.kept
+	e.kept = true
+	begun := r.begun
+	if begun.IsZero() {
+		begun = e.started.Add(e.f.opt.InitTimeout)
+	}
+	e.mu.Unlock()
+	if keep { // before the end of this process can let the generation go
+		e.g.keepSlot(e.slot)
+	}
+	e.proc.Kill()
+	e.out.drain()
+	e.closeLog(r, f, time.Since(begun))
+	return true
+}
+
+// stop ends the environment politely, in the background: SIGTERM, and SIGKILL after a grace. The owner calls it, or nobody owns it.
+func (e *environment) stop() {
+	e.mu.Lock()
+	already := e.stopped
+	e.stopped = true
+	if e.run == nil {
+		e.phase = dead
+	}
+	e.mu.Unlock()
+	if !already {
+		go e.proc.Terminate(stopGrace) // ends with the process, which supervise waits for
+	}
+}
+
+// isDead reports whether it takes no work any more.
+func (e *environment) isDead() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.phase == dead
+}
+
+// note remembers the highest memory reading, in bytes.
+func (e *environment) note(bytes int64) {
+	for {
+		old := e.peak.Load()
+		if bytes <= old || e.peak.CompareAndSwap(old, bytes) {
+			return
+		}
+	}
+}
+
+// usedMB is the highest reading, rounded up, and never more than the limit, as on AWS.
+func (e *environment) usedMB() int {
+	return min(int((e.peak.Load()+1<<20-1)>>20), e.g.conf.MemoryMB)
+}

@@ -1,0 +1,210 @@
+// Package function holds Lambda functions and runs them: their configuration and code, their concurrency limits, and Invoke.
+//
+// Code runs in processes. An execution environment is one process group that works on one invocation at a time and is spoken to through the Runtime
+// API; idle ones are kept warm and reused newest first. launcher decides what to start, sandbox starts and confines it, runtimeapi talks to it; this
+// room decides when, how many, and what became of it. Results are values (Result); nothing here looks into a response.
+// Metadata lies in storage.Coord, code packages are files named by their SHA-256. Function timeouts and environment lifetimes go by real time, log
+// times by the steered clock.
+// Source: Lambda API Reference; Lambda Developer Guide, "Lambda execution environment lifecycle" and "Lambda function scaling".
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/function/sandbox"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// LogEvent is one event of a log stream.
+type LogEvent struct {
+	At      time.Time
+	Message string // without the final line break
+}
+
+// LogSink takes what functions log. Write must not keep events after it returns. It may block: then the environments' rings fill and drop their
+// oldest lines, but no handler waits.
+type LogSink interface {
+	Write(group, stream string, events []LogEvent)
+}
+
+// Options configure Functions. Store is required.
+type Options struct {
+	Store    storage.Store
+	Dir      string        // code packages and directories of environments; "" is a temporary directory that Stop removes
+	Clock    *clock.Clock  // log and modification times; nil: real time
+	Log      *slog.Logger  // nil: discarded
+	Sink     LogSink       // nil: function logs go nowhere
+	Endpoint func() string // http://127.0.0.1:port for AWS_ENDPOINT_URL; nil or an answer of "" leaves it out
+	Python   string        // the Python to use before all others: a path or a name on PATH
+
+	AccountConcurrency   int           // per account and region; 0: 1000
+	UnreservedMinimum    int           // what reserving must leave of it; 0: 100
+	MaxEnvironments      int           // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
+	IdleTTL              time.Duration // an environment unused for so long ends; 0: 10 minutes
+	InitTimeout          time.Duration // until init time counts against the function's timeout; 0: 10 s
+	LegacyTimeoutPayload bool          // the timeout text that AWS used before November 2025
+}
+
+// Validate names the first field whose value makes no sense.
+func (o *Options) Validate() error {
+	if o.Store == nil {
+		return errors.New("function.Options.Store is required")
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum}, {"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)}} {
+		if f.value < 0 {
+			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)
+		}
+	}
+	return nil
+}
+
+func (o *Options) setDefaults() {
+	if o.Clock == nil {
+		o.Clock = clock.New(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Endpoint == nil {
+		o.Endpoint = func() string { return "" }
+	}
+	orElse(&o.AccountConcurrency, 1000)
+	orElse(&o.UnreservedMinimum, 100)
+	orElse(&o.MaxEnvironments, defaultEnvironments())
+	orElse(&o.IdleTTL, 10*time.Minute)
+	orElse(&o.InitTimeout, 10*time.Second)
+}
+
+func orElse[T comparable](v *T, fallback T) {
+	var zero T
+	if *v == zero {
+		*v = fallback
+	}
+}
+
+// defaultEnvironments lets functions use half of the memory, at 64 MB each.
+func defaultEnvironments() int {
+	return max(8, min(1000, int(machineMemory()/2/(64<<20))))
+}
+
+// Functions are all functions of all accounts and regions. Safe for concurrent use.
+type Functions struct {
+	opt    Options
+	coord  storage.Coord
+	code   *packages
+	launch *launcher.Launcher
+	box    *sandbox.Sandbox
+	fleet  *fleet
+	logs   *logPump
+	guard  *memoryGuard
+	keys   keyring
+
+	change  sync.Mutex // one change of the catalogue at a time; held across the commit
+	mu      sync.RWMutex
+	entries map[Ref]*entry
+	watched map[Ref]chan struct{} // see Changed
+
+	starting chan struct{} // environments in their init phase: as many as processors
+	busy     atomic.Int64
+	stopping chan struct{}
+	hard     chan struct{} // closed when the drain is over
+	stopOnce sync.Once
+	work     sync.WaitGroup // activations and environments
+	tempDir  string         // to remove at Stop
+}
+
+// New checks opt and builds Functions; nothing is read or started before Start.
+func New(opt Options) (*Functions, error) {
+	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
+	opt.setDefaults()
+	f := &Functions{
+		opt: opt, coord: opt.Store.Coord(), box: sandbox.New(),
+		entries: map[Ref]*entry{}, watched: map[Ref]chan struct{}{},
+		starting: make(chan struct{}, max(1, runtime.NumCPU())),
+		stopping: make(chan struct{}), hard: make(chan struct{}),
+	}
+	f.keys.refs = map[string]Ref{}
+	f.fleet = newFleet(opt.MaxEnvironments, opt.AccountConcurrency, opt.IdleTTL)
+	f.logs = newLogPump(opt.Sink)
+	f.guard = &memoryGuard{}
+	return f, nil
+}
+
+// Start loads what is stored and finishes what a crash interrupted. It returns when functions can be invoked.
+func (f *Functions) Start(ctx context.Context) error {
+	dir := f.opt.Dir
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", "shardmill-functions-")
+		if err != nil {
+			return fmt.Errorf("make a directory for function code: %w", err)
+		}
+		dir, f.tempDir = tmp, tmp
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("find the directory for function code: %w", err)
+	}
+	if f.code, err = openPackages(dir); err != nil {
+		return err
+	}
+	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Dir: filepath.Join(dir, "run", "runtime")})
+	f.logs.start()
+	return f.load(ctx)
+}
+
+// Stop refuses new invocations, lets running ones finish until ctx ends or 30 s have passed, and then ends every process. Invocations cut off come
+// back as PlatformError: their work may or may not be done. Twice is harmless.
+func (f *Functions) Stop(ctx context.Context) {
+	f.stopOnce.Do(func() {
+		close(f.stopping)
+		f.fleet.close()
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		f.fleet.drained(ctx)
+		close(f.hard)
+		f.fleet.stopAll()
+		f.work.Wait()
+		f.box.Close()
+		f.logs.stop()
+		if f.code != nil {
+			f.code.close()
+		}
+		if f.tempDir != "" {
+			_ = removeAll(f.tempDir)
+		}
+	})
+}
+
+// Busy is how many invocations run now.
+func (f *Functions) Busy() int { return int(f.busy.Load()) }
+
+// BusyWith names the functions that run now.
+func (f *Functions) BusyWith() []string { return f.fleet.runningNow() }
+
+// Isolation says how far functions are kept apart, for status output.
+func Isolation() string { return sandbox.Level }
+
+// MemoryWatch says how MemorySize is held, for status output: watchdog, or off where the system gives no reading.
+func MemoryWatch() string { return sandbox.MemoryWatch }
+
+// Resolve answers the account and region of the function that the access key was issued to.
+func (f *Functions) Resolve(accessKey string) (account, region string, ok bool) {
+	ref, ok := f.keys.lookup(accessKey)
+	return ref.Account, ref.Region, ok
+}

@@ -1,0 +1,45 @@
+package function
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
+	"sync"
+)
+
+// keyring knows which access keys belong to which function. A key lives as long as its environment.
+type keyring struct {
+	mu   sync.RWMutex
+	refs map[string]Ref
+}
+
+// credentials are what one environment signs its calls with.
+type credentials struct{ accessKey, secret, token string }
+
+// issue makes credentials for an environment of ref.
+func (k *keyring) issue(ref Ref) credentials {
+	var raw [10 + 30 + 48]byte
+	_, _ = rand.Read(raw[:]) // never fails, says crypto/rand
+	c := credentials{
+		accessKey: "ASIA" + base32.StdEncoding.EncodeToString(raw[:10]),
+		secret:    base64.StdEncoding.EncodeToString(raw[10:40]),
+		token:     base64.StdEncoding.EncodeToString(raw[40:]),
+	}
+	k.mu.Lock()
+	k.refs[c.accessKey] = ref
+	k.mu.Unlock()
+	return c
+}
+
+func (k *keyring) revoke(accessKey string) {
+	k.mu.Lock()
+	delete(k.refs, accessKey)
+	k.mu.Unlock()
+}
+
+func (k *keyring) lookup(accessKey string) (Ref, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	ref, ok := k.refs[accessKey]
+	return ref, ok
+}

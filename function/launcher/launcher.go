@@ -1,0 +1,149 @@
+// Package launcher knows what to start for a runtime identifier: which executable, with which arguments, where its handler language looks for code.
+//
+// A runtime family is one file and one line of the families table. The decision is a Plan, a value; sandbox starts it and function fills in what
+// belongs to one environment. Interpreters are looked for when the first function needs one, never before.
+// Source: Lambda Developer Guide, "Lambda runtimes" and the pages of each language.
+package launcher
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// Options says where interpreters are looked for. The zero value uses the daemon's own environment.
+type Options struct {
+	Python string   // the interpreter to use before all others: a path or a name on PATH
+	Dir    string   // where embedded bootstraps are written; must be set before Python functions are planned
+	Work   string   // where ./.venv is looked for; "" is the working directory
+	Env    []string // where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
+}
+
+// Request is what a plan depends on.
+type Request struct {
+	Runtime      string
+	Architecture string // x86_64 or arm64
+	TaskRoot     string // directory of the unpacked code
+	Cache        string // a writable directory that belongs to this code, for compiled files
+}
+
+// Plan says how to start the runtime.
+type Plan struct {
+	Path         string
+	Args         []string          // with argv[0]
+	Env          map[string]string // defaults that customers may override
+	ExecutionEnv string            // AWS_EXECUTION_ENV; "" leaves it out
+	RuntimeDir   string            // LAMBDA_RUNTIME_DIR
+	Version      string            // of what runs, for RuntimeVersionArn; "" when it has none
+	Display      string            // for INIT_START, such as python:3.12 or python:3.12 (running 3.11.7)
+	Hint         string            // advice for a person; "" without any
+	SDKHint      string            // advice when boto3 cannot be imported
+}
+
+// Unusable is a function that cannot run on this machine: its State becomes Failed.
+type Unusable struct {
+	Code   string // a StateReasonCode of AWS's
+	Reason string
+}
+
+func (u *Unusable) Error() string { return u.Reason }
+
+// EntryPoint is a function without a valid entry point. AWS lets it become Active and fails each invocation.
+type EntryPoint struct {
+	Kind    string // error type of the invocation
+	Message string
+}
+
+func (e *EntryPoint) Error() string { return e.Message }
+
+// family is one kind of runtime.
+type family struct {
+	name string
+	has  func(runtime string) bool
+	plan func(*Launcher, context.Context, Request) (Plan, error)
+}
+
+// families are tried in order.
+var families = []family{
+	{"provided", isProvided, (*Launcher).planProvided},
+	{"python", isPython, (*Launcher).planPython},
+}
+
+// Launcher plans starts and remembers the interpreters it found. Safe for concurrent use.
+type Launcher struct {
+	opt Options
+
+	mu     sync.Mutex
+	probed map[string]interpreter // by path and modification time
+	python map[string]finding     // by runtime
+}
+
+// New is a Launcher. It looks at nothing yet.
+func New(opt Options) *Launcher {
+	if opt.Env == nil {
+		opt.Env = os.Environ()
+	}
+	return &Launcher{opt: opt, probed: map[string]interpreter{}, python: map[string]finding{}}
+}
+
+// Runs reports whether functions of this runtime can run at all.
+func Runs(runtime string) bool {
+	for _, f := range families {
+		if f.has(runtime) {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan decides what to start. *Unusable: never on this machine; *EntryPoint: this code cannot start.
+func (l *Launcher) Plan(ctx context.Context, r Request) (Plan, error) {
+	for _, f := range families {
+		if f.has(r.Runtime) {
+			return f.plan(l, ctx, r)
+		}
+	}
+	return Plan{}, &Unusable{Code: "InvalidRuntime", Reason: fmt.Sprintf("shardmill does not run %s functions yet.", r.Runtime)}
+}
+
+// getenv looks into Options.Env; the last setting wins.
+func (l *Launcher) getenv(name string) string {
+	value := ""
+	for _, e := range l.opt.Env {
+		if k, v, ok := strings.Cut(e, "="); ok && k == name {
+			value = v
+		}
+	}
+	return value
+}
+
+// lookPath finds the executables called name on PATH, in its order.
+func (l *Launcher) lookPath(name string) []string {
+	var found []string
+	for _, dir := range filepath.SplitList(l.getenv("PATH")) {
+		if dir == "" || !filepath.IsAbs(dir) {
+			continue // an entry relative to the working directory is no place to take an interpreter from
+		}
+		if path := filepath.Join(dir, name); executable(path) {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// systemPath is PATH for functions, with first before the system's directories and a layer's after them.
+func systemPath(first string) string {
+	path := "/usr/local/bin:/usr/bin:/bin:/opt/bin"
+	if first != "" && first != "/usr/bin" && first != "/usr/local/bin" {
+		path = first + ":" + path
+	}
+	return path
+}

@@ -1,0 +1,12 @@
+package function
+
+import "golang.org/x/sys/unix"
+
+// machineMemory is the memory of this machine in bytes.
+func machineMemory() uint64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 2 << 30
+	}
+	return uint64(info.Totalram) * uint64(info.Unit)
+}

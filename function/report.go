@@ -1,0 +1,72 @@
+package function
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"math"
+	"strconv"
+	"time"
+)
+
+// report is what the END and REPORT lines of one invocation tell.
+type report struct {
+	id       string
+	duration time.Duration
+	init     time.Duration // 0: not the first invocation of its environment
+	status   string        // "": success; timeout or error
+	kind     string        // error type
+	note     string        // a line before END, as for a timeout
+	tail     bool          // somebody waits for LogResult
+}
+
+// emit writes the closing lines. Billed time includes the init phase since August 2025.
+func (r *report) emit(o *output, memoryMB, usedMB int) {
+	b := make([]byte, 0, 256)
+	b = append(b, "REPORT RequestId: "...)
+	b = append(b, r.id...)
+	b = append(b, "\tDuration: "...)
+	b = appendMillis(b, r.duration)
+	b = append(b, " ms\tBilled Duration: "...)
+	b = strconv.AppendInt(b, int64(math.Ceil(float64(r.duration+r.init)/float64(time.Millisecond))), 10)
+	b = append(b, " ms\tMemory Size: "...)
+	b = strconv.AppendInt(b, int64(memoryMB), 10)
+	b = append(b, " MB\tMax Memory Used: "...)
+	b = strconv.AppendInt(b, int64(usedMB), 10)
+	b = append(b, " MB\t"...)
+	if r.init > 0 {
+		b = append(b, "Init Duration: "...)
+		b = appendMillis(b, r.init)
+		b = append(b, " ms\t"...)
+	}
+	if r.status != "" {
+		b = append(b, "Status: "...)
+		b = append(b, r.status...)
+		if r.kind != "" && r.status != "timeout" {
+			b = append(b, "\tError Type: "...)
+			b = append(b, r.kind...)
+		}
+		b = append(b, '\t')
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r.note != "" {
+		o.add(r.note)
+	}
+	o.add("END RequestId: " + r.id)
+	o.add(string(b))
+}
+
+func appendMillis(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 2, 64)
+}
+
+// streamName is the log stream of a new environment.
+func streamName(now time.Time, name string, customGroup bool) string {
+	var raw [16]byte
+	_, _ = rand.Read(raw[:])
+	s := now.UTC().Format("2006/01/02/")
+	if customGroup {
+		s += name
+	}
+	return s + "[" + Latest + "]" + hex.EncodeToString(raw[:])
+}

@@ -1,0 +1,72 @@
+package runtimeapi
+
+import (
+	"bufio"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// takeNext is GET /runtime/invocation/next: it parks the connection until Send has an event. One /next per environment may wait.
+func (s *Server) takeNext(c net.Conn, br *bufio.Reader, r *request) bool {
+	if !s.drop(c, br, r) {
+		return false
+	}
+	s.mu.Lock()
+	if from := s.state; from == parked || from == invoked {
+		s.mu.Unlock()
+		return reply(c, 403, badTransition(from, "Ready"))
+	}
+	s.state, s.next = parked, c
+	s.mu.Unlock()
+	s.h.Ready()
+	return true
+}
+
+// inlinePayload is the size up to which head and payload are joined for one write; beyond it, copying costs more than a second buffer.
+const inlinePayload = 64 << 10
+
+// writeEvent answers a parked /next. A runtime that stops reading is cut off at the deadline of its invocation.
+func writeEvent(c net.Conn, ev *Event) error {
+	small := len(ev.Payload) <= inlinePayload
+	size := 512 + len(ev.ClientContext)
+	if small {
+		size += len(ev.Payload)
+	}
+	b := appendHead(make([]byte, 0, size), 200, len(ev.Payload), "application/json")
+	b = appendHeader(b, "Lambda-Runtime-Aws-Request-Id", ev.ID)
+	b = append(b, "Lambda-Runtime-Deadline-Ms: "...)
+	b = strconv.AppendInt(b, ev.Deadline.UnixMilli(), 10)
+	b = append(b, "\r\n"...)
+	b = appendHeader(b, "Lambda-Runtime-Invoked-Function-Arn", ev.ARN)
+	b = appendHeader(b, "Lambda-Runtime-Trace-Id", ev.TraceID)
+	b = appendHeader(b, "Lambda-Runtime-Client-Context", ev.ClientContext)
+	b = append(b, "\r\n"...)
+	if small {
+		_, err := c.Write(append(b, ev.Payload...))
+		return err
+	}
+	if err := c.SetWriteDeadline(ev.Deadline.Add(time.Second)); err != nil {
+		return err
+	}
+	buffers := net.Buffers{b, ev.Payload}
+	if _, err := buffers.WriteTo(c); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(time.Time{})
+}
+
+// appendHeader leaves empty values out and turns line breaks, which a client context may contain between JSON tokens, into blanks.
+func appendHeader(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	if strings.ContainsAny(value, "\r\n\x00") {
+		value = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ").Replace(value)
+	}
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}

@@ -1,0 +1,197 @@
+// Package runtimeapi speaks AWS's Lambda Runtime API (2018-06-01) to the runtime inside one execution environment.
+//
+// Every language is "a process that polls /next": a provided.al2023 binary, an official runtime client and our own bootstraps are the same thing here.
+// A Server belongs to one environment, listens on an ephemeral loopback port and holds one invocation at a time. What the runtime does comes out
+// through Handler; what it shall do goes in through Send. HTTP is read and written by hand because an environment lives on this path: a parked /next
+// costs one goroutine that reads, and Send writes the event from the caller's goroutine without waking anybody.
+// Source: Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes"; state names follow AWS's open runtime interface emulator.
+package runtimeapi
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// MaxResponse is the size in bytes up to which a response is passed on; AWS checks 100 bytes above its documented 6 MiB.
+const MaxResponse = 6<<20 + 100
+
+// MaxError bounds an error document in bytes.
+const MaxError = MaxResponse
+
+// Answer is what the runtime made of one invocation.
+type Answer struct {
+	ID       string
+	Payload  []byte // owned by the receiver
+	Failed   bool   // it came as /error: Payload is the error document
+	TooLarge bool   // it was larger than MaxResponse and was dropped
+	Kind     string // Lambda-Runtime-Function-Error-Type, as sent
+}
+
+// Handler hears what the runtime does. Calls come one at a time per connection, from the goroutine of that connection, and must not block for long.
+type Handler interface {
+	// Ready: the runtime asked for work. The first call ends the init phase; later ones end an invocation for good. Send may be called at once.
+	Ready()
+	// Answered: the runtime answered the invocation under way. It is not ready again before Ready.
+	Answered(Answer)
+	// InitFailed: the runtime reported that it cannot start; body is its error document.
+	InitFailed(kind string, body []byte)
+}
+
+// Event is one invocation on its way to the runtime. Payload is not modified.
+type Event struct {
+	ID            string
+	ARN           string // as addressed by the caller
+	Deadline      time.Time
+	TraceID       string // "" omits the header
+	ClientContext string // JSON; "" omits the header
+	Payload       []byte
+}
+
+// ErrNotReady answers Send while no /next is waiting.
+var ErrNotReady = errors.New("runtimeapi: the runtime is not waiting for work")
+
+// state is where the runtime stands.
+type state uint8
+
+const (
+	starting state = iota // it has not asked for work yet
+	parked                // a /next waits for an event
+	invoked               // it works on the invocation named by Server.id
+	answered              // it has answered and has not asked again; or its /next went away
+)
+
+// String is the name that AWS's error texts use.
+func (s state) String() string {
+	return [...]string{"Starting", "Ready", "Running", "ResponseSent"}[s]
+}
+
+// Server is the Runtime API of one environment. Safe for concurrent use.
+type Server struct {
+	h  Handler
+	ln net.Listener
+
+	mu     sync.Mutex
+	state  state
+	next   net.Conn // with parked: the connection to write the event to
+	id     string   // with invoked: the request id
+	conns  map[net.Conn]struct{}
+	closed bool
+
+	running sync.WaitGroup
+}
+
+// Listen opens the API on a free port of 127.0.0.1, never on another interface.
+func Listen(h Handler) (*Server, error) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{h: h, ln: ln, conns: map[net.Conn]struct{}{}}
+	s.running.Go(s.accept)
+	return s, nil
+}
+
+// Addr is host:port, the value of AWS_LAMBDA_RUNTIME_API.
+func (s *Server) Addr() string { return s.ln.Addr().String() }
+
+// Close ends the API and its connections and waits for their goroutines. It must not be called from a Handler method. Twice is harmless.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.ln.Close()
+	s.running.Wait()
+}
+
+// Send hands ev to the runtime and returns when it is written. ErrNotReady: nothing was sent. Any other error: the runtime has not received a whole
+// event and never will.
+func (s *Server) Send(ev *Event) error {
+	s.mu.Lock()
+	if s.state != parked {
+		s.mu.Unlock()
+		return ErrNotReady
+	}
+	c := s.next
+	s.next, s.state, s.id = nil, invoked, ev.ID
+	s.mu.Unlock()
+
+	if err := writeEvent(c, ev); err != nil {
+		c.Close()
+		s.mu.Lock()
+		s.state, s.id = answered, ""
+		s.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+func (s *Server) accept() {
+	for {
+		c, err := s.ln.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			c.Close()
+			return
+		}
+		s.conns[c] = struct{}{}
+		s.running.Go(func() { s.serve(c) })
+		s.mu.Unlock()
+	}
+}
+
+// serve answers the requests of one connection until it ends.
+func (s *Server) serve(c net.Conn) {
+	defer s.forget(c)
+	br := bufio.NewReaderSize(c, 4096)
+	for {
+		r, err := readRequest(br)
+		switch {
+		case errors.Is(err, errTooLong):
+			reply(c, 431, errorBody("RequestHeaderTooLarge", "The request header is larger than 1 MiB."))
+			return
+		case errors.Is(err, errMalformed):
+			reply(c, 400, errorBody("InvalidRequest", "The request is not HTTP/1.1."))
+			return
+		case err != nil:
+			return
+		}
+		s.mu.Lock()
+		pipelined := s.next == c
+		s.mu.Unlock()
+		if pipelined { // a second request while /next waits on this connection: their answers could not be told apart
+			return
+		}
+		if !s.route(c, br, &r) || !r.keepAlive {
+			if s.waitsOn(c) { // a /next without keep-alive: its event is still to come, and the client sends nothing more
+				continue
+			}
+			return
+		}
+	}
+}
+
+func (s *Server) waitsOn(c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next == c
+}
+
+func (s *Server) forget(c net.Conn) {
+	c.Close()
+	s.mu.Lock()
+	delete(s.conns, c)
+	if s.next == c { // the runtime gave up waiting; it may ask again on another connection
+		s.next, s.state = nil, answered
+	}
+	s.mu.Unlock()
+}

@@ -1,0 +1,134 @@
+package function
+
+import (
+	"context"
+	"time"
+
+	"github.com/shardmill/shardmill/fault"
+)
+
+// UpdateCodeInput is what UpdateCode needs.
+type UpdateCodeInput struct {
+	Ref          Ref
+	RevisionID   string // expected; "" for any
+	Architecture []string
+	Zip          []byte // the package; not modified
+	DryRun       bool   // judge and answer, change nothing
+}
+
+// UpdateCode gives a function new code and answers it with its update InProgress. Invocations that began before the update is Successful finish on the
+// old code. Faults: those of Create about the package; ResourceNotFoundException; PreconditionFailedException; ResourceConflictException while another
+// transition takes longer than a second.
+func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Configuration, error) {
+	var v fault.Violations
+	probe := Configuration{}
+	checkArchitectures(&v, &probe, in.Architecture)
+	if err := v.Err(); err != nil {
+		return nil, err
+	}
+	if _, ok := f.Lookup(in.Ref); !ok {
+		return nil, NotFound(in.Ref, "")
+	}
+	sha, err := f.code.put(in.Zip)
+	if err != nil {
+		return nil, err
+	}
+	old := ""
+	conf, err := f.update(ctx, in.Ref, in.RevisionID, in.DryRun, func(c *Configuration) error {
+		old = c.CodeSHA256
+		c.CodeSHA256, c.CodeBytes = sha, int64(len(in.Zip))
+		if probe.Architecture != "" {
+			c.Architecture = probe.Architecture
+		}
+		return nil
+	})
+	if err != nil || in.DryRun {
+		f.code.release(sha)
+	} else {
+		f.code.release(old) // environments on the old code hold it themselves
+	}
+	return conf, err
+}
+
+// UpdateConfigurationInput is what UpdateConfiguration needs; nil members stay as they are.
+type UpdateConfigurationInput struct {
+	Ref         Ref
+	RevisionID  string // expected; "" for any
+	Runtime     *string
+	Role        *string
+	Handler     *string
+	Description *string
+	Timeout     *int // seconds
+	MemoryMB    *int
+	EphemeralMB *int
+	Environment map[string]string // nil: as it is; empty: none
+	LogGroup    string            // "": as it is
+}
+
+// UpdateConfiguration changes a function and answers it with its update InProgress. Faults as UpdateCode, and ValidationException.
+func (f *Functions) UpdateConfiguration(ctx context.Context, in UpdateConfigurationInput) (*Configuration, error) {
+	return f.update(ctx, in.Ref, in.RevisionID, false, func(c *Configuration) error {
+		set(&c.Runtime, in.Runtime)
+		set(&c.Role, in.Role)
+		set(&c.Handler, in.Handler)
+		set(&c.Description, in.Description)
+		if in.Environment != nil {
+			c.Environment = in.Environment
+		}
+		if in.LogGroup != "" {
+			c.LogGroup = in.LogGroup
+		}
+		var v fault.Violations
+		checkLimits(&v, c, in.Timeout, in.MemoryMB, in.EphemeralMB)
+		c.Role = checkRole(&v, c.Role, in.Ref.Account)
+		if err := v.Err(); err != nil {
+			return err
+		}
+		if in.Runtime != nil {
+			if err := checkRuntime(c.Runtime); err != nil {
+				return err
+			}
+		}
+		return checkEnvironment(c.Environment)
+	})
+}
+
+func set(to *string, from *string) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// update carries a change of code or configuration through to InProgress and starts what ends it.
+func (f *Functions) update(ctx context.Context, ref Ref, revisionID string, dryRun bool, change func(*Configuration) error) (*Configuration, error) {
+	e, err := f.settle(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer f.change.Unlock()
+	if revisionID != "" && revisionID != e.conf.RevisionID {
+		return nil, fault.New("PreconditionFailedException",
+			"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id").WithStatus(412)
+	}
+	next := e.conf.clone()
+	if err := change(next); err != nil {
+		return nil, err
+	}
+	next.LastModified = f.opt.Clock.Now().Round(time.Millisecond)
+	next.Generation++
+	next.UpdateStatus, next.UpdateReason, next.UpdateCode = InProgress, creatingReason, creatingCode
+	if next.State == Failed {
+		next.State, next.StateReason, next.StateCode = Pending, creatingReason, creatingCode
+	}
+	f.touch(next)
+	if dryRun {
+		return next, nil
+	}
+	revision, err := f.save(ctx, next, e.revision)
+	if err != nil {
+		return nil, conflict(ref, err)
+	}
+	f.publish(ref, &entry{conf: next, revision: revision, current: e.current, settled: make(chan struct{})})
+	f.activate(next)
+	return next, nil
+}
