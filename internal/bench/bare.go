@@ -222,8 +222,7 @@ func (s *bareServer) post(ctx context.Context, path string, body []byte) error {
 
 // request is as long as one of an SDK.
 func (s *bareServer) request(path string, body []byte) []byte {
-	b := request(s.addr, "Kinesis_20131202.PutRecord", body)
-	return append([]byte("POST "+path), b[len("POST /"):]...)
+	return post(s.addr, path, "kinesis", "X-Amz-Target: Kinesis_20131202.PutRecord\r\n", body)
 }
 
 // loop starts processes that serve as functions of the bare server.

@@ -197,7 +197,7 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 			return ref.request("/put", payload(1, func(int) []byte { return data }))
 		})}},
 		ours: side{"ours", timed(ourConns, func(key int, data []byte) []byte {
-			return request(server.addr, "Kinesis_20131202.PutRecord", putRecord(stream, key, data))
+			return request(server.addr, "PutRecord", putRecord(stream, key, data))
 		})},
 	}
 	for _, side := range append(s.refs, s.ours) {
@@ -279,8 +279,7 @@ func buildInvokes(ctx context.Context, l *lab, c *cleanup, clients int) (*stage,
 			return []float64{r}, err
 		}, err
 	}
-	invoke := request(server.addr, "Lambda_20150331.Invoke", body)
-	invoke = append([]byte("POST /2015-03-31/functions/bench/invocations"), invoke[len("POST /"):]...)
+	invoke := post(server.addr, "/2015-03-31/functions/bench/invocations", "lambda", "", body)
 	s := &stage{refs: []side{{name: "bare"}}, ours: side{name: "ours"}}
 	if s.ours.measure, err = calls(server.addr, invoke); err != nil {
 		return nil, err

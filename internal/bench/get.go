@@ -138,7 +138,7 @@ func buildVisible(ctx context.Context, l *lab, c *cleanup, durable bool) (*stage
 	if err != nil {
 		return nil, err
 	}
-	p := &putter{conns: conns[:1], requests: [][]byte{request(server.addr, "Kinesis_20131202.PutRecord", put)}, records: 1}
+	p := &putter{conns: conns[:1], requests: [][]byte{request(server.addr, "PutRecord", put)}, records: 1}
 	if err := b.post(ctx, "/set", random(600)); err != nil {
 		return nil, err
 	}

@@ -41,44 +41,49 @@ type lab struct {
 // stripped are the flags of make build, so that programs compare.
 var stripped = []string{"build", "-trimpath", "-ldflags=-s -w", "-o"}
 
-func newLab(ctx context.Context, opt options) (l *lab, err error) {
-	l = &lab{opt: opt}
-	if l.dir, err = os.MkdirTemp(opt.dir, ".bench-"); err != nil {
+func newLab(ctx context.Context, opt options) (*lab, error) {
+	l := &lab{opt: opt}
+	if err := l.open(ctx); err != nil {
+		l.close()
 		return nil, err
+	}
+	return l, nil
+}
+
+// open makes the directory, the programs and the sources available.
+func (l *lab) open(ctx context.Context) (err error) {
+	opt := l.opt
+	if l.dir, err = os.MkdirTemp(opt.dir, ".bench-"); err != nil {
+		return err
 	}
 	if l.dir, err = filepath.Abs(l.dir); err != nil {
-		return nil, err
+		return err
 	}
-	defer func() {
-		if err != nil {
-			l.close()
-		}
-	}()
 	if err := realDisk(l.dir); err != nil {
-		return nil, err
+		return err
 	}
 	if l.binary, err = filepath.Abs(opt.binary); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := os.Stat(l.binary); errors.Is(err, os.ErrNotExist) {
 		if err := l.build(ctx, l.binary, "./cmd/shardmill"); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	l.source = filepath.Join("internal", "bench", "testdata")
 	l.ready, l.handler = filepath.Join(l.dir, "ready"), filepath.Join(l.dir, "bootstrap")
 	for to, from := range map[string]string{l.ready: "ready", l.handler: "handler"} {
 		if err := l.build(ctx, to, "./"+filepath.Join(l.source, from)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if l.source, err = filepath.Abs(l.source); err != nil {
-		return nil, err
+		return err
 	}
 	if out, err := exec.CommandContext(ctx, "python3", "-I", "-c", "import sys; print(sys.executable)").Output(); err == nil {
 		l.python = strings.TrimSpace(string(out))
 	}
-	return l, nil
+	return nil
 }
 
 // build makes a program as make build does.
@@ -100,7 +105,9 @@ func (l *lab) close() {
 	for _, p := range alive {
 		p.kill()
 	}
-	_ = os.RemoveAll(l.dir)
+	if l.dir != "" {
+		_ = os.RemoveAll(l.dir)
+	}
 }
 
 // fresh is a new name in the temporary directory.

@@ -67,7 +67,7 @@ func fill(ctx context.Context, addr, stream string, n, size int) error {
 	}
 	p := &putter{conns: conns, records: 500}
 	for range conns {
-		p.requests = append(p.requests, request(addr, "Kinesis_20131202.PutRecords", putRecords(stream, 500, size)))
+		p.requests = append(p.requests, request(addr, "PutRecords", putRecords(stream, 500, size)))
 	}
 	return together(len(conns), func(i int) error {
 		for at := i * 500; at < n && ctx.Err() == nil; at += len(conns) * 500 {
@@ -108,7 +108,7 @@ func text(body []byte, mark string) string {
 
 // read does one GetRecords and answers its body and how many records it has.
 func (r *reader) read() ([]byte, int, error) {
-	status, body, err := r.conn.call(request(r.addr, "Kinesis_20131202.GetRecords", fmt.Appendf(nil, `{"ShardIterator":"%s"}`, r.iterator)))
+	status, body, err := r.conn.call(request(r.addr, "GetRecords", fmt.Appendf(nil, `{"ShardIterator":"%s"}`, r.iterator)))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -85,7 +85,7 @@ func run(ctx context.Context) error {
 			return errors.New("interrupted")
 		}
 		if err != nil {
-			err = fmt.Errorf("%s: %w", f.name, err)
+			err = fmt.Errorf("%s: %w", f.name, errors.Join(err, l.died()))
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			wrong = errors.Join(wrong, err)
 			continue

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,7 +22,8 @@ type process struct {
 	addr  string // of a server: host:port
 	done  chan struct{}
 	out   tail
-	ended error // after done
+	ended error       // after done
+	meant atomic.Bool // we ended it
 }
 
 // tail keeps the last bytes that a process wrote to standard error.
@@ -73,12 +75,14 @@ func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, 
 
 // kill ends a process as a power failure of its own would.
 func (p *process) kill() {
+	p.meant.Store(true)
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
 // stop asks a process to end, and kills it when it does not.
 func (p *process) stop() {
+	p.meant.Store(true)
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -90,6 +94,23 @@ func (p *process) stop() {
 // failed is the error of a process that ended by itself.
 func (p *process) failed() error {
 	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.ended, p.out.String())
+}
+
+// died are the processes that ended although nobody asked them to: a figure that fails says so.
+func (l *lab) died() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for _, p := range l.alive {
+		select {
+		case <-p.done:
+			if !p.meant.Swap(true) {
+				errs = append(errs, p.failed())
+			}
+		default:
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // server starts shardmill and waits until it is ready.

@@ -48,7 +48,7 @@ func (p puts) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 		if p.records > 1 {
 			body, operation = putRecords(stream, p.records, p.size), "PutRecords"
 		}
-		ours.requests = append(ours.requests, request(server.addr, "Kinesis_20131202."+operation, body))
+		ours.requests = append(ours.requests, request(server.addr, operation, body))
 		bareRequests = append(bareRequests, b.request("/sink", body))
 	}
 	s := &stage{

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -129,15 +128,18 @@ func (c *connection) take(n int) error {
 	return err
 }
 
-// request is a whole HTTP request for an operation of a JSON service, with the headers that an SDK sends.
-func request(host, target string, body []byte) []byte {
+// request is a whole HTTP request for an operation of Kinesis.
+func request(host, operation string, body []byte) []byte {
+	return post(host, "/", "kinesis", "X-Amz-Target: Kinesis_20131202."+operation+"\r\n", body)
+}
+
+// post is a whole HTTP request with the headers that an SDK sends.
+func post(host, path, service, target string, body []byte) []byte {
 	now := time.Now().UTC()
 	var b bytes.Buffer
-	service := strings.ToLower(strings.TrimPrefix(target[:strings.IndexAny(target, "_.")], "Amazon"))
-	fmt.Fprintf(&b, "POST / HTTP/1.1\r\nHost: %s\r\nUser-Agent: aws-sdk-go-v2/1.30.0 os/linux lang/go#1.26 api/%s#1.0.0\r\nContent-Length: %d\r\n", host, service, len(body))
-	fmt.Fprintf(&b, "Amz-Sdk-Invocation-Id: 5a41e2b5-0d3c-4f38-9c53-2a7a0e3c8c11\r\nAmz-Sdk-Request: attempt=1; max=3\r\nContent-Type: application/x-amz-json-1.1\r\n")
-	fmt.Fprintf(&b, "X-Amz-Date: %s\r\nX-Amz-Target: %s\r\nAccept-Encoding: identity\r\n", now.Format("20060102T150405Z"), target)
-	fmt.Fprintf(&b, "Authorization: %s\r\n\r\n", authorization(service, now))
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: aws-sdk-go-v2/1.30.0 os/linux lang/go#1.26 api/%s#1.0.0\r\nContent-Length: %d\r\n", path, host, service, len(body))
+	b.WriteString("Amz-Sdk-Invocation-Id: 5a41e2b5-0d3c-4f38-9c53-2a7a0e3c8c11\r\nAmz-Sdk-Request: attempt=1; max=3\r\nContent-Type: application/x-amz-json-1.1\r\n")
+	fmt.Fprintf(&b, "X-Amz-Date: %s\r\n%sAccept-Encoding: identity\r\nAuthorization: %s\r\n\r\n", now.Format("20060102T150405Z"), target, authorization(service, now))
 	b.Write(body)
 	return b.Bytes()
 }

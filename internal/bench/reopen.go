@@ -86,7 +86,7 @@ func killDuringPuts(p *process, addr string, producers int, body []byte) (acknow
 	}
 	put := &putter{conns: conns, records: 500}
 	for range conns {
-		put.requests = append(put.requests, request(addr, "Kinesis_20131202.PutRecords", body))
+		put.requests = append(put.requests, request(addr, "PutRecords", body))
 	}
 	var dead atomic.Bool
 	time.AfterFunc(200*time.Millisecond, func() {
