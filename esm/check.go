@@ -20,6 +20,9 @@ func (s *Shard) check() {
 	if s.records == 0 && s.bytes != 0 {
 		broken("%d bytes counted for no records", s.bytes)
 	}
+	if !s.wake.IsZero() && !s.wake.After(s.now) {
+		broken("a Tick is wanted at %s, which is past", s.wake) // the shell would spin
+	}
 	if low := s.low(); low < s.saved {
 		broken("the checkpoint went back from %d to %d", s.saved, low)
 	}

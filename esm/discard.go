@@ -23,6 +23,12 @@ func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	}
 	l.discard = &discard{count: n, condition: c, resume: l.until, wait: l.wait}
 	s.emit(s.observeDiscard(l, Discarded))
+	return s.announce(l)
+}
+
+// announce delivers the notice of the discard at hand; without a destination, or once it has been taken away, the records are dropped instead. It reports whether
+// the lane can go on at once.
+func (s *Shard) announce(l *lane) bool {
 	if s.cfg.Destination {
 		s.deliver(l)
 		return false

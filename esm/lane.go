@@ -95,7 +95,10 @@ func (s *Shard) stepLane(l *lane) bool {
 		if l.phase != waiting {
 			return true
 		}
-		if n := s.expired(l); n > 0 && l.discard == nil && !s.ending() {
+		if s.ending() {
+			return false // and nothing to wake for
+		}
+		if n := s.expired(l); n > 0 && l.discard == nil {
 			return s.giveUp(l, n, RecordAgeExceeded)
 		}
 		if s.now.Before(l.until) {
@@ -103,13 +106,9 @@ func (s *Shard) stepLane(l *lane) bool {
 			s.wakeAtExpiry(l)
 			return false
 		}
-		if s.ending() {
-			return false
-		}
 		l.phase, l.until = ready, time.Time{}
 		if l.discard != nil {
-			s.deliver(l)
-			return false
+			return s.announce(l)
 		}
 	case ready:
 		s.lose(l)

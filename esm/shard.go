@@ -259,7 +259,7 @@ func (s *Shard) drained() bool {
 }
 
 func (s *Shard) end(r FinishReason) {
-	s.finished = true
+	s.finished, s.wake = true, time.Time{}
 	s.emit(Finished{Reason: r})
 }
 

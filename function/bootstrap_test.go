@@ -2,12 +2,16 @@ package function_test
 
 import (
 	"bytes"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-lambda-go/lambda"
 )
 
 // TestMain turns this binary into a Lambda runtime when a function's bootstrap starts it.
@@ -16,6 +20,8 @@ func TestMain(m *testing.M) {
 		runBootstrap(role)
 		return
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // these tests wait for other processes more than they compute
 	os.Exit(m.Run())
 }
 
@@ -31,8 +37,16 @@ func runBootstrap(role string) {
 		b, _ := io.ReadAll(resp.Body)
 		return fmt.Sprintf("%d %s", resp.StatusCode, bytes.TrimSpace(b))
 	}
-	if role == "exit-in-init" {
+	switch role {
+	case "exit-in-init":
 		os.Exit(7)
+	case "aws-lambda-go":
+		lambda.Start(func(event map[string]string) (string, error) {
+			if event["fail"] != "" {
+				return "", errors.New(event["fail"])
+			}
+			return "hello " + event["name"], nil
+		})
 	}
 	heard := ""
 	for {
@@ -44,6 +58,8 @@ func runBootstrap(role string) {
 		resp.Body.Close()
 		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
 		switch role {
+		case "exit-on-event":
+			os.Exit(9)
 		case "echo":
 			post("invocation/"+id+"/response", event)
 		case "environ":

@@ -32,7 +32,8 @@ type stored struct {
 	Configuration
 }
 
-// load reads all functions. Those that a crash caught in a transition finish it.
+// load reads all functions. Those that a crash caught in a transition finish it, and those that could not run here are looked at again: an interpreter
+// may have been installed meanwhile.
 func (f *Functions) load(ctx context.Context) error {
 	all, err := f.coord.List(ctx, coordGroup, "", 0)
 	if err != nil {
@@ -55,6 +56,9 @@ func (f *Functions) load(ctx context.Context) error {
 			return fmt.Errorf("read function %s: format %d is newer than this program", e.Key, s.Format)
 		}
 		conf := &s.Configuration
+		if conf.State == Failed {
+			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
+		}
 		f.code.retain(conf.CodeSHA256)
 		en := &entry{conf: conf, revision: e.Revision, settled: make(chan struct{})}
 		f.entries[conf.Ref] = en

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -41,7 +42,8 @@ type environment struct {
 	proc    *sandbox.Process
 	out     *output
 	started time.Time
-	booting sync.Once // gives the place among the starting environments back
+	up      chan struct{} // closed when everything above is set: the process may call before its start has returned
+	booting sync.Once     // gives the place among the starting environments back
 
 	place     *list.Element // in the warm pool; guarded by fleet.mu
 	idleSince time.Time     // guarded by fleet.mu
@@ -139,11 +141,11 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 		return nil, fmt.Errorf("make a directory for an environment: %w", err)
 	}
 	undo = append(undo, func() { g.keepSlot(slot) })
-	e := &environment{f: f, g: g, slot: slot, events: make(chan signal, 8), run: r, started: time.Now()}
+	e := &environment{f: f, g: g, slot: slot, up: make(chan struct{}), events: make(chan signal, 8), run: r, started: time.Now()}
 	if e.api, err = runtimeapi.Listen(e); err != nil {
 		return nil, fmt.Errorf("open the Runtime API: %w", err)
 	}
-	undo = append(undo, e.api.Close)
+	undo = append(undo, e.api.Close, func() { close(e.up) })
 	e.cred = f.keys.issue(g.conf.Ref)
 	undo = append(undo, func() { f.keys.revoke(e.cred.accessKey) })
 	pr, pw, err := os.Pipe()
@@ -165,17 +167,19 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	if err != nil {
 		return nil, startError(plan, err)
 	}
+	close(e.up)
 	return e, nil
 }
 
+// badProgram are the errors of exec that blame the file.
+var badProgram = []syscall.Errno{syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY}
+
 // startError tells an executable that the system refuses from a system without room for a process. Names are AWS's, where code lies in /var/task.
 func startError(plan launcher.Plan, err error) error {
+	ours := plan.ExecutionEnv != "" // an interpreter of this machine, not the customer's bootstrap
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		switch errno {
-		case syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY:
-			return &launcher.EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error()}
-		}
+	if !ours && errors.As(err, &errno) && slices.Contains(badProgram, errno) {
+		return &launcher.EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error()}
 	}
 	return fmt.Errorf("start %s: %w", plan.Path, err)
 }
@@ -207,6 +211,9 @@ func (e *environment) dispatch(r *run) error {
 
 // Ready is the runtime asking for work: the end of its init phase or of an invocation.
 func (e *environment) Ready() {
+	if !e.isUp() {
+		return
+	}
 	e.out.drain()
 	now := time.Now()
 	if now.Sub(e.sampled) > time.Second {
@@ -262,6 +269,12 @@ func (e *environment) lose(r *run) {
 	e.proc.Kill()
 }
 
+// isUp waits for the start to return and reports whether it worked. Without a process, the caller is somebody else on this machine.
+func (e *environment) isUp() bool {
+	<-e.up
+	return e.proc != nil
+}
+
 // Answered is the runtime's answer to the invocation under way.
 func (e *environment) Answered(a runtimeapi.Answer) {
 	now := time.Now()
@@ -286,6 +299,9 @@ func (e *environment) Answered(a runtimeapi.Answer) {
 
 // InitFailed is the runtime telling that it cannot start.
 func (e *environment) InitFailed(kind string, body []byte) {
+	if !e.isUp() {
+		return
+	}
 	e.out.drain()
 	f := failure{kind: kind, payload: body, status: "error"}
 	e.endInit(f, initFailed)

@@ -61,8 +61,9 @@ type waiter struct {
 // ticket waits for an idle environment of its generation, or for room to start one.
 type ticket struct {
 	g     *generation
-	env   *environment // with ready: the environment, or nil for room to start one
-	ready chan struct{}
+	ready chan struct{} // closed when it is answered: what follows is set
+	grant grant
+	env   *environment // with warm
 	place *list.Element
 }
 
@@ -138,7 +139,7 @@ func (fl *fleet) release(ref Ref) {
 
 // drop forgets a lane that says nothing any more.
 func (fl *fleet) drop(l *lane) {
-	if l.running == 0 && l.reserved < 0 && l.waiters.Len() == 0 {
+	if l.running == 0 && l.reserved < 0 && l.waiters.Len() == 0 && fl.lanes[l.ref] == l {
 		delete(fl.lanes, l.ref)
 		delete(fl.pool(l.ref).waiting, l)
 	}
@@ -166,14 +167,19 @@ func (fl *fleet) nextWaiter(l *lane, p *pool) func() {
 
 func firstWaiter(l *lane) *waiter { return l.waiters.Front().Value.(*waiter) }
 
-// enrol adds a waiter at the end.
+// enrol adds a waiter at the end. A slot that became free since the caller was refused is offered at once.
 func (fl *fleet) enrol(ref Ref, call func()) (cancel func()) {
 	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	l := fl.lane(ref)
+	l, p := fl.lane(ref), fl.pool(ref)
 	fl.seq++
 	at := l.waiters.PushBack(&waiter{fl.seq, call})
-	fl.pool(ref).waiting[l] = struct{}{}
+	p.waiting[l] = struct{}{}
+	now := fl.nextWaiter(l, p)
+	fl.drop(l)
+	fl.mu.Unlock()
+	if now != nil {
+		now()
+	}
 	return func() {
 		fl.mu.Lock()
 		defer fl.mu.Unlock()
@@ -215,7 +221,8 @@ func (fl *fleet) reserve(ref Ref, n *int) {
 }
 
 // Enrol adds a waiter to the function: when a slot that it may use becomes free, one waiter is called, in the order of enrolling, and is out of the
-// line. waiter runs on the goroutine that freed the slot and must not block. A refused caller enrols once and, when called, tries again.
+// line. When there is a free slot already, that happens before Enrol returns. waiter runs on the goroutine that freed the slot and must not block. A refused
+// caller enrols once and, when called, tries again.
 func (f *Functions) Enrol(ref Ref, waiter func()) (cancel func()) { return f.fleet.enrol(ref, waiter) }
 
 // close refuses new environments; drained waits for the invocations.
@@ -224,10 +231,9 @@ func (fl *fleet) close() {
 	defer fl.mu.Unlock()
 	fl.closed = true
 	fl.atRest()
-	for e := fl.queue.Front(); e != nil; e = e.Next() {
-		close(e.Value.(*ticket).ready)
+	for fl.queue.Len() > 0 {
+		fl.call(fl.queue.Front().Value.(*ticket), nil, full)
 	}
-	fl.queue.Init()
 	if fl.reaper != nil {
 		fl.reaper.Stop()
 	}

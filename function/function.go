@@ -26,8 +26,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// LogEvent is one event of a log stream.
-type LogEvent struct {
+// LogEvent is one event of a log stream. It is an alias, so that a LogSink need not import this room.
+type LogEvent = struct {
 	At      time.Time
 	Message string // without the final line break
 }
@@ -52,6 +52,7 @@ type Options struct {
 	UnreservedMinimum    int           // what reserving must leave of it; 0: 100
 	MaxEnvironments      int           // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
 	IdleTTL              time.Duration // an environment unused for so long ends; 0: 10 minutes
+	TailWait             time.Duration // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
 	InitTimeout          time.Duration // until init time counts against the function's timeout; 0: 10 s
 	LegacyTimeoutPayload bool          // the timeout text that AWS used before November 2025
 }
@@ -64,7 +65,7 @@ func (o *Options) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
-	}{{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum}, {"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)}} {
+	}{{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum}, {"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)}, {"TailWait", int(o.TailWait)}} {
 		if f.value < 0 {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)
 		}
@@ -87,6 +88,7 @@ func (o *Options) setDefaults() {
 	orElse(&o.MaxEnvironments, defaultEnvironments())
 	orElse(&o.IdleTTL, 10*time.Minute)
 	orElse(&o.InitTimeout, 10*time.Second)
+	orElse(&o.TailWait, 50*time.Millisecond)
 }
 
 func orElse[T comparable](v *T, fallback T) {

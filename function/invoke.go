@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/internal/ids"
 )
 
 // Invocation is one call of a function.
 type Invocation struct {
 	Ref           Ref
-	RequestID     string
+	RequestID     string // "" makes one
 	Payload       []byte // JSON; not modified, may be shared
 	ClientContext string // JSON; "" for none
 	Tail          bool   // collect LogTail
@@ -65,11 +66,14 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 		return Result{Class: NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.busy.Add(1)
+	if inv.RequestID == "" {
+		inv.RequestID = ids.New()
+	}
 	if inv.InvokedARN == "" {
 		inv.InvokedARN = inv.Ref.ARN()
 	}
 	if inv.TraceID == "" {
-		inv.TraceID = newTraceID()
+		inv.TraceID = NewTraceID()
 	}
 	res, running := f.invoke(ctx, g, &inv)
 	if running == nil {
@@ -129,9 +133,9 @@ func platform(reason string, err error) Result {
 func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) (res Result, running *environment) {
 	for {
 		r := &run{inv: inv}
-		e, start := f.fleet.acquire(ctx, g, inv.Wait)
-		switch {
-		case start:
+		e, what := f.fleet.acquire(ctx, g, inv.Wait)
+		switch what {
+		case mayStart:
 			if last, paused := g.pause(); paused {
 				f.fleet.gone(g)
 				return last.result(inv.RequestID), nil
@@ -140,9 +144,14 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 			if e, err = f.boot(ctx, g, r); err != nil {
 				return f.bootFailed(g, inv, err), nil
 			}
-		case e == nil:
+		case full:
 			return f.noRoom(ctx), nil
-		default:
+		case stale:
+			if g, res = f.ready(ctx, inv); g == nil {
+				return res, nil
+			}
+			continue
+		case warm:
 			if !e.begin(r) {
 				continue
 			}
@@ -153,8 +162,9 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 			continue
 		case left:
 			return res, e
+		case finished:
+			return res, nil
 		}
-		return res, nil
 	}
 }
 
@@ -211,18 +221,15 @@ func (e *environment) begin(r *run) bool {
 			return false
 		}
 		return true
-	default: // the runtime has answered its last invocation and is on its way back
+	case answering, initialising, working: // the runtime has answered its last invocation and is on its way back
 		e.run = r
-		e.mu.Unlock()
-		return true
 	}
+	e.mu.Unlock()
+	return true
 }
 
 // comeBack is how long an invocation waits for the runtime to return from the one before; then it goes to another environment.
 const comeBack = 2 * time.Second
-
-// tailWait is how long an answer is held back for its END and REPORT lines.
-const tailWait = 50 * time.Millisecond
 
 // outcome says how await ended.
 type outcome uint8
@@ -329,7 +336,7 @@ func (w *watcher) on(s signal) (Result, outcome, bool) {
 		res := w.answered(s)
 		if w.r.inv.Tail {
 			w.held = &res
-			w.timer.Reset(tailWait)
+			w.timer.Reset(w.f.opt.TailWait)
 			return Result{}, finished, false
 		}
 		w.f.fleet.put(w.e)
@@ -434,7 +441,7 @@ func (w *watcher) failed(fail failure) Result {
 	return res
 }
 
-// newTraceID is an X-Ray header that samples nothing.
-func newTraceID() string {
+// NewTraceID is an X-Amzn-Trace-Id that samples nothing.
+func NewTraceID() string {
 	return fmt.Sprintf("Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(time.Now().Unix()), rand.Uint32(), rand.Uint64(), rand.Uint64())
 }

@@ -1,6 +1,12 @@
 package function_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/shardmill/shardmill/function"
@@ -28,4 +34,88 @@ func TestPythonHandlerThatReturnsNothingAnswersNull(t *testing.T) {
 	r := b.invoke("f", `{}`)
 
 	want(t, r, function.Success, `null`)
+}
+
+// F-54: a handler built with aws-lambda-go runs, from a package made on Windows, where files have no executable bit; its errors are AWS's.
+func TestOfficialGoRuntime(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	var windows bytes.Buffer
+	w := zip.NewWriter(&windows)
+	out, err := w.CreateHeader(&zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, CreatorVersion: 10 << 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = out.Write([]byte(bootstrapScript(t, "aws-lambda-go")))
+	_ = w.Close()
+	b.provided("f", "", func(in *function.CreateInput) { in.Zip = windows.Bytes() })
+
+	want(t, b.invoke("f", `{"name":"you"}`), function.Success, `"hello you"`)
+	want(t, b.invoke("f", `{"fail":"no"}`), function.FunctionError, `{"errorMessage":"no","errorType":"errorString"}`)
+}
+
+// F-48, F-49, F-50 through a whole environment: the headers of /next; a second answer, a foreign id and a late init error are refused.
+func TestRuntimeAPIOfAnEnvironment(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.provided("headers", "headers")
+	r := b.invoke("headers", `{}`, func(i *function.Invocation) {
+		i.RequestID, i.ClientContext, i.InvokedARN = "id-1", `{"c":1}`, "arn:as:addressed"
+	})
+	var text string
+	if err := json.Unmarshal(r.Payload, &text); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"Aws-Request-Id=id-1\n", "Invoked-Function-Arn=arn:as:addressed\n", "Trace-Id=Root=1-", "Client-Context={\"c\":1}\n", "Deadline-Ms=1"} {
+		if !strings.Contains(text, line) {
+			t.Errorf("no %q in %q", line, text)
+		}
+	}
+
+	b.provided("twice", "twice")
+	b.invoke("twice", `{}`)
+	r = b.invoke("twice", `{}`)
+	invalid := `400 {"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}`
+	if err := json.Unmarshal(r.Payload, &text); err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Split(text, "\n")
+	if len(said) != 4 || said[0] != `202 {"status":"OK"}` || said[1] != invalid || said[2] != invalid || !strings.HasPrefix(said[3], `403 {`) || !strings.Contains(said[3], "InvalidStateTransition") {
+		t.Errorf("the API said %q", said)
+	}
+}
+
+// F-52: provided runtimes have no AWS_EXECUTION_ENV, and nothing of the daemon's.
+func TestProvidedEnvironment(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.provided("f", "environ")
+
+	r := b.invoke("f", `{}`)
+
+	if p := string(r.Payload); strings.Contains(p, "AWS_EXECUTION_ENV") || strings.Contains(p, "GOPATH") || !strings.Contains(p, `_HANDLER=bootstrap`) || !strings.Contains(p, `TZ=:UTC`) {
+		t.Errorf("environment %s", p)
+	}
+}
+
+// What exec refuses is an invalid entry point, in AWS's words.
+func TestBootstrapThatIsNoProgram(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for i, c := range []struct {
+		body    string
+		mode    os.FileMode
+		message string
+	}{
+		{"no program", 0o755, "exec format error"},
+		{"#!/nowhere/sh\n", 0o755, "no such file or directory"},
+		{"#!/bin/sh\n", 0o644, "permission denied"},
+	} {
+		name := fmt.Sprint("f", i)
+		b.provided(name, "", func(in *function.CreateInput) { in.Zip = zipOf(file{"bootstrap", c.body, c.mode}) })
+
+		r := b.invoke(name, `{}`, func(inv *function.Invocation) { inv.RequestID = "id" })
+
+		want(t, r, function.FunctionError, `{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: id Error: fork/exec /var/task/bootstrap: `+c.message+`"}`)
+	}
 }

@@ -43,37 +43,31 @@ func (p *packages) close() { _ = removeAll(p.run) }
 
 func (p *packages) zipPath(sha string) string { return filepath.Join(p.zips, sha+".zip") }
 
-// check judges a package as put does, and keeps nothing.
-func (p *packages) check(b []byte) error {
-	tmp, err := os.MkdirTemp(p.run, "check-*")
-	if err != nil {
-		return err
-	}
-	defer removeAll(tmp)
-	return unzip(b, tmp)
-}
-
 // put unpacks a package, makes its zip durable, and retains it for the caller. Its SHA-256 in hex is its name.
-func (p *packages) put(b []byte) (sha string, err error) {
+func (p *packages) put(b []byte) (string, error) {
 	if len(b) > maxZip {
 		return "", errZipSize
 	}
 	sum := sha256.Sum256(b)
-	sha = hex.EncodeToString(sum[:])
+	sha := hex.EncodeToString(sum[:])
 	p.retain(sha)
-	defer func() {
-		if err != nil {
-			p.release(sha)
-		}
-	}()
-	if _, err := os.Stat(p.zipPath(sha)); err == nil { // it was judged when it came first
-		_, _, err := p.unpacked(sha)
-		return sha, err
-	}
-	if err := p.unpack(sha, b); err != nil {
+	if err := p.keep(sha, b); err != nil {
+		p.release(sha)
 		return "", err
 	}
-	return sha, writeDurably(p.zips, sha+".zip", b)
+	return sha, nil
+}
+
+// keep unpacks a package and makes it durable, unless it is there.
+func (p *packages) keep(sha string, b []byte) error {
+	if _, err := os.Stat(p.zipPath(sha)); err == nil { // it was judged when it came first
+		_, _, err := p.unpacked(sha)
+		return err
+	}
+	if err := p.unpack(sha, b); err != nil {
+		return err
+	}
+	return writeDurably(p.zips, sha+".zip", b)
 }
 
 // read answers the bytes of a package.

@@ -27,64 +27,85 @@ func (f *Functions) newGeneration(conf *Configuration) *generation {
 	return &generation{f: f, conf: conf}
 }
 
-// acquire answers a warm environment, or nil and true when the caller may start one. Neither: the machine is full, or ctx ended, or the fleet closed.
-// With wait the caller stands in line for room on the machine.
-func (fl *fleet) acquire(ctx context.Context, g *generation, wait bool) (env *environment, start bool) {
+// grant is what acquire answers.
+type grant uint8
+
+const (
+	full     grant = iota // no room on this machine, or ctx ended, or the fleet closed
+	warm                  // an environment that waits for work
+	mayStart              // the caller starts one; it is counted already
+	stale                 // the generation is over: look up the function again
+)
+
+// acquire finds an environment of g, or room to start one. With wait the caller stands in line for room on the machine.
+func (fl *fleet) acquire(ctx context.Context, g *generation, wait bool) (*environment, grant) {
 	fl.mu.Lock()
-	if fl.closed {
+	var victim *environment
+	switch n := len(g.idle); {
+	case fl.closed:
 		fl.mu.Unlock()
-		return nil, false
-	}
-	if n := len(g.idle); n > 0 {
-		env = fl.takeIdle(g.idle[n-1])
+		return nil, full
+	case g.retired:
 		fl.mu.Unlock()
-		return env, false
-	}
-	if fl.living < fl.maxEnvironments && fl.queue.Len() == 0 {
+		return nil, stale
+	case n > 0:
+		e := fl.takeIdle(g.idle[n-1])
+		fl.mu.Unlock()
+		return e, warm
+	case fl.queue.Len() > 0: // nobody overtakes
+	case fl.living < fl.maxEnvironments:
 		fl.admitStart(g)
 		fl.mu.Unlock()
-		return nil, true
+		return nil, mayStart
+	default:
+		victim = fl.oldestIdle()
 	}
-	if victim := fl.oldestIdle(); victim != nil && fl.queue.Len() == 0 {
+	if victim != nil {
 		fl.takeIdle(victim)
 		fl.admitStart(g)
 		fl.mu.Unlock()
 		victim.stop()
-		return nil, true
+		return nil, mayStart
 	}
 	if !wait {
 		fl.mu.Unlock()
-		return nil, false
+		return nil, full
 	}
 	t := &ticket{g: g, ready: make(chan struct{})}
 	t.place = fl.queue.PushBack(t)
 	fl.mu.Unlock()
 	select {
 	case <-t.ready:
+		return t.env, t.grant
 	case <-ctx.Done():
-		fl.mu.Lock()
-		select {
-		case <-t.ready: // it came at the same moment: hand it on
-			fl.mu.Unlock()
-			if t.env != nil {
-				fl.put(t.env)
-			} else {
-				fl.gone(g)
-			}
-			return nil, false
-		default:
-		}
-		fl.queue.Remove(t.place)
-		fl.mu.Unlock()
-		return nil, false
+		return fl.leave(t)
 	}
+}
+
+// leave gives up a place in the line; what came at the same moment is handed on.
+func (fl *fleet) leave(t *ticket) (*environment, grant) {
 	fl.mu.Lock()
-	closed := fl.closed
-	fl.mu.Unlock()
-	if t.env == nil && closed {
-		return nil, false
+	select {
+	case <-t.ready:
+	default:
+		fl.queue.Remove(t.place)
 	}
-	return t.env, t.env == nil
+	fl.mu.Unlock()
+	switch t.grant {
+	case warm:
+		fl.put(t.env)
+	case mayStart:
+		fl.gone(t.g)
+	case full, stale:
+	}
+	return nil, full
+}
+
+// call takes a ticket out of the line and answers it. fl.mu is held.
+func (fl *fleet) call(t *ticket, e *environment, what grant) {
+	fl.queue.Remove(t.place)
+	t.env, t.grant = e, what
+	close(t.ready)
 }
 
 // admitStart counts an environment that is about to start. fl.mu is held.
@@ -133,9 +154,7 @@ func (fl *fleet) put(e *environment) {
 			e.stop()
 			return
 		}
-		fl.queue.Remove(first)
-		t.env = e
-		close(t.ready)
+		fl.call(t, e, warm)
 		fl.mu.Unlock()
 		return
 	}
@@ -164,9 +183,9 @@ func (fl *fleet) gone(g *generation) {
 	g.living--
 	last := g.retired && g.living == 0
 	if first := fl.queue.Front(); first != nil && !fl.closed && fl.living < fl.maxEnvironments {
-		t := fl.queue.Remove(first).(*ticket)
+		t := first.Value.(*ticket)
 		fl.admitStart(t.g)
-		close(t.ready)
+		fl.call(t, nil, mayStart)
 	}
 	fl.mu.Unlock()
 	if last {
@@ -185,6 +204,13 @@ func (fl *fleet) retire(g *generation) {
 		return
 	}
 	g.retired = true
+	for at := fl.queue.Front(); at != nil; {
+		t := at.Value.(*ticket)
+		at = at.Next()
+		if t.g == g {
+			fl.call(t, nil, stale)
+		}
+	}
 	stop := append([]*environment(nil), g.idle...)
 	for _, e := range stop {
 		fl.takeIdle(e)

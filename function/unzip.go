@@ -109,13 +109,11 @@ func judge(f *zip.File) (zipEntry, error) {
 		return e, nil
 	}
 	mode := f.Mode()
-	switch e.kind = mode.Type(); e.kind {
-	case 0:
-		if dir {
-			e.kind = fs.ModeDir
-		}
-	case fs.ModeDir, fs.ModeSymlink:
-	default:
+	e.kind = mode.Type()
+	if e.kind == 0 && dir {
+		e.kind = fs.ModeDir
+	}
+	if e.kind != 0 && e.kind != fs.ModeDir && e.kind != fs.ModeSymlink {
 		return zipEntry{}, refuseZip("%q is neither a file nor a directory nor a link", clip(f.Name, 200))
 	}
 	e.exec = mode&0o111 != 0

@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
-// Bounds of a configuration. Source: Lambda API Reference, CreateFunction. BOTO's bounds are looser for managed instances, which are not here.
+// Bounds of a configuration. Source: Lambda API Reference, CreateFunction. The SDK model's bounds are looser for managed instances, which are not here.
 const (
 	maxTimeoutSeconds = 900
 	minMemoryMB       = 128

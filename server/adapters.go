@@ -86,11 +86,7 @@ type logTee struct {
 }
 
 func (t logTee) Write(group, stream string, events []function.LogEvent) {
-	kept := make([]logstore.Event, len(events))
-	for i, e := range events {
-		kept[i] = logstore.Event{At: e.At, Message: e.Message}
-	}
-	t.logs.Append(group, stream, kept)
+	t.logs.Write(group, stream, events)
 	if t.watch != nil {
 		t.watch(group, stream, events)
 	}

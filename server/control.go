@@ -157,10 +157,14 @@ func (r *rooms) streamLogs(w http.ResponseWriter, req *http.Request) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	flush := http.NewResponseController(w)
 	enc := json.NewEncoder(w)
-	return r.logs.Read(req.Context(), logstore.Query{Group: "/aws/lambda/" + name, Since: since, Follow: q.Get("follow") == "1"}, func(stream string, at time.Time, message string) error {
-		if err := enc.Encode(LogLine{at, stream, message}); err != nil {
-			return err
-		}
-		return flush.Flush()
-	})
+	w.WriteHeader(http.StatusOK)
+	_ = flush.Flush() // a follower learns at once that it is connected
+	query := logstore.Query{Group: "/aws/lambda/" + name, Since: since, Follow: q.Get("follow") == "1"}
+	if err := r.logs.Read(req.Context(), query, func(e logstore.Event) bool {
+		return enc.Encode(LogLine{e.At, e.Stream, e.Message}) == nil && flush.Flush() == nil
+	}); err != nil && req.Context().Err() == nil {
+		s := err.Error()
+		_ = enc.Encode(LogLine{Message: "reading the log: " + s}) // the status is already sent
+	}
+	return nil
 }

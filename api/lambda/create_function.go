@@ -32,7 +32,7 @@ func (c *functionCode) zip() ([]byte, error) {
 	case c.ImageUri != "":
 		return nil, unsupported("Code.ImageUri")
 	case c.S3Bucket != "" || c.S3Key != "" || c.S3ObjectVersion != "":
-		return nil, unsupported("Code.S3Bucket; send the package as ZipFile")
+		return nil, unsupported("Code.S3Bucket")
 	case c.SourceKMSKeyArn != "":
 		return nil, unsupported("Code.SourceKMSKeyArn")
 	case c.ZipFile == nil:

@@ -56,6 +56,9 @@ func (h *Handler) invoke(c *call) error {
 		arn += ":" + qualifier
 	}
 	trace := header.Get("X-Amzn-Trace-Id")
+	if trace == "" {
+		trace = function.NewTraceID()
+	}
 	res := h.functions.Invoke(context.WithoutCancel(c.ctx), function.Invocation{
 		Ref: ref, RequestID: c.caller.RequestID, Payload: payload, ClientContext: clientContext,
 		Tail: header.Get("X-Amz-Log-Type") == "Tail", InvokedARN: arn, TraceID: trace,
@@ -144,9 +147,7 @@ func (h *Handler) answerInvoke(c *call, ref function.Ref, res function.Result, t
 	if res.LogTail != nil {
 		header.Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString(res.LogTail))
 	}
-	if trace != "" {
-		header.Set("X-Amzn-Trace-Id", trace)
-	}
+	header.Set("X-Amzn-Trace-Id", trace)
 	wire.WriteBytes(c.w, http.StatusOK, "application/json", res.Payload)
 	return nil
 }

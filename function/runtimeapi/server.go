@@ -152,6 +152,9 @@ func (s *Server) accept() {
 // serve answers the requests of one connection until it ends.
 func (s *Server) serve(c net.Conn) {
 	defer s.forget(c)
+	if !ownPeer(c) {
+		return
+	}
 	br := bufio.NewReaderSize(c, 4096)
 	for {
 		r, err := readRequest(br)

@@ -119,9 +119,9 @@ var lifeTests = []test{
 		}
 		log := b.Store.Log()
 		w0, w1 := b.create(shardAt(0)), b.create(shardAt(1))
-		b.must(log.Create(b.ctx, shardAt(2), 1000))
 		b.put(w0, records("a", 30))
 		b.put(w1, records("b", 20))
+		b.must(log.Create(b.ctx, shardAt(2), 1000))
 		b.must(log.Trim(b.ctx, w0.Shard, 11))
 		b.must(log.Trim(b.ctx, w1.Shard, 3000)) // nothing left to find the end by
 		last, err := log.Close(b.ctx, w1.Shard)

@@ -1,0 +1,133 @@
+package logstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+)
+
+// A frame is a batch of events of one stream: u32 length of the payload, u32 crc32c of it, payload. Numbers are big-endian.
+// Payload: uvarint length + group, uvarint length + stream, uvarint count, then per event varint microseconds since 1970 as a difference to the event
+// before (to 0 for the first), uvarint length + message.
+const (
+	frameHead     = 8
+	maxFrame      = 4 << 20 // of a payload; what says more is torn or foreign
+	fullFrame     = 1 << 20 // a frame takes no further event beyond this
+	maxMessage    = 1 << 20 // longer messages are cut
+	maxNameLength = 4 << 10
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	errTorn    = errors.New("logstore: torn or corrupt frame")
+)
+
+// appendFrame encodes as many events as fit into one frame, at least one, and answers their number.
+func appendFrame(b []byte, group, stream string, events []LogEvent) ([]byte, int) {
+	start := len(b)
+	b = append(b, make([]byte, frameHead)...)
+	b = appendText(b, clip(group, maxNameLength))
+	b = appendText(b, clip(stream, maxNameLength))
+	n, size := 0, 0
+	for n < len(events) && (n == 0 || size+len(events[n].Message) < fullFrame) {
+		size += min(len(events[n].Message), maxMessage) + 16
+		n++
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	var before int64
+	for _, e := range events[:n] {
+		at := e.At.UnixMicro()
+		b = binary.AppendVarint(b, at-before)
+		before = at
+		b = appendText(b, clip(e.Message, maxMessage))
+	}
+	payload := b[start+frameHead:]
+	binary.BigEndian.PutUint32(b[start:], uint32(len(payload)))
+	binary.BigEndian.PutUint32(b[start+4:], crc32.Checksum(payload, castagnoli))
+	return b, n
+}
+
+func appendText(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func clip(s string, n int) string { return s[:min(len(s), n)] }
+
+// frameSize reads the head of a frame: its whole size in bytes. ok is false when b is too short or the size makes no sense.
+func frameSize(b []byte) (size int, ok bool) {
+	if len(b) < frameHead {
+		return 0, false
+	}
+	n := binary.BigEndian.Uint32(b)
+	return frameHead + int(n), n > 0 && n <= maxFrame
+}
+
+// decodeFrame decodes the frame at the beginning of b, whose size frameSize told. Texts are copied.
+func decodeFrame(b []byte) ([]Event, error) {
+	size, ok := frameSize(b)
+	if !ok || len(b) < size {
+		return nil, errTorn
+	}
+	payload := b[frameHead:size]
+	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(b[4:]) {
+		return nil, errTorn
+	}
+	return decodePayload(payload)
+}
+
+func decodePayload(p []byte) ([]Event, error) {
+	d := decoder{p, true}
+	group, stream, count := d.text(), d.text(), d.uvarint()
+	if !d.ok || count > uint64(len(d.b)/2) { // an event takes two bytes at least
+		return nil, errTorn
+	}
+	events := make([]Event, 0, count)
+	var at int64
+	for range count {
+		at += d.varint()
+		events = append(events, Event{group, stream, time.UnixMicro(at), d.text()})
+	}
+	if !d.ok || len(d.b) > 0 {
+		return nil, errTorn
+	}
+	return events, nil
+}
+
+// decoder takes values off the front of b; after the first that does not fit, ok is false.
+type decoder struct {
+	b  []byte
+	ok bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	d.advance(n)
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	d.advance(n)
+	return v
+}
+
+func (d *decoder) advance(n int) {
+	if n <= 0 {
+		d.b, d.ok = nil, false
+		return
+	}
+	d.b = d.b[n:]
+}
+
+func (d *decoder) text() string {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.b, d.ok = nil, false
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}

@@ -1,0 +1,305 @@
+package esm_test
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+)
+
+// judge is the naive model of a shard: it sees every event and every command and keeps, record by record, what became of it. Scripts and property tests run with it;
+// it knows nothing of lanes' queues or plans. Its complaints are broken invariants.
+type judge struct {
+	cfg        esm.Config
+	lanes      int // the factor of the lane map in force
+	widest     int // the largest BatchSize so far: a batch that was cut under it may still be retried
+	retries    int // the largest MaxRetries so far; Unlimited wins
+	fewest     int // the smallest MaxRetries so far
+	tooLarge   map[esm.BatchID]bool
+	records    []*judged
+	flight     map[uint64]esm.Invoke
+	notices    map[uint64]esm.Deliver
+	failures   map[esm.BatchID]int
+	low        record.Position // of the last Save
+	saving     bool
+	savedOnce  bool
+	finished   bool
+	complaints []string
+}
+
+type judged struct {
+	esm.Rec
+	key        int // its lane is key modulo the factor, so a key changes lanes only with the factor
+	settled    bool
+	deliveries int
+	discarded  bool
+	lost       bool
+}
+
+func newJudge(cfg esm.Config) *judge {
+	return &judge{
+		cfg: cfg, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{}, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
+	}
+}
+
+// unlimited makes a limit on retries comparable.
+func unlimited(retries int) int {
+	if retries < 0 {
+		return math.MaxInt
+	}
+	return retries
+}
+
+// factor is that of the lane map in force, which may lag behind the configuration.
+func (j *judge) factor() int { return j.lanes }
+
+func (j *judge) complain(format string, args ...any) {
+	j.complaints = append(j.complaints, fmt.Sprintf(format, args...))
+}
+
+// restart forgets what died with the machine, and takes back what had not been saved.
+func (j *judge) restart(cfg esm.Config, from esm.Checkpoint) {
+	j.flight, j.notices, j.failures = map[uint64]esm.Invoke{}, map[uint64]esm.Deliver{}, map[esm.BatchID]int{}
+	j.saving, j.finished, j.low = false, false, from.Low
+	j.reconfigure(cfg)
+	j.lanes = cfg.Factor
+	j.relane(cfg.Factor)
+	j.rewind(from)
+	for _, m := range from.Lanes {
+		for _, p := range m.Plan {
+			if from.Factor == cfg.Factor {
+				j.failures[p.ID] = p.Failures
+			}
+		}
+	}
+}
+
+// relane moves every record to its lane under a factor.
+func (j *judge) relane(factor int) {
+	for _, r := range j.records {
+		r.Lane = uint8(r.key % factor)
+	}
+}
+
+// rewind makes every record beyond a checkpoint unsettled again.
+func (j *judge) rewind(from esm.Checkpoint) {
+	for _, r := range j.records {
+		mark := from.Low
+		if from.Factor == j.cfg.Factor && int(r.Lane) < len(from.Lanes) {
+			mark = max(mark, from.Lanes[r.Lane].Settled)
+		}
+		r.settled = r.Pos <= mark
+	}
+}
+
+func (j *judge) reconfigure(cfg esm.Config) {
+	j.cfg = cfg
+	j.widest = max(j.widest, cfg.BatchSize)
+	j.fewest = min(j.fewest, unlimited(cfg.MaxRetries))
+	if cfg.MaxRetries < 0 || j.retries < 0 {
+		j.retries = esm.Unlimited
+	} else {
+		j.retries = max(j.retries, cfg.MaxRetries)
+	}
+}
+
+func (j *judge) at(p record.Position) *judged {
+	i, ok := slices.BinarySearchFunc(j.records, p, func(r *judged, p record.Position) int { return cmp.Compare(r.Pos, p) })
+	if !ok {
+		return nil
+	}
+	return j.records[i]
+}
+
+// event notes what the machine is told.
+func (j *judge) event(ev esm.Event) {
+	switch ev := ev.(type) {
+	case esm.Returned:
+		inv := j.flight[ev.Batch]
+		delete(j.flight, ev.Batch)
+		switch ev.Outcome.Kind {
+		case esm.Success:
+			j.settle(inv.Positions, func(*judged) {})
+		case esm.PartialFailure:
+			k := slices.Index(inv.Positions, ev.Outcome.At)
+			j.settle(inv.Positions[:k], func(*judged) {})
+			if k == 0 {
+				j.failures[inv.ID]++
+			}
+		case esm.FunctionError:
+			j.failures[inv.ID]++
+			j.tooLarge[inv.ID] = ev.Outcome.StatusCode == 413
+		case esm.Throttle, esm.ServiceError:
+		}
+	case esm.Delivered:
+		d := j.notices[ev.Batch]
+		delete(j.notices, ev.Batch)
+		if ev.Result == esm.DeliveryDone {
+			j.settle(d.Positions, func(r *judged) { r.discarded = true })
+		}
+	case esm.Saved:
+		j.saving = false
+	case esm.Reconfigured:
+		j.reconfigure(ev.Config)
+	case esm.ReadReturned, esm.ReadFailed, esm.Horizon, esm.SlotFree, esm.Release, esm.Nudge, esm.Tick:
+	}
+}
+
+func (j *judge) settle(ps []record.Position, mark func(*judged)) {
+	for _, p := range ps {
+		r := j.at(p)
+		r.settled = true
+		mark(r)
+	}
+}
+
+// command checks what the machine wants.
+func (j *judge) command(c esm.Command) {
+	if j.finished {
+		j.complain("a command after the last: %T", c)
+	}
+	switch c := c.(type) {
+	case esm.Invoke:
+		j.invoke(c)
+	case esm.Deliver:
+		c.Positions = slices.Clone(c.Positions)
+		j.notices[c.Batch] = c
+		if !j.cfg.Destination {
+			j.complain("a notice without a destination")
+		}
+		j.front("notice", c.Positions)
+	case esm.Save:
+		j.save(c.Checkpoint)
+	case esm.Observe:
+		j.observe(c)
+	case esm.Cancel:
+		if _, ok := j.flight[c.Batch]; !ok {
+			j.complain("batch %d is cancelled and not in flight", c.Batch)
+		}
+	case esm.Finished:
+		j.finished = true
+		if c.Reason == esm.Ended {
+			for _, r := range j.records {
+				if r.Match && !r.settled {
+					j.complain("ended with record %d unsettled", r.Pos)
+				}
+			}
+		}
+	case esm.Read:
+		if c.MaxRecords < 1 || c.MaxBytes < 1 {
+			j.complain("a Read of %d records and %d bytes", c.MaxRecords, c.MaxBytes)
+		}
+	}
+}
+
+func (j *judge) invoke(c esm.Invoke) {
+	c.Positions = slices.Clone(c.Positions)
+	for _, o := range j.flight {
+		if o.Lane == c.Lane {
+			j.complain("lane %d has two batches in flight", c.Lane)
+		}
+		for _, p := range o.Positions {
+			if slices.ContainsFunc(c.Positions, func(q record.Position) bool { return j.at(q).key == j.at(p).key }) {
+				j.complain("records %d and more of one key are in flight twice", p)
+			}
+		}
+	}
+	if j.retries >= 0 && j.failures[c.ID] > j.retries {
+		j.complain("batch %v is tried after %d failures", c.ID, j.failures[c.ID])
+	}
+	if len(c.Positions) > j.widest {
+		j.complain("%d records in a batch of %d", len(c.Positions), j.widest)
+	}
+	bytes := j.cfg.Envelope
+	for _, p := range c.Positions {
+		r := j.at(p)
+		if r == nil || !r.Match || int(r.Lane) != c.Lane {
+			j.complain("record %d does not belong into lane %d", p, c.Lane)
+			continue
+		}
+		bytes += int(r.Bytes)
+		r.deliveries++
+	}
+	if bytes != c.Bytes || bytes > esm.MaxPayload && len(c.Positions) > 1 {
+		j.complain("a payload of %d bytes, told as %d", bytes, c.Bytes)
+	}
+	j.front("invocation", c.Positions)
+	j.flight[c.Batch] = c
+}
+
+// front checks that records are the first unsettled ones of their lane, without a gap.
+func (j *judge) front(what string, ps []record.Position) {
+	first := j.at(ps[0])
+	i := 0
+	for _, r := range j.records {
+		if i == len(ps) {
+			break
+		}
+		if !r.Match || r.Lane != first.Lane || r.settled {
+			continue
+		}
+		if r.Pos != ps[i] {
+			j.complain("%s with record %d while %d is unsettled", what, ps[i], r.Pos)
+			return
+		}
+		i++
+	}
+	if i < len(ps) {
+		j.complain("%s with record %d, which is settled", what, ps[i])
+	}
+}
+
+func (j *judge) save(cp esm.Checkpoint) {
+	if j.saving {
+		j.complain("two Saves at once")
+	}
+	j.saving, j.savedOnce = true, true
+	if cp.Low < j.low {
+		j.complain("the checkpoint went back from %d to %d", j.low, cp.Low)
+	}
+	j.low = cp.Low
+	for _, r := range j.records {
+		mark := cp.Low
+		if int(r.Lane) < len(cp.Lanes) && cp.Lanes[r.Lane].Settled > mark {
+			mark = cp.Lanes[r.Lane].Settled
+		}
+		if r.Match && !r.settled && r.Pos <= mark {
+			j.complain("the checkpoint passes record %d, which is not settled", r.Pos)
+		}
+	}
+}
+
+func (j *judge) observe(o esm.Observe) {
+	mark := func(f func(*judged)) {
+		n := 0
+		for _, r := range j.records {
+			if r.Match && r.Pos >= o.First && r.Pos <= o.Last && (int(r.Lane) == o.Lane || o.Count == 0) && !r.settled {
+				r.settled = true
+				f(r)
+				n++
+			}
+		}
+		if o.Count != 0 && n != o.Count {
+			j.complain("%s tells %d records, there are %d", o.Kind, o.Count, n)
+		}
+	}
+	switch o.Kind {
+	case esm.Discarded:
+		if n := j.failures[o.ID]; o.Condition == esm.RetryAttemptsExhausted && n <= j.fewest && !j.tooLarge[o.ID] {
+			j.complain("batch %v is given up after %d failures", o.ID, n)
+		}
+	case esm.Dropped:
+		mark(func(r *judged) { r.discarded = true })
+	case esm.Lost:
+		mark(func(r *judged) { r.lost = true })
+	case esm.Rebuilt:
+		j.lanes = o.Count
+		j.relane(o.Count)
+		j.rewind(esm.Checkpoint{Low: o.First - 1})
+		j.failures = map[esm.BatchID]int{}
+	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered:
+	}
+}

@@ -1,0 +1,108 @@
+package esm_test
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+)
+
+// in3to10 finds the positions 3 … 10, spelt in decimal.
+func in3to10(id string) (record.Position, bool) {
+	n, err := strconv.ParseUint(id, 10, 64)
+	return record.Position(n), err == nil && n >= 3 && n <= 10
+}
+
+// reports are AWS's documented and recorded answers to ReportBatchItemFailures, and the cases where it is silent.
+// Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda"; recordings.
+var reports = []struct {
+	name string
+	body string
+	kind esm.OutcomeKind
+	at   record.Position
+}{
+	{"S-69 null is a success", `null`, esm.Success, 0},
+	{"S-69 an empty list is a success", `[]`, esm.Success, 0},
+	{"S-69 an empty list with white space is a success", " [ ]\n", esm.Success, 0},
+	{"S-69 an empty object is a success", `{}`, esm.Success, 0},
+	{"S-69 an empty batchItemFailures is a success", `{"batchItemFailures":[]}`, esm.Success, 0},
+	{"S-69 a null batchItemFailures is a success", `{"batchItemFailures":null}`, esm.Success, 0},
+	{"an empty string is a success", `""`, esm.Success, 0},
+	{"S-80 zero bytes are a success", ``, esm.Success, 0},
+	{"an object without batchItemFailures is a success", `{"statusCode":200}`, esm.Success, 0},
+	{"the member's name is spelt exactly", `{"BatchItemFailures":[{"itemIdentifier":"5"}]}`, esm.Success, 0},
+	{"S-73 a record of the batch is a partial failure there", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.PartialFailure, 5},
+	{"S-74 the lowest of several decides", `{"batchItemFailures":[{"itemIdentifier":"8"},{"itemIdentifier":"3"},{"itemIdentifier":"5"}]}`, esm.PartialFailure, 3},
+	{"S-44 lowest by number, not by text", `{"batchItemFailures":[{"itemIdentifier":"10"},{"itemIdentifier":"9"}]}`, esm.PartialFailure, 9},
+	{"S-70 a number is no identifier", `{"batchItemFailures":[{"itemIdentifier":123}]}`, esm.FunctionError, 0},
+	{"S-70 an empty identifier fails the batch", `{"batchItemFailures":[{"itemIdentifier":""}]}`, esm.FunctionError, 0},
+	{"S-70 a null identifier fails the batch", `{"batchItemFailures":[{"itemIdentifier":null}]}`, esm.FunctionError, 0},
+	{"S-70 a wrong key fails the batch", `{"batchItemFailures":[{"foo":123}]}`, esm.FunctionError, 0},
+	{"S-70 a wrong key with null fails the batch", `{"batchItemFailures":[{"foo":null}]}`, esm.FunctionError, 0},
+	{"an identifier of another batch fails the batch", `{"batchItemFailures":[{"itemIdentifier":"11"}]}`, esm.FunctionError, 0},
+	{"one valid and one invalid entry fail the batch", `{"batchItemFailures":[{"itemIdentifier":"5"},{"itemIdentifier":""}]}`, esm.FunctionError, 0},
+	{"an entry that is no object fails the batch", `{"batchItemFailures":["5"]}`, esm.FunctionError, 0},
+	{"a null entry fails the batch", `{"batchItemFailures":[null]}`, esm.FunctionError, 0},
+	{"batchItemFailures that is no list fails the batch", `{"batchItemFailures":{"itemIdentifier":"5"}}`, esm.FunctionError, 0},
+	{"a body that is not JSON fails the batch", `oops`, esm.FunctionError, 0},
+	{"a body that is cut off fails the batch", `{"batchItemFailures":[`, esm.FunctionError, 0},
+	{"a list with something in it fails the batch", `[1]`, esm.FunctionError, 0},
+	{"a text fails the batch", `"OK"`, esm.FunctionError, 0},
+}
+
+func TestReportsAreJudgedAsAWSDoes(t *testing.T) {
+	t.Parallel()
+	for _, c := range reports {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := esm.ParseResponse([]byte(c.body), true, in3to10)
+
+			if o.Kind != c.kind || o.At != c.at {
+				t.Errorf("%s gives %s at %d, want %s at %d", c.body, o.Kind, o.At, c.kind, c.at)
+			}
+			if (o.Kind == esm.FunctionError) != (o.Reason != "" && o.Kind != esm.PartialFailure) {
+				t.Errorf("%s gives %s for the reason %q", c.body, o.Kind, o.Reason)
+			}
+			if o.FunctionError != "" || o.StatusCode != 200 { // S-70: functionError is null, statusCode 200
+				t.Errorf("%s gives FunctionError %q and status %d", c.body, o.FunctionError, o.StatusCode)
+			}
+		})
+	}
+}
+
+// S-78: without ReportBatchItemFailures the body is not looked at.
+func TestWithoutPartialResponsesEveryAnswerIsASuccess(t *testing.T) {
+	t.Parallel()
+	for _, c := range reports {
+		if o := esm.ParseResponse([]byte(c.body), false, in3to10); o.Kind != esm.Success {
+			t.Errorf("%s gives %s", c.body, o.Kind)
+		}
+	}
+}
+
+func FuzzParseResponse(f *testing.F) {
+	for _, c := range reports {
+		f.Add([]byte(c.body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o := esm.ParseResponse(body, true, in3to10)
+		switch o.Kind {
+		case esm.Success, esm.FunctionError:
+			if o.At != 0 {
+				t.Errorf("%s at %d", o.Kind, o.At)
+			}
+		case esm.PartialFailure:
+			if o.At < 3 || o.At > 10 {
+				t.Errorf("partial failure at %d, which is not in the batch", o.At)
+			}
+		case esm.Throttle, esm.ServiceError:
+			t.Errorf("an outcome of %s, though code ran", o.Kind)
+		default:
+			t.Errorf("an outcome of %s", o.Kind)
+		}
+		if len(o.Reason) > 1000 {
+			t.Errorf("a reason of %d bytes", len(o.Reason))
+		}
+	})
+}

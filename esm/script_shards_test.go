@@ -1,0 +1,65 @@
+package esm_test
+
+import (
+	"strings"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+)
+
+// The verbs of the machine that decides which shards run: shards, desired, finished, abandon-due, source-gone.
+
+func (w *world) mappingStep(ev esm.MappingEvent) {
+	if w.mapping == nil {
+		w.mapping = &esm.Mapping{}
+	}
+	for _, c := range w.mapping.Step(ev) {
+		switch c := c.(type) {
+		case esm.StartShard:
+			w.printf("start shard=%d", c.Shard)
+		case esm.ReleaseShard:
+			w.printf("release shard=%d%s", c.Shard, flag(c.Abandon, " abandon"))
+		case esm.Settle:
+			w.printf("state %s", c.State)
+		case esm.Forget:
+			w.printf("forget")
+		}
+	}
+}
+
+// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended.
+func (w *world) verbShards(a *args) {
+	var list []esm.ListedShard
+	for line := range strings.Lines(a.d.Input) {
+		fields := strings.Fields(line)
+		s := esm.ListedShard{ID: record.ShardID(a.number(fields[0]))}
+		for _, f := range fields[1:] {
+			if parents, ok := strings.CutPrefix(f, "parents="); ok {
+				for p := range strings.SplitSeq(parents, ",") {
+					s.Parents = append(s.Parents, record.ShardID(a.number(p)))
+				}
+			} else if f == "ended" {
+				s.Ended = true
+			} else {
+				a.d.Fatalf(a.t, "a shard does not have %q", f)
+			}
+		}
+		list = append(list, s)
+	}
+	w.mappingStep(esm.ShardsListed{Shards: list})
+}
+
+// verbDesired says what the mapping shall be: enabled, disabled or deleted, and the pending state.
+func (w *world) verbDesired(a *args) {
+	what := a.word(0)
+	pending, _ := a.find("pending")
+	w.mappingStep(esm.Desired{Enabled: what == "enabled", Deleting: what == "deleted", Pending: esm.State(pending)})
+}
+
+func (w *world) verbFinished(a *args) {
+	r := map[string]esm.FinishReason{"ended": esm.Ended, "released": esm.Released, "fenced": esm.Fenced}[a.word(0)]
+	w.mappingStep(esm.ShardFinished{Shard: record.ShardID(a.int("shard", 0)), Reason: r})
+}
+
+func (w *world) verbAbandonDue(*args) { w.mappingStep(esm.AbandonDue{}) }
+func (w *world) verbSourceGone(*args) { w.mappingStep(esm.SourceGone{}) }

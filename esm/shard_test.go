@@ -1,0 +1,80 @@
+package esm_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/esm"
+)
+
+// A shell that is late brings an event after the instant at which a Tick was wanted. The machine may end with it.
+func TestAMachineMayEndAfterItsWakeHasPassed(t *testing.T) {
+	t.Parallel()
+	s := esm.NewShard(esm.Config{BatchSize: 10, Factor: 1, BatchingWindow: time.Second, MaxRetries: esm.Unlimited}, esm.Checkpoint{}, 1)
+	s.Step(epoch, esm.Tick{})
+	s.Step(epoch, esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 1, Bytes: 100}, {Pos: 2, Bytes: 100, Match: true}}, Next: 3, End: esm.Tail})
+	if s.Wake().IsZero() {
+		t.Fatal("no batching window is open")
+	}
+
+	commands := s.Step(epoch.Add(time.Hour), esm.Saved{Result: esm.SaveConflict})
+
+	if f, ok := commands[len(commands)-1].(esm.Finished); !ok || f.Reason != esm.Fenced {
+		t.Errorf("a conflict gives %+v", commands)
+	}
+	if !s.Wake().IsZero() || s.Step(epoch.Add(2*time.Hour), esm.Tick{}) != nil {
+		t.Error("the machine goes on after its end")
+	}
+}
+
+// An event that cannot be is a bug of the shell, and says so.
+func TestAWrongSequenceIsBroken(t *testing.T) {
+	t.Parallel()
+	for name, ev := range map[string]esm.Event{
+		"a result of a batch that is not in flight":       esm.Returned{Batch: 7, Outcome: esm.Outcome{Kind: esm.Success}},
+		"a delivery of a batch that has not been given up": esm.Delivered{Batch: 7, Result: esm.DeliveryDone},
+		"a save that was not asked for":                    esm.Saved{Result: esm.SaveDone},
+		"a record in a lane that is not there":             esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 1, Lane: 3, Match: true}}, Next: 2, End: esm.Tail},
+		"a record below the place asked for":               esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 0, Match: true}}, Next: 2, End: esm.Tail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := esm.NewShard(esm.Config{BatchSize: 10, Factor: 1}, esm.Checkpoint{}, 1)
+			s.Step(epoch, esm.Tick{})
+			defer func() {
+				err, _ := recover().(error)
+				if b := (*esm.Broken)(nil); !errors.As(err, &b) || b.What == "" {
+					t.Errorf("gives %v", err)
+				}
+			}()
+
+			s.Step(epoch, ev)
+		})
+	}
+}
+
+// Every value that people and logs read has a name of its own.
+func TestEveryEnumValueHasAName(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for w := esm.WaitNone; w <= esm.WaitBuffer; w++ {
+		if seen[w.String()] || w.String() == "" || w.String()[0] == 'W' {
+			t.Errorf("WaitReason %d is called %q", uint8(w), w)
+		}
+		seen[w.String()] = true
+	}
+	for k := esm.BatchCut; k <= esm.Rebuilt; k++ {
+		if k.String()[0] == 'O' {
+			t.Errorf("ObserveKind %d is called %q", uint8(k), k)
+		}
+	}
+	for f := esm.FlushFull; f <= esm.FlushAgain; f++ {
+		if f.String()[0] == 'F' {
+			t.Errorf("FlushReason %d is called %q", uint8(f), f)
+		}
+	}
+	if got := esm.FinishReason(99).String(); got != "FinishReason(99)" {
+		t.Errorf("an unknown FinishReason is called %q", got)
+	}
+}

@@ -1,0 +1,171 @@
+package function
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/clock"
+)
+
+// F-37: both texts of a timeout, the recorded one of November 2025 and the one before it.
+func TestTimeoutTexts(t *testing.T) {
+	t.Parallel()
+	f := &Functions{opt: Options{Clock: clock.New(0)}}
+	if got := string(f.timedOut("id", time.Second).document("id")); got != `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id Error: Task timed out after 1.00 seconds"}` {
+		t.Errorf("got %s", got)
+	}
+	f.opt.LegacyTimeoutPayload = true
+	if got := string(f.timedOut("id", time.Second).document("id")); !strings.HasPrefix(got, `{"errorMessage":"20`) || !strings.HasSuffix(got, `Z id Task timed out after 1.00 seconds"}`) {
+		t.Errorf("got %s", got)
+	}
+}
+
+// The pause grows from one second to thirty, and a start that works ends it.
+func TestInitPauseGrows(t *testing.T) {
+	t.Parallel()
+	g := &generation{}
+	f := failure{kind: "Runtime.ExitError", message: "x"}
+	for range 2 {
+		g.initFailed(f)
+		if _, paused := g.pause(); paused {
+			t.Fatal("paused too early")
+		}
+	}
+	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		before := time.Now()
+		g.initFailed(f)
+		if d := g.retryAt.Sub(before).Round(time.Second); d != want*time.Second {
+			t.Errorf("pause of %v, want %v s", d, want)
+		}
+		if last, paused := g.pause(); !paused || last.message != "x" {
+			t.Error("not paused")
+		}
+	}
+	g.initWorked()
+	if _, paused := g.pause(); paused {
+		t.Error("paused after a start that worked")
+	}
+}
+
+// Slots of an account are offered in the order of enrolling over its functions; a reserved function's slots are offered to its own waiters.
+func TestSlotsAreOfferedInTurn(t *testing.T) {
+	t.Parallel()
+	fl := newFleet(100, 2, time.Minute)
+	a, b, r := Ref{"1", "x", "a"}, Ref{"1", "x", "b"}, Ref{"1", "x", "r"}
+	other := Ref{"2", "x", "a"}
+	for _, ref := range []Ref{a, a} {
+		if reason := fl.admit(ref); reason != "" {
+			t.Fatal(reason)
+		}
+	}
+	if fl.admit(b) != ReasonAccount || fl.admit(other) != "" {
+		t.Fatal("the account's limit is not held, or is shared with another account")
+	}
+	one := 1
+	var called []string
+	wait := func(ref Ref, name string) func() { return fl.enrol(ref, func() { called = append(called, name) }) }
+	wait(b, "b1")
+	wait(a, "a1")
+	cancel := wait(b, "b2")
+	wait(b, "b3")
+	cancel()
+	cancel()
+	for range 3 {
+		fl.release(a)
+		if fl.admit(a) != "" {
+			t.Fatal("the freed slot is not there")
+		}
+	}
+	if got := strings.Join(called, " "); got != "b1 a1 b3" {
+		t.Errorf("called %s", got)
+	}
+
+	called = nil
+	fl.accountLimit = 10
+	fl.reserve(r, &one)
+	if fl.admit(r) != "" || fl.admit(r) != ReasonReserved {
+		t.Fatal("the reservation is not held")
+	}
+	fl.accountLimit = 3
+	wait(r, "r1")
+	wait(b, "b4")
+	fl.release(a)
+	fl.release(r)
+	two := 2
+	wait(r, "r2")
+	wait(r, "r3")
+	fl.reserve(r, &two)
+	if got := strings.Join(called, " "); !strings.HasPrefix(got, "b4 r1 r2") {
+		t.Errorf("called %s", got)
+	}
+	fl.reserve(r, nil)
+}
+
+// A slow or blocked sink loses the oldest lines of a ring and says how many bytes; nothing waits for it.
+func TestOverflowDropsTheOldest(t *testing.T) {
+	t.Parallel()
+	o := &output{pump: newLogPump(blocked{}), now: time.Now}
+	for range 20 {
+		o.emit(strings.Repeat("x", 100<<10))
+	}
+	events := o.batch()
+	if len(events) != 11 || events[0].Message != "[dropped 1024000 bytes]" {
+		t.Errorf("%d events, first %.40q", len(events), events[0].Message)
+	}
+}
+
+type blocked struct{}
+
+func (blocked) Write(string, string, []LogEvent) { select {} }
+
+// Lines longer than 256 KiB are cut; a framed message keeps its line breaks.
+func TestLinesAreSplit(t *testing.T) {
+	t.Parallel()
+	o := &output{pump: newLogPump(blocked{}), now: time.Now}
+	for _, part := range []string{"be", "gun\nnext\r\n\x1eframed\x1ftwo\n", strings.Repeat("y", maxLogLine+10), "z\n"} {
+		o.split([]byte(part))
+	}
+	events := o.batch()
+	if len(events) != 5 || events[0].Message != "begun" || events[1].Message != "next" || events[2].Message != "framed\ntwo" ||
+		len(events[3].Message) != maxLogLine || events[4].Message != "yyyyyyyyyyz" {
+		t.Errorf("%d events", len(events))
+	}
+}
+
+// Whoever waits for room when the function changes looks the function up again: its code may be gone.
+func TestWaitingForACodeThatIsGone(t *testing.T) {
+	t.Parallel()
+	f := &Functions{code: &packages{users: map[string]int{"sha": 2}, zips: t.TempDir(), run: t.TempDir()}}
+	f.fleet = newFleet(1, 10, time.Minute)
+	busy, g := &generation{f: f, conf: &Configuration{}}, &generation{f: f, conf: &Configuration{CodeSHA256: "sha"}}
+	if _, what := f.fleet.acquire(t.Context(), busy, false); what != mayStart {
+		t.Fatal(what)
+	}
+	if _, what := f.fleet.acquire(t.Context(), g, false); what != full {
+		t.Fatal(what)
+	}
+	answer := make(chan grant)
+	go func() {
+		_, what := f.fleet.acquire(t.Context(), g, true)
+		answer <- what
+	}()
+	for waits := false; !waits; runtime.Gosched() {
+		f.fleet.mu.Lock()
+		waits = f.fleet.queue.Len() == 1
+		f.fleet.mu.Unlock()
+	}
+
+	f.fleet.retire(g)
+
+	if what := <-answer; what != stale {
+		t.Errorf("got %v", what)
+	}
+	if _, what := f.fleet.acquire(t.Context(), g, true); what != stale {
+		t.Errorf("later: %v", what)
+	}
+	if f.code.users["sha"] != 1 {
+		t.Errorf("the generation still holds its code")
+	}
+}

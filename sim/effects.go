@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+)
+
+// call runs the function: it may be refused, fail, time out, or report failed items, truthfully or not.
+func (r *runner) call(c engine.Call) {
+	w := r.w
+	w.calls++
+	ps, ok := unpack(c.Payload)
+	if !ok || len(ps) != c.Count {
+		w.complain("shard %d: a payload of %d records that cannot be taken apart", r.s.id, c.Count)
+		return
+	}
+	w.tracef("shard %d > call batch %d lane %d attempt %d: %v %s", r.s.id, c.Batch, c.Lane, c.Attempt, ps, c.RequestID)
+	w.judgeCall(r, &c, ps)
+	if w.running >= w.slots {
+		w.waiters = append(w.waiters, waiter{r, c.Lane})
+		r.answer(c, engine.Answer{Kind: engine.AnswerThrottled, StatusCode: 429}, 0)
+		return
+	}
+	if len(c.Payload) > esm.MaxPayload {
+		r.answer(c, engine.Answer{Kind: engine.AnswerError, StatusCode: 413}, 0)
+		return
+	}
+	if w.chance(5) {
+		r.answer(c, engine.Answer{Kind: engine.AnswerNotRun, StatusCode: 500}, 0)
+		return
+	}
+	w.running++
+	takes := w.upTo(800 * time.Millisecond)
+	if w.chance(4) {
+		takes = w.upTo(15 * time.Second)
+	}
+	p := w.process
+	fate := w.chance(50) // of a call that nobody waits for any more
+	partial := r.seen.configs[len(r.seen.configs)-1].PartialResponses
+	w.in(takes, func() {
+		if w.process == p {
+			w.running--
+			w.freeSlots()
+		}
+		gone := w.process != p || r.dead() || r.seen.flight[c.Batch] == nil
+		if gone && fate {
+			return // the environment died with the process
+		}
+		a, done := r.work(ps, partial)
+		r.s.book.succeeded(done)
+		if !gone {
+			r.seen.flight[c.Batch].done = done
+			r.answer(c, a, 0)
+		}
+	})
+}
+
+// work is the function's own code: what it answers, and the records that it has processed.
+func (r *runner) work(ps []record.Position, partial bool) (a engine.Answer, done []record.Position) {
+	w := r.w
+	ok := engine.Answer{Kind: engine.AnswerOK, StatusCode: 200, Version: "$LATEST"}
+	fail := engine.Answer{Kind: engine.AnswerError, StatusCode: 200, FunctionError: "Unhandled", Version: "$LATEST"}
+	bad := -1
+	for i, p := range ps {
+		if r.s.book.at(p).poison {
+			bad = i
+			break
+		}
+	}
+	if bad < 0 && w.chance(6) { // a transient failure at any record
+		bad = w.rng.IntN(len(ps))
+	}
+	switch {
+	case bad < 0:
+		if w.rng.IntN(2) == 0 {
+			ok.Payload = []byte(`{"batchItemFailures":[]}`)
+		}
+		return ok, ps
+	case !partial || w.rng.IntN(3) == 0:
+		return fail, nil
+	case w.chance(10):
+		ok.Payload = []byte(`{"batchItemFailures":[{"itemIdentifier":"nobody"}]}`)
+		return ok, nil
+	}
+	items := []string{`{"itemIdentifier":"` + identifier(ps[bad]) + `"}`}
+	for _, p := range ps[bad+1:] {
+		if w.rng.IntN(4) == 0 {
+			items = append([]string{`{"itemIdentifier":"` + identifier(p) + `"}`}, items...)
+		}
+	}
+	ok.Payload = []byte(`{"batchItemFailures":[` + strings.Join(items, ",") + `]}`)
+	return ok, ps[:bad]
+}
+
+// answer brings the answer of a call to the machine.
+func (r *runner) answer(c engine.Call, a engine.Answer, after time.Duration) {
+	r.soon(after+time.Millisecond, func() {
+		if r.seen.flight[c.Batch] == nil {
+			return
+		}
+		r.seen.answered(r, &c, a)
+		r.step(r.x.Answered(c.Batch, a))
+	})
+}
+
+// announce brings a notice to the destination, which drops a repeat by its id, may refuse, and may be slow.
+func (r *runner) announce(a engine.Announce) {
+	w := r.w
+	w.notices++
+	ps := w.judgeNotice(r, &a)
+	w.tracef("shard %d > announce batch %d: %v %s", r.s.id, a.Batch, ps, a.ID)
+	p := w.process
+	delay, fate := w.upTo(300*time.Millisecond), w.chance(50)
+	refused, fault := w.chance(25), w.chance(15)
+	w.in(delay, func() {
+		gone := w.process != p || r.dead()
+		if gone && fate {
+			return
+		}
+		result := esm.DeliveryDone
+		switch {
+		case refused:
+			result = esm.DeliveryRefused
+		case fault:
+			result = esm.DeliveryFault
+		default:
+			if _, again := w.received[a.ID]; !again {
+				w.received[a.ID] = true
+				r.s.book.noticed(ps)
+			}
+		}
+		if !gone {
+			r.seen.delivered(a.Batch, result)
+			r.step(esm.Delivered{Batch: a.Batch, Result: result})
+		}
+	})
+}

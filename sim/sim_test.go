@@ -1,0 +1,53 @@
+package sim_test
+
+import (
+	"flag"
+	"slices"
+	"testing"
+
+	"github.com/shardmill/shardmill/sim"
+)
+
+var (
+	seeds = flag.Int("sim.seeds", 400, "how many worlds TestSim plays")
+	seed  = flag.Uint64("sim.seed", 1, "the first seed; with -sim.seeds=1 -v the run is printed")
+	quiet = flag.Bool("sim.quiet", false, "say which seed is red, and no more")
+)
+
+// TestSim plays seeded worlds of faults and has every one judged. A red seed prints its run; -sim.seed=N -sim.seeds=1 plays it again, to the byte.
+func TestSim(t *testing.T) {
+	t.Logf("seeds %d to %d", *seed, *seed+uint64(*seeds)-1)
+	var steps, calls, notices, crashes, records int
+	for s := *seed; s < *seed+uint64(*seeds); s++ {
+		rep := sim.Run(s, sim.Options{})
+		steps, calls, notices, crashes, records = steps+rep.Steps, calls+rep.Calls, notices+rep.Notices, crashes+rep.Crashes, records+rep.Records
+		if len(rep.Complaints) == 0 && !(*seeds == 1 && testing.Verbose()) {
+			continue
+		}
+		again := sim.Run(s, sim.Options{Trace: true})
+		for _, line := range again.Trace[max(0, len(again.Trace)-400):] {
+			if !*quiet {
+				t.Log(line)
+			}
+		}
+		if !slices.Equal(rep.Complaints, again.Complaints) {
+			t.Errorf("seed %d does not replay: %q, then %q", s, rep.Complaints, again.Complaints)
+		}
+		if len(rep.Complaints) > 0 {
+			t.Fatalf("seed %d: %q", s, rep.Complaints)
+		}
+	}
+	t.Logf("%d records, %d invocations, %d notices, %d crashes, %d steps", records, calls, notices, crashes, steps)
+}
+
+// TestSameSeedSameRun: a seed decides everything, so a red run can be looked at again.
+func TestSameSeedSameRun(t *testing.T) {
+	t.Parallel()
+	for s := range uint64(5) {
+		a, b := sim.Run(s, sim.Options{Trace: true}), sim.Run(s, sim.Options{Trace: true})
+
+		if !slices.Equal(a.Trace, b.Trace) {
+			t.Fatalf("seed %d gives two runs", s)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// find answers a shard, reading it from the database when it is first used.
+func (s *Store) find(id storage.Shard) (*shard, error) {
+	g, err := s.group(id)
+	if err != nil {
+		return nil, err
+	}
+	g.mu.RLock()
+	sh := g.shards[id.Index%groupSize]
+	g.mu.RUnlock()
+	if sh == nil {
+		return nil, storage.ErrNotFound
+	}
+	return sh, nil
+}
+
+// group answers the five shards around id, loaded.
+func (s *Store) group(id storage.Shard) (*group, error) {
+	s.mu.RLock()
+	g := s.groups[idOf(id)]
+	_, dying := s.dying[id.Stream]
+	s.mu.RUnlock()
+	if dying {
+		return nil, storage.ErrNotFound
+	}
+	if g == nil {
+		s.mu.Lock()
+		if _, dying := s.dying[id.Stream]; dying {
+			s.mu.Unlock()
+			return nil, storage.ErrNotFound
+		}
+		if g = s.groups[idOf(id)]; g == nil {
+			g = new(group)
+			s.groups[idOf(id)] = g
+		}
+		s.mu.Unlock()
+	}
+	g.load.Lock()
+	defer g.load.Unlock()
+	if g.gone {
+		return nil, storage.ErrNotFound
+	}
+	if !g.loaded {
+		if err := s.load(g, idOf(id)); err != nil {
+			return nil, err
+		}
+		g.known = g.shards
+		g.loaded = true
+	}
+	return g, nil
+}
+
+// load reads the five shards of g. Nothing can be writing them: writers load first.
+func (s *Store) load(g *group, id groupID) error {
+	first := storage.Shard{Stream: id.stream, Index: id.index * groupSize}
+	lo := shardKey(tableShards, first)
+	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo})
+	if err != nil {
+		return s.readError(err, first, 0)
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(it.Key()) != shardKeyBytes || it.Key()[0] != tableShards || binary.BigEndian.Uint32(it.Key()[1:]) != id.stream {
+			break
+		}
+		index := record.ShardID(binary.BigEndian.Uint32(it.Key()[5:]))
+		if index/groupSize != id.index {
+			break
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return s.readError(err, first, 0)
+		}
+		sh, err := s.loadShard(g, storage.Shard{Stream: id.stream, Index: index}, value)
+		if err != nil {
+			return err
+		}
+		g.shards[index%groupSize] = sh
+		g.last = max(g.last, sh.state.last, sh.state.first-1)
+	}
+	if err := it.Error(); err != nil {
+		return s.readError(err, first, 0)
+	}
+	return nil
+}
+
+func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, error) {
+	st, err := decodeState(value)
+	if err != nil {
+		return nil, s.readError(fmt.Errorf("%w: %w", storage.ErrCorrupt, err), id, 0)
+	}
+	st.epoch++ // whoever held the shard before this opening is fenced
+	b, err := s.lastBlock(id)
+	if err != nil {
+		return nil, err
+	}
+	if b != nil {
+		st.last = max(st.last, b.next()-1)
+		st.highest = max(st.highest, b.lastArrival)
+	}
+	indexed, err := s.lastTime(id)
+	if err != nil {
+		return nil, err
+	}
+	if indexed != noTime {
+		st.highest = max(st.highest, indexed+999) // records between that entry and the last block have none of their own
+	}
+	return newShard(id, g, st, indexed), nil
+}
+
+func (s *Store) lastBlock(id storage.Shard) (*block, error) {
+	lo := shardKey(tableBlocks, id)
+	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	if err != nil {
+		return nil, s.readError(err, id, 0)
+	}
+	defer it.Close()
+	if !it.Last() {
+		return nil, s.readError(it.Error(), id, 0)
+	}
+	return s.blockAt(it, id)
+}
+
+// blockAt copies the block that it stands on.
+func (s *Store) blockAt(it *crdb.Iterator, id storage.Shard) (*block, error) {
+	first, ok := placeOf(it.Key())
+	if !ok {
+		return nil, s.readError(fmt.Errorf("%w: key %x", storage.ErrCorrupt, it.Key()), id, 0)
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return nil, s.readError(err, id, record.Position(first))
+	}
+	b, err := openBlock(record.Position(first), append([]byte(nil), value...))
+	if err != nil {
+		return nil, s.readError(fmt.Errorf("%w: %w", storage.ErrCorrupt, err), id, record.Position(first))
+	}
+	return b, nil
+}
+
+// lastTime is the arrival of the newest time index entry.
+func (s *Store) lastTime(id storage.Shard) (record.Millis, error) {
+	lo := shardKey(tableTimes, id)
+	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	if err != nil {
+		return 0, s.readError(err, id, 0)
+	}
+	defer it.Close()
+	if !it.Last() {
+		return noTime, s.readError(it.Error(), id, 0)
+	}
+	at, _ := placeOf(it.Key())
+	return record.Millis(at), nil
+}
+
+// readError says where reading failed and what to do about it; pos 0: no position is known. nil stays nil.
+func (s *Store) readError(err error, id storage.Shard, pos record.Position) error {
+	if err == nil {
+		return nil
+	}
+	if crdb.IsCorruptionError(err) && !errors.Is(err, storage.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	}
+	place := fmt.Sprintf("read %s of stream %d", id.Index, id.Stream)
+	if pos > 0 {
+		place += fmt.Sprintf(" at position %d", pos)
+	}
+	if errors.Is(err, storage.ErrCorrupt) {
+		return fmt.Errorf("%s: %w; check the disk, then restore %s from a backup, or trim the shard past this place to give the records up", place, err, s.dir)
+	}
+	return fmt.Errorf("%s: %w", place, err)
+}

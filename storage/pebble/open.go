@@ -1,0 +1,137 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// formatVersion is the version of everything in docs/format. A program opens its own version and older ones.
+const formatVersion = 1
+
+const (
+	signFile = "SHARDMILL" // says what the directory is, before anything else is in it
+	signText = "This directory is a shardmill store. Change nothing by hand.\n"
+	lockFile = "LOCK" // Pebble's
+)
+
+var errForeign = errors.New("not a shardmill data directory: it holds other files; name an empty or a new one")
+
+// claim makes dir, or checks that it is ours or empty. It changes nothing in a directory that is neither.
+func claim(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	names, err := fs.List(dir)
+	if err != nil {
+		return err
+	}
+	foreign := false
+	for _, name := range names {
+		switch name {
+		case signFile:
+			return nil
+		case lockFile, "lost+found": // a lock alone is what a crash before sign leaves
+		default:
+			foreign = true
+		}
+	}
+	if foreign {
+		return errForeign
+	}
+	return nil
+}
+
+// lock takes the directory for this process.
+func lock(fs vfs.FS, dir string) (*crdb.Lock, error) {
+	l, err := crdb.LockDirectory(dir, fs)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "held by current process"):
+		return nil, fmt.Errorf("in use by another process: end it, or choose another directory (%w)", err)
+	}
+	return nil, fmt.Errorf("lock: %w", err)
+}
+
+// sign marks the directory as ours, durably, before Pebble puts its first file into it.
+func sign(fs vfs.FS, dir string) error {
+	path := fs.PathJoin(dir, signFile)
+	if f, err := fs.Open(path); err == nil {
+		text, err := io.ReadAll(io.LimitReader(f, int64(len(signText))+1))
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		switch {
+		case string(text) == signText:
+			return nil
+		case len(text) > 0 && !strings.HasPrefix(signText, string(text)): // a part of it is what a crash leaves
+			return errForeign
+		}
+	}
+	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, signText)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// explainOpen adds what to do to an error of Pebble.
+func explainOpen(err error) error {
+	switch {
+	case strings.Contains(err.Error(), "unknown format major version"):
+		return fmt.Errorf("written by a newer program: use that one, or newer (%w)", err)
+	case crdb.IsCorruptionError(err):
+		return fmt.Errorf("corrupt: check the disk, then restore it from a backup (%w)", err)
+	}
+	return err
+}
+
+// checkFormat reads the version of what is in the database, or writes it into a new one.
+func (s *Store) checkFormat() error {
+	b, closer, err := s.db.Get(formatKey)
+	if err == nil {
+		defer closer.Close()
+		if len(b) != 4 {
+			return fmt.Errorf("corrupt: a format version of %d bytes; restore it from a backup", len(b))
+		}
+		if v := binary.LittleEndian.Uint32(b); v > formatVersion {
+			return fmt.Errorf("format version %d is newer than this program's %d: use a newer program", v, formatVersion)
+		}
+		return nil
+	}
+	if !errors.Is(err, crdb.ErrNotFound) {
+		return explainOpen(err)
+	}
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return explainOpen(err)
+	}
+	if found := it.First(); found || it.Error() != nil {
+		return errors.Join(errForeign, it.Error(), it.Close()) // a database, but none of ours
+	}
+	if err := it.Close(); err != nil {
+		return err
+	}
+	if err := s.db.Set(formatKey, binary.LittleEndian.AppendUint32(nil, formatVersion), crdb.Sync); err != nil {
+		return err
+	}
+	return s.failure()
+}

@@ -1,0 +1,87 @@
+package pebble
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// pebbleOptions are the settings that measurements were made with; each says what it is for.
+func (s *Store) pebbleOptions(fs vfs.FS) *crdb.Options {
+	o := &crdb.Options{
+		FS:   fs,
+		Lock: s.lock,
+		// Fixed, so that opening never upgrades a store in passing.
+		FormatMajorVersion: crdb.FormatValueSeparation,
+		CacheSize:          32 << 20,
+		// Fewer, larger flushes. Pebble begins with a small one and doubles, so an idle store does not pay for it.
+		MemTableSize:                64 << 20,
+		MemTableStopWritesThreshold: 4,
+		// Flushing and compacting must not pile up dirty pages in front of the next sync of the log.
+		BytesPerSync: 1 << 20,
+		// Retention deletes whole files. Unpaced, that stalled puts for 0.7 s; the delay lets the space come back within seconds.
+		TargetByteDeletionRate: 192 << 20,
+		FlushDelayDeleteRange:  time.Second,
+		Logger:                 pebbleLogger{s},
+	}
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 32 << 10
+	}
+	o.ApplyCompressionSettings(func() crdb.DBCompressionSettings { return crdb.DBCompressionFastest })
+	// Blocks of records are written once, read in order and deleted in order: compacting should move their keys only.
+	o.Experimental.ValueSeparationPolicy = func() crdb.ValueSeparationPolicy {
+		return crdb.ValueSeparationPolicy{
+			Enabled: true, MinimumSize: 1 << 10, MaxBlobReferenceDepth: 10,
+			RewriteMinimumAge: 5 * time.Minute, TargetGarbageRatio: 0.5,
+		}
+	}
+	o.Experimental.SpanPolicyFunc = func(start []byte) (crdb.SpanPolicy, []byte, error) {
+		inPlace := crdb.SpanPolicy{ValueStoragePolicy: crdb.ValueStorageLowReadLatency}
+		switch {
+		case len(start) == 0 || start[0] < tableBlocks:
+			return inPlace, []byte{tableBlocks}, nil
+		case start[0] == tableBlocks:
+			return crdb.SpanPolicy{DisableValueSeparationBySuffix: true}, []byte{tableBlocks + 1}, nil
+		}
+		return inPlace, nil, nil
+	}
+	l := s.listener()
+	o.EventListener = &l
+	return o
+}
+
+// listener passes on what an operator must know. The rest is for whoever turns Debug on.
+func (s *Store) listener() crdb.EventListener {
+	var l crdb.EventListener
+	if s.log.Enabled(context.Background(), slog.LevelDebug) {
+		l = crdb.MakeLoggingEventListener(pebbleLogger{s})
+	}
+	// Not fatal, as it is by default: whoever reads the place gets storage.ErrCorrupt, and everything else goes on.
+	l.DataCorruption = func(i crdb.DataCorruptionInfo) {
+		s.log.Error("the store found corrupt data", "dir", s.dir, "what", i.String())
+	}
+	l.BackgroundError = func(err error) {
+		s.log.Warn("the store could not flush or compact, and will try again", "dir", s.dir, "err", err)
+	}
+	return l
+}
+
+// pebbleLogger takes Pebble's own log lines.
+type pebbleLogger struct{ s *Store }
+
+func (l pebbleLogger) Infof(format string, args ...any) { l.debug(format, args) }
+
+func (l pebbleLogger) Errorf(format string, args ...any) { l.debug(format, args) }
+
+func (l pebbleLogger) debug(format string, args []any) {
+	if l.s.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.s.log.Debug("pebble", "line", fmt.Sprintf(format, args...))
+	}
+}
+
+// Fatalf is how Pebble reports that its log or manifest could not be written.
+func (l pebbleLogger) Fatalf(format string, args ...any) { l.s.fail(fmt.Errorf(format, args...)) }
