@@ -54,7 +54,7 @@ func (l *lab) spawn(env []string, path string, args ...string) (*process, error)
 // spawnWith lets adjust have a say before the start.
 func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(append(os.Environ(), "TMPDIR="+l.dir, "XDG_RUNTIME_DIR="+l.dir), env...) // what killed servers leave behind goes with the rest
 	p.cmd.Stderr = &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on
 	if err := adjust(p); err != nil {
