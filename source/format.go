@@ -1,10 +1,10 @@
 package source
 
 import (
-	"encoding/base64"
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/shardmill/shardmill/internal/base64"
 	"github.com/shardmill/shardmill/record"
 )
 
@@ -48,7 +48,7 @@ const (
 func (f *KinesisFormat) RecordSize(r *record.Record) int {
 	var scratch [64]byte
 	seq := len(f.Sequence(scratch[:0], r.Pos, r.Arrival))
-	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) + base64.StdEncoding.EncodedLen(len(r.Data)) +
+	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) + base64.EncodedLen(len(r.Data)) +
 		len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + seq + len(f.end) + 1
 }
 
@@ -72,7 +72,7 @@ func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {
 	dst = f.Sequence(dst, r.Pos, r.Arrival)
 	end := len(dst)
 	dst = append(dst, memberData...)
-	dst = base64.StdEncoding.AppendEncode(dst, r.Data)
+	dst = base64.AppendEncode(dst, r.Data)
 	dst = append(dst, memberArrival...)
 	dst = appendSeconds(dst, r.Arrival)
 	dst = append(dst, f.tail...)

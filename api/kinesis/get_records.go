@@ -2,9 +2,9 @@ package kinesis
 
 import (
 	"context"
-	"encoding/base64"
 	"strconv"
 
+	"github.com/shardmill/shardmill/internal/base64"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
 )
@@ -63,7 +63,7 @@ func appendRecord(out []byte, shard *stream.ShardInfo, r *record.Record) []byte 
 	out = append(out, `{"ApproximateArrivalTimestamp":`...)
 	out = appendSeconds(out, r.Arrival)
 	out = append(out, `,"Data":"`...)
-	out = base64.StdEncoding.AppendEncode(out, r.Data)
+	out = base64.AppendEncode(out, r.Data)
 	out = append(out, `","PartitionKey":`...)
 	out = appendString(out, r.Key)
 	out = append(out, `,"SequenceNumber":"`...)

@@ -16,7 +16,7 @@ import (
 const module = "github.com/shardmill/shardmill/"
 
 // Every room but esm may import these, beside the standard library.
-var everywhere = []string{"internal/arn", "internal/ids"}
+var everywhere = []string{"internal/arn", "internal/base64", "internal/ids"}
 
 // rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is forbidden; test files are exempt.
 var rooms = map[string]struct {
@@ -25,6 +25,7 @@ var rooms = map[string]struct {
 }{
 	"record":                {nil, "the vocabulary"},
 	"fault":                 {nil, "the vocabulary"},
+	"internal/base64":       {nil, "how fast data is encoded"},
 	"internal/arn":          {nil, "the vocabulary"},
 	"internal/ids":          {nil, "the vocabulary"},
 	"internal/clock":        {nil, "the vocabulary"},
