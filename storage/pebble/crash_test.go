@@ -60,7 +60,7 @@ func TestTheCheckerCatchesAReaderWhoIgnoresTheWatermark(t *testing.T) {
 
 const (
 	crashShards  = 3
-	crashBatches = 60
+	crashBatches = 40
 	crashKeys    = 2
 )
 
@@ -117,8 +117,8 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	c.mu.Lock()
-	hit := c.armed && len(c.out) < 6 && c.rng.IntN(12) == 0
-	wait, kept := c.rng.IntN(400), 50*c.rng.IntN(3)
+	hit := c.armed && len(c.out) < 4 && c.rng.IntN(12) == 0
+	wait, kept := c.rng.IntN(200), 50*c.rng.IntN(3)
 	c.mu.Unlock()
 	if !hit {
 		return nil
@@ -273,18 +273,13 @@ func crashReader(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher,
 // crashCoord counts in one key, and reads it on the way as another process would.
 func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, k int) {
 	key := fmt.Sprint("count/", k)
+	begun := make(chan struct{}, crashBatches) // one for each commit, so that readers come by while it is under way
 	done := make(chan struct{})
 	defer func() { <-done }()
-	stop := make(chan struct{})
-	defer close(stop)
+	defer close(begun)
 	go func() {
 		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		for range begun {
 			e, err := s.Coord().Get(ctx, key)
 			if err != nil {
 				t.Errorf("get: %v", err)
@@ -301,6 +296,12 @@ func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, 
 	revision := storage.Absent
 	for n := range crashBatches {
 		value := fmt.Append(nil, n)
+		for range 5 {
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+		}
 		next, err := s.Coord().Commit(ctx, "count/", storage.Op{Key: key, Value: value, Expect: revision})
 		if err != nil {
 			t.Errorf("commit: %v", err)

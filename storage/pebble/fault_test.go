@@ -230,6 +230,7 @@ func TestTheBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 			t.Fatalf("after the ballast: %v", err)
 		}
 
+		full.Store(false)
 		fs.free.Store(1 << 40)
 		time.Sleep(time.Second)
 		if _, err := put(t, s, w, "space"); err != nil {
@@ -240,6 +241,7 @@ func TestTheBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 			t.Fatal("the ballast was not laid again")
 		}
 
+		full.Store(true)
 		forever.Store(true)
 		if _, err := put(t, s, w, "nothing helps"); !errors.Is(err, storage.ErrClosed) || told.Load() != 1 {
 			t.Fatalf("a disk that stays full: %v, fatal %d times; want the store to end", err, told.Load())
