@@ -134,6 +134,9 @@ func openQuietly(t *testing.T, fs vfs.FS) (*pebble.Store, error) {
 	return s, err
 }
 
+// pass lets the time of a synctest bubble pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 // sized is a file system in memory whose disk has a size.
 type sized struct {
 	vfs.FS
@@ -172,7 +175,7 @@ func TestRecordsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 		}
 
 		fs.free.Store(9 << 20)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if _, err := put(t, s, w, "no space"); !errors.Is(err, storage.ErrFull) {
 			t.Fatalf("below the minimum: %v", err)
 		}
@@ -187,7 +190,7 @@ func TestRecordsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 		}
 
 		fs.free.Store(11 << 20)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if _, err := put(t, s, w, "space again"); err != nil {
 			t.Fatalf("with space again: %v", err)
 		}
@@ -232,7 +235,7 @@ func TestTheBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 
 		full.Store(false)
 		fs.free.Store(1 << 40)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if _, err := put(t, s, w, "space"); err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +266,7 @@ func TestSoonIsDurableWithinASecond(t *testing.T) {
 			if _, ok, _ := s.Local().Get(key); !ok {
 				t.Fatal("an applied value is not there")
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			synctest.Wait()
 			after, err := openQuietly(t, fs.CrashClone(vfs.CrashCloneCfg{}))
 			if err != nil {
