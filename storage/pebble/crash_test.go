@@ -253,6 +253,7 @@ func crashReader(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher,
 				l.trimAcked[i] = max(l.trimAcked[i], end.Oldest)
 			case storage.ShardEnd:
 				l.closed[i], l.last[i] = true, next-1
+			default: // nothing more to check
 			}
 		})
 		switch end.Kind {
@@ -266,6 +267,7 @@ func crashReader(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher,
 			}
 		case storage.ShardEnd:
 			return
+		default: // nothing more to check
 		}
 	}
 }
