@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,16 +121,11 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 			t.Errorf("%s %s: got %d %s, want 501", c.service, c.path, got.status, got.body)
 			continue
 		}
-		var body struct {
-			Type    string `json:"__type"`
-			Message string `json:"message"`
-		}
-		if err := json.Unmarshal([]byte(got.body), &body); err != nil {
-			t.Fatal(err)
-		}
-		want := "shardmill does not have the service " + c.service + "; it has kinesis, lambda and sqs. See docs/compat/README.md."
-		if body.Type != "NotImplementedException" || body.Message != want {
-			t.Errorf("got %+v, want NotImplementedException: %s", body, want)
+		// In the protocol of the request: JSON here, XML for S3 and for forms.
+		for _, want := range []string{"NotImplemented", "shardmill does not have the service " + c.service + "; it has kinesis, lambda, sqs. See docs/compat/README.md."} {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("%s: got %s, want %s in it", c.service, got.body, want)
+			}
 		}
 		if got.header.Get("X-Amzn-Requestid") == "" {
 			t.Errorf("%s: the answer has no request id", c.service)

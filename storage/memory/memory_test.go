@@ -81,12 +81,12 @@ func TestRecordsTakeLittleMoreThanTheirBytes(t *testing.T) {
 	for i := range rs {
 		rs[i] = record.Record{Key: "key", Data: make([]byte, 97)}
 	}
-	for range 400 {
+	for range 100 {
 		if err := s.Log().Append(ctx, []storage.Batch{{Writer: w, Records: rs}})[0]; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if per := memory.Used(s) / 200_000; per > 100+32+16 {
+	if per := memory.Used(s) / 50_000; per > 100+32+16 {
 		t.Fatalf("a record of 100 bytes takes %d", per)
 	}
 }

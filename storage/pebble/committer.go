@@ -50,12 +50,13 @@ type queue struct {
 	wake     chan struct{} // capacity 1
 }
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
-
 // submit queues ch and waits until it is committed. bytes is the size of its records, 0 for what must not be refused. An error of ctx means that nothing
 // happened; once the committer has begun, submit waits for the outcome, because the records are the caller's.
 func (s *Store) submit(ctx context.Context, ch change, bytes int) error {
-	r := requests.Get().(*request)
+	r, _ := s.requests.Get().(*request)
+	if r == nil {
+		r = &request{done: make(chan struct{}, 1)}
+	}
 	r.change, r.bytes, r.err = ch, bytes, nil
 	r.state.Store(waiting)
 	if err := s.queue.put(r); err != nil {
@@ -71,7 +72,7 @@ func (s *Store) submit(ctx context.Context, ch change, bytes int) error {
 	}
 	err := r.err
 	r.change = nil
-	requests.Put(r)
+	s.requests.Put(r)
 	return err
 }
 

@@ -3,7 +3,6 @@ package pebble
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
@@ -20,8 +19,6 @@ type appending struct {
 	errs    []error
 }
 
-var appends = sync.Pool{New: func() any { return new(appending) }}
-
 func (l *log) Append(ctx context.Context, batches []storage.Batch) []error {
 	s := (*Store)(l)
 	errs := make([]error, len(batches))
@@ -29,7 +26,10 @@ func (l *log) Append(ctx context.Context, batches []storage.Batch) []error {
 		return fill(errs, err)
 	}
 	defer s.leave()
-	a := appends.Get().(*appending)
+	a, _ := s.appends.Get().(*appending)
+	if a == nil {
+		a = new(appending)
+	}
 	a.batches, a.errs, a.shards = batches, errs, a.shards[:0]
 	bytes := 0
 	full := s.disk.full()
@@ -58,7 +58,7 @@ func (l *log) Append(ctx context.Context, batches []storage.Batch) []error {
 	s.disk.wrote(bytes)
 	clear(a.shards)
 	a.batches, a.errs = nil, nil
-	appends.Put(a)
+	s.appends.Put(a)
 	return errs
 }
 

@@ -51,6 +51,8 @@ type Store struct {
 	disk  *disk
 
 	queue     queue
+	requests  sync.Pool     // of *request. The store's own, because a channel may not leave the synctest bubble that it was made in
+	appends   sync.Pool     // of *appending
 	committed chan struct{} // closed when the committer has ended
 	failed    atomic.Pointer[error]
 

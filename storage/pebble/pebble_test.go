@@ -13,15 +13,27 @@ import (
 
 func TestPebbleKeepsTheContract(t *testing.T) {
 	t.Parallel()
+	keepsTheContract(t, 64<<20)
+}
+
+// Readers who are behind find everything in the database, and race with writers there.
+func TestPebbleKeepsTheContractWithoutBlocksInMemory(t *testing.T) {
+	t.Parallel()
+	keepsTheContract(t, 0)
+}
+
+func keepsTheContract(t *testing.T, tail int) {
 	storagetest.Run(t, func(t testing.TB) storagetest.Harness {
 		o := pebble.Options{Dir: "store", FS: vfs.NewMem(), Clock: clock.New(0), Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
-		h := storagetest.Harness{Store: open(t, o), Clock: o.Clock}
-		now := h.Store
+		now := open(t, o)
+		pebble.SetTailBytes(now, tail)
+		h := storagetest.Harness{Store: now, Clock: o.Clock}
 		h.Reopen = func() storage.Store {
 			if err := now.Close(); err != nil {
 				t.Errorf("close: %v", err)
 			}
 			now = open(t, o)
+			pebble.SetTailBytes(now, tail)
 			return now
 		}
 		return h

@@ -77,14 +77,18 @@ func (s *Store) walk(ctx context.Context, sh *shard, from record.Position, visit
 
 // walkDatabase visits blocks from the database until they are in memory too, and answers where to go on.
 func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (record.Position, bool, error) {
+	// The watermark before the iterator, which shows one moment: what is durable by now, it must find.
+	sh.mu.Lock()
+	last := sh.seen.last
+	sh.mu.Unlock()
 	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: after(shardKey(tableBlocks, sh.id))})
 	if err != nil {
 		return from, false, s.readError(err, sh.id, from)
 	}
 	defer it.Close()
-	// Only now: what was deleted for good before the iterator saw it, readers were told before.
+	// Trim and deletion after it: readers were told before the blocks went, so what it cannot find for that reason shows here.
 	sh.mu.Lock()
-	last, gone := sh.seen.last, sh.seen.deleted || from < sh.seen.trim
+	gone := sh.seen.deleted || from < sh.seen.trim
 	sh.mu.Unlock()
 	if gone {
 		return from, true, nil // look again

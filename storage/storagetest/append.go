@@ -150,7 +150,7 @@ var appendTests = []test{
 	}),
 	simple("AReaderSeesABatchWholeOrNotAtAll", func(t *testing.T, b *bench) {
 		w := b.create(shardAt(0))
-		const batch, rounds = 50, 40
+		const batch, rounds = 50, 15
 		data := bytes.Repeat([]byte("x"), 20_000) // 1 MB per batch: several blocks, several chunks
 		go func() {
 			for range rounds {

@@ -11,7 +11,7 @@ import (
 
 var endTests = []test{
 	simple("NoAppendSucceedsOnceCloseHasReturned", func(t *testing.T, b *bench) {
-		for round := range 20 {
+		for round := range 6 {
 			w := b.create(shardAt(record.ShardID(round)))
 			var shut atomic.Bool
 			var highest atomic.Uint64

@@ -136,7 +136,7 @@ var lifeTests = []test{
 
 		b.Store = b.Reopen()
 		log = b.Store.Log()
-		b.same("records", b.all(w0.Shard), all)
+		b.sameRecords(b.all(w0.Shard), all)
 		if _, _, end := b.scan(w0.Shard, 10, storage.Limit{}); end.Kind != storage.Trimmed || end.Oldest != 11 {
 			t.Fatalf("scan below the trim: %+v", end)
 		}

@@ -185,7 +185,7 @@ func (m *logModel) Scan(t *rapid.T) {
 		}
 		want, wantNext, bytes = append(want, r), r.Pos+1, bytes+r.Size()
 	}
-	m.bench.same("records", got, want)
+	m.bench.sameRecords(got, want)
 	if next != wantNext || end.Kind != kind {
 		t.Fatalf("next %d, end %d; want %d, %d", next, end.Kind, wantNext, kind)
 	}

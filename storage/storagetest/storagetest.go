@@ -2,9 +2,11 @@
 package storagetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -171,6 +173,17 @@ func (b *bench) same(what string, got, want any) {
 	b.t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
 		b.t.Fatalf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// sameRecords is same for records, which cmp would compare byte by byte.
+func (b *bench) sameRecords(got, want []record.Record) {
+	b.t.Helper()
+	equal := slices.EqualFunc(got, want, func(x, y record.Record) bool {
+		return x.Pos == y.Pos && x.Arrival == y.Arrival && x.Key == y.Key && x.Explicit == y.Explicit && x.Hash == y.Hash && bytes.Equal(x.Data, y.Data)
+	})
+	if !equal {
+		b.t.Fatalf("records are %.2000v, want %.2000v", got, want)
 	}
 }
 

@@ -1,0 +1,44 @@
+package pebble
+
+import (
+	crdb "github.com/cockroachdb/pebble/v2"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// DB is the database below the store, to look past it and to damage it.
+func DB(s *Store) *crdb.DB { return s.db }
+
+// BlockKey is where the block that begins at pos lies.
+func BlockKey(id storage.Shard, pos record.Position) []byte { return blockKey(id, pos) }
+
+// FormatKey is where the version of the format lies.
+func FormatKey() []byte { return formatKey }
+
+// ReadUngated reads what Pebble shows of a shard, durable or not: what a reader would do that does not know of the watermark.
+func ReadUngated(s *Store, id storage.Shard, visit func(record.Record)) error {
+	lo := shardKey(tableBlocks, id)
+	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		b, err := s.blockAt(it, id)
+		if err != nil {
+			return err
+		}
+		for i := range b.count {
+			r, err := b.record(i)
+			if err != nil {
+				return err
+			}
+			visit(r)
+		}
+	}
+	return it.Error()
+}
+
+// SetTailBytes bounds the blocks in memory, so that readers need the database. Call it before the first append.
+func SetTailBytes(s *Store, n int) { s.tails.budget = n }
