@@ -18,11 +18,7 @@ Function timeouts stay on real time.`,
 		Example: "  shardmill clock\n  shardmill clock advance 60s",
 	}
 	conn, out := connectionFlags(c), outputFlag(c)
-	show := func(c *cobra.Command, s server.ClockState) error {
-		js, err := wantJSON(c, *out)
-		if err != nil {
-			return err
-		}
+	show := func(c *cobra.Command, js bool, s server.ClockState) error {
 		if js {
 			return printJSON(c.OutOrStdout(), s)
 		}
@@ -30,6 +26,10 @@ Function timeouts stay on real time.`,
 		return nil
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		js, err := wantJSON(c, *out)
+		if err != nil {
+			return err
+		}
 		cl, err := conn.client()
 		if err != nil {
 			return err
@@ -38,7 +38,7 @@ Function timeouts stay on real time.`,
 		if err := cl.control(c.Context(), http.MethodGet, server.PathClock, nil, &s); err != nil {
 			return explain(err)
 		}
-		return show(c, s)
+		return show(c, js, s)
 	}
 	advance := &cobra.Command{
 		Use:   "advance DURATION",
@@ -57,6 +57,10 @@ Function timeouts stay on real time.`,
 		if err != nil || d < 0 {
 			return usage(c, "%q is not a duration to move forward by; write it like 90s, 15m or 24h", args[0])
 		}
+		js, err := wantJSON(c, *aout)
+		if err != nil {
+			return err
+		}
 		cl, err := aconn.client()
 		if err != nil {
 			return err
@@ -65,8 +69,7 @@ Function timeouts stay on real time.`,
 		if err := cl.control(c.Context(), http.MethodPost, server.PathClock, server.ClockChange{AdvanceMillis: d.Milliseconds()}, &s); err != nil {
 			return explain(err)
 		}
-		*out = *aout
-		return show(c, s)
+		return show(c, js, s)
 	}
 	c.AddCommand(advance)
 	return c
