@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
@@ -64,22 +65,22 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, err error) {
 	}
 	d := decoder{b: b[1:]}
 	epoch = d.uvarint()
-	cp.Low = record.Position(d.uvarint())
-	cp.Generation = uint32(d.uvarint())
-	cp.Factor = int(d.uvarint())
-	cp.MaxArrival = record.Millis(d.uvarint())
-	cp.Ended = d.uvarint() == 1
+	cp.Low = d.position()
+	cp.Generation = uint32(d.most(math.MaxUint32))
+	cp.Factor = d.count(maxLanes)
+	cp.MaxArrival = record.Millis(d.most(math.MaxInt64))
+	cp.Ended = d.most(1) == 1
 	if n := d.count(maxLanes); n > 0 {
 		cp.Lanes = make([]esm.LaneMark, n)
 	}
 	for i := range cp.Lanes {
 		m := &cp.Lanes[i]
-		m.Settled = record.Position(d.uvarint())
+		m.Settled = d.position()
 		for range d.count(maxPlan) {
 			m.Plan = append(m.Plan, esm.SegmentMark{
-				ID:    esm.BatchID{Generation: uint32(d.uvarint()), Lane: i, First: record.Position(d.uvarint()), Last: record.Position(d.uvarint())},
-				First: record.Position(d.uvarint()), Last: record.Position(d.uvarint()),
-				Failures: int(d.uvarint()), Invocations: int(d.uvarint()), Status: int(d.uvarint()),
+				ID:    esm.BatchID{Generation: uint32(d.most(math.MaxUint32)), Lane: i, First: d.position(), Last: d.position()},
+				First: d.position(), Last: d.position(),
+				Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32), Status: d.count(999),
 				FunctionError: d.str(), Version: d.str(),
 			})
 		}
@@ -105,13 +106,20 @@ func (d *decoder) uvarint() uint64 {
 	return v
 }
 
-func (d *decoder) count(limit uint64) int {
+// most is a number up to limit; a larger one does not parse.
+func (d *decoder) most(limit uint64) uint64 {
 	n := d.uvarint()
 	if n > limit {
 		d.bad, d.b = true, nil
 		return 0
 	}
-	return int(n)
+	return n
+}
+
+func (d *decoder) count(limit uint64) int { return int(d.most(limit)) }
+
+func (d *decoder) position() record.Position {
+	return record.Position(d.most(uint64(record.MaxPosition)))
 }
 
 func (d *decoder) str() string {

@@ -1,6 +1,8 @@
 package checkpoint
 
 import (
+	"encoding/hex"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
 )
 
 func position(t *rapid.T, name string) record.Position {
@@ -58,4 +61,53 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%+v came back as %+v (%v)", cp, again, err)
 		}
 	})
+}
+
+// docs/format/checkpoint.md shows these bytes. They are on disks: a change here needs a new version that reads the old one.
+func TestBytesOfACheckpoint(t *testing.T) {
+	t.Parallel()
+	cp := esm.Checkpoint{
+		Low: 300, Generation: 1, Factor: 2, MaxArrival: 1000,
+		Lanes: []esm.LaneMark{{Settled: 305}, {Settled: 300, Plan: []esm.SegmentMark{{
+			ID: esm.BatchID{Generation: 1, Lane: 1, First: 301, Last: 304}, First: 302, Last: 304, Failures: 1, Invocations: 2, Status: 200,
+			FunctionError: "Unhandled", Version: "$LATEST",
+		}}}},
+	}
+
+	got := hex.EncodeToString(Append(nil, &cp, 7))
+
+	const want = "01" + "07" + "ac02" + "01" + "02" + "e807" + "00" + "02" + "b102" + "00" + "ac02" + "01" +
+		"01" + "ad02" + "b002" + "ae02" + "b002" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" + "4c4154455354"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A value that the program could not have written is corrupt, never a checkpoint with numbers that wrapped around.
+func TestImpossibleCheckpointsAreCorrupt(t *testing.T) {
+	t.Parallel()
+	const huge = "ffffffffffffffffff01" // 2⁶⁴-1
+	for name, text := range map[string]string{
+		"nothing":                        "",
+		"a newer version":                "02",
+		"the head alone":                 "01",
+		"a position beyond the last":     "0107" + huge + "0102e8070000",
+		"a generation beyond 32 bits":    "0107ac02" + huge + "02e8070000",
+		"a factor that wraps around":     "0107ac0201" + huge + "e8070000",
+		"an arrival that wraps around":   "0107ac020102" + huge + "0000",
+		"an end that is neither":         "0107ac020102e8070200",
+		"more lanes than there can be":   "0107ac020102e8070041",
+		"lanes that are not there":       "0107ac020102e8070002",
+		"bytes behind the end":           "0107ac020102e807000000",
+		"a text longer than the value":   "0107ac020102e807000100010100000000000000" + "ff01",
+		"a number without its last byte": "0107ac020102e80700ff",
+	} {
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, _, err := Decode(b); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

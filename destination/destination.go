@@ -5,7 +5,9 @@
 package destination
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +83,7 @@ type Notice struct {
 // Document is the notice as JSON, with members in AWS's order.
 func (n *Notice) Document() []byte {
 	var b strings.Builder
-	str := func(s string) { b.WriteString(strconv.Quote(s)) } // ARNs, ids and error kinds: plain ASCII
+	str := func(s string) { b.WriteString(quote(s)) }
 	b.WriteString(`{"requestContext":{"requestId":`)
 	str(n.RequestID)
 	b.WriteString(`,"functionArn":`)
@@ -100,8 +102,21 @@ func (n *Notice) Document() []byte {
 		}
 		b.WriteString(`}`)
 	}
-	b.WriteString(`,"version":"1.0","timestamp":"` + n.At.UTC().Format("2006-01-02T15:04:05.000Z") + `","` + n.BatchMember + `":`)
+	b.WriteString(`,"version":"1.0","timestamp":"` + n.At.UTC().Format("2006-01-02T15:04:05.000Z") + `",`)
+	str(n.BatchMember)
+	b.WriteString(`:`)
 	b.Write(n.Batch)
 	b.WriteString(`}`)
 	return []byte(b.String())
+}
+
+// quote is s as a JSON string. Angle brackets and ampersands stay readable: nobody puts a notice into a page unescaped.
+func quote(s string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic(err) // a string always encodes
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,17 +41,18 @@ type Options struct {
 	Epoch        uint64            // of the node lease; written into every checkpoint
 	Observe      func(Observation) // must not block; nil: nobody listens
 	AbandonAfter time.Duration     // how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
+	BufferMemory int64             // bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
 }
 
 // Engine runs every mapping. Safe for concurrent use.
 type Engine struct {
 	o      Options
 	active activity
-
-	cancel context.CancelFunc
-	done   chan struct{}
+	budget *Budget
 
 	mu      sync.Mutex
+	cancel  context.CancelFunc        // nil: not started
+	done    chan struct{}             // closed when no mapping is taken up any more
 	runners map[string]*mappingRunner // by UUID
 }
 
@@ -61,46 +64,81 @@ func New(o Options) *Engine {
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
 	}
-	return &Engine{o: o, runners: map[string]*mappingRunner{}}
+	e := &Engine{o: o, runners: map[string]*mappingRunner{}}
+	if o.BufferMemory > 0 {
+		e.budget = NewBudget(o.BufferMemory)
+	}
+	return e
 }
 
-// Start begins to run the mappings that exist and those that come. It returns when the existing ones have been read.
+// Start begins to run the mappings that exist and those that come. It returns when the existing ones have been read. An engine that runs, or has been stopped, stays
+// as it is.
 func (e *Engine) Start(ctx context.Context) error {
+	run, cancel := context.WithCancel(context.Background())
+	e.mu.Lock()
+	if e.cancel != nil {
+		e.mu.Unlock()
+		cancel()
+		return nil
+	}
+	done := make(chan struct{})
+	e.cancel, e.done = cancel, done
+	e.mu.Unlock()
 	changed := e.o.Mappings.Changed()
-	if err := e.reconcile(ctx); err != nil {
+	if _, err := e.reconcile(ctx, run); err != nil {
+		cancel()
+		close(done)
+		e.mu.Lock()
+		e.cancel = nil
+		e.mu.Unlock()
 		return err
 	}
-	run, cancel := context.WithCancel(context.Background())
-	e.cancel, e.done = cancel, make(chan struct{})
 	go func() {
-		defer close(e.done)
-		for {
-			select {
-			case <-run.Done():
-				return
-			case <-changed:
-			}
-			changed = e.o.Mappings.Changed()
-			if err := e.reconcile(run); err != nil && run.Err() == nil {
-				e.o.Log.Error("reading event source mappings; trying again at the next change", "error", err)
-			}
-		}
+		defer close(done)
+		e.follow(run, changed)
 	}()
 	return nil
 }
 
+// reconcileAgain is how long, in real time, it takes to try again what could not be brought to the runners.
+const reconcileAgain = 100 * time.Millisecond
+
+// follow brings every change of the mappings to the runners, until run ends.
+func (e *Engine) follow(run context.Context, changed <-chan struct{}) {
+	again := time.NewTimer(0) // what Start could not hand over
+	defer again.Stop()
+	for {
+		select {
+		case <-run.Done():
+			return
+		case <-changed:
+		case <-again.C:
+		}
+		e.active.begin()
+		changed = e.o.Mappings.Changed()
+		all, err := e.reconcile(run, run)
+		e.active.end()
+		if err != nil && run.Err() == nil {
+			e.o.Log.Error("reading event source mappings; trying again", "error", err)
+		}
+		if err != nil || !all {
+			again.Reset(reconcileAgain)
+		}
+	}
+}
+
 // Stop lets attempts in flight end, saves every checkpoint and ends. When ctx ends first, attempts are abandoned; their records come again. Twice is harmless.
 func (e *Engine) Stop(ctx context.Context) {
-	if e.cancel == nil {
+	e.mu.Lock()
+	cancel, done := e.cancel, e.done
+	e.mu.Unlock()
+	if cancel == nil {
 		return
 	}
-	e.cancel()
-	<-e.done
+	cancel()
+	<-done
 	e.mu.Lock()
-	runners := make([]*mappingRunner, 0, len(e.runners))
-	for _, r := range e.runners {
-		runners = append(runners, r)
-	}
+	runners := slices.Collect(maps.Values(e.runners))
 	e.mu.Unlock()
 	for _, r := range runners {
 		r.stop()
@@ -115,25 +153,30 @@ func (e *Engine) Stop(ctx context.Context) {
 	}
 }
 
-// reconcile brings the runners in line with the mappings.
-func (e *Engine) reconcile(ctx context.Context) error {
-	all, err := e.o.Mappings.All(ctx)
+// reconcile brings the runners in line with the mappings. all is false when a runner was too busy to be told; nothing new begins once run has ended.
+func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
+	mappings, err := e.o.Mappings.All(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	seen := make(map[string]bool, len(all))
-	for _, m := range all {
+	if run.Err() != nil {
+		return true, nil
+	}
+	all = true
+	seen := make(map[string]bool, len(mappings))
+	for _, m := range mappings {
 		seen[m.UUID] = true
 		r := e.runners[m.UUID]
 		if r == nil {
 			r = newMappingRunner(e, m)
 			e.runners[m.UUID] = r
+			e.active.begin() // until it has begun
 			go r.run()
 			continue
 		}
-		r.configure(m)
+		all = r.configure(m) && all
 	}
 	for id, r := range e.runners {
 		if !seen[id] { // forgotten: the runner has asked for it and ends by itself
@@ -141,10 +184,11 @@ func (e *Engine) reconcile(ctx context.Context) error {
 			case <-r.ended:
 				delete(e.runners, id)
 			default:
+				all = false // look again
 			}
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // Idle reports that nothing is under way: no invocation, no delivery, no save, no read that has found something, no event that waits to be taken.
@@ -155,9 +199,3 @@ type activity struct{ n atomic.Int64 }
 
 func (a *activity) begin() { a.n.Add(1) }
 func (a *activity) end()   { a.n.Add(-1) }
-
-// ShardStatus is what one shard of a mapping does, for people.
-type ShardStatus struct {
-	Identity
-	Parked string // why the machine was taken out of service; "" when it runs
-}

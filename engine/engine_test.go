@@ -181,6 +181,9 @@ func (f *fakeFunctions) delivered() []string {
 type world struct {
 	t         *testing.T
 	store     storage.Store
+	coord     *faultyCoord                      // of mappings and checkpoints
+	source    func(source.Source) source.Source // what the engine sees of a source; nil: all of it
+	budget    int64
 	clock     *clock.Clock
 	streams   *stream.Streams
 	queues    *queue.Queues
@@ -201,7 +204,8 @@ func newWorld(t *testing.T, shards int) *world {
 	w.must(err)
 	w.must(w.queues.Start(t.Context()))
 	w.must(w.queues.Create(t.Context(), dead, queue.Given{}))
-	w.mappings = mapping.New(mapping.Options{Coord: w.store.Coord(), Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}})
+	w.coord = &faultyCoord{Coord: w.store.Coord()}
+	w.mappings = mapping.New(mapping.Options{Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}})
 	w.start()
 	return w
 }
@@ -215,14 +219,22 @@ func (w *world) must(err error) {
 
 func (w *world) start() {
 	w.t.Helper()
-	w.engine = engine.New(engine.Options{
-		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.store.Coord()), Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	w.engine = w.newEngine()
+	w.must(w.engine.Start(w.t.Context()))
+}
+
+func (w *world) newEngine() *engine.Engine {
+	return engine.New(engine.Options{
+		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
 		Source: func(m mapping.Mapping) source.Source {
-			return source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
+			k := source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
+			if w.source != nil {
+				return w.source(k)
+			}
+			return k
 		},
 	})
-	w.must(w.engine.Start(w.t.Context()))
 }
 
 // close ends everything, so that the bubble can end.

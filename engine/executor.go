@@ -27,12 +27,16 @@ type Executor struct {
 	generation uint32
 	factor     int
 	reading    esm.Read // the Read that is out
+	withheld   bool     // it waits for memory
+	batchSize  int
 
-	held   heldRecords
-	flight map[uint64]*flight // by batch
-	free   []*flight          // to be used again
-	recs   []esm.Rec          // scratch of Fetched
-	out    []Effect
+	budget  *Budget
+	counted int64 // of the budget, for what is held
+	held    heldRecords
+	flight  map[uint64]*flight // by batch
+	free    []*flight          // to be used again
+	recs    []esm.Rec          // scratch of Fetched
+	out     []Effect
 
 	observe func(Observation)
 }
@@ -67,7 +71,7 @@ func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format s
 		observe = func(Observation) {}
 	}
 	return &Executor{
-		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses,
+		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses, batchSize: cfg.BatchSize,
 		flight: map[uint64]*flight{}, observe: observe,
 	}
 }
@@ -82,6 +86,7 @@ type Fetch struct {
 	Seq   uint64
 	From  record.Position
 	Limit storage.Limit
+	Least storage.Limit // instead of Limit when memory is short at the moment of the read
 	Wait  bool
 }
 
@@ -125,13 +130,17 @@ func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 	x.out = x.out[:0]
 	if r, ok := ev.(esm.Reconfigured); ok {
 		r.Config.Envelope = x.format.Envelope()
-		x.partial = r.Config.PartialResponses
+		x.partial, x.batchSize = r.Config.PartialResponses, r.Config.BatchSize
 		ev = r
 	}
-	for _, c := range x.shard.Step(now, ev) {
-		x.apply(now, c)
+	for ev != nil {
+		for _, c := range x.shard.Step(now, ev) {
+			x.apply(now, c)
+		}
+		x.held.dropThrough(x.shard.Low())
+		x.account()
+		ev = x.resume()
 	}
-	x.held.dropThrough(x.shard.Low())
 	return x.out
 }
 
@@ -174,12 +183,7 @@ func (x *Executor) read(c esm.Read) {
 		x.lanes, x.factor, x.generation = esm.NewLaneMap(x.keys, c.Factor), c.Factor, c.Generation
 		x.held.keep(c.From) // what follows is read again under the new lane map
 	}
-	x.reading = c
-	x.out = append(x.out, Fetch{
-		Seq: c.Seq, From: c.From, Wait: c.Wait,
-		// Encoding adds a third and the members around it, so this much data is never too little.
-		Limit: storage.Limit{Records: c.MaxRecords, Bytes: c.MaxBytes/4*3 + 1},
-	})
+	x.reading, x.withheld = c, true
 }
 
 // Fetched is the event for the records that a Fetch brought, in order. Records that do not fit what the core has room for are left to the next Read.
@@ -216,6 +220,7 @@ func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Posi
 		x.recs = append(x.recs, rec)
 	}
 	x.held.push(records)
+	x.account()
 	ev.Records = x.recs
 	return ev
 }
@@ -333,7 +338,10 @@ func (x *Executor) named(kind string, id esm.BatchID, more ...string) string {
 type heldRecords struct {
 	recs []record.Record
 	head int
+	cost int64 // bytes of memory, about
 }
+
+func (h *heldRecords) len() int { return len(h.recs) - h.head }
 
 func (h *heldRecords) push(records []record.Record) {
 	live := h.recs[h.head:]
@@ -346,11 +354,17 @@ func (h *heldRecords) push(records []record.Record) {
 		h.recs, h.head = h.recs[:n], 0
 	}
 	h.recs = append(h.recs, records...)
+	for i := range records {
+		h.cost += costOf(&records[i])
+	}
 }
 
 // keep drops every record at or beyond from.
 func (h *heldRecords) keep(from record.Position) {
 	i := h.search(from)
+	for j := i; j < len(h.recs); j++ {
+		h.cost -= costOf(&h.recs[j])
+	}
 	clear(h.recs[i:])
 	h.recs = h.recs[:i]
 }
@@ -362,6 +376,7 @@ func (h *heldRecords) search(p record.Position) int {
 func (h *heldRecords) dropThrough(p record.Position) {
 	i := h.head
 	for i < len(h.recs) && h.recs[i].Pos <= p {
+		h.cost -= costOf(&h.recs[i])
 		h.recs[i] = record.Record{}
 		i++
 	}

@@ -21,106 +21,117 @@ import (
 // transitions complete.
 type mappingRunner struct {
 	e     *Engine
+	uuid  string
 	log   *slog.Logger
 	src   source.Source
-	ref   function.Ref
-	inbox chan func()
-	ended chan struct{}
+	inbox *inbox[func()]
+	ended chan struct{} // closed when everything of the mapping has ended
+	told  uint64        // the version of the mapping that was handed over last; under Engine.mu
 
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	problems problems
+
 	// Only the runner's goroutine touches what follows.
 	m        mapping.Mapping
 	machine  esm.Mapping
+	events   []esm.MappingEvent // for the machine, while it takes one
 	shards   map[record.ShardID]*shardRunner
 	listed   map[record.ShardID]source.Shard
-	role     string // of the function, as the payloads say it
-	gone     bool   // the stream does not exist any more
+	settled  map[record.ShardID]bool // closed shards that are known to be processed to their end
+	retries  map[string]*retry
+	ref      function.Ref
+	changed  <-chan struct{} // closed at the next change of the function
+	role     string          // of the function, as the payloads say it
+	gone     bool            // the stream does not exist any more
 	stopping bool
 	abandonT *time.Timer
 
-	abandonOnce sync.Once
-	wg          sync.WaitGroup
+	wg sync.WaitGroup
 }
 
 func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &mappingRunner{
-		e: e, m: m, src: e.o.Source(m), inbox: make(chan func(), inboxSize), ended: make(chan struct{}), ctx: ctx, cancel: cancel,
-		shards: map[record.ShardID]*shardRunner{}, log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionName),
+	return &mappingRunner{
+		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active), ended: make(chan struct{}), ctx: ctx, cancel: cancel,
+		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
+		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionName),
 	}
-	r.setFunction(m)
-	return r
 }
 
-func (r *mappingRunner) setFunction(m mapping.Mapping) {
-	parts := strings.SplitN(m.FunctionARN, ":", 7)
-	r.ref = function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
+// setFunction looks at the function as it is now; the next change of it comes through r.changed.
+func (r *mappingRunner) setFunction() {
+	parts := strings.SplitN(r.m.FunctionARN, ":", 7)
+	r.ref = function.Ref{Account: r.m.Account, Region: r.m.Region, Name: r.m.FunctionName}
 	if len(parts) == 7 {
 		r.ref.Region, r.ref.Account = parts[3], parts[4]
 	}
+	r.changed = r.e.o.Functions.Changed(r.ref)
 	if c, ok := r.e.o.Functions.Lookup(r.ref); ok {
 		r.role = c.Role
 	}
 }
 
-// do runs f on the runner's goroutine, unless it has ended.
-func (r *mappingRunner) do(f func()) {
-	r.e.active.begin()
-	select {
-	case r.inbox <- f:
-	case <-r.ended:
-		r.e.active.end()
+// configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to be told later. Engine.mu is held.
+func (r *mappingRunner) configure(m mapping.Mapping) bool {
+	if m.Version <= r.told {
+		return true
 	}
+	select {
+	case <-r.ended:
+		return true
+	default:
+	}
+	if !r.inbox.offer(func() { r.configured(m) }) {
+		return false
+	}
+	r.told = m.Version
+	return true
 }
 
-func (r *mappingRunner) configure(m mapping.Mapping) { go r.do(func() { r.configured(m) }) }
-func (r *mappingRunner) stop()                       { r.do(r.stopNow) }
+func (r *mappingRunner) stop() { r.inbox.post(r.stopNow) }
+
+// abandon ends what a stop waits for: attempts in flight, and whatever else takes its time.
 func (r *mappingRunner) abandon() {
-	r.abandonOnce.Do(func() { r.do(func() { r.command(r.machine.Step(esm.AbandonDue{})) }) })
+	r.inbox.post(func() { r.step(esm.AbandonDue{}) })
+	r.cancel()
 }
 
+// run is the loop. Activity of its start was begun by the engine.
 func (r *mappingRunner) run() {
 	defer close(r.ended)
-	defer r.wg.Wait()
-	defer r.cancel()
 	shardsChanged := r.src.ShardsChanged()
-	functionChanged := r.e.o.Functions.Changed(r.ref)
+	r.setFunction()
 	r.list()
 	r.desire()
+	r.e.active.end()
 	for !r.over() {
 		if r.gone {
 			shardsChanged = nil // a stream that is made again under the same name is another one
 		}
 		select {
-		case f := <-r.inbox:
-			before := r.ref
+		case f := <-r.inbox.ch:
 			f()
 			r.e.active.end()
-			if r.ref != before {
-				functionChanged = r.e.o.Functions.Changed(r.ref)
-			}
 		case <-shardsChanged:
+			r.e.active.begin()
 			shardsChanged = r.src.ShardsChanged()
 			r.list()
-		case <-functionChanged:
-			functionChanged = r.e.o.Functions.Changed(r.ref)
-			r.functionChanged()
-		}
-	}
-	if r.abandonT != nil {
-		r.abandonT.Stop()
-	}
-	for {
-		select {
-		case <-r.inbox:
 			r.e.active.end()
-			continue
-		default:
+		case <-r.changed:
+			r.e.active.begin()
+			r.functionChanged()
+			r.e.active.end()
 		}
-		return
 	}
+	r.cancel()
+	r.stopAbandon()
+	for what := range r.retries {
+		r.done(what)
+	}
+	r.inbox.close()
+	r.wg.Wait()
 }
 
 // over reports that the mapping is forgotten, or that the engine stops and no shard runs any more.
@@ -128,32 +139,56 @@ func (r *mappingRunner) over() bool {
 	return r.m.UUID == "" || r.stopping && len(r.shards) == 0
 }
 
+// step gives the machine an event and carries out what it wants. What comes up on the way is given to it afterwards.
+func (r *mappingRunner) step(ev esm.MappingEvent) {
+	r.events = append(r.events, ev)
+	if len(r.events) > 1 {
+		return // the call that is under way takes it
+	}
+	for len(r.events) > 0 {
+		for _, c := range r.machine.Step(r.events[0]) {
+			r.command(c)
+		}
+		r.events = r.events[1:]
+	}
+}
+
 // list reads which shards there are now.
 func (r *mappingRunner) list() {
 	shards, err := r.src.Shards(r.ctx)
 	if fault.CodeOf(err) == "ResourceNotFoundException" {
-		r.e.o.Mappings.SetResult(r.ctx, r.m.UUID, "PROBLEM: Stream not found")
+		r.done("list")
 		r.listed, r.gone = nil, true
-		r.command(r.machine.Step(esm.SourceGone{}))
+		r.problems.set(streamGone, "PROBLEM: Stream not found")
+		r.report("")
+		r.step(esm.SourceGone{})
 		return
 	}
 	if err != nil {
-		r.log.Error("listing the shards of the stream; trying again at the next change", "error", err)
+		r.log.Error("listing the shards of the stream; trying again", "error", err)
+		r.again("list", r.list)
 		return
 	}
+	r.done("list")
 	r.listed = make(map[record.ShardID]source.Shard, len(shards))
-	ev := esm.ShardsListed{}
+	parents := map[record.ShardID]bool{}
 	for _, sh := range shards {
 		r.listed[sh.ID] = sh
-		l := esm.ListedShard{ID: sh.ID, Parents: sh.Parents}
-		if len(shards) > 1 && r.shards[sh.ID] == nil { // only children ask, and a running shard has not ended
-			if h, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, sh.ID); err == nil && found {
-				l.Ended = h.Checkpoint.Ended
+		for _, p := range sh.Parents {
+			parents[p] = true
+		}
+	}
+	ev := esm.ShardsListed{}
+	for _, sh := range shards {
+		if parents[sh.ID] && r.shards[sh.ID] == nil && !r.settled[sh.ID] { // only children ask, and a running shard has not ended
+			// An error shows again when the shard is started.
+			if h, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, sh.ID); err == nil && found && h.Checkpoint.Ended {
+				r.settled[sh.ID] = true
 			}
 		}
-		ev.Shards = append(ev.Shards, l)
+		ev.Shards = append(ev.Shards, esm.ListedShard{ID: sh.ID, Parents: sh.Parents, Ended: r.settled[sh.ID]})
 	}
-	r.command(r.machine.Step(ev))
+	r.step(ev)
 }
 
 // desire tells the machine what the mapping shall be.
@@ -167,7 +202,7 @@ func (r *mappingRunner) desire() {
 	if r.stopping { // nothing is started any more, and nothing is reported complete
 		d = esm.Desired{}
 	}
-	r.command(r.machine.Step(d))
+	r.step(d)
 }
 
 // configured takes a new version of the mapping.
@@ -183,7 +218,7 @@ func (r *mappingRunner) configured(m mapping.Mapping) {
 		}
 	}
 	if m.FunctionARN != old.FunctionARN || m.Destination != old.Destination {
-		r.setFunction(m)
+		r.setFunction()
 		r.restart()
 	}
 	r.desire()
@@ -192,7 +227,7 @@ func (r *mappingRunner) configured(m mapping.Mapping) {
 // functionChanged lets lanes that back off try at once on what is new.
 func (r *mappingRunner) functionChanged() {
 	role := r.role
-	r.setFunction(r.m)
+	r.setFunction()
 	if r.role != role {
 		r.restart() // the role is part of every payload, and payload sizes are already counted
 		return
@@ -215,50 +250,70 @@ func (r *mappingRunner) stopNow() {
 }
 
 // command carries out what the machine wants.
-func (r *mappingRunner) command(cmds []esm.MappingCommand) {
-	for _, c := range cmds {
-		switch c := c.(type) {
-		case esm.StartShard:
-			r.startShard(c.Shard)
-		case esm.ReleaseShard:
-			if s := r.shards[c.Shard]; s != nil {
-				s.postEvent(esm.Release{Abandon: c.Abandon})
-				r.abandonLater()
-			}
-		case esm.Settle:
-			if r.stopping {
-				continue
-			}
-			if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, mapping.State(c.State)); err != nil {
-				r.log.Error("recording the state of the mapping", "state", c.State, "error", err)
-			}
-		case esm.Forget:
-			r.forget()
+func (r *mappingRunner) command(c esm.MappingCommand) {
+	switch c := c.(type) {
+	case esm.StartShard:
+		r.startShard(c.Shard)
+	case esm.ReleaseShard:
+		if s := r.shards[c.Shard]; s != nil {
+			s.postEvent(esm.Release{Abandon: c.Abandon})
+			r.abandonLater()
+			return
 		}
+		r.done(startOf(c.Shard)) // it waited to be started
+		r.problems.clear(c.Shard)
+		r.step(esm.ShardFinished{Shard: c.Shard, Reason: esm.Released})
+	case esm.Settle:
+		r.settle(c.State)
+	case esm.Forget:
+		r.forget()
 	}
+}
+
+// settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is tried again.
+func (r *mappingRunner) settle(state esm.State) {
+	if r.stopping {
+		return
+	}
+	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, mapping.State(state)); err != nil {
+		r.log.Error("recording the state of the mapping; trying again", "state", state, "error", err)
+		r.again("settle", r.desire)
+		return
+	}
+	r.done("settle")
 }
 
 // abandonLater gives attempts in flight some real time to end after a release.
 func (r *mappingRunner) abandonLater() {
 	if r.abandonT == nil {
 		r.abandonT = time.AfterFunc(r.e.o.AbandonAfter, func() {
-			r.do(func() {
+			r.inbox.post(func() {
 				r.abandonT = nil
-				r.command(r.machine.Step(esm.AbandonDue{}))
+				r.step(esm.AbandonDue{})
 			})
 		})
 	}
 }
 
+func (r *mappingRunner) stopAbandon() {
+	if r.abandonT != nil && r.abandonT.Stop() {
+		r.abandonT = nil
+	}
+}
+
+// forget ends a deleted mapping: first its checkpoints go, then the mapping itself, so that a crash in between leaves a mapping to be deleted again.
 func (r *mappingRunner) forget() {
 	if r.stopping {
 		return // it is deleted at the next start
 	}
-	if err := r.e.o.Checkpoints.Forget(r.ctx, r.m.UUID); err != nil {
-		r.log.Error("deleting the checkpoints of a deleted mapping", "error", err)
+	err := r.e.o.Checkpoints.Forget(r.ctx, r.m.UUID)
+	if err == nil {
+		err = r.e.o.Mappings.Removed(r.ctx, r.m.UUID)
 	}
-	if err := r.e.o.Mappings.Removed(r.ctx, r.m.UUID); err != nil {
-		r.log.Error("forgetting a deleted mapping", "error", err)
+	if err != nil {
+		r.log.Error("forgetting a deleted mapping; trying again", "error", err)
+		r.again("forget", r.forget)
+		return
 	}
 	r.m = mapping.Mapping{}
 }
@@ -268,9 +323,14 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 	sh := r.listed[id]
 	held, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, id)
 	if err != nil {
-		r.log.Error("the shard is not processed: its checkpoint cannot be read", "shard", id, "error", err)
+		r.log.Error("the shard waits: its checkpoint cannot be read; trying again", "shard", id, "error", err)
+		r.problems.set(id, "PROBLEM: The checkpoint of "+id.String()+" cannot be read")
+		r.report("")
+		r.again(startOf(id), func() { r.startShard(id) })
 		return
 	}
+	r.done(startOf(id))
+	r.problems.clear(id)
 	if !found {
 		held = checkpoint.Held{}
 		if start, ok := r.m.Starts[id]; ok && start > 0 {
@@ -283,34 +343,67 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 	s := &shardRunner{
 		e: r.e, id: who, ref: r.ref, src: r.src, log: r.log.With("shard", id.String()),
 		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), r.observe),
-		inbox: make(chan func() esm.Event, inboxSize), ended: make(chan struct{}), revision: held.Revision,
-		calls: map[uint64]context.CancelFunc{}, waiters: map[int]func(){},
+		inbox: newInbox[posted](&r.e.active), revision: held.Revision,
+		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}
+	s.x.Share(r.e.budget)
 	s.ctx, s.cancel = context.WithCancel(r.ctx)
 	if r.m.Destination != "" {
 		if s.send, err = r.e.o.Destinations.Open(r.m.Destination); err != nil {
 			r.log.Error("opening the destination; notices wait", "error", err)
 		}
 	}
-	s.finish = func(reason esm.FinishReason, parked string) {
-		r.do(func() {
-			delete(r.shards, id)
-			r.command(r.machine.Step(esm.ShardFinished{Shard: id, Reason: reason}))
-			if reason == esm.Ended {
-				r.list() // children may start, and the list may have changed
-			}
-		})
+	s.broken = func(why string) {
+		r.problems.set(id, "PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why)
+		r.report("")
 	}
+	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
 	r.shards[id] = s
 	r.wg.Go(s.run)
+}
+
+func startOf(id record.ShardID) string { return "start " + id.String() }
+
+// finished takes the end of a shard's machine.
+func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
+	delete(r.shards, id)
+	if len(r.shards) == 0 {
+		r.stopAbandon()
+	}
+	switch reason {
+	case esm.Released:
+	case esm.Ended:
+		r.settled[id] = true
+	case esm.Fenced:
+		r.problems.set(id, "PROBLEM: "+id.String()+" is run by another process")
+		r.report("")
+	}
+	r.step(esm.ShardFinished{Shard: id, Reason: reason})
+	if reason == esm.Ended {
+		r.list() // children may start, and the list may have changed
+	}
 }
 
 // observe passes what happened on, and keeps LastProcessingResult.
 func (r *mappingRunner) observe(o Observation) {
 	if o.Kind == esm.AttemptEnded {
-		r.e.o.Mappings.SetResult(r.ctx, o.Mapping, resultOf(o.Outcome))
+		r.report(resultOf(o.Outcome))
 	}
 	r.e.o.Observe(o)
+}
+
+// report notes what the last attempt came to, unless there is something that a person must know first. Safe for concurrent use.
+func (r *mappingRunner) report(result string) {
+	first := r.problems.first()
+	if first != "" {
+		result = first
+	}
+	if result != "" {
+		r.e.o.Mappings.SetResult(r.ctx, r.uuid, result)
+	}
+	if p := r.problems.first(); p != first && p != "" { // it came up in between
+		r.e.o.Mappings.SetResult(r.ctx, r.uuid, p)
+	}
 }
 
 // resultOf is LastProcessingResult after an attempt.

@@ -25,6 +25,7 @@ func (r *shardRunner) perform(eff Effect) {
 		r.fetch = cancel
 		r.start(func() { r.read(ctx, eff) })
 	case Call:
+		r.leave(eff.Lane)
 		ctx, cancel := context.WithCancel(r.ctx)
 		r.calls[eff.Batch] = cancel
 		r.start(func() { r.call(ctx, eff) })
@@ -60,7 +61,13 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 	for {
 		changed := r.src.Changed(r.id.Shard)
 		*buf = (*buf)[:0]
-		next, end, err := r.src.Read(ctx, r.id.Shard, f.From, f.Limit, func(rec record.Record) { *buf = append(*buf, rec) })
+		limit, reserved := r.e.budget.reserve(f.Limit, f.Least)
+		r.reserved.Add(reserved)
+		next, end, err := r.src.Read(ctx, r.id.Shard, f.From, limit, func(rec record.Record) { *buf = append(*buf, rec) })
+		if len(*buf) == 0 || err != nil || ctx.Err() != nil {
+			r.giveBack(reserved)
+			reserved = 0
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -72,6 +79,7 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 		if !f.Wait || len(*buf) > 0 || end.Kind != storage.Tail {
 			r.post(func() esm.Event {
 				ev := r.x.Fetched(f.Seq, *buf, next, end)
+				r.giveBack(reserved) // what is held now counts by itself
 				clear(*buf)
 				fetchBuffers.Put(buf)
 				return ev
@@ -87,6 +95,11 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 			return
 		}
 	}
+}
+
+func (r *shardRunner) giveBack(reserved int64) {
+	r.e.budget.add(-reserved)
+	r.reserved.Add(-reserved)
 }
 
 // call invokes the function once.
@@ -142,17 +155,30 @@ func (r *shardRunner) answered(c Call, a Answer) {
 	})
 }
 
+// waiter is an enrolled lane.
+type waiter struct{ cancel func() }
+
 // enrol makes a refused lane a waiter of the function: it is told when a slot is free, in its turn.
 func (r *shardRunner) enrol(lane int) {
-	if cancel := r.waiters[lane]; cancel != nil {
-		cancel()
-	}
-	r.waiters[lane] = r.e.o.Functions.Enrol(r.ref, func() {
-		go r.post(func() esm.Event { // whoever frees the slot does not wait for us
+	r.leave(lane)
+	w := &waiter{}
+	r.waiters[lane] = w
+	free := posted{make: func() esm.Event {
+		if r.waiters[lane] == w {
 			delete(r.waiters, lane)
-			return esm.SlotFree{Lane: lane}
-		})
-	})
+		}
+		return esm.SlotFree{Lane: lane}
+	}}
+	// Whoever frees the slot does not wait for us: were the inbox full, the lane's back-off would end its wait.
+	w.cancel = r.e.o.Functions.Enrol(r.ref, func() { r.inbox.offer(free) })
+}
+
+// leave takes a lane off the function's waiters: it tries by itself now, and a slot offered to it would be lost to the others.
+func (r *shardRunner) leave(lane int) {
+	if w := r.waiters[lane]; w != nil {
+		w.cancel()
+		delete(r.waiters, lane)
+	}
 }
 
 // announce delivers a notice.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shardmill/shardmill/destination"
@@ -30,9 +31,9 @@ type shardRunner struct {
 	send   destination.Sender // nil without a destination
 	x      *Executor
 	log    *slog.Logger
-	inbox  chan func() esm.Event
-	ended  chan struct{}
-	finish func(esm.FinishReason, string) // called once, from the runner's goroutine
+	inbox  *inbox[posted]
+	broken func(why string)       // the machine is parked; called at most once, must not block
+	finish func(esm.FinishReason) // called once, when everything has ended
 
 	ctx    context.Context // of everything that may be abandoned
 	cancel context.CancelFunc
@@ -40,50 +41,48 @@ type shardRunner struct {
 
 	revision storage.Revision // of the last checkpoint saved
 	horizon  record.Position  // the last one told
+	reserved atomic.Int64     // of the budget, for reads under way
 	fetch    context.CancelFunc
 	calls    map[uint64]context.CancelFunc
-	waiters  map[int]func() // enrolled lanes
+	waiters  map[int]*waiter // enrolled lanes
 	timer    *clock.Timer
 	wake     time.Time
 }
 
-// post hands an event to the runner; it is made on the runner's goroutine, where the executor's state may be touched.
-func (r *shardRunner) post(make func() esm.Event) {
-	r.e.active.begin()
-	select {
-	case r.inbox <- make:
-	case <-r.ended:
-		r.e.active.end()
-	}
+// posted is an entry of a runner's inbox: an event, or how to make it where the executor's state may be touched, on the runner's goroutine.
+type posted struct {
+	event esm.Event
+	make  func() esm.Event
 }
 
-func (r *shardRunner) postEvent(ev esm.Event) { r.post(func() esm.Event { return ev }) }
+func (p posted) get() esm.Event {
+	if p.make != nil {
+		return p.make()
+	}
+	return p.event
+}
+
+func (r *shardRunner) post(make func() esm.Event) { r.inbox.post(posted{make: make}) }
+func (r *shardRunner) postEvent(ev esm.Event)     { r.inbox.post(posted{event: ev}) }
 
 // run is the loop. It returns when the machine has finished and everything it started has ended.
 func (r *shardRunner) run() {
-	reason, parked := r.loop()
-	close(r.ended)
+	reason := r.loop()
+	r.cancel()
+	r.inbox.close()
 	if r.timer != nil {
 		r.timer.Stop()
 	}
-	r.cancel()
-	for _, cancel := range r.waiters {
-		cancel()
+	for _, w := range r.waiters {
+		w.cancel()
 	}
 	r.wg.Wait()
-	for { // what was posted and will not be taken
-		select {
-		case <-r.inbox:
-			r.e.active.end()
-			continue
-		default:
-		}
-		break
-	}
-	r.finish(reason, parked)
+	r.x.Close()
+	r.e.budget.add(-r.reserved.Load())
+	r.finish(reason)
 }
 
-func (r *shardRunner) loop() (reason esm.FinishReason, parked string) {
+func (r *shardRunner) loop() (reason esm.FinishReason) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -95,7 +94,9 @@ func (r *shardRunner) loop() (reason esm.FinishReason, parked string) {
 		}
 		// The one place where a broken invariant is caught: this machine is taken out of service, and nothing else stops.
 		r.log.Error("parked: a bug in shardmill; the shard is not processed until it is restarted", "error", broken, "stack", string(debug.Stack()))
-		reason, parked = r.park(), broken.Error()
+		r.broken(broken.Error())
+		r.e.active.end() // of the event that broke it
+		reason = r.park()
 	}()
 	r.e.active.begin()
 	ev := esm.Event(esm.Tick{})
@@ -103,13 +104,13 @@ func (r *shardRunner) loop() (reason esm.FinishReason, parked string) {
 		reason, done := r.step(ev)
 		r.e.active.end()
 		if done {
-			return reason, ""
+			return reason
 		}
-		ev = (<-r.inbox)()
+		ev = (<-r.inbox.ch).get()
 		if oldest, moved := r.horizonMoved(ev); moved {
 			if reason, done := r.step(esm.Horizon{Oldest: oldest}); done {
 				r.e.active.end()
-				return reason, ""
+				return reason
 			}
 		}
 	}
@@ -127,17 +128,16 @@ func (r *shardRunner) step(ev esm.Event) (reason esm.FinishReason, done bool) {
 	return 0, false
 }
 
-// park keeps taking events, and acts on a release only.
+// park keeps taking events, and acts on a release only. Nothing else is looked at: the executor may be in any state.
 func (r *shardRunner) park() esm.FinishReason {
 	r.cancel()
-	r.e.active.end()
-	for {
-		ev := (<-r.inbox)()
+	for next := range r.inbox.ch {
 		r.e.active.end()
-		if _, ok := ev.(esm.Release); ok {
-			return esm.Released
+		if _, ok := next.event.(esm.Release); ok {
+			break
 		}
 	}
+	return esm.Released
 }
 
 // setTimer makes sure that a Tick comes when the machine wants one.

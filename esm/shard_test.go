@@ -32,7 +32,7 @@ func TestAMachineMayEndAfterItsWakeHasPassed(t *testing.T) {
 func TestAWrongSequenceIsBroken(t *testing.T) {
 	t.Parallel()
 	for name, ev := range map[string]esm.Event{
-		"a result of a batch that is not in flight":       esm.Returned{Batch: 7, Outcome: esm.Outcome{Kind: esm.Success}},
+		"a result of a batch that is not in flight":        esm.Returned{Batch: 7, Outcome: esm.Outcome{Kind: esm.Success}},
 		"a delivery of a batch that has not been given up": esm.Delivered{Batch: 7, Result: esm.DeliveryDone},
 		"a save that was not asked for":                    esm.Saved{Result: esm.SaveDone},
 		"a record in a lane that is not there":             esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 1, Lane: 3, Match: true}}, Next: 2, End: esm.Tail},

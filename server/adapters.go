@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/logstore"
@@ -90,13 +89,4 @@ func (t logTee) Write(group, stream string, events []function.LogEvent) {
 	if t.watch != nil {
 		t.watch(group, stream, events)
 	}
-}
-
-// unknownService names a service that we do not have; 501 keeps SDKs from trying again.
-func unknownService(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	wire.SetIDs(w.Header(), c)
-	w.Header().Set("X-Amzn-Errortype", "NotImplementedException")
-	text := "shardmill does not have the service " + wire.ServiceOf(r) + "; it has kinesis, lambda and sqs. See docs/compat/README.md."
-	wire.WriteJSON(w, http.StatusNotImplemented, jsonType, map[string]string{"__type": "NotImplementedException", "message": text})
 }

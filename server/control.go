@@ -118,8 +118,9 @@ func (s *Server) moveClock(w http.ResponseWriter, req *http.Request, r *rooms) e
 	if c.AdvanceMillis > century.Milliseconds() {
 		return &problem{http.StatusBadRequest, "the clock moves by a century at most"}
 	}
-	_, err := s.clock.Advance(req.Context(), time.Duration(c.AdvanceMillis)*time.Millisecond, func(ctx context.Context) error { return r.idle(ctx, idlePatience) })
-	if serr := r.saveOffset(req.Context(), s.clock.Offset()); serr != nil && err == nil {
+	_, err := s.clock.Advance(req.Context(), time.Duration(c.AdvanceMillis)*time.Millisecond, func(ctx context.Context) error { return r.idle(ctx, s.patience) })
+	// The clock has moved, whether or not the client still waits for it.
+	if serr := r.saveOffset(context.WithoutCancel(req.Context()), s.clock.Offset()); serr != nil && err == nil {
 		err = serr
 	}
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/shardmill/shardmill/api/kinesis"
@@ -42,6 +42,7 @@ type rooms struct {
 	mappings  *mapping.Mappings
 	engine    *engine.Engine
 	handler   http.Handler
+	ending    atomic.Bool // nothing waits for these rooms to come to rest any more
 }
 
 // DataError tells why a data directory cannot be used, and what to do.
@@ -94,7 +95,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe,
+		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, BufferMemory: s.cfg.BufferMemory,
 	})
 	if err = r.engine.Start(ctx); err != nil {
 		return r, s.dataError(err)
@@ -208,7 +209,7 @@ func (s *Server) route(r *rooms) http.Handler {
 			{Name: "sqs", Target: "AmazonSQS", Handler: q},
 			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: http.HandlerFunc(unknownService),
+		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"),
 	}
 }
 
@@ -220,6 +221,9 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	calm := 0
 	for calm < 3 { // a reader that an append has just woken needs a moment to be seen
+		if r.ending.Load() {
+			return &problem{http.StatusConflict, "the clock stays where it is: the server stops or is reset"}
+		}
 		if r.engine.Idle() && r.functions.Busy() == 0 {
 			calm++
 		} else {
@@ -248,6 +252,7 @@ func (r *rooms) stillBusy(patience time.Duration) string {
 
 // drain ends invocations and saves what they came to. The APIs still answer, because functions may call them.
 func (r *rooms) drain(ctx context.Context) {
+	r.ending.Store(true)
 	if r.engine != nil {
 		r.engine.Stop(ctx)
 	}
@@ -279,13 +284,26 @@ func (r *rooms) close() error {
 	return r.store.Close()
 }
 
-// Reset deletes everything and starts afresh, with the clock on real time.
+// Reset deletes everything and starts afresh, with the clock on real time. Once begun it is carried through, whatever becomes of ctx. A reset that fails ends the
+// server: see Failed.
 func (s *Server) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rooms == nil {
 		return errors.New("the server is stopped")
 	}
+	s.ready.Store(false)
+	ctx = context.WithoutCancel(ctx)
+	if err := s.replace(ctx); err != nil {
+		s.fail(fmt.Errorf("reset: %w", err))
+		return err
+	}
+	s.ready.Store(true)
+	return nil
+}
+
+// replace puts fresh rooms in the place of those that run.
+func (s *Server) replace(ctx context.Context) error {
 	now, cancel := context.WithCancel(ctx)
 	cancel() // nothing is worth waiting for
 	s.rooms.drain(now)
@@ -295,7 +313,7 @@ func (s *Server) Reset(ctx context.Context) error {
 	}
 	if s.cfg.Data != "" {
 		for _, name := range []string{"store", "logs", "functions"} {
-			if err := os.RemoveAll(s.under(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := os.RemoveAll(s.under(name)); err != nil {
 				return err
 			}
 		}

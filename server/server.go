@@ -21,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/internal/ram"
 )
 
 // DefaultPort is the port that AWS emulators use.
@@ -28,18 +29,19 @@ const DefaultPort = 4566
 
 // Config is everything that can be set. The zero value is a server in memory on any free port.
 type Config struct {
-	Port        int    // 0: any free one
-	Data        string // directory that keeps everything; "": memory
-	Dev         bool   // the clock may be moved and everything reset
-	MinFree     int64  // bytes of disk that puts leave free; 0: 1 GiB
-	MemoryLimit int64  // bytes of records in memory; 0: a quarter of RAM
-	Python      string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
-	ReadyFile   string // written once everything answers
-	Version     string
-	Log         *slog.Logger                                           // nil: nothing is logged
-	Observe     func(engine.Observation)                               // what happens in mappings; must not block
-	LogLines    func(group, stream string, events []function.LogEvent) // what functions print; must not block
-	DrainLimit  time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+	Port         int    // 0: any free one
+	Data         string // directory that keeps everything; "": memory
+	Dev          bool   // the clock may be moved and everything reset
+	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB
+	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
+	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
+	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
+	ReadyFile    string // written once everything answers
+	Version      string
+	Log          *slog.Logger                                           // nil: nothing is logged
+	Observe      func(engine.Observation)                               // what happens in mappings; must not block
+	LogLines     func(group, stream string, events []function.LogEvent) // what functions print; must not block
+	DrainLimit   time.Duration                                          // how long Stop waits for invocations; 0: 30 s
 }
 
 // Validate names the first field that cannot be.
@@ -51,6 +53,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("min-free %d is negative", c.MinFree)
 	case c.MemoryLimit < 0:
 		return fmt.Errorf("memory-limit %d is negative", c.MemoryLimit)
+	case c.BufferMemory < 0:
+		return fmt.Errorf("buffer-memory %d is negative", c.BufferMemory)
 	}
 	return nil
 }
@@ -68,6 +72,7 @@ type Server struct {
 	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
 	ready    atomic.Bool
 	failed   chan error
+	patience time.Duration // see idlePatience
 
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
@@ -89,13 +94,19 @@ func New(cfg Config) (*Server, error) {
 	if cfg.DrainLimit == 0 {
 		cfg.DrainLimit = 30 * time.Second
 	}
-	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1)}, nil
+	if cfg.BufferMemory == 0 {
+		cfg.BufferMemory = ram.Bytes() / 8
+	}
+	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience}, nil
 }
 
-// Start returns when every API answers. Faults: *PortInUse, *DataError.
+// Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.rooms != nil {
+		return nil
+	}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func checkAuthentication(r *http.Request, c wire.Caller) error {
 	default:
 		return fault.New("MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
-	if !validRegion(c.Region) {
+	if !wire.ValidRegion(c.Region) {
 		return fault.New("InvalidSignatureException", "Credential should be scoped to a valid region.")
 	}
 	return nil
@@ -88,18 +88,4 @@ func checkQuery(r *http.Request) error {
 		return nil
 	}
 	return fault.New(codeIncomplete, "%sRe-examine the query-string parameters.", text.String())
-}
-
-// validRegion takes any text that looks like a region: every region exists here.
-func validRegion(region string) bool {
-	if region == "" || len(region) > 32 {
-		return false
-	}
-	for i := range len(region) {
-		c := region[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
 }

@@ -27,12 +27,13 @@ var statuses = map[string]int{
 // capital are the errors whose message key is written Message. The model is not uniform, and SDKs read the key it gives.
 var capital = map[string]bool{
 	"ResourceNotFoundException": true, "ServiceException": true, "ResourceInUseException": true, "CodeSigningConfigNotFoundException": true, "InvalidRuntimeException": true,
+	"SerializationException": true,
 }
 
 // untyped are the errors that the model does not know; they carry no Type.
 var untyped = map[string]bool{
 	"ValidationException": true, "RequestEntityTooLargeException": true, "AccessDeniedException": true, "MissingAuthenticationTokenException": true,
-	"UnknownOperationException": true, "NotImplementedException": true,
+	"UnknownOperationException": true, "NotImplementedException": true, "SerializationException": true,
 }
 
 type errorBody struct {
@@ -61,7 +62,10 @@ func writeFault(w http.ResponseWriter, f *fault.Error) {
 	} else {
 		body.Message = message
 	}
-	if status < 500 && !untyped[f.Code] {
+	switch {
+	case f.Code == "ServiceException":
+		body.Type = "Service"
+	case status < 500 && !untyped[f.Code]:
 		body.Type = "User"
 	}
 	w.Header().Set("X-Amzn-Errortype", f.Code)

@@ -48,7 +48,7 @@ func (h *EventSourceMappings) ServeHTTP(w http.ResponseWriter, r *http.Request) 
 		res, err = h.serve(w, r, c)
 	}
 	if err != nil {
-		writeMappingFault(w, wire.AsFault(err, "ServiceException", c, h.log))
+		writeFault(w, wire.AsFault(err, "ServiceException", c, h.log))
 		return
 	}
 	wire.Hint(w.Header(), res.hint)
@@ -92,43 +92,4 @@ var errUnsigned = &fault.Error{Code: "MissingAuthenticationTokenException", Mess
 // unknownMappingOperation answers a method and path that no operation of AWS's model has.
 func unknownMappingOperation(r *http.Request) error {
 	return fault.New("UnknownOperationException", "No operation of Lambda has %s %s.", r.Method, r.URL.Path).WithStatus(http.StatusNotFound)
-}
-
-// mappingFaults tells how each fault looks: its status, whether the body says "Type":"User", and how the message member is spelled.
-// Source: Lambda API Reference, Errors of the five operations.
-var mappingFaults = map[string]struct {
-	status  int
-	typed   bool
-	message string
-}{
-	"InvalidParameterValueException": {http.StatusBadRequest, true, "message"},
-	"ResourceConflictException":      {http.StatusConflict, true, "message"},
-	"ResourceNotFoundException":      {http.StatusNotFound, true, "Message"},
-	"ResourceInUseException":         {http.StatusBadRequest, true, "Message"},
-	"ValidationException":            {http.StatusBadRequest, false, "message"},
-	"SerializationException":         {http.StatusBadRequest, false, "Message"},
-	"InvalidRequestContentException": {http.StatusBadRequest, true, "message"},
-	"RequestEntityTooLargeException": {http.StatusRequestEntityTooLarge, false, "message"},
-	"UnknownOperationException":      {http.StatusNotFound, false, "message"},
-	// What API gateways of AWS answer when there is no signature at all.
-	"MissingAuthenticationTokenException": {http.StatusForbidden, false, "message"},
-}
-
-func writeMappingFault(w http.ResponseWriter, f *fault.Error) {
-	shape, known := mappingFaults[f.Code]
-	body := map[string]string{}
-	switch {
-	case !known: // our own fault
-		shape.status, shape.message = http.StatusInternalServerError, "Message"
-		body["Type"] = "Service"
-	case shape.typed:
-		body["Type"] = "User"
-	}
-	if f.Status != 0 {
-		shape.status = f.Status
-	}
-	body[shape.message] = f.Message
-	wire.Hint(w.Header(), f.Hint)
-	w.Header().Set("X-Amzn-Errortype", f.Code)
-	wire.WriteJSON(w, shape.status, "application/json", body)
 }

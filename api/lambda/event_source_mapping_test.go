@@ -379,7 +379,7 @@ func TestHintsTravelInAHeader(t *testing.T) {
 func TestInternalErrorsDoNotLeak(t *testing.T) {
 	t.Parallel()
 	newBench(t).create(`"FunctionName":"broken"`).wantFault(t, http.StatusInternalServerError, "ServiceException",
-		map[string]any{"Type": "Service", "Message": ""})
+		map[string]any{"Type": "Service", "Message": "An error occurred and the request cannot be processed."})
 }
 
 // A page in a browser can post to the loopback address; it cannot sign. Nothing happens without a signature.

@@ -50,19 +50,24 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
+const algorithm = "AWS4-HMAC-SHA256"
+
 // ReadCaller finds out who calls. Signatures are parsed for account and region, not verified. keys may be nil.
 func ReadCaller(r *http.Request, keys Keys) Caller {
 	c := Caller{Account: DefaultAccount, Region: DefaultRegion, RequestID: ids.New(), Endpoint: "http://" + r.Host}
 	credential := ""
-	if h := r.Header.Get("Authorization"); strings.HasPrefix(h, "AWS4-HMAC-SHA256") {
+	if h := r.Header.Get("Authorization"); h == algorithm || strings.HasPrefix(h, algorithm+" ") {
 		c.Signed = true
-		if _, rest, ok := strings.Cut(h, "Credential="); ok {
-			credential, _, _ = strings.Cut(rest, ",")
-			credential, _, _ = strings.Cut(credential, " ")
+		for part := range strings.FieldsFuncSeq(h[len(algorithm):], func(c rune) bool { return c == ',' || c == ' ' }) {
+			if v, ok := strings.CutPrefix(part, "Credential="); ok {
+				credential = v
+				break
+			}
 		}
-	} else if q := r.URL.RawQuery; strings.Contains(q, "X-Amz-Credential") {
-		c.Signed = true
-		credential = r.URL.Query().Get("X-Amz-Credential")
+	} else if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
+		q := r.URL.Query()
+		credential = q.Get("X-Amz-Credential")
+		c.Signed = q.Get("X-Amz-Algorithm") == algorithm && credential != ""
 	}
 	scope := strings.Split(credential, "/")
 	c.AccessKey = scope[0]
@@ -88,6 +93,20 @@ func isAccount(s string) bool {
 	}
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidRegion takes any text that looks like a region: every region exists here.
+func ValidRegion(region string) bool {
+	if region == "" || len(region) > 32 {
+		return false
+	}
+	for i := range len(region) {
+		c := region[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
 			return false
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -45,7 +46,14 @@ func (f *connection) client() (*client, error) {
 	if err != nil || u.Scheme != "http" || u.Host == "" {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
 	}
-	return newClient("http://"+u.Host, f.account, first(f.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")), nil
+	region := first(f.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), wire.DefaultRegion)
+	if !wire.ValidRegion(region) {
+		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the region %q is not a name such as us-east-1", region), hint: "it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION"}
+	}
+	if len(f.account) != 12 || strings.Trim(f.account, "0123456789") != "" {
+		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account), hint: "leave --account away for 000000000000"}
+	}
+	return newClient("http://"+u.Host, f.account, region), nil
 }
 
 func newClient(endpoint, account, region string) *client {

@@ -18,15 +18,8 @@ Function timeouts stay on real time.`,
 		Example: "  shardmill clock\n  shardmill clock advance 60s",
 	}
 	conn, out := connectionFlags(c), outputFlag(c)
-	show := func(c *cobra.Command, js bool, s server.ClockState) error {
-		if js {
-			return printJSON(c.OutOrStdout(), s)
-		}
-		newTerminal(c.OutOrStdout()).printf("%s (%s ahead of real time)\n", s.Now.Format(time.RFC3339Nano), time.Duration(s.OffsetMillis)*time.Millisecond)
-		return nil
-	}
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		js, err := wantJSON(c, *out)
+	run := func(c *cobra.Command, conn *connection, out string, method string, change any) error {
+		js, err := wantJSON(c, out)
 		if err != nil {
 			return err
 		}
@@ -35,11 +28,16 @@ Function timeouts stay on real time.`,
 			return err
 		}
 		var s server.ClockState
-		if err := cl.control(c.Context(), http.MethodGet, server.PathClock, nil, &s); err != nil {
+		if err := cl.control(c.Context(), method, server.PathClock, change, &s); err != nil {
 			return explain(err)
 		}
-		return show(c, js, s)
+		if js {
+			return printJSON(c.OutOrStdout(), s)
+		}
+		newTerminal(c.OutOrStdout()).printf("%s (%s ahead of real time)\n", s.Now.Format(time.RFC3339Nano), time.Duration(s.OffsetMillis)*time.Millisecond)
+		return nil
 	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return run(c, conn, *out, http.MethodGet, nil) }
 	advance := &cobra.Command{
 		Use:   "advance DURATION",
 		Short: "Move the clock forward, from deadline to deadline",
@@ -57,19 +55,7 @@ Function timeouts stay on real time.`,
 		if err != nil || d < 0 {
 			return usage(c, "%q is not a duration to move forward by; write it like 90s, 15m or 24h", args[0])
 		}
-		js, err := wantJSON(c, *aout)
-		if err != nil {
-			return err
-		}
-		cl, err := aconn.client()
-		if err != nil {
-			return err
-		}
-		var s server.ClockState
-		if err := cl.control(c.Context(), http.MethodPost, server.PathClock, server.ClockChange{AdvanceMillis: d.Milliseconds()}, &s); err != nil {
-			return explain(err)
-		}
-		return show(c, js, s)
+		return run(c, aconn, *aout, http.MethodPost, server.ClockChange{AdvanceMillis: d.Milliseconds()})
 	}
 	c.AddCommand(advance)
 	return c

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +24,7 @@ type serverFlags struct {
 	python    string
 	minFree   string
 	memory    string
+	buffer    string
 	verbose   bool
 }
 
@@ -31,6 +35,7 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
 	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
+	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	for _, later := range []string{"pace", "limits", "auth"} { // known, and refused by name until they exist
 		c.Flags().String(later, "", "")
@@ -50,18 +55,18 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
 		}
 	}
-	minFree, err := parseBytes(f.minFree)
-	if err != nil {
-		return server.Config{}, usage(c, "--min-free %s", err)
-	}
-	memory := int64(0)
-	if f.memory != "" {
-		if memory, err = parseBytes(f.memory); err != nil {
-			return server.Config{}, usage(c, "--memory-limit %s", err)
+	cfg := server.Config{Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose)}
+	for _, size := range []struct {
+		flag, text string
+		into       *int64
+	}{{"min-free", f.minFree, &cfg.MinFree}, {"memory-limit", f.memory, &cfg.MemoryLimit}, {"buffer-memory", f.buffer, &cfg.BufferMemory}} {
+		if size.text == "" {
+			continue
 		}
-	}
-	cfg := server.Config{
-		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, MinFree: minFree, MemoryLimit: memory, Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose),
+		var err error
+		if *size.into, err = parseBytes(size.text); err != nil {
+			return server.Config{}, usage(c, "--%s %s", size.flag, err)
+		}
 	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, usage(c, "%s", err)
@@ -165,17 +170,15 @@ func startFailure(err error) error {
 	return fmt.Errorf("starting: %w", err)
 }
 
-// parseBytes reads sizes such as 64MiB, 1GiB or 1000000.
+// units of sizes. Powers of two only: people who write GB mean one or the other.
+var units = map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+// parseBytes reads sizes such as 64MiB, 1GiB or 1000000, from 1 byte on: 0 would mean a default.
 func parseBytes(s string) (int64, error) {
-	var n int64
-	var unit string
-	if _, err := fmt.Sscanf(s+" ", "%d%s", &n, &unit); err != nil && unit == "" {
-		if _, err := fmt.Sscanf(s, "%d", &n); err != nil {
-			return 0, fmt.Errorf("%q is not a size such as 64MiB or 1GiB", s)
-		}
-	}
-	factor, ok := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[unit]
-	if !ok || n < 0 || n > (1<<62)/factor {
+	digits := strings.TrimRight(s, "BiKMGT")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	factor, ok := units[s[len(digits):]]
+	if err != nil || !ok || n < 1 || n > math.MaxInt64/factor || digits[0] == '+' {
 		return 0, fmt.Errorf("%q is not a size such as 64MiB or 1GiB", s)
 	}
 	return n * factor, nil

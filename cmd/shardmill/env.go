@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -36,10 +38,21 @@ func newEnv() *cobra.Command {
 		}
 		t := newTerminal(c.OutOrStdout())
 		for _, v := range vars {
-			t.printf("export %s=%s\n", v[0], v[1])
+			t.printf("export %s=%s\n", v[0], shellWord(v[1]))
 		}
-		t.printf("# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n", cl.endpoint)
+		t.printf("# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n", shellWord(cl.endpoint))
 		return nil
 	}
 	return c
+}
+
+// shellWord quotes s where a shell would see more in it than a word: the output goes through eval.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_-./:@", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -23,7 +23,12 @@ type feed struct {
 	closed  bool
 }
 
-const feedLines = 4096
+// Bounds of a feed: lines that wait, bytes of one of them, and how often dropped lines are counted on the terminal.
+const (
+	feedLines = 4096
+	feedBytes = 4 << 10
+	feedCount = time.Second
+)
 
 func newFeed(t terminal) *feed {
 	return &feed{t: t, lines: make(chan string, feedLines), done: make(chan struct{})}
@@ -33,36 +38,63 @@ func newFeed(t terminal) *feed {
 func (f *feed) start() {
 	go func() {
 		defer close(f.done)
+		var counted time.Time
 		for line := range f.lines {
 			f.t.printf("%s\n", line)
-			f.mu.Lock()
-			n := f.dropped
-			f.dropped = 0
-			f.mu.Unlock()
-			if n > 0 {
-				f.t.printf("%s\n", f.t.dim(fmt.Sprintf("… %d lines not shown: more came than the terminal takes", n)))
+			if now := time.Now(); now.Sub(counted) >= feedCount {
+				counted = now
+				f.count()
 			}
 		}
+		f.count()
 	}()
 }
 
-// stop prints what is left.
+// count shows how many lines were dropped since the last time.
+func (f *feed) count() {
+	f.mu.Lock()
+	n := f.dropped
+	f.dropped = 0
+	f.mu.Unlock()
+	if n > 0 {
+		f.t.printf("%s\n", f.t.dim(fmt.Sprintf("… %d lines not shown: more came than the terminal takes", n)))
+	}
+}
+
+// stop prints what is left. Twice is harmless.
 func (f *feed) stop() {
 	f.mu.Lock()
-	f.closed = true
-	close(f.lines)
+	if !f.closed {
+		f.closed = true
+		close(f.lines)
+	}
 	f.mu.Unlock()
 	<-f.done
 }
 
+// full reports that a line would be dropped, and counts it: whoever reports saves the work of writing it.
+func (f *feed) full() bool {
+	if len(f.lines) < feedLines {
+		return false
+	}
+	f.mu.Lock()
+	f.dropped++
+	f.mu.Unlock()
+	return true
+}
+
 func (f *feed) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if n := len(line) - feedBytes; n > 0 {
+		line = fmt.Sprintf("%s%s … and %d bytes", strings.ToValidUTF8(line[:feedBytes], ""), f.t.reset(), n)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return
 	}
 	select {
-	case f.lines <- fmt.Sprintf(format, args...):
+	case f.lines <- line:
 	default:
 		f.dropped++
 	}
@@ -85,9 +117,17 @@ func stamp(t terminal, at time.Time) string { return t.dim(at.Local().Format("15
 
 // observe shows an observation, if it is one for people.
 func (f *feed) observe(o engine.Observation) {
+	if !shown(o) || f.full() {
+		return
+	}
 	if line := describe(f.t, o); line != "" {
 		f.say("%s %s", stamp(f.t, o.At), line)
 	}
+}
+
+// shown spares the work for observations that only machines want, which are most.
+func shown(o engine.Observation) bool {
+	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled && o.Kind != esm.Rebuilt
 }
 
 func functionName(o engine.Observation) string {
@@ -143,6 +183,9 @@ func describe(t terminal, o engine.Observation) string {
 func (f *feed) logLines(group, _ string, events []function.LogEvent) {
 	name := strings.TrimPrefix(group, "/aws/lambda/")
 	for _, e := range events {
+		if f.full() {
+			continue
+		}
 		text := strings.TrimRight(e.Message, "\n")
 		for _, platform := range []string{"START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"} {
 			if strings.HasPrefix(text, platform) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ const (
 	exitUnreachable = 3 // no server answers
 	exitData        = 4 // the data directory cannot be used
 	exitPort        = 5 // the port is in use
+	exitInterrupted = 130
 )
 
 // failure is an error for a person: what happened, and what to do about it.
@@ -62,6 +64,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted // as asked: nothing to explain
+	}
 	t := newTerminal(stderr)
 	var f *failure
 	if !errors.As(err, &f) {
@@ -81,15 +86,23 @@ func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
 	go func() {
-		<-signals
-		cancel()
-		if _, again := <-signals; again {
-			os.Exit(130)
+		for range 2 {
+			select {
+			case <-signals:
+			case <-done:
+				return
+			}
+			if ctx.Err() != nil {
+				os.Exit(exitInterrupted)
+			}
+			cancel()
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
+		close(done)
 		cancel()
 	}
 }
@@ -118,9 +131,20 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 		return &failure{code: exitUsage, text: err.Error(), hint: "run " + c.CommandPath() + " --help"}
 	})
 	root.AddCommand(newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newPut(), newTail(), newLogs(), newClock(), newVersion())
-	root.InitDefaultCompletionCmd()
+	root.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		f := &failure{code: exitUsage, text: fmt.Sprintf("there is no command %q", args[0]), hint: "run " + c.CommandPath() + " --help"}
+		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+			f.hint = "did you mean " + strings.Join(like, " or ") + "?"
+		}
+		return f
+	}
+	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	root.SuggestionsMinimumDistance = 2
 	for _, c := range root.Commands() {
-		if c.Args == nil && c.Name() != "completion" {
+		if c.Args == nil {
 			c.Args = noArgs
 		}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -60,22 +62,34 @@ func newPut() *cobra.Command {
 		case len(args) == 2:
 			return put([]byte(args[1]))
 		}
-		data, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 11<<20))
+		data, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxPut+1))
 		if err != nil {
-			return err
+			return fmt.Errorf("reading standard input: %w", err)
+		}
+		if len(data) > maxPut {
+			return &failure{text: "standard input holds more than 10 MiB, the largest record there can be", hint: "with --lines each line is a record of its own"}
 		}
 		return put(data)
 	}
 	return c
 }
 
+// maxPut is the largest record that a stream can take.
+const maxPut = 10 << 20
+
+// eachLine gives the lines of r to f, without their ends.
 func eachLine(r io.Reader, f func([]byte) error) error {
 	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 64<<10), 11<<20)
+	s.Buffer(make([]byte, 64<<10), maxPut+2)
+	n := 0
 	for s.Scan() {
+		n++
 		if err := f(s.Bytes()); err != nil {
 			return err
 		}
+	}
+	if errors.Is(s.Err(), bufio.ErrTooLong) {
+		return &failure{text: fmt.Sprintf("line %d is longer than 10 MiB, the largest record there can be; the %d before it are put", n+1, n)}
 	}
 	return s.Err()
 }

@@ -31,6 +31,14 @@ func (t terminal) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// reset ends a colour that a cut line may have begun.
+func (t terminal) reset() string {
+	if !t.colour {
+		return ""
+	}
+	return "\x1b[0m"
+}
+
 func (t terminal) red(s string) string    { return t.paint("31", s) }
 func (t terminal) green(s string) string  { return t.paint("32", s) }
 func (t terminal) yellow(s string) string { return t.paint("33", s) }

@@ -44,8 +44,11 @@ func (c *Clock) Offset() time.Duration {
 	return c.offset
 }
 
-// SetOffset sets the offset, as after opening stored data or at a reset. Timers that are due fire.
+// SetOffset sets the offset, as after opening stored data or at a reset. Timers that are due fire. It waits for an Advance under way, which would go on from
+// another time than it began with; it must not be called from an Advance's idle.
 func (c *Clock) SetOffset(d time.Duration) {
+	c.advance.Lock()
+	defer c.advance.Unlock()
 	c.mu.Lock()
 	c.offset = d
 	c.rearm()

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/internal/ram"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -47,8 +48,8 @@ func New(o Options) *Store {
 		if o.Limit > 0 {
 			return o.Limit
 		}
-		if ram := ramBytes(); ram > 0 {
-			return ram / 4
+		if n := ram.Bytes(); n > 0 {
+			return n / 4
 		}
 		return math.MaxInt64
 	})

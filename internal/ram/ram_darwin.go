@@ -1,9 +1,9 @@
-package memory
+package ram
 
 import "golang.org/x/sys/unix"
 
-// ramBytes is the machine's memory. 0: unknown.
-func ramBytes() int64 {
+// Bytes is the machine's memory. 0: unknown.
+func Bytes() int64 {
 	n, err := unix.SysctlUint64("hw.memsize")
 	if err != nil {
 		return 0

@@ -1,4 +1,4 @@
-package memory
+package ram
 
 import (
 	"math"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ramBytes is how much memory this process may use at most: the machine's, or its container's when that is less. 0: unknown.
-func ramBytes() int64 {
+// Bytes is how much memory this process may use at most: the machine's, or its container's when that is less. 0: unknown.
+func Bytes() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return 0

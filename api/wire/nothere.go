@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"encoding/binary"
+	"encoding/xml"
+	"net/http"
+	"strings"
+)
+
+const codeNotImplemented = "NotImplementedException"
+
+// NotHere refuses services that are not among those named in have, by name, with 501, which SDKs do not try again. The answer is in the protocol of the request.
+func NotHere(have ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := CallerOf(r.Context())
+		SetIDs(w.Header(), c)
+		text := "shardmill does not have the service " + clip(c.Service) + "; it has " + strings.Join(have, ", ") + ". See docs/compat/README.md."
+		action, _ := formOf(r)
+		switch {
+		case r.Header.Get("Smithy-Protocol") != "":
+			w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"} // some SDKs compare the case
+			WriteBytes(w, http.StatusNotImplemented, "application/cbor", cborError(codeNotImplemented, text))
+		case action != "":
+			writeXML(w, queryError{Type: "Sender", Code: codeNotImplemented, Message: text, RequestID: c.RequestID})
+		case c.Service == "s3":
+			writeXML(w, s3Error{Code: "NotImplemented", Message: text, RequestID: c.RequestID})
+		default:
+			w.Header().Set("X-Amzn-Errortype", codeNotImplemented)
+			WriteJSON(w, http.StatusNotImplemented, "application/json", map[string]string{"__type": codeNotImplemented, "message": text})
+		}
+	})
+}
+
+type queryError struct {
+	XMLName   xml.Name `xml:"ErrorResponse"`
+	Type      string   `xml:"Error>Type"`
+	Code      string   `xml:"Error>Code"`
+	Message   string   `xml:"Error>Message"`
+	RequestID string   `xml:"RequestId"`
+}
+
+type s3Error struct {
+	XMLName   xml.Name `xml:"Error"`
+	Code      string
+	Message   string
+	RequestID string `xml:"RequestId"`
+}
+
+func writeXML(w http.ResponseWriter, body any) {
+	b, err := xml.Marshal(body)
+	if err != nil {
+		panic(err) // our own types always marshal
+	}
+	WriteBytes(w, http.StatusNotImplemented, "text/xml", append([]byte(xml.Header), b...))
+}
+
+// cborError is a map of two texts.
+func cborError(code, message string) []byte {
+	b := []byte{0xa2}
+	for _, s := range []string{"__type", code, "message", message} {
+		b = append(b, 0x79) // a text with its length in two bytes
+		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}

@@ -1,0 +1,211 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// testRouter has the services that are there today; each handler answers its name and what reached it.
+func testRouter() *Router {
+	named := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.Header().Set("Reached", name)
+			_, _ = w.Write(body)
+		})
+	}
+	return &Router{
+		Services: []Service{
+			{Name: "kinesis", Target: "Kinesis_20131202", Handler: named("kinesis")},
+			{Name: "sqs", Target: "AmazonSQS", Handler: named("sqs")},
+			{Name: "lambda", Paths: []string{"/2015-03-31/", "/2017-03-31/"}, Handler: named("lambda")},
+		},
+		Fallback: named("fallback"), Control: named("control"), Unknown: NotHere("kinesis", "lambda", "sqs"),
+	}
+}
+
+func request(method, target, body string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = "127.0.0.1:4566"
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func scope(service string) string {
+	return "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/eu-west-1/" + service + "/aws4_request, SignedHeaders=host, Signature=00"
+}
+
+const form = "application/x-www-form-urlencoded; charset=utf-8"
+
+// Which service a request means: the first rule that matches decides. A service that is not here answers 501 and its name, whatever it was recognised by.
+func TestServiceOfARequest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		request *http.Request
+		reached string // a handler, or "501 name"
+	}{
+		"target of Kinesis":                       {request("POST", "/", "", "X-Amz-Target", "Kinesis_20131202.PutRecord"), "kinesis"},
+		"target of SQS":                           {request("POST", "/", "", "X-Amz-Target", "AmazonSQS.SendMessage"), "sqs"},
+		"target of SQS on a queue's path":         {request("POST", "/000000000000/q", "", "X-Amz-Target", "AmazonSQS.SendMessage"), "sqs"},
+		"target before scope":                     {request("POST", "/", "", "X-Amz-Target", "AmazonSQS.SendMessage", "Authorization", scope("kinesis")), "sqs"},
+		"target of DynamoDB":                      {request("POST", "/", "", "X-Amz-Target", "DynamoDB_20120810.PutItem"), "501 dynamodb"},
+		"target of DynamoDB streams":              {request("POST", "/", "", "X-Amz-Target", "DynamoDBStreams_20120810.GetRecords"), "501 dynamodbstreams"},
+		"target of CloudWatch logs":               {request("POST", "/", "", "X-Amz-Target", "Logs_20140328.PutLogEvents"), "501 logs"},
+		"target of CloudWatch":                    {request("POST", "/", "", "X-Amz-Target", "GraniteServiceVersion20100801.PutMetricData"), "501 monitoring"},
+		"target of EventBridge":                   {request("POST", "/", "", "X-Amz-Target", "AWSEvents.PutEvents"), "501 events"},
+		"target that nobody has":                  {request("POST", "/", "", "X-Amz-Target", "Nobody.Does"), "fallback"},
+		"CBOR operation of CloudWatch":            {request("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 monitoring"},
+		"CBOR before target":                      {request("POST", "/service/Logs_20140328/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor", "X-Amz-Target", "AmazonSQS.X"), "501 logs"},
+		"CBOR of a shape that nobody has":         {request("POST", "/service/Shape/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 Shape"},
+		"CBOR of no shape":                        {request("POST", "/service/", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 unknown"},
+		"path of Lambda":                          {request("GET", "/2015-03-31/functions/", ""), "lambda"},
+		"path of Lambda with an ARN":              {request("GET", "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af", ""), "lambda"},
+		"path of Lambda before scope":             {request("GET", "/2015-03-31/functions/", "", "Authorization", scope("s3")), "lambda"},
+		"form of SQS":                             {request("POST", "/", "Action=SendMessage&MessageBody=x&Version=2012-11-05", "Content-Type", form), "sqs"},
+		"form of SQS without its scope":           {request("POST", "/", "Action=ListQueues&Version=2012-11-05", "Content-Type", form, "Authorization", scope("kinesis")), "sqs"},
+		"form of SNS":                             {request("POST", "/", "Action=Publish&Version=2010-03-31", "Content-Type", form), "501 sns"},
+		"form of STS":                             {request("POST", "/", "Version=2011-06-15&Action=GetCallerIdentity", "Content-Type", form), "501 sts"},
+		"form of IAM":                             {request("POST", "/", "Action=CreateRole&Version=2010-05-08", "Content-Type", form), "501 iam"},
+		"form of CloudWatch":                      {request("POST", "/", "Action=PutMetricData&Version=2010-08-01", "Content-Type", form), "501 monitoring"},
+		"form of CloudFormation":                  {request("POST", "/", "Action=CreateStack&Version=2010-05-15", "Content-Type", form), "501 cloudformation"},
+		"Action and Version in the URL":           {request("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", ""), "501 sts"},
+		"form of a version that nobody has":       {request("POST", "/", "Action=X&Version=1999-01-01", "Content-Type", form, "Authorization", scope("sns")), "501 sns"},
+		"form on a queue's path":                  {request("POST", "/000000000000/orders", "Action=SendMessage&MessageBody=x", "Content-Type", form), "sqs"},
+		"form on another path":                    {request("POST", "/0000/orders", "Action=SendMessage", "Content-Type", form), "501 s3"},
+		"scope of SQS":                            {request("POST", "/", "", "Authorization", scope("sqs")), "sqs"},
+		"scope of Kinesis":                        {request("POST", "/", "", "Authorization", scope("kinesis")), "fallback"},
+		"scope of Kinesis on a path":              {request("POST", "/x", "", "Authorization", scope("kinesis")), "fallback"},
+		"scope of CloudWatch":                     {request("POST", "/", "", "Authorization", scope("monitoring")), "501 monitoring"},
+		"scope of S3 on the root":                 {request("GET", "/", "", "Authorization", scope("s3")), "501 s3"},
+		"no sign of anything":                     {request("POST", "/", "{}"), "fallback"},
+		"a path and no scope: a bucket":           {request("GET", "/bucket/key", ""), "501 s3"},
+		"a preflight of a page":                   {request("OPTIONS", "/x", ""), "fallback"},
+		"our own API":                             {request("GET", "/_shardmill/clock", ""), "control"},
+		"our own API, whatever the target says":   {request("POST", "/_shardmill/reset", "", "X-Amz-Target", "AmazonSQS.X"), "control"},
+		"a region that cannot be, on SQS":         {request("POST", "/", "", "X-Amz-Target", "AmazonSQS.X", "Authorization", strings.Replace(scope("kinesis"), "eu-west-1", "Nowhere!", 1)), "403"},
+		"a region that cannot be, on Kinesis":     {request("POST", "/", "", "X-Amz-Target", "Kinesis_20131202.X", "Authorization", strings.Replace(scope("kinesis"), "eu-west-1", "Nowhere!", 1)), "kinesis"},
+		"a service that nobody has ever heard of": {request("POST", "/", "", "Authorization", scope(strings.Repeat("x", 300))), "501 " + strings.Repeat("x", 100) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			testRouter().ServeHTTP(w, c.request)
+
+			name, missing := strings.CutPrefix(c.reached, "501 ")
+			switch {
+			case c.reached == "403":
+				if w.Code != 403 || w.Header().Get("X-Amzn-Requestid") == "" {
+					t.Errorf("answered %d, reached %q", w.Code, w.Header().Get("Reached"))
+				}
+			case !missing:
+				if got := w.Header().Get("Reached"); got != name {
+					t.Errorf("reached %q, answered %d %s", got, w.Code, w.Body)
+				}
+			case w.Code != 501 || !strings.Contains(w.Body.String(), "shardmill does not have the service "+name+"; it has kinesis, lambda, sqs.") || w.Header().Get("X-Amzn-Requestid") == "":
+				t.Errorf("reached %q, answered %d %s", w.Header().Get("Reached"), w.Code, w.Body)
+			}
+		})
+	}
+}
+
+// To find Action and Version a body is looked at, never taken away; and only so much of it as a client needs to say them.
+func TestFormIsStillThereForItsService(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, formPeek - 60, formPeek, 10 * formPeek} {
+		body := "Action=SendMessage&Version=2012-11-05&MessageBody=" + strings.Repeat("x", size)
+		w := httptest.NewRecorder()
+		testRouter().ServeHTTP(w, request("POST", "/", body, "Content-Type", form))
+		if w.Header().Get("Reached") != "sqs" || w.Body.String() != body {
+			t.Errorf("%d: reached %q with %d bytes", size, w.Header().Get("Reached"), w.Body.Len())
+		}
+	}
+	late := "MessageBody=" + strings.Repeat("x", formPeek) + "&Action=SendMessage&Version=2012-11-05"
+	w := httptest.NewRecorder()
+	testRouter().ServeHTTP(w, request("POST", "/", late, "Content-Type", form))
+	if w.Header().Get("Reached") != "fallback" || w.Body.String() != late {
+		t.Errorf("reached %q", w.Header().Get("Reached"))
+	}
+}
+
+// The 501 of a service that is not here is in the protocol of the request, so that its SDK shows the text.
+func TestNotHereSpeaksTheCallersProtocol(t *testing.T) {
+	t.Parallel()
+	do := func(r *http.Request) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		testRouter().ServeHTTP(w, r)
+		return w
+	}
+
+	w := do(request("POST", "/", "", "X-Amz-Target", "DynamoDB_20120810.PutItem"))
+	var body struct {
+		Type    string `json:"__type"`
+		Message string
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Type != "NotImplementedException" || body.Message == "" {
+		t.Errorf("JSON: %s", w.Body)
+	}
+
+	w = do(request("POST", "/", "Action=Publish&Version=2010-03-31", "Content-Type", form))
+	if w.Header().Get("Content-Type") != "text/xml" || !strings.Contains(w.Body.String(), "<ErrorResponse><Error><Type>Sender</Type><Code>NotImplementedException</Code>") {
+		t.Errorf("query: %s", w.Body)
+	}
+
+	w = do(request("GET", "/bucket/key", ""))
+	if !strings.Contains(w.Body.String(), "<Error><Code>NotImplemented</Code>") {
+		t.Errorf("S3: %s", w.Body)
+	}
+
+	w = do(request("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "", "Smithy-Protocol", "rpc-v2-cbor"))
+	if w.Header()["smithy-protocol"] == nil || !bytes.HasPrefix(w.Body.Bytes(), []byte("\xa2\x79\x00\x06__type\x79\x00\x17NotImplementedException\x79\x00\x07message\x79\x00")) {
+		t.Errorf("CBOR: %q", w.Body)
+	}
+}
+
+// A page that rebinds its own name to 127.0.0.1 sends that name as Host, and gets nowhere. Every name of loopback works.
+func TestOnlyLoopbackIsAnswered(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:4566": true, "LOCALHOST:4566": true, "localhost.": true, "localhost.:4566": true, "bucket.localhost:4566": true,
+		"127.0.0.1": true, "127.0.0.1:4566": true, "127.1.2.3:80": true, "[::1]": true, "[::1]:4566": true, "[0:0:0:0:0:0:0:1]:1": true, "[::ffff:127.0.0.1]:4566": true,
+		"": false, ":4566": false, "evil.example": false, "evil.example:4566": false, "127.0.0.1.evil.example": false, "127.0.0.1.nip.io:4566": false, "localhost.evil.example": false,
+		"notlocalhost": false, "0.0.0.0:4566": false, "[::]:4566": false, "192.168.0.1": false, "[fe80::1]:4566": false, "8.8.8.8": false, "2130706433": false, "0x7f.1": false,
+		"localhost..": false, "127.0.0.1:4566:4566": false, "[::1": false, "host.docker.internal": false,
+	} {
+		r := request("POST", "/", "", "X-Amz-Target", "AmazonSQS.X")
+		r.Host = host
+		w := httptest.NewRecorder()
+		testRouter().ServeHTTP(w, r)
+		if got := w.Code == http.StatusOK; got != want || LocalHost(host) != want {
+			t.Errorf("%q: answered %d", host, w.Code)
+		}
+	}
+}
+
+// What a browser sends on behalf of a page is refused before any service sees it.
+func TestPagesAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, header, value string
+		status              int
+	}{
+		{"another site's page", "Origin", "https://evil.example", 403},
+		{"a page of this machine", "Origin", "http://localhost:3000", 403},
+		{"a sandboxed page", "Origin", "null", 403},
+		{"an image or a form of another site", "Sec-Fetch-Site", "cross-site", 403},
+		{"an address that a person types", "Sec-Fetch-Site", "none", 200},
+		{"a program", "User-Agent", "aws-cli", 200},
+	} {
+		w := httptest.NewRecorder()
+		testRouter().ServeHTTP(w, request("POST", "/", "", "X-Amz-Target", "AmazonSQS.X", c.header, c.value))
+		if w.Code != c.status {
+			t.Errorf("%s: answered %d %s", c.name, w.Code, w.Body)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
+)
+
+// stuck is a terminal that takes nothing until it is let go.
+type stuck struct {
+	mu   sync.Mutex
+	out  bytes.Buffer
+	gate chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	<-s.gate
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Write(b)
+}
+
+// Whoever reports never waits for the terminal, memory stays bounded, and every line is shown or counted.
+func TestFloodIsBoundedAndCounted(t *testing.T) {
+	t.Parallel()
+	w := &stuck{gate: make(chan struct{})}
+	f := newFeed(newTerminal(w))
+	f.start()
+	const each = 3 * feedLines
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range each / 2 {
+				f.say("line")
+				f.observe(engine.Observation{Observe: esm.Observe{Kind: esm.AttemptEnded, Count: 1, Outcome: esm.Outcome{Kind: esm.Success}}})
+			}
+		})
+	}
+	all.Wait()
+	close(w.gate)
+	f.stop()
+	f.stop()
+	f.say("too late")
+
+	shown, dropped := 0, 0
+	for line := range strings.Lines(w.out.String()) {
+		n := 0
+		if _, err := fmt.Sscanf(line, "… %d lines not shown", &n); err == nil {
+			dropped += n
+		} else {
+			shown++
+		}
+	}
+	if shown+dropped != 4*each || shown < feedLines || shown > feedLines+1 {
+		t.Errorf("%d shown and %d counted of %d", shown, dropped, 4*each)
+	}
+	if strings.Contains(w.out.String(), "too late") || strings.Contains(w.out.String(), "\x1b") {
+		t.Error("something is shown that may not be")
+	}
+}
+
+// One endless line cannot fill the memory either, and does not leave the terminal painted.
+func TestLongLinesAreCut(t *testing.T) {
+	t.Parallel()
+	for _, colour := range []bool{false, true} {
+		var out bytes.Buffer
+		f := newFeed(terminal{&out, colour})
+		f.logLines("/aws/lambda/f", "s", []function.LogEvent{{At: time.Now(), Message: "é" + strings.Repeat("é", 1<<20)}})
+		f.start()
+		f.stop()
+		if n := out.Len(); n > feedBytes+100 {
+			t.Errorf("%d bytes are shown", n)
+		}
+		if got := out.String(); !strings.Contains(got, " bytes\n") || strings.Contains(got, "\uFFFD") || strings.Contains(got, "é\x1b[0m … and") != colour {
+			t.Errorf("the line ends in %q", got[len(got)-60:])
+		}
+	}
+}
+
+// Every observation for people has a line, and none without a terminal has colour.
+func TestWhatHappensIsDescribed(t *testing.T) {
+	t.Parallel()
+	who := engine.Identity{FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Shard: 3}
+	for want, o := range map[string]esm.Observe{
+		"f shardId-000000000003 ok         2 records, attempt 1, 1.5ms":                                                        {Kind: esm.AttemptEnded, Count: 2, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond}},
+		"f shardId-000000000003 failed     1 record, attempt 2, 1ms: ValueError: bad":                                          {Kind: esm.AttemptEnded, Count: 1, Attempt: 2, Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad"}},
+		"f shardId-000000000003 partial    3 records, attempt 1, 1ms: records from the reported one on come again":             {Kind: esm.AttemptEnded, Count: 3, Attempt: 1, Outcome: esm.Outcome{Kind: esm.PartialFailure, Duration: time.Millisecond}},
+		"f shardId-000000000003 throttled  1 record: ReservedFunctionConcurrentInvocationLimitExceeded; no attempt is used up": {Kind: esm.AttemptEnded, Count: 1, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Throttle, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"}},
+		"f shardId-000000000003 not run    1 record: ResourceNotFoundException; no attempt is used up":                         {Kind: esm.AttemptEnded, Count: 1, Attempt: 1, Outcome: esm.Outcome{Kind: esm.ServiceError, Reason: "ResourceNotFoundException"}},
+		"f shardId-000000000003 bisected   left half: 5 records":                                                               {Kind: esm.Bisected, Count: 5},
+		"f shardId-000000000003 discarded  1 record: RetryAttemptsExhausted":                                                   {Kind: esm.Discarded, Count: 1, Condition: esm.RetryAttemptsExhausted},
+		"f shardId-000000000003 notice     a notice about 1 record is at the destination":                                      {Kind: esm.NoticeDelivered, Count: 1},
+		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice":                      {Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded},
+		"f shardId-000000000003 lost       retention took records before they were processed":                                  {Kind: esm.Lost},
+	} {
+		got := describe(terminal{}, engine.Observation{Identity: who, Observe: o})
+		if got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		if !shown(engine.Observation{Observe: o}) {
+			t.Errorf("%q is not shown", want)
+		}
+	}
+}

@@ -1,0 +1,2 @@
+// Package ram tells how much memory this process may use.
+package ram

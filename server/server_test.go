@@ -1,0 +1,535 @@
+package server
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv("SERVER_TEST_BOOTSTRAP") != "" {
+		bootstrap()
+		return
+	}
+	dir, err := os.MkdirTemp("", "shardmill-server-test-")
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("XDG_RUNTIME_DIR", dir) // tokens of test servers do not mix with a user's
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// bootstrap is a runtime: it answers null to everything, and never to a payload that says hang.
+func bootstrap() {
+	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
+	for {
+		resp, err := http.Get(base + "next")
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if bytes.Contains(body, []byte("hang")) {
+			fmt.Println("hanging")
+			select {}
+		}
+		resp, err = http.Post(base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "application/json", strings.NewReader("null"))
+		if err != nil {
+			return
+		}
+		resp.Body.Close()
+	}
+}
+
+type bench struct {
+	*testing.T
+	s      *Server
+	client *http.Client
+}
+
+// start runs a server that the end of the test stops.
+func start(t *testing.T, cfg Config) *bench {
+	t.Helper()
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t, s, &http.Client{Transport: &http.Transport{}}}
+	t.Cleanup(func() {
+		b.stopNow()
+		b.client.CloseIdleConnections()
+	})
+	return b
+}
+
+// stopNow stops without waiting for invocations.
+func (b *bench) stopNow() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	b.s.Stop(ctx)
+}
+
+func (b *bench) do(method, path, body string, headers ...string) (status int, answer string) {
+	b.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, b.s.Endpoint()+path, strings.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+const signature = "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=00"
+
+func (b *bench) control(method, path, body string) (int, string) {
+	b.Helper()
+	return b.do(method, path, body, "Authorization", "Bearer "+b.s.Token())
+}
+
+func (b *bench) kinesis(operation, body string) (int, string) {
+	b.Helper()
+	return b.do("POST", "/", body, "X-Amz-Target", "Kinesis_20131202."+operation, "Content-Type", "application/x-amz-json-1.1",
+		"Authorization", fmt.Sprintf(signature, "kinesis"), "X-Amz-Date", "20260101T000000Z")
+}
+
+func (b *bench) lambda(method, path, body string) (int, string) {
+	b.Helper()
+	return b.do(method, path, body, "Authorization", fmt.Sprintf(signature, "lambda"))
+}
+
+// ok fails unless an answer is a success.
+func (b *bench) ok(status int, answer string) string {
+	b.Helper()
+	if status/100 != 2 {
+		b.Fatalf("answered %d %s", status, answer)
+	}
+	return answer
+}
+
+// pipeline makes a stream, the function f and a mapping between them.
+func (b *bench) pipeline() {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var code bytes.Buffer
+	z := zip.NewWriter(&code)
+	h := &zip.FileHeader{Name: "bootstrap"}
+	h.SetMode(0o755)
+	w, err := z.CreateHeader(h)
+	if err == nil {
+		_, err = io.WriteString(w, "#!/bin/sh\nexec '"+self+"'\n")
+	}
+	if cerr := z.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	in, err := json.Marshal(map[string]any{
+		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r", "Timeout": 600,
+		"Code": map[string]any{"ZipFile": code.Bytes()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	b.ok(b.lambda("POST", "/2015-03-31/functions", string(in)))
+	b.ok(b.lambda("POST", "/2015-03-31/event-source-mappings", `{"FunctionName":"f","EventSourceArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders","StartingPosition":"TRIM_HORIZON","BatchSize":1}`))
+}
+
+// put puts a record with a key that the function sees.
+func (b *bench) put(key string) {
+	b.Helper()
+	b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"`+key+`","Data":"AA=="}`))
+}
+
+// attempts is an Observe that tells the attempts that start and end.
+func attempts() (observe func(engine.Observation), started, ended chan struct{}) {
+	started, ended = make(chan struct{}, 100), make(chan struct{}, 100)
+	return func(o engine.Observation) {
+		switch o.Kind {
+		case esm.AttemptStarted:
+			started <- struct{}{}
+		case esm.AttemptEnded:
+			ended <- struct{}{}
+		}
+	}, started, ended
+}
+
+// Everything that a server has begun has ended when Stop returns. Not parallel: it looks at all goroutines.
+func TestStopLeavesNoGoroutine(t *testing.T) {
+	ours := func() (n int, stacks string) {
+		buf := make([]byte, 1<<20)
+		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(g, "github.com/shardmill/") && !strings.Contains(g, "testing.tRunner") {
+				n++
+				stacks += g + "\n\n"
+			}
+		}
+		return n, stacks
+	}
+	for _, data := range []string{"", t.TempDir()} {
+		observe, _, ended := attempts()
+		b := start(t, Config{Data: data, Dev: true, Observe: observe})
+		b.pipeline()
+		b.put("k")
+		<-ended
+		b.ok(b.control("POST", PathReset, ""))
+		b.pipeline()
+		b.put("k")
+		<-ended
+		b.s.Stop(t.Context())
+		b.client.CloseIdleConnections()
+
+		deadline := time.After(10 * time.Second) // a goroutine that has done its work takes a moment to be gone
+		for n, stacks := ours(); n > 0; n, stacks = ours() {
+			select {
+			case <-deadline:
+				t.Fatalf("%d goroutines are left:\n%s", n, stacks)
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// A server embeds in a Go test: any free port, everything in memory, and no trace of it afterwards.
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	ready := filepath.Join(t.TempDir(), "ready.json")
+	b := start(t, Config{ReadyFile: ready, Version: "1.2.3"})
+
+	var got Ready
+	text, err := os.ReadFile(ready)
+	if err == nil {
+		err = json.Unmarshal(text, &got)
+	}
+	if want := (Ready{b.s.Endpoint(), b.s.Token(), os.Getpid(), "1.2.3"}); err != nil || got != want {
+		t.Errorf("the ready file says %s (%v), want %+v", text, err, want)
+	}
+	token, err := TokenFile(strings.TrimPrefix(b.s.Endpoint(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{ready, token} {
+		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info, err)
+		}
+	}
+	if strings.HasSuffix(b.s.Endpoint(), ":0") {
+		t.Errorf("endpoint %s", b.s.Endpoint())
+	}
+	b.ok(b.kinesis("ListStreams", "{}"))
+
+	b.s.Stop(t.Context())
+	b.s.Stop(t.Context())
+
+	for _, file := range []string{ready, token} {
+		if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there", file)
+		}
+	}
+	if _, err := net.Dial("tcp", strings.TrimPrefix(b.s.Endpoint(), "http://")); err == nil {
+		t.Error("somebody still listens")
+	}
+}
+
+// A second Start changes nothing, and a stopped server can be started again with what it kept.
+func TestStartTwiceAndAgain(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Data: t.TempDir()})
+	endpoint := b.s.Endpoint()
+	if err := b.s.Start(t.Context()); err != nil || b.s.Endpoint() != endpoint {
+		t.Fatalf("%v; %s became %s", err, endpoint, b.s.Endpoint())
+	}
+	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	b.s.Stop(t.Context())
+	if err := b.s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ok(b.kinesis("ListStreams", "{}")); !strings.Contains(got, `"orders"`) {
+		t.Errorf("after the restart: %s", got)
+	}
+}
+
+// Health asks for nothing, everything else of the control API for the token of this start, and pages get nothing at all.
+func TestControlIsGuarded(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	for _, c := range []struct {
+		method, path string
+		headers      []string
+		status       int
+	}{
+		{"GET", PathLive, nil, 200},
+		{"GET", PathReady, nil, 200},
+		{"GET", PathReady, []string{"Origin", "http://localhost:3000"}, 403},
+		{"GET", PathReady, []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"GET", PathReady, []string{"Host", "evil.example"}, 421},
+		{"GET", PathClock, nil, 401},
+		{"GET", PathClock, []string{"Authorization", "Bearer wrong"}, 401},
+		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token()}, 200},
+		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "null"}, 403},
+		{"POST", PathClock, nil, 401},
+		{"POST", PathReset, nil, 401},
+		{"GET", PathLogs, nil, 401},
+		{"GET", PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
+	} {
+		if status, answer := b.do(c.method, c.path, "", c.headers...); status != c.status {
+			t.Errorf("%s %s %v: %d %s", c.method, c.path, c.headers, status, answer)
+		}
+	}
+}
+
+// The clock moves forward, by what can be, and under dev only.
+func TestClockMovesForward(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	for body, want := range map[string]int{
+		"": 400, "x": 400, `{"advanceMillis":-1}`: 400, `{"advanceMillis":1e300}`: 400, `{"advanceMillis":9223372036854775807}`: 400,
+		`{"advanceMillis":0}`: 200, strings.Repeat(" ", 5000) + "{}": 400,
+	} {
+		if status, answer := b.control("POST", PathClock, body); status != want {
+			t.Errorf("%.40q: %d %s", body, status, answer)
+		}
+	}
+	var state ClockState
+	if err := json.Unmarshal([]byte(b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))), &state); err != nil || state.OffsetMillis != 3600000 {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if ahead := time.Until(state.Now); ahead < 59*time.Minute || ahead > time.Hour {
+		t.Errorf("the clock is %s ahead", ahead)
+	}
+
+	serve := start(t, Config{})
+	for _, path := range []string{PathClock, PathReset} {
+		if status, answer := serve.control("POST", path, `{"advanceMillis":1}`); status != 403 {
+			t.Errorf("%s under serve: %d %s", path, status, answer)
+		}
+	}
+}
+
+// The offset of the clock lies with the data; a server on real time refuses them.
+func TestMovedClockIsKeptAndRefusedByServe(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	b := start(t, Config{Data: data, Dev: true})
+	b.ok(b.control("POST", PathClock, `{"advanceMillis":86400000}`))
+	b.s.Stop(t.Context())
+
+	s, err := New(Config{Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *DataError
+	if err := s.Start(t.Context()); !errors.As(err, &refused) || !strings.Contains(err.Error(), "24h0m0s") || !strings.Contains(refused.Hint, "shardmill dev --data") {
+		t.Errorf("started with %v", err)
+	}
+
+	again := start(t, Config{Data: data, Dev: true})
+	if got := again.ok(again.control("GET", PathClock, "")); !strings.Contains(got, `"offsetMillis":86400000`) {
+		t.Errorf("resumed with %s", got)
+	}
+}
+
+// An advance that meets a running function waits, gives up after its patience, and names the function.
+func TestAdvanceNamesTheFunctionThatRuns(t *testing.T) {
+	t.Parallel()
+	observe, started, _ := attempts()
+	b := start(t, Config{Dev: true, Observe: observe})
+	b.s.patience = 50 * time.Millisecond
+	b.pipeline()
+	b.put("hang")
+	<-started
+	status, answer := b.control("POST", PathClock, `{"advanceMillis":1000}`)
+	if status != 409 || !strings.Contains(answer, "there is still running: function f") {
+		t.Errorf("answered %d %s", status, answer)
+	}
+}
+
+// A reset deletes everything, sets the clock back and does not wait for functions; an advance that waits for them ends.
+func TestResetWhileFunctionsRun(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{"", t.TempDir()} {
+		observe, started, ended := attempts()
+		b := start(t, Config{Data: data, Dev: true, Observe: observe})
+		b.pipeline()
+		b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))
+		b.put("hang")
+		<-started
+		advanced := make(chan int, 1)
+		go func() {
+			req, _ := http.NewRequest("POST", b.s.Endpoint()+PathClock, strings.NewReader(`{"advanceMillis":1000}`))
+			req.Header.Set("Authorization", "Bearer "+b.s.Token())
+			resp, err := b.client.Do(req)
+			if err != nil {
+				advanced <- 0
+				return
+			}
+			resp.Body.Close()
+			advanced <- resp.StatusCode
+		}()
+
+		began := time.Now()
+		b.ok(b.control("POST", PathReset, ""))
+
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("the reset took %s", took)
+		}
+		if status := <-advanced; status != 409 {
+			t.Errorf("the advance was answered %d", status)
+		}
+		if got := b.ok(b.kinesis("ListStreams", "{}")); strings.Contains(got, "orders") {
+			t.Errorf("there is still %s", got)
+		}
+		if got := b.ok(b.control("GET", PathClock, "")); !strings.Contains(got, `"offsetMillis":0`) {
+			t.Errorf("the clock says %s", got)
+		}
+		b.pipeline()
+		b.put("k")
+		<-ended
+		b.ok(b.do("GET", PathReady, ""))
+	}
+}
+
+// A client that goes away in the middle of a reset does not leave half a server.
+func TestResetIsCarriedThrough(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.s.Reset(gone); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ok(b.kinesis("ListStreams", "{}")); strings.Contains(got, "orders") {
+		t.Errorf("there is still %s", got)
+	}
+}
+
+// While a stop waits for functions, they may still call every API.
+func TestAPIsAnswerWhileDraining(t *testing.T) {
+	t.Parallel()
+	observe, started, _ := attempts()
+	b := start(t, Config{Observe: observe})
+	b.pipeline()
+	b.put("hang")
+	<-started
+	stopping, abandon := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		b.s.Stop(stopping)
+	}()
+	for {
+		if status, _ := b.do("GET", PathReady, ""); status == http.StatusServiceUnavailable {
+			break
+		}
+	}
+	b.ok(b.do("GET", PathLive, ""))
+	b.ok(b.kinesis("ListStreams", "{}"))
+	select {
+	case <-stopped:
+		t.Error("the stop did not wait for the function")
+	default:
+	}
+	abandon()
+	<-stopped
+}
+
+// A start that fails says why, and leaves neither a port nor a lock nor a file behind.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	taken := start(t, Config{Data: t.TempDir()})
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(taken.s.Endpoint(), "http://"))
+	var n int
+	if _, err := fmt.Sscan(port, &n); err != nil {
+		t.Fatal(err)
+	}
+
+	s, err := New(Config{Port: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inUse *PortInUse
+	if err := s.Start(t.Context()); !errors.As(err, &inUse) || inUse.Port != n {
+		t.Errorf("on a taken port: %v", err)
+	}
+	s.Stop(t.Context())
+
+	if s, err = New(Config{Data: taken.s.cfg.Data}); err != nil {
+		t.Fatal(err)
+	}
+	var data *DataError
+	if err := s.Start(t.Context()); !errors.As(err, &data) {
+		t.Errorf("on a directory in use: %v", err)
+	}
+	if _, err := net.Dial("tcp", s.hostport()); err == nil {
+		t.Error("the port of the failed start is still open")
+	}
+
+	dir := t.TempDir()
+	if s, err = New(Config{Data: dir, ReadyFile: filepath.Join(dir, "store", "LOCK", "ready.json")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "ready file") {
+		t.Errorf("with a ready file that cannot be: %v", err)
+	}
+	if token, err := TokenFile(s.hostport()); err != nil {
+		t.Error(err)
+	} else if _, err := os.Stat(token); err == nil {
+		t.Error("the token of the failed start is still there")
+	}
+	start(t, Config{Data: dir}) // nobody holds its lock
+}
+
+// A configuration that cannot be is refused by the name and value of its field.
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	for want, cfg := range map[string]Config{
+		"port -1 is outside 0 to 65535":    {Port: -1},
+		"port 65536 is outside 0 to 65535": {Port: 65536},
+		"min-free -1 is negative":          {MinFree: -1},
+		"memory-limit -1 is negative":      {MemoryLimit: -1},
+		"buffer-memory -1 is negative":     {BufferMemory: -1},
+	} {
+		if _, err := New(cfg); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
