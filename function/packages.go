@@ -14,7 +14,8 @@ import (
 )
 
 // packages keeps code: DIR/code/SHA.zip is durable, DIR/run holds what can be made again and is emptied at start (unpacked code, compiled files,
-// temporary directories of environments). A package lives while somebody retains it.
+// temporary directories of environments). Directories are made when the first function needs them: a start waits for none of them, and a server without functions
+// leaves none behind. A package lives while somebody retains it.
 type packages struct {
 	zips, run string
 
@@ -30,11 +31,6 @@ func openPackages(dir string) (*packages, error) {
 	}
 	if err := removeAll(p.run); err != nil {
 		return nil, fmt.Errorf("empty %s: %w", p.run, err)
-	}
-	for _, d := range []string{p.zips, filepath.Join(p.run, "code"), filepath.Join(p.run, "cache"), filepath.Join(p.run, "slot")} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return nil, fmt.Errorf("make directory for function code: %w", err)
-		}
 	}
 	return p, nil
 }
@@ -88,6 +84,9 @@ func (p *packages) unpacked(sha string) (dir, cache string, err error) {
 
 // unpack makes run/code/SHA whole or not at all.
 func (p *packages) unpack(sha string, b []byte) error {
+	if err := os.MkdirAll(filepath.Join(p.run, "code"), 0o755); err != nil {
+		return err
+	}
 	tmp, err := os.MkdirTemp(filepath.Join(p.run, "code"), ".unpack-*") // beside its place: moving a read-only directory elsewhere is not allowed
 	if err != nil {
 		return err
@@ -133,7 +132,7 @@ func (p *packages) sweep() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	files, err := os.ReadDir(p.zips)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, f := range files {
@@ -150,11 +149,17 @@ func (p *packages) slot() (string, error) {
 	p.slots++
 	dir := filepath.Join(p.run, "slot", fmt.Sprint(p.slots))
 	p.mu.Unlock()
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", err
+	}
 	return dir, os.Mkdir(dir, 0o700)
 }
 
 // writeDurably writes a file, syncs it, renames it and syncs the directory: after a crash it is whole or absent.
 func writeDurably(dir, name string, b []byte) error {
+	if err := makeDurably(dir); err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return err
@@ -173,6 +178,25 @@ func writeDurably(dir, name string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
+	return syncDir(dir)
+}
+
+// makeDurably makes a directory and those above it that are missing, each recorded in the one above.
+func makeDurably(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if err := makeDurably(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(above)
+}
+
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -27,7 +28,7 @@ const (
 	maxLogGroup       = 512
 )
 
-var logGroupPattern = regexp.MustCompile(`^[\.\-_/#A-Za-z0-9]+$`)
+var logGroupPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\.\-_/#A-Za-z0-9]+$`) })
 
 // checkLimits takes the numbers that were given into c and judges everything that has a bound.
 func checkLimits(v *fault.Violations, c *Configuration, timeout, memory, ephemeral *int) {
@@ -54,7 +55,7 @@ func checkLimits(v *fault.Violations, c *Configuration, timeout, memory, ephemer
 	}
 	if len(c.LogGroup) > maxLogGroup {
 		v.Add("loggingConfig.logGroup", clip(c.LogGroup, maxDescription), "Member must have length less than or equal to 512")
-	} else if c.LogGroup != "" && !logGroupPattern.MatchString(c.LogGroup) && !strings.HasPrefix(c.LogGroup, "/aws/lambda/") {
+	} else if c.LogGroup != "" && !logGroupPattern().MatchString(c.LogGroup) && !strings.HasPrefix(c.LogGroup, "/aws/lambda/") {
 		v.Add("loggingConfig.logGroup", c.LogGroup, `Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`)
 	}
 	for _, key := range sortedKeys(c.Environment) {
@@ -87,7 +88,7 @@ func checkArchitectures(v *fault.Violations, c *Configuration, given []string) {
 
 const rolePattern = `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`
 
-var roleName = regexp.MustCompile(`^role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
+var roleName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^role/?[a-zA-Z_0-9+=,.@\-_/]+$`) })
 
 // checkRole answers the role's ARN with an account of 12 digits.
 func checkRole(v *fault.Violations, role, caller string) string {
@@ -96,7 +97,7 @@ func checkRole(v *fault.Violations, role, caller string) string {
 	}
 	a, ok := arn.Parse(role)
 	account, _, digits := arn.FoldAccount(a.Account, caller)
-	if !ok || !digits || a.Service != "iam" || a.Region != "" || !strings.HasPrefix(a.Partition, "aws") || !roleName.MatchString(a.Resource) {
+	if !ok || !digits || a.Service != "iam" || a.Region != "" || !strings.HasPrefix(a.Partition, "aws") || !roleName().MatchString(a.Resource) {
 		v.Add("role", clip(role, 2048), "Member must satisfy regular expression pattern: "+rolePattern)
 		return role
 	}

@@ -19,7 +19,7 @@ func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Map
 	after := ""
 	if in.Marker != nil && *in.Marker != "" {
 		after = *in.Marker
-		if !uuidForm.MatchString(after) {
+		if !uuidForm().MatchString(after) {
 			return nil, "", invalid("Marker is not one that ListEventSourceMappings has answered.")
 		}
 	}

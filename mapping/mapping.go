@@ -11,7 +11,6 @@ package mapping
 import (
 	"context"
 	"log/slog"
-	"regexp"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
@@ -188,11 +187,11 @@ func (m *Mappings) Get(ctx context.Context, c Caller, uuid string) (*Mapping, er
 }
 
 // uuidForm is what our UUIDs look like; nothing else is looked up.
-var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var uuidForm = compiled(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // find reads a mapping that the caller may see, with the revision it has in the store.
 func (m *Mappings) find(ctx context.Context, c Caller, uuid string) (*Mapping, storage.Revision, error) {
-	if !uuidForm.MatchString(uuid) {
+	if !uuidForm().MatchString(uuid) {
 		return nil, 0, errNotFound()
 	}
 	mp, rev, err := m.store.get(ctx, uuid)

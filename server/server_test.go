@@ -188,6 +188,7 @@ func attempts() (observe func(engine.Observation), started, ended chan struct{})
 			started <- struct{}{}
 		case esm.AttemptEnded:
 			ended <- struct{}{}
+		default: // nobody waits for the rest
 		}
 	}, started, ended
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/fault"
@@ -20,8 +21,11 @@ var (
 	namePattern = &pattern{`[a-zA-Z0-9_.-]+`, isName}
 	hashPattern = &pattern{`0|([1-9]\d{0,38})`, func(s string) bool { return isDecimal(s, 39) }}
 	seqPattern  = &pattern{`0|([1-9]\d{0,128})`, func(s string) bool { return isDecimal(s, 129) }}
-	arnPattern  = &pattern{`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`).MatchString}
+	arnPattern  = &pattern{`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, func(s string) bool { return arnForm().MatchString(s) }}
 )
+
+// arnForm is compiled when the first ARN comes, not at every start.
+var arnForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`) })
 
 func isName(s string) bool {
 	for i := range len(s) {

@@ -217,6 +217,7 @@ var appendTests = []test{
 				<-changed
 			case storage.ShardEnd:
 				open = false
+			case storage.More, storage.Trimmed: // go on at n
 			}
 		}
 

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/pebble"
+)
+
+const shards = 4
+
+// appends is storage alone: producers append to the durable backend in process, beside files that get the same bytes in the same groups.
+func appends(producers, records int) func(context.Context, *lab) (*stage, error) {
+	return func(ctx context.Context, l *lab) (*stage, error) {
+		var c cleanup
+		s, err := prepareAppends(ctx, l, &c, producers, records)
+		return settle(s, &c, err)
+	}
+}
+
+func prepareAppends(ctx context.Context, l *lab, c *cleanup, producers, records int) (*stage, error) {
+	const size = 1024
+	pre, err := rawSide(l, c, "pre", false, producers, records, size)
+	if err != nil {
+		return nil, err
+	}
+	app, err := rawSide(l, c, "app", true, producers, records, size)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := l.scratch("store", c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := pebble.Open(pebble.Options{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	c.add(func() { _ = store.Close() })
+	log := store.Log()
+	writers := make([]storage.Writer, shards)
+	for i := range writers {
+		shard := storage.Shard{Stream: 1, Index: record.ShardID(i)}
+		if err := log.Create(ctx, shard, 1); err != nil {
+			return nil, err
+		}
+		if writers[i], _, err = log.Acquire(ctx, shard); err != nil {
+			return nil, err
+		}
+	}
+	batches := make([][]storage.Batch, producers)
+	for i := range batches {
+		recs := make([]record.Record, records)
+		for j := range recs {
+			recs[j] = record.Record{Key: "key-000000", Data: random(size)}
+		}
+		batches[i] = []storage.Batch{{Writer: writers[i%shards], Records: recs}}
+	}
+	var acknowledged int64
+	ours := side{"ours", func(ctx context.Context) ([]float64, error) {
+		r, n, err := rate(producers, l.opt.each, func(i int) (int, error) {
+			return records, errors.Join(log.Append(ctx, batches[i])...)
+		})
+		acknowledged += n
+		return []float64{r}, err
+	}}
+	check := func(ctx context.Context) error {
+		var delivered int64
+		for _, w := range writers {
+			from, last := record.Position(1), record.Position(0)
+			for {
+				next, end, err := log.Scan(ctx, w.Shard, from, storage.Limit{Records: 10_000}, func(r record.Record) {
+					if r.Pos > last {
+						delivered++
+					}
+					last = r.Pos
+				})
+				if err != nil {
+					return err
+				}
+				if end.Kind != storage.More {
+					break
+				}
+				from = next
+			}
+		}
+		return same(acknowledged, delivered, "records in the log")
+	}
+	return &stage{refs: []side{pre, app}, ours: ours, check: check}, nil
+}

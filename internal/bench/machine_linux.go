@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// realDisk refuses file systems in memory, where a sync costs nothing.
+func realDisk(dir string) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return err
+	}
+	if s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC {
+		return fmt.Errorf("%s is a file system in memory, where a sync costs nothing; choose another place with -dir", dir)
+	}
+	return nil
+}
+
+var fileSystems = map[int64]string{unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs"}
+
+func diskName(dir string) string {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return "an unknown file system"
+	}
+	if name, ok := fileSystems[int64(s.Type)]; ok {
+		return name
+	}
+	return fmt.Sprintf("a file system of type %#x", s.Type)
+}
+
+func cpuName() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range bytes.Lines(b) {
+		if name, ok := bytes.CutPrefix(line, []byte("model name")); ok {
+			return string(bytes.Trim(name, "\t :\n"))
+		}
+	}
+	return ""
+}
+
+// syncData writes a file's data, and what is needed to find it, to the disk.
+func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
+
+// pause sleeps with the kernel's precision; the runtime's timers are rounded up to a millisecond when nothing else runs.
+func pause(d time.Duration) {
+	if d > 0 {
+		t := unix.NsecToTimespec(int64(d))
+		_ = unix.Nanosleep(&t, nil)
+	}
+}
+
+// resident is the memory of a process in MiB: all that is mapped in, and the part that no file backs.
+func resident(pid int) (rss, anonymous float64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	read := func(name string) float64 {
+		for line := range strings.Lines(string(b)) {
+			if rest, ok := strings.CutPrefix(line, name+":"); ok {
+				kib, _ := strconv.Atoi(strings.Fields(rest)[0])
+				return float64(kib) / 1024
+			}
+		}
+		return 0
+	}
+	return read("VmRSS"), read("RssAnon"), nil
+}

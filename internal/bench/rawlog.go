@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+)
+
+// rawLog is the physical limit of durable appends: producers hand in bytes, one goroutine writes all that is waiting with one pwrite and one fdatasync, and wakes
+// them. The file either grows, or was written before and is overwritten in circles.
+type rawLog struct {
+	f        *os.File
+	size     int64 // of a preallocated file; 0: it grows
+	at       int64
+	mu       sync.Mutex
+	group    *group // what is being gathered
+	spare    []byte // a buffer to reuse
+	nonempty chan struct{}
+	done     chan struct{}
+}
+
+const preallocated = 64 << 20
+
+func newRawLog(path string, grow bool) (*rawLog, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &rawLog{f: f, nonempty: make(chan struct{}, 1), done: make(chan struct{})}
+	if !grow {
+		w.size = preallocated
+		zeros := make([]byte, 1<<20)
+		for at := int64(0); at < w.size && err == nil; at += int64(len(zeros)) {
+			_, err = f.WriteAt(zeros, at)
+		}
+		if err == nil {
+			err = f.Sync()
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	go w.run()
+	return w, nil
+}
+
+// group is what one write takes.
+type group struct {
+	bytes []byte
+	done  chan struct{}
+	err   error // after done
+}
+
+// append returns when the bytes are on the disk.
+func (w *rawLog) append(b []byte) error {
+	w.mu.Lock()
+	if w.group == nil {
+		w.group = &group{bytes: w.spare[:0], done: make(chan struct{})}
+		w.spare = nil
+	}
+	g := w.group
+	g.bytes = append(g.bytes, b...)
+	w.mu.Unlock()
+	select {
+	case w.nonempty <- struct{}{}:
+	default:
+	}
+	<-g.done
+	return g.err
+}
+
+func (w *rawLog) run() {
+	defer close(w.done)
+	for range w.nonempty {
+		w.mu.Lock()
+		g := w.group
+		w.group = nil
+		w.mu.Unlock()
+		if g == nil {
+			continue
+		}
+		g.err = w.write(g.bytes)
+		w.mu.Lock()
+		w.spare = g.bytes
+		w.mu.Unlock()
+		close(g.done)
+	}
+}
+
+func (w *rawLog) write(group []byte) error {
+	if w.size > 0 && w.at+int64(len(group)) > w.size {
+		w.at = 0
+	}
+	if _, err := w.f.WriteAt(group, w.at); err != nil {
+		return err
+	}
+	w.at += int64(len(group))
+	return syncData(w.f)
+}
+
+func (w *rawLog) close() {
+	close(w.nonempty)
+	<-w.done
+	_ = w.f.Close()
+	_ = os.Remove(w.f.Name())
+}
+
+// rate lets n producers work for a while, each without a pause, and answers the records per second, and how many there were. appendOne answers how many it appended.
+func rate(n int, each time.Duration, appendOne func(producer int) (records int, err error)) (float64, int64, error) {
+	var mu sync.Mutex
+	var total int64
+	began := time.Now()
+	err := together(n, func(i int) error {
+		var done int64
+		defer func() {
+			mu.Lock()
+			total += done
+			mu.Unlock()
+		}()
+		for time.Since(began) < each {
+			records, err := appendOne(i)
+			done += int64(records)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return float64(total) / time.Since(began).Seconds(), total, err
+}
+
+// rawSide is a reference that writes: n producers, each of them bytes of a number of records.
+func rawSide(l *lab, c *cleanup, name string, grow bool, producers, records, size int) (side, error) {
+	w, err := newRawLog(l.fresh(name), grow)
+	if err != nil {
+		return side{}, err
+	}
+	c.add(w.close)
+	bytes := random(records * size)
+	return side{name, func(context.Context) ([]float64, error) {
+		r, _, err := rate(producers, l.opt.each, func(int) (int, error) { return records, w.append(bytes) })
+		return []float64{r}, err
+	}}, nil
+}
