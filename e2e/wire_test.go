@@ -101,34 +101,48 @@ func TestHealthNeedsNothingAndTheTokenOpensTheRest(t *testing.T) {
 	}
 }
 
-// A service that we do not have is named, with a status that no SDK retries.
+// A service that we do not have is named, in its own protocol, with a status that no SDK retries.
 func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
+	signed := func(service string) string { return strings.Replace(signature, "/kinesis/", "/"+service+"/", 1) }
+	const form = "application/x-www-form-urlencoded"
 	for _, c := range []struct {
-		service      string
-		method, path string
-		header       map[string]string
+		service            string
+		method, path, body string
+		header             map[string]string
+		code               string // as the body has it
 	}{
-		{"dynamodb", "POST", "/", map[string]string{"X-Amz-Target": "DynamoDB_20120810.PutItem", "Content-Type": "application/x-amz-json-1.0", "Authorization": signature}},
-		{"s3", "PUT", "/bucket/key", nil},
-		{"s3", "GET", "/bucket/key", map[string]string{"Authorization": strings.Replace(signature, "/kinesis/", "/s3/", 1)}},
-		{"sns", "POST", "/", map[string]string{"Authorization": strings.Replace(signature, "/kinesis/", "/sns/", 1), "Content-Type": "application/x-www-form-urlencoded"}},
+		{"dynamodb", "POST", "/", "{}", map[string]string{"X-Amz-Target": "DynamoDB_20120810.PutItem", "Content-Type": "application/x-amz-json-1.0"}, `"__type":"NotImplementedException"`},
+		{"s3", "PUT", "/bucket/key", "x", nil, "<Error><Code>NotImplemented</Code>"},
+		{"s3", "GET", "/bucket/key", "", map[string]string{"Authorization": signed("s3")}, "<Error><Code>NotImplemented</Code>"},
+		{"sns", "POST", "/", "Action=Publish&Version=2010-03-31", map[string]string{"Authorization": signed("sns"), "Content-Type": form}, "<Code>NotImplementedException</Code>"},
 	} {
-		got := send(t, http.DefaultClient, c.method, s.Endpoint+c.path, "{}", c.header)
+		got := send(t, http.DefaultClient, c.method, s.Endpoint+c.path, c.body, c.header)
 
 		if got.status != http.StatusNotImplemented {
 			t.Errorf("%s %s: got %d %s, want 501", c.service, c.path, got.status, got.body)
-			continue
 		}
-		// In the protocol of the request: JSON here, XML for S3 and for forms.
-		for _, want := range []string{"NotImplemented", "shardmill does not have the service " + c.service + "; it has kinesis, lambda, sqs. See docs/compat/README.md."} {
+		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has kinesis, lambda, sqs. See docs/compat/README.md."} {
 			if !strings.Contains(got.body, want) {
-				t.Errorf("%s: got %s, want %s in it", c.service, got.body, want)
+				t.Errorf("%s %s: the answer is %s, want %s in it", c.service, c.path, got.body, want)
 			}
 		}
 		if got.header.Get("X-Amzn-Requestid") == "" {
 			t.Errorf("%s: the answer has no request id", c.service)
+		}
+	}
+}
+
+// A person at the AWS CLI reads the name, at once and without retries, whatever protocol the service speaks.
+func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
+	t.Parallel()
+	s := start(t, newHome(t), "dev")
+	for service, args := range map[string][]string{"dynamodb": {"dynamodb", "list-tables"}, "s3": {"s3api", "list-buckets"}, "monitoring": {"cloudwatch", "list-metrics"}} {
+		_, stderr, err := s.command(t, venv(t, "aws"), append(args, "--endpoint-url", s.Endpoint)...)
+
+		if want := "shardmill does not have the service " + service + ";"; err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("aws %v: %v %s, want %s in it", args, err, stderr, want)
 		}
 	}
 }

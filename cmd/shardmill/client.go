@@ -80,7 +80,10 @@ func (e *apiError) Error() string {
 	if e.message == "" {
 		return fmt.Sprintf("%s (HTTP %d)", first(e.code, "the server answered"), e.status)
 	}
-	return first(e.code, "error") + ": " + e.message
+	if e.code == "" {
+		return e.message // of the control API, whose answers have no code
+	}
+	return e.code + ": " + e.message
 }
 
 // authorization has the form that AWS's services expect; signatures are not verified on loopback.

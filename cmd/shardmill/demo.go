@@ -255,11 +255,9 @@ func (d *demo) show(o engine.Observation) (settled int) {
 		line(t.red("given up  "), "%s: %s", d.of(o), o.Condition)
 	case esm.NoticeDelivered:
 		line(t.blue("announced "), "%s → queue %s", d.of(o), demoQueue)
-		return o.Count
-	case esm.BatchSettled:
-		return o.Count
-	case esm.Dropped:
-		return o.Count
+		return d.count(o)
+	case esm.BatchSettled, esm.Dropped:
+		return d.count(o)
 	case esm.BackingOff, esm.Lost, esm.Rebuilt:
 	}
 	return 0
@@ -275,7 +273,20 @@ func (d *demo) named(shard record.ShardID, first, last record.Position) string {
 			out = append(out, n)
 		}
 	}
+	if len(out) == 0 {
+		return "a record put by somebody else"
+	}
 	return strings.Join(out, ", ")
+}
+
+// count is how many of the demonstration's own records an observation is about: whoever puts others meanwhile does not end it early.
+func (d *demo) count(o engine.Observation) (n int) {
+	for p := o.First; p <= o.Last; p++ {
+		if _, ok := d.names[place{o.Shard, p}]; ok {
+			n++
+		}
+	}
+	return n
 }
 
 // showQueue fetches the one message and shows what it says.

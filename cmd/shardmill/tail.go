@@ -57,12 +57,20 @@ func newTail() *cobra.Command {
 				return printJSON(c.OutOrStdout(), r)
 			}
 			at := time.UnixMilli(int64(r.ApproximateArrivalTimestamp * 1000)).Format("15:04:05.000")
-			t.printf("%s %s %s %s\n", t.dim(at), t.blue(strings.TrimLeft(strings.TrimPrefix(r.Shard, "shardId-"), "0")+"·"), t.bold(r.PartitionKey), printable(r.Data))
+			t.printf("%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), printable(r.Data))
 			return nil
 		}
 		return explain(cl.tail(c.Context(), args[0], kind, follow, show))
 	}
 	return c
+}
+
+// shardNumber is a shard's id without what all ids have in common.
+func shardNumber(id string) string {
+	if n := strings.TrimLeft(strings.TrimPrefix(id, "shardId-"), "0"); n != "" {
+		return n
+	}
+	return "0"
 }
 
 // printable shows data as text where it is text.

@@ -18,7 +18,7 @@ import (
 )
 
 // workMillis is how long an invocation is busy, so that a kill finds one running.
-const workMillis = 10
+const workMillis = 40
 
 type line struct {
 	text  []byte

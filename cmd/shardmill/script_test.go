@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/shardmill/shardmill/server"
+)
+
+// The test binary is the command: scripts run it as shardmill.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"shardmill": main})
+}
+
+// What a user sees. One script per subcommand or rule; the first word of a script's name is the subcommand.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			for _, name := range []string{"home", "run"} {
+				if err := os.Mkdir(filepath.Join(e.WorkDir, name), 0o700); err != nil {
+					return err
+				}
+			}
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code},
+	})
+}
+
+// patience is how long a script waits for anything, before it fails.
+const patience = 60 * time.Second
+
+// eventually asks check until it is true.
+func eventually(ts *testscript.TestScript, what string, check func() bool) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !check() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			ts.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}
+
+// ready FILE waits for a --ready-file and points the commands that follow at its server. In the script, $ENDPOINT and $PORT name it.
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ready FILE")
+	}
+	var r server.Ready
+	eventually(ts, "the ready file", func() bool {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && json.Unmarshal(b, &r) == nil
+	})
+	if r.Token == "" || r.PID == 0 || r.Version == "" {
+		ts.Fatalf("the ready file is not complete: %+v", r)
+	}
+	ts.Setenv("AWS_ENDPOINT_URL", r.Endpoint)
+	ts.Setenv("ENDPOINT", r.Endpoint)
+	ts.Setenv("PORT", r.Endpoint[strings.LastIndexByte(r.Endpoint, ':')+1:])
+}
+
+// until TEXT COMMAND... runs shardmill COMMAND again and again until its output holds TEXT.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until TEXT COMMAND...")
+	}
+	eventually(ts, strings.Join(args, " "), func() bool {
+		return ts.Exec("shardmill", args[1:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[0])
+	})
+}
+
+// endpoint DIR does what ready does, for a server without a ready file: it waits for the one token below a runtime directory.
+func endpoint(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: endpoint DIR")
+	}
+	var found []string
+	eventually(ts, "a token", func() bool {
+		found, _ = filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "shardmill", "*.token")) // the pattern is well-formed
+		return len(found) == 1
+	})
+	host, port, _ := strings.Cut(strings.TrimSuffix(filepath.Base(found[0]), ".token"), "_")
+	ts.Setenv("AWS_ENDPOINT_URL", "http://"+host+":"+port)
+}
+
+// code N COMMAND... runs a command that must leave with exit code N; stdout and stderr are for the assertions that follow.
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND...")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%s: %v", strings.Join(args[1:], " "), err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("%s: exit code %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
