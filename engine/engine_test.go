@@ -35,7 +35,6 @@ const (
 
 var (
 	caller  = mapping.Caller{Account: account, Region: region}
-	ref     = function.Ref{Account: account, Region: region, Name: "f"}
 	orders  = stream.Name{Account: account, Region: region, Name: "orders"}
 	dead    = queue.Name{Account: account, Region: region, Name: "dead"}
 	deadARN = "arn:aws:sqs:us-east-1:000000000000:dead"

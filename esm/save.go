@@ -75,8 +75,10 @@ func (s *Shard) checkpoint() Checkpoint {
 				first = l.queue.at(offset).Pos
 			}
 			offset += seg.count
-			m.Plan = append(m.Plan, SegmentMark{ID: seg.id, First: first, Last: seg.last, Failures: seg.failures, Invocations: seg.invocations,
-				Status: seg.status, FunctionError: seg.funcError, Version: seg.version})
+			m.Plan = append(m.Plan, SegmentMark{
+				ID: seg.id, First: first, Last: seg.last, Failures: seg.failures, Invocations: seg.invocations,
+				Status: seg.status, FunctionError: seg.funcError, Version: seg.version,
+			})
 		}
 	}
 	return cp

@@ -82,7 +82,7 @@ func splitName(s string) (Name, bool) {
 		return Name{}, false
 	}
 	var n Name
-	rest := s
+	var rest string
 	if strings.HasPrefix(s, "arn:") {
 		a, ok := arn.Parse(s)
 		if !ok || a.Service != "lambda" || !strings.HasPrefix(a.Partition, "aws") || a.Region == "" || a.Account == "" {

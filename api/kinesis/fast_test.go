@@ -43,7 +43,8 @@ func plainRecord(in *putRecordInput) plain {
 func agree(t interface {
 	Fatalf(string, ...any)
 	Helper()
-}, body []byte) (record, records bool) {
+}, body []byte,
+) (record, records bool) {
 	t.Helper()
 	var d fastDecoder
 	if one, ok := d.putRecord(body); ok {

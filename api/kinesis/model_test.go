@@ -41,7 +41,10 @@ func TestRecordsGoWhereTheirHashKeyLies(t *testing.T) {
 		key, hash string
 		shard     int
 	}{
-		{"a", "", 0}, {"b", "", 1}, {"e", "", 2}, {"f", "", 1},
+		{"a", "", 0},
+		{"b", "", 1},
+		{"e", "", 2},
+		{"f", "", 1},
 		{"a", maxHash, 2},
 		{"a", "226854911280625642308916404954512140969", 1},
 		{"a", "226854911280625642308916404954512140970", 2},
@@ -88,8 +91,10 @@ func TestShardsStartAndEndAtKnownNumbers(t *testing.T) {
 
 		r := w.ok("DescribeStream", `{"StreamName":"s"}`)
 
-		for i, want := range []string{"49646437577108476416916876405825929425585429676275269634", "49646437577130777162115407028967465143858078037781250066",
-			"49646437577153077907313937652109000862130726399287230498"} {
+		for i, want := range []string{
+			"49646437577108476416916876405825929425585429676275269634", "49646437577130777162115407028967465143858078037781250066",
+			"49646437577153077907313937652109000862130726399287230498",
+		} {
 			r.want(want, "StreamDescription", "Shards", i, "SequenceNumberRange", "StartingSequenceNumber")
 		}
 		r.want("49646437577119626789516141717395488358902180459539595266", "StreamDescription", "Shards", 0, "SequenceNumberRange", "EndingSequenceNumber")

@@ -353,9 +353,8 @@ func TestPlacesBehindTheHorizonMoveToIt(t *testing.T) {
 		_, q := w.put("s", "old", "x")
 		w.advance(23 * time.Hour)
 		w.put("s", "young", "x")
-		behind := w.iterator("s", "0", "TRIM_HORIZON", "")
 		w.advance(time.Hour - time.Minute)
-		behind = w.iterator("s", "0", "AT_SEQUENCE_NUMBER", fmt.Sprintf(`,"StartingSequenceNumber":%q`, q))
+		behind := w.iterator("s", "0", "AT_SEQUENCE_NUMBER", fmt.Sprintf(`,"StartingSequenceNumber":%q`, q))
 		w.advance(time.Minute + time.Millisecond)
 
 		for name, it := range map[string]string{

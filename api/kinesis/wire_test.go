@@ -48,8 +48,10 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 		{"not JSON, to an unknown operation", "Nope", typeJSON, "{", 400, typeJSON, `{"__type":"SerializationException"}`},
 		{"no target", "", typeJSON, "{}", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
 		{"parameters of the content type do not count", "Nope", typeJSON + "; charset=UTF-8", "{}", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
-		{"an operation of the model that is not served", "SplitShard", typeJSON, "{}", 501, typeJSON,
-			`{"__type":"NotImplementedException","message":"shardmill does not implement kinesis SplitShard yet; see docs/compat/kinesis.md."}`},
+		{
+			"an operation of the model that is not served", "SplitShard", typeJSON, "{}", 501, typeJSON,
+			`{"__type":"NotImplementedException","message":"shardmill does not implement kinesis SplitShard yet; see docs/compat/kinesis.md."}`,
+		},
 	} {
 		w := setup(t)
 		req := w.request(http.MethodPost, c.target, c.body)
@@ -130,11 +132,15 @@ func TestAuthenticationMustBePresent(t *testing.T) {
 		{"W-11: a header of nothing", "X", "", "", "IncompleteSignatureException", missing + undated + "Authorization=X"},
 		{"a header of nothing, dated", "X", date, "", "IncompleteSignatureException", missing + "Authorization=X"},
 		{"a complete header without a date", complete, "", "", "IncompleteSignatureException", undated + "Authorization=" + complete},
-		{"W-12: both ways", "X", "", "X-Amz-Algorithm=y", "InvalidSignatureException",
-			"Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."},
-		{"a query that lacks parts", "", "", "X-Amz-Algorithm=y&X-Amz-Date=z", "IncompleteSignatureException",
+		{
+			"W-12: both ways", "X", "", "X-Amz-Algorithm=y", "InvalidSignatureException",
+			"Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+		},
+		{
+			"a query that lacks parts", "", "", "X-Amz-Algorithm=y&X-Amz-Date=z", "IncompleteSignatureException",
 			"AWS query-string parameters must include 'X-Amz-Credential'. AWS query-string parameters must include 'X-Amz-Signature'. " +
-				"AWS query-string parameters must include 'X-Amz-SignedHeaders'. Re-examine the query-string parameters."},
+				"AWS query-string parameters must include 'X-Amz-SignedHeaders'. Re-examine the query-string parameters.",
+		},
 		{"spaces", complete, date, "", "", ""},
 		{"commas", "AWS4- Signature=b,Credential=a,SignedHeaders=c", date, "", "", ""},
 		{"commas and spaces", "AWS4- Signature=b, Credential=a, SignedHeaders=c", date, "", "", ""},
@@ -219,8 +225,10 @@ func TestValuesOfAWrongType(t *testing.T) {
 	)
 	w := setup(t)
 	for _, c := range []struct{ op, body, message string }{
-		{"PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"23456"}`,
-			"'23456' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 5"}, // W-16
+		{
+			"PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"23456"}`,
+			"'23456' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 5",
+		}, // W-16
 		{"DescribeStream", `{"StreamName":true}`, boolean + "an String"},            // W-17
 		{"CreateStream", `{"StreamName":"x","ShardCount":"1"}`, str + "an Integer"}, // W-18
 		{"DescribeStream", `{"StreamName":1}`, number + "an String"},
@@ -274,51 +282,66 @@ func TestConstraintsOfTheModel(t *testing.T) {
 	}{
 		{"DescribeStream", `{"StreamName":""}`, []string{ // W-19
 			"Value '' at 'streamName' failed to satisfy constraint: " + name,
-			"Value '' at 'streamName' failed to satisfy constraint: Member must have length greater than or equal to 1"}},
+			"Value '' at 'streamName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+		}},
 		{"ListStreams", `{"Limit":10001}`, []string{"Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"}}, // W-20
 		{"PutRecords", `{"StreamName":"s","Records":[{"Data":"","PartitionKey":"a"},{"Data":""}]}`, []string{ // W-21
 			"Value null at 'records.2.member.partitionKey' failed to satisfy constraint: Member must not be null"}},
 		{"DescribeStream", `{"StreamName":"` + long + `"}`, []string{
-			"Value '" + long + "' at 'streamName' failed to satisfy constraint: Member must have length less than or equal to 128"}},
+			"Value '" + long + "' at 'streamName' failed to satisfy constraint: Member must have length less than or equal to 128",
+		}},
 		{"DescribeStream", `{"StreamARN":"arn:aws:sqs:us-east-1:000000000000:s","Limit":0}`, []string{
 			"Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
-			"Value 'arn:aws:sqs:us-east-1:000000000000:s' at 'streamARN' failed to satisfy constraint: " + arn}},
+			"Value 'arn:aws:sqs:us-east-1:000000000000:s' at 'streamARN' failed to satisfy constraint: " + arn,
+		}},
 		{"CreateStream", `{"ShardCount":-100000000000}`, []string{
 			"Value null at 'streamName' failed to satisfy constraint: Member must not be null",
-			"Value '-2147483648' at 'shardCount' failed to satisfy constraint: Member must have value greater than or equal to 1"}},
+			"Value '-2147483648' at 'shardCount' failed to satisfy constraint: Member must have value greater than or equal to 1",
+		}},
 		{"CreateStream", `{"StreamName":"x","StreamModeDetails":{},"MaxRecordSizeInKiB":10241}`, []string{
 			"Value null at 'streamModeDetails.streamMode' failed to satisfy constraint: Member must not be null",
-			"Value '10241' at 'maxRecordSizeInKiB' failed to satisfy constraint: Member must have value less than or equal to 10240"}},
+			"Value '10241' at 'maxRecordSizeInKiB' failed to satisfy constraint: Member must have value less than or equal to 10240",
+		}},
 		{"CreateStream", `{"StreamName":"x","Tags":{"":"b"}}`, []string{
-			"Value '{=b}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"}},
+			"Value '{=b}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]",
+		}},
 		{"AddTagsToStream", `{"StreamName":"s","Tags":{}}`, []string{
-			"Value '{}' at 'tags' failed to satisfy constraint: Member must have length greater than or equal to 1"}},
+			"Value '{}' at 'tags' failed to satisfy constraint: Member must have length greater than or equal to 1",
+		}},
 		{"AddTagsToStream", `{"StreamName":"s","Tags":{"a":"1","b":"` + strings.Repeat("x", 257) + `"}}`, []string{
-			"Value '{a=1, b=" + strings.Repeat("x", 257) + "}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]"}},
+			"Value '{a=1, b=" + strings.Repeat("x", 257) + "}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]",
+		}},
 		{"AddTagsToStream", `{"StreamName":"s"}`, []string{"Value null at 'tags' failed to satisfy constraint: Member must not be null"}},
 		{"ListTagsForStream", `{"StreamName":"s","Limit":51,"ExclusiveStartTagKey":""}`, []string{
 			"Value '' at 'exclusiveStartTagKey' failed to satisfy constraint: Member must have length greater than or equal to 1",
-			"Value '51' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 50"}},
+			"Value '51' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 50",
+		}},
 		{"PutRecord", `{"StreamName":"s"}`, []string{
 			"Value null at 'data' failed to satisfy constraint: Member must not be null",
-			"Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"}},
+			"Value null at 'partitionKey' failed to satisfy constraint: Member must not be null",
+		}},
 		{"PutRecord", `{"StreamName":"s","Data":"","PartitionKey":"","SequenceNumberForOrdering":"x"}`, []string{
 			"Value '' at 'partitionKey' failed to satisfy constraint: Member must have length greater than or equal to 1",
-			`Value 'x' at 'sequenceNumberForOrdering' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,128})`}},
+			`Value 'x' at 'sequenceNumberForOrdering' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,128})`,
+		}},
 		{"PutRecords", `{"StreamName":"s"}`, []string{"Value null at 'records' failed to satisfy constraint: Member must not be null"}},
 		{"PutRecords", `{"StreamName":"s","Records":[]}`, []string{"Value at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"}},
 		{"PutRecords", `{"StreamName":"s","Records":[null]}`, []string{
 			"Value null at 'records.1.member.data' failed to satisfy constraint: Member must not be null",
-			"Value null at 'records.1.member.partitionKey' failed to satisfy constraint: Member must not be null"}},
+			"Value null at 'records.1.member.partitionKey' failed to satisfy constraint: Member must not be null",
+		}},
 		{"GetRecords", `{}`, []string{"Value null at 'shardIterator' failed to satisfy constraint: Member must not be null"}},
 		{"GetRecords", `{"ShardIterator":"","Limit":0}`, []string{
 			"Value '' at 'shardIterator' failed to satisfy constraint: Member must have length greater than or equal to 1",
-			"Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"}},
+			"Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+		}},
 		{"GetRecords", `{"ShardIterator":"` + strings.Repeat("a", 513) + `"}`, []string{
-			"Value '" + strings.Repeat("a", 513) + "' at 'shardIterator' failed to satisfy constraint: Member must have length less than or equal to 512"}},
+			"Value '" + strings.Repeat("a", 513) + "' at 'shardIterator' failed to satisfy constraint: Member must have length less than or equal to 512",
+		}},
 		{"ListShards", `{"StreamName":"s","ShardFilter":{"Type":"X"}}`, []string{
 			"Value 'X' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: " +
-				"[AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, FROM_TIMESTAMP]"}},
+				"[AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, FROM_TIMESTAMP]",
+		}},
 	} {
 		plural := "s"
 		if len(c.items) == 1 {

@@ -66,7 +66,7 @@ func (h *Handler) createFunction(c *call) error {
 	case in.Publish:
 		return unsupported("Publish")
 	}
-	if err := in.others.refuse(); err != nil {
+	if err := in.refuse(); err != nil {
 		return err
 	}
 	zip, err := in.Code.zip()

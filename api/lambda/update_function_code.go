@@ -32,7 +32,7 @@ func (h *Handler) updateFunctionCode(c *call) error {
 	case in.ImageUri != "":
 		return fault.New("InvalidParameterValueException", "Please don't provide ImageUri when updating a function with packageType Zip.")
 	}
-	zip, err := in.functionCode.zip()
+	zip, err := in.zip()
 	if err != nil {
 		return err
 	}

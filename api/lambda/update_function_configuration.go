@@ -27,7 +27,7 @@ func (h *Handler) updateFunctionConfiguration(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := in.others.refuse(); err != nil {
+	if err := in.refuse(); err != nil {
 		return err
 	}
 	group, err := in.LoggingConfig.group()

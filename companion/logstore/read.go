@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func readSegment(ctx context.Context, view io.ReaderAt, at int64, q Query, visit
 	r := newReader(view, at)
 	for ctx.Err() == nil {
 		events, err := r.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return r.at, true
 		}
 		if err != nil {

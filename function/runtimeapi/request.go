@@ -58,7 +58,7 @@ func readRequest(br *bufio.Reader) (request, error) {
 	}
 	for {
 		line, err = readLine(br, &budget)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = errMalformed
 		}
 		if err != nil {

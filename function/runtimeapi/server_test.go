@@ -3,6 +3,7 @@ package runtimeapi
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -86,7 +87,7 @@ func event(id string) *Event {
 func TestOneInvocation(t *testing.T) {
 	t.Parallel()
 	s, h, rt := listen(t)
-	if err := s.Send(event("id-1")); err != ErrNotReady {
+	if err := s.Send(event("id-1")); !errors.Is(err, ErrNotReady) {
 		t.Fatalf("Send before /next: %v", err)
 	}
 	next := rt.next()
