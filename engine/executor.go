@@ -59,10 +59,12 @@ type flight struct {
 // Observation is something that happened in a shard, with who it happened to.
 type Observation struct {
 	Identity
-	At        time.Time
-	RequestID string // of the batch's invocations
+	At time.Time
 	esm.Observe
 }
+
+// RequestID is the id that the invocations of the batch carry. It is made when it is asked for: most observations are about nothing that anybody looks up.
+func (o Observation) RequestID() string { return o.requestID(o.ID) }
 
 // NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it must not block.
 func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64, observe func(Observation)) *Executor {
@@ -170,11 +172,7 @@ func (x *Executor) apply(now time.Time, c esm.Command) {
 	case esm.Finished:
 		x.out = append(x.out, Done{c.Reason})
 	case esm.Observe:
-		o := Observation{Identity: x.id, At: now, Observe: c}
-		if c.Batch != 0 {
-			o.RequestID = x.requestID(c.ID)
-		}
-		x.observe(o)
+		x.observe(Observation{Identity: x.id, At: now, Observe: c})
 	}
 }
 
@@ -241,7 +239,7 @@ func (x *Executor) invoke(c esm.Invoke) {
 		panic(&esm.Broken{What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes)})
 	}
 	x.out = append(x.out, Call{
-		Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.requestID(c.ID), Payload: f.payload,
+		Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload,
 		Count: len(f.records), LastArrival: f.records[len(f.records)-1].Arrival,
 	})
 }
@@ -315,22 +313,22 @@ func (x *Executor) deliver(now time.Time, c esm.Deliver) {
 	records := x.held.find(nil, c.Positions)
 	info := x.format.Batch(&records[0], &records[len(records)-1], len(records))
 	n := destination.Notice{
-		RequestID: x.requestID(c.ID), FunctionARN: x.id.FunctionARN, Condition: c.Condition, InvokeCount: c.Invocations,
+		RequestID: x.id.requestID(c.ID), FunctionARN: x.id.FunctionARN, Condition: c.Condition, InvokeCount: c.Invocations,
 		StatusCode: c.StatusCode, FunctionError: c.FunctionError, Version: c.Version, At: now, BatchMember: info.Member, Batch: info.JSON,
 	}
 	if n.StatusCode != 0 && n.Version == "" {
 		n.Version = "$LATEST"
 	}
-	id := x.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10), strconv.FormatUint(uint64(records[len(records)-1].Pos), 10))
+	id := x.id.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10), strconv.FormatUint(uint64(records[len(records)-1].Pos), 10))
 	x.out = append(x.out, Announce{Batch: c.Batch, ID: id, Body: n.Document()})
 }
 
-func (x *Executor) requestID(id esm.BatchID) string { return x.named("invocation", id) }
+func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation", id) }
 
 // named is an id that the same batch has in every process and after every crash.
-func (x *Executor) named(kind string, id esm.BatchID, more ...string) string {
+func (i Identity) named(kind string, id esm.BatchID, more ...string) string {
 	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
-	parts := []string{x.id.Mapping, u(uint64(x.id.Stream)), x.id.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}
+	parts := []string{i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}
 	return ids.Named(kind, append(parts, more...)...)
 }
 

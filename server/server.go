@@ -200,7 +200,7 @@ func (s *Server) Endpoint() string { return "http://" + s.hostport() }
 func (s *Server) Token() string { return s.token }
 
 // Isolation is how functions are confined, as it is.
-func (s *Server) Isolation() string { return "none" }
+func (s *Server) Isolation() string { return function.Isolation() }
 
 // Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are abandoned; their records come again at
 // the next start. Twice is harmless.

@@ -265,7 +265,7 @@ func (w *world) judgeDiscard(r *runner, o *engine.Observation, ps []record.Posit
 	}
 	switch o.Condition {
 	case esm.RetryAttemptsExhausted:
-		if f := w.failures[o.RequestID]; !w.tooLarge[o.RequestID] && (retries < 0 || f <= retries) {
+		if f := w.failures[o.RequestID()]; !w.tooLarge[o.RequestID()] && (retries < 0 || f <= retries) {
 			w.complain("shard %d: %v is given up after %d failures", r.s.id, ps, f)
 		}
 	case esm.RecordAgeExceeded:
