@@ -21,9 +21,9 @@ func NotHere(have ...string) http.Handler {
 			w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"} // some SDKs compare the case
 			WriteBytes(w, http.StatusNotImplemented, "application/cbor", cborError(codeNotImplemented, text))
 		case action != "":
-			writeXML(w, queryError{Type: "Sender", Code: codeNotImplemented, Message: text, RequestID: c.RequestID})
+			writeXML(w, http.StatusNotImplemented, queryError{Type: "Sender", Code: codeNotImplemented, Message: text, RequestID: c.RequestID})
 		case c.Service == "s3":
-			writeXML(w, s3Error{Code: "NotImplemented", Message: text, RequestID: c.RequestID})
+			writeXML(w, http.StatusNotImplemented, s3Error{Code: "NotImplemented", Message: text, RequestID: c.RequestID})
 		default:
 			w.Header().Set("X-Amzn-Errortype", codeNotImplemented)
 			WriteJSON(w, http.StatusNotImplemented, "application/json", map[string]string{"__type": codeNotImplemented, "message": text})
@@ -31,27 +31,11 @@ func NotHere(have ...string) http.Handler {
 	})
 }
 
-type queryError struct {
-	XMLName   xml.Name `xml:"ErrorResponse"`
-	Type      string   `xml:"Error>Type"`
-	Code      string   `xml:"Error>Code"`
-	Message   string   `xml:"Error>Message"`
-	RequestID string   `xml:"RequestId"`
-}
-
 type s3Error struct {
 	XMLName   xml.Name `xml:"Error"`
 	Code      string
 	Message   string
 	RequestID string `xml:"RequestId"`
-}
-
-func writeXML(w http.ResponseWriter, body any) {
-	b, err := xml.Marshal(body)
-	if err != nil {
-		panic(err) // our own types always marshal
-	}
-	WriteBytes(w, http.StatusNotImplemented, "text/xml", append([]byte(xml.Header), b...))
 }
 
 // cborError is a map of two texts.

@@ -69,7 +69,7 @@ func (rt *Router) pick(r *http.Request, c Caller) (s *Service, unknown string) {
 	path := r.URL.EscapedPath()
 	if rest, ok := strings.CutPrefix(path, "/service/"); ok && r.Header.Get("Smithy-Protocol") != "" {
 		shape, _, _ := strings.Cut(rest, "/")
-		return nil, cmp.Or(targets[shape], shape, "unknown")
+		return rt.named(cmp.Or(targets[shape], shape, "unknown"))
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		prefix, _, _ := strings.Cut(target, ".")

@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/shardmill/shardmill/fault"
+)
+
+// Form is a request in the query protocol: flat names, of which those of lists carry a number.
+type Form struct{ url.Values }
+
+// ReadForm reads the parameters of a request in the query protocol, from its URL and from its body of at most limit bytes. What does not parse or is longer is
+// the caller's fault, with status 400 or 413.
+func ReadForm(r *http.Request, limit int64) (Form, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return Form{}, malformed("The query string is malformed: " + err.Error())
+	}
+	if r.Body == nil {
+		return Form{values}, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
+	if err != nil {
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			return Form{}, &fault.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes."}
+		}
+		return Form{}, malformed("The request ended early.")
+	}
+	fields, err := url.ParseQuery(string(body))
+	if err != nil {
+		return Form{}, malformed("The form is malformed: " + err.Error())
+	}
+	for name, v := range fields {
+		values[name] = append(values[name], v...)
+	}
+	return Form{values}, nil
+}
+
+func malformed(text string) error {
+	return &fault.Error{Code: "MalformedQueryString", Status: http.StatusBadRequest, Message: text}
+}
+
+// Action is the operation that the request names.
+func (f Form) Action() string { return f.Get("Action") }
+
+// Elements are the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list "Dimensions.member", "Attribute.1" for the
+// flattened list "Attribute". An element is there if a parameter has its prefix as name, or as the part of its name before a dot.
+func (f Form) Elements(list string) []string {
+	var out []string
+	for n := 1; ; n++ {
+		prefix := list + "." + strconv.Itoa(n)
+		if !f.holds(prefix) {
+			return out
+		}
+		out = append(out, prefix)
+	}
+}
+
+// Strings are the values of a list of plain values; see Elements.
+func (f Form) Strings(list string) []string {
+	var out []string
+	for _, e := range f.Elements(list) {
+		out = append(out, f.Get(e))
+	}
+	return out
+}
+
+func (f Form) holds(prefix string) bool {
+	if f.Has(prefix) {
+		return true
+	}
+	for name := range f.Values {
+		if len(name) > len(prefix) && name[:len(prefix)] == prefix && name[len(prefix)] == '.' {
+			return true
+		}
+	}
+	return false
+}
+
+// WriteQuery answers an action of the query protocol with its result: a struct whose fields are the members of the result element, or nil for actions that have
+// none.
+func WriteQuery(w http.ResponseWriter, c Caller, namespace, action string, result any) {
+	SetIDs(w.Header(), c)
+	writeXML(w, http.StatusOK, queryAnswer{
+		XMLName: xml.Name{Local: action + "Response"}, Namespace: namespace, Result: queryResult{action + "Result", result}, Metadata: queryMetadata{c.RequestID},
+	})
+}
+
+// WriteQueryError answers with a fault in the shape of the query protocol. legacy is the code as this protocol spells it.
+func WriteQueryError(w http.ResponseWriter, c Caller, namespace, legacy string, f *fault.Error) {
+	SetIDs(w.Header(), c)
+	side := "Sender"
+	if f.Status >= http.StatusInternalServerError {
+		side = "Receiver"
+	}
+	writeXML(w, f.Status, queryError{Namespace: namespace, Type: side, Code: legacy, Message: f.Message, RequestID: c.RequestID})
+}
+
+type queryAnswer struct {
+	XMLName   xml.Name
+	Namespace string      `xml:"xmlns,attr"`
+	Result    queryResult `xml:",omitempty"`
+	Metadata  queryMetadata `xml:"ResponseMetadata"`
+}
+
+type queryMetadata struct {
+	RequestID string `xml:"RequestId"`
+}
+
+// queryResult is the result element, named after the action; none without a result.
+type queryResult struct {
+	name   string
+	result any
+}
+
+// MarshalXML writes the element under its own name.
+func (q queryResult) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
+	if q.result == nil {
+		return nil
+	}
+	return e.EncodeElement(q.result, xml.StartElement{Name: xml.Name{Local: q.name}})
+}
+
+type queryError struct {
+	XMLName   xml.Name `xml:"ErrorResponse"`
+	Namespace string   `xml:"xmlns,attr,omitempty"`
+	Type      string   `xml:"Error>Type"`
+	Code      string   `xml:"Error>Code"`
+	Message   string   `xml:"Error>Message"`
+	RequestID string   `xml:"RequestId"`
+}
+
+func writeXML(w http.ResponseWriter, status int, body any) {
+	b, err := xml.Marshal(body)
+	if err != nil {
+		panic(err) // our own types always marshal
+	}
+	WriteBytes(w, status, "text/xml", append([]byte(xml.Header), b...))
+}
