@@ -44,8 +44,10 @@ e2e: venv ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
 
 venv: .venv/.installed
-.venv/.installed: e2e/requirements.txt
-	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt && touch $@
+.venv/.installed: e2e/requirements.txt e2e/wheels.txt
+	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
+	.venv/bin/pip download --quiet --disable-pip-version-check --only-binary :all: -d .venv/wheels -r e2e/wheels.txt
+	touch $@
 
 fuzz: ## every fuzz target for FUZZTIME
 	$(GO) run ./internal/fuzzall -time $(FUZZTIME)

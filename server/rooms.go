@@ -209,7 +209,7 @@ func (s *Server) route(r *rooms) http.Handler {
 			{Name: "sqs", Target: "AmazonSQS", Handler: q},
 			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"),
+		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"), Hinted: s.cfg.Hinted,
 	}
 }
 

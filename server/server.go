@@ -41,6 +41,7 @@ type Config struct {
 	Log          *slog.Logger                                           // nil: nothing is logged
 	Observe      func(engine.Observation)                               // what happens in mappings; must not block
 	LogLines     func(group, stream string, events []function.LogEvent) // what functions print; must not block
+	Hinted       func(hint string)                                      // advice that an answer carries; must not block
 	DrainLimit   time.Duration                                          // how long Stop waits for invocations; 0: 30 s
 }
 

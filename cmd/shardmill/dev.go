@@ -130,7 +130,7 @@ func newServe() *cobra.Command {
 // runServer runs until it is interrupted or fails.
 func runServer(c *cobra.Command, cfg server.Config) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
-	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
 	s, err := server.New(cfg)
 	if err != nil {
 		return err

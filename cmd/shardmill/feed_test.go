@@ -109,3 +109,18 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		}
 	}
 }
+
+func TestFeedShowsAnAdviceOnce(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	f := newFeed(newTerminal(&out))
+	f.start()
+	h := newHints(f)
+	h.hinted("a")
+	h.hinted("b")
+	h.hinted("a")
+	f.stop()
+	if got := out.String(); got != "hint: a\nhint: b\n" {
+		t.Errorf("got %q", got)
+	}
+}
