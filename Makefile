@@ -43,6 +43,9 @@ sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42
 e2e: venv ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
 
+tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
+	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
+
 venv: .venv/.installed
 .venv/.installed: e2e/requirements.txt e2e/wheels.txt
 	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
@@ -60,4 +63,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e venv fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e tutorial venv fuzz bench lint check
