@@ -9,7 +9,7 @@ FUZZTIME ?= 20s
 PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /e2e$$)
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 build: ## bin/shardmill, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
