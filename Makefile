@@ -5,6 +5,8 @@ GO ?= go
 SEED ?=
 N ?= 10000
 FUZZTIME ?= 20s
+# Built from the module cache, or fetched on the first run. make lint LINT=golangci-lint takes an installed one.
+LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 # The packages that run under the race detector; simulation and end-to-end tests run without it, afterwards.
 PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /e2e$$)
 
@@ -59,7 +61,7 @@ bench: build ## every figure beside its raw reference
 	$(GO) run ./internal/bench
 
 lint: ## golangci-lint with the rules of .golangci.yml
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0 run --timeout 10m
+	$(LINT) run --timeout 10m
 
 check: test lint ## the gate and the linter
 

@@ -58,14 +58,18 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 		status       int
 		text         string // part of the message
 	}{
-		{"a foreign Host, as after DNS rebinding", "POST", "/", listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
-			`shardmill answers only to its own address; the Host header says "evil.example:4566". Use 127.0.0.1 or localhost.`},
+		{
+			"a foreign Host, as after DNS rebinding", "POST", "/", listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
+			`shardmill answers only to its own address; the Host header says "evil.example:4566". Use 127.0.0.1 or localhost.`,
+		},
 		{"a foreign Host at the control API", "GET", "/_shardmill/health/live", map[string]string{"Host": "evil.example"}, 421, "shardmill answers only to its own address"},
 		{"a page's Origin", "POST", "/", listStreams(map[string]string{"Origin": "https://evil.example"}), 403, "shardmill refuses requests from web pages"},
 		{"a page's cross-site fetch", "POST", "/", listStreams(map[string]string{"Sec-Fetch-Site": "cross-site"}), 403, "shardmill refuses requests from web pages"},
 		{"a preflight", "OPTIONS", "/2015-03-31/functions", map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, 403, "shardmill refuses requests from web pages"},
-		{"the clock without a token", "GET", "/_shardmill/clock", nil, 401,
-			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself"},
+		{
+			"the clock without a token", "GET", "/_shardmill/clock", nil, 401,
+			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
+		},
 		{"a reset with another token", "POST", "/_shardmill/reset", map[string]string{"Authorization": "Bearer 00"}, 401, "the control API needs the token of this start"},
 		{"the clock from a page, though with the token", "GET", "/_shardmill/clock", with(token, "Origin", "null"), 403, "the control API does not answer web pages"},
 		{"health from a page", "GET", "/_shardmill/health/ready", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403, "the control API does not answer web pages"},

@@ -110,8 +110,10 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		case e.conf.settled():
 			return nil, Result{Class: ConfigError, Reason: e.conf.StateCode, Detail: e.conf.StateReason, StatusCode: 502}
 		}
-		pending := Result{Class: NotAdmitted, Reason: Pending, StatusCode: 409,
-			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending}
+		pending := Result{
+			Class: NotAdmitted, Reason: Pending, StatusCode: 409,
+			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending,
+		}
 		select {
 		case <-e.settled:
 		case <-limit:
@@ -177,8 +179,10 @@ func (f *Functions) noRoom(ctx context.Context) Result {
 	if err := ctx.Err(); err != nil {
 		return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: err.Error(), StatusCode: 429}
 	}
-	return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
-		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments)}
+	return Result{
+		Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
+		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments),
+	}
 }
 
 // bootFailed is the result when no process could be started.

@@ -190,7 +190,7 @@ func (l *Launcher) writeBootstrap() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // renamed by then, or unwanted
 	_, err = tmp.Write(pythonBootstrap)
 	if err == nil {
 		err = tmp.Chmod(0o444)
