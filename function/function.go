@@ -47,6 +47,7 @@ type Options struct {
 	Sink     LogSink       // nil: function logs go nowhere
 	Endpoint func() string // http://127.0.0.1:port for AWS_ENDPOINT_URL; nil or an answer of "" leaves it out
 	Python   string        // the Python to use before all others: a path or a name on PATH
+	Node     string        // the Node.js to use before all others: a path or a name on PATH
 
 	AccountConcurrency   int           // per account and region; 0: 1000
 	UnreservedMinimum    int           // what reserving must leave of it; 0: 100
@@ -165,7 +166,7 @@ func (f *Functions) Start(ctx context.Context) error {
 	if f.code, err = openPackages(dir); err != nil {
 		return err
 	}
-	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Dir: filepath.Join(dir, "run", "runtime")})
+	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, Dir: filepath.Join(dir, "run", "runtime")})
 	f.logs.start()
 	return f.load(ctx)
 }

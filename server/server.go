@@ -36,6 +36,7 @@ type Config struct {
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
+	Node         string // interpreter for nodejs functions; "": PATH
 	ReadyFile    string // written once everything answers
 	Version      string
 	Log          *slog.Logger                                           // nil: nothing is logged
