@@ -37,6 +37,7 @@ type Config struct {
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
 	Node         string // interpreter for nodejs functions; "": PATH
+	CPU          string // "" or off; weight: functions share processors by their MemorySize
 	ReadyFile    string // written once everything answers
 	Version      string
 	Log          *slog.Logger                                           // nil: nothing is logged
@@ -57,7 +58,7 @@ func (c *Config) Validate() error {
 	case c.BufferMemory < 0:
 		return fmt.Errorf("buffer-memory %d is negative", c.BufferMemory)
 	}
-	return nil
+	return function.CheckCPU(c.CPU)
 }
 
 // Server is one running shardmill.
@@ -202,6 +203,16 @@ func (s *Server) Token() string { return s.token }
 
 // Isolation is how functions are confined, as it is.
 func (s *Server) Isolation() string { return function.Isolation() }
+
+// CPU is how processors are shared among functions, as it is.
+func (s *Server) CPU() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rooms == nil {
+		return "off"
+	}
+	return s.rooms.functions.CPU()
+}
 
 // Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are abandoned; their records come again at
 // the next start. Twice is harmless.
