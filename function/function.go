@@ -143,6 +143,7 @@ type Functions struct {
 	stopOnce sync.Once
 	work     sync.WaitGroup // activations and environments
 	tempDir  string         // to remove at Stop
+	tempLock *os.File
 }
 
 // New checks opt and builds Functions; nothing is read or started before Start.
@@ -169,11 +170,12 @@ func New(opt Options) (*Functions, error) {
 func (f *Functions) Start(ctx context.Context) error {
 	dir := f.opt.Dir
 	if dir == "" {
-		tmp, err := os.MkdirTemp("", "shardmill-functions-")
+		tmp, lock, err := makeTemporary(os.TempDir())
 		if err != nil {
 			return fmt.Errorf("make a directory for function code: %w", err)
 		}
-		dir, f.tempDir = tmp, tmp
+		dir, f.tempDir, f.tempLock = tmp, tmp, lock
+		f.work.Go(func() { sweepTemporary(os.TempDir()) })
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -209,6 +211,7 @@ func (f *Functions) Stop(ctx context.Context) {
 		}
 		if f.tempDir != "" {
 			_ = removeAll(f.tempDir)
+			_ = f.tempLock.Close()
 		}
 	})
 }

@@ -68,6 +68,8 @@ type Server struct {
 	clock *clock.Clock
 	token string
 
+	tokenFile *os.File // its lock says that we are alive
+
 	listener net.Listener
 	http     *http.Server
 	served   chan struct{}
@@ -178,7 +180,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 func (s *Server) announce() error {
 	path, err := TokenFile(s.hostport())
 	if err == nil {
-		err = writePrivate(path, []byte(s.token+"\n"))
+		s.tokenFile, err = keepToken(path, s.token)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the token for the command line: %w", err)
@@ -241,8 +243,9 @@ func (s *Server) stop(ctx context.Context) {
 		s.log.Error("closing the store", "error", err)
 	}
 	s.rooms = nil
-	if path, err := TokenFile(s.hostport()); err == nil {
-		_ = os.Remove(path)
+	if path, err := TokenFile(s.hostport()); err == nil && s.tokenFile != nil {
+		dropToken(path, s.tokenFile)
+		s.tokenFile = nil
 	}
 	if s.cfg.ReadyFile != "" {
 		_ = os.Remove(s.cfg.ReadyFile)
