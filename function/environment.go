@@ -161,8 +161,9 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
 	e.proc, err = f.box.Start(sandbox.Spec{
 		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,
-		Env:    e.environ(plan, dir),
-		Marker: "AWS_ACCESS_KEY_ID=" + e.cred.accessKey,
+		Env:      e.environ(plan, dir),
+		Marker:   "AWS_ACCESS_KEY_ID=" + e.cred.accessKey,
+		MemoryMB: g.conf.MemoryMB,
 	})
 	if err != nil {
 		return nil, startError(plan, err)

@@ -436,13 +436,22 @@ func (w *watcher) failed(fail failure) Result {
 	if r.inv.Tail {
 		res.LogTail = w.e.out.takeTail()
 	}
-	if fail.kind == "Runtime.ImportModuleError" && strings.Contains(string(fail.payload), "No module named 'boto") {
-		if plan, err := w.f.plan(context.Background(), w.e.g.conf); err == nil {
-			res.Hint = plan.SDKHint
-			w.f.opt.Log.Warn("hint", "function", r.inv.Ref.Name, "hint", plan.SDKHint)
-		}
-	}
+	w.adviseSDK(&res, fail)
 	return res
+}
+
+// adviseSDK adds a hint to a failed init phase for lack of the SDK, which AWS bundles and we do not.
+func (w *watcher) adviseSDK(res *Result, fail failure) {
+	text := string(fail.payload)
+	if !strings.Contains(text, "No module named '") && !strings.Contains(text, "Cannot find module '") && !strings.Contains(text, "Cannot find package '") {
+		return
+	}
+	plan, err := w.f.plan(context.Background(), w.e.g.conf)
+	if err != nil || plan.SDK == "" || !strings.Contains(text, " '"+plan.SDK) {
+		return
+	}
+	res.Hint = plan.SDKHint
+	w.f.opt.Log.Warn("hint", "function", w.r.inv.Ref.Name, "hint", plan.SDKHint)
 }
 
 // NewTraceID is an X-Amzn-Trace-Id that samples nothing.
