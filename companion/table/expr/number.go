@@ -177,15 +177,6 @@ func (n Number) scaled(low int) *big.Int {
 	return v
 }
 
-// int is n as an int, when it is whole and fits 53 bits.
-func (n Number) Int64() (int64, bool) {
-	if n.digits != "" && (n.exponent < len(n.digits) || n.exponent > 18) {
-		return 0, false
-	}
-	v, err := strconv.ParseInt(n.String(), 10, 64)
-	return v, err == nil
-}
-
 // Floor is the greatest whole number not above n, when it fits 63 bits.
 func (n Number) Floor() (int64, bool) {
 	if n.exponent > 18 {

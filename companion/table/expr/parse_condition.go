@@ -167,7 +167,7 @@ func (p *parser) call(depth int) part {
 	}
 	if len(args) != want {
 		p.complain(wrongCount, fmt.Sprintf("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", name, len(args)))
-		return part{condition: Not{}, call: name}
+		return part{condition: Not{}, operand: Literal{}, call: name} // whichever was meant
 	}
 	if want == 2 && samePath(args[0], args[1]) {
 		p.complainSame(name, args[0])
