@@ -13,7 +13,7 @@ import (
 func (r *runner) call(c engine.Call) {
 	w := r.w
 	w.calls++
-	ps, ok := unpack(c.Payload)
+	ps, _, ok := unpack(c.Payload)
 	if !ok || len(ps) != c.Count {
 		w.complain("shard %d: a payload of %d records that cannot be taken apart", r.s.id, c.Count)
 		return
