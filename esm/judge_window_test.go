@@ -61,8 +61,10 @@ func (j *judge) invokeWindow(c esm.Invoke) {
 		j.complain("the window from %d is left for that from %d without its final invocation", w.start, start)
 	case c.Window.State != want:
 		j.complain("a state of %s instead of %s", c.Window.State, want)
-	case w.early != (c.ID.Purpose == esm.ForEarlyEnd):
-		j.complain("an invocation for %s, early=%t", c.ID.Purpose, w.early)
+	case w.early && c.ID.Purpose != esm.ForEarlyEnd:
+		j.complain("an invocation for %s, though the state has outgrown its limit", c.ID.Purpose)
+	case !w.early && c.ID.Purpose == esm.ForEarlyEnd && !j.crowded(len(c.Window.State)):
+		j.complain("the state is ended for no reason")
 	}
 	for _, p := range c.Positions {
 		if own, largest := j.arrivals(p); own >= end || start > largest/width*width && !w.blind {
@@ -82,6 +84,16 @@ func (j *judge) invokeWindow(c esm.Invoke) {
 			}
 		}
 	}
+}
+
+// crowded reports that the next record does not fit a payload beside a state of so many bytes.
+func (j *judge) crowded(state int) bool {
+	for _, r := range j.records {
+		if r.Match && !r.settled {
+			return j.cfg.Envelope+j.cfg.Windowed+state+int(r.Bytes) > esm.MaxPayload
+		}
+	}
+	return false
 }
 
 // returnedWindow takes the state that n records have led to; of an invocation without records, the end.

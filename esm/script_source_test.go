@@ -102,7 +102,11 @@ func (w *world) answer(n int) (ev esm.ReadReturned, ok bool) {
 // verbSealed says how far the source knows its tail to be sealed: up to behind=D ago, or never.
 func (w *world) verbSealed(a *args) {
 	w.behind, w.blind = a.duration("behind", 0), a.word(0) == "never"
+	w.judge.win.blind = w.judge.win.blind || w.blind
 }
+
+// verbAnew begins again, at 0 with an empty shard.
+func (w *world) verbAnew(*args) { *w = world{} }
 
 // verbRead answers the outstanding Read with the records that the log has, or with max=N of them.
 func (w *world) verbRead(a *args) {

@@ -96,7 +96,7 @@ func (p *player) move() {
 				w.last += record.Position(rapid.IntRange(1, 2).Draw(p.t, "gap"))
 				r := &judged{key: rapid.IntRange(0, 5).Draw(p.t, "key")}
 				r.Rec = esm.Rec{
-					Pos: w.last, Arrival: record.MillisOf(w.now.Add(-rapid.SampledFrom([]time.Duration{0, w.behind}).Draw(p.t, "late"))), Bytes: int32(rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 7_000_000}).Draw(p.t, "bytes")),
+					Pos: w.last, Arrival: record.MillisOf(w.now.Add(-rapid.SampledFrom([]time.Duration{0, w.behind}).Draw(p.t, "late"))), Bytes: int32(rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 6_000_000, 7_000_000}).Draw(p.t, "bytes")),
 					Match: rapid.IntRange(0, 4).Draw(p.t, "match") > 0, Lane: uint8(r.key % w.judge.factor()),
 				}
 				w.records = append(w.records, r)
