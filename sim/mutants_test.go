@@ -35,6 +35,18 @@ var mutants = []struct {
 		"if s.cfg.MaxAge == 0 || len(l.plan) == 0 ||", "if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].invocations > 0 ||"},
 	{"a child does not wait for its parents", "mapping.go",
 		"case want && e.phase == shardWaits && m.parentsEnded(e):", "case want && e.phase == shardWaits:"},
+	{"a batch holds records of two tumbling windows", "batch.go",
+		"case r.Arrival >= g.end:", "case r.Arrival < 0:"},
+	{"a restart forgets the state of the open window", "tumbling.go",
+		"\ts.win = *from.Window\n", "\ts.win = *from.Window\n\ts.win.State = \"\"\n"},
+	{"an idle window ends at its time, whatever the source knows", "tumbling.go",
+		"if s.sealed >= end {", "if s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {"},
+	{"a change of the width forgets the open window", "tumbling.go",
+		"case w.Last == 0: //", "case w.Last == 0 || s.rebuild != nil: //"},
+	{"a partial success does not change the state of the window", "result.go",
+		"s.succeeded(l, k, state)", "s.succeeded(l, k, s.state())"},
+	{"a restart forgets that the final invocation is owed", "save.go",
+		"Window: s.mark()}", "Window: s.mark()}\n\tif cp.Window != nil && cp.Window.Closing {\n\t\tcp.Window.First, cp.Window.Last, cp.Window.State = 0, 0, \"\"\n\t}"},
 }
 
 // TestMutantsAreCaught builds this package's tests with one bug in the core, and lets TestSim find it.
