@@ -86,10 +86,6 @@ func TestCreateRefuses(t *testing.T) {
 			},
 		},
 		{
-			"tumbling window", parameter, "TumblingWindowInSeconds is not supported: only 0 (no tumbling window) is accepted." + seePage,
-			func(in *CreateInput) { in.TumblingWindowSeconds = new(int64(60)) },
-		},
-		{
 			"filters", parameter, "FilterCriteria is not supported: only an empty list of filters is accepted." + seePage,
 			func(in *CreateInput) { in.Filters = []string{"{}"} },
 		},
@@ -207,7 +203,7 @@ func TestBoundsOfTheServiceModel(t *testing.T) {
 		"parallelizationFactor":          {[]int64{0}, []int64{11}, []int64{1, 10}},
 		"maximumRetryAttempts":           {[]int64{-2}, []int64{10_001}, []int64{-1, 0, 10_000}},
 		"maximumRecordAgeInSeconds":      {[]int64{-2}, []int64{604_801}, []int64{-1, 60, 604_800}},
-		"tumblingWindowInSeconds":        {[]int64{-1}, []int64{901}, []int64{0}}, // 1 to 900 is refused by name, see TestCreateRefuses
+		"tumblingWindowInSeconds":        {[]int64{-1}, []int64{901}, []int64{0, 1, 900}},
 	}
 	for path, bound := range bounds {
 		try := func(n int64) error {
@@ -250,10 +246,6 @@ func TestUpdateRefuses(t *testing.T) {
 		{
 			"a window on a mapping with a factor (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
 			Knobs{TumblingWindowSeconds: new(int64(60))},
-		},
-		{
-			"a window with the factor taken back", parameter, "TumblingWindowInSeconds is not supported: only 0 (no tumbling window) is accepted." + seePage,
-			Knobs{TumblingWindowSeconds: new(int64(60)), ParallelizationFactor: new(int64(1))},
 		},
 		{"a function that does not exist", parameter, "Function does not exist", Knobs{FunctionName: new("absent")}},
 		{"a topic as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +

@@ -21,7 +21,7 @@ var mutants = []struct {
 	},
 	{
 		"the rest of a partial success keeps the old counter and identity", "result.go",
-		"*seg = segment{id: BatchID{s.gen, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}", "seg.failures++",
+		"*seg = segment{id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}", "seg.failures++",
 	},
 	{
 		"discarded records are settled before their notice is delivered", "discard.go",
@@ -37,7 +37,7 @@ var mutants = []struct {
 	},
 	{
 		"a factor changes under attempts in flight", "shard.go",
-		"if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() {", "if s.rebuild != nil {",
+		"if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() && s.win.End == 0 {", "if s.rebuild != nil && s.win.End == 0 {",
 	},
 	{
 		"a restart forgets how far the faster lanes were", "lane.go",
@@ -54,6 +54,30 @@ var mutants = []struct {
 	{
 		"a child does not wait for its parents", "mapping.go",
 		"case want && e.phase == shardWaits && m.parentsEnded(e):", "case want && e.phase == shardWaits:",
+	},
+	{
+		"a batch holds records of two tumbling windows", "batch.go",
+		"case r.Arrival >= g.end:", "case r.Arrival < 0:",
+	},
+	{
+		"a restart forgets the state of the open window", "tumbling.go",
+		"\ts.win = *from.Window\n", "\ts.win = *from.Window\n\ts.win.State = \"\"\n",
+	},
+	{
+		"an idle window ends at its time, whatever the source knows", "tumbling.go",
+		"if s.sealed >= end {", "if s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {",
+	},
+	{
+		"a change of the width forgets the open window", "tumbling.go",
+		"case w.Last == 0: //", "case w.Last == 0 || s.rebuild != nil: //",
+	},
+	{
+		"a partial success does not change the state of the window", "result.go",
+		"s.succeeded(l, k, state)", "s.succeeded(l, k, s.state())",
+	},
+	{
+		"a restart forgets that the final invocation is owed", "save.go",
+		"Window: s.mark()}", "Window: s.mark()}\n\tif cp.Window != nil && cp.Window.Closing {\n\t\tcp.Window.First, cp.Window.Last, cp.Window.State = 0, 0, \"\"\n\t}",
 	},
 }
 

@@ -194,7 +194,6 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for name, option := range map[string]string{
-		"TumblingWindowInSeconds": `"TumblingWindowInSeconds":60`,
 		"FilterCriteria":          `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
 		"MetricsConfig":           `"MetricsConfig":{"Metrics":["EventCount"]}`,
 		"KMSKeyArn":               `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,

@@ -268,7 +268,7 @@ func (d *demo) show(o engine.Observation) (settled int) {
 		return d.count(o)
 	case esm.BatchSettled, esm.Dropped:
 		return d.count(o)
-	case esm.BackingOff, esm.Lost, esm.Rebuilt:
+	case esm.BackingOff, esm.Lost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped: // the demo has no tumbling window
 	}
 	return 0
 }
