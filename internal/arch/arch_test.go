@@ -60,6 +60,7 @@ var rooms = map[string]struct {
 	"api/sqs":          {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/fuzzall": {nil, "how fuzz targets are run"},
+	"seed":             {[]string{"record", "fault"}, "what a seed file may say"},
 	"server":           {[]string{"*"}, "wiring"},
 	"cmd/shardmill":    {[]string{"*"}, "the command line"},
 	"sim":              {[]string{"*"}, "how we judge; imported by tests only"},
