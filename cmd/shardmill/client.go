@@ -151,10 +151,14 @@ func (c *client) do(ctx context.Context, service, method, path string, h http.He
 	return nil
 }
 
-// send answers the response of a successful request; its body is the caller's to close.
+// send answers the response of a successful request; its body is the caller's to close. in is sent as JSON; a json.RawMessage as it is, JSON or not.
 func (c *client) send(ctx context.Context, service, method, path string, h http.Header, in any) (*http.Response, error) {
 	var body io.Reader
-	if in != nil {
+	switch in := in.(type) {
+	case nil:
+	case json.RawMessage:
+		body = bytes.NewReader(in)
+	default:
 		b, err := json.Marshal(in)
 		if err != nil {
 			return nil, err

@@ -137,6 +137,11 @@ func (t codeTree) add(z *zip.Writer, f codeFile) error {
 	return err
 }
 
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
 // readCode is the zip of a function: a directory packed, or a zip file as it is.
 func readCode(name string) ([]byte, error) {
 	info, err := os.Stat(name)

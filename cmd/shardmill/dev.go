@@ -134,12 +134,20 @@ func newServe() *cobra.Command {
 func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
 	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	watch := func(context.Context) {}
 	if seedFile != "" {
-		s, err := loadSeed(seedFile, feed.say)
+		seeding, err := loadSeed(seedFile, feed.say)
 		if err != nil {
 			return err
 		}
-		cfg.Prepare = s.apply
+		w, err := newWatcher(seeding)
+		if err != nil {
+			return err
+		}
+		cfg.Prepare = seeding.apply
+		if w != nil {
+			watch = w.run
+		}
 	}
 	s, err := server.New(cfg)
 	if err != nil {
@@ -150,12 +158,20 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	}
 	feed.start()
 	feed.hello(s, cfg)
+	watching, stopWatching := context.WithCancel(c.Context())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(watching)
+	}()
 	var failed error
 	select {
 	case <-c.Context().Done():
 		feed.say("stopping: waiting for invocations in flight; interrupt again to leave at once")
 	case failed = <-s.Failed():
 	}
+	stopWatching()
+	<-watched
 	s.Stop(context.WithoutCancel(c.Context()))
 	feed.stop()
 	if failed != nil {

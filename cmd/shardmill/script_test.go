@@ -35,10 +35,29 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
-			return nil
+			return useGo(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code},
 	})
+}
+
+// useGo lets scripts build with what this module has downloaded, and with nothing else.
+func useGo(e *testscript.Env) error {
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		return err
+	}
+	var caches map[string]string
+	if err := json.Unmarshal(out, &caches); err != nil {
+		return err
+	}
+	for name, value := range caches {
+		e.Setenv(name, value)
+	}
+	for _, v := range [][2]string{{"GOPROXY", "off"}, {"GOFLAGS", ""}, {"GOWORK", "off"}, {"GOTOOLCHAIN", "local"}, {"CGO_ENABLED", "0"}} {
+		e.Setenv(v[0], v[1])
+	}
+	return nil
 }
 
 // patience is how long a script waits for anything, before it fails.

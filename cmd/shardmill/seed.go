@@ -97,7 +97,9 @@ func (s *seeder) code(f *seed.Item) string {
 
 // apply makes what is missing and updates what differs; what cannot be updated is refused by name. It is server.Config.Prepare.
 func (s *seeder) apply(ctx context.Context, endpoint string) error {
-	s.c = newClient(endpoint, seedAccount, s.region)
+	if s.c == nil { // a reset comes here again, with the same endpoint
+		s.c = newClient(endpoint, seedAccount, s.region)
+	}
 	s.counts = map[string]int{}
 	for _, section := range []struct {
 		what  string
