@@ -137,6 +137,9 @@ func functionName(o engine.Observation) string {
 // describe is one line about an observation; "" for those that only machines want.
 func describe(t terminal, o engine.Observation) string {
 	who := fmt.Sprintf("%s %s", t.bold(functionName(o)), t.dim(o.Shard.String()))
+	if o.Replay != "" {
+		who += " " + t.blue("replay")
+	}
 	records := fmt.Sprintf("%d records", o.Count)
 	if o.Count == 1 {
 		records = "1 record"

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,7 +38,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			return useGo(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code, "keep": keep},
 	})
 }
 
@@ -136,4 +137,16 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("%s: exit code %d, want %s", strings.Join(args[1:], " "), got, args[0])
 	}
+}
+
+// keep NAME REGEXP sets a variable to what the group of REGEXP matches in the last standard output.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep NAME REGEXP")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s does not match", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
