@@ -68,7 +68,9 @@ func (c *client) mappingID(ctx context.Context, name string) (string, error) {
 	if len(name) == 36 && strings.Count(name, "-") == 4 {
 		return name, nil
 	}
-	var got struct{ EventSourceMappings []struct{ UUID, EventSourceArn string } }
+	var got struct {
+		EventSourceMappings []struct{ UUID, EventSourceArn string }
+	}
 	if err := c.lambda(ctx, http.MethodGet, mappingsPath+"?"+url.Values{"FunctionName": {name}}.Encode(), nil, &got); err != nil {
 		return "", err
 	}
