@@ -41,12 +41,13 @@ type Executor struct {
 	observe func(Observation)
 }
 
-// Identity names a mapping on a shard; ids of invocations and notices are made from it.
+// Identity names a mapping on a shard; ids of invocations and notices are made from it, but not from its ARNs.
 type Identity struct {
-	Mapping     string // UUID
-	Stream      uint32
-	Shard       record.ShardID
-	FunctionARN string
+	Mapping        string // UUID
+	Stream         uint32
+	Shard          record.ShardID
+	FunctionARN    string
+	EventSourceARN string
 }
 
 // flight is what an Invoke that is out needs when its answer comes.

@@ -342,7 +342,7 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 			held.Checkpoint.Low = start - 1
 		}
 	}
-	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN}
+	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN, EventSourceARN: r.m.EventSourceARN}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
 	s := &shardRunner{

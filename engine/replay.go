@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
@@ -170,11 +169,10 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 
 func (p *replayer) observe(kind esm.ObserveKind, b *Replayed) {
 	p.e.o.Observe(Observation{
-		Identity: Identity{Mapping: p.m.UUID, Stream: p.m.Stream, Shard: p.r.Shard, FunctionARN: p.m.FunctionARN}, At: p.now(), Replay: b.RequestID,
+		Identity: Identity{Mapping: p.m.UUID, Stream: p.m.Stream, Shard: p.r.Shard, FunctionARN: p.m.FunctionARN, EventSourceARN: p.m.EventSourceARN},
+		At:       p.e.o.Clock.Now(), Replay: b.RequestID,
 		Observe: esm.Observe{
 			Kind: kind, ID: esm.BatchID{First: b.First, Last: b.Last}, Attempt: 1, Count: b.Count, First: b.First, Last: b.Last, Outcome: b.Outcome,
 		},
 	})
 }
-
-func (p *replayer) now() time.Time { return p.e.o.Clock.Now() }
