@@ -41,12 +41,13 @@ type Executor struct {
 	observe func(Observation)
 }
 
-// Identity names a mapping on a shard; ids of invocations and notices are made from it.
+// Identity names a mapping on a shard; ids of invocations and notices are made from it, but not from its ARNs.
 type Identity struct {
-	Mapping     string // UUID
-	Stream      uint32
-	Shard       record.ShardID
-	FunctionARN string
+	Mapping        string // UUID
+	Stream         uint32
+	Shard          record.ShardID
+	FunctionARN    string
+	EventSourceARN string
 }
 
 // flight is what an Invoke that is out needs when its answer comes.
@@ -61,12 +62,18 @@ type flight struct {
 // Observation is something that happened in a shard, with who it happened to.
 type Observation struct {
 	Identity
-	At time.Time
+	At     time.Time
+	Replay string // the request id of a replay's invocation, which no lane made and no checkpoint knows; "": not of a replay
 	esm.Observe
 }
 
 // RequestID is the id that the invocations of the batch carry. It is made when it is asked for: most observations are about nothing that anybody looks up.
-func (o Observation) RequestID() string { return o.requestID(o.ID) }
+func (o Observation) RequestID() string {
+	if o.Replay != "" {
+		return o.Replay
+	}
+	return o.requestID(o.ID)
+}
 
 // NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it must not block.
 func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64, observe func(Observation)) *Executor {
@@ -286,15 +293,28 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	if f == nil {
 		return esm.Tick{} // cancelled: its result no longer matters
 	}
-	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
 	state := ""
+	o := outcomeOf(a, len(f.payload), func(payload []byte) (o esm.Outcome) {
+		if f.windowed {
+			o, state = esm.ParseWindowResponse(payload, f.purpose, f.partial, finder(x.format, f.records))
+			return o
+		}
+		return esm.ParseResponse(payload, f.partial, finder(x.format, f.records))
+	})
+	delete(x.flight, batch)
+	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
+		clear(f.records)
+		x.free = append(x.free, f)
+	}
+	return esm.Returned{Batch: batch, Outcome: o, State: state}
+}
+
+// outcomeOf is the outcome of an invocation with a payload of so many bytes; judge says what a response means.
+func outcomeOf(a Answer, requestBytes int, judge func(response []byte) esm.Outcome) esm.Outcome {
+	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
 	switch a.Kind {
 	case AnswerOK:
-		if f.windowed {
-			o, state = esm.ParseWindowResponse(a.Payload, f.purpose, f.partial, x.finder(f.records))
-		} else {
-			o = esm.ParseResponse(a.Payload, f.partial, x.finder(f.records))
-		}
+		o = judge(a.Payload)
 	case AnswerError:
 		o.Kind = esm.FunctionError
 		if len(a.Payload) > 0 {
@@ -305,23 +325,18 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	case AnswerNotRun:
 		o.Kind = esm.ServiceError
 	}
-	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, len(f.payload), len(a.Payload)
-	delete(x.flight, batch)
-	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
-		clear(f.records)
-		x.free = append(x.free, f)
-	}
-	return esm.Returned{Batch: batch, Outcome: o, State: state}
+	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, requestBytes, len(a.Payload)
+	return o
 }
 
 // finder looks identifiers up among the records of a batch.
-func (x *Executor) finder(records []record.Record) func(string) (record.Position, bool) {
+func finder(format source.Format, records []record.Record) func(string) (record.Position, bool) {
 	var places map[string]record.Position
 	return func(id string) (record.Position, bool) {
 		if places == nil {
 			places = make(map[string]record.Position, len(records))
 			for i := range records {
-				places[x.format.Identifier(&records[i])] = records[i].Pos
+				places[format.Identifier(&records[i])] = records[i].Pos
 			}
 		}
 		p, ok := places[id]

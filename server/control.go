@@ -65,6 +65,7 @@ func (s *Server) control(r *rooms) http.Handler {
 	mux.Handle("GET "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.showClock(w) }))
 	mux.Handle("POST "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.moveClock(w, req, r) }))
 	mux.Handle("POST "+PathReset, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.resetNow(w, req) }))
+	mux.Handle("POST "+PathReplay, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.replay(w, req, r) }))
 	mux.Handle("GET "+PathLogs, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return r.streamLogs(w, req) }))
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") == "cross-site" {

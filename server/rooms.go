@@ -336,5 +336,5 @@ func (s *Server) replace(ctx context.Context) error {
 	}
 	s.rooms = r
 	s.use(r)
-	return nil
+	return s.prepare(ctx)
 }

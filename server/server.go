@@ -45,6 +45,10 @@ type Config struct {
 	LogLines     func(group, stream string, events []function.LogEvent) // what functions print; must not block
 	Hinted       func(hint string)                                      // advice that an answer carries; must not block
 	DrainLimit   time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+
+	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the server counts as ready. A failure ends the
+	// server. nil: there is nothing to prepare.
+	Prepare func(ctx context.Context, endpoint string) error
 }
 
 // Validate names the first field that cannot be.
@@ -123,12 +127,23 @@ func (s *Server) Start(ctx context.Context) error {
 	s.rooms = r
 	s.use(r)
 	s.serve()
-	if err := s.announce(); err != nil {
+	err = s.prepare(ctx)
+	if err == nil {
+		err = s.announce()
+	}
+	if err != nil {
 		s.stop(ctx)
 		return err
 	}
 	s.ready.Store(true)
 	return nil
+}
+
+func (s *Server) prepare(ctx context.Context) error {
+	if s.cfg.Prepare == nil {
+		return nil
+	}
+	return s.cfg.Prepare(ctx, s.Endpoint())
 }
 
 func (s *Server) listen(ctx context.Context) error {

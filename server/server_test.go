@@ -308,6 +308,8 @@ func TestControlIsGuarded(t *testing.T) {
 		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "null"}, 403},
 		{"POST", PathClock, nil, 401},
 		{"POST", PathReset, nil, 401},
+		{"POST", PathReplay, nil, 401},
+		{"POST", PathReplay, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"}, 403},
 		{"GET", PathLogs, nil, 401},
 		{"GET", PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
 	} {
@@ -531,6 +533,20 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		if _, err := New(cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// A replay that is not complete, or of what is not there, is refused before anything runs.
+func TestReplayIsChecked(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	for body, want := range map[string]int{
+		"": 400, "x": 400, "{}": 400, `{"mapping":"m","shard":"s","from":"1"}`: 400, `{"mapping":"m","shard":"s","from":"1","to":"2","more":1}`: 400,
+		`{"mapping":"m","shard":"s","from":"1","to":"2"}`: 404, strings.Repeat(" ", 5000) + "{}": 400,
+	} {
+		if status, answer := b.control("POST", PathReplay, body); status != want {
+			t.Errorf("%.60q: %d %s", body, status, answer)
 		}
 	}
 }

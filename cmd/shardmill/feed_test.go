@@ -27,7 +27,7 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.out.Write(b)
 }
 
-// Whoever reports never waits for the terminal, memory stays bounded, and every line is shown or counted.
+// Whoever reports never waits for the terminal, memory stays bounded, and everything is shown or counted.
 func TestFloodIsBoundedAndCounted(t *testing.T) {
 	t.Parallel()
 	w := &stuck{gate: make(chan struct{})}
@@ -37,9 +37,8 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			for range each / 2 {
+			for range each {
 				f.say("line")
-				f.observe(engine.Observation{Observe: esm.Observe{Kind: esm.AttemptEnded, Count: 1, Outcome: esm.Outcome{Kind: esm.Success}}})
 			}
 		})
 	}
@@ -48,6 +47,7 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	f.stop()
 	f.stop()
 	f.say("too late")
+	f.observe(worked(1))
 
 	shown, dropped := 0, 0
 	for line := range strings.Lines(w.out.String()) {
@@ -63,6 +63,39 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	}
 	if strings.Contains(w.out.String(), "too late") || strings.Contains(w.out.String(), "\x1b") {
 		t.Error("something is shown that may not be")
+	}
+}
+
+// Whatever happens from however many sides, summaries count every batch once.
+func TestSummariesCountEverything(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	f := newFeed(newTerminal(&out))
+	f.digest.mappings["m"] = &mappingSecond{name: "orders → worker", busy: true} // a slow machine's first second is summed up as well
+	var all sync.WaitGroup
+	const each = 10_000
+	for range 4 {
+		all.Go(func() {
+			for range each {
+				f.observe(worked(2))
+			}
+		})
+	}
+	all.Wait()
+	f.start()
+	f.stop()
+	batches, records := 0, 0
+	for line := range strings.Lines(out.String()) {
+		var b, r int
+		if _, rest, ok := strings.Cut(line, "orders → worker: "); ok {
+			if _, err := fmt.Sscanf(rest, "%d batches, %d records ok", &b, &r); err != nil {
+				t.Error(line)
+			}
+		}
+		batches, records = batches+b, records+r
+	}
+	if batches != 4*each || records != 8*each {
+		t.Errorf("%d batches and %d records are counted:\n%s", batches, records, out.String())
 	}
 }
 

@@ -64,6 +64,7 @@ var rooms = map[string]struct {
 	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/fuzzall": {nil, "how fuzz targets are run"},
 	"internal/doctest": {nil, "how documents are run"},
+	"seed":             {[]string{"record", "fault"}, "what a seed file may say"},
 	"server":           {[]string{"*"}, "wiring"},
 	"cmd/shardmill":    {[]string{"*"}, "the command line"},
 	"sim":              {[]string{"*"}, "how we judge; imported by tests only"},
