@@ -47,6 +47,7 @@ var rooms = map[string]struct {
 	"function/runtimeapi":   {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
 	"companion/queue":       {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
 	"companion/logstore":    {[]string{"fault", "storage", "internal/clock"}, "how log lines are kept"},
+	"metric":                {[]string{"record", "fault", "storage", "internal/clock"}, "what is measured"},
 	"destination":           {[]string{"record", "fault", "esm"}, "a kind of destination"},
 	"checkpoint":            {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
 	"mapping":               {[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured"},
