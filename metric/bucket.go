@@ -45,8 +45,8 @@ func (s *Summary) include(count, sum, minimum, maximum float64) {
 	s.Sum += sum
 }
 
-// merge adds another minute or part of one.
-func (s *Summary) merge(o *bucket) {
+// Join adds what another period holds.
+func (s *Summary) Join(o *Summary) {
 	if o.Count == 0 {
 		return
 	}

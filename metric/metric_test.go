@@ -202,7 +202,7 @@ func TestPercentilesAreWithinOnePercent(t *testing.T) {
 				if err := decodeBucket(appendBucket(nil, &part), &stored); err != nil {
 					r.Fatal(err)
 				}
-				whole.merge(&stored)
+				whole.Join(&stored.Summary)
 				part.reset()
 			}
 		}

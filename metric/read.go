@@ -79,7 +79,7 @@ func (st *Store) periods(number uint64, unit string, q Query, oldest int64) (out
 		if len(out) == 0 || !out[len(out)-1].At.Equal(at) {
 			out = append(out, Point{At: at, Unit: unit})
 		}
-		out[len(out)-1].merge(&b)
+		out[len(out)-1].Join(&b.Summary)
 		return true
 	})
 	return out, first(failed, err)

@@ -128,7 +128,7 @@ func (s *Series) giveBack(b *bucket) {
 // restore puts back a bucket that could not be stored.
 func (s *Series) restore(b *bucket) {
 	s.mu.Lock()
-	s.bucketOf(b.minute).merge(b)
+	s.bucketOf(b.minute).Join(&b.Summary)
 	first := !s.waiting
 	s.waiting = true
 	s.mu.Unlock()

@@ -145,7 +145,7 @@ func (st *Store) prepare(out []taken) (ops []storage.LocalOp, fresh map[string]p
 			}
 			merged[key] = sum
 		}
-		sum.merge(t.b)
+		sum.Join(&t.b.Summary)
 	}
 	for key, sum := range merged {
 		ops = append(ops, storage.LocalOp{Key: []byte(key), Value: appendBucket(nil, sum)})

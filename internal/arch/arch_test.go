@@ -58,6 +58,7 @@ var rooms = map[string]struct {
 	"api/wire":         {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
 	"api/kinesis":      {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
 	"api/lambda":       {[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire"},
+	"api/cloudwatch":   {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
 	"api/sqs":          {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/fuzzall": {nil, "how fuzz targets are run"},
