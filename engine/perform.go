@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
@@ -109,9 +110,11 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 		r.answered(c, Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()})
 		return
 	}
+	sent, lastArrival := r.e.o.Clock.Now(), time.UnixMilli(int64(c.LastArrival))
 	res := r.e.o.Functions.Invoke(ctx, function.Invocation{
-		Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true,
+		Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true, LastArrival: lastArrival,
 	})
+	r.meter.sent(sent, lastArrival, res.Class)
 	if ctx.Err() != nil {
 		return // cancelled: nobody waits
 	}
@@ -186,6 +189,9 @@ func (r *shardRunner) announce(a Announce) {
 	err := errors.New("the mapping has no destination")
 	if r.send != nil {
 		err = r.send.Send(r.ctx, a.ID, a.Body)
+	}
+	if err != nil {
+		r.meter.undelivered(r.e.o.Clock.Now())
 	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
 	var f *fault.Error

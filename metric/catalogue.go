@@ -45,7 +45,6 @@ var (
 	MappingIteratorAge = Kind{Engine, "IteratorAge", Milliseconds} // as above
 	RecordsSettled     = Kind{Engine, "RecordsSettled", Count}     // records of batches that succeeded
 	RecordsDiscarded   = Kind{Engine, "RecordsDiscarded", Count}   // records given up, with or without a notice
-	RecordsLost        = Kind{Engine, "RecordsLost", Count}        // records that retention took before they were settled
 )
 
 // Of is the series of a kind in an account and region, with dimensions given as name, value, name, value. A nil Store has none, and answers nil.

@@ -24,6 +24,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
@@ -35,6 +36,7 @@ import (
 type rooms struct {
 	clock     *clock.Clock
 	store     storage.Store
+	metrics   *metric.Store
 	streams   *stream.Streams
 	queues    *queue.Queues
 	logs      *logstore.Store
@@ -71,6 +73,9 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.resumeClock(ctx, r); err != nil {
 		return r, err
 	}
+	if err = s.startMetrics(r); err != nil {
+		return r, s.dataError(err)
+	}
 	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream")})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
@@ -95,7 +100,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, BufferMemory: s.cfg.BufferMemory,
+		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
 	})
 	if err = r.engine.Start(ctx); err != nil {
 		return r, s.dataError(err)
@@ -187,7 +192,7 @@ func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python,
+		Endpoint: s.Endpoint, Python: s.cfg.Python, Metrics: r.metrics,
 	})
 	if err == nil {
 		err = r.functions.Start(ctx)
@@ -207,9 +212,10 @@ func (s *Server) route(r *rooms) http.Handler {
 		Services: []wire.Service{
 			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
 			{Name: "sqs", Target: "AmazonSQS", Handler: q},
+			s.cloudWatch(r),
 			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"),
+		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "monitoring", "sqs"),
 	}
 }
 
@@ -277,6 +283,9 @@ func (r *rooms) close() error {
 	}
 	if r.streams != nil {
 		r.streams.Stop()
+	}
+	if r.metrics != nil {
+		r.metrics.Stop()
 	}
 	if r.store == nil {
 		return nil

@@ -41,7 +41,7 @@ var rooms = map[string]struct {
 	"stream":                {[]string{"record", "fault", "storage", "internal/clock"}, "stream semantics"},
 	"stream/streamtest":     {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":                {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
-	"function":              {[]string{"fault", "storage", "internal/clock", "function/*"}, "how code is held, started, confined, spoken to"},
+	"function":              {[]string{"fault", "storage", "metric", "internal/clock", "function/*"}, "how code is held, started, confined, spoken to"},
 	"function/launcher":     {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
 	"function/sandbox":      {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
 	"function/runtimeapi":   {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
@@ -52,7 +52,7 @@ var rooms = map[string]struct {
 	"checkpoint":            {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
 	"mapping":               {[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured"},
 	"engine": {
-		[]string{"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "internal/clock", "internal/crashpoint"},
+		[]string{"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "metric", "internal/clock", "internal/crashpoint"},
 		"concurrency and ownership",
 	},
 	"api/wire":         {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
