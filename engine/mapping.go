@@ -345,9 +345,14 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN, EventSourceARN: r.m.EventSourceARN}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
+	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	observe := func(o Observation) {
+		meter.observe(&o)
+		r.observe(o)
+	}
 	s := &shardRunner{
-		e: r.e, id: who, ref: r.ref, src: r.src, log: r.log.With("shard", id.String()),
-		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), r.observe),
+		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
+		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
 		inbox: newInbox[posted](&r.e.active), revision: held.Revision,
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}
