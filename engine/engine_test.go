@@ -183,6 +183,7 @@ type world struct {
 	coord     *faultyCoord                      // of mappings and checkpoints
 	source    func(source.Source) source.Source // what the engine sees of a source; nil: all of it
 	budget    int64
+	observe   func(engine.Observation)
 	clock     *clock.Clock
 	streams   *stream.Streams
 	queues    *queue.Queues
@@ -225,7 +226,11 @@ func (w *world) start() {
 func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
 		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
+		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1, Observe: func(o engine.Observation) {
+			if w.observe != nil {
+				w.observe(o)
+			}
+		},
 		Source: func(m mapping.Mapping) source.Source {
 			k := source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
 			if w.source != nil {

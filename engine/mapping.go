@@ -62,15 +62,20 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 
 // setFunction looks at the function as it is now; the next change of it comes through r.changed.
 func (r *mappingRunner) setFunction() {
-	parts := strings.SplitN(r.m.FunctionARN, ":", 7)
-	r.ref = function.Ref{Account: r.m.Account, Region: r.m.Region, Name: r.m.FunctionName}
-	if len(parts) == 7 {
-		r.ref.Region, r.ref.Account = parts[3], parts[4]
-	}
+	r.ref = refOf(&r.m)
 	r.changed = r.e.o.Functions.Changed(r.ref)
 	if c, ok := r.e.o.Functions.Lookup(r.ref); ok {
 		r.role = c.Role
 	}
+}
+
+// refOf is the function of a mapping.
+func refOf(m *mapping.Mapping) function.Ref {
+	ref := function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
+	if parts := strings.SplitN(m.FunctionARN, ":", 7); len(parts) == 7 {
+		ref.Region, ref.Account = parts[3], parts[4]
+	}
+	return ref
 }
 
 // configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to be told later. Engine.mu is held.
@@ -337,12 +342,17 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 			held.Checkpoint.Low = start - 1
 		}
 	}
-	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN}
+	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN, EventSourceARN: r.m.EventSourceARN}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
+	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	observe := func(o Observation) {
+		meter.observe(&o)
+		r.observe(o)
+	}
 	s := &shardRunner{
-		e: r.e, id: who, ref: r.ref, src: r.src, log: r.log.With("shard", id.String()),
-		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), r.observe),
+		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
+		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
 		inbox: newInbox[posted](&r.e.active), revision: held.Revision,
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}

@@ -43,7 +43,12 @@ type Config struct {
 	Log          *slog.Logger                                           // nil: nothing is logged
 	Observe      func(engine.Observation)                               // what happens in mappings; must not block
 	LogLines     func(group, stream string, events []function.LogEvent) // what functions print; must not block
+	Hinted       func(hint string)                                      // advice that an answer carries; must not block
 	DrainLimit   time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+
+	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the server counts as ready. A failure ends the
+	// server. nil: there is nothing to prepare.
+	Prepare func(ctx context.Context, endpoint string) error
 }
 
 // Validate names the first field that cannot be.
@@ -77,6 +82,7 @@ type Server struct {
 	ready    atomic.Bool
 	failed   chan error
 	patience time.Duration // see idlePatience
+	began    time.Time     // when this value was made
 
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
@@ -101,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.BufferMemory == 0 {
 		cfg.BufferMemory = ram.Bytes() / 8
 	}
-	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience}, nil
+	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience, began: time.Now()}, nil
 }
 
 // Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
@@ -122,12 +128,23 @@ func (s *Server) Start(ctx context.Context) error {
 	s.rooms = r
 	s.use(r)
 	s.serve()
-	if err := s.announce(); err != nil {
+	err = s.prepare(ctx)
+	if err == nil {
+		err = s.announce()
+	}
+	if err != nil {
 		s.stop(ctx)
 		return err
 	}
 	s.ready.Store(true)
 	return nil
+}
+
+func (s *Server) prepare(ctx context.Context) error {
+	if s.cfg.Prepare == nil {
+		return nil
+	}
+	return s.cfg.Prepare(ctx, s.Endpoint())
 }
 
 func (s *Server) listen(ctx context.Context) error {

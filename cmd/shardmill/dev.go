@@ -92,22 +92,25 @@ func newLog(w io.Writer, verbose bool) *slog.Logger {
 
 func newDev() *cobra.Command {
 	f := &serverFlags{}
+	var seedFile string
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server for development and tests, in memory unless --data is given",
 		Long: `A server for development and tests: ready in milliseconds, everything in memory unless --data is given, a clock that can be moved forward,
-and a reset. Invocations and what functions print show on the terminal.`,
-		Example: "  shardmill dev\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
+and a reset. Invocations and what functions print show on the terminal. With --seed it begins with the streams, tables, queues, functions and
+mappings of a file, and a function whose directory changes is reloaded.`,
+		Example: "  shardmill dev\n  shardmill dev --seed seed.yaml\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
 	}
 	f.register(c)
 	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything (default: memory)")
+	c.Flags().StringVar(&seedFile, "seed", "", "YAML file with what to begin with; see docs/seed.md")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := f.config(c)
 		if err != nil {
 			return err
 		}
 		cfg.Dev = true
-		return runServer(c, cfg)
+		return runServer(c, cfg, seedFile)
 	}
 	return c
 }
@@ -129,15 +132,30 @@ func newServe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runServer(c, cfg)
+		return runServer(c, cfg, "")
 	}
 	return c
 }
 
-// runServer runs until it is interrupted or fails.
-func runServer(c *cobra.Command, cfg server.Config) error {
+// runServer runs until it is interrupted or fails. seedFile may be "".
+func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
-	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
+	watch := func(context.Context) {}
+	if seedFile != "" {
+		seeding, err := loadSeed(seedFile, feed.say)
+		if err != nil {
+			return err
+		}
+		w, err := newWatcher(seeding)
+		if err != nil {
+			return err
+		}
+		cfg.Prepare = seeding.apply
+		if w != nil {
+			watch = w.run
+		}
+	}
 	s, err := server.New(cfg)
 	if err != nil {
 		return err
@@ -147,12 +165,20 @@ func runServer(c *cobra.Command, cfg server.Config) error {
 	}
 	feed.start()
 	feed.hello(s, cfg)
+	watching, stopWatching := context.WithCancel(c.Context())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(watching)
+	}()
 	var failed error
 	select {
 	case <-c.Context().Done():
 		feed.say("stopping: waiting for invocations in flight; interrupt again to leave at once")
 	case failed = <-s.Failed():
 	}
+	stopWatching()
+	<-watched
 	s.Stop(context.WithoutCancel(c.Context()))
 	feed.stop()
 	if failed != nil {
@@ -169,6 +195,10 @@ func startFailure(err error) error {
 			code: exitPort, text: port.Error(),
 			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
 		}
+	}
+	var explained *failure
+	if errors.As(err, &explained) {
+		return explained
 	}
 	var data *server.DataError
 	if errors.As(err, &data) {

@@ -83,7 +83,7 @@ func (p *Process) await(pidfd int) {
 		if rc, err := p.watch.file.SyscallConn(); err == nil {
 			go func() {
 				err := rc.Read(func(uintptr) bool { return p.ended(unix.WNOHANG) })
-				p.watch.file.Close()
+				_ = p.watch.file.Close()
 				if err != nil {
 					p.ended(0)
 				}

@@ -1,3 +1,5 @@
+//go:build !windows
+
 // Package sandbox starts the process of an execution environment, confines it, and makes sure that nothing of it outlives its end.
 //
 // There is one level so far, "none": an own session and process group, an environment that is not inherited, resource limits, death with the
