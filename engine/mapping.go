@@ -202,7 +202,7 @@ func (r *mappingRunner) desire() {
 	switch r.m.State {
 	case mapping.Enabled, mapping.Disabled:
 	default:
-		d.Pending = esm.State(r.m.State)
+		d.Pending = r.m.State
 	}
 	if r.stopping { // nothing is started any more, and nothing is reported complete
 		d = esm.Desired{}
@@ -280,7 +280,7 @@ func (r *mappingRunner) settle(state esm.State) {
 	if r.stopping {
 		return
 	}
-	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, mapping.State(state)); err != nil {
+	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, state); err != nil {
 		r.log.Error("recording the state of the mapping; trying again", "state", state, "error", err)
 		r.again("settle", r.desire)
 		return

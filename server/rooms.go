@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -134,7 +135,7 @@ func (s *Server) open() (storage.Store, error) {
 	}
 	store, err := pebble.Open(pebble.Options{Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage")})
 	if err != nil {
-		return nil, s.dataError(err)
+		return nil, s.dataError(cmp.Or(errors.Unwrap(err), err)) // below what names the directory, as dataError does
 	}
 	return store, nil
 }

@@ -513,7 +513,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var data *DataError
-	if err := s.Start(t.Context()); !errors.As(err, &data) {
+	if err := s.Start(t.Context()); !errors.As(err, &data) || strings.Count(err.Error(), data.Dir) != 1 {
 		t.Errorf("on a directory in use: %v", err)
 	}
 	if _, err := net.Dial("tcp", s.hostport()); err == nil {
