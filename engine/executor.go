@@ -52,9 +52,11 @@ type Identity struct {
 
 // flight is what an Invoke that is out needs when its answer comes.
 type flight struct {
-	records []record.Record
-	partial bool
-	payload []byte
+	records  []record.Record
+	partial  bool
+	windowed bool // in a tumbling window
+	purpose  esm.Purpose
+	payload  []byte
 }
 
 // Observation is something that happened in a shard, with who it happened to.
@@ -75,7 +77,7 @@ func (o Observation) RequestID() string {
 
 // NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it must not block.
 func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64, observe func(Observation)) *Executor {
-	cfg.Envelope = format.Envelope()
+	cfg = sized(cfg, format)
 	if observe == nil {
 		observe = func(Observation) {}
 	}
@@ -83,6 +85,12 @@ func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format s
 		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses, batchSize: cfg.BatchSize,
 		flight: map[uint64]*flight{}, observe: observe,
 	}
+}
+
+// sized tells the core how large payloads of a format are.
+func sized(cfg esm.Config, format source.Format) esm.Config {
+	cfg.Envelope, cfg.Windowed, cfg.Recordless = format.Envelope(), format.Windowed(), format.Recordless()
+	return cfg
 }
 
 // Effect is something to perform. The set is closed.
@@ -106,8 +114,8 @@ type Call struct {
 	Attempt     int
 	RequestID   string
 	Payload     []byte
-	Count       int
-	LastArrival record.Millis // of the last record: iterator age is counted from it
+	Count       int           // of records; 0: the end of a tumbling window
+	LastArrival record.Millis // of the last record, if there is one: iterator age is counted from it
 }
 
 // CancelCall asks to end a Call; its answer is not waited for.
@@ -138,7 +146,7 @@ func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 	clear(x.out)
 	x.out = x.out[:0]
 	if r, ok := ev.(esm.Reconfigured); ok {
-		r.Config.Envelope = x.format.Envelope()
+		r.Config = sized(r.Config, x.format)
 		x.partial, x.batchSize = r.Config.PartialResponses, r.Config.BatchSize
 		ev = r
 	}
@@ -201,7 +209,7 @@ func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Posi
 	case storage.More:
 		ev.End = esm.More
 	case storage.Tail:
-		ev.End = esm.Tail
+		ev.End, ev.Sealed = esm.Tail, end.Sealed
 	case storage.ShardEnd:
 		ev.End = esm.ShardEnd
 	case storage.Trimmed:
@@ -237,18 +245,25 @@ func (x *Executor) invoke(c esm.Invoke) {
 	}
 	x.flight[c.Batch] = f
 	f.records = x.held.find(f.records[:0], c.Positions)
-	f.partial = x.partial
+	f.partial, f.windowed, f.purpose = x.partial, c.Window != nil, c.ID.Purpose
+	var w *source.Window
+	if c.Window != nil {
+		w = &source.Window{
+			Start: c.Window.Start, End: c.Window.End, State: c.Window.State, Final: c.ID.Purpose == esm.ForFinal, Early: c.ID.Purpose == esm.ForEarlyEnd,
+		}
+	}
 	if cap(f.payload) < c.Bytes {
 		f.payload = make([]byte, 0, c.Bytes)
 	}
-	f.payload = x.format.AppendPayload(f.payload[:0], f.records)
+	f.payload = x.format.AppendPayload(f.payload[:0], f.records, w)
 	if len(f.payload) != c.Bytes {
 		panic(&esm.Broken{What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes)})
 	}
-	x.out = append(x.out, Call{
-		Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload,
-		Count: len(f.records), LastArrival: f.records[len(f.records)-1].Arrival,
-	})
+	call := Call{Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload, Count: len(f.records)}
+	if call.Count > 0 {
+		call.LastArrival = f.records[call.Count-1].Arrival
+	}
+	x.out = append(x.out, call)
 }
 
 // AnswerKind is the class of an answer to a Call.
@@ -278,21 +293,27 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	if f == nil {
 		return esm.Tick{} // cancelled: its result no longer matters
 	}
-	o := outcomeOf(a, f.partial, len(f.payload), finder(x.format, f.records))
+	find := finder(x.format, f.records)
+	o, state := outcomeOf(a, len(f.payload), func(body []byte) (esm.Outcome, string) {
+		if f.windowed {
+			return esm.ParseWindowResponse(body, f.purpose, f.partial, find)
+		}
+		return esm.ParseResponse(body, f.partial, find), ""
+	})
 	delete(x.flight, batch)
 	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
 		clear(f.records)
 		x.free = append(x.free, f)
 	}
-	return esm.Returned{Batch: batch, Outcome: o}
+	return esm.Returned{Batch: batch, Outcome: o, State: state}
 }
 
-// outcomeOf judges an answer to a payload of so many bytes.
-func outcomeOf(a Answer, partial bool, requestBytes int, find func(string) (record.Position, bool)) esm.Outcome {
-	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
+// outcomeOf judges an answer to a payload of so many bytes; parse judges what a function said that ran without error.
+func outcomeOf(a Answer, requestBytes int, parse func(body []byte) (o esm.Outcome, state string)) (o esm.Outcome, state string) {
+	o = esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
 	switch a.Kind {
 	case AnswerOK:
-		o = esm.ParseResponse(a.Payload, partial, find)
+		o, state = parse(a.Payload)
 	case AnswerError:
 		o.Kind = esm.FunctionError
 		if len(a.Payload) > 0 {
@@ -304,7 +325,7 @@ func outcomeOf(a Answer, partial bool, requestBytes int, find func(string) (reco
 		o.Kind = esm.ServiceError
 	}
 	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, requestBytes, len(a.Payload)
-	return o
+	return o, state
 }
 
 // finder looks identifiers up among the records of a batch.
@@ -342,6 +363,9 @@ func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation"
 func (i Identity) named(kind string, id esm.BatchID, more ...string) string {
 	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
 	parts := []string{i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}
+	if id.Purpose != esm.ForRecords {
+		parts = append(parts, id.Purpose.String())
+	}
 	return ids.Named(kind, append(parts, more...)...)
 }
 
@@ -399,6 +423,9 @@ func (h *heldRecords) dropThrough(p record.Position) {
 
 // find appends the records at positions, which are ascending, to dst.
 func (h *heldRecords) find(dst []record.Record, positions []record.Position) []record.Record {
+	if len(positions) == 0 {
+		return dst
+	}
 	dst = slices.Grow(dst, len(positions))
 	i := h.search(positions[0])
 	for _, p := range positions {

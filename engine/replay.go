@@ -93,6 +93,9 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 		return nil, fault.New(CodeNoMapping, "There is no mapping %s.", uuid)
 	}
 	p := &replayer{e: e, m: all[i], ref: refOf(&all[i]), r: r}
+	if p.m.TumblingWindow > 0 {
+		return nil, fault.New(CodeBadRange, "The mapping has a tumbling window: its function needs a state, which a replay must not touch.")
+	}
 	p.src = e.o.Source(p.m)
 	shards, err := p.src.Shards(ctx)
 	if err != nil {
@@ -152,13 +155,15 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 	b := Replayed{
 		First: first.Pos, Last: last.Pos, From: p.format.Identifier(first), To: p.format.Identifier(last), Count: len(batch), RequestID: ids.New(),
 	}
-	payload := p.format.AppendPayload(nil, batch)
+	payload := p.format.AppendPayload(nil, batch, nil)
 	p.observe(esm.AttemptStarted, &b)
 	a := p.e.invoke(ctx, p.ref, p.m.FunctionARN, b.RequestID, payload)
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}
-	b.Outcome = outcomeOf(a, p.m.PartialResponses, len(payload), finder(p.format, batch))
+	b.Outcome, _ = outcomeOf(a, len(payload), func(body []byte) (esm.Outcome, string) {
+		return esm.ParseResponse(body, p.m.PartialResponses, finder(p.format, batch)), ""
+	})
 	if b.Outcome.Kind == esm.PartialFailure {
 		i := slices.IndexFunc(batch, func(rec record.Record) bool { return rec.Pos == b.Outcome.At })
 		b.FailedAt = p.format.Identifier(&batch[i])

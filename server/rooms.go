@@ -19,6 +19,7 @@ import (
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
@@ -37,6 +38,7 @@ type rooms struct {
 	store     storage.Store
 	streams   *stream.Streams
 	queues    *queue.Queues
+	tables    *table.Tables
 	logs      *logstore.Store
 	functions *function.Functions
 	mappings  *mapping.Mappings
@@ -80,6 +82,9 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	if err = r.queues.Start(ctx); err != nil {
 		return r, s.dataError(err)
+	}
+	if err = s.startTables(ctx, r); err != nil {
+		return r, err
 	}
 	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
 		return r, s.dataError(err)
@@ -187,7 +192,7 @@ func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python,
+		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, CPU: s.cfg.CPU,
 	})
 	if err == nil {
 		err = r.functions.Start(ctx)
@@ -203,14 +208,17 @@ func (s *Server) route(r *rooms) http.Handler {
 	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
 	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
 	q := sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
-	return &wire.Router{
-		Services: []wire.Service{
-			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
-			{Name: "sqs", Target: "AmazonSQS", Handler: q},
-			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
-		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"),
+	services := []wire.Service{
+		{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
+		{Name: "sqs", Target: "AmazonSQS", Handler: q},
+		{Name: "lambda", Paths: lambda.Paths(), Handler: l},
+		s.tableService(r),
 	}
+	var have []string
+	for _, one := range services {
+		have = append(have, one.Name)
+	}
+	return &wire.Router{Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(have...), Hinted: s.cfg.Hinted}
 }
 
 // use makes the rooms' handler the one that answers.
@@ -277,6 +285,9 @@ func (r *rooms) close() error {
 	}
 	if r.streams != nil {
 		r.streams.Stop()
+	}
+	if r.tables != nil {
+		r.tables.Stop()
 	}
 	if r.store == nil {
 		return nil

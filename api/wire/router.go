@@ -26,7 +26,8 @@ type Router struct {
 	Fallback http.Handler // what no rule claims: Kinesis' order of checks
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
-	Unknown  http.Handler // refuses a service that we do not have; the Caller's Service names it. See NotHere
+	Unknown  http.Handler      // refuses a service that we do not have; the Caller's Service names it. See NotHere
+	Hinted   func(hint string) // told of each advice that an answer carries, for people who see no headers; must not block. May be nil
 }
 
 // ControlPrefix is where our own API lives.
@@ -62,6 +63,9 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), c)))
+	if hint := w.Header().Get(HintHeader); hint != "" && rt.Hinted != nil {
+		rt.Hinted(hint)
+	}
 }
 
 // pick applies the selection rules, first match wins. unknown names what was meant, where that is not here; with neither no rule applies.

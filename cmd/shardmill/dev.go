@@ -22,6 +22,8 @@ type serverFlags struct {
 	data      string
 	readyFile string
 	python    string
+	node      string
+	cpu       string
 	minFree   string
 	memory    string
 	buffer    string
@@ -33,6 +35,8 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated")
 	c.Flags().StringVar(&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON")
 	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
+	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
+	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
 	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
@@ -55,7 +59,10 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
 		}
 	}
-	cfg := server.Config{Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose)}
+	cfg := server.Config{
+		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, CPU: f.cpu,
+		Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose),
+	}
 	for _, size := range []struct {
 		flag, text string
 		into       *int64
@@ -133,7 +140,7 @@ func newServe() *cobra.Command {
 // runServer runs until it is interrupted or fails. seedFile may be "".
 func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
-	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
 	watch := func(context.Context) {}
 	if seedFile != "" {
 		seeding, err := loadSeed(seedFile, feed.say)

@@ -116,7 +116,7 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 		where = "in " + cfg.Data
 	}
 	f.say("%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()), where)
-	f.say("%s", f.t.dim("isolation of functions: "+s.Isolation()+" · signatures are not verified on loopback"))
+	f.say("%s", f.t.dim("isolation of functions: "+s.Isolation()+" · cpu: "+s.CPU()+" · signatures are not verified on loopback"))
 	if !cfg.Dev {
 		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
 	}
@@ -137,7 +137,8 @@ func (f *feed) observe(o engine.Observation) {
 
 // shown spares the work for observations that only machines want, which are most.
 func shown(o engine.Observation) bool {
-	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled && o.Kind != esm.Rebuilt
+	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled && o.Kind != esm.Rebuilt &&
+		o.Kind != esm.WindowEnded && o.Kind != esm.StateReset
 }
 
 func functionName(o engine.Observation) string {
@@ -153,6 +154,14 @@ func describe(t terminal, o engine.Observation) string {
 	records := fmt.Sprintf("%d records", o.Count)
 	if o.Count == 1 {
 		records = "1 record"
+	}
+	window := fmt.Sprintf("%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly))
+	switch o.ID.Purpose {
+	case esm.ForRecords:
+	case esm.ForFinal:
+		records = "the end of the window " + window
+	case esm.ForEarlyEnd:
+		records = "an early end of the window " + window
 	}
 	switch o.Kind {
 	case esm.AttemptEnded:
@@ -187,7 +196,9 @@ func describe(t terminal, o engine.Observation) string {
 		return fmt.Sprintf("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
 	case esm.Lost:
 		return fmt.Sprintf("%s %s  retention took records before they were processed", who, t.red("lost     "))
-	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt:
+	case esm.StateDropped:
+		return fmt.Sprintf("%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records)
+	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
 	}
 	return ""
 }

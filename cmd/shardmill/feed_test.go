@@ -121,6 +121,7 @@ func TestLongLinesAreCut(t *testing.T) {
 func TestWhatHappensIsDescribed(t *testing.T) {
 	t.Parallel()
 	who := engine.Identity{FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Shard: 3}
+	noon := esm.Window{Start: 1_767_355_200_000, End: 1_767_355_260_000}
 	for want, o := range map[string]esm.Observe{
 		"f shardId-000000000003 ok         2 records, attempt 1, 1.5ms":                                                        {Kind: esm.AttemptEnded, Count: 2, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond}},
 		"f shardId-000000000003 failed     1 record, attempt 2, 1ms: ValueError: bad":                                          {Kind: esm.AttemptEnded, Count: 1, Attempt: 2, Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad"}},
@@ -132,6 +133,10 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		"f shardId-000000000003 notice     a notice about 1 record is at the destination":                                      {Kind: esm.NoticeDelivered, Count: 1},
 		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice":                      {Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded},
 		"f shardId-000000000003 lost       retention took records before they were processed":                                  {Kind: esm.Lost},
+		"f shardId-000000000003 ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": {
+			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon},
+		"f shardId-000000000003 dropped    an early end of the window 12:00:00–12:01:00: the function never got over it, and its state is gone": {
+			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon},
 	} {
 		got := describe(terminal{}, engine.Observation{Identity: who, Observe: o})
 		if got != want {
@@ -140,5 +145,20 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		if !shown(engine.Observation{Observe: o}) {
 			t.Errorf("%q is not shown", want)
 		}
+	}
+}
+
+func TestFeedShowsAnAdviceOnce(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	f := newFeed(newTerminal(&out))
+	f.start()
+	h := newHints(f)
+	h.hinted("a")
+	h.hinted("b")
+	h.hinted("a")
+	f.stop()
+	if got := out.String(); got != "hint: a\nhint: b\n" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -33,7 +33,7 @@ func payload(n int, data func(i int) []byte) []byte {
 	for i := range records {
 		records[i] = record.Record{Pos: record.Position(i + 1), Arrival: record.MillisOf(time.Now()), Key: fmt.Sprintf("key-%06d", i), Data: data(i)}
 	}
-	return f.AppendPayload(nil, records)
+	return f.AppendPayload(nil, records, nil)
 }
 
 // backlog is draining a stream that is full into a function, from the first invocation to the last checkpoint saved.

@@ -30,7 +30,7 @@ func diskName(dir string) string {
 	if unix.Statfs(dir, &s) != nil {
 		return "an unknown file system"
 	}
-	if name, ok := fileSystems[int64(s.Type)]; ok {
+	if name, ok := fileSystems[s.Type]; ok {
 		return name
 	}
 	return fmt.Sprintf("a file system of type %#x", s.Type)

@@ -93,7 +93,7 @@ func (p *process) stop() {
 
 // failed is the error of a process that ended by itself.
 func (p *process) failed() error {
-	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.ended, p.out.String())
+	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.cmd.ProcessState, p.out.String())
 }
 
 // died are the processes that ended although nobody asked them to: a figure that fails says so.
