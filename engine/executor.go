@@ -293,12 +293,13 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	if f == nil {
 		return esm.Tick{} // cancelled: its result no longer matters
 	}
-	find := finder(x.format, f.records)
-	o, state := outcomeOf(a, len(f.payload), func(body []byte) (esm.Outcome, string) {
+	state := ""
+	o := outcomeOf(a, len(f.payload), func(payload []byte) (o esm.Outcome) {
 		if f.windowed {
-			return esm.ParseWindowResponse(body, f.purpose, f.partial, find)
+			o, state = esm.ParseWindowResponse(payload, f.purpose, f.partial, finder(x.format, f.records))
+			return o
 		}
-		return esm.ParseResponse(body, f.partial, find), ""
+		return esm.ParseResponse(payload, f.partial, finder(x.format, f.records))
 	})
 	delete(x.flight, batch)
 	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
@@ -308,12 +309,12 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	return esm.Returned{Batch: batch, Outcome: o, State: state}
 }
 
-// outcomeOf judges an answer to a payload of so many bytes; parse judges what a function said that ran without error.
-func outcomeOf(a Answer, requestBytes int, parse func(body []byte) (o esm.Outcome, state string)) (o esm.Outcome, state string) {
-	o = esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
+// outcomeOf is the outcome of an invocation with a payload of so many bytes; judge says what a response means.
+func outcomeOf(a Answer, requestBytes int, judge func(response []byte) esm.Outcome) esm.Outcome {
+	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
 	switch a.Kind {
 	case AnswerOK:
-		o, state = parse(a.Payload)
+		o = judge(a.Payload)
 	case AnswerError:
 		o.Kind = esm.FunctionError
 		if len(a.Payload) > 0 {
@@ -325,7 +326,7 @@ func outcomeOf(a Answer, requestBytes int, parse func(body []byte) (o esm.Outcom
 		o.Kind = esm.ServiceError
 	}
 	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, requestBytes, len(a.Payload)
-	return o, state
+	return o
 }
 
 // finder looks identifiers up among the records of a batch.

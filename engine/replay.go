@@ -92,10 +92,10 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 	if i < 0 {
 		return nil, fault.New(CodeNoMapping, "There is no mapping %s.", uuid)
 	}
-	p := &replayer{e: e, m: all[i], ref: refOf(&all[i]), r: r}
-	if p.m.TumblingWindow > 0 {
-		return nil, fault.New(CodeBadRange, "The mapping has a tumbling window: its function needs a state, which a replay must not touch.")
+	if all[i].TumblingWindow > 0 {
+		return nil, fault.New(CodeBadRange, "The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without.")
 	}
+	p := &replayer{e: e, m: all[i], ref: refOf(&all[i]), r: r}
 	p.src = e.o.Source(p.m)
 	shards, err := p.src.Shards(ctx)
 	if err != nil {
@@ -161,8 +161,8 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}
-	b.Outcome, _ = outcomeOf(a, len(payload), func(body []byte) (esm.Outcome, string) {
-		return esm.ParseResponse(body, p.m.PartialResponses, finder(p.format, batch)), ""
+	b.Outcome = outcomeOf(a, len(payload), func(response []byte) esm.Outcome {
+		return esm.ParseResponse(response, p.m.PartialResponses, finder(p.format, batch))
 	})
 	if b.Outcome.Kind == esm.PartialFailure {
 		i := slices.IndexFunc(batch, func(rec record.Record) bool { return rec.Pos == b.Outcome.At })

@@ -202,6 +202,14 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		if n := len(w.sequences()); n != 3 {
 			t.Errorf("%d records were delivered", n)
 		}
+
+		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{TumblingWindowSeconds: p(int64(60))}})
+		w.must(err)
+		_, _, err = w.replay(uuid, engine.ReplayRange{From: w.position(third), To: w.position(third)})
+		const windowed = "The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without."
+		if f := new(fault.Error); !errors.As(err, &f) || f.Message != windowed {
+			t.Errorf("a mapping with a window: %v", err)
+		}
 	})
 }
 

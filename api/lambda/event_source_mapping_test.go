@@ -194,13 +194,13 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for name, option := range map[string]string{
-		"FilterCriteria":          `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
-		"MetricsConfig":           `"MetricsConfig":{"Metrics":["EventCount"]}`,
-		"KMSKeyArn":               `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
-		"Tags":                    `"Tags":{"a":"b"}`,
-		"FunctionName":            `"FunctionName":"f:$LATEST"`,
-		"DestinationConfig":       `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
-		"EventSourceArn":          `"EventSourceArn":"` + orders + `/consumer/c:1"`,
+		"FilterCriteria":    `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
+		"MetricsConfig":     `"MetricsConfig":{"Metrics":["EventCount"]}`,
+		"KMSKeyArn":         `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
+		"Tags":              `"Tags":{"a":"b"}`,
+		"FunctionName":      `"FunctionName":"f:$LATEST"`,
+		"DestinationConfig": `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
+		"EventSourceArn":    `"EventSourceArn":"` + orders + `/consumer/c:1"`,
 	} {
 		a := b.create(option)
 		message, _ := a.body["message"].(string)
