@@ -42,7 +42,7 @@ sim200: ## the simulator, a few hundred seeds, and the mutants
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
 
-e2e: venv ## real clients, kill rounds, the command line
+e2e: venv e2e/javascript/node_modules ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
 
 tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
@@ -53,6 +53,9 @@ venv: .venv/.installed
 	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
 	.venv/bin/pip download --quiet --disable-pip-version-check --only-binary :all: -d .venv/wheels -r e2e/wheels.txt
 	touch $@
+
+e2e/javascript/node_modules: e2e/javascript/package-lock.json
+	cd e2e/javascript && npm ci --silent --no-audit --no-fund && touch node_modules
 
 fuzz: ## every fuzz target for FUZZTIME
 	$(GO) run ./internal/fuzzall -time $(FUZZTIME)

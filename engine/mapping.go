@@ -205,7 +205,7 @@ func (r *mappingRunner) desire() {
 	switch r.m.State {
 	case mapping.Enabled, mapping.Disabled:
 	default:
-		d.Pending = esm.State(r.m.State)
+		d.Pending = r.m.State
 	}
 	if r.stopping { // nothing is started any more, and nothing is reported complete
 		d = esm.Desired{}
@@ -286,7 +286,7 @@ func (r *mappingRunner) settle(state esm.State) {
 	if r.stopping {
 		return
 	}
-	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, mapping.State(state)); err != nil {
+	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, state); err != nil {
 		r.log.Error("recording the state of the mapping; trying again", "state", state, "error", err)
 		r.again("settle", r.desire)
 		return
@@ -351,9 +351,14 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN, EventSourceARN: r.m.EventSourceARN}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
+	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	observe := func(o Observation) {
+		meter.observe(&o)
+		r.observe(o)
+	}
 	s := &shardRunner{
-		e: r.e, id: who, ref: r.ref, src: r.src, log: r.log.With("shard", id.String()),
-		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), r.observe),
+		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
+		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
 		inbox: newInbox[posted](&r.e.active), revision: held.Revision,
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
@@ -104,7 +105,13 @@ func (r *shardRunner) giveBack(reserved int64) {
 
 // call invokes the function once.
 func (r *shardRunner) call(ctx context.Context, c Call) {
-	a := r.e.invoke(ctx, r.ref, r.id.FunctionARN, c.RequestID, c.Payload)
+	var lastArrival time.Time // zero: no record, as at the end of a tumbling window
+	if c.LastArrival > 0 {
+		lastArrival = time.UnixMilli(int64(c.LastArrival))
+	}
+	sent := r.e.o.Clock.Now()
+	a := r.e.invoke(ctx, function.Invocation{Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true, LastArrival: lastArrival})
+	r.meter.sent(sent, lastArrival, &a)
 	if ctx.Err() != nil {
 		return // cancelled: nobody waits
 	}
@@ -112,12 +119,12 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 }
 
 // invoke runs a function once. A payload beyond the limit, which one record alone can have, is refused as the Invoke API does. What it answers after ctx has ended means nothing.
-func (e *Engine) invoke(ctx context.Context, ref function.Ref, arn, requestID string, payload []byte) Answer {
-	if len(payload) > esm.MaxPayload {
-		f := fault.New("RequestTooLargeException", "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", len(payload), esm.MaxPayload)
+func (e *Engine) invoke(ctx context.Context, inv function.Invocation) Answer {
+	if n := len(inv.Payload); n > esm.MaxPayload {
+		f := fault.New("RequestTooLargeException", "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", n, esm.MaxPayload)
 		return Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()}
 	}
-	res := e.o.Functions.Invoke(ctx, function.Invocation{Ref: ref, RequestID: requestID, Payload: payload, InvokedARN: arn, Wait: true})
+	res := e.o.Functions.Invoke(ctx, inv)
 	a := Answer{
 		Payload: res.Payload, Reason: reasonOf(res), FunctionError: res.ErrorKind, StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
 	}
@@ -191,6 +198,9 @@ func (r *shardRunner) announce(a Announce) {
 	err := errors.New("the mapping has no destination")
 	if r.send != nil {
 		err = r.send.Send(r.ctx, a.ID, a.Body)
+	}
+	if err != nil {
+		r.meter.undelivered(r.e.o.Clock.Now())
 	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
 	var f *fault.Error

@@ -157,7 +157,7 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 	}
 	payload := p.format.AppendPayload(nil, batch, nil)
 	p.observe(esm.AttemptStarted, &b)
-	a := p.e.invoke(ctx, p.ref, p.m.FunctionARN, b.RequestID, payload)
+	a := p.e.invoke(ctx, function.Invocation{Ref: p.ref, RequestID: b.RequestID, Payload: payload, InvokedARN: p.m.FunctionARN, Wait: true})
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}

@@ -158,6 +158,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	if e.out, err = newOutput(f.logs, f.opt.Clock.Now, g.conf.LogGroup, stream, pr); err != nil {
 		return nil, fmt.Errorf("read a pipe for the log: %w", err)
 	}
+	e.out.measure = f.meter.embedded(g.conf.Ref)
 	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
 	e.proc, err = f.box.Start(sandbox.Spec{
 		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,

@@ -23,6 +23,7 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 	"github.com/shardmill/shardmill/function/sandbox"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -44,7 +45,8 @@ type Options struct {
 	Dir      string        // code packages and directories of environments; "" is a temporary directory that Stop removes
 	Clock    *clock.Clock  // log and modification times; nil: real time
 	Log      *slog.Logger  // nil: discarded
-	Sink     LogSink       // nil: function logs go nowhere
+	Sink     LogSink       // nil: function logs go nowhere, and metrics embedded in them are not seen
+	Metrics  *metric.Store // nil: nothing is measured
 	Endpoint func() string // http://127.0.0.1:port for AWS_ENDPOINT_URL; nil or an answer of "" leaves it out
 	Python   string        // the Python to use before all others: a path or a name on PATH
 	Node     string        // the Node.js to use before all others: a path or a name on PATH
@@ -129,6 +131,7 @@ type Functions struct {
 	logs   *logPump
 	guard  *memoryGuard
 	cpu    string // how processors are shared; see CPU
+	meter  *meter
 	keys   keyring
 
 	change  sync.Mutex // one change of the catalogue at a time; held across the commit
@@ -163,6 +166,7 @@ func New(opt Options) (*Functions, error) {
 	f.logs = newLogPump(opt.Sink)
 	f.guard = &memoryGuard{}
 	f.cpu = sandbox.CPUOff
+	f.meter = newMeter(opt.Metrics)
 	return f, nil
 }
 

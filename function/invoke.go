@@ -22,6 +22,10 @@ type Invocation struct {
 	InvokedARN    string // as the caller addressed the function; "" is its plain ARN
 	Wait          bool   // stand in line for room on the machine and for State Active, until ctx ends, instead of being refused
 	TraceID       string // of X-Amzn-Trace-Id; "" makes one
+
+	LastArrival time.Time // of the last record of a batch, by the clock: iterator age is measured from it; zero: no batch of a stream
+
+	measure measurement
 }
 
 // Unhandled is the only kind of function error that AWS reports.
@@ -63,6 +67,7 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	default:
 	}
 	if reason := f.fleet.admit(inv.Ref); reason != "" {
+		f.meter.throttled(inv.Ref, f.opt.Clock.Now())
 		return Result{Class: NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.busy.Add(1)
@@ -75,8 +80,10 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	if inv.TraceID == "" {
 		inv.TraceID = NewTraceID()
 	}
+	inv.measure.scope = f.meter.scope(inv.Ref)
 	res, running := f.invoke(ctx, g, &inv)
 	if running == nil {
+		inv.end(&res)
 		f.settleSlot(inv.Ref)
 	}
 	return res
@@ -138,6 +145,7 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 		e, what := f.fleet.acquire(ctx, g, inv.Wait)
 		switch what {
 		case mayStart:
+			f.begin(&inv.measure)
 			if last, paused := g.pause(); paused {
 				f.fleet.gone(g)
 				return last.result(inv.RequestID), nil
@@ -147,13 +155,18 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 				return f.bootFailed(g, inv, err), nil
 			}
 		case full:
-			return f.noRoom(ctx), nil
+			res := f.noRoom(ctx)
+			if res.Class == NotAdmitted && ctx.Err() == nil {
+				f.meter.throttled(inv.Ref, f.opt.Clock.Now())
+			}
+			return res, nil
 		case stale:
 			if g, res = f.ready(ctx, inv); g == nil {
 				return res, nil
 			}
 			continue
 		case warm:
+			f.begin(&inv.measure)
 			if !e.begin(r) {
 				continue
 			}
@@ -271,7 +284,8 @@ func (f *Functions) await(ctx context.Context, e *environment, r *run) (Result, 
 			ours = false
 			f.work.Go(func() {
 				defer w.timer.Stop()
-				w.finish()
+				res := w.finish()
+				r.inv.end(&res)
 				f.settleSlot(r.inv.Ref)
 			})
 			return platform("Abandoned", context.Cause(ctx)), left
@@ -315,18 +329,18 @@ func (f *Functions) watchRun(e *environment, r *run) *watcher {
 	return w
 }
 
-// finish follows the invocation without a caller.
-func (w *watcher) finish() {
+// finish follows the invocation without a caller. Of what was not delivered there is no result: nobody waits for another try.
+func (w *watcher) finish() (res Result) {
 	for {
+		over := false
 		select {
 		case s := <-w.e.events:
-			if _, _, over := w.on(s); over {
-				return
-			}
+			res, _, over = w.on(s)
 		case <-w.timer.C:
-			if _, _, over := w.late(); over {
-				return
-			}
+			res, _, over = w.late()
+		}
+		if over {
+			return res
 		}
 	}
 }

@@ -28,6 +28,7 @@ type output struct {
 	group, stream string
 	pipe          *os.File
 	raw           syscall.RawConn
+	measure       func([]LogEvent) // takes metrics out of what the sink got; nil: nobody does
 
 	mu      sync.Mutex
 	line    []byte // begun, not ended yet
@@ -240,6 +241,9 @@ func (p *logPump) flush() {
 	for _, o := range ready {
 		if events := o.batch(); len(events) > 0 {
 			p.sink.Write(o.group, o.stream, events)
+			if o.measure != nil {
+				o.measure(events)
+			}
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (m *Mappings) change(ctx context.Context, c Caller, uuid, verb string, f fu
 		if err != nil {
 			return nil, err
 		}
-		next, ok := old.State.after(kind)
+		next, ok := after(old.State, kind)
 		if !ok {
 			again, err := wait.until(ctx, changed)
 			if err != nil {

@@ -82,6 +82,7 @@ type Server struct {
 	ready    atomic.Bool
 	failed   chan error
 	patience time.Duration // see idlePatience
+	began    time.Time     // when this value was made
 
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
@@ -106,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.BufferMemory == 0 {
 		cfg.BufferMemory = ram.Bytes() / 8
 	}
-	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience}, nil
+	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience, began: time.Now()}, nil
 }
 
 // Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.

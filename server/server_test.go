@@ -36,8 +36,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bootstrap is a runtime: it answers null to everything, and never to a payload that says hang.
+// bootstrap is a runtime: it answers null, unless the payload says what else to do, and never to a payload that says hang.
 func bootstrap() {
+	seen := map[string]bool{}
 	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
 	for {
 		resp, err := http.Get(base + "next")
@@ -50,7 +51,20 @@ func bootstrap() {
 			fmt.Println("hanging")
 			select {}
 		}
-		resp, err = http.Post(base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "application/json", strings.NewReader("null"))
+		again := seen[string(body)]
+		seen[string(body)] = true
+		end, answer := "/response", "null"
+		switch {
+		case bytes.Contains(body, []byte("fail once")) && !again:
+			end, answer = "/error", `{"errorType":"Oops"}`
+		case bytes.Contains(body, []byte("partial once")) && !again:
+			_, after, _ := bytes.Cut(body, []byte(`"sequenceNumber":"`))
+			number, _, _ := bytes.Cut(after, []byte(`"`))
+			answer = `{"batchItemFailures":[{"itemIdentifier":"` + string(number) + `"}]}`
+		case bytes.Contains(body, []byte("metric")):
+			fmt.Printf(`{"_aws":{"Timestamp":%d,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["till"]],"Metrics":[{"Name":"sold"}]}]},"till":"1","sold":42}`+"\n", time.Now().UnixMilli())
+		}
+		resp, err = http.Post(base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+end, "application/json", strings.NewReader(answer))
 		if err != nil {
 			return
 		}
@@ -499,7 +513,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var data *DataError
-	if err := s.Start(t.Context()); !errors.As(err, &data) {
+	if err := s.Start(t.Context()); !errors.As(err, &data) || strings.Count(err.Error(), data.Dir) != 1 {
 		t.Errorf("on a directory in use: %v", err)
 	}
 	if _, err := net.Dial("tcp", s.hostport()); err == nil {

@@ -172,6 +172,9 @@ func queuePath(path string) bool {
 
 // LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to 127.0.0.1 gets nowhere.
 func LocalHost(host string) bool {
+	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly everybody sends
+		return true
+	}
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
@@ -184,6 +187,15 @@ func LocalHost(host string) bool {
 	}
 	ip := net.ParseIP(name)
 	return ip != nil && ip.IsLoopback()
+}
+
+func isPort(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {

@@ -22,7 +22,6 @@ type process struct {
 	addr  string // of a server: host:port
 	done  chan struct{}
 	out   tail
-	ended error       // after done
 	meant atomic.Bool // we ended it
 }
 
@@ -67,7 +66,7 @@ func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, 
 	l.alive = append(l.alive, p)
 	l.mu.Unlock()
 	go func() {
-		p.ended = p.cmd.Wait()
+		_ = p.cmd.Wait() // ProcessState tells how it ended
 		close(p.done)
 	}()
 	return p, nil
