@@ -60,6 +60,7 @@ type fakeFunctions struct {
 	limit    int // reserved concurrency; -1: none
 	role     string
 	missing  bool
+	updating bool // an update is in progress: Invoke still runs what was there before
 	changed  chan struct{}
 	waiters  []func()
 	duration time.Duration
@@ -149,6 +150,9 @@ func (f *fakeFunctions) Lookup(function.Ref) (*function.Configuration, bool) {
 	}
 	c := &function.Configuration{}
 	c.Role = f.role
+	if f.updating {
+		c.UpdateStatus = function.InProgress
+	}
 	return c, true
 }
 
