@@ -40,7 +40,7 @@ var mutants = []struct {
 	{"a restart forgets the state of the open window", "tumbling.go",
 		"\ts.win = *from.Window\n", "\ts.win = *from.Window\n\ts.win.State = \"\"\n"},
 	{"an idle window ends at its time, whatever the source knows", "tumbling.go",
-		"if s.sealed >= end {", "if s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {"},
+		"if s.maxArrival >= end || s.sealed >= end {", "if s.maxArrival >= end || s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {"},
 	{"a change of the width forgets the open window", "tumbling.go",
 		"case w.Last == 0: //", "case w.Last == 0 || s.rebuild != nil: //"},
 	{"a partial success does not change the state of the window", "result.go",
