@@ -48,6 +48,9 @@ type invocation struct {
 	keys      []string
 	data      []string
 	sequences []string
+	window    struct{ Start, End time.Time }
+	state     json.RawMessage // nil without a tumbling window
+	final     bool
 }
 
 // fakeFunctions behaves as the function room does, with a Go func as handler.
@@ -115,11 +118,17 @@ func decode(inv function.Invocation) invocation {
 				Data                         []byte
 			}
 		}
+		Window                 struct{ Start, End time.Time }
+		State                  json.RawMessage
+		ShardID                string
+		IsFinalInvokeForWindow bool
 	}
 	if err := json.Unmarshal(inv.Payload, &event); err != nil {
 		panic(err)
 	}
-	call := invocation{at: time.Now(), requestID: inv.RequestID}
+	call := invocation{
+		at: time.Now(), requestID: inv.RequestID, shard: event.ShardID, window: event.Window, state: event.State, final: event.IsFinalInvokeForWindow,
+	}
 	for _, r := range event.Records {
 		call.shard, _, _ = strings.Cut(r.EventID, ":")
 		call.keys = append(call.keys, r.Kinesis.PartitionKey)
