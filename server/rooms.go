@@ -76,7 +76,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startMetrics(r); err != nil {
 		return r, s.dataError(err)
 	}
-	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream")})
+	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
