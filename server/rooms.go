@@ -81,7 +81,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = r.queues.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
-	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
+	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
 		return r, s.dataError(err)
 	}
 	if err = s.startFunctions(ctx, r); err != nil {
@@ -203,13 +203,14 @@ func (s *Server) route(r *rooms) http.Handler {
 	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
 	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
 	q := sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
+	services := []wire.Service{
+		{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
+		{Name: "sqs", Target: "AmazonSQS", Handler: q},
+		{Name: "lambda", Paths: lambda.Paths(), Handler: l},
+	}
+	services = append(services, s.logsAndIdentity(r)...)
 	return &wire.Router{
-		Services: []wire.Service{
-			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
-			{Name: "sqs", Target: "AmazonSQS", Handler: q},
-			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
-		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "sqs"),
+		Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...),
 	}
 }
 
