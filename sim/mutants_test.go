@@ -36,7 +36,7 @@ var mutants = []struct {
 	{"a child does not wait for its parents", "mapping.go",
 		"case want && e.phase == shardWaits && m.parentsEnded(e):", "case want && e.phase == shardWaits:"},
 	{"a batch holds records of two tumbling windows", "batch.go",
-		"case r.Arrival >= g.end:", "case r.Arrival < 0:"},
+		"if r.Arrival >= end {", "if r.Arrival < 0 {"},
 	{"a restart forgets the state of the open window", "tumbling.go",
 		"\ts.win = *from.Window\n", "\ts.win = *from.Window\n\ts.win.State = \"\"\n"},
 	{"an idle window ends at its time, whatever the source knows", "tumbling.go",
