@@ -230,7 +230,7 @@ func (w *world) start() {
 func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
 		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Metrics: w.metrics,
+		Metrics:      w.metrics,
 		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
 		Source: func(m mapping.Mapping) source.Source {
 			k := source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
