@@ -50,6 +50,9 @@ type invocation struct {
 	keys      []string
 	data      []string
 	sequences []string
+	window    struct{ Start, End time.Time }
+	state     json.RawMessage // nil without a tumbling window
+	final     bool
 }
 
 // fakeFunctions behaves as the function room does, with a Go func as handler.
@@ -62,6 +65,7 @@ type fakeFunctions struct {
 	limit    int // reserved concurrency; -1: none
 	role     string
 	missing  bool
+	updating bool // an update is in progress: Invoke still runs what was there before
 	changed  chan struct{}
 	waiters  []func()
 	duration time.Duration
@@ -116,11 +120,17 @@ func decode(inv function.Invocation) invocation {
 				Data                         []byte
 			}
 		}
+		Window                 struct{ Start, End time.Time }
+		State                  json.RawMessage
+		ShardID                string
+		IsFinalInvokeForWindow bool
 	}
 	if err := json.Unmarshal(inv.Payload, &event); err != nil {
 		panic(err)
 	}
-	call := invocation{at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID}
+	call := invocation{
+		at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID, shard: event.ShardID, window: event.Window, state: event.State, final: event.IsFinalInvokeForWindow,
+	}
 	for _, r := range event.Records {
 		call.shard, _, _ = strings.Cut(r.EventID, ":")
 		call.keys = append(call.keys, r.Kinesis.PartitionKey)
@@ -151,6 +161,9 @@ func (f *fakeFunctions) Lookup(function.Ref) (*function.Configuration, bool) {
 	}
 	c := &function.Configuration{}
 	c.Role = f.role
+	if f.updating {
+		c.UpdateStatus = function.InProgress
+	}
 	return c, true
 }
 
@@ -185,6 +198,7 @@ type world struct {
 	coord     *faultyCoord                      // of mappings and checkpoints
 	source    func(source.Source) source.Source // what the engine sees of a source; nil: all of it
 	budget    int64
+	observe   func(engine.Observation)
 	clock     *clock.Clock
 	streams   *stream.Streams
 	queues    *queue.Queues
@@ -231,7 +245,11 @@ func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
 		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Metrics:      w.metrics,
-		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
+		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1, Observe: func(o engine.Observation) {
+			if w.observe != nil {
+				w.observe(o)
+			}
+		},
 		Source: func(m mapping.Mapping) source.Source {
 			k := source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
 			if w.source != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
@@ -35,9 +36,9 @@ func (m *meter) observe(o *Observation) {
 	}
 }
 
-// sent notes how old the last record of a batch was as it went to the function, if the function ran.
-func (m *meter) sent(at, lastArrival time.Time, class function.Class) {
-	if class == function.Success || class == function.FunctionError {
+// sent notes how old the last record of a batch was as it went to the function, if the function ran. A zero lastArrival is an invocation without records.
+func (m *meter) sent(at, lastArrival time.Time, a *Answer) {
+	if a.StatusCode == http.StatusOK && !lastArrival.IsZero() {
 		m.iteratorAge.Add(at, max(0, float64(at.Sub(lastArrival).Milliseconds())))
 	}
 }

@@ -117,8 +117,10 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		case e.conf.settled():
 			return nil, Result{Class: ConfigError, Reason: e.conf.StateCode, Detail: e.conf.StateReason, StatusCode: 502}
 		}
-		pending := Result{Class: NotAdmitted, Reason: Pending, StatusCode: 409,
-			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending}
+		pending := Result{
+			Class: NotAdmitted, Reason: Pending, StatusCode: 409,
+			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending,
+		}
 		select {
 		case <-e.settled:
 		case <-limit:
@@ -190,8 +192,10 @@ func (f *Functions) noRoom(ctx context.Context) Result {
 	if err := ctx.Err(); err != nil {
 		return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: err.Error(), StatusCode: 429}
 	}
-	return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
-		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments)}
+	return Result{
+		Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
+		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments),
+	}
 }
 
 // bootFailed is the result when no process could be started.
@@ -446,13 +450,22 @@ func (w *watcher) failed(fail failure) Result {
 	if r.inv.Tail {
 		res.LogTail = w.e.out.takeTail()
 	}
-	if fail.kind == "Runtime.ImportModuleError" && strings.Contains(string(fail.payload), "No module named 'boto") {
-		if plan, err := w.f.plan(context.Background(), w.e.g.conf); err == nil {
-			res.Hint = plan.SDKHint
-			w.f.opt.Log.Warn("hint", "function", r.inv.Ref.Name, "hint", plan.SDKHint)
-		}
-	}
+	w.adviseSDK(&res, fail)
 	return res
+}
+
+// adviseSDK adds a hint to a failed init phase for lack of the SDK, which AWS bundles and we do not.
+func (w *watcher) adviseSDK(res *Result, fail failure) {
+	text := string(fail.payload)
+	if !strings.Contains(text, "No module named '") && !strings.Contains(text, "Cannot find module '") && !strings.Contains(text, "Cannot find package '") {
+		return
+	}
+	plan, err := w.f.plan(context.Background(), w.e.g.conf)
+	if err != nil || plan.SDK == "" || !strings.Contains(text, " '"+plan.SDK) {
+		return
+	}
+	res.Hint = plan.SDKHint
+	w.f.opt.Log.Warn("hint", "function", w.r.inv.Ref.Name, "hint", plan.SDKHint)
 }
 
 // NewTraceID is an X-Amzn-Trace-Id that samples nothing.

@@ -61,7 +61,7 @@ func (o *output) drain() {
 // close drops the pipe after taking the rest; a last line without an end counts.
 func (o *output) close() {
 	o.drain()
-	o.pipe.Close()
+	_ = o.pipe.Close()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.line) > 0 {

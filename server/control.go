@@ -68,6 +68,7 @@ func (s *Server) control(r *rooms) http.Handler {
 	mux.Handle("GET "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.showClock(w) }))
 	mux.Handle("POST "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.moveClock(w, req, r) }))
 	mux.Handle("POST "+PathReset, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.resetNow(w, req) }))
+	mux.Handle("POST "+PathReplay, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.replay(w, req, r) }))
 	mux.Handle("GET "+PathLogs, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return r.streamLogs(w, req) }))
 	mux.HandleFunc("GET "+PathMetrics, func(w http.ResponseWriter, _ *http.Request) { s.showMetrics(w, r) })
 	s.profile(mux)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
@@ -39,6 +42,7 @@ type rooms struct {
 	metrics   *metric.Store
 	streams   *stream.Streams
 	queues    *queue.Queues
+	tables    *table.Tables
 	logs      *logstore.Store
 	functions *function.Functions
 	mappings  *mapping.Mappings
@@ -86,6 +90,9 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = r.queues.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
+	if err = s.startTables(ctx, r); err != nil {
+		return r, err
+	}
 	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
 		return r, s.dataError(err)
 	}
@@ -129,7 +136,7 @@ func (s *Server) open() (storage.Store, error) {
 	}
 	store, err := pebble.Open(pebble.Options{Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage")})
 	if err != nil {
-		return nil, s.dataError(err)
+		return nil, s.dataError(cmp.Or(errors.Unwrap(err), err)) // below what names the directory, as dataError does
 	}
 	return store, nil
 }
@@ -192,7 +199,7 @@ func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python, Metrics: r.metrics,
+		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, CPU: s.cfg.CPU, Metrics: r.metrics,
 	})
 	if err == nil {
 		err = r.functions.Start(ctx)
@@ -208,15 +215,19 @@ func (s *Server) route(r *rooms) http.Handler {
 	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
 	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
 	q := sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
-	return &wire.Router{
-		Services: []wire.Service{
-			{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
-			{Name: "sqs", Target: "AmazonSQS", Handler: q},
-			s.cloudWatch(r),
-			{Name: "lambda", Paths: lambda.Paths(), Handler: l},
-		},
-		Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere("kinesis", "lambda", "monitoring", "sqs"),
+	services := []wire.Service{
+		{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
+		{Name: "sqs", Target: "AmazonSQS", Handler: q},
+		{Name: "lambda", Paths: lambda.Paths(), Handler: l},
+		s.tableService(r),
+		s.cloudWatch(r),
 	}
+	var have []string
+	for _, one := range services {
+		have = append(have, one.Name)
+	}
+	slices.Sort(have)
+	return &wire.Router{Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(have...), Hinted: s.cfg.Hinted}
 }
 
 // use makes the rooms' handler the one that answers.
@@ -284,6 +295,9 @@ func (r *rooms) close() error {
 	if r.streams != nil {
 		r.streams.Stop()
 	}
+	if r.tables != nil {
+		r.tables.Stop()
+	}
 	if r.metrics != nil {
 		r.metrics.Stop()
 	}
@@ -334,5 +348,5 @@ func (s *Server) replace(ctx context.Context) error {
 	}
 	s.rooms = r
 	s.use(r)
-	return nil
+	return s.prepare(ctx)
 }

@@ -322,6 +322,8 @@ func TestControlIsGuarded(t *testing.T) {
 		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "null"}, 403},
 		{"POST", PathClock, nil, 401},
 		{"POST", PathReset, nil, 401},
+		{"POST", PathReplay, nil, 401},
+		{"POST", PathReplay, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"}, 403},
 		{"GET", PathLogs, nil, 401},
 		{"GET", PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
 	} {
@@ -511,7 +513,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var data *DataError
-	if err := s.Start(t.Context()); !errors.As(err, &data) {
+	if err := s.Start(t.Context()); !errors.As(err, &data) || strings.Count(err.Error(), data.Dir) != 1 {
 		t.Errorf("on a directory in use: %v", err)
 	}
 	if _, err := net.Dial("tcp", s.hostport()); err == nil {
@@ -545,6 +547,20 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		if _, err := New(cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// A replay that is not complete, or of what is not there, is refused before anything runs.
+func TestReplayIsChecked(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	for body, want := range map[string]int{
+		"": 400, "x": 400, "{}": 400, `{"mapping":"m","shard":"s","from":"1"}`: 400, `{"mapping":"m","shard":"s","from":"1","to":"2","more":1}`: 400,
+		`{"mapping":"m","shard":"s","from":"1","to":"2"}`: 404, strings.Repeat(" ", 5000) + "{}": 400,
+	} {
+		if status, answer := b.control("POST", PathReplay, body); status != want {
+			t.Errorf("%.60q: %d %s", body, status, answer)
 		}
 	}
 }

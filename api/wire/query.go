@@ -104,8 +104,8 @@ func WriteQueryError(w http.ResponseWriter, c Caller, namespace, legacy string, 
 
 type queryAnswer struct {
 	XMLName   xml.Name
-	Namespace string      `xml:"xmlns,attr"`
-	Result    queryResult `xml:",omitempty"`
+	Namespace string        `xml:"xmlns,attr"`
+	Result    queryResult   `xml:",omitempty"`
 	Metadata  queryMetadata `xml:"ResponseMetadata"`
 }
 

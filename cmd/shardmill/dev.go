@@ -22,6 +22,8 @@ type serverFlags struct {
 	data      string
 	readyFile string
 	python    string
+	node      string
+	cpu       string
 	minFree   string
 	memory    string
 	buffer    string
@@ -35,6 +37,8 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated")
 	c.Flags().StringVar(&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON")
 	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
+	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
+	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
 	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
@@ -66,7 +70,10 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	if err != nil {
 		return server.Config{}, usage(c, "%s", err)
 	}
-	cfg := server.Config{Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Version: versionText(), Log: log}
+	cfg := server.Config{
+		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, CPU: f.cpu,
+		Version: versionText(), Log: log,
+	}
 	for _, size := range []struct {
 		flag, text string
 		into       *int64
@@ -111,22 +118,25 @@ func (f *serverFlags) log(w io.Writer) (*slog.Logger, error) {
 
 func newDev() *cobra.Command {
 	f := &serverFlags{}
+	var seedFile string
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server for development and tests, in memory unless --data is given",
 		Long: `A server for development and tests: ready in milliseconds, everything in memory unless --data is given, a clock that can be moved forward,
-and a reset. Invocations and what functions print show on the terminal.`,
-		Example: "  shardmill dev\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
+and a reset. Invocations and what functions print show on the terminal. With --seed it begins with the streams, tables, queues, functions and
+mappings of a file, and a function whose directory changes is reloaded.`,
+		Example: "  shardmill dev\n  shardmill dev --seed seed.yaml\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
 	}
 	f.register(c)
 	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything (default: memory)")
+	c.Flags().StringVar(&seedFile, "seed", "", "YAML file with what to begin with; see docs/seed.md")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := f.config(c)
 		if err != nil {
 			return err
 		}
 		cfg.Dev = true
-		return runServer(c, cfg)
+		return runServer(c, cfg, seedFile)
 	}
 	return c
 }
@@ -148,15 +158,30 @@ func newServe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runServer(c, cfg)
+		return runServer(c, cfg, "")
 	}
 	return c
 }
 
-// runServer runs until it is interrupted or fails.
-func runServer(c *cobra.Command, cfg server.Config) error {
+// runServer runs until it is interrupted or fails. seedFile may be "".
+func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
-	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
+	watch := func(context.Context) {}
+	if seedFile != "" {
+		seeding, err := loadSeed(seedFile, feed.say)
+		if err != nil {
+			return err
+		}
+		w, err := newWatcher(seeding)
+		if err != nil {
+			return err
+		}
+		cfg.Prepare = seeding.apply
+		if w != nil {
+			watch = w.run
+		}
+	}
 	s, err := server.New(cfg)
 	if err != nil {
 		return err
@@ -166,12 +191,20 @@ func runServer(c *cobra.Command, cfg server.Config) error {
 	}
 	feed.start()
 	feed.hello(s, cfg)
+	watching, stopWatching := context.WithCancel(c.Context())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(watching)
+	}()
 	var failed error
 	select {
 	case <-c.Context().Done():
 		feed.say("stopping: waiting for invocations in flight; interrupt again to leave at once")
 	case failed = <-s.Failed():
 	}
+	stopWatching()
+	<-watched
 	s.Stop(context.WithoutCancel(c.Context()))
 	feed.stop()
 	if failed != nil {
@@ -188,6 +221,10 @@ func startFailure(err error) error {
 			code: exitPort, text: port.Error(),
 			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
 		}
+	}
+	var explained *failure
+	if errors.As(err, &explained) {
+		return explained
 	}
 	var data *server.DataError
 	if errors.As(err, &data) {

@@ -125,7 +125,7 @@ func (s *Store) load() error {
 	for i, n := range numbers {
 		seg, err := openSegment(s.path(n), n, i == len(numbers)-1)
 		if err != nil {
-			s.Close()
+			_ = s.Close() // the error that matters is the one before
 			return fmt.Errorf("open log segment: %w", err)
 		}
 		s.segments = append(s.segments, seg)

@@ -111,7 +111,7 @@ func TestFollow(t *testing.T) {
 func TestCaps(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, opt Options) {
-		time0 := clock.New(noon.Sub(time.Now()))
+		time0 := clock.New(time.Until(noon))
 		opt.Clock, opt.MaxBytes, opt.SegmentBytes, opt.MaxAge = time0, 4000, 500, time.Hour
 		s := open(t, opt)
 		for i := range 200 {

@@ -100,7 +100,7 @@ func (s *Store) leave(seg *segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if seg.users--; seg.users == 0 && seg.gone && seg.file != nil {
-		seg.file.Close()
+		_ = seg.file.Close()
 	}
 }
 

@@ -37,8 +37,8 @@ func createSegment(path string, number uint64) (*segment, error) {
 		return nil, err
 	}
 	if _, err := f.WriteString(magic); err != nil {
-		f.Close()
-		os.Remove(path)
+		_ = f.Close()
+		_ = os.Remove(path)
 		return nil, err
 	}
 	s.file = f
@@ -53,7 +53,7 @@ func openSegment(path string, number uint64, last bool) (*segment, error) {
 	}
 	s := &segment{number: number, file: f}
 	if err := s.check(last); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
@@ -154,7 +154,7 @@ func (s *segment) remove() {
 	}
 	_ = os.Remove(s.file.Name())
 	if s.users == 0 {
-		s.file.Close()
+		_ = s.file.Close()
 	}
 }
 
