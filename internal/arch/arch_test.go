@@ -60,6 +60,8 @@ var rooms = map[string]struct {
 	"api/lambda":       {[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire"},
 	"api/sqs":          {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/logs":         {[]string{"record", "fault", "internal/clock", "api/wire", "companion/logstore", "companion/logstore/pattern"}, "AWS's wire"},
+	"api/iam":          {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
+	"api/sts":          {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/fuzzall": {nil, "how fuzz targets are run"},
 	"server":           {[]string{"*"}, "wiring"},
