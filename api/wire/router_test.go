@@ -24,8 +24,11 @@ func testRouter() *Router {
 			{Name: "kinesis", Target: "Kinesis_20131202", Handler: named("kinesis")},
 			{Name: "sqs", Target: "AmazonSQS", Handler: named("sqs")},
 			{Name: "lambda", Paths: []string{"/2015-03-31/", "/2017-03-31/"}, Handler: named("lambda")},
+			{Name: "logs", Target: "Logs_20140328", Handler: named("logs")},
+			{Name: "iam", Handler: named("iam")},
+			{Name: "sts", Handler: named("sts")},
 		},
-		Fallback: named("fallback"), Control: named("control"), Unknown: NotHere("kinesis", "lambda", "sqs"),
+		Fallback: named("fallback"), Control: named("control"), Unknown: NotHere("iam", "kinesis", "lambda", "logs", "sqs", "sts"),
 	}
 }
 
@@ -57,12 +60,12 @@ func TestServiceOfARequest(t *testing.T) {
 		"target before scope":                     {request("POST", "/", "", "X-Amz-Target", "AmazonSQS.SendMessage", "Authorization", scope("kinesis")), "sqs"},
 		"target of DynamoDB":                      {request("POST", "/", "", "X-Amz-Target", "DynamoDB_20120810.PutItem"), "501 dynamodb"},
 		"target of DynamoDB streams":              {request("POST", "/", "", "X-Amz-Target", "DynamoDBStreams_20120810.GetRecords"), "501 dynamodbstreams"},
-		"target of CloudWatch logs":               {request("POST", "/", "", "X-Amz-Target", "Logs_20140328.PutLogEvents"), "501 logs"},
+		"target of CloudWatch logs":               {request("POST", "/", "", "X-Amz-Target", "Logs_20140328.PutLogEvents"), "logs"},
 		"target of CloudWatch":                    {request("POST", "/", "", "X-Amz-Target", "GraniteServiceVersion20100801.PutMetricData"), "501 monitoring"},
 		"target of EventBridge":                   {request("POST", "/", "", "X-Amz-Target", "AWSEvents.PutEvents"), "501 events"},
 		"target that nobody has":                  {request("POST", "/", "", "X-Amz-Target", "Nobody.Does"), "fallback"},
 		"CBOR operation of CloudWatch":            {request("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 monitoring"},
-		"CBOR before target":                      {request("POST", "/service/Logs_20140328/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor", "X-Amz-Target", "AmazonSQS.X"), "501 logs"},
+		"CBOR before target":                      {request("POST", "/service/Logs_20140328/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor", "X-Amz-Target", "AmazonSQS.X"), "logs"},
 		"CBOR of a shape that nobody has":         {request("POST", "/service/Shape/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 Shape"},
 		"CBOR of no shape":                        {request("POST", "/service/", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 unknown"},
 		"path of Lambda":                          {request("GET", "/2015-03-31/functions/", ""), "lambda"},
@@ -71,11 +74,11 @@ func TestServiceOfARequest(t *testing.T) {
 		"form of SQS":                             {request("POST", "/", "Action=SendMessage&MessageBody=x&Version=2012-11-05", "Content-Type", form), "sqs"},
 		"form of SQS without its scope":           {request("POST", "/", "Action=ListQueues&Version=2012-11-05", "Content-Type", form, "Authorization", scope("kinesis")), "sqs"},
 		"form of SNS":                             {request("POST", "/", "Action=Publish&Version=2010-03-31", "Content-Type", form), "501 sns"},
-		"form of STS":                             {request("POST", "/", "Version=2011-06-15&Action=GetCallerIdentity", "Content-Type", form), "501 sts"},
-		"form of IAM":                             {request("POST", "/", "Action=CreateRole&Version=2010-05-08", "Content-Type", form), "501 iam"},
+		"form of STS":                             {request("POST", "/", "Version=2011-06-15&Action=GetCallerIdentity", "Content-Type", form), "sts"},
+		"form of IAM":                             {request("POST", "/", "Action=CreateRole&Version=2010-05-08", "Content-Type", form), "iam"},
 		"form of CloudWatch":                      {request("POST", "/", "Action=PutMetricData&Version=2010-08-01", "Content-Type", form), "501 monitoring"},
 		"form of CloudFormation":                  {request("POST", "/", "Action=CreateStack&Version=2010-05-15", "Content-Type", form), "501 cloudformation"},
-		"Action and Version in the URL":           {request("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", ""), "501 sts"},
+		"Action and Version in the URL":           {request("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", ""), "sts"},
 		"form of a version that nobody has":       {request("POST", "/", "Action=X&Version=1999-01-01", "Content-Type", form, "Authorization", scope("sns")), "501 sns"},
 		"form on a queue's path":                  {request("POST", "/000000000000/orders", "Action=SendMessage&MessageBody=x", "Content-Type", form), "sqs"},
 		"form on another path":                    {request("POST", "/0000/orders", "Action=SendMessage", "Content-Type", form), "501 s3"},
@@ -108,7 +111,7 @@ func TestServiceOfARequest(t *testing.T) {
 				if got := w.Header().Get("Reached"); got != name {
 					t.Errorf("reached %q, answered %d %s", got, w.Code, w.Body)
 				}
-			case w.Code != 501 || !strings.Contains(w.Body.String(), "shardmill does not have the service "+name+"; it has kinesis, lambda, sqs.") || w.Header().Get("X-Amzn-Requestid") == "":
+			case w.Code != 501 || !strings.Contains(w.Body.String(), "shardmill does not have the service "+name+"; it has iam, kinesis, lambda, logs, sqs, sts.") || w.Header().Get("X-Amzn-Requestid") == "":
 				t.Errorf("reached %q, answered %d %s", w.Header().Get("Reached"), w.Code, w.Body)
 			}
 		})

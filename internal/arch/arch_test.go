@@ -65,6 +65,8 @@ var rooms = map[string]struct {
 	"api/sqs":          {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb":     {[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"}, "AWS's wire"},
 	"api/logs":         {[]string{"record", "fault", "internal/clock", "api/wire", "companion/logstore", "companion/logstore/pattern"}, "AWS's wire"},
+	"api/iam":          {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
+	"api/sts":          {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/fuzzall": {nil, "how fuzz targets are run"},
 	"internal/doctest": {nil, "how documents are run"},
