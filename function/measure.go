@@ -2,6 +2,7 @@ package function
 
 import (
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,7 +142,17 @@ func (m *meter) embedded(ref Ref) func([]LogEvent) {
 	}
 	return func(events []LogEvent) {
 		for i := range events {
-			m.store.PutEmbedded(ref.Account, ref.Region, events[i].Message)
+			m.store.PutEmbedded(ref.Account, ref.Region, metricDocument(events[i].Message))
 		}
 	}
+}
+
+// metricDocument is the part of a log line that may be a document in the embedded metric format: all of it, or what Node.js's console has put behind the time, the
+// request id and the level, each with a tab.
+func metricDocument(line string) string {
+	at := strings.Index(line, "\t{")
+	if at < 0 || line[0] == '{' || strings.Count(line[:at], "\t") != 2 {
+		return line
+	}
+	return line[at+1:]
 }

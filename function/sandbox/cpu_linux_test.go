@@ -154,10 +154,10 @@ func TestControlGroupsOfADelegatedUnit(t *testing.T) {
 		}
 
 		dir, err := g.create(1234, 512)
-
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if filepath.Dir(dir) != filepath.Join(mount, "unit", functionsGroup) || content(t, dir, "cpu.weight") != "29" || content(t, dir, "cgroup.procs") != "1234" {
 			t.Errorf("group %s, weight %s, process %s", dir, content(t, dir, "cpu.weight"), content(t, dir, "cgroup.procs"))
 		}
