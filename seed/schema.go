@@ -45,8 +45,8 @@ type section struct {
 	into func(*Plan) *[]Item
 }
 
-// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API References; what depends on more than one value is
-// left to the server. It is made when it is used: a program that reads no seed file should not pay for one.
+// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API References; what depends on more than one
+// value is left to the server. It is made when it is used: a program that reads no seed file should not pay for one.
 var sections = sync.OnceValue(func() []section {
 	keySchema := listOf(members(map[string]value{"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must()}))
 	throughput := members(map[string]value{"ReadCapacityUnits": between(1, math.MaxInt64).must(), "WriteCapacityUnits": between(1, math.MaxInt64).must()})
@@ -64,11 +64,15 @@ var sections = sync.OnceValue(func() []section {
 			"AttributeDefinitions": listOf(members(map[string]value{
 				"AttributeName": value{kind: text}.must(), "AttributeType": words("S", "N", "B").must(),
 			})).must(),
-			"KeySchema":              keySchema.must(),
-			"BillingMode":            words("PAY_PER_REQUEST", "PROVISIONED"),
-			"ProvisionedThroughput":  throughput,
-			"GlobalSecondaryIndexes": listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput})),
-			"LocalSecondaryIndexes":  listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must()})),
+			"KeySchema":             keySchema.must(),
+			"BillingMode":           words("PAY_PER_REQUEST", "PROVISIONED"),
+			"ProvisionedThroughput": throughput,
+			"GlobalSecondaryIndexes": listOf(members(map[string]value{
+				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput,
+			})),
+			"LocalSecondaryIndexes": listOf(members(map[string]value{
+				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(),
+			})),
 		}, func(p *Plan) *[]Item { return &p.Tables }},
 		{"Queues", "queue", "QueueName", map[string]value{
 			"QueueName":                     value{kind: text}.must(),

@@ -180,7 +180,8 @@ func (s *seeder) stream(ctx context.Context, it *seed.Item) (string, error) {
 	delete(have, "Name")
 	for _, key := range different(it.Input, have) {
 		if key != "Name" {
-			return "", it.Key(key).Errorf("the stream %s is there with another %s (%v), which a seed file does not change; delete the stream, or write what it has", it.Name, key, have[key])
+			return "", it.Key(key).Errorf("the stream %s is there with another %s (%v), which a seed file does not change; delete the stream, or write what it has",
+				it.Name, key, have[key])
 		}
 	}
 	return unchanged, nil
@@ -199,10 +200,13 @@ func (s *seeder) table(ctx context.Context, it *seed.Item) (string, error) {
 	if err := s.c.dynamodb(ctx, "DescribeTable", map[string]any{"TableName": it.Name}, &got); err != nil {
 		return "", err
 	}
-	for _, key := range different(it.Input, got.Table) {
-		if key == "KeySchema" || key == "AttributeDefinitions" { // the rest is described in other shapes than it is given
-			return "", it.Key(key).Errorf("the table %s is there with another %s, which cannot be changed; delete the table, or write what it has", it.Name, key)
-		}
+	have := got.Table
+	have["BillingMode"] = "PROVISIONED" // which a description does not say
+	if billing, ok := have["BillingModeSummary"].(map[string]any); ok {
+		have["BillingMode"] = billing["BillingMode"]
+	}
+	for _, key := range different(in, have) {
+		return "", it.Key(key).Errorf("the table %s is there with another %s, which a seed file does not change; delete the table, or write what it has", it.Name, key)
 	}
 	return unchanged, nil
 }
@@ -260,7 +264,8 @@ func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	change := map[string]any{}
 	for _, key := range different(in, have) {
 		if key == "Architectures" {
-			return "", it.Key(key).Errorf("the function %s is there with other Architectures, which change with its code only; delete the function, or write what it has", it.Name)
+			return "", it.Key(key).Errorf("the function %s is there with other Architectures, which change with its code only; delete the function, or write what it has",
+				it.Name)
 		}
 		change[key] = in[key]
 	}
@@ -371,8 +376,15 @@ func different(want, have map[string]any) []string {
 	return keys
 }
 
-// shows reports that everything in want is in have. Environment variables are compared as a whole: one too many is a difference.
+// shows reports that everything in want is in have. Lists are compared as sets, because services order some of them as they like. Environment variables are
+// compared as a whole: one too many is a difference.
 func shows(have, want any, key string) bool {
+	if list, ok := want.([]any); ok {
+		h, _ := have.([]any) // else it has no element
+		return len(h) == len(list) && !slices.ContainsFunc(list, func(w any) bool {
+			return !slices.ContainsFunc(h, func(h any) bool { return shows(h, w, key) })
+		})
+	}
 	w, ok := want.(map[string]any)
 	if !ok || key == "Variables" {
 		return reflect.DeepEqual(have, want)

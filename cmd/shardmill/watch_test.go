@@ -29,7 +29,7 @@ func watchDirectory(t *testing.T) *directory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.f = &watched{name: "f", dir: d.dir, loaded: tree.print()}
+	d.f = &watched{name: "f", dir: d.dir, loaded: tree.fingerprint()}
 	d.w = &watcher{
 		s: &seeder{say: func(format string, args ...any) { d.said = append(d.said, fmt.Sprintf(format, args...)) }},
 		reload: func(context.Context, string, []byte) error {
