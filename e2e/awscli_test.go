@@ -267,7 +267,7 @@ func TestEveryRequirementIsPinned(t *testing.T) {
 		}
 		names = append(names, name)
 	}
-	for _, want := range []string{"boto3", "awscli"} {
+	for _, want := range []string{"boto3", "awscli", "aws-lambda-powertools"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is missing", want)
 		}

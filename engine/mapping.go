@@ -405,6 +405,10 @@ func (r *mappingRunner) observe(o Observation) {
 	if o.Kind == esm.AttemptEnded {
 		r.report(resultOf(o.Outcome))
 	}
+	if o.Kind == esm.StateDropped {
+		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age", "shard", o.Shard.String(),
+			"window", o.Window.Start.Time(), "attempts", o.Attempt)
+	}
 	r.e.o.Observe(o)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -79,7 +80,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startMetrics(r); err != nil {
 		return r, s.dataError(err)
 	}
-	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream")})
+	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
@@ -225,6 +226,7 @@ func (s *Server) route(r *rooms) http.Handler {
 	for _, one := range services {
 		have = append(have, one.Name)
 	}
+	slices.Sort(have)
 	return &wire.Router{Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(have...), Hinted: s.cfg.Hinted}
 }
 

@@ -53,6 +53,8 @@ class RuntimeAPI {
     const colon = address.lastIndexOf(':');
     this.address = address;
     this.waiting = [];
+    this.out = ''; // still to be written
+    this.held = false;
     this.parts = [];
     this.size = 0;
     this.want = 1; // bytes without which there is no use in looking
@@ -65,19 +67,30 @@ class RuntimeAPI {
   }
 
   call(method, route, answered, body, headers = '') {
-    let head = `${method} ${BASE}${route} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}`;
-    if (body !== undefined) head += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
     this.waiting.push(answered);
     this.socket.ref();
-    this.socket.write(head + '\r\n', 'latin1');
-    if (body !== undefined) this.socket.write(body);
+    this.out += `${method} ${BASE}${route} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}`;
+    if (body !== undefined) this.out += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+    this.out += '\r\n';
+    if (typeof body === 'string') this.out += body;
+    else if (body !== undefined) {
+      this.flush();
+      this.socket.write(body);
+    }
+    if (!this.held) this.flush();
   }
 
   // together sends what calls() asks for in one piece: an answer and the question for more work.
   together(calls) {
-    this.socket.cork();
+    this.held = true;
     calls();
-    this.socket.uncork();
+    this.held = false;
+    this.flush();
+  }
+
+  flush() {
+    if (this.out !== '') this.socket.write(this.out);
+    this.out = '';
   }
 
   receive(chunk) {
@@ -354,6 +367,7 @@ class Runtime {
   }
 
   start(handler) {
+    if (this.dying) return;
     this.handler = handler;
     this.initialising = false;
     if (handler[STREAMING]) this.handle = this.handleOnceStreaming;

@@ -38,7 +38,7 @@ var rooms = map[string]struct {
 	"storage/pebble":        {[]string{"record", "fault", "internal/clock", "storage", "storage/internal/*"}, "one backend"},
 	"storage/internal/wake": {[]string{"record", "storage"}, "how sleepers are woken"},
 	"storage/storagetest":   {[]string{"record", "fault", "internal/clock", "storage"}, "how backends are judged"},
-	"stream":                {[]string{"record", "fault", "storage", "internal/clock"}, "stream semantics"},
+	"stream":                {[]string{"record", "fault", "storage", "metric", "internal/clock"}, "stream semantics"},
 	"stream/streamtest":     {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":                {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
 	"function":              {[]string{"fault", "storage", "metric", "internal/clock", "function/*"}, "how code is held, started, confined, spoken to"},

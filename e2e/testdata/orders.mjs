@@ -1,0 +1,14 @@
+// The handler of the tutorial as an ES module for Node.js: reports the records that cannot be processed.
+export const handler = async (event) => {
+  const batchItemFailures = [];
+  for (const { kinesis } of event.Records) {
+    try {
+      const order = JSON.parse(Buffer.from(kinesis.data, 'base64').toString());
+      console.log('order %d', order.id);
+    } catch (e) {
+      console.error('cannot process', kinesis.sequenceNumber, e.message);
+      batchItemFailures.push({ itemIdentifier: kinesis.sequenceNumber });
+    }
+  }
+  return { batchItemFailures };
+};
