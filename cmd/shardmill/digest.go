@@ -67,7 +67,8 @@ const (
 
 // otherWords are the words of a summary for what is no success, in its order.
 var otherWords = [...]string{
-	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped", "lost", "waiting for a destination",
+	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped", "lost", "states dropped",
+	"waiting for a destination",
 }
 
 // classOf sorts an observation for people; word is its place in otherWords, -1 for successes.
@@ -103,7 +104,9 @@ func classOf(o engine.Observation) (c class, word int) {
 		name = "dropped"
 	case esm.Lost:
 		name = "lost"
-	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt:
+	case esm.StateDropped:
+		name = "states dropped"
+	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
 	}
 	return c, slices.Index(otherWords[:], name)
 }
