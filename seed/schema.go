@@ -58,6 +58,8 @@ var sections = sync.OnceValue(func() []section {
 			"Name":              value{kind: text}.must(),
 			"ShardCount":        between(1, math.MaxInt32),
 			"StreamModeDetails": members(map[string]value{"StreamMode": words("PROVISIONED", "ON_DEMAND").must()}),
+
+			"MaxRecordSizeInKiB": between(1024, 10240),
 		}, func(p *Plan) *[]Item { return &p.Streams }},
 		{"Tables", "table", "TableName", map[string]value{
 			"TableName": value{kind: text}.must(),
@@ -94,6 +96,9 @@ var sections = sync.OnceValue(func() []section {
 			"Environment":      members(map[string]value{"Variables": value{kind: dict}.must()}),
 			"Architectures":    listOf(words("x86_64", "arm64")),
 			"EphemeralStorage": members(map[string]value{"Size": between(512, 10240).must()}),
+			"LoggingConfig":    members(map[string]value{"LogGroup": value{kind: text}.must()}),
+
+			"ReservedConcurrentExecutions": between(0, math.MaxInt32),
 		}, func(p *Plan) *[]Item { return &p.Functions }},
 		{"Mappings", "mapping", "FunctionName", map[string]value{
 			"FunctionName":                   value{kind: text}.must(),

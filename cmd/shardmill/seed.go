@@ -231,6 +231,7 @@ const functionsPath = "/2015-03-31/functions"
 func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	in := maps.Clone(it.Input)
 	delete(in, "CodeUri")
+	delete(in, "ReservedConcurrentExecutions") // an operation of its own
 	if runtime, _ := in["Runtime"].(string); in["Handler"] == nil && strings.HasPrefix(runtime, "provided") {
 		in["Handler"] = "bootstrap"
 	}
@@ -241,9 +242,27 @@ func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	if err != nil {
 		return "", it.Key("CodeUri").Errorf("packing the code of the function %s: %s", it.Name, err)
 	}
+	done, err := s.bringFunction(ctx, it, in, zip)
+	if err != nil {
+		return "", err
+	}
+	if reserved := it.Input["ReservedConcurrentExecutions"]; reserved != nil {
+		changed, err := s.reserve(ctx, it.Name, reserved)
+		if err != nil {
+			return "", err
+		}
+		if changed && done == unchanged {
+			done = updated
+		}
+	}
+	return done, nil
+}
+
+// bringFunction makes a function, or updates what differs of its code and configuration.
+func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string]any, zip []byte) (string, error) {
 	path := functionsPath + "/" + url.PathEscape(it.Name)
 	var have map[string]any
-	err = s.c.lambda(ctx, "GET", path+"/configuration", nil, &have)
+	err := s.c.lambda(ctx, "GET", path+"/configuration", nil, &have)
 	if isCode(err, "ResourceNotFoundException") {
 		in["Code"] = map[string]any{"ZipFile": zip}
 		if err := s.c.lambda(ctx, "POST", functionsPath, in, nil); err != nil {
@@ -254,13 +273,6 @@ func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	done := unchanged
-	if have["CodeSha256"] != codeSum(zip) {
-		if err := updateCode(ctx, s.c, it.Name, zip); err != nil {
-			return "", err
-		}
-		done = updated
-	}
 	change := map[string]any{}
 	for _, key := range different(in, have) {
 		if key == "Architectures" {
@@ -269,13 +281,36 @@ func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 		}
 		change[key] = in[key]
 	}
+	done := unchanged
+	if have["CodeSha256"] != codeSum(zip) {
+		done = updated
+		if err := updateCode(ctx, s.c, it.Name, zip); err != nil {
+			return "", err
+		}
+		if err := s.settled(ctx, it.Name); err != nil {
+			return "", err
+		}
+	}
 	if len(change) > 0 {
+		done = updated
 		if err := s.c.lambda(ctx, "PUT", path+"/configuration", change, nil); err != nil {
 			return "", err
 		}
-		done = updated
 	}
 	return done, s.settled(ctx, it.Name)
+}
+
+// reserve sets a function's reserved concurrency, unless it is so already.
+func (s *seeder) reserve(ctx context.Context, name string, reserved any) (changed bool, err error) {
+	in := map[string]any{"ReservedConcurrentExecutions": reserved}
+	var have map[string]any
+	if err := s.c.lambda(ctx, "GET", "/2019-09-30/functions/"+url.PathEscape(name)+"/concurrency", nil, &have); err != nil {
+		return false, err
+	}
+	if len(different(in, have)) == 0 {
+		return false, nil
+	}
+	return true, s.c.lambda(ctx, "PUT", "/2017-10-31/functions/"+url.PathEscape(name)+"/concurrency", in, nil)
 }
 
 func codeSum(zip []byte) string {

@@ -133,7 +133,10 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	}
 	if sum := codeSum(zip); sum == f.sum {
 		return nil // saved again, or changed back
-	} else if err := w.reload(ctx, f.name, zip); err != nil {
+	} else if err := w.reload(ctx, f.name, zip); isCode(err, "ResourceConflictException") {
+		f.loaded = [32]byte{} // another update is under way: look again
+		return nil
+	} else if err != nil {
 		return err
 	} else {
 		f.sum = sum
