@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -204,5 +205,36 @@ func TestTheTutorialsMetricCommand(t *testing.T) {
 	}
 	if age := sum("IteratorAge", "Maximum"); age < 500 || age > float64(patience.Milliseconds()) { // the retry waits for about a second
 		t.Errorf("the iterator age is %g", age)
+	}
+}
+
+// What was written before a synced put is there after kill -9: metrics share the store's log.
+func TestMetricsOutliveAKill(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	s := start(t, h, "serve", "--data", h.path("data"))
+	s.clients().createStream(t, "orders", 1)
+	form := func(s *server, action, more string) string {
+		got := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "Action="+action+"&Version=2010-08-01&Namespace=shop&"+more, map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+		if got.status != 200 {
+			t.Fatalf("%s: %d %s", action, got.status, got.body)
+		}
+		return got.body
+	}
+	from := time.Now().Add(-time.Hour).UTC()
+	query := url.Values{
+		"MetricName": {"sold"}, "StartTime": {from.Format(time.RFC3339)}, "EndTime": {from.Add(2 * time.Hour).Format(time.RFC3339)}, "Period": {"86400"}, "Statistics.member.1": {"Sum"},
+	}.Encode()
+	form(s, "PutMetricData", "MetricData.member.1.MetricName=sold&MetricData.member.1.Value=42")
+	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42</Sum>") {
+		t.Fatal(got)
+	}
+	s.clients().put(t, "orders", "k", "synced")
+	s.kill()
+
+	s = start(t, h, "serve", "--data", h.path("data"))
+
+	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42</Sum>") {
+		t.Error(got)
 	}
 }

@@ -57,7 +57,7 @@ var mutants = []struct {
 	},
 	{
 		"a batch holds records of two tumbling windows", "batch.go",
-		"case r.Arrival >= g.end:", "case r.Arrival < 0:",
+		"if r.Arrival >= end {", "if r.Arrival < 0 {",
 	},
 	{
 		"a restart forgets the state of the open window", "tumbling.go",
