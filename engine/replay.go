@@ -40,11 +40,13 @@ type Replayed struct {
 	FailedAt    string // the lowest record reported, with PartialFailure
 }
 
-// Replay invokes a mapping's function once for every batch of a range, outside every lane, one after the other: at most BatchSize records and the payload limit each. It moves no
-// checkpoint, retries nothing, announces nothing, and works whether or not the mapping is enabled. What it does is observed with Replay set.
+// Replay invokes a mapping's function once for every batch of a range, outside every lane, one after the other: at most BatchSize records and the payload
+// limit each. It moves no checkpoint, retries nothing, announces nothing, and works whether or not the mapping is enabled; a mapping with a tumbling window
+// is refused. What it does is observed with Replay set.
 //
-// each is called with every batch when its answer is there. After ReplayLimit records Replay returns with the next record of the range in next; "" is the end. Its faults have
-// the codes CodeNoMapping, CodeBadRange and CodeTrimmed and are sentences for people. When ctx ends, the invocation under way goes on and is not waited for.
+// each is called with every batch when its answer is there. After ReplayLimit records Replay returns with the next record of the range in next; "" is the
+// end. Its faults have the codes CodeNoMapping, CodeBadRange and CodeTrimmed and are sentences for people. When ctx ends, the invocation under way goes on
+// and is not waited for.
 func (e *Engine) Replay(ctx context.Context, uuid string, r ReplayRange, each func(Replayed)) (next string, err error) {
 	e.active.begin()
 	defer e.active.end()

@@ -45,8 +45,8 @@ type section struct {
 	into func(*Plan) *[]Item
 }
 
-// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API References; what depends on more than one value is
-// left to the server. It is made when it is used: a program that reads no seed file should not pay for one.
+// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API References; what depends on more than one
+// value is left to the server. It is made when it is used: a program that reads no seed file should not pay for one.
 var sections = sync.OnceValue(func() []section {
 	keySchema := listOf(members(map[string]value{"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must()}))
 	throughput := members(map[string]value{"ReadCapacityUnits": between(1, math.MaxInt64).must(), "WriteCapacityUnits": between(1, math.MaxInt64).must()})
@@ -58,17 +58,23 @@ var sections = sync.OnceValue(func() []section {
 			"Name":              value{kind: text}.must(),
 			"ShardCount":        between(1, math.MaxInt32),
 			"StreamModeDetails": members(map[string]value{"StreamMode": words("PROVISIONED", "ON_DEMAND").must()}),
+
+			"MaxRecordSizeInKiB": between(1024, 10240),
 		}, func(p *Plan) *[]Item { return &p.Streams }},
 		{"Tables", "table", "TableName", map[string]value{
 			"TableName": value{kind: text}.must(),
 			"AttributeDefinitions": listOf(members(map[string]value{
 				"AttributeName": value{kind: text}.must(), "AttributeType": words("S", "N", "B").must(),
 			})).must(),
-			"KeySchema":              keySchema.must(),
-			"BillingMode":            words("PAY_PER_REQUEST", "PROVISIONED"),
-			"ProvisionedThroughput":  throughput,
-			"GlobalSecondaryIndexes": listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput})),
-			"LocalSecondaryIndexes":  listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must()})),
+			"KeySchema":             keySchema.must(),
+			"BillingMode":           words("PAY_PER_REQUEST", "PROVISIONED"),
+			"ProvisionedThroughput": throughput,
+			"GlobalSecondaryIndexes": listOf(members(map[string]value{
+				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput,
+			})),
+			"LocalSecondaryIndexes": listOf(members(map[string]value{
+				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(),
+			})),
 		}, func(p *Plan) *[]Item { return &p.Tables }},
 		{"Queues", "queue", "QueueName", map[string]value{
 			"QueueName":                     value{kind: text}.must(),
@@ -90,6 +96,9 @@ var sections = sync.OnceValue(func() []section {
 			"Environment":      members(map[string]value{"Variables": value{kind: dict}.must()}),
 			"Architectures":    listOf(words("x86_64", "arm64")),
 			"EphemeralStorage": members(map[string]value{"Size": between(512, 10240).must()}),
+			"LoggingConfig":    members(map[string]value{"LogGroup": value{kind: text}.must()}),
+
+			"ReservedConcurrentExecutions": between(0, math.MaxInt32),
 		}, func(p *Plan) *[]Item { return &p.Functions }},
 		{"Mappings", "mapping", "FunctionName", map[string]value{
 			"FunctionName":                   value{kind: text}.must(),

@@ -564,3 +564,45 @@ func TestReplayIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Prepare runs when every API answers and the server is not ready yet, at the start and after a reset. When it fails, nothing stays.
+func TestPrepareRunsBeforeReady(t *testing.T) {
+	t.Parallel()
+	calls, fail := 0, error(nil)
+	cfg := Config{Dev: true, Prepare: func(_ context.Context, endpoint string) error {
+		calls++
+		resp, err := http.Get(endpoint + PathReady)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("ready says %d", resp.StatusCode)
+		}
+		return fail
+	}}
+	b := start(t, cfg)
+	b.ok(b.do("GET", PathReady, ""))
+	b.ok(b.control("POST", PathReset, ""))
+	if calls != 2 {
+		t.Errorf("prepared %d times", calls)
+	}
+
+	fail = errors.New("cannot be prepared")
+	if status, answer := b.control("POST", PathReset, ""); status != 500 || !strings.Contains(answer, "cannot be prepared") {
+		t.Errorf("answered %d %s", status, answer)
+	}
+	if err := <-b.s.Failed(); !errors.Is(err, fail) {
+		t.Errorf("the server ended with %v", err)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); !errors.Is(err, fail) {
+		t.Errorf("started with %v", err)
+	}
+	if _, err := net.Dial("tcp", s.hostport()); err == nil {
+		t.Error("somebody still listens")
+	}
+}

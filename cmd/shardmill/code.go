@@ -38,8 +38,9 @@ type codeFile struct {
 // leftOut are names of directories and files that are not part of a function.
 var leftOut = map[string]bool{".git": true, ".venv": true, "__pycache__": true, ".DS_Store": true, ".pytest_cache": true, ".mypy_cache": true}
 
-// scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when packages are installed and not in between; it takes the
-// directory itself for them. Links to files are followed; links to directories are refused, since they may lead in a circle or out of the code.
+// scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when packages are installed and not in
+// between; it takes the directory itself for them. Links to files are followed; links to directories are refused, since they may lead in a circle or out of
+// the code.
 func scanCode(root string, shallow bool) (codeTree, error) {
 	t := codeTree{root: root}
 	var total int64
@@ -93,8 +94,8 @@ func scanCode(root string, shallow bool) (codeTree, error) {
 	return t, err
 }
 
-// print changes when a file comes, goes or is written.
-func (t codeTree) print() [sha256.Size]byte {
+// fingerprint changes when a file comes, goes or is written.
+func (t codeTree) fingerprint() [sha256.Size]byte {
 	h := sha256.New()
 	for _, f := range t.files {
 		_, _ = fmt.Fprintf(h, "%q %d %o %d\n", f.path, f.size, f.mode, f.modified.UnixNano())
@@ -104,20 +105,30 @@ func (t codeTree) print() [sha256.Size]byte {
 
 // zip packs the files. Equal content makes equal bytes, whenever it was written, so that the server can tell whether anything is new.
 func (t codeTree) zip() ([]byte, error) {
-	var b bytes.Buffer
+	b := bounded{limit: maxCodeZip}
 	z := zip.NewWriter(&b)
 	for _, f := range t.files {
 		if err := t.add(z, f); err != nil {
 			return nil, err
 		}
-		if b.Len() > maxCodeZip {
-			return nil, fmt.Errorf("the zip of %s is larger than %d bytes, the most that a function can have", t.root, maxCodeZip)
-		}
 	}
 	if err := z.Close(); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	return b.buf.Bytes(), nil
+}
+
+// bounded is a buffer that refuses to grow beyond a limit.
+type bounded struct {
+	buf   bytes.Buffer
+	limit int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.buf.Len()+len(p) > b.limit {
+		return 0, fmt.Errorf("its zip is larger than %d bytes, the most that a function can have", b.limit)
+	}
+	return b.buf.Write(p)
 }
 
 func (t codeTree) add(z *zip.Writer, f codeFile) error {

@@ -186,10 +186,11 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	if err != nil {
 		return err
 	}
+	feed.start()
 	if err := s.Start(c.Context()); err != nil {
+		feed.stop()
 		return startFailure(err)
 	}
-	feed.start()
 	feed.hello(s, cfg)
 	watching, stopWatching := context.WithCancel(c.Context())
 	watched := make(chan struct{})

@@ -22,8 +22,8 @@ const (
 	detailLines  = 5  // what follows from them: back-offs, halves, notices
 )
 
-// digest decides what of all that happens is shown: everything while little happens, and a line a second for each mapping when it is much. Failures are shown one by one, up to
-// a bound, whatever happens. It is a value that gets the time as an argument; not safe for concurrent use.
+// digest decides what of all that happens is shown: everything while little happens, and a line a second for each mapping when it is much. Failures are
+// shown one by one, up to a bound, whatever happens. It is a value that gets the time as an argument; not safe for concurrent use.
 type digest struct {
 	t        terminal
 	began    time.Time // of the second under way; zero: nothing has happened
@@ -66,7 +66,10 @@ const (
 )
 
 // otherWords are the words of a summary for what is no success, in its order.
-var otherWords = [...]string{"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped", "lost", "waiting for a destination"}
+var otherWords = [...]string{
+	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped", "lost", "states dropped",
+	"waiting for a destination",
+}
 
 // classOf sorts an observation for people; word is its place in otherWords, -1 for successes.
 func classOf(o engine.Observation) (c class, word int) {
@@ -101,7 +104,9 @@ func classOf(o engine.Observation) (c class, word int) {
 		name = "dropped"
 	case esm.Lost:
 		name = "lost"
-	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt:
+	case esm.StateDropped:
+		name = "states dropped"
+	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
 	}
 	return c, slices.Index(otherWords[:], name)
 }

@@ -128,7 +128,11 @@ func TestEveryKindHasAWord(t *testing.T) {
 		"to be retried":             {Kind: esm.BackingOff, Wait: esm.WaitRetry},
 		"waiting for a destination": {Kind: esm.BackingOff, Wait: esm.WaitDestination},
 		"bisected":                  {Kind: esm.Bisected}, "discarded": {Kind: esm.Discarded}, "notices": {Kind: esm.NoticeDelivered}, "dropped": {Kind: esm.Dropped}, "lost": {Kind: esm.Lost},
+		"states dropped": {Kind: esm.StateDropped},
 	} {
+		if !shown(happening(o)) {
+			t.Errorf("%s: not for people", want)
+		}
 		if _, word := classOf(happening(o)); word < 0 || otherWords[word] != want {
 			t.Errorf("%+v is counted as %d, want %q", o, word, want)
 		}

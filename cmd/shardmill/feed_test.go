@@ -134,9 +134,11 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice":                      {Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded},
 		"f shardId-000000000003 lost       retention took records before they were processed":                                  {Kind: esm.Lost},
 		"f shardId-000000000003 ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": {
-			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon},
+			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon,
+		},
 		"f shardId-000000000003 dropped    an early end of the window 12:00:00–12:01:00: the function never got over it, and its state is gone": {
-			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon},
+			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon,
+		},
 	} {
 		got := describe(terminal{}, engine.Observation{Identity: who, Observe: o})
 		if got != want {

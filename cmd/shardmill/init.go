@@ -55,8 +55,8 @@ func newInit() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init python|node|go [DIR]",
 		Short: "Write a function, its test and a seed file to start from",
-		Long: `Writes a function that decodes Kinesis records and reports partial batch failures, a test for it, a sample event, and a seed file with the pipeline around it.
-Files that are there are never overwritten.`,
+		Long: `Writes a function that decodes Kinesis records and reports partial batch failures, a test for it, a sample event, and a seed file with the pipeline
+around it. Files that are there are never overwritten.`,
 		Example:   "  shardmill init python\n  shardmill init go orders",
 		ValidArgs: kinds,
 		Args: func(c *cobra.Command, args []string) error {

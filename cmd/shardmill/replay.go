@@ -17,9 +17,10 @@ func newReplay() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay MAPPING --shard S --from SEQ --to SEQ",
 		Short: "Invoke a mapping's function again with records of its stream",
-		Long: `Invokes the function of a mapping once for every batch of a range of records, in order, outside of what the mapping does: no checkpoint moves, nothing is retried,
-nothing is announced, and the mapping may be disabled. MAPPING is its UUID, or the name of a function that has one mapping only. The range is read as it is
-kept: both ends are included, and what retention has taken cannot be replayed. The command exits with 6 when the function fails a batch; the rest is invoked all the same.`,
+		Long: `Invokes the function of a mapping once for every batch of a range of records, in order, outside of what the mapping does: no checkpoint moves,
+nothing is retried, nothing is announced, and the mapping may be disabled. MAPPING is its UUID, or the name of a function that has one mapping only.
+Both ends of the range are included, and what retention has taken cannot be replayed. The command exits with 6 when the function fails a batch; the
+rest is invoked all the same.`,
 		Example: `  shardmill tail orders --from start --follow=false -o json      sequence numbers
   shardmill replay orders-handler --shard shardId-000000000000 --from 4968… --to 4968…`,
 		Args: func(c *cobra.Command, args []string) error {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/shardmill/shardmill/seed"
 )
@@ -115,6 +112,9 @@ func (s *seeder) apply(ctx context.Context, endpoint string) error {
 		for i := range section.items {
 			it := &section.items[i]
 			done, err := section.apply(ctx, it)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil {
 				return s.failed(it, section.what, err)
 			}
@@ -180,7 +180,8 @@ func (s *seeder) stream(ctx context.Context, it *seed.Item) (string, error) {
 	delete(have, "Name")
 	for _, key := range different(it.Input, have) {
 		if key != "Name" {
-			return "", it.Key(key).Errorf("the stream %s is there with another %s (%v), which a seed file does not change; delete the stream, or write what it has", it.Name, key, have[key])
+			return "", it.Key(key).Errorf("the stream %s is there with another %s (%v), which a seed file does not change; delete the stream, or write what it has",
+				it.Name, key, have[key])
 		}
 	}
 	return unchanged, nil
@@ -199,10 +200,13 @@ func (s *seeder) table(ctx context.Context, it *seed.Item) (string, error) {
 	if err := s.c.dynamodb(ctx, "DescribeTable", map[string]any{"TableName": it.Name}, &got); err != nil {
 		return "", err
 	}
-	for _, key := range different(it.Input, got.Table) {
-		if key == "KeySchema" || key == "AttributeDefinitions" { // the rest is described in other shapes than it is given
-			return "", it.Key(key).Errorf("the table %s is there with another %s, which cannot be changed; delete the table, or write what it has", it.Name, key)
-		}
+	have := got.Table
+	have["BillingMode"] = "PROVISIONED" // which a description does not say
+	if billing, ok := have["BillingModeSummary"].(map[string]any); ok {
+		have["BillingMode"] = billing["BillingMode"]
+	}
+	for _, key := range different(in, have) {
+		return "", it.Key(key).Errorf("the table %s is there with another %s, which a seed file does not change; delete the table, or write what it has", it.Name, key)
 	}
 	return unchanged, nil
 }
@@ -220,98 +224,6 @@ func (s *seeder) queue(ctx context.Context, it *seed.Item) (string, error) {
 	}
 	// Made again with the same attributes, a queue stays as it is; with others the API refuses it by name.
 	return done, s.c.sqs(ctx, "CreateQueue", map[string]any{"QueueName": it.Name, "Attributes": attributes}, nil)
-}
-
-const functionsPath = "/2015-03-31/functions"
-
-func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
-	in := maps.Clone(it.Input)
-	delete(in, "CodeUri")
-	if runtime, _ := in["Runtime"].(string); in["Handler"] == nil && strings.HasPrefix(runtime, "provided") {
-		in["Handler"] = "bootstrap"
-	}
-	if in["Role"] == nil {
-		in["Role"] = "arn:aws:iam::" + seedAccount + ":role/shardmill"
-	}
-	zip, err := readCode(s.code(it))
-	if err != nil {
-		return "", it.Key("CodeUri").Errorf("packing the code of the function %s: %s", it.Name, err)
-	}
-	path := functionsPath + "/" + url.PathEscape(it.Name)
-	var have map[string]any
-	err = s.c.lambda(ctx, "GET", path+"/configuration", nil, &have)
-	if isCode(err, "ResourceNotFoundException") {
-		in["Code"] = map[string]any{"ZipFile": zip}
-		if err := s.c.lambda(ctx, "POST", functionsPath, in, nil); err != nil {
-			return "", err
-		}
-		return made, s.settled(ctx, it.Name)
-	}
-	if err != nil {
-		return "", err
-	}
-	done := unchanged
-	if have["CodeSha256"] != codeSum(zip) {
-		if err := updateCode(ctx, s.c, it.Name, zip); err != nil {
-			return "", err
-		}
-		done = updated
-	}
-	change := map[string]any{}
-	for _, key := range different(in, have) {
-		if key == "Architectures" {
-			return "", it.Key(key).Errorf("the function %s is there with other Architectures, which change with its code only; delete the function, or write what it has", it.Name)
-		}
-		change[key] = in[key]
-	}
-	if len(change) > 0 {
-		if err := s.c.lambda(ctx, "PUT", path+"/configuration", change, nil); err != nil {
-			return "", err
-		}
-		done = updated
-	}
-	return done, s.settled(ctx, it.Name)
-}
-
-func codeSum(zip []byte) string {
-	sum := sha256.Sum256(zip)
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// updateCode replaces the code of a function. Invocations in flight end on the old code.
-func updateCode(ctx context.Context, c *client, name string, zip []byte) error {
-	return c.lambda(ctx, "PUT", functionsPath+"/"+url.PathEscape(name)+"/code", map[string]any{"ZipFile": zip}, nil)
-}
-
-// settlePatience is how long a new function may take to be unpacked.
-const settlePatience = 30 * time.Second
-
-// settled waits until a function is ready, and tells people when it will never be: the rest of the seed may still be of use.
-func (s *seeder) settled(ctx context.Context, name string) error {
-	deadline := time.NewTimer(settlePatience)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var have struct{ State, StateReason, LastUpdateStatus, LastUpdateStatusReason string }
-		if err := s.c.lambda(ctx, "GET", functionsPath+"/"+url.PathEscape(name)+"/configuration", nil, &have); err != nil {
-			return err
-		}
-		switch {
-		case have.State == "Failed" || have.LastUpdateStatus == "Failed":
-			s.say("seed: function %s cannot run: %s", name, first(have.StateReason, have.LastUpdateStatusReason))
-			return nil
-		case have.State != "Pending" && have.LastUpdateStatus != "InProgress":
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			return fmt.Errorf("it is not ready after %s", settlePatience)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 const mappingsPath = "/2015-03-31/event-source-mappings"
@@ -371,8 +283,15 @@ func different(want, have map[string]any) []string {
 	return keys
 }
 
-// shows reports that everything in want is in have. Environment variables are compared as a whole: one too many is a difference.
+// shows reports that everything in want is in have. Lists are compared as sets, because services order some of them as they like. Environment variables are
+// compared as a whole: one too many is a difference.
 func shows(have, want any, key string) bool {
+	if list, ok := want.([]any); ok {
+		h, _ := have.([]any) // else it has no element
+		return len(h) == len(list) && !slices.ContainsFunc(list, func(w any) bool {
+			return !slices.ContainsFunc(h, func(h any) bool { return shows(h, w, key) })
+		})
+	}
 	w, ok := want.(map[string]any)
 	if !ok || key == "Variables" {
 		return reflect.DeepEqual(have, want)

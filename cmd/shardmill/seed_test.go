@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +35,7 @@ func fakeTables(t *testing.T, calls *[]string, exists bool) *httptest.Server {
 			}
 			fmt.Fprint(w, `{}`)
 		default:
-			fmt.Fprint(w, `{"Table":{"TableName":"processed","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}]}}`)
+			fmt.Fprint(w, `{"Table":{"TableName":"processed","BillingModeSummary":{"BillingMode":"PAY_PER_REQUEST"},"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}]}}`)
 		}
 	}))
 	t.Cleanup(s.Close)
@@ -49,7 +51,7 @@ func TestSeedTables(t *testing.T) {
 	}{
 		{"made", "id", "", false, 1},
 		{"unchanged", "id", "", true, 2},
-		{"refused", "other", "the table processed is there with another AttributeDefinitions, which cannot be changed", true, 2},
+		{"refused", "other", "the table processed is there with another AttributeDefinitions, which a seed file does not change", true, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "seed.yaml")
@@ -73,6 +75,54 @@ func TestSeedTables(t *testing.T) {
 				t.Errorf("said %q", said)
 			}
 		})
+	}
+}
+
+// A seed that is interrupted is no failure of the seed.
+func TestInterruptedSeedSaysSo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "seed.yaml")
+	if err := os.WriteFile(file, []byte("Streams: [{Name: orders}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := loadSeed(file, func(string, ...any) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.apply(ctx, "http://127.0.0.1:1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What is there is compared by what the file says of it: members that the file does not have are of no account, order in lists neither; a variable too many is.
+func TestWhatDiffersIsFound(t *testing.T) {
+	t.Parallel()
+	type m = map[string]any
+	have := m{
+		"Timeout": 3.0, "Handler": "h", "Environment": m{"Variables": m{"AA": "1", "BB": "2"}}, "Types": []any{"x", "y"},
+		"DestinationConfig": m{"OnSuccess": m{}, "OnFailure": m{"Destination": "arn"}},
+		"Indexes":           []any{m{"IndexName": "a", "IndexStatus": "ACTIVE"}, m{"IndexName": "b", "IndexStatus": "ACTIVE"}},
+	}
+	for _, c := range []struct {
+		want m
+		keys string
+	}{
+		{m{}, ""},
+		{m{"Timeout": int64(3), "Handler": "h"}, ""},
+		{m{"Timeout": int64(4), "Handler": "g"}, "Handler Timeout"},
+		{m{"Environment": m{"Variables": m{"BB": "2", "AA": "1"}}}, ""},
+		{m{"Environment": m{"Variables": m{"AA": "1"}}}, "Environment"},
+		{m{"Types": []any{"y", "x"}, "DestinationConfig": m{"OnFailure": m{"Destination": "arn"}}}, ""},
+		{m{"Types": []any{"x"}, "DestinationConfig": m{"OnFailure": m{"Destination": "other"}}}, "DestinationConfig Types"},
+		{m{"Indexes": []any{m{"IndexName": "b"}, m{"IndexName": "a"}}}, ""},
+		{m{"Indexes": []any{m{"IndexName": "b"}, m{"IndexName": "c"}}, "Missing": []any{}}, "Indexes"},
+		{m{"Missing": "x"}, "Missing"},
+	} {
+		if got := strings.Join(different(c.want, have), " "); got != c.keys {
+			t.Errorf("%v: different are %q, want %q", c.want, got, c.keys)
+		}
 	}
 }
 
@@ -115,6 +165,18 @@ func TestResetGoesBackToTheSeed(t *testing.T) {
 	}
 	if got := streams(); got != "orders" {
 		t.Errorf("after the reset: %s", got)
+	}
+}
+
+// A package that is too large is given up before it is held in memory.
+func TestPackageIsBounded(t *testing.T) {
+	t.Parallel()
+	b := bounded{limit: 10}
+	if n, err := b.Write([]byte("0123456789")); n != 10 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := b.Write([]byte("x")); err == nil || b.buf.Len() != 10 {
+		t.Errorf("%d bytes, %v", b.buf.Len(), err)
 	}
 }
 

@@ -34,16 +34,16 @@ func (w *watched) look() (tree codeTree, ok bool, err error) {
 	if err != nil {
 		return codeTree{}, false, err
 	}
-	print := shallow.print()
+	now := shallow.fingerprint()
 	switch {
-	case print == w.loaded:
+	case now == w.loaded:
 		w.waiting = false
 		return codeTree{}, false, nil
-	case !w.waiting || print != w.pending:
-		w.waiting, w.pending = true, print
+	case !w.waiting || now != w.pending:
+		w.waiting, w.pending = true, now
 		return codeTree{}, false, nil
 	}
-	w.waiting, w.loaded = false, print
+	w.waiting, w.loaded = false, now
 	tree, err = scanCode(w.dir, false)
 	return tree, err == nil, err
 }
@@ -69,7 +69,7 @@ func newWatcher(s *seeder) (*watcher, error) {
 		if err != nil {
 			return nil, &failure{text: f.Key("CodeUri").Errorf("looking at the code of the function %s: %s", f.Name, err).Error()}
 		}
-		w.functions = append(w.functions, &watched{name: f.Name, dir: dir, loaded: tree.print()})
+		w.functions = append(w.functions, &watched{name: f.Name, dir: dir, loaded: tree.fingerprint()})
 	}
 	if len(w.functions) == 0 {
 		return nil, nil
@@ -133,7 +133,10 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	}
 	if sum := codeSum(zip); sum == f.sum {
 		return nil // saved again, or changed back
-	} else if err := w.reload(ctx, f.name, zip); err != nil {
+	} else if err := w.reload(ctx, f.name, zip); isCode(err, "ResourceConflictException") {
+		f.loaded = [32]byte{} // another update is under way: look again
+		return nil
+	} else if err != nil {
 		return err
 	} else {
 		f.sum = sum

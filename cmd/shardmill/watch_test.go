@@ -29,7 +29,7 @@ func watchDirectory(t *testing.T) *directory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.f = &watched{name: "f", dir: d.dir, loaded: tree.print()}
+	d.f = &watched{name: "f", dir: d.dir, loaded: tree.fingerprint()}
 	d.w = &watcher{
 		s: &seeder{say: func(format string, args ...any) { d.said = append(d.said, fmt.Sprintf(format, args...)) }},
 		reload: func(context.Context, string, []byte) error {
@@ -105,6 +105,20 @@ func TestReloadOfTheSameContentIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.looks(3, 1)
+}
+
+// While another update is under way, new code waits for it and is not given up.
+func TestReloadWaitsForAnUpdateUnderWay(t *testing.T) {
+	t.Parallel()
+	d := watchDirectory(t)
+	d.refuse = &apiError{status: 409, code: "ResourceConflictException"}
+	d.write("handler.py", "second")
+	d.looks(6, 0)
+	d.refuse = nil
+	d.looks(2, 1)
+	if len(d.said) != 1 || !strings.Contains(d.said[0], "has new code") {
+		t.Errorf("said %q", d.said)
+	}
 }
 
 // What keeps new code from being loaded is said once, and the old code stays.
