@@ -2,6 +2,7 @@ package pebble_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// The time index only saves work: for every millisecond, Seek finds what a scan from the beginning finds. The arrivals are the ones that a bold index gets
+// The time index only saves work: at every arrival, just before and after it, and now and then between, Seek finds what a scan from the beginning finds. The arrivals are the ones that a bold index gets
 // wrong: several groups in one millisecond, seconds with and without an entry of their own, a clock that was set back.
 func TestSeekFindsWhatAScanFinds(t *testing.T) {
 	t.Parallel()
@@ -48,6 +49,9 @@ func TestSeekFindsWhatAScanFinds(t *testing.T) {
 				lo, hi = min(lo, r.Arrival), max(hi, r.Arrival)
 			}
 			for at := lo - 2; at <= hi+2; at++ {
+				if near := slices.ContainsFunc(all, func(r record.Record) bool { return max(at-r.Arrival, r.Arrival-at) <= 2 }); !near && at%101 != 0 {
+					continue
+				}
 				want := end
 				for _, r := range all {
 					if r.Arrival >= at {
