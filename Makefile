@@ -5,11 +5,13 @@ GO ?= go
 SEED ?=
 N ?= 10000
 FUZZTIME ?= 20s
+# Built from the module cache, or fetched on the first run. make lint LINT=golangci-lint takes an installed one.
+LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 # The packages that run under the race detector; simulation and end-to-end tests run without it, afterwards.
 PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /e2e$$)
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 build: ## bin/shardmill, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
@@ -40,12 +42,20 @@ sim200: ## the simulator, a few hundred seeds, and the mutants
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
 
-e2e: venv ## real clients, kill rounds, the command line
+e2e: venv e2e/javascript/node_modules ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
 
+tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
+	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
+
 venv: .venv/.installed
-.venv/.installed: e2e/requirements.txt
-	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt && touch $@
+.venv/.installed: e2e/requirements.txt e2e/wheels.txt
+	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
+	.venv/bin/pip download --quiet --disable-pip-version-check --only-binary :all: -d .venv/wheels -r e2e/wheels.txt
+	touch $@
+
+e2e/javascript/node_modules: e2e/javascript/package-lock.json
+	cd e2e/javascript && npm ci --silent --no-audit --no-fund && touch node_modules
 
 fuzz: ## every fuzz target for FUZZTIME
 	$(GO) run ./internal/fuzzall -time $(FUZZTIME)
@@ -54,8 +64,8 @@ bench: build ## every figure beside its raw reference
 	$(GO) run ./internal/bench
 
 lint: ## golangci-lint with the rules of .golangci.yml
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0 run --timeout 10m
+	$(LINT) run --timeout 10m
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e venv fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e tutorial venv fuzz bench lint check

@@ -1,12 +1,15 @@
 // Package checkpoint keeps how far each mapping is on each shard: position, lane marks, retry and bisect state and lease epoch as one value, so that a crash
 // repeats work but never skips it.
 //
+// The state of a tumbling window is part of the value. A large one lies beside it, in keys of its own that are written in the same commit.
+//
 // A value is written with a compare-and-set on its revision: a writer that has been replaced gets a conflict and must stop.
 package checkpoint
 
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
@@ -14,10 +17,15 @@ import (
 )
 
 // Store reads and writes checkpoints. Safe for concurrent use.
-type Store struct{ coord storage.Coord }
+type Store struct {
+	coord storage.Coord
+
+	mu    sync.Mutex
+	parts map[string]int // by key of the checkpoint: how many keys its state has; none for most
+}
 
 // New is a Store on coord.
-func New(coord storage.Coord) *Store { return &Store{coord} }
+func New(coord storage.Coord) *Store { return &Store{coord: coord, parts: map[string]int{}} }
 
 // Held is a checkpoint with what its owner needs to write the next one.
 type Held struct {
@@ -34,20 +42,88 @@ func key(mapping string, shard record.ShardID) string {
 
 // Load is the checkpoint of a mapping on a shard. found is false when none was ever saved.
 func (s *Store) Load(ctx context.Context, mapping string, shard record.ShardID) (h Held, found bool, err error) {
-	e, err := s.coord.Get(ctx, key(mapping, shard))
-	if err != nil || e.Revision == 0 {
-		return Held{}, false, err
+	k := key(mapping, shard)
+	for again := true; again; {
+		e, err := s.coord.Get(ctx, k)
+		if err != nil || e.Revision == 0 {
+			return Held{}, false, err
+		}
+		apart := 0
+		if h.Checkpoint, h.Epoch, apart, err = Decode(e.Value); err == nil && apart > 0 {
+			h.Checkpoint.Window.State, again, err = s.loadState(ctx, k, e.Revision, apart)
+		} else {
+			again = false
+		}
+		if err != nil {
+			return Held{}, false, fmt.Errorf("checkpoint of mapping %s on %s: %w", mapping, shard, err)
+		}
+		h.Revision = e.Revision
+		s.remember(k, partsOf(apart))
 	}
-	if h.Checkpoint, h.Epoch, err = Decode(e.Value); err != nil {
-		return Held{}, false, fmt.Errorf("checkpoint of mapping %s on %s: %w", mapping, shard, err)
-	}
-	h.Revision = e.Revision
 	return h, true, nil
 }
 
-// Save writes a checkpoint over the revision that its owner knows. It is durable on return. storage.ErrConflict: somebody else has written it.
+// loadState reads a state that lies beside the checkpoint k. again is true when the checkpoint was written anew in the meantime: all keys of one commit have one revision.
+func (s *Store) loadState(ctx context.Context, k string, revision storage.Revision, size int) (state string, again bool, err error) {
+	b := make([]byte, 0, size)
+	for i := range partsOf(size) {
+		e, err := s.coord.Get(ctx, partKey(k, i))
+		if err != nil {
+			return "", false, err
+		}
+		if e.Revision != revision {
+			now, err := s.coord.Get(ctx, k)
+			if err == nil && now.Revision == revision {
+				err = fmt.Errorf("%w: part %d of the state of a tumbling window is missing", storage.ErrCorrupt, i)
+			}
+			return "", err == nil, err
+		}
+		b = append(b, e.Value...)
+	}
+	if len(b) != size {
+		return "", false, fmt.Errorf("%w: the state of a tumbling window has %d bytes instead of %d", storage.ErrCorrupt, len(b), size)
+	}
+	return string(b), false, nil
+}
+
+// partsOf is how many keys a state of a size beside its checkpoint has.
+func partsOf(size int) int { return (size + maxInline - 1) / maxInline }
+
+func partKey(k string, i int) string { return fmt.Sprintf("%s/state/%02d", k, i) }
+
+// remember notes how many keys the state beside a checkpoint has.
+func (s *Store) remember(k string, parts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parts[k] = parts; parts == 0 {
+		delete(s.parts, k)
+	}
+}
+
+// Save writes a checkpoint over the revision that its owner knows, and the state beside it, in one commit. It is durable on return. storage.ErrConflict: somebody else
+// has written it.
 func (s *Store) Save(ctx context.Context, mapping string, shard record.ShardID, cp *esm.Checkpoint, epoch uint64, over storage.Revision) (storage.Revision, error) {
-	return s.coord.Commit(ctx, group(mapping), storage.Op{Key: key(mapping, shard), Value: Append(nil, cp, epoch), Expect: over})
+	k := key(mapping, shard)
+	ops := []storage.Op{{Key: k, Value: Append(nil, cp, epoch), Expect: over}}
+	parts := 0
+	if w := cp.Window; w != nil && len(w.State) > maxInline {
+		for rest := w.State; rest != ""; parts++ {
+			n := min(len(rest), maxInline)
+			ops = append(ops, storage.Op{Key: partKey(k, parts), Value: []byte(rest[:n]), Expect: storage.Any})
+			rest = rest[n:]
+		}
+	}
+	s.mu.Lock()
+	had := s.parts[k]
+	s.mu.Unlock()
+	for i := parts; i < had; i++ {
+		ops = append(ops, storage.Op{Key: partKey(k, i), Expect: storage.Any})
+	}
+	revision, err := s.coord.Commit(ctx, group(mapping), ops...)
+	if err == nil {
+		s.remember(k, parts)
+	}
+	return revision, err
 }
 
 // Forget deletes every checkpoint of a mapping.
@@ -63,6 +139,9 @@ func (s *Store) Forget(ctx context.Context, mapping string) error {
 		}
 		if _, err := s.coord.Commit(ctx, group(mapping), ops...); err != nil {
 			return err
+		}
+		for _, e := range entries {
+			s.remember(e.Key, 0)
 		}
 	}
 }

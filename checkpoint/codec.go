@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
@@ -11,7 +12,7 @@ import (
 )
 
 // version is the first byte of every stored checkpoint. docs/format/checkpoint.md describes the rest.
-const version = 1
+const version = 2 // 1 had no tumbling windows
 
 // Append encodes a checkpoint and its owner's epoch.
 func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
@@ -49,6 +50,49 @@ func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
 			str(p.Version)
 		}
 	}
+	return appendWindow(dst, cp.Window)
+}
+
+// Flags of a window.
+const (
+	flagEarly   = 1 << iota // its state outgrew its limit, and the function is still to be told
+	flagClosing             // its final invocation is due
+	flagApart               // its state is not here but in keys of its own
+)
+
+// maxInline is the largest state that lies in the checkpoint itself; a larger one has keys of its own.
+const maxInline = 64 << 10
+
+// appendWindow encodes a tumbling window; one byte 0 when there is none.
+func appendWindow(dst []byte, w *esm.WindowMark) []byte {
+	u := func(v uint64) { dst = binary.AppendUvarint(dst, v) }
+	if w == nil {
+		u(0)
+		return dst
+	}
+	flags := uint64(0)
+	if w.Early {
+		flags |= flagEarly
+	}
+	if w.Closing {
+		flags |= flagClosing
+	}
+	if len(w.State) > maxInline {
+		flags |= flagApart
+	}
+	u(uint64(w.Width.Milliseconds()))
+	u(flags)
+	u(uint64(w.Start))
+	u(uint64(w.End))
+	u(uint64(w.Closed))
+	u(uint64(w.First))
+	u(uint64(w.Last))
+	u(uint64(w.Failures))
+	u(uint64(w.Invocations))
+	u(uint64(len(w.State)))
+	if flags&flagApart == 0 {
+		dst = append(dst, w.State...)
+	}
 	return dst
 }
 
@@ -56,12 +100,14 @@ func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
 const (
 	maxLanes = 64
 	maxPlan  = 1024
+	maxWidth = 900_000 // ms
 )
 
-// Decode reads what Append wrote. A value that cannot be read is storage.ErrCorrupt.
-func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, err error) {
-	if len(b) == 0 || b[0] != version {
-		return cp, 0, fmt.Errorf("%w: unknown checkpoint version; it may come from a newer shardmill", storage.ErrCorrupt)
+// Decode reads what Append wrote, of this version or an older one. A value that cannot be read is storage.ErrCorrupt. apart is the length of a state that has keys of
+// its own; the checkpoint's is empty then.
+func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
+	if len(b) == 0 || b[0] < 1 || b[0] > version {
+		return cp, 0, 0, fmt.Errorf("%w: unknown checkpoint version; it may come from a newer shardmill", storage.ErrCorrupt)
 	}
 	d := decoder{b: b[1:]}
 	epoch = d.uvarint()
@@ -85,10 +131,36 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, err error) {
 			})
 		}
 	}
-	if d.bad || len(d.b) != 0 {
-		return esm.Checkpoint{}, 0, fmt.Errorf("%w: checkpoint of %d bytes does not parse", storage.ErrCorrupt, len(b))
+	if b[0] >= 2 {
+		cp.Window, apart = d.window()
 	}
-	return cp, epoch, nil
+	if d.bad || len(d.b) != 0 {
+		return esm.Checkpoint{}, 0, 0, fmt.Errorf("%w: checkpoint of %d bytes does not parse", storage.ErrCorrupt, len(b))
+	}
+	return cp, epoch, apart, nil
+}
+
+func (d *decoder) window() (w *esm.WindowMark, apart int) {
+	width := d.most(maxWidth)
+	if width == 0 {
+		return nil, 0
+	}
+	millis := func() record.Millis { return record.Millis(d.most(math.MaxInt64)) }
+	flags := d.most(flagEarly | flagClosing | flagApart)
+	w = &esm.WindowMark{
+		Width: time.Duration(width) * time.Millisecond, Early: flags&flagEarly != 0, Closing: flags&flagClosing != 0,
+		Start: millis(), End: millis(), Closed: millis(), First: d.position(), Last: d.position(), Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32),
+	}
+	if flags&flagApart != 0 {
+		apart = d.count(esm.MaxState)
+	} else {
+		w.State = d.str()
+	}
+	open, aggregated := w.End != 0, w.Last != 0
+	if open && w.Start >= w.End || !open && (aggregated || flags != 0 || w.State != "") || w.First > w.Last || aggregated != (w.First != 0) {
+		d.bad = true
+	}
+	return w, apart
 }
 
 type decoder struct {

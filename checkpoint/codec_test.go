@@ -3,7 +3,9 @@ package checkpoint
 import (
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -36,11 +38,24 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 			}
 			in.Lanes = append(in.Lanes, m)
 		}
+		if rapid.Bool().Draw(t, "in windows") {
+			in.Window = &esm.WindowMark{
+				Width: time.Duration(rapid.IntRange(1, 900).Draw(t, "width")) * time.Second, Start: 60_000, End: record.Millis(rapid.Int64Range(60_001, 1<<50).Draw(t, "end")),
+				Closed: 7, Early: rapid.Bool().Draw(t, "early"), Closing: rapid.Bool().Draw(t, "closing"),
+				State: rapid.SampledFrom([]string{"", "{}", `{"n":1}`, strings.Repeat("x", maxInline)}).Draw(t, "state"), Failures: 2, Invocations: 3,
+			}
+			if in.Window.Last = position(t, "last in it"); in.Window.Last != 0 {
+				in.Window.First = record.Position(rapid.Uint64Range(1, uint64(in.Window.Last)).Draw(t, "first in it"))
+			}
+			if rapid.IntRange(0, 3).Draw(t, "closed") == 0 {
+				in.Window = &esm.WindowMark{Width: time.Second, Closed: 60_000}
+			}
+		}
 
-		out, epoch, err := Decode(Append(nil, &in, 9))
+		out, epoch, apart, err := Decode(Append(nil, &in, 9))
 
-		if err != nil || epoch != 9 {
-			t.Fatalf("epoch %d, err %v", epoch, err)
+		if err != nil || epoch != 9 || apart != 0 {
+			t.Fatalf("epoch %d, %d bytes apart, err %v", epoch, apart, err)
 		}
 		if d := cmp.Diff(in, out); d != "" {
 			t.Fatal(d)
@@ -50,13 +65,23 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(Append(nil, &esm.Checkpoint{Low: 5, Factor: 2, Lanes: []esm.LaneMark{{Settled: 9}, {Plan: []esm.SegmentMark{{First: 6, Last: 7}}}}}, 1))
+	f.Add(Append(nil, &esm.Checkpoint{Low: 5, Factor: 1, Window: &esm.WindowMark{Width: time.Minute, Start: 60_000, End: 120_000, First: 1, Last: 5, State: `{"n":5}`}}, 1))
 	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		cp, epoch, err := Decode(b)
+		cp, epoch, apart, err := Decode(b)
 		if err != nil {
 			return
 		}
-		again, e, err := Decode(Append(nil, &cp, epoch))
+		if apart > 0 {
+			cp.Window.State = strings.Repeat("x", apart)
+			if apart <= maxInline { // smaller than any that we put beside a checkpoint
+				apart = 0
+			}
+		}
+		again, e, a, err := Decode(Append(nil, &cp, epoch))
+		if a > 0 && a == apart {
+			again.Window.State = cp.Window.State
+		}
 		if err != nil || e != epoch || !cmp.Equal(cp, again) {
 			t.Fatalf("%+v came back as %+v (%v)", cp, again, err)
 		}
@@ -76,8 +101,8 @@ func TestBytesOfACheckpoint(t *testing.T) {
 
 	got := hex.EncodeToString(Append(nil, &cp, 7))
 
-	const want = "01" + "07" + "ac02" + "01" + "02" + "e807" + "00" + "02" + "b102" + "00" + "ac02" + "01" +
-		"01" + "ad02" + "b002" + "ae02" + "b002" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" + "4c4154455354"
+	const want = "02" + "07" + "ac02" + "01" + "02" + "e807" + "00" + "02" + "b102" + "00" + "ac02" + "01" +
+		"01" + "ad02" + "b002" + "ae02" + "b002" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" + "4c4154455354" + "00"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -89,7 +114,13 @@ func TestImpossibleCheckpointsAreCorrupt(t *testing.T) {
 	const huge = "ffffffffffffffffff01" // 2⁶⁴-1
 	for name, text := range map[string]string{
 		"nothing":                        "",
-		"a newer version":                "02",
+		"a newer version":                "03",
+		"a window wider than any":        "0207ac020101e8070000" + "a1f736" + "000000000000000000",
+		"a window that ends and begins":  "0207ac020101e8070000" + "e807" + "000505000000000000",
+		"records in no window":           "0207ac020101e8070000" + "e807" + "000000000101000000",
+		"a first record and no last":     "0207ac020101e8070000" + "e807" + "000507000100000000",
+		"a window without its state":     "0207ac020101e8070000" + "e807" + "000000000000000005",
+		"a state beyond the limit":       "0207ac020101e8070000" + "e807" + "040000000000000081808001",
 		"the head alone":                 "01",
 		"a position beyond the last":     "0107" + huge + "0102e8070000",
 		"a generation beyond 32 bits":    "0107ac02" + huge + "02e8070000",
@@ -106,8 +137,40 @@ func TestImpossibleCheckpointsAreCorrupt(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		if _, _, err := Decode(b); !errors.Is(err, storage.ErrCorrupt) {
+		if _, _, _, err := Decode(b); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Version 1 had no windows; what it wrote is read as it was meant.
+func TestCheckpointsOfVersion1AreRead(t *testing.T) {
+	t.Parallel()
+	b, err := hex.DecodeString("0107ac020102e8070002" + "b10200" + "0000")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	cp, epoch, _, err := Decode(b)
+
+	want := esm.Checkpoint{Low: 300, Generation: 1, Factor: 2, MaxArrival: 1000, Lanes: []esm.LaneMark{{Settled: 305}, {}}}
+	if d := cmp.Diff(want, cp); d != "" || epoch != 7 || err != nil {
+		t.Errorf("epoch %d, err %v\n%s", epoch, err, d)
+	}
+}
+
+// docs/format/checkpoint.md shows these bytes too.
+func TestBytesOfAWindow(t *testing.T) {
+	t.Parallel()
+	cp := esm.Checkpoint{Low: 300, Factor: 1, MaxArrival: 61_000, Window: &esm.WindowMark{
+		Width: time.Minute, Start: 60_000, End: 120_000, Closed: 60_000, First: 200, Last: 300, Closing: true, State: `{"n":5}`, Failures: 1, Invocations: 2,
+	}}
+
+	got := hex.EncodeToString(Append(nil, &cp, 7))
+
+	const want = "02" + "07" + "ac02" + "00" + "01" + "c8dc03" + "00" + "00" +
+		"e0d403" + "02" + "e0d403" + "c0a907" + "e0d403" + "c801" + "ac02" + "01" + "02" + "07" + "7b226e223a357d"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

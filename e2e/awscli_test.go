@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"archive/zip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,28 +56,19 @@ func (c cli) sqs(args ...string) []string {
 // codeZip packs the handlers of testdata into a file in the server's working directory.
 func codeZip(t *testing.T, h home) string {
 	t.Helper()
-	f, err := os.Create(filepath.Join(h.path("work"), "code.zip"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := zip.NewWriter(f)
+	files := map[string][]byte{}
 	for _, name := range []string{"orders.py", "orders_partial.py"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := z.Create(name)
-		if err == nil {
-			_, err = w.Write(text)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		files[name] = text
 	}
-	if err := errors.Join(z.Close(), f.Close()); err != nil {
+	path := filepath.Join(h.path("work"), "code.zip")
+	if err := os.WriteFile(path, zipped(t, files), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return f.Name()
+	return path
 }
 
 var timestamp = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`) // S-83
@@ -277,7 +267,7 @@ func TestEveryRequirementIsPinned(t *testing.T) {
 		}
 		names = append(names, name)
 	}
-	for _, want := range []string{"boto3", "awscli"} {
+	for _, want := range []string{"boto3", "awscli", "aws-lambda-powertools"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is missing", want)
 		}

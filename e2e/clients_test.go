@@ -1,13 +1,11 @@
 package e2e_test
 
 import (
-	"archive/zip"
 	"bytes"
 	"io"
 	"net/http"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -160,19 +158,5 @@ func handlerZip(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	h := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, Modified: time.Unix(1e9, 0)}
-	h.SetMode(0o755)
-	w, err := z.CreateHeader(h)
-	if err == nil {
-		_, err = w.Write(code)
-	}
-	if err == nil {
-		err = z.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t, map[string][]byte{"bootstrap": code})
 }

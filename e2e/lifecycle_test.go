@@ -177,8 +177,11 @@ func TestADataDirectoryInUseIsRefused(t *testing.T) {
 
 	code, said := refusal(t, h, "serve", "--data", data, "--port", "0", "--min-free", "64MiB")
 
-	if code != 4 || !strings.HasPrefix(said, "error: the data directory "+data+": ") || !strings.Contains(said, ": in use by another process: end it, or choose another directory") {
+	if code != 4 || !strings.HasPrefix(said, "error: the data directory "+data+": in use by another process: end it, or choose another directory") {
 		t.Errorf("exit code %d, %q; want 4 and that another process uses it", code, said)
+	}
+	if strings.Count(said, data) != 1 {
+		t.Errorf("%q names the directory more than once", said)
 	}
 	first.clients().createStream(t, "orders", 1) // it is not disturbed
 }

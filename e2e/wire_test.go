@@ -58,14 +58,18 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 		status       int
 		text         string // part of the message
 	}{
-		{"a foreign Host, as after DNS rebinding", "POST", "/", listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
-			`shardmill answers only to its own address; the Host header says "evil.example:4566". Use 127.0.0.1 or localhost.`},
+		{
+			"a foreign Host, as after DNS rebinding", "POST", "/", listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
+			`shardmill answers only to its own address; the Host header says "evil.example:4566". Use 127.0.0.1 or localhost.`,
+		},
 		{"a foreign Host at the control API", "GET", "/_shardmill/health/live", map[string]string{"Host": "evil.example"}, 421, "shardmill answers only to its own address"},
 		{"a page's Origin", "POST", "/", listStreams(map[string]string{"Origin": "https://evil.example"}), 403, "shardmill refuses requests from web pages"},
 		{"a page's cross-site fetch", "POST", "/", listStreams(map[string]string{"Sec-Fetch-Site": "cross-site"}), 403, "shardmill refuses requests from web pages"},
 		{"a preflight", "OPTIONS", "/2015-03-31/functions", map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, 403, "shardmill refuses requests from web pages"},
-		{"the clock without a token", "GET", "/_shardmill/clock", nil, 401,
-			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself"},
+		{
+			"the clock without a token", "GET", "/_shardmill/clock", nil, 401,
+			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
+		},
 		{"a reset with another token", "POST", "/_shardmill/reset", map[string]string{"Authorization": "Bearer 00"}, 401, "the control API needs the token of this start"},
 		{"the clock from a page, though with the token", "GET", "/_shardmill/clock", with(token, "Origin", "null"), 403, "the control API does not answer web pages"},
 		{"health from a page", "GET", "/_shardmill/health/ready", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403, "the control API does not answer web pages"},
@@ -113,7 +117,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 		header             map[string]string
 		code               string // as the body has it
 	}{
-		{"dynamodb", "POST", "/", "{}", map[string]string{"X-Amz-Target": "DynamoDB_20120810.PutItem", "Content-Type": "application/x-amz-json-1.0"}, `"__type":"NotImplementedException"`},
+		{"secretsmanager", "POST", "/", "{}", map[string]string{"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.0"}, `"__type":"NotImplementedException"`},
 		{"s3", "PUT", "/bucket/key", "x", nil, "<Error><Code>NotImplemented</Code>"},
 		{"s3", "GET", "/bucket/key", "", map[string]string{"Authorization": signed("s3")}, "<Error><Code>NotImplemented</Code>"},
 		{"sns", "POST", "/", "Action=Publish&Version=2010-03-31", map[string]string{"Authorization": signed("sns"), "Content-Type": form}, "<Code>NotImplementedException</Code>"},
@@ -123,7 +127,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 		if got.status != http.StatusNotImplemented {
 			t.Errorf("%s %s: got %d %s, want 501", c.service, c.path, got.status, got.body)
 		}
-		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has ", "kinesis, lambda", ". See docs/compat/README.md."} {
+		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has ", "kinesis, lambda, logs", ". See docs/compat/README.md."} {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s %s: the answer is %s, want %s in it", c.service, c.path, got.body, want)
 			}
@@ -138,7 +142,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
-	for service, args := range map[string][]string{"dynamodb": {"dynamodb", "list-tables"}, "s3": {"s3api", "list-buckets"}, "monitoring": {"cloudwatch", "list-metrics"}} {
+	for service, args := range map[string][]string{"s3": {"s3api", "list-buckets"}, "sns": {"sns", "list-topics"}} {
 		_, stderr, err := s.command(t, venv(t, "aws"), append(args, "--endpoint-url", s.Endpoint)...)
 
 		if want := "shardmill does not have the service " + service + ";"; err == nil || !strings.Contains(stderr, want) {

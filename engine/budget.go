@@ -88,7 +88,7 @@ func (x *Executor) resume() esm.Event {
 		return nil
 	}
 	x.withheld = false
-	return esm.ReadReturned{Seq: c.Seq, Next: c.From, End: esm.Tail}
+	return esm.ReadReturned{Seq: c.Seq, Next: c.From, End: esm.Withheld}
 }
 
 // rereads reports that a batch from a checkpoint waits for its records, which may lie behind more of other lanes than one batch: nothing else would move the shard.

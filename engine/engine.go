@@ -14,6 +14,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/source"
 )
 
@@ -29,7 +30,7 @@ type Functions interface {
 	Lookup(ref function.Ref) (*function.Configuration, bool)
 }
 
-// Options of an Engine. All members but Observe are required.
+// Options of an Engine. All members but Observe and Metrics are required.
 type Options struct {
 	Mappings     *mapping.Mappings
 	Functions    Functions
@@ -41,6 +42,7 @@ type Options struct {
 	Epoch        uint64            // of the node lease; written into every checkpoint
 	Observe      func(Observation) // must not block; nil: nobody listens
 	AbandonAfter time.Duration     // how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
+	Metrics      *metric.Store     // nil: nothing is measured
 	BufferMemory int64             // bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
 }
 

@@ -41,34 +41,43 @@ type Executor struct {
 	observe func(Observation)
 }
 
-// Identity names a mapping on a shard; ids of invocations and notices are made from it.
+// Identity names a mapping on a shard; ids of invocations and notices are made from it, but not from its ARNs.
 type Identity struct {
-	Mapping     string // UUID
-	Stream      uint32
-	Shard       record.ShardID
-	FunctionARN string
+	Mapping        string // UUID
+	Stream         uint32
+	Shard          record.ShardID
+	FunctionARN    string
+	EventSourceARN string
 }
 
 // flight is what an Invoke that is out needs when its answer comes.
 type flight struct {
-	records []record.Record
-	partial bool
-	payload []byte
+	records  []record.Record
+	partial  bool
+	windowed bool // in a tumbling window
+	purpose  esm.Purpose
+	payload  []byte
 }
 
 // Observation is something that happened in a shard, with who it happened to.
 type Observation struct {
 	Identity
-	At time.Time
+	At     time.Time
+	Replay string // the request id of a replay's invocation, which no lane made and no checkpoint knows; "": not of a replay
 	esm.Observe
 }
 
 // RequestID is the id that the invocations of the batch carry. It is made when it is asked for: most observations are about nothing that anybody looks up.
-func (o Observation) RequestID() string { return o.requestID(o.ID) }
+func (o Observation) RequestID() string {
+	if o.Replay != "" {
+		return o.Replay
+	}
+	return o.requestID(o.ID)
+}
 
 // NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it must not block.
 func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64, observe func(Observation)) *Executor {
-	cfg.Envelope = format.Envelope()
+	cfg = sized(cfg, format)
 	if observe == nil {
 		observe = func(Observation) {}
 	}
@@ -76,6 +85,12 @@ func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format s
 		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses, batchSize: cfg.BatchSize,
 		flight: map[uint64]*flight{}, observe: observe,
 	}
+}
+
+// sized tells the core how large payloads of a format are.
+func sized(cfg esm.Config, format source.Format) esm.Config {
+	cfg.Envelope, cfg.Windowed, cfg.Recordless = format.Envelope(), format.Windowed(), format.Recordless()
+	return cfg
 }
 
 // Effect is something to perform. The set is closed.
@@ -99,8 +114,8 @@ type Call struct {
 	Attempt     int
 	RequestID   string
 	Payload     []byte
-	Count       int
-	LastArrival record.Millis // of the last record: iterator age is counted from it
+	Count       int           // of records; 0: the end of a tumbling window
+	LastArrival record.Millis // of the last record, if there is one: iterator age is counted from it
 }
 
 // CancelCall asks to end a Call; its answer is not waited for.
@@ -131,7 +146,7 @@ func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 	clear(x.out)
 	x.out = x.out[:0]
 	if r, ok := ev.(esm.Reconfigured); ok {
-		r.Config.Envelope = x.format.Envelope()
+		r.Config = sized(r.Config, x.format)
 		x.partial, x.batchSize = r.Config.PartialResponses, r.Config.BatchSize
 		ev = r
 	}
@@ -194,7 +209,7 @@ func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Posi
 	case storage.More:
 		ev.End = esm.More
 	case storage.Tail:
-		ev.End = esm.Tail
+		ev.End, ev.Sealed = esm.Tail, end.Sealed
 	case storage.ShardEnd:
 		ev.End = esm.ShardEnd
 	case storage.Trimmed:
@@ -230,18 +245,25 @@ func (x *Executor) invoke(c esm.Invoke) {
 	}
 	x.flight[c.Batch] = f
 	f.records = x.held.find(f.records[:0], c.Positions)
-	f.partial = x.partial
+	f.partial, f.windowed, f.purpose = x.partial, c.Window != nil, c.ID.Purpose
+	var w *source.Window
+	if c.Window != nil {
+		w = &source.Window{
+			Start: c.Window.Start, End: c.Window.End, State: c.Window.State, Final: c.ID.Purpose == esm.ForFinal, Early: c.ID.Purpose == esm.ForEarlyEnd,
+		}
+	}
 	if cap(f.payload) < c.Bytes {
 		f.payload = make([]byte, 0, c.Bytes)
 	}
-	f.payload = x.format.AppendPayload(f.payload[:0], f.records)
+	f.payload = x.format.AppendPayload(f.payload[:0], f.records, w)
 	if len(f.payload) != c.Bytes {
 		panic(&esm.Broken{What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes)})
 	}
-	x.out = append(x.out, Call{
-		Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload,
-		Count: len(f.records), LastArrival: f.records[len(f.records)-1].Arrival,
-	})
+	call := Call{Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload, Count: len(f.records)}
+	if call.Count > 0 {
+		call.LastArrival = f.records[call.Count-1].Arrival
+	}
+	x.out = append(x.out, call)
 }
 
 // AnswerKind is the class of an answer to a Call.
@@ -271,10 +293,28 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	if f == nil {
 		return esm.Tick{} // cancelled: its result no longer matters
 	}
+	state := ""
+	o := outcomeOf(a, len(f.payload), func(payload []byte) (o esm.Outcome) {
+		if f.windowed {
+			o, state = esm.ParseWindowResponse(payload, f.purpose, f.partial, finder(x.format, f.records))
+			return o
+		}
+		return esm.ParseResponse(payload, f.partial, finder(x.format, f.records))
+	})
+	delete(x.flight, batch)
+	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
+		clear(f.records)
+		x.free = append(x.free, f)
+	}
+	return esm.Returned{Batch: batch, Outcome: o, State: state}
+}
+
+// outcomeOf is the outcome of an invocation with a payload of so many bytes; judge says what a response means.
+func outcomeOf(a Answer, requestBytes int, judge func(response []byte) esm.Outcome) esm.Outcome {
 	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
 	switch a.Kind {
 	case AnswerOK:
-		o = esm.ParseResponse(a.Payload, f.partial, x.finder(f.records))
+		o = judge(a.Payload)
 	case AnswerError:
 		o.Kind = esm.FunctionError
 		if len(a.Payload) > 0 {
@@ -285,23 +325,18 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	case AnswerNotRun:
 		o.Kind = esm.ServiceError
 	}
-	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, len(f.payload), len(a.Payload)
-	delete(x.flight, batch)
-	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
-		clear(f.records)
-		x.free = append(x.free, f)
-	}
-	return esm.Returned{Batch: batch, Outcome: o}
+	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, requestBytes, len(a.Payload)
+	return o
 }
 
 // finder looks identifiers up among the records of a batch.
-func (x *Executor) finder(records []record.Record) func(string) (record.Position, bool) {
+func finder(format source.Format, records []record.Record) func(string) (record.Position, bool) {
 	var places map[string]record.Position
 	return func(id string) (record.Position, bool) {
 		if places == nil {
 			places = make(map[string]record.Position, len(records))
 			for i := range records {
-				places[x.format.Identifier(&records[i])] = records[i].Pos
+				places[format.Identifier(&records[i])] = records[i].Pos
 			}
 		}
 		p, ok := places[id]
@@ -329,6 +364,9 @@ func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation"
 func (i Identity) named(kind string, id esm.BatchID, more ...string) string {
 	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
 	parts := []string{i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}
+	if id.Purpose != esm.ForRecords {
+		parts = append(parts, id.Purpose.String())
+	}
 	return ids.Named(kind, append(parts, more...)...)
 }
 
@@ -386,6 +424,9 @@ func (h *heldRecords) dropThrough(p record.Position) {
 
 // find appends the records at positions, which are ascending, to dst.
 func (h *heldRecords) find(dst []record.Record, positions []record.Position) []record.Record {
+	if len(positions) == 0 {
+		return dst
+	}
 	dst = slices.Grow(dst, len(positions))
 	i := h.search(positions[0])
 	for _, p := range positions {

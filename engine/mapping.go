@@ -44,6 +44,7 @@ type mappingRunner struct {
 	ref      function.Ref
 	changed  <-chan struct{} // closed at the next change of the function
 	role     string          // of the function, as the payloads say it
+	updating bool            // the function: its new code or configuration is not in effect yet
 	gone     bool            // the stream does not exist any more
 	stopping bool
 	abandonT *time.Timer
@@ -62,15 +63,22 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 
 // setFunction looks at the function as it is now; the next change of it comes through r.changed.
 func (r *mappingRunner) setFunction() {
-	parts := strings.SplitN(r.m.FunctionARN, ":", 7)
-	r.ref = function.Ref{Account: r.m.Account, Region: r.m.Region, Name: r.m.FunctionName}
-	if len(parts) == 7 {
-		r.ref.Region, r.ref.Account = parts[3], parts[4]
-	}
+	r.ref = refOf(&r.m)
 	r.changed = r.e.o.Functions.Changed(r.ref)
+	r.updating = false
 	if c, ok := r.e.o.Functions.Lookup(r.ref); ok {
 		r.role = c.Role
+		r.updating = c.UpdateStatus == function.InProgress || c.State == function.Pending
 	}
+}
+
+// refOf is the function of a mapping.
+func refOf(m *mapping.Mapping) function.Ref {
+	ref := function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
+	if parts := strings.SplitN(m.FunctionARN, ":", 7); len(parts) == 7 {
+		ref.Region, ref.Account = parts[3], parts[4]
+	}
+	return ref
 }
 
 // configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to be told later. Engine.mu is held.
@@ -197,7 +205,7 @@ func (r *mappingRunner) desire() {
 	switch r.m.State {
 	case mapping.Enabled, mapping.Disabled:
 	default:
-		d.Pending = esm.State(r.m.State)
+		d.Pending = r.m.State
 	}
 	if r.stopping { // nothing is started any more, and nothing is reported complete
 		d = esm.Desired{}
@@ -231,6 +239,9 @@ func (r *mappingRunner) functionChanged() {
 	if r.role != role {
 		r.restart() // the role is part of every payload, and payload sizes are already counted
 		return
+	}
+	if r.updating {
+		return // a retry now would run the old code; the end of the update is a change as well
 	}
 	for _, s := range r.shards {
 		s.postEvent(esm.Nudge{})
@@ -275,7 +286,7 @@ func (r *mappingRunner) settle(state esm.State) {
 	if r.stopping {
 		return
 	}
-	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, mapping.State(state)); err != nil {
+	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, state); err != nil {
 		r.log.Error("recording the state of the mapping; trying again", "state", state, "error", err)
 		r.again("settle", r.desire)
 		return
@@ -337,12 +348,17 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 			held.Checkpoint.Low = start - 1
 		}
 	}
-	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN}
+	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN, EventSourceARN: r.m.EventSourceARN}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
+	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	observe := func(o Observation) {
+		meter.observe(&o)
+		r.observe(o)
+	}
 	s := &shardRunner{
-		e: r.e, id: who, ref: r.ref, src: r.src, log: r.log.With("shard", id.String()),
-		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), r.observe),
+		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
+		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
 		inbox: newInbox[posted](&r.e.active), revision: held.Revision,
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}
@@ -388,6 +404,10 @@ func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
 func (r *mappingRunner) observe(o Observation) {
 	if o.Kind == esm.AttemptEnded {
 		r.report(resultOf(o.Outcome))
+	}
+	if o.Kind == esm.StateDropped {
+		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age", "shard", o.Shard.String(),
+			"window", o.Window.Start.Time(), "attempts", o.Attempt)
 	}
 	r.e.o.Observe(o)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
@@ -104,24 +105,35 @@ func (r *shardRunner) giveBack(reserved int64) {
 
 // call invokes the function once.
 func (r *shardRunner) call(ctx context.Context, c Call) {
-	if len(c.Payload) > esm.MaxPayload { // one record that alone is too large for any invocation
-		f := fault.New("RequestTooLargeException", "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", len(c.Payload), esm.MaxPayload)
-		r.answered(c, Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()})
-		return
+	var lastArrival time.Time // zero: no record, as at the end of a tumbling window
+	if c.LastArrival > 0 {
+		lastArrival = time.UnixMilli(int64(c.LastArrival))
 	}
-	res := r.e.o.Functions.Invoke(ctx, function.Invocation{
-		Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true,
-	})
+	sent := r.e.o.Clock.Now()
+	a := r.e.invoke(ctx, function.Invocation{Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true, LastArrival: lastArrival})
+	r.meter.sent(sent, lastArrival, &a)
 	if ctx.Err() != nil {
 		return // cancelled: nobody waits
 	}
+	r.answered(c, a)
+}
+
+// invoke runs a function once. A payload beyond the limit, which one record alone can have, is refused as the Invoke API does. What it answers after ctx has ended means nothing.
+func (e *Engine) invoke(ctx context.Context, inv function.Invocation) Answer {
+	if n := len(inv.Payload); n > esm.MaxPayload {
+		f := fault.New("RequestTooLargeException", "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", n, esm.MaxPayload)
+		return Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()}
+	}
+	res := e.o.Functions.Invoke(ctx, inv)
 	a := Answer{
 		Payload: res.Payload, Reason: reasonOf(res), FunctionError: res.ErrorKind, StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
 	}
 	switch res.Class {
 	case function.Success:
 		a.Kind = AnswerOK
-		crashpoint.Hit(crashpoint.Delivered)
+		if ctx.Err() == nil {
+			crashpoint.Hit(crashpoint.Delivered)
+		}
 	case function.FunctionError:
 		a.Kind = AnswerError
 	case function.NotAdmitted:
@@ -129,7 +141,7 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 	default:
 		a.Kind = AnswerNotRun
 	}
-	r.answered(c, a)
+	return a
 }
 
 func reasonOf(res function.Result) string {
@@ -186,6 +198,9 @@ func (r *shardRunner) announce(a Announce) {
 	err := errors.New("the mapping has no destination")
 	if r.send != nil {
 		err = r.send.Send(r.ctx, a.ID, a.Body)
+	}
+	if err != nil {
+		r.meter.undelivered(r.e.o.Clock.Now())
 	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
 	var f *fault.Error

@@ -31,6 +31,7 @@ type shardRunner struct {
 	send   destination.Sender // nil without a destination
 	x      *Executor
 	log    *slog.Logger
+	meter  *meter
 	inbox  *inbox[posted]
 	broken func(why string)       // the machine is parked; called at most once, must not block
 	finish func(esm.FinishReason) // called once, when everything has ended

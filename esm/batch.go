@@ -1,6 +1,7 @@
 package esm
 
 import (
+	"math"
 	"sort"
 	"time"
 
@@ -11,9 +12,13 @@ import (
 // a full buffer, or the end of the shard, whichever comes first.
 func (s *Shard) cut(l *lane) bool {
 	if l.queue.len() == 0 {
-		l.wait = WaitRecords
-		if s.choked {
+		switch {
+		case s.choked:
 			l.wait = WaitBuffer
+		case s.win.End != 0:
+			l.wait = WaitTumbling
+		default:
+			l.wait = WaitRecords
 		}
 		return false
 	}
@@ -33,20 +38,35 @@ func (s *Shard) cut(l *lane) bool {
 }
 
 // gathering is how far fill has come with the front of a queue that is not cut yet.
-type gathering struct{ count, bytes int }
+type gathering struct {
+	count, bytes int
+	end          record.Millis // of the tumbling window of the first record
+}
 
 // fill counts the records that fit one batch. flush is 0 when more could join. It goes on where the last call stopped, so records that trickle in are looked at once.
 func (s *Shard) fill(l *lane) (count int, flush FlushReason) {
 	g := &l.gather
 	if g.count == 0 || g.count > s.cfg.BatchSize {
-		*g = gathering{bytes: s.cfg.Envelope}
-	}
-	for n := min(l.queue.len(), s.cfg.BatchSize); g.count < n; g.count++ {
-		b := int(l.queue.at(g.count).Bytes)
-		if g.count > 0 && g.bytes+b > MaxPayload {
-			return g.count, FlushPayload
+		*g = gathering{bytes: s.base(), end: math.MaxInt64}
+		if s.windowed() {
+			g.end = s.windowOf(l.queue.at(0).Arrival).End
 		}
-		g.bytes += b
+	}
+	bytes, end := g.bytes, g.end
+	for _, r := range l.queue.recs[l.queue.head+g.count : l.queue.head+min(l.queue.len(), s.cfg.BatchSize)] {
+		if r.Arrival >= end {
+			flush = FlushTumbling
+			break
+		}
+		if bytes += int(r.Bytes); bytes > MaxPayload && g.count > 0 {
+			bytes -= int(r.Bytes)
+			flush = FlushPayload
+			break
+		}
+		g.count++
+	}
+	if g.bytes = bytes; flush != 0 {
+		return g.count, flush
 	}
 	if g.count == s.cfg.BatchSize {
 		return g.count, FlushFull
@@ -67,6 +87,8 @@ func (s *Shard) due(l *lane) (FlushReason, bool) {
 			return 0, false
 		}
 		return FlushNow, true
+	case s.windowed() && s.complete(l.gather.end):
+		return FlushTumbling, true
 	}
 	if end := l.opened.Add(s.cfg.BatchingWindow); s.now.Before(end) {
 		l.wait = WaitWindow
@@ -86,7 +108,7 @@ func (s *Shard) touch(l *lane) {
 // expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age goes by the largest arrival seen so far, so they
 // form a prefix.
 func (s *Shard) expired(l *lane) int {
-	if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].restored {
+	if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].restored || l.plan[0].id.Purpose != ForRecords {
 		return 0
 	}
 	limit := record.MillisOf(s.now.Add(-s.cfg.MaxAge))
@@ -97,6 +119,10 @@ func (s *Shard) expired(l *lane) int {
 }
 
 func (s *Shard) wakeAtExpiry(l *lane) {
+	if s.cfg.MaxAge != 0 && len(l.plan) > 0 && l.plan[0].id.Purpose != ForRecords {
+		s.wakeAt(s.win.End.Time().Add(s.cfg.MaxAge))
+		return
+	}
 	if s.cfg.MaxAge != 0 && len(l.plan) > 0 && l.plan[0].count > 0 && l.discard == nil {
 		s.wakeAt(l.queue.at(0).Arrival.Time().Add(s.cfg.MaxAge))
 	}

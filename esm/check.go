@@ -8,6 +8,9 @@ func (s *Shard) check() {
 	if !assertions {
 		return
 	}
+	if !s.windowed() && s.win.End != 0 || s.win.End == 0 && (s.win.Last != 0 || s.win.State != "") {
+		broken("a tumbling window of %s is %+v", s.cfg.TumblingWindow, s.win)
+	}
 	records := 0
 	for i := range s.lanes {
 		l := &s.lanes[i]
@@ -56,6 +59,12 @@ func (s *Shard) checkLane(l *lane) {
 func (s *Shard) checkInvoke(l *lane, seg *segment, bytes int) {
 	if !assertions {
 		return
+	}
+	if s.windowed() && seg.count > 0 && l.queue.at(seg.count-1).Arrival >= s.win.End {
+		broken("lane %d: a batch up to %d in a window up to %d", l.id, l.queue.at(seg.count-1).Arrival, s.win.End)
+	}
+	if s.windowed() && seg.id.Purpose != ForRecords && s.win.Last == 0 {
+		broken("lane %d: the end of a window in which nothing was aggregated", l.id)
 	}
 	if seg.count > 1 && bytes > MaxPayload {
 		broken("lane %d: a payload of %d bytes", l.id, bytes)

@@ -28,9 +28,16 @@ type Invoke struct {
 	Batch     uint64 // comes back in Returned
 	ID        BatchID
 	Lane      int
-	Attempt   int // from 1
-	Positions []record.Position
-	Bytes     int // of the payload, exactly
+	Attempt   int               // from 1
+	Positions []record.Position // none in an invocation that ends a tumbling window
+	Bytes     int               // of the payload, exactly
+	Window    *WindowCall       // nil without a tumbling window
+}
+
+// WindowCall is what an invocation in a tumbling window carries beside its records. What for is the batch's ID.Purpose.
+type WindowCall struct {
+	Start, End record.Millis // whole seconds; End is not in the window
+	State      string        // a JSON object, compact
 }
 
 // Cancel asks to end the attempt of a batch; its result no longer matters.
@@ -75,19 +82,23 @@ type Finished struct{ Reason FinishReason }
 // Observe tells what happened and why. Everything that explains a delivery can be rebuilt from these alone.
 type Observe struct {
 	Kind      ObserveKind
+	Flush     FlushReason // with BatchCut
+	Wait      WaitReason  // with BackingOff
 	Lane      int
 	Batch     uint64
 	ID        BatchID
 	Attempt   int
 	Count     int             // records concerned
-	First     record.Position // of the records concerned
+	First     record.Position // of the records concerned; where Count is 0, of those that were aggregated in the window
 	Last      record.Position
-	Flush     FlushReason // with BatchCut
-	Outcome   Outcome     // with AttemptEnded
-	Condition Condition   // with Discarded, NoticeDelivered, Dropped
-	Until     time.Time   // with BackingOff
-	Wait      WaitReason  // with BackingOff
+	Outcome   Outcome   // with AttemptEnded
+	Condition Condition // with Discarded, NoticeDelivered, Dropped
+	Until     time.Time // with BackingOff
+	Window    Window    // the tumbling window that is open, with AttemptStarted, AttemptEnded, WindowEnded, StateReset and StateDropped
 }
+
+// Window is a tumbling window: Start belongs to it, End does not.
+type Window struct{ Start, End record.Millis }
 
 // ObserveKind names what an Observe tells.
 type ObserveKind uint8
@@ -103,20 +114,24 @@ const (
 	NoticeDelivered                        // their notice is at the destination
 	Dropped                                // their notice could not be delivered, or there is no destination: they are gone, and counted
 	Lost                                   // retention took records before they were settled
-	Rebuilt                                // the lanes were rebuilt for another factor
+	Rebuilt                                // the lanes were rebuilt for another factor or tumbling window
+	WindowEnded                            // a tumbling window is over, and the function has had its final invocation
+	StateReset                             // the state of a window outgrew its limit; the function has had it and the window goes on without
+	StateDropped                           // the function never got over an invocation that ends a window: its state is gone, and counted
 )
 
 // FlushReason is why a batch was cut when it was.
 type FlushReason uint8
 
 const (
-	FlushFull    FlushReason = iota + 1 // BatchSize records
-	FlushPayload                        // the next record would exceed the payload limit
-	FlushNow                            // no batching window: what was there went
-	FlushWindow                         // the batching window ended
-	FlushBuffer                         // the shard's buffer is full
-	FlushEnd                            // the shard is closed: nothing can join
-	FlushAgain                          // a batch from a checkpoint, or what a bisect or a partial success left
+	FlushFull     FlushReason = iota + 1 // BatchSize records
+	FlushPayload                         // the next record would exceed the payload limit
+	FlushNow                             // no batching window: what was there went
+	FlushWindow                          // the batching window ended
+	FlushBuffer                          // the shard's buffer is full
+	FlushEnd                             // the shard is closed: nothing can join
+	FlushTumbling                        // the tumbling window is over: the next record is in a later one, or none can come
+	FlushAgain                           // a batch from a checkpoint, or what a bisect or a partial success left
 )
 
 // WaitReason is why a lane does not invoke right now. Every state in which a machine waits has one.
@@ -135,6 +150,7 @@ const (
 	WaitSave                          // settled too far beyond the last saved checkpoint
 	WaitReread                        // records of a batch from a checkpoint are being read again
 	WaitEnd                           // the machine is being released or rebuilt
+	WaitTumbling                      // nothing to do, and a tumbling window is open
 	WaitBuffer                        // other lanes are so far behind that the shard's buffer is full
 )
 

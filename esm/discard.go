@@ -8,9 +8,10 @@ import (
 func (s *Shard) pause(l *lane, why WaitReason, d time.Duration) {
 	seg := &l.plan[0]
 	l.phase, l.wait, l.until = waiting, why, s.now.Add(d)
+	first, last := l.bounds(seg)
 	s.emit(Observe{
 		Kind: BackingOff, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations + 1, Count: seg.count,
-		First: l.queue.at(0).Pos, Last: l.queue.at(seg.count - 1).Pos, Until: l.until, Wait: why,
+		First: first, Last: last, Until: l.until, Wait: why,
 	})
 }
 

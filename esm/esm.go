@@ -24,6 +24,12 @@ const (
 	maxAhead = 64
 	// … or that settled its first unsaved batch so long ago.
 	maxAheadTime = time.Second
+	// MaxState is the largest state of a tumbling window, in bytes of compact JSON; a larger one ends the window early. AWS says 1 MB.
+	MaxState = 1_048_576
+	// idleGrace is how long after its end an open window waits, at an idle tail, for proof that no older record can come. AWS waits up to two minutes.
+	idleGrace = 120 * time.Second
+	// sealAgain is the pause between two questions for that proof.
+	sealAgain = time.Second
 	// deliveryTries is how often a destination may refuse a notice before the records are dropped and counted. AWS does not say; ours.
 	deliveryTries = 3
 )
@@ -41,8 +47,11 @@ type Config struct {
 	Bisect           bool          // split a failed batch in two
 	PartialResponses bool          // FunctionResponseTypes holds ReportBatchItemFailures
 	Destination      bool          // discards are delivered as notices
+	TumblingWindow   time.Duration // whole seconds, at most 900; 0: none. Factor is 1 with one
 
 	Envelope    int           // payload bytes beside the records
+	Windowed    int           // payload bytes that a tumbling window adds beside the records and its state
+	Recordless  int           // payload bytes beside the state in an invocation that ends a tumbling window and has no records
 	BackoffBase time.Duration // delay before the first retry; doubles
 	BackoffCap  time.Duration // the longest delay
 	Jitter      int           // percent by which a delay may be shorter or longer
@@ -57,11 +66,27 @@ func (c Config) DefaultBackoff() Config {
 // Checkpoint is the durable progress of a mapping on a shard: all that a Shard needs to go on where another left off. A crash repeats work, never skips it.
 type Checkpoint struct {
 	Low        record.Position // every record at or below it is settled
-	Generation uint32          // of the lane map; grows when the factor changes
+	Generation uint32          // of the lane map; grows when the factor or the tumbling window changes
+	Ended      bool            // the shard is closed and every record of it is settled
 	Factor     int             // lanes of that lane map
 	MaxArrival record.Millis   // the largest arrival up to Low, and of the record after it if that was read
 	Lanes      []LaneMark      // one per lane; nil when Low says it all
-	Ended      bool            // the shard is closed and every record of it is settled
+	Window     *WindowMark     // nil without a tumbling window; never changed once it is part of a checkpoint
+}
+
+// WindowMark is how far a tumbling window is. Batches of the checkpoint were cut under Width.
+type WindowMark struct {
+	Width      time.Duration
+	Start, End record.Millis // of the open window; both 0: none is open
+	Closed     record.Millis // windows that end at or before it do not open again
+	First      record.Position
+	Last       record.Position // of the records aggregated in the open window; 0: none, and no final invocation is owed
+	Early      bool            // the next invocation tells the function that its state is taken away
+	Closing    bool            // the next invocation is the final one
+	State      string          // a JSON object, compact; "": {}
+
+	// Of the early or final invocation that is due.
+	Failures, Invocations int
 }
 
 // LaneMark is how far one lane is beyond Checkpoint.Low, and what its next batches are.
@@ -87,6 +112,16 @@ type SegmentMark struct {
 // each half of a bisect, and the rest after a partial success; a prefix that expired leaves it as it is.
 type BatchID struct {
 	Generation  uint32
+	Purpose     Purpose // First and Last are those of the window's records when it is not ForRecords
 	Lane        int
 	First, Last record.Position // as they were when the identity began
 }
+
+// Purpose is what an invocation is for.
+type Purpose uint8
+
+const (
+	ForRecords  Purpose = iota // to process records
+	ForEarlyEnd                // to tell that a window's state has outgrown its limit: the window goes on with an empty one
+	ForFinal                   // to tell that a window is over
+)

@@ -23,6 +23,7 @@ const (
 	More     EndKind = iota + 1 // a limit was reached: more may be there now
 	Tail                        // everything there was came; the shard is open
 	ShardEnd                    // everything came, and nothing will follow
+	Withheld                    // there may be more, but no memory for it: go on with what there is
 	Trimmed                     // the place asked for is beyond retention: go on at Oldest
 )
 
@@ -33,6 +34,7 @@ type ReadReturned struct {
 	Next    record.Position // where to read next
 	End     EndKind
 	Oldest  record.Position // with Trimmed
+	Sealed  record.Millis   // with Tail: no record with an older arrival can still appear; 0: the source cannot tell
 }
 
 // ReadFailed answers a Read that could not be done; the core asks again after a back-off of its own.
@@ -45,6 +47,7 @@ type Horizon struct{ Oldest record.Position }
 type Returned struct {
 	Batch   uint64
 	Outcome Outcome
+	State   string // of the tumbling window, as ParseWindowResponse establishes it
 }
 
 // SlotFree tells that a lane whose invocation was refused for lack of concurrency may try again.
@@ -77,7 +80,8 @@ const (
 // Saved is the result of the outstanding Save.
 type Saved struct{ Result SaveResult }
 
-// Reconfigured replaces the knobs. Limits of a batch hold from the next batch on, retries, age and destination from the next decision on; a new Factor lets attempts in flight end, saves, and rebuilds the lanes.
+// Reconfigured replaces the knobs. Limits of a batch hold from the next batch on, retries, age and destination from the next decision on; a new Factor or
+// TumblingWindow lets attempts in flight end, gives an open window its final invocation, saves, and rebuilds the lanes.
 type Reconfigured struct{ Config Config }
 
 // Release asks the machine to end after the attempts in flight, with its state saved. Abandon cancels them instead and does not wait for anything.

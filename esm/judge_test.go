@@ -27,6 +27,7 @@ type judge struct {
 	saving     bool
 	savedOnce  bool
 	finished   bool
+	win        windowJudge
 	complaints []string
 }
 
@@ -41,7 +42,7 @@ type judged struct {
 
 func newJudge(cfg esm.Config) *judge {
 	return &judge{
-		cfg: cfg, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{}, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
+		cfg: cfg, win: windowJudge{width: cfg.TumblingWindow}, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{}, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
 	}
 }
 
@@ -65,12 +66,16 @@ func (j *judge) restart(cfg esm.Config, from esm.Checkpoint) {
 	j.flight, j.notices, j.failures = map[uint64]esm.Invoke{}, map[uint64]esm.Deliver{}, map[esm.BatchID]int{}
 	j.saving, j.finished, j.low = false, false, from.Low
 	j.reconfigure(cfg)
+	j.resumed(from)
 	j.lanes = cfg.Factor
-	j.relane(cfg.Factor)
+	if j.win.end != 0 { // it is ended before the lanes are another's
+		j.lanes = from.Factor
+	}
+	j.relane(j.lanes)
 	j.rewind(from)
 	for _, m := range from.Lanes {
 		for _, p := range m.Plan {
-			if from.Factor == cfg.Factor {
+			if from.Factor == j.lanes {
 				j.failures[p.ID] = p.Failures
 			}
 		}
@@ -88,7 +93,7 @@ func (j *judge) relane(factor int) {
 func (j *judge) rewind(from esm.Checkpoint) {
 	for _, r := range j.records {
 		mark := from.Low
-		if from.Factor == j.cfg.Factor && int(r.Lane) < len(from.Lanes) {
+		if from.Factor == j.lanes && int(r.Lane) < len(from.Lanes) {
 			mark = max(mark, from.Lanes[r.Lane].Settled)
 		}
 		r.settled = r.Pos <= mark
@@ -96,6 +101,9 @@ func (j *judge) rewind(from esm.Checkpoint) {
 }
 
 func (j *judge) reconfigure(cfg esm.Config) {
+	if cfg.Factor != j.lanes || cfg.TumblingWindow != j.win.width {
+		j.win.cut = true
+	}
 	j.cfg = cfg
 	j.widest = max(j.widest, cfg.BatchSize)
 	j.fewest = min(j.fewest, unlimited(cfg.MaxRetries))
@@ -122,9 +130,11 @@ func (j *judge) event(ev esm.Event) {
 		delete(j.flight, ev.Batch)
 		switch ev.Outcome.Kind {
 		case esm.Success:
+			j.returnedWindow(inv, ev.Outcome, len(inv.Positions), ev.State)
 			j.settle(inv.Positions, func(*judged) {})
 		case esm.PartialFailure:
 			k := slices.Index(inv.Positions, ev.Outcome.At)
+			j.returnedWindow(inv, ev.Outcome, k, ev.State)
 			j.settle(inv.Positions[:k], func(*judged) {})
 			if k == 0 {
 				j.failures[inv.ID]++
@@ -187,6 +197,9 @@ func (j *judge) command(c esm.Command) {
 					j.complain("ended with record %d unsettled", r.Pos)
 				}
 			}
+			if j.win.end != 0 {
+				j.complain("ended without the final invocation of the window from %d", j.win.start)
+			}
 		}
 	case esm.Read:
 		if c.MaxRecords < 1 || c.MaxBytes < 1 {
@@ -213,7 +226,13 @@ func (j *judge) invoke(c esm.Invoke) {
 	if len(c.Positions) > j.widest {
 		j.complain("%d records in a batch of %d", len(c.Positions), j.widest)
 	}
+	j.invokeWindow(c)
 	bytes := j.cfg.Envelope
+	if w := c.Window; w != nil {
+		if bytes += j.cfg.Windowed + len(w.State); c.ID.Purpose != esm.ForRecords {
+			bytes = j.cfg.Recordless + len(w.State)
+		}
+	}
 	for _, p := range c.Positions {
 		r := j.at(p)
 		if r == nil || !r.Match || int(r.Lane) != c.Lane {
@@ -226,7 +245,9 @@ func (j *judge) invoke(c esm.Invoke) {
 	if bytes != c.Bytes || bytes > esm.MaxPayload && len(c.Positions) > 1 {
 		j.complain("a payload of %d bytes, told as %d", bytes, c.Bytes)
 	}
-	j.front("invocation", c.Positions)
+	if len(c.Positions) > 0 {
+		j.front("invocation", c.Positions)
+	}
 	j.flight[c.Batch] = c
 }
 
@@ -295,11 +316,18 @@ func (j *judge) observe(o esm.Observe) {
 		mark(func(r *judged) { r.discarded = true })
 	case esm.Lost:
 		mark(func(r *judged) { r.lost = true })
+	case esm.StateDropped:
+		j.endWindow(o.ID.Purpose)
 	case esm.Rebuilt:
+		if j.win.end != 0 {
+			j.complain("rebuilt with a window open")
+		}
+		j.win.width, j.win.cut = j.cfg.TumblingWindow, false
 		j.lanes = o.Count
 		j.relane(o.Count)
 		j.rewind(esm.Checkpoint{Low: o.First - 1})
 		j.failures = map[esm.BatchID]int{}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered:
+	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered,
+		esm.WindowEnded, esm.StateReset:
 	}
 }

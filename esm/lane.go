@@ -96,12 +96,19 @@ func (s *Shard) stepLane(l *lane) bool {
 			return true
 		}
 		if s.ending() {
-			return false // and nothing to wake for
+			if !s.closing() {
+				return false // and nothing to wake for
+			}
+			if l.plan[0].id.Purpose == ForRecords { // its records come again after the rebuild
+				l.discard = nil
+				l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
+				return true
+			}
 		}
 		if n := s.expired(l); n > 0 && l.discard == nil {
 			return s.giveUp(l, n, RecordAgeExceeded)
 		}
-		if s.now.Before(l.until) {
+		if s.now.Before(l.until) && !s.tooLate(l) {
 			s.wakeAt(l.until)
 			s.wakeAtExpiry(l)
 			return false
@@ -113,13 +120,16 @@ func (s *Shard) stepLane(l *lane) bool {
 	case ready:
 		s.lose(l)
 	}
-	if s.ending() {
+	if s.ending() && !s.closing() {
 		l.wait = WaitEnd
 		return false
 	}
 	if s.tooFarAhead(l) {
 		l.wait = WaitSave
 		return false
+	}
+	if s.win.End != 0 && s.turn(l) {
+		return true
 	}
 	if len(l.plan) == 0 && !s.cut(l) {
 		return false
@@ -130,6 +140,9 @@ func (s *Shard) stepLane(l *lane) bool {
 // attempt starts the batch at hand, or gives up what has expired or used up its retries.
 func (s *Shard) attempt(l *lane) bool {
 	seg := &l.plan[0]
+	if seg.id.Purpose != ForRecords {
+		return s.attemptEnd(l)
+	}
 	if seg.restored {
 		if s.next <= seg.last && !s.shardEnd {
 			if !s.choked || seg.count == 0 {
@@ -155,7 +168,10 @@ func (s *Shard) attempt(l *lane) bool {
 	if s.exhausted(seg) {
 		return s.giveUp(l, seg.count, RetryAttemptsExhausted)
 	}
-	s.invoke(l, seg)
+	if s.windowed() && !s.enter(l) {
+		return true
+	}
+	s.invoke(l, &l.plan[0])
 	return false
 }
 
@@ -171,14 +187,28 @@ func (s *Shard) number(l *lane, seg *segment) {
 func (s *Shard) invoke(l *lane, seg *segment) {
 	l.phase, l.batch, l.wait = invoking, seg.batch, WaitOutcome
 	positions, bytes := l.queue.front(seg.count)
-	bytes += s.cfg.Envelope
-	s.checkInvoke(l, seg, bytes)
-	attempt := seg.invocations + 1
+	cmd := Invoke{Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: seg.invocations + 1, Positions: positions, Bytes: bytes + s.base()}
+	if s.windowed() {
+		cmd.Window = &WindowCall{Start: s.win.Start, End: s.win.End, State: s.state()}
+		if seg.id.Purpose != ForRecords {
+			cmd.Bytes = s.cfg.Recordless + len(cmd.Window.State)
+		}
+	}
+	s.checkInvoke(l, seg, cmd.Bytes)
+	first, last := l.bounds(seg)
 	s.emit(Observe{
-		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: attempt, Count: seg.count,
-		First: positions[0], Last: positions[len(positions)-1],
+		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: cmd.Attempt, Count: seg.count, First: first, Last: last,
+		Window: Window{s.win.Start, s.win.End},
 	})
-	s.emit(Invoke{Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: attempt, Positions: positions, Bytes: bytes})
+	s.emit(cmd)
+}
+
+// bounds are the first and the last record of the batch at hand; of the window's, when it is the end of one.
+func (l *lane) bounds(seg *segment) (first, last record.Position) {
+	if seg.id.Purpose != ForRecords {
+		return seg.id.First, seg.id.Last
+	}
+	return l.queue.at(0).Pos, l.queue.at(seg.count - 1).Pos
 }
 
 // tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too much.

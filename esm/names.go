@@ -8,7 +8,7 @@ var outcomeNames = [...]string{
 	Success: "success", PartialFailure: "partial-failure", FunctionError: "function-error", Throttle: "throttle", ServiceError: "service-error",
 }
 
-var endNames = [...]string{More: "more", Tail: "tail", ShardEnd: "shard-end", Trimmed: "trimmed"}
+var endNames = [...]string{More: "more", Tail: "tail", ShardEnd: "shard-end", Withheld: "withheld", Trimmed: "trimmed"}
 
 var deliveryNames = [...]string{DeliveryDone: "done", DeliveryRefused: "refused", DeliveryFault: "fault"}
 
@@ -19,16 +19,21 @@ var finishNames = [...]string{Released: "released", Ended: "ended", Fenced: "fen
 var observeNames = [...]string{
 	BatchCut: "batch-cut", AttemptStarted: "attempt-started", AttemptEnded: "attempt-ended", BatchSettled: "batch-settled", Bisected: "bisected",
 	BackingOff: "backing-off", Discarded: "discarded", NoticeDelivered: "notice-delivered", Dropped: "dropped", Lost: "lost", Rebuilt: "rebuilt",
+	WindowEnded: "window-ended", StateReset: "state-reset", StateDropped: "state-dropped",
 }
 
 var flushNames = [...]string{
 	FlushFull: "full", FlushPayload: "payload", FlushNow: "now", FlushWindow: "window", FlushBuffer: "buffer", FlushEnd: "shard-end", FlushAgain: "again",
+	FlushTumbling: "window-end",
 }
 
 var waitNames = [...]string{
 	WaitNone: "none", WaitRecords: "records", WaitWindow: "window", WaitOutcome: "outcome", WaitRetry: "retry", WaitSlot: "slot", WaitService: "service",
 	WaitDelivery: "delivery", WaitDestination: "destination", WaitSave: "save", WaitReread: "reread", WaitEnd: "end", WaitBuffer: "buffer",
+	WaitTumbling: "tumbling-window",
 }
+
+var purposeNames = [...]string{ForRecords: "records", ForEarlyEnd: "early-end", ForFinal: "final"}
 
 // nameOf is the name of a value, or the type and number of one that has none.
 func nameOf(names []string, kind string, v uint8) string {
@@ -46,3 +51,4 @@ func (r FinishReason) String() string   { return nameOf(finishNames[:], "FinishR
 func (k ObserveKind) String() string    { return nameOf(observeNames[:], "ObserveKind", uint8(k)) }
 func (r FlushReason) String() string    { return nameOf(flushNames[:], "FlushReason", uint8(r)) }
 func (r WaitReason) String() string     { return nameOf(waitNames[:], "WaitReason", uint8(r)) }
+func (p Purpose) String() string        { return nameOf(purposeNames[:], "Purpose", uint8(p)) }

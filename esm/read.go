@@ -4,7 +4,8 @@ import "time"
 
 // read asks for more records when there is room and no Read is out.
 func (s *Shard) read() {
-	if s.reading || s.shardEnd || s.ending() || s.choked {
+	ask := s.ask && s.reading && s.waits // a Read that waits at the tail does not tell how far it is sealed; another one replaces it
+	if s.reading && !ask || s.shardEnd || s.ending() || s.choked {
 		return
 	}
 	if s.now.Before(s.readAgain) {
@@ -13,9 +14,13 @@ func (s *Shard) read() {
 	}
 	s.seq++
 	s.reading = true
+	s.waits = s.idleTail && !s.ask
+	if s.ask {
+		s.askAgain = s.now.Add(sealAgain)
+	}
 	records, bytes := s.used()
 	s.emit(Read{
-		Seq: s.seq, Generation: s.gen, Factor: s.cfg.Factor, From: s.next, Wait: s.idleTail,
+		Seq: s.seq, Generation: s.gen, Factor: s.cfg.Factor, From: s.next, Wait: s.waits,
 		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
 	})
 }
@@ -28,8 +33,11 @@ func (s *Shard) readReturned(ev ReadReturned) {
 	for i := range ev.Records {
 		s.take(&ev.Records[i])
 	}
-	s.tail = ev.End == Tail || ev.End == ShardEnd
-	s.idleTail = ev.End == Tail
+	s.tail = ev.End == Tail || ev.End == Withheld || ev.End == ShardEnd
+	s.idleTail = ev.End == Tail || ev.End == Withheld
+	if s.atTail = ev.End == Tail; s.atTail {
+		s.sealed = max(s.sealed, ev.Sealed)
+	}
 	if ev.End == Trimmed {
 		if ev.Oldest <= s.next {
 			broken("a read at %d was refused, but the oldest record is %d", s.next, ev.Oldest)
@@ -70,18 +78,18 @@ func (s *Shard) take(r *Rec) {
 	l.queue.push(rec)
 	s.records++
 	s.bytes += int(r.Bytes)
-	l.takeBack(r, s.cfg)
+	l.takeBack(r, s.cfg.BatchSize, s.base())
 }
 
 // takeBack gives a record that is read again to the batch from a checkpoint that it belongs to. The batch can have more records than before, because another
 // filter is in force now; then it ends where a limit is reached.
-func (l *lane) takeBack(r *Rec, cfg Config) {
+func (l *lane) takeBack(r *Rec, batchSize, base int) {
 	for i := range l.plan {
 		seg := &l.plan[i]
 		if !seg.restored || r.Pos > seg.last {
 			continue
 		}
-		if seg.count > 0 && (seg.count == cfg.BatchSize || cfg.Envelope+seg.bytes+int(r.Bytes) > MaxPayload) {
+		if seg.count > 0 && (seg.count == batchSize || base+seg.bytes+int(r.Bytes) > MaxPayload) {
 			l.splitRestored(i, r.Pos)
 			seg = &l.plan[i+1]
 		}
@@ -96,7 +104,7 @@ func (s *Shard) readFailed(ev ReadFailed) {
 		return
 	}
 	s.reading = false
-	s.tail, s.idleTail = true, false // what is here need not wait for what cannot be read
+	s.tail, s.idleTail, s.atTail = true, false, false // what is here need not wait for what cannot be read
 	s.readFails++
 	s.readAgain = s.now.Add(s.backoff(s.readFails))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/shardmill/shardmill/record"
 )
@@ -35,6 +36,43 @@ func ParseResponse(body []byte, partial bool, find func(identifier string) (reco
 		}
 	}
 	return o
+}
+
+// ParseWindowResponse turns the answer of a function that ran without error in a tumbling window into an outcome and the state that the window goes on with, compact.
+// An answer about records must hold a member state with a JSON object: without it the invocation has failed, whatever else it says, because what it has counted would be
+// lost (AWS says so of an answer without the member). What a function answers to the end of a window is not looked at.
+func ParseWindowResponse(body []byte, purpose Purpose, partial bool, find func(identifier string) (record.Position, bool)) (o Outcome, state string) {
+	if purpose != ForRecords {
+		return Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}, ""
+	}
+	if o = ParseResponse(body, partial, find); o.Kind == FunctionError {
+		return o, ""
+	}
+	state, why := stateOf(body)
+	if why != "" {
+		o.Kind, o.At, o.Reason = FunctionError, 0, why
+	}
+	return o, state
+}
+
+// stateOf finds the state in an answer. A why means that there is none.
+func stateOf(body []byte) (state, why string) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return "", "the response of a tumbling window is not a JSON object"
+	}
+	raw, ok := members["state"]
+	if !ok {
+		return "", "the response of a tumbling window has no state"
+	}
+	if raw[0] != '{' {
+		return "", "the state of a tumbling window is not a JSON object"
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		return "", "the state of a tumbling window is not JSON"
+	}
+	return strings.ToValidUTF8(b.String(), "\uFFFD"), ""
 }
 
 // reportOf finds the list of failures in an answer. A why means that it cannot be read as a report.

@@ -16,19 +16,24 @@ func (s *Shard) returned(ev Returned) {
 		seg.refusals = 0
 		seg.status, seg.funcError, seg.version = o.StatusCode, o.FunctionError, o.Version
 	}
+	first, last := l.bounds(seg)
 	s.emit(Observe{
 		Kind: AttemptEnded, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: attemptOf(seg, o), Count: seg.count,
-		First: l.queue.at(0).Pos, Last: l.queue.at(seg.count - 1).Pos, Outcome: o,
+		First: first, Last: last, Outcome: o, Window: Window{s.win.Start, s.win.End},
 	})
 	l.phase, l.opened = ready, s.now
 	if o.Kind != Throttle && o.Kind != ServiceError { // those leave nothing to remember
 		s.dirty = true
 	}
+	if seg.id.Purpose != ForRecords {
+		s.endReturned(l, o)
+		return
+	}
 	switch o.Kind {
 	case Success:
-		s.succeeded(l, seg.count)
+		s.succeeded(l, seg.count, ev.State)
 	case PartialFailure:
-		s.partial(l, o.At)
+		s.partial(l, o.At, ev.State)
 	case FunctionError:
 		s.failed(l)
 	case Throttle:
@@ -45,8 +50,11 @@ func attemptOf(seg *segment, o Outcome) int {
 	return seg.invocations
 }
 
-func (s *Shard) succeeded(l *lane, n int) {
+func (s *Shard) succeeded(l *lane, n int, state string) {
 	seg := &l.plan[0]
+	if s.windowed() {
+		s.aggregated(l, n, state)
+	}
 	s.emit(Observe{
 		Kind: BatchSettled, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n,
 		First: l.queue.at(0).Pos, Last: l.queue.at(n - 1).Pos,
@@ -55,8 +63,9 @@ func (s *Shard) succeeded(l *lane, n int) {
 }
 
 // partial settles what came before the lowest reported record; the rest is a new identity with a fresh counter, due at once. A report of the first record is
-// no progress and counts as a failure of the whole batch (AWS does not say; so the retries end).
-func (s *Shard) partial(l *lane, at record.Position) {
+// no progress and counts as a failure of the whole batch (AWS does not say; so the retries end). The state of a tumbling window that came with the report is that of
+// the records before it, and what the rest goes on with.
+func (s *Shard) partial(l *lane, at record.Position, state string) {
 	seg := &l.plan[0]
 	k, found := slices.BinarySearchFunc(l.queue.recs[l.queue.head:l.queue.head+seg.count], at, func(r Rec, p record.Position) int {
 		switch {
@@ -74,9 +83,9 @@ func (s *Shard) partial(l *lane, at record.Position) {
 		s.failed(l)
 		return
 	}
-	s.succeeded(l, k)
+	s.succeeded(l, k, state)
 	seg = &l.plan[0]
-	*seg = segment{id: BatchID{s.gen, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}
+	*seg = segment{id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}
 }
 
 // failed takes the failure of a whole batch: split it, or count it and back off. A batch that has used up its retries is given up by the next attempt.
@@ -110,9 +119,9 @@ func (s *Shard) bisect(l *lane) {
 	seg := l.plan[0]
 	n := seg.count / 2
 	left := segment{count: n, last: l.queue.at(n - 1).Pos, flush: FlushAgain}
-	left.id = BatchID{s.gen, l.id, l.queue.at(0).Pos, left.last}
+	left.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(0).Pos, left.last}
 	right := segment{count: seg.count - n, last: seg.last, flush: FlushAgain}
-	right.id = BatchID{s.gen, l.id, l.queue.at(n).Pos, seg.last}
+	right.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(n).Pos, seg.last}
 	l.plan[0] = left
 	l.plan = slices.Insert(l.plan, 1, right)
 	s.emit(Observe{Kind: Bisected, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n, First: left.id.First, Last: left.last})

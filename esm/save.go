@@ -51,13 +51,17 @@ func (s *Shard) save() {
 
 // checkpoint is all that another machine needs to go on from here. An attempt in flight counts as not made.
 func (s *Shard) checkpoint() Checkpoint {
-	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved}
+	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved, Window: s.mark()}
 	if s.rebuild == nil && len(s.lanes) != s.cfg.Factor {
 		broken("%d lanes for a factor of %d", len(s.lanes), s.cfg.Factor)
 	}
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		if l.settled <= cp.Low && len(l.plan) == 0 {
+		plan := l.plan
+		if len(plan) > 0 && plan[0].id.Purpose != ForRecords {
+			plan = plan[1:] // the mark of the window tells it
+		}
+		if l.settled <= cp.Low && len(plan) == 0 {
 			continue
 		}
 		if cp.Lanes == nil {
@@ -67,9 +71,9 @@ func (s *Shard) checkpoint() Checkpoint {
 		if l.settled > cp.Low {
 			m.Settled = l.settled
 		}
-		m.Plan = make([]SegmentMark, 0, len(l.plan))
+		m.Plan = make([]SegmentMark, 0, len(plan))
 		offset := 0
-		for _, seg := range l.plan {
+		for _, seg := range plan {
 			first := seg.id.First
 			if seg.count > 0 {
 				first = l.queue.at(offset).Pos

@@ -12,6 +12,7 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 	c.BatchSize = a.int("batch-size", c.BatchSize)
 	c.BatchingWindow = a.duration("window", c.BatchingWindow)
 	c.Factor = a.int("factor", c.Factor)
+	c.TumblingWindow = a.duration("tumbling", c.TumblingWindow)
 	c.MaxRetries = a.int("max-retries", c.MaxRetries)
 	c.MaxAge = a.duration("max-age", c.MaxAge)
 	c.Bisect = a.flag("bisect") || c.Bisect
@@ -29,7 +30,7 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 
 // verbMapping starts a machine on an empty shard, or on what was put before it.
 func (w *world) verbMapping(a *args) {
-	base := esm.Config{BatchSize: 100, Factor: 1, MaxRetries: esm.Unlimited, BackoffBase: time.Second, BackoffCap: time.Minute, Envelope: 14}
+	base := esm.Config{BatchSize: 100, Factor: 1, MaxRetries: esm.Unlimited, BackoffBase: time.Second, BackoffCap: time.Minute, Envelope: 14, Windowed: 200, Recordless: 213}
 	w.cfg = w.config(a, base)
 	w.sizes = a.flag("sizes")
 	if w.now.IsZero() {

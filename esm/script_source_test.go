@@ -15,7 +15,9 @@ type source struct {
 	last    record.Position
 	oldest  record.Position
 	closed  bool
-	sizes   bool // print payload bytes
+	sizes   bool          // print payload bytes
+	behind  time.Duration // the tail is sealed up to so long ago
+	blind   bool          // the source cannot tell how far it is
 }
 
 // verbPut appends records and, unless the script reads by hand, answers the Read that waits for them.
@@ -91,8 +93,20 @@ func (w *world) answer(n int) (ev esm.ReadReturned, ok bool) {
 		ev.End = esm.ShardEnd
 		return ev, true
 	}
+	if ev.Sealed = record.MillisOf(w.now.Add(-w.behind)); w.blind {
+		ev.Sealed = 0
+	}
 	return ev, !r.Wait || len(ev.Records) > 0
 }
+
+// verbSealed says how far the source knows its tail to be sealed: up to behind=D ago, or never.
+func (w *world) verbSealed(a *args) {
+	w.behind, w.blind = a.duration("behind", 0), a.word(0) == "never"
+	w.judge.win.blind = w.judge.win.blind || w.blind
+}
+
+// verbAnew begins again, at 0 with an empty shard.
+func (w *world) verbAnew(*args) { *w = world{} }
 
 // verbRead answers the outstanding Read with the records that the log has, or with max=N of them.
 func (w *world) verbRead(a *args) {
@@ -109,6 +123,13 @@ func (w *world) verbReadFailed(*args) {
 	seq := w.reads.Seq
 	w.reads = nil
 	w.step(esm.ReadFailed{Seq: seq})
+}
+
+// verbWithheld answers the outstanding Read as a shell does that has no memory for more.
+func (w *world) verbWithheld(*args) {
+	ev := esm.ReadReturned{Seq: w.reads.Seq, Next: w.reads.From, End: esm.Withheld}
+	w.reads = nil
+	w.step(ev)
 }
 
 // verbClose closes the shard, as a reshard does.
@@ -130,6 +151,7 @@ type function struct {
 	poison  map[record.Position]bool
 	report  bool // as batchItemFailures instead of an exception
 	fails   int  // so many invocations fail whatever they hold
+	ends    int  // and so many of those that end a window
 	takes   time.Duration
 	answers int
 }

@@ -57,7 +57,8 @@ func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 	w.out.Reset()
 	verbs := map[string]func(*args){
 		"mapping": w.verbMapping, "reconfigure": w.verbReconfigure, "release": w.verbRelease, "restart": w.verbRestart, "manual": w.verbManual,
-		"put": w.verbPut, "read": w.verbRead, "read-failed": w.verbReadFailed, "close": w.verbClose, "horizon": w.verbHorizon,
+		"sealed": w.verbSealed, "anew": w.verbAnew,
+		"put": w.verbPut, "read": w.verbRead, "read-failed": w.verbReadFailed, "withheld": w.verbWithheld, "close": w.verbClose, "horizon": w.verbHorizon,
 		"returned": w.verbReturned, "answered": w.verbAnswered, "slot-free": w.verbSlotFree, "nudge": w.verbNudge, "function": w.verbFunction, "run": w.verbRun,
 		"delivered": w.verbDelivered, "saved": w.verbSaved,
 		"at": w.verbAt, "advance": w.verbAdvance,
@@ -116,7 +117,8 @@ func (w *world) command(c esm.Command) {
 	case esm.Invoke:
 		c.Positions = slices.Clone(c.Positions)
 		w.flight = append(w.flight, c)
-		w.printf("invoke batch=%d%s records=%s attempt=%d%s", c.Batch, w.lane(c.Lane), positions(c.Positions), c.Attempt, flag(w.sizes, fmt.Sprintf(" bytes=%d", c.Bytes)))
+		what := flag(len(c.Positions) > 0, "records="+positions(c.Positions)) + flag(c.ID.Purpose != esm.ForRecords, c.ID.Purpose.String())
+		w.printf("invoke batch=%d%s %s attempt=%d%s%s", c.Batch, w.lane(c.Lane), what, c.Attempt, flag(w.sizes, fmt.Sprintf(" bytes=%d", c.Bytes)), windowText(c.Window))
 	case esm.Cancel:
 		w.flight = slices.DeleteFunc(w.flight, func(i esm.Invoke) bool { return i.Batch == c.Batch })
 		w.printf("cancel batch=%d", c.Batch)
@@ -137,6 +139,8 @@ func (w *world) command(c esm.Command) {
 			w.printf("observe %s", observeText(c))
 		case c.Kind == esm.Dropped || c.Kind == esm.Lost: // the only trace of records that are gone
 			w.printf("%s records=%s count=%d", c.Kind, span(c.First, c.Last), c.Count)
+		case c.Kind == esm.StateDropped:
+			w.printf("%s %s records=%s", c.Kind, c.ID.Purpose, span(c.First, c.Last))
 		}
 	}
 }
@@ -149,6 +153,20 @@ func flag(on bool, s string) string {
 	}
 	return ""
 }
+
+// windowText prints a window in the time of day, and its state; of a long one the length.
+func windowText(c *esm.WindowCall) string {
+	if c == nil {
+		return ""
+	}
+	state := c.State
+	if len(state) > 40 {
+		state = fmt.Sprintf("%d bytes", len(state))
+	}
+	return fmt.Sprintf(" window=%s..%s state=%s", timeOfDay(c.Start), timeOfDay(c.End), state)
+}
+
+func timeOfDay(m record.Millis) string { return m.Time().Format(time.TimeOnly) }
 
 func responseOf(c esm.Deliver) string {
 	if c.StatusCode == 0 {
@@ -200,6 +218,14 @@ func checkpointText(cp esm.Checkpoint) string {
 			fmt.Fprintf(&b, " {%s failures=%d invocations=%d}", span(p.First, p.Last), p.Failures, p.Invocations)
 		}
 	}
+	if m := cp.Window; m != nil && m.End != 0 {
+		state := m.State
+		if len(state) > 40 {
+			state = fmt.Sprintf("%d bytes", len(state))
+		}
+		fmt.Fprintf(&b, " window=%s..%s%s%s%s state=%s", timeOfDay(m.Start), timeOfDay(m.End), flag(m.Last != 0, " of="+span(m.First, m.Last)),
+			flag(m.Early, " early"), flag(m.Closing, fmt.Sprintf(" closing failures=%d", m.Failures)), state)
+	}
 	if cp.Ended {
 		b.WriteString(" ended")
 	}
@@ -224,6 +250,8 @@ func observeText(o esm.Observe) string {
 		fmt.Fprintf(&b, " until=%s wait=%s", o.Until.Sub(epoch), o.Wait)
 	case esm.Discarded, esm.NoticeDelivered, esm.Dropped:
 		fmt.Fprintf(&b, " condition=%s", o.Condition)
+	case esm.WindowEnded, esm.StateReset, esm.StateDropped:
+		fmt.Fprintf(&b, " window=%s..%s", timeOfDay(o.Window.Start), timeOfDay(o.Window.End))
 	case esm.BatchSettled, esm.Bisected, esm.Lost, esm.Rebuilt:
 	}
 	return b.String()

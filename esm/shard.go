@@ -37,6 +37,14 @@ type Shard struct {
 	span       span            // with more than one lane
 	choked     bool            // the buffer was full, and is not empty enough yet to read on
 
+	// tumbling windows
+	win      WindowMark
+	atTail   bool          // the last answer said that nothing more was there, not only that nothing more could be had
+	waits    bool          // the Read that is out waits at the tail
+	sealed   record.Millis // every record with an older arrival has been read
+	ask      bool          // somebody needs to know how far the tail is sealed
+	askAgain time.Time     // when that was asked last, and a pause
+
 	// saving
 	saved     record.Position // Low of the last checkpoint given to Save
 	dirty     bool
@@ -53,15 +61,18 @@ type Shard struct {
 
 // NewShard is a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The first Step should be a Tick.
 func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
-	if cfg.Factor < 1 || cfg.BatchSize < 1 {
-		broken("a factor of %d and a batch size of %d", cfg.Factor, cfg.BatchSize)
-	}
+	cfg.mustBeUsable()
 	s := &Shard{
 		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x5368617264)), gen: from.Generation,
 		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended, endSaved: from.Ended,
 	}
-	s.lanes = make([]lane, cfg.Factor)
-	if from.Factor != 0 && from.Factor != cfg.Factor {
+	width := time.Duration(0)
+	if from.Window != nil {
+		width = from.Window.Width
+		s.resume(&from)
+	}
+	s.lanes = make([]lane, s.cfg.Factor)
+	if from.Factor != 0 && (from.Factor != s.cfg.Factor || width != s.cfg.TumblingWindow) {
 		s.gen++ // batches of another lane map cannot be rebuilt; their records come again with fresh counters
 	} else {
 		for i := range min(len(from.Lanes), len(s.lanes)) {
@@ -72,6 +83,12 @@ func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 		s.lanes[i].id = i
 	}
 	return s
+}
+
+func (c *Config) mustBeUsable() {
+	if c.Factor < 1 || c.BatchSize < 1 || c.TumblingWindow != 0 && c.Factor != 1 {
+		broken("a factor of %d, a batch size of %d and a tumbling window of %s", c.Factor, c.BatchSize, c.TumblingWindow)
+	}
 }
 
 // Step takes one event at an instant and answers what to do, in order. The slice is valid until the next Step. It never blocks and never fails:
@@ -123,14 +140,14 @@ func (s *Shard) Step(now time.Time, ev Event) []Command {
 
 // settleInto gives every command that the state now allows, and works out when to wake.
 func (s *Shard) settleInto() {
-	s.wake = time.Time{}
+	s.wake, s.ask = time.Time{}, false
 	s.measure()
 	for i := range s.lanes {
 		s.advance(&s.lanes[i])
 	}
 	s.measure()
 	s.dirty = s.dirty || s.low() > s.saved
-	if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() {
+	if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() && s.win.End == 0 {
 		s.rebuildLanes()
 	}
 	s.read()
@@ -169,19 +186,21 @@ func (s *Shard) quiet() bool {
 func (s *Shard) ending() bool { return s.release || s.rebuild != nil }
 
 func (s *Shard) reconfigured(cfg Config) {
-	if cfg.Factor != s.cfg.Factor {
+	cfg.mustBeUsable()
+	if cfg.Factor != s.cfg.Factor || cfg.TumblingWindow != s.cfg.TumblingWindow {
 		if !s.release { // the next machine finds out by itself
 			s.rebuild = &cfg
+			s.cfg.MaxRetries, s.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge // they decide how long the end of a window may fail
 		}
 		return
 	}
-	if s.rebuild != nil { // back to the factor in force before the rebuild began
+	if s.rebuild != nil { // back to the lanes in force before the rebuild began
 		s.rebuild = nil
 	}
 	s.cfg = cfg
 }
 
-// rebuildLanes makes lanes for another factor. Nothing is in flight, so no key is ever under two lane maps at once. The buffer is dropped and read again from the
+// rebuildLanes makes lanes for another factor or tumbling window. Nothing is in flight, so no key is ever under two lane maps at once. The buffer is dropped and read again from the
 // low-water mark: what faster lanes had settled beyond it is delivered again, and counters start afresh.
 func (s *Shard) rebuildLanes() {
 	s.maxArrival = s.arrivalAtLow()
@@ -193,8 +212,8 @@ func (s *Shard) rebuildLanes() {
 		s.lanes[i].id, s.lanes[i].opened = i, s.now
 	}
 	s.records, s.bytes, s.span, s.choked = 0, 0, span{}, false
-	s.reading, s.tail, s.idleTail, s.shardEnd = false, false, false, false
-	s.readAgain = time.Time{}
+	s.reading, s.tail, s.idleTail, s.atTail, s.shardEnd = false, false, false, false, false
+	s.readAgain, s.sealed = time.Time{}, 0
 	s.dirty = true
 	s.emit(Observe{Kind: Rebuilt, Count: s.cfg.Factor, First: s.next})
 	for i := range s.lanes {
@@ -255,7 +274,7 @@ func (s *Shard) finish() {
 
 // drained reports that the shard is closed and nothing of it is left to do.
 func (s *Shard) drained() bool {
-	return s.shardEnd && s.records == 0 && s.quiet() && s.planned() == 0
+	return s.shardEnd && s.records == 0 && s.quiet() && s.planned() == 0 && s.win.End == 0
 }
 
 func (s *Shard) end(r FinishReason) {
@@ -273,7 +292,7 @@ func (s *Shard) planned() (n int) {
 // LaneState is what one lane does right now, for people.
 type LaneState struct {
 	Wait     WaitReason
-	Until    time.Time // end of a back-off or batching window; zero when none
+	Until    time.Time // end of a back-off, batching window or tumbling window; zero when none
 	Batch    uint64    // the batch at hand; 0: none
 	Attempt  int       // of the next or running invocation
 	Buffered int       // records held
@@ -288,6 +307,9 @@ func (s *Shard) Lanes() []LaneState {
 		st := LaneState{Wait: l.wait, Until: l.until, Buffered: l.queue.len()}
 		if l.wait == WaitWindow {
 			st.Until = l.opened.Add(s.cfg.BatchingWindow)
+		}
+		if l.wait == WaitTumbling {
+			st.Until = s.win.End.Time()
 		}
 		if l.queue.len() > 0 {
 			st.First = l.queue.at(0).Pos

@@ -8,6 +8,9 @@ import (
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
 	"pgregory.net/rapid"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // TestShardKeepsItsPromises plays random verbs of the script language against the naive model of judge_test.go, which looks at every event and every command, and
@@ -17,6 +20,7 @@ func TestShardKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &player{t: t, w: &world{now: epoch, manualRead: true, manualSave: true}}
 		p.w.cfg = p.config()
+		p.w.behind = rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "sealed behind")
 		p.w.judge = newJudge(p.w.cfg)
 		p.w.start()
 		for range rapid.IntRange(10, 120).Draw(t, "verbs") {
@@ -37,8 +41,8 @@ func TestSameEventsSameCommands(t *testing.T) {
 		p.w.judge = newJudge(p.w.cfg)
 		twin := esm.NewShard(p.w.cfg, esm.Checkpoint{}, 1)
 		p.w.spy = func(now time.Time, ev esm.Event, commands []esm.Command) {
-			if got, want := fmt.Sprintf("%+v", twin.Step(now, ev)), fmt.Sprintf("%+v", commands); got != want {
-				t.Fatalf("%T gives\n%s\nand\n%s", ev, want, got)
+			if d := cmp.Diff(commands, twin.Step(now, ev), cmpopts.EquateEmpty()); d != "" {
+				t.Fatalf("%T gives both\n%s", ev, d)
 			}
 		}
 		p.w.start()
@@ -48,6 +52,9 @@ func TestSameEventsSameCommands(t *testing.T) {
 		}
 	})
 }
+
+// large are the largest state that a window can have, and one that ends it early.
+var large = [2]string{sized(esm.MaxState), sized(esm.MaxState + 1)}
 
 // player draws verbs.
 type player struct {
@@ -67,7 +74,10 @@ func (p *player) config() esm.Config {
 		MaxRetries: rapid.IntRange(-1, 2).Draw(p.t, "retries"), Bisect: rapid.Bool().Draw(p.t, "bisect"), Destination: rapid.Bool().Draw(p.t, "destination"),
 		BatchingWindow: rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(p.t, "window"),
 		MaxAge:         rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(p.t, "age"),
-		BackoffBase:    time.Second, BackoffCap: time.Minute, Envelope: 14,
+		BackoffBase:    time.Second, BackoffCap: time.Minute, Envelope: 14, Windowed: 200, Recordless: 213,
+	}
+	if c.TumblingWindow = rapid.SampledFrom([]time.Duration{0, 0, 3 * time.Second, 10 * time.Second}).Draw(p.t, "tumbling"); c.TumblingWindow != 0 {
+		c.Factor = 1
 	}
 	p.log("config %+v", c)
 	return c
@@ -86,7 +96,7 @@ func (p *player) move() {
 				w.last += record.Position(rapid.IntRange(1, 2).Draw(p.t, "gap"))
 				r := &judged{key: rapid.IntRange(0, 5).Draw(p.t, "key")}
 				r.Rec = esm.Rec{
-					Pos: w.last, Arrival: record.MillisOf(w.now), Bytes: int32(rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 7_000_000}).Draw(p.t, "bytes")),
+					Pos: w.last, Arrival: record.MillisOf(w.now.Add(-rapid.SampledFrom([]time.Duration{0, w.behind}).Draw(p.t, "late"))), Bytes: int32(rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 6_000_000, 7_000_000}).Draw(p.t, "bytes")),
 					Match: rapid.IntRange(0, 4).Draw(p.t, "match") > 0, Lane: uint8(r.key % w.judge.factor()),
 				}
 				w.records = append(w.records, r)
@@ -161,11 +171,20 @@ func (p *player) move() {
 		returned := verb{"returned", func() {
 			i := rapid.IntRange(0, len(w.flight)-1).Draw(p.t, "which")
 			o := esm.Outcome{Kind: esm.OutcomeKind(rapid.IntRange(1, 5).Draw(p.t, "outcome")), StatusCode: 200}
-			if ps := w.flight[i].Positions; o.Kind == esm.PartialFailure {
+			if ps := w.flight[i].Positions; o.Kind == esm.PartialFailure && len(ps) == 0 {
+				o.Kind = esm.Success // there is nothing to report
+			} else if o.Kind == esm.PartialFailure {
 				o.At = rapid.SampledFrom(ps).Draw(p.t, "at")
 			}
 			p.log("%s of batch %d", o.Kind, w.flight[i].Batch)
-			w.answerInvoke(i, o)
+			state := ""
+			if w.flight[i].Window != nil && w.flight[i].ID.Purpose == esm.ForRecords {
+				state = fmt.Sprintf(`{"n":%d}`, len(p.script))
+				if rapid.IntRange(0, 9).Draw(p.t, "large") == 0 {
+					state = large[rapid.IntRange(0, 1).Draw(p.t, "too large")]
+				}
+			}
+			w.answerWith(i, o, state)
 		}}
 		verbs = append(verbs, returned, returned, returned)
 	}
@@ -218,6 +237,9 @@ func (p *player) settle() {
 			w.now = w.shard.Wake()
 			w.step(esm.Tick{})
 		default:
+			if w.judge.win.end != 0 {
+				w.judge.complain("the window up to %d never gets its final invocation", w.judge.win.end)
+			}
 			for _, r := range w.records {
 				if r.Match && !r.settled || r.Pos > w.saved.Low {
 					w.judge.complain("record %d never came to an end; saved up to %d", r.Pos, w.saved.Low)

@@ -64,7 +64,7 @@ func TestEveryEnumValueHasAName(t *testing.T) {
 		}
 		seen[w.String()] = true
 	}
-	for k := esm.BatchCut; k <= esm.Rebuilt; k++ {
+	for k := esm.BatchCut; k <= esm.StateDropped; k++ {
 		if k.String()[0] == 'O' {
 			t.Errorf("ObserveKind %d is called %q", uint8(k), k)
 		}

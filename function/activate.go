@@ -38,7 +38,9 @@ func (f *Functions) plan(ctx context.Context, conf *Configuration) (launcher.Pla
 	if err != nil {
 		return launcher.Plan{}, err
 	}
-	return f.launch.Plan(ctx, launcher.Request{Runtime: conf.Runtime, Architecture: conf.Architecture, TaskRoot: dir, Cache: cache})
+	return f.launch.Plan(ctx, launcher.Request{
+		Runtime: conf.Runtime, Architecture: conf.Architecture, TaskRoot: dir, Cache: cache, MemoryMB: conf.MemoryMB, Environment: conf.Environment,
+	})
 }
 
 // conclude writes the end of the transition, unless the function was deleted meanwhile.

@@ -153,16 +153,18 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 		return nil, fmt.Errorf("open a pipe for the log: %w", err)
 	}
 	defer pw.Close()
-	undo = append(undo, func() { pr.Close() })
+	undo = append(undo, func() { _ = pr.Close() })
 	stream := streamName(f.opt.Clock.Now(), g.conf.Ref.Name, g.conf.LogGroup != "/aws/lambda/"+g.conf.Ref.Name)
 	if e.out, err = newOutput(f.logs, f.opt.Clock.Now, g.conf.Ref, g.conf.LogGroup, stream, pr); err != nil {
 		return nil, fmt.Errorf("read a pipe for the log: %w", err)
 	}
+	e.out.measure = f.meter.embedded(g.conf.Ref)
 	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
 	e.proc, err = f.box.Start(sandbox.Spec{
 		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,
-		Env:    e.environ(plan, dir),
-		Marker: "AWS_ACCESS_KEY_ID=" + e.cred.accessKey,
+		Env:      e.environ(plan, dir),
+		Marker:   "AWS_ACCESS_KEY_ID=" + e.cred.accessKey,
+		MemoryMB: g.conf.MemoryMB,
 	})
 	if err != nil {
 		return nil, startError(plan, err)

@@ -23,6 +23,7 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 	"github.com/shardmill/shardmill/function/sandbox"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -44,9 +45,11 @@ type Options struct {
 	Dir      string        // code packages and directories of environments; "" is a temporary directory that Stop removes
 	Clock    *clock.Clock  // log and modification times; nil: real time
 	Log      *slog.Logger  // nil: discarded
-	Sink     LogSink       // nil: function logs go nowhere
+	Sink     LogSink       // nil: function logs go nowhere, and metrics embedded in them are not seen
+	Metrics  *metric.Store // nil: nothing is measured
 	Endpoint func() string // http://127.0.0.1:port for AWS_ENDPOINT_URL; nil or an answer of "" leaves it out
 	Python   string        // the Python to use before all others: a path or a name on PATH
+	Node     string        // the Node.js to use before all others: a path or a name on PATH
 
 	AccountConcurrency   int           // per account and region; 0: 1000
 	UnreservedMinimum    int           // what reserving must leave of it; 0: 100
@@ -54,6 +57,7 @@ type Options struct {
 	IdleTTL              time.Duration // an environment unused for so long ends; 0: 10 minutes
 	TailWait             time.Duration // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
 	InitTimeout          time.Duration // until init time counts against the function's timeout; 0: 10 s
+	CPU                  string        // "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
 	LegacyTimeoutPayload bool          // the timeout text that AWS used before November 2025
 }
 
@@ -69,6 +73,19 @@ func (o *Options) Validate() error {
 		if f.value < 0 {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)
 		}
+	}
+	return CheckCPU(o.CPU)
+}
+
+// CheckCPU judges a value of Options.CPU on this system.
+func CheckCPU(value string) error {
+	switch {
+	case value == "" || value == sandbox.CPUOff:
+		return nil
+	case value != sandbox.CPUWeight:
+		return fmt.Errorf("cpu %q is neither off nor weight", value)
+	case !sandbox.SharesCPU:
+		return errors.New("cpu weight needs Linux; on this system only off is possible")
 	}
 	return nil
 }
@@ -113,6 +130,8 @@ type Functions struct {
 	fleet  *fleet
 	logs   *logPump
 	guard  *memoryGuard
+	cpu    string // how processors are shared; see CPU
+	meter  *meter
 	keys   keyring
 
 	change  sync.Mutex // one change of the catalogue at a time; held across the commit
@@ -127,6 +146,7 @@ type Functions struct {
 	stopOnce sync.Once
 	work     sync.WaitGroup // activations and environments
 	tempDir  string         // to remove at Stop
+	tempLock *os.File
 }
 
 // New checks opt and builds Functions; nothing is read or started before Start.
@@ -145,6 +165,8 @@ func New(opt Options) (*Functions, error) {
 	f.fleet = newFleet(opt.MaxEnvironments, opt.AccountConcurrency, opt.IdleTTL)
 	f.logs = newLogPump(opt.Sink)
 	f.guard = &memoryGuard{}
+	f.cpu = sandbox.CPUOff
+	f.meter = newMeter(opt.Metrics)
 	return f, nil
 }
 
@@ -152,11 +174,12 @@ func New(opt Options) (*Functions, error) {
 func (f *Functions) Start(ctx context.Context) error {
 	dir := f.opt.Dir
 	if dir == "" {
-		tmp, err := os.MkdirTemp("", "shardmill-functions-")
+		tmp, lock, err := makeTemporary(os.TempDir())
 		if err != nil {
 			return fmt.Errorf("make a directory for function code: %w", err)
 		}
-		dir, f.tempDir = tmp, tmp
+		dir, f.tempDir, f.tempLock = tmp, tmp, lock
+		f.work.Go(func() { sweepTemporary(os.TempDir()) })
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -165,7 +188,10 @@ func (f *Functions) Start(ctx context.Context) error {
 	if f.code, err = openPackages(dir); err != nil {
 		return err
 	}
-	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Dir: filepath.Join(dir, "run", "runtime")})
+	if f.opt.CPU == sandbox.CPUWeight {
+		f.cpu = f.box.ShareCPU()
+	}
+	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, Dir: filepath.Join(dir, "run", "runtime")})
 	f.logs.start()
 	return f.load(ctx)
 }
@@ -189,6 +215,7 @@ func (f *Functions) Stop(ctx context.Context) {
 		}
 		if f.tempDir != "" {
 			_ = removeAll(f.tempDir)
+			_ = f.tempLock.Close()
 		}
 	})
 }
@@ -201,6 +228,10 @@ func (f *Functions) BusyWith() []string { return f.fleet.runningNow() }
 
 // Isolation says how far functions are kept apart, for status output.
 func Isolation() string { return sandbox.Level }
+
+// CPU says how processors are shared among functions, for status output: "off", "weight by cgroup" or "weight by nice (no writable cgroup)". It is known from
+// Start on.
+func (f *Functions) CPU() string { return f.cpu }
 
 // MemoryWatch says how MemorySize is held, for status output: watchdog, or off where the system gives no reading.
 func MemoryWatch() string { return sandbox.MemoryWatch }

@@ -22,6 +22,10 @@ type Invocation struct {
 	InvokedARN    string // as the caller addressed the function; "" is its plain ARN
 	Wait          bool   // stand in line for room on the machine and for State Active, until ctx ends, instead of being refused
 	TraceID       string // of X-Amzn-Trace-Id; "" makes one
+
+	LastArrival time.Time // of the last record of a batch, by the clock: iterator age is measured from it; zero: no batch of a stream
+
+	measure measurement
 }
 
 // Unhandled is the only kind of function error that AWS reports.
@@ -63,6 +67,7 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	default:
 	}
 	if reason := f.fleet.admit(inv.Ref); reason != "" {
+		f.meter.throttled(inv.Ref, f.opt.Clock.Now())
 		return Result{Class: NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.busy.Add(1)
@@ -75,8 +80,10 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	if inv.TraceID == "" {
 		inv.TraceID = NewTraceID()
 	}
+	inv.measure.scope = f.meter.scope(inv.Ref)
 	res, running := f.invoke(ctx, g, &inv)
 	if running == nil {
+		inv.end(&res)
 		f.settleSlot(inv.Ref)
 	}
 	return res
@@ -110,8 +117,10 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		case e.conf.settled():
 			return nil, Result{Class: ConfigError, Reason: e.conf.StateCode, Detail: e.conf.StateReason, StatusCode: 502}
 		}
-		pending := Result{Class: NotAdmitted, Reason: Pending, StatusCode: 409,
-			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending}
+		pending := Result{
+			Class: NotAdmitted, Reason: Pending, StatusCode: 409,
+			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending,
+		}
 		select {
 		case <-e.settled:
 		case <-limit:
@@ -136,6 +145,7 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 		e, what := f.fleet.acquire(ctx, g, inv.Wait)
 		switch what {
 		case mayStart:
+			f.begin(&inv.measure)
 			if last, paused := g.pause(); paused {
 				f.fleet.gone(g)
 				return last.result(inv.RequestID), nil
@@ -145,13 +155,18 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 				return f.bootFailed(g, inv, err), nil
 			}
 		case full:
-			return f.noRoom(ctx), nil
+			res := f.noRoom(ctx)
+			if res.Class == NotAdmitted && ctx.Err() == nil {
+				f.meter.throttled(inv.Ref, f.opt.Clock.Now())
+			}
+			return res, nil
 		case stale:
 			if g, res = f.ready(ctx, inv); g == nil {
 				return res, nil
 			}
 			continue
 		case warm:
+			f.begin(&inv.measure)
 			if !e.begin(r) {
 				continue
 			}
@@ -177,8 +192,10 @@ func (f *Functions) noRoom(ctx context.Context) Result {
 	if err := ctx.Err(); err != nil {
 		return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: err.Error(), StatusCode: 429}
 	}
-	return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
-		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments)}
+	return Result{
+		Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
+		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments),
+	}
 }
 
 // bootFailed is the result when no process could be started.
@@ -267,7 +284,8 @@ func (f *Functions) await(ctx context.Context, e *environment, r *run) (Result, 
 			ours = false
 			f.work.Go(func() {
 				defer w.timer.Stop()
-				w.finish()
+				res := w.finish()
+				r.inv.end(&res)
 				f.settleSlot(r.inv.Ref)
 			})
 			return platform("Abandoned", context.Cause(ctx)), left
@@ -311,18 +329,18 @@ func (f *Functions) watchRun(e *environment, r *run) *watcher {
 	return w
 }
 
-// finish follows the invocation without a caller.
-func (w *watcher) finish() {
+// finish follows the invocation without a caller. Of what was not delivered there is no result: nobody waits for another try.
+func (w *watcher) finish() (res Result) {
 	for {
+		over := false
 		select {
 		case s := <-w.e.events:
-			if _, _, over := w.on(s); over {
-				return
-			}
+			res, _, over = w.on(s)
 		case <-w.timer.C:
-			if _, _, over := w.late(); over {
-				return
-			}
+			res, _, over = w.late()
+		}
+		if over {
+			return res
 		}
 	}
 }
@@ -432,13 +450,22 @@ func (w *watcher) failed(fail failure) Result {
 	if r.inv.Tail {
 		res.LogTail = w.e.out.takeTail()
 	}
-	if fail.kind == "Runtime.ImportModuleError" && strings.Contains(string(fail.payload), "No module named 'boto") {
-		if plan, err := w.f.plan(context.Background(), w.e.g.conf); err == nil {
-			res.Hint = plan.SDKHint
-			w.f.opt.Log.Warn("hint", "function", r.inv.Ref.Name, "hint", plan.SDKHint)
-		}
-	}
+	w.adviseSDK(&res, fail)
 	return res
+}
+
+// adviseSDK adds a hint to a failed init phase for lack of the SDK, which AWS bundles and we do not.
+func (w *watcher) adviseSDK(res *Result, fail failure) {
+	text := string(fail.payload)
+	if !strings.Contains(text, "No module named '") && !strings.Contains(text, "Cannot find module '") && !strings.Contains(text, "Cannot find package '") {
+		return
+	}
+	plan, err := w.f.plan(context.Background(), w.e.g.conf)
+	if err != nil || plan.SDK == "" || !strings.Contains(text, " '"+plan.SDK) {
+		return
+	}
+	res.Hint = plan.SDKHint
+	w.f.opt.Log.Warn("hint", "function", w.r.inv.Ref.Name, "hint", plan.SDKHint)
 }
 
 // NewTraceID is an X-Amzn-Trace-Id that samples nothing.

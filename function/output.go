@@ -29,6 +29,7 @@ type output struct {
 	group, stream string
 	pipe          *os.File
 	raw           syscall.RawConn
+	measure       func([]LogEvent) // takes metrics out of what the sink got; nil: nobody does
 
 	mu      sync.Mutex
 	line    []byte // begun, not ended yet
@@ -61,7 +62,7 @@ func (o *output) drain() {
 // close drops the pipe after taking the rest; a last line without an end counts.
 func (o *output) close() {
 	o.drain()
-	o.pipe.Close()
+	_ = o.pipe.Close()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.line) > 0 {
@@ -241,6 +242,9 @@ func (p *logPump) flush() {
 	for _, o := range ready {
 		if events := o.batch(); len(events) > 0 {
 			p.sink.Write(o.owner, o.group, o.stream, events)
+			if o.measure != nil {
+				o.measure(events)
+			}
 		}
 	}
 }

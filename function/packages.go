@@ -91,7 +91,7 @@ func (p *packages) unpack(sha string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	defer removeAll(tmp)
+	defer func() { _ = removeAll(tmp) }() // renamed by then, or unwanted
 	if err := unzip(b, tmp); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func writeDurably(dir, name string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // renamed by then, or unwanted
 	_, err = tmp.Write(b)
 	if err == nil {
 		err = tmp.Sync()

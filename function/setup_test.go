@@ -107,6 +107,16 @@ func (b *bench) python(name, source string, change ...func(*function.CreateInput
 	return b.create(name, in)
 }
 
+// nodejs makes a function from the text of index.js, index.handler, with ten seconds and 256 MB.
+func (b *bench) nodejs(name, source string, change ...func(*function.CreateInput)) *function.Configuration {
+	b.t.Helper()
+	in := function.CreateInput{Runtime: "nodejs20.x", Handler: "index.handler", Zip: zipOf(file{"index.js", dedent(source), 0o644}), MemoryMB: number(256), Timeout: number(10)}
+	for _, c := range change {
+		c(&in)
+	}
+	return b.create(name, in)
+}
+
 // provided makes a function whose bootstrap is this test binary in the role given.
 func (b *bench) provided(name, role string, change ...func(*function.CreateInput)) *function.Configuration {
 	b.t.Helper()

@@ -35,6 +35,7 @@ func BenchmarkWarmInvoke(b *testing.B) {
 		})
 	}
 	warm("python", func(f *bench) { f.python("f", "def handler(event, context):\n    return None") })
+	warm("nodejs", func(f *bench) { f.nodejs("f", "exports.handler = async () => null") })
 	warm("go", func(f *bench) { f.provided("f", "echo") })
 	b.Run("bare-python", func(b *testing.B) {
 		dir := b.TempDir()
@@ -42,6 +43,13 @@ func BenchmarkWarmInvoke(b *testing.B) {
 			b.Fatal(err)
 		}
 		bare(b, payload, exec.Command(realPython(), "-I", "-u", "launcher/bootstrap.py"), "_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir)
+	})
+	b.Run("bare-nodejs", func(b *testing.B) {
+		dir := b.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.handler = async () => null"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		bare(b, payload, exec.Command("node", "launcher/bootstrap.mjs"), "_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir)
 	})
 	b.Run("bare-go", func(b *testing.B) {
 		self, err := os.Executable()

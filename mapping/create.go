@@ -67,7 +67,7 @@ func (m *Mappings) checkCreate(c Caller, in *CreateInput) (sourceARN, hint strin
 	if err := in.checkStart(m.now()); err != nil {
 		return "", "", err
 	}
-	if err := in.values(DefaultSettings().ParallelizationFactor); err != nil {
+	if err := in.values(DefaultSettings()); err != nil {
 		return "", "", err
 	}
 	if in.Tags > 0 {

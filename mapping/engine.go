@@ -39,7 +39,7 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 		if err != nil {
 			return err
 		}
-		next, ok := old.State.after(kind)
+		next, ok := after(old.State, kind)
 		if rev == 0 || old.Version != version || !ok || old.Enabled != (kind == settleOn) {
 			return nil
 		}

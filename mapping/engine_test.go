@@ -145,7 +145,7 @@ func TestStoredFormIsAsDocumented(t *testing.T) {
 		},
 		StartingPosition: AtTimestamp, StartingPositionTimestamp: new(record.Millis(1)), Starts: map[record.ShardID]record.Position{0: 5, 12: 1},
 	}
-	const want = `{"Version":1,"UUID":"u","Account":"000000000000","Region":"us-east-1","EventSourceARN":"s","Stream":7,"FunctionARN":"a","FunctionName":"f",` +
+	const want = `{"Version":2,"UUID":"u","Account":"000000000000","Region":"us-east-1","EventSourceARN":"s","Stream":7,"FunctionARN":"a","FunctionName":"f",` +
 		`"Enabled":true,"State":"Updating","StateReason":"User action","Change":3,"LastModified":1700000000123,"LastResult":"OK","BatchSize":10,` +
 		`"BatchingWindow":5000000000,"Factor":2,"MaxRetries":-1,"MaxAge":60000000000,"Bisect":true,"PartialResponses":true,"Destination":"q",` +
 		`"StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":1,"Starts":{"0":5,"12":1}}`
@@ -161,7 +161,7 @@ func TestStoredFormIsAsDocumented(t *testing.T) {
 // Stored rows are outside bytes to a newer program: they are read back exactly or refused by name.
 func TestRowsOfAnotherVersionAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{`{"Version":2}`, `{}`, `nonsense`, ``} {
+	for _, text := range []string{`{"Version":3}`, `{"Version":0}`, `{}`, `nonsense`, ``} {
 		if _, err := decode([]byte(text)); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("%q: got %v", text, err)
 		}
@@ -170,6 +170,7 @@ func TestRowsOfAnotherVersionAreRefused(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Version":1,"UUID":"u","State":"Enabled","Starts":{"0":1}}`))
+	f.Add([]byte(`{"Version":2,"UUID":"u","State":"Enabled","TumblingWindow":60000000000}`))
 	f.Add([]byte(`{"Version":1,"Starts":{"x":-1}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decode(b)

@@ -74,6 +74,7 @@ type Settings struct {
 	MaxAge                time.Duration // 60 s to 604,800 s; 0: no limit, which AWS shows as -1
 	Bisect                bool          // BisectBatchOnFunctionError
 	PartialResponses      bool          // FunctionResponseTypes holds ReportBatchItemFailures
+	TumblingWindow        time.Duration // 0 to 900 s, whole seconds; ParallelizationFactor is 1 with one
 	Destination           string        // ARN of the on-failure destination, with a full account id; "" for none
 }
 
@@ -82,7 +83,7 @@ func DefaultSettings() Settings {
 	return Settings{BatchSize: 100, ParallelizationFactor: 1, MaxRetries: esm.Unlimited}
 }
 
-// Core is what s means to the core. The caller fills Envelope, which depends on how the source encodes its records.
+// Core is what s means to the core. The caller fills in the sizes of payloads, which depend on how the source encodes its records.
 func (s Settings) Core() esm.Config {
 	return esm.Config{
 		BatchSize:        s.BatchSize,
@@ -92,6 +93,7 @@ func (s Settings) Core() esm.Config {
 		MaxAge:           s.MaxAge,
 		Bisect:           s.Bisect,
 		PartialResponses: s.PartialResponses,
+		TumblingWindow:   s.TumblingWindow,
 		Destination:      s.Destination != "",
 	}.DefaultBackoff()
 }

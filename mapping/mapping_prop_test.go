@@ -64,8 +64,10 @@ func TestRoomAgreesWithANaiveModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"create": func(rt *rapid.T) {
-				m := modelMapping{stream: aStream.Draw(rt, "stream"), function: aFunction.Draw(rt, "function"), enabled: rapid.Bool().Draw(rt, "enabled"),
-					state: Creating, batch: 100}
+				m := modelMapping{
+					stream: aStream.Draw(rt, "stream"), function: aFunction.Draw(rt, "function"), enabled: rapid.Bool().Draw(rt, "enabled"),
+					state: Creating, batch: 100,
+				}
 				m.start = b.streams.tip[b.streams.byID[m.stream]]
 				got, _, err := b.Create(ctx, me, input(func(in *CreateInput) {
 					in.EventSourceARN, in.FunctionName, in.Enabled = &m.stream, &m.function, &m.enabled

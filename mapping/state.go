@@ -1,5 +1,7 @@
 package mapping
 
+import "github.com/shardmill/shardmill/esm"
+
 // State is where a mapping stands between what its user wants and what the engine does. The texts are AWS's.
 //
 //	Create                    → Creating  → Enabled or Disabled
@@ -9,20 +11,20 @@ package mapping
 //	Delete                    → Deleting  → gone
 //
 // No state means "failed": a mapping whose function fails stays Enabled and retries.
-type State string
+type State = esm.State
 
 const (
-	Creating  State = "Creating"  // stored; the engine has not taken it up yet
-	Enabling  State = "Enabling"  // it was Disabled; reading is about to go on at the checkpoint
-	Enabled   State = "Enabled"   // at rest: reading
-	Disabling State = "Disabling" // no new invocation begins; those in flight end and are saved
-	Disabled  State = "Disabled"  // at rest: nothing is delivered, until it is enabled
-	Updating  State = "Updating"  // a new configuration is stored; the old one may still be in effect
-	Deleting  State = "Deleting"  // invocations in flight end, then the mapping is forgotten
+	Creating  = esm.Creating  // stored; the engine has not taken it up yet
+	Enabling  = esm.Enabling  // it was Disabled; reading is about to go on at the checkpoint
+	Enabled   = esm.Enabled   // at rest: reading
+	Disabling = esm.Disabling // no new invocation begins; those in flight end and are saved
+	Disabled  = esm.Disabled  // at rest: nothing is delivered, until it is enabled
+	Updating  = esm.Updating  // a new configuration is stored; the old one may still be in effect
+	Deleting  = esm.Deleting  // invocations in flight end, then the mapping is forgotten
 )
 
 // resting reports whether nothing is under way.
-func (s State) resting() bool { return s == Enabled || s == Disabled }
+func resting(s State) bool { return s == Enabled || s == Disabled }
 
 // change is what a caller or the engine does to a mapping.
 type change uint8
@@ -36,16 +38,16 @@ const (
 	settleOff                   // the engine: it is at rest, with nothing in flight
 )
 
-// after is the state that c leads to. ok is false when c is not allowed in s: for a caller that is a conflict, a report of the engine has come too late
+// after is the state that c leads to from s. ok is false when c is not allowed in s: for a caller that is a conflict, a report of the engine has come too late
 // and is passed over.
-func (s State) after(c change) (next State, ok bool) {
+func after(s State, c change) (next State, ok bool) {
 	switch c {
 	case edit:
-		return Updating, s.resting()
+		return Updating, resting(s)
 	case enable:
-		return Enabling, s.resting()
+		return Enabling, resting(s)
 	case disable:
-		return Disabling, s.resting()
+		return Disabling, resting(s)
 	case remove:
 		// AWS names only Creating and Updating as states that a Delete conflicts with; a second Delete is harmless.
 		return Deleting, s != Creating && s != Updating

@@ -20,7 +20,7 @@ func TestEveryChangeInEveryStateLeadsWhereTheDiagramSays(t *testing.T) {
 	}
 	for from, row := range table {
 		for i, c := range changes {
-			got, ok := from.after(c)
+			got, ok := after(from, c)
 			if !ok {
 				got = no
 			}

@@ -17,7 +17,7 @@ const (
 	group      = "mapping/"
 	byUUID     = group + "uuid/" // + uuid → row
 	byPair     = group + "pair/" // + stream ARN, space, function ARN → uuid; holds that a pair has one mapping
-	rowVersion = 1
+	rowVersion = 2               // 1 had no TumblingWindow
 )
 
 func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
@@ -141,6 +141,7 @@ type row struct {
 	MaxAge           time.Duration // ns
 	Bisect           bool          `json:",omitempty"`
 	PartialResponses bool          `json:",omitempty"`
+	TumblingWindow   time.Duration `json:",omitempty"` // ns
 	Destination      string        `json:",omitempty"`
 
 	StartingPosition          string
@@ -156,7 +157,7 @@ func encode(m *Mapping) []byte {
 		LastModified: record.MillisOf(m.LastModified), LastResult: m.LastResult,
 		BatchSize: m.BatchSize, BatchingWindow: m.BatchingWindow, Factor: m.ParallelizationFactor,
 		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
-		Bisect: m.Bisect, PartialResponses: m.PartialResponses, Destination: m.Destination,
+		Bisect: m.Bisect, PartialResponses: m.PartialResponses, TumblingWindow: m.TumblingWindow, Destination: m.Destination,
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
 	if err != nil {
@@ -170,8 +171,8 @@ func decode(b []byte) (Mapping, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Mapping{}, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
-	if r.Version != rowVersion {
-		return Mapping{}, fmt.Errorf("%w: stored as version %d, this program reads version %d", storage.ErrCorrupt, r.Version, rowVersion)
+	if r.Version < 1 || r.Version > rowVersion {
+		return Mapping{}, fmt.Errorf("%w: stored as version %d, this program reads versions up to %d", storage.ErrCorrupt, r.Version, rowVersion)
 	}
 	return Mapping{
 		UUID: r.UUID, Account: r.Account, Region: r.Region,
@@ -181,7 +182,7 @@ func decode(b []byte) (Mapping, error) {
 		Settings: Settings{
 			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
 			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,
-			Bisect: r.Bisect, PartialResponses: r.PartialResponses, Destination: r.Destination,
+			Bisect: r.Bisect, PartialResponses: r.PartialResponses, TumblingWindow: r.TumblingWindow, Destination: r.Destination,
 		},
 		StartingPosition: r.StartingPosition, StartingPositionTimestamp: r.StartingPositionTimestamp, Starts: r.Starts,
 	}, nil

@@ -28,7 +28,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	if err != nil {
 		return nil, "", err
 	}
-	if err := in.values(old.ParallelizationFactor); err != nil {
+	if err := in.values(old.Settings); err != nil {
 		return nil, "", err
 	}
 	destination, destinationHint := "", ""
@@ -45,7 +45,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 		}
 	}
 	mp, err := m.change(ctx, c, uuid, "update", func(mp *Mapping) (change, error) {
-		if err := in.values(mp.ParallelizationFactor); err != nil { // it may be another now
+		if err := in.values(mp.Settings); err != nil { // they may be others now
 			return 0, err
 		}
 		in.apply(&mp.Settings)
@@ -92,7 +92,7 @@ func (m *Mappings) change(ctx context.Context, c Caller, uuid, verb string, f fu
 		if err != nil {
 			return nil, err
 		}
-		next, ok := old.State.after(kind)
+		next, ok := after(old.State, kind)
 		if !ok {
 			again, err := wait.until(ctx, changed)
 			if err != nil {

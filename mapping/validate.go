@@ -220,20 +220,14 @@ func (k *Knobs) applicable() error {
 	return nil
 }
 
-// values checks what the model's bounds leave open, given the factor that the mapping has unless k changes it, and refuses by name what AWS has and we
+// values checks what the model's bounds leave open, given the knobs that the mapping has unless k changes them, and refuses by name what AWS has and we
 // do not have yet.
-func (k *Knobs) values(factor int) error {
+func (k *Knobs) values(has Settings) error {
 	if a := k.MaxAgeSeconds; a != nil && *a >= 0 && *a < 60 {
 		return invalid("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800")
 	}
-	if k.ParallelizationFactor != nil {
-		factor = int(*k.ParallelizationFactor)
-	}
-	if w := k.TumblingWindowSeconds; w != nil && *w > 0 {
-		if factor > 1 {
-			return invalid("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
-		}
-		return errUnsupported("TumblingWindowInSeconds", "only 0 (no tumbling window) is accepted.")
+	if k.apply(&has); has.TumblingWindow > 0 && has.ParallelizationFactor > 1 { // the state of a window has one owner per shard
+		return invalid("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
 	}
 	if len(k.Filters) > 0 {
 		return errUnsupported("FilterCriteria", "only an empty list of filters is accepted.")
@@ -327,6 +321,9 @@ func (k *Knobs) apply(s *Settings) {
 	}
 	if k.MaxAgeSeconds != nil {
 		s.MaxAge = time.Duration(max(*k.MaxAgeSeconds, 0)) * time.Second
+	}
+	if k.TumblingWindowSeconds != nil {
+		s.TumblingWindow = time.Duration(*k.TumblingWindowSeconds) * time.Second
 	}
 	if k.Bisect != nil {
 		s.Bisect = *k.Bisect

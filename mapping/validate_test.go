@@ -3,6 +3,7 @@ package mapping
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
@@ -30,8 +31,10 @@ func TestCreateRefuses(t *testing.T) {
 		{"an ARN of a service that has no events", parameter, "Unrecognized event source.", func(in *CreateInput) {
 			in.EventSourceARN = new("arn:aws:s3:::bucket")
 		}},
-		{"no function name", validation, "1 validation error detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null",
-			func(in *CreateInput) { in.FunctionName = nil }},
+		{
+			"no function name", validation, "1 validation error detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null",
+			func(in *CreateInput) { in.FunctionName = nil },
+		},
 		{"a function that does not exist (V2, S-04)", parameter, "Function does not exist", func(in *CreateInput) { in.FunctionName = new("absent") }},
 		{"a missing function before a missing stream", parameter, "Function does not exist", func(in *CreateInput) {
 			in.FunctionName, in.EventSourceARN = new("absent"), new(orders+"-absent")
@@ -42,88 +45,132 @@ func TestCreateRefuses(t *testing.T) {
 		{"an account that is none", parameter, "Stream not found: arn:aws:kinesis:us-east-1::stream/orders", func(in *CreateInput) {
 			in.EventSourceARN = new("arn:aws:kinesis:us-east-1::stream/orders")
 		}},
-		{"no starting position, before the missing function (V4, S-06)", parameter,
+		{
+			"no starting position, before the missing function (V4, S-06)", parameter,
 			"1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
-			func(in *CreateInput) { in.StartingPosition, in.FunctionName = nil, new("absent") }},
-		{"an unknown starting position (V5, S-07)", validation,
+			func(in *CreateInput) { in.StartingPosition, in.FunctionName = nil, new("absent") },
+		},
+		{
+			"an unknown starting position (V5, S-07)", validation,
 			one("startingPosition", "invalid", "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"),
-			func(in *CreateInput) { in.StartingPosition = new("invalid") }},
-		{"AT_TIMESTAMP without a timestamp (V6, S-08)", parameter, "StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP",
-			func(in *CreateInput) { in.StartingPosition = new(AtTimestamp) }},
+			func(in *CreateInput) { in.StartingPosition = new("invalid") },
+		},
+		{
+			"AT_TIMESTAMP without a timestamp (V6, S-08)", parameter, "StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP",
+			func(in *CreateInput) { in.StartingPosition = new(AtTimestamp) },
+		},
 		{"a timestamp in the future (V7, S-08)", parameter, "StartingPositionTimestamp cannot be in the future", func(in *CreateInput) {
 			in.StartingPosition, in.StartingPositionTimestamp = new(AtTimestamp), new(record.Millis(1)<<50)
 		}},
-		{"a timestamp with LATEST (V8)", parameter, "StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
-			func(in *CreateInput) { in.StartingPositionTimestamp = new(record.Millis(1)) }},
-		{"OnSuccess, before the missing function and source (V18, S-16)", parameter,
+		{
+			"a timestamp with LATEST (V8)", parameter, "StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
+			func(in *CreateInput) { in.StartingPositionTimestamp = new(record.Millis(1)) },
+		},
+		{
+			"OnSuccess, before the missing function and source (V18, S-16)", parameter,
 			"Unsupported DestinationConfig parameter for given event source mapping type.", func(in *CreateInput) {
 				in.FunctionName, in.EventSourceARN, in.Destination = new("absent"), nil, &DestinationConfig{OnSuccess: true}
-			}},
-		{"a parameter of another kind of source", parameter, "Unsupported Topics parameter for given event source mapping type.",
-			func(in *CreateInput) { in.Inapplicable = []string{"Topics", "Queues"} }},
-		{"an age below a minute (V19, S-11)", parameter, "MaximumRecordAgeInSeconds must be -1 or between 60 and 604800",
-			func(in *CreateInput) { in.MaxAgeSeconds = new(int64(59)) }},
-		{"tumbling window and factor, in AWS's words (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
+			},
+		},
+		{
+			"a parameter of another kind of source", parameter, "Unsupported Topics parameter for given event source mapping type.",
+			func(in *CreateInput) { in.Inapplicable = []string{"Topics", "Queues"} },
+		},
+		{
+			"an age below a minute (V19, S-11)", parameter, "MaximumRecordAgeInSeconds must be -1 or between 60 and 604800",
+			func(in *CreateInput) { in.MaxAgeSeconds = new(int64(59)) },
+		},
+		{
+			"tumbling window and factor, in AWS's words (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
 			func(in *CreateInput) {
 				in.TumblingWindowSeconds, in.ParallelizationFactor = new(int64(60)), new(int64(2))
-			}},
-		{"tumbling window", parameter, "TumblingWindowInSeconds is not supported: only 0 (no tumbling window) is accepted." + seePage,
-			func(in *CreateInput) { in.TumblingWindowSeconds = new(int64(60)) }},
-		{"filters", parameter, "FilterCriteria is not supported: only an empty list of filters is accepted." + seePage,
-			func(in *CreateInput) { in.Filters = []string{"{}"} }},
-		{"metrics", parameter, "MetricsConfig is not supported: only an empty list of metrics is accepted." + seePage,
-			func(in *CreateInput) { in.Metrics = []string{"EventCount"} }},
-		{"a key", parameter, "KMSKeyArn is not supported: there is no key management service; only the empty value is accepted." + seePage,
-			func(in *CreateInput) { in.KMSKeyARN = new("arn:aws:kms:us-east-1:000000000000:key/k") }},
+			},
+		},
+		{
+			"filters", parameter, "FilterCriteria is not supported: only an empty list of filters is accepted." + seePage,
+			func(in *CreateInput) { in.Filters = []string{"{}"} },
+		},
+		{
+			"metrics", parameter, "MetricsConfig is not supported: only an empty list of metrics is accepted." + seePage,
+			func(in *CreateInput) { in.Metrics = []string{"EventCount"} },
+		},
+		{
+			"a key", parameter, "KMSKeyArn is not supported: there is no key management service; only the empty value is accepted." + seePage,
+			func(in *CreateInput) { in.KMSKeyARN = new("arn:aws:kms:us-east-1:000000000000:key/k") },
+		},
 		{"tags", parameter, "Tags is not supported: event source mappings have no tags." + seePage, func(in *CreateInput) { in.Tags = 1 }},
 		{"a version", parameter, "FunctionName with a qualifier is not supported: give the function's name or ARN without :1; " +
 			"versions, aliases and $LATEST cannot be mapped." + seePage, func(in *CreateInput) { in.FunctionName = new("f:1") }},
-		{"$LATEST in a full ARN", parameter, "FunctionName with a qualifier is not supported: give the function's name or ARN without :$LATEST; " +
-			"versions, aliases and $LATEST cannot be mapped." + seePage,
+		{
+			"$LATEST in a full ARN", parameter, "FunctionName with a qualifier is not supported: give the function's name or ARN without :$LATEST; " +
+				"versions, aliases and $LATEST cannot be mapped." + seePage,
 			func(in *CreateInput) {
 				in.FunctionName = new("arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST")
-			}},
-		{"a stream consumer", parameter, "EventSourceArn of a stream consumer is not supported: give the ARN of the stream itself." + seePage,
-			func(in *CreateInput) { in.EventSourceARN = new(orders + "/consumer/c:1700000000") }},
-		{"another kind of source", parameter, "EventSourceArn of service dynamodb is not supported: only Kinesis streams are accepted." + seePage,
+			},
+		},
+		{
+			"a stream consumer", parameter, "EventSourceArn of a stream consumer is not supported: give the ARN of the stream itself." + seePage,
+			func(in *CreateInput) { in.EventSourceARN = new(orders + "/consumer/c:1700000000") },
+		},
+		{
+			"another kind of source", parameter, "EventSourceArn of service dynamodb is not supported: only Kinesis streams are accepted." + seePage,
 			func(in *CreateInput) {
 				in.EventSourceARN = new("arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2024-01-01T00:00:00.000")
-			}},
-		{"a topic as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
-			"only the ARN of a standard SQS queue is accepted." + seePage,
+			},
+		},
+		{
+			"a topic as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
+				"only the ARN of a standard SQS queue is accepted." + seePage,
 			func(in *CreateInput) {
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}
-			}},
+			},
+		},
 		{"a Kafka topic as destination", parameter, "DestinationConfig.OnFailure.Destination kafka://t is not supported: " +
 			"only the ARN of a standard SQS queue is accepted." + seePage, func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "kafka://t"} }},
-		{"a FIFO queue as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000:q.fifo is not supported: " +
-			"a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted." + seePage,
+		{
+			"a FIFO queue as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000:q.fifo is not supported: " +
+				"a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted." + seePage,
 			func(in *CreateInput) {
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:q.fifo"}
-			}},
-		{"a queue ARN without a queue", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000: is not the ARN of an SQS queue.",
+			},
+		},
+		{
+			"a queue ARN without a queue", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000: is not the ARN of an SQS queue.",
 			func(in *CreateInput) {
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:"}
-			}},
-		{"an unknown response type", validation, one("functionResponseTypes", "[X]",
-			"Member must satisfy constraint: [Member must satisfy enum value set: [ReportBatchItemFailures]]"),
-			func(in *CreateInput) { in.ResponseTypes = []string{"X"} }},
-		{"no function name but an empty text", validation, one("functionName", "", "Member must have length greater than or equal to 1"),
-			func(in *CreateInput) { in.FunctionName = new("") }},
-		{"a function name that is none", validation, one("functionName", "f!", "Member must satisfy regular expression pattern: "+functionPattern),
-			func(in *CreateInput) { in.FunctionName = new("f!") }},
-		{"an ARN that is none", validation, one("eventSourceArn", "orders", "Member must satisfy regular expression pattern: "+sourcePattern),
-			func(in *CreateInput) { in.EventSourceARN = new("orders") }},
-		{"a destination that is none", validation,
+			},
+		},
+		{
+			"an unknown response type", validation, one("functionResponseTypes", "[X]",
+				"Member must satisfy constraint: [Member must satisfy enum value set: [ReportBatchItemFailures]]"),
+			func(in *CreateInput) { in.ResponseTypes = []string{"X"} },
+		},
+		{
+			"no function name but an empty text", validation, one("functionName", "", "Member must have length greater than or equal to 1"),
+			func(in *CreateInput) { in.FunctionName = new("") },
+		},
+		{
+			"a function name that is none", validation, one("functionName", "f!", "Member must satisfy regular expression pattern: "+functionPattern),
+			func(in *CreateInput) { in.FunctionName = new("f!") },
+		},
+		{
+			"an ARN that is none", validation, one("eventSourceArn", "orders", "Member must satisfy regular expression pattern: "+sourcePattern),
+			func(in *CreateInput) { in.EventSourceARN = new("orders") },
+		},
+		{
+			"a destination that is none", validation,
 			one("destinationConfig.onFailure.destination", "dead", "Member must satisfy regular expression pattern: "+destinationPattern),
-			func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "dead"} }},
-		{"every broken constraint at once, before all else (V20)", validation,
+			func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "dead"} },
+		},
+		{
+			"every broken constraint at once, before all else (V20)", validation,
 			"2 validation errors detected: Value '0' at 'batchSize' failed to satisfy constraint: Member must have value greater than or equal to 1; " +
 				"Value '901' at 'tumblingWindowInSeconds' failed to satisfy constraint: Member must have value less than or equal to 900",
 			func(in *CreateInput) {
 				in.BatchSize, in.TumblingWindowSeconds, in.EventSourceARN = new(int64(0)), new(int64(901)), nil
 				in.Inapplicable = []string{"Topics"}
-			}},
+			},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,7 +204,7 @@ func TestBoundsOfTheServiceModel(t *testing.T) {
 		"parallelizationFactor":          {[]int64{0}, []int64{11}, []int64{1, 10}},
 		"maximumRetryAttempts":           {[]int64{-2}, []int64{10_001}, []int64{-1, 0, 10_000}},
 		"maximumRecordAgeInSeconds":      {[]int64{-2}, []int64{604_801}, []int64{-1, 60, 604_800}},
-		"tumblingWindowInSeconds":        {[]int64{-1}, []int64{901}, []int64{0}}, // 1 to 900 is refused by name, see TestCreateRefuses
+		"tumblingWindowInSeconds":        {[]int64{-1}, []int64{901}, []int64{0, 1, 900}},
 	}
 	for path, bound := range bounds {
 		try := func(n int64) error {
@@ -192,13 +239,15 @@ func TestUpdateRefuses(t *testing.T) {
 	}{
 		{"a bound", validation, "1 validation error detected: Value '0' at 'parallelizationFactor' failed to satisfy constraint: " +
 			"Member must have value greater than or equal to 1", Knobs{ParallelizationFactor: new(int64(0))}},
-		{"OnSuccess", parameter, "Unsupported DestinationConfig parameter for given event source mapping type.",
-			Knobs{Destination: &DestinationConfig{OnSuccess: true}}},
+		{
+			"OnSuccess", parameter, "Unsupported DestinationConfig parameter for given event source mapping type.",
+			Knobs{Destination: &DestinationConfig{OnSuccess: true}},
+		},
 		{"an age below a minute", parameter, "MaximumRecordAgeInSeconds must be -1 or between 60 and 604800", Knobs{MaxAgeSeconds: new(int64(0))}},
-		{"a window on a mapping with a factor (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
-			Knobs{TumblingWindowSeconds: new(int64(60))}},
-		{"a window with the factor taken back", parameter, "TumblingWindowInSeconds is not supported: only 0 (no tumbling window) is accepted." + seePage,
-			Knobs{TumblingWindowSeconds: new(int64(60)), ParallelizationFactor: new(int64(1))}},
+		{
+			"a window on a mapping with a factor (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
+			Knobs{TumblingWindowSeconds: new(int64(60))},
+		},
 		{"a function that does not exist", parameter, "Function does not exist", Knobs{FunctionName: new("absent")}},
 		{"a topic as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
 			"only the ARN of a standard SQS queue is accepted." + seePage, Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}}},
@@ -217,6 +266,29 @@ func TestUpdateRefuses(t *testing.T) {
 				t.Error("a refused update changed the mapping")
 			}
 		})
+	}
+}
+
+// S-13, V21: a tumbling window and a factor above 1 exclude each other whichever was there first; together they can be exchanged.
+func TestWindowAndFactorExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.create(t, func(in *CreateInput) { in.TumblingWindowSeconds = new(int64(60)) })
+	b.settle(t)
+
+	_, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{Knobs{ParallelizationFactor: new(int64(2))}})
+	wantFault(t, err, parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
+
+	for _, k := range []Knobs{
+		{ParallelizationFactor: new(int64(2)), TumblingWindowSeconds: new(int64(0))}, {ParallelizationFactor: new(int64(1)), TumblingWindowSeconds: new(int64(900))},
+	} {
+		if _, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{k}); err != nil {
+			t.Fatal(err)
+		}
+		b.settle(t)
+	}
+	if got := b.get(t, m.UUID).Core(); got.TumblingWindow != 15*time.Minute || got.Factor != 1 {
+		t.Errorf("a window of %s and a factor of %d", got.TumblingWindow, got.Factor)
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	PathClock = wire.ControlPrefix + "clock"
 	PathReset = wire.ControlPrefix + "reset"
 	PathLogs  = wire.ControlPrefix + "logs"
+
+	PathMetrics = wire.ControlPrefix + "metrics"      // for Prometheus
+	PathProfile = wire.ControlPrefix + "debug/pprof/" // for go tool pprof
 )
 
 // ClockState is what GET and POST of the clock answer.
@@ -49,7 +52,7 @@ type problem struct {
 
 func (p *problem) Error() string { return p.text }
 
-// control serves our own API. Health needs nothing; everything else needs the token of this start. Pages in a browser get nothing at all.
+// control serves our own API. Health and metrics need nothing; everything else needs the token of this start. Pages in a browser get nothing at all.
 func (s *Server) control(r *rooms) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+PathLive, func(w http.ResponseWriter, _ *http.Request) {
@@ -65,7 +68,10 @@ func (s *Server) control(r *rooms) http.Handler {
 	mux.Handle("GET "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.showClock(w) }))
 	mux.Handle("POST "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.moveClock(w, req, r) }))
 	mux.Handle("POST "+PathReset, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.resetNow(w, req) }))
+	mux.Handle("POST "+PathReplay, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.replay(w, req, r) }))
 	mux.Handle("GET "+PathLogs, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return r.streamLogs(w, req) }))
+	mux.HandleFunc("GET "+PathMetrics, func(w http.ResponseWriter, _ *http.Request) { s.showMetrics(w, r) })
+	s.profile(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") == "cross-site" {
 			answerProblem(w, &problem{http.StatusForbidden, "the control API does not answer web pages"})

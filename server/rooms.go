@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -19,11 +20,13 @@ import (
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
@@ -35,8 +38,10 @@ import (
 type rooms struct {
 	clock     *clock.Clock
 	store     storage.Store
+	metrics   *metric.Store
 	streams   *stream.Streams
 	queues    *queue.Queues
+	tables    *table.Tables
 	logs      *logstore.Store
 	functions *function.Functions
 	mappings  *mapping.Mappings
@@ -71,7 +76,10 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.resumeClock(ctx, r); err != nil {
 		return r, err
 	}
-	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream")})
+	if err = s.startMetrics(r); err != nil {
+		return r, s.dataError(err)
+	}
+	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
@@ -80,6 +88,9 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	if err = r.queues.Start(ctx); err != nil {
 		return r, s.dataError(err)
+	}
+	if err = s.startTables(ctx, r); err != nil {
+		return r, err
 	}
 	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
 		return r, s.dataError(err)
@@ -95,7 +106,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, BufferMemory: s.cfg.BufferMemory,
+		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
 	})
 	if err = r.engine.Start(ctx); err != nil {
 		return r, s.dataError(err)
@@ -124,7 +135,7 @@ func (s *Server) open() (storage.Store, error) {
 	}
 	store, err := pebble.Open(pebble.Options{Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage")})
 	if err != nil {
-		return nil, s.dataError(err)
+		return nil, s.dataError(cmp.Or(errors.Unwrap(err), err)) // below what names the directory, as dataError does
 	}
 	return store, nil
 }
@@ -187,7 +198,7 @@ func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python,
+		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, CPU: s.cfg.CPU, Metrics: r.metrics,
 	})
 	if err == nil {
 		err = r.functions.Start(ctx)
@@ -207,10 +218,12 @@ func (s *Server) route(r *rooms) http.Handler {
 		{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
 		{Name: "sqs", Target: "AmazonSQS", Handler: q},
 		{Name: "lambda", Paths: lambda.Paths(), Handler: l},
+		s.tableService(r),
+		s.cloudWatch(r),
 	}
 	services = append(services, s.logsAndIdentity(r)...)
 	return &wire.Router{
-		Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...),
+		Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 	}
 }
 
@@ -279,6 +292,12 @@ func (r *rooms) close() error {
 	if r.streams != nil {
 		r.streams.Stop()
 	}
+	if r.tables != nil {
+		r.tables.Stop()
+	}
+	if r.metrics != nil {
+		r.metrics.Stop()
+	}
 	if r.store == nil {
 		return nil
 	}
@@ -326,5 +345,5 @@ func (s *Server) replace(ctx context.Context) error {
 	}
 	s.rooms = r
 	s.use(r)
-	return nil
+	return s.prepare(ctx)
 }

@@ -36,12 +36,19 @@ type Config struct {
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
+	Node         string // interpreter for nodejs functions; "": PATH
+	CPU          string // "" or off; weight: functions share processors by their MemorySize
 	ReadyFile    string // written once everything answers
 	Version      string
 	Log          *slog.Logger                                           // nil: nothing is logged
 	Observe      func(engine.Observation)                               // what happens in mappings; must not block
 	LogLines     func(group, stream string, events []function.LogEvent) // what functions print; must not block
+	Hinted       func(hint string)                                      // advice that an answer carries; must not block
 	DrainLimit   time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+
+	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the server counts as ready. A failure ends the
+	// server. nil: there is nothing to prepare.
+	Prepare func(ctx context.Context, endpoint string) error
 }
 
 // Validate names the first field that cannot be.
@@ -56,7 +63,7 @@ func (c *Config) Validate() error {
 	case c.BufferMemory < 0:
 		return fmt.Errorf("buffer-memory %d is negative", c.BufferMemory)
 	}
-	return nil
+	return function.CheckCPU(c.CPU)
 }
 
 // Server is one running shardmill.
@@ -66,6 +73,8 @@ type Server struct {
 	clock *clock.Clock
 	token string
 
+	tokenFile *os.File // its lock says that we are alive
+
 	listener net.Listener
 	http     *http.Server
 	served   chan struct{}
@@ -73,6 +82,7 @@ type Server struct {
 	ready    atomic.Bool
 	failed   chan error
 	patience time.Duration // see idlePatience
+	began    time.Time     // when this value was made
 
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
@@ -97,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.BufferMemory == 0 {
 		cfg.BufferMemory = ram.Bytes() / 8
 	}
-	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience}, nil
+	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience, began: time.Now()}, nil
 }
 
 // Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
@@ -118,12 +128,23 @@ func (s *Server) Start(ctx context.Context) error {
 	s.rooms = r
 	s.use(r)
 	s.serve()
-	if err := s.announce(); err != nil {
+	err = s.prepare(ctx)
+	if err == nil {
+		err = s.announce()
+	}
+	if err != nil {
 		s.stop(ctx)
 		return err
 	}
 	s.ready.Store(true)
 	return nil
+}
+
+func (s *Server) prepare(ctx context.Context) error {
+	if s.cfg.Prepare == nil {
+		return nil
+	}
+	return s.cfg.Prepare(ctx, s.Endpoint())
 }
 
 func (s *Server) listen(ctx context.Context) error {
@@ -176,7 +197,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 func (s *Server) announce() error {
 	path, err := TokenFile(s.hostport())
 	if err == nil {
-		err = writePrivate(path, []byte(s.token+"\n"))
+		s.tokenFile, err = keepToken(path, s.token)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the token for the command line: %w", err)
@@ -201,6 +222,16 @@ func (s *Server) Token() string { return s.token }
 
 // Isolation is how functions are confined, as it is.
 func (s *Server) Isolation() string { return function.Isolation() }
+
+// CPU is how processors are shared among functions, as it is.
+func (s *Server) CPU() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rooms == nil {
+		return "off"
+	}
+	return s.rooms.functions.CPU()
+}
 
 // Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are abandoned; their records come again at
 // the next start. Twice is harmless.
@@ -229,8 +260,9 @@ func (s *Server) stop(ctx context.Context) {
 		s.log.Error("closing the store", "error", err)
 	}
 	s.rooms = nil
-	if path, err := TokenFile(s.hostport()); err == nil {
-		_ = os.Remove(path)
+	if path, err := TokenFile(s.hostport()); err == nil && s.tokenFile != nil {
+		dropToken(path, s.tokenFile)
+		s.tokenFile = nil
 	}
 	if s.cfg.ReadyFile != "" {
 		_ = os.Remove(s.cfg.ReadyFile)

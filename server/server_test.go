@@ -36,8 +36,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bootstrap is a runtime: it answers null to everything, and never to a payload that says hang.
+// bootstrap is a runtime: it answers null, unless the payload says what else to do, and never to a payload that says hang.
 func bootstrap() {
+	seen := map[string]bool{}
 	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
 	for {
 		resp, err := http.Get(base + "next")
@@ -50,7 +51,20 @@ func bootstrap() {
 			fmt.Println("hanging")
 			select {}
 		}
-		resp, err = http.Post(base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "application/json", strings.NewReader("null"))
+		again := seen[string(body)]
+		seen[string(body)] = true
+		end, answer := "/response", "null"
+		switch {
+		case bytes.Contains(body, []byte("fail once")) && !again:
+			end, answer = "/error", `{"errorType":"Oops"}`
+		case bytes.Contains(body, []byte("partial once")) && !again:
+			_, after, _ := bytes.Cut(body, []byte(`"sequenceNumber":"`))
+			number, _, _ := bytes.Cut(after, []byte(`"`))
+			answer = `{"batchItemFailures":[{"itemIdentifier":"` + string(number) + `"}]}`
+		case bytes.Contains(body, []byte("metric")):
+			fmt.Printf(`{"_aws":{"Timestamp":%d,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["till"]],"Metrics":[{"Name":"sold"}]}]},"till":"1","sold":42}`+"\n", time.Now().UnixMilli())
+		}
+		resp, err = http.Post(base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+end, "application/json", strings.NewReader(answer))
 		if err != nil {
 			return
 		}
@@ -308,6 +322,8 @@ func TestControlIsGuarded(t *testing.T) {
 		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "null"}, 403},
 		{"POST", PathClock, nil, 401},
 		{"POST", PathReset, nil, 401},
+		{"POST", PathReplay, nil, 401},
+		{"POST", PathReplay, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"}, 403},
 		{"GET", PathLogs, nil, 401},
 		{"GET", PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
 	} {
@@ -497,7 +513,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var data *DataError
-	if err := s.Start(t.Context()); !errors.As(err, &data) {
+	if err := s.Start(t.Context()); !errors.As(err, &data) || strings.Count(err.Error(), data.Dir) != 1 {
 		t.Errorf("on a directory in use: %v", err)
 	}
 	if _, err := net.Dial("tcp", s.hostport()); err == nil {
@@ -532,5 +548,61 @@ func TestConfigIsChecked(t *testing.T) {
 		if _, err := New(cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+}
+
+// A replay that is not complete, or of what is not there, is refused before anything runs.
+func TestReplayIsChecked(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	for body, want := range map[string]int{
+		"": 400, "x": 400, "{}": 400, `{"mapping":"m","shard":"s","from":"1"}`: 400, `{"mapping":"m","shard":"s","from":"1","to":"2","more":1}`: 400,
+		`{"mapping":"m","shard":"s","from":"1","to":"2"}`: 404, strings.Repeat(" ", 5000) + "{}": 400,
+	} {
+		if status, answer := b.control("POST", PathReplay, body); status != want {
+			t.Errorf("%.60q: %d %s", body, status, answer)
+		}
+	}
+}
+
+// Prepare runs when every API answers and the server is not ready yet, at the start and after a reset. When it fails, nothing stays.
+func TestPrepareRunsBeforeReady(t *testing.T) {
+	t.Parallel()
+	calls, fail := 0, error(nil)
+	cfg := Config{Dev: true, Prepare: func(_ context.Context, endpoint string) error {
+		calls++
+		resp, err := http.Get(endpoint + PathReady)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("ready says %d", resp.StatusCode)
+		}
+		return fail
+	}}
+	b := start(t, cfg)
+	b.ok(b.do("GET", PathReady, ""))
+	b.ok(b.control("POST", PathReset, ""))
+	if calls != 2 {
+		t.Errorf("prepared %d times", calls)
+	}
+
+	fail = errors.New("cannot be prepared")
+	if status, answer := b.control("POST", PathReset, ""); status != 500 || !strings.Contains(answer, "cannot be prepared") {
+		t.Errorf("answered %d %s", status, answer)
+	}
+	if err := <-b.s.Failed(); !errors.Is(err, fail) {
+		t.Errorf("the server ended with %v", err)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); !errors.Is(err, fail) {
+		t.Errorf("started with %v", err)
+	}
+	if _, err := net.Dial("tcp", s.hostport()); err == nil {
+		t.Error("somebody still listens")
 	}
 }

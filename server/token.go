@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // newToken is a fresh token for the control API.
@@ -31,6 +32,79 @@ func TokenFile(hostport string) (string, error) {
 		host = "127.0.0.1"
 	}
 	return filepath.Join(base, "shardmill", host+"_"+port+".token"), nil
+}
+
+// keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the process that holds the lock on it: the
+// system gives the lock back however that process ends. Whoever writes or removes token files holds the lock of their directory meanwhile, so that nobody takes
+// away what another one has just written.
+func keepToken(path, token string) (*os.File, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	unlock, locked := lockTokens(dir)
+	defer unlock()
+	if locked { // some network file systems have no locks: there, old files stay
+		sweepTokens(dir)
+	}
+	f, err := os.CreateTemp(dir, unfinished+"*") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if _, err = f.WriteString(token + "\n"); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return nil, err
+	}
+	return f, nil
+}
+
+// dropToken removes the token file, unless it is that of a server that has taken our port since, and ends our hold on it.
+func dropToken(path string, f *os.File) {
+	unlock, _ := lockTokens(filepath.Dir(path))
+	defer unlock()
+	defer func() { _ = f.Close() }()
+	ours, err := f.Stat()
+	if err != nil {
+		return
+	}
+	if now, err := os.Stat(path); err == nil && os.SameFile(ours, now) {
+		_ = os.Remove(path)
+	}
+}
+
+// lockTokens waits for the lock of the directory of tokens, which nobody holds for long.
+func lockTokens(dir string) (unlock func(), locked bool) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return func() {}, false
+	}
+	locked = syscall.Flock(int(d.Fd()), syscall.LOCK_EX) == nil
+	return func() { _ = d.Close() }, locked
+}
+
+// unfinished begins the names of token files that are still being written.
+const unfinished = ".token-"
+
+// sweepTokens removes what nobody holds. The lock of dir is held.
+func sweepTokens(dir string) {
+	for _, pattern := range []string{"*.token", unfinished + "*"} {
+		found, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, path := range found {
+			f, err := os.Open(path)
+			if err != nil {
+				continue
+			}
+			if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+				_ = os.Remove(path)
+			}
+			_ = f.Close()
+		}
+	}
 }
 
 // writePrivate writes a file that only this user can read, by rename, so that a reader sees all of it or nothing.

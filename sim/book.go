@@ -16,7 +16,8 @@ type book struct {
 type entry struct {
 	pos     record.Position
 	key     byte
-	arrival record.Millis // the largest up to this record: age goes by it
+	own     record.Millis // when it arrived
+	arrival record.Millis // the largest up to this record: age and windows go by it
 	size    int
 	poison  bool // the function never gets over it
 
@@ -24,6 +25,11 @@ type entry struct {
 	noticed bool // a notice that names it is at the destination
 	dropped bool // given up without a notice, as configured or after three refusals
 	lost    bool // retention took it before anything else happened
+
+	windowed bool // the function has aggregated it in a window
+	plain    bool // the function has processed it without one
+	reported bool // the end of a window has brought the function a state with it
+	excused  bool // the state with it was given up, as configured, or outgrew its limit; or it was lost after all
 }
 
 func (e *entry) settled() bool { return e.done || e.noticed || e.dropped || e.lost }
@@ -33,16 +39,18 @@ func (b *book) accept(r *record.Record, poison bool) {
 		b.places = map[record.Position]*entry{}
 	}
 	b.newest = max(b.newest, r.Arrival)
-	e := &entry{pos: r.Pos, key: r.Hash[0], arrival: b.newest, size: 12 + len(r.Data), poison: poison}
+	e := &entry{pos: r.Pos, key: r.Hash[0], own: r.Arrival, arrival: b.newest, size: 12 + len(r.Data), poison: poison}
 	b.records = append(b.records, e)
 	b.places[e.pos] = e
 }
 
 func (b *book) at(p record.Position) *entry { return b.places[p] }
 
-func (b *book) succeeded(ps []record.Position) {
+func (b *book) succeeded(ps []record.Position, windowed bool) {
 	for _, p := range ps {
-		b.places[p].done = true
+		e := b.places[p]
+		e.done = true
+		e.windowed, e.plain = e.windowed || windowed, e.plain || !windowed
 	}
 }
 

@@ -6,20 +6,19 @@ import (
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
-	"github.com/shardmill/shardmill/record"
 )
 
 // call runs the function: it may be refused, fail, time out, or report failed items, truthfully or not.
 func (r *runner) call(c engine.Call) {
 	w := r.w
 	w.calls++
-	ps, ok := unpack(c.Payload)
+	ps, in, ok := unpack(c.Payload)
 	if !ok || len(ps) != c.Count {
 		w.complain("shard %d: a payload of %d records that cannot be taken apart", r.s.id, c.Count)
 		return
 	}
 	w.tracef("shard %d > call batch %d lane %d attempt %d: %v %s", r.s.id, c.Batch, c.Lane, c.Attempt, ps, c.RequestID)
-	w.judgeCall(r, &c, ps)
+	w.judgeCall(r, &c, ps, in)
 	if w.running >= w.slots {
 		w.waiters = append(w.waiters, waiter{r, c.Lane})
 		r.answer(c, engine.Answer{Kind: engine.AnswerThrottled, StatusCode: 429}, 0)
@@ -50,18 +49,25 @@ func (r *runner) call(c engine.Call) {
 		if gone && fate {
 			return // the environment died with the process
 		}
-		a, done := r.work(ps, partial)
-		r.s.book.succeeded(done)
+		f := flight{ps: ps, window: in}
+		var a engine.Answer
+		if in != nil && len(ps) == 0 {
+			a, f.ok = r.workEnd(in)
+		} else {
+			a = r.work(&f, partial)
+			r.s.book.succeeded(f.done, in != nil)
+		}
 		if !gone {
-			r.seen.flight[c.Batch].done = done
+			seen := r.seen.flight[c.Batch]
+			seen.done, seen.ok, seen.state = f.done, f.ok, f.state
 			r.answer(c, a, 0)
 		}
 	})
 }
 
-// work is the function's own code: what it answers, and the records that it has processed.
-func (r *runner) work(ps []record.Position, partial bool) (a engine.Answer, done []record.Position) {
-	w := r.w
+// work is the function's own code: what it answers; in f, the records that it has processed, and the state that they have led to.
+func (r *runner) work(f *flight, partial bool) engine.Answer {
+	w, ps := r.w, f.ps
 	ok := engine.Answer{Kind: engine.AnswerOK, StatusCode: 200, Version: "$LATEST"}
 	fail := engine.Answer{Kind: engine.AnswerError, StatusCode: 200, FunctionError: "Unhandled", Version: "$LATEST"}
 	bad := -1
@@ -74,17 +80,35 @@ func (r *runner) work(ps []record.Position, partial bool) (a engine.Answer, done
 	if bad < 0 && w.chance(6) { // a transient failure at any record
 		bad = w.rng.IntN(len(ps))
 	}
+	members := []string{}
+	processed := func(n int) {
+		f.done, f.ok = ps[:n], true
+		if f.window == nil {
+			return
+		}
+		state, kept := r.answerState(f.window, f.done)
+		if members = append(members, state); kept {
+			f.state = strings.TrimPrefix(state, `"state":`)
+		} else {
+			f.done, f.ok = nil, false
+		}
+	}
+	respond := func() engine.Answer {
+		ok.Payload = []byte("{" + strings.Join(members, ",") + "}")
+		return ok
+	}
 	switch {
 	case bad < 0:
 		if w.rng.IntN(2) == 0 {
-			ok.Payload = []byte(`{"batchItemFailures":[]}`)
+			members = append(members, `"batchItemFailures":[]`)
 		}
-		return ok, ps
+		processed(len(ps))
+		return respond()
 	case !partial || w.rng.IntN(3) == 0:
-		return fail, nil
+		return fail
 	case w.chance(10):
-		ok.Payload = []byte(`{"batchItemFailures":[{"itemIdentifier":"nobody"}]}`)
-		return ok, nil
+		members = append(members, `"batchItemFailures":[{"itemIdentifier":"nobody"}]`)
+		return respond()
 	}
 	items := []string{`{"itemIdentifier":"` + identifier(ps[bad]) + `"}`}
 	for _, p := range ps[bad+1:] {
@@ -92,8 +116,11 @@ func (r *runner) work(ps []record.Position, partial bool) (a engine.Answer, done
 			items = append([]string{`{"itemIdentifier":"` + identifier(p) + `"}`}, items...)
 		}
 	}
-	ok.Payload = []byte(`{"batchItemFailures":[` + strings.Join(items, ",") + `]}`)
-	return ok, ps[:bad]
+	members = append(members, `"batchItemFailures":[`+strings.Join(items, ",")+`]`)
+	if bad > 0 {
+		processed(bad)
+	}
+	return respond()
 }
 
 // answer brings the answer of a call to the machine.

@@ -12,13 +12,38 @@ type format struct{}
 
 var _ source.Format = format{}
 
-const envelope = "sim:"
+const (
+	envelope       = "sim:"
+	windowEnvelope = "win:"
+)
 
 func (format) Envelope() int                   { return len(envelope) }
 func (format) RecordSize(r *record.Record) int { return 12 + len(r.Data) }
 
-func (format) AppendPayload(dst []byte, records []record.Record) []byte {
-	dst = append(dst, envelope...)
+func (format) Windowed() int   { return windowHead }
+func (format) Recordless() int { return len(envelope) + windowHead }
+
+// windowHead is what a tumbling window puts between the envelope and its state: start, end, flags and the length of the state.
+const windowHead = 8 + 8 + 1 + 4
+
+func (format) AppendPayload(dst []byte, records []record.Record, w *source.Window) []byte {
+	if w == nil {
+		dst = append(dst, envelope...)
+	} else {
+		dst = append(dst, windowEnvelope...)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(w.Start))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(w.End))
+		flags := byte(0)
+		if w.Final {
+			flags |= 1
+		}
+		if w.Early {
+			flags |= 2
+		}
+		dst = append(dst, flags)
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(w.State)))
+		dst = append(dst, w.State...)
+	}
 	for i := range records {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(records[i].Pos))
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(records[i].Data)))
@@ -49,21 +74,37 @@ func identifier(p record.Position) string {
 	return string(b[i:])
 }
 
-// unpack is the positions in a payload; ok is false when it is not one.
-func unpack(payload []byte) (ps []record.Position, ok bool) {
-	if len(payload) < len(envelope) || string(payload[:len(envelope)]) != envelope {
-		return nil, false
+// unpack is the positions in a payload and its window, nil without one; ok is false when it is not a payload.
+func unpack(payload []byte) (ps []record.Position, w *source.Window, ok bool) {
+	if len(payload) < len(envelope) {
+		return nil, nil, false
 	}
-	for b := payload[len(envelope):]; len(b) > 0; {
+	b := payload[len(envelope):]
+	switch string(payload[:len(envelope)]) {
+	case envelope:
+	case windowEnvelope:
+		if len(b) < windowHead {
+			return nil, nil, false
+		}
+		n := int(binary.BigEndian.Uint32(b[17:]))
+		w = &source.Window{Start: record.Millis(binary.BigEndian.Uint64(b)), End: record.Millis(binary.BigEndian.Uint64(b[8:])), Final: b[16]&1 != 0, Early: b[16]&2 != 0}
+		if b = b[windowHead:]; len(b) < n {
+			return nil, nil, false
+		}
+		w.State, b = string(b[:n]), b[n:]
+	default:
+		return nil, nil, false
+	}
+	for len(b) > 0 {
 		if len(b) < 12 {
-			return nil, false
+			return nil, nil, false
 		}
 		n := int(binary.BigEndian.Uint32(b[8:]))
 		if len(b) < 12+n {
-			return nil, false
+			return nil, nil, false
 		}
 		ps = append(ps, record.Position(binary.BigEndian.Uint64(b)))
 		b = b[12+n:]
 	}
-	return ps, true
+	return ps, w, true
 }

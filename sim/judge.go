@@ -9,6 +9,7 @@ import (
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
 )
 
 // session is the judge's account of one machine: what it was given, what it has in flight, and what it must not do again.
@@ -26,12 +27,20 @@ type session struct {
 	refused  map[uint64]int
 	ahead    map[int][]success // by lane, in order
 	low      record.Position
+
+	win    openWindow
+	latest record.Millis          // the beginning of the last window
+	ended  map[record.Millis]bool // windows that have had their final invocation, by their beginning
 }
 
 type flight struct {
 	lane int
 	ps   []record.Position
 	done []record.Position // of it, processed
+
+	window *source.Window // nil without one
+	ok     bool           // it counts as a success, perhaps of a part
+	state  string         // that it led to
 }
 
 type success struct {
@@ -40,11 +49,23 @@ type success struct {
 }
 
 func newSession(cfg esm.Config, from esm.Checkpoint) session {
+	factor, width := cfg.Factor, cfg.TumblingWindow
+	if from.Window != nil && from.Window.Last != 0 {
+		factor, width = from.Factor, from.Window.Width // until the open window has had its final invocation
+	}
 	return session{
-		from: from, configs: []esm.Config{cfg}, factor: cfg.Factor, planned: from.Factor == cfg.Factor, low: from.Low,
-		flight: map[uint64]*flight{}, settled: map[record.Position]bool{}, batches: map[string][]record.Position{}, failures: map[string]int{},
+		from: from, configs: []esm.Config{cfg}, factor: factor, low: from.Low, win: expected(&from), ended: map[record.Millis]bool{},
+		planned: from.Factor == factor && widthOf(&from) == width,
+		flight:  map[uint64]*flight{}, settled: map[record.Position]bool{}, batches: map[string][]record.Position{}, failures: map[string]int{},
 		touched: map[[2]int]bool{}, discards: map[uint64][]record.Position{}, refused: map[uint64]int{}, ahead: map[int][]success{},
 	}
+}
+
+func widthOf(cp *esm.Checkpoint) time.Duration {
+	if cp.Window == nil {
+		return 0
+	}
+	return cp.Window.Width
 }
 
 // mark is how far a checkpoint says that a lane is settled.
@@ -56,7 +77,7 @@ func mark(cp *esm.Checkpoint, factor, lane int) record.Position {
 }
 
 // judgeCall checks an invocation against everything that the product promises about invocations.
-func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position) {
+func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position, in *source.Window) {
 	n, b := &r.seen, &r.s.book
 	for _, f := range n.flight {
 		if f.lane == c.Lane {
@@ -68,7 +89,7 @@ func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position) {
 			}
 		}
 	}
-	n.flight[c.Batch] = &flight{lane: c.Lane, ps: ps}
+	n.flight[c.Batch] = &flight{lane: c.Lane, ps: ps, window: in}
 	for i, p := range ps {
 		e := b.at(p)
 		switch {
@@ -90,7 +111,8 @@ func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position) {
 			w.complain("shard %d: record %d is delivered before %d, which has the same key", r.s.id, p, before.pos)
 		}
 	}
-	w.judgeBatch(r, c, ps)
+	w.judgeWindow(r, in, ps)
+	w.judgeBatch(r, c, ps, in)
 	if !r.stale {
 		w.judgeAhead(r, c.Lane)
 	}
@@ -107,7 +129,7 @@ func (n *session) expired(e *entry, now time.Time) bool {
 }
 
 // judgeBatch checks a batch's limits, its attempts, and that it is the batch that it was.
-func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position) {
+func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position, in *source.Window) {
 	n := &r.seen
 	size, retries := 0, 0
 	for _, cfg := range n.configs {
@@ -126,7 +148,7 @@ func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position) {
 	if retries >= 0 && n.failures[c.RequestID] > retries {
 		w.complain("shard %d: %v is tried again after %d failures", r.s.id, ps, n.failures[c.RequestID])
 	}
-	if n.planned && c.Lane < len(n.from.Lanes) { // batches of the checkpoint come back as they were
+	if n.planned && len(ps) > 0 && c.Lane < len(n.from.Lanes) { // batches of the checkpoint come back as they were
 		prev := segmentOf(n.from.Lanes[c.Lane].Plan, ps[0])
 		if segmentOf(n.from.Lanes[c.Lane].Plan, ps[len(ps)-1]) != prev {
 			w.complain("shard %d lane %d: %v mixes batches of the checkpoint %+v", r.s.id, c.Lane, ps, n.from.Lanes[c.Lane].Plan)
@@ -143,6 +165,9 @@ func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position) {
 		w.complain("shard %d: %d records in a batch of %d", r.s.id, len(ps), size)
 	}
 	bytes := len(envelope)
+	if in != nil {
+		bytes += windowHead + len(in.State)
+	}
 	for _, p := range ps {
 		bytes += r.s.book.at(p).size
 	}
@@ -187,9 +212,12 @@ func (w *world) judgeAhead(r *runner, lane int) {
 func (n *session) answered(r *runner, c *engine.Call, a engine.Answer) {
 	f := n.flight[c.Batch]
 	delete(n.flight, c.Batch)
+	n.windowAnswered(r, f)
 	switch {
 	case a.Kind == engine.AnswerThrottled || a.Kind == engine.AnswerNotRun:
 		return
+	case f.ok && len(f.done) == 0:
+		return // the end of a window
 	case len(f.done) == 0:
 		n.failures[c.RequestID]++
 		r.w.failures[c.RequestID]++
@@ -235,17 +263,28 @@ func (r *runner) observed(o engine.Observation) {
 		if o.Last >= r.s.oldest {
 			w.complain("shard %d: record %d is called lost and is there", r.s.id, o.Last)
 		}
+		for _, e := range r.s.book.records {
+			if e.pos >= o.First && e.pos <= o.Last {
+				e.excused = true
+			}
+		}
+	case esm.StateDropped:
+		w.stateDropped(r, &o)
 	case esm.Rebuilt:
 		n.factor, n.planned, n.ahead = o.Count, false, map[int][]success{}
 		if len(n.flight) > 0 {
 			w.complain("shard %d: lanes are rebuilt under %d invocations", r.s.id, len(n.flight))
+		}
+		if n.win.end != 0 {
+			w.complain("shard %d: lanes are rebuilt under the window from %d", r.s.id, n.win.start)
 		}
 		for p := range n.settled {
 			if p >= o.First {
 				delete(n.settled, p)
 			}
 		}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered:
+	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered,
+		esm.WindowEnded, esm.StateReset:
 	}
 }
 
@@ -325,7 +364,7 @@ func (w *world) judgeSave(s *shard, r *runner, cp *esm.Checkpoint) {
 // judgeDurable checks that what is durable only moves on.
 func (w *world) judgeDurable(s *shard, cp *esm.Checkpoint) {
 	if old := &s.saved.checkpoint; cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended {
-		w.complain("shard %d: the durable checkpoint goes back from %+v to %+v", s.id, *old, *cp)
+		w.complain("shard %d: the durable checkpoint goes back from %s to %s", s.id, shown(*old), shown(*cp))
 	}
 }
 
@@ -342,7 +381,7 @@ func (w *world) judgeStart(s *shard) {
 // judgeEnded checks that a shard ends only when it is closed and settled.
 func (w *world) judgeEnded(s *shard) {
 	if e := s.book.unsettled(record.MaxPosition, true, 0, nil); e != nil || !s.closed || !s.saved.checkpoint.Ended {
-		w.complain("shard %d ends and is not at its end: %+v", s.id, s.saved.checkpoint)
+		w.complain("shard %d ends and is not at its end: %s", s.id, shown(s.saved.checkpoint))
 	}
 }
 
@@ -363,6 +402,7 @@ func (w *world) judgeEnd() {
 		if s.closed && !s.saved.checkpoint.Ended {
 			w.complain("shard %d is closed and settled, and has not ended", s.id)
 		}
+		w.judgeWindowsEnded(s)
 	}
 }
 

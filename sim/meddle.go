@@ -26,7 +26,8 @@ func (w *world) put(s *shard) {
 	pos := s.next + record.Position(w.rng.IntN(3))
 	s.next = pos + 1
 	key := record.HashKey{byte(w.rng.IntN(8) * 32)} // eight keys, spread over the range
-	r := record.Record{Pos: pos, Arrival: record.MillisOf(w.now), Key: "k", Hash: key, Explicit: true, Data: make([]byte, w.rng.IntN(20))}
+	arrival := record.MillisOf(w.now.Add(-w.upTo(w.skew + 1)))
+	r := record.Record{Pos: pos, Arrival: arrival, Key: "k", Hash: key, Explicit: true, Data: make([]byte, w.rng.IntN(20))}
 	if w.rng.IntN(4000) == 0 { // a payload holds two of these, or none
 		r.Data = make([]byte, pick(w, 3_000_000, 7_000_000))
 	}
@@ -55,7 +56,7 @@ func (w *world) meddle() {
 	case n < 40:
 		c := w.anyConfig()
 		if w.rng.IntN(2) == 0 { // most updates leave the lanes alone
-			c.Factor = w.cfg.Factor
+			c.Factor, c.TumblingWindow = w.cfg.Factor, w.cfg.TumblingWindow
 		}
 		w.reconfigure(c)
 	case n < 48:

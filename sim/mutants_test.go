@@ -15,26 +15,70 @@ import (
 var mutants = []struct {
 	name, file, old, new string
 }{
-	{"the checkpoint ignores all lanes but the first", "save.go",
-		"if q := &s.lanes[i].queue; q.len() > 0 {\n\t\t\tlow =", "if q := &s.lanes[i].queue; q.len() > 0 && i == 0 {\n\t\t\tlow ="},
-	{"the rest of a partial success keeps the old counter and identity", "result.go",
-		"*seg = segment{id: BatchID{s.gen, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}", "seg.failures++"},
-	{"discarded records are settled before their notice is delivered", "discard.go",
-		"\t\ts.deliver(l)\n\t\treturn false\n", "\t\ts.deliver(l)\n\t\tl.settled, s.dirty = l.queue.at(l.discard.count-1).Pos, true\n\t\treturn false\n"},
-	{"a restart forgets all but the first batch of a bisect", "lane.go",
-		"for _, p := range m.Plan {", "for _, p := range m.Plan[:min(1, len(m.Plan))] {"},
-	{"a throttle uses up an attempt", "result.go",
-		"\tseg.refusals++\n", "\tseg.refusals++\n\tseg.failures++\n"},
-	{"a factor changes under attempts in flight", "shard.go",
-		"if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() {", "if s.rebuild != nil {"},
-	{"a restart forgets how far the faster lanes were", "lane.go",
-		"\tl.settled = m.Settled\n", ""},
-	{"a lane never waits for its checkpoint to be saved", "lane.go",
-		"return l.ahead >= maxAhead || l.ahead > 0 && s.now.Sub(l.aheadSince) >= maxAheadTime", "return false"},
-	{"the age of a record counts only before its first attempt", "batch.go",
-		"if s.cfg.MaxAge == 0 || len(l.plan) == 0 ||", "if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].invocations > 0 ||"},
-	{"a child does not wait for its parents", "mapping.go",
-		"case want && e.phase == shardWaits && m.parentsEnded(e):", "case want && e.phase == shardWaits:"},
+	{
+		"the checkpoint ignores all lanes but the first", "save.go",
+		"if q := &s.lanes[i].queue; q.len() > 0 {\n\t\t\tlow =", "if q := &s.lanes[i].queue; q.len() > 0 && i == 0 {\n\t\t\tlow =",
+	},
+	{
+		"the rest of a partial success keeps the old counter and identity", "result.go",
+		"*seg = segment{id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}", "seg.failures++",
+	},
+	{
+		"discarded records are settled before their notice is delivered", "discard.go",
+		"\t\ts.deliver(l)\n\t\treturn false\n", "\t\ts.deliver(l)\n\t\tl.settled, s.dirty = l.queue.at(l.discard.count-1).Pos, true\n\t\treturn false\n",
+	},
+	{
+		"a restart forgets all but the first batch of a bisect", "lane.go",
+		"for _, p := range m.Plan {", "for _, p := range m.Plan[:min(1, len(m.Plan))] {",
+	},
+	{
+		"a throttle uses up an attempt", "result.go",
+		"\tseg.refusals++\n", "\tseg.refusals++\n\tseg.failures++\n",
+	},
+	{
+		"a factor changes under attempts in flight", "shard.go",
+		"if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() && s.win.End == 0 {", "if s.rebuild != nil && s.win.End == 0 {",
+	},
+	{
+		"a restart forgets how far the faster lanes were", "lane.go",
+		"\tl.settled = m.Settled\n", "",
+	},
+	{
+		"a lane never waits for its checkpoint to be saved", "lane.go",
+		"return l.ahead >= maxAhead || l.ahead > 0 && s.now.Sub(l.aheadSince) >= maxAheadTime", "return false",
+	},
+	{
+		"the age of a record counts only before its first attempt", "batch.go",
+		"if s.cfg.MaxAge == 0 || len(l.plan) == 0 ||", "if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].invocations > 0 ||",
+	},
+	{
+		"a child does not wait for its parents", "mapping.go",
+		"case want && e.phase == shardWaits && m.parentsEnded(e):", "case want && e.phase == shardWaits:",
+	},
+	{
+		"a batch holds records of two tumbling windows", "batch.go",
+		"if r.Arrival >= end {", "if end < 0 && r.Arrival >= end {",
+	},
+	{
+		"a restart forgets the state of the open window", "tumbling.go",
+		"\ts.win = *from.Window\n", "\ts.win = *from.Window\n\ts.win.State = \"\"\n",
+	},
+	{
+		"an idle window ends at its time, whatever the source knows", "tumbling.go",
+		"if s.maxArrival >= end || s.sealed >= end {", "if s.maxArrival >= end || s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {",
+	},
+	{
+		"a change of the width forgets the open window", "tumbling.go",
+		"case w.Last == 0: //", "case w.Last == 0 || s.rebuild != nil: //",
+	},
+	{
+		"a partial success does not change the state of the window", "result.go",
+		"s.succeeded(l, k, state)", "s.succeeded(l, k, s.state())",
+	},
+	{
+		"a restart forgets that the final invocation is owed", "save.go",
+		"Window: s.mark()}", "Window: s.mark()}\n\tif cp.Window != nil && cp.Window.Closing {\n\t\tcp.Window.First, cp.Window.Last, cp.Window.State = 0, 0, \"\"\n\t}",
+	},
 }
 
 // TestMutantsAreCaught builds this package's tests with one bug in the core, and lets TestSim find it.

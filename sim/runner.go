@@ -28,7 +28,7 @@ var wholeRange = record.HashKeyRange{End: record.MaxHashKey}
 // start makes a machine for a shard from its durable checkpoint.
 func (w *world) start(s *shard) {
 	from := s.saved.checkpoint
-	w.tracef("shard %d starts from %+v", s.id, from)
+	w.tracef("shard %d starts from %s", s.id, shown(from))
 	r := &runner{w: w, s: s, revision: s.saved.revision, seen: newSession(w.cfg, from)}
 	id := engine.Identity{Mapping: "sim", Stream: 1, Shard: s.id, FunctionARN: "function"}
 	r.x = engine.NewExecutor(id, w.cfg, wholeRange, format{}, from, w.rng.Uint64(), r.observed)
@@ -147,7 +147,7 @@ func (r *runner) answerFetch() {
 		next = rec.Pos + 1
 		bytes += rec.Size()
 	}
-	end := storage.End{Kind: storage.Tail, Sealed: record.MillisOf(r.w.now)}
+	end := storage.End{Kind: storage.Tail, Sealed: record.MillisOf(r.w.now.Add(-r.w.skew))}
 	if r.s.closed {
 		end = storage.End{Kind: storage.ShardEnd}
 	}
@@ -157,7 +157,7 @@ func (r *runner) answerFetch() {
 // keep makes a checkpoint durable, or does not.
 func (r *runner) keep(cp esm.Checkpoint) {
 	r.w.judgeSave(r.s, r, &cp)
-	r.w.tracef("shard %d > save %+v", r.s.id, cp)
+	r.w.tracef("shard %d > save %s", r.s.id, shown(cp))
 	p := r.w.process
 	delay := r.w.upTo(20 * time.Millisecond)
 	if r.w.chance(10) {

@@ -24,6 +24,7 @@ type Report struct {
 	Steps      int // events that machines were given
 	Crashes    int
 	Calls      int
+	Windows    int // tumbling windows that had their final invocation
 	Notices    int
 	Records    int
 }
@@ -40,7 +41,7 @@ func Run(seed uint64, o Options) (rep Report) {
 			w.complain("%s", b.Error())
 		}
 		rep = Report{
-			Seed: seed, Complaints: w.complaints, Trace: w.trace, Steps: w.steps, Crashes: w.crashes, Calls: w.calls, Notices: w.notices, Records: w.accepted(),
+			Seed: seed, Complaints: w.complaints, Trace: w.trace, Steps: w.steps, Crashes: w.crashes, Calls: w.calls, Windows: w.windows, Notices: w.notices, Records: w.accepted(),
 		}
 	}()
 	w.run()

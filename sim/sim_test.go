@@ -17,11 +17,12 @@ var (
 // TestSim plays seeded worlds of faults and has every one judged. A red seed prints its run; -sim.seed=N -sim.seeds=1 plays it again, to the byte.
 func TestSim(t *testing.T) {
 	t.Logf("seeds %d to %d", *seed, *seed+uint64(*seeds)-1)
-	var steps, calls, notices, crashes, records int
+	var steps, calls, windows, notices, crashes, records int
 	for s := *seed; s < *seed+uint64(*seeds); s++ {
 		rep := sim.Run(s, sim.Options{})
-		steps, calls, notices, crashes, records = steps+rep.Steps, calls+rep.Calls, notices+rep.Notices, crashes+rep.Crashes, records+rep.Records
-		if len(rep.Complaints) == 0 && !(*seeds == 1 && testing.Verbose()) {
+		steps, calls, windows, notices = steps+rep.Steps, calls+rep.Calls, windows+rep.Windows, notices+rep.Notices
+		crashes, records = crashes+rep.Crashes, records+rep.Records
+		if len(rep.Complaints) == 0 && (*seeds != 1 || !testing.Verbose()) {
 			continue
 		}
 		again := sim.Run(s, sim.Options{Trace: true})
@@ -37,7 +38,7 @@ func TestSim(t *testing.T) {
 			t.Fatalf("seed %d: %q", s, rep.Complaints)
 		}
 	}
-	t.Logf("%d records, %d invocations, %d notices, %d crashes, %d steps", records, calls, notices, crashes, steps)
+	t.Logf("%d records, %d invocations, %d windows, %d notices, %d crashes, %d steps", records, calls, windows, notices, crashes, steps)
 }
 
 // TestSameSeedSameRun: a seed decides everything, so a red run can be looked at again.

@@ -26,9 +26,10 @@ type world struct {
 	failures map[string]int  // of the function, by request id
 	tooLarge map[string]bool // so was the payload
 	mapping  *esm.Mapping
-	process  int  // number of the running process; what an older one started does not come back to it
-	calm     bool // faults have stopped
-	slots    int  // invocations that may run at once
+	process  int           // number of the running process; what an older one started does not come back to it
+	calm     bool          // faults have stopped
+	slots    int           // invocations that may run at once
+	skew     time.Duration // how far arrivals may step back, and how far behind the time the tail is sealed
 	running  int
 	waiters  []waiter        // lanes that were refused
 	received map[string]bool // notices at the destination, by id
@@ -38,6 +39,7 @@ type world struct {
 	steps      int
 	crashes    int
 	calls      int
+	windows    int
 	notices    int
 }
 
@@ -93,6 +95,7 @@ func (a *agenda) Pop() any {
 func newWorld(seed uint64, o Options) *world {
 	w := &world{opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, failures: map[string]int{}, tooLarge: map[string]bool{}, received: map[string]bool{}}
 	w.slots = 1 + w.rng.IntN(12)
+	w.skew = pick(w, 0, 0, 1500*time.Millisecond)
 	w.cfg = w.anyConfig()
 	w.configs = append(w.configs, w.cfg)
 	for range 1 + w.rng.IntN(2) {
@@ -130,6 +133,9 @@ func (w *world) anyConfig() esm.Config {
 		BatchSize: pick(w, 1, 2, 3, 5, 10, 20), Factor: pick(w, 1, 1, 2, 3, 5), MaxRetries: pick(w, 0, 1, 2, 3, 5, esm.Unlimited),
 		MaxAge: pick(w, 0, 0, 0, 20*time.Second, 60*time.Second), BatchingWindow: pick(w, 0, 0, 0, time.Second, 5*time.Second),
 		Bisect: w.rng.IntN(2) == 0, PartialResponses: w.rng.IntN(2) == 0, Destination: w.rng.IntN(4) != 0,
+	}
+	if c.TumblingWindow = pick(w, 0, 0, 3*time.Second, 10*time.Second, 25*time.Second); c.TumblingWindow != 0 {
+		c.Factor = 1
 	}
 	return c.DefaultBackoff()
 }

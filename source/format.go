@@ -19,6 +19,7 @@ type KinesisFormat struct {
 	head  string // `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	tail  string // `},"eventSource":…` up to eventID's value
 	end   string // after eventID
+	name  string // `,"shardId":…,"eventSourceARN":…`
 }
 
 const (
@@ -32,6 +33,7 @@ func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, s
 	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	f.tail = `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"` + f.shard + `:`
 	f.end = `","eventName":"aws:kinesis:record","invokeIdentityArn":` + quote(roleARN) + `,"awsRegion":` + quote(region) + `,"eventSourceARN":` + quote(streamARN) + `}`
+	f.name = `,"shardId":` + quote(f.shard) + `,"eventSourceARN":` + quote(streamARN)
 	return f
 }
 
@@ -52,8 +54,29 @@ func (f *KinesisFormat) RecordSize(r *record.Record) int {
 		len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + seq + len(f.end) + 1
 }
 
+// The members of a tumbling window, in the order of the Lambda Developer Guide's example: window, state, shardId, eventSourceARN and the two flags.
+const (
+	windowStart = `,"window":{"start":"`
+	windowEnd   = `","end":"`
+	windowState = `"},"state":`
+	windowFinal = `,"isFinalInvokeForWindow":`
+	windowEarly = `,"isWindowTerminatedEarly":`
+	windowTime  = "2006-01-02T15:04:05Z" // no fraction
+)
+
+// Windowed counts both flags as false: an invocation with records ends nothing.
+func (f *KinesisFormat) Windowed() int {
+	return len(windowStart) + len(windowTime) + len(windowEnd) + len(windowTime) + len(windowState) + len(f.name) +
+		len(windowFinal) + len("false") + len(windowEarly) + len("false")
+}
+
+// Recordless counts one flag as true, and no comma that is not written.
+func (f *KinesisFormat) Recordless() int {
+	return len(payloadHead) + len(payloadTail) + f.Windowed() + len("true") - len("false")
+}
+
 // AppendPayload writes the event that the function gets.
-func (f *KinesisFormat) AppendPayload(dst []byte, records []record.Record) []byte {
+func (f *KinesisFormat) AppendPayload(dst []byte, records []record.Record, w *Window) []byte {
 	dst = append(dst, payloadHead...)
 	for i := range records {
 		if i > 0 {
@@ -61,7 +84,22 @@ func (f *KinesisFormat) AppendPayload(dst []byte, records []record.Record) []byt
 		}
 		dst = f.appendRecord(dst, &records[i])
 	}
-	return append(dst, payloadTail...)
+	if w == nil {
+		return append(dst, payloadTail...)
+	}
+	dst = append(dst, ']')
+	dst = append(dst, windowStart...)
+	dst = w.Start.Time().AppendFormat(dst, windowTime)
+	dst = append(dst, windowEnd...)
+	dst = w.End.Time().AppendFormat(dst, windowTime)
+	dst = append(dst, windowState...)
+	dst = append(dst, w.State...)
+	dst = append(dst, f.name...)
+	dst = append(dst, windowFinal...)
+	dst = strconv.AppendBool(dst, w.Final)
+	dst = append(dst, windowEarly...)
+	dst = strconv.AppendBool(dst, w.Early)
+	return append(dst, '}')
 }
 
 func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {

@@ -3,6 +3,7 @@ package source
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -25,7 +26,7 @@ func TestPayloadLooksAsAWSWritesIt(t *testing.T) {
 	t.Parallel()
 	f := format()
 
-	got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Arrival: 1545084650987, Key: "test_0", Data: []byte("hello")}}))
+	got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Arrival: 1545084650987, Key: "test_0", Data: []byte("hello")}}, nil))
 
 	want := `{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"test_0","sequenceNumber":"` + sequence(5, 1545084650987) +
 		`","data":"aGVsbG8=","approximateArrivalTimestamp":1545084650.987},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:` +
@@ -33,6 +34,29 @@ func TestPayloadLooksAsAWSWritesIt(t *testing.T) {
 		`"eventSourceARN":"arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// S-97: the members that a tumbling window adds, in the shape of the Developer Guide's example. The two kinds of invocations without records are of one size.
+func TestWindowMembersLookAsAWSWritesThem(t *testing.T) {
+	t.Parallel()
+	f := format()
+	w := Window{Start: 1607497440000, End: 1607497560000, State: `{"1":282}`}
+	rest := `"window":{"start":"2020-12-09T07:04:00Z","end":"2020-12-09T07:06:00Z"},"state":{"1":282},"shardId":"shardId-000000000006",` +
+		`"eventSourceARN":"arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream","isFinalInvokeForWindow":`
+
+	if got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Key: "k"}}, &w)); !strings.HasSuffix(got, `}],`+rest+`false,"isWindowTerminatedEarly":false}`) {
+		t.Errorf("with records: %s", got)
+	}
+	final, early := w, w
+	final.Final, early.Early = true, true
+	for want, w := range map[string]Window{
+		`{"Records":[],` + rest + `true,"isWindowTerminatedEarly":false}`: final, `{"Records":[],` + rest + `false,"isWindowTerminatedEarly":true}`: early,
+	} {
+		got := string(f.AppendPayload(nil, nil, &w))
+		if got != want || len(got) != f.Recordless()+len(w.State) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
 	}
 }
 
@@ -49,9 +73,18 @@ func TestRecordSizesAddUpToThePayload(t *testing.T) {
 			}
 		}), 1, 5).Draw(t, "records")
 
-		payload := f.AppendPayload(nil, records)
+		var w *Window
+		if rapid.Bool().Draw(t, "in a window") {
+			start := record.Millis(rapid.Int64Range(0, 4e9).Draw(t, "start") * 1000)
+			w = &Window{Start: start, End: start + 60_000, State: `{"n":` + strings.Repeat("1", rapid.IntRange(1, 9).Draw(t, "digits")) + `}`}
+		}
+
+		payload := f.AppendPayload(nil, records, w)
 
 		sum := f.Envelope()
+		if w != nil {
+			sum += f.Windowed() + len(w.State)
+		}
 		for i := range records {
 			sum += f.RecordSize(&records[i])
 		}
@@ -78,10 +111,10 @@ func BenchmarkAppendPayload100x1KB(b *testing.B) {
 	for i := range records {
 		records[i] = record.Record{Pos: record.Position(i + 1), Arrival: 1545084650987, Key: "key-1", Data: make([]byte, 1024)}
 	}
-	dst := f.AppendPayload(nil, records)
+	dst := f.AppendPayload(nil, records, nil)
 	b.SetBytes(int64(len(dst)))
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = f.AppendPayload(dst[:0], records)
+		dst = f.AppendPayload(dst[:0], records, nil)
 	}
 }

@@ -40,12 +40,24 @@ type Format interface {
 	Envelope() int
 	// RecordSize is the exact number of bytes that r adds to a payload, its separator included.
 	RecordSize(r *record.Record) int
-	// AppendPayload appends the whole payload to dst: exactly Envelope plus the records' sizes.
-	AppendPayload(dst []byte, records []record.Record) []byte
+	// Windowed is the number of payload bytes that the members of a tumbling window add, beside its state; Recordless is the number of bytes beside the state in
+	// the payload of an invocation that ends a window, whichever end it is, and has no records.
+	Windowed() int
+	Recordless() int
+	// AppendPayload appends the whole payload to dst: exactly Envelope plus the records' sizes, and what a tumbling window adds unless w is nil.
+	AppendPayload(dst []byte, records []record.Record, w *Window) []byte
 	// Identifier is how a function names r when it reports a failed item.
 	Identifier(r *record.Record) string
 	// Batch describes records, of which there is at least one, for a notice.
 	Batch(first, last *record.Record, count int) BatchInfo
+}
+
+// Window is what a payload says about a tumbling window.
+type Window struct {
+	Start, End record.Millis
+	State      string // a JSON object
+	Final      bool   // the window is over
+	Early      bool   // its state has outgrown its limit
 }
 
 // BatchInfo is the part of a notice that depends on the kind of source.

@@ -72,8 +72,11 @@ func TestOlderSequenceNumbersParse(t *testing.T) {
 		{"zero", "0", Sequence{}, true},
 		{"the emptiest version 2", hex("2" + strings.Repeat("0", 45) + "2"), Sequence{Version: 2}, true},
 		{"the emptiest version 1", hex("2" + strings.Repeat("0", 45) + "1"), Sequence{Version: 1}, true},
-		{"version 1 keeps its time elsewhere", hex("2" + "00000000a" + "0" + "00" + "00000000b" + strings.Repeat("0", 16) + "00000007" + "1"),
-			Sequence{Created: 10, Shard: 7, Time: 11, Version: 1}, true},
+		{
+			"version 1 keeps its time elsewhere", hex("2" + "00000000a" + "0" + "00" + "00000000b" + strings.Repeat("0", 16) + "00000007" + "1"),
+			Sequence{Created: 10, Shard: 7, Time: 11, Version: 1},
+			true,
+		},
 		{"version 3 is unknown", hex("2" + strings.Repeat("0", 45) + "3"), Sequence{}, false},
 		{"an index with its top bit set", hex("2" + strings.Repeat("0", 10) + "8" + strings.Repeat("0", 34) + "2"), Sequence{}, false},
 		{"a creation time that AWS refuses", hex("2" + "3bb2cc3d8" + strings.Repeat("0", 36) + "2"), Sequence{}, false},

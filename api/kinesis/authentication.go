@@ -38,7 +38,7 @@ func checkAuthentication(r *http.Request, c wire.Caller) error {
 func checkHeader(r *http.Request, header string) error {
 	var credential, signature, signed bool
 	first := true
-	for part := range strings.FieldsFuncSeq(header, func(c rune) bool { return c == ',' || c == ' ' }) {
+	for part := range wire.AuthorizationParts(header) {
 		if first {
 			first = false
 			continue

@@ -22,19 +22,7 @@ type streamDescriptionSummary struct {
 
 // describeStreamSummary serves DescribeStreamSummary, without StreamId as in DescribeStream.
 func (h *handler) describeStreamSummary(ctx context.Context, c *call) error {
-	f := c.request("StreamName", "StreamARN")
-	name, arn := f.str("StreamName"), f.str("StreamARN")
-	if *f.err != nil {
-		return *f.err
-	}
-
-	var v constraints
-	v.name("streamName", name, optional)
-	v.streamARN(arn)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.named(c.request("StreamName", "StreamARN"))
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		caller = wire.ReadCaller(r, nil)
 	}
 	wire.SetIDs(w.Header(), caller)
-	w.Header().Set("X-Amz-Id-2", extendedID())
+	w.Header()["X-Amz-Id-2"] = []string{extendedID()}
 
 	if r.Method != http.MethodPost {
 		wire.WriteBytes(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
@@ -238,7 +238,9 @@ func extendedID() string {
 	for i := 0; i < len(b); i += 8 {
 		binary.LittleEndian.PutUint64(b[i:], rand.Uint64())
 	}
-	return base64.StdEncoding.EncodeToString(b[:])
+	var text [96]byte
+	base64.StdEncoding.Encode(text[:], b[:])
+	return string(text[:])
 }
 
 // isObject reports that body is one valid JSON object.

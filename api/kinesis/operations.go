@@ -31,6 +31,21 @@ var notServed = map[string]bool{
 	"UpdateAccountSettings": true, "UpdateMaxRecordSize": true, "UpdateShardCount": true, "UpdateStreamMode": true, "UpdateStreamWarmThroughput": true,
 }
 
+// named is the stream of a request that has no other member to judge.
+func (c *call) named(f *fields) (stream.Name, error) {
+	name, arn := f.str("StreamName"), f.str("StreamARN")
+	if *f.err != nil {
+		return stream.Name{}, *f.err
+	}
+	var v constraints
+	v.name("streamName", name, optional)
+	v.streamARN(arn)
+	if err := v.Err(); err != nil {
+		return stream.Name{}, err
+	}
+	return c.address(name, arn)
+}
+
 // address is the stream that a request means by name, by ARN, or by both.
 func (c *call) address(name, arn *string) (stream.Name, error) {
 	if name == nil && arn == nil {

@@ -16,9 +16,7 @@ type createFunctionRequest struct {
 	Publish                       bool
 	Environment                   *environment
 	Architectures                 []string
-	EphemeralStorage              *ephemeralStorage
-	LoggingConfig                 *loggingConfig
-	others
+	settings
 }
 
 // functionCode is where code comes from. Only a zip in the request is supported.
@@ -73,11 +71,7 @@ func (h *Handler) createFunction(c *call) error {
 	if err != nil {
 		return err
 	}
-	group, err := in.LoggingConfig.group()
-	if err != nil {
-		return err
-	}
-	size, err := in.EphemeralStorage.size()
+	group, size, err := in.read()
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,16 @@ func TestCreateEchoesEveryKnob(t *testing.T) {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
+	windowed := b.create(`"FunctionName":"w","TumblingWindowInSeconds":900`)
+	b.settle()
+	for name, a := range map[string]map[string]any{"Create": windowed.body, "Get": b.call("GET", "/"+windowed.body["UUID"].(string), "").body} {
+		if a["TumblingWindowInSeconds"] != 900.0 {
+			t.Errorf("%s: %v", name, a)
+		}
+	}
+	if a := b.call("PUT", "/"+windowed.body["UUID"].(string), `{"TumblingWindowInSeconds":0}`); a.body["TumblingWindowInSeconds"] != 0.0 {
+		t.Errorf("Update: %v", a.body)
+	}
 	if a := b.create(`"FunctionName":"g","BatchSize":500,"MaximumBatchingWindowInSeconds":0`); a.status != http.StatusAccepted {
 		t.Errorf("batch of 500 without a window: %d %v", a.status, a.body)
 	}
@@ -101,27 +111,45 @@ func TestCreateRefusals(t *testing.T) {
 		code          string
 		body          map[string]any
 	}{
-		{"S-03 stream", `{"EventSourceArn":"` + absent + `","FunctionName":"f","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
-			user("Stream not found: " + absent)},
-		{"S-04 function", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
-			user("Function does not exist")},
+		{
+			"S-03 stream", `{"EventSourceArn":"` + absent + `","FunctionName":"f","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
+			user("Stream not found: " + absent),
+		},
+		{
+			"S-04 function", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
+			user("Function does not exist"),
+		},
 		{"S-05 source", `{"FunctionName":"absent","StartingPosition":"LATEST"}`, "InvalidParameterValueException", user("Unrecognized event source.")},
-		{"S-06 no position", `{"EventSourceArn":"` + orders + `","FunctionName":"f"}`, "InvalidParameterValueException",
-			user("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.")},
-		{"S-07 bad position", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"invalid"}`, "ValidationException",
+		{
+			"S-06 no position", `{"EventSourceArn":"` + orders + `","FunctionName":"f"}`, "InvalidParameterValueException",
+			user("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."),
+		},
+		{
+			"S-07 bad position", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"invalid"}`, "ValidationException",
 			map[string]any{"message": "1 validation error detected: Value 'invalid' at 'startingPosition' failed to satisfy constraint: " +
-				"Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"}},
-		{"S-08 no timestamp", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP"}`, "InvalidParameterValueException",
-			user("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP")},
-		{"S-08 future", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":99999999999}`,
-			"InvalidParameterValueException", user("StartingPositionTimestamp cannot be in the future")},
-		{"S-11 age", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"LATEST","MaximumRecordAgeInSeconds":1}`,
-			"InvalidParameterValueException", user("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800")},
-		{"S-12 bound", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"LATEST","BatchSize":100000000000}`, "ValidationException",
+				"Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"},
+		},
+		{
+			"S-08 no timestamp", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP"}`, "InvalidParameterValueException",
+			user("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP"),
+		},
+		{
+			"S-08 future", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":99999999999}`,
+			"InvalidParameterValueException", user("StartingPositionTimestamp cannot be in the future"),
+		},
+		{
+			"S-11 age", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"LATEST","MaximumRecordAgeInSeconds":1}`,
+			"InvalidParameterValueException", user("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800"),
+		},
+		{
+			"S-12 bound", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"LATEST","BatchSize":100000000000}`, "ValidationException",
 			map[string]any{"message": "1 validation error detected: Value '2147483647' at 'batchSize' failed to satisfy constraint: " +
-				"Member must have value less than or equal to 10000"}},
-		{"S-16 OnSuccess", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST","DestinationConfig":{"OnSuccess":{"Destination":"x"}}}`,
-			"InvalidParameterValueException", user("Unsupported DestinationConfig parameter for given event source mapping type.")},
+				"Member must have value less than or equal to 10000"},
+		},
+		{
+			"S-16 OnSuccess", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST","DestinationConfig":{"OnSuccess":{"Destination":"x"}}}`,
+			"InvalidParameterValueException", user("Unsupported DestinationConfig parameter for given event source mapping type."),
+		},
 		{"no members", ``, "ValidationException", map[string]any{"message": "1 validation error detected: Value null at 'functionName' failed to satisfy " +
 			"constraint: Member must not be null"}},
 	}
@@ -176,14 +204,13 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for name, option := range map[string]string{
-		"TumblingWindowInSeconds": `"TumblingWindowInSeconds":60`,
-		"FilterCriteria":          `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
-		"MetricsConfig":           `"MetricsConfig":{"Metrics":["EventCount"]}`,
-		"KMSKeyArn":               `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
-		"Tags":                    `"Tags":{"a":"b"}`,
-		"FunctionName":            `"FunctionName":"f:$LATEST"`,
-		"DestinationConfig":       `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
-		"EventSourceArn":          `"EventSourceArn":"` + orders + `/consumer/c:1"`,
+		"FilterCriteria":    `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
+		"MetricsConfig":     `"MetricsConfig":{"Metrics":["EventCount"]}`,
+		"KMSKeyArn":         `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
+		"Tags":              `"Tags":{"a":"b"}`,
+		"FunctionName":      `"FunctionName":"f:$LATEST"`,
+		"DestinationConfig": `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
+		"EventSourceArn":    `"EventSourceArn":"` + orders + `/consumer/c:1"`,
 	} {
 		a := b.create(option)
 		message, _ := a.body["message"].(string)
@@ -303,7 +330,8 @@ func TestListPages(t *testing.T) {
 		t.Error(d)
 	}
 	b.call("GET", "?MaxItems=0", "").wantFault(t, http.StatusBadRequest, "ValidationException", map[string]any{
-		"message": "1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1"})
+		"message": "1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1",
+	})
 	if a := b.call("GET", "?MaxItems=x", ""); a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != "SerializationException" {
 		t.Errorf("MaxItems=x: %d %v", a.status, a.body)
 	}
@@ -350,8 +378,10 @@ func TestWrongTypesAreSerializationFaults(t *testing.T) {
 func TestBodiesThatAreNoObjects(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	for body, code := range map[string]string{`[]`: "SerializationException", `3`: "SerializationException", `null`: "SerializationException",
-		`{`: "InvalidRequestContentException", `{"a":1}x`: "InvalidRequestContentException", "\x99": "InvalidRequestContentException"} {
+	for body, code := range map[string]string{
+		`[]`: "SerializationException", `3`: "SerializationException", `null`: "SerializationException",
+		`{`: "InvalidRequestContentException", `{"a":1}x`: "InvalidRequestContentException", "\x99": "InvalidRequestContentException",
+	} {
 		if a := b.call("POST", "", body); a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != code {
 			t.Errorf("%q: %d %s", body, a.status, a.header.Get("x-amzn-errortype"))
 		}

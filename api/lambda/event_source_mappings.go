@@ -71,6 +71,7 @@ func showMapping(m *mapping.Mapping) eventSourceMapping {
 		MaximumRecordAgeInSeconds:      -1,
 		BisectBatchOnFunctionError:     m.Bisect,
 		MaximumRetryAttempts:           m.MaxRetries,
+		TumblingWindowInSeconds:        int(m.TumblingWindow / time.Second),
 		FunctionResponseTypes:          []string{},
 		EventSourceMappingArn:          m.ARN(),
 	}

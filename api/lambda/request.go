@@ -148,6 +148,22 @@ func (e *environment) variables() map[string]string {
 	return vars
 }
 
+// settings are what CreateFunction and UpdateFunctionConfiguration read in the same way.
+type settings struct {
+	EphemeralStorage *ephemeralStorage
+	LoggingConfig    *loggingConfig
+	others
+}
+
+// read judges the settings and answers the log group, "" when none was given, and the size of /tmp in MB, nil when none was.
+func (s *settings) read() (group string, size *int, err error) {
+	if group, err = s.LoggingConfig.group(); err != nil {
+		return "", nil, err
+	}
+	size, err = s.EphemeralStorage.size()
+	return group, size, err
+}
+
 type ephemeralStorage struct{ Size *int }
 
 func (e *ephemeralStorage) size() (*int, error) {

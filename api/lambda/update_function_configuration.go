@@ -11,10 +11,8 @@ type updateFunctionConfigurationRequest struct {
 	Role, Handler, Description, Runtime *string
 	Timeout, MemorySize                 *int
 	Environment                         *environment
-	EphemeralStorage                    *ephemeralStorage
-	LoggingConfig                       *loggingConfig
 	RevisionId                          string
-	others
+	settings
 }
 
 // updateFunctionConfiguration answers with the update InProgress. Members that are absent stay as they are.
@@ -30,11 +28,7 @@ func (h *Handler) updateFunctionConfiguration(c *call) error {
 	if err := in.refuse(); err != nil {
 		return err
 	}
-	group, err := in.LoggingConfig.group()
-	if err != nil {
-		return err
-	}
-	size, err := in.EphemeralStorage.size()
+	group, size, err := in.read()
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // SetIDs puts the request id on an answer.
-func SetIDs(h http.Header, c Caller) { h.Set("X-Amzn-Requestid", c.RequestID) }
+func SetIDs(h http.Header, c Caller) { h["X-Amzn-Requestid"] = []string{c.RequestID} }
 
 // AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the caller learns only the request id.
 func AsFault(err error, internalCode string, c Caller, log *slog.Logger) *fault.Error {
@@ -35,10 +35,11 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, body any) 
 // WriteBytes answers with body, of known length.
 func WriteBytes(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
+	both := []string{contentType, strconv.Itoa(len(body))} // one allocation for two headers, whose names are canonical already
 	if contentType != "" {
-		h.Set("Content-Type", contentType)
+		h["Content-Type"] = both[:1:1]
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Length"] = both[1:]
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away is not our error
 }

@@ -26,7 +26,8 @@ type Router struct {
 	Fallback http.Handler // what no rule claims: Kinesis' order of checks
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
-	Unknown  http.Handler // refuses a service that we do not have; the Caller's Service names it. See NotHere
+	Unknown  http.Handler      // refuses a service that we do not have; the Caller's Service names it. See NotHere
+	Hinted   func(hint string) // told of each advice that an answer carries, for people who see no headers; must not block. May be nil
 }
 
 // ControlPrefix is where our own API lives.
@@ -62,6 +63,9 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), c)))
+	if hint := w.Header().Get(HintHeader); hint != "" && rt.Hinted != nil {
+		rt.Hinted(hint)
+	}
 }
 
 // pick applies the selection rules, first match wins. unknown names what was meant, where that is not here; with neither no rule applies.
@@ -168,6 +172,9 @@ func queuePath(path string) bool {
 
 // LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to 127.0.0.1 gets nowhere.
 func LocalHost(host string) bool {
+	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly everybody sends
+		return true
+	}
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
@@ -180,6 +187,15 @@ func LocalHost(host string) bool {
 	}
 	ip := net.ParseIP(name)
 	return ip != nil && ip.IsLoopback()
+}
+
+func isPort(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {

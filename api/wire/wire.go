@@ -6,6 +6,7 @@ package wire
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -58,7 +59,7 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 	credential := ""
 	if h := r.Header.Get("Authorization"); h == algorithm || strings.HasPrefix(h, algorithm+" ") {
 		c.Signed = true
-		for part := range strings.FieldsFuncSeq(h[len(algorithm):], func(c rune) bool { return c == ',' || c == ' ' }) {
+		for part := range AuthorizationParts(h[len(algorithm):]) {
 			if v, ok := strings.CutPrefix(part, "Credential="); ok {
 				credential = v
 				break
@@ -69,13 +70,14 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 		credential = q.Get("X-Amz-Credential")
 		c.Signed = q.Get("X-Amz-Algorithm") == algorithm && credential != ""
 	}
-	scope := strings.Split(credential, "/")
-	c.AccessKey = scope[0]
-	if len(scope) >= 4 {
-		if scope[2] != "" {
-			c.Region = scope[2]
+	var rest string
+	c.AccessKey, rest, _ = strings.Cut(credential, "/")
+	_, rest, _ = strings.Cut(rest, "/") // the date
+	if region, rest, ok := strings.Cut(rest, "/"); ok {
+		if region != "" {
+			c.Region = region
 		}
-		c.Service = scope[3]
+		c.Service, _, _ = strings.Cut(rest, "/")
 	}
 	if isAccount(c.AccessKey) {
 		c.Account = c.AccessKey
@@ -85,6 +87,21 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 		}
 	}
 	return c
+}
+
+// AuthorizationParts are what commas and spaces separate in an Authorization header, without empty ones.
+func AuthorizationParts(header string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for start, i := 0, 0; i <= len(header); i++ {
+			if i < len(header) && header[i] != ',' && header[i] != ' ' {
+				continue
+			}
+			if i > start && !yield(header[start:i]) {
+				return
+			}
+			start = i + 1
+		}
+	}
 }
 
 func isAccount(s string) bool {

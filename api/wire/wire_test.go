@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -78,4 +79,15 @@ func FuzzReadCaller(f *testing.F) {
 			t.Fatalf("%q and %q count as signed", header, query)
 		}
 	})
+}
+
+func TestAuthorizationIsSplitAtCommasAndBlanks(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string][]string{
+		"": nil, " , ,": nil, "a": {"a"}, " Credential=x, SignedHeaders=y;z ,Signature=0": {"Credential=x", "SignedHeaders=y;z", "Signature=0"},
+	} {
+		if got := slices.Collect(AuthorizationParts(header)); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", header, got, want)
+		}
+	}
 }

@@ -46,14 +46,23 @@ func (f *connection) client() (*client, error) {
 	if err != nil || u.Scheme != "http" || u.Host == "" {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
 	}
-	region := first(f.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), wire.DefaultRegion)
-	if !wire.ValidRegion(region) {
-		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the region %q is not a name such as us-east-1", region), hint: "it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION"}
+	region, err := regionOf(f.region)
+	if err != nil {
+		return nil, err
 	}
 	if len(f.account) != 12 || strings.Trim(f.account, "0123456789") != "" {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account), hint: "leave --account away for 000000000000"}
 	}
 	return newClient("http://"+u.Host, f.account, region), nil
+}
+
+// regionOf is the region that a flag names, else the environment.
+func regionOf(flag string) (string, error) {
+	region := first(flag, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), wire.DefaultRegion)
+	if !wire.ValidRegion(region) {
+		return "", &failure{code: exitUsage, text: fmt.Sprintf("the region %q is not a name such as us-east-1", region), hint: "it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION"}
+	}
+	return region, nil
 }
 
 func newClient(endpoint, account, region string) *client {
@@ -106,6 +115,10 @@ func (c *client) sqs(ctx context.Context, operation string, in, out any) error {
 	return c.json(ctx, "sqs", "1.0", "AmazonSQS."+operation, in, out)
 }
 
+func (c *client) dynamodb(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, "dynamodb", "1.0", "DynamoDB_20120810."+operation, in, out)
+}
+
 func (c *client) lambda(ctx context.Context, method, path string, in, out any) error {
 	return c.do(ctx, "lambda", method, path, http.Header{"Content-Type": {"application/json"}}, in, out)
 }
@@ -138,10 +151,14 @@ func (c *client) do(ctx context.Context, service, method, path string, h http.He
 	return nil
 }
 
-// send answers the response of a successful request; its body is the caller's to close.
+// send answers the response of a successful request; its body is the caller's to close. in is sent as JSON; a json.RawMessage as it is, JSON or not.
 func (c *client) send(ctx context.Context, service, method, path string, h http.Header, in any) (*http.Response, error) {
 	var body io.Reader
-	if in != nil {
+	switch in := in.(type) {
+	case nil:
+	case json.RawMessage:
+		body = bytes.NewReader(in)
+	default:
 		b, err := json.Marshal(in)
 		if err != nil {
 			return nil, err

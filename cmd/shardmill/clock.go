@@ -15,7 +15,7 @@ func newClock() *cobra.Command {
 		Short: "Show the server's time, or move it forward",
 		Long: `Everything a pipeline waits for goes by a clock that can be moved forward: batching windows, back-off, record age, retention, visibility timeouts.
 Function timeouts stay on real time.`,
-		Example: "  shardmill clock\n  shardmill clock advance 60s",
+		Example: "  shardmill clock\n  shardmill clock --iso\n  shardmill clock advance 60s",
 	}
 	conn, out := connectionFlags(c), outputFlag(c)
 	run := func(c *cobra.Command, conn *connection, out string, method string, change any) error {
@@ -37,7 +37,29 @@ Function timeouts stay on real time.`,
 		newTerminal(c.OutOrStdout()).printf("%s (%s ahead of real time)\n", s.Now.Format(time.RFC3339Nano), time.Duration(s.OffsetMillis)*time.Millisecond)
 		return nil
 	}
-	c.RunE = func(c *cobra.Command, _ []string) error { return run(c, conn, *out, http.MethodGet, nil) }
+	iso := c.Flags().Bool("iso", false, "print the time alone, in whole seconds, as AWS clients take it")
+	epoch := c.Flags().Bool("epoch", false, "print the seconds since 1970 alone")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if !*iso && !*epoch {
+			return run(c, conn, *out, http.MethodGet, nil)
+		}
+		cl, err := conn.client()
+		if err != nil {
+			return err
+		}
+		var s server.ClockState
+		if err := cl.control(c.Context(), http.MethodGet, server.PathClock, nil, &s); err != nil {
+			return explain(err)
+		}
+		t := newTerminal(c.OutOrStdout())
+		if *epoch {
+			t.printf("%d\n", s.Now.Unix())
+		} else {
+			t.printf("%s\n", s.Now.UTC().Format(time.RFC3339))
+		}
+		return nil
+	}
+	c.MarkFlagsMutuallyExclusive("iso", "epoch", "output")
 	advance := &cobra.Command{
 		Use:   "advance DURATION",
 		Short: "Move the clock forward, from deadline to deadline",

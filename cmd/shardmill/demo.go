@@ -88,7 +88,7 @@ func (d *demo) run(ctx context.Context, port int, exit bool, errs terminal) erro
 
 // startServer takes the usual port if it is free, and any other if not.
 func (d *demo) startServer(ctx context.Context, port int, errs terminal) error {
-	cfg := server.Config{Port: port, Dev: true, Version: versionText(), Log: newLog(errs.w, false), Observe: func(o engine.Observation) {
+	cfg := server.Config{Port: port, Dev: true, Version: versionText(), Log: newLog(errs.w), Observe: func(o engine.Observation) {
 		select {
 		case d.seen <- o:
 		default: // a demonstration of twelve records never comes here
@@ -173,8 +173,18 @@ func demoCode() ([]byte, error) {
 
 // demoRecords: the poison record shares its shard with others, so that bisecting has something to do.
 var demoRecords = []struct{ key, data string }{
-	{"anna", "order 1"}, {"ben", "order 2"}, {"anna", "order 3"}, {"carla", "order 4"}, {"anna", "order 5"}, {"anna", demoPoison},
-	{"dora", "order 7"}, {"anna", "order 8"}, {"emil", "order 9"}, {"anna", "order 10"}, {"frida", "order 11"}, {"anna", "order 12"},
+	{"anna", "order 1"},
+	{"ben", "order 2"},
+	{"anna", "order 3"},
+	{"carla", "order 4"},
+	{"anna", "order 5"},
+	{"anna", demoPoison},
+	{"dora", "order 7"},
+	{"anna", "order 8"},
+	{"emil", "order 9"},
+	{"anna", "order 10"},
+	{"frida", "order 11"},
+	{"anna", "order 12"},
 }
 
 func (d *demo) putRecords(ctx context.Context) error {
@@ -258,7 +268,7 @@ func (d *demo) show(o engine.Observation) (settled int) {
 		return d.count(o)
 	case esm.BatchSettled, esm.Dropped:
 		return d.count(o)
-	case esm.BackingOff, esm.Lost, esm.Rebuilt:
+	case esm.BackingOff, esm.Lost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped: // the demo has no tumbling window
 	}
 	return 0
 }

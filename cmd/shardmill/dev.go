@@ -22,10 +22,14 @@ type serverFlags struct {
 	data      string
 	readyFile string
 	python    string
+	node      string
+	cpu       string
 	minFree   string
 	memory    string
 	buffer    string
 	verbose   bool
+	logLevel  string
+	logFormat string
 }
 
 func (f *serverFlags) register(c *cobra.Command) {
@@ -33,10 +37,14 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated")
 	c.Flags().StringVar(&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON")
 	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
+	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
+	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
 	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
-	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
+	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
+	c.Flags().StringVar(&f.logFormat, "log-format", "text", "how it is logged, to standard error: text, json")
 	for _, later := range []string{"pace", "limits", "auth"} { // known, and refused by name until they exist
 		c.Flags().String(later, "", "")
 		_ = c.Flags().MarkHidden(later)
@@ -55,7 +63,17 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
 		}
 	}
-	cfg := server.Config{Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose)}
+	if f.verbose && c.Flags().Changed("log-level") {
+		return server.Config{}, usage(c, "--verbose and --log-level exclude each other")
+	}
+	log, err := f.log(c.ErrOrStderr())
+	if err != nil {
+		return server.Config{}, usage(c, "%s", err)
+	}
+	cfg := server.Config{
+		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, CPU: f.cpu,
+		Version: versionText(), Log: log,
+	}
 	for _, size := range []struct {
 		flag, text string
 		into       *int64
@@ -74,33 +92,51 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	return cfg, nil
 }
 
-// newLog writes for operators, to standard error.
-func newLog(w io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelWarn
-	if verbose {
+// newLog writes for operators, what they must know.
+func newLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// log writes for operators, as they ask.
+func (f *serverFlags) log(w io.Writer) (*slog.Logger, error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	level, ok := levels[f.logLevel]
+	if !ok {
+		return nil, fmt.Errorf("--log-level is %q; it must be debug, info, warn or error", f.logLevel)
+	}
+	if f.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	switch o := (&slog.HandlerOptions{Level: level}); f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, fmt.Errorf("--log-format is %q; it must be text or json", f.logFormat)
 }
 
 func newDev() *cobra.Command {
 	f := &serverFlags{}
+	var seedFile string
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server for development and tests, in memory unless --data is given",
 		Long: `A server for development and tests: ready in milliseconds, everything in memory unless --data is given, a clock that can be moved forward,
-and a reset. Invocations and what functions print show on the terminal.`,
-		Example: "  shardmill dev\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
+and a reset. Invocations and what functions print show on the terminal. With --seed it begins with the streams, tables, queues, functions and
+mappings of a file, and a function whose directory changes is reloaded.`,
+		Example: "  shardmill dev\n  shardmill dev --seed seed.yaml\n  shardmill dev --port 0 --ready-file /tmp/ready.json",
 	}
 	f.register(c)
 	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything (default: memory)")
+	c.Flags().StringVar(&seedFile, "seed", "", "YAML file with what to begin with; see docs/seed.md")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := f.config(c)
 		if err != nil {
 			return err
 		}
 		cfg.Dev = true
-		return runServer(c, cfg)
+		return runServer(c, cfg, seedFile)
 	}
 	return c
 }
@@ -122,30 +158,54 @@ func newServe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runServer(c, cfg)
+		return runServer(c, cfg, "")
 	}
 	return c
 }
 
-// runServer runs until it is interrupted or fails.
-func runServer(c *cobra.Command, cfg server.Config) error {
+// runServer runs until it is interrupted or fails. seedFile may be "".
+func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
-	cfg.Observe, cfg.LogLines = feed.observe, feed.logLines
+	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
+	watch := func(context.Context) {}
+	if seedFile != "" {
+		seeding, err := loadSeed(seedFile, feed.say)
+		if err != nil {
+			return err
+		}
+		w, err := newWatcher(seeding)
+		if err != nil {
+			return err
+		}
+		cfg.Prepare = seeding.apply
+		if w != nil {
+			watch = w.run
+		}
+	}
 	s, err := server.New(cfg)
 	if err != nil {
 		return err
 	}
+	feed.start()
 	if err := s.Start(c.Context()); err != nil {
+		feed.stop()
 		return startFailure(err)
 	}
-	feed.start()
 	feed.hello(s, cfg)
+	watching, stopWatching := context.WithCancel(c.Context())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(watching)
+	}()
 	var failed error
 	select {
 	case <-c.Context().Done():
 		feed.say("stopping: waiting for invocations in flight; interrupt again to leave at once")
 	case failed = <-s.Failed():
 	}
+	stopWatching()
+	<-watched
 	s.Stop(context.WithoutCancel(c.Context()))
 	feed.stop()
 	if failed != nil {
@@ -162,6 +222,10 @@ func startFailure(err error) error {
 			code: exitPort, text: port.Error(),
 			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
 		}
+	}
+	var explained *failure
+	if errors.As(err, &explained) {
+		return explained
 	}
 	var data *server.DataError
 	if errors.As(err, &data) {

@@ -10,9 +10,11 @@ func newEnv() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "env",
 		Short:   "Print the exports that point AWS clients at the server",
-		Example: "  eval \"$(shardmill env)\"",
+		Example: "  eval \"$(shardmill env)\"\n  eval \"$(shardmill env --wait 10s --check)\"",
 	}
 	conn, out := connectionFlags(c), outputFlag(c)
+	wait := c.Flags().Duration("wait", 0, "wait until the server answers, this long at most")
+	check := c.Flags().Bool("check", false, "say on standard error whether the AWS CLI and Python on the PATH will do")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		js, err := wantJSON(c, *out)
 		if err != nil {
@@ -21,6 +23,17 @@ func newEnv() *cobra.Command {
 		cl, err := conn.client()
 		if err != nil {
 			return err
+		}
+		if *wait > 0 {
+			if err := cl.untilReady(c.Context(), *wait); err != nil {
+				return explain(err)
+			}
+		}
+		if *check {
+			errs := newTerminal(c.ErrOrStderr())
+			for _, line := range checkTools(c.Context(), cl.endpoint) {
+				errs.printf("%s\n", line)
+			}
 		}
 		vars := [][2]string{
 			{"AWS_ENDPOINT_URL", cl.endpoint},

@@ -12,13 +12,14 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// feed shows what happens in a server as it happens: invocations, failures, discards, and what functions print. Whoever reports never waits for the
-// terminal: beyond a bound lines are dropped, and their number is shown.
+// feed shows what happens in a server as it happens: invocations, failures, discards, and what functions print, summed up by a digest when it is much. Whoever
+// reports never waits for the terminal: beyond a bound lines are dropped, and their number is shown.
 type feed struct {
 	t       terminal
 	lines   chan string
 	done    chan struct{}
 	mu      sync.Mutex
+	digest  *digest
 	dropped int
 	closed  bool
 }
@@ -31,22 +32,34 @@ const (
 )
 
 func newFeed(t terminal) *feed {
-	return &feed{t: t, lines: make(chan string, feedLines), done: make(chan struct{})}
+	return &feed{t: t, lines: make(chan string, feedLines), done: make(chan struct{}), digest: newDigest(t)}
 }
 
 // start begins to print.
 func (f *feed) start() {
 	go func() {
 		defer close(f.done)
+		every := time.NewTicker(digestEvery)
+		defer every.Stop()
 		var counted time.Time
-		for line := range f.lines {
-			f.t.printf("%s\n", line)
+		for {
+			select {
+			case line, ok := <-f.lines:
+				if !ok {
+					f.count()
+					return
+				}
+				f.t.printf("%s\n", line)
+			case <-every.C:
+				f.mu.Lock()
+				f.put(f.digest.roll(time.Now()))
+				f.mu.Unlock()
+			}
 			if now := time.Now(); now.Sub(counted) >= feedCount {
 				counted = now
 				f.count()
 			}
 		}
-		f.count()
 	}()
 }
 
@@ -65,6 +78,7 @@ func (f *feed) count() {
 func (f *feed) stop() {
 	f.mu.Lock()
 	if !f.closed {
+		f.put(f.digest.end())
 		f.closed = true
 		close(f.lines)
 	}
@@ -72,31 +86,27 @@ func (f *feed) stop() {
 	<-f.done
 }
 
-// full reports that a line would be dropped, and counts it: whoever reports saves the work of writing it.
-func (f *feed) full() bool {
-	if len(f.lines) < feedLines {
-		return false
-	}
-	f.mu.Lock()
-	f.dropped++
-	f.mu.Unlock()
-	return true
-}
-
 func (f *feed) say(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
-	if n := len(line) - feedBytes; n > 0 {
-		line = fmt.Sprintf("%s%s … and %d bytes", strings.ToValidUTF8(line[:feedBytes], ""), f.t.reset(), n)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
-		return
-	}
-	select {
-	case f.lines <- line:
-	default:
-		f.dropped++
+	f.put([]string{line})
+}
+
+// put hands lines to the terminal, or drops and counts them. f.mu is held.
+func (f *feed) put(lines []string) {
+	for _, line := range lines {
+		if f.closed {
+			return
+		}
+		if n := len(line) - feedBytes; n > 0 {
+			line = fmt.Sprintf("%s%s … and %d bytes", strings.ToValidUTF8(line[:feedBytes], ""), f.t.reset(), n)
+		}
+		select {
+		case f.lines <- line:
+		default:
+			f.dropped++
+		}
 	}
 }
 
@@ -106,7 +116,7 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 		where = "in " + cfg.Data
 	}
 	f.say("%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()), where)
-	f.say("%s", f.t.dim("isolation of functions: "+s.Isolation()+" · signatures are not verified on loopback"))
+	f.say("%s", f.t.dim("isolation of functions: "+s.Isolation()+" · cpu: "+s.CPU()+" · signatures are not verified on loopback"))
 	if !cfg.Dev {
 		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
 	}
@@ -117,17 +127,18 @@ func stamp(t terminal, at time.Time) string { return t.dim(at.Local().Format("15
 
 // observe shows an observation, if it is one for people.
 func (f *feed) observe(o engine.Observation) {
-	if !shown(o) || f.full() {
+	if !shown(o) {
 		return
 	}
-	if line := describe(f.t, o); line != "" {
-		f.say("%s %s", stamp(f.t, o.At), line)
-	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.put(f.digest.observe(time.Now(), o))
 }
 
 // shown spares the work for observations that only machines want, which are most.
 func shown(o engine.Observation) bool {
-	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled && o.Kind != esm.Rebuilt
+	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled && o.Kind != esm.Rebuilt &&
+		o.Kind != esm.WindowEnded && o.Kind != esm.StateReset
 }
 
 func functionName(o engine.Observation) string {
@@ -137,9 +148,20 @@ func functionName(o engine.Observation) string {
 // describe is one line about an observation; "" for those that only machines want.
 func describe(t terminal, o engine.Observation) string {
 	who := fmt.Sprintf("%s %s", t.bold(functionName(o)), t.dim(o.Shard.String()))
+	if o.Replay != "" {
+		who += " " + t.blue("replay")
+	}
 	records := fmt.Sprintf("%d records", o.Count)
 	if o.Count == 1 {
 		records = "1 record"
+	}
+	window := fmt.Sprintf("%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly))
+	switch o.ID.Purpose {
+	case esm.ForRecords:
+	case esm.ForFinal:
+		records = "the end of the window " + window
+	case esm.ForEarlyEnd:
+		records = "an early end of the window " + window
 	}
 	switch o.Kind {
 	case esm.AttemptEnded:
@@ -174,24 +196,16 @@ func describe(t terminal, o engine.Observation) string {
 		return fmt.Sprintf("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
 	case esm.Lost:
 		return fmt.Sprintf("%s %s  retention took records before they were processed", who, t.red("lost     "))
-	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt:
+	case esm.StateDropped:
+		return fmt.Sprintf("%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records)
+	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
 	}
 	return ""
 }
 
 // logLines shows what a function prints.
 func (f *feed) logLines(group, _ string, events []function.LogEvent) {
-	name := strings.TrimPrefix(group, "/aws/lambda/")
-	for _, e := range events {
-		if f.full() {
-			continue
-		}
-		text := strings.TrimRight(e.Message, "\n")
-		for _, platform := range []string{"START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"} {
-			if strings.HasPrefix(text, platform) {
-				text = f.t.dim(strings.TrimRight(text, "\t"))
-			}
-		}
-		f.say("%s %s %s", stamp(f.t, e.At), f.t.blue(name+" │"), text)
-	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.put(f.digest.print(time.Now(), strings.TrimPrefix(group, "/aws/lambda/"), events))
 }

@@ -27,7 +27,7 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.out.Write(b)
 }
 
-// Whoever reports never waits for the terminal, memory stays bounded, and every line is shown or counted.
+// Whoever reports never waits for the terminal, memory stays bounded, and everything is shown or counted.
 func TestFloodIsBoundedAndCounted(t *testing.T) {
 	t.Parallel()
 	w := &stuck{gate: make(chan struct{})}
@@ -37,9 +37,8 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			for range each / 2 {
+			for range each {
 				f.say("line")
-				f.observe(engine.Observation{Observe: esm.Observe{Kind: esm.AttemptEnded, Count: 1, Outcome: esm.Outcome{Kind: esm.Success}}})
 			}
 		})
 	}
@@ -48,6 +47,7 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	f.stop()
 	f.stop()
 	f.say("too late")
+	f.observe(worked(1))
 
 	shown, dropped := 0, 0
 	for line := range strings.Lines(w.out.String()) {
@@ -63,6 +63,39 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	}
 	if strings.Contains(w.out.String(), "too late") || strings.Contains(w.out.String(), "\x1b") {
 		t.Error("something is shown that may not be")
+	}
+}
+
+// Whatever happens from however many sides, summaries count every batch once.
+func TestSummariesCountEverything(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	f := newFeed(newTerminal(&out))
+	f.digest.mappings["m"] = &mappingSecond{name: "orders → worker", busy: true} // a slow machine's first second is summed up as well
+	var all sync.WaitGroup
+	const each = 10_000
+	for range 4 {
+		all.Go(func() {
+			for range each {
+				f.observe(worked(2))
+			}
+		})
+	}
+	all.Wait()
+	f.start()
+	f.stop()
+	batches, records := 0, 0
+	for line := range strings.Lines(out.String()) {
+		var b, r int
+		if _, rest, ok := strings.Cut(line, "orders → worker: "); ok {
+			if _, err := fmt.Sscanf(rest, "%d batches, %d records ok", &b, &r); err != nil {
+				t.Error(line)
+			}
+		}
+		batches, records = batches+b, records+r
+	}
+	if batches != 4*each || records != 8*each {
+		t.Errorf("%d batches and %d records are counted:\n%s", batches, records, out.String())
 	}
 }
 
@@ -88,6 +121,7 @@ func TestLongLinesAreCut(t *testing.T) {
 func TestWhatHappensIsDescribed(t *testing.T) {
 	t.Parallel()
 	who := engine.Identity{FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Shard: 3}
+	noon := esm.Window{Start: 1_767_355_200_000, End: 1_767_355_260_000}
 	for want, o := range map[string]esm.Observe{
 		"f shardId-000000000003 ok         2 records, attempt 1, 1.5ms":                                                        {Kind: esm.AttemptEnded, Count: 2, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond}},
 		"f shardId-000000000003 failed     1 record, attempt 2, 1ms: ValueError: bad":                                          {Kind: esm.AttemptEnded, Count: 1, Attempt: 2, Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad"}},
@@ -99,6 +133,12 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		"f shardId-000000000003 notice     a notice about 1 record is at the destination":                                      {Kind: esm.NoticeDelivered, Count: 1},
 		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice":                      {Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded},
 		"f shardId-000000000003 lost       retention took records before they were processed":                                  {Kind: esm.Lost},
+		"f shardId-000000000003 ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": {
+			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon,
+		},
+		"f shardId-000000000003 dropped    an early end of the window 12:00:00–12:01:00: the function never got over it, and its state is gone": {
+			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon,
+		},
 	} {
 		got := describe(terminal{}, engine.Observation{Identity: who, Observe: o})
 		if got != want {
@@ -107,5 +147,20 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		if !shown(engine.Observation{Observe: o}) {
 			t.Errorf("%q is not shown", want)
 		}
+	}
+}
+
+func TestFeedShowsAnAdviceOnce(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	f := newFeed(newTerminal(&out))
+	f.start()
+	h := newHints(f)
+	h.hinted("a")
+	h.hinted("b")
+	h.hinted("a")
+	f.stop()
+	if got := out.String(); got != "hint: a\nhint: b\n" {
+		t.Errorf("got %q", got)
 	}
 }

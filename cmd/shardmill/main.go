@@ -24,6 +24,7 @@ const (
 	exitUnreachable = 3 // no server answers
 	exitData        = 4 // the data directory cannot be used
 	exitPort        = 5 // the port is in use
+	exitFunction    = 6 // a function ran and failed
 	exitInterrupted = 130
 )
 
@@ -130,7 +131,7 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &failure{code: exitUsage, text: err.Error(), hint: "run " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newPut(), newTail(), newLogs(), newClock(), newVersion())
+	root.AddCommand(newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newInit(), newInvoke(), newPut(), newTail(), newLogs(), newReplay(), newClock(), newVersion())
 	root.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil

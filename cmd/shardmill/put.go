@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -17,12 +18,14 @@ type putAnswer struct {
 func newPut() *cobra.Command {
 	var key string
 	var lines bool
+	var generated loadFlags
 	c := &cobra.Command{
 		Use:   "put STREAM [DATA]",
-		Short: "Put a record, or one a line of standard input",
+		Short: "Put a record, one a line of standard input, or generated ones at a rate",
 		Example: `  shardmill put orders '{"id":1}'             partition key: the data itself
   shardmill put orders --key customer-7 '{"id":1}'
-  seq 1000 | shardmill put orders --lines     one record a line`,
+  seq 1000 | shardmill put orders --lines     one record a line
+  shardmill put orders --rate 500/s --duration 30s '{"id": {{n}}}'`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return usage(c, "put takes a stream and at most one piece of data; got %d arguments", len(args))
@@ -33,6 +36,7 @@ func newPut() *cobra.Command {
 	conn, out := connectionFlags(c), outputFlag(c)
 	c.Flags().StringVar(&key, "key", "", "partition key (default: the first 256 characters of the data)")
 	c.Flags().BoolVar(&lines, "lines", false, "one record a line of standard input")
+	generated.register(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		js, err := wantJSON(c, *out)
 		if err != nil {
@@ -41,6 +45,19 @@ func newPut() *cobra.Command {
 		cl, err := conn.client()
 		if err != nil {
 			return err
+		}
+		if generated.asked(c) {
+			if lines {
+				return usage(c, "--lines reads standard input; --rate, --count and --duration generate records")
+			}
+			l, err := generated.load(c, key, strings.Join(args[1:], ""))
+			if err != nil {
+				return err
+			}
+			return runLoad(c, cl, args[0], l, js)
+		}
+		if c.Flags().Changed("keys") {
+			return usage(c, "--keys goes with --rate, --count or --duration")
 		}
 		put := func(data []byte) error {
 			var a putAnswer

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,10 +36,29 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
-			return nil
+			return useGo(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code, "keep": keep},
 	})
+}
+
+// useGo lets scripts build with what this module has downloaded, and with nothing else.
+func useGo(e *testscript.Env) error {
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		return err
+	}
+	var caches map[string]string
+	if err := json.Unmarshal(out, &caches); err != nil {
+		return err
+	}
+	for name, value := range caches {
+		e.Setenv(name, value)
+	}
+	for _, v := range [][2]string{{"GOPROXY", "off"}, {"GOFLAGS", ""}, {"GOWORK", "off"}, {"GOTOOLCHAIN", "local"}, {"CGO_ENABLED", "0"}} {
+		e.Setenv(v[0], v[1])
+	}
+	return nil
 }
 
 // patience is how long a script waits for anything, before it fails.
@@ -117,4 +137,16 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("%s: exit code %d, want %s", strings.Join(args[1:], " "), got, args[0])
 	}
+}
+
+// keep NAME REGEXP sets a variable to what the group of REGEXP matches in the last standard output.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep NAME REGEXP")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s does not match", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }

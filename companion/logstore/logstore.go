@@ -143,7 +143,7 @@ func (s *Store) load(known map[string]segmentState) error {
 		}
 		seg, err := openSegment(s.path(n), n, i == len(numbers)-1, state, s.note)
 		if err != nil {
-			_ = s.Close()
+			_ = s.Close() // the error that matters is the one before
 			return fmt.Errorf("open log segment: %w", err)
 		}
 		s.segments = append(s.segments, seg)

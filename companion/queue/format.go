@@ -31,6 +31,7 @@ func contentKey(queue, seq uint64) []byte { return numbers(prefixContent, queue,
 func dedupKey(queue uint64, id string) []byte {
 	return append(numbers(prefixDedup, queue), id...)
 }
+
 func dueKey(queue uint64, due int64, id string) []byte {
 	return append(numbers(prefixDue, queue, uint64(due)), id...)
 }

@@ -17,8 +17,9 @@ import (
 // Options says where interpreters are looked for. The zero value uses the daemon's own environment.
 type Options struct {
 	Python string   // the interpreter to use before all others: a path or a name on PATH
-	Dir    string   // where embedded bootstraps are written; must be set before Python functions are planned
-	Work   string   // where ./.venv is looked for; "" is the working directory
+	Node   string   // the same for Node.js
+	Dir    string   // where embedded bootstraps are written; must be set before functions with one are planned
+	Work   string   // where ./.venv and ./node_modules are looked for; "" is the working directory
 	Env    []string // where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
 }
 
@@ -28,6 +29,8 @@ type Request struct {
 	Architecture string // x86_64 or arm64
 	TaskRoot     string // directory of the unpacked code
 	Cache        string // a writable directory that belongs to this code, for compiled files
+	MemoryMB     int
+	Environment  map[string]string // the customer's; not modified
 }
 
 // Plan says how to start the runtime.
@@ -40,7 +43,8 @@ type Plan struct {
 	Version      string            // of what runs, for RuntimeVersionArn; "" when it has none
 	Display      string            // for INIT_START, such as python:3.12 or python:3.12 (running 3.11.7)
 	Hint         string            // advice for a person; "" without any
-	SDKHint      string            // advice when boto3 cannot be imported
+	SDK          string            // how names of the SDK's modules begin, which AWS bundles; "" when there is none
+	SDKHint      string            // advice when one of them cannot be imported
 }
 
 // Unusable is a function that cannot run on this machine: its State becomes Failed.
@@ -70,6 +74,7 @@ type family struct {
 var families = []family{
 	{"provided", isProvided, (*Launcher).planProvided},
 	{"python", isPython, (*Launcher).planPython},
+	{"nodejs", isNodejs, (*Launcher).planNodejs},
 }
 
 // Launcher plans starts and remembers the interpreters it found. Safe for concurrent use.
@@ -78,7 +83,7 @@ type Launcher struct {
 
 	mu     sync.Mutex
 	probed map[string]interpreter // by path and modification time
-	python map[string]finding     // by runtime
+	found  map[string]interpreter // by runtime
 }
 
 // New is a Launcher. It looks at nothing yet.
@@ -86,7 +91,7 @@ func New(opt Options) *Launcher {
 	if opt.Env == nil {
 		opt.Env = os.Environ()
 	}
-	return &Launcher{opt: opt, probed: map[string]interpreter{}, python: map[string]finding{}}
+	return &Launcher{opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}}
 }
 
 // Runs reports whether functions of this runtime can run at all.

@@ -6,10 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// fake writes an executable that answers the probe as a Python of that version at that path; "" makes one that fails, as a shim without its version does.
+// fake writes an executable that answers the probe as an interpreter of that version at that path; "" makes one that fails, as a shim without its version does.
 func fake(t *testing.T, path, version string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -17,9 +18,12 @@ func fake(t *testing.T, path, version string) string {
 	}
 	script := "#!/bin/sh\necho 'pyenv: command not found' >&2\nexit 127\n"
 	if version != "" {
-		script = fmt.Sprintf("#!/bin/sh\necho '{\"path\": \"%s\", \"version\": \"%s\", \"boto3\": false}'\n", path, version)
+		script = fmt.Sprintf("#!/bin/sh\necho '{\"path\": \"%s\", \"version\": \"%s\"}'\n", path, version)
 	}
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+	syscall.ForkLock.RLock() // a fork of another test would hold the file open for writing, and nobody could execute it
+	err := os.WriteFile(path, []byte(script), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -31,7 +35,7 @@ func plan(t *testing.T, opt Options, runtime string) (Plan, error) {
 	if opt.Work == "" {
 		opt.Work = t.TempDir()
 	}
-	return New(opt).Plan(t.Context(), Request{Runtime: runtime, TaskRoot: "/code", Cache: "/cache"})
+	return New(opt).Plan(t.Context(), Request{Runtime: runtime, TaskRoot: "/code", Cache: "/cache", MemoryMB: 512})
 }
 
 // Interpreters are looked for in this order: --python, $VIRTUAL_ENV, ./.venv, PATH with the version's own name first; what does not run is passed over.
@@ -106,10 +110,83 @@ func TestMissingPythonIsExplained(t *testing.T) {
 	}
 }
 
+// Node.js is looked for in this order: --node, PATH with the version's own name first. The first of the runtime's major version is taken, else the first.
+func TestNodeIsLookedForInOrder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	named := fake(t, dir+"/named/node", "18.1.0")
+	fake(t, dir+"/shim/node22", "")
+	own := fake(t, dir+"/own/node22", "22.1.0")
+	old := fake(t, dir+"/old/node", "20.1.0")
+	exact := fake(t, dir+"/exact/node", "22.2.0")
+	debian := fake(t, dir+"/debian/nodejs", "20.3.0")
+	fake(t, dir+"/ancient/node", "12.22.0")
+	path := func(names ...string) []string {
+		return []string{"PATH=" + dir + "/" + strings.Join(names, ":"+dir+"/")}
+	}
+	for _, c := range []struct {
+		what, node string
+		env        []string
+		want       string
+	}{
+		{"--node", named, path("own"), named},
+		{"--node as a name", "node", path("old", "exact"), old},
+		{"exact name", "", path("old", "shim", "own", "exact"), own},
+		{"exact major version", "", path("ancient", "old", "exact"), exact},
+		{"the first that is usable", "", path("ancient", "old"), old},
+		{"nodejs", "", path("debian"), debian},
+	} {
+		p, err := plan(t, Options{Node: c.node, Env: c.env}, "nodejs22.x")
+
+		if err != nil || p.Path != c.want {
+			t.Errorf("%s: got %s, %v; want %s", c.what, p.Path, err, c.want)
+		}
+	}
+}
+
+// A Node.js of another major version runs the function, and that is said in INIT_START and in a hint.
+func TestOtherNodeVersionIsTold(t *testing.T) {
+	t.Parallel()
+	node := fake(t, t.TempDir()+"/bin/node", "20.1.0")
+
+	p, err := plan(t, Options{Node: node}, "nodejs24.x")
+
+	if err != nil || p.Display != "nodejs:24 (running 20.1.0)" || p.ExecutionEnv != "AWS_Lambda_nodejs24.x" ||
+		p.Hint != "nodejs24.x runs on Node.js 20.1.0 ("+node+"), the nearest version found. Use --node PATH to choose another." {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	if len(p.Args) != 3 || p.Args[1] != "--max-old-space-size=384" || filepath.Base(p.Args[2]) != "bootstrap.mjs" {
+		t.Errorf("args %q", p.Args)
+	}
+	for _, want := range []string{"/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/code:", filepath.Dir(filepath.Dir(node)) + "/lib/node_modules"} {
+		if !strings.Contains(p.Env["NODE_PATH"], want) {
+			t.Errorf("NODE_PATH %s lacks %s", p.Env["NODE_PATH"], want)
+		}
+	}
+	if p, err := plan(t, Options{Node: node}, "nodejs20.x"); err != nil || p.Hint != "" || p.Display != "nodejs:20" {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
+// Without Node.js the function cannot run, and the reason says what was tried and what to do.
+func TestMissingNodeIsExplained(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := fake(t, dir+"/node", "14.21.3")
+
+	_, err := plan(t, Options{Env: []string{"PATH=" + dir}}, "nodejs22.x")
+
+	var u *Unusable
+	want := "No usable Node.js 16 or later was found for nodejs22.x. Searched: " + old + " (is no Node.js 16 or later); PATH. Install Node.js or start shardmill with --node PATH."
+	if !errors.As(err, &u) || u.Code != "InvalidRuntime" || u.Reason != want {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Runtimes without a family are known by name only.
 func TestRuns(t *testing.T) {
 	t.Parallel()
-	for runtime, want := range map[string]bool{"python3.14": true, "provided.al2023": true, "provided.al2": true, "nodejs22.x": false, "python3.": false, "java21": false} {
+	for runtime, want := range map[string]bool{"python3.14": true, "provided.al2023": true, "provided.al2": true, "nodejs22.x": true, "nodejs14.x": false, "nodejs.x": false, "nodejs22": false, "python3.": false, "java21": false} {
 		if Runs(runtime) != want {
 			t.Errorf("%s: %v", runtime, !want)
 		}

@@ -1,22 +1,17 @@
 package launcher
 
 import (
-	"bytes"
 	"context"
 	_ "embed" // bootstrap.py
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 //go:embed bootstrap.py
 var pythonBootstrap []byte
 
-// LogEvent and LogBreak are how bootstrap.py marks a log message of several lines: a line that begins with LogEvent is one message, in which
+// LogEvent and LogBreak are how our bootstraps mark a log message of several lines: a line that begins with LogEvent is one message, in which
 // LogBreak stands for a line break.
 const (
 	LogEvent = '\x1e'
@@ -28,30 +23,12 @@ func isPython(runtime string) bool {
 	return ok && minor != ""
 }
 
-// interpreter is what a probe tells about a Python.
-type interpreter struct {
-	Path    string `json:"path"` // the real executable, not a version manager's shim
-	Version string `json:"version"`
-	Boto3   bool   `json:"boto3"`
-}
-
-func (i interpreter) minor() string {
-	parts := strings.SplitN(i.Version, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
-}
-
-// finding is the interpreter chosen for a runtime, or why there is none.
-type finding struct {
-	interpreter
-	err error
-}
-
 func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
-	f := l.findPython(ctx, r.Runtime)
-	if f.err != nil {
-		return Plan{}, f.err
+	f, err := l.find(ctx, l.searchPython(r.Runtime))
+	if err != nil {
+		return Plan{}, err
 	}
-	bootstrap, err := l.writeBootstrap()
+	bootstrap, err := l.writeBootstrap("bootstrap.py", pythonBootstrap)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -68,62 +45,20 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 		RuntimeDir:   filepath.Dir(bootstrap),
 		Version:      f.Version,
 		Display:      "python:" + want,
+		SDK:          "boto",
 		SDKHint: fmt.Sprintf("boto3, which AWS bundles with %s, is not installed for %s. Install it with: %s -m pip install boto3"+
 			" (or into a virtual environment: python3 -m venv .venv && .venv/bin/pip install boto3, and start shardmill in this directory).", r.Runtime, f.Path, f.Path),
 	}
-	if f.minor() != want {
+	if minor := strings.SplitN(f.Version, ".", 3); strings.Join(minor[:2], ".") != want {
 		p.Display += " (running " + f.Version + ")"
 		p.Hint = fmt.Sprintf("%s runs on Python %s (%s), the nearest version found. Use --python PATH to choose another.", r.Runtime, f.Version, f.Path)
 	}
 	return p, nil
 }
 
-// findPython looks in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3 and python on PATH.
-// Candidates that do not run, or are not Python 3, are passed over; a Python named by option must work. Success is remembered; failure is not, so
-// that an interpreter installed later is found by the next function.
-func (l *Launcher) findPython(ctx context.Context, runtime string) finding {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if f, ok := l.python[runtime]; ok {
-		if executable(f.Path) {
-			return f
-		}
-		delete(l.python, runtime)
-	}
-	var searched []string
-	try := func(path string) (finding, bool) {
-		i, err := l.probe(ctx, path)
-		if err != nil {
-			searched = append(searched, fmt.Sprintf("%s (%v)", path, err))
-			return finding{}, false
-		}
-		f := finding{interpreter: i}
-		l.python[runtime] = f
-		return f, true
-	}
-	if named := l.opt.Python; named != "" {
-		paths := []string{named}
-		if !strings.ContainsRune(named, filepath.Separator) {
-			paths = l.lookPath(named)
-		}
-		for _, path := range paths {
-			if f, ok := try(path); ok {
-				return f
-			}
-		}
-		return finding{err: noPython(runtime, append(searched, "--python "+named))}
-	}
-	for _, path := range l.candidates(runtime) {
-		if executable(path) {
-			if f, ok := try(path); ok {
-				return f
-			}
-		}
-	}
-	return finding{err: noPython(runtime, append(searched, "$VIRTUAL_ENV, ./.venv, PATH"))}
-}
-
-func (l *Launcher) candidates(runtime string) []string {
+// searchPython looks in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3 and python on PATH. The first that works
+// is taken.
+func (l *Launcher) searchPython(runtime string) search {
 	var paths []string
 	if venv := l.getenv("VIRTUAL_ENV"); venv != "" {
 		paths = append(paths, filepath.Join(venv, "bin", "python"))
@@ -134,75 +69,12 @@ func (l *Launcher) candidates(runtime string) []string {
 	for _, name := range []string{runtime, "python3", "python"} {
 		paths = append(paths, l.lookPath(name)...)
 	}
-	return paths
-}
-
-func noPython(runtime string, searched []string) error {
-	return &Unusable{Code: "InvalidRuntime", Reason: fmt.Sprintf(
-		"No usable Python 3 was found for %s. Searched: %s. Install python3 or start shardmill with --python PATH.", runtime, strings.Join(searched, "; "))}
-}
-
-// probeScript names the real executable behind a shim; a virtual environment's python stays as it is, since its packages hang on it.
-const probeScript = `import sys, json, importlib.util
-print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3], "boto3": importlib.util.find_spec("boto3") is not None}))`
-
-// probe runs path once per file version; shims of version managers cost 110 to 340 ms each time, the real interpreter a third of that.
-func (l *Launcher) probe(ctx context.Context, path string) (interpreter, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return interpreter{}, err
+	return search{
+		runtime: runtime, language: "Python 3", named: l.opt.Python, flag: "--python", paths: paths, where: "$VIRTUAL_ENV, ./.venv, PATH", install: "python3",
+		// It names the real executable behind a shim; a virtual environment's python stays as it is, since its packages hang on it.
+		probe: []string{"-I", "-c", `import sys, json
+print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3]}))`},
+		usable: func(version string) bool { return strings.HasPrefix(version, "3.") },
+		exact:  func(string) bool { return true },
 	}
-	key := fmt.Sprintf("%s@%d", path, info.ModTime().UnixNano())
-	if i, ok := l.probed[key]; ok {
-		return i, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-I", "-c", probeScript)
-	cmd.Env = l.opt.Env
-	var out, errout bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errout
-	if err := cmd.Run(); err != nil {
-		line, _, _ := strings.Cut(strings.TrimSpace(errout.String()), "\n")
-		if line == "" {
-			return interpreter{}, err
-		}
-		return interpreter{}, fmt.Errorf("%w: %s", err, line)
-	}
-	var i interpreter
-	if err := json.Unmarshal(out.Bytes(), &i); err != nil || !filepath.IsAbs(i.Path) || !strings.HasPrefix(i.Version, "3.") {
-		return interpreter{}, fmt.Errorf("is no Python 3")
-	}
-	l.probed[key] = i
-	return i, nil
-}
-
-// writeBootstrap puts bootstrap.py where an interpreter can read it.
-func (l *Launcher) writeBootstrap() (string, error) {
-	path := filepath.Join(l.opt.Dir, "bootstrap.py")
-	if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, pythonBootstrap) {
-		return path, nil
-	}
-	if err := os.MkdirAll(l.opt.Dir, 0o755); err != nil {
-		return "", err
-	}
-	tmp, err := os.CreateTemp(l.opt.Dir, "bootstrap-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(pythonBootstrap)
-	if err == nil {
-		err = tmp.Chmod(0o444)
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("write %s: %w", path, err)
-	}
-	return path, nil
 }

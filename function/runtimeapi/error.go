@@ -31,7 +31,6 @@ func (s *Server) takeInitError(c net.Conn, br *bufio.Reader, r *request) bool {
 	if from != starting {
 		return reply(c, 403, badTransition(from, "InitError"))
 	}
-	ok := reply(c, 202, accepted) // before InitFailed, which may end the process and this connection
-	s.h.InitFailed(r.errorType, body)
-	return ok
+	s.h.InitFailed(r.errorType, body) // before the answer, upon which the process may exit at once: that must not be heard first
+	return reply(c, 202, accepted)
 }

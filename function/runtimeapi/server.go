@@ -102,10 +102,10 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.conns {
-		c.Close()
+		_ = c.Close()
 	}
 	s.mu.Unlock()
-	s.ln.Close()
+	_ = s.ln.Close()
 	s.running.Wait()
 }
 
@@ -122,7 +122,7 @@ func (s *Server) Send(ev *Event) error {
 	s.mu.Unlock()
 
 	if err := writeEvent(c, ev); err != nil {
-		c.Close()
+		_ = c.Close()
 		s.mu.Lock()
 		s.state, s.id = answered, ""
 		s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *Server) accept() {
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
-			c.Close()
+			_ = c.Close()
 			return
 		}
 		s.conns[c] = struct{}{}
@@ -190,7 +190,7 @@ func (s *Server) waitsOn(c net.Conn) bool {
 }
 
 func (s *Server) forget(c net.Conn) {
-	c.Close()
+	_ = c.Close()
 	s.mu.Lock()
 	delete(s.conns, c)
 	if s.next == c { // the runtime gave up waiting; it may ask again on another connection

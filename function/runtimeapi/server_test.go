@@ -52,6 +52,9 @@ func (r *runtime) next() chan *http.Response {
 			close(out)
 			return
 		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(body))
 		out <- resp
 	}()
 	return out

@@ -66,7 +66,7 @@ func pids() iter.Seq[int] {
 			return
 		}
 		names, _ := d.Readdirnames(-1)
-		d.Close()
+		_ = d.Close()
 		for _, name := range names {
 			if pid, err := strconv.Atoi(name); err == nil && !yield(pid) {
 				return

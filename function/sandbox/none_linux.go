@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -18,7 +19,7 @@ func (s *Sandbox) spawner() {
 	for {
 		select {
 		case r := <-s.spawn:
-			p, err := start(r.spec)
+			p, err := start(r.spec, s.cpu)
 			r.result <- spawned{p, err}
 		case <-s.closing:
 			return
@@ -26,7 +27,7 @@ func (s *Sandbox) spawner() {
 	}
 }
 
-func start(spec Spec) (*Process, error) {
+func start(spec Spec, cpu *cpuShare) (*Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
@@ -48,7 +49,13 @@ func start(spec Spec) (*Process, error) {
 	}
 	limit(pid)
 	p := &Process{Pid: pid, marker: spec.Marker, done: make(chan struct{})}
+	p.watch.remove, err = cpu.apply(p, spec.MemoryMB)
 	p.await(pidfd)
+	if err != nil {
+		p.Kill()
+		<-p.done
+		return nil, fmt.Errorf("give a process its share of the processors: %w", err)
+	}
 	return p, nil
 }
 
@@ -65,7 +72,10 @@ func limit(pid int) {
 }
 
 // watch is how the end of a process is noticed: through the poller by its pidfd, which costs no thread, or by a blocking wait on kernels without.
-type watch struct{ file *os.File }
+type watch struct {
+	file   *os.File
+	remove func() // its control group, if it has one
+}
 
 func (p *Process) await(pidfd int) {
 	if pidfd >= 0 && unix.SetNonblock(pidfd, true) == nil {
@@ -73,7 +83,7 @@ func (p *Process) await(pidfd int) {
 		if rc, err := p.watch.file.SyscallConn(); err == nil {
 			go func() {
 				err := rc.Read(func(uintptr) bool { return p.ended(unix.WNOHANG) })
-				p.watch.file.Close()
+				_ = p.watch.file.Close()
 				if err != nil {
 					p.ended(0)
 				}
@@ -124,6 +134,7 @@ func (p *Process) finish() {
 		p.exit = Exit{Code: status.ExitStatus()}
 	}
 	p.sweep()
+	p.watch.remove()
 	close(p.done)
 }
 

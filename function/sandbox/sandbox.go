@@ -1,3 +1,5 @@
+//go:build !windows
+
 // Package sandbox starts the process of an execution environment, confines it, and makes sure that nothing of it outlives its end.
 //
 // There is one level so far, "none": an own session and process group, an environment that is not inherited, resource limits, death with the
@@ -24,6 +26,8 @@ type Spec struct {
 	Env    []string // complete: nothing is inherited
 	Dir    string
 	Output *os.File // becomes stdout and stderr
+	// MemoryMB is what the share of the processors goes by after ShareCPU.
+	MemoryMB int
 	// Marker is an entry of Env that no other process has, as NAME=value. Processes that carry it are found and ended even when they left the group.
 	Marker string
 }
@@ -92,6 +96,7 @@ type Sandbox struct {
 	closed   sync.Once
 	once     sync.Once
 	spawners sync.WaitGroup
+	cpu      *cpuShare // nil: processors are not shared out
 }
 
 type spawning struct {

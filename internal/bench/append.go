@@ -6,7 +6,6 @@ import (
 
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
-	"github.com/shardmill/shardmill/storage/pebble"
 )
 
 const shards = 4
@@ -30,25 +29,9 @@ func prepareAppends(ctx context.Context, l *lab, c *cleanup, producers, records 
 	if err != nil {
 		return nil, err
 	}
-	dir, err := l.scratch("store", c)
+	log, writers, err := durableLog(ctx, l, c)
 	if err != nil {
 		return nil, err
-	}
-	store, err := pebble.Open(pebble.Options{Dir: dir})
-	if err != nil {
-		return nil, err
-	}
-	c.add(func() { _ = store.Close() })
-	log := store.Log()
-	writers := make([]storage.Writer, shards)
-	for i := range writers {
-		shard := storage.Shard{Stream: 1, Index: record.ShardID(i)}
-		if err := log.Create(ctx, shard, 1); err != nil {
-			return nil, err
-		}
-		if writers[i], _, err = log.Acquire(ctx, shard); err != nil {
-			return nil, err
-		}
 	}
 	batches := make([][]storage.Batch, producers)
 	for i := range batches {

@@ -36,6 +36,9 @@ func figures() []figure {
 			{name: "p50", unit: "ms", lower: true, digits: 1}, {name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
 		}, prepare: starts(true)},
 		{name: "idle-memory", what: "idle memory", metrics: memoryMetrics(), prepare: prepareIdle},
+		{name: "retention", what: "retention at 40 MB/s", rounds: 3, metrics: []metric{
+			{name: "device bytes", unit: "× payload", lower: true, at: 2.5, digits: 2}, {name: "worst put", unit: "ms", lower: true, at: 50, index: 1, upper: true},
+		}, prepare: prepareRetention},
 		{name: "reopen", what: "reopen after kill -9", metrics: []metric{
 			{name: "exec → ready", unit: "ms", lower: true, at: 1000, digits: 0}, {name: "data", unit: "MiB", index: 1},
 		}, prepare: prepareReopen},

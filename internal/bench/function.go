@@ -23,6 +23,20 @@ func (l *lab) install(ctx context.Context, a api, handler, ledger string) error 
 	return a.createFunction(ctx, "bench", "provided.al2023", handler, map[string]string{"bootstrap": l.handler}, env)
 }
 
+// streaming is a durable server with one stream, and a ledger for the function that will read it.
+func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger, api, error) {
+	g, err := newLedger(c)
+	if err != nil {
+		return nil, api{}, err
+	}
+	server, err := l.durable(ctx, c)
+	if err != nil {
+		return nil, api{}, err
+	}
+	a := api{server.addr}
+	return g, a, a.createStream(ctx, stream, shards)
+}
+
 // payload is a ready-made batch, byte for byte as shardmill makes it.
 func payload(n int, data func(i int) []byte) []byte {
 	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/bench"
@@ -33,7 +47,7 @@ func payload(n int, data func(i int) []byte) []byte {
 	for i := range records {
 		records[i] = record.Record{Pos: record.Position(i + 1), Arrival: record.MillisOf(time.Now()), Key: fmt.Sprintf("key-%06d", i), Data: data(i)}
 	}
-	return f.AppendPayload(nil, records)
+	return f.AppendPayload(nil, records, nil)
 }
 
 // backlog is draining a stream that is full into a function, from the first invocation to the last checkpoint saved.
@@ -50,19 +64,11 @@ func (b backlog) prepare(ctx context.Context, l *lab) (*stage, error) {
 
 func (b backlog) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, size = "bench", 1024
-	g, err := newLedger(c)
+	g, a, err := l.streaming(ctx, c, stream)
 	if err != nil {
 		return nil, err
 	}
-	server, err := l.durable(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	a := api{server.addr}
-	if err := a.createStream(ctx, stream, shards); err != nil {
-		return nil, err
-	}
-	if err := fill(ctx, server.addr, stream, b.records, size); err != nil {
+	if err := fill(ctx, a.addr, stream, b.records, size); err != nil {
 		return nil, err
 	}
 	if err := l.install(ctx, a, b.handler, g.addr()); err != nil {
@@ -137,16 +143,8 @@ func (y latency) prepare(ctx context.Context, l *lab) (*stage, error) {
 
 func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, conns = "bench", 16
-	g, err := newLedger(c)
+	g, a, err := l.streaming(ctx, c, stream)
 	if err != nil {
-		return nil, err
-	}
-	server, err := l.durable(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	a := api{server.addr}
-	if err := a.createStream(ctx, stream, shards); err != nil {
 		return nil, err
 	}
 	if err := l.install(ctx, a, y.handler, g.addr()); err != nil {
@@ -162,7 +160,7 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 	if err := l.loop(ref, g, c, shards, y.handler); err != nil {
 		return nil, err
 	}
-	ourConns, err := dialAll(server.addr, conns, c)
+	ourConns, err := dialAll(a.addr, conns, c)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +195,7 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 			return ref.request("/put", payload(1, func(int) []byte { return data }))
 		})}},
 		ours: side{"ours", timed(ourConns, func(key int, data []byte) []byte {
-			return request(server.addr, "PutRecord", putRecord(stream, key, data))
+			return request(a.addr, "PutRecord", putRecord(stream, key, data))
 		})},
 	}
 	for _, side := range append(s.refs, s.ours) {

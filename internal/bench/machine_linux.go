@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -30,7 +31,7 @@ func diskName(dir string) string {
 	if unix.Statfs(dir, &s) != nil {
 		return "an unknown file system"
 	}
-	if name, ok := fileSystems[int64(s.Type)]; ok {
+	if name, ok := fileSystems[int64(s.Type)]; ok { //nolint:unconvert // 32 bits on some machines
 		return name
 	}
 	return fmt.Sprintf("a file system of type %#x", s.Type)
@@ -73,4 +74,18 @@ func resident(pid int) (rss, anonymous float64, err error) {
 		return 0
 	}
 	return read("VmRSS"), read("RssAnon"), nil
+}
+
+// writtenBytes is what this process has made the kernel write to disks so far.
+func writtenBytes() (int64, error) {
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if n, ok := strings.CutPrefix(line, "write_bytes: "); ok {
+			return strconv.ParseInt(strings.TrimSpace(n), 10, 64)
+		}
+	}
+	return 0, errors.New("/proc/self/io does not tell write_bytes")
 }

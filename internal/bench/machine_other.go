@@ -33,3 +33,8 @@ func resident(pid int) (rss, anonymous float64, err error) {
 	kib, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	return float64(kib) / 1024, float64(kib) / 1024, err
 }
+
+// writtenBytes is known on Linux only.
+func writtenBytes() (int64, error) {
+	return 0, fmt.Errorf("%s does not tell how many bytes a process writes to disks", runtime.GOOS)
+}

@@ -22,7 +22,6 @@ type process struct {
 	addr  string // of a server: host:port
 	done  chan struct{}
 	out   tail
-	ended error       // after done
 	meant atomic.Bool // we ended it
 }
 
@@ -67,7 +66,7 @@ func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, 
 	l.alive = append(l.alive, p)
 	l.mu.Unlock()
 	go func() {
-		p.ended = p.cmd.Wait()
+		_ = p.cmd.Wait() // ProcessState tells how it ended
 		close(p.done)
 	}()
 	return p, nil
@@ -93,7 +92,7 @@ func (p *process) stop() {
 
 // failed is the error of a process that ended by itself.
 func (p *process) failed() error {
-	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.ended, p.out.String())
+	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.cmd.ProcessState, p.out.String())
 }
 
 // died are the processes that ended although nobody asked them to: a figure that fails says so.

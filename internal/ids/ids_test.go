@@ -1,6 +1,10 @@
 package ids
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/google/uuid"
+)
 
 // Notices and invocations are recognised as repeats by these ids, also by a process that starts after a crash: they may never change.
 func TestNamedIdsAreTheSameForEver(t *testing.T) {
@@ -14,5 +18,18 @@ func TestNamedIdsDoNotMixParts(t *testing.T) {
 	t.Parallel()
 	if Named("k", "ab", "c") == Named("k", "a", "bc") || Named("k", "") == Named("k") {
 		t.Error("different parts share an id")
+	}
+}
+
+func TestNewIdsAreRandomUUIDs(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 1000 {
+		id := New()
+		u, err := uuid.Parse(id)
+		if err != nil || u.Version() != 4 || u.Variant() != uuid.RFC4122 || u.String() != id || seen[id] {
+			t.Fatalf("%q: version %d, variant %s, %v; seen before: %v", id, u.Version(), u.Variant(), err, seen[id])
+		}
+		seen[id] = true
 	}
 }

@@ -15,7 +15,7 @@ func Bytes() int64 {
 	if unix.Sysinfo(&info) != nil {
 		return 0
 	}
-	ram := int64(min(uint64(info.Totalram)*uint64(info.Unit), math.MaxInt64))
+	ram := int64(min(uint64(info.Totalram)*uint64(info.Unit), math.MaxInt64)) //nolint:unconvert // 32 bits on some machines
 	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil { // "max" when there is no limit
 			ram = min(ram, n)

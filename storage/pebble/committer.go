@@ -46,6 +46,7 @@ type queue struct {
 	mu       sync.Mutex
 	requests []*request
 	bytes    int
+	limit    int // of bytes
 	closed   bool
 	wake     chan struct{} // capacity 1
 }
@@ -82,7 +83,7 @@ func (q *queue) put(r *request) error {
 	case q.closed:
 		q.mu.Unlock()
 		return storage.ErrClosed
-	case r.bytes > 0 && q.bytes > 0 && q.bytes+r.bytes > queueBytes:
+	case r.bytes > 0 && q.bytes > 0 && q.bytes+r.bytes > q.limit:
 		q.mu.Unlock()
 		return storage.ErrBusy
 	}
@@ -170,7 +171,7 @@ type commit struct {
 
 	now     int64                       // milliseconds; read once per commit that writes records
 	touched []*shard                    // with batches to write
-	written []written                   // blocks to show once durable
+	written []*shard                    // with blocks to show once durable
 	coord   map[string]storage.Revision // what the keys written so far will be at
 	sync    bool                        // something here must be durable before it is acknowledged
 	cut     bool                        // the commit ends here; what follows in the queue goes to the next
@@ -253,19 +254,19 @@ func (c *commit) write() error {
 	return nil
 }
 
-// show moves the watermarks over the blocks written, so that readers find them.
+// show moves the watermarks over the blocks written, so that readers find them: a shard's at one moment, because a batch may be several blocks, and
+// because a reader who sees some of them takes what Tail then says for the arrival of all.
 func (c *commit) show() {
-	for run := c.written; len(run) > 0; {
-		sh, n := run[0].shard, 1
-		for n < len(run) && run[n].shard == sh {
-			n++
-		}
-		sh.show(run[:n]) // at one moment: a batch may be several blocks
-		run = run[n:]
+	for _, sh := range c.written {
+		sh.show()
 	}
-	for _, w := range c.written {
-		c.s.tails.add(w)
-		w.shard.changed.Fire()
+	for _, sh := range c.written {
+		for _, b := range sh.blocks {
+			c.s.tails.add(written{sh, b})
+		}
+		clear(sh.blocks)
+		sh.blocks = sh.blocks[:0]
+		sh.changed.Fire()
 	}
 	clear(c.written)
 	c.written = c.written[:0]

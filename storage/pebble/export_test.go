@@ -42,3 +42,12 @@ func ReadUngated(s *Store, id storage.Shard, visit func(record.Record)) error {
 
 // SetTailBytes bounds the blocks in memory, so that readers need the database. Call it before the first append.
 func SetTailBytes(s *Store, n int) { s.tails.budget = n }
+
+// SetQueueBytes bounds the records that wait for the committer. Call it before the first append.
+func SetQueueBytes(s *Store, n int) { s.queue.limit = n }
+
+// WithMemTable is o with memtables of at most that many bytes, so that little data fills many.
+func (o Options) WithMemTable(bytes int) Options {
+	o.memTable = bytes
+	return o
+}

@@ -46,7 +46,12 @@ func put(t *testing.T, s *pebble.Store, w storage.Writer, data string) (record.P
 
 func readAll(t *testing.T, s *pebble.Store, shard storage.Shard) (data []string) {
 	t.Helper()
-	if _, _, err := s.Log().Scan(t.Context(), shard, 1, storage.Limit{}, func(r record.Record) { data = append(data, string(r.Data)) }); err != nil {
+	return readAllFrom(t, s, shard, 1)
+}
+
+func readAllFrom(t *testing.T, s *pebble.Store, shard storage.Shard, from record.Position) (data []string) {
+	t.Helper()
+	if _, _, err := s.Log().Scan(t.Context(), shard, from, storage.Limit{}, func(r record.Record) { data = append(data, string(r.Data)) }); err != nil {
 		t.Fatal(err)
 	}
 	return data

@@ -103,10 +103,15 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 	}
 	st.epoch++ // whoever held the shard before this opening is fenced
 	b, err := s.lastBlock(id)
-	if err != nil {
+	var bad *damaged
+	switch {
+	case errors.As(err, &bad): // the shard and its four neighbours go on behind whatever the block may have held
+		s.log.Error("the newest records of a shard cannot be read; it goes on behind them", "err", err)
+		st.last = max(st.last, min(bad.first+maxBlockRecords, record.MaxPosition))
+		st.highest = max(st.highest, record.MillisOf(s.clock.Now()))
+	case err != nil:
 		return nil, err
-	}
-	if b != nil {
+	case b != nil:
 		st.last = max(st.last, b.next()-1)
 		st.highest = max(st.highest, b.lastArrival)
 	}
@@ -133,21 +138,36 @@ func (s *Store) lastBlock(id storage.Shard) (*block, error) {
 	return s.blockAt(it, id)
 }
 
-// blockAt copies the block that it stands on.
+// maxBlockRecords bounds the records in one block: each takes more than these four bytes.
+const maxBlockRecords = blockTarget / 4
+
+// damaged is a block whose place is known, but which cannot be read.
+type damaged struct {
+	first record.Position
+	err   error
+}
+
+func (d *damaged) Error() string { return d.err.Error() }
+func (d *damaged) Unwrap() error { return d.err }
+
+// blockAt copies the block that it stands on. *damaged if there is one and it is corrupt.
 func (s *Store) blockAt(it *crdb.Iterator, id storage.Shard) (*block, error) {
 	first, ok := placeOf(it.Key())
 	if !ok {
 		return nil, s.readError(fmt.Errorf("%w: key %x", storage.ErrCorrupt, it.Key()), id, 0)
 	}
 	value, err := it.ValueAndErr()
-	if err != nil {
-		return nil, s.readError(err, id, record.Position(first))
+	if err == nil {
+		var b *block
+		if b, err = openBlock(record.Position(first), append([]byte(nil), value...)); err == nil {
+			return b, nil
+		}
+		err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
-	b, err := openBlock(record.Position(first), append([]byte(nil), value...))
-	if err != nil {
-		return nil, s.readError(fmt.Errorf("%w: %w", storage.ErrCorrupt, err), id, record.Position(first))
+	if err = s.readError(err, id, record.Position(first)); errors.Is(err, storage.ErrCorrupt) {
+		err = &damaged{record.Position(first), err}
 	}
-	return b, nil
+	return nil, err
 }
 
 // lastTime is the arrival of the newest time index entry.
@@ -178,7 +198,11 @@ func (s *Store) readError(err error, id storage.Shard, pos record.Position) erro
 		place += fmt.Sprintf(" at position %d", pos)
 	}
 	if errors.Is(err, storage.ErrCorrupt) {
-		return fmt.Errorf("%s: %w; check the disk, then restore %s from a backup, or trim the shard past this place to give the records up", place, err, s.dir)
+		advice := fmt.Sprintf("check the disk, then restore %s from a backup", s.dir)
+		if pos > 0 {
+			advice += "; without one, these records are lost: read on behind them with a later AT_TIMESTAMP, until retention removes this place"
+		}
+		return fmt.Errorf("%s: %w; %s", place, err, advice)
 	}
 	return fmt.Errorf("%s: %w", place, err)
 }

@@ -153,7 +153,8 @@ func (c *commit) writeState(sh *shard) {
 func (l *log) onShard(ctx context.Context, id storage.Shard, op interface {
 	change
 	about(*shard)
-}) error {
+},
+) error {
 	s := (*Store)(l)
 	if err := s.enter(ctx); err != nil {
 		return err

@@ -7,10 +7,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/pebble"
@@ -177,6 +179,67 @@ func TestACorruptBlockIsNamedAndNeverSkipped(t *testing.T) {
 	}
 	if _, _, err := s.Log().Scan(t.Context(), w.Shard, 3, storage.Limit{}, func(r record.Record) { seen = int(r.Pos) }); err != nil || seen != 3 {
 		t.Fatalf("behind the damage: position %d, %v", seen, err)
+	}
+}
+
+// The newest block of a shard tells where it ends. When that is the one that cannot be read, the shard and the four that count with it go on behind it:
+// what the advice says can be done.
+func TestACorruptLastBlockStopsNoOtherRecords(t *testing.T) {
+	t.Parallel()
+	c := clock.New(0)
+	fs := vfs.NewMem()
+	o := pebble.Options{Dir: "store", FS: fs, Clock: c, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+	s, w := made(t, o)
+	neighbour := storage.Shard{Stream: 1, Index: 1}
+	if err := s.Log().Create(t.Context(), neighbour, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := put(t, s, w, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(pebble.DB(s).Set(pebble.BlockKey(w.Shard, 3), []byte("no block"), crdb.Sync), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	again := open(t, o)
+	t.Cleanup(func() { _ = again.Close() })
+	seen := 0
+	next, _, err := again.Log().Scan(t.Context(), w.Shard, 1, storage.Limit{}, func(record.Record) { seen++ })
+	if !errors.Is(err, storage.ErrCorrupt) || seen != 2 || next != 3 {
+		t.Fatalf("%d records, next %d, %v; want the two before the damage", seen, next, err)
+	}
+	if advice := "at position 3: "; !strings.Contains(err.Error(), advice) {
+		t.Errorf("error %q does not say %q", err, advice)
+	}
+	advice := "; check the disk, then restore store from a backup; without one, these records are lost: read on behind them with a later AT_TIMESTAMP, " +
+		"until retention removes this place"
+	if !strings.HasSuffix(err.Error(), advice) {
+		t.Errorf("error %q does not end in %q", err, advice)
+	}
+
+	c.SetOffset(2 * time.Second)
+	for _, id := range []storage.Shard{w.Shard, neighbour} {
+		w, end, err := again.Log().Acquire(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs := []record.Record{{Key: "k", Data: []byte("after")}}
+		err = again.Log().Append(t.Context(), []storage.Batch{{Writer: w, Records: rs}})[0]
+		if err != nil || rs[0].Pos < end || rs[0].Pos <= 3 {
+			t.Fatalf("%s: a record behind the damage: position %d, end %d, %v", id.Index, rs[0].Pos, end, err)
+		}
+		from, err := again.Log().Seek(t.Context(), id, rs[0].Arrival)
+		if err != nil || from != rs[0].Pos {
+			t.Fatalf("%s: seek behind the damage: %d, %v; want %d", id.Index, from, err, rs[0].Pos)
+		}
+		if err := again.Log().Trim(t.Context(), id, from); err != nil {
+			t.Fatalf("%s: retention passes: %v", id.Index, err)
+		}
+		if got := readAllFrom(t, again, id, from); len(got) != 1 || got[0] != "after" {
+			t.Fatalf("%s: behind the damage: %q", id.Index, got)
+		}
 	}
 }
 

@@ -33,11 +33,14 @@ type Options struct {
 	// Fatal is told that a write failed, after which nothing can be promised any more and every call fails with storage.ErrClosed. nil: log and exit with
 	// status 1. It may return in tests only.
 	Fatal func(error)
+
+	memTable int // bytes, for tests that want many; 0: as tuned
 }
 
 const (
-	defaultMinFree = 1 << 30
-	defaultBallast = 64 << 20
+	defaultMinFree  = 1 << 30
+	defaultBallast  = 64 << 20
+	defaultMemTable = 64 << 20
 )
 
 // Store is the backend. Safe for concurrent use.
@@ -77,7 +80,7 @@ func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: o.Dir, clock: o.Clock, log: o.Logger, fatal: o.Fatal,
-		queue:     queue{wake: make(chan struct{}, 1)},
+		queue:     queue{limit: queueBytes, wake: make(chan struct{}, 1)},
 		committed: make(chan struct{}),
 		tails:     tails{budget: tailBytes},
 		groups:    make(map[groupID]*group),
@@ -85,7 +88,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.disk = newDisk(o)
 	s.life.idle.L = &s.life.mu
-	if err := s.open(s.disk.fs); err != nil {
+	if err := s.open(s.disk.fs, o.memTable); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}
 	go s.runCommitter()
@@ -109,6 +112,9 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.memTable == 0 {
+		o.memTable = defaultMemTable
+	}
 	if o.Fatal == nil {
 		log := o.Logger
 		o.Fatal = func(err error) {
@@ -119,7 +125,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func (s *Store) open(fs vfs.FS) (err error) {
+func (s *Store) open(fs vfs.FS, memTable int) (err error) {
 	if err := claim(fs, s.dir); err != nil {
 		return err
 	}
@@ -134,7 +140,7 @@ func (s *Store) open(fs vfs.FS) (err error) {
 	if err := sign(fs, s.dir); err != nil {
 		return err
 	}
-	if s.db, err = crdb.Open(s.dir, s.pebbleOptions(fs)); err != nil {
+	if s.db, err = crdb.Open(s.dir, s.pebbleOptions(fs, memTable)); err != nil {
 		return explainOpen(err)
 	}
 	if err := s.checkFormat(); err != nil {

@@ -116,7 +116,10 @@ func (c *commit) writeBlock(sh *shard, b *block) {
 		sh.indexed = b.firstArrival
 	}
 	sh.state.highest = max(sh.state.highest, b.lastArrival)
-	c.written = append(c.written, written{sh, b})
+	if len(sh.blocks) == 0 {
+		c.written = append(c.written, sh)
+	}
+	sh.blocks = append(sh.blocks, b)
 }
 
 // putPlace writes the key of placeKey without allocating.
@@ -127,15 +130,15 @@ func putPlace(key []byte, table byte, id storage.Shard, place uint64) {
 	binary.BigEndian.PutUint64(key[9:], place)
 }
 
-// show lets readers see durable blocks of sh.
-func (sh *shard) show(blocks []written) {
+// show lets readers see the blocks of sh that have become durable.
+func (sh *shard) show() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	v := &sh.seen
-	for _, w := range blocks {
-		v.last = w.block.next() - 1
-		v.highest = max(v.highest, w.block.lastArrival)
-		v.tail = append(v.tail, w.block)
+	for _, b := range sh.blocks {
+		v.last = b.next() - 1
+		v.highest = max(v.highest, b.lastArrival)
+		v.tail = append(v.tail, b)
 	}
 	v.inflight = 0
 }

@@ -47,6 +47,7 @@ type shard struct {
 	deleted bool
 	indexed record.Millis    // arrival of the last time index entry; noTime for none
 	batches []*storage.Batch // to be written by the open commit
+	blocks  []*block         // written by the open commit
 
 	mu   sync.Mutex
 	seen seen

@@ -11,7 +11,7 @@ import (
 )
 
 // pebbleOptions are the settings that measurements were made with; each says what it is for.
-func (s *Store) pebbleOptions(fs vfs.FS) *crdb.Options {
+func (s *Store) pebbleOptions(fs vfs.FS, memTable int) *crdb.Options {
 	o := &crdb.Options{
 		FS:   fs,
 		Lock: s.lock,
@@ -19,7 +19,7 @@ func (s *Store) pebbleOptions(fs vfs.FS) *crdb.Options {
 		FormatMajorVersion: crdb.FormatValueSeparation,
 		CacheSize:          32 << 20,
 		// Fewer, larger flushes. Pebble begins with a small one and doubles, so an idle store does not pay for it.
-		MemTableSize:                64 << 20,
+		MemTableSize:                uint64(memTable),
 		MemTableStopWritesThreshold: 4,
 		// Flushing and compacting must not pile up dirty pages in front of the next sync of the log.
 		BytesPerSync: 1 << 20,

@@ -1,0 +1,85 @@
+package cloudwatch
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/fault"
+)
+
+// cborCodec is the RPC v2 CBOR protocol, which the SDKs of Go, Java, PHP and Swift speak, and Terraform with them.
+// Source: Smithy 2.0, "Smithy RPC v2 CBOR protocol".
+type cborCodec struct {
+	in  cbor.DecMode
+	out cbor.EncMode
+}
+
+const cborType = "application/cbor"
+
+func newCBOR() cborCodec {
+	in, err := cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 16, MaxArrayElements: 200_000, MaxMapPairs: 1000,
+		DefaultMapType: reflect.TypeFor[map[string]any](),
+	}.DecMode()
+	if err != nil {
+		panic(err) // constants
+	}
+	out, err := cbor.EncOptions{}.EncMode()
+	if err != nil {
+		panic(err)
+	}
+	return cborCodec{in, out}
+}
+
+func (cborCodec) operation(r *http.Request) string {
+	name, ok := strings.CutPrefix(r.URL.Path, "/service/"+Target+"/operation/")
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+func (p cborCodec) read(r *http.Request, input any) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	return p.decode(body, input)
+}
+
+func (p cborCodec) decode(body []byte, input any) error {
+	if len(body) == 0 {
+		return nil
+	}
+	var v map[string]any
+	if err := p.in.Unmarshal(body, &v); err != nil || v == nil {
+		return fault.New(codeSerialization, "The request body is not a CBOR map.")
+	}
+	return bind(v, reflect.ValueOf(input).Elem(), "")
+}
+
+func (p cborCodec) write(w http.ResponseWriter, c wire.Caller, _ string, output any) {
+	p.send(w, c, http.StatusOK, output)
+}
+
+func (p cborCodec) fault(w http.ResponseWriter, c wire.Caller, _ string, f *fault.Error) {
+	p.send(w, c, f.Status, errorBody{shape(f.Code), f.Message})
+}
+
+func (p cborCodec) send(w http.ResponseWriter, c wire.Caller, status int, body any) {
+	wire.SetIDs(w.Header(), c)
+	w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"} // some SDKs compare the case, and net/http would write capitals
+	if body == nil {
+		wire.WriteBytes(w, status, "", nil) // operations without an output answer without a body
+		return
+	}
+	b, err := p.out.Marshal(body)
+	if err != nil {
+		panic(err) // our own types always marshal
+	}
+	wire.WriteBytes(w, status, cborType, b)
+}

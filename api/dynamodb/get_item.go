@@ -1,0 +1,42 @@
+package dynamodb
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/table/expr"
+)
+
+type getItemAnswer struct {
+	Item             *map[string]any `json:",omitempty"` // absent: there is none; an item of which nothing is projected is there all the same
+	ConsumedCapacity *consumed       `json:",omitempty"`
+}
+
+// getItem reads one item. Source: DynamoDB API Reference, GetItem.
+func (h *Handler) getItem(ctx context.Context, c wire.Caller, in *input) (any, error) {
+	name := in.table(c)
+	in.need("Key")
+	in.legacy("AttributesToGet")
+	key, consistent, wanted := in.item("Key"), in.boolean("ConsistentRead"), in.returnCapacity()
+	x := in.expressions("ProjectionExpression")
+	if err := in.err(); err != nil {
+		return nil, err
+	}
+	got, err := h.tables.Get(ctx, name, key, consistent)
+	if err != nil {
+		return nil, err
+	}
+	answer := getItemAnswer{ConsumedCapacity: consumedOf(wanted, name.Table, got.Capacity)}
+	if got.Item != nil {
+		answer.Item = new(wireItem(projected(x.projection, got.Item)))
+	}
+	return answer, nil
+}
+
+// projected is what a projection shows of an item; without one, all.
+func projected(p expr.Projection, item expr.Item) expr.Item {
+	if p == nil {
+		return item
+	}
+	return p.Of(item)
+}

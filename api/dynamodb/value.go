@@ -1,0 +1,247 @@
+package dynamodb
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/shardmill/shardmill/companion/table"
+	"github.com/shardmill/shardmill/companion/table/expr"
+	"github.com/shardmill/shardmill/fault"
+)
+
+// item reads a map of attribute values; nil when it is absent.
+func (in *input) item(name string) expr.Item {
+	m, ok := member[map[string]any](in, name, "map")
+	if !ok {
+		return nil
+	}
+	return in.itemOf(m)
+}
+
+// itemOf reads attribute values, and notes the first thing wrong with them.
+func (in *input) itemOf(m map[string]any) expr.Item {
+	out := make(expr.Item, len(m))
+	for _, name := range (&input{members: m}).sortedMembers() {
+		v, err := decodeValue(m[name], table.MaxDepth)
+		if err != nil {
+			in.failValue(err)
+			return out
+		}
+		if len(name) > maxNameBytes || name == "" {
+			in.fail(invalid("One or more parameter values were invalid: Size of an attribute name must be from 1 to %d bytes", maxNameBytes))
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// maxNameBytes bounds the name of an attribute. Source: DynamoDB Developer Guide, "Naming rules".
+const maxNameBytes = 1<<16 - 1
+
+// failValue notes what is wrong with an attribute value; a wrong JSON type counts before everything else.
+func (in *input) failValue(err error) {
+	if in.report.broken == nil && fault.CodeOf(err) == codeSerialization {
+		in.report.broken = err
+	}
+	in.fail(err)
+}
+
+// decodeValue reads an AttributeValue, with levels of lists and maps allowed in it.
+func decodeValue(raw any, levels int) (expr.Value, error) {
+	m, ok := raw.(map[string]any)
+	if !ok && raw != nil {
+		return expr.Value{}, serialization("%s", mismatch(raw, "structure"))
+	}
+	var kind expr.Kind
+	var content any
+	for name, v := range m {
+		k, known := expr.KindOf(name)
+		if !known || v == nil {
+			continue
+		}
+		if kind != 0 {
+			return expr.Value{}, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+		}
+		kind, content = k, v
+	}
+	switch kind {
+	case expr.S, expr.N, expr.B:
+		return decodeScalar(kind, content)
+	case expr.SS, expr.NS, expr.BS:
+		return decodeSet(kind, content)
+	case expr.BOOL, expr.NULL:
+		b, ok := content.(bool)
+		if !ok {
+			return expr.Value{}, serialization("%s", mismatch(content, "Boolean"))
+		}
+		if kind == expr.NULL && !b {
+			return expr.Value{}, invalid("One or more parameter values were invalid: Null attribute value types must have the value of true")
+		}
+		return expr.Value{Kind: kind, Bool: b && kind == expr.BOOL}, nil
+	case expr.L, expr.M:
+		if levels == 0 {
+			return expr.Value{}, invalid("Nesting Levels have exceeded supported limits: Attributes of an item may be nested up to %d levels.", table.MaxDepth)
+		}
+		return decodeDocument(kind, content, levels)
+	}
+	return expr.Value{}, invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+}
+
+func decodeDocument(kind expr.Kind, content any, levels int) (expr.Value, error) {
+	if kind == expr.L {
+		list, ok := content.([]any)
+		if !ok {
+			return expr.Value{}, serialization("%s", mismatch(content, "list"))
+		}
+		v := expr.Value{Kind: expr.L, List: make([]expr.Value, len(list))}
+		for i, e := range list {
+			var err error
+			if v.List[i], err = decodeValue(e, levels-1); err != nil {
+				return expr.Value{}, err
+			}
+		}
+		return v, nil
+	}
+	m, ok := content.(map[string]any)
+	if !ok {
+		return expr.Value{}, serialization("%s", mismatch(content, "map"))
+	}
+	v := expr.Value{Kind: expr.M, Map: make(map[string]expr.Value, len(m))}
+	for name, e := range m {
+		var err error
+		if v.Map[name], err = decodeValue(e, levels-1); err != nil {
+			return expr.Value{}, err
+		}
+	}
+	return v, nil
+}
+
+func decodeScalar(kind expr.Kind, content any) (expr.Value, error) {
+	s, ok := content.(string)
+	if !ok {
+		return expr.Value{}, serialization("%s", mismatch(content, map[expr.Kind]string{expr.S: "String", expr.N: "String", expr.B: "Blob"}[kind]))
+	}
+	switch kind {
+	case expr.N:
+		n, err := expr.ParseNumber(s)
+		return expr.Num(n), err
+	case expr.B:
+		b, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			return expr.Value{}, serialization("'%s' can not be converted to a Blob: it is not Base64", clip(s))
+		}
+		return expr.Value{Kind: expr.B, Text: string(b)}, nil
+	default:
+		return expr.Text(s), nil
+	}
+}
+
+const textInvalid = "One or more parameter values were invalid: "
+
+// setTexts are what AWS says about sets.
+var setTexts = map[expr.Kind]struct {
+	element      expr.Kind
+	empty, twice string
+}{
+	expr.SS: {expr.S, textInvalid + "An string set  may not be empty", textInvalid + "Input collection %s contains duplicates."},
+	expr.NS: {expr.N, textInvalid + "An number set  may not be empty", "Input collection contains duplicates"},
+	expr.BS: {expr.B, textInvalid + "Binary sets should not be empty", textInvalid + "Input collection %s of type BS contains duplicates."},
+}
+
+func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
+	list, ok := content.([]any)
+	if !ok {
+		return expr.Value{}, serialization("%s", mismatch(content, "list"))
+	}
+	texts := setTexts[kind]
+	if len(list) == 0 {
+		return expr.Value{}, invalid("%s", texts.empty)
+	}
+	elements := make([]expr.Value, len(list))
+	var shown []string
+	for i, e := range list {
+		v, err := decodeScalar(texts.element, e)
+		if err != nil {
+			return expr.Value{}, err
+		}
+		if kind == expr.SS && v.Text == "" {
+			return expr.Value{}, invalid(textInvalid + "An string set may not have a empty string as a member")
+		}
+		if kind == expr.BS && v.Text == "" {
+			return expr.Value{}, invalid(textInvalid + "Binary sets may not contain null or empty values")
+		}
+		elements[i], shown = v, append(shown, fmt.Sprint(e))
+	}
+	v, ok := expr.SetOf(kind, elements)
+	if !ok {
+		text := texts.twice
+		if strings.Contains(text, "%s") {
+			text = fmt.Sprintf(text, "["+clip(strings.Join(shown, ", "))+"]")
+		}
+		return expr.Value{}, invalid("%s", text)
+	}
+	return v, nil
+}
+
+// wireItem is an item as it travels; nil stays nil.
+func wireItem(item expr.Item) map[string]any {
+	if item == nil {
+		return nil
+	}
+	out := make(map[string]any, len(item))
+	for name, v := range item {
+		out[name] = wireValue(v)
+	}
+	return out
+}
+
+func wireItems(items []expr.Item) []map[string]any {
+	out := make([]map[string]any, len(items))
+	for i, item := range items {
+		out[i] = wireItem(item)
+	}
+	return out
+}
+
+// wireValue is a value as it travels.
+func wireValue(v expr.Value) map[string]any {
+	var content any
+	switch v.Kind {
+	case expr.S, expr.N, expr.B:
+		content = wireScalar(v)
+	case expr.BOOL:
+		content = v.Bool
+	case expr.NULL:
+		content = true
+	case expr.M:
+		content = wireItem(v.Map)
+		if v.Map == nil {
+			content = struct{}{}
+		}
+	case expr.L:
+		list := make([]map[string]any, len(v.List))
+		for i, e := range v.List {
+			list[i] = wireValue(e)
+		}
+		content = list
+	case expr.SS, expr.NS, expr.BS:
+		list := make([]any, len(v.List))
+		for i, e := range v.List {
+			list[i] = wireScalar(e)
+		}
+		content = list
+	}
+	return map[string]any{v.Kind.String(): content}
+}
+
+func wireScalar(v expr.Value) any {
+	switch v.Kind {
+	case expr.N:
+		return v.Number.String()
+	case expr.B:
+		return []byte(v.Text)
+	default:
+		return v.Text
+	}
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
+)
+
+// Bounds of what is shown in a second, per mapping or function. Those of the quiet hold until a second had more; then the summary at its end says it better.
+const (
+	digestEvery  = time.Second
+	quietBatches = 5  // successes one by one
+	quietLogs    = 24 // lines that a function prints
+	busyLogs     = 3
+	failureLines = 10 // failures, always
+	detailLines  = 5  // what follows from them: back-offs, halves, notices
+)
+
+// digest decides what of all that happens is shown: everything while little happens, and a line a second for each mapping when it is much. Failures are
+// shown one by one, up to a bound, whatever happens. It is a value that gets the time as an argument; not safe for concurrent use.
+type digest struct {
+	t        terminal
+	began    time.Time // of the second under way; zero: nothing has happened
+	mappings map[string]*mappingSecond
+	logs     map[string]*logSecond
+}
+
+func newDigest(t terminal) *digest {
+	return &digest{t: t, mappings: map[string]*mappingSecond{}, logs: map[string]*logSecond{}}
+}
+
+// mappingSecond is what happened to a mapping in the second under way.
+type mappingSecond struct {
+	name    string
+	at      time.Time // of the last observation
+	batches int       // successes
+	records int       // in them
+	others  [len(otherWords)]int
+	lines   [3]int // shown of each class
+	hidden  int    // observations that were not shown
+	busy    bool   // the second before had more successes than are shown one by one
+}
+
+// logSecond is what a function printed in the second under way.
+type logSecond struct {
+	at     time.Time
+	lines  int
+	shown  int
+	busy   bool
+	hidden int
+}
+
+// class is how an observation is shown.
+type class uint8
+
+const (
+	success class = iota
+	trouble
+	detail
+)
+
+// otherWords are the words of a summary for what is no success, in its order.
+var otherWords = [...]string{
+	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped", "lost", "states dropped",
+	"waiting for a destination",
+}
+
+// classOf sorts an observation for people; word is its place in otherWords, -1 for successes.
+func classOf(o engine.Observation) (c class, word int) {
+	name := ""
+	c = trouble
+	switch o.Kind {
+	case esm.AttemptEnded:
+		switch o.Outcome.Kind {
+		case esm.Success:
+			return success, -1
+		case esm.FunctionError:
+			name = "failed"
+		case esm.PartialFailure:
+			name = "failed in part"
+		case esm.Throttle:
+			name = "throttled"
+		case esm.ServiceError:
+			name = "not run"
+		}
+	case esm.BackingOff:
+		c, name = detail, "to be retried"
+		if o.Wait == esm.WaitDestination {
+			name = "waiting for a destination"
+		}
+	case esm.Bisected:
+		c, name = detail, "bisected"
+	case esm.NoticeDelivered:
+		c, name = detail, "notices"
+	case esm.Discarded:
+		name = "discarded"
+	case esm.Dropped:
+		name = "dropped"
+	case esm.Lost:
+		name = "lost"
+	case esm.StateDropped:
+		name = "states dropped"
+	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
+	}
+	return c, slices.Index(otherWords[:], name)
+}
+
+// observe answers the lines to show for an observation for people; see shown.
+func (d *digest) observe(now time.Time, o engine.Observation) []string {
+	out := d.roll(now)
+	key := o.Mapping + o.Replay[:min(1, len(o.Replay))] // replays are counted by themselves
+	m := d.mappings[key]
+	if m == nil {
+		m = &mappingSecond{name: route(o)}
+		d.mappings[key] = m
+	}
+	m.at = o.At
+	c, word := classOf(o)
+	most := [...]int{quietBatches, failureLines, detailLines}[c]
+	switch {
+	case c == success:
+		m.batches++
+		m.records += o.Count
+		if m.busy {
+			most = 0
+		}
+	case word >= 0:
+		m.others[word]++
+	}
+	if m.lines[c] < most {
+		if line := describe(d.t, o); line != "" {
+			m.lines[c]++
+			out = append(out, stamp(d.t, o.At)+" "+line)
+		}
+		return out
+	}
+	m.hidden++
+	return out
+}
+
+// route is a mapping for people.
+func route(o engine.Observation) string {
+	name := functionName(o)
+	if i := strings.LastIndexByte(o.EventSourceARN, '/'); i >= 0 {
+		name = o.EventSourceARN[i+1:] + " → " + name
+	}
+	if o.Replay != "" {
+		name += " replay"
+	}
+	return name
+}
+
+// print answers the lines to show for what a function printed.
+func (d *digest) print(now time.Time, name string, events []function.LogEvent) []string {
+	out := d.roll(now)
+	l := d.logs[name]
+	if l == nil {
+		l = &logSecond{}
+		d.logs[name] = l
+	}
+	for _, e := range events {
+		l.lines++
+		l.at = e.At
+		text, platform := strings.TrimRight(e.Message, "\n"), false
+		for _, prefix := range []string{"START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"} {
+			platform = platform || strings.HasPrefix(text, prefix)
+		}
+		most := quietLogs
+		switch {
+		case l.busy && platform:
+			most = 0
+		case l.busy:
+			most = busyLogs
+		case platform:
+			most = quietLogs / 2 // what the function prints itself goes first
+		}
+		if l.shown >= most {
+			l.hidden++
+			continue
+		}
+		l.shown++
+		if platform {
+			text = d.t.dim(strings.TrimRight(text, "\t"))
+		}
+		out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, e.At), d.t.blue(name+" │"), text))
+	}
+	return out
+}
+
+// roll ends the second under way when it is over, and answers its summaries.
+func (d *digest) roll(now time.Time) []string {
+	if d.began.IsZero() {
+		d.began = now
+	}
+	if now.Sub(d.began) < digestEvery && !now.Before(d.began) {
+		return nil
+	}
+	d.began = now
+	return d.end()
+}
+
+// end answers the summaries of the second under way and begins another one. What has been still for a second is forgotten.
+func (d *digest) end() (out []string) {
+	for _, key := range slices.Sorted(maps.Keys(d.mappings)) {
+		m := d.mappings[key]
+		if m.hidden > 0 {
+			out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, m.at), d.t.bold(m.name+":"), m.summary()))
+		}
+		if m.batches == 0 && m.others == [len(otherWords)]int{} {
+			delete(d.mappings, key)
+			continue
+		}
+		*m = mappingSecond{name: m.name, busy: m.batches > quietBatches}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.logs)) {
+		l := d.logs[name]
+		if l.hidden > 0 {
+			line := fmt.Sprintf("… %d more %s, see: shardmill logs %s", l.hidden, plural(l.hidden, "line"), name)
+			out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, l.at), d.t.blue(name+" │"), d.t.dim(line)))
+		}
+		if l.lines == 0 {
+			delete(d.logs, name)
+			continue
+		}
+		*l = logSecond{busy: l.lines > quietLogs}
+	}
+	return out
+}
+
+// summary is all that happened in the second, whether it was shown or not.
+func (m *mappingSecond) summary() string {
+	var parts []string
+	if m.batches > 0 {
+		parts = append(parts, fmt.Sprintf("%d %s, %d %s ok", m.batches, plural(m.batches, "batch"), m.records, plural(m.records, "record")))
+	}
+	for i, n := range m.others {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, otherWords[i]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func plural(n int, noun string) string {
+	switch {
+	case n == 1:
+		return noun
+	case strings.HasSuffix(noun, "ch"):
+		return noun + "es"
+	}
+	return noun + "s"
+}

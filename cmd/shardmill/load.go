@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Sizes of a load: records and bytes of one PutRecords, and how often records come due.
+const (
+	loadRecords = 500
+	loadBytes   = 4 << 20
+	loadTick    = 20 * time.Millisecond
+)
+
+// load is how records are to be put, one after the other. It is a value; the time is an argument.
+type load struct {
+	rate     float64       // records a second; 0: as fast as the server takes them
+	count    int           // records; 0: no end
+	duration time.Duration // 0: no end
+	data     string        // of every record, with {{n}} for its number
+	key      string        // of every record; "": one of keys
+	keys     int
+}
+
+// loadFlags are the flags of put that ask for a load.
+type loadFlags struct {
+	rate     string
+	count    int
+	duration time.Duration
+	keys     int
+}
+
+func (f *loadFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.rate, "rate", "", "put generated records at this rate, such as 500/s")
+	c.Flags().IntVar(&f.count, "count", 0, "put so many generated records")
+	c.Flags().DurationVar(&f.duration, "duration", 0, "put generated records for so long, such as 30s")
+	c.Flags().IntVar(&f.keys, "keys", 100, "different partition keys of generated records")
+}
+
+// asked reports that records are to be generated.
+func (f *loadFlags) asked(c *cobra.Command) bool {
+	return c.Flags().Changed("rate") || c.Flags().Changed("count") || c.Flags().Changed("duration")
+}
+
+// load checks the flags.
+func (f *loadFlags) load(c *cobra.Command, key, data string) (l load, err error) {
+	l = load{count: f.count, duration: f.duration, data: first(data, `{"id": {{n}}}`), key: key, keys: f.keys}
+	if f.rate != "" {
+		if l.rate, err = parseRate(f.rate); err != nil {
+			return l, usage(c, "--rate %s", err)
+		}
+	}
+	switch {
+	case c.Flags().Changed("count") && f.count < 1:
+		return l, usage(c, "--count is %d; it must be 1 or more", f.count)
+	case c.Flags().Changed("duration") && f.duration <= 0:
+		return l, usage(c, "--duration is %s; it must be more than nothing", f.duration)
+	case f.keys < 1:
+		return l, usage(c, "--keys is %d; it must be 1 or more", f.keys)
+	case key != "" && c.Flags().Changed("keys"):
+		return l, usage(c, "--key gives every record the same key; leave --keys away")
+	case len(l.data) > loadBytes/2:
+		return l, usage(c, "generated records have at most %d bytes", loadBytes/2)
+	}
+	return l, nil
+}
+
+// parseRate reads 500, 500/s or 30/m as records a second.
+func parseRate(s string) (float64, error) {
+	number, unit, given := strings.Cut(s, "/")
+	n, err := strconv.ParseFloat(number, 64)
+	if err == nil && given && unit == "m" {
+		n /= 60
+	}
+	if err != nil || given && unit != "s" && unit != "m" || !(n > 0 && n <= 1e6) {
+		return 0, fmt.Errorf("%q is not a rate such as 500/s or 30/m", s)
+	}
+	return n, nil
+}
+
+// due is how many records are to be put at once, after so long and so many records. done: none any more.
+func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
+	n = loadRecords
+	over := l.duration > 0 && elapsed >= l.duration
+	if l.rate > 0 {
+		have := math.Floor(elapsed.Seconds()*l.rate) + 1 // the first one at once
+		if l.duration > 0 {
+			have = min(have, math.Round(l.duration.Seconds()*l.rate))
+		}
+		n = int(have) - sent
+		over = over && (n <= 0 || n > loadRecords) // the rest of the last tick still goes; a server that is far behind is not waited for
+	}
+	if l.count > 0 {
+		n = min(n, l.count-sent)
+		over = over || sent >= l.count
+	}
+	return max(0, min(n, loadRecords, max(1, loadBytes/(len(l.data)+300)))), over
+}
+
+type loadEntry struct {
+	Data         []byte
+	PartitionKey string
+}
+
+// entry is the n-th record, from 1.
+func (l *load) entry(n int) loadEntry {
+	number := strconv.Itoa(n)
+	return loadEntry{[]byte(strings.ReplaceAll(l.data, "{{n}}", number)), first(l.key, "key-"+strconv.Itoa(rand.IntN(max(1, l.keys))))}
+}
+
+// tally is what came of a load so far.
+type tally struct {
+	Records   int     // acknowledged
+	Throttled int     // refusals for lack of throughput
+	Resent    int     // records that were sent again, for that or for another reason
+	Seconds   float64 // how long it took
+}
+
+func (t tally) String() string {
+	s := fmt.Sprintf("%d records in %.1f s (%.0f/s)", t.Records, t.Seconds, float64(t.Records)/max(t.Seconds, 0.001))
+	if t.Throttled > 0 {
+		s += fmt.Sprintf(", %d throttled", t.Throttled)
+	}
+	if t.Resent > 0 {
+		s += fmt.Sprintf(", %d sent again", t.Resent)
+	}
+	return s
+}
+
+// progress is the tally with a bar, as far as there is an end.
+func (l *load) progress(t tally) string {
+	done := -1.0
+	if l.count > 0 {
+		done = float64(t.Records) / float64(l.count)
+	}
+	if l.duration > 0 {
+		done = max(done, t.Seconds/l.duration.Seconds())
+	}
+	if done < 0 {
+		return t.String()
+	}
+	const width = 24
+	full := int(min(done, 1) * width)
+	return fmt.Sprintf("[%s%s] %3.0f %%  %s", strings.Repeat("█", full), strings.Repeat("·", width-full), min(done, 1)*100, t)
+}
+
+// runLoad puts records until the load is done or the user interrupts. A load without an end ends well when it is interrupted.
+func runLoad(c *cobra.Command, cl *client, stream string, l load, js bool) error {
+	ctx, bar := c.Context(), newBar(newTerminal(c.ErrOrStderr()))
+	began := time.Now()
+	tick := time.NewTicker(loadTick)
+	defer tick.Stop()
+	var t tally
+	var err error
+	for err == nil {
+		elapsed := time.Since(began)
+		n, done := l.due(elapsed, t.Records)
+		if done {
+			break
+		}
+		if n > 0 {
+			entries := make([]loadEntry, n)
+			for i := range entries {
+				entries[i] = l.entry(t.Records + i + 1)
+			}
+			err = cl.putAll(ctx, stream, entries, &t)
+		}
+		t.Seconds = time.Since(began).Seconds()
+		bar.show(l.progress(t), time.Now())
+		if err == nil && l.rate > 0 {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+	}
+	bar.end()
+	if t.Records > 0 || err == nil {
+		if js {
+			if jerr := printJSON(c.OutOrStdout(), t); jerr != nil {
+				return jerr
+			}
+		} else {
+			newTerminal(c.OutOrStdout()).printf("%s\n", t)
+		}
+	}
+	if errors.Is(err, context.Canceled) && l.count == 0 && l.duration == 0 {
+		return nil
+	}
+	return explain(err)
+}
+
+// Pauses before records are sent again, and after how many pauses without any progress the load fails.
+const (
+	resendPause = 50 * time.Millisecond
+	resendMost  = time.Second
+	resendTries = 20
+)
+
+// resend is how often in a row nothing at all was taken.
+type resend struct{ tries int }
+
+// after is the pause after a refusal; ok is false when it is time to give up.
+func (r *resend) after(progress bool) (pause time.Duration, ok bool) {
+	if progress {
+		r.tries = 0
+	}
+	r.tries++
+	return min(resendPause<<(r.tries-1), resendMost), r.tries < resendTries
+}
+
+const throttleCode = "ProvisionedThroughputExceededException"
+
+// putAll puts records in one PutRecords, and those that it refuses again until all are acknowledged.
+func (c *client) putAll(ctx context.Context, stream string, entries []loadEntry, t *tally) error {
+	var again resend
+	for {
+		var got struct {
+			Records []struct{ ErrorCode, ErrorMessage string }
+		}
+		err := c.kinesis(ctx, "PutRecords", map[string]any{"StreamName": stream, "Records": entries}, &got)
+		var refused []loadEntry
+		var why error
+		switch {
+		case isCode(err, throttleCode):
+			refused, why = entries, err
+			t.Throttled += len(entries)
+		case err != nil:
+			return err
+		case len(got.Records) != len(entries):
+			return fmt.Errorf("PutRecords answered %d results for %d records", len(got.Records), len(entries))
+		default:
+			for i, r := range got.Records {
+				if r.ErrorCode == "" {
+					continue
+				}
+				refused, why = append(refused, entries[i]), fmt.Errorf("%s: %s", r.ErrorCode, r.ErrorMessage)
+				if r.ErrorCode == throttleCode {
+					t.Throttled++
+				}
+			}
+		}
+		t.Records += len(entries) - len(refused)
+		if len(refused) == 0 {
+			return nil
+		}
+		pause, ok := again.after(len(refused) < len(entries))
+		if !ok {
+			return fmt.Errorf("%d records were refused %d times in a row: %w", len(refused), resendTries, why)
+		}
+		t.Resent += len(refused)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		entries = refused
+	}
+}
+
+// bar shows one line of progress: painted over on a terminal, a new line now and then elsewhere.
+type bar struct {
+	t     terminal
+	live  bool
+	shown time.Time
+	drawn bool
+}
+
+// How often a line of progress is shown, on a terminal and elsewhere.
+const (
+	barLive  = 100 * time.Millisecond
+	barPlain = 5 * time.Second
+)
+
+func newBar(t terminal) *bar {
+	f, ok := t.w.(*os.File)
+	b := &bar{t: t, live: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"}
+	if !b.live {
+		b.shown = time.Now() // a short load needs no line beside its result
+	}
+	return b
+}
+
+func (b *bar) show(line string, now time.Time) {
+	switch {
+	case b.live && now.Sub(b.shown) >= barLive:
+		b.shown, b.drawn = now, true
+		b.t.printf("\r\x1b[K%s", line)
+	case !b.live && now.Sub(b.shown) >= barPlain:
+		b.shown = now
+		b.t.printf("%s\n", line)
+	}
+}
+
+// end leaves an empty line for what comes.
+func (b *bar) end() {
+	if b.drawn {
+		b.t.printf("\r\x1b[K")
+	}
+}

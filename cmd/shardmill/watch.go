@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+)
+
+// watchEvery is how often a directory with code is looked at. A look at a large one pauses longer, so that looking takes a twentieth of the time at most.
+const (
+	watchEvery = 300 * time.Millisecond
+	watchShare = 20
+)
+
+// watched is one function whose directory is looked at. It is a value over time: look says what has changed, and remembers it. Not safe for concurrent use.
+type watched struct {
+	name string // of the function
+	dir  string
+
+	loaded  [32]byte // what the directory looked like when the function got its code
+	pending [32]byte // what it looked like the last time, when that is not what is loaded
+	waiting bool     // pending is set: the directory has changed and may be changing still
+	problem string   // the last one told
+	sum     string   // of the package handed over last; "": none yet
+}
+
+// look scans the directory. The tree is for packing, and ok, when it has changed since it was loaded and was the same twice in a row: an editor, a compiler or a
+// checkout writes many files, and half of them are no function.
+func (w *watched) look() (tree codeTree, ok bool, err error) {
+	shallow, err := scanCode(w.dir, true)
+	if err != nil {
+		return codeTree{}, false, err
+	}
+	now := shallow.fingerprint()
+	switch {
+	case now == w.loaded:
+		w.waiting = false
+		return codeTree{}, false, nil
+	case !w.waiting || now != w.pending:
+		w.waiting, w.pending = true, now
+		return codeTree{}, false, nil
+	}
+	w.waiting, w.loaded = false, now
+	tree, err = scanCode(w.dir, false)
+	return tree, err == nil, err
+}
+
+// watcher reloads the functions of a seed whose directories change.
+type watcher struct {
+	s         *seeder
+	functions []*watched
+	every     time.Duration
+	reload    func(ctx context.Context, name string, zip []byte) error
+}
+
+// newWatcher notes how the directories look now: call it before the code is packed the first time. It is nil when no function has a directory.
+func newWatcher(s *seeder) (*watcher, error) {
+	w := &watcher{s: s, every: watchEvery}
+	for i := range s.plan.Functions {
+		f := &s.plan.Functions[i]
+		dir := s.code(f)
+		if !isDir(dir) {
+			continue
+		}
+		tree, err := scanCode(dir, true)
+		if err != nil {
+			return nil, &failure{text: f.Key("CodeUri").Errorf("looking at the code of the function %s: %s", f.Name, err).Error()}
+		}
+		w.functions = append(w.functions, &watched{name: f.Name, dir: dir, loaded: tree.fingerprint()})
+	}
+	if len(w.functions) == 0 {
+		return nil, nil
+	}
+	w.reload = func(ctx context.Context, name string, zip []byte) error { return updateCode(ctx, s.c, name, zip) }
+	return w, nil
+}
+
+// run looks at every directory until ctx ends. Each has a goroutine of its own: packing a large function does not keep the others waiting.
+func (w *watcher) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, f := range w.functions {
+		all.Go(func() {
+			pause := time.NewTimer(w.every)
+			defer pause.Stop()
+			for {
+				select {
+				case <-pause.C:
+				case <-ctx.Done():
+					return
+				}
+				began := time.Now()
+				w.look(ctx, f)
+				pause.Reset(max(w.every, watchShare*time.Since(began)))
+			}
+		})
+	}
+	all.Wait()
+}
+
+// look reloads one function if it has changed, and tells people what came of it. A problem is told once, until it changes.
+func (w *watcher) look(ctx context.Context, f *watched) {
+	tree, changed, err := f.look()
+	if err == nil && changed {
+		err = w.load(ctx, f, tree)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		if changed || !f.waiting {
+			f.problem = ""
+		}
+	case err.Error() != f.problem:
+		f.problem = err.Error()
+		w.s.say("reload: function %s keeps its code: %s", f.name, err)
+	}
+}
+
+// load packs a directory and hands it over.
+func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
+	if len(tree.files) == 0 {
+		return fmt.Errorf("%s is empty", f.dir)
+	}
+	zip, err := tree.zip()
+	if errors.Is(err, fs.ErrNotExist) { // removed since the scan: the next look sees it
+		f.loaded = [32]byte{}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if sum := codeSum(zip); sum == f.sum {
+		return nil // saved again, or changed back
+	} else if err := w.reload(ctx, f.name, zip); isCode(err, "ResourceConflictException") {
+		f.loaded = [32]byte{} // another update is under way: look again
+		return nil
+	} else if err != nil {
+		return err
+	} else {
+		f.sum = sum
+	}
+	noun := "files"
+	if len(tree.files) == 1 {
+		noun = "file"
+	}
+	w.s.say("reload: function %s has new code: %d %s from %s, zipped to %s", f.name, len(tree.files), noun, f.dir, size(len(zip)))
+	return nil
+}
+
+// size is a number of bytes for people.
+func size(n int) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}

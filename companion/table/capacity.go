@@ -1,0 +1,78 @@
+package table
+
+// Units are capacity units, counted in halves because an eventually consistent read takes half of one.
+type Units int64
+
+// Float is u in whole units.
+func (u Units) Float() float64 { return float64(u) / 2 }
+
+const (
+	one        Units = 2
+	writeBytes       = 1 << 10 // of an item in one write unit
+	readBytes        = 4 << 10 // of an item in one read unit
+)
+
+// Capacity is what AWS counts for an operation. Source: DynamoDB Developer Guide, "DynamoDB read and write operations".
+type Capacity struct {
+	Table  Units
+	Global map[string]Units // by index
+	Local  map[string]Units
+}
+
+// Total is everything.
+func (c Capacity) Total() Units {
+	sum := c.Table
+	for _, u := range c.Global {
+		sum += u
+	}
+	for _, u := range c.Local {
+		sum += u
+	}
+	return sum
+}
+
+// Plus is the sum of both.
+func (c Capacity) Plus(d Capacity) Capacity {
+	sum := Capacity{Table: c.Table + d.Table}
+	for _, x := range []Capacity{c, d} {
+		for name, u := range x.Global {
+			sum.addTo(&sum.Global, name, u)
+		}
+		for name, u := range x.Local {
+			sum.addTo(&sum.Local, name, u)
+		}
+	}
+	return sum
+}
+
+// add counts units of an index or, for the table's own schema, of the table.
+func (c *Capacity) add(s *schema, u Units) {
+	switch {
+	case s.number == 0:
+		c.Table += u
+	case u == 0:
+	case s.local:
+		c.addTo(&c.Local, s.index, u)
+	default:
+		c.addTo(&c.Global, s.index, u)
+	}
+}
+
+func (*Capacity) addTo(m *map[string]Units, name string, u Units) {
+	if *m == nil {
+		*m = make(map[string]Units)
+	}
+	(*m)[name] += u
+}
+
+// writeUnits of an item of so many bytes; an item that does not exist counts as one of a byte.
+func writeUnits(bytes int) Units { return one * Units(max(1, (bytes+writeBytes-1)/writeBytes)) }
+
+// readUnits of so many bytes.
+func readUnits(bytes int, consistent bool) Units {
+	u := Units(max(1, (bytes+readBytes-1)/readBytes))
+	if consistent {
+		u *= 2
+	}
+	return u
+}

@@ -1,0 +1,256 @@
+package table
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/shardmill/shardmill/companion/table/expr"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// sweepAtOnce is how many due entries one sweep reads before it starts over.
+const sweepAtOnce = 256
+
+// fiveYears is how old a time to live may be: AWS does not delete items that should have gone longer ago, because the value is taken for a mistake.
+const fiveYears = 5 * 365 * 24 * time.Hour
+
+// expiryOf is the second in which an item expires; ok is false when it does not.
+func expiryOf(m *meta, item expr.Item) (second int64, ok bool) {
+	if m.Expiry == "" {
+		return 0, false
+	}
+	v := item[m.Expiry]
+	if v.Kind != expr.N {
+		return 0, false
+	}
+	second, ok = v.Number.Floor()
+	return second, ok && second > 0
+}
+
+// expiryChange keeps the order of expiry right when old becomes new.
+func (m *meta) expiryChange(name Name, place []byte, old, new expr.Item) []storage.LocalOp {
+	before, had := expiryOf(m, old)
+	after, has := expiryOf(m, new)
+	if had == has && before == after {
+		return nil
+	}
+	var ops []storage.LocalOp
+	if had {
+		ops = append(ops, storage.LocalOp{Key: dyingKey(before, m.Number, place)})
+	}
+	if has {
+		ops = append(ops, storage.LocalOp{Key: dyingKey(after, m.Number, place), Value: []byte(name.path())})
+	}
+	return ops
+}
+
+// nextExpiry is the second of the first entry in the order of expiry.
+func (ts *Tables) nextExpiry() (second int64, ok bool, err error) {
+	err = ts.local.Scan([]byte(prefixDying), after([]byte(prefixDying)), false, func(k, _ []byte) bool {
+		second, _, _, ok = splitDyingKey(k)
+		return false
+	})
+	if err != nil {
+		return 0, false, storageFault("read the order of expiry", err)
+	}
+	return second, ok, nil
+}
+
+// armFor makes sure that a sweep runs once second has passed.
+func (ts *Tables) armFor(second int64) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.running && (ts.timer == nil || second < ts.armed) {
+		ts.arm(second)
+	}
+}
+
+// arm sets the timer. ts.mu is held.
+func (ts *Tables) arm(second int64) {
+	if ts.timer != nil {
+		ts.timer.Stop()
+	}
+	const far = 1 << 33 // the year 2242: a clock that gets there arms again
+	ts.armed = min(second, far)
+	ts.timer = ts.clock.At(time.Unix(ts.armed, 0), ts.sweep)
+}
+
+// sweep deletes the items whose time has come and sets the timer for the next.
+func (ts *Tables) sweep() {
+	leave, err := ts.enter()
+	if err != nil {
+		return // stopped: the next start goes on from the store
+	}
+	defer leave()
+	ts.mu.Lock()
+	ts.timer = nil
+	ts.mu.Unlock()
+	now := ts.clock.Now()
+	for more := true; more; {
+		if more, err = ts.sweepSome(now); err != nil {
+			ts.log.Error("delete expired items", "error", err)
+			ts.armFor(now.Add(time.Minute).Unix())
+			return
+		}
+	}
+	next, ok, err := ts.nextExpiry()
+	if err != nil {
+		ts.log.Error("find the next item to expire", "error", err)
+		ts.armFor(now.Add(time.Minute).Unix())
+		return
+	}
+	if ok {
+		ts.armFor(next)
+	}
+}
+
+// dying is an entry in the order of expiry.
+type dying struct {
+	key, place []byte
+	second     int64
+	table      uint64
+	name       Name
+}
+
+// sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be.
+func (ts *Tables) sweepSome(now time.Time) (more bool, err error) {
+	var due []dying
+	err = ts.local.Scan([]byte(prefixDying), dyingKey(now.Unix()+1, 0, nil), false, func(k, v []byte) bool {
+		second, table, place, _ := splitDyingKey(k)
+		parts := bytes.SplitN(v, []byte("/"), 3)
+		if len(parts) == 3 {
+			due = append(due, dying{bytes.Clone(k), place, second, table, Name{string(parts[0]), string(parts[1]), string(parts[2])}})
+		}
+		return len(due) < sweepAtOnce
+	})
+	for _, d := range due {
+		if err == nil {
+			err = ts.expire(d, now)
+		}
+	}
+	return len(due) == sweepAtOnce, err
+}
+
+// expire deletes an item whose time has come, or only the entry when that is out of date.
+func (ts *Tables) expire(d dying, now time.Time) error {
+	alone := func() error { return ts.local.Apply(context.Background(), storage.Soon, storage.LocalOp{Key: d.key}) }
+	t, release, err := ts.use(d.name)
+	if fault.CodeOf(err) == CodeNotFound {
+		return alone()
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	if t.meta.Number != d.table {
+		return alone()
+	}
+	lock := &t.items[stripeOf(d.place)]
+	lock.Lock()
+	defer lock.Unlock()
+	item, err := ts.get(t, d.place)
+	if err != nil {
+		return err
+	}
+	at, expires := expiryOf(t.meta, item)
+	if !expires || at != d.second || now.Sub(time.Unix(at, 0)) > fiveYears {
+		return alone()
+	}
+	ops, _ := t.changes(d.place, item, nil)
+	if err := ts.local.Apply(context.Background(), storage.Soon, ops...); err != nil {
+		return storageFault("delete expired item of table "+t.name.ARN(), err)
+	}
+	t.recount(item, nil)
+	return nil
+}
+
+// SetExpiry makes items of a table expire at the second that their attribute holds, or with enabled false stops that.
+// Items that have the attribute already count. Faults: ResourceNotFoundException; ValidationException.
+func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, enabled bool) error {
+	leave, err := ts.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	t, release, err := ts.own(name, noTable(name.Table))
+	if err != nil {
+		return err
+	}
+	defer release()
+	current := t.meta.Expiry
+	switch {
+	case enabled && current == attribute:
+		return invalid("TimeToLive is already enabled")
+	case !enabled && current == "":
+		return invalid("TimeToLive is already disabled")
+	case current != "" && current != attribute:
+		return invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", current)
+	}
+	m := t.meta.change()
+	m.Expiry = ""
+	if enabled {
+		m.Expiry = attribute
+	}
+	ctx = context.WithoutCancel(ctx)
+	// The entries come before the definition: one too many does no harm, one that is missing would.
+	ops := batch{ctx: ctx, local: ts.local}
+	first := int64(0)
+	err = ts.entries(t.meta, 0, func(place []byte, item expr.Item) error {
+		at, ok := expiryOf(m, item)
+		if ok && (first == 0 || at < first) {
+			first = at
+		}
+		return ops.add(m.expiryChange(name, place, nil, item)...)
+	})
+	if err == nil {
+		err = ops.flush()
+	}
+	if err == nil {
+		err = ts.redefine(ctx, t, m)
+	}
+	if err != nil {
+		return storageFault("change time to live of table "+name.ARN(), err)
+	}
+	if first != 0 {
+		ts.armFor(first)
+	}
+	return nil
+}
+
+// batch applies many changes in pieces.
+type batch struct {
+	ctx   context.Context // lives for one call
+	local storage.Local
+	ops   []storage.LocalOp
+}
+
+const batchOps = 500
+
+func (b *batch) add(ops ...storage.LocalOp) error {
+	b.ops = append(b.ops, ops...)
+	if len(b.ops) < batchOps {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *batch) flush() error {
+	ops := b.ops
+	b.ops = nil
+	if len(ops) == 0 {
+		return nil
+	}
+	return b.local.Apply(b.ctx, storage.Soon, ops...)
+}
+
+// redefine stores a table's new definition, durably, and with it everything that was applied before. t.gate is held for writing.
+func (ts *Tables) redefine(ctx context.Context, t *table, m *meta) error {
+	m.schemas = m.Definition.schemas()
+	if err := ts.local.Apply(ctx, storage.Sync, storage.LocalOp{Key: metaKey(t.name), Value: encodeMeta(m)}); err != nil {
+		return err
+	}
+	t.meta = m
+	return nil
+}

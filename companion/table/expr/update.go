@@ -1,0 +1,232 @@
+package expr
+
+import (
+	"maps"
+	"slices"
+)
+
+// Update is an update expression: its actions in the order of the text, grouped by section.
+type Update struct {
+	Sets    []SetAction
+	Removes []Path
+	Adds    []AddAction // ADD, and with Delete set DELETE
+	paths   Projection
+}
+
+// SetAction is path = value.
+type SetAction struct {
+	Path  Path
+	Value Operand
+}
+
+// AddAction adds to a number or a set at Path, or with Delete takes elements out of a set.
+type AddAction struct {
+	Path   Path
+	Value  Literal
+	Delete bool
+}
+
+// Paths are the places that the update writes, in the order of the text.
+func (u *Update) Paths() Projection { return u.paths }
+
+// OnlyTakes reports whether the update has no action but REMOVE and DELETE.
+func (u *Update) OnlyTakes() bool {
+	return len(u.Sets) == 0 && !slices.ContainsFunc(u.Adds, func(a AddAction) bool { return !a.Delete })
+}
+
+func errIncorrectType() error {
+	return invalid("An operand in the update expression has an incorrect data type")
+}
+
+func errNoPath() error {
+	return invalid("The document path provided in the update expression is invalid for update")
+}
+
+// Apply is item after the update; item itself stays as it is. Every operand is read from item, whatever the order of the actions.
+func (u *Update) Apply(item Item) (Item, error) {
+	values := make([]Value, len(u.Sets))
+	for i, set := range u.Sets {
+		v, err := compute(set.Value, item)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = v
+	}
+	e := newEdit()
+	for i, set := range u.Sets {
+		e.at(set.Path).set = &values[i]
+	}
+	for _, path := range u.Removes {
+		e.at(path).remove = true
+	}
+	for _, add := range u.Adds {
+		v, keep, err := add.result(item)
+		if err != nil {
+			return nil, err
+		}
+		if keep {
+			e.at(add.Path).set = &v
+		} else {
+			e.at(add.Path).remove = true
+		}
+	}
+	out, err := e.apply(Value{Kind: M, Map: item})
+	return out.Map, err
+}
+
+// result is what stands at the path after the action; keep is false when nothing does.
+func (a AddAction) result(item Item) (v Value, keep bool, err error) {
+	old, there := a.Path.Find(item)
+	by := a.Value.Value
+	if there && old.Kind != by.Kind {
+		return Value{}, false, errIncorrectType()
+	}
+	switch {
+	case a.Delete && !there:
+		return Value{}, false, nil
+	case a.Delete:
+		left := slices.DeleteFunc(slices.Clone(old.List), func(e Value) bool { _, gone := by.index(e); return gone })
+		return Value{Kind: old.Kind, List: left}, len(left) > 0, nil
+	case !there:
+		return by, true, nil
+	case by.Kind == N:
+		sum, err := old.Number.Add(by.Number)
+		return Num(sum), true, err
+	}
+	v, _ = SetOf(old.Kind, slices.Concat(old.List, by.List))
+	return v, true, nil
+}
+
+// compute is the value of an operand of SET.
+func compute(o Operand, item Item) (Value, error) {
+	switch o := o.(type) {
+	case Literal:
+		return o.Value, nil
+	case Path:
+		if v, ok := o.Find(item); ok {
+			return v, nil
+		}
+		return Value{}, invalid("The provided expression refers to an attribute that does not exist in the item")
+	case IfNotExists:
+		if v, ok := o.Path.Find(item); ok {
+			return v, nil
+		}
+		return compute(o.Else, item)
+	case ListAppend:
+		left, right, err := computeBoth(o.Left, o.Right, L, item)
+		return Value{Kind: L, List: slices.Concat(left.List, right.List)}, err
+	case Arithmetic:
+		left, right, err := computeBoth(o.Left, o.Right, N, item)
+		if err != nil {
+			return Value{}, err
+		}
+		f := Number.Add
+		if o.Minus {
+			f = Number.Subtract
+		}
+		n, err := f(left.Number, right.Number)
+		return Num(n), err
+	case SizeOf: // the parser of updates makes none
+	}
+	return Value{}, errIncorrectType()
+}
+
+func computeBoth(left, right Operand, kind Kind, item Item) (x, y Value, err error) {
+	if x, err = compute(left, item); err != nil {
+		return x, y, err
+	}
+	if y, err = compute(right, item); err != nil {
+		return x, y, err
+	}
+	if x.Kind != kind || y.Kind != kind {
+		err = errIncorrectType()
+	}
+	return x, y, err
+}
+
+// edit is a tree of the changes below one place of an item.
+type edit struct {
+	set      *Value
+	remove   bool
+	children map[Step]*edit
+}
+
+func newEdit() *edit { return &edit{children: make(map[Step]*edit)} }
+
+// at is the edit of a place, made when needed.
+func (e *edit) at(path Path) *edit {
+	for _, s := range path {
+		child := e.children[s]
+		if child == nil {
+			child = newEdit()
+			e.children[s] = child
+		}
+		e = child
+	}
+	return e
+}
+
+// apply is v with the changes below it. What has changes is copied, the rest is shared.
+func (e *edit) apply(v Value) (Value, error) {
+	for s := range e.children {
+		if s.InList != (v.Kind == L) || !s.InList && v.Kind != M {
+			return Value{}, errNoPath()
+		}
+	}
+	if v.Kind == L {
+		return e.applyList(v)
+	}
+	out := Value{Kind: M, Map: maps.Clone(v.Map)}
+	if out.Map == nil {
+		out.Map = Item{}
+	}
+	for s, child := range e.children {
+		old, there := v.Map[s.Name]
+		switch {
+		case child.set != nil:
+			out.Map[s.Name] = *child.set
+		case child.remove:
+			delete(out.Map, s.Name)
+		case !there:
+			return Value{}, errNoPath()
+		default:
+			changed, err := child.apply(old)
+			if err != nil {
+				return Value{}, err
+			}
+			out.Map[s.Name] = changed
+		}
+	}
+	return out, nil
+}
+
+// applyList changes elements in place, then adds what was set beyond the end, in the order of the indexes, then takes out what is removed.
+func (e *edit) applyList(v Value) (Value, error) {
+	list := slices.Clone(v.List)
+	var gone []int
+	for _, s := range slices.SortedFunc(maps.Keys(e.children), func(a, b Step) int { return a.Index - b.Index }) {
+		child := e.children[s]
+		inside := s.Index < len(v.List)
+		switch {
+		case child.set != nil && inside:
+			list[s.Index] = *child.set
+		case child.set != nil:
+			list = append(list, *child.set)
+		case child.remove && inside:
+			gone = append(gone, s.Index)
+		case child.remove:
+		case !inside:
+			return Value{}, errNoPath()
+		default:
+			changed, err := child.apply(v.List[s.Index])
+			if err != nil {
+				return Value{}, err
+			}
+			list[s.Index] = changed
+		}
+	}
+	for _, i := range slices.Backward(gone) {
+		list = slices.Delete(list, i, i+1)
+	}
+	return Value{Kind: L, List: list}, nil
+}

@@ -1,0 +1,201 @@
+// Package table keeps tables of items as DynamoDB does: put, updated, deleted, and read by key, by query and by scan.
+//
+// In flow items and parsed expressions, by the table's name; out flow items, capacity counts and faults in AWS's words. Everything lives in
+// storage.Local; in memory stands a table's definition, read at its first use, and one timer for the next item that expires. A write is durable when
+// its call returns, and writes of one item happen one after the other. The wire is api/dynamodb's, the expression language is table/expr's.
+// What DynamoDB does is described in its Developer Guide and API Reference.
+package table
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Name identifies a table: account of 12 digits, region, and a name of 3 to 255 letters, digits, underscores, hyphens and dots.
+type Name struct {
+	Account, Region, Table string
+}
+
+// ARN is the table's Amazon resource name.
+func (n Name) ARN() string {
+	return arn.New("dynamodb", n.Region, n.Account, "table/"+n.Table).String()
+}
+
+// Options are what Tables needs. Local is required; a nil Clock is real time, a nil Log is silent.
+type Options struct {
+	Local storage.Local // the keys under "table/" are ours
+	Clock *clock.Clock
+	Log   *slog.Logger
+}
+
+// Validate names what is missing.
+func (o Options) Validate() error {
+	if o.Local == nil {
+		return errors.New("table: Options.Local is nil: tables need a store")
+	}
+	return nil
+}
+
+// ErrStopped is what operations answer before Start and after Stop.
+var ErrStopped = errors.New("table: not running")
+
+// Tables holds every table of this node. All methods are safe for concurrent use.
+type Tables struct {
+	local storage.Local
+	clock *clock.Clock
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	running bool
+	work    *sync.WaitGroup // operations under way
+	tables  map[Name]*table // those used since the start
+	nextID  uint64          // of the next table; never reused; define guards it
+	timer   *clock.Timer    // for the next item that expires
+	armed   int64           // the second that timer stands for
+	define  sync.Mutex      // held by the one create or delete of a table
+}
+
+// New is a Tables that does nothing until Start.
+func New(o Options) (*Tables, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = clock.New(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Tables{local: o.Local, clock: o.Clock, log: o.Log}, nil
+}
+
+// Start makes the tables usable. It reads two small values; a table is read at its first use. Twice is harmless.
+func (ts *Tables) Start(context.Context) error {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.running {
+		return nil
+	}
+	next, err := readNextID(ts.local)
+	if err != nil {
+		return err
+	}
+	ts.nextID = next
+	ts.work = new(sync.WaitGroup)
+	ts.tables = make(map[Name]*table)
+	ts.running = true
+	due, ok, err := ts.nextExpiry()
+	if err != nil {
+		ts.running = false
+		return err
+	}
+	if ok {
+		ts.arm(due)
+	}
+	return nil
+}
+
+// Stop waits for operations under way and forgets what is in memory. Twice is harmless.
+func (ts *Tables) Stop() {
+	ts.mu.Lock()
+	if !ts.running {
+		ts.mu.Unlock()
+		return
+	}
+	ts.running = false
+	if ts.timer != nil {
+		ts.timer.Stop()
+		ts.timer = nil
+	}
+	work := ts.work
+	ts.mu.Unlock()
+	work.Wait()
+}
+
+// enter counts an operation that Stop waits for. The caller calls leave when it has ended.
+func (ts *Tables) enter() (leave func(), err error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if !ts.running {
+		return nil, ErrStopped
+	}
+	ts.work.Add(1)
+	return ts.work.Done, nil
+}
+
+// stripes is how many locks the items of a table share.
+const stripes = 64
+
+// table is one table in memory.
+type table struct {
+	name Name
+
+	// gate is held for reading while an item is written, and for writing while the table itself changes. What it guards is not written otherwise.
+	gate    sync.RWMutex
+	meta    *meta
+	deleted bool
+	tallies map[uint32]*tally // by number of the index, 0 being the table; nil until somebody asks
+
+	items [stripes]sync.Mutex // each guards the items whose hash falls to it, from reading to writing; taken inside gate
+}
+
+// find finds a table that exists; missing is the fault otherwise.
+func (ts *Tables) find(name Name, missing func() error) (*table, error) {
+	ts.mu.Lock()
+	t := ts.tables[name]
+	ts.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	value, ok, err := ts.local.Get(metaKey(name))
+	if err != nil {
+		return nil, storageFault("read table "+name.ARN(), err)
+	}
+	if !ok {
+		return nil, missing()
+	}
+	m, err := decodeMeta(value)
+	if err != nil {
+		return nil, storageFault("read table "+name.ARN(), err)
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t := ts.tables[name]; t != nil {
+		return t, nil
+	}
+	t = &table{name: name, meta: m}
+	ts.tables[name] = t
+	return t, nil
+}
+
+// use finds a table for an operation on its items and keeps it from being changed until release is called.
+func (ts *Tables) use(name Name) (t *table, release func(), err error) {
+	if t, err = ts.find(name, noResource); err != nil {
+		return nil, nil, err
+	}
+	t.gate.RLock()
+	if t.deleted {
+		t.gate.RUnlock()
+		return nil, nil, noResource()
+	}
+	return t, t.gate.RUnlock, nil
+}
+
+// own finds a table to change and keeps everybody else from it until release is called.
+func (ts *Tables) own(name Name, missing func() error) (t *table, release func(), err error) {
+	if t, err = ts.find(name, missing); err != nil {
+		return nil, nil, err
+	}
+	t.gate.Lock()
+	if t.deleted {
+		t.gate.Unlock()
+		return nil, nil, missing()
+	}
+	return t, t.gate.Unlock, nil
+}

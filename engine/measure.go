@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
+)
+
+// meter measures one mapping. Without a store its series are nil and take nothing. Safe for concurrent use.
+type meter struct {
+	iteratorAge, settled, discarded *metric.Series
+	failures, allFailures           *metric.Series // of deliveries: the function's, and the account's
+}
+
+func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref) *meter {
+	of := func(k metric.Kind) *metric.Series { return st.Of(k, m.Account, m.Region, metric.MappingUUID, m.UUID) }
+	return &meter{
+		iteratorAge: of(metric.MappingIteratorAge), settled: of(metric.RecordsSettled), discarded: of(metric.RecordsDiscarded),
+		failures:    st.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name),
+		allFailures: st.Of(metric.DeliveryFailures, ref.Account, ref.Region),
+	}
+}
+
+// observe counts records that came to an end.
+func (m *meter) observe(o *Observation) {
+	switch o.Kind {
+	case esm.BatchSettled:
+		m.settled.Add(o.At, float64(o.Count))
+	case esm.Discarded:
+		m.discarded.Add(o.At, float64(o.Count))
+	default: // nothing ends
+	}
+}
+
+// sent notes how old the last record of a batch was as it went to the function, if the function ran. A zero lastArrival is an invocation without records.
+func (m *meter) sent(at, lastArrival time.Time, a *Answer) {
+	if a.StatusCode == http.StatusOK && !lastArrival.IsZero() {
+		m.iteratorAge.Add(at, max(0, float64(at.Sub(lastArrival).Milliseconds())))
+	}
+}
+
+// undelivered counts a send to a destination that failed.
+func (m *meter) undelivered(at time.Time) {
+	m.failures.Add(at, 1)
+	m.allFailures.Add(at, 1)
+}

@@ -1,0 +1,524 @@
+// Node.js runtime of shardmill: loads a handler and works for the Lambda Runtime API.
+//
+// Nothing but Node's own modules. Error documents, fault types, the context object, the order in which a handler file is looked for and log lines follow
+// AWS's own Node.js runtime interface client; class and method names that show in stack traces are its, too.
+
+import fs from 'node:fs';
+import module from 'node:module';
+import net from 'node:net';
+import path from 'node:path';
+import { Writable, finished } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import util from 'node:util';
+
+const BASE = '/2018-06-01/runtime/';
+// A log message of several lines goes out as one line: EVENT, then the text with its line breaks as BREAK. The other end puts them back.
+const EVENT = '\x1e';
+const BREAK = '\x1f';
+const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+const CONTEXT_HEADERS = { clientContext: 'client-context', identity: 'cognito-identity' };
+
+const require = module.createRequire(import.meta.url);
+// From nodejs24.x on, AWS's runtime awaits its handler, and knows no callbacks, no done, succeed and fail, and no wait for an empty event loop.
+const modern = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV || '')?.[1] || 0) >= 24;
+
+class Fault extends Error {}
+const fault = (name, change = () => {}) => {
+  const kind = class extends Fault {
+    constructor(message, ...more) {
+      super(message);
+      change(this, message, ...more);
+    }
+  };
+  kind.prototype.name = `Runtime.${name}`;
+  return kind;
+};
+const ImportModuleError = fault('ImportModuleError');
+const HandlerNotFound = fault('HandlerNotFound');
+const MalformedHandlerName = fault('MalformedHandlerName');
+const MalformedStreamingHandler = fault('MalformedStreamingHandler');
+const CallbackHandlerDeprecated = fault('CallbackHandlerDeprecated');
+const JSONStringifyError = fault('JSONStringifyError');
+const NodeJsExit = fault('NodeJsExit');
+const UserCodeSyntaxError = fault('UserCodeSyntaxError', (fault, original) => {
+  if (modern) fault.stack = original.stack;
+});
+const UnhandledPromiseRejection = fault('UnhandledPromiseRejection', (fault, reason, promise) => Object.assign(fault, { reason, promise }));
+
+// RuntimeAPI is one keep-alive connection with answers in the order of the calls, headers read by hand: the http module costs three times as much per
+// invocation. The connection holds the event loop only while an answer is awaited, so that an empty loop means that the handler has nothing left to do.
+class RuntimeAPI {
+  constructor(address) {
+    const colon = address.lastIndexOf(':');
+    this.address = address;
+    this.waiting = [];
+    this.out = ''; // still to be written
+    this.held = false;
+    this.parts = [];
+    this.size = 0;
+    this.want = 1; // bytes without which there is no use in looking
+    this.socket = net.connect(Number(address.slice(colon + 1)), address.slice(0, colon));
+    this.socket.setNoDelay(true);
+    this.socket.unref();
+    this.socket.on('data', (chunk) => this.receive(chunk));
+    this.socket.on('error', () => process.exit(0)); // the daemon is gone
+    this.socket.on('close', () => process.exit(0));
+  }
+
+  call(method, route, answered, body, headers = '') {
+    this.waiting.push(answered);
+    this.socket.ref();
+    this.out += `${method} ${BASE}${route} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}`;
+    if (body !== undefined) this.out += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+    this.out += '\r\n';
+    if (typeof body === 'string') this.out += body;
+    else if (body !== undefined) {
+      this.flush();
+      this.socket.write(body);
+    }
+    if (!this.held) this.flush();
+  }
+
+  // together sends what calls() asks for in one piece: an answer and the question for more work.
+  together(calls) {
+    this.held = true;
+    calls();
+    this.held = false;
+    this.flush();
+  }
+
+  flush() {
+    if (this.out !== '') this.socket.write(this.out);
+    this.out = '';
+  }
+
+  receive(chunk) {
+    this.parts.push(chunk);
+    this.size += chunk.length;
+    while (this.size >= this.want) {
+      const data = this.parts.length === 1 ? this.parts[0] : Buffer.concat(this.parts, this.size);
+      this.parts = [data];
+      const end = data.indexOf('\r\n\r\n');
+      if (end < 0) {
+        this.want = this.size + 1;
+        return;
+      }
+      const head = data.toString('utf8', 0, end).split('\r\n');
+      const headers = {};
+      for (const line of head.slice(1)) {
+        const colon = line.indexOf(':');
+        headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+      }
+      const whole = end + 4 + Number(headers['content-length'] || 0);
+      if (this.size < whole) {
+        this.want = whole;
+        return;
+      }
+      const body = data.subarray(end + 4, whole);
+      const rest = data.subarray(whole);
+      this.parts = rest.length > 0 ? [rest] : [];
+      this.size = rest.length;
+      this.want = 1;
+      const answered = this.waiting.shift();
+      if (this.waiting.length === 0) this.socket.unref();
+      answered(Number(head[0].split(' ')[1]), headers, body);
+    }
+  }
+}
+
+// write puts bytes on standard output at once, also where the pipe is full for the moment.
+function write(text) {
+  let bytes = Buffer.from(text);
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(fs.writeSync(1, bytes));
+    } catch (e) {
+      if (e.code === 'EPIPE') return;
+      if (e.code !== 'EAGAIN') throw e;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
+function patchConsole() {
+  const levels = { trace: 'TRACE', debug: 'DEBUG', info: 'INFO', log: 'INFO', warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
+  for (const [name, level] of Object.entries(levels)) {
+    console[name] = (message, ...more) => {
+      const text = `${new Date().toISOString()}\t${globalThis[REQUEST_ID]}\t${level}\t${util.format(message, ...more)}`;
+      write(text.includes('\n') ? EVENT + text.replaceAll('\n', BREAK) + '\n' : text + '\n');
+    };
+  }
+}
+
+function isError(e) {
+  return util.types.isNativeError(e) || (e && [e.name, e.message, e.stack].every((s) => typeof s === 'string' && s !== ''));
+}
+
+// describe is the error document of whatever was thrown, keys in AWS's order.
+function describe(error) {
+  try {
+    if (isError(error)) return { errorType: error.name, errorMessage: error.message, trace: error.stack.split('\n') };
+    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+  } catch {
+    return {
+      errorType: 'handled',
+      errorMessage: 'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack',
+    };
+  }
+}
+
+// logError writes what AWS writes about an error: its properties, own ones included, as JSON.
+function logError(what, thrown) {
+  let error = thrown;
+  let text;
+  try {
+    error = thrown instanceof Error ? thrown : new Error(thrown);
+    text = JSON.stringify(error, (_, value) => {
+      if (!(value instanceof Error)) return value;
+      const shown = Object.assign({ errorType: value.name, errorMessage: value.message, code: value.code }, value);
+      if (typeof value.stack === 'string') shown.stack = value.stack.split('\n');
+      return shown;
+    });
+  } catch {
+    text = JSON.stringify(describe(error));
+  }
+  console.error(what, '\t' + text);
+}
+
+function stringify(result) {
+  try {
+    return JSON.stringify(result === undefined ? null : result) ?? 'null';
+  } catch {
+    throw new (modern ? JSONStringifyError : Error)('Unable to stringify response body');
+  }
+}
+
+// typeModule reports whether the nearest package.json makes .js files ES modules.
+function typeModule(folder) {
+  for (; !folder.endsWith('/node_modules'); folder = path.dirname(folder)) {
+    const file = path.join(folder, 'package.json');
+    if (fs.existsSync(file)) {
+      try {
+        return JSON.parse(fs.readFileSync(file, 'utf8'))?.type === 'module';
+      } catch (e) {
+        console.warn(`${file} cannot be read, it will be ignored for ES module detection purposes.`, e);
+        return false;
+      }
+    }
+    if (folder === path.dirname(folder)) return false;
+  }
+  return false;
+}
+
+// searchNodePath makes import find packages in NODE_PATH, as require does: on AWS both find the bundled SDK.
+async function searchNodePath() {
+  const bases = (process.env.NODE_PATH || '').split(path.delimiter).filter((dir) => dir.endsWith('/node_modules') && fs.existsSync(dir));
+  const parents = bases.map((dir) => pathToFileURL(path.join(path.dirname(dir), 'any.mjs')).href);
+  if (parents.length === 0) return;
+  if (module.registerHooks) {
+    module.registerHooks({
+      resolve(specifier, context, next) {
+        try {
+          return next(specifier, context);
+        } catch (e) {
+          if (e.code !== 'ERR_MODULE_NOT_FOUND' || /^([./]|\w+:)/.test(specifier)) throw e;
+          for (const parentURL of parents) {
+            try {
+              return next(specifier, { ...context, parentURL });
+            } catch {}
+          }
+          throw e;
+        }
+      },
+    });
+  } else if (module.register) {
+    const hook = `const parents = ${JSON.stringify(parents)};
+      export async function resolve(specifier, context, next) {
+        try {
+          return await next(specifier, context);
+        } catch (e) {
+          if (e.code !== 'ERR_MODULE_NOT_FOUND' || /^([./]|\\w+:)/.test(specifier)) throw e;
+          for (const parentURL of parents) {
+            try {
+              return await next(specifier, { ...context, parentURL });
+            } catch {}
+          }
+          throw e;
+        }
+      }`;
+    module.register('data:text/javascript,' + encodeURIComponent(hook));
+  }
+}
+
+async function loadFile(root, folder, name) {
+  const base = path.resolve(root, folder, name);
+  const required = (extension) => (fs.existsSync(base + extension) ? require(base + extension) : undefined);
+  const imported = async (extension) => {
+    if (!fs.existsSync(base + extension)) return undefined;
+    await searchNodePath();
+    return import(pathToFileURL(base + extension).href);
+  };
+  const es = typeModule(path.dirname(base));
+  return (
+    (fs.existsSync(base) && !fs.statSync(base).isDirectory() && require(base)) ||
+    (es ? await imported('.js') : required('.js')) ||
+    (await imported('.mjs')) ||
+    required('.cjs') ||
+    require(require.resolve(name, { paths: [root, path.join(root, folder)] }))
+  );
+}
+
+async function load(root, handler) {
+  if (handler.includes('..')) {
+    throw new MalformedHandlerName(`'${handler}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
+  }
+  const last = path.basename(handler);
+  const parts = /^([^.]*)\.(.*)$/.exec(last);
+  if (!parts) throw new MalformedHandlerName('Bad handler');
+  let loaded;
+  try {
+    loaded = await loadFile(root, handler.slice(0, handler.indexOf(last)), parts[1]);
+  } catch (e) {
+    if (e instanceof SyntaxError) throw new UserCodeSyntaxError(e);
+    if (e?.code === 'MODULE_NOT_FOUND') throw new ImportModuleError(e);
+    throw e;
+  }
+  const find = (object) => parts[2].split('.').reduce((nested, key) => nested && nested[key], object);
+  const found = find(loaded) || (modern && util.types.isModuleNamespaceObject(loaded) && find(loaded.default));
+  if (!found) throw new HandlerNotFound(`${handler} is undefined or not exported`);
+  if (typeof found !== 'function') throw new HandlerNotFound(`${handler} is not a function`);
+  if (found[STREAMING] && found[STREAMING] !== 'response') throw new MalformedStreamingHandler('Only response streaming is supported.');
+  if (modern && found.length >= 3 && !found[STREAMING]) {
+    throw new CallbackHandlerDeprecated(
+      'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported' +
+        ' handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.',
+    );
+  }
+  return found;
+}
+
+// ResponseStream is what a streaming handler writes to. Its content goes out as one piece when it has ended: nothing here reads a part of an answer.
+class ResponseStream extends Writable {
+  #parts = [];
+  #begun = false;
+  contentType = 'application/octet-stream';
+
+  setContentType(type) {
+    this.contentType = type;
+  }
+
+  _write(chunk, encoding, done) {
+    if (!this.#begun) this._onBeforeFirstWrite?.((piece) => this.#parts.push(Buffer.from(piece)));
+    this.#begun = true;
+    this.#parts.push(Buffer.from(chunk));
+    done();
+  }
+
+  get content() {
+    return Buffer.concat(this.#parts);
+  }
+}
+
+class HttpResponseStream {
+  static from(stream, prelude) {
+    stream.setContentType('application/vnd.awslambda.http-integration-response');
+    stream._onBeforeFirstWrite = (write) => {
+      write(JSON.stringify(prelude));
+      write(new Uint8Array(8));
+    };
+    return stream;
+  }
+}
+
+function buildContext(headers, context) {
+  const header = (name) => headers['lambda-runtime-' + name];
+  const env = process.env;
+  Object.assign(context, {
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+  });
+  for (const [name, from] of Object.entries(CONTEXT_HEADERS)) {
+    try {
+      context[name] = header(from) && JSON.parse(header(from));
+    } catch (e) {
+      throw new Error(`Cannot parse ${name[0].toUpperCase()}${name.slice(1)} as json: ${e}`);
+    }
+  }
+  const deadline = Number(header('deadline-ms'));
+  return Object.assign(context, {
+    invokedFunctionArn: header('invoked-function-arn'),
+    awsRequestId: header('aws-request-id'),
+    tenantId: header('aws-tenant-id'),
+    getRemainingTimeInMillis: () => deadline - Date.now(),
+  });
+}
+
+class Runtime {
+  constructor(api) {
+    this.api = api;
+    this.id = undefined; // of the invocation under way
+    this.initialising = true;
+    this.dying = false;
+    this.onEmptyLoop = () => {};
+  }
+
+  start(handler) {
+    if (this.dying) return;
+    this.handler = handler;
+    this.initialising = false;
+    if (handler[STREAMING]) this.handle = this.handleOnceStreaming;
+    else this.handle = modern ? this.handleOnce : this.handleOnceNonStreaming;
+    this.next();
+  }
+
+  next() {
+    this.id = undefined;
+    this.api.call('GET', 'invocation/next', (status, headers, body) => {
+      if (status !== 200) process.exit(1);
+      this.id = globalThis[REQUEST_ID] = headers['lambda-runtime-aws-request-id'];
+      const trace = headers['lambda-runtime-trace-id'];
+      if (trace) process.env._X_AMZN_TRACE_ID = trace;
+      else delete process.env._X_AMZN_TRACE_ID;
+      this.handle(headers, body);
+    });
+  }
+
+  // respond and fail end the invocation with that id, unless it has ended, and ask for the next one.
+  respond(id, body, type = 'application/json') {
+    if (this.dying || id !== this.id) return;
+    this.onEmptyLoop = () => {};
+    this.api.together(() => {
+      this.api.call('POST', `invocation/${id}/response`, () => {}, body, `Content-Type: ${type.replace(/[^\x20-\x7e]/g, '?')}\r\n`);
+      this.next();
+    });
+  }
+
+  fail(id, error) {
+    if (this.dying || id !== this.id) return;
+    this.onEmptyLoop = () => {};
+    logError('Invoke Error', error);
+    this.api.together(() => {
+      this.postError(`invocation/${id}/error`, error, () => {});
+      this.next();
+    });
+  }
+
+  postError(route, error, answered) {
+    const document = describe(error);
+    const kind = String(document.errorType).replace(/[^\x20-\x7e]/g, '?');
+    this.api.call('POST', route, answered, JSON.stringify(document), `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${kind}\r\n`);
+  }
+
+  // die ends the process after an error that nobody caught, telling it to whom it concerns.
+  die(what, error, code) {
+    logError(what, error);
+    if (this.dying) return;
+    this.dying = true;
+    const exit = () => process.exit(code);
+    if (this.initialising) this.postError('init/error', error, exit);
+    else if (this.id !== undefined) this.postError(`invocation/${this.id}/error`, error, exit);
+    else exit();
+  }
+
+  // neverSettled is what to do when nothing is left that could settle the handler's promise.
+  neverSettled(id) {
+    this.onEmptyLoop = () =>
+      this.fail(
+        id,
+        new NodeJsExit(
+          'The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was never settled.' +
+            ' For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes',
+        ),
+      );
+  }
+
+  // handleOnce is the whole of it from nodejs24.x on.
+  async handleOnce(headers, body) {
+    const id = this.id;
+    this.neverSettled(id);
+    try {
+      const result = stringify(await this.handler(JSON.parse(body), buildContext(headers, {})));
+      this.respond(id, result);
+    } catch (e) {
+      this.fail(id, e);
+    }
+  }
+
+  // handleOnceNonStreaming takes the first of: the callback, done, succeed or fail of the context, or the promise's end.
+  handleOnceNonStreaming(headers, body) {
+    const id = this.id;
+    let wait = true;
+    let over = false;
+    const first = (f) => (...given) => {
+      if (over) return;
+      f(...given);
+      over = true;
+    };
+    const done = (error, result) => {
+      if (error !== undefined && error !== null) this.fail(id, error);
+      else this.respond(id, stringify(result));
+    };
+    const callback = first((error, result) => {
+      if (!wait || (error !== undefined && error !== null)) done(error, result);
+      else this.onEmptyLoop = () => done(undefined, result);
+    });
+    const context = {
+      get callbackWaitsForEmptyEventLoop() {
+        return wait;
+      },
+      set callbackWaitsForEmptyEventLoop(value) {
+        wait = value;
+      },
+      succeed: first((result) => done(null, result)),
+      fail: first((error) => done(error ?? 'handled')),
+      done: first(done),
+    };
+    const { succeed, fail } = context;
+    if (this.handler.constructor?.name === 'AsyncFunction') this.neverSettled(id);
+    else this.onEmptyLoop = () => this.respond(id, 'null');
+    try {
+      const result = this.handler(JSON.parse(body), buildContext(headers, context), callback);
+      if (typeof result?.then === 'function') result.then(succeed, fail).catch(fail);
+    } catch (e) {
+      callback(e);
+    }
+  }
+
+  async handleOnceStreaming(headers, body) {
+    const id = this.id;
+    const stream = new ResponseStream();
+    this.neverSettled(id);
+    try {
+      stream.on('error', () => {});
+      const result = this.handler(JSON.parse(body), stream, buildContext(headers, {}));
+      if (typeof result?.then !== 'function') throw 'Streaming does not support non-async handlers.';
+      if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
+      if (!stream.writableEnded) throw 'Response stream is not finished.';
+      await new Promise((resolve, reject) => finished(stream, (e) => (e ? reject(e) : resolve())));
+      this.respond(id, stream.content, stream.contentType);
+    } catch (e) {
+      this.fail(id, e);
+    }
+  }
+}
+
+patchConsole();
+const runtime = new Runtime(new RuntimeAPI(process.env.AWS_LAMBDA_RUNTIME_API));
+process.on('uncaughtException', (e) => runtime.die('Uncaught Exception', e, 129));
+process.on('unhandledRejection', (reason, promise) => {
+  runtime.die('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128);
+});
+process.on('beforeExit', () => runtime.onEmptyLoop());
+globalThis.awslambda = {
+  streamifyResponse: (handler) => Object.assign(handler, { [STREAMING]: 'response' }),
+  HttpResponseStream,
+};
+try {
+  runtime.start(await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER));
+} catch (e) {
+  runtime.die('Uncaught Exception', e, 129);
+}

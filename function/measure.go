@@ -1,0 +1,158 @@
+package function
+
+import (
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shardmill/shardmill/metric"
+)
+
+// meter measures invocations, per function and per account and region. Without a store it measures nothing.
+type meter struct {
+	store *metric.Store
+
+	mu        sync.RWMutex
+	functions map[Ref]*scope
+	accounts  map[account]*scope
+}
+
+func newMeter(store *metric.Store) *meter {
+	return &meter{store: store, functions: map[Ref]*scope{}, accounts: map[account]*scope{}}
+}
+
+// scope is what one set of dimensions is measured by.
+type scope struct {
+	account *scope // of all functions; nil in itself
+	running atomic.Int64
+
+	invocations, errors, throttles, duration, concurrent *metric.Series
+	coldStarts, initDuration, outOfMemory                *metric.Series
+	iteratorAge                                          *metric.Series // nil for an account
+}
+
+func (m *meter) scope(ref Ref) *scope {
+	if m.store == nil {
+		return nil
+	}
+	m.mu.RLock()
+	s := m.functions[ref]
+	m.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s = m.functions[ref]; s != nil {
+		return s
+	}
+	key := account{ref.Account, ref.Region}
+	all := m.accounts[key]
+	if all == nil {
+		all = m.newScope(ref)
+		m.accounts[key] = all
+	}
+	s = m.newScope(ref, metric.FunctionName, ref.Name)
+	s.account = all
+	s.iteratorAge = m.store.Of(metric.IteratorAge, ref.Account, ref.Region, metric.FunctionName, ref.Name)
+	m.functions[ref] = s
+	return s
+}
+
+func (m *meter) newScope(ref Ref, dimensions ...string) *scope {
+	of := func(k metric.Kind) *metric.Series { return m.store.Of(k, ref.Account, ref.Region, dimensions...) }
+	return &scope{
+		invocations: of(metric.Invocations), errors: of(metric.Errors), throttles: of(metric.Throttles), duration: of(metric.Duration),
+		concurrent: of(metric.ConcurrentExecutions), coldStarts: of(metric.ColdStarts), initDuration: of(metric.InitDuration), outOfMemory: of(metric.OutOfMemory),
+	}
+}
+
+// throttled counts an attempt that was refused for lack of concurrency.
+func (m *meter) throttled(ref Ref, now time.Time) {
+	for s := m.scope(ref); s != nil; s = s.account {
+		s.throttles.Add(now, 1)
+	}
+}
+
+// measurement follows one invocation. It lies in its Invocation, so that measuring takes no memory of its own.
+type measurement struct {
+	scope *scope    // nil: nothing is measured
+	at    time.Time // when the event went to an environment, by the clock; zero: not yet
+}
+
+// begin notes that an environment has been found: from here on the invocation counts as running. A second time changes nothing.
+func (f *Functions) begin(m *measurement) {
+	if m.scope == nil || !m.at.IsZero() {
+		return
+	}
+	m.at = f.opt.Clock.Now()
+	for s := m.scope; s != nil; s = s.account {
+		s.concurrent.Add(m.at, float64(s.running.Add(1)))
+	}
+}
+
+// end notes what the invocation came to, under the instant at which it began. What ran no code, or is unknown, is no invocation.
+func (inv *Invocation) end(res *Result) {
+	m := &inv.measure
+	if m.scope == nil || m.at.IsZero() {
+		return
+	}
+	ran := res.Class == Success || res.Class == FunctionError
+	for s := m.scope; s != nil; s = s.account {
+		s.running.Add(-1)
+		if ran {
+			s.ended(m.at, res)
+		}
+	}
+	if ran && !inv.LastArrival.IsZero() {
+		m.scope.iteratorAge.Add(m.at, max(0, millis(m.at.Sub(inv.LastArrival))))
+	}
+}
+
+func (s *scope) ended(at time.Time, res *Result) {
+	s.invocations.Add(at, 1)
+	failed := 0.0
+	if res.Class == FunctionError {
+		failed = 1
+	}
+	s.errors.Add(at, failed)
+	if !res.Started.IsZero() {
+		s.duration.Add(at, millis(res.Duration))
+	}
+	if res.Init > 0 {
+		s.coldStarts.Add(at, 1)
+		s.initDuration.Add(at, millis(res.Init))
+	}
+	if res.Reason == "Runtime.OutOfMemory" {
+		s.outOfMemory.Add(at, 1)
+	}
+}
+
+// millis has two decimals, as REPORT has.
+func millis(d time.Duration) float64 {
+	return math.Round(float64(d)/float64(time.Millisecond)*100) / 100
+}
+
+// embedded takes the metrics out of a function's log lines; nil when nothing is measured.
+func (m *meter) embedded(ref Ref) func([]LogEvent) {
+	if m.store == nil {
+		return nil
+	}
+	return func(events []LogEvent) {
+		for i := range events {
+			m.store.PutEmbedded(ref.Account, ref.Region, metricDocument(events[i].Message))
+		}
+	}
+}
+
+// metricDocument is the part of a log line that may be a document in the embedded metric format: all of it, or what Node.js's console has put behind the time, the
+// request id and the level, each with a tab.
+func metricDocument(line string) string {
+	at := strings.Index(line, "\t{")
+	if at < 0 || line[0] == '{' || strings.Count(line[:at], "\t") != 2 {
+		return line
+	}
+	return line[at+1:]
+}

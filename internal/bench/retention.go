@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/pebble"
+)
+
+// Retention at a steady rate: batches of 100 × 1 KB are due at 40 MB/s, and every second what is older than two goes.
+const (
+	retentionBatch     = 100
+	retentionRecord    = 1024
+	retentionPerSecond = 40_000_000 / (retentionBatch * retentionRecord)
+	retentionSeconds   = 12
+	retentionKeep      = 2 * time.Second
+)
+
+func prepareRetention(ctx context.Context, l *lab) (*stage, error) {
+	var c cleanup
+	s, err := buildRetention(ctx, l, &c)
+	return settle(s, &c, err)
+}
+
+// buildRetention measures bytes written by this process over bytes of data acknowledged, and the longest that a batch took since it was due.
+func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
+	if _, err := writtenBytes(); err != nil {
+		return nil, err
+	}
+	log, writers, err := durableLog(ctx, l, c)
+	if err != nil {
+		return nil, err
+	}
+	conns := 2 * len(writers)
+	batches := make([][]storage.Batch, conns)
+	data := random(conns * retentionBatch * retentionRecord) // nothing stands in it twice, for flushes compress
+	for i := range batches {
+		recs := make([]record.Record, retentionBatch)
+		for j := range recs {
+			recs[j], data = record.Record{Key: "key-000000", Data: data[:retentionRecord]}, data[retentionRecord:]
+		}
+		batches[i] = []storage.Batch{{Writer: writers[i%len(writers)], Records: recs}}
+	}
+	ours := side{"ours", func(ctx context.Context) ([]float64, error) {
+		trimming, stop := context.WithCancel(ctx)
+		var trimmer sync.WaitGroup
+		var trimErr error
+		trimmer.Go(func() { trimErr = trimBehind(trimming, log, writers) })
+		before, err := writtenBytes()
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		worst := make([]time.Duration, conns)
+		n := retentionPerSecond * retentionSeconds
+		err = paced(ctx, retentionPerSecond, n, conns, func(conn, _ int, due time.Time) error {
+			err := errors.Join(log.Append(ctx, batches[conn])...)
+			worst[conn] = max(worst[conn], time.Since(due))
+			return err
+		})
+		stop()
+		trimmer.Wait()
+		after, werr := writtenBytes()
+		payload := float64(n) * retentionBatch * retentionRecord
+		return []float64{float64(after-before) / payload, float64(slices.Max(worst)) / float64(time.Millisecond)}, errors.Join(err, trimErr, werr)
+	}}
+	return &stage{ours: ours}, nil
+}
+
+// trimBehind takes what is older than retentionKeep away, once a second.
+func trimBehind(ctx context.Context, log storage.Log, writers []storage.Writer) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for _, w := range writers {
+			pos, err := log.Seek(ctx, w.Shard, record.MillisOf(time.Now().Add(-retentionKeep)))
+			if err == nil {
+				err = log.Trim(ctx, w.Shard, pos)
+			}
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// durableLog is the durable backend in this process, with a shard and its writer for each of shards.
+func durableLog(ctx context.Context, l *lab, c *cleanup) (storage.Log, []storage.Writer, error) {
+	dir, err := l.scratch("store", c)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := pebble.Open(pebble.Options{Dir: dir})
+	if err != nil {
+		return nil, nil, err
+	}
+	c.add(func() { _ = store.Close() })
+	log := store.Log()
+	writers := make([]storage.Writer, shards)
+	for i := range writers {
+		shard := storage.Shard{Stream: 1, Index: record.ShardID(i)}
+		if err := log.Create(ctx, shard, 1); err != nil {
+			return nil, nil, err
+		}
+		if writers[i], _, err = log.Acquire(ctx, shard); err != nil {
+			return nil, nil, err
+		}
+	}
+	return log, writers, nil
+}

@@ -1,0 +1,200 @@
+// Package metric keeps what is measured under its CloudWatch name: counters and series, one bucket a minute, for 15 days.
+//
+// In flow values of other rooms, of PutMetricData and of embedded metrics in log lines; out flow statistics over periods, exact in SampleCount, Sum, Minimum and
+// Maximum and within 1 % in percentiles. catalogue.go names everything that shardmill measures by itself. Buckets lie in storage.Local and are written at most once
+// a second, with durability Soon: a crash of the process loses at most the last second of values, a power loss about one second more. A read writes first, so what was recorded is seen at once. Nothing runs
+// while nothing is recorded. Minutes go by the steered clock; the second between two writes is real.
+// Source: CloudWatch User Guide, "Metrics concepts"; CloudWatch API Reference.
+package metric
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Retention is how long one-minute buckets are kept.
+const Retention = 15 * 24 * time.Hour
+
+// MaxValue bounds the magnitude of a value. Source: CloudWatch API Reference, MetricDatum.
+const MaxValue = 0x1p360
+
+// Dimension is one name and value that tell series of a metric apart.
+type Dimension struct{ Name, Value string }
+
+// ID names a metric. No part may hold a NUL byte; the order of Dimensions does not matter.
+type ID struct {
+	Account, Region string
+	Namespace, Name string
+	Dimensions      []Dimension
+}
+
+// Options are what a Store needs. Local is required; a nil Clock is real time, a nil Log is silent.
+type Options struct {
+	Local storage.Local // the keys under "metric/" are ours
+	Clock *clock.Clock
+	Log   *slog.Logger
+}
+
+// Store holds all series of this node. All methods are safe for concurrent use.
+type Store struct {
+	local storage.Local
+	clock *clock.Clock
+	log   *slog.Logger
+
+	backlog atomic.Int64 // buckets in memory that wait to be written
+
+	mu      sync.Mutex
+	known   map[string]*Series // by key
+	waiting []*Series          // that have something to write
+	spare   []*Series          // the list of the write before, to be used again
+	alarm   *time.Timer        // of the next write; nil: nothing waits
+	stopped bool
+
+	writing sync.Mutex       // one write or read of the store at a time
+	places  map[string]place // by key: what is stored about the series
+	next    uint64           // number of the next series; 0: not read yet
+	swept   time.Time        // when what is past retention was last deleted
+	failing bool             // the last write failed, and was logged
+}
+
+// New is a Store that has read nothing yet.
+func New(o Options) (*Store, error) {
+	if o.Local == nil {
+		return nil, errors.New("metric: Options.Local is nil: series need a store")
+	}
+	if o.Clock == nil {
+		o.Clock = clock.New(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{local: o.Local, clock: o.Clock, log: o.Log, known: map[string]*Series{}, places: map[string]place{}}, nil
+}
+
+// Stop writes what waits. What is recorded afterwards is dropped. Twice is harmless.
+func (st *Store) Stop() {
+	st.mu.Lock()
+	st.stopped = true
+	if st.alarm != nil {
+		st.alarm.Stop()
+		st.alarm = nil
+	}
+	st.mu.Unlock()
+	_ = st.write() // it has logged its error; there is nobody left to try again
+}
+
+// Clock is the clock that minutes go by.
+func (st *Store) Clock() *clock.Clock { return st.clock }
+
+// Series is the place where values of a metric in one unit are recorded; the same arguments bring the same place. A caller that records often keeps it.
+// It stays in memory until the store stops: ask only for what shardmill itself measures, and use Put for the rest.
+func (st *Store) Series(id ID, unit string) *Series {
+	s := st.series(id, unit)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s.pinned = true
+	st.known[s.key] = s
+	return s
+}
+
+// maxKnown bounds the series that stay in memory because somebody put values to them a moment ago.
+const maxKnown = 10_000
+
+func (st *Store) series(id ID, unit string) *Series {
+	id.Dimensions = sorted(id.Dimensions)
+	key := string(appendUnit(appendID(nil, id), unit))
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s := st.known[key]
+	if s == nil {
+		if len(st.known) >= maxKnown {
+			for key, old := range st.known { // one that still waits is written all the same
+				if !old.pinned {
+					delete(st.known, key)
+				}
+			}
+		}
+		s = &Series{store: st, id: id, unit: unit, key: key}
+		st.known[key] = s
+	}
+	return s
+}
+
+// Each visits the series that shardmill itself measures, in order of their names.
+func (st *Store) Each(visit func(id ID, unit string, t Total)) {
+	st.mu.Lock()
+	pinned := make([]*Series, 0, len(st.known))
+	for _, s := range st.known {
+		if s.pinned {
+			pinned = append(pinned, s)
+		}
+	}
+	st.mu.Unlock()
+	slices.SortFunc(pinned, func(a, b *Series) int { return strings.Compare(a.key, b.key) })
+	for _, s := range pinned {
+		visit(s.id, s.unit, s.Total())
+	}
+}
+
+// maxBacklog bounds the buckets that wait in memory when more is put than the store takes.
+const maxBacklog = 10_000
+
+// Value is a value that was measured Count times.
+type Value struct{ Value, Count float64 }
+
+// Put records values at an instant. It fails when too much waits already and the store does not take it; then nothing is recorded.
+func (st *Store) Put(id ID, unit string, at time.Time, values ...Value) error {
+	if err := st.makeRoom(); err != nil {
+		return err
+	}
+	s := st.series(id, unit)
+	for _, v := range values {
+		s.add(at, v.Value, v.Count)
+	}
+	return nil
+}
+
+// PutSummary records what somebody else has summed up. Percentiles of a period that holds it are unknown, unless all of its values are equal. It fails as Put does.
+func (st *Store) PutSummary(id ID, unit string, at time.Time, count, sum, minimum, maximum float64) error {
+	if err := st.makeRoom(); err != nil {
+		return err
+	}
+	s := st.series(id, unit)
+	if minimum == maximum && sum == minimum*count || count == 1 {
+		s.add(at, sum/count, count)
+		return nil
+	}
+	s.record(at, func(b *bucket) { b.addSummary(count, sum, minimum, maximum) }, count, sum, maximum)
+	return nil
+}
+
+func (st *Store) makeRoom() error {
+	if st.backlog.Load() < maxBacklog {
+		return nil
+	}
+	return st.write()
+}
+
+// sorted is dimensions in order of name, then value, in a slice of its own.
+func sorted(dimensions []Dimension) []Dimension {
+	out := slices.Clone(dimensions)
+	slices.SortFunc(out, func(a, b Dimension) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Value, b.Value)
+	})
+	return out
+}
+
+// usable reports that v can be recorded.
+func usable(v float64) bool { return !math.IsNaN(v) && math.Abs(v) <= MaxValue }

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/stream"
+)
+
+// PathReplay takes a ReplayRequest by POST and answers a ReplayAnswer.
+const PathReplay = wire.ControlPrefix + "replay"
+
+// ReplayRequest names records of one shard: sequence numbers as clients see them, both included.
+type ReplayRequest struct {
+	Mapping string `json:"mapping"` // UUID
+	Shard   string `json:"shard"`   // shardId-000000000000
+	From    string `json:"from"`
+	To      string `json:"to"`
+}
+
+// ReplayAnswer is what became of at most 10,000 records. With Next the range goes on: ask again with it as From.
+type ReplayAnswer struct {
+	Function string        `json:"function"`
+	Batches  []ReplayBatch `json:"batches"`
+	Next     string        `json:"next,omitempty"`
+}
+
+// ReplayBatch is one invocation of a replay.
+type ReplayBatch struct {
+	From           string `json:"from"`
+	To             string `json:"to"`
+	Records        int    `json:"records"`
+	RequestID      string `json:"requestId"`
+	Outcome        string `json:"outcome"`            // ok, failed, partial, throttled or notRun
+	Reason         string `json:"reason,omitempty"`   // for people
+	FailedAt       string `json:"failedAt,omitempty"` // with partial: the lowest sequence number that the function reported
+	DurationMillis int64  `json:"durationMillis"`
+}
+
+// replayLogStream is the log stream that says which requests were replays, in the function's log group.
+const replayLogStream = "shardmill/replay"
+
+// replay invokes a mapping's function with records that it has had, or not had.
+func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) error {
+	var in ReplayRequest
+	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil || in.Mapping == "" || in.Shard == "" || in.From == "" || in.To == "" {
+		return &problem{http.StatusBadRequest, `the body must be {"mapping": UUID, "shard": "shardId-000000000000", "from": "sequence number", "to": "sequence number"}`}
+	}
+	all, err := r.mappings.All(req.Context())
+	if err != nil {
+		return err
+	}
+	var rng engine.ReplayRange
+	a, group := ReplayAnswer{Batches: []ReplayBatch{}}, ""
+	var owner function.Ref
+	for i := range all {
+		if m := &all[i]; m.UUID == in.Mapping {
+			a.Function, group = m.FunctionName, "/aws/lambda/"+m.FunctionName
+			owner = function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
+			if c, ok := r.functions.Lookup(owner); ok {
+				group = c.LogGroup
+			}
+			if rng, err = r.replayRange(req, m.Stream, &in); err != nil {
+				return err
+			}
+		}
+	}
+	sink := logTee{r.logs, s.cfg.LogLines}
+	a.Next, err = r.engine.Replay(req.Context(), in.Mapping, rng, func(b engine.Replayed) {
+		a.Batches = append(a.Batches, replayBatch(b))
+		line := fmt.Sprintf("REPLAY RequestId: %s Mapping: %s Shard: %s Records: %d From: %s To: %s", b.RequestID, in.Mapping, in.Shard, b.Count, b.From, b.To)
+		sink.Write(owner, group, replayLogStream, []function.LogEvent{{At: r.clock.Now(), Message: line}})
+	})
+	if err != nil {
+		return replayProblem(err)
+	}
+	wire.WriteJSON(w, http.StatusOK, jsonType, a)
+	return nil
+}
+
+// replayRange reads the places of a request in a stream as it is now.
+func (r *rooms) replayRange(req *http.Request, id uint32, in *ReplayRequest) (out engine.ReplayRange, err error) {
+	info, ok, err := r.streams.LookupID(req.Context(), id)
+	if err != nil {
+		return out, err
+	}
+	if !ok {
+		return out, &problem{http.StatusNotFound, "the stream of the mapping does not exist any more"}
+	}
+	names := make([]string, len(info.Shards))
+	for i, sh := range info.Shards {
+		names[i] = sh.ID.String()
+	}
+	i := slices.Index(names, in.Shard)
+	if i < 0 {
+		return out, &problem{http.StatusBadRequest, fmt.Sprintf("the stream %s has no shard %.60q; it has %s", info.Name.Name, in.Shard, listed(names))}
+	}
+	out.Shard = info.Shards[i].ID
+	for _, end := range []struct {
+		name, text string
+		into       *record.Position
+	}{{"from", in.From, &out.From}, {"to", in.To, &out.To}} {
+		q, err := stream.ParseSequenceNumber(end.text)
+		if err != nil {
+			return out, &problem{http.StatusBadRequest, fmt.Sprintf("%s is %.80q, which is no sequence number", end.name, end.text)}
+		}
+		if q.Shard != out.Shard || q.Version != 2 || q.Created != int64(info.Shards[i].Created)/1000 {
+			return out, &problem{http.StatusBadRequest, fmt.Sprintf("%s is a sequence number of another shard or stream than %s of %s", end.name, in.Shard, info.Name.Name)}
+		}
+		*end.into = q.Pos
+	}
+	return out, nil
+}
+
+// listed names the first few of many.
+func listed(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:5], ", ") + fmt.Sprintf(" and %d more", len(names)-5)
+	}
+	return strings.Join(names, ", ")
+}
+
+func replayBatch(b engine.Replayed) ReplayBatch {
+	out := ReplayBatch{
+		From: b.From, To: b.To, Records: b.Count, RequestID: b.RequestID, Reason: b.Outcome.Reason, FailedAt: b.FailedAt, DurationMillis: b.Outcome.Duration.Milliseconds(),
+	}
+	switch b.Outcome.Kind {
+	case esm.Success:
+		out.Outcome = "ok"
+	case esm.FunctionError:
+		out.Outcome = "failed"
+	case esm.PartialFailure:
+		out.Outcome = "partial"
+	case esm.Throttle:
+		out.Outcome = "throttled"
+	case esm.ServiceError:
+		out.Outcome = "notRun"
+	}
+	return out
+}
+
+// replayProblem gives the engine's sentences a status.
+func replayProblem(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return err
+	}
+	status := http.StatusBadRequest
+	switch f.Code {
+	case engine.CodeNoMapping:
+		status = http.StatusNotFound
+	case engine.CodeTrimmed:
+		status = http.StatusGone
+	}
+	return &problem{status, f.Message}
+}
