@@ -14,6 +14,7 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/storage/pebble"
 )
 
 func open(t *testing.T) storage.Coord {
@@ -44,7 +45,22 @@ func keys(t *testing.T, c storage.Coord) (names []string) {
 // needs.
 func TestStateOfAWindowComesBack(t *testing.T) {
 	t.Parallel()
-	coord := open(t)
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		comesBack(t, open(t))
+	})
+	t.Run("pebble", func(t *testing.T) {
+		t.Parallel()
+		s, err := pebble.Open(pebble.Options{Dir: t.TempDir(), MinFree: 1, Fatal: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close() }()
+		comesBack(t, s.Coord())
+	})
+}
+
+func comesBack(t *testing.T, coord storage.Coord) {
 	s := checkpoint.New(coord)
 	revision := storage.Absent
 	for _, c := range []struct{ bytes, parts int }{{8, 0}, {64 << 10, 0}, {64<<10 + 1, 2}, {esm.MaxState, 16}, {100_000, 2}, {100, 0}} {

@@ -152,10 +152,15 @@ func (d *decoder) window() (w *esm.WindowMark, apart int) {
 		Start: millis(), End: millis(), Closed: millis(), First: d.position(), Last: d.position(), Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32),
 	}
 	if flags&flagApart != 0 {
-		return w, d.count(esm.MaxState)
+		apart = d.count(esm.MaxState)
+	} else {
+		w.State = d.str()
 	}
-	w.State = d.str()
-	return w, 0
+	open, aggregated := w.End != 0, w.Last != 0
+	if open && w.Start >= w.End || !open && (aggregated || flags != 0 || w.State != "") || w.First > w.Last || aggregated != (w.First != 0) {
+		d.bad = true
+	}
+	return w, apart
 }
 
 type decoder struct {

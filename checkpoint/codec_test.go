@@ -40,9 +40,15 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "in windows") {
 			in.Window = &esm.WindowMark{
-				Width: time.Duration(rapid.IntRange(1, 900).Draw(t, "width")) * time.Second, Start: 60_000, End: record.Millis(rapid.Int64Range(0, 1<<50).Draw(t, "end")),
-				Closed: 7, First: position(t, "first in it"), Last: position(t, "last in it"), Early: rapid.Bool().Draw(t, "early"), Closing: rapid.Bool().Draw(t, "closing"),
+				Width: time.Duration(rapid.IntRange(1, 900).Draw(t, "width")) * time.Second, Start: 60_000, End: record.Millis(rapid.Int64Range(60_001, 1<<50).Draw(t, "end")),
+				Closed: 7, Early: rapid.Bool().Draw(t, "early"), Closing: rapid.Bool().Draw(t, "closing"),
 				State: rapid.SampledFrom([]string{"", "{}", `{"n":1}`, strings.Repeat("x", maxInline)}).Draw(t, "state"), Failures: 2, Invocations: 3,
+			}
+			if in.Window.Last = position(t, "last in it"); in.Window.Last != 0 {
+				in.Window.First = record.Position(rapid.Uint64Range(1, uint64(in.Window.Last)).Draw(t, "first in it"))
+			}
+			if rapid.IntRange(0, 3).Draw(t, "closed") == 0 {
+				in.Window = &esm.WindowMark{Width: time.Second, Closed: 60_000}
 			}
 		}
 
@@ -110,6 +116,9 @@ func TestImpossibleCheckpointsAreCorrupt(t *testing.T) {
 		"nothing":                        "",
 		"a newer version":                "03",
 		"a window wider than any":        "0207ac020101e8070000" + "a1f736" + "000000000000000000",
+		"a window that ends and begins":  "0207ac020101e8070000" + "e807" + "000505000000000000",
+		"records in no window":           "0207ac020101e8070000" + "e807" + "000000000101000000",
+		"a first record and no last":     "0207ac020101e8070000" + "e807" + "000507000100000000",
 		"a window without its state":     "0207ac020101e8070000" + "e807" + "000000000000000005",
 		"a state beyond the limit":       "0207ac020101e8070000" + "e807" + "040000000000000081808001",
 		"the head alone":                 "01",

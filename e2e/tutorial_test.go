@@ -61,16 +61,16 @@ func TestTutorial(t *testing.T) {
 			heading = step.Heading
 			t.Logf("%s: %s", time.Now().Format(time.TimeOnly), heading)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		got, err := shell.Run(ctx, step)
-		cancel()
 		if err == nil {
 			err = doctest.Match(step.Want, got)
 		}
-		if err != nil && *tutorialRewrite && got != "" {
+		if err != nil && *tutorialRewrite && ctx.Err() == nil {
 			t.Logf("line %d rewritten: %v", step.Line, err)
 			steps[i].Want, err = got, nil
 		}
+		cancel()
 		if err != nil {
 			log, _ := os.ReadFile(filepath.Join(h.path("work"), "tutorial", "dev.log")) // it may not be there yet
 			t.Fatalf("docs/tutorial.md:%d, in %q:\n%s\n%v\nthe server's terminal:\n%s", step.Line, step.Heading, step.Command, err, tail(string(log)))

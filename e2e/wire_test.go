@@ -117,7 +117,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 		header             map[string]string
 		code               string // as the body has it
 	}{
-		{"logs", "POST", "/", "{}", map[string]string{"X-Amz-Target": "Logs_20140328.PutLogEvents", "Content-Type": "application/x-amz-json-1.0"}, `"__type":"NotImplementedException"`},
+		{"secretsmanager", "POST", "/", "{}", map[string]string{"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.0"}, `"__type":"NotImplementedException"`},
 		{"s3", "PUT", "/bucket/key", "x", nil, "<Error><Code>NotImplemented</Code>"},
 		{"s3", "GET", "/bucket/key", "", map[string]string{"Authorization": signed("s3")}, "<Error><Code>NotImplemented</Code>"},
 		{"sns", "POST", "/", "Action=Publish&Version=2010-03-31", map[string]string{"Authorization": signed("sns"), "Content-Type": form}, "<Code>NotImplementedException</Code>"},
@@ -127,7 +127,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 		if got.status != http.StatusNotImplemented {
 			t.Errorf("%s %s: got %d %s, want 501", c.service, c.path, got.status, got.body)
 		}
-		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has kinesis, sqs, lambda, dynamodb. See docs/compat/README.md."} {
+		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has dynamodb, kinesis, lambda, logs, monitoring, sqs. See docs/compat/README.md."} {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s %s: the answer is %s, want %s in it", c.service, c.path, got.body, want)
 			}
@@ -142,7 +142,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
-	for service, args := range map[string][]string{"logs": {"logs", "describe-log-groups"}, "s3": {"s3api", "list-buckets"}, "monitoring": {"cloudwatch", "list-metrics"}} {
+	for service, args := range map[string][]string{"s3": {"s3api", "list-buckets"}, "sns": {"sns", "list-topics"}} {
 		_, stderr, err := s.command(t, venv(t, "aws"), append(args, "--endpoint-url", s.Endpoint)...)
 
 		if want := "shardmill does not have the service " + service + ";"; err == nil || !strings.Contains(stderr, want) {

@@ -21,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage"
@@ -43,11 +44,15 @@ var (
 // invocation is one call of the fake function: what it got, decoded.
 type invocation struct {
 	at        time.Time
+	arrived   time.Time // LastArrival
 	requestID string
 	shard     string
 	keys      []string
 	data      []string
 	sequences []string
+	window    struct{ Start, End time.Time }
+	state     json.RawMessage // nil without a tumbling window
+	final     bool
 }
 
 // fakeFunctions behaves as the function room does, with a Go func as handler.
@@ -60,6 +65,7 @@ type fakeFunctions struct {
 	limit    int // reserved concurrency; -1: none
 	role     string
 	missing  bool
+	updating bool // an update is in progress: Invoke still runs what was there before
 	changed  chan struct{}
 	waiters  []func()
 	duration time.Duration
@@ -114,11 +120,17 @@ func decode(inv function.Invocation) invocation {
 				Data                         []byte
 			}
 		}
+		Window                 struct{ Start, End time.Time }
+		State                  json.RawMessage
+		ShardID                string
+		IsFinalInvokeForWindow bool
 	}
 	if err := json.Unmarshal(inv.Payload, &event); err != nil {
 		panic(err)
 	}
-	call := invocation{at: time.Now(), requestID: inv.RequestID}
+	call := invocation{
+		at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID, shard: event.ShardID, window: event.Window, state: event.State, final: event.IsFinalInvokeForWindow,
+	}
 	for _, r := range event.Records {
 		call.shard, _, _ = strings.Cut(r.EventID, ":")
 		call.keys = append(call.keys, r.Kinesis.PartitionKey)
@@ -149,6 +161,9 @@ func (f *fakeFunctions) Lookup(function.Ref) (*function.Configuration, bool) {
 	}
 	c := &function.Configuration{}
 	c.Role = f.role
+	if f.updating {
+		c.UpdateStatus = function.InProgress
+	}
 	return c, true
 }
 
@@ -191,6 +206,7 @@ type world struct {
 	functions *fakeFunctions
 	engine    *engine.Engine
 	log       *bytes.Buffer
+	metrics   *metric.Store
 }
 
 func newWorld(t *testing.T, shards int) *world {
@@ -205,6 +221,8 @@ func newWorld(t *testing.T, shards int) *world {
 	w.must(w.queues.Start(t.Context()))
 	w.must(w.queues.Create(t.Context(), dead, queue.Given{}))
 	w.coord = &faultyCoord{Coord: w.store.Coord()}
+	w.metrics, err = metric.New(metric.Options{Local: w.store.Local(), Clock: c})
+	w.must(err)
 	w.mappings = mapping.New(mapping.Options{Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}})
 	w.start()
 	return w
@@ -226,6 +244,7 @@ func (w *world) start() {
 func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
 		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Metrics:      w.metrics,
 		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1, Observe: func(o engine.Observation) {
 			if w.observe != nil {
 				w.observe(o)
@@ -246,6 +265,7 @@ func (w *world) close() {
 	w.engine.Stop(w.t.Context())
 	w.must(w.mappings.Close(w.t.Context()))
 	w.queues.Stop()
+	w.metrics.Stop()
 	w.streams.Stop()
 	w.must(w.store.Close())
 }

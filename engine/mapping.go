@@ -44,6 +44,7 @@ type mappingRunner struct {
 	ref      function.Ref
 	changed  <-chan struct{} // closed at the next change of the function
 	role     string          // of the function, as the payloads say it
+	updating bool            // the function: its new code or configuration is not in effect yet
 	gone     bool            // the stream does not exist any more
 	stopping bool
 	abandonT *time.Timer
@@ -64,8 +65,10 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 func (r *mappingRunner) setFunction() {
 	r.ref = refOf(&r.m)
 	r.changed = r.e.o.Functions.Changed(r.ref)
+	r.updating = false
 	if c, ok := r.e.o.Functions.Lookup(r.ref); ok {
 		r.role = c.Role
+		r.updating = c.UpdateStatus == function.InProgress || c.State == function.Pending
 	}
 }
 
@@ -237,6 +240,9 @@ func (r *mappingRunner) functionChanged() {
 		r.restart() // the role is part of every payload, and payload sizes are already counted
 		return
 	}
+	if r.updating {
+		return // a retry now would run the old code; the end of the update is a change as well
+	}
 	for _, s := range r.shards {
 		s.postEvent(esm.Nudge{})
 	}
@@ -398,6 +404,10 @@ func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
 func (r *mappingRunner) observe(o Observation) {
 	if o.Kind == esm.AttemptEnded {
 		r.report(resultOf(o.Outcome))
+	}
+	if o.Kind == esm.StateDropped {
+		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age", "shard", o.Shard.String(),
+			"window", o.Window.Start.Time(), "attempts", o.Attempt)
 	}
 	r.e.o.Observe(o)
 }

@@ -213,6 +213,20 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 	})
 }
 
+// A function in a tumbling window works on a state that only its lane has, so a replay of it is refused.
+func TestReplayOfATumblingWindowIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{TumblingWindowSeconds: p(int64(60))})
+		_, _, err := w.replay(uuid, engine.ReplayRange{From: 1, To: record.MaxPosition})
+		if f := new(fault.Error); !errors.As(err, &f) || f.Code != engine.CodeBadRange || !strings.HasPrefix(f.Message, "The mapping has a tumbling window") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // Whoever asked for a replay can go away: the next batch is not begun.
 func TestReplayEndsWithItsContext(t *testing.T) {
 	t.Parallel()

@@ -437,3 +437,28 @@ func TestRetentionEndsRetries(t *testing.T) {
 		}
 	})
 }
+
+// New code wakes a batch in back-off when it is in effect, and not when it is announced: a retry on the old code would wait out a longer back-off.
+func TestBatchInBackOffIsRetriedOnTheNewCode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = poisoned("1")
+		w.put("k", "1")
+		w.create(mapping.Knobs{BatchSize: p(int64(1))})
+		w.pass(time.Hour) // the back-off is long by now
+		before := len(w.functions.seen())
+
+		w.functions.change(func() { w.functions.updating = true })
+		w.pass(time.Second)
+		if n := len(w.functions.seen()); n != before {
+			t.Errorf("%d attempts on the old code", n-before)
+		}
+		w.functions.change(func() { w.functions.updating, w.functions.handle = false, nil })
+		w.pass(time.Second)
+		if n := len(w.functions.seen()); n != before+1 {
+			t.Errorf("%d attempts on the new code, want 1", n-before)
+		}
+	})
+}

@@ -52,16 +52,21 @@ func (s *Shard) fill(l *lane) (count int, flush FlushReason) {
 			g.end = s.windowOf(l.queue.at(0).Arrival).End
 		}
 	}
-	for n := min(l.queue.len(), s.cfg.BatchSize); g.count < n; g.count++ {
-		r := l.queue.at(g.count)
-		switch b := int(r.Bytes); {
-		case r.Arrival >= g.end:
-			return g.count, FlushTumbling
-		case g.count > 0 && g.bytes+b > MaxPayload:
-			return g.count, FlushPayload
-		default:
-			g.bytes += b
+	bytes, end := g.bytes, g.end
+	for _, r := range l.queue.recs[l.queue.head+g.count : l.queue.head+min(l.queue.len(), s.cfg.BatchSize)] {
+		if r.Arrival >= end {
+			flush = FlushTumbling
+			break
 		}
+		if bytes += int(r.Bytes); bytes > MaxPayload && g.count > 0 {
+			bytes -= int(r.Bytes)
+			flush = FlushPayload
+			break
+		}
+		g.count++
+	}
+	if g.bytes = bytes; flush != 0 {
+		return g.count, flush
 	}
 	if g.count == s.cfg.BatchSize {
 		return g.count, FlushFull

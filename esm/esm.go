@@ -78,7 +78,7 @@ type Checkpoint struct {
 type WindowMark struct {
 	Width      time.Duration
 	Start, End record.Millis // of the open window; both 0: none is open
-	Closed     record.Millis // windows that begin before it do not open again
+	Closed     record.Millis // windows that end at or before it do not open again
 	First      record.Position
 	Last       record.Position // of the records aggregated in the open window; 0: none, and no final invocation is owed
 	Early      bool            // the next invocation tells the function that its state is taken away

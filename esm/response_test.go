@@ -1,8 +1,11 @@
 package esm_test
 
 import (
+	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
@@ -79,6 +82,72 @@ func TestWithoutPartialResponsesEveryAnswerIsASuccess(t *testing.T) {
 			t.Errorf("%s gives %s", c.body, o.Kind)
 		}
 	}
+}
+
+// S-89: in a tumbling window an answer about records must hold the state, an object; it comes out compact. Reports are judged as without a window, first.
+func TestWindowAnswersNeedAState(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, body string
+		kind       esm.OutcomeKind
+		at         record.Position
+		state      string
+	}{
+		{"an empty state", `{"state":{}}`, esm.Success, 0, `{}`},
+		{"white space goes", " { \"state\" : { \"a\" : [ 1, \"b c\" ] } } ", esm.Success, 0, `{"a":[1,"b c"]}`},
+		{"nothing is escaped that was not", `{"state":{"a":"<&>é\u00e9"}}`, esm.Success, 0, `{"a":"<&>é\u00e9"}`},
+		{"a state beside a report", `{"state":{"n":2},"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.PartialFailure, 5, `{"n":2}`},
+		{"a state beside an empty report", `{"state":{"n":2},"batchItemFailures":[]}`, esm.Success, 0, `{"n":2}`},
+		{"a report that cannot be followed", `{"state":{"n":2},"batchItemFailures":[{"itemIdentifier":""}]}`, esm.FunctionError, 0, ""},
+		{"a report without a state", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.FunctionError, 0, ""},
+		{"no state", `{}`, esm.FunctionError, 0, ""},
+		{"another spelling", `{"State":{}}`, esm.FunctionError, 0, ""},
+		{"a null state", `{"state":null}`, esm.FunctionError, 0, ""},
+		{"a list as state", `{"state":[]}`, esm.FunctionError, 0, ""},
+		{"a text as state", `{"state":"{}"}`, esm.FunctionError, 0, ""},
+		{"null", `null`, esm.FunctionError, 0, ""},
+		{"a list", `[{"state":{}}]`, esm.FunctionError, 0, ""},
+		{"zero bytes", ``, esm.FunctionError, 0, ""},
+		{"no JSON", `state`, esm.FunctionError, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o, state := esm.ParseWindowResponse([]byte(c.body), esm.ForRecords, true, in3to10)
+
+			if o.Kind != c.kind || o.At != c.at || o.Kind != esm.FunctionError && state != c.state || (o.Kind == esm.FunctionError) != (o.Reason != "" && o.At == 0) {
+				t.Errorf("%s gives %s at %d with %q: %s", c.body, o.Kind, o.At, state, o.Reason)
+			}
+		})
+	}
+}
+
+// What a function answers to the end of a window is not looked at.
+func TestAnswersToTheEndOfAWindowAreSuccesses(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{``, `null`, `oops`, `{"state":1}`, `{"batchItemFailures":[{"itemIdentifier":"5"}]}`} {
+		for _, p := range []esm.Purpose{esm.ForFinal, esm.ForEarlyEnd} {
+			if o, state := esm.ParseWindowResponse([]byte(body), p, true, in3to10); o.Kind != esm.Success || state != "" {
+				t.Errorf("%s for %s gives %s and %q", body, p, o.Kind, state)
+			}
+		}
+	}
+}
+
+// A state that comes out is compact, valid JSON, so that it can stand in the next payload as it is.
+func FuzzParseWindowResponse(f *testing.F) {
+	for _, body := range []string{`{"state":{}}`, `{"state":{"a":[1, 2]},"batchItemFailures":[{"itemIdentifier":"5"}]}`, `{"state":{"a":"\u00e9\xff"}}`, `{}`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o, state := esm.ParseWindowResponse(body, esm.ForRecords, true, in3to10)
+		if o.Kind == esm.FunctionError {
+			return
+		}
+		again, err := json.Marshal(json.RawMessage(state))
+		if err != nil || !strings.HasPrefix(state, "{") || !utf8.ValidString(state) || len(again) < len(state) {
+			t.Errorf("the state %q of %q: %v", state, body, err)
+		}
+	})
 }
 
 func FuzzParseResponse(f *testing.F) {

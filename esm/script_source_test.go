@@ -125,6 +125,13 @@ func (w *world) verbReadFailed(*args) {
 	w.step(esm.ReadFailed{Seq: seq})
 }
 
+// verbWithheld answers the outstanding Read as a shell does that has no memory for more.
+func (w *world) verbWithheld(*args) {
+	ev := esm.ReadReturned{Seq: w.reads.Seq, Next: w.reads.From, End: esm.Withheld}
+	w.reads = nil
+	w.step(ev)
+}
+
 // verbClose closes the shard, as a reshard does.
 func (w *world) verbClose(*args) {
 	w.closed = true

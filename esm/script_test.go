@@ -58,7 +58,7 @@ func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 	verbs := map[string]func(*args){
 		"mapping": w.verbMapping, "reconfigure": w.verbReconfigure, "release": w.verbRelease, "restart": w.verbRestart, "manual": w.verbManual,
 		"sealed": w.verbSealed, "anew": w.verbAnew,
-		"put": w.verbPut, "read": w.verbRead, "read-failed": w.verbReadFailed, "close": w.verbClose, "horizon": w.verbHorizon,
+		"put": w.verbPut, "read": w.verbRead, "read-failed": w.verbReadFailed, "withheld": w.verbWithheld, "close": w.verbClose, "horizon": w.verbHorizon,
 		"returned": w.verbReturned, "answered": w.verbAnswered, "slot-free": w.verbSlotFree, "nudge": w.verbNudge, "function": w.verbFunction, "run": w.verbRun,
 		"delivered": w.verbDelivered, "saved": w.verbSaved,
 		"at": w.verbAt, "advance": w.verbAdvance,

@@ -78,10 +78,8 @@ func (s *Shard) windowOver(l *lane) (over bool) {
 	case l.queue.len() > 0:
 		over = l.queue.at(0).Arrival >= w.End
 	case len(l.plan) > 0: // a batch from a checkpoint is being read again
-	case s.shardEnd, s.maxArrival >= w.End:
-		over = true
 	default:
-		over = s.complete(w.End)
+		over = s.shardEnd || s.complete(w.End)
 	}
 	if over {
 		w.Closed = w.End
@@ -89,10 +87,10 @@ func (s *Shard) windowOver(l *lane) (over bool) {
 	return over
 }
 
-// complete reports that every record that arrived before end has been read: the source says so, or has had nothing new for so long that we stop waiting for its word.
-// Otherwise it arranges for the source to be asked when that can make a difference.
+// complete reports that every record that arrived before end has been read: there was a later one, filtered or not, the source says so, or it has had nothing new for so
+// long that we stop waiting for its word. Otherwise it arranges for the source to be asked when that can make a difference.
 func (s *Shard) complete(end record.Millis) bool {
-	if s.sealed >= end {
+	if s.maxArrival >= end || s.sealed >= end {
 		return true
 	}
 	if !s.idleTail { // reading goes on

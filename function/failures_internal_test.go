@@ -118,7 +118,7 @@ func TestOverflowDropsTheOldest(t *testing.T) {
 
 type blocked struct{}
 
-func (blocked) Write(string, string, []LogEvent) { select {} }
+func (blocked) Write(Ref, string, string, []LogEvent) { select {} }
 
 // Lines longer than 256 KiB are cut; a framed message keeps its line breaks.
 func TestLinesAreSplit(t *testing.T) {

@@ -33,10 +33,10 @@ type LogEvent = struct {
 	Message string // without the final line break
 }
 
-// LogSink takes what functions log. Write must not keep events after it returns. It may block: then the environments' rings fill and drop their
+// LogSink takes what functions log; owner is the function whose it is. Write must not keep events after it returns. It may block: then the environments' rings fill and drop their
 // oldest lines, but no handler waits.
 type LogSink interface {
-	Write(group, stream string, events []LogEvent)
+	Write(owner Ref, group, stream string, events []LogEvent)
 }
 
 // Options configure Functions. Store is required.
@@ -240,4 +240,16 @@ func MemoryWatch() string { return sandbox.MemoryWatch }
 func (f *Functions) Resolve(accessKey string) (account, region string, ok bool) {
 	ref, ok := f.keys.lookup(accessKey)
 	return ref.Account, ref.Region, ok
+}
+
+// Holder answers the function that the access key was issued to, and the ARN of the role that it has now.
+func (f *Functions) Holder(accessKey string) (ref Ref, role string, ok bool) {
+	if ref, ok = f.keys.lookup(accessKey); !ok {
+		return Ref{}, "", false
+	}
+	conf, ok := f.Lookup(ref)
+	if !ok {
+		return Ref{}, "", false // deleted while it runs
+	}
+	return ref, conf.Role, true
 }

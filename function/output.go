@@ -25,6 +25,7 @@ const (
 type output struct {
 	pump          *logPump
 	now           func() time.Time
+	owner         Ref
 	group, stream string
 	pipe          *os.File
 	raw           syscall.RawConn
@@ -40,12 +41,12 @@ type output struct {
 	queued  bool
 }
 
-func newOutput(pump *logPump, now func() time.Time, group, stream string, pipe *os.File) (*output, error) {
+func newOutput(pump *logPump, now func() time.Time, owner Ref, group, stream string, pipe *os.File) (*output, error) {
 	raw, err := pipe.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	return &output{pump: pump, now: now, group: group, stream: stream, pipe: pipe, raw: raw}, nil
+	return &output{pump: pump, now: now, owner: owner, group: group, stream: stream, pipe: pipe, raw: raw}, nil
 }
 
 // read serves the pipe until it ends or close.
@@ -240,7 +241,7 @@ func (p *logPump) flush() {
 	p.mu.Unlock()
 	for _, o := range ready {
 		if events := o.batch(); len(events) > 0 {
-			p.sink.Write(o.group, o.stream, events)
+			p.sink.Write(o.owner, o.group, o.stream, events)
 			if o.measure != nil {
 				o.measure(events)
 			}

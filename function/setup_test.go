@@ -201,7 +201,7 @@ type recorder struct {
 
 type logged struct{ group, stream, message string }
 
-func (r *recorder) Write(group, stream string, events []function.LogEvent) {
+func (r *recorder) Write(_ function.Ref, group, stream string, events []function.LogEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range events {

@@ -161,7 +161,7 @@ func TestStoredFormIsAsDocumented(t *testing.T) {
 // Stored rows are outside bytes to a newer program: they are read back exactly or refused by name.
 func TestRowsOfAnotherVersionAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{`{"Version":3}`, `{}`, `nonsense`, ``} {
+	for _, text := range []string{`{"Version":3}`, `{"Version":0}`, `{}`, `nonsense`, ``} {
 		if _, err := decode([]byte(text)); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("%q: got %v", text, err)
 		}

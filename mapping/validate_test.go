@@ -3,6 +3,7 @@ package mapping
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
@@ -265,6 +266,29 @@ func TestUpdateRefuses(t *testing.T) {
 				t.Error("a refused update changed the mapping")
 			}
 		})
+	}
+}
+
+// S-13, V21: a tumbling window and a factor above 1 exclude each other whichever was there first; together they can be exchanged.
+func TestWindowAndFactorExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.create(t, func(in *CreateInput) { in.TumblingWindowSeconds = new(int64(60)) })
+	b.settle(t)
+
+	_, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{Knobs{ParallelizationFactor: new(int64(2))}})
+	wantFault(t, err, parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
+
+	for _, k := range []Knobs{
+		{ParallelizationFactor: new(int64(2)), TumblingWindowSeconds: new(int64(0))}, {ParallelizationFactor: new(int64(1)), TumblingWindowSeconds: new(int64(900))},
+	} {
+		if _, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{k}); err != nil {
+			t.Fatal(err)
+		}
+		b.settle(t)
+	}
+	if got := b.get(t, m.UUID).Core(); got.TumblingWindow != 15*time.Minute || got.Factor != 1 {
+		t.Errorf("a window of %s and a factor of %d", got.TumblingWindow, got.Factor)
 	}
 }
 

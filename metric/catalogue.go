@@ -10,14 +10,16 @@ const (
 
 // Namespaces of our own metrics. Engine holds what AWS does not measure; nothing of ours is ever added to a namespace of AWS's.
 const (
-	Lambda = "AWS/Lambda"
-	Engine = "Engine"
+	Lambda  = "AWS/Lambda"
+	Kinesis = "AWS/Kinesis"
+	Engine  = "Engine"
 )
 
 // Dimensions of our own metrics.
 const (
 	FunctionName = "FunctionName"
 	MappingUUID  = "EventSourceMappingUUID"
+	StreamName   = "StreamName"
 )
 
 // Kind is a metric that shardmill measures by itself.
@@ -45,6 +47,15 @@ var (
 	MappingIteratorAge = Kind{Engine, "IteratorAge", Milliseconds} // as above
 	RecordsSettled     = Kind{Engine, "RecordsSettled", Count}     // records of batches that succeeded
 	RecordsDiscarded   = Kind{Engine, "RecordsDiscarded", Count}   // records given up, with or without a notice
+)
+
+// Metrics of streams, by StreamName. Source: Kinesis Developer Guide, "Monitor the Amazon Kinesis Data Streams service with Amazon CloudWatch".
+var (
+	IncomingRecords   = Kind{Kinesis, "IncomingRecords", Count}                           // of a put, those that are durable
+	IncomingBytes     = Kind{Kinesis, "IncomingBytes", Bytes}                             // of their data and partition keys
+	PutRecordSuccess  = Kind{Kinesis, "PutRecord.Success", Count}                         // 1 or 0 for each PutRecord that reached the shard
+	PutRecordsSuccess = Kind{Kinesis, "PutRecords.Success", Count}                        // 1 when one of the records at least is durable
+	GetRecordsAge     = Kind{Kinesis, "GetRecords.IteratorAgeMilliseconds", Milliseconds} // age of the last record of a GetRecords, 0 without any
 )
 
 // Of is the series of a kind in an account and region, with dimensions given as name, value, name, value. A nil Store has none, and answers nil.

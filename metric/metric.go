@@ -2,7 +2,7 @@
 //
 // In flow values of other rooms, of PutMetricData and of embedded metrics in log lines; out flow statistics over periods, exact in SampleCount, Sum, Minimum and
 // Maximum and within 1 % in percentiles. catalogue.go names everything that shardmill measures by itself. Buckets lie in storage.Local and are written at most once
-// a second, with durability Soon: a crash loses at most the last second or two of values. A read writes first, so what was recorded is seen at once. Nothing runs
+// a second, with durability Soon: a crash of the process loses at most the last second of values, a power loss about one second more. A read writes first, so what was recorded is seen at once. Nothing runs
 // while nothing is recorded. Minutes go by the steered clock; the second between two writes is real.
 // Source: CloudWatch User Guide, "Metrics concepts"; CloudWatch API Reference.
 package metric

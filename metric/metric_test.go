@@ -306,15 +306,15 @@ func TestFullStoreLosesNothingThatFits(t *testing.T) {
 			s.Add(at.Add(time.Duration(i%3)*time.Minute), 1)
 			pass(500 * time.Millisecond)
 		}
-		for i := range 10 * maxOpen {
+		for i := range maxOpen + 100 {
 			s.Add(at.Add(time.Duration(i)*time.Minute), 1)
 		}
 		if n := b.backlog.Load(); n > maxOpen {
 			t.Errorf("%d minutes wait", n)
 		}
 		refused := false
-		for i := range maxBacklog + 1 {
-			refused = refused || errors.Is(b.Put(named(fmt.Sprint("n", i)), Count, at, Value{1, 1}), full)
+		for i := 0; i <= maxBacklog && !refused; i++ {
+			refused = errors.Is(b.Put(named(fmt.Sprint("n", i)), Count, at, Value{1, 1}), full)
 		}
 		if !refused {
 			t.Error("everything is taken from outside")

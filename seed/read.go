@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -52,7 +53,7 @@ func (r *reader) fail(at Place, format string, args ...any) {
 func (r *reader) at(n *yaml.Node) Place { return Place{r.file, n.Line, n.Column} }
 
 // syntaxLine is how the YAML library says where a text stops being YAML.
-var syntaxLine = regexp.MustCompile(`^line (\d+): `)
+var syntaxLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+): `) })
 
 // document is the one document of a file; nil when there is none.
 func (r *reader) document(content []byte) *yaml.Node {
@@ -79,7 +80,7 @@ func (r *reader) document(content []byte) *yaml.Node {
 	}
 	problem := strings.TrimPrefix(err.Error(), "yaml: ")
 	at := Place{File: r.file, Line: 1} // where the library does not say it, it means the first line
-	if m := syntaxLine.FindStringSubmatch(problem); m != nil {
+	if m := syntaxLine().FindStringSubmatch(problem); m != nil {
 		at.Line, _ = strconv.Atoi(m[1]) // digits
 		problem = problem[len(m[0]):]
 	}
@@ -88,9 +89,9 @@ func (r *reader) document(content []byte) *yaml.Node {
 }
 
 func sectionKeys() []string {
-	keys := make([]string, len(sections))
-	for i := range sections {
-		keys[i] = sections[i].key
+	var keys []string
+	for _, s := range sections() {
+		keys = append(keys, s.key)
 	}
 	return keys
 }
@@ -99,7 +100,7 @@ func sectionKeys() []string {
 func (r *reader) plan(root *yaml.Node) *Plan {
 	p := &Plan{}
 	known := map[string]value{}
-	for _, s := range sections {
+	for _, s := range sections() {
 		known[s.key] = value{}
 	}
 	entries, ok := r.entries(root, known, "a seed file")
@@ -107,7 +108,7 @@ func (r *reader) plan(root *yaml.Node) *Plan {
 		return nil
 	}
 	count := 0
-	for _, s := range sections {
+	for _, s := range sections() {
 		n := entries[s.key].value
 		if n == nil || isNull(n) {
 			continue
@@ -251,7 +252,7 @@ func (r *reader) object(n *yaml.Node, want value, name string) (any, bool) {
 }
 
 // variable is what AWS allows as the name of an environment variable.
-var variable = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`)
+var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`) })
 
 func (r *reader) dict(n *yaml.Node, name string) (any, bool) {
 	if n.Kind != yaml.MappingNode {
@@ -261,7 +262,7 @@ func (r *reader) dict(n *yaml.Node, name string) (any, bool) {
 	out := make(map[string]any, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
-		if _, twice := out[k.Value]; twice || k.Kind != yaml.ScalarNode || !variable.MatchString(k.Value) {
+		if _, twice := out[k.Value]; twice || k.Kind != yaml.ScalarNode || !variable().MatchString(k.Value) {
 			r.fail(r.at(k), "a name in %s must be there once, begin with a letter, and have two or more letters, digits and underscores; %s does not", name, describe(k))
 			continue
 		}

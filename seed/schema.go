@@ -1,6 +1,9 @@
 package seed
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // kind is what a value must be.
 type kind uint8
@@ -43,75 +46,96 @@ type section struct {
 }
 
 // sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API References; what depends on more than one value is
-// left to the server.
-var sections = []section{
-	{"Streams", "stream", "Name", map[string]value{
-		"Name":              value{kind: text}.must(),
-		"ShardCount":        between(1, math.MaxInt32),
-		"StreamModeDetails": members(map[string]value{"StreamMode": words("PROVISIONED", "ON_DEMAND").must()}),
-	}, func(p *Plan) *[]Item { return &p.Streams }},
-	{"Tables", "table", "TableName", map[string]value{
-		"TableName": value{kind: text}.must(),
-		"AttributeDefinitions": listOf(members(map[string]value{
-			"AttributeName": value{kind: text}.must(), "AttributeType": words("S", "N", "B").must(),
-		})).must(),
-		"KeySchema":              keySchema.must(),
-		"BillingMode":            words("PAY_PER_REQUEST", "PROVISIONED"),
-		"ProvisionedThroughput":  throughput,
-		"GlobalSecondaryIndexes": listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput})),
-		"LocalSecondaryIndexes":  listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must()})),
-	}, func(p *Plan) *[]Item { return &p.Tables }},
-	{"Queues", "queue", "QueueName", map[string]value{
-		"QueueName":                     value{kind: text}.must(),
-		"VisibilityTimeout":             between(0, 43200),
-		"DelaySeconds":                  between(0, 900),
-		"MessageRetentionPeriod":        between(60, 1209600),
-		"ReceiveMessageWaitTimeSeconds": between(0, 20),
-		"MaximumMessageSize":            between(1024, 1048576),
-	}, func(p *Plan) *[]Item { return &p.Queues }},
-	{"Functions", "function", "FunctionName", map[string]value{
-		"FunctionName":     value{kind: text}.must(),
-		"CodeUri":          value{kind: text}.must(),
-		"Runtime":          value{kind: text}.must(),
-		"Handler":          {kind: text},
-		"Role":             {kind: text},
-		"Description":      {kind: text},
-		"Timeout":          between(1, 900),
-		"MemorySize":       between(128, 10240),
-		"Environment":      members(map[string]value{"Variables": value{kind: dict}.must()}),
-		"Architectures":    listOf(words("x86_64", "arm64")),
-		"EphemeralStorage": members(map[string]value{"Size": between(512, 10240).must()}),
-	}, func(p *Plan) *[]Item { return &p.Functions }},
-	{"Mappings", "mapping", "FunctionName", map[string]value{
-		"FunctionName":                   value{kind: text}.must(),
-		"EventSourceArn":                 value{kind: text}.must(),
-		"StartingPosition":               words("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP").must(),
-		"StartingPositionTimestamp":      {kind: number},
-		"Enabled":                        {kind: boolean},
-		"BatchSize":                      between(1, 10000),
-		"MaximumBatchingWindowInSeconds": between(0, 300),
-		"ParallelizationFactor":          between(1, 10),
-		"MaximumRetryAttempts":           between(-1, 10000),
-		"MaximumRecordAgeInSeconds":      between(-1, 604800),
-		"BisectBatchOnFunctionError":     {kind: boolean},
-		"TumblingWindowInSeconds":        between(0, 900),
-		"FunctionResponseTypes":          listOf(words("ReportBatchItemFailures")),
-		"FilterCriteria":                 members(map[string]value{"Filters": listOf(members(map[string]value{"Pattern": value{kind: text}.must()})).must()}),
-		"DestinationConfig":              members(map[string]value{"OnFailure": members(map[string]value{"Destination": value{kind: text}.must()}).must()}),
-	}, func(p *Plan) *[]Item { return &p.Mappings }},
-}
-
-var (
-	keySchema  = listOf(members(map[string]value{"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must()}))
-	throughput = members(map[string]value{"ReadCapacityUnits": between(1, math.MaxInt64).must(), "WriteCapacityUnits": between(1, math.MaxInt64).must()})
-	projection = members(map[string]value{
+// left to the server. It is made when it is used: a program that reads no seed file should not pay for one.
+var sections = sync.OnceValue(func() []section {
+	keySchema := listOf(members(map[string]value{"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must()}))
+	throughput := members(map[string]value{"ReadCapacityUnits": between(1, math.MaxInt64).must(), "WriteCapacityUnits": between(1, math.MaxInt64).must()})
+	projection := members(map[string]value{
 		"ProjectionType": words("ALL", "KEYS_ONLY", "INCLUDE").must(), "NonKeyAttributes": listOf(value{kind: text}),
 	})
-)
+	return []section{
+		{"Streams", "stream", "Name", map[string]value{
+			"Name":              value{kind: text}.must(),
+			"ShardCount":        between(1, math.MaxInt32),
+			"StreamModeDetails": members(map[string]value{"StreamMode": words("PROVISIONED", "ON_DEMAND").must()}),
+		}, func(p *Plan) *[]Item { return &p.Streams }},
+		{"Tables", "table", "TableName", map[string]value{
+			"TableName": value{kind: text}.must(),
+			"AttributeDefinitions": listOf(members(map[string]value{
+				"AttributeName": value{kind: text}.must(), "AttributeType": words("S", "N", "B").must(),
+			})).must(),
+			"KeySchema":              keySchema.must(),
+			"BillingMode":            words("PAY_PER_REQUEST", "PROVISIONED"),
+			"ProvisionedThroughput":  throughput,
+			"GlobalSecondaryIndexes": listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput})),
+			"LocalSecondaryIndexes":  listOf(members(map[string]value{"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must()})),
+		}, func(p *Plan) *[]Item { return &p.Tables }},
+		{"Queues", "queue", "QueueName", map[string]value{
+			"QueueName":                     value{kind: text}.must(),
+			"VisibilityTimeout":             between(0, 43200),
+			"DelaySeconds":                  between(0, 900),
+			"MessageRetentionPeriod":        between(60, 1209600),
+			"ReceiveMessageWaitTimeSeconds": between(0, 20),
+			"MaximumMessageSize":            between(1024, 1048576),
+		}, func(p *Plan) *[]Item { return &p.Queues }},
+		{"Functions", "function", "FunctionName", map[string]value{
+			"FunctionName":     value{kind: text}.must(),
+			"CodeUri":          value{kind: text}.must(),
+			"Runtime":          value{kind: text}.must(),
+			"Handler":          {kind: text},
+			"Role":             {kind: text},
+			"Description":      {kind: text},
+			"Timeout":          between(1, 900),
+			"MemorySize":       between(128, 10240),
+			"Environment":      members(map[string]value{"Variables": value{kind: dict}.must()}),
+			"Architectures":    listOf(words("x86_64", "arm64")),
+			"EphemeralStorage": members(map[string]value{"Size": between(512, 10240).must()}),
+		}, func(p *Plan) *[]Item { return &p.Functions }},
+		{"Mappings", "mapping", "FunctionName", map[string]value{
+			"FunctionName":                   value{kind: text}.must(),
+			"EventSourceArn":                 value{kind: text}.must(),
+			"StartingPosition":               words("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP").must(),
+			"StartingPositionTimestamp":      {kind: number},
+			"Enabled":                        {kind: boolean},
+			"BatchSize":                      between(1, 10000),
+			"MaximumBatchingWindowInSeconds": between(0, 300),
+			"ParallelizationFactor":          between(1, 10),
+			"MaximumRetryAttempts":           between(-1, 10000),
+			"MaximumRecordAgeInSeconds":      between(-1, 604800),
+			"BisectBatchOnFunctionError":     {kind: boolean},
+			"TumblingWindowInSeconds":        between(0, 900),
+			"FunctionResponseTypes":          listOf(words("ReportBatchItemFailures")),
+			"FilterCriteria":                 members(map[string]value{"Filters": listOf(members(map[string]value{"Pattern": value{kind: text}.must()})).must()}),
+			"DestinationConfig":              members(map[string]value{"OnFailure": members(map[string]value{"Destination": value{kind: text}.must()}).must()}),
+		}, func(p *Plan) *[]Item { return &p.Mappings }},
+	}
+})
 
-// meant are keys that people know from elsewhere, and what they are called here.
-var meant = map[string]string{
-	"StreamName": "Name", "Code": "CodeUri", "ZipFile": "CodeUri", "Shards": "ShardCount", "Memory": "MemorySize", "Window": "MaximumBatchingWindowInSeconds",
-	"Resources": "Streams, Tables, Queues, Functions, Mappings", "EventSourceMappings": "Mappings", "Stream": "EventSourceArn", "Function": "FunctionName",
-	"OnFailure": "DestinationConfig", "Variables": "Environment",
+// meant is what a key that people know from elsewhere is called here; "" when there is none.
+func meant(key string) string {
+	switch key {
+	case "StreamName":
+		return "Name"
+	case "Code", "ZipFile":
+		return "CodeUri"
+	case "Shards":
+		return "ShardCount"
+	case "Memory":
+		return "MemorySize"
+	case "Window":
+		return "MaximumBatchingWindowInSeconds"
+	case "Resources":
+		return "Streams, Tables, Queues, Functions, Mappings"
+	case "EventSourceMappings":
+		return "Mappings"
+	case "Stream":
+		return "EventSourceArn"
+	case "Function":
+		return "FunctionName"
+	case "OnFailure":
+		return "DestinationConfig"
+	case "Variables":
+		return "Environment"
+	}
+	return ""
 }

@@ -161,7 +161,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range sections {
+	for _, s := range sections() {
 		_, rest, ok := strings.Cut(string(page), "\n## "+s.key+"\n")
 		if !ok {
 			t.Errorf("there is no part about %s", s.key)

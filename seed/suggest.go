@@ -9,7 +9,7 @@ import (
 // suggestion says which key was probably meant, or which ones there are.
 func suggestion(got string, known map[string]value) string {
 	names := slices.Sorted(maps.Keys(known))
-	if m, ok := meant[got]; ok {
+	if m := meant(got); m != "" {
 		if _, here := known[m]; here || strings.Contains(m, ",") {
 			return "did you mean " + m + "?"
 		}

@@ -84,8 +84,13 @@ type logTee struct {
 	watch func(group, stream string, events []function.LogEvent)
 }
 
-func (t logTee) Write(group, stream string, events []function.LogEvent) {
-	t.logs.Write(group, stream, events)
+// Write keeps lines as Lambda's are kept: each ends in a line break.
+func (t logTee) Write(owner function.Ref, group, stream string, events []function.LogEvent) {
+	lines := make([]logstore.LogEvent, len(events))
+	for i, e := range events {
+		lines[i] = logstore.LogEvent{At: e.At, Message: e.Message + "\n"}
+	}
+	t.logs.Write(logstore.Group{Account: owner.Account, Region: owner.Region, Name: group}, stream, lines)
 	if t.watch != nil {
 		t.watch(group, stream, events)
 	}

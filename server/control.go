@@ -166,9 +166,9 @@ func (r *rooms) streamLogs(w http.ResponseWriter, req *http.Request) error {
 	enc := json.NewEncoder(w)
 	w.WriteHeader(http.StatusOK)
 	_ = flush.Flush() // a follower learns at once that it is connected
-	query := logstore.Query{Group: "/aws/lambda/" + name, Since: since, Follow: q.Get("follow") == "1"}
+	query := logstore.Query{Group: logstore.Group{Name: "/aws/lambda/" + name}, Since: since, Follow: q.Get("follow") == "1"}
 	if err := r.logs.Read(req.Context(), query, func(e logstore.Event) bool {
-		return enc.Encode(LogLine{e.At, e.Stream, e.Message}) == nil && flush.Flush() == nil
+		return enc.Encode(LogLine{e.At, e.Stream, strings.TrimSuffix(e.Message, "\n")}) == nil && flush.Flush() == nil
 	}); err != nil && req.Context().Err() == nil {
 		s := err.Error()
 		_ = enc.Encode(LogLine{Message: "reading the log: " + s}) // the status is already sent

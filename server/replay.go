@@ -64,10 +64,12 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	}
 	var rng engine.ReplayRange
 	a, group := ReplayAnswer{Batches: []ReplayBatch{}}, ""
+	var owner function.Ref
 	for i := range all {
 		if m := &all[i]; m.UUID == in.Mapping {
 			a.Function, group = m.FunctionName, "/aws/lambda/"+m.FunctionName
-			if c, ok := r.functions.Lookup(function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}); ok {
+			owner = function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
+			if c, ok := r.functions.Lookup(owner); ok {
 				group = c.LogGroup
 			}
 			if rng, err = r.replayRange(req, m.Stream, &in); err != nil {
@@ -79,7 +81,7 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	a.Next, err = r.engine.Replay(req.Context(), in.Mapping, rng, func(b engine.Replayed) {
 		a.Batches = append(a.Batches, replayBatch(b))
 		line := fmt.Sprintf("REPLAY RequestId: %s Mapping: %s Shard: %s Records: %d From: %s To: %s", b.RequestID, in.Mapping, in.Shard, b.Count, b.From, b.To)
-		sink.Write(group, replayLogStream, []function.LogEvent{{At: r.clock.Now(), Message: line}})
+		sink.Write(owner, group, replayLogStream, []function.LogEvent{{At: r.clock.Now(), Message: line}})
 	})
 	if err != nil {
 		return replayProblem(err)

@@ -79,7 +79,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startMetrics(r); err != nil {
 		return r, s.dataError(err)
 	}
-	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream")})
+	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
@@ -92,7 +92,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startTables(ctx, r); err != nil {
 		return r, err
 	}
-	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
+	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
 		return r, s.dataError(err)
 	}
 	if err = s.startFunctions(ctx, r); err != nil {
@@ -221,11 +221,10 @@ func (s *Server) route(r *rooms) http.Handler {
 		s.tableService(r),
 		s.cloudWatch(r),
 	}
-	var have []string
-	for _, one := range services {
-		have = append(have, one.Name)
+	services = append(services, s.logsAndIdentity(r)...)
+	return &wire.Router{
+		Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 	}
-	return &wire.Router{Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(have...), Hinted: s.cfg.Hinted}
 }
 
 // use makes the rooms' handler the one that answers.

@@ -49,9 +49,13 @@ type success struct {
 }
 
 func newSession(cfg esm.Config, from esm.Checkpoint) session {
+	factor, width := cfg.Factor, cfg.TumblingWindow
+	if from.Window != nil && from.Window.Last != 0 {
+		factor, width = from.Factor, from.Window.Width // until the open window has had its final invocation
+	}
 	return session{
-		from: from, configs: []esm.Config{cfg}, factor: cfg.Factor, low: from.Low, win: expected(&from), ended: map[record.Millis]bool{},
-		planned: from.Factor == cfg.Factor && widthOf(&from) == cfg.TumblingWindow,
+		from: from, configs: []esm.Config{cfg}, factor: factor, low: from.Low, win: expected(&from), ended: map[record.Millis]bool{},
+		planned: from.Factor == factor && widthOf(&from) == width,
 		flight:  map[uint64]*flight{}, settled: map[record.Position]bool{}, batches: map[string][]record.Position{}, failures: map[string]int{},
 		touched: map[[2]int]bool{}, discards: map[uint64][]record.Position{}, refused: map[uint64]int{}, ahead: map[int][]success{},
 	}

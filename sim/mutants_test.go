@@ -57,7 +57,7 @@ var mutants = []struct {
 	},
 	{
 		"a batch holds records of two tumbling windows", "batch.go",
-		"case r.Arrival >= g.end:", "case r.Arrival < 0:",
+		"if r.Arrival >= end {", "if r.Arrival < 0 {",
 	},
 	{
 		"a restart forgets the state of the open window", "tumbling.go",
@@ -65,7 +65,7 @@ var mutants = []struct {
 	},
 	{
 		"an idle window ends at its time, whatever the source knows", "tumbling.go",
-		"if s.sealed >= end {", "if s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {",
+		"if s.maxArrival >= end || s.sealed >= end {", "if s.maxArrival >= end || s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {",
 	},
 	{
 		"a change of the width forgets the open window", "tumbling.go",

@@ -184,6 +184,7 @@ func (s *Streams) GetRecords(ctx context.Context, in GetRecordsInput, begin func
 		from = end.Oldest // a place that fell behind moves to the horizon without a word
 	}
 	now := s.now()
+	s.measureGet(sn, count, last, now)
 	if end.Kind == storage.ShardEnd && count == 0 {
 		return s.shardEnd(ctx, p, now)
 	}

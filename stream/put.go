@@ -73,6 +73,7 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 	if err != nil {
 		return Placed{}, err
 	}
+	s.measurePut(sn, false, recs[:], placed)
 	if f := placed[0].Fault; f != nil {
 		if f.Code == codeInternal {
 			f = &fault.Error{Code: f.Code, Status: f.Status, Hint: f.Hint, Err: f.Err} // AWS gives its own faults no text
@@ -110,7 +111,11 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	if total > MaxCallBytes {
 		return nil, fault.New(codeInvalid, "Records size exceeds 10 MB limit")
 	}
-	return s.put(ctx, st, recs)
+	placed, err := s.put(ctx, st, recs)
+	if err == nil {
+		s.measurePut(sn, true, recs, placed)
+	}
+	return placed, err
 }
 
 // RefuseHashKey is the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream comes first.

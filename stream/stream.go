@@ -15,6 +15,7 @@ import (
 
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -170,18 +171,20 @@ func (i *Info) OpenShards() int {
 // Options of New. Store is required.
 type Options struct {
 	Store      storage.Store
-	Clock      *clock.Clock // nil: real time
-	Log        *slog.Logger // nil: silent
-	ShardQuota int          // open provisioned shards per account and region; 0: DefaultShardQuota
+	Clock      *clock.Clock  // nil: real time
+	Log        *slog.Logger  // nil: silent
+	Metrics    *metric.Store // nil: nothing is measured
+	ShardQuota int           // open provisioned shards per account and region; 0: DefaultShardQuota
 }
 
 // Streams is all streams of all accounts. Every method is safe for concurrent use.
 type Streams struct {
-	log   storage.Log
-	coord storage.Coord
-	clock *clock.Clock
-	slog  *slog.Logger
-	quota int
+	log    storage.Log
+	coord  storage.Coord
+	clock  *clock.Clock
+	slog   *slog.Logger
+	meters meters
+	quota  int
 
 	loading chan struct{} // capacity 1: one load at a time
 	loaded  atomic.Bool
@@ -225,6 +228,7 @@ func New(o Options) *Streams {
 	return &Streams{
 		log: o.Store.Log(), coord: o.Store.Coord(), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{}, first: make(chan struct{}, 1),
+		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
 	}
 }
 

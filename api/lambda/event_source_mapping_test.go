@@ -86,6 +86,16 @@ func TestCreateEchoesEveryKnob(t *testing.T) {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
+	windowed := b.create(`"FunctionName":"w","TumblingWindowInSeconds":900`)
+	b.settle()
+	for name, a := range map[string]map[string]any{"Create": windowed.body, "Get": b.call("GET", "/"+windowed.body["UUID"].(string), "").body} {
+		if a["TumblingWindowInSeconds"] != 900.0 {
+			t.Errorf("%s: %v", name, a)
+		}
+	}
+	if a := b.call("PUT", "/"+windowed.body["UUID"].(string), `{"TumblingWindowInSeconds":0}`); a.body["TumblingWindowInSeconds"] != 0.0 {
+		t.Errorf("Update: %v", a.body)
+	}
 	if a := b.create(`"FunctionName":"g","BatchSize":500,"MaximumBatchingWindowInSeconds":0`); a.status != http.StatusAccepted {
 		t.Errorf("batch of 500 without a window: %d %v", a.status, a.body)
 	}

@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"mime"
 	"net/http"
@@ -48,6 +47,20 @@ type faultBody struct {
 
 // writeFault answers with err in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the query protocol.
 func (h *Handler) writeFault(w http.ResponseWriter, r *http.Request, c wire.Caller, err error) {
+	f := h.faultOf(err, c)
+	wire.Hint(w.Header(), f.Hint)
+	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
+		w.Header().Set("X-Amzn-Query-Error", queryError(f.Code, f.Status))
+	}
+	space := "com.amazon.coral.service#"
+	if modelled[f.Code] {
+		space = "com.amazonaws.sqs#"
+	}
+	wire.WriteJSON(w, f.Status, contentType, faultBody{Type: space + f.Code, Message: f.Message})
+}
+
+// faultOf is what an error means to the caller, with the status to answer; its cause goes to the log.
+func (h *Handler) faultOf(err error, c wire.Caller) *fault.Error {
 	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
 	}
@@ -55,19 +68,10 @@ func (h *Handler) writeFault(w http.ResponseWriter, r *http.Request, c wire.Call
 	if f.Err != nil {
 		h.log.Warn("request refused", "request_id", c.RequestID, "code", f.Code, "error", f.Err)
 	}
-	status := f.Status
-	if status == 0 {
-		status = http.StatusBadRequest
+	if f.Status == 0 {
+		f = f.WithStatus(http.StatusBadRequest)
 	}
-	wire.Hint(w.Header(), f.Hint)
-	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
-		w.Header().Set("X-Amzn-Query-Error", queryError(f.Code, status))
-	}
-	space := "com.amazon.coral.service#"
-	if modelled[f.Code] {
-		space = "com.amazonaws.sqs#"
-	}
-	wire.WriteJSON(w, status, contentType, faultBody{Type: space + f.Code, Message: f.Message})
+	return f
 }
 
 func queryError(code string, status int) string {
@@ -87,25 +91,4 @@ func usesQuery(r *http.Request) bool {
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return media == "application/x-www-form-urlencoded"
-}
-
-type queryFault struct {
-	XMLName   xml.Name `xml:"http://queue.amazonaws.com/doc/2012-11-05/ ErrorResponse"`
-	Type      string   `xml:"Error>Type"`
-	Code      string   `xml:"Error>Code"`
-	Message   string   `xml:"Error>Message"`
-	RequestID string   `xml:"RequestId"`
-}
-
-// refuseQuery tells clients of the query protocol, in theirs, which one is spoken here. 501 is not retried by SDKs.
-func refuseQuery(w http.ResponseWriter, c wire.Caller) {
-	b, err := xml.Marshal(queryFault{
-		Type: "Sender", Code: codeNotImplemented, RequestID: c.RequestID,
-		Message: "The query protocol of Amazon SQS is not implemented by shardmill. Use the JSON protocol (X-Amz-Target: AmazonSQS.<operation>, " +
-			"Content-Type: application/x-amz-json-1.0), which AWS SDKs and the AWS CLI have spoken since November 2023.",
-	})
-	if err != nil {
-		panic(err) // our own type always marshals
-	}
-	wire.WriteBytes(w, http.StatusNotImplemented, "text/xml", append([]byte(xml.Header), b...))
 }

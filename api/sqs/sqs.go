@@ -1,8 +1,7 @@
-// Package sqs speaks Amazon SQS' JSON protocol (X-Amz-Target: AmazonSQS.<operation>) in front of companion/queue.
+// Package sqs speaks Amazon SQS' JSON protocol (X-Amz-Target: AmazonSQS.<operation>) and its older query protocol in front of companion/queue.
 //
 // In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a queue does is decided in companion/queue. One file per operation.
-// Operations and parameters that AWS has and this room does not are refused by name, and so is the older query protocol. The shapes are those of
-// the SQS API Reference; docs/compat/sqs.md lists what differs.
+// Operations and parameters that AWS has and this room does not are refused by name. The shapes are those of the SQS API Reference; docs/compat/sqs.md lists what differs.
 package sqs
 
 import (
@@ -74,13 +73,17 @@ var operations = map[string]operation{
 	"UntagQueue":                   nil,
 }
 
+func notImplemented(name string) error {
+	return fault.New(codeNotImplemented, "The operation %s of Amazon SQS is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
+}
+
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
 	wire.SetIDs(w.Header(), c)
 	target := r.Header.Get("X-Amz-Target")
 	if target == "" && usesQuery(r) {
-		refuseQuery(w, c)
+		h.serveQuery(w, r, c)
 		return
 	}
 	answer, err := h.answer(w, r, c, target)
@@ -101,7 +104,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, 
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}
 	if op == nil {
-		return nil, fault.New(codeNotImplemented, "The operation %s of Amazon SQS is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
+		return nil, notImplemented(name)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {

@@ -255,24 +255,6 @@ func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	e.refused("Nope", `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "UnknownOperationException;Sender", "")
 }
 
-func TestQueryProtocolIsRefusedInItsOwnForm(t *testing.T) {
-	t.Parallel()
-	for _, r := range []*http.Request{
-		httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=ListQueues&Version=2012-11-05")),
-		httptest.NewRequest(http.MethodGet, "/111122223333/orders?Action=ReceiveMessage", nil),
-	} {
-		if r.Method == http.MethodPost {
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-		}
-		w := httptest.NewRecorder()
-		newHandler(t).ServeHTTP(w, r)
-		body := w.Body.String()
-		if w.Code != 501 || w.Header().Get("Content-Type") != "text/xml" || !strings.Contains(body, "<Code>NotImplementedException</Code>") || !strings.Contains(body, "JSON protocol (X-Amz-Target: AmazonSQS.") {
-			t.Errorf("%s: %d %s", r.Method, w.Code, body)
-		}
-	}
-}
-
 // A request is bounded before it is read to its end.
 func TestHugeRequestsAreRefused(t *testing.T) {
 	t.Parallel()

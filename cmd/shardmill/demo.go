@@ -88,7 +88,7 @@ func (d *demo) run(ctx context.Context, port int, exit bool, errs terminal) erro
 
 // startServer takes the usual port if it is free, and any other if not.
 func (d *demo) startServer(ctx context.Context, port int, errs terminal) error {
-	cfg := server.Config{Port: port, Dev: true, Version: versionText(), Log: newLog(errs.w, false), Observe: func(o engine.Observation) {
+	cfg := server.Config{Port: port, Dev: true, Version: versionText(), Log: newLog(errs.w), Observe: func(o engine.Observation) {
 		select {
 		case d.seen <- o:
 		default: // a demonstration of twelve records never comes here

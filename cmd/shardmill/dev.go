@@ -28,6 +28,8 @@ type serverFlags struct {
 	memory    string
 	buffer    string
 	verbose   bool
+	logLevel  string
+	logFormat string
 }
 
 func (f *serverFlags) register(c *cobra.Command) {
@@ -40,7 +42,9 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
-	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
+	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
+	c.Flags().StringVar(&f.logFormat, "log-format", "text", "how it is logged, to standard error: text, json")
 	for _, later := range []string{"pace", "limits", "auth"} { // known, and refused by name until they exist
 		c.Flags().String(later, "", "")
 		_ = c.Flags().MarkHidden(later)
@@ -59,9 +63,16 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
 		}
 	}
+	if f.verbose && c.Flags().Changed("log-level") {
+		return server.Config{}, usage(c, "--verbose and --log-level exclude each other")
+	}
+	log, err := f.log(c.ErrOrStderr())
+	if err != nil {
+		return server.Config{}, usage(c, "%s", err)
+	}
 	cfg := server.Config{
 		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, CPU: f.cpu,
-		Version: versionText(), Log: newLog(c.ErrOrStderr(), f.verbose),
+		Version: versionText(), Log: log,
 	}
 	for _, size := range []struct {
 		flag, text string
@@ -81,13 +92,28 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	return cfg, nil
 }
 
-// newLog writes for operators, to standard error.
-func newLog(w io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelWarn
-	if verbose {
+// newLog writes for operators, what they must know.
+func newLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// log writes for operators, as they ask.
+func (f *serverFlags) log(w io.Writer) (*slog.Logger, error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	level, ok := levels[f.logLevel]
+	if !ok {
+		return nil, fmt.Errorf("--log-level is %q; it must be debug, info, warn or error", f.logLevel)
+	}
+	if f.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	switch o := (&slog.HandlerOptions{Level: level}); f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, fmt.Errorf("--log-format is %q; it must be text or json", f.logFormat)
 }
 
 func newDev() *cobra.Command {

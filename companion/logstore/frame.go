@@ -8,8 +8,8 @@ import (
 )
 
 // A frame is a batch of events of one stream: u32 length of the payload, u32 crc32c of it, payload. Numbers are big-endian.
-// Payload: uvarint length + group, uvarint length + stream, uvarint count, then per event varint microseconds since 1970 as a difference to the event
-// before (to 0 for the first), uvarint length + message.
+// Payload: uvarint length + group, uvarint length + stream, varint microseconds of the ingestion, uvarint count, then per event varint microseconds since
+// 1970 as a difference to the event before (to 0 for the first), uvarint length + message. Version 1 had no ingestion, and groups without account and region.
 const (
 	frameHead     = 8
 	maxFrame      = 4 << 20 // of a payload; what says more is torn or foreign
@@ -24,11 +24,12 @@ var (
 )
 
 // appendFrame encodes as many events as fit into one frame, at least one, and answers their number.
-func appendFrame(b []byte, group, stream string, events []LogEvent) ([]byte, int) {
+func appendFrame(b []byte, group Group, stream string, ingested time.Time, events []LogEvent) ([]byte, int) {
 	start := len(b)
 	b = append(b, make([]byte, frameHead)...)
-	b = appendText(b, clip(group, maxNameLength))
+	b = appendText(b, group.text())
 	b = appendText(b, clip(stream, maxNameLength))
+	b = binary.AppendVarint(b, ingested.UnixMicro())
 	n, size := 0, 0
 	for n < len(events) && (n == 0 || size+len(events[n].Message) < fullFrame) {
 		size += min(len(events[n].Message), maxMessage) + 16
@@ -64,30 +65,59 @@ func frameSize(b []byte) (size int, ok bool) {
 	return frameHead + int(n), n > 0 && n <= maxFrame
 }
 
-// decodeFrame decodes the frame at the beginning of b, whose size frameSize told. Texts are copied.
-func decodeFrame(b []byte) ([]Event, error) {
+// frame is one frame whose events are not decoded yet.
+type frame struct {
+	group    Group
+	stream   string
+	ingested time.Time // zero in version 1
+	at       mark      // where it begins
+	size     int64     // in bytes, with its head
+	count    uint64
+	rest     []byte // valid until the reader goes on
+}
+
+// decodeFrame decodes the head of the frame at the beginning of b, whose size frameSize told.
+func decodeFrame(b []byte, version byte) (frame, error) {
 	size, ok := frameSize(b)
 	if !ok || len(b) < size {
-		return nil, errTorn
+		return frame{}, errTorn
 	}
 	payload := b[frameHead:size]
 	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(b[4:]) {
-		return nil, errTorn
+		return frame{}, errTorn
 	}
-	return decodePayload(payload)
+	f, err := decodePayload(payload, version)
+	f.size = int64(size)
+	return f, err
 }
 
-func decodePayload(p []byte) ([]Event, error) {
+func decodePayload(p []byte, version byte) (frame, error) {
 	d := decoder{p, true}
-	group, stream, count := d.text(), d.text(), d.uvarint()
-	if !d.ok || count > uint64(len(d.b)/2) { // an event takes two bytes at least
-		return nil, errTorn
+	f := frame{group: parseGroup(d.text()), stream: d.text()}
+	if version > 1 {
+		f.ingested = time.UnixMicro(d.varint())
 	}
-	events := make([]Event, 0, count)
+	f.count = d.uvarint()
+	if !d.ok || f.count > uint64(len(d.b)/2) { // an event takes two bytes at least
+		return frame{}, errTorn
+	}
+	f.rest = d.b
+	return f, nil
+}
+
+// events decodes the events of a frame. Texts are copied.
+func (f frame) events() ([]Event, error) {
+	d := decoder{f.rest, true}
+	events := make([]Event, 0, f.count)
 	var at int64
-	for range count {
+	for i := range f.count {
 		at += d.varint()
-		events = append(events, Event{group, stream, time.UnixMicro(at), d.text()})
+		e := Event{Group: f.group, Stream: f.stream, At: time.UnixMicro(at), Ingested: f.ingested, Message: d.text()}
+		if f.ingested.IsZero() {
+			e.Ingested = e.At
+		}
+		e.Place = Place{e.At.UnixMilli(), f.at.Segment, f.at.Offset, int(i)}
+		events = append(events, e)
 	}
 	if !d.ok || len(d.b) > 0 {
 		return nil, errTorn

@@ -1,12 +1,14 @@
-// Package logstore keeps what functions log, bounded in size and age, and reads it back by group and stream.
+// Package logstore keeps log events, bounded in size and age, and reads them back by group, stream and time, as CloudWatch Logs does.
 //
-// Events of all streams go, in the order of writing, into one sequence of segments: files, or memory when there is no directory. The oldest segments go
-// when the whole grows beyond its cap or too old. Lines are not synced one by one: a power loss may take the last seconds, a crash of the process takes
-// nothing; a torn tail is cut when the store is opened. docs/format/logs.md describes every byte.
-// Store satisfies function's LogSink without importing it.
+// In flow what functions print and what PutLogEvents brings; out flow pages of events and the catalogue of groups and streams. Events of all streams
+// go, in the order of writing, into one sequence of segments: files, or memory when there is no directory. The oldest segments go when the whole grows
+// beyond its cap or too old. Lines are not synced one by one: a power loss may take the last seconds, a crash of the process takes nothing; a torn tail
+// is cut when the store is opened. Calls that make, change or delete groups and streams are durable when they return, given a Coord.
+// docs/format/logs.md describes every byte; what operations do is described in the CloudWatch Logs API Reference.
 package logstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/storage"
 )
 
 // LogEvent is one event on its way in.
@@ -29,17 +32,21 @@ type LogEvent = struct {
 
 // Event is one event on its way out.
 type Event struct {
-	Group, Stream string
-	At            time.Time // to the microsecond
-	Message       string
+	Group    Group
+	Stream   string
+	At       time.Time // to the microsecond
+	Ingested time.Time
+	Message  string
+	Place    Place
 }
 
 // Options configure a Store. The zero value keeps the last 16 MiB in memory.
 type Options struct {
 	Dir          string        // where segments lie; "" keeps them in memory
-	MaxBytes     int64         // of all segments; 0: 256 MiB on disk, 16 MiB in memory
-	SegmentBytes int64         // of one segment; 0: an eighth of MaxBytes
-	MaxAge       time.Duration // by the steered clock; 0: 7 days
+	Coord        storage.Coord // keys under "logs/"; nil: the catalogue is only what segments tell
+	MaxBytes     int64         // of all segments; 0: 1 GiB on disk, 16 MiB in memory
+	SegmentBytes int64         // of one segment; 0: an eighth of MaxBytes, 16 MiB at the most
+	MaxAge       time.Duration // of groups without a retention policy, by the steered clock; 0: 7 days
 	Clock        *clock.Clock  // nil: real time
 	Log          *slog.Logger  // nil: discarded
 }
@@ -65,7 +72,10 @@ type Store struct {
 	opt Options
 
 	mu       sync.Mutex
+	groups   map[Group]*groupState
 	segments []*segment // oldest first; the last one is written to
+	base     uint64     // number of the first segment where there is none
+	trimmed  []uint64   // segments that are gone while what is known of them is still stored
 	bytes    int64
 	buffer   []byte
 	changed  chan struct{}
@@ -73,19 +83,19 @@ type Store struct {
 	failing  bool // the last write failed and that was told
 }
 
-// Open opens or creates a store. It reads the beginning of each segment and all of the last one.
+// Open opens or creates a store. It reads the catalogue, and the segments of which the catalogue does not know everything: usually only the last.
 func Open(opt Options) (*Store, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
 	if opt.MaxBytes == 0 {
-		opt.MaxBytes = 256 << 20
+		opt.MaxBytes = 1 << 30
 		if opt.Dir == "" {
 			opt.MaxBytes = 16 << 20
 		}
 	}
 	if opt.SegmentBytes == 0 {
-		opt.SegmentBytes = max(opt.MaxBytes/8, 4<<10)
+		opt.SegmentBytes = min(max(opt.MaxBytes/8, 4<<10), 16<<20)
 	}
 	if opt.MaxAge == 0 {
 		opt.MaxAge = 7 * 24 * time.Hour
@@ -97,19 +107,23 @@ func Open(opt Options) (*Store, error) {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{opt: opt, changed: make(chan struct{})}
+	known, err := s.loadCatalogue(context.Background())
+	if err != nil {
+		return nil, err
+	}
 	if opt.Dir == "" {
 		return s, nil
 	}
 	if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make directory for logs: %w", err)
 	}
-	return s, s.load()
+	return s, s.load(known)
 }
 
 const suffix = ".log"
 
 // load opens the segments of a directory.
-func (s *Store) load() error {
+func (s *Store) load(known map[string]segmentState) error {
 	entries, err := os.ReadDir(s.opt.Dir)
 	if err != nil {
 		return fmt.Errorf("list logs: %w", err)
@@ -123,13 +137,23 @@ func (s *Store) load() error {
 	}
 	slices.Sort(numbers)
 	for i, n := range numbers {
-		seg, err := openSegment(s.path(n), n, i == len(numbers)-1)
+		var state *segmentState
+		if st, ok := known[segmentKey(n)]; ok && i < len(numbers)-1 {
+			state = &st
+		}
+		seg, err := openSegment(s.path(n), n, i == len(numbers)-1, state, s.note)
 		if err != nil {
 			_ = s.Close() // the error that matters is the one before
 			return fmt.Errorf("open log segment: %w", err)
 		}
 		s.segments = append(s.segments, seg)
 		s.bytes += seg.size
+		delete(known, segmentKey(n))
+	}
+	for key := range known {
+		if n, err := strconv.ParseUint(strings.TrimPrefix(key, segmentPrefix), 10, 64); err == nil {
+			s.trimmed = append(s.trimmed, n)
+		}
 	}
 	return nil
 }
@@ -138,54 +162,79 @@ func (s *Store) path(number uint64) string {
 	return filepath.Join(s.opt.Dir, fmt.Sprintf("%012d%s", number, suffix))
 }
 
-// Append adds events to a stream, in order. Group and stream come into being with their first event. Events are not kept by the store's caller's slice.
-func (s *Store) Append(group, stream string, events []LogEvent) error {
+// Append adds events to a stream, in order. Group and stream come into being with their first event. The slice is not kept.
+func (s *Store) Append(group Group, stream string, events []LogEvent) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.append(group, stream, events)
+}
+
+func (s *Store) append(group Group, stream string, events []LogEvent) error {
 	if s.closed {
 		return ErrClosed
 	}
+	now := s.opt.Clock.Now()
 	for len(events) > 0 {
 		var n int
-		s.buffer, n = appendFrame(s.buffer[:0], group, stream, events)
-		if err := s.write(s.buffer, events[0].At); err != nil {
+		s.buffer, n = appendFrame(s.buffer[:0], group, stream, now, events)
+		at, err := s.write(s.buffer)
+		if err != nil {
 			return err
 		}
+		first, last := events[0].At, events[0].At
+		for _, e := range events[1:n] {
+			if e.At.Before(first) {
+				first = e.At
+			}
+			if e.At.After(last) {
+				last = e.At
+			}
+		}
+		f := frame{group: group, stream: clip(stream, maxNameLength), ingested: now, at: at, size: int64(len(s.buffer))}
+		s.last().state.count(f, first, last)
+		s.note(f, first, last)
+		s.trim()
 		events = events[n:]
 	}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.wake()
 	return nil
 }
 
+// wake wakes those who wait for something to change. s.mu is held.
+func (s *Store) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
 // Write is Append for a sink that cannot fail: trouble is told once to the operator's log until a write works again.
-func (s *Store) Write(group, stream string, events []LogEvent) {
+func (s *Store) Write(group Group, stream string, events []LogEvent) {
 	err := s.Append(group, stream, events)
 	s.mu.Lock()
 	first := err != nil && !s.failing
 	s.failing = err != nil
 	s.mu.Unlock()
 	if first && !errors.Is(err, ErrClosed) {
-		s.opt.Log.Error("write function log", "group", group, "error", err)
+		s.opt.Log.Error("write log events", "group", group.ARN(), "error", err)
 	}
 }
 
-// write puts one frame into the last segment, or a new one. s.mu is held.
-func (s *Store) write(frame []byte, at time.Time) error {
+// write puts one frame into the last segment, or a new one, and answers where it begins. s.mu is held.
+func (s *Store) write(frame []byte) (mark, error) {
 	last := s.last()
-	if last == nil || last.size > headerSize && last.size+int64(len(frame)) > s.opt.SegmentBytes {
+	if last == nil || last.version != version || last.size > headerSize && last.size+int64(len(frame)) > s.opt.SegmentBytes {
 		next, err := s.begin(last)
 		if err != nil {
-			return err
+			return mark{}, err
 		}
 		last = next
+		s.settle()
 	}
-	if err := last.append(frame, at); err != nil {
-		return fmt.Errorf("write log: %w", err)
+	at := mark{last.number, last.size}
+	if err := last.append(frame); err != nil {
+		return mark{}, fmt.Errorf("write log: %w", err)
 	}
 	s.bytes += int64(len(frame))
-	s.trim()
-	return nil
+	return at, nil
 }
 
 func (s *Store) last() *segment {
@@ -197,7 +246,7 @@ func (s *Store) last() *segment {
 
 // begin starts the segment after last.
 func (s *Store) begin(last *segment) (*segment, error) {
-	number := uint64(1)
+	number := s.base
 	if last != nil {
 		number = last.number + 1
 		if err := last.sync(); err != nil {
@@ -217,14 +266,39 @@ func (s *Store) begin(last *segment) (*segment, error) {
 	return seg, nil
 }
 
-// trim drops the oldest segments beyond the caps; never the last one. s.mu is held.
+// trim drops the oldest segments beyond the caps; never the last one. A segment is too old when its latest event is older than every group's retention.
+// s.mu is held.
 func (s *Store) trim() {
-	oldest := s.opt.Clock.Now().Add(-s.opt.MaxAge)
-	for len(s.segments) > 1 && (s.bytes > s.opt.MaxBytes || s.segments[1].begin().Before(oldest)) {
+	oldest := s.opt.Clock.Now().Add(-s.longest()).UnixMilli()
+	for len(s.segments) > 1 && (s.bytes > s.opt.MaxBytes || s.segments[0].state.Max < oldest) {
 		s.bytes -= s.segments[0].size
 		s.segments[0].remove()
+		if s.segments[0].settled {
+			s.trimmed = append(s.trimmed, s.segments[0].number)
+		}
 		s.segments = s.segments[1:]
 	}
+}
+
+// longest is the longest retention of any group.
+func (s *Store) longest() time.Duration {
+	longest := time.Duration(0)
+	for _, g := range s.groups {
+		if !g.Gone {
+			longest = max(longest, s.retention(g))
+		}
+	}
+	if longest == 0 {
+		return s.opt.MaxAge
+	}
+	return longest
+}
+
+func (s *Store) retention(g *groupState) time.Duration {
+	if g.Retention == 0 {
+		return s.opt.MaxAge
+	}
+	return time.Duration(g.Retention) * 24 * time.Hour
 }
 
 // Close syncs and closes. Twice is harmless.

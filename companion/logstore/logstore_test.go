@@ -26,6 +26,8 @@ func open(t *testing.T, opt Options) *Store {
 	return s
 }
 
+func named(group string) Group { return Group{"111122223333", "eu-west-1", group} }
+
 // both runs a test on disk and in memory.
 func both(t *testing.T, test func(t *testing.T, opt Options)) {
 	t.Run("disk", func(t *testing.T) { t.Parallel(); test(t, Options{Dir: t.TempDir()}) })
@@ -64,18 +66,18 @@ func TestEventsComeBackInOrder(t *testing.T) {
 		for i, e := range []struct{ group, stream, message string }{
 			{"a", "2026/one", "first"}, {"b", "x", "other"}, {"a", "2026/two", "sec\nond\u00a0"}, {"a", "2027/one", ""},
 		} {
-			if err := s.Append(e.group, e.stream, []LogEvent{{noon.Add(time.Duration(i) * time.Hour), e.message}}); err != nil {
+			if err := s.Append(named(e.group), e.stream, []LogEvent{{noon.Add(time.Duration(i) * time.Hour), e.message}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 
-		same(t, read(t, s, Query{Group: "a"}), "first", "sec\nond\u00a0", "")
-		same(t, read(t, s, Query{Group: "a", StreamPrefix: "2026/"}), "first", "sec\nond\u00a0")
-		same(t, read(t, s, Query{Group: "a", Since: noon.Add(time.Hour)}), "sec\nond\u00a0", "")
-		same(t, read(t, s, Query{Group: "c"}))
-		groups, err := s.Groups(t.Context())
-		if err != nil || len(groups) != 2 || !groups["a"].Equal(noon.Add(3*time.Hour)) {
-			t.Errorf("groups %v, %v", groups, err)
+		same(t, read(t, s, Query{Group: named("a")}), "first", "sec\nond\u00a0", "")
+		same(t, read(t, s, Query{Group: named("a"), StreamPrefix: "2026/"}), "first", "sec\nond\u00a0")
+		same(t, read(t, s, Query{Group: named("a"), Since: noon.Add(time.Hour)}), "sec\nond\u00a0", "")
+		same(t, read(t, s, Query{Group: named("c")}))
+		groups := s.Groups("111122223333", "eu-west-1")
+		if len(groups) != 2 || groups[0].Group != named("a") || groups[0].Bytes == 0 {
+			t.Errorf("groups %v", groups)
 		}
 	})
 }
@@ -90,11 +92,11 @@ func TestFollow(t *testing.T) {
 		seen := make(chan string, 100)
 		ended := make(chan error, 1)
 		go func() {
-			ended <- s.Read(ctx, Query{Group: "g", Follow: true}, func(e Event) bool { seen <- e.Message; return true })
+			ended <- s.Read(ctx, Query{Group: named("g"), Follow: true}, func(e Event) bool { seen <- e.Message; return true })
 		}()
 
 		for i := range 20 {
-			s.Write("g", "s", []LogEvent{{noon, fmt.Sprint("line ", i)}})
+			s.Write(named("g"), "s", []LogEvent{{noon, fmt.Sprint("line ", i)}})
 			if got := <-seen; got != fmt.Sprint("line ", i) {
 				t.Fatalf("got %q", got)
 			}
@@ -115,18 +117,18 @@ func TestCaps(t *testing.T) {
 		opt.Clock, opt.MaxBytes, opt.SegmentBytes, opt.MaxAge = time0, 4000, 500, time.Hour
 		s := open(t, opt)
 		for i := range 200 {
-			s.Write("g", "s", []LogEvent{{time0.Now(), fmt.Sprintf("%04d %s", i, strings.Repeat("x", 50))}})
+			s.Write(named("g"), "s", []LogEvent{{time0.Now(), fmt.Sprintf("%04d %s", i, strings.Repeat("x", 50))}})
 		}
 
-		got := read(t, s, Query{Group: "g"})
+		got := read(t, s, Query{Group: named("g")})
 		if len(got) < 30 || len(got) > 60 || got[len(got)-1][:4] != "0199" || s.bytes > 4000 {
 			t.Fatalf("%d events, %d bytes, last %q", len(got), s.bytes, got[len(got)-1])
 		}
 		time0.SetOffset(time0.Offset() + 2*time.Hour)
 		for range 10 {
-			s.Write("g", "s", []LogEvent{{time0.Now(), strings.Repeat("y", 100)}})
+			s.Write(named("g"), "s", []LogEvent{{time0.Now(), strings.Repeat("y", 100)}})
 		}
-		for _, m := range read(t, s, Query{Group: "g"}) {
+		for _, m := range read(t, s, Query{Group: named("g")}) {
 			if m[0] != 'y' && len(s.segments) > 4 {
 				t.Fatalf("an old event is still there in %d segments: %q", len(s.segments), m)
 			}
@@ -145,9 +147,9 @@ func TestTornTailIsCut(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir, MaxAge: 1e18})
-	s.Write("g", "s", lines("one", "two"))
+	s.Write(named("g"), "s", lines("one", "two"))
 	whole := s.segments[0].size
-	s.Write("g", "s", lines("three"))
+	s.Write(named("g"), "s", lines("three"))
 	s.Close()
 	path := filepath.Join(dir, "000000000001.log")
 	b, err := os.ReadFile(path)
@@ -164,13 +166,13 @@ func TestTornTailIsCut(t *testing.T) {
 		}
 
 		s := open(t, Options{Dir: torn, MaxAge: 1e18})
-		s.Write("g", "s", lines("after"))
+		s.Write(named("g"), "s", lines("after"))
 
 		want := []string{"after"}
 		if int64(cut) >= whole {
 			want = []string{"one", "two", "after"}
 		}
-		same(t, read(t, s, Query{Group: "g"}), want...)
+		same(t, read(t, s, Query{Group: named("g")}), want...)
 		s.Close()
 	}
 }
@@ -181,7 +183,7 @@ func TestDamageIsContained(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir, SegmentBytes: 40, MaxAge: 1e18})
 	for _, m := range []string{"one", "two", "three"} {
-		s.Write("g", "s", lines(m))
+		s.Write(named("g"), "s", lines(m))
 	}
 	s.Close()
 	path := filepath.Join(dir, "000000000002.log")
@@ -192,7 +194,7 @@ func TestDamageIsContained(t *testing.T) {
 	}
 
 	s = open(t, Options{Dir: dir, MaxAge: 1e18})
-	same(t, read(t, s, Query{Group: "g"}), "one", "three")
+	same(t, read(t, s, Query{Group: named("g")}), "one", "three")
 	s.Close()
 
 	if err := os.WriteFile(filepath.Join(dir, "000000000004.log"), []byte("something else"), 0o600); err != nil {
@@ -213,17 +215,17 @@ func TestLimitsAndClose(t *testing.T) {
 	}
 	many = append(many, LogEvent{noon, strings.Repeat("y", maxMessage+1)})
 
-	if err := s.Append("g", "s", many); err != nil {
+	if err := s.Append(named("g"), "s", many); err != nil {
 		t.Fatal(err)
 	}
 
-	got := read(t, s, Query{Group: "g"})
+	got := read(t, s, Query{Group: named("g")})
 	if len(got) != 41 || len(got[40]) != maxMessage {
 		t.Fatalf("%d events", len(got))
 	}
 	s.Close()
 	s.Close()
-	if err := s.Append("g", "s", many); !errors.Is(err, ErrClosed) {
+	if err := s.Append(named("g"), "s", many); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 	if err := s.Read(t.Context(), Query{}, nil); !errors.Is(err, ErrClosed) {
@@ -233,24 +235,35 @@ func TestLimitsAndClose(t *testing.T) {
 
 // The decoder never panics, and what it accepts it accepts again after encoding.
 func FuzzDecodeFrame(f *testing.F) {
-	frame, _ := appendFrame(nil, "group", "stream", lines("one", "", "two\n"))
-	f.Add(frame)
-	f.Add(frame[frameHead:])
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = decodeFrame(b)
-		events, err := decodePayload(b)
-		if err != nil || len(events) == 0 || len(events[0].Group) > maxNameLength || len(events[0].Stream) > maxNameLength {
+	encoded, _ := appendFrame(nil, named("group"), "stream", noon, lines("one", "", "two\n"))
+	f.Add(encoded, byte(2))
+	f.Add(encoded[frameHead:], byte(2))
+	f.Add(encoded[frameHead:], byte(1))
+	f.Add([]byte{}, byte(2))
+	f.Fuzz(func(t *testing.T, b []byte, version byte) {
+		_, _ = decodeFrame(b, version)
+		fr, err := decodePayload(b, version)
+		if err != nil {
+			return
+		}
+		events, err := fr.events()
+		if err != nil || len(events) == 0 || len(fr.group.text()) >= maxNameLength || len(fr.stream) > maxNameLength {
 			return
 		}
 		var in []LogEvent
 		for _, e := range events {
 			in = append(in, LogEvent{e.At, e.Message})
 		}
-		again, n := appendFrame(nil, events[0].Group, events[0].Stream, in)
-		out, err := decodeFrame(again)
-		if err != nil || n != len(events) || !reflect.DeepEqual(out, events) {
-			t.Fatalf("%v: %q became %q", err, events, out)
+		again, n := appendFrame(nil, fr.group, fr.stream, fr.ingested, in)
+		out, err := decodeFrame(again, 2)
+		if err != nil || n != len(events) || out.group != fr.group || out.stream != fr.stream {
+			t.Fatalf("%v: %v became %v", err, fr, out)
+		}
+		back, err := out.events()
+		for i := range back {
+			if back[i].Message != events[i].Message || !back[i].At.Equal(events[i].At) {
+				t.Fatalf("%v: %q became %q", err, events[i], back[i])
+			}
 		}
 	})
 }

@@ -10,14 +10,11 @@ import (
 
 // Query selects events.
 type Query struct {
-	Group        string    // exactly
+	Group        Group     // exactly; an empty account or region stands for all
 	StreamPrefix string    // "" for all streams of the group
 	Since        time.Time // events at or after; the zero time for all
 	Follow       bool      // wait for more at the end
 }
-
-// slack is how far events of different streams may be out of order by time.
-const slack = time.Minute
 
 // Read visits the selected events in the order of writing until visit answers false, the end is reached, or, with Follow, ctx ends. Events that are
 // dropped because of a cap while they are read are passed over. It returns ctx's error when that ended it, and ErrClosed when the store closed.
@@ -40,7 +37,7 @@ func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error
 				return ctx.Err()
 			}
 		}
-		end, more := readSegment(ctx, view, at, q, visit)
+		end, more := s.readSegment(ctx, view, q, visit)
 		s.leave(seg)
 		at = end
 		if !more {
@@ -49,19 +46,25 @@ func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error
 	}
 }
 
-// readSegment visits what a view holds from at on and answers where it stopped. A part that cannot be read is passed over.
-func readSegment(ctx context.Context, view io.ReaderAt, at int64, q Query, visit func(Event) bool) (end int64, more bool) {
-	r := newReader(view, at)
+// readSegment visits what is left of a segment and answers where it stopped. A part that cannot be read is passed over.
+func (s *Store) readSegment(ctx context.Context, r *reader, q Query, visit func(Event) bool) (end int64, more bool) {
 	for ctx.Err() == nil {
-		events, err := r.next()
+		f, err := r.next()
 		if errors.Is(err, io.EOF) {
 			return r.at, true
 		}
 		if err != nil {
 			return 1 << 62, true // nothing behind it can be found
 		}
+		if !q.wants(f) || !s.shown(f) {
+			continue
+		}
+		events, err := f.events()
+		if err != nil {
+			return 1 << 62, true
+		}
 		for _, e := range events {
-			if e.Group == q.Group && strings.HasPrefix(e.Stream, q.StreamPrefix) && !e.At.Before(q.Since) && !visit(e) {
+			if !e.At.Before(q.Since) && !visit(e) {
 				return r.at, false
 			}
 		}
@@ -69,18 +72,36 @@ func readSegment(ctx context.Context, view io.ReaderAt, at int64, q Query, visit
 	return r.at, false
 }
 
+func (q Query) wants(f frame) bool {
+	g := f.group
+	return g.Name == q.Group.Name && (q.Group.Account == "" || g.Account == q.Group.Account) && (q.Group.Region == "" || g.Region == q.Group.Region) &&
+		strings.HasPrefix(f.stream, q.StreamPrefix)
+}
+
+// shown tells that neither a frame's group nor its stream was deleted since it was written.
+func (s *Store) shown(f frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[f.group]
+	if g == nil || f.at.before(g.Floor) {
+		return g == nil
+	}
+	st := g.streams[f.stream]
+	return st == nil || !f.at.before(st.Floor)
+}
+
 // from finds where reading goes on after byte at of segment number, and moves both there. nil: there is nothing more yet; changed tells when.
-func (s *Store) from(number *uint64, at *int64, since time.Time) (*segment, io.ReaderAt, <-chan struct{}, error) {
+func (s *Store) from(number *uint64, at *int64, since time.Time) (*segment, *reader, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, nil, nil, ErrClosed
 	}
-	for i, seg := range s.segments {
+	for _, seg := range s.segments {
 		if seg.number < *number || seg.number == *number && *at >= seg.size {
 			continue
 		}
-		if !since.IsZero() && i+1 < len(s.segments) && s.segments[i+1].begin().Before(since.Add(-slack)) {
+		if !since.IsZero() && seg != s.last() && seg.state.Max < since.UnixMilli() {
 			continue // everything in it is older
 		}
 		if seg.number > *number {
@@ -90,7 +111,7 @@ func (s *Store) from(number *uint64, at *int64, since time.Time) (*segment, io.R
 			continue
 		}
 		seg.users++
-		return seg, seg.view(), nil, nil
+		return seg, seg.reader(*at), nil, nil
 	}
 	return nil, nil, s.changed, nil
 }
@@ -101,35 +122,5 @@ func (s *Store) leave(seg *segment) {
 	defer s.mu.Unlock()
 	if seg.users--; seg.users == 0 && seg.gone && seg.file != nil {
 		_ = seg.file.Close()
-	}
-}
-
-// Groups are the groups that have events, with the time of their newest, as far as segments still hold them. It reads everything and is meant for a
-// person who asks.
-func (s *Store) Groups(ctx context.Context) (map[string]time.Time, error) {
-	groups := map[string]time.Time{}
-	number, at := uint64(0), headerSize
-	for {
-		seg, view, _, err := s.from(&number, &at, time.Time{})
-		if err != nil || seg == nil {
-			return groups, err
-		}
-		r := newReader(view, at)
-		for {
-			events, err := r.next()
-			if err != nil {
-				break
-			}
-			for _, e := range events {
-				if e.At.After(groups[e.Group]) {
-					groups[e.Group] = e.At
-				}
-			}
-		}
-		s.leave(seg)
-		at = 1 << 62
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 	}
 }

@@ -9,25 +9,28 @@ import (
 	"time"
 )
 
-// magic begins every segment; its last byte is the version of the format.
+// magic begins every segment; its last byte is the version of the format. Version 1 is read, not written on.
 const (
-	magic      = "SMLOGS\x00\x01"
+	magic      = "SMLOGS\x00\x02"
+	version    = 2
 	headerSize = int64(len(magic))
 )
 
 // segment is a run of frames, in a file or in memory. Store.mu guards it, except for reads through a view.
 type segment struct {
-	number uint64
-	file   *os.File // nil: memory
-	memory []byte
-	size   int64
-	first  time.Time // of the first event; zero: empty
-	users  int       // readers under way
-	gone   bool      // removed; the file closes with the last reader
+	number  uint64
+	version byte
+	file    *os.File // nil: memory
+	memory  []byte
+	size    int64
+	state   segmentState
+	settled bool // state is stored
+	users   int  // readers under way
+	gone    bool // removed; the file closes with the last reader
 }
 
 func createSegment(path string, number uint64) (*segment, error) {
-	s := &segment{number: number, size: headerSize}
+	s := &segment{number: number, version: version, size: headerSize, state: newSegmentState()}
 	if path == "" {
 		s.memory = []byte(magic)
 		return s, nil
@@ -45,21 +48,29 @@ func createSegment(path string, number uint64) (*segment, error) {
 	return s, nil
 }
 
-// openSegment opens a file. The last one is read to its end and its torn tail cut, since it is written on.
-func openSegment(path string, number uint64, last bool) (*segment, error) {
+func newSegmentState() segmentState {
+	return segmentState{Version: catalogueVersion, Bytes: map[string]int64{}}
+}
+
+// openSegment opens a file. With known, what it holds is stored and it is not read; else it is read to its end, and note sees every frame with the times of
+// its first and last event. The torn tail of the last one is cut, since it may be written on.
+func openSegment(path string, number uint64, last bool, known *segmentState, note func(frame, time.Time, time.Time)) (*segment, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{number: number, file: f}
-	if err := s.check(last); err != nil {
+	s := &segment{number: number, file: f, state: newSegmentState()}
+	if known != nil {
+		s.state, s.settled = *known, true
+	}
+	if err := s.check(last, note); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }
 
-func (s *segment) check(whole bool) error {
+func (s *segment) check(last bool, note func(frame, time.Time, time.Time)) error {
 	info, err := s.file.Stat()
 	if err != nil {
 		return err
@@ -68,60 +79,79 @@ func (s *segment) check(whole bool) error {
 	head := make([]byte, headerSize)
 	if n, err := s.file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
-	} else if int64(n) < headerSize && whole { // it died while it began
+	} else if int64(n) < headerSize && last { // it died while it began
 		if err := s.file.Truncate(0); err != nil {
 			return err
 		}
 		_, err := s.file.WriteAt([]byte(magic), 0)
-		s.size = headerSize
+		s.size, s.version = headerSize, version
 		return err
 	}
-	if string(head) != magic {
+	s.version = head[headerSize-1]
+	if string(head[:headerSize-1]) != magic[:headerSize-1] || s.version < 1 || s.version > version {
 		return errors.New("is no log segment of this version; move it away to go on without it")
 	}
+	if s.settled {
+		return nil
+	}
 	good := headerSize
-	r := newReader(s.view(), headerSize)
+	r := s.reader(headerSize)
 	for {
-		events, err := r.next()
+		f, err := r.next()
 		if err != nil {
 			break
 		}
-		if s.first.IsZero() && len(events) > 0 {
-			s.first = events[0].At
+		events, err := f.events()
+		if err != nil {
+			break
 		}
 		good = r.at
-		if !whole {
-			return nil
+		if len(events) > 0 {
+			first, last := span(events)
+			s.state.count(f, first, last)
+			note(f, first, last)
 		}
 	}
-	if whole && good < s.size {
+	if last && good < s.size {
 		s.size = good
 		return s.file.Truncate(good)
 	}
 	return nil
 }
 
+// span is the time of the earliest and the latest event.
+func span(events []Event) (first, last time.Time) {
+	first, last = events[0].At, events[0].At
+	for _, e := range events[1:] {
+		if e.At.Before(first) {
+			first = e.At
+		}
+		if e.At.After(last) {
+			last = e.At
+		}
+	}
+	return first, last
+}
+
+// count takes a frame into what is known of its segment.
+func (st *segmentState) count(f frame, first, last time.Time) {
+	if len(st.Bytes) == 0 {
+		st.Min, st.Max = first.UnixMilli(), last.UnixMilli()
+	}
+	st.Min, st.Max = min(st.Min, first.UnixMilli()), max(st.Max, last.UnixMilli())
+	st.Bytes[f.group.text()] += f.size
+}
+
 // append adds a frame. A write that fails half-way is taken back.
-func (s *segment) append(frame []byte, at time.Time) error {
+func (s *segment) append(frame []byte) error {
 	if s.file == nil {
 		s.memory = append(s.memory, frame...)
 	} else if _, err := s.file.WriteAt(frame, s.size); err != nil {
 		_ = s.file.Truncate(s.size)
 		return err
 	}
-	if s.first.IsZero() {
-		s.first = at
-	}
 	s.size += int64(len(frame))
 	return nil
-}
-
-// begin is the time of the first event; an empty segment is as young as can be.
-func (s *segment) begin() time.Time {
-	if s.first.IsZero() {
-		return time.Unix(1<<40, 0)
-	}
-	return s.first
 }
 
 func (s *segment) sync() error {
@@ -182,35 +212,41 @@ func (b bytesAt) ReadAt(p []byte, off int64) (int, error) {
 
 // reader decodes frames one after the other.
 type reader struct {
-	in    *bufio.Reader
-	at    int64 // where the next frame begins
-	frame []byte
+	in      *bufio.Reader
+	segment uint64
+	version byte
+	at      int64 // where the next frame begins
+	frame   []byte
 }
 
-func newReader(r io.ReaderAt, at int64) *reader {
-	return &reader{in: bufio.NewReaderSize(io.NewSectionReader(r, at, 1<<62), 64<<10), at: at}
+// reader reads what a segment holds at this moment, from at on.
+func (s *segment) reader(at int64) *reader { return newReader(s.view(), s.number, s.version, at) }
+
+func newReader(r io.ReaderAt, segment uint64, version byte, at int64) *reader {
+	return &reader{in: bufio.NewReaderSize(io.NewSectionReader(r, at, 1<<62-at), 64<<10), segment: segment, version: version, at: at}
 }
 
 // next answers io.EOF at the end, errTorn where the rest cannot be read.
-func (r *reader) next() ([]Event, error) {
+func (r *reader) next() (frame, error) {
 	head, err := r.in.Peek(frameHead)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
-		return nil, io.EOF
+		return frame{}, io.EOF
 	}
 	size, ok := frameSize(head)
 	if !ok {
-		return nil, errTorn
+		return frame{}, errTorn
 	}
 	if cap(r.frame) < size {
 		r.frame = make([]byte, size)
 	}
 	if _, err := io.ReadFull(r.in, r.frame[:size]); err != nil {
-		return nil, errTorn
+		return frame{}, errTorn
 	}
-	events, err := decodeFrame(r.frame[:size])
+	f, err := decodeFrame(r.frame[:size], r.version)
 	if err != nil {
-		return nil, err
+		return frame{}, err
 	}
+	f.at = mark{r.segment, r.at}
 	r.at += int64(size)
-	return events, nil
+	return f, nil
 }

@@ -167,12 +167,12 @@ func (w *Write) updated(m *meta, old expr.Item) (expr.Item, error) {
 		item = w.Key
 	}
 	if w.Update != nil {
-		if old == nil && w.Update.OnlyTakes() {
-			return nil, nil // taking away from what does not exist makes nothing
-		}
 		var err error
 		if item, err = w.Update.Apply(item); err != nil {
 			return nil, err
+		}
+		if old == nil && w.Update.OnlyTakes() {
+			return nil, nil // taking away from what does not exist makes nothing
 		}
 	}
 	return item, checkNew(m, item, "Item size to update has exceeded the maximum allowed size")

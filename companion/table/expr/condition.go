@@ -11,6 +11,7 @@ import (
 type Condition interface {
 	// Holds evaluates the condition. An item that does not exist is an empty one.
 	Holds(item Item) bool
+	condition()
 }
 
 // The conditions.
@@ -45,6 +46,17 @@ type (
 	// Contains is contains.
 	Contains struct{ Of, Part Operand }
 )
+
+func (And) condition()        {}
+func (Or) condition()         {}
+func (Not) condition()        {}
+func (Compare) condition()    {}
+func (Between) condition()    {}
+func (In) condition()         {}
+func (Exists) condition()     {}
+func (IsType) condition()     {}
+func (BeginsWith) condition() {}
+func (Contains) condition()   {}
 
 // Operand is what a condition or an update computes with.
 //

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -18,8 +19,8 @@ func scope() *Scope {
 }
 
 func message(err error) string {
-	f, ok := err.(*fault.Error)
-	if !ok || f.Code != CodeValidation {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != CodeValidation {
 		return "not a ValidationException"
 	}
 	return f.Message

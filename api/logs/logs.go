@@ -1,0 +1,139 @@
+// Package logs speaks the JSON protocol of Amazon CloudWatch Logs (X-Amz-Target: Logs_20140328.<operation>) in front of companion/logstore.
+//
+// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what is kept, for how long and in which order, is decided in
+// companion/logstore. Operations and parameters that AWS has and this room does not are refused by name. The shapes are those of the CloudWatch Logs
+// API Reference; docs/compat/logs.md lists what differs.
+package logs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/clock"
+)
+
+// Target is the prefix of X-Amz-Target that means this service, for wire.Service.
+const Target = "Logs_20140328"
+
+const contentType = "application/x-amz-json-1.1"
+
+// maxRequestBytes bounds a request before it is read: a batch of 1 MiB in which JSON writes every byte as a \u escape of six, and room for 10,000 events.
+const maxRequestBytes = 8 << 20
+
+// Codes that only the wire gives.
+const (
+	codeUnknownOperation = "UnknownOperationException"
+	codeNotImplemented   = "NotImplementedException"
+	codeSerialization    = "SerializationException"
+	codeTooLarge         = "RequestEntityTooLargeException"
+	codeUnavailable      = "ServiceUnavailableException"
+	codeInternal         = "InternalFailure"
+)
+
+// Options are what the handler needs. Store is required; a nil Clock is real time, a nil Log is silent.
+type Options struct {
+	Store *logstore.Store
+	Clock *clock.Clock
+	Log   *slog.Logger
+}
+
+// Handler answers requests of CloudWatch Logs.
+type Handler struct {
+	store *logstore.Store
+	clock *clock.Clock
+	log   *slog.Logger
+}
+
+// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+func New(o Options) http.Handler {
+	if o.Clock == nil {
+		o.Clock = clock.New(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{store: o.Store, clock: o.Clock, log: o.Log}
+}
+
+// operation answers one request from its body; a nil answer has no body, as on AWS.
+type operation func(*Handler, context.Context, wire.Caller, []byte) (any, error)
+
+// handle is an operation on a typed input. Members that the input does not have are ignored, as AWS does.
+func handle[In any](f func(*Handler, context.Context, wire.Caller, *In) (any, error)) operation {
+	return func(h *Handler, ctx context.Context, c wire.Caller, body []byte) (any, error) {
+		in := new(In)
+		if len(body) > 0 {
+			if err := json.Unmarshal(body, in); err != nil {
+				return nil, fault.New(codeSerialization, "The request body does not have the shape that the operation expects.").Because(err)
+			}
+		}
+		return f(h, ctx, c, in)
+	}
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := wire.CallerOf(r.Context())
+	wire.SetIDs(w.Header(), c)
+	answer, err := h.answer(w, r, c)
+	switch {
+	case err != nil:
+		h.writeFault(w, c, err)
+	case answer == nil:
+		wire.WriteBytes(w, http.StatusOK, contentType, nil)
+	default:
+		wire.WriteJSON(w, http.StatusOK, contentType, answer)
+	}
+}
+
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) (any, error) {
+	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	op := operations[name]
+	switch {
+	case service != Target || r.Method != http.MethodPost:
+		return nil, &fault.Error{Code: codeUnknownOperation}
+	case op == nil && slices.Contains(strings.Fields(absent), name):
+		return nil, fault.New(codeNotImplemented, "The operation %s of Amazon CloudWatch Logs is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
+	case op == nil:
+		return nil, &fault.Error{Code: codeUnknownOperation}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(http.StatusRequestEntityTooLarge)
+	}
+	if err != nil {
+		return nil, fault.New(codeSerialization, "The request ended before its body was complete.").Because(err)
+	}
+	if !utf8.Valid(body) {
+		return nil, fault.New(codeSerialization, "The request body is not valid UTF-8.")
+	}
+	return op(h, r.Context(), c, body)
+}
+
+type faultBody struct {
+	Type    string `json:"__type"`
+	Message string `json:"message,omitempty"`
+}
+
+func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
+	if errors.Is(err, logstore.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
+	}
+	f := wire.AsFault(err, codeInternal, c, h.log)
+	status := f.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	wire.Hint(w.Header(), f.Hint)
+	wire.WriteJSON(w, status, contentType, faultBody{Type: f.Code, Message: f.Message})
+}

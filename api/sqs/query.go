@@ -1,0 +1,271 @@
+package sqs
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/fault"
+)
+
+// The query protocol is the older of the two that this service speaks: a form in, XML out. A form becomes the members of the JSON protocol, the same
+// operations answer, and their answers become XML; only names, codes and some texts differ. SDKs before November 2023 and curl speak it.
+
+// queryNamespace is that of answers in XML.
+const queryNamespace = "http://queue.amazonaws.com/doc/2012-11-05/"
+
+// maxFormFields bounds a form: ten messages with ten attributes each have about 500 fields.
+const maxFormFields = 2000
+
+// Codes that only the query protocol gives.
+const (
+	codeInvalidAction = "InvalidAction"
+	codeMissingAction = "MissingAction"
+	codeMalformed     = "MalformedQueryString"
+)
+
+// queryCodes are codes that this protocol spells in its own way, beside those of legacy.
+var queryCodes = map[string]string{codeSerialization: "InvalidParameterValue", queue.CodeInternal: "InternalError"}
+
+// queryTexts are messages that differ from those of the JSON protocol.
+var queryTexts = map[string]string{
+	queue.CodeNoSuchQueue: "The specified queue does not exist for this wsdl version.",
+}
+
+// integers are the members that are numbers in JSON.
+var integers = []string{"DelaySeconds", "MaxNumberOfMessages", "MaxResults", "VisibilityTimeout", "WaitTimeSeconds"}
+
+// lists are the flattened lists of the form, with the members of JSON that they are.
+var lists = map[string]string{
+	"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames", "MessageSystemAttributeName": "MessageSystemAttributeNames", "TagKey": "TagKeys",
+}
+
+// serveQuery answers one request in the query protocol.
+func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, c wire.Caller) {
+	action, answer, err := h.answerQuery(r, c)
+	if err != nil {
+		h.writeQueryFault(w, c, err)
+		return
+	}
+	wire.WriteQuery(w, c, queryNamespace, action, queryAnswer(answer))
+}
+
+func (h *Handler) answerQuery(r *http.Request, c wire.Caller) (action string, answer any, err error) {
+	form, err := wire.ReadForm(r, maxRequestBytes)
+	if err != nil {
+		return "", nil, err
+	}
+	action = form.Action()
+	op, known := operations[action]
+	switch {
+	case action == "":
+		return "", nil, fault.New(codeMissingAction, "The request must contain the parameter Action.")
+	case !known || r.Method != http.MethodPost && r.Method != http.MethodGet:
+		return "", nil, fault.New(codeInvalidAction, "The action %s is not valid for this endpoint.", clip(action))
+	case op == nil:
+		return "", nil, notImplemented(action)
+	}
+	p, err := formParams(form)
+	if err != nil {
+		return "", nil, err
+	}
+	if _, ok := p["QueueUrl"]; !ok && strings.Trim(r.URL.Path, "/") != "" {
+		p["QueueUrl"] = raw(c.Endpoint + r.URL.Path) // the request went to the queue itself
+	}
+	answer, err = op(h, r.Context(), c, p)
+	return action, answer, err
+}
+
+// raw is a value as JSON.
+func raw(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own types always marshal
+	}
+	return b
+}
+
+// formParams turns a form into the members of the JSON protocol.
+func formParams(form wire.Form) (params, error) {
+	if len(form.Values) > maxFormFields {
+		return nil, fault.New(codeMalformed, "The request has more than %d parameters.", maxFormFields)
+	}
+	p := params{}
+	for name, values := range form.Values {
+		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
+			return nil, fault.New(codeMalformed, "The request is not valid UTF-8.")
+		}
+		if strings.Contains(name, ".") || name == "Action" || name == "Version" {
+			continue
+		}
+		if err := p.scalar(name, values[0]); err != nil {
+			return nil, err
+		}
+	}
+	for list, member := range lists {
+		if v := form.Strings(list); v != nil {
+			p[member] = raw(v)
+		}
+	}
+	p.pairs(form, "Attribute", "Name", "Attributes")
+	p.pairs(form, "Tag", "Key", "tags")
+	p.pairs(form, "Tag", "Key", "Tags") // CreateQueue and TagQueue spell it differently
+	for list, member := range map[string]string{"MessageAttribute": "MessageAttributes", "MessageSystemAttribute": "MessageSystemAttributes"} {
+		p.values(form, list, member)
+	}
+	return p, nil
+}
+
+// scalar takes a plain value.
+func (p params) scalar(name, value string) error {
+	if !slices.Contains(integers, name) {
+		p[name] = raw(value)
+		return nil
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < math.MinInt32 || n > math.MaxInt32 {
+		return fault.New(queue.CodeInvalidParameter, "Value %s for parameter %s is invalid. Reason: Must be an integer.", clip(value), name)
+	}
+	p[name] = raw(n)
+	return nil
+}
+
+// pairs takes a flattened map of texts.
+func (p params) pairs(form wire.Form, list, key, member string) {
+	m := map[string]string{}
+	for _, e := range form.Elements(list) {
+		m[form.Get(e+"."+key)] = form.Get(e + ".Value")
+	}
+	if len(m) > 0 {
+		p[member] = raw(m)
+	}
+}
+
+// values takes a flattened map of message attributes.
+func (p params) values(form wire.Form, list, member string) {
+	m := map[string]map[string]any{}
+	for _, e := range form.Elements(list) {
+		value := map[string]any{"DataType": form.Get(e + ".Value.DataType")}
+		for _, field := range []string{"StringValue", "BinaryValue"} { // of which the binary one is base64 in both protocols
+			if form.Has(e + ".Value." + field) {
+				value[field] = form.Get(e + ".Value." + field)
+			}
+		}
+		for _, field := range []string{"StringListValue", "BinaryListValue"} {
+			if v := form.Strings(e + ".Value." + field); v != nil {
+				value[field+"s"] = v
+			}
+		}
+		m[form.Get(e+".Name")] = value
+	}
+	if len(m) > 0 {
+		p[member] = raw(m)
+	}
+}
+
+// Answers of the query protocol. Maps become flattened lists of pairs, in the order of their names.
+type (
+	pairXML struct {
+		Name  string `xml:"Name"`
+		Value string `xml:"Value"`
+	}
+	valueXML struct {
+		StringValue *string `xml:"StringValue"`
+		BinaryValue []byte  `xml:"BinaryValue,omitempty"`
+		DataType    string  `xml:"DataType"`
+	}
+	userAttributeXML struct {
+		Name  string   `xml:"Name"`
+		Value valueXML `xml:"Value"`
+	}
+	messageXML struct {
+		MessageID           string             `xml:"MessageId"`
+		ReceiptHandle       string             `xml:"ReceiptHandle"`
+		MD5OfBody           string             `xml:"MD5OfBody"`
+		Body                string             `xml:"Body"`
+		Attributes          []pairXML          `xml:"Attribute"`
+		MD5OfUserAttributes string             `xml:"MD5OfMessageAttributes,omitempty"`
+		UserAttributes      []userAttributeXML `xml:"MessageAttribute"`
+	}
+	urlXML struct {
+		QueueURL string `xml:"QueueUrl"`
+	}
+	listQueuesXML struct {
+		QueueURLs []string `xml:"QueueUrl"`
+		NextToken string   `xml:"NextToken,omitempty"`
+	}
+	attributesXML struct {
+		Attributes []pairXML `xml:"Attribute"`
+	}
+	sendMessageXML struct {
+		MessageID           string `xml:"MessageId"`
+		MD5OfBody           string `xml:"MD5OfMessageBody"`
+		MD5OfUserAttributes string `xml:"MD5OfMessageAttributes,omitempty"`
+	}
+	receiveMessageXML struct {
+		Messages []messageXML `xml:"Message"`
+	}
+)
+
+// queryAnswer is an operation's answer as XML; nil for operations without a result.
+func queryAnswer(answer any) any {
+	switch a := answer.(type) {
+	case urlAnswer:
+		return urlXML(a)
+	case listQueuesAnswer:
+		return listQueuesXML(a)
+	case attributesAnswer:
+		return attributesXML{pairsOf(a.Attributes)}
+	case sendMessageAnswer:
+		return sendMessageXML(a)
+	case receiveMessageAnswer:
+		var out receiveMessageXML
+		for _, m := range a.Messages {
+			x := messageXML{m.MessageID, m.ReceiptHandle, m.MD5OfBody, m.Body, pairsOf(m.Attributes), m.MD5OfUserAttributes, nil}
+			for _, name := range slices.Sorted(maps.Keys(m.UserAttributes)) {
+				v := m.UserAttributes[name]
+				x.UserAttributes = append(x.UserAttributes, userAttributeXML{name, valueXML{v.StringValue, encoded(v.BinaryValue), v.DataType}})
+			}
+			out.Messages = append(out.Messages, x)
+		}
+		return out
+	}
+	return nil
+}
+
+// encoded is a binary value in base64.
+func encoded(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return base64.StdEncoding.AppendEncode(nil, b)
+}
+
+func pairsOf(m map[string]string) []pairXML {
+	var out []pairXML
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, pairXML{name, m[name]})
+	}
+	return out
+}
+
+// writeQueryFault answers with err in the query protocol.
+func (h *Handler) writeQueryFault(w http.ResponseWriter, c wire.Caller, err error) {
+	f := h.faultOf(err, c)
+	code := cmp.Or(queryCodes[f.Code], legacy[f.Code], f.Code)
+	out := *f
+	if text := queryTexts[f.Code]; text != "" {
+		out.Message = text
+	}
+	wire.Hint(w.Header(), f.Hint)
+	wire.WriteQueryError(w, c, queryNamespace, code, &out)
+}

@@ -1,0 +1,58 @@
+package stream
+
+import (
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/metric"
+	"github.com/shardmill/shardmill/record"
+)
+
+// Puts count what is durable, reads how old it was; a put that was refused before it reached a shard is no put.
+func TestStreamsAreMeasured(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	st, err := metric.New(metric.Options{Local: b.store.Local(), Clock: b.clock})
+	b.must(err)
+	t.Cleanup(st.Stop)
+	b.s.Stop()
+	b.s = New(Options{Store: b.store, Clock: b.clock, Metrics: st})
+	b.must(b.s.Start(b.ctx))
+	t.Cleanup(b.s.Stop)
+	b.create(orders, 1)
+	b.put(orders, "a", "bb") // 10 and 12 bytes, keys included
+	_, err = b.s.PutRecord(b.ctx, orders, PutRecordInput{Record: record.Record{Key: "c", Data: []byte("x")}})
+	b.must(err)
+	if _, err := b.s.PutRecord(b.ctx, orders, PutRecordInput{HashKey: "-1"}); err == nil {
+		t.Error("a hash key below 0 was taken")
+	}
+	b.clock.SetOffset(5 * time.Second)
+	iterator, err := b.s.Iterator(b.ctx, orders, IteratorInput{Shard: "shardId-000000000000", Type: IterTrimHorizon})
+	b.must(err)
+	out, err := b.s.GetRecords(b.ctx, GetRecordsInput{Iterator: iterator}, func(*ShardInfo) {}, func(record.Record) {})
+	b.must(err)
+	_, err = b.s.GetRecords(b.ctx, GetRecordsInput{Iterator: out.Next}, func(*ShardInfo) {}, func(record.Record) {})
+	b.must(err)
+
+	total := func(k metric.Kind) metric.Summary {
+		t.Helper()
+		id := metric.ID{Account: orders.Account, Region: orders.Region, Namespace: k.Namespace, Name: k.Name, Dimensions: []metric.Dimension{{Name: metric.StreamName, Value: "orders"}}}
+		now := b.clock.Now()
+		points, err := st.Points(metric.Query{ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour), Period: 24 * time.Hour})
+		b.must(err)
+		if len(points) != 1 {
+			t.Fatalf("%s: %d periods", k.Name, len(points))
+		}
+		return points[0].Summary
+	}
+	for k, want := range map[metric.Kind][2]float64{
+		metric.IncomingRecords: {2, 3}, metric.IncomingBytes: {2, 10 + 12 + 2}, metric.PutRecordSuccess: {1, 1}, metric.PutRecordsSuccess: {1, 1},
+	} {
+		if got := total(k); got.Count != want[0] || got.Sum != want[1] {
+			t.Errorf("%s: %g in %g values, want %g in %g", k.Name, got.Sum, got.Count, want[1], want[0])
+		}
+	}
+	if got := total(metric.GetRecordsAge); got.Count != 2 || got.Max < 5000 || got.Min != 0 {
+		t.Errorf("ages %+v", got)
+	}
+}
