@@ -1,0 +1,131 @@
+package table
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/companion/table/expr"
+)
+
+// idle does nothing: moving the clock waits for the sweeps it starts.
+func idle(context.Context) error { return nil }
+
+func (b *bench) advance(d time.Duration) {
+	b.t.Helper()
+	_, err := b.clock.Advance(b.t.Context(), d, idle)
+	b.must(err)
+}
+
+func (b *bench) expiring(id string, in time.Duration) expr.Item {
+	return with(key(id, 1), expr.Item{"ttl": num(int(b.clock.Now().Add(in).Unix())), "g": expr.Text("u")})
+}
+
+// Items go at the second that their attribute holds, from the table and from its indexes; others stay.
+func TestItemsExpire(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.put(b.expiring("before", time.Hour))
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
+		b.put(b.expiring("after", time.Hour))
+		b.put(b.expiring("later", 3*time.Hour))
+		b.put(with(key("text", 1), expr.Item{"ttl": expr.Text("1")}))
+		b.put(b.expiring("renewed", time.Hour))
+		b.put(b.expiring("renewed", 3*time.Hour))
+		b.put(b.expiring("ancient", -6*365*24*time.Hour))
+
+		b.advance(59 * time.Minute)
+		if p := b.page(Range{}); p.Read != 6 {
+			t.Errorf("%d items before the hour", p.Read)
+		}
+		b.advance(2 * time.Minute)
+		if b.get(key("before", 1)) != nil || b.get(key("after", 1)) != nil {
+			t.Error("items are left that should be gone")
+		}
+		if p := b.page(Range{Index: "byG"}); p.Read != 3 {
+			t.Errorf("the index shows %d items: %v", p.Read, p.Items)
+		}
+		b.advance(2 * time.Hour)
+		if p := b.page(Range{}); p.Read != 2 || b.local.count(prefixDying) != 0 {
+			t.Errorf("%d items, %d still to expire: %v", p.Read, b.local.count(prefixDying), p.Items)
+		}
+		b.Stop()
+	})
+}
+
+// A new process goes on where the old one ended, before anybody uses the table.
+func TestItemsExpireAfterARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
+		b.put(b.expiring("a", time.Hour))
+		b.Stop()
+		b = open(t, b.local.kill())
+		b.advance(time.Hour + time.Second)
+		if n := b.local.count(prefixItem); n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+		b.Stop()
+	})
+}
+
+// After UpdateTimeToLive with Enabled false nothing expires; entries of a table that is gone do no harm.
+func TestWhatNoLongerExpiresStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
+		refused(t, b.SetExpiry(t.Context(), orders, "ttl", true), CodeValidation, "TimeToLive is already enabled")
+		refused(t, b.SetExpiry(t.Context(), orders, "other", true), CodeValidation, "TimeToLive is active on a different AttributeName: current AttributeName is ttl")
+		b.put(b.expiring("a", time.Hour))
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", false))
+		refused(t, b.SetExpiry(t.Context(), orders, "ttl", false), CodeValidation, "TimeToLive is already disabled")
+		b.advance(2 * time.Hour)
+		if b.get(key("a", 1)) == nil || b.local.count(prefixDying) != 0 {
+			t.Errorf("the item is gone, or %d entries are left", b.local.count(prefixDying))
+		}
+
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
+		b.put(b.expiring("b", time.Hour))
+		_, err := b.Delete(t.Context(), orders)
+		b.must(err)
+		_, err = b.Create(t.Context(), orders, definition())
+		b.must(err)
+		b.put(b.expiring("b", time.Hour))
+		b.advance(2 * time.Hour)
+		if b.get(key("b", 1)) == nil || b.local.count(prefixDying) != 0 {
+			t.Errorf("the new table's item is gone, or %d entries are left", b.local.count(prefixDying))
+		}
+		b.Stop()
+	})
+}
+
+// More items than one sweep takes at once all go.
+func TestManyItemsExpireTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
+		for i := range 2*sweepAtOnce + 10 {
+			b.put(with(key("a", i), expr.Item{"ttl": num(int(b.clock.Now().Add(time.Minute).Unix()))}))
+		}
+		b.advance(time.Hour)
+		if n := b.local.count(prefixItem) + b.local.count(prefixDying); n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+		b.Stop()
+	})
+}
+
+// Without a table that uses it, nothing waits for a time.
+func TestNothingIsArmedWithoutExpiry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.put(b.expiring("a", time.Hour))
+	if b.timer != nil {
+		t.Error("a timer is set")
+	}
+}
