@@ -51,7 +51,7 @@ func (h *Handler) batchGetItem(ctx context.Context, c wire.Caller, in *input) (a
 		return nil, err
 	}
 	answer := batchGetAnswer{Responses: map[string][]map[string]any{}, UnprocessedKeys: map[string]any{}}
-	budget := maxBatchReadBytes
+	budget := h.batchBytes
 	for _, k := range asked {
 		got, err := h.tables.GetAll(ctx, k.name, k.keys, k.consistent, budget)
 		if err != nil {

@@ -34,6 +34,8 @@ type Options struct {
 type Handler struct {
 	tables *table.Tables
 	log    *slog.Logger
+
+	batchBytes int // maxBatchReadBytes, less in tests
 }
 
 // New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
@@ -41,7 +43,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{tables: o.Tables, log: o.Log}
+	return &Handler{tables: o.Tables, log: o.Log, batchBytes: maxBatchReadBytes}
 }
 
 // operation answers one request. in has reported nothing yet: an operation reads what it needs and asks in.err before it acts.

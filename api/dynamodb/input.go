@@ -35,8 +35,8 @@ type report struct {
 	invalid    error // anything else
 }
 
-// parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8, half a surrogate pair) is refused, because an item must not
-// change on its way.
+// parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8, half a surrogate pair) is refused,
+// because an item must not change on its way.
 func parse(body []byte) (*input, error) {
 	if !utf8.Valid(body) || halfSurrogate(body) {
 		return nil, serialization("The request body is not valid Unicode.")

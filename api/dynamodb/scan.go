@@ -19,7 +19,8 @@ func (h *Handler) scan(ctx context.Context, c wire.Caller, in *input) (any, erro
 	case counted && !split:
 		in.fail(invalid("The Segment parameter is required but was not present in the request when parameter TotalSegments is present"))
 	case segment >= total && counted:
-		in.fail(invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %d is not less than TotalSegments: %d", segment, total))
+		in.fail(invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: "+
+			"Segment: %d is not less than TotalSegments: %d", segment, total))
 	}
 	r := table.Range{Segment: int(segment), Segments: int(total)}
 	return h.page(ctx, in, name, r, "FilterExpression", "ProjectionExpression")

@@ -22,6 +22,7 @@ type bench struct {
 	c      *client.Client
 	clock  *clock.Clock
 	server *httptest.Server
+	h      *Handler
 }
 
 func setup(t *testing.T) *bench { return setupOn(t, memory.New(memory.Options{}).Local()) }
@@ -37,12 +38,13 @@ func setupOn(t *testing.T, local storage.Local) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(tables.Stop)
-	server := httptest.NewServer(&wire.Router{Services: []wire.Service{{Name: "dynamodb", Target: Target, Handler: New(Options{Tables: tables})}}})
+	h := New(Options{Tables: tables}).(*Handler)
+	server := httptest.NewServer(&wire.Router{Services: []wire.Service{{Name: "dynamodb", Target: Target, Handler: h}}})
 	t.Cleanup(server.Close)
 	return &bench{t, client.New(client.Options{
 		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
 		RetryMaxAttempts: 1,
-	}), c, server}
+	}), c, server, h}
 }
 
 func (b *bench) must(err error) {

@@ -19,7 +19,8 @@ func (h *Handler) updateTable(ctx context.Context, c wire.Caller, in *input) (an
 	}
 	in.indexChanges(&change)
 	if !in.has("BillingMode") && !in.has("ProvisionedThroughput") && !in.has("DeletionProtectionEnabled") && !in.has("GlobalSecondaryIndexUpdates") {
-		in.fail(invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"))
+		in.fail(invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification " +
+			"or ReplicaUpdates is required"))
 	}
 	if err := in.err(); err != nil {
 		return nil, err
@@ -63,7 +64,8 @@ func (in *input) indexChanges(change *table.Change) {
 			del.need("IndexName")
 			change.Remove = append(change.Remove, del.text("IndexName"))
 		default:
-			in.fail(invalid("One or more parameter values were invalid: One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null"))
+			in.fail(invalid("One or more parameter values were invalid: One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, " +
+				"GlobalSecondaryIndexUpdate.Delete must not be null"))
 		}
 	}
 }

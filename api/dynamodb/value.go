@@ -137,14 +137,16 @@ func decodeScalar(kind expr.Kind, content any) (expr.Value, error) {
 	}
 }
 
+const textInvalid = "One or more parameter values were invalid: "
+
 // setTexts are what AWS says about sets.
 var setTexts = map[expr.Kind]struct {
 	element      expr.Kind
 	empty, twice string
 }{
-	expr.SS: {expr.S, "One or more parameter values were invalid: An string set  may not be empty", "One or more parameter values were invalid: Input collection %s contains duplicates."},
-	expr.NS: {expr.N, "One or more parameter values were invalid: An number set  may not be empty", "Input collection contains duplicates"},
-	expr.BS: {expr.B, "One or more parameter values were invalid: Binary sets should not be empty", "One or more parameter values were invalid: Input collection %s of type BS contains duplicates."},
+	expr.SS: {expr.S, textInvalid + "An string set  may not be empty", textInvalid + "Input collection %s contains duplicates."},
+	expr.NS: {expr.N, textInvalid + "An number set  may not be empty", "Input collection contains duplicates"},
+	expr.BS: {expr.B, textInvalid + "Binary sets should not be empty", textInvalid + "Input collection %s of type BS contains duplicates."},
 }
 
 func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
@@ -164,10 +166,10 @@ func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
 			return expr.Value{}, err
 		}
 		if kind == expr.SS && v.Text == "" {
-			return expr.Value{}, invalid("One or more parameter values were invalid: An string set may not have a empty string as a member")
+			return expr.Value{}, invalid(textInvalid + "An string set may not have a empty string as a member")
 		}
 		if kind == expr.BS && v.Text == "" {
-			return expr.Value{}, invalid("One or more parameter values were invalid: Binary sets may not contain null or empty values")
+			return expr.Value{}, invalid(textInvalid + "Binary sets may not contain null or empty values")
 		}
 		elements[i], shown = v, append(shown, fmt.Sprint(e))
 	}

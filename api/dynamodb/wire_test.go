@@ -84,10 +84,14 @@ func TestRequestsAreRefused(t *testing.T) {
 		{"UpdateItem", `"TableName":"games","UpdateExpression":"SET game = :a","ExpressionAttributeValues":{":a":{"S":"a"}},` + key, "One or more parameter values were invalid: Cannot update attribute game. This attribute is part of the key"},
 		{"UpdateTable", `"TableName":"games"`, "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"},
 		{"UpdateTable", `"TableName":"games","ReplicaUpdates":[]`, "The parameter ReplicaUpdates is not supported by shardmill."},
-		{"CreateTable", `"TableName":"new","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"S"}],"StreamSpecification":{"StreamEnabled":true}`,
-			"The parameter StreamSpecification is not supported by shardmill."},
-		{"CreateTable", `"TableName":"new","KeySchema":[],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"BOOL"}]`,
-			"2 validation errors detected: Value 'BOOL' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]; Value at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{
+			"CreateTable", `"TableName":"new","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"S"}],"StreamSpecification":{"StreamEnabled":true}`,
+			"The parameter StreamSpecification is not supported by shardmill.",
+		},
+		{
+			"CreateTable", `"TableName":"new","KeySchema":[],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"BOOL"}]`,
+			"2 validation errors detected: Value 'BOOL' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]; Value at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1",
+		},
 		{"BatchWriteItem", `"RequestItems":{}`, "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 	} {
 		status, _, answer := b.post(c.operation, "{"+c.members+"}")

@@ -246,8 +246,8 @@ func (r *Range) start(s *schema, lo, hi []byte) ([]byte, error) {
 	}
 	switch {
 	case r.Query == nil:
-		return nil, invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d",
-			r.Segments, r.Segment)
+		return nil, invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "+
+			"TotalSegments: %d Segment: %d", r.Segments, r.Segment)
 	case !r.sameHash(s):
 		return nil, invalid("The provided starting key is outside query boundaries based on provided conditions")
 	}

@@ -132,7 +132,7 @@ func (s *schema) keyOf(item expr.Item) expr.Item {
 // checkKey checks the Key of a request: the table's key and nothing else.
 func (s *schema) checkKey(key expr.Item) error {
 	if len(key) != len(s.key) {
-		return invalid("The provided key element does not match the schema")
+		return badKey()
 	}
 	for i, k := range s.key {
 		v, ok := key[k.name]
@@ -195,8 +195,8 @@ func (s *schema) checkEntry(item expr.Item) error {
 			return invalid(prefixInvalid+"Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", k.name, k.kind, v.Kind, s.index)
 		}
 		if v.Kind != expr.N && v.Text == "" {
-			return invalid(prefixNotValid+"A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s",
-				kindText(v.Kind), s.index, k.name)
+			return invalid(prefixNotValid+"A value specified for a secondary index key is not supported. "+
+				"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kindText(v.Kind), s.index, k.name)
 		}
 		if err := checkKeySize(k.name, v, i); err != nil {
 			return err

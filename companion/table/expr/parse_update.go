@@ -67,7 +67,8 @@ func (p *parser) action(u *Update, section string) {
 		l := p.literal()
 		k := l.Value.Kind
 		if k != 0 && !k.Set() && (section != "ADD" || k != N) {
-			p.complain(wrongType, fmt.Sprintf("Incorrect operand type for operator or function; operator: %s, operand type: %s, typeSet: ALLOWED_FOR_%[1]s_OPERAND", section, longNames[k]))
+			p.complain(wrongType, fmt.Sprintf("Incorrect operand type for operator or function; operator: %s, operand type: %s, "+
+				"typeSet: ALLOWED_FOR_%[1]s_OPERAND", section, longNames[k]))
 		}
 		u.Adds = append(u.Adds, AddAction{path, l, section == "DELETE"})
 	}
