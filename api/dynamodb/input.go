@@ -284,10 +284,11 @@ func (in *input) tableNamed(member, given string, c wire.Caller) table.Name {
 	n := table.Name{Account: c.Account, Region: c.Region, Table: given}
 	if a, ok := arn.Parse(given); ok {
 		name, isTable := strings.CutPrefix(a.Resource, "table/")
-		if a.Service != "dynamodb" || !isTable || a.Region != c.Region {
+		account, _, valid := arn.FoldAccount(a.Account, c.Account)
+		if a.Service != "dynamodb" || !isTable || a.Region != c.Region || !valid {
 			in.fail(invalid("Invalid table ARN: %s", clip(given)))
 		}
-		n.Account, n.Table = a.Account, name
+		n.Account, n.Table = account, name
 	}
 	if in.has(member) {
 		in.name(member, n.Table)

@@ -65,7 +65,9 @@ func TestBillingCanBeChanged(t *testing.T) {
 	b := setup(t)
 	_, err := b.Change(t.Context(), orders, Change{Billing: Provisioned})
 	refused(t, err, CodeValidation, prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
-	d, err := b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
+	_, err = b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
+	refused(t, err, CodeValidation, prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: byG")
+	d, err := b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}, Indexes: map[string]Throughput{"byG": {3, 4}}})
 	b.must(err)
 	if *d.Definition.Throughput != (Throughput{1, 2}) {
 		t.Errorf("changed to %+v", d.Definition)
