@@ -127,7 +127,7 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 		if got.status != http.StatusNotImplemented {
 			t.Errorf("%s %s: got %d %s, want 501", c.service, c.path, got.status, got.body)
 		}
-		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has dynamodb, kinesis, lambda, logs, monitoring, sqs. See docs/compat/README.md."} {
+		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has ", "kinesis, lambda", ". See docs/compat/README.md."} {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s %s: the answer is %s, want %s in it", c.service, c.path, got.body, want)
 			}

@@ -53,9 +53,9 @@ func (h *Handler) getMetricData(c wire.Caller, in *getMetricDataInput) (any, err
 		if i == from.query && from.begun {
 			values = slices.DeleteFunc(values, func(v value) bool { return !from.follows(v.at, in.descends()) })
 		}
-		r := dataResult{ID: q.id, Label: q.label, Timestamps: list[instant]{}, Values: list[float64]{}, StatusCode: "Complete"}
+		r := dataResult{ID: q.id, Label: q.label, Timestamps: list[instant]{}, Values: list[double]{}, StatusCode: "Complete"}
 		for _, v := range values[:min(room, len(values))] {
-			r.Timestamps, r.Values = append(r.Timestamps, instant(v.at)), append(r.Values, v.value)
+			r.Timestamps, r.Values = append(r.Timestamps, instant(v.at)), append(r.Values, double(v.value))
 		}
 		rest := len(values) - len(r.Values)
 		if room -= len(r.Values); rest > 0 {

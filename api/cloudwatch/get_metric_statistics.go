@@ -38,7 +38,8 @@ func (h *Handler) getMetricStatistics(c wire.Caller, in *getMetricStatisticsInpu
 func (in *getMetricStatisticsInput) show(p *metric.Point) datapoint {
 	d := datapoint{Timestamp: instant(p.At), Unit: p.Unit}
 	for _, s := range in.Statistics {
-		v, _ := statistic(s, p)
+		exact, _ := statistic(s, p)
+		v := double(exact)
 		switch s {
 		case "SampleCount":
 			d.SampleCount = &v
@@ -57,7 +58,7 @@ func (in *getMetricStatisticsInput) show(p *metric.Point) datapoint {
 			if d.ExtendedStatistics == nil {
 				d.ExtendedStatistics = statistics{}
 			}
-			d.ExtendedStatistics[s] = v
+			d.ExtendedStatistics[s] = double(v)
 		}
 	}
 	return d

@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/xml"
 	"maps"
@@ -89,11 +90,11 @@ type getMetricStatisticsOutput struct {
 
 type datapoint struct {
 	Timestamp          instant
-	SampleCount        *float64 `json:",omitempty"`
-	Average            *float64 `json:",omitempty"`
-	Sum                *float64 `json:",omitempty"`
-	Minimum            *float64 `json:",omitempty"`
-	Maximum            *float64 `json:",omitempty"`
+	SampleCount        *double `json:",omitempty"`
+	Average            *double `json:",omitempty"`
+	Sum                *double `json:",omitempty"`
+	Minimum            *double `json:",omitempty"`
+	Maximum            *double `json:",omitempty"`
 	Unit               string
 	ExtendedStatistics statistics `json:",omitempty" xml:",omitempty"`
 }
@@ -108,7 +109,7 @@ type dataResult struct {
 	ID         string `json:"Id" xml:"Id"`
 	Label      string
 	Timestamps list[instant]
-	Values     list[float64]
+	Values     list[double]
 	StatusCode string
 }
 
@@ -144,6 +145,21 @@ func (i instant) MarshalText() ([]byte, error) {
 
 func (i instant) seconds() float64 { return float64(time.Time(i).UnixMilli()) / 1000 }
 
+// double is a number as AWS writes its doubles in text: 20.0, so that typed clients and people see that it is one.
+type double float64
+
+// MarshalText writes at least one digit behind the point.
+func (d double) MarshalText() ([]byte, error) {
+	b := strconv.AppendFloat(nil, float64(d), 'f', -1, 64)
+	if !bytes.ContainsRune(b, '.') {
+		b = append(b, ".0"...)
+	}
+	return b, nil
+}
+
+// MarshalJSON writes a number.
+func (d double) MarshalJSON() ([]byte, error) { return d.MarshalText() }
+
 // list is written as <member> elements in XML, and as it is elsewhere.
 type list[T any] []T
 
@@ -161,13 +177,13 @@ func (l list[T]) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 }
 
 // statistics is a map from names to values.
-type statistics map[string]float64
+type statistics map[string]double
 
 // MarshalXML writes entries of key and value, in order of the keys.
 func (m statistics) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 	type entry struct {
-		Key   string  `xml:"key"`
-		Value float64 `xml:"value"`
+		Key   string `xml:"key"`
+		Value double `xml:"value"`
 	}
 	entries := struct {
 		Entry []entry `xml:"entry"`

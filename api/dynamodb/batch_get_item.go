@@ -37,7 +37,7 @@ func (h *Handler) batchGetItem(ctx context.Context, c wire.Caller, in *input) (a
 	wanted := in.returnCapacity()
 	var asked []tableKeys
 	count := 0
-	if items := in.structure("RequestItems"); items != nil {
+	if items := in.byTable("RequestItems"); items != nil {
 		for _, given := range items.sortedMembers() {
 			k := items.tableKeys(given, c)
 			count += len(k.keys)

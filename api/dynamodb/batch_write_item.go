@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table"
@@ -24,10 +25,13 @@ func (h *Handler) batchWriteItem(ctx context.Context, c wire.Caller, in *input) 
 	var writes []table.Named
 	var given []string // the table of each, as the caller names it
 	var requests []any // each as it came
-	if items := in.structure("RequestItems"); items != nil {
+	if items := in.byTable("RequestItems"); items != nil {
 		for _, name := range items.sortedMembers() {
 			to := items.tableNamed(name, name, c)
-			items.sized(name, 1, maxBatchWrites)
+			if list, ok := items.members[name].([]any); ok && (len(list) == 0 || len(list) > maxBatchWrites) {
+				in.report.violations.Hidden("requestItems", fmt.Sprintf("Map value must satisfy constraint: "+
+					"[Member must have length less than or equal to %d, Member must have length greater than or equal to 1]", maxBatchWrites))
+			}
 			for _, one := range items.structures(name) {
 				writes = append(writes, table.Named{Table: to, Write: one.writeRequest()})
 				given, requests = append(given, name), append(requests, one.members)

@@ -51,6 +51,9 @@ func (in *input) attributes() []table.Attribute {
 	var out []table.Attribute
 	for _, a := range in.structures("AttributeDefinitions") {
 		a.need("AttributeName", "AttributeType")
+		if name := a.text("AttributeName"); a.has("AttributeName") && (name == "" || len(name) > 255) {
+			in.fail(invalid("One or more parameter values were invalid: The name of a key attribute has from 1 to 255 bytes"))
+		}
 		out = append(out, table.Attribute{Name: a.text("AttributeName"), Type: a.enum("AttributeType", "B", "N", "S")})
 	}
 	return out

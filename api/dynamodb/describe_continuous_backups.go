@@ -19,7 +19,7 @@ func (h *Handler) describeContinuousBackups(ctx context.Context, c wire.Caller, 
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	_, err := h.tables.Describe(ctx, name)
+	_, err := h.tables.Inspect(ctx, name)
 	if fault.CodeOf(err) == table.CodeNotFound {
 		return nil, fault.New("TableNotFoundException", "Table not found: %s", name.Table)
 	}

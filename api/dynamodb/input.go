@@ -26,6 +26,7 @@ type input struct {
 	path    string // before the names of members, for messages; "" or with a dot at its end
 	members map[string]any
 	report  *report
+	named   bool // the members' names are the caller's, as in RequestItems
 }
 
 // report is what was wrong in a request so far.
@@ -115,6 +116,9 @@ func mismatch(v any, want string) string {
 
 // where is the path of a member as AWS writes it.
 func (in *input) where(name string) string {
+	if in.named {
+		return in.path + name + ".member"
+	}
 	return in.path + strings.ToLower(name[:1]) + name[1:]
 }
 
@@ -177,7 +181,16 @@ func (in *input) structure(name string) *input {
 	if !ok {
 		return nil
 	}
-	return &input{in.where(name) + ".", m, in.report}
+	return &input{path: in.where(name) + ".", members: m, report: in.report}
+}
+
+// byTable reads a map from names of tables.
+func (in *input) byTable(name string) *input {
+	m := in.structure(name)
+	if m != nil {
+		m.named = true
+	}
+	return m
 }
 
 // structures reads a list of structures.
@@ -190,7 +203,7 @@ func (in *input) structures(name string) []*input {
 			in.mismatch(e, "structure")
 			continue
 		}
-		out = append(out, &input{fmt.Sprintf("%s.%d.member.", in.where(name), i+1), m, in.report})
+		out = append(out, &input{path: fmt.Sprintf("%s.%d.member.", in.where(name), i+1), members: m, report: in.report})
 	}
 	return out
 }
@@ -284,10 +297,11 @@ func (in *input) tableNamed(member, given string, c wire.Caller) table.Name {
 	n := table.Name{Account: c.Account, Region: c.Region, Table: given}
 	if a, ok := arn.Parse(given); ok {
 		name, isTable := strings.CutPrefix(a.Resource, "table/")
-		if a.Service != "dynamodb" || !isTable || a.Region != c.Region {
+		account, _, valid := arn.FoldAccount(a.Account, c.Account)
+		if a.Service != "dynamodb" || !isTable || a.Region != c.Region || !valid {
 			in.fail(invalid("Invalid table ARN: %s", clip(given)))
 		}
-		n.Account, n.Table = a.Account, name
+		n.Account, n.Table = account, name
 	}
 	if in.has(member) {
 		in.name(member, n.Table)

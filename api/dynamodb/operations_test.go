@@ -263,6 +263,8 @@ func TestTagsAndBackups(t *testing.T) {
 	if len(tags.Tags) != 1 || *tags.Tags[0].Key != "b" {
 		t.Errorf("tags %v", tags.Tags)
 	}
+	_, err = b.c.ListTagsOfResource(ctx, &client.ListTagsOfResourceInput{ResourceArn: aws.String(*arn + "2")})
+	refused(t, err, "ResourceNotFoundException", "Requested resource not found: ResourcArn: "+*arn+"2 not found")
 	backups, err := b.c.DescribeContinuousBackups(ctx, &client.DescribeContinuousBackupsInput{TableName: aws.String("events")})
 	b.must(err)
 	if d := backups.ContinuousBackupsDescription; d.ContinuousBackupsStatus != "DISABLED" || d.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != "DISABLED" {

@@ -43,7 +43,7 @@ func (h *Handler) describeTimeToLive(ctx context.Context, c wire.Caller, in *inp
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	d, err := h.tables.Describe(ctx, name)
+	d, err := h.tables.Inspect(ctx, name)
 	if err != nil {
 		return nil, err
 	}

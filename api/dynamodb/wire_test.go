@@ -93,6 +93,10 @@ func TestRequestsAreRefused(t *testing.T) {
 			"2 validation errors detected: Value 'BOOL' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]; Value at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1",
 		},
 		{"BatchWriteItem", `"RequestItems":{}`, "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{"BatchWriteItem", `"RequestItems":{"Games":[]}`, "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: " +
+			"[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]"},
+		{"BatchWriteItem", `"RequestItems":{"Games":[{"PutRequest":{}}]}`, "1 validation error detected: Value null at 'requestItems.Games.member.1.member.putRequest.item' failed to satisfy constraint: Member must not be null"},
+		{"BatchGetItem", `"RequestItems":{"Games":{"Keys":[]}}`, "1 validation error detected: Value at 'requestItems.Games.member.keys' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 	} {
 		status, _, answer := b.post(c.operation, "{"+c.members+"}")
 

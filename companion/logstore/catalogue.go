@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"time"
 
@@ -190,6 +191,7 @@ func (s *Store) settle() {
 	if s.opt.Coord == nil {
 		return
 	}
+	earliest := s.earliest()
 	var ops []storage.Op
 	var stored []*segment
 	for _, seg := range s.segments[:max(len(s.segments)-1, 0)] {
@@ -209,7 +211,7 @@ func (s *Store) settle() {
 		}
 		for stream, st := range g.streams {
 			switch {
-			case s.forgotten(st):
+			case s.forgotten(st, earliest):
 				ops = append(ops, remove(streamKey(name, stream)))
 			case st.dirty:
 				ops = append(ops, put(streamKey(name, stream), st))
@@ -227,7 +229,7 @@ func (s *Store) settle() {
 	maps.DeleteFunc(s.groups, func(_ Group, g *groupState) bool { return g.Gone && s.passed(g.Floor) })
 	for _, g := range s.groups {
 		g.dirty = false
-		maps.DeleteFunc(g.streams, func(_ string, st *streamState) bool { return s.forgotten(st) })
+		maps.DeleteFunc(g.streams, func(_ string, st *streamState) bool { return s.forgotten(st, earliest) })
 		for _, st := range g.streams {
 			st.dirty = false
 		}
@@ -235,11 +237,22 @@ func (s *Store) settle() {
 }
 
 // forgotten tells that nothing of a stream is left, and that nobody made it by a call.
-func (s *Store) forgotten(st *streamState) bool {
+func (s *Store) forgotten(st *streamState, earliest int64) bool {
 	if st.Gone {
 		return s.passed(st.Floor)
 	}
-	return !st.Explicit && len(s.segments) > 0 && st.Last < s.segments[0].state.Min
+	return !st.Explicit && st.Last < earliest
+}
+
+// earliest is the time of the earliest event that is left. Clocks step back, so it need not be in the first segment.
+func (s *Store) earliest() int64 {
+	earliest := int64(math.MaxInt64)
+	for _, seg := range s.segments {
+		if len(seg.state.Bytes) > 0 {
+			earliest = min(earliest, seg.state.Min)
+		}
+	}
+	return earliest
 }
 
 // passed tells that no event before a floor is left.

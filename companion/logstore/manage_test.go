@@ -312,3 +312,18 @@ func TestImpliedStreamsGoWithTheirEvents(t *testing.T) {
 		t.Errorf("%d streams, %v", len(streams), err)
 	}
 }
+
+// A clock that steps back does not make the catalogue forget a stream whose events are there.
+func TestStreamsOutliveAClockThatStepsBack(t *testing.T) {
+	t.Parallel()
+	c := atNoon()
+	s := open(t, Options{Clock: c, Coord: memory.New(memory.Options{}).Coord(), SegmentBytes: 200})
+	s.Write(named("g"), "before", []LogEvent{{noon, strings.Repeat("x", 100)}})
+	s.Write(named("g"), "after", []LogEvent{{noon.Add(-time.Hour), strings.Repeat("x", 100)}})
+	s.Write(named("g"), "before", []LogEvent{{noon, strings.Repeat("x", 100)}})
+
+	streams, err := s.Streams(named("g"), "")
+	if err != nil || len(streams) != 2 || len(s.segments) != 3 {
+		t.Errorf("%+v in %d segments, %v", streams, len(s.segments), err)
+	}
+}

@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/shardmill/shardmill/companion/table/expr"
@@ -172,12 +173,25 @@ func (ts *Tables) fill(ctx context.Context, t *table, m *meta) error {
 	return ops.flush()
 }
 
+// Tags answers a table's tags. The map is the caller's. Faults: ResourceNotFoundException.
+func (ts *Tables) Tags(_ context.Context, name Name) (map[string]string, error) {
+	leave, err := ts.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	t, release, err := ts.look(name, noTagged(name))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return maps.Clone(t.meta.Definition.Tags), nil
+}
+
 // Tag adds tags, or changes their values. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) Tag(ctx context.Context, name Name, tags map[string]string) error {
 	return ts.retag(ctx, name, func(have map[string]string) error {
-		for k, v := range tags {
-			have[k] = v
-		}
+		maps.Copy(have, tags)
 		if len(have) > MaxTags {
 			return invalid("One or more parameter values were invalid: Too many tags: a resource has at most %d", MaxTags)
 		}

@@ -34,6 +34,18 @@ func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 	}
 	_, err = b.Write(t.Context(), orders, Write{Kind: Put, Item: with(key("b", 2), expr.Item{"x": expr.Text("no number")})})
 	refused(t, err, CodeValidation, "One or more parameter values were invalid: Type mismatch for Index Key x Expected: N Actual: S IndexName: byX")
+
+	// What did not fit before may be updated elsewhere, but not be set so again.
+	update := func(text string) error {
+		u, err := expr.NewScope(nil, map[string]expr.Value{":v": expr.Text("")}).Update(text)
+		b.must(err)
+		_, err = b.Write(t.Context(), orders, Write{Kind: Update, Key: key("b", 1), Update: u})
+		return err
+	}
+	b.must(update("SET y = :v"))
+	refused(t, update("SET x = :v"), CodeValidation, "The update expression attempted to update the secondary index key to unsupported type")
+	refused(t, update("SET g = :v"), CodeValidation, prefixNotValid+"The update expression attempted to update a secondary index key to a value that is not supported. "+
+		"The AttributeValue for a key attribute cannot contain an empty string value.")
 }
 
 // A removed index is gone with its entries and its attributes; an index of the same name starts afresh.
@@ -65,7 +77,9 @@ func TestBillingCanBeChanged(t *testing.T) {
 	b := setup(t)
 	_, err := b.Change(t.Context(), orders, Change{Billing: Provisioned})
 	refused(t, err, CodeValidation, prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
-	d, err := b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
+	_, err = b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
+	refused(t, err, CodeValidation, prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: byG")
+	d, err := b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}, Indexes: map[string]Throughput{"byG": {3, 4}}})
 	b.must(err)
 	if *d.Definition.Throughput != (Throughput{1, 2}) {
 		t.Errorf("changed to %+v", d.Definition)

@@ -112,9 +112,3 @@ func (ts *Tables) List(_ context.Context, account, region, after string, n int) 
 	}
 	return names, more, nil
 }
-
-// Tags answers a table's tags. The map is the caller's.
-func (ts *Tables) Tags(ctx context.Context, name Name) (map[string]string, error) {
-	d, err := ts.Describe(ctx, name)
-	return d.Definition.Tags, err
-}

@@ -79,7 +79,7 @@ func (d *Definition) Validate() error {
 		return invalid(prefixInvalid+"Number of LocalSecondaryIndexes exceeds per-table limit of %d", MaxLocalIndexes)
 	}
 	for i := range d.Global {
-		if err := d.checkIndex(&d.Global[i], names); err != nil {
+		if err := d.checkIndex(&d.Global[i], false, names); err != nil {
 			return err
 		}
 	}
@@ -133,7 +133,7 @@ func (d *Definition) checkKey(key []KeyElement) error {
 }
 
 // checkIndex checks what both kinds of index have in common, and takes the name.
-func (d *Definition) checkIndex(x *Index, names map[string]bool) error {
+func (d *Definition) checkIndex(x *Index, local bool, names map[string]bool) error {
 	if err := d.checkKey(x.Key); err != nil {
 		return err
 	}
@@ -146,6 +146,8 @@ func (d *Definition) checkIndex(x *Index, names map[string]bool) error {
 		return invalid(prefixInvalid + "ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
 	case d.Billing == OnDemand && x.Throughput != nil:
 		return invalid(prefixInvalid+"ProvisionedThroughput should not be specified for index: %s when BillingMode is PAY_PER_REQUEST", x.Name)
+	case d.Billing == Provisioned && x.Throughput == nil && !local:
+		return invalid(prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: %s", x.Name)
 	case names[x.Name]:
 		return invalid(prefixInvalid+"Duplicate index name: %s", x.Name)
 	}
@@ -157,7 +159,7 @@ func (d *Definition) checkLocal(x *Index, names map[string]bool) error {
 	if len(d.Key) != 2 {
 		return invalid(prefixInvalid + "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex")
 	}
-	if err := d.checkIndex(x, names); err != nil {
+	if err := d.checkIndex(x, true, names); err != nil {
 		return err
 	}
 	if len(x.Key) != 2 {

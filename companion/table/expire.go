@@ -41,7 +41,7 @@ func (m *meta) expiryChange(name Name, place []byte, old, new expr.Item) []stora
 		ops = append(ops, storage.LocalOp{Key: dyingKey(before, m.Number, place)})
 	}
 	if has {
-		ops = append(ops, storage.LocalOp{Key: dyingKey(after, m.Number, place), Value: []byte(name.path())})
+		ops = append(ops, storage.LocalOp{Key: dyingKey(after, m.Number, place), Value: encodeDying(name)})
 	}
 	return ops
 }
@@ -117,14 +117,19 @@ type dying struct {
 // sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be.
 func (ts *Tables) sweepSome(now time.Time) (more bool, err error) {
 	var due []dying
+	var bad error
 	err = ts.local.Scan([]byte(prefixDying), dyingKey(now.Unix()+1, 0, nil), false, func(k, v []byte) bool {
 		second, table, place, _ := splitDyingKey(k)
-		parts := bytes.SplitN(v, []byte("/"), 3)
-		if len(parts) == 3 {
-			due = append(due, dying{bytes.Clone(k), place, second, table, Name{string(parts[0]), string(parts[1]), string(parts[2])}})
+		var name Name
+		if name, bad = decodeDying(v); bad != nil {
+			return false
 		}
+		due = append(due, dying{bytes.Clone(k), place, second, table, name})
 		return len(due) < sweepAtOnce
 	})
+	if err == nil {
+		err = bad
+	}
 	for _, d := range due {
 		if err == nil {
 			err = ts.expire(d, now)

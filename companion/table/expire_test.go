@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/companion/table/expr"
+	"github.com/shardmill/shardmill/storage"
 )
 
 // idle does nothing: moving the clock waits for the sweeps it starts.
@@ -128,4 +129,20 @@ func TestNothingIsArmedWithoutExpiry(t *testing.T) {
 	if b.timer != nil {
 		t.Error("a timer is set")
 	}
+}
+
+// An entry that cannot be read is told to the operator and tried again later; it does not keep the process busy.
+func TestDamagedEntryDoesNotSpin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: dyingKey(1, 1, nil), Value: []byte{9}}))
+		b.Stop()
+		b = open(t, b.local.kill())
+		b.advance(time.Second)
+		if now := b.clock.Now().Unix(); b.armed < now+30 {
+			t.Errorf("the next sweep is at %d, now it is %d", b.armed, now)
+		}
+		b.Stop()
+	})
 }

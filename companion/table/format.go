@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/shardmill/shardmill/companion/table/expr"
 	"github.com/shardmill/shardmill/storage"
@@ -45,6 +46,20 @@ func dyingKey(second int64, table uint64, place []byte) []byte {
 	b := binary.BigEndian.AppendUint64([]byte(prefixDying), uint64(second))
 	b = binary.BigEndian.AppendUint64(b, table)
 	return append(b, place...)
+}
+
+// encodeDying is the value of a dyingKey.
+func encodeDying(n Name) []byte { return append([]byte{formatVersion}, n.path()...) }
+
+func decodeDying(b []byte) (Name, error) {
+	if len(b) == 0 || b[0] != formatVersion {
+		return Name{}, corrupt("entry in the order of expiry", errVersion(b))
+	}
+	parts := strings.Split(string(b[1:]), "/")
+	if len(parts) != 3 {
+		return Name{}, corrupt("entry in the order of expiry", errors.New("no name of a table"))
+	}
+	return Name{parts[0], parts[1], parts[2]}, nil
 }
 
 // splitDyingKey takes apart a key made by dyingKey.

@@ -205,6 +205,27 @@ func (s *schema) checkEntry(item expr.Item) error {
 	return nil
 }
 
+// checkUpdate is checkEntry for an item of which only the attributes changed are new: one that did not fit the index before may stay as it is.
+func (s *schema) checkUpdate(item expr.Item, changed []string) error {
+	for i, k := range s.key {
+		v, ok := item[k.name]
+		if !ok || !slices.Contains(changed, k.name) {
+			continue
+		}
+		if v.Kind != k.kind {
+			return invalid("The update expression attempted to update the secondary index key to unsupported type")
+		}
+		if v.Kind != expr.N && v.Text == "" {
+			return invalid(prefixNotValid+"The update expression attempted to update a secondary index key to a value that is not supported. "+
+				"The AttributeValue for a key attribute cannot contain an empty %s value.", kindText(v.Kind))
+		}
+		if err := checkKeySize(k.name, v, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // appendKey appends a key attribute so that byte order is its order and no encoding is the beginning of another.
 func appendKey(b []byte, v expr.Value) []byte {
 	if v.Kind == expr.N {

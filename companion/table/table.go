@@ -176,13 +176,18 @@ func (ts *Tables) find(name Name, missing func() error) (*table, error) {
 
 // use finds a table for an operation on its items and keeps it from being changed until release is called.
 func (ts *Tables) use(name Name) (t *table, release func(), err error) {
-	if t, err = ts.find(name, noResource); err != nil {
+	return ts.look(name, noResource)
+}
+
+// look is use with a fault of one's own for a table that does not exist.
+func (ts *Tables) look(name Name, missing func() error) (t *table, release func(), err error) {
+	if t, err = ts.find(name, missing); err != nil {
 		return nil, nil, err
 	}
 	t.gate.RLock()
 	if t.deleted {
 		t.gate.RUnlock()
-		return nil, nil, noResource()
+		return nil, nil, missing()
 	}
 	return t, t.gate.RUnlock, nil
 }

@@ -78,7 +78,12 @@ func (w *Write) check(m *meta) error {
 		if err := table.checkItem(w.Item); err != nil {
 			return err
 		}
-		return checkNew(m, w.Item, "Item size has exceeded the maximum allowed size")
+		for i := range m.schemas[1:] {
+			if err := m.schemas[1+i].checkEntry(w.Item); err != nil {
+				return err
+			}
+		}
+		return checkSize(w.Item, "Item size has exceeded the maximum allowed size")
 	}
 	if err := table.checkKey(w.Key); err != nil {
 		return err
@@ -94,13 +99,8 @@ func (w *Write) check(m *meta) error {
 	return nil
 }
 
-// checkNew checks an item as it would be stored.
-func checkNew(m *meta, item expr.Item, tooLarge string) error {
-	for i := range m.schemas[1:] {
-		if err := m.schemas[1+i].checkEntry(item); err != nil {
-			return err
-		}
-	}
+// checkSize checks the bounds of an item as it would be stored.
+func checkSize(item expr.Item, tooLarge string) error {
 	if expr.ItemSize(item) > MaxItemBytes {
 		return invalid("%s", tooLarge)
 	}
@@ -166,16 +166,23 @@ func (w *Write) updated(m *meta, old expr.Item) (expr.Item, error) {
 	if item == nil {
 		item = w.Key
 	}
-	if w.Update != nil {
-		var err error
-		if item, err = w.Update.Apply(item); err != nil {
+	if w.Update == nil {
+		return item, nil
+	}
+	item, err := w.Update.Apply(item)
+	if err != nil {
+		return nil, err
+	}
+	if old == nil && w.Update.OnlyTakes() {
+		return nil, nil // taking away from what does not exist makes nothing
+	}
+	changed := w.Update.Paths().Attributes()
+	for i := range m.schemas[1:] {
+		if err := m.schemas[1+i].checkUpdate(item, changed); err != nil {
 			return nil, err
 		}
-		if old == nil && w.Update.OnlyTakes() {
-			return nil, nil // taking away from what does not exist makes nothing
-		}
 	}
-	return item, checkNew(m, item, "Item size to update has exceeded the maximum allowed size")
+	return item, checkSize(item, "Item size to update has exceeded the maximum allowed size")
 }
 
 // get is the item at a place of the table; nil: there is none.
