@@ -185,6 +185,7 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 			select {
 			case <-r.ended:
 				delete(e.runners, id)
+				r.meter.release()
 			default:
 				all = false // look again
 			}

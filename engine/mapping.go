@@ -41,6 +41,7 @@ type mappingRunner struct {
 	listed   map[record.ShardID]source.Shard
 	settled  map[record.ShardID]bool // closed shards that are known to be processed to their end
 	retries  map[string]*retry
+	meter    *meter // of the shards; nil before the first
 	ref      function.Ref
 	changed  <-chan struct{} // closed at the next change of the function
 	role     string          // of the function, as the payloads say it
@@ -352,6 +353,7 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
 	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	r.meter = meter
 	observe := func(o Observation) {
 		meter.observe(&o)
 		r.observe(o)

@@ -25,6 +25,16 @@ func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref) *meter {
 	}
 }
 
+// release lets go of a mapping that is deleted, if it was ever measured. Failures of deliveries are the function's.
+func (m *meter) release() {
+	if m == nil {
+		return
+	}
+	for _, s := range []*metric.Series{m.iteratorAge, m.settled, m.discarded} {
+		s.Release()
+	}
+}
+
 // observe counts records that came to an end.
 func (m *meter) observe(o *Observation) {
 	switch o.Kind {

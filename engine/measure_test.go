@@ -50,6 +50,38 @@ func TestMappingsAreMeasured(t *testing.T) {
 	})
 }
 
+// A mapping that is deleted is not shown among what is measured; what it did stays readable.
+func TestDeletedMappingsAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{BatchSize: p(int64(10))})
+		w.put("k", numbered(1, 3)...)
+		w.pass(time.Second)
+		shown := func() (n int) {
+			w.metrics.Each(func(id metric.ID, _ string, _ metric.Total) {
+				if len(id.Dimensions) == 1 && id.Dimensions[0].Value == uuid {
+					n++
+				}
+			})
+			return n
+		}
+		if n := shown(); n != 3 {
+			t.Errorf("%d series are shown", n)
+		}
+		_, err := w.mappings.Delete(t.Context(), caller, uuid)
+		w.must(err)
+		w.pass(time.Second)
+		if n := shown(); n != 0 {
+			t.Errorf("%d series are still shown", n)
+		}
+		if got := w.total(metric.RecordsSettled, metric.MappingUUID, uuid); got.Sum != 3 {
+			t.Errorf("%g records settled", got.Sum)
+		}
+	})
+}
+
 // S-111: a throttled attempt has no iterator age; the engine hands over when the last record arrived, and the function room counts.
 func TestThrottledAttemptsHaveNoIteratorAge(t *testing.T) {
 	t.Parallel()

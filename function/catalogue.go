@@ -191,6 +191,7 @@ func (f *Functions) Delete(ctx context.Context, ref Ref) error {
 		close(e.settled)
 	}
 	f.code.release(e.conf.CodeSHA256)
+	f.meter.forget(ref)
 	return nil
 }
 

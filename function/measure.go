@@ -69,6 +69,22 @@ func (m *meter) newScope(ref Ref, dimensions ...string) *scope {
 	}
 }
 
+// forget lets go of a function that is deleted. Invocations that still run are counted all the same.
+func (m *meter) forget(ref Ref) {
+	m.mu.Lock()
+	s := m.functions[ref]
+	delete(m.functions, ref)
+	m.mu.Unlock()
+	if s == nil {
+		return
+	}
+	for _, series := range []*metric.Series{
+		s.invocations, s.errors, s.throttles, s.duration, s.concurrent, s.coldStarts, s.initDuration, s.outOfMemory, s.iteratorAge,
+	} {
+		series.Release()
+	}
+}
+
 // throttled counts an attempt that was refused for lack of concurrency.
 func (m *meter) throttled(ref Ref, now time.Time) {
 	for s := m.scope(ref); s != nil; s = s.account {

@@ -96,7 +96,7 @@ func (st *Store) Stop() {
 func (st *Store) Clock() *clock.Clock { return st.clock }
 
 // Series is the place where values of a metric in one unit are recorded; the same arguments bring the same place. A caller that records often keeps it.
-// It stays in memory until the store stops: ask only for what shardmill itself measures, and use Put for the rest.
+// It stays in memory until it is released: ask only for what shardmill itself measures, and use Put for the rest.
 func (st *Store) Series(id ID, unit string) *Series {
 	s := st.series(id, unit)
 	st.mu.Lock()
@@ -104,6 +104,20 @@ func (st *Store) Series(id ID, unit string) *Series {
 	s.pinned = true
 	st.known[s.key] = s
 	return s
+}
+
+// Release says that what the series measures is gone: Each does not show it any more, and nothing keeps it in memory. What it has recorded stays readable, and
+// whoever still records into it loses nothing. A nil Series is nothing to release.
+func (s *Series) Release() {
+	if s == nil {
+		return
+	}
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	s.pinned = false
+	if s.store.known[s.key] == s {
+		delete(s.store.known, s.key)
+	}
 }
 
 // maxKnown bounds the series that stay in memory because somebody put values to them a moment ago.

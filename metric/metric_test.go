@@ -454,6 +454,33 @@ func TestRecordingFromEverywhere(t *testing.T) {
 	}
 }
 
+// What is released is not shown as ours any more; it stays readable, and late values are not lost.
+func TestReleasedSeriesAreForgotten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	at := b.hour()
+	shown := func() (n int) {
+		b.Each(func(ID, string, Total) { n++ })
+		return n
+	}
+	s := b.Series(named("m"), Count)
+	s.Add(at, 1)
+	if n := shown(); n != 1 {
+		t.Errorf("%d series are shown", n)
+	}
+	s.Release()
+	s.Add(at, 2)
+	if n := shown(); n != 0 || len(b.known) != 0 {
+		t.Errorf("%d series are shown, %d are known", n, len(b.known))
+	}
+	again := b.Series(named("m"), Count)
+	again.Add(at, 4)
+	s.Release() // of one that is not known any more
+	if got := b.points(t, named("m"), at, time.Minute); shown() != 1 || again.Total().Sum != 4 || len(got) != 1 || got[0].Sum != 7 {
+		t.Errorf("%d shown, %v in all, %v", shown(), again.Total(), got)
+	}
+}
+
 // A room without metrics records into nothing.
 func TestNoStoreTakesEverything(t *testing.T) {
 	t.Parallel()

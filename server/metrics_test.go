@@ -245,6 +245,21 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("%s is not in\n%s", line, page)
 		}
 	}
+	var list struct{ EventSourceMappings []struct{ UUID string } }
+	if err := json.Unmarshal([]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list); err != nil {
+		t.Fatal(err)
+	}
+	b.ok(b.lambda("DELETE", "/2015-03-31/event-source-mappings/"+list.EventSourceMappings[0].UUID, ""))
+	b.ok(b.lambda("DELETE", "/2015-03-31/functions/f", ""))
+	deadline := time.After(10 * time.Second) // a mapping takes a moment to be gone
+	for strings.Contains(page, "shardmill_mapping_records_settled_total{") || strings.Contains(page, "shardmill_function_invocations_total{") {
+		page = b.ok(b.do("GET", PathMetrics, ""))
+		select {
+		case <-deadline:
+			t.Fatalf("what is deleted is still shown:\n%s", page)
+		case <-time.After(time.Millisecond):
+		}
+	}
 	if status, _ := b.do("GET", PathMetrics, "", "Origin", "http://localhost:3000"); status != http.StatusForbidden {
 		t.Errorf("a web page was answered %d", status)
 	}

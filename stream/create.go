@@ -256,6 +256,7 @@ func (s *Streams) erase(ctx context.Context, st *stream) error {
 		return fmt.Errorf("delete metadata of %s: %w", st.name, err)
 	}
 	s.forget(st)
+	s.meters.forget(sn.info.ID)
 	return nil
 }
 

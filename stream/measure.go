@@ -43,6 +43,20 @@ func (m *meters) of(sn *snapshot) *meter {
 	return found
 }
 
+// forget lets go of a stream that is deleted.
+func (m *meters) forget(id uint32) {
+	m.mu.Lock()
+	found := m.byID[id]
+	delete(m.byID, id)
+	m.mu.Unlock()
+	if found == nil {
+		return
+	}
+	for _, s := range []*metric.Series{found.records, found.bytes, found.putRecord, found.putRecords, found.age} {
+		s.Release()
+	}
+}
+
 // measurePut counts a put of one record or of several: what is durable, and whether anything is.
 func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, placed []Placed) {
 	m := s.meters.of(sn)
