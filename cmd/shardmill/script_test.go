@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // a command under the race detector would sleep for a second before it ends
 			return useGo(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code, "keep": keep},
@@ -68,7 +69,7 @@ const patience = 60 * time.Second
 func eventually(ts *testscript.TestScript, what string, check func() bool) {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for !check() {
 		select {
