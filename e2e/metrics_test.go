@@ -226,7 +226,7 @@ func TestMetricsOutliveAKill(t *testing.T) {
 		"MetricName": {"sold"}, "StartTime": {from.Format(time.RFC3339)}, "EndTime": {from.Add(2 * time.Hour).Format(time.RFC3339)}, "Period": {"86400"}, "Statistics.member.1": {"Sum"},
 	}.Encode()
 	form(s, "PutMetricData", "MetricData.member.1.MetricName=sold&MetricData.member.1.Value=42")
-	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42</Sum>") {
+	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42.0</Sum>") {
 		t.Fatal(got)
 	}
 	s.clients().put(t, "orders", "k", "synced")
@@ -234,7 +234,7 @@ func TestMetricsOutliveAKill(t *testing.T) {
 
 	s = start(t, h, "serve", "--data", h.path("data"))
 
-	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42</Sum>") {
+	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42.0</Sum>") {
 		t.Error(got)
 	}
 }
