@@ -47,10 +47,11 @@ func (ts *Tables) Create(ctx context.Context, name Name, d Definition) (Descript
 	for _, s := range m.schemas {
 		t.tallies[s.number] = new(tally) // nothing can be in it
 	}
+	answer := t.describe() // before anybody else can find and change it
 	ts.mu.Lock()
 	ts.tables[name] = t
 	ts.mu.Unlock()
-	return t.describe(), nil
+	return answer, nil
 }
 
 // Delete deletes a table with everything in it and returns when that is durable. The name can be used again at once.
