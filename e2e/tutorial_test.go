@@ -102,3 +102,17 @@ func noProxy(cmd *exec.Cmd) {
 	const nowhere = "http://127.0.0.1:9"
 	cmd.Env = append(cmd.Env, "HTTP_PROXY="+nowhere, "HTTPS_PROXY="+nowhere, "http_proxy="+nowhere, "https_proxy="+nowhere, "NO_PROXY=127.0.0.1,localhost", "no_proxy=127.0.0.1,localhost")
 }
+
+// A reader without a network finds on the page what to do, and it is what TestTutorial does: it reaches nothing but loopback, and pip takes packages from a folder.
+func TestTutorialSaysWhatToDoWithoutANetwork(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/tutorial.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"`pip download aws-kinesis-agg -d wheels`", "`export PIP_NO_INDEX=1 PIP_FIND_LINKS=$PWD/wheels`"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not say %s", want)
+		}
+	}
+}

@@ -37,7 +37,7 @@ Function timeouts stay on real time.`,
 		newTerminal(c.OutOrStdout()).printf("%s (%s ahead of real time)\n", s.Now.Format(time.RFC3339Nano), time.Duration(s.OffsetMillis)*time.Millisecond)
 		return nil
 	}
-	iso := c.Flags().Bool("iso", false, "print the time alone, in whole seconds, as AWS clients take it")
+	iso := c.Flags().Bool("iso", false, "print the time alone, rounded up to a whole second, as the end of what has happened so far")
 	epoch := c.Flags().Bool("epoch", false, "print the seconds since 1970 alone")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if !*iso && !*epoch {
@@ -55,7 +55,7 @@ Function timeouts stay on real time.`,
 		if *epoch {
 			t.printf("%d\n", s.Now.Unix())
 		} else {
-			t.printf("%s\n", s.Now.UTC().Format(time.RFC3339))
+			t.printf("%s\n", s.Now.UTC().Add(time.Second-1).Format(time.RFC3339)) // printing cuts the fraction
 		}
 		return nil
 	}
