@@ -7,26 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/shardmill/shardmill/e2e"
 )
 
-// timeWindow is what a function in Go sees of a tumbling window; names and types are those of KinesisTimeWindowEvent in AWS's library for Lambda functions (S-97).
-type timeWindow struct {
-	Window struct {
-		Start time.Time `json:"start"`
-		End   time.Time `json:"end"`
-	} `json:"window"`
-	State                   map[string]string `json:"state"`
-	ShardID                 string            `json:"shardId"`
-	EventSourceARN          string            `json:"eventSourceARN"`
-	IsFinalInvokeForWindow  bool              `json:"isFinalInvokeForWindow"`
-	IsWindowTerminatedEarly bool              `json:"isWindowTerminatedEarly"`
-}
-
-func timeWindowOf(t *testing.T, inv invocation) (w timeWindow) {
+// timeWindowOf decodes an invocation with the type that AWS's library gives functions in Go, as those do (S-97).
+func timeWindowOf(t *testing.T, inv invocation) (w events.KinesisTimeWindowEvent) {
 	t.Helper()
 	if err := json.Unmarshal(inv.payload, &w); err != nil {
 		t.Errorf("the event does not parse: %v\n%s", err, inv.payload)
@@ -110,7 +99,7 @@ func TestStateOfAWindowOutlivesKills(t *testing.T) {
 	got := ""
 	for _, inv := range l.invocations() {
 		w := timeWindowOf(t, inv)
-		if w.Window.End.Sub(w.Window.Start) != 15*time.Minute || w.Window.Start.Unix()%900 != 0 || w.ShardID != "shardId-000000000000" || w.EventSourceARN != streamARN("orders") {
+		if w.Window.End.Sub(w.Window.Start.Time) != 15*time.Minute || w.Window.Start.Unix()%900 != 0 || w.ShardID != "shardId-000000000000" || w.EventSourceARN != streamARN("orders") {
 			t.Errorf("an invocation in the window %+v", w)
 		}
 		if w.IsFinalInvokeForWindow {
