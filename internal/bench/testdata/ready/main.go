@@ -11,15 +11,17 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
 // linked keeps the linker from dropping what shardmill uses and this program does not.
-var linked = []any{(&cobra.Command{}).Execute, uuid.NewSHA1, (&errgroup.Group{}).Wait, unix.Fsync, term.IsTerminal}
+var linked = []any{(&cobra.Command{}).Execute, uuid.NewSHA1, (&errgroup.Group{}).Wait, unix.Fsync, term.IsTerminal, cbor.Unmarshal, cbor.Marshal, yaml.Unmarshal}
 
 func main() {
 	port := flag.Int("port", 0, "port")
