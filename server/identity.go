@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/shardmill/shardmill/api/iam"
 	"github.com/shardmill/shardmill/api/logs"
@@ -14,23 +15,28 @@ import (
 
 // logsAndIdentity are the services that clients call around functions: what they logged, and who they are.
 func (s *Server) logsAndIdentity(r *rooms) []wire.Service {
-	l := logs.New(logs.Options{Store: r.logs, Clock: s.clock, Log: s.log.With("room", "api/logs")})
-	i := iam.New(iam.Options{Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "api/iam")})
+	roles := sync.OnceValue(func() *iam.Handler {
+		return iam.New(iam.Options{Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "api/iam")})
+	})
 	session := func(req *http.Request, accessKey string) (sts.Session, bool) {
 		ref, role, ok := r.functions.Holder(accessKey)
 		if !ok {
 			return sts.Session{}, false
 		}
-		id, made := i.RoleID(req.Context(), role)
+		id, made := roles().RoleID(req.Context(), role)
 		if !made {
 			id = impliedRoleID(role)
 		}
 		return sts.Session{RoleARN: role, RoleID: id, Function: ref.Name}, true
 	}
 	return []wire.Service{
-		{Name: "logs", Target: logs.Target, Handler: l},
-		{Name: "iam", Handler: i},
-		{Name: "sts", Handler: sts.New(sts.Options{Session: session, Log: s.log.With("room", "api/sts")})},
+		{Name: "logs", Target: logs.Target, Handler: wire.Lazy(func() http.Handler {
+			return logs.New(logs.Options{Store: r.logs, Clock: s.clock, Log: s.log.With("room", "api/logs")})
+		})},
+		{Name: "iam", Handler: wire.Lazy(func() http.Handler { return roles() })},
+		{Name: "sts", Handler: wire.Lazy(func() http.Handler {
+			return sts.New(sts.Options{Session: session, Log: s.log.With("room", "api/sts")})
+		})},
 	}
 }
 

@@ -272,14 +272,22 @@ func TestPrometheus(t *testing.T) {
 func TestProfilesAreGuarded(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{})
-	for _, name := range []string{"", "heap", "goroutine?debug=1", "cmdline", "profile?seconds=1", "symbol", "trace?seconds=1"} {
+	for _, name := range []string{"", "heap", "goroutine?debug=1", "profile?seconds=1", "trace?seconds=1"} {
 		if status, answer := b.do("GET", PathProfile+name, ""); status != http.StatusUnauthorized {
 			t.Errorf("%s without a token: %d %s", name, status, answer)
 		}
 	}
-	for name, want := range map[string]string{"": "full goroutine stack dump", "goroutine?debug=1": "goroutine profile: total", "heap?debug=1": "heap profile"} {
+	for name, want := range map[string]string{"": "what the scheduler does", "profile?seconds=0.01": "\x1f\x8b", "trace?seconds=0.01": "go 1.", "goroutine?debug=1": "goroutine profile: total", "heap?debug=1": "heap profile"} {
 		if answer := b.ok(b.control("GET", PathProfile+name, "")); !strings.Contains(answer, want) {
 			t.Errorf("%s: %.300s", name, answer)
+		}
+	}
+	for name, want := range map[string]string{
+		"nobody":            `there is no profile \"nobody\"; /_shardmill/debug/pprof/ lists them`,
+		"profile?seconds=x": `seconds is \"x\"; it must be a number up to 300`, "trace?seconds=301": "it must be a number up to 300",
+	} {
+		if status, answer := b.control("GET", PathProfile+name, ""); status < 400 || status >= 500 || !strings.Contains(answer, want) {
+			t.Errorf("%s: %d %s", name, status, answer)
 		}
 	}
 	if status, _ := b.do("GET", "/debug/pprof/", ""); status == http.StatusOK {

@@ -213,10 +213,11 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 func (s *Server) route(r *rooms) http.Handler {
 	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
 	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
-	q := sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
 	services := []wire.Service{
 		{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
-		{Name: "sqs", Target: "AmazonSQS", Handler: q},
+		{Name: "sqs", Target: "AmazonSQS", Handler: wire.Lazy(func() http.Handler {
+			return sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
+		})},
 		{Name: "lambda", Paths: lambda.Paths(), Handler: l},
 		s.tableService(r),
 		s.cloudWatch(r),

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/shardmill/shardmill/api/dynamodb"
 	"github.com/shardmill/shardmill/api/wire"
@@ -22,6 +23,7 @@ func (s *Server) startTables(ctx context.Context, r *rooms) (err error) {
 
 // tableService is DynamoDB on the shared port.
 func (s *Server) tableService(r *rooms) wire.Service {
-	h := dynamodb.New(dynamodb.Options{Tables: r.tables, Log: s.log.With("room", "api/dynamodb")})
-	return wire.Service{Name: "dynamodb", Target: dynamodb.Target, Handler: h}
+	return wire.Service{Name: "dynamodb", Target: dynamodb.Target, Handler: wire.Lazy(func() http.Handler {
+		return dynamodb.New(dynamodb.Options{Tables: r.tables, Log: s.log.With("room", "api/dynamodb")})
+	})}
 }

@@ -2,9 +2,9 @@ package dynamodb
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/companion/table/expr"
 	"github.com/shardmill/shardmill/fault"
@@ -19,7 +19,7 @@ type expressions struct {
 	key        []expr.KeyPart
 }
 
-var tokenPattern = regexp.MustCompile(`^.[a-zA-Z0-9_]+$`)
+var tokenPattern = wire.Pattern(`^.[a-zA-Z0-9_]+$`)
 
 // expressions reads those parameters of an operation that are named in takes, with their names and values, and notes the first thing wrong with them.
 func (in *input) expressions(takes ...string) (x expressions) {

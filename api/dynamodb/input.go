@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -273,7 +272,7 @@ func (in *input) legacy(members ...string) {
 	}
 }
 
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+var namePattern = wire.Pattern(`^[a-zA-Z0-9_.-]+$`)
 
 // name checks the name of a table or index.
 func (in *input) name(member, name string) {

@@ -3,11 +3,11 @@ package iam
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -56,7 +56,7 @@ func (r *request) show(p *policy, roles []role) policyXML {
 	return x
 }
 
-var awsPolicies = regexp.MustCompile(`^arn:aws[a-z-]*:iam::aws:policy/[!-~]*[\w+=,.@-]$`)
+var awsPolicies = wire.Pattern(`^arn:aws[a-z-]*:iam::aws:policy/[!-~]*[\w+=,.@-]$`)
 
 // ownedByAWS recognises the policies that AWS makes. They count as existing, whatever their names; their documents are not here.
 func (r *request) ownedByAWS(arn string) bool { return awsPolicies.MatchString(arn) }

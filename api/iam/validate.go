@@ -3,7 +3,6 @@ package iam
 import (
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,8 +30,8 @@ const (
 )
 
 var (
-	names = regexp.MustCompile(`^` + namePattern + `$`)
-	paths = regexp.MustCompile(`^(/|/[!-~]+/)$`)
+	names = wire.Pattern(`^` + namePattern + `$`)
+	paths = wire.Pattern(`^(/|/[!-~]+/)$`)
 )
 
 func partition(region string) string { return arn.PartitionOf(region) }

@@ -3,7 +3,6 @@ package logs
 import (
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,9 +23,9 @@ const (
 )
 
 var (
-	groupNames  = regexp.MustCompile(`^` + groupPattern + `$`)
-	streamNames = regexp.MustCompile(`^` + streamPattern + `$`)
-	identifiers = regexp.MustCompile(`^` + identifierPattern + `$`)
+	groupNames  = wire.Pattern(`^` + groupPattern + `$`)
+	streamNames = wire.Pattern(`^` + streamPattern + `$`)
+	identifiers = wire.Pattern(`^` + identifierPattern + `$`)
 )
 
 // violations collects what is wrong with a request.
@@ -51,7 +50,7 @@ func unsupported(parameter string) error {
 }
 
 // text checks a string that is there; required tells whether it must be.
-func (v *violations) text(path string, s *string, required bool, most int, pattern *regexp.Regexp, shown string) {
+func (v *violations) text(path string, s *string, required bool, most int, pattern *wire.LazyPattern, shown string) {
 	if s == nil {
 		if required {
 			v.Null(path)

@@ -1,6 +1,9 @@
 package expr
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // reservedWords are the words that may not stand for an attribute in an expression, without #. Source: DynamoDB Developer Guide, "Reserved words in DynamoDB".
 const reservedWords = `
@@ -36,13 +39,14 @@ UNLOGGED UNNEST UNPROCESSED UNSIGNED UNTIL UPDATE UPPER URL USAGE USE USER USERS
 VARIANCE VARINT VARYING VIEW VIEWS VIRTUAL VOID WAIT WHEN WHENEVER WHERE WHILE WINDOW WITH WITHIN WITHOUT WORK WRAPPED WRITE YEAR ZONE
 `
 
-var reserved = func() map[string]bool {
+// reserved is made when the first expression is read: a server without tables does not pay for it.
+var reserved = sync.OnceValue(func() map[string]bool {
 	words := make(map[string]bool)
 	for word := range strings.FieldsSeq(reservedWords) {
 		words[word] = true
 	}
 	return words
-}()
+})
 
 // isReserved compares without regard to case.
-func isReserved(word string) bool { return reserved[strings.ToUpper(word)] }
+func isReserved(word string) bool { return reserved()[strings.ToUpper(word)] }
