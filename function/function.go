@@ -226,6 +226,10 @@ func (f *Functions) Busy() int { return int(f.busy.Load()) }
 // BusyWith names the functions that run now.
 func (f *Functions) BusyWith() []string { return f.fleet.runningNow() }
 
+// FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines go there by themselves within milliseconds;
+// whoever moves the clock needs them to be there before.
+func (f *Functions) FlushLogs() { f.logs.flush() }
+
 // Isolation says how far functions are kept apart, for status output.
 func Isolation() string { return sandbox.Level }
 

@@ -188,6 +188,8 @@ func (o *output) batch() []LogEvent {
 type logPump struct {
 	sink LogSink
 
+	flushing sync.Mutex // events of an environment stay in order
+
 	mu    sync.Mutex
 	ready []*output
 	wake  chan struct{}
@@ -235,6 +237,8 @@ func (p *logPump) queue(o *output) {
 }
 
 func (p *logPump) flush() {
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
 	p.mu.Lock()
 	ready := p.ready
 	p.ready = nil

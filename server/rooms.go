@@ -253,6 +253,7 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 			return ctx.Err()
 		}
 	}
+	r.functions.FlushLogs() // their metrics belong to this moment
 	return nil
 }
 

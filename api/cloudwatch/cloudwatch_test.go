@@ -264,7 +264,7 @@ func TestPercentiles(t *testing.T) {
 		if len(got) != 2 || got[1].(object)["ExtendedStatistics"] != nil {
 			t.Fatalf("%v", got)
 		}
-		for name, want := range map[string]float64{"p50": 50, "p99.9": 99, "p100": 100} {
+		for name, want := range map[string]float64{"p50": 50, "p99.9": 100, "p100": 100} {
 			if v := got[0].(object)["ExtendedStatistics"].(object)[name].(float64); v < want*0.99 || v > want*1.01 {
 				t.Errorf("%s is %g", name, v)
 			}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
@@ -38,7 +37,7 @@ func decodeJSON(body []byte, input any) error {
 		return nil
 	}
 	var v map[string]any
-	if !utf8.Valid(body) || json.Unmarshal(body, &v) != nil || v == nil {
+	if !wire.Faithful(body) || json.Unmarshal(body, &v) != nil || v == nil {
 		return fault.New(codeSerialization, "The request body is not a JSON object.")
 	}
 	return bind(v, reflect.ValueOf(input).Elem(), "")

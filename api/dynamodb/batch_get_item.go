@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table"
@@ -15,7 +16,7 @@ const (
 )
 
 type batchGetAnswer struct {
-	Responses        map[string][]map[string]any
+	Responses        map[string][]json.RawMessage
 	UnprocessedKeys  map[string]any
 	ConsumedCapacity []*consumed `json:",omitempty"`
 }
@@ -50,24 +51,23 @@ func (h *Handler) batchGetItem(ctx context.Context, c wire.Caller, in *input) (a
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	answer := batchGetAnswer{Responses: map[string][]map[string]any{}, UnprocessedKeys: map[string]any{}}
+	answer := batchGetAnswer{Responses: map[string][]json.RawMessage{}, UnprocessedKeys: map[string]any{}}
 	budget := h.batchBytes
 	for _, k := range asked {
-		got, err := h.tables.GetAll(ctx, k.name, k.keys, k.consistent, budget)
-		if err != nil {
-			return nil, err
-		}
-		found := []map[string]any{}
+		found := []json.RawMessage{}
 		var capacity table.Capacity
-		for _, g := range got {
+		read, err := h.tables.GetAll(ctx, k.name, k.keys, k.consistent, budget, func(g table.Got) {
 			budget -= g.Bytes
 			capacity = capacity.Plus(g.Capacity)
 			if g.Item != nil {
 				found = append(found, wireItem(projected(k.projection, g.Item)))
 			}
+		})
+		if err != nil {
+			return nil, err
 		}
 		answer.Responses[k.given] = found
-		if left := k.keys[len(got):]; len(left) > 0 {
+		if left := k.keys[read:]; len(left) > 0 {
 			k.request["Keys"] = wireItems(left)
 			answer.UnprocessedKeys[k.given] = k.request
 		}

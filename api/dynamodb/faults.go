@@ -32,15 +32,15 @@ var spaces = map[string]string{
 }
 
 type faultBody struct {
-	Type    string         `json:"__type"`
-	Message string         `json:"message,omitempty"`
-	Item    map[string]any `json:"Item,omitempty"`
+	Type    string          `json:"__type"`
+	Message string          `json:"message,omitempty"`
+	Item    json.RawMessage `json:"Item,omitempty"`
 }
 
 // shownFault is a fault that carries an item for the caller.
 type shownFault struct {
 	error
-	item map[string]any
+	item json.RawMessage
 }
 
 func (f shownFault) Unwrap() error { return f.error }

@@ -2,13 +2,14 @@ package dynamodb
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table/expr"
 )
 
 type getItemAnswer struct {
-	Item             *map[string]any `json:",omitempty"` // absent: there is none; an item of which nothing is projected is there all the same
+	Item             json.RawMessage `json:",omitempty"` // absent: there is none; an item of which nothing is projected is there all the same
 	ConsumedCapacity *consumed       `json:",omitempty"`
 }
 
@@ -28,7 +29,7 @@ func (h *Handler) getItem(ctx context.Context, c wire.Caller, in *input) (any, e
 	}
 	answer := getItemAnswer{ConsumedCapacity: consumedOf(wanted, name.Table, got.Capacity)}
 	if got.Item != nil {
-		answer.Item = new(wireItem(projected(x.projection, got.Item)))
+		answer.Item = wireItem(projected(x.projection, got.Item))
 	}
 	return answer, nil
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table"
@@ -38,7 +37,7 @@ type report struct {
 // parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8, half a surrogate pair) is refused,
 // because an item must not change on its way.
 func parse(body []byte) (*input, error) {
-	if !utf8.Valid(body) || halfSurrogate(body) {
+	if !wire.Faithful(body) {
 		return nil, serialization("The request body is not valid Unicode.")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -51,27 +50,6 @@ func parse(body []byte) (*input, error) {
 		return nil, serialization("The request body is more than a JSON object.")
 	}
 	return in, nil
-}
-
-// halfSurrogate finds a \u escape of half a surrogate pair.
-func halfSurrogate(b []byte) bool {
-	high := false // the escape just before was the first half
-	for i := 0; i < len(b); i++ {
-		unit := uint64(0)
-		if b[i] == '\\' {
-			i++ // on the escaped character
-			if i+4 < len(b) && b[i] == 'u' {
-				unit, _ = strconv.ParseUint(string(b[i+1:i+5]), 16, 16) // what is no number is the decoder's to refuse
-				i += 4
-			}
-		}
-		low := unit >= 0xDC00 && unit <= 0xDFFF
-		if low != high {
-			return true
-		}
-		high = unit >= 0xD800 && unit <= 0xDBFF
-	}
-	return high
 }
 
 // err is what AWS would answer: wrong types, then every broken constraint, then what else was noted first.

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/shardmill/shardmill/api/wire"
@@ -10,8 +11,8 @@ import (
 )
 
 type writeResult struct {
-	Attributes       map[string]any `json:",omitempty"`
-	ConsumedCapacity *consumed      `json:",omitempty"`
+	Attributes       json.RawMessage `json:",omitempty"`
+	ConsumedCapacity *consumed       `json:",omitempty"`
 }
 
 var returnValues = []string{"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"}
@@ -46,7 +47,11 @@ func (h *Handler) write(ctx context.Context, in *input, name table.Name, w table
 	if err != nil {
 		return nil, err
 	}
-	return writeResult{wireItem(returned(values, w.Update, out)), consumedOf(wanted, name.Table, out.Capacity)}, nil
+	result := writeResult{ConsumedCapacity: consumedOf(wanted, name.Table, out.Capacity)}
+	if item := returned(values, w.Update, out); len(item) > 0 {
+		result.Attributes = wireItem(item)
+	}
+	return result, nil
 }
 
 // returned are the attributes that ReturnValues asks for; nil: none.

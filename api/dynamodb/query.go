@@ -2,17 +2,18 @@ package dynamodb
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table"
 )
 
 type pageAnswer struct {
-	Items            *[]map[string]any `json:",omitempty"` // absent when only the count was asked for
+	Items            *[]json.RawMessage `json:",omitempty"` // absent when only the count was asked for
 	Count            int
 	ScannedCount     int
-	LastEvaluatedKey map[string]any `json:",omitempty"`
-	ConsumedCapacity *consumed      `json:",omitempty"`
+	LastEvaluatedKey json.RawMessage `json:",omitempty"`
+	ConsumedCapacity *consumed       `json:",omitempty"`
 }
 
 // query reads the items of one hash key. Source: DynamoDB API Reference, Query.

@@ -2,7 +2,11 @@ package dynamodb
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/companion/table"
@@ -184,64 +188,94 @@ func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
 	return v, nil
 }
 
-// wireItem is an item as it travels; nil stays nil.
-func wireItem(item expr.Item) map[string]any {
+// wireItem is an item as it travels; nil stays nil. It is written at once, because a tree of maps would take a hundred times the memory.
+func wireItem(item expr.Item) json.RawMessage {
 	if item == nil {
 		return nil
 	}
-	out := make(map[string]any, len(item))
-	for name, v := range item {
-		out[name] = wireValue(v)
-	}
-	return out
+	return appendItem(make([]byte, 0, 64+2*expr.ItemSize(item)), item)
 }
 
-func wireItems(items []expr.Item) []map[string]any {
-	out := make([]map[string]any, len(items))
+func wireItems(items []expr.Item) []json.RawMessage {
+	out := make([]json.RawMessage, len(items))
 	for i, item := range items {
 		out[i] = wireItem(item)
 	}
 	return out
 }
 
-// wireValue is a value as it travels.
-func wireValue(v expr.Value) map[string]any {
-	var content any
-	switch v.Kind {
-	case expr.S, expr.N, expr.B:
-		content = wireScalar(v)
-	case expr.BOOL:
-		content = v.Bool
-	case expr.NULL:
-		content = true
-	case expr.M:
-		content = wireItem(v.Map)
-		if v.Map == nil {
-			content = struct{}{}
+func appendItem(b []byte, item expr.Item) []byte {
+	b = append(b, '{')
+	for i, name := range slices.Sorted(maps.Keys(item)) {
+		if i > 0 {
+			b = append(b, ',')
 		}
-	case expr.L:
-		list := make([]map[string]any, len(v.List))
-		for i, e := range v.List {
-			list[i] = wireValue(e)
-		}
-		content = list
-	case expr.SS, expr.NS, expr.BS:
-		list := make([]any, len(v.List))
-		for i, e := range v.List {
-			list[i] = wireScalar(e)
-		}
-		content = list
+		b = append(appendText(b, name), ':')
+		b = appendValue(b, item[name])
 	}
-	return map[string]any{v.Kind.String(): content}
+	return append(b, '}')
 }
 
-func wireScalar(v expr.Value) any {
+// appendValue writes a value with its kind: {"S":"text"}.
+func appendValue(b []byte, v expr.Value) []byte {
+	b = append(b, `{"`...)
+	b = append(b, v.Kind.String()...)
+	b = append(b, `":`...)
+	switch v.Kind {
+	case expr.S, expr.N, expr.B:
+		b = appendScalar(b, v)
+	case expr.BOOL:
+		b = strconv.AppendBool(b, v.Bool)
+	case expr.NULL:
+		b = append(b, "true"...)
+	case expr.M:
+		b = appendItem(b, v.Map)
+	case expr.L:
+		b = appendList(b, v.List, appendValue)
+	case expr.SS, expr.NS, expr.BS:
+		b = appendList(b, v.List, appendScalar)
+	}
+	return append(b, '}')
+}
+
+func appendList(b []byte, list []expr.Value, element func([]byte, expr.Value) []byte) []byte {
+	b = append(b, '[')
+	for i, e := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = element(b, e)
+	}
+	return append(b, ']')
+}
+
+func appendScalar(b []byte, v expr.Value) []byte {
 	switch v.Kind {
 	case expr.N:
-		return v.Number.String()
+		b = append(b, '"')
+		b = append(b, v.Number.String()...)
+		return append(b, '"')
 	case expr.B:
-		return []byte(v.Text)
+		b = append(b, '"')
+		b = base64.StdEncoding.AppendEncode(b, []byte(v.Text))
+		return append(b, '"')
 	default:
-		return v.Text
+		return appendText(b, v.Text)
 	}
+}
+
+// appendText writes a text as JSON.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				panic(err) // texts always marshal
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
 }

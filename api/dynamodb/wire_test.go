@@ -192,6 +192,23 @@ func TestStoppedTablesAreUnavailable(t *testing.T) {
 	}
 }
 
+// An item is written without anything in between: a list of many small elements must not take a hundred times its memory on its way out.
+func TestItemsAreWrittenWithoutATree(t *testing.T) {
+	list := expr.Value{Kind: expr.L, List: make([]expr.Value, 10_000)}
+	for i := range list.List {
+		list.List[i] = expr.Text("")
+	}
+	if n := testing.AllocsPerRun(5, func() { wireItem(expr.Item{"l": list}) }); n > 1000 {
+		t.Errorf("%.0f allocations for an item of 10,000 small texts", n)
+	}
+	odd := expr.Item{"<&>\u2028\"": {Kind: expr.M, Map: expr.Item{}}, "b": {Kind: expr.B, Text: "\x00\xff"}, "é": {Kind: expr.L}, "s": expr.Text("\x7f\n/")}
+	b, err := json.Marshal(wireItem(odd))
+	const want = `{"\u003c\u0026\u003e\u2028\"":{"M":{}},"b":{"B":"AP8="},"s":{"S":"` + "\x7f" + `\n/"},"é":{"L":[]}}`
+	if err != nil || string(b) != want {
+		t.Errorf("got %s, want %s: %v", b, want, err)
+	}
+}
+
 func FuzzAttributeValues(f *testing.F) {
 	for _, text := range []string{`{"a":{"S":"x"}}`, `{"a":{"M":{"b":{"L":[{"N":"1e5"},{"NULL":true}]}}}}`, `{"a":{"SS":["x","y"]},"b":{"BS":["AA=="]}}`, `{"a":{"N":"-0"},"b":{"BOOL":false}}`, `{"a":null}`} {
 		f.Add([]byte(text))

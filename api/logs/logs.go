@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/logstore"
@@ -114,8 +113,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	if err != nil {
 		return nil, fault.New(codeSerialization, "The request ended before its body was complete.").Because(err)
 	}
-	if !utf8.Valid(body) {
-		return nil, fault.New(codeSerialization, "The request body is not valid UTF-8.")
+	if !wire.Faithful(body) { // a message must not change on its way
+		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
 	}
 	return op(h, r.Context(), c, body)
 }

@@ -312,7 +312,8 @@ func TestWhatIsAbsentIsRefusedByName(t *testing.T) {
 	e.refused("PutRetentionPolicy", `{"logGroupName":"g","retentionInDays":2}`, 400, "InvalidParameterException", "1 validation error detected: Value '2' at 'retentionInDays' failed to satisfy constraint: "+
 		"Member must satisfy enum value set: [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]")
 	e.refused("CreateLogGroup", `[]`, 400, "SerializationException", "The request body does not have the shape that the operation expects.")
-	e.refused("CreateLogGroup", "{\"logGroupName\":\"\xff\"}", 400, "SerializationException", "The request body is not valid UTF-8.")
+	e.refused("CreateLogGroup", "{\"logGroupName\":\"\xff\"}", 400, "SerializationException", "The request body is not valid Unicode.")
+	e.refused("CreateLogGroup", `{"logGroupName":"\ud83d"}`, 400, "SerializationException", "The request body is not valid Unicode.")
 	e.refused("CreateLogGroup", strings.Repeat(" ", maxRequestBytes+1), 413, "RequestEntityTooLargeException", "Request size exceeded 8388608 bytes.")
 }
 

@@ -6,8 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/fault"
 )
@@ -21,7 +21,7 @@ func parse(body []byte) (params, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return params{}, nil
 	}
-	if !utf8.Valid(body) || halfSurrogate(body) {
+	if !wire.Faithful(body) {
 		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
 	}
 	var p params
@@ -34,39 +34,6 @@ func parse(body []byte) (params, error) {
 		}
 	}
 	return p, nil
-}
-
-// halfSurrogate finds a \u escape of half a surrogate pair.
-func halfSurrogate(b []byte) bool {
-	for i := 0; i < len(b)-1; i++ {
-		if b[i] != '\\' {
-			continue
-		}
-		i++ // on the escaped character
-		switch r := unit(b[i:]); {
-		case r < 0xD800 || r > 0xDFFF:
-		case r > 0xDBFF || i+5 >= len(b) || b[i+5] != '\\':
-			return true
-		default:
-			if low := unit(b[i+6:]); low < 0xDC00 || low > 0xDFFF {
-				return true
-			}
-			i += 10
-		}
-	}
-	return false
-}
-
-// unit is the UTF-16 unit of b when it begins with uXXXX, else 0.
-func unit(b []byte) uint64 {
-	if len(b) < 5 || b[0] != 'u' {
-		return 0
-	}
-	v, err := strconv.ParseUint(string(b[1:5]), 16, 16)
-	if err != nil {
-		return 0
-	}
-	return v
 }
 
 // decode reads one member; it stays as it is when absent.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/shardmill/shardmill/fault"
 )
@@ -52,14 +53,18 @@ func (f Form) Action() string { return f.Get("Action") }
 // Elements are the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list "Dimensions.member", "Attribute.1" for the
 // flattened list "Attribute". An element is there if a parameter has its prefix as name, or as the part of its name before a dot.
 func (f Form) Elements(list string) []string {
-	var out []string
-	for n := 1; ; n++ {
-		prefix := list + "." + strconv.Itoa(n)
-		if !f.holds(prefix) {
-			return out
+	there := map[string]bool{}
+	for name := range f.Values {
+		if rest, ok := strings.CutPrefix(name, list+"."); ok {
+			number, _, _ := strings.Cut(rest, ".")
+			there[number] = true
 		}
-		out = append(out, prefix)
 	}
+	var out []string
+	for n := 1; there[strconv.Itoa(n)]; n++ {
+		out = append(out, list+"."+strconv.Itoa(n))
+	}
+	return out
 }
 
 // Strings are the values of a list of plain values; see Elements.
@@ -69,18 +74,6 @@ func (f Form) Strings(list string) []string {
 		out = append(out, f.Get(e))
 	}
 	return out
-}
-
-func (f Form) holds(prefix string) bool {
-	if f.Has(prefix) {
-		return true
-	}
-	for name := range f.Values {
-		if len(name) > len(prefix) && name[:len(prefix)] == prefix && name[len(prefix)] == '.' {
-			return true
-		}
-	}
-	return false
 }
 
 // WriteQuery answers an action of the query protocol with its result: a struct whose fields are the members of the result element, or nil for actions that have

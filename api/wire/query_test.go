@@ -3,6 +3,8 @@ package wire
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,6 +29,19 @@ func TestFormReadsListsInBothSpellings(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"all"}, f.Strings("Attribute")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Elements takes one pass over the parameters: with a pass for each element this form would take minutes.
+func TestFormWithAHundredThousandElementsIsReadInAMoment(t *testing.T) {
+	t.Parallel()
+	f := Form{url.Values{}}
+	const n = 100_000
+	for i := range n {
+		f.Set("Tags.member."+strconv.Itoa(i+1)+".Key", "k")
+	}
+	if got := f.Elements("Tags.member"); len(got) != n || got[n-1] != "Tags.member.100000" {
+		t.Errorf("%d elements", len(got))
 	}
 }
 

@@ -68,24 +68,24 @@ func (ts *Tables) checkWrite(w *Named) (key string, err error) {
 	return string(itemKey(t.meta.Number, 0, t.meta.schemas[0].placeOf(w.key()))), nil
 }
 
-// GetAll reads items by their keys until they have more than budget bytes in all. got are those of the first keys, in their order; the others were not read.
+// GetAll reads items by their keys until they have more than budget bytes in all, and shows each as it is read. read is how many keys that were, in their order.
 // Faults: ResourceNotFoundException; ValidationException.
-func (ts *Tables) GetAll(ctx context.Context, name Name, keys []expr.Item, consistent bool, budget int) (got []Got, err error) {
+func (ts *Tables) GetAll(ctx context.Context, name Name, keys []expr.Item, consistent bool, budget int, visit func(Got)) (read int, err error) {
 	if err := ts.checkKeys(name, keys); err != nil {
-		return nil, err
+		return 0, err
 	}
-	for _, key := range keys {
+	for i, key := range keys {
 		if budget < 0 {
-			break
+			return i, nil
 		}
 		g, err := ts.Get(ctx, name, key, consistent)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		budget -= g.Bytes
-		got = append(got, g)
+		visit(g)
 	}
-	return got, nil
+	return len(keys), nil
 }
 
 func (ts *Tables) checkKeys(name Name, keys []expr.Item) error {

@@ -1,10 +1,12 @@
 package table
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/shardmill/shardmill/companion/table/expr"
+	"github.com/shardmill/shardmill/storage"
 )
 
 func addByX() Change {
@@ -126,5 +128,39 @@ func TestDefinitionsAreChecked(t *testing.T) {
 		d := ok()
 		change(&d)
 		refused(t, d.Validate(), CodeValidation, want)
+	}
+}
+
+// weighing notes the heaviest batch that was applied.
+type weighing struct {
+	storage.Local
+	heaviest int
+}
+
+func (w *weighing) Apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
+	n := 0
+	for _, op := range ops {
+		n += len(op.Key) + len(op.Value)
+	}
+	w.heaviest = max(w.heaviest, n)
+	return w.Local.Apply(ctx, d, ops...)
+}
+
+// Filling an index holds a piece of it in memory, however large the items are.
+func TestIndexIsFilledInSmallPieces(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 10 {
+		b.put(with(key("a", i), expr.Item{"x": num(i), "body": expr.Text(strings.Repeat("b", 390<<10))}))
+	}
+	scale := &weighing{Local: b.local}
+	again, err := New(Options{Local: scale, Clock: b.clock})
+	b.must(err)
+	b.must(again.Start(t.Context()))
+	t.Cleanup(again.Stop)
+	_, err = again.Change(t.Context(), orders, addByX())
+	b.must(err)
+	if scale.heaviest > batchBytes+MaxItemBytes {
+		t.Errorf("a batch of %d bytes", scale.heaviest)
 	}
 }

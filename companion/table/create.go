@@ -82,6 +82,7 @@ func (ts *Tables) Delete(ctx context.Context, name Name) (Description, error) {
 	t.deleted = true // entries that wait for their items to expire go when their time comes
 	ts.mu.Lock()
 	delete(ts.tables, name)
+	ts.deletes++
 	ts.mu.Unlock()
 	return t.describe(), nil
 }

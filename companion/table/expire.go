@@ -199,18 +199,9 @@ func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, en
 		m.Expiry = attribute
 	}
 	ctx = context.WithoutCancel(ctx)
-	// The entries come before the definition: one too many does no harm, one that is missing would.
-	ops := batch{ctx: ctx, local: ts.local}
 	first := int64(0)
-	err = ts.entries(t.meta, 0, func(place []byte, item expr.Item) error {
-		at, ok := expiryOf(m, item)
-		if ok && (first == 0 || at < first) {
-			first = at
-		}
-		return ops.add(m.expiryChange(name, place, nil, item)...)
-	})
-	if err == nil {
-		err = ops.flush()
+	if enabled { // the entries come before the definition: one too many does no harm, one that is missing would
+		first, err = ts.fillExpiry(ctx, t, m)
 	}
 	if err == nil {
 		err = ts.redefine(ctx, t, m)
@@ -224,18 +215,42 @@ func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, en
 	return nil
 }
 
+// fillExpiry writes the order of expiry of all items that a table has, as m says; first is its first second, 0 when none expires. t.gate is held for writing.
+func (ts *Tables) fillExpiry(ctx context.Context, t *table, m *meta) (first int64, err error) {
+	ops := batch{ctx: ctx, local: ts.local}
+	err = ts.entries(t.meta, 0, func(place []byte, item expr.Item) error {
+		at, ok := expiryOf(m, item)
+		if ok && (first == 0 || at < first) {
+			first = at
+		}
+		return ops.add(m.expiryChange(t.name, place, nil, item)...)
+	})
+	if err == nil {
+		err = ops.flush()
+	}
+	return first, err
+}
+
 // batch applies many changes in pieces.
 type batch struct {
 	ctx   context.Context // lives for one call
 	local storage.Local
 	ops   []storage.LocalOp
+	bytes int // of ops
 }
 
-const batchOps = 500
+// Bounds of a piece; the last change of one may go beyond.
+const (
+	batchOps   = 500
+	batchBytes = 1 << 20
+)
 
 func (b *batch) add(ops ...storage.LocalOp) error {
 	b.ops = append(b.ops, ops...)
-	if len(b.ops) < batchOps {
+	for _, op := range ops {
+		b.bytes += len(op.Key) + len(op.Value)
+	}
+	if len(b.ops) < batchOps && b.bytes < batchBytes {
 		return nil
 	}
 	return b.flush()
@@ -243,7 +258,7 @@ func (b *batch) add(ops ...storage.LocalOp) error {
 
 func (b *batch) flush() error {
 	ops := b.ops
-	b.ops = nil
+	b.ops, b.bytes = nil, 0
 	if len(ops) == 0 {
 		return nil
 	}

@@ -55,6 +55,7 @@ type Tables struct {
 	running bool
 	work    *sync.WaitGroup // operations under way
 	tables  map[Name]*table // those used since the start
+	deletes uint64          // how many tables were deleted since the start
 	nextID  uint64          // of the next table; never reused; define guards it
 	timer   *clock.Timer    // for the next item that expires
 	armed   int64           // the second that timer stands for
@@ -147,31 +148,48 @@ type table struct {
 
 // find finds a table that exists; missing is the fault otherwise.
 func (ts *Tables) find(name Name, missing func() error) (*table, error) {
-	ts.mu.Lock()
-	t := ts.tables[name]
-	ts.mu.Unlock()
-	if t != nil {
+	for {
+		ts.mu.Lock()
+		t, deletes := ts.tables[name], ts.deletes
+		ts.mu.Unlock()
+		if t != nil {
+			return t, nil
+		}
+		m, err := ts.readMeta(name)
+		if err != nil {
+			return nil, err
+		}
+		if m == nil {
+			return nil, missing()
+		}
+		ts.mu.Lock()
+		if ts.deletes != deletes { // perhaps this one, after it was read
+			ts.mu.Unlock()
+			continue
+		}
+		if t = ts.tables[name]; t == nil {
+			t = &table{name: name, meta: m}
+			ts.tables[name] = t
+		}
+		ts.mu.Unlock()
 		return t, nil
 	}
+}
+
+// readMeta is what is stored of a table itself; nil: there is none.
+func (ts *Tables) readMeta(name Name) (*meta, error) {
 	value, ok, err := ts.local.Get(metaKey(name))
-	if err != nil {
-		return nil, storageFault("read table "+name.ARN(), err)
-	}
-	if !ok {
-		return nil, missing()
+	if err != nil || !ok {
+		if err != nil {
+			err = storageFault("read table "+name.ARN(), err)
+		}
+		return nil, err
 	}
 	m, err := decodeMeta(value)
 	if err != nil {
 		return nil, storageFault("read table "+name.ARN(), err)
 	}
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if t := ts.tables[name]; t != nil {
-		return t, nil
-	}
-	t = &table{name: name, meta: m}
-	ts.tables[name] = t
-	return t, nil
+	return m, nil
 }
 
 // use finds a table for an operation on its items and keeps it from being changed until release is called.

@@ -11,7 +11,7 @@ import (
 
 // Limits of items. Source: DynamoDB Developer Guide, "Quotas".
 const (
-	MaxItemBytes = 400 << 10
+	MaxItemBytes = expr.MaxItemBytes
 	MaxDepth     = 32 // levels of lists and maps inside an item
 )
 

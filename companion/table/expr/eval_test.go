@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -135,6 +136,35 @@ func TestUpdatesThatDoNotFitAreRefused(t *testing.T) {
 		}
 		if got := message(err); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// A text of a few hundred bytes must not make gigabytes out of an item that is as large as an item may be.
+func TestUpdatesGiveUpOnceTheyAreLargerThanAnItem(t *testing.T) {
+	t.Parallel()
+	const elements = MaxItemBytes / 8
+	item := Item{"l": {Kind: L, List: make([]Value, elements)}, "x": {Kind: M, Map: Item{}}}
+	for i := range elements {
+		item["l"].List[i] = Value{Kind: NULL}
+	}
+	values := map[string]Value{":l": item["l"], ":s": Text(strings.Repeat("s", MaxItemBytes/2))}
+	nested := "l"
+	for range 8 {
+		nested = "list_append(l, " + nested + ")"
+	}
+	for _, text := range []string{
+		"SET a = " + nested,
+		"SET a = list_append(l,l), b = list_append(l,:l), x.c = list_append(:l,l)",
+		"SET a = :l, b = :l, c = :l, d = l, x.e = l",
+		"SET a = :s, b = :s, c = :s",
+	} {
+		u, err := NewScope(nil, values).Update(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = u.Apply(item); message(err) != "Item size to update has exceeded the maximum allowed size" {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -197,7 +197,7 @@ func anyWord(token) bool { return true }
 
 // checkOverlap complains about two paths of which one lies in the other, or which take the same place for a map and a list.
 func (p *parser) checkOverlap(paths []Path, path Path) {
-	if p.syntax != nil {
+	if p.syntax != nil || p.wrong[overlappingPaths] != "" {
 		return
 	}
 	for _, other := range paths {

@@ -42,13 +42,25 @@ func errNoPath() error {
 	return invalid("The document path provided in the update expression is invalid for update")
 }
 
-// Apply is item after the update; item itself stays as it is. Every operand is read from item, whatever the order of the actions.
+// MaxItemBytes is how large an item may be, as ItemSize counts. Source: DynamoDB Developer Guide, "Quotas".
+const MaxItemBytes = 400 << 10
+
+func errTooLarge() error {
+	return invalid("Item size to update has exceeded the maximum allowed size")
+}
+
+// Apply is item after the update; item itself stays as it is. Every operand is read from item, whatever the order of the actions. It gives up as soon as what the
+// update writes is larger than an item may be, because a short text can ask for gigabytes; whether the whole item is too large is for the caller to see.
 func (u *Update) Apply(item Item) (Item, error) {
 	values := make([]Value, len(u.Sets))
+	size := 0
 	for i, set := range u.Sets {
 		v, err := compute(set.Value, item)
 		if err != nil {
 			return nil, err
+		}
+		if size += v.Size(); size > MaxItemBytes {
+			return nil, errTooLarge()
 		}
 		values[i] = v
 	}
@@ -63,6 +75,9 @@ func (u *Update) Apply(item Item) (Item, error) {
 		v, keep, err := add.result(item)
 		if err != nil {
 			return nil, err
+		}
+		if size += v.Size(); size > MaxItemBytes {
+			return nil, errTooLarge()
 		}
 		if keep {
 			e.at(add.Path).set = &v
@@ -113,10 +128,9 @@ func compute(o Operand, item Item) (Value, error) {
 		}
 		return compute(o.Else, item)
 	case ListAppend:
-		left, right, err := computeBoth(o.Left, o.Right, L, item)
-		return Value{Kind: L, List: slices.Concat(left.List, right.List)}, err
+		return concatenate(o, item)
 	case Arithmetic:
-		left, right, err := computeBoth(o.Left, o.Right, N, item)
+		left, right, err := computeBoth(o.Left, o.Right, item)
 		if err != nil {
 			return Value{}, err
 		}
@@ -131,17 +145,49 @@ func compute(o Operand, item Item) (Value, error) {
 	return Value{}, errIncorrectType()
 }
 
-func computeBoth(left, right Operand, kind Kind, item Item) (x, y Value, err error) {
+// computeBoth is the values of two numbers.
+func computeBoth(left, right Operand, item Item) (x, y Value, err error) {
 	if x, err = compute(left, item); err != nil {
 		return x, y, err
 	}
 	if y, err = compute(right, item); err != nil {
 		return x, y, err
 	}
-	if x.Kind != kind || y.Kind != kind {
+	if x.Kind != N || y.Kind != N {
 		err = errIncorrectType()
 	}
 	return x, y, err
+}
+
+// concatenate is all lists of a list_append, and of those in it, one after the other. Every element takes at least a byte of the item.
+func concatenate(o ListAppend, item Item) (Value, error) {
+	lists, err := listsOf(o, item, nil)
+	if err != nil {
+		return Value{}, err
+	}
+	n := 0
+	for _, l := range lists {
+		n += len(l)
+	}
+	if n > MaxItemBytes {
+		return Value{}, errTooLarge()
+	}
+	return Value{Kind: L, List: slices.Concat(lists...)}, nil
+}
+
+func listsOf(o Operand, item Item, lists [][]Value) ([][]Value, error) {
+	if a, ok := o.(ListAppend); ok {
+		lists, err := listsOf(a.Left, item, lists)
+		if err != nil {
+			return nil, err
+		}
+		return listsOf(a.Right, item, lists)
+	}
+	v, err := compute(o, item)
+	if err == nil && v.Kind != L {
+		err = errIncorrectType()
+	}
+	return append(lists, v.List), err
 }
 
 // edit is a tree of the changes below one place of an item.
