@@ -222,6 +222,20 @@ func TestTrackedFilesAreSmallAndText(t *testing.T) {
 	}
 }
 
+// A newcomer reads the file map first, so a room that it does not name is not found.
+func TestTheFileMapNamesEveryRoom(t *testing.T) {
+	t.Parallel()
+	page := pages(t, "docs")["docs/architecture.md"]
+	for room := range rooms {
+		_, inside, _ := strings.Cut(room, "/") // a room inside another may be named in its row, from there on
+		last := inside[strings.LastIndexByte(inside, '/')+1:]
+		named := func(name string) bool { return name != "" && strings.Contains(page, "`"+name+"`") }
+		if !named(room) && !named(inside) && !named(last) {
+			t.Errorf("the file map of docs/architecture.md does not name %s", room)
+		}
+	}
+}
+
 // Every module that go.mod requires directly, and every tool, has a line that says why.
 func TestDirectDependenciesAreExplained(t *testing.T) {
 	t.Parallel()
