@@ -38,7 +38,7 @@ func TestTutorial(t *testing.T) {
 		link(t, *tutorialAWS, filepath.Join(tools, "aws"))
 	}
 	env := h.environ("PIP_NO_INDEX=1", "PIP_FIND_LINKS="+filepath.Join(venv, "wheels"), "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_ROOT_USER_ACTION=ignore",
-		"PYTHONDONTWRITEBYTECODE=1", "AWS_PAGER=", "LC_ALL=C.UTF-8", "COLUMNS=200")
+		"PYTHONDONTWRITEBYTECODE=1", "LC_ALL=C.UTF-8", "COLUMNS=200")
 	env[0] = "PATH=" + strings.Join([]string{tools, filepath.Join(venv, "bin"), os.Getenv("PATH")}, ":")
 	shell, err := doctest.Start(h.path("work"), h.path("tmp"), env, offline(t))
 	if err != nil {

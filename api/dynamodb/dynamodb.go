@@ -7,8 +7,6 @@ package dynamodb
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -101,12 +99,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	if service != Target || op == nil || r.Method != http.MethodPost {
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(http.StatusRequestEntityTooLarge)
-	}
+	body, err := wire.ReadBody(w, r, maxRequestBytes)
 	if err != nil {
-		return nil, fault.New(codeSerialization, "The request ended before its body was complete.").Because(err)
+		return nil, err
 	}
 	in, err := parse(body)
 	if err != nil {

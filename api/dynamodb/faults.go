@@ -19,8 +19,8 @@ const contentType = "application/x-amz-json-1.0"
 const (
 	codeUnknownOperation = "UnknownOperationException"
 	codeNotImplemented   = "NotImplementedException"
-	codeSerialization    = "SerializationException"
-	codeTooLarge         = "RequestEntityTooLargeException"
+	codeSerialization    = wire.CodeSerialization
+	codeTooLarge         = wire.CodeTooLarge
 	codeUnavailable      = "ServiceUnavailable"
 )
 

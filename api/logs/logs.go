@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -33,8 +32,7 @@ const maxRequestBytes = 8 << 20
 const (
 	codeUnknownOperation = "UnknownOperationException"
 	codeNotImplemented   = "NotImplementedException"
-	codeSerialization    = "SerializationException"
-	codeTooLarge         = "RequestEntityTooLargeException"
+	codeSerialization    = wire.CodeSerialization
 	codeUnavailable      = "ServiceUnavailableException"
 	codeInternal         = "InternalFailure"
 )
@@ -106,12 +104,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	case op == nil:
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(http.StatusRequestEntityTooLarge)
-	}
+	body, err := wire.ReadBody(w, r, maxRequestBytes)
 	if err != nil {
-		return nil, fault.New(codeSerialization, "The request ended before its body was complete.").Because(err)
+		return nil, err
 	}
 	if !wire.Faithful(body) { // a message must not change on its way
 		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")

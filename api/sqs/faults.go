@@ -17,8 +17,7 @@ const contentType = "application/x-amz-json-1.0"
 const (
 	codeUnknownOperation = "UnknownOperationException"
 	codeNotImplemented   = "NotImplementedException"
-	codeSerialization    = "SerializationException"
-	codeTooLarge         = "RequestEntityTooLargeException"
+	codeSerialization    = wire.CodeSerialization
 	codeUnavailable      = "ServiceUnavailable"
 	codeInvalidAddress   = "InvalidAddress"
 )

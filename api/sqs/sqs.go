@@ -6,8 +6,6 @@ package sqs
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -106,12 +104,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, 
 	if op == nil {
 		return nil, notImplemented(name)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(http.StatusRequestEntityTooLarge)
-	}
+	body, err := wire.ReadBody(w, r, maxRequestBytes)
 	if err != nil {
-		return nil, fault.New(codeSerialization, "The request ended before its body was complete.").Because(err)
+		return nil, err
 	}
 	p, err := parse(body)
 	if err != nil {

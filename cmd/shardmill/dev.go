@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"os/exec"
 	"strconv"
 	"strings"
 
@@ -39,8 +40,8 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
 	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
 	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
-	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "disk space that puts leave free; below it they are refused")
-	c.Flags().StringVar(&f.memory, "memory-limit", "", "bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
+	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "with --data: disk space that puts leave free; below it they are refused")
+	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
 	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
@@ -65,6 +66,17 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	}
 	if f.verbose && c.Flags().Changed("log-level") {
 		return server.Config{}, usage(c, "--verbose and --log-level exclude each other")
+	}
+	if f.data != "" && c.Flags().Changed("memory-limit") {
+		return server.Config{}, usage(c, "--memory-limit bounds a server in memory; with --data records are on disk, and --min-free says how much of it puts leave")
+	}
+	for _, interpreter := range []struct{ flag, path string }{{"python", f.python}, {"node", f.node}} {
+		if interpreter.path == "" {
+			continue
+		}
+		if _, err := exec.LookPath(interpreter.path); err != nil {
+			return server.Config{}, usage(c, "--%s: %s", interpreter.flag, err)
+		}
 	}
 	log, err := f.log(c.ErrOrStderr())
 	if err != nil {

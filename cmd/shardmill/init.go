@@ -87,7 +87,7 @@ func writeStarter(t terminal, s starter, dir string) error {
 		}
 	}
 	if len(there) > 0 {
-		return &failure{text: fmt.Sprintf("%s is there already in %s; nothing has been written", strings.Join(there, ", "), dir), hint: "name another directory"}
+		return &failure{text: fmt.Sprintf("%s already has %s; nothing has been written", dir, strings.Join(there, ", ")), hint: "name another directory"}
 	}
 	for _, name := range names {
 		content, err := templates.ReadFile("templates/" + s.files[name] + ".tmpl")

@@ -41,7 +41,7 @@ type loadFlags struct {
 }
 
 func (f *loadFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.rate, "rate", "", "put generated records at this rate, such as 500/s")
+	c.Flags().StringVar(&f.rate, "rate", "", "put generated records at this rate, such as 500/s, until Ctrl-C, --count or --duration ends it")
 	c.Flags().IntVar(&f.count, "count", 0, "put so many generated records")
 	c.Flags().DurationVar(&f.duration, "duration", 0, "put generated records for so long, such as 30s")
 	c.Flags().IntVar(&f.keys, "keys", 100, "different partition keys of generated records")

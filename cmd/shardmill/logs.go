@@ -59,7 +59,9 @@ func newLogs() *cobra.Command {
 		t := newTerminal(c.OutOrStdout())
 		lines := bufio.NewScanner(resp.Body)
 		lines.Buffer(make([]byte, 64<<10), 4<<20)
+		none := true
 		for lines.Scan() {
+			none = false
 			if js {
 				t.printf("%s\n", lines.Text())
 				continue
@@ -73,7 +75,15 @@ func newLogs() *cobra.Command {
 		if c.Context().Err() != nil {
 			return nil
 		}
-		return lines.Err()
+		if err := lines.Err(); err != nil {
+			return err
+		}
+		if none && since > 0 {
+			newTerminal(c.ErrOrStderr()).printf("hint: the function %s has logged nothing in the last %s\n", args[0], since)
+		} else if none { // a name that is spelled wrong looks like this, too; what a deleted function logged is still there
+			newTerminal(c.ErrOrStderr()).printf("hint: nothing has been logged by a function %s; the names of functions: aws lambda list-functions\n", args[0])
+		}
+		return nil
 	}
 	return c
 }

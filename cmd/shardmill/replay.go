@@ -58,7 +58,8 @@ rest is invoked all the same.`,
 		if js {
 			return r.verdict()
 		}
-		newTerminal(c.ErrOrStderr()).printf("%d batches, %d records: %d ok, %d failed, %d not run\n", r.batches, r.records, r.ok, r.failed, r.notRun)
+		newTerminal(c.ErrOrStderr()).printf("%d %s, %d %s: %d ok, %d failed, %d not run\n",
+			r.batches, plural(r.batches, "batch"), r.records, plural(r.records, "record"), r.ok, r.failed, r.notRun)
 		return r.verdict()
 	}
 	return c
@@ -139,7 +140,7 @@ func (r *replayed) show(b *server.ReplayBatch) error {
 	if b.Reason != "" {
 		why += ": " + b.Reason
 	}
-	r.t.printf("%s  %d records, %s … %s, %d ms%s\n", word, b.Records, b.From, b.To, b.DurationMillis, why)
+	r.t.printf("%s  %d %s, %s … %s, %d ms%s\n", word, b.Records, plural(b.Records, "record"), b.From, b.To, b.DurationMillis, why)
 	return nil
 }
 

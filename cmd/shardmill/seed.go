@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -67,6 +68,9 @@ func readBounded(file string, limit int64) ([]byte, error) {
 // checkCode finds what would keep code from being packed, as far as that shows without reading it.
 func checkCode(name string) error {
 	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s does not exist; if a build writes it, build first", name)
+	}
 	if err != nil {
 		return err
 	}

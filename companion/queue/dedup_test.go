@@ -28,7 +28,7 @@ func TestARepeatIsDroppedAfterTheFirstCopyIsDeletedAndAfterAKill(t *testing.T) {
 	b.must(b.Delete(t.Context(), orders, b.receive()[0].ReceiptHandle))
 	b.must(b.Purge(t.Context(), orders))
 
-	after := open(t, b.local.kill())
+	after := open(t, b.local.Kill())
 	if again := after.sendMessage(notice("again")); !again.Duplicate || again.MessageID != first.MessageID {
 		t.Errorf("again %+v, first %+v", again, first)
 	}
@@ -62,7 +62,7 @@ func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, Given{})
-		gate := b.local.hold(prefixContent)
+		gate := b.local.Hold(prefixContent)
 		sent := make(chan Sent)
 		for range 5 {
 			go func() { sent <- b.sendMessage(notice("a")) }()
@@ -87,11 +87,11 @@ func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 func TestAFailedSendIsNoFirstCopy(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})
-	b.local.failWith(storage.ErrFull)
+	b.local.FailWith(storage.ErrFull)
 	if _, err := b.Send(t.Context(), orders, notice("a")); err == nil {
 		t.Fatal("acknowledged without a write")
 	}
-	b.local.failWith(nil)
+	b.local.FailWith(nil)
 	if s := b.sendMessage(notice("a")); s.Duplicate {
 		t.Error("dropped")
 	}
@@ -105,11 +105,11 @@ func TestForgettingGoesOnAfterARestart(t *testing.T) {
 		b.sendMessage(notice("a"))
 		<-time.After(30 * time.Second)
 		b.sendMessage(Message{Body: "b", DedupID: "another"})
-		after := open(t, b.local.kill())
+		after := open(t, b.local.Kill())
 		b.must(after.Purge(t.Context(), orders)) // the queue's first use; no message is left whose expiry could wake us
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if n := after.local.count(prefixDedup) + after.local.count(prefixDue) + after.local.count(prefixContent); n != 0 {
+		if n := after.local.Count(prefixDedup) + after.local.Count(prefixDue) + after.local.Count(prefixContent); n != 0 {
 			t.Errorf("%d keys left", n)
 		}
 		b.Stop()

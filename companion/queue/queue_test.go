@@ -92,7 +92,7 @@ func TestExpiredMessagesLeaveTheStoreByThemselves(t *testing.T) {
 		_, err = b.clock.Advance(t.Context(), 31*time.Second, func(context.Context) error { synctest.Wait(); return nil })
 		b.must(err)
 
-		if i, m, d, x := b.local.count(prefixState), b.local.count(prefixContent), b.local.count(prefixDedup), b.local.count(prefixDue); i != 1 || m != 1 || d != 0 || x != 0 {
+		if i, m, d, x := b.local.Count(prefixState), b.local.Count(prefixContent), b.local.Count(prefixDedup), b.local.Count(prefixDue); i != 1 || m != 1 || d != 0 || x != 0 {
 			t.Errorf("stored: %d entries, %d bodies, %d deduplication ids, %d due times; want 1, 1, 0, 0", i, m, d, x)
 		}
 		b.expect(b.receive(), "b")
@@ -112,7 +112,7 @@ func TestMessagesSurviveAKill(t *testing.T) {
 		gone := b.receive()
 		b.must(b.Delete(t.Context(), orders, gone[1].ReceiptHandle))
 
-		after := open(t, b.local.kill())
+		after := open(t, b.local.Kill())
 
 		after.expect(after.receive()) // all of them are in flight still
 		<-time.After(30 * time.Second)
@@ -123,7 +123,7 @@ func TestMessagesSurviveAKill(t *testing.T) {
 			t.Errorf("after the kill %+v, before %+v", got[0], before[0])
 		}
 		after.must(after.Delete(t.Context(), orders, before[0].ReceiptHandle)) // handles outlive the process
-		if n := after.local.count(prefixContent); n != 1 {
+		if n := after.local.Count(prefixContent); n != 1 {
 			t.Errorf("%d bodies left, want 1", n)
 		}
 		b.Stop()
@@ -136,7 +136,7 @@ func TestLostVisibilityOnlyShowsAMessageSooner(t *testing.T) {
 	b := setup(t, Given{})
 	b.send("a")
 	b.receive()
-	after := open(t, b.local.kill())
+	after := open(t, b.local.Kill())
 	after.expect(after.receive(), "a")
 }
 
@@ -146,7 +146,7 @@ func TestQueueNumbersAreNotReusedAfterAKill(t *testing.T) {
 	b.send("old")
 	old := b.receive()[0].ReceiptHandle
 	b.must(b.DeleteQueue(t.Context(), orders))
-	after := open(t, b.local.kill())
+	after := open(t, b.local.Kill())
 	after.must(after.Create(t.Context(), orders, Given{}))
 	after.send("new")
 	if err := after.Delete(t.Context(), orders, old); fault.CodeOf(err) != CodeInvalidReceipt {
@@ -205,7 +205,7 @@ func TestPurgeDeletesEverythingSentBefore(t *testing.T) {
 	if got := b.counts(); got != [3]int{1, 0, 0} {
 		t.Errorf("counts %v", got)
 	}
-	after := open(t, b.local.kill())
+	after := open(t, b.local.Kill())
 	after.expect(after.receive(), "after")
 }
 
@@ -215,7 +215,7 @@ func TestPurgeCatchesASendUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, Given{})
 		b.counts() // in memory now
-		gate := b.local.hold(prefixContent)
+		gate := b.local.Hold(prefixContent)
 		done := make(chan error)
 		go func() {
 			_, err := b.Send(t.Context(), orders, Message{Body: "a"})
@@ -227,7 +227,7 @@ func TestPurgeCatchesASendUnderWay(t *testing.T) {
 		b.must(<-done)
 
 		b.expect(b.receive())
-		if n := b.local.count(prefixContent) + b.local.count(prefixState); n != 0 {
+		if n := b.local.Count(prefixContent) + b.local.Count(prefixState); n != 0 {
 			t.Errorf("%d keys left", n)
 		}
 		b.Stop()
@@ -241,14 +241,14 @@ func TestDeleteCatchesAReceiveUnderWay(t *testing.T) {
 		b := setup(t, Given{VisibilityTimeout: new(time.Duration(0))})
 		b.send("a")
 		handle := b.receive()[0].ReceiptHandle
-		gate := b.local.hold(prefixState)
+		gate := b.local.Hold(prefixState)
 		done := make(chan []Received)
 		go func() { done <- b.receive() }()
 		synctest.Wait()
 		b.must(b.Delete(t.Context(), orders, handle))
 		close(gate)
 		<-done
-		if n := b.local.count(prefixState); n != 0 {
+		if n := b.local.Count(prefixState); n != 0 {
 			t.Errorf("%d entries left", n)
 		}
 		b.Stop()
@@ -277,7 +277,7 @@ func TestDeletedQueueLeavesNothing(t *testing.T) {
 	b.receive()
 	b.must(b.DeleteQueue(t.Context(), orders))
 
-	if n := b.local.count("queue/"); n != 1 { // the number of the next queue
+	if n := b.local.Count("queue/"); n != 1 { // the number of the next queue
 		t.Errorf("%d keys left", n)
 	}
 	_, sendErr := b.Send(t.Context(), orders, Message{Body: "a"})
@@ -363,10 +363,10 @@ func TestFailedWritesChangeNothing(t *testing.T) {
 	b.send("a")
 	handle := b.receive()[0].ReceiptHandle
 
-	b.local.failWith(storage.ErrFull)
+	b.local.FailWith(storage.ErrFull)
 	_, sendErr := b.Send(t.Context(), orders, Message{Body: "b"})
 	deleteErr := b.Delete(t.Context(), orders, handle)
-	b.local.failWith(nil)
+	b.local.FailWith(nil)
 
 	var f *fault.Error
 	if !errors.As(sendErr, &f) || f.Code != CodeInternal || f.Status != 500 || f.Hint == "" || !errors.Is(sendErr, storage.ErrFull) {
@@ -398,7 +398,7 @@ func TestAReceiveWithoutMessageDropsTheEntry(t *testing.T) {
 	b.send("a")
 	b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: contentKey(1, 1)})) // as if a kill had kept the entry only
 	b.expect(b.receive())
-	if got := b.counts(); got != [3]int{} || b.local.count(prefixState) != 0 {
-		t.Errorf("counts %v, %d entries stored", got, b.local.count(prefixState))
+	if got := b.counts(); got != [3]int{} || b.local.Count(prefixState) != 0 {
+		t.Errorf("counts %v, %d entries stored", got, b.local.Count(prefixState))
 	}
 }

@@ -57,7 +57,7 @@ func TestNothingIsLostOrDoubledUnderConcurrency(t *testing.T) {
 				t.Errorf("message %s was received %d times", body, n)
 			}
 		}
-		if n := b.local.count(prefixContent) + b.local.count(prefixState); n != 0 {
+		if n := b.local.Count(prefixContent) + b.local.Count(prefixState); n != 0 {
 			t.Errorf("%d keys left", n)
 		}
 		b.Stop()

@@ -27,7 +27,7 @@ func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 	if len(d.Definition.Global) != 2 || len(d.Definition.Attributes) != 4 {
 		t.Errorf("changed to %+v", d.Definition)
 	}
-	b = open(t, b.local.kill())
+	b = open(t, b.local.Kill())
 	if p := b.page(Range{Index: "byX", Query: byHash("x", num(0))}); p.Read != 2 {
 		t.Errorf("the index shows %v", p.Items)
 	}
@@ -59,8 +59,8 @@ func TestRemovedIndexIsGone(t *testing.T) {
 	b.must(err)
 	d, err := b.Change(t.Context(), orders, Change{Remove: []string{"byX"}})
 	b.must(err)
-	if d.Removed == nil || d.Removed.Name != "byX" || len(d.Definition.Attributes) != 3 || b.local.count(prefixItem) != 1 {
-		t.Errorf("changed to %+v; %d keys", d, b.local.count(prefixItem))
+	if d.Removed == nil || d.Removed.Name != "byX" || len(d.Definition.Attributes) != 3 || b.local.Count(prefixItem) != 1 {
+		t.Errorf("changed to %+v; %d keys", d, b.local.Count(prefixItem))
 	}
 	_, err = b.Page(t.Context(), orders, Range{Index: "byX"})
 	refused(t, err, CodeValidation, "The table does not have the specified index: byX")

@@ -49,8 +49,8 @@ func TestItemsExpire(t *testing.T) {
 			t.Errorf("the index shows %d items: %v", p.Read, p.Items)
 		}
 		b.advance(2 * time.Hour)
-		if p := b.page(Range{}); p.Read != 2 || b.local.count(prefixDying) != 0 {
-			t.Errorf("%d items, %d still to expire: %v", p.Read, b.local.count(prefixDying), p.Items)
+		if p := b.page(Range{}); p.Read != 2 || b.local.Count(prefixDying) != 0 {
+			t.Errorf("%d items, %d still to expire: %v", p.Read, b.local.Count(prefixDying), p.Items)
 		}
 		b.Stop()
 	})
@@ -64,9 +64,9 @@ func TestItemsExpireAfterARestart(t *testing.T) {
 		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
 		b.put(b.expiring("a", time.Hour))
 		b.Stop()
-		b = open(t, b.local.kill())
+		b = open(t, b.local.Kill())
 		b.advance(time.Hour + time.Second)
-		if n := b.local.count(prefixItem); n != 0 {
+		if n := b.local.Count(prefixItem); n != 0 {
 			t.Errorf("%d keys are left", n)
 		}
 		b.Stop()
@@ -85,8 +85,8 @@ func TestWhatNoLongerExpiresStays(t *testing.T) {
 		b.must(b.SetExpiry(t.Context(), orders, "ttl", false))
 		refused(t, b.SetExpiry(t.Context(), orders, "ttl", false), CodeValidation, "TimeToLive is already disabled")
 		b.advance(2 * time.Hour)
-		if b.get(key("a", 1)) == nil || b.local.count(prefixDying) != 0 {
-			t.Errorf("the item is gone, or %d entries are left", b.local.count(prefixDying))
+		if b.get(key("a", 1)) == nil || b.local.Count(prefixDying) != 0 {
+			t.Errorf("the item is gone, or %d entries are left", b.local.Count(prefixDying))
 		}
 
 		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
@@ -97,8 +97,8 @@ func TestWhatNoLongerExpiresStays(t *testing.T) {
 		b.must(err)
 		b.put(b.expiring("b", time.Hour))
 		b.advance(2 * time.Hour)
-		if b.get(key("b", 1)) == nil || b.local.count(prefixDying) != 0 {
-			t.Errorf("the new table's item is gone, or %d entries are left", b.local.count(prefixDying))
+		if b.get(key("b", 1)) == nil || b.local.Count(prefixDying) != 0 {
+			t.Errorf("the new table's item is gone, or %d entries are left", b.local.Count(prefixDying))
 		}
 		b.Stop()
 	})
@@ -114,7 +114,7 @@ func TestManyItemsExpireTogether(t *testing.T) {
 			b.put(with(key("a", i), expr.Item{"ttl": num(int(b.clock.Now().Add(time.Minute).Unix()))}))
 		}
 		b.advance(time.Hour)
-		if n := b.local.count(prefixItem) + b.local.count(prefixDying); n != 0 {
+		if n := b.local.Count(prefixItem) + b.local.Count(prefixDying); n != 0 {
 			t.Errorf("%d keys are left", n)
 		}
 		b.Stop()
@@ -138,7 +138,7 @@ func TestDamagedEntryDoesNotSpin(t *testing.T) {
 		b := setup(t)
 		b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: dyingKey(1, 1, nil), Value: []byte{9}}))
 		b.Stop()
-		b = open(t, b.local.kill())
+		b = open(t, b.local.Kill())
 		b.advance(time.Second)
 		if now := b.clock.Now().Unix(); b.armed < now+30 {
 			t.Errorf("the next sweep is at %d, now it is %d", b.armed, now)

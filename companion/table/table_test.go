@@ -1,7 +1,6 @@
 package table
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -16,68 +15,18 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// crashable is the memory backend made to lose what was not synced, and to fail on demand.
-type crashable struct {
-	storage.Local               // what reads see
-	synced        storage.Local // what a kill leaves
-
-	mu   sync.Mutex
-	soon []storage.LocalOp // applied since the last sync
-	fail error             // answer of the next applies
-}
-
-func newCrashable() *crashable {
-	return &crashable{Local: memory.New(memory.Options{}).Local(), synced: memory.New(memory.Options{}).Local()}
-}
-
-func (c *crashable) Apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fail != nil {
-		return c.fail
-	}
-	if err := c.Local.Apply(ctx, d, ops...); err != nil {
-		return err
-	}
-	c.soon = append(c.soon, ops...)
-	if d != storage.Sync {
-		return nil
-	}
-	ops, c.soon = c.soon, nil
-	return c.synced.Apply(ctx, d, ops...)
-}
-
-// kill is the store as a new process finds it after kill -9 and the loss of everything not synced.
-func (c *crashable) kill() *crashable {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	next := newCrashable()
-	_ = c.synced.Scan(nil, nil, false, func(k, v []byte) bool {
-		_ = next.Apply(context.Background(), storage.Sync, storage.LocalOp{Key: slices.Clone(k), Value: append([]byte{}, v...)})
-		return true
-	})
-	return next
-}
-
-func (c *crashable) failWith(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fail = err
-}
-
-// count is how many keys begin with prefix.
-func (c *crashable) count(prefix string) int {
-	n := 0
-	_ = c.Scan([]byte(prefix), []byte(prefix+"\xff"), false, func(_, _ []byte) bool { n++; return true })
-	return n
+// newCrashable is the memory backend made to lose what was not synced, and to fail or wait on demand.
+func newCrashable() *storagetest.Crashable {
+	return storagetest.NewCrashable(func() storage.Local { return memory.New(memory.Options{}).Local() })
 }
 
 // bench is a running Tables with one table, orders, whose key is id (S) and at (N), with the global index byG: g (S) and at.
 type bench struct {
 	t     *testing.T
-	local *crashable
+	local *storagetest.Crashable
 	clock *clock.Clock
 	*Tables
 }
@@ -100,7 +49,7 @@ func setup(t *testing.T) *bench {
 }
 
 // open starts Tables over a store, as a new process would.
-func open(t *testing.T, local *crashable) *bench {
+func open(t *testing.T, local *storagetest.Crashable) *bench {
 	t.Helper()
 	c := clock.New(0)
 	ts, err := New(Options{Local: local, Clock: c})
@@ -191,7 +140,7 @@ func TestWritesAreDurableWhenTheyReturn(t *testing.T) {
 	_, err = b.Write(t.Context(), orders, Write{Kind: Update, Key: key("b", -7), Update: u})
 	b.must(err)
 
-	b = open(t, b.local.kill())
+	b = open(t, b.local.Kill())
 
 	b.same(b.get(key("a", 1)), with(key("a", 1), expr.Item{"g": expr.Text("u"), "x": num(1), "y": num(2)}))
 	b.same(b.get(key("a", 2)), expr.Item(nil))
@@ -209,15 +158,15 @@ func TestWriteThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.put(with(key("a", 1), expr.Item{"g": expr.Text("u")}))
-	b.local.failWith(storage.ErrFull)
+	b.local.FailWith(storage.ErrFull)
 	_, err := b.Write(t.Context(), orders, Write{Kind: Put, Item: key("a", 1)})
 	refused(t, err, CodeInternal, "")
-	b.local.failWith(storage.ErrBusy)
+	b.local.FailWith(storage.ErrBusy)
 	done, _, err := b.WriteAll(t.Context(), []Named{{orders, Write{Kind: Put, Item: key("a", 1)}}})
 	if err != nil || !slices.Equal(done, []bool{false}) {
 		t.Errorf("%v %v, want one left to do", done, err)
 	}
-	b.local.failWith(nil)
+	b.local.FailWith(nil)
 
 	b.same(b.get(key("a", 1)), with(key("a", 1), expr.Item{"g": expr.Text("u")}))
 	b.put(key("a", 1))
@@ -233,7 +182,7 @@ func TestDeletedTableLeavesNothing(t *testing.T) {
 	b.put(with(key("a", 1), expr.Item{"g": expr.Text("u")}))
 	_, err := b.Delete(t.Context(), orders)
 	b.must(err)
-	if n := b.local.count("table/i/") + b.local.count("table/t/"); n != 0 {
+	if n := b.local.Count("table/i/") + b.local.Count("table/t/"); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}
 	_, err = b.Get(t.Context(), orders, key("a", 1), true)
@@ -316,7 +265,7 @@ func TestItemsHaveLimits(t *testing.T) {
 		deep = expr.Value{Kind: expr.L, List: []expr.Value{deep}}
 	}
 	b.must(put(with(key("a", 1), expr.Item{"x": deep})))
-	b = open(t, b.local.kill())
+	b = open(t, b.local.Kill())
 	b.same(b.get(key("a", 1))["x"], deep)
 	if err := put(with(key("a", 1), expr.Item{"x": {Kind: expr.M, Map: expr.Item{"y": deep}}})); fault.CodeOf(err) != CodeValidation {
 		t.Errorf("one level more: %v", err)
@@ -356,7 +305,7 @@ func TestNumbersOfTablesAreNotReused(t *testing.T) {
 	b := setup(t)
 	_, err := b.Delete(t.Context(), orders)
 	b.must(err)
-	b = open(t, b.local.kill())
+	b = open(t, b.local.Kill())
 	_, err = b.Create(t.Context(), orders, definition())
 	b.must(err)
 	if n := b.tables[orders].meta.Number; n != 2 {

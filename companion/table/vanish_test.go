@@ -43,7 +43,7 @@ func TestTableDeletedWhileItIsLookedUpStaysDeleted(t *testing.T) {
 	close(slow.proceed)
 	b.must(err)
 	refused(t, <-wrote, CodeNotFound, "Requested resource not found")
-	if n := b.local.count(prefixItem); n != 0 {
+	if n := b.local.Count(prefixItem); n != 0 {
 		t.Errorf("%d entries are left of a table that was deleted", n)
 	}
 	_, err = again.Create(t.Context(), orders, definition())

@@ -1,0 +1,92 @@
+package storagetest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Crashable is a Local that can lose what was not synced, and fail or wait on demand, for the tests of rooms that keep things. All methods are safe for
+// concurrent use.
+type Crashable struct {
+	storage.Local               // what reads see
+	synced        storage.Local // what a kill leaves
+	fresh         func() storage.Local
+
+	mu   sync.Mutex
+	soon []storage.LocalOp // applied since the last sync
+	fail error             // answer of the next applies
+	gate chan struct{}     // when set, applies that begin with writing a key of the family held wait for it
+	held string
+}
+
+// NewCrashable builds a Crashable from empty stores that fresh makes.
+func NewCrashable(fresh func() storage.Local) *Crashable {
+	return &Crashable{Local: fresh(), synced: fresh(), fresh: fresh}
+}
+
+// Apply implements storage.Local.
+func (c *Crashable) Apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
+	c.mu.Lock()
+	gate := c.gate
+	held := gate != nil && len(ops) > 0 && ops[0].Value != nil && strings.HasPrefix(string(ops[0].Key), c.held)
+	c.mu.Unlock()
+	if held {
+		<-gate
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return c.fail
+	}
+	if err := c.Local.Apply(ctx, d, ops...); err != nil {
+		return err
+	}
+	c.soon = append(c.soon, ops...)
+	if d != storage.Sync {
+		return nil
+	}
+	ops, c.soon = c.soon, nil
+	return c.synced.Apply(ctx, d, ops...)
+}
+
+// Kill is the store as a new process finds it after kill -9 and the loss of everything not synced.
+func (c *Crashable) Kill() *Crashable {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ops []storage.LocalOp
+	_ = c.synced.Scan(nil, nil, false, func(k, v []byte) bool {
+		ops = append(ops, storage.LocalOp{Key: slices.Clone(k), Value: append([]byte{}, v...)})
+		return true
+	})
+	next := NewCrashable(c.fresh)
+	if err := next.Apply(context.Background(), storage.Sync, ops...); err != nil {
+		panic(err) // a store in memory refuses nothing
+	}
+	return next
+}
+
+// FailWith makes applies fail; nil: no more.
+func (c *Crashable) FailWith(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail = err
+}
+
+// Hold keeps applies that begin with writing a key of the family waiting until the gate is closed.
+func (c *Crashable) Hold(family string) (gate chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held, c.gate = family, make(chan struct{})
+	return c.gate
+}
+
+// Count is how many keys begin with prefix.
+func (c *Crashable) Count(prefix string) int {
+	n := 0
+	_ = c.Scan([]byte(prefix), []byte(prefix+"\xff"), false, func(_, _ []byte) bool { n++; return true })
+	return n
+}
