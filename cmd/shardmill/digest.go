@@ -237,7 +237,7 @@ func (d *digest) end() (out []string) {
 func (m *mappingSecond) summary() string {
 	var parts []string
 	if m.batches > 0 {
-		parts = append(parts, fmt.Sprintf("%d %s, %d %s ok", m.batches, plural(m.batches, "batch"), m.records, plural(m.records, "record")))
+		parts = append(parts, counted(m.batches, "batch")+", "+counted(m.records, "record")+" ok")
 	}
 	for i, n := range m.others {
 		if n > 0 {
@@ -246,6 +246,9 @@ func (m *mappingSecond) summary() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// counted is a number of things.
+func counted(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
 
 func plural(n int, noun string) string {
 	switch {

@@ -127,7 +127,7 @@ type tally struct {
 }
 
 func (t tally) String() string {
-	s := fmt.Sprintf("%d records in %.1f s (%.0f/s)", t.Records, t.Seconds, float64(t.Records)/max(t.Seconds, 0.001))
+	s := fmt.Sprintf("%s in %.1f s (%.0f/s)", counted(t.Records, "record"), t.Seconds, float64(t.Records)/max(t.Seconds, 0.001))
 	if t.Throttled > 0 {
 		s += fmt.Sprintf(", %d throttled", t.Throttled)
 	}
