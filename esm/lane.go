@@ -149,7 +149,6 @@ func (s *Shard) attempt(l *lane) bool {
 				return false
 			}
 			l.splitRestored(0, s.next) // more records match now than when the batch was cut, and the buffer is full of them
-			seg = &l.plan[0]
 		}
 		s.fit(l)
 		seg = &l.plan[0]
