@@ -169,4 +169,10 @@ func TestProgressOfALoad(t *testing.T) {
 	if out.String() != "\r\x1b[Ka\r\x1b[Kc\r\x1b[K" {
 		t.Errorf("on a terminal: %q", out.String())
 	}
+	out.Reset()
+	narrow := &bar{t: terminal{&out, false}, live: true, width: 5}
+	narrow.show("[██··]", at)
+	if out.String() != "\r\x1b[K[██·" {
+		t.Errorf("on a narrow terminal: %q", out.String())
+	}
 }
