@@ -114,7 +114,10 @@ func classOf(o engine.Observation) (c class, word int) {
 // observe answers the lines to show for an observation for people; see shown.
 func (d *digest) observe(now time.Time, o engine.Observation) []string {
 	out := d.roll(now)
-	key := o.Mapping + o.Replay[:min(1, len(o.Replay))] // replays are counted by themselves
+	key := o.Mapping
+	if o.Replay != "" { // replays are counted by themselves, all of a mapping together
+		key += " replay"
+	}
 	m := d.mappings[key]
 	if m == nil {
 		m = &mappingSecond{name: route(o)}
