@@ -404,12 +404,15 @@ func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
 
 // observe passes what happened on, and keeps LastProcessingResult.
 func (r *mappingRunner) observe(o Observation) {
-	if o.Kind == esm.AttemptEnded {
+	switch o.Kind {
+	case esm.AttemptEnded:
 		r.report(resultOf(o.Outcome))
-	}
-	if o.Kind == esm.StateDropped {
+	case esm.Lost: // nobody gets a notice of them: they cannot be read again
+		r.log.Warn("retention took records before they were processed", "shard", o.Shard.String(), "first", o.First, "last", o.Last)
+	case esm.StateDropped:
 		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age", "shard", o.Shard.String(),
 			"window", o.Window.Start.Time(), "attempts", o.Attempt)
+	default: // whoever observes the engine tells it
 	}
 	r.e.o.Observe(o)
 }

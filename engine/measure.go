@@ -12,14 +12,15 @@ import (
 
 // meter measures one mapping. Without a store its series are nil and take nothing. Safe for concurrent use.
 type meter struct {
-	iteratorAge, settled, discarded *metric.Series
-	failures, allFailures           *metric.Series // of deliveries: the function's, and the account's
+	iteratorAge, settled, discarded, dropped, losses *metric.Series
+	failures, allFailures                            *metric.Series // of deliveries: the function's, and the account's
 }
 
 func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref) *meter {
 	of := func(k metric.Kind) *metric.Series { return st.Of(k, m.Account, m.Region, metric.MappingUUID, m.UUID) }
 	return &meter{
 		iteratorAge: of(metric.MappingIteratorAge), settled: of(metric.RecordsSettled), discarded: of(metric.RecordsDiscarded),
+		dropped: of(metric.StatesDropped), losses: of(metric.RetentionLosses),
 		failures:    st.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name),
 		allFailures: st.Of(metric.DeliveryFailures, ref.Account, ref.Region),
 	}
@@ -30,18 +31,22 @@ func (m *meter) release() {
 	if m == nil {
 		return
 	}
-	for _, s := range []*metric.Series{m.iteratorAge, m.settled, m.discarded} {
+	for _, s := range []*metric.Series{m.iteratorAge, m.settled, m.discarded, m.dropped, m.losses} {
 		s.Release()
 	}
 }
 
-// observe counts records that came to an end.
+// observe counts what came to an end.
 func (m *meter) observe(o *Observation) {
 	switch o.Kind {
 	case esm.BatchSettled:
 		m.settled.Add(o.At, float64(o.Count))
 	case esm.Discarded:
 		m.discarded.Add(o.At, float64(o.Count))
+	case esm.StateDropped:
+		m.dropped.Add(o.At, 1)
+	case esm.Lost:
+		m.losses.Add(o.At, 1)
 	default: // nothing ends
 	}
 }

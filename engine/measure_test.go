@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/metric"
 )
@@ -50,6 +51,30 @@ func TestMappingsAreMeasured(t *testing.T) {
 	})
 }
 
+// A state that the function never gets over has no notice, but it is counted.
+func TestDroppedStatesAreMeasured(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = func(i invocation) function.Result {
+			if i.final {
+				return failure()
+			}
+			return summing(i)
+		}
+		uuid := w.create(mapping.Knobs{TumblingWindowSeconds: p(int64(10)), MaxRetries: p(int64(1))})
+		w.put("k", "1")
+		w.pass(time.Minute)
+		if got := w.total(metric.StatesDropped, metric.MappingUUID, uuid); got.Sum != 1 {
+			t.Errorf("%g states dropped", got.Sum)
+		}
+		if got := w.total(metric.RetentionLosses, metric.MappingUUID, uuid); got.Sum != 0 {
+			t.Errorf("%g losses", got.Sum)
+		}
+	})
+}
+
 // A mapping that is deleted is not shown among what is measured; what it did stays readable.
 func TestDeletedMappingsAreForgotten(t *testing.T) {
 	t.Parallel()
@@ -67,7 +92,7 @@ func TestDeletedMappingsAreForgotten(t *testing.T) {
 			})
 			return n
 		}
-		if n := shown(); n != 3 {
+		if n := shown(); n != 5 {
 			t.Errorf("%d series are shown", n)
 		}
 		_, err := w.mappings.Delete(t.Context(), caller, uuid)

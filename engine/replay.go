@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
@@ -24,6 +25,9 @@ const (
 // ReplayLimit is how many records one Replay hands out.
 const ReplayLimit = 10_000
 
+// replayPatience is for how long, in real time, a Replay begins another batch: whoever waits for its answer sees how it goes.
+const replayPatience = 5 * time.Second
+
 // ReplayRange are the records of one shard from From to To, both included.
 type ReplayRange struct {
 	Shard    record.ShardID
@@ -44,8 +48,8 @@ type Replayed struct {
 // limit each. It moves no checkpoint, retries nothing, announces nothing, and works whether or not the mapping is enabled; a mapping with a tumbling window
 // is refused. What it does is observed with Replay set.
 //
-// each is called with every batch when its answer is there. After ReplayLimit records Replay returns with the next record of the range in next; "" is the
-// end. Its faults have the codes CodeNoMapping, CodeBadRange and CodeTrimmed and are sentences for people. When ctx ends, the invocation under way goes on
+// each is called with every batch when its answer is there. After ReplayLimit records or some seconds Replay returns with the next record of the range in next;
+// "" is the end. Its faults have the codes CodeNoMapping, CodeBadRange and CodeTrimmed and are sentences for people. When ctx ends, the invocation under way goes on
 // and is not waited for.
 func (e *Engine) Replay(ctx context.Context, uuid string, r ReplayRange, each func(Replayed)) (next string, err error) {
 	e.active.begin()
@@ -54,7 +58,8 @@ func (e *Engine) Replay(ctx context.Context, uuid string, r ReplayRange, each fu
 	if err != nil {
 		return "", err
 	}
-	for left := ReplayLimit; left > 0; {
+	began := time.Now() // not the steered clock, which may stand
+	for left := ReplayLimit; left > 0 && time.Since(began) < replayPatience; {
 		batch, err := p.read(ctx, min(left, p.m.BatchSize))
 		if err != nil || len(batch) == 0 {
 			return "", err

@@ -164,6 +164,34 @@ func TestLongReplayComesInPages(t *testing.T) {
 	})
 }
 
+// A slow function does not keep the caller waiting for all of a range: what has been replayed after some seconds is answered, and where to go on.
+func TestSlowReplayComesInPages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{BatchSize: p(int64(1))})
+		w.put("k", "1", "2", "3", "4", "5")
+		w.pass(time.Minute)
+		all := w.sequences()
+		w.functions.duration = 3 * time.Second
+		r := engine.ReplayRange{From: w.position(all[0]), To: w.position(all[4])}
+		for _, want := range []struct {
+			count int
+			next  string
+		}{{2, all[2]}, {2, all[4]}, {1, ""}} {
+			batches, next, err := w.replay(uuid, r)
+			w.must(err)
+			if len(batches) != want.count || next != want.next {
+				t.Fatalf("%d batches, next %q; want %+v", len(batches), next, want)
+			}
+			if next != "" {
+				r.From = w.position(next)
+			}
+		}
+	})
+}
+
 // What cannot be replayed is said in a sentence, and nothing is invoked.
 func TestReplayRefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
@@ -237,8 +265,8 @@ func TestReplayEndsWithItsContext(t *testing.T) {
 		uuid := w.create(mapping.Knobs{BatchSize: p(int64(1))})
 		w.pass(time.Minute)
 		from := w.position(w.sequences()[0])
-		w.functions.duration = time.Minute
-		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		w.functions.duration = 2 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		count := 0
 		_, err := w.engine.Replay(ctx, uuid, engine.ReplayRange{From: from, To: record.MaxPosition}, func(engine.Replayed) { count++ })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
@@ -398,7 +399,7 @@ func TestDeletedStreamIsNamed(t *testing.T) {
 	})
 }
 
-// S-42: records that retention takes while a mapping is disabled are passed over; it goes on with the oldest that is left.
+// S-42: records that retention takes while a mapping is disabled are passed over, and counted as a loss; it goes on with the oldest that is left.
 func TestRetentionWhileDisabled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -414,6 +415,9 @@ func TestRetentionWhileDisabled(t *testing.T) {
 
 		if got := w.functions.delivered(); !slices.Equal(got, []string{"new"}) {
 			t.Errorf("delivered %v", got)
+		}
+		if got := w.total(metric.RetentionLosses, metric.MappingUUID, uuid); got.Sum != 1 {
+			t.Errorf("%g losses", got.Sum)
 		}
 	})
 }

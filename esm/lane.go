@@ -44,8 +44,7 @@ type segment struct {
 	batch       uint64 // 0 until numbered
 	count       int
 	last        record.Position // the position of its last record
-	restored    bool            // from a checkpoint: count and bytes grow while its records are read again
-	bytes       int             // of payload, while restored
+	restored    bool            // from a checkpoint, and not attempted since: count grows while its records are read again
 	flush       FlushReason
 	failures    int // attempts that count against MaxRetries
 	invocations int
@@ -150,9 +149,9 @@ func (s *Shard) attempt(l *lane) bool {
 				return false
 			}
 			l.splitRestored(0, s.next) // more records match now than when the batch was cut, and the buffer is full of them
-			seg = &l.plan[0]
 		}
-		seg.restored = false
+		s.fit(l)
+		seg = &l.plan[0]
 	}
 	if seg.count == 0 { // every record of it is gone: filtered by now, or lost to retention
 		l.dropSegment()
@@ -173,6 +172,23 @@ func (s *Shard) attempt(l *lane) bool {
 	}
 	s.invoke(l, &l.plan[0])
 	return false
+}
+
+// fit makes the batch from a checkpoint that is at hand one to invoke with. It can have more records than may go together, because another filter or BatchSize is in
+// force now: then it ends where a limit is reached, and the rest is a batch of its own, which is cut in turn when it comes to hand. So a plan stays short, and with it
+// the checkpoint that is written for every batch.
+func (s *Shard) fit(l *lane) {
+	seg := &l.plan[0]
+	seg.restored = false
+	bytes := s.base()
+	for i := range seg.count {
+		bytes += int(l.queue.at(i).Bytes)
+		if i > 0 && (i == s.cfg.BatchSize || bytes > MaxPayload) {
+			s.split(l, i)
+			l.plan[1].restored = true
+			return
+		}
+	}
 }
 
 func (s *Shard) number(l *lane, seg *segment) {
@@ -244,6 +260,15 @@ func (s *Shard) dropFront(l *lane, n int) {
 		l.aheadSince = s.now
 	}
 	s.dirty = true
+}
+
+// split leaves the first n records in the batch at hand and makes the rest a batch of its own.
+func (s *Shard) split(l *lane, n int) {
+	seg := &l.plan[0]
+	rest := segment{count: seg.count - n, last: seg.last, flush: FlushAgain}
+	rest.id = BatchID{Generation: s.gen, Lane: l.id, First: l.queue.at(n).Pos, Last: seg.last}
+	seg.count, seg.last = n, l.queue.at(n-1).Pos
+	l.plan = slices.Insert(l.plan, 1, rest)
 }
 
 // splitRestored ends the batch i of a lane before a position: what follows becomes a batch of its own, to be read again and with fresh counters.

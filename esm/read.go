@@ -78,24 +78,16 @@ func (s *Shard) take(r *Rec) {
 	l.queue.push(rec)
 	s.records++
 	s.bytes += int(r.Bytes)
-	l.takeBack(r, s.cfg.BatchSize, s.base())
+	l.takeBack(r)
 }
 
-// takeBack gives a record that is read again to the batch from a checkpoint that it belongs to. The batch can have more records than before, because another
-// filter is in force now; then it ends where a limit is reached.
-func (l *lane) takeBack(r *Rec, batchSize, base int) {
+// takeBack gives a record that is read again to the batch from a checkpoint that it belongs to.
+func (l *lane) takeBack(r *Rec) {
 	for i := range l.plan {
-		seg := &l.plan[i]
-		if !seg.restored || r.Pos > seg.last {
-			continue
+		if seg := &l.plan[i]; seg.restored && r.Pos <= seg.last {
+			seg.count++
+			return
 		}
-		if seg.count > 0 && (seg.count == batchSize || base+seg.bytes+int(r.Bytes) > MaxPayload) {
-			l.splitRestored(i, r.Pos)
-			seg = &l.plan[i+1]
-		}
-		seg.count++
-		seg.bytes += int(r.Bytes)
-		return
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
 )
 
 // A shell that is late brings an event after the instant at which a Tick was wanted. The machine may end with it.
@@ -52,6 +53,63 @@ func TestAWrongSequenceIsBroken(t *testing.T) {
 			s.Step(epoch, ev)
 		})
 	}
+}
+
+// A batch of 10,000 that a restart finds under a BatchSize of 1 does not become a checkpoint of 10,000 batches, which is written again for each of them and that no
+// restart could read.
+func TestACheckpointHoldsFewBatches(t *testing.T) {
+	t.Parallel()
+	const held = 10_000
+	segment := func(first, last record.Position) esm.SegmentMark {
+		return esm.SegmentMark{ID: esm.BatchID{First: first, Last: last}, First: first, Last: last}
+	}
+	retried := segment(1, held/2)
+	retried.Failures, retried.Invocations = 2, 2
+	from := esm.Checkpoint{Factor: 1, Lanes: []esm.LaneMark{{Plan: []esm.SegmentMark{retried, segment(held/2+1, held*3/4), segment(held*3/4+1, held)}}}}
+	s := esm.NewShard(esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}, from, 1)
+	recs := make([]esm.Rec, held)
+	for i := range recs {
+		recs[i] = esm.Rec{Pos: record.Position(i + 1), Bytes: 100, Match: true}
+	}
+	s.Step(epoch, esm.Tick{})
+	invoked := batchOf(t, s.Step(epoch, esm.ReadReturned{Seq: 1, Records: recs, Next: held + 1, End: esm.Tail}))
+	if len(invoked.Positions) != 1 || invoked.Attempt != 3 {
+		t.Errorf("the first record is invoked as %+v", invoked)
+	}
+
+	commands := s.Step(epoch, esm.Returned{Batch: invoked.Batch, Outcome: esm.Outcome{Kind: esm.Success, StatusCode: 200}})
+
+	next := batchOf(t, commands)
+	if len(next.Positions) != 1 || next.Positions[0] != 2 || next.Attempt != 1 {
+		t.Errorf("the second record is invoked as %+v", next)
+	}
+	for _, c := range commands {
+		if save, ok := c.(esm.Save); ok {
+			for _, l := range save.Checkpoint.Lanes {
+				if len(l.Plan) > len(from.Lanes[0].Plan)+1 {
+					t.Errorf("%d batches are saved", len(l.Plan))
+				}
+			}
+			return
+		}
+	}
+	t.Error("nothing is saved")
+}
+
+// batchOf is the one Invoke of a Step.
+func batchOf(t *testing.T, commands []esm.Command) (invoke esm.Invoke) {
+	t.Helper()
+	count := 0
+	for _, c := range commands {
+		if i, ok := c.(esm.Invoke); ok {
+			invoke = i
+			count++
+		}
+	}
+	if count != 1 {
+		t.Fatalf("%d invocations in %+v", count, commands)
+	}
+	return invoke
 }
 
 // Every value that people and logs read has a name of its own.

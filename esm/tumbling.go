@@ -135,15 +135,6 @@ func (s *Shard) enter(l *lane) bool {
 	return true
 }
 
-// split leaves the first n records in the batch at hand and makes the rest a batch of its own.
-func (s *Shard) split(l *lane, n int) {
-	seg := &l.plan[0]
-	rest := segment{count: seg.count - n, last: seg.last, flush: FlushAgain}
-	rest.id = BatchID{Generation: s.gen, Lane: l.id, First: l.queue.at(n).Pos, Last: seg.last}
-	seg.count, seg.last = n, l.queue.at(n-1).Pos
-	l.plan = slices.Insert(l.plan, 1, rest)
-}
-
 // aggregated takes the state that the first n records of the batch at hand have led to.
 func (s *Shard) aggregated(l *lane, n int, state string) {
 	w := &s.win

@@ -47,6 +47,8 @@ var (
 	MappingIteratorAge = Kind{Engine, "IteratorAge", Milliseconds} // as above
 	RecordsSettled     = Kind{Engine, "RecordsSettled", Count}     // records of batches that succeeded
 	RecordsDiscarded   = Kind{Engine, "RecordsDiscarded", Count}   // records given up, with or without a notice
+	StatesDropped      = Kind{Engine, "StatesDropped", Count}      // 1 for each state of a tumbling window that the function never got over
+	RetentionLosses    = Kind{Engine, "RetentionLosses", Count}    // 1 for each time that retention took records before they were processed
 )
 
 // Metrics of streams, by StreamName. Source: Kinesis Developer Guide, "Monitor the Amazon Kinesis Data Streams service with Amazon CloudWatch".

@@ -47,6 +47,8 @@ func families() []family {
 		},
 		{"shardmill_mapping_records_settled_total", counter, "Records of batches that succeeded.", metric.RecordsSettled, sum},
 		{"shardmill_mapping_records_discarded_total", counter, "Records given up.", metric.RecordsDiscarded, sum},
+		{"shardmill_mapping_states_dropped_total", counter, "States of tumbling windows given up.", metric.StatesDropped, sum},
+		{"shardmill_mapping_retention_losses_total", counter, "Times that retention took records before they were processed.", metric.RetentionLosses, sum},
 	}
 }
 

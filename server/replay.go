@@ -28,7 +28,7 @@ type ReplayRequest struct {
 	To      string `json:"to"`
 }
 
-// ReplayAnswer is what became of at most 10,000 records. With Next the range goes on: ask again with it as From.
+// ReplayAnswer is what became of at most 10,000 records, or of what some seconds were enough for. With Next the range goes on: ask again with it as From.
 type ReplayAnswer struct {
 	Function string        `json:"function"`
 	Batches  []ReplayBatch `json:"batches"`

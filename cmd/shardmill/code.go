@@ -39,9 +39,12 @@ type codeFile struct {
 var leftOut = map[string]bool{".git": true, ".venv": true, "__pycache__": true, ".DS_Store": true, ".pytest_cache": true, ".mypy_cache": true}
 
 // scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when packages are installed and not in
-// between; it takes the directory itself for them. Links to files are followed; links to directories are refused, since they may lead in a circle or out of
-// the code.
+// between; it takes the directory itself for them. root may be a link, and links to files are followed; other links to directories are refused, since they
+// may lead in a circle or out of the code.
 func scanCode(root string, shallow bool) (codeTree, error) {
+	if target, err := filepath.EvalSymlinks(root); err == nil { // WalkDir follows no link; what is wrong with root it says itself
+		root = target
+	}
 	t := codeTree{root: root}
 	var total int64
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {

@@ -114,7 +114,10 @@ func classOf(o engine.Observation) (c class, word int) {
 // observe answers the lines to show for an observation for people; see shown.
 func (d *digest) observe(now time.Time, o engine.Observation) []string {
 	out := d.roll(now)
-	key := o.Mapping + o.Replay[:min(1, len(o.Replay))] // replays are counted by themselves
+	key := o.Mapping
+	if o.Replay != "" { // replays are counted by themselves, all of a mapping together
+		key += " replay"
+	}
 	m := d.mappings[key]
 	if m == nil {
 		m = &mappingSecond{name: route(o)}
@@ -237,7 +240,7 @@ func (d *digest) end() (out []string) {
 func (m *mappingSecond) summary() string {
 	var parts []string
 	if m.batches > 0 {
-		parts = append(parts, fmt.Sprintf("%d %s, %d %s ok", m.batches, plural(m.batches, "batch"), m.records, plural(m.records, "record")))
+		parts = append(parts, counted(m.batches, "batch")+", "+counted(m.records, "record")+" ok")
 	}
 	for i, n := range m.others {
 		if n > 0 {
@@ -246,6 +249,9 @@ func (m *mappingSecond) summary() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// counted is a number of things.
+func counted(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
 
 func plural(n int, noun string) string {
 	switch {

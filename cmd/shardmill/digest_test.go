@@ -84,6 +84,28 @@ func TestBusyMappingIsSummedUpEverySecond(t *testing.T) {
 	}
 }
 
+// The replays of a mapping are summed up together, whatever ids their requests have, and apart from its own batches.
+func TestReplaysAreSummedUpTogether(t *testing.T) {
+	t.Parallel()
+	d := newDigest(terminal{})
+	for range 7 {
+		d.observe(second(0), worked(10))
+	}
+	var got []string
+	for i := range 160 {
+		o := worked(1)
+		o.Replay = fmt.Sprintf("%08x-0000-4000-8000-000000000000", i<<24)
+		got = append(got, d.observe(second(0), o)...)
+	}
+	if len(got) != quietBatches {
+		t.Errorf("%d replays are shown one by one: %q", len(got), got)
+	}
+	want := []string{"orders → worker: 7 batches, 70 records ok", "orders → worker replay: 160 batches, 160 records ok"}
+	if d := cmp.Diff(want, without(d.end())); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+}
+
 // Failures are shown one by one however busy it is, up to a bound; the summary counts them all.
 func TestFailuresAreAlwaysShown(t *testing.T) {
 	t.Parallel()

@@ -151,10 +151,7 @@ func describe(t terminal, o engine.Observation) string {
 	if o.Replay != "" {
 		who += " " + t.blue("replay")
 	}
-	records := fmt.Sprintf("%d records", o.Count)
-	if o.Count == 1 {
-		records = "1 record"
-	}
+	records := counted(o.Count, "record")
 	window := fmt.Sprintf("%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly))
 	switch o.ID.Purpose {
 	case esm.ForRecords:

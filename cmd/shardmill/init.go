@@ -82,8 +82,11 @@ func writeStarter(t terminal, s starter, dir string) error {
 	names := slices.Sorted(maps.Keys(s.files))
 	var there []string
 	for _, name := range names {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+		switch _, err := os.Lstat(filepath.Join(dir, name)); {
+		case err == nil:
 			there = append(there, name)
+		case !errors.Is(err, fs.ErrNotExist): // a file where a directory has to be, for one
+			return &failure{text: "nothing has been written to " + dir, hint: "name another directory", err: err}
 		}
 	}
 	if len(there) > 0 {

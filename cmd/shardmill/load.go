@@ -127,7 +127,7 @@ type tally struct {
 }
 
 func (t tally) String() string {
-	s := fmt.Sprintf("%d records in %.1f s (%.0f/s)", t.Records, t.Seconds, float64(t.Records)/max(t.Seconds, 0.001))
+	s := fmt.Sprintf("%s in %.1f s (%.0f/s)", counted(t.Records, "record"), t.Seconds, float64(t.Records)/max(t.Seconds, 0.001))
 	if t.Throttled > 0 {
 		s += fmt.Sprintf(", %d throttled", t.Throttled)
 	}
@@ -273,6 +273,7 @@ func (c *client) putAll(ctx context.Context, stream string, entries []loadEntry,
 type bar struct {
 	t     terminal
 	live  bool
+	width int // of the terminal; 0: not known
 	shown time.Time
 	drawn bool
 }
@@ -288,6 +289,8 @@ func newBar(t terminal) *bar {
 	b := &bar{t: t, live: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"}
 	if !b.live {
 		b.shown = time.Now() // a short load needs no line beside its result
+	} else if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		b.width = width
 	}
 	return b
 }
@@ -296,6 +299,9 @@ func (b *bar) show(line string, now time.Time) {
 	switch {
 	case b.live && now.Sub(b.shown) >= barLive:
 		b.shown, b.drawn = now, true
+		if r := []rune(line); b.width > 0 && len(r) >= b.width { // a line that wraps cannot be painted over
+			line = string(r[:b.width-1])
+		}
 		b.t.printf("\r\x1b[K%s", line)
 	case !b.live && now.Sub(b.shown) >= barPlain:
 		b.shown = now

@@ -144,7 +144,7 @@ func TestProgressOfALoad(t *testing.T) {
 		{load{}, tally{Records: 100, Seconds: 2}, "100 records in 2.0 s (50/s)"},
 		{load{count: 200}, tally{Records: 100, Seconds: 2}, "[████████████············]  50 %  100 records in 2.0 s (50/s)"},
 		{load{duration: 8 * time.Second}, tally{Records: 9, Seconds: 2, Throttled: 3, Resent: 4}, "[██████··················]  25 %  9 records in 2.0 s (4/s), 3 throttled, 4 sent again"},
-		{load{count: 1}, tally{Records: 1}, "[████████████████████████] 100 %  1 records in 0.0 s (1000/s)"},
+		{load{count: 1}, tally{Records: 1}, "[████████████████████████] 100 %  1 record in 0.0 s (1000/s)"},
 	} {
 		if got := c.l.progress(c.t); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
@@ -168,5 +168,11 @@ func TestProgressOfALoad(t *testing.T) {
 	live.end()
 	if out.String() != "\r\x1b[Ka\r\x1b[Kc\r\x1b[K" {
 		t.Errorf("on a terminal: %q", out.String())
+	}
+	out.Reset()
+	narrow := &bar{t: terminal{&out, false}, live: true, width: 5}
+	narrow.show("[██··]", at)
+	if out.String() != "\r\x1b[K[██·" {
+		t.Errorf("on a narrow terminal: %q", out.String())
 	}
 }

@@ -121,13 +121,6 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.Args = func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usage(c, "there is no command %q", args[0])
-		}
-		return nil
-	}
-	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &failure{code: exitUsage, text: err.Error(), hint: "run " + c.CommandPath() + " --help"}
 	})

@@ -58,8 +58,7 @@ rest is invoked all the same.`,
 		if js {
 			return r.verdict()
 		}
-		newTerminal(c.ErrOrStderr()).printf("%d %s, %d %s: %d ok, %d failed, %d not run\n",
-			r.batches, plural(r.batches, "batch"), r.records, plural(r.records, "record"), r.ok, r.failed, r.notRun)
+		newTerminal(c.ErrOrStderr()).printf("%s, %s: %d ok, %d failed, %d not run\n", counted(r.batches, "batch"), counted(r.records, "record"), r.ok, r.failed, r.notRun)
 		return r.verdict()
 	}
 	return c
@@ -140,7 +139,7 @@ func (r *replayed) show(b *server.ReplayBatch) error {
 	if b.Reason != "" {
 		why += ": " + b.Reason
 	}
-	r.t.printf("%s  %d %s, %s … %s, %d ms%s\n", word, b.Records, plural(b.Records, "record"), b.From, b.To, b.DurationMillis, why)
+	r.t.printf("%s  %s, %s … %s, %d ms%s\n", word, counted(b.Records, "record"), b.From, b.To, b.DurationMillis, why)
 	return nil
 }
 

@@ -225,3 +225,46 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 		t.Errorf("two packages of the same files differ: %v", sums)
 	}
 }
+
+// The directory of a function may be a link, which deployments point elsewhere; what changes behind it is new code.
+func TestTheDirectoryItselfMayBeALink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"one/a.py": "a", "two/a.py": "ab"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "current")
+	var sums []string
+	var prints [][32]byte
+	for _, target := range []string{"one", "two"} {
+		_ = os.Remove(link) // the first time there is none
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkCode(link); err != nil {
+			t.Fatal(err)
+		}
+		zip, err := readCode(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		direct, err := readCode(filepath.Join(dir, target))
+		if err != nil || codeSum(zip) != codeSum(direct) {
+			t.Errorf("the link to %s packs something else: %v", target, err)
+		}
+		tree, err := scanCode(link, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums, prints = append(sums, codeSum(zip)), append(prints, tree.fingerprint())
+	}
+	if sums[0] == sums[1] || prints[0] == prints[1] {
+		t.Error("a link that points elsewhere is no new code")
+	}
+}

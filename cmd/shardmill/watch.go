@@ -141,11 +141,7 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	} else {
 		f.sum = sum
 	}
-	noun := "files"
-	if len(tree.files) == 1 {
-		noun = "file"
-	}
-	w.s.say("reload: function %s has new code: %d %s from %s, zipped to %s", f.name, len(tree.files), noun, f.dir, size(len(zip)))
+	w.s.say("reload: function %s has new code: %s from %s, zipped to %s", f.name, counted(len(tree.files), "file"), f.dir, size(len(zip)))
 	return nil
 }
 
