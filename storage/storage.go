@@ -19,7 +19,7 @@ var (
 	ErrShardClosed = errors.New("storage: shard is closed")               // no append succeeds any more: route again to the child
 	ErrFenced      = errors.New("storage: writer is fenced")              // another Acquire came later
 	ErrBusy        = errors.New("storage: the committer's queue is full") // try again; nothing was written
-	ErrFull        = errors.New("storage: no space left for records")     // below --min-free or above --memory-limit; reads, trims and Coord go on
+	ErrFull        = errors.New("storage: no space left for records")     // below --min-free or above --memory-limit; reads, trims, deletions and Coord go on
 	ErrConflict    = errors.New("storage: revision conflict")             // nothing of the commit was applied
 	ErrClosed      = errors.New("storage: store is closed")
 	ErrCorrupt     = errors.New("storage: corrupt data") // wrapped with the place and what to do
@@ -159,6 +159,7 @@ const (
 type LocalOp struct {
 	Key, Value []byte
 	Until      []byte
+	Refusable  bool // what somebody outside brings: where no space is left the batch is refused, while deletions and our own bookkeeping go on
 }
 
 // Local is ordered bytes on this node, for companions, log indexes and the like; it never becomes a cluster's. Each user owns a key prefix, ended by '/'.
@@ -167,6 +168,6 @@ type Local interface {
 	// Scan visits keys in [lo, hi), forward or in reverse, until visit answers false. k and v are valid during the call only and
 	// must not be changed. It shows one moment; visit may call the store. hi nil: no upper bound.
 	Scan(lo, hi []byte, reverse bool, visit func(k, v []byte) bool) error
-	// Apply applies ops atomically in order.
+	// Apply applies ops atomically in order. ErrFull: one of them is Refusable and no space is left; nothing was applied.
 	Apply(ctx context.Context, d Durability, ops ...LocalOp) error
 }

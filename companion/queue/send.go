@@ -107,7 +107,7 @@ func (q *queue) store(ctx context.Context, m Message) (Sent, error) {
 	c := content{id: uuid.New(), sender: m.Sender, body: m.Body, attributes: m.Attributes}
 	id := q.meta.id
 	ops := []storage.LocalOp{
-		{Key: contentKey(id, t.seq), Value: encodeContent(c)},
+		{Key: contentKey(id, t.seq), Value: encodeContent(c), Refusable: true},
 		{Key: stateKey(id, t.seq), Value: encodeState(t)},
 	}
 	due := t.sent + millis(q.meta.settings.Retention)

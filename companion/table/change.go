@@ -165,7 +165,7 @@ func (ts *Tables) fill(ctx context.Context, t *table, m *meta) error {
 		if e == nil {
 			return nil
 		}
-		return ops.add(storage.LocalOp{Key: e.key, Value: e.value})
+		return ops.add(storage.LocalOp{Key: e.key, Value: e.value, Refusable: true})
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package table
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/shardmill/shardmill/companion/table/expr"
@@ -114,28 +115,32 @@ type dying struct {
 	name       Name
 }
 
-// sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be.
+// sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be. One that is damaged does not keep the others from going.
 func (ts *Tables) sweepSome(now time.Time) (more bool, err error) {
 	var due []dying
 	var bad error
 	err = ts.local.Scan([]byte(prefixDying), dyingKey(now.Unix()+1, 0, nil), false, func(k, v []byte) bool {
 		second, table, place, _ := splitDyingKey(k)
-		var name Name
-		if name, bad = decodeDying(v); bad != nil {
-			return false
+		name, err := decodeDying(v)
+		if err != nil {
+			bad = err
+			return true
 		}
 		due = append(due, dying{bytes.Clone(k), place, second, table, name})
 		return len(due) < sweepAtOnce
 	})
-	if err == nil {
-		err = bad
+	if err != nil {
+		return false, err
 	}
 	for _, d := range due {
-		if err == nil {
-			err = ts.expire(d, now)
+		err := ts.expire(d, now)
+		if errors.Is(err, storage.ErrCorrupt) {
+			bad = err
+		} else if err != nil {
+			return false, err
 		}
 	}
-	return len(due) == sweepAtOnce, err
+	return len(due) == sweepAtOnce, bad
 }
 
 // expire deletes an item whose time has come, or only the entry when that is out of date.

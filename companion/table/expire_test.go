@@ -131,15 +131,20 @@ func TestNothingIsArmedWithoutExpiry(t *testing.T) {
 	}
 }
 
-// An entry that cannot be read is told to the operator and tried again later; it does not keep the process busy.
+// An entry that cannot be read is told to the operator and tried again later; it keeps neither the process busy nor other items from going.
 func TestDamagedEntryDoesNotSpin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t)
 		b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: dyingKey(1, 1, nil), Value: []byte{9}}))
+		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
+		b.put(b.expiring("a", -time.Second))
 		b.Stop()
 		b = open(t, b.local.Kill())
 		b.advance(time.Second)
+		if b.get(key("a", 1)) != nil {
+			t.Error("an item behind the damaged entry is still there")
+		}
 		if now := b.clock.Now().Unix(); b.armed < now+30 {
 			t.Errorf("the next sweep is at %d, now it is %d", b.armed, now)
 		}

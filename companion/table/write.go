@@ -219,7 +219,8 @@ func (t *table) changes(place []byte, old, new expr.Item) ([]storage.LocalOp, Ca
 			continue // nothing of it changes
 		}
 		if after != nil {
-			ops = append(ops, storage.LocalOp{Key: after.key, Value: after.value})
+			grows := before == nil || len(after.value) > len(before.value)
+			ops = append(ops, storage.LocalOp{Key: after.key, Value: after.value, Refusable: grows && s.number == 0})
 			size := after.size
 			if before != nil {
 				size = max(size, before.size)

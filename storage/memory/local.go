@@ -3,7 +3,9 @@ package memory
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/shardmill/shardmill/storage"
@@ -14,12 +16,15 @@ type local struct {
 	mu     sync.RWMutex
 	closed bool
 	values tree
+	bytes  atomic.Int64 // of values, with their keys
+	full   func() bool
 }
 
 func (l *local) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.values = tree{}
+	l.bytes.Store(0)
 	l.mu.Unlock()
 }
 
@@ -70,15 +75,38 @@ func (l *local) Apply(ctx context.Context, _ storage.Durability, ops ...storage.
 	if l.closed {
 		return storage.ErrClosed
 	}
+	if slices.ContainsFunc(ops, func(op storage.LocalOp) bool { return op.Refusable }) && l.full() {
+		return storage.ErrFull
+	}
 	for _, op := range ops {
-		switch {
-		case op.Until != nil:
-			l.values.removeRange(text(op.Key), text(op.Until))
-		case op.Value == nil:
-			l.values.remove(text(op.Key))
-		default:
-			l.values.set(item{key: string(op.Key), value: bytes.Clone(op.Value)})
-		}
+		l.apply(op)
 	}
 	return nil
 }
+
+// apply changes the tree and counts. l.mu is held.
+func (l *local) apply(op storage.LocalOp) {
+	if op.Until != nil {
+		view(l.values.leaves).ascend(text(op.Key), func(it item) bool {
+			if it.key >= text(op.Until) {
+				return false
+			}
+			l.bytes.Add(-it.size())
+			return true
+		})
+		l.values.removeRange(text(op.Key), text(op.Until))
+		return
+	}
+	if old, ok := l.values.get(text(op.Key)); ok {
+		l.bytes.Add(-old.size())
+	}
+	if op.Value == nil {
+		l.values.remove(text(op.Key))
+		return
+	}
+	it := item{key: string(op.Key), value: bytes.Clone(op.Value)}
+	l.bytes.Add(it.size())
+	l.values.set(it)
+}
+
+func (it item) size() int64 { return int64(len(it.key) + len(it.value)) }

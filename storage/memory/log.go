@@ -109,7 +109,7 @@ func (s *Store) append(b *storage.Batch) error {
 	case sh.closed:
 		err = storage.ErrShardClosed
 	case n == 0:
-	case s.used.Load()+need > s.limit():
+	case s.used.Load()+s.local.bytes.Load()+need > s.limit():
 		err = storage.ErrFull
 	case n > record.MaxPosition-g.last:
 		err = fmt.Errorf("storage: append to %s of stream %d: positions are used up", b.Writer.Shard.Index, b.Writer.Shard.Stream)

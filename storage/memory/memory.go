@@ -16,7 +16,7 @@ import (
 
 // Options of New. The zero value works.
 type Options struct {
-	Limit int64        // bytes that records may take, their index included; appends beyond it fail with storage.ErrFull. 0: a quarter of the RAM
+	Limit int64        // bytes that records, their index included, and Local's values may take; what would go beyond fails with storage.ErrFull. 0: a quarter of the RAM
 	Clock *clock.Clock // gives arrival times; nil: real time
 }
 
@@ -53,6 +53,7 @@ func New(o Options) *Store {
 		}
 		return math.MaxInt64
 	})
+	s.local.full = func() bool { return s.used.Load()+s.local.bytes.Load() >= s.limit() }
 	return s
 }
 

@@ -21,6 +21,49 @@ func TestMemoryKeepsTheContract(t *testing.T) {
 	})
 }
 
+// What is brought to a Local counts too. Beyond the limit it is refused with its whole batch; bookkeeping and deletions go on, and make room again.
+func TestAFullStoreRefusesWhatIsBroughtToLocal(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := memory.New(memory.Options{Limit: 1 << 20})
+	local := s.Local()
+	big := bytes.Repeat([]byte("x"), 100_000)
+	key := func(n int) []byte { return []byte{'k', byte(n)} }
+	put := func(n int) error {
+		return local.Apply(ctx, storage.Sync, storage.LocalOp{Key: []byte("note"), Value: key(n)}, storage.LocalOp{Key: key(n), Value: big, Refusable: true})
+	}
+	for range 50 { // replaced, it takes its room once
+		if err := put(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := 1
+	var err error
+	for ; err == nil; written++ {
+		err = put(written)
+	}
+	written--
+	if !errors.Is(err, storage.ErrFull) || written < 10 || written > 11 {
+		t.Fatalf("after %d values of 100 kB under a limit of 1 MiB: %v", written, err)
+	}
+	if v, _, _ := local.Get([]byte("note")); !bytes.Equal(v, key(written-1)) {
+		t.Errorf("a part of the refused batch was applied: %q", v)
+	}
+	if err := local.Apply(ctx, storage.Sync, storage.LocalOp{Key: []byte("note"), Value: []byte("own")}); err != nil {
+		t.Errorf("bookkeeping is refused too: %v", err)
+	}
+	for _, op := range []storage.LocalOp{{Key: key(0)}, {Key: key(1), Until: key(3)}} {
+		if err := local.Apply(ctx, storage.Sync, op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 3 {
+		if err := put(n); err != nil {
+			t.Errorf("value %d after deleting: %v", n, err)
+		}
+	}
+}
+
 // Beyond the limit puts are refused and nothing is dropped; reads, trims and small values go on, and trimming makes room again.
 func TestAFullStoreRefusesRecordsOnly(t *testing.T) {
 	t.Parallel()

@@ -193,10 +193,25 @@ func TestRecordsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 		if _, err := s.Coord().Commit(t.Context(), "", storage.Op{Key: "checkpoint", Value: []byte("x"), Expect: storage.Any}); err != nil {
 			t.Fatalf("checkpoint: %v", err)
 		}
+		brought := storage.LocalOp{Key: []byte("k"), Value: []byte("x"), Refusable: true}
+		if err := s.Local().Apply(t.Context(), storage.Sync, storage.LocalOp{Key: []byte("own"), Value: []byte("x")}, brought); !errors.Is(err, storage.ErrFull) {
+			t.Fatalf("what is brought to Local: %v", err)
+		}
+		if _, ok, _ := s.Local().Get([]byte("own")); ok {
+			t.Fatal("a part of the refused batch was applied")
+		}
+		for _, op := range []storage.LocalOp{{Key: []byte("own"), Value: []byte("x")}, {Key: []byte("own")}} {
+			if err := s.Local().Apply(t.Context(), storage.Sync, op); err != nil {
+				t.Fatalf("our own bookkeeping: %v", err)
+			}
+		}
 
 		fs.free.Store(11 << 20)
 		pass(time.Second)
 		if _, err := put(t, s, w, "space again"); err != nil {
+			t.Fatalf("with space again: %v", err)
+		}
+		if err := s.Local().Apply(t.Context(), storage.Sync, brought); err != nil {
 			t.Fatalf("with space again: %v", err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 
@@ -81,6 +82,9 @@ func (l *local) Apply(ctx context.Context, d storage.Durability, ops ...storage.
 		return err
 	}
 	defer s.leave()
+	if slices.ContainsFunc(ops, func(op storage.LocalOp) bool { return op.Refusable }) && s.disk.full() {
+		return storage.ErrFull
+	}
 	return s.submit(ctx, &applying{ops: ops, sync: d == storage.Sync}, 0)
 }
 
