@@ -87,6 +87,26 @@ var readTests = []test{
 			}
 		}
 	}),
+	simple("SeekFindsWhatArrivedBeforeTheClockSteppedBackAfterTrimAndReopen", func(t *testing.T, b *bench) {
+		w := b.create(shardAt(0))
+		b.put(w, records("trimmed", 1))
+		b.must(b.Store.Log().Trim(b.ctx, w.Shard, record.MaxPosition))
+		b.Clock.SetOffset(500 * time.Millisecond) // a backend may index arrivals once a second
+		in := b.put(w, records("r", 1))[0]
+		b.Clock.SetOffset(-time.Hour)
+		later := b.put(w, records("later", 1))[0]
+		if later.Arrival >= in.Arrival {
+			t.Fatalf("the test means to have arrival %d after a later one, %d", later.Arrival, in.Arrival)
+		}
+		if b.Reopen != nil {
+			b.Store = b.Reopen()
+		}
+		for at, want := range map[record.Millis]record.Position{later.Arrival: in.Pos, in.Arrival: in.Pos, in.Arrival + 1: later.Pos + 1} {
+			if got := b.seek(w.Shard, at); got != want {
+				t.Errorf("seek %d: position %d, want %d", at, got, want)
+			}
+		}
+	}),
 	simple("SealedIsKeptEvenWhenTheClockStepsBack", func(t *testing.T, b *bench) {
 		w := b.create(shardAt(0))
 		b.Clock.SetOffset(time.Hour)
