@@ -38,7 +38,10 @@ func (v *Violations) Range(path string, value, lo, hi int64) {
 }
 
 // Err is the ValidationException that names every violation (ten at most), or nil when there is none.
-func (v *Violations) Err() error {
+func (v *Violations) Err() error { return v.As("ValidationException") }
+
+// As is Err for services that give the same text under another code.
+func (v *Violations) As(code string) error {
 	n := min(len(v.items), MaxViolations)
 	if n == 0 {
 		return nil
@@ -47,5 +50,5 @@ func (v *Violations) Err() error {
 	if n == 1 {
 		plural = ""
 	}
-	return New("ValidationException", "%d validation error%s detected: %s", n, plural, strings.Join(v.items[:n], "; "))
+	return New(code, "%d validation error%s detected: %s", n, plural, strings.Join(v.items[:n], "; "))
 }

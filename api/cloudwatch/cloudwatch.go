@@ -149,7 +149,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, 
 	case !known:
 		err = fault.New(codeUnknownOperation, "Could not find operation %s for version 2010-08-01", clip(name))
 	case op == nil:
-		err = fault.New(codeNotImplemented, "The operation %s of Amazon CloudWatch is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
+		err = wire.NotImplemented("Amazon CloudWatch", name)
 	case r.Method != http.MethodPost && !form:
 		err = fault.New(codeUnknownOperation, "The operation %s is called with POST.", name)
 	}
@@ -200,9 +200,4 @@ func bodyFault(err error) error {
 }
 
 // clip cuts a caller's text to what one reads.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 100) }

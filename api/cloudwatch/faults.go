@@ -13,7 +13,6 @@ const (
 	codeInternal           = "InternalServiceFault"
 	codeValidation         = "ValidationError"
 	codeUnknownOperation   = "UnknownOperationException"
-	codeNotImplemented     = "NotImplementedException"
 	codeSerialization      = "SerializationException"
 	codeTooLarge           = "RequestEntityTooLarge"
 )

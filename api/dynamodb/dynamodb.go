@@ -94,7 +94,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	op := operations[name]
 	if service == Target && op == nil && isAbsent(name) {
-		return nil, fault.New(codeNotImplemented, "The operation %s of Amazon DynamoDB is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
+		return nil, wire.NotImplemented("Amazon DynamoDB", name)
 	}
 	if service != Target || op == nil || r.Method != http.MethodPost {
 		return nil, &fault.Error{Code: codeUnknownOperation}

@@ -18,7 +18,6 @@ const contentType = "application/x-amz-json-1.0"
 // Codes that only the wire gives.
 const (
 	codeUnknownOperation = "UnknownOperationException"
-	codeNotImplemented   = "NotImplementedException"
 	codeSerialization    = wire.CodeSerialization
 	codeTooLarge         = wire.CodeTooLarge
 	codeUnavailable      = "ServiceUnavailable"
@@ -27,7 +26,7 @@ const (
 // spaces are the name spaces of codes that the service's own model does not define.
 var spaces = map[string]string{
 	table.CodeValidation: "com.amazon.coral.validate#", table.CodeThrottled: "com.amazon.coral.availability#",
-	codeUnknownOperation: "com.amazon.coral.service#", codeNotImplemented: "com.amazon.coral.service#", codeSerialization: "com.amazon.coral.service#",
+	codeUnknownOperation: "com.amazon.coral.service#", wire.CodeNotImplemented: "com.amazon.coral.service#", codeSerialization: "com.amazon.coral.service#",
 	codeTooLarge: "com.amazon.coral.service#", codeUnavailable: "com.amazon.coral.service#",
 }
 

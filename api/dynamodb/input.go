@@ -290,9 +290,4 @@ func (in *input) tableNamed(member, given string, c wire.Caller) table.Name {
 func (in *input) sortedMembers() []string { return slices.Sorted(maps.Keys(in.members)) }
 
 // clip keeps a quoted value of a caller short.
-func clip(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 300) }

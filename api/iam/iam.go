@@ -36,18 +36,17 @@ const (
 
 // Codes that this service gives. Source: IAM API Reference, errors of each operation.
 const (
-	codeNoSuchEntity   = "NoSuchEntity"
-	codeExists         = "EntityAlreadyExists"
-	codeConflict       = "DeleteConflict"
-	codeMalformed      = "MalformedPolicyDocument"
-	codeLimit          = "LimitExceeded"
-	codeInvalidInput   = "InvalidInput"
-	codeValidation     = "ValidationError"
-	codeInvalidAction  = "InvalidAction"
-	codeMissingAction  = "MissingAction"
-	codeNotImplemented = "NotImplementedException"
-	codeInternal       = "InternalFailure"
-	codeUnavailable    = "ServiceUnavailable"
+	codeNoSuchEntity  = "NoSuchEntity"
+	codeExists        = "EntityAlreadyExists"
+	codeConflict      = "DeleteConflict"
+	codeMalformed     = "MalformedPolicyDocument"
+	codeLimit         = "LimitExceeded"
+	codeInvalidInput  = "InvalidInput"
+	codeValidation    = "ValidationError"
+	codeInvalidAction = "InvalidAction"
+	codeMissingAction = "MissingAction"
+	codeInternal      = "InternalFailure"
+	codeUnavailable   = "ServiceUnavailable"
 )
 
 // statuses are those of codes that are not 400.
@@ -111,7 +110,7 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 	case action == "":
 		return "", nil, fault.New(codeMissingAction, "The request must contain the parameter Action.")
 	case op == nil && slices.Contains(strings.Fields(absent), action):
-		return "", nil, fault.New(codeNotImplemented, "The operation %s of AWS IAM is not implemented by shardmill.", action).WithStatus(http.StatusNotImplemented)
+		return "", nil, wire.NotImplemented("AWS IAM", action)
 	case op == nil:
 		return "", nil, fault.New(codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version)
 	case len(form.Values) > maxFormFields:

@@ -77,7 +77,7 @@ func (h *Handler) named(ctx context.Context, r *request, v *violations) (*policy
 		return nil, 0, err
 	}
 	if r.ownedByAWS(arn) {
-		return nil, 0, fault.New(codeNotImplemented, "shardmill does not have the documents of AWS's own policies, of which %s is one; it can be attached.", clip(arn)).
+		return nil, 0, fault.New(wire.CodeNotImplemented, "shardmill does not have the documents of AWS's own policies, of which %s is one; it can be attached.", clip(arn)).
 			WithStatus(http.StatusNotImplemented)
 	}
 	p, revision, err := h.policy(ctx, r, arn)

@@ -40,14 +40,7 @@ func partition(region string) string { return arn.PartitionOf(region) }
 type violations struct{ fault.Violations }
 
 // err is the fault that names every violation; this service calls it ValidationError.
-func (v *violations) err() error {
-	err := v.Err()
-	if err == nil {
-		return nil
-	}
-	f := wire.AsFault(err, "", wire.Caller{}, nil)
-	return &fault.Error{Code: codeValidation, Message: f.Message}
-}
+func (v *violations) err() error { return v.As(codeValidation) }
 
 // text reads a parameter that must be there, with at most so many characters. Its path in answers begins with a small letter.
 func (v *violations) text(r *request, parameter string, most int) string {
@@ -150,12 +143,7 @@ func mergeTags(tags, more []tag) []tag {
 }
 
 // clip keeps a quoted value of a caller short.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 100) }
 
 // listing is the end of every list's answer.
 type listing struct {

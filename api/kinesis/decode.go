@@ -285,10 +285,4 @@ func (f *fields) texts(name string) *textMap {
 }
 
 // clip keeps what a caller sent from filling an answer; AWS repeats it whole.
-func clip(s string) string {
-	const most = 2048
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
+func clip(s string) string { return fault.Clip(s, 2048) }

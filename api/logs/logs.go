@@ -31,7 +31,6 @@ const maxRequestBytes = 8 << 20
 // Codes that only the wire gives.
 const (
 	codeUnknownOperation = "UnknownOperationException"
-	codeNotImplemented   = "NotImplementedException"
 	codeSerialization    = wire.CodeSerialization
 	codeUnavailable      = "ServiceUnavailableException"
 	codeInternal         = "InternalFailure"
@@ -100,7 +99,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	case service != Target || r.Method != http.MethodPost:
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	case op == nil && slices.Contains(strings.Fields(absent), name):
-		return nil, fault.New(codeNotImplemented, "The operation %s of Amazon CloudWatch Logs is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
+		return nil, wire.NotImplemented("Amazon CloudWatch Logs", name)
 	case op == nil:
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}

@@ -32,14 +32,7 @@ var (
 type violations struct{ fault.Violations }
 
 // err is the fault that names every violation; this service calls it InvalidParameterException.
-func (v *violations) err() error {
-	err := v.Err()
-	if err == nil {
-		return nil
-	}
-	f := wire.AsFault(err, "", wire.Caller{}, nil)
-	return &fault.Error{Code: logstore.CodeInvalid, Message: f.Message}
-}
+func (v *violations) err() error { return v.As(logstore.CodeInvalid) }
 
 func invalid(format string, args ...any) error {
 	return fault.New(logstore.CodeInvalid, format, args...)
@@ -131,12 +124,7 @@ func parseARN(s string) (logstore.Group, bool) {
 }
 
 // clip keeps a quoted value of a caller short.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 100) }
 
 // farthest is a time beyond which there are no events.
 const farthest = int64(1) << 52

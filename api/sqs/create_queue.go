@@ -107,9 +107,4 @@ func refuseAttribute(name, value string) error {
 }
 
 // clip keeps a quoted value of a caller short.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 100) }

@@ -16,7 +16,6 @@ const contentType = "application/x-amz-json-1.0"
 // Codes that only the wire gives.
 const (
 	codeUnknownOperation = "UnknownOperationException"
-	codeNotImplemented   = "NotImplementedException"
 	codeSerialization    = wire.CodeSerialization
 	codeUnavailable      = "ServiceUnavailable"
 	codeInvalidAddress   = "InvalidAddress"

@@ -72,7 +72,7 @@ func (h *Handler) answerQuery(r *http.Request, c wire.Caller) (action string, an
 	case !known || r.Method != http.MethodPost && r.Method != http.MethodGet:
 		return "", nil, fault.New(codeInvalidAction, "The action %s is not valid for this endpoint.", clip(action))
 	case op == nil:
-		return "", nil, notImplemented(action)
+		return "", nil, wire.NotImplemented("Amazon SQS", action)
 	}
 	p, err := formParams(form)
 	if err != nil {

@@ -71,10 +71,6 @@ var operations = map[string]operation{
 	"UntagQueue":                   nil,
 }
 
-func notImplemented(name string) error {
-	return fault.New(codeNotImplemented, "The operation %s of Amazon SQS is not implemented by shardmill.", name).WithStatus(http.StatusNotImplemented)
-}
-
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
@@ -102,7 +98,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, 
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}
 	if op == nil {
-		return nil, notImplemented(name)
+		return nil, wire.NotImplemented("Amazon SQS", name)
 	}
 	body, err := wire.ReadBody(w, r, maxRequestBytes)
 	if err != nil {

@@ -26,11 +26,10 @@ const maxRequestBytes = 64 << 10
 
 // Codes that this service gives.
 const (
-	codeInvalidAction  = "InvalidAction"
-	codeMissingAction  = "MissingAction"
-	codeMissingToken   = "MissingAuthenticationToken"
-	codeNotImplemented = "NotImplementedException"
-	codeInternal       = "InternalFailure"
+	codeInvalidAction = "InvalidAction"
+	codeMissingAction = "MissingAction"
+	codeMissingToken  = "MissingAuthenticationToken"
+	codeInternal      = "InternalFailure"
 )
 
 // Session is a role that a function has taken on.
@@ -94,7 +93,7 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 	case action == "":
 		return "", nil, fault.New(codeMissingAction, "The request must contain the parameter Action.")
 	case slices.Contains(absent, action):
-		return "", nil, fault.New(codeNotImplemented, "The operation %s of AWS STS is not implemented by shardmill.", action).WithStatus(http.StatusNotImplemented)
+		return "", nil, wire.NotImplemented("AWS STS", action)
 	}
 	return "", nil, fault.New(codeInvalidAction, "Could not find operation %.100q for version %s", action, Version)
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/shardmill/shardmill/fault"
 )
 
 // Service is one AWS service behind the shared port. Its handler finds the Caller with CallerOf.
@@ -203,9 +205,4 @@ func refuse(w http.ResponseWriter, status int, text string) {
 }
 
 // clip cuts a caller's text to what one reads.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 100) }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 
@@ -115,7 +116,7 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 		st.last = max(st.last, b.next()-1)
 		st.highest = max(st.highest, b.lastArrival)
 	}
-	indexed, err := s.lastTime(id)
+	indexed, err := s.indexedBy(id, math.MaxInt64-1)
 	if err != nil {
 		return nil, err
 	}
@@ -170,19 +171,19 @@ func (s *Store) blockAt(it *crdb.Iterator, id storage.Shard) (*block, error) {
 	return nil, err
 }
 
-// lastTime is the arrival of the newest time index entry.
-func (s *Store) lastTime(id storage.Shard) (record.Millis, error) {
+// indexedBy is the arrival of the newest time index entry at or before at; noTime without one.
+func (s *Store) indexedBy(id storage.Shard, at record.Millis) (record.Millis, error) {
 	lo := shardKey(tableTimes, id)
 	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
 	if err != nil {
-		return 0, s.readError(err, id, 0)
+		return noTime, s.readError(err, id, 0)
 	}
 	defer it.Close()
-	if !it.Last() {
+	if !it.SeekLT(timeKey(id, at+1)) {
 		return noTime, s.readError(it.Error(), id, 0)
 	}
-	at, _ := placeOf(it.Key())
-	return record.Millis(at), nil
+	found, _ := placeOf(it.Key())
+	return record.Millis(found), nil
 }
 
 // readError says where reading failed and what to do about it; pos 0: no position is known. nil stays nil.

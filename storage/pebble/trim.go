@@ -119,6 +119,7 @@ func (s *Store) purge(ctx context.Context, sh *shard) error {
 	op := &purging{shardChange: shardChange{shard: sh}}
 	op.blocks[0] = append([]byte(nil), it.Key()...)
 	op.times[0] = timeKey(sh.id, 0)
+	until := record.Millis(0)
 	if !it.Last() {
 		return s.readError(it.Error(), sh.id, trim)
 	}
@@ -126,35 +127,24 @@ func (s *Store) purge(ctx context.Context, sh *shard) error {
 	b, err := s.blockAt(it, sh.id)
 	switch {
 	case err != nil: // it goes when the trim reaches the next block
-		op.blocks[1], err = blockKey(sh.id, record.Position(first)), nil
+		op.blocks[1] = blockKey(sh.id, record.Position(first))
 	case b.next() <= trim:
 		op.blocks[1] = blockKey(sh.id, trim)
-		op.times[1], err = s.timeEntry(sh.id, b.lastArrival)
+		until = b.lastArrival
 	default:
 		op.blocks[1] = blockKey(sh.id, b.first)
-		op.times[1], err = s.timeEntry(sh.id, b.firstArrival)
+		until = b.firstArrival
 	}
-	if err != nil {
+	// The newest entry at or before that stays: the arrivals behind the last entry of all have none of their own, and the next opening knows of them by that entry alone.
+	if kept, err := s.indexedBy(sh.id, until); err != nil {
 		return err
+	} else if kept != noTime {
+		op.times[1] = timeKey(sh.id, kept)
 	}
 	if bytes.Equal(op.blocks[0], op.blocks[1]) {
 		return nil
 	}
 	return s.submit(ctx, op, 0)
-}
-
-// timeEntry is the key of the newest entry of the time index at or before an arrival; nil: there is none. A trim takes only what is older: the arrivals behind the last
-// entry have none of their own, and the next opening knows of them by that entry alone.
-func (s *Store) timeEntry(id storage.Shard, at record.Millis) ([]byte, error) {
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: shardKey(tableTimes, id), UpperBound: after(shardKey(tableTimes, id))})
-	if err != nil {
-		return nil, s.readError(err, id, 0)
-	}
-	defer it.Close()
-	if !it.SeekLT(timeKey(id, at+1)) {
-		return nil, s.readError(it.Error(), id, 0)
-	}
-	return bytes.Clone(it.Key()), nil
 }
 
 // stage needs no sync: what it deletes is hidden already.

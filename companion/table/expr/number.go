@@ -4,6 +4,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/shardmill/shardmill/fault"
 )
 
 // MaxDigits is how many significant digits a number may have. Source: DynamoDB Developer Guide, "Supported data types".
@@ -227,9 +229,4 @@ func (n Number) AppendKey(b []byte) []byte {
 const exponentBias = 1 << 14
 
 // clip keeps a quoted value of a caller short.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 100) }
