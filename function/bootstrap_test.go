@@ -70,6 +70,9 @@ func runBootstrap(role string) {
 				fmt.Fprintf(&b, "%s=%s\n", h, resp.Header.Get("Lambda-Runtime-"+h))
 			}
 			post("invocation/"+id+"/response", []byte(quote(b.String())))
+		case "clock":
+			post("invocation/"+id+"/response", []byte(quote(fmt.Sprintf("%s %s | %s", os.Getenv("SHARDMILL_CLOCK_OFFSET_MS"),
+				resp.Header.Get("Shardmill-Clock-Offset-Ms"), resp.Header.Get("Lambda-Runtime-Deadline-Ms")))))
 		case "twice": // answers with what the calls of the invocation before were told
 			said := quote(heard)
 			first := post("invocation/"+id+"/response", []byte(said))

@@ -42,6 +42,10 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 		"LAMBDA_RUNTIME_DIR":              plan.RuntimeDir,
 		"TZ":                              ":UTC",
 	})
+	delete(vars, launcher.ClockVariable) // a function does not steer itself
+	if e.f.opt.SteeredClock {
+		vars[launcher.ClockVariable] = strconv.FormatInt(e.f.opt.Clock.Offset().Milliseconds(), 10)
+	}
 	if plan.ExecutionEnv != "" {
 		vars["AWS_EXECUTION_ENV"] = plan.ExecutionEnv
 	}

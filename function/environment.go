@@ -37,6 +37,7 @@ type environment struct {
 	f       *Functions
 	g       *generation
 	cred    credentials
+	follows bool   // its runtime shows the server's clock to the function
 	slot    string // its TMPDIR
 	api     *runtimeapi.Server
 	proc    *sandbox.Process
@@ -146,6 +147,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 		return nil, fmt.Errorf("open the Runtime API: %w", err)
 	}
 	undo = append(undo, e.api.Close, func() { close(e.up) })
+	e.follows = f.opt.SteeredClock && plan.SteersClock
 	e.cred = f.keys.issue(g.conf.Ref)
 	undo = append(undo, func() { f.keys.revoke(e.cred.accessKey) })
 	pr, pw, err := os.Pipe()
@@ -158,7 +160,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	if e.out, err = newOutput(f.logs, f.opt.Clock.Now, g.conf.Ref, g.conf.LogGroup, stream, pr); err != nil {
 		return nil, fmt.Errorf("read a pipe for the log: %w", err)
 	}
-	e.out.measure = f.meter.embedded(g.conf.Ref)
+	e.out.measure = f.meter.embedded(g.conf.Ref, e.behind)
 	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
 	e.proc, err = f.box.Start(sandbox.Spec{
 		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,
@@ -206,9 +208,25 @@ func (e *environment) dispatch(r *run) error {
 	}
 	e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
 	return e.api.Send(&runtimeapi.Event{
-		ID: r.inv.RequestID, ARN: r.inv.InvokedARN, Deadline: deadline,
+		ID: r.inv.RequestID, ARN: r.inv.InvokedARN, Deadline: deadline, Clock: e.clock(),
 		TraceID: r.inv.TraceID, ClientContext: r.inv.ClientContext, Payload: r.inv.Payload,
 	})
+}
+
+// clock is what the runtime is told of the time. It goes with each event, so that a warm environment follows a clock that has moved.
+func (e *environment) clock() runtimeapi.Clock {
+	if !e.f.opt.SteeredClock {
+		return runtimeapi.Clock{}
+	}
+	return runtimeapi.Clock{Offset: e.f.opt.Clock.Offset(), Told: true, Follows: e.follows}
+}
+
+// behind is how far the time that the function sees is behind the clock.
+func (e *environment) behind() time.Duration {
+	if e.follows {
+		return 0
+	}
+	return e.f.opt.Clock.Offset()
 }
 
 // Ready is the runtime asking for work: the end of its init phase or of an invocation.

@@ -58,6 +58,7 @@ type Options struct {
 	TailWait             time.Duration // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
 	InitTimeout          time.Duration // until init time counts against the function's timeout; 0: 10 s
 	CPU                  string        // "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
+	SteeredClock         bool          // functions see Clock instead of real time, as far as their runtimes can show it
 	LegacyTimeoutPayload bool          // the timeout text that AWS used before November 2025
 }
 

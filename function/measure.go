@@ -151,14 +151,14 @@ func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Millisecond)*100) / 100
 }
 
-// embedded takes the metrics out of a function's log lines; nil when nothing is measured.
-func (m *meter) embedded(ref Ref) func([]LogEvent) {
+// embedded takes the metrics out of a function's log lines, whose times are behind the clock by as much as that of the process; nil when nothing is measured.
+func (m *meter) embedded(ref Ref, behind func() time.Duration) func([]LogEvent) {
 	if m.store == nil {
 		return nil
 	}
 	return func(events []LogEvent) {
 		for i := range events {
-			m.store.PutEmbedded(ref.Account, ref.Region, metricDocument(events[i].Message))
+			m.store.PutEmbedded(ref.Account, ref.Region, metricDocument(events[i].Message), behind())
 		}
 	}
 }

@@ -30,8 +30,8 @@ type directive struct {
 
 // PutEmbedded records the metrics of a line in CloudWatch's embedded metric format, and reports whether it was one. Other lines cost next to nothing. Directives
 // that break the format are left out, as CloudWatch does: a line of a log is nobody's request, so nobody is told. A line carries the time of the process that wrote it,
-// which is real; its values are kept as far ahead of that as the clock is.
-func (st *Store) PutEmbedded(account, region, line string) bool {
+// and behind is how far that is behind the store's clock.
+func (st *Store) PutEmbedded(account, region, line string, behind time.Duration) bool {
 	if st == nil || !strings.Contains(line, `"CloudWatchMetrics"`) {
 		return false
 	}
@@ -41,7 +41,7 @@ func (st *Store) PutEmbedded(account, region, line string) bool {
 		return false
 	}
 	now := st.clock.Now()
-	at := time.UnixMilli(e.AWS.Timestamp).Add(st.clock.Offset())
+	at := time.UnixMilli(e.AWS.Timestamp).Add(behind)
 	if age := now.Sub(at).Seconds(); e.AWS.Timestamp == 0 || age > MaxPast || age < -MaxFuture {
 		return false
 	}

@@ -23,7 +23,7 @@ func TestEmbeddedMetrics(t *testing.T) {
 	clock := at.UTC().Format("15:04")
 	text := line(at, `[{"Namespace":"Shop","Dimensions":[["service"],["service","env"],[]],"Metrics":[{"Name":"sold","Unit":"Count","StorageResolution":60},{"Name":"took"}]}]`,
 		`"service":"till","env":"prod","sold":[1,2,3.5],"took":12,"function_request_id":"x"`)
-	if !b.PutEmbedded("000000000000", "us-east-1", text) {
+	if !b.PutEmbedded("000000000000", "us-east-1", text, 0) {
 		t.Fatal("not taken")
 	}
 	service, env := Dimension{"service", "till"}, Dimension{"env", "prod"}
@@ -61,7 +61,7 @@ func TestOtherLinesAreNoMetrics(t *testing.T) {
 		"an unknown unit":           line(now, `[{"Namespace":"Shop","Metrics":[{"Name":"sold","Unit":"Pints"}]}]`, `"sold":1`),
 		"a control character":       line(now, `[{"Namespace":"Shop","Metrics":[{"Name":"so\u0000ld"}]}]`, `"so\u0000ld":1`),
 	} {
-		if b.PutEmbedded("000000000000", "us-east-1", text) {
+		if b.PutEmbedded("000000000000", "us-east-1", text, 0) {
 			t.Errorf("%s was taken: %s", name, text)
 		}
 	}
@@ -78,7 +78,7 @@ func FuzzPutEmbedded(f *testing.F) {
 	b := newBench(f)
 	f.Fuzz(func(t *testing.T, directives, members string) {
 		text := line(b.clock.Now(), directives, members)
-		if b.PutEmbedded("000000000000", "us-east-1", text) && !json.Valid([]byte(text)) {
+		if b.PutEmbedded("000000000000", "us-east-1", text, 0) && !json.Valid([]byte(text)) {
 			t.Fatalf("taken: %s", text)
 		}
 	})

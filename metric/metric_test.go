@@ -486,7 +486,7 @@ func TestNoStoreTakesEverything(t *testing.T) {
 	t.Parallel()
 	var st *Store
 	st.Of(Invocations, "a", "r").Add(time.Now(), 1)
-	if st.PutEmbedded("a", "r", `{"_aws":{"CloudWatchMetrics":[]}}`) {
+	if st.PutEmbedded("a", "r", `{"_aws":{"CloudWatchMetrics":[]}}`, 0) {
 		t.Error("recorded")
 	}
 }

@@ -27,6 +27,12 @@ import (
 // DefaultPort is the port that AWS emulators use.
 const DefaultPort = 4566
 
+// Values of Config.FunctionClock.
+const (
+	ClockSteered = "steered"
+	ClockReal    = "real"
+)
+
 // Config is everything that can be set. The zero value is a server in memory on any free port.
 type Config struct {
 	Port         int    // 0: any free one
@@ -38,13 +44,15 @@ type Config struct {
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
 	Node         string // interpreter for nodejs functions; "": PATH
 	CPU          string // "" or off; weight: functions share processors by their MemorySize
-	ReadyFile    string // written once everything answers
-	Version      string
-	Log          *slog.Logger                                           // nil: nothing is logged
-	Observe      func(engine.Observation)                               // what happens in mappings; must not block
-	LogLines     func(group, stream string, events []function.LogEvent) // what functions print; must not block
-	Hinted       func(hint string)                                      // advice that an answer carries; must not block
-	DrainLimit   time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+	// FunctionClock says which time functions see with Dev: "" or steered, the server's; real, the machine's, as calls of real services need. Without Dev it is real.
+	FunctionClock string
+	ReadyFile     string // written once everything answers
+	Version       string
+	Log           *slog.Logger                                           // nil: nothing is logged
+	Observe       func(engine.Observation)                               // what happens in mappings; must not block
+	LogLines      func(group, stream string, events []function.LogEvent) // what functions print; must not block
+	Hinted        func(hint string)                                      // advice that an answer carries; must not block
+	DrainLimit    time.Duration                                          // how long Stop waits for invocations; 0: 30 s
 
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the server counts as ready. A failure ends the
 	// server. nil: there is nothing to prepare.
@@ -62,6 +70,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("memory-limit %d is negative", c.MemoryLimit)
 	case c.BufferMemory < 0:
 		return fmt.Errorf("buffer-memory %d is negative", c.BufferMemory)
+	}
+	if c.FunctionClock != "" && c.FunctionClock != ClockSteered && c.FunctionClock != ClockReal {
+		return fmt.Errorf("function-clock %q is neither steered nor real", c.FunctionClock)
 	}
 	return function.CheckCPU(c.CPU)
 }

@@ -14,7 +14,7 @@ func newClock() *cobra.Command {
 		Use:   "clock",
 		Short: "Show the server's time, or move it forward",
 		Long: `Everything a pipeline waits for goes by a clock that can be moved forward: batching windows, back-off, record age, retention, visibility timeouts.
-Function timeouts stay on real time.`,
+Functions see it too, unless the server runs with --function-clock real; their timeouts stay on real time.`,
 		Example: "  shardmill clock\n  shardmill clock --iso\n  shardmill clock advance 60s",
 	}
 	conn, out := connectionFlags(c), outputFlag(c)

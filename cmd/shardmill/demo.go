@@ -23,6 +23,7 @@ import (
 func newDemo() *cobra.Command {
 	var port int
 	var exit bool
+	var functionClock string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See a pipeline at work: four shards, a function, one poison record",
@@ -31,9 +32,14 @@ that the function cannot take – failed, bisected until it stands alone, and an
 	}
 	c.Flags().IntVar(&port, "port", server.DefaultPort, "port; when it is taken, any free one is used")
 	c.Flags().BoolVar(&exit, "exit", false, "leave at the end instead of keeping the server up")
+	functionClockFlag(c, &functionClock)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		d := &demo{t: newTerminal(c.OutOrStdout()), seen: make(chan engine.Observation, 1024), names: map[place]string{}}
-		return d.run(c.Context(), port, exit, newTerminal(c.ErrOrStderr()))
+		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock}
+		if err := d.cfg.Validate(); err != nil {
+			return usage(c, "%s", err)
+		}
+		return d.run(c.Context(), exit, newTerminal(c.ErrOrStderr()))
 	}
 	return c
 }
@@ -55,6 +61,7 @@ type place struct {
 // demo is one run of the demonstration.
 type demo struct {
 	t     terminal
+	cfg   server.Config
 	s     *server.Server
 	c     *client
 	seen  chan engine.Observation
@@ -64,8 +71,8 @@ type demo struct {
 	put   int
 }
 
-func (d *demo) run(ctx context.Context, port int, exit bool, errs terminal) error {
-	if err := d.startServer(ctx, port, errs); err != nil {
+func (d *demo) run(ctx context.Context, exit bool, errs terminal) error {
+	if err := d.startServer(ctx, errs); err != nil {
 		return err
 	}
 	defer d.s.Stop(context.WithoutCancel(ctx))
@@ -87,13 +94,15 @@ func (d *demo) run(ctx context.Context, port int, exit bool, errs terminal) erro
 }
 
 // startServer takes the usual port if it is free, and any other if not.
-func (d *demo) startServer(ctx context.Context, port int, errs terminal) error {
-	cfg := server.Config{Port: port, Dev: true, Version: versionText(), Log: newLog(errs.w), Observe: func(o engine.Observation) {
+func (d *demo) startServer(ctx context.Context, errs terminal) error {
+	cfg := d.cfg
+	cfg.Version, cfg.Log = versionText(), newLog(errs.w)
+	cfg.Observe = func(o engine.Observation) {
 		select {
 		case d.seen <- o:
 		default: // a demonstration of twelve records never comes here
 		}
-	}}
+	}
 	s, err := server.New(cfg)
 	if err != nil {
 		return err

@@ -130,7 +130,7 @@ func (f *serverFlags) log(w io.Writer) (*slog.Logger, error) {
 
 func newDev() *cobra.Command {
 	f := &serverFlags{}
-	var seedFile string
+	var seedFile, functionClock string
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server for development and tests, in memory unless --data is given",
@@ -142,15 +142,24 @@ mappings of a file, and a function whose directory changes is reloaded.`,
 	f.register(c)
 	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything (default: memory)")
 	c.Flags().StringVar(&seedFile, "seed", "", "YAML file with what to begin with; see docs/seed.md")
+	functionClockFlag(c, &functionClock)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := f.config(c)
 		if err != nil {
 			return err
 		}
-		cfg.Dev = true
+		cfg.Dev, cfg.FunctionClock = true, functionClock
+		if err := cfg.Validate(); err != nil {
+			return usage(c, "%s", err)
+		}
 		return runServer(c, cfg, seedFile)
 	}
 	return c
+}
+
+// functionClockFlag is for commands whose clock can be moved.
+func functionClockFlag(c *cobra.Command, into *string) {
+	c.Flags().StringVar(into, "function-clock", server.ClockSteered, "steered: functions see the clock that can be moved; real: the machine's, for calls of real services")
 }
 
 func newServe() *cobra.Command {

@@ -45,7 +45,11 @@ type Plan struct {
 	Hint         string            // advice for a person; "" without any
 	SDK          string            // how names of the SDK's modules begin, which AWS bundles; "" when there is none
 	SDKHint      string            // advice when one of them cannot be imported
+	SteersClock  bool              // the bootstrap shows its code the server's clock, where ClockVariable is set
 }
+
+// ClockVariable tells a runtime how many milliseconds the server's clock was ahead of real time when it was started. Without it a bootstrap leaves time alone.
+const ClockVariable = "SHARDMILL_CLOCK_OFFSET_MS"
 
 // Unusable is a function that cannot run on this machine: its State becomes Failed.
 type Unusable struct {

@@ -36,9 +36,14 @@ func writeEvent(c net.Conn, ev *Event) error {
 	}
 	b := appendHead(make([]byte, 0, size), 200, len(ev.Payload), "application/json")
 	b = appendHeader(b, "Lambda-Runtime-Aws-Request-Id", ev.ID)
-	b = append(b, "Lambda-Runtime-Deadline-Ms: "...)
-	b = strconv.AppendInt(b, ev.Deadline.UnixMilli(), 10)
-	b = append(b, "\r\n"...)
+	deadline := ev.Deadline
+	if ev.Clock.Follows {
+		deadline = deadline.Add(ev.Clock.Offset)
+	}
+	b = appendMillis(b, "Lambda-Runtime-Deadline-Ms: ", deadline.UnixMilli())
+	if ev.Clock.Told {
+		b = appendMillis(b, "Shardmill-Clock-Offset-Ms: ", ev.Clock.Offset.Milliseconds())
+	}
 	b = appendHeader(b, "Lambda-Runtime-Invoked-Function-Arn", ev.ARN)
 	b = appendHeader(b, "Lambda-Runtime-Trace-Id", ev.TraceID)
 	b = appendHeader(b, "Lambda-Runtime-Client-Context", ev.ClientContext)
@@ -55,6 +60,10 @@ func writeEvent(c net.Conn, ev *Event) error {
 		return err
 	}
 	return c.SetWriteDeadline(time.Time{})
+}
+
+func appendMillis(b []byte, name string, ms int64) []byte {
+	return append(strconv.AppendInt(append(b, name...), ms, 10), "\r\n"...)
 }
 
 // appendHeader leaves empty values out and turns line breaks, which a client context may contain between JSON tokens, into blanks.

@@ -40,11 +40,19 @@ type Handler interface {
 	InitFailed(kind string, body []byte)
 }
 
+// Clock says which time the runtime sees. The zero value is real time, of which it is told nothing.
+type Clock struct {
+	Offset  time.Duration // how far the server's clock is ahead of real time
+	Told    bool          // Offset goes with each event
+	Follows bool          // the runtime shows the server's clock to the code it runs: so does Lambda-Runtime-Deadline-Ms
+}
+
 // Event is one invocation on its way to the runtime. Payload is not modified.
 type Event struct {
 	ID            string
-	ARN           string // as addressed by the caller
-	Deadline      time.Time
+	ARN           string    // as addressed by the caller
+	Deadline      time.Time // in real time
+	Clock         Clock
 	TraceID       string // "" omits the header
 	ClientContext string // JSON; "" omits the header
 	Payload       []byte

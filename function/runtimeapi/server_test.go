@@ -303,3 +303,33 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// The deadline is in the clock that its reader sees: a runtime that follows the server's clock gets it shifted, another does not.
+func TestDeadlineIsInTheClockThatTheRuntimeSees(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		clock            Clock
+		deadline, offset string
+	}{
+		{Clock{}, "1234", ""},
+		{Clock{Offset: 2 * time.Second, Told: true}, "1234", "2000"},
+		{Clock{Offset: 2 * time.Second, Told: true, Follows: true}, "3234", "2000"},
+		{Clock{Told: true, Follows: true}, "1234", "0"},
+	} {
+		s, h, rt := listen(t)
+		next := rt.next()
+		<-h.ready
+		ev := event("id-1")
+		ev.Clock = c.clock
+
+		if err := s.Send(ev); err != nil {
+			t.Fatal(err)
+		}
+
+		resp := <-next
+		deadline, offset := resp.Header.Get("Lambda-Runtime-Deadline-Ms"), resp.Header.Get("Shardmill-Clock-Offset-Ms")
+		if deadline != c.deadline || offset != c.offset {
+			t.Errorf("%+v: deadline %q, offset %q, want %q, %q", c.clock, deadline, offset, c.deadline, c.offset)
+		}
+	}
+}
