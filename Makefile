@@ -11,7 +11,7 @@ LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /e2e$$)
 
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 build: ## bin/shardmill, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
@@ -57,6 +57,11 @@ venv: .venv/.installed
 e2e/javascript/node_modules: e2e/javascript/package-lock.json
 	cd e2e/javascript && npm ci --silent --no-audit --no-fund && touch node_modules
 
+# Their versions are those whose answers testdata/ric holds. pip may have to build the client (cmake, a C++ compiler).
+ric-oracle: ## record again what AWS's own runtime clients answer, in minutes; read the diff like code
+	python3 -m venv .ric/python && .ric/python/bin/pip install --quiet --disable-pip-version-check awslambdaric==4.2.2
+	$(GO) test -count=1 ./function -run TestRuntimesAnswerAsThoseOfAWS -args -ric.record=$(CURDIR)/.ric
+
 fuzz: ## every fuzz target for FUZZTIME
 	$(GO) run ./internal/fuzzall -time $(FUZZTIME)
 
@@ -68,4 +73,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e tutorial venv fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e tutorial venv ric-oracle fuzz bench lint check
