@@ -39,7 +39,7 @@ func (f *Functions) plan(ctx context.Context, conf *Configuration) (launcher.Pla
 		return launcher.Plan{}, err
 	}
 	return f.launch.Plan(ctx, launcher.Request{
-		Runtime: conf.Runtime, Architecture: conf.Architecture, TaskRoot: dir, Cache: cache, MemoryMB: conf.MemoryMB, Environment: conf.Environment,
+		Runtime: conf.Runtime, Architecture: conf.Architecture, Code: dir, TaskRoot: dir, Cache: cache, MemoryMB: conf.MemoryMB, Environment: conf.Environment,
 	})
 }
 

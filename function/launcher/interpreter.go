@@ -110,7 +110,15 @@ func (l *Launcher) probe(ctx context.Context, s search, path string) (interprete
 	return i, nil
 }
 
-// writeBootstrap puts an embedded bootstrap where an interpreter can read it.
+// bootstrap puts an embedded bootstrap where an interpreter can read it, and returns where the process of r sees it.
+func (l *Launcher) bootstrap(r Request, name string, content []byte) (string, error) {
+	path, err := l.writeBootstrap(name, content)
+	if err == nil && r.RuntimeRoot != "" {
+		path = filepath.Join(r.RuntimeRoot, name)
+	}
+	return path, err
+}
+
 func (l *Launcher) writeBootstrap(name string, content []byte) (string, error) {
 	path := filepath.Join(l.opt.Dir, name)
 	if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, content) {

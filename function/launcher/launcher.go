@@ -27,8 +27,10 @@ type Options struct {
 type Request struct {
 	Runtime      string
 	Architecture string // x86_64 or arm64
-	TaskRoot     string // directory of the unpacked code
-	Cache        string // a writable directory that belongs to this code, for compiled files
+	Code         string // directory of the unpacked code
+	TaskRoot     string // where the process sees it
+	RuntimeRoot  string // where the process sees Options.Dir; "" is there
+	Cache        string // a writable directory that belongs to this code, for compiled files; "" keeps none
 	MemoryMB     int
 	Environment  map[string]string // the customer's; not modified
 }
@@ -42,6 +44,7 @@ type Plan struct {
 	RuntimeDir   string            // LAMBDA_RUNTIME_DIR
 	Version      string            // of what runs, for RuntimeVersionArn; "" when it has none
 	Display      string            // for INIT_START, such as python:3.12 or python:3.12 (running 3.11.7)
+	Reads        []string          // directories of this machine that hold the interpreter, its library and what AWS bundles; not those of the system
 	Hint         string            // advice for a person; "" without any
 	SDK          string            // how names of the SDK's modules begin, which AWS bundles; "" when there is none
 	SDKHint      string            // advice when one of them cannot be imported
@@ -146,6 +149,18 @@ func (l *Launcher) lookPath(name string) []string {
 func executable(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// prefixes are the directories that an executable's installation lies in: that of the path it is called by, such as a virtual environment, and that of the file
+// itself.
+func prefixes(path string) []string {
+	found := []string{filepath.Dir(filepath.Dir(path))}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		if prefix := filepath.Dir(filepath.Dir(real)); prefix != found[0] {
+			found = append(found, prefix)
+		}
+	}
+	return found
 }
 
 // systemPath is PATH for functions, with first before the system's directories and a layer's after them.

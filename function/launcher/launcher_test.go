@@ -35,7 +35,7 @@ func plan(t *testing.T, opt Options, runtime string) (Plan, error) {
 	if opt.Work == "" {
 		opt.Work = t.TempDir()
 	}
-	return New(opt).Plan(t.Context(), Request{Runtime: runtime, TaskRoot: "/code", Cache: "/cache", MemoryMB: 512})
+	return New(opt).Plan(t.Context(), Request{Runtime: runtime, Code: "/code", TaskRoot: "/code", Cache: "/cache", MemoryMB: 512})
 }
 
 // Interpreters are looked for in this order: --python, $VIRTUAL_ENV, ./.venv, PATH with the version's own name first; what does not run is passed over.

@@ -33,7 +33,7 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	bootstrap, err := l.writeBootstrap("bootstrap.mjs", nodejsBootstrap)
+	bootstrap, err := l.bootstrap(r, "bootstrap.mjs", nodejsBootstrap)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -61,6 +61,7 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 		RuntimeDir:   filepath.Dir(bootstrap),
 		Version:      i.Version,
 		Display:      "nodejs:" + want,
+		Reads:        append(prefixes(i.Path), local),
 		SDK:          "@aws-sdk/",
 		SDKHint: fmt.Sprintf("The AWS SDK for JavaScript, which AWS bundles with %s, is not part of the code package. Add it to the package, or install its clients"+
 			" where shardmill is started, for example: npm install @aws-sdk/client-dynamodb", r.Runtime),

@@ -16,7 +16,7 @@ func isProvided(runtime string) bool {
 
 // planProvided runs the executable called bootstrap in the code. Names in messages are AWS's, where the code lies in /var/task.
 func (l *Launcher) planProvided(_ context.Context, r Request) (Plan, error) {
-	path := filepath.Join(r.TaskRoot, "bootstrap")
+	path := filepath.Join(r.Code, "bootstrap")
 	info, err := os.Stat(path)
 	switch {
 	case err != nil || info.IsDir():
@@ -27,6 +27,7 @@ func (l *Launcher) planProvided(_ context.Context, r Request) (Plan, error) {
 	if err := checkMachine(path); err != nil {
 		return Plan{}, err
 	}
+	path = filepath.Join(r.TaskRoot, "bootstrap")
 	return Plan{
 		Path: path,
 		Args: []string{path},

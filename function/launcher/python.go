@@ -28,15 +28,19 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	bootstrap, err := l.writeBootstrap("bootstrap.py", pythonBootstrap)
+	bootstrap, err := l.bootstrap(r, "bootstrap.py", pythonBootstrap)
 	if err != nil {
 		return Plan{}, err
 	}
 	want := strings.TrimPrefix(r.Runtime, "python")
+	// Isolated from the daemon's PYTHON* variables and user site; text is UTF-8; the code directory is read-only, so compiled files go elsewhere.
+	args := []string{f.Path, "-I", "-u", "-X", "utf8"}
+	if r.Cache != "" {
+		args = append(args, "-X", "pycache_prefix="+r.Cache)
+	}
 	p := Plan{
 		Path: f.Path,
-		// Isolated from the daemon's PYTHON* variables and user site; text is UTF-8; the code directory is read-only, so compiled files go elsewhere.
-		Args: []string{f.Path, "-I", "-u", "-X", "utf8", "-X", "pycache_prefix=" + r.Cache, bootstrap},
+		Args: append(args, bootstrap),
 		Env: map[string]string{
 			"PATH":            systemPath(filepath.Dir(f.Path)),
 			"LD_LIBRARY_PATH": r.TaskRoot + ":" + filepath.Join(r.TaskRoot, "lib") + ":/opt/lib",
@@ -45,6 +49,7 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 		RuntimeDir:   filepath.Dir(bootstrap),
 		Version:      f.Version,
 		Display:      "python:" + want,
+		Reads:        prefixes(f.Path),
 		SDK:          "boto",
 		SDKHint: fmt.Sprintf("boto3, which AWS bundles with %s, is not installed for %s. Install it with: %s -m pip install boto3"+
 			" (or into a virtual environment: python3 -m venv .venv && .venv/bin/pip install boto3, and start shardmill in this directory).", r.Runtime, f.Path, f.Path),
