@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
 )
 
@@ -143,12 +144,7 @@ func ErrorReason(document []byte) string {
 	if d.ErrorType == "" || d.ErrorMessage == "" {
 		return clip(d.ErrorType + d.ErrorMessage)
 	}
-	return d.ErrorType + ": " + clip(d.ErrorMessage)
+	return clip(d.ErrorType) + ": " + clip(d.ErrorMessage)
 }
 
-func clip(s string) string {
-	if len(s) > 200 {
-		return s[:200] + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 200) }

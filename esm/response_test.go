@@ -175,3 +175,17 @@ func FuzzParseResponse(f *testing.F) {
 		}
 	})
 }
+
+// Reasons quote what a function said; a quotation is cut between characters.
+func TestReasonsAreCutBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	long := "a" + strings.Repeat("ä", 200)
+	for _, got := range []string{
+		esm.ErrorReason([]byte(`{"errorType": "E", "errorMessage": "` + long + `"}`)),
+		esm.ErrorReason([]byte(`{"errorType": "` + long + `"}`)),
+	} {
+		if !utf8.ValidString(got) || !strings.HasSuffix(got, "ä…") {
+			t.Errorf("the reason is %q", got)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 	name, err := ParseName(in.Name, in.Caller)
 	var v fault.Violations
 	if fault.CodeOf(err) == "ValidationException" || err == nil && !word(name.Ref.Name, "") {
-		v.Add("functionName", clip(in.Name, maxNameARN), "Member must satisfy regular expression pattern: "+createNamePattern)
+		v.Add("functionName", fault.Clip(in.Name, maxNameARN), "Member must satisfy regular expression pattern: "+createNamePattern)
 	} else if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function/launcher"
 )
 
@@ -99,9 +100,10 @@ func (o *output) split(b []byte) {
 		i := bytes.IndexByte(b, '\n')
 		if i < 0 {
 			o.line = append(o.line, b...)
-			for len(o.line) >= maxLogLine {
-				o.take(o.line[:maxLogLine])
-				o.line = append([]byte(nil), o.line[maxLogLine:]...)
+			for len(o.line) > maxLogLine {
+				first := fault.Cut(o.line, maxLogLine)
+				o.take(first)
+				o.line = append([]byte(nil), o.line[len(first):]...)
 			}
 			return
 		}
@@ -112,8 +114,9 @@ func (o *output) split(b []byte) {
 			o.line = o.line[:0]
 		}
 		for len(line) > maxLogLine {
-			o.take(line[:maxLogLine])
-			line = line[maxLogLine:]
+			first := fault.Cut(line, maxLogLine)
+			o.take(first)
+			line = line[len(first):]
 		}
 		o.take(line)
 	}
@@ -139,7 +142,7 @@ func (o *output) add(text string) {
 	if o.tailing {
 		o.tail = append(append(o.tail, text...), '\n')
 		if len(o.tail) > 4*tailBytes {
-			o.tail = append(o.tail[:0], o.tail[len(o.tail)-tailBytes:]...)
+			o.tail = append(o.tail[:0], fault.CutFront(o.tail, tailBytes)...)
 		}
 	}
 	if o.pump.sink == nil {
@@ -169,7 +172,7 @@ func (o *output) takeTail() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.tailing = false
-	return append([]byte(nil), o.tail[max(0, len(o.tail)-tailBytes):]...)
+	return append([]byte(nil), fault.CutFront(o.tail, tailBytes)...)
 }
 
 // batch takes out what waits for the sink.

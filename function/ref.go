@@ -50,9 +50,9 @@ func ParseName(s string, c Caller) (Name, error) {
 	if !ok {
 		var v fault.Violations
 		if len(s) > maxNameARN {
-			v.Add("functionName", s[:maxNameARN]+"…", "Member must have length less than or equal to 256")
+			v.Add("functionName", fault.Clip(s, maxNameARN), "Member must have length less than or equal to 256")
 		}
-		v.Add("functionName", clip(s, maxNameARN), "Member must satisfy regular expression pattern: "+namePattern)
+		v.Add("functionName", fault.Clip(s, maxNameARN), "Member must satisfy regular expression pattern: "+namePattern)
 		return Name{}, v.Err()
 	}
 	if n.Ref.Region != "" && n.Ref.Region != c.Region {
@@ -131,11 +131,4 @@ func word(s, extra string) bool {
 		}
 	}
 	return s != ""
-}
-
-func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n] + "…"
-	}
-	return s
 }

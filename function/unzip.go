@@ -98,7 +98,7 @@ func judge(f *zip.File) (zipEntry, error) {
 	switch {
 	case name == "", strings.ContainsAny(name, "\x00\\"), path.IsAbs(name), clean == "..", strings.HasPrefix(clean, "../"),
 		strings.Contains("/"+name+"/", "/../"), len(clean) >= 2 && clean[1] == ':' && !unix:
-		return zipEntry{}, refuseZip("the name %q is not a path inside the package", clip(f.Name, 200))
+		return zipEntry{}, refuseZip("the name %q is not a path inside the package", fault.Clip(f.Name, 200))
 	}
 	e := zipEntry{file: f, name: clean}
 	if !unix {
@@ -114,7 +114,7 @@ func judge(f *zip.File) (zipEntry, error) {
 		e.kind = fs.ModeDir
 	}
 	if e.kind != 0 && e.kind != fs.ModeDir && e.kind != fs.ModeSymlink {
-		return zipEntry{}, refuseZip("%q is neither a file nor a directory nor a link", clip(f.Name, 200))
+		return zipEntry{}, refuseZip("%q is neither a file nor a directory nor a link", fault.Clip(f.Name, 200))
 	}
 	e.exec = mode&0o111 != 0
 	return e, nil
@@ -159,7 +159,7 @@ func badEntry(e zipEntry, err error) error {
 	if errors.As(err, &f) || isOurs(err) {
 		return err
 	}
-	return refuseZip("%q: %v", clip(e.file.Name, 200), err)
+	return refuseZip("%q: %v", fault.Clip(e.file.Name, 200), err)
 }
 
 func inflate(root *os.Root, e zipEntry, left *int64) error {
@@ -210,7 +210,7 @@ func link(root *os.Root, e zipEntry, left *int64) error {
 	inside := path.Join(path.Dir(e.name), target)
 	if len(b) == 0 || len(b) > maxLink || path.IsAbs(target) || strings.ContainsAny(target, "\x00\\") ||
 		strings.Contains("/"+below+"/", "/../") && below != ".." || inside == ".." || strings.HasPrefix(inside, "../") {
-		return refuseZip("the link %q leads out of the package", clip(e.file.Name, 200))
+		return refuseZip("the link %q leads out of the package", fault.Clip(e.file.Name, 200))
 	}
 	return root.Symlink(target, e.name)
 }

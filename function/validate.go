@@ -45,22 +45,22 @@ func checkLimits(v *fault.Violations, c *Configuration, timeout, memory, ephemer
 		c.EphemeralMB = *ephemeral
 	}
 	if len(c.Handler) > maxHandler {
-		v.Add("handler", clip(c.Handler, maxHandler), "Member must have length less than or equal to 128")
+		v.Add("handler", fault.Clip(c.Handler, maxHandler), "Member must have length less than or equal to 128")
 	}
 	if strings.ContainsAny(c.Handler, " \t\r\n\v\f") {
-		v.Add("handler", clip(c.Handler, maxHandler), `Member must satisfy regular expression pattern: [^\s]+`)
+		v.Add("handler", fault.Clip(c.Handler, maxHandler), `Member must satisfy regular expression pattern: [^\s]+`)
 	}
 	if utf8.RuneCountInString(c.Description) > maxDescription {
-		v.Add("description", clip(c.Description, maxDescription), "Member must have length less than or equal to 256")
+		v.Add("description", fault.Clip(c.Description, maxDescription), "Member must have length less than or equal to 256")
 	}
 	if len(c.LogGroup) > maxLogGroup {
-		v.Add("loggingConfig.logGroup", clip(c.LogGroup, maxDescription), "Member must have length less than or equal to 512")
+		v.Add("loggingConfig.logGroup", fault.Clip(c.LogGroup, maxDescription), "Member must have length less than or equal to 512")
 	} else if c.LogGroup != "" && !logGroupPattern().MatchString(c.LogGroup) && !strings.HasPrefix(c.LogGroup, "/aws/lambda/") {
 		v.Add("loggingConfig.logGroup", c.LogGroup, `Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`)
 	}
 	for _, key := range sortedKeys(c.Environment) {
 		if !variableName(key) {
-			v.Add("environment.variables", "{"+clip(key, 100)+"=***}", `Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]`)
+			v.Add("environment.variables", "{"+fault.Clip(key, 100)+"=***}", `Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]`)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func checkRole(v *fault.Violations, role, caller string) string {
 	a, ok := arn.Parse(role)
 	account, _, digits := arn.FoldAccount(a.Account, caller)
 	if !ok || !digits || a.Service != "iam" || a.Region != "" || !strings.HasPrefix(a.Partition, "aws") || !roleName().MatchString(a.Resource) {
-		v.Add("role", clip(role, 2048), "Member must satisfy regular expression pattern: "+rolePattern)
+		v.Add("role", fault.Clip(role, 2048), "Member must satisfy regular expression pattern: "+rolePattern)
 		return role
 	}
 	a.Account = account
@@ -129,7 +129,7 @@ func checkRuntime(runtime string) error {
 			"The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.", runtime)
 	case !known:
 		return fault.New("InvalidParameterValueException",
-			"Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN", clip(runtime, 256), strings.Join(runtimes, ", "))
+			"Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN", fault.Clip(runtime, 256), strings.Join(runtimes, ", "))
 	case !launcher.Runs(runtime):
 		return fault.New("InvalidParameterValueException", "shardmill does not run %s functions yet; see docs/compat/lambda.md.", runtime)
 	}

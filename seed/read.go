@@ -14,6 +14,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/shardmill/shardmill/fault"
 )
 
 // reader turns nodes into values and gathers what is wrong with them.
@@ -333,8 +335,5 @@ func clip(s string) string {
 		}
 		return c
 	}, s)
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
+	return fault.Clip(s, 60)
 }

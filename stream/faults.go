@@ -2,6 +2,7 @@ package stream
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
@@ -91,8 +92,8 @@ func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 		}
 	}
 	resource, isStream := "", false
-	if len(a.Resource) > len("stream/") && a.Resource[:len("stream/")] == "stream/" {
-		resource, isStream = a.Resource[len("stream/"):], true
+	if rest, found := strings.CutPrefix(a.Resource, "stream/"); found {
+		resource, isStream = rest, rest != ""
 	}
 	if !ok || !isStream || a.Service != "kinesis" || a.Region == "" {
 		return Name{}, "", fault.New(codeInvalid, "%s is not the ARN of a stream.", clip(text))
@@ -102,9 +103,4 @@ func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 }
 
 // clip keeps what callers sent from filling an answer.
-func clip(s string) string {
-	if len(s) > 256 {
-		return s[:256] + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 256) }

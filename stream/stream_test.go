@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -546,4 +548,13 @@ func FuzzIteratorToken(f *testing.F) {
 			t.Fatalf("%q: %v", text, err)
 		}
 	})
+}
+
+// What a caller sent is quoted in a refusal, cut between characters.
+func TestQuotedTextIsCutBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	_, _, err := ParseARN("a"+strings.Repeat("ä", 200), "000000000000")
+	if err == nil || !utf8.ValidString(err.Error()) || !strings.Contains(err.Error(), "ä… is not the ARN") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -126,9 +126,4 @@ func (c *call) hint(text string) {
 	wire.Hint(c.w.Header(), text)
 }
 
-func clip(s string) string {
-	if len(s) > 200 {
-		return s[:200] + "…"
-	}
-	return s
-}
+func clip(s string) string { return fault.Clip(s, 200) }

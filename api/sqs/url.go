@@ -27,8 +27,5 @@ func (p params) named(c wire.Caller) (queue.Name, error) {
 			return queue.Name{Account: account, Region: c.Region, Name: name}, nil
 		}
 	}
-	if len(raw) > 200 {
-		raw = strings.ToValidUTF8(raw[:200], "") + "…"
-	}
-	return queue.Name{}, fault.New(codeInvalidAddress, "The address %s is not valid for this endpoint.", raw)
+	return queue.Name{}, fault.New(codeInvalidAddress, "The address %s is not valid for this endpoint.", fault.Clip(raw, 200))
 }

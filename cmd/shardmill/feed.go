@@ -8,6 +8,7 @@ import (
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/server"
 )
@@ -100,7 +101,7 @@ func (f *feed) put(lines []string) {
 			return
 		}
 		if n := len(line) - feedBytes; n > 0 {
-			line = fmt.Sprintf("%s%s … and %d bytes", strings.ToValidUTF8(line[:feedBytes], ""), f.t.reset(), n)
+			line = fmt.Sprintf("%s%s … and %d bytes", fault.Cut(line, feedBytes), f.t.reset(), n)
 		}
 		select {
 		case f.lines <- line:

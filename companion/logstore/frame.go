@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"time"
+
+	"github.com/shardmill/shardmill/fault"
 )
 
 // A frame is a batch of events of one stream: u32 length of the payload, u32 crc32c of it, payload. Numbers are big-endian.
@@ -28,7 +30,7 @@ func appendFrame(b []byte, group Group, stream string, ingested time.Time, event
 	start := len(b)
 	b = append(b, make([]byte, frameHead)...)
 	b = appendText(b, group.text())
-	b = appendText(b, clip(stream, maxNameLength))
+	b = appendText(b, fault.Cut(stream, maxNameLength))
 	b = binary.AppendVarint(b, ingested.UnixMicro())
 	n, size := 0, 0
 	for n < len(events) && (n == 0 || size+len(events[n].Message) < fullFrame) {
@@ -41,7 +43,7 @@ func appendFrame(b []byte, group Group, stream string, ingested time.Time, event
 		at := e.At.UnixMicro()
 		b = binary.AppendVarint(b, at-before)
 		before = at
-		b = appendText(b, clip(e.Message, maxMessage))
+		b = appendText(b, fault.Cut(e.Message, maxMessage))
 	}
 	payload := b[start+frameHead:]
 	binary.BigEndian.PutUint32(b[start:], uint32(len(payload)))
@@ -53,8 +55,6 @@ func appendText(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
-
-func clip(s string, n int) string { return s[:min(len(s), n)] }
 
 // frameSize reads the head of a frame: its whole size in bytes. ok is false when b is too short or the size makes no sense.
 func frameSize(b []byte) (size int, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
@@ -22,7 +23,7 @@ const (
 )
 
 // text is the group as it stands in frames and keys. None of the parts holds a colon.
-func (g Group) text() string { return clip(g.Account+":"+g.Region+":"+g.Name, maxNameLength) }
+func (g Group) text() string { return fault.Cut(g.Account+":"+g.Region+":"+g.Name, maxNameLength) }
 
 func parseGroup(text string) Group {
 	if p := strings.SplitN(text, ":", 3); len(p) == 3 {

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -190,7 +191,7 @@ func (s *Store) append(group Group, stream string, events []LogEvent) error {
 				last = e.At
 			}
 		}
-		f := frame{group: group, stream: clip(stream, maxNameLength), ingested: now, at: at, size: int64(len(s.buffer))}
+		f := frame{group: group, stream: fault.Cut(stream, maxNameLength), ingested: now, at: at, size: int64(len(s.buffer))}
 		s.last().state.count(f, first, last)
 		s.note(f, first, last)
 		s.trim()

@@ -205,7 +205,7 @@ func TestDamageIsContained(t *testing.T) {
 	}
 }
 
-// Large batches are split into frames; long messages are cut; after Close nothing is taken, and Close twice is harmless.
+// Large batches are split into frames; long messages are cut between characters; after Close nothing is taken, and Close twice is harmless.
 func TestLimitsAndClose(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{MaxBytes: 64 << 20})
@@ -213,15 +213,15 @@ func TestLimitsAndClose(t *testing.T) {
 	for i := range many {
 		many[i] = LogEvent{noon, strings.Repeat("x", 100_000)}
 	}
-	many = append(many, LogEvent{noon, strings.Repeat("y", maxMessage+1)})
+	many = append(many, LogEvent{noon, strings.Repeat("y", maxMessage+1)}, LogEvent{noon, "y" + strings.Repeat("ä", maxMessage/2)})
 
 	if err := s.Append(named("g"), "s", many); err != nil {
 		t.Fatal(err)
 	}
 
 	got := read(t, s, Query{Group: named("g")})
-	if len(got) != 41 || len(got[40]) != maxMessage {
-		t.Fatalf("%d events", len(got))
+	if len(got) != 42 || len(got[40]) != maxMessage || got[41] != "y"+strings.Repeat("ä", maxMessage/2-1) {
+		t.Fatalf("%d events, the last two of %d and %d bytes", len(got), len(got[40]), len(got[41]))
 	}
 	s.Close()
 	s.Close()

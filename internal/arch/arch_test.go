@@ -49,7 +49,7 @@ var rooms = map[string]struct {
 	"companion/table":            {[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics"},
 	"companion/table/expr":       {[]string{"fault"}, "DynamoDB's expression language"},
 	"companion/logstore":         {[]string{"fault", "storage", "internal/clock"}, "how log events are kept"},
-	"companion/logstore/pattern": {nil, "the syntax of filter patterns"},
+	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},
 	"metric":                     {[]string{"record", "fault", "storage", "internal/clock"}, "what is measured"},
 	"destination":                {[]string{"record", "fault", "esm"}, "a kind of destination"},
 	"checkpoint":                 {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/shardmill/shardmill/fault"
 )
 
 // expression is a condition on a JSON value.
@@ -190,7 +192,7 @@ func clip(s string) string {
 	if s == "" {
 		return "the end"
 	}
-	return strings.ToValidUTF8(s[:min(len(s), 30)], "")
+	return fault.Clip(s, 30)
 }
 
 func (p *parser) space() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }
