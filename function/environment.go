@@ -318,12 +318,12 @@ func (e *environment) Answered(a runtimeapi.Answer) {
 }
 
 // InitFailed is the runtime telling that it cannot start.
-func (e *environment) InitFailed(kind string, body []byte) {
+func (e *environment) InitFailed(kind, hint string, body []byte) {
 	if !e.isUp() {
 		return
 	}
 	e.out.drain()
-	f := failure{kind: kind, payload: body, status: "error"}
+	f := failure{kind: kind, payload: body, hint: hint, status: "error"}
 	e.endInit(f, initFailed)
 	e.stop()
 }

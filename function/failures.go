@@ -3,6 +3,7 @@ package function
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shardmill/shardmill/function/runtimeapi"
@@ -42,6 +43,7 @@ type failure struct {
 	message string // after "RequestId: … Error: "
 	payload []byte // the runtime's own document; overrides the rest
 	status  string // in REPORT: timeout or error
+	hint    string // advice for a person, or ""
 }
 
 // document is the payload, keys in AWS's order.
@@ -64,7 +66,7 @@ func errorDocument(kind, message string) []byte {
 func (f failure) result(requestID string) Result {
 	return Result{
 		Class: FunctionError, Payload: f.document(requestID), ErrorKind: Unhandled, Reason: f.kind, Detail: f.message,
-		StatusCode: 200, ExecutedVersion: Latest,
+		StatusCode: 200, ExecutedVersion: Latest, Hint: f.hint,
 	}
 }
 
@@ -122,4 +124,20 @@ func (g *generation) pause() (failure, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.lastInit, g.failures >= initFailuresAllowed && time.Now().Before(g.retryAt)
+}
+
+// maxSaid bounds the advice that is said about one version of a function.
+const maxSaid = 32
+
+// advise logs advice for a person, once for each version of a function.
+func (g *generation) advise(hint string) {
+	g.mu.Lock()
+	said := hint == "" || len(g.said) == maxSaid || slices.Contains(g.said, hint)
+	if !said {
+		g.said = append(g.said, hint)
+	}
+	g.mu.Unlock()
+	if !said {
+		g.f.opt.Log.Warn("hint", "function", g.conf.Ref.Name, "hint", hint)
+	}
 }

@@ -426,6 +426,10 @@ func (w *watcher) answered(s signal) Result {
 	case a.Failed:
 		res.Class, res.ErrorKind, res.Reason = FunctionError, Unhandled, a.Kind
 	}
+	if a.Hint != "" {
+		res.Hint = a.Hint
+		w.e.g.advise(a.Hint)
+	}
 	return res
 }
 
@@ -451,6 +455,7 @@ func (w *watcher) failed(fail failure) Result {
 		res.LogTail = w.e.out.takeTail()
 	}
 	w.adviseSDK(&res, fail)
+	w.e.g.advise(res.Hint)
 	return res
 }
 
@@ -465,7 +470,6 @@ func (w *watcher) adviseSDK(res *Result, fail failure) {
 		return
 	}
 	res.Hint = plan.SDKHint
-	w.f.opt.Log.Warn("hint", "function", w.r.inv.Ref.Name, "hint", plan.SDKHint)
 }
 
 // NewTraceID is an X-Amzn-Trace-Id that samples nothing.

@@ -20,6 +20,7 @@ type generation struct {
 	failures int        // failed init phases in a row
 	retryAt  time.Time  // no start before
 	lastInit failure    // what callers get until then
+	said     []string   // advice that the log has
 }
 
 func (f *Functions) newGeneration(conf *Configuration) *generation {

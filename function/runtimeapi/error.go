@@ -15,7 +15,7 @@ func (s *Server) takeError(c net.Conn, br *bufio.Reader, r *request, id string) 
 	if !s.finish(id) {
 		return reply(c, 400, errorBody("InvalidRequestID", "Invalid request ID"))
 	}
-	s.h.Answered(Answer{ID: id, Payload: body, Failed: true, TooLarge: tooLarge, Kind: r.errorType})
+	s.h.Answered(Answer{ID: id, Payload: body, Failed: true, TooLarge: tooLarge, Kind: r.errorType, Hint: r.hint})
 	return reply(c, 202, accepted)
 }
 
@@ -31,6 +31,6 @@ func (s *Server) takeInitError(c net.Conn, br *bufio.Reader, r *request) bool {
 	if from != starting {
 		return reply(c, 403, badTransition(from, "InitError"))
 	}
-	s.h.InitFailed(r.errorType, body) // before the answer, upon which the process may exit at once: that must not be heard first
+	s.h.InitFailed(r.errorType, r.hint, body) // before the answer, upon which the process may exit at once: that must not be heard first
 	return reply(c, 202, accepted)
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Bounds of one request. Headers may be large because a runtime sends its X-Ray cause in one (AWS allows 1 MiB); a body beyond its limit is read
@@ -31,6 +33,7 @@ type request struct {
 	expect       bool // the client waits for 100 Continue before it sends the body
 	errorType    string
 	responseMode string
+	hint         string // a bootstrap of ours has advice for a person
 }
 
 // readRequest reads one request head. It answers io.EOF when the client closed the connection between requests.
@@ -105,10 +108,27 @@ func (r *request) header(line []byte) error {
 		r.expect = equalFold(value, "100-continue")
 	case equalFold(name, "lambda-runtime-function-error-type"):
 		r.errorType = string(value)
+	case equalFold(name, "shardmill-hint"):
+		r.hint = decodeHint(value)
 	case equalFold(name, "lambda-runtime-function-response-mode"):
 		r.responseMode = string(value)
 	}
 	return nil
+}
+
+// maxHint bounds advice in bytes as sent.
+const maxHint = 8 << 10
+
+// decodeHint takes percent-encoding, which keeps text beyond ASCII out of a header, off again. What is none of ours is no advice.
+func decodeHint(value []byte) string {
+	if len(value) > maxHint {
+		return ""
+	}
+	text, err := url.PathUnescape(string(value))
+	if err != nil || !utf8.ValidString(text) {
+		return ""
+	}
+	return text
 }
 
 // readBody reads the body up to limit bytes. tooLarge means that there was more, which has been dropped. Trailers of a chunked body may carry a

@@ -28,6 +28,7 @@ type Answer struct {
 	Failed   bool   // it came as /error: Payload is the error document
 	TooLarge bool   // it was larger than MaxResponse and was dropped
 	Kind     string // Lambda-Runtime-Function-Error-Type, as sent
+	Hint     string // advice for a person, of a bootstrap of ours; "" for none
 }
 
 // Handler hears what the runtime does. Calls come one at a time per connection, from the goroutine of that connection, and must not block for long.
@@ -36,8 +37,8 @@ type Handler interface {
 	Ready()
 	// Answered: the runtime answered the invocation under way. It is not ready again before Ready.
 	Answered(Answer)
-	// InitFailed: the runtime reported that it cannot start; body is its error document.
-	InitFailed(kind string, body []byte)
+	// InitFailed: the runtime reported that it cannot start; body is its error document, hint its advice for a person, or "".
+	InitFailed(kind, hint string, body []byte)
 }
 
 // Clock says which time the runtime sees. The zero value is real time, of which it is told nothing.

@@ -23,8 +23,8 @@ type recorder struct {
 
 func (r *recorder) Ready()            { r.ready <- struct{}{} }
 func (r *recorder) Answered(a Answer) { r.answers <- a }
-func (r *recorder) InitFailed(kind string, body []byte) {
-	r.failed <- kind + " " + string(body)
+func (r *recorder) InitFailed(kind, hint string, body []byte) {
+	r.failed <- strings.TrimLeft(hint+" "+kind+" "+string(body), " ")
 }
 
 func listen(t *testing.T) (*Server, *recorder, *runtime) {
@@ -151,6 +151,23 @@ func TestAnInvocationIsAnsweredOnce(t *testing.T) {
 
 	if got := rt.post("/runtime/invocation/id-1/response", nil); got != invalid {
 		t.Errorf("second answer: %s", got)
+	}
+}
+
+// Our bootstraps send advice for a person beside an error, percent-encoded; what is not is dropped, and the error counts.
+func TestAdviceComesBesideAnError(t *testing.T) {
+	t.Parallel()
+	_, h, rt := listen(t)
+	rt.post("/runtime/init/error", strings.NewReader("{}"), "Lambda-Runtime-Function-Error-Type", "Runtime.Y", "Shardmill-Hint", "add%20%C3%A4%0Ait")
+	if got := <-h.failed; got != "add ä\nit Runtime.Y {}" {
+		t.Errorf("heard %q", got)
+	}
+	for _, c := range []struct{ sent, want string }{{"%22a%22", `"a"`}, {"%zz", ""}, {"%ff", ""}, {strings.Repeat("x", maxHint+1), ""}} {
+		_, h, rt := running(t, "id-1")
+		rt.post("/runtime/invocation/id-1/error", strings.NewReader("{}"), "Shardmill-Hint", c.sent)
+		if a := <-h.answers; !a.Failed || a.Hint != c.want {
+			t.Errorf("%.10q: answer %+v, want hint %q", c.sent, a, c.want)
+		}
 	}
 }
 
