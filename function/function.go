@@ -51,6 +51,9 @@ type Options struct {
 	Python   string        // the Python to use before all others: a path or a name on PATH
 	Node     string        // the Node.js to use before all others: a path or a name on PATH
 
+	// HostPackages lets functions import what is installed for their interpreter on this machine, beside what AWS bundles with their runtime.
+	HostPackages bool
+
 	AccountConcurrency   int           // per account and region; 0: 1000
 	UnreservedMinimum    int           // what reserving must leave of it; 0: 100
 	MaxEnvironments      int           // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
@@ -192,7 +195,7 @@ func (f *Functions) Start(ctx context.Context) error {
 	if f.opt.CPU == sandbox.CPUWeight {
 		f.cpu = f.box.ShareCPU()
 	}
-	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, Dir: filepath.Join(dir, "run", "runtime")})
+	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(dir, "run", "runtime")})
 	f.logs.start()
 	return f.load(ctx)
 }

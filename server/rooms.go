@@ -198,7 +198,7 @@ func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, CPU: s.cfg.CPU, Metrics: r.metrics,
+		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU, Metrics: r.metrics,
 		SteeredClock: s.cfg.Dev && s.cfg.FunctionClock != ClockReal,
 	})
 	if err == nil {

@@ -43,6 +43,7 @@ type Config struct {
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
 	Node         string // interpreter for nodejs functions; "": PATH
+	HostPackages bool   // functions may import what is installed on this machine and AWS does not bundle
 	CPU          string // "" or off; weight: functions share processors by their MemorySize
 	// FunctionClock says which time functions see with Dev: "" or steered, the server's; real, the machine's, as calls of real services need. Without Dev it is real.
 	FunctionClock string

@@ -33,9 +33,10 @@ that the function cannot take – failed, bisected until it stands alone, and an
 	c.Flags().IntVar(&port, "port", server.DefaultPort, "port; when it is taken, any free one is used")
 	c.Flags().BoolVar(&exit, "exit", false, "leave at the end instead of keeping the server up")
 	functionClockFlag(c, &functionClock)
+	hostPackages := hostPackagesFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		d := &demo{t: newTerminal(c.OutOrStdout()), seen: make(chan engine.Observation, 1024), names: map[place]string{}}
-		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock}
+		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock, HostPackages: *hostPackages}
 		if err := d.cfg.Validate(); err != nil {
 			return usage(c, "%s", err)
 		}

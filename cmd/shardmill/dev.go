@@ -24,6 +24,7 @@ type serverFlags struct {
 	readyFile string
 	python    string
 	node      string
+	host      *bool
 	cpu       string
 	minFree   string
 	memory    string
@@ -39,6 +40,7 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON")
 	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
 	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
+	f.host = hostPackagesFlag(c)
 	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
 	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "with --data: disk space that puts leave free; below it they are refused")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)")
@@ -83,7 +85,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return server.Config{}, usage(c, "%s", err)
 	}
 	cfg := server.Config{
-		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, CPU: f.cpu,
+		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host, CPU: f.cpu,
 		Version: versionText(), Log: log,
 	}
 	for _, size := range []struct {
@@ -160,6 +162,11 @@ mappings of a file, and a function whose directory changes is reloaded.`,
 // functionClockFlag is for commands whose clock can be moved.
 func functionClockFlag(c *cobra.Command, into *string) {
 	c.Flags().StringVar(into, "function-clock", server.ClockSteered, "steered: functions see the clock that can be moved; real: the machine's, for calls of real services")
+}
+
+// hostPackagesFlag is for commands that run functions.
+func hostPackagesFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("host-packages", false, "functions may import what is installed on this machine, beside what AWS bundles with their runtime")
 }
 
 func newServe() *cobra.Command {

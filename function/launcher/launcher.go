@@ -16,11 +16,13 @@ import (
 
 // Options says where interpreters are looked for. The zero value uses the daemon's own environment.
 type Options struct {
-	Python string   // the interpreter to use before all others: a path or a name on PATH
-	Node   string   // the same for Node.js
-	Dir    string   // where embedded bootstraps are written; must be set before functions with one are planned
-	Work   string   // where ./.venv and ./node_modules are looked for; "" is the working directory
-	Env    []string // where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
+	Python string // the interpreter to use before all others: a path or a name on PATH
+	Node   string // the same for Node.js
+	// HostPackages lets functions import what is installed on this machine, beside what AWS bundles with their runtime.
+	HostPackages bool
+	Dir          string   // where embedded bootstraps are written; must be set before functions with one are planned
+	Work         string   // where ./.venv and ./node_modules are looked for; "" is the working directory
+	Env          []string // where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
 }
 
 // Request is what a plan depends on.
