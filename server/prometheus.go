@@ -110,6 +110,9 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
 			}
 		}
 	}
+	if store, durable := r.store.(interface{ Retries() int64 }); durable {
+		e.one("shardmill_store_retries_total", counter, "Flushes, compactions and reads of tables that failed and were tried again.", float64(store.Retries()))
+	}
 	e.process(cmp.Or(s.cfg.Version, "unknown"), s.began)
 	wire.WriteBytes(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", e.b)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/shardmill/shardmill/api/kinesis"
@@ -133,11 +134,32 @@ func (s *Server) open() (storage.Store, error) {
 	if name := foreign(s.cfg.Data); name != "" {
 		return nil, &DataError{s.cfg.Data, "name an empty directory or a new one: --data DIR", fmt.Errorf("it holds other files and is no data directory of shardmill (%s)", name)}
 	}
-	store, err := pebble.Open(pebble.Options{Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage")})
+	store, err := pebble.Open(pebble.Options{
+		Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage"), Fatal: s.storeFailed,
+	})
 	if err != nil {
 		return nil, s.dataError(cmp.Or(errors.Unwrap(err), err)) // below what names the directory, as dataError does
 	}
 	return store, nil
+}
+
+// storeFailed ends the process: what is on disk is uncertain, and the next start reads what is there. A start that is under way fails instead, because every call of the
+// store does from now on, and says what is at fault.
+func (s *Server) storeFailed(err error) {
+	s.broken.CompareAndSwap(nil, &err)
+	if s.starting.Load() {
+		return
+	}
+	s.log.Error("a write to the store failed; ending, because what is on disk is uncertain", "dir", s.cfg.Data, "err", err.Error())
+	os.Exit(1)
+}
+
+// whole is an error if the store failed while the server started.
+func (s *Server) whole() error {
+	if err := s.broken.Load(); err != nil {
+		return s.dataError(*err)
+	}
+	return nil
 }
 
 // foreign names a file in dir that is not ours, unless dir has a store already: we do not settle among other people's files.
@@ -167,6 +189,9 @@ func (s *Server) dataError(err error) error {
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
 		hint = h.Hint()
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		hint = "make space on the disk that " + s.cfg.Data + " lies on, or move the directory to a larger one"
 	}
 	return &DataError{s.cfg.Data, hint, err}
 }

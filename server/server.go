@@ -38,7 +38,7 @@ type Config struct {
 	Port         int    // 0: any free one
 	Data         string // directory that keeps everything; "": memory
 	Dev          bool   // the clock may be moved and everything reset
-	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB
+	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB, or a tenth of a smaller disk
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
@@ -92,6 +92,8 @@ type Server struct {
 	served   chan struct{}
 	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
 	ready    atomic.Bool
+	starting atomic.Bool
+	broken   atomic.Pointer[error] // why the store failed
 	failed   chan error
 	patience time.Duration // see idlePatience
 	began    time.Time     // when this value was made
@@ -132,6 +134,8 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
+	s.starting.Store(true)
+	defer s.starting.Store(false)
 	r, err := s.build(ctx)
 	if err != nil {
 		_ = s.listener.Close()
@@ -141,6 +145,10 @@ func (s *Server) Start(ctx context.Context) error {
 	s.use(r)
 	s.serve()
 	err = s.prepare(ctx)
+	s.starting.Store(false)
+	if broken := s.whole(); broken != nil {
+		err = broken
+	}
 	if err == nil {
 		err = s.announce()
 	}

@@ -42,7 +42,7 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
 	f.host = hostPackagesFlag(c)
 	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
-	c.Flags().StringVar(&f.minFree, "min-free", "1GiB", "with --data: disk space that puts leave free; below it they are refused")
+	c.Flags().StringVar(&f.minFree, "min-free", "", "with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")

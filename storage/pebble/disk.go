@@ -3,6 +3,7 @@ package pebble
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 const (
 	checkEvery = time.Second // how often free space is looked at, at most and while appends come
-	checkBytes = 64 << 20    // and after how many appended bytes
+	checkBytes = 64 << 20    // and after how many appended bytes, or after an eighth of the minimum
 )
 
 // disk watches the free space. Below the minimum appends are refused before they write anything, and reads, trims and small values go on. If the disk fills
@@ -22,7 +23,10 @@ type disk struct {
 	fs      vfs.FS // as Pebble uses it: frees the ballast when full
 	inner   vfs.FS
 	log     *slog.Logger
+	said    *troubles
 	minFree int64 // ≤ 0: not checked
+
+	unflushed func() int64 // bytes that lie in logs and not in tables yet
 
 	due   atomic.Int64 // nanoseconds since start: when to look again
 	left  atomic.Int64 // bytes until we look again
@@ -38,13 +42,28 @@ type disk struct {
 
 const ballastFile = "BALLAST"
 
-func newDisk(o Options) *disk {
-	d := &disk{dir: o.Dir, inner: o.FS, log: o.Logger, minFree: o.MinFree, size: o.Ballast, began: time.Now()}
-	d.fs = o.FS
-	if d.size > 0 {
-		d.fs = vfs.OnDiskFull(o.FS, d.drop)
-	}
+func newDisk(o Options, said *troubles) *disk {
+	d := &disk{dir: o.Dir, inner: o.FS, log: o.Logger, said: said, minFree: o.MinFree, size: o.Ballast, began: time.Now()}
+	d.fs = vfs.OnDiskFull(o.FS, d.drop)
 	return d
+}
+
+// fit sets what depends on the size of the disk that the directory lies on: it must exist.
+func (o Options) fit() Options {
+	total := int64(math.MaxInt64)
+	if usage, err := o.FS.GetDiskUsage(o.Dir); err == nil {
+		total = int64(min(usage.TotalBytes, math.MaxInt64))
+	}
+	if o.MinFree == 0 {
+		o.MinFree = min(defaultMinFree, max(total/10, 1))
+	}
+	if o.Ballast == 0 {
+		o.Ballast = min(defaultBallast, max(total/50, 1))
+	}
+	if o.memTable == 0 {
+		o.memTable = int(min(defaultMemTable, max(total/32, leastMemTable))) // a flush needs as much space as its memtable
+	}
+	return o
 }
 
 // full reports whether appends must be refused. It looks at the disk once a second or every 64 MB, whichever comes first; one caller looks, the others go on.
@@ -54,7 +73,7 @@ func (d *disk) full() bool {
 	}
 	now, due := int64(time.Since(d.began)), d.due.Load()
 	if (now >= due || d.left.Load() <= 0) && d.due.CompareAndSwap(due, now+int64(checkEvery)) {
-		d.left.Store(checkBytes)
+		d.left.Store(min(checkBytes, d.minFree/8))
 		d.look()
 	}
 	return d.tight.Load()
@@ -68,16 +87,17 @@ func (d *disk) look() {
 		return // a file system in memory: it has no size
 	}
 	if err != nil {
-		d.log.Warn("the free space of the disk is unknown", "dir", d.dir, "err", err)
+		d.said.say(slog.LevelWarn, "free space", "the free space of the disk is unknown", "err", err)
 		return
 	}
-	free := int64(min(usage.AvailBytes, 1<<62))
+	// What lies in logs only will be written once more, into tables, before the logs go.
+	free := int64(min(usage.AvailBytes, 1<<62)) - d.unflushed()
 	tight := free < d.minFree
 	if tight != d.tight.Swap(tight) {
 		if tight {
-			d.log.Error("the disk is nearly full: records are refused until there is more space", "dir", d.dir, "free", free, "minimum", d.minFree)
+			d.said.say(slog.LevelError, "tight", "the disk is nearly full: records are refused until there is more space", "free", free, "minimum", d.minFree)
 		} else {
-			d.log.Info("the disk has space again: records are accepted", "dir", d.dir, "free", free)
+			d.said.say(slog.LevelInfo, "space", "the disk has space again: records are accepted", "free", free)
 		}
 	}
 	if free >= d.minFree+d.size {
@@ -95,7 +115,7 @@ func (d *disk) start() {
 	d.laid = true
 	d.laying.Go(func() {
 		if err := d.lay(); err != nil {
-			d.log.Warn("no ballast for a full disk could be set aside", "dir", d.dir, "bytes", d.size, "err", err)
+			d.log.Warn("no ballast for a full disk could be set aside", "dir", d.dir, "bytes", d.size, "err", err.Error())
 		}
 	})
 }
@@ -120,10 +140,16 @@ func (d *disk) forget() error {
 	return nil
 }
 
-// drop frees the ballast. Pebble's writes wait for it.
+// drop frees the ballast, if there is one. Pebble's writes wait for it, and what did not fit is tried once more.
 func (d *disk) drop() {
-	err := d.inner.Remove(d.inner.PathJoin(d.dir, ballastFile))
-	d.log.Error("the disk is full: the ballast was deleted to go on", "dir", d.dir, "err", err)
+	path := d.inner.PathJoin(d.dir, ballastFile)
+	if _, err := d.inner.Stat(path); err == nil {
+		if err := d.inner.Remove(path); err == nil {
+			d.said.say(slog.LevelError, "ballast", "the disk is full: the ballast was deleted to go on")
+		} else {
+			d.said.say(slog.LevelError, "ballast", "the disk is full, and the ballast could not be deleted", "err", err)
+		}
+	}
 	d.tight.Store(d.minFree > 0)
 	d.mu.Lock()
 	d.laid = false

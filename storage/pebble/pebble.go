@@ -27,20 +27,21 @@ type Options struct {
 	Dir     string       // the store's own directory; made if missing
 	FS      vfs.FS       // nil: the operating system's
 	Clock   *clock.Clock // gives arrival times; nil: real time
-	MinFree int64        // bytes that must stay free on the disk: below, appends fail with storage.ErrFull. 0: 1 GiB; negative: not checked
-	Ballast int64        // bytes set aside to be freed when the disk fills up nevertheless. 0: 64 MiB; negative: none
+	MinFree int64        // bytes that must stay free on the disk: below, appends fail with storage.ErrFull. 0: 1 GiB, or a tenth of a small disk; negative: not checked
+	Ballast int64        // bytes set aside to be freed when the disk fills up nevertheless. 0: 64 MiB, or 2 % of a small disk; negative: none
 	Logger  *slog.Logger // nil: nothing is logged. Pebble's own lines come at Debug
 	// Fatal is told that a write failed, after which nothing can be promised any more and every call fails with storage.ErrClosed. nil: log and exit with
 	// status 1. It may return in tests only.
 	Fatal func(error)
 
-	memTable int // bytes, for tests that want many; 0: as tuned
+	memTable int // bytes, for tests that want many; 0: 64 MiB, or a 32nd of a small disk
 }
 
 const (
 	defaultMinFree  = 1 << 30
 	defaultBallast  = 64 << 20
 	defaultMemTable = 64 << 20
+	leastMemTable   = 1 << 20
 )
 
 // Store is the backend. Safe for concurrent use.
@@ -52,6 +53,9 @@ type Store struct {
 	log   *slog.Logger
 	fatal func(error)
 	disk  *disk
+
+	files    *files
+	troubles *troubles
 
 	queue     queue
 	requests  sync.Pool     // of *request. The store's own, because a channel may not leave the synctest bubble that it was made in
@@ -86,9 +90,8 @@ func Open(o Options) (*Store, error) {
 		groups:    make(map[groupID]*group),
 		dying:     make(map[uint32]struct{}),
 	}
-	s.disk = newDisk(o)
 	s.life.idle.L = &s.life.mu
-	if err := s.open(s.disk.fs, o.memTable); err != nil {
+	if err := s.open(o); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}
 	go s.runCommitter()
@@ -103,50 +106,17 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.New(0)
 	}
-	if o.MinFree == 0 {
-		o.MinFree = defaultMinFree
-	}
-	if o.Ballast == 0 {
-		o.Ballast = defaultBallast
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.memTable == 0 {
-		o.memTable = defaultMemTable
 	}
 	if o.Fatal == nil {
 		log := o.Logger
 		o.Fatal = func(err error) {
-			log.Error("a write to the store failed; ending, because what is on disk is uncertain", "dir", o.Dir, "err", err)
+			log.Error("a write to the store failed; ending, because what is on disk is uncertain", "dir", o.Dir, "err", err.Error())
 			os.Exit(1)
 		}
 	}
 	return o
-}
-
-func (s *Store) open(fs vfs.FS, memTable int) (err error) {
-	if err := claim(fs, s.dir); err != nil {
-		return err
-	}
-	if s.lock, err = lock(fs, s.dir); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.lock.Close())
-		}
-	}()
-	if err := sign(fs, s.dir); err != nil {
-		return err
-	}
-	if s.db, err = crdb.Open(s.dir, s.pebbleOptions(fs, memTable)); err != nil {
-		return explainOpen(err)
-	}
-	if err := s.checkFormat(); err != nil {
-		return errors.Join(err, s.db.Close())
-	}
-	return s.failure()
 }
 
 // Log answers the records.
@@ -172,12 +142,21 @@ func (s *Store) Close() error {
 		s.wakeAll()
 		s.life.wait()
 		s.disk.stop()
-		err := s.db.Close()
+		err := s.closeDatabase()
 		if s.failed.Load() != nil {
 			err = nil // it was told already
 		}
 		return errors.Join(err, s.lock.Close())
 	})
+}
+
+// Retries is how often something in the background failed and was tried again: a flush, a compaction, the reading of a table.
+func (s *Store) Retries() int64 { return s.troubles.retries.Load() }
+
+func (s *Store) closeDatabase() (err error) {
+	defer contain(&err)
+	s.troubles.close()
+	return errors.Join(s.db.Close(), s.files.logs.close())
 }
 
 func (s *Store) wakeAll() {

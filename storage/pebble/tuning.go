@@ -2,18 +2,19 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // pebbleOptions are the settings that measurements were made with; each says what it is for.
-func (s *Store) pebbleOptions(fs vfs.FS, memTable int) *crdb.Options {
+func (s *Store) pebbleOptions(memTable int) *crdb.Options {
 	o := &crdb.Options{
-		FS:   fs,
+		FS:   s.files,
 		Lock: s.lock,
 		// Fixed, so that opening never upgrades a store in passing.
 		FormatMajorVersion: crdb.FormatValueSeparation,
@@ -26,7 +27,9 @@ func (s *Store) pebbleOptions(fs vfs.FS, memTable int) *crdb.Options {
 		// Retention deletes whole files. Unpaced, that stalled puts for 0.7 s; the delay lets the space come back within seconds.
 		TargetByteDeletionRate: 192 << 20,
 		FlushDelayDeleteRange:  time.Second,
-		Logger:                 pebbleLogger{s},
+		// Obsolete logs are ours: see archive.
+		Cleaner: crdb.ArchiveCleaner{},
+		Logger:  pebbleLogger{s},
 	}
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = 32 << 10
@@ -61,12 +64,15 @@ func (s *Store) listener() crdb.EventListener {
 		l = crdb.MakeLoggingEventListener(pebbleLogger{s})
 	}
 	// Not fatal, as it is by default: whoever reads the place gets storage.ErrCorrupt, and everything else goes on.
-	l.DataCorruption = func(i crdb.DataCorruptionInfo) {
-		s.log.Error("the store found corrupt data", "dir", s.dir, "what", i.String())
+	l.DataCorruption = func(i crdb.DataCorruptionInfo) { s.troubles.damaged(i.Path, i.Details) }
+	l.FlushEnd = func(i crdb.FlushInfo) { s.troubles.announce(flushing, i.Err) }
+	l.CompactionEnd = func(i crdb.CompactionInfo) { s.troubles.announce(compacting, i.Err) }
+	l.BlobFileRewriteEnd = func(i crdb.BlobFileRewriteInfo) {
+		if i.Err != nil && !errors.Is(i.Err, crdb.ErrCancelledCompaction) { // this one reports to BackgroundError never
+			s.troubles.failed(compacting, i.Err)
+		}
 	}
-	l.BackgroundError = func(err error) {
-		s.log.Warn("the store could not flush or compact, and will try again", "dir", s.dir, "err", err)
-	}
+	l.BackgroundError = s.troubles.background
 	return l
 }
 
@@ -83,5 +89,30 @@ func (l pebbleLogger) debug(format string, args []any) {
 	}
 }
 
-// Fatalf is how Pebble reports that its log or manifest could not be written.
-func (l pebbleLogger) Fatalf(format string, args ...any) { l.s.fail(fmt.Errorf(format, args...)) }
+// Fatalf is how Pebble reports that its log or manifest could not be written. It does not expect to go on.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := newFatalError(format, args)
+	if l.s.troubles.giveUp(err) {
+		select {}
+	}
+	l.s.fail(err)
+}
+
+// fatalError is what Pebble calls fatal, with the error that it came from.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.cause }
+
+func newFatalError(format string, args []any) *fatalError {
+	e := &fatalError{text: fmt.Sprintf(strings.ReplaceAll(format, "%+v", "%v"), args...)} // no stacks
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			e.cause = err
+		}
+	}
+	return e
+}

@@ -1,0 +1,141 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+)
+
+// open takes the directory, checks what is in it, and opens the database.
+func (s *Store) open(o Options) (err error) {
+	s.troubles = newTroubles(o.Dir, o.Logger)
+	s.disk = newDisk(o, s.troubles)
+	fs := s.disk.fs
+	if err := claim(fs, s.dir); err != nil {
+		return s.explain(err, 0)
+	}
+	if s.lock, err = lock(fs, s.dir); err != nil {
+		return s.explain(err, 0)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.lock.Close())
+		}
+	}()
+	if err := sign(fs, s.dir); err != nil {
+		return s.explain(err, 0)
+	}
+	o = o.fit()
+	s.disk.minFree, s.disk.size = o.MinFree, o.Ballast
+	s.files = &files{FS: fs, troubles: s.troubles, logs: &logs{fs: fs, dir: s.dir, failed: s.logFailed, synced: func() {}}}
+	s.disk.unflushed = s.files.logs.bytes
+	if err := s.openDatabase(o); err != nil {
+		return err
+	}
+	if err := s.checkFormat(); err != nil {
+		return errors.Join(s.explain(err, 0), s.closeDatabase())
+	}
+	s.troubles.opened()
+	return s.failure()
+}
+
+// openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. Its goroutine then waits for the end of the process.
+func (s *Store) openDatabase(o Options) error {
+	type opened struct {
+		db  *crdb.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		db, err := s.tryOpen(o)
+		done <- opened{db, err}
+	}()
+	select {
+	case r := <-done:
+		s.db = r.db
+		return s.explain(r.err, s.replayed())
+	case <-s.troubles.gaveUp:
+		return s.explain(s.troubles.cause, s.replayed())
+	}
+}
+
+func (s *Store) tryOpen(o Options) (db *crdb.DB, err error) {
+	defer contain(&err)
+	return crdb.Open(s.dir, s.pebbleOptions(o.memTable))
+}
+
+// contain turns a panic of Pebble into an error. Call it by defer.
+func contain(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %v", errPanic, p)
+	}
+}
+
+var errPanic = errors.New("the database panicked")
+
+// replayed is how many bytes lie in logs: a start writes them into tables.
+func (s *Store) replayed() int64 {
+	names, err := s.files.List(s.dir)
+	if err != nil {
+		return 0
+	}
+	sum := int64(0)
+	for _, name := range names {
+		if kind, _ := fileKind(name); kind != logFile {
+			continue
+		}
+		if info, err := s.files.Stat(s.files.PathJoin(s.dir, name)); err == nil {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
+// logFailed ends the store: a log could not be written. While the store is being opened whoever opens it is told.
+func (s *Store) logFailed(err error) {
+	s.troubles.mu.Lock()
+	opening := s.troubles.opening
+	s.troubles.mu.Unlock()
+	if !opening {
+		s.fail(fmt.Errorf("write the log: %w", err))
+	}
+}
+
+// startNeeds is what a start writes beside the contents of logs: a manifest, options, an empty log.
+const startNeeds = 4 << 20
+
+// explain says what to do about an error of opening. logged is how many bytes of logs there are to be written into tables. nil stays nil.
+func (s *Store) explain(err error, logged int64) error {
+	switch {
+	case err == nil:
+		return nil
+	case noSpace(err):
+		need := (logged + startNeeds + 1<<20 - 1) >> 20
+		free := "an unknown amount"
+		if usage, err := s.disk.inner.GetDiskUsage(s.dir); err == nil {
+			free = fmt.Sprintf("%d MiB", usage.AvailBytes>>20)
+		}
+		return fmt.Errorf("the disk is full: a start needs about %d MiB of free space in %s, and finds %s (%w)", need, s.dir, free, root(err))
+	case errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("it cannot be written to: a start needs a directory that this user may write, %s (%w)", s.dir, root(err))
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fmt.Errorf("too many files are open: raise the limit of open files to 1,024 or more, ulimit -n (%w)", root(err))
+	}
+	return explainOpen(err)
+}
+
+func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// root is the innermost error: what surrounds it names steps of Pebble.
+func root(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
