@@ -58,7 +58,7 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 	return &mappingRunner{
 		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active), ended: make(chan struct{}), ctx: ctx, cancel: cancel,
 		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
-		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionName),
+		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
 	}
 }
 

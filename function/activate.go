@@ -68,7 +68,7 @@ func (f *Functions) conclude(ctx context.Context, conf *Configuration, plan laun
 		if errors.As(planErr, &unusable) {
 			code = unusable.Code
 		} else {
-			f.opt.Log.Error("activate function", "function", conf.Ref.Name, "error", planErr)
+			f.opt.Log.Error("activate function", "function", conf.Ref.ARN(), "error", planErr)
 			reason = "The function could not be prepared. See the log of shardmill."
 		}
 		next.State, next.StateReason, next.StateCode = Failed, reason, code
@@ -76,14 +76,14 @@ func (f *Functions) conclude(ctx context.Context, conf *Configuration, plan laun
 	}
 	revision, err := f.save(ctx, next, e.revision)
 	if err != nil {
-		f.opt.Log.Error("write function", "function", conf.Ref.Name, "error", err)
+		f.opt.Log.Error("write function", "function", conf.Ref.ARN(), "error", err)
 		// The function stays in its transition, which the next change or start repeats; nobody may wait for it for ever.
 		next = e.conf.clone()
 		next.State, next.StateReason, next.StateCode = Failed, "The state of the function could not be written.", "InternalError"
 		next.UpdateStatus, current, revision = Failed, nil, e.revision
 	}
 	if plan.Hint != "" {
-		f.opt.Log.Info("hint", "function", conf.Ref.Name, "hint", plan.Hint)
+		f.opt.Log.Info("hint", "function", conf.Ref.ARN(), "hint", plan.Hint)
 	}
 	f.publish(conf.Ref, &entry{conf: next, revision: revision, current: current, settled: e.settled})
 	close(e.settled)

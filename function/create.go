@@ -88,7 +88,7 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		Architecture: "x86_64", LogGroup: in.LogGroup,
 	}
 	if c.LogGroup == "" {
-		c.LogGroup = "/aws/lambda/" + name.Ref.Name
+		c.LogGroup = DefaultLogGroup(name.Ref.Name)
 	}
 	if in.Role == "" {
 		v.Null("role")

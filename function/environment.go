@@ -156,7 +156,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	}
 	defer pw.Close()
 	undo = append(undo, func() { _ = pr.Close() })
-	stream := streamName(f.opt.Clock.Now(), g.conf.Ref.Name, g.conf.LogGroup != "/aws/lambda/"+g.conf.Ref.Name)
+	stream := streamName(f.opt.Clock.Now(), g.conf.Ref.Name, g.conf.LogGroup != DefaultLogGroup(g.conf.Ref.Name))
 	if e.out, err = newOutput(f.logs, f.opt.Clock.Now, g.conf.Ref, g.conf.LogGroup, stream, pr); err != nil {
 		return nil, fmt.Errorf("read a pipe for the log: %w", err)
 	}

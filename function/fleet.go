@@ -254,16 +254,16 @@ func (fl *fleet) drained(ctx context.Context) {
 	}
 }
 
-// runningNow names the functions with an invocation under way, in order.
-func (fl *fleet) runningNow() []string {
+// runningNow lists the functions with an invocation under way, in order.
+func (fl *fleet) runningNow() []Ref {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
-	var names []string
+	var refs []Ref
 	for ref, l := range fl.lanes {
 		if l.running > 0 {
-			names = append(names, ref.Name)
+			refs = append(refs, ref)
 		}
 	}
-	slices.Sort(names)
-	return names
+	slices.SortFunc(refs, Ref.Compare)
+	return refs
 }

@@ -228,7 +228,7 @@ func (f *Functions) Stop(ctx context.Context) {
 func (f *Functions) Busy() int { return int(f.busy.Load()) }
 
 // BusyWith names the functions that run now.
-func (f *Functions) BusyWith() []string { return f.fleet.runningNow() }
+func (f *Functions) BusyWith() []Ref { return f.fleet.runningNow() }
 
 // FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines go there by themselves within milliseconds;
 // whoever moves the clock needs them to be there before.

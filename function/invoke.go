@@ -213,7 +213,7 @@ func (f *Functions) bootFailed(g *generation, inv *Invocation, err error) Result
 		return platform("Stopping", err)
 	}
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		f.opt.Log.Error("start environment", "function", inv.Ref.Name, "error", err)
+		f.opt.Log.Error("start environment", "function", inv.Ref.ARN(), "error", err)
 	}
 	return platform("SpawnFailed", err)
 }

@@ -81,7 +81,7 @@ func (q queues) SendNotice(ctx context.Context, account, region, name, id string
 // logTee keeps what functions print, and shows it to whoever watches.
 type logTee struct {
 	logs  *logstore.Store
-	watch func(group, stream string, events []function.LogEvent)
+	watch func(owner function.Ref, events []function.LogEvent)
 }
 
 // Write keeps lines as Lambda's are kept: each ends in a line break.
@@ -92,6 +92,6 @@ func (t logTee) Write(owner function.Ref, group, stream string, events []functio
 	}
 	t.logs.Write(logstore.Group{Account: owner.Account, Region: owner.Region, Name: group}, stream, lines)
 	if t.watch != nil {
-		t.watch(group, stream, events)
+		t.watch(owner, events)
 	}
 }

@@ -1,17 +1,21 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
 )
 
 // Paths of the control API.
@@ -146,12 +150,43 @@ func (s *Server) resetNow(w http.ResponseWriter, req *http.Request) error {
 	return nil
 }
 
+// loggedBy finds out which function of which account and region a request for logs means, and the group that it logs to.
+// One that was deleted is still known by the group that it had unless it was told otherwise.
+func (r *rooms) loggedBy(q url.Values) (ref function.Ref, group logstore.Group, err error) {
+	c := function.Caller{Account: cmp.Or(q.Get("account"), wire.DefaultAccount), Region: cmp.Or(q.Get("region"), wire.DefaultRegion)}
+	name, err := function.ParseName(q.Get("function"), c)
+	if err != nil {
+		return ref, group, err
+	}
+	ref = name.Ref
+	group = logstore.Group{Account: ref.Account, Region: ref.Region, Name: function.DefaultLogGroup(ref.Name)}
+	if conf, ok := r.functions.Lookup(ref); ok {
+		group.Name = conf.LogGroup
+		return ref, group, nil
+	}
+	if err = r.logs.Exists(group, ""); err == nil {
+		return ref, group, nil
+	}
+	text := fmt.Sprintf("there is no function %s in account %s, %s, and nothing is left that one has logged", ref.Name, ref.Account, ref.Region)
+	if others := r.functions.Named(ref.Name); len(others) > 0 {
+		text += fmt.Sprintf("; there is one in account %s, %s", others[0].Account, others[0].Region)
+	}
+	return ref, group, &problem{http.StatusNotFound, text}
+}
+
 // streamLogs writes a function's log lines, and with follow=1 those that come, until the client goes.
 func (r *rooms) streamLogs(w http.ResponseWriter, req *http.Request) error {
 	q := req.URL.Query()
-	name := q.Get("function")
-	if name == "" {
+	if q.Get("function") == "" {
 		return &problem{http.StatusBadRequest, "the query parameter function is missing"}
+	}
+	ref, group, err := r.loggedBy(q)
+	var refused *fault.Error
+	if errors.As(err, &refused) {
+		return &problem{http.StatusBadRequest, refused.Message}
+	}
+	if err != nil {
+		return err
 	}
 	var since time.Time
 	if v := q.Get("since"); v != "" {
@@ -166,7 +201,9 @@ func (r *rooms) streamLogs(w http.ResponseWriter, req *http.Request) error {
 	enc := json.NewEncoder(w)
 	w.WriteHeader(http.StatusOK)
 	_ = flush.Flush() // a follower learns at once that it is connected
-	query := logstore.Query{Group: logstore.Group{Name: "/aws/lambda/" + name}, Since: since, Follow: q.Get("follow") == "1"}
+	query := logstore.Query{Group: group, Since: since, Follow: q.Get("follow") == "1", Stream: func(stream string) bool {
+		return function.LogsTo(group.Name, stream, ref.Name)
+	}}
 	if err := r.logs.Read(req.Context(), query, func(e logstore.Event) bool {
 		return enc.Encode(LogLine{e.At, e.Stream, strings.TrimSuffix(e.Message, "\n")}) == nil && flush.Flush() == nil
 	}); err != nil && req.Context().Err() == nil {

@@ -22,8 +22,10 @@ const PathReplay = wire.ControlPrefix + "replay"
 
 // ReplayRequest names records of one shard: sequence numbers as clients see them, both included.
 type ReplayRequest struct {
-	Mapping string `json:"mapping"` // UUID
-	Shard   string `json:"shard"`   // shardId-000000000000
+	Mapping string `json:"mapping"`           // UUID
+	Account string `json:"account,omitempty"` // twelve digits; with it and Region, a mapping elsewhere is not found
+	Region  string `json:"region,omitempty"`
+	Shard   string `json:"shard"` // shardId-000000000000
 	From    string `json:"from"`
 	To      string `json:"to"`
 }
@@ -47,9 +49,6 @@ type ReplayBatch struct {
 	DurationMillis int64  `json:"durationMillis"`
 }
 
-// replayLogStream is the log stream that says which requests were replays, in the function's log group.
-const replayLogStream = "shardmill/replay"
-
 // replay invokes a mapping's function with records that it has had, or not had.
 func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) error {
 	var in ReplayRequest
@@ -67,7 +66,10 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	var owner function.Ref
 	for i := range all {
 		if m := &all[i]; m.UUID == in.Mapping {
-			a.Function, group = m.FunctionName, "/aws/lambda/"+m.FunctionName
+			if in.Account != "" && in.Account != m.Account || in.Region != "" && in.Region != m.Region {
+				return &problem{http.StatusNotFound, fmt.Sprintf("the mapping %s is in account %s, %s; it was looked for in account %s, %s", m.UUID, m.Account, m.Region, in.Account, in.Region)}
+			}
+			a.Function, group = m.FunctionName, function.DefaultLogGroup(m.FunctionName)
 			owner = function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
 			if c, ok := r.functions.Lookup(owner); ok {
 				group = c.LogGroup
@@ -81,7 +83,7 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	a.Next, err = r.engine.Replay(req.Context(), in.Mapping, rng, func(b engine.Replayed) {
 		a.Batches = append(a.Batches, replayBatch(b))
 		line := fmt.Sprintf("REPLAY RequestId: %s Mapping: %s Shard: %s Records: %d From: %s To: %s", b.RequestID, in.Mapping, in.Shard, b.Count, b.From, b.To)
-		sink.Write(owner, group, replayLogStream, []function.LogEvent{{At: r.clock.Now(), Message: line}})
+		sink.Write(owner, group, function.ReplayStream(group, owner.Name), []function.LogEvent{{At: r.clock.Now(), Message: line}})
 	})
 	if err != nil {
 		return replayProblem(err)

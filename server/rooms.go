@@ -286,10 +286,19 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 // stillBusy says what keeps the clock from moving on.
 func (r *rooms) stillBusy(patience time.Duration) string {
 	what := "event source mappings at work"
-	if names := r.functions.BusyWith(); len(names) > 0 {
-		what = "function " + strings.Join(names, ", ")
+	if refs := r.functions.BusyWith(); len(refs) > 0 {
+		what = "function " + refsText(refs)
 	}
 	return fmt.Sprintf("the clock stays where it is: after %s of real time there is still running: %s", patience, what)
+}
+
+// refsText lists functions for people.
+func refsText(refs []function.Ref) string {
+	texts := make([]string, len(refs))
+	for i, r := range refs {
+		texts[i] = r.Title()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // drain ends invocations and saves what they came to. The APIs still answer, because functions may call them.

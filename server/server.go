@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
@@ -49,11 +50,11 @@ type Config struct {
 	FunctionClock string
 	ReadyFile     string // written once everything answers
 	Version       string
-	Log           *slog.Logger                                           // nil: nothing is logged
-	Observe       func(engine.Observation)                               // what happens in mappings; must not block
-	LogLines      func(group, stream string, events []function.LogEvent) // what functions print; must not block
-	Hinted        func(hint string)                                      // advice that an answer carries; must not block
-	DrainLimit    time.Duration                                          // how long Stop waits for invocations; 0: 30 s
+	Log           *slog.Logger                                         // nil: nothing is logged
+	Observe       func(engine.Observation)                             // what happens in mappings; must not block
+	LogLines      func(owner function.Ref, events []function.LogEvent) // what functions print; must not block
+	Hinted        func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
+	DrainLimit    time.Duration                                        // how long Stop waits for invocations; 0: 30 s
 
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the server counts as ready. A failure ends the
 	// server. nil: there is nothing to prepare.

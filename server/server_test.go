@@ -61,6 +61,8 @@ func bootstrap() {
 			_, after, _ := bytes.Cut(body, []byte(`"sequenceNumber":"`))
 			number, _, _ := bytes.Cut(after, []byte(`"`))
 			answer = `{"batchItemFailures":[{"itemIdentifier":"` + string(number) + `"}]}`
+		case bytes.Contains(body, []byte("say")):
+			fmt.Printf("%s\n", body)
 		case bytes.Contains(body, []byte("metric")):
 			fmt.Printf(`{"_aws":{"Timestamp":%d,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["till"]],"Metrics":[{"Name":"sold"}]}]},"till":"1","sold":42}`+"\n", time.Now().UnixMilli())
 		}
@@ -154,8 +156,8 @@ func (b *bench) ok(status int, answer string) string {
 	return answer
 }
 
-// pipeline makes a stream, the function f and a mapping between them.
-func (b *bench) pipeline() {
+// code is a package whose bootstrap is this very binary.
+func (b *bench) code() []byte {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -175,9 +177,15 @@ func (b *bench) pipeline() {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return code.Bytes()
+}
+
+// pipeline makes a stream, the function f and a mapping between them.
+func (b *bench) pipeline() {
+	b.Helper()
 	in, err := json.Marshal(map[string]any{
 		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r", "Timeout": 600,
-		"Code": map[string]any{"ZipFile": code.Bytes()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+		"Code": map[string]any{"ZipFile": b.code()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
 	})
 	if err != nil {
 		b.Fatal(err)

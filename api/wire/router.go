@@ -28,8 +28,8 @@ type Router struct {
 	Fallback http.Handler // what no rule claims: Kinesis' order of checks
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
-	Unknown  http.Handler      // refuses a service that we do not have; the Caller's Service names it. See NotHere
-	Hinted   func(hint string) // told of each advice that an answer carries, for people who see no headers; must not block. May be nil
+	Unknown  http.Handler                // refuses a service that we do not have; the Caller's Service names it. See NotHere
+	Hinted   func(c Caller, hint string) // told of each advice that an answer carries, for people who see no headers; must not block. May be nil
 }
 
 // ControlPrefix is where our own API lives.
@@ -66,7 +66,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), c)))
 	if hint := w.Header().Get(HintHeader); hint != "" && rt.Hinted != nil {
-		rt.Hinted(hint)
+		rt.Hinted(c, hint)
 	}
 }
 

@@ -35,7 +35,7 @@ type connection struct{ endpoint, account, region string }
 func connectionFlags(c *cobra.Command) *connection {
 	f := &connection{}
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "the server's address (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
-	c.Flags().StringVar(&f.account, "account", "000000000000", "account id, twelve digits")
+	c.Flags().StringVar(&f.account, "account", wire.DefaultAccount, "account id, twelve digits")
 	c.Flags().StringVar(&f.region, "region", "", "region (default: $AWS_REGION, $AWS_DEFAULT_REGION, else us-east-1)")
 	return f
 }
@@ -63,6 +63,26 @@ func regionOf(flag string) (string, error) {
 		return "", &failure{code: exitUsage, text: fmt.Sprintf("the region %q is not a name such as us-east-1", region), hint: "it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION"}
 	}
 	return region, nil
+}
+
+// whereFlags are the flags that name an account and a region, as far as they are needed, each after a space.
+func whereFlags(account, region string) string {
+	s := ""
+	if account != wire.DefaultAccount {
+		s += " --account " + account
+	}
+	if region != wire.DefaultRegion {
+		s += " --region " + region
+	}
+	return s
+}
+
+// flags are those with which another client command finds the same server, account and region, each after a space.
+func (f *connection) flags(c *client) string {
+	if f.endpoint == "" {
+		return whereFlags(c.account, c.region)
+	}
+	return " --endpoint " + c.endpoint + whereFlags(c.account, c.region)
 }
 
 func newClient(endpoint, account, region string) *client {

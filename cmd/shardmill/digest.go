@@ -28,11 +28,11 @@ type digest struct {
 	t        terminal
 	began    time.Time // of the second under way; zero: nothing has happened
 	mappings map[string]*mappingSecond
-	logs     map[string]*logSecond
+	logs     map[function.Ref]*logSecond
 }
 
 func newDigest(t terminal) *digest {
-	return &digest{t: t, mappings: map[string]*mappingSecond{}, logs: map[string]*logSecond{}}
+	return &digest{t: t, mappings: map[string]*mappingSecond{}, logs: map[function.Ref]*logSecond{}}
 }
 
 // mappingSecond is what happened to a mapping in the second under way.
@@ -160,12 +160,12 @@ func route(o engine.Observation) string {
 }
 
 // print answers the lines to show for what a function printed.
-func (d *digest) print(now time.Time, name string, events []function.LogEvent) []string {
+func (d *digest) print(now time.Time, owner function.Ref, events []function.LogEvent) []string {
 	out := d.roll(now)
-	l := d.logs[name]
+	l := d.logs[owner]
 	if l == nil {
 		l = &logSecond{}
-		d.logs[name] = l
+		d.logs[owner] = l
 	}
 	for _, e := range events {
 		l.lines++
@@ -191,7 +191,7 @@ func (d *digest) print(now time.Time, name string, events []function.LogEvent) [
 		if platform {
 			text = d.t.dim(strings.TrimRight(text, "\t"))
 		}
-		out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, e.At), d.t.blue(name+" │"), text))
+		out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, e.At), d.t.blue(owner.Title()+" │"), text))
 	}
 	return out
 }
@@ -221,14 +221,14 @@ func (d *digest) end() (out []string) {
 		}
 		*m = mappingSecond{name: m.name, busy: m.batches > quietBatches}
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.logs)) {
-		l := d.logs[name]
+	for _, owner := range slices.SortedFunc(maps.Keys(d.logs), function.Ref.Compare) {
+		l := d.logs[owner]
 		if l.hidden > 0 {
-			line := fmt.Sprintf("… %d more %s, see: shardmill logs %s", l.hidden, plural(l.hidden, "line"), name)
-			out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, l.at), d.t.blue(name+" │"), d.t.dim(line)))
+			line := fmt.Sprintf("… %d more %s, see: shardmill logs %s%s", l.hidden, plural(l.hidden, "line"), owner.Name, whereFlags(owner.Account, owner.Region))
+			out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, l.at), d.t.blue(owner.Title()+" │"), d.t.dim(line)))
 		}
 		if l.lines == 0 {
-			delete(d.logs, name)
+			delete(d.logs, owner)
 			continue
 		}
 		*l = logSecond{busy: l.lines > quietLogs}

@@ -8,12 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/function"
 )
 
 var digestStart = time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+
+var worker = function.Ref{Account: wire.DefaultAccount, Region: wire.DefaultRegion, Name: "worker"}
 
 // happening is an observation about the mapping orders → worker.
 func happening(o esm.Observe) engine.Observation {
@@ -188,17 +191,42 @@ func TestManyLinesOfAFunctionAreCutShort(t *testing.T) {
 		}
 		return append(out, function.LogEvent{At: digestStart, Message: "END RequestId: 1"})
 	}
-	few := d.print(second(0), "worker", lines(3))
+	few := d.print(second(0), worker, lines(3))
 	if want := []string{"worker │ START RequestId: 1 Version: $LATEST", "worker │ line 0", "worker │ line 1", "worker │ line 2", "worker │ END RequestId: 1"}; !cmp.Equal(without(few), want) {
 		t.Errorf("few: %q", few)
 	}
-	got := d.print(second(1), "worker", lines(500))
-	got = append(got, d.print(second(2), "worker", lines(500))...)
+	got := d.print(second(1), worker, lines(500))
+	got = append(got, d.print(second(2), worker, lines(500))...)
 	got = without(append(got, d.roll(second(3))...))
 	if len(got) != quietLogs+1+busyLogs+1 {
 		t.Fatalf("%d lines: %q", len(got), got)
 	}
 	if got[quietLogs] != "worker │ … 478 more lines, see: shardmill logs worker" || got[quietLogs+1] != "worker │ line 0" || got[len(got)-1] != "worker │ … 499 more lines, see: shardmill logs worker" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Functions of one name in two accounts are two functions: each has its own bounds, and the terminal says which one printed what.
+func TestNamesakesAreToldApart(t *testing.T) {
+	t.Parallel()
+	d := newDigest(terminal{})
+	lines := func(n int) (out []function.LogEvent) {
+		for i := range n {
+			out = append(out, function.LogEvent{At: digestStart, Message: fmt.Sprint("line ", i)})
+		}
+		return out
+	}
+	theirs := function.Ref{Account: "111122223333", Region: "eu-west-1", Name: "worker"}
+	d.print(second(0), worker, lines(quietLogs+5))
+	got := append(without(d.print(second(0), theirs, lines(quietLogs+1))), without(d.roll(second(1)))...)
+	if len(got) != quietLogs+2 || got[0] != "worker (111122223333, eu-west-1) │ line 0" || got[len(got)-2] != "worker │ … 5 more lines, see: shardmill logs worker" ||
+		got[len(got)-1] != "worker (111122223333, eu-west-1) │ … 1 more line, see: shardmill logs worker --account 111122223333 --region eu-west-1" {
+		t.Errorf("got %q", got)
+	}
+
+	o := worked(1)
+	o.FunctionARN = theirs.ARN()
+	if got := without(d.observe(second(1), o)); len(got) != 1 || !strings.HasPrefix(got[0], "worker (111122223333, eu-west-1) ") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -211,7 +239,7 @@ func TestDigestForgetsWhatIsStill(t *testing.T) {
 		o := worked(1)
 		o.Mapping = fmt.Sprint(i)
 		d.observe(second(0), o)
-		d.print(second(0), fmt.Sprint("f", i), []function.LogEvent{{At: digestStart, Message: "x"}})
+		d.print(second(0), function.Ref{Name: fmt.Sprint("f", i)}, []function.LogEvent{{At: digestStart, Message: "x"}})
 	}
 	d.roll(second(1))
 	d.roll(second(2))

@@ -10,6 +10,7 @@ import (
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -142,8 +143,13 @@ func shown(o engine.Observation) bool {
 		o.Kind != esm.WindowEnded && o.Kind != esm.StateReset
 }
 
+// functionName is the function of an observation for people.
 func functionName(o engine.Observation) string {
-	return o.FunctionARN[strings.LastIndexByte(o.FunctionARN, ':')+1:]
+	a, ok := arn.Parse(o.FunctionARN)
+	if !ok {
+		return o.FunctionARN
+	}
+	return function.Ref{Account: a.Account, Region: a.Region, Name: strings.TrimPrefix(a.Resource, "function:")}.Title()
 }
 
 // describe is one line about an observation; "" for those that only machines want.
@@ -202,8 +208,8 @@ func describe(t terminal, o engine.Observation) string {
 }
 
 // logLines shows what a function prints.
-func (f *feed) logLines(group, _ string, events []function.LogEvent) {
+func (f *feed) logLines(owner function.Ref, events []function.LogEvent) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.put(f.digest.print(time.Now(), strings.TrimPrefix(group, "/aws/lambda/"), events))
+	f.put(f.digest.print(time.Now(), owner, events))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/function"
@@ -105,7 +106,7 @@ func TestLongLinesAreCut(t *testing.T) {
 	for _, colour := range []bool{false, true} {
 		var out bytes.Buffer
 		f := newFeed(terminal{&out, colour})
-		f.logLines("/aws/lambda/f", "s", []function.LogEvent{{At: time.Now(), Message: "é" + strings.Repeat("é", 1<<20)}})
+		f.logLines(worker, []function.LogEvent{{At: time.Now(), Message: "é" + strings.Repeat("é", 1<<20)}})
 		f.start()
 		f.stop()
 		if n := out.Len(); n > feedBytes+100 {
@@ -156,11 +157,14 @@ func TestFeedShowsAnAdviceOnce(t *testing.T) {
 	f := newFeed(newTerminal(&out))
 	f.start()
 	h := newHints(f)
-	h.hinted("a")
-	h.hinted("b")
-	h.hinted("a")
+	us, them := wire.Caller{Account: wire.DefaultAccount, Region: wire.DefaultRegion}, wire.Caller{Account: "111122223333", Region: "eu-west-1"}
+	h.hinted(us, "a")
+	h.hinted(us, "b")
+	h.hinted(us, "a")
+	h.hinted(them, "a") // the same advice about somebody else's function
+	h.hinted(them, "a")
 	f.stop()
-	if got := out.String(); got != "hint: a\nhint: b\n" {
+	if got := out.String(); got != "hint: a\nhint: b\nhint (111122223333, eu-west-1): a\n" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -1,27 +1,37 @@
 package main
 
-import "sync"
+import (
+	"sync"
 
-// hints shows advice that answers carry, each text once: clients hide headers, and a producer that repeats a call would repeat its advice.
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/function"
+)
+
+// hints shows advice that answers carry, each text once for each account and region: clients hide headers, and a producer that repeats a call would repeat
+// its advice.
 type hints struct {
 	feed *feed
 	mu   sync.Mutex
-	seen map[string]bool
+	seen map[advice]bool
 }
+
+// advice is a text about what somebody did.
+type advice struct{ account, region, text string }
 
 // hintsKept bounds how many texts are remembered.
 const hintsKept = 1000
 
-func newHints(f *feed) *hints { return &hints{feed: f, seen: map[string]bool{}} }
+func newHints(f *feed) *hints { return &hints{feed: f, seen: map[advice]bool{}} }
 
-func (h *hints) hinted(text string) {
+func (h *hints) hinted(c wire.Caller, text string) {
+	a := advice{c.Account, c.Region, text}
 	h.mu.Lock()
-	shown := h.seen[text]
+	shown := h.seen[a]
 	if len(h.seen) < hintsKept {
-		h.seen[text] = true
+		h.seen[a] = true
 	}
 	h.mu.Unlock()
 	if !shown {
-		h.feed.say("hint: %s", text)
+		h.feed.say("hint%s: %s", function.Elsewhere(c.Account, c.Region), text)
 	}
 }

@@ -75,7 +75,7 @@ answered, the error, is printed all the same.`,
 		if err != nil {
 			return cl.unreachable(err)
 		}
-		return printInvocation(c, args[0], resp, answer, js)
+		return printInvocation(c, args[0], conn.flags(cl), resp, answer, js)
 	}
 	return c
 }
@@ -111,7 +111,7 @@ func readPayload(c *cobra.Command, payload string) (json.RawMessage, error) {
 }
 
 // printInvocation shows an answer, and fails when the function failed.
-func printInvocation(c *cobra.Command, name string, resp *http.Response, payload []byte, js bool) error {
+func printInvocation(c *cobra.Command, name, flags string, resp *http.Response, payload []byte, js bool) error {
 	a := invokeAnswer{StatusCode: resp.StatusCode, ExecutedVersion: resp.Header.Get("X-Amz-Executed-Version"), FunctionError: resp.Header.Get("X-Amz-Function-Error")}
 	if tail, err := base64.StdEncoding.DecodeString(resp.Header.Get("X-Amz-Log-Result")); err == nil {
 		a.LogResult = string(tail)
@@ -138,7 +138,7 @@ func printInvocation(c *cobra.Command, name string, resp *http.Response, payload
 		}
 	}
 	if a.FunctionError != "" {
-		return &failure{code: exitFunction, text: fmt.Sprintf("the function %s failed (%s)", name, a.FunctionError), hint: "what it logged: shardmill logs " + name}
+		return &failure{code: exitFunction, text: fmt.Sprintf("the function %s failed (%s)", name, a.FunctionError), hint: "what it logged: shardmill logs " + name + flags}
 	}
 	return nil
 }

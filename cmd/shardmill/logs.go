@@ -44,7 +44,7 @@ func newLogs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		q := url.Values{"function": {args[0]}}
+		q := url.Values{"function": {args[0]}, "account": {cl.account}, "region": {cl.region}}
 		if since > 0 {
 			q.Set("since", since.String())
 		}
@@ -80,8 +80,8 @@ func newLogs() *cobra.Command {
 		}
 		if none && since > 0 {
 			newTerminal(c.ErrOrStderr()).printf("hint: the function %s has logged nothing in the last %s\n", args[0], since)
-		} else if none { // a name that is spelled wrong looks like this, too; what a deleted function logged is still there
-			newTerminal(c.ErrOrStderr()).printf("hint: nothing has been logged by a function %s; the names of functions: aws lambda list-functions\n", args[0])
+		} else if none {
+			newTerminal(c.ErrOrStderr()).printf("hint: the function %s has logged nothing yet\n", args[0])
 		}
 		return nil
 	}

@@ -48,6 +48,7 @@ rest is invoked all the same.`,
 		if err != nil {
 			return err
 		}
+		in.Account, in.Region = cl.account, cl.region
 		if in.Mapping, err = cl.mappingID(c.Context(), args[0]); err != nil {
 			return explain(err)
 		}

@@ -72,9 +72,11 @@ func TestEventsComeBackInOrder(t *testing.T) {
 		}
 
 		same(t, read(t, s, Query{Group: named("a")}), "first", "sec\nond\u00a0", "")
-		same(t, read(t, s, Query{Group: named("a"), StreamPrefix: "2026/"}), "first", "sec\nond\u00a0")
+		same(t, read(t, s, Query{Group: named("a"), Stream: func(name string) bool { return strings.HasPrefix(name, "2026/") }}), "first", "sec\nond\u00a0")
 		same(t, read(t, s, Query{Group: named("a"), Since: noon.Add(time.Hour)}), "sec\nond\u00a0", "")
 		same(t, read(t, s, Query{Group: named("c")}))
+		same(t, read(t, s, Query{Group: Group{Account: "444455556666", Region: "eu-west-1", Name: "a"}}))
+		same(t, read(t, s, Query{Group: Group{Name: "a"}}))
 		groups := s.Groups("111122223333", "eu-west-1")
 		if len(groups) != 2 || groups[0].Group != named("a") || groups[0].Bytes == 0 {
 			t.Errorf("groups %v", groups)

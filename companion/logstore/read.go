@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"time"
 )
 
 // Query selects events.
 type Query struct {
-	Group        Group     // exactly; an empty account or region stands for all
-	StreamPrefix string    // "" for all streams of the group
-	Since        time.Time // events at or after; the zero time for all
-	Follow       bool      // wait for more at the end
+	Group  Group
+	Stream func(name string) bool // which streams of the group; nil: all
+	Since  time.Time              // events at or after; the zero time for all
+	Follow bool                   // wait for more at the end
 }
 
 // Read visits the selected events in the order of writing until visit answers false, the end is reached, or, with Follow, ctx ends. Events that are
@@ -73,9 +72,7 @@ func (s *Store) readSegment(ctx context.Context, r *reader, q Query, visit func(
 }
 
 func (q Query) wants(f frame) bool {
-	g := f.group
-	return g.Name == q.Group.Name && (q.Group.Account == "" || g.Account == q.Group.Account) && (q.Group.Region == "" || g.Region == q.Group.Region) &&
-		strings.HasPrefix(f.stream, q.StreamPrefix)
+	return f.group == q.Group && (q.Stream == nil || q.Stream(f.stream))
 }
 
 // shown tells that neither a frame's group nor its stream was deleted since it was written.

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// owner is an account and a region.
+type owner struct{ account, region string }
+
+// as calls Lambda as somebody.
+func (b *bench) as(o owner, method, path, body string) string {
+	b.Helper()
+	who := strings.NewReplacer("000000000000", o.account, "us-east-1", o.region).Replace(fmt.Sprintf(signature, "lambda"))
+	return b.ok(b.do(method, path, body, "Authorization", who))
+}
+
+// speaker makes a function that prints its payload, and lets it.
+func (b *bench) speaker(o owner, name, group, says string) {
+	b.Helper()
+	in := map[string]any{
+		"FunctionName": name, "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::" + o.account + ":role/r",
+		"Code": map[string]any{"ZipFile": b.code()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+	}
+	if group != "" {
+		in["LoggingConfig"] = map[string]any{"LogGroup": group}
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.as(o, "POST", "/2015-03-31/functions", string(body))
+	b.as(o, "POST", "/2015-03-31/functions/"+name+"/invocations", `"say `+says+`"`)
+}
+
+// said waits until a function's log has a line, and answers all its lines that were said.
+func (b *bench) said(o owner, name, line string) string {
+	b.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	q := url.Values{"function": {name}, "account": {o.account}, "region": {o.region}}
+	for {
+		var said []string
+		for text := range strings.Lines(b.ok(b.control("GET", PathLogs+"?"+q.Encode(), ""))) {
+			var l LogLine
+			if err := json.Unmarshal([]byte(text), &l); err != nil {
+				b.Fatal(err)
+			}
+			if words, ok := strings.CutPrefix(l.Message, `"say `); ok {
+				said = append(said, strings.TrimSuffix(words, `"`))
+			}
+		}
+		if got := strings.Join(said, ", "); strings.Contains(got, line) {
+			return got
+		}
+		select {
+		case <-deadline.C:
+			b.Fatalf("%s of %v has not logged %q, but %v", name, o, line, said)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// A name is not an identity: the log of a function is what this one wrote, in its account and region and in the group that it was told, and nothing of
+// its namesakes elsewhere or of others that write to the same group.
+func TestLogsAreThoseOfOneFunction(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Dev: true})
+	here, abroad, other := owner{"000000000000", "us-east-1"}, owner{"000000000000", "eu-west-1"}, owner{"111122223333", "us-east-1"}
+	b.speaker(here, "f", "", "one")
+	b.speaker(abroad, "f", "", "two")
+	b.speaker(other, "f", "", "three")
+	b.speaker(here, "g", "shared", "four")
+	b.speaker(here, "h", "shared", "five")
+	b.speaker(here, "guest", "/aws/lambda/f", "six")
+
+	for _, c := range []struct {
+		owner
+		name, want string
+	}{{here, "f", "one"}, {abroad, "f", "two"}, {other, "f", "three"}, {here, "g", "four"}, {here, "h", "five"}, {here, "guest", "six"}} {
+		if got := b.said(c.owner, c.name, c.want); got != c.want {
+			t.Errorf("the log of %s of %v has %s, want %s", c.name, c.owner, got, c.want)
+		}
+	}
+
+	// What a deleted function has logged stays. A function that is nowhere, or elsewhere, is no function without logs.
+	b.as(here, "DELETE", "/2015-03-31/functions/f", "")
+	b.said(here, "f", "one")
+	for query, want := range map[string]string{
+		"?function=nobody": "there is no function nobody in account 000000000000, us-east-1, and nothing is left that one has logged",
+		"?function=f&account=444455556666&region=eu-west-1": "there is no function f in account 444455556666, eu-west-1, and nothing is left that one has logged; " +
+			"there is one in account 000000000000, eu-west-1",
+	} {
+		if status, answer := b.control("GET", PathLogs+query, ""); status != 404 || !strings.Contains(answer, `"`+want+`"`) {
+			t.Errorf("%s: %d %s", query, status, answer)
+		}
+	}
+	for _, query := range []string{"", "?function=a/b", "?function=arn:aws:lambda:us-east-1:111122223333:function:f"} {
+		if status, answer := b.control("GET", PathLogs+query, ""); status != 400 {
+			t.Errorf("%s: %d %s", query, status, answer)
+		}
+	}
+}
+
+// A replay that says where the mapping is finds it there only, and is logged among what its own function logs.
+func TestReplayLooksWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	observe, _, ended := attempts()
+	b := start(t, Config{Dev: true, Observe: observe})
+	b.pipeline()
+	var put struct{ SequenceNumber string }
+	if err := json.Unmarshal([]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"k","Data":"AA=="}`))), &put); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	var list struct{ EventSourceMappings []struct{ UUID string } }
+	if err := json.Unmarshal([]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list); err != nil {
+		t.Fatal(err)
+	}
+	in := ReplayRequest{Mapping: list.EventSourceMappings[0].UUID, Shard: "shardId-000000000000", From: put.SequenceNumber, To: put.SequenceNumber}
+	for _, c := range []struct {
+		account, region string
+		status          int
+		want            string
+	}{
+		{"", "", 200, `"outcome":"ok"`},
+		{"000000000000", "us-east-1", 200, `"outcome":"ok"`},
+		{"000000000000", "eu-west-1", 404, "is in account 000000000000, us-east-1; it was looked for in account 000000000000, eu-west-1"},
+		{"111122223333", "us-east-1", 404, "is in account 000000000000, us-east-1; it was looked for in account 111122223333, us-east-1"},
+	} {
+		in.Account, in.Region = c.account, c.region
+		body, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, answer := b.control("POST", PathReplay, string(body)); status != c.status || !strings.Contains(answer, c.want) {
+			t.Errorf("%s %s: %d %s", c.account, c.region, status, answer)
+		}
+	}
+}
