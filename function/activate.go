@@ -34,7 +34,7 @@ func (f *Functions) activate(conf *Configuration) {
 
 // plan finds out how conf is started.
 func (f *Functions) plan(ctx context.Context, conf *Configuration) (launcher.Plan, error) {
-	dir, cache, err := f.code.unpacked(conf.CodeSHA256)
+	dir, cache, err := f.code.unpacked(ctx, conf.CodeSHA256)
 	if err != nil {
 		return launcher.Plan{}, err
 	}

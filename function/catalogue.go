@@ -60,6 +60,10 @@ func (f *Functions) load(ctx context.Context) error {
 			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
 		}
 		f.code.retain(conf.CodeSHA256)
+		if err := f.code.check(conf.CodeSHA256, conf.CodeBytes); err != nil && conf.State == Active {
+			f.opt.Log.Error("the code of a function is missing or damaged", "function", conf.Ref.ARN(), "error", err)
+			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode // and then Failed, with what to do
+		}
 		en := &entry{conf: conf, revision: e.Revision, settled: make(chan struct{})}
 		f.entries[conf.Ref] = en
 		f.fleet.reserve(conf.Ref, conf.Reserved)
@@ -72,7 +76,10 @@ func (f *Functions) load(ctx context.Context) error {
 			unsettled = append(unsettled, conf)
 		}
 	}
-	return f.code.sweep()
+	if err := f.code.sweep(); err != nil { // nothing is lost by what is too much
+		f.opt.Log.Error("look for code that no function uses", "error", err)
+	}
+	return nil
 }
 
 // save commits conf in place of revision and makes it visible. f.change is held.

@@ -41,7 +41,7 @@ func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration,
 	if _, ok := f.Lookup(conf.Ref); ok {
 		return nil, taken
 	}
-	sha, err := f.code.put(in.Zip)
+	sha, err := f.code.put(ctx, in.Zip)
 	if err != nil {
 		return nil, err
 	}

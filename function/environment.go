@@ -133,7 +133,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	if err != nil {
 		return nil, err
 	}
-	dir, _, err := f.code.unpacked(g.conf.CodeSHA256)
+	dir, _, err := f.code.unpacked(ctx, g.conf.CodeSHA256)
 	if err != nil {
 		return nil, err
 	}

@@ -138,6 +138,6 @@ func (g *generation) advise(hint string) {
 	}
 	g.mu.Unlock()
 	if !said {
-		g.f.opt.Log.Warn("hint", "function", g.conf.Ref.Name, "hint", hint)
+		g.f.opt.Log.Warn("hint", "function", g.conf.Ref.ARN(), "hint", hint)
 	}
 }

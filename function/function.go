@@ -189,15 +189,33 @@ func (f *Functions) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the directory for function code: %w", err)
 	}
-	if f.code, err = openPackages(dir); err != nil {
-		return err
+	f.code = openPackages(dir)
+	if err := f.code.setAside(); err != nil {
+		f.opt.Log.Error("functions/run is in the way", "error", err)
 	}
+	f.work.Go(f.clear)
 	if f.opt.CPU == sandbox.CPUWeight {
 		f.cpu = f.box.ShareCPU()
 	}
-	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(dir, "run", "runtime")})
+	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(f.code.run, "runtime")})
 	f.logs.start()
 	return f.load(ctx)
+}
+
+// clear removes what earlier processes have left, in the background.
+func (f *Functions) clear() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	f.work.Go(func() {
+		select {
+		case <-f.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	if err := f.code.clear(ctx); err != nil && ctx.Err() == nil {
+		f.opt.Log.Error("what an earlier start has left behind cannot be removed; remove it by hand", "dir", f.code.dir, "error", err)
+	}
 }
 
 // Stop refuses new invocations, lets running ones finish until ctx ends or 30 s have passed, and then ends every process. Invocations cut off come

@@ -1,38 +1,71 @@
 package function
 
 import (
+	"cmp"
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/shardmill/shardmill/function/launcher"
 )
 
-// packages keeps code: DIR/code/SHA.zip is durable, DIR/run holds what can be made again and is emptied at start (unpacked code, compiled files,
-// temporary directories of environments). Directories are made when the first function needs them: a start waits for none of them, and a server without functions
+// packages keeps code: DIR/code/SHA.zip is durable, DIR/run holds what can be made again and begins empty at every start (unpacked code, compiled files,
+// temporary directories of environments). What it held before is moved aside and removed while the server is at work: whatever functions have left there,
+// no start fails or waits for it. Directories are made when the first function needs them: a start waits for none of them, and a server without functions
 // leaves none behind. A package lives while somebody retains it.
 type packages struct {
-	zips, run string
+	dir, zips, run string
 
 	mu    sync.Mutex
 	users map[string]int
 	slots int
 }
 
-func openPackages(dir string) (*packages, error) {
-	p := &packages{
-		zips: filepath.Join(dir, "code"), run: filepath.Join(dir, "run"),
+func openPackages(dir string) *packages {
+	return &packages{
+		dir: dir, zips: filepath.Join(dir, "code"), run: filepath.Join(dir, "run"),
 		users: map[string]int{},
 	}
-	if err := removeAll(p.run); err != nil {
-		return nil, fmt.Errorf("empty %s: %w", p.run, err)
+}
+
+// leftover begins the names of directories that are to be removed.
+const leftover = ".leftover-"
+
+// setAside moves what an earlier process has left in DIR/run out of the way. Where even that is not possible, this process uses another directory.
+func (p *packages) setAside() error {
+	err := os.Rename(p.run, filepath.Join(p.dir, leftover+rand.Text()))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return p, nil
+	instead := filepath.Join(p.dir, leftover+"run-"+rand.Text()) // removed at the next start
+	err = fmt.Errorf("%s cannot be moved out of the way, so %s is used instead: %w", p.run, instead, err)
+	p.run = instead
+	return err
+}
+
+// clear removes what was set aside by this process and by those before it, until ctx ends.
+func (p *packages) clear(ctx context.Context) error {
+	entries, err := os.ReadDir(p.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		path := filepath.Join(p.dir, e.Name())
+		if strings.HasPrefix(e.Name(), leftover) && path != p.run {
+			err = errors.Join(err, removeTree(ctx, path))
+		}
+	}
+	return err
 }
 
 func (p *packages) close() { _ = removeAll(p.run) }
@@ -40,50 +73,96 @@ func (p *packages) close() { _ = removeAll(p.run) }
 func (p *packages) zipPath(sha string) string { return filepath.Join(p.zips, sha+".zip") }
 
 // put unpacks a package, makes its zip durable, and retains it for the caller. Its SHA-256 in hex is its name.
-func (p *packages) put(b []byte) (string, error) {
+// The work ends with ctx.
+func (p *packages) put(ctx context.Context, b []byte) (string, error) {
 	if len(b) > maxZip {
 		return "", errZipSize
 	}
 	sum := sha256.Sum256(b)
 	sha := hex.EncodeToString(sum[:])
 	p.retain(sha)
-	if err := p.keep(sha, b); err != nil {
+	if err := p.keep(ctx, sha, b); err != nil {
 		p.release(sha)
 		return "", err
 	}
 	return sha, nil
 }
 
-// keep unpacks a package and makes it durable, unless it is there.
-func (p *packages) keep(sha string, b []byte) error {
-	if _, err := os.Stat(p.zipPath(sha)); err == nil { // it was judged when it came first
-		_, _, err := p.unpacked(sha)
+// keep unpacks a package and makes it durable, unless it is there. What is there instead, by whatever accident, is replaced.
+func (p *packages) keep(ctx context.Context, sha string, b []byte) error {
+	if _, err := p.read(sha); err == nil { // it was judged when it came first
+		_, _, err := p.unpacked(ctx, sha)
 		return err
 	}
-	if err := p.unpack(sha, b); err != nil {
+	if err := p.unpack(ctx, sha, b); err != nil {
 		return err
+	}
+	if info, err := os.Lstat(p.zipPath(sha)); err == nil && info.IsDir() {
+		_ = removeAll(p.zipPath(sha))
 	}
 	return writeDurably(p.zips, sha+".zip", b)
 }
 
+// errCode is a package that is not what it was.
+var errCode = errors.New("it is damaged: its content does not fit its name")
+
 // read answers the bytes of a package.
-func (p *packages) read(sha string) ([]byte, error) { return os.ReadFile(p.zipPath(sha)) }
+func (p *packages) read(sha string) ([]byte, error) {
+	f, err := os.OpenFile(p.zipPath(sha), os.O_RDONLY|syscall.O_NONBLOCK, 0) // of a pipe nobody would wait for the other end
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxZip {
+		return nil, cmp.Or(err, errCode)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxZip+1))
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != sha {
+		return nil, errCode
+	}
+	return b, nil
+}
+
+// check looks whether a package of a size is there, without reading it.
+func (p *packages) check(sha string, size int64) error {
+	info, err := os.Stat(p.zipPath(sha))
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || info.Size() != size:
+		return errCode
+	}
+	return nil
+}
 
 // unpacked answers the directory of the code and one for its compiled files, unpacking it first if this process has not done so.
-func (p *packages) unpacked(sha string) (dir, cache string, err error) {
+func (p *packages) unpacked(ctx context.Context, sha string) (dir, cache string, err error) {
 	dir, cache = filepath.Join(p.run, "code", sha), filepath.Join(p.run, "cache", sha)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, cache, nil
 	}
 	b, err := p.read(sha)
 	if err != nil {
-		return "", "", fmt.Errorf("read code package: %w", err)
+		return "", "", p.lost(sha, err)
 	}
-	return dir, cache, p.unpack(sha, b)
+	return dir, cache, p.unpack(ctx, sha, b)
+}
+
+// lost says what to do about a package that cannot be read.
+func (p *packages) lost(sha string, err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return &launcher.Unusable{Code: "InternalError", Reason: fmt.Sprintf(
+		"The code of the function, %s, cannot be read (%v). Update the function's code, or put the file back and start shardmill again.", p.zipPath(sha), err)}
 }
 
 // unpack makes run/code/SHA whole or not at all.
-func (p *packages) unpack(sha string, b []byte) error {
+func (p *packages) unpack(ctx context.Context, sha string, b []byte) error {
 	if err := os.MkdirAll(filepath.Join(p.run, "code"), 0o755); err != nil {
 		return err
 	}
@@ -92,7 +171,7 @@ func (p *packages) unpack(sha string, b []byte) error {
 		return err
 	}
 	defer func() { _ = removeAll(tmp) }() // renamed by then, or unwanted
-	if err := unzip(b, tmp); err != nil {
+	if err := unzip(ctx, b, tmp); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(p.run, "cache", sha), 0o755); err != nil {
@@ -203,21 +282,6 @@ func syncDir(dir string) error {
 	}
 	defer d.Close()
 	return d.Sync()
-}
-
-// removeAll is os.RemoveAll for trees with read-only directories.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if err == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = os.Chmod(path, 0o755)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }
 
 // isOurs reports errors that come from this machine and not from the package: no space, no more files.

@@ -48,7 +48,7 @@ func sweepTemporary(parent string) {
 		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Getuid() {
 			continue
 		}
-		lock, err := os.Open(filepath.Join(dir, lockName))
+		lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			continue
 		}

@@ -1,129 +1,28 @@
 package function
 
 import (
-	"archive/zip"
-	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Limits of a package. Sizes are in bytes. Source: Lambda Developer Guide, "Lambda quotas".
-const (
-	maxZip      = 52_428_800
-	maxUnzipped = 262_144_000
-	maxEntries  = 100_000
-	maxLink     = 4096 // of a symbolic link's target
-)
-
-// AWS's answers to packages it cannot use.
-var (
-	errZipSize    = fault.New("RequestEntityTooLargeException", "Zipped size must be smaller than %d bytes", maxZip).WithStatus(413)
-	errUnzipped   = fault.New("InvalidParameterValueException", "Unzipped size must be smaller than %d bytes", maxUnzipped)
-	errNotZip     = fault.New("InvalidParameterValueException", "Could not unzip uploaded file. Please check your file, then try to upload again.")
-	errEmptyZip   = fault.New("InvalidParameterValueException", "Uploaded file must be a non-empty zip")
-	directoryMark = []byte("PK\x01\x02")
-)
-
-// refuseZip is AWS's refusal with the reason beside it.
-func refuseZip(format string, args ...any) error {
-	return errNotZip.WithHint("The package was refused: %s.", fmt.Sprintf(format, args...))
-}
-
-// openZip reads the directory of a package and judges it before anything is inflated: number of entries, declared sizes, names, kinds.
-func openZip(b []byte) ([]zipEntry, error) {
-	switch {
-	case len(b) == 0:
-		return nil, errEmptyZip
-	case len(b) > maxZip:
-		return nil, errZipSize
-	case bytes.Count(b, directoryMark) > 4*maxEntries: // archive/zip would hold them all; nested archives may add a few
-		return nil, refuseZip("it has more than %d entries", maxEntries)
-	}
-	r, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // insecure paths are judged below
-		return nil, refuseZip("%v", err)
-	}
-	switch {
-	case len(r.File) == 0:
-		return nil, errEmptyZip
-	case len(r.File) > maxEntries:
-		return nil, refuseZip("it has more than %d entries", maxEntries)
-	}
-	entries := make([]zipEntry, 0, len(r.File))
-	var total uint64
-	for _, f := range r.File {
-		if total += min(f.UncompressedSize64, maxUnzipped+1); total > maxUnzipped {
-			return nil, errUnzipped
-		}
-		e, err := judge(f)
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, e)
-	}
-	return entries, nil
-}
-
-// zipEntry is an entry that has been judged.
-type zipEntry struct {
-	file *zip.File
-	name string      // clean, relative, with slashes; "." for the root
-	kind fs.FileMode // 0, ModeDir or ModeSymlink
-	exec bool
-}
-
-// Creators of zip entries, the upper byte of "version made by".
-const (
-	madeByUnix  = 3
-	madeByMacOS = 19
-)
-
-// judge refuses names that lead out of the package and everything but files, directories and links.
-func judge(f *zip.File) (zipEntry, error) {
-	made := f.CreatorVersion >> 8
-	unix := made == madeByUnix || made == madeByMacOS
-	name := f.Name
-	if !unix { // Windows tools write backslashes between directories
-		name = strings.ReplaceAll(name, `\`, "/")
-	}
-	dir := strings.HasSuffix(name, "/")
-	clean := path.Clean(name)
-	switch {
-	case name == "", strings.ContainsAny(name, "\x00\\"), path.IsAbs(name), clean == "..", strings.HasPrefix(clean, "../"),
-		strings.Contains("/"+name+"/", "/../"), len(clean) >= 2 && clean[1] == ':' && !unix:
-		return zipEntry{}, refuseZip("the name %q is not a path inside the package", fault.Clip(f.Name, 200))
-	}
-	e := zipEntry{file: f, name: clean}
-	if !unix {
-		if dir {
-			e.kind = fs.ModeDir
-		}
-		e.exec = clean == "bootstrap" // Windows has no such bit, and the runtime needs it
-		return e, nil
-	}
-	mode := f.Mode()
-	e.kind = mode.Type()
-	if e.kind == 0 && dir {
-		e.kind = fs.ModeDir
-	}
-	if e.kind != 0 && e.kind != fs.ModeDir && e.kind != fs.ModeSymlink {
-		return zipEntry{}, refuseZip("%q is neither a file nor a directory nor a link", fault.Clip(f.Name, 200))
-	}
-	e.exec = mode&0o111 != 0
-	return e, nil
-}
-
-// unzip writes a package into the empty directory dir, read-only. Links come last, so that no entry is ever written through one, and may not lead
-// out of dir. What is inflated is counted, whatever the directory of the archive says.
-func unzip(b []byte, dir string) error {
+// unzip writes a package into the empty directory dir, read-only. A link may not lead out of dir, and no entry is ever written through one. What is inflated
+// is counted, whatever the directory of the archive says. The work ends with ctx.
+//
+// Directories are made beside each other and moved into each other in the end, the inner ones first: each costs the same, however deep it lies.
+func unzip(ctx context.Context, b []byte, dir string) error {
 	entries, err := openZip(b)
+	if err != nil {
+		return err
+	}
+	t, err := layOut(entries)
 	if err != nil {
 		return err
 	}
@@ -132,76 +31,202 @@ func unzip(b []byte, dir string) error {
 		return err
 	}
 	defer root.Close()
-	left := int64(maxUnzipped)
-	for _, e := range entries {
-		if e.kind == fs.ModeDir {
-			err = root.MkdirAll(e.name, 0o755)
-		} else if err = root.MkdirAll(path.Dir(e.name), 0o755); err == nil && e.kind == 0 {
-			err = inflate(root, e, &left)
-		}
-		if err != nil {
-			return badEntry(e, err)
-		}
-	}
-	for _, e := range entries {
-		if e.kind == fs.ModeSymlink {
-			if err := link(root, e, &left); err != nil {
-				return badEntry(e, err)
-			}
-		}
-	}
-	return seal(root, entries)
-}
-
-// badEntry keeps refusals and faults of this machine as they are; everything else is the archive's fault.
-func badEntry(e zipEntry, err error) error {
-	var f *fault.Error
-	if errors.As(err, &f) || isOurs(err) {
+	if err := root.Mkdir(t.stage, 0o755); err != nil {
 		return err
 	}
-	return refuseZip("%q: %v", fault.Clip(e.file.Name, 200), err)
+	stage, err := root.OpenRoot(t.stage)
+	if err != nil {
+		return err
+	}
+	defer stage.Close()
+	u := &unzipping{ctx: ctx, root: root, stage: stage, tree: t, left: maxUnzipped}
+	if err := u.makeFolders(); err != nil {
+		return err
+	}
+	for _, i := range t.keep {
+		if err := u.write(entries[i], t.home[i]); err != nil {
+			return badEntry(entries[i].name, err)
+		}
+	}
+	return u.assemble()
 }
 
-func inflate(root *os.Root, e zipEntry, left *int64) error {
+// folder is a directory of a package.
+type folder struct {
+	parent int    // index of the one that it is in
+	name   string // in that
+	path   string
+}
+
+// tree is where everything in a package goes.
+type tree struct {
+	folders []folder // the root first, each before those in it
+	keep    []int    // entries that are files or links, in the order of the archive
+	stage   string   // a name that nothing in the root has
+	home    []int    // of each entry: its folder
+}
+
+// layOut finds out which directories a package has, named or implied, and which of several entries of a name counts: the last, as with unzip.
+func layOut(entries []zipEntry) (*tree, error) {
+	t := &tree{folders: []folder{{path: "."}}, home: make([]int, len(entries))}
+	at := map[string]int{".": 0}
+	var enter func(dir string) (int, error)
+	enter = func(dir string) (int, error) {
+		var missing []string
+		for ; ; dir = above(dir) {
+			if _, there := at[dir]; there {
+				break
+			}
+			missing = append(missing, dir)
+		}
+		i := at[dir]
+		for k := len(missing) - 1; k >= 0; k-- {
+			if len(t.folders) >= maxEntries {
+				return 0, refuseZip("it has more than %d files and directories", maxEntries)
+			}
+			t.folders = append(t.folders, folder{i, path.Base(missing[k]), missing[k]})
+			i = len(t.folders) - 1
+			at[missing[k]] = i
+		}
+		return i, nil
+	}
+	last := map[string]int{} // files and links
+	for i, e := range entries {
+		dir := e.name
+		if e.kind != fs.ModeDir {
+			last[e.name] = i
+			dir = above(dir)
+		}
+		var err error
+		if t.home[i], err = enter(dir); err != nil {
+			return nil, err
+		}
+	}
+	if len(t.folders)+len(last) > maxEntries {
+		return nil, refuseZip("it has more than %d files and directories", maxEntries)
+	}
+	for _, f := range t.folders {
+		if i, ok := last[f.path]; ok {
+			return nil, refuseZip("%s is a directory in one entry and %s in another", quoted(f.path), what(entries[i].kind))
+		}
+	}
+	for t.stage = ".unpacking"; ; t.stage += "-" {
+		_, file := last[t.stage]
+		if _, dir := at[t.stage]; !file && !dir {
+			break
+		}
+	}
+	for i, e := range entries {
+		if e.kind != fs.ModeDir && last[e.name] == i {
+			t.keep = append(t.keep, i)
+		}
+	}
+	return t, nil
+}
+
+// above is path.Dir of a clean path, which need not be cleaned again.
+func above(dir string) string {
+	i := strings.LastIndexByte(dir, '/')
+	if i < 0 {
+		return "."
+	}
+	return dir[:i]
+}
+
+func what(kind fs.FileMode) string {
+	if kind == fs.ModeSymlink {
+		return "a link"
+	}
+	return "a file"
+}
+
+// unzipping is a package on its way to the disk.
+type unzipping struct {
+	ctx         context.Context
+	root, stage *os.Root // the package; in it, where folders lie by number until they are moved
+	tree        *tree
+	left        int64 // bytes that may still be inflated
+}
+
+// in is the path of what is in a folder before that is moved, and what it starts from.
+func (u *unzipping) in(folder int, name string) (*os.Root, string) {
+	if folder == 0 {
+		return u.root, name
+	}
+	return u.stage, strconv.Itoa(folder) + "/" + name
+}
+
+func (u *unzipping) makeFolders() error {
+	for i := range u.tree.folders[1:] {
+		if err := u.ctx.Err(); err != nil {
+			return err
+		}
+		if err := u.stage.Mkdir(strconv.Itoa(i+1), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes a file or a link in its folder.
+func (u *unzipping) write(e zipEntry, home int) error {
+	if err := u.ctx.Err(); err != nil {
+		return err
+	}
 	in, err := e.file.Open()
 	if err != nil {
-		return err
+		return damage(err)
 	}
 	defer in.Close()
-	mode := fs.FileMode(0o444)
-	if e.exec {
-		mode = 0o555
+	root, name := u.in(home, path.Base(e.name))
+	if e.kind == fs.ModeSymlink {
+		target, err := u.target(e, in)
+		if err != nil {
+			return err
+		}
+		return root.Symlink(target, name)
 	}
-	_ = root.Remove(e.name) // a later entry of the same name wins, as with unzip
-	out, err := root.OpenFile(e.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	out, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(out, io.LimitReader(in, *left+1))
-	if *left -= n; *left < 0 {
+	n, err := io.Copy(out, io.LimitReader(&untilDone{u.ctx, in}, u.left+1))
+	if u.left -= n; u.left < 0 {
 		err = errUnzipped
 	}
 	if err == nil {
+		mode := fs.FileMode(0o444)
+		if e.exec {
+			mode = 0o555
+		}
 		err = out.Chmod(mode)
 	}
 	if e := out.Close(); err == nil {
 		err = e
 	}
-	return err
+	return damage(err)
 }
 
-// link makes a symbolic link whose target climbs only at its beginning; then its meaning is the same whatever lies on the way.
-func link(root *os.Root, e zipEntry, left *int64) error {
-	in, err := e.file.Open()
-	if err != nil {
-		return err
+// untilDone is a reader that ends with a context.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
 	}
-	defer in.Close()
+	return u.r.Read(b)
+}
+
+// target reads where a symbolic link leads. It climbs only at its beginning; then its meaning is the same whatever lies on the way.
+func (u *unzipping) target(e zipEntry, in io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(in, maxLink+1))
 	if err != nil {
-		return err
+		return "", damage(err)
 	}
-	*left -= int64(len(b))
+	u.left -= int64(len(b))
 	target := string(b)
 	below := strings.TrimPrefix(target, "./")
 	for strings.HasPrefix(below, "../") {
@@ -210,28 +235,50 @@ func link(root *os.Root, e zipEntry, left *int64) error {
 	inside := path.Join(path.Dir(e.name), target)
 	if len(b) == 0 || len(b) > maxLink || path.IsAbs(target) || strings.ContainsAny(target, "\x00\\") ||
 		strings.Contains("/"+below+"/", "/../") && below != ".." || inside == ".." || strings.HasPrefix(inside, "../") {
-		return refuseZip("the link %q leads out of the package", fault.Clip(e.file.Name, 200))
+		return "", refuseZip("the link %s leads out of the package", quoted(e.name))
 	}
-	return root.Symlink(target, e.name)
+	return target, nil
 }
 
-// seal makes the directories read-only, the inner ones first.
-func seal(root *os.Root, entries []zipEntry) error {
-	dirs := map[string]bool{".": true}
-	for _, e := range entries {
-		d := e.name
-		if e.kind != fs.ModeDir {
-			d = path.Dir(d)
-		}
-		for ; d != "." && !dirs[d]; d = path.Dir(d) {
-			dirs[d] = true
-		}
-	}
-	names := sortedKeys(dirs)
-	for i := len(names) - 1; i >= 0; i-- {
-		if err := root.Chmod(names[i], 0o555); err != nil {
+// assemble moves every folder into the one that it is in, and makes it read-only there: where it came from, it could not be moved any more.
+func (u *unzipping) assemble() error {
+	for i := len(u.tree.folders) - 1; i > 0; i-- {
+		f := u.tree.folders[i]
+		if err := u.ctx.Err(); err != nil {
 			return err
 		}
+		root, place := u.in(f.parent, f.name)
+		from := strconv.Itoa(i)
+		if f.parent == 0 {
+			from = u.tree.stage + "/" + from
+		}
+		err := root.Rename(from, place)
+		if err == nil {
+			err = root.Chmod(place, 0o555)
+		}
+		if err != nil {
+			return badEntry(f.path, err)
+		}
 	}
-	return nil
+	if err := u.root.Remove(u.tree.stage); err != nil {
+		return err
+	}
+	return u.root.Chmod(".", 0o555)
+}
+
+// badEntry keeps refusals, the end of a context and faults of this machine as they are; everything else is the archive's fault.
+func badEntry(name string, err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) || isOurs(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var p *fs.PathError
+	var l *os.LinkError
+	switch { // their paths are ours
+	case errors.As(err, &p):
+		err = p.Err
+	case errors.As(err, &l):
+		err = l.Err
+	}
+	return refuseZip("%s: %v", quoted(name), err)
 }

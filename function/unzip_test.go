@@ -76,7 +76,7 @@ func TestUnsafePackagesAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		err := unzip(archive(c.entries...), dir)
+		err := unzip(t.Context(), archive(c.entries...), dir)
 
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Message != errNotZip.Message || f.Code != "InvalidParameterValueException" || f.Hint == "" {
@@ -92,7 +92,7 @@ func TestUnsafePackagesAreRefused(t *testing.T) {
 func TestModesOfPackages(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	err := unzip(archive(
+	err := unzip(t.Context(), archive(
 		entryOf{name: "bin/tool", mode: 0o755, body: "x"},
 		entryOf{name: "lib/", mode: fs.ModeDir | 0o700},
 		entryOf{name: "lib/data", mode: 0o600, body: "old"},
@@ -127,7 +127,7 @@ func TestPackagesFromWindows(t *testing.T) {
 		if err := os.Mkdir(sub, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := unzip(archive(entryOf{name: "bootstrap", made: made, body: "x"}, entryOf{name: `pkg\mod.py`, made: made, body: "y"}), sub); err != nil {
+		if err := unzip(t.Context(), archive(entryOf{name: "bootstrap", made: made, body: "x"}, entryOf{name: `pkg\mod.py`, made: made, body: "y"}), sub); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(filepath.Join(sub, "bootstrap")); err != nil || info.Mode() != 0o555 {
@@ -146,12 +146,12 @@ func TestBombsStopEarly(t *testing.T) {
 	declared := bytes.Clone(honest)
 	at := bytes.Index(declared, directoryMark)
 	binary.LittleEndian.PutUint32(declared[at+24:], maxUnzipped+1)
-	if err := unzip(declared, t.TempDir()); !errors.Is(err, errUnzipped) {
+	if err := unzip(t.Context(), declared, t.TempDir()); !errors.Is(err, errUnzipped) {
 		t.Errorf("declared size: %v", err)
 	}
 	liar := bytes.Clone(honest)
 	binary.LittleEndian.PutUint32(liar[at+24:], 10)
-	if err := unzip(liar, t.TempDir()); err == nil {
+	if err := unzip(t.Context(), liar, t.TempDir()); err == nil {
 		t.Error("an entry larger than declared was accepted")
 	}
 	if _, err := openZip(bytes.Repeat(directoryMark, 4*maxEntries+1)); fault.CodeOf(err) != "InvalidParameterValueException" {
@@ -184,7 +184,7 @@ func FuzzUnzip(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer removeAll(dir)
-		if err := unzip(b, dir); err != nil && fault.CodeOf(err) == "" && !isOurs(err) {
+		if err := unzip(t.Context(), b, dir); err != nil && fault.CodeOf(err) == "" && !isOurs(err) {
 			t.Errorf("refusal without a code: %v", err)
 		}
 		if others, _ := os.ReadDir(outer); len(others) != 1 {

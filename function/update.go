@@ -29,7 +29,7 @@ func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Config
 	if _, ok := f.Lookup(in.Ref); !ok {
 		return nil, NotFound(in.Ref, "")
 	}
-	sha, err := f.code.put(in.Zip)
+	sha, err := f.code.put(ctx, in.Zip)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ var cuts = map[string][]string{
 		"companion/table/expr/number.go: s[:at]",
 		"companion/table/expr/parse.go: p.text[from:to]",
 		"function/measure.go: line[:at]",
+		"function/unzip.go: dir[:i]",
 		"internal/bench/report.go: whole[:i]",
 		"internal/doctest/shell.go: s.out.Bytes()[:loc[0]]",
 		"internal/doctest/shell.go: s.out.Bytes()[loc[2]:loc[3]]",
