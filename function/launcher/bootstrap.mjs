@@ -17,6 +17,8 @@ const EVENT = '\x1e';
 const BREAK = '\x1f';
 const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
+const BEFORE_EXIT = Symbol.for('aws.lambda.beforeExit'); // what to do when the event loop is empty; tools that trace functions wrap it
 const CONTEXT_HEADERS = { clientContext: 'client-context', identity: 'cognito-identity' };
 
 const require = module.createRequire(import.meta.url);
@@ -38,6 +40,7 @@ const ImportModuleError = fault('ImportModuleError');
 const HandlerNotFound = fault('HandlerNotFound');
 const MalformedHandlerName = fault('MalformedHandlerName');
 const MalformedStreamingHandler = fault('MalformedStreamingHandler');
+const InvalidStreamingOperation = fault('InvalidStreamingOperation');
 const CallbackHandlerDeprecated = fault('CallbackHandlerDeprecated');
 const JSONStringifyError = fault('JSONStringifyError');
 const NodeJsExit = fault('NodeJsExit');
@@ -46,15 +49,31 @@ const UserCodeSyntaxError = fault('UserCodeSyntaxError', (fault, original) => {
 });
 const UnhandledPromiseRejection = fault('UnhandledPromiseRejection', (fault, reason, promise) => Object.assign(fault, { reason, promise }));
 
+// What the runtime itself needs stays what it was when the function's code replaces it, as tests do with timers and clocks.
+const { setImmediate } = globalThis;
+const monotonic = performance.now.bind(performance);
+const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+
+// writeAll returns when the system has all bytes, also where a pipe or a connection is full for the moment.
+function writeAll(fd, bytes) {
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(fs.writeSync(fd, bytes));
+    } catch (e) {
+      if (e.code !== 'EAGAIN') throw e;
+      pause();
+    }
+  }
+}
+
 // RuntimeAPI is one keep-alive connection with answers in the order of the calls, headers read by hand: the http module costs three times as much per
-// invocation. The connection holds the event loop only while an answer is awaited, so that an empty loop means that the handler has nothing left to do.
+// invocation. What is sent is with the system when call returns, so that a process that ends in the same breath, by whatever means, has answered.
+// The connection holds the event loop only while an answer is awaited, so that an empty loop means that the handler has nothing left to do.
 class RuntimeAPI {
   constructor(address) {
     const colon = address.lastIndexOf(':');
     this.address = address;
     this.waiting = [];
-    this.out = ''; // still to be written
-    this.held = false;
     this.parts = [];
     this.size = 0;
     this.want = 1; // bytes without which there is no use in looking
@@ -69,28 +88,44 @@ class RuntimeAPI {
   call(method, route, answered, body, headers = '') {
     this.waiting.push(answered);
     this.socket.ref();
-    this.out += `${method} ${BASE}${route} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}`;
-    if (body !== undefined) this.out += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-    this.out += '\r\n';
-    if (typeof body === 'string') this.out += body;
-    else if (body !== undefined) {
-      this.flush();
-      this.socket.write(body);
+    let head = `${method} ${BASE}${route} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}`;
+    if (body !== undefined) head += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+    head += '\r\n';
+    if (body === undefined) this.send(Buffer.from(head));
+    else if (typeof body === 'string') this.send(Buffer.from(head + body));
+    else this.send(Buffer.concat([Buffer.from(head), body]));
+  }
+
+  get fd() {
+    return this.socket.connecting ? -1 : (this.socket._handle?.fd ?? -1);
+  }
+
+  send(bytes) {
+    if (this.fd < 0 || this.socket.writableLength > 0) {
+      this.socket.write(bytes);
+      return;
     }
-    if (!this.held) this.flush();
+    try {
+      writeAll(this.fd, bytes);
+    } catch {
+      process.exit(0); // the daemon is gone
+    }
   }
 
-  // together sends what calls() asks for in one piece: an answer and the question for more work.
-  together(calls) {
-    this.held = true;
-    calls();
-    this.held = false;
-    this.flush();
-  }
-
-  flush() {
-    if (this.out !== '') this.socket.write(this.out);
-    this.out = '';
+  // settle waits in place until every call is answered, a second at most: in a process that ends nothing else may run any more.
+  settle() {
+    const until = monotonic() + 1000;
+    const chunk = Buffer.alloc(4096);
+    while (this.waiting.length > 0 && this.fd >= 0 && monotonic() < until) {
+      try {
+        const n = fs.readSync(this.fd, chunk);
+        if (n === 0) return;
+        this.receive(Buffer.from(chunk.subarray(0, n)));
+      } catch (e) {
+        if (e.code !== 'EAGAIN') return;
+        pause();
+      }
+    }
   }
 
   receive(chunk) {
@@ -127,28 +162,22 @@ class RuntimeAPI {
   }
 }
 
-// write puts bytes on standard output at once, also where the pipe is full for the moment.
-function write(text) {
-  let bytes = Buffer.from(text);
-  while (bytes.length > 0) {
-    try {
-      bytes = bytes.subarray(fs.writeSync(1, bytes));
-    } catch (e) {
-      if (e.code === 'EPIPE') return;
-      if (e.code !== 'EAGAIN') throw e;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
+// print puts a line on standard output at once.
+function print(text) {
+  try {
+    writeAll(1, Buffer.from(text));
+  } catch (e) {
+    if (e.code !== 'EPIPE') throw e;
   }
 }
 
 function patchConsole() {
-  const levels = { trace: 'TRACE', debug: 'DEBUG', info: 'INFO', log: 'INFO', warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
-  for (const [name, level] of Object.entries(levels)) {
-    console[name] = (message, ...more) => {
-      const text = `${new Date().toISOString()}\t${globalThis[REQUEST_ID]}\t${level}\t${util.format(message, ...more)}`;
-      write(text.includes('\n') ? EVENT + text.replaceAll('\n', BREAK) + '\n' : text + '\n');
-    };
-  }
+  const writer = (level) => (message, ...more) => {
+    const text = `${new Date().toISOString()}\t${globalThis[REQUEST_ID]}\t${level}\t${util.format(message, ...more)}`;
+    print(text.includes('\n') ? EVENT + text.replaceAll('\n', BREAK) + '\n' : text + '\n');
+  };
+  for (const name of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) console[name] = writer(name.toUpperCase());
+  console.log = console.info;
 }
 
 function isError(e) {
@@ -157,8 +186,9 @@ function isError(e) {
 
 // describe is the error document of whatever was thrown, keys in AWS's order.
 function describe(error) {
+  const shown = (s) => s?.replace(/\x7f/g, '%7F');
   try {
-    if (isError(error)) return { errorType: error.name, errorMessage: error.message, trace: error.stack.split('\n') };
+    if (isError(error)) return { errorType: shown(error.name), errorMessage: shown(error.message), trace: shown(error.stack).split('\n') };
     return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
   } catch {
     return {
@@ -168,12 +198,11 @@ function describe(error) {
   }
 }
 
-// logError writes what AWS writes about an error: its properties, own ones included, as JSON.
+// logError writes what AWS writes about an error: its properties, own ones included, as JSON. It throws where the value cannot become an error, as there.
 function logError(what, thrown) {
-  let error = thrown;
+  const error = thrown instanceof Error ? thrown : new Error(thrown);
   let text;
   try {
-    error = thrown instanceof Error ? thrown : new Error(thrown);
     text = JSON.stringify(error, (_, value) => {
       if (!(value instanceof Error)) return value;
       const shown = Object.assign({ errorType: value.name, errorMessage: value.message, code: value.code }, value);
@@ -187,11 +216,14 @@ function logError(what, thrown) {
 }
 
 function stringify(result) {
+  let text;
   try {
-    return JSON.stringify(result === undefined ? null : result) ?? 'null';
+    text = JSON.stringify(result === undefined ? null : result);
   } catch {
     throw new (modern ? JSONStringifyError : Error)('Unable to stringify response body');
   }
+  if (text === undefined) throw new TypeError('Wrong arguments'); // a function, a symbol: what AWS's native client says
+  return text;
 }
 
 // typeModule reports whether the nearest package.json makes .js files ES modules.
@@ -261,7 +293,7 @@ async function loadFile(root, folder, name) {
   };
   const es = typeModule(path.dirname(base));
   return (
-    (fs.existsSync(base) && !fs.statSync(base).isDirectory() && require(base)) ||
+    required('') ||
     (es ? await imported('.js') : required('.js')) ||
     (await imported('.mjs')) ||
     required('.cjs') ||
@@ -305,12 +337,18 @@ class ResponseStream extends Writable {
   contentType = 'application/octet-stream';
 
   setContentType(type) {
+    if (this.#begun) throw new InvalidStreamingOperation('Cannot set content-type, too late.');
     this.contentType = type;
   }
 
-  _write(chunk, encoding, done) {
+  write(chunk, ...more) {
+    const plain = typeof chunk === 'string' || chunk instanceof Uint8Array;
     if (!this.#begun) this._onBeforeFirstWrite?.((piece) => this.#parts.push(Buffer.from(piece)));
     this.#begun = true;
+    return super.write(plain ? chunk : JSON.stringify(chunk), ...more);
+  }
+
+  _write(chunk, encoding, done) {
     this.#parts.push(Buffer.from(chunk));
     done();
   }
@@ -363,7 +401,11 @@ class Runtime {
     this.id = undefined; // of the invocation under way
     this.initialising = true;
     this.dying = false;
-    this.onEmptyLoop = () => {};
+  }
+
+  // onEmptyLoop sets what is to be done when the event loop is empty.
+  set onEmptyLoop(f) {
+    globalThis[BEFORE_EXIT] = f;
   }
 
   start(handler) {
@@ -376,35 +418,36 @@ class Runtime {
   }
 
   next() {
-    this.id = undefined;
+    if (this.dying) return;
     this.api.call('GET', 'invocation/next', (status, headers, body) => {
       if (status !== 200) process.exit(1);
       this.id = globalThis[REQUEST_ID] = headers['lambda-runtime-aws-request-id'];
       const trace = headers['lambda-runtime-trace-id'];
       if (trace) process.env._X_AMZN_TRACE_ID = trace;
       else delete process.env._X_AMZN_TRACE_ID;
-      this.handle(headers, body);
+      Promise.resolve().then(() => this.handle(headers, body)); // as AWS does: whatever the handler settles at once goes before its ticks
     });
   }
 
-  // respond and fail end the invocation with that id, unless it has ended, and ask for the next one.
+  // respond and fail end the invocation with that id, unless it has ended. They ask for the next one in the next turn of the event loop: what the handler left
+  // behind may end the process in this one, and must not take an event with it.
   respond(id, body, type = 'application/json') {
-    if (this.dying || id !== this.id) return;
-    this.onEmptyLoop = () => {};
-    this.api.together(() => {
-      this.api.call('POST', `invocation/${id}/response`, () => {}, body, `Content-Type: ${type.replace(/[^\x20-\x7e]/g, '?')}\r\n`);
-      this.next();
-    });
+    this.end(id, () => this.api.call('POST', `invocation/${id}/response`, () => {}, body, `Content-Type: ${type.replace(/[^\x20-\x7e]/g, '?')}\r\n`));
   }
 
   fail(id, error) {
-    if (this.dying || id !== this.id) return;
-    this.onEmptyLoop = () => {};
-    logError('Invoke Error', error);
-    this.api.together(() => {
+    this.end(id, () => {
+      logError('Invoke Error', error);
       this.postError(`invocation/${id}/error`, error, () => {});
-      this.next();
     });
+  }
+
+  end(id, post) {
+    if (this.dying || id !== this.id) return;
+    post();
+    this.onEmptyLoop = () => {};
+    this.id = undefined;
+    setImmediate(() => this.next());
   }
 
   postError(route, error, answered) {
@@ -418,10 +461,13 @@ class Runtime {
     logError(what, error);
     if (this.dying) return;
     this.dying = true;
-    const exit = () => process.exit(code);
-    if (this.initialising) this.postError('init/error', error, exit);
-    else if (this.id !== undefined) this.postError(`invocation/${this.id}/error`, error, exit);
-    else exit();
+    if (this.initialising) {
+      this.postError('init/error', error, () => process.exit(code));
+      return;
+    }
+    if (this.id !== undefined) this.postError(`invocation/${this.id}/error`, error, () => {});
+    this.api.settle();
+    process.exit(code);
   }
 
   // neverSettled is what to do when nothing is left that could settle the handler's promise.
@@ -464,7 +510,7 @@ class Runtime {
     };
     const callback = first((error, result) => {
       if (!wait || (error !== undefined && error !== null)) done(error, result);
-      else this.onEmptyLoop = () => done(undefined, result);
+      else this.onEmptyLoop = () => setImmediate(() => done(undefined, result));
     });
     const context = {
       get callbackWaitsForEmptyEventLoop() {
@@ -512,11 +558,18 @@ process.on('uncaughtException', (e) => runtime.die('Uncaught Exception', e, 129)
 process.on('unhandledRejection', (reason, promise) => {
   runtime.die('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128);
 });
-process.on('beforeExit', () => runtime.onEmptyLoop());
-globalThis.awslambda = {
-  streamifyResponse: (handler) => Object.assign(handler, { [STREAMING]: 'response' }),
-  HttpResponseStream,
-};
+runtime.onEmptyLoop = () => {};
+process.on('beforeExit', () => globalThis[BEFORE_EXIT]());
+if (!['1', 'true'].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
+  globalThis.awslambda = {
+    streamifyResponse: (handler, options) => {
+      handler[STREAMING] = 'response';
+      if (typeof options?.highWaterMark === 'number') handler[HIGH_WATER_MARK] = parseInt(options.highWaterMark);
+      return handler;
+    },
+    HttpResponseStream,
+  };
+}
 try {
   runtime.start(await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER));
 } catch (e) {

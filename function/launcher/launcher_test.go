@@ -155,7 +155,7 @@ func TestOtherNodeVersionIsTold(t *testing.T) {
 		p.Hint != "nodejs24.x runs on Node.js 20.1.0 ("+node+"), the nearest version found. Use --node PATH to choose another." {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if len(p.Args) != 3 || p.Args[1] != "--max-old-space-size=384" || filepath.Base(p.Args[2]) != "bootstrap.mjs" {
+	if len(p.Args) != 5 || p.Args[1] != "--max-old-space-size=384" || p.Args[2] != "--require" || filepath.Base(p.Args[4]) != "index.mjs" {
 		t.Errorf("args %q", p.Args)
 	}
 	for _, want := range []string{"/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/code:", filepath.Dir(filepath.Dir(node)) + "/lib/node_modules"} {

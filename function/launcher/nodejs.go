@@ -2,7 +2,7 @@ package launcher
 
 import (
 	"context"
-	_ "embed" // bootstrap.mjs
+	_ "embed" // bootstrap.mjs, surroundings.cjs
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -11,6 +11,9 @@ import (
 
 //go:embed bootstrap.mjs
 var nodejsBootstrap []byte
+
+//go:embed surroundings.cjs
+var nodejsSurroundings []byte
 
 // oldestNode is the oldest major version that bootstrap.mjs runs on, and the oldest runtime that functions may name.
 const oldestNode = 16
@@ -33,7 +36,11 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	bootstrap, err := l.bootstrap(r, "bootstrap.mjs", nodejsBootstrap)
+	bootstrap, err := l.bootstrap(r, "index.mjs", nodejsBootstrap) // its name on AWS, where require stacks end with it
+	if err != nil {
+		return Plan{}, err
+	}
+	surroundings, err := l.bootstrap(r, "surroundings.cjs", nodejsSurroundings)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -51,7 +58,7 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	}
 	p := Plan{
 		Path: i.Path,
-		Args: append(args, bootstrap),
+		Args: append(args, "--require", surroundings, bootstrap),
 		Env: map[string]string{
 			"PATH":            systemPath(filepath.Dir(i.Path)),
 			"LD_LIBRARY_PATH": r.TaskRoot + ":" + filepath.Join(r.TaskRoot, "lib") + ":/opt/lib",

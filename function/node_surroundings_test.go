@@ -1,0 +1,111 @@
+package function_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/shardmill/shardmill/function"
+)
+
+// An answer is on its way before anything can end the process, however soon, and the next invocation has a process of its own.
+func TestNodeAnswersThatEndTheProcess(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.nodejs("f", `
+		let n = 0;
+		const ways = {
+		  rejection: async () => { (async () => { throw new Error("metrics call failed"); })(); return null; },
+		  exception: async () => { process.nextTick(() => { throw new Error("loose"); }); return null; },
+		};
+		exports.handler = (event, context, callback) => event ? ways[event](context, callback) : Promise.resolve(n++);
+	`)
+	for round := range 3 {
+		for way, size := range map[string]int{"rejection": 4, "exception": 4} {
+			if r := b.invoke("f", quote(way)); r.Class != function.Success || len(r.Payload) != size {
+				t.Errorf("%s, round %d: got %v %.200s", way, round, r.Class, r.Payload)
+			}
+			want(t, b.invoke("f", `null`), function.Success, `0`)
+		}
+	}
+}
+
+// What is printed without the end of a line, or is more than a pipe holds, is in the log with its own invocation.
+func TestNodeOutputComesBeforeItsAnswer(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.nodejs("f", `
+		exports.handler = (event, context) => {
+		  process.stdout.write("x".repeat(200000));
+		  process.stderr.write("the end\n");
+		  context.succeed(process.stdout.writableLength);
+		};
+	`)
+
+	want(t, b.invoke("f", `{}`), function.Success, `0`)
+
+	if e := b.log.find(t, "xthe end"); len(e.message) != 200007 {
+		t.Errorf("an event of %d bytes", len(e.message))
+	}
+}
+
+// Nothing of the runtime stands among the names of a function: its package may use those of our files, and finds what AWS's own client has.
+func TestNodeFunctionHasItsNamesForItself(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.nodejs("f", "", files(
+		file{"index.mjs", `
+			import { createRequire } from "node:module";
+			import path from "node:path";
+			import own from "./bootstrap.mjs";
+			const require = createRequire(import.meta.url);
+			export const handler = async () => ({
+			  own, cache: Object.keys(require.cache), argv: process.argv.slice(1).map((a) => path.basename(a)),
+			  globals: Reflect.ownKeys(globalThis).map(String).filter((k) => /lambda|shardmill/i.test(k)).sort(),
+			  process: Reflect.ownKeys(process).map(String).filter((k) => /shardmill/i.test(k)), env: Object.keys(process.env).filter((k) => /shardmill/i.test(k)),
+			  lambda: Object.keys(awslambda), log: console.log === console.info, surroundings: require("surroundings.cjs"),
+			});
+		`, 0o644},
+		file{"bootstrap.mjs", `export default "bootstrap"`, 0o644},
+		file{"surroundings.cjs", `module.exports = "surroundings"`, 0o644},
+	))
+
+	r := b.invoke("f", `{}`)
+
+	var got struct {
+		Own, Surroundings            string
+		Cache, Argv, Globals, Lambda []string
+		Process, Env                 []string
+		Log                          bool
+	}
+	if err := json.Unmarshal(r.Payload, &got); err != nil {
+		t.Fatalf("%s: %v", r.Payload, err)
+	}
+	if got.Own != "bootstrap" || got.Surroundings != "surroundings" || len(got.Cache) != 0 || !got.Log || fmt.Sprint(got.Argv) != "[index.mjs]" ||
+		len(got.Process)+len(got.Env) != 0 || fmt.Sprint(got.Lambda) != "[streamifyResponse HttpResponseStream]" ||
+		fmt.Sprint(got.Globals) != "[Symbol(aws.lambda.beforeExit) Symbol(aws.lambda.runtime.requestId) awslambda]" {
+		t.Errorf("got %s", r.Payload)
+	}
+}
+
+// NODE_OPTIONS is the customer's: what tools load by it before the handler, as CommonJS or as an ES module, is loaded.
+func TestNodeOptionsLoadWhatTheyName(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for option, name := range map[string]string{"--require ": "first.cjs", "-r ": "first.cjs", "--import ": "first.mjs"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(`globalThis.first = true; process.stdout.write("loaded\n");`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		named := "f" + strings.Trim(option, "- ")
+		b.nodejs(named, `exports.handler = async () => [globalThis.first, process.env.NODE_OPTIONS]`, func(in *function.CreateInput) {
+			in.Environment = map[string]string{"NODE_OPTIONS": option + path}
+		})
+
+		want(t, b.invoke(named, `{}`), function.Success, `[true,`+quote(option+path)+`]`)
+	}
+}
