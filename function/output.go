@@ -34,6 +34,8 @@ type output struct {
 
 	mu      sync.Mutex
 	line    []byte // begun, not ended yet
+	cut     bool   // the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
+	marked  bool   // the event that was cut had a LogEvent
 	tail    []byte
 	tailing bool
 	events  []LogEvent
@@ -66,10 +68,8 @@ func (o *output) close() {
 	_ = o.pipe.Close()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.line) > 0 {
-		o.take(o.line)
-		o.line = nil
-	}
+	o.endLine()
+	o.line = nil
 }
 
 var readBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
@@ -100,10 +100,8 @@ func (o *output) split(b []byte) {
 		i := bytes.IndexByte(b, '\n')
 		if i < 0 {
 			o.line = append(o.line, b...)
-			for len(o.line) > maxLogLine {
-				first := fault.Cut(o.line, maxLogLine)
-				o.take(first)
-				o.line = append([]byte(nil), o.line[len(first):]...)
+			if len(o.line) > maxLogLine {
+				o.line = append(o.line[:0], o.long(o.line)...)
 			}
 			return
 		}
@@ -113,27 +111,49 @@ func (o *output) split(b []byte) {
 			line = append(o.line, line...)
 			o.line = o.line[:0]
 		}
-		for len(line) > maxLogLine {
-			first := fault.Cut(line, maxLogLine)
-			o.take(first)
-			line = line[len(first):]
+		if len(line) == 0 && o.cut {
+			o.cut, o.marked = false, false
+			continue
 		}
-		o.take(line)
+		o.take(bytes.TrimSuffix(o.long(line), []byte("\r")))
+		o.cut, o.marked = false, false
 	}
 }
 
-// take makes an event of a line that was printed. o.mu is held.
+// long takes events out of a line that is too long for one, and answers the rest. It cuts between characters. o.mu is held.
+func (o *output) long(line []byte) []byte {
+	for len(line) > maxLogLine {
+		first := fault.Cut(line, maxLogLine)
+		o.take(first)
+		line, o.cut = line[len(first):], true
+	}
+	return line
+}
+
+// endLine takes what was begun and not ended: it belongs to the invocation that printed it, and never to what we or the next one say after it. o.mu is held.
+func (o *output) endLine() {
+	if len(o.line) > 0 {
+		o.take(bytes.TrimSuffix(o.line, []byte("\r")))
+		o.line, o.cut = o.line[:0], true
+	}
+}
+
+// take makes an event of a line that was printed, or of a part of one. o.mu is held.
 func (o *output) take(line []byte) {
-	text := string(bytes.TrimSuffix(line, []byte("\r")))
-	if len(text) > 0 && text[0] == launcher.LogEvent {
-		text = strings.ReplaceAll(text[1:], string(launcher.LogBreak), "\n")
+	if len(line) > 0 && line[0] == launcher.LogEvent {
+		line, o.marked = line[1:], true
+	}
+	text := string(line)
+	if o.marked {
+		text = strings.ReplaceAll(text, string(launcher.LogBreak), "\n")
 	}
 	o.add(text)
 }
 
-// emit adds an event of our own.
+// emit adds an event of our own, behind what was printed so far.
 func (o *output) emit(text string) {
 	o.mu.Lock()
+	o.endLine()
 	o.add(text)
 	o.mu.Unlock()
 }
@@ -164,6 +184,7 @@ func (o *output) add(text string) {
 // startTail begins to keep lines for LogResult; takeTail ends it and answers the last 4,096 bytes.
 func (o *output) startTail() {
 	o.mu.Lock()
+	o.endLine()
 	o.tail, o.tailing = o.tail[:0], true
 	o.mu.Unlock()
 }

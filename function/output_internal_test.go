@@ -58,3 +58,80 @@ func TestLongOutputIsCutBetweenCharacters(t *testing.T) {
 		}
 	}
 }
+
+// printed gives an output pieces of what a process prints, with an event of ours where a piece is "|", and answers the events.
+func printed(pieces ...string) []string {
+	o := &output{pump: newLogPump(&collector{}), now: time.Now}
+	for _, p := range pieces {
+		if p == "|" {
+			o.emit(p)
+			continue
+		}
+		o.mu.Lock()
+		o.split([]byte(p))
+		o.mu.Unlock()
+	}
+	o.emit("|")
+	var texts []string
+	for _, e := range o.events {
+		texts = append(texts, e.Message)
+	}
+	return texts
+}
+
+// What was printed without a line break is an event of the invocation that printed it. A marked event of several lines that is cut there keeps its line breaks.
+func TestEventOfOursEndsTheLineUnderWay(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", maxLogLine/2-1) + "x"
+	for name, c := range map[string]struct{ pieces, want []string }{
+		"whole lines":                     {[]string{"a\nb", "c\n"}, []string{"a", "bc", "|"}},
+		"no line break":                   {[]string{"first", "|", "second\n"}, []string{"first", "|", "second", "|"}},
+		"its line break comes later":      {[]string{"first", "|", "\n", "second\n"}, []string{"first", "|", "second", "|"}},
+		"an empty line":                   {[]string{"\n", "|", "\n"}, []string{"", "|", "", "|"}},
+		"a carriage return":               {[]string{"a\r\nb\r", "|", "\n"}, []string{"a", "b", "|", "|"}},
+		"half a character":                {[]string{"caf\xc3", "|", "\xa9\n"}, []string{"caf\xc3", "|", "\xa9", "|"}},
+		"several lines":                   {[]string{"\x1ea\x1fb\n", "c\x1fd\n"}, []string{"a\nb", "c\x1fd", "|"}},
+		"half of several lines":           {[]string{"\x1ea\x1fb", "|", "c\x1fd\n", "e\x1ff\n"}, []string{"a\nb", "|", "c\nd", "e\x1ff", "|"}},
+		"only the mark of several lines":  {[]string{"\x1e", "|", "a\x1fb\n"}, []string{"", "|", "a\nb", "|"}},
+		"a long line, cut at a character": {[]string{long + "éy\n"}, []string{long, "éy", "|"}},
+		"a long line in pieces":           {[]string{long, "éy", "|", "z\n"}, []string{long, "éy", "|", "z", "|"}},
+		"a long line of no characters":    {[]string{strings.Repeat("\x80", maxLogLine+1) + "\n"}, []string{strings.Repeat("\x80", maxLogLine), "\x80", "|"}},
+		"a line of the longest size":      {[]string{long + "y", "\n"}, []string{long + "y", "|"}},
+		"a long event of several lines":   {[]string{"\x1e" + long + "\x1fy\n"}, []string{long, "\ny", "|"}},
+	} {
+		if got := printed(c.pieces...); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %.60q, want %.60q", name, got, c.want)
+		}
+	}
+}
+
+// However output comes in, its events hold every byte of it, none is longer than may be, and no character is cut.
+func FuzzOutput(f *testing.F) {
+	f.Add([]byte("a\nb|c\xc3|\xa9\n\x1ex\x1fy|z\n"), uint8(3))
+	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
+		var pieces []string
+		for len(b) > 0 {
+			n := min(len(b), int(size)+1)
+			pieces, b = append(pieces, string(b[:n])), b[n:]
+		}
+		var whole strings.Builder
+		for _, p := range pieces {
+			if p != "|" {
+				whole.WriteString(p)
+			}
+		}
+		var got strings.Builder
+		for _, e := range printed(pieces...) {
+			if len(e) > maxLogLine {
+				t.Fatalf("an event of %d bytes", len(e))
+			}
+			if e != "|" {
+				got.WriteString(e)
+			}
+		}
+		drop := strings.NewReplacer("\n", "", "\r", "", "\x1e", "", "\x1f", "")
+		if text := drop.Replace(whole.String()); !strings.Contains(whole.String(), "|") && drop.Replace(got.String()) != text {
+			t.Fatalf("%q became %q", whole.String(), got.String())
+		}
+	})
+}

@@ -49,6 +49,7 @@ func (r *report) emit(o *output, memoryMB, usedMB int) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.endLine()
 	if r.note != "" {
 		o.add(r.note)
 	}
