@@ -6,9 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -40,6 +44,9 @@ func runBootstrap(role string) {
 	switch role {
 	case "exit-in-init":
 		os.Exit(7)
+	case "post": // answers the invocation that it is told, as curl does for a script
+		post("invocation/"+os.Getenv("SHARDMILL_TEST_ID")+"/response", []byte(`"yes"`))
+		os.Exit(0)
 	case "aws-lambda-go":
 		lambda.Start(func(event map[string]string) (string, error) {
 			if event["fail"] != "" {
@@ -49,7 +56,7 @@ func runBootstrap(role string) {
 		})
 	}
 	heard := ""
-	for {
+	for n := 1; ; n++ {
 		resp, err := http.Get(base + "invocation/next")
 		if err != nil {
 			os.Exit(0)
@@ -73,6 +80,36 @@ func runBootstrap(role string) {
 		case "clock":
 			post("invocation/"+id+"/response", []byte(quote(fmt.Sprintf("%s %s | %s", os.Getenv("SHARDMILL_CLOCK_OFFSET_MS"),
 				resp.Header.Get("Shardmill-Clock-Offset-Ms"), resp.Header.Get("Lambda-Runtime-Deadline-Ms")))))
+		case "answer-and-exit":
+			lastWords(answerTo(id), 0)
+			os.Exit(3)
+		case "answer-in-part":
+			lastWords(answerTo(id), 1)
+			os.Exit(3)
+		case "answer-and-die":
+			lastWords(answerTo(id), 0)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		case "answer-ask-exit":
+			lastWords(answerTo(id)+"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n", 0)
+			os.Exit(3)
+		case "answer-by-child":
+			child := exec.Command(os.Args[0])
+			child.Env = append(os.Environ(), "SHARDMILL_TEST_BOOTSTRAP=post", "SHARDMILL_TEST_ID="+id)
+			_ = child.Run()
+			os.Exit(3)
+		case "huge": // as many megabytes as it is asked for, in chunks if that is less than nothing
+			megabytes, _ := strconv.Atoi(string(event))
+			var body io.Reader = strings.NewReader(strconv.Itoa(n))
+			if megabytes != 0 {
+				body = io.LimitReader(zeros{}, int64(max(megabytes, -megabytes))<<20)
+			}
+			req, _ := http.NewRequest(http.MethodPost, base+"invocation/"+id+"/response", body)
+			if megabytes > 0 {
+				req.ContentLength = int64(megabytes) << 20
+			}
+			if resp, err := http.DefaultClient.Do(req); err == nil {
+				resp.Body.Close()
+			}
 		case "twice": // answers with what the calls of the invocation before were told
 			said := quote(heard)
 			first := post("invocation/"+id+"/response", []byte(said))
@@ -80,6 +117,23 @@ func runBootstrap(role string) {
 		}
 	}
 }
+
+// lastWords are sent on a connection of their own, but for so many bytes at the end, and their answer is not awaited.
+func lastWords(text string, without int) {
+	c, err := net.Dial("tcp", os.Getenv("AWS_LAMBDA_RUNTIME_API"))
+	if err == nil {
+		_, _ = io.WriteString(c, text[:len(text)-without])
+	}
+}
+
+func answerTo(id string) string {
+	return "POST /2018-06-01/runtime/invocation/" + id + "/response HTTP/1.1\r\nContent-Length: 5\r\n\r\n" + `"yes"`
+}
+
+// zeros never end.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return copy(b, bytes.Repeat([]byte{'0'}, len(b))), nil }
 
 func quote(s string) string {
 	b := []byte{'"'}

@@ -71,6 +71,7 @@ type run struct {
 	begun    time.Time
 	init     time.Duration
 	initOver time.Duration // part of the timeout that a long init phase has used up
+	again    bool          // an environment has died over the event before it had read it
 }
 
 // signal tells the invoker what happened.
@@ -207,10 +208,14 @@ func (e *environment) dispatch(r *run) error {
 		e.out.startTail()
 	}
 	e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
-	return e.api.Send(&runtimeapi.Event{
+	err := e.api.Send(&runtimeapi.Event{
 		ID: r.inv.RequestID, ARN: r.inv.InvokedARN, Deadline: deadline, Clock: e.clock(),
 		TraceID: r.inv.TraceID, ClientContext: r.inv.ClientContext, Payload: r.inv.Payload,
 	})
+	if err != nil {
+		e.out.emit("END RequestId: " + r.inv.RequestID)
+	}
+	return err
 }
 
 // clock is what the runtime is told of the time. It goes with each event, so that a warm environment follows a clock that has moved.
@@ -365,9 +370,10 @@ func (e *environment) closeLog(r *run, f failure, duration time.Duration) {
 	rep.emit(e.out, e.g.conf.MemoryMB, e.usedMB())
 }
 
-// supervise waits for the end of the process and tidies up after it.
+// supervise waits for the end of the process, hears what it had still sent, and tidies up after it.
 func (e *environment) supervise() {
 	<-e.proc.Done()
+	unread := e.api.Finish()
 	e.out.drain()
 	e.booted()
 	e.mu.Lock()
@@ -381,6 +387,10 @@ func (e *environment) supervise() {
 	switch {
 	case was == initialising:
 		e.endInit(f, died)
+	case r != nil && r.sent && unread && !r.again: // it had asked for work and was about to end: no handler has seen the event
+		r.again = true
+		e.out.emit("END RequestId: " + r.inv.RequestID)
+		e.events <- signal{kind: undelivered}
 	case r != nil && r.sent:
 		e.closeLog(r, f, time.Since(r.begun))
 		e.events <- signal{kind: died, fail: f}

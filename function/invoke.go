@@ -140,8 +140,9 @@ func platform(reason string, err error) Result {
 // invoke finds or starts an environment and runs inv in it. An environment that dies before it has seen the event costs nothing but a new try.
 // running is set when the handler goes on without the caller.
 func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) (res Result, running *environment) {
+	again := false
 	for {
-		r := &run{inv: inv}
+		r := &run{inv: inv, again: again}
 		e, what := f.fleet.acquire(ctx, g, inv.Wait)
 		switch what {
 		case mayStart:
@@ -174,6 +175,7 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 		res, outcome := f.await(ctx, e, r)
 		switch outcome {
 		case retry:
+			again = r.again
 			continue
 		case left:
 			return res, e

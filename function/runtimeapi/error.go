@@ -2,13 +2,14 @@ package runtimeapi
 
 import (
 	"bufio"
-	"net"
+	"errors"
+	"time"
 )
 
 // takeError is POST /runtime/invocation/{id}/error. The document reaches the caller as it is.
-func (s *Server) takeError(c net.Conn, br *bufio.Reader, r *request, id string) bool {
+func (s *Server) takeError(c *conn, br *bufio.Reader, r *request, id string) bool {
 	body, tooLarge, err := s.body(c, br, r, MaxError)
-	if err != nil {
+	if err != nil && !errors.Is(err, errTooLong) {
 		reply(c, 400, errorBody("TruncatedHTTPRequest", "HTTP request detected as truncated"))
 		return false
 	}
@@ -16,13 +17,26 @@ func (s *Server) takeError(c net.Conn, br *bufio.Reader, r *request, id string) 
 		return reply(c, 400, errorBody("InvalidRequestID", "Invalid request ID"))
 	}
 	s.h.Answered(Answer{ID: id, Payload: body, Failed: true, TooLarge: tooLarge, Kind: r.errorType, Hint: r.hint})
-	return reply(c, 202, accepted)
+	return reply(c, 202, accepted) && err == nil
+}
+
+// ends waits for the end of the process. An invocation's id proves who answers it; for an init error of unknown origin the end of the process does.
+func (s *Server) ends() bool {
+	select {
+	case <-s.ending:
+		return s.until.Load() != nil
+	case <-time.After(lastLimit):
+		return false
+	}
 }
 
 // takeInitError is POST /runtime/init/error, allowed until the first /next.
-func (s *Server) takeInitError(c net.Conn, br *bufio.Reader, r *request) bool {
+func (s *Server) takeInitError(c *conn, br *bufio.Reader, r *request) bool {
 	body, _, err := s.body(c, br, r, MaxError)
 	if err != nil {
+		return false
+	}
+	if c.gone && !s.ends() {
 		return false
 	}
 	s.mu.Lock()

@@ -9,11 +9,15 @@ import (
 )
 
 // takeNext is GET /runtime/invocation/next: it parks the connection until Send has an event. One /next per environment may wait.
-func (s *Server) takeNext(c net.Conn, br *bufio.Reader, r *request) bool {
+func (s *Server) takeNext(c *conn, br *bufio.Reader, r *request) bool {
 	if !s.drop(c, br, r) {
 		return false
 	}
 	s.mu.Lock()
+	if c.gone || s.until.Load() != nil { // nobody is there to read an event
+		s.mu.Unlock()
+		return false
+	}
 	if from := s.state; from == parked || from == invoked {
 		s.mu.Unlock()
 		return reply(c, 403, badTransition(from, "Ready"))

@@ -4,5 +4,5 @@ package runtimeapi
 
 import "net"
 
-// ownPeer cannot be told on this system: any user of the machine who finds the port can speak to it.
-func ownPeer(net.Conn) bool { return true }
+// ownerOf cannot be told on this system: any user of the machine who finds the port can speak to it.
+func ownerOf(net.Conn) owner { return ours }

@@ -12,10 +12,10 @@ import (
 )
 
 // Bounds of one request. Headers may be large because a runtime sends its X-Ray cause in one (AWS allows 1 MiB); a body beyond its limit is read
-// and dropped, so that the connection and with it the execution environment survive, but not for ever.
+// and dropped, so that the connection and with it the execution environment survive, up to maxDroppedBytes; beyond those the connection is closed.
 const (
 	maxHeaderBytes  = 1 << 20
-	maxDroppedBytes = 64 << 20
+	maxDroppedBytes = 1 << 30
 	maxChunkLine    = 1 << 10
 )
 

@@ -11,7 +11,7 @@ import (
 const base = "/2018-06-01"
 
 // route answers one request. It reports false when the connection cannot be used any more.
-func (s *Server) route(c net.Conn, br *bufio.Reader, r *request) bool {
+func (s *Server) route(c *conn, br *bufio.Reader, r *request) bool {
 	path, ok := strings.CutPrefix(r.path, base)
 	if !ok {
 		return s.refuse(c, br, r, 404, "NotFound", "The Runtime API has no such path.")
@@ -38,7 +38,7 @@ func (s *Server) route(c net.Conn, br *bufio.Reader, r *request) bool {
 }
 
 // drop reads and forgets the body of a request that needs none.
-func (s *Server) drop(c net.Conn, br *bufio.Reader, r *request) bool {
+func (s *Server) drop(c *conn, br *bufio.Reader, r *request) bool {
 	if r.length == 0 {
 		return true
 	}
@@ -46,7 +46,7 @@ func (s *Server) drop(c net.Conn, br *bufio.Reader, r *request) bool {
 	return err == nil
 }
 
-func (s *Server) body(c net.Conn, br *bufio.Reader, r *request, limit int) ([]byte, bool, error) {
+func (s *Server) body(c *conn, br *bufio.Reader, r *request, limit int) ([]byte, bool, error) {
 	if r.expect {
 		if _, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
 			return nil, false, err
@@ -55,7 +55,7 @@ func (s *Server) body(c net.Conn, br *bufio.Reader, r *request, limit int) ([]by
 	return r.readBody(br, limit)
 }
 
-func (s *Server) refuse(c net.Conn, br *bufio.Reader, r *request, status int, kind, message string) bool {
+func (s *Server) refuse(c *conn, br *bufio.Reader, r *request, status int, kind, message string) bool {
 	return s.drop(c, br, r) && reply(c, status, errorBody(kind, message))
 }
 

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -84,11 +85,18 @@ type Server struct {
 
 	mu     sync.Mutex
 	state  state
-	next   net.Conn // with parked: the connection to write the event to
-	id     string   // with invoked: the request id
-	conns  map[net.Conn]struct{}
+	next   *conn  // with parked: the connection to write the event to
+	id     string // with invoked: the request id
+	sentOn *conn  // with invoked: the connection that the event went to
+	sentAt int64  // bytes that sentOn had read by then
+	conns  map[*conn]struct{}
 	closed bool
+	last   string        // Finish waits for the connection from there,
+	seen   chan struct{} // which closes this
 
+	until   atomic.Pointer[time.Time] // set by Finish: no connection lasts longer
+	ending  chan struct{}             // closed by Finish, or Close
+	end     sync.Once                 // for ending
 	running sync.WaitGroup
 }
 
@@ -98,7 +106,7 @@ func Listen(h Handler) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{h: h, ln: ln, conns: map[net.Conn]struct{}{}}
+	s := &Server{h: h, ln: ln, conns: map[*conn]struct{}{}, ending: make(chan struct{})}
 	s.running.Go(s.accept)
 	return s, nil
 }
@@ -114,6 +122,7 @@ func (s *Server) Close() {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
+	s.end.Do(func() { close(s.ending) })
 	_ = s.ln.Close()
 	s.running.Wait()
 }
@@ -122,15 +131,16 @@ func (s *Server) Close() {
 // event and never will.
 func (s *Server) Send(ev *Event) error {
 	s.mu.Lock()
-	if s.state != parked {
+	if s.state != parked || s.until.Load() != nil {
 		s.mu.Unlock()
 		return ErrNotReady
 	}
 	c := s.next
 	s.next, s.state, s.id = nil, invoked, ev.ID
+	s.sentOn, s.sentAt = c, c.got.Load()
 	s.mu.Unlock()
 
-	if err := writeEvent(c, ev); err != nil {
+	if err := writeEvent(c.Conn, ev); err != nil {
 		_ = c.Close()
 		s.mu.Lock()
 		s.state, s.id = answered, ""
@@ -142,10 +152,11 @@ func (s *Server) Send(ev *Event) error {
 
 func (s *Server) accept() {
 	for {
-		c, err := s.ln.Accept()
+		nc, err := s.ln.Accept()
 		if err != nil {
 			return
 		}
+		c := &conn{Conn: nc, s: s}
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
@@ -153,21 +164,34 @@ func (s *Server) accept() {
 			return
 		}
 		s.conns[c] = struct{}{}
+		if until := s.until.Load(); until != nil {
+			c.hurry(*until)
+			if s.last == c.RemoteAddr().String() {
+				s.last = ""
+				close(s.seen)
+			}
+		}
 		s.running.Go(func() { s.serve(c) })
 		s.mu.Unlock()
 	}
 }
 
 // serve answers the requests of one connection until it ends.
-func (s *Server) serve(c net.Conn) {
+func (s *Server) serve(c *conn) {
 	defer s.forget(c)
-	if !ownPeer(c) {
+	switch ownerOf(c) {
+	case foreign:
 		return
+	case nobody:
+		c.gone = true
+	case ours:
 	}
 	br := bufio.NewReaderSize(c, 4096)
 	for {
 		r, err := readRequest(br)
 		switch {
+		case err != nil && s.until.Load() != nil:
+			return
 		case errors.Is(err, errTooLong):
 			reply(c, 431, errorBody("RequestHeaderTooLarge", "The request header is larger than 1 MiB."))
 			return
@@ -192,13 +216,13 @@ func (s *Server) serve(c net.Conn) {
 	}
 }
 
-func (s *Server) waitsOn(c net.Conn) bool {
+func (s *Server) waitsOn(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.next == c
 }
 
-func (s *Server) forget(c net.Conn) {
+func (s *Server) forget(c *conn) {
 	_ = c.Close()
 	s.mu.Lock()
 	delete(s.conns, c)

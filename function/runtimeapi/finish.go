@@ -1,0 +1,66 @@
+package runtimeapi
+
+import (
+	"net"
+	"time"
+)
+
+// Bounds of what is still read when the process has ended. Its last bytes lie in our kernel by then, which sends what a full
+// window held back after 200 ms at the latest: longer silence means that somebody else, such as a child that left its session, holds the connection open.
+const (
+	lastSilence = time.Second
+	lastLimit   = 5 * time.Second
+)
+
+// Finish is called when the process has ended. It reads every connection to its end, those included that were not accepted yet, so that an end never overtakes
+// what was sent before it; the Handler hears it before Finish returns. It takes lastLimit at the most, and no new work is handed out any more.
+// unread: the runtime had not read the event of the invocation under way to its end, so no handler has seen it. It must not be called from a Handler method.
+func (s *Server) Finish() (unread bool) {
+	until := time.Now().Add(lastLimit)
+	s.mu.Lock()
+	s.until.Store(&until)
+	for c := range s.conns {
+		c.hurry(until)
+	}
+	s.mu.Unlock()
+	s.end.Do(func() { close(s.ending) })
+	s.acceptRest()
+	_ = s.ln.Close()
+	over := make(chan struct{})
+	go func() {
+		s.running.Wait() // ends with Close at the latest
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(time.Until(until)):
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == invoked && s.sentOn != nil && s.sentOn.cut && s.sentOn.got.Load() == s.sentAt
+}
+
+// acceptRest returns when every connection that was made before has been accepted: connections are accepted in their order, so one of our own is made and
+// waited for.
+func (s *Server) acceptRest() {
+	last, err := net.DialTimeout("tcp4", s.Addr(), lastSilence)
+	if err != nil {
+		return
+	}
+	defer last.Close()
+	addr, seen := last.LocalAddr().String(), make(chan struct{})
+	s.mu.Lock()
+	s.last, s.seen = addr, seen
+	for c := range s.conns {
+		if c.RemoteAddr().String() == addr {
+			s.last = ""
+			close(seen)
+		}
+	}
+	s.mu.Unlock()
+	select {
+	case <-seen:
+	case <-time.After(lastSilence):
+	}
+}
