@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/shardmill/shardmill/internal/ids"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -22,7 +21,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 		return nil, "", err
 	}
 	mp := &Mapping{
-		UUID: ids.New(), Account: c.Account, Region: c.Region,
+		UUID: m.newUUID(), Account: c.Account, Region: c.Region,
 		Enabled: in.Enabled == nil || *in.Enabled, State: Creating, StateReason: userAction, Version: 1,
 		LastResult: NoRecordsProcessed, Settings: DefaultSettings(),
 		StartingPosition: *in.StartingPosition, StartingPositionTimestamp: in.StartingPositionTimestamp,

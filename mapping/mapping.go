@@ -16,6 +16,7 @@ import (
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/internal/ids"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -132,6 +133,8 @@ type Options struct {
 	// AWSPace makes a call that meets a mapping in a transitional state fail at once, as AWS does. Otherwise it waits for up to a second of real time,
 	// which here is always enough, so that scripts need no retry loop.
 	AWSPace bool
+	// NewUUID names a new mapping. Whatever chance a mapping depends on is seeded by its UUID, so a test that gives them out has none. nil: random ones.
+	NewUUID func() string
 }
 
 // Caller is on whose behalf a request runs.
@@ -148,6 +151,7 @@ type Mappings struct {
 	sources   Sources
 	functions Functions
 	log       *slog.Logger
+	newUUID   func() string
 	patience  time.Duration // how long a call waits for a transitional state to end
 
 	results results
@@ -164,7 +168,11 @@ func New(o Options) *Mappings {
 		sources:   o.Sources,
 		functions: o.Functions,
 		log:       o.Log,
+		newUUID:   o.NewUUID,
 		patience:  patience,
+	}
+	if m.newUUID == nil {
+		m.newUUID = ids.New
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
