@@ -30,7 +30,7 @@ type Functions interface {
 	Lookup(ref function.Ref) (*function.Configuration, bool)
 }
 
-// Options of an Engine. All members but Observe and Metrics are required.
+// Options of an Engine. All members but Observe, Hinted and Metrics are required.
 type Options struct {
 	Mappings     *mapping.Mappings
 	Functions    Functions
@@ -39,18 +39,20 @@ type Options struct {
 	Source       func(mapping.Mapping) source.Source // what a mapping polls
 	Clock        *clock.Clock
 	Log          *slog.Logger
-	Epoch        uint64            // of the node lease; written into every checkpoint
-	Observe      func(Observation) // must not block; nil: nobody listens
-	AbandonAfter time.Duration     // how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
-	Metrics      *metric.Store     // nil: nothing is measured
-	BufferMemory int64             // bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
+	Epoch        uint64                             // of the node lease; written into every checkpoint
+	Observe      func(Observation)                  // must not block; nil: nobody listens
+	Hinted       func(of function.Ref, hint string) // advice about a mapping of a function, once for each kind; must not block; nil: it goes to the log only
+	AbandonAfter time.Duration                      // how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
+	Metrics      *metric.Store                      // nil: nothing is measured
+	BufferMemory int64                              // bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
 }
 
 // Engine runs every mapping. Safe for concurrent use.
 type Engine struct {
-	o      Options
-	active activity
-	budget *Budget
+	o       Options
+	active  activity
+	budget  *Budget
+	advices advices
 
 	mu      sync.Mutex
 	cancel  context.CancelFunc        // nil: not started
@@ -66,7 +68,10 @@ func New(o Options) *Engine {
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
 	}
-	e := &Engine{o: o, runners: map[string]*mappingRunner{}}
+	if o.Hinted == nil {
+		o.Hinted = func(function.Ref, string) {}
+	}
+	e := &Engine{o: o, runners: map[string]*mappingRunner{}, advices: advices{given: map[string]uint64{}}}
 	if o.BufferMemory > 0 {
 		e.budget = NewBudget(o.BufferMemory)
 	}
@@ -185,6 +190,7 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 			select {
 			case <-r.ended:
 				delete(e.runners, id)
+				e.advices.forget(id)
 				r.meter.release()
 			default:
 				all = false // look again

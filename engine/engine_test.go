@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,6 +208,16 @@ type world struct {
 	engine    *engine.Engine
 	log       *bytes.Buffer
 	metrics   *metric.Store
+
+	hintsMu sync.Mutex
+	hints   []string // given so far
+}
+
+// hinted is the advice given so far.
+func (w *world) hinted() []string {
+	w.hintsMu.Lock()
+	defer w.hintsMu.Unlock()
+	return slices.Clone(w.hints)
 }
 
 func newWorld(t *testing.T, shards int) *world {
@@ -223,9 +234,15 @@ func newWorld(t *testing.T, shards int) *world {
 	w.coord = &faultyCoord{Coord: w.store.Coord()}
 	w.metrics, err = metric.New(metric.Options{Local: w.store.Local(), Clock: c})
 	w.must(err)
-	w.mappings = mapping.New(mapping.Options{Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}})
+	w.mappings = mapping.New(mapping.Options{Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}, NewUUID: counted()})
 	w.start()
 	return w
+}
+
+// counted gives out UUIDs in order. Jitter is seeded by them, so a test that would fail once in fifty runs fails in all of them or in none.
+func counted() func() string {
+	var n atomic.Int64
+	return func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n.Add(1)) }
 }
 
 func (w *world) must(err error) {
@@ -244,7 +261,15 @@ func (w *world) start() {
 func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
 		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Metrics:      w.metrics,
+		Metrics: w.metrics,
+		Hinted: func(of function.Ref, hint string) {
+			if of.Account != account || of.Region != region || of.Name != "f" {
+				w.t.Errorf("a hint about %s", of)
+			}
+			w.hintsMu.Lock()
+			defer w.hintsMu.Unlock()
+			w.hints = append(w.hints, hint)
+		},
 		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1, Observe: func(o engine.Observation) {
 			if w.observe != nil {
 				w.observe(o)

@@ -64,7 +64,7 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 
 // setFunction looks at the function as it is now; the next change of it comes through r.changed.
 func (r *mappingRunner) setFunction() {
-	r.ref = refOf(&r.m)
+	r.ref = refOf(r.m.FunctionARN)
 	r.changed = r.e.o.Functions.Changed(r.ref)
 	r.updating = false
 	if c, ok := r.e.o.Functions.Lookup(r.ref); ok {
@@ -73,11 +73,11 @@ func (r *mappingRunner) setFunction() {
 	}
 }
 
-// refOf is the function of a mapping.
-func refOf(m *mapping.Mapping) function.Ref {
-	ref := function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
-	if parts := strings.SplitN(m.FunctionARN, ":", 7); len(parts) == 7 {
-		ref.Region, ref.Account = parts[3], parts[4]
+// refOf is the function that an ARN names, with or without a qualifier.
+func refOf(functionARN string) function.Ref {
+	ref := function.Ref{}
+	if parts := strings.SplitN(functionARN, ":", 8); len(parts) >= 7 {
+		ref = function.Ref{Region: parts[3], Account: parts[4], Name: parts[6]}
 	}
 	return ref
 }
@@ -407,6 +407,7 @@ func (r *mappingRunner) observe(o Observation) {
 	switch o.Kind {
 	case esm.AttemptEnded:
 		r.report(resultOf(o.Outcome))
+		r.e.advise(&o)
 	case esm.Lost: // nobody gets a notice of them: they cannot be read again
 		r.log.Warn("retention took records before they were processed", "shard", o.Shard.String(), "first", o.First, "last", o.Last)
 	case esm.StateDropped:

@@ -102,7 +102,7 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 	if all[i].TumblingWindow > 0 {
 		return nil, fault.New(CodeBadRange, "The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without.")
 	}
-	p := &replayer{e: e, m: all[i], ref: refOf(&all[i]), r: r}
+	p := &replayer{e: e, m: all[i], ref: refOf(all[i].FunctionARN), r: r}
 	p.src = e.o.Source(p.m)
 	shards, err := p.src.Shards(ctx)
 	if err != nil {
@@ -180,11 +180,13 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 }
 
 func (p *replayer) observe(kind esm.ObserveKind, b *Replayed) {
-	p.e.o.Observe(Observation{
+	o := Observation{
 		Identity: Identity{Mapping: p.m.UUID, Stream: p.m.Stream, Shard: p.r.Shard, FunctionARN: p.m.FunctionARN, EventSourceARN: p.m.EventSourceARN},
 		At:       p.e.o.Clock.Now(), Replay: b.RequestID,
 		Observe: esm.Observe{
 			Kind: kind, ID: esm.BatchID{First: b.First, Last: b.Last}, Attempt: 1, Count: b.Count, First: b.First, Last: b.Last, Outcome: b.Outcome,
 		},
-	})
+	}
+	p.e.advise(&o)
+	p.e.o.Observe(o)
 }

@@ -33,6 +33,11 @@ var waitNames = [...]string{
 	WaitTumbling: "tumbling-window",
 }
 
+var adviceNames = [...]string{
+	AdviceNone: "none", AdviceUnasked: "unasked", AdviceNoReport: "no-report", AdviceBareList: "bare-list", AdviceEncoded: "encoded", AdviceSpelling: "spelling",
+	AdviceIdentifier: "identifier", AdviceNoState: "no-state", AdviceBlocked: "blocked",
+}
+
 var purposeNames = [...]string{ForRecords: "records", ForEarlyEnd: "early-end", ForFinal: "final"}
 
 // nameOf is the name of a value, or the type and number of one that has none.
@@ -51,4 +56,5 @@ func (r FinishReason) String() string   { return nameOf(finishNames[:], "FinishR
 func (k ObserveKind) String() string    { return nameOf(observeNames[:], "ObserveKind", uint8(k)) }
 func (r FlushReason) String() string    { return nameOf(flushNames[:], "FlushReason", uint8(r)) }
 func (r WaitReason) String() string     { return nameOf(waitNames[:], "WaitReason", uint8(r)) }
+func (a Advice) String() string         { return nameOf(adviceNames[:], "Advice", uint8(a)) }
 func (p Purpose) String() string        { return nameOf(purposeNames[:], "Purpose", uint8(p)) }

@@ -28,4 +28,5 @@ type Outcome struct {
 	RequestBytes  int             // of the payload sent
 	ResponseBytes int
 	Duration      time.Duration // how long the function ran
+	Advice        Advice        // what a person should know about it
 }

@@ -11,16 +11,22 @@ import (
 )
 
 // ParseResponse turns the answer of a function that ran without error into an outcome. Without partial responses every answer is a success. With them
-// (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any of AWS's forms, is a success, and a report that cannot be followed
-// is a failure of the whole batch. find answers the place of an itemIdentifier that belongs to the batch.
+// (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any of AWS's forms, is a success, a report that cannot be followed
+// is a failure of the whole batch, and so is what is not JSON. JSON that is no object carries no report, and is a success: AWS says nothing about it, but its own
+// examples answer with a sentence. find answers the place of an itemIdentifier that belongs to the batch.
 // Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda", and recordings of its cases.
 func ParseResponse(body []byte, partial bool, find func(identifier string) (record.Position, bool)) Outcome {
 	o := Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}
 	body = bytes.TrimSpace(body)
-	if !partial || len(body) == 0 {
+	if !partial {
+		o.Advice = adviceUnasked(body)
 		return o
 	}
-	failures, why := reportOf(body)
+	if len(body) == 0 {
+		return o
+	}
+	failures, advice, why := reportOf(body, find)
+	o.Advice = advice
 	if why != "" {
 		o.Kind, o.Reason = FunctionError, why
 		return o
@@ -28,7 +34,7 @@ func ParseResponse(body []byte, partial bool, find func(identifier string) (reco
 	for _, f := range failures {
 		at, why := placeOf(f, find)
 		if why != "" {
-			o.Kind, o.At, o.Reason = FunctionError, 0, why
+			o.Kind, o.At, o.Reason, o.Advice = FunctionError, 0, why, AdviceIdentifier
 			return o
 		}
 		if o.Kind == Success || at < o.At {
@@ -51,7 +57,7 @@ func ParseWindowResponse(body []byte, purpose Purpose, partial bool, find func(i
 	}
 	state, why := stateOf(body)
 	if why != "" {
-		o.Kind, o.At, o.Reason = FunctionError, 0, why
+		o.Kind, o.At, o.Reason, o.Advice = FunctionError, 0, why, AdviceNoState
 	}
 	return o, state
 }
@@ -76,39 +82,35 @@ func stateOf(body []byte) (state, why string) {
 	return strings.ToValidUTF8(b.String(), "\uFFFD"), ""
 }
 
-// reportOf finds the list of failures in an answer. A why means that it cannot be read as a report.
-func reportOf(body []byte) (failures []json.RawMessage, why string) {
-	switch body[0] {
-	case '{':
-	case 'n': // null
-		if string(body) == "null" {
-			return nil, ""
-		}
-		return nil, "the response is not JSON"
-	case '[', '"':
-		if s := string(body); s == "[]" || s == `""` {
-			return nil, ""
-		}
-		var list []json.RawMessage
-		if json.Unmarshal(body, &list) == nil && len(list) == 0 && body[0] == '[' {
-			return nil, ""
-		}
-		return nil, "the response is not an object with batchItemFailures"
-	default:
-		return nil, "the response is not an object with batchItemFailures"
+// reportMember is the member that a report is, and itemMember what its entries hold.
+const (
+	reportMember = "batchItemFailures"
+	itemMember   = "itemIdentifier"
+)
+
+// reportOf finds the list of failures in an answer, which is not empty. A why means that it cannot be read as a report.
+func reportOf(body []byte, find func(string) (record.Position, bool)) (failures []json.RawMessage, advice Advice, why string) {
+	if !json.Valid(body) {
+		return nil, AdviceNone, "the response is not JSON"
+	}
+	if body[0] != '{' {
+		return nil, adviceNoObject(body, find), ""
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, "the response is not JSON"
+		return nil, AdviceNone, "the response is not JSON"
 	}
-	raw, ok := members["batchItemFailures"]
-	if !ok || string(raw) == "null" {
-		return nil, ""
+	raw, ok := members[reportMember]
+	if !ok {
+		return nil, adviceMisplaced(members), ""
+	}
+	if string(raw) == "null" {
+		return nil, AdviceNone, ""
 	}
 	if err := json.Unmarshal(raw, &failures); err != nil {
-		return nil, "batchItemFailures is not a list"
+		return nil, AdviceIdentifier, "batchItemFailures is not a list"
 	}
-	return failures, ""
+	return failures, AdviceNone, ""
 }
 
 // placeOf reads one entry of a report.
@@ -117,7 +119,7 @@ func placeOf(entry json.RawMessage, find func(string) (record.Position, bool)) (
 	if err := json.Unmarshal(entry, &members); err != nil || members == nil {
 		return 0, "an entry of batchItemFailures is not an object"
 	}
-	raw, ok := members["itemIdentifier"]
+	raw, ok := members[itemMember]
 	if !ok {
 		return 0, "an entry of batchItemFailures has no itemIdentifier"
 	}

@@ -50,8 +50,14 @@ var reports = []struct {
 	{"batchItemFailures that is no list fails the batch", `{"batchItemFailures":{"itemIdentifier":"5"}}`, esm.FunctionError, 0},
 	{"a body that is not JSON fails the batch", `oops`, esm.FunctionError, 0},
 	{"a body that is cut off fails the batch", `{"batchItemFailures":[`, esm.FunctionError, 0},
-	{"a list with something in it fails the batch", `[1]`, esm.FunctionError, 0},
-	{"a text fails the batch", `"OK"`, esm.FunctionError, 0},
+	{"a text that is cut off fails the batch", `"Delivered 4`, esm.FunctionError, 0},
+	{"two values fail the batch", `"OK" "OK"`, esm.FunctionError, 0},
+	{"a list with something in it carries no report", `[1]`, esm.Success, 0},
+	{"a list of items carries no report", `[{"itemIdentifier":"5"}]`, esm.Success, 0},
+	{"a text carries no report", `"Delivered 4 records"`, esm.Success, 0},
+	{"a number carries no report", `4`, esm.Success, 0},
+	{"true carries no report", `true`, esm.Success, 0},
+	{"false carries no report", `false`, esm.Success, 0},
 }
 
 func TestReportsAreJudgedAsAWSDoes(t *testing.T) {
@@ -71,6 +77,69 @@ func TestReportsAreJudgedAsAWSDoes(t *testing.T) {
 				t.Errorf("%s gives FunctionError %q and status %d", c.body, o.FunctionError, o.StatusCode)
 			}
 		})
+	}
+}
+
+// What AWS takes without a word and nobody can want gets its advice, and what is as it should be gets none.
+func TestAdviceIsGivenWhereAReportIsLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, body       string
+		reports, unasked esm.Advice // with ReportBatchItemFailures, and without
+	}{
+		{"nothing to say about an empty answer", ``, esm.AdviceNone, esm.AdviceNone},
+		{"about null", `null`, esm.AdviceNone, esm.AdviceNone},
+		{"about an empty text", `""`, esm.AdviceNone, esm.AdviceNone},
+		{"about an empty list", `[]`, esm.AdviceNone, esm.AdviceNone},
+		{"about an object with other members", `{"statusCode":200,"body":"ok"}`, esm.AdviceNone, esm.AdviceNone},
+		{"about an empty report", `{"batchItemFailures":[]}`, esm.AdviceNone, esm.AdviceNone},
+		{"about no report", `{"batchItemFailures":null}`, esm.AdviceNone, esm.AdviceNone},
+		{"about an empty report in another spelling", `{"BatchItemFailures":[]}`, esm.AdviceNone, esm.AdviceNone},
+		{"about a sentence that only mentions reports", `{"note":"no batchItemFailures today"}`, esm.AdviceNone, esm.AdviceNone},
+		{"a report that works", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.AdviceNone, esm.AdviceUnasked},
+		{"a text", `"Delivered 4 records"`, esm.AdviceNoReport, esm.AdviceNone},
+		{"a number", `4`, esm.AdviceNoReport, esm.AdviceNone},
+		{"true", `true`, esm.AdviceNoReport, esm.AdviceNone},
+		{"a list of something", `[1,{"a":2}]`, esm.AdviceNoReport, esm.AdviceNone},
+		{"a list of items", `[{"itemIdentifier":"5"}]`, esm.AdviceBareList, esm.AdviceNone},
+		{"a list of identifiers", `["x","5"]`, esm.AdviceBareList, esm.AdviceNone},
+		{"a list of identifiers of others", `["x","11"]`, esm.AdviceNoReport, esm.AdviceNone},
+		{"a report encoded twice", `"{\"batchItemFailures\":[{\"itemIdentifier\":\"5\"}]}"`, esm.AdviceEncoded, esm.AdviceNone},
+		{"an empty report encoded twice", `"{\"batchItemFailures\":[]}"`, esm.AdviceNoReport, esm.AdviceNone},
+		{"a report as the body of an HTTP answer", `{"statusCode":200,"body":"{\"batchItemFailures\":[{\"itemIdentifier\":\"5\"}]}"}`, esm.AdviceEncoded, esm.AdviceNone},
+		{"another spelling", `{"BatchItemFailures":[{"itemIdentifier":"5"}]}`, esm.AdviceSpelling, esm.AdviceNone},
+		{"the singular", `{"batchItemFailure":[{"itemIdentifier":"5"}]}`, esm.AdviceSpelling, esm.AdviceNone},
+		{"the style of Python", `{"batch_item_failures":[{"itemIdentifier":"5"}]}`, esm.AdviceSpelling, esm.AdviceNone},
+		{"an item in another spelling", `{"batchItemFailures":[{"itemidentifier":"5"}]}`, esm.AdviceIdentifier, esm.AdviceUnasked},
+		{"an empty identifier", `{"batchItemFailures":[{"itemIdentifier":""}]}`, esm.AdviceIdentifier, esm.AdviceUnasked},
+		{"an unknown identifier", `{"batchItemFailures":[{"itemIdentifier":"shardId-000000000000:5"}]}`, esm.AdviceIdentifier, esm.AdviceUnasked},
+		{"a report that is no list", `{"batchItemFailures":{"itemIdentifier":"5"}}`, esm.AdviceIdentifier, esm.AdviceNone},
+		{"no JSON", `batchItemFailures`, esm.AdviceNone, esm.AdviceNone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			reports, unasked := esm.ParseResponse([]byte(c.body), true, in3to10).Advice, esm.ParseResponse([]byte(c.body), false, in3to10).Advice
+
+			if reports != c.reports || unasked != c.unasked {
+				t.Errorf("%s gives %s, and %s without ReportBatchItemFailures; want %s and %s", c.body, reports, unasked, c.reports, c.unasked)
+			}
+		})
+	}
+}
+
+// In a tumbling window an answer needs a state, whatever else it says.
+func TestAdviceAboutAMissingState(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]esm.Advice{
+		`{"batchItemFailures":[{"itemIdentifier":"5"}]}`:            esm.AdviceNoState,
+		`"Counted 4 records"`:                                       esm.AdviceNoState,
+		`{"state":{}}`:                                              esm.AdviceNone,
+		`{"state":{},"batchItemFailures":[{"itemIdentifier":"5"}]}`: esm.AdviceNone,
+		`{"state":{},"batchItemFailures":[{"itemIdentifier":""}]}`:  esm.AdviceIdentifier,
+	} {
+		if o, _ := esm.ParseWindowResponse([]byte(body), esm.ForRecords, true, in3to10); o.Advice != want {
+			t.Errorf("%s gives %s, want %s", body, o.Advice, want)
+		}
 	}
 }
 
@@ -107,6 +176,8 @@ func TestWindowAnswersNeedAState(t *testing.T) {
 		{"a text as state", `{"state":"{}"}`, esm.FunctionError, 0, ""},
 		{"null", `null`, esm.FunctionError, 0, ""},
 		{"a list", `[{"state":{}}]`, esm.FunctionError, 0, ""},
+		{"a sentence", `"counted"`, esm.FunctionError, 0, ""},
+		{"a number", `4`, esm.FunctionError, 0, ""},
 		{"zero bytes", ``, esm.FunctionError, 0, ""},
 		{"no JSON", `state`, esm.FunctionError, 0, ""},
 	} {

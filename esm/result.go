@@ -16,6 +16,7 @@ func (s *Shard) returned(ev Returned) {
 		seg.refusals = 0
 		seg.status, seg.funcError, seg.version = o.StatusCode, o.FunctionError, o.Version
 	}
+	s.advise(seg, &o)
 	first, last := l.bounds(seg)
 	s.emit(Observe{
 		Kind: AttemptEnded, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: attemptOf(seg, o), Count: seg.count,

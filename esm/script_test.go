@@ -245,7 +245,7 @@ func observeText(o esm.Observe) string {
 	case esm.AttemptStarted:
 		fmt.Fprintf(&b, " attempt=%d", o.Attempt)
 	case esm.AttemptEnded:
-		fmt.Fprintf(&b, " attempt=%d outcome=%s", o.Attempt, o.Outcome.Kind)
+		fmt.Fprintf(&b, " attempt=%d outcome=%s%s", o.Attempt, o.Outcome.Kind, flag(o.Outcome.Advice != esm.AdviceNone, " advice="+o.Outcome.Advice.String()))
 	case esm.BackingOff:
 		fmt.Fprintf(&b, " until=%s wait=%s", o.Until.Sub(epoch), o.Wait)
 	case esm.Discarded, esm.NoticeDelivered, esm.Dropped:

@@ -95,3 +95,10 @@ func (t logTee) Write(owner function.Ref, group, stream string, events []functio
 		t.watch(owner, events)
 	}
 }
+
+// hinted passes advice about a mapping on, as that of an answer to whoever owns the function.
+func (s *Server) hinted(of function.Ref, hint string) {
+	if s.cfg.Hinted != nil {
+		s.cfg.Hinted(wire.Caller{Account: of.Account, Region: of.Region}, hint)
+	}
+}

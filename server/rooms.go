@@ -107,7 +107,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
+		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Hinted: s.hinted, Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
 	})
 	if err = r.engine.Start(ctx); err != nil {
 		return r, s.dataError(err)
