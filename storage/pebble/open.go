@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"syscall"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
 // formatVersion is the version of everything in docs/format. A program opens its own version and older ones.
@@ -51,10 +53,11 @@ func claim(fs vfs.FS, dir string) error {
 // lock takes the directory for this process.
 func lock(fs vfs.FS, dir string) (*crdb.Lock, error) {
 	l, err := crdb.LockDirectory(dir, fs)
+	var errno syscall.Errno
 	switch {
 	case err == nil:
 		return l, nil
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "held by current process"):
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), !errors.As(err, &errno): // the last by this very process: no system call was needed to see it
 		return nil, fmt.Errorf("in use by another process: end it, or choose another directory (%w)", err)
 	}
 	return nil, fmt.Errorf("lock: %w", err)
@@ -93,11 +96,27 @@ func sign(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// formatMarker is the name under which Pebble keeps the version of its own format.
+const formatMarker = "format-version"
+
+// checkPebble refuses a directory in a format of Pebble that this program does not know. What else is wrong, Pebble says itself.
+func checkPebble(fs vfs.FS, dir string) error {
+	marker, text, err := atomicfs.LocateMarker(fs, dir, formatMarker)
+	if err != nil {
+		return nil //nolint:nilerr // opening the database says it better
+	}
+	if err := marker.Close(); err != nil {
+		return err
+	}
+	if v, err := strconv.ParseUint(text, 10, 64); err == nil && v > uint64(crdb.FormatNewest) {
+		return fmt.Errorf("written by a newer program, in version %d of Pebble's format, of which this one knows %d: use that one, or newer", v, crdb.FormatNewest)
+	}
+	return nil
+}
+
 // explainOpen adds what to do to an error of Pebble.
 func explainOpen(err error) error {
 	switch {
-	case strings.Contains(err.Error(), "unknown format major version"):
-		return fmt.Errorf("written by a newer program: use that one, or newer (%w)", err)
 	case crdb.IsCorruptionError(err):
 		return fmt.Errorf("corrupt: check the disk, then restore it from a backup (%w)", err)
 	}

@@ -134,6 +134,20 @@ func TestNewerFormatsAreRefused(t *testing.T) {
 	refuses(t, fs, "format version 2 is newer than this program's 1", "use a newer program")
 }
 
+func TestNewerFormatsOfPebbleAreRefused(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	s, err := openQuietly(t, fs)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, fs, "marker.format-version.999999.4711", "")
+	refuses(t, fs, "written by a newer program, in version 4711", "use that one, or newer")
+}
+
 // A damaged block is told with its place and what to do. It is never skipped, and nothing else suffers.
 func TestACorruptBlockIsNamedAndNeverSkipped(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,9 @@ func (s *Store) open(o Options) (err error) {
 	if err := sign(fs, s.dir); err != nil {
 		return s.explain(err, 0)
 	}
+	if err := checkPebble(fs, s.dir); err != nil {
+		return err
+	}
 	o = o.fit()
 	s.disk.minFree, s.disk.size = o.MinFree, o.Ballast
 	s.files = &files{FS: fs, troubles: s.troubles, logs: &logs{fs: fs, dir: s.dir, failed: s.logFailed, synced: func() {}}}
