@@ -37,14 +37,14 @@ type Table []Kind
 func (t Table) Open(text string) (Sender, error) {
 	a, ok := arn.Parse(text)
 	if !ok {
-		return nil, fault.New("InvalidParameterValueException", "The destination %s is not an ARN.", text)
+		return nil, fault.New(fault.CodeInvalidParameter, "The destination %s is not an ARN.", text)
 	}
 	for _, k := range t {
 		if k.Service == a.Service {
 			return k.Open(a), nil
 		}
 	}
-	return nil, fault.New("InvalidParameterValueException", "Destinations of service %s are not supported.", a.Service)
+	return nil, fault.New(fault.CodeInvalidParameter, "Destinations of service %s are not supported.", a.Service)
 }
 
 // Queues is what the SQS kind needs of a queue service.

@@ -165,7 +165,7 @@ func (r *mappingRunner) step(ev esm.MappingEvent) {
 // list reads which shards there are now.
 func (r *mappingRunner) list() {
 	shards, err := r.src.Shards(r.ctx)
-	if fault.CodeOf(err) == "ResourceNotFoundException" {
+	if fault.CodeOf(err) == fault.CodeNotFound {
 		r.done("list")
 		r.listed, r.gone = nil, true
 		r.problems.set(streamGone, "PROBLEM: Stream not found")

@@ -140,7 +140,7 @@ func (f *Functions) publish(ref Ref, e *entry) {
 
 // NotFound is AWS's answer about a function that is not there; suffix is what the operation appends to the ARN.
 func NotFound(ref Ref, suffix string) error {
-	return fault.New("ResourceNotFoundException", "Function not found: %s%s", ref.ARN(), suffix)
+	return fault.New(fault.CodeNotFound, "Function not found: %s%s", ref.ARN(), suffix)
 }
 
 // Get answers a function. Faults: ResourceNotFoundException.
@@ -171,11 +171,11 @@ func (f *Functions) List(account, region, after string, n int) (page []*Configur
 // Package answers the zip of a package that some function uses. It must be treated as the code's owner would: the caller has checked who asks.
 func (f *Functions) Package(sha string) ([]byte, error) {
 	if len(sha) != 64 || !word(sha, "") {
-		return nil, fault.New("ResourceNotFoundException", "There is no such code package.")
+		return nil, fault.New(fault.CodeNotFound, "There is no such code package.")
 	}
 	b, err := f.code.read(sha)
 	if err != nil {
-		return nil, fault.New("ResourceNotFoundException", "There is no such code package.").Because(err)
+		return nil, fault.New(fault.CodeNotFound, "There is no such code package.").Because(err)
 	}
 	return b, nil
 }
@@ -211,7 +211,7 @@ func conflict(ref Ref, err error) error {
 }
 
 func inProgress(ref Ref) *fault.Error {
-	return fault.New("ResourceConflictException", "The operation cannot be performed at this time. An update is in progress for resource: %s", ref.ARN())
+	return fault.New(fault.CodeConflict, "The operation cannot be performed at this time. An update is in progress for resource: %s", ref.ARN())
 }
 
 // conflictWait is how long a change waits for the transition before it, instead of failing at once: transitions take milliseconds here.

@@ -40,7 +40,7 @@ func (f *Functions) setConcurrency(ctx context.Context, ref Ref, n *int) error {
 		}
 		f.mu.RUnlock()
 		if left < f.opt.UnreservedMinimum && *n > 0 {
-			return fault.New("InvalidParameterValueException",
+			return fault.New(fault.CodeInvalidParameter,
 				"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", f.opt.UnreservedMinimum)
 		}
 	}

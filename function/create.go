@@ -37,7 +37,7 @@ func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration,
 	if err != nil {
 		return nil, err
 	}
-	taken := fault.New("ResourceConflictException", "Function already exist: %s", conf.Ref.Name)
+	taken := fault.New(fault.CodeConflict, "Function already exist: %s", conf.Ref.Name)
 	if _, ok := f.Lookup(conf.Ref); ok {
 		return nil, taken
 	}
@@ -77,7 +77,7 @@ const (
 func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 	name, err := ParseName(in.Name, in.Caller)
 	var v fault.Violations
-	if fault.CodeOf(err) == "ValidationException" || err == nil && !word(name.Ref.Name, "") {
+	if fault.CodeOf(err) == fault.CodeValidation || err == nil && !word(name.Ref.Name, "") {
 		v.Add("functionName", fault.Clip(in.Name, maxNameARN), "Member must satisfy regular expression pattern: "+createNamePattern)
 	} else if err != nil {
 		return nil, err
@@ -100,13 +100,13 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		return nil, err
 	}
 	if name.Qualifier != "" && name.Qualifier != Latest {
-		return nil, fault.New("InvalidParameterValueException", "shardmill does not implement versions and aliases yet; the name must not carry the qualifier %s.", name.Qualifier)
+		return nil, fault.New(fault.CodeInvalidParameter, "shardmill does not implement versions and aliases yet; the name must not carry the qualifier %s.", name.Qualifier)
 	}
 	if err := checkRuntime(c.Runtime); err != nil {
 		return nil, err
 	}
 	if c.Handler == "" { // AWS asks for one even where the runtime does not look at it
-		return nil, fault.New("InvalidParameterValueException", "Handler is mandatory for functions created with runtime %s.", c.Runtime)
+		return nil, fault.New(fault.CodeInvalidParameter, "Handler is mandatory for functions created with runtime %s.", c.Runtime)
 	}
 	if len(in.Zip) == 0 {
 		return nil, errEmptyZip

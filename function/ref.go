@@ -56,12 +56,12 @@ func ParseName(s string, c Caller) (Name, error) {
 		return Name{}, v.Err()
 	}
 	if n.Ref.Region != "" && n.Ref.Region != c.Region {
-		return Name{}, fault.New("ResourceNotFoundException", "Functions from '%s' are not reachable in this region ('%s')", n.Ref.Region, c.Region)
+		return Name{}, fault.New(fault.CodeNotFound, "Functions from '%s' are not reachable in this region ('%s')", n.Ref.Region, c.Region)
 	}
 	if given := n.Ref.Account; given != "" {
 		account, folded, ok := arn.FoldAccount(given, c.Account)
 		if !ok || account != c.Account {
-			return Name{}, fault.New("AccessDeniedException", "The account %s of the function is not the caller's account %s.", given, c.Account)
+			return Name{}, fault.New(fault.CodeAccessDenied, "The account %s of the function is not the caller's account %s.", given, c.Account)
 		}
 		if folded {
 			n.Hint = FoldHint(given, account)

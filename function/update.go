@@ -107,7 +107,7 @@ func (f *Functions) update(ctx context.Context, ref Ref, revisionID string, dryR
 	}
 	defer f.change.Unlock()
 	if revisionID != "" && revisionID != e.conf.RevisionID {
-		return nil, fault.New("PreconditionFailedException",
+		return nil, fault.New(fault.CodePrecondition,
 			"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id").WithStatus(412)
 	}
 	next := e.conf.clone()

@@ -120,18 +120,18 @@ func checkRuntime(runtime string) error {
 	known := slices.Contains(runtimes, runtime)
 	switch {
 	case runtime == "":
-		return fault.New("InvalidParameterValueException", "Runtime is mandatory when PackageType is Zip.")
+		return fault.New(fault.CodeInvalidParameter, "Runtime is mandatory when PackageType is Zip.")
 	case !known && slices.Contains(retired, runtime):
 		if launcher.Runs(runtime) {
 			return nil
 		}
-		return fault.New("InvalidParameterValueException",
+		return fault.New(fault.CodeInvalidParameter,
 			"The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.", runtime)
 	case !known:
-		return fault.New("InvalidParameterValueException",
+		return fault.New(fault.CodeInvalidParameter,
 			"Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN", fault.Clip(runtime, 256), strings.Join(runtimes, ", "))
 	case !launcher.Runs(runtime):
-		return fault.New("InvalidParameterValueException", "shardmill does not run %s functions yet; see docs/compat/lambda.md.", runtime)
+		return fault.New(fault.CodeInvalidParameter, "shardmill does not run %s functions yet; see docs/compat/lambda.md.", runtime)
 	}
 	return nil
 }
@@ -151,16 +151,16 @@ func checkEnvironment(env map[string]string) error {
 		}
 	}
 	if len(reserved) > 0 {
-		return fault.New("InvalidParameterValueException", "Lambda was unable to configure your environment variables because the environment variables you have provided "+
+		return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided "+
 			"contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", strings.Join(reserved, ", "))
 	}
 	for _, key := range sortedKeys(env) {
 		if strings.ContainsRune(env[key], 0) {
-			return fault.New("InvalidParameterValueException", "Lambda was unable to configure your environment variables because the value of %s contains a null character.", key)
+			return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the value of %s contains a null character.", key)
 		}
 	}
 	if text := compactJSON(env); len(text) > maxEnvironment {
-		return fault.New("InvalidParameterValueException", "Lambda was unable to configure your environment variables because the environment variables you have provided "+
+		return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided "+
 			"exceeded the 4KB limit. String measured: %s", text)
 	}
 	return nil

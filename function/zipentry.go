@@ -29,10 +29,10 @@ const (
 
 // AWS's answers to packages it cannot use.
 var (
-	errZipSize    = fault.New("RequestEntityTooLargeException", "Zipped size must be smaller than %d bytes", maxZip).WithStatus(413)
-	errUnzipped   = fault.New("InvalidParameterValueException", "Unzipped size must be smaller than %d bytes", maxUnzipped)
-	errNotZip     = fault.New("InvalidParameterValueException", "Could not unzip uploaded file. Please check your file, then try to upload again.")
-	errEmptyZip   = fault.New("InvalidParameterValueException", "Uploaded file must be a non-empty zip")
+	errZipSize    = fault.New(fault.CodeTooLarge, "Zipped size must be smaller than %d bytes", maxZip).WithStatus(413)
+	errUnzipped   = fault.New(fault.CodeInvalidParameter, "Unzipped size must be smaller than %d bytes", maxUnzipped)
+	errNotZip     = fault.New(fault.CodeInvalidParameter, "Could not unzip uploaded file. Please check your file, then try to upload again.")
+	errEmptyZip   = fault.New(fault.CodeInvalidParameter, "Uploaded file must be a non-empty zip")
 	directoryMark = []byte("PK\x01\x02")
 )
 

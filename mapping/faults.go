@@ -8,7 +8,7 @@ const compatPage = "docs/compat/lambda-event-source-mapping.md"
 
 // invalid is an InvalidParameterValueException, AWS's code for values that fit the model but not the situation.
 func invalid(format string, args ...any) *fault.Error {
-	return fault.New("InvalidParameterValueException", format, args...)
+	return fault.New(fault.CodeInvalidParameter, format, args...)
 }
 
 // errUnsupported refuses a parameter that AWS has and we do not have yet. Nothing is stored and then ignored.
@@ -22,17 +22,17 @@ func errInapplicable(parameter string) error {
 }
 
 func errNotFound() error {
-	return fault.New("ResourceNotFoundException", "The resource you requested does not exist.")
+	return fault.New(fault.CodeNotFound, "The resource you requested does not exist.")
 }
 
 // errInUse names the call ("update" or "delete") that a transitional state refuses.
 func errInUse(verb string) error {
-	return fault.New("ResourceInUseException", "Cannot %s the event source mapping because it is in use.", verb)
+	return fault.New(fault.CodeInUse, "Cannot %s the event source mapping because it is in use.", verb)
 }
 
 // errDuplicate has the blanks inside the quotes that AWS's text has, and like it prints the function's name, not its ARN.
 func errDuplicate(sourceARN, functionName, uuid string) error {
-	return fault.New("ResourceConflictException",
+	return fault.New(fault.CodeConflict,
 		`The event source arn (" %s ") and function (" %s ") provided mapping already exists. Please update or delete the existing mapping with UUID %s`,
 		sourceARN, functionName, uuid)
 }

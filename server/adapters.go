@@ -23,9 +23,9 @@ func (s sources) Lookup(ctx context.Context, arn, account, region string) (mappi
 	}
 	info, err := s.streams.Lookup(ctx, name)
 	if err != nil {
-		if fault.CodeOf(err) == "ResourceNotFoundException" {
+		if fault.CodeOf(err) == fault.CodeNotFound {
 			f := wire.AsFault(err, "", wire.Caller{}, nil)
-			return mapping.Source{}, &fault.Error{Code: "InvalidParameterValueException", Message: "Stream not found: " + name.ARN(), Hint: f.Hint}
+			return mapping.Source{}, &fault.Error{Code: fault.CodeInvalidParameter, Message: "Stream not found: " + name.ARN(), Hint: f.Hint}
 		}
 		return mapping.Source{}, err
 	}
@@ -38,7 +38,7 @@ func (s sources) Starts(ctx context.Context, id uint32, position string, at reco
 		return nil, err
 	}
 	if !ok {
-		return nil, fault.New("InvalidParameterValueException", "Stream not found: it was deleted while the mapping was created.")
+		return nil, fault.New(fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.")
 	}
 	start := stream.Start{At: at}
 	switch position {

@@ -33,7 +33,7 @@ func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, fault.New("ResourceNotFoundException", "Stream not found: %s", k.arn)
+		return nil, fault.New(fault.CodeNotFound, "Stream not found: %s", k.arn)
 	}
 	k.info.Store(info)
 	out := make([]Shard, 0, len(info.Shards))

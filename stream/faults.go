@@ -18,6 +18,9 @@ const (
 	codeLimit     = "LimitExceededException"
 	codeThrottled = "ProvisionedThroughputExceededException"
 	codeInternal  = "InternalFailure"
+
+	codeExpiredIterator = "ExpiredIteratorException"
+	codeExpiredToken    = "ExpiredNextTokenException"
 )
 
 // notFound says that a stream is unknown, and hints at a region where the account has one of that name.

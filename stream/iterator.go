@@ -231,7 +231,7 @@ func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
 		return place{}, invalid
 	}
 	if int64(now-p.issued) > IteratorLife.Milliseconds() {
-		return place{}, fault.New("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right now it is %s "+
+		return place{}, fault.New(codeExpiredIterator, "Iterator expired. The iterator was created at time %s while right now it is %s "+
 			"which is further in the future than the tolerated delay of %d milliseconds.", expiredTime(p.issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
 	}
 	if in.Stream != nil && *in.Stream != p.name {

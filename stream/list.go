@@ -235,7 +235,7 @@ func (s *Streams) openList(kind, token string, now record.Millis) ([]byte, error
 		return nil, invalidToken()
 	}
 	if int64(now-issued) > IteratorLife.Milliseconds() {
-		return nil, fault.New("ExpiredNextTokenException", "NextToken expired. The token was created at time %s while right now it is %s "+
+		return nil, fault.New(codeExpiredToken, "NextToken expired. The token was created at time %s while right now it is %s "+
 			"which is further in the future than the tolerated delay of %d milliseconds.", expiredTime(issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
 	}
 	return b[9:], nil

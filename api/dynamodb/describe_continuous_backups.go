@@ -21,7 +21,7 @@ func (h *Handler) describeContinuousBackups(ctx context.Context, c wire.Caller, 
 	}
 	_, err := h.tables.Inspect(ctx, name)
 	if fault.CodeOf(err) == table.CodeNotFound {
-		return nil, fault.New("TableNotFoundException", "Table not found: %s", name.Table)
+		return nil, fault.New(codeTableNotFound, "Table not found: %s", name.Table)
 	}
 	if err != nil {
 		return nil, err

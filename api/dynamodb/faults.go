@@ -18,6 +18,7 @@ const contentType = "application/x-amz-json-1.0"
 // Codes that only the wire gives.
 const (
 	codeUnknownOperation = "UnknownOperationException"
+	codeTableNotFound    = "TableNotFoundException" // of the operations about backups
 	codeSerialization    = wire.CodeSerialization
 	codeTooLarge         = wire.CodeTooLarge
 	codeUnavailable      = "ServiceUnavailable"

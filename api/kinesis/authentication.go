@@ -16,7 +16,7 @@ func checkAuthentication(r *http.Request, c wire.Caller) error {
 	inQuery := r.URL.RawQuery != "" && r.URL.Query().Has("X-Amz-Algorithm")
 	switch {
 	case header != "" && inQuery:
-		return fault.New("InvalidSignatureException", "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
+		return fault.New(codeInvalidSignature, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
 	case header != "":
 		if err := checkHeader(r, header); err != nil {
 			return err
@@ -26,10 +26,10 @@ func checkAuthentication(r *http.Request, c wire.Caller) error {
 			return err
 		}
 	default:
-		return fault.New("MissingAuthenticationTokenException", "Missing Authentication Token")
+		return fault.New(fault.CodeMissingToken, "Missing Authentication Token")
 	}
 	if !wire.ValidRegion(c.Region) {
-		return fault.New("InvalidSignatureException", "Credential should be scoped to a valid region.")
+		return fault.New(codeInvalidSignature, "Credential should be scoped to a valid region.")
 	}
 	return nil
 }

@@ -158,6 +158,7 @@ const (
 	codeUnknownOperation = "UnknownOperationException"
 	codeInternal         = "InternalFailure"
 	codeInvalid          = "InvalidArgumentException"
+	codeInvalidSignature = "InvalidSignatureException"
 )
 
 // refuseEmpty answers an empty body: without a text, and in CBOR for everybody who did not say JSON 1.1.
@@ -196,7 +197,7 @@ func refusePlain(w http.ResponseWriter, body []byte) {
 }
 
 func notImplemented(text string) *fault.Error {
-	return &fault.Error{Code: "NotImplementedException", Message: text, Status: http.StatusNotImplemented}
+	return &fault.Error{Code: fault.CodeNotImplemented, Message: text, Status: http.StatusNotImplemented}
 }
 
 // asFault is what the caller is told about err. A caller that went away is told nothing, so nothing is logged either.

@@ -34,7 +34,7 @@ func (c *functionCode) zip() ([]byte, error) {
 	case c.SourceKMSKeyArn != "":
 		return nil, unsupported("Code.SourceKMSKeyArn")
 	case c.ZipFile == nil:
-		return nil, fault.New("InvalidParameterValueException", "Please provide a source for function code.")
+		return nil, fault.New(fault.CodeInvalidParameter, "Please provide a source for function code.")
 	}
 	return c.ZipFile, nil
 }

@@ -15,7 +15,7 @@ func (h *Handler) deleteFunction(c *call) error {
 		if _, ok := h.functions.Lookup(ref); !ok {
 			return function.NotFound(ref, "")
 		}
-		return fault.New("InvalidParameterValueException", "$LATEST version cannot be deleted without deleting the function.")
+		return fault.New(fault.CodeInvalidParameter, "$LATEST version cannot be deleted without deleting the function.")
 	}
 	if err := h.functions.Delete(c.ctx, ref); err != nil {
 		return err

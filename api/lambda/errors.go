@@ -9,31 +9,31 @@ import (
 
 // statuses are the HTTP statuses of error codes that are not 400.
 var statuses = map[string]int{
-	"AccessDeniedException":               403,
-	"MissingAuthenticationTokenException": 403,
-	"ResourceNotFoundException":           404,
-	"UnknownOperationException":           404,
-	"ResourceConflictException":           409,
-	"PreconditionFailedException":         412,
-	"RequestEntityTooLargeException":      413,
-	"RequestTooLargeException":            413,
-	"UnsupportedMediaTypeException":       415,
-	"TooManyRequestsException":            429,
-	"ServiceException":                    500,
-	"NotImplementedException":             501,
-	"InvalidRuntimeException":             502,
+	fault.CodeAccessDenied:         403,
+	fault.CodeMissingToken:         403,
+	fault.CodeNotFound:             404,
+	fault.CodeUnknownOperation:     404,
+	fault.CodeConflict:             409,
+	fault.CodePrecondition:         412,
+	fault.CodeTooLarge:             413,
+	fault.CodeRequestTooLarge:      413,
+	fault.CodeUnsupportedMediaType: 415,
+	fault.CodeTooManyRequests:      429,
+	fault.CodeService:              500,
+	fault.CodeNotImplemented:       501,
+	fault.CodeInvalidRuntime:       502,
 }
 
 // capital are the errors whose message key is written Message. The model is not uniform, and SDKs read the key it gives.
 var capital = map[string]bool{
-	"ResourceNotFoundException": true, "ServiceException": true, "ResourceInUseException": true, "CodeSigningConfigNotFoundException": true, "InvalidRuntimeException": true,
-	"SerializationException": true,
+	fault.CodeNotFound: true, fault.CodeService: true, fault.CodeInUse: true, "CodeSigningConfigNotFoundException": true, fault.CodeInvalidRuntime: true,
+	fault.CodeSerialization: true,
 }
 
 // untyped are the errors that the model does not know; they carry no Type.
 var untyped = map[string]bool{
-	"ValidationException": true, "RequestEntityTooLargeException": true, "AccessDeniedException": true, "MissingAuthenticationTokenException": true,
-	"UnknownOperationException": true, "NotImplementedException": true, "SerializationException": true,
+	fault.CodeValidation: true, fault.CodeTooLarge: true, fault.CodeAccessDenied: true, fault.CodeMissingToken: true,
+	fault.CodeUnknownOperation: true, fault.CodeNotImplemented: true, fault.CodeSerialization: true,
 }
 
 type errorBody struct {
@@ -54,7 +54,7 @@ func writeFault(w http.ResponseWriter, f *fault.Error) {
 	}
 	body := errorBody{Reason: f.Reason}
 	message := f.Message
-	if f.Code == "ServiceException" && message == "" {
+	if f.Code == fault.CodeService && message == "" {
 		message = "An error occurred and the request cannot be processed."
 	}
 	if capital[f.Code] {
@@ -63,7 +63,7 @@ func writeFault(w http.ResponseWriter, f *fault.Error) {
 		body.Message = message
 	}
 	switch {
-	case f.Code == "ServiceException":
+	case f.Code == fault.CodeService:
 		body.Type = "Service"
 	case status < 500 && !untyped[f.Code]:
 		body.Type = "User"

@@ -30,7 +30,7 @@ type streams struct{}
 
 func (streams) Lookup(_ context.Context, arn, account, region string) (mapping.Source, error) {
 	if arn != orders {
-		return mapping.Source{}, fault.New("InvalidParameterValueException", "Stream not found: %s", arn).WithHint("create it first")
+		return mapping.Source{}, fault.New(fault.CodeInvalidParameter, "Stream not found: %s", arn).WithHint("create it first")
 	}
 	return mapping.Source{ID: 1, ARN: arn}, nil
 }

@@ -75,11 +75,11 @@ func (h *EventSourceMappings) serve(w http.ResponseWriter, r *http.Request, c wi
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMappingBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return mappingResult{}, fault.New("RequestEntityTooLargeException", "Request must be smaller than %d bytes.", maxMappingBody).
+		return mappingResult{}, fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody).
 			WithStatus(http.StatusRequestEntityTooLarge)
 	}
 	if err != nil {
-		return mappingResult{}, fault.New("InvalidRequestContentException", "The request body could not be read.").Because(err)
+		return mappingResult{}, fault.New(fault.CodeInvalidRequestContent, "The request body could not be read.").Because(err)
 	}
 	if create {
 		return h.create(r, c, body)
@@ -87,9 +87,9 @@ func (h *EventSourceMappings) serve(w http.ResponseWriter, r *http.Request, c wi
 	return h.update(r, c, uuid, body)
 }
 
-var errUnsigned = &fault.Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
+var errUnsigned = &fault.Error{Code: fault.CodeMissingToken, Message: "Missing Authentication Token"}
 
 // unknownMappingOperation answers a method and path that no operation of AWS's model has.
 func unknownMappingOperation(r *http.Request) error {
-	return fault.New("UnknownOperationException", "No operation of Lambda has %s %s.", r.Method, r.URL.Path).WithStatus(http.StatusNotFound)
+	return fault.New(fault.CodeUnknownOperation, "No operation of Lambda has %s %s.", r.Method, r.URL.Path).WithStatus(http.StatusNotFound)
 }

@@ -29,13 +29,13 @@ func readMappingMembers(body []byte) (*mappingMembers, error) {
 		return nil, typeFault("Unexpected token at the start of the request body, which must be a structure.")
 	}
 	if err := json.Unmarshal(body, &d.of); err != nil {
-		return nil, fault.New("InvalidRequestContentException", "Could not parse request body into json: %s", err).WithStatus(400)
+		return nil, fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: %s", err).WithStatus(400)
 	}
 	return d, nil
 }
 
 func typeFault(message string) error {
-	return fault.New("SerializationException", "%s", message).WithStatus(400)
+	return fault.New(fault.CodeSerialization, "%s", message).WithStatus(400)
 }
 
 // jsonKind is the first byte of a JSON value, which tells its type: { [ " t f n, or 0 for a number.

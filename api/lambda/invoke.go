@@ -100,7 +100,7 @@ func clientContext(encoded string) (string, error) {
 	b, err := base64.StdEncoding.DecodeString(encoded)
 	var object map[string]json.RawMessage
 	if err != nil || len(encoded) > maxClientContext || json.Unmarshal(b, &object) != nil {
-		return "", fault.New("InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object of at most %d bytes.", maxClientContext)
+		return "", fault.New(fault.CodeInvalidRequestContent, "Client context must be a valid Base64-encoded JSON object of at most %d bytes.", maxClientContext)
 	}
 	return string(b), nil
 }
@@ -109,13 +109,13 @@ func clientContext(encoded string) (string, error) {
 func checkPayload(b []byte) error {
 	const prefix = "Could not parse request body into json: Could not parse payload into json: "
 	if !utf8.Valid(b) {
-		return fault.New("InvalidRequestContentException", "%sInvalid UTF-8", prefix)
+		return fault.New(fault.CodeInvalidRequestContent, "%sInvalid UTF-8", prefix)
 	}
 	if json.Valid(b) {
 		return nil
 	}
 	var v json.RawMessage
-	return fault.New("InvalidRequestContentException", "%s%v", prefix, json.Unmarshal(b, &v))
+	return fault.New(fault.CodeInvalidRequestContent, "%s%v", prefix, json.Unmarshal(b, &v))
 }
 
 // answerInvoke renders what became of an invocation.
@@ -125,19 +125,19 @@ func (h *Handler) answerInvoke(c *call, ref function.Ref, res function.Result, t
 	case function.Success, function.FunctionError:
 	case function.NotAdmitted:
 		if res.StatusCode == http.StatusConflict {
-			return fault.New("ResourceConflictException", "%s", res.Detail)
+			return fault.New(fault.CodeConflict, "%s", res.Detail)
 		}
-		f := fault.New("TooManyRequestsException", "%s", res.Detail)
+		f := fault.New(fault.CodeTooManyRequests, "%s", res.Detail)
 		f.Reason, f.Hint = res.Reason, res.Hint
 		return f
 	case function.ConfigError:
 		if res.StatusCode == http.StatusNotFound {
 			return function.NotFound(ref, ":"+function.Latest)
 		}
-		return fault.New("InvalidRuntimeException", "%s", res.Detail)
+		return fault.New(fault.CodeInvalidRuntime, "%s", res.Detail)
 	case function.PlatformError:
 		h.log.Error("invoke", "function", ref.Name, "request_id", c.caller.RequestID, "reason", res.Reason, "error", res.Detail)
-		return fault.New("ServiceException", "The function could not be run: %s.", strings.TrimSuffix(res.Detail, "."))
+		return fault.New(fault.CodeService, "The function could not be run: %s.", strings.TrimSuffix(res.Detail, "."))
 	}
 	header := c.w.Header()
 	header.Set("X-Amz-Executed-Version", res.ExecutedVersion)

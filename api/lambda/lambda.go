@@ -65,13 +65,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256") {
-		h.answer(c, fault.New("MissingAuthenticationTokenException", "Missing Authentication Token"))
+		h.answer(c, fault.New(fault.CodeMissingToken, "Missing Authentication Token"))
 		return
 	}
 	op, params := match(r)
 	switch {
 	case op == nil:
-		h.answer(c, fault.New("UnknownOperationException", "Lambda has no operation %s %s.", r.Method, clip(r.URL.EscapedPath())))
+		h.answer(c, fault.New(fault.CodeUnknownOperation, "Lambda has no operation %s %s.", r.Method, clip(r.URL.EscapedPath())))
 	case op.serve == nil:
 		h.answer(c, notImplemented(op.name))
 	default:
@@ -91,12 +91,12 @@ func (h *Handler) eventSourceMapping(c *call) error {
 
 // notImplemented refuses what AWS has and shardmill does not. SDKs do not retry a 501.
 func notImplemented(what string) error {
-	return fault.New("NotImplementedException", "shardmill does not implement lambda %s yet; see docs/compat/lambda.md.", what)
+	return fault.New(fault.CodeNotImplemented, "shardmill does not implement lambda %s yet; see docs/compat/lambda.md.", what)
 }
 
 // unsupported refuses a parameter by its name.
 func unsupported(parameter string) error {
-	return fault.New("InvalidParameterValueException", "shardmill does not support %s yet; see docs/compat/lambda.md.", parameter)
+	return fault.New(fault.CodeInvalidParameter, "shardmill does not support %s yet; see docs/compat/lambda.md.", parameter)
 }
 
 // answer writes err, if there is one; otherwise the operation has answered.

@@ -25,7 +25,7 @@ func (h *Handler) listFunctions(c *call) error {
 	if s := query.Get("MaxItems"); s != "" {
 		items, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return fault.New("InvalidParameterValueException", "MaxItems must be a number; got %s.", clip(s))
+			return fault.New(fault.CodeInvalidParameter, "MaxItems must be a number; got %s.", clip(s))
 		}
 		v.Range("maxItems", items, 1, 10000)
 		n = min(n, int(items))
@@ -48,7 +48,7 @@ func (h *Handler) listFunctions(c *call) error {
 	if marker := query.Get("Marker"); marker != "" {
 		b, err := base64.RawURLEncoding.DecodeString(marker)
 		if err != nil {
-			return fault.New("InvalidParameterValueException", "The marker %s is not one that ListFunctions gave.", clip(marker))
+			return fault.New(fault.CodeInvalidParameter, "The marker %s is not one that ListFunctions gave.", clip(marker))
 		}
 		after = string(b)
 	}

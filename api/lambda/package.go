@@ -40,7 +40,7 @@ func (h *Handler) getPackage(c *call) error {
 	query := c.r.URL.Query()
 	expires, err := strconv.ParseInt(query.Get("Expires"), 10, 64)
 	if err != nil || !hmac.Equal([]byte(h.sign(sha, query.Get("Expires"))), []byte(query.Get("Signature"))) || time.Now().Unix() > expires {
-		return fault.New("AccessDeniedException", "The location of this code package is wrong or older than ten minutes. Call GetFunction for a new one.")
+		return fault.New(fault.CodeAccessDenied, "The location of this code package is wrong or older than ten minutes. Call GetFunction for a new one.")
 	}
 	b, err := h.functions.Package(sha)
 	if err != nil {

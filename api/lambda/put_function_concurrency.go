@@ -36,7 +36,7 @@ func (c *call) unqualified() (function.Ref, error) {
 	}
 	c.hint(n.Hint)
 	if n.Qualifier != "" {
-		return function.Ref{}, fault.New("InvalidParameterValueException", "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
+		return function.Ref{}, fault.New(fault.CodeInvalidParameter, "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
 			"Please specify either a function name or an unqualified function ARN.")
 	}
 	return n.Ref, nil

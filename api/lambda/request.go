@@ -17,7 +17,7 @@ const maxBody = 70_167_211
 
 // body reads the request's body, up to limit bytes.
 func (c *call) body(limit int64, name string) ([]byte, error) {
-	tooLarge := fault.New("RequestEntityTooLargeException", "Request must be smaller than %d bytes for the %s operation", limit, name)
+	tooLarge := fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes for the %s operation", limit, name)
 	if c.r.ContentLength > limit {
 		return nil, tooLarge
 	}
@@ -27,7 +27,7 @@ func (c *call) body(limit int64, name string) ([]byte, error) {
 	case errors.As(err, &over):
 		return nil, tooLarge
 	case err != nil:
-		return nil, fault.New("InvalidRequestContentException", "Could not read the request body.").Because(err)
+		return nil, fault.New(fault.CodeInvalidRequestContent, "Could not read the request body.").Because(err)
 	}
 	return b, nil
 }
@@ -42,7 +42,7 @@ func (c *call) decode(v any) error {
 		b = []byte("{}")
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return fault.New("InvalidRequestContentException", "Could not parse request body into json: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (c *call) name() (function.Ref, string, error) {
 	qualifier := c.r.URL.Query().Get("Qualifier")
 	switch {
 	case n.Qualifier != "" && qualifier != "" && n.Qualifier != qualifier:
-		return function.Ref{}, "", fault.New("InvalidParameterValueException", "The derived qualifier from the function name does not match the specified qualifier.")
+		return function.Ref{}, "", fault.New(fault.CodeInvalidParameter, "The derived qualifier from the function name does not match the specified qualifier.")
 	case qualifier == "":
 		qualifier = n.Qualifier
 	}
@@ -194,7 +194,7 @@ func (l *loggingConfig) group() (string, error) {
 		v.Add("loggingConfig.logFormat", l.LogFormat, "Member must satisfy enum value set: [JSON, Text]")
 		return "", v.Err()
 	case l.ApplicationLogLevel != "" || l.SystemLogLevel != "":
-		return "", fault.New("InvalidParameterValueException",
+		return "", fault.New(fault.CodeInvalidParameter,
 			`LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.`)
 	}
 	return l.LogGroup, nil

@@ -30,7 +30,7 @@ func (h *Handler) updateFunctionCode(c *call) error {
 	case in.PublishTo != "":
 		return unsupported("PublishTo")
 	case in.ImageUri != "":
-		return fault.New("InvalidParameterValueException", "Please don't provide ImageUri when updating a function with packageType Zip.")
+		return fault.New(fault.CodeInvalidParameter, "Please don't provide ImageUri when updating a function with packageType Zip.")
 	}
 	zip, err := in.zip()
 	if err != nil {

@@ -12,6 +12,12 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
+// Codes of the query protocol, which differ from those of JSON.
+const (
+	codeFormTooLarge  = "RequestEntityTooLarge"
+	codeMalformedForm = "MalformedQueryString"
+)
+
 // Form is a request in the query protocol: flat names, of which those of lists carry a number.
 type Form struct{ url.Values }
 
@@ -29,7 +35,7 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	if err != nil {
 		var long *http.MaxBytesError
 		if errors.As(err, &long) {
-			return Form{}, &fault.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes."}
+			return Form{}, &fault.Error{Code: codeFormTooLarge, Status: http.StatusRequestEntityTooLarge, Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes."}
 		}
 		return Form{}, malformed("The request ended early.")
 	}
@@ -44,7 +50,7 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 }
 
 func malformed(text string) error {
-	return &fault.Error{Code: "MalformedQueryString", Status: http.StatusBadRequest, Message: text}
+	return &fault.Error{Code: codeMalformedForm, Status: http.StatusBadRequest, Message: text}
 }
 
 // Action is the operation that the request names.

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/seed"
 )
 
@@ -170,7 +171,7 @@ func isCode(err error, code string) bool {
 func (s *seeder) stream(ctx context.Context, it *seed.Item) (string, error) {
 	var got struct{ StreamDescriptionSummary map[string]any }
 	err := s.c.kinesis(ctx, "DescribeStreamSummary", map[string]any{"StreamName": it.Name}, &got)
-	if isCode(err, "ResourceNotFoundException") {
+	if isCode(err, fault.CodeNotFound) {
 		in := maps.Clone(it.Input)
 		delete(in, "Name")
 		in["StreamName"] = it.Name
@@ -197,7 +198,7 @@ func (s *seeder) table(ctx context.Context, it *seed.Item) (string, error) {
 		in["BillingMode"] = "PAY_PER_REQUEST"
 	}
 	err := s.c.dynamodb(ctx, "CreateTable", in, nil)
-	if !isCode(err, "ResourceInUseException") {
+	if !isCode(err, fault.CodeInUse) {
 		return made, err
 	}
 	var got struct{ Table map[string]any }
@@ -262,7 +263,7 @@ func findMapping(ctx context.Context, c *client, function, source string) (map[s
 	q := url.Values{"FunctionName": {function}, "EventSourceArn": {source}}
 	var got struct{ EventSourceMappings []map[string]any }
 	if err := c.lambda(ctx, "GET", mappingsPath+"?"+q.Encode(), nil, &got); err != nil {
-		if isCode(err, "ResourceNotFoundException") {
+		if isCode(err, fault.CodeNotFound) {
 			return nil, nil
 		}
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/seed"
 )
 
@@ -50,7 +51,7 @@ func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string
 	path := functionsPath + "/" + url.PathEscape(it.Name)
 	var have map[string]any
 	err := s.c.lambda(ctx, "GET", path+"/configuration", nil, &have)
-	if isCode(err, "ResourceNotFoundException") {
+	if isCode(err, fault.CodeNotFound) {
 		in["Code"] = map[string]any{"ZipFile": zip}
 		if err := s.c.lambda(ctx, "POST", functionsPath, in, nil); err != nil {
 			return "", err

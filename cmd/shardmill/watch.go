@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"sync"
 	"time"
+
+	"github.com/shardmill/shardmill/fault"
 )
 
 // watchEvery is how often a directory with code is looked at. A look at a large one pauses longer, so that looking takes a twentieth of the time at most.
@@ -133,7 +135,7 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	}
 	if sum := codeSum(zip); sum == f.sum {
 		return nil // saved again, or changed back
-	} else if err := w.reload(ctx, f.name, zip); isCode(err, "ResourceConflictException") {
+	} else if err := w.reload(ctx, f.name, zip); isCode(err, fault.CodeConflict) {
 		f.loaded = [32]byte{} // another update is under way: look again
 		return nil
 	} else if err != nil {
