@@ -19,6 +19,7 @@ import (
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
@@ -53,10 +54,11 @@ type invocation struct {
 	sequences []string
 	window    struct{ Start, End time.Time }
 	state     json.RawMessage // nil without a tumbling window
+	payload   string
 	final     bool
 }
 
-// fakeFunctions behaves as the function room does, with a Go func as handler.
+// fakeFunctions behaves as the function room does, with a Go func as handler. functiontest holds it to that.
 type fakeFunctions struct {
 	mu       sync.Mutex
 	handle   func(invocation) function.Result
@@ -68,7 +70,7 @@ type fakeFunctions struct {
 	missing  bool
 	updating bool // an update is in progress: Invoke still runs what was there before
 	changed  chan struct{}
-	waiters  []func()
+	waiters  []*func()
 	duration time.Duration
 }
 
@@ -80,36 +82,48 @@ func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) fun
 	f.mu.Lock()
 	if f.missing {
 		f.mu.Unlock()
-		return function.Result{Class: function.ConfigError, Reason: "ResourceNotFoundException"}
+		return function.Result{Class: function.ConfigError, Reason: function.ReasonNotFound, Detail: "Function not found: " + inv.Ref.ARN() + ":" + function.Latest, StatusCode: 404}
 	}
-	if f.limit >= 0 && f.running >= f.limit {
+	if f.full() {
 		f.mu.Unlock()
-		return function.Result{Class: function.NotAdmitted, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"}
+		return function.Result{Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.running++
 	f.peak = max(f.peak, f.running)
 	call := decode(inv)
 	f.calls = append(f.calls, call)
-	handle := f.handle
+	handle, duration := f.handle, f.duration
 	f.mu.Unlock()
-	res := function.Result{Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: "$LATEST"}
+	res := ok()
 	select {
-	case <-time.After(f.duration):
+	case <-time.After(duration):
 		if handle != nil {
 			res = handle(call)
 		}
 	case <-ctx.Done():
-		res = function.Result{Class: function.PlatformError}
+		res = function.Result{Class: function.PlatformError, Reason: function.ReasonAbandoned, Detail: context.Cause(ctx).Error(), StatusCode: 500}
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.running--
-	if len(f.waiters) > 0 {
-		w := f.waiters[0]
-		f.waiters = f.waiters[1:]
+	w := f.next()
+	f.mu.Unlock()
+	if w != nil {
 		go w()
 	}
 	return res
+}
+
+// full tells that an attempt would be refused. f.mu is held.
+func (f *fakeFunctions) full() bool { return f.limit >= 0 && f.running >= f.limit }
+
+// next takes the waiter whose turn it is out of the line, if there is room for it. f.mu is held.
+func (f *fakeFunctions) next() func() {
+	if len(f.waiters) == 0 || f.full() {
+		return nil
+	}
+	w := f.waiters[0]
+	f.waiters = f.waiters[1:]
+	return *w
 }
 
 func decode(inv function.Invocation) invocation {
@@ -130,7 +144,7 @@ func decode(inv function.Invocation) invocation {
 		panic(err)
 	}
 	call := invocation{
-		at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID, shard: event.ShardID, window: event.Window, state: event.State, final: event.IsFinalInvokeForWindow,
+		at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID, shard: event.ShardID, window: event.Window, state: event.State, final: event.IsFinalInvokeForWindow, payload: string(inv.Payload),
 	}
 	for _, r := range event.Records {
 		call.shard, _, _ = strings.Cut(r.EventID, ":")
@@ -143,9 +157,18 @@ func decode(inv function.Invocation) invocation {
 
 func (f *fakeFunctions) Enrol(_ function.Ref, waiter func()) (cancel func()) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waiters = append(f.waiters, waiter)
-	return func() {}
+	at := &waiter
+	f.waiters = append(f.waiters, at)
+	now := f.next()
+	f.mu.Unlock()
+	if now != nil {
+		now()
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.waiters = slices.DeleteFunc(f.waiters, func(w *func()) bool { return w == at })
+	}
 }
 
 func (f *fakeFunctions) Changed(function.Ref) <-chan struct{} {
@@ -168,13 +191,22 @@ func (f *fakeFunctions) Lookup(function.Ref) (*function.Configuration, bool) {
 	return c, true
 }
 
-// change does f under the lock and tells watchers.
+// change does f under the lock, tells watchers, and offers the room that came of it.
 func (f *fakeFunctions) change(do func()) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	do()
 	close(f.changed)
 	f.changed = make(chan struct{})
+	var free []func()
+	for n := len(f.waiters); n > 0; n-- { // waiters do not take their slots under this lock: each is offered once
+		if w := f.next(); w != nil {
+			free = append(free, w)
+		}
+	}
+	f.mu.Unlock()
+	for _, w := range free {
+		w()
+	}
 }
 
 func (f *fakeFunctions) seen() []invocation {
@@ -352,12 +384,18 @@ func numbered(from, to int) (out []string) {
 	return out
 }
 
-func failure() function.Result {
-	return function.Result{Class: function.FunctionError, ErrorKind: function.Unhandled, Reason: "Exception", StatusCode: 200, ExecutedVersion: "$LATEST"}
+func failure() function.Result { return failed("Exception") }
+
+// failed is a failure with an error type.
+func failed(kind string) function.Result {
+	return function.Result{
+		Class: function.FunctionError, Payload: fmt.Appendf(nil, `{"errorMessage":"as asked","errorType":%q}`, kind), ErrorKind: function.Unhandled,
+		StatusCode: 200, ExecutedVersion: function.Latest,
+	}
 }
 
 func ok() function.Result {
-	return function.Result{Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: "$LATEST"}
+	return function.Result{Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: function.Latest}
 }
 
 // poisoned fails every batch that holds data.
@@ -374,6 +412,9 @@ type testSources struct{ streams *stream.Streams }
 
 func (s testSources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
 	info, err := s.streams.LookupARN(ctx, arn, account, region)
+	if fault.CodeOf(err) == fault.CodeNotFound {
+		return mapping.Source{}, fault.New(fault.CodeInvalidParameter, "Stream not found: %s", arn)
+	}
 	if err != nil {
 		return mapping.Source{}, err
 	}
@@ -381,9 +422,12 @@ func (s testSources) Lookup(ctx context.Context, arn, account, region string) (m
 }
 
 func (s testSources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
-	info, _, err := s.streams.LookupID(ctx, id)
+	info, ok, err := s.streams.LookupID(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if !ok {
+		return nil, fault.New(fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.")
 	}
 	out := map[record.ShardID]record.Position{}
 	for _, sh := range info.Shards {
@@ -398,11 +442,12 @@ func (s testSources) Starts(ctx context.Context, id uint32, position string, at 
 	return out, nil
 }
 
+// testFunctions is a Functions in which every name but absent exists.
 type testFunctions struct{}
 
 func (testFunctions) Lookup(_ context.Context, name, account, region string) (arn, short, hint string, ok bool, err error) {
-	r := function.Ref{Account: account, Region: region, Name: name}
-	return r.ARN(), name, "", true, nil
+	n, err := function.ParseName(name, function.Caller{Account: account, Region: region})
+	return n.Ref.ARN(), n.Ref.Name, "", n.Ref.Name != "absent", err
 }
 
 type testQueues struct{ queues *queue.Queues }

@@ -281,6 +281,7 @@ type Answer struct {
 	Kind          AnswerKind
 	Payload       []byte
 	Reason        string // for people
+	Code          string // for machines: the Reason of function.Result
 	FunctionError string // "Unhandled" when Kind is AnswerError
 	StatusCode    int    // 200 when the function ran
 	Version       string
@@ -325,7 +326,7 @@ func outcomeOf(a Answer, requestBytes int, judge func(response []byte) esm.Outco
 	case AnswerNotRun:
 		o.Kind = esm.ServiceError
 	}
-	o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Version, a.Duration, requestBytes, len(a.Payload)
+	o.Code, o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Code, a.Version, a.Duration, requestBytes, len(a.Payload)
 	return o
 }
 

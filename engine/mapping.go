@@ -440,7 +440,7 @@ func resultOf(o esm.Outcome) string {
 	case esm.Throttle:
 		return "PROBLEM: Function was throttled"
 	case esm.ServiceError:
-		if strings.Contains(o.Reason, "ResourceNotFoundException") {
+		if o.Code == function.ReasonNotFound {
 			return "PROBLEM: Function does not exist"
 		}
 		return "PROBLEM: Function call failed"

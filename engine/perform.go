@@ -126,7 +126,7 @@ func (e *Engine) invoke(ctx context.Context, inv function.Invocation) Answer {
 	}
 	res := e.o.Functions.Invoke(ctx, inv)
 	a := Answer{
-		Payload: res.Payload, Reason: reasonOf(res), FunctionError: res.ErrorKind, StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
+		Payload: res.Payload, Reason: reasonOf(res), Code: res.Reason, FunctionError: res.ErrorKind, StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
 	}
 	switch res.Class {
 	case function.Success:

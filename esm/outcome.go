@@ -22,6 +22,7 @@ type Outcome struct {
 	Kind          OutcomeKind
 	At            record.Position // with PartialFailure: the lowest record reported
 	Reason        string          // for people: error type and message, or why the batch counts as failed
+	Code          string          // for machines: how the room that runs functions names the reason; "" without any
 	FunctionError string          // "Unhandled", or "" for failures that the function reported itself
 	StatusCode    int             // of the Invoke answer: 200 when code ran
 	Version       string          // the version that ran

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/shardmill/shardmill/function/functiontest"
 )
 
 // TestMain turns this binary into a Lambda runtime when a function's bootstrap starts it.
@@ -67,6 +69,15 @@ func runBootstrap(role string) {
 		switch role {
 		case "exit-on-event":
 			os.Exit(9)
+		case "obey":
+			switch string(event) {
+			case functiontest.Fail:
+				post("invocation/"+id+"/error", []byte(`{"errorType":"Boom","errorMessage":"as asked"}`))
+			case functiontest.Hang:
+				select {}
+			default:
+				post("invocation/"+id+"/response", event)
+			}
 		case "echo":
 			post("invocation/"+id+"/response", event)
 		case "environ":

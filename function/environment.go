@@ -430,7 +430,7 @@ func (e *environment) exitFailure() failure {
 	exit := e.proc.Exit()
 	switch {
 	case e.oom:
-		return failure{kind: "Runtime.OutOfMemory", message: "Runtime exited with error: signal: killed", status: "error"}
+		return failure{kind: reasonOutOfMemory, message: "Runtime exited with error: signal: killed", status: "error"}
 	case exit.Clean():
 		return failure{kind: "Runtime.ExitError", message: "Runtime exited without providing a reason", status: "error"}
 	}

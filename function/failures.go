@@ -37,6 +37,16 @@ func (c Class) String() string {
 	return fmt.Sprintf("class %d", uint8(c))
 }
 
+// Reasons of a Result that others compare with. Those of a refusal are beside the fleet; a function error has its error type, a function that cannot run its StateCode.
+const (
+	ReasonNotFound  = "ResourceNotFound" // of ConfigError: there is no such function
+	ReasonStopping  = "Stopping"         // of PlatformError: this process ends
+	ReasonSpawn     = "SpawnFailed"      // of PlatformError: no process could be started
+	ReasonAbandoned = "Abandoned"        // of PlatformError: the caller did not wait for the end
+
+	reasonOutOfMemory = "Runtime.OutOfMemory"
+)
+
 // failure is a function error that we, not the runtime, found. It becomes the payload once the request id is known.
 type failure struct {
 	kind    string // errorType

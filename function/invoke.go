@@ -63,7 +63,7 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	}
 	select {
 	case <-f.stopping:
-		return platform("Stopping", errStopping)
+		return platform(ReasonStopping, errStopping)
 	default:
 	}
 	if reason := f.fleet.admit(inv.Ref); reason != "" {
@@ -111,7 +111,7 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		e = f.entry(inv.Ref)
 		switch {
 		case e == nil:
-			return nil, Result{Class: ConfigError, Reason: "ResourceNotFound", Detail: "Function not found: " + inv.Ref.ARN() + ":" + Latest, StatusCode: 404}
+			return nil, Result{Class: ConfigError, Reason: ReasonNotFound, Detail: "Function not found: " + inv.Ref.ARN() + ":" + Latest, StatusCode: 404}
 		case e.current != nil:
 			return e.current, Result{}
 		case e.conf.settled():
@@ -128,7 +128,7 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		case <-ctx.Done():
 			return nil, pending
 		case <-f.stopping:
-			return nil, platform("Stopping", errStopping)
+			return nil, platform(ReasonStopping, errStopping)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) 
 func (f *Functions) noRoom(ctx context.Context) Result {
 	select {
 	case <-f.stopping:
-		return platform("Stopping", errStopping)
+		return platform(ReasonStopping, errStopping)
 	default:
 	}
 	if err := ctx.Err(); err != nil {
@@ -212,12 +212,12 @@ func (f *Functions) bootFailed(g *generation, inv *Invocation, err error) Result
 	case errors.As(err, &unusable):
 		return Result{Class: ConfigError, Reason: unusable.Code, Detail: unusable.Reason, StatusCode: 502}
 	case errors.Is(err, errStopping):
-		return platform("Stopping", err)
+		return platform(ReasonStopping, err)
 	}
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		f.opt.Log.Error("start environment", "function", inv.Ref.ARN(), "error", err)
 	}
-	return platform("SpawnFailed", err)
+	return platform(ReasonSpawn, err)
 }
 
 // begin gives r to a warm environment. It reports false when the environment is dead.
@@ -290,7 +290,7 @@ func (f *Functions) await(ctx context.Context, e *environment, r *run) (Result, 
 				r.inv.end(&res)
 				f.settleSlot(r.inv.Ref)
 			})
-			return platform("Abandoned", context.Cause(ctx)), left
+			return platform(ReasonAbandoned, context.Cause(ctx)), left
 		}
 	}
 }
@@ -444,7 +444,7 @@ func (w *watcher) failed(fail failure) Result {
 	if stopped {
 		select {
 		case <-w.f.hard: // we cut it off: nobody knows what it did
-			return platform("Stopping", errStopping)
+			return platform(ReasonStopping, errStopping)
 		default:
 		}
 	}

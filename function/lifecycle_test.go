@@ -379,7 +379,7 @@ func TestConfigErrors(t *testing.T) {
 	if r := b.invoke("f", `1`); r.Class != function.ConfigError || r.Reason != "InvalidRuntime" || r.StatusCode != 502 {
 		t.Errorf("got %+v", r)
 	}
-	if r := b.invoke("nobody", `1`); r.Class != function.ConfigError || r.Reason != "ResourceNotFound" || r.StatusCode != 404 {
+	if r := b.invoke("nobody", `1`); r.Class != function.ConfigError || r.Reason != function.ReasonNotFound || r.StatusCode != 404 {
 		t.Errorf("got %+v", r)
 	}
 }

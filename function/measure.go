@@ -141,7 +141,7 @@ func (s *scope) ended(at time.Time, res *Result) {
 		s.coldStarts.Add(at, 1)
 		s.initDuration.Add(at, millis(res.Init))
 	}
-	if res.Reason == "Runtime.OutOfMemory" {
+	if res.Reason == reasonOutOfMemory {
 		s.outOfMemory.Add(at, 1)
 	}
 }

@@ -52,12 +52,18 @@ type streams struct {
 	mu   sync.Mutex
 	byID map[string]uint32          // by ARN
 	tip  map[uint32]record.Position // the position after the last record
+	last uint32                     // id given out
+}
+
+func newStreams() *streams {
+	return &streams{byID: map[string]uint32{}, tip: map[uint32]record.Position{}}
 }
 
 func (s *streams) add(arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := uint32(len(s.byID) + 1)
+	s.last++
+	id := s.last
 	s.byID[arn], s.tip[id] = id, 1
 }
 
@@ -67,12 +73,19 @@ func (s *streams) put(arn string) {
 	s.tip[s.byID[arn]]++
 }
 
+func (s *streams) drop(arn string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tip, s.byID[arn])
+	delete(s.byID, arn)
+}
+
 func (s *streams) Lookup(_ context.Context, arn, account, region string) (Source, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id, ok := s.byID[arn]
 	if !ok {
-		return Source{}, fault.New("InvalidParameterValueException", "Stream not found: %s", arn)
+		return Source{}, fault.New(fault.CodeInvalidParameter, "Stream not found: %s", arn)
 	}
 	return Source{ID: id, ARN: arn}, nil
 }
@@ -80,6 +93,9 @@ func (s *streams) Lookup(_ context.Context, arn, account, region string) (Source
 func (s *streams) Starts(_ context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.tip[id] == 0 {
+		return nil, fault.New(fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.")
+	}
 	switch position {
 	case Latest:
 		return map[record.ShardID]record.Position{0: s.tip[id]}, nil
@@ -121,7 +137,7 @@ func setup(t *testing.T, edit ...func(*Options)) bundle {
 	t.Helper()
 	b := bundle{
 		coord:     newMemCoord(),
-		streams:   &streams{byID: map[string]uint32{}, tip: map[uint32]record.Position{}},
+		streams:   newStreams(),
 		functions: &functions{names: map[string]bool{"f": true, "g": true}},
 	}
 	b.streams.add(orders)

@@ -42,6 +42,7 @@ var rooms = map[string]struct {
 	"stream/streamtest":          {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":                     {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
 	"function":                   {[]string{"fault", "storage", "metric", "internal/clock", "function/*"}, "how code is held, started, confined, spoken to"},
+	"function/functiontest":      {[]string{"function"}, "how the room and what stands for it are judged"},
 	"function/launcher":          {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
 	"function/sandbox":           {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
 	"function/runtimeapi":        {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
@@ -54,6 +55,7 @@ var rooms = map[string]struct {
 	"destination":                {[]string{"record", "fault", "esm"}, "a kind of destination"},
 	"checkpoint":                 {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
 	"mapping":                    {[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured"},
+	"mapping/mappingtest":        {[]string{"fault", "mapping"}, "how what a mapping is given is judged"},
 	"engine": {
 		[]string{"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "metric", "internal/clock", "internal/crashpoint"},
 		"concurrency and ownership",

@@ -1,0 +1,196 @@
+// Package functiontest is what package function promises to whoever invokes functions, as tests. The room itself passes them, and so does everything that stands for it
+// in other rooms' tests: a fake that answers otherwise hides a fault instead of showing it.
+package functiontest
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/function"
+)
+
+// Functions is what is judged.
+type Functions interface {
+	Invoke(ctx context.Context, inv function.Invocation) function.Result
+	Enrol(ref function.Ref, waiter func()) (cancel func())
+	Changed(ref function.Ref) <-chan struct{}
+	Lookup(ref function.Ref) (*function.Configuration, bool)
+}
+
+// Bench is a room or a fake of it, without a function, and what a test does to it. Its verbs return when they are in effect.
+type Bench struct {
+	Functions
+	Ref     function.Ref // of the one function
+	Create  func()       // makes a function that obeys the event: Echo, Fail or Hang
+	Delete  func()
+	Reserve func(n int) // concurrency; -1: none is reserved
+}
+
+// Events that the function obeys.
+const (
+	Echo = `{"do":"echo"}` // answer with the event
+	Fail = `{"do":"fail"}` // fail with errorType Boom
+	Hang = `{"do":"hang"}` // do not answer
+)
+
+// patience is for how long something may take that has to happen.
+const patience = 30 * time.Second
+
+// Run judges what bench makes.
+func Run(t *testing.T, bench func(t *testing.T) *Bench) {
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, b *Bench)
+	}{
+		{"a function that is not there is a configuration error with its own reason", missing},
+		{"an answer is a success", success},
+		{"a failure is a function error with a document", failure},
+		{"an attempt beyond the reservation is refused", refused},
+		{"a waiter is called when there is room, and once", enrolled},
+		{"a waiter that was taken back is not called", takenBack},
+		{"every change is told", changes},
+		{"a caller that does not wait gets a platform error", abandoned},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, bench(t)) })
+	}
+}
+
+func (b *Bench) invoke(ctx context.Context, event string) function.Result {
+	return b.Invoke(ctx, function.Invocation{Ref: b.Ref, RequestID: "00000000-0000-4000-8000-000000000000", Payload: []byte(event), Wait: true})
+}
+
+// want judges the members that callers decide by.
+func want(t *testing.T, got, want function.Result) {
+	t.Helper()
+	if got.Class != want.Class || got.Reason != want.Reason || got.ErrorKind != want.ErrorKind || got.StatusCode != want.StatusCode || got.ExecutedVersion != want.ExecutedVersion {
+		t.Errorf("got %s, reason %q, error %q, status %d, version %q\nwant %s, reason %q, error %q, status %d, version %q",
+			got.Class, got.Reason, got.ErrorKind, got.StatusCode, got.ExecutedVersion, want.Class, want.Reason, want.ErrorKind, want.StatusCode, want.ExecutedVersion)
+	}
+}
+
+func missing(t *testing.T, b *Bench) {
+	if _, ok := b.Lookup(b.Ref); ok {
+		t.Error("a function is there before it was made")
+	}
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.ConfigError, Reason: function.ReasonNotFound, StatusCode: 404})
+
+	b.Create()
+	b.Delete()
+
+	if _, ok := b.Lookup(b.Ref); ok {
+		t.Error("a function is there after it was deleted")
+	}
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.ConfigError, Reason: function.ReasonNotFound, StatusCode: 404})
+}
+
+func success(t *testing.T, b *Bench) {
+	b.Create()
+	if c, ok := b.Lookup(b.Ref); !ok || c.Role == "" {
+		t.Errorf("the configuration is %+v, %t", c, ok)
+	}
+
+	got := b.invoke(t.Context(), Echo)
+
+	want(t, got, function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest})
+	if string(got.Payload) != Echo {
+		t.Errorf("answer %s, want %s", got.Payload, Echo)
+	}
+}
+
+func failure(t *testing.T, b *Bench) {
+	b.Create()
+
+	got := b.invoke(t.Context(), Fail)
+
+	// Reason is what the runtime says in a header, which not all do: what happened is in the document.
+	want(t, got, function.Result{Class: function.FunctionError, Reason: got.Reason, ErrorKind: function.Unhandled, StatusCode: 200, ExecutedVersion: function.Latest})
+	var document struct{ ErrorType, ErrorMessage string }
+	if err := json.Unmarshal(got.Payload, &document); err != nil || document.ErrorType != "Boom" {
+		t.Errorf("error document %s (%v)", got.Payload, err)
+	}
+}
+
+func refused(t *testing.T, b *Bench) {
+	b.Create()
+	b.Reserve(0)
+
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.NotAdmitted, Reason: function.ReasonReserved, StatusCode: 429})
+
+	b.Reserve(-1)
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest})
+}
+
+func enrolled(t *testing.T, b *Bench) {
+	b.Create()
+	calls := make(chan struct{}, 10)
+	waiter := func() { calls <- struct{}{} }
+
+	b.Enrol(b.Ref, waiter)
+	select {
+	case <-calls:
+	default:
+		t.Error("there was room, and the waiter was not called before Enrol returned")
+	}
+
+	b.Reserve(0)
+	b.Enrol(b.Ref, waiter)
+	select {
+	case <-calls:
+		t.Error("a waiter was called though there is no room")
+	default:
+	}
+	b.Reserve(-1)
+	select {
+	case <-calls:
+	case <-time.After(patience):
+		t.Fatal("there is room, and nobody tells the waiter")
+	}
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest}) // frees a slot
+	select {
+	case <-calls:
+		t.Error("a waiter was called twice")
+	default:
+	}
+}
+
+func takenBack(t *testing.T, b *Bench) {
+	b.Create()
+	b.Reserve(0)
+	cancel := b.Enrol(b.Ref, func() { t.Error("a waiter was called after it was taken back") })
+
+	cancel()
+	b.Reserve(-1)
+
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest})
+}
+
+func changes(t *testing.T, b *Bench) {
+	for _, c := range []struct {
+		what string
+		do   func()
+	}{
+		{"create", b.Create},
+		{"a reservation", func() { b.Reserve(1) }},
+		{"the end of a reservation", func() { b.Reserve(-1) }},
+		{"delete", b.Delete},
+	} {
+		changed := b.Changed(b.Ref)
+		c.do()
+		select {
+		case <-changed:
+		case <-time.After(patience):
+			t.Errorf("nobody is told of %s", c.what)
+		}
+	}
+}
+
+func abandoned(t *testing.T, b *Bench) {
+	b.Create()
+	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest}) // it is warm from here on
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+
+	want(t, b.invoke(ctx, Hang), function.Result{Class: function.PlatformError, Reason: function.ReasonAbandoned, StatusCode: 500})
+}
