@@ -134,6 +134,7 @@ func (s *scope) ended(at time.Time, res *Result) {
 		failed = 1
 	}
 	s.errors.Add(at, failed)
+	s.throttles.Add(at, 0) // as Errors has its zeros: where functions run and nothing is refused, the metric says so
 	if !res.Started.IsZero() {
 		s.duration.Add(at, millis(res.Duration))
 	}

@@ -30,7 +30,7 @@ type Kind struct{ Namespace, Name, Unit string }
 var (
 	Invocations          = Kind{Lambda, "Invocations", Count}                 // 1 for each invocation whose code ran, or failed to start by the function's fault
 	Errors               = Kind{Lambda, "Errors", Count}                      // 1 for a function error, 0 for a success
-	Throttles            = Kind{Lambda, "Throttles", Count}                   // 1 for each attempt refused for lack of concurrency; such an attempt is no invocation
+	Throttles            = Kind{Lambda, "Throttles", Count}                   // 1 for each attempt refused for lack of concurrency, which is no invocation; 0 for each invocation
 	Duration             = Kind{Lambda, "Duration", Milliseconds}             // of the handler, without the init phase
 	ConcurrentExecutions = Kind{Lambda, "ConcurrentExecutions", Count}        // invocations that run, noted as each begins
 	DeliveryFailures     = Kind{Lambda, "DestinationDeliveryFailures", Count} // 1 for each send to a destination that failed
