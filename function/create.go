@@ -106,10 +106,10 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		return nil, err
 	}
 	if c.Handler == "" { // AWS asks for one even where the runtime does not look at it
-		return nil, fault.New(fault.CodeInvalidParameter, "Handler is mandatory for functions created with runtime %s.", c.Runtime)
+		return nil, errMandatory
 	}
 	if len(in.Zip) == 0 {
 		return nil, errEmptyZip
 	}
-	return c, checkEnvironment(c.Environment)
+	return c, checkEnvironment(c.Runtime, c.Environment)
 }

@@ -14,6 +14,7 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 	conf := e.g.conf
 	vars := map[string]string{
 		"LANG":                      locale(),
+		"TZ":                        ":UTC",
 		"AWS_XRAY_CONTEXT_MISSING":  "LOG_ERROR",
 		"AWS_EC2_METADATA_DISABLED": "true", // keeps SDKs from asking a metadata service that is not there
 		"TMPDIR":                    e.slot,
@@ -40,7 +41,6 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 		"AWS_LAMBDA_RUNTIME_API":          e.api.Addr(),
 		"LAMBDA_TASK_ROOT":                taskRoot,
 		"LAMBDA_RUNTIME_DIR":              plan.RuntimeDir,
-		"TZ":                              ":UTC",
 	})
 	delete(vars, launcher.ClockVariable) // a function does not steer itself
 	if e.f.opt.SteeredClock {

@@ -98,6 +98,24 @@ func TestProvidedEnvironment(t *testing.T) {
 	}
 }
 
+// TZ is not reserved: a function sees the time zone that its owner has set, in its environment and in what its runtime makes of it.
+func TestTimeZoneOfTheOwnerIsHonoured(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	zone := func(in *function.CreateInput) { in.Environment = map[string]string{"TZ": "XYZ-5"} }
+	b.provided("f", "environ", zone)
+	b.python("g", `
+		import time
+		def handler(event, context):
+		    return [time.tzname[0], time.timezone]
+	`, zone)
+
+	if p := string(b.invoke("f", `{}`).Payload); !strings.Contains(p, `TZ=XYZ-5`) || strings.Contains(p, "TZ=:UTC") {
+		t.Errorf("environment %s", p)
+	}
+	want(t, b.invoke("g", `{}`), function.Success, `["XYZ", -18000]`)
+}
+
 // What exec refuses is an invalid entry point, in AWS's words.
 func TestBootstrapThatIsNoProgram(t *testing.T) {
 	t.Parallel()

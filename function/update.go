@@ -89,7 +89,7 @@ func (f *Functions) UpdateConfiguration(ctx context.Context, in UpdateConfigurat
 				return err
 			}
 		}
-		return checkEnvironment(c.Environment)
+		return checkEnvironment(c.Runtime, c.Environment)
 	})
 }
 

@@ -116,11 +116,14 @@ var retired = []string{
 	"java8", "go1.x", "provided", "ruby2.7", "nodejs12.x", "nodejs14.x", "python3.7", "python3.6", "dotnetcore3.1", "ruby2.5", "nodejs10.x", "python2.7", "nodejs8.10",
 }
 
+// errMandatory is AWS's for a package without the one or the other.
+var errMandatory = fault.New(fault.CodeInvalidParameter, "Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+
 func checkRuntime(runtime string) error {
 	known := slices.Contains(runtimes, runtime)
 	switch {
 	case runtime == "":
-		return fault.New(fault.CodeInvalidParameter, "Runtime is mandatory when PackageType is Zip.")
+		return errMandatory
 	case !known && slices.Contains(retired, runtime):
 		if launcher.Runs(runtime) {
 			return nil
@@ -136,14 +139,20 @@ func checkRuntime(runtime string) error {
 	return nil
 }
 
-// reservedVariables are set by us and cannot be set by customers. Source: Lambda Developer Guide, "Defined runtime environment variables".
+// reservedVariables cannot be set by customers. Source: Lambda Developer Guide, "Defined runtime environment variables", the reserved ones, in its order, as of 2026.
+// TZ, LANG and PATH stand on the same page as unreserved; older editions listed TZ here.
 var reservedVariables = []string{
 	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
 	"AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID",
-	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "TZ",
+	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "AWS_LAMBDA_MAX_CONCURRENCY",
+	"AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN",
 }
 
-func checkEnvironment(env map[string]string) error {
+// loggingVariables tell a runtime how to log. AWS sets them from LoggingConfig and does not list them as reserved. A binary reads them as it likes; the runtimes that
+// shardmill brings along log as text only, so there they are refused, in our words.
+var loggingVariables = []string{"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"}
+
+func checkEnvironment(runtime string, env map[string]string) error {
 	var reserved []string
 	for _, key := range sortedKeys(env) {
 		if slices.Contains(reservedVariables, key) {
@@ -154,9 +163,14 @@ func checkEnvironment(env map[string]string) error {
 		return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided "+
 			"contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", strings.Join(reserved, ", "))
 	}
+	for _, key := range loggingVariables {
+		if value, ok := env[key]; ok && !launcher.Custom(runtime) && !(key == "AWS_LAMBDA_LOG_FORMAT" && strings.EqualFold(value, "text")) {
+			return fault.New(fault.CodeInvalidParameter, "shardmill does not support the environment variable %s with %s: its runtime logs as text only.", key, runtime)
+		}
+	}
 	for _, key := range sortedKeys(env) {
 		if strings.ContainsRune(env[key], 0) {
-			return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the value of %s contains a null character.", key)
+			return fault.New(fault.CodeInvalidParameter, "The value of the environment variable %s contains a null character, which no process can be given.", key)
 		}
 	}
 	if text := compactJSON(env); len(text) > maxEnvironment {

@@ -38,6 +38,7 @@ type Knobs struct {
 type DestinationConfig struct {
 	OnSuccess bool   // an OnSuccess was sent, which no event source mapping has
 	OnFailure string // ARN; "": none
+	Nowhere   bool   // an OnFailure was sent that names no Destination, not even the empty one that removes it
 }
 
 // CreateInput is a CreateEventSourceMapping request.
@@ -216,6 +217,9 @@ func (k *Knobs) applicable() error {
 	}
 	if k.Destination != nil && k.Destination.OnSuccess {
 		return errInapplicable("DestinationConfig")
+	}
+	if k.Destination != nil && k.Destination.Nowhere { // it is what Get answers for none, and AWS does not take it back
+		return invalid("The Destination field is required for an OnFailure configuration.")
 	}
 	return nil
 }

@@ -243,6 +243,8 @@ func (d *mappingMembers) destination() *mapping.DestinationConfig {
 	if failure := in.structure("OnFailure"); failure != nil {
 		if s := failure.text("Destination"); s != nil {
 			out.OnFailure = *s
+		} else {
+			out.Nowhere = true
 		}
 		in.adopt(failure)
 	}

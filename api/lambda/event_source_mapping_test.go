@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -189,13 +190,44 @@ func TestEmptyOptionsAreAcceptedAndDoNotShow(t *testing.T) {
 	b := newBench(t)
 	for i, option := range []string{
 		`"FilterCriteria":{}`, `"FilterCriteria":{"Filters":[]}`, `"FilterCriteria":null`, `"MetricsConfig":{"Metrics":[]}`, `"KMSKeyArn":""`, `"Tags":{}`,
-		`"TumblingWindowInSeconds":0`, `"DestinationConfig":{}`, `"DestinationConfig":{"OnFailure":{}}`, `"DestinationConfig":{"OnFailure":{"Destination":""}}`,
+		`"TumblingWindowInSeconds":0`, `"DestinationConfig":{}`, `"DestinationConfig":{"OnFailure":null}`, `"DestinationConfig":{"OnFailure":{"Destination":""}}`,
 		`"NoSuchMember":[1]`,
 	} {
 		a := b.create(fmt.Sprintf(`"FunctionName":"f%d",%s`, i, option))
 		if a.status != http.StatusAccepted || len(a.body) != 18 {
 			t.Errorf("%s: %d with %v", option, a.status, slices.Sorted(maps.Keys(a.body)))
 		}
+	}
+}
+
+// What Get answers for no destination is not taken back: a script that reads, changes and writes fails here as on AWS. Everything else that Get answers is.
+func TestAnswersAreTakenBackAsAWSDoes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	uuid := "/" + b.create("").body["UUID"].(string)
+	b.settle()
+	got := b.call("GET", uuid, "").body
+	whole, _ := json.Marshal(got)
+
+	for _, option := range []string{string(whole), `{"DestinationConfig":{"OnFailure":{}}}`, `{"DestinationConfig":{"OnFailure":{"Destination":null}}}`} {
+		a := b.call("PUT", uuid, option)
+		if a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != "InvalidParameterValueException" ||
+			a.body["message"] != "The Destination field is required for an OnFailure configuration." {
+			t.Errorf("%s: %d %v", option, a.status, a.body)
+		}
+	}
+	if a := b.create(`"FunctionName":"g","DestinationConfig":{"OnFailure":{}}`); a.status != http.StatusBadRequest {
+		t.Errorf("create: %d %v", a.status, a.body)
+	}
+	for member, value := range got {
+		if member == "DestinationConfig" {
+			continue
+		}
+		body, _ := json.Marshal(map[string]any{member: value})
+		if a := b.call("PUT", uuid, string(body)); a.status != http.StatusAccepted {
+			t.Errorf("%s: %d %v", body, a.status, a.body)
+		}
+		b.settle()
 	}
 }
 

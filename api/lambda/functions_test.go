@@ -122,6 +122,11 @@ func TestCreateFunctionRefusals(t *testing.T) {
 		{"F-14 environment", object{"Environment": object{"Variables": object{"LARGE_VAR": large}}}, invalid, `Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {"LARGE_VAR":"x*`},
 		{"F-53 reserved variable", object{"Environment": object{"Variables": object{"AWS_REGION": "x"}}}, invalid, "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: AWS_REGION"},
 		{"several bounds at once", object{"Timeout": 901, "MemorySize": 127}, "ValidationException", "2 validation errors detected: Value '901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900; Value '127' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128"},
+		{"no runtime", object{"Runtime": ""}, invalid, "Runtime and Handler are mandatory parameters for functions created with deployment packages."},
+		{"no handler", object{"Handler": ""}, invalid, "Runtime and Handler are mandatory parameters for functions created with deployment packages."},
+		{"a null character", object{"Environment": object{"Variables": object{"NUL": "a\x00b"}}}, invalid, "The value of the environment variable NUL contains a null character, which no process can be given."},
+		{"JSON logs by a variable", object{"Runtime": "python3.12", "Environment": object{"Variables": object{"AWS_LAMBDA_LOG_FORMAT": "JSON"}}}, invalid, "shardmill does not support the environment variable AWS_LAMBDA_LOG_FORMAT with python3.12: its runtime logs as text only."},
+		{"a log level by a variable", object{"Runtime": "python3.12", "Environment": object{"Variables": object{"AWS_LAMBDA_LOG_LEVEL": "DEBUG"}}}, invalid, "shardmill does not support the environment variable AWS_LAMBDA_LOG_LEVEL with python3.12: its runtime logs as text only."},
 		{"missing members", object{"FunctionName": nil, "Role": nil, "Code": nil}, "ValidationException", "3 validation errors detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null; Value null at 'role' failed to satisfy constraint: Member must not be null; Value null at 'code' failed to satisfy constraint: Member must not be null"},
 		{"no code", object{"Code": object{}}, invalid, "Please provide a source for function code."},
 		{"no zip", object{"Code": object{"ZipFile": "AAAA"}}, invalid, "Could not unzip uploaded file. Please check your file, then try to upload again."},
@@ -157,6 +162,31 @@ func TestCreateFunctionRefusals(t *testing.T) {
 		}
 	}
 	b.do("POST", functions, "{").fails(400, "InvalidRequestContentException", "Could not parse request body into json: unexpected end of JSON input")
+}
+
+// What GetFunctionConfiguration answers is taken back by UpdateFunctionConfiguration, member by member and as a whole, as on AWS: nothing in it is refused there.
+func TestConfigurationIsTakenBack(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.create(object{"Environment": object{"Variables": object{"STAGE": "b"}}, "Description": ""})
+	got := b.settled()
+	whole := object{}
+	for member, value := range got {
+		if member == "RevisionId" { // it changes with every update
+			continue
+		}
+		whole[member] = value
+		if a := b.do("PUT", functions+"/f/configuration", object{member: value}); a.status != 200 {
+			t.Errorf("%s: %d %s", member, a.status, a.body)
+		}
+		b.settled()
+	}
+	if a := b.do("PUT", functions+"/f/configuration", whole); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+
+	b.do("PUT", "/2017-10-31/functions/f/concurrency", b.do("GET", "/2019-09-30/functions/f/concurrency", nil).fields()).fails(400, "ValidationException",
+		"1 validation error detected: Value null at 'reservedConcurrentExecutions' failed to satisfy constraint: Member must not be null")
 }
 
 // Values that ask for nothing are what the AWS CLI, SAM and Terraform send; F-14: exactly 4,096 bytes of variables pass.

@@ -71,16 +71,22 @@ func (c *call) name() (function.Ref, string, error) {
 // others are parameters of CreateFunction and UpdateFunctionConfiguration that shardmill does not have. Values that switch nothing on are accepted,
 // because the AWS CLI, SAM and Terraform send them.
 type others struct {
-	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Tags, Layers, FileSystemConfigs, ImageConfig, CodeSigningConfigArn, SnapStart json.RawMessage
-	CapacityProviderConfig, PublishTo, DurableConfig, TenancyConfig                                                                      json.RawMessage
+	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Tags, Layers, FileSystemConfigs, ImageConfig, CodeSigningConfigArn json.RawMessage
+	CapacityProviderConfig, PublishTo, DurableConfig, TenancyConfig                                                           json.RawMessage
+	SnapStart                                                                                                                 snapStartGiven
 }
+
+// snapStartGiven is a SnapStart as sent. Answers hold an OptimizationStatus beside ApplyOn, which is no parameter and passed over where it is sent back.
+type snapStartGiven struct{ ApplyOn json.RawMessage }
+
+func (s snapStartGiven) asked() json.RawMessage { return s.ApplyOn }
 
 // refuse names the first parameter that asks for something.
 func (o *others) refuse() error {
 	for _, p := range []struct {
 		name    string
 		value   json.RawMessage
-		neutral string // the value of its one member that switches nothing on
+		neutral string // the value that switches nothing on
 	}{
 		{"VpcConfig", o.VpcConfig, ""},
 		{"DeadLetterConfig", o.DeadLetterConfig, ""},
@@ -91,7 +97,7 @@ func (o *others) refuse() error {
 		{"FileSystemConfigs", o.FileSystemConfigs, ""},
 		{"ImageConfig", o.ImageConfig, ""},
 		{"CodeSigningConfigArn", o.CodeSigningConfigArn, ""},
-		{"SnapStart (ApplyOn PublishedVersions)", o.SnapStart, "None"},
+		{"SnapStart (ApplyOn PublishedVersions)", o.SnapStart.asked(), "None"},
 		{"CapacityProviderConfig", o.CapacityProviderConfig, ""},
 		{"PublishTo", o.PublishTo, ""},
 		{"DurableConfig", o.DurableConfig, ""},

@@ -83,6 +83,9 @@ func (c *Change) apply(m *meta) (removed *Index, err error) {
 		if i < 0 {
 			return nil, noIndex(name)
 		}
+		if old := d.Global[i].Throughput; old != nil && *old == throughput {
+			return nil, unchanged("the index "+name, "index "+name, old)
+		}
 		d.Global[i].Throughput = &throughput
 	}
 	for _, name := range c.Remove {
@@ -129,15 +132,20 @@ func (c *Change) applyBilling(d *Definition) error {
 	if c.Throughput == nil {
 		return nil
 	}
-	if old := d.Throughput; old != nil && *old == *c.Throughput && c.Billing == "" {
-		return invalid("The provisioned throughput for the table will not change. The requested value equals the current value. "+
-			"Current ReadCapacityUnits provisioned for the table: %d. Requested ReadCapacityUnits: %d. "+
-			"Current WriteCapacityUnits provisioned for the table: %d. Requested WriteCapacityUnits: %d. "+
-			"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
-			old.Read, c.Throughput.Read, old.Write, c.Throughput.Write)
+	if old := d.Throughput; old != nil && *old == *c.Throughput {
+		return unchanged("the table", "the table", old)
 	}
 	d.Throughput = c.Throughput
 	return nil
+}
+
+// unchanged refuses a throughput that is there already.
+func unchanged(what, of string, t *Throughput) error {
+	return invalid("The provisioned throughput for %s will not change. The requested value equals the current value. "+
+		"Current ReadCapacityUnits provisioned for %s: %d. Requested ReadCapacityUnits: %d. "+
+		"Current WriteCapacityUnits provisioned for %s: %d. Requested WriteCapacityUnits: %d. "+
+		"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
+		what, of, t.Read, t.Read, of, t.Write, t.Write)
 }
 
 // dropUnused forgets attributes that no key has any more.

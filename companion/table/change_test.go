@@ -89,6 +89,14 @@ func TestBillingCanBeChanged(t *testing.T) {
 	if _, err = b.Change(t.Context(), orders, Change{Throughput: &Throughput{1, 2}}); err == nil || !strings.Contains(err.Error(), "will not change") {
 		t.Errorf("the same throughput: %v", err)
 	}
+	_, err = b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
+	if err == nil || !strings.Contains(err.Error(), "for the table will not change") {
+		t.Errorf("the same throughput and billing: %v", err)
+	}
+	_, err = b.Change(t.Context(), orders, Change{Indexes: map[string]Throughput{"byG": {3, 4}}})
+	if err == nil || !strings.Contains(err.Error(), "for the index byG will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for index byG: 3. ") {
+		t.Errorf("the same throughput of an index: %v", err)
+	}
 	d, err = b.Change(t.Context(), orders, Change{Billing: OnDemand})
 	b.must(err)
 	if d.Definition.Throughput != nil {

@@ -14,6 +14,9 @@ func isProvided(runtime string) bool {
 	return runtime == "provided.al2023" || runtime == "provided.al2" || runtime == "provided"
 }
 
+// Custom reports that a runtime is whatever the package brings along: nothing of what configures AWS's own runtimes means anything to it.
+func Custom(runtime string) bool { return isProvided(runtime) }
+
 // planProvided runs the executable called bootstrap in the code. Names in messages are AWS's, where the code lies in /var/task.
 func (l *Launcher) planProvided(_ context.Context, r Request) (Plan, error) {
 	path := filepath.Join(r.Code, "bootstrap")
