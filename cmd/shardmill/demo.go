@@ -35,7 +35,7 @@ that the function cannot take – failed, bisected until it stands alone, and an
 	functionClockFlag(c, &functionClock)
 	hostPackages := hostPackagesFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		d := &demo{t: newTerminal(c.OutOrStdout()), seen: make(chan engine.Observation, 1024), names: map[place]string{}}
+		d := &demo{t: newTerminal(c.OutOrStdout()), seen: make(chan engine.Observation, 1024), names: map[place]text{}}
 		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock, HostPackages: *hostPackages}
 		if err := d.cfg.Validate(); err != nil {
 			return usage(c, "%s", err)
@@ -66,9 +66,9 @@ type demo struct {
 	s     *server.Server
 	c     *client
 	seen  chan engine.Observation
-	names map[place]string // what a record is called, by where it lies
-	queue string           // URL
-	arn   string           // of the stream
+	names map[place]text // what a record is called, by where it lies
+	queue string         // URL
+	arn   string         // of the stream
 	put   int
 }
 
@@ -216,8 +216,8 @@ func (d *demo) putRecords(ctx context.Context) error {
 			return fmt.Errorf("the answer of PutRecords: %w", err)
 		}
 		r := demoRecords[i]
-		name := r.data
-		if name == demoPoison {
+		name := text(r.data)
+		if r.data == demoPoison {
 			name = d.t.red(name)
 		}
 		d.names[place{q.Shard, q.Pos}] = name
@@ -228,7 +228,9 @@ func (d *demo) putRecords(ctx context.Context) error {
 }
 
 // pad pads s, whose visible text is plain, to n columns.
-func pad(s, plain string, n int) string { return s + strings.Repeat(" ", max(0, n-len(plain))) }
+func pad(s text, plain string, n int) text {
+	return s + text(strings.Repeat(" ", max(0, n-len(plain))))
+}
 
 // watch shows what the mapping does until every record is settled.
 func (d *demo) watch(ctx context.Context) error {
@@ -253,8 +255,8 @@ func (d *demo) watch(ctx context.Context) error {
 func (d *demo) show(o engine.Observation) (settled int) {
 	t := d.t
 	where := t.dim(o.Shard.String())
-	line := func(verb, format string, args ...any) {
-		t.printf("    %s %s %s\n", verb, where, fmt.Sprintf(format, args...))
+	line := func(verb text, format string, args ...any) {
+		t.printf("    %s %s %s\n", verb, where, t.text(format, args...))
 	}
 	switch o.Kind {
 	case esm.BatchCut:
@@ -284,19 +286,19 @@ func (d *demo) show(o engine.Observation) (settled int) {
 }
 
 // of lists the records of an observation by what they are called.
-func (d *demo) of(o engine.Observation) string { return d.named(o.Shard, o.First, o.Last) }
+func (d *demo) of(o engine.Observation) text { return d.named(o.Shard, o.First, o.Last) }
 
-func (d *demo) named(shard record.ShardID, first, last record.Position) string {
+func (d *demo) named(shard record.ShardID, first, last record.Position) text {
 	var out []string
 	for p := first; p <= last; p++ { // positions of one PutRecords call lie close together
 		if n, ok := d.names[place{shard, p}]; ok {
-			out = append(out, n)
+			out = append(out, string(n))
 		}
 	}
 	if len(out) == 0 {
 		return "a record put by somebody else"
 	}
-	return strings.Join(out, ", ")
+	return text(strings.Join(out, ", "))
 }
 
 // count is how many of the demonstration's own records an observation is about: whoever puts others meanwhile does not end it early.

@@ -108,11 +108,12 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 
 // newLog writes for operators, what they must know.
 func newLog(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(slog.NewTextHandler(newTerminal(w).writer(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // log writes for operators, as they ask.
-func (f *serverFlags) log(w io.Writer) (*slog.Logger, error) {
+func (f *serverFlags) log(to io.Writer) (*slog.Logger, error) {
+	w := newTerminal(to).writer()
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level, ok := levels[f.logLevel]
 	if !ok {

@@ -112,7 +112,7 @@ func classOf(o engine.Observation) (c class, word int) {
 }
 
 // observe answers the lines to show for an observation for people; see shown.
-func (d *digest) observe(now time.Time, o engine.Observation) []string {
+func (d *digest) observe(now time.Time, o engine.Observation) []text {
 	out := d.roll(now)
 	key := o.Mapping
 	if o.Replay != "" { // replays are counted by themselves, all of a mapping together
@@ -139,7 +139,7 @@ func (d *digest) observe(now time.Time, o engine.Observation) []string {
 	if m.lines[c] < most {
 		if line := describe(d.t, o); line != "" {
 			m.lines[c]++
-			out = append(out, stamp(d.t, o.At)+" "+line)
+			out = append(out, d.t.text("%s %s", stamp(d.t, o.At), line))
 		}
 		return out
 	}
@@ -160,7 +160,7 @@ func route(o engine.Observation) string {
 }
 
 // print answers the lines to show for what a function printed.
-func (d *digest) print(now time.Time, owner function.Ref, events []function.LogEvent) []string {
+func (d *digest) print(now time.Time, owner function.Ref, events []function.LogEvent) []text {
 	out := d.roll(now)
 	l := d.logs[owner]
 	if l == nil {
@@ -170,9 +170,9 @@ func (d *digest) print(now time.Time, owner function.Ref, events []function.LogE
 	for _, e := range events {
 		l.lines++
 		l.at = e.At
-		text, platform := strings.TrimRight(e.Message, "\n"), false
+		message, platform := strings.TrimRight(e.Message, "\n"), false
 		for _, prefix := range []string{"START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"} {
-			platform = platform || strings.HasPrefix(text, prefix)
+			platform = platform || strings.HasPrefix(message, prefix)
 		}
 		most := quietLogs
 		switch {
@@ -188,16 +188,17 @@ func (d *digest) print(now time.Time, owner function.Ref, events []function.LogE
 			continue
 		}
 		l.shown++
+		shown := d.t.text("%s", message)
 		if platform {
-			text = d.t.dim(strings.TrimRight(text, "\t"))
+			shown = d.t.dim(strings.TrimRight(message, "\t"))
 		}
-		out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, e.At), d.t.blue(owner.Title()+" │"), text))
+		out = append(out, d.t.text("%s %s %s", stamp(d.t, e.At), d.t.blue(owner.Title()+" │"), shown))
 	}
 	return out
 }
 
 // roll ends the second under way when it is over, and answers its summaries.
-func (d *digest) roll(now time.Time) []string {
+func (d *digest) roll(now time.Time) []text {
 	if d.began.IsZero() {
 		d.began = now
 	}
@@ -209,11 +210,11 @@ func (d *digest) roll(now time.Time) []string {
 }
 
 // end answers the summaries of the second under way and begins another one. What has been still for a second is forgotten.
-func (d *digest) end() (out []string) {
+func (d *digest) end() (out []text) {
 	for _, key := range slices.Sorted(maps.Keys(d.mappings)) {
 		m := d.mappings[key]
 		if m.hidden > 0 {
-			out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, m.at), d.t.bold(m.name+":"), m.summary()))
+			out = append(out, d.t.text("%s %s %s", stamp(d.t, m.at), d.t.bold(m.name+":"), m.summary()))
 		}
 		if m.batches == 0 && m.others == [len(otherWords)]int{} {
 			delete(d.mappings, key)
@@ -225,7 +226,7 @@ func (d *digest) end() (out []string) {
 		l := d.logs[owner]
 		if l.hidden > 0 {
 			line := fmt.Sprintf("… %d more %s, see: shardmill logs %s%s", l.hidden, plural(l.hidden, "line"), owner.Name, whereFlags(owner.Account, owner.Region))
-			out = append(out, fmt.Sprintf("%s %s %s", stamp(d.t, l.at), d.t.blue(owner.Title()+" │"), d.t.dim(line)))
+			out = append(out, d.t.text("%s %s %s", stamp(d.t, l.at), d.t.blue(owner.Title()+" │"), d.t.dim(line)))
 		}
 		if l.lines == 0 {
 			delete(d.logs, owner)

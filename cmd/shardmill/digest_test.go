@@ -35,9 +35,9 @@ func failed(reason string) engine.Observation {
 }
 
 // without takes the stamps off.
-func without(lines []string) (out []string) {
-	for _, l := range lines {
-		_, l, _ = strings.Cut(l, " ")
+func without(lines []text) (out []string) {
+	for _, line := range lines {
+		_, l, _ := strings.Cut(string(line), " ")
 		out = append(out, l)
 	}
 	return out
@@ -52,7 +52,7 @@ const oneByOne = "worker shardId-000000000000 ok         10 records, attempt 1, 
 func TestQuietMappingIsShownOneByOne(t *testing.T) {
 	t.Parallel()
 	d := newDigest(terminal{})
-	var got []string
+	var got []text
 	for n := range 3 {
 		for range quietBatches {
 			got = append(got, d.observe(second(n), worked(10))...)
@@ -68,7 +68,7 @@ func TestQuietMappingIsShownOneByOne(t *testing.T) {
 func TestBusyMappingIsSummedUpEverySecond(t *testing.T) {
 	t.Parallel()
 	d := newDigest(terminal{})
-	var got []string
+	var got []text
 	for n, batches := range []int{50, 50, 2, 2} {
 		for range batches {
 			got = append(got, d.observe(second(n), worked(10))...)
@@ -94,7 +94,7 @@ func TestReplaysAreSummedUpTogether(t *testing.T) {
 	for range 7 {
 		d.observe(second(0), worked(10))
 	}
-	var got []string
+	var got []text
 	for i := range 160 {
 		o := worked(1)
 		o.Replay = fmt.Sprintf("%08x-0000-4000-8000-000000000000", i<<24)
@@ -116,15 +116,15 @@ func TestFailuresAreAlwaysShown(t *testing.T) {
 	for range 100 {
 		d.observe(second(0), worked(10))
 	}
-	got := d.roll(second(1))
+	lines := d.roll(second(1))
 	for i := range 500 {
-		got = append(got, d.observe(second(1), worked(1))...)
+		lines = append(lines, d.observe(second(1), worked(1))...)
 		if i < 15 {
-			got = append(got, d.observe(second(1), failed(fmt.Sprint("bad ", i)))...)
-			got = append(got, d.observe(second(1), happening(esm.Observe{Kind: esm.BackingOff, Wait: esm.WaitRetry, Attempt: 2, Until: digestStart}))...)
+			lines = append(lines, d.observe(second(1), failed(fmt.Sprint("bad ", i)))...)
+			lines = append(lines, d.observe(second(1), happening(esm.Observe{Kind: esm.BackingOff, Wait: esm.WaitRetry, Attempt: 2, Until: digestStart}))...)
 		}
 	}
-	got = without(append(got, d.roll(second(2))...))
+	got := without(append(lines, d.roll(second(2))...))
 	var bad, back int
 	for _, l := range got {
 		if strings.Contains(l, "failed     1 record, attempt 1, 1ms: bad ") {
@@ -195,9 +195,9 @@ func TestManyLinesOfAFunctionAreCutShort(t *testing.T) {
 	if want := []string{"worker │ START RequestId: 1 Version: $LATEST", "worker │ line 0", "worker │ line 1", "worker │ line 2", "worker │ END RequestId: 1"}; !cmp.Equal(without(few), want) {
 		t.Errorf("few: %q", few)
 	}
-	got := d.print(second(1), worker, lines(500))
-	got = append(got, d.print(second(2), worker, lines(500))...)
-	got = without(append(got, d.roll(second(3))...))
+	much := d.print(second(1), worker, lines(500))
+	much = append(much, d.print(second(2), worker, lines(500))...)
+	got := without(append(much, d.roll(second(3))...))
 	if len(got) != quietLogs+1+busyLogs+1 {
 		t.Fatalf("%d lines: %q", len(got), got)
 	}

@@ -18,7 +18,7 @@ import (
 // reports never waits for the terminal: beyond a bound lines are dropped, and their number is shown.
 type feed struct {
 	t       terminal
-	lines   chan string
+	lines   chan text
 	done    chan struct{}
 	mu      sync.Mutex
 	digest  *digest
@@ -34,7 +34,7 @@ const (
 )
 
 func newFeed(t terminal) *feed {
-	return &feed{t: t, lines: make(chan string, feedLines), done: make(chan struct{}), digest: newDigest(t)}
+	return &feed{t: t, lines: make(chan text, feedLines), done: make(chan struct{}), digest: newDigest(t)}
 }
 
 // start begins to print.
@@ -89,20 +89,20 @@ func (f *feed) stop() {
 }
 
 func (f *feed) say(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
+	line := f.t.text(format, args...)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.put([]string{line})
+	f.put([]text{line})
 }
 
 // put hands lines to the terminal, or drops and counts them. f.mu is held.
-func (f *feed) put(lines []string) {
+func (f *feed) put(lines []text) {
 	for _, line := range lines {
 		if f.closed {
 			return
 		}
 		if n := len(line) - feedBytes; n > 0 {
-			line = fmt.Sprintf("%s%s … and %d bytes", fault.Cut(line, feedBytes), f.t.reset(), n)
+			line = f.t.text("%s%s … and %d bytes", fault.Cut(line, feedBytes), f.t.reset(), n)
 		}
 		select {
 		case f.lines <- line:
@@ -125,7 +125,7 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 	f.say("%s", f.t.dim(`in another terminal: eval "$(shardmill env --endpoint `+s.Endpoint()+`)"`))
 }
 
-func stamp(t terminal, at time.Time) string { return t.dim(at.Local().Format("15:04:05.000")) }
+func stamp(t terminal, at time.Time) text { return t.dim(at.Local().Format("15:04:05.000")) }
 
 // observe shows an observation, if it is one for people.
 func (f *feed) observe(o engine.Observation) {
@@ -153,10 +153,10 @@ func functionName(o engine.Observation) string {
 }
 
 // describe is one line about an observation; "" for those that only machines want.
-func describe(t terminal, o engine.Observation) string {
-	who := fmt.Sprintf("%s %s", t.bold(functionName(o)), t.dim(o.Shard.String()))
+func describe(t terminal, o engine.Observation) text {
+	who := t.text("%s %s", t.bold(functionName(o)), t.dim(o.Shard.String()))
 	if o.Replay != "" {
-		who += " " + t.blue("replay")
+		who = t.text("%s %s", who, t.blue("replay"))
 	}
 	records := counted(o.Count, "record")
 	window := fmt.Sprintf("%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly))
@@ -173,35 +173,35 @@ func describe(t terminal, o engine.Observation) string {
 		took := out.Duration.Round(100 * time.Microsecond)
 		switch out.Kind {
 		case esm.Success:
-			return fmt.Sprintf("%s %s  %s, attempt %d, %s", who, t.green("ok       "), records, o.Attempt, took)
+			return t.text("%s %s  %s, attempt %d, %s", who, t.green("ok       "), records, o.Attempt, took)
 		case esm.PartialFailure:
-			return fmt.Sprintf("%s %s  %s, attempt %d, %s: records from the reported one on come again", who, t.yellow("partial  "), records, o.Attempt, took)
+			return t.text("%s %s  %s, attempt %d, %s: records from the reported one on come again", who, t.yellow("partial  "), records, o.Attempt, took)
 		case esm.FunctionError:
-			return fmt.Sprintf("%s %s  %s, attempt %d, %s: %s", who, t.red("failed   "), records, o.Attempt, took, out.Reason)
+			return t.text("%s %s  %s, attempt %d, %s: %s", who, t.red("failed   "), records, o.Attempt, took, out.Reason)
 		case esm.Throttle:
-			return fmt.Sprintf("%s %s  %s: %s; no attempt is used up", who, t.yellow("throttled"), records, out.Reason)
+			return t.text("%s %s  %s: %s; no attempt is used up", who, t.yellow("throttled"), records, out.Reason)
 		case esm.ServiceError:
-			return fmt.Sprintf("%s %s  %s: %s; no attempt is used up", who, t.yellow("not run  "), records, out.Reason)
+			return t.text("%s %s  %s: %s; no attempt is used up", who, t.yellow("not run  "), records, out.Reason)
 		}
 	case esm.BackingOff:
 		if o.Wait == esm.WaitRetry {
-			return fmt.Sprintf("%s %s  attempt %d at %s", who, t.dim("back-off "), o.Attempt, o.Until.Local().Format("15:04:05.000"))
+			return t.text("%s %s  attempt %d at %s", who, t.dim("back-off "), o.Attempt, o.Until.Local().Format("15:04:05.000"))
 		}
 		if o.Wait == esm.WaitDestination {
-			return fmt.Sprintf("%s %s  the destination did not take the notice; again at %s", who, t.yellow("waiting  "), o.Until.Local().Format("15:04:05.000"))
+			return t.text("%s %s  the destination did not take the notice; again at %s", who, t.yellow("waiting  "), o.Until.Local().Format("15:04:05.000"))
 		}
 	case esm.Bisected:
-		return fmt.Sprintf("%s %s  left half: %s", who, t.blue("bisected "), records)
+		return t.text("%s %s  left half: %s", who, t.blue("bisected "), records)
 	case esm.Discarded:
-		return fmt.Sprintf("%s %s  %s: %s", who, t.red("discarded"), records, o.Condition)
+		return t.text("%s %s  %s: %s", who, t.red("discarded"), records, o.Condition)
 	case esm.NoticeDelivered:
-		return fmt.Sprintf("%s %s  a notice about %s is at the destination", who, t.blue("notice   "), records)
+		return t.text("%s %s  a notice about %s is at the destination", who, t.blue("notice   "), records)
 	case esm.Dropped:
-		return fmt.Sprintf("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
+		return t.text("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
 	case esm.Lost:
-		return fmt.Sprintf("%s %s  retention took records before they were processed", who, t.red("lost     "))
+		return t.text("%s %s  retention took records before they were processed", who, t.red("lost     "))
 	case esm.StateDropped:
-		return fmt.Sprintf("%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records)
+		return t.text("%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records)
 	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
 	}
 	return ""

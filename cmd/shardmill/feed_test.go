@@ -105,7 +105,7 @@ func TestLongLinesAreCut(t *testing.T) {
 	t.Parallel()
 	for _, colour := range []bool{false, true} {
 		var out bytes.Buffer
-		f := newFeed(terminal{&out, colour})
+		f := newFeed(terminal{w: &out, colour: colour})
 		f.logLines(worker, []function.LogEvent{{At: time.Now(), Message: "é" + strings.Repeat("é", 1<<20)}})
 		f.start()
 		f.stop()
@@ -141,7 +141,7 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon,
 		},
 	} {
-		got := describe(terminal{}, engine.Observation{Identity: who, Observe: o})
+		got := string(describe(terminal{}, engine.Observation{Identity: who, Observe: o}))
 		if got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}

@@ -285,11 +285,10 @@ const (
 )
 
 func newBar(t terminal) *bar {
-	f, ok := t.w.(*os.File)
-	b := &bar{t: t, live: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"}
+	b := &bar{t: t, live: t.live && os.Getenv("TERM") != "dumb"}
 	if !b.live {
 		b.shown = time.Now() // a short load needs no line beside its result
-	} else if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+	} else if width, _, err := term.GetSize(int(t.w.(*os.File).Fd())); err == nil {
 		b.width = width
 	}
 	return b

@@ -152,7 +152,7 @@ func TestProgressOfALoad(t *testing.T) {
 	}
 	var out bytes.Buffer
 	at := time.Now()
-	plain := &bar{t: terminal{&out, false}, shown: at}
+	plain := &bar{t: terminal{w: &out}, shown: at}
 	for i := range 11 {
 		plain.show(fmt.Sprint(i), at.Add(time.Duration(i)*time.Second))
 	}
@@ -161,7 +161,7 @@ func TestProgressOfALoad(t *testing.T) {
 		t.Errorf("elsewhere: %q", out.String())
 	}
 	out.Reset()
-	live := &bar{t: terminal{&out, false}, live: true}
+	live := &bar{t: terminal{w: &out}, live: true}
 	live.show("a", at)
 	live.show("b", at.Add(50*time.Millisecond))
 	live.show("c", at.Add(100*time.Millisecond))
@@ -170,7 +170,7 @@ func TestProgressOfALoad(t *testing.T) {
 		t.Errorf("on a terminal: %q", out.String())
 	}
 	out.Reset()
-	narrow := &bar{t: terminal{&out, false}, live: true, width: 5}
+	narrow := &bar{t: terminal{w: &out}, live: true, width: 5}
 	narrow.show("[██··]", at)
 	if out.String() != "\r\x1b[K[██·" {
 		t.Errorf("on a narrow terminal: %q", out.String())

@@ -75,9 +75,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	} else if f.code == 0 {
 		f.code = exitFailure
 	}
-	fmt.Fprintf(stderr, "%s %s\n", t.red("error:"), err)
+	t.printf("%s %s\n", t.red("error:"), err)
 	if f.hint != "" {
-		fmt.Fprintf(stderr, "%s %s\n", t.dim("hint:"), f.hint)
+		t.printf("%s %s\n", t.dim("hint:"), f.hint)
 	}
 	return f.code
 }

@@ -118,17 +118,17 @@ func (r *replayed) run(ctx context.Context, cl *client, in server.ReplayRequest)
 func (r *replayed) show(b *server.ReplayBatch) error {
 	r.batches++
 	r.records += b.Records
-	word := b.Outcome
+	word := text("")
 	switch b.Outcome {
 	case "ok":
 		r.ok++
-		word = r.t.green(word)
+		word = r.t.green(b.Outcome)
 	case "failed", "partial":
 		r.failed++
-		word = r.t.red(word)
+		word = r.t.red(b.Outcome)
 	default:
 		r.notRun++
-		word = r.t.yellow(word)
+		word = r.t.yellow(b.Outcome)
 	}
 	if r.js {
 		return printJSON(r.t.w, b)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -58,7 +59,7 @@ func newTail() *cobra.Command {
 				return printJSON(c.OutOrStdout(), r)
 			}
 			at := time.UnixMilli(int64(r.ApproximateArrivalTimestamp * 1000)).Format("15:04:05.000")
-			t.printf("%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), printable(r.Data))
+			t.printf("%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), t.data(r.Data))
 			return nil
 		}
 		return explain(cl.tail(c.Context(), args[0], kind, follow, show))
@@ -74,12 +75,21 @@ func shardNumber(id string) string {
 	return "0"
 }
 
-// printable shows data as text where it is text.
-func printable(b []byte) string {
-	if utf8.Valid(b) {
-		return string(b)
+// hexBytes is how much of binary data a terminal shows.
+const hexBytes = 64
+
+// data shows the data of a record. What is no text is shown to a person as its length and its beginning in hex; pipes get it as text, as far as it is.
+func (t terminal) data(b []byte) text {
+	isText := utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r\x1b", r) })
+	switch {
+	case isText:
+		return t.text("%s", b)
+	case !t.live:
+		return text(strings.ToValidUTF8(string(b), "\uFFFD"))
+	case len(b) > hexBytes:
+		return t.text("%s: % x …", counted(len(b), "byte"), b[:hexBytes])
 	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return t.text("%s: % x", counted(len(b), "byte"), b)
 }
 
 // tail reads every shard of a stream from an iterator type on.

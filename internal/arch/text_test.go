@@ -70,6 +70,7 @@ var cuts = map[string][]string{
 		"stream/sequence.go: hex[28:32]",
 		"api/wire/unicode.go: b[i+1 : i+5]",
 	},
+	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
 	"a binary format, whose lengths are written in it": {
 		"api/kinesis/put_records.go: keys[:len(e.key)]",
 		"checkpoint/checkpoint.go: rest[:n]",
