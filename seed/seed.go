@@ -78,3 +78,8 @@ func (e Errors) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Empty reports that a plan names nothing.
+func (p *Plan) Empty() bool {
+	return len(p.Streams)+len(p.Tables)+len(p.Queues)+len(p.Functions)+len(p.Mappings) == 0
+}

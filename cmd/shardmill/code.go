@@ -3,6 +3,8 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,6 +19,7 @@ import (
 // Limits of code that is taken from a directory. The sizes are AWS's.
 const (
 	maxCodeFiles = 20_000
+	maxCodeNames = 200_000     // of files and directories, those that are left out included
 	maxCodeBytes = 262_144_000 // all files together
 	maxCodeZip   = 52_428_800  // their zip
 )
@@ -40,61 +43,83 @@ var leftOut = map[string]bool{".git": true, ".venv": true, "__pycache__": true, 
 
 // scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when packages are installed and not in
 // between; it takes the directory itself for them. root may be a link, and links to files are followed; other links to directories are refused, since they
-// may lead in a circle or out of the code.
-func scanCode(root string, shallow bool) (codeTree, error) {
-	if target, err := filepath.EvalSymlinks(root); err == nil { // WalkDir follows no link; what is wrong with root it says itself
-		root = target
+// may lead in a circle or out of the code. It ends with ctx.
+func scanCode(ctx context.Context, root string, shallow bool) (codeTree, error) {
+	s := scan{ctx: ctx, shallow: shallow, tree: codeTree{root: root}}
+	err := s.dir("")
+	return s.tree, err
+}
+
+// scan is a look at a directory under way.
+type scan struct {
+	ctx     context.Context
+	shallow bool
+	tree    codeTree
+	seen    int   // names
+	total   int64 // bytes
+}
+
+// count bounds what is looked at, whether it is part of the code or not.
+func (s *scan) count(n int) error {
+	if s.seen += n; s.seen > maxCodeNames {
+		return fmt.Errorf("%s holds more than %d files and directories", s.tree.root, maxCodeNames)
 	}
-	t := codeTree{root: root}
-	var total int64
-	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) && name != root {
-				return nil // an editor has removed its temporary file meanwhile
-			}
+	return s.ctx.Err()
+}
+
+// dir looks at the directory at a path from the root, which is "".
+func (s *scan) dir(at string) error {
+	entries, err := readDir(filepath.Join(s.tree.root, filepath.FromSlash(at)), s.count)
+	if errors.Is(err, fs.ErrNotExist) && at != "" {
+		return nil // it has been removed meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range entries {
+		if err := s.entry(path.Join(at, d.Name()), d); err != nil {
 			return err
 		}
-		if leftOut[d.Name()] && name != root {
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		opaque := shallow && d.IsDir() && d.Name() == "node_modules"
-		if d.IsDir() && !opaque {
-			return nil
-		}
-		info, err := os.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !opaque && !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is neither a file nor a directory (links to directories are not followed)", name)
-		}
-		rel, err := filepath.Rel(root, name)
-		if err != nil {
-			return err
-		}
-		f := codeFile{path: filepath.ToSlash(rel), mode: info.Mode(), modified: info.ModTime()}
-		if !opaque {
-			f.size = info.Size()
-		}
-		t.files = append(t.files, f)
-		total += f.size
-		switch {
-		case len(t.files) > maxCodeFiles:
-			return fmt.Errorf("%s holds more than %d files", root, maxCodeFiles)
-		case total > maxCodeBytes:
-			return fmt.Errorf("the files in %s are larger than %d bytes, the most that a function can have", root, maxCodeBytes)
-		case opaque:
-			return fs.SkipDir
-		}
+	}
+	return nil
+}
+
+func (s *scan) entry(at string, d fs.DirEntry) error {
+	opaque := s.shallow && d.IsDir() && d.Name() == "node_modules"
+	switch {
+	case s.ctx.Err() != nil:
+		return s.ctx.Err()
+	case leftOut[d.Name()]:
 		return nil
-	})
-	return t, err
+	case d.IsDir() && !opaque:
+		return s.dir(at)
+	}
+	name := filepath.Join(s.tree.root, filepath.FromSlash(at))
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // an editor has removed its temporary file meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	f := codeFile{path: at, mode: info.Mode(), modified: info.ModTime()}
+	switch {
+	case info.IsDir() && !opaque:
+		return fmt.Errorf("%s is neither a file nor a directory (links to directories are not followed)", name)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return fmt.Errorf("%s is %s, neither a file nor a directory", name, kindOf(info.Mode()))
+	case !opaque:
+		f.size = info.Size()
+	}
+	s.tree.files = append(s.tree.files, f)
+	s.total += f.size
+	switch {
+	case len(s.tree.files) > maxCodeFiles:
+		return fmt.Errorf("%s holds more than %d files", s.tree.root, maxCodeFiles)
+	case s.total > maxCodeBytes:
+		return fmt.Errorf("the files in %s are larger than %d bytes, the most that a function can have", s.tree.root, maxCodeBytes)
+	}
+	return nil
 }
 
 // fingerprint changes when a file comes, goes or is written.
@@ -107,11 +132,11 @@ func (t codeTree) fingerprint() [sha256.Size]byte {
 }
 
 // zip packs the files. Equal content makes equal bytes, whenever it was written, so that the server can tell whether anything is new.
-func (t codeTree) zip() ([]byte, error) {
+func (t codeTree) zip(ctx context.Context) ([]byte, error) {
 	b := bounded{limit: maxCodeZip}
 	z := zip.NewWriter(&b)
 	for _, f := range t.files {
-		if err := t.add(z, f); err != nil {
+		if err := cmp.Or(ctx.Err(), t.add(z, f)); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +160,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 func (t codeTree) add(z *zip.Writer, f codeFile) error {
-	in, err := os.Open(filepath.Join(t.root, filepath.FromSlash(f.path)))
+	in, err := openFile(filepath.Join(t.root, filepath.FromSlash(f.path)))
 	if err != nil {
 		return err
 	}
@@ -157,20 +182,17 @@ func isDir(name string) bool {
 }
 
 // readCode is the zip of a function: a directory packed, or a zip file as it is.
-func readCode(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		t, err := scanCode(name, false)
+func readCode(ctx context.Context, name string) ([]byte, error) {
+	if isDir(name) {
+		t, err := scanCode(ctx, name, false)
 		if err != nil {
 			return nil, err
 		}
-		return t.zip()
+		return t.zip(ctx)
 	}
-	if info.Size() > maxCodeZip {
-		return nil, fmt.Errorf("%s is larger than %d bytes, the most that a function's zip can have", name, maxCodeZip)
+	b, err := readBounded(name, maxCodeZip)
+	if err == nil && len(b) > maxCodeZip {
+		err = fmt.Errorf("%s is larger than %d bytes, the most that a function's zip can have", name, maxCodeZip)
 	}
-	return os.ReadFile(name)
+	return b, err
 }

@@ -100,6 +100,9 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			return server.Config{}, usage(c, "--%s %s", size.flag, err)
 		}
 	}
+	if f.data == "" && c.Flags().Changed("min-free") {
+		return server.Config{}, usage(c, "--min-free is about the disk, and without --data nothing is kept there; --memory-limit bounds a server in memory")
+	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, usage(c, "%s", err)
 	}
@@ -198,11 +201,11 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
 	watch := func(context.Context) {}
 	if seedFile != "" {
-		seeding, err := loadSeed(seedFile, feed.say)
+		seeding, err := loadSeed(c.Context(), seedFile, feed.say)
 		if err != nil {
 			return err
 		}
-		w, err := newWatcher(seeding)
+		w, err := newWatcher(c.Context(), seeding)
 		if err != nil {
 			return err
 		}

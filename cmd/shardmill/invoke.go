@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -87,11 +88,13 @@ const maxPayload = 6 << 20
 func readPayload(c *cobra.Command, payload string) (json.RawMessage, error) {
 	var b []byte
 	switch trimmed := strings.TrimSpace(payload); {
+	case trimmed == "" && c.Flags().Changed("payload"):
+		return nil, usage(c, "--payload is empty; leave it away for {}")
 	case trimmed == "":
 		b = []byte("{}")
 	case trimmed == "-":
 		var err error
-		if b, err = io.ReadAll(io.LimitReader(c.InOrStdin(), maxPayload+1)); err != nil {
+		if b, err = io.ReadAll(io.LimitReader(standardInput(c, "the payload"), maxPayload+1)); err != nil {
 			return nil, fmt.Errorf("reading standard input: %w", err)
 		}
 	case json.Valid([]byte(trimmed)):
@@ -103,6 +106,9 @@ func readPayload(c *cobra.Command, payload string) (json.RawMessage, error) {
 		if b, err = readBounded(payload, maxPayload); err != nil {
 			return nil, &failure{code: exitUsage, text: "the payload cannot be read", hint: "--payload takes JSON, the name of a file, or - for standard input", err: err}
 		}
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, &failure{code: exitUsage, text: "the payload is empty", hint: "leave --payload away for {}"}
 	}
 	if len(b) > maxPayload {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the payload is larger than %d bytes, the most that a function takes", maxPayload)}

@@ -129,11 +129,16 @@ func TestPutFromStandardInput(t *testing.T) {
 		args  []string
 		lines int
 	}{
-		{"", []string{"argument"}, 1}, {"two\nlines\n", nil, 1}, {"", nil, 1}, {"a\nb\r\n\nd", []string{"--lines"}, 4}, {"", []string{"--lines"}, 0}, {"\xff\xfe", []string{"--key", "k"}, 1},
+		{"", []string{"argument"}, 1}, {"two\nlines\n", nil, 1}, {"", []string{""}, 1}, {"a\nb\r\n\nd", []string{"--lines"}, 4}, {"\xff\xfe", []string{"--key", "k"}, 1},
 	} {
 		got, err := put(c.stdin, c.args...)
 		if err != nil || strings.Count(got, "shardId-000000000000 ") != c.lines || strings.Contains(got, "\x1b") {
 			t.Errorf("%q %v: %q, %v", c.stdin, c.args, got, err)
+		}
+	}
+	for _, args := range [][]string{nil, {"--lines"}} { // nobody means a record by it
+		if got, err := put("", args...); err == nil || got != "" || !strings.Contains(err.Error(), "nothing has been put") {
+			t.Errorf("an empty input, %v: %q, %v", args, got, err)
 		}
 	}
 	if _, err := put(strings.Repeat("x", maxPut+1)); err == nil || !strings.Contains(err.Error(), "more than 10 MiB") {

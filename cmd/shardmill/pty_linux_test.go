@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -66,4 +68,25 @@ func onTerminal(t *testing.T, write func(screen *os.File)) string {
 		t.Fatal(err)
 	}
 	return <-seen
+}
+
+// Who sits at a terminal is told what a command waits for.
+func TestATerminalIsToldWhatIsWaitedFor(t *testing.T) {
+	t.Setenv("TERM", "dumb")
+	person, screen := openPTY(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	root := newRoot()
+	root.SetIn(screen)
+	root.SetErr(screen)
+	root.SetOut(screen)
+	root.SetArgs([]string{"put", "orders"})
+	ended := make(chan error)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	if line, err := person.ReadString('\n'); line != "hint: type the record; Ctrl-D on an empty line ends it\n" {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -59,6 +59,9 @@ func newPut() *cobra.Command {
 		if c.Flags().Changed("keys") {
 			return usage(c, "--keys goes with --rate, --count or --duration")
 		}
+		if c.Flags().Changed("key") && key == "" {
+			return usage(c, "--key is empty; a partition key has 1 to 256 characters")
+		}
 		put := func(data []byte) error {
 			var a putAnswer
 			in := map[string]any{"StreamName": args[0], "Data": data, "PartitionKey": first(key, clipKey(string(data)), "empty")}
@@ -75,13 +78,16 @@ func newPut() *cobra.Command {
 		case lines && len(args) == 2:
 			return usage(c, "--lines reads standard input; leave the data away")
 		case lines:
-			return eachLine(c.InOrStdin(), put)
+			return putLines(c, put)
 		case len(args) == 2:
 			return put([]byte(args[1]))
 		}
-		data, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxPut+1))
+		data, err := io.ReadAll(io.LimitReader(standardInput(c, "the record"), maxPut+1))
 		if err != nil {
 			return fmt.Errorf("reading standard input: %w", err)
+		}
+		if len(data) == 0 {
+			return &failure{text: "standard input is empty; nothing has been put", hint: "an empty record is put with: shardmill put " + args[0] + " ''"}
 		}
 		if len(data) > maxPut {
 			return &failure{text: "standard input holds more than 10 MiB, the largest record there can be", hint: "with --lines each line is a record of its own"}
@@ -93,6 +99,19 @@ func newPut() *cobra.Command {
 
 // maxPut is the largest record that a stream can take.
 const maxPut = 10 << 20
+
+// putLines puts the lines of standard input.
+func putLines(c *cobra.Command, put func([]byte) error) error {
+	n := 0
+	err := eachLine(standardInput(c, "a record a line"), func(line []byte) error {
+		n++
+		return put(line)
+	})
+	if err == nil && n == 0 {
+		err = &failure{text: "standard input holds no line; nothing has been put"}
+	}
+	return err
+}
 
 // eachLine gives the lines of r to f, without their ends.
 func eachLine(r io.Reader, f func([]byte) error) error {

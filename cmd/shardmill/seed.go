@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -34,7 +33,7 @@ type seeder struct {
 const seedAccount = "000000000000"
 
 // loadSeed reads and checks a seed file and looks for the code that it names. Nothing is started before that.
-func loadSeed(file string, say func(string, ...any)) (*seeder, error) {
+func loadSeed(ctx context.Context, file string, say func(string, ...any)) (*seeder, error) {
 	region, err := regionOf("")
 	if err != nil {
 		return nil, err
@@ -47,27 +46,24 @@ func loadSeed(file string, say func(string, ...any)) (*seeder, error) {
 	if s.plan, err = seed.Parse(file, content, seed.Owner{Account: seedAccount, Region: region}); err != nil {
 		return nil, &failure{code: exitUsage, text: err.Error(), hint: "every key is in docs/seed.md"}
 	}
+	if s.plan.Empty() {
+		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the seed file %s names nothing to begin with", file), hint: "what it may name is in docs/seed.md"}
+	}
 	for i := range s.plan.Functions {
 		f := &s.plan.Functions[i]
-		if err := checkCode(s.code(f)); err != nil {
+		err := checkCode(ctx, s.code(f))
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
 			return nil, &failure{code: exitUsage, text: f.Key("CodeUri").Errorf("the code of the function %s cannot be used: %s", f.Name, err).Error()}
 		}
 	}
 	return s, nil
 }
 
-// readBounded reads a file; one byte more than limit is enough to tell that it is too large.
-func readBounded(file string, limit int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	return io.ReadAll(io.LimitReader(f, limit+1))
-}
-
 // checkCode finds what would keep code from being packed, as far as that shows without reading it.
-func checkCode(name string) error {
+func checkCode(ctx context.Context, name string) error {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s does not exist; if a build writes it, build first", name)
@@ -79,9 +75,13 @@ func checkCode(name string) error {
 		if !strings.HasSuffix(name, ".zip") {
 			return fmt.Errorf("%s is neither a directory nor a .zip file", name)
 		}
-		return nil
+		f, err := openFile(name)
+		if err == nil {
+			err = f.Close()
+		}
+		return err
 	}
-	t, err := scanCode(name, false)
+	t, err := scanCode(ctx, name, false)
 	if err == nil && len(t.files) == 0 {
 		err = fmt.Errorf("%s is empty", name)
 	}

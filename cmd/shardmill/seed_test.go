@@ -60,7 +60,7 @@ func TestSeedTables(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said, calls []string
-			s, err := loadSeed(file, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
+			s, err := loadSeed(t.Context(), file, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestInterruptedSeedSaysSo(t *testing.T) {
 	if err := os.WriteFile(file, []byte("Streams: [{Name: orders}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := loadSeed(file, func(string, ...any) {})
+	s, err := loadSeed(t.Context(), file, func(string, ...any) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestResetGoesBackToTheSeed(t *testing.T) {
 	if err := os.WriteFile(file, []byte("Streams: [{Name: orders, ShardCount: 2}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	seeding, err := loadSeed(file, func(string, ...any) {})
+	seeding, err := loadSeed(t.Context(), file, func(string, ...any) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 		if err := os.Symlink(filepath.Join(dir, "a.py"), filepath.Join(dir, "link.py")); err != nil {
 			t.Fatal(err)
 		}
-		tree, err := scanCode(dir, false)
+		tree, err := scanCode(t.Context(), dir, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 		if got := strings.Join(names, " "); got != ".env a.py lib/b.py link.py node_modules/m/index.js" {
 			t.Errorf("packed %s", got)
 		}
-		zip, err := readCode(dir)
+		zip, err := readCode(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 		if err := os.Symlink(dir, filepath.Join(dir, "circle")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := scanCode(dir, false); err == nil || !strings.Contains(err.Error(), "links to directories are not followed") {
+		if _, err := scanCode(t.Context(), dir, false); err == nil || !strings.Contains(err.Error(), "links to directories are not followed") {
 			t.Errorf("a link in a circle: %v", err)
 		}
 	}
@@ -247,18 +247,18 @@ func TestTheDirectoryItselfMayBeALink(t *testing.T) {
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
 		}
-		if err := checkCode(link); err != nil {
+		if err := checkCode(t.Context(), link); err != nil {
 			t.Fatal(err)
 		}
-		zip, err := readCode(link)
+		zip, err := readCode(t.Context(), link)
 		if err != nil {
 			t.Fatal(err)
 		}
-		direct, err := readCode(filepath.Join(dir, target))
+		direct, err := readCode(t.Context(), filepath.Join(dir, target))
 		if err != nil || codeSum(zip) != codeSum(direct) {
 			t.Errorf("the link to %s packs something else: %v", target, err)
 		}
-		tree, err := scanCode(link, true)
+		tree, err := scanCode(t.Context(), link, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	if in["Role"] == nil {
 		in["Role"] = "arn:aws:iam::" + seedAccount + ":role/shardmill"
 	}
-	zip, err := readCode(s.code(it))
+	zip, err := readCode(ctx, s.code(it))
 	if err != nil {
 		return "", it.Key("CodeUri").Errorf("packing the code of the function %s: %s", it.Name, err)
 	}

@@ -31,8 +31,8 @@ type watched struct {
 
 // look scans the directory. The tree is for packing, and ok, when it has changed since it was loaded and was the same twice in a row: an editor, a compiler or a
 // checkout writes many files, and half of them are no function.
-func (w *watched) look() (tree codeTree, ok bool, err error) {
-	shallow, err := scanCode(w.dir, true)
+func (w *watched) look(ctx context.Context) (tree codeTree, ok bool, err error) {
+	shallow, err := scanCode(ctx, w.dir, true)
 	if err != nil {
 		return codeTree{}, false, err
 	}
@@ -46,7 +46,7 @@ func (w *watched) look() (tree codeTree, ok bool, err error) {
 		return codeTree{}, false, nil
 	}
 	w.waiting, w.loaded = false, now
-	tree, err = scanCode(w.dir, false)
+	tree, err = scanCode(ctx, w.dir, false)
 	return tree, err == nil, err
 }
 
@@ -59,7 +59,7 @@ type watcher struct {
 }
 
 // newWatcher notes how the directories look now: call it before the code is packed the first time. It is nil when no function has a directory.
-func newWatcher(s *seeder) (*watcher, error) {
+func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 	w := &watcher{s: s, every: watchEvery}
 	for i := range s.plan.Functions {
 		f := &s.plan.Functions[i]
@@ -67,7 +67,7 @@ func newWatcher(s *seeder) (*watcher, error) {
 		if !isDir(dir) {
 			continue
 		}
-		tree, err := scanCode(dir, true)
+		tree, err := scanCode(ctx, dir, true)
 		if err != nil {
 			return nil, &failure{text: f.Key("CodeUri").Errorf("looking at the code of the function %s: %s", f.Name, err).Error()}
 		}
@@ -104,7 +104,7 @@ func (w *watcher) run(ctx context.Context) {
 
 // look reloads one function if it has changed, and tells people what came of it. A problem is told once, until it changes.
 func (w *watcher) look(ctx context.Context, f *watched) {
-	tree, changed, err := f.look()
+	tree, changed, err := f.look(ctx)
 	if err == nil && changed {
 		err = w.load(ctx, f, tree)
 	}
@@ -125,7 +125,7 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	if len(tree.files) == 0 {
 		return fmt.Errorf("%s is empty", f.dir)
 	}
-	zip, err := tree.zip()
+	zip, err := tree.zip(ctx)
 	if errors.Is(err, fs.ErrNotExist) { // removed since the scan: the next look sees it
 		f.loaded = [32]byte{}
 		return nil

@@ -25,7 +25,7 @@ type directory struct {
 func watchDirectory(t *testing.T) *directory {
 	d := &directory{T: t, dir: t.TempDir()}
 	d.write("handler.py", "one")
-	tree, err := scanCode(d.dir, true)
+	tree, err := scanCode(t.Context(), d.dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}

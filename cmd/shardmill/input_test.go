@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// oddities are names that are not files, by what they are.
+func oddities(t *testing.T) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: at("s.zip"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if err := errors.Join(syscall.Mkfifo(at("pipe.zip"), 0o600), os.Symlink("loop.zip", at("loop.zip")), os.Symlink("/dev/zero", at("endless.zip")), os.Symlink("pipe.zip", at("link.zip"))); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"a pipe": at("pipe.zip"), "no such device or address": at("s.zip"), "too many levels of symbolic links": at("loop.zip"), "a device": at("endless.zip"), "a pipe, not": at("link.zip")}
+}
+
+// Nothing that is named as an input is waited for: what is no file says so at once, as code, seed and payload.
+func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for what, name := range oddities(t) {
+		if _, err := readBounded(name, 10); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := readCode(t.Context(), name); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("code %s: %v", name, err)
+		}
+		if err := checkCode(t.Context(), name); err == nil {
+			t.Errorf("code %s is taken", name)
+		}
+		for _, args := range [][]string{{"dev", "--seed", name}, {"invoke", "f", "--payload", name}} {
+			if code, _, stderr := cmd(args...); code != exitUsage || !strings.Contains(stderr, what) {
+				t.Errorf("%v: exit %d, %s", args, code, stderr)
+			}
+		}
+		dir := t.TempDir()
+		if err := os.Symlink(name, filepath.Join(dir, "x.zip")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := scanCode(t.Context(), dir, false); err == nil {
+			t.Errorf("%s within a directory is taken", name)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "seed.yaml"), []byte("Functions: [{FunctionName: f, Runtime: python3.12, Handler: h.h, CodeUri: x.zip}]"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := cmd("dev", "--seed", filepath.Join(dir, "seed.yaml")); code != exitUsage || !strings.Contains(stderr, "the code of the function f cannot be used: ") {
+			t.Errorf("a function from %s: exit %d, %s", name, code, stderr)
+		}
+	}
+}
+
+// A directory of code is looked at up to a number of names, and as long as somebody waits for it.
+func TestLookingAtCodeIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 1500 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := scanCode(ctx, dir, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody waits: %v", err)
+	}
+	if _, err := readCode(ctx, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody waits: %v", err)
+	}
+	s := scan{ctx: t.Context(), seen: maxCodeNames - 1000, tree: codeTree{root: dir}}
+	if err := s.dir(""); err == nil || !strings.Contains(err.Error(), "holds more than 200000 files and directories") {
+		t.Errorf("too many names: %v", err)
+	}
+}
+
+// What is read comes whole and in order, its end and its error too, and whoever waits for it goes with the context.
+func TestAwaitedInputEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("0123456789", 20_000)
+	got, err := io.ReadAll(&awaited{ctx: t.Context(), r: io.LimitReader(strings.NewReader(long), 150_000)})
+	if err != nil || string(got) != long[:150_000] {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	broken := errors.New("broken")
+	if got, err := io.ReadAll(&awaited{ctx: t.Context(), r: io.MultiReader(strings.NewReader("x"), failing{broken})}); string(got) != "x" || !errors.Is(err, broken) {
+		t.Errorf("%q, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	defer w.Close()
+	ended := make(chan error)
+	go func() {
+		_, err := io.ReadAll(&awaited{ctx: ctx, r: r})
+		ended <- err
+	}()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A command that waits for its input ends with the first signal.
+func TestFirstSignalEndsACommandThatReads(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"put s", "put s --lines", "invoke f --payload -"} {
+		c := exec.Command(os.Args[0])
+		c.Args = append([]string{"shardmill"}, strings.Fields(args)...)
+		self, err := filepath.Abs(os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		link := filepath.Join(t.TempDir(), "shardmill")
+		if err := os.Symlink(self, link); err != nil {
+			t.Fatal(err)
+		}
+		c.Path = link
+		in, err := c.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		if _, err := io.WriteString(in, strings.Repeat("x", 200_000)); err != nil { // more than a pipe holds: now it reads
+			t.Fatal(err)
+		}
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+			if code := c.ProcessState.ExitCode(); code != exitInterrupted {
+				t.Errorf("%s: exit %d: %s", args, code, stderr.String())
+			}
+		case <-time.After(20 * time.Second):
+			_ = c.Process.Kill()
+			t.Errorf("%s: the first signal did not end it", args)
+		}
+		_ = in.Close()
+	}
+}
+
+// A replay of nothing has not replayed anything.
+func TestAReplayOfNothingFails(t *testing.T) {
+	t.Parallel()
+	var r replayed
+	if err := r.verdict(); err == nil || err.Error() != "there is no record in that range; nothing has been replayed" {
+		t.Errorf("got %v", err)
+	}
+}
