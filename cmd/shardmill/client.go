@@ -46,6 +46,9 @@ func (f *connection) client() (*client, error) {
 	if err != nil || u.Scheme != "http" || u.Host == "" {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
 	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q has more than a host and a port", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
+	}
 	region, err := regionOf(f.region)
 	if err != nil {
 		return nil, err

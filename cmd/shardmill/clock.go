@@ -40,6 +40,9 @@ Functions see it too, unless the server runs with --function-clock real; their t
 	iso := c.Flags().Bool("iso", false, "print the time alone, rounded up to a whole second, as the end of what has happened so far")
 	epoch := c.Flags().Bool("epoch", false, "print the seconds since 1970 alone")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *iso && *epoch || (*iso || *epoch) && c.Flags().Changed("output") {
+			return usage(c, "--iso, --epoch and --output exclude each other")
+		}
 		if !*iso && !*epoch {
 			return run(c, conn, *out, http.MethodGet, nil)
 		}
@@ -59,7 +62,6 @@ Functions see it too, unless the server runs with --function-clock real; their t
 		}
 		return nil
 	}
-	c.MarkFlagsMutuallyExclusive("iso", "epoch", "output")
 	advance := &cobra.Command{
 		Use:   "advance DURATION",
 		Short: "Move the clock forward, from deadline to deadline",
@@ -76,6 +78,9 @@ Functions see it too, unless the server runs with --function-clock real; their t
 		d, err := time.ParseDuration(args[0])
 		if err != nil || d < 0 {
 			return usage(c, "%q is not a duration to move forward by; write it like 90s, 15m or 24h", args[0])
+		}
+		if d < time.Millisecond {
+			return usage(c, "%q moves nothing: the clock goes forward by a millisecond at least", args[0])
 		}
 		return run(c, aconn, *aout, http.MethodPost, server.ClockChange{AdvanceMillis: d.Milliseconds()})
 	}

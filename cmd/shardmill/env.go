@@ -24,6 +24,9 @@ func newEnv() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if *wait < 0 || *wait == 0 && c.Flags().Changed("wait") {
+			return usage(c, "--wait is %s; it must be more than nothing", *wait)
+		}
 		if *wait > 0 {
 			if err := cl.untilReady(c.Context(), *wait); err != nil {
 				return explain(err)

@@ -36,6 +36,9 @@ func newLogs() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if since < 0 || since == 0 && c.Flags().Changed("since") {
+			return usage(c, "--since is %s; it must be more than nothing", since)
+		}
 		cl, err := conn.client()
 		if err != nil {
 			return err

@@ -61,6 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	checkHelpers(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -143,6 +144,33 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 		}
 	}
 	return root
+}
+
+// checkHelpers makes the commands that the library brings refuse what they do not know, as ours do. root knows its output by then: they take it from there.
+func checkHelpers(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return usage(root, "%s has no command %q", found.CommandPath(), first(strings.Join(rest, " "), strings.Join(args, " ")))
+				}
+				return nil
+			}
+		case "completion":
+			var shells []string
+			for _, shell := range c.Commands() {
+				shells = append(shells, shell.Name())
+				shell.Args = noArgs
+			}
+			c.Args = func(c *cobra.Command, args []string) error {
+				return usage(c, "completion is for one shell: %s; got %q", strings.Join(shells, ", "), strings.Join(args, " "))
+			}
+			c.RunE = func(*cobra.Command, []string) error { return nil } // its arguments are refused
+		}
+	}
 }
 
 func noArgs(c *cobra.Command, args []string) error {

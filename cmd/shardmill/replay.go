@@ -147,6 +147,8 @@ func (r *replayed) show(b *server.ReplayBatch) error {
 // verdict is the error of a replay that was carried through.
 func (r *replayed) verdict() error {
 	switch {
+	case r.batches == 0:
+		return &failure{text: "there is no record in that range; nothing has been replayed", hint: "sequence numbers: shardmill tail STREAM --from start --follow=false -o json"}
 	case r.failed > 0:
 		return &failure{code: exitFunction, text: fmt.Sprintf("the function failed %d of %d batches", r.failed, r.batches)}
 	case r.notRun > 0:

@@ -52,9 +52,11 @@ func newTail() *cobra.Command {
 		}
 		t := newTerminal(c.OutOrStdout())
 		var mu sync.Mutex
+		shown := 0
 		show := func(r tailRecord) error {
 			mu.Lock()
 			defer mu.Unlock()
+			shown++
 			if js {
 				return printJSON(c.OutOrStdout(), r)
 			}
@@ -62,7 +64,18 @@ func newTail() *cobra.Command {
 			t.printf("%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), t.data(r.Data))
 			return nil
 		}
-		return explain(cl.tail(c.Context(), args[0], kind, follow, show))
+		if err := cl.tail(c.Context(), args[0], kind, follow, show); err != nil {
+			return explain(err)
+		}
+		if shown == 0 && c.Context().Err() == nil {
+			errs := newTerminal(c.ErrOrStderr())
+			if from == "now" {
+				errs.printf("%s no record has come; --from start begins with the oldest\n", errs.dim("hint:"))
+			} else {
+				errs.printf("%s the stream %s holds no record\n", errs.dim("hint:"), args[0])
+			}
+		}
+		return nil
 	}
 	return c
 }
