@@ -17,11 +17,13 @@ import (
 func TestLostCodeIsNoticedAtStart(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(zip string) error{
-		"gone":        os.Remove,
-		"shortened":   func(zip string) error { return os.Truncate(zip, 10) },
-		"a pipe":      func(zip string) error { return errors.Join(os.Remove(zip), syscall.Mkfifo(zip, 0o600)) },
-		"a directory": func(zip string) error { return errors.Join(os.Remove(zip), os.MkdirAll(filepath.Join(zip, "x", "y"), 0o755)) },
-		"all of it":   func(zip string) error { return os.RemoveAll(filepath.Dir(zip)) },
+		"gone":      os.Remove,
+		"shortened": func(zip string) error { return os.Truncate(zip, 10) },
+		"a pipe":    func(zip string) error { return errors.Join(os.Remove(zip), syscall.Mkfifo(zip, 0o600)) },
+		"a directory": func(zip string) error {
+			return errors.Join(os.Remove(zip), os.MkdirAll(filepath.Join(zip, "x", "y"), 0o755))
+		},
+		"all of it": func(zip string) error { return os.RemoveAll(filepath.Dir(zip)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -82,7 +82,9 @@ func unpackedTo(t *testing.T, b []byte) (map[string]string, error) {
 func TestOddPackagesAreUnpacked(t *testing.T) {
 	t.Parallel()
 	const file, dir = "-r--r--r-- body", "dr-xr-xr-x"
-	unix := func(name string) zip.FileHeader { return zip.FileHeader{Name: name, CreatorVersion: madeByUnix << 8, ExternalAttrs: 0o100644 << 16} }
+	unix := func(name string) zip.FileHeader {
+		return zip.FileHeader{Name: name, CreatorVersion: madeByUnix << 8, ExternalAttrs: 0o100644 << 16}
+	}
 	with := func(h zip.FileHeader, change func(*zip.FileHeader)) zip.FileHeader { change(&h); return h }
 	plain := archive(entryOf{name: "x", mode: 0o644, body: "body"})
 	unicodePath := func(name, better string, of string) []byte {

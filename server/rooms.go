@@ -172,7 +172,7 @@ func foreign(dir string) (name string) {
 		switch e.Name() {
 		case "store":
 			return ""
-		case "logs", "functions", "lost+found":
+		case "logs", "functions", "token", "lost+found":
 		default:
 			name = e.Name()
 		}

@@ -214,14 +214,23 @@ func (s *Server) fail(err error) {
 // Failed gets the error that ends the server from within, if one does.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// announce writes the token where this user's commands find it, and the ready file.
+// announce writes the token where commands find it, and the ready file. A server that keeps its data needs nothing outside of its directory: a service may
+// have no home. One in memory whose user has no place for the token still works; the command line is told the token then.
 func (s *Server) announce() error {
+	if s.cfg.Data != "" {
+		if err := writePrivate(DataTokenFile(s.cfg.Data), []byte(s.token+"\n")); err != nil {
+			return &DataError{s.cfg.Data, "make it writable for the user of the server", fmt.Errorf("writing the token: %w", err)}
+		}
+	}
 	path, err := TokenFile(s.hostport())
 	if err == nil {
 		s.tokenFile, err = keepToken(path, s.token)
 	}
-	if err != nil {
-		return fmt.Errorf("writing the token for the command line: %w", err)
+	switch {
+	case err != nil && s.cfg.Data == "":
+		s.log.Warn("the token of this server is kept nowhere; commands need it from --ready-file in SHARDMILL_TOKEN", "error", err)
+	case err != nil:
+		s.log.Info("the token of this server is in its data directory alone; commands find it with --data", "error", err)
 	}
 	if s.cfg.ReadyFile == "" {
 		return nil
@@ -277,6 +286,9 @@ func (s *Server) stop(ctx context.Context) {
 		_ = s.http.Close() // a client that holds its request open does not keep us
 	}
 	<-s.served
+	if s.cfg.Data != "" { // the directory is still ours
+		_ = os.Remove(DataTokenFile(s.cfg.Data))
+	}
 	if err := s.rooms.close(); err != nil {
 		s.log.Error("closing the store", "error", err)
 	}

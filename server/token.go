@@ -34,6 +34,9 @@ func TokenFile(hostport string) (string, error) {
 	return filepath.Join(base, "shardmill", host+"_"+port+".token"), nil
 }
 
+// DataTokenFile is where the token of a server lies that keeps its data in a directory.
+func DataTokenFile(dir string) string { return filepath.Join(dir, "token") }
+
 // keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the process that holds the lock on it: the
 // system gives the lock back however that process ends. Whoever writes or removes token files holds the lock of their directory meanwhile, so that nobody takes
 // away what another one has just written.

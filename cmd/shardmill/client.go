@@ -26,17 +26,25 @@ type client struct {
 	endpoint string // http://host:port
 	account  string // access key id to send; twelve digits name an account
 	region   string
+	data     string // directory of the server, where its token lies; "": it is looked for by the endpoint
 	http     *http.Client
 }
 
 // connection are the flags with which a client command finds the server.
-type connection struct{ endpoint, account, region string }
+type connection struct{ endpoint, account, region, data string }
 
 func connectionFlags(c *cobra.Command) *connection {
 	f := &connection{}
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "the server's address (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
 	c.Flags().StringVar(&f.account, "account", wire.DefaultAccount, "account id, twelve digits")
 	c.Flags().StringVar(&f.region, "region", "", "region (default: $AWS_REGION, $AWS_DEFAULT_REGION, else us-east-1)")
+	return f
+}
+
+// controlFlags are connectionFlags of a command that needs the server's token.
+func controlFlags(c *cobra.Command) *connection {
+	f := connectionFlags(c)
+	c.Flags().StringVar(&f.data, "data", "", "the server's directory, where its token lies (default: $SHARDMILL_TOKEN is the token, else it is looked for in the place of this user)")
 	return f
 }
 
@@ -56,7 +64,9 @@ func (f *connection) client() (*client, error) {
 	if len(f.account) != 12 || strings.Trim(f.account, "0123456789") != "" {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account), hint: "leave --account away for 000000000000"}
 	}
-	return newClient("http://"+u.Host, f.account, region), nil
+	cl := newClient("http://"+u.Host, f.account, region)
+	cl.data = f.data
+	return cl, nil
 }
 
 // regionOf is the region that a flag names, else the environment.
@@ -233,24 +243,33 @@ func (c *client) unreachable(err error) error {
 	return &failure{code: exitUnreachable, text: "no shardmill answers at " + c.endpoint, hint: hint, err: err}
 }
 
-// token is the control API's token of the server at the endpoint. It lies in a file that only this user can read.
+// token is the control API's token of the server: of the directory that --data names, of the environment, or of the place where this user's servers put theirs.
 func (c *client) token() (string, error) {
-	path, err := server.TokenFile(strings.TrimPrefix(c.endpoint, "http://"))
-	if err != nil {
-		return "", err
-	}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", &failure{
-			code: exitUnreachable, text: fmt.Sprintf("there is no token for a server at %s (%s)", c.endpoint, filepath.Base(path)),
-			hint: "is it running, and started by this user? Start one with: shardmill dev",
+	given := os.Getenv("SHARDMILL_TOKEN")
+	path := server.DataTokenFile(c.data)
+	switch {
+	case c.data != "":
+	case given != "":
+		return given, nil
+	default:
+		var err error
+		if path, err = server.TokenFile(strings.TrimPrefix(c.endpoint, "http://")); err != nil {
+			return "", &failure{code: exitUnreachable, text: "there is no token for a server at " + c.endpoint, hint: tokenHint, err: err}
 		}
 	}
-	if err != nil {
+	b, err := readBounded(path, 4096)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && c.data != "":
+		return "", &failure{code: exitUnreachable, text: "no server runs on " + c.data, hint: "start one with: shardmill serve --data " + shellWord(c.data)}
+	case errors.Is(err, os.ErrNotExist):
+		return "", &failure{code: exitUnreachable, text: fmt.Sprintf("there is no token for a server at %s (%s)", c.endpoint, filepath.Base(path)), hint: tokenHint}
+	case err != nil:
 		return "", fmt.Errorf("reading the server's token: %w", err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }
+
+const tokenHint = "is it running, and started by this user? Start one with: shardmill dev. For a server of somebody else: --data DIR, or SHARDMILL_TOKEN"
 
 // explain turns an API error into a failure with its hint.
 func explain(err error) error {

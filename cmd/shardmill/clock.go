@@ -17,7 +17,7 @@ func newClock() *cobra.Command {
 Functions see it too, unless the server runs with --function-clock real; their timeouts stay on real time.`,
 		Example: "  shardmill clock\n  shardmill clock --iso\n  shardmill clock advance 60s",
 	}
-	conn, out := connectionFlags(c), outputFlag(c)
+	conn, out := controlFlags(c), outputFlag(c)
 	run := func(c *cobra.Command, conn *connection, out string, method string, change any) error {
 		js, err := wantJSON(c, out)
 		if err != nil {
@@ -72,7 +72,7 @@ Functions see it too, unless the server runs with --function-clock real; their t
 			return nil
 		},
 	}
-	aconn := connectionFlags(advance)
+	aconn := controlFlags(advance)
 	aout := outputFlag(advance)
 	advance.RunE = func(c *cobra.Command, args []string) error {
 		d, err := time.ParseDuration(args[0])

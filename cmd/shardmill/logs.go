@@ -28,7 +28,7 @@ func newLogs() *cobra.Command {
 			return nil
 		},
 	}
-	conn, out := connectionFlags(c), outputFlag(c)
+	conn, out := controlFlags(c), outputFlag(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come")
 	c.Flags().DurationVar(&since, "since", 0, "only lines of the last while, such as 10m (default: all that are kept)")
 	c.RunE = func(c *cobra.Command, args []string) error {

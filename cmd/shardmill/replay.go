@@ -30,7 +30,7 @@ rest is invoked all the same.`,
 			return nil
 		},
 	}
-	conn, out := connectionFlags(c), outputFlag(c)
+	conn, out := controlFlags(c), outputFlag(c)
 	c.Flags().StringVar(&in.Shard, "shard", "", "shard of the records, such as shardId-000000000000")
 	c.Flags().StringVar(&in.From, "from", "", "sequence number of the first record")
 	c.Flags().StringVar(&in.To, "to", "", "sequence number of the last record")
