@@ -43,13 +43,17 @@ type environment struct {
 	proc    *sandbox.Process
 	out     *output
 	started time.Time
+	begun   time.Time     // the same by the clock
+	display string        // of the runtime
 	up      chan struct{} // closed when everything above is set: the process may call before its start has returned
 	booting sync.Once     // gives the place among the starting environments back
 
 	place     *list.Element // in the warm pool; guarded by fleet.mu
 	idleSince time.Time     // guarded by fleet.mu
 
-	events chan signal // what happens to run; never more than it holds
+	events    chan signal // what happens to run; never more than it holds
+	telemetry atomic.Pointer[telemetry]
+	over      chan struct{} // closed when supervise has tidied up
 
 	mu       sync.Mutex
 	phase    phase
@@ -59,6 +63,9 @@ type environment struct {
 	kept     bool          // slot goes to the next process
 	oom      bool          // the watchdog killed it
 	stopped  bool          // we ended it
+
+	extensions []extension
+	fatal      string // error type that an extension has reported
 
 	peak    atomic.Int64 // memory in bytes
 	sampled time.Time    // when peak was last read from the system; only Ready uses it
@@ -143,8 +150,11 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 		return nil, fmt.Errorf("make a directory for an environment: %w", err)
 	}
 	undo = append(undo, func() { g.keepSlot(slot) })
-	e := &environment{f: f, g: g, slot: slot, up: make(chan struct{}), events: make(chan signal, 8), run: r, started: time.Now()}
-	if e.api, err = runtimeapi.Listen(e); err != nil {
+	e := &environment{f: f, g: g, slot: slot, up: make(chan struct{}), events: make(chan signal, 8), run: r,
+		started: time.Now(), begun: f.opt.Clock.Now(), display: plan.Display, over: make(chan struct{})}
+	if e.api, err = runtimeapi.Listen(e, runtimeapi.Function{
+		Account: g.conf.Ref.Account, Name: g.conf.Ref.Name, Version: Latest, Handler: g.conf.Handler,
+	}); err != nil {
 		return nil, fmt.Errorf("open the Runtime API: %w", err)
 	}
 	undo = append(undo, e.api.Close, func() { close(e.up) })
@@ -208,6 +218,11 @@ func (e *environment) dispatch(r *run) error {
 		e.out.startTail()
 	}
 	e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
+	if t := e.telemetry.Load(); t != nil {
+		t.platform("platform.start", map[string]any{
+			"requestId": r.inv.RequestID, "version": Latest, "tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": r.inv.TraceID},
+		})
+	}
 	err := e.api.Send(&runtimeapi.Event{
 		ID: r.inv.RequestID, ARN: r.inv.InvokedARN, Deadline: deadline, Clock: e.clock(),
 		TraceID: r.inv.TraceID, ClientContext: r.inv.ClientContext, Payload: r.inv.Payload,
@@ -263,9 +278,11 @@ func (e *environment) Ready() {
 	if first {
 		e.booted()
 		e.g.initWorked()
+		e.tellInit(now.Sub(e.started))
 	}
 	if done != nil {
 		done.emit(e.out, e.g.conf.MemoryMB, e.usedMB())
+		e.tellReport(done)
 		if done.tail {
 			e.events <- signal{kind: wasReported}
 		}
@@ -310,7 +327,7 @@ func (e *environment) Answered(a runtimeapi.Answer) {
 		return
 	}
 	e.run, e.phase = nil, answering
-	e.report = &report{id: r.inv.RequestID, duration: now.Sub(r.begun), init: r.init, tail: r.inv.Tail}
+	e.report = &report{id: r.inv.RequestID, duration: now.Sub(r.begun), init: r.init, tail: r.inv.Tail, bytes: len(a.Payload)}
 	if a.Failed || a.TooLarge {
 		e.report.status, e.report.kind = "error", a.Kind
 		if a.TooLarge {
@@ -330,7 +347,7 @@ func (e *environment) InitFailed(kind, hint string, body []byte) {
 	e.out.drain()
 	f := failure{kind: kind, payload: body, hint: hint, status: "error"}
 	e.endInit(f, initFailed)
-	e.stop()
+	e.end(runtimeapi.Failure)
 }
 
 // endInit closes an init phase that failed.
@@ -368,10 +385,12 @@ func (e *environment) closeLog(r *run, f failure, duration time.Duration) {
 		rep.note = "RequestId: " + r.inv.RequestID + " Error: " + f.message + "\n" + f.kind
 	}
 	rep.emit(e.out, e.g.conf.MemoryMB, e.usedMB())
+	e.tellReport(&rep)
 }
 
 // supervise waits for the end of the process, hears what it had still sent, and tidies up after it.
 func (e *environment) supervise() {
+	defer close(e.over)
 	<-e.proc.Done()
 	unread := e.api.Finish()
 	e.out.drain()
@@ -429,6 +448,12 @@ func (e *environment) supervise() {
 func (e *environment) exitFailure() failure {
 	exit := e.proc.Exit()
 	switch {
+	case e.fatal != "":
+		f := failure{kind: e.fatal, message: "Runtime exited without providing a reason", status: "error"}
+		if !exit.Clean() {
+			f.message = "Runtime exited with error: " + exit.String()
+		}
+		return f
 	case e.oom:
 		return failure{kind: reasonOutOfMemory, message: "Runtime exited with error: signal: killed", status: "error"}
 	case exit.Clean():
@@ -437,7 +462,7 @@ func (e *environment) exitFailure() failure {
 	return failure{kind: "Runtime.ExitError", message: "Runtime exited with error: " + exit.String(), status: "error"}
 }
 
-// abandon ends an invocation that used up its time: the process dies at once, its private directory goes on to the next one.
+// abandon ends an invocation that used up its time: the process dies at once, its private directory goes on to the next one. Extensions hear of it first.
 // It reports false when the invocation was answered at that very moment.
 func (e *environment) abandon(r *run, f failure) bool {
 	e.mu.Lock()
@@ -446,24 +471,35 @@ func (e *environment) abandon(r *run, f failure) bool {
 		return false
 	}
 	e.run, e.phase = nil, dead
-	keep := !e.kept
-	e.kept = true
+	polite := len(e.extensions) > 0
+	keep := !e.kept && !polite
+	e.kept = e.kept || !polite
 	begun := r.begun
 	if begun.IsZero() {
 		begun = e.started.Add(e.f.opt.InitTimeout)
 	}
 	e.mu.Unlock()
+	took := time.Since(begun)
 	if keep { // before the end of this process can let the generation go
 		e.g.keepSlot(e.slot)
 	}
-	e.proc.Kill()
+	if polite {
+		e.farewell(runtimeapi.Timeout)
+		e.proc.Terminate(stopGrace)
+		<-e.over // the directory is there for the next process
+	} else {
+		e.proc.Kill()
+	}
 	e.out.drain()
-	e.closeLog(r, f, time.Since(begun))
+	e.closeLog(r, f, took)
 	return true
 }
 
-// stop ends the environment politely, in the background: SIGTERM, and SIGKILL after a grace. The owner calls it, or nobody owns it.
-func (e *environment) stop() {
+// stop ends an environment that is not needed any more, politely and in the background: SHUTDOWN for its extensions, SIGTERM, and SIGKILL after a grace. The
+// owner calls it, or nobody owns it.
+func (e *environment) stop() { e.end(runtimeapi.Spindown) }
+
+func (e *environment) end(reason string) {
 	e.mu.Lock()
 	already := e.stopped
 	e.stopped = true
@@ -472,7 +508,10 @@ func (e *environment) stop() {
 	}
 	e.mu.Unlock()
 	if !already {
-		go e.proc.Terminate(stopGrace) // ends with the process, which supervise waits for
+		go func() {
+			e.farewell(reason)
+			e.proc.Terminate(stopGrace) // ends with the process, which supervise waits for
+		}()
 	}
 }
 

@@ -33,9 +33,10 @@ type output struct {
 	measure       func([]LogEvent) // takes metrics out of what the sink got; nil: nobody does
 
 	mu      sync.Mutex
-	line    []byte // begun, not ended yet
-	cut     bool   // the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
-	marked  bool   // the event that was cut had a LogEvent
+	printed func(time.Time, string) // takes what the function printed; nil: nobody does
+	line    []byte                  // begun, not ended yet
+	cut     bool                    // the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
+	marked  bool                    // the event that was cut had a LogEvent
 	tail    []byte
 	tailing bool
 	events  []LogEvent
@@ -147,7 +148,17 @@ func (o *output) take(line []byte) {
 	if o.marked {
 		text = strings.ReplaceAll(text, string(launcher.LogBreak), "\n")
 	}
+	if o.printed != nil {
+		o.printed(o.now(), text)
+	}
 	o.add(text)
+}
+
+// publish gives what is printed from now on to f as well, which must not block.
+func (o *output) publish(f func(time.Time, string)) {
+	o.mu.Lock()
+	o.printed = f
+	o.mu.Unlock()
 }
 
 // emit adds an event of our own, behind what was printed so far.

@@ -16,6 +16,7 @@ type report struct {
 	status   string        // "": success; timeout or error
 	kind     string        // error type
 	note     string        // a line before END, as for a timeout
+	bytes    int           // of the answer
 	tail     bool          // somebody waits for LogResult
 }
 

@@ -11,10 +11,11 @@ import (
 // conn is one connection of the runtime.
 type conn struct {
 	net.Conn
-	s    *Server
-	gone bool         // its other end was closed before we could see whose it is
-	got  atomic.Int64 // bytes read
-	cut  bool         // it ended by a reset; for its own goroutine, and for Finish when that has ended
+	s     *Server
+	waits bool         // a request on it waits for its answer; guarded by s.mu
+	gone  bool         // its other end was closed before we could see whose it is
+	got   atomic.Int64 // bytes read
+	cut   bool         // it ended by a reset; for its own goroutine, and for Finish when that has ended
 }
 
 // Read also notes how a connection ends, and near the end of the process gives the next bytes their time.

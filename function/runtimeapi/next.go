@@ -22,7 +22,7 @@ func (s *Server) takeNext(c *conn, br *bufio.Reader, r *request) bool {
 		s.mu.Unlock()
 		return reply(c, 403, badTransition(from, "Ready"))
 	}
-	s.state, s.next = parked, c
+	s.state, s.next, c.waits = parked, c, true
 	s.mu.Unlock()
 	s.h.Ready()
 	return true

@@ -33,7 +33,9 @@ type request struct {
 	expect       bool // the client waits for 100 Continue before it sends the body
 	errorType    string
 	responseMode string
-	hint         string // a bootstrap of ours has advice for a person
+
+	extensionName, extensionID, extensionFeature, extensionError string
+	hint                                                         string // a bootstrap of ours has advice for a person
 }
 
 // readRequest reads one request head. It answers io.EOF when the client closed the connection between requests.
@@ -112,6 +114,14 @@ func (r *request) header(line []byte) error {
 		r.hint = decodeHint(value)
 	case equalFold(name, "lambda-runtime-function-response-mode"):
 		r.responseMode = string(value)
+	case equalFold(name, "lambda-extension-name"):
+		r.extensionName = string(value)
+	case equalFold(name, "lambda-extension-identifier"):
+		r.extensionID = string(value)
+	case equalFold(name, "lambda-extension-accept-feature"):
+		r.extensionFeature = string(value)
+	case equalFold(name, "lambda-extension-function-error-type"):
+		r.extensionError = string(value)
 	}
 	return nil
 }

@@ -12,6 +12,17 @@ const base = "/2018-06-01"
 
 // route answers one request. It reports false when the connection cannot be used any more.
 func (s *Server) route(c *conn, br *bufio.Reader, r *request) bool {
+	if path, ok := strings.CutPrefix(r.path, extensionBase); ok {
+		return s.routeExtension(c, br, r, path)
+	}
+	switch strings.TrimSuffix(r.path, "/") {
+	case telemetryPath:
+		if r.method == "PUT" {
+			return s.subscribe(c, br, r)
+		}
+	case logsPath:
+		return s.refuse(c, br, r, 403, "Logs.NotSupported", "shardmill does not serve the Logs API, which the Telemetry API has superseded: PUT "+telemetryPath)
+	}
 	path, ok := strings.CutPrefix(r.path, base)
 	if !ok {
 		return s.refuse(c, br, r, 404, "NotFound", "The Runtime API has no such path.")
@@ -33,7 +44,7 @@ func (s *Server) route(c *conn, br *bufio.Reader, r *request) bool {
 			return s.takeError(c, br, r, id)
 		}
 	}
-	// Extensions, logs, telemetry and SnapStart's restore have no counterpart here; AWS answers 404 when they are switched off.
+	// SnapStart's restore has no counterpart here; AWS answers 404 when it is switched off.
 	return s.refuse(c, br, r, 404, "NotFound", "The Runtime API has no such path.")
 }
 
@@ -80,7 +91,15 @@ func reply(c net.Conn, status int, body []byte) bool {
 }
 
 func replyRaw(c net.Conn, status int, contentType string, body []byte) bool {
-	b := appendHead(make([]byte, 0, 128+len(body)), status, len(body), contentType)
+	return write(c, appendHead(make([]byte, 0, 128+len(body)), status, len(body), contentType), body)
+}
+
+// replyWith has headers of its own, each with its line break.
+func replyWith(c net.Conn, status int, headers string, body []byte) bool {
+	return write(c, append(appendHead(make([]byte, 0, 256+len(body)), status, len(body), "application/json"), headers...), body)
+}
+
+func write(c net.Conn, b, body []byte) bool {
 	b = append(b, "\r\n"...)
 	_, err := c.Write(append(b, body...))
 	return err == nil

@@ -40,6 +40,12 @@ type Handler interface {
 	Answered(Answer)
 	// InitFailed: the runtime reported that it cannot start; body is its error document, hint its advice for a person, or "".
 	InitFailed(kind, hint string, body []byte)
+	// Registered: an extension inside the process has registered, in the init phase. events are what it asked for.
+	Registered(name string, events []string)
+	// Subscribed: an extension wants telemetry delivered; what it wanted before does not count any more.
+	Subscribed(Subscription)
+	// ExtensionFailed: an extension reported an error of this type; its process is expected to end.
+	ExtensionFailed(kind string)
 }
 
 // Clock says which time the runtime sees. The zero value is real time, of which it is told nothing.
@@ -80,8 +86,9 @@ func (s state) String() string {
 
 // Server is the Runtime API of one environment. Safe for concurrent use.
 type Server struct {
-	h  Handler
-	ln net.Listener
+	h        Handler
+	function Function
+	ln       net.Listener
 
 	mu     sync.Mutex
 	state  state
@@ -91,8 +98,12 @@ type Server struct {
 	sentAt int64  // bytes that sentOn had read by then
 	conns  map[*conn]struct{}
 	closed bool
-	last   string        // Finish waits for the connection from there,
-	seen   chan struct{} // which closes this
+
+	extensions []*extension
+	shutdown   chan struct{} // with Shutdown under way: gets a value from each extension that has come back
+
+	last string        // Finish waits for the connection from there,
+	seen chan struct{} // which closes this
 
 	until   atomic.Pointer[time.Time] // set by Finish: no connection lasts longer
 	ending  chan struct{}             // closed by Finish, or Close
@@ -100,13 +111,13 @@ type Server struct {
 	running sync.WaitGroup
 }
 
-// Listen opens the API on a free port of 127.0.0.1, never on another interface.
-func Listen(h Handler) (*Server, error) {
+// Listen opens the API for f on a free port of 127.0.0.1, never on another interface.
+func Listen(h Handler, f Function) (*Server, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{h: h, ln: ln, conns: map[*conn]struct{}{}, ending: make(chan struct{})}
+	s := &Server{h: h, function: f, ln: ln, conns: map[*conn]struct{}{}, ending: make(chan struct{})}
 	s.running.Go(s.accept)
 	return s, nil
 }
@@ -138,6 +149,8 @@ func (s *Server) Send(ev *Event) error {
 	c := s.next
 	s.next, s.state, s.id = nil, invoked, ev.ID
 	s.sentOn, s.sentAt = c, c.got.Load()
+	c.waits = false
+	extended := len(s.extensions) > 0
 	s.mu.Unlock()
 
 	if err := writeEvent(c.Conn, ev); err != nil {
@@ -146,6 +159,9 @@ func (s *Server) Send(ev *Event) error {
 		s.state, s.id = answered, ""
 		s.mu.Unlock()
 		return err
+	}
+	if extended {
+		s.invoke(ev)
 	}
 	return nil
 }
@@ -202,13 +218,13 @@ func (s *Server) serve(c *conn) {
 			return
 		}
 		s.mu.Lock()
-		pipelined := s.next == c
+		pipelined := c.waits
 		s.mu.Unlock()
-		if pipelined { // a second request while /next waits on this connection: their answers could not be told apart
+		if pipelined { // a second request while another waits on this connection: their answers could not be told apart
 			return
 		}
 		if !s.route(c, br, &r) || !r.keepAlive {
-			if s.waitsOn(c) { // a /next without keep-alive: its event is still to come, and the client sends nothing more
+			if s.waitsOn(c) { // a request without keep-alive: its event is still to come, and the client sends nothing more
 				continue
 			}
 			return
@@ -219,13 +235,18 @@ func (s *Server) serve(c *conn) {
 func (s *Server) waitsOn(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.next == c
+	return c.waits
 }
 
 func (s *Server) forget(c *conn) {
 	_ = c.Close()
 	s.mu.Lock()
 	delete(s.conns, c)
+	for _, e := range s.extensions {
+		if e.conn == c {
+			e.conn, e.state = nil, extRunning
+		}
+	}
 	if s.next == c { // the runtime gave up waiting; it may ask again on another connection
 		s.next, s.state = nil, answered
 	}

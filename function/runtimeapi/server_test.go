@@ -18,8 +18,13 @@ import (
 type recorder struct {
 	ready   chan struct{}
 	answers chan Answer
-	failed  chan string
+	failed  chan string // of the runtime and of extensions
+	subs    chan Subscription
 }
+
+func (r *recorder) Registered(string, []string) {}
+func (r *recorder) Subscribed(s Subscription)   { r.subs <- s }
+func (r *recorder) ExtensionFailed(kind string) { r.failed <- kind }
 
 func (r *recorder) Ready()            { r.ready <- struct{}{} }
 func (r *recorder) Answered(a Answer) { r.answers <- a }
@@ -29,8 +34,8 @@ func (r *recorder) InitFailed(kind, hint string, body []byte) {
 
 func listen(t *testing.T) (*Server, *recorder, *runtime) {
 	t.Helper()
-	h := &recorder{make(chan struct{}, 8), make(chan Answer, 8), make(chan string, 8)}
-	s, err := Listen(h)
+	h := &recorder{make(chan struct{}, 8), make(chan Answer, 8), make(chan string, 8), make(chan Subscription, 8)}
+	s, err := Listen(h, Function{Account: "123456789012", Name: "orders", Version: "$LATEST", Handler: "index.handler"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +226,7 @@ func TestOversizeBodies(t *testing.T) {
 func TestOtherPaths(t *testing.T) {
 	t.Parallel()
 	s, _, rt := running(t, "id-1")
-	for _, path := range []string{"/2020-01-01/extension/register", base + "/runtime/restore/error", base + "/runtime/invocation/id-1/other"} {
+	for _, path := range []string{"/2020-01-01/extension/other", base + "/runtime/restore/error", base + "/runtime/invocation/id-1/other"} {
 		resp, err := http.Post("http://"+s.Addr()+path, "", strings.NewReader("x"))
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,40 @@
+package function
+
+import "time"
+
+// shutdownGrace is how long extensions may work on SHUTDOWN before their process gets SIGTERM.
+const shutdownGrace = 300 * time.Millisecond
+
+// Registered is an extension inside the process that has registered.
+func (e *environment) Registered(name string, events []string) {
+	e.mu.Lock()
+	e.extensions = append(e.extensions, extension{name, events})
+	e.mu.Unlock()
+}
+
+// extension is one that has registered.
+type extension struct {
+	name   string
+	events []string
+}
+
+// ExtensionFailed is an extension that reports an error: what ends the process now is its doing.
+func (e *environment) ExtensionFailed(kind string) {
+	e.mu.Lock()
+	if e.fatal == "" {
+		e.fatal = kind
+	}
+	e.mu.Unlock()
+}
+
+// farewell tells extensions that their process is about to be ended, and reports whether there are any: then it is asked with SIGTERM before it is killed.
+func (e *environment) farewell(reason string) (registered bool) {
+	if t := e.telemetry.Load(); t != nil {
+		t.flush()
+	}
+	deadline := time.Now().Add(shutdownGrace + stopGrace)
+	if e.follows {
+		deadline = deadline.Add(e.f.opt.Clock.Offset())
+	}
+	return e.api.Shutdown(reason, deadline, shutdownGrace)
+}
