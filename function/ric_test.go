@@ -40,6 +40,9 @@ var ricLanguages = []ricLanguage{
 	},
 }
 
+// ricKinds are what handlers do that a runtime client decides about.
+var ricKinds = []string{"answers", "import-errors", "run-errors", "exits", "output", "late", "encodings"}
+
 // Handler bodies get the same answers, errors and log lines from our bootstraps as from AWS's own runtime clients, awslambdaric and aws-lambda-ric, whose
 // answers are recorded (make ric-oracle). Where we differ, differences.txt of the language says why, and the case holds our answer as well.
 func TestRuntimesAnswerAsThoseOfAWS(t *testing.T) {
@@ -74,6 +77,30 @@ func TestRuntimesAnswerAsThoseOfAWS(t *testing.T) {
 				t.Errorf("differences.txt lists %s, which is no case", name)
 			}
 		})
+	}
+}
+
+// The comparison is worth something only while it is broad.
+func TestEachKindOfHandlerBodyIsCompared(t *testing.T) {
+	t.Parallel()
+	for _, l := range ricLanguages {
+		of := map[string]int{}
+		for _, c := range readCases(t, l) {
+			kind, _, _ := strings.Cut(c.name, "/")
+			of[kind]++
+			of[""]++
+			if !slices.Contains(ricKinds, kind) {
+				t.Errorf("%s: %s is no kind", l.name, kind)
+			}
+		}
+		for _, kind := range ricKinds {
+			if of[kind] < 5 {
+				t.Errorf("%s has %d cases of %s, want 5", l.name, of[kind], kind)
+			}
+		}
+		if of[""] < 30 {
+			t.Errorf("%s has %d cases, want 30", l.name, of[""])
+		}
 	}
 }
 

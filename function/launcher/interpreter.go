@@ -124,7 +124,7 @@ func (l *Launcher) writeBootstrap(name string, content []byte) (string, error) {
 	if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, content) {
 		return path, nil
 	}
-	if err := os.MkdirAll(l.opt.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
 	tmp, err := os.CreateTemp(l.opt.Dir, "bootstrap-*")

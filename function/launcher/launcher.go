@@ -93,6 +93,8 @@ type Launcher struct {
 	mu     sync.Mutex
 	probed map[string]interpreter // by path and modification time
 	found  map[string]interpreter // by runtime
+
+	surveyed map[string]survey // by path of a Python
 }
 
 // New is a Launcher. It looks at nothing yet.
@@ -100,7 +102,7 @@ func New(opt Options) *Launcher {
 	if opt.Env == nil {
 		opt.Env = os.Environ()
 	}
-	return &Launcher{opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}}
+	return &Launcher{opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}, surveyed: map[string]survey{}}
 }
 
 // Runs reports whether functions of this runtime can run at all.

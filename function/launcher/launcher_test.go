@@ -73,7 +73,7 @@ func TestPythonIsLookedForInOrder(t *testing.T) {
 	}
 }
 
-// A Python of another minor version runs the function, and that is said in INIT_START and in a hint; the hint about boto3 has exact commands.
+// A Python of another minor version runs the function, and that is said in INIT_START and in a hint.
 func TestOtherMinorVersionIsTold(t *testing.T) {
 	t.Parallel()
 	python := fake(t, t.TempDir()+"/python", "3.11.7")
@@ -81,10 +81,10 @@ func TestOtherMinorVersionIsTold(t *testing.T) {
 	p, err := plan(t, Options{Python: python}, "python3.12")
 
 	if err != nil || p.Display != "python:3.12 (running 3.11.7)" || !strings.Contains(p.Hint, "python3.12 runs on Python 3.11.7 ("+python+")") ||
-		!strings.Contains(p.SDKHint, python+" -m pip install boto3") || p.ExecutionEnv != "AWS_Lambda_python3.12" {
+		p.ExecutionEnv != "AWS_Lambda_python3.12" {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if filepath.Base(p.Args[len(p.Args)-1]) != "bootstrap.py" {
+	if filepath.Base(p.Args[len(p.Args)-2]) != "bootstrap.py" {
 		t.Errorf("args %q", p.Args)
 	}
 	if p, err := plan(t, Options{Python: python}, "python3.11"); err != nil || p.Hint != "" || p.Display != "python:3.11" {

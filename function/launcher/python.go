@@ -2,14 +2,15 @@ package launcher
 
 import (
 	"context"
-	_ "embed" // bootstrap.py
+	"embed"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 )
 
-//go:embed bootstrap.py
-var pythonBootstrap []byte
+//go:embed python/bootstrap.py python/awslambdaric/*.py python/awslambdaric/_shardmill/*.py
+var pythonRuntime embed.FS
 
 // LogEvent and LogBreak are how our bootstraps mark a log message of several lines: a line that begins with LogEvent is one message, in which
 // LogBreak stands for a line break.
@@ -28,19 +29,30 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	bootstrap, err := l.bootstrap(r, "bootstrap.py", pythonBootstrap)
+	bootstrap, err := l.writePython(r)
 	if err != nil {
 		return Plan{}, err
 	}
-	want := strings.TrimPrefix(r.Runtime, "python")
+	found, err := l.survey(ctx, f.Path, filepath.Join(l.opt.Dir, "awslambdaric"))
+	if err != nil {
+		return Plan{}, err
+	}
+	packages, err := l.bootstrap(r, found.name(), found.text)
+	if err != nil {
+		return Plan{}, err
+	}
 	// Isolated from the daemon's PYTHON* variables and user site; text is UTF-8; the code directory is read-only, so compiled files go elsewhere.
 	args := []string{f.Path, "-I", "-u", "-X", "utf8"}
+	if !l.opt.HostPackages {
+		args = append(args, "-S") // nothing of what is installed but what the bootstrap lets through
+	}
 	if r.Cache != "" {
 		args = append(args, "-X", "pycache_prefix="+r.Cache)
 	}
+	want := strings.TrimPrefix(r.Runtime, "python")
 	p := Plan{
 		Path: f.Path,
-		Args: append(args, bootstrap),
+		Args: append(args, bootstrap, packages),
 		Env: map[string]string{
 			"PATH":            systemPath(filepath.Dir(f.Path)),
 			"LD_LIBRARY_PATH": r.TaskRoot + ":" + filepath.Join(r.TaskRoot, "lib") + ":/opt/lib",
@@ -49,16 +61,33 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 		RuntimeDir:   filepath.Dir(bootstrap),
 		Version:      f.Version,
 		Display:      "python:" + want,
-		Reads:        prefixes(f.Path),
-		SDK:          "boto",
-		SDKHint: fmt.Sprintf("boto3, which AWS bundles with %s, is not installed for %s. Install it with: %s -m pip install boto3"+
-			" (or into a virtual environment: python3 -m venv .venv && .venv/bin/pip install boto3, and start shardmill in this directory).", r.Runtime, f.Path, f.Path),
+		Reads:        besideSystem(append(prefixes(f.Path), found.Reads...)),
+		SteersClock:  true,
 	}
 	if minor := strings.SplitN(f.Version, ".", 3); strings.Join(minor[:2], ".") != want {
 		p.Display += " (running " + f.Version + ")"
 		p.Hint = fmt.Sprintf("%s runs on Python %s (%s), the nearest version found. Use --python PATH to choose another.", r.Runtime, f.Version, f.Path)
 	}
 	return p, nil
+}
+
+// writePython puts the runtime's files into Options.Dir, as they lie in /var/runtime on AWS, and returns where the process of r sees bootstrap.py.
+func (l *Launcher) writePython(r Request) (bootstrap string, err error) {
+	err = fs.WalkDir(pythonRuntime, "python", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := pythonRuntime.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		seen, err := l.bootstrap(r, strings.TrimPrefix(path, "python/"), content)
+		if path == "python/bootstrap.py" {
+			bootstrap = seen
+		}
+		return err
+	})
+	return bootstrap, err
 }
 
 // searchPython looks in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3 and python on PATH. The first that works

@@ -1,0 +1,18 @@
+import sys
+
+from . import bootstrap
+from ._shardmill import surroundings
+from .lambda_config import LambdaConfigProvider
+from .lambda_runtime_client import LambdaRuntimeClient
+
+
+def main(args):
+    config = LambdaConfigProvider(args)
+    try:
+        bootstrap.run(config.handler, LambdaRuntimeClient(config.api_address, config.use_thread_polling))
+    except ConnectionError:
+        sys.exit(0)  # the server is gone
+
+
+if __name__ == "__main__":
+    main(sys.argv)

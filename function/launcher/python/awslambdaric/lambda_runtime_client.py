@@ -1,0 +1,151 @@
+import json
+import socket
+import sys
+from urllib.parse import quote
+
+from ._shardmill import clock
+from .lambda_runtime_exception import FaultException
+from .lambda_runtime_marshaller import LambdaMarshaller, to_json
+
+BASE = "/2018-06-01/runtime/"
+ERROR_TYPE_HEADER = "Lambda-Runtime-Function-Error-Type"
+
+
+class InvocationRequest(object):
+    def __init__(self, **kwds):
+        self.__dict__.update(kwds)
+
+    def __eq__(self, other):
+        return self.__dict__ == other.__dict__
+
+
+class LambdaRuntimeClientError(Exception):
+    def __init__(self, endpoint, response_code, response_body):
+        self.endpoint = endpoint
+        self.response_code = response_code
+        self.response_body = response_body
+        super().__init__(
+            f"Request to Lambda Runtime '{endpoint}' endpoint failed. Reason: '{response_code}'. Response body: '{response_body}'"
+        )
+
+
+class Connection:
+    """One keep-alive connection, one buffer, headers read by hand: http.client costs three times as much per invocation."""
+
+    def __init__(self, address):
+        host, _, port = address.rpartition(":")
+        self.address, self.host = (host, int(port)), address
+        self.sock, self.buffer = None, b""
+
+    def call(self, method, path, body=None, headers=()):
+        head = "%s %s%s HTTP/1.1\r\nHost: %s\r\n" % (method, BASE, path, self.host)
+        if body is not None:
+            head += "Content-Length: %d\r\n" % len(body)
+        for name, value in headers:
+            head += "%s: %s\r\n" % (name, value)
+        head = (head + "\r\n").encode("latin-1", "replace")
+        if self.sock is None:
+            self.sock = socket.create_connection(self.address)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if body is None:
+            self.sock.sendall(head)
+        elif len(body) < 65536:
+            self.sock.sendall(head + body)
+        else:
+            self.sock.sendall(head)
+            self.sock.sendall(body)
+        return self.receive()
+
+    def receive(self):
+        data = self.buffer
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end >= 0:
+                break
+            # Blocking on purpose: a signal interrupts it, its Python handler runs, and the read goes on.
+            part = self.sock.recv(65536)
+            if not part:
+                raise ConnectionError("the Runtime API closed the connection")
+            data += part
+        lines = data[:end].split(b"\r\n")
+        status = int(lines[0].split(b" ", 2)[1])
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(b":")
+            headers[name.lower().decode()] = value.strip().decode("utf-8", "replace")
+        size = int(headers.get("content-length", 0))
+        body = data[end + 4 :]
+        missing = size - len(body)
+        if missing > 0:
+            whole = bytearray(size)
+            whole[: len(body)] = body
+            view = memoryview(whole)[len(body) :]
+            while missing > 0:
+                n = self.sock.recv_into(view, missing)
+                if n == 0:
+                    raise ConnectionError("the Runtime API closed the connection")
+                view = view[n:]
+                missing -= n
+            view.release()
+            body, self.buffer = whole, b""
+        else:
+            body, self.buffer = body[:size], body[size:]
+        return status, headers, body
+
+
+class LambdaRuntimeClient(object):
+    marshaller = LambdaMarshaller()
+    hint = None  # advice for a person on what made the error that is posted next
+
+    def __init__(self, lambda_runtime_address, use_thread_for_polling_next=False):
+        self.lambda_runtime_address = lambda_runtime_address
+        self.use_thread_for_polling_next = use_thread_for_polling_next
+        self._connection = Connection(lambda_runtime_address)
+
+    def wait_next_invocation(self):
+        status, headers, body = self._connection.call("GET", "invocation/next")
+        if status != 200:
+            raise LambdaRuntimeClientError("/2018-06-01/runtime/invocation/next", status, bytes(body))
+        clock.follow(headers.get("shardmill-clock-offset-ms"))
+        return InvocationRequest(
+            invoke_id=headers.get("lambda-runtime-aws-request-id"),
+            x_amzn_trace_id=headers.get("lambda-runtime-trace-id"),
+            invoked_function_arn=headers.get("lambda-runtime-invoked-function-arn"),
+            deadline_time_in_ms=int(headers.get("lambda-runtime-deadline-ms", 0)),
+            client_context=headers.get("lambda-runtime-client-context"),
+            cognito_identity=headers.get("lambda-runtime-cognito-identity"),
+            tenant_id=headers.get("lambda-runtime-aws-tenant-id"),
+            content_type=headers.get("content-type"),
+            event_body=body,
+            invocation_id=headers.get("lambda-runtime-invocation-id"),
+        )
+
+    def post_invocation_result(self, invoke_id, result_data, content_type="application/json", invocation_id=None):
+        body = result_data if isinstance(result_data, (bytes, bytearray)) else result_data.encode("utf-8")
+        flush()
+        self._connection.call("POST", "invocation/%s/response" % invoke_id, body, [("Content-Type", content_type)])
+
+    def post_invocation_error(self, invoke_id, error_response_data, xray_fault, invocation_id=None):
+        self._post_error("invocation/%s/error" % invoke_id, error_response_data.encode("utf-8"), json.loads(error_response_data).get("errorType"))
+
+    def post_init_error(self, error_response_data, error_type_override=None):
+        self._post_error("init/error", to_json(error_response_data).encode("utf-8", "backslashreplace"), error_type_override or error_response_data["errorType"])
+
+    def _post_error(self, path, document, kind):
+        headers = [("Content-Type", "application/json")]
+        if kind:
+            headers.append((ERROR_TYPE_HEADER, "".join(c for c in str(kind) if c >= " ")))
+        if self.hint:
+            headers.append(("Shardmill-Hint", quote(self.hint[:2000], safe=" ")))
+        self.hint = None
+        flush()
+        self._connection.call("POST", path, document, headers)
+
+
+def flush():
+    """Whatever the invocation has printed is out before its answer is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # it is the function's own, or closed
