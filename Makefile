@@ -49,9 +49,10 @@ tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/us
 	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
 
 venv: .venv/.installed
-.venv/.installed: e2e/requirements.txt e2e/wheels.txt
+.venv/.installed: e2e/requirements.txt e2e/wheels.txt e2e/packaged.txt
 	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
 	.venv/bin/pip download --quiet --disable-pip-version-check --only-binary :all: -d .venv/wheels -r e2e/wheels.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/packaged -r e2e/packaged.txt
 	touch $@
 
 e2e/javascript/node_modules: e2e/javascript/package-lock.json

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -33,6 +34,39 @@ func zipOf(t *testing.T, names ...string) []byte {
 		files[name] = text
 	}
 	return zipped(t, files)
+}
+
+// withPackages adds what pip has installed into dir, a directory of site-packages, to the files of a code package: whole packages, and modules by their files.
+// take, unless it is nil, says which files of a package are wanted.
+func withPackages(t *testing.T, files map[string][]byte, dir string, take func(name string) bool, names ...string) map[string][]byte {
+	t.Helper()
+	for _, name := range names {
+		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) == ".pyc" {
+				return err
+			}
+			inside, err := filepath.Rel(dir, path)
+			if err != nil || take != nil && !take(filepath.ToSlash(inside)) {
+				return err
+			}
+			files[filepath.ToSlash(inside)], err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// sitePackages is where the virtual environment keeps what is installed in it.
+func sitePackages(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(venv(t, "python3"))), "lib", "python3.*", "site-packages"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("site-packages of the virtual environment: %q, %v", found, err)
+	}
+	return found[0]
 }
 
 // metricLine is a document of the embedded metric format. Source: CloudWatch User Guide, "Embedded metric format specification".
@@ -125,9 +159,14 @@ func (s *server) eventuallyCounts(t *testing.T, enough func(float64) bool) {
 // createPowertoolsFunction makes the function orders of testdata/powertools.py.
 func (c clients) createPowertoolsFunction(t *testing.T, variables map[string]string) {
 	t.Helper()
-	_, err := c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
+	text, err := os.ReadFile(filepath.Join("testdata", "powertools.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := withPackages(t, map[string][]byte{"powertools.py": text}, sitePackages(t), nil, "aws_lambda_powertools", "typing_extensions.py")
+	_, err = c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
 		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimePython312, Handler: aws.String("powertools.handler"), Role: aws.String(role),
-		Code: &lambdatypes.FunctionCode{ZipFile: zipOf(t, "powertools.py")}, Timeout: aws.Int32(60), MemorySize: aws.Int32(256),
+		Code: &lambdatypes.FunctionCode{ZipFile: zipped(t, files)}, Timeout: aws.Int32(60), MemorySize: aws.Int32(256),
 		Environment: &lambdatypes.Environment{Variables: variables},
 	})
 	if err != nil {
