@@ -36,7 +36,7 @@ type connection struct{ endpoint, account, region, data string }
 func connectionFlags(c *cobra.Command) *connection {
 	f := &connection{}
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "the server's address (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
-	c.Flags().StringVar(&f.account, "account", wire.DefaultAccount, "account id, twelve digits")
+	c.Flags().StringVar(&f.account, "account", "", "account id, twelve digits (default: $AWS_ACCESS_KEY_ID if it is one, else "+wire.DefaultAccount+")")
 	c.Flags().StringVar(&f.region, "region", "", "region (default: $AWS_REGION, $AWS_DEFAULT_REGION, else us-east-1)")
 	return f
 }
@@ -61,13 +61,19 @@ func (f *connection) client() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(f.account) != 12 || strings.Trim(f.account, "0123456789") != "" {
+	account := first(f.account, wire.DefaultAccount)
+	if key := os.Getenv("AWS_ACCESS_KEY_ID"); f.account == "" && isAccount(key) { // as the AWS CLI beside us is understood
+		account = key
+	}
+	if !isAccount(account) {
 		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account), hint: "leave --account away for 000000000000"}
 	}
-	cl := newClient("http://"+u.Host, f.account, region)
+	cl := newClient("http://"+u.Host, account, region)
 	cl.data = f.data
 	return cl, nil
 }
+
+func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
 // regionOf is the region that a flag names, else the environment.
 func regionOf(flag string) (string, error) {
