@@ -232,11 +232,11 @@ func (f *Functions) Stop(ctx context.Context) {
 		f.work.Wait()
 		f.box.Close()
 		f.logs.stop()
-		if f.code != nil {
-			f.code.close()
-		}
+		clean := f.code == nil || f.code.close()
 		if f.tempDir != "" {
-			_ = removeAll(f.tempDir)
+			if clean { // else the lock file stays, by which the next start knows whose it was
+				_ = removeAll(f.tempDir)
+			}
 			_ = f.tempLock.Close()
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
 )
@@ -68,7 +69,15 @@ func (p *packages) clear(ctx context.Context) error {
 	return err
 }
 
-func (p *packages) close() { _ = removeAll(p.run) }
+// closeLimit is how long a stop removes what can be made again. The next start removes the rest.
+const closeLimit = 2 * time.Second
+
+// close reports whether everything was removed that can be made again.
+func (p *packages) close() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	return removeTree(ctx, p.run) == nil
+}
 
 func (p *packages) zipPath(sha string) string { return filepath.Join(p.zips, sha+".zip") }
 
