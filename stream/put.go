@@ -318,7 +318,7 @@ func (s *Streams) recordFault(name Name, sh *shard, err error) *fault.Error {
 		return internal(hintFull).Because(err)
 	}
 	if !errors.Is(err, storage.ErrClosed) {
-		s.slog.Error("put failed", "stream", name.Name, "shard", sh.key.Index.String(), "error", err)
+		s.slog.Error("put failed", "stream", name.ARN(), "shard", sh.key.Index.String(), "error", err)
 	}
 	return internal("").Because(err)
 }

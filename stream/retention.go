@@ -99,7 +99,7 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 			}
 			expires, err := s.trim(ctx, sn, sh, now)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrNotFound) {
-				s.slog.Error("retention sweep failed", "stream", sn.info.Name.Name, "shard", sh.key.Index.String(), "error", err)
+				s.slog.Error("retention sweep failed", "stream", sn.info.Name.ARN(), "shard", sh.key.Index.String(), "error", err)
 			}
 			due = min(due, expires)
 		}

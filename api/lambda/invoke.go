@@ -136,7 +136,7 @@ func (h *Handler) answerInvoke(c *call, ref function.Ref, res function.Result, t
 		}
 		return fault.New(fault.CodeInvalidRuntime, "%s", res.Detail)
 	case function.PlatformError:
-		h.log.Error("invoke", "function", ref.Name, "request_id", c.caller.RequestID, "reason", res.Reason, "error", res.Detail)
+		h.log.Error("invoke", "function", ref.ARN(), "request_id", c.caller.RequestID, "reason", res.Reason, "error", res.Detail)
 		return fault.New(fault.CodeService, "The function could not be run: %s.", strings.TrimSuffix(res.Detail, "."))
 	}
 	header := c.w.Header()
