@@ -275,7 +275,7 @@ func (c *client) token() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-const tokenHint = "is it running, and started by this user? Start one with: shardmill dev. For a server of somebody else: --data DIR, or SHARDMILL_TOKEN"
+const tokenHint = "is it running, and started by this user? Start one with: shardmill dev"
 
 // explain turns an API error into a failure with its hint.
 func explain(err error) error {
