@@ -74,16 +74,17 @@ func (e *EntryPoint) Error() string { return e.Message }
 
 // family is one kind of runtime.
 type family struct {
-	name string
-	has  func(runtime string) bool
-	plan func(*Launcher, context.Context, Request) (Plan, error)
+	name    string
+	has     func(runtime string) bool
+	plan    func(*Launcher, context.Context, Request) (Plan, error)
+	managed bool // AWS's own runtime, not the customer's
 }
 
 // families are tried in order.
 var families = []family{
-	{"provided", isProvided, (*Launcher).planProvided},
-	{"python", isPython, (*Launcher).planPython},
-	{"nodejs", isNodejs, (*Launcher).planNodejs},
+	{"provided", isProvided, (*Launcher).planProvided, false},
+	{"python", isPython, (*Launcher).planPython, true},
+	{"nodejs", isNodejs, (*Launcher).planNodejs, true},
 }
 
 // Launcher plans starts and remembers the interpreters it found. Safe for concurrent use.
@@ -119,7 +120,11 @@ func Runs(runtime string) bool {
 func (l *Launcher) Plan(ctx context.Context, r Request) (Plan, error) {
 	for _, f := range families {
 		if f.has(r.Runtime) {
-			return f.plan(l, ctx, r)
+			p, err := f.plan(l, ctx, r)
+			if err == nil && f.managed {
+				p.wrap(r)
+			}
+			return p, err
 		}
 	}
 	return Plan{}, &Unusable{Code: "InvalidRuntime", Reason: fmt.Sprintf("shardmill does not run %s functions yet.", r.Runtime)}
