@@ -172,6 +172,9 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 		return nil, fmt.Errorf("read a pipe for the log: %w", err)
 	}
 	e.out.measure = f.meter.embedded(g.conf.Ref, e.behind)
+	if !g.left.Load() && e.mayLeave() {
+		e.out.watch = e.watchLine
+	}
 	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
 	e.proc, err = f.box.Start(sandbox.Spec{
 		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,

@@ -428,6 +428,12 @@ func (w *watcher) answered(s signal) Result {
 	case a.Failed:
 		res.Class, res.ErrorKind, res.Reason = FunctionError, Unhandled, a.Kind
 	}
+	if a.Hint == "" && a.Failed {
+		a.Hint = w.e.leavesFirst(a.Payload)
+	}
+	if a.Hint == "" {
+		a.Hint = w.e.g.hint()
+	}
 	if a.Hint != "" {
 		res.Hint = a.Hint
 		w.e.g.advise(a.Hint)
@@ -457,6 +463,9 @@ func (w *watcher) failed(fail failure) Result {
 		res.LogTail = w.e.out.takeTail()
 	}
 	w.adviseSDK(&res, fail)
+	if res.Hint == "" {
+		res.Hint = w.e.leavesFirst(fail.payload)
+	}
 	w.e.g.advise(res.Hint)
 	return res
 }

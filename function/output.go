@@ -33,6 +33,7 @@ type output struct {
 	measure       func([]LogEvent) // takes metrics out of what the sink got; nil: nobody does
 
 	mu      sync.Mutex
+	watch   func([]byte) bool       // looks at each line until it reports true; nil: nobody does
 	printed func(time.Time, string) // takes what the function printed; nil: nobody does
 	line    []byte                  // begun, not ended yet
 	cut     bool                    // the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
@@ -147,6 +148,9 @@ func (o *output) take(line []byte) {
 	text := string(line)
 	if o.marked {
 		text = strings.ReplaceAll(text, string(launcher.LogBreak), "\n")
+	}
+	if o.watch != nil && o.watch(line) {
+		o.watch = nil
 	}
 	if o.printed != nil {
 		o.printed(o.now(), text)

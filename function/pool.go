@@ -3,6 +3,7 @@ package function
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type generation struct {
 	slots   []string       // private directories whose process is gone, for the next one
 	living  int
 	retired bool
+
+	left    atomic.Bool            // advice on a call of AWS itself has been given
+	pending atomic.Pointer[string] // advice that no result has carried yet
 
 	mu       sync.Mutex // guards what follows
 	failures int        // failed init phases in a row
