@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -270,4 +271,61 @@ func FuzzSubscription(f *testing.F) {
 			t.Fatalf("%s became %+v", b, s)
 		}
 	})
+}
+
+// What lambda_runtime 1.1.1 (Rust) with spawn_graceful_shutdown_handler sends, recorded: it registers an extension without events before it asks for work, and panics
+// over a refusal. ID stands for the extension's identifier.
+func TestRustRuntimeWithAGracefulShutdown(t *testing.T) {
+	t.Parallel()
+	const agent = "user-agent: aws-lambda-rust/1.1.1\r\n"
+	const register = "POST /2020-01-01/extension/register HTTP/1.1\r\n" + agent +
+		"lambda-extension-name: _lambda-rust-runtime-no-op-graceful-shutdown-helper\r\nlambda-extension-accept-feature: accountId\r\n" +
+		"content-type: application/json\r\nhost: 127.0.0.1:39417\r\ncontent-length: 13\r\n\r\n" + `{"events":[]}`
+	const work = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + agent + "host: 127.0.0.1:39417\r\n\r\n"
+	const wait = "GET /2020-01-01/extension/event/next HTTP/1.1\r\n" + agent + "lambda-extension-identifier: ID\r\nhost: 127.0.0.1:39417\r\n\r\n"
+	const answer = "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n" + agent + "host: 127.0.0.1:39417\r\ncontent-length: 7\r\n\r\n" + `{"a":1}`
+	s, h, _ := listen(t)
+	read := func(c io.Reader) (status int, body, id string) {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b), resp.Header.Get("Lambda-Extension-Identifier")
+	}
+	extension, runtime := dial(t, s), dial(t, s)
+
+	say(t, extension, register)
+	status, body, id := read(extension)
+	if status != 200 || body != `{"accountId":"123456789012","functionName":"orders","functionVersion":"$LATEST","handler":"index.handler"}` {
+		t.Fatalf("%d %s", status, body)
+	}
+	say(t, runtime, work)
+	say(t, extension, strings.Replace(wait, "ID", id, 1))
+	<-h.ready
+	waits(t, s, id)
+	if err := s.Send(event("id-1")); err != nil {
+		t.Fatal(err)
+	}
+	if status, body, _ = read(runtime); status != 200 || body != `{"a":1}` {
+		t.Fatalf("%d %s", status, body)
+	}
+	say(t, runtime, answer)
+	if status, body, _ = read(runtime); status != 202 {
+		t.Fatalf("%d %s", status, body)
+	}
+	say(t, runtime, work)
+	<-h.ready
+	over := make(chan bool)
+	go func() { over <- s.Shutdown(Spindown, time.UnixMilli(1234), time.Minute) }()
+	if status, body, _ = read(extension); status != 200 || body != `{"eventType":"SHUTDOWN","deadlineMs":1234,"shutdownReason":"spindown"}` {
+		t.Fatalf("%d %s", status, body)
+	}
+	say(t, extension, strings.Replace(wait, "ID", id, 1))
+	if !<-over {
+		t.Error("no extension")
+	}
 }
