@@ -21,6 +21,8 @@ var (
 	ErrBusy        = errors.New("storage: the committer's queue is full") // try again; nothing was written
 	ErrFull        = errors.New("storage: no space left for records")     // below --min-free or above --memory-limit; reads, trims, deletions and Coord go on
 	ErrConflict    = errors.New("storage: revision conflict")             // nothing of the commit was applied
+	ErrUnchanged   = errors.New("storage: nothing was changed")           // of a change, for a reason that goes with it
+	ErrUnknown     = errors.New("storage: outcome unknown")               // of a change: it may have been applied or not; read back. See Sure
 	ErrClosed      = errors.New("storage: store is closed")
 	ErrCorrupt     = errors.New("storage: corrupt data") // wrapped with the place and what to do
 )
@@ -85,7 +87,8 @@ type Log interface {
 	Acquire(ctx context.Context, shard Shard) (w Writer, end record.Position, err error)
 	// Append commits batches as one group where the backend can, and returns when they are durable and readable: an error per batch (nil, ErrShardClosed,
 	// ErrFenced, ErrBusy, ErrFull, ErrNotFound, ErrClosed). Records keep their order within a batch. Key and Data are copied before return.
-	// Cancelling ctx undoes nothing: the records may exist.
+	// Cancelling ctx undoes nothing: the records may exist. Of an error for which Unchanged answers false, ErrUnknown among them, the same is true. Create, Close, Trim and
+	// Delete may be repeated after one.
 	Append(ctx context.Context, batches []Batch) []error
 	// Scan visits the durable records with Pos ≥ from in order, without holes, until limit, and answers where to go on. The visited records'
 	// Key and Data stay valid and must not be changed. visit may be called from the caller's goroutine only. With nothing visited, next is from
@@ -139,7 +142,8 @@ type Coord interface {
 	Get(ctx context.Context, key string) (Entry, error)
 	// List answers up to n entries with the prefix and a key after after, in byte order; n ≤ 0: all.
 	List(ctx context.Context, prefix, after string, n int) ([]Entry, error)
-	// Commit applies ops atomically and durably, or fails with ErrConflict and changes nothing. Operations are atomic within a group; group is
+	// Commit applies ops atomically and durably, or fails with ErrConflict and changes nothing. Of an error for which Unchanged answers false, ErrUnknown among them, the
+	// outcome is unknown: the ops were all applied, or none, or will be. Operations are atomic within a group; group is
 	// the prefix up to which keys belong together, and every key must begin with it. Revisions are checked in commit order. It answers the revision
 	// that every written key now has.
 	Commit(ctx context.Context, group string, ops ...Op) (Revision, error)
@@ -168,6 +172,7 @@ type Local interface {
 	// Scan visits keys in [lo, hi), forward or in reverse, until visit answers false. k and v are valid during the call only and
 	// must not be changed. It shows one moment; visit may call the store. hi nil: no upper bound.
 	Scan(lo, hi []byte, reverse bool, visit func(k, v []byte) bool) error
-	// Apply applies ops atomically in order. ErrFull: one of them is Refusable and no space is left; nothing was applied.
+	// Apply applies ops atomically in order. ErrFull: one of them is Refusable and no space is left; nothing was applied. ErrUnknown: the write failed, and with it the
+	// store; what it holds is seen when it is opened again.
 	Apply(ctx context.Context, d Durability, ops ...LocalOp) error
 }

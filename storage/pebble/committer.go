@@ -248,7 +248,7 @@ func (c *commit) write() error {
 		options = crdb.Sync
 	}
 	if err := s.batchError(c.batch.Commit(options)); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", storage.ErrUnknown, err)
 	}
 	c.dirty = !c.sync
 	return nil

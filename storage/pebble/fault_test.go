@@ -80,6 +80,7 @@ func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 
 				var mu sync.Mutex
 				acked := map[record.Position]string{}
+				var unknown atomic.Int32
 				var all sync.WaitGroup
 				for i := range 4 {
 					all.Go(func() {
@@ -89,6 +90,9 @@ func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 							if err != nil {
 								if !errors.Is(err, storage.ErrClosed) {
 									t.Errorf("append failed with %v", err)
+								}
+								if errors.Is(err, storage.ErrUnknown) {
+									unknown.Add(1)
 								}
 								return
 							}
@@ -109,7 +113,10 @@ func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 				if told.Load() != 1 {
 					t.Fatalf("fatal was told %d times, want once", told.Load())
 				}
-				if _, err := put(t, s, w, "late"); !errors.Is(err, storage.ErrClosed) {
+				if unknown.Load() == 0 {
+					t.Error("nobody was told that the outcome of the failed write is unknown")
+				}
+				if _, err := put(t, s, w, "late"); !errors.Is(err, storage.ErrClosed) || !storage.Unchanged(err) {
 					t.Fatalf("an append after the failure: %v", err)
 				}
 				if _, err := s.Coord().Get(t.Context(), "k"); !errors.Is(err, storage.ErrClosed) {
