@@ -8,6 +8,7 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -25,7 +26,9 @@ type Store struct {
 }
 
 // New is a Store on coord.
-func New(coord storage.Coord) *Store { return &Store{coord: coord, parts: map[string]int{}} }
+func New(coord storage.Coord) *Store {
+	return &Store{coord: storage.Sure(coord), parts: map[string]int{}}
+}
 
 // Held is a checkpoint with what its owner needs to write the next one.
 type Held struct {
@@ -101,7 +104,7 @@ func (s *Store) remember(k string, parts int) {
 }
 
 // Save writes a checkpoint over the revision that its owner knows, and the state beside it, in one commit. It is durable on return. storage.ErrConflict: somebody else
-// has written it.
+// has written it. After any other error it may be saved again over the same revision: a save whose answer was lost is no conflict with the next.
 func (s *Store) Save(ctx context.Context, mapping string, shard record.ShardID, cp *esm.Checkpoint, epoch uint64, over storage.Revision) (storage.Revision, error) {
 	k := key(mapping, shard)
 	ops := []storage.Op{{Key: k, Value: Append(nil, cp, epoch), Expect: over}}
@@ -120,8 +123,11 @@ func (s *Store) Save(ctx context.Context, mapping string, shard record.ShardID, 
 		ops = append(ops, storage.Op{Key: partKey(k, i), Expect: storage.Any})
 	}
 	revision, err := s.coord.Commit(ctx, group(mapping), ops...)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.remember(k, parts)
+	case errors.Is(err, storage.ErrUnknown):
+		s.remember(k, max(had, parts)) // whichever of the two there are, the next save leaves none behind
 	}
 	return revision, err
 }

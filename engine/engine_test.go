@@ -253,6 +253,11 @@ func (w *world) hinted() []string {
 }
 
 func newWorld(t *testing.T, shards int) *world {
+	return newWorldOn(t, shards, func(c storage.Coord) storage.Coord { return c })
+}
+
+// newWorldOn is a world whose mappings and checkpoints lie in what over makes of the store's Coord.
+func newWorldOn(t *testing.T, shards int, over func(storage.Coord) storage.Coord) *world {
 	c := clock.New(0)
 	w := &world{t: t, store: memory.New(memory.Options{Clock: c}), clock: c, functions: newFakeFunctions(), log: &bytes.Buffer{}}
 	w.streams = stream.New(stream.Options{Store: w.store, Clock: c})
@@ -263,7 +268,7 @@ func newWorld(t *testing.T, shards int) *world {
 	w.must(err)
 	w.must(w.queues.Start(t.Context()))
 	w.must(w.queues.Create(t.Context(), dead, queue.Given{}))
-	w.coord = &faultyCoord{Coord: w.store.Coord()}
+	w.coord = &faultyCoord{Coord: over(w.store.Coord())}
 	w.metrics, err = metric.New(metric.Options{Local: w.store.Local(), Clock: c})
 	w.must(err)
 	w.mappings = mapping.New(mapping.Options{Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}, NewUUID: counted()})

@@ -206,6 +206,8 @@ func (m *Mapping) run() {
 		case !want && e.phase == shardRuns:
 			e.phase = shardEnds
 			m.emit(ReleaseShard{Shard: e.id})
+		case !want && e.phase == shardFenced:
+			e.phase = shardWaits // enabled again, it is tried again: who ran it may have gone
 		}
 	}
 }

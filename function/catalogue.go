@@ -91,6 +91,13 @@ func (f *Functions) save(ctx context.Context, conf *Configuration, expect storag
 	return f.coord.Commit(ctx, coordGroup, storage.Op{Key: conf.Ref.key(), Value: b, Expect: expect})
 }
 
+// dropCode lets go of a package whose change came to err. Where nobody knows whether the change was stored the package stays until the next start, which knows.
+func (f *Functions) dropCode(sha string, err error) {
+	if !errors.Is(err, storage.ErrUnknown) {
+		f.code.release(sha)
+	}
+}
+
 // Lookup answers the function as it is now.
 func (f *Functions) Lookup(ref Ref) (*Configuration, bool) {
 	if e := f.entry(ref); e != nil {

@@ -56,7 +56,7 @@ func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration,
 	defer f.change.Unlock()
 	revision, err := f.save(ctx, conf, storage.Absent)
 	if err != nil {
-		f.code.release(sha)
+		f.dropCode(sha, err)
 		if errors.Is(err, storage.ErrConflict) {
 			return nil, taken
 		}

@@ -160,7 +160,7 @@ func New(opt Options) (*Functions, error) {
 	}
 	opt.setDefaults()
 	f := &Functions{
-		opt: opt, coord: opt.Store.Coord(), box: sandbox.New(),
+		opt: opt, coord: storage.Sure(opt.Store.Coord()), box: sandbox.New(),
 		entries: map[Ref]*entry{}, watched: map[Ref]chan struct{}{},
 		starting: make(chan struct{}, max(1, runtime.NumCPU())),
 		stopping: make(chan struct{}), hard: make(chan struct{}),

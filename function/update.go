@@ -43,7 +43,7 @@ func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Config
 		return nil
 	})
 	if err != nil || in.DryRun {
-		f.code.release(sha)
+		f.dropCode(sha, err)
 	} else {
 		f.code.release(old) // environments on the old code hold it themselves
 	}

@@ -108,7 +108,7 @@ func (m *Mappings) lookupFunction(ctx context.Context, c Caller, name string, mp
 func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 	wait := m.newWait()
 	defer wait.stop()
-	for {
+	for race := (storage.Race{}); ; {
 		changed := m.store.changed()
 		uuid, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN)
 		if err != nil {
@@ -135,6 +135,9 @@ func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 		err = m.store.create(ctx, mp)
 		if !errors.Is(err, storage.ErrConflict) {
 			return err
+		}
+		if err := race.Lost(storage.Absent, err); err != nil { // nobody had the pair, both times
+			return fmt.Errorf("create mapping %s: %w", mp.UUID, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package mapping
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 	if state == Enabled {
 		kind = settleOn
 	}
-	for {
+	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)
 		if err != nil {
 			return err
@@ -54,13 +55,16 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 		if !errors.Is(err, storage.ErrConflict) {
 			return err
 		}
+		if err := race.Lost(rev, err); err != nil {
+			return fmt.Errorf("change mapping %s: %w", uuid, err)
+		}
 	}
 }
 
 // Removed reports that a mapping in state Deleting has ended: it is forgotten. Its checkpoints are the engine's to clear away, before. Twice is harmless;
 // a mapping in another state stays.
 func (m *Mappings) Removed(ctx context.Context, uuid string) error {
-	for {
+	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)
 		if err != nil {
 			return err
@@ -75,6 +79,9 @@ func (m *Mappings) Removed(ctx context.Context, uuid string) error {
 		}
 		if !errors.Is(err, storage.ErrConflict) {
 			return err
+		}
+		if err := race.Lost(rev, err); err != nil {
+			return fmt.Errorf("change mapping %s: %w", uuid, err)
 		}
 	}
 }

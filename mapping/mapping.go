@@ -163,7 +163,7 @@ const patience = time.Second
 // New is the room over what Options name. Close it when done.
 func New(o Options) *Mappings {
 	m := &Mappings{
-		store:     store{coord: o.Coord, cache: map[string]cached{}},
+		store:     store{coord: storage.Sure(o.Coord), cache: map[string]cached{}},
 		clock:     o.Clock,
 		sources:   o.Sources,
 		functions: o.Functions,

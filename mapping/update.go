@@ -3,6 +3,7 @@ package mapping
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
@@ -81,7 +82,7 @@ func (m *Mappings) Delete(ctx context.Context, c Caller, uuid string) (*Mapping,
 func (m *Mappings) change(ctx context.Context, c Caller, uuid, verb string, f func(*Mapping) (change, error)) (*Mapping, error) {
 	wait := m.newWait()
 	defer wait.stop()
-	for {
+	for race := (storage.Race{}); ; {
 		changed := m.store.changed()
 		old, rev, err := m.find(ctx, c, uuid)
 		if err != nil {
@@ -117,6 +118,9 @@ func (m *Mappings) change(ctx context.Context, c Caller, uuid, verb string, f fu
 			if err := m.checkPair(ctx, &mp); err != nil {
 				return nil, err
 			}
+		}
+		if err := race.Lost(rev, err); err != nil {
+			return nil, fmt.Errorf("%s mapping %s: %w", verb, uuid, err)
 		}
 	}
 }

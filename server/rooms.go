@@ -216,7 +216,7 @@ func (s *Server) resumeClock(ctx context.Context, r *rooms) error {
 }
 
 func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
-	_, err := r.store.Coord().Commit(ctx, clockKey, storage.Op{Key: clockKey, Value: binary.BigEndian.AppendUint64(nil, uint64(d)), Expect: storage.Any})
+	_, err := storage.Sure(r.store.Coord()).Commit(ctx, clockKey, storage.Op{Key: clockKey, Value: binary.BigEndian.AppendUint64(nil, uint64(d)), Expect: storage.Any})
 	return err
 }
 

@@ -132,7 +132,7 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 // record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on a crash is finished at the next start.
 func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error {
 	sn := st.snap.Load()
-	for {
+	for race := (storage.Race{}); ; {
 		last, err := s.coord.Get(ctx, keyID)
 		if err != nil {
 			return err
@@ -161,6 +161,12 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		}
 		revision, err := s.coord.Commit(ctx, group, ops...)
 		if errors.Is(err, storage.ErrConflict) {
+			if err := s.clear(ctx, st.name); err != nil {
+				return err
+			}
+			if err := race.Lost(last.Revision, err); err != nil {
+				return fmt.Errorf("create %s: %w", st.name, err)
+			}
 			continue
 		}
 		if err != nil {
@@ -173,6 +179,33 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		s.mu.Unlock()
 		return nil
 	}
+}
+
+// clear removes what a creation of unknown outcome has left under a name that this process knows no stream of. A name that another process has taken is in use.
+func (s *Streams) clear(ctx context.Context, name Name) error {
+	e, err := s.coord.Get(ctx, nameKey(name))
+	if err != nil || e.Revision == 0 {
+		return err
+	}
+	var r streamRecord
+	if err := decode(e, &r); err != nil {
+		return err
+	}
+	if r.Status != Creating {
+		return fault.New(codeInUse, "Stream %s under account %s already exists.", name.Name, name.Account)
+	}
+	shards, err := s.coord.List(ctx, fmt.Sprintf("%s%010d/", prefixShard, r.ID), "", 0)
+	if err != nil {
+		return err
+	}
+	ops := []storage.Op{{Key: e.Key, Expect: e.Revision}}
+	for _, sh := range shards {
+		ops = append(ops, storage.Op{Key: sh.Key, Expect: sh.Revision})
+	}
+	if _, err := s.coord.Commit(ctx, group, ops...); err != nil {
+		return fmt.Errorf("clear what is left of %s: %w", name, err)
+	}
+	return nil
 }
 
 // activate creates the shards in storage and then makes the stream ACTIVE.

@@ -197,7 +197,7 @@ func (s *Streams) finish(ctx context.Context, st *stream) error {
 }
 
 func (s *Streams) loadTokenKey(ctx context.Context) error {
-	for {
+	for race := (storage.Race{}); ; {
 		e, err := s.coord.Get(ctx, keyToken)
 		if err != nil {
 			return err
@@ -208,7 +208,10 @@ func (s *Streams) loadTokenKey(ctx context.Context) error {
 		key := make([]byte, tokenKeyBytes)
 		_, _ = rand.Read(key) // never fails
 		_, err = s.coord.Commit(ctx, group, storage.Op{Key: keyToken, Value: key, Expect: storage.Absent})
-		if err != nil && !errors.Is(err, storage.ErrConflict) {
+		if errors.Is(err, storage.ErrConflict) {
+			err = race.Lost(storage.Absent, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -249,7 +252,7 @@ func (s *Streams) forget(st *stream) {
 var errUnsettled = errors.New("stream: another change is under way")
 
 // update changes the stored record of st: change edits a copy, which is committed against the revision it was read at and tried again when another process
-// was faster. installed builds what is known from then on. One update of a stream runs at a time, or an older state could be installed over a newer one.
+// was faster; a conflict with one of ops is no such race, and ends it with storage.ErrConflict. installed builds what is known from then on. One update of a stream runs at a time, or an older state could be installed over a newer one.
 func (s *Streams) update(ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op, installed func(streamRecord, storage.Revision) *snapshot) error {
 	select {
 	case st.changing <- struct{}{}:
@@ -258,7 +261,7 @@ func (s *Streams) update(ctx context.Context, st *stream, change func(*streamRec
 	}
 	defer func() { <-st.changing }()
 	key := nameKey(st.name)
-	for {
+	for race := (storage.Race{}); ; {
 		e, err := s.coord.Get(ctx, key)
 		if err != nil {
 			return err
@@ -279,6 +282,9 @@ func (s *Streams) update(ctx context.Context, st *stream, change func(*streamRec
 		all := append([]storage.Op{{Key: key, Value: encode(r), Expect: e.Revision}}, ops...)
 		revision, err := s.coord.Commit(ctx, group, all...)
 		if errors.Is(err, storage.ErrConflict) {
+			if err := race.Lost(e.Revision, err); err != nil {
+				return fmt.Errorf("change %s: %w", st.name, err)
+			}
 			continue
 		}
 		if err != nil {

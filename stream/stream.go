@@ -226,7 +226,7 @@ func New(o Options) *Streams {
 		o.ShardQuota = DefaultShardQuota
 	}
 	return &Streams{
-		log: o.Store.Log(), coord: o.Store.Coord(), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
+		log: o.Store.Log(), coord: storage.Sure(o.Store.Coord()), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{}, first: make(chan struct{}, 1),
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
 	}

@@ -76,7 +76,7 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{coord: o.Coord, clock: o.Clock, log: o.Log}
+	return &Handler{coord: storage.Sure(o.Coord), clock: o.Clock, log: o.Log}
 }
 
 // request is one request with its caller.

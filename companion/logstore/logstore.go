@@ -107,6 +107,9 @@ func Open(opt Options) (*Store, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
+	if opt.Coord != nil {
+		opt.Coord = storage.Sure(opt.Coord)
+	}
 	s := &Store{opt: opt, changed: make(chan struct{})}
 	known, err := s.loadCatalogue(context.Background())
 	if err != nil {
