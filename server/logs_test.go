@@ -87,6 +87,13 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		}
 	}
 
+	_, page := b.do("GET", PathMetrics, "")
+	for _, o := range []owner{here, abroad, other} {
+		if want := fmt.Sprintf(`shardmill_function_invocations_total{account="%s",region="%s",function="f"} 1`, o.account, o.region); !strings.Contains(page, want+"\n") {
+			t.Errorf("Prometheus is not told %s", want)
+		}
+	}
+
 	// What a deleted function has logged stays. A function that is nowhere, or elsewhere, is no function without logs.
 	b.as(here, "DELETE", "/2015-03-31/functions/f", "")
 	b.said(here, "f", "one")
