@@ -81,8 +81,8 @@ func layOut(entries []zipEntry) (*tree, error) {
 		}
 		i := at[dir]
 		for k := len(missing) - 1; k >= 0; k-- {
-			if len(t.folders) >= maxEntries {
-				return 0, refuseZip("it has more than %d files and directories", maxEntries)
+			if len(t.folders) > len(entries)+maxImplied {
+				return 0, refuseZip("the names of its %d entries imply more than %d directories", len(entries), len(entries)+maxImplied)
 			}
 			t.folders = append(t.folders, folder{i, path.Base(missing[k]), missing[k]})
 			i = len(t.folders) - 1

@@ -16,12 +16,13 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Limits of a package. Sizes are in bytes. Source: Lambda Developer Guide, "Lambda quotas". The last four are ours: a name must be good for a path below
+// Limits of a package. Sizes are in bytes. Source: Lambda Developer Guide, "Lambda quotas". The last five are ours: a name must be good for a path below
 // /var/task, and what is made of a package is bounded by its number of files and directories, whatever their names imply.
 const (
 	maxZip      = 52_428_800
 	maxUnzipped = 262_144_000
 	maxEntries  = 100_000
+	maxImplied  = 10_000 // directories beyond the number of entries: a name of a few kilobytes implies thousands
 	maxLink     = 4096 // of a symbolic link's target
 	maxPath     = 4096 - len("/var/task/") - 1
 	maxPart     = 255 // of a name, between slashes

@@ -160,7 +160,7 @@ func TestRefusalsOfPackagesNameTheEntry(t *testing.T) {
 	changed := func(b []byte, at int, to byte) []byte { b = bytes.Clone(b); b[at] = to; return b }
 	small := archive(entryOf{name: "a/b", mode: 0o644, body: "some text"})
 	content := 30 + len("a/b") // behind the local header
-	many := make([]zip.FileHeader, 51)
+	many := make([]zip.FileHeader, 6)
 	for i := range many {
 		many[i] = h(fmt.Sprint(i, "/", strings.Repeat("d/", 1990), "x"), as)
 	}
@@ -190,7 +190,7 @@ func TestRefusalsOfPackagesNameTheEntry(t *testing.T) {
 		{"a device", archive(entryOf{name: "d/null", mode: fs.ModeDevice | fs.ModeCharDevice | 0o644}), `"d/null" is neither a file nor a directory nor a link`},
 		{"content that was changed", changed(archive(entryOf{name: "a/b", mode: 0o644, body: "some text"}), content, 0xff), `"a/b": its compressed data is damaged at byte`},
 		{"a checksum that was changed", changed(small, bytes.Index(small, directoryMark)+16, 0), `"a/b": its content does not fit its checksum`},
-		{"more files and directories than can be", raw(many...), "it has more than 100000 files and directories"},
+		{"more directories than the entries are worth", raw(many...), "the names of its 6 entries imply more than 10006 directories"},
 	} {
 		got, err := unpackedTo(t, c.zip)
 		var f *fault.Error
