@@ -176,6 +176,9 @@ func FuzzUnzip(f *testing.F) {
 	f.Add(archive(entryOf{name: "a/b", mode: 0o644, body: "x"}))
 	f.Add(archive(entryOf{name: "l", mode: fs.ModeSymlink | 0o777, body: "../x"}, entryOf{name: "l/x", mode: 0o755}))
 	f.Add(archive(entryOf{name: `..\x`, made: 10}))
+	f.Add(zip64())
+	f.Add(deep(2, 30))
+	f.Add(raw(zip.FileHeader{Name: "\x81", NonUTF8: true, Flags: flagEncrypted}))
 	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x00", 18)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		outer := t.TempDir()
