@@ -100,9 +100,6 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			return server.Config{}, usage(c, "--%s %s", size.flag, err)
 		}
 	}
-	if f.data == "" && c.Flags().Changed("min-free") {
-		return server.Config{}, usage(c, "--min-free is about the disk, and without --data nothing is kept there; --memory-limit bounds a server in memory")
-	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, usage(c, "%s", err)
 	}
