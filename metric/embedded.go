@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
 // Bounds of one line in the embedded metric format. Source: CloudWatch User Guide, "Specification: Embedded metric format"; the bound on directives is ours.
@@ -32,7 +34,7 @@ type directive struct {
 // that break the format are left out, as CloudWatch does: a line of a log is nobody's request, so nobody is told. A line carries the time of the process that wrote it,
 // and behind is how far that is behind the store's clock.
 func (st *Store) PutEmbedded(account, region, line string, behind time.Duration) bool {
-	if st == nil || !strings.Contains(line, `"CloudWatchMetrics"`) {
+	if st == nil || !strings.Contains(line, `"CloudWatchMetrics"`) || !jsontext.Faithful([]byte(line)) {
 		return false
 	}
 	var e embedded

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
 // jsonCodec is the JSON 1.0 protocol, which boto3, the AWS CLI and the SDKs of Ruby and JavaScript speak.
@@ -37,7 +38,7 @@ func decodeJSON(body []byte, input any) error {
 		return nil
 	}
 	var v map[string]any
-	if !wire.Faithful(body) || json.Unmarshal(body, &v) != nil || v == nil {
+	if !jsontext.Faithful(body) || json.Unmarshal(body, &v) != nil || v == nil {
 		return fault.New(codeSerialization, "The request body is not a JSON object.")
 	}
 	return bind(v, reflect.ValueOf(input).Elem(), "")

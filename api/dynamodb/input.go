@@ -16,6 +16,7 @@ import (
 	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
 // input reads the members of one structure of a request, by their exact names. null counts as absent; members that nobody asks for are ignored, as AWS
@@ -37,7 +38,7 @@ type report struct {
 // parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8, half a surrogate pair) is refused,
 // because an item must not change on its way.
 func parse(body []byte) (*input, error) {
-	if !wire.Faithful(body) {
+	if !jsontext.Faithful(body) {
 		return nil, serialization("The request body is not valid Unicode.")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))

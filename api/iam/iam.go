@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
@@ -115,11 +114,6 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 		return "", nil, fault.New(codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version)
 	case len(form.Values) > maxFormFields:
 		return "", nil, fault.New(codeValidation, "The request has more than %d parameters.", maxFormFields)
-	}
-	for name, values := range form.Values {
-		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
-			return "", nil, fault.New(codeValidation, "The request is not valid UTF-8.")
-		}
 	}
 	result, err = op(h, r.Context(), &request{form, c.Account, partition(c.Region)})
 	return action, result, err

@@ -219,7 +219,7 @@ func TestParametersAreChecked(t *testing.T) {
 		"Tags.member.1.Key", "a", "Tags.member.1.Value", "1", "Tags.member.2.Key", "A", "Tags.member.2.Value", "2")
 	e.refused(400, v, "Invalid Marker.", "ListRoles", "Marker", "!")
 	e.refused(400, v, "The parameter PolicyUsageFilter is not supported by shardmill.", "ListPolicies", "PolicyUsageFilter", "PermissionsPolicy")
-	e.refused(400, v, "The request is not valid UTF-8.", "GetRole", "RoleName", "\xff")
+	e.refused(400, "MalformedQueryString", "The request is not valid UTF-8.", "GetRole", "RoleName", "\xff")
 	e.refused(501, "NotImplementedException", "The operation CreateUser of AWS IAM is not implemented by shardmill.", "CreateUser", "UserName", "u")
 	e.refused(400, "InvalidAction", "Could not find operation Nobody for version 2010-05-08", "Nobody")
 }

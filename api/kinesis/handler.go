@@ -20,6 +20,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/jsontext"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -244,10 +245,10 @@ func extendedID() string {
 	return string(text[:])
 }
 
-// isObject reports that body is one valid JSON object.
+// isObject reports that body is one valid JSON object whose texts are read as they were sent: two partition keys never become one.
 func isObject(body []byte) bool {
 	i := skipSpace(body, 0)
-	return i < len(body) && body[i] == '{' && json.Valid(body)
+	return i < len(body) && body[i] == '{' && json.Valid(body) && jsontext.Faithful(body)
 }
 
 // readBody reads the body into p.body; false: it is larger than maxBody.

@@ -5,7 +5,7 @@ import (
 	"iter"
 )
 
-// The functions here walk JSON that json.Valid has accepted. They keep nothing, so a request of any shape costs no more memory than its body.
+// The functions here walk JSON that isObject has accepted. They keep nothing, so a request of any shape costs no more memory than its body.
 
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
@@ -91,7 +91,7 @@ func elements(b []byte) iter.Seq[[]byte] {
 	}
 }
 
-// text is a raw string decoded. Bytes that are not UTF-8 become U+FFFD.
+// text is a raw string decoded.
 func text(raw []byte) string {
 	plain := true
 	for _, c := range raw {

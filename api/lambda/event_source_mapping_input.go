@@ -25,6 +25,9 @@ func readMappingMembers(body []byte) (*mappingMembers, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return d, nil
 	}
+	if err := faithful(body); err != nil {
+		return nil, err
+	}
 	if jsonKind(body) != '{' && json.Valid(body) {
 		return nil, typeFault("Unexpected token at the start of the request body, which must be a structure.")
 	}

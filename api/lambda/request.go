@@ -10,6 +10,7 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
 // maxBody is AWS's limit of a request body, in bytes, where no other is set.
@@ -41,10 +42,21 @@ func (c *call) decode(v any) error {
 	if len(bytes.TrimSpace(b)) == 0 {
 		b = []byte("{}")
 	}
+	if err := faithful(b); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(b, v); err != nil {
 		return fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
+}
+
+// faithful refuses a body whose texts Go would change: two names that differ in what is no Unicode must not become one.
+func faithful(b []byte) error {
+	if jsontext.Faithful(b) {
+		return nil
+	}
+	return fault.New("InvalidRequestContentException", "Could not parse request body into json: it is not valid Unicode")
 }
 
 // name resolves the FunctionName of the path together with the Qualifier parameter. $LATEST is the only version there is: other qualifiers are

@@ -18,6 +18,7 @@ import (
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
 // Target is the prefix of X-Amz-Target that means this service, for wire.Service.
@@ -107,7 +108,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	if err != nil {
 		return nil, err
 	}
-	if !wire.Faithful(body) { // a message must not change on its way
+	if !jsontext.Faithful(body) { // a message must not change on its way
 		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
 	}
 	return op(h, r.Context(), c, body)

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
 // params are the members of a request, by their exact names. null counts as absent. Members that the model does not have are ignored, as AWS does.
@@ -21,7 +21,7 @@ func parse(body []byte) (params, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return params{}, nil
 	}
-	if !wire.Faithful(body) {
+	if !jsontext.Faithful(body) {
 		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
 	}
 	var p params

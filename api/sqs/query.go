@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
@@ -101,9 +100,6 @@ func formParams(form wire.Form) (params, error) {
 	}
 	p := params{}
 	for name, values := range form.Values {
-		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
-			return nil, fault.New(codeMalformed, "The request is not valid UTF-8.")
-		}
 		if strings.Contains(name, ".") || name == "Action" || name == "Version" {
 			continue
 		}

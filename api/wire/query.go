@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/fault"
 )
@@ -29,7 +31,7 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 		return Form{}, malformed("The query string is malformed: " + err.Error())
 	}
 	if r.Body == nil {
-		return Form{values}, nil
+		return validForm(values)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	if err != nil {
@@ -45,6 +47,16 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	}
 	for name, v := range fields {
 		values[name] = append(values[name], v...)
+	}
+	return validForm(values)
+}
+
+// validForm refuses what is not UTF-8 once it is decoded: on its way to an answer or a file it would become U+FFFD, and two different values one.
+func validForm(values url.Values) (Form, error) {
+	for name, all := range values {
+		if !utf8.ValidString(name) || slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) }) {
+			return Form{}, malformed("The request is not valid UTF-8.")
+		}
 	}
 	return Form{values}, nil
 }

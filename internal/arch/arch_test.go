@@ -16,7 +16,7 @@ import (
 const module = "github.com/shardmill/shardmill/"
 
 // Every room but esm may import these, beside the standard library.
-var everywhere = []string{"internal/arn", "internal/base64", "internal/ids"}
+var everywhere = []string{"internal/arn", "internal/base64", "internal/ids", "internal/jsontext"}
 
 // rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is forbidden; test files are exempt.
 var rooms = map[string]struct {
@@ -28,6 +28,7 @@ var rooms = map[string]struct {
 	"internal/base64":            {nil, "how fast data is encoded"},
 	"internal/arn":               {nil, "the vocabulary"},
 	"internal/ids":               {nil, "the vocabulary"},
+	"internal/jsontext":          {nil, "which JSON means one thing only"},
 	"internal/clock":             {nil, "the vocabulary"},
 	"internal/crashpoint":        {nil, "where a test build may die"},
 	"internal/ram":               {nil, "how much memory there is"},

@@ -68,7 +68,7 @@ var cuts = map[string][]string{
 		"sim/format.go: payload[:len(envelope)]",
 		"stream/sequence.go: hex[1:10]",
 		"stream/sequence.go: hex[28:32]",
-		"api/wire/unicode.go: b[i+1 : i+5]",
+		"internal/jsontext/jsontext.go: b[i+1 : i+5]",
 	},
 	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
 	"a binary format, whose lengths are written in it": {

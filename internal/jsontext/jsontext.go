@@ -1,12 +1,13 @@
-package wire
+// Package jsontext tells which JSON means one thing only. Everybody who reads JSON from outside asks it, so that two different inputs never become one.
+package jsontext
 
 import (
 	"strconv"
 	"unicode/utf8"
 )
 
-// Faithful reports whether Go's JSON decoder reads every text of body as it was sent. It silently replaces broken UTF-8 and a \u escape of half a surrogate pair; a
-// service that must not change what it is given refuses such a body.
+// Faithful reports whether Go's JSON decoder reads every text of body as it was sent. It silently replaces broken UTF-8 and a \u escape of half a surrogate pair by
+// U+FFFD, and two different keys become one; a service refuses such a body.
 func Faithful(body []byte) bool { return utf8.Valid(body) && !halfSurrogate(body) }
 
 func halfSurrogate(b []byte) bool {
