@@ -267,6 +267,8 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 			}
 		case errors.Is(err, storage.ErrNotFound): // the stream was deleted meanwhile, and with it what other shards took
 			return false, false, s.notFound(sn.info.Name)
+		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // whoever put has left; nobody reads what became of each record
+			return false, false, fmt.Errorf("put to %s: %w", sn.info.Name, err)
 		case errors.Is(err, storage.ErrShardClosed):
 			closed = true
 			p.pending = append(p.pending, origin...)

@@ -201,9 +201,10 @@ func notImplemented(text string) *fault.Error {
 	return &fault.Error{Code: fault.CodeNotImplemented, Message: text, Status: http.StatusNotImplemented}
 }
 
-// asFault is what the caller is told about err. A caller that went away is told nothing, so nothing is logged either.
+// asFault is what the caller is told about err. A caller that went away is told nothing, and no operator needs to know.
 func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hint string) *fault.Error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		h.log.Debug("the client has left", "request_id", caller.RequestID)
 		return &fault.Error{Code: codeInternal, Status: http.StatusInternalServerError}
 	}
 	f := wire.AsFault(err, codeInternal, caller, h.log)

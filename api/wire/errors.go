@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -13,13 +14,18 @@ import (
 // SetIDs puts the request id on an answer.
 func SetIDs(h http.Header, c Caller) { h["X-Amzn-Requestid"] = []string{c.RequestID} }
 
-// AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the caller learns only the request id.
+// AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the caller learns only the request id. A
+// caller that has left is no error of ours.
 func AsFault(err error, internalCode string, c Caller, log *slog.Logger) *fault.Error {
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return f
 	}
-	log.Error("request failed", "request_id", c.RequestID, "error", err)
+	level := slog.LevelError
+	if errors.Is(err, context.Canceled) {
+		level = slog.LevelDebug
+	}
+	log.Log(context.Background(), level, "request failed", "request_id", c.RequestID, "error", err)
 	return &fault.Error{Code: internalCode, Status: http.StatusInternalServerError}
 }
 
