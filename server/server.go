@@ -170,7 +170,8 @@ func (s *Server) prepare(ctx context.Context) error {
 
 func (s *Server) listen(ctx context.Context) error {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port)))
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port))
+	l, err := listenPatiently(ctx, func(ctx context.Context) (net.Listener, error) { return lc.Listen(ctx, "tcp", address) })
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &PortInUse{s.cfg.Port}
 	}
