@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// form sends a request in the query protocol as curl and SDKs of the time write it: a form, and optionally a signature.
+// form sends a request in the query protocol as SDKs of the time write it: a form with a signature.
 func (s *server) form(t *testing.T, path string, fields url.Values, header map[string]string) answer {
 	t.Helper()
-	h := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	h := map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Authorization": strings.Replace(signature, "/kinesis/", "/sqs/", 1)}
 	for k, v := range header {
 		h[k] = v
 	}
@@ -42,7 +42,7 @@ func TestQueuesOverTheQueryProtocol(t *testing.T) {
 	if element(sent.body, "MD5OfMessageBody") != "0cbc6611f5540bd0809a388dc95a615b" {
 		t.Errorf("sent: %d %s", sent.status, sent.body)
 	}
-	got := send(t, http.DefaultClient, "GET", s.Endpoint+queue.Path+"?Action=ReceiveMessage&WaitTimeSeconds=5&Version="+version, "", nil)
+	got := send(t, http.DefaultClient, "GET", s.Endpoint+queue.Path+"?Action=ReceiveMessage&WaitTimeSeconds=5&Version="+version, "", map[string]string{"Authorization": signature})
 	if element(got.body, "Body") != "Test" || element(got.body, "MessageId") != element(sent.body, "MessageId") {
 		t.Errorf("received: %d %s", got.status, got.body)
 	}

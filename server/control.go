@@ -77,7 +77,7 @@ func (s *Server) control(r *rooms) http.Handler {
 	mux.HandleFunc("GET "+PathMetrics, func(w http.ResponseWriter, _ *http.Request) { s.showMetrics(w, r) })
 	s.profile(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		if wire.FromPage(req) {
 			answerProblem(w, &problem{http.StatusForbidden, "the control API does not answer web pages"})
 			return
 		}
@@ -102,7 +102,12 @@ func (s *Server) guarded(h func(http.ResponseWriter, *http.Request) error) http.
 
 func answerProblem(w http.ResponseWriter, err error) {
 	var p *problem
-	if !errors.As(err, &p) {
+	var f *fault.Error
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &f) && f.Status == http.StatusServiceUnavailable: // of the request's body
+		p = &problem{f.Status, f.Message + " " + f.Hint + "."}
+	default:
 		p = &problem{http.StatusInternalServerError, err.Error()}
 	}
 	wire.WriteJSON(w, p.status, jsonType, map[string]string{"message": p.text})
@@ -121,7 +126,9 @@ func (s *Server) moveClock(w http.ResponseWriter, req *http.Request, r *rooms) e
 		return &problem{http.StatusForbidden, "serve runs on real time; the clock can be moved under shardmill dev"}
 	}
 	var c ClockChange
-	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096)).Decode(&c); err != nil || c.AdvanceMillis < 0 {
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096)).Decode(&c); fault.CodeOf(err) != "" {
+		return err
+	} else if err != nil || c.AdvanceMillis < 0 {
 		return &problem{http.StatusBadRequest, `the body must be {"advanceMillis": n} with n of 0 or more; the clock only moves forward`}
 	}
 	const century = 100 * 365 * 24 * time.Hour

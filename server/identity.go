@@ -30,13 +30,13 @@ func (s *Server) logsAndIdentity(r *rooms) []wire.Service {
 		return sts.Session{RoleARN: role, RoleID: id, Function: ref.Name}, true
 	}
 	return []wire.Service{
-		{Name: "logs", Target: logs.Target, Handler: wire.Lazy(func() http.Handler {
+		logs.Service(wire.Lazy(func() http.Handler {
 			return logs.New(logs.Options{Store: r.logs, Clock: s.clock, Log: s.log.With("room", "api/logs")})
-		})},
-		{Name: "iam", Handler: wire.Lazy(func() http.Handler { return roles() })},
-		{Name: "sts", Handler: wire.Lazy(func() http.Handler {
+		})),
+		iam.Service(wire.Lazy(func() http.Handler { return roles() })),
+		sts.Service(wire.Lazy(func() http.Handler {
 			return sts.New(sts.Options{Session: session, Log: s.log.With("room", "api/sts")})
-		})},
+		})),
 	}
 }
 

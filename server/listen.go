@@ -3,7 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -34,4 +37,60 @@ func listenPatiently(ctx context.Context, listen func(context.Context) (net.List
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// maxConnections is how many connections are open at once: 10,000, or half of the descriptors that this process may have, since the store needs some as well.
+func maxConnections() int64 {
+	most := int64(10_000)
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Cur < 2*uint64(most) {
+		most = max(int64(limit.Cur)/2, 1)
+	}
+	return most
+}
+
+// boundedListener is a listener of which only so many connections are open at once. Further ones are told so in HTTP, since their service is not known yet, and
+// closed.
+type boundedListener struct {
+	*net.TCPListener
+	most int64
+	log  *slog.Logger
+	open atomic.Int64
+	full atomic.Bool // that it is full has been logged
+}
+
+const tooManyConnections = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 75\r\nConnection: close\r\n\r\n" +
+	`{"__type":"ServiceUnavailable","message":"Too many connections are open."}` + "\n"
+
+// Accept returns the next connection that is not too many.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.AcceptTCP()
+		if err != nil {
+			return nil, err
+		}
+		if l.open.Add(1) <= l.most {
+			l.full.Store(false)
+			return &countedConn{c, sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		}
+		l.open.Add(-1)
+		if !l.full.Swap(true) {
+			l.log.Warn("connections are refused", "open", l.most)
+		}
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the socket's buffer
+		_, _ = c.Write([]byte(tooManyConnections))
+		_ = c.Close()
+	}
+}
+
+// countedConn is an open connection. It embeds what net/http looks for in one of TCP.
+type countedConn struct {
+	*net.TCPConn
+	leave func()
+}
+
+// Close closes the connection and makes room for another one.
+func (c *countedConn) Close() error {
+	c.leave()
+	return c.TCPConn.Close()
 }

@@ -14,7 +14,7 @@ func (s *Server) startMetrics(r *rooms) (err error) {
 }
 
 func (s *Server) cloudWatch(r *rooms) wire.Service {
-	return wire.Service{Name: cloudwatch.Name, Target: cloudwatch.Target, Handler: wire.Lazy(func() http.Handler {
+	return cloudwatch.Service(wire.Lazy(func() http.Handler {
 		return cloudwatch.New(cloudwatch.Options{Metrics: r.metrics, Log: s.log.With("room", "api/cloudwatch")})
-	})}
+	}))
 }

@@ -2,10 +2,12 @@ package server
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"os"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,8 +115,20 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
 	if store, durable := r.store.(interface{ Retries() int64 }); durable {
 		e.one("shardmill_store_retries_total", counter, "Flushes, compactions and reads of tables that failed and were tried again.", float64(store.Retries()))
 	}
+	e.requests(s.intake.Usage())
 	e.process(cmp.Or(s.cfg.Version, "unknown"), s.began)
 	wire.WriteBytes(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", e.b)
+}
+
+// requests tells what requests hold, and what became of those that were not served.
+func (e *exposition) requests(u wire.Usage) {
+	e.one("shardmill_requests_under_way", gauge, "Requests under way.", float64(u.Requests))
+	e.one("shardmill_request_bodies_bytes", gauge, "Bytes of the bodies of requests under way; --body-memory bounds them.", float64(u.Bytes))
+	e.head("shardmill_requests_refused_total", counter, "Requests answered 503: no memory for the body, a body that came too slowly, too many requests.")
+	for _, why := range slices.Sorted(maps.Keys(u.Refused)) {
+		e.sample("shardmill_requests_refused_total", labels("reason", why), float64(u.Refused[why]))
+	}
+	e.one("shardmill_request_panics_total", counter, "Requests that ended in a panic, each of which is in the log.", float64(u.Panics))
 }
 
 // label is a dimension as Prometheus spells it.

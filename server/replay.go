@@ -54,7 +54,9 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	var in ReplayRequest
 	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil || in.Mapping == "" || in.Shard == "" || in.From == "" || in.To == "" {
+	if err := d.Decode(&in); fault.CodeOf(err) != "" {
+		return err
+	} else if err != nil || in.Mapping == "" || in.Shard == "" || in.From == "" || in.To == "" {
 		return &problem{http.StatusBadRequest, `the body must be {"mapping": UUID, "shard": "shardId-000000000000", "from": "sequence number", "to": "sequence number"}`}
 	}
 	all, err := r.mappings.All(req.Context())

@@ -237,21 +237,24 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 
 // route puts every API behind the one port.
 func (s *Server) route(r *rooms) http.Handler {
-	k := kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})
-	l := lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})
-	services := []wire.Service{
-		{Name: "kinesis", Target: "Kinesis_20131202", Handler: k},
-		{Name: "sqs", Target: "AmazonSQS", Handler: wire.Lazy(func() http.Handler {
+	services := s.services(r)
+	return &wire.Router{
+		Services: services, Fallback: services[0], Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
+		Intake: s.intake, Log: s.log.With("room", "api"),
+	}
+}
+
+// services is the table of the shared port. What a request must carry to reach a service stands in its row. Kinesis is first: what no rule claims is its.
+func (s *Server) services(r *rooms) []wire.Service {
+	return append([]wire.Service{
+		kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})),
+		lambda.Service(lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})),
+		sqs.Service(wire.Lazy(func() http.Handler {
 			return sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
-		})},
-		{Name: "lambda", Paths: lambda.Paths(), Handler: l},
+		})),
 		s.tableService(r),
 		s.cloudWatch(r),
-	}
-	services = append(services, s.logsAndIdentity(r)...)
-	return &wire.Router{
-		Services: services, Fallback: k, Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
-	}
+	}, s.logsAndIdentity(r)...)
 }
 
 // use makes the rooms' handler the one that answers.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ type Config struct {
 	Dev          bool   // the clock may be moved and everything reset
 	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB, or a tenth of a smaller disk
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
+	BodyMemory   int64  // bytes of the bodies of all requests under way; 0: an eighth of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
 	Node         string // interpreter for nodejs functions; "": PATH
@@ -70,6 +72,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("min-free %d is negative", c.MinFree)
 	case c.MemoryLimit < 0:
 		return fmt.Errorf("memory-limit %d is negative", c.MemoryLimit)
+	case c.BodyMemory < 0:
+		return fmt.Errorf("body-memory %d is negative", c.BodyMemory)
 	case c.BufferMemory < 0:
 		return fmt.Errorf("buffer-memory %d is negative", c.BufferMemory)
 	}
@@ -89,6 +93,7 @@ type Server struct {
 	tokenFile *os.File // its lock says that we are alive
 
 	listener net.Listener
+	intake   *wire.Intake
 	http     *http.Server
 	served   chan struct{}
 	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
@@ -122,7 +127,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.BufferMemory == 0 {
 		cfg.BufferMemory = ram.Bytes() / 8
 	}
-	return &Server{cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience, began: time.Now()}, nil
+	if cfg.BodyMemory == 0 {
+		cfg.BodyMemory = ram.Bytes() / 8
+	}
+	intake := &wire.Intake{Memory: cfg.BodyMemory, Log: cfg.Log, GiveBack: debug.FreeOSMemory}
+	return &Server{intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience, began: time.Now()}, nil
 }
 
 // Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
@@ -178,9 +187,12 @@ func (s *Server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.listener = l
+	s.listener = &boundedListener{TCPListener: l.(*net.TCPListener), most: maxConnections(), log: s.log}
 	return nil
 }
+
+// maxStreams is how many requests one HTTP/2 connection may have under way; clients that have more open another connection.
+const maxStreams = 250
 
 // serve answers HTTP/1.1 and HTTP/2 with prior knowledge on the one listener.
 func (s *Server) serve() {
@@ -190,7 +202,7 @@ func (s *Server) serve() {
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
 		Protocols:         &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 4096}, // KCL holds one long stream a shard
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       10 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -23,7 +23,7 @@ func (s *Server) startTables(ctx context.Context, r *rooms) (err error) {
 
 // tableService is DynamoDB on the shared port.
 func (s *Server) tableService(r *rooms) wire.Service {
-	return wire.Service{Name: "dynamodb", Target: dynamodb.Target, Handler: wire.Lazy(func() http.Handler {
+	return dynamodb.Service(wire.Lazy(func() http.Handler {
 		return dynamodb.New(dynamodb.Options{Tables: r.tables, Log: s.log.With("room", "api/dynamodb")})
-	})}
+	}))
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -20,7 +21,8 @@ type cborCodec struct {
 
 const cborType = "application/cbor"
 
-func newCBOR() cborCodec {
+// rpcCBOR is the one codec of this protocol.
+var rpcCBOR = sync.OnceValue(func() cborCodec {
 	in, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 16, MaxArrayElements: 200_000, MaxMapPairs: 1000,
 		DefaultMapType: reflect.TypeFor[map[string]any](),
@@ -33,7 +35,7 @@ func newCBOR() cborCodec {
 		panic(err)
 	}
 	return cborCodec{in, out}
-}
+})
 
 func (cborCodec) operation(r *http.Request) string {
 	name, ok := strings.CutPrefix(r.URL.Path, "/service/"+Target+"/operation/")

@@ -8,8 +8,8 @@ package cloudwatch
 
 import (
 	"compress/gzip"
+	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -38,9 +38,6 @@ type Options struct {
 type Handler struct {
 	metrics *metric.Store
 	log     *slog.Logger
-	json    jsonCodec
-	cbor    cborCodec
-	query   queryCodec
 }
 
 // New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
@@ -48,7 +45,7 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{metrics: o.Metrics, log: o.Log, cbor: newCBOR()}
+	return &Handler{metrics: o.Metrics, log: o.Log}
 }
 
 // codec is one protocol.
@@ -94,11 +91,19 @@ var operations = map[string]*operation{
 	"StopOTelEnrichment": nil, "TagResource": nil, "UntagResource": nil,
 }
 
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: Name, Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken},
+	}
+}
+
 // ServeHTTP answers one request in its protocol.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
-	p := h.protocol(r)
-	name, output, err := h.answer(w, r, c, p)
+	p := protocol(r)
+	name, output, err := h.answer(r, c, p)
 	if err == nil {
 		p.write(w, c, name, output)
 		return
@@ -110,6 +115,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.Status == 0 {
 		f.Status = http.StatusBadRequest
 	}
+	Refuse(w, r, &f)
+}
+
+// Refuse answers with a fault in the protocol of the request.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
 		side := ";Sender"
@@ -118,28 +128,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("X-Amzn-Query-Error", legacyCode(f.Code)+side)
 	}
-	p.fault(w, c, legacyCode(f.Code), &f)
+	protocol(r).fault(w, wire.CallerOf(r.Context()), legacyCode(f.Code), f)
 }
 
 // protocol is the codec that the request speaks.
-func (h *Handler) protocol(r *http.Request) codec {
+func protocol(r *http.Request) codec {
 	switch {
 	case r.Header.Get("Smithy-Protocol") != "" && strings.HasPrefix(r.URL.Path, "/service/"):
-		return h.cbor
+		return rpcCBOR()
 	case r.Header.Get("X-Amz-Target") != "":
-		return h.json
+		return jsonCodec{}
 	}
-	return h.query
+	return queryCodec{}
 }
 
 // answer carries out the operation that the request names.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, p codec) (name string, output any, err error) {
-	if err := unpack(w, r); err != nil {
+func (h *Handler) answer(r *http.Request, c wire.Caller, p codec) (name string, output any, err error) {
+	if err := unpack(r); err != nil {
 		return "", nil, err
 	}
-	form := p == codec(h.query)
+	form := p == codec(queryCodec{})
 	if form { // the name stands in the body
-		if err := h.query.parse(r); err != nil {
+		if err := (queryCodec{}).parse(r); err != nil {
 			return "", nil, err
 		}
 	}
@@ -163,29 +173,42 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, 
 	return name, output, err
 }
 
-// unpack bounds the body, and lets gzip, which SDKs use for PutMetricData, be read as what is in it.
-func unpack(w http.ResponseWriter, r *http.Request) error {
+// unpack lets gzip, which SDKs use for PutMetricData, be read as what is in it.
+func unpack(r *http.Request) error {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 		return nil
 	case "gzip":
-		z, err := gzip.NewReader(r.Body)
+		z, err := gzip.NewReader(http.MaxBytesReader(nil, r.Body, maxRequestBytes))
 		if err != nil {
 			return bodyFault(err)
 		}
-		r.Body = http.MaxBytesReader(w, z, maxRequestBytes)
+		r.Body, r.ContentLength = unpacked{z, r.Context()}, -1
 		return nil
 	}
 	return fault.New(codeSerialization, "The request body has a Content-Encoding other than gzip.").WithStatus(http.StatusUnsupportedMediaType)
 }
 
+// unpacked counts what a body becomes as its own memory.
+type unpacked struct {
+	*gzip.Reader
+	ctx context.Context
+}
+
+func (u unpacked) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	if cerr := wire.Charge(u.ctx, int64(n)); cerr != nil {
+		return 0, cerr
+	}
+	return n, err
+}
+
 // readBody is the whole body.
 func readBody(r *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(r.Body)
+	b, err := wire.AppendBody(nil, r, maxRequestBytes)
 	if err != nil {
 		return nil, bodyFault(err)
 	}
@@ -193,10 +216,13 @@ func readBody(r *http.Request) ([]byte, error) {
 }
 
 func bodyFault(err error) error {
+	if fault.CodeOf(err) != "" {
+		return err
+	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(http.StatusRequestEntityTooLarge)
 	}
-	return fault.New(codeSerialization, "The request body could not be read to its end.").Because(err)
+	return fault.New(codeSerialization, "The request body could not be read to its end.")
 }
 
 // clip cuts a caller's text to what one reads.

@@ -44,8 +44,8 @@ func newBench(t testing.TB) *bench {
 	})
 	nowhere := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the router picked another service") })
 	router := &wire.Router{
-		Services: []wire.Service{{Name: Name, Target: Target, Handler: New(Options{Metrics: st})}},
-		Fallback: nowhere, Control: nowhere, Unknown: nowhere,
+		Services: []wire.Service{Service(New(Options{Metrics: st}))},
+		Fallback: wire.Service{Needs: wire.OwnOrder, Handler: nowhere}, Control: nowhere, Unknown: nowhere,
 	}
 	return &bench{t, router, st, c}
 }

@@ -78,19 +78,30 @@ ExportTableToPointInTime GetResourcePolicy ImportTable ListBackups ListContribut
 RestoreTableFromBackup RestoreTableToPointInTime TransactGetItems TransactWriteItems UpdateContinuousBackups UpdateContributorInsights
 UpdateGlobalTable UpdateGlobalTableSettings UpdateKinesisStreamingDestination UpdateTableReplicaAutoScaling`
 
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "dynamodb", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: table.CodeInternal, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
+	}
+}
+
+// Refuse answers a fault that no operation gave.
+func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) { writeFault(w, f, nil) }
+
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
 	wire.SetIDs(w.Header(), c)
-	answer, err := h.answer(w, r, c)
+	answer, err := h.answer(r, c)
 	if err != nil {
-		h.writeFault(w, c, err)
+		h.writeError(w, c, err)
 		return
 	}
 	writeAnswer(w, http.StatusOK, answer)
 }
 
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) (any, error) {
+func (h *Handler) answer(r *http.Request, c wire.Caller) (any, error) {
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	op := operations[name]
 	if service == Target && op == nil && isAbsent(name) {
@@ -99,7 +110,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	if service != Target || op == nil || r.Method != http.MethodPost {
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}
-	body, err := wire.ReadBody(w, r, maxRequestBytes)
+	body, err := wire.ReadBody(r, maxRequestBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ const (
 var spaces = map[string]string{
 	table.CodeValidation: "com.amazon.coral.validate#", table.CodeThrottled: "com.amazon.coral.availability#",
 	codeUnknownOperation: "com.amazon.coral.service#", wire.CodeNotImplemented: "com.amazon.coral.service#", codeSerialization: "com.amazon.coral.service#",
-	codeTooLarge: "com.amazon.coral.service#", codeUnavailable: "com.amazon.coral.service#",
+	codeTooLarge: "com.amazon.coral.service#", codeUnavailable: "com.amazon.coral.service#", fault.CodeMissingToken: "com.amazon.coral.service#",
 }
 
 type faultBody struct {
@@ -45,8 +45,8 @@ type shownFault struct {
 
 func (f shownFault) Unwrap() error { return f.error }
 
-// writeFault answers with err in AWS's shape.
-func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
+// writeError answers with err, whose cause goes to the log.
+func (h *Handler) writeError(w http.ResponseWriter, c wire.Caller, err error) {
 	if errors.Is(err, table.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
 	}
@@ -54,6 +54,15 @@ func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
 	if f.Err != nil {
 		h.log.Warn("request refused", "request_id", c.RequestID, "code", f.Code, "error", f.Err)
 	}
+	var item json.RawMessage
+	if shown := (shownFault{}); errors.As(err, &shown) {
+		item = shown.item
+	}
+	writeFault(w, f, item)
+}
+
+// writeFault answers with f in AWS's shape; item, which may be nil, goes with it.
+func writeFault(w http.ResponseWriter, f *fault.Error, item json.RawMessage) {
 	status := f.Status
 	if status == 0 {
 		status = http.StatusBadRequest
@@ -63,11 +72,7 @@ func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
 	if space == "" {
 		space = "com.amazonaws.dynamodb.v20120810#"
 	}
-	body := faultBody{Type: space + f.Code, Message: f.Message}
-	if shown := (shownFault{}); errors.As(err, &shown) {
-		body.Item = shown.item
-	}
-	writeAnswer(w, status, body)
+	writeAnswer(w, status, faultBody{space + f.Code, f.Message, item})
 }
 
 // writeAnswer answers with body as JSON and the check sum that SDKs verify.

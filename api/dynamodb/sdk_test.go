@@ -39,7 +39,7 @@ func setupOn(t *testing.T, local storage.Local) *bench {
 	}
 	t.Cleanup(tables.Stop)
 	h := New(Options{Tables: tables}).(*Handler)
-	server := httptest.NewServer(&wire.Router{Services: []wire.Service{{Name: "dynamodb", Target: Target, Handler: h}}})
+	server := httptest.NewServer(&wire.Router{Services: []wire.Service{Service(h)}})
 	t.Cleanup(server.Close)
 	return &bench{t, client.New(client.Options{
 		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),

@@ -185,7 +185,7 @@ func TestStoppedTablesAreUnavailable(t *testing.T) {
 	h := &Handler{log: slog.New(slog.DiscardHandler)}
 	for err, want := range map[error]string{context.Canceled: "ServiceUnavailable", errors.New("secret"): "InternalServerError"} {
 		w := httptest.NewRecorder()
-		h.writeFault(w, wire.Caller{}, err)
+		h.writeError(w, wire.Caller{}, err)
 		if body := w.Body.String(); w.Code < 500 || !strings.Contains(body, want) || strings.Contains(body, "secret") {
 			t.Errorf("%v: %d %s", err, w.Code, body)
 		}

@@ -87,12 +87,26 @@ type request struct {
 // operation answers one request; a nil result is an answer without one.
 type operation func(*Handler, context.Context, *request) (any, error)
 
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "iam", Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: codeInternal, Unavailable: codeUnavailable, Unsigned: wire.CodeMissingToken},
+	}
+}
+
+// Refuse answers a fault that no operation gave.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
+	wire.Hint(w.Header(), f.Hint)
+	wire.WriteQueryError(w, wire.CallerOf(r.Context()), namespace, f.Code, f)
+}
+
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
 	action, result, err := h.answer(r, c)
 	if err != nil {
-		h.writeFault(w, c, err)
+		Refuse(w, r, h.faultOf(c, err))
 		return
 	}
 	wire.WriteQuery(w, c, namespace, action, result)
@@ -119,7 +133,8 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 	return action, result, err
 }
 
-func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
+// faultOf is what an error means to the caller, with the status to answer.
+func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, storage.ErrClosed) || errors.Is(err, storage.ErrBusy) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
 	}
@@ -131,8 +146,7 @@ func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
 		}
 		f = f.WithStatus(status)
 	}
-	wire.Hint(w.Header(), f.Hint)
-	wire.WriteQueryError(w, c, namespace, f.Code, f)
+	return f
 }
 
 // stamp is an instant as answers write it.

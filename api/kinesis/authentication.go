@@ -8,7 +8,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-const codeIncomplete = "IncompleteSignatureException"
+const (
+	codeIncomplete = "IncompleteSignatureException"
+)
 
 // checkAuthentication checks that a signature is there and has its parts; it is not verified here. Source: recorded from AWS by kinesalite.
 func checkAuthentication(r *http.Request, c wire.Caller) error {

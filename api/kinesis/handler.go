@@ -11,11 +11,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
@@ -80,8 +78,11 @@ type call struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := takeBuffers()
 	defer p.release()
-	if !p.readBody(r) {
-		w.Header().Set("Connection", "close")
+	var err error
+	if p.body, err = wire.AppendBody(p.body[:0], r, maxBody); tooLong(err) {
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
@@ -90,6 +91,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		caller = wire.ReadCaller(r, nil)
 	}
 	wire.SetIDs(w.Header(), caller)
+	var refused *fault.Error
+	if errors.As(err, &refused) { // any other error: the client went away, and nobody reads the answer to what came of its body
+		Refuse(w, r, refused)
+		return
+	}
 	w.Header()["X-Amz-Id-2"] = []string{extendedID()}
 
 	if r.Method != http.MethodPost {
@@ -105,7 +111,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(p.body) == 0:
 		h.refuseEmpty(w, contentType, known)
 	case contentType == typeCBOR:
-		h.writeFault(w, caller, notImplemented("shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), "+
+		writeFault(w, notImplemented("shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), "+
 			"-Daws.cborEnabled=false or CBOR_ENABLED=false (Java SDK v2). See docs/compat/kinesis.md."))
 	case contentType == typePlain:
 		refusePlain(w, p.body)
@@ -118,7 +124,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err := h.dispatch(r, known, name, c)
 		p.out = c.out
 		if err != nil {
-			h.writeFault(w, caller, h.asFault(r.Context(), err, caller, c.hint))
+			writeFault(w, h.asFault(r.Context(), err, caller, c.hint))
 			return
 		}
 		wire.Hint(w.Header(), c.hint)
@@ -149,6 +155,20 @@ func (h *handler) dispatch(r *http.Request, known bool, name string, c *call) er
 		return denied
 	}
 	return op.serve(h, r.Context(), c)
+}
+
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "kinesis", Target: targetPrefix, Needs: wire.OwnOrder, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: fault.CodeMissingToken},
+	}
+}
+
+// Refuse answers a fault that no operation gave.
+func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
+	w.Header()["X-Amz-Id-2"] = []string{extendedID()}
+	writeFault(w, f)
 }
 
 const pseudoXMLDenied = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n"
@@ -218,7 +238,7 @@ func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hi
 }
 
 // writeFault answers with a fault: 400 unless it says otherwise, {"__type":…,"message":…}; the member of a SerializationException is Message.
-func (h *handler) writeFault(w http.ResponseWriter, _ wire.Caller, f *fault.Error) {
+func writeFault(w http.ResponseWriter, f *fault.Error) {
 	status := f.Status
 	if status == 0 {
 		status = http.StatusBadRequest
@@ -246,38 +266,13 @@ func extendedID() string {
 	return string(text[:])
 }
 
+func tooLong(err error) bool {
+	var long *http.MaxBytesError
+	return errors.As(err, &long)
+}
+
 // isObject reports that body is one valid JSON object whose texts are read as they were sent: two partition keys never become one.
 func isObject(body []byte) bool {
 	i := skipSpace(body, 0)
 	return i < len(body) && body[i] == '{' && json.Valid(body) && jsontext.Faithful(body)
 }
-
-// readBody reads the body into p.body; false: it is larger than maxBody.
-func (p *buffers) readBody(r *http.Request) bool {
-	if r.ContentLength > maxBody {
-		return false
-	}
-	p.body = p.body[:0]
-	if n := int(r.ContentLength); n > cap(p.body) && n <= eagerBody {
-		p.body = make([]byte, 0, n+1) // one more, so that the read that finds the end needs no room
-	}
-	for {
-		if len(p.body) == cap(p.body) {
-			p.body = slices.Grow(p.body, max(len(p.body), 512))
-		}
-		n, err := r.Body.Read(p.body[len(p.body):cap(p.body)])
-		p.body = p.body[:len(p.body)+n]
-		if len(p.body) > maxBody {
-			return false
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				p.body = p.body[:0] // the client went away: nobody reads the answer
-			}
-			return true
-		}
-	}
-}
-
-// Content-Length is a client's claim: memory for more than eagerBody comes only as bytes arrive.
-const eagerBody = 1 << 20

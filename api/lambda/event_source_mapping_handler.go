@@ -1,8 +1,6 @@
 package lambda
 
 import (
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -45,7 +43,7 @@ func (h *EventSourceMappings) ServeHTTP(w http.ResponseWriter, r *http.Request) 
 	var res mappingResult
 	err := error(errUnsigned)
 	if c.Signed {
-		res, err = h.serve(w, r, c)
+		res, err = h.serve(r, c)
 	}
 	if err != nil {
 		writeFault(w, wire.AsFault(err, "ServiceException", c, h.log))
@@ -55,7 +53,7 @@ func (h *EventSourceMappings) ServeHTTP(w http.ResponseWriter, r *http.Request) 
 	wire.WriteJSON(w, res.status, "application/json", res.body)
 }
 
-func (h *EventSourceMappings) serve(w http.ResponseWriter, r *http.Request, c wire.Caller) (mappingResult, error) {
+func (h *EventSourceMappings) serve(r *http.Request, c wire.Caller) (mappingResult, error) {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), EventSourceMappingsPath)
 	uuid, err := url.PathUnescape(strings.Trim(rest, "/"))
 	if !ok || err != nil || (rest != "" && rest[0] != '/') || strings.Contains(strings.Trim(rest, "/"), "/") {
@@ -73,13 +71,9 @@ func (h *EventSourceMappings) serve(w http.ResponseWriter, r *http.Request, c wi
 	if !create && !update {
 		return mappingResult{}, unknownMappingOperation(r)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMappingBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return mappingResult{}, fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody).
-			WithStatus(http.StatusRequestEntityTooLarge)
-	}
+	body, err := readBody(r, maxMappingBody, fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody))
 	if err != nil {
-		return mappingResult{}, fault.New(fault.CodeInvalidRequestContent, "The request body could not be read.").Because(err)
+		return mappingResult{}, err
 	}
 	if create {
 		return h.create(r, c, body)

@@ -46,6 +46,20 @@ func New(o Options) *Handler {
 	return h
 }
 
+// codeUnavailable tells clients to try again.
+const codeUnavailable = "ServiceUnavailableException"
+
+// Service is this service's row of the shared port; h is what New made. Code packages are fetched with URLs that carry a proof of their own.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "lambda", Paths: Paths(), Needs: wire.Signature, Open: packagePath, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: fault.CodeService, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
+	}
+}
+
+// Refuse answers a fault that no operation gave.
+func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) { writeFault(w, f) }
+
 // call is one request on its way.
 type call struct {
 	ctx    context.Context

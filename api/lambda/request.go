@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/jsontext"
@@ -19,16 +19,20 @@ const maxBody = 70_167_211
 // body reads the request's body, up to limit bytes.
 func (c *call) body(limit int64, name string) ([]byte, error) {
 	tooLarge := fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes for the %s operation", limit, name)
-	if c.r.ContentLength > limit {
-		return nil, tooLarge
-	}
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
+	return readBody(c.r, limit, tooLarge)
+}
+
+// readBody reads a body of at most limit bytes; tooLarge is the fault of a longer one.
+func readBody(r *http.Request, limit int64, tooLarge error) ([]byte, error) {
+	b, err := wire.AppendBody(nil, r, limit)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLarge
+	case fault.CodeOf(err) != "":
+		return nil, err
 	case err != nil:
-		return nil, fault.New(fault.CodeInvalidRequestContent, "Could not read the request body.").Because(err)
+		return nil, fault.New(fault.CodeInvalidRequestContent, "Could not read the request body.")
 	}
 	return b, nil
 }
@@ -56,7 +60,7 @@ func faithful(b []byte) error {
 	if jsontext.Faithful(b) {
 		return nil
 	}
-	return fault.New("InvalidRequestContentException", "Could not parse request body into json: it is not valid Unicode")
+	return fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: it is not valid Unicode")
 }
 
 // name resolves the FunctionName of the path together with the Qualifier parameter. $LATEST is the only version there is: other qualifiers are

@@ -47,7 +47,7 @@ func start(t *testing.T) *bench {
 	}
 	h := lambda.New(lambda.Options{Functions: f, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	server := httptest.NewServer(&wire.Router{
-		Services: []wire.Service{{Name: "lambda", Paths: lambda.Paths(), Handler: h}}, Keys: f, Unknown: http.NotFoundHandler(), Fallback: http.NotFoundHandler(),
+		Services: []wire.Service{lambda.Service(h)}, Keys: f, Unknown: http.NotFoundHandler(), Fallback: wire.Service{Handler: http.NotFoundHandler()},
 	})
 	t.Cleanup(func() {
 		server.Close()

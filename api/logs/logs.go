@@ -78,14 +78,22 @@ func handle[In any](f func(*Handler, context.Context, wire.Caller, *In) (any, er
 	}
 }
 
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "logs", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: codeInternal, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
+	}
+}
+
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
 	wire.SetIDs(w.Header(), c)
-	answer, err := h.answer(w, r, c)
+	answer, err := h.answer(r, c)
 	switch {
 	case err != nil:
-		h.writeFault(w, c, err)
+		Refuse(w, r, h.faultOf(c, err))
 	case answer == nil:
 		wire.WriteBytes(w, http.StatusOK, contentType, nil)
 	default:
@@ -93,7 +101,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) (any, error) {
+func (h *Handler) answer(r *http.Request, c wire.Caller) (any, error) {
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	op := operations[name]
 	switch {
@@ -104,7 +112,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller) 
 	case op == nil:
 		return nil, &fault.Error{Code: codeUnknownOperation}
 	}
-	body, err := wire.ReadBody(w, r, maxRequestBytes)
+	body, err := wire.ReadBody(r, maxRequestBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -119,11 +127,16 @@ type faultBody struct {
 	Message string `json:"message,omitempty"`
 }
 
-func (h *Handler) writeFault(w http.ResponseWriter, c wire.Caller, err error) {
+// faultOf is what an error means to the caller.
+func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
 	if errors.Is(err, logstore.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
 	}
-	f := wire.AsFault(err, codeInternal, c, h.log)
+	return wire.AsFault(err, codeInternal, c, h.log)
+}
+
+// Refuse answers with a fault.
+func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
 	status := f.Status
 	if status == 0 {
 		status = http.StatusBadRequest

@@ -43,9 +43,8 @@ type faultBody struct {
 	Message string `json:"message,omitempty"`
 }
 
-// writeFault answers with err in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the query protocol.
-func (h *Handler) writeFault(w http.ResponseWriter, r *http.Request, c wire.Caller, err error) {
-	f := h.faultOf(err, c)
+// writeFault answers with f in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the query protocol.
+func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
 		w.Header().Set("X-Amzn-Query-Error", queryError(f.Code, f.Status))

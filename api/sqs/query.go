@@ -52,7 +52,7 @@ var lists = map[string]string{
 func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, c wire.Caller) {
 	action, answer, err := h.answerQuery(r, c)
 	if err != nil {
-		h.writeQueryFault(w, c, err)
+		writeQueryFault(w, c, h.faultOf(err, c))
 		return
 	}
 	wire.WriteQuery(w, c, queryNamespace, action, queryAnswer(answer))
@@ -254,9 +254,8 @@ func pairsOf(m map[string]string) []pairXML {
 	return out
 }
 
-// writeQueryFault answers with err in the query protocol.
-func (h *Handler) writeQueryFault(w http.ResponseWriter, c wire.Caller, err error) {
-	f := h.faultOf(err, c)
+// writeQueryFault answers with f in the query protocol.
+func writeQueryFault(w http.ResponseWriter, c wire.Caller, f *fault.Error) {
 	code := cmp.Or(queryCodes[f.Code], legacy[f.Code], f.Code)
 	out := *f
 	if text := queryTexts[f.Code]; text != "" {

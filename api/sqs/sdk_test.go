@@ -20,7 +20,7 @@ import (
 func newClient(t *testing.T) (c *client.Client, requests *int) {
 	t.Helper()
 	requests = new(int)
-	router := &wire.Router{Services: []wire.Service{{Name: "sqs", Target: Target, Handler: newHandler(t)}}}
+	router := &wire.Router{Services: []wire.Service{Service(newHandler(t))}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*requests++ // the tests send one request at a time, except where they do not look at it
 		router.ServeHTTP(w, r)
@@ -108,7 +108,7 @@ func TestSDKLongPollIsAnsweredByASend(t *testing.T) {
 	ctx := t.Context()
 	qs := newHandler(t)
 	arrived := make(chan struct{}, 1)
-	router := &wire.Router{Services: []wire.Service{{Name: "sqs", Target: Target, Handler: qs}}}
+	router := &wire.Router{Services: []wire.Service{Service(qs)}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Amz-Target") == "AmazonSQS.ReceiveMessage" {
 			arrived <- struct{}{}

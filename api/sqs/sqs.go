@@ -71,6 +71,23 @@ var operations = map[string]operation{
 	"UntagQueue":                   nil,
 }
 
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "sqs", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: queue.CodeInternal, Unavailable: codeUnavailable, Unsigned: wire.CodeMissingToken},
+	}
+}
+
+// Refuse answers a fault that no operation gave.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
+	if r.Header.Get("X-Amz-Target") == "" && usesQuery(r) {
+		writeQueryFault(w, wire.CallerOf(r.Context()), f)
+		return
+	}
+	writeFault(w, r, f)
+}
+
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
@@ -80,9 +97,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveQuery(w, r, c)
 		return
 	}
-	answer, err := h.answer(w, r, c, target)
+	answer, err := h.answer(r, c, target)
 	if err != nil {
-		h.writeFault(w, r, c, err)
+		writeFault(w, r, h.faultOf(err, c))
 		return
 	}
 	if answer == nil {
@@ -91,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, contentType, answer)
 }
 
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, target string) (any, error) {
+func (h *Handler) answer(r *http.Request, c wire.Caller, target string) (any, error) {
 	service, name, _ := strings.Cut(target, ".")
 	op, known := operations[name]
 	if service != Target || !known || r.Method != http.MethodPost {
@@ -100,7 +117,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c wire.Caller, 
 	if op == nil {
 		return nil, wire.NotImplemented("Amazon SQS", name)
 	}
-	body, err := wire.ReadBody(w, r, maxRequestBytes)
+	body, err := wire.ReadBody(r, maxRequestBytes)
 	if err != nil {
 		return nil, err
 	}

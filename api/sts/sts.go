@@ -28,7 +28,6 @@ const maxRequestBytes = 64 << 10
 const (
 	codeInvalidAction = "InvalidAction"
 	codeMissingAction = "MissingAction"
-	codeMissingToken  = "MissingAuthenticationToken"
 	codeInternal      = "InternalFailure"
 )
 
@@ -65,6 +64,20 @@ var absent = []string{
 	"GetFederationToken", "GetSessionToken", "GetWebIdentityToken",
 }
 
+// Service is this service's row of the shared port; h is what New made.
+func Service(h http.Handler) wire.Service {
+	return wire.Service{
+		Name: "sts", Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken},
+	}
+}
+
+// Refuse answers a fault that no operation gave.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
+	wire.Hint(w.Header(), f.Hint)
+	wire.WriteQueryError(w, wire.CallerOf(r.Context()), namespace, f.Code, f)
+}
+
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
@@ -74,8 +87,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if f.Status == 0 {
 			f = f.WithStatus(http.StatusBadRequest)
 		}
-		wire.Hint(w.Header(), f.Hint)
-		wire.WriteQueryError(w, c, namespace, f.Code, f)
+		Refuse(w, r, f)
 		return
 	}
 	wire.WriteQuery(w, c, namespace, action, result)
@@ -108,7 +120,7 @@ type callerIdentity struct {
 // Source: AWS STS API Reference, GetCallerIdentity.
 func (h *Handler) getCallerIdentity(r *http.Request, c wire.Caller) (any, error) {
 	if !c.Signed {
-		return nil, fault.New(codeMissingToken, "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
+		return nil, fault.New(wire.CodeMissingToken, "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
 	}
 	if h.opt.Session != nil {
 		if s, ok := h.opt.Session(r, c.AccessKey); ok {

@@ -26,7 +26,7 @@ func TestBodiesAreReadUpToTheirLimit(t *testing.T) {
 		{"a byte too long", strings.NewReader("123456789"), "", CodeTooLarge, http.StatusRequestEntityTooLarge},
 		{"cut off", io.MultiReader(strings.NewReader("1234"), iotest.ErrReader(io.ErrUnexpectedEOF)), "", CodeSerialization, 0},
 	} {
-		got, err := ReadBody(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", c.body), 8)
+		got, err := ReadBody(httptest.NewRequest(http.MethodPost, "/", c.body), 8)
 		var f *fault.Error
 		if errors.As(err, &f); string(got) != c.want || (c.code == "") != (err == nil) || c.code != "" && (f == nil || f.Code != c.code || f.Status != c.status) {
 			t.Errorf("%s: %q, %v; want %q, %s %d", c.name, got, err, c.want, c.code, c.status)

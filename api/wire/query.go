@@ -3,7 +3,6 @@ package wire
 import (
 	"encoding/xml"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,6 +17,9 @@ import (
 const (
 	codeFormTooLarge  = "RequestEntityTooLarge"
 	codeMalformedForm = "MalformedQueryString"
+
+	// CodeMissingToken is MissingAuthenticationTokenException as this protocol spells it.
+	CodeMissingToken = "MissingAuthenticationToken"
 )
 
 // Form is a request in the query protocol: flat names, of which those of lists carry a number.
@@ -33,12 +35,14 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	if r.Body == nil {
 		return validForm(values)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
-	if err != nil {
-		var long *http.MaxBytesError
-		if errors.As(err, &long) {
-			return Form{}, &fault.Error{Code: codeFormTooLarge, Status: http.StatusRequestEntityTooLarge, Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes."}
-		}
+	body, err := AppendBody(nil, r, limit)
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &long):
+		return Form{}, &fault.Error{Code: codeFormTooLarge, Status: http.StatusRequestEntityTooLarge, Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes."}
+	case fault.CodeOf(err) != "":
+		return Form{}, err
+	case err != nil:
 		return Form{}, malformed("The request ended early.")
 	}
 	fields, err := url.ParseQuery(string(body))

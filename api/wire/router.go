@@ -3,10 +3,12 @@ package wire
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"io"
+	"log/slog"
 	"mime"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -14,22 +16,16 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Service is one AWS service behind the shared port. Its handler finds the Caller with CallerOf.
-type Service struct {
-	Name    string       // as in a credential scope, for example kinesis
-	Target  string       // prefix of X-Amz-Target before the dot; "" when the service has none
-	Paths   []string     // path prefixes that belong to it alone, for example /2015-03-31/
-	Handler http.Handler // never sees a request that Router refused
-}
-
-// Router is the handler of the shared port.
+// Router is the handler of the shared port. Which services there are, how requests name them and what a request must carry is one table.
 type Router struct {
 	Services []Service
-	Fallback http.Handler // what no rule claims: Kinesis' order of checks
+	Fallback Service      // what no rule claims: Kinesis' order of checks. It does nothing without X-Amz-Target
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
 	Unknown  http.Handler                // refuses a service that we do not have; the Caller's Service names it. See NotHere
 	Hinted   func(c Caller, hint string) // told of each advice that an answer carries, for people who see no headers; must not block. May be nil
+	Intake   *Intake                     // bounds what requests hold; nil: nothing does
+	Log      *slog.Logger                // of panics; nil: silent
 }
 
 // ControlPrefix is where our own API lives.
@@ -37,41 +33,70 @@ const ControlPrefix = "/_shardmill/"
 
 // ServeHTTP refuses what browsers may not do, finds out who calls, and hands over to the service.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !LocalHost(r.Host) {
-		refuse(w, http.StatusMisdirectedRequest, "shardmill answers only to its own address; the Host header says "+strconv.Quote(clip(r.Host))+". Use 127.0.0.1 or localhost.")
-		return
+	x := &exchange{ResponseWriter: w}
+	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, x)) // a copy: net/http keeps its own, with the body as it was
+	rt.Intake.begin(x, r)
+	defer rt.end(x, r)
+	if r.Body != nil {
+		r.Body = &x.body
 	}
-	if strings.HasPrefix(r.URL.Path, ControlPrefix) {
-		rt.Control.ServeHTTP(w, r)
-		return
-	}
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		refuse(w, http.StatusForbidden, "shardmill refuses requests from web pages (this one carries an Origin or Sec-Fetch-Site header).")
-		return
-	}
-	c := ReadCaller(r, rt.Keys)
-	s, unknown := rt.pick(r, c)
-	h := rt.Fallback
 	switch {
-	case unknown != "":
-		h, c.Service = rt.Unknown, unknown
-	case s == nil:
-	case s.Name == "kinesis" || ValidRegion(c.Region): // Kinesis has its own order of checks
-		h = s.Handler
+	case !LocalHost(r.Host):
+		refuse(x, http.StatusMisdirectedRequest, "shardmill answers only to its own address; the Host header says "+strconv.Quote(clip(r.Host))+". Use 127.0.0.1 or localhost.")
+	case strings.HasPrefix(r.URL.Path, ControlPrefix):
+		rt.Control.ServeHTTP(x, r)
+	case FromPage(r):
+		refuse(x, http.StatusForbidden, "shardmill refuses requests from web pages (this one carries an Origin or Sec-Fetch-Site header).")
 	default:
-		SetIDs(w.Header(), c)
-		w.Header().Set("X-Amzn-Errortype", "InvalidSignatureException")
-		refuse(w, http.StatusForbidden, "Credential should be scoped to a valid region.")
+		rt.serve(x, r)
+	}
+}
+
+// serve hands an exchange over to the service that it means, if the service admits it.
+func (rt *Router) serve(x *exchange, r *http.Request) {
+	x.caller = ReadCaller(r, rt.Keys)
+	s, unknown := rt.pick(x, r)
+	if unknown != "" {
+		x.caller.Service = unknown
+		rt.Unknown.ServeHTTP(x, r)
 		return
 	}
-	h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), c)))
-	if hint := w.Header().Get(HintHeader); hint != "" && rt.Hinted != nil {
-		rt.Hinted(c, hint)
+	if s == nil {
+		s = &rt.Fallback
+	}
+	x.service = s
+	switch c := x.caller; {
+	case x.body.why.Load() == int32(tooMany):
+		s.refuse(x, r, c, x.body.refusal())
+	case s.Name != "kinesis" && s != &rt.Fallback && !ValidRegion(c.Region): // Kinesis has its own order of checks
+		SetIDs(x.Header(), c)
+		x.Header().Set("X-Amzn-Errortype", "InvalidSignatureException")
+		refuse(x, http.StatusForbidden, "Credential should be scoped to a valid region.")
+	case !s.admits(r):
+		s.refuse(x, r, c, unsigned(s))
+	default:
+		s.Handler.ServeHTTP(x, r)
+	}
+	if hint := x.Header().Get(HintHeader); hint != "" && rt.Hinted != nil {
+		rt.Hinted(x.caller, hint)
+	}
+}
+
+// unsigned refuses what any page could have sent.
+func unsigned(s *Service) *fault.Error {
+	text := "Request is missing Authentication Token"
+	if s.Needs == Signature {
+		text = "Missing Authentication Token"
+	}
+	return &fault.Error{
+		Code: s.codes().Unsigned, Status: http.StatusForbidden, Message: text,
+		Hint: "shardmill serves what an AWS client sends, because any web page can send the rest; with curl add --aws-sigv4 aws:amz:" + DefaultRegion + ":" + s.Name + " --user " + DefaultAccount + ":any",
 	}
 }
 
 // pick applies the selection rules, first match wins. unknown names what was meant, where that is not here; with neither no rule applies.
-func (rt *Router) pick(r *http.Request, c Caller) (s *Service, unknown string) {
+func (rt *Router) pick(x *exchange, r *http.Request) (s *Service, unknown string) {
+	c := x.caller
 	path := r.URL.EscapedPath()
 	if rest, ok := strings.CutPrefix(path, "/service/"); ok && r.Header.Get("Smithy-Protocol") != "" {
 		shape, _, _ := strings.Cut(rest, "/")
@@ -97,6 +122,7 @@ func (rt *Router) pick(r *http.Request, c Caller) (s *Service, unknown string) {
 		}
 	}
 	if action, version := formOf(r); action != "" {
+		x.action = action
 		if versions[version] != "" {
 			return rt.named(versions[version])
 		}
@@ -172,23 +198,25 @@ func queuePath(path string) bool {
 	return ok && isAccount(account) && name != "" && !strings.Contains(name, "/")
 }
 
-// LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to 127.0.0.1 gets nowhere.
+// LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to 127.0.0.1 gets nowhere. An address counts
+// as it is written by everybody: browsers take other spellings, such as [::ffff:127.0.0.1], for no trustworthy origin, and then say less about who sends.
 func LocalHost(host string) bool {
 	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly everybody sends
 		return true
 	}
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	} else if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		name = host[1 : len(host)-1]
+	if rest, ok := strings.CutPrefix(host, "["); ok {
+		address, port, closed := strings.Cut(rest, "]")
+		ip, err := netip.ParseAddr(address)
+		return closed && err == nil && ip == netip.IPv6Loopback() && (port == "" || isPort(strings.TrimPrefix(port, ":")) && strings.HasPrefix(port, ":"))
 	}
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return true
+	name, port, _ := strings.Cut(strings.ToLower(host), ":")
+	switch ip, err := netip.ParseAddr(name); {
+	case port != "" && !isPort(port):
+		return false
+	case err == nil:
+		return ip.Is4() && ip.IsLoopback()
 	}
-	ip := net.ParseIP(name)
-	return ip != nil && ip.IsLoopback()
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
 }
 
 func isPort(s string) bool {

@@ -21,14 +21,14 @@ func testRouter() *Router {
 	}
 	return &Router{
 		Services: []Service{
-			{Name: "kinesis", Target: "Kinesis_20131202", Handler: named("kinesis")},
-			{Name: "sqs", Target: "AmazonSQS", Handler: named("sqs")},
-			{Name: "lambda", Paths: []string{"/2015-03-31/", "/2017-03-31/"}, Handler: named("lambda")},
-			{Name: "logs", Target: "Logs_20140328", Handler: named("logs")},
-			{Name: "iam", Handler: named("iam")},
-			{Name: "sts", Handler: named("sts")},
+			{Name: "kinesis", Target: "Kinesis_20131202", Needs: OwnOrder, Handler: named("kinesis")},
+			{Name: "sqs", Target: "AmazonSQS", Needs: Header, Handler: named("sqs")},
+			{Name: "lambda", Paths: []string{"/2015-03-31/", "/2017-03-31/"}, Needs: Signature, Open: "/2015-03-31/packages/", Handler: named("lambda")},
+			{Name: "logs", Target: "Logs_20140328", Needs: Header, Handler: named("logs")},
+			{Name: "iam", Needs: Header, Handler: named("iam")},
+			{Name: "sts", Needs: Header, Handler: named("sts")},
 		},
-		Fallback: named("fallback"), Control: named("control"), Unknown: NotHere("iam", "kinesis", "lambda", "logs", "sqs", "sts"),
+		Fallback: Service{Needs: OwnOrder, Handler: named("fallback")}, Control: named("control"), Unknown: NotHere("iam", "kinesis", "lambda", "logs", "sqs", "sts"),
 	}
 }
 
@@ -99,7 +99,11 @@ func TestServiceOfARequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
-			testRouter().ServeHTTP(w, c.request)
+			rt := testRouter()
+			for i := range rt.Services {
+				rt.Services[i].Needs = OwnOrder // whether it may is another question
+			}
+			rt.ServeHTTP(w, c.request)
 
 			name, missing := strings.CutPrefix(c.reached, "501 ")
 			switch {
@@ -124,7 +128,7 @@ func TestFormIsStillThereForItsService(t *testing.T) {
 	for _, size := range []int{0, 1, formPeek - 60, formPeek, 10 * formPeek} {
 		body := "Action=SendMessage&Version=2012-11-05&MessageBody=" + strings.Repeat("x", size)
 		w := httptest.NewRecorder()
-		testRouter().ServeHTTP(w, request("POST", "/", body, "Content-Type", form))
+		testRouter().ServeHTTP(w, request("POST", "/", body, "Content-Type", form, "Amz-Sdk-Invocation-Id", "1"))
 		if w.Header().Get("Reached") != "sqs" || w.Body.String() != body {
 			t.Errorf("%d: reached %q with %d bytes", size, w.Header().Get("Reached"), w.Body.Len())
 		}
@@ -175,10 +179,14 @@ func TestNotHereSpeaksTheCallersProtocol(t *testing.T) {
 func TestOnlyLoopbackIsAnswered(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]bool{
-		"localhost": true, "localhost:4566": true, "LOCALHOST:4566": true, "localhost.": true, "localhost.:4566": true, "bucket.localhost:4566": true,
-		"127.0.0.1": true, "127.0.0.1:4566": true, "127.1.2.3:80": true, "[::1]": true, "[::1]:4566": true, "[0:0:0:0:0:0:0:1]:1": true, "[::ffff:127.0.0.1]:4566": true,
+		"localhost": true, "localhost:4566": true, "LOCALHOST:4566": true, "bucket.localhost:4566": true,
+		"127.0.0.1": true, "127.0.0.1:4566": true, "127.1.2.3:80": true, "[::1]": true, "[::1]:4566": true, "[0:0:0:0:0:0:0:1]:1": true, "127.0.0.1:": true,
 		"": false, ":4566": false, "evil.example": false, "evil.example:4566": false, "127.0.0.1.evil.example": false, "127.0.0.1.nip.io:4566": false, "localhost.evil.example": false,
 		"notlocalhost": false, "0.0.0.0:4566": false, "[::]:4566": false, "192.168.0.1": false, "[fe80::1]:4566": false, "8.8.8.8": false, "2130706433": false, "0x7f.1": false,
+		"[::ffff:127.0.0.1]:4566": false, "[::ffff:127.0.0.1]": false, "[::ffff:7f00:1]": false, "[::127.0.0.1]": false, "[::1%lo]": false, "::1": false, "[127.0.0.1]": false,
+		"localhost.": false, "localhost.:4566": false, "127.0.0.1.": false, "127.0.0.1.:4566": false, "0177.0.0.1": false, "0177.0.0.1:4566": false, "127.1": false, "127.0.1": false,
+		"0x7f000001": false, "0x7f.0.0.1": false, "017700000001": false, "0": false, "0.0.0.0": false, "127.0.0.1:x": false, "localhost:http": false, "[::1]x": false, "[::1]:x": false,
+		"localhost.localdomain": false, "localhost,evil.example": false, "user@localhost": false, "localhost ": false, "①②⑦.0.0.1": false, "[": false, "]": false, "[]": false,
 		"localhost..": false, "127.0.0.1:4566:4566": false, "[::1": false, "host.docker.internal": false,
 	} {
 		r := request("POST", "/", "", "X-Amz-Target", "AmazonSQS.X")
@@ -191,7 +199,7 @@ func TestOnlyLoopbackIsAnswered(t *testing.T) {
 	}
 }
 
-// What a browser sends on behalf of a page is refused before any service sees it.
+// What a browser sends on behalf of a page is refused before any service sees it: every page of every site, those on other ports of this machine among them.
 func TestPagesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -201,14 +209,66 @@ func TestPagesAreRefused(t *testing.T) {
 		{"another site's page", "Origin", "https://evil.example", 403},
 		{"a page of this machine", "Origin", "http://localhost:3000", 403},
 		{"a sandboxed page", "Origin", "null", 403},
+		{"an origin that says nothing", "Origin", "", 403},
 		{"an image or a form of another site", "Sec-Fetch-Site", "cross-site", 403},
+		{"one of another port of this machine", "Sec-Fetch-Site", "same-site", 403},
+		{"one of this very port", "Sec-Fetch-Site", "same-origin", 403},
+		{"one of a kind that does not exist yet", "Sec-Fetch-Site", "same-party", 403},
 		{"an address that a person types", "Sec-Fetch-Site", "none", 200},
+		{"a program whose fetch says its mode", "Sec-Fetch-Mode", "cors", 200},
 		{"a program", "User-Agent", "aws-cli", 200},
 	} {
+		for _, service := range []string{"Kinesis_20131202", "AmazonSQS", "Logs_20140328"} {
+			w := httptest.NewRecorder()
+			testRouter().ServeHTTP(w, request("POST", "/", "", "X-Amz-Target", service+".X", c.header, c.value))
+			if w.Code != c.status {
+				t.Errorf("%s, %s: answered %d %s", c.name, service, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// Of requests that carry neither Origin nor Sec-Fetch-Site those are served that no page can send without a preflight: with a signature, or with a header of AWS's
+// clients. What a page can write into a URL proves nothing, a presigned query least of all.
+func TestWhatAPageCanSendIsNotServed(t *testing.T) {
+	t.Parallel()
+	const act = "Action=DeleteQueue&Version=2012-11-05&QueueUrl=q"
+	const presigned = "&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID/20260101/us-east-1/sqs/aws4_request&X-Amz-Signature=00&X-Amz-SignedHeaders=host&X-Amz-Date=20260101T000000Z"
+	for name, c := range map[string]struct {
+		request *http.Request
+		reached string // "": refused with 403
+	}{
+		"an image":                    {request("GET", "/?"+act, ""), ""},
+		"an image of a presigned URL": {request("GET", "/?"+act+presigned, ""), ""},
+		"a HEAD":                      {request("HEAD", "/?"+act, ""), ""},
+		"a form":                      {request("POST", "/", act, "Content-Type", form), ""},
+		"a form of a presigned URL":   {request("POST", "/?"+presigned[1:], act, "Content-Type", form), ""},
+		"a form to a queue":           {request("POST", "/000000000000/q", act, "Content-Type", form), ""},
+		"a form in parts, with the act in its URL": {request("POST", "/?"+act, "x", "Content-Type", "multipart/form-data; boundary=x"), ""},
+		"a form of text, with the act in its URL":  {request("POST", "/?"+act, "x", "Content-Type", "text/plain"), ""},
+		"a beacon without a type":                  {request("POST", "/?"+act, ""), ""},
+		"a form with an account of its own":        {request("POST", "/", act, "Content-Type", form, "Authorization", "Basic dTpw"), ""},
+		"a form to IAM":                            {request("POST", "/", "Action=DeleteRole&Version=2010-05-08", "Content-Type", form), ""},
+		"a form to STS":                            {request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", "Content-Type", form), ""},
+		"a form to Lambda":                         {request("POST", "/2015-03-31/functions", "{}", "Content-Type", "text/plain"), ""},
+		"an invocation by GET":                     {request("GET", "/2015-03-31/functions/f", ""), ""},
+		"a signed GET":                             {request("GET", "/?"+act, "", "Authorization", scope("sqs")), "sqs"},
+		"a signed form":                            {request("POST", "/", act, "Content-Type", form, "Authorization", scope("sqs")), "sqs"},
+		"a form of an SDK that does not sign":      {request("POST", "/", act, "Content-Type", form, "Amz-Sdk-Invocation-Id", "1"), "sqs"},
+		"a GET of an SDK that does not sign":       {request("GET", "/?"+act, "", "Amz-Sdk-Invocation-Id", "1"), ""},
+		"JSON of an SDK that does not sign":        {request("POST", "/", "{}", "X-Amz-Target", "AmazonSQS.DeleteQueue"), "sqs"},
+		"a signed call to Lambda":                  {request("GET", "/2015-03-31/functions/f", "", "Authorization", scope("lambda")), "lambda"},
+		"an unsigned call to Lambda":               {request("GET", "/2015-03-31/functions/f", "", "Amz-Sdk-Invocation-Id", "1"), ""},
+		"a package by its own URL":                 {request("GET", "/2015-03-31/packages/x?Signature=1", ""), "lambda"},
+		"a package's URL by POST":                  {request("POST", "/2015-03-31/packages/x?Signature=1", ""), ""},
+		"nothing that names a service":             {request("POST", "/", "{}", "Content-Type", "text/plain"), "fallback"}, // which does nothing without X-Amz-Target
+	} {
 		w := httptest.NewRecorder()
-		testRouter().ServeHTTP(w, request("POST", "/", "", "X-Amz-Target", "AmazonSQS.X", c.header, c.value))
-		if w.Code != c.status {
-			t.Errorf("%s: answered %d %s", c.name, w.Code, w.Body)
+
+		testRouter().ServeHTTP(w, c.request)
+
+		if got := w.Header().Get("Reached"); got != c.reached || c.reached == "" && (w.Code != 403 || w.Header().Get("X-Amzn-Requestid") == "") {
+			t.Errorf("%s: reached %q with %d %s, want %q", name, got, w.Code, w.Body, c.reached)
 		}
 	}
 }

@@ -38,17 +38,19 @@ type Keys interface {
 	Resolve(accessKey string) (account, region string, ok bool)
 }
 
-type callerKey struct{}
+type callerKey struct{} // of an *exchange
 
 // CallerOf is the Caller of a request that came through Router.
 func CallerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	if x, ok := ctx.Value(callerKey{}).(*exchange); ok {
+		return x.caller
+	}
+	return Caller{}
 }
 
 // WithCaller is ctx carrying c; Router does it, and tests that call a service directly.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(ctx, callerKey{}, &exchange{caller: c})
 }
 
 const algorithm = "AWS4-HMAC-SHA256"

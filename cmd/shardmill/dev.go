@@ -29,6 +29,7 @@ type serverFlags struct {
 	minFree   string
 	memory    string
 	buffer    string
+	bodies    string
 	verbose   bool
 	logLevel  string
 	logFormat string
@@ -45,6 +46,7 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.minFree, "min-free", "", "with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
+	c.Flags().StringVar(&f.bodies, "body-memory", "", "bytes of the bodies of all requests under way; what is beyond is answered 503 (default: an eighth of RAM)")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
 	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "how it is logged, to standard error: text, json")
@@ -91,7 +93,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	for _, size := range []struct {
 		flag, text string
 		into       *int64
-	}{{"min-free", f.minFree, &cfg.MinFree}, {"memory-limit", f.memory, &cfg.MemoryLimit}, {"buffer-memory", f.buffer, &cfg.BufferMemory}} {
+	}{{"min-free", f.minFree, &cfg.MinFree}, {"memory-limit", f.memory, &cfg.MemoryLimit}, {"buffer-memory", f.buffer, &cfg.BufferMemory}, {"body-memory", f.bodies, &cfg.BodyMemory}} {
 		if size.text == "" {
 			continue
 		}

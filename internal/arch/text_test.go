@@ -47,7 +47,6 @@ var cuts = map[string][]string{
 	"what is taken off are brackets or quotes, which were seen": {
 		"api/kinesis/rawjson.go: raw[1 : len(raw)-1]",
 		"api/lambda/operations.go: want[1 : len(want)-1]",
-		"api/wire/router.go: host[1 : len(host)-1]",
 		"stream/iterator.go: token[1 : len(token)-1]",
 	},
 	"only a name of ours, or a suffix that was seen": {

@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/ids"
+)
+
+// exchange is one request and its answer on their way through Router; the context of the request carries it.
+type exchange struct {
+	http.ResponseWriter
+	caller  Caller
+	service *Service // nil: not known yet, or none
+	action  string   // of the query protocol, once a form has been looked at
+	body    incoming
+	wrote   bool // the head of the answer is out
+}
+
+// Unwrap lets http.ResponseController reach what net/http gave.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// remainderPatience is how long net/http may look for the rest of a body that nobody has read, before it answers and to use the connection again.
+const remainderPatience = time.Second
+
+func (x *exchange) WriteHeader(status int) {
+	if !x.wrote {
+		x.wrote = true
+		x.body.leave(remainderPatience)
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(b []byte) (int, error) {
+	if !x.wrote {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.ResponseWriter.Write(b)
+}
+
+// end ends an exchange, deferred by ServeHTTP. A panic is our fault: it is logged with the request's id, and the client learns that id in its own protocol.
+func (rt *Router) end(x *exchange, r *http.Request) {
+	panicked := recover()
+	defer rt.Intake.end(x)
+	if panicked == nil {
+		if !x.wrote { // net/http will answer 200 by itself
+			x.body.leave(remainderPatience)
+		}
+		return
+	}
+	if err, ok := panicked.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler) // how a handler asks for the connection to be cut
+	}
+	rt.crashed(x, r, fmt.Sprint(panicked))
+}
+
+// Bounds of what is logged of a panic, in bytes.
+const (
+	maxPanicText  = 1 << 10
+	maxPanicStack = 8 << 10
+)
+
+func (rt *Router) crashed(x *exchange, r *http.Request, text string) {
+	rt.Intake.panicked()
+	if x.caller.RequestID == "" {
+		x.caller.RequestID = ids.New()
+	}
+	name := "none"
+	if x.service != nil {
+		name = x.service.Name
+	}
+	if rt.Log != nil {
+		rt.Log.Error("a request panicked; please report this", "request_id", x.caller.RequestID, "service", name, "operation", x.operation(r),
+			"panic", fault.Clip(text, maxPanicText), "stack", fault.Clip(string(debug.Stack()), maxPanicStack))
+	}
+	if x.wrote {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
+	x.service.refuse(x, r, x.caller, &fault.Error{Code: x.service.codes().Internal, Status: http.StatusInternalServerError})
+}
+
+// operation is what the request asked for, as its protocol says it.
+func (x *exchange) operation(r *http.Request) string {
+	if _, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		return clip(name)
+	}
+	if x.action != "" {
+		return clip(x.action)
+	}
+	return clip(r.Method + " " + r.URL.Path)
+}

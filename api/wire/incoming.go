@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/shardmill/shardmill/fault"
+)
+
+// incoming is the body of a request as it comes. Its reader is the goroutine of the request; only got, why and cut are for others.
+type incoming struct {
+	from   io.ReadCloser // as net/http gave it
+	in     *Intake       // nil: not bounded
+	x      *exchange
+	length int64 // as the head claims; -1: it does not say
+	held   int64 // bytes that it is charged with
+	whole  bool  // nothing more will come
+	http1  bool
+
+	got     atomic.Int64 // bytes that have come
+	why     atomic.Int32 // a reason, once it is refused
+	leaving atomic.Int64 // bytes that it held when it gave way to another one
+
+	// Guarded by in.mu.
+	began         time.Time
+	before, after *incoming
+	listed        bool // written by the reader's goroutine alone
+}
+
+// Read reads on, unless the body is refused: then it fails with the fault that the service answers.
+func (b *incoming) Read(p []byte) (int, error) {
+	if b.why.Load() != 0 {
+		return 0, b.refusal()
+	}
+	if !b.whole && !b.in.take(b, 0) { // before more is asked for: whoever waits for 100 Continue keeps the body
+		return 0, b.refuse(noMemory)
+	}
+	n, err := b.from.Read(p)
+	got := b.got.Add(int64(n))
+	if b.length >= 0 && got >= b.length || errors.Is(err, io.EOF) {
+		b.whole = true
+		b.in.came(b)
+	}
+	switch {
+	case b.why.Load() != 0 && !b.whole:
+		return 0, b.refusal()
+	case n > 0 && !b.in.take(b, int64(n)):
+		return 0, b.refuse(noMemory)
+	}
+	return n, err
+}
+
+// Close closes the body that net/http gave.
+func (b *incoming) Close() error { return b.from.Close() }
+
+// refuse ends the body from within.
+func (b *incoming) refuse(why reason) error {
+	if b.why.CompareAndSwap(0, int32(why)) {
+		b.in.refused(why)
+	}
+	return b.refusal()
+}
+
+// refusal is the fault of a body that is refused. What is left of it is not waited for, so its connection serves no other request.
+func (b *incoming) refusal() *fault.Error {
+	why := reason(b.why.Load())
+	if b.http1 && !b.whole {
+		b.x.Header().Set("Connection", "close")
+	}
+	return &fault.Error{
+		Code: b.x.service.codes().Unavailable, Status: http.StatusServiceUnavailable, Hint: why.hint(),
+		Message: "The request has failed due to a temporary failure of the server.", // AWS's text, of the errors common to all its services
+	}
+}
+
+// slow reports that the body has had all the time that it gets.
+func (b *incoming) slow(now time.Time) bool {
+	age := now.Sub(b.began)
+	return age > bodyDeadline || age > bodyGrace+time.Duration(b.got.Load())*time.Second/bodyRate
+}
+
+// cut refuses a body from outside, and wakes its reader. in.mu is held, and the body is listed: its connection still belongs to it.
+func (b *incoming) cut(why reason) {
+	if b.why.CompareAndSwap(0, int32(why)) {
+		b.in.refused(why)
+		_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Unix(1, 0)) // a recorder in a test cannot
+	}
+}
+
+// leave bounds how long net/http looks for the rest of a body that nobody will read. In HTTP/2 it does not look at all.
+func (b *incoming) leave(patience time.Duration) {
+	if b.whole || !b.http1 || b.in == nil {
+		return
+	}
+	b.in.came(b)
+	b.whole = true
+	_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Now().Add(patience))
+}
+
+// Charge counts n bytes that a body has become, as by unpacking, as its own. A fault says that there is no memory for them.
+func Charge(ctx context.Context, n int64) error {
+	x, _ := ctx.Value(callerKey{}).(*exchange)
+	if x == nil || x.body.in.take(&x.body, n) {
+		return nil
+	}
+	return x.body.refuse(noMemory)
+}

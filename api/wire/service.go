@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/shardmill/shardmill/fault"
+)
+
+// Service is a row of the table behind the shared port: how requests name a service, what they must carry, and how it refuses in its own words.
+type Service struct {
+	Name    string   // as in a credential scope, for example kinesis
+	Target  string   // prefix of X-Amz-Target before the dot; "" when the service has none
+	Paths   []string // path prefixes that belong to it alone, for example /2015-03-31/
+	Needs   Mark
+	Open    string       // path prefix of URLs that prove by themselves that they may be fetched, by GET alone; "" when there is none
+	Codes   Codes        // of refusals that no operation gives
+	Handler http.Handler // never sees a request that Router refused
+
+	// Refuse answers f in the protocol of r. The ids are on the answer already. nil: as JSON.
+	Refuse func(w http.ResponseWriter, r *http.Request, f *fault.Error)
+}
+
+// Codes are what a service calls refusals that come before its operations.
+type Codes struct {
+	Internal    string // 500: our own fault
+	Unavailable string // 503: SDKs try again
+	Unsigned    string // 403: nothing on the request says that an AWS client sent it
+}
+
+// Mark is what a request must carry to be served. All of it are headers that a page in a browser can send only after a preflight, and no preflight is ever granted.
+// Without them an image, a link or a form of any page could call a service: such requests carry no Origin, and not every browser sends Sec-Fetch-Site.
+type Mark uint8
+
+const (
+	Signature Mark = iota // an Authorization with a signature, verified or not
+	Header                // that, or another header of AWS's clients; by other methods than POST the query protocol needs a signature all the same
+	OwnOrder              // the service does nothing without X-Amz-Target, and judges signatures in its own order of checks
+)
+
+// admits reports that r may reach the service.
+func (s *Service) admits(r *http.Request) bool {
+	switch {
+	case s.Needs == OwnOrder || signedHeader(r):
+		return true
+	case s.Open != "" && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, s.Open):
+		return true
+	case s.Needs == Signature:
+		return false
+	case r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "":
+		return true
+	}
+	return r.Method == http.MethodPost && r.Header.Get("Amz-Sdk-Invocation-Id") != "" // as SDKs send it with signing switched off
+}
+
+// signedHeader reports that r carries a signature where a page cannot put it. A presigned URL can be put into any page.
+func signedHeader(r *http.Request) bool {
+	h := r.Header.Get("Authorization")
+	return h == algorithm || strings.HasPrefix(h, algorithm+" ")
+}
+
+// FromPage reports that a browser sends r on behalf of a page. Only an address that a person types, or follows from outside the browser, is "none".
+func FromPage(r *http.Request) bool {
+	if _, ok := r.Header["Origin"]; ok {
+		return true
+	}
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "none" {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse answers f in the service's words.
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, c Caller, f *fault.Error) {
+	SetIDs(w.Header(), c)
+	if s != nil && s.Refuse != nil {
+		s.Refuse(w, r, f)
+		return
+	}
+	Hint(w.Header(), f.Hint)
+	WriteJSON(w, f.Status, "application/json", map[string]string{"__type": f.Code, "message": f.Message})
+}
+
+// codes are those of the service; common ones where there is none.
+func (s *Service) codes() Codes {
+	if s != nil && s.Codes != (Codes{}) {
+		return s.Codes
+	}
+	return Codes{Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: CodeMissingToken}
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Beyond the connections that may be open, a new one is told so and closed; one that ends makes room.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &boundedListener{TCPListener: tcp, most: 2, log: slog.New(slog.DiscardHandler)}
+	t.Cleanup(func() { _ = l.Close() })
+	accepted := make(chan net.Conn)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", tcp.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	dial()
+	first := <-accepted
+	dial()
+	second := <-accepted
+	t.Cleanup(func() { _ = second.Close() })
+
+	told, err := io.ReadAll(dial())
+	if err != nil || !strings.HasPrefix(string(told), "HTTP/1.1 503 Service Unavailable\r\n") || !strings.HasSuffix(string(told), "\r\n\r\n"+`{"__type":"ServiceUnavailable","message":"Too many connections are open."}`+"\n") {
+		t.Errorf("the third: %q, %v", told, err)
+	}
+	_ = first.Close()
+	_ = first.Close() // twice makes room once
+	dial()
+	third := <-accepted
+	t.Cleanup(func() { _ = third.Close() })
+	if n := l.open.Load(); n != 2 {
+		t.Errorf("%d are counted as open", n)
+	}
+}
+
+// One HTTP/2 connection has so many requests under way and no more; a client that has more waits, or opens another connection.
+func TestStreamsOfAConnectionAreBounded(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.s.Endpoint(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	settings := &recorded{Conn: conn}
+	tr := &http.Transport{Protocols: new(http.Protocols), DialContext: func(context.Context, string, string) (net.Conn, error) { return settings, nil }}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(tr.CloseIdleConnections)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", b.s.Endpoint()+PathLive, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+
+	if got := settings.maxConcurrentStreams(); got != maxStreams {
+		t.Errorf("the server allows %d streams, want %d", got, maxStreams)
+	}
+}
+
+// recorded remembers the first bytes that a server sends: its SETTINGS frame.
+type recorded struct {
+	net.Conn
+	head []byte
+}
+
+func (r *recorded) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	if len(r.head) < 256 {
+		r.head = append(r.head, p[:n]...)
+	}
+	return n, err
+}
+
+// maxConcurrentStreams reads setting 3 of the first frame. Source: RFC 9113, 6.5.
+func (r *recorded) maxConcurrentStreams() int {
+	length := int(r.head[0])<<16 | int(r.head[1])<<8 | int(r.head[2])
+	for at := 9; at+6 <= 9+length && at+6 <= len(r.head); at += 6 {
+		if s := r.head[at : at+6]; s[0] == 0 && s[1] == 3 {
+			return int(s[2])<<24 | int(s[3])<<16 | int(s[4])<<8 | int(s[5])
+		}
+	}
+	return -1
+}
