@@ -83,7 +83,7 @@ var commonScrubs = []scrub{
 
 // pythonScrubs name the runtime's files and the standard library alike, without lines, and take the runtime's own frames out of what the interpreter prints.
 var pythonScrubs = []scrub{
-	{regexp.MustCompile(`/[^"\n]*/start\.py|/[^"\n]*/run/runtime/bootstrap\.py`), "<runtime>/bootstrap.py"},
+	{regexp.MustCompile(`/[^"\n]*/start\.py|/[^"\n]*/run/runtime/bootstrap\.py|/var/runtime/bootstrap\.py`), "<runtime>/bootstrap.py"},
 	{regexp.MustCompile(`/[^"\n]*/awslambdaric/(\w+\.py)`), "<runtime>/awslambdaric/$1"},
 	{regexp.MustCompile(`/[^"\n]*/lib/python3\.\d+/([^"\n]*\.py)`), "<python>/$1"},
 	{regexp.MustCompile(`(<(?:python|runtime|frozen [\w.]+)>[^"\n]*\\?", line )\d+`), "${1}N"},

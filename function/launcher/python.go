@@ -43,7 +43,10 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	}
 	// Isolated from the daemon's PYTHON* variables and user site; text is UTF-8; the code directory is read-only, so compiled files go elsewhere.
 	args := []string{f.Path, "-I", "-u", "-X", "utf8"}
-	if !l.opt.HostPackages {
+	reads := append(prefixes(f.Path), found.Reads...)
+	if l.opt.HostPackages {
+		reads = append(reads, found.Path...)
+	} else {
 		args = append(args, "-S") // nothing of what is installed but what the bootstrap lets through
 	}
 	if r.Cache != "" {
@@ -61,7 +64,7 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 		RuntimeDir:   filepath.Dir(bootstrap),
 		Version:      f.Version,
 		Display:      "python:" + want,
-		Reads:        besideSystem(append(prefixes(f.Path), found.Reads...)),
+		Reads:        besideSystem(reads),
 		SteersClock:  true,
 	}
 	if minor := strings.SplitN(f.Version, ".", 3); strings.Join(minor[:2], ".") != want {

@@ -85,6 +85,7 @@ def survey():
     standard = {os.path.realpath(p) for p in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))}
     path = [p for p in sys.path if os.path.realpath(p) not in standard and not p.endswith((".zip", "lib-dynload"))]
     reads = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, os.path.dirname(os.path.realpath(sys.executable))} | standard
+    reads.update(metadata)
     for file, locations in modules.values():
         reads.update(locations or ([os.path.dirname(file)] if file else []))
     return {

@@ -43,7 +43,7 @@ def missing(error):
         return None
     return (
         "%s is not in the code package. It is installed on this machine (%s), where a function does not look, as it would not on AWS."
-        " Add it to the package: pip install --target DIR %s. With --host-packages functions use what is installed here." % (name, place, name)
+        " Add what provides it to the package, as with pip install --target. With --host-packages functions use what is installed here." % (name, place, name)
     )
 
 
