@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/shardmill/shardmill/esm"
@@ -130,6 +132,46 @@ func (s *Store) Save(ctx context.Context, mapping string, shard record.ShardID, 
 		s.remember(k, max(had, parts)) // whichever of the two there are, the next save leaves none behind
 	}
 	return revision, err
+}
+
+// Shards are the shards on which a mapping has a checkpoint, in order.
+func (s *Store) Shards(ctx context.Context, mapping string) ([]record.ShardID, error) {
+	var out []record.ShardID
+	for after := ""; ; {
+		entries, err := s.coord.List(ctx, group(mapping), after, 1000)
+		if err != nil || len(entries) == 0 {
+			return out, err
+		}
+		for _, e := range entries {
+			after = e.Key
+			name, _, _ := strings.Cut(strings.TrimPrefix(e.Key, group(mapping)), "/") // what lies beside it has a longer name
+			id, err := strconv.ParseUint(name, 10, 32)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %s is no checkpoint", storage.ErrCorrupt, e.Key)
+			}
+			if n := len(out); n == 0 || out[n-1] != record.ShardID(id) {
+				out = append(out, record.ShardID(id))
+			}
+		}
+	}
+}
+
+// ForgetShard deletes the checkpoint of a mapping on a shard, with the state beside it. Idempotent.
+func (s *Store) ForgetShard(ctx context.Context, mapping string, shard record.ShardID) error {
+	k := key(mapping, shard)
+	beside, err := s.coord.List(ctx, k+"/", "", 0)
+	if err != nil {
+		return err
+	}
+	ops := []storage.Op{{Key: k, Expect: storage.Any}}
+	for _, e := range beside {
+		ops = append(ops, storage.Op{Key: e.Key, Expect: storage.Any})
+	}
+	if _, err := s.coord.Commit(ctx, group(mapping), ops...); err != nil {
+		return err
+	}
+	s.remember(k, 0)
+	return nil
 }
 
 // Forget deletes every checkpoint of a mapping.

@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/storage/pebble"
@@ -175,5 +177,26 @@ func TestForgetLeavesNothing(t *testing.T) {
 	}
 	if left := keys(t, coord); len(left) != 0 {
 		t.Errorf("left: %q", left)
+	}
+}
+
+// A shard that has expired is forgotten with all that lies beside its checkpoint, and no other.
+func TestForgetShardLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	coord := open(t)
+	s := checkpoint.New(coord)
+	for _, shard := range []record.ShardID{3, 30, 300} {
+		if _, err := s.Save(t.Context(), "m", shard, aggregated(esm.MaxState), 1, storage.Absent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := s.ForgetShard(t.Context(), "m", 30); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := s.Shards(t.Context(), "m")
+	if err != nil || !slices.Equal(left, []record.ShardID{3, 300}) || len(keys(t, coord)) != 2*17 {
+		t.Errorf("left %v in %d keys, %v", left, len(keys(t, coord)), err)
 	}
 }

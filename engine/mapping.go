@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -187,7 +188,7 @@ func (r *mappingRunner) list() {
 			parents[p] = true
 		}
 	}
-	ev := esm.ShardsListed{}
+	ev := esm.ShardsListed{Kept: r.kept()}
 	for _, sh := range shards {
 		if parents[sh.ID] && r.shards[sh.ID] == nil && !r.settled[sh.ID] { // only children ask, and a running shard has not ended
 			// An error shows again when the shard is started.
@@ -275,11 +276,44 @@ func (r *mappingRunner) command(c esm.MappingCommand) {
 		r.done(startOf(c.Shard)) // it waited to be started
 		r.problems.clear(c.Shard)
 		r.step(esm.ShardFinished{Shard: c.Shard, Reason: esm.Released})
+	case esm.ForgetShard:
+		r.forgetShard(c.Shard)
 	case esm.Settle:
 		r.settle(c.State)
 	case esm.Forget:
 		r.forget()
 	}
+}
+
+// kept are the shards of which something is kept. An error shows again at the next listing.
+func (r *mappingRunner) kept() []record.ShardID {
+	kept, err := r.e.o.Checkpoints.Shards(r.ctx, r.m.UUID)
+	if err != nil {
+		r.log.Warn("listing checkpoints; those of expired shards stay for now", "error", err)
+	}
+	for id := range r.m.Starts {
+		if !slices.Contains(kept, id) {
+			kept = append(kept, id)
+		}
+	}
+	slices.Sort(kept)
+	return kept
+}
+
+// forgetShard lets go of a shard that has expired: first of its checkpoint, so that a crash in between leaves a shard to be forgotten again.
+func (r *mappingRunner) forgetShard(id record.ShardID) {
+	err := r.e.o.Checkpoints.ForgetShard(r.ctx, r.m.UUID, id)
+	if err == nil {
+		err = r.e.o.Mappings.ForgetShard(r.ctx, r.m.UUID, id)
+	}
+	if err != nil {
+		r.log.Warn("forgetting an expired shard; trying again", "shard", id, "error", err)
+		r.again("forget "+id.String(), func() { r.forgetShard(id) })
+		return
+	}
+	r.done("forget " + id.String())
+	delete(r.settled, id)
+	r.problems.clear(id)
 }
 
 // settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is tried again.

@@ -28,8 +28,11 @@ type Mapping struct {
 	pending  State // a transition that is not reported complete; "" when at rest
 	shards   []shardEntry
 	listed   bool
-	gone     bool
-	out      []MappingCommand
+
+	sourceGone bool // nothing is known of what has expired
+
+	gone bool
+	out  []MappingCommand
 }
 
 type shardEntry struct {
@@ -54,8 +57,12 @@ const (
 //sumtype:decl
 type MappingEvent interface{ mappingEvent() }
 
-// ShardsListed tells which shards the stream has now. Shards not listed any more (expired) count as ended for their children.
-type ShardsListed struct{ Shards []ListedShard }
+// ShardsListed tells which shards the stream has now, and of which something is kept: a checkpoint, a place to start. Shards not listed any more (expired) count as
+// ended for their children, and what is kept of them is forgotten. A stream has one shard at least, so an empty list says nothing about what has expired.
+type ShardsListed struct {
+	Shards []ListedShard
+	Kept   []record.ShardID
+}
 
 // ListedShard is one shard of a stream.
 type ListedShard struct {
@@ -103,6 +110,9 @@ type ReleaseShard struct {
 	Abandon bool
 }
 
+// ForgetShard tells that a shard has expired and does not run: its checkpoint and where the mapping starts on it can go.
+type ForgetShard struct{ Shard record.ShardID }
+
 // Settle tells that the pending transition is complete and the mapping is now in State.
 type Settle struct{ State State }
 
@@ -111,6 +121,7 @@ type Forget struct{}
 
 func (StartShard) mappingCommand()   {}
 func (ReleaseShard) mappingCommand() {}
+func (ForgetShard) mappingCommand()  {}
 func (Settle) mappingCommand()       {}
 func (Forget) mappingCommand()       {}
 
@@ -123,6 +134,7 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 	switch ev := ev.(type) {
 	case ShardsListed:
 		m.list(ev.Shards)
+		m.forgetExpired(ev)
 	case Desired:
 		m.enabled, m.deleting, m.pending = ev.Enabled, ev.Deleting, ev.Pending
 	case ShardFinished:
@@ -134,6 +146,7 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 			}
 		}
 	case SourceGone:
+		m.sourceGone = true
 		m.list(nil)
 		m.listed = true
 	}
@@ -171,6 +184,18 @@ func (m *Mapping) list(shards []ListedShard) {
 	m.shards = keep
 }
 
+// forgetExpired lets go of what is kept of shards that the stream does not list any more. One that still runs is let go of when it has ended.
+func (m *Mapping) forgetExpired(ev ShardsListed) {
+	if len(ev.Shards) == 0 {
+		return
+	}
+	for _, id := range ev.Kept {
+		if m.index(id) < 0 {
+			m.emit(ForgetShard{Shard: id})
+		}
+	}
+}
+
 func (m *Mapping) index(id record.ShardID) int {
 	return slices.IndexFunc(m.shards, func(e shardEntry) bool { return e.id == id })
 }
@@ -182,6 +207,9 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 	}
 	if m.shards[i].gone {
 		m.shards = slices.Delete(m.shards, i, i+1)
+		if !m.sourceGone && !m.deleting {
+			m.emit(ForgetShard{Shard: ev.Shard})
+		}
 		return
 	}
 	switch ev.Reason {

@@ -19,6 +19,8 @@ func (w *world) mappingStep(ev esm.MappingEvent) {
 			w.printf("start shard=%d", c.Shard)
 		case esm.ReleaseShard:
 			w.printf("release shard=%d%s", c.Shard, flag(c.Abandon, " abandon"))
+		case esm.ForgetShard:
+			w.printf("forget shard=%d", c.Shard)
 		case esm.Settle:
 			w.printf("state %s", c.State)
 		case esm.Forget:
@@ -27,9 +29,15 @@ func (w *world) mappingStep(ev esm.MappingEvent) {
 	}
 }
 
-// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended.
+// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended. Of those in kept=(…) something is kept.
 func (w *world) verbShards(a *args) {
 	var list []esm.ListedShard
+	var kept []record.ShardID
+	if ids, ok := a.find("kept"); ok {
+		for id := range strings.SplitSeq(ids, ",") {
+			kept = append(kept, record.ShardID(a.number(id)))
+		}
+	}
 	for line := range strings.Lines(a.d.Input) {
 		fields := strings.Fields(line)
 		s := esm.ListedShard{ID: record.ShardID(a.number(fields[0]))}
@@ -46,7 +54,7 @@ func (w *world) verbShards(a *args) {
 		}
 		list = append(list, s)
 	}
-	w.mappingStep(esm.ShardsListed{Shards: list})
+	w.mappingStep(esm.ShardsListed{Shards: list, Kept: kept})
 }
 
 // verbDesired says what the mapping shall be: enabled, disabled or deleted, and the pending state.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -47,6 +48,34 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 		mp := old
 		m.results.overlay(&mp)
 		mp.State, mp.LastModified = next, m.now()
+		err = m.store.replace(ctx, rev, &old, &mp)
+		if err == nil {
+			m.results.wrote(uuid, mp.LastResult)
+			return nil
+		}
+		if !errors.Is(err, storage.ErrConflict) {
+			return err
+		}
+		if err := race.Lost(rev, err); err != nil {
+			return fmt.Errorf("change mapping %s: %w", uuid, err)
+		}
+	}
+}
+
+// ForgetShard reports that a shard has expired: where the mapping starts on it does not matter any more. Unknown mappings and shards are passed over.
+func (m *Mappings) ForgetShard(ctx context.Context, uuid string, shard record.ShardID) error {
+	for race := (storage.Race{}); ; {
+		old, rev, err := m.store.get(ctx, uuid)
+		if err != nil {
+			return err
+		}
+		if _, ok := old.Starts[shard]; rev == 0 || !ok {
+			return nil
+		}
+		mp := old
+		m.results.overlay(&mp)
+		mp.Starts = maps.Clone(old.Starts)
+		delete(mp.Starts, shard)
 		err = m.store.replace(ctx, rev, &old, &mp)
 		if err == nil {
 			m.results.wrote(uuid, mp.LastResult)

@@ -57,7 +57,7 @@ type Mapping struct {
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis // with AT_TIMESTAMP only
 	// Starts is the first position to read of every shard that existed at create: LATEST and AT_TIMESTAMP are resolved there and then, once.
-	// A shard that is not in it came later and is read from its start. It matters only where no checkpoint exists yet.
+	// A shard that is not in it came later and is read from its start. It matters only where no checkpoint exists yet; shards that expire leave it.
 	Starts map[record.ShardID]record.Position
 }
 

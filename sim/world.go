@@ -224,7 +224,7 @@ func (w *world) mappingStep(ev esm.MappingEvent) {
 					}
 				})
 			}
-		case esm.Forget:
+		case esm.Forget, esm.ForgetShard:
 		}
 	}
 }

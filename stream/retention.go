@@ -93,6 +93,7 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 		if sn.info.Status != Active {
 			continue
 		}
+		due = min(due, s.expire(ctx, sn, now))
 		for _, sh := range sn.shards {
 			if ctx.Err() != nil {
 				return 0, false
@@ -105,6 +106,42 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 		}
 	}
 	return max(sweepLeast, time.Duration(due-now)*time.Millisecond), len(snaps) > 0
+}
+
+// expire wakes those who wait for another shard list when closed shards have outlived their records, and answers when the next one does.
+func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (next record.Millis) {
+	next = now + record.Millis(sweepMost.Milliseconds())
+	expired := 0
+	for i := range sn.info.Shards {
+		sh := &sn.info.Shards[i]
+		switch {
+		case sh.expired(now, sn.info.Retention):
+			expired++
+		case sh.Closed != 0:
+			next = min(next, sh.Closed+record.Millis(sn.info.Retention.Milliseconds())+1)
+		}
+	}
+	if expired <= sn.expired {
+		return next
+	}
+	s.mu.RLock()
+	st := s.byID[sn.info.ID]
+	s.mu.RUnlock()
+	if st == nil {
+		return next
+	}
+	select {
+	case st.changing <- struct{}{}:
+	case <-ctx.Done():
+		return next
+	}
+	defer func() { <-st.changing }()
+	if st.snap.Load() == sn { // else it has changed anyway, and the next sweep looks again
+		c := *sn
+		c.expired, c.changed = expired, make(chan struct{})
+		s.install(st, &c)
+	}
+	return next
 }
 
 // trim tells storage about the horizon of sh if it has moved, and answers when the next record expires at the earliest.

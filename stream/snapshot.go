@@ -20,7 +20,8 @@ type snapshot struct {
 	starts   []record.HashKey
 	tags     map[string]string
 	revision storage.Revision // of the stream's record in Coord
-	changed  chan struct{}    // closed when the shard list is replaced or the stream is gone
+	changed  chan struct{}    // closed when the shard list is replaced, a shard has expired or the stream is gone
+	expired  int              // shards that the sweeper has told to have expired
 }
 
 // shard is what this process holds for one shard.
@@ -43,7 +44,7 @@ func newShard(stream uint32, id record.ShardID) *shard {
 func newSnapshot(info Info, tags map[string]string, revision storage.Revision, old *snapshot) *snapshot {
 	sn := &snapshot{info: info, tags: tags, revision: revision, changed: make(chan struct{})}
 	if old != nil {
-		sn.shards = slices.Clone(old.shards)
+		sn.shards, sn.expired = slices.Clone(old.shards), old.expired
 	}
 	for i := len(sn.shards); i < len(info.Shards); i++ {
 		sn.shards = append(sn.shards, newShard(info.ID, record.ShardID(i)))

@@ -1,0 +1,76 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/storagetest"
+	"github.com/shardmill/shardmill/stream/streamtest"
+)
+
+// A shard that was split and has outlived its records leaves nothing of a mapping behind: neither its checkpoint nor the place where the mapping started on it. Its
+// children go on where they are, also over a restart, and a shard that expired while nobody ran is forgotten at the next start.
+func TestExpiredShardsAreForgotten(t *testing.T) {
+	t.Parallel()
+	for name, stopped := range map[string]bool{"while it runs": false, "while nobody runs": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				faulty := &storagetest.Faulty{}
+				w := newWorldOn(t, 2, func(c storage.Coord) storage.Coord { faulty.Coord = c; return faulty })
+				defer w.close()
+				w.put("a", numbered(1, 3)...)
+				w.put("b", numbered(4, 6)...)
+				uuid := w.create(mapping.Knobs{BatchSize: p(int64(1))})
+				w.pass(time.Second)
+				streamtest.Split(t, w.streams, orders, 0)
+				w.pass(time.Second)
+				if got := w.keptShards(uuid); !slices.Equal(got, []string{"0000000000", "0000000001"}) {
+					t.Fatalf("checkpoints of %v", got)
+				}
+				if stopped {
+					w.engine.Stop(t.Context())
+				} else {
+					faulty.FailNext(1, storagetest.LoseIt) // it is tried again
+				}
+
+				w.pass(30 * time.Hour)
+				if stopped {
+					w.start()
+				}
+				w.put("a", "7")
+				w.put("b", "8")
+				w.put("c", "9")
+				w.pass(time.Minute)
+
+				if got := w.keptShards(uuid); slices.Contains(got, "0000000000") || !slices.Contains(got, "0000000001") {
+					t.Errorf("checkpoints of %v", got)
+				}
+				if starts := w.state(uuid).Starts; len(starts) != 1 || starts[1] == 0 {
+					t.Errorf("starts at %v", starts)
+				}
+				got := w.functions.delivered()
+				slices.Sort(got)
+				if !slices.Equal(got, numbered(1, 9)) {
+					t.Errorf("delivered %v", got)
+				}
+			})
+		})
+	}
+}
+
+// keptShards are the shards that have a checkpoint.
+func (w *world) keptShards(uuid string) (shards []string) {
+	w.t.Helper()
+	entries, err := w.coord.List(w.t.Context(), "checkpoint/"+uuid+"/", "", 0)
+	w.must(err)
+	for _, e := range entries {
+		shards = append(shards, strings.TrimPrefix(e.Key, "checkpoint/"+uuid+"/"))
+	}
+	return shards
+}
