@@ -118,10 +118,17 @@ func (f *Functions) entry(ref Ref) *entry {
 	return &c
 }
 
-// Changed is closed at the next change of the function's code, configuration, concurrency or state, or when it appears or goes.
+// Changed is closed at the next change of the function's code, configuration, concurrency or state, or when it appears or goes. Who watches a function that is not there
+// may be woken by another that appears: nothing is kept for it, as nothing says when nobody watches any more.
 func (f *Functions) Changed(ref Ref) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.entries[ref] == nil {
+		if f.appears == nil {
+			f.appears = make(chan struct{})
+		}
+		return f.appears
+	}
 	ch, ok := f.watched[ref]
 	if !ok {
 		ch = make(chan struct{})
@@ -137,6 +144,10 @@ func (f *Functions) publish(ref Ref, e *entry) {
 	if e == nil {
 		delete(f.entries, ref)
 	} else {
+		if f.entries[ref] == nil && f.appears != nil {
+			close(f.appears)
+			f.appears = nil
+		}
 		f.entries[ref] = e
 	}
 	if ch, ok := f.watched[ref]; ok {
@@ -199,7 +210,7 @@ func (f *Functions) Delete(ctx context.Context, ref Ref) error {
 		return conflict(ref, err)
 	}
 	f.publish(ref, nil)
-	f.fleet.reserve(ref, nil)
+	f.fleet.forget(ref)
 	f.fleet.retire(e.current)
 	if !e.conf.settled() {
 		close(e.settled)

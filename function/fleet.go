@@ -99,6 +99,7 @@ func (fl *fleet) admit(ref Ref) (reason string) {
 	defer fl.mu.Unlock()
 	l, p := fl.lane(ref), fl.pool(ref)
 	if reason := fl.refusal(l, p); reason != "" {
+		fl.drop(l)
 		return reason
 	}
 	l.running++
@@ -143,6 +144,26 @@ func (fl *fleet) drop(l *lane) {
 		delete(fl.lanes, l.ref)
 		delete(fl.pool(l.ref).waiting, l)
 	}
+}
+
+// forget lets go of a function that is deleted, and of the pool of its account if nothing is counted there any more.
+func (fl *fleet) forget(ref Ref) {
+	fl.reserve(ref, nil)
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	if p := fl.pool(ref); p.running == 0 && p.reserved == 0 && len(p.waiting) == 0 && !fl.laneIn(ref) {
+		delete(fl.accounts, account{ref.Account, ref.Region})
+	}
+}
+
+// laneIn tells whether a function of ref's account and region is still counted.
+func (fl *fleet) laneIn(ref Ref) bool {
+	for other := range fl.lanes {
+		if other.Account == ref.Account && other.Region == ref.Region {
+			return true
+		}
+	}
+	return false
 }
 
 // nextWaiter takes out the waiter whose turn it is for a slot that l or its account has free now. fl.mu is held.

@@ -141,7 +141,8 @@ type Functions struct {
 	change  sync.Mutex // one change of the catalogue at a time; held across the commit
 	mu      sync.RWMutex
 	entries map[Ref]*entry
-	watched map[Ref]chan struct{} // see Changed
+	watched map[Ref]chan struct{} // of functions that are there; see Changed
+	appears chan struct{}         // closed when a function appears; nil: nobody watches one that is not there
 
 	starting chan struct{} // environments in their init phase: as many as processors
 	busy     atomic.Int64

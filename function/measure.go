@@ -75,6 +75,7 @@ func (m *meter) forget(ref Ref) {
 	s := m.functions[ref]
 	delete(m.functions, ref)
 	m.mu.Unlock()
+	m.store.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name).Release() // its mappings measured them
 	if s == nil {
 		return
 	}

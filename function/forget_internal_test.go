@@ -1,0 +1,81 @@
+package function
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/shardmill/shardmill/metric"
+	"github.com/shardmill/shardmill/storage/memory"
+)
+
+// Functions that come and go leave nothing behind: no lane, no pool of an account, no channel of somebody who watched, no series, no key.
+func TestDeletedFunctionsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	var code bytes.Buffer
+	z := zip.NewWriter(&code)
+	if _, err := z.Create("bootstrap"); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := metric.New(metric.Options{Local: memory.New(memory.Options{}).Local()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Stop)
+	f, err := New(Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Metrics: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Stop(t.Context()) })
+
+	for i := range 20 {
+		ref := Ref{Account: fmt.Sprintf("%012d", i), Region: "us-east-1", Name: "f"}
+		before := f.Changed(ref)
+		_, err := f.Create(t.Context(), CreateInput{
+			Name: "f", Caller: Caller{ref.Account, ref.Region}, Runtime: "provided.al2023", Handler: "h", Role: "arn:aws:iam::000000000000:role/r", Zip: code.Bytes(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-before
+		f.Changed(ref)
+		if err := f.PutConcurrency(t.Context(), ref, 0); err != nil {
+			t.Fatal(err)
+		}
+		f.Invoke(t.Context(), Invocation{Ref: ref, Wait: true}) // refused
+		store.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name)
+		if err := f.Delete(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		f.Changed(ref)
+		f.Invoke(t.Context(), Invocation{Ref: ref})
+	}
+
+	f.fleet.mu.Lock()
+	defer f.fleet.mu.Unlock()
+	if len(f.fleet.lanes) != 0 || len(f.fleet.accounts) != 0 {
+		t.Errorf("%d lanes and %d pools are left", len(f.fleet.lanes), len(f.fleet.accounts))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.entries) != 0 || len(f.watched) != 0 {
+		t.Errorf("%d functions and %d watchers are left", len(f.entries), len(f.watched))
+	}
+	if len(f.meter.functions) != 0 || len(f.keys.refs) != 0 {
+		t.Errorf("%d meters and %d keys are left", len(f.meter.functions), len(f.keys.refs))
+	}
+	store.Each(func(id metric.ID, _ string, _ metric.Total) {
+		for _, d := range id.Dimensions {
+			if d.Name == metric.FunctionName {
+				t.Errorf("a series is left: %+v", id)
+			}
+		}
+	})
+}
