@@ -50,6 +50,7 @@ type Options struct {
 	Endpoint func() string // http://127.0.0.1:port for AWS_ENDPOINT_URL; nil or an answer of "" leaves it out
 	Python   string        // the Python to use before all others: a path or a name on PATH
 	Node     string        // the Node.js to use before all others: a path or a name on PATH
+	Work     string        // where ./.venv and ./node_modules are looked for; "": the working directory
 
 	// HostPackages lets functions import what is installed for their interpreter on this machine, beside what AWS bundles with their runtime.
 	HostPackages bool
@@ -198,7 +199,9 @@ func (f *Functions) Start(ctx context.Context) error {
 	if f.opt.CPU == sandbox.CPUWeight {
 		f.cpu = f.box.ShareCPU()
 	}
-	f.launch = launcher.New(launcher.Options{Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(f.code.run, "runtime")})
+	f.launch = launcher.New(launcher.Options{
+		Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(f.code.run, "runtime"), Work: f.opt.Work,
+	})
 	f.logs.start()
 	return f.load(ctx)
 }

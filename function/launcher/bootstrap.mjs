@@ -18,10 +18,13 @@ const BREAK = '\x1f';
 const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
+const SURROUNDINGS = Symbol.for('shardmill.surroundings');
 const BEFORE_EXIT = Symbol.for('aws.lambda.beforeExit'); // what to do when the event loop is empty; tools that trace functions wrap it
 const CONTEXT_HEADERS = { clientContext: 'client-context', identity: 'cognito-identity' };
 
 const require = module.createRequire(import.meta.url);
+const surroundings = process[SURROUNDINGS] ?? {}; // of surroundings.cjs, which ran before
+delete process[SURROUNDINGS];
 // From nodejs24.x on, AWS's runtime awaits its handler, and knows no callbacks, no done, succeed and fail, and no wait for an empty event loop.
 const modern = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV || '')?.[1] || 0) >= 24;
 
@@ -243,54 +246,21 @@ function typeModule(folder) {
   return false;
 }
 
-// searchNodePath makes import find packages in NODE_PATH, as require does: on AWS both find the bundled SDK.
-async function searchNodePath() {
-  const bases = (process.env.NODE_PATH || '').split(path.delimiter).filter((dir) => dir.endsWith('/node_modules') && fs.existsSync(dir));
-  const parents = bases.map((dir) => pathToFileURL(path.join(path.dirname(dir), 'any.mjs')).href);
-  if (parents.length === 0) return;
-  if (module.registerHooks) {
-    module.registerHooks({
-      resolve(specifier, context, next) {
-        try {
-          return next(specifier, context);
-        } catch (e) {
-          if (e.code !== 'ERR_MODULE_NOT_FOUND' || /^([./]|\w+:)/.test(specifier)) throw e;
-          for (const parentURL of parents) {
-            try {
-              return next(specifier, { ...context, parentURL });
-            } catch {}
-          }
-          throw e;
-        }
-      },
-    });
-  } else if (module.register) {
-    const hook = `const parents = ${JSON.stringify(parents)};
-      export async function resolve(specifier, context, next) {
-        try {
-          return await next(specifier, context);
-        } catch (e) {
-          if (e.code !== 'ERR_MODULE_NOT_FOUND' || /^([./]|\\w+:)/.test(specifier)) throw e;
-          for (const parentURL of parents) {
-            try {
-              return await next(specifier, { ...context, parentURL });
-            } catch {}
-          }
-          throw e;
-        }
-      }`;
-    module.register('data:text/javascript,' + encodeURIComponent(hook));
-  }
-}
+const causes = new WeakMap(); // the errors that ours stand for
+const causedBy = (cause, error) => {
+  causes.set(error, cause);
+  return error;
+};
 
 async function loadFile(root, folder, name) {
   const base = path.resolve(root, folder, name);
   const required = (extension) => (fs.existsSync(base + extension) ? require(base + extension) : undefined);
   const imported = async (extension) => {
     if (!fs.existsSync(base + extension)) return undefined;
-    await searchNodePath();
+    surroundings.limitImport?.();
     return import(pathToFileURL(base + extension).href);
   };
+  surroundings.limitImportOnceUsed?.();
   const es = typeModule(path.dirname(base));
   return (
     required('') ||
@@ -313,7 +283,7 @@ async function load(root, handler) {
     loaded = await loadFile(root, handler.slice(0, handler.indexOf(last)), parts[1]);
   } catch (e) {
     if (e instanceof SyntaxError) throw new UserCodeSyntaxError(e);
-    if (e?.code === 'MODULE_NOT_FOUND') throw new ImportModuleError(e);
+    if (e?.code === 'MODULE_NOT_FOUND') throw causedBy(e, new ImportModuleError(e));
     throw e;
   }
   const find = (object) => parts[2].split('.').reduce((nested, key) => nested && nested[key], object);
@@ -453,7 +423,10 @@ class Runtime {
   postError(route, error, answered) {
     const document = describe(error);
     const kind = String(document.errorType).replace(/[^\x20-\x7e]/g, '?');
-    this.api.call('POST', route, answered, JSON.stringify(document), `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${kind}\r\n`);
+    let headers = `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${kind}\r\n`;
+    const hint = surroundings.advise?.(causes.get(error) ?? error, this.initialising);
+    if (hint) headers += `Shardmill-Hint: ${encodeURIComponent(hint)}\r\n`;
+    this.api.call('POST', route, answered, JSON.stringify(document), headers);
   }
 
   // die ends the process after an error that nobody caught, telling it to whom it concerns.

@@ -94,6 +94,7 @@ type Launcher struct {
 	mu     sync.Mutex
 	probed map[string]interpreter // by path and modification time
 	found  map[string]interpreter // by runtime
+	sdks   map[string]nodeSDK     // by the names and the places looked for
 
 	surveyed map[string]survey // by path of a Python
 }
@@ -103,7 +104,7 @@ func New(opt Options) *Launcher {
 	if opt.Env == nil {
 		opt.Env = os.Environ()
 	}
-	return &Launcher{opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}, surveyed: map[string]survey{}}
+	return &Launcher{opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}, sdks: map[string]nodeSDK{}, surveyed: map[string]survey{}}
 }
 
 // Runs reports whether functions of this runtime can run at all.

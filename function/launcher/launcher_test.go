@@ -155,13 +155,11 @@ func TestOtherNodeVersionIsTold(t *testing.T) {
 		p.Hint != "nodejs24.x runs on Node.js 20.1.0 ("+node+"), the nearest version found. Use --node PATH to choose another." {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if len(p.Args) != 5 || p.Args[1] != "--max-old-space-size=384" || p.Args[2] != "--require" || filepath.Base(p.Args[4]) != "index.mjs" {
+	if len(p.Args) != 7 || p.Args[3] != "--max-old-space-size=384" || p.Args[4] != "--import" || filepath.Base(p.Args[6]) != "index.mjs" {
 		t.Errorf("args %q", p.Args)
 	}
-	for _, want := range []string{"/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/code:", filepath.Dir(filepath.Dir(node)) + "/lib/node_modules"} {
-		if !strings.Contains(p.Env["NODE_PATH"], want) {
-			t.Errorf("NODE_PATH %s lacks %s", p.Env["NODE_PATH"], want)
-		}
+	if want := "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:" + p.RuntimeDir + "/sdk-"; !strings.HasPrefix(p.Env["NODE_PATH"], want) {
+		t.Errorf("NODE_PATH %s does not begin with %s", p.Env["NODE_PATH"], want)
 	}
 	if p, err := plan(t, Options{Node: node}, "nodejs20.x"); err != nil || p.Hint != "" || p.Display != "nodejs:20" {
 		t.Errorf("got %+v, %v", p, err)

@@ -2,8 +2,9 @@ package launcher
 
 import (
 	"context"
-	_ "embed" // bootstrap.mjs, surroundings.cjs
+	_ "embed" // bootstrap.mjs, surroundings.cjs, imports.cjs
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +15,9 @@ var nodejsBootstrap []byte
 
 //go:embed surroundings.cjs
 var nodejsSurroundings []byte
+
+//go:embed imports.cjs
+var nodejsImports []byte
 
 // oldestNode is the oldest major version that bootstrap.mjs runs on, and the oldest runtime that functions may name.
 const oldestNode = 16
@@ -44,40 +48,92 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	want := strconv.Itoa(nodejsMajor(r.Runtime))
-	args := []string{i.Path}
+	if _, err := l.bootstrap(r, "imports.cjs", nodejsImports); err != nil {
+		return Plan{}, err
+	}
+	major := nodejsMajor(r.Runtime)
+	want := strconv.Itoa(major)
+	args := []string{i.Path, "--expose-gc", "--max-http-header-size=81920"} // as on AWS
 	if !setsHeap(r.Environment["NODE_OPTIONS"]) {
 		// V8 sizes its heap by the machine, not by the function: without a limit of its own it would grow into MemorySize instead of collecting garbage.
 		args = append(args, fmt.Sprintf("--max-old-space-size=%d", r.MemoryMB*3/4))
 	}
-	// The last two hold what AWS bundles and we do not, the SDK above all: a project's own packages, and those installed for this Node.
-	local, _ := filepath.Abs(filepath.Join(l.opt.Work, "node_modules")) // "" without a working directory
+	host := l.nodeModules(i)
+	sdk, err := l.sdk(bundledPackages(major), host)
+	if err != nil {
+		return Plan{}, err
+	}
 	paths := []string{
-		"/opt/nodejs/node" + want + "/node_modules", "/opt/nodejs/node_modules", r.TaskRoot,
-		local, filepath.Join(filepath.Dir(filepath.Dir(i.Path)), "lib", "node_modules"),
+		"/opt/nodejs/node" + want + "/node_modules", "/opt/nodejs/node_modules", filepath.Join(filepath.Dir(bootstrap), sdk.dir, "node_modules"), r.TaskRoot,
+	}
+	preload := "--import"
+	if release, _, _ := strings.Cut(i.Version, "."); len(release) < 2 || release < "20" {
+		preload = "--require" // reads the customer's package.json, and ends if that is none
 	}
 	p := Plan{
 		Path: i.Path,
-		Args: append(args, "--require", surroundings, bootstrap),
+		Args: append(args, preload, surroundings, bootstrap),
 		Env: map[string]string{
 			"PATH":            systemPath(filepath.Dir(i.Path)),
 			"LD_LIBRARY_PATH": r.TaskRoot + ":" + filepath.Join(r.TaskRoot, "lib") + ":/opt/lib",
-			"NODE_PATH":       strings.Join(paths, ":"),
 		},
 		ExecutionEnv: "AWS_Lambda_" + r.Runtime,
 		RuntimeDir:   filepath.Dir(bootstrap),
 		Version:      i.Version,
 		Display:      "nodejs:" + want,
-		Reads:        append(prefixes(i.Path), local),
 		SDK:          "@aws-sdk/",
 		SDKHint: fmt.Sprintf("The AWS SDK for JavaScript, which AWS bundles with %s, is not part of the code package. Add it to the package, or install its clients"+
 			" where shardmill is started, for example: npm install @aws-sdk/client-dynamodb", r.Runtime),
+		Reads: append(nodeReads(i.Path), sdk.reads...),
 	}
-	if major, _, _ := strings.Cut(i.Version, "."); major != want {
+	if l.opt.HostPackages {
+		paths = append(paths, host...)
+		p.Env["SHARDMILL_HOST_PACKAGES"] = "1"
+		p.Reads = append(p.Reads, host...)
+	}
+	p.Env["NODE_PATH"] = strings.Join(paths, ":")
+	if found, _, _ := strings.Cut(i.Version, "."); found != want {
 		p.Display += " (running " + i.Version + ")"
 		p.Hint = fmt.Sprintf("%s runs on Node.js %s (%s), the nearest version found. Use --node PATH to choose another.", r.Runtime, i.Version, i.Path)
 	}
 	return p, nil
+}
+
+// nodeModules are the folders with packages of this machine: where shardmill was started and above, and what is installed for this Node.
+func (l *Launcher) nodeModules(i interpreter) []string {
+	var dirs []string
+	dir, err := filepath.Abs(l.opt.Work)
+	for err == nil { // there may be no working directory
+		if local := filepath.Join(dir, "node_modules"); isDir(local) {
+			dirs = append(dirs, local)
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return append(dirs, filepath.Join(filepath.Dir(filepath.Dir(i.Path)), "lib", "node_modules"))
+}
+
+// nodeReads is what Node needs to start: its executable and the libraries beside it. Homebrew links its packages to each other.
+func nodeReads(node string) []string {
+	bin := filepath.Dir(node)
+	if strings.HasPrefix(bin, "/usr/") || bin == "/bin" {
+		return nil // the system's
+	}
+	dirs := []string{bin}
+	if lib := filepath.Join(filepath.Dir(bin), "lib"); filepath.Base(bin) == "bin" && isDir(lib) {
+		dirs = append(dirs, lib)
+	}
+	if brew, _, ok := strings.Cut(node, "/Cellar/"); ok {
+		dirs = append(dirs, brew)
+	}
+	return dirs
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // setsHeap reports whether the customer's NODE_OPTIONS say how large the heap may be; Node takes both spellings.
