@@ -58,9 +58,10 @@ venv: .venv/.installed
 e2e/javascript/node_modules: e2e/javascript/package-lock.json
 	cd e2e/javascript && npm ci --silent --no-audit --no-fund && touch node_modules
 
-# Their versions are those whose answers testdata/ric holds. pip may have to build the client (cmake, a C++ compiler).
+# Their versions are those whose answers testdata/ric holds. Both may have to be built (cmake, a C++ compiler, autoconf, automake, libtool).
 ric-oracle: ## record again what AWS's own runtime clients answer, in minutes; read the diff like code
 	python3 -m venv .ric/python && .ric/python/bin/pip install --quiet --disable-pip-version-check awslambdaric==4.2.2
+	npm install --silent --no-audit --no-fund --prefix .ric/nodejs aws-lambda-ric@3.3.0
 	$(GO) test -count=1 ./function -run TestRuntimesAnswerAsThoseOfAWS -args -ric.record=$(CURDIR)/.ric
 
 fuzz: ## every fuzz target for FUZZTIME

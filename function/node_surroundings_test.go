@@ -86,7 +86,7 @@ func TestNodeFunctionHasItsNamesForItself(t *testing.T) {
 	}
 	if got.Own != "bootstrap" || got.Surroundings != "surroundings" || len(got.Cache) != 0 || !got.Log || fmt.Sprint(got.Argv) != "[index.mjs]" ||
 		len(got.Process)+len(got.Env) != 0 || fmt.Sprint(got.Lambda) != "[streamifyResponse HttpResponseStream]" ||
-		fmt.Sprint(got.Globals) != "[Symbol(aws.lambda.beforeExit) Symbol(aws.lambda.runtime.requestId) awslambda]" {
+		fmt.Sprint(got.Globals) != "[Symbol(aws.lambda.beforeExit) Symbol(aws.lambda.runtime.requestId) Symbol(aws.lambda.runtime.tenantId) awslambda]" {
 		t.Errorf("got %s", r.Payload)
 	}
 }

@@ -90,3 +90,13 @@ var pythonScrubs = []scrub{
 	{regexp.MustCompile(`(?m)^ +[~^]+\n`), ""}, // each version marks other parts of a line
 	{regexp.MustCompile(`(?m)^    File "<runtime>/[^\n]*\n(      .*\n)*`), ""},
 }
+
+// nodejsScrubs take the frames of the runtime itself and of Node out of stack traces: its files are not the same, by name and by line.
+var nodejsScrubs = []scrub{
+	{regexp.MustCompile(`/[^"\s\\]*/(aws-lambda-ric/dist/index|run/runtime/index|testdata/ric/nodejs/start)\.mjs`), "/var/runtime/index.mjs"},
+	{regexp.MustCompile(`"\s+at ([^"]*[( ])?(node:|file:/*var/runtime/)[^"]*",?`), ""},
+	{regexp.MustCompile(`,\]`), "]"},
+	{regexp.MustCompile(`\n\s+at ([^"\n]*[( ])?(node:|file:/*var/runtime/)[^"\n]*`), ""},
+	{regexp.MustCompile(`\n\s+\d+: [^\n]*`), ""}, // frames of process.abort
+	{regexp.MustCompile(`\[ERROR\] \[\d+\]`), "[ERROR] [TIME]"},
+}

@@ -38,6 +38,13 @@ var ricLanguages = []ricLanguage{
 		},
 		scrubs: pythonScrubs,
 	},
+	{
+		name: "nodejs", runtime: "nodejs20.x", handler: "index.handler",
+		client: func(dir, runtime string) string {
+			return "#!/bin/sh\nexport AWS_EXECUTION_ENV=AWS_Lambda_" + runtime + " NODE_PATH=$LAMBDA_TASK_ROOT\nexec node --expose-gc --max-http-header-size=81920 " + ricPath("nodejs", "start.mjs") + " " + filepath.Join(dir, "nodejs") + "\n"
+		},
+		scrubs: nodejsScrubs,
+	},
 }
 
 // ricKinds are what handlers do that a runtime client decides about.

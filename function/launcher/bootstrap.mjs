@@ -16,6 +16,7 @@ const BASE = '/2018-06-01/runtime/';
 const EVENT = '\x1e';
 const BREAK = '\x1f';
 const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
+const TENANT_ID = Symbol.for('aws.lambda.runtime.tenantId');
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
 const SURROUNDINGS = Symbol.for('shardmill.surroundings');
@@ -165,10 +166,10 @@ class RuntimeAPI {
   }
 }
 
-// print puts a line on standard output at once.
-function print(text) {
+// print puts a line on standard output, or another descriptor, at once.
+function print(text, fd = 1) {
   try {
-    writeAll(1, Buffer.from(text));
+    writeAll(fd, Buffer.from(text));
   } catch (e) {
     if (e.code !== 'EPIPE') throw e;
   }
@@ -283,7 +284,7 @@ async function load(root, handler) {
     loaded = await loadFile(root, handler.slice(0, handler.indexOf(last)), parts[1]);
   } catch (e) {
     if (e instanceof SyntaxError) throw new UserCodeSyntaxError(e);
-    if (e?.code === 'MODULE_NOT_FOUND') throw causedBy(e, new ImportModuleError(e));
+    if (e.code === 'MODULE_NOT_FOUND') throw causedBy(e, new ImportModuleError(e));
     throw e;
   }
   const find = (object) => parts[2].split('.').reduce((nested, key) => nested && nested[key], object);
@@ -369,7 +370,9 @@ class Runtime {
   constructor(api) {
     this.api = api;
     this.id = undefined; // of the invocation under way
+    this.latest = undefined; // of that one, or of the one before
     this.initialising = true;
+    this.asking = false; // for the next one: the connection says nothing else until it comes
     this.dying = false;
   }
 
@@ -381,17 +384,20 @@ class Runtime {
   start(handler) {
     if (this.dying) return;
     this.handler = handler;
-    this.initialising = false;
     if (handler[STREAMING]) this.handle = this.handleOnceStreaming;
     else this.handle = modern ? this.handleOnce : this.handleOnceNonStreaming;
-    this.next();
+    setImmediate(() => this.next());
   }
 
   next() {
     if (this.dying) return;
+    this.initialising = false;
+    this.asking = true;
     this.api.call('GET', 'invocation/next', (status, headers, body) => {
       if (status !== 200) process.exit(1);
-      this.id = globalThis[REQUEST_ID] = headers['lambda-runtime-aws-request-id'];
+      this.asking = false;
+      this.id = this.latest = globalThis[REQUEST_ID] = headers['lambda-runtime-aws-request-id'];
+      globalThis[TENANT_ID] = headers['lambda-runtime-aws-tenant-id'];
       const trace = headers['lambda-runtime-trace-id'];
       if (trace) process.env._X_AMZN_TRACE_ID = trace;
       else delete process.env._X_AMZN_TRACE_ID;
@@ -438,8 +444,10 @@ class Runtime {
       this.postError('init/error', error, () => process.exit(code));
       return;
     }
-    if (this.id !== undefined) this.postError(`invocation/${this.id}/error`, error, () => {});
-    this.api.settle();
+    // An invocation that has been answered already takes no error, which AWS's native client says in a line of its own.
+    const refused = (status) => status >= 400 && print(`[ERROR] [${Date.now()}] LAMBDA_RUNTIME Failed to post handler success response. Http response code: ${status}.\n`, 2);
+    if (this.latest !== undefined && !this.asking) this.postError(`invocation/${this.latest}/error`, error, refused);
+    if (!this.asking) this.api.settle();
     process.exit(code);
   }
 
