@@ -397,6 +397,7 @@ class Runtime {
       if (status !== 200) process.exit(1);
       this.asking = false;
       this.id = this.latest = globalThis[REQUEST_ID] = headers['lambda-runtime-aws-request-id'];
+      surroundings.moveClock?.(Number(headers['shardmill-clock-offset-ms'] || NaN));
       globalThis[TENANT_ID] = headers['lambda-runtime-aws-tenant-id'];
       const trace = headers['lambda-runtime-trace-id'];
       if (trace) process.env._X_AMZN_TRACE_ID = trace;

@@ -84,7 +84,8 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 		SDK:          "@aws-sdk/",
 		SDKHint: fmt.Sprintf("The AWS SDK for JavaScript, which AWS bundles with %s, is not part of the code package. Add it to the package, or install its clients"+
 			" where shardmill is started, for example: npm install @aws-sdk/client-dynamodb", r.Runtime),
-		Reads: append(nodeReads(i.Path), sdk.reads...),
+		SteersClock: true,
+		Reads:       append(nodeReads(i.Path), sdk.reads...),
 	}
 	if l.opt.HostPackages {
 		paths = append(paths, host...)

@@ -1,6 +1,6 @@
 // What surrounds a function on AWS beside the runtime itself, set up before the first line of its code, in its worker threads and forked processes as well:
-// standard output that takes everything at once and nothing to import but the package and what AWS bundles. Nothing of this shows among the function's
-// modules.
+// standard output that takes everything at once, the clock of the server, and nothing to import but the package and what AWS bundles. Nothing of this shows
+// among the function's modules.
 
 'use strict';
 
@@ -9,6 +9,7 @@ const Module = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
+const OFFSET = 'SHARDMILL_CLOCK_OFFSET_MS'; // how far the server's clock is ahead of this machine's
 const env = process.env;
 
 // writeAtOnce makes writes to a stream that is a pipe return when the pipe has the bytes: what a function has printed is on its way before its answer is,
@@ -29,6 +30,77 @@ function writeAtOnce(name) {
 
 function named(name, f) {
   return Object.defineProperty(f, 'name', { value: name, configurable: true });
+}
+
+// steerClock shows the function the server's clock: Date, its default in Intl, performance.timeOrigin, Temporal. What only measures (performance.now,
+// process.hrtime, timers) is left alone. It returns what moves the clock; worker threads share the offset with the thread that started them.
+function steerClock() {
+  const { getEnvironmentData, setEnvironmentData } = require('node:worker_threads'); // costs 3 ms
+  let offset = getEnvironmentData(OFFSET);
+  if (!offset) {
+    offset = new Float64Array(new SharedArrayBuffer(8));
+    offset[0] = Number(env[OFFSET]) || 0;
+    setEnvironmentData(OFFSET, offset);
+  }
+  const Real = Date;
+  const realNow = Date.now;
+  const now = () => realNow() + offset[0];
+  // The prototype stays the same, so that dates which Node itself makes are instances, too.
+  const Steered = new Proxy(Real, {
+    apply: () => new Real(now()).toString(),
+    construct: (target, given, made) => Reflect.construct(target, given.length > 0 ? given : [now()], made),
+  });
+  const put = (object, name, value) => Object.defineProperty(object, name, { value, writable: true, enumerable: false, configurable: true });
+  put(Real, 'now', named('now', now));
+  put(Real.prototype, 'constructor', Steered);
+  put(globalThis, 'Date', Steered);
+
+  const format = Intl.DateTimeFormat.prototype;
+  const bound = new WeakMap(); // format is the same function each time it is asked for
+  const getFormat = Object.getOwnPropertyDescriptor(format, 'format');
+  Object.defineProperty(format, 'format', {
+    ...getFormat,
+    get: named('get format', function () {
+      const real = getFormat.get.call(this);
+      if (!bound.has(real)) bound.set(real, named('', (date) => real(date === undefined ? now() : date)));
+      return bound.get(real);
+    }),
+  });
+  const toParts = format.formatToParts;
+  put(format, 'formatToParts', named('formatToParts', function (date) {
+    return toParts.call(this, date === undefined ? now() : date);
+  }));
+
+  const origin = Object.getOwnPropertyDescriptor(Performance.prototype, 'timeOrigin');
+  if (origin?.get && origin.configurable) {
+    const get = named('get timeOrigin', function () {
+      return origin.get.call(this) + offset[0];
+    });
+    Object.defineProperty(Performance.prototype, 'timeOrigin', { ...origin, get });
+    const toJSON = Performance.prototype.toJSON;
+    put(Performance.prototype, 'toJSON', named('toJSON', function () {
+      return { ...toJSON.call(this), timeOrigin: this.timeOrigin };
+    }));
+  } else if (origin === undefined && Object.getOwnPropertyDescriptor(performance, 'timeOrigin')?.configurable) {
+    const real = performance.timeOrigin;
+    Object.defineProperty(performance, 'timeOrigin', { get: () => real + offset[0], enumerable: true, configurable: true });
+  }
+
+  const temporal = globalThis.Temporal?.Now;
+  if (temporal) {
+    const zoned = temporal.zonedDateTimeISO;
+    const at = (zone) => zoned.call(temporal, zone).add({ milliseconds: Math.round(offset[0]) });
+    put(temporal, 'instant', named('instant', () => at('UTC').toInstant()));
+    put(temporal, 'zonedDateTimeISO', named('zonedDateTimeISO', (zone) => at(zone)));
+    put(temporal, 'plainDateTimeISO', named('plainDateTimeISO', (zone) => at(zone).toPlainDateTime()));
+    put(temporal, 'plainDateISO', named('plainDateISO', (zone) => at(zone).toPlainDate()));
+    put(temporal, 'plainTimeISO', named('plainTimeISO', (zone) => at(zone).toPlainTime()));
+  }
+  return (ms) => {
+    if (!Number.isFinite(ms) || ms === offset[0]) return;
+    offset[0] = ms;
+    env[OFFSET] = String(ms); // for processes that the function starts
+  };
 }
 
 // packages is where modules may come from. AWS has nothing above /var/task; here, folders above the code may hold what other projects use, and Node of some
@@ -200,6 +272,7 @@ delete require.cache[__filename];
 const bootstrapping = process.argv[1] === path.join(__dirname, 'index.mjs'); // neither a worker thread nor a forked process
 const from = packages();
 const surroundings = { advise, limitImport: () => limitImport(from), limitImportOnceUsed: () => limitImportOnceUsed(from) };
+if (env[OFFSET] !== undefined || (!bootstrapping && require('node:worker_threads').getEnvironmentData(OFFSET))) surroundings.moveClock = steerClock();
 limitRequire(from);
 noticeNative();
 if (Module.registerHooks) limitImport(from);
