@@ -1,6 +1,6 @@
 // What surrounds a function on AWS beside the runtime itself, set up before the first line of its code, in its worker threads and forked processes as well:
-// standard output that takes everything at once, the clock of the server, and nothing to import but the package and what AWS bundles. Nothing of this shows
-// among the function's modules.
+// standard output that takes everything at once, the clock of the server, nothing to import but the package and what AWS bundles, and calls of the AWS SDK
+// for JavaScript v2 that come back to the server. Nothing of this shows among the function's modules.
 
 'use strict';
 
@@ -71,19 +71,22 @@ function steerClock() {
     return toParts.call(this, date === undefined ? now() : date);
   }));
 
-  const origin = Object.getOwnPropertyDescriptor(Performance.prototype, 'timeOrigin');
-  if (origin?.get && origin.configurable) {
+  // Versions of Node.js have it in different places.
+  const owner = (name) => {
+    let object = performance;
+    while (object && !Object.getOwnPropertyDescriptor(object, name)) object = Object.getPrototypeOf(object);
+    return object;
+  };
+  const origin = Object.getOwnPropertyDescriptor(owner('timeOrigin') ?? {}, 'timeOrigin');
+  if (origin?.configurable) {
     const get = named('get timeOrigin', function () {
-      return origin.get.call(this) + offset[0];
+      return (origin.get ? origin.get.call(this) : origin.value) + offset[0];
     });
-    Object.defineProperty(Performance.prototype, 'timeOrigin', { ...origin, get });
-    const toJSON = Performance.prototype.toJSON;
-    put(Performance.prototype, 'toJSON', named('toJSON', function () {
+    Object.defineProperty(owner('timeOrigin'), 'timeOrigin', { get, enumerable: origin.enumerable, configurable: true });
+    const toJSON = performance.toJSON;
+    put(owner('toJSON'), 'toJSON', named('toJSON', function () {
       return { ...toJSON.call(this), timeOrigin: this.timeOrigin };
     }));
-  } else if (origin === undefined && Object.getOwnPropertyDescriptor(performance, 'timeOrigin')?.configurable) {
-    const real = performance.timeOrigin;
-    Object.defineProperty(performance, 'timeOrigin', { get: () => real + offset[0], enumerable: true, configurable: true });
   }
 
   const temporal = globalThis.Temporal?.Now;
@@ -142,11 +145,12 @@ const holds = (dir) => {
 
 const bare = (specifier) => !/^([./#]|\w+:)/.test(specifier) && !path.isAbsolute(specifier);
 
-// limitRequire leaves out of a search by require what is neither in the package nor in NODE_PATH.
+// limitRequire leaves out of a search by require what is neither in the package nor in NODE_PATH, and sees version 2 of the SDK coming.
 function limitRequire(from) {
   const lookup = Module._resolveLookupPaths;
   Module._resolveLookupPaths = function (request, parent) {
     const file = parent?.filename;
+    if (file?.includes(`${path.sep}aws-sdk${path.sep}`)) turnBack(file);
     const dirs = lookup.call(this, request, parent);
     return from.shut && dirs && bare(request) && from.own(file) ? dirs.filter(from.open) : dirs;
   };
@@ -266,6 +270,31 @@ function adviseNative({ error, file }) {
   const library = /(\S+): cannot open shared object file/.exec(error.message)?.[1];
   if (library) return `${file} needs ${library}, which is not on this system. Put it into the folder lib of the code package, or use a build for this system. ${again}.`;
   return `${file} cannot be loaded as a native module. ${again}.`;
+}
+
+// turnBack sets the endpoint that version 2 of the SDK knows no variable for, unless the client's options or AWS.config have one. file is a module of the
+// SDK that asks for another; each of its entry points asks for lib/node_loader first, and so do we, so that the order in which it loads stays the same.
+const turned = new Set();
+function turnBack(file) {
+  const mark = `${path.sep}aws-sdk${path.sep}`;
+  const home = file.slice(0, file.lastIndexOf(mark) + mark.length);
+  if (turned.has(home)) return;
+  turned.add(home);
+  try {
+    const AWS = Module.createRequire(file)(home + 'lib/node_loader.js');
+    const initialize = AWS.Service.prototype.initialize;
+    AWS.Service.prototype.initialize = function (config) {
+      const id = this.api?.serviceId || this.serviceIdentifier || '';
+      const url = env[`AWS_ENDPOINT_URL_${id.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}`] || env.AWS_ENDPOINT_URL;
+      const configured = [AWS.config, AWS.config[this.serviceIdentifier], config];
+      const has = (name) => configured.some((c) => c?.[name] !== undefined && c[name] !== null);
+      if (url && !has('endpoint') && env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS !== 'true') {
+        config = { ...config, endpoint: url };
+        if (this.serviceIdentifier === 's3' && !configured.some((c) => c?.s3ForcePathStyle)) config.s3ForcePathStyle = true;
+      }
+      return initialize.call(this, config);
+    };
+  } catch {} // no SDK, or one that is broken: it says so itself
 }
 
 delete require.cache[__filename];
