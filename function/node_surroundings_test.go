@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// An answer is on its way before anything can end the process, however soon, and the next invocation has a process of its own.
+// An answer is on its way before anything can end the process, however soon and however hard, and the next invocation has a process of its own.
 func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -20,28 +20,38 @@ func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 		const ways = {
 		  rejection: async () => { (async () => { throw new Error("metrics call failed"); })(); return null; },
 		  exception: async () => { process.nextTick(() => { throw new Error("loose"); }); return null; },
+		  exit: (context, callback) => { context.callbackWaitsForEmptyEventLoop = false; callback(null, null); process.exit(3); },
+		  abort: (context) => { context.succeed(null); process.abort(); },
+		  kill: (context) => { context.succeed(null); process.kill(process.pid, "SIGKILL"); },
+		  large: (context) => { context.succeed("x".repeat(3000000)); process.kill(process.pid, "SIGKILL"); },
+		  failed: (context) => { context.fail(new Error("no")); process.exit(0); },
 		};
 		exports.handler = (event, context, callback) => event ? ways[event](context, callback) : Promise.resolve(n++);
 	`)
 	for round := range 3 {
-		for way, size := range map[string]int{"rejection": 4, "exception": 4} {
+		for way, size := range map[string]int{"rejection": 4, "exception": 4, "exit": 4, "abort": 4, "kill": 4, "large": 3000002} {
 			if r := b.invoke("f", quote(way)); r.Class != function.Success || len(r.Payload) != size {
 				t.Errorf("%s, round %d: got %v %.200s", way, round, r.Class, r.Payload)
 			}
 			want(t, b.invoke("f", `null`), function.Success, `0`)
 		}
+		if doc := nodeFailure(t, b.invoke("f", `"failed"`)); doc.ErrorMessage != "no" {
+			t.Errorf("got %+v", doc)
+		}
+		want(t, b.invoke("f", `null`), function.Success, `0`)
 	}
 }
 
-// What is printed without the end of a line, or is more than a pipe holds, is in the log with its own invocation.
+// What is printed without the end of a line, or is more than a pipe holds, is in the log with its own invocation, also when the process ends at once.
 func TestNodeOutputComesBeforeItsAnswer(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.nodejs("f", `
 		exports.handler = (event, context) => {
 		  process.stdout.write("x".repeat(200000));
-		  process.stderr.write("the end\n");
+		  process.stderr.write("the end");
 		  context.succeed(process.stdout.writableLength);
+		  process.kill(process.pid, "SIGKILL");
 		};
 	`)
 

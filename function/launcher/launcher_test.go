@@ -155,7 +155,7 @@ func TestOtherNodeVersionIsTold(t *testing.T) {
 		p.Hint != "nodejs24.x runs on Node.js 20.1.0 ("+node+"), the nearest version found. Use --node PATH to choose another." {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if len(p.Args) != 8 || p.Args[3] != "--max-old-space-size=384" || p.Args[4] != "--max-semi-space-size=25" || p.Args[5] != "--import" || filepath.Base(p.Args[7]) != "index.mjs" {
+	if len(p.Args) != 8 || p.Args[3] != "--max-old-space-size=384" || p.Args[4] != "--max-semi-space-size=25" || p.Args[5] != "--require" || filepath.Base(p.Args[7]) != "index.mjs" {
 		t.Errorf("args %q", p.Args)
 	}
 	if want := "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:" + p.RuntimeDir + "/sdk-"; !strings.HasPrefix(p.Env["NODE_PATH"], want) {

@@ -3,6 +3,7 @@ package launcher
 import (
 	"context"
 	_ "embed" // bootstrap.mjs, surroundings.cjs, imports.cjs
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,9 +68,9 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	paths := []string{
 		"/opt/nodejs/node" + want + "/node_modules", "/opt/nodejs/node_modules", filepath.Join(filepath.Dir(bootstrap), sdk.dir, "node_modules"), r.TaskRoot,
 	}
-	preload := "--import"
-	if release, _, _ := strings.Cut(i.Version, "."); len(release) < 2 || release < "20" {
-		preload = "--require" // reads the customer's package.json, and ends if that is none
+	preload := "--require" // 6 ms less than --import
+	if release, _, _ := strings.Cut(i.Version, "."); len(release) > 1 && release >= "20" && brokenManifest(r.Code) {
+		preload = "--import"
 	}
 	p := Plan{
 		Path: i.Path,
@@ -136,6 +137,13 @@ func nodeReads(node string) []string {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+// brokenManifest reports whether the package has a package.json that is no JSON. Node reads it before it loads what --require names, and would end there; the
+// function shall find out itself, as on AWS.
+func brokenManifest(code string) bool {
+	b, err := os.ReadFile(filepath.Join(code, "package.json"))
+	return err == nil && !json.Valid(b)
 }
 
 // setsHeap reports whether the customer's NODE_OPTIONS say how large the heap may be; Node takes both spellings.

@@ -77,12 +77,10 @@ function steerClock() {
     while (object && !Object.getOwnPropertyDescriptor(object, name)) object = Object.getPrototypeOf(object);
     return object;
   };
-  const origin = Object.getOwnPropertyDescriptor(owner('timeOrigin') ?? {}, 'timeOrigin');
-  if (origin?.configurable) {
-    const get = named('get timeOrigin', function () {
-      return (origin.get ? origin.get.call(this) : origin.value) + offset[0];
-    });
-    Object.defineProperty(owner('timeOrigin'), 'timeOrigin', { get, enumerable: origin.enumerable, configurable: true });
+  const origin = performance.timeOrigin; // read first: some versions put it in its place when it is asked for
+  const at = owner('timeOrigin');
+  if (at && Object.getOwnPropertyDescriptor(at, 'timeOrigin').configurable) {
+    Object.defineProperty(at, 'timeOrigin', { get: named('get timeOrigin', () => origin + offset[0]), enumerable: true, configurable: true });
     const toJSON = performance.toJSON;
     put(owner('toJSON'), 'toJSON', named('toJSON', function () {
       return { ...toJSON.call(this), timeOrigin: this.timeOrigin };
@@ -92,12 +90,12 @@ function steerClock() {
   const temporal = globalThis.Temporal?.Now;
   if (temporal) {
     const zoned = temporal.zonedDateTimeISO;
-    const at = (zone) => zoned.call(temporal, zone).add({ milliseconds: Math.round(offset[0]) });
-    put(temporal, 'instant', named('instant', () => at('UTC').toInstant()));
-    put(temporal, 'zonedDateTimeISO', named('zonedDateTimeISO', (zone) => at(zone)));
-    put(temporal, 'plainDateTimeISO', named('plainDateTimeISO', (zone) => at(zone).toPlainDateTime()));
-    put(temporal, 'plainDateISO', named('plainDateISO', (zone) => at(zone).toPlainDate()));
-    put(temporal, 'plainTimeISO', named('plainTimeISO', (zone) => at(zone).toPlainTime()));
+    const zonedNow = (zone) => zoned.call(temporal, zone).add({ milliseconds: Math.round(offset[0]) });
+    put(temporal, 'instant', named('instant', () => zonedNow('UTC').toInstant()));
+    put(temporal, 'zonedDateTimeISO', named('zonedDateTimeISO', (zone) => zonedNow(zone)));
+    put(temporal, 'plainDateTimeISO', named('plainDateTimeISO', (zone) => zonedNow(zone).toPlainDateTime()));
+    put(temporal, 'plainDateISO', named('plainDateISO', (zone) => zonedNow(zone).toPlainDate()));
+    put(temporal, 'plainTimeISO', named('plainTimeISO', (zone) => zonedNow(zone).toPlainTime()));
   }
   return (ms) => {
     if (!Number.isFinite(ms) || ms === offset[0]) return;
