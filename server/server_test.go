@@ -55,6 +55,8 @@ func bootstrap() {
 		seen[string(body)] = true
 		end, answer := "/response", "null"
 		switch {
+		case bytes.Contains(body, []byte(`"clock"`)):
+			answer = `"` + os.Getenv("SHARDMILL_CLOCK_OFFSET_MS") + " " + resp.Header.Get("Shardmill-Clock-Offset-Ms") + `"`
 		case bytes.Contains(body, []byte("fail once")) && !again:
 			end, answer = "/error", `{"errorType":"Oops"}`
 		case bytes.Contains(body, []byte("partial once")) && !again:
