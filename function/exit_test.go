@@ -78,3 +78,24 @@ func TestHugeAnswersAreTooLarge(t *testing.T) {
 
 	want(t, b.invoke("f", `0`), function.Success, `5`)
 }
+
+// The bootstraps of Python and Node.js live on after such an answer, too.
+func TestHugeAnswersOfHandlers(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	room := func(in *function.CreateInput) { in.MemoryMB, in.Timeout = number(2048), number(60) }
+	b.python("f", `
+		n = 0
+		def handler(event, context):
+		    global n
+		    n += 1
+		    return "x" * (event << 20) if event else n
+	`, room)
+	b.nodejs("g", `let n = 0; exports.handler = async (event) => { n++; return event ? "x".repeat(event * 1048576) : n; };`, room)
+	for _, name := range []string{"f", "g"} {
+		if r := b.invoke(name, `70`); r.Reason != "Function.ResponseSizeTooLarge" {
+			t.Errorf("%s: %v %s", name, r.Class, r.Reason)
+		}
+		want(t, b.invoke(name, `0`), function.Success, `2`)
+	}
+}

@@ -207,6 +207,7 @@ func (o *output) startTail() {
 func (o *output) takeTail() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.endLine() // of a runtime that has answered and not come back
 	o.tailing = false
 	return append([]byte(nil), fault.CutFront(o.tail, tailBytes)...)
 }
