@@ -245,6 +245,46 @@ func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
 	}
 }
 
+// A test has no chance that is not its own: it seeds its generators, so that a run that fails fails again. What rooms draw at random, tests of what depends on it give out
+// themselves (mapping.Options.NewUUID).
+func TestTestsSeedTheirChance(t *testing.T) {
+	t.Parallel()
+	own := []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "PCG", "ChaCha8"}
+	for _, f := range files(t) {
+		if !f.test && f.room != "sim" && !strings.HasSuffix(f.room, "test") {
+			continue
+		}
+		for _, imp := range imports(f) {
+			if (imp == "crypto/rand" || imp == "math/rand") && f.room != "internal/doctest" { // which draws a mark that no output has
+				t.Errorf("%s imports %s; use a seeded generator of math/rand/v2", f.path, imp)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "rand" && slices.Contains(imports(f), "math/rand/v2") && !slices.Contains(own, s.Sel.Name) {
+					t.Errorf("%s draws rand.%s from a generator that nobody seeds", f.path, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+	for _, f := range files(t) {
+		if f.test && f.room == "engine" {
+			ast.Inspect(f.ast, func(n ast.Node) bool {
+				if c, ok := n.(*ast.CompositeLit); ok && name(c.Type) == "Options" {
+					if s, ok := c.Type.(*ast.SelectorExpr); ok && name(s.X) == "mapping" && !slices.ContainsFunc(c.Elts, func(e ast.Expr) bool {
+						kv, ok := e.(*ast.KeyValueExpr)
+						return ok && name(kv.Key) == "NewUUID"
+					}) {
+						t.Errorf("%s makes mappings with random UUIDs, by which jitter is seeded", f.path)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
 func TestTestsDoNotSleep(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
