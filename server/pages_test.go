@@ -128,6 +128,21 @@ func TestEveryServiceIsUnavailableInItsOwnWords(t *testing.T) {
 	}
 }
 
+// A list of many small values takes a multiple of its text once it is decoded; that counts, too.
+func TestWhatADecodedBodyTakesCounts(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{BodyMemory: 1 << 20})
+	for _, target := range []string{"DynamoDB_20120810.ListTables", "GraniteServiceVersion20100801.ListMetrics"} {
+		for body, want := range map[string]int{`{"x":[0` + strings.Repeat(",0", 30_000) + `]}`: 503, `{"x":"` + strings.Repeat("00", 30_000) + `"}`: 200} {
+			status, answer := b.do("POST", "/", body, "X-Amz-Target", target, "Content-Type", "application/x-amz-json-1.0", "Authorization", fmt.Sprintf(signature, "any"))
+
+			if status != want {
+				t.Errorf("%s: %d %.200s, want %d", target, status, answer, want)
+			}
+		}
+	}
+}
+
 // A panic in a service is its own internal error, in the protocol of the request and with the request's id.
 func TestAPanicIsTheServicesOwnFault(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,9 @@ func (jsonCodec) read(r *http.Request, input any) error {
 	if err != nil {
 		return err
 	}
+	if err := wire.ChargeTree(r.Context(), body); err != nil {
+		return err
+	}
 	return decodeJSON(body, input)
 }
 

@@ -114,6 +114,9 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := wire.ChargeTree(r.Context(), body); err != nil {
+		return nil, err
+	}
 	in, err := parse(body)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -108,4 +109,12 @@ func Charge(ctx context.Context, n int64) error {
 		return nil
 	}
 	return x.body.refuse(noMemory)
+}
+
+// treeBytes is about what a value of JSON takes in a decoded tree, beside its text.
+const treeBytes = 48
+
+// ChargeTree is Charge for JSON that is about to be decoded into a tree of values: a list of many small ones takes a multiple of its text.
+func ChargeTree(ctx context.Context, body []byte) error {
+	return Charge(ctx, treeBytes*int64(bytes.Count(body, []byte{','})+bytes.Count(body, []byte{':'})))
 }
