@@ -150,3 +150,17 @@ func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
 		}
 	}
 }
+
+// SDKs with signing switched off put headers on their requests that no page can send, so they are served; what AWS serves to nobody without a signature is refused.
+func TestAnAWSCLIThatDoesNotSignIsServed(t *testing.T) {
+	t.Parallel()
+	s := start(t, newHome(t), "dev")
+	for _, args := range [][]string{{"sqs", "list-queues", "--endpoint-url", s.Endpoint}, {"iam", "list-roles"}, {"dynamodb", "list-tables"}} {
+		if _, stderr, err := s.command(t, venv(t, "aws"), append(args, "--no-sign-request")...); err != nil {
+			t.Errorf("aws %v: %v %s", args, err, stderr)
+		}
+	}
+	if _, stderr, err := s.command(t, venv(t, "aws"), "lambda", "list-functions", "--no-sign-request"); err == nil || !strings.Contains(stderr, "MissingAuthenticationTokenException") {
+		t.Errorf("lambda: %v %s", err, stderr)
+	}
+}
