@@ -45,7 +45,7 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	args := []string{f.Path, "-I", "-u", "-X", "utf8"}
 	reads := append(prefixes(f.Path), found.Reads...)
 	if l.opt.HostPackages {
-		reads = append(reads, found.Path...)
+		reads = append(reads, found.Installed...)
 	} else {
 		args = append(args, "-S") // nothing of what is installed but what the bootstrap lets through
 	}

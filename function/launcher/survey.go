@@ -20,9 +20,9 @@ var pythonSurvey string
 
 // survey is what functions need to know of a Python beside itself: which modules AWS bundles and where they lie. It holds until something is installed.
 type survey struct {
-	Reads []string `json:"reads"` // directories that functions must be able to read
-	Path  []string `json:"path"`  // where the interpreter finds what is installed
-	Watch []string `json:"watch"` // directories whose modification time changes when something is installed
+	Reads     []string `json:"reads"`     // directories that functions must be able to read
+	Installed []string `json:"installed"` // where the interpreter finds what is installed
+	Watch     []string `json:"watch"`     // directories whose modification time changes when something is installed
 
 	text  []byte   // as the bootstrap reads it
 	times []string // of Watch

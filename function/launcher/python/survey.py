@@ -1,7 +1,7 @@
 """Asks an interpreter of this machine what functions need to know of it, and prints it as JSON: a start need not walk through what is installed.
 
 modules and metadata are what AWS bundles with its runtime, as far as it is installed: boto3 and botocore with everything they require by their metadata, and what
-AWS's runtime interface client requires. path is where the interpreter looks beside the standard library; reads are directories that functions must be able to
+AWS's runtime interface client requires. installed is where the interpreter looks beside the standard library; reads are directories that functions must be able to
 read; watch are those whose modification time changes when something is installed. Its argument is a directory whose modules are compiled.
 """
 
@@ -89,7 +89,7 @@ def survey():
     for file, locations in modules.values():
         reads.update(locations or ([os.path.dirname(file)] if file else []))
     return {
-        "modules": modules, "metadata": metadata, "path": path,
+        "modules": modules, "metadata": metadata, "installed": path,
         "reads": sorted({os.path.realpath(r) for r in reads} | reads),
         "watch": [p for p in dict.fromkeys(path + site.getsitepackages()) if os.path.isdir(p)],
     }

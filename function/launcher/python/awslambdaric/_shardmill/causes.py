@@ -43,7 +43,8 @@ def missing(error):
         return None
     return (
         "%s is not in the code package. It is installed on this machine (%s), where a function does not look, as it would not on AWS."
-        " Add what provides it to the package, as with pip install --target. With --host-packages functions use what is installed here." % (name, place, name)
+        " Add what provides it to the package, as with pip install --target. With --host-packages functions use what is installed here."
+        % (name, place)
     )
 
 
@@ -51,7 +52,7 @@ def find_on_host(name):
     """Where the interpreter would find a module if it were not for a function."""
     import importlib.machinery
 
-    spec = importlib.machinery.PathFinder.find_spec(name, surroundings.get("path", []))
+    spec = importlib.machinery.PathFinder.find_spec(name, surroundings.get("installed", []))
     if spec is not None and (spec.origin or list(spec.submodule_search_locations or [])):
         return spec.origin or list(spec.submodule_search_locations)[0]
     import subprocess  # what is installed in place is known to finders that .pth files install
