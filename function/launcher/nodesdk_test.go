@@ -128,7 +128,9 @@ func runProbeAs(t *testing.T, opt Options, code, limit string, names ...string) 
 		t.Fatal(err)
 	}
 	cmd := exec.Command(p.Path, append(args, names...)...)
-	cmd.Env = []string{"LAMBDA_TASK_ROOT=" + code, "HOME=" + t.TempDir()}
+	// Node also searches folders of the system: this one everywhere, those of packages (/usr/share/nodejs) on Debian.
+	home := tree(t, map[string]string{".node_modules/systemwide/index.js": `module.exports = "systemwide";`})
+	cmd.Env = []string{"LAMBDA_TASK_ROOT=" + code, "HOME=" + home}
 	for k, v := range p.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
@@ -192,7 +194,7 @@ func TestOnlyTheBundledSDKComesFromOutsideThePackage(t *testing.T) {
 	}
 }
 
-// Code that is unpacked inside a project does not see the project's packages, which Node would find above it.
+// Code that is unpacked inside a project does not see the project's packages, which Node would find above it, nor those of the system.
 func TestPackagesAboveTheCodeAreNotTheFunctions(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{
@@ -200,9 +202,9 @@ func TestPackagesAboveTheCodeAreNotTheFunctions(t *testing.T) {
 		"data/code/node_modules/own/index.js": `module.exports = "own " + (() => { try { return require("zod"); } catch (e) { return e.code; } })();`,
 	})
 
-	got := runProbe(t, Options{Work: t.TempDir()}, filepath.Join(dir, "data", "code"), "zod", "own")
+	got := runProbe(t, Options{Work: t.TempDir()}, filepath.Join(dir, "data", "code"), "zod", "own", "systemwide")
 
-	if got["zod"] != "-|-|-|-" || !strings.HasPrefix(got["own"], "own MODULE_NOT_FOUND|") {
+	if got["zod"] != "-|-|-|-" || got["systemwide"] != "-|-|-|-" || !strings.HasPrefix(got["own"], "own MODULE_NOT_FOUND|") {
 		t.Errorf("got %v", got)
 	}
 }
