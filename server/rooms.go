@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -134,8 +135,12 @@ func (s *Server) open() (storage.Store, error) {
 	if name := foreign(s.cfg.Data); name != "" {
 		return nil, &DataError{s.cfg.Data, "name an empty directory or a new one: --data DIR", fmt.Errorf("it holds other files and is no data directory of shardmill (%s)", name)}
 	}
+	if err := s.finishReset(); err != nil {
+		return nil, s.dataError(err)
+	}
 	store, err := pebble.Open(pebble.Options{
 		Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage"), Fatal: s.storeFailed,
+		MustExist: s.wasUsed(), AcceptLoss: s.cfg.AcceptLoss,
 	})
 	if err != nil {
 		return nil, s.dataError(cmp.Or(errors.Unwrap(err), err)) // below what names the directory, as dataError does
@@ -172,12 +177,41 @@ func foreign(dir string) (name string) {
 		switch e.Name() {
 		case "store":
 			return ""
-		case "logs", "functions", "token", "lost+found":
+		case "logs", "functions", "token", "lost+found", resetStore:
 		default:
 			name = e.Name()
 		}
 	}
 	return name
+}
+
+// beside is what lies beside the store, and is never there before it.
+var beside = []string{"logs", "functions"}
+
+// wasUsed reports that there must be a store: rooms that are started after it have left something.
+func (s *Server) wasUsed() bool {
+	for _, name := range beside {
+		if _, err := os.Stat(s.under(name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// resetStore is the name that a reset gives to the store before it deletes anything, so that a crash in its midst is told from a store that was lost.
+const resetStore = "store.reset"
+
+// finishReset deletes what a reset has begun to delete; without one it does nothing.
+func (s *Server) finishReset() error {
+	if _, err := os.Stat(s.under(resetStore)); err != nil {
+		return nil
+	}
+	for _, name := range append(slices.Clone(beside), resetStore) {
+		if err := os.RemoveAll(s.under(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dataError says that the data directory is at fault, with the advice that the store gives.
@@ -372,10 +406,11 @@ func (s *Server) replace(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.Data != "" {
-		for _, name := range []string{"store", "logs", "functions"} {
-			if err := os.RemoveAll(s.under(name)); err != nil {
-				return err
-			}
+		if err := os.Rename(s.under("store"), s.under(resetStore)); err != nil {
+			return err
+		}
+		if err := s.finishReset(); err != nil {
+			return err
 		}
 	}
 	s.clock.SetOffset(0)

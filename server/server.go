@@ -41,6 +41,7 @@ type Config struct {
 	Data         string // directory that keeps everything; "": memory
 	Dev          bool   // the clock may be moved and everything reset
 	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB, or a tenth of a smaller disk
+	AcceptLoss   bool   // go on with what is left where acknowledged changes are known to be lost
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
 	BodyMemory   int64  // bytes of the bodies of all requests under way; 0: an eighth of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM

@@ -27,6 +27,7 @@ type serverFlags struct {
 	host      *bool
 	cpu       string
 	minFree   string
+	loss      bool
 	memory    string
 	buffer    string
 	bodies    string
@@ -44,6 +45,7 @@ func (f *serverFlags) register(c *cobra.Command) {
 	f.host = hostPackagesFlag(c)
 	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
 	c.Flags().StringVar(&f.minFree, "min-free", "", "with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)")
+	c.Flags().BoolVar(&f.loss, "accept-loss", false, "with --data: go on with what is left where acknowledged changes are known to be lost")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)")
 	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
 	c.Flags().StringVar(&f.bodies, "body-memory", "", "bytes of the bodies of all requests under way; what is beyond is answered 503 (default: an eighth of RAM)")
@@ -88,7 +90,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	}
 	cfg := server.Config{
 		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host, CPU: f.cpu,
-		Version: versionText(), Log: log,
+		Version: versionText(), Log: log, AcceptLoss: f.loss,
 	}
 	for _, size := range []struct {
 		flag, text string

@@ -87,6 +87,8 @@ var cuts = map[string][]string{
 		"storage/internal/wake/wake.go: key[:n]",
 		"storage/pebble/block.go: data[1:4]",
 		"storage/pebble/block.go: data[:24]",
+		"storage/pebble/mark.go: b[:4]",
+		"storage/pebble/mark.go: b[:markSlot]",
 		"storage/pebble/shard.go: b[1:4]",
 		"storage/pebble/shard.go: b[:4]",
 		"stream/token.go: b[1:size]",

@@ -158,10 +158,18 @@ func (s *Store) runCommitter() {
 // syncLog makes everything applied so far durable.
 func (s *Store) syncLog() {
 	if s.failed.Load() == nil {
-		if err := s.db.LogData(nil, crdb.Sync); err != nil {
+		b := s.db.NewBatch()
+		_ = b.LogData(nil, nil) // fails never
+		if err := s.commitBatch(b, crdb.Sync); err != nil {
 			s.fail(err)
 		}
+		_ = b.Close()
 	}
+}
+
+func (s *Store) commitBatch(b *crdb.Batch, o *crdb.WriteOptions) (err error) {
+	defer contain(&err)
+	return b.Commit(o)
 }
 
 // commit is one group of requests: one Pebble batch, one sync. The committer uses the same value again and again.
@@ -247,7 +255,7 @@ func (c *commit) write() error {
 	if c.sync {
 		options = crdb.Sync
 	}
-	if err := s.batchError(c.batch.Commit(options)); err != nil {
+	if err := s.batchError(s.commitBatch(c.batch, options)); err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrUnknown, err)
 	}
 	c.dirty = !c.sync

@@ -93,7 +93,7 @@ func (c *coord) Get(ctx context.Context, key string) (storage.Entry, error) {
 
 // value reads what is there, durable or not.
 func (s *Store) value(key string) (storage.Entry, error) {
-	b, closer, err := s.db.Get(coordKey(key))
+	b, closer, err := s.get(coordKey(key))
 	if errors.Is(err, crdb.ErrNotFound) {
 		return storage.Entry{}, nil
 	}
@@ -106,8 +106,8 @@ func (s *Store) value(key string) (storage.Entry, error) {
 
 // valueError says where reading a small value failed.
 func (s *Store) valueError(key string, err error) error {
-	if crdb.IsCorruptionError(err) {
-		return fmt.Errorf("read %q: %w: %w; check the disk, then restore %s from a backup", key, storage.ErrCorrupt, err, s.dir)
+	if isDamage(err) {
+		return fmt.Errorf("read %q: %w: %w; check the disk, then restore %s from a backup", key, storage.ErrCorrupt, firstLine{err}, s.dir)
 	}
 	return fmt.Errorf("read %q: %w", key, err)
 }
@@ -138,7 +138,7 @@ func (c *coord) List(ctx context.Context, prefix, from string, n int) ([]storage
 
 func (s *Store) values(prefix, from string, n int) ([]storage.Entry, error) {
 	lo := coordKey(prefix)
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (op *committing) publish(*Store) {}
 // nextRevision is the revision of the next commit of small values. Only the committer asks.
 func (s *Store) nextRevision() (storage.Revision, error) {
 	if s.revision == 0 {
-		b, closer, err := s.db.Get(revisionKey)
+		b, closer, err := s.get(revisionKey)
 		switch {
 		case errors.Is(err, crdb.ErrNotFound):
 			return 1, nil

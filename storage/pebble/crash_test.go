@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -123,7 +124,7 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	switch op.Kind {
-	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileWrite, errorfs.OpCreate, errorfs.OpRename, errorfs.OpRemove:
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpCreate, errorfs.OpRename, errorfs.OpRemove:
 	default:
 		return nil
 	}
@@ -165,6 +166,9 @@ func crashRun(t *testing.T, seed uint64, ungated bool) (wrong []string, flushed 
 	ctx := t.Context()
 	c := &crasher{fs: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0)), l: new(ledger).clone()}
 	o := pebble.Options{Dir: "store", FS: errorfs.Wrap(c.fs, c), Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+	if seed%3 != 0 {
+		o = o.WithMarkEvery(time.Millisecond) // so that the power goes between a sync and its mark, and in the midst of one
+	}
 	if seed%2 == 1 {
 		o, c.flushed = o.WithMemTable(64<<10), seed%4 == 3 && !ungated
 	}

@@ -1,7 +1,11 @@
 package pebble
 
 import (
+	"fmt"
+	"time"
+
 	crdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
@@ -19,7 +23,7 @@ func FormatKey() []byte { return formatKey }
 // ReadUngated reads what Pebble shows of a shard, durable or not: what a reader would do that does not know of the watermark.
 func ReadUngated(s *Store, id storage.Shard, visit func(record.Record)) error {
 	lo := shardKey(tableBlocks, id)
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
 	if err != nil {
 		return err
 	}
@@ -50,4 +54,26 @@ func SetQueueBytes(s *Store, n int) { s.queue.limit = n }
 func (o Options) WithMemTable(bytes int) Options {
 	o.memTable = bytes
 	return o
+}
+
+// WithMarkEvery is o with marks that often, so that a short run writes many.
+func (o Options) WithMarkEvery(d time.Duration) Options {
+	o.markEvery = d
+	return o
+}
+
+// Inventory is what the current manifest counts on: bytes of each table and blob by its name.
+func Inventory(fs vfs.FS, dir string) (files map[string]uint64, err error) {
+	inv, err := readInventory(fs, dir)
+	if err != nil {
+		return nil, err
+	}
+	files = map[string]uint64{}
+	for number, size := range inv.tables {
+		files[fmt.Sprintf("%06d.sst", number)] = size
+	}
+	for number, size := range inv.blobs {
+		files[fmt.Sprintf("%06d.blob", number)] = size
+	}
+	return files, nil
 }

@@ -82,6 +82,31 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	return f.FS.Create(name, category)
 }
 
+// Open gives a blob file whose bytes are checked here: of a damaged one Pebble would report a file that it does not know, and panic.
+func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.Open(name, opts...)
+	if kind, _ := fileKind(name); kind != blobFile {
+		return file, err
+	}
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, f.damaged(name, "it is missing")
+		}
+		return nil, err
+	}
+	b := &blobInput{File: file, files: f, name: name}
+	if err := b.check(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return b, nil
+}
+
+func (f *files) damaged(name, why string) error {
+	err := &damage{f.PathBase(name), why}
+	f.troubles.damaged(name, err)
+	return err
+}
+
 func (f *files) MkdirAll(dir string, perm os.FileMode) error {
 	if f.PathBase(dir) == archive {
 		return nil

@@ -67,7 +67,7 @@ func (s *Store) group(id storage.Shard) (*group, error) {
 func (s *Store) load(g *group, id groupID) error {
 	first := storage.Shard{Stream: id.stream, Index: id.index * groupSize}
 	lo := shardKey(tableShards, first)
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: lo})
 	if err != nil {
 		return s.readError(err, first, 0)
 	}
@@ -128,7 +128,7 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 
 func (s *Store) lastBlock(id storage.Shard) (*block, error) {
 	lo := shardKey(tableBlocks, id)
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
 	if err != nil {
 		return nil, s.readError(err, id, 0)
 	}
@@ -152,7 +152,7 @@ func (d *damaged) Error() string { return d.err.Error() }
 func (d *damaged) Unwrap() error { return d.err }
 
 // blockAt copies the block that it stands on. *damaged if there is one and it is corrupt.
-func (s *Store) blockAt(it *crdb.Iterator, id storage.Shard) (*block, error) {
+func (s *Store) blockAt(it *rows, id storage.Shard) (*block, error) {
 	first, ok := placeOf(it.Key())
 	if !ok {
 		return nil, s.readError(fmt.Errorf("%w: key %x", storage.ErrCorrupt, it.Key()), id, 0)
@@ -174,7 +174,7 @@ func (s *Store) blockAt(it *crdb.Iterator, id storage.Shard) (*block, error) {
 // indexedBy is the arrival of the newest time index entry at or before at; noTime without one.
 func (s *Store) indexedBy(id storage.Shard, at record.Millis) (record.Millis, error) {
 	lo := shardKey(tableTimes, id)
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
 	if err != nil {
 		return noTime, s.readError(err, id, 0)
 	}
@@ -191,8 +191,8 @@ func (s *Store) readError(err error, id storage.Shard, pos record.Position) erro
 	if err == nil {
 		return nil
 	}
-	if crdb.IsCorruptionError(err) && !errors.Is(err, storage.ErrCorrupt) {
-		err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	if isDamage(err) && !errors.Is(err, storage.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", storage.ErrCorrupt, firstLine{err})
 	}
 	place := fmt.Sprintf("read %s of stream %d", id.Index, id.Stream)
 	if pos > 0 {

@@ -22,7 +22,7 @@ func (l *local) Get(key []byte) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	defer s.leave()
-	b, closer, err := s.db.Get(localKey(key))
+	b, closer, err := s.get(localKey(key))
 	if errors.Is(err, crdb.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -46,7 +46,7 @@ func (l *local) Scan(lo, hi []byte, reverse bool, visit func(k, v []byte) bool) 
 		}
 		o.UpperBound = localKey(hi)
 	}
-	it, err := s.db.NewIter(&o)
+	it, err := s.rows(&o)
 	if err != nil {
 		return s.valueError(string(lo), err)
 	}

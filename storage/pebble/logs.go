@@ -182,3 +182,18 @@ func (l *logs) bytes() (sum int64) {
 	}
 	return sum
 }
+
+// durable is what is known to be on disk of the manifest and of each log that is still needed.
+func (l *logs) durable() (manifest extent, logs []extent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current != nil {
+		manifest = extent{l.current.number, l.current.durable.Load()}
+	}
+	for _, f := range l.live {
+		if n := f.durable.Load(); n > 0 {
+			logs = append(logs, extent{f.number, n})
+		}
+	}
+	return manifest, logs
+}

@@ -89,11 +89,7 @@ func sign(fs vfs.FS, dir string) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncDir(fs, dir)
 }
 
 // formatMarker is the name under which Pebble keeps the version of its own format.
@@ -117,15 +113,15 @@ func checkPebble(fs vfs.FS, dir string) error {
 // explainOpen adds what to do to an error of Pebble.
 func explainOpen(err error) error {
 	switch {
-	case crdb.IsCorruptionError(err):
-		return fmt.Errorf("corrupt: check the disk, then restore it from a backup (%w)", err)
+	case isDamage(err):
+		return fmt.Errorf("corrupt: check the disk, then restore it from a backup (%w)", firstLine{err})
 	}
 	return err
 }
 
 // checkFormat reads the version of what is in the database, or writes it into a new one.
-func (s *Store) checkFormat() error {
-	b, closer, err := s.db.Get(formatKey)
+func (s *Store) checkFormat(acceptLoss bool) error {
+	b, closer, err := s.get(formatKey)
 	if err == nil {
 		defer closer.Close()
 		if len(b) != 4 {
@@ -139,15 +135,16 @@ func (s *Store) checkFormat() error {
 	if !errors.Is(err, crdb.ErrNotFound) {
 		return explainOpen(err)
 	}
-	it, err := s.db.NewIter(nil)
+	it, err := s.rows(nil)
 	if err != nil {
 		return explainOpen(err)
 	}
-	if found := it.First(); found || it.Error() != nil {
-		return errors.Join(errForeign, it.Error(), it.Close()) // a database, but none of ours
+	found := it.First()
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return explainOpen(err)
 	}
-	if err := it.Close(); err != nil {
-		return err
+	if found && !acceptLoss { // the sign said that it is ours, and this key was written before any other
+		return &lost{s.dir, "its beginning is missing: a log of the store was deleted or lost"}
 	}
 	if err := s.db.Set(formatKey, binary.LittleEndian.AppendUint32(nil, formatVersion), crdb.Sync); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,11 @@ func (s *Store) open(o Options) (err error) {
 	s.troubles = newTroubles(o.Dir, o.Logger)
 	s.disk = newDisk(o, s.troubles)
 	fs := s.disk.fs
+	if o.MustExist && !o.AcceptLoss {
+		if err := s.mustExist(fs); err != nil {
+			return err
+		}
+	}
 	if err := claim(fs, s.dir); err != nil {
 		return s.explain(err, 0)
 	}
@@ -31,14 +37,23 @@ func (s *Store) open(o Options) (err error) {
 	if err := checkPebble(fs, s.dir); err != nil {
 		return err
 	}
+	old, err := s.check(fs, o.AcceptLoss)
+	if err != nil {
+		return s.explain(err, 0)
+	}
 	o = o.fit()
 	s.disk.minFree, s.disk.size = o.MinFree, o.Ballast
-	s.files = &files{FS: fs, troubles: s.troubles, logs: &logs{fs: fs, dir: s.dir, failed: s.logFailed, synced: func() {}}}
+	s.files = &files{FS: fs, troubles: s.troubles, logs: &logs{fs: fs, dir: s.dir, failed: s.logFailed}}
+	if s.marker, err = newMarker(fs, s.dir, old, cmp.Or(o.markEvery, markEvery), s.files.logs, s.troubles); err != nil {
+		return s.explain(err, 0)
+	}
+	s.files.logs.synced = s.marker.notify
 	s.disk.unflushed = s.files.logs.bytes
 	if err := s.openDatabase(o); err != nil {
-		return err
+		return errors.Join(err, s.marker.file.Close())
 	}
-	if err := s.checkFormat(); err != nil {
+	go s.marker.run() // not before: a database that does not open changes nothing of what is known of it
+	if err := s.checkFormat(o.AcceptLoss); err != nil {
 		return errors.Join(s.explain(err, 0), s.closeDatabase())
 	}
 	s.troubles.opened()
@@ -69,15 +84,6 @@ func (s *Store) tryOpen(o Options) (db *crdb.DB, err error) {
 	defer contain(&err)
 	return crdb.Open(s.dir, s.pebbleOptions(o.memTable))
 }
-
-// contain turns a panic of Pebble into an error. Call it by defer.
-func contain(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: %v", errPanic, p)
-	}
-}
-
-var errPanic = errors.New("the database panicked")
 
 // replayed is how many bytes lie in logs: a start writes them into tables.
 func (s *Store) replayed() int64 {
@@ -124,6 +130,8 @@ func (s *Store) explain(err error, logged int64) error {
 		return fmt.Errorf("the disk is full: a start needs about %d MiB of free space in %s, and finds %s (%w)", need, s.dir, free, root(err))
 	case errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("it cannot be written to: a start needs a directory that this user may write, %s (%w)", s.dir, root(err))
+	case errors.As(err, new(*lost)), errors.As(err, new(*ruined)):
+		return err
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return fmt.Errorf("too many files are open: raise the limit of open files to 1,024 or more, ulimit -n (%w)", root(err))
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,12 +30,17 @@ type Options struct {
 	Clock   *clock.Clock // gives arrival times; nil: real time
 	MinFree int64        // bytes that must stay free on the disk: below, appends fail with storage.ErrFull. 0: 1 GiB, or a tenth of a small disk; negative: not checked
 	Ballast int64        // bytes set aside to be freed when the disk fills up nevertheless. 0: 64 MiB, or 2 % of a small disk; negative: none
-	Logger  *slog.Logger // nil: nothing is logged. Pebble's own lines come at Debug
+	// MustExist refuses a directory without a database: what lies beside it says that there was one.
+	MustExist bool
+	// AcceptLoss goes on with what is left where acknowledged changes are known to be lost, and says what. Else such a directory is refused.
+	AcceptLoss bool
+	Logger     *slog.Logger // nil: nothing is logged. Pebble's own lines come at Debug
 	// Fatal is told that a write failed, after which nothing can be promised any more and every call fails with storage.ErrClosed. nil: log and exit with
 	// status 1. It may return in tests only.
 	Fatal func(error)
 
-	memTable int // bytes, for tests that want many; 0: 64 MiB, or a 32nd of a small disk
+	memTable  int           // bytes, for tests that want many; 0: 64 MiB, or a 32nd of a small disk
+	markEvery time.Duration // for tests that lose the power often; 0: a second
 }
 
 const (
@@ -56,6 +62,7 @@ type Store struct {
 
 	files    *files
 	troubles *troubles
+	marker   *marker
 
 	queue     queue
 	requests  sync.Pool     // of *request. The store's own, because a channel may not leave the synctest bubble that it was made in
@@ -156,7 +163,7 @@ func (s *Store) Retries() int64 { return s.troubles.retries.Load() }
 func (s *Store) closeDatabase() (err error) {
 	defer contain(&err)
 	s.troubles.close()
-	return errors.Join(s.db.Close(), s.files.logs.close())
+	return errors.Join(s.db.Close(), s.marker.close(), s.files.logs.close())
 }
 
 func (s *Store) wakeAll() {

@@ -81,7 +81,7 @@ func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Positio
 	sh.mu.Lock()
 	last := sh.seen.last
 	sh.mu.Unlock()
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: after(shardKey(tableBlocks, sh.id))})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: after(shardKey(tableBlocks, sh.id))})
 	if err != nil {
 		return from, false, s.readError(err, sh.id, from)
 	}
@@ -223,7 +223,7 @@ func (l *log) Seek(ctx context.Context, id storage.Shard, at record.Millis) (rec
 
 // lastBefore asks the time index for a position such that whatever lies before it arrived before at.
 func (s *Store) lastBefore(id storage.Shard, at record.Millis) (record.Position, error) {
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: shardKey(tableTimes, id), UpperBound: after(shardKey(tableTimes, id))})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: shardKey(tableTimes, id), UpperBound: after(shardKey(tableTimes, id))})
 	if err != nil {
 		return 0, s.readError(err, id, 0)
 	}

@@ -58,7 +58,7 @@ func firstError(errs ...error) error {
 
 // hides reports whether there is a record from oldest up to before.
 func (s *Store) hides(ctx context.Context, sh *shard, oldest, before record.Position) (bool, error) {
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: blockKey(sh.id, before)})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: blockKey(sh.id, before)})
 	if err != nil {
 		return false, s.readError(err, sh.id, oldest)
 	}
@@ -108,7 +108,7 @@ func (s *Store) purge(ctx context.Context, sh *shard) error {
 	sh.mu.Lock()
 	trim := sh.seen.trim
 	sh.mu.Unlock()
-	it, err := s.db.NewIter(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: blockKey(sh.id, trim)})
+	it, err := s.rows(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: blockKey(sh.id, trim)})
 	if err != nil {
 		return s.readError(err, sh.id, trim)
 	}

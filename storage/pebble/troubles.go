@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	crdb "github.com/cockroachdb/pebble/v2"
 )
 
 const (
@@ -91,7 +89,7 @@ func (t *troubles) say(level slog.Level, key, message string, attrs ...any) {
 	if due {
 		for i, a := range attrs {
 			if err, ok := a.(error); ok {
-				attrs[i] = err.Error() // else a text handler adds where it was made, over thirty lines
+				attrs[i] = firstLine{err}.Error() // else a text handler adds where it was made, over thirty lines
 			}
 		}
 		t.log.Log(context.Background(), level, message, append([]any{"dir", t.dir, "times", count}, attrs...)...)
@@ -155,7 +153,7 @@ func (t *troubles) failed(what task, err error) {
 	}
 	s.failures++
 	most := pauseMost
-	if what == reading || crdb.IsCorruptionError(err) {
+	if what == reading || isDamage(err) {
 		most = damagePause
 	}
 	if t.opening {
@@ -173,10 +171,9 @@ func (t *troubles) failed(what task, err error) {
 	switch {
 	case giveUp:
 		t.giveUp(err)
+	case isDamage(err): // its file was named already
 	case what == reading:
-		if !crdb.IsCorruptionError(err) { // else its file was named already
-			t.say(slog.LevelError, string(what), "a table of the store cannot be read; it is tried again", "err", err)
-		}
+		t.say(slog.LevelError, string(what), "a table of the store cannot be read; it is tried again", "err", err)
 	default:
 		t.say(slog.LevelWarn, string(what), "the store could not write in the background; it tries again until it works. Make space if the disk is full", "what", string(what), "err", err)
 	}

@@ -1,0 +1,65 @@
+package pebble
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// The bytes of a mark, as docs/format/store.md describes them.
+func TestMarkBytesStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	m := &mark{turn: 7, at: time.UnixMilli(1_700_000_000_123), closed: true, manifest: extent{3, 1000}, logs: []extent{{12, 34}, {56, 78}}}
+	b := m.encode()
+	want := "01010200" + "2d0d6cae" + "0700000000000000" + "7b68e5cf8b010000" + "0300000000000000" + "e803000000000000" + "0000000000000000" +
+		"0c00000000000000" + "2200000000000000" + "3800000000000000" + "4e00000000000000"
+	if got := hex.EncodeToString(b[:len(want)/2]); got != want || len(b) != markSlot || !allZero(b[len(want)/2:]) {
+		t.Fatalf("%d bytes\n%s, want\n%s", len(b), got, want)
+	}
+	back, err := decodeMark(b)
+	if err != nil || back.turn != 7 || !back.at.Equal(m.at) || !back.closed || back.manifest != m.manifest || len(back.logs) != 2 || back.logs[1] != m.logs[1] {
+		t.Fatalf("read back %+v, %v", back, err)
+	}
+}
+
+// A mark of a newer version is refused by name: what it claims is not known.
+func TestANewerMarkIsRefused(t *testing.T) {
+	t.Parallel()
+	b := (&mark{turn: 1}).encode()
+	b[0] = 2
+	copy(b[4:8], []byte{0, 0, 0, 0})
+	sum := markSum(b)
+	b[4], b[5], b[6], b[7] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
+	if _, err := decodeMark(b); err == nil || errors.Is(err, errNoMark) || !strings.Contains(err.Error(), "version 2") {
+		t.Fatalf("a mark of version 2: %v", err)
+	}
+}
+
+// No bytes of a log, a manifest or a mark do anything but end the reading.
+func FuzzWhatLiesInTheDirectory(f *testing.F) {
+	f.Add([]byte{})
+	f.Add((&mark{turn: 1, logs: []extent{{1, 2}}}).encode())
+	f.Add(append([]byte{0, 0, 0, 0, 1, 0, chunkFirst + 8, 1, 0, 0, 0}, make([]byte, 40)...))
+	f.Add([]byte{editNewTableRanges, 0, 5, 9, 1, 1, 'a', 1, 'b', 1, 'c', 1, 'd', 1, 2, fieldBlobs, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, fieldEnd})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = decodeMark(b)
+		_ = (&inventory{tables: map[uint64]uint64{}, blobs: map[uint64]uint64{}}).apply(bytes.NewReader(b))
+		fs := vfs.NewMem()
+		file, err := fs.Create("log", vfs.WriteCategoryUnspecified)
+		if err == nil {
+			_, err = file.Write(append([]byte(nil), b...))
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		l, err := scanLog(fs, "log", 1)
+		if err != nil || l.sound > l.whole || l.whole > int64(len(b)) {
+			t.Fatalf("%+v, %v", l, err)
+		}
+	})
+}
