@@ -38,9 +38,7 @@ func (f *Functions) plan(ctx context.Context, conf *Configuration) (launcher.Pla
 	if err != nil {
 		return launcher.Plan{}, err
 	}
-	return f.launch.Plan(ctx, launcher.Request{
-		Runtime: conf.Runtime, Architecture: conf.Architecture, Code: dir, TaskRoot: dir, Cache: cache, MemoryMB: conf.MemoryMB, Environment: conf.Environment,
-	})
+	return f.launch.Plan(ctx, f.request(conf, dir, cache))
 }
 
 // conclude writes the end of the transition, unless the function was deleted meanwhile.

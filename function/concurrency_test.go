@@ -14,7 +14,7 @@ import (
 // F-42: a function never runs more often at once than it has reserved; the refusal names the limit. A waiter is called when the slot is free.
 func TestReservedConcurrencyIsHeld(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := start(t, unconfined)
 	b.python("f", `
 		import os, time
 		def handler(event, context):
@@ -77,7 +77,7 @@ func TestReservationOfZeroStopsTheFunction(t *testing.T) {
 // On a full machine an API call is refused and a mapping's poller waits; an idle environment of another function makes room.
 func TestMachineCapMakesPollersWait(t *testing.T) {
 	t.Parallel()
-	b := start(t, func(o *function.Options) { o.MaxEnvironments = 1 })
+	b := start(t, unconfined, func(o *function.Options) { o.MaxEnvironments = 1 })
 	b.provided("idle", "echo")
 	want(t, b.invoke("idle", `1`), function.Success, `1`)
 	b.python("f", `
@@ -107,7 +107,7 @@ func TestMachineCapMakesPollersWait(t *testing.T) {
 // F-43: invocations in a row share an environment; parallel ones have their own.
 func TestEnvironmentsAreReusedAndNotShared(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := start(t, unconfined)
 	b.python("f", counter)
 	want(t, b.invoke("f", `null`), function.Success, `0`)
 	want(t, b.invoke("f", `null`), function.Success, `1`)
@@ -138,7 +138,7 @@ func TestEnvironmentsAreReusedAndNotShared(t *testing.T) {
 // A caller whose context ends gets its answer at once; the handler goes on and holds its slot until it ends.
 func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := start(t, unconfined)
 	b.python("f", `
 		import os, time
 		def handler(event, context):

@@ -17,8 +17,10 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 		"TZ":                        ":UTC",
 		"AWS_XRAY_CONTEXT_MISSING":  "LOG_ERROR",
 		"AWS_EC2_METADATA_DISABLED": "true", // keeps SDKs from asking a metadata service that is not there
-		"TMPDIR":                    e.slot,
-		"HOME":                      e.slot,
+		"HOME":                      "/tmp",
+	}
+	if taskRoot = e.taskRoot(taskRoot); !e.f.confined() { // /tmp is everybody's
+		vars["TMPDIR"], vars["HOME"] = e.slot, e.slot
 	}
 	if url := e.f.opt.Endpoint(); url != "" {
 		vars["AWS_ENDPOINT_URL"] = url

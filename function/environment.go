@@ -38,7 +38,7 @@ type environment struct {
 	g       *generation
 	cred    credentials
 	follows bool   // its runtime shows the server's clock to the function
-	slot    string // its TMPDIR
+	slot    string // its /tmp; its TMPDIR where that is shared
 	api     *runtimeapi.Server
 	proc    *sandbox.Process
 	out     *output
@@ -152,9 +152,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	undo = append(undo, func() { g.keepSlot(slot) })
 	e := &environment{f: f, g: g, slot: slot, up: make(chan struct{}), events: make(chan signal, 8), run: r,
 		started: time.Now(), begun: f.opt.Clock.Now(), display: plan.Display, over: make(chan struct{})}
-	if e.api, err = runtimeapi.Listen(e, runtimeapi.Function{
-		Account: g.conf.Ref.Account, Name: g.conf.Ref.Name, Version: Latest, Handler: g.conf.Handler,
-	}); err != nil {
+	if err = e.listen(); err != nil {
 		return nil, fmt.Errorf("open the Runtime API: %w", err)
 	}
 	undo = append(undo, e.api.Close, func() { close(e.up) })
@@ -175,16 +173,13 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 	if !g.left.Load() && e.mayLeave() {
 		e.out.watch = e.watchLine
 	}
-	e.out.emit("INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(g.conf))
-	e.proc, err = f.box.Start(sandbox.Spec{
-		Path: plan.Path, Args: plan.Args, Dir: dir, Output: pw,
-		Env:      e.environ(plan, dir),
-		Marker:   "AWS_ACCESS_KEY_ID=" + e.cred.accessKey,
-		MemoryMB: g.conf.MemoryMB,
-	})
-	if err != nil {
+	e.out.emit(e.initStart(plan))
+	spec := sandbox.Spec{Path: plan.Path, Args: plan.Args, Output: pw, Env: e.environ(plan, dir), MemoryMB: g.conf.MemoryMB}
+	e.show(&spec, plan, dir)
+	if e.proc, err = f.box.Start(spec); err != nil {
 		return nil, startError(plan, err)
 	}
+	e.answerInside()
 	close(e.up)
 	return e, nil
 }
@@ -427,6 +422,7 @@ func (e *environment) supervise() {
 	}
 	e.f.guard.unwatch(e)
 	e.api.Close()
+	e.leaveInside()
 	e.out.close()
 	e.f.keys.revoke(e.cred.accessKey)
 	e.f.fleet.removeIdle(e)

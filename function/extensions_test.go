@@ -68,7 +68,7 @@ func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 	for reason, payload := range map[string]string{"spindown": `{}`, "timeout": `"sleep"`} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			b, dir := start(t), t.TempDir()
+			b, dir := start(t, unconfined), t.TempDir()
 			b.python("f", extended, func(in *function.CreateInput) {
 				in.Environment, in.Timeout = map[string]string{"NOTES": dir}, number(2)
 			})
@@ -101,7 +101,7 @@ func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 // The error that an extension reports before its process ends is what the invocation failed of.
 func TestErrorOfAnExtensionNamesTheFailure(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := start(t, unconfined)
 	b.python("f", extended, func(in *function.CreateInput) { in.Environment = map[string]string{"NOTES": t.TempDir()} })
 
 	r := b.invoke("f", `"fail"`, func(i *function.Invocation) { i.RequestID = "id" })
@@ -149,7 +149,7 @@ const subscribed = `
 // An extension that subscribes gets what happens, from the start of the init phase on, in AWS's shapes.
 func TestTelemetryIsDelivered(t *testing.T) {
 	t.Parallel()
-	b, dir := start(t), t.TempDir()
+	b, dir := start(t, unconfined), t.TempDir()
 	b.python("f", subscribed, func(in *function.CreateInput) {
 		in.Environment = map[string]string{"NOTES": dir, "ANSWER": "200"}
 	})
@@ -188,7 +188,7 @@ func TestTelemetryIsDelivered(t *testing.T) {
 // A subscriber that refuses what it gets holds up nobody, and is told of in the log.
 func TestDeadSubscriberHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	b, dir := start(t), t.TempDir()
+	b, dir := start(t, unconfined), t.TempDir()
 	b.python("f", subscribed, func(in *function.CreateInput) {
 		in.Environment = map[string]string{"NOTES": dir, "ANSWER": "500"}
 	})

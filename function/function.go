@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,15 +57,20 @@ type Options struct {
 	// HostPackages lets functions import what is installed for their interpreter on this machine, beside what AWS bundles with their runtime.
 	HostPackages bool
 
-	AccountConcurrency   int           // per account and region; 0: 1000
-	UnreservedMinimum    int           // what reserving must leave of it; 0: 100
-	MaxEnvironments      int           // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
-	IdleTTL              time.Duration // an environment unused for so long ends; 0: 10 minutes
-	TailWait             time.Duration // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
-	InitTimeout          time.Duration // until init time counts against the function's timeout; 0: 10 s
-	CPU                  string        // "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
-	SteeredClock         bool          // functions see Clock instead of real time, as far as their runtimes can show it
-	LegacyTimeoutPayload bool          // the timeout text that AWS used before November 2025
+	AccountConcurrency   int                // per account and region; 0: 1000
+	UnreservedMinimum    int                // what reserving must leave of it; 0: 100
+	MaxEnvironments      int                // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
+	IdleTTL              time.Duration      // an environment unused for so long ends; 0: 10 minutes
+	TailWait             time.Duration      // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
+	InitTimeout          time.Duration      // until init time counts against the function's timeout; 0: 10 s
+	Isolation            string             // none or sandbox; "": sandbox where it works
+	Network              string             // "" or host: that of this machine; private: functions reach the Runtime API and Endpoint alone, in level sandbox
+	Show                 []string           // files and directories of this machine that every function sees, read-only
+	Hide                 []string           // files and directories of this machine that no function sees in level sandbox, beside Dir
+	Serve                func(net.Listener) // answers as Endpoint does, until the listener is closed; needed for a private network
+	CPU                  string             // "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
+	SteeredClock         bool               // functions see Clock instead of real time, as far as their runtimes can show it
+	LegacyTimeoutPayload bool               // the timeout text that AWS used before November 2025
 }
 
 // Validate names the first field whose value makes no sense.
@@ -79,7 +86,10 @@ func (o *Options) Validate() error {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)
 		}
 	}
-	return CheckCPU(o.CPU)
+	if o.Network == NetworkPrivate && (o.Serve == nil || o.Isolation == sandbox.None) {
+		return errors.New("function.Options.Network private needs Serve and level sandbox")
+	}
+	return errors.Join(CheckIsolation(o.Isolation), CheckNetwork(o.Network), CheckCPU(o.CPU))
 }
 
 // CheckCPU judges a value of Options.CPU on this system.
@@ -161,8 +171,12 @@ func New(opt Options) (*Functions, error) {
 		return nil, err
 	}
 	opt.setDefaults()
+	hide := slices.Clone(opt.Hide)
+	if opt.Dir != "" {
+		hide = append(hide, opt.Dir)
+	}
 	f := &Functions{
-		opt: opt, coord: storage.Sure(opt.Store.Coord()), box: sandbox.New(),
+		opt: opt, coord: storage.Sure(opt.Store.Coord()), box: sandbox.New(sandbox.Options{Isolation: opt.Isolation, PrivateNetwork: opt.Network == NetworkPrivate, Hide: hide}),
 		entries: map[Ref]*entry{}, watched: map[Ref]chan struct{}{},
 		starting: make(chan struct{}, max(1, runtime.NumCPU())),
 		stopping: make(chan struct{}), hard: make(chan struct{}),
@@ -198,6 +212,10 @@ func (f *Functions) Start(ctx context.Context) error {
 	f.work.Go(f.clear)
 	if f.opt.CPU == sandbox.CPUWeight {
 		f.cpu = f.box.ShareCPU()
+	}
+	sandbox.SealDescriptors()
+	if err := f.settleIsolation(); err != nil {
+		return err
 	}
 	f.launch = launcher.New(launcher.Options{
 		Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(f.code.run, "runtime"), Work: f.opt.Work,
@@ -255,9 +273,6 @@ func (f *Functions) BusyWith() []Ref { return f.fleet.runningNow() }
 // FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines go there by themselves within milliseconds;
 // whoever moves the clock needs them to be there before.
 func (f *Functions) FlushLogs() { f.logs.flush() }
-
-// Isolation says how far functions are kept apart, for status output.
-func Isolation() string { return sandbox.Level }
 
 // CPU says how processors are shared among functions, for status output: "off", "weight by cgroup" or "weight by nice (no writable cgroup)". It is known from
 // Start on.

@@ -70,7 +70,7 @@ const untilGo = `
 // Whatever runs at once is measured as each begins, for each function and for all of the account.
 func TestConcurrencyIsMeasuredExactly(t *testing.T) {
 	t.Parallel()
-	b := startMeasured(t)
+	b := startMeasured(t, unconfined)
 	b.python("f", untilGo)
 	b.python("g", untilGo)
 	dir := t.TempDir()
@@ -102,7 +102,7 @@ func TestConcurrencyIsMeasuredExactly(t *testing.T) {
 // An invocation whose caller has gone is counted when it ends, and runs until then.
 func TestAbandonedInvocationIsCountedAtItsEnd(t *testing.T) {
 	t.Parallel()
-	b := startMeasured(t)
+	b := startMeasured(t, unconfined)
 	b.python("f", untilGo)
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -130,7 +130,7 @@ func TestAbandonedInvocationIsCountedAtItsEnd(t *testing.T) {
 // S-111: what is refused for lack of concurrency, or because the machine is full, is a throttle; who waits for the machine is none, and does not run yet.
 func TestThrottlesAreMeasured(t *testing.T) {
 	t.Parallel()
-	b := startMeasured(t, func(o *function.Options) { o.MaxEnvironments = 1 })
+	b := startMeasured(t, unconfined, func(o *function.Options) { o.MaxEnvironments = 1 })
 	b.python("f", untilGo)
 	b.provided("g", "echo")
 	dir := t.TempDir()

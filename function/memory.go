@@ -16,7 +16,7 @@ type memoryGuard struct {
 	tick    int
 }
 
-// The main process is read often and cheaply; the whole session, which takes a walk through /proc, less often.
+// The main process is read often and cheaply; all that the environment has started, which takes a walk through /proc, less often.
 const (
 	memoryTick     = 50 * time.Millisecond
 	ticksPerWalk   = 10
@@ -74,7 +74,7 @@ func (m *memoryGuard) check() {
 		for i, e := range suspects {
 			procs[i] = e.proc
 		}
-		for i, bytes := range sandbox.SessionMemory(procs) {
+		for i, bytes := range sandbox.Memory(procs) {
 			if e := suspects[i]; bytes > e.limit() {
 				e.note(bytes)
 				e.outOfMemory()

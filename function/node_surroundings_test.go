@@ -104,11 +104,11 @@ func TestNodeFunctionHasItsNamesForItself(t *testing.T) {
 // NODE_OPTIONS is the customer's: what tools load by it before the handler, as CommonJS or as an ES module, is loaded.
 func TestNodeOptionsLoadWhatTheyName(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	dir := t.TempDir()
+	b := start(t, func(o *function.Options) { o.Show = append(o.Show, dir) })
 	for option, name := range map[string]string{"--require ": "first.cjs", "-r ": "first.cjs", "--import ": "first.mjs"} {
-		dir := t.TempDir()
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(`globalThis.first = true; process.stdout.write("loaded\n");`), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(`globalThis.first = true; process.stdout.write("loaded\n");`), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		named := "f" + strings.Trim(option, "- ")

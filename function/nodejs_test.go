@@ -369,7 +369,8 @@ func TestNodeEnvironmentIsBuiltFromNothing(t *testing.T) {
 // require and import.
 func TestNodeFindsTheSDKOrHints(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	modules := filepath.Join(t.TempDir(), "node_modules")
+	b := start(t, func(o *function.Options) { o.Show = append(o.Show, modules) })
 	b.nodejs("f", `require("@aws-sdk/of-nobody")`)
 	b.nodejs("g", ``, files(file{"index.mjs", `import "@aws-sdk/of-nobody"`, 0o644}))
 	for _, name := range []string{"f", "g"} {
@@ -379,11 +380,10 @@ func TestNodeFindsTheSDKOrHints(t *testing.T) {
 			t.Errorf("got %s, hint %q", r.Payload, r.Hint)
 		}
 	}
-	modules := filepath.Join(t.TempDir(), "node_modules")
 	if err := os.MkdirAll(filepath.Join(modules, "@aws-sdk", "thing"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(modules, "@aws-sdk", "thing", "index.js"), []byte("module.exports = 'found'"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(modules, "@aws-sdk", "thing", "index.js"), []byte("module.exports = 'found'"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]file{

@@ -33,6 +33,9 @@ func start(t testing.TB, change ...func(*function.Options)) *bench {
 	t.Helper()
 	log := &recorder{wake: make(chan struct{})}
 	opt := function.Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython(), TailWait: time.Minute}
+	if self, err := os.Executable(); err == nil { // which is a runtime, too
+		opt.Show = []string{self}
+	}
 	for _, c := range change {
 		c(&opt)
 	}
@@ -50,6 +53,9 @@ func start(t testing.TB, change ...func(*function.Options)) *bench {
 	})
 	return &bench{f, t, log}
 }
+
+// unconfined is for tests that meet their function in a directory, and that are not about what a function sees.
+func unconfined(o *function.Options) { o.Isolation = "none" }
 
 // realPython is the interpreter behind python3 on PATH, found once: shims of version managers are slow, and launcher's tests look after them.
 var realPython = sync.OnceValue(func() string {

@@ -47,7 +47,7 @@ func TestUpdateReachesTheNextEnvironment(t *testing.T) {
 	}{{"python", (*bench).python, python}, {"nodejs", (*bench).nodejs, nodejs}} {
 		t.Run(c.language, func(t *testing.T) {
 			t.Parallel()
-			b := start(t)
+			b := start(t, unconfined)
 			b.t = t
 			before := c.make(b, "f", c.source)
 			answers := func(r function.Result, payload string) {

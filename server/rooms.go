@@ -258,15 +258,35 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
 		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU, Metrics: r.metrics,
+		Isolation: s.cfg.Isolation, Network: s.cfg.Network, Hide: s.secrets(), Show: s.cfg.Show, Serve: s.serveInside,
 		SteeredClock: s.cfg.Dev && s.cfg.FunctionClock != ClockReal,
 	})
 	if err == nil {
 		err = r.functions.Start(ctx)
 	}
+	var impossible *function.Impossible
+	if errors.As(err, &impossible) {
+		return err
+	}
 	if err != nil {
 		return s.dataError(err)
 	}
 	return nil
+}
+
+// secrets are what functions must not see, wherever it lies: the data, and the tokens of this user's servers.
+func (s *Server) secrets() []string {
+	var paths []string
+	if s.cfg.Data != "" {
+		paths = append(paths, s.cfg.Data)
+	}
+	if token, err := TokenFile(s.hostport()); err == nil {
+		paths = append(paths, filepath.Dir(token))
+	}
+	if s.cfg.ReadyFile != "" {
+		paths = append(paths, s.cfg.ReadyFile)
+	}
+	return paths
 }
 
 // route puts every API behind the one port.

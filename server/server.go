@@ -49,6 +49,10 @@ type Config struct {
 	Node         string // interpreter for nodejs functions; "": PATH
 	HostPackages bool   // functions may import what is installed on this machine and AWS does not bundle
 	CPU          string // "" or off; weight: functions share processors by their MemorySize
+	// Isolation says how functions are confined: none or sandbox; "": sandbox where it works. Network is "" or host, or private: they reach this server and
+	// nothing else. Show names files and directories of this machine that every function sees, read-only.
+	Isolation, Network string
+	Show               []string
 	// FunctionClock says which time functions see with Dev: "" or steered, the server's; real, the machine's, as calls of real services need. Without Dev it is real.
 	FunctionClock string
 	ReadyFile     string // written once everything answers
@@ -81,7 +85,10 @@ func (c *Config) Validate() error {
 	if c.FunctionClock != "" && c.FunctionClock != ClockSteered && c.FunctionClock != ClockReal {
 		return fmt.Errorf("function-clock %q is neither steered nor real", c.FunctionClock)
 	}
-	return function.CheckCPU(c.CPU)
+	if c.Network == function.NetworkPrivate && c.Isolation == "none" {
+		return errors.New("function-network private needs isolation sandbox")
+	}
+	return errors.Join(function.CheckIsolation(c.Isolation), function.CheckNetwork(c.Network), function.CheckCPU(c.CPU))
 }
 
 // Server is one running shardmill.
@@ -145,6 +152,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
+	s.http = s.newHTTP()
 	s.starting.Store(true)
 	defer s.starting.Store(false)
 	r, err := s.build(ctx)
@@ -195,13 +203,13 @@ func (s *Server) listen(ctx context.Context) error {
 // maxStreams is how many requests one HTTP/2 connection may have under way; clients that have more open another connection.
 const maxStreams = 250
 
-// serve answers HTTP/1.1 and HTTP/2 with prior knowledge on the one listener.
-func (s *Server) serve() {
+// newHTTP answers HTTP/1.1 and HTTP/2 with prior knowledge.
+func (s *Server) newHTTP() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	s.http = &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
+	return &http.Server{
+		Handler:           http.HandlerFunc(s.answer),
 		Protocols:         &protocols,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: 30 * time.Second,
@@ -209,6 +217,25 @@ func (s *Server) serve() {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	h := s.handler.Load()
+	if h == nil { // a function in a private network is faster than we are
+		http.Error(w, "starting", http.StatusServiceUnavailable)
+		return
+	}
+	(*h).ServeHTTP(w, r)
+}
+
+// serveInside answers on a listener in a function's network until it is closed.
+func (s *Server) serveInside(l net.Listener) {
+	server := s.http
+	go func() { _ = server.Serve(l) }() // ends with the listener
+}
+
+// serve answers on the one listener.
+func (s *Server) serve() {
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)
@@ -264,17 +291,29 @@ func (s *Server) Endpoint() string { return "http://" + s.hostport() }
 // Token is the control API's token.
 func (s *Server) Token() string { return s.token }
 
-// Isolation is how functions are confined, as it is.
-func (s *Server) Isolation() string { return function.Isolation() }
+// Isolation is the level at which functions are confined, as it is: sandbox, or none and why it is not more. It may have to wait for a trial process.
+func (s *Server) Isolation() (level, why string) {
+	if f := s.functions(); f != nil {
+		return f.Isolation()
+	}
+	return "none", "no function can run"
+}
 
-// CPU is how processors are shared among functions, as it is.
-func (s *Server) CPU() string {
+func (s *Server) functions() *function.Functions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rooms == nil {
-		return "off"
+		return nil
 	}
-	return s.rooms.functions.CPU()
+	return s.rooms.functions
+}
+
+// CPU is how processors are shared among functions, as it is.
+func (s *Server) CPU() string {
+	if f := s.functions(); f != nil {
+		return f.CPU()
+	}
+	return "off"
 }
 
 // Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are abandoned; their records come again at

@@ -85,6 +85,9 @@ type bench struct {
 // start runs a server that the end of the test stops.
 func start(t *testing.T, cfg Config) *bench {
 	t.Helper()
+	if self, err := os.Executable(); err == nil { // which is the function, too
+		cfg.Show = []string{self}
+	}
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -403,6 +406,9 @@ func TestAdvanceNamesTheFunctionThatRuns(t *testing.T) {
 	b.pipeline()
 	b.put("hang")
 	<-started
+	for len(b.s.functions().BusyWith()) == 0 { // its process may still be starting
+		<-time.After(time.Millisecond)
+	}
 	status, answer := b.control("POST", PathClock, `{"advanceMillis":1000}`)
 	if status != 409 || !strings.Contains(answer, "there is still running: function f") {
 		t.Errorf("answered %d %s", status, answer)

@@ -32,11 +32,16 @@ that the function cannot take – failed, bisected until it stands alone, and an
 	}
 	c.Flags().IntVar(&port, "port", server.DefaultPort, "port; when it is taken, any free one is used")
 	c.Flags().BoolVar(&exit, "exit", false, "leave at the end instead of keeping the server up")
+	var isolation, network string
+	registerIsolation(c, &isolation, &network)
 	functionClockFlag(c, &functionClock)
 	hostPackages := hostPackagesFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		d := &demo{t: newTerminal(c.OutOrStdout()), seen: make(chan engine.Observation, 1024), names: map[place]text{}}
-		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock, HostPackages: *hostPackages}
+		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock, HostPackages: *hostPackages, Isolation: isolation, Network: network}
+		if self, err := os.Executable(); err == nil { // which is the function, too
+			d.cfg.Show = []string{self}
+		}
 		if err := d.cfg.Validate(); err != nil {
 			return usage(c, "%s", err)
 		}
@@ -123,6 +128,7 @@ func (d *demo) startServer(ctx context.Context, errs terminal) error {
 		return startFailure(err)
 	}
 	d.s = s
+	hideServer(s)
 	d.t.printf("%s server in memory at %s\n", d.t.bold("1 ·"), d.t.bold(s.Endpoint()))
 	return nil
 }
@@ -156,8 +162,8 @@ func (d *demo) build(ctx context.Context) error {
 	if err := d.c.lambda(ctx, "POST", "/2015-03-31/event-source-mappings", mapping, nil); err != nil {
 		return err
 	}
-	d.t.printf("%s stream %s (4 shards) → mapping (bisect, 0 retries, on failure: queue %s) → function %s (a plain process, isolation: %s)\n",
-		d.t.bold("2 ·"), d.t.bold(demoStream), d.t.bold(demoQueue), d.t.bold(demoFunction), d.s.Isolation())
+	d.t.printf("%s stream %s (4 shards) → mapping (bisect, 0 retries, on failure: queue %s) → function %s (a process, isolation: %s)\n",
+		d.t.bold("2 ·"), d.t.bold(demoStream), d.t.bold(demoQueue), d.t.bold(demoFunction), isolationText(d.s))
 	return nil
 }
 

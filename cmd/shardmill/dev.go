@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -26,6 +27,8 @@ type serverFlags struct {
 	node      string
 	host      *bool
 	cpu       string
+	isolation string
+	network   string
 	minFree   string
 	loss      bool
 	memory    string
@@ -44,6 +47,7 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
 	f.host = hostPackagesFlag(c)
 	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
+	registerIsolation(c, &f.isolation, &f.network)
 	c.Flags().StringVar(&f.minFree, "min-free", "", "with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)")
 	c.Flags().BoolVar(&f.loss, "accept-loss", false, "with --data: go on with what is left where acknowledged changes are known to be lost")
 	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)")
@@ -90,7 +94,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	}
 	cfg := server.Config{
 		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host, CPU: f.cpu,
-		Version: versionText(), Log: log, AcceptLoss: f.loss,
+		Version: versionText(), Log: log, AcceptLoss: f.loss, Isolation: f.isolation, Network: f.network,
 	}
 	for _, size := range []struct {
 		flag, text string
@@ -108,6 +112,28 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return cfg, usage(c, "%s", err)
 	}
 	return cfg, nil
+}
+
+// registerIsolation adds what says how functions are confined.
+func registerIsolation(c *cobra.Command, isolation, network *string) {
+	c.Flags().StringVar(isolation, "isolation", "", "of functions: none, or sandbox: a /tmp, a process list and a view of the files of their own (default: sandbox where it works)")
+	c.Flags().StringVar(network, "function-network", "host", "host, or private: functions reach this server and nothing else; needs isolation sandbox")
+}
+
+// hideServer keeps functions that are not confined from reading this process.
+func hideServer(s *server.Server) {
+	if level, _ := s.Isolation(); level == "none" {
+		function.HideServer()
+	}
+}
+
+// isolationText says on one line how functions are confined.
+func isolationText(s *server.Server) string {
+	level, why := s.Isolation()
+	if level != "none" {
+		return level
+	}
+	return "none, so they share /tmp, ports and the process list with this machine (" + why + ")"
 }
 
 // newLog writes for operators, what they must know.
@@ -225,6 +251,7 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 		return startFailure(err)
 	}
 	feed.hello(s, cfg)
+	hideServer(s)
 	watching, stopWatching := context.WithCancel(c.Context())
 	watched := make(chan struct{})
 	go func() {
@@ -255,6 +282,10 @@ func startFailure(err error) error {
 			code: exitPort, text: port.Error(),
 			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
 		}
+	}
+	var impossible *function.Impossible
+	if errors.As(err, &impossible) {
+		return &failure{code: exitUsage, text: impossible.Error(), hint: "see docs/isolation.md for what it needs; without the option functions are confined as far as this machine allows"}
 	}
 	var explained *failure
 	if errors.As(err, &explained) {

@@ -118,7 +118,7 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 		where = "in " + cfg.Data
 	}
 	f.say("%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()), where)
-	f.say("%s", f.t.dim("isolation of functions: "+s.Isolation()+" · cpu: "+s.CPU()+" · signatures are not verified on loopback"))
+	f.say("%s", f.t.dim("isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · signatures are not verified on loopback"))
 	if !cfg.Dev {
 		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
 	}

@@ -120,7 +120,8 @@ func TestServeRunsAsAService(t *testing.T) {
 				}
 				openTheWay(t, dir)
 			}
-			c := s.command("serve", "--data", data, "--port", "0", "--log-format", "json", "--min-free", "1MiB")
+			// The function is this program, which lies outside of its package: no confined function would find it.
+			c := s.command("serve", "--data", data, "--port", "0", "--isolation", "none", "--log-format", "json", "--min-free", "1MiB")
 			var errs bytes.Buffer
 			c.Stderr = &errs
 			out, err := c.StdoutPipe()

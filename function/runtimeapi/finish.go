@@ -10,6 +10,8 @@ import (
 const (
 	lastSilence = time.Second
 	lastLimit   = 5 * time.Second
+
+	privateSilence = 20 * time.Millisecond // how long connections from a private network are still accepted
 )
 
 // Finish is called when the process has ended. It reads every connection to its end, those included that were not accepted yet, so that an end never overtakes
@@ -25,7 +27,12 @@ func (s *Server) Finish() (unread bool) {
 	s.mu.Unlock()
 	s.end.Do(func() { close(s.ending) })
 	s.acceptRest()
-	_ = s.ln.Close()
+	s.mu.Lock()
+	ln := s.ln
+	s.mu.Unlock()
+	if ln != nil {
+		_ = ln.Close()
+	}
 	over := make(chan struct{})
 	go func() {
 		s.running.Wait() // ends with Close at the latest
@@ -44,6 +51,16 @@ func (s *Server) Finish() (unread bool) {
 // acceptRest returns when every connection that was made before has been accepted: connections are accepted in their order, so one of our own is made and
 // waited for.
 func (s *Server) acceptRest() {
+	if s.user < 0 { // nobody can connect from here; what is to be accepted lies ready
+		s.mu.Lock()
+		ln, _ := s.ln.(*net.TCPListener)
+		s.mu.Unlock()
+		if ln != nil {
+			_ = ln.SetDeadline(time.Now().Add(privateSilence))
+			<-s.accepted
+		}
+		return
+	}
 	last, err := net.DialTimeout("tcp4", s.Addr(), lastSilence)
 	if err != nil {
 		return

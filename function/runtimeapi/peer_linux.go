@@ -11,7 +11,7 @@ import (
 
 // ownerOf says whose the other end of a loopback connection is. Any user of the machine can connect to a loopback port, and who asks /next first gets the
 // event; the kernel's socket table tells whose socket it is. A socket that was closed belongs to nobody: it has left the table, or stands there as root's.
-func ownerOf(c net.Conn) owner {
+func ownerOf(c net.Conn, user int) owner {
 	local, ok1 := c.LocalAddr().(*net.TCPAddr)
 	remote, ok2 := c.RemoteAddr().(*net.TCPAddr)
 	if !ok1 || !ok2 {
@@ -22,7 +22,7 @@ func ownerOf(c net.Conn) owner {
 		return ours // a machine without the table cannot be asked
 	}
 	defer table.Close()
-	return judge(bufio.NewScanner(table), hexPort(remote), hexPort(local), os.Geteuid())
+	return judge(bufio.NewScanner(table), hexPort(remote), hexPort(local), user)
 }
 
 // established is the state of a connection that both ends hold open.

@@ -88,17 +88,20 @@ func (s state) String() string {
 type Server struct {
 	h        Handler
 	function Function
-	ln       net.Listener
+	addr     string
+	user     int // whose connections are served; -1: nobody else can connect
 
 	mu     sync.Mutex
 	state  state
-	next   *conn  // with parked: the connection to write the event to
-	id     string // with invoked: the request id
-	sentOn *conn  // with invoked: the connection that the event went to
-	sentAt int64  // bytes that sentOn had read by then
+	next   *conn        // with parked: the connection to write the event to
+	id     string       // with invoked: the request id
+	sentOn *conn        // with invoked: the connection that the event went to
+	sentAt int64        // bytes that sentOn had read by then
+	ln     net.Listener // nil: none yet
 	conns  map[*conn]struct{}
 	closed bool
 
+	accepted   chan struct{} // closed when nothing is accepted any more
 	extensions []*extension
 	shutdown   chan struct{} // with Shutdown under way: gets a value from each extension that has come back
 
@@ -111,30 +114,54 @@ type Server struct {
 	running sync.WaitGroup
 }
 
-// Listen opens the API for f on a free port of 127.0.0.1, never on another interface.
-func Listen(h Handler, f Function) (*Server, error) {
+// Listen opens the API for f on a free port of 127.0.0.1, never on another interface, for processes of the user.
+func Listen(h Handler, f Function, user int) (*Server, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{h: h, function: f, ln: ln, conns: map[*conn]struct{}{}, ending: make(chan struct{})}
-	s.running.Go(s.accept)
+	s := New(h, f, ln.Addr().String())
+	s.user = user
+	s.Serve(ln)
 	return s, nil
 }
 
+// New is an API for f that will be at addr, in a network where nobody but the runtime can reach it. Nothing is answered before Serve.
+func New(h Handler, f Function, addr string) *Server {
+	return &Server{h: h, function: f, addr: addr, user: -1, conns: map[*conn]struct{}{}, ending: make(chan struct{}), accepted: make(chan struct{})}
+}
+
+// Serve answers at ln, which Close closes. It returns at once.
+func (s *Server) Serve(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = ln.Close()
+		return
+	}
+	s.ln = ln
+	s.running.Go(func() {
+		defer close(s.accepted)
+		s.accept(ln)
+	})
+}
+
 // Addr is host:port, the value of AWS_LAMBDA_RUNTIME_API.
-func (s *Server) Addr() string { return s.ln.Addr().String() }
+func (s *Server) Addr() string { return s.addr }
 
 // Close ends the API and its connections and waits for their goroutines. It must not be called from a Handler method. Twice is harmless.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
+	ln := s.ln
 	for c := range s.conns {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
 	s.end.Do(func() { close(s.ending) })
-	_ = s.ln.Close()
+	if ln != nil {
+		_ = ln.Close()
+	}
 	s.running.Wait()
 }
 
@@ -166,9 +193,9 @@ func (s *Server) Send(ev *Event) error {
 	return nil
 }
 
-func (s *Server) accept() {
+func (s *Server) accept(ln net.Listener) {
 	for {
-		nc, err := s.ln.Accept()
+		nc, err := ln.Accept()
 		if err != nil {
 			return
 		}
@@ -192,10 +219,17 @@ func (s *Server) accept() {
 	}
 }
 
+func (s *Server) ownerOf(c net.Conn) owner {
+	if s.user < 0 {
+		return ours
+	}
+	return ownerOf(c, s.user)
+}
+
 // serve answers the requests of one connection until it ends.
 func (s *Server) serve(c *conn) {
 	defer s.forget(c)
-	switch ownerOf(c) {
+	switch s.ownerOf(c) {
 	case foreign:
 		return
 	case nobody:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -35,7 +36,7 @@ func (r *recorder) InitFailed(kind, hint string, body []byte) {
 func listen(t *testing.T) (*Server, *recorder, *runtime) {
 	t.Helper()
 	h := &recorder{make(chan struct{}, 8), make(chan Answer, 8), make(chan string, 8), make(chan Subscription, 8)}
-	s, err := Listen(h, Function{Account: "123456789012", Name: "orders", Version: "$LATEST", Handler: "index.handler"})
+	s, err := Listen(h, Function{Account: "123456789012", Name: "orders", Version: "$LATEST", Handler: "index.handler"}, os.Geteuid())
 	if err != nil {
 		t.Fatal(err)
 	}

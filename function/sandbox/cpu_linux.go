@@ -60,26 +60,31 @@ func cgroupMount() (string, error) {
 	return "/sys/fs/cgroup", nil
 }
 
-// apply gives a process that has just started, and all that it will start, its share. remove ends that when the process has ended. The control group is
-// entered after the start because being born in it takes clone3, which container run times refuse at times.
-func (c *cpuShare) apply(p *Process, memoryMB int) (remove func(), err error) {
-	if c == nil {
+// enter puts a process that is about to start others into a control group for its share, where there are control groups. remove ends that when all of them have
+// ended. The group is entered after the birth because being born in it takes clone3, which container run times refuse at times.
+func (c *cpuShare) enter(pid, memoryMB int) (remove func(), err error) {
+	if c == nil || c.groups == nil {
 		return func() {}, nil
 	}
-	if c.groups != nil {
-		dir, err := c.groups.create(p.Pid, memoryMB)
-		if err != nil {
-			return func() {}, err
-		}
-		return func() { removeCgroup(dir) }, nil
+	dir, err := c.groups.create(pid, memoryMB)
+	if err != nil {
+		return func() {}, err
+	}
+	return func() { removeCgroup(dir) }, nil
+}
+
+// nice gives a process that has just started, and all that it will start, its share by a nice level, where there are no control groups.
+func (c *cpuShare) nice(p *Process, memoryMB int) {
+	if c == nil || c.groups != nil || p.Pid == 0 {
+		return
 	}
 	own, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	if err == nil {
-		nice := min(20-own+niceness(memoryMB), 19) // the system call answers 20 less the level
-		err = unix.Setpriority(unix.PRIO_PGRP, p.Pid, nice)
-		go autogroup(p, nice)
+	if err != nil {
+		return
 	}
-	return func() {}, err
+	nice := min(20-own+niceness(memoryMB), 19)        // the system call answers 20 less the level
+	_ = unix.Setpriority(unix.PRIO_PGRP, p.Pid, nice) // fails when it has ended already
+	go autogroup(p, nice)
 }
 
 // autogroup gives the level to the session of p: where the kernel groups processes by session, levels count only inside one. Users may write there ten

@@ -54,7 +54,7 @@ func used(t *testing.T, p *Process) int {
 // which of them gets more, by far.
 func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 	t.Parallel()
-	s := New()
+	s := New(Options{Isolation: None})
 	defer s.Close()
 	s.cpu = &cpuShare{} // not ShareCPU, which might move this test into a control group
 	var allowed unix.CPUSet
@@ -101,7 +101,7 @@ func TestPriorityIsThatOfTheMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New()
+	s := New(Options{Isolation: None})
 	defer s.Close()
 	s.cpu = &cpuShare{}
 	for memory, levels := range map[int]int{128: 12, 256: 9, 1769: 0} {

@@ -31,31 +31,42 @@ func (p *Process) Peak() int64 {
 	return kilobytes(b, "VmHWM:")
 }
 
-// SessionMemory is the memory in bytes that the sessions of the processes hold now, children included, in the order of ps. Pages that processes
-// share are counted by their share (PSS), where the kernel tells. A process that made a session of its own is not seen.
-func SessionMemory(ps []*Process) []int64 {
+// Memory is the memory in bytes that the processes and all that they have started hold now, whatever session they are in, in the order of ps. Pages that
+// processes share are counted by their share (PSS), where the kernel tells.
+func Memory(ps []*Process) []int64 {
 	sums := make([]int64, len(ps))
-	index := make(map[int]int, len(ps))
+	index := make(map[int]int, len(ps)) // by the parent of ours, which orphans come back to
 	for i, p := range ps {
-		index[p.Pid] = i
+		index[p.watch.parent] = i
 	}
+	parents := map[int]int{}
 	for pid := range pids() {
-		dir := "/proc/" + strconv.Itoa(pid)
-		b, err := os.ReadFile(dir + "/stat")
-		if err != nil {
-			continue
+		if b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); err == nil {
+			parents[pid] = parentOf(b)
 		}
-		i, ok := index[sessionOf(b)]
-		if !ok {
-			continue
+	}
+	for pid := range parents {
+		i, ok := -1, false
+		for at, depth := parents[pid], 0; at > 1 && !ok && depth < 4096; at, depth = parents[at], depth+1 {
+			i, ok = index[at]
 		}
-		if b, err := os.ReadFile(dir + "/smaps_rollup"); err == nil {
-			sums[i] += kilobytes(b, "Pss:")
-		} else if b, err := os.ReadFile(dir + "/statm"); err == nil {
-			sums[i] += statmResident(b)
+		if ok {
+			sums[i] += memoryOf(pid)
 		}
 	}
 	return sums
+}
+
+func memoryOf(pid int) int64 {
+	dir := "/proc/" + strconv.Itoa(pid)
+	if b, err := os.ReadFile(dir + "/smaps_rollup"); err == nil {
+		return kilobytes(b, "Pss:")
+	}
+	b, err := os.ReadFile(dir + "/statm")
+	if err != nil {
+		return 0
+	}
+	return statmResident(b)
 }
 
 // pids are the processes of this machine.
@@ -75,18 +86,18 @@ func pids() iter.Seq[int] {
 	}
 }
 
-// sessionOf reads field 6 of /proc/PID/stat; the command before it may contain blanks and parentheses.
-func sessionOf(stat []byte) int {
+// parentOf reads field 4 of /proc/PID/stat; the command before it may contain blanks and parentheses.
+func parentOf(stat []byte) int {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {
 		return 0
 	}
 	fields := strings.Fields(string(stat[end+1:]))
-	if len(fields) < 4 {
+	if len(fields) < 2 {
 		return 0
 	}
-	session, _ := strconv.Atoi(fields[3])
-	return session
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
 }
 
 func statmResident(statm []byte) int64 {

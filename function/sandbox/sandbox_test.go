@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -11,129 +12,174 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// spawn starts a shell script and answers what it printed once everything that holds its output has ended.
-func spawn(t *testing.T, s *sandbox.Sandbox, script string, env ...string) (*sandbox.Process, func() string) {
+// place is a Sandbox at one level, with what a test needs of it.
+type place struct {
+	t testing.TB
+	*sandbox.Sandbox
+	level string
+}
+
+// atEachLevel runs a test at each level that this machine has.
+func atEachLevel(t *testing.T, test func(t *testing.T, p place)) {
 	t.Helper()
+	t.Parallel()
+	for _, level := range []string{sandbox.None, sandbox.Confined} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			p, ok := at(t, sandbox.Options{Isolation: level})
+			if ok {
+				test(t, p)
+			}
+		})
+	}
+}
+
+// at opens a Sandbox, unless this machine has not the level.
+func at(t testing.TB, opt sandbox.Options) (place, bool) {
+	t.Helper()
+	s := sandbox.New(opt)
+	t.Cleanup(s.Close)
+	level, why := s.Level()
+	if opt.Isolation == sandbox.Confined && level != sandbox.Confined {
+		t.Log("this machine has no level sandbox:", why)
+		return place{}, false
+	}
+	return place{t, s, level}, true
+}
+
+// run is a script with its output.
+type run struct {
+	*sandbox.Process
+	t   testing.TB
+	out *os.File
+}
+
+// sh starts a shell script.
+func (p place) sh(script string, change ...func(*sandbox.Spec)) run {
+	p.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	defer w.Close()
-	marker := ""
-	if len(env) > 0 {
-		marker = env[0]
+	spec := sandbox.Spec{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Output: w, TempMB: 8}
+	for _, c := range change {
+		c(&spec)
 	}
-	p, err := s.Start(sandbox.Spec{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: env, Dir: t.TempDir(), Output: w, Marker: marker})
+	proc, err := p.Start(spec)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Kill(); <-p.Done(); r.Close() })
-	return p, func() string {
-		var b strings.Builder
-		buf := make([]byte, 1024)
-		for {
-			n, err := r.Read(buf)
-			b.Write(buf[:n])
-			if err != nil {
-				return b.String()
+	p.t.Cleanup(func() { proc.Kill(); <-proc.Done(); r.Close() })
+	return run{proc, p.t, r}
+}
+
+// output is what was printed once everything that holds the output has ended.
+func (r run) output() string {
+	r.t.Helper()
+	b, err := io.ReadAll(r.out)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// line waits for a line.
+func (r run) line() string {
+	r.t.Helper()
+	var line []byte
+	b := make([]byte, 1)
+	for {
+		if _, err := r.out.Read(b); err != nil {
+			r.t.Fatalf("no line after %q: %v", line, err)
+		}
+		if b[0] == '\n' {
+			return string(line)
+		}
+		line = append(line, b[0])
+	}
+}
+
+// Exits are told in the words that AWS uses, and exactly.
+func TestExitsAreToldInAWSsWords(t *testing.T) {
+	atEachLevel(t, func(t *testing.T, p place) {
+		for script, want := range map[string]string{
+			"exit 0": "exit status 0", "exit 3": "exit status 3", "exit 127": "exit status 127", "exit 255": "exit status 255",
+			"kill -SEGV $$": "signal: segmentation fault", "kill -KILL $$": "signal: killed", "kill -TERM $$": "signal: terminated", "kill -ABRT $$": "signal: aborted",
+			"sleep 600 & exit 4": "exit status 4",
+		} {
+			r := p.sh(script)
+
+			<-r.Done()
+
+			if got := r.Exit().String(); got != want || r.Exit().Clean() != (script == "exit 0") {
+				t.Errorf("%s: %s", script, got)
 			}
 		}
-	}
+	})
 }
 
-// Exits are told in the words that AWS uses.
-func TestExitsAreToldInAWSsWords(t *testing.T) {
-	t.Parallel()
-	s := sandbox.New()
-	defer s.Close()
-	for script, want := range map[string]string{"exit 0": "exit status 0", "exit 127": "exit status 127", "kill -SEGV $$": "signal: segmentation fault", "kill -KILL $$": "signal: killed"} {
-		p, _ := spawn(t, s, script)
+// Nothing of the server's environment is inherited, nothing is read from its terminal, and no signal is ignored because the server ignores it.
+func TestNothingIsInherited(t *testing.T) {
+	t.Setenv("CANARY", "1")
+	for _, level := range []string{sandbox.None, sandbox.Confined} {
+		p, ok := at(t, sandbox.Options{Isolation: level})
+		if !ok {
+			continue
+		}
 
-		<-p.Done()
+		r := p.sh(`echo "canary=$CANARY own=$OWN"; read x || echo no input`, func(s *sandbox.Spec) { s.Env = []string{"OWN=2"} })
 
-		if got := p.Exit().String(); got != want || p.Exit().Clean() != (script == "exit 0") {
-			t.Errorf("%s: %s", script, got)
+		if got := r.output(); got != "canary= own=2\nno input\n" {
+			t.Errorf("%s: got %q", level, got)
 		}
 	}
 }
 
-// Nothing of the daemon's environment is inherited, nothing is read from its terminal.
-func TestNothingIsInherited(t *testing.T) {
-	t.Setenv("CANARY", "1")
-	s := sandbox.New()
-	defer s.Close()
+// A runtime hears SIGTERM and may tidy up; what does not end then is killed with all that it has started.
+func TestTerminationIsPoliteFirst(t *testing.T) {
+	atEachLevel(t, func(t *testing.T, p place) {
+		polite := p.sh(`trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done`)
+		polite.line()
+		polite.Terminate(10 * time.Second)
+		if got := polite.output(); !strings.HasSuffix(got, "bye\n") || polite.Exit().Code != 7 {
+			t.Errorf("polite: %q, %v", got, polite.Exit())
+		}
+		deaf := p.sh(`trap '' TERM; echo up; while :; do sleep 0.01; done`)
+		deaf.line()
 
-	_, output := spawn(t, s, `echo "canary=$CANARY own=$OWN"; read x || echo no input`, "OWN=2")
+		deaf.Terminate(20 * time.Millisecond)
 
-	if got := output(); got != "canary= own=2\nno input\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
-// F-56: when the process is gone its children are gone, those that ignore SIGTERM and those in sessions of their own included.
-func TestChildrenDoNotOutliveTheProcess(t *testing.T) {
-	t.Parallel()
-	s := sandbox.New()
-	defer s.Close()
-	up := t.TempDir() + "/up"
-	p, output := spawn(t, s, `trap '' TERM
-		sh -c 'trap "" TERM; sleep 600' &
-		if command -v setsid >/dev/null; then setsid sh -c 'trap "" TERM; : >"$UP"; sleep 600' & else : >"$UP"; fi
-		sleep 600`,
-		"MARK=4711-"+t.Name(), "UP="+up, "PATH=/usr/bin:/bin")
-	for _, err := os.Stat(up); err != nil; _, err = os.Stat(up) { // the traps are set
-		<-time.After(time.Millisecond)
-	}
-	begun := time.Now()
-
-	p.Terminate(50 * time.Millisecond)
-
-	if sandbox.MemoryWatch != "off" { // where processes can be found
-		_ = output() // ends when the last holder of the pipe is gone
-	}
-	if took := time.Since(begun); took > 5*time.Second || p.Exit().Signal != syscall.SIGKILL {
-		t.Errorf("took %v, %v", took, p.Exit())
-	}
-	p.Kill() // after the end: nothing
-}
-
-// Memory of children counts for the session.
-func TestSessionMemoryCountsChildren(t *testing.T) {
-	t.Parallel()
-	if sandbox.MemoryWatch == "off" {
-		t.Log("no memory reading on this system")
-		return
-	}
-	s := sandbox.New()
-	defer s.Close()
-	p, _ := spawn(t, s, `sleep 600 & sleep 600`)
-	alone := p.Resident()
-
-	for sandbox.SessionMemory([]*sandbox.Process{p})[0] <= 0 || p.Peak() <= 0 {
-		<-time.After(time.Millisecond)
-	}
-
-	if alone < 0 {
-		t.Errorf("resident %d", alone)
-	}
+		if deaf.Exit().Signal != syscall.SIGKILL {
+			t.Errorf("deaf: %v", deaf.Exit())
+		}
+		deaf.Kill() // after the end: nothing
+	})
 }
 
 // What the system refuses to run is told as the system tells it; after Close nothing starts, and Close twice is harmless.
 func TestRefusals(t *testing.T) {
-	t.Parallel()
-	s := sandbox.New()
-	path := t.TempDir() + "/x"
-	if err := os.WriteFile(path, []byte("not a program"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	spec := sandbox.Spec{Path: path, Args: []string{path}, Dir: "/", Output: os.Stderr}
-	if _, err := s.Start(spec); !errors.Is(err, syscall.ENOEXEC) {
-		t.Errorf("no program: %v", err)
-	}
-	s.Close()
-	s.Close()
+	atEachLevel(t, func(t *testing.T, p place) {
+		code := t.TempDir()
+		if err := os.WriteFile(code+"/x", []byte("not a program"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		spec := sandbox.Spec{Path: sandbox.TaskRoot + "/x", Args: []string{"x"}, Dir: "/", Output: os.Stderr, Code: code}
+		if p.level == sandbox.None {
+			spec.Path = code + "/x"
+		}
+		if _, err := p.Start(spec); !errors.Is(err, syscall.ENOEXEC) {
+			t.Errorf("no program: %v", err)
+		}
+		spec.Path += "y"
+		if _, err := p.Start(spec); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("nothing: %v", err)
+		}
+		p.Close()
+		p.Close()
 
-	if _, err := s.Start(spec); !errors.Is(err, sandbox.ErrClosed) {
-		t.Errorf("after Close: %v", err)
-	}
+		if _, err := p.Start(spec); !errors.Is(err, sandbox.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
 }

@@ -1,0 +1,302 @@
+package sandbox_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shardmill/shardmill/function/sandbox"
+)
+
+// alive reports whether a process of this machine has the text among its arguments.
+func alive(t testing.TB, text string) bool {
+	t.Helper()
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(strings.ReplaceAll(string(b), "\x00", " "), text) {
+			return true
+		}
+	}
+	return false
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for !ok() {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatal(what)
+		}
+	}
+}
+
+// F-56: what a process starts ends with it, whatever it ignores, whatever session and environment it has.
+func TestWhatIsStartedEndsToo(t *testing.T) {
+	atEachLevel(t, func(t *testing.T, p place) {
+		unique := strconv.Itoa(300_000_000 + os.Getpid()*10 + len(p.level))
+		for name, detached := range map[string]string{
+			"child":     "sleep " + unique + " &",
+			"deaf":      `sh -c 'trap "" TERM HUP INT; echo >/dev/null; sleep ` + unique + `' &`,
+			"session":   "setsid sleep " + unique + " &",
+			"stranger":  "env -i setsid sleep " + unique + " &",
+			"orphan":    "(setsid sleep " + unique + " &) ; true",
+			"greatmany": "for i in 1 2 3 4 5 6 7 8 9; do env -i setsid sh -c 'sleep " + unique + " & sleep " + unique + "' & done",
+		} {
+			for end, how := range map[string]func(r run){
+				"exit": func(run) {}, "kill": func(r run) { r.Kill() }, "terminate": func(r run) { r.Terminate(time.Millisecond) },
+			} {
+				rest := "sleep 600"
+				if end == "exit" {
+					rest = "sleep 0.05"
+				}
+				r := p.sh(detached + "\necho up\n" + rest)
+				r.line()
+
+				how(r)
+				<-r.Done()
+
+				if alive(t, "sleep "+unique) {
+					t.Errorf("%s outlives %s", name, end)
+				}
+			}
+		}
+	})
+}
+
+// What is started ends with the server, too, however that ends.
+func TestNothingOutlivesTheServer(t *testing.T) {
+	if os.Getenv("SHARDMILL_TEST_SERVER") != "" {
+		p, ok := at(t, sandbox.Options{Isolation: os.Getenv("SHARDMILL_TEST_SERVER")})
+		if !ok {
+			os.Exit(3)
+		}
+		r := p.sh("env -i setsid sleep " + os.Getenv("UNIQUE") + " & sleep " + os.Getenv("UNIQUE") + " & while :; do echo up; sleep 1; done")
+		r.line()
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+	}
+	for i, level := range []string{sandbox.None, sandbox.Confined} {
+		unique := strconv.Itoa(400_000_000 + os.Getpid()*10 + i)
+		c := exec.Command("/proc/self/exe", "-test.run=^TestNothingOutlivesTheServer$")
+		c.Env = append(os.Environ(), "SHARDMILL_TEST_SERVER="+level, "UNIQUE="+unique)
+
+		_ = c.Run()
+
+		if c.ProcessState.ExitCode() == 3 {
+			t.Log("this machine has no level sandbox")
+			continue
+		}
+		if s, ok := c.ProcessState.Sys().(syscall.WaitStatus); !ok || s.Signal() != syscall.SIGKILL {
+			t.Fatalf("%s: the server ended with %v", level, c.ProcessState)
+		}
+		eventually(t, level+": something outlives the server", func() bool { return !alive(t, "sleep "+unique) })
+	}
+}
+
+// Three descriptors are handed on, whatever the server was started with.
+func TestThreeDescriptors(t *testing.T) {
+	leak, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0) // as a shell leaves one open that starts the server
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(leak)
+	for _, level := range []string{sandbox.None, sandbox.Confined} {
+		p, ok := at(t, sandbox.Options{Isolation: level})
+		if !ok {
+			continue
+		}
+
+		r := p.sh(`ls /proc/self/fd | tr '\n' ' '`)
+
+		if got := r.output(); got != "0 1 2 3 " { // the last one is that of ls
+			t.Errorf("%s: descriptors %q", level, got)
+		}
+	}
+}
+
+// Memory of all that was started counts, that of other sessions as well, and what ours needs does not.
+func TestMemoryCountsAllDescendants(t *testing.T) {
+	atEachLevel(t, func(t *testing.T, p place) {
+		grow := `sh -c 'x=$(head -c 30000000 /dev/zero | tr "\\0" x); echo up; sleep 600'`
+		r := p.sh("env -i PATH=/usr/bin:/bin setsid " + grow + " & sleep 600")
+		r.line()
+
+		got := sandbox.Memory([]*sandbox.Process{r.Process})[0]
+
+		if got < 30e6 || got > 300e6 {
+			t.Errorf("%d bytes", got)
+		}
+		if r.Resident() <= 0 || r.Peak() <= 0 || r.Resident() > 30e6 {
+			t.Errorf("resident %d, peak %d", r.Resident(), r.Peak())
+		}
+	})
+}
+
+// F-59: what AWS gives each environment alone.
+func TestWhatAnEnvironmentSees(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{"code/lib", "other", "read/lib", "with, comma and space/x", "slot1", "slot2", "data"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"code/file": "code", "other/secret": "secret", "read/lib/x": "read", "data/secret": "secret", "with, comma and space/x/y": "odd"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(dir, "read"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	hidden := "/usr/share/zoneinfo"
+	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, Hide: []string{dir + "/data", hidden}})
+	if !ok {
+		return
+	}
+	home, _ := os.UserHomeDir()
+	for _, c := range []struct{ what, script, want string }{
+		{"its code, where AWS has it", "pwd; cat /var/task/file", "/var/task\ncode"},
+		{"code that cannot be changed", "touch /var/task/x /var/task/file /var/runtime/x 2>/dev/null || echo no", "no\n"},
+		{"a system that cannot be changed", "for d in / /usr /etc /dev /opt /var /sys/devices/system/cpu; do touch $d/x 2>/dev/null && echo $d; done; echo ok", "ok\n"},
+		{"an empty /opt", "ls -A /opt", ""},
+		{"no home", "find /home /root '" + home + "' -mindepth 1 2>/dev/null", ""},
+		{"nothing of the machine that nobody asked for", "ls -d /run/* /srv /mnt /media /boot /var/lib/dpkg /var/tmp /dev/shm '" + dir + "/other' 2>/dev/null", ""},
+		{"what is to be read, behind a link too", "cat '" + dir + "/read/lib/x' '" + dir + "/link/lib/x' '" + dir + "/with, comma and space/x/y'", "readreadodd"},
+		{"nothing below what is hidden", "find '" + dir + "/data' " + hidden + " -mindepth 1 2>/dev/null", ""},
+		{"a process list of its own", "ls -d /proc/[0-9]* | wc -l | tr -d ' '; echo $$", "3\n2\n"}, // first process, shell and the pipe's ends less what has ended
+		{"nothing of its parent", "cat /proc/1/environ /proc/$PPID/environ /proc/1/mem 2>/dev/null; ls /proc/1/fd /proc/1/root 2>/dev/null; echo ok", "ok\n"},
+		{"no capabilities, and no way to any", "grep -E 'Cap|NoNewPrivs' /proc/self/status | cut -f2 | sort -u | tr '\\n' ' '", "0000000000000000 1 "},
+		{"no mounting", "mount -t tmpfs x /tmp 2>/dev/null || mount -o remount,rw /usr 2>/dev/null || umount /tmp 2>/dev/null || echo no", "no\n"},
+		{"no namespaces with more rights", "unshare -Ur sh -c 'umount /etc/passwd || mount -o remount,rw,bind /usr' 2>/dev/null || echo no", "no\n"},
+		{"no settings of the kernel", "echo 1 2>/dev/null >/proc/sys/kernel/pid_max || echo no", "no\n"},
+		{"a user with a name", "id -un; grep -c . /etc/passwd", "sbx_user1051\n2\n"},
+		{"its own host name", "hostname", "localhost\n"},
+		{"devices", "head -c 3 /dev/zero | wc -c | tr -d ' '; echo x >/dev/null; head -c 1 /dev/urandom | wc -c | tr -d ' '; echo via >/dev/stdout; echo err >/dev/stderr", "3\n1\nvia\nerr\n"},
+		{"the first process does not die by its hand", "kill -9 1; kill -9 -1 2>/dev/null; echo alive", "alive\n"},
+	} {
+		r := p.sh(c.script, func(s *sandbox.Spec) {
+			s.Dir, s.Code, s.Temp = sandbox.TaskRoot, dir+"/code", dir+"/slot1"
+			s.Reads = []string{dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing"}
+		})
+		if got := r.output(); got != c.want && c.what != "a process list of its own" {
+			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
+// F-38, F-59: /tmp is an environment's own, it outlives its process, it holds what it may hold, and it goes with its directory.
+func TestTemporaryFilesAreOnesOwn(t *testing.T) {
+	t.Parallel()
+	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined})
+	if !ok {
+		return
+	}
+	dir := t.TempDir()
+	slot := func(name string) func(*sandbox.Spec) {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return func(s *sandbox.Spec) { s.Temp, s.TempMB = filepath.Join(dir, name), 16 }
+	}
+	if got := p.sh(`ls -A /tmp; echo one >/tmp/batch.json; mkdir /tmp/model`, slot("one")).output(); got != "" {
+		t.Errorf("a new /tmp holds %q", got)
+	}
+	p.sh(`echo two >/tmp/batch.json`, slot("two")).output()
+	if got := p.sh(`cat /tmp/batch.json; ls /tmp | wc -l | tr -d ' '`, slot("one")).output(); got != "one\n2\n" {
+		t.Errorf("after another process: %q", got)
+	}
+	if got := p.sh(`head -c 15000000 /dev/zero >/tmp/big && echo fits; head -c 3000000 /dev/zero >/tmp/more || echo full`, slot("two")).output(); !strings.HasPrefix(got, "fits\n") || !strings.HasSuffix(got, "full\n") {
+		t.Errorf("at its size: %q", got)
+	}
+	if entries, _ := os.ReadDir(filepath.Join(dir, "two")); len(entries) > 0 {
+		t.Errorf("it shows on the machine: %v", entries)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "one")); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.sh(`ls -A /tmp`, slot("one")).output(); got != "" {
+		t.Errorf("after its directory was removed: %q", got)
+	}
+}
+
+// With a private network an environment reaches the sockets that it was given, and nothing else.
+func TestPrivateNetwork(t *testing.T) {
+	t.Parallel()
+	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, PrivateNetwork: true})
+	if !ok {
+		return
+	}
+	outside, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	_, port, _ := net.SplitHostPort(outside.Addr().String())
+	script := `exec 3<>/dev/tcp/127.0.0.1/9001 && head -c 2 <&3; (exec 3<>/dev/tcp/127.0.0.1/` + port + `) 2>/dev/null || echo none; (exec 3<>/dev/tcp/10.0.0.1/80) 2>/dev/null || echo none`
+	r := p.sh(script, func(s *sandbox.Spec) { s.Path, s.Ports = "/bin/bash", []uint16{9001, 4566} })
+	if len(r.Listeners) != 2 || r.Listeners[0].Addr().String() != "127.0.0.1:9001" || r.Listeners[1].Addr().String() != "127.0.0.1:4566" {
+		t.Fatalf("listeners %v", r.Listeners)
+	}
+
+	c, err := r.Listeners[0].Accept()
+
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.Write([]byte("hi"))
+	inside, err := r.DialLoopback(t.Context(), 4566)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if met, err := r.Listeners[1].Accept(); err != nil || met.RemoteAddr().String() != inside.LocalAddr().String() {
+		t.Errorf("met %v, %v", met, err)
+	}
+	if _, err := r.DialLoopback(t.Context(), 4567); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a port that nobody listens on: %v", err)
+	}
+	if got := r.output(); got != "hinone\nnone\n" {
+		t.Errorf("got %q", got)
+	}
+	_ = c.Close()
+	for _, l := range r.Listeners {
+		_ = l.Close()
+	}
+}
+
+// Both levels work for a user without rights.
+func TestWithoutRoot(t *testing.T) {
+	if os.Getenv("SHARDMILL_TEST_USER") != "" || os.Geteuid() != 0 {
+		t.Log("this is the user without rights")
+		return
+	}
+	dir, err := os.MkdirTemp("", "shardmill-user-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing).*"
+	c := exec.Command("/proc/self/exe", "-test.run="+tests, "-test.v")
+	c.Dir = dir
+	c.Env = []string{"SHARDMILL_TEST_USER=1", "TMPDIR=" + dir, "HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH")}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+
+	out, err := c.CombinedOutput()
+
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestWhatAnEnvironmentSees") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

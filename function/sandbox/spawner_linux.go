@@ -1,0 +1,332 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// spawnerName is argv[0] of the spawner: this program, executed once more, which does nothing but make processes. A fork copies what the parent has mapped, and
+// what a server holds would be copied for each environment; the spawner is small and stays so.
+const spawnerName = "shardmill-spawner"
+
+// Arguments of a spawner: how it and its processes are confined.
+const (
+	modeNone   = "none"
+	modeDrop   = "drop"    // by root: a mount namespace; processes give up root for another user
+	modeUserns = "userns"  // by anybody: a mount namespace in a user namespace
+	fdRequests = 3         // descriptor of the socket that requests come from
+	maxRequest = 192 << 10 // bytes of a request; the environment of a function has 4 KB at most, arguments a few
+)
+
+func init() {
+	if len(os.Args) > 1 && os.Args[0] == spawnerName {
+		runtime.LockOSThread() // the main thread: when it ends, so do they that were forked from it
+		err := (&spawner{mode: os.Args[1], sockets: map[int]int{}}).run()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, spawnerName+":", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
+// spawner is the state of that process.
+type spawner struct {
+	mode   string
+	limits []limit
+
+	mu      sync.Mutex  // held while a process is made, so that its end is not seen before
+	sockets map[int]int // by process id: a copy of its control socket, whose end the server takes for the end of the process
+}
+
+// run carries out requests until the server has gone.
+func (s *spawner) run() error {
+	err := s.enter()
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if _, e := unix.Write(fdRequests, append(append(reply(0, err), text...), 0)); e != nil || err != nil {
+		return e
+	}
+	ends := make(chan os.Signal, 1)
+	signal.Notify(ends, unix.SIGCHLD)
+	go func() {
+		for range ends {
+			s.reap()
+		}
+	}()
+	buf, rights := make([]byte, maxRequest), make([]byte, unix.CmsgSpace(2*4))
+	for {
+		n, rn, _, _, err := unix.Recvmsg(fdRequests, buf, rights, unix.MSG_CMSG_CLOEXEC)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil || n == 0:
+			return nil // the server has ended
+		}
+		pid, err := s.serve(buf[:n], rights[:rn])
+		if _, err := unix.Write(fdRequests, reply(pid, err)); err != nil {
+			return nil
+		}
+	}
+}
+
+// reply is a process id and an error number, four bytes each.
+func reply(pid int, err error) []byte {
+	number := int32(0)
+	if err != nil {
+		number = int32(unix.EIO)
+		var e syscall.Errno
+		if errors.As(err, &e) {
+			number = int32(e)
+		}
+	}
+	b := make([]byte, 8)
+	*(*int32)(unsafe.Pointer(&b[0])), *(*int32)(unsafe.Pointer(&b[4])) = int32(pid), number
+	return b
+}
+
+// enter prepares what all environments have in common.
+func (s *spawner) enter() error {
+	for _, l := range []struct {
+		resource int
+		most     uint64
+	}{{unix.RLIMIT_NOFILE, 1024}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_STACK, 8 << 20}, {unix.RLIMIT_MEMLOCK, 64 << 10}} {
+		var now unix.Rlimit
+		if unix.Getrlimit(l.resource, &now) == nil {
+			s.limits = append(s.limits, limit{uintptr(l.resource), unix.Rlimit{Cur: min(now.Cur, l.most), Max: min(now.Max, l.most)}})
+		}
+	}
+	if s.mode == modeNone {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // what an environment's parent leaves behind when somebody kills it
+		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)     // it knows the keys of environments
+	}
+	// What is mounted or unmounted on the machine shows here too; what is mounted here, nowhere else.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("part with the mounts of the machine: %w", err)
+	}
+	if s.mode == modeUserns {
+		_ = os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0) // functions have no use for namespaces of their own
+	}
+	return nil
+}
+
+// serve carries out one request. rights are the output and the control socket of the new process.
+func (s *spawner) serve(request, rights []byte) (pid int, err error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil || len(messages) != 1 {
+		return 0, unix.EBADMSG
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return 0, unix.EBADMSG
+	}
+	defer func() {
+		for i, fd := range fds {
+			if i != 1 || err != nil {
+				_ = unix.Close(fd)
+			}
+		}
+	}()
+	if len(fds) != 2 {
+		return 0, unix.EBADMSG
+	}
+	b := &birth{output: uintptr(fds[0]), control: uintptr(fds[1]), limits: s.limits, confined: s.mode != modeNone, drop: s.mode == modeDrop}
+	slot, err := b.decode(request)
+	if err != nil {
+		return 0, err
+	}
+	if err := slot.mount(); err != nil {
+		return 0, err
+	}
+	b.prepare()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, errno := b.fork()
+	runtime.KeepAlive(request)
+	runtime.KeepAlive(b)
+	if errno != 0 {
+		return 0, errno
+	}
+	s.sockets[int(p)] = fds[1]
+	return int(p), nil
+}
+
+// reap takes the processes that have ended. What they left behind in level none, because somebody killed them before their time, is ours then, and is ended.
+func (s *spawner) reap() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			break
+		}
+		if fd, ok := s.sockets[pid]; ok {
+			_ = unix.Close(fd)
+			delete(s.sockets, pid)
+		}
+	}
+	if s.mode != modeNone {
+		return
+	}
+	b, _ := os.ReadFile("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
+	for _, field := range bytes.Fields(b) {
+		if pid, err := strconv.Atoi(string(field)); err == nil && s.sockets[pid] == 0 {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
+// slot is the place of an environment's /tmp. It is mounted where only spawners see it, so it outlives the processes that use it; removing the directory that it
+// is mounted on takes the mount away.
+type slot struct{ dir, options string }
+
+func (s slot) mount() error {
+	if s.dir == "" {
+		return nil
+	}
+	var at, above unix.Stat_t
+	if err := unix.Stat(s.dir, &at); err != nil {
+		return err
+	}
+	if err := unix.Stat(s.dir+"/..", &above); err != nil {
+		return err
+	}
+	if at.Dev != above.Dev {
+		return nil // it is there already
+	}
+	return unix.Mount("tmpfs", s.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, s.options)
+}
+
+// request is what a spawner is asked for. Its fields travel as texts that end in a zero byte, which system calls take as they are.
+type request struct {
+	flags    uintptr
+	uid, gid int
+	slot     slot
+	dir      string
+	path     string // "": a trial
+	args     []string
+	env      []string
+	ports    []uint16 // to listen on
+	steps    []step
+}
+
+// step is an op before it is sent.
+type step struct {
+	kind       uint8
+	deep       bool
+	optional   bool
+	flags      uintptr
+	a, b, c, d string
+}
+
+var errLong = errors.New("sandbox: the environment and the arguments of a process are too long")
+
+func (r *request) encode() ([]byte, error) {
+	var b []byte
+	texts := func(ts ...string) {
+		for _, t := range ts {
+			b = append(append(b, t...), 0)
+		}
+	}
+	number := func(n int) { texts(strconv.Itoa(n)) }
+	number(int(r.flags))
+	number(r.uid)
+	number(r.gid)
+	texts(r.slot.dir, r.slot.options, r.dir, r.path)
+	number(len(r.args))
+	texts(r.args...)
+	number(len(r.env))
+	texts(r.env...)
+	number(len(r.ports))
+	for _, p := range r.ports {
+		number(int(p))
+	}
+	number(len(r.steps))
+	for _, s := range r.steps {
+		number(int(s.kind))
+		texts(strconv.FormatBool(s.deep), strconv.FormatBool(s.optional))
+		number(int(s.flags))
+		texts(s.a, s.b, s.c, s.d)
+	}
+	if bytes.Count(b, []byte{0}) != r.count() {
+		return nil, unix.EINVAL // a zero byte in a text
+	}
+	if len(b) > maxRequest {
+		return nil, errLong
+	}
+	return b, nil
+}
+
+// count is how many texts encode makes.
+func (r *request) count() int { return 11 + len(r.args) + len(r.env) + len(r.ports) + 8*len(r.steps) }
+
+// decode reads a request in place: what it fills in points into raw, which stays untouched until the fork.
+func (b *birth) decode(raw []byte) (slot, error) {
+	bad := false
+	next := func() []byte {
+		end := bytes.IndexByte(raw, 0)
+		if end < 0 {
+			bad = true
+			return []byte{0}
+		}
+		t := raw[:end+1]
+		raw = raw[end+1:]
+		return t
+	}
+	word := func() string { return string(bytes.TrimSuffix(next(), []byte{0})) }
+	number := func() int {
+		n, err := strconv.Atoi(word())
+		bad = bad || err != nil || n < 0
+		return n
+	}
+	list := func() **byte {
+		n := min(number(), maxRequest)
+		pointers := make([]*byte, n+1) // the last one is nil
+		for i := range n {
+			pointers[i] = &next()[0]
+		}
+		return &pointers[0]
+	}
+	b.flags = uintptr(number())
+	b.uid, b.gid = uintptr(number()), uintptr(number())
+	s := slot{word(), word()}
+	b.dir = &next()[0]
+	if t := next(); len(t) > 1 {
+		b.path = &t[0]
+	}
+	b.argv, b.env = list(), list()
+	for range min(number(), 64) {
+		port := uint16(number())
+		b.sockets = append(b.sockets, unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port>>8 | port<<8, Addr: [4]byte{127, 0, 0, 1}})
+	}
+	b.ops = make([]op, min(number(), maxRequest))
+	for i := range b.ops {
+		o := &b.ops[i]
+		o.kind = uint8(number())
+		o.deep, o.optional = word() == "true", word() == "true"
+		o.flags = uintptr(number())
+		a := next()
+		o.a, o.length = &a[0], uintptr(len(a)-1)
+		o.b, o.c, o.d = &next()[0], &next()[0], &next()[0]
+	}
+	if bad {
+		return slot{}, unix.EBADMSG
+	}
+	return s, nil
+}
