@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/ids"
@@ -42,7 +43,11 @@ func BenchmarkWarmInvoke(b *testing.B) {
 		if err := os.WriteFile(filepath.Join(dir, "index.py"), []byte("def handler(event, context):\n    return None\n"), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		bare(b, payload, exec.Command(realPython(), "-I", "-u", "launcher/bootstrap.py"), "_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir)
+		nothing := filepath.Join(dir, "packages.json")
+		if err := os.WriteFile(nothing, []byte(`{"modules":{},"metadata":{}}`), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		bare(b, payload, exec.Command(realPython(), "-I", "-u", "-X", "shardmill="+nothing, "launcher/python/bootstrap.py"), "_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir)
 	})
 	b.Run("bare-nodejs", func(b *testing.B) {
 		dir := b.TempDir()
@@ -72,6 +77,7 @@ func bare(b *testing.B, payload []byte, cmd *exec.Cmd, env ...string) {
 		b.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(10 * time.Second)) // a runtime that does not start is told, not waited for
 	c, err := ln.Accept()
 	if err != nil {
 		b.Fatal(err)

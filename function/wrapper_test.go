@@ -35,6 +35,23 @@ func TestExecWrapperStartsTheRuntime(t *testing.T) {
 	}
 }
 
+// The example of the Developer Guide puts options of the interpreter before the last argument of the runtime's command.
+func TestExecWrapperOfTheDeveloperGuide(t *testing.T) {
+	t.Parallel()
+	const script = `#!/bin/bash
+args=("$@")
+extra_args=("-X" "importtime")
+args=("${args[@]:0:$#-1}" "${extra_args[@]}" "${args[@]: -1}")
+exec "${args[@]}"
+`
+	b := start(t)
+	b.python("f", "", wrapped("/var/task/wrap.sh", script, 0o755, file{"index.py", "import sys\ndef handler(event, context):\n    return sorted(sys._xoptions)\n", 0o644}))
+
+	if r := b.invoke("f", `{}`); r.Class != function.Success || !strings.Contains(string(r.Payload), `"importtime"`) || strings.Contains(string(r.Payload), "shardmill") {
+		t.Errorf("got %v %s", r.Class, r.Payload)
+	}
+}
+
 // A wrapper that is not there, or is no program, ends the runtime as on AWS, with a line in the log that says so. provided.* knows no wrapper.
 func TestExecWrapperThatCannotRun(t *testing.T) {
 	t.Parallel()

@@ -84,7 +84,7 @@ func TestOtherMinorVersionIsTold(t *testing.T) {
 		p.ExecutionEnv != "AWS_Lambda_python3.12" {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if filepath.Base(p.Args[len(p.Args)-2]) != "bootstrap.py" {
+	if filepath.Base(p.Args[len(p.Args)-1]) != "bootstrap.py" {
 		t.Errorf("args %q", p.Args)
 	}
 	if p, err := plan(t, Options{Python: python}, "python3.11"); err != nil || p.Hint != "" || p.Display != "python:3.11" {

@@ -52,10 +52,12 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	if r.Cache != "" {
 		args = append(args, "-X", "pycache_prefix="+r.Cache)
 	}
+	// The last argument is the bootstrap, as on AWS: wrapper scripts put options of the interpreter before it.
+	args = append(args, "-X", "shardmill="+packages, bootstrap)
 	want := strings.TrimPrefix(r.Runtime, "python")
 	p := Plan{
 		Path: f.Path,
-		Args: append(args, bootstrap, packages),
+		Args: args,
 		Env: map[string]string{
 			"PATH":            systemPath(filepath.Dir(f.Path)),
 			"LD_LIBRARY_PATH": r.TaskRoot + ":" + filepath.Join(r.TaskRoot, "lib") + ":/opt/lib",
