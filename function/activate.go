@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 
 	"github.com/shardmill/shardmill/function/launcher"
 )
@@ -27,6 +28,9 @@ func (f *Functions) activate(conf *Configuration) {
 		plan, err := f.plan(ctx, conf)
 		if ctx.Err() != nil {
 			return // the next start finishes it
+		}
+		if dir, _, e := f.code.unpacked(ctx, conf.CodeSHA256); err == nil && e == nil && !f.confined() {
+			plan.Hint = strings.TrimSpace(plan.Hint + " " + sharedHint(dir))
 		}
 		f.conclude(ctx, conf, plan, err)
 	})

@@ -1,0 +1,138 @@
+package function_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/shardmill/shardmill/function"
+)
+
+// confined starts Functions at level sandbox, unless this machine has not the level.
+func confined(t *testing.T, change ...func(*function.Options)) (*bench, bool) {
+	t.Helper()
+	b := start(t, change...)
+	level, why := b.Isolation()
+	if level != "sandbox" {
+		t.Log("this machine has no level sandbox:", why)
+	}
+	return b, level == "sandbox"
+}
+
+// Eight lanes that write and read one file meet only their own, two functions with one folder do not meet at all, and TMPDIR is not set.
+func TestLanesDoNotMeetInTmp(t *testing.T) {
+	t.Parallel()
+	b, ok := confined(t)
+	if !ok {
+		return
+	}
+	const source = `
+		import os, time
+		def handler(event, context):
+		    os.makedirs("/tmp/folder", exist_ok=True)
+		    before = sorted(os.listdir("/tmp/folder"))
+		    with open("/tmp/batch.json", "w") as f:
+		        f.write(event)
+		    time.sleep(0.2)
+		    open("/tmp/folder/" + event, "w").close()
+		    return [open("/tmp/batch.json").read(), before, "TMPDIR" in os.environ, os.getcwd()]
+	`
+	b.python("f", source)
+	b.python("g", source)
+	var lanes sync.WaitGroup
+	for _, lane := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		lanes.Go(func() {
+			want(t, b.invoke("f", quote(lane)), function.Success, `["`+lane+`", [], false, "/var/task"]`)
+		})
+	}
+	lanes.Wait()
+
+	want(t, b.invoke("g", `"x"`), function.Success, `["x", [], false, "/var/task"]`)
+}
+
+// Literal paths below /var/task work in PYTHONPATH, NODE_OPTIONS and code, and stack traces show them.
+func TestLiteralTaskRoot(t *testing.T) {
+	t.Parallel()
+	b, ok := confined(t)
+	if !ok {
+		return
+	}
+	b.create("python", function.CreateInput{
+		Runtime: "python3.12", Handler: "index.handler", Timeout: number(10), Environment: map[string]string{"EXTRA": "/var/task/vendor/x.txt"},
+		Zip: zipOf(file{"index.py", "import os\ndef handler(e, c):\n    return [open(os.environ['EXTRA']).read(), __file__]\n", 0o644}, file{"vendor/x.txt", "x", 0o644}),
+	})
+	b.create("node", function.CreateInput{
+		Runtime: "nodejs20.x", Handler: "index.handler", Timeout: number(10), Environment: map[string]string{"NODE_OPTIONS": "--require /var/task/first.cjs"},
+		Zip: zipOf(file{"index.js", "exports.handler = async () => [globalThis.first, __filename]", 0o644}, file{"first.cjs", "globalThis.first = 1", 0o644}),
+	})
+
+	want(t, b.invoke("python", `1`), function.Success, `["x", "/var/task/index.py"]`)
+	want(t, b.invoke("node", `1`), function.Success, `[1,"/var/task/index.js"]`)
+}
+
+// With a private network two environments listen on one port, AWS_ENDPOINT_URL is answered, and nothing else of the machine is there.
+func TestPrivateNetworkOfFunctions(t *testing.T) {
+	t.Parallel()
+	outside, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("hello from " + r.Host)) })
+	opt := func(o *function.Options) {
+		o.Network, o.Endpoint = function.NetworkPrivate, func() string { return "http://127.0.0.1:4566" }
+		o.Serve = func(l net.Listener) { go func() { _ = http.Serve(l, answers) }() }
+	}
+	probe, ok := confined(t)
+	probe.Stop(t.Context())
+	if !ok {
+		return
+	}
+	b := start(t, opt)
+	b.python("f", `
+		import os, socket, time, urllib.request
+		s = socket.create_server(("127.0.0.1", 8080))
+		def handler(event, context):
+		    time.sleep(0.2)
+		    try:
+		        socket.create_connection(("127.0.0.1", event), 1)
+		        reached = True
+		    except OSError:
+		        reached = False
+		    return [urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"]).read().decode(), reached]
+	`)
+	_, port, _ := net.SplitHostPort(outside.Addr().String())
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() { want(t, b.invoke("f", port), function.Success, `["hello from 127.0.0.1:4566", false]`) })
+	}
+	both.Wait()
+}
+
+// At level none the log says what is shared, and a hint names what a package would share.
+func TestSharedThingsAreNamed(t *testing.T) {
+	t.Parallel()
+	b := start(t, unconfined)
+	for source, hints := range map[string][]string{
+		"def handler(e, c):\n    return 1\n":                                                                  nil,
+		"def handler(e, c):\n    open('/tmp/batch.json', 'w')\n    return 1\n":                                {"index.py names /tmp/"},
+		"import socket\ns = socket.socket()\ndef handler(e, c):\n    return 1\n# s.bind(('127.0.0.1', 8080))": {"index.py listens on port 8080"},
+	} {
+		c := b.python("f", source)
+		for _, hint := range []string{"names /tmp/", "listens on port"} {
+			wanted := len(hints) > 0 && strings.Contains(hints[0], hint)
+			if strings.Contains(c.Hint, hint) != wanted {
+				t.Errorf("%q: hint %q", source, c.Hint)
+			}
+		}
+		want(t, b.invoke("f", `1`), function.Success, `1`)
+		if err := b.Delete(t.Context(), ref("f")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if line := b.log.find(t, "INIT_START").message; !strings.HasSuffix(line, "\tIsolation: none (/tmp, ports and the process list are shared with this machine)") {
+		t.Errorf("log begins with %q", line)
+	}
+}
