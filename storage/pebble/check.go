@@ -161,7 +161,7 @@ func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, the
 		}
 		name := fmt.Sprintf("%06d.log", number)
 		from, to := fs.PathJoin(s.dir, name), fs.PathJoin(s.dir, lostPrefix+name)
-		if _, err := fs.Stat(to); err == nil {
+		if exists(fs, to) {
 			if err := fs.Remove(to); err != nil {
 				return err
 			}

@@ -417,3 +417,15 @@ func TestObsoleteLogsAreGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// A spare log that a killed process left is given back by the next start: no log knows of it any more.
+func TestASpareLogOfAKilledProcessIsGivenBack(t *testing.T) {
+	t.Parallel()
+	fs, o := flushed(t)
+	write(t, fs, "SPARE", "of a process that was killed")
+	s := open(t, o)
+	defer s.Close()
+	if n := count(t, fs, "SPARE"); n != 0 {
+		t.Error("it was kept")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	crdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // open takes the directory, checks what is in it, and opens the database.
@@ -49,6 +50,11 @@ func (s *Store) open(o Options) (err error) {
 	}
 	s.files.logs.synced = s.marker.notify
 	s.disk.unflushed = s.files.logs.bytes
+	if spare := fs.PathJoin(s.dir, spareFile); exists(fs, spare) { // of a process that was killed
+		if err := fs.Remove(spare); err != nil {
+			return s.explain(err, 0)
+		}
+	}
 	if err := s.openDatabase(o); err != nil {
 		return errors.Join(err, s.marker.file.Close())
 	}
@@ -83,6 +89,11 @@ func (s *Store) openDatabase(o Options) error {
 func (s *Store) tryOpen(o Options) (db *crdb.DB, err error) {
 	defer contain(&err)
 	return crdb.Open(s.dir, s.pebbleOptions(o.memTable))
+}
+
+func exists(fs vfs.FS, path string) bool {
+	_, err := fs.Stat(path)
+	return err == nil
 }
 
 // replayed is how many bytes lie in logs: a start writes them into tables.
