@@ -77,7 +77,7 @@ func bare(b *testing.B, payload []byte, cmd *exec.Cmd, env ...string) {
 		b.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(10 * time.Second)) // a runtime that does not start is told, not waited for
+	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)) // a runtime that does not start is told, not waited for
 	c, err := ln.Accept()
 	if err != nil {
 		b.Fatal(err)
