@@ -154,8 +154,8 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		}
 		ops := make([]storage.Op, 0, 2+len(info.Shards))
 		ops = append(ops,
-			storage.Op{Key: keyID, Value: strconv.AppendUint(nil, id, 10), Expect: last.Revision},
-			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent})
+			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent}, // first: it says whose commit it was, as the number that was used last cannot
+			storage.Op{Key: keyID, Value: strconv.AppendUint(nil, id, 10), Expect: last.Revision})
 		for i := range info.Shards {
 			ops = append(ops, storage.Op{Key: shardKey(info.ID, info.Shards[i].ID), Value: encodeShard(&info.Shards[i]), Expect: storage.Absent})
 		}

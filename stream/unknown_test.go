@@ -97,6 +97,39 @@ func TestCreateOfUnknownOutcomeCanBeRepeated(t *testing.T) {
 	}
 }
 
+// A creation that did not happen is not taken for done because another stream got the number that it wanted.
+func TestALostCreateIsNotTakenForAnother(t *testing.T) {
+	t.Parallel()
+	s, f := lossy(t)
+	if err := s.Create(t.Context(), stream.Name{Account: lostName.Account, Region: lostName.Region, Name: "first"}, stream.CreateInput{Shards: 1}); err != nil {
+		t.Fatal(err)
+	}
+	f.Fail(func(ops []storage.Op) storagetest.Fault {
+		for _, op := range ops {
+			if op.Key == "stream/id" { // somebody else creates a stream, and takes the number
+				if _, err := f.Coord.Commit(t.Context(), "stream/", op); err != nil {
+					t.Error(err)
+				}
+				return storagetest.LoseIt
+			}
+		}
+		return storagetest.None
+	})
+
+	err := s.Create(t.Context(), lostName, stream.CreateInput{Shards: 1})
+
+	if !errors.Is(err, storage.ErrUnchanged) {
+		t.Errorf("got %v", err)
+	}
+	f.Fail(nil)
+	if err := s.Create(t.Context(), lostName, stream.CreateInput{Shards: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := s.Lookup(t.Context(), lostName); err != nil || info.ID != 3 {
+		t.Errorf("stream %d, %v; want 3", info.ID, err)
+	}
+}
+
 // A reshard that meets what another has left, and not another writer of the stream, ends.
 func TestReshardThatCannotWinEnds(t *testing.T) {
 	t.Parallel()
