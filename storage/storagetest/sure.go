@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -92,6 +93,69 @@ var sureTests = []test{
 		f.Unread(nil)
 		b.commit("g/", op("a", "theirs", storage.Any))
 		b.want(second(sure.Commit(b.ctx, "g/", op("a", "2", storage.Absent))), storage.ErrConflict)
+	}),
+	sureOf("an outcome is found out about though whoever asked has gone", func(b *bench, f *Faulty, sure storage.Coord) {
+		ctx, cancel := context.WithCancel(b.ctx)
+		f.Fail(func([]storage.Op) Fault { cancel(); return LoseIt })
+		b.want(second(sure.Commit(ctx, "g/", op("a", "1", storage.Absent))), storage.ErrUnchanged)
+	}),
+	sureOf("a value tells what became of a commit, where somebody else's deletion cannot", func(b *bench, f *Faulty, sure storage.Coord) {
+		rev := b.commit("g/", op("a", "1", storage.Absent), op("b", "1", storage.Absent))
+		f.Fail(func([]storage.Op) Fault {
+			b.commit("g/", gone("a", rev))
+			return LoseIt
+		})
+		b.want(second(sure.Commit(b.ctx, "g/", gone("a", rev), op("b", "2", rev))), storage.ErrUnchanged)
+	}),
+	sureOf("of several ops on a key the first says what was expected, and the last what is left", func(b *bench, f *Faulty, sure storage.Coord) {
+		f.FailNext(1, LoseWord)
+		rev, err := sure.Commit(b.ctx, "g/", op("a", "1", storage.Absent), op("a", "2", storage.Any))
+		b.must(err)
+		f.FailNext(1, LoseIt)
+		b.want(second(sure.Commit(b.ctx, "g/", op("a", "3", rev), gone("a", storage.Any))), storage.ErrUnchanged)
+		f.FailNext(1, LoseIt)
+		b.must(second(sure.Commit(b.ctx, "g/", gone("a", storage.Any), op("a", "4", storage.Absent)))) // what was there before does not matter, so it is done again
+	}),
+	sureOf("whoever goes on from a forerunner overwrites nobody else", func(b *bench, f *Faulty, sure storage.Coord) {
+		rev := b.commit("g/", op("b", "0", storage.Absent))
+		theirs := b.commit("g/", op("b", "theirs", rev))
+		f.Unread(func(string) bool { return true })
+		f.FailNext(1, LoseWord)
+		b.want(second(sure.Commit(b.ctx, "g/", op("a", "1", storage.Absent), op("b", "1", theirs))), storage.ErrUnknown)
+		f.Unread(nil)
+		b.want(second(sure.Commit(b.ctx, "g/", op("a", "2", storage.Absent), op("b", "2", rev))), storage.ErrConflict)
+		if string(b.get("g/b").Value) != "1" {
+			b.t.Fatalf("%+v", b.get("g/b"))
+		}
+	}),
+	sureOf("a forerunner may have deleted a key, and its values are its own", func(b *bench, f *Faulty, sure storage.Coord) {
+		rev := b.commit("g/", op("b", "0", storage.Absent))
+		f.Unread(func(string) bool { return true })
+		f.FailNext(1, LoseWord)
+		first := op("a", "1", storage.Absent)
+		b.want(second(sure.Commit(b.ctx, "g/", first, gone("b", rev))), storage.ErrUnknown)
+		first.Value[0] = 'x' // the caller's again
+		f.Unread(nil)
+		next, err := sure.Commit(b.ctx, "g/", op("a", "2", storage.Absent), op("b", "2", rev))
+		b.must(err)
+		if e := b.get("g/b"); e.Revision != next || string(e.Value) != "2" {
+			b.t.Fatalf("%+v", e)
+		}
+	}),
+	sureOf("once a key is known again its conflicts are what they say, read or not", func(b *bench, f *Faulty, sure storage.Coord) {
+		for _, answer := range []Fault{None, LoseWord} {
+			rev := b.get("g/a").Revision
+			f.Unread(func(string) bool { return true })
+			f.FailNext(1, LoseWord)
+			b.want(second(sure.Commit(b.ctx, "g/", op("a", "1", rev))), storage.ErrUnknown)
+			f.Unread(nil)
+			f.FailNext(1, answer)
+			b.must(second(sure.Commit(b.ctx, "g/", op("a", "2", b.get("g/a").Revision))))
+
+			f.Unread(func(string) bool { return true })
+			b.want(second(sure.Commit(b.ctx, "g/", op("a", "3", rev))), storage.ErrConflict)
+			f.Unread(nil)
+		}
 	}),
 }
 
