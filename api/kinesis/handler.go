@@ -79,11 +79,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := takeBuffers()
 	defer p.release()
 	var err error
-	if p.body, err = wire.AppendBody(p.body[:0], r, maxBody); tooLong(err) {
-		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close")
-		}
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	if p.body, err = wire.AppendBody(p.body[:0], r, maxBody); err != nil && refusedBody(w, r, err) {
 		return
 	}
 	caller := wire.CallerOf(r.Context())
@@ -91,11 +87,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		caller = wire.ReadCaller(r, nil)
 	}
 	wire.SetIDs(w.Header(), caller)
-	var refused *fault.Error
-	if errors.As(err, &refused) { // any other error: the client went away, and nobody reads the answer to what came of its body
-		Refuse(w, r, refused)
-		return
-	}
 	w.Header()["X-Amz-Id-2"] = []string{extendedID()}
 
 	if r.Method != http.MethodPost {
@@ -266,9 +257,24 @@ func extendedID() string {
 	return string(text[:])
 }
 
-func tooLong(err error) bool {
+// refusedBody answers for a body that is too long, or that the server has no memory or time for. Otherwise the client went away, and nobody reads the answer to what
+// came of its body.
+func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 	var long *http.MaxBytesError
-	return errors.As(err, &long)
+	var refused *fault.Error
+	switch {
+	case errors.As(err, &long):
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return true
+	case errors.As(err, &refused):
+		wire.SetIDs(w.Header(), wire.CallerOf(r.Context()))
+		Refuse(w, r, refused)
+		return true
+	}
+	return false
 }
 
 // isObject reports that body is one valid JSON object whose texts are read as they were sent: two partition keys never become one.

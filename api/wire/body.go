@@ -42,9 +42,8 @@ const (
 // AppendBody reads a body of at most limit bytes into dst, which is empty and whose memory is used while it lasts. It fails with *http.MaxBytesError for a longer
 // one, with a *fault.Error for one that Intake refuses, and with any other error for one that ends early; what has come until then is lost.
 func AppendBody(dst []byte, r *http.Request, limit int64) ([]byte, error) {
-	tooLong := &http.MaxBytesError{Limit: limit}
 	if r.ContentLength > limit {
-		return dst, tooLong
+		return dst, &http.MaxBytesError{Limit: limit}
 	}
 	if n := int(r.ContentLength); n > cap(dst) && n <= eagerBody {
 		dst = make([]byte, 0, n+1) // one more, so that the read that finds the end needs no room
@@ -64,7 +63,7 @@ func AppendBody(dst []byte, r *http.Request, limit int64) ([]byte, error) {
 		dst = dst[:len(dst)+n]
 		switch {
 		case int64(before+len(dst)) > limit:
-			return dst[:0], tooLong
+			return dst[:0], &http.MaxBytesError{Limit: limit}
 		case errors.Is(err, io.EOF):
 			return joined(chunks, dst, before), nil
 		case err != nil:
