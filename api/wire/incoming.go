@@ -47,7 +47,8 @@ func (b *incoming) Read(p []byte) (int, error) {
 		b.in.came(b)
 	}
 	switch {
-	case b.why.Load() != 0 && !b.whole:
+	case b.why.Load() != 0: // the connection is cut, even where the last byte came at the same moment: net/http takes the client for gone
+		b.whole = false
 		return 0, b.refusal()
 	case n > 0 && !b.in.take(b, int64(n)):
 		return 0, b.refuse(noMemory)
@@ -111,10 +112,13 @@ func Charge(ctx context.Context, n int64) error {
 	return x.body.refuse(noMemory)
 }
 
-// treeBytes is about what a value of JSON takes in a decoded tree, beside its text.
+// treeBytes is about what a value takes once it is decoded, beside its text.
 const treeBytes = 48
 
-// ChargeTree is Charge for JSON that is about to be decoded into a tree of values: a list of many small ones takes a multiple of its text.
+// ChargeValues is Charge for a body that is about to be decoded into n values: a list of many small ones takes a multiple of its text.
+func ChargeValues(ctx context.Context, n int) error { return Charge(ctx, treeBytes*int64(n)) }
+
+// ChargeTree is ChargeValues for JSON.
 func ChargeTree(ctx context.Context, body []byte) error {
-	return Charge(ctx, treeBytes*int64(bytes.Count(body, []byte{','})+bytes.Count(body, []byte{':'})))
+	return ChargeValues(ctx, bytes.Count(body, []byte{','})+bytes.Count(body, []byte{':'}))
 }

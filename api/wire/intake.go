@@ -136,8 +136,10 @@ func (in *Intake) end(x *exchange) {
 	}
 	in.used.Add(-b.held)
 	in.leaving.Add(-b.leaving.Load())
-	if b.held > largeBody {
-		in.left.Add(b.held)
+	if b.held > largeBody && in.left.Add(b.held) >= giveBackFrom {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.lookSoon()
 	}
 }
 
@@ -152,6 +154,11 @@ func (in *Intake) watch(b *incoming) {
 		in.oldest = b
 	}
 	in.youngest = b
+	in.lookSoon()
+}
+
+// lookSoon sees to it that look is called within a second. in.mu is held.
+func (in *Intake) lookSoon() {
 	if !in.watching {
 		in.watching = true
 		time.AfterFunc(watchEvery, in.look)
@@ -209,8 +216,8 @@ func (in *Intake) look() {
 	}
 }
 
-// take charges b with n more bytes. Where memory is short, the youngest large body that is still coming gives way; it is b itself that is refused when b is
-// the youngest, so that a load of large bodies gets through from its oldest on instead of failing as a whole.
+// take charges b with n more bytes. Where memory is short, the youngest large bodies that are still coming give way, as many as it needs; it is b itself that is
+// refused when those that are younger do not hold enough, so that a load of large bodies gets through from its oldest on instead of failing as a whole.
 func (in *Intake) take(b *incoming, n int64) bool {
 	if in == nil || in.Memory == 0 {
 		return true
@@ -225,15 +232,24 @@ func (in *Intake) take(b *incoming, n int64) bool {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for v := in.youngest; v != nil && v != b; v = v.before {
+	over := in.used.Load() - in.leaving.Load() - limit // others may have given way meanwhile
+	var giving []*incoming
+	for v := in.youngest; over > 0 && v != nil && v != b; v = v.before {
 		if got := v.got.Load(); got > smallBody && v.why.Load() == 0 {
-			v.leaving.Store(got)
-			in.leaving.Add(got)
-			v.cut(noMemory)
-			return true
+			over -= got
+			giving = append(giving, v)
 		}
 	}
-	return false
+	if over > 0 {
+		return false
+	}
+	for _, v := range giving {
+		got := v.got.Load()
+		v.leaving.Store(got)
+		in.leaving.Add(got)
+		v.cut(noMemory)
+	}
+	return true
 }
 
 // refused counts a refusal, and tells the operator now and then.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,6 +64,18 @@ func openPort(t *testing.T, intake *Intake) *port {
 		case "AmazonSQS.Unread":
 			WriteJSON(w, 501, "application/json", "unread")
 			return
+		case "AmazonSQS.Early":
+			WriteJSON(w, 200, "application/json", "before the body")
+			<-p.held
+			return
+		case "AmazonSQS.Silent":
+			return
+		case "AmazonSQS.Half":
+			w.WriteHeader(200)
+			_, _ = io.WriteString(w, "half")
+			panic("out of order")
+		case "AmazonSQS.Abort":
+			panic(http.ErrAbortHandler)
 		}
 		body, err := ReadBody(r, 1<<30)
 		if f := (*fault.Error)(nil); err != nil {
@@ -74,6 +85,10 @@ func openPort(t *testing.T, intake *Intake) *port {
 		}
 		if p.held != nil {
 			<-p.held
+		}
+		if err := r.Context().Err(); err != nil {
+			WriteJSON(w, 500, "application/json", err.Error())
+			return
 		}
 		WriteJSON(w, 200, "application/json", len(body))
 	})
@@ -208,15 +223,17 @@ func TestAnAnswerDoesNotWaitForABodyThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := openPort(t, &Intake{Memory: 1 << 30})
-		for _, length := range []int{10, 100_000, -1} {
-			began := time.Now()
-			client := p.dial()
-			client.head("Unread", length, "")
+		for operation, want := range map[string]int{"Unread": 501, "Silent": 200} {
+			for _, length := range []int{10, 100_000, -1} {
+				began := time.Now()
+				client := p.dial()
+				client.head(operation, length, "")
 
-			status, _, closed := client.answer()
+				status, _, closed := client.answer()
 
-			if took := time.Since(began); status != 501 || took > 2*time.Second || !closed {
-				t.Errorf("%d: %d after %s, closed %v", length, status, took, closed)
+				if took := time.Since(began); status != want || took > 2*time.Second || !closed {
+					t.Errorf("%s %d: %d after %s, closed %v", operation, length, status, took, closed)
+				}
 			}
 		}
 	})
@@ -355,40 +372,16 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 		if status != 503 || !strings.Contains(body, "ServiceUnavailable") || p.intake.Usage().Refused["requests"] != 1 {
 			t.Errorf("%d %s %v", status, body, p.intake.Usage())
 		}
+		without := p.dial()
+		go without.head("ListQueues", 0, "")
+		if status, body, _ := without.answer(); status != 503 || !strings.Contains(body, "ServiceUnavailable") {
+			t.Errorf("without a body: %d %s", status, body)
+		}
 		close(p.held)
 		for _, c := range clients[:2] {
 			if status, _, _ := c.answer(); status != 200 {
 				t.Errorf("one of the first: %d", status)
 			}
-		}
-	})
-}
-
-// A panic of ours is an answer of the service with the request's id, and an error in the log with that id, the operation and where it was. It is counted.
-func TestAPanicIsAnsweredAndLogged(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := openPort(t, &Intake{})
-		client := p.dial()
-		go client.head("Panic", 0, "")
-
-		resp, err := http.ReadResponse(client.r, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var body map[string]string
-		if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != 500 || body["__type"] != "InternalFailure" {
-			t.Errorf("%d %v, %v", resp.StatusCode, body, err)
-		}
-		id := resp.Header.Get("X-Amzn-Requestid")
-		said := p.log.String()
-		for _, want := range []string{"level=ERROR", "request_id=" + id, "service=sqs", "operation=Panic", `panic="out of order"`, "intake_test.go"} {
-			if id == "" || !strings.Contains(said, want) {
-				t.Errorf("the log does not say %s:\n%s", want, said)
-			}
-		}
-		if n := p.intake.Usage().Panics; n != 1 || len(said) > maxPanicStack+4<<10 {
-			t.Errorf("%d panics counted; %d bytes logged", n, len(said))
 		}
 	})
 }
