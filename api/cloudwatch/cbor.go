@@ -50,7 +50,37 @@ func (p cborCodec) read(r *http.Request, input any) error {
 	if err != nil {
 		return err
 	}
+	if err := wire.ChargeValues(r.Context(), values(body)); err != nil {
+		return err
+	}
 	return p.decode(body, input)
+}
+
+// values counts the values in CBOR, those within others included, up to where it is not well formed. Source: RFC 8949, 3.
+func values(b []byte) (n int) {
+	for len(b) > 0 {
+		kind, info := b[0]>>5, b[0]&0x1f
+		b, n = b[1:], n+1
+		argument := uint64(info)
+		if info >= 24 && info < 28 {
+			width := 1 << (info - 24)
+			if len(b) < width {
+				return n
+			}
+			argument = 0
+			for _, digit := range b[:width] {
+				argument = argument<<8 | uint64(digit)
+			}
+			b = b[width:]
+		}
+		if (kind == 2 || kind == 3) && info < 28 { // a string of bytes or of text
+			if argument > uint64(len(b)) {
+				return n
+			}
+			b = b[argument:]
+		}
+	}
+	return n
 }
 
 func (p cborCodec) decode(body []byte, input any) error {

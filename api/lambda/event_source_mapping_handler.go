@@ -75,6 +75,9 @@ func (h *EventSourceMappings) serve(r *http.Request, c wire.Caller) (mappingResu
 	if err != nil {
 		return mappingResult{}, err
 	}
+	if err := wire.ChargeTree(r.Context(), body); err != nil {
+		return mappingResult{}, err
+	}
 	if create {
 		return h.create(r, c, body)
 	}

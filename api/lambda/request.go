@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -46,7 +47,7 @@ func (c *call) decode(v any) error {
 	if len(bytes.TrimSpace(b)) == 0 {
 		b = []byte("{}")
 	}
-	if err := faithful(b); err != nil {
+	if err := cmp.Or(wire.ChargeTree(c.r.Context(), b), faithful(b)); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(b, v); err != nil {

@@ -116,6 +116,9 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := wire.ChargeTree(r.Context(), body); err != nil {
+		return nil, err
+	}
 	if !jsontext.Faithful(body) { // a message must not change on its way
 		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
 	}

@@ -121,6 +121,9 @@ func (h *Handler) answer(r *http.Request, c wire.Caller, target string) (any, er
 	if err != nil {
 		return nil, err
 	}
+	if err := wire.ChargeTree(r.Context(), body); err != nil {
+		return nil, err
+	}
 	p, err := parse(body)
 	if err != nil {
 		return nil, err
