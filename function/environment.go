@@ -76,6 +76,7 @@ type run struct {
 	inv      *Invocation
 	sent     bool
 	begun    time.Time
+	took     time.Duration // of one whose runtime did not come back
 	init     time.Duration
 	initOver time.Duration // part of the timeout that a long init phase has used up
 	again    bool          // an environment has died over the event before it had read it
@@ -204,11 +205,10 @@ func (e *environment) booted() {
 
 // dispatch hands r to the runtime, which waits for it. e.mu is held, and released.
 func (e *environment) dispatch(r *run) error {
-	conf := e.g.conf
 	r.sent, r.begun = true, time.Now()
 	r.init, e.initTime = e.initTime, 0
 	e.phase = working
-	deadline := r.begun.Add(conf.Timeout - r.initOver)
+	deadline := e.deadline(r)
 	e.mu.Unlock()
 
 	e.f.guard.watch(e)
@@ -230,6 +230,9 @@ func (e *environment) dispatch(r *run) error {
 	}
 	return err
 }
+
+// deadline is when the time of r is up: what its runtime is told, and what ends it. r has been sent, and e.mu is held.
+func (e *environment) deadline(r *run) time.Time { return r.begun.Add(e.g.conf.Timeout - r.initOver) }
 
 // clock is what the runtime is told of the time. It goes with each event, so that a warm environment follows a clock that has moved.
 func (e *environment) clock() runtimeapi.Clock {
@@ -375,6 +378,7 @@ func (e *environment) closeLog(r *run, f failure, duration time.Duration) {
 		}
 		e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
 	}
+	r.took = duration
 	rep := report{id: r.inv.RequestID, duration: duration, init: r.init, status: f.status, kind: f.kind}
 	switch {
 	case f.status == "timeout":
@@ -390,6 +394,7 @@ func (e *environment) closeLog(r *run, f failure, duration time.Duration) {
 func (e *environment) supervise() {
 	defer close(e.over)
 	<-e.proc.Done()
+	ended := time.Now()
 	unread := e.api.Finish()
 	e.out.drain()
 	e.booted()
@@ -409,7 +414,7 @@ func (e *environment) supervise() {
 		e.out.emit("END RequestId: " + r.inv.RequestID)
 		e.events <- signal{kind: undelivered}
 	case r != nil && r.sent:
-		e.closeLog(r, f, time.Since(r.begun))
+		e.closeLog(r, f, ended.Sub(r.begun))
 		e.events <- signal{kind: died, fail: f}
 	case r != nil:
 		e.events <- signal{kind: undelivered}

@@ -1,6 +1,7 @@
 package function_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,13 +74,17 @@ func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 				in.Environment, in.Timeout = map[string]string{"NOTES": dir}, number(2)
 			})
 
-			r := b.invoke("f", payload)
+			r := b.invoke("f", payload, tail)
 			if got := noted(t, dir, "registered"); got != `{"functionName":"f","functionVersion":"$LATEST","handler":"index.handler"}` {
 				t.Errorf("registered as %s", got)
 			}
 			if reason == "timeout" {
 				if r.Reason != "Sandbox.Timedout" || r.Duration > 10*time.Second {
 					t.Errorf("got %+v", r)
+				}
+				reported := fmt.Sprintf("\tDuration: %.2f ms\t", float64(r.Duration)/float64(time.Millisecond))
+				if !strings.Contains(string(r.LogTail), reported) { // the farewell is no time of the function
+					t.Errorf("took %v, and the log says %q", r.Duration, r.LogTail)
 				}
 			} else {
 				want(t, r, function.Success, `"yes"`)

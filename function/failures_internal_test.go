@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shardmill/shardmill/internal/clock"
@@ -20,6 +21,23 @@ func TestTimeoutTexts(t *testing.T) {
 	if got := string(f.timedOut("id", time.Second).document("id")); !strings.HasPrefix(got, `{"errorMessage":"20`) || !strings.HasSuffix(got, `Z id Task timed out after 1.00 seconds"}`) {
 		t.Errorf("got %s", got)
 	}
+}
+
+// The time of an invocation counts from the instant that its runtime is told, however late whoever waits for it hears that the event has gone.
+func TestTimeCountsFromTheEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &environment{g: &generation{conf: &Configuration{Timeout: time.Second}}}
+		r := &run{inv: &Invocation{}, sent: true, begun: time.Now(), initOver: 100 * time.Millisecond}
+		w := &watcher{e: e, r: r, timer: time.NewTimer(time.Hour)}
+
+		<-time.After(300 * time.Millisecond)
+		w.on(signal{kind: wasSent})
+
+		if up := <-w.timer.C; up.Sub(r.begun) != 900*time.Millisecond {
+			t.Errorf("ended after %v", up.Sub(r.begun))
+		}
+	})
 }
 
 // The pause grows from one second to thirty, and a start that works ends it.

@@ -322,7 +322,7 @@ func (f *Functions) watchRun(e *environment, r *run) *watcher {
 	wait := f.opt.InitTimeout
 	switch {
 	case r.sent:
-		wait = time.Until(r.begun.Add(e.g.conf.Timeout))
+		wait = time.Until(e.deadline(r))
 	case e.phase == answering:
 		wait = comeBack
 	}
@@ -351,7 +351,10 @@ func (w *watcher) finish() (res Result) {
 func (w *watcher) on(s signal) (Result, outcome, bool) {
 	switch s.kind {
 	case wasSent:
-		w.timer.Reset(w.e.g.conf.Timeout - w.r.initOver)
+		w.e.mu.Lock() // until the event has its instant
+		deadline := w.e.deadline(w.r)
+		w.e.mu.Unlock()
+		w.timer.Reset(time.Until(deadline))
 	case wasAnswered:
 		res := w.answered(s)
 		if w.r.inv.Tail {
@@ -456,7 +459,7 @@ func (w *watcher) failed(fail failure) Result {
 	}
 	res := fail.result(r.inv.RequestID)
 	if r.sent {
-		res.Started, res.Duration, res.Init = r.begun, time.Since(r.begun), r.init
+		res.Started, res.Duration, res.Init = r.begun, r.took, r.init
 	}
 	res.MaxMemoryMB = w.e.usedMB()
 	if r.inv.Tail {
