@@ -52,6 +52,8 @@ func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 			c.Close()
 		}, []string{"yes"}},
 		"an answer on a connection that nobody has accepted yet": {func(t *testing.T, s *Server, c net.Conn) {
+			s.mu.Lock() // which accepting a connection takes
+			defer s.mu.Unlock()
 			c.Close()
 			for range 20 {
 				dial(t, s).Close()
