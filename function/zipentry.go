@@ -23,7 +23,7 @@ const (
 	maxUnzipped = 262_144_000
 	maxEntries  = 100_000
 	maxImplied  = 10_000 // directories beyond the number of entries: a name of a few kilobytes implies thousands
-	maxLink     = 4096 // of a symbolic link's target
+	maxLink     = 4096   // of a symbolic link's target
 	maxPath     = 4096 - len("/var/task/") - 1
 	maxPart     = 255 // of a name, between slashes
 )
