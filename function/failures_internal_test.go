@@ -1,6 +1,8 @@
 package function
 
 import (
+	"bytes"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -129,8 +131,16 @@ func TestOverflowDropsTheOldest(t *testing.T) {
 		o.emit(strings.Repeat("x", 100<<10))
 	}
 	events := o.batch()
-	if len(events) != 11 || events[0].Message != "[dropped 1024000 bytes]" {
+	if len(events) != 11 || events[0].Message != "[dropped 1024010 bytes]" {
 		t.Errorf("%d events, first %.40q", len(events), events[0].Message)
+	}
+	o.emit("again")
+	if events = o.batch(); len(events) != 1 || events[0].Message != "again" {
+		t.Errorf("%d events after the overflow was told, first %.40q", len(events), events[0].Message)
+	}
+	o.split(bytes.Repeat([]byte("\n"), 100_000))
+	if events = o.batch(); len(events) != maxLogRing/eventSize+1 || events[0].Message != fmt.Sprintf("[dropped %d bytes]", 100_000-maxLogRing/eventSize) {
+		t.Errorf("%d events of empty lines, first %.40q", len(events), events[0].Message)
 	}
 }
 

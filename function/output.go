@@ -18,7 +18,9 @@ import (
 const (
 	maxLogLine = 256 << 10 // bytes of one event; longer lines are cut into several
 	maxLogRing = 1 << 20   // bytes that wait for the sink; beyond, the oldest go
+	eventSize  = 64        // bytes that an event takes there beside its text: an empty line is not for nothing
 	tailBytes  = 4096      // of LogResult
+	maxPull    = 64 << 10  // bytes that are read in one go, which is what a pipe holds: a process may print faster than we read
 )
 
 // output takes what an environment's processes print: it cuts the stream into lines, keeps them for the sink, and the last of them for LogResult.
@@ -41,9 +43,10 @@ type output struct {
 	tail    []byte
 	tailing bool
 	events  []LogEvent
-	size    int // bytes of events
+	size    int // bytes of events, with eventSize for each
 	dropped int // bytes lost since the last flush
 	queued  bool
+	closed  bool
 }
 
 func newOutput(pump *logPump, now func() time.Time, owner Ref, group, stream string, pipe *os.File) (*output, error) {
@@ -54,9 +57,15 @@ func newOutput(pump *logPump, now func() time.Time, owner Ref, group, stream str
 	return &output{pump: pump, now: now, owner: owner, group: group, stream: stream, pipe: pipe, raw: raw}, nil
 }
 
-// read serves the pipe until it ends or close.
+// read serves the pipe until it ends or close. Between two pulls others have their turn.
 func (o *output) read() {
-	_ = o.raw.Read(func(fd uintptr) bool { return o.pull(int(fd)) })
+	_ = o.raw.Read(func(fd uintptr) bool {
+		over, more := o.pull(int(fd))
+		for more {
+			over, more = o.pull(int(fd))
+		}
+		return over
+	})
 }
 
 // drain takes what is in the pipe now.
@@ -64,10 +73,13 @@ func (o *output) drain() {
 	_ = o.raw.Control(func(fd uintptr) { o.pull(int(fd)) })
 }
 
-// close drops the pipe after taking the rest; a last line without an end counts.
+// close drops the pipe after taking the rest, whoever still prints; a last line without an end counts.
 func (o *output) close() {
 	o.drain()
-	_ = o.pipe.Close()
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	_ = o.pipe.Close() // waits for read
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.endLine()
@@ -76,24 +88,29 @@ func (o *output) close() {
 
 var readBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// pull reads until the pipe is empty, or over, which it reports.
-func (o *output) pull(fd int) (over bool) {
+// pull reads until the pipe is empty, or over, or maxPull bytes have come and there may be more.
+func (o *output) pull(fd int) (over, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	buf := readBuffers.Get().(*[32 << 10]byte)
 	defer readBuffers.Put(buf)
-	for {
+	for left := maxPull; left > 0; {
+		if o.closed {
+			return true, false
+		}
 		n, err := syscall.Read(fd, buf[:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
-			return false
+			return false, false
 		case err != nil || n == 0:
-			return true
+			return true, false
 		default:
 			o.split(buf[:n])
+			left -= n
 		}
 	}
+	return false, true
 }
 
 // split cuts b, which follows o.line, into events. o.mu is held.
@@ -184,10 +201,10 @@ func (o *output) add(text string) {
 		return
 	}
 	o.events = append(o.events, LogEvent{o.now(), text})
-	o.size += len(text)
+	o.size += len(text) + eventSize
 	for o.size > maxLogRing && len(o.events) > 1 {
-		o.size -= len(o.events[0].Message)
-		o.dropped += len(o.events[0].Message)
+		o.size -= len(o.events[0].Message) + eventSize
+		o.dropped += len(o.events[0].Message) + 1 // its line break
 		o.events = o.events[1:]
 	}
 	if !o.queued {

@@ -1,8 +1,12 @@
 package function
 
 import (
+	"bytes"
+	"os"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -34,6 +38,35 @@ func TestFlushLogsHandsOverWhatWaits(t *testing.T) {
 	if f.FlushLogs(); len(c.messages) != 2 {
 		t.Errorf("the sink has %q", c.messages)
 	}
+}
+
+// A process that prints without end, such as a child that an invocation has left behind, holds up nobody: neither the end of an invocation, nor what we say
+// ourselves, nor the end of the environment.
+func TestEndlessOutputHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := newOutput(newLogPump(&collector{}), time.Now, Ref{}, "group", "stream", pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pw.Close()
+	line, fd := append(bytes.Repeat([]byte("y"), 1023), '\n'), int(pw.Fd())
+	o.publish(func(time.Time, string) { _, _ = syscall.Write(fd, line) }) // one is taken, the next is there: the pipe is never empty
+	if _, err := syscall.Write(fd, line); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(o.read)
+
+	o.drain()
+	o.startTail()
+	o.emit("ours")
+	_ = o.takeTail()
+	o.close()
+	reading.Wait()
 }
 
 // A line that is longer than an event may be, and the end of the log that LogResult carries, are cut between characters.
