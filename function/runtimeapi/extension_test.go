@@ -165,30 +165,61 @@ func TestShutdownDoesNotWaitForNothing(t *testing.T) {
 	if got := <-next(t, s, id); got != `200 {"eventType":"SHUTDOWN","deadlineMs":1,"shutdownReason":"timeout"}` {
 		t.Errorf("got %s", got)
 	}
+	again := next(t, s, id) // it hears of each event once
+	waits(t, s, id)
+	if len(again) > 0 {
+		t.Errorf("then %s", <-again)
+	}
 }
 
-// An extension that registered for INVOKE hears of each invocation.
+// With the end of the process nobody is left who could come back.
+func TestShutdownEndsWithTheProcess(t *testing.T) {
+	t.Parallel()
+	s, _, _ := listen(t)
+	id := registered(t, s, "one", "")
+	event := next(t, s, id)
+	waits(t, s, id)
+	over := make(chan bool, 1)
+	go func() { over <- s.Shutdown(Spindown, time.UnixMilli(1), time.Hour) }()
+	<-event
+
+	s.Finish()
+
+	select {
+	case <-over:
+	case <-time.After(10 * time.Second):
+		t.Error("it waits still")
+	}
+}
+
+// An extension that registered for INVOKE hears of each invocation, with the deadline in the clock that its process sees.
 func TestExtensionHearsOfInvocations(t *testing.T) {
 	t.Parallel()
-	s, h, rt := listen(t)
-	id, other := registered(t, s, "one", `"INVOKE"`), registered(t, s, "two", "")
-	heard, not := next(t, s, id), next(t, s, other)
-	waits(t, s, id)
-	waits(t, s, other)
-	event1 := rt.next()
-	<-h.ready
+	for deadline, clock := range map[int64]Clock{1234: {}, 1235: {Offset: time.Hour, Told: true}, 3_601_236: {Offset: time.Hour, Told: true, Follows: true}} {
+		s, h, rt := listen(t)
+		id, other := registered(t, s, "one", `"INVOKE"`), registered(t, s, "two", "")
+		heard, not := next(t, s, id), next(t, s, other)
+		waits(t, s, id)
+		waits(t, s, other)
+		event1 := rt.next()
+		<-h.ready
+		ev := event("id-1")
+		if ev.Deadline, ev.Clock = time.UnixMilli(deadline), clock; clock.Follows {
+			ev.Deadline = ev.Deadline.Add(-clock.Offset)
+		}
 
-	if err := s.Send(event("id-1")); err != nil {
-		t.Fatal(err)
-	}
+		if err := s.Send(ev); err != nil {
+			t.Fatal(err)
+		}
 
-	(<-event1).Body.Close()
-	const want = `200 {"eventType":"INVOKE","deadlineMs":1234,"requestId":"id-1","invokedFunctionArn":"arn:f","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1"}}`
-	if got := <-heard; got != want {
-		t.Errorf("got %s", got)
-	}
-	if len(not) > 0 {
-		t.Errorf("the other got %s", <-not)
+		(<-event1).Body.Close()
+		want := fmt.Sprintf(`200 {"eventType":"INVOKE","deadlineMs":%d,"requestId":"id-1","invokedFunctionArn":"arn:f","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1"}}`, deadline)
+		if got := <-heard; got != want {
+			t.Errorf("%+v: got %s", clock, got)
+		}
+		if len(not) > 0 {
+			t.Errorf("the other got %s", <-not)
+		}
 	}
 }
 

@@ -2,11 +2,13 @@ package runtimeapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -170,9 +172,57 @@ func TestEventThatNobodyReadIsTold(t *testing.T) {
 	if !s.Finish() {
 		t.Error("counts as read")
 	}
-	if err := s.Send(event("id-2")); err == nil {
-		t.Error("work was handed out after the end")
+}
+
+// From the end of the process on nothing is handed out, though something that it has left behind holds the connection.
+func TestNothingIsHandedOutAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	s, h, _ := listen(t)
+	say(t, dial(t, s), "GET "+base+"/runtime/invocation/next HTTP/1.1\r\n\r\n")
+	<-h.ready
+	over := make(chan bool)
+	go func() { over <- s.Finish() }()
+	<-s.ending
+
+	if err := s.Send(event("id-1")); !errors.Is(err, ErrNotReady) {
+		t.Errorf("work was handed out: %v", err)
 	}
+	<-over
+}
+
+// counted notes its deadlines, and gives a byte a read.
+type counted struct {
+	net.Conn
+	deadlines []time.Time
+}
+
+func (c *counted) Read(b []byte) (int, error)     { return copy(b, "x"), nil }
+func (c *counted) SetDeadline(at time.Time) error { c.deadlines = append(c.deadlines, at); return nil }
+
+// What comes slowly after the end of the process has its time from byte to byte, until the limit.
+func TestEveryByteAfterTheEndGivesTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		until := began.Add(lastLimit)
+		s, under := &Server{}, &counted{}
+		s.until.Store(&until)
+		c := &conn{Conn: under, s: s}
+		for range 7 {
+			if _, err := c.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(900 * time.Millisecond)
+		}
+		for i, at := range under.deadlines {
+			if want := min(time.Duration(i)*900*time.Millisecond+lastSilence, lastLimit); at.Sub(began) != want {
+				t.Errorf("after read %d: until %v, want %v", i, at.Sub(began), want)
+			}
+		}
+		if len(under.deadlines) != 7 {
+			t.Errorf("%d deadlines", len(under.deadlines))
+		}
+	})
 }
 
 // A connection without anybody at its other end gets no event, and neither do others once the process has ended.
