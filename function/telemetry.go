@@ -51,12 +51,10 @@ func (e *environment) Subscribed(sub runtimeapi.Subscription) {
 	if !e.isUp() {
 		return
 	}
-	t := e.telemetry.Load()
-	if t == nil {
-		t = &telemetry{e: e}
-		e.telemetry.Store(t)
+	if t := (&telemetry{e: e}); e.telemetry.CompareAndSwap(nil, t) { // extensions may come at the same time
 		e.out.publish(t.printed)
 	}
+	t := e.telemetry.Load()
 	s := &subscriber{
 		Subscription: sub, e: e,
 		begun: make(chan struct{}, 1), full: make(chan struct{}, 1), flushing: make(chan chan struct{}), cancelled: make(chan struct{}),
@@ -205,7 +203,8 @@ func (s *subscriber) run() {
 	}
 }
 
-// batch takes out as much as goes into one delivery; more says that there is still a full batch.
+// batch takes out as much as goes into one delivery, with the news of what was dropped. n and size are what is lost when it is not delivered; more says
+// that there are events left.
 func (s *subscriber) batch() (body []byte, n, size int, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,7 +214,6 @@ func (s *subscriber) batch() (body []byte, n, size int, more bool) {
 			"reason":         "The subscriber is too slow, or does not answer.",
 			"droppedRecords": s.droppedEvents, "droppedBytes": s.droppedSize,
 		})...)
-		s.droppedEvents, s.droppedSize = 0, 0
 		if len(s.events) > 0 {
 			body = append(body, ',')
 		}
@@ -229,6 +227,8 @@ func (s *subscriber) batch() (body []byte, n, size int, more bool) {
 		n++
 	}
 	s.events, s.size = slices.Clone(s.events[n:]), s.size-size
+	n, size = n+s.droppedEvents, size+s.droppedSize
+	s.droppedEvents, s.droppedSize = 0, 0
 	return append(body, ']'), n, size, len(s.events) > 0
 }
 
@@ -259,6 +259,9 @@ func (s *subscriber) deliver(ctx context.Context) (more bool) {
 	s.mu.Lock()
 	s.droppedEvents += n
 	s.droppedSize += size
+	if len(s.events) > 0 {
+		signalOnce(s.begun) // they have their turn, though no event comes any more
+	}
 	s.mu.Unlock()
 	s.e.g.advise(fmt.Sprintf("Telemetry for the extension %s could not be delivered to port %d and was dropped: %s", s.Extension, s.Port, err))
 	return false
