@@ -271,9 +271,6 @@ func (e *environment) Ready() {
 			r.initOver = max(0, e.initTime-e.f.opt.InitTimeout)
 		}
 	}
-	if e.phase != dead {
-		e.phase = ready
-	}
 	e.mu.Unlock()
 
 	if first {
@@ -290,7 +287,10 @@ func (e *environment) Ready() {
 	}
 	e.mu.Lock()
 	r := e.run
-	if e.phase != ready || r == nil || r.sent {
+	if e.phase != dead {
+		e.phase = ready // not before the lines of the last invocation are out: the next one may begin at once
+	}
+	if e.phase == dead || r == nil || r.sent {
 		e.mu.Unlock()
 		return
 	}

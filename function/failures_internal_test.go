@@ -3,12 +3,14 @@ package function
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/shardmill/shardmill/function/sandbox"
 	"github.com/shardmill/shardmill/internal/clock"
 )
 
@@ -40,6 +42,52 @@ func TestTimeCountsFromTheEvent(t *testing.T) {
 			t.Errorf("ended after %v", up.Sub(r.begun))
 		}
 	})
+}
+
+// An environment takes no other invocation before the closing lines of the last one are out, so that they stand before the first ones of the next.
+func TestNextInvocationComesAfterTheReport(t *testing.T) {
+	t.Parallel()
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pw.Close()
+	o, err := newOutput(newLogPump(&collector{}), time.Now, Ref{}, "group", "stream", pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &environment{
+		g: &generation{conf: &Configuration{}}, out: o, proc: &sandbox.Process{}, sampled: time.Now(), up: make(chan struct{}), phase: answering, report: &report{id: "id-1"},
+	}
+	close(e.up)
+	if err := pr.Close(); err != nil { // nothing is printed
+		t.Fatal(err)
+	}
+	phaseOf := func() (phase, *report) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.phase, e.report
+	}
+
+	o.mu.Lock() // somebody else writes a line
+	over := make(chan struct{})
+	go func() {
+		e.Ready()
+		close(over)
+	}()
+	at, rep := phaseOf()
+	for ; rep != nil; at, rep = phaseOf() {
+		runtime.Gosched()
+	}
+	o.mu.Unlock()
+	<-over
+
+	if at != answering {
+		t.Errorf("it took work before the lines were out: %v", at)
+	}
+	if at, _ = phaseOf(); at != ready || len(o.events) != 2 {
+		t.Errorf("in the end it is %v with %d lines", at, len(o.events))
+	}
 }
 
 // The pause grows from one second to thirty, and a start that works ends it.
