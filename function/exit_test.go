@@ -1,8 +1,10 @@
 package function_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shardmill/shardmill/function"
 )
@@ -64,6 +66,47 @@ func TestPartOfAnAnswerIsNone(t *testing.T) {
 	r := b.invoke("f", `{}`, func(i *function.Invocation) { i.RequestID = "id" })
 
 	want(t, r, function.FunctionError, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 3"}`)
+}
+
+// An event that no handler has seen goes to one other environment, and no further: a runtime that always ends over it fails the invocation.
+func TestEventGoesToOneOtherEnvironment(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.provided("f", "ask-and-exit")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+
+	r := b.Invoke(ctx, function.Invocation{Ref: ref("f"), RequestID: "id", Payload: []byte(`{}`)})
+
+	want(t, r, function.FunctionError, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 3"}`)
+}
+
+// The keys of an environment are nobody's when it has ended.
+func TestKeysEndWithTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.python("f", `
+		import os
+		def handler(event, context):
+		    if event:
+		        os._exit(1)
+		    return os.environ["AWS_ACCESS_KEY_ID"]
+	`)
+	key := strings.Trim(string(b.invoke("f", `0`).Payload), `"`)
+	if _, _, ok := b.Resolve(key); !ok {
+		t.Fatalf("key %s is unknown while its environment lives", key)
+	}
+
+	b.invoke("f", `1`)
+
+	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		if _, _, ok := b.Resolve(key); !ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the key is good after the end")
+		}
+	}
 }
 
 // Answers of 70 and 100 MB are too large, in one piece and in chunks, and the environment that gave them lives on.

@@ -114,6 +114,27 @@ func TestErrorOfAnExtensionNamesTheFailure(t *testing.T) {
 	want(t, r, function.FunctionError, `{"errorType":"Extension.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 1"}`)
 }
 
+// F-38 holds with an extension, too, though its process is given time to end: the next one finds what was in /tmp.
+func TestTemporaryFilesOutliveATimeoutWithAnExtension(t *testing.T) {
+	t.Parallel()
+	b, dir := start(t), t.TempDir()
+	b.python("f", extended+`
+	mark = os.path.join(os.environ["TMPDIR"], "mark")
+	usual = handler
+	def handler(event, context):
+	    if event == "sleep":
+	        open(mark, "w").close()
+	    return usual(event, context) if event == "sleep" else os.path.exists(mark)
+`, func(in *function.CreateInput) {
+		in.Environment, in.Timeout = map[string]string{"NOTES": dir}, number(2)
+	})
+	if r := b.invoke("f", `"sleep"`); r.Reason != "Sandbox.Timedout" {
+		t.Fatalf("got %+v", r)
+	}
+
+	want(t, b.invoke("f", `"look"`), function.Success, `true`)
+}
+
 // subscribed is a function with an extension that prints what telemetry it gets into the file $NOTES/telemetry; $ANSWER is what it answers.
 const subscribed = `
 	import http.client, http.server, json, os, threading

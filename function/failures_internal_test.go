@@ -44,14 +44,14 @@ func TestTimeCountsFromTheEvent(t *testing.T) {
 	})
 }
 
-// An environment takes no other invocation before the closing lines of the last one are out, so that they stand before the first ones of the next.
-func TestNextInvocationComesAfterTheReport(t *testing.T) {
-	t.Parallel()
+// answeredEnvironment is one whose runtime is about to come back, and the pipe that its process prints to.
+func answeredEnvironment(t *testing.T) (*environment, *os.File) {
+	t.Helper()
 	pr, pw, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pw.Close()
+	t.Cleanup(func() { _ = pr.Close(); _ = pw.Close() })
 	o, err := newOutput(newLogPump(&collector{}), time.Now, Ref{}, "group", "stream", pr)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,30 @@ func TestNextInvocationComesAfterTheReport(t *testing.T) {
 		g: &generation{conf: &Configuration{}}, out: o, proc: &sandbox.Process{}, sampled: time.Now(), up: make(chan struct{}), phase: answering, report: &report{id: "id-1"},
 	}
 	close(e.up)
-	if err := pr.Close(); err != nil { // nothing is printed
+	return e, pw
+}
+
+// What a handler has printed stands before the closing lines of its invocation, though nobody has read it yet.
+func TestLinesStandBeforeTheReport(t *testing.T) {
+	t.Parallel()
+	e, pw := answeredEnvironment(t)
+	if _, err := pw.WriteString("printed\n"); err != nil {
+		t.Fatal(err)
+	}
+
+	e.Ready()
+
+	if events := e.out.batch(); len(events) != 3 || events[0].Message != "printed" || events[1].Message != "END RequestId: id-1" {
+		t.Errorf("got %v", events)
+	}
+}
+
+// An environment takes no other invocation before the closing lines of the last one are out, so that they stand before the first ones of the next.
+func TestNextInvocationComesAfterTheReport(t *testing.T) {
+	t.Parallel()
+	e, _ := answeredEnvironment(t)
+	o := e.out
+	if err := o.pipe.Close(); err != nil { // nothing is printed
 		t.Fatal(err)
 	}
 	phaseOf := func() (phase, *report) {

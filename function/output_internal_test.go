@@ -69,6 +69,17 @@ func TestEndlessOutputHoldsUpNobody(t *testing.T) {
 	reading.Wait()
 }
 
+// LogResult has what a runtime that does not come back has printed last, with or without a line break.
+func TestLogResultHasALineWithoutItsEnd(t *testing.T) {
+	t.Parallel()
+	o := &output{pump: newLogPump(&collector{}), now: time.Now}
+	o.startTail()
+	o.split([]byte("one\ntwo"))
+	if got := string(o.takeTail()); got != "one\ntwo\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A line that is longer than an event may be, and the end of the log that LogResult carries, are cut between characters.
 func TestLongOutputIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()

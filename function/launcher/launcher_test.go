@@ -73,6 +73,25 @@ func TestPythonIsLookedForInOrder(t *testing.T) {
 	}
 }
 
+// An interpreter that was found and has gone since is looked for again.
+func TestInterpreterThatHasGoneIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, second := fake(t, dir+"/one/python3.12", "3.12.1"), fake(t, dir+"/two/python3.12", "3.12.2")
+	l := New(Options{Dir: t.TempDir(), Work: t.TempDir(), Env: []string{"PATH=" + dir + "/one:" + dir + "/two:/bin:/usr/bin"}})
+	for i, want := range []string{first, first, second} {
+		if i == 2 {
+			if err := os.Remove(first); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := l.Plan(t.Context(), Request{Runtime: "python3.12", Code: "/code", TaskRoot: "/code", Cache: "/cache", MemoryMB: 512})
+		if err != nil || p.Path != want {
+			t.Errorf("got %s, %v; want %s", p.Path, err, want)
+		}
+	}
+}
+
 // A Python of another minor version runs the function, and that is said in INIT_START and in a hint.
 func TestOtherMinorVersionIsTold(t *testing.T) {
 	t.Parallel()

@@ -172,6 +172,34 @@ func TestShutdownDoesNotWaitForNothing(t *testing.T) {
 	}
 }
 
+// An extension whose connection breaks while it waits may ask again on another one, and is not waited for meanwhile.
+func TestExtensionMayAskAgain(t *testing.T) {
+	t.Parallel()
+	s, _, _ := listen(t)
+	id := registered(t, s, "one", "")
+	c := dial(t, s)
+	say(t, c, "GET "+extensionBase+"/event/next HTTP/1.1\r\nLambda-Extension-Identifier: "+id+"\r\n\r\n")
+	waits(t, s, id)
+	c.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		s.mu.Lock()
+		left := s.extension(id).state != extReady
+		s.mu.Unlock()
+		if left {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not see that the connection is gone")
+		}
+	}
+	if !s.Shutdown(Spindown, time.UnixMilli(1), time.Hour) {
+		t.Error("there are no extensions")
+	}
+	if got := <-next(t, s, id); got != `200 {"eventType":"SHUTDOWN","deadlineMs":1,"shutdownReason":"spindown"}` {
+		t.Errorf("got %s", got)
+	}
+}
+
 // With the end of the process nobody is left who could come back.
 func TestShutdownEndsWithTheProcess(t *testing.T) {
 	t.Parallel()

@@ -327,6 +327,20 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
+// What is too large is dropped up to a bound, over all chunks; beyond it nothing is read any more.
+func TestDroppedBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]error{
+		"5\r\nhello\r\n3FFFFFFC\r\n": errTooLong,   // a byte more than 1 GiB
+		"5\r\nhello\r\n3FFFFFFB\r\n": errTruncated, // is awaited
+	} {
+		r := request{length: -1}
+		if _, tooLarge, err := r.readBody(bufio.NewReader(strings.NewReader(text)), 3); !tooLarge || !errors.Is(err, want) {
+			t.Errorf("%q: too large %v, %v", text, tooLarge, err)
+		}
+	}
+}
+
 // The deadline is in the clock that its reader sees: a runtime that follows the server's clock gets it shifted, another does not.
 func TestDeadlineIsInTheClockThatTheRuntimeSees(t *testing.T) {
 	t.Parallel()
