@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // The bytes of a mark, as docs/format/store.md describes them.
@@ -62,4 +66,41 @@ func FuzzWhatLiesInTheDirectory(f *testing.F) {
 			t.Fatalf("%+v, %v", l, err)
 		}
 	})
+}
+
+// A mark that cannot be written is tried again over the same one of the two, so that the other, which is whole, stays.
+func TestMarksThatFailLeaveTheLast(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	var broken atomic.Bool
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && (op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSync) {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	said := newTroubles("", slog.New(slog.DiscardHandler))
+	m, err := newMarker(fs, "", nil, time.Second, &logs{fs: fs}, said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write(false)
+	before, err := mem.Open(markFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := make([]byte, 2*markSlot)
+	_, _ = before.ReadAt(whole, 0) // the second is not there yet
+	broken.Store(true)
+	for range 3 {
+		m.write(false)
+	}
+	after := make([]byte, 2*markSlot)
+	_, _ = before.ReadAt(after, 0)
+	if !bytes.Equal(whole[markSlot:], after[markSlot:]) && !bytes.Equal(whole[:markSlot], after[:markSlot]) {
+		t.Error("both marks were written over")
+	}
+	if err := errors.Join(before.Close(), m.file.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,0 +1,83 @@
+package pebble
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// slowSync is a file that is written to while it is synced.
+type slowSync struct {
+	vfs.File
+	during func()
+}
+
+func (s *slowSync) Sync() error     { s.during(); return nil }
+func (s *slowSync) SyncData() error { s.during(); return nil }
+
+// Durable is what was written before a sync began, and nothing of a log that was never synced: it may be gone after a crash, and nobody was promised it.
+func TestDurableIsWhatWasWrittenBeforeTheSync(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	l := &logs{fs: fs, synced: func() {}, failed: func(err error) { t.Error(err) }}
+	made, err := l.create("000007.log", 7, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := made.(*syncedFile)
+	f.File = &slowSync{f.File, func() {
+		if _, err := f.Write([]byte("later")); err != nil {
+			t.Error(err)
+		}
+	}}
+	if _, err := f.Write([]byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := l.durable(); len(got) != 0 {
+		t.Errorf("before a sync %v", got)
+	}
+	for i, sync := range []func() error{f.Sync, f.SyncData} {
+		if err := sync(); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := l.durable(); !slices.Equal(got, []extent{{7, int64(6 + 5*i)}}) {
+			t.Errorf("after sync %d: %v", i, got)
+		}
+	}
+
+	if err := l.remove("000007.log", 7); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := l.durable(); len(got) != 0 || l.bytes() != 0 {
+		t.Errorf("of a log that is removed: %v, %d bytes", got, l.bytes())
+	}
+}
+
+// A table or blob file that could not be written does not stay.
+func TestAnOutputThatFailedIsRemoved(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	f, err := (&files{FS: fs, troubles: newTroubles("", nil)}).Create("000009.blob", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("x")); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := mem.List(""); len(names) != 0 {
+		t.Errorf("left: %v", names)
+	}
+}

@@ -1,0 +1,58 @@
+package pebble
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+)
+
+// What works again begins anew: with the least pause, said at once, and told once.
+func TestTroublesThatEndBeginAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		tr := newTroubles("store", slog.New(slog.NewTextHandler(&out, nil)))
+		tr.opened()
+		for range 5 {
+			tr.failed(flushing, syscall.EIO)
+		}
+		tr.announce(flushing, nil)
+		tr.announce(flushing, nil)
+		synctest.Wait()
+		tr.failed(flushing, syscall.EIO)
+
+		if n := tr.states[flushing].failures; n != 1 {
+			t.Errorf("%d failures since it worked, want 1", n)
+		}
+		if text := out.String(); strings.Count(text, "tries again until it works") != 2 || strings.Count(text, "works again") != 1 {
+			t.Errorf("said:\n%s", text)
+		}
+	})
+}
+
+// Opening waits for flushes alone: one that fails for another reason than space ends it at once, and a compaction that fails ends nothing.
+func TestOpeningGivesUpForFlushesOnly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what task
+		err  error
+		ends bool
+	}{{compacting, syscall.EIO, false}, {reading, errors.New("a table"), false}, {flushing, syscall.ENOSPC, false}, {flushing, syscall.EIO, true}} {
+		tr := newTroubles("store", slog.New(slog.DiscardHandler))
+		tr.failed(c.what, c.err)
+		select {
+		case <-tr.gaveUp:
+			if !c.ends {
+				t.Errorf("a %s that fails with %v ends the opening", c.what, c.err)
+			}
+		default:
+			if c.ends {
+				t.Errorf("a %s that fails with %v does not end the opening", c.what, c.err)
+			}
+		}
+	}
+}
