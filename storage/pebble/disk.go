@@ -31,6 +31,7 @@ type disk struct {
 	due   atomic.Int64 // nanoseconds since start: when to look again
 	left  atomic.Int64 // bytes until we look again
 	tight atomic.Bool
+	told  atomic.Bool // that it is tight, since it was said that it is not
 	began time.Time
 
 	size     int64 // of the ballast; ≤ 0: none
@@ -93,12 +94,14 @@ func (d *disk) look() {
 	// What lies in logs only will be written once more, into tables, before the logs go.
 	free := int64(min(usage.AvailBytes, 1<<62)) - d.unflushed()
 	tight := free < d.minFree
-	if tight != d.tight.Swap(tight) {
-		if tight {
-			d.said.say(slog.LevelError, "tight", "the disk is nearly full: records are refused until there is more space", "free", free, "minimum", d.minFree)
-		} else {
-			d.said.say(slog.LevelInfo, "space", "the disk has space again: records are accepted", "free", free)
+	d.tight.Store(tight)
+	switch {
+	case tight:
+		if d.said.say(slog.LevelError, "tight", "the disk is nearly full: records are refused until there is more space", "free", free, "minimum", d.minFree) {
+			d.told.Store(true)
 		}
+	case d.told.Swap(false): // as often as the other, so that the last of the two is what is
+		d.log.Info("the disk has space again: records are accepted", "dir", d.dir, "free", free)
 	}
 	if free >= d.minFree+d.size {
 		d.start()

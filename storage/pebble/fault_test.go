@@ -3,6 +3,7 @@ package pebble_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -302,6 +303,62 @@ func TestSoonIsDurableWithinASecond(t *testing.T) {
 			if _, ok, err := after.Local().Get(key); !ok {
 				t.Fatalf("%s is gone after a second and a power loss: %v", key, err)
 			}
+		}
+	})
+}
+
+// What lies in logs only needs its space once more, when it is flushed, and counts as taken.
+func TestWhatIsNotFlushedCountsAsTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := newSized(vfs.NewMem(), 12<<20)
+		s, w := made(t, pebble.Options{Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+		for range 2 {
+			if _, err := put(t, s, w, strings.Repeat("x", 1<<20)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(time.Second)
+		if _, err := put(t, s, w, "no space"); !errors.Is(err, storage.ErrFull) {
+			t.Fatalf("with more to flush than there is to spare: %v", err)
+		}
+		if err := pebble.DB(s).Flush(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		pass(time.Second)
+		if _, err := put(t, s, w, "flushed"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Of a disk that is now full and now not, the log says last what is, and says again that it is full for as long as it is.
+func TestWhatIsSaidOfSpaceIsWhatIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var said logged
+		fs := newSized(vfs.NewMem(), 100<<20)
+		s, w := made(t, pebble.Options{Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Logger: slog.New(slog.NewTextHandler(&said, nil)), Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+		look := func(free uint64, seconds int) (last string) {
+			fs.free.Store(free)
+			for range seconds {
+				pass(time.Second)
+				_, _ = put(t, s, w, "x") // refused or not
+			}
+			lines := said.lines()
+			return lines[len(lines)-1]
+		}
+		look(9<<20, 1)
+		look(100<<20, 1)
+		if last := look(9<<20, 90); !strings.Contains(last, "nearly full") {
+			t.Errorf("while it is full: %s", last)
+		}
+		if last := look(100<<20, 1); !strings.Contains(last, "space again") {
+			t.Errorf("once it has space: %s", last)
+		}
+		if n := len(said.lines()); n > 5 {
+			t.Errorf("%d lines in a minute and a half:\n%s", n, strings.Join(said.lines(), "\n"))
 		}
 	})
 }

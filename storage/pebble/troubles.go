@@ -68,8 +68,8 @@ func newTroubles(dir string, log *slog.Logger) *troubles {
 	}
 }
 
-// say logs what goes on under that key, at once and then once a minute with how often it happened.
-func (t *troubles) say(level slog.Level, key, message string, attrs ...any) {
+// say logs what goes on under that key, at once and then once a minute with how often it happened. It answers whether it did.
+func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due bool) {
 	t.mu.Lock()
 	n := t.notices[key]
 	if n == nil {
@@ -80,7 +80,7 @@ func (t *troubles) say(level slog.Level, key, message string, attrs ...any) {
 		t.notices[key] = n
 	}
 	n.count++
-	due := n.said.IsZero() || time.Since(n.said) >= repeatEvery
+	due = n.said.IsZero() || time.Since(n.said) >= repeatEvery
 	if due {
 		n.said = time.Now()
 	}
@@ -94,6 +94,7 @@ func (t *troubles) say(level slog.Level, key, message string, attrs ...any) {
 		}
 		t.log.Log(context.Background(), level, message, append([]any{"dir", t.dir, "times", count}, attrs...)...)
 	}
+	return due
 }
 
 // announce remembers the error of a flush or compaction, so that BackgroundError, which tells of it once more, is not taken for another.
