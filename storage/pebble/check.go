@@ -58,6 +58,9 @@ func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 	case errors.Is(err, errNoManifest) && m != nil && m.manifest.number > 0 && !acceptLoss:
 		return m, &lost{s.dir, "its files are gone: there is no manifest, and there was one"}
 	case errors.Is(err, errNoManifest):
+		if m != nil && m.manifest.number > 0 {
+			return nil, s.dropMark(fs) // accepted
+		}
 		return m, nil // a new one, or one that a crash left half made
 	case errors.Is(err, os.ErrNotExist):
 		return m, &ruined{s.dir, fmt.Sprintf("the list of its files is missing (%s)", root(err))}
@@ -161,32 +164,48 @@ func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, the
 		}
 		name := fmt.Sprintf("%06d.log", number)
 		from, to := fs.PathJoin(s.dir, name), fs.PathJoin(s.dir, lostPrefix+name)
-		if exists(fs, to) {
-			if err := fs.Remove(to); err != nil {
-				return err
-			}
-		}
-		var err error
-		if i == 0 && sound > 0 {
-			err = cut(fs, from, to, sound)
-		} else {
-			err = fs.Rename(from, to)
+		kept, err := setAside(fs, from, to)
+		switch {
+		case err != nil:
+		case i == 0 && sound > 0:
+			err = cut(fs, from, sound)
+		default:
+			err = fs.Remove(from)
 		}
 		if err != nil {
 			return fmt.Errorf("set %s aside: %w", name, err)
 		}
-		aside = append(aside, lostPrefix+name)
+		aside = append(aside, fs.PathBase(kept))
 	}
 	s.log.Error("acknowledged changes are lost, and the store goes on without them, as --accept-loss asks", "dir", s.dir,
 		"why", why, "kept aside", aside, "known whole at", cmp.Or(m.at.UTC().Format("2006-01-02T15:04:05.000Z"), "unknown"))
-	return syncDir(fs, s.dir)
+	// The mark speaks of what was given up: were it to stay, a crash before the next one would have the loss refused again.
+	return errors.Join(s.dropMark(fs), syncDir(fs, s.dir))
 }
 
-// cut keeps the file under another name, and leaves n bytes of it.
-func cut(fs vfs.FS, name, keep string, n int64) error {
-	if err := fs.Link(name, keep); err != nil {
+// dropMark removes a mark that speaks of what was given up.
+func (s *Store) dropMark(fs vfs.FS) error {
+	if err := fs.Remove(fs.PathJoin(s.dir, markFile)); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	return nil
+}
+
+// setAside gives a file a second name that no other has, and answers it: what was set aside before stays as it is.
+func setAside(fs vfs.FS, name, as string) (string, error) {
+	for kept, n := as, 2; ; n++ {
+		err := fs.Link(name, kept)
+		if !errors.Is(err, os.ErrExist) || n > maxAside {
+			return kept, err
+		}
+		kept = fmt.Sprintf("%s.%d", as, n)
+	}
+}
+
+const maxAside = 100 // of one log
+
+// cut leaves n bytes of a file.
+func cut(fs vfs.FS, name string, n int64) error {
 	in, err := fs.Open(name)
 	if err != nil {
 		return err

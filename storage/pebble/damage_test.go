@@ -7,11 +7,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
@@ -428,4 +430,95 @@ func TestASpareLogOfAKilledProcessIsGivenBack(t *testing.T) {
 	if n := count(t, fs, "SPARE"); n != 0 {
 		t.Error("it was kept")
 	}
+}
+
+// An older log without its end is refused also where no mark knows of it: what lies in the next builds on it.
+func TestAnOlderLogWithoutItsEndIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := killed(t)
+		remove(t, fs, "MARK")
+		change(t, fs, oldest(t, fs, ".log"), func(b []byte) []byte { return b[:len(b)/2] })
+		_, err := openQuietly(t, fs)
+		var hint interface{ Hint() string }
+		if err == nil || !strings.Contains(err.Error(), "without the end that it had") || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "--accept-loss") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A crash right after a loss was accepted, before any mark is written, is like any other; and what was set aside before stays beside what is set aside now.
+func TestAnAcceptedLossStaysAcceptedAndKept(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, fs vfs.FS, newest string){
+		"flipped": func(t *testing.T, fs vfs.FS, newest string) {
+			change(t, fs, newest, flip(func(n int) int { return n * 30 / 100 }))
+		},
+		"everything but the mark": func(t *testing.T, fs vfs.FS, _ string) {
+			names, _ := fs.List("store")
+			for _, n := range names {
+				if n != "MARK" && n != "SHARDMILL" {
+					remove(t, fs, n)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fs := killed(t)
+				newest := named(t, fs, ".log")
+				content := func(name string) (b []byte) {
+					change(t, fs, name, func(now []byte) []byte { b = slices.Clone(now); return now })
+					return b
+				}
+				earlier := "LOST-" + newest
+				if err := fs.Link(fs.PathJoin("store", "SHARDMILL"), fs.PathJoin("store", earlier)); err != nil {
+					t.Fatal(err)
+				}
+				sign := content("SHARDMILL")
+				damage(t, fs, newest)
+				var found []byte
+				if name == "flipped" {
+					found = content(newest)
+				}
+				noMark := errorfs.InjectorFunc(func(op errorfs.Op) error {
+					if strings.HasSuffix(op.Path, "MARK") && op.Kind == errorfs.OpFileWriteAt {
+						return syscall.EIO
+					}
+					return nil
+				})
+				s := open(t, pebble.Options{Dir: "store", FS: errorfs.Wrap(fs, noMark), AcceptLoss: true, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+				defer s.Close()
+
+				if _, err := openQuietly(t, kill(fs)); err != nil {
+					t.Errorf("what was accepted is refused again: %v", err)
+				}
+				if found != nil && (!slices.Equal(content(earlier), sign) || !slices.Equal(content(earlier+".2"), found)) {
+					t.Error("what was set aside was written over, or is not what was found")
+				}
+			})
+		})
+	}
+}
+
+// A clean end leaves no spare log.
+func TestACleanEndGivesTheSpareBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		s, w := made(t, pebble.Options{Dir: "store", FS: mem, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}.WithMemTable(8<<20))
+		for puts := 0; count(t, mem, "SPARE") == 0; puts++ { // when there is one depends on how flushes go
+			if _, err := put(t, s, w, strings.Repeat("x", 1_000_000)); err != nil || puts > 200 {
+				t.Fatalf("after %d puts: %v", puts, err)
+			}
+			synctest.Wait()
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, mem, "SPARE"); n != 0 {
+			t.Error("the spare log was left")
+		}
+	})
 }

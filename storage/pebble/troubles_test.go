@@ -270,3 +270,25 @@ func TestACorruptTableIsToldOnceAMinute(t *testing.T) {
 		}
 	})
 }
+
+// An end does not wait for a pause.
+func TestCloseWaitsForNoPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var disk full
+		o := pebble.Options{Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), &disk), MinFree: -1, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+		s, w := made(t, o.WithMemTable(256<<10))
+		disk.on.Store(true)
+		for range 6 {
+			if _, err := put(t, s, w, strings.Repeat("x", 50_000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(8500 * time.Millisecond) // four seconds before the next attempt
+		began := time.Now()
+		_ = s.Close()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the end took %v", took)
+		}
+	})
+}
