@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,11 +120,17 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 	observe, _, ended := attempts()
 	b := start(t, Config{Dev: true, Observe: observe})
 	b.pipeline()
-	var put struct{ SequenceNumber string }
+	b.ok(b.lambda("PUT", "/2015-03-31/functions/f/configuration", `{"LoggingConfig":{"LogGroup":"shared"}}`))
+	var put, other struct{ SequenceNumber string }
 	if err := json.Unmarshal([]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"k","Data":"AA=="}`))), &put); err != nil {
 		t.Fatal(err)
 	}
 	<-ended
+	b.ok(b.control("POST", PathClock, `{"advanceMillis":2000}`))
+	b.ok(b.kinesis("CreateStream", `{"StreamName":"others","ShardCount":1}`))
+	if err := json.Unmarshal([]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"others","PartitionKey":"k","Data":"AA=="}`))), &other); err != nil {
+		t.Fatal(err)
+	}
 	var list struct{ EventSourceMappings []struct{ UUID string } }
 	if err := json.Unmarshal([]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list); err != nil {
 		t.Fatal(err)
@@ -147,5 +154,29 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 		if status, answer := b.control("POST", PathReplay, string(body)); status != c.status || !strings.Contains(answer, c.want) {
 			t.Errorf("%s %s: %d %s", c.account, c.region, status, answer)
 		}
+	}
+	in.Account, in.Region = "", ""
+	for _, ends := range [][2]string{{other.SequenceNumber, put.SequenceNumber}, {put.SequenceNumber, other.SequenceNumber}} {
+		in.From, in.To = ends[0], ends[1]
+		body, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, answer := b.control("POST", PathReplay, string(body)); status != 400 || !strings.Contains(answer, "of another shard or stream") {
+			t.Errorf("%v: %d %s", ends, status, answer)
+		}
+	}
+	var told []string
+	for text := range strings.Lines(b.ok(b.control("GET", PathLogs+"?function=f", ""))) {
+		var l LogLine
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(l.Message, "REPLAY ") {
+			told = append(told, l.Stream)
+		}
+	}
+	if want := []string{"shardmill/replay/f", "shardmill/replay/f"}; !slices.Equal(told, want) {
+		t.Errorf("replays are logged in %v, want %v", told, want)
 	}
 }

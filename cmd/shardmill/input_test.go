@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -96,6 +97,9 @@ func TestAwaitedInputEndsWithTheContext(t *testing.T) {
 	got, err := io.ReadAll(&awaited{ctx: t.Context(), r: io.LimitReader(strings.NewReader(long), 150_000)})
 	if err != nil || string(got) != long[:150_000] {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if got, err := io.ReadAll(&awaited{ctx: t.Context(), r: iotest.DataErrReader(strings.NewReader("with the last"))}); err != nil || string(got) != "with the last" {
+		t.Errorf("bytes that come with the end: %q, %v", got, err)
 	}
 	broken := errors.New("broken")
 	if got, err := io.ReadAll(&awaited{ctx: t.Context(), r: io.MultiReader(strings.NewReader("x"), failing{broken})}); string(got) != "x" || !errors.Is(err, broken) {
