@@ -232,6 +232,11 @@ func TestMemoryIsGivenBack(t *testing.T) {
 				}
 
 				<-time.After(time.Minute)
+				p.held = nil
+				later := p.dial()
+				go func() { later.head("SendMessage", 1, ""); later.send("x") }()
+				_, _, _ = later.answer()
+				<-time.After(time.Minute)
 
 				if n := given.Load(); n != c.given {
 					t.Errorf("given back %d times, want %d", n, c.given)

@@ -373,7 +373,7 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 			t.Errorf("%d %s %v", status, body, p.intake.Usage())
 		}
 		without := p.dial()
-		go without.head("ListQueues", 0, "")
+		go without.head("Unread", 0, "")
 		if status, body, _ := without.answer(); status != 503 || !strings.Contains(body, "ServiceUnavailable") {
 			t.Errorf("without a body: %d %s", status, body)
 		}
