@@ -214,14 +214,20 @@ func (b *birth) step(o *op) (e syscall.Errno) {
 		}
 		_, _, e = syscall.RawSyscall6(unix.SYS_MOUNT_SETATTR, at, text(o.b), deep, uintptr(unsafe.Pointer(&b.attr)), unsafe.Sizeof(b.attr), 0)
 	case opMkdir:
-		if _, _, e = syscall.RawSyscall6(unix.SYS_MKDIRAT, at, text(o.b), 0o755, 0, 0, 0); e == unix.EEXIST {
-			e = 0
+		if _, _, e = syscall.RawSyscall6(unix.SYS_MKDIRAT, at, text(o.b), 0o755, 0, 0, 0); e != unix.EEXIST {
+			break
 		}
-	case opFile:
 		var fd uintptr
-		if fd, _, e = syscall.RawSyscall6(unix.SYS_OPENAT, at, text(o.b), unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o644, 0, 0); e == 0 {
+		if fd, _, e = syscall.RawSyscall6(unix.SYS_OPENAT, at, text(o.b), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, 0, 0); e == 0 {
 			sys(unix.SYS_CLOSE, fd, 0, 0)
+			break
 		}
+		// An earlier process has left a link or a file in its /tmp: following it, we would make directories on the machine, with rights that it had not.
+		sys(unix.SYS_UNLINKAT, at, text(o.b), 0)
+		_, _, e = syscall.RawSyscall6(unix.SYS_MKDIRAT, at, text(o.b), 0o755, 0, 0, 0)
+	case opFile:
+		sys(unix.SYS_UNLINKAT, at, text(o.b), 0) // in /tmp it may be there, and be anything: a link, a pipe that nobody reads
+		_, _, e = syscall.RawSyscall6(unix.SYS_MKNODAT, at, text(o.b), unix.S_IFREG|0o644, 0, 0, 0)
 	case opSymlink:
 		if _, _, e = syscall.RawSyscall6(unix.SYS_SYMLINKAT, text(o.a), at, text(o.b), 0, 0, 0); e == unix.EEXIST {
 			e = 0

@@ -195,6 +195,50 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	}
 }
 
+// What an earlier process has left in its /tmp, where things of the machine are to be shown, leads the next start nowhere.
+func TestLinksInTmpLeadNowhere(t *testing.T) {
+	t.Parallel()
+	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined})
+	if !ok {
+		return
+	}
+	outside := t.TempDir()
+	shown, err := os.MkdirTemp("/tmp", "shardmill-shown-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(shown) })
+	if err := os.MkdirAll(shown+"/lib", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{shown + "/program", shown + "/lib/x"} {
+		if err := os.WriteFile(file, []byte("shown"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(shown, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	slot := filepath.Join(outside, "slot")
+	if err := os.Mkdir(slot, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, trap := range []string{"ln -s " + outside + " " + shown, "mkdir -p " + shown + "; mkfifo " + shown + "/program; ln -s " + outside + " " + shown + "/lib", "touch " + shown} {
+		p.sh("rm -rf /tmp/*; "+trap, func(s *sandbox.Spec) { s.Temp = slot }).output()
+
+		got := p.sh("cat "+shown+"/program "+shown+"/lib/x", func(s *sandbox.Spec) {
+			s.Temp, s.Reads = slot, []string{shown + "/program", shown + "/lib"}
+		}).output()
+
+		if got != "shownshown" {
+			t.Errorf("after %s: %q", trap, got)
+		}
+		if names, _ := os.ReadDir(outside); len(names) != 1 {
+			t.Errorf("after %s: made on the machine: %v", trap, names)
+		}
+	}
+}
+
 // F-38, F-59: /tmp is an environment's own, it outlives its process, it holds what it may hold, and it goes with its directory.
 func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	t.Parallel()
@@ -288,7 +332,7 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing).*"
+	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLinks).*"
 	c := exec.Command("/proc/self/exe", "-test.run="+tests, "-test.v")
 	c.Dir = dir
 	c.Env = []string{"SHARDMILL_TEST_USER=1", "TMPDIR=" + dir, "HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH")}
