@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -122,7 +123,7 @@ func (p *Process) signal(s syscall.Signal) {
 var errNoPort = errors.New("sandbox: this system has no private networks")
 
 // dialPrivate is not possible here.
-func (p *Process) dialPrivate(uint16) (net.Conn, error) { return nil, errNoPort }
+func (p *Process) dialPrivate(context.Context, uint16) (net.Conn, error) { return nil, errNoPort }
 
 // Resident is unknown here.
 func (p *Process) Resident() int64 { return 0 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +23,9 @@ type watch struct {
 	control *os.File
 	raw     syscall.RawConn
 	remove  func() // its control group, if it has one
-	dial    sync.Mutex
-	dialled chan dialled // an answer to the one who holds dial
+	insist  sync.Once
+	dial    chan struct{} // holds the one who dials
+	dialled chan dialled  // an answer to that one
 }
 
 type dialled struct {
@@ -56,22 +59,24 @@ func (s *Sandbox) spawner() {
 	for {
 		select {
 		case r := <-s.spawn:
-			if s.how.mode != mode || child == nil {
-				child.end()
-				mode = s.how.mode
-				var err error
-				if child, err = startSpawner(mode); err != nil {
-					r.result <- spawned{0, err}
-					continue
+			var answer spawned
+			for range 2 { // somebody may have killed the spawner since; what it had started for us has ended with it
+				if s.how.mode != mode || child == nil {
+					child.end()
+					mode = s.how.mode
+					if child, answer.err = startSpawner(mode); answer.err != nil {
+						break
+					}
 				}
-			}
-			pid, err := child.ask(r)
-			var gone *spawnerGone
-			if errors.As(err, &gone) {
+				answer.pid, answer.err = child.ask(r)
+				var gone *spawnerGone
+				if !errors.As(answer.err, &gone) {
+					break
+				}
 				child.end()
 				child = nil
 			}
-			r.result <- spawned{pid, err}
+			r.result <- answer
 		case <-s.closing:
 			return
 		}
@@ -84,6 +89,12 @@ type spawnerGone struct{ err error }
 func (g *spawnerGone) Error() string {
 	return fmt.Sprintf("the process that starts functions has ended: %v", g.err)
 }
+
+// What functions of this user may stop at level none, the spawner and the parents of processes, answers within these times or is killed.
+const (
+	startBound = 30 * time.Second
+	killBound  = time.Second
+)
 
 // ids of processes inside a user namespace: AWS's.
 const (
@@ -111,6 +122,8 @@ func startSpawner(mode string) (*spawnerChild, error) {
 		errors = null.Fd()
 	}
 	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 2*maxRequest)
+	bound := unix.NsecToTimeval(int64(startBound))
+	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &bound)
 	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	switch mode {
 	case modeDrop:
@@ -211,7 +224,7 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{done: make(chan struct{}), private: r.flags&unix.CLONE_NEWNET != 0, watch: watch{remove: func() {}, dialled: make(chan dialled, 1)}}
+	p := &Process{done: make(chan struct{}), private: r.flags&unix.CLONE_NEWNET != 0, watch: watch{remove: func() {}, dial: make(chan struct{}, 1), dialled: make(chan dialled, 1)}}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -266,8 +279,13 @@ func (p *Process) await(cpu *cpuShare, spec *Spec, r *request) (err error) {
 	if err := p.send(notice{kind: askGo}); err != nil {
 		return err
 	}
+	_ = p.watch.control.SetReadDeadline(time.Now().Add(startBound))
+	defer p.watch.control.SetReadDeadline(time.Time{})
 	for {
 		n, fd, pid, err := p.receive()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = unix.Kill(p.watch.parent, unix.SIGKILL)
+		}
 		if err != nil {
 			return fmt.Errorf("start %s: its parent has ended: %w", spec.Path, err)
 		}
@@ -406,31 +424,76 @@ func exitOf(status unix.WaitStatus) Exit {
 }
 
 // dialPrivate connects to a port of the process's own loopback.
-func (p *Process) dialPrivate(port uint16) (net.Conn, error) {
-	p.watch.dial.Lock()
-	defer p.watch.dial.Unlock()
+func (p *Process) dialPrivate(ctx context.Context, port uint16) (net.Conn, error) {
+	select {
+	case p.watch.dial <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-p.done:
+		return nil, errEnded
+	}
 	if err := p.send(notice{kind: askDial, value: int32(port)}); err != nil {
+		<-p.watch.dial
 		return nil, err
 	}
 	select {
 	case d := <-p.watch.dialled:
-		if d.err != nil {
-			return nil, d.err
-		}
-		f := os.NewFile(uintptr(d.fd), "loopback")
-		defer f.Close()
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLOUT}}, 1000) // loopback answers at once
-		if e, err := unix.GetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && e != 0 {
-			return nil, syscall.Errno(e)
-		}
-		return net.FileConn(f)
+		<-p.watch.dial
+		return d.conn()
+	case <-ctx.Done():
+		go func() { // the answer is not for the one who asks next
+			p.forget()
+			<-p.watch.dial
+		}()
+		return nil, ctx.Err()
 	case <-p.done:
+		p.forget()
+		<-p.watch.dial
 		return nil, errEnded
 	}
 }
 
+// forget takes an answer that nobody waits for any more.
+func (p *Process) forget() {
+	select {
+	case d := <-p.watch.dialled:
+		_ = unix.Close(d.fd)
+	case <-p.done:
+		select {
+		case d := <-p.watch.dialled:
+			_ = unix.Close(d.fd)
+		default:
+		}
+	}
+}
+
+func (d dialled) conn() (net.Conn, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	f := os.NewFile(uintptr(d.fd), "loopback")
+	defer f.Close()
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLOUT}}, 1000) // loopback answers at once
+	if e, err := unix.GetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && e != 0 {
+		return nil, syscall.Errno(e)
+	}
+	return net.FileConn(f)
+}
+
 // Kill ends everything that runs in the environment at once. It does not wait; Done does.
-func (p *Process) Kill() { _ = p.send(notice{kind: askKill}) }
+func (p *Process) Kill() {
+	p.watch.insist.Do(func() { go p.insist() })
+	_ = p.send(notice{kind: askKill})
+}
+
+// insist ends a parent that does not do what it was asked for, because somebody has stopped it. The kernel or the spawner ends what it leaves behind.
+func (p *Process) insist() {
+	select {
+	case <-p.done:
+	case <-time.After(killBound):
+		_ = unix.Kill(p.watch.parent, unix.SIGKILL)
+	}
+}
 
 // ask sends a signal to the process group.
 func (p *Process) signal(s syscall.Signal) { _ = p.send(notice{kind: askSignal, value: int32(s)}) }

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -239,6 +240,60 @@ func TestLinksInTmpLeadNowhere(t *testing.T) {
 	}
 }
 
+// Whoever kills the process that starts others ends them, and nothing else: the next start works.
+func TestSpawnerKilled(t *testing.T) {
+	atEachLevel(t, func(t *testing.T, p place) {
+		first := p.sh("setsid sleep 600 & echo up; sleep 600")
+		first.line()
+		spawner, err := strconv.Atoi(parentOf(mustAtoi(t, parentOf(first.Pid))))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if err := unix.Kill(spawner, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+
+		<-first.Done()
+		if got := first.Exit().String(); got != "signal: killed" {
+			t.Errorf("what ran ended with %s", got)
+		}
+		if got := p.sh("echo again").output(); got != "again\n" {
+			t.Errorf("the next one: %q", got)
+		}
+	})
+}
+
+// At level none a function may stop its parent, or kill it. Neither keeps anything alive.
+func TestParentStoppedOrKilled(t *testing.T) {
+	atEachLevel(t, func(t *testing.T, p place) {
+		for how, sig := range map[string]syscall.Signal{"stopped": unix.SIGSTOP, "killed": unix.SIGKILL} {
+			unique := strconv.Itoa(500_000_000 + os.Getpid()*100 + len(p.level)*10 + len(how))
+			r := p.sh("setsid sleep " + unique + " & echo up; sleep " + unique)
+			r.line()
+			if err := unix.Kill(mustAtoi(t, parentOf(r.Pid)), sig); err != nil {
+				t.Fatal(err)
+			}
+
+			r.Terminate(time.Millisecond)
+
+			if got := r.Exit().String(); got != "signal: killed" {
+				t.Errorf("%s: it ended with %s", how, got)
+			}
+			eventually(t, how+": something outlives the parent", func() bool { return !alive(t, "sleep "+unique) })
+		}
+	})
+}
+
+func mustAtoi(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // F-38, F-59: /tmp is an environment's own, it outlives its process, it holds what it may hold, and it goes with its directory.
 func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	t.Parallel()
@@ -298,7 +353,6 @@ func TestPrivateNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = c.Write([]byte("hi"))
 	inside, err := r.DialLoopback(t.Context(), 4566)
 	if err != nil {
 		t.Fatal(err)
@@ -306,9 +360,23 @@ func TestPrivateNetwork(t *testing.T) {
 	if met, err := r.Listeners[1].Accept(); err != nil || met.RemoteAddr().String() != inside.LocalAddr().String() {
 		t.Errorf("met %v, %v", met, err)
 	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := unix.Kill(mustAtoi(t, parentOf(r.Pid)), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second one while the first one's answer is still to come
+		if _, err := r.DialLoopback(ended, 4566); !errors.Is(err, context.Canceled) {
+			t.Errorf("without an answer: %v", err)
+		}
+	}
+	if err := unix.Kill(mustAtoi(t, parentOf(r.Pid)), unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := r.DialLoopback(t.Context(), 4567); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a port that nobody listens on: %v", err)
 	}
+	_, _ = c.Write([]byte("hi"))
 	if got := r.output(); got != "hinone\nnone\n" {
 		t.Errorf("got %q", got)
 	}
@@ -332,7 +400,7 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLinks).*"
+	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLinks|TestSpawner|TestParent).*"
 	c := exec.Command("/proc/self/exe", "-test.run="+tests, "-test.v")
 	c.Dir = dir
 	c.Env = []string{"SHARDMILL_TEST_USER=1", "TMPDIR=" + dir, "HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH")}
