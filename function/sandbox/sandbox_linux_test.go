@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -147,12 +148,12 @@ func TestMemoryCountsAllDescendants(t *testing.T) {
 func TestWhatAnEnvironmentSees(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, d := range []string{"code/lib", "other", "read/lib", "with, comma and space/x", "slot1", "slot2", "data"} {
+	for _, d := range []string{"read/private", "code/lib", "other", "read/lib", "with, comma and space/x", "slot1", "slot2", "data"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"code/file": "code", "other/secret": "secret", "read/lib/x": "read", "data/secret": "secret", "with, comma and space/x/y": "odd"} {
+	for name, text := range map[string]string{"code/file": "code", "other/secret": "secret", "read/lib/x": "read", "read/private/secret": "secret", "data/secret": "secret", "with, comma and space/x/y": "odd"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -160,12 +161,19 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	if err := os.Symlink(filepath.Join(dir, "read"), filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink(filepath.Join(dir, "read/private"), filepath.Join(dir, "private")); err != nil {
+		t.Fatal(err)
+	}
 	hidden := "/usr/share/zoneinfo"
-	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, Hide: []string{dir + "/data", hidden}})
+	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, Hide: []string{dir + "/data", dir + "/private", hidden}})
 	if !ok {
 		return
 	}
 	home, _ := os.UserHomeDir()
+	namespaces := "cat /proc/sys/user/max_user_namespaces"
+	if os.Geteuid() == 0 { // no user namespace of ours in between, whose setting it could be
+		namespaces = "echo 0"
+	}
 	for _, c := range []struct{ what, script, want string }{
 		{"its code, where AWS has it", "pwd; cat /var/task/file", "/var/task\ncode"},
 		{"code that cannot be changed", "touch /var/task/x /var/task/file /var/runtime/x 2>/dev/null || echo no", "no\n"},
@@ -174,13 +182,19 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 		{"no home", "find /home /root '" + home + "' -mindepth 1 2>/dev/null", ""},
 		{"nothing of the machine that nobody asked for", "ls -d /run/* /srv /mnt /media /boot /var/lib/dpkg /var/tmp /dev/shm '" + dir + "/other' 2>/dev/null", ""},
 		{"what is to be read, behind a link too", "cat '" + dir + "/read/lib/x' '" + dir + "/link/lib/x' '" + dir + "/with, comma and space/x/y'", "readreadodd"},
-		{"nothing below what is hidden", "find '" + dir + "/data' " + hidden + " -mindepth 1 2>/dev/null", ""},
+		{"nothing below what is hidden", "find '" + dir + "/data' '" + dir + "/read/private' " + hidden + " -mindepth 1 2>/dev/null", ""},
 		{"a process list of its own", "ls -d /proc/[0-9]* | wc -l | tr -d ' '; echo $$", "3\n2\n"}, // first process, shell and the pipe's ends less what has ended
 		{"nothing of its parent", "cat /proc/1/environ /proc/$PPID/environ /proc/1/mem 2>/dev/null; ls /proc/1/fd /proc/1/root 2>/dev/null; echo ok", "ok\n"},
 		{"no capabilities, and no way to any", "grep -E 'Cap|NoNewPrivs' /proc/self/status | cut -f2 | sort -u | tr '\\n' ' '", "0000000000000000 1 "},
 		{"no mounting", "mount -t tmpfs x /tmp 2>/dev/null || mount -o remount,rw /usr 2>/dev/null || umount /tmp 2>/dev/null || echo no", "no\n"},
+		{"nothing mounted that gives rights, and nothing to change but /tmp, whatever is mounted below what is shown", `while read -r _ _ _ root at options _; do
+			case "$options," in rw,nosuid,nodev,*) test "$at" = /tmp || test "$at" = /proc;; ro,nosuid,nodev,*) ;; *)
+				case "$root" in /null | /zero | /full | /random | /urandom) ;; *) false;; esac;; esac || echo "$at $options"
+			done </proc/self/mountinfo; echo ok`, "ok\n"},
+		{"no groups of the server", "sed -n 's/^Groups:[^0-9]*//p' /proc/self/status; " + namespaces, "\n0\n"},
 		{"no namespaces with more rights", "unshare -Ur sh -c 'umount /etc/passwd || mount -o remount,rw,bind /usr' 2>/dev/null || echo no", "no\n"},
 		{"no settings of the kernel", "echo 1 2>/dev/null >/proc/sys/kernel/pid_max || echo no", "no\n"},
+		{"nothing of the machine's keys, addresses and timers", "cat /proc/keys /proc/key-users /proc/kallsyms /proc/timer_list 2>/dev/null; echo ok", "ok\n"},
 		{"a user with a name", "id -un; grep -c . /etc/passwd", "sbx_user1051\n2\n"},
 		{"its own host name", "hostname", "localhost\n"},
 		{"devices", "head -c 3 /dev/zero | wc -c | tr -d ' '; echo x >/dev/null; head -c 1 /dev/urandom | wc -c | tr -d ' '; echo via >/dev/stdout; echo err >/dev/stderr", "3\n1\nvia\nerr\n"},
@@ -188,10 +202,28 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	} {
 		r := p.sh(c.script, func(s *sandbox.Spec) {
 			s.Dir, s.Code, s.Temp = sandbox.TaskRoot, dir+"/code", dir+"/slot1"
-			s.Reads = []string{dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing"}
+			s.Reads = []string{dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing", "/sys/fs"}
 		})
 		if got := r.output(); got != c.want && c.what != "a process list of its own" {
 			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
+// A server that was started with more open files, or with ignored signals, does not hand that on either.
+func TestLimitsAndSignalsAreThoseOfAWS(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as nohup does
+	t.Cleanup(func() { signal.Reset(syscall.SIGHUP) })
+	for _, level := range []string{sandbox.None, sandbox.Confined} {
+		p, ok := at(t, sandbox.Options{Isolation: level})
+		if !ok {
+			continue
+		}
+
+		got := p.sh("ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hl; grep SigIgn /proc/self/status | cut -f2").output()
+
+		if want := "1024\n1024\n0\n64\n0000000000000000\n"; got != want {
+			t.Errorf("%s: %q, want %q", level, got, want)
 		}
 	}
 }
@@ -400,7 +432,7 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLinks|TestSpawner|TestParent).*"
+	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLimits|TestLinks|TestSpawner|TestParent).*"
 	c := exec.Command("/proc/self/exe", "-test.run="+tests, "-test.v")
 	c.Dir = dir
 	c.Env = []string{"SHARDMILL_TEST_USER=1", "TMPDIR=" + dir, "HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH")}

@@ -145,6 +145,12 @@ func TestTerminationIsPoliteFirst(t *testing.T) {
 		if got := polite.output(); !strings.HasSuffix(got, "bye\n") || polite.Exit().Code != 7 {
 			t.Errorf("polite: %q, %v", got, polite.Exit())
 		}
+		whole := p.sh(`(trap 'echo child; exit' TERM; echo up; while :; do sleep 0.01; done) & trap : TERM; wait; wait`)
+		whole.line()
+		whole.Terminate(10 * time.Second)
+		if got := whole.output(); !strings.Contains(got, "child\n") {
+			t.Errorf("a child of it: %q", got)
+		}
 		deaf := p.sh(`trap '' TERM; echo up; while :; do sleep 0.01; done`)
 		deaf.line()
 
