@@ -29,7 +29,7 @@ type Mapping struct {
 	shards   []shardEntry
 	listed   bool
 
-	sourceGone bool // nothing is known of what has expired
+	unlisted bool // the source is gone or lists nothing: what has expired is not known
 
 	gone bool
 	out  []MappingCommand
@@ -133,6 +133,7 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 	}
 	switch ev := ev.(type) {
 	case ShardsListed:
+		m.unlisted = len(ev.Shards) == 0
 		m.list(ev.Shards)
 		m.forgetExpired(ev)
 	case Desired:
@@ -146,7 +147,7 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 			}
 		}
 	case SourceGone:
-		m.sourceGone = true
+		m.unlisted = true
 		m.list(nil)
 		m.listed = true
 	}
@@ -207,7 +208,7 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 	}
 	if m.shards[i].gone {
 		m.shards = slices.Delete(m.shards, i, i+1)
-		if !m.sourceGone && !m.deleting {
+		if !m.unlisted && !m.deleting {
 			m.emit(ForgetShard{Shard: ev.Shard})
 		}
 		return
