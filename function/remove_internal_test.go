@@ -255,3 +255,50 @@ func junkIn(t *testing.T, dir string) {
 	t.Cleanup(func() { _ = removeAll(dir) })
 	junk(t, dir)
 }
+
+// What an earlier process has left and cannot be moved, such as the root of a mount, stays where it is: this process works beside it, and keeps what it works in.
+func TestAnotherDirectoryWhereTheOldOneStays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := openPackages(dir)
+	p.run = filepath.Join(dir, "run") + "/." // which no system renames
+	if err := os.MkdirAll(p.run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+
+	err := p.setAside()
+
+	if err == nil || !strings.HasPrefix(filepath.Base(p.run), leftover) {
+		t.Fatalf("%v, and it works in %s", err, p.run)
+	}
+	if err := os.MkdirAll(p.run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.clear(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(p.run); err != nil {
+		t.Errorf("what it works in has been removed: %v", err)
+	}
+}
+
+// The compiled files of a package go with its last user.
+func TestCompiledFilesGoWithTheirPackage(t *testing.T) {
+	t.Parallel()
+	p := openPackages(t.TempDir())
+	cache := filepath.Join(p.run, "cache", "sha")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.retain("sha")
+	p.retain("sha")
+
+	p.release("sha")
+	if _, err := os.Stat(cache); err != nil {
+		t.Errorf("gone with the first: %v", err)
+	}
+	p.release("sha")
+	if _, err := os.Stat(cache); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("still there: %v", err)
+	}
+}
