@@ -107,7 +107,13 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}
 	}
-	for _, query := range []string{"", "?function=a/b", "?function=arn:aws:lambda:us-east-1:111122223333:function:f"} {
+	b.ok(b.control("POST", PathClock, `{"advanceMillis":7200000}`))
+	for since, want := range map[string]bool{"119m": false, "3h": true} { // two hours later, by the clock that can be moved
+		if lines := b.ok(b.control("GET", PathLogs+"?function=g&since="+since, "")); strings.Contains(lines, "four") != want {
+			t.Errorf("since %s: %s", since, lines)
+		}
+	}
+	for _, query := range []string{"", "?function=a/b", "?function=arn:aws:lambda:us-east-1:111122223333:function:f", "?function=g&since=yesterday"} {
 		if status, answer := b.control("GET", PathLogs+query, ""); status != 400 {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}

@@ -95,3 +95,15 @@ func FuzzReadForm(f *testing.F) {
 		}
 	})
 }
+
+// A form that is no UTF-8 is refused, in values and in names, wherever it comes.
+func TestFormsAreUTF8(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"Action=%ff", "a=1&a=%c3%28", "%ff=a", "a.%ed%a0%80=b"} {
+		for url, body := range map[string]string{"/?" + form: "", "/": form} {
+			if _, err := ReadForm(httptest.NewRequest("POST", url, strings.NewReader(body)), 100); fault.CodeOf(err) != codeMalformedForm {
+				t.Errorf("%s with %q: %v", url, body, err)
+			}
+		}
+	}
+}
