@@ -117,7 +117,7 @@ func (s *server) metricsByQuery(t *testing.T, from, to time.Time) (m measured) {
 		for i := 0; i < len(parameters); i += 2 {
 			form.Set(parameters[i], parameters[i+1])
 		}
-		got := send(t, http.DefaultClient, "POST", s.Endpoint+"/", form.Encode(), map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+		got := send(t, http.DefaultClient, "POST", s.Endpoint+"/", form.Encode(), formHeaders("monitoring"))
 		if err := xml.Unmarshal([]byte(got.body), into); err != nil {
 			t.Fatalf("%s: %v", got.body, err)
 		}
@@ -215,7 +215,7 @@ func TestMetricsOutliveAKill(t *testing.T) {
 	s := start(t, h, "serve", "--data", h.path("data"))
 	s.clients().createStream(t, "orders", 1)
 	form := func(s *server, action, more string) string {
-		got := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "Action="+action+"&Version=2010-08-01&Namespace=shop&"+more, map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+		got := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "Action="+action+"&Version=2010-08-01&Namespace=shop&"+more, formHeaders("monitoring"))
 		if got.status != 200 {
 			t.Fatalf("%s: %d %s", action, got.status, got.body)
 		}

@@ -11,7 +11,7 @@ import (
 // form sends a request in the query protocol as SDKs of the time write it: a form with a signature.
 func (s *server) form(t *testing.T, path string, fields url.Values, header map[string]string) answer {
 	t.Helper()
-	h := map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Authorization": strings.Replace(signature, "/kinesis/", "/sqs/", 1)}
+	h := formHeaders("sqs")
 	for k, v := range header {
 		h[k] = v
 	}
@@ -56,4 +56,9 @@ func TestQueuesOverTheQueryProtocol(t *testing.T) {
 	if gone.status != 400 || element(gone.body, "Code") != "AWS.SimpleQueueService.NonExistentQueue" || !strings.HasSuffix(element(gone.body, "Message"), " for this wsdl version.") {
 		t.Errorf("gone: %d %s", gone.status, gone.body)
 	}
+}
+
+// formHeaders are those of a form that a client sends to a service of the query protocol.
+func formHeaders(service string) map[string]string {
+	return map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Authorization": strings.Replace(signature, "/kinesis/", "/"+service+"/", 1)}
 }
