@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -126,6 +127,33 @@ func TestThreeDescriptors(t *testing.T) {
 	}
 }
 
+// At level none a server hides its memory and variables from functions of its own user, and starts others afterwards, even when its spawner has to be made anew.
+func TestHiddenServer(t *testing.T) {
+	if os.Getenv("SHARDMILL_TEST_HIDDEN") == "" {
+		c := exec.Command("/proc/self/exe", "-test.run=^TestHiddenServer$", "-test.v")
+		c.Env = append(os.Environ(), "SHARDMILL_TEST_HIDDEN=1", "SECRET=canary")
+		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS")) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	p, _ := at(t, sandbox.Options{Isolation: sandbox.None})
+	sandbox.HideServer()
+	look := "cat /proc/" + strconv.Itoa(os.Getpid()) + "/environ 2>/dev/null; ls /proc/" + strconv.Itoa(os.Getpid()) + "/fd 2>/dev/null; cat /proc/$PPID/environ 2>/dev/null; echo up; "
+	first := p.sh(look + "sleep 600")
+	got := first.line()
+	if os.Geteuid() != 0 && got != "up" { // root sees everything
+		t.Errorf("a function sees %q", got)
+	}
+	if err := unix.Kill(mustAtoi(t, parentOf(mustAtoi(t, parentOf(first.Pid)))), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Done()
+	if got := p.sh("echo again").output(); got != "again\n" {
+		t.Errorf("the next one: %q", got)
+	}
+}
+
 // Memory of all that was started counts, that of other sessions as well, and what ours needs does not.
 func TestMemoryCountsAllDescendants(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
@@ -163,6 +191,12 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	}
 	if err := os.Symlink(filepath.Join(dir, "read/private"), filepath.Join(dir, "private")); err != nil {
 		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		if err := syscall.Setgroups([]int{4, 42}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Setgroups(nil) })
 	}
 	hidden := "/usr/share/zoneinfo"
 	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, Hide: []string{dir + "/data", dir + "/private", hidden}})
@@ -432,7 +466,7 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLimits|TestLinks|TestSpawner|TestParent).*"
+	tests := "^(TestExits|TestTermination|TestRefusals|TestWhatIsStarted|TestThreeDescriptors|TestMemoryCounts|TestWhatAnEnvironmentSees|TestTemporaryFiles|TestPrivateNetwork|TestNothing|TestLimits|TestLinks|TestSpawner|TestParent|TestHidden).*"
 	c := exec.Command("/proc/self/exe", "-test.run="+tests, "-test.v")
 	c.Dir = dir
 	c.Env = []string{"SHARDMILL_TEST_USER=1", "TMPDIR=" + dir, "HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH")}
