@@ -26,7 +26,7 @@ type Configuration struct {
 	Description   string
 	Timeout       time.Duration     // whole seconds, 1 to 900
 	MemoryMB      int               // 128 to 10240
-	EphemeralMB   int               // size of /tmp, 512 to 10240; told, not enforced
+	EphemeralMB   int               // size of /tmp, 512 to 10240; held at level sandbox
 	Environment   map[string]string // nil: never set; empty: set to nothing
 	Architecture  string            // x86_64 or arm64
 	LogGroup      string

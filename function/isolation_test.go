@@ -3,6 +3,8 @@ package function_test
 import (
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +54,36 @@ func TestLanesDoNotMeetInTmp(t *testing.T) {
 	want(t, b.invoke("g", `"x"`), function.Success, `["x", [], false, "/var/task"]`)
 }
 
+// /tmp is as large as EphemeralStorage says, after an update as well; the data directory stays hidden where all around it shows.
+func TestTmpIsAsLargeAsEphemeralStorage(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(data), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b, ok := confined(t, func(o *function.Options) { o.Dir, o.Show = data, append(o.Show, filepath.Dir(data)) })
+	if !ok {
+		return
+	}
+	b.python("f", `
+		import os
+		def handler(event, context):
+		    s = os.statvfs("/tmp")
+		    return [s.f_blocks * s.f_frsize >> 20, os.listdir(event)]
+	`)
+	want(t, b.invoke("f", quote(data)), function.Success, `[512, []]`)
+
+	if _, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{Ref: ref("f"), EphemeralMB: number(1024)}); err != nil {
+		t.Fatal(err)
+	}
+	b.settled("f")
+
+	want(t, b.invoke("f", quote(data)), function.Success, `[1024, []]`)
+}
+
 // Literal paths below /var/task work in PYTHONPATH, NODE_OPTIONS and code, and stack traces show them.
 func TestLiteralTaskRoot(t *testing.T) {
 	t.Parallel()
@@ -72,7 +104,8 @@ func TestLiteralTaskRoot(t *testing.T) {
 	want(t, b.invoke("node", `1`), function.Success, `[1,"/var/task/index.js"]`)
 }
 
-// With a private network two environments listen on one port, AWS_ENDPOINT_URL is answered, and nothing else of the machine is there.
+// With a private network two environments listen on one port, AWS_ENDPOINT_URL is answered, even where it has the port of the Runtime API, and nothing else
+// of the machine is there. What listened in it for the server ends with it.
 func TestPrivateNetworkOfFunctions(t *testing.T) {
 	t.Parallel()
 	outside, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -80,35 +113,39 @@ func TestPrivateNetworkOfFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer outside.Close()
-	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("hello from " + r.Host)) })
-	opt := func(o *function.Options) {
-		o.Network, o.Endpoint = function.NetworkPrivate, func() string { return "http://127.0.0.1:4566" }
-		o.Serve = func(l net.Listener) { go func() { _ = http.Serve(l, answers) }() }
-	}
 	probe, ok := confined(t)
 	probe.Stop(t.Context())
 	if !ok {
 		return
 	}
-	b := start(t, opt)
-	b.python("f", `
-		import os, socket, time, urllib.request
-		s = socket.create_server(("127.0.0.1", 8080))
-		def handler(event, context):
-		    time.sleep(0.2)
-		    try:
-		        socket.create_connection(("127.0.0.1", event), 1)
-		        reached = True
-		    except OSError:
-		        reached = False
-		    return [urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"]).read().decode(), reached]
-	`)
-	_, port, _ := net.SplitHostPort(outside.Addr().String())
-	var both sync.WaitGroup
-	for range 2 {
-		both.Go(func() { want(t, b.invoke("f", port), function.Success, `["hello from 127.0.0.1:4566", false]`) })
+	for _, endpoint := range []string{"127.0.0.1:4566", "127.0.0.1:9001"} {
+		answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("hello from " + r.Host)) })
+		var serving sync.WaitGroup
+		b := start(t, func(o *function.Options) {
+			o.Network, o.Endpoint = function.NetworkPrivate, func() string { return "http://" + endpoint }
+			o.Serve = func(l net.Listener) { serving.Go(func() { _ = http.Serve(l, answers) }) }
+		})
+		b.python("f", `
+			import os, socket, time, urllib.request
+			s = socket.create_server(("127.0.0.1", 8080))
+			def handler(event, context):
+			    time.sleep(0.2)
+			    try:
+			        socket.create_connection(("127.0.0.1", event), 1)
+			        reached = True
+			    except OSError:
+			        reached = False
+			    return [urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"]).read().decode(), reached]
+		`)
+		_, port, _ := net.SplitHostPort(outside.Addr().String())
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { want(t, b.invoke("f", port), function.Success, `["hello from `+endpoint+`", false]`) })
+		}
+		both.Wait()
+		b.Stop(t.Context())
+		serving.Wait()
 	}
-	both.Wait()
 }
 
 // At level none the log says what is shared, and a hint names what a package would share.
