@@ -117,7 +117,7 @@ func TestErrorOfAnExtensionNamesTheFailure(t *testing.T) {
 // F-38 holds with an extension, too, though its process is given time to end: the next one finds what was in /tmp.
 func TestTemporaryFilesOutliveATimeoutWithAnExtension(t *testing.T) {
 	t.Parallel()
-	b, dir := start(t), t.TempDir()
+	b, dir := start(t, unconfined), t.TempDir()
 	b.python("f", extended+`
 	mark = os.path.join(os.environ["TMPDIR"], "mark")
 	usual = handler
