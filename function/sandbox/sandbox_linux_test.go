@@ -181,7 +181,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"code/file": "code", "other/secret": "secret", "read/lib/x": "read", "read/private/secret": "secret", "data/secret": "secret", "with, comma and space/x/y": "odd"} {
+	for name, text := range map[string]string{"code/file": "code", "other/secret": "secret", "other/shown": "shown", "read/lib/x": "read", "read/private/secret": "secret", "data/secret": "secret", "with, comma and space/x/y": "odd"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 		{"a system that cannot be changed", "for d in / /usr /etc /dev /opt /var /sys/devices/system/cpu; do touch $d/x 2>/dev/null && echo $d; done; echo ok", "ok\n"},
 		{"an empty /opt", "ls -A /opt", ""},
 		{"no home", "find /home /root '" + home + "' -mindepth 1 2>/dev/null", ""},
-		{"nothing of the machine that nobody asked for", "ls -d /run/* /srv /mnt /media /boot /var/lib/dpkg /var/tmp /dev/shm '" + dir + "/other' 2>/dev/null", ""},
+		{"nothing of the machine that nobody asked for", "ls -d /run/* /srv /mnt /media /boot /var/lib/dpkg /var/tmp /dev/shm '" + dir + "/other/secret' 2>/dev/null", ""},
 		{"what is to be read, behind a link too", "cat '" + dir + "/read/lib/x' '" + dir + "/link/lib/x' '" + dir + "/with, comma and space/x/y'", "readreadodd"},
 		{"nothing below what is hidden", "find '" + dir + "/data' '" + dir + "/read/private' " + hidden + " -mindepth 1 2>/dev/null", ""},
 		{"a process list of its own", "ls -d /proc/[0-9]* | wc -l | tr -d ' '; echo $$", "3\n2\n"}, // first process, shell and the pipe's ends less what has ended
@@ -236,7 +236,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	} {
 		r := p.sh(c.script, func(s *sandbox.Spec) {
 			s.Dir, s.Code, s.Temp = sandbox.TaskRoot, dir+"/code", dir+"/slot1"
-			s.Reads = []string{dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing", "/sys/fs"}
+			s.Reads = []string{dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing", dir + "/other/shown", "/sys/fs"}
 		})
 		if got := r.output(); got != c.want && c.what != "a process list of its own" {
 			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
