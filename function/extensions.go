@@ -2,9 +2,6 @@ package function
 
 import "time"
 
-// shutdownGrace is how long extensions may work on SHUTDOWN before their process gets SIGTERM.
-const shutdownGrace = 300 * time.Millisecond
-
 // Registered is an extension inside the process that has registered.
 func (e *environment) Registered(name string, events []string) {
 	e.mu.Lock()
@@ -32,9 +29,9 @@ func (e *environment) farewell(reason string) (registered bool) {
 	if t := e.telemetry.Load(); t != nil {
 		t.flush()
 	}
-	deadline := time.Now().Add(shutdownGrace + stopGrace)
+	deadline := time.Now().Add(e.f.opt.ShutdownGrace + stopGrace)
 	if e.follows {
 		deadline = deadline.Add(e.f.opt.Clock.Offset())
 	}
-	return e.api.Shutdown(reason, deadline, shutdownGrace)
+	return e.api.Shutdown(reason, deadline, e.f.opt.ShutdownGrace)
 }

@@ -62,6 +62,7 @@ type Options struct {
 	MaxEnvironments      int                // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
 	IdleTTL              time.Duration      // an environment unused for so long ends; 0: 10 minutes
 	TailWait             time.Duration      // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
+	ShutdownGrace        time.Duration      // how long extensions may work on SHUTDOWN before their process gets SIGTERM; 0: 300 ms
 	InitTimeout          time.Duration      // until init time counts against the function's timeout; 0: 10 s
 	Isolation            string             // none or sandbox; "": sandbox where it works
 	Network              string             // "" or host: that of this machine; private: functions reach the Runtime API and Endpoint alone, in level sandbox
@@ -81,7 +82,7 @@ func (o *Options) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
-	}{{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum}, {"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)}, {"TailWait", int(o.TailWait)}} {
+	}{{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum}, {"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)}, {"TailWait", int(o.TailWait)}, {"ShutdownGrace", int(o.ShutdownGrace)}} {
 		if f.value < 0 {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)
 		}
@@ -121,6 +122,7 @@ func (o *Options) setDefaults() {
 	orElse(&o.IdleTTL, 10*time.Minute)
 	orElse(&o.InitTimeout, 10*time.Second)
 	orElse(&o.TailWait, 50*time.Millisecond)
+	orElse(&o.ShutdownGrace, 300*time.Millisecond)
 }
 
 func orElse[T comparable](v *T, fallback T) {

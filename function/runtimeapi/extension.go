@@ -282,8 +282,8 @@ const (
 	Failure  = "failure"
 )
 
-// Shutdown gives the event SHUTDOWN to the extensions that wait, and returns when they have asked for another event, or after limit. It reports whether there
-// are extensions at all. deadline is what they are told, in the clock that they see.
+// Shutdown gives the event SHUTDOWN to the extensions, to those that do not wait for one as soon as they ask, and returns when they have asked for another event
+// after it, or after limit. It reports whether there are extensions at all. deadline is what they are told, in the clock that they see.
 func (s *Server) Shutdown(reason string, deadline time.Time, limit time.Duration) (registered bool) {
 	text := []byte(`{"eventType":"SHUTDOWN","deadlineMs":` + strconv.FormatInt(deadline.UnixMilli(), 10) + `,"shutdownReason":"` + reason + `"}`)
 	s.mu.Lock()
@@ -308,7 +308,7 @@ func (s *Server) Shutdown(reason string, deadline time.Time, limit time.Duration
 	return true
 }
 
-// tell gives an event to the extensions chosen, and answers how many waited for it. One that does not wait finds it when it asks, unless a later one came.
+// tell gives an event to the extensions chosen, and returns how many have it or will have it: one that does not wait finds it when it asks, unless a later one came.
 func (s *Server) tell(event []byte, chosen func(*extension) bool) (told int) {
 	var waiting []*conn
 	s.mu.Lock()
@@ -320,6 +320,7 @@ func (s *Server) tell(event []byte, chosen func(*extension) bool) (told int) {
 			e.conn.waits, e.conn, e.state = false, nil, extRunning
 		case e.state == extRegistered || e.state == extRunning:
 			e.missed = event
+			told++
 		}
 	}
 	s.mu.Unlock()
