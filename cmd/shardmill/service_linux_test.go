@@ -188,8 +188,11 @@ func (s *service) callFunction(endpoint string) {
 	if err := cl.lambda(ctx, "POST", functionsPath, in, nil); err != nil {
 		s.t.Fatal(err)
 	}
-	if got := s.output("invoke", "f", "--endpoint", endpoint, "--payload", `{"Records":[]}`); !json.Valid([]byte(got)) {
-		s.t.Errorf("the function answers %s", got)
+	var errs strings.Builder // a hint goes there, as this program may lie below /tmp
+	c := s.command("invoke", "f", "--endpoint", endpoint, "--payload", `{"Records":[]}`)
+	c.Stderr = &errs
+	if got, err := c.Output(); err != nil || !json.Valid(got) {
+		s.t.Errorf("the function answers %s, %v\n%s", got, err, errs.String())
 	}
 }
 
