@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"os"
 	"testing"
@@ -15,6 +13,8 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 )
 
 const (
@@ -38,26 +38,9 @@ type clients struct {
 func (s *server) clients() clients {
 	cfg := aws.Config{
 		Region: region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""),
-		HTTPClient: &http.Client{Timeout: patience, Transport: wholeBodies{&http.Transport{MaxIdleConnsPerHost: 64}}}, RetryMaxAttempts: 1,
+		HTTPClient: &http.Client{Timeout: patience, Transport: wiretest.WholeBodies{Next: &http.Transport{MaxIdleConnsPerHost: 64}}}, RetryMaxAttempts: 1,
 	}
 	return clients{kinesis.NewFromConfig(cfg), lambda.NewFromConfig(cfg), sqs.NewFromConfig(cfg)}
-}
-
-// wholeBodies gives the transport request bodies of its own. The SDK closes the body that it made as soon as an answer is there, while net/http may still be looking
-// for its end; the connection is then closed under the answer ("use of closed network connection", aws-sdk-go-v2 issue 1825). A server on loopback is quick enough
-// for that to be seen, and these tests do not repeat what may have been done.
-type wholeBodies struct{ next http.RoundTripper }
-
-func (w wholeBodies) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		r = r.Clone(r.Context())
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	return w.next.RoundTrip(r)
 }
 
 func (c clients) createStream(t *testing.T, name string, shards int32) {

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/e2e"
 )
 
@@ -66,7 +67,7 @@ func (s *server) metricsBySDK(t *testing.T, from, to time.Time) (m measured) {
 	t.Helper()
 	c := cloudwatch.New(cloudwatch.Options{
 		Region: region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""),
-		HTTPClient: &http.Client{Timeout: patience, Transport: wholeBodies{&http.Transport{}}}, RetryMaxAttempts: 1,
+		HTTPClient: &http.Client{Timeout: patience, Transport: wiretest.WholeBodies{Next: &http.Transport{}}}, RetryMaxAttempts: 1,
 	})
 	shop := []cloudwatchtypes.Dimension{{Name: aws.String("shop"), Value: aws.String("1")}}
 	in := &cloudwatch.GetMetricStatisticsInput{

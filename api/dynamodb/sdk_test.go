@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
@@ -43,7 +45,7 @@ func setupOn(t *testing.T, local storage.Local) *bench {
 	t.Cleanup(server.Close)
 	return &bench{t, client.New(client.Options{
 		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
-		RetryMaxAttempts: 1,
+		HTTPClient: &http.Client{Transport: wiretest.WholeBodies{Next: server.Client().Transport}}, RetryMaxAttempts: 1,
 	}), c, server, h}
 }
 
