@@ -27,7 +27,7 @@ type Store struct {
 	parts map[string]int // by key of the checkpoint: how many keys its state has; none for most
 }
 
-// New is a Store on coord.
+// New returns a Store on coord.
 func New(coord storage.Coord) *Store {
 	return &Store{coord: storage.Sure(coord), parts: map[string]int{}}
 }
@@ -45,7 +45,7 @@ func key(mapping string, shard record.ShardID) string {
 	return fmt.Sprintf("%s%010d", group(mapping), uint32(shard))
 }
 
-// Load is the checkpoint of a mapping on a shard. found is false when none was ever saved.
+// Load returns the checkpoint of a mapping on a shard. found is false when none was ever saved.
 func (s *Store) Load(ctx context.Context, mapping string, shard record.ShardID) (h Held, found bool, err error) {
 	k := key(mapping, shard)
 	for again := true; again; {
@@ -91,7 +91,7 @@ func (s *Store) loadState(ctx context.Context, k string, revision storage.Revisi
 	return string(b), false, nil
 }
 
-// partsOf is how many keys a state of a size beside its checkpoint has.
+// partsOf returns how many keys a state of a size beside its checkpoint has.
 func partsOf(size int) int { return (size + maxInline - 1) / maxInline }
 
 func partKey(k string, i int) string { return fmt.Sprintf("%s/state/%02d", k, i) }

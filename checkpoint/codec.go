@@ -178,7 +178,7 @@ func (d *decoder) uvarint() uint64 {
 	return v
 }
 
-// most is a number up to limit; a larger one does not parse.
+// most returns a number up to limit; a larger one does not parse.
 func (d *decoder) most(limit uint64) uint64 {
 	n := d.uvarint()
 	if n > limit {

@@ -33,7 +33,7 @@ type Kind struct {
 // Table lists the kinds that a process has. It is built once, by server.
 type Table []Kind
 
-// Open is the sender for a destination ARN.
+// Open returns the sender for a destination ARN.
 func (t Table) Open(text string) (Sender, error) {
 	a, ok := arn.Parse(text)
 	if !ok {
@@ -52,7 +52,7 @@ type Queues interface {
 	SendNotice(ctx context.Context, account, region, queue, id string, body []byte) error
 }
 
-// SQS is the kind of queue destinations: the message body is the notice.
+// SQS returns the kind of queue destinations: the message body is the notice.
 func SQS(q Queues) Kind {
 	return Kind{Service: "sqs", Open: func(a arn.ARN) Sender { return sqsSender{q, a} }}
 }
@@ -80,7 +80,7 @@ type Notice struct {
 	Batch         []byte // its JSON
 }
 
-// Document is the notice as JSON, with members in AWS's order.
+// Document returns the notice as JSON, with members in AWS's order.
 func (n *Notice) Document() []byte {
 	var b strings.Builder
 	str := func(s string) { b.WriteString(quote(s)) }

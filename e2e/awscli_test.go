@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// venv is a program of the virtual environment that "make venv" makes.
+// venv returns a program of the virtual environment that "make venv" makes.
 func venv(t *testing.T, program string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", ".venv", "bin", program))
@@ -32,7 +32,7 @@ type cli struct {
 	t *testing.T
 }
 
-// run answers what a command prints, which must succeed.
+// run returns what a command prints, which must succeed.
 func (c cli) run(args ...string) string {
 	c.t.Helper()
 	stdout, stderr, err := c.s.command(c.t, venv(c.t, "aws"), args...)
@@ -42,7 +42,7 @@ func (c cli) run(args ...string) string {
 	return stdout
 }
 
-// query runs a command and answers one value of its output, by a JMESPath expression.
+// query runs a command and returns one value of its output, by a JMESPath expression.
 func (c cli) query(expression string, args ...string) string {
 	c.t.Helper()
 	return strings.TrimSpace(c.run(append(args, "--query", expression, "--output", "text")...))

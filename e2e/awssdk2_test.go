@@ -89,7 +89,7 @@ func TestCallsOfTheOldJavaScriptSDKComeBack(t *testing.T) {
 	}
 }
 
-// packagedWith is a code package of the files given and the SDK with all that it needs, without what is for browsers and editors.
+// packagedWith returns a code package of the files given and the SDK with all that it needs, without what is for browsers and editors.
 func packagedWith(t *testing.T, sources map[string]string) []byte {
 	t.Helper()
 	files := map[string][]byte{}

@@ -19,7 +19,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire/wiretest"
 )
 
-// chromium is the browser. Its names differ from system to system.
+// chromium returns the browser. Its names differ from system to system.
 func chromium(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"} {

@@ -50,7 +50,7 @@ func (c clients) createStream(t *testing.T, name string, shards int32) {
 	}
 }
 
-// createQueue answers the queue's URL.
+// createQueue returns the queue's URL.
 func (c clients) createQueue(t *testing.T, name string, attributes map[string]string) string {
 	t.Helper()
 	out, err := c.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
@@ -73,7 +73,7 @@ func (c clients) createFunction(t *testing.T, name, ledger string) {
 	}
 }
 
-// createMapping answers the mapping's UUID. Source and function are streamARN(name) and name.
+// createMapping returns the mapping's UUID. Source and function are streamARN(name) and name.
 func (c clients) createMapping(t *testing.T, name string, in lambda.CreateEventSourceMappingInput) string {
 	t.Helper()
 	in.EventSourceArn, in.FunctionName = aws.String(streamARN(name)), &name
@@ -91,7 +91,7 @@ func onFailure(queue string) *lambdatypes.DestinationConfig {
 	return &lambdatypes.DestinationConfig{OnFailure: &lambdatypes.OnFailure{Destination: aws.String(queueARN(queue))}}
 }
 
-// put puts one record and answers its sequence number.
+// put puts one record and returns its sequence number.
 func (c clients) put(t *testing.T, stream, key, data string) string {
 	t.Helper()
 	out, err := c.kinesis.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: &stream, PartitionKey: &key, Data: []byte(data)})
@@ -124,7 +124,7 @@ func (c clients) putAll(t *testing.T, stream string, entries []entry) {
 	}
 }
 
-// receive answers up to ten messages, waiting up to 20 s for the first.
+// receive returns up to ten messages, waiting up to 20 s for the first.
 func (c clients) receive(t *testing.T, url string, wait int32) []sqstypes.Message {
 	t.Helper()
 	out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: wait})
@@ -134,7 +134,7 @@ func (c clients) receive(t *testing.T, url string, wait int32) []sqstypes.Messag
 	return out.Messages
 }
 
-// handlerZip is the code of the function that asks the ledger.
+// handlerZip returns the code of the function that asks the ledger.
 func handlerZip(t *testing.T) []byte {
 	t.Helper()
 	code, err := os.ReadFile(build(t, "bootstrap", "./testdata/handler"))

@@ -206,7 +206,7 @@ func (d *durability) produce(ctx context.Context, t *testing.T, poisonOnly bool)
 
 func keyOf(n int) string { return fmt.Sprintf("customer-%d", n) }
 
-// killRound kills the server as soon as the ledger shows an open put and a running invocation, and answers whether that was still so when it died.
+// killRound kills the server as soon as the ledger shows an open put and a running invocation, and returns whether that was still so when it died.
 func (d *durability) killRound(t *testing.T) (hit bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -283,7 +283,7 @@ func (d *durability) settle(t *testing.T) {
 	})
 }
 
-// queued is how many messages the failure queue holds.
+// queued returns how many messages the failure queue holds.
 func (d *durability) queued(t *testing.T) (n int) {
 	t.Helper()
 	name := sqstypes.QueueAttributeNameApproximateNumberOfMessages

@@ -165,7 +165,7 @@ func (d dice) item() object {
 	return item
 }
 
-// path is a place in an item.
+// path returns a place in an item.
 func (d dice) path() string {
 	return d.text("f1", "f2", "f3", "f4", "f1.p", "f2[0]", "f3[1]", "f4.q", "gone")
 }

@@ -29,7 +29,7 @@ func eventually(t *testing.T, what string, check func() (done bool, state string
 	}
 }
 
-// settle polls until check is done or the limit has passed, and answers check's last state.
+// settle polls until check is done or the limit has passed, and returns check's last state.
 func settle(limit time.Duration, check func() (bool, string)) (state string, ok bool) {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
@@ -67,7 +67,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build compiles a package of this module and answers the binary's path. The first caller builds, others wait.
+// build compiles a package of this module and returns the binary's path. The first caller builds, others wait.
 func build(t *testing.T, name, pkg string, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(workshop.dir, name)
@@ -112,7 +112,7 @@ func newHome(t *testing.T) home {
 
 func (h home) path(name string) string { return filepath.Join(h.dir, name) }
 
-// environ is all that a process sees: nothing of this machine's AWS settings or of the user's home.
+// environ returns all that a process sees: nothing of this machine's AWS settings or of the user's home.
 func (h home) environ(more ...string) []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + h.path("home"), "XDG_RUNTIME_DIR=" + h.path("run"), "TMPDIR=" + h.path("tmp"), "NO_COLOR=1",
@@ -190,7 +190,7 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// wait answers the exit code; -1 when a signal ended it.
+// wait returns the exit code; -1 when a signal ended it.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {
@@ -256,7 +256,7 @@ type answer struct {
 	body   string
 }
 
-// message is the member "message" of a JSON body, or "Message".
+// message returns the member "message" of a JSON body, or "Message".
 func (a answer) message(t *testing.T) string {
 	t.Helper()
 	var m struct{ Message string }

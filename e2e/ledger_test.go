@@ -19,7 +19,7 @@ type invocation struct {
 	ended   bool
 }
 
-// keys is the set of its partition keys.
+// keys returns the set of its partition keys.
 func (inv *invocation) keys() map[string]bool {
 	out := map[string]bool{}
 	for _, r := range inv.records {
@@ -97,14 +97,14 @@ func newLedger(t *testing.T, decide func(invocation) e2e.Order) *ledger {
 	return l
 }
 
-// counts answers how many invocations have begun and ended, and how many were in flight at most.
+// counts returns how many invocations have begun and ended, and how many were in flight at most.
 func (l *ledger) counts() (begun, ended, peak int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.all), l.ended, l.peak
 }
 
-// invocations is a copy of what has been seen.
+// invocations returns a copy of what has been seen.
 func (l *ledger) invocations() []invocation {
 	l.mu.Lock()
 	defer l.mu.Unlock()

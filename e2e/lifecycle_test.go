@@ -19,7 +19,7 @@ import (
 	"github.com/shardmill/shardmill/e2e"
 )
 
-// held is a ledger whose invocations wait until they are let go.
+// held returns a ledger whose invocations wait until they are let go.
 func held(t *testing.T) (l *ledger, letGo func()) {
 	gate := make(chan struct{})
 	l = newLedger(t, func(invocation) e2e.Order {
@@ -104,7 +104,7 @@ func TestASecondSignalLeavesAtOnceAndLosesNothing(t *testing.T) {
 	}
 }
 
-// refusal is a server that must not start: it answers its exit code and what it says.
+// refusal returns a server that must not start: it returns its exit code and what it says.
 func refusal(t *testing.T, h home, args ...string) (code int, said string) {
 	t.Helper()
 	p := launch(t, h, nil, shardmill(t), args...)

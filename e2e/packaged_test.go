@@ -12,7 +12,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
-// packaged is where pip has put what tests pack into functions.
+// packaged returns where pip has put what tests pack into functions.
 func packaged(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(filepath.Dir(filepath.Dir(venv(t, "python3"))), "packaged")

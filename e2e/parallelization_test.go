@@ -104,7 +104,7 @@ func compareSequence(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// lanesByKey joins keys that were delivered in one invocation, and answers the name of the set that a key is in.
+// lanesByKey joins keys that were delivered in one invocation, and returns the name of the set that a key is in.
 func lanesByKey(all []invocation) func(key string) string {
 	parent := map[string]string{}
 	var find func(string) string

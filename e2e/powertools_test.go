@@ -59,7 +59,7 @@ func withPackages(t *testing.T, files map[string][]byte, dir string, take func(n
 	return files
 }
 
-// sitePackages is where the virtual environment keeps what is installed in it.
+// sitePackages returns where the virtual environment keeps what is installed in it.
 func sitePackages(t *testing.T) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(venv(t, "python3"))), "lib", "python3.*", "site-packages"))
@@ -174,7 +174,7 @@ func (c clients) createPowertoolsFunction(t *testing.T, variables map[string]str
 	}
 }
 
-// logUntil answers the log of a function as soon as it holds text.
+// logUntil returns the log of a function as soon as it holds text.
 func (s *server) logUntil(t *testing.T, function, text string) (log string) {
 	t.Helper()
 	eventually(t, text+" in the log", func() (bool, string) {
@@ -257,7 +257,7 @@ func TestPowertoolsIdempotency(t *testing.T) {
 	}
 }
 
-// checkPowertoolsLog reads the JSON documents in a function's log, and answers how many orders its metrics count.
+// checkPowertoolsLog reads the JSON documents in a function's log, and returns how many orders its metrics count.
 func checkPowertoolsLog(t *testing.T, log string) (counted float64) {
 	t.Helper()
 	taken, cold := map[int]bool{}, 0

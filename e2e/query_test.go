@@ -18,7 +18,7 @@ func (s *server) form(t *testing.T, path string, fields url.Values, header map[s
 	return send(t, http.DefaultClient, "POST", s.Endpoint+path, fields.Encode(), h)
 }
 
-// element is the text of the first element with a name.
+// element returns the text of the first element with a name.
 func element(body, name string) string {
 	m := regexp.MustCompile("<" + name + ">([^<]*)</" + name + ">").FindStringSubmatch(body)
 	if m == nil {

@@ -23,7 +23,7 @@ func timeWindowOf(t *testing.T, inv invocation) (w events.KinesisTimeWindowEvent
 	return w
 }
 
-// collect answers the state with the records of the invocation appended.
+// collect returns the state with the records of the invocation appended.
 func collect(t *testing.T, inv invocation) e2e.Order {
 	seen := timeWindowOf(t, inv).State["seen"]
 	for _, r := range inv.records {

@@ -38,7 +38,7 @@ func (a *advices) forget(mapping string) {
 	a.mu.Unlock()
 }
 
-// adviceText is a kind of advice for a person: what happened, why, what to do.
+// adviceText returns a kind of advice for a person: what happened, why, what to do.
 func adviceText(kind esm.Advice) string {
 	switch kind {
 	case esm.AdviceUnasked:

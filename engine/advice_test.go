@@ -13,7 +13,7 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 )
 
-// answering answers every batch with what answer makes of it.
+// answering returns every batch with what answer makes of it.
 func answering(answer func(invocation) string) func(invocation) function.Result {
 	return func(i invocation) function.Result {
 		res := ok()

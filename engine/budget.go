@@ -16,10 +16,10 @@ type Budget struct {
 	used  atomic.Int64
 }
 
-// NewBudget is a budget of limit bytes.
+// NewBudget returns a budget of limit bytes.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
-// Used is how many bytes are taken, those reserved for reads under way included.
+// Used returns how many bytes are taken, those reserved for reads under way included.
 func (b *Budget) Used() int64 {
 	if b == nil {
 		return 0
@@ -96,5 +96,5 @@ func (x *Executor) rereads() bool {
 	return slices.ContainsFunc(x.shard.Lanes(), func(l esm.LaneState) bool { return l.Wait == esm.WaitReread })
 }
 
-// rawBytes is how much data certainly fills payload bytes: encoding adds a third and the members around it.
+// rawBytes returns how much data certainly fills payload bytes: encoding adds a third and the members around it.
 func rawBytes(payload int) int { return payload/4*3 + 1 }

@@ -60,7 +60,7 @@ type Engine struct {
 	runners map[string]*mappingRunner // by UUID
 }
 
-// New is an engine that runs nothing yet.
+// New returns an engine that runs nothing yet.
 func New(o Options) *Engine {
 	if o.AbandonAfter == 0 {
 		o.AbandonAfter = 30 * time.Second

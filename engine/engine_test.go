@@ -215,7 +215,7 @@ func (f *fakeFunctions) seen() []invocation {
 	return slices.Clone(f.calls)
 }
 
-// delivered is the data of all records in the order of their deliveries.
+// delivered returns the data of all records in the order of their deliveries.
 func (f *fakeFunctions) delivered() []string {
 	var out []string
 	for _, c := range f.seen() {
@@ -245,7 +245,7 @@ type world struct {
 	hints   []string // given so far
 }
 
-// hinted is the advice given so far.
+// hinted returns the advice given so far.
 func (w *world) hinted() []string {
 	w.hintsMu.Lock()
 	defer w.hintsMu.Unlock()
@@ -256,7 +256,7 @@ func newWorld(t *testing.T, shards int) *world {
 	return newWorldOn(t, shards, func(c storage.Coord) storage.Coord { return c })
 }
 
-// newWorldOn is a world whose mappings and checkpoints lie in what over makes of the store's Coord.
+// newWorldOn returns a world whose mappings and checkpoints lie in what over makes of the store's Coord.
 func newWorldOn(t *testing.T, shards int, over func(storage.Coord) storage.Coord) *world {
 	c := clock.New(0)
 	w := &world{t: t, store: memory.New(memory.Options{Clock: c}), clock: c, functions: newFakeFunctions(), log: &bytes.Buffer{}}
@@ -391,7 +391,7 @@ func numbered(from, to int) (out []string) {
 
 func failure() function.Result { return failed("Exception") }
 
-// failed is a failure with an error type.
+// failed returns a failure with an error type.
 func failed(kind string) function.Result {
 	return function.Result{
 		Class: function.FunctionError, Payload: fmt.Appendf(nil, `{"errorMessage":"as asked","errorType":%q}`, kind), ErrorKind: function.Unhandled,

@@ -67,7 +67,7 @@ type Observation struct {
 	esm.Observe
 }
 
-// RequestID is the id that the invocations of the batch carry. It is made when it is asked for: most observations are about nothing that anybody looks up.
+// RequestID returns the id that the invocations of the batch carry. It is made when it is asked for: most observations are about nothing that anybody looks up.
 func (o Observation) RequestID() string {
 	if o.Replay != "" {
 		return o.Replay
@@ -141,7 +141,7 @@ func (Announce) effect()   {}
 func (Keep) effect()       {}
 func (Done) effect()       {}
 
-// Step feeds one event to the machine and answers the effects to perform, in order. The slice is valid until the next Step.
+// Step feeds one event to the machine and returns the effects to perform, in order. The slice is valid until the next Step.
 func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 	clear(x.out)
 	x.out = x.out[:0]
@@ -161,13 +161,13 @@ func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 	return x.out
 }
 
-// Wake is when the machine wants a Tick; zero: not by itself.
+// Wake returns when the machine wants a Tick; zero: not by itself.
 func (x *Executor) Wake() time.Time { return x.shard.Wake() }
 
 // Lanes tells what every lane does.
 func (x *Executor) Lanes() []esm.LaneState { return x.shard.Lanes() }
 
-// Low is the checkpoint as it stands.
+// Low returns the checkpoint as it stands.
 func (x *Executor) Low() record.Position { return x.shard.Low() }
 
 // apply turns one command into an effect.
@@ -199,7 +199,7 @@ func (x *Executor) read(c esm.Read) {
 	x.reading, x.withheld = c, true
 }
 
-// Fetched is the event for the records that a Fetch brought, in order. Records that do not fit what the core has room for are left to the next Read.
+// Fetched returns the event for the records that a Fetch brought, in order. Records that do not fit what the core has room for are left to the next Read.
 func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Position, end storage.End) esm.Event {
 	ev := esm.ReadReturned{Seq: seq, Next: next, Oldest: end.Oldest}
 	if seq != x.reading.Seq {
@@ -288,7 +288,7 @@ type Answer struct {
 	Duration      time.Duration
 }
 
-// Answered is the event for the answer to a Call. What the function reported is judged here, by the core's own rules.
+// Answered returns the event for the answer to a Call. What the function reported is judged here, by the core's own rules.
 func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	f := x.flight[batch]
 	if f == nil {
@@ -310,7 +310,7 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	return esm.Returned{Batch: batch, Outcome: o, State: state}
 }
 
-// outcomeOf is the outcome of an invocation with a payload of so many bytes; judge says what a response means.
+// outcomeOf returns the outcome of an invocation with a payload of so many bytes; judge says what a response means.
 func outcomeOf(a Answer, requestBytes int, judge func(response []byte) esm.Outcome) esm.Outcome {
 	o := esm.Outcome{Reason: a.Reason, FunctionError: a.FunctionError, StatusCode: a.StatusCode}
 	switch a.Kind {
@@ -361,7 +361,7 @@ func (x *Executor) deliver(now time.Time, c esm.Deliver) {
 
 func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation", id) }
 
-// named is an id that the same batch has in every process and after every crash.
+// named returns an id that the same batch has in every process and after every crash.
 func (i Identity) named(kind string, id esm.BatchID, more ...string) string {
 	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
 	parts := []string{i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}

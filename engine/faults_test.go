@@ -74,7 +74,7 @@ func (w *world) atRest(when string) {
 	}
 }
 
-// failing answers a fault for calls of one kind on keys with a prefix.
+// failing returns a fault for calls of one kind on keys with a prefix.
 func failing(call, prefix string) func(string, string) bool {
 	return func(c, key string) bool { return c == call && strings.HasPrefix(key, prefix) }
 }

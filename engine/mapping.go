@@ -74,7 +74,7 @@ func (r *mappingRunner) setFunction() {
 	}
 }
 
-// refOf is the function that an ARN names, with or without a qualifier.
+// refOf returns the function that an ARN names, with or without a qualifier.
 func refOf(functionARN string) function.Ref {
 	ref := function.Ref{}
 	if parts := strings.SplitN(functionARN, ":", 8); len(parts) >= 7 {

@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/metric"
 )
 
-// total is all that was recorded of a metric under one dimension.
+// total returns all that was recorded of a metric under one dimension.
 func (w *world) total(k metric.Kind, dimension, value string) metric.Summary {
 	w.t.Helper()
 	now := w.clock.Now()

@@ -118,7 +118,7 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 	r.answered(c, a)
 }
 
-// invoke runs a function once. A payload beyond the limit, which one record alone can have, is refused as the Invoke API does. What it answers after ctx has ended means nothing.
+// invoke runs a function once. A payload beyond the limit, which one record alone can have, is refused as the Invoke API does. What it returns after ctx has ended means nothing.
 func (e *Engine) invoke(ctx context.Context, inv function.Invocation) Answer {
 	if n := len(inv.Payload); n > esm.MaxPayload {
 		f := fault.New(fault.CodeRequestTooLarge, "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", n, esm.MaxPayload)

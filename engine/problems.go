@@ -52,7 +52,7 @@ func (p *problems) choose() {
 	p.lowest.Store(&text)
 }
 
-// first is the text to show, or "".
+// first returns the text to show, or "".
 func (p *problems) first() string {
 	if t := p.lowest.Load(); t != nil {
 		return *t

@@ -138,7 +138,7 @@ func (p *replayer) trimmed(ctx context.Context, oldest record.Position) error {
 	return fault.New(CodeTrimmed, "Retention has taken the beginning of the range, and %s holds no record any more.", p.r.Shard)
 }
 
-// read is the next batch: at most so many records of the range, and one at least, whose payload keeps the limit.
+// read returns the next batch: at most so many records of the range, and one at least, whose payload keeps the limit.
 func (p *replayer) read(ctx context.Context, most int) (batch []record.Record, err error) {
 	room := esm.MaxPayload - p.format.Envelope()
 	full := false

@@ -20,7 +20,7 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// position is where a sequence number lies.
+// position returns where a sequence number lies.
 func (w *world) position(sequence string) record.Position {
 	w.t.Helper()
 	q, err := stream.ParseSequenceNumber(sequence)

@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// ofCheckpoints is a fault of commits of checkpoints only.
+// ofCheckpoints returns a fault of commits of checkpoints only.
 func ofCheckpoints(fault storagetest.Fault) func([]storage.Op) storagetest.Fault {
 	return func(ops []storage.Op) storagetest.Fault {
 		if strings.HasPrefix(ops[0].Key, "checkpoint/") {

@@ -15,14 +15,14 @@ import (
 	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
-// summing is a function that counts the records of a window in its state.
+// summing returns a function that counts the records of a window in its state.
 func summing(i invocation) function.Result {
 	r := ok()
 	r.Payload = fmt.Appendf(nil, `{"state":{"n":%d}}`, i.count()+len(i.data))
 	return r
 }
 
-// count is what the state says.
+// count returns what the state says.
 func (i invocation) count() int {
 	var state struct{ N int }
 	if err := json.Unmarshal(i.state, &state); err != nil {

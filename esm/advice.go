@@ -26,7 +26,7 @@ const (
 // blockedAfter is how often in a row a batch has failed when it counts as blocking its lane.
 const blockedAfter = 5
 
-// adviceUnasked looks for reports in an answer that nobody looks at. Most answers hold no such word, and are not parsed.
+// adviceUnasked looks for reports in an answer that nobody looks at. Most returns hold no such word, and are not parsed.
 func adviceUnasked(body []byte) Advice {
 	if bytes.Contains(body, []byte(reportMember)) && reports(body) {
 		return AdviceUnasked
@@ -104,7 +104,7 @@ func adviceMisplaced(members map[string]json.RawMessage) Advice {
 	return AdviceNone
 }
 
-// spelling is what a name has in common with those that differ in case, in separators, or in a plural.
+// spelling returns what a name has in common with those that differ in case, in separators, or in a plural.
 func spelling(name string) string {
 	return strings.TrimSuffix(strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name)), "s")
 }

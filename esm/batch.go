@@ -128,7 +128,7 @@ func (s *Shard) wakeAtExpiry(l *lane) {
 	}
 }
 
-// backoff is the pause before the n-th retry, n from 1: BackoffBase doubling up to BackoffCap, with jitter.
+// backoff returns the pause before the n-th retry, n from 1: BackoffBase doubling up to BackoffCap, with jitter.
 func (s *Shard) backoff(n int) time.Duration {
 	d := s.cfg.BackoffCap
 	if shift := n - 1; shift < 62 && s.cfg.BackoffBase <= d>>shift {

@@ -9,7 +9,7 @@ import "github.com/shardmill/shardmill/record"
 func (s *Shard) maxRecords() int { return s.cfg.Factor * max(s.cfg.BatchSize, maxRead) }
 func (s *Shard) maxBytes() int   { return (s.cfg.Factor + 1) * MaxPayload }
 
-// used is how much of the buffer is taken.
+// used returns how much of the buffer is taken.
 func (s *Shard) used() (records, bytes int) {
 	if len(s.lanes) == 1 {
 		return s.records, s.bytes // one lane cannot run ahead of itself
@@ -50,7 +50,7 @@ func (q *queue) push(r Rec) {
 	q.recs = append(q.recs, r)
 }
 
-// drop takes n records off the front, n at least 1, and answers the last one's place and the payload bytes of all.
+// drop takes n records off the front, n at least 1, and returns the last one's place and the payload bytes of all.
 func (q *queue) drop(n int) (last record.Position, bytes int) {
 	for _, r := range q.recs[q.head : q.head+n] {
 		last = r.Pos

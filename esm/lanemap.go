@@ -12,7 +12,7 @@ type LaneMap struct {
 	starts []record.HashKey // of lanes 1 … factor−1
 }
 
-// NewLaneMap is the map of a shard with range r for a factor. Lane i holds the hash keys p with ⌊(p−start)·factor/width⌋ = i.
+// NewLaneMap returns the map of a shard with range r for a factor. Lane i holds the hash keys p with ⌊(p−start)·factor/width⌋ = i.
 func NewLaneMap(r record.HashKeyRange, factor int) LaneMap {
 	var m LaneMap
 	start := r.Start.Big()
@@ -32,7 +32,7 @@ func NewLaneMap(r record.HashKeyRange, factor int) LaneMap {
 	return m
 }
 
-// Of is the lane of a hash key, from 0.
+// Of returns the lane of a hash key, from 0.
 func (m LaneMap) Of(h record.HashKey) uint8 {
 	lane := len(m.starts)
 	for lane > 0 && h.Compare(m.starts[lane-1]) < 0 {

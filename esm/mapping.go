@@ -125,7 +125,7 @@ func (ForgetShard) mappingCommand()  {}
 func (Settle) mappingCommand()       {}
 func (Forget) mappingCommand()       {}
 
-// Step takes one event and answers what to do, in order. The slice is valid until the next Step.
+// Step takes one event and returns what to do, in order. The slice is valid until the next Step.
 func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 	m.out = m.out[:0]
 	if m.gone {

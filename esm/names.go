@@ -40,7 +40,7 @@ var adviceNames = [...]string{
 
 var purposeNames = [...]string{ForRecords: "records", ForEarlyEnd: "early-end", ForFinal: "final"}
 
-// nameOf is the name of a value, or the type and number of one that has none.
+// nameOf returns the name of a value, or the type and number of one that has none.
 func nameOf(names []string, kind string, v uint8) string {
 	if int(v) < len(names) && names[v] != "" {
 		return names[v]

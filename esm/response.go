@@ -13,7 +13,7 @@ import (
 // ParseResponse turns the answer of a function that ran without error into an outcome. Without partial responses every answer is a success. With them
 // (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any of AWS's forms, is a success, a report that cannot be followed
 // is a failure of the whole batch, and so is what is not JSON. JSON that is no object carries no report, and is a success: AWS says nothing about it, but its own
-// examples answer with a sentence. find answers the place of an itemIdentifier that belongs to the batch.
+// examples answer with a sentence. find returns the place of an itemIdentifier that belongs to the batch.
 // Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda", and recordings of its cases.
 func ParseResponse(body []byte, partial bool, find func(identifier string) (record.Position, bool)) Outcome {
 	o := Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}
@@ -47,7 +47,7 @@ func ParseResponse(body []byte, partial bool, find func(identifier string) (reco
 
 // ParseWindowResponse turns the answer of a function that ran without error in a tumbling window into an outcome and the state that the window goes on with, compact.
 // An answer about records must hold a member state with a JSON object: without it the invocation has failed, whatever else it says, because what it has counted would be
-// lost (AWS says so of an answer without the member). What a function answers to the end of a window is not looked at.
+// lost (AWS says so of an answer without the member). What a function returns to the end of a window is not looked at.
 func ParseWindowResponse(body []byte, purpose Purpose, partial bool, find func(identifier string) (record.Position, bool)) (o Outcome, state string) {
 	if purpose != ForRecords {
 		return Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}, ""
@@ -137,7 +137,7 @@ func placeOf(entry json.RawMessage, find func(string) (record.Position, bool)) (
 	return at, ""
 }
 
-// ErrorReason is what a function's error document says, for people: its type and message.
+// ErrorReason returns what a function's error document says, for people: its type and message.
 func ErrorReason(document []byte) string {
 	var d struct{ ErrorType, ErrorMessage string }
 	if err := json.Unmarshal(document, &d); err != nil || d.ErrorType == "" && d.ErrorMessage == "" {

@@ -135,7 +135,7 @@ func (s *Shard) refused(l *lane, why WaitReason) {
 	s.pause(l, why, s.backoff(seg.refusals))
 }
 
-// laneOf is the lane whose Invoke or Deliver of a batch is out.
+// laneOf returns the lane whose Invoke or Deliver of a batch is out.
 func (s *Shard) laneOf(batch uint64, p phase) *lane {
 	for i := range s.lanes {
 		if l := &s.lanes[i]; l.phase == p && l.batch == batch {

@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// low is the checkpoint: the records at or below it are all settled.
+// low returns the checkpoint: the records at or below it are all settled.
 func (s *Shard) low() record.Position {
 	low := s.next - 1
 	for i := range s.lanes {
@@ -17,7 +17,7 @@ func (s *Shard) low() record.Position {
 	return low
 }
 
-// arrivalAtLow is the largest arrival up to the first record that a machine reads which goes on from low. With it, that machine sees the ages that this one sees.
+// arrivalAtLow returns the largest arrival up to the first record that a machine reads which goes on from low. With it, that machine sees the ages that this one sees.
 func (s *Shard) arrivalAtLow() record.Millis {
 	first := record.MaxPosition
 	arrival := s.maxArrival
@@ -49,7 +49,7 @@ func (s *Shard) save() {
 	s.emit(Save{Checkpoint: cp})
 }
 
-// checkpoint is all that another machine needs to go on from here. An attempt in flight counts as not made.
+// checkpoint returns all that another machine needs to go on from here. An attempt in flight counts as not made.
 func (s *Shard) checkpoint() Checkpoint {
 	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved, Window: s.mark()}
 	if s.rebuild == nil && len(s.lanes) != s.cfg.Factor {

@@ -46,7 +46,7 @@ func (w *world) verbReturned(a *args) {
 	w.answerWith(i, o, state)
 }
 
-// sized is a state of so many bytes.
+// sized returns a state of so many bytes.
 func sized(n int) string { return `{"s":"` + strings.Repeat("x", n-len(`{"s":""}`)) + `"}` }
 
 // answerInvoke answers an invocation; in a tumbling window, with the state that it came with.
@@ -102,7 +102,7 @@ func (w *world) verbFunction(a *args) {
 	}
 }
 
-// call is the function. In a tumbling window it counts records.
+// call runs the function. In a tumbling window it counts records.
 func (w *world) call(inv esm.Invoke) (o esm.Outcome, state string) {
 	f := &w.function
 	f.answers++
@@ -127,7 +127,7 @@ func (w *world) call(inv esm.Invoke) (o esm.Outcome, state string) {
 	return esm.Outcome{Kind: esm.Success, StatusCode: 200, Version: "$LATEST"}, counted(inv, len(inv.Positions))
 }
 
-// counted is the state that an invocation came with and n more.
+// counted returns the state that an invocation came with and n more.
 func counted(inv esm.Invoke, n int) string {
 	var state struct {
 		N int `json:"n"`

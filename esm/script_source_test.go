@@ -66,7 +66,7 @@ func (w *world) answerRead() {
 	}
 }
 
-// answer is what a source answers to the outstanding Read when it brings n records at most.
+// answer returns what a source returns to the outstanding Read when it brings n records at most.
 func (w *world) answer(n int) (ev esm.ReadReturned, ok bool) {
 	r := w.reads
 	ev = esm.ReadReturned{Seq: r.Seq, Next: r.From, End: esm.Tail}

@@ -52,7 +52,7 @@ type world struct {
 	out strings.Builder
 }
 
-// verb carries out one line of a script and answers what came of it.
+// verb carries out one line of a script and returns what came of it.
 func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 	w.out.Reset()
 	verbs := map[string]func(*args){
@@ -281,7 +281,7 @@ func (a *args) use(i int) {
 	a.used[i] = true
 }
 
-// word is the i-th argument that is a word of its own; "" when there is none.
+// word returns the i-th argument that is a word of its own; "" when there is none.
 func (a *args) word(i int) string {
 	for k, c := range a.d.CmdArgs {
 		if len(c.Vals) > 0 {

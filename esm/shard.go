@@ -59,7 +59,7 @@ type Shard struct {
 	endSaved bool // the checkpoint of a shard's end has been given to Save
 }
 
-// NewShard is a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The first Step should be a Tick.
+// NewShard returns a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The first Step should be a Tick.
 func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 	cfg.mustBeUsable()
 	s := &Shard{
@@ -91,7 +91,7 @@ func (c *Config) mustBeUsable() {
 	}
 }
 
-// Step takes one event at an instant and answers what to do, in order. The slice is valid until the next Step. It never blocks and never fails:
+// Step takes one event at an instant and returns what to do, in order. The slice is valid until the next Step. It never blocks and never fails:
 // an event that cannot be is a bug of the shell, and panics with *Broken.
 func (s *Shard) Step(now time.Time, ev Event) []Command {
 	clear(s.out)
@@ -155,7 +155,7 @@ func (s *Shard) settleInto() {
 	s.finish()
 }
 
-// Wake is the next instant at which a Tick matters; zero: none does. It is worked out anew by every Step.
+// Wake returns the next instant at which a Tick matters; zero: none does. It is worked out anew by every Step.
 func (s *Shard) Wake() time.Time {
 	if s.finished {
 		return time.Time{}
@@ -322,7 +322,7 @@ func (s *Shard) Lanes() []LaneState {
 	return out
 }
 
-// Low is the checkpoint as it stands: every record at or below it is settled.
+// Low returns the checkpoint as it stands: every record at or below it is settled.
 func (s *Shard) Low() record.Position { return s.low() }
 
 // Broken is the panic of a machine whose invariants do not hold: a bug of ours, never bad input.

@@ -96,7 +96,7 @@ func TestACheckpointHoldsFewBatches(t *testing.T) {
 	t.Error("nothing is saved")
 }
 
-// batchOf is the one Invoke of a Step.
+// batchOf returns the one Invoke of a Step.
 func batchOf(t *testing.T, commands []esm.Command) (invoke esm.Invoke) {
 	t.Helper()
 	count := 0

@@ -14,7 +14,7 @@ import (
 // windowed reports that records are aggregated in tumbling windows.
 func (s *Shard) windowed() bool { return s.cfg.TumblingWindow != 0 }
 
-// windowOf is the window of the next record in line. A record that arrived before the open window began is late and belongs to the open one, and no window opens again
+// windowOf returns the window of the next record in line. A record that arrived before the open window began is late and belongs to the open one, and no window opens again
 // that has been closed: AWS says neither.
 func (s *Shard) windowOf(arrival record.Millis) Window {
 	w := &s.win
@@ -26,7 +26,7 @@ func (s *Shard) windowOf(arrival record.Millis) Window {
 	return Window{start, start + width}
 }
 
-// base is how many bytes the payload of a batch has beside its records.
+// base returns how many bytes the payload of a batch has beside its records.
 func (s *Shard) base() int {
 	if !s.windowed() {
 		return s.cfg.Envelope
@@ -34,7 +34,7 @@ func (s *Shard) base() int {
 	return s.cfg.Envelope + s.cfg.Windowed + len(s.state())
 }
 
-// state is what the next invocation of the open window gets.
+// state returns what the next invocation of the open window gets.
 func (s *Shard) state() string {
 	if s.win.State == "" {
 		return "{}"
@@ -237,7 +237,7 @@ func (s *Shard) resume(from *Checkpoint) {
 	s.cfg.TumblingWindow, s.cfg.Factor = s.win.Width, 1
 }
 
-// mark is the window's part of a checkpoint.
+// mark returns the window's part of a checkpoint.
 func (s *Shard) mark() *WindowMark {
 	if !s.windowed() {
 		return nil

@@ -13,7 +13,7 @@ func Clip(s string, most int) string {
 	return strings.ToValidUTF8(Cut(s, most), "") + "…"
 }
 
-// Cut is the beginning of a text, at most so many bytes of it. It ends between characters; text that is not UTF-8 there is cut at the limit.
+// Cut returns the beginning of a text, at most so many bytes of it. It ends between characters; text that is not UTF-8 there is cut at the limit.
 func Cut[T ~string | ~[]byte](s T, most int) T {
 	if len(s) <= most {
 		return s
@@ -26,7 +26,7 @@ func Cut[T ~string | ~[]byte](s T, most int) T {
 	return s[:most]
 }
 
-// CutFront is the end of a text, at most so many bytes of it, beginning between characters where it is UTF-8.
+// CutFront returns the end of a text, at most so many bytes of it, beginning between characters where it is UTF-8.
 func CutFront[T ~string | ~[]byte](s T, most int) T {
 	if len(s) <= most {
 		return s

@@ -19,26 +19,26 @@ type Error struct {
 	Err     error  // the cause, for the log
 }
 
-// New is an Error with a formatted message.
+// New returns an Error with a formatted message.
 func New(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// WithHint is a copy of e that carries advice.
+// WithHint returns a copy of e that carries advice.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	c := *e
 	c.Hint = fmt.Sprintf(format, args...)
 	return &c
 }
 
-// WithStatus is a copy of e that answers with an HTTP status of its own.
+// WithStatus returns a copy of e that is rendered with an HTTP status of its own.
 func (e *Error) WithStatus(status int) *Error {
 	c := *e
 	c.Status = status
 	return &c
 }
 
-// Because is a copy of e that names its cause; the cause is logged, not shown.
+// Because returns a copy of e that names its cause; the cause is logged, not shown.
 func (e *Error) Because(err error) *Error {
 	c := *e
 	c.Err = err
@@ -60,7 +60,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Message == "" && t.Code == e.Code
 }
 
-// CodeOf is the code of the first *Error in err's chain, or "".
+// CodeOf returns the code of the first *Error in err's chain, or "".
 func CodeOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {

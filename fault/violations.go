@@ -37,7 +37,7 @@ func (v *Violations) Range(path string, value, lo, hi int64) {
 	}
 }
 
-// Err is the ValidationException that names every violation (ten at most), or nil when there is none.
+// Err returns the ValidationException that names every violation (ten at most), or nil when there is none.
 func (v *Violations) Err() error { return v.As(CodeValidation) }
 
 // As is Err for services that give the same text under another code.

@@ -98,7 +98,7 @@ func (f *Functions) dropCode(sha string, err error) {
 	}
 }
 
-// Lookup answers the function as it is now.
+// Lookup returns the function as it is now.
 func (f *Functions) Lookup(ref Ref) (*Configuration, bool) {
 	if e := f.entry(ref); e != nil {
 		return e.conf, true
@@ -106,7 +106,7 @@ func (f *Functions) Lookup(ref Ref) (*Configuration, bool) {
 	return nil, false
 }
 
-// entry answers a copy of the function's members, or nil.
+// entry returns a copy of the function's members, or nil.
 func (f *Functions) entry(ref Ref) *entry {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -161,7 +161,7 @@ func NotFound(ref Ref, suffix string) error {
 	return fault.New(fault.CodeNotFound, "Function not found: %s%s", ref.ARN(), suffix)
 }
 
-// Get answers a function. Faults: ResourceNotFoundException.
+// Get returns a function. Faults: ResourceNotFoundException.
 func (f *Functions) Get(ref Ref) (*Configuration, error) {
 	c, ok := f.Lookup(ref)
 	if !ok {
@@ -170,7 +170,7 @@ func (f *Functions) Get(ref Ref) (*Configuration, error) {
 	return c, nil
 }
 
-// List answers up to n functions of an account and region whose names come after after, by name, and whether there are more.
+// List returns up to n functions of an account and region whose names come after after, by name, and whether there are more.
 func (f *Functions) List(account, region, after string, n int) (page []*Configuration, more bool) {
 	f.mu.RLock()
 	for ref, e := range f.entries {
@@ -186,7 +186,7 @@ func (f *Functions) List(account, region, after string, n int) (page []*Configur
 	return page, false
 }
 
-// Package answers the zip of a package that some function uses. It must be treated as the code's owner would: the caller has checked who asks.
+// Package returns the zip of a package that some function uses. It must be treated as the code's owner would: the caller has checked who asks.
 func (f *Functions) Package(sha string) ([]byte, error) {
 	if len(sha) != 64 || !word(sha, "") {
 		return nil, fault.New(fault.CodeNotFound, "There is no such code package.")

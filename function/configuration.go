@@ -47,10 +47,10 @@ type Configuration struct {
 	Hint          string // advice for a person about how it runs here; "" without any
 }
 
-// ARN is the unqualified ARN.
+// ARN returns the unqualified ARN.
 func (c *Configuration) ARN() string { return c.Ref.ARN() }
 
-// clone is a copy that may be changed.
+// clone returns a copy that may be changed.
 func (c *Configuration) clone() *Configuration {
 	d := *c
 	d.Environment = maps.Clone(c.Environment)

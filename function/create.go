@@ -26,7 +26,7 @@ type CreateInput struct {
 	Zip          []byte // the package; not modified
 }
 
-// Create adds a function and answers it in State Pending; it becomes Active within milliseconds. It is durable on return.
+// Create adds a function and returns it in State Pending; it becomes Active within milliseconds. It is durable on return.
 // Faults: ValidationException; InvalidParameterValueException; RequestEntityTooLargeException; ResourceConflictException when the name is taken.
 // Source: Lambda API Reference, CreateFunction.
 func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration, error) {

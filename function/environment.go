@@ -231,10 +231,10 @@ func (e *environment) dispatch(r *run) error {
 	return err
 }
 
-// deadline is when the time of r is up: what its runtime is told, and what ends it. r has been sent, and e.mu is held.
+// deadline returns when the time of r is up: what its runtime is told, and what ends it. r has been sent, and e.mu is held.
 func (e *environment) deadline(r *run) time.Time { return r.begun.Add(e.g.conf.Timeout - r.initOver) }
 
-// clock is what the runtime is told of the time. It goes with each event, so that a warm environment follows a clock that has moved.
+// clock returns what the runtime is told of the time. It goes with each event, so that a warm environment follows a clock that has moved.
 func (e *environment) clock() runtimeapi.Clock {
 	if !e.f.opt.SteeredClock {
 		return runtimeapi.Clock{}
@@ -242,7 +242,7 @@ func (e *environment) clock() runtimeapi.Clock {
 	return runtimeapi.Clock{Offset: e.f.opt.Clock.Offset(), Told: true, Follows: e.follows}
 }
 
-// behind is how far the time that the function sees is behind the clock.
+// behind returns how far the time that the function sees is behind the clock.
 func (e *environment) behind() time.Duration {
 	if e.follows {
 		return 0
@@ -536,7 +536,7 @@ func (e *environment) note(bytes int64) {
 	}
 }
 
-// usedMB is the highest reading, rounded up, and never more than the limit, as on AWS.
+// usedMB returns the highest reading, rounded up, and never more than the limit, as on AWS.
 func (e *environment) usedMB() int {
 	return min(int((e.peak.Load()+1<<20-1)>>20), e.g.conf.MemoryMB)
 }

@@ -56,7 +56,7 @@ type failure struct {
 	hint    string // advice for a person, or ""
 }
 
-// document is the payload, keys in AWS's order.
+// document returns the payload, keys in AWS's order.
 func (f failure) document(requestID string) []byte {
 	if f.payload != nil {
 		return f.payload
@@ -72,7 +72,7 @@ func errorDocument(kind, message string) []byte {
 	return b
 }
 
-// result is the failure as an invocation's result.
+// result returns the failure as an invocation's result.
 func (f failure) result(requestID string) Result {
 	return Result{
 		Class: FunctionError, Payload: f.document(requestID), ErrorKind: Unhandled, Reason: f.kind, Detail: f.message,
@@ -90,7 +90,7 @@ func tooLarge() failure {
 	return failure{kind: "Function.ResponseSizeTooLarge", message: message, payload: b, status: "error"}
 }
 
-// timedOut is the failure of an invocation that used up its time.
+// timedOut returns the failure of an invocation that used up its time.
 func (f *Functions) timedOut(requestID string, timeout time.Duration) failure {
 	text := fmt.Sprintf("Task timed out after %.2f seconds", timeout.Seconds())
 	out := failure{kind: "Sandbox.Timedout", message: text, status: "timeout"}
@@ -129,7 +129,7 @@ func (g *generation) initWorked() {
 	g.mu.Unlock()
 }
 
-// pause answers the last init failure while no new start is allowed.
+// pause returns the last init failure while no new start is allowed.
 func (g *generation) pause() (failure, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

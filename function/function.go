@@ -266,7 +266,7 @@ func (f *Functions) Stop(ctx context.Context) {
 	})
 }
 
-// Busy is how many invocations run now.
+// Busy returns how many invocations run now.
 func (f *Functions) Busy() int { return int(f.busy.Load()) }
 
 // BusyWith names the functions that run now.
@@ -283,13 +283,13 @@ func (f *Functions) CPU() string { return f.cpu }
 // MemoryWatch says how MemorySize is held, for status output: watchdog, or off where the system gives no reading.
 func MemoryWatch() string { return sandbox.MemoryWatch }
 
-// Resolve answers the account and region of the function that the access key was issued to.
+// Resolve returns the account and region of the function that the access key was issued to.
 func (f *Functions) Resolve(accessKey string) (account, region string, ok bool) {
 	ref, ok := f.keys.lookup(accessKey)
 	return ref.Account, ref.Region, ok
 }
 
-// Holder answers the function that the access key was issued to, and the ARN of the role that it has now.
+// Holder returns the function that the access key was issued to, and the ARN of the role that it has now.
 func (f *Functions) Holder(accessKey string) (ref Ref, role string, ok bool) {
 	if ref, ok = f.keys.lookup(accessKey); !ok {
 		return Ref{}, "", false

@@ -200,7 +200,7 @@ func (f *Functions) noRoom(ctx context.Context) Result {
 	}
 }
 
-// bootFailed is the result when no process could be started.
+// bootFailed returns the result when no process could be started.
 func (f *Functions) bootFailed(g *generation, inv *Invocation, err error) Result {
 	var entry *launcher.EntryPoint
 	var unusable *launcher.Unusable
@@ -379,14 +379,14 @@ func (w *watcher) on(s signal) (Result, outcome, bool) {
 	return Result{}, finished, false
 }
 
-// release answers a result that waited for its log.
+// release returns a result that waited for its log.
 func (w *watcher) release() Result {
 	w.held.LogTail = w.e.out.takeTail()
 	w.f.fleet.put(w.e)
 	return *w.held
 }
 
-// late is the timer: of the init phase, of the function's timeout, of a runtime that does not come back, or of a held answer.
+// late returns the timer: of the init phase, of the function's timeout, of a runtime that does not come back, or of a held answer.
 func (w *watcher) late() (Result, outcome, bool) {
 	e, r := w.e, w.r
 	if w.held != nil {
@@ -417,7 +417,7 @@ func (w *watcher) late() (Result, outcome, bool) {
 	return w.failed(fail), finished, true
 }
 
-// answered is the result of a runtime's answer.
+// answered returns the result of a runtime's answer.
 func (w *watcher) answered(s signal) Result {
 	r, a := w.r, s.answer
 	res := Result{
@@ -444,7 +444,7 @@ func (w *watcher) answered(s signal) Result {
 	return res
 }
 
-// failed is the result of a failure that ended the environment.
+// failed returns the result of a failure that ended the environment.
 func (w *watcher) failed(fail failure) Result {
 	r := w.r
 	w.e.mu.Lock()
@@ -486,7 +486,7 @@ func (w *watcher) adviseSDK(res *Result, fail failure) {
 	res.Hint = plan.SDKHint
 }
 
-// NewTraceID is an X-Amzn-Trace-Id that samples nothing.
+// NewTraceID returns an X-Amzn-Trace-Id that samples nothing.
 func NewTraceID() string {
 	return fmt.Sprintf("Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(time.Now().Unix()), rand.Uint32(), rand.Uint64(), rand.Uint64())
 }

@@ -57,7 +57,7 @@ type Impossible struct{ What, Why string }
 
 func (i *Impossible) Error() string { return i.What + " is not possible here: " + i.Why }
 
-// Isolation is the level at which functions are kept apart: sandbox, or none and why it is not more. It may take a moment after Start.
+// Isolation returns the level at which functions are kept apart: sandbox, or none and why it is not more. It may take a moment after Start.
 func (f *Functions) Isolation() (level, why string) { return f.box.Level() }
 
 // HideServer keeps functions from reading this process's memory and variables where no sandbox does. Afterwards a process without root can start no sandbox
@@ -73,7 +73,7 @@ func (f *Functions) confined() bool {
 	return level == sandbox.Confined
 }
 
-// request is what the start of conf is planned by: code lies in dir, compiled files may lie in cache.
+// request returns what the start of conf is planned by: code lies in dir, compiled files may lie in cache.
 func (f *Functions) request(conf *Configuration, dir, cache string) launcher.Request {
 	r := launcher.Request{
 		Runtime: conf.Runtime, Architecture: conf.Architecture, Code: dir, TaskRoot: dir, Cache: cache, MemoryMB: conf.MemoryMB, Environment: conf.Environment,
@@ -104,7 +104,7 @@ func (e *environment) show(spec *sandbox.Spec, plan launcher.Plan, dir string) {
 	}
 }
 
-// taskRoot is where the process sees its code, which lies in dir.
+// taskRoot returns where the process sees its code, which lies in dir.
 func (e *environment) taskRoot(dir string) string {
 	if e.f.confined() {
 		return sandbox.TaskRoot
@@ -117,7 +117,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// initStart is the first line of an environment's log. What it shares, and does not on AWS, is said there.
+// initStart returns the first line of an environment's log. What it shares, and does not on AWS, is said there.
 func (e *environment) initStart(plan launcher.Plan) string {
 	line := "INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(e.g.conf)
 	if !e.f.confined() {
@@ -136,7 +136,7 @@ func (f *Functions) insidePort() uint16 {
 	return inside
 }
 
-// endpointPort is the port of Options.Endpoint, and 0 when there is none.
+// endpointPort returns the port of Options.Endpoint, and 0 when there is none.
 func (f *Functions) endpointPort() uint16 {
 	u, err := url.Parse(f.opt.Endpoint())
 	if err != nil {

@@ -28,7 +28,7 @@ func (e *environment) mayLeave() bool {
 	return true
 }
 
-// leaves looks for a call that went to AWS in a line of the log or in an error document, and answers advice on the first that it finds. The customer means
+// leaves looks for a call that went to AWS in a line of the log or in an error document, and returns advice on the first that it finds. The customer means
 // what the function's own variables name.
 func (e *environment) leaves(text []byte) string {
 	if !bytes.Contains(text, awsDomain) {

@@ -2,7 +2,7 @@ package function
 
 import "golang.org/x/sys/unix"
 
-// machineMemory is the memory of this machine in bytes.
+// machineMemory returns the memory of this machine in bytes.
 func machineMemory() uint64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {

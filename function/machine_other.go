@@ -2,5 +2,5 @@
 
 package function
 
-// machineMemory is a guess where the system is not asked.
+// machineMemory returns a guess where the system is not asked.
 func machineMemory() uint64 { return 8 << 30 }

@@ -165,7 +165,7 @@ func (m *meter) embedded(ref Ref, behind func() time.Duration) func([]LogEvent) 
 	}
 }
 
-// metricDocument is the part of a log line that may be a document in the embedded metric format: all of it, or what Node.js's console has put behind the time, the
+// metricDocument returns the part of a log line that may be a document in the embedded metric format: all of it, or what Node.js's console has put behind the time, the
 // request id and the level, each with a tab.
 func metricDocument(line string) string {
 	at := strings.Index(line, "\t{")

@@ -33,7 +33,7 @@ func startMeasured(t *testing.T, change ...func(*function.Options)) measured {
 	return measured{b, st, c}
 }
 
-// total is all that was ever recorded of a metric, for a function or with "" for all.
+// total returns all that was ever recorded of a metric, for a function or with "" for all.
 func (m measured) total(k metric.Kind, name string) metric.Summary {
 	m.t.Helper()
 	id := metric.ID{Account: testAccount, Region: testRegion, Namespace: k.Namespace, Name: k.Name}

@@ -139,7 +139,7 @@ func (o *output) split(b []byte) {
 	}
 }
 
-// long takes events out of a line that is too long for one, and answers the rest. It cuts between characters. o.mu is held.
+// long takes events out of a line that is too long for one, and returns the rest. It cuts between characters. o.mu is held.
 func (o *output) long(line []byte) []byte {
 	for len(line) > maxLogLine {
 		first := fault.Cut(line, maxLogLine)

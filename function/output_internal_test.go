@@ -103,7 +103,7 @@ func TestLongOutputIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
-// printed gives an output pieces of what a process prints, with an event of ours where a piece is "|", and answers the events.
+// printed gives an output pieces of what a process prints, with an event of ours where a piece is "|", and returns the events.
 func printed(pieces ...string) []string {
 	o := &output{pump: newLogPump(&collector{}), now: time.Now}
 	for _, p := range pieces {

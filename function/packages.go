@@ -115,7 +115,7 @@ func (p *packages) keep(ctx context.Context, sha string, b []byte) error {
 // errCode is a package that is not what it was.
 var errCode = errors.New("it is damaged: its content does not fit its name")
 
-// read answers the bytes of a package.
+// read returns the bytes of a package.
 func (p *packages) read(sha string) ([]byte, error) {
 	f, err := os.OpenFile(p.zipPath(sha), os.O_RDONLY|syscall.O_NONBLOCK, 0) // of a pipe nobody would wait for the other end
 	if err != nil {
@@ -147,7 +147,7 @@ func (p *packages) check(sha string, size int64) error {
 	return nil
 }
 
-// unpacked answers the directory of the code and one for its compiled files, unpacking it first if this process has not done so.
+// unpacked returns the directory of the code and one for its compiled files, unpacking it first if this process has not done so.
 func (p *packages) unpacked(ctx context.Context, sha string) (dir, cache string, err error) {
 	dir, cache = filepath.Join(p.run, "code", sha), filepath.Join(p.run, "cache", sha)
 	if _, err := os.Stat(dir); err == nil {

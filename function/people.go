@@ -11,7 +11,7 @@ const (
 	usualRegion  = "us-east-1"
 )
 
-// Title is a function for people: its name, with the account and the region where they are not the usual ones, as in worker (111122223333, eu-west-1).
+// Title returns a function for people: its name, with the account and the region where they are not the usual ones, as in worker (111122223333, eu-west-1).
 func (r Ref) Title() string { return r.Name + Elsewhere(r.Account, r.Region) }
 
 // Elsewhere names an account and a region in brackets, after a space, as far as they are not the usual ones.
@@ -48,10 +48,10 @@ func (f *Functions) Named(name string) []Ref {
 	return found
 }
 
-// DefaultLogGroup is where the functions of a name log unless their LoggingConfig says otherwise.
+// DefaultLogGroup returns where the functions of a name log unless their LoggingConfig says otherwise.
 func DefaultLogGroup(name string) string { return "/aws/lambda/" + name }
 
-// ReplayStream is the log stream of a group that says which invocations of a function were replays.
+// ReplayStream returns the log stream of a group that says which invocations of a function were replays.
 func ReplayStream(group, name string) string {
 	if group == DefaultLogGroup(name) {
 		return "shardmill/replay"

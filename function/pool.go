@@ -242,7 +242,7 @@ func (g *generation) release() {
 	g.f.code.release(g.conf.CodeSHA256)
 }
 
-// takeSlot answers a private directory: one whose process was replaced, so that /tmp outlives a timeout as on AWS, or a new one.
+// takeSlot returns a private directory: one whose process was replaced, so that /tmp outlives a timeout as on AWS, or a new one.
 func (g *generation) takeSlot() (string, error) {
 	fl := g.f.fleet
 	fl.mu.Lock()

@@ -13,7 +13,7 @@ const Latest = "$LATEST"
 // Ref names a function.
 type Ref struct{ Account, Region, Name string }
 
-// ARN is the unqualified ARN.
+// ARN returns the unqualified ARN.
 func (r Ref) ARN() string {
 	return arn.New("lambda", r.Region, r.Account, "function:"+r.Name).String()
 }

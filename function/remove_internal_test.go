@@ -24,7 +24,7 @@ func deep(paths, depth int) []byte {
 	return raw(headers...)
 }
 
-// processorTime is what this process has used so far.
+// processorTime returns what this process has used so far.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
 	var u syscall.Rusage

@@ -62,7 +62,7 @@ func appendMillis(b []byte, d time.Duration) []byte {
 	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 2, 64)
 }
 
-// streamName is the log stream of a new environment.
+// streamName returns the log stream of a new environment.
 func streamName(now time.Time, name string, customGroup bool) string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:])

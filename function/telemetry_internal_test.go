@@ -52,7 +52,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
 }
 
-// subscribe is a subscription of a function's lines that r gets.
+// subscribe returns a subscription of a function's lines that r gets.
 func subscribe(r *receiver, maxItems, maxBytes int) *subscriber {
 	f := &Functions{opt: Options{Clock: clock.New(0), Log: slog.New(slog.DiscardHandler)}}
 	return &subscriber{

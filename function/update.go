@@ -16,7 +16,7 @@ type UpdateCodeInput struct {
 	DryRun       bool   // judge and answer, change nothing
 }
 
-// UpdateCode gives a function new code and answers it with its update InProgress. Invocations that began before the update is Successful finish on the
+// UpdateCode gives a function new code and returns it with its update InProgress. Invocations that began before the update is Successful finish on the
 // old code. Faults: those of Create about the package; ResourceNotFoundException; PreconditionFailedException; ResourceConflictException while another
 // transition takes longer than a second.
 func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Configuration, error) {
@@ -65,7 +65,7 @@ type UpdateConfigurationInput struct {
 	LogGroup    string            // "": as it is
 }
 
-// UpdateConfiguration changes a function and answers it with its update InProgress. Faults as UpdateCode, and ValidationException.
+// UpdateConfiguration changes a function and returns it with its update InProgress. Faults as UpdateCode, and ValidationException.
 func (f *Functions) UpdateConfiguration(ctx context.Context, in UpdateConfigurationInput) (*Configuration, error) {
 	return f.update(ctx, in.Ref, in.RevisionID, false, func(c *Configuration) error {
 		set(&c.Runtime, in.Runtime)

@@ -89,7 +89,7 @@ func TestUpdateReachesTheNextEnvironment(t *testing.T) {
 	}
 }
 
-// separator is what stands between members of a list in the JSON of a language.
+// separator returns what stands between members of a list in the JSON of a language.
 func separator(language string) string {
 	if language == "python" {
 		return ", "

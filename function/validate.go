@@ -90,7 +90,7 @@ const rolePattern = `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/
 
 var roleName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^role/?[a-zA-Z_0-9+=,.@\-_/]+$`) })
 
-// checkRole answers the role's ARN with an account of 12 digits.
+// checkRole returns the role's ARN with an account of 12 digits.
 func checkRole(v *fault.Violations, role, caller string) string {
 	if role == "" {
 		return ""
@@ -180,7 +180,7 @@ func checkEnvironment(runtime string, env map[string]string) error {
 	return nil
 }
 
-// compactJSON is what AWS measures.
+// compactJSON returns what AWS measures.
 func compactJSON(env map[string]string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)

@@ -42,7 +42,7 @@ func refuseZip(format string, args ...any) error {
 	return errNotZip.WithHint("The package was refused: %s.", fmt.Sprintf(format, args...))
 }
 
-// quoted is a name of an entry for people: control characters are escaped, and it is short.
+// quoted returns a name of an entry for people: control characters are escaped, and it is short.
 func quoted(name string) string { return fmt.Sprintf("%q", fault.Clip(name, 200)) }
 
 // openZip reads the directory of a package and judges it before anything is inflated: number of entries, declared sizes, names, kinds.
@@ -156,7 +156,7 @@ func judge(f *zip.File) (zipEntry, error) {
 	return e, nil
 }
 
-// nameOf is the name of an entry in UTF-8. Many tools write UTF-8 and do not say so; what is none was written in the code page of the first PCs, unless a
+// nameOf returns the name of an entry in UTF-8. Many tools write UTF-8 and do not say so; what is none was written in the code page of the first PCs, unless a
 // second name beside it says better. Source: PKWARE's APPNOTE, appendix D; Info-ZIP's extra field 0x7075.
 func nameOf(f *zip.File) (string, error) {
 	switch {

@@ -127,7 +127,7 @@ func TestOddPackagesAreUnpacked(t *testing.T) {
 	}
 }
 
-// zip64 is an archive whose end is written as those of more than 65,535 entries are.
+// zip64 returns an archive whose end is written as those of more than 65,535 entries are.
 func zip64() []byte {
 	b := raw(zip.FileHeader{Name: "x", CreatorVersion: madeByUnix << 8, ExternalAttrs: 0o100644 << 16})
 	end := bytes.LastIndex(b, []byte("PK\x05\x06"))

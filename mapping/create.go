@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Create stores a new mapping, in state Creating, and answers it with advice for the caller. Its starting positions are fixed before it returns: nothing
+// Create stores a new mapping, in state Creating, and returns it with advice for the caller. Its starting positions are fixed before it returns: nothing
 // that is put afterwards is missed, however long the engine takes. That is stronger than AWS, where LATEST means "once polling has begun".
 //
 // Faults, in the order in which they are looked for: ValidationException, InvalidParameterValueException (parameters, event source, starting position,
@@ -48,7 +48,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 	return mp, joinHints(sourceHint, source.Hint, functionHint, destinationHint), nil
 }
 
-// checkCreate makes the checks that need nothing but the request and the time, and answers the ARN to look up.
+// checkCreate makes the checks that need nothing but the request and the time, and returns the ARN to look up.
 func (m *Mappings) checkCreate(c Caller, in *CreateInput) (sourceARN, hint string, err error) {
 	if err := in.model(); err != nil {
 		return "", "", err

@@ -14,7 +14,7 @@ import (
 
 // What the engine uses. A mapping's state ends only by its reports.
 
-// All is every mapping of every account and region, in order of UUID.
+// All returns every mapping of every account and region, in order of UUID.
 func (m *Mappings) All(ctx context.Context) ([]Mapping, error) {
 	all, err := m.store.all(ctx)
 	if err != nil {

@@ -35,10 +35,10 @@ func (c *memCoord) Commit(ctx context.Context, group string, ops ...storage.Op) 
 	return c.Coord.Commit(ctx, group, ops...)
 }
 
-// count is how many commits were tried.
+// count returns how many commits were tried.
 func (c *memCoord) count() int { return int(c.commits.Load()) }
 
-// keys is how many keys there are.
+// keys returns how many keys there are.
 func (c *memCoord) keys() int {
 	all, err := c.List(context.Background(), "", "", 0)
 	if err != nil {
@@ -178,7 +178,7 @@ func (b bundle) settle(t *testing.T) {
 	}
 }
 
-// input is the smallest valid Create, changed by edits.
+// input returns the smallest valid Create, changed by edits.
 func input(edits ...func(*CreateInput)) CreateInput {
 	in := CreateInput{EventSourceARN: new(orders), StartingPosition: new(Latest)}
 	in.FunctionName = new("f")

@@ -6,7 +6,7 @@ import (
 
 const compatPage = "docs/compat/lambda-event-source-mapping.md"
 
-// invalid is an InvalidParameterValueException, AWS's code for values that fit the model but not the situation.
+// invalid returns an InvalidParameterValueException, AWS's code for values that fit the model but not the situation.
 func invalid(format string, args ...any) *fault.Error {
 	return fault.New(fault.CodeInvalidParameter, format, args...)
 }

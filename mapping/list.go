@@ -9,7 +9,7 @@ import (
 // maxPage is how many mappings one page holds, whatever MaxItems says.
 const maxPage = 100
 
-// List is a page of the caller's mappings, in an order that stays, and the marker of the next page, "" at the end. A filter that names nothing that
+// List returns a page of the caller's mappings, in an order that stays, and the marker of the next page, "" at the end. A filter that names nothing that
 // exists matches nothing, which is no fault. A FunctionName without a qualifier means the unqualified function.
 // Faults: ValidationException; InvalidParameterValueException for a marker that we did not issue.
 func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Mapping, marker string, err error) {

@@ -84,7 +84,7 @@ func DefaultSettings() Settings {
 	return Settings{BatchSize: 100, ParallelizationFactor: 1, MaxRetries: esm.Unlimited}
 }
 
-// Core is what s means to the core. The caller fills in the sizes of payloads, which depend on how the source encodes its records.
+// Core returns what s means to the core. The caller fills in the sizes of payloads, which depend on how the source encodes its records.
 func (s Settings) Core() esm.Config {
 	return esm.Config{
 		BatchSize:        s.BatchSize,
@@ -160,7 +160,7 @@ type Mappings struct {
 // patience outside AWSPace, real time.
 const patience = time.Second
 
-// New is the room over what Options name. Close it when done.
+// New returns the room over what Options name. Close it when done.
 func New(o Options) *Mappings {
 	m := &Mappings{
 		store:     store{coord: storage.Sure(o.Coord), cache: map[string]cached{}},
@@ -184,7 +184,7 @@ func New(o Options) *Mappings {
 	return m
 }
 
-// now is the steered time in the precision that is stored and shown.
+// now returns the steered time in the precision that is stored and shown.
 func (m *Mappings) now() time.Time { return m.clock.Now().UTC().Round(0).Truncate(time.Millisecond) }
 
 // Get is one mapping of the caller. Fault: ResourceNotFoundException.

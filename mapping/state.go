@@ -38,7 +38,7 @@ const (
 	settleOff                   // the engine: it is at rest, with nothing in flight
 )
 
-// after is the state that c leads to from s. ok is false when c is not allowed in s: for a caller that is a conflict, a report of the engine has come too late
+// after returns the state that c leads to from s. ok is false when c is not allowed in s: for a caller that is a conflict, a report of the engine has come too late
 // and is passed over.
 func after(s State, c change) (next State, ok bool) {
 	switch c {

@@ -35,7 +35,7 @@ type cached struct {
 	m   Mapping
 }
 
-// get answers revision 0 for a mapping that does not exist.
+// get returns revision 0 for a mapping that does not exist.
 func (s *store) get(ctx context.Context, uuid string) (Mapping, storage.Revision, error) {
 	e, err := s.coord.Get(ctx, byUUID+uuid)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *store) get(ctx context.Context, uuid string) (Mapping, storage.Revision
 	return m, e.Revision, nil
 }
 
-// all is every mapping, in order of UUID.
+// all returns every mapping, in order of UUID.
 func (s *store) all(ctx context.Context) ([]Mapping, error) {
 	entries, err := s.coord.List(ctx, byUUID, "", 0)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *store) all(ctx context.Context) ([]Mapping, error) {
 	return out, nil
 }
 
-// holder is the UUID of the mapping that has the pair, or "".
+// holder returns the UUID of the mapping that has the pair, or "".
 func (s *store) holder(ctx context.Context, sourceARN, functionARN string) (string, error) {
 	e, err := s.coord.Get(ctx, pairKey(sourceARN, functionARN))
 	if err != nil {

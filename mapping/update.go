@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Update changes what was sent and leaves the rest, positions included, and answers the new configuration at once with advice for the caller. The state
+// Update changes what was sent and leaves the rest, positions included, and returns the new configuration at once with advice for the caller. The state
 // is Disabling or Enabling when Enabled changes, else Updating, until the engine reports.
 //
 // Faults: ValidationException, ResourceNotFoundException, InvalidParameterValueException, ResourceInUseException while an earlier change is under way,
@@ -71,7 +71,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	return mp, joinHints(functionHint, destinationHint), nil
 }
 
-// Delete begins the end of a mapping and answers its configuration, in state Deleting. It is gone once the engine reports Removed.
+// Delete begins the end of a mapping and returns its configuration, in state Deleting. It is gone once the engine reports Removed.
 // Faults: ResourceNotFoundException, ResourceInUseException while it is Creating or Updating.
 func (m *Mappings) Delete(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
 	return m.change(ctx, c, uuid, "delete", func(mp *Mapping) (change, error) { return remove, nil })

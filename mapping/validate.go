@@ -93,7 +93,7 @@ func parseFunction(s string) (f functionRef, ok bool) {
 	return functionRef{partition: p[1], region: p[2], account: p[3] + p[4], name: p[5], qualifier: p[6]}, true
 }
 
-// arnFor is the ARN that f means to c, with a full account id.
+// arnFor returns the ARN that f means to c, with a full account id.
 func (f functionRef) arnFor(c Caller) string {
 	region, account := c.Region, c.Account
 	if f.region != "" {
@@ -251,7 +251,7 @@ func (k *Knobs) values(has Settings) error {
 	return nil
 }
 
-// source is the Kinesis stream that an EventSourceArn names, with a full account id.
+// source returns the Kinesis stream that an EventSourceArn names, with a full account id.
 func (c Caller) source(text string) (folded, hint string, err error) {
 	a, ok := arn.Parse(text)
 	if !ok {
@@ -276,7 +276,7 @@ func (c Caller) source(text string) (folded, hint string, err error) {
 	return a.String(), hint, nil
 }
 
-// destination is the queue that a Destination names, with a full account id; "" stays "".
+// destination returns the queue that a Destination names, with a full account id; "" stays "".
 func (c Caller) destination(text string) (folded, hint string, err error) {
 	const member = "DestinationConfig.OnFailure.Destination"
 	if text == "" {

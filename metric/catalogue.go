@@ -60,7 +60,7 @@ var (
 	GetRecordsAge     = Kind{Kinesis, "GetRecords.IteratorAgeMilliseconds", Milliseconds} // age of the last record of a GetRecords, 0 without any
 )
 
-// Of is the series of a kind in an account and region, with dimensions given as name, value, name, value. A nil Store has none, and answers nil.
+// Of returns the series of a kind in an account and region, with dimensions given as name, value, name, value. A nil Store has none, and returns nil.
 func (st *Store) Of(k Kind, account, region string, dimensions ...string) *Series {
 	if st == nil {
 		return nil

@@ -67,7 +67,7 @@ func parseKey(key string) (id ID, unit string, idLen int, ok bool) {
 
 func seriesKey(key string) []byte { return append([]byte(seriesPrefix), key...) }
 
-// pointKey is the place of a minute. Minutes before 1970 sort first.
+// pointKey returns the place of a minute. Minutes before 1970 sort first.
 func pointKey(number uint64, minute int64) []byte {
 	k := make([]byte, 0, len(pointPrefix)+16)
 	k = append(k, pointPrefix...)

@@ -66,7 +66,7 @@ type Store struct {
 	failing bool             // the last write failed, and was logged
 }
 
-// New is a Store that has read nothing yet.
+// New returns a Store that has read nothing yet.
 func New(o Options) (*Store, error) {
 	if o.Local == nil {
 		return nil, errors.New("metric: Options.Local is nil: series need a store")
@@ -92,10 +92,10 @@ func (st *Store) Stop() {
 	_ = st.write() // it has logged its error; there is nobody left to try again
 }
 
-// Clock is the clock that minutes go by.
+// Clock returns the clock that minutes go by.
 func (st *Store) Clock() *clock.Clock { return st.clock }
 
-// Series is the place where values of a metric in one unit are recorded; the same arguments bring the same place. A caller that records often keeps it.
+// Series returns the place where values of a metric in one unit are recorded; the same arguments bring the same place. A caller that records often keeps it.
 // It stays in memory until it is released: ask only for what shardmill itself measures, and use Put for the rest.
 func (st *Store) Series(id ID, unit string) *Series {
 	s := st.series(id, unit)

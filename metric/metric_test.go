@@ -83,7 +83,7 @@ func named(name string, dimensions ...Dimension) ID {
 	return ID{Account: "000000000000", Region: "us-east-1", Namespace: "Shop", Name: name, Dimensions: dimensions}
 }
 
-// hour is a full hour in the recent past.
+// hour returns a full hour in the recent past.
 func (b *bench) hour() time.Time { return b.clock.Now().Add(-2 * time.Hour).Truncate(time.Hour) }
 
 func (b *bench) points(t testing.TB, id ID, start time.Time, period time.Duration) []Point {

@@ -22,7 +22,7 @@ type Point struct {
 	Summary
 }
 
-// Points answers the periods that hold something, in order of time, then unit. What was recorded before the call is in it; what is past retention is not.
+// Points returns the periods that hold something, in order of time, then unit. What was recorded before the call is in it; what is past retention is not.
 func (st *Store) Points(q Query) ([]Point, error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()
@@ -98,7 +98,7 @@ type Listing struct {
 	Limit           int
 }
 
-// List answers metrics in order of namespace, name and dimensions, whatever their units. next is empty at the end.
+// List returns metrics in order of namespace, name and dimensions, whatever their units. next is empty at the end.
 func (st *Store) List(l Listing) (metrics []ID, next string, err error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()

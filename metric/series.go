@@ -34,7 +34,7 @@ func (s *Series) Add(at time.Time, v float64) {
 	}
 }
 
-// Total is what was recorded since the process started.
+// Total returns what was recorded since the process started.
 func (s *Series) Total() Total {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *Series) took(at time.Time, count, sum, last float64) {
 // maxOpen bounds the minutes that wait while nothing can be written.
 const maxOpen = 1440
 
-// bucketOf is the open bucket of a minute. s.mu is held.
+// bucketOf returns the open bucket of a minute. s.mu is held.
 func (s *Series) bucketOf(minute int64) *bucket {
 	for i := len(s.open) - 1; i >= 0; i-- {
 		if s.open[i].minute == minute {

@@ -29,7 +29,7 @@ const (
 	maxIndex = 2 * offset
 )
 
-// indexOf is the cell of a value whose magnitude is at most MaxValue.
+// indexOf returns the cell of a value whose magnitude is at most MaxValue.
 func indexOf(v float64) int32 {
 	m := math.Abs(v)
 	if m < tiny {
@@ -72,7 +72,7 @@ func (s *sketch) merge(o *sketch) {
 	}
 }
 
-// emptied is the sketch without values, with its memory.
+// emptied returns the sketch without values, with its memory.
 func (s *sketch) emptied() sketch {
 	if cap(s.cells) > 256 { // a wild minute does not keep its memory
 		return sketch{}
@@ -80,7 +80,7 @@ func (s *sketch) emptied() sketch {
 	return sketch{s.cells[:0]}
 }
 
-// quantile is the least value that is not below a part q of the values, from 0 to 1: of ten values the p99 is the largest, not the second.
+// quantile returns the least value that is not below a part q of the values, from 0 to 1: of ten values the p99 is the largest, not the second.
 func (s *sketch) quantile(q float64) float64 {
 	total := 0.0
 	for _, c := range s.cells {

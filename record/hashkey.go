@@ -12,7 +12,7 @@ type HashKey [16]byte
 // MaxHashKey is 2^128−1.
 var MaxHashKey = HashKey{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}
 
-// MD5Of is the hash key of a partition key: the MD5 of its UTF-8 bytes read as a big-endian integer.
+// MD5Of returns the hash key of a partition key: the MD5 of its UTF-8 bytes read as a big-endian integer.
 func MD5Of(key string) HashKey { return md5.Sum([]byte(key)) }
 
 // ParseHashKey reads decimal text. ok is false when s is not a plain decimal number or is 2^128 or more.

@@ -28,7 +28,7 @@ func (m Millis) Time() time.Time { return time.UnixMilli(int64(m)).UTC() }
 // ShardID is the index of a shard in its stream: from 0, growing by one for every shard ever created, never reused.
 type ShardID uint32
 
-// String is the canonical text, for example shardId-000000000012.
+// String returns the canonical text, for example shardId-000000000012.
 func (s ShardID) String() string { return fmt.Sprintf("shardId-%012d", uint32(s)) }
 
 // A Record is one entry of a shard. Records are immutable once appended: readers share Data and must not change it.
@@ -41,7 +41,7 @@ type Record struct {
 	Data     []byte // 0 to 10 MiB
 }
 
-// HashKeyOf is the place of r in the hash key space: its explicit hash key if it has one, else the MD5 of its partition key.
+// HashKeyOf returns the place of r in the hash key space: its explicit hash key if it has one, else the MD5 of its partition key.
 func (r *Record) HashKeyOf() HashKey {
 	if r.Explicit {
 		return r.Hash
@@ -49,5 +49,5 @@ func (r *Record) HashKeyOf() HashKey {
 	return MD5Of(r.Key)
 }
 
-// Size is what AWS's limits count: data plus partition key, in bytes.
+// Size returns what AWS's limits count: data plus partition key, in bytes.
 func (r *Record) Size() int { return len(r.Data) + len(r.Key) }

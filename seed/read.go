@@ -57,7 +57,7 @@ func (r *reader) at(n *yaml.Node) Place { return Place{r.file, n.Line, n.Column}
 // syntaxLine is how the YAML library says where a text stops being YAML.
 var syntaxLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+): `) })
 
-// document is the one document of a file; nil when there is none.
+// document returns the one document of a file; nil when there is none.
 func (r *reader) document(content []byte) *yaml.Node {
 	start := Place{r.file, 1, 1}
 	if len(content) > MaxBytes {

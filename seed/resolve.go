@@ -70,7 +70,7 @@ func (r *reader) mapping(m *Item, streams, queues, functions names) {
 	}
 }
 
-// ref is the ARN of what has a name.
+// ref returns the ARN of what has a name.
 func (r *reader) ref(at Place, name string, in names, service, prefix string) string {
 	if strings.HasPrefix(name, "arn:") {
 		return name

@@ -120,7 +120,7 @@ var sections = sync.OnceValue(func() []section {
 	}
 })
 
-// meant is what a key that people know from elsewhere is called here; "" when there is none.
+// meant returns what a key that people know from elsewhere is called here; "" when there is none.
 func meant(key string) string {
 	switch key {
 	case "StreamName":

@@ -29,7 +29,7 @@ type Item struct {
 	Where map[string]Place // where the value of each key of Input stands
 }
 
-// Key is the place of a key's value, or of the item when the file does not have the key.
+// Key returns the place of a key's value, or of the item when the file does not have the key.
 func (i *Item) Key(name string) Place {
 	if p, ok := i.Where[name]; ok {
 		return p
@@ -53,7 +53,7 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Errorf is an error at the place.
+// Errorf returns an error at the place.
 func (p Place) Errorf(format string, args ...any) *Error {
 	return &Error{p, fmt.Sprintf(format, args...)}
 }

@@ -20,7 +20,7 @@ func suggestion(got string, known map[string]value) string {
 	return "known are " + strings.Join(names, ", ")
 }
 
-// nearWord is a hint at the word that was probably meant, or "".
+// nearWord returns a hint at the word that was probably meant, or "".
 func nearWord(got string, words []string) string {
 	if n := nearest(got, words); n != "" && n != got {
 		return "; did you mean " + n + "?"
@@ -28,7 +28,7 @@ func nearWord(got string, words []string) string {
 	return ""
 }
 
-// nearest is the name with the fewest letters to change, if that is few enough to be a typing error.
+// nearest returns the name with the fewest letters to change, if that is few enough to be a typing error.
 func nearest(got string, names []string) string {
 	best, changes := "", max(2, len(got)/4)+1
 	if len(got) > 200 {

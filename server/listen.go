@@ -39,7 +39,7 @@ func listenPatiently(ctx context.Context, listen func(context.Context) (net.List
 	}
 }
 
-// maxConnections is how many connections are open at once: 10,000, or half of the descriptors that this process may have, since the store needs some as well.
+// maxConnections returns how many connections are open at once: 10,000, or half of the descriptors that this process may have, since the store needs some as well.
 func maxConnections() int64 {
 	most := int64(10_000)
 	var limit syscall.Rlimit

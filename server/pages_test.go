@@ -25,7 +25,7 @@ func (b *bench) made(c wiretest.Call) string {
 	return b.ok(b.do(c.Method, c.Path, c.Body, headers...))
 }
 
-// holdings is all that clients have made, as text.
+// holdings returns all that clients have made, as text.
 func (b *bench) holdings() string {
 	b.Helper()
 	var answers []string

@@ -69,7 +69,7 @@ func takeProfile(w http.ResponseWriter, req *http.Request) error {
 	return nil
 }
 
-// secondsOf is how long a profile is to be taken over.
+// secondsOf returns how long a profile is to be taken over.
 func secondsOf(req *http.Request, otherwise float64) (time.Duration, error) {
 	seconds := otherwise
 	if text := req.FormValue("seconds"); text != "" {

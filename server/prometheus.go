@@ -131,7 +131,7 @@ func (e *exposition) requests(u wire.Usage) {
 	e.one("shardmill_request_panics_total", counter, "Requests that ended in a panic, each of which is in the log.", float64(u.Panics))
 }
 
-// label is a dimension as Prometheus spells it.
+// label returns a dimension as Prometheus spells it.
 func label(dimension string) string {
 	if dimension == metric.MappingUUID {
 		return "mapping"

@@ -117,7 +117,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	return r, nil
 }
 
-// under is a place in the data directory; "" in memory.
+// under returns a place in the data directory; "" in memory.
 func (s *Server) under(name string) string {
 	if s.cfg.Data == "" {
 		return ""
@@ -159,7 +159,7 @@ func (s *Server) storeFailed(err error) {
 	os.Exit(1)
 }
 
-// whole is an error if the store failed while the server started.
+// whole returns an error if the store failed while the server started.
 func (s *Server) whole() error {
 	if err := s.broken.Load(); err != nil {
 		return s.dataError(*err)
@@ -298,7 +298,7 @@ func (s *Server) route(r *rooms) http.Handler {
 	}
 }
 
-// services is the table of the shared port. What a request must carry to reach a service stands in its row. Kinesis is first: what no rule claims is its.
+// services returns the table of the shared port. What a request must carry to reach a service stands in its row. Kinesis is first: what no rule claims is its.
 func (s *Server) services(r *rooms) []wire.Service {
 	return append([]wire.Service{
 		kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})),

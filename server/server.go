@@ -121,7 +121,7 @@ type PortInUse struct{ Port int }
 
 func (e *PortInUse) Error() string { return fmt.Sprintf("port %d is in use", e.Port) }
 
-// New is a server that has not started. It fails when the configuration cannot be.
+// New returns a server that has not started. It fails when the configuration cannot be.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -288,10 +288,10 @@ func (s *Server) hostport() string { return s.listener.Addr().String() }
 // Endpoint is http://127.0.0.1:port.
 func (s *Server) Endpoint() string { return "http://" + s.hostport() }
 
-// Token is the control API's token.
+// Token returns the control API's token.
 func (s *Server) Token() string { return s.token }
 
-// Isolation is the level at which functions are confined, as it is: sandbox, or none and why it is not more. It may have to wait for a trial process.
+// Isolation returns the level at which functions are confined, as it is: sandbox, or none and why it is not more. It may have to wait for a trial process.
 func (s *Server) Isolation() (level, why string) {
 	if f := s.functions(); f != nil {
 		return f.Isolation()
@@ -308,7 +308,7 @@ func (s *Server) functions() *function.Functions {
 	return s.rooms.functions
 }
 
-// CPU is how processors are shared among functions, as it is.
+// CPU returns how processors are shared among functions, as it is.
 func (s *Server) CPU() string {
 	if f := s.functions(); f != nil {
 		return f.CPU()

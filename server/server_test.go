@@ -161,7 +161,7 @@ func (b *bench) ok(status int, answer string) string {
 	return answer
 }
 
-// code is a package whose bootstrap is this very binary.
+// code returns a package whose bootstrap is this very binary.
 func (b *bench) code() []byte {
 	b.Helper()
 	self, err := os.Executable()
@@ -206,7 +206,7 @@ func (b *bench) put(key string) {
 	b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"`+key+`","Data":"AA=="}`))
 }
 
-// attempts is an Observe that tells the attempts that start and end.
+// attempts returns an Observe that tells the attempts that start and end.
 func attempts() (observe func(engine.Observation), started, ended chan struct{}) {
 	started, ended = make(chan struct{}, 100), make(chan struct{}, 100)
 	return func(o engine.Observation) {

@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// newToken is a fresh token for the control API.
+// newToken returns a fresh token for the control API.
 func newToken() string {
 	var b [24]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-// TokenFile is where the token of the server at hostport lies: in a directory of this user alone.
+// TokenFile returns where the token of the server at hostport lies: in a directory of this user alone.
 func TokenFile(hostport string) (string, error) {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	if base == "" {
@@ -34,7 +34,7 @@ func TokenFile(hostport string) (string, error) {
 	return filepath.Join(base, "shardmill", host+"_"+port+".token"), nil
 }
 
-// DataTokenFile is where the token of a server lies that keeps its data in a directory.
+// DataTokenFile returns where the token of a server lies that keeps its data in a directory.
 func DataTokenFile(dir string) string { return filepath.Join(dir, "token") }
 
 // keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the process that holds the lock on it: the

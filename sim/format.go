@@ -74,7 +74,7 @@ func identifier(p record.Position) string {
 	return string(b[i:])
 }
 
-// unpack is the positions in a payload and its window, nil without one; ok is false when it is not a payload.
+// unpack returns the positions in a payload and its window, nil without one; ok is false when it is not a payload.
 func unpack(payload []byte) (ps []record.Position, w *source.Window, ok bool) {
 	if len(payload) < len(envelope) {
 		return nil, nil, false

@@ -68,7 +68,7 @@ func widthOf(cp *esm.Checkpoint) time.Duration {
 	return cp.Window.Width
 }
 
-// mark is how far a checkpoint says that a lane is settled.
+// mark returns how far a checkpoint says that a lane is settled.
 func mark(cp *esm.Checkpoint, factor, lane int) record.Position {
 	if cp.Factor == factor && lane < len(cp.Lanes) {
 		return max(cp.Low, cp.Lanes[lane].Settled)
@@ -316,7 +316,7 @@ func (w *world) judgeDiscard(r *runner, o *engine.Observation, ps []record.Posit
 	}
 }
 
-// judgeNotice checks a notice against what the machine has given up, and answers the records that it names.
+// judgeNotice checks a notice against what the machine has given up, and returns the records that it names.
 func (w *world) judgeNotice(r *runner, a *engine.Announce) []record.Position {
 	var doc struct {
 		RequestContext struct {

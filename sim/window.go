@@ -42,7 +42,7 @@ func expected(from *esm.Checkpoint) (w openWindow) {
 	return w
 }
 
-// answerState is what the function answers in a window when it has processed done: mostly the state and these records, now and then nonsense. kept is false when that
+// answerState returns what the function returns in a window when it has processed done: mostly the state and these records, now and then nonsense. kept is false when that
 // must count as a failure.
 func (r *runner) answerState(in *source.Window, done []record.Position) (member string, kept bool) {
 	w := r.w
@@ -59,7 +59,7 @@ func (r *runner) answerState(in *source.Window, done []record.Position) (member 
 	return `"state":` + string(mustJSON(a)), true
 }
 
-// workEnd is the function's own code for an invocation without records. What is in the state has reached its end then.
+// workEnd returns the function's own code for an invocation without records. What is in the state has reached its end then.
 func (r *runner) workEnd(in *source.Window) (a engine.Answer, ok bool) {
 	if r.w.chance(12) {
 		return engine.Answer{Kind: engine.AnswerError, StatusCode: 200, FunctionError: "Unhandled", Version: "$LATEST"}, false
@@ -200,7 +200,7 @@ func (w *world) judgeWindowsEnded(s *shard) {
 	}
 }
 
-// shown is a checkpoint for the trace.
+// shown returns a checkpoint for the trace.
 func shown(cp esm.Checkpoint) string {
 	window := "none"
 	if m := cp.Window; m != nil {

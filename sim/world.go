@@ -110,7 +110,7 @@ func (w *world) addShard(parents []record.ShardID) *shard {
 	return s
 }
 
-// clock is the time since the beginning.
+// clock returns the time since the beginning.
 func (w *world) clock() string { return w.now.Sub(epoch).String() }
 
 // in does something after a while.
@@ -122,7 +122,7 @@ func (w *world) in(d time.Duration, do func()) {
 // chance is true in n of 100 cases, and never once faults have stopped.
 func (w *world) chance(n int) bool { return w.rng.IntN(100) < n && !w.calm }
 
-// upTo is a random duration below d.
+// upTo returns a random duration below d.
 func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
 
 func pick[T any](w *world, of ...T) T { return of[w.rng.IntN(len(of))] }

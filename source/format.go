@@ -27,7 +27,7 @@ const (
 	payloadTail = `]}`
 )
 
-// NewKinesisFormat is the format of one shard for a function with the given execution role.
+// NewKinesisFormat returns the format of one shard for a function with the given execution role.
 func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, sequence func([]byte, record.Position, record.Millis) []byte) *KinesisFormat {
 	f := &KinesisFormat{ShardID: shard, StreamARN: streamARN, Sequence: sequence, shard: shard.String()}
 	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
@@ -37,7 +37,7 @@ func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, s
 	return f
 }
 
-// Envelope is what the braces and brackets add; every record brings a comma and the last one's is not written.
+// Envelope returns what the braces and brackets add; every record brings a comma and the last one's is not written.
 func (f *KinesisFormat) Envelope() int { return len(payloadHead) + len(payloadTail) - 1 }
 
 const (
@@ -118,12 +118,12 @@ func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {
 	return append(dst, f.end...)
 }
 
-// Identifier is the record's sequence number.
+// Identifier returns the record's sequence number.
 func (f *KinesisFormat) Identifier(r *record.Record) string {
 	return string(f.Sequence(nil, r.Pos, r.Arrival))
 }
 
-// Batch is the notice's KinesisBatchInfo, with its members in AWS's order.
+// Batch returns the notice's KinesisBatchInfo, with its members in AWS's order.
 func (f *KinesisFormat) Batch(first, last *record.Record, count int) BatchInfo {
 	b := []byte(`{"shardId":"` + f.shard + `","startSequenceNumber":"`)
 	b = f.Sequence(b, first.Pos, first.Arrival)

@@ -21,7 +21,7 @@ type Kinesis struct {
 
 var _ Source = (*Kinesis)(nil)
 
-// NewKinesis is the stream with a numeric id; arn and region are what payloads show.
+// NewKinesis returns the stream with a numeric id; arn and region are what payloads show.
 func NewKinesis(streams *stream.Streams, id uint32, arn, region string) *Kinesis {
 	return &Kinesis{streams: streams, id: id, arn: arn, region: region}
 }
@@ -57,7 +57,7 @@ func (k *Kinesis) Read(ctx context.Context, shard record.ShardID, from record.Po
 	return k.streams.Read(ctx, k.id, shard, from, limit, visit)
 }
 
-// Oldest is the trim horizon.
+// Oldest returns the trim horizon.
 func (k *Kinesis) Oldest(ctx context.Context, shard record.ShardID) (record.Position, error) {
 	return k.streams.Resolve(ctx, k.id, shard, stream.Start{Kind: stream.TrimHorizon})
 }
@@ -67,7 +67,7 @@ func (k *Kinesis) Changed(shard record.ShardID) <-chan struct{} {
 	return k.streams.Changed(k.id, shard)
 }
 
-// Format is the payload format of a shard that Shards has listed.
+// Format returns the payload format of a shard that Shards has listed.
 func (k *Kinesis) Format(shard record.ShardID, roleARN string) Format {
 	s, ok := k.info.Load().Shard(shard)
 	if !ok {

@@ -73,7 +73,7 @@ const (
 	overtaken // somebody else has written since, over it or instead of it
 )
 
-// witness is the place of an op whose key tells whether ops were applied: one with an expectation, and rather a value than a deletion. -1: ops may be repeated at will.
+// witness returns the place of an op whose key tells whether ops were applied: one with an expectation, and rather a value than a deletion. -1: ops may be repeated at will.
 func witness(ops []Op) int {
 	w := -1
 	for i, op := range ops {
@@ -85,7 +85,7 @@ func witness(ops []Op) int {
 	return w
 }
 
-// left is what ops leave of a key: the value of the last of them.
+// left returns what ops leave of a key: the value of the last of them.
 func left(ops []Op, key string) (value []byte) {
 	for _, op := range ops {
 		if op.Key == key {
@@ -95,7 +95,7 @@ func left(ops []Op, key string) (value []byte) {
 	return value
 }
 
-// fateOf is what became of ops, as the entry of their witness says.
+// fateOf returns what became of ops, as the entry of their witness says.
 func fateOf(ops []Op, w int, e Entry) fate {
 	value := left(ops, ops[w].Key)
 	switch {

@@ -41,7 +41,7 @@ func (s *Streams) shardMissing(name Name, shard record.ShardID) error {
 	return f
 }
 
-// elsewhere is a hint at a stream of the same account and name in another region, or "".
+// elsewhere returns a hint at a stream of the same account and name in another region, or "".
 func (s *Streams) elsewhere(name Name) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -72,7 +72,7 @@ func throttled(name Name, shard record.ShardID) *fault.Error {
 	return fault.New(codeThrottled, "Rate exceeded for shard %s in stream %s under account %s.", shard, name.Name, name.Account)
 }
 
-// internal is a server fault that a caller is told nothing about but a hint.
+// internal returns a server fault that a caller is told nothing about but a hint.
 func internal(hint string) *fault.Error {
 	return &fault.Error{Code: codeInternal, Message: "Internal Service Failure", Status: http.StatusInternalServerError, Hint: hint}
 }

@@ -59,7 +59,7 @@ func (s *Streams) Iterator(ctx context.Context, name Name, in IteratorInput) (st
 	return s.issue(sn, sh, pos), nil
 }
 
-// startOf is the position an iterator begins at, after the checks in the order of AWS.
+// startOf returns the position an iterator begins at, after the checks in the order of AWS.
 func (s *Streams) startOf(ctx context.Context, sn *snapshot, sh *shard, in IteratorInput) (record.Position, error) {
 	const either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or " +
 		"(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and "
@@ -94,7 +94,7 @@ func (s *Streams) startOf(ctx context.Context, sn *snapshot, sh *shard, in Itera
 	return 0, fault.New(codeInvalid, "ShardIteratorType %s is unknown.", clip(string(in.Type)))
 }
 
-// positionOf is the position that a sequence number given for sh means.
+// positionOf returns the position that a sequence number given for sh means.
 func (s *Streams) positionOf(sn *snapshot, sh *shard, text string) (record.Position, error) {
 	info, name := sn.shardInfo(sh), sn.info.Name
 	q, err := ParseSequenceNumber(text)
@@ -201,7 +201,7 @@ func (s *Streams) GetRecords(ctx context.Context, in GetRecordsInput, begin func
 	return out, nil
 }
 
-// shardEnd is the answer once a closed shard is read to its end.
+// shardEnd returns the answer once a closed shard is read to its end.
 func (s *Streams) shardEnd(ctx context.Context, p place, now record.Millis) (GetRecordsOutput, error) {
 	sn, ok, err := s.byNumber(ctx, p.stream)
 	if err != nil {

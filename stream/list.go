@@ -24,7 +24,7 @@ type ListInput struct {
 	Limit int    // 0 or above 100: 100
 }
 
-// List answers the streams of an account and region by name, in any state, and a token when more follow. Faults: InvalidArgumentException,
+// List returns the streams of an account and region by name, in any state, and a token when more follow. Faults: InvalidArgumentException,
 // ExpiredNextTokenException. Source: Kinesis API Reference, ListStreams.
 func (s *Streams) List(ctx context.Context, account, region string, in ListInput) (page []*Info, next string, err error) {
 	if err := s.ready(ctx); err != nil {
@@ -91,7 +91,7 @@ type ListShardsInput struct {
 	Limit   int // 0 or above 1000: 1000
 }
 
-// ListShards answers a page of the shards that are OPEN or CLOSED, by id, and a token when more follow. Faults: ResourceNotFoundException,
+// ListShards returns a page of the shards that are OPEN or CLOSED, by id, and a token when more follow. Faults: ResourceNotFoundException,
 // ResourceInUseException while the stream is CREATING or DELETING, InvalidArgumentException for a filter without its argument.
 // Source: Kinesis API Reference, ListShards and ShardFilter.
 func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput) (page []ShardInfo, next string, err error) {
@@ -122,7 +122,7 @@ func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput)
 	return s.listShards(sn, in)
 }
 
-// ListShardsNext is the page that token, from the page before, goes on with. limit as in ListShardsInput. Faults: InvalidArgumentException,
+// ListShardsNext returns the page that token, from the page before, goes on with. limit as in ListShardsInput. Faults: InvalidArgumentException,
 // ExpiredNextTokenException after five minutes, ResourceNotFoundException when the stream is gone.
 func (s *Streams) ListShardsNext(ctx context.Context, token string, limit int) (page []ShardInfo, next string, err error) {
 	if err := s.ready(ctx); err != nil {
@@ -193,7 +193,7 @@ func (f *ShardFilter) matches(sh *ShardInfo, sn *snapshot, now record.Millis) bo
 	return true
 }
 
-// FirstAfter is the index of the first shard whose id is above after in text order; "" is before all.
+// FirstAfter returns the index of the first shard whose id is above after in text order; "" is before all.
 func FirstAfter(shards []ShardInfo, after string) int {
 	if after == "" {
 		return 0
@@ -219,7 +219,7 @@ func (s *Streams) shardsToken(sn *snapshot, in ListShardsInput, last record.Shar
 	return s.sealList(kindShards, now, appendTexts(b, last.String(), filter, n.Account, n.Region, n.Name))
 }
 
-// sealList is a list token: its time of issue and a payload.
+// sealList returns a list token: its time of issue and a payload.
 func (s *Streams) sealList(kind string, now record.Millis, payload []byte) string {
 	b := append([]byte{tokenVersion}, binary.BigEndian.AppendUint64(nil, uint64(now))...)
 	return s.tokens.seal(kind, append(b, payload...))

@@ -19,7 +19,7 @@ type meter struct {
 	records, bytes, putRecord, putRecords, age *metric.Series
 }
 
-// of is the meter of a stream, by its number, which is never used again.
+// of returns the meter of a stream, by its number, which is never used again.
 func (m *meters) of(sn *snapshot) *meter {
 	if m.store == nil {
 		return nil

@@ -83,7 +83,7 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 	return placed[0], nil
 }
 
-// PutRecords appends 1 to 500 records with one commit and answers where each went, in request order. Records of one shard keep their order. A fault of a
+// PutRecords appends 1 to 500 records with one commit and returns where each went, in request order. Records of one shard keep their order. A fault of a
 // single record is in its Placed; a fault of the whole call (ResourceNotFoundException, or as for PutRecord with the record named, or
 // InvalidArgumentException above 10 MiB in all) writes nothing. Key and Data are copied, recs is not changed.
 // Source: Kinesis API Reference, PutRecords.
@@ -118,7 +118,7 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	return placed, err
 }
 
-// RefuseHashKey is the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream comes first.
+// RefuseHashKey returns the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream comes first.
 func (s *Streams) RefuseHashKey(ctx context.Context, name Name, text string) error {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -289,7 +289,7 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 	return closed, fenced, nil
 }
 
-// writer answers the right to append to sh, acquired at the first put and after a fence.
+// writer returns the right to append to sh, acquired at the first put and after a fence.
 func (s *Streams) writer(ctx context.Context, sh *shard) (storage.Writer, error) {
 	if w := sh.writer.Load(); w != nil {
 		return *w, nil

@@ -26,7 +26,7 @@ type Start struct {
 	At   record.Millis
 }
 
-// Resolve answers the position where a reader that starts so begins, fixed at the call: for Latest, a record committed later is read even when the reader
+// Resolve returns the position where a reader that starts so begins, fixed at the call: for Latest, a record committed later is read even when the reader
 // comes much later. Fault: ResourceNotFoundException.
 func (s *Streams) Resolve(ctx context.Context, id uint32, shard record.ShardID, start Start) (record.Position, error) {
 	sn, sh, err := s.live(ctx, id, shard)
@@ -147,7 +147,7 @@ func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
 	return s.log.Changed(storage.Shard{Stream: id, Index: shard})
 }
 
-// readFault is a storage error of a read as the caller may see it.
+// readFault returns a storage error of a read as the caller may see it.
 func (s *Streams) readFault(name Name, shard record.ShardID, err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return s.shardMissing(name, shard)

@@ -127,7 +127,7 @@ func (s *Streams) resumeReshard(ctx context.Context, st *stream) error {
 	return s.carryOut(ctx, st, plan.Parents, children)
 }
 
-// carryOut is a reshard after its intent is stored. Every step may be repeated.
+// carryOut returns a reshard after its intent is stored. Every step may be repeated.
 func (s *Streams) carryOut(ctx context.Context, st *stream, parents []record.ShardID, children []record.HashKeyRange) error {
 	sn := st.snap.Load()
 	for _, id := range parents {

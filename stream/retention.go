@@ -23,7 +23,7 @@ type horizon struct {
 	until record.Millis
 }
 
-// horizonOf is the first position of sh that retention lets readers see. It never moves back.
+// horizonOf returns the first position of sh that retention lets readers see. It never moves back.
 func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (record.Position, error) {
 	at := sn.trimHorizon(now)
 	if at <= sn.shardInfo(sh).Began() {
@@ -79,7 +79,7 @@ func (s *Streams) sweeper(ctx context.Context, stopped chan<- struct{}) {
 	}
 }
 
-// sweep trims every shard once and answers how long to wait for the next record to expire; any is false when there is no stream.
+// sweep trims every shard once and returns how long to wait for the next record to expire; any is false when there is no stream.
 func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 	s.mu.RLock()
 	snaps := make([]*snapshot, 0, len(s.byName))
@@ -108,7 +108,7 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 	return max(sweepLeast, time.Duration(due-now)*time.Millisecond), len(snaps) > 0
 }
 
-// expire wakes those who wait for another shard list when closed shards have outlived their records, and answers when the next one does.
+// expire wakes those who wait for another shard list when closed shards have outlived their records, and returns when the next one does.
 func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (next record.Millis) {
 	next = now + record.Millis(sweepMost.Milliseconds())
 	expired := 0
@@ -144,7 +144,7 @@ func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (
 	return next
 }
 
-// trim tells storage about the horizon of sh if it has moved, and answers when the next record expires at the earliest.
+// trim tells storage about the horizon of sh if it has moved, and returns when the next record expires at the earliest.
 func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (expires record.Millis, err error) {
 	keep := record.Millis(sn.info.Retention.Milliseconds())
 	pos, err := s.horizonOf(ctx, sn, sh, now)

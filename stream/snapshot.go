@@ -80,7 +80,7 @@ func (sn *snapshot) route(r *record.Record) *shard {
 	return sn.open[i-1] // the first open range starts at 0, so i ≥ 1
 }
 
-// shardInfo is the description of the running shard.
+// shardInfo returns the description of the running shard.
 func (sn *snapshot) shardInfo(sh *shard) *ShardInfo { return &sn.info.Shards[sh.key.Index] }
 
 // live finds a shard that can still be read.
@@ -96,7 +96,7 @@ func (s *ShardInfo) expired(now record.Millis, retention time.Duration) bool {
 	return s.Closed != 0 && s.Closed < now-record.Millis(retention.Milliseconds())
 }
 
-// visible is what may be shown of sn.
+// visible returns what may be shown of sn.
 func (sn *snapshot) visible(now record.Millis) *Info {
 	hidden := func(s ShardInfo) bool { return s.expired(now, sn.info.Retention) }
 	switch {
@@ -112,7 +112,7 @@ func (sn *snapshot) visible(now record.Millis) *Info {
 	return &sn.info
 }
 
-// trimHorizon is the instant before which records of the stream are gone.
+// trimHorizon returns the instant before which records of the stream are gone.
 func (sn *snapshot) trimHorizon(now record.Millis) record.Millis {
 	return now - record.Millis(sn.info.Retention.Milliseconds())
 }

@@ -36,7 +36,7 @@ const (
 // Name identifies a stream: a name is unique per account and region.
 type Name struct{ Account, Region, Name string }
 
-// ARN is the Amazon resource name of the stream.
+// ARN returns the Amazon resource name of the stream.
 func (n Name) ARN() string {
 	return arn.New("kinesis", n.Region, n.Account, "stream/"+n.Name).String()
 }
@@ -98,7 +98,7 @@ func (s *ShardInfo) EndingSequenceNumber() string {
 	return s.sequence(record.MaxPosition, s.Closed).String()
 }
 
-// Began is when the shard began to take records: a child does so when its parents end, one second before it counts as created.
+// Began returns when the shard began to take records: a child does so when its parents end, one second before it counts as created.
 func (s *ShardInfo) Began() record.Millis {
 	if s.Parent != nil {
 		return s.Created - childDelay
@@ -124,7 +124,7 @@ func (i *Info) Shard(id record.ShardID) (*ShardInfo, bool) {
 	return &i.Shards[n], true
 }
 
-// SequenceNumber is the text of a record's place. It is "" for a shard that i does not list.
+// SequenceNumber returns the text of a record's place. It is "" for a shard that i does not list.
 func (i *Info) SequenceNumber(shard record.ShardID, pos record.Position, arrival record.Millis) string {
 	s, ok := i.Shard(shard)
 	if !ok {
@@ -214,7 +214,7 @@ func newStream(sn *snapshot) *stream {
 	return st
 }
 
-// New answers the streams kept in o.Store. Nothing is read before Start or the first call.
+// New returns the streams kept in o.Store. Nothing is read before Start or the first call.
 func New(o Options) *Streams {
 	if o.Clock == nil {
 		o.Clock = clock.New(0)
@@ -262,7 +262,7 @@ func (s *Streams) Stop() {
 
 func (s *Streams) now() record.Millis { return record.MillisOf(s.clock.Now()) }
 
-// Lookup answers what is known of a stream. Fault: ResourceNotFoundException.
+// Lookup returns what is known of a stream. Fault: ResourceNotFoundException.
 func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -281,7 +281,7 @@ func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ strin
 	return s.Lookup(ctx, name)
 }
 
-// LookupID answers what is known of the stream with a numeric id; ok is false when it is deleted or was never there.
+// LookupID returns what is known of the stream with a numeric id; ok is false when it is deleted or was never there.
 func (s *Streams) LookupID(ctx context.Context, id uint32) (info *Info, ok bool, err error) {
 	sn, ok, err := s.byNumber(ctx, id)
 	if err != nil || !ok {

@@ -30,7 +30,7 @@ type bench struct {
 	ctx   context.Context
 }
 
-// setup is an empty room over a store of its own.
+// setup returns an empty room over a store of its own.
 func setup(t *testing.T) *bench {
 	c := clock.New(0)
 	b := &bench{T: t, clock: c, store: memory.New(memory.Options{Clock: c}), ctx: t.Context()}
@@ -81,7 +81,7 @@ func (b *bench) put(name Name, keys ...string) []Placed {
 	return placed
 }
 
-// drain reads a shard from a position to its end and answers the keys, and how the reading ended.
+// drain reads a shard from a position to its end and returns the keys, and how the reading ended.
 func (b *bench) drain(id uint32, shard record.ShardID, from record.Position) (keys []string, end storage.End) {
 	b.Helper()
 	for {

@@ -46,7 +46,7 @@ func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string
 	})
 }
 
-// Tags answers up to limit tags with a key after after, by code point, and whether more follow. Fault: ResourceNotFoundException.
+// Tags returns up to limit tags with a key after after, by code point, and whether more follow. Fault: ResourceNotFoundException.
 // Source: Kinesis API Reference, ListTagsForStream.
 func (s *Streams) Tags(ctx context.Context, name Name, after string, limit int) (tags []Tag, more bool, err error) {
 	st, err := s.find(ctx, name)

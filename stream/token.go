@@ -67,7 +67,7 @@ func (t *sealer) seal(kind string, payload []byte) string {
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// open is the payload of a token; ok is false for anything that seal did not make, of this kind and with this key.
+// open returns the payload of a token; ok is false for anything that seal did not make, of this kind and with this key.
 func (t *sealer) open(kind, token string) (payload []byte, ok bool) {
 	if len(token) > base64.StdEncoding.EncodedLen(tokenLongest) || strings.ContainsAny(token, "\r\n") {
 		return nil, false // the decoder would skip line breaks

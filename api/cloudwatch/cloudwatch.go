@@ -40,7 +40,7 @@ type Handler struct {
 	log     *slog.Logger
 }
 
-// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+// New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
 func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -131,7 +131,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	protocol(r).fault(w, wire.CallerOf(r.Context()), legacyCode(f.Code), f)
 }
 
-// protocol is the codec that the request speaks.
+// protocol returns the codec that the request speaks.
 func protocol(r *http.Request) codec {
 	switch {
 	case r.Header.Get("Smithy-Protocol") != "" && strings.HasPrefix(r.URL.Path, "/service/"):
@@ -206,7 +206,7 @@ func (u unpacked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBody is the whole body.
+// readBody returns the whole body.
 func readBody(r *http.Request) ([]byte, error) {
 	b, err := wire.AppendBody(nil, r, maxRequestBytes)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	codeTooLarge           = "RequestEntityTooLarge"
 )
 
-// legacyCode is a code as the query protocol spells it, and as SDKs that grew up with that report it.
+// legacyCode returns a code as the query protocol spells it, and as SDKs that grew up with that report it.
 func legacyCode(code string) string {
 	switch code {
 	case codeInvalidValue:
@@ -36,7 +36,7 @@ func legacyCode(code string) string {
 	return code
 }
 
-// shape is the full name of an error, for __type.
+// shape returns the full name of an error, for __type.
 func shape(code string) string { return "com.amazonaws.cloudwatch#" + code }
 
 func missing(parameter string) error {

@@ -74,5 +74,5 @@ func TestGoldenCBORRequests(t *testing.T) {
 	}
 }
 
-// text is a short text in CBOR.
+// text returns a short text in CBOR.
 func text(s string) string { return hex.EncodeToString(append([]byte{0x60 | byte(len(s))}, s...)) }

@@ -202,7 +202,7 @@ func checkDimensions(path string, in []dimension) ([]metric.Dimension, error) {
 	return out, nil
 }
 
-// number360 is a number that CloudWatch takes: no NaN, and between -2^360 and 2^360.
+// number360 returns a number that CloudWatch takes: no NaN, and between -2^360 and 2^360.
 func number360(v float64) bool { return !math.IsNaN(v) && math.Abs(v) <= metric.MaxValue }
 
 func badNumber(path string, v float64) error {

@@ -81,7 +81,7 @@ func (n *node) put(name, value string) {
 	}
 }
 
-// list is the elements name.member.1, name.member.2, … up to the first that is not there.
+// list returns the elements name.member.1, name.member.2, … up to the first that is not there.
 func (n *node) list() []any {
 	member := n.children["member"]
 	out := []any{}

@@ -50,7 +50,7 @@ func newBench(t testing.TB) *bench {
 	return &bench{t, router, st, c}
 }
 
-// hour is a full hour in the recent past.
+// hour returns a full hour in the recent past.
 func (b *bench) hour() time.Time { return b.clock.Now().Add(-2 * time.Hour).Truncate(time.Hour) }
 
 const signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0"

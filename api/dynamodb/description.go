@@ -61,7 +61,7 @@ const (
 	active   = "ACTIVE"
 )
 
-// seconds is a time as JSON carries it.
+// seconds returns a time as JSON carries it.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // described is d in the given state.

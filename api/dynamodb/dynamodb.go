@@ -36,7 +36,7 @@ type Handler struct {
 	batchBytes int // maxBatchReadBytes, less in tests
 }
 
-// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+// New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -34,7 +34,7 @@ func (h *Handler) getItem(ctx context.Context, c wire.Caller, in *input) (any, e
 	return answer, nil
 }
 
-// projected is what a projection shows of an item; without one, all.
+// projected returns what a projection shows of an item; without one, all.
 func projected(p expr.Projection, item expr.Item) expr.Item {
 	if p == nil {
 		return item

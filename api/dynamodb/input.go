@@ -53,7 +53,7 @@ func parse(body []byte) (*input, error) {
 	return in, nil
 }
 
-// err is what AWS would answer: wrong types, then every broken constraint, then what else was noted first.
+// err returns what AWS would answer: wrong types, then every broken constraint, then what else was noted first.
 func (in *input) err() error {
 	if in.report.broken != nil {
 		return in.report.broken
@@ -92,7 +92,7 @@ func mismatch(v any, want string) string {
 	return "Start of structure or map found where not expected."
 }
 
-// where is the path of a member as AWS writes it.
+// where returns the path of a member as AWS writes it.
 func (in *input) where(name string) string {
 	if in.named {
 		return in.path + name + ".member"
@@ -102,7 +102,7 @@ func (in *input) where(name string) string {
 
 func (in *input) has(name string) bool { return in.members[name] != nil }
 
-// member is a member of type T; ok is false when it is absent or something else.
+// member returns a member of type T; ok is false when it is absent or something else.
 func member[T any](in *input, name, want string) (v T, ok bool) {
 	raw := in.members[name]
 	if raw == nil {

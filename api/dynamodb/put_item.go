@@ -26,7 +26,7 @@ func (h *Handler) putItem(ctx context.Context, c wire.Caller, in *input) (any, e
 	return h.write(ctx, in, name, w, "ConditionExpression")
 }
 
-// write is what PutItem, UpdateItem and DeleteItem have in common.
+// write returns what PutItem, UpdateItem and DeleteItem have in common.
 func (h *Handler) write(ctx context.Context, in *input, name table.Name, w table.Write, takes ...string) (any, error) {
 	values := in.enum("ReturnValues", returnValues...)
 	onFailure := in.enum("ReturnValuesOnConditionCheckFailure", "ALL_OLD", "NONE")

@@ -27,7 +27,7 @@ func (h *Handler) query(ctx context.Context, c wire.Caller, in *input) (any, err
 	return h.page(ctx, in, name, r, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
 }
 
-// page is what Query and Scan have in common.
+// page returns what Query and Scan have in common.
 func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.Range, takes ...string) (any, error) {
 	if r.Index = in.text("IndexName"); in.has("IndexName") {
 		in.name("IndexName", r.Index)

@@ -188,7 +188,7 @@ func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
 	return v, nil
 }
 
-// wireItem is an item as it travels; nil stays nil. It is written at once, because a tree of maps would take a hundred times the memory.
+// wireItem returns an item as it travels; nil stays nil. It is written at once, because a tree of maps would take a hundred times the memory.
 func wireItem(item expr.Item) json.RawMessage {
 	if item == nil {
 		return nil

@@ -87,7 +87,7 @@ func checkPolicy(document string) error {
 	return nil
 }
 
-// sizeOf is the length of a document as quotas count it: without white space.
+// sizeOf returns the length of a document as quotas count it: without white space.
 func sizeOf(document string) (n int) {
 	for _, r := range document {
 		if !unicode.IsSpace(r) {
@@ -97,7 +97,7 @@ func sizeOf(document string) (n int) {
 	return n
 }
 
-// encoded is a document as answers carry it: percent-encoded as RFC 3986 says.
+// encoded returns a document as answers carry it: percent-encoded as RFC 3986 says.
 func encoded(document string) string {
 	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }

@@ -67,7 +67,7 @@ type Handler struct {
 	change sync.Mutex // one change at a time; held across the commit
 }
 
-// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+// New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
 func New(o Options) *Handler {
 	if o.Clock == nil {
 		o.Clock = clock.New(0)
@@ -133,7 +133,7 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 	return action, result, err
 }
 
-// faultOf is what an error means to the caller, with the status to answer.
+// faultOf returns what an error means to the caller, with the status to answer.
 func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, storage.ErrClosed) || errors.Is(err, storage.ErrBusy) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
@@ -149,5 +149,5 @@ func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
 	return f
 }
 
-// stamp is an instant as answers write it.
+// stamp returns an instant as answers write it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

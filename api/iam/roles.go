@@ -208,7 +208,7 @@ func (h *Handler) listInstanceProfilesForRole(ctx context.Context, r *request) (
 	return listInstanceProfilesAnswer{}, err
 }
 
-// RoleID is the id of a role that was created; ok is false when there is none with that ARN.
+// RoleID returns the id of a role that was created; ok is false when there is none with that ARN.
 func (h *Handler) RoleID(ctx context.Context, arn string) (id string, ok bool) {
 	rest, isRole := strings.CutPrefix(arn, "arn:")
 	part, rest, _ := strings.Cut(rest, ":iam::")

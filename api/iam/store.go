@@ -120,8 +120,8 @@ func (h *Handler) save(ctx context.Context, key string, v any, expect storage.Re
 	return nil
 }
 
-// now is the steered time in whole seconds, which is all that answers carry.
+// now returns the steered time in whole seconds, which is all that answers carry.
 func (h *Handler) now() time.Time { return h.clock.Now().UTC().Truncate(time.Second) }
 
-// newID is a unique id: AROA for roles, ANPA for policies, and 17 letters and digits.
+// newID returns a unique id: AROA for roles, ANPA for policies, and 17 letters and digits.
 func newID(kind string) string { return kind + rand.Text()[:17] }

@@ -39,7 +39,7 @@ func partition(region string) string { return arn.PartitionOf(region) }
 // violations collects what is wrong with a request.
 type violations struct{ fault.Violations }
 
-// err is the fault that names every violation; this service calls it ValidationError.
+// err returns the fault that names every violation; this service calls it ValidationError.
 func (v *violations) err() error { return v.As(codeValidation) }
 
 // text reads a parameter that must be there, with at most so many characters. Its path in answers begins with a small letter.

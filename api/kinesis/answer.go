@@ -138,5 +138,5 @@ func shardShapes(shards []stream.ShardInfo) []shardShape {
 	return out
 }
 
-// noMonitoring is how AWS shows a stream without shard-level metrics.
+// noMonitoring returns how AWS shows a stream without shard-level metrics.
 func noMonitoring() []monitoring { return []monitoring{{ShardLevelMetrics: []string{}}} }

@@ -36,7 +36,7 @@ func newFields(raw []byte, err *error, names []string) *fields {
 	return f
 }
 
-// get is the raw value of a member, nil when it is absent or null, or when an earlier member was of a wrong type.
+// get returns the raw value of a member, nil when it is absent or null, or when an earlier member was of a wrong type.
 func (f *fields) get(name string) []byte {
 	raw := f.raws[slices.Index(f.names, name)]
 	if *f.err != nil || isNull(raw) {

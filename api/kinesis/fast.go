@@ -148,7 +148,7 @@ func (d *fastDecoder) take(c byte) bool {
 
 func (d *fastDecoder) atEnd() bool { return skipSpace(d.b, d.i) == len(d.b) }
 
-// quoted is what stands between the quotes of the next string, unchecked.
+// quoted returns what stands between the quotes of the next string, unchecked.
 func (d *fastDecoder) quoted() ([]byte, bool) {
 	if !d.take('"') {
 		return nil, false

@@ -41,7 +41,7 @@ type Options struct {
 	Log     *slog.Logger // nil: silent
 }
 
-// New is the handler of the Kinesis API. It takes requests that came through wire.Router; others are read as if they had.
+// New returns the handler of the Kinesis API. It takes requests that came through wire.Router; others are read as if they had.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -186,7 +186,7 @@ func (h *handler) refuseEmpty(w http.ResponseWriter, contentType string, known b
 	wire.WriteBytes(w, http.StatusBadRequest, typeCBOR, cborType(code))
 }
 
-// cborType is the CBOR map {__type: code}, of indefinite length as AWS writes them. code has 1 to 255 bytes.
+// cborType returns the CBOR map {__type: code}, of indefinite length as AWS writes them. code has 1 to 255 bytes.
 func cborType(code string) []byte {
 	b := []byte{0xbf, 0x66}
 	b = append(b, "__type"...)
@@ -212,7 +212,7 @@ func notImplemented(text string) *fault.Error {
 	return &fault.Error{Code: fault.CodeNotImplemented, Message: text, Status: http.StatusNotImplemented}
 }
 
-// asFault is what the caller is told about err. A caller that went away is told nothing, and no operator needs to know.
+// asFault returns what the caller is told about err. A caller that went away is told nothing, and no operator needs to know.
 func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hint string) *fault.Error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		h.log.Debug("the client has left", "request_id", caller.RequestID)

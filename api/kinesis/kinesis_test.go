@@ -116,7 +116,7 @@ func (r reply) failsLike(code, want string, matches func(string) bool) {
 	}
 }
 
-// get is the value at a path of members and indexes, in JSON; "" when it is absent.
+// get returns the value at a path of members and indexes, in JSON; "" when it is absent.
 func (r reply) get(path ...any) string {
 	r.t.Helper()
 	if *r.parsed == nil {
@@ -159,7 +159,7 @@ func (r reply) want(want string, path ...any) {
 	}
 }
 
-// each is the value of a member in all elements of a list.
+// each returns the value of a member in all elements of a list.
 func (r reply) each(list string, member string) []string {
 	r.t.Helper()
 	var out []string
@@ -196,7 +196,7 @@ func (w *world) read(iterator string) reply {
 	return w.ok("GetRecords", `{"ShardIterator":%q}`, iterator)
 }
 
-// readKeys is the partition keys that an iterator reads in one call.
+// readKeys returns the partition keys that an iterator reads in one call.
 func (w *world) readKeys(iterator string) string {
 	w.Helper()
 	return strings.Join(w.read(iterator).each("Records", "PartitionKey"), " ")

@@ -31,7 +31,7 @@ var notServed = map[string]bool{
 	"UpdateAccountSettings": true, "UpdateMaxRecordSize": true, "UpdateShardCount": true, "UpdateStreamMode": true, "UpdateStreamWarmThroughput": true,
 }
 
-// named is the stream of a request that has no other member to judge.
+// named returns the stream of a request that has no other member to judge.
 func (c *call) named(f *fields) (stream.Name, error) {
 	name, arn := f.str("StreamName"), f.str("StreamARN")
 	if *f.err != nil {
@@ -46,7 +46,7 @@ func (c *call) named(f *fields) (stream.Name, error) {
 	return c.address(name, arn)
 }
 
-// address is the stream that a request means by name, by ARN, or by both.
+// address returns the stream that a request means by name, by ARN, or by both.
 func (c *call) address(name, arn *string) (stream.Name, error) {
 	if name == nil && arn == nil {
 		return stream.Name{}, fault.New(codeInvalid, "Either StreamName or StreamARN should be provided.")

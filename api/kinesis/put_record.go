@@ -33,7 +33,7 @@ func (h *handler) putRecordFast(ctx context.Context, c *call) (bool, error) {
 	return true, h.finishPutRecord(ctx, c, &in)
 }
 
-// decodePutRecord is the full decoder.
+// decodePutRecord returns the full decoder.
 func decodePutRecord(c *call) (in putRecordInput, err error) {
 	f := c.request("StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering", "StreamARN")
 	in.name = f.str("StreamName")

@@ -47,7 +47,7 @@ func (h *handler) putRecordsFast(ctx context.Context, c *call) (bool, error) {
 	return true, h.finishPutRecords(ctx, c, &in)
 }
 
-// decodePutRecords is the full decoder.
+// decodePutRecords returns the full decoder.
 func decodePutRecords(c *call) (in putRecordsInput, err error) {
 	f := c.request("Records", "StreamName", "StreamARN")
 	in.present = f.list("Records", func(raw []byte) {

@@ -14,7 +14,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// valueEnd is the index behind the value that begins at i.
+// valueEnd returns the index behind the value that begins at i.
 func valueEnd(b []byte, i int) int {
 	switch b[i] {
 	case '"':
@@ -44,7 +44,7 @@ func endsScalar(c byte) bool {
 	return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\n' || c == '\t' || c == '\r'
 }
 
-// stringEnd is the index behind the closing quote of the string that begins at i.
+// stringEnd returns the index behind the closing quote of the string that begins at i.
 func stringEnd(b []byte, i int) int {
 	for i++; b[i] != '"'; i++ {
 		if b[i] == '\\' {
@@ -91,7 +91,7 @@ func elements(b []byte) iter.Seq[[]byte] {
 	}
 }
 
-// text is a raw string decoded.
+// text returns a raw string decoded.
 func text(raw []byte) string {
 	plain := true
 	for _, c := range raw {

@@ -8,7 +8,7 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// entries is a list of n equal records of data bytes under a key.
+// entries returns a list of n equal records of data bytes under a key.
 func entries(n int, key string, data int) string {
 	e := fmt.Sprintf(`{"PartitionKey":%q,"Data":%q}`, key, b64(strings.Repeat("x", data)))
 	return "[" + strings.TrimSuffix(strings.Repeat(e+",", n), ",") + "]"

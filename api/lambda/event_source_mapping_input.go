@@ -41,7 +41,7 @@ func typeFault(message string) error {
 	return fault.New(fault.CodeSerialization, "%s", message).WithStatus(400)
 }
 
-// jsonKind is the first byte of a JSON value, which tells its type: { [ " t f n, or 0 for a number.
+// jsonKind returns the first byte of a JSON value, which tells its type: { [ " t f n, or 0 for a number.
 func jsonKind(v []byte) byte {
 	v = bytes.TrimLeft(v, " \t\r\n")
 	if len(v) == 0 || v[0] == '-' || (v[0] >= '0' && v[0] <= '9') {
@@ -50,7 +50,7 @@ func jsonKind(v []byte) byte {
 	return v[0]
 }
 
-// member is a member's raw value; ok is false when it is absent, null, or an earlier one was at fault.
+// member returns a member's raw value; ok is false when it is absent, null, or an earlier one was at fault.
 func (d *mappingMembers) member(name string) (v json.RawMessage, ok bool) {
 	v, ok = d.of[name]
 	return v, ok && d.err == nil && jsonKind(v) != 'n'

@@ -33,7 +33,7 @@ type Handler struct {
 	urlKey    [32]byte // signs the URLs of code packages; a new one per process
 }
 
-// New is a Handler.
+// New returns a Handler.
 func New(o Options) *Handler {
 	h := &Handler{functions: o.Functions, log: o.Log}
 	if h.log == nil {

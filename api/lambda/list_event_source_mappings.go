@@ -39,7 +39,7 @@ func (h *EventSourceMappings) list(r *http.Request, c wire.Caller) (mappingResul
 	return mappingResult{http.StatusOK, out, ""}, nil
 }
 
-// queryText is a parameter of the query; one without a value is absent.
+// queryText returns a parameter of the query; one without a value is absent.
 func queryText(q url.Values, name string) *string {
 	if s := q.Get(name); s != "" {
 		return &s

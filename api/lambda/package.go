@@ -21,7 +21,7 @@ const packagePath = "/2015-03-31/shardmill-packages/"
 // packageLife is how long a Location is good for. Real time.
 const packageLife = 10 * time.Minute
 
-// packageURL is a Location for a function's package, signed with a key that this process alone knows.
+// packageURL returns a Location for a function's package, signed with a key that this process alone knows.
 func (h *Handler) packageURL(c *call, conf *function.Configuration) string {
 	expires := strconv.FormatInt(time.Now().Add(packageLife).Unix(), 10)
 	query := url.Values{"Expires": {expires}, "Signature": {h.sign(conf.CodeSHA256, expires)}}

@@ -165,7 +165,7 @@ func zipFile(name, body string) string {
 
 type object = map[string]any
 
-// request is the body of a minimal CreateFunction, with changes.
+// request returns the body of a minimal CreateFunction, with changes.
 func request(change object) object {
 	body := object{"FunctionName": "f", "Role": role, "Runtime": "provided.al2023", "Handler": "bootstrap", "Code": object{"ZipFile": zipFile("bootstrap", echo)}}
 	for k, v := range change {

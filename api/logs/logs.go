@@ -51,7 +51,7 @@ type Handler struct {
 	log   *slog.Logger
 }
 
-// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+// New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
 func New(o Options) http.Handler {
 	if o.Clock == nil {
 		o.Clock = clock.New(0)
@@ -65,7 +65,7 @@ func New(o Options) http.Handler {
 // operation answers one request from its body; a nil answer has no body, as on AWS.
 type operation func(*Handler, context.Context, wire.Caller, []byte) (any, error)
 
-// handle is an operation on a typed input. Members that the input does not have are ignored, as AWS does.
+// handle returns an operation on a typed input. Members that the input does not have are ignored, as AWS does.
 func handle[In any](f func(*Handler, context.Context, wire.Caller, *In) (any, error)) operation {
 	return func(h *Handler, ctx context.Context, c wire.Caller, body []byte) (any, error) {
 		in := new(In)
@@ -130,7 +130,7 @@ type faultBody struct {
 	Message string `json:"message,omitempty"`
 }
 
-// faultOf is what an error means to the caller.
+// faultOf returns what an error means to the caller.
 func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
 	if errors.Is(err, logstore.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again

@@ -115,7 +115,7 @@ type (
 	}
 )
 
-// tagLogGroup is the older form of TagResource. Source: CloudWatch Logs API Reference, TagLogGroup.
+// tagLogGroup returns the older form of TagResource. Source: CloudWatch Logs API Reference, TagLogGroup.
 func (h *Handler) tagLogGroup(_ context.Context, c wire.Caller, in *tagLogGroupInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)
@@ -125,7 +125,7 @@ func (h *Handler) tagLogGroup(_ context.Context, c wire.Caller, in *tagLogGroupI
 	return h.tag(group(c, *in.LogGroupName), in.Tags)
 }
 
-// untagLogGroup is the older form of UntagResource. Source: CloudWatch Logs API Reference, UntagLogGroup.
+// untagLogGroup returns the older form of UntagResource. Source: CloudWatch Logs API Reference, UntagLogGroup.
 func (h *Handler) untagLogGroup(_ context.Context, c wire.Caller, in *untagLogGroupInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)
@@ -135,7 +135,7 @@ func (h *Handler) untagLogGroup(_ context.Context, c wire.Caller, in *untagLogGr
 	return nil, h.store.Untag(group(c, *in.LogGroupName), in.Tags)
 }
 
-// listTagsLogGroup is the older form of ListTagsForResource. Source: CloudWatch Logs API Reference, ListTagsLogGroup.
+// listTagsLogGroup returns the older form of ListTagsForResource. Source: CloudWatch Logs API Reference, ListTagsLogGroup.
 func (h *Handler) listTagsLogGroup(_ context.Context, c wire.Caller, in *groupInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)

@@ -31,7 +31,7 @@ var (
 // violations collects what is wrong with a request.
 type violations struct{ fault.Violations }
 
-// err is the fault that names every violation; this service calls it InvalidParameterException.
+// err returns the fault that names every violation; this service calls it InvalidParameterException.
 func (v *violations) err() error { return v.As(logstore.CodeInvalid) }
 
 func invalid(format string, args ...any) error {
@@ -129,7 +129,7 @@ func clip(s string) string { return fault.Clip(s, 100) }
 // farthest is a time beyond which there are no events.
 const farthest = int64(1) << 52
 
-// at is the instant of optional milliseconds; the zero time when absent.
+// at returns the instant of optional milliseconds; the zero time when absent.
 func at(ms *int64) time.Time {
 	if ms == nil {
 		return time.Time{}
@@ -137,7 +137,7 @@ func at(ms *int64) time.Time {
 	return time.UnixMilli(min(*ms, farthest))
 }
 
-// millisOf is an instant on the wire; nil for the zero time.
+// millisOf returns an instant on the wire; nil for the zero time.
 func millisOf(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil

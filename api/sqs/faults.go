@@ -56,7 +56,7 @@ func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.WriteJSON(w, f.Status, contentType, faultBody{Type: space + f.Code, Message: f.Message})
 }
 
-// faultOf is what an error means to the caller, with the status to answer; its cause goes to the log.
+// faultOf returns what an error means to the caller, with the status to answer; its cause goes to the log.
 func (h *Handler) faultOf(err error, c wire.Caller) *fault.Error {
 	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again

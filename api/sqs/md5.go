@@ -10,13 +10,13 @@ import (
 	"github.com/shardmill/shardmill/companion/queue"
 )
 
-// md5Hex is the check sum of a message body. SDKs compare it with their own.
+// md5Hex returns the check sum of a message body. SDKs compare it with their own.
 func md5Hex(s string) string {
 	sum := md5.Sum([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
 
-// md5OfAttributes is the check sum of message attributes, "" for none: over the attributes in the order of their names, length and bytes of name and
+// md5OfAttributes returns the check sum of message attributes, "" for none: over the attributes in the order of their names, length and bytes of name and
 // type, one byte for the transport type (1 text, 2 binary), length and bytes of the value; lengths have four bytes, big-endian.
 // Source: SQS Developer Guide, "Calculating the MD5 message digest for message attributes".
 func md5OfAttributes(attributes []queue.Attribute) string {

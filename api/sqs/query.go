@@ -84,7 +84,7 @@ func (h *Handler) answerQuery(r *http.Request, c wire.Caller) (action string, an
 	return action, answer, err
 }
 
-// raw is a value as JSON.
+// raw returns a value as JSON.
 func raw(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -212,7 +212,7 @@ type (
 	}
 )
 
-// queryAnswer is an operation's answer as XML; nil for operations without a result.
+// queryAnswer returns an operation's answer as XML; nil for operations without a result.
 func queryAnswer(answer any) any {
 	switch a := answer.(type) {
 	case urlAnswer:
@@ -238,7 +238,7 @@ func queryAnswer(answer any) any {
 	return nil
 }
 
-// encoded is a binary value in base64.
+// encoded returns a binary value in base64.
 func encoded(b []byte) []byte {
 	if b == nil {
 		return nil

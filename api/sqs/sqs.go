@@ -33,7 +33,7 @@ type Handler struct {
 	log    *slog.Logger
 }
 
-// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+// New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

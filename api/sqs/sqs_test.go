@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// newHandler is the service over an empty store.
+// newHandler returns the service over an empty store.
 func newHandler(t testing.TB) http.Handler {
 	t.Helper()
 	qs, err := queue.New(queue.Options{Local: memory.New(memory.Options{}).Local()})

@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// queueURL is where a caller reaches a queue: the address by which it reached us, account, name.
+// queueURL returns where a caller reaches a queue: the address by which it reached us, account, name.
 func queueURL(c wire.Caller, account, name string) string {
 	return c.Endpoint + "/" + account + "/" + name
 }

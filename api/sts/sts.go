@@ -50,7 +50,7 @@ type Handler struct {
 	opt Options
 }
 
-// New is the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
+// New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -132,7 +132,7 @@ func (h *Handler) getCallerIdentity(r *http.Request, c wire.Caller) (any, error)
 	return callerIdentity{"arn:" + arn.PartitionOf(c.Region) + ":iam::" + c.Account + ":root", c.Account, c.Account}, nil
 }
 
-// identity is the assumed role. Its session is the function's name, which Lambda makes longer where it is shorter than a session name may be. The path of
+// identity returns the assumed role. Its session is the function's name, which Lambda makes longer where it is shorter than a session name may be. The path of
 // a role is not part of the answer.
 func (s Session) identity() (callerIdentity, bool) {
 	role, ok := arn.Parse(s.RoleARN)

@@ -72,7 +72,7 @@ func AppendBody(dst []byte, r *http.Request, limit int64) ([]byte, error) {
 	}
 }
 
-// nextChunk is the size of the next chunk of a body of which so many bytes are still to come; fewer than one: it is not known.
+// nextChunk returns the size of the next chunk of a body of which so many bytes are still to come; fewer than one: it is not known.
 func nextChunk(rest int) int {
 	if rest > 0 && rest < chunkSize {
 		return rest + 1 // as above

@@ -84,7 +84,7 @@ func (rt *Router) crashed(x *exchange, r *http.Request, text string) {
 	x.service.refuse(x, r, x.caller, &fault.Error{Code: x.service.codes().Internal, Status: http.StatusInternalServerError})
 }
 
-// operation is what the request asked for, as its protocol says it.
+// operation returns what the request asked for, as its protocol says it.
 func (x *exchange) operation(r *http.Request) string {
 	if _, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
 		return clip(name)

@@ -16,7 +16,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// begun is a body of which n bytes have come.
+// begun returns a body of which n bytes have come.
 func begun(t *testing.T, in *Intake, n int64) *incoming {
 	t.Helper()
 	x := &exchange{ResponseWriter: httptest.NewRecorder()}

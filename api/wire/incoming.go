@@ -67,7 +67,7 @@ func (b *incoming) refuse(why reason) error {
 	return b.refusal()
 }
 
-// refusal is the fault of a body that is refused. What is left of it is not waited for, so its connection serves no other request.
+// refusal returns the fault of a body that is refused. What is left of it is not waited for, so its connection serves no other request.
 func (b *incoming) refusal() *fault.Error {
 	why := reason(b.why.Load())
 	if b.http1 && !b.whole {

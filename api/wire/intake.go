@@ -81,7 +81,7 @@ type Usage struct {
 	Panics   int64
 }
 
-// Usage is a moment's view.
+// Usage returns a moment's view.
 func (in *Intake) Usage() Usage {
 	u := Usage{Refused: map[string]int64{}}
 	if in == nil {

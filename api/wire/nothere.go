@@ -46,7 +46,7 @@ type s3Error struct {
 	RequestID string `xml:"RequestId"`
 }
 
-// cborError is a map of two texts.
+// cborError returns a map of two texts.
 func cborError(code, message string) []byte {
 	b := []byte{0xa2}
 	for _, s := range []string{"__type", code, "message", message} {

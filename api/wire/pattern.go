@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Pattern is a regular expression that is compiled when it is first asked: most services of a server are never called.
+// Pattern returns a regular expression that is compiled when it is first asked: most services of a server are never called.
 func Pattern(expression string) *LazyPattern {
 	return &LazyPattern{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })}
 }
@@ -16,5 +16,5 @@ type LazyPattern struct{ compiled func() *regexp.Regexp }
 // MatchString reports whether s holds a match.
 func (p *LazyPattern) MatchString(s string) bool { return p.compiled().MatchString(s) }
 
-// String is the expression.
+// String returns the expression.
 func (p *LazyPattern) String() string { return p.compiled().String() }

@@ -69,7 +69,7 @@ func malformed(text string) error {
 	return &fault.Error{Code: codeMalformedForm, Status: http.StatusBadRequest, Message: text}
 }
 
-// Action is the operation that the request names.
+// Action returns the operation that the request names.
 func (f Form) Action() string { return f.Get("Action") }
 
 // Elements are the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list "Dimensions.member", "Attribute.1" for the

@@ -139,7 +139,7 @@ func (rt *Router) pick(x *exchange, r *http.Request) (s *Service, unknown string
 	return nil, ""
 }
 
-// named is the service with a name, or the answer that it is not here.
+// named returns the service with a name, or the answer that it is not here.
 func (rt *Router) named(service string) (*Service, string) {
 	for i := range rt.Services {
 		if rt.Services[i].Name == service {

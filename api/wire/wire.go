@@ -40,7 +40,7 @@ type Keys interface {
 
 type callerKey struct{} // of an *exchange
 
-// CallerOf is the Caller of a request that came through Router.
+// CallerOf returns the Caller of a request that came through Router.
 func CallerOf(ctx context.Context) Caller {
 	if x, ok := ctx.Value(callerKey{}).(*exchange); ok {
 		return x.caller

@@ -75,7 +75,7 @@ func (f *connection) client() (*client, error) {
 
 func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
-// regionOf is the region that a flag names, else the environment.
+// regionOf returns the region that a flag names, else the environment.
 func regionOf(flag string) (string, error) {
 	region := first(flag, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), wire.DefaultRegion)
 	if !wire.ValidRegion(region) {
@@ -190,7 +190,7 @@ func (c *client) do(ctx context.Context, service, method, path string, h http.He
 	return nil
 }
 
-// send answers the response of a successful request; its body is the caller's to close. in is sent as JSON; a json.RawMessage as it is, JSON or not.
+// send returns the response of a successful request; its body is the caller's to close. in is sent as JSON; a json.RawMessage as it is, JSON or not.
 func (c *client) send(ctx context.Context, service, method, path string, h http.Header, in any) (*http.Response, error) {
 	var body io.Reader
 	switch in := in.(type) {
@@ -249,7 +249,7 @@ func (c *client) unreachable(err error) error {
 	return &failure{code: exitUnreachable, text: "no shardmill answers at " + c.endpoint, hint: hint, err: err}
 }
 
-// token is the control API's token of the server: of the directory that --data names, of the environment, or of the place where this user's servers put theirs.
+// token returns the control API's token of the server: of the directory that --data names, of the environment, or of the place where this user's servers put theirs.
 func (c *client) token() (string, error) {
 	given := os.Getenv("SHARDMILL_TOKEN")
 	path := server.DataTokenFile(c.data)

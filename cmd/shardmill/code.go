@@ -181,7 +181,7 @@ func isDir(name string) bool {
 	return err == nil && info.IsDir()
 }
 
-// readCode is the zip of a function: a directory packed, or a zip file as it is.
+// readCode returns the zip of a function: a directory packed, or a zip file as it is.
 func readCode(ctx context.Context, name string) ([]byte, error) {
 	if isDir(name) {
 		t, err := scanCode(ctx, name, false)

@@ -167,7 +167,7 @@ func (d *demo) build(ctx context.Context) error {
 	return nil
 }
 
-// demoCode is a zip whose bootstrap runs this very binary as the handler.
+// demoCode returns a zip whose bootstrap runs this very binary as the handler.
 func demoCode() ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -257,7 +257,7 @@ func (d *demo) watch(ctx context.Context) error {
 	return nil
 }
 
-// show prints one observation and answers how many records it settles.
+// show prints one observation and returns how many records it settles.
 func (d *demo) show(o engine.Observation) (settled int) {
 	t := d.t
 	where := t.dim(o.Shard.String())
@@ -307,7 +307,7 @@ func (d *demo) named(shard record.ShardID, first, last record.Position) text {
 	return text(strings.Join(out, ", "))
 }
 
-// count is how many of the demonstration's own records an observation is about: whoever puts others meanwhile does not end it early.
+// count returns how many of the demonstration's own records an observation is about: whoever puts others meanwhile does not end it early.
 func (d *demo) count(o engine.Observation) (n int) {
 	for p := o.First; p <= o.Last; p++ {
 		if _, ok := d.names[place{o.Shard, p}]; ok {

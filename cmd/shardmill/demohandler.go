@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newDemoHandler is the function of the demonstration: this binary as a custom runtime, speaking the Lambda Runtime API.
+// newDemoHandler returns the function of the demonstration: this binary as a custom runtime, speaking the Lambda Runtime API.
 func newDemoHandler() *cobra.Command {
 	return &cobra.Command{
 		Use:    "demo-handler",
@@ -35,7 +35,7 @@ func newDemoHandler() *cobra.Command {
 	}
 }
 
-// handleOne takes the next invocation and answers it.
+// handleOne takes the next invocation and returns it.
 func handleOne(ctx context.Context, base string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"next", nil)
 	if err != nil {

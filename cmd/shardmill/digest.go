@@ -111,7 +111,7 @@ func classOf(o engine.Observation) (c class, word int) {
 	return c, slices.Index(otherWords[:], name)
 }
 
-// observe answers the lines to show for an observation for people; see shown.
+// observe returns the lines to show for an observation for people; see shown.
 func (d *digest) observe(now time.Time, o engine.Observation) []text {
 	out := d.roll(now)
 	key := o.Mapping
@@ -147,7 +147,7 @@ func (d *digest) observe(now time.Time, o engine.Observation) []text {
 	return out
 }
 
-// route is a mapping for people.
+// route returns a mapping for people.
 func route(o engine.Observation) string {
 	name := functionName(o)
 	if i := strings.LastIndexByte(o.EventSourceARN, '/'); i >= 0 {
@@ -159,7 +159,7 @@ func route(o engine.Observation) string {
 	return name
 }
 
-// print answers the lines to show for what a function printed.
+// print returns the lines to show for what a function printed.
 func (d *digest) print(now time.Time, owner function.Ref, events []function.LogEvent) []text {
 	out := d.roll(now)
 	l := d.logs[owner]
@@ -197,7 +197,7 @@ func (d *digest) print(now time.Time, owner function.Ref, events []function.LogE
 	return out
 }
 
-// roll ends the second under way when it is over, and answers its summaries.
+// roll ends the second under way when it is over, and returns its summaries.
 func (d *digest) roll(now time.Time) []text {
 	if d.began.IsZero() {
 		d.began = now
@@ -209,7 +209,7 @@ func (d *digest) roll(now time.Time) []text {
 	return d.end()
 }
 
-// end answers the summaries of the second under way and begins another one. What has been still for a second is forgotten.
+// end returns the summaries of the second under way and begins another one. What has been still for a second is forgotten.
 func (d *digest) end() (out []text) {
 	for _, key := range slices.Sorted(maps.Keys(d.mappings)) {
 		m := d.mappings[key]
@@ -237,7 +237,7 @@ func (d *digest) end() (out []text) {
 	return out
 }
 
-// summary is all that happened in the second, whether it was shown or not.
+// summary returns all that happened in the second, whether it was shown or not.
 func (m *mappingSecond) summary() string {
 	var parts []string
 	if m.batches > 0 {
@@ -251,7 +251,7 @@ func (m *mappingSecond) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// counted is a number of things.
+// counted returns a number of things.
 func counted(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
 
 func plural(n int, noun string) string {

@@ -18,7 +18,7 @@ var digestStart = time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 
 var worker = function.Ref{Account: wire.DefaultAccount, Region: wire.DefaultRegion, Name: "worker"}
 
-// happening is an observation about the mapping orders → worker.
+// happening returns an observation about the mapping orders → worker.
 func happening(o esm.Observe) engine.Observation {
 	return engine.Observation{
 		Identity: engine.Identity{Mapping: "m", FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:worker", EventSourceARN: "arn:aws:kinesis:us-east-1:000000000000:stream/orders"},
@@ -43,7 +43,7 @@ func without(lines []text) (out []string) {
 	return out
 }
 
-// second is an instant of the n-th second.
+// second returns an instant of the n-th second.
 func second(n int) time.Time { return digestStart.Add(time.Duration(n) * time.Second) }
 
 const oneByOne = "worker shardId-000000000000 ok         10 records, attempt 1, 1ms"

@@ -143,7 +143,7 @@ func shown(o engine.Observation) bool {
 		o.Kind != esm.WindowEnded && o.Kind != esm.StateReset
 }
 
-// functionName is the function of an observation for people.
+// functionName returns the function of an observation for people.
 func functionName(o engine.Observation) string {
 	a, ok := arn.Parse(o.FunctionARN)
 	if !ok {

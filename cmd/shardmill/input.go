@@ -32,7 +32,7 @@ func openFile(name string) (*os.File, error) {
 	return f, nil
 }
 
-// kindOf is what a name stands for, for people.
+// kindOf returns what a name stands for, for people.
 func kindOf(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():
@@ -83,7 +83,7 @@ func readDir(name string, goOn func(more int) error) ([]fs.DirEntry, error) {
 	}
 }
 
-// standardInput is what a command reads; a command that is interrupted does not wait for it. Who sits at a terminal is told what is waited for.
+// standardInput returns what a command reads; a command that is interrupted does not wait for it. Who sits at a terminal is told what is waited for.
 func standardInput(c *cobra.Command, what string) io.Reader {
 	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		t := newTerminal(c.ErrOrStderr())

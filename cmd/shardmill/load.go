@@ -88,7 +88,7 @@ func parseRate(s string) (float64, error) {
 	return n, nil
 }
 
-// due is how many records are to be put at once, after so long and so many records. done: none any more.
+// due returns how many records are to be put at once, after so long and so many records. done: none any more.
 func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
 	n = loadRecords
 	over := l.duration > 0 && elapsed >= l.duration
@@ -112,7 +112,7 @@ type loadEntry struct {
 	PartitionKey string
 }
 
-// entry is the n-th record, from 1.
+// entry returns the n-th record, from 1.
 func (l *load) entry(n int) loadEntry {
 	number := strconv.Itoa(n)
 	return loadEntry{[]byte(strings.ReplaceAll(l.data, "{{n}}", number)), first(l.key, "key-"+strconv.Itoa(rand.IntN(max(1, l.keys))))}
@@ -137,7 +137,7 @@ func (t tally) String() string {
 	return s
 }
 
-// progress is the tally with a bar, as far as there is an end.
+// progress returns the tally with a bar, as far as there is an end.
 func (l *load) progress(t tally) string {
 	done := -1.0
 	if l.count > 0 {
@@ -211,7 +211,7 @@ const (
 // resend is how often in a row nothing at all was taken.
 type resend struct{ tries int }
 
-// after is the pause after a refusal; ok is false when it is time to give up.
+// after returns the pause after a refusal; ok is false when it is time to give up.
 func (r *resend) after(progress bool) (pause time.Duration, ok bool) {
 	if progress {
 		r.tries = 0

@@ -53,7 +53,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it answers the exit code.
+// run is main without the process: it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := interruptible()
 	defer stop()
@@ -83,7 +83,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return f.code
 }
 
-// interruptible is a context that the first SIGINT or SIGTERM ends; a second one leaves at once.
+// interruptible returns a context that the first SIGINT or SIGTERM ends; a second one leaves at once.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

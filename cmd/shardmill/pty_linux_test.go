@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPTY is a terminal: what is written to screen can be read from the other end, where people sit. Line ends come as they were written.
+// openPTY returns a terminal: what is written to screen can be read from the other end, where people sit. Line ends come as they were written.
 func openPTY(t *testing.T) (person *bufio.Reader, screen *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -47,7 +47,7 @@ func openPTY(t *testing.T) (person *bufio.Reader, screen *os.File) {
 
 const pageEnd = "that is all"
 
-// onTerminal is what a person sees of what write prints.
+// onTerminal returns what a person sees of what write prints.
 func onTerminal(t *testing.T, write func(screen *os.File)) string {
 	t.Helper()
 	person, screen := openPTY(t)

@@ -65,7 +65,7 @@ rest is invoked all the same.`,
 	return c
 }
 
-// mappingID is the UUID of a mapping, which may be named by its function.
+// mappingID returns the UUID of a mapping, which may be named by its function.
 func (c *client) mappingID(ctx context.Context, name string) (string, error) {
 	if len(name) == 36 && strings.Count(name, "-") == 4 {
 		return name, nil
@@ -144,7 +144,7 @@ func (r *replayed) show(b *server.ReplayBatch) error {
 	return nil
 }
 
-// verdict is the error of a replay that was carried through.
+// verdict returns the error of a replay that was carried through.
 func (r *replayed) verdict() error {
 	switch {
 	case r.batches == 0:

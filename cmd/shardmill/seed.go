@@ -88,7 +88,7 @@ func checkCode(ctx context.Context, name string) error {
 	return err
 }
 
-// code is the path of a function's code: relative ones start at the seed file.
+// code returns the path of a function's code: relative ones start at the seed file.
 func (s *seeder) code(f *seed.Item) string {
 	name, _ := f.Input["CodeUri"].(string) // required
 	if filepath.IsAbs(name) {
@@ -140,7 +140,7 @@ const (
 	unchanged = "unchanged"
 )
 
-// title is what people call an item: a mapping by both its ends.
+// title returns what people call an item: a mapping by both its ends.
 func title(it *seed.Item) string {
 	source, ok := it.Input["EventSourceArn"].(string)
 	if !ok {
@@ -258,7 +258,7 @@ func (s *seeder) mapping(ctx context.Context, it *seed.Item) (string, error) {
 	return updated, s.c.lambda(ctx, "PUT", mappingsPath+"/"+uuid, change, nil)
 }
 
-// findMapping is the mapping between a source and a function; nil when there is none.
+// findMapping returns the mapping between a source and a function; nil when there is none.
 func findMapping(ctx context.Context, c *client, function, source string) (map[string]any, error) {
 	q := url.Values{"FunctionName": {function}, "EventSourceArn": {source}}
 	var got struct{ EventSourceMappings []map[string]any }
@@ -313,7 +313,7 @@ func shows(have, want any, key string) bool {
 	return true
 }
 
-// inJSON is a value as it comes back from JSON, so that numbers compare.
+// inJSON returns a value as it comes back from JSON, so that numbers compare.
 func inJSON(v map[string]any) map[string]any {
 	b, err := json.Marshal(v)
 	var out map[string]any

@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// fakeTables answers what DynamoDB answers about one table that may exist.
+// fakeTables is what DynamoDB returns about one table that may exist.
 func fakeTables(t *testing.T, calls *[]string, exists bool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

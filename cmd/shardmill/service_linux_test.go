@@ -19,7 +19,7 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// printedUnit is the systemd unit of docs/cli.md.
+// printedUnit returns the systemd unit of docs/cli.md.
 func printedUnit(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/cli.md")
@@ -79,7 +79,7 @@ type service struct {
 	user *syscall.Credential
 }
 
-// command is a command line of ours in the service's surroundings: no home, / as the working directory, no standard input.
+// command returns a command line of ours in the service's surroundings: no home, / as the working directory, no standard input.
 func (s *service) command(args ...string) *exec.Cmd {
 	c := exec.Command("/bin/sh", append([]string{"-c", `umask 0077; exec "$@"`, "sh", s.self}, args...)...)
 	c.Dir, c.Env = "/", s.env
@@ -227,7 +227,7 @@ func openTheWay(t *testing.T, dir string) {
 	}
 }
 
-// bootstrapZip is a package with a bootstrap alone.
+// bootstrapZip returns a package with a bootstrap alone.
 func bootstrapZip(t *testing.T, script string) []byte {
 	t.Helper()
 	var b bytes.Buffer

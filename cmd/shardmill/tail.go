@@ -80,7 +80,7 @@ func newTail() *cobra.Command {
 	return c
 }
 
-// shardNumber is a shard's id without what all ids have in common.
+// shardNumber returns a shard's id without what all ids have in common.
 func shardNumber(id string) string {
 	if n := strings.TrimLeft(strings.TrimPrefix(id, "shardId-"), "0"); n != "" {
 		return n

@@ -121,7 +121,7 @@ func commands(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// writer is the terminal for those who write whole lines themselves.
+// writer returns the terminal for those who write whole lines themselves.
 func (t terminal) writer() io.Writer {
 	if !t.live {
 		return t.w

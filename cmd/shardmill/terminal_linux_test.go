@@ -40,7 +40,7 @@ func harmless(t *testing.T, what, seen string) {
 	}
 }
 
-// strange is a server all of whose answers are hostile.
+// strange returns a server all of whose answers are hostile.
 func strange(t *testing.T) (endpoint string) {
 	t.Helper()
 	quoted, err := json.Marshal(hostile)

@@ -147,7 +147,7 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	return nil
 }
 
-// size is a number of bytes for people.
+// size returns a number of bytes for people.
 func size(n int) string {
 	switch {
 	case n < 10<<10:

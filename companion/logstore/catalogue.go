@@ -244,7 +244,7 @@ func (s *Store) forgotten(st *streamState, earliest int64) bool {
 	return !st.Explicit && st.Last < earliest
 }
 
-// earliest is the time of the earliest event that is left. Clocks step back, so it need not be in the first segment.
+// earliest returns the time of the earliest event that is left. Clocks step back, so it need not be in the first segment.
 func (s *Store) earliest() int64 {
 	earliest := int64(math.MaxInt64)
 	for _, seg := range s.segments {
@@ -260,7 +260,7 @@ func (s *Store) passed(floor mark) bool {
 	return len(s.segments) > 0 && floor.Segment < s.segments[0].number
 }
 
-// end is the place of the next frame. s.mu is held.
+// end returns the place of the next frame. s.mu is held.
 func (s *Store) end() mark {
 	if last := s.last(); last != nil {
 		return mark{last.number, last.size}
@@ -268,7 +268,7 @@ func (s *Store) end() mark {
 	return mark{s.base, headerSize}
 }
 
-// floor is the end of the log, synced, so that no loss of power brings it back below. s.mu is held.
+// floor returns the end of the log, synced, so that no loss of power brings it back below. s.mu is held.
 func (s *Store) floor() (mark, error) {
 	if last := s.last(); last != nil {
 		if err := last.sync(); err != nil {

@@ -21,7 +21,7 @@ type Search struct {
 	Match         func(message string) bool
 }
 
-// Find answers the first page of what a search selects, or, with Backward, the last one, in either case in the order of Place. more tells that the page
+// Find returns the first page of what a search selects, or, with Backward, the last one, in either case in the order of Place. more tells that the page
 // ended at a limit. A page holds at least one event when there is one. Nothing is locked while events are read, and no more than a page is held.
 // Faults: ResourceNotFoundException (the group, or a stream that is named).
 func (s *Store) Find(ctx context.Context, q Search) (events []Event, more bool, err error) {

@@ -25,7 +25,7 @@ var (
 	errTorn    = errors.New("logstore: torn or corrupt frame")
 )
 
-// appendFrame encodes as many events as fit into one frame, at least one, and answers their number.
+// appendFrame encodes as many events as fit into one frame, at least one, and returns their number.
 func appendFrame(b []byte, group Group, stream string, ingested time.Time, events []LogEvent) ([]byte, int) {
 	start := len(b)
 	b = append(b, make([]byte, frameHead)...)

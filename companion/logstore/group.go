@@ -11,7 +11,7 @@ import (
 // Group names a log group.
 type Group struct{ Account, Region, Name string }
 
-// ARN is the group's Amazon resource name, without the :* that some operations of AWS append.
+// ARN returns the group's Amazon resource name, without the :* that some operations of AWS append.
 func (g Group) ARN() string {
 	return arn.New("logs", g.Region, g.Account, "log-group:"+g.Name).String()
 }
@@ -22,7 +22,7 @@ const (
 	oldRegion  = "us-east-1"
 )
 
-// text is the group as it stands in frames and keys. None of the parts holds a colon.
+// text returns the group as it stands in frames and keys. None of the parts holds a colon.
 func (g Group) text() string { return fault.Cut(g.Account+":"+g.Region+":"+g.Name, maxNameLength) }
 
 func parseGroup(text string) Group {
@@ -63,7 +63,7 @@ func (p Place) Compare(o Place) int {
 // placeDigits is the length of a place as text, as long as AWS's event ids.
 const placeDigits = 56
 
-// String is the place in 56 digits, which are ordered as places are.
+// String returns the place in 56 digits, which are ordered as places are.
 func (p Place) String() string {
 	return fmt.Sprintf("%017d%012d%014d%013d", max(p.Millis, 0), p.Segment, p.Offset, p.Index)
 }

@@ -222,7 +222,7 @@ func (s *Store) Write(group Group, stream string, events []LogEvent) {
 	}
 }
 
-// write puts one frame into the last segment, or a new one, and answers where it begins. s.mu is held.
+// write puts one frame into the last segment, or a new one, and returns where it begins. s.mu is held.
 func (s *Store) write(frame []byte) (mark, error) {
 	last := s.last()
 	if last == nil || last.version != version || last.size > headerSize && last.size+int64(len(frame)) > s.opt.SegmentBytes {
@@ -284,7 +284,7 @@ func (s *Store) trim() {
 	}
 }
 
-// longest is the longest retention of any group.
+// longest returns the longest retention of any group.
 func (s *Store) longest() time.Duration {
 	longest := time.Duration(0)
 	for _, g := range s.groups {

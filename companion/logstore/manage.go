@@ -196,7 +196,7 @@ func (s *Store) Groups(account, region string) []GroupInfo {
 	return out
 }
 
-// Exists answers ResourceNotFoundException unless the group, and the stream unless it is "", are there.
+// Exists returns ResourceNotFoundException unless the group, and the stream unless it is "", are there.
 func (s *Store) Exists(name Group, stream string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

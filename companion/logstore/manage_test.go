@@ -17,7 +17,7 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// atNoon is a clock that stands, nearly, at noon.
+// atNoon returns a clock that stands, nearly, at noon.
 func atNoon() *clock.Clock { return clock.New(time.Until(noon)) }
 
 // places runs a test on disk, in memory, and on disk with the store opened anew between steps.
@@ -289,7 +289,7 @@ func TestVersionOneIsRead(t *testing.T) {
 
 func appendVarint(v int64) []byte { return binary.AppendVarint(nil, v) }
 
-// sealed is a payload behind its length and check sum.
+// sealed returns a payload behind its length and check sum.
 func sealed(payload []byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
 	return append(binary.BigEndian.AppendUint32(b, crc32.Checksum(payload, castagnoli)), payload...)

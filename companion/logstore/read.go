@@ -15,7 +15,7 @@ type Query struct {
 	Follow bool                   // wait for more at the end
 }
 
-// Read visits the selected events in the order of writing until visit answers false, the end is reached, or, with Follow, ctx ends. Events that are
+// Read visits the selected events in the order of writing until visit returns false, the end is reached, or, with Follow, ctx ends. Events that are
 // dropped because of a cap while they are read are passed over. It returns ctx's error when that ended it, and ErrClosed when the store closed.
 // visit runs on the caller's goroutine and may take its time: nothing is locked.
 func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error {
@@ -45,7 +45,7 @@ func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error
 	}
 }
 
-// readSegment visits what is left of a segment and answers where it stopped. A part that cannot be read is passed over.
+// readSegment visits what is left of a segment and returns where it stopped. A part that cannot be read is passed over.
 func (s *Store) readSegment(ctx context.Context, r *reader, q Query, visit func(Event) bool) (end int64, more bool) {
 	for ctx.Err() == nil {
 		f, err := r.next()

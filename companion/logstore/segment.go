@@ -119,7 +119,7 @@ func (s *segment) check(last bool, note func(frame, time.Time, time.Time)) error
 	return nil
 }
 
-// span is the time of the earliest and the latest event.
+// span returns the time of the earliest and the latest event.
 func span(events []Event) (first, last time.Time) {
 	first, last = events[0].At, events[0].At
 	for _, e := range events[1:] {
@@ -188,7 +188,7 @@ func (s *segment) remove() {
 	}
 }
 
-// view is the content at this moment. What is in it does not change any more.
+// view returns the content at this moment. What is in it does not change any more.
 func (s *segment) view() io.ReaderAt {
 	if s.file != nil {
 		return io.NewSectionReader(s.file, 0, s.size)
@@ -226,7 +226,7 @@ func newReader(r io.ReaderAt, segment uint64, version byte, at int64) *reader {
 	return &reader{in: bufio.NewReaderSize(io.NewSectionReader(r, at, 1<<62-at), 64<<10), segment: segment, version: version, at: at}
 }
 
-// next answers io.EOF at the end, errTorn where the rest cannot be read.
+// next returns io.EOF at the end, errTorn where the rest cannot be read.
 func (r *reader) next() (frame, error) {
 	head, err := r.in.Peek(frameHead)
 	if len(head) == 0 && errors.Is(err, io.EOF) {

@@ -56,7 +56,7 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-// differs is the name of the first setting that g names and s has another value for, or "".
+// differs returns the name of the first setting that g names and s has another value for, or "".
 func (g Given) differs(s Settings) string {
 	want := g.over(s)
 	switch {
@@ -91,7 +91,7 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// InvalidAttribute is the fault for a queue attribute whose value is out of bounds or not a number.
+// InvalidAttribute returns the fault for a queue attribute whose value is out of bounds or not a number.
 func InvalidAttribute(name string) error {
 	return fault.New(CodeInvalidAttribute, "Invalid value for the parameter %s.", name)
 }
@@ -105,7 +105,7 @@ type Attributes struct {
 	Delayed           int // sent, hidden until their delay ends
 }
 
-// Attributes answers settings and counts. Faults: QueueDoesNotExist.
+// Attributes returns settings and counts. Faults: QueueDoesNotExist.
 func (qs *Queues) Attributes(_ context.Context, name Name) (Attributes, error) {
 	_, leave, err := qs.enter()
 	if err != nil {

@@ -67,7 +67,7 @@ func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(),
 	}
 }
 
-// Find answers whether a queue exists: nil, or the fault QueueDoesNotExist.
+// Find returns whether a queue exists: nil, or the fault QueueDoesNotExist.
 func (qs *Queues) Find(_ context.Context, name Name) error {
 	_, leave, err := qs.enter()
 	if err != nil {
@@ -81,7 +81,7 @@ func (qs *Queues) Find(_ context.Context, name Name) error {
 	return err
 }
 
-// List answers up to n names of an account's queues in a region that begin with prefix and come after after, in byte order. n ≤ 0: all.
+// List returns up to n names of an account's queues in a region that begin with prefix and come after after, in byte order. n ≤ 0: all.
 func (qs *Queues) List(_ context.Context, account, region, prefix, after string, n int) ([]string, error) {
 	_, leave, err := qs.enter()
 	if err != nil {

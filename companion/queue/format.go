@@ -171,7 +171,7 @@ func decodeDedup(b []byte) (dedup, error) {
 	return d, r.end("deduplication id")
 }
 
-// readNextID is the number that the next queue will have.
+// readNextID returns the number that the next queue will have.
 func readNextID(l storage.Local) (uint64, error) {
 	b, ok, err := l.Get([]byte(prefixNext))
 	if err != nil {
@@ -203,7 +203,7 @@ func newReader(b []byte) *reader {
 	return r
 }
 
-// take is the next n bytes, or n zero bytes when something is wrong (n is small then: see bytes).
+// take returns the next n bytes, or n zero bytes when something is wrong (n is small then: see bytes).
 func (r *reader) take(n int) []byte {
 	if r.err == nil && n > len(r.b) {
 		r.err = errTruncated
@@ -229,7 +229,7 @@ func (r *reader) uvarint() uint64 {
 	return v
 }
 
-// bytes is the next length-prefixed value; it shares memory with the input.
+// bytes returns the next length-prefixed value; it shares memory with the input.
 func (r *reader) bytes() []byte {
 	n := r.uvarint()
 	if r.err == nil && n > uint64(len(r.b)) {
@@ -252,7 +252,7 @@ func (r *reader) instant() int64 {
 	return int64(min(v, maxInstant))
 }
 
-// duration is a setting in milliseconds; none is longer than the longest retention.
+// duration returns a setting in milliseconds; none is longer than the longest retention.
 func (r *reader) duration() time.Duration {
 	v := r.uvarint()
 	if v > uint64(millis(MaxRetention)) {
@@ -264,7 +264,7 @@ func (r *reader) duration() time.Duration {
 	return time.Duration(v) * time.Millisecond
 }
 
-// end is what was wrong, bytes left over included.
+// end returns what was wrong, bytes left over included.
 func (r *reader) end(what string) error {
 	if r.err == nil && len(r.b) > 0 {
 		r.err = fmt.Errorf("%d bytes too many", len(r.b))

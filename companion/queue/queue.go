@@ -22,7 +22,7 @@ type Name struct {
 	Account, Region, Name string
 }
 
-// ARN is the queue's Amazon resource name.
+// ARN returns the queue's Amazon resource name.
 func (n Name) ARN() string { return arn.New("sqs", n.Region, n.Account, n.Name).String() }
 
 // Options are what Queues needs. Local is required; a nil Clock is real time, a nil Log is silent.
@@ -59,7 +59,7 @@ type Queues struct {
 	create chan struct{}   // capacity 1: held by the one create or delete of a queue
 }
 
-// New is a Queues that does nothing until Start.
+// New returns a Queues that does nothing until Start.
 func New(o Options) (*Queues, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (qs *Queues) adopt(name Name, m meta) *queue {
 	return q
 }
 
-// now is the steered time in milliseconds.
+// now returns the steered time in milliseconds.
 func (qs *Queues) now() int64 { return qs.clock.Now().UnixMilli() }
 
 // millis is d in whole milliseconds.

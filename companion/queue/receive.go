@@ -28,7 +28,7 @@ type Received struct {
 }
 
 // Receive hands out up to Max visible messages, the longest sent first, and hides them for the visibility timeout. With none visible it waits, up to
-// Wait on the steered clock: a message that comes goes to the one who has waited longest. It answers nothing, without an error, when the wait
+// Wait on the steered clock: a message that comes goes to the one who has waited longest. It returns nothing, without an error, when the wait
 // is over, the context ends or Stop comes.
 //
 // Receive counts and visibility become durable within about a second; what a crash takes back of them only shows a message sooner.
@@ -116,7 +116,7 @@ func (q *queue) await(ctx context.Context, stop <-chan struct{}, n int, hide int
 	return nil, nil
 }
 
-// leaveLine takes w out of the line and answers what was handed to it in the last moment.
+// leaveLine takes w out of the line and returns what was handed to it in the last moment.
 func (q *queue) leaveLine(w *waiter) []taken {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -167,7 +167,7 @@ func (q *queue) deliver(ctx context.Context, got []taken) ([]Received, error) {
 	return out, q.eraseGone(ctx, noted)
 }
 
-// undeliver gives back what could not be delivered and answers why.
+// undeliver gives back what could not be delivered and returns why.
 func (q *queue) undeliver(got []taken, doing string, err error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

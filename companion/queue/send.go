@@ -128,7 +128,7 @@ func (q *queue) store(ctx context.Context, m Message) (Sent, error) {
 	return Sent{MessageID: c.id.String()}, nil
 }
 
-// show puts a durable message into the index. It answers false when the message has been purged meanwhile.
+// show puts a durable message into the index. It returns false when the message has been purged meanwhile.
 func (q *queue) show(t taken, dedup bool, due int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -50,7 +50,7 @@ func (ts *Tables) WriteAll(ctx context.Context, writes []Named) (done []bool, ca
 
 func duplicates() error { return invalid("Provided list of item keys contains duplicates") }
 
-// checkWrite answers a text that is the item's own.
+// checkWrite returns a text that is the item's own.
 func (ts *Tables) checkWrite(w *Named) (key string, err error) {
 	leave, err := ts.enter()
 	if err != nil {

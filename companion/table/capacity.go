@@ -31,7 +31,7 @@ func (c Capacity) Total() Units {
 	return sum
 }
 
-// Plus is the sum of both.
+// Plus returns the sum of both.
 func (c Capacity) Plus(d Capacity) Capacity {
 	sum := Capacity{Table: c.Table + d.Table}
 	for _, x := range []Capacity{c, d} {

@@ -181,7 +181,7 @@ func (ts *Tables) fill(ctx context.Context, t *table, m *meta) error {
 	return ops.flush()
 }
 
-// Tags answers a table's tags. The map is the caller's. Faults: ResourceNotFoundException.
+// Tags returns a table's tags. The map is the caller's. Faults: ResourceNotFoundException.
 func (ts *Tables) Tags(_ context.Context, name Name) (map[string]string, error) {
 	leave, err := ts.enter()
 	if err != nil {

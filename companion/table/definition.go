@@ -198,7 +198,7 @@ func (d *Definition) checkUsed() error {
 	return nil
 }
 
-// kindOf is the type of a key attribute.
+// kindOf returns the type of a key attribute.
 func (d *Definition) kindOf(name string) expr.Kind {
 	for _, a := range d.Attributes {
 		if a.Name == name {

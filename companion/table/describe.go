@@ -26,7 +26,7 @@ type Size struct{ Items, Bytes int64 }
 // tally counts what a table or an index holds.
 type tally struct{ items, bytes atomic.Int64 }
 
-// Describe answers what a table is and holds. The first time after a start it counts every item. Faults: ResourceNotFoundException.
+// Describe returns what a table is and holds. The first time after a start it counts every item. Faults: ResourceNotFoundException.
 func (ts *Tables) Describe(_ context.Context, name Name) (Description, error) {
 	leave, err := ts.enter()
 	if err != nil {

@@ -17,7 +17,7 @@ const sweepAtOnce = 256
 // fiveYears is how old a time to live may be: AWS does not delete items that should have gone longer ago, because the value is taken for a mistake.
 const fiveYears = 5 * 365 * 24 * time.Hour
 
-// expiryOf is the second in which an item expires; ok is false when it does not.
+// expiryOf returns the second in which an item expires; ok is false when it does not.
 func expiryOf(m *meta, item expr.Item) (second int64, ok bool) {
 	if m.Expiry == "" {
 		return 0, false
@@ -47,7 +47,7 @@ func (m *meta) expiryChange(name Name, place []byte, old, new expr.Item) []stora
 	return ops
 }
 
-// nextExpiry is the second of the first entry in the order of expiry.
+// nextExpiry returns the second of the first entry in the order of expiry.
 func (ts *Tables) nextExpiry() (second int64, ok bool, err error) {
 	err = ts.local.Scan([]byte(prefixDying), after([]byte(prefixDying)), false, func(k, _ []byte) bool {
 		second, _, _, ok = splitDyingKey(k)

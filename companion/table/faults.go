@@ -31,7 +31,7 @@ func invalid(format string, args ...any) error { return fault.New(CodeValidation
 
 func noResource() error { return fault.New(CodeNotFound, "Requested resource not found") }
 
-// noTable is what operations on tables themselves answer.
+// noTable returns what operations on tables themselves answer.
 func noTable(name string) func() error {
 	return func() error {
 		return fault.New(CodeNotFound, "Requested resource not found: Table: %s not found", name)
@@ -52,7 +52,7 @@ func conditionFailed(item expr.Item) error {
 
 func (e *ConditionFailed) Error() string { return e.fault.Error() }
 
-// Unwrap is the fault that the caller sees.
+// Unwrap returns the fault that the caller sees.
 func (e *ConditionFailed) Unwrap() error { return e.fault }
 
 // storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an internal fault.

@@ -48,7 +48,7 @@ func dyingKey(second int64, table uint64, place []byte) []byte {
 	return append(b, place...)
 }
 
-// encodeDying is the value of a dyingKey.
+// encodeDying returns the value of a dyingKey.
 func encodeDying(n Name) []byte { return append([]byte{formatVersion}, n.path()...) }
 
 func decodeDying(b []byte) (Name, error) {
@@ -83,7 +83,7 @@ type meta struct {
 	schemas []schema // of Definition
 }
 
-// change is a copy whose definition can be changed.
+// change returns a copy whose definition can be changed.
 func (m *meta) change() *meta {
 	c := *m
 	d := &c.Definition
@@ -147,7 +147,7 @@ func readNextID(local storage.Local) (uint64, error) {
 
 func encodeNextID(n uint64) []byte { return binary.AppendUvarint([]byte{formatVersion}, n) }
 
-// encodeItem is an item as bytes; equal items have equal bytes.
+// encodeItem returns an item as bytes; equal items have equal bytes.
 func encodeItem(item expr.Item) []byte {
 	return appendMap(append(make([]byte, 0, 64), formatVersion), item)
 }
@@ -227,7 +227,7 @@ func (r *reader) byte() byte {
 	return c
 }
 
-// count is a number of things of which each takes a byte at least.
+// count returns a number of things of which each takes a byte at least.
 func (r *reader) count() int {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > uint64(len(r.b)-size) {

@@ -75,7 +75,7 @@ func (ts *Tables) Page(_ context.Context, name Name, r Range) (Page, error) {
 	return p.done(), nil
 }
 
-// find is the schema of an index by name.
+// find returns the schema of an index by name.
 func (m *meta) find(index string) (*schema, error) {
 	for i := range m.schemas {
 		if m.schemas[i].index == index {
@@ -220,7 +220,7 @@ func (r *Range) keyParts(s *schema) (hash, sort *expr.KeyPart, err error) {
 	return hash, sort, nil
 }
 
-// start is the place of After, which must lie in the range.
+// start returns the place of After, which must lie in the range.
 func (r *Range) start(s *schema, lo, hi []byte) ([]byte, error) {
 	keys := s.key
 	if s.number != 0 {
@@ -276,7 +276,7 @@ type pager struct {
 	err    error
 }
 
-// visit takes an entry in; it answers false when the page is full.
+// visit takes an entry in; it returns false when the page is full.
 func (p *pager) visit(_, v []byte) bool {
 	item, err := decodeItem(v)
 	if err != nil {
@@ -308,7 +308,7 @@ func (p *pager) visit(_, v []byte) bool {
 	return !p.full
 }
 
-// done is the page. A page that its limit ended says so even when nothing follows, as AWS does.
+// done returns the page. A page that its limit ended says so even when nothing follows, as AWS does.
 func (p *pager) done() Page {
 	if p.full {
 		p.page.Last = p.schema.keyOf(p.last)

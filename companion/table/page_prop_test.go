@@ -17,7 +17,7 @@ func (m model) without(k expr.Item) model {
 	return slices.DeleteFunc(slices.Clone(m), func(i expr.Item) bool { return i["id"].Equal(k["id"]) && i["at"].Equal(k["at"]) })
 }
 
-// query is what a query on hash = v with a condition on the range key answers.
+// query returns what a query on hash = v with a condition on the range key answers.
 func (m model) query(hash string, v expr.Value, sort string, keep func(expr.Value) bool, tie ...string) []expr.Item {
 	var out []expr.Item
 	for _, i := range m {
@@ -134,7 +134,7 @@ func all(t *testing.T, b *bench, r Range) []expr.Item {
 	}
 }
 
-// anyPart is a condition on the range key, or none.
+// anyPart returns a condition on the range key, or none.
 func anyPart(t *rapid.T, v expr.Value) ([]expr.KeyPart, func(expr.Value) bool) {
 	operator := rapid.SampledFrom([]string{"", "=", "<", "<=", ">", ">=", "BETWEEN"}).Draw(t, "operator")
 	switch operator {

@@ -60,7 +60,7 @@ func (s *schema) projects(name string) bool {
 		s.projection == Include && slices.Contains(s.attributes, name)
 }
 
-// project is what an entry of the schema carries of an item.
+// project returns what an entry of the schema carries of an item.
 func (s *schema) project(item expr.Item) expr.Item {
 	if s.projection == All {
 		return item
@@ -92,7 +92,7 @@ func maxKeyBytes(i int) int {
 	return maxRangeKey
 }
 
-// placeOf is where an item's entry stands among those of the schema: hash of the hash key, hash key, range key, and in an index the table's key.
+// placeOf returns where an item's entry stands among those of the schema: hash of the hash key, hash key, range key, and in an index the table's key.
 // The item must have the key attributes.
 func (s *schema) placeOf(item expr.Item) []byte {
 	place := hashPlace(item[s.key[0].name])
@@ -107,7 +107,7 @@ func (s *schema) placeOf(item expr.Item) []byte {
 	return place
 }
 
-// hashPlace is how the places of all items with a hash key begin.
+// hashPlace returns how the places of all items with a hash key begin.
 func hashPlace(v expr.Value) []byte {
 	key := appendKey(nil, v)
 	sum := sha256.Sum256(key)
@@ -117,7 +117,7 @@ func hashPlace(v expr.Value) []byte {
 // hashBytes of the hash of the hash key spread the items, so that segments of a scan are ranges.
 const hashBytes = 4
 
-// stripeOf is the lock of an item by its place.
+// stripeOf returns the lock of an item by its place.
 func stripeOf(place []byte) uint32 { return binary.BigEndian.Uint32(place) % stripes }
 
 // keyOf picks the attributes of a LastEvaluatedKey: the schema's key and the table's.
@@ -245,7 +245,7 @@ func appendPrefix(b []byte, text string) []byte {
 	return b
 }
 
-// after is the first key behind all that begin with prefix; nil when there is none.
+// after returns the first key behind all that begin with prefix; nil when there is none.
 func after(prefix []byte) []byte {
 	k := slices.Clone(prefix)
 	for i := len(k) - 1; i >= 0; i-- {

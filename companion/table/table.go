@@ -22,7 +22,7 @@ type Name struct {
 	Account, Region, Table string
 }
 
-// ARN is the table's Amazon resource name.
+// ARN returns the table's Amazon resource name.
 func (n Name) ARN() string {
 	return arn.New("dynamodb", n.Region, n.Account, "table/"+n.Table).String()
 }
@@ -62,7 +62,7 @@ type Tables struct {
 	define  sync.Mutex      // held by the one create or delete of a table
 }
 
-// New is a Tables that does nothing until Start.
+// New returns a Tables that does nothing until Start.
 func New(o Options) (*Tables, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (ts *Tables) find(name Name, missing func() error) (*table, error) {
 	}
 }
 
-// readMeta is what is stored of a table itself; nil: there is none.
+// readMeta returns what is stored of a table itself; nil: there is none.
 func (ts *Tables) readMeta(name Name) (*meta, error) {
 	value, ok, err := ts.local.Get(metaKey(name))
 	if err != nil || !ok {

@@ -63,7 +63,7 @@ func (ts *Tables) Write(ctx context.Context, name Name, w Write) (Written, error
 	return ts.write(ctx, t, place, w)
 }
 
-// key is an item with the write's key.
+// key returns an item with the write's key.
 func (w *Write) key() expr.Item {
 	if w.Kind == Put {
 		return w.Item
@@ -160,7 +160,7 @@ func (ts *Tables) write(ctx context.Context, t *table, place []byte, w Write) (W
 	return out, nil
 }
 
-// updated is the item after an Update.
+// updated returns the item after an Update.
 func (w *Write) updated(m *meta, old expr.Item) (expr.Item, error) {
 	item := old
 	if item == nil {
@@ -185,7 +185,7 @@ func (w *Write) updated(m *meta, old expr.Item) (expr.Item, error) {
 	return item, checkSize(item, "Item size to update has exceeded the maximum allowed size")
 }
 
-// get is the item at a place of the table; nil: there is none.
+// get returns the item at a place of the table; nil: there is none.
 func (ts *Tables) get(t *table, place []byte) (expr.Item, error) {
 	b, ok, err := ts.local.Get(itemKey(t.meta.Number, 0, place))
 	if err != nil || !ok {
@@ -240,7 +240,7 @@ type entry struct {
 	size       int
 }
 
-// entry is the item's entry; nil when it has none.
+// entry returns the item's entry; nil when it has none.
 func (s *schema) entry(m *meta, place []byte, item expr.Item) *entry {
 	if item == nil || !s.has(item) {
 		return nil

@@ -99,7 +99,7 @@ type Launcher struct {
 	surveyed map[string]survey // by path of a Python
 }
 
-// New is a Launcher. It looks at nothing yet.
+// New returns a Launcher. It looks at nothing yet.
 func New(opt Options) *Launcher {
 	if opt.Env == nil {
 		opt.Env = os.Environ()

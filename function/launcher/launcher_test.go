@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// fake writes an executable that answers the probe as an interpreter of that version at that path; "" makes one that fails, as a shim without its version does.
+// fake writes an executable that returns the probe as an interpreter of that version at that path; "" makes one that fails, as a shim without its version does.
 func fake(t *testing.T, path, version string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -118,7 +118,7 @@ func (l *Launcher) nodeModules(i interpreter) []string {
 	return append(dirs, filepath.Join(filepath.Dir(filepath.Dir(i.Path)), "lib", "node_modules"))
 }
 
-// nodeReads is what Node needs to start: its executable and the libraries beside it. Homebrew links its packages to each other.
+// nodeReads returns what Node needs to start: its executable and the libraries beside it. Homebrew links its packages to each other.
 func nodeReads(node string) []string {
 	bin := filepath.Dir(node)
 	if strings.HasPrefix(bin, "/usr/") || bin == "/bin" {

@@ -146,7 +146,7 @@ func (l *Launcher) writeLinks(links, installed map[string]string) (string, error
 	return name, nil
 }
 
-// closure is where the packages lie and all that they need by their package.json, found as Node finds it: in the folders called node_modules beside and above
+// closure returns where the packages lie and all that they need by their package.json, found as Node finds it: in the folders called node_modules beside and above
 // the package. A package in such a folder counts with the outermost one, since its neighbours may be links.
 func closure(links map[string]string) []string {
 	seen := map[string]bool{}
@@ -183,7 +183,7 @@ func closure(links map[string]string) []string {
 	})
 }
 
-// installation is the outermost folder called node_modules around dir, or dir itself.
+// installation returns the outermost folder called node_modules around dir, or dir itself.
 func installation(dir string) string {
 	const folder = string(filepath.Separator) + "node_modules"
 	if above, _, ok := strings.Cut(dir+string(filepath.Separator), folder+string(filepath.Separator)); ok {

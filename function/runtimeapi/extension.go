@@ -86,7 +86,7 @@ func (s *Server) routeExtension(c *conn, br *bufio.Reader, r *request, path stri
 	}
 }
 
-// identified is the identifier that a call carries. Without a usable one the call has been refused: the id is "" where the connection may go on.
+// identified returns the identifier that a call carries. Without a usable one the call has been refused: the id is "" where the connection may go on.
 func (s *Server) identified(c *conn, r *request) (id string, ok bool) {
 	sent := true
 	switch {

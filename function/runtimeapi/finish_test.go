@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// dial is a bare connection to s, as a process holds one.
+// dial returns a bare connection to s, as a process holds one.
 func dial(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addr())

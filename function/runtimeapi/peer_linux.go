@@ -28,7 +28,7 @@ func ownerOf(c net.Conn, user int) owner {
 // established is the state of a connection that both ends hold open.
 const established = "01"
 
-// hexPort is how the table writes an IPv4 loopback address: the address in the machine's byte order, which differs, so only the port is compared.
+// hexPort returns how the table writes an IPv4 loopback address: the address in the machine's byte order, which differs, so only the port is compared.
 func hexPort(a *net.TCPAddr) string { return fmt.Sprintf(":%04X", a.Port) }
 
 // judge finds the row whose local and remote address end in the given ports. Columns: sl local_address rem_address st tx:rx tr:tm retrnsmt uid …

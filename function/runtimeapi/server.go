@@ -79,7 +79,7 @@ const (
 	answered              // it has answered and has not asked again; or its /next went away
 )
 
-// String is the name that AWS's error texts use.
+// String returns the name that AWS's error texts use.
 func (s state) String() string {
 	return [...]string{"Starting", "Ready", "Running", "ResponseSent"}[s]
 }
@@ -126,7 +126,7 @@ func Listen(h Handler, f Function, user int) (*Server, error) {
 	return s, nil
 }
 
-// New is an API for f that will be at addr, in a network where nobody but the runtime can reach it. Nothing is answered before Serve.
+// New returns an API for f that will be at addr, in a network where nobody but the runtime can reach it. Nothing is answered before Serve.
 func New(h Handler, f Function, addr string) *Server {
 	return &Server{h: h, function: f, addr: addr, user: -1, conns: map[*conn]struct{}{}, ending: make(chan struct{}), accepted: make(chan struct{})}
 }

@@ -128,7 +128,7 @@ func parseSubscription(body []byte) (sub Subscription, faults []string) {
 	return sub, faults
 }
 
-// value is a number within the bound.
+// value returns a number within the bound.
 func (b bound) value(text json.RawMessage, fault func(string, ...any)) int {
 	if len(text) == 0 || bytes.Equal(text, []byte("null")) {
 		return b.otherwise
@@ -141,7 +141,7 @@ func (b bound) value(text json.RawMessage, fault func(string, ...any)) int {
 	return int(n)
 }
 
-// destination is where a URI leads to: a port of the environment, which is called sandbox or sandbox.localdomain in there.
+// destination returns where a URI leads to: a port of the environment, which is called sandbox or sandbox.localdomain in there.
 func destination(uri string, fault func(string, ...any)) (port int, path string) {
 	u, err := url.Parse(uri)
 	switch {

@@ -548,7 +548,7 @@ func exit(code uintptr) {
 	}
 }
 
-// sys is a system call whose failure changes nothing.
+// sys returns a system call whose failure changes nothing.
 //
 //go:norace
 //go:nosplit

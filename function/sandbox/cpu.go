@@ -18,12 +18,12 @@ const (
 	CPUByNice   = "weight by nice (no writable cgroup)"
 )
 
-// cpuWeight is the cpu.weight of a control group, 100 for one vCPU.
+// cpuWeight returns the cpu.weight of a control group, 100 for one vCPU.
 func cpuWeight(memoryMB int) int {
 	return min(max(1, (memoryMB*100+vCPU/2)/vCPU), 10000)
 }
 
-// niceness is how many levels below the daemon a process runs. Each level is worth a quarter more or less time. From one vCPU on there is no difference any
+// niceness returns how many levels below the daemon a process runs. Each level is worth a quarter more or less time. From one vCPU on there is no difference any
 // more: nobody may run above the daemon, and a nice level weighs threads, of which a larger function can use more.
 func niceness(memoryMB int) int {
 	if memoryMB <= 0 {

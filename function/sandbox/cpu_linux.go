@@ -19,7 +19,7 @@ type cpuShare struct {
 	groups *cgroups // nil: by nice levels
 }
 
-// ShareCPU makes processes started from now on share processors by Spec.MemoryMB where they compete for them, and answers how that is held: CPUByCgroup or
+// ShareCPU makes processes started from now on share processors by Spec.MemoryMB where they compete for them, and returns how that is held: CPUByCgroup or
 // CPUByNice. Nothing is held back while a processor is idle. It must come before the first Start.
 func (s *Sandbox) ShareCPU() string {
 	if groups, err := ownCgroups(); err == nil {
@@ -48,7 +48,7 @@ func ownCgroups() (*cgroups, error) {
 	return nil, errors.New("this process is in no version 2 control group")
 }
 
-// cgroupMount is where version 2 control groups with processor time are to be found. Where version 1 holds the controllers, there are none.
+// cgroupMount returns where version 2 control groups with processor time are to be found. Where version 1 holds the controllers, there are none.
 func cgroupMount() (string, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs("/sys/fs/cgroup", &fs); err != nil {

@@ -34,7 +34,7 @@ func busy(t *testing.T, s *Sandbox, memoryMB, processor int) *Process {
 	return p
 }
 
-// used is the processor time of p in clock ticks.
+// used returns the processor time of p in clock ticks.
 func used(t *testing.T, p *Process) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.Pid) + "/stat")
@@ -120,7 +120,7 @@ func TestPriorityIsThatOfTheMemory(t *testing.T) {
 	}
 }
 
-// delegated is a directory that looks like a control group.
+// delegated returns a directory that looks like a control group.
 func delegated(t *testing.T, controllers string) string {
 	t.Helper()
 	mount := t.TempDir()

@@ -13,7 +13,7 @@ const MemoryWatch = "watchdog"
 
 var pageSize = int64(os.Getpagesize())
 
-// Resident is the memory in bytes that the process itself, without children, holds now.
+// Resident returns the memory in bytes that the process itself, without children, holds now.
 func (p *Process) Resident() int64 {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.Pid) + "/statm")
 	if err != nil {
@@ -22,7 +22,7 @@ func (p *Process) Resident() int64 {
 	return statmResident(b)
 }
 
-// Peak is the most memory in bytes that the process itself has held.
+// Peak returns the most memory in bytes that the process itself has held.
 func (p *Process) Peak() int64 {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.Pid) + "/status")
 	if err != nil {
@@ -31,7 +31,7 @@ func (p *Process) Peak() int64 {
 	return kilobytes(b, "VmHWM:")
 }
 
-// Memory is the memory in bytes that the processes and all that they have started hold now, whatever session they are in, in the order of ps. Pages that
+// Memory returns the memory in bytes that the processes and all that they have started hold now, whatever session they are in, in the order of ps. Pages that
 // processes share are counted by their share (PSS), where the kernel tells.
 func Memory(ps []*Process) []int64 {
 	sums := make([]int64, len(ps))
@@ -109,7 +109,7 @@ func statmResident(statm []byte) int64 {
 	return pages * pageSize
 }
 
-// kilobytes finds "Name:   123 kB" and answers bytes.
+// kilobytes finds "Name:   123 kB" and returns bytes.
 func kilobytes(b []byte, name string) int64 {
 	for line := range bytes.Lines(b) {
 		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {

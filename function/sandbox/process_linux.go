@@ -306,7 +306,7 @@ func (p *Process) await(cpu *cpuShare, spec *Spec, r *request) (err error) {
 	}
 }
 
-// failed is the error of a start whose step failed.
+// failed returns the error of a start whose step failed.
 func (r *request) failed(spec *Spec, n notice) error {
 	e := syscall.Errno(n.value)
 	switch n.stage {

@@ -113,12 +113,12 @@ type Sandbox struct {
 // ErrClosed answers Start after Close.
 var ErrClosed = errors.New("sandbox: closed")
 
-// New is a Sandbox. It costs nothing before it is first asked for something.
+// New returns a Sandbox. It costs nothing before it is first asked for something.
 func New(opt Options) *Sandbox {
 	return &Sandbox{opt: opt, spawn: make(chan spawning), closing: make(chan struct{})}
 }
 
-// Level is the isolation that processes really have: Confined, or None and why it is not more. The first call takes some 15 ms, since it starts a trial process.
+// Level returns the isolation that processes really have: Confined, or None and why it is not more. The first call takes some 15 ms, since it starts a trial process.
 func (s *Sandbox) Level() (level, why string) {
 	s.settle.Do(func() {
 		s.once.Do(func() { s.spawners.Go(s.spawner) })

@@ -74,7 +74,7 @@ func (p place) sh(script string, change ...func(*sandbox.Spec)) run {
 	return run{proc, p.t, r}
 }
 
-// output is what was printed once everything that holds the output has ended.
+// output returns what was printed once everything that holds the output has ended.
 func (r run) output() string {
 	r.t.Helper()
 	b, err := io.ReadAll(r.out)

@@ -82,7 +82,7 @@ func (s *spawner) run() error {
 	}
 }
 
-// reply is a process id and an error number, four bytes each.
+// reply returns a process id and an error number, four bytes each.
 func reply(pid int, err error) []byte {
 	number := int32(0)
 	if err != nil {
@@ -273,7 +273,7 @@ func (r *request) encode() ([]byte, error) {
 	return b, nil
 }
 
-// count is how many texts encode makes.
+// count returns how many texts encode makes.
 func (r *request) count() int { return 11 + len(r.args) + len(r.env) + len(r.ports) + 8*len(r.steps) }
 
 // decode reads a request in place: what it fills in points into raw, which stays untouched until the fork.

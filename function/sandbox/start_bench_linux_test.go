@@ -67,7 +67,7 @@ func parentOf(pid int) string {
 	return ""
 }
 
-// privateMemory is what only process pid holds, in KiB.
+// privateMemory returns what only process pid holds, in KiB.
 func privateMemory(pid string) (kib int) {
 	b, _ := os.ReadFile("/proc/" + pid + "/smaps_rollup")
 	for line := range bytes.Lines(b) {

@@ -171,7 +171,7 @@ func f(s string, n int, t text, b, c []byte, list []string) {
 	}
 }
 
-// cut is the slice expression in e by which text is cut, or nil.
+// cut returns the slice expression in e by which text is cut, or nil.
 func cut(info *types.Info, e ast.Expr) *ast.SliceExpr {
 	if call, ok := e.(*ast.CallExpr); ok && len(call.Args) == 1 && info.Types[call.Fun].IsType() && isString(info.Types[call.Fun].Type) {
 		if s, ok := call.Args[0].(*ast.SliceExpr); ok && s.High != nil {
@@ -238,7 +238,7 @@ type typedPackage struct {
 	info  *types.Info
 }
 
-// place is an expression as the table above names it.
+// place returns an expression as the table above names it.
 func (p typedPackage) place(s *ast.SliceExpr) string {
 	path, err := filepath.Rel(p.base, p.fset.Position(s.Pos()).Filename)
 	if err != nil {

@@ -14,7 +14,7 @@ var sentences = []string{"Error", "Message", "Reason", "Detail", "Hint", "LastRe
 // codes are the members and functions whose values are named constants.
 var codes = []string{"Code", "CodeOf", "Reason", "ErrorKind", "FunctionError", "StateCode", "UpdateCode"}
 
-// name is what a call or a selector ends in.
+// name returns what a call or a selector ends in.
 func name(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.CallExpr:

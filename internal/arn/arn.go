@@ -21,7 +21,7 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource
 }
 
-// PartitionOf is the partition that a region belongs to.
+// PartitionOf returns the partition that a region belongs to.
 func PartitionOf(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
@@ -32,7 +32,7 @@ func PartitionOf(region string) string {
 	return "aws"
 }
 
-// New is an ARN in the partition of region.
+// New returns an ARN in the partition of region.
 func New(service, region, account, resource string) ARN {
 	return ARN{PartitionOf(region), service, region, account, resource}
 }

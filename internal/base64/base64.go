@@ -32,5 +32,5 @@ func AppendEncode(dst, src []byte) []byte {
 	return whole
 }
 
-// EncodedLen is how many bytes AppendEncode appends for n.
+// EncodedLen returns how many bytes AppendEncode appends for n.
 func EncodedLen(n int) int { return base64.StdEncoding.EncodedLen(n) }

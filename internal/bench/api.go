@@ -69,7 +69,7 @@ func (a api) createStream(ctx context.Context, name string, shards int) error {
 	return a.kinesis(ctx, "CreateStream", object{"StreamName": name, "ShardCount": shards}, nil)
 }
 
-// iterator is a shard iterator at the trim horizon, or where type says.
+// iterator returns a shard iterator at the trim horizon, or where type says.
 func (a api) iterator(ctx context.Context, stream string, shard int, kind string) (string, error) {
 	var out struct{ ShardIterator string }
 	err := a.kinesis(ctx, "GetShardIterator", object{"StreamName": stream, "ShardId": shardID(shard), "ShardIteratorType": kind}, &out)

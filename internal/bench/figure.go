@@ -112,7 +112,7 @@ func (l *lab) measure(ctx context.Context, f figure, progress string) (r result,
 	return r, nil
 }
 
-// value is the metric over all rounds of a side.
+// value returns the metric over all rounds of a side.
 func (r *result) value(side int, m metric) float64 {
 	q := 0.5
 	if m.upper {

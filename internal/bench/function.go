@@ -23,7 +23,7 @@ func (l *lab) install(ctx context.Context, a api, handler, ledger string) error 
 	return a.createFunction(ctx, "bench", "provided.al2023", handler, map[string]string{"bootstrap": l.handler}, env)
 }
 
-// streaming is a durable server with one stream, and a ledger for the function that will read it.
+// streaming returns a durable server with one stream, and a ledger for the function that will read it.
 func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger, api, error) {
 	g, err := newLedger(c)
 	if err != nil {
@@ -37,7 +37,7 @@ func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger
 	return g, a, a.createStream(ctx, stream, shards)
 }
 
-// payload is a ready-made batch, byte for byte as shardmill makes it.
+// payload returns a ready-made batch, byte for byte as shardmill makes it.
 func payload(n int, data func(i int) []byte) []byte {
 	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/bench"
 	f := source.NewKinesisFormat(0, arn, "us-east-1", "arn:aws:iam::000000000000:role/bench", func(dst []byte, p record.Position, m record.Millis) []byte {

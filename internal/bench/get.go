@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// prepareDrain is reading a stream from its beginning to its tip, beside a bare server that answers as many bytes.
+// prepareDrain is reading a stream from its beginning to its tip, beside a bare server that returns as many bytes.
 func prepareDrain(ctx context.Context, l *lab) (*stage, error) {
 	var c cleanup
 	s, err := buildDrain(ctx, l, &c)
@@ -98,7 +98,7 @@ func buildDrain(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{refs: []side{bareSide}, ours: ours}, nil
 }
 
-// visible is how long it takes from sending a record until a reader that asks right after the acknowledgement has it. The reference makes the same two round trips
+// visible returns how long it takes from sending a record until a reader that asks right after the acknowledgement has it. The reference makes the same two round trips
 // to a bare server.
 func visible(durable bool) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {

@@ -110,7 +110,7 @@ func (l *lab) close() {
 	}
 }
 
-// fresh is a new name in the temporary directory.
+// fresh returns a new name in the temporary directory.
 func (l *lab) fresh(name string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +118,7 @@ func (l *lab) fresh(name string) string {
 	return filepath.Join(l.dir, fmt.Sprintf("%s-%d", name, l.dirs))
 }
 
-// scratch is a new directory, removed with the stage.
+// scratch returns a new directory, removed with the stage.
 func (l *lab) scratch(name string, c *cleanup) (string, error) {
 	dir := l.fresh(name)
 	c.add(func() { _ = os.RemoveAll(dir) })

@@ -20,7 +20,7 @@ func random(n int) []byte {
 	return b
 }
 
-// putRecords is the body of a PutRecords of n records of size bytes; keys spread over all shards.
+// putRecords returns the body of a PutRecords of n records of size bytes; keys spread over all shards.
 func putRecords(stream string, n, size int) []byte {
 	type entry struct{ Data, PartitionKey string }
 	entries := make([]entry, n)
@@ -32,7 +32,7 @@ func putRecords(stream string, n, size int) []byte {
 	return b
 }
 
-// putRecord is the body of a PutRecord.
+// putRecord returns the body of a PutRecord.
 func putRecord(stream string, key int, data []byte) []byte {
 	return fmt.Appendf(nil, `{"StreamName":"%s","Data":"%s","PartitionKey":"key-%06d"}`, stream, base64.StdEncoding.EncodeToString(data), key)
 }

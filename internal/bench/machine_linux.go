@@ -58,7 +58,7 @@ func pause(d time.Duration) {
 	}
 }
 
-// resident is the memory of a process in MiB: all that is mapped in, and the part that no file backs.
+// resident returns the memory of a process in MiB: all that is mapped in, and the part that no file backs.
 func resident(pid int) (rss, anonymous float64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -76,7 +76,7 @@ func resident(pid int) (rss, anonymous float64, err error) {
 	return read("VmRSS"), read("RssAnon"), nil
 }
 
-// writtenBytes is what this process has made the kernel write to disks so far.
+// writtenBytes returns what this process has made the kernel write to disks so far.
 func writtenBytes() (int64, error) {
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {

@@ -90,7 +90,7 @@ func (p *process) stop() {
 	}
 }
 
-// failed is the error of a process that ended by itself.
+// failed returns the error of a process that ended by itself.
 func (p *process) failed() error {
 	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.cmd.ProcessState, p.out.String())
 }

@@ -40,7 +40,7 @@ func dialAll(addr string, n int, c *cleanup) ([]*connection, error) {
 	return all, nil
 }
 
-// call sends a whole request and answers status and body. The body is valid until the next call.
+// call sends a whole request and returns status and body. The body is valid until the next call.
 func (c *connection) call(request []byte) (int, []byte, error) {
 	if _, err := c.Write(request); err != nil {
 		return 0, nil, err
@@ -128,12 +128,12 @@ func (c *connection) take(n int) error {
 	return err
 }
 
-// request is a whole HTTP request for an operation of Kinesis.
+// request returns a whole HTTP request for an operation of Kinesis.
 func request(host, operation string, body []byte) []byte {
 	return post(host, "/", "kinesis", "X-Amz-Target: Kinesis_20131202."+operation+"\r\n", body)
 }
 
-// post is a whole HTTP request with the headers that an SDK sends.
+// post returns a whole HTTP request with the headers that an SDK sends.
 func post(host, path, service, target string, body []byte) []byte {
 	now := time.Now().UTC()
 	var b bytes.Buffer
@@ -150,7 +150,7 @@ func authorization(service string, now time.Time) string {
 		now.Format("20060102"), service, 0)
 }
 
-// together runs f for 0 to n-1 at once and answers the first error.
+// together runs f for 0 to n-1 at once and returns the first error.
 func together(n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup

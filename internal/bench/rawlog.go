@@ -107,7 +107,7 @@ func (w *rawLog) close() {
 	_ = os.Remove(w.f.Name())
 }
 
-// rate lets n producers work for a while, each without a pause, and answers the records per second, and how many there were. appendOne answers how many it appended.
+// rate lets n producers work for a while, each without a pause, and returns the records per second, and how many there were. appendOne returns how many it appended.
 func rate(n int, each time.Duration, appendOne func(producer int) (records int, err error)) (float64, int64, error) {
 	var mu sync.Mutex
 	var total int64
@@ -131,7 +131,7 @@ func rate(n int, each time.Duration, appendOne func(producer int) (records int, 
 	return float64(total) / time.Since(began).Seconds(), total, err
 }
 
-// rawSide is a reference that writes: n producers, each of them bytes of a number of records.
+// rawSide returns a reference that writes: n producers, each of them bytes of a number of records.
 func rawSide(l *lab, c *cleanup, name string, grow bool, producers, records, size int) (side, error) {
 	w, err := newRawLog(l.fresh(name), grow)
 	if err != nil {

@@ -76,7 +76,7 @@ func buildReopen(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{ours: ours, check: check}, nil
 }
 
-// killDuringPuts kills the server after a fifth of a second of puts and answers how many records were acknowledged and how many got no answer.
+// killDuringPuts kills the server after a fifth of a second of puts and returns how many records were acknowledged and how many got no answer.
 func killDuringPuts(p *process, addr string, producers int, body []byte) (acknowledged, cut int64, err error) {
 	var c cleanup
 	defer c.run()

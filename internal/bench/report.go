@@ -73,7 +73,7 @@ func (m metric) verdict(value, bound float64, text string) string {
 	return sign + text + ": " + mark
 }
 
-// text is a value with its unit, thousands parted.
+// text returns a value with its unit, thousands parted.
 func (m metric) text(v float64) string {
 	s := strconv.FormatFloat(v, 'f', m.digits, 64)
 	whole, rest, _ := strings.Cut(s, ".")

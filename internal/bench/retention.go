@@ -94,7 +94,7 @@ func trimBehind(ctx context.Context, log storage.Log, writers []storage.Writer) 
 	}
 }
 
-// durableLog is the durable backend in this process, with a shard and its writer for each of shards.
+// durableLog returns the durable backend in this process, with a shard and its writer for each of shards.
 func durableLog(ctx context.Context, l *lab, c *cleanup) (storage.Log, []storage.Writer, error) {
 	dir, err := l.scratch("store", c)
 	if err != nil {

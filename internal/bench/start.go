@@ -78,7 +78,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// ready polls every millisecond until the process answers 200.
+// ready polls every millisecond until the process returns 200.
 func ready(ctx context.Context, p *process, port int) error {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", readyPath, addr)
@@ -159,7 +159,7 @@ func buildIdle(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{refs: []side{{"ready", inTurn(references)}}, ours: side{"ours", inTurn(ours)}}, nil
 }
 
-// idle starts one process per command line, whose port comes last, waits until all are ready, and answers how to read their memory.
+// idle starts one process per command line, whose port comes last, waits until all are ready, and returns how to read their memory.
 func (l *lab) idle(ctx context.Context, c *cleanup, path string, lines [][]string) (func() ([]float64, error), error) {
 	var all []*process
 	for _, args := range lines {

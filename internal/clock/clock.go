@@ -25,10 +25,10 @@ type Clock struct {
 	advance sync.Mutex // one Advance at a time
 }
 
-// New is a clock that shows real time plus offset.
+// New returns a clock that shows real time plus offset.
 func New(offset time.Duration) *Clock { return &Clock{offset: offset} }
 
-// Now is the steered time.
+// Now returns the steered time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *Clock) Now() time.Time {
 
 func (c *Clock) now() time.Time { return time.Now().Add(c.offset) }
 
-// Offset is how far the clock is ahead of real time.
+// Offset returns how far the clock is ahead of real time.
 func (c *Clock) Offset() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,7 +157,7 @@ func (c *Clock) quiet(ctx context.Context) error {
 }
 
 // Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and goes on. idle waits until the work
-// that the timers started has come to rest; its error stops the clock where it is. It answers how far the clock has moved.
+// that the timers started has come to rest; its error stops the clock where it is. It returns how far the clock has moved.
 func (c *Clock) Advance(ctx context.Context, d time.Duration, idle func(context.Context) error) (time.Duration, error) {
 	c.advance.Lock()
 	defer c.advance.Unlock()

@@ -151,7 +151,7 @@ func within(want, got string) bool {
 	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// Rewrite is the page with the expected output of its steps replaced by theirs. A step that had none and now has gets a block of its own, right below its command.
+// Rewrite returns the page with the expected output of its steps replaced by theirs. A step that had none and now has gets a block of its own, right below its command.
 func Rewrite(page string, steps []Step) string {
 	want := map[int]string{} // by the line of the command
 	for _, s := range steps {

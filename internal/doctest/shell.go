@@ -74,7 +74,7 @@ func (s *Shell) Close() {
 	<-s.ended
 }
 
-// Run carries out a step and answers all that it printed, with a last line "[exit status N]" unless it succeeded. It fails when the step has not ended when ctx
+// Run carries out a step and returns all that it printed, with a last line "[exit status N]" unless it succeeded. It fails when the step has not ended when ctx
 // does, or has ended the shell.
 func (s *Shell) Run(ctx context.Context, step Step) (string, error) {
 	s.n++

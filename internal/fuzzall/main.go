@@ -123,7 +123,7 @@ func failures(out string) string {
 	return b.String()
 }
 
-// run fuzzes t and answers the last progress line, or all that was printed when it failed.
+// run fuzzes t and returns the last progress line, or all that was printed when it failed.
 func (t target) run(ctx context.Context, each time.Duration) (string, error) {
 	out, err := command(ctx, "test", t.pkg, "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String()).CombinedOutput()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// New is a random UUID (version 4) in its canonical text. It is unique but no secret: the numbers are the runtime's, which cost a fraction of the
+// New returns a random UUID (version 4) in its canonical text. It is unique but no secret: the numbers are the runtime's, which cost a fraction of the
 // operating system's.
 func New() string {
 	var b [16]byte
@@ -22,7 +22,7 @@ func New() string {
 // space is the name space of every name-based id of this product.
 var space = uuid.MustParse("6d3b1c52-54f5-5e0a-9d35-7368617264d1")
 
-// Named is a UUID (version 5) of the parts: the same parts give the same id in every process, for ever.
+// Named returns a UUID (version 5) of the parts: the same parts give the same id in every process, for ever.
 func Named(kind string, parts ...string) string {
 	b := appendPart(nil, kind)
 	for _, p := range parts {

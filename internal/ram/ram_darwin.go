@@ -2,7 +2,7 @@ package ram
 
 import "golang.org/x/sys/unix"
 
-// Bytes is the machine's memory. 0: unknown.
+// Bytes returns the machine's memory. 0: unknown.
 func Bytes() int64 {
 	n, err := unix.SysctlUint64("hw.memsize")
 	if err != nil {

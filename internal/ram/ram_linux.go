@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bytes is how much memory this process may use at most: the machine's, or its container's when that is less. 0: unknown.
+// Bytes returns how much memory this process may use at most: the machine's, or its container's when that is less. 0: unknown.
 func Bytes() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {

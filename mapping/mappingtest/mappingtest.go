@@ -73,7 +73,7 @@ func (s *Streams) find(t *testing.T) mapping.Source {
 	return found
 }
 
-// start is where the first shard starts.
+// start returns where the first shard starts.
 func (s *Streams) start(t *testing.T, id uint32, position string) uint64 {
 	t.Helper()
 	starts, err := s.Starts(t.Context(), id, position, 0)

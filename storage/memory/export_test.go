@@ -1,4 +1,4 @@
 package memory
 
-// Used is how many bytes the store counts against its limit.
+// Used returns how many bytes the store counts against its limit.
 func Used(s *Store) int64 { return s.used.Load() }

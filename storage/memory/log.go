@@ -161,7 +161,7 @@ func (l *log) Scan(ctx context.Context, id storage.Shard, from record.Position, 
 	}
 }
 
-// pieces answers about as many records from from on as limit allows. End is More when there are others behind them.
+// pieces returns about as many records from from on as limit allows. End is More when there are others behind them.
 func (l *log) pieces(ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, pieces []piece) ([]piece, storage.End, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, storage.End{}, err

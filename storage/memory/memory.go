@@ -57,13 +57,13 @@ func New(o Options) *Store {
 	return s
 }
 
-// Log answers the records.
+// Log returns the records.
 func (s *Store) Log() storage.Log { return (*log)(s) }
 
-// Coord answers the small values.
+// Coord returns the small values.
 func (s *Store) Coord() storage.Coord { return &s.coord }
 
-// Local answers the node's own bytes.
+// Local returns the node's own bytes.
 func (s *Store) Local() storage.Local { return &s.local }
 
 // Close makes every later call fail with storage.ErrClosed and wakes all who wait. Twice is harmless.
@@ -104,7 +104,7 @@ type group struct {
 
 func idOf(shard storage.Shard) groupID { return groupID{shard.Stream, shard.Index / groupSize} }
 
-// find answers the shard and its group. s.mu is held.
+// find returns the shard and its group. s.mu is held.
 func (s *Store) find(shard storage.Shard) (*group, *shard, error) {
 	if s.closed {
 		return nil, nil, storage.ErrClosed

@@ -146,7 +146,7 @@ func (s *shard) trim(before record.Position, used *atomic.Int64) bool {
 	return true
 }
 
-// from answers the chunk and entry of the first record at or after pos; the chunk is len(s.chunks) when there is none.
+// from returns the chunk and entry of the first record at or after pos; the chunk is len(s.chunks) when there is none.
 func (s *shard) from(pos record.Position) (chunk, entry int) {
 	chunk = sort.Search(len(s.chunks), func(i int) bool {
 		e := s.chunks[i].entries
@@ -160,7 +160,7 @@ func (s *shard) from(pos record.Position) (chunk, entry int) {
 
 func byPosition(e entry, pos record.Position) int { return cmp.Compare(e.pos, pos) }
 
-// seek answers the first readable record that arrived at or after at, else the end.
+// seek returns the first readable record that arrived at or after at, else the end.
 func (s *shard) seek(at record.Millis) record.Position {
 	c := sort.Search(len(s.chunks), func(i int) bool { return s.chunks[i].highest >= at })
 	for ; c < len(s.chunks); c++ { // trimmed records may have had the highest arrival, so the first chunk need not hold the answer

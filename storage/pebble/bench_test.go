@@ -63,7 +63,7 @@ func noise(n int) []byte {
 	return data
 }
 
-// benchDir is a directory on the disk that holds the working directory, since the one for temporary files may lie in memory.
+// benchDir returns a directory on the disk that holds the working directory, since the one for temporary files may lie in memory.
 func benchDir(b *testing.B) string {
 	dir, err := os.MkdirTemp(".", "bench-") //nolint:usetesting // b.TempDir may lie in memory
 	if err != nil {

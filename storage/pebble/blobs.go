@@ -81,7 +81,7 @@ func (b *blobInput) ReadAt(p []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// chunkSum is the checksum that Pebble keeps of footers and of chunks in logs: CRC-32C, turned so that sums of sums are harmless.
+// chunkSum returns the checksum that Pebble keeps of footers and of chunks in logs: CRC-32C, turned so that sums of sums are harmless.
 func chunkSum(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return (c>>15 | c<<17) + 0xa282ead8

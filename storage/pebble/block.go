@@ -33,7 +33,7 @@ type block struct {
 	bytes        []byte // all of it, header included
 }
 
-// next is the position after the last record.
+// next returns the position after the last record.
 func (b *block) next() record.Position { return b.first + record.Position(b.count) }
 
 var errBlock = errors.New("bad block")
@@ -115,7 +115,7 @@ func (b *block) record(i int) (record.Record, error) {
 	return r, nil
 }
 
-// index is the place of the first record at or after pos; count when there is none.
+// index returns the place of the first record at or after pos; count when there is none.
 func (b *block) index(pos record.Position) int {
 	if pos <= b.first {
 		return 0
@@ -123,7 +123,7 @@ func (b *block) index(pos record.Position) int {
 	return int(min(pos-b.first, record.Position(b.count)))
 }
 
-// seek is the position of the first record at or after from that arrived at or after at. Arrivals never fall within a block.
+// seek returns the position of the first record at or after from that arrived at or after at. Arrivals never fall within a block.
 func (b *block) seek(from record.Position, at record.Millis) (record.Position, bool, error) {
 	if b.lastArrival < at {
 		return 0, false, nil
@@ -140,7 +140,7 @@ func (b *block) seek(from record.Position, at record.Millis) (record.Position, b
 	return b.first + record.Position(i), i < b.count, failed
 }
 
-// recordBytes is the encoded size of r in a block whose records all arrive at once, its end offset included.
+// recordBytes returns the encoded size of r in a block whose records all arrive at once, its end offset included.
 func recordBytes(r *record.Record) int {
 	n := 4 + uvarintBytes(uint64(len(r.Key))<<1) + len(r.Key) + 1 + len(r.Data)
 	if r.Explicit {

@@ -47,7 +47,7 @@ func (s *Store) mustExist(fs vfs.FS) error {
 }
 
 // check compares what lies in the directory with what must: tables and blobs by what the manifest says of their sizes, logs by what they say of themselves, and all of
-// them by the mark. What a crash may leave passes. It answers the mark, nil without one.
+// them by the mark. What a crash may leave passes. It returns the mark, nil without one.
 func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 	m, err := readMark(fs, s.dir)
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *Store) dropMark(fs vfs.FS) error {
 	return nil
 }
 
-// setAside gives a file a second name that no other has, and answers it: what was set aside before stays as it is.
+// setAside gives a file a second name that no other has, and returns it: what was set aside before stays as it is.
 func setAside(fs vfs.FS, name, as string) (string, error) {
 	for kept, n := as, 2; ; n++ {
 		err := fs.Link(name, kept)

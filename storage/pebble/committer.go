@@ -192,7 +192,7 @@ type written struct {
 	block *block
 }
 
-// run commits requests of group, in order, and answers how many.
+// run commits requests of group, in order, and returns how many.
 func (c *commit) run(group []*request) int {
 	s := c.s
 	if err := s.failure(); err != nil {
@@ -234,7 +234,7 @@ func (c *commit) run(group []*request) int {
 }
 
 // write commits the batch. After an error nothing of it is acknowledged and nothing is ever written again: whether a failed fsync kept the bytes
-// cannot be known, and asking again answers wrongly.
+// cannot be known, and asking again returns wrongly.
 func (c *commit) write() error {
 	s := c.s
 	defer func() {
@@ -299,7 +299,7 @@ func (s *Store) fail(err error) {
 	}
 }
 
-// failure is the answer of every call after a failed commit.
+// failure returns the answer of every call after a failed commit.
 func (s *Store) failure() error {
 	if err := s.failed.Load(); err != nil {
 		return fmt.Errorf("%w after a failed write: %w", storage.ErrClosed, *err)

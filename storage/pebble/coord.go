@@ -238,7 +238,7 @@ func (op *committing) stage(c *commit) {
 
 func (op *committing) publish(*Store) {}
 
-// nextRevision is the revision of the next commit of small values. Only the committer asks.
+// nextRevision returns the revision of the next commit of small values. Only the committer asks.
 func (s *Store) nextRevision() (storage.Revision, error) {
 	if s.revision == 0 {
 		b, closer, err := s.get(revisionKey)

@@ -22,7 +22,7 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// seeds is how many random runs a crash test makes: SHARDMILL_SEEDS, else few enough for every build.
+// seeds returns how many random runs a crash test makes: SHARDMILL_SEEDS, else few enough for every build.
 func seeds(t *testing.T) uint64 {
 	text := os.Getenv("SHARDMILL_SEEDS")
 	if text == "" {
@@ -160,7 +160,7 @@ func (c *crasher) note(f func(*ledger)) {
 
 func crashShard(i int) storage.Shard { return storage.Shard{Stream: 1, Index: record.ShardID(2 * i)} }
 
-// crashRun works on a store, loses the power a few times, opens what is left and answers everything that is wrong with it.
+// crashRun works on a store, loses the power a few times, opens what is left and returns everything that is wrong with it.
 // flushed is how many memtables it filled.
 func crashRun(t *testing.T, seed uint64, ungated bool) (wrong []string, flushed int64) {
 	ctx := t.Context()
@@ -339,7 +339,7 @@ func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, 
 	}
 }
 
-// checkCrash opens what a power loss left and answers what is wrong with it.
+// checkCrash opens what a power loss left and returns what is wrong with it.
 func checkCrash(t *testing.T, crash crash) (wrong []string) {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	ctx, l := t.Context(), crash.l

@@ -20,7 +20,7 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// killed is what kill -9 leaves of a store with a few logs and 40 records, once a mark of all of them is written.
+// killed returns what kill -9 leaves of a store with a few logs and 40 records, once a mark of all of them is written.
 func killed(t *testing.T) *vfs.MemFS {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
@@ -39,7 +39,7 @@ func killed(t *testing.T) *vfs.MemFS {
 	return kill(mem)
 }
 
-// kill is the file system as a killed process leaves it: with everything written, synced or not.
+// kill returns the file system as a killed process leaves it: with everything written, synced or not.
 func kill(mem *vfs.MemFS) *vfs.MemFS {
 	return mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
 }
@@ -135,7 +135,7 @@ func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 	}
 }
 
-// left is how many records a shard has, from its first on without a hole; 0 without a shard.
+// left returns how many records a shard has, from its first on without a hole; 0 without a shard.
 func left(t *testing.T, s *pebble.Store) (n int) {
 	t.Helper()
 	_, _, err := s.Log().Scan(t.Context(), storage.Shard{Stream: 1}, 1, storage.Limit{}, func(r record.Record) {
@@ -227,7 +227,7 @@ func TestATornMarkRefusesNothing(t *testing.T) {
 	})
 }
 
-// flushed is a closed store whose records lie in tables and blobs.
+// flushed returns a closed store whose records lie in tables and blobs.
 func flushed(t *testing.T) (*vfs.MemFS, pebble.Options) {
 	t.Helper()
 	mem := vfs.NewCrashableMem()

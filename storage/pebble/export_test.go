@@ -11,13 +11,13 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// DB is the database below the store, to look past it and to damage it.
+// DB returns the database below the store, to look past it and to damage it.
 func DB(s *Store) *crdb.DB { return s.db }
 
-// BlockKey is where the block that begins at pos lies.
+// BlockKey returns where the block that begins at pos lies.
 func BlockKey(id storage.Shard, pos record.Position) []byte { return blockKey(id, pos) }
 
-// FormatKey is where the version of the format lies.
+// FormatKey returns where the version of the format lies.
 func FormatKey() []byte { return formatKey }
 
 // ReadUngated reads what Pebble shows of a shard, durable or not: what a reader would do that does not know of the watermark.
@@ -62,7 +62,7 @@ func (o Options) WithMarkEvery(d time.Duration) Options {
 	return o
 }
 
-// Inventory is what the current manifest counts on: bytes of each table and blob by its name.
+// Inventory returns what the current manifest counts on: bytes of each table and blob by its name.
 func Inventory(fs vfs.FS, dir string) (files map[string]uint64, err error) {
 	inv, err := readInventory(fs, dir)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// made is a store with one shard and its writer.
+// made returns a store with one shard and its writer.
 func made(t *testing.T, o pebble.Options) (*pebble.Store, storage.Writer) {
 	t.Helper()
 	s := open(t, o)

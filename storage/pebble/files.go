@@ -24,7 +24,7 @@ const (
 
 const manifestPrefix = "MANIFEST-"
 
-// fileKind is the kind and the number of the file with that name, which may be a path.
+// fileKind returns the kind and the number of the file with that name, which may be a path.
 func fileKind(name string) (kind, uint64) {
 	base := path.Base(name)
 	if text, ok := strings.CutPrefix(base, manifestPrefix); ok {

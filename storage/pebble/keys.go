@@ -35,22 +35,22 @@ func shardKey(table byte, id storage.Shard) []byte {
 	return binary.BigEndian.AppendUint32(k, uint32(id.Index))
 }
 
-// placeKey is a key of tableBlocks or tableTimes.
+// placeKey returns a key of tableBlocks or tableTimes.
 func placeKey(table byte, id storage.Shard, place uint64) []byte {
 	return binary.BigEndian.AppendUint64(shardKey(table, id), place)
 }
 
-// blockKey is the key of the block that begins at pos.
+// blockKey returns the key of the block that begins at pos.
 func blockKey(id storage.Shard, pos record.Position) []byte {
 	return placeKey(tableBlocks, id, uint64(pos))
 }
 
-// timeKey is the key of the time index entry for at.
+// timeKey returns the key of the time index entry for at.
 func timeKey(id storage.Shard, at record.Millis) []byte {
 	return placeKey(tableTimes, id, uint64(max(at, 0)))
 }
 
-// placeOf is the last member of a placeKey.
+// placeOf returns the last member of a placeKey.
 func placeOf(key []byte) (uint64, bool) {
 	if len(key) != placeKeyBytes {
 		return 0, false
@@ -64,7 +64,7 @@ func streamKeys(table byte, stream uint32) (lo, hi []byte) {
 	return lo, after(lo)
 }
 
-// after is the first key that does not begin with prefix; prefix has a byte below 0xff.
+// after returns the first key that does not begin with prefix; prefix has a byte below 0xff.
 func after(prefix []byte) []byte {
 	k := append([]byte(nil), prefix...)
 	for i := len(k) - 1; ; i-- {

@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// find answers a shard, reading it from the database when it is first used.
+// find returns a shard, reading it from the database when it is first used.
 func (s *Store) find(id storage.Shard) (*shard, error) {
 	g, err := s.group(id)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) find(id storage.Shard) (*shard, error) {
 	return sh, nil
 }
 
-// group answers the five shards around id, loaded.
+// group returns the five shards around id, loaded.
 func (s *Store) group(id storage.Shard) (*group, error) {
 	s.mu.RLock()
 	g := s.groups[idOf(id)]
@@ -171,7 +171,7 @@ func (s *Store) blockAt(it *rows, id storage.Shard) (*block, error) {
 	return nil, err
 }
 
-// indexedBy is the arrival of the newest time index entry at or before at; noTime without one.
+// indexedBy returns the arrival of the newest time index entry at or before at; noTime without one.
 func (s *Store) indexedBy(id storage.Shard, at record.Millis) (record.Millis, error) {
 	lo := shardKey(tableTimes, id)
 	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})

@@ -176,7 +176,7 @@ type shardChange struct {
 
 func (op *shardChange) about(sh *shard) { op.shard = sh }
 
-// gone answers for a deleted shard.
+// gone returns for a deleted shard.
 func (op *shardChange) gone() bool {
 	if op.shard.deleted {
 		op.err = storage.ErrNotFound

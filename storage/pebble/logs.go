@@ -173,7 +173,7 @@ func (l *logs) manifest(file vfs.File, number uint64) vfs.File {
 	return f
 }
 
-// bytes is how much lies in logs that are still needed.
+// bytes returns how much lies in logs that are still needed.
 func (l *logs) bytes() (sum int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,7 +183,7 @@ func (l *logs) bytes() (sum int64) {
 	return sum
 }
 
-// durable is what is known to be on disk of the manifest and of each log that is still needed.
+// durable returns what is known to be on disk of the manifest and of each log that is still needed.
 func (l *logs) durable() (manifest extent, logs []extent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -148,7 +148,7 @@ type chunk struct {
 	promise uint64
 }
 
-// chunkAt is the chunk at the beginning of b, which reaches to the end of its block.
+// chunkAt returns the chunk at the beginning of b, which reaches to the end of its block.
 func chunkAt(b []byte, number uint32) chunk {
 	if len(b) < plainHead {
 		return chunk{state: chunkEndsBlock}

@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// chunkOf is a chunk of log 7 as Pebble writes it.
+// chunkOf returns a chunk of log 7 as Pebble writes it.
 func chunkOf(kind uint8, promise uint64, payload int) []byte {
 	b := make([]byte, promisingHead+payload)
 	binary.LittleEndian.PutUint16(b[4:], uint16(payload))

@@ -87,7 +87,7 @@ func decodeMark(b []byte) (*mark, error) {
 	return m, nil
 }
 
-// readMark answers the newer of the two marks; nil without one, as programs leave it that did not know of marks.
+// readMark returns the newer of the two marks; nil without one, as programs leave it that did not know of marks.
 func readMark(fs vfs.FS, dir string) (*mark, error) {
 	f, err := fs.Open(fs.PathJoin(dir, markFile))
 	if errors.Is(err, os.ErrNotExist) {

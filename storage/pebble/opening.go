@@ -96,7 +96,7 @@ func exists(fs vfs.FS, path string) bool {
 	return err == nil
 }
 
-// replayed is how many bytes lie in logs: a start writes them into tables.
+// replayed returns how many bytes lie in logs: a start writes them into tables.
 func (s *Store) replayed() int64 {
 	names, err := s.files.List(s.dir)
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *Store) explain(err error, logged int64) error {
 
 func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// root is the innermost error: what surrounds it names steps of Pebble.
+// root returns the innermost error: what surrounds it names steps of Pebble.
 func root(err error) error {
 	for {
 		next := errors.Unwrap(err)

@@ -126,13 +126,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Log answers the records.
+// Log returns the records.
 func (s *Store) Log() storage.Log { return (*log)(s) }
 
-// Coord answers the small values.
+// Coord returns the small values.
 func (s *Store) Coord() storage.Coord { return (*coord)(s) }
 
-// Local answers the node's own bytes.
+// Local returns the node's own bytes.
 func (s *Store) Local() storage.Local { return (*local)(s) }
 
 // Close commits what is queued, waits for readers and closes the database. Twice is harmless.
@@ -157,7 +157,7 @@ func (s *Store) Close() error {
 	})
 }
 
-// Retries is how often something in the background failed and was tried again: a flush, a compaction, the reading of a table.
+// Retries returns how often something in the background failed and was tried again: a flush, a compaction, the reading of a table.
 func (s *Store) Retries() int64 { return s.troubles.retries.Load() }
 
 func (s *Store) closeDatabase() (err error) {

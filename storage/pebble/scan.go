@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// look answers how a shard stands for a reader at from, and into the blocks from there on that are in memory, if the first of them is.
+// look returns how a shard stands for a reader at from, and into the blocks from there on that are in memory, if the first of them is.
 func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*block, end storage.End, err error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -48,7 +48,7 @@ func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*
 	return nil, storage.End{Kind: storage.More}, nil
 }
 
-// walk visits the durable blocks with records at or after from, in order, until visit answers false (End{More}) or there are no more.
+// walk visits the durable blocks with records at or after from, in order, until visit returns false (End{More}) or there are no more.
 func (s *Store) walk(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (storage.End, error) {
 	var room [16]*block
 	for {
@@ -75,7 +75,7 @@ func (s *Store) walk(ctx context.Context, sh *shard, from record.Position, visit
 	}
 }
 
-// walkDatabase visits blocks from the database until they are in memory too, and answers where to go on.
+// walkDatabase visits blocks from the database until they are in memory too, and returns where to go on.
 func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (record.Position, bool, error) {
 	// The watermark before the iterator, which shows one moment: what is durable by now, it must find.
 	sh.mu.Lock()

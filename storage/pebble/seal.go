@@ -37,7 +37,7 @@ func (c *commit) seal() {
 	c.sync = true
 }
 
-// begin answers the arrival of records written now and keeps Tail from promising more than that until they show.
+// begin returns the arrival of records written now and keeps Tail from promising more than that until they show.
 func (sh *shard) begin(now record.Millis) record.Millis {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -84,7 +84,7 @@ func (k *cursor) next() *record.Record {
 	return &k.batches[0].Records[k.at-1]
 }
 
-// measure answers how many of the next records belong into one block, and their size.
+// measure returns how many of the next records belong into one block, and their size.
 func (k *cursor) measure() (count, size int) {
 	at := k.at
 	for _, b := range k.batches {

@@ -127,7 +127,7 @@ func decodeState(b []byte) (s shardState, err error) {
 	}, nil
 }
 
-// newShard is a shard as readers find it after opening or creating.
+// newShard returns a shard as readers find it after opening or creating.
 func newShard(id storage.Shard, g *group, st shardState, indexed record.Millis) *shard {
 	return &shard{
 		id: id, group: g, state: st, indexed: indexed,

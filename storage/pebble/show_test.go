@@ -21,7 +21,7 @@ func writeBlocks(c *commit, sh *shard, n int) {
 	}
 }
 
-// shown is a store with two shards, and a commit that a test may fill.
+// shown returns a store with two shards, and a commit that a test may fill.
 func shown(t *testing.T) (*commit, [2]*shard) {
 	t.Helper()
 	s, err := Open(Options{Dir: "store", FS: vfs.NewMem(), Fatal: func(err error) { t.Errorf("fatal: %v", err) }})

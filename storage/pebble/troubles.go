@@ -68,7 +68,7 @@ func newTroubles(dir string, log *slog.Logger) *troubles {
 	}
 }
 
-// say logs what goes on under that key, at once and then once a minute with how often it happened. It answers whether it did.
+// say logs what goes on under that key, at once and then once a minute with how often it happened. It returns whether it did.
 func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due bool) {
 	t.mu.Lock()
 	n := t.notices[key]

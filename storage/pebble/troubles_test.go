@@ -59,7 +59,7 @@ func (f *full) MaybeError(op errorfs.Op) error {
 
 func (f *full) String() string { return "full disk" }
 
-// count is how many files with that suffix there are.
+// count returns how many files with that suffix there are.
 func count(t *testing.T, fs vfs.FS, suffix string) (n int) {
 	t.Helper()
 	names, err := fs.List("store")
@@ -212,7 +212,7 @@ func change(t *testing.T, fs vfs.FS, name string, edit func([]byte) []byte) {
 	}
 }
 
-// named is the one file whose name ends so.
+// named returns the one file whose name ends so.
 func named(t *testing.T, fs vfs.FS, suffix string) (found string) {
 	t.Helper()
 	names, err := fs.List("store")

@@ -53,7 +53,7 @@ func (c *Crashable) Apply(ctx context.Context, d storage.Durability, ops ...stor
 	return c.synced.Apply(ctx, d, ops...)
 }
 
-// Kill is the store as a new process finds it after kill -9 and the loss of everything not synced.
+// Kill returns the store as a new process finds it after kill -9 and the loss of everything not synced.
 func (c *Crashable) Kill() *Crashable {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,7 +84,7 @@ func (c *Crashable) Hold(family string) (gate chan struct{}) {
 	return c.gate
 }
 
-// Count is how many keys begin with prefix.
+// Count returns how many keys begin with prefix.
 func (c *Crashable) Count(prefix string) int {
 	n := 0
 	_ = c.Scan([]byte(prefix), []byte(prefix+"\xff"), false, func(_, _ []byte) bool { n++; return true })

@@ -55,7 +55,7 @@ func (f *Faulty) Unread(unread func(key string) bool) {
 	f.unread = unread
 }
 
-// Tried is how many commits were tried.
+// Tried returns how many commits were tried.
 func (f *Faulty) Tried() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

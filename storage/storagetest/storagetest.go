@@ -49,7 +49,7 @@ type test struct {
 	run  func(t *testing.T, open func(testing.TB) Harness)
 }
 
-// simple is a test that needs one store.
+// simple returns a test that needs one store.
 func simple(name string, run func(t *testing.T, h *bench)) test {
 	return test{name, func(t *testing.T, open func(testing.TB) Harness) { run(t, newBench(t, open)) }}
 }
@@ -127,7 +127,7 @@ func records(name string, n int) []record.Record {
 	return rs
 }
 
-// put appends and answers the records as they now are.
+// put appends and returns the records as they now are.
 func (b *bench) put(w storage.Writer, rs []record.Record) []record.Record {
 	b.t.Helper()
 	b.must(b.tryPut(w, rs))

@@ -175,7 +175,7 @@ func (b *bench) forerunner(f *Faulty, sure storage.Coord, fault Fault) {
 	b.want(second(sure.Commit(b.ctx, "g/", op("a", "3", storage.Absent))), storage.ErrConflict) // once
 }
 
-// sureOf is a test on a Coord that is made sure and may be told to go wrong.
+// sureOf returns a test on a Coord that is made sure and may be told to go wrong.
 func sureOf(name string, run func(b *bench, f *Faulty, sure storage.Coord)) test {
 	return simple(name, func(_ *testing.T, b *bench) {
 		f := &Faulty{Coord: b.Store.Coord()}

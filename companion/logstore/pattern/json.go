@@ -69,7 +69,7 @@ func (e state) holds(d any) bool {
 	})
 }
 
-// find answers the values at a path.
+// find returns the values at a path.
 func find(d any, path []step) []any {
 	values := []any{d}
 	for _, s := range path {

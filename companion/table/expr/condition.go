@@ -93,7 +93,7 @@ func (IfNotExists) operand() {}
 func (ListAppend) operand()  {}
 func (Arithmetic) operand()  {}
 
-// find is the operand's value in a condition; ok is false when there is none.
+// find returns the operand's value in a condition; ok is false when there is none.
 func find(o Operand, item Item) (Value, bool) {
 	switch o := o.(type) {
 	case Path:

@@ -19,7 +19,7 @@ const CodeValidation = "ValidationException"
 // MaxBytes is how long an expression may be. Source: DynamoDB Developer Guide, Quotas, expression parameters.
 const MaxBytes = 4 << 10
 
-// invalid is a refusal.
+// invalid returns a refusal.
 func invalid(format string, args ...any) error { return fault.New(CodeValidation, format, args...) }
 
 // A Scope holds the #names and :values of one request and notes which of them its expressions use. It is not safe for concurrent use.
@@ -29,12 +29,12 @@ type Scope struct {
 	used   map[string]bool
 }
 
-// NewScope is a Scope over names (with their #) and values (with their :). The maps are not copied and must not change.
+// NewScope returns a Scope over names (with their #) and values (with their :). The maps are not copied and must not change.
 func NewScope(names map[string]string, values map[string]Value) *Scope {
 	return &Scope{names: names, values: values, used: make(map[string]bool)}
 }
 
-// Unused is the refusal of names or values that no expression used; nil when all were.
+// Unused returns the refusal of names or values that no expression used; nil when all were.
 func (s *Scope) Unused() error {
 	if missing := s.missing(slices.Sorted(maps.Keys(s.names))); missing != "" {
 		return invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", missing)

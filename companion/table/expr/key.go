@@ -76,7 +76,7 @@ func keyPart(c Condition) (KeyPart, error) {
 // mirrored is the comparator for exchanged operands.
 var mirrored = map[string]string{"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
-// keyOperands is a condition on the attribute of, compared with literals.
+// keyOperands returns a condition on the attribute of, compared with literals.
 func keyOperands(operator string, of Operand, with ...Operand) (KeyPart, error) {
 	for _, o := range append([]Operand{of}, with...) {
 		if _, ok := o.(SizeOf); ok {

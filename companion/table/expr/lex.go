@@ -50,7 +50,7 @@ func lex(text string) []token {
 	return append(tokens, token{kind: tokenEnd, start: len(text)})
 }
 
-// next is the token at the beginning of rest, which is not empty and does not begin with a space.
+// next returns the token at the beginning of rest, which is not empty and does not begin with a space.
 func next(rest string) token {
 	switch c := rest[0]; {
 	case letter(c):
@@ -74,7 +74,7 @@ func next(rest string) token {
 	return token{kind: tokenWrong, text: rest[:n]}
 }
 
-// run is the beginning of s: from bytes of anything, then letters and digits.
+// run returns the beginning of s: from bytes of anything, then letters and digits.
 func run(s string, from int) string {
 	n := from
 	for n < len(s) && (letter(s[n]) || digit(s[n])) {

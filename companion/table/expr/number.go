@@ -179,7 +179,7 @@ func (n Number) scaled(low int) *big.Int {
 	return v
 }
 
-// Floor is the greatest whole number not above n, when it fits 63 bits.
+// Floor returns the greatest whole number not above n, when it fits 63 bits.
 func (n Number) Floor() (int64, bool) {
 	if n.exponent > 18 {
 		return 0, false
@@ -192,7 +192,7 @@ func (n Number) Floor() (int64, bool) {
 	return v, err == nil
 }
 
-// Size is how many bytes AWS counts for the number: one per two significant digits, one more, and one for a sign.
+// Size returns how many bytes AWS counts for the number: one per two significant digits, one more, and one for a sign.
 func (n Number) Size() int {
 	size := (len(n.digits)+1)/2 + 1
 	if n.negative {

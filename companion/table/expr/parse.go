@@ -41,7 +41,7 @@ const maxDepth = 300
 
 func (p *parser) peek() token { return p.tokens[p.at] }
 
-// look is the token n places ahead.
+// look returns the token n places ahead.
 func (p *parser) look(n int) token { return p.tokens[min(p.at+n, len(p.tokens)-1)] }
 
 func (p *parser) next() token {
@@ -102,7 +102,7 @@ func (p *parser) complain(c complaint, text string) {
 	}
 }
 
-// err is what AWS would answer; nil when nothing is wrong.
+// err returns what AWS would answer; nil when nothing is wrong.
 func (p *parser) err() error {
 	if p.syntax == nil && p.peek().kind != tokenEnd {
 		p.unexpected()

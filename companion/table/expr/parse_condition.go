@@ -13,12 +13,12 @@ type part struct {
 	parens    bool   // it stood in parentheses
 }
 
-// wholeCondition is a condition up to the end of the text.
+// wholeCondition returns a condition up to the end of the text.
 func (p *parser) wholeCondition() Condition {
 	return p.must(p.or(0))
 }
 
-// must is the condition of a part; an operand in its place is an error.
+// must returns the condition of a part; an operand in its place is an error.
 func (p *parser) must(x part) Condition {
 	if x.condition == nil && p.syntax == nil {
 		if x.call != "" {
@@ -30,7 +30,7 @@ func (p *parser) must(x part) Condition {
 	return x.condition
 }
 
-// operandOf is the operand of a part; a condition in its place is an error.
+// operandOf returns the operand of a part; a condition in its place is an error.
 func (p *parser) operandOf(x part) Operand {
 	if x.operand == nil && p.syntax == nil {
 		if x.call != "" {
@@ -111,7 +111,7 @@ func (p *parser) comparison(depth int) part {
 	return x
 }
 
-// atom is a path, a value, a call, or something in parentheses.
+// atom returns a path, a value, a call, or something in parentheses.
 func (p *parser) atom(depth int) part {
 	if depth > maxDepth || p.syntax != nil {
 		p.unexpected()
@@ -199,7 +199,7 @@ func (p *parser) complainSame(operator string, first Operand) {
 		operator+", first operand: "+path.shown())
 }
 
-// kindOf is the kind that an operand has whatever the item; 0 when that depends.
+// kindOf returns the kind that an operand has whatever the item; 0 when that depends.
 func kindOf(o Operand) Kind {
 	switch o := o.(type) {
 	case Literal:

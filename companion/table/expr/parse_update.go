@@ -77,7 +77,7 @@ func (p *parser) action(u *Update, section string) {
 // longNames are the kinds as the texts about ADD and DELETE name them.
 var longNames = map[Kind]string{S: "STRING", N: "NUMBER", B: "BINARY", NULL: "NULL", BOOL: "BOOLEAN", L: "LIST", M: "MAP"}
 
-// setValue is an operand, or the sum or difference of two, either in parentheses or not.
+// setValue returns an operand, or the sum or difference of two, either in parentheses or not.
 func (p *parser) setValue(depth int) Operand {
 	left := p.updateOperand(depth)
 	minus := p.peek().is("-")

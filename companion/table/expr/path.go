@@ -17,7 +17,7 @@ type Step struct {
 // Path is a place in an item; its first step is an attribute.
 type Path []Step
 
-// shown is the path as AWS quotes it.
+// shown returns the path as AWS quotes it.
 func (p Path) shown() string {
 	parts := make([]string, len(p))
 	for i, s := range p {
@@ -29,7 +29,7 @@ func (p Path) shown() string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// Find is what stands at the path; ok is false when nothing does.
+// Find returns what stands at the path; ok is false when nothing does.
 func (p Path) Find(item Item) (v Value, ok bool) {
 	v = Value{Kind: M, Map: item}
 	for _, s := range p {
@@ -40,7 +40,7 @@ func (p Path) Find(item Item) (v Value, ok bool) {
 	return v, true
 }
 
-// into is what stands one step into v.
+// into returns what stands one step into v.
 func (s Step) into(v Value) (Value, bool) {
 	switch {
 	case s.InList && v.Kind == L && s.Index < len(v.List):
@@ -66,7 +66,7 @@ func (p Projection) Attributes() []string {
 	return names
 }
 
-// Of is the part of item at the paths. Elements of a list keep their order and close up. The answer shares memory with item.
+// Of returns the part of item at the paths. Elements of a list keep their order and close up. The answer shares memory with item.
 func (p Projection) Of(item Item) Item {
 	out, _ := branch(p, 0).pick(Value{Kind: M, Map: item})
 	if out.Map == nil {
@@ -93,7 +93,7 @@ func branch(paths []Path, depth int) branches {
 	return tree
 }
 
-// pick is the part of v that the tree asks for; ok is false when there is nothing.
+// pick returns the part of v that the tree asks for; ok is false when there is nothing.
 func (b branches) pick(v Value) (out Value, ok bool) {
 	if b == nil {
 		return v, true

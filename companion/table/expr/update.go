@@ -89,7 +89,7 @@ func (u *Update) Apply(item Item) (Item, error) {
 	return out.Map, err
 }
 
-// result is what stands at the path after the action; keep is false when nothing does.
+// result returns what stands at the path after the action; keep is false when nothing does.
 func (a AddAction) result(item Item) (v Value, keep bool, err error) {
 	old, there := a.Path.Find(item)
 	by := a.Value.Value
@@ -112,7 +112,7 @@ func (a AddAction) result(item Item) (v Value, keep bool, err error) {
 	return v, true, nil
 }
 
-// compute is the value of an operand of SET.
+// compute returns the value of an operand of SET.
 func compute(o Operand, item Item) (Value, error) {
 	switch o := o.(type) {
 	case Literal:
@@ -145,7 +145,7 @@ func compute(o Operand, item Item) (Value, error) {
 	return Value{}, errIncorrectType()
 }
 
-// computeBoth is the values of two numbers.
+// computeBoth returns the values of two numbers.
 func computeBoth(left, right Operand, item Item) (x, y Value, err error) {
 	if x, err = compute(left, item); err != nil {
 		return x, y, err
@@ -159,7 +159,7 @@ func computeBoth(left, right Operand, item Item) (x, y Value, err error) {
 	return x, y, err
 }
 
-// concatenate is all lists of a list_append, and of those in it, one after the other. Every element takes at least a byte of the item.
+// concatenate returns all lists of a list_append, and of those in it, one after the other. Every element takes at least a byte of the item.
 func concatenate(o ListAppend, item Item) (Value, error) {
 	lists, err := listsOf(o, item, nil)
 	if err != nil {
@@ -199,7 +199,7 @@ type edit struct {
 
 func newEdit() *edit { return &edit{children: make(map[Step]*edit)} }
 
-// at is the edit of a place, made when needed.
+// at returns the edit of a place, made when needed.
 func (e *edit) at(path Path) *edit {
 	for _, s := range path {
 		child := e.children[s]

@@ -25,7 +25,7 @@ const (
 
 var kindNames = [...]string{S: "S", N: "N", B: "B", BOOL: "BOOL", NULL: "NULL", L: "L", M: "M", SS: "SS", NS: "NS", BS: "BS"}
 
-// String is the name on the wire; "" for no kind.
+// String returns the name on the wire; "" for no kind.
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {
 		return ""
@@ -33,7 +33,7 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// KindOf is the kind with a name; ok is false when there is none.
+// KindOf returns the kind with a name; ok is false when there is none.
 func KindOf(name string) (k Kind, ok bool) {
 	i := slices.Index(kindNames[1:], name)
 	return Kind(i + 1), i >= 0
@@ -42,7 +42,7 @@ func KindOf(name string) (k Kind, ok bool) {
 // Set reports whether k is one of the three sets.
 func (k Kind) Set() bool { return k == SS || k == NS || k == BS }
 
-// element is the kind of what a set holds.
+// element returns the kind of what a set holds.
 func (k Kind) element() Kind {
 	switch k {
 	case SS:
@@ -69,20 +69,20 @@ type Value struct {
 // Item is a map of attributes, top level of a table's entries.
 type Item = map[string]Value
 
-// Text is a value of kind S.
+// Text returns a value of kind S.
 func Text(s string) Value { return Value{Kind: S, Text: s} }
 
-// Num is a value of kind N.
+// Num returns a value of kind N.
 func Num(n Number) Value { return Value{Kind: N, Number: n} }
 
-// SetOf is a set of kind k over elements of its element kind. ok is false when an element comes twice.
+// SetOf returns a set of kind k over elements of its element kind. ok is false when an element comes twice.
 func SetOf(k Kind, elements []Value) (v Value, ok bool) {
 	sorted := slices.SortedFunc(slices.Values(elements), Value.compareScalar)
 	compact := slices.CompactFunc(slices.Clone(sorted), func(a, b Value) bool { return a.compareScalar(b) == 0 })
 	return Value{Kind: k, List: compact}, len(compact) == len(sorted)
 }
 
-// Size is how many bytes AWS counts for the value. Source: DynamoDB Developer Guide, "DynamoDB item sizes and formats".
+// Size returns how many bytes AWS counts for the value. Source: DynamoDB Developer Guide, "DynamoDB item sizes and formats".
 func (v Value) Size() int {
 	switch v.Kind {
 	case S, B:
@@ -109,7 +109,7 @@ func (v Value) Size() int {
 	return 0
 }
 
-// ItemSize is how many bytes AWS counts for an item: names and values.
+// ItemSize returns how many bytes AWS counts for an item: names and values.
 func ItemSize(item Item) int {
 	size := 0
 	for name, v := range item {

@@ -12,7 +12,7 @@ import (
 // Signal wakes everybody who waits for one thing. The zero value is ready. Firing without a waiter costs one atomic load.
 type Signal struct{ waiting atomic.Pointer[chan struct{}] }
 
-// Wait answers a channel that the next Fire closes.
+// Wait returns a channel that the next Fire closes.
 func (s *Signal) Wait() <-chan struct{} {
 	for {
 		if c := s.waiting.Load(); c != nil {
@@ -41,7 +41,7 @@ type Prefixes struct {
 	waiting map[string]chan struct{}
 }
 
-// Wait answers a channel that the next Fire of a key with the prefix closes.
+// Wait returns a channel that the next Fire of a key with the prefix closes.
 func (p *Prefixes) Wait(prefix string) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
