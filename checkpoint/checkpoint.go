@@ -1,9 +1,11 @@
-// Package checkpoint keeps how far each mapping is on each shard: position, lane marks, retry and bisect state and lease epoch as one value, so that a crash
-// repeats work but never skips it.
+// Package checkpoint keeps how far each mapping is on each shard: position, lane marks, retry and bisect state and
+// lease epoch as one value, so that a crash repeats work but never skips it.
 //
-// The state of a tumbling window is part of the value. A large one lies beside it, in keys of its own that are written in the same commit.
+// The state of a tumbling window is part of the value. A large one lies beside it, in keys of its own that are written
+// in the same commit.
 //
-// A value is written with a compare-and-set on its revision: a writer that has been replaced gets a conflict and must stop.
+// A value is written with a compare-and-set on its revision: a writer that has been replaced gets a conflict and must
+// stop.
 package checkpoint
 
 import (
@@ -68,8 +70,11 @@ func (s *Store) Load(ctx context.Context, mapping string, shard record.ShardID) 
 	return h, true, nil
 }
 
-// loadState reads a state that lies beside the checkpoint k. again is true when the checkpoint was written anew in the meantime: all keys of one commit have one revision.
-func (s *Store) loadState(ctx context.Context, k string, revision storage.Revision, size int) (state string, again bool, err error) {
+// loadState reads a state that lies beside the checkpoint k. again is true when the checkpoint was written anew in the
+// meantime: all keys of one commit have one revision.
+func (s *Store) loadState(ctx context.Context, k string, revision storage.Revision, size int) (
+	state string, again bool, err error,
+) {
 	b := make([]byte, 0, size)
 	for i := range partsOf(size) {
 		e, err := s.coord.Get(ctx, partKey(k, i))
@@ -86,7 +91,9 @@ func (s *Store) loadState(ctx context.Context, k string, revision storage.Revisi
 		b = append(b, e.Value...)
 	}
 	if len(b) != size {
-		return "", false, fmt.Errorf("%w: the state of a tumbling window has %d bytes instead of %d", storage.ErrCorrupt, len(b), size)
+		return "", false, fmt.Errorf(
+			"%w: the state of a tumbling window has %d bytes instead of %d", storage.ErrCorrupt, len(b), size,
+		)
 	}
 	return string(b), false, nil
 }
@@ -105,9 +112,12 @@ func (s *Store) remember(k string, parts int) {
 	}
 }
 
-// Save writes a checkpoint over the revision that its owner knows, and the state beside it, in one commit. It is durable on return. storage.ErrConflict: somebody else
-// has written it. After any other error it may be saved again over the same revision: a save whose answer was lost is no conflict with the next.
-func (s *Store) Save(ctx context.Context, mapping string, shard record.ShardID, cp *esm.Checkpoint, epoch uint64, over storage.Revision) (storage.Revision, error) {
+// Save writes a checkpoint over the revision that its owner knows, and the state beside it, in one commit. It is
+// durable on return. storage.ErrConflict: somebody else has written it. After any other error it may be saved again
+// over the same revision: a save whose answer was lost is no conflict with the next.
+func (s *Store) Save(
+	ctx context.Context, mapping string, shard record.ShardID, cp *esm.Checkpoint, epoch uint64, over storage.Revision,
+) (storage.Revision, error) {
 	k := key(mapping, shard)
 	ops := []storage.Op{{Key: k, Value: Append(nil, cp, epoch), Expect: over}}
 	parts := 0
@@ -144,7 +154,8 @@ func (s *Store) Shards(ctx context.Context, mapping string) ([]record.ShardID, e
 		}
 		for _, e := range entries {
 			after = e.Key
-			name, _, _ := strings.Cut(strings.TrimPrefix(e.Key, group(mapping)), "/") // what lies beside it has a longer name
+			// what lies beside it has a longer name
+			name, _, _ := strings.Cut(strings.TrimPrefix(e.Key, group(mapping)), "/")
 			id, err := strconv.ParseUint(name, 10, 32)
 			if err != nil {
 				return nil, fmt.Errorf("%w: %s is no checkpoint", storage.ErrCorrupt, e.Key)

@@ -27,7 +27,8 @@ func open(t *testing.T) storage.Coord {
 
 func aggregated(bytes int) *esm.Checkpoint {
 	return &esm.Checkpoint{Low: 9, Factor: 1, Window: &esm.WindowMark{
-		Width: time.Minute, Start: 60_000, End: 120_000, First: 1, Last: 9, State: `{"s":"` + strings.Repeat("x", bytes-8) + `"}`,
+		Width: time.Minute, Start: 60_000, End: 120_000, First: 1, Last: 9,
+		State: `{"s":"` + strings.Repeat("x", bytes-8) + `"}`,
 	}}
 }
 
@@ -43,8 +44,8 @@ func keys(t *testing.T, c storage.Coord) (names []string) {
 	return names
 }
 
-// A state of any size that a window can have comes back as it was. Up to 64 KB it lies in the checkpoint, beyond that in keys beside it, of which no more are left than it
-// needs.
+// A state of any size that a window can have comes back as it was. Up to 64 KB it lies in the checkpoint, beyond that
+// in keys beside it, of which no more are left than it needs.
 func TestStateOfAWindowComesBack(t *testing.T) {
 	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
@@ -65,7 +66,9 @@ func TestStateOfAWindowComesBack(t *testing.T) {
 func comesBack(t *testing.T, coord storage.Coord) {
 	s := checkpoint.New(coord)
 	revision := storage.Absent
-	for _, c := range []struct{ bytes, parts int }{{8, 0}, {64 << 10, 0}, {64<<10 + 1, 2}, {esm.MaxState, 16}, {100_000, 2}, {100, 0}} {
+	for _, c := range []struct{ bytes, parts int }{
+		{8, 0}, {64 << 10, 0}, {64<<10 + 1, 2}, {esm.MaxState, 16}, {100_000, 2}, {100, 0},
+	} {
 		want := aggregated(c.bytes)
 		var err error
 		if revision, err = s.Save(t.Context(), "m", 0, want, 3, revision); err != nil {
@@ -155,7 +158,9 @@ func TestMissingStateIsCorrupt(t *testing.T) {
 	if _, err := s.Save(t.Context(), "m", 0, aggregated(70_000), 1, storage.Absent); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := coord.Commit(t.Context(), "checkpoint/m/", storage.Op{Key: "checkpoint/m/0000000000/state/01", Expect: storage.Any}); err != nil {
+	if _, err := coord.Commit(t.Context(), "checkpoint/m/", storage.Op{
+		Key: "checkpoint/m/0000000000/state/01", Expect: storage.Any,
+	}); err != nil {
 		t.Fatal(err)
 	}
 

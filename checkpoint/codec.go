@@ -96,18 +96,21 @@ func appendWindow(dst []byte, w *esm.WindowMark) []byte {
 	return dst
 }
 
-// Bounds that a stored checkpoint cannot exceed: the factor is at most 10, and bisecting 10,000 records nests at most 14 deep.
+// Bounds that a stored checkpoint cannot exceed: the factor is at most 10, and bisecting 10,000 records nests at most
+// 14 deep.
 const (
 	maxLanes = 64
 	maxPlan  = 1024
 	maxWidth = 900_000 // ms
 )
 
-// Decode reads what Append wrote, of this version or an older one. A value that cannot be read is storage.ErrCorrupt. apart is the length of a state that has keys of
-// its own; the checkpoint's is empty then.
+// Decode reads what Append wrote, of this version or an older one. A value that cannot be read is storage.ErrCorrupt.
+// apart is the length of a state that has keys of its own; the checkpoint's is empty then.
 func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
 	if len(b) == 0 || b[0] < 1 || b[0] > version {
-		return cp, 0, 0, fmt.Errorf("%w: unknown checkpoint version; it may come from a newer shardmill", storage.ErrCorrupt)
+		return cp, 0, 0, fmt.Errorf(
+			"%w: unknown checkpoint version; it may come from a newer shardmill", storage.ErrCorrupt,
+		)
 	}
 	d := decoder{b: b[1:]}
 	epoch = d.uvarint()
@@ -124,7 +127,9 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
 		m.Settled = d.position()
 		for range d.count(maxPlan) {
 			m.Plan = append(m.Plan, esm.SegmentMark{
-				ID:    esm.BatchID{Generation: uint32(d.most(math.MaxUint32)), Lane: i, First: d.position(), Last: d.position()},
+				ID: esm.BatchID{
+					Generation: uint32(d.most(math.MaxUint32)), Lane: i, First: d.position(), Last: d.position(),
+				},
 				First: d.position(), Last: d.position(),
 				Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32), Status: d.count(999),
 				FunctionError: d.str(), Version: d.str(),
@@ -135,7 +140,9 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
 		cp.Window, apart = d.window()
 	}
 	if d.bad || len(d.b) != 0 {
-		return esm.Checkpoint{}, 0, 0, fmt.Errorf("%w: checkpoint of %d bytes does not parse", storage.ErrCorrupt, len(b))
+		return esm.Checkpoint{}, 0, 0, fmt.Errorf(
+			"%w: checkpoint of %d bytes does not parse", storage.ErrCorrupt, len(b),
+		)
 	}
 	return cp, epoch, apart, nil
 }
@@ -149,7 +156,8 @@ func (d *decoder) window() (w *esm.WindowMark, apart int) {
 	flags := d.most(flagEarly | flagClosing | flagApart)
 	w = &esm.WindowMark{
 		Width: time.Duration(width) * time.Millisecond, Early: flags&flagEarly != 0, Closing: flags&flagClosing != 0,
-		Start: millis(), End: millis(), Closed: millis(), First: d.position(), Last: d.position(), Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32),
+		Start: millis(), End: millis(), Closed: millis(), First: d.position(), Last: d.position(),
+		Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32),
 	}
 	if flags&flagApart != 0 {
 		apart = d.count(esm.MaxState)
@@ -157,7 +165,8 @@ func (d *decoder) window() (w *esm.WindowMark, apart int) {
 		w.State = d.str()
 	}
 	open, aggregated := w.End != 0, w.Last != 0
-	if open && w.Start >= w.End || !open && (aggregated || flags != 0 || w.State != "") || w.First > w.Last || aggregated != (w.First != 0) {
+	if open && w.Start >= w.End || !open && (aggregated || flags != 0 || w.State != "") || w.First > w.Last ||
+		aggregated != (w.First != 0) {
 		d.bad = true
 	}
 	return w, apart

@@ -24,15 +24,18 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		in := esm.Checkpoint{
-			Low: position(t, "low"), Generation: rapid.Uint32().Draw(t, "generation"), Factor: rapid.IntRange(0, 10).Draw(t, "factor"),
-			MaxArrival: record.Millis(rapid.Int64Range(0, 1<<50).Draw(t, "arrival")), Ended: rapid.Bool().Draw(t, "ended"),
+			Low: position(t, "low"), Generation: rapid.Uint32().Draw(t, "generation"),
+			Factor:     rapid.IntRange(0, 10).Draw(t, "factor"),
+			MaxArrival: record.Millis(rapid.Int64Range(0, 1<<50).Draw(t, "arrival")),
+			Ended:      rapid.Bool().Draw(t, "ended"),
 		}
 		for i := range rapid.IntRange(0, 10).Draw(t, "lanes") {
 			m := esm.LaneMark{Settled: position(t, "settled")}
 			for range rapid.IntRange(0, 4).Draw(t, "plan") {
 				m.Plan = append(m.Plan, esm.SegmentMark{
 					ID:    esm.BatchID{Generation: 3, Lane: i, First: position(t, "first"), Last: position(t, "last")},
-					First: position(t, "f"), Last: position(t, "l"), Failures: rapid.IntRange(0, 99).Draw(t, "failures"), Invocations: 7, Status: 200,
+					First: position(t, "f"), Last: position(t, "l"),
+					Failures: rapid.IntRange(0, 99).Draw(t, "failures"), Invocations: 7, Status: 200,
 					FunctionError: rapid.SampledFrom([]string{"", "Unhandled"}).Draw(t, "error"), Version: "$LATEST",
 				})
 			}
@@ -40,9 +43,13 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "in windows") {
 			in.Window = &esm.WindowMark{
-				Width: time.Duration(rapid.IntRange(1, 900).Draw(t, "width")) * time.Second, Start: 60_000, End: record.Millis(rapid.Int64Range(60_001, 1<<50).Draw(t, "end")),
+				Width: time.Duration(rapid.IntRange(1, 900).Draw(t, "width")) * time.Second, Start: 60_000,
+				End:    record.Millis(rapid.Int64Range(60_001, 1<<50).Draw(t, "end")),
 				Closed: 7, Early: rapid.Bool().Draw(t, "early"), Closing: rapid.Bool().Draw(t, "closing"),
-				State: rapid.SampledFrom([]string{"", "{}", `{"n":1}`, strings.Repeat("x", maxInline)}).Draw(t, "state"), Failures: 2, Invocations: 3,
+				State: rapid.SampledFrom([]string{
+					"", "{}", `{"n":1}`, strings.Repeat("x", maxInline),
+				}).Draw(t, "state"),
+				Failures: 2, Invocations: 3,
 			}
 			if in.Window.Last = position(t, "last in it"); in.Window.Last != 0 {
 				in.Window.First = record.Position(rapid.Uint64Range(1, uint64(in.Window.Last)).Draw(t, "first in it"))
@@ -64,8 +71,23 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(Append(nil, &esm.Checkpoint{Low: 5, Factor: 2, Lanes: []esm.LaneMark{{Settled: 9}, {Plan: []esm.SegmentMark{{First: 6, Last: 7}}}}}, 1))
-	f.Add(Append(nil, &esm.Checkpoint{Low: 5, Factor: 1, Window: &esm.WindowMark{Width: time.Minute, Start: 60_000, End: 120_000, First: 1, Last: 5, State: `{"n":5}`}}, 1))
+	f.Add(Append(
+		nil,
+		&esm.Checkpoint{
+			Low: 5, Factor: 2, Lanes: []esm.LaneMark{{Settled: 9}, {Plan: []esm.SegmentMark{{First: 6, Last: 7}}}},
+		},
+		1,
+	))
+	f.Add(Append(
+		nil,
+		&esm.Checkpoint{
+			Low: 5, Factor: 1,
+			Window: &esm.WindowMark{
+				Width: time.Minute, Start: 60_000, End: 120_000, First: 1, Last: 5, State: `{"n":5}`,
+			},
+		},
+		1,
+	))
 	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		cp, epoch, apart, err := Decode(b)
@@ -88,13 +110,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// docs/format/checkpoint.md shows these bytes. They are on disks: a change here needs a new version that reads the old one.
+// docs/format/checkpoint.md shows these bytes. They are on disks: a change here needs a new version that reads the old
+// one.
 func TestBytesOfACheckpoint(t *testing.T) {
 	t.Parallel()
 	cp := esm.Checkpoint{
 		Low: 300, Generation: 1, Factor: 2, MaxArrival: 1000,
 		Lanes: []esm.LaneMark{{Settled: 305}, {Settled: 300, Plan: []esm.SegmentMark{{
-			ID: esm.BatchID{Generation: 1, Lane: 1, First: 301, Last: 304}, First: 302, Last: 304, Failures: 1, Invocations: 2, Status: 200,
+			ID: esm.BatchID{Generation: 1, Lane: 1, First: 301, Last: 304}, First: 302, Last: 304, Failures: 1,
+			Invocations: 2, Status: 200,
 			FunctionError: "Unhandled", Version: "$LATEST",
 		}}}},
 	}
@@ -102,7 +126,8 @@ func TestBytesOfACheckpoint(t *testing.T) {
 	got := hex.EncodeToString(Append(nil, &cp, 7))
 
 	const want = "02" + "07" + "ac02" + "01" + "02" + "e807" + "00" + "02" + "b102" + "00" + "ac02" + "01" +
-		"01" + "ad02" + "b002" + "ae02" + "b002" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" + "4c4154455354" + "00"
+		"01" + "ad02" + "b002" + "ae02" + "b002" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" +
+		"4c4154455354" + "00"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -153,7 +178,9 @@ func TestCheckpointsOfVersion1AreRead(t *testing.T) {
 
 	cp, epoch, _, err := Decode(b)
 
-	want := esm.Checkpoint{Low: 300, Generation: 1, Factor: 2, MaxArrival: 1000, Lanes: []esm.LaneMark{{Settled: 305}, {}}}
+	want := esm.Checkpoint{
+		Low: 300, Generation: 1, Factor: 2, MaxArrival: 1000, Lanes: []esm.LaneMark{{Settled: 305}, {}},
+	}
 	if d := cmp.Diff(want, cp); d != "" || epoch != 7 || err != nil {
 		t.Errorf("epoch %d, err %v\n%s", epoch, err, d)
 	}
@@ -163,7 +190,8 @@ func TestCheckpointsOfVersion1AreRead(t *testing.T) {
 func TestBytesOfAWindow(t *testing.T) {
 	t.Parallel()
 	cp := esm.Checkpoint{Low: 300, Factor: 1, MaxArrival: 61_000, Window: &esm.WindowMark{
-		Width: time.Minute, Start: 60_000, End: 120_000, Closed: 60_000, First: 200, Last: 300, Closing: true, State: `{"n":5}`, Failures: 1, Invocations: 2,
+		Width: time.Minute, Start: 60_000, End: 120_000, Closed: 60_000, First: 200, Last: 300, Closing: true,
+		State: `{"n":5}`, Failures: 1, Invocations: 2,
 	}}
 
 	got := hex.EncodeToString(Append(nil, &cp, 7))

@@ -12,8 +12,9 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// A save whose answer is lost is found out about, whether it was applied or not, and is no conflict with the next one, whose owner believes in the revision before it
-// where nothing could be found out. What is left is the last state, and no part of another one.
+// A save whose answer is lost is found out about, whether it was applied or not, and is no conflict with the next one,
+// whose owner believes in the revision before it where nothing could be found out. What is left is the last state, and
+// no part of another one.
 func TestSaveDoesNotConflictWithItself(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -1,7 +1,9 @@
-// Package destination is where discarded records are announced: the notice's document, the contract of a destination, and one file per kind.
+// Package destination is where discarded records are announced: the notice's document, the contract of a destination,
+// and one file per kind.
 //
-// A notice holds metadata only, as AWS's does for queues: which records, why, after how many invocations. Its document follows the Lambda Developer Guide,
-// "Retain discarded batch records for a Kinesis Data Streams event source in Lambda", member for member.
+// A notice holds metadata only, as AWS's does for queues: which records, why, after how many invocations. Its document
+// follows the Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source in
+// Lambda", member for member.
 package destination
 
 import (
@@ -19,8 +21,9 @@ import (
 
 // Sender delivers notices to one destination.
 type Sender interface {
-	// Send returns when the notice is durable at the destination. A repeat with the same id may be dropped by the receiver. A *fault.Error is the destination's
-	// answer "no"; any other error is our own fault, and the notice is sent again without using up a try.
+	// Send returns when the notice is durable at the destination. A repeat with the same id may be dropped by the
+	// receiver. A *fault.Error is the destination's answer "no"; any other error is our own fault, and the notice is
+	// sent again without using up a try.
 	Send(ctx context.Context, id string, body []byte) error
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
-// example is the document in the Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source in Lambda", without its spaces.
+// example is the document in the Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams
+// event source in Lambda", without its spaces.
 const example = `{
     "requestContext": {
         "requestId": "c9b8fa9f-5a7f-xmpl-af9c-0c604cde93a5",
@@ -46,9 +47,12 @@ const exampleBatch = `{"shardId":"shardId-000000000001","startSequenceNumber":"4
 
 func exampleNotice() Notice {
 	return Notice{
-		RequestID: "c9b8fa9f-5a7f-xmpl-af9c-0c604cde93a5", FunctionARN: "arn:aws:lambda:us-east-2:123456789012:function:myfunction",
-		Condition: esm.RetryAttemptsExhausted, InvokeCount: 1, StatusCode: 200, Version: "$LATEST", FunctionError: "Unhandled",
-		At: time.Date(2019, 11, 14, 1, 38, 6, 21_999_999, time.FixedZone("CET", 3600)), BatchMember: "KinesisBatchInfo", Batch: []byte(exampleBatch),
+		RequestID:   "c9b8fa9f-5a7f-xmpl-af9c-0c604cde93a5",
+		FunctionARN: "arn:aws:lambda:us-east-2:123456789012:function:myfunction",
+		Condition:   esm.RetryAttemptsExhausted, InvokeCount: 1, StatusCode: 200, Version: "$LATEST",
+		FunctionError: "Unhandled",
+		At:            time.Date(2019, 11, 14, 1, 38, 6, 21_999_999, time.FixedZone("CET", 3600)),
+		BatchMember:   "KinesisBatchInfo", Batch: []byte(exampleBatch),
 	}
 }
 
@@ -65,13 +69,15 @@ func TestDocumentIsTheDocumentedExample(t *testing.T) {
 	}
 }
 
-// Records that grew too old were not given up because of an answer, so there is no responseContext; the request id is there all the same. S-56.
+// Records that grew too old were not given up because of an answer, so there is no responseContext; the request id is
+// there all the same. S-56.
 func TestExpiredRecordsHaveNoResponseContext(t *testing.T) {
 	t.Parallel()
 	n := exampleNotice()
 	n.Condition, n.StatusCode, n.Version, n.FunctionError = esm.RecordAgeExceeded, 0, "", ""
 	const want = `{"requestContext":{"requestId":"c9b8fa9f-5a7f-xmpl-af9c-0c604cde93a5","functionArn":"arn:aws:lambda:us-east-2:123456789012:function:myfunction",` +
-		`"condition":"RecordAgeExceeded","approximateInvokeCount":1},"version":"1.0","timestamp":"2019-11-14T00:38:06.021Z","KinesisBatchInfo":` + exampleBatch + `}`
+		`"condition":"RecordAgeExceeded","approximateInvokeCount":1},"version":"1.0","timestamp":"2019-11-14T00:38:06.021Z","KinesisBatchInfo":` +
+		exampleBatch + `}`
 	if got := string(n.Document()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -82,7 +88,9 @@ func TestReportedFailuresHaveNoFunctionError(t *testing.T) {
 	t.Parallel()
 	n := exampleNotice()
 	n.FunctionError = ""
-	if !bytes.Contains(n.Document(), []byte(`"responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":null}`)) {
+	if !bytes.Contains(
+		n.Document(), []byte(`"responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":null}`),
+	) {
 		t.Errorf("got %s", n.Document())
 	}
 }
@@ -92,8 +100,12 @@ func TestDocumentIsJSONForAnyText(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := exampleNotice()
-		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x00\x1f\x7f\a\v", "\u2028é\U0001f600", `"\\/<>&`}))
-		n.RequestID, n.FunctionARN, n.Version, n.FunctionError = text.Draw(t, "id"), text.Draw(t, "arn"), text.Draw(t, "version"), text.Draw(t, "error")
+		text := rapid.OneOf(
+			rapid.String(), rapid.SampledFrom([]string{"\x00\x1f\x7f\a\v", "\u2028é\U0001f600", `"\\/<>&`}),
+		)
+		n.RequestID, n.FunctionARN, n.Version, n.FunctionError = text.Draw(t, "id"), text.Draw(t, "arn"), text.Draw(
+			t, "version",
+		), text.Draw(t, "error")
 		var got struct {
 			RequestContext  struct{ RequestID, FunctionARN string }
 			ResponseContext struct {
@@ -108,7 +120,8 @@ func TestDocumentIsJSONForAnyText(t *testing.T) {
 		if got.ResponseContext.FunctionError != nil {
 			e = *got.ResponseContext.FunctionError
 		}
-		if got.RequestContext.RequestID != n.RequestID || got.RequestContext.FunctionARN != n.FunctionARN || got.ResponseContext.ExecutedVersion != n.Version || e != n.FunctionError {
+		if got.RequestContext.RequestID != n.RequestID || got.RequestContext.FunctionARN != n.FunctionARN ||
+			got.ResponseContext.ExecutedVersion != n.Version || e != n.FunctionError {
 			t.Fatalf("%+v became %+v", n, got)
 		}
 	})
@@ -148,7 +161,8 @@ func TestUnknownDestinationsAreRefused(t *testing.T) {
 		"arn:aws:sns:us-east-1:111122223333:t": "Destinations of service sns are not supported.",
 	} {
 		_, err := table.Open(text)
-		if fault.CodeOf(err) != "InvalidParameterValueException" || err.Error() != "InvalidParameterValueException: "+want {
+		if fault.CodeOf(err) != "InvalidParameterValueException" ||
+			err.Error() != "InvalidParameterValueException: "+want {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

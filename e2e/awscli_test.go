@@ -79,7 +79,10 @@ func checkNotice(t *testing.T, body, function, stream, sequence string, function
 	n := parseNotice(t, body)
 	b := n.KinesisBatchInfo
 	for _, c := range []struct{ member, got, want string }{
-		{"requestContext.functionArn", n.RequestContext.FunctionARN, "arn:aws:lambda:us-east-1:000000000000:function:" + function},
+		{
+			"requestContext.functionArn", n.RequestContext.FunctionARN,
+			"arn:aws:lambda:us-east-1:000000000000:function:" + function,
+		},
 		{"requestContext.condition", n.RequestContext.Condition, "RetryAttemptsExhausted"},
 		{"version", n.Version, "1.0"},
 		{"startSequenceNumber", b.StartSequenceNumber, sequence},
@@ -108,14 +111,15 @@ func checkNotice(t *testing.T, body, function, stream, sequence string, function
 		t.Error("there is no responseContext")
 	case r.StatusCode != 200 || r.ExecutedVersion != "$LATEST":
 		t.Errorf("responseContext is %+v, want 200 by $LATEST", *r)
-	case functionError == nil && r.FunctionError != nil, functionError != nil && (r.FunctionError == nil || *r.FunctionError != *functionError):
+	case functionError == nil && r.FunctionError != nil,
+		functionError != nil && (r.FunctionError == nil || *r.FunctionError != *functionError):
 		t.Errorf("functionError is %v, want %v", r.FunctionError, functionError)
 	}
 	return n
 }
 
-// The tutorial in the words of its commands: exactly the poison record ends up in the queue, and from what the message says it can be fetched again.
-// In a second run the function reports the record itself.
+// The tutorial in the words of its commands: exactly the poison record ends up in the queue, and from what the message
+// says it can be fetched again. In a second run the function reports the record itself.
 func TestTheTutorialWithTheAWSCLI(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -124,10 +128,14 @@ func TestTheTutorialWithTheAWSCLI(t *testing.T) {
 	codeZip(t, h)
 	queue := aws.query("QueueUrl", aws.sqs("create-queue", "--queue-name", "failures")...)
 	aws.run("kinesis", "create-stream", "--stream-name", "orders", "--shard-count", "4")
-	aws.run("lambda", "create-function", "--function-name", "orders", "--runtime", "python3.12", "--handler", "orders.handler",
+	aws.run("lambda", "create-function", "--function-name", "orders", "--runtime", "python3.12", "--handler",
+		"orders.handler",
 		"--role", role, "--zip-file", "fileb://code.zip", "--timeout", "60")
-	mapping := aws.query("UUID", "lambda", "create-event-source-mapping", "--function-name", "orders", "--event-source-arn", streamARN("orders"),
-		"--starting-position", "LATEST", "--batch-size", "100", "--maximum-batching-window-in-seconds", "1", "--parallelization-factor", "1", "--maximum-retry-attempts", "1",
+	mapping := aws.query("UUID", "lambda", "create-event-source-mapping", "--function-name", "orders", "--event-source-arn", streamARN(
+		"orders",
+	),
+		"--starting-position", "LATEST", "--batch-size", "100", "--maximum-batching-window-in-seconds", "1",
+		"--parallelization-factor", "1", "--maximum-retry-attempts", "1",
 		"--bisect-batch-on-function-error", "--maximum-record-age-in-seconds", "86400",
 		"--destination-config", `{"OnFailure":{"Destination":"`+queueARN("failures")+`"}}`)
 	aws.waitEnabled(mapping)
@@ -135,13 +143,19 @@ func TestTheTutorialWithTheAWSCLI(t *testing.T) {
 	unhandled := "Unhandled"
 	aws.poisonRun(queue, &unhandled)
 
-	aws.run("lambda", "update-function-configuration", "--function-name", "orders", "--handler", "orders_partial.handler")
-	aws.run("lambda", "update-event-source-mapping", "--uuid", mapping, "--function-response-types", "ReportBatchItemFailures", "--parallelization-factor", "5")
+	aws.run(
+		"lambda", "update-function-configuration", "--function-name", "orders", "--handler", "orders_partial.handler",
+	)
+	aws.run(
+		"lambda", "update-event-source-mapping", "--uuid", mapping, "--function-response-types",
+		"ReportBatchItemFailures", "--parallelization-factor", "5",
+	)
 	aws.waitEnabled(mapping)
 
 	aws.poisonRun(queue, nil)
 
-	if stdout, stderr, err := s.command(t, shardmill(t), "logs", "orders"); err != nil || !strings.Contains(stdout, "cannot process") || !strings.Contains(stdout, "order 0 from shardId-") {
+	if stdout, stderr, err := s.command(t, shardmill(t), "logs", "orders"); err != nil ||
+		!strings.Contains(stdout, "cannot process") || !strings.Contains(stdout, "order 0 from shardId-") {
 		t.Errorf("the function's log does not tell what it did: %v\n%s\n%s", err, stdout, stderr)
 	}
 }
@@ -172,7 +186,9 @@ func (c cli) poisonRun(queue string, functionError *string) {
 		FailedRecordCount int
 		Records           []struct{ SequenceNumber string }
 	}
-	if err := json.Unmarshal([]byte(c.run("kinesis", "put-records", "--stream-name", "orders", "--records", string(records))), &put); err != nil {
+	if err := json.Unmarshal(
+		[]byte(c.run("kinesis", "put-records", "--stream-name", "orders", "--records", string(records))), &put,
+	); err != nil {
 		t.Fatal(err)
 	}
 	if put.FailedRecordCount != 0 || len(put.Records) != len(entries) {
@@ -183,7 +199,11 @@ func (c cli) poisonRun(queue string, functionError *string) {
 		Messages []struct{ Body, ReceiptHandle string }
 	}
 	eventually(t, "the poison record in the queue", func() (bool, string) {
-		out := c.run(c.sqs("receive-message", "--queue-url", queue, "--wait-time-seconds", "10", "--max-number-of-messages", "10")...)
+		out := c.run(
+			c.sqs(
+				"receive-message", "--queue-url", queue, "--wait-time-seconds", "10", "--max-number-of-messages", "10",
+			)...,
+		)
 		if out == "" {
 			return false, "no message"
 		}
@@ -193,17 +213,25 @@ func (c cli) poisonRun(queue string, functionError *string) {
 		return len(got.Messages) > 0, out
 	})
 	if len(got.Messages) != 1 {
-		t.Fatalf("the queue holds %d messages, want the one about the poison record: %+v", len(got.Messages), got.Messages)
+		t.Fatalf(
+			"the queue holds %d messages, want the one about the poison record: %+v", len(got.Messages), got.Messages,
+		)
 	}
 	n := checkNotice(t, got.Messages[0].Body, "orders", "orders", put.Records[11].SequenceNumber, functionError)
 	if n.RequestContext.ApproximateInvokeCount != 2 {
-		t.Errorf("approximateInvokeCount is %d, want 2: the first attempt and one retry", n.RequestContext.ApproximateInvokeCount)
+		t.Errorf(
+			"approximateInvokeCount is %d, want 2: the first attempt and one retry",
+			n.RequestContext.ApproximateInvokeCount,
+		)
 	}
 	c.run(c.sqs("delete-message", "--queue-url", queue, "--receipt-handle", got.Messages[0].ReceiptHandle)...)
 
 	iterator := c.query("ShardIterator", "kinesis", "get-shard-iterator", "--stream-name", "orders", "--shard-id", n.KinesisBatchInfo.ShardID,
-		"--shard-iterator-type", "AT_SEQUENCE_NUMBER", "--starting-sequence-number", n.KinesisBatchInfo.StartSequenceNumber)
-	if data := c.query("Records[0].Data", "kinesis", "get-records", "--shard-iterator", iterator, "--limit", "1"); data != "cG9pc29u" {
+		"--shard-iterator-type", "AT_SEQUENCE_NUMBER", "--starting-sequence-number",
+		n.KinesisBatchInfo.StartSequenceNumber)
+	if data := c.query(
+		"Records[0].Data", "kinesis", "get-records", "--shard-iterator", iterator, "--limit", "1",
+	); data != "cG9pc29u" {
 		t.Errorf("the record that the notice names is %q, want poison in base64", data)
 	}
 }
@@ -237,11 +265,17 @@ func TestAPipelineWithBoto3(t *testing.T) {
 		t.Errorf("approximateInvokeCount is %d, want 1: no retries", n.RequestContext.ApproximateInvokeCount)
 	}
 	if got.Data != "poison" || got.Mapping != "Enabled" || got.More != 0 {
-		t.Errorf("got record %q, mapping %s and %d more messages, want poison, Enabled and none", got.Data, got.Mapping, got.More)
+		t.Errorf(
+			"got record %q, mapping %s and %d more messages, want poison, Enabled and none", got.Data, got.Mapping,
+			got.More,
+		)
 	}
 	arrival, err := time.Parse("2006-01-02T15:04:05.000Z", n.KinesisBatchInfo.ApproximateArrivalOfFirstRecord)
 	if err != nil || arrival.UnixMilli() != int64(got.Arrival*1000+0.5) {
-		t.Errorf("the notice says %s, the record arrived at %.3f", n.KinesisBatchInfo.ApproximateArrivalOfFirstRecord, got.Arrival)
+		t.Errorf(
+			"the notice says %s, the record arrived at %.3f", n.KinesisBatchInfo.ApproximateArrivalOfFirstRecord,
+			got.Arrival,
+		)
 	}
 	if want := "Stream nope under account 000000000000 not found."; got.Missing != want {
 		t.Errorf("a stream that is not there: %q, want %q", got.Missing, want)

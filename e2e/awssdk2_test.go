@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Version 2 of the AWS SDK for JavaScript knows no AWS_ENDPOINT_URL. Packaged with a function as people did it, by whichever door the function comes in, its calls
-// come back to the server, unless the function says where they go.
+// Version 2 of the AWS SDK for JavaScript knows no AWS_ENDPOINT_URL. Packaged with a function as people did it, by
+// whichever door the function comes in, its calls come back to the server, unless the function says where they go.
 func TestCallsOfTheOldJavaScriptSDKComeBack(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -63,9 +63,12 @@ func TestCallsOfTheOldJavaScriptSDKComeBack(t *testing.T) {
 		"nested": `{"streams":["orders"]}`,
 	} {
 		_, err := c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-			FunctionName: aws.String(handler), Runtime: lambdatypes.RuntimeNodejs20x, Handler: aws.String(handler + ".handler"), Role: aws.String(role),
+			FunctionName: aws.String(handler), Runtime: lambdatypes.RuntimeNodejs20x,
+			Handler: aws.String(handler + ".handler"), Role: aws.String(role),
 			Code: &lambdatypes.FunctionCode{ZipFile: code}, Timeout: aws.Int32(60), MemorySize: aws.Int32(512),
-			Environment: &lambdatypes.Environment{Variables: map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://logs.test"}},
+			Environment: &lambdatypes.Environment{
+				Variables: map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://logs.test"},
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +92,8 @@ func TestCallsOfTheOldJavaScriptSDKComeBack(t *testing.T) {
 	}
 }
 
-// packagedWith returns a code package of the files given and the SDK with all that it needs, without what is for browsers and editors.
+// packagedWith returns a code package of the files given and the SDK with all that it needs, without what is for
+// browsers and editors.
 func packagedWith(t *testing.T, sources map[string]string) []byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -105,9 +109,11 @@ func packagedWith(t *testing.T, sources map[string]string) []byte {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (slices.Contains([]string{"@aws-sdk", "@smithy", ".bin"}, name) || strings.HasSuffix(name, "aws-sdk/dist")):
+		case d.IsDir() &&
+			(slices.Contains([]string{"@aws-sdk", "@smithy", ".bin"}, name) || strings.HasSuffix(name, "aws-sdk/dist")):
 			return filepath.SkipDir
-		case !d.Type().IsRegular() || strings.HasSuffix(name, ".d.ts") || strings.HasSuffix(name, ".examples.json") || strings.HasSuffix(name, ".md"):
+		case !d.Type().IsRegular() || strings.HasSuffix(name, ".d.ts") || strings.HasSuffix(name, ".examples.json") ||
+			strings.HasSuffix(name, ".md"):
 			return nil
 		}
 		files["node_modules/"+filepath.ToSlash(name)], err = os.ReadFile(path)

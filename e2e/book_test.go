@@ -42,7 +42,8 @@ func openBook(t *testing.T, path string) *book {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	return &book{
-		file: f, open: map[string]bool{}, running: map[string]e2e.Note{}, acked: map[string]e2e.Note{}, records: map[string]*history{}, frontier: map[string]string{},
+		file: f, open: map[string]bool{}, running: map[string]e2e.Note{}, acked: map[string]e2e.Note{},
+		records: map[string]*history{}, frontier: map[string]string{},
 	}
 }
 
@@ -100,14 +101,21 @@ func (b *book) enter(n e2e.Note) {
 	}
 }
 
-// delivered enters one delivery. The first deliveries of a key must come in order of its sequence numbers; repeats are allowed where a crash explains them.
+// delivered enters one delivery. The first deliveries of a key must come in order of its sequence numbers; repeats are
+// allowed where a crash explains them.
 func (b *book) delivered(r e2e.Record) {
 	h := b.records[r.Sequence]
 	if h == nil {
 		h = &history{Record: r, first: b.life, times: map[int]int{}}
 		b.records[r.Sequence] = h
 		if compareSequence(r.Sequence, b.frontier[r.Key]) <= 0 {
-			b.wrong = append(b.wrong, fmt.Sprintf("life %d: key %s: %s came for the first time after %s", b.life, r.Key, r.Sequence, b.frontier[r.Key]))
+			b.wrong = append(
+				b.wrong,
+				fmt.Sprintf(
+					"life %d: key %s: %s came for the first time after %s", b.life, r.Key, r.Sequence,
+					b.frontier[r.Key],
+				),
+			)
 		}
 		b.frontier[r.Key] = r.Sequence
 	}

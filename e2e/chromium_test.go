@@ -22,24 +22,32 @@ import (
 // chromium returns the browser. Its names differ from system to system.
 func chromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"} {
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium",
+	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	t.Fatal("chromium is missing; install it with: sudo apt-get install -y chromium (macOS: brew install --cask chromium)")
+	t.Fatal(
+		"chromium is missing; install it with: sudo apt-get install -y chromium (macOS: brew install --cask chromium)",
+	)
 	return ""
 }
 
 // passage is a way to the server that remembers what came along it.
 type passage struct {
-	base  string
-	mu    sync.Mutex
-	seen  []string // of each request that arrived: method, path with query, Sec-Fetch-Site, and the status of its answer
+	base string
+	mu   sync.Mutex
+	// of each request that arrived: method, path with query, Sec-Fetch-Site, and the status of its answer
+	seen  []string
 	sites map[string]bool
 }
 
-// openPassage leads to the server. A silent one takes away what a browser says about the page, as browsers do that do not say it.
+// openPassage leads to the server. A silent one takes away what a browser says about the page, as browsers do that do
+// not say it.
 func openPassage(t *testing.T, s *server, silent bool) *passage {
 	t.Helper()
 	to, err := url.Parse(s.Endpoint)
@@ -52,7 +60,9 @@ func openPassage(t *testing.T, s *server, silent bool) *passage {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host // as the browser says it
 			if silent {
-				for _, name := range []string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"} {
+				for _, name := range []string{
+					"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User",
+				} {
 					r.Out.Header.Del(name)
 				}
 			}
@@ -89,7 +99,8 @@ func (p *passage) arrived() (seen []string, sites map[string]bool) {
 // shot is an act at an address, as the page gets it.
 type shot struct{ Method, URL, Type, Body string }
 
-// page fires every shot in every way that needs no permission, and those that need one as well. It tells its own server when all have gone out and come back.
+// page fires every shot in every way that needs no permission, and those that need one as well. It tells its own server
+// when all have gone out and come back.
 const page = `<!doctype html><body><script type="module">
 const shots = SHOTS, waits = [];
 const settled = (e, ok, bad) => waits.push(new Promise(r => { e.addEventListener(ok, r); e.addEventListener(bad, r); setTimeout(r, 4000); }));
@@ -130,8 +141,9 @@ await fetch('/done', {method: 'POST', body: String(shots.length)});
 if (location.hostname === '127.0.0.1') location.hostname = 'localhost'; // and again, as a page of another site
 </script>`
 
-// Chromium sends what the pages of other ports and other sites make it send, and no service serves any of it: with what it says about the page, and without.
-// Every service of the server's own list is tried. Nothing that the browser does leaves loopback.
+// Chromium sends what the pages of other ports and other sites make it send, and no service serves any of it: with what
+// it says about the page, and without. Every service of the server's own list is tried. Nothing that the browser does
+// leaves loopback.
 func TestAPageInChromiumChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -175,10 +187,13 @@ func TestAPageInChromiumChangesNothing(t *testing.T) {
 	}))
 	t.Cleanup(own.Close)
 	h := newHome(t)
-	launch(t, h, nil, chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--no-default-browser-check",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions", "--disable-domain-reliability",
+	launch(t, h, nil, chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+		"--disable-dev-shm-usage", "--no-first-run", "--no-default-browser-check",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+		"--disable-extensions", "--disable-domain-reliability",
 		"--disable-breakpad", "--metrics-recording-only", "--disable-popup-blocking", "--user-data-dir="+h.path("home"),
-		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost", "--proxy-server=127.0.0.1:9", // nobody listens on the port of discard; loopback needs no proxy
+		// nobody listens on the port of discard; loopback needs no proxy
+		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost", "--proxy-server=127.0.0.1:9",
 		own.URL)
 	for range 2 { // a page of another port of this host, and then one of another site
 		select {
@@ -196,7 +211,8 @@ func TestAPageInChromiumChangesNothing(t *testing.T) {
 		answers []string
 	}{
 		"what says who sends": {speaking, []string{"403"}},
-		"what does not":       {silent, []string{"400", "403", "404", "501"}}, // what means no service in particular is refused in other ways
+		// what means no service in particular is refused in other ways
+		"what does not": {silent, []string{"400", "403", "404", "501"}},
 	} {
 		seen, sites := c.passage.arrived()
 		if !sites["same-site"] || !sites["cross-site"] || len(seen) < len(shots) {
@@ -216,7 +232,9 @@ func TestAPageInChromiumChangesNothing(t *testing.T) {
 // servicesOf are the names of the server's services, which it gives when it is asked for another one.
 func servicesOf(t *testing.T, s *server) []string {
 	t.Helper()
-	a := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "{}", map[string]string{"X-Amz-Target": "secretsmanager.GetSecretValue"})
+	a := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "{}", map[string]string{
+		"X-Amz-Target": "secretsmanager.GetSecretValue",
+	})
 	m := regexp.MustCompile(`it has ([a-z, ]+)\.`).FindStringSubmatch(a.body)
 	if m == nil {
 		t.Fatalf("the server does not say what it has: %s", a.body)

@@ -37,15 +37,21 @@ type clients struct {
 
 func (s *server) clients() clients {
 	cfg := aws.Config{
-		Region: region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""),
-		HTTPClient: &http.Client{Timeout: patience, Transport: wiretest.WholeBodies{Next: &http.Transport{MaxIdleConnsPerHost: 64}}}, RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(s.Endpoint),
+		Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""),
+		HTTPClient: &http.Client{
+			Timeout: patience, Transport: wiretest.WholeBodies{Next: &http.Transport{MaxIdleConnsPerHost: 64}},
+		},
+		RetryMaxAttempts: 1,
 	}
 	return clients{kinesis.NewFromConfig(cfg), lambda.NewFromConfig(cfg), sqs.NewFromConfig(cfg)}
 }
 
 func (c clients) createStream(t *testing.T, name string, shards int32) {
 	t.Helper()
-	if _, err := c.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: &shards}); err != nil {
+	if _, err := c.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{
+		StreamName: &name, ShardCount: &shards,
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -60,11 +66,13 @@ func (c clients) createQueue(t *testing.T, name string, attributes map[string]st
 	return *out.QueueUrl
 }
 
-// createFunction makes a function from the binary that testdata/handler builds: it asks the ledger at that address what to do about every event.
+// createFunction makes a function from the binary that testdata/handler builds: it asks the ledger at that address what
+// to do about every event.
 func (c clients) createFunction(t *testing.T, name, ledger string) {
 	t.Helper()
 	_, err := c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-		FunctionName: &name, Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Role: aws.String(role),
+		FunctionName: &name, Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
+		Role: aws.String(role),
 		Code: &lambdatypes.FunctionCode{ZipFile: handlerZip(t)}, Timeout: aws.Int32(120),
 		Environment: &lambdatypes.Environment{Variables: map[string]string{"LEDGER": ledger}},
 	})
@@ -94,7 +102,9 @@ func onFailure(queue string) *lambdatypes.DestinationConfig {
 // put puts one record and returns its sequence number.
 func (c clients) put(t *testing.T, stream, key, data string) string {
 	t.Helper()
-	out, err := c.kinesis.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: &stream, PartitionKey: &key, Data: []byte(data)})
+	out, err := c.kinesis.PutRecord(t.Context(), &kinesis.PutRecordInput{
+		StreamName: &stream, PartitionKey: &key, Data: []byte(data),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +121,9 @@ func (c clients) putAll(t *testing.T, stream string, entries []entry) {
 		n := min(500, len(entries))
 		in := &kinesis.PutRecordsInput{StreamName: &stream}
 		for _, e := range entries[:n] {
-			in.Records = append(in.Records, kinesistypes.PutRecordsRequestEntry{PartitionKey: aws.String(e.key), Data: []byte(e.data)})
+			in.Records = append(in.Records, kinesistypes.PutRecordsRequestEntry{
+				PartitionKey: aws.String(e.key), Data: []byte(e.data),
+			})
 		}
 		out, err := c.kinesis.PutRecords(t.Context(), in)
 		if err != nil {
@@ -127,7 +139,9 @@ func (c clients) putAll(t *testing.T, stream string, entries []entry) {
 // receive returns up to ten messages, waiting up to 20 s for the first.
 func (c clients) receive(t *testing.T, url string, wait int32) []sqstypes.Message {
 	t.Helper()
-	out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: wait})
+	out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: wait,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,18 +15,22 @@ import (
 	"github.com/shardmill/shardmill/e2e"
 )
 
-// Moving the clock fires a batching window of five minutes: the batch that waited for more records goes out, and the advance returns when it has been processed.
+// Moving the clock fires a batching window of five minutes: the batch that waited for more records goes out, and the
+// advance returns when it has been processed.
 func TestAdvancingTheClockFiresABatchingWindow(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
 	c, l := s.clients(), newLedger(t, nil)
 	c.createStream(t, "orders", 1)
 	c.createFunction(t, "orders", l.url)
-	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(100), MaximumBatchingWindowInSeconds: aws.Int32(300)})
+	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
+		BatchSize: aws.Int32(100), MaximumBatchingWindowInSeconds: aws.Int32(300),
+	})
 	for i := range 3 {
 		c.put(t, "orders", "k", fmt.Sprint(i))
 	}
-	s.advance(t, 299*time.Second-time.Minute) // the window may have opened up to a minute of real time before: still closed
+	// the window may have opened up to a minute of real time before: still closed
+	s.advance(t, 299*time.Second-time.Minute)
 	if begun, _, _ := l.counts(); begun != 0 {
 		t.Fatalf("%d invocations before the window has passed, want none", begun)
 	}
@@ -41,7 +45,8 @@ func TestAdvancingTheClockFiresABatchingWindow(t *testing.T) {
 	}
 }
 
-// Moving the clock fires back-off after back-off: a batch that fails twice has been tried three times when the advance returns.
+// Moving the clock fires back-off after back-off: a batch that fails twice has been tried three times when the advance
+// returns.
 func TestAdvancingTheClockFiresBackOff(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -57,7 +62,10 @@ func TestAdvancingTheClockFiresBackOff(t *testing.T) {
 	c.createFunction(t, "orders", l.url)
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(100)})
 	c.put(t, "orders", "k", "stubborn")
-	eventually(t, "the first try", func() (bool, string) { _, ended, _ := l.counts(); return ended >= 1, fmt.Sprint(ended, " ended") })
+	eventually(t, "the first try", func() (bool, string) {
+		_, ended, _ := l.counts()
+		return ended >= 1, fmt.Sprint(ended, " ended")
+	})
 
 	s.advance(t, time.Hour)
 
@@ -72,7 +80,9 @@ func TestAdvancingTheClockEndsAVisibilityTimeout(t *testing.T) {
 	s := start(t, newHome(t), "dev")
 	c := s.clients()
 	url := c.createQueue(t, "jobs", map[string]string{"VisibilityTimeout": "1800"})
-	if _, err := c.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("job")}); err != nil {
+	if _, err := c.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: &url, MessageBody: aws.String("job"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.receive(t, url, 1); len(got) != 1 {
@@ -95,11 +105,13 @@ func TestTheClockRefusesToMoveBack(t *testing.T) {
 	s := start(t, newHome(t), "dev")
 	for _, body := range []string{`{"advanceMillis":-1}`, `{"advanceMillis":"1"}`, `[]`, ``} {
 		got := s.control(t, "POST", "clock", body)
-		if want := `the body must be {"advanceMillis": n} with n of 0 or more; the clock only moves forward`; got.status != 400 || got.message(t) != want {
+		if want := `the body must be {"advanceMillis": n} with n of 0 or more; the clock only moves forward`; got.status != 400 ||
+			got.message(t) != want {
 			t.Errorf("%s: %d %s, want 400 %s", body, got.status, got.body, want)
 		}
 	}
-	if got := s.control(t, "POST", "clock", `{"advanceMillis":3200000000000}`); got.status != 400 || !strings.Contains(got.body, "the clock moves by a century at most") {
+	if got := s.control(t, "POST", "clock", `{"advanceMillis":3200000000000}`); got.status != 400 ||
+		!strings.Contains(got.body, "the clock moves by a century at most") {
 		t.Errorf("a century and more: %d %s, want 400", got.status, got.body)
 	}
 }

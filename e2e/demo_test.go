@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A stranger sees the poison record in the queue within two seconds of the binary's start. The figure is printed; the bound is generous, since machines are shared.
+// A stranger sees the poison record in the queue within two seconds of the binary's start. The figure is printed; the
+// bound is generous, since machines are shared.
 func TestTheDemoShowsThePoisonRecordSoon(t *testing.T) {
 	binary := shardmill(t)
 	h := newHome(t)

@@ -40,12 +40,15 @@ var crashes = []struct {
 	moment     string
 	poisonOnly bool // so that the first thing delivered is a notice
 }{
-	{"delivered:1", false}, {"delivered:7", false}, {"delivered:1", true}, {"save:1", false}, {"save:2", true}, {"save:9", false},
+	{"delivered:1", false}, {"delivered:7", false}, {"delivered:1", true}, {"save:1", false}, {"save:2", true},
+	{"save:9", false},
 }
 
-// Whatever is acknowledged outlives kill -9, twenty times over on one data directory. Fourteen times the server is killed while a put is open and an invocation runs;
-// six times it kills itself between an effect and the checkpoint that would tell of it. In the end: every acknowledged record was processed or announced, first
-// deliveries of every key came in order, no notice is in the queue twice (S-86), repeats are few, and everything that was set up is still there.
+// Whatever is acknowledged outlives kill -9, twenty times over on one data directory. Fourteen times the server is
+// killed while a put is open and an invocation runs; six times it kills itself between an effect and the checkpoint
+// that would tell of it. In the end: every acknowledged record was processed or announced, first deliveries of every
+// key came in order, no notice is in the queue twice (S-86), repeats are few, and everything that was set up is still
+// there.
 func TestNothingAcknowledgedIsLostOverTwentyKills(t *testing.T) {
 	d := newDurability(t)
 	d.setUp(t)
@@ -64,7 +67,10 @@ func TestNothingAcknowledgedIsLostOverTwentyKills(t *testing.T) {
 		d.restart(t)
 	}
 	d.judge(t)
-	t.Logf("%d lives, %d records acknowledged, %d delivered, %d rounds repeated", d.book.life, len(d.book.acked), len(d.book.records), misses)
+	t.Logf(
+		"%d lives, %d records acknowledged, %d delivered, %d rounds repeated", d.book.life, len(d.book.acked),
+		len(d.book.records), misses,
+	)
 }
 
 // durability is one data directory and who works on it.
@@ -150,15 +156,18 @@ func (d *durability) setUp(t *testing.T) {
 	c.createStream(t, "orders", 3)
 	d.queue = c.createQueue(t, "failures", nil)
 	d.keptURL = c.createQueue(t, "kept", nil)
-	sent, err := c.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &d.keptURL, MessageBody: aws.String("keep me")})
+	sent, err := c.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: &d.keptURL, MessageBody: aws.String("keep me"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.kept = *sent.MessageId
 	c.createFunction(t, "orders", d.ledger)
 	id := c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
-		BatchSize: aws.Int32(batchSize), ParallelizationFactor: aws.Int32(2), MaximumRetryAttempts: aws.Int32(0), BisectBatchOnFunctionError: aws.Bool(true),
-		MaximumRecordAgeInSeconds: aws.Int32(86400), DestinationConfig: onFailure("failures"),
+		BatchSize: aws.Int32(batchSize), ParallelizationFactor: aws.Int32(2), MaximumRetryAttempts: aws.Int32(0),
+		BisectBatchOnFunctionError: aws.Bool(true),
+		MaximumRecordAgeInSeconds:  aws.Int32(86400), DestinationConfig: onFailure("failures"),
 	})
 	eventually(t, "the mapping enabled", func() (bool, string) {
 		d.mapping, err = c.lambda.GetEventSourceMapping(t.Context(), &lambda.GetEventSourceMappingInput{UUID: &id})
@@ -170,7 +179,8 @@ func (d *durability) setUp(t *testing.T) {
 	d.settle(t)
 }
 
-// produce puts records until the server has gone or ctx ends: each noted before it is put and again when it is acknowledged.
+// produce puts records until the server has gone or ctx ends: each noted before it is put and again when it is
+// acknowledged.
 func (d *durability) produce(ctx context.Context, t *testing.T, poisonOnly bool) (wait func()) {
 	var wg sync.WaitGroup
 	d.round++
@@ -189,7 +199,9 @@ func (d *durability) produce(ctx context.Context, t *testing.T, poisonOnly bool)
 					}
 					return
 				}
-				out, err := c.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: &stream, PartitionKey: &n.Key, Data: []byte(data)})
+				out, err := c.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{
+					StreamName: &stream, PartitionKey: &n.Key, Data: []byte(data),
+				})
 				if err != nil {
 					return // the server has gone, and nobody knows about this record
 				}
@@ -206,16 +218,19 @@ func (d *durability) produce(ctx context.Context, t *testing.T, poisonOnly bool)
 
 func keyOf(n int) string { return fmt.Sprintf("customer-%d", n) }
 
-// killRound kills the server as soon as the ledger shows an open put and a running invocation, and returns whether that was still so when it died.
+// killRound kills the server as soon as the ledger shows an open put and a running invocation, and returns whether that
+// was still so when it died.
 func (d *durability) killRound(t *testing.T) (hit bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	wait := d.produce(ctx, t, false)
-	eventually(t, "open puts and running invocations", func() (bool, string) { // two of each, so that one is left when the signal arrives
+	// two of each, so that one is left when the signal arrives
+	eventually(t, "open puts and running invocations", func() (bool, string) {
 		d.book.read(t)
 		b := d.book
-		return b.acks >= acksBefore && len(b.open) > 1 && len(b.running) > 1, fmt.Sprintf("%d acknowledged, %d open, %d running", b.acks, len(b.open), len(b.running))
+		return b.acks >= acksBefore && len(b.open) > 1 &&
+			len(b.running) > 1, fmt.Sprintf("%d acknowledged, %d open, %d running", b.acks, len(b.open), len(b.running))
 	})
 	d.server.kill()
 	wait()
@@ -233,13 +248,16 @@ func (d *durability) crashRound(t *testing.T, moment string, poisonOnly bool) {
 	if code := d.server.wait(t); code != 0 {
 		t.Fatalf("SIGTERM: exit code %d, want 0", code)
 	}
-	d.start(t, build(t, "shardmill-crashpoint", "../cmd/shardmill", "-tags", "crashpoint"), "SHARDMILL_CRASHPOINT="+moment)
+	d.start(
+		t, build(t, "shardmill-crashpoint", "../cmd/shardmill", "-tags", "crashpoint"), "SHARDMILL_CRASHPOINT="+moment,
+	)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	wait := d.produce(ctx, t, poisonOnly)
 	eventually(t, "a crash at "+moment, func() (bool, string) { return !d.server.running(), "the server runs" })
 	wait()
-	if status := d.server.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGKILL {
+	if status := d.server.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() ||
+		status.Signal() != syscall.SIGKILL {
 		t.Fatalf("%s: the server ended with %s, want its own SIGKILL", moment, d.server.cmd.ProcessState)
 	}
 	d.book.read(t)
@@ -252,8 +270,8 @@ func (d *durability) restart(t *testing.T) {
 	d.settle(t)
 }
 
-// settle puts one record per key and waits until those are processed, and with them – a key's records come in order – everything before them; and until every
-// poison record in the stream has been announced.
+// settle puts one record per key and waits until those are processed, and with them – a key's records come in order –
+// everything before them; and until every poison record in the stream has been announced.
 func (d *durability) settle(t *testing.T) {
 	t.Helper()
 	var probes []string
@@ -276,7 +294,9 @@ func (d *durability) settle(t *testing.T) {
 			}
 		}
 		if waiting > 0 {
-			return false, fmt.Sprintf("%d of %d probes are not processed, %d invocations run", waiting, len(probes), len(d.book.running))
+			return false, fmt.Sprintf(
+				"%d of %d probes are not processed, %d invocations run", waiting, len(probes), len(d.book.running),
+			)
 		}
 		announced := d.queued(t)
 		return announced >= poisoned, fmt.Sprintf("%d of %d poison records are announced", announced, poisoned)
@@ -287,7 +307,9 @@ func (d *durability) settle(t *testing.T) {
 func (d *durability) queued(t *testing.T) (n int) {
 	t.Helper()
 	name := sqstypes.QueueAttributeNameApproximateNumberOfMessages
-	out, err := d.clients.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &d.queue, AttributeNames: []sqstypes.QueueAttributeName{name}})
+	out, err := d.clients.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &d.queue, AttributeNames: []sqstypes.QueueAttributeName{name},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +325,9 @@ func (d *durability) readStream(t *testing.T) {
 	c, stream := d.clients.kinesis, "orders"
 	for i := range 3 {
 		shard := fmt.Sprintf("shardId-%012d", i)
-		in := &kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: &shard, ShardIteratorType: kinesistypes.ShardIteratorTypeTrimHorizon}
+		in := &kinesis.GetShardIteratorInput{
+			StreamName: &stream, ShardId: &shard, ShardIteratorType: kinesistypes.ShardIteratorTypeTrimHorizon,
+		}
 		if q := d.next[shard]; q != "" {
 			in.ShardIteratorType, in.StartingSequenceNumber = kinesistypes.ShardIteratorTypeAfterSequenceNumber, &q
 		}
@@ -348,7 +372,8 @@ func (d *durability) judge(t *testing.T) {
 	})
 }
 
-// judgeRecords: what was acknowledged is in the stream and was processed or announced; what is in the stream is one of the two, and poison is announced once.
+// judgeRecords: what was acknowledged is in the stream and was processed or announced; what is in the stream is one of
+// the two, and poison is announced once.
 func (d *durability) judgeRecords(t *testing.T, notices map[string]int) {
 	t.Helper()
 	if len(d.book.acked) < acksBefore*killRounds {
@@ -381,15 +406,18 @@ func (d *durability) judgeRecords(t *testing.T, notices map[string]int) {
 	}
 }
 
-// judgeRepeats: a record comes again at most in the life after the one that was killed, because every life here catches up before the next kill; and within a life at
-// most as often as bisecting a batch of ten takes.
+// judgeRepeats: a record comes again at most in the life after the one that was killed, because every life here catches
+// up before the next kill; and within a life at most as often as bisecting a batch of ten takes.
 func (d *durability) judgeRepeats(t *testing.T) {
 	t.Helper()
 	const splits = 5 // 10, 5, 3, 2, 1
 	again := 0
 	for q, h := range d.book.records {
 		if h.last-h.first > 1 {
-			t.Errorf("%s was delivered in life %d and again in life %d, though life %d had caught up", q, h.first, h.last, h.first+1)
+			t.Errorf(
+				"%s was delivered in life %d and again in life %d, though life %d had caught up", q, h.first, h.last,
+				h.first+1,
+			)
 		}
 		if h.processed != 0 && h.last > h.processed {
 			again++
@@ -411,18 +439,23 @@ func (d *durability) judgeRepeats(t *testing.T) {
 func (d *durability) judgeSetUp(t *testing.T) {
 	t.Helper()
 	c, ctx := d.clients, t.Context()
-	summary, err := c.kinesis.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("orders")})
+	summary, err := c.kinesis.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{
+		StreamName: aws.String("orders"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := *summary.StreamDescriptionSummary.OpenShardCount; n != 3 {
 		t.Errorf("the stream has %d open shards, want 3", n)
 	}
-	function, err := c.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("orders")})
+	function, err := c.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{
+		FunctionName: aws.String("orders"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if function.Runtime != lambdatypes.RuntimeProvidedal2023 || *function.Timeout != 120 || function.Environment.Variables["LEDGER"] != d.ledger {
+	if function.Runtime != lambdatypes.RuntimeProvidedal2023 || *function.Timeout != 120 ||
+		function.Environment.Variables["LEDGER"] != d.ledger {
 		t.Errorf("the function is not what it was: %+v", function)
 	}
 	m, err := c.lambda.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: d.mapping.UUID})
@@ -430,8 +463,11 @@ func (d *durability) judgeSetUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := d.mapping
-	if *m.State != "Enabled" || *m.BatchSize != *was.BatchSize || *m.ParallelizationFactor != *was.ParallelizationFactor || *m.MaximumRetryAttempts != *was.MaximumRetryAttempts ||
-		*m.BisectBatchOnFunctionError != *was.BisectBatchOnFunctionError || *m.DestinationConfig.OnFailure.Destination != *was.DestinationConfig.OnFailure.Destination {
+	if *m.State != "Enabled" || *m.BatchSize != *was.BatchSize ||
+		*m.ParallelizationFactor != *was.ParallelizationFactor ||
+		*m.MaximumRetryAttempts != *was.MaximumRetryAttempts ||
+		*m.BisectBatchOnFunctionError != *was.BisectBatchOnFunctionError ||
+		*m.DestinationConfig.OnFailure.Destination != *was.DestinationConfig.OnFailure.Destination {
 		t.Errorf("the mapping is not what it was: %+v", m)
 	}
 	got := c.receive(t, d.keptURL, 1)
@@ -451,11 +487,14 @@ func (d *durability) notices(t *testing.T) map[string]int {
 		}
 		for _, m := range messages {
 			n := parseNotice(t, *m.Body)
-			if b := n.KinesisBatchInfo; b.BatchSize != 1 || b.StartSequenceNumber != b.EndSequenceNumber || n.RequestContext.Condition != "RetryAttemptsExhausted" {
+			if b := n.KinesisBatchInfo; b.BatchSize != 1 || b.StartSequenceNumber != b.EndSequenceNumber ||
+				n.RequestContext.Condition != "RetryAttemptsExhausted" {
 				t.Errorf("bisecting has not found the one record: %s", *m.Body)
 			}
 			out[n.KinesisBatchInfo.StartSequenceNumber]++
-			if _, err := d.clients.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &d.queue, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			if _, err := d.clients.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{
+				QueueUrl: &d.queue, ReceiptHandle: m.ReceiptHandle,
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -479,7 +518,8 @@ func processesUnder(t *testing.T, dir string) (out []string) {
 	return out
 }
 
-// The binary that people get has no code that kills it: neither the variable's name nor the package's state is in it. The test build shows that the search would find them.
+// The binary that people get has no code that kills it: neither the variable's name nor the package's state is in it.
+// The test build shows that the search would find them.
 func TestTheReleaseBuildContainsNoCrashpoint(t *testing.T) {
 	t.Parallel()
 	contains := func(path string) bool {

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// oracle is moto's server, another imitation of DynamoDB. Where both agree, it is likely that AWS does so too; where they differ, motoDiffers says why.
+// oracle is moto's server, another imitation of DynamoDB. Where both agree, it is likely that AWS does so too; where
+// they differ, motoDiffers says why.
 func oracle(t *testing.T) (endpoint string) {
 	t.Helper()
 	p := launch(t, newHome(t), nil, venv(t, "moto_server"), "-H", "127.0.0.1", "-p", "0")
@@ -62,7 +63,8 @@ func (c call) send(t *testing.T, endpoint string) (result, string) {
 		t.Fatal(err)
 	}
 	got := send(t, http.DefaultClient, "POST", endpoint, string(body), map[string]string{
-		"X-Amz-Target": "DynamoDB_20120810." + c.operation, "Content-Type": "application/x-amz-json-1.0", "Authorization": strings.Replace(signature, "/kinesis/", "/dynamodb/", 1),
+		"X-Amz-Target": "DynamoDB_20120810." + c.operation, "Content-Type": "application/x-amz-json-1.0",
+		"Authorization": strings.Replace(signature, "/kinesis/", "/dynamodb/", 1),
 	})
 	var answer object
 	if err := json.Unmarshal([]byte(got.body), &answer); err != nil {
@@ -261,7 +263,9 @@ func (d dice) call() call {
 		condition := "id = " + v.add(object{"S": d.text("a", "b", "c")})
 		switch d.IntN(4) {
 		case 0:
-			condition += " AND sk " + d.text("=", "<", "<=", ">", ">=") + " " + v.add(object{"N": d.text("1", "2.0", "3")})
+			condition += " AND sk " + d.text("=", "<", "<=", ">", ">=") + " " + v.add(object{
+				"N": d.text("1", "2.0", "3"),
+			})
 		case 1:
 			condition += " AND sk BETWEEN " + v.add(object{"N": "-5"}) + " AND " + v.add(object{"N": d.text("2", "10")})
 		case 2:
@@ -298,15 +302,60 @@ func (d dice) broken() call {
 		call{"PutItem", object{"TableName": "none", "Item": key}},
 		call{"PutItem", object{"TableName": "diff", "Item": object{"id": object{"S": ""}, "sk": object{"N": "1"}}}},
 		call{"GetItem", object{"TableName": "diff", "Key": object{"id": object{"S": "a"}}}},
-		call{"UpdateItem", object{"TableName": "diff", "Key": key, "UpdateExpression": "SET sk = :v", "ExpressionAttributeValues": object{":v": object{"N": "1"}}}},
-		call{"UpdateItem", object{"TableName": "diff", "Key": key, "UpdateExpression": "SET f1 = :w", "ExpressionAttributeValues": object{":v": object{"N": "1"}}}},
-		call{"UpdateItem", object{"TableName": "diff", "Key": key, "UpdateExpression": "SET status = :v", "ExpressionAttributeValues": object{":v": object{"N": "1"}}}},
-		call{"UpdateItem", object{"TableName": "diff", "Key": key, "UpdateExpression": "SET f1 := :v", "ExpressionAttributeValues": object{":v": object{"N": "1"}}}},
-		call{"Query", object{"TableName": "diff", "KeyConditionExpression": "sk = :v", "ExpressionAttributeValues": object{":v": object{"N": "1"}}}},
-		call{"Query", object{"TableName": "diff", "IndexName": "none", "KeyConditionExpression": "id = :v", "ExpressionAttributeValues": object{":v": object{"S": "1"}}}},
+		call{
+			"UpdateItem",
+			object{
+				"TableName": "diff", "Key": key, "UpdateExpression": "SET sk = :v",
+				"ExpressionAttributeValues": object{":v": object{"N": "1"}},
+			},
+		},
+		call{
+			"UpdateItem",
+			object{
+				"TableName": "diff", "Key": key, "UpdateExpression": "SET f1 = :w",
+				"ExpressionAttributeValues": object{":v": object{"N": "1"}},
+			},
+		},
+		call{
+			"UpdateItem",
+			object{
+				"TableName": "diff", "Key": key, "UpdateExpression": "SET status = :v",
+				"ExpressionAttributeValues": object{":v": object{"N": "1"}},
+			},
+		},
+		call{
+			"UpdateItem",
+			object{
+				"TableName": "diff", "Key": key, "UpdateExpression": "SET f1 := :v",
+				"ExpressionAttributeValues": object{":v": object{"N": "1"}},
+			},
+		},
+		call{
+			"Query",
+			object{
+				"TableName": "diff", "KeyConditionExpression": "sk = :v",
+				"ExpressionAttributeValues": object{":v": object{"N": "1"}},
+			},
+		},
+		call{
+			"Query",
+			object{
+				"TableName": "diff", "IndexName": "none", "KeyConditionExpression": "id = :v",
+				"ExpressionAttributeValues": object{":v": object{"S": "1"}},
+			},
+		},
 		call{"DescribeTable", object{"TableName": "none"}},
 		call{"CreateTable", motoTable()},
-		call{"BatchWriteItem", object{"RequestItems": object{"diff": list{object{"PutRequest": object{"Item": key}}, object{"DeleteRequest": object{"Key": key}}}}}},
+		call{
+			"BatchWriteItem",
+			object{
+				"RequestItems": object{
+					"diff": list{
+						object{"PutRequest": object{"Item": key}}, object{"DeleteRequest": object{"Key": key}},
+					},
+				},
+			},
+		},
 		call{"BatchGetItem", object{"RequestItems": object{"diff": object{"Keys": list{key, key}}}}},
 	).(call)
 }
@@ -315,11 +364,17 @@ func motoTable() object {
 	return object{
 		"TableName": "diff", "BillingMode": "PAY_PER_REQUEST",
 		"AttributeDefinitions": list{
-			object{"AttributeName": "id", "AttributeType": "S"}, object{"AttributeName": "sk", "AttributeType": "N"}, object{"AttributeName": "g", "AttributeType": "S"},
+			object{"AttributeName": "id", "AttributeType": "S"}, object{"AttributeName": "sk", "AttributeType": "N"},
+			object{"AttributeName": "g", "AttributeType": "S"},
 		},
-		"KeySchema": list{object{"AttributeName": "id", "KeyType": "HASH"}, object{"AttributeName": "sk", "KeyType": "RANGE"}},
+		"KeySchema": list{
+			object{"AttributeName": "id", "KeyType": "HASH"}, object{"AttributeName": "sk", "KeyType": "RANGE"},
+		},
 		"GlobalSecondaryIndexes": list{object{
-			"IndexName": "byG", "KeySchema": list{object{"AttributeName": "g", "KeyType": "HASH"}, object{"AttributeName": "sk", "KeyType": "RANGE"}},
+			"IndexName": "byG",
+			"KeySchema": list{
+				object{"AttributeName": "g", "KeyType": "HASH"}, object{"AttributeName": "sk", "KeyType": "RANGE"},
+			},
 			"Projection": object{"ProjectionType": "ALL"},
 		}},
 	}
@@ -343,7 +398,8 @@ func (c call) repair(t *testing.T, moto, ours string) {
 	}
 }
 
-// Two hundred calls, the same every time, to us and to moto: answers and error codes agree, but for the rules of motoDiffers.
+// Two hundred calls, the same every time, to us and to moto: answers and error codes agree, but for the rules of
+// motoDiffers.
 func TestDynamoDBAgreesWithMoto(t *testing.T) {
 	t.Parallel()
 	moto, ours := oracle(t), start(t, newHome(t), "dev")
@@ -361,8 +417,10 @@ func TestDynamoDBAgreesWithMoto(t *testing.T) {
 		diff := cmp.Diff(want, got)
 		if diff == "" {
 			agreed++
-			if text, _ := c.members["UpdateExpression"].(string); strings.HasPrefix(text, "REMOVE") || strings.HasPrefix(text, "DELETE") {
-				c.repair(t, moto, ours.Endpoint) // moto makes an item of what only takes away; AWS does not (scylladb issue 5862 tells)
+			if text, _ := c.members["UpdateExpression"].(string); strings.HasPrefix(text, "REMOVE") ||
+				strings.HasPrefix(text, "DELETE") {
+				// moto makes an item of what only takes away; AWS does not (scylladb issue 5862 tells)
+				c.repair(t, moto, ours.Endpoint)
 			}
 			continue
 		}
@@ -411,7 +469,8 @@ var motoDiffers = []struct {
 	{
 		"moto names an unknown index with ResourceNotFoundException; AWS says ValidationException: The table does not have the specified index",
 		func(c call, moto, ours result) bool {
-			return c.members["IndexName"] == "none" && moto.Code == "ResourceNotFoundException" && ours.Code == "ValidationException"
+			return c.members["IndexName"] == "none" && moto.Code == "ResourceNotFoundException" &&
+				ours.Code == "ValidationException"
 		},
 	},
 	{

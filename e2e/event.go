@@ -1,7 +1,9 @@
-// Package e2e holds the tests that start the real binary as a process and talk to it with real clients: the AWS CLI, boto3 and the AWS SDK for Go.
+// Package e2e holds the tests that start the real binary as a process and talk to it with real clients: the AWS CLI,
+// boto3 and the AWS SDK for Go.
 //
-// Nothing here reaches into the product. What the tests know, they know from the APIs, from what functions were sent, and from exit codes and files. The few types
-// in this file are shared between the tests and the programs under testdata, which run as processes of their own.
+// Nothing here reaches into the product. What the tests know, they know from the APIs, from what functions were sent,
+// and from exit codes and files. The few types in this file are shared between the tests and the programs under
+// testdata, which run as processes of their own.
 package e2e
 
 import (
@@ -18,7 +20,8 @@ type Record struct {
 	Data     string
 }
 
-// ParseEvent reads the records of a Kinesis event. Source: Lambda Developer Guide, "Using Lambda to process records from Amazon Kinesis Data Streams".
+// ParseEvent reads the records of a Kinesis event. Source: Lambda Developer Guide, "Using Lambda to process records
+// from Amazon Kinesis Data Streams".
 func ParseEvent(event []byte) ([]Record, error) {
 	var e struct {
 		Records []struct {

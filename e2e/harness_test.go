@@ -18,10 +18,12 @@ import (
 	"time"
 )
 
-// patience is how long anything may take before a test gives up on it. It is generous: the machine is shared, and no test measures time by it.
+// patience is how long anything may take before a test gives up on it. It is generous: the machine is shared, and no
+// test measures time by it.
 const patience = 60 * time.Second
 
-// eventually waits until check says that it is done, and fails with its last state when patience ends. It is the only place in these tests that polls.
+// eventually waits until check says that it is done, and fails with its last state when patience ends. It is the only
+// place in these tests that polls.
 func eventually(t *testing.T, what string, check func() (done bool, state string)) {
 	t.Helper()
 	if state, ok := settle(patience, check); !ok {
@@ -75,7 +77,9 @@ func build(t *testing.T, name, pkg string, flags ...string) string {
 	once := workshop.built[name]
 	if once == nil {
 		once = sync.OnceValue(func() error {
-			cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", path}, flags...), pkg)...)
+			cmd := exec.Command(
+				"go", append(append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", path}, flags...), pkg)...,
+			)
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
@@ -115,7 +119,8 @@ func (h home) path(name string) string { return filepath.Join(h.dir, name) }
 // environ returns all that a process sees: nothing of this machine's AWS settings or of the user's home.
 func (h home) environ(more ...string) []string {
 	return append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + h.path("home"), "XDG_RUNTIME_DIR=" + h.path("run"), "TMPDIR=" + h.path("tmp"), "NO_COLOR=1",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + h.path("home"), "XDG_RUNTIME_DIR=" + h.path("run"),
+		"TMPDIR=" + h.path("tmp"), "NO_COLOR=1",
 		"AWS_EC2_METADATA_DISABLED=true",
 	}, more...)
 }
@@ -145,7 +150,8 @@ type process struct {
 	ended          chan struct{} // closed when it has ended and its output is complete
 }
 
-// launch starts a process of its own group. When the test ends, the group is killed; when the test has failed, what the process said is shown.
+// launch starts a process of its own group. When the test ends, the group is killed; when the test has failed, what the
+// process said is shown.
 func launch(t *testing.T, h home, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(name, args...), ended: make(chan struct{})}
@@ -163,7 +169,10 @@ func launch(t *testing.T, h home, env []string, name string, args ...string) *pr
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s %s\nstdout:\n%s\nstderr:\n%s", filepath.Base(name), strings.Join(args, " "), tail(p.stdout.String()), tail(p.stderr.String()))
+			t.Logf(
+				"%s %s\nstdout:\n%s\nstderr:\n%s", filepath.Base(name), strings.Join(args, " "),
+				tail(p.stdout.String()), tail(p.stderr.String()),
+			)
 		}
 	})
 	return p
@@ -295,7 +304,9 @@ func send(t *testing.T, client *http.Client, method, url, body string, header ma
 // control calls the control API with the token of this start.
 func (s *server) control(t *testing.T, method, path, body string) answer {
 	t.Helper()
-	return send(t, http.DefaultClient, method, s.Endpoint+"/_shardmill/"+path, body, map[string]string{"Authorization": "Bearer " + s.Token})
+	return send(t, http.DefaultClient, method, s.Endpoint+"/_shardmill/"+path, body, map[string]string{
+		"Authorization": "Bearer " + s.Token,
+	})
 }
 
 // advance moves the clock.

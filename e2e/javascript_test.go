@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The AWS SDK for JavaScript, which speaks HTTP/2 to Kinesis even without TLS, does what the demo does, with a function that is JavaScript as well.
+// The AWS SDK for JavaScript, which speaks HTTP/2 to Kinesis even without TLS, does what the demo does, with a function
+// that is JavaScript as well.
 func TestJavaScriptSDK(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

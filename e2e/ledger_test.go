@@ -28,7 +28,8 @@ func (inv *invocation) keys() map[string]bool {
 	return out
 }
 
-// ledger is a witness within the test: the function that createFunction makes reports every invocation to it and does what it is told.
+// ledger is a witness within the test: the function that createFunction makes reports every invocation to it and does
+// what it is told.
 type ledger struct {
 	url    string
 	decide func(invocation) e2e.Order // called while the invocation waits; may block; nil: succeed

@@ -32,7 +32,8 @@ func held(t *testing.T) (l *ledger, letGo func()) {
 	return l, func() { close(gate) }
 }
 
-// SIGTERM drains: no new invocation starts, the one in flight ends, its checkpoint is saved, and the exit code is 0. The next start goes on behind it.
+// SIGTERM drains: no new invocation starts, the one in flight ends, its checkpoint is saved, and the exit code is 0.
+// The next start goes on behind it.
 func TestSIGTERMLetsTheInvocationInFlightEndAndSavesWhatItDid(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -43,13 +44,18 @@ func TestSIGTERMLetsTheInvocationInFlightEndAndSavesWhatItDid(t *testing.T) {
 	c.createFunction(t, "orders", l.url)
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(1)})
 	c.put(t, "orders", "k", "first")
-	eventually(t, "an invocation in flight", func() (bool, string) { begun, _, _ := l.counts(); return begun == 1, fmt.Sprint(begun, " begun") })
+	eventually(t, "an invocation in flight", func() (bool, string) {
+		begun, _, _ := l.counts()
+		return begun == 1, fmt.Sprint(begun, " begun")
+	})
 	c.put(t, "orders", "k", "second")
 
 	s.signal(t, syscall.SIGTERM)
 	eventually(t, "the server saying that it stops", func() (bool, string) {
 		out := s.stdout.String()
-		return strings.Contains(out, "stopping: waiting for invocations in flight; interrupt again to leave at once"), tail(out)
+		return strings.Contains(
+			out, "stopping: waiting for invocations in flight; interrupt again to leave at once",
+		), tail(out)
 	})
 	if !s.running() {
 		t.Fatal("the server has left an invocation in flight behind")
@@ -67,7 +73,10 @@ func TestSIGTERMLetsTheInvocationInFlightEndAndSavesWhatItDid(t *testing.T) {
 		t.Errorf("the ready file is still there (%v): it says that a server answers", err)
 	}
 	start(t, h, "serve", "--data", h.path("data"))
-	eventually(t, "the second record", func() (bool, string) { got := l.data(); return slices.Contains(got, "second"), fmt.Sprint(got) })
+	eventually(t, "the second record", func() (bool, string) {
+		got := l.data()
+		return slices.Contains(got, "second"), fmt.Sprint(got)
+	})
 	if got := l.data(); !slices.Equal(got, []string{"first", "second"}) {
 		t.Errorf("delivered %q, want each record once, because the drain saved the checkpoint", got)
 	}
@@ -84,7 +93,10 @@ func TestASecondSignalLeavesAtOnceAndLosesNothing(t *testing.T) {
 	c.createFunction(t, "orders", l.url)
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(1)})
 	c.put(t, "orders", "k", "first")
-	eventually(t, "an invocation in flight", func() (bool, string) { begun, _, _ := l.counts(); return begun == 1, fmt.Sprint(begun, " begun") })
+	eventually(t, "an invocation in flight", func() (bool, string) {
+		begun, _, _ := l.counts()
+		return begun == 1, fmt.Sprint(begun, " begun")
+	})
 	s.signal(t, syscall.SIGINT)
 	eventually(t, "the server saying that it stops", func() (bool, string) {
 		return strings.Contains(s.stdout.String(), "stopping:"), tail(s.stdout.String())
@@ -98,7 +110,10 @@ func TestASecondSignalLeavesAtOnceAndLosesNothing(t *testing.T) {
 	}
 	letGo()
 	start(t, h, "serve", "--data", h.path("data"))
-	eventually(t, "the record again", func() (bool, string) { begun, _, _ := l.counts(); return begun == 2, fmt.Sprint(begun, " begun") })
+	eventually(t, "the record again", func() (bool, string) {
+		begun, _, _ := l.counts()
+		return begun == 2, fmt.Sprint(begun, " begun")
+	})
 	if got := l.data(); !slices.Equal(got, []string{"first", "first"}) {
 		t.Errorf("delivered %q, want the record again", got)
 	}
@@ -129,7 +144,9 @@ func TestAMovedClockStaysWithItsData(t *testing.T) {
 	}
 
 	code, said := refusal(t, h, "serve", "--data", data, "--port", "0", "--min-free", "64MiB")
-	want := "error: the data directory " + data + ": its clock was moved forward by 36h0m0s, and serve runs on real time\nhint: open it with: shardmill dev --data " + data + "\n"
+	want := "error: the data directory " + data +
+		": its clock was moved forward by 36h0m0s, and serve runs on real time\nhint: open it with: shardmill dev --data " +
+		data + "\n"
 	if code != 4 || said != want {
 		t.Errorf("serve: exit code %d, %q; want 4, %q", code, said, want)
 	}
@@ -138,7 +155,8 @@ func TestAMovedClockStaysWithItsData(t *testing.T) {
 	if got := s.control(t, "GET", "clock", ""); !strings.Contains(got.body, `"offsetMillis":129600000`) {
 		t.Errorf("dev: the clock says %s, want the offset of 36 h again", got.body)
 	}
-	if got := s.control(t, "POST", "reset", ""); got.status != 200 || got.body != "{\"reset\":true}\n" && got.body != `{"reset":true}` {
+	if got := s.control(t, "POST", "reset", ""); got.status != 200 || got.body != "{\"reset\":true}\n" &&
+		got.body != `{"reset":true}` {
 		t.Errorf("reset: %d %q", got.status, got.body)
 	}
 	names, err := s.clients().kinesis.ListStreams(t.Context(), &kinesis.ListStreamsInput{})
@@ -177,7 +195,10 @@ func TestADataDirectoryInUseIsRefused(t *testing.T) {
 
 	code, said := refusal(t, h, "serve", "--data", data, "--port", "0", "--min-free", "64MiB")
 
-	if code != 4 || !strings.HasPrefix(said, "error: the data directory "+data+": in use by another process: end it, or choose another directory") {
+	if code != 4 ||
+		!strings.HasPrefix(
+			said, "error: the data directory "+data+": in use by another process: end it, or choose another directory",
+		) {
 		t.Errorf("exit code %d, %q; want 4 and that another process uses it", code, said)
 	}
 	if strings.Count(said, data) != 1 {
@@ -200,7 +221,8 @@ func TestAForeignDirectoryIsRefused(t *testing.T) {
 
 	code, said := refusal(t, h, "serve", "--data", data, "--port", "0", "--min-free", "64MiB")
 
-	want := "error: the data directory " + data + ": it holds other files and is no data directory of shardmill (holiday.jpg)\nhint: name an empty directory or a new one: --data DIR\n"
+	want := "error: the data directory " + data +
+		": it holds other files and is no data directory of shardmill (holiday.jpg)\nhint: name an empty directory or a new one: --data DIR\n"
 	if code != 4 || said != want {
 		t.Errorf("exit code %d, %q; want 4, %q", code, said, want)
 	}
@@ -220,7 +242,10 @@ func TestAPortInUseIsRefused(t *testing.T) {
 
 	code, said := refusal(t, newHome(t), "dev", "--port", fmt.Sprint(port))
 
-	want := fmt.Sprintf("error: port %d is in use\nhint: another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)\n", port)
+	want := fmt.Sprintf(
+		"error: port %d is in use\nhint: another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)\n",
+		port,
+	)
 	if code != 5 || said != want {
 		t.Errorf("exit code %d, %q; want 5, %q", code, said, want)
 	}

@@ -44,7 +44,9 @@ func TestMetricsAreEqualOverThreeClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr, err := s.command(t, venv(t, "python"), script, s.Endpoint, strconv.FormatInt(from.Unix(), 10), strconv.FormatInt(to.Unix(), 10))
+	stdout, stderr, err := s.command(
+		t, venv(t, "python"), script, s.Endpoint, strconv.FormatInt(from.Unix(), 10), strconv.FormatInt(to.Unix(), 10),
+	)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
 	}
@@ -54,9 +56,12 @@ func TestMetricsAreEqualOverThreeClients(t *testing.T) {
 	}
 	at := float64(from.Unix())
 	want := measured{
-		Points: [][]any{{at, 4.5, 9.0, 0.0, 10.0, 45.0, "None"}}, Sums: [][]any{{at, 45.0}}, Names: []string{"long", "metric"}, Code: "InvalidParameterCombination",
+		Points: [][]any{{at, 4.5, 9.0, 0.0, 10.0, 45.0, "None"}}, Sums: [][]any{{at, 45.0}},
+		Names: []string{"long", "metric"}, Code: "InvalidParameterCombination",
 	}
-	for client, got := range map[string]measured{"boto3": boto, "the SDK for Go": s.metricsBySDK(t, from, to), "query": s.metricsByQuery(t, from, to)} {
+	for client, got := range map[string]measured{
+		"boto3": boto, "the SDK for Go": s.metricsBySDK(t, from, to), "query": s.metricsByQuery(t, from, to),
+	} {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", client, diff)
 		}
@@ -66,12 +71,15 @@ func TestMetricsAreEqualOverThreeClients(t *testing.T) {
 func (s *server) metricsBySDK(t *testing.T, from, to time.Time) (m measured) {
 	t.Helper()
 	c := cloudwatch.New(cloudwatch.Options{
-		Region: region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""),
-		HTTPClient: &http.Client{Timeout: patience, Transport: wiretest.WholeBodies{Next: &http.Transport{}}}, RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(s.Endpoint),
+		Credentials:      credentials.NewStaticCredentialsProvider(account, "any", ""),
+		HTTPClient:       &http.Client{Timeout: patience, Transport: wiretest.WholeBodies{Next: &http.Transport{}}},
+		RetryMaxAttempts: 1,
 	})
 	shop := []cloudwatchtypes.Dimension{{Name: aws.String("shop"), Value: aws.String("1")}}
 	in := &cloudwatch.GetMetricStatisticsInput{
-		Namespace: aws.String("tester"), MetricName: aws.String("metric"), Dimensions: shop, StartTime: &from, EndTime: &to, Period: aws.Int32(300),
+		Namespace: aws.String("tester"), MetricName: aws.String("metric"), Dimensions: shop, StartTime: &from,
+		EndTime: &to, Period: aws.Int32(300),
 		Statistics: cloudwatchtypes.Statistic("").Values(),
 	}
 	stats, err := c.GetMetricStatistics(t.Context(), in)
@@ -79,13 +87,17 @@ func (s *server) metricsBySDK(t *testing.T, from, to time.Time) (m measured) {
 		t.Fatal(err)
 	}
 	for _, p := range stats.Datapoints {
-		m.Points = append(m.Points, []any{float64(p.Timestamp.Unix()), *p.Average, *p.Maximum, *p.Minimum, *p.SampleCount, *p.Sum, string(p.Unit)})
+		m.Points = append(m.Points, []any{
+			float64(p.Timestamp.Unix()), *p.Average, *p.Maximum, *p.Minimum, *p.SampleCount, *p.Sum, string(p.Unit),
+		})
 	}
-	data, err := c.GetMetricData(t.Context(), &cloudwatch.GetMetricDataInput{StartTime: &from, EndTime: &to, MetricDataQueries: []cloudwatchtypes.MetricDataQuery{{
-		Id: aws.String("m1"), MetricStat: &cloudwatchtypes.MetricStat{
-			Metric: &cloudwatchtypes.Metric{Namespace: in.Namespace, MetricName: in.MetricName, Dimensions: shop}, Period: in.Period, Stat: aws.String("Sum"),
-		},
-	}}})
+	data, err := c.GetMetricData(t.Context(), &cloudwatch.GetMetricDataInput{
+		StartTime: &from, EndTime: &to, MetricDataQueries: []cloudwatchtypes.MetricDataQuery{{
+			Id: aws.String("m1"), MetricStat: &cloudwatchtypes.MetricStat{
+				Metric: &cloudwatchtypes.Metric{Namespace: in.Namespace, MetricName: in.MetricName, Dimensions: shop},
+				Period: in.Period, Stat: aws.String("Sum"),
+			},
+		}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +138,10 @@ func (s *server) metricsByQuery(t *testing.T, from, to time.Time) (m measured) {
 	}
 	iso := func(at time.Time) string { return at.Format(time.RFC3339) }
 	metric := func(prefix string) []string {
-		return []string{prefix + "Namespace", "tester", prefix + "MetricName", "metric", prefix + "Dimensions.member.1.Name", "shop", prefix + "Dimensions.member.1.Value", "1"}
+		return []string{
+			prefix + "Namespace", "tester", prefix + "MetricName", "metric", prefix + "Dimensions.member.1.Name",
+			"shop", prefix + "Dimensions.member.1.Value", "1",
+		}
 	}
 	var stats struct {
 		Datapoints []struct {
@@ -141,14 +156,22 @@ func (s *server) metricsByQuery(t *testing.T, from, to time.Time) (m measured) {
 	}
 	call("GetMetricStatistics", &stats, append(metric(""), all...)...)
 	for _, p := range stats.Datapoints {
-		m.Points = append(m.Points, []any{float64(p.Timestamp.Unix()), p.Average, p.Maximum, p.Minimum, p.SampleCount, p.Sum, p.Unit})
+		m.Points = append(m.Points, []any{
+			float64(p.Timestamp.Unix()), p.Average, p.Maximum, p.Minimum, p.SampleCount, p.Sum, p.Unit,
+		})
 	}
 	var data struct {
 		Times  []time.Time `xml:"GetMetricDataResult>MetricDataResults>member>Timestamps>member"`
 		Values []float64   `xml:"GetMetricDataResult>MetricDataResults>member>Values>member"`
 	}
 	const q = "MetricDataQueries.member.1."
-	call("GetMetricData", &data, append(metric(q+"MetricStat.Metric."), q+"Id", "m1", q+"MetricStat.Period", "300", q+"MetricStat.Stat", "Sum", "StartTime", iso(from), "EndTime", iso(to))...)
+	call(
+		"GetMetricData", &data,
+		append(
+			metric(q+"MetricStat.Metric."), q+"Id", "m1", q+"MetricStat.Period", "300", q+"MetricStat.Stat", "Sum",
+			"StartTime", iso(from), "EndTime", iso(to),
+		)...,
+	)
 	for i, at := range data.Times {
 		m.Sums = append(m.Sums, []any{float64(at.Unix()), data.Values[i]})
 	}
@@ -160,13 +183,20 @@ func (s *server) metricsByQuery(t *testing.T, from, to time.Time) (m measured) {
 	var refusal struct {
 		Code string `xml:"Error>Code"`
 	}
-	if status := call("GetMetricStatistics", &refusal, append(metric(""), "StartTime", iso(from), "EndTime", iso(from.Add(24*time.Hour)), "Period", "1", "Statistics.member.1", "Sum")...); status == 400 {
+	if status := call(
+		"GetMetricStatistics", &refusal,
+		append(
+			metric(""), "StartTime", iso(from), "EndTime", iso(from.Add(24*time.Hour)), "Period", "1",
+			"Statistics.member.1", "Sum",
+		)...,
+	); status == 400 {
 		m.Code = refusal.Code
 	}
 	return m
 }
 
-// F-72: the tutorial's command after a batch that failed once: a data point for five minutes, with an age in milliseconds that is not smaller than the real one.
+// F-72: the tutorial's command after a batch that failed once: a data point for five minutes, with an age in
+// milliseconds that is not smaller than the real one.
 func TestTheTutorialsMetricCommand(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -183,8 +213,12 @@ func TestTheTutorialsMetricCommand(t *testing.T) {
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(1)})
 	c.put(t, "orders", "k", "first")
 	sum := func(metric, statistic string) float64 {
-		out := cli{s, t}.run("cloudwatch", "get-metric-statistics", "--namespace", "AWS/Lambda", "--metric-name", metric, "--dimensions", "Name=FunctionName,Value=orders",
-			"--start-time", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "--end-time", time.Now().Add(time.Minute).UTC().Format(time.RFC3339),
+		out := cli{
+			s, t,
+		}.run("cloudwatch", "get-metric-statistics", "--namespace", "AWS/Lambda", "--metric-name", metric,
+			"--dimensions", "Name=FunctionName,Value=orders",
+			"--start-time", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "--end-time",
+			time.Now().Add(time.Minute).UTC().Format(time.RFC3339),
 			"--period", "300", "--statistics", statistic, "--output", "json")
 		var answer struct{ Datapoints []map[string]any }
 		if err := json.Unmarshal([]byte(out), &answer); err != nil {
@@ -204,7 +238,8 @@ func TestTheTutorialsMetricCommand(t *testing.T) {
 	if n := sum("Errors", "Sum"); n != 1 {
 		t.Errorf("%g errors", n)
 	}
-	if age := sum("IteratorAge", "Maximum"); age < 500 || age > float64(patience.Milliseconds()) { // the retry waits for about a second
+	// the retry waits for about a second
+	if age := sum("IteratorAge", "Maximum"); age < 500 || age > float64(patience.Milliseconds()) {
 		t.Errorf("the iterator age is %g", age)
 	}
 }
@@ -216,7 +251,10 @@ func TestMetricsOutliveAKill(t *testing.T) {
 	s := start(t, h, "serve", "--data", h.path("data"))
 	s.clients().createStream(t, "orders", 1)
 	form := func(s *server, action, more string) string {
-		got := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "Action="+action+"&Version=2010-08-01&Namespace=shop&"+more, formHeaders("monitoring"))
+		got := send(
+			t, http.DefaultClient, "POST", s.Endpoint+"/", "Action="+action+"&Version=2010-08-01&Namespace=shop&"+more,
+			formHeaders("monitoring"),
+		)
 		if got.status != 200 {
 			t.Fatalf("%s: %d %s", action, got.status, got.body)
 		}
@@ -224,7 +262,8 @@ func TestMetricsOutliveAKill(t *testing.T) {
 	}
 	from := time.Now().Add(-time.Hour).UTC()
 	query := url.Values{
-		"MetricName": {"sold"}, "StartTime": {from.Format(time.RFC3339)}, "EndTime": {from.Add(2 * time.Hour).Format(time.RFC3339)}, "Period": {"86400"}, "Statistics.member.1": {"Sum"},
+		"MetricName": {"sold"}, "StartTime": {from.Format(time.RFC3339)},
+		"EndTime": {from.Add(2 * time.Hour).Format(time.RFC3339)}, "Period": {"86400"}, "Statistics.member.1": {"Sum"},
 	}.Encode()
 	form(s, "PutMetricData", "MetricData.member.1.MetricName=sold&MetricData.member.1.Value=42")
 	if got := form(s, "GetMetricStatistics", query); !strings.Contains(got, "<Sum>42.0</Sum>") {

@@ -10,7 +10,8 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
-// A Node.js function behind a mapping: it reports its poison record, which alone ends up in the queue, and everything else is processed.
+// A Node.js function behind a mapping: it reports its poison record, which alone ends up in the queue, and everything
+// else is processed.
 func TestANodeFunctionBehindAMapping(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -19,7 +20,8 @@ func TestANodeFunctionBehindAMapping(t *testing.T) {
 	c.createStream(t, "orders", 1)
 	queue := c.createQueue(t, "failures", nil)
 	_, err := c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimeNodejs22x, Handler: aws.String("orders.handler"), Role: aws.String(role),
+		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimeNodejs22x,
+		Handler: aws.String("orders.handler"), Role: aws.String(role),
 		Code: &lambdatypes.FunctionCode{ZipFile: zipOf(t, "orders.mjs")}, Timeout: aws.Int32(60),
 	})
 	if err != nil {
@@ -33,8 +35,11 @@ func TestANodeFunctionBehindAMapping(t *testing.T) {
 	c.putAll(t, "orders", entries)
 
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
-		BatchSize: aws.Int32(10), MaximumRetryAttempts: aws.Int32(0), BisectBatchOnFunctionError: aws.Bool(true), DestinationConfig: onFailure("failures"),
-		FunctionResponseTypes: []lambdatypes.FunctionResponseType{lambdatypes.FunctionResponseTypeReportBatchItemFailures},
+		BatchSize: aws.Int32(10), MaximumRetryAttempts: aws.Int32(0), BisectBatchOnFunctionError: aws.Bool(true),
+		DestinationConfig: onFailure("failures"),
+		FunctionResponseTypes: []lambdatypes.FunctionResponseType{
+			lambdatypes.FunctionResponseTypeReportBatchItemFailures,
+		},
 	})
 
 	var body string
@@ -44,7 +49,8 @@ func TestANodeFunctionBehindAMapping(t *testing.T) {
 		}
 		return body != "", "no message"
 	})
-	if n := parseNotice(t, body); n.KinesisBatchInfo.BatchSize != 1 || n.RequestContext.FunctionARN != "arn:aws:lambda:us-east-1:000000000000:function:orders" {
+	if n := parseNotice(t, body); n.KinesisBatchInfo.BatchSize != 1 ||
+		n.RequestContext.FunctionARN != "arn:aws:lambda:us-east-1:000000000000:function:orders" {
 		t.Errorf("notice %s", body)
 	}
 	eventually(t, "the last order", func() (bool, string) {
@@ -63,8 +69,8 @@ func TestANodeFunctionBehindAMapping(t *testing.T) {
 	s.eventuallyCounts(t, func(taken float64) bool { return taken >= 9 })
 }
 
-// A function that answers and whose process ends in the same turn has answered: of twenty batches with one record each and no retries, none is given up, and
-// each is invoked once, in an environment of its own.
+// A function that answers and whose process ends in the same turn has answered: of twenty batches with one record each
+// and no retries, none is given up, and each is invoked once, in an environment of its own.
 func TestABatchAnsweredByADyingProcessSucceeds(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -72,7 +78,8 @@ func TestABatchAnsweredByADyingProcessSucceeds(t *testing.T) {
 	c.createStream(t, "orders", 1)
 	queue := c.createQueue(t, "failures", nil)
 	if _, err := c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimeNodejs22x, Handler: aws.String("forgetful.handler"), Role: aws.String(role),
+		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimeNodejs22x,
+		Handler: aws.String("forgetful.handler"), Role: aws.String(role),
 		Code: &lambdatypes.FunctionCode{ZipFile: zipOf(t, "forgetful.mjs")}, Timeout: aws.Int32(60),
 	}); err != nil {
 		t.Fatal(err)

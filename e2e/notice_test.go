@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// notice is the body of a message about discarded records. Source: Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source".
+// notice is the body of a message about discarded records. Source: Lambda Developer Guide, "Retain discarded batch
+// records for a Kinesis Data Streams event source".
 type notice struct {
 	RequestContext struct {
 		RequestID              string `json:"requestId"`

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// offlineMark makes this test binary a wrapper: it brings up the loopback of its new network and becomes the command in its arguments.
+// offlineMark makes this test binary a wrapper: it brings up the loopback of its new network and becomes the command in
+// its arguments.
 const offlineMark = "SHARDMILL_E2E_OFFLINE"
 
 func init() {
@@ -44,8 +45,8 @@ func loopbackUp() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
-// offline changes a command so that it runs in a network of its own, which has nothing but loopback. Where the machine forbids that, clients are pointed at a proxy
-// that is not there, and the log says so.
+// offline changes a command so that it runs in a network of its own, which has nothing but loopback. Where the machine
+// forbids that, clients are pointed at a proxy that is not there, and the log says so.
 func offline(t *testing.T) func(*exec.Cmd) {
 	t.Helper()
 	wrap := func(cmd *exec.Cmd) {
@@ -59,7 +60,10 @@ func offline(t *testing.T) func(*exec.Cmd) {
 	probe.Env, probe.SysProcAttr = os.Environ(), &syscall.SysProcAttr{}
 	wrap(probe)
 	if out, err := probe.CombinedOutput(); err != nil {
-		t.Logf("no network of its own on this machine (%v %s): proxies that are not there keep clients from the network instead", err, out)
+		t.Logf(
+			"no network of its own on this machine (%v %s): proxies that are not there keep clients from the network instead",
+			err, out,
+		)
 		return noProxy
 	}
 	return wrap

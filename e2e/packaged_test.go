@@ -22,7 +22,8 @@ func packaged(t *testing.T) string {
 func (c clients) createPacked(t *testing.T, name string, files map[string][]byte, environment map[string]string) {
 	t.Helper()
 	_, err := c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-		FunctionName: &name, Runtime: lambdatypes.RuntimePython312, Handler: aws.String("index.handler"), Role: aws.String(role),
+		FunctionName: &name, Runtime: lambdatypes.RuntimePython312, Handler: aws.String("index.handler"),
+		Role: aws.String(role),
 		Code: &lambdatypes.FunctionCode{ZipFile: zipped(t, files)}, Timeout: aws.Int32(60), MemorySize: aws.Int32(512),
 		Environment: &lambdatypes.Environment{Variables: environment},
 	})
@@ -46,8 +47,9 @@ func (c clients) invokeInto(t *testing.T, name, payload string, into any) {
 	}
 }
 
-// An SDK of early 2023 does not know AWS_ENDPOINT_URL. Packaged with a function, its calls come back here all the same, as those of the SDK that AWS bundles do;
-// variables of a service, of the customer's, and endpoints in the code go first.
+// An SDK of early 2023 does not know AWS_ENDPOINT_URL. Packaged with a function, its calls come back here all the same,
+// as those of the SDK that AWS bundles do; variables of a service, of the customer's, and endpoints in the code go
+// first.
 func TestCallsOfOldBotocoreComeBack(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev", "--python", venv(t, "python3"))
@@ -71,9 +73,13 @@ def handler(event, context):
 		service, _, nested := strings.Cut(data, "/")
 		return !ok || !nested || service == "kinesis" || service == "dynamodb" || service == "logs"
 	}
-	withPackages(t, files, packaged(t), take, "boto3", "botocore", "jmespath", "dateutil", "s3transfer", "six.py", "urllib3")
+	withPackages(
+		t, files, packaged(t), take, "boto3", "botocore", "jmespath", "dateutil", "s3transfer", "six.py", "urllib3",
+	)
 	c.createPacked(t, "old", files, nil)
-	c.createPacked(t, "own", files, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://127.0.0.1:2"})
+	c.createPacked(t, "own", files, map[string]string{
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://127.0.0.1:2",
+	})
 	c.createPacked(t, "ignoring", files, map[string]string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
 	var got []any
 	check := func(name, event, client, resource string, more int) {
@@ -88,12 +94,19 @@ def handler(event, context):
 	if names, _ := got[4].([]any); len(names) != 1 || names[0] != "orders" {
 		t.Errorf("the call came back with %v", got[4])
 	}
-	check("old", `{"service": "logs", "more": {"endpoint_url": "http://127.0.0.1:3"}}`, "http://127.0.0.1:3", s.Endpoint, 0)
+	check(
+		"old", `{"service": "logs", "more": {"endpoint_url": "http://127.0.0.1:3"}}`, "http://127.0.0.1:3", s.Endpoint,
+		0,
+	)
 	check("own", `{"service": "logs"}`, "http://127.0.0.1:2", "http://127.0.0.1:1", 0)
-	check("ignoring", `{"service": "kinesis"}`, "https://kinesis.us-east-1.amazonaws.com", "https://dynamodb.us-east-1.amazonaws.com", 0)
+	check(
+		"ignoring", `{"service": "kinesis"}`, "https://kinesis.us-east-1.amazonaws.com",
+		"https://dynamodb.us-east-1.amazonaws.com", 0,
+	)
 }
 
-// Sentry's integration finds the runtime that it patches: errors of a handler are captured with what it knows of the invocation.
+// Sentry's integration finds the runtime that it patches: errors of a handler are captured with what it knows of the
+// invocation.
 func TestSentryPatchesTheRuntime(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev", "--python", venv(t, "python3"))
@@ -119,7 +132,9 @@ def handler(event, context):
 `)}
 	c.createPacked(t, "watched", withPackages(t, files, packaged(t), nil, "sentry_sdk", "certifi", "urllib3"), nil)
 
-	out, err := c.lambda.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("watched"), Payload: []byte(`"somebody"`)})
+	out, err := c.lambda.Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: aws.String("watched"), Payload: []byte(`"somebody"`),
+	})
 
 	if err != nil || out.FunctionError == nil || !strings.Contains(string(out.Payload), `"errorType": "LookupError"`) {
 		t.Fatalf("%v: got %s", err, out.Payload)
@@ -131,8 +146,8 @@ def handler(event, context):
 	}
 }
 
-// After the clock was moved, functions see its time, those that were warm before as well: records are as old as they are, items with a time to live stay until
-// it has passed, and signatures of that time are taken.
+// After the clock was moved, functions see its time, those that were warm before as well: records are as old as they
+// are, items with a time to live stay until it has passed, and signatures of that time are taken.
 func TestAFunctionKeepsItemsUnderAMovedClock(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev", "--python", venv(t, "python3"))
@@ -140,7 +155,10 @@ func TestAFunctionKeepsItemsUnderAMovedClock(t *testing.T) {
 	cli.run("dynamodb", "create-table", "--table-name", "seen", "--billing-mode", "PAY_PER_REQUEST",
 		"--attribute-definitions", "AttributeName=id,AttributeType=S", "--key-schema", "AttributeName=id,KeyType=HASH")
 	cli.run("dynamodb", "wait", "table-exists", "--table-name", "seen")
-	cli.run("dynamodb", "update-time-to-live", "--table-name", "seen", "--time-to-live-specification", "Enabled=true,AttributeName=expiration")
+	cli.run(
+		"dynamodb", "update-time-to-live", "--table-name", "seen", "--time-to-live-specification",
+		"Enabled=true,AttributeName=expiration",
+	)
 	c.createStream(t, "orders", 1)
 	c.createPacked(t, "orders", map[string][]byte{"index.py": []byte(`
 import time

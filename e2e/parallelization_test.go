@@ -15,9 +15,10 @@ import (
 	"github.com/shardmill/shardmill/e2e"
 )
 
-// 4 shards with ParallelizationFactor 5 run 20 invocations at once: not 19, not 21. Every invocation of the first five of each lane waits until 20 are in flight, so
-// with fewer lanes at work the barrier never opens; a lane too many shows as the 21st. A partition key stays in its lane: in order, and never twice at once.
-// Source: Lambda Developer Guide, Kinesis, "Concurrent batches"; "up to 20 concurrent Lambda invocations".
+// 4 shards with ParallelizationFactor 5 run 20 invocations at once: not 19, not 21. Every invocation of the first five
+// of each lane waits until 20 are in flight, so with fewer lanes at work the barrier never opens; a lane too many shows
+// as the 21st. A partition key stays in its lane: in order, and never twice at once. Source: Lambda Developer Guide,
+// Kinesis, "Concurrent batches"; "up to 20 concurrent Lambda invocations".
 func TestParallelizationFactorFiveOnFourShardsRunsExactlyTwentyInvocations(t *testing.T) {
 	const shards, factor, lanes, rounds, keys, perKey = 4, 5, 20, 5, 500, 6
 	s := start(t, newHome(t), "dev")
@@ -38,7 +39,9 @@ func TestParallelizationFactorFiveOnFourShardsRunsExactlyTwentyInvocations(t *te
 	}
 	c.putAll(t, "orders", entries)
 
-	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(7), ParallelizationFactor: aws.Int32(factor)})
+	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
+		BatchSize: aws.Int32(7), ParallelizationFactor: aws.Int32(factor),
+	})
 	eventually(t, "every record delivered", func() (bool, string) {
 		begun, ended, peak := l.counts()
 		done := 0
@@ -47,7 +50,10 @@ func TestParallelizationFactorFiveOnFourShardsRunsExactlyTwentyInvocations(t *te
 				done += len(inv.records)
 			}
 		}
-		return done >= len(entries), fmt.Sprintf("%d of %d records; %d invocations begun, %d ended, %d at once at most, %d at the barrier", done, len(entries), begun, ended, peak, b.waiting())
+		return done >= len(entries), fmt.Sprintf(
+			"%d of %d records; %d invocations begun, %d ended, %d at once at most, %d at the barrier", done,
+			len(entries), begun, ended, peak, b.waiting(),
+		)
 	})
 
 	if _, _, peak := l.counts(); peak != lanes {
@@ -127,7 +133,8 @@ func lanesByKey(all []invocation) func(key string) string {
 	return find
 }
 
-// barrier lets invocations go on in groups of size: nobody before the last has come. After a number of rounds it is open.
+// barrier lets invocations go on in groups of size: nobody before the last has come. After a number of rounds it is
+// open.
 type barrier struct {
 	size int
 

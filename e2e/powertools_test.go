@@ -36,9 +36,11 @@ func zipOf(t *testing.T, names ...string) []byte {
 	return zipped(t, files)
 }
 
-// withPackages adds what pip has installed into dir, a directory of site-packages, to the files of a code package: whole packages, and modules by their files.
-// take, unless it is nil, says which files of a package are wanted.
-func withPackages(t *testing.T, files map[string][]byte, dir string, take func(name string) bool, names ...string) map[string][]byte {
+// withPackages adds what pip has installed into dir, a directory of site-packages, to the files of a code package:
+// whole packages, and modules by their files. take, unless it is nil, says which files of a package are wanted.
+func withPackages(
+	t *testing.T, files map[string][]byte, dir string, take func(name string) bool, names ...string,
+) map[string][]byte {
 	t.Helper()
 	for _, name := range names {
 		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
@@ -62,14 +64,17 @@ func withPackages(t *testing.T, files map[string][]byte, dir string, take func(n
 // sitePackages returns where the virtual environment keeps what is installed in it.
 func sitePackages(t *testing.T) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(venv(t, "python3"))), "lib", "python3.*", "site-packages"))
+	found, err := filepath.Glob(filepath.Join(
+		filepath.Dir(filepath.Dir(venv(t, "python3"))), "lib", "python3.*", "site-packages",
+	))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("site-packages of the virtual environment: %q, %v", found, err)
 	}
 	return found[0]
 }
 
-// metricLine is a document of the embedded metric format. Source: CloudWatch User Guide, "Embedded metric format specification".
+// metricLine is a document of the embedded metric format. Source: CloudWatch User Guide, "Embedded metric format
+// specification".
 type metricLine struct {
 	AWS struct {
 		Timestamp         int64
@@ -95,8 +100,8 @@ type structuredLine struct {
 	RequestID               string `json:"function_request_id"`
 }
 
-// Powertools for AWS Lambda does here what it does on AWS: its BatchProcessor reports the records that failed, they alone end up in the queue, and its metrics and
-// structured lines are in the function's log, one document a line.
+// Powertools for AWS Lambda does here what it does on AWS: its BatchProcessor reports the records that failed, they
+// alone end up in the queue, and its metrics and structured lines are in the function's log, one document a line.
 func TestPowertoolsBatchAndMetrics(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -113,8 +118,11 @@ func TestPowertoolsBatchAndMetrics(t *testing.T) {
 	c.putAll(t, "orders", entries)
 
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
-		BatchSize: aws.Int32(12), MaximumRetryAttempts: aws.Int32(0), BisectBatchOnFunctionError: aws.Bool(true), DestinationConfig: onFailure("failures"),
-		FunctionResponseTypes: []lambdatypes.FunctionResponseType{lambdatypes.FunctionResponseTypeReportBatchItemFailures},
+		BatchSize: aws.Int32(12), MaximumRetryAttempts: aws.Int32(0), BisectBatchOnFunctionError: aws.Bool(true),
+		DestinationConfig: onFailure("failures"),
+		FunctionResponseTypes: []lambdatypes.FunctionResponseType{
+			lambdatypes.FunctionResponseTypeReportBatchItemFailures,
+		},
 	})
 
 	var notices []notice
@@ -137,12 +145,15 @@ func TestPowertoolsBatchAndMetrics(t *testing.T) {
 func (s *server) eventuallyCounts(t *testing.T, enough func(float64) bool) {
 	t.Helper()
 	metrics := cloudwatch.New(cloudwatch.Options{
-		Region: region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(s.Endpoint),
+		Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1,
 	})
 	eventually(t, "the metric OrdersTaken", func() (bool, string) {
 		out, err := metrics.GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{
-			Namespace: aws.String("Shop"), MetricName: aws.String("OrdersTaken"), Dimensions: []cloudwatchtypes.Dimension{{Name: aws.String("service"), Value: aws.String("orders")}},
-			StartTime: aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now().Add(time.Minute)), Period: aws.Int32(3600),
+			Namespace: aws.String("Shop"), MetricName: aws.String("OrdersTaken"),
+			Dimensions: []cloudwatchtypes.Dimension{{Name: aws.String("service"), Value: aws.String("orders")}},
+			StartTime:  aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now().Add(time.Minute)),
+			Period:     aws.Int32(3600),
 			Statistics: []cloudwatchtypes.Statistic{cloudwatchtypes.StatisticSum},
 		})
 		if err != nil {
@@ -163,9 +174,13 @@ func (c clients) createPowertoolsFunction(t *testing.T, variables map[string]str
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := withPackages(t, map[string][]byte{"powertools.py": text}, sitePackages(t), nil, "aws_lambda_powertools", "typing_extensions.py")
+	files := withPackages(
+		t, map[string][]byte{"powertools.py": text}, sitePackages(t), nil, "aws_lambda_powertools",
+		"typing_extensions.py",
+	)
 	_, err = c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimePython312, Handler: aws.String("powertools.handler"), Role: aws.String(role),
+		FunctionName: aws.String("orders"), Runtime: lambdatypes.RuntimePython312,
+		Handler: aws.String("powertools.handler"), Role: aws.String(role),
 		Code: &lambdatypes.FunctionCode{ZipFile: zipped(t, files)}, Timeout: aws.Int32(60), MemorySize: aws.Int32(256),
 		Environment: &lambdatypes.Environment{Variables: variables},
 	})
@@ -188,20 +203,25 @@ func (s *server) logUntil(t *testing.T, function, text string) (log string) {
 	return log
 }
 
-// Idempotency of Powertools over a table: orders that come again, because they were sent twice or because their batch was, are taken once. An order that failed is
-// taken with every attempt.
+// Idempotency of Powertools over a table: orders that come again, because they were sent twice or because their batch
+// was, are taken once. An order that failed is taken with every attempt.
 func TestPowertoolsIdempotency(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	s := start(t, h, "dev", "--python", venv(t, "python3"))
 	c := s.clients()
 	tables := dynamodb.New(dynamodb.Options{
-		Region: region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(s.Endpoint),
+		Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1,
 	})
 	_, err := tables.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: aws.String("done"), BillingMode: dynamodbtypes.BillingModePayPerRequest,
-		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{{AttributeName: aws.String("id"), AttributeType: dynamodbtypes.ScalarAttributeTypeS}},
-		KeySchema:            []dynamodbtypes.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: dynamodbtypes.KeyTypeHash}},
+		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{
+			{AttributeName: aws.String("id"), AttributeType: dynamodbtypes.ScalarAttributeTypeS},
+		},
+		KeySchema: []dynamodbtypes.KeySchemaElement{
+			{AttributeName: aws.String("id"), KeyType: dynamodbtypes.KeyTypeHash},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -210,14 +230,18 @@ func TestPowertoolsIdempotency(t *testing.T) {
 	queue := c.createQueue(t, "failures", nil)
 	c.createPowertoolsFunction(t, map[string]string{"IDEMPOTENCY_TABLE": "done"})
 	var entries []entry
-	for _, data := range []string{`{"id":0}`, `{"id":1}`, `{"id":1}`, `{"id":2,"fails":true}`, `{"id":3}`, `{"id":0}`, `{"id":4}`} {
+	for _, data := range []string{
+		`{"id":0}`, `{"id":1}`, `{"id":1}`, `{"id":2,"fails":true}`, `{"id":3}`, `{"id":0}`, `{"id":4}`,
+	} {
 		entries = append(entries, entry{"customer", data})
 	}
 	c.putAll(t, "orders", entries)
 
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
 		BatchSize: aws.Int32(7), MaximumRetryAttempts: aws.Int32(1), DestinationConfig: onFailure("failures"),
-		FunctionResponseTypes: []lambdatypes.FunctionResponseType{lambdatypes.FunctionResponseTypeReportBatchItemFailures},
+		FunctionResponseTypes: []lambdatypes.FunctionResponseType{
+			lambdatypes.FunctionResponseTypeReportBatchItemFailures,
+		},
 	})
 
 	var notices []notice
@@ -269,7 +293,8 @@ func checkPowertoolsLog(t *testing.T, log string) (counted float64) {
 		text = "{" + text
 		if strings.HasPrefix(text, `{"_aws"`) {
 			var m metricLine
-			if err := json.Unmarshal([]byte(text), &m); err != nil || len(m.AWS.CloudWatchMetrics) != 1 || m.AWS.CloudWatchMetrics[0].Namespace != "Shop" || m.AWS.Timestamp == 0 || m.Service != "orders" {
+			if err := json.Unmarshal([]byte(text), &m); err != nil || len(m.AWS.CloudWatchMetrics) != 1 ||
+				m.AWS.CloudWatchMetrics[0].Namespace != "Shop" || m.AWS.Timestamp == 0 || m.Service != "orders" {
 				t.Fatalf("metric line %s: %v", text, err)
 			}
 			for _, v := range m.OrdersTaken {
@@ -277,7 +302,8 @@ func checkPowertoolsLog(t *testing.T, log string) (counted float64) {
 			}
 			if len(m.ColdStart) > 0 {
 				cold++
-				if m.FunctionName != "orders" || !slices.Contains(m.AWS.CloudWatchMetrics[0].Dimensions[0], "function_name") {
+				if m.FunctionName != "orders" ||
+					!slices.Contains(m.AWS.CloudWatchMetrics[0].Dimensions[0], "function_name") {
 					t.Errorf("cold start metric %s", text)
 				}
 			}
@@ -288,7 +314,8 @@ func checkPowertoolsLog(t *testing.T, log string) (counted float64) {
 			continue
 		}
 		taken[*l.Order] = true
-		if l.FunctionName != "orders" || l.FunctionMemory != "256" || l.RequestID == "" || l.FunctionARN != "arn:aws:lambda:us-east-1:000000000000:function:orders" {
+		if l.FunctionName != "orders" || l.FunctionMemory != "256" || l.RequestID == "" ||
+			l.FunctionARN != "arn:aws:lambda:us-east-1:000000000000:function:orders" {
 			t.Errorf("structured line %s", text)
 		}
 	}

@@ -32,8 +32,10 @@ func (c clients) createPython(t *testing.T, name, file string, environment map[s
 	}
 	if err == nil {
 		_, err = c.lambda.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
-			FunctionName: &name, Runtime: lambdatypes.RuntimePython312, Handler: aws.String(strings.TrimSuffix(file, ".py") + ".handler"), Role: aws.String(role),
-			Code: &lambdatypes.FunctionCode{ZipFile: b.Bytes()}, Timeout: aws.Int32(60), Environment: &lambdatypes.Environment{Variables: environment},
+			FunctionName: &name, Runtime: lambdatypes.RuntimePython312,
+			Handler: aws.String(strings.TrimSuffix(file, ".py") + ".handler"), Role: aws.String(role),
+			Code: &lambdatypes.FunctionCode{ZipFile: b.Bytes()}, Timeout: aws.Int32(60),
+			Environment: &lambdatypes.Environment{Variables: environment},
 		})
 	}
 	if err != nil {
@@ -41,8 +43,8 @@ func (c clients) createPython(t *testing.T, name, file string, environment map[s
 	}
 }
 
-// F-66: three records put become three items. A function whose table is missing fails, and its log says why. The AWS CLI's waiters pass on the way, and what was
-// written is there after kill -9.
+// F-66: three records put become three items. A function whose table is missing fails, and its log says why. The AWS
+// CLI's waiters pass on the way, and what was written is there after kill -9.
 func TestAFunctionWritesItsRecordsIntoATable(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -50,7 +52,8 @@ func TestAFunctionWritesItsRecordsIntoATable(t *testing.T) {
 	s := start(t, h, "dev", "--data", data, "--python", venv(t, "python3"))
 	c, cli := s.clients(), cli{s, t}
 	cli.run("dynamodb", "create-table", "--table-name", "events", "--billing-mode", "PAY_PER_REQUEST",
-		"--attribute-definitions", "AttributeName=eventId,AttributeType=S", "--key-schema", "AttributeName=eventId,KeyType=HASH")
+		"--attribute-definitions", "AttributeName=eventId,AttributeType=S", "--key-schema",
+		"AttributeName=eventId,KeyType=HASH")
 	cli.run("dynamodb", "wait", "table-exists", "--table-name", "events")
 	c.createStream(t, "events", 1)
 	c.createPython(t, "events", "events.py", map[string]string{"TABLE_NAME": "events"})
@@ -69,7 +72,8 @@ func TestAFunctionWritesItsRecordsIntoATable(t *testing.T) {
 	if err != nil || out.FunctionError == nil || !strings.Contains(string(out.Payload), "ResourceNotFoundException") {
 		t.Errorf("a missing table: %s %v", out.Payload, err)
 	}
-	if stdout, _, err := s.command(t, shardmill(t), "logs", "missing"); err != nil || !strings.Contains(stdout, "ResourceNotFoundException") {
+	if stdout, _, err := s.command(t, shardmill(t), "logs", "missing"); err != nil ||
+		!strings.Contains(stdout, "ResourceNotFoundException") {
 		t.Errorf("the log: %v %s", err, stdout)
 	}
 

@@ -46,8 +46,8 @@ func (inv *invocation) holds(data string) bool {
 	return len(inv.records) == 1 && inv.records[0].Data == data
 }
 
-// The state of an open window outlives kill -9: it is saved with the position that it belongs to, so in the end it has every record once, though records in flight come
-// again. Moving the clock ends the window.
+// The state of an open window outlives kill -9: it is saved with the position that it belongs to, so in the end it has
+// every record once, though records in flight come again. Moving the clock ends the window.
 func TestStateOfAWindowOutlivesKills(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -62,7 +62,9 @@ func TestStateOfAWindowOutlivesKills(t *testing.T) {
 	c := s.clients()
 	c.createStream(t, "orders", 1)
 	c.createFunction(t, "orders", l.url)
-	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(1), TumblingWindowInSeconds: aws.Int32(900)})
+	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
+		BatchSize: aws.Int32(1), TumblingWindowInSeconds: aws.Int32(900),
+	})
 	want := ""
 	begun := func(data string, times int) {
 		t.Helper()
@@ -99,7 +101,8 @@ func TestStateOfAWindowOutlivesKills(t *testing.T) {
 	got := ""
 	for _, inv := range l.invocations() {
 		w := timeWindowOf(t, inv)
-		if w.Window.End.Sub(w.Window.Start.Time) != 15*time.Minute || w.Window.Start.Unix()%900 != 0 || w.ShardID != "shardId-000000000000" || w.EventSourceARN != streamARN("orders") {
+		if w.Window.End.Sub(w.Window.Start.Time) != 15*time.Minute || w.Window.Start.Unix()%900 != 0 ||
+			w.ShardID != "shardId-000000000000" || w.EventSourceARN != streamARN("orders") {
 			t.Errorf("an invocation in the window %+v", w)
 		}
 		if w.IsFinalInvokeForWindow {

@@ -9,14 +9,18 @@ import (
 const signature = "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=00"
 
 func listStreams(more map[string]string) map[string]string {
-	h := map[string]string{"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1", "Authorization": signature, "X-Amz-Date": "20260101T000000Z"}
+	h := map[string]string{
+		"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1",
+		"Authorization": signature, "X-Amz-Date": "20260101T000000Z",
+	}
 	for k, v := range more {
 		h[k] = v
 	}
 	return h
 }
 
-// W-01: one plain-text port speaks HTTP/2 with prior knowledge, as the Kinesis clients of some SDKs insist on, and HTTP/1.1 beside it.
+// W-01: one plain-text port speaks HTTP/2 with prior knowledge, as the Kinesis clients of some SDKs insist on, and
+// HTTP/1.1 beside it.
 func TestOnePortSpeaksHTTP2WithPriorKnowledgeAndHTTP1(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -39,7 +43,8 @@ func TestOnePortSpeaksHTTP2WithPriorKnowledgeAndHTTP1(t *testing.T) {
 	}
 }
 
-// A browser is the attacker on loopback: neither another name for this machine nor a page's request gets through, and the control API wants its token.
+// A browser is the attacker on loopback: neither another name for this machine nor a page's request gets through, and
+// the control API wants its token.
 func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -59,20 +64,43 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 		text         string // part of the message
 	}{
 		{
-			"a foreign Host, as after DNS rebinding", "POST", "/", listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
+			"a foreign Host, as after DNS rebinding", "POST", "/",
+			listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
 			`shardmill answers only to its own address; the Host header says "evil.example:4566". Use 127.0.0.1 or localhost.`,
 		},
-		{"a foreign Host at the control API", "GET", "/_shardmill/health/live", map[string]string{"Host": "evil.example"}, 421, "shardmill answers only to its own address"},
-		{"a page's Origin", "POST", "/", listStreams(map[string]string{"Origin": "https://evil.example"}), 403, "shardmill refuses requests from web pages"},
-		{"a page's cross-site fetch", "POST", "/", listStreams(map[string]string{"Sec-Fetch-Site": "cross-site"}), 403, "shardmill refuses requests from web pages"},
-		{"a preflight", "OPTIONS", "/2015-03-31/functions", map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, 403, "shardmill refuses requests from web pages"},
+		{
+			"a foreign Host at the control API", "GET", "/_shardmill/health/live",
+			map[string]string{"Host": "evil.example"}, 421, "shardmill answers only to its own address",
+		},
+		{
+			"a page's Origin", "POST", "/", listStreams(map[string]string{"Origin": "https://evil.example"}), 403,
+			"shardmill refuses requests from web pages",
+		},
+		{
+			"a page's cross-site fetch", "POST", "/", listStreams(map[string]string{"Sec-Fetch-Site": "cross-site"}),
+			403, "shardmill refuses requests from web pages",
+		},
+		{
+			"a preflight", "OPTIONS", "/2015-03-31/functions",
+			map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, 403,
+			"shardmill refuses requests from web pages",
+		},
 		{
 			"the clock without a token", "GET", "/_shardmill/clock", nil, 401,
 			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
 		},
-		{"a reset with another token", "POST", "/_shardmill/reset", map[string]string{"Authorization": "Bearer 00"}, 401, "the control API needs the token of this start"},
-		{"the clock from a page, though with the token", "GET", "/_shardmill/clock", with(token, "Origin", "null"), 403, "the control API does not answer web pages"},
-		{"health from a page", "GET", "/_shardmill/health/ready", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403, "the control API does not answer web pages"},
+		{
+			"a reset with another token", "POST", "/_shardmill/reset", map[string]string{"Authorization": "Bearer 00"},
+			401, "the control API needs the token of this start",
+		},
+		{
+			"the clock from a page, though with the token", "GET", "/_shardmill/clock", with(token, "Origin", "null"),
+			403, "the control API does not answer web pages",
+		},
+		{
+			"health from a page", "GET", "/_shardmill/health/ready", map[string]string{"Sec-Fetch-Site": "cross-site"},
+			403, "the control API does not answer web pages",
+		},
 		{"Lambda without Authorization", "GET", "/2015-03-31/functions", nil, 403, "Missing Authentication Token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,17 +145,33 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 		header             map[string]string
 		code               string // as the body has it
 	}{
-		{"secretsmanager", "POST", "/", "{}", map[string]string{"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.0"}, `"__type":"NotImplementedException"`},
+		{
+			"secretsmanager", "POST", "/", "{}",
+			map[string]string{
+				"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.0",
+			},
+			`"__type":"NotImplementedException"`,
+		},
 		{"s3", "PUT", "/bucket/key", "x", nil, "<Error><Code>NotImplemented</Code>"},
-		{"s3", "GET", "/bucket/key", "", map[string]string{"Authorization": signed("s3")}, "<Error><Code>NotImplemented</Code>"},
-		{"sns", "POST", "/", "Action=Publish&Version=2010-03-31", map[string]string{"Authorization": signed("sns"), "Content-Type": form}, "<Code>NotImplementedException</Code>"},
+		{
+			"s3", "GET", "/bucket/key", "", map[string]string{"Authorization": signed("s3")},
+			"<Error><Code>NotImplemented</Code>",
+		},
+		{
+			"sns", "POST", "/", "Action=Publish&Version=2010-03-31",
+			map[string]string{"Authorization": signed("sns"), "Content-Type": form},
+			"<Code>NotImplementedException</Code>",
+		},
 	} {
 		got := send(t, http.DefaultClient, c.method, s.Endpoint+c.path, c.body, c.header)
 
 		if got.status != http.StatusNotImplemented {
 			t.Errorf("%s %s: got %d %s, want 501", c.service, c.path, got.status, got.body)
 		}
-		for _, want := range []string{c.code, "shardmill does not have the service " + c.service + "; it has ", "kinesis, lambda", ". See docs/compat/README.md."} {
+		for _, want := range []string{
+			c.code, "shardmill does not have the service " + c.service + "; it has ", "kinesis, lambda",
+			". See docs/compat/README.md.",
+		} {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s %s: the answer is %s, want %s in it", c.service, c.path, got.body, want)
 			}
@@ -145,22 +189,27 @@ func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
 	for service, args := range map[string][]string{"s3": {"s3api", "list-buckets"}, "sns": {"sns", "list-topics"}} {
 		_, stderr, err := s.command(t, venv(t, "aws"), append(args, "--endpoint-url", s.Endpoint)...)
 
-		if want := "shardmill does not have the service " + service + ";"; err == nil || !strings.Contains(stderr, want) {
+		if want := "shardmill does not have the service " + service + ";"; err == nil ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("aws %v: %v %s, want %s in it", args, err, stderr, want)
 		}
 	}
 }
 
-// SDKs with signing switched off put headers on their requests that no page can send, so they are served; what AWS serves to nobody without a signature is refused.
+// SDKs with signing switched off put headers on their requests that no page can send, so they are served; what AWS
+// serves to nobody without a signature is refused.
 func TestAnAWSCLIThatDoesNotSignIsServed(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
-	for _, args := range [][]string{{"sqs", "list-queues", "--endpoint-url", s.Endpoint}, {"iam", "list-roles"}, {"dynamodb", "list-tables"}} {
+	for _, args := range [][]string{
+		{"sqs", "list-queues", "--endpoint-url", s.Endpoint}, {"iam", "list-roles"}, {"dynamodb", "list-tables"},
+	} {
 		if _, stderr, err := s.command(t, venv(t, "aws"), append(args, "--no-sign-request")...); err != nil {
 			t.Errorf("aws %v: %v %s", args, err, stderr)
 		}
 	}
-	if _, stderr, err := s.command(t, venv(t, "aws"), "lambda", "list-functions", "--no-sign-request"); err == nil || !strings.Contains(stderr, "MissingAuthenticationTokenException") {
+	if _, stderr, err := s.command(t, venv(t, "aws"), "lambda", "list-functions", "--no-sign-request"); err == nil ||
+		!strings.Contains(stderr, "MissingAuthenticationTokenException") {
 		t.Errorf("lambda: %v %s", err, stderr)
 	}
 }

@@ -22,7 +22,8 @@ func answering(answer func(invocation) string) func(invocation) function.Result 
 	}
 }
 
-// What AWS takes without a word and nobody can want is done as AWS does it, and said once for each mapping, however often it happens.
+// What AWS takes without a word and nobody can want is done as AWS does it, and said once for each mapping, however
+// often it happens.
 func TestAdviceIsGivenOnceForEachMapping(t *testing.T) {
 	t.Parallel()
 	report := func(i invocation) string {
@@ -36,15 +37,33 @@ func TestAdviceIsGivenOnceForEachMapping(t *testing.T) {
 		answer func(invocation) string
 		hint   string // what it says; "": none is given
 	}{
-		{"a report that nobody asked for", mapping.Knobs{}, report, "FunctionResponseTypes does not hold ReportBatchItemFailures"},
+		{
+			"a report that nobody asked for", mapping.Knobs{}, report,
+			"FunctionResponseTypes does not hold ReportBatchItemFailures",
+		},
 		{"an empty report that nobody asked for", mapping.Knobs{}, say(`{"batchItemFailures":[]}`), ""},
 		{"a sentence that nobody reads", mapping.Knobs{}, say(`"Delivered 2 records"`), ""},
-		{"a sentence where reports are expected", mapping.Knobs{ResponseTypes: reports}, say(`"Delivered 2 records"`), "carries no report"},
+		{
+			"a sentence where reports are expected", mapping.Knobs{ResponseTypes: reports},
+			say(`"Delivered 2 records"`), "carries no report",
+		},
 		{"a bare list", mapping.Knobs{ResponseTypes: reports}, say(`[{"itemIdentifier":"1"}]`), "a bare list"},
-		{"a report in a text", mapping.Knobs{ResponseTypes: reports}, say(`"{\"batchItemFailures\":[{\"itemIdentifier\":\"1\"}]}"`), "within a text"},
-		{"another spelling", mapping.Knobs{ResponseTypes: reports}, say(`{"BatchItemFailures":[{"itemIdentifier":"1"}]}`), "spelt exactly so"},
-		{"a report that cannot be followed", mapping.Knobs{ResponseTypes: reports}, say(`{"batchItemFailures":[{"itemIdentifier":""}]}`), "cannot be followed"},
-		{"a window without a state", mapping.Knobs{TumblingWindowSeconds: p(int64(60))}, say(`"counted"`), "without a state"},
+		{
+			"a report in a text", mapping.Knobs{ResponseTypes: reports},
+			say(`"{\"batchItemFailures\":[{\"itemIdentifier\":\"1\"}]}"`), "within a text",
+		},
+		{
+			"another spelling", mapping.Knobs{ResponseTypes: reports},
+			say(`{"BatchItemFailures":[{"itemIdentifier":"1"}]}`), "spelt exactly so",
+		},
+		{
+			"a report that cannot be followed", mapping.Knobs{ResponseTypes: reports},
+			say(`{"batchItemFailures":[{"itemIdentifier":""}]}`), "cannot be followed",
+		},
+		{
+			"a window without a state", mapping.Knobs{TumblingWindowSeconds: p(int64(60))}, say(`"counted"`),
+			"without a state",
+		},
 		{"nothing at all", mapping.Knobs{ResponseTypes: reports}, say(`null`), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,7 +83,9 @@ func TestAdviceIsGivenOnceForEachMapping(t *testing.T) {
 				switch {
 				case c.hint == "" && len(hints) > 0:
 					t.Errorf("hints %q", hints)
-				case c.hint != "" && (len(hints) != 1 || !strings.Contains(hints[0], c.hint) || !strings.Contains(hints[0], uuid) || !strings.Contains(hints[0], " f: ")):
+				case c.hint != "" &&
+					(len(hints) != 1 || !strings.Contains(hints[0], c.hint) ||
+						!strings.Contains(hints[0], uuid) || !strings.Contains(hints[0], " f: ")):
 					t.Errorf("hints %q, want one about %s of mapping %s", hints, c.hint, uuid)
 				}
 			})
@@ -72,7 +93,8 @@ func TestAdviceIsGivenOnceForEachMapping(t *testing.T) {
 	}
 }
 
-// A batch that nothing ends is named once it has failed five times in a row, and not when retries, an age or a success end it.
+// A batch that nothing ends is named once it has failed five times in a row, and not when retries, an age or a success
+// end it.
 func TestAdviceAboutABlockedShard(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -101,7 +123,9 @@ func TestAdviceAboutABlockedShard(t *testing.T) {
 				w.put("k", numbered(1, 2)...)
 				w.pass(5 * time.Minute)
 
-				said := slices.ContainsFunc(w.hinted(), func(h string) bool { return strings.Contains(h, "fails again and again") })
+				said := slices.ContainsFunc(w.hinted(), func(h string) bool {
+					return strings.Contains(h, "fails again and again")
+				})
 				if said != c.said {
 					t.Errorf("hints %q", w.hinted())
 				}
@@ -122,7 +146,9 @@ func TestAdviceOfAReplayAndAfterADelete(t *testing.T) {
 		w.put("k", "a")
 		uuid := w.create(mapping.Knobs{Enabled: p(false)})
 		for range 2 {
-			if _, err := w.engine.Replay(t.Context(), uuid, engine.ReplayRange{From: 1, To: 1}, func(engine.Replayed) {}); err != nil {
+			if _, err := w.engine.Replay(
+				t.Context(), uuid, engine.ReplayRange{From: 1, To: 1}, func(engine.Replayed) {},
+			); err != nil {
 				t.Fatal(err)
 			}
 		}

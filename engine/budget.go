@@ -9,8 +9,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Budget is the memory that the records held by all shards of an engine share. While there is room, each shard reads as far ahead as the core allows it; beyond it a
-// shard holds one batch, so that many backlogs together cannot take all memory, and every shard still moves. Safe for concurrent use; nil is a budget without an end.
+// Budget is the memory that the records held by all shards of an engine share. While there is room, each shard reads as
+// far ahead as the core allows it; beyond it a shard holds one batch, so that many backlogs together cannot take all
+// memory, and every shard still moves. Safe for concurrent use; nil is a budget without an end.
 type Budget struct {
 	limit int64 // bytes
 	used  atomic.Int64
@@ -36,8 +37,8 @@ func (b *Budget) add(n int64) {
 	}
 }
 
-// reserve picks the limit of a read that is about to happen and takes its bytes, to be given back once it is known what the read brought: want while it fits, else
-// least. What was reserved is its second result.
+// reserve picks the limit of a read that is about to happen and takes its bytes, to be given back once it is known what
+// the read brought: want while it fits, else least. What was reserved is its second result.
 func (b *Budget) reserve(want, least storage.Limit) (storage.Limit, int64) {
 	if b == nil {
 		return want, 0
@@ -69,15 +70,19 @@ func (x *Executor) account() {
 	x.counted = x.held.cost
 }
 
-// resume gives the Read at hand out as a Fetch once there is memory for it: always while the shard holds less than one batch, else while the budget has room. A Read
-// that must wait tells the core that nothing more can be had now, so that a batch that could still grow goes out; the core then asks again with Wait.
+// resume gives the Read at hand out as a Fetch once there is memory for it: always while the shard holds less than one
+// batch, else while the budget has room. A Read that must wait tells the core that nothing more can be had now, so that
+// a batch that could still grow goes out; the core then asks again with Wait.
 func (x *Executor) resume() esm.Event {
 	if !x.withheld {
 		return nil
 	}
 	c := x.reading
 	want := storage.Limit{Records: c.MaxRecords, Bytes: rawBytes(c.MaxBytes)}
-	least := storage.Limit{Records: min(want.Records, x.batchSize-x.held.len()), Bytes: min(want.Bytes, rawBytes(esm.MaxPayload)-int(x.held.cost))}
+	least := storage.Limit{
+		Records: min(want.Records, x.batchSize-x.held.len()),
+		Bytes:   min(want.Bytes, rawBytes(esm.MaxPayload)-int(x.held.cost)),
+	}
 	if x.budget.fits(want.Bytes) || least.Records > 0 && least.Bytes > 0 || x.rereads() {
 		x.withheld = false
 		least.Records, least.Bytes = max(1, least.Records), max(1, least.Bytes)
@@ -91,7 +96,8 @@ func (x *Executor) resume() esm.Event {
 	return esm.ReadReturned{Seq: c.Seq, Next: c.From, End: esm.Withheld}
 }
 
-// rereads reports that a batch from a checkpoint waits for its records, which may lie behind more of other lanes than one batch: nothing else would move the shard.
+// rereads reports that a batch from a checkpoint waits for its records, which may lie behind more of other lanes than
+// one batch: nothing else would move the shard.
 func (x *Executor) rereads() bool {
 	return slices.ContainsFunc(x.shard.Lanes(), func(l esm.LaneState) bool { return l.Wait == esm.WaitReread })
 }

@@ -22,7 +22,9 @@ type counting struct {
 	visited *atomic.Int64
 }
 
-func (c counting) Read(ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+func (c counting) Read(
+	ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
 	return c.Source.Read(ctx, shard, from, limit, func(r record.Record) {
 		c.visited.Add(1)
 		visit(r)
@@ -87,7 +89,8 @@ func TestEnoughMemoryReadsAhead(t *testing.T) {
 	})
 }
 
-// Short memory stalls no lane for ever: batches of many lanes, bisected ones and those that a restart reads again all come to an end.
+// Short memory stalls no lane for ever: batches of many lanes, bisected ones and those that a restart reads again all
+// come to an end.
 func TestShortMemoryStallsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,7 +106,8 @@ func TestShortMemoryStallsNothing(t *testing.T) {
 		}
 		w.functions.handle = poisoned("150")
 		w.create(mapping.Knobs{
-			BatchSize: p(int64(20)), BatchingWindowSeconds: p(int64(3)), ParallelizationFactor: p(int64(7)), Bisect: p(true), MaxRetries: p(int64(2)),
+			BatchSize: p(int64(20)), BatchingWindowSeconds: p(int64(3)), ParallelizationFactor: p(int64(7)),
+			Bisect: p(true), MaxRetries: p(int64(2)),
 			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
 		})
 		for range 5 {

@@ -39,12 +39,15 @@ type Options struct {
 	Source       func(mapping.Mapping) source.Source // what a mapping polls
 	Clock        *clock.Clock
 	Log          *slog.Logger
-	Epoch        uint64                             // of the node lease; written into every checkpoint
-	Observe      func(Observation)                  // must not block; nil: nobody listens
-	Hinted       func(of function.Ref, hint string) // advice about a mapping of a function, once for each kind; must not block; nil: it goes to the log only
-	AbandonAfter time.Duration                      // how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
-	Metrics      *metric.Store                      // nil: nothing is measured
-	BufferMemory int64                              // bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
+	Epoch        uint64            // of the node lease; written into every checkpoint
+	Observe      func(Observation) // must not block; nil: nobody listens
+	// advice about a mapping of a function, once for each kind; must not block; nil: it goes to the log only
+	Hinted func(of function.Ref, hint string)
+	// how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
+	AbandonAfter time.Duration
+	Metrics      *metric.Store // nil: nothing is measured
+	// bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
+	BufferMemory int64
 }
 
 // Engine runs every mapping. Safe for concurrent use.
@@ -78,8 +81,8 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Start begins to run the mappings that exist and those that come. It returns when the existing ones have been read. An engine that runs, or has been stopped, stays
-// as it is.
+// Start begins to run the mappings that exist and those that come. It returns when the existing ones have been read. An
+// engine that runs, or has been stopped, stays as it is.
 func (e *Engine) Start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
 	e.mu.Lock()
@@ -134,7 +137,8 @@ func (e *Engine) follow(run context.Context, changed <-chan struct{}) {
 	}
 }
 
-// Stop lets attempts in flight end, saves every checkpoint and ends. When ctx ends first, attempts are abandoned; their records come again. Twice is harmless.
+// Stop lets attempts in flight end, saves every checkpoint and ends. When ctx ends first, attempts are abandoned; their
+// records come again. Twice is harmless.
 func (e *Engine) Stop(ctx context.Context) {
 	e.mu.Lock()
 	cancel, done := e.cancel, e.done
@@ -160,7 +164,8 @@ func (e *Engine) Stop(ctx context.Context) {
 	}
 }
 
-// reconcile brings the runners in line with the mappings. all is false when a runner was too busy to be told; nothing new begins once run has ended.
+// reconcile brings the runners in line with the mappings. all is false when a runner was too busy to be told; nothing
+// new begins once run has ended.
 func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 	mappings, err := e.o.Mappings.All(ctx)
 	if err != nil {
@@ -200,7 +205,8 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 	return all, nil
 }
 
-// Idle reports that nothing is under way: no invocation, no delivery, no save, no read that has found something, no event that waits to be taken.
+// Idle reports that nothing is under way: no invocation, no delivery, no save, no read that has found something, no
+// event that waits to be taken.
 func (e *Engine) Idle() bool { return e.active.n.Load() == 0 }
 
 // activity counts what is under way.

@@ -75,18 +75,26 @@ type fakeFunctions struct {
 }
 
 func newFakeFunctions() *fakeFunctions {
-	return &fakeFunctions{limit: -1, role: "arn:aws:iam::000000000000:role/r", changed: make(chan struct{}), duration: 10 * time.Millisecond}
+	return &fakeFunctions{
+		limit: -1, role: "arn:aws:iam::000000000000:role/r", changed: make(chan struct{}),
+		duration: 10 * time.Millisecond,
+	}
 }
 
 func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
 	f.mu.Lock()
 	if f.missing {
 		f.mu.Unlock()
-		return function.Result{Class: function.ConfigError, Reason: function.ReasonNotFound, Detail: "Function not found: " + inv.Ref.ARN() + ":" + function.Latest, StatusCode: 404}
+		return function.Result{
+			Class: function.ConfigError, Reason: function.ReasonNotFound,
+			Detail: "Function not found: " + inv.Ref.ARN() + ":" + function.Latest, StatusCode: 404,
+		}
 	}
 	if f.full() {
 		f.mu.Unlock()
-		return function.Result{Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429}
+		return function.Result{
+			Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429,
+		}
 	}
 	f.running++
 	f.peak = max(f.peak, f.running)
@@ -101,7 +109,10 @@ func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) fun
 			res = handle(call)
 		}
 	case <-ctx.Done():
-		res = function.Result{Class: function.PlatformError, Reason: function.ReasonAbandoned, Detail: context.Cause(ctx).Error(), StatusCode: 500}
+		res = function.Result{
+			Class: function.PlatformError, Reason: function.ReasonAbandoned, Detail: context.Cause(ctx).Error(),
+			StatusCode: 500,
+		}
 	}
 	f.mu.Lock()
 	f.running--
@@ -144,7 +155,8 @@ func decode(inv function.Invocation) invocation {
 		panic(err)
 	}
 	call := invocation{
-		at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID, shard: event.ShardID, window: event.Window, state: event.State, final: event.IsFinalInvokeForWindow, payload: string(inv.Payload),
+		at: time.Now(), arrived: inv.LastArrival, requestID: inv.RequestID, shard: event.ShardID, window: event.Window,
+		state: event.State, final: event.IsFinalInvokeForWindow, payload: string(inv.Payload),
 	}
 	for _, r := range event.Records {
 		call.shard, _, _ = strings.Cut(r.EventID, ":")
@@ -259,7 +271,10 @@ func newWorld(t *testing.T, shards int) *world {
 // newWorldOn returns a world whose mappings and checkpoints lie in what over makes of the store's Coord.
 func newWorldOn(t *testing.T, shards int, over func(storage.Coord) storage.Coord) *world {
 	c := clock.New(0)
-	w := &world{t: t, store: memory.New(memory.Options{Clock: c}), clock: c, functions: newFakeFunctions(), log: &bytes.Buffer{}}
+	w := &world{
+		t: t, store: memory.New(memory.Options{Clock: c}), clock: c, functions: newFakeFunctions(),
+		log: &bytes.Buffer{},
+	}
 	w.streams = stream.New(stream.Options{Store: w.store, Clock: c})
 	w.must(w.streams.Start(t.Context()))
 	w.must(w.streams.Create(t.Context(), orders, stream.CreateInput{Shards: shards}))
@@ -271,12 +286,15 @@ func newWorldOn(t *testing.T, shards int, over func(storage.Coord) storage.Coord
 	w.coord = &faultyCoord{Coord: over(w.store.Coord())}
 	w.metrics, err = metric.New(metric.Options{Local: w.store.Local(), Clock: c})
 	w.must(err)
-	w.mappings = mapping.New(mapping.Options{Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}, NewUUID: counted()})
+	w.mappings = mapping.New(mapping.Options{
+		Coord: w.coord, Clock: c, Sources: testSources{w.streams}, Functions: testFunctions{}, NewUUID: counted(),
+	})
 	w.start()
 	return w
 }
 
-// counted gives out UUIDs in order. Jitter is seeded by them, so a test that would fail once in fifty runs fails in all of them or in none.
+// counted gives out UUIDs in order. Jitter is seeded by them, so a test that would fail once in fifty runs fails in all
+// of them or in none.
 func counted() func() string {
 	var n atomic.Int64
 	return func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n.Add(1)) }
@@ -297,7 +315,8 @@ func (w *world) start() {
 
 func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
-		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget,
+		Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Metrics: w.metrics,
 		Hinted: func(of function.Ref, hint string) {
 			if of.Account != account || of.Region != region || of.Name != "f" {
@@ -307,7 +326,8 @@ func (w *world) newEngine() *engine.Engine {
 			defer w.hintsMu.Unlock()
 			w.hints = append(w.hints, hint)
 		},
-		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1, Observe: func(o engine.Observation) {
+		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
+		Observe: func(o engine.Observation) {
 			if w.observe != nil {
 				w.observe(o)
 			}
@@ -338,7 +358,9 @@ func p[T any](v T) *T { return &v }
 func (w *world) create(k mapping.Knobs) string {
 	w.t.Helper()
 	k.FunctionName = p("f")
-	m, _, err := w.mappings.Create(w.t.Context(), caller, mapping.CreateInput{Knobs: k, EventSourceARN: p(orders.ARN()), StartingPosition: p("TRIM_HORIZON")})
+	m, _, err := w.mappings.Create(w.t.Context(), caller, mapping.CreateInput{
+		Knobs: k, EventSourceARN: p(orders.ARN()), StartingPosition: p("TRIM_HORIZON"),
+	})
 	w.must(err)
 	synctest.Wait()
 	return m.UUID
@@ -394,13 +416,16 @@ func failure() function.Result { return failed("Exception") }
 // failed returns a failure with an error type.
 func failed(kind string) function.Result {
 	return function.Result{
-		Class: function.FunctionError, Payload: fmt.Appendf(nil, `{"errorMessage":"as asked","errorType":%q}`, kind), ErrorKind: function.Unhandled,
+		Class: function.FunctionError, Payload: fmt.Appendf(nil, `{"errorMessage":"as asked","errorType":%q}`, kind),
+		ErrorKind:  function.Unhandled,
 		StatusCode: 200, ExecutedVersion: function.Latest,
 	}
 }
 
 func ok() function.Result {
-	return function.Result{Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: function.Latest}
+	return function.Result{
+		Class: function.Success, Payload: []byte("null"), StatusCode: 200, ExecutedVersion: function.Latest,
+	}
 }
 
 // poisoned fails every batch that holds data.
@@ -426,13 +451,17 @@ func (s testSources) Lookup(ctx context.Context, arn, account, region string) (m
 	return mapping.Source{ID: info.ID, ARN: info.ARN}, nil
 }
 
-func (s testSources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
+func (s testSources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (
+	map[record.ShardID]record.Position, error,
+) {
 	info, ok, err := s.streams.LookupID(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, fault.New(fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.")
+		return nil, fault.New(
+			fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.",
+		)
 	}
 	out := map[record.ShardID]record.Position{}
 	for _, sh := range info.Shards {
@@ -450,7 +479,9 @@ func (s testSources) Starts(ctx context.Context, id uint32, position string, at 
 // testFunctions is a Functions in which every name but absent exists.
 type testFunctions struct{}
 
-func (testFunctions) Lookup(_ context.Context, name, account, region string) (arn, short, hint string, ok bool, err error) {
+func (testFunctions) Lookup(_ context.Context, name, account, region string) (
+	arn, short, hint string, ok bool, err error,
+) {
 	n, err := function.ParseName(name, function.Caller{Account: account, Region: region})
 	return n.Ref.ARN(), n.Ref.Name, "", n.Ref.Name != "absent", err
 }
@@ -458,6 +489,8 @@ func (testFunctions) Lookup(_ context.Context, name, account, region string) (ar
 type testQueues struct{ queues *queue.Queues }
 
 func (q testQueues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
-	_, err := q.queues.Send(ctx, queue.Name{Account: account, Region: region, Name: name}, queue.Message{Body: string(body), DedupID: id})
+	_, err := q.queues.Send(ctx, queue.Name{Account: account, Region: region, Name: name}, queue.Message{
+		Body: string(body), DedupID: id,
+	})
 	return err
 }

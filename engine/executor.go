@@ -14,8 +14,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Executor is one shard machine together with the bytes of its records: it turns the core's commands into effects that anybody can perform, and results into the
-// core's events. It starts no goroutine, reads no clock and does no I/O, so the simulator drives the very code that runs live. Not safe for concurrent use.
+// Executor is one shard machine together with the bytes of its records: it turns the core's commands into effects that
+// anybody can perform, and results into the core's events. It starts no goroutine, reads no clock and does no I/O, so
+// the simulator drives the very code that runs live. Not safe for concurrent use.
 type Executor struct {
 	id      Identity
 	shard   *esm.Shard
@@ -62,12 +63,14 @@ type flight struct {
 // Observation is something that happened in a shard, with who it happened to.
 type Observation struct {
 	Identity
-	At     time.Time
-	Replay string // the request id of a replay's invocation, which no lane made and no checkpoint knows; "": not of a replay
+	At time.Time
+	// the request id of a replay's invocation, which no lane made and no checkpoint knows; "": not of a replay
+	Replay string
 	esm.Observe
 }
 
-// RequestID returns the id that the invocations of the batch carry. It is made when it is asked for: most observations are about nothing that anybody looks up.
+// RequestID returns the id that the invocations of the batch carry. It is made when it is asked for: most observations
+// are about nothing that anybody looks up.
 func (o Observation) RequestID() string {
 	if o.Replay != "" {
 		return o.Replay
@@ -75,15 +78,20 @@ func (o Observation) RequestID() string {
 	return o.requestID(o.ID)
 }
 
-// NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it must not block.
-func NewExecutor(id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64, observe func(Observation)) *Executor {
+// NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it
+// must not block.
+func NewExecutor(
+	id Identity, cfg esm.Config, keys record.HashKeyRange, format source.Format, from esm.Checkpoint, seed uint64,
+	observe func(Observation),
+) *Executor {
 	cfg = sized(cfg, format)
 	if observe == nil {
 		observe = func(Observation) {}
 	}
 	return &Executor{
-		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses, batchSize: cfg.BatchSize,
-		flight: map[uint64]*flight{}, observe: observe,
+		id: id, shard: esm.NewShard(cfg, from, seed), format: format, keys: keys, partial: cfg.PartialResponses,
+		batchSize: cfg.BatchSize,
+		flight:    map[uint64]*flight{}, observe: observe,
 	}
 }
 
@@ -98,7 +106,8 @@ func sized(cfg esm.Config, format source.Format) esm.Config {
 //sumtype:decl
 type Effect interface{ effect() }
 
-// Fetch asks for records: pass what Limit brings to Fetched. With Wait it is answered only when there is something new; a later Fetch replaces it.
+// Fetch asks for records: pass what Limit brings to Fetched. With Wait it is answered only when there is something new;
+// a later Fetch replaces it.
 type Fetch struct {
 	Seq   uint64
 	From  record.Position
@@ -141,7 +150,8 @@ func (Announce) effect()   {}
 func (Keep) effect()       {}
 func (Done) effect()       {}
 
-// Step feeds one event to the machine and returns the effects to perform, in order. The slice is valid until the next Step.
+// Step feeds one event to the machine and returns the effects to perform, in order. The slice is valid until the next
+// Step.
 func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 	clear(x.out)
 	x.out = x.out[:0]
@@ -199,7 +209,8 @@ func (x *Executor) read(c esm.Read) {
 	x.reading, x.withheld = c, true
 }
 
-// Fetched returns the event for the records that a Fetch brought, in order. Records that do not fit what the core has room for are left to the next Read.
+// Fetched returns the event for the records that a Fetch brought, in order. Records that do not fit what the core has
+// room for are left to the next Read.
 func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Position, end storage.End) esm.Event {
 	ev := esm.ReadReturned{Seq: seq, Next: next, Oldest: end.Oldest}
 	if seq != x.reading.Seq {
@@ -249,7 +260,8 @@ func (x *Executor) invoke(c esm.Invoke) {
 	var w *source.Window
 	if c.Window != nil {
 		w = &source.Window{
-			Start: c.Window.Start, End: c.Window.End, State: c.Window.State, Final: c.ID.Purpose == esm.ForFinal, Early: c.ID.Purpose == esm.ForEarlyEnd,
+			Start: c.Window.Start, End: c.Window.End, State: c.Window.State, Final: c.ID.Purpose == esm.ForFinal,
+			Early: c.ID.Purpose == esm.ForEarlyEnd,
 		}
 	}
 	if cap(f.payload) < c.Bytes {
@@ -257,9 +269,14 @@ func (x *Executor) invoke(c esm.Invoke) {
 	}
 	f.payload = x.format.AppendPayload(f.payload[:0], f.records, w)
 	if len(f.payload) != c.Bytes {
-		panic(&esm.Broken{What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes)})
+		panic(&esm.Broken{
+			What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes),
+		})
 	}
-	call := Call{Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload, Count: len(f.records)}
+	call := Call{
+		Batch: c.Batch, Lane: c.Lane, Attempt: c.Attempt, RequestID: x.id.requestID(c.ID), Payload: f.payload,
+		Count: len(f.records),
+	}
 	if call.Count > 0 {
 		call.LastArrival = f.records[call.Count-1].Arrival
 	}
@@ -288,7 +305,8 @@ type Answer struct {
 	Duration      time.Duration
 }
 
-// Answered returns the event for the answer to a Call. What the function reported is judged here, by the core's own rules.
+// Answered returns the event for the answer to a Call. What the function reported is judged here, by the core's own
+// rules.
 func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 	f := x.flight[batch]
 	if f == nil {
@@ -326,7 +344,9 @@ func outcomeOf(a Answer, requestBytes int, judge func(response []byte) esm.Outco
 	case AnswerNotRun:
 		o.Kind = esm.ServiceError
 	}
-	o.Code, o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Code, a.Version, a.Duration, requestBytes, len(a.Payload)
+	o.Code, o.Version, o.Duration, o.RequestBytes, o.ResponseBytes = a.Code, a.Version, a.Duration, requestBytes, len(
+		a.Payload,
+	)
 	return o
 }
 
@@ -349,13 +369,18 @@ func (x *Executor) deliver(now time.Time, c esm.Deliver) {
 	records := x.held.find(nil, c.Positions)
 	info := x.format.Batch(&records[0], &records[len(records)-1], len(records))
 	n := destination.Notice{
-		RequestID: x.id.requestID(c.ID), FunctionARN: x.id.FunctionARN, Condition: c.Condition, InvokeCount: c.Invocations,
-		StatusCode: c.StatusCode, FunctionError: c.FunctionError, Version: c.Version, At: now, BatchMember: info.Member, Batch: info.JSON,
+		RequestID: x.id.requestID(c.ID), FunctionARN: x.id.FunctionARN, Condition: c.Condition,
+		InvokeCount: c.Invocations,
+		StatusCode:  c.StatusCode, FunctionError: c.FunctionError, Version: c.Version, At: now,
+		BatchMember: info.Member, Batch: info.JSON,
 	}
 	if n.StatusCode != 0 && n.Version == "" {
 		n.Version = "$LATEST"
 	}
-	id := x.id.named("notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10), strconv.FormatUint(uint64(records[len(records)-1].Pos), 10))
+	id := x.id.named(
+		"notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10),
+		strconv.FormatUint(uint64(records[len(records)-1].Pos), 10),
+	)
 	x.out = append(x.out, Announce{Batch: c.Batch, ID: id, Body: n.Document()})
 }
 
@@ -364,7 +389,10 @@ func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation"
 // named returns an id that the same batch has in every process and after every crash.
 func (i Identity) named(kind string, id esm.BatchID, more ...string) string {
 	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
-	parts := []string{i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last))}
+	parts := []string{
+		i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)),
+		u(uint64(id.First)), u(uint64(id.Last)),
+	}
 	if id.Purpose != esm.ForRecords {
 		parts = append(parts, id.Purpose.String())
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
-// A shard that was split and has outlived its records leaves nothing of a mapping behind: neither its checkpoint nor the place where the mapping started on it. Its
-// children go on where they are, also over a restart, and a shard that expired while nobody ran is forgotten at the next start.
+// A shard that was split and has outlived its records leaves nothing of a mapping behind: neither its checkpoint nor
+// the place where the mapping started on it. Its children go on where they are, also over a restart, and a shard that
+// expired while nobody ran is forgotten at the next start.
 func TestExpiredShardsAreForgotten(t *testing.T) {
 	t.Parallel()
 	for name, stopped := range map[string]bool{"while it runs": false, "while nobody runs": true} {
@@ -48,7 +49,8 @@ func TestExpiredShardsAreForgotten(t *testing.T) {
 				w.put("c", "9")
 				w.pass(time.Minute)
 
-				if got := w.keptShards(uuid); slices.Contains(got, "0000000000") || !slices.Contains(got, "0000000001") {
+				if got := w.keptShards(uuid); slices.Contains(got, "0000000000") ||
+					!slices.Contains(got, "0000000001") {
 					t.Errorf("checkpoints of %v", got)
 				}
 				if starts := w.state(uuid).Starts; len(starts) != 1 || starts[1] == 0 {

@@ -73,6 +73,7 @@ func TestTestAdaptersKeepTheContract(t *testing.T) {
 		}
 	})
 	mappingtest.RunFunctions(t, mappingtest.Names{
-		Functions: testFunctions{}, Name: "f", ARN: function.Ref{Account: account, Region: region, Name: "f"}.ARN(), Absent: "absent", Caller: caller,
+		Functions: testFunctions{}, Name: "f", ARN: function.Ref{Account: account, Region: region, Name: "f"}.ARN(),
+		Absent: "absent", Caller: caller,
 	})
 }

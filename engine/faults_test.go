@@ -115,7 +115,9 @@ func TestUnreadableCheckpointHoldsUpNothingElse(t *testing.T) {
 		w.put("k", "1")
 		w.coord.fail(failing("get", "checkpoint/"))
 		uuid := w.create(mapping.Knobs{})
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(false)}})
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Enabled: p(false)},
+		})
 		w.must(err)
 		w.pass(time.Second)
 		if m := w.state(uuid); m.State != mapping.Disabled {
@@ -178,7 +180,9 @@ func TestTransitionIsReportedOnceItCanBe(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		uuid := w.create(mapping.Knobs{})
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{BatchSize: p(int64(7))}})
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{BatchSize: p(int64(7))},
+		})
 		w.must(err)
 		w.coord.fail(failing("commit", "mapping/"))
 		w.pass(time.Minute)
@@ -244,7 +248,8 @@ type oneMore struct{ source.Format }
 
 func (o oneMore) Envelope() int { return o.Format.Envelope() + 1 }
 
-// A broken invariant parks one machine. It is named, whatever the other shards come to; they go on, and the mapping can be deleted.
+// A broken invariant parks one machine. It is named, whatever the other shards come to; they go on, and the mapping can
+// be deleted.
 func TestBrokenMachineIsParkedAndNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -287,10 +292,15 @@ func TestWaitingNoticeGoesToTheNewDestination(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		w.functions.handle = poisoned("1")
-		uuid := w.create(mapping.Knobs{MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:gone"}})
+		uuid := w.create(mapping.Knobs{
+			MaxRetries:  p(int64(0)),
+			Destination: &mapping.DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:gone"},
+		})
 		w.put("k", "1")
 		w.pass(500 * time.Millisecond) // refused once
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Destination: &mapping.DestinationConfig{OnFailure: deadARN}}})
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Destination: &mapping.DestinationConfig{OnFailure: deadARN}},
+		})
 		w.must(err)
 		w.pass(time.Minute)
 		if n := len(w.notices()); n != 1 {
@@ -327,7 +337,9 @@ func TestStartAndStopTwiceAreHarmless(t *testing.T) {
 		}
 		w.atRest("stopped")
 
-		never := engine.New(engine.Options{Mappings: w.mappings, Functions: w.functions, Clock: w.clock, Destinations: destination.Table{}})
+		never := engine.New(engine.Options{
+			Mappings: w.mappings, Functions: w.functions, Clock: w.clock, Destinations: destination.Table{},
+		})
 		never.Stop(t.Context())
 	})
 }
@@ -384,7 +396,8 @@ func TestAbandonedStopRepeatsWhatRan(t *testing.T) {
 	})
 }
 
-// Whatever happens to mappings, in the end nothing counts as under way: the clock could never be advanced again otherwise.
+// Whatever happens to mappings, in the end nothing counts as under way: the clock could never be advanced again
+// otherwise.
 func TestActivityReturnsToZero(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -402,7 +415,8 @@ func TestActivityReturnsToZero(t *testing.T) {
 		}
 		for round := range 12 {
 			uuid := w.create(mapping.Knobs{
-				BatchSize: p(int64(2)), ParallelizationFactor: p(int64(1 + round%10)), MaxRetries: p(int64(1)), Bisect: p(round%2 == 0),
+				BatchSize: p(int64(2)), ParallelizationFactor: p(int64(1 + round%10)), MaxRetries: p(int64(1)),
+				Bisect:      p(round%2 == 0),
 				Destination: &mapping.DestinationConfig{OnFailure: deadARN},
 			})
 			for i := range 40 {
@@ -410,10 +424,14 @@ func TestActivityReturnsToZero(t *testing.T) {
 			}
 			w.pass(time.Duration(round*7) * time.Millisecond)
 			w.functions.change(func() { w.functions.role += "x" })
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{ParallelizationFactor: p(int64(10 - round%10))}})
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+				Knobs: mapping.Knobs{ParallelizationFactor: p(int64(10 - round%10))},
+			})
 			w.must(err)
 			w.pass(time.Duration(round*3) * time.Millisecond)
-			_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(false)}})
+			_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+				Knobs: mapping.Knobs{Enabled: p(false)},
+			})
 			w.must(err)
 			if round%2 == 0 {
 				w.pass(time.Second)

@@ -2,8 +2,9 @@ package engine
 
 import "sync"
 
-// inbox is the queue of one runner: many post, one takes. It holds inboxSize entries; whoever posts to a full one waits until there is room or the runner ends.
-// Every entry counts as activity from the moment it is posted until its taker calls active.end, and what is never taken stops counting when the inbox closes.
+// inbox is the queue of one runner: many post, one takes. It holds inboxSize entries; whoever posts to a full one waits
+// until there is room or the runner ends. Every entry counts as activity from the moment it is posted until its taker
+// calls active.end, and what is never taken stops counting when the inbox closes.
 type inbox[T any] struct {
 	active *activity
 	ch     chan T
@@ -32,7 +33,8 @@ func (b *inbox[T]) post(v T) {
 	}
 }
 
-// offer is post for those who may not wait: it reports false, and nothing is handed over, when the inbox is full or closed.
+// offer is post for those who may not wait: it reports false, and nothing is handed over, when the inbox is full or
+// closed.
 func (b *inbox[T]) offer(v T) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

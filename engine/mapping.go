@@ -18,8 +18,8 @@ import (
 	"github.com/shardmill/shardmill/source"
 )
 
-// mappingRunner is the goroutine of one mapping: it keeps the list of shards current, starts and releases shard runners as esm.Mapping says, and reports
-// transitions complete.
+// mappingRunner is the goroutine of one mapping: it keeps the list of shards current, starts and releases shard runners
+// as esm.Mapping says, and reports transitions complete.
 type mappingRunner struct {
 	e     *Engine
 	uuid  string
@@ -57,7 +57,8 @@ type mappingRunner struct {
 func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &mappingRunner{
-		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active), ended: make(chan struct{}), ctx: ctx, cancel: cancel,
+		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active),
+		ended: make(chan struct{}), ctx: ctx, cancel: cancel,
 		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
 		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
 	}
@@ -83,7 +84,8 @@ func refOf(functionARN string) function.Ref {
 	return ref
 }
 
-// configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to be told later. Engine.mu is held.
+// configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to
+// be told later. Engine.mu is held.
 func (r *mappingRunner) configure(m mapping.Mapping) bool {
 	if m.Version <= r.told {
 		return true
@@ -190,9 +192,11 @@ func (r *mappingRunner) list() {
 	}
 	ev := esm.ShardsListed{Kept: r.kept()}
 	for _, sh := range shards {
-		if parents[sh.ID] && r.shards[sh.ID] == nil && !r.settled[sh.ID] { // only children ask, and a running shard has not ended
+		// only children ask, and a running shard has not ended
+		if parents[sh.ID] && r.shards[sh.ID] == nil && !r.settled[sh.ID] {
 			// An error shows again when the shard is started.
-			if h, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, sh.ID); err == nil && found && h.Checkpoint.Ended {
+			if h, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, sh.ID); err == nil && found &&
+				h.Checkpoint.Ended {
 				r.settled[sh.ID] = true
 			}
 		}
@@ -250,7 +254,8 @@ func (r *mappingRunner) functionChanged() {
 	}
 }
 
-// restart ends every shard after its attempts in flight; the machine starts them again, from what they saved, with what has changed.
+// restart ends every shard after its attempts in flight; the machine starts them again, from what they saved, with what
+// has changed.
 func (r *mappingRunner) restart() {
 	for _, s := range r.shards {
 		s.postEvent(esm.Release{})
@@ -300,7 +305,8 @@ func (r *mappingRunner) kept() []record.ShardID {
 	return kept
 }
 
-// forgetShard lets go of a shard that has expired: first of its checkpoint, so that a crash in between leaves a shard to be forgotten again.
+// forgetShard lets go of a shard that has expired: first of its checkpoint, so that a crash in between leaves a shard
+// to be forgotten again.
 func (r *mappingRunner) forgetShard(id record.ShardID) {
 	err := r.e.o.Checkpoints.ForgetShard(r.ctx, r.m.UUID, id)
 	if err == nil {
@@ -316,7 +322,8 @@ func (r *mappingRunner) forgetShard(id record.ShardID) {
 	r.problems.clear(id)
 }
 
-// settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is tried again.
+// settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is
+// tried again.
 func (r *mappingRunner) settle(state esm.State) {
 	if r.stopping {
 		return
@@ -347,7 +354,8 @@ func (r *mappingRunner) stopAbandon() {
 	}
 }
 
-// forget ends a deleted mapping: first its checkpoints go, then the mapping itself, so that a crash in between leaves a mapping to be deleted again.
+// forget ends a deleted mapping: first its checkpoints go, then the mapping itself, so that a crash in between leaves a
+// mapping to be deleted again.
 func (r *mappingRunner) forget() {
 	if r.stopping {
 		return // it is deleted at the next start
@@ -383,7 +391,10 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 			held.Checkpoint.Low = start - 1
 		}
 	}
-	who := Identity{Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN, EventSourceARN: r.m.EventSourceARN}
+	who := Identity{
+		Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN,
+		EventSourceARN: r.m.EventSourceARN,
+	}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
 	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
@@ -406,7 +417,9 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 		}
 	}
 	s.broken = func(why string) {
-		r.problems.set(id, "PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why)
+		r.problems.set(
+			id, "PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why,
+		)
 		r.report("")
 	}
 	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
@@ -443,16 +456,21 @@ func (r *mappingRunner) observe(o Observation) {
 		r.report(resultOf(o.Outcome))
 		r.e.advise(&o)
 	case esm.Lost: // nobody gets a notice of them: they cannot be read again
-		r.log.Warn("retention took records before they were processed", "shard", o.Shard.String(), "first", o.First, "last", o.Last)
+		r.log.Warn(
+			"retention took records before they were processed", "shard", o.Shard.String(), "first", o.First, "last",
+			o.Last,
+		)
 	case esm.StateDropped:
-		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age", "shard", o.Shard.String(),
+		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age",
+			"shard", o.Shard.String(),
 			"window", o.Window.Start.Time(), "attempts", o.Attempt)
 	default: // whoever observes the engine tells it
 	}
 	r.e.o.Observe(o)
 }
 
-// report notes what the last attempt came to, unless there is something that a person must know first. Safe for concurrent use.
+// report notes what the last attempt came to, unless there is something that a person must know first. Safe for
+// concurrent use.
 func (r *mappingRunner) report(result string) {
 	first := r.problems.first()
 	if first != "" {

@@ -19,8 +19,9 @@ type meter struct {
 func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref) *meter {
 	of := func(k metric.Kind) *metric.Series { return st.Of(k, m.Account, m.Region, metric.MappingUUID, m.UUID) }
 	return &meter{
-		iteratorAge: of(metric.MappingIteratorAge), settled: of(metric.RecordsSettled), discarded: of(metric.RecordsDiscarded),
-		dropped: of(metric.StatesDropped), losses: of(metric.RetentionLosses),
+		iteratorAge: of(metric.MappingIteratorAge), settled: of(metric.RecordsSettled),
+		discarded: of(metric.RecordsDiscarded),
+		dropped:   of(metric.StatesDropped), losses: of(metric.RetentionLosses),
 		failures:    st.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name),
 		allFailures: st.Of(metric.DeliveryFailures, ref.Account, ref.Region),
 	}
@@ -51,7 +52,8 @@ func (m *meter) observe(o *Observation) {
 	}
 }
 
-// sent notes how old the last record of a batch was as it went to the function, if the function ran. A zero lastArrival is an invocation without records.
+// sent notes how old the last record of a batch was as it went to the function, if the function ran. A zero lastArrival
+// is an invocation without records.
 func (m *meter) sent(at, lastArrival time.Time, a *Answer) {
 	if a.StatusCode == http.StatusOK && !lastArrival.IsZero() {
 		m.iteratorAge.Add(at, max(0, float64(at.Sub(lastArrival).Milliseconds())))

@@ -14,8 +14,13 @@ import (
 func (w *world) total(k metric.Kind, dimension, value string) metric.Summary {
 	w.t.Helper()
 	now := w.clock.Now()
-	id := metric.ID{Account: "000000000000", Region: "us-east-1", Namespace: k.Namespace, Name: k.Name, Dimensions: []metric.Dimension{{Name: dimension, Value: value}}}
-	points, err := w.metrics.Points(metric.Query{ID: id, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour), Period: 24 * time.Hour})
+	id := metric.ID{
+		Account: "000000000000", Region: "us-east-1", Namespace: k.Namespace, Name: k.Name,
+		Dimensions: []metric.Dimension{{Name: dimension, Value: value}},
+	}
+	points, err := w.metrics.Points(metric.Query{
+		ID: id, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour), Period: 24 * time.Hour,
+	})
 	w.must(err)
 	if len(points) == 0 {
 		return metric.Summary{}
@@ -23,7 +28,8 @@ func (w *world) total(k metric.Kind, dimension, value string) metric.Summary {
 	return points[0].Summary
 }
 
-// A stuck batch grows older at every retry by the time that it waits; what is settled and what is given up is counted; every send that fails is counted.
+// A stuck batch grows older at every retry by the time that it waits; what is settled and what is given up is counted;
+// every send that fails is counted.
 func TestMappingsAreMeasured(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -31,7 +37,8 @@ func TestMappingsAreMeasured(t *testing.T) {
 		defer w.close()
 		w.functions.handle = poisoned("2")
 		uuid := w.create(mapping.Knobs{
-			BatchSize: p(int64(1)), MaxRetries: p(int64(1)), Destination: &mapping.DestinationConfig{OnFailure: deadARN + "-missing"},
+			BatchSize: p(int64(1)), MaxRetries: p(int64(1)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN + "-missing"},
 		})
 		w.put("k", numbered(1, 3)...)
 		w.pass(time.Minute)
@@ -107,7 +114,8 @@ func TestDeletedMappingsAreForgotten(t *testing.T) {
 	})
 }
 
-// S-111: a throttled attempt has no iterator age; the engine hands over when the last record arrived, and the function room counts.
+// S-111: a throttled attempt has no iterator age; the engine hands over when the last record arrived, and the function
+// room counts.
 func TestThrottledAttemptsHaveNoIteratorAge(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -64,7 +64,9 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 		*buf = (*buf)[:0]
 		limit, reserved := r.e.budget.reserve(f.Limit, f.Least)
 		r.reserved.Add(reserved)
-		next, end, err := r.src.Read(ctx, r.id.Shard, f.From, limit, func(rec record.Record) { *buf = append(*buf, rec) })
+		next, end, err := r.src.Read(ctx, r.id.Shard, f.From, limit, func(rec record.Record) {
+			*buf = append(*buf, rec)
+		})
 		if len(*buf) == 0 || err != nil || ctx.Err() != nil {
 			r.giveBack(reserved)
 			reserved = 0
@@ -110,7 +112,10 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 		lastArrival = time.UnixMilli(int64(c.LastArrival))
 	}
 	sent := r.e.o.Clock.Now()
-	a := r.e.invoke(ctx, function.Invocation{Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true, LastArrival: lastArrival})
+	a := r.e.invoke(ctx, function.Invocation{
+		Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true,
+		LastArrival: lastArrival,
+	})
 	r.meter.sent(sent, lastArrival, &a)
 	if ctx.Err() != nil {
 		return // cancelled: nobody waits
@@ -118,15 +123,20 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 	r.answered(c, a)
 }
 
-// invoke runs a function once. A payload beyond the limit, which one record alone can have, is refused as the Invoke API does. What it returns after ctx has ended means nothing.
+// invoke runs a function once. A payload beyond the limit, which one record alone can have, is refused as the Invoke
+// API does. What it returns after ctx has ended means nothing.
 func (e *Engine) invoke(ctx context.Context, inv function.Invocation) Answer {
 	if n := len(inv.Payload); n > esm.MaxPayload {
-		f := fault.New(fault.CodeRequestTooLarge, "%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", n, esm.MaxPayload)
+		f := fault.New(
+			fault.CodeRequestTooLarge,
+			"%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", n, esm.MaxPayload,
+		)
 		return Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()}
 	}
 	res := e.o.Functions.Invoke(ctx, inv)
 	a := Answer{
-		Payload: res.Payload, Reason: reasonOf(res), Code: res.Reason, FunctionError: res.ErrorKind, StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
+		Payload: res.Payload, Reason: reasonOf(res), Code: res.Reason, FunctionError: res.ErrorKind,
+		StatusCode: res.StatusCode, Version: res.ExecutedVersion, Duration: res.Duration,
 	}
 	switch res.Class {
 	case function.Success:
@@ -185,7 +195,8 @@ func (r *shardRunner) enrol(lane int) {
 	w.cancel = r.e.o.Functions.Enrol(r.ref, func() { r.inbox.offer(free) })
 }
 
-// leave takes a lane off the function's waiters: it tries by itself now, and a slot offered to it would be lost to the others.
+// leave takes a lane off the function's waiters: it tries by itself now, and a slot offered to it would be lost to the
+// others.
 func (r *shardRunner) leave(lane int) {
 	if w := r.waiters[lane]; w != nil {
 		w.cancel()
@@ -224,7 +235,9 @@ var ownFaults = []string{"InternalFailure", "ServiceUnavailable"}
 func (r *shardRunner) keep(k Keep, over storage.Revision) {
 	crashpoint.Hit(crashpoint.SaveBegun)
 	// Not r.ctx: a commit that has begun is always awaited.
-	revision, err := r.e.o.Checkpoints.Save(context.WithoutCancel(r.ctx), r.id.Mapping, r.id.Shard, &k.Checkpoint, r.e.o.Epoch, over)
+	revision, err := r.e.o.Checkpoints.Save(
+		context.WithoutCancel(r.ctx), r.id.Mapping, r.id.Shard, &k.Checkpoint, r.e.o.Epoch, over,
+	)
 	r.post(func() esm.Event {
 		switch {
 		case err == nil:

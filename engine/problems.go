@@ -10,7 +10,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// problems are the reasons why parts of a mapping stand still. They show in LastProcessingResult for as long as they last. Safe for concurrent use.
+// problems are the reasons why parts of a mapping stand still. They show in LastProcessingResult for as long as they
+// last. Safe for concurrent use.
 type problems struct {
 	mu     sync.Mutex
 	texts  map[record.ShardID]string
@@ -66,7 +67,8 @@ type retry struct {
 	fails int
 }
 
-// again tries f again on the runner's goroutine: after 100 ms the first time, doubling to 10 s, until done is called for it.
+// again tries f again on the runner's goroutine: after 100 ms the first time, doubling to 10 s, until done is called
+// for it.
 func (r *mappingRunner) again(what string, f func()) {
 	t := r.retries[what]
 	if t == nil {

@@ -25,7 +25,8 @@ const (
 // ReplayLimit is how many records one Replay hands out.
 const ReplayLimit = 10_000
 
-// replayPatience is for how long, in real time, a Replay begins another batch: whoever waits for its answer sees how it goes.
+// replayPatience is for how long, in real time, a Replay begins another batch: whoever waits for its answer sees how it
+// goes.
 const replayPatience = 5 * time.Second
 
 // ReplayRange are the records of one shard from From to To, both included.
@@ -44,13 +45,14 @@ type Replayed struct {
 	FailedAt    string // the lowest record reported, with PartialFailure
 }
 
-// Replay invokes a mapping's function once for every batch of a range, outside every lane, one after the other: at most BatchSize records and the payload
-// limit each. It moves no checkpoint, retries nothing, announces nothing, and works whether or not the mapping is enabled; a mapping with a tumbling window
-// is refused. What it does is observed with Replay set.
+// Replay invokes a mapping's function once for every batch of a range, outside every lane, one after the other: at most
+// BatchSize records and the payload limit each. It moves no checkpoint, retries nothing, announces nothing, and works
+// whether or not the mapping is enabled; a mapping with a tumbling window is refused. What it does is observed with
+// Replay set.
 //
-// each is called with every batch when its answer is there. After ReplayLimit records or some seconds Replay returns with the next record of the range in next;
-// "" is the end. Its faults have the codes CodeNoMapping, CodeBadRange and CodeTrimmed and are sentences for people. When ctx ends, the invocation under way goes on
-// and is not waited for.
+// each is called with every batch when its answer is there. After ReplayLimit records or some seconds Replay returns
+// with the next record of the range in next; "" is the end. Its faults have the codes CodeNoMapping, CodeBadRange and
+// CodeTrimmed and are sentences for people. When ctx ends, the invocation under way goes on and is not waited for.
 func (e *Engine) Replay(ctx context.Context, uuid string, r ReplayRange, each func(Replayed)) (next string, err error) {
 	e.active.begin()
 	defer e.active.end()
@@ -100,7 +102,10 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 		return nil, fault.New(CodeNoMapping, "There is no mapping %s.", uuid)
 	}
 	if all[i].TumblingWindow > 0 {
-		return nil, fault.New(CodeBadRange, "The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without.")
+		return nil, fault.New(
+			CodeBadRange,
+			"The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without.",
+		)
 	}
 	p := &replayer{e: e, m: all[i], ref: refOf(all[i].FunctionARN), r: r}
 	p.src = e.o.Source(p.m)
@@ -133,9 +138,14 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 func (p *replayer) trimmed(ctx context.Context, oldest record.Position) error {
 	p.r.From, p.r.To = oldest, record.MaxPosition
 	if first, err := p.read(ctx, 1); err == nil && len(first) > 0 {
-		return fault.New(CodeTrimmed, "Retention has taken the beginning of the range. The oldest record of %s is %s.", p.r.Shard, p.format.Identifier(&first[0]))
+		return fault.New(
+			CodeTrimmed, "Retention has taken the beginning of the range. The oldest record of %s is %s.", p.r.Shard,
+			p.format.Identifier(&first[0]),
+		)
 	}
-	return fault.New(CodeTrimmed, "Retention has taken the beginning of the range, and %s holds no record any more.", p.r.Shard)
+	return fault.New(
+		CodeTrimmed, "Retention has taken the beginning of the range, and %s holds no record any more.", p.r.Shard,
+	)
 }
 
 // read returns the next batch: at most so many records of the range, and one at least, whose payload keeps the limit.
@@ -156,15 +166,19 @@ func (p *replayer) read(ctx context.Context, most int) (batch []record.Record, e
 	return batch, err
 }
 
-// replay invokes the function with one batch and judges its answer by the core's own rules. It fails when ctx ends only.
+// replay invokes the function with one batch and judges its answer by the core's own rules. It fails when ctx ends
+// only.
 func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed, error) {
 	first, last := &batch[0], &batch[len(batch)-1]
 	b := Replayed{
-		First: first.Pos, Last: last.Pos, From: p.format.Identifier(first), To: p.format.Identifier(last), Count: len(batch), RequestID: ids.New(),
+		First: first.Pos, Last: last.Pos, From: p.format.Identifier(first), To: p.format.Identifier(last),
+		Count: len(batch), RequestID: ids.New(),
 	}
 	payload := p.format.AppendPayload(nil, batch, nil)
 	p.observe(esm.AttemptStarted, &b)
-	a := p.e.invoke(ctx, function.Invocation{Ref: p.ref, RequestID: b.RequestID, Payload: payload, InvokedARN: p.m.FunctionARN, Wait: true})
+	a := p.e.invoke(ctx, function.Invocation{
+		Ref: p.ref, RequestID: b.RequestID, Payload: payload, InvokedARN: p.m.FunctionARN, Wait: true,
+	})
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}
@@ -181,10 +195,14 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 
 func (p *replayer) observe(kind esm.ObserveKind, b *Replayed) {
 	o := Observation{
-		Identity: Identity{Mapping: p.m.UUID, Stream: p.m.Stream, Shard: p.r.Shard, FunctionARN: p.m.FunctionARN, EventSourceARN: p.m.EventSourceARN},
-		At:       p.e.o.Clock.Now(), Replay: b.RequestID,
+		Identity: Identity{
+			Mapping: p.m.UUID, Stream: p.m.Stream, Shard: p.r.Shard, FunctionARN: p.m.FunctionARN,
+			EventSourceARN: p.m.EventSourceARN,
+		},
+		At: p.e.o.Clock.Now(), Replay: b.RequestID,
 		Observe: esm.Observe{
-			Kind: kind, ID: esm.BatchID{First: b.First, Last: b.Last}, Attempt: 1, Count: b.Count, First: b.First, Last: b.Last, Outcome: b.Outcome,
+			Kind: kind, ID: esm.BatchID{First: b.First, Last: b.Last}, Attempt: 1, Count: b.Count, First: b.First,
+			Last: b.Last, Outcome: b.Outcome,
 		},
 	}
 	p.e.advise(&o)

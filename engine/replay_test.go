@@ -41,14 +41,18 @@ func (w *world) replay(uuid string, r engine.ReplayRange) (batches []engine.Repl
 	return batches, next, err
 }
 
-// A replay invokes the function once for every batch of the range, in order, whatever comes of it, and leaves the mapping as it was: checkpoint, last result, notices.
+// A replay invokes the function once for every batch of the range, in order, whatever comes of it, and leaves the
+// mapping as it was: checkpoint, last result, notices.
 func TestReplayTouchesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		w.put("k", numbered(1, 7)...)
-		uuid := w.create(mapping.Knobs{BatchSize: p(int64(3)), MaxRetries: p(int64(5)), Destination: &mapping.DestinationConfig{OnFailure: deadARN}})
+		uuid := w.create(mapping.Knobs{
+			BatchSize: p(int64(3)), MaxRetries: p(int64(5)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
 		w.pass(time.Minute)
 		before := w.sequences()
 		checkpoints := checkpoint.New(w.coord)
@@ -63,7 +67,8 @@ func TestReplayTouchesNothing(t *testing.T) {
 		w.pass(time.Hour)
 
 		calls := w.functions.seen()[3:]
-		if len(calls) != 2 || !slices.Equal(calls[0].data, []string{"2", "3", "4"}) || !slices.Equal(calls[1].data, []string{"5", "6"}) {
+		if len(calls) != 2 || !slices.Equal(calls[0].data, []string{"2", "3", "4"}) ||
+			!slices.Equal(calls[1].data, []string{"5", "6"}) {
 			t.Fatalf("invoked with %v", calls)
 		}
 		if len(batches) != 2 || next != "" {
@@ -71,11 +76,15 @@ func TestReplayTouchesNothing(t *testing.T) {
 		}
 		for i, want := range []esm.OutcomeKind{esm.FunctionError, esm.Success} {
 			b := batches[i]
-			if b.Outcome.Kind != want || b.From != calls[i].sequences[0] || b.To != calls[i].sequences[b.Count-1] || b.RequestID != calls[i].requestID {
+			if b.Outcome.Kind != want || b.From != calls[i].sequences[0] || b.To != calls[i].sequences[b.Count-1] ||
+				b.RequestID != calls[i].requestID {
 				t.Errorf("batch %d: %+v", i, b)
 			}
 		}
-		if len(seen) != 4 || slices.ContainsFunc(seen, func(o engine.Observation) bool { return o.Replay == "" || o.RequestID() != o.Replay }) {
+		if len(seen) != 4 ||
+			slices.ContainsFunc(seen, func(o engine.Observation) bool {
+				return o.Replay == "" || o.RequestID() != o.Replay
+			}) {
 			t.Errorf("observed %+v", seen)
 		}
 		now, _, err := checkpoints.Load(t.Context(), uuid, 0)
@@ -98,7 +107,9 @@ func TestReplayOfADisabledMappingNamesTheReportedItem(t *testing.T) {
 		w.put("k", numbered(1, 4)...)
 		uuid := w.create(mapping.Knobs{BatchSize: p(int64(10)), ResponseTypes: []string{"ReportBatchItemFailures"}})
 		w.pass(time.Minute)
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(false)}})
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Enabled: p(false)},
+		})
 		w.must(err)
 		w.pass(time.Minute)
 		at := w.sequences()
@@ -109,7 +120,8 @@ func TestReplayOfADisabledMappingNamesTheReportedItem(t *testing.T) {
 		}
 		batches, _, err := w.replay(uuid, engine.ReplayRange{From: w.position(at[1]), To: record.MaxPosition})
 		w.must(err)
-		if len(batches) != 1 || batches[0].Count != 3 || batches[0].Outcome.Kind != esm.PartialFailure || batches[0].FailedAt != at[2] {
+		if len(batches) != 1 || batches[0].Count != 3 || batches[0].Outcome.Kind != esm.PartialFailure ||
+			batches[0].FailedAt != at[2] {
 			t.Errorf("got %+v", batches)
 		}
 		w.pass(time.Hour)
@@ -129,9 +141,12 @@ func TestReplayKeepsThePayloadLimit(t *testing.T) {
 		big := strings.Repeat("x", 1_000_000)
 		w.put("k", big, big, big, big, big, big, big)
 		w.pass(time.Minute)
-		batches, _, err := w.replay(uuid, engine.ReplayRange{From: w.position(w.sequences()[0]), To: record.MaxPosition})
+		batches, _, err := w.replay(uuid, engine.ReplayRange{
+			From: w.position(w.sequences()[0]), To: record.MaxPosition,
+		})
 		w.must(err)
-		if len(batches) != 2 || batches[0].Count != 4 || batches[1].Count != 3 || batches[0].Outcome.RequestBytes > esm.MaxPayload {
+		if len(batches) != 2 || batches[0].Count != 4 || batches[1].Count != 3 ||
+			batches[0].Outcome.RequestBytes > esm.MaxPayload {
 			t.Errorf("got %+v", batches)
 		}
 	})
@@ -164,7 +179,8 @@ func TestLongReplayComesInPages(t *testing.T) {
 	})
 }
 
-// A slow function does not keep the caller waiting for all of a range: what has been replayed after some seconds is answered, and where to go on.
+// A slow function does not keep the caller waiting for all of a range: what has been replayed after some seconds is
+// answered, and where to go on.
 func TestSlowReplayComesInPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -209,8 +225,14 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 			want string
 		}{
 			{"nobody", engine.ReplayRange{From: from, To: to}, engine.CodeNoMapping, "There is no mapping nobody."},
-			{uuid, engine.ReplayRange{Shard: 7, From: from, To: to}, engine.CodeBadRange, "The stream of the mapping has no shardId-000000000007 that can be read."},
-			{uuid, engine.ReplayRange{From: to, To: from}, engine.CodeBadRange, "The range ends before it begins: exchange its two ends."},
+			{
+				uuid, engine.ReplayRange{Shard: 7, From: from, To: to}, engine.CodeBadRange,
+				"The stream of the mapping has no shardId-000000000007 that can be read.",
+			},
+			{
+				uuid, engine.ReplayRange{From: to, To: from}, engine.CodeBadRange,
+				"The range ends before it begins: exchange its two ends.",
+			},
 		} {
 			_, _, err := w.replay(c.uuid, c.r)
 			var f *fault.Error
@@ -224,14 +246,17 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		w.pass(2 * time.Hour)
 		third := w.sequences()[2]
 		_, _, err := w.replay(uuid, engine.ReplayRange{From: from, To: w.position(third)})
-		if f := new(fault.Error); !errors.As(err, &f) || f.Code != engine.CodeTrimmed || !strings.HasSuffix(f.Message, "The oldest record of shardId-000000000000 is "+third+".") {
+		if f := new(fault.Error); !errors.As(err, &f) || f.Code != engine.CodeTrimmed ||
+			!strings.HasSuffix(f.Message, "The oldest record of shardId-000000000000 is "+third+".") {
 			t.Errorf("a range that retention has taken: %v", err)
 		}
 		if n := len(w.sequences()); n != 3 {
 			t.Errorf("%d records were delivered", n)
 		}
 
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{TumblingWindowSeconds: p(int64(60))}})
+		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{TumblingWindowSeconds: p(int64(60))},
+		})
 		w.must(err)
 		_, _, err = w.replay(uuid, engine.ReplayRange{From: w.position(third), To: w.position(third)})
 		const windowed = "The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without."
@@ -249,7 +274,8 @@ func TestReplayOfATumblingWindowIsRefused(t *testing.T) {
 		defer w.close()
 		uuid := w.create(mapping.Knobs{TumblingWindowSeconds: p(int64(60))})
 		_, _, err := w.replay(uuid, engine.ReplayRange{From: 1, To: record.MaxPosition})
-		if f := new(fault.Error); !errors.As(err, &f) || f.Code != engine.CodeBadRange || !strings.HasPrefix(f.Message, "The mapping has a tumbling window") {
+		if f := new(fault.Error); !errors.As(err, &f) || f.Code != engine.CodeBadRange ||
+			!strings.HasPrefix(f.Message, "The mapping has a tumbling window") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -269,7 +295,9 @@ func TestReplayEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		count := 0
-		_, err := w.engine.Replay(ctx, uuid, engine.ReplayRange{From: from, To: record.MaxPosition}, func(engine.Replayed) { count++ })
+		_, err := w.engine.Replay(
+			ctx, uuid, engine.ReplayRange{From: from, To: record.MaxPosition}, func(engine.Replayed) { count++ },
+		)
 		if !errors.Is(err, context.DeadlineExceeded) || count != 1 {
 			t.Errorf("%d batches, %v", count, err)
 		}

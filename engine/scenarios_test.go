@@ -38,7 +38,8 @@ func TestBatchesAreCutInOrder(t *testing.T) {
 	})
 }
 
-// S-61: poison 7 of ten is bisected out; the others are delivered, and the notice names the one record after four invocations.
+// S-61: poison 7 of ten is bisected out; the others are delivered, and the notice names the one record after four
+// invocations.
 func TestPoisonRecordIsBisectedIntoTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -47,7 +48,8 @@ func TestPoisonRecordIsBisectedIntoTheQueue(t *testing.T) {
 		w.functions.handle = poisoned("7")
 		w.put("k", numbered(1, 10)...)
 		uuid := w.create(mapping.Knobs{
-			BatchSize: p(int64(10)), MaxRetries: p(int64(3)), Bisect: p(true), Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+			BatchSize: p(int64(10)), MaxRetries: p(int64(3)), Bisect: p(true),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
 		})
 		w.pass(time.Minute)
 
@@ -74,8 +76,10 @@ func TestPoisonRecordIsBisectedIntoTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := calls[len(calls)-2] // the last but one: after it come 8 to 10
-		if n.RequestContext.Condition != "RetryAttemptsExhausted" || n.RequestContext.ApproximateInvokeCount != 4 || n.KinesisBatchInfo.BatchSize != 1 ||
-			n.KinesisBatchInfo.StartSequenceNumber != last.sequences[0] || n.RequestContext.RequestID != last.requestID || n.ResponseContext.FunctionError != "Unhandled" {
+		if n.RequestContext.Condition != "RetryAttemptsExhausted" || n.RequestContext.ApproximateInvokeCount != 4 ||
+			n.KinesisBatchInfo.BatchSize != 1 ||
+			n.KinesisBatchInfo.StartSequenceNumber != last.sequences[0] ||
+			n.RequestContext.RequestID != last.requestID || n.ResponseContext.FunctionError != "Unhandled" {
 			t.Errorf("notice %s", bodies[0])
 		}
 		if m := w.state(uuid); m.LastResult != "OK" || m.State != mapping.Enabled {
@@ -137,7 +141,9 @@ func TestDisabledIsTrueAndEnableGoesOn(t *testing.T) {
 		uuid := w.create(mapping.Knobs{BatchSize: p(int64(1))})
 		w.pass(5 * time.Millisecond)
 
-		m, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(false)}})
+		m, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Enabled: p(false)},
+		})
 		w.must(err)
 		if m.State != mapping.Disabling {
 			t.Errorf("answered %s", m.State)
@@ -152,7 +158,9 @@ func TestDisabledIsTrueAndEnableGoesOn(t *testing.T) {
 		if got := w.functions.delivered(); !slices.Equal(got, before) {
 			t.Errorf("delivered %v while disabled, after %v", got, before)
 		}
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(true)}})
+		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Enabled: p(true)},
+		})
 		w.must(err)
 		w.pass(time.Minute)
 
@@ -203,7 +211,9 @@ func TestMissingFunctionWaitsAndIsNudged(t *testing.T) {
 		defer w.close()
 		w.functions.missing = true
 		w.put("k", "1")
-		uuid := w.create(mapping.Knobs{MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: deadARN}})
+		uuid := w.create(mapping.Knobs{
+			MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
 		w.pass(10 * time.Minute)
 		if m := w.state(uuid); m.LastResult != "PROBLEM: Function does not exist" || m.State != mapping.Enabled {
 			t.Errorf("state %s, last result %s", m.State, m.LastResult)
@@ -230,7 +240,10 @@ func TestThrottledLanesTakeTurns(t *testing.T) {
 			all = append(all, d)
 			w.put("key-"+d, d)
 		}
-		w.create(mapping.Knobs{BatchSize: p(int64(2)), ParallelizationFactor: p(int64(5)), MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: deadARN}})
+		w.create(mapping.Knobs{
+			BatchSize: p(int64(2)), ParallelizationFactor: p(int64(5)), MaxRetries: p(int64(0)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
 		w.pass(5 * time.Second)
 
 		got := w.functions.delivered()
@@ -270,7 +283,8 @@ func TestChildrenWaitForTheirParent(t *testing.T) {
 	})
 }
 
-// S-48: the factor changes under load; never two concurrent invocations hold the same key, and every record is delivered at least once.
+// S-48: the factor changes under load; never two concurrent invocations hold the same key, and every record is
+// delivered at least once.
 func TestFactorChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -312,7 +326,9 @@ func TestFactorChangesUnderLoad(t *testing.T) {
 		for _, factor := range []int64{10, 3, 1} {
 			load()
 			w.pass(20 * time.Millisecond)
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{ParallelizationFactor: p(factor)}})
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+				Knobs: mapping.Knobs{ParallelizationFactor: p(factor)},
+			})
 			w.must(err)
 		}
 		load()
@@ -334,7 +350,10 @@ func TestDeadDestinationDoesNotHoldTheLaneForEver(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		w.functions.handle = poisoned("1")
-		w.create(mapping.Knobs{BatchSize: p(int64(1)), MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:gone"}})
+		w.create(mapping.Knobs{
+			BatchSize: p(int64(1)), MaxRetries: p(int64(0)),
+			Destination: &mapping.DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:gone"},
+		})
 		w.put("k", "1", "2")
 		w.pass(10 * time.Second)
 
@@ -399,7 +418,8 @@ func TestDeletedStreamIsNamed(t *testing.T) {
 	})
 }
 
-// S-42: records that retention takes while a mapping is disabled are passed over, and counted as a loss; it goes on with the oldest that is left.
+// S-42: records that retention takes while a mapping is disabled are passed over, and counted as a loss; it goes on
+// with the oldest that is left.
 func TestRetentionWhileDisabled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -409,7 +429,9 @@ func TestRetentionWhileDisabled(t *testing.T) {
 		w.put("k", "old")
 		w.pass(25 * time.Hour)
 		w.put("k", "new")
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(true)}})
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Enabled: p(true)},
+		})
 		w.must(err)
 		w.pass(time.Minute)
 
@@ -422,7 +444,8 @@ func TestRetentionWhileDisabled(t *testing.T) {
 	})
 }
 
-// With R = -1 and no age limit a failing batch is retried until its records expire in the stream; then the lane goes on.
+// With R = -1 and no age limit a failing batch is retried until its records expire in the stream; then the lane goes
+// on.
 func TestRetentionEndsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -442,7 +465,8 @@ func TestRetentionEndsRetries(t *testing.T) {
 	})
 }
 
-// New code wakes a batch in back-off when it is in effect, and not when it is announced: a retry on the old code would wait out a longer back-off.
+// New code wakes a batch in back-off when it is in effect, and not when it is announced: a retry on the old code would
+// wait out a longer back-off.
 func TestBatchInBackOffIsRetriedOnTheNewCode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,11 +18,12 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// inboxSize holds every result that can be outstanding at once (a read, ten invocations or deliveries, a save, a tick, changes of configuration), so that posting
-// hardly ever waits.
+// inboxSize holds every result that can be outstanding at once (a read, ten invocations or deliveries, a save, a tick,
+// changes of configuration), so that posting hardly ever waits.
 const inboxSize = 64
 
-// shardRunner is the goroutine of one machine: take an event, step, start the effects, post their results back. It has no opinions.
+// shardRunner is the goroutine of one machine: take an event, step, start the effects, post their results back. It has
+// no opinions.
 type shardRunner struct {
 	e      *Engine
 	id     Identity
@@ -50,7 +51,8 @@ type shardRunner struct {
 	wake     time.Time
 }
 
-// posted is an entry of a runner's inbox: an event, or how to make it where the executor's state may be touched, on the runner's goroutine.
+// posted is an entry of a runner's inbox: an event, or how to make it where the executor's state may be touched, on the
+// runner's goroutine.
 type posted struct {
 	event esm.Event
 	make  func() esm.Event
@@ -93,8 +95,12 @@ func (r *shardRunner) loop() (reason esm.FinishReason) {
 		if err, ok := p.(error); !ok || !errors.As(err, &broken) {
 			panic(p)
 		}
-		// The one place where a broken invariant is caught: this machine is taken out of service, and nothing else stops.
-		r.log.Error("parked: a bug in shardmill; the shard is not processed until it is restarted", "error", broken, "stack", string(debug.Stack()))
+		// The one place where a broken invariant is caught: this machine is taken out of service, and nothing else
+		// stops.
+		r.log.Error(
+			"parked: a bug in shardmill; the shard is not processed until it is restarted", "error", broken, "stack",
+			string(debug.Stack()),
+		)
 		r.broken(broken.Error())
 		r.e.active.end() // of the event that broke it
 		reason = r.park()

@@ -22,8 +22,8 @@ func ofCheckpoints(fault storagetest.Fault) func([]storage.Op) storagetest.Fault
 	}
 }
 
-// Saves whose answers are lost for a while, applied or not, and whatever can be read meanwhile, are no other process: the shard goes on, and what was saved holds
-// over a restart.
+// Saves whose answers are lost for a while, applied or not, and whatever can be read meanwhile, are no other process:
+// the shard goes on, and what was saved holds over a restart.
 func TestLostAnswersOfSavesAreNoOtherProcess(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -81,7 +81,9 @@ func TestDisableAndEnableTryAFencedShardAgain(t *testing.T) {
 		if err != nil || len(entries) != 1 {
 			t.Fatal(entries, err)
 		}
-		_, err = w.coord.Commit(t.Context(), "checkpoint/", storage.Op{Key: entries[0].Key, Value: entries[0].Value, Expect: storage.Any})
+		_, err = w.coord.Commit(t.Context(), "checkpoint/", storage.Op{
+			Key: entries[0].Key, Value: entries[0].Value, Expect: storage.Any,
+		})
 		w.must(err)
 		w.put("k", "2", "3")
 		w.pass(time.Minute)
@@ -90,7 +92,9 @@ func TestDisableAndEnableTryAFencedShardAgain(t *testing.T) {
 		}
 
 		for _, on := range []bool{false, true} {
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(on)}})
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+				Knobs: mapping.Knobs{Enabled: p(on)},
+			})
 			w.must(err)
 			w.pass(time.Second)
 		}
@@ -123,7 +127,9 @@ func TestLostAnswersOfMappings(t *testing.T) {
 			})
 			for _, on := range []bool{false, true, false, true} {
 				for try := 0; ; try++ { // what was not applied is said, and done again
-					if _, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(on)}}); err == nil {
+					if _, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+						Knobs: mapping.Knobs{Enabled: p(on)},
+					}); err == nil {
 						break
 					} else if try == 5 {
 						t.Fatal(err)

@@ -50,7 +50,8 @@ func (w *world) expect(want ...string) {
 	}
 }
 
-// S-90: W=30, one record, then silence: the final invocation comes when the window is over, and nothing after it (S-96). A bubble begins at midnight.
+// S-90: W=30, one record, then silence: the final invocation comes when the window is over, and nothing after it
+// (S-96). A bubble begins at midnight.
 func TestIdleWindowEndsAtItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +103,8 @@ func TestAdvanceEndsWindows(t *testing.T) {
 	})
 }
 
-// The state of the open window outlives the engine: the next one goes on with it, and ends a window whose time has passed meanwhile.
+// The state of the open window outlives the engine: the next one goes on with it, and ends a window whose time has
+// passed meanwhile.
 func TestWindowOutlivesTheEngine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -178,7 +180,8 @@ func TestBacklogOfWindows(t *testing.T) {
 	})
 }
 
-// S-93: a split during an open window: the parent's window gets a final invocation, and each child begins the same window with an empty state.
+// S-93: a split during an open window: the parent's window gets a final invocation, and each child begins the same
+// window with an empty state.
 func TestSplitEndsTheWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -223,7 +226,9 @@ func TestWindowChangesInTheMiddle(t *testing.T) {
 		uuid := w.create(mapping.Knobs{TumblingWindowSeconds: p(int64(60))})
 		update := func(seconds int64) {
 			t.Helper()
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: mapping.Knobs{TumblingWindowSeconds: &seconds}})
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+				Knobs: mapping.Knobs{TumblingWindowSeconds: &seconds},
+			})
 			w.must(err)
 			w.pass(time.Second)
 		}
@@ -242,11 +247,14 @@ func TestWindowChangesInTheMiddle(t *testing.T) {
 		w.put("k", "3")
 		w.pass(time.Minute)
 
-		w.expect("00:00:00 [1] {}", `00:00:00 final {"n":1}`, "00:00:00 [2] {}", `00:00:00 final {"n":1}`, "00:00:00 [3] ")
+		w.expect(
+			"00:00:00 [1] {}", `00:00:00 final {"n":1}`, "00:00:00 [2] {}", `00:00:00 final {"n":1}`, "00:00:00 [3] ",
+		)
 	})
 }
 
-// Function changes nudge: what waits in a back-off of a minute is tried at once, its counter stays, and the state of the window is handed to the new code.
+// Function changes nudge: what waits in a back-off of a minute is tried at once, its counter stays, and the state of
+// the window is handed to the new code.
 func TestChangedFunctionIsTriedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -259,7 +267,10 @@ func TestChangedFunctionIsTriedAtOnce(t *testing.T) {
 			return summing(i)
 		}
 		w.put("k", "1", "2")
-		w.create(mapping.Knobs{TumblingWindowSeconds: p(int64(900)), BatchSize: p(int64(1)), MaxRetries: p(int64(20)), Destination: &mapping.DestinationConfig{OnFailure: deadARN}})
+		w.create(mapping.Knobs{
+			TumblingWindowSeconds: p(int64(900)), BatchSize: p(int64(1)), MaxRetries: p(int64(20)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
 		w.pass(5 * time.Minute) // by now it backs off for a minute, more or less
 		before := len(w.functions.seen())
 
@@ -272,7 +283,8 @@ func TestChangedFunctionIsTriedAtOnce(t *testing.T) {
 		w.pass(100 * time.Millisecond)
 
 		calls := w.functions.seen()
-		if last := calls[len(calls)-1]; !slices.Equal(last.data, []string{"2"}) || last.count() != 1 || last.requestID != calls[1].requestID {
+		if last := calls[len(calls)-1]; !slices.Equal(last.data, []string{"2"}) || last.count() != 1 ||
+			last.requestID != calls[1].requestID {
 			t.Errorf("the last invocation is %+v", last)
 		}
 	})

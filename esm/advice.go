@@ -8,25 +8,28 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Advice names what AWS accepts without a word and nobody can want. It changes nothing about what becomes of a batch; whoever observes may tell a person.
+// Advice names what AWS accepts without a word and nobody can want. It changes nothing about what becomes of a batch;
+// whoever observes may tell a person.
 type Advice uint8
 
 const (
-	AdviceNone       Advice = iota
-	AdviceUnasked           // failed records are reported and the mapping lacks ReportBatchItemFailures: they count as processed
-	AdviceNoReport          // JSON that is no object, where reports are expected: it carries none
-	AdviceBareList          // the list of failed records stands alone, not in batchItemFailures: they count as processed
-	AdviceEncoded           // the report is a text of JSON, or within one: its records count as processed
-	AdviceSpelling          // batchItemFailures is spelt in another way: its records count as processed
-	AdviceIdentifier        // a report that cannot be followed: the whole batch counts as failed
-	AdviceNoState           // an answer in a tumbling window without a state: the whole batch counts as failed
-	AdviceBlocked           // a batch fails again and again, and neither a number of retries nor an age ends it
+	AdviceNone Advice = iota
+	// failed records are reported and the mapping lacks ReportBatchItemFailures: they count as processed
+	AdviceUnasked
+	AdviceNoReport   // JSON that is no object, where reports are expected: it carries none
+	AdviceBareList   // the list of failed records stands alone, not in batchItemFailures: they count as processed
+	AdviceEncoded    // the report is a text of JSON, or within one: its records count as processed
+	AdviceSpelling   // batchItemFailures is spelt in another way: its records count as processed
+	AdviceIdentifier // a report that cannot be followed: the whole batch counts as failed
+	AdviceNoState    // an answer in a tumbling window without a state: the whole batch counts as failed
+	AdviceBlocked    // a batch fails again and again, and neither a number of retries nor an age ends it
 )
 
 // blockedAfter is how often in a row a batch has failed when it counts as blocking its lane.
 const blockedAfter = 5
 
-// adviceUnasked looks for reports in an answer that nobody looks at. Most returns hold no such word, and are not parsed.
+// adviceUnasked looks for reports in an answer that nobody looks at. Most returns hold no such word, and are not
+// parsed.
 func adviceUnasked(body []byte) Advice {
 	if bytes.Contains(body, []byte(reportMember)) && reports(body) {
 		return AdviceUnasked
@@ -73,7 +76,8 @@ func adviceNoObject(body []byte, find func(string) (record.Position, bool)) Advi
 	return AdviceNoReport
 }
 
-// isItem tells whether an entry of a list names a record as failed: with a member itemIdentifier, or by its identifier alone.
+// isItem tells whether an entry of a list names a record as failed: with a member itemIdentifier, or by its identifier
+// alone.
 func isItem(entry json.RawMessage, find func(string) (record.Position, bool)) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(entry, &members) == nil {
@@ -88,7 +92,8 @@ func isItem(entry json.RawMessage, find func(string) (record.Position, bool)) bo
 	return ok
 }
 
-// adviceMisplaced looks for a report in an object without batchItemFailures: under another spelling, or in the text body of an answer to an HTTP request.
+// adviceMisplaced looks for a report in an object without batchItemFailures: under another spelling, or in the text
+// body of an answer to an HTTP request.
 func adviceMisplaced(members map[string]json.RawMessage) Advice {
 	encoded := false
 	for name, raw := range members {
@@ -109,7 +114,8 @@ func spelling(name string) string {
 	return strings.TrimSuffix(strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name)), "s")
 }
 
-// advise adds what only the machine knows to the advice about a failure: the batch at hand has failed before, and nothing ends that.
+// advise adds what only the machine knows to the advice about a failure: the batch at hand has failed before, and
+// nothing ends that.
 func (s *Shard) advise(seg *segment, o *Outcome) {
 	if o.Kind == FunctionError && s.cfg.MaxRetries < 0 && s.cfg.MaxAge == 0 && seg.failures+1 >= blockedAfter {
 		o.Advice = AdviceBlocked

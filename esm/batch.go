@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// cut makes the next batch of a lane from the front of its queue, if one is due: BatchSize records, the payload limit, the end of the batching window,
-// a full buffer, or the end of the shard, whichever comes first.
+// cut makes the next batch of a lane from the front of its queue, if one is due: BatchSize records, the payload limit,
+// the end of the batching window, a full buffer, or the end of the shard, whichever comes first.
 func (s *Shard) cut(l *lane) bool {
 	if l.queue.len() == 0 {
 		switch {
@@ -43,7 +43,8 @@ type gathering struct {
 	end          record.Millis // of the tumbling window of the first record
 }
 
-// fill counts the records that fit one batch. flush is 0 when more could join. It goes on where the last call stopped, so records that trickle in are looked at once.
+// fill counts the records that fit one batch. flush is 0 when more could join. It goes on where the last call stopped,
+// so records that trickle in are looked at once.
 func (s *Shard) fill(l *lane) (count int, flush FlushReason) {
 	g := &l.gather
 	if g.count == 0 || g.count > s.cfg.BatchSize {
@@ -98,15 +99,16 @@ func (s *Shard) due(l *lane) (FlushReason, bool) {
 	return FlushWindow, true
 }
 
-// touch starts a fresh batching window when a record arrives after the running one has already ended. AWS leaves open what happens after an idle time.
+// touch starts a fresh batching window when a record arrives after the running one has already ended. AWS leaves open
+// what happens after an idle time.
 func (s *Shard) touch(l *lane) {
 	if l.queue.len() == 0 && len(l.plan) == 0 && l.phase == ready && !s.now.Before(l.opened.Add(s.cfg.BatchingWindow)) {
 		l.opened = s.now
 	}
 }
 
-// expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age goes by the largest arrival seen so far, so they
-// form a prefix.
+// expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age goes by the
+// largest arrival seen so far, so they form a prefix.
 func (s *Shard) expired(l *lane) int {
 	if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].restored || l.plan[0].id.Purpose != ForRecords {
 		return 0

@@ -9,11 +9,13 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// BenchmarkSettle is the core alone: Reads of 1,000 records, every invocation succeeds, Observe on. The target is 5 million settled records a second on one core
-// with batches of 1,000 and one lane.
+// BenchmarkSettle is the core alone: Reads of 1,000 records, every invocation succeeds, Observe on. The target is 5
+// million settled records a second on one core with batches of 1,000 and one lane.
 func BenchmarkSettle(b *testing.B) {
 	for _, c := range []struct{ batch, factor int }{{1000, 1}, {100, 1}, {10, 1}, {1, 1}, {1000, 10}} {
-		b.Run(fmt.Sprintf("batch=%d/factor=%d", c.batch, c.factor), func(b *testing.B) { benchmarkSettle(b, c.batch, c.factor) })
+		b.Run(fmt.Sprintf("batch=%d/factor=%d", c.batch, c.factor), func(b *testing.B) {
+			benchmarkSettle(b, c.batch, c.factor)
+		})
 	}
 }
 
@@ -35,12 +37,17 @@ func benchmarkSettle(b *testing.B, batch, factor int) {
 			case esm.Read:
 				for i := range recs {
 					last++
-					recs[i] = esm.Rec{Pos: last, Arrival: record.MillisOf(now), Bytes: 500, Lane: uint8(int(last) % factor), Match: true}
+					recs[i] = esm.Rec{
+						Pos: last, Arrival: record.MillisOf(now), Bytes: 500, Lane: uint8(int(last) % factor),
+						Match: true,
+					}
 				}
 				pending = append(pending, esm.ReadReturned{Seq: c.Seq, Records: recs, Next: last + 1, End: esm.More})
 			case esm.Invoke:
 				batches++
-				pending = append(pending, esm.Returned{Batch: c.Batch, Outcome: esm.Outcome{Kind: esm.Success, StatusCode: 200}})
+				pending = append(pending, esm.Returned{
+					Batch: c.Batch, Outcome: esm.Outcome{Kind: esm.Success, StatusCode: 200},
+				})
 			case esm.Save:
 				pending = append(pending, esm.Saved{Result: esm.SaveDone})
 			case esm.Observe:

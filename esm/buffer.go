@@ -2,9 +2,10 @@ package esm
 
 import "github.com/shardmill/shardmill/record"
 
-// The buffer of a shard holds the records that are read and not settled. Its bounds are the contract's: factor × max(BatchSize, 10,000) records and
-// (factor + 1) × MaxPayload bytes of payload, and always at least one record. What faster lanes have settled beyond the low-water mark counts too, so that the
-// bounds hold for the run-ahead as well, and for what a restart reads again.
+// The buffer of a shard holds the records that are read and not settled. Its bounds are the contract's: factor ×
+// max(BatchSize, 10,000) records and (factor + 1) × MaxPayload bytes of payload, and always at least one record. What
+// faster lanes have settled beyond the low-water mark counts too, so that the bounds hold for the run-ahead as well,
+// and for what a restart reads again.
 
 func (s *Shard) maxRecords() int { return s.cfg.Factor * max(s.cfg.BatchSize, maxRead) }
 func (s *Shard) maxBytes() int   { return (s.cfg.Factor + 1) * MaxPayload }
@@ -17,8 +18,8 @@ func (s *Shard) used() (records, bytes int) {
 	return s.span.len(), s.span.bytes
 }
 
-// measure takes the settled prefix off the span and decides whether reading is choked: from the moment when the buffer is full until a quarter of it is free,
-// so that a full buffer is not refilled record by record.
+// measure takes the settled prefix off the span and decides whether reading is choked: from the moment when the buffer
+// is full until a quarter of it is free, so that a full buffer is not refilled record by record.
 func (s *Shard) measure() {
 	if len(s.lanes) > 1 {
 		s.span.dropThrough(s.low())
@@ -43,7 +44,8 @@ func (q *queue) len() int      { return len(q.recs) - q.head }
 func (q *queue) at(i int) *Rec { return &q.recs[q.head+i] }
 
 func (q *queue) push(r Rec) {
-	if len(q.recs) == cap(q.recs) && q.head > len(q.recs)/2 { // each move pays for as many pushes, so the cost per record is constant
+	// each move pays for as many pushes, so the cost per record is constant
+	if len(q.recs) == cap(q.recs) && q.head > len(q.recs)/2 {
 		n := copy(q.recs, q.recs[q.head:])
 		q.recs, q.head = q.recs[:n], 0
 	}

@@ -6,13 +6,14 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Command is what a Shard wants done, in the order given. The set is closed. Positions are valid until the Step that takes the answer; a Checkpoint is the
-// receiver's to keep.
+// Command is what a Shard wants done, in the order given. The set is closed. Positions are valid until the Step that
+// takes the answer; a Checkpoint is the receiver's to keep.
 //
 //sumtype:decl
 type Command interface{ command() }
 
-// Read asks for records from From on. One counts at a time: a newer one replaces an older one that was not answered. A read may bring fewer than asked without being at the tail.
+// Read asks for records from From on. One counts at a time: a newer one replaces an older one that was not answered. A
+// read may bring fewer than asked without being at the tail.
 type Read struct {
 	Seq        uint64 // comes back in ReadReturned; an answer to an older one is ignored
 	Generation uint32 // lane map under which records are to be marked
@@ -51,8 +52,9 @@ const (
 	RecordAgeExceeded      Condition = "RecordAgeExceeded"
 )
 
-// Deliver asks to send a notice about discarded records to the destination. The notice's id must be made from ID, Condition and the first and last of Positions, so
-// that a receiver recognises a repeat and nothing else: the prefix of a batch that expired, and the longer prefix that a restart finds expired, are two notices.
+// Deliver asks to send a notice about discarded records to the destination. The notice's id must be made from ID,
+// Condition and the first and last of Positions, so that a receiver recognises a repeat and nothing else: the prefix of
+// a batch that expired, and the longer prefix that a restart finds expired, are two notices.
 type Deliver struct {
 	Batch         uint64 // comes back in Delivered
 	ID            BatchID
@@ -64,7 +66,8 @@ type Deliver struct {
 	Version       string
 }
 
-// Save asks to make a checkpoint durable. One is outstanding at a time; it need not be waited for before the next command.
+// Save asks to make a checkpoint durable. One is outstanding at a time; it need not be waited for before the next
+// command.
 type Save struct{ Checkpoint Checkpoint }
 
 // FinishReason is why a machine ended.
@@ -94,7 +97,8 @@ type Observe struct {
 	Outcome   Outcome   // with AttemptEnded
 	Condition Condition // with Discarded, NoticeDelivered, Dropped
 	Until     time.Time // with BackingOff
-	Window    Window    // the tumbling window that is open, with AttemptStarted, AttemptEnded, WindowEnded, StateReset and StateDropped
+	// the tumbling window that is open, with AttemptStarted, AttemptEnded, WindowEnded, StateReset and StateDropped
+	Window Window
 }
 
 // Window is a tumbling window: Start belongs to it, End does not.
@@ -112,26 +116,28 @@ const (
 	BackingOff                             // a batch waits until Until before its next attempt
 	Discarded                              // records were given up
 	NoticeDelivered                        // their notice is at the destination
-	Dropped                                // their notice could not be delivered, or there is no destination: they are gone, and counted
-	Lost                                   // retention took records before they were settled
-	Rebuilt                                // the lanes were rebuilt for another factor or tumbling window
-	WindowEnded                            // a tumbling window is over, and the function has had its final invocation
-	StateReset                             // the state of a window outgrew its limit; the function has had it and the window goes on without
-	StateDropped                           // the function never got over an invocation that ends a window: its state is gone, and counted
+	// their notice could not be delivered, or there is no destination: they are gone, and counted
+	Dropped
+	Lost         // retention took records before they were settled
+	Rebuilt      // the lanes were rebuilt for another factor or tumbling window
+	WindowEnded  // a tumbling window is over, and the function has had its final invocation
+	StateReset   // the state of a window outgrew its limit; the function has had it and the window goes on without
+	StateDropped // the function never got over an invocation that ends a window: its state is gone, and counted
 )
 
 // FlushReason is why a batch was cut when it was.
 type FlushReason uint8
 
 const (
-	FlushFull     FlushReason = iota + 1 // BatchSize records
-	FlushPayload                         // the next record would exceed the payload limit
-	FlushNow                             // no batching window: what was there went
-	FlushWindow                          // the batching window ended
-	FlushBuffer                          // the shard's buffer is full
-	FlushEnd                             // the shard is closed: nothing can join
-	FlushTumbling                        // the tumbling window is over: the next record is in a later one, or none can come
-	FlushAgain                           // a batch from a checkpoint, or what a bisect or a partial success left
+	FlushFull    FlushReason = iota + 1 // BatchSize records
+	FlushPayload                        // the next record would exceed the payload limit
+	FlushNow                            // no batching window: what was there went
+	FlushWindow                         // the batching window ended
+	FlushBuffer                         // the shard's buffer is full
+	FlushEnd                            // the shard is closed: nothing can join
+	// the tumbling window is over: the next record is in a later one, or none can come
+	FlushTumbling
+	FlushAgain // a batch from a checkpoint, or what a bisect or a partial success left
 )
 
 // WaitReason is why a lane does not invoke right now. Every state in which a machine waits has one.

@@ -15,8 +15,8 @@ func (s *Shard) pause(l *lane, why WaitReason, d time.Duration) {
 	})
 }
 
-// giveUp discards the first n records of the batch at hand. With a destination the notice is delivered first and the records are settled after.
-// A back-off that runs goes on for the rest of the batch.
+// giveUp discards the first n records of the batch at hand. With a destination the notice is delivered first and the
+// records are settled after. A back-off that runs goes on for the rest of the batch.
 func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	seg := &l.plan[0]
 	if seg.batch == 0 {
@@ -27,8 +27,8 @@ func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	return s.announce(l)
 }
 
-// announce delivers the notice of the discard at hand; without a destination, or once it has been taken away, the records are dropped instead. It reports whether
-// the lane can go on at once.
+// announce delivers the notice of the discard at hand; without a destination, or once it has been taken away, the
+// records are dropped instead. It reports whether the lane can go on at once.
 func (s *Shard) announce(l *lane) bool {
 	if s.cfg.Destination {
 		s.deliver(l)
@@ -51,7 +51,9 @@ func (s *Shard) observeDiscard(l *lane, k ObserveKind) Observe {
 func (s *Shard) deliver(l *lane) {
 	seg, d := &l.plan[0], l.discard
 	positions, _ := l.queue.front(d.count)
-	cmd := Deliver{Batch: seg.batch, ID: seg.id, Positions: positions, Condition: d.condition, Invocations: seg.invocations}
+	cmd := Deliver{
+		Batch: seg.batch, ID: seg.id, Positions: positions, Condition: d.condition, Invocations: seg.invocations,
+	}
 	switch d.condition {
 	case RetryAttemptsExhausted:
 		cmd.StatusCode, cmd.FunctionError, cmd.Version = seg.status, seg.funcError, seg.version

@@ -1,11 +1,14 @@
-// Package esm is the core: it decides what an event source mapping does with the records of a shard, and when. It performs no I/O.
+// Package esm is the core: it decides what an event source mapping does with the records of a shard, and when. It
+// performs no I/O.
 //
-// Two machines live here. Shard decides for one shard: reading, batching, invoking, retrying, bisecting, discarding, checkpointing. Mapping
-// decides which shards run and the mapping's State. Events and the time go in, commands come out; the shell (package engine) carries commands out and
-// posts their results as events. The same values run live, in scripts (testdata), in property tests and in the simulator.
+// Two machines live here. Shard decides for one shard: reading, batching, invoking, retrying, bisecting, discarding,
+// checkpointing. Mapping decides which shards run and the mapping's State. Events and the time go in, commands come
+// out; the shell (package engine) carries commands out and posts their results as events. The same values run live, in
+// scripts (testdata), in property tests and in the simulator.
 //
-// Nothing here may read a clock, start a goroutine, log, or let the order of a map show. Times are arguments, chance comes from a seed.
-// The behaviour is AWS's, as the Lambda Developer Guide describes it for Kinesis; where AWS is silent the choice is named at its place.
+// Nothing here may read a clock, start a goroutine, log, or let the order of a map show. Times are arguments, chance
+// comes from a seed. The behaviour is AWS's, as the Lambda Developer Guide describes it for Kinesis; where AWS is
+// silent the choice is named at its place.
 package esm
 
 import (
@@ -20,24 +23,29 @@ const (
 	MaxPayload = 6_291_456
 	// maxRead is the largest number of records that one Read asks for (GetRecords' own limit).
 	maxRead = 10_000
-	// maxAhead: a lane that has settled so many batches beyond the last saved checkpoint stops invoking until it is saved …
+	// maxAhead: a lane that has settled so many batches beyond the last saved checkpoint stops invoking until it is
+	// saved …
 	maxAhead = 64
 	// … or that settled its first unsaved batch so long ago.
 	maxAheadTime = time.Second
-	// MaxState is the largest state of a tumbling window, in bytes of compact JSON; a larger one ends the window early. AWS says 1 MB.
+	// MaxState is the largest state of a tumbling window, in bytes of compact JSON; a larger one ends the window early.
+	// AWS says 1 MB.
 	MaxState = 1_048_576
-	// idleGrace is how long after its end an open window waits, at an idle tail, for proof that no older record can come. AWS waits up to two minutes.
+	// idleGrace is how long after its end an open window waits, at an idle tail, for proof that no older record can
+	// come. AWS waits up to two minutes.
 	idleGrace = 120 * time.Second
 	// sealAgain is the pause between two questions for that proof.
 	sealAgain = time.Second
-	// deliveryTries is how often a destination may refuse a notice before the records are dropped and counted. AWS does not say; ours.
+	// deliveryTries is how often a destination may refuse a notice before the records are dropped and counted. AWS does
+	// not say; ours.
 	deliveryTries = 3
 )
 
 // Unlimited is the value of MaxRetries that retries until the records expire.
 const Unlimited = -1
 
-// Config is what a mapping's knobs mean to one shard. The zero value is not usable; see Validate of package mapping for ranges.
+// Config is what a mapping's knobs mean to one shard. The zero value is not usable; see Validate of package mapping for
+// ranges.
 type Config struct {
 	BatchSize        int           // records in a batch, 1 to 10,000
 	BatchingWindow   time.Duration // how long a batch may gather; 0: send what is there
@@ -49,21 +57,24 @@ type Config struct {
 	Destination      bool          // discards are delivered as notices
 	TumblingWindow   time.Duration // whole seconds, at most 900; 0: none. Factor is 1 with one
 
-	Envelope    int           // payload bytes beside the records
-	Windowed    int           // payload bytes that a tumbling window adds beside the records and its state
-	Recordless  int           // payload bytes beside the state in an invocation that ends a tumbling window and has no records
+	Envelope int // payload bytes beside the records
+	Windowed int // payload bytes that a tumbling window adds beside the records and its state
+	// payload bytes beside the state in an invocation that ends a tumbling window and has no records
+	Recordless  int
 	BackoffBase time.Duration // delay before the first retry; doubles
 	BackoffCap  time.Duration // the longest delay
 	Jitter      int           // percent by which a delay may be shorter or longer
 }
 
-// DefaultBackoff fills the members that no AWS parameter sets: 1 s doubling to 60 s, ±20 %. AWS documents that it backs off but not how.
+// DefaultBackoff fills the members that no AWS parameter sets: 1 s doubling to 60 s, ±20 %. AWS documents that it backs
+// off but not how.
 func (c Config) DefaultBackoff() Config {
 	c.BackoffBase, c.BackoffCap, c.Jitter = time.Second, time.Minute, 20
 	return c
 }
 
-// Checkpoint is the durable progress of a mapping on a shard: all that a Shard needs to go on where another left off. A crash repeats work, never skips it.
+// Checkpoint is the durable progress of a mapping on a shard: all that a Shard needs to go on where another left off. A
+// crash repeats work, never skips it.
 type Checkpoint struct {
 	Low        record.Position // every record at or below it is settled
 	Generation uint32          // of the lane map; grows when the factor or the tumbling window changes
@@ -108,8 +119,9 @@ type SegmentMark struct {
 	Version       string
 }
 
-// BatchID is the identity that owns a retry counter. It outlives a crash, so request ids and notice ids are made from it. A new one comes with a fresh batch,
-// each half of a bisect, and the rest after a partial success; a prefix that expired leaves it as it is.
+// BatchID is the identity that owns a retry counter. It outlives a crash, so request ids and notice ids are made from
+// it. A new one comes with a fresh batch, each half of a bisect, and the rest after a partial success; a prefix that
+// expired leaves it as it is.
 type BatchID struct {
 	Generation  uint32
 	Purpose     Purpose // First and Last are those of the window's records when it is not ForRecords
@@ -121,7 +133,8 @@ type BatchID struct {
 type Purpose uint8
 
 const (
-	ForRecords  Purpose = iota // to process records
-	ForEarlyEnd                // to tell that a window's state has outgrown its limit: the window goes on with an empty one
-	ForFinal                   // to tell that a window is over
+	ForRecords Purpose = iota // to process records
+	// to tell that a window's state has outgrown its limit: the window goes on with an empty one
+	ForEarlyEnd
+	ForFinal // to tell that a window is over
 )

@@ -80,11 +80,13 @@ const (
 // Saved is the result of the outstanding Save.
 type Saved struct{ Result SaveResult }
 
-// Reconfigured replaces the knobs. Limits of a batch hold from the next batch on, retries, age and destination from the next decision on; a new Factor or
-// TumblingWindow lets attempts in flight end, gives an open window its final invocation, saves, and rebuilds the lanes.
+// Reconfigured replaces the knobs. Limits of a batch hold from the next batch on, retries, age and destination from the
+// next decision on; a new Factor or TumblingWindow lets attempts in flight end, gives an open window its final
+// invocation, saves, and rebuilds the lanes.
 type Reconfigured struct{ Config Config }
 
-// Release asks the machine to end after the attempts in flight, with its state saved. Abandon cancels them instead and does not wait for anything.
+// Release asks the machine to end after the attempts in flight, with its state saved. Abandon cancels them instead and
+// does not wait for anything.
 type Release struct{ Abandon bool }
 
 // Nudge tells that the function has changed: lanes that back off try at once, with their counters as they are.

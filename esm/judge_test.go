@@ -10,8 +10,9 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// judge is the naive model of a shard: it sees every event and every command and keeps, record by record, what became of it. Scripts and property tests run with it;
-// it knows nothing of lanes' queues or plans. Its complaints are broken invariants.
+// judge is the naive model of a shard: it sees every event and every command and keeps, record by record, what became
+// of it. Scripts and property tests run with it; it knows nothing of lanes' queues or plans. Its complaints are broken
+// invariants.
 type judge struct {
 	cfg        esm.Config
 	lanes      int // the factor of the lane map in force
@@ -42,7 +43,9 @@ type judged struct {
 
 func newJudge(cfg esm.Config) *judge {
 	return &judge{
-		cfg: cfg, win: windowJudge{width: cfg.TumblingWindow}, lanes: cfg.Factor, widest: cfg.BatchSize, retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{}, flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
+		cfg: cfg, win: windowJudge{width: cfg.TumblingWindow}, lanes: cfg.Factor, widest: cfg.BatchSize,
+		retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{},
+		flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
 	}
 }
 
@@ -115,7 +118,9 @@ func (j *judge) reconfigure(cfg esm.Config) {
 }
 
 func (j *judge) at(p record.Position) *judged {
-	i, ok := slices.BinarySearchFunc(j.records, p, func(r *judged, p record.Position) int { return cmp.Compare(r.Pos, p) })
+	i, ok := slices.BinarySearchFunc(j.records, p, func(r *judged, p record.Position) int {
+		return cmp.Compare(r.Pos, p)
+	})
 	if !ok {
 		return nil
 	}
@@ -327,7 +332,8 @@ func (j *judge) observe(o esm.Observe) {
 		j.relane(o.Count)
 		j.rewind(esm.Checkpoint{Low: o.First - 1})
 		j.failures = map[esm.BatchID]int{}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered,
+	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff,
+		esm.NoticeDelivered,
 		esm.WindowEnded, esm.StateReset:
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// windowJudge is the naive model of tumbling windows: what the open one has aggregated, and what its next invocation must bring.
+// windowJudge is the naive model of tumbling windows: what the open one has aggregated, and what its next invocation
+// must bring.
 type windowJudge struct {
 	width time.Duration // in force
 	start record.Millis

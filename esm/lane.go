@@ -17,7 +17,8 @@ const (
 	delivering              // a Deliver is out
 )
 
-// lane is one ordered sequence of batches. Its queue holds every record read and not settled; its plan cuts the front of the queue into batches.
+// lane is one ordered sequence of batches. Its queue holds every record read and not settled; its plan cuts the front
+// of the queue into batches.
 type lane struct {
 	id    int
 	queue queue
@@ -40,11 +41,12 @@ type lane struct {
 
 // segment is one batch identity: the next count records of the queue after the segments before it.
 type segment struct {
-	id          BatchID
-	batch       uint64 // 0 until numbered
-	count       int
-	last        record.Position // the position of its last record
-	restored    bool            // from a checkpoint, and not attempted since: count grows while its records are read again
+	id    BatchID
+	batch uint64 // 0 until numbered
+	count int
+	last  record.Position // the position of its last record
+	// from a checkpoint, and not attempted since: count grows while its records are read again
+	restored    bool
 	flush       FlushReason
 	failures    int // attempts that count against MaxRetries
 	invocations int
@@ -148,7 +150,8 @@ func (s *Shard) attempt(l *lane) bool {
 				l.wait = WaitReread
 				return false
 			}
-			l.splitRestored(0, s.next) // more records match now than when the batch was cut, and the buffer is full of them
+			// more records match now than when the batch was cut, and the buffer is full of them
+			l.splitRestored(0, s.next)
 		}
 		s.fit(l)
 		seg = &l.plan[0]
@@ -174,9 +177,10 @@ func (s *Shard) attempt(l *lane) bool {
 	return false
 }
 
-// fit makes the batch from a checkpoint that is at hand one to invoke with. It can have more records than may go together, because another filter or BatchSize is in
-// force now: then it ends where a limit is reached, and the rest is a batch of its own, which is cut in turn when it comes to hand. So a plan stays short, and with it
-// the checkpoint that is written for every batch.
+// fit makes the batch from a checkpoint that is at hand one to invoke with. It can have more records than may go
+// together, because another filter or BatchSize is in force now: then it ends where a limit is reached, and the rest is
+// a batch of its own, which is cut in turn when it comes to hand. So a plan stays short, and with it the checkpoint
+// that is written for every batch.
 func (s *Shard) fit(l *lane) {
 	seg := &l.plan[0]
 	seg.restored = false
@@ -203,7 +207,10 @@ func (s *Shard) number(l *lane, seg *segment) {
 func (s *Shard) invoke(l *lane, seg *segment) {
 	l.phase, l.batch, l.wait = invoking, seg.batch, WaitOutcome
 	positions, bytes := l.queue.front(seg.count)
-	cmd := Invoke{Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: seg.invocations + 1, Positions: positions, Bytes: bytes + s.base()}
+	cmd := Invoke{
+		Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: seg.invocations + 1, Positions: positions,
+		Bytes: bytes + s.base(),
+	}
 	if s.windowed() {
 		cmd.Window = &WindowCall{Start: s.win.Start, End: s.win.End, State: s.state()}
 		if seg.id.Purpose != ForRecords {
@@ -213,7 +220,8 @@ func (s *Shard) invoke(l *lane, seg *segment) {
 	s.checkInvoke(l, seg, cmd.Bytes)
 	first, last := l.bounds(seg)
 	s.emit(Observe{
-		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: cmd.Attempt, Count: seg.count, First: first, Last: last,
+		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: cmd.Attempt, Count: seg.count,
+		First: first, Last: last,
 		Window: Window{s.win.Start, s.win.End},
 	})
 	s.emit(cmd)
@@ -227,7 +235,8 @@ func (l *lane) bounds(seg *segment) (first, last record.Position) {
 	return l.queue.at(0).Pos, l.queue.at(seg.count - 1).Pos
 }
 
-// tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too much.
+// tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too
+// much.
 func (s *Shard) tooFarAhead(l *lane) bool {
 	return l.ahead >= maxAhead || l.ahead > 0 && s.now.Sub(l.aheadSince) >= maxAheadTime
 }
@@ -271,11 +280,13 @@ func (s *Shard) split(l *lane, n int) {
 	l.plan = slices.Insert(l.plan, 1, rest)
 }
 
-// splitRestored ends the batch i of a lane before a position: what follows becomes a batch of its own, to be read again and with fresh counters.
+// splitRestored ends the batch i of a lane before a position: what follows becomes a batch of its own, to be read again
+// and with fresh counters.
 func (l *lane) splitRestored(i int, before record.Position) {
 	seg := &l.plan[i]
 	rest := segment{
-		id: BatchID{Generation: seg.id.Generation, Lane: l.id, First: before, Last: seg.last}, last: seg.last, restored: true, flush: FlushAgain,
+		id: BatchID{Generation: seg.id.Generation, Lane: l.id, First: before, Last: seg.last}, last: seg.last,
+		restored: true, flush: FlushAgain,
 	}
 	seg.last = before - 1
 	l.plan = slices.Insert(l.plan, i+1, rest)

@@ -6,13 +6,15 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// LaneMap assigns partition keys to lanes: the shard's hash key range is cut into Factor equal parts, so a key stays in its lane while the factor stays.
-// AWS describes lanes per partition key but does not publish the function; this one refines shard routing.
+// LaneMap assigns partition keys to lanes: the shard's hash key range is cut into Factor equal parts, so a key stays in
+// its lane while the factor stays. AWS describes lanes per partition key but does not publish the function; this one
+// refines shard routing.
 type LaneMap struct {
 	starts []record.HashKey // of lanes 1 … factor−1
 }
 
-// NewLaneMap returns the map of a shard with range r for a factor. Lane i holds the hash keys p with ⌊(p−start)·factor/width⌋ = i.
+// NewLaneMap returns the map of a shard with range r for a factor. Lane i holds the hash keys p with
+// ⌊(p−start)·factor/width⌋ = i.
 func NewLaneMap(r record.HashKeyRange, factor int) LaneMap {
 	var m LaneMap
 	start := r.Start.Big()

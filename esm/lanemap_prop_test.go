@@ -14,7 +14,8 @@ func hashKey(t *rapid.T, name string) (h record.HashKey) {
 	return h
 }
 
-// Lane i holds the hash keys p with ⌊(p−start)·factor/width⌋ = i: lanes partition the range, in order, and a key has one lane.
+// Lane i holds the hash keys p with ⌊(p−start)·factor/width⌋ = i: lanes partition the range, in order, and a key has
+// one lane.
 func TestLanesPartitionTheHashKeyRange(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

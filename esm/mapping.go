@@ -20,8 +20,9 @@ const (
 	Deleting  State = "Deleting"
 )
 
-// Mapping decides which shards of a mapping run, and when a change of its state is complete. A child shard waits until its parents are drained and settled, or
-// order per partition key would break; AWS does the same without documenting it for Kinesis. Not safe for concurrent use.
+// Mapping decides which shards of a mapping run, and when a change of its state is complete. A child shard waits until
+// its parents are drained and settled, or order per partition key would break; AWS does the same without documenting it
+// for Kinesis. Not safe for concurrent use.
 type Mapping struct {
 	enabled  bool
 	deleting bool
@@ -57,8 +58,9 @@ const (
 //sumtype:decl
 type MappingEvent interface{ mappingEvent() }
 
-// ShardsListed tells which shards the stream has now, and of which something is kept: a checkpoint, a place to start. Shards not listed any more (expired) count as
-// ended for their children, and what is kept of them is forgotten. A stream has one shard at least, so an empty list says nothing about what has expired.
+// ShardsListed tells which shards the stream has now, and of which something is kept: a checkpoint, a place to start.
+// Shards not listed any more (expired) count as ended for their children, and what is kept of them is forgotten. A
+// stream has one shard at least, so an empty list says nothing about what has expired.
 type ShardsListed struct {
 	Shards []ListedShard
 	Kept   []record.ShardID
@@ -71,7 +73,8 @@ type ListedShard struct {
 	Ended   bool // its checkpoint says that every record of it is settled
 }
 
-// Desired tells what the mapping shall be, and which transition (Creating, Updating, …) waits to be reported complete; "" when none does.
+// Desired tells what the mapping shall be, and which transition (Creating, Updating, …) waits to be reported complete;
+// "" when none does.
 type Desired struct {
 	Enabled  bool
 	Deleting bool
@@ -110,7 +113,8 @@ type ReleaseShard struct {
 	Abandon bool
 }
 
-// ForgetShard tells that a shard has expired and does not run: its checkpoint and where the mapping starts on it can go.
+// ForgetShard tells that a shard has expired and does not run: its checkpoint and where the mapping starts on it can
+// go.
 type ForgetShard struct{ Shard record.ShardID }
 
 // Settle tells that the pending transition is complete and the mapping is now in State.
@@ -172,7 +176,8 @@ func (m *Mapping) list(shards []ListedShard) {
 		keep = append(keep, e)
 	}
 	for _, old := range m.shards { // gone from the stream: let it end, then forget it
-		if !slices.ContainsFunc(keep, func(e shardEntry) bool { return e.id == old.id }) && (old.phase == shardRuns || old.phase == shardEnds) {
+		if !slices.ContainsFunc(keep, func(e shardEntry) bool { return e.id == old.id }) &&
+			(old.phase == shardRuns || old.phase == shardEnds) {
 			if old.phase == shardRuns {
 				old.phase = shardEnds
 				m.emit(ReleaseShard{Shard: old.id})
@@ -185,7 +190,8 @@ func (m *Mapping) list(shards []ListedShard) {
 	m.shards = keep
 }
 
-// forgetExpired lets go of what is kept of shards that the stream does not list any more. One that still runs is let go of when it has ended.
+// forgetExpired lets go of what is kept of shards that the stream does not list any more. One that still runs is let go
+// of when it has ended.
 func (m *Mapping) forgetExpired(ev ShardsListed) {
 	if len(ev.Shards) == 0 {
 		return
@@ -250,9 +256,12 @@ func (m *Mapping) parentsEnded(e *shardEntry) bool {
 	return true
 }
 
-// settle reports a transition complete once what runs is what should run: nothing runs any more when the mapping is disabled or deleted.
+// settle reports a transition complete once what runs is what should run: nothing runs any more when the mapping is
+// disabled or deleted.
 func (m *Mapping) settle() {
-	busy := slices.ContainsFunc(m.shards, func(e shardEntry) bool { return e.phase == shardRuns || e.phase == shardEnds })
+	busy := slices.ContainsFunc(m.shards, func(e shardEntry) bool {
+		return e.phase == shardRuns || e.phase == shardEnds
+	})
 	switch {
 	case m.deleting:
 		if !busy {

@@ -5,7 +5,8 @@ import "strconv"
 // The names that people and logs read. They are words, not identifiers, and stay as they are once published.
 
 var outcomeNames = [...]string{
-	Success: "success", PartialFailure: "partial-failure", FunctionError: "function-error", Throttle: "throttle", ServiceError: "service-error",
+	Success: "success", PartialFailure: "partial-failure", FunctionError: "function-error", Throttle: "throttle",
+	ServiceError: "service-error",
 }
 
 var endNames = [...]string{More: "more", Tail: "tail", ShardEnd: "shard-end", Withheld: "withheld", Trimmed: "trimmed"}
@@ -17,24 +18,30 @@ var saveNames = [...]string{SaveDone: "done", SaveConflict: "conflict", SaveFaul
 var finishNames = [...]string{Released: "released", Ended: "ended", Fenced: "fenced"}
 
 var observeNames = [...]string{
-	BatchCut: "batch-cut", AttemptStarted: "attempt-started", AttemptEnded: "attempt-ended", BatchSettled: "batch-settled", Bisected: "bisected",
-	BackingOff: "backing-off", Discarded: "discarded", NoticeDelivered: "notice-delivered", Dropped: "dropped", Lost: "lost", Rebuilt: "rebuilt",
+	BatchCut: "batch-cut", AttemptStarted: "attempt-started", AttemptEnded: "attempt-ended",
+	BatchSettled: "batch-settled", Bisected: "bisected",
+	BackingOff: "backing-off", Discarded: "discarded", NoticeDelivered: "notice-delivered", Dropped: "dropped",
+	Lost: "lost", Rebuilt: "rebuilt",
 	WindowEnded: "window-ended", StateReset: "state-reset", StateDropped: "state-dropped",
 }
 
 var flushNames = [...]string{
-	FlushFull: "full", FlushPayload: "payload", FlushNow: "now", FlushWindow: "window", FlushBuffer: "buffer", FlushEnd: "shard-end", FlushAgain: "again",
+	FlushFull: "full", FlushPayload: "payload", FlushNow: "now", FlushWindow: "window", FlushBuffer: "buffer",
+	FlushEnd: "shard-end", FlushAgain: "again",
 	FlushTumbling: "window-end",
 }
 
 var waitNames = [...]string{
-	WaitNone: "none", WaitRecords: "records", WaitWindow: "window", WaitOutcome: "outcome", WaitRetry: "retry", WaitSlot: "slot", WaitService: "service",
-	WaitDelivery: "delivery", WaitDestination: "destination", WaitSave: "save", WaitReread: "reread", WaitEnd: "end", WaitBuffer: "buffer",
+	WaitNone: "none", WaitRecords: "records", WaitWindow: "window", WaitOutcome: "outcome", WaitRetry: "retry",
+	WaitSlot: "slot", WaitService: "service",
+	WaitDelivery: "delivery", WaitDestination: "destination", WaitSave: "save", WaitReread: "reread", WaitEnd: "end",
+	WaitBuffer:   "buffer",
 	WaitTumbling: "tumbling-window",
 }
 
 var adviceNames = [...]string{
-	AdviceNone: "none", AdviceUnasked: "unasked", AdviceNoReport: "no-report", AdviceBareList: "bare-list", AdviceEncoded: "encoded", AdviceSpelling: "spelling",
+	AdviceNone: "none", AdviceUnasked: "unasked", AdviceNoReport: "no-report", AdviceBareList: "bare-list",
+	AdviceEncoded: "encoded", AdviceSpelling: "spelling",
 	AdviceIdentifier: "identifier", AdviceNoState: "no-state", AdviceBlocked: "blocked",
 }
 

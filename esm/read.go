@@ -4,7 +4,8 @@ import "time"
 
 // read asks for more records when there is room and no Read is out.
 func (s *Shard) read() {
-	ask := s.ask && s.reading && s.waits // a Read that waits at the tail does not tell how far it is sealed; another one replaces it
+	// a Read that waits at the tail does not tell how far it is sealed; another one replaces it
+	ask := s.ask && s.reading && s.waits
 	if s.reading && !ask || s.shardEnd || s.ending() || s.choked {
 		return
 	}

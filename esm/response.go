@@ -10,11 +10,13 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// ParseResponse turns the answer of a function that ran without error into an outcome. Without partial responses every answer is a success. With them
-// (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any of AWS's forms, is a success, a report that cannot be followed
-// is a failure of the whole batch, and so is what is not JSON. JSON that is no object carries no report, and is a success: AWS says nothing about it, but its own
-// examples answer with a sentence. find returns the place of an itemIdentifier that belongs to the batch.
-// Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda", and recordings of its cases.
+// ParseResponse turns the answer of a function that ran without error into an outcome. Without partial responses every
+// answer is a success. With them (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any
+// of AWS's forms, is a success, a report that cannot be followed is a failure of the whole batch, and so is what is not
+// JSON. JSON that is no object carries no report, and is a success: AWS says nothing about it, but its own examples
+// answer with a sentence. find returns the place of an itemIdentifier that belongs to the batch. Source: Lambda
+// Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda", and recordings of its
+// cases.
 func ParseResponse(body []byte, partial bool, find func(identifier string) (record.Position, bool)) Outcome {
 	o := Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}
 	body = bytes.TrimSpace(body)
@@ -45,10 +47,13 @@ func ParseResponse(body []byte, partial bool, find func(identifier string) (reco
 	return o
 }
 
-// ParseWindowResponse turns the answer of a function that ran without error in a tumbling window into an outcome and the state that the window goes on with, compact.
-// An answer about records must hold a member state with a JSON object: without it the invocation has failed, whatever else it says, because what it has counted would be
-// lost (AWS says so of an answer without the member). What a function returns to the end of a window is not looked at.
-func ParseWindowResponse(body []byte, purpose Purpose, partial bool, find func(identifier string) (record.Position, bool)) (o Outcome, state string) {
+// ParseWindowResponse turns the answer of a function that ran without error in a tumbling window into an outcome and
+// the state that the window goes on with, compact. An answer about records must hold a member state with a JSON object:
+// without it the invocation has failed, whatever else it says, because what it has counted would be lost (AWS says so
+// of an answer without the member). What a function returns to the end of a window is not looked at.
+func ParseWindowResponse(
+	body []byte, purpose Purpose, partial bool, find func(identifier string) (record.Position, bool),
+) (o Outcome, state string) {
 	if purpose != ForRecords {
 		return Outcome{Kind: Success, StatusCode: 200, ResponseBytes: len(body)}, ""
 	}
@@ -89,7 +94,9 @@ const (
 )
 
 // reportOf finds the list of failures in an answer, which is not empty. A why means that it cannot be read as a report.
-func reportOf(body []byte, find func(string) (record.Position, bool)) (failures []json.RawMessage, advice Advice, why string) {
+func reportOf(body []byte, find func(string) (record.Position, bool)) (
+	failures []json.RawMessage, advice Advice, why string,
+) {
 	if !json.Valid(body) {
 		return nil, AdviceNone, "the response is not JSON"
 	}

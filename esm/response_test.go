@@ -18,7 +18,8 @@ func in3to10(id string) (record.Position, bool) {
 }
 
 // reports are AWS's documented and recorded answers to ReportBatchItemFailures, and the cases where it is silent.
-// Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda"; recordings.
+// Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda";
+// recordings.
 var reports = []struct {
 	name string
 	body string
@@ -35,19 +36,38 @@ var reports = []struct {
 	{"S-80 zero bytes are a success", ``, esm.Success, 0},
 	{"an object without batchItemFailures is a success", `{"statusCode":200}`, esm.Success, 0},
 	{"the member's name is spelt exactly", `{"BatchItemFailures":[{"itemIdentifier":"5"}]}`, esm.Success, 0},
-	{"S-73 a record of the batch is a partial failure there", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.PartialFailure, 5},
-	{"S-74 the lowest of several decides", `{"batchItemFailures":[{"itemIdentifier":"8"},{"itemIdentifier":"3"},{"itemIdentifier":"5"}]}`, esm.PartialFailure, 3},
-	{"S-44 lowest by number, not by text", `{"batchItemFailures":[{"itemIdentifier":"10"},{"itemIdentifier":"9"}]}`, esm.PartialFailure, 9},
+	{
+		"S-73 a record of the batch is a partial failure there", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`,
+		esm.PartialFailure, 5,
+	},
+	{
+		"S-74 the lowest of several decides",
+		`{"batchItemFailures":[{"itemIdentifier":"8"},{"itemIdentifier":"3"},{"itemIdentifier":"5"}]}`,
+		esm.PartialFailure, 3,
+	},
+	{
+		"S-44 lowest by number, not by text", `{"batchItemFailures":[{"itemIdentifier":"10"},{"itemIdentifier":"9"}]}`,
+		esm.PartialFailure, 9,
+	},
 	{"S-70 a number is no identifier", `{"batchItemFailures":[{"itemIdentifier":123}]}`, esm.FunctionError, 0},
 	{"S-70 an empty identifier fails the batch", `{"batchItemFailures":[{"itemIdentifier":""}]}`, esm.FunctionError, 0},
 	{"S-70 a null identifier fails the batch", `{"batchItemFailures":[{"itemIdentifier":null}]}`, esm.FunctionError, 0},
 	{"S-70 a wrong key fails the batch", `{"batchItemFailures":[{"foo":123}]}`, esm.FunctionError, 0},
 	{"S-70 a wrong key with null fails the batch", `{"batchItemFailures":[{"foo":null}]}`, esm.FunctionError, 0},
-	{"an identifier of another batch fails the batch", `{"batchItemFailures":[{"itemIdentifier":"11"}]}`, esm.FunctionError, 0},
-	{"one valid and one invalid entry fail the batch", `{"batchItemFailures":[{"itemIdentifier":"5"},{"itemIdentifier":""}]}`, esm.FunctionError, 0},
+	{
+		"an identifier of another batch fails the batch", `{"batchItemFailures":[{"itemIdentifier":"11"}]}`,
+		esm.FunctionError, 0,
+	},
+	{
+		"one valid and one invalid entry fail the batch",
+		`{"batchItemFailures":[{"itemIdentifier":"5"},{"itemIdentifier":""}]}`, esm.FunctionError, 0,
+	},
 	{"an entry that is no object fails the batch", `{"batchItemFailures":["5"]}`, esm.FunctionError, 0},
 	{"a null entry fails the batch", `{"batchItemFailures":[null]}`, esm.FunctionError, 0},
-	{"batchItemFailures that is no list fails the batch", `{"batchItemFailures":{"itemIdentifier":"5"}}`, esm.FunctionError, 0},
+	{
+		"batchItemFailures that is no list fails the batch", `{"batchItemFailures":{"itemIdentifier":"5"}}`,
+		esm.FunctionError, 0,
+	},
 	{"a body that is not JSON fails the batch", `oops`, esm.FunctionError, 0},
 	{"a body that is cut off fails the batch", `{"batchItemFailures":[`, esm.FunctionError, 0},
 	{"a text that is cut off fails the batch", `"Delivered 4`, esm.FunctionError, 0},
@@ -95,7 +115,10 @@ func TestAdviceIsGivenWhereAReportIsLost(t *testing.T) {
 		{"about an empty report", `{"batchItemFailures":[]}`, esm.AdviceNone, esm.AdviceNone},
 		{"about no report", `{"batchItemFailures":null}`, esm.AdviceNone, esm.AdviceNone},
 		{"about an empty report in another spelling", `{"BatchItemFailures":[]}`, esm.AdviceNone, esm.AdviceNone},
-		{"about a sentence that only mentions reports", `{"note":"no batchItemFailures today"}`, esm.AdviceNone, esm.AdviceNone},
+		{
+			"about a sentence that only mentions reports", `{"note":"no batchItemFailures today"}`, esm.AdviceNone,
+			esm.AdviceNone,
+		},
 		{"a report that works", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.AdviceNone, esm.AdviceUnasked},
 		{"a text", `"Delivered 4 records"`, esm.AdviceNoReport, esm.AdviceNone},
 		{"a number", `4`, esm.AdviceNoReport, esm.AdviceNone},
@@ -104,24 +127,48 @@ func TestAdviceIsGivenWhereAReportIsLost(t *testing.T) {
 		{"a list of items", `[{"itemIdentifier":"5"}]`, esm.AdviceBareList, esm.AdviceNone},
 		{"a list of identifiers", `["x","5"]`, esm.AdviceBareList, esm.AdviceNone},
 		{"a list of identifiers of others", `["x","11"]`, esm.AdviceNoReport, esm.AdviceNone},
-		{"a report encoded twice", `"{\"batchItemFailures\":[{\"itemIdentifier\":\"5\"}]}"`, esm.AdviceEncoded, esm.AdviceNone},
+		{
+			"a report encoded twice", `"{\"batchItemFailures\":[{\"itemIdentifier\":\"5\"}]}"`, esm.AdviceEncoded,
+			esm.AdviceNone,
+		},
 		{"an empty report encoded twice", `"{\"batchItemFailures\":[]}"`, esm.AdviceNoReport, esm.AdviceNone},
-		{"a report as the body of an HTTP answer", `{"statusCode":200,"body":"{\"batchItemFailures\":[{\"itemIdentifier\":\"5\"}]}"}`, esm.AdviceEncoded, esm.AdviceNone},
+		{
+			"a report as the body of an HTTP answer",
+			`{"statusCode":200,"body":"{\"batchItemFailures\":[{\"itemIdentifier\":\"5\"}]}"}`, esm.AdviceEncoded,
+			esm.AdviceNone,
+		},
 		{"another spelling", `{"BatchItemFailures":[{"itemIdentifier":"5"}]}`, esm.AdviceSpelling, esm.AdviceNone},
 		{"the singular", `{"batchItemFailure":[{"itemIdentifier":"5"}]}`, esm.AdviceSpelling, esm.AdviceNone},
 		{"the style of Python", `{"batch_item_failures":[{"itemIdentifier":"5"}]}`, esm.AdviceSpelling, esm.AdviceNone},
-		{"an item in another spelling", `{"batchItemFailures":[{"itemidentifier":"5"}]}`, esm.AdviceIdentifier, esm.AdviceUnasked},
-		{"an empty identifier", `{"batchItemFailures":[{"itemIdentifier":""}]}`, esm.AdviceIdentifier, esm.AdviceUnasked},
-		{"an unknown identifier", `{"batchItemFailures":[{"itemIdentifier":"shardId-000000000000:5"}]}`, esm.AdviceIdentifier, esm.AdviceUnasked},
-		{"a report that is no list", `{"batchItemFailures":{"itemIdentifier":"5"}}`, esm.AdviceIdentifier, esm.AdviceNone},
+		{
+			"an item in another spelling", `{"batchItemFailures":[{"itemidentifier":"5"}]}`, esm.AdviceIdentifier,
+			esm.AdviceUnasked,
+		},
+		{
+			"an empty identifier", `{"batchItemFailures":[{"itemIdentifier":""}]}`, esm.AdviceIdentifier,
+			esm.AdviceUnasked,
+		},
+		{
+			"an unknown identifier", `{"batchItemFailures":[{"itemIdentifier":"shardId-000000000000:5"}]}`,
+			esm.AdviceIdentifier, esm.AdviceUnasked,
+		},
+		{
+			"a report that is no list", `{"batchItemFailures":{"itemIdentifier":"5"}}`, esm.AdviceIdentifier,
+			esm.AdviceNone,
+		},
 		{"no JSON", `batchItemFailures`, esm.AdviceNone, esm.AdviceNone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			reports, unasked := esm.ParseResponse([]byte(c.body), true, in3to10).Advice, esm.ParseResponse([]byte(c.body), false, in3to10).Advice
+			reports, unasked := esm.ParseResponse([]byte(c.body), true, in3to10).Advice, esm.ParseResponse(
+				[]byte(c.body), false, in3to10,
+			).Advice
 
 			if reports != c.reports || unasked != c.unasked {
-				t.Errorf("%s gives %s, and %s without ReportBatchItemFailures; want %s and %s", c.body, reports, unasked, c.reports, c.unasked)
+				t.Errorf(
+					"%s gives %s, and %s without ReportBatchItemFailures; want %s and %s", c.body, reports, unasked,
+					c.reports, c.unasked,
+				)
 			}
 		})
 	}
@@ -153,7 +200,8 @@ func TestWithoutPartialResponsesEveryAnswerIsASuccess(t *testing.T) {
 	}
 }
 
-// S-89: in a tumbling window an answer about records must hold the state, an object; it comes out compact. Reports are judged as without a window, first.
+// S-89: in a tumbling window an answer about records must hold the state, an object; it comes out compact. Reports are
+// judged as without a window, first.
 func TestWindowAnswersNeedAState(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -165,9 +213,15 @@ func TestWindowAnswersNeedAState(t *testing.T) {
 		{"an empty state", `{"state":{}}`, esm.Success, 0, `{}`},
 		{"white space goes", " { \"state\" : { \"a\" : [ 1, \"b c\" ] } } ", esm.Success, 0, `{"a":[1,"b c"]}`},
 		{"nothing is escaped that was not", `{"state":{"a":"<&>é\u00e9"}}`, esm.Success, 0, `{"a":"<&>é\u00e9"}`},
-		{"a state beside a report", `{"state":{"n":2},"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.PartialFailure, 5, `{"n":2}`},
+		{
+			"a state beside a report", `{"state":{"n":2},"batchItemFailures":[{"itemIdentifier":"5"}]}`,
+			esm.PartialFailure, 5, `{"n":2}`,
+		},
 		{"a state beside an empty report", `{"state":{"n":2},"batchItemFailures":[]}`, esm.Success, 0, `{"n":2}`},
-		{"a report that cannot be followed", `{"state":{"n":2},"batchItemFailures":[{"itemIdentifier":""}]}`, esm.FunctionError, 0, ""},
+		{
+			"a report that cannot be followed", `{"state":{"n":2},"batchItemFailures":[{"itemIdentifier":""}]}`,
+			esm.FunctionError, 0, "",
+		},
 		{"a report without a state", `{"batchItemFailures":[{"itemIdentifier":"5"}]}`, esm.FunctionError, 0, ""},
 		{"no state", `{}`, esm.FunctionError, 0, ""},
 		{"another spelling", `{"State":{}}`, esm.FunctionError, 0, ""},
@@ -185,7 +239,8 @@ func TestWindowAnswersNeedAState(t *testing.T) {
 			t.Parallel()
 			o, state := esm.ParseWindowResponse([]byte(c.body), esm.ForRecords, true, in3to10)
 
-			if o.Kind != c.kind || o.At != c.at || o.Kind != esm.FunctionError && state != c.state || (o.Kind == esm.FunctionError) != (o.Reason != "" && o.At == 0) {
+			if o.Kind != c.kind || o.At != c.at || o.Kind != esm.FunctionError && state != c.state ||
+				(o.Kind == esm.FunctionError) != (o.Reason != "" && o.At == 0) {
 				t.Errorf("%s gives %s at %d with %q: %s", c.body, o.Kind, o.At, state, o.Reason)
 			}
 		})
@@ -197,7 +252,8 @@ func TestAnswersToTheEndOfAWindowAreSuccesses(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{``, `null`, `oops`, `{"state":1}`, `{"batchItemFailures":[{"itemIdentifier":"5"}]}`} {
 		for _, p := range []esm.Purpose{esm.ForFinal, esm.ForEarlyEnd} {
-			if o, state := esm.ParseWindowResponse([]byte(body), p, true, in3to10); o.Kind != esm.Success || state != "" {
+			if o, state := esm.ParseWindowResponse([]byte(body), p, true, in3to10); o.Kind != esm.Success ||
+				state != "" {
 				t.Errorf("%s for %s gives %s and %q", body, p, o.Kind, state)
 			}
 		}
@@ -206,7 +262,10 @@ func TestAnswersToTheEndOfAWindowAreSuccesses(t *testing.T) {
 
 // A state that comes out is compact, valid JSON, so that it can stand in the next payload as it is.
 func FuzzParseWindowResponse(f *testing.F) {
-	for _, body := range []string{`{"state":{}}`, `{"state":{"a":[1, 2]},"batchItemFailures":[{"itemIdentifier":"5"}]}`, `{"state":{"a":"\u00e9\xff"}}`, `{}`} {
+	for _, body := range []string{
+		`{"state":{}}`, `{"state":{"a":[1, 2]},"batchItemFailures":[{"itemIdentifier":"5"}]}`,
+		`{"state":{"a":"\u00e9\xff"}}`, `{}`,
+	} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -63,12 +63,15 @@ func (s *Shard) succeeded(l *lane, n int, state string) {
 	s.settle(l, n)
 }
 
-// partial settles what came before the lowest reported record; the rest is a new identity with a fresh counter, due at once. A report of the first record is
-// no progress and counts as a failure of the whole batch (AWS does not say; so the retries end). The state of a tumbling window that came with the report is that of
-// the records before it, and what the rest goes on with.
+// partial settles what came before the lowest reported record; the rest is a new identity with a fresh counter, due at
+// once. A report of the first record is no progress and counts as a failure of the whole batch (AWS does not say; so
+// the retries end). The state of a tumbling window that came with the report is that of the records before it, and what
+// the rest goes on with.
 func (s *Shard) partial(l *lane, at record.Position, state string) {
 	seg := &l.plan[0]
-	k, found := slices.BinarySearchFunc(l.queue.recs[l.queue.head:l.queue.head+seg.count], at, func(r Rec, p record.Position) int {
+	k, found := slices.BinarySearchFunc(l.queue.recs[l.queue.head:l.queue.head+seg.count], at, func(
+		r Rec, p record.Position,
+	) int {
 		switch {
 		case r.Pos < p:
 			return -1
@@ -86,10 +89,13 @@ func (s *Shard) partial(l *lane, at record.Position, state string) {
 	}
 	s.succeeded(l, k, state)
 	seg = &l.plan[0]
-	*seg = segment{id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}
+	*seg = segment{
+		id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain,
+	}
 }
 
-// failed takes the failure of a whole batch: split it, or count it and back off. A batch that has used up its retries is given up by the next attempt.
+// failed takes the failure of a whole batch: split it, or count it and back off. A batch that has used up its retries
+// is given up by the next attempt.
 func (s *Shard) failed(l *lane) {
 	seg := &l.plan[0]
 	if s.cfg.Bisect && seg.count > 1 {
@@ -103,8 +109,9 @@ func (s *Shard) failed(l *lane) {
 	s.pause(l, WaitRetry, s.backoff(seg.failures))
 }
 
-// exhausted reports that a batch has used up its retries. A payload that is too large for any invocation (413) fails alike every time, so without a limit
-// on retries the first failure is the last; AWS would block the shard until the record expires.
+// exhausted reports that a batch has used up its retries. A payload that is too large for any invocation (413) fails
+// alike every time, so without a limit on retries the first failure is the last; AWS would block the shard until the
+// record expires.
 func (s *Shard) exhausted(seg *segment) bool {
 	if s.cfg.MaxRetries < 0 {
 		return seg.failures > 0 && seg.status == statusTooLarge
@@ -114,8 +121,8 @@ func (s *Shard) exhausted(seg *segment) bool {
 
 const statusTooLarge = 413
 
-// bisect splits the batch at hand: the left half has half of the records, rounded down. Each half is a new identity; splitting uses up no retry, also with
-// MaximumRetryAttempts 0. AWS says "two" and "half" and no more.
+// bisect splits the batch at hand: the left half has half of the records, rounded down. Each half is a new identity;
+// splitting uses up no retry, also with MaximumRetryAttempts 0. AWS says "two" and "half" and no more.
 func (s *Shard) bisect(l *lane) {
 	seg := l.plan[0]
 	n := seg.count / 2
@@ -125,7 +132,9 @@ func (s *Shard) bisect(l *lane) {
 	right.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(n).Pos, seg.last}
 	l.plan[0] = left
 	l.plan = slices.Insert(l.plan, 1, right)
-	s.emit(Observe{Kind: Bisected, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n, First: left.id.First, Last: left.last})
+	s.emit(Observe{
+		Kind: Bisected, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n, First: left.id.First, Last: left.last,
+	})
 }
 
 // refused takes an attempt that ran no code: it uses up nothing, and only age or retention ends it.

@@ -17,7 +17,8 @@ func (s *Shard) low() record.Position {
 	return low
 }
 
-// arrivalAtLow returns the largest arrival up to the first record that a machine reads which goes on from low. With it, that machine sees the ages that this one sees.
+// arrivalAtLow returns the largest arrival up to the first record that a machine reads which goes on from low. With it,
+// that machine sees the ages that this one sees.
 func (s *Shard) arrivalAtLow() record.Millis {
 	first := record.MaxPosition
 	arrival := s.maxArrival
@@ -29,7 +30,8 @@ func (s *Shard) arrivalAtLow() record.Millis {
 	return arrival
 }
 
-// save gives a Save when something has changed and none is out. The latest state wins; nobody waits for it but a lane that is too far ahead, and the end.
+// save gives a Save when something has changed and none is out. The latest state wins; nobody waits for it but a lane
+// that is too far ahead, and the end.
 func (s *Shard) save() {
 	if s.saving || !s.dirty {
 		return
@@ -51,7 +53,10 @@ func (s *Shard) save() {
 
 // checkpoint returns all that another machine needs to go on from here. An attempt in flight counts as not made.
 func (s *Shard) checkpoint() Checkpoint {
-	cp := Checkpoint{Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved, Window: s.mark()}
+	cp := Checkpoint{
+		Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved,
+		Window: s.mark(),
+	}
 	if s.rebuild == nil && len(s.lanes) != s.cfg.Factor {
 		broken("%d lanes for a factor of %d", len(s.lanes), s.cfg.Factor)
 	}

@@ -65,7 +65,8 @@ func (w *world) answerWith(i int, o esm.Outcome, state string) {
 	w.step(esm.Returned{Batch: inv.Batch, Outcome: o, State: state})
 }
 
-// verbAnswered answers the oldest invocation with a body, which is the verb's input. An itemIdentifier is a position in decimal.
+// verbAnswered answers the oldest invocation with a body, which is the verb's input. An itemIdentifier is a position in
+// decimal.
 func (w *world) verbAnswered(a *args) {
 	if len(w.flight) == 0 {
 		w.printf("no invocation is out")
@@ -94,7 +95,10 @@ func (w *world) verbNudge(*args) { w.step(esm.Nudge{}) }
 
 // verbFunction says how run answers.
 func (w *world) verbFunction(a *args) {
-	w.function = function{poison: map[record.Position]bool{}, report: a.flag("report"), fails: a.int("fails", 0), ends: a.int("fails-to-end", 0), takes: a.duration("takes", 0)}
+	w.function = function{
+		poison: map[record.Position]bool{}, report: a.flag("report"), fails: a.int("fails", 0),
+		ends: a.int("fails-to-end", 0), takes: a.duration("takes", 0),
+	}
 	if list, ok := a.find("poison"); ok {
 		for p := range strings.SplitSeq(list, ",") {
 			w.function.poison[record.Position(a.number(p))] = true
@@ -122,7 +126,12 @@ func (w *world) call(inv esm.Invoke) (o esm.Outcome, state string) {
 		for _, p := range bad {
 			items = append(items, fmt.Sprintf(`{"itemIdentifier":"%d"}`, p))
 		}
-		return w.parse(`{"batchItemFailures":[`+strings.Join(items, ",")+`],"state":`+counted(inv, slices.Index(inv.Positions, bad[0]))+`}`, inv)
+		return w.parse(
+			`{"batchItemFailures":[`+strings.Join(items, ",")+`],"state":`+counted(
+				inv, slices.Index(inv.Positions, bad[0]),
+			)+`}`,
+			inv,
+		)
 	}
 	return esm.Outcome{Kind: esm.Success, StatusCode: 200, Version: "$LATEST"}, counted(inv, len(inv.Positions))
 }
@@ -140,7 +149,8 @@ func counted(inv esm.Invoke, n int) string {
 	return fmt.Sprintf(`{"n":%d}`, state.N+n)
 }
 
-// verbRun lets the function answer everything, the destination accept everything and time pass, until nothing is left to wait for, or for=DURATION has passed.
+// verbRun lets the function answer everything, the destination accept everything and time pass, until nothing is left
+// to wait for, or for=DURATION has passed.
 func (w *world) verbRun(a *args) {
 	end := w.now.Add(a.duration("for", 24*365*3600e9))
 	start := w.function.answers

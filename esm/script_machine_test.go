@@ -6,7 +6,8 @@ import (
 	"github.com/shardmill/shardmill/esm"
 )
 
-// The verbs that make, change and end machines: mapping, reconfigure, release, restart, manual; and those that look at one: lanes, checkpoint, counts.
+// The verbs that make, change and end machines: mapping, reconfigure, release, restart, manual; and those that look at
+// one: lanes, checkpoint, counts.
 
 func (w *world) config(a *args, c esm.Config) esm.Config {
 	c.BatchSize = a.int("batch-size", c.BatchSize)
@@ -30,7 +31,10 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 
 // verbMapping starts a machine on an empty shard, or on what was put before it.
 func (w *world) verbMapping(a *args) {
-	base := esm.Config{BatchSize: 100, Factor: 1, MaxRetries: esm.Unlimited, BackoffBase: time.Second, BackoffCap: time.Minute, Envelope: 14, Windowed: 200, Recordless: 213}
+	base := esm.Config{
+		BatchSize: 100, Factor: 1, MaxRetries: esm.Unlimited, BackoffBase: time.Second, BackoffCap: time.Minute,
+		Envelope: 14, Windowed: 200, Recordless: 213,
+	}
 	w.cfg = w.config(a, base)
 	w.sizes = a.flag("sizes")
 	if w.now.IsZero() {
@@ -90,7 +94,9 @@ func (w *world) verbManual(a *args) {
 }
 
 func (w *world) verbSaved(a *args) {
-	w.finishSave(map[string]esm.SaveResult{"": esm.SaveDone, "conflict": esm.SaveConflict, "fault": esm.SaveFault}[a.word(0)])
+	w.finishSave(
+		map[string]esm.SaveResult{"": esm.SaveDone, "conflict": esm.SaveConflict, "fault": esm.SaveFault}[a.word(0)],
+	)
 }
 
 func (w *world) finishSave(r esm.SaveResult) {
@@ -106,7 +112,9 @@ func (w *world) finishSave(r esm.SaveResult) {
 }
 
 func (w *world) verbDelivered(a *args) {
-	r := map[string]esm.DeliveryResult{"": esm.DeliveryDone, "refused": esm.DeliveryRefused, "fault": esm.DeliveryFault}[a.word(0)]
+	r := map[string]esm.DeliveryResult{
+		"": esm.DeliveryDone, "refused": esm.DeliveryRefused, "fault": esm.DeliveryFault,
+	}[a.word(0)]
 	if len(w.notices) == 0 {
 		w.printf("no notice is out")
 		return
@@ -116,7 +124,8 @@ func (w *world) verbDelivered(a *args) {
 	w.step(esm.Delivered{Batch: n.Batch, Result: r})
 }
 
-// verbAt goes to an instant, counted from the beginning of the script, with a Tick at every instant that the machine asks for on the way.
+// verbAt goes to an instant, counted from the beginning of the script, with a Tick at every instant that the machine
+// asks for on the way.
 func (w *world) verbAt(a *args) { w.goTo(epoch.Add(a.parseDuration(a.word(0)))) }
 
 // verbAdvance goes forward by a duration.
@@ -171,7 +180,8 @@ func (w *world) verbCheckpoint(*args) { w.printf("%s", checkpointText(w.saved)) 
 func (w *world) verbCounts(*args) {
 	for i := 0; i < len(w.records); {
 		k := i
-		for k+1 < len(w.records) && w.records[k+1].deliveries == w.records[i].deliveries && w.records[k+1].Pos == w.records[k].Pos+1 {
+		for k+1 < len(w.records) && w.records[k+1].deliveries == w.records[i].deliveries &&
+			w.records[k+1].Pos == w.records[k].Pos+1 {
 			k++
 		}
 		w.printf("records=%s deliveries=%d", span(w.records[i].Pos, w.records[k].Pos), w.records[i].deliveries)

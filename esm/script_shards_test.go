@@ -29,7 +29,8 @@ func (w *world) mappingStep(ev esm.MappingEvent) {
 	}
 }
 
-// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended. Of those in kept=(…) something is kept.
+// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended. Of those in kept=(…)
+// something is kept.
 func (w *world) verbShards(a *args) {
 	var list []esm.ListedShard
 	var kept []record.ShardID

@@ -138,7 +138,8 @@ func (w *world) verbClose(*args) {
 	w.news()
 }
 
-// verbHorizon lets retention take every record below a position, and tells the machine unless it is only found out by reading.
+// verbHorizon lets retention take every record below a position, and tells the machine unless it is only found out by
+// reading.
 func (w *world) verbHorizon(a *args) {
 	w.oldest = record.Position(a.number(a.word(0)))
 	if !a.flag("untold") {

@@ -13,8 +13,9 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// TestScripts runs the specification of the core: testdata/*.txt, whose verbs testdata/README.md describes. go test ./esm -rewrite writes what the core does now
-// into the scripts; commit such a change only if you understand what caused it.
+// TestScripts runs the specification of the core: testdata/*.txt, whose verbs testdata/README.md describes. go test
+// ./esm -rewrite writes what the core does now into the scripts; commit such a change only if you understand what
+// caused it.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -56,14 +57,18 @@ type world struct {
 func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 	w.out.Reset()
 	verbs := map[string]func(*args){
-		"mapping": w.verbMapping, "reconfigure": w.verbReconfigure, "release": w.verbRelease, "restart": w.verbRestart, "manual": w.verbManual,
+		"mapping": w.verbMapping, "reconfigure": w.verbReconfigure, "release": w.verbRelease, "restart": w.verbRestart,
+		"manual": w.verbManual,
 		"sealed": w.verbSealed, "anew": w.verbAnew,
-		"put": w.verbPut, "read": w.verbRead, "read-failed": w.verbReadFailed, "withheld": w.verbWithheld, "close": w.verbClose, "horizon": w.verbHorizon,
-		"returned": w.verbReturned, "answered": w.verbAnswered, "slot-free": w.verbSlotFree, "nudge": w.verbNudge, "function": w.verbFunction, "run": w.verbRun,
+		"put": w.verbPut, "read": w.verbRead, "read-failed": w.verbReadFailed, "withheld": w.verbWithheld,
+		"close": w.verbClose, "horizon": w.verbHorizon,
+		"returned": w.verbReturned, "answered": w.verbAnswered, "slot-free": w.verbSlotFree, "nudge": w.verbNudge,
+		"function": w.verbFunction, "run": w.verbRun,
 		"delivered": w.verbDelivered, "saved": w.verbSaved,
 		"at": w.verbAt, "advance": w.verbAdvance,
 		"lanes": w.verbLanes, "checkpoint": w.verbCheckpoint, "counts": w.verbCounts,
-		"shards": w.verbShards, "desired": w.verbDesired, "finished": w.verbFinished, "abandon-due": w.verbAbandonDue, "source-gone": w.verbSourceGone,
+		"shards": w.verbShards, "desired": w.verbDesired, "finished": w.verbFinished, "abandon-due": w.verbAbandonDue,
+		"source-gone": w.verbSourceGone,
 	}
 	f, ok := verbs[d.Cmd]
 	if !ok {
@@ -117,15 +122,23 @@ func (w *world) command(c esm.Command) {
 	case esm.Invoke:
 		c.Positions = slices.Clone(c.Positions)
 		w.flight = append(w.flight, c)
-		what := flag(len(c.Positions) > 0, "records="+positions(c.Positions)) + flag(c.ID.Purpose != esm.ForRecords, c.ID.Purpose.String())
-		w.printf("invoke batch=%d%s %s attempt=%d%s%s", c.Batch, w.lane(c.Lane), what, c.Attempt, flag(w.sizes, fmt.Sprintf(" bytes=%d", c.Bytes)), windowText(c.Window))
+		what := flag(len(c.Positions) > 0, "records="+positions(c.Positions)) + flag(
+			c.ID.Purpose != esm.ForRecords, c.ID.Purpose.String(),
+		)
+		w.printf(
+			"invoke batch=%d%s %s attempt=%d%s%s", c.Batch, w.lane(c.Lane), what, c.Attempt,
+			flag(w.sizes, fmt.Sprintf(" bytes=%d", c.Bytes)), windowText(c.Window),
+		)
 	case esm.Cancel:
 		w.flight = slices.DeleteFunc(w.flight, func(i esm.Invoke) bool { return i.Batch == c.Batch })
 		w.printf("cancel batch=%d", c.Batch)
 	case esm.Deliver:
 		c.Positions = slices.Clone(c.Positions)
 		w.notices = append(w.notices, c)
-		w.printf("deliver batch=%d%s records=%s %s count=%d%s", c.Batch, w.lane(c.ID.Lane), positions(c.Positions), c.Condition, c.Invocations, responseOf(c))
+		w.printf(
+			"deliver batch=%d%s records=%s %s count=%d%s", c.Batch, w.lane(c.ID.Lane), positions(c.Positions),
+			c.Condition, c.Invocations, responseOf(c),
+		)
 	case esm.Save:
 		cp := c.Checkpoint
 		w.saving = &cp
@@ -223,7 +236,9 @@ func checkpointText(cp esm.Checkpoint) string {
 		if len(state) > 40 {
 			state = fmt.Sprintf("%d bytes", len(state))
 		}
-		fmt.Fprintf(&b, " window=%s..%s%s%s%s state=%s", timeOfDay(m.Start), timeOfDay(m.End), flag(m.Last != 0, " of="+span(m.First, m.Last)),
+		fmt.Fprintf(&b, " window=%s..%s%s%s%s state=%s", timeOfDay(m.Start), timeOfDay(m.End), flag(
+			m.Last != 0, " of="+span(m.First, m.Last),
+		),
 			flag(m.Early, " early"), flag(m.Closing, fmt.Sprintf(" closing failures=%d", m.Failures)), state)
 	}
 	if cp.Ended {
@@ -245,7 +260,10 @@ func observeText(o esm.Observe) string {
 	case esm.AttemptStarted:
 		fmt.Fprintf(&b, " attempt=%d", o.Attempt)
 	case esm.AttemptEnded:
-		fmt.Fprintf(&b, " attempt=%d outcome=%s%s", o.Attempt, o.Outcome.Kind, flag(o.Outcome.Advice != esm.AdviceNone, " advice="+o.Outcome.Advice.String()))
+		fmt.Fprintf(
+			&b, " attempt=%d outcome=%s%s", o.Attempt, o.Outcome.Kind,
+			flag(o.Outcome.Advice != esm.AdviceNone, " advice="+o.Outcome.Advice.String()),
+		)
 	case esm.BackingOff:
 		fmt.Fprintf(&b, " until=%s wait=%s", o.Until.Sub(epoch), o.Wait)
 	case esm.Discarded, esm.NoticeDelivered, esm.Dropped:

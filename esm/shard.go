@@ -8,7 +8,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Shard decides for one mapping on one shard. It is a value machine: the same events at the same times give the same commands. Not safe for concurrent use.
+// Shard decides for one mapping on one shard. It is a value machine: the same events at the same times give the same
+// commands. Not safe for concurrent use.
 type Shard struct {
 	cfg  Config
 	rng  *rand.Rand
@@ -59,12 +60,14 @@ type Shard struct {
 	endSaved bool // the checkpoint of a shard's end has been given to Save
 }
 
-// NewShard returns a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The first Step should be a Tick.
+// NewShard returns a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The
+// first Step should be a Tick.
 func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 	cfg.mustBeUsable()
 	s := &Shard{
 		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x5368617264)), gen: from.Generation,
-		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended, endSaved: from.Ended,
+		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended,
+		endSaved: from.Ended,
 	}
 	width := time.Duration(0)
 	if from.Window != nil {
@@ -87,12 +90,14 @@ func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 
 func (c *Config) mustBeUsable() {
 	if c.Factor < 1 || c.BatchSize < 1 || c.TumblingWindow != 0 && c.Factor != 1 {
-		broken("a factor of %d, a batch size of %d and a tumbling window of %s", c.Factor, c.BatchSize, c.TumblingWindow)
+		broken(
+			"a factor of %d, a batch size of %d and a tumbling window of %s", c.Factor, c.BatchSize, c.TumblingWindow,
+		)
 	}
 }
 
-// Step takes one event at an instant and returns what to do, in order. The slice is valid until the next Step. It never blocks and never fails:
-// an event that cannot be is a bug of the shell, and panics with *Broken.
+// Step takes one event at an instant and returns what to do, in order. The slice is valid until the next Step. It never
+// blocks and never fails: an event that cannot be is a bug of the shell, and panics with *Broken.
 func (s *Shard) Step(now time.Time, ev Event) []Command {
 	clear(s.out)
 	s.out = s.out[:0]
@@ -190,7 +195,8 @@ func (s *Shard) reconfigured(cfg Config) {
 	if cfg.Factor != s.cfg.Factor || cfg.TumblingWindow != s.cfg.TumblingWindow {
 		if !s.release { // the next machine finds out by itself
 			s.rebuild = &cfg
-			s.cfg.MaxRetries, s.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge // they decide how long the end of a window may fail
+			// they decide how long the end of a window may fail
+			s.cfg.MaxRetries, s.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge
 		}
 		return
 	}
@@ -200,8 +206,9 @@ func (s *Shard) reconfigured(cfg Config) {
 	s.cfg = cfg
 }
 
-// rebuildLanes makes lanes for another factor or tumbling window. Nothing is in flight, so no key is ever under two lane maps at once. The buffer is dropped and read again from the
-// low-water mark: what faster lanes had settled beyond it is delivered again, and counters start afresh.
+// rebuildLanes makes lanes for another factor or tumbling window. Nothing is in flight, so no key is ever under two
+// lane maps at once. The buffer is dropped and read again from the low-water mark: what faster lanes had settled beyond
+// it is delivered again, and counters start afresh.
 func (s *Shard) rebuildLanes() {
 	s.maxArrival = s.arrivalAtLow()
 	s.next = s.low() + 1

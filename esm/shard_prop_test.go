@@ -13,8 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// TestShardKeepsItsPromises plays random verbs of the script language against the naive model of judge_test.go, which looks at every event and every command, and
-// lets everything come to an end afterwards: every record that matches must be settled, and the checkpoint must pass them all. A failure prints the script.
+// TestShardKeepsItsPromises plays random verbs of the script language against the naive model of judge_test.go, which
+// looks at every event and every command, and lets everything come to an end afterwards: every record that matches must
+// be settled, and the checkpoint must pass them all. A failure prints the script.
 func TestShardKeepsItsPromises(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -31,7 +32,8 @@ func TestShardKeepsItsPromises(t *testing.T) {
 	})
 }
 
-// TestSameEventsSameCommands: a machine is a value. What it does depends on its seed, its checkpoint and its events, and on nothing else.
+// TestSameEventsSameCommands: a machine is a value. What it does depends on its seed, its checkpoint and its events,
+// and on nothing else.
 func TestSameEventsSameCommands(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -70,13 +72,17 @@ func (p *player) log(format string, args ...any) {
 
 func (p *player) config() esm.Config {
 	c := esm.Config{
-		BatchSize: rapid.SampledFrom([]int{1, 2, 3, 7}).Draw(p.t, "batch size"), Factor: rapid.IntRange(1, 3).Draw(p.t, "factor"),
-		MaxRetries: rapid.IntRange(-1, 2).Draw(p.t, "retries"), Bisect: rapid.Bool().Draw(p.t, "bisect"), Destination: rapid.Bool().Draw(p.t, "destination"),
+		BatchSize:  rapid.SampledFrom([]int{1, 2, 3, 7}).Draw(p.t, "batch size"),
+		Factor:     rapid.IntRange(1, 3).Draw(p.t, "factor"),
+		MaxRetries: rapid.IntRange(-1, 2).Draw(p.t, "retries"), Bisect: rapid.Bool().Draw(p.t, "bisect"),
+		Destination:    rapid.Bool().Draw(p.t, "destination"),
 		BatchingWindow: rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(p.t, "window"),
 		MaxAge:         rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(p.t, "age"),
 		BackoffBase:    time.Second, BackoffCap: time.Minute, Envelope: 14, Windowed: 200, Recordless: 213,
 	}
-	if c.TumblingWindow = rapid.SampledFrom([]time.Duration{0, 0, 3 * time.Second, 10 * time.Second}).Draw(p.t, "tumbling"); c.TumblingWindow != 0 {
+	if c.TumblingWindow = rapid.SampledFrom([]time.Duration{
+		0, 0, 3 * time.Second, 10 * time.Second,
+	}).Draw(p.t, "tumbling"); c.TumblingWindow != 0 {
 		c.Factor = 1
 	}
 	p.log("config %+v", c)
@@ -96,7 +102,13 @@ func (p *player) move() {
 				w.last += record.Position(rapid.IntRange(1, 2).Draw(p.t, "gap"))
 				r := &judged{key: rapid.IntRange(0, 5).Draw(p.t, "key")}
 				r.Rec = esm.Rec{
-					Pos: w.last, Arrival: record.MillisOf(w.now.Add(-rapid.SampledFrom([]time.Duration{0, w.behind}).Draw(p.t, "late"))), Bytes: int32(rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 6_000_000, 7_000_000}).Draw(p.t, "bytes")),
+					Pos: w.last,
+					Arrival: record.MillisOf(
+						w.now.Add(-rapid.SampledFrom([]time.Duration{0, w.behind}).Draw(p.t, "late")),
+					),
+					Bytes: int32(
+						rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 6_000_000, 7_000_000}).Draw(p.t, "bytes"),
+					),
 					Match: rapid.IntRange(0, 4).Draw(p.t, "match") > 0, Lane: uint8(r.key % w.judge.factor()),
 				}
 				w.records = append(w.records, r)
@@ -105,7 +117,9 @@ func (p *player) move() {
 			w.judge.records = w.records
 		}},
 		{"advance", func() {
-			w.goTo(w.now.Add(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 7 * time.Second}).Draw(p.t, "by")))
+			w.goTo(w.now.Add(
+				rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 7 * time.Second}).Draw(p.t, "by"),
+			))
 		}},
 		{"tick", func() { w.step(esm.Tick{}) }},
 		{"nudge", func() { w.step(esm.Nudge{}) }},
@@ -135,7 +149,9 @@ func (p *player) move() {
 		}})
 	}
 	if rapid.IntRange(0, 20).Draw(p.t, "rare") == 0 {
-		verbs = append(verbs, verb{"release", func() { w.step(esm.Release{Abandon: rapid.Bool().Draw(p.t, "abandon")}) }},
+		verbs = append(verbs, verb{
+			"release", func() { w.step(esm.Release{Abandon: rapid.Bool().Draw(p.t, "abandon")}) },
+		},
 			verb{"close", func() { w.closed = true }},
 			verb{"horizon", func() {
 				w.oldest = max(w.oldest, record.Position(rapid.Uint64Range(0, uint64(w.last)).Draw(p.t, "oldest")))
@@ -148,7 +164,9 @@ func (p *player) move() {
 		verbs = verbs[1:]
 	}
 	if w.reads != nil {
-		verbs = append(verbs, verb{"read", func() { p.read(rapid.IntRange(0, 5).Draw(p.t, "records")) }}, verb{"read-failed", func() {
+		verbs = append(verbs, verb{
+			"read", func() { p.read(rapid.IntRange(0, 5).Draw(p.t, "records")) },
+		}, verb{"read-failed", func() {
 			seq := w.reads.Seq
 			w.reads = nil
 			w.step(esm.ReadFailed{Seq: seq})
@@ -158,7 +176,9 @@ func (p *player) move() {
 		verbs = append(verbs, verb{"saved conflict", func() { w.finishSave(esm.SaveConflict) }})
 	}
 	if w.saving != nil {
-		verbs = append(verbs, verb{"saved", func() { w.finishSave(esm.SaveDone) }}, verb{"saved fault", func() { w.finishSave(esm.SaveFault) }})
+		verbs = append(verbs, verb{"saved", func() { w.finishSave(esm.SaveDone) }}, verb{
+			"saved fault", func() { w.finishSave(esm.SaveFault) },
+		})
 	}
 	if len(w.notices) > 0 {
 		verbs = append(verbs, verb{"delivered", func() {

@@ -12,9 +12,14 @@ import (
 // A shell that is late brings an event after the instant at which a Tick was wanted. The machine may end with it.
 func TestAMachineMayEndAfterItsWakeHasPassed(t *testing.T) {
 	t.Parallel()
-	s := esm.NewShard(esm.Config{BatchSize: 10, Factor: 1, BatchingWindow: time.Second, MaxRetries: esm.Unlimited}, esm.Checkpoint{}, 1)
+	s := esm.NewShard(
+		esm.Config{BatchSize: 10, Factor: 1, BatchingWindow: time.Second, MaxRetries: esm.Unlimited}, esm.Checkpoint{},
+		1,
+	)
 	s.Step(epoch, esm.Tick{})
-	s.Step(epoch, esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 1, Bytes: 100}, {Pos: 2, Bytes: 100, Match: true}}, Next: 3, End: esm.Tail})
+	s.Step(epoch, esm.ReadReturned{
+		Seq: 1, Records: []esm.Rec{{Pos: 1, Bytes: 100}, {Pos: 2, Bytes: 100, Match: true}}, Next: 3, End: esm.Tail,
+	})
 	if s.Wake().IsZero() {
 		t.Fatal("no batching window is open")
 	}
@@ -33,11 +38,17 @@ func TestAMachineMayEndAfterItsWakeHasPassed(t *testing.T) {
 func TestAWrongSequenceIsBroken(t *testing.T) {
 	t.Parallel()
 	for name, ev := range map[string]esm.Event{
-		"a result of a batch that is not in flight":        esm.Returned{Batch: 7, Outcome: esm.Outcome{Kind: esm.Success}},
+		"a result of a batch that is not in flight": esm.Returned{
+			Batch: 7, Outcome: esm.Outcome{Kind: esm.Success},
+		},
 		"a delivery of a batch that has not been given up": esm.Delivered{Batch: 7, Result: esm.DeliveryDone},
 		"a save that was not asked for":                    esm.Saved{Result: esm.SaveDone},
-		"a record in a lane that is not there":             esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 1, Lane: 3, Match: true}}, Next: 2, End: esm.Tail},
-		"a record below the place asked for":               esm.ReadReturned{Seq: 1, Records: []esm.Rec{{Pos: 0, Match: true}}, Next: 2, End: esm.Tail},
+		"a record in a lane that is not there": esm.ReadReturned{
+			Seq: 1, Records: []esm.Rec{{Pos: 1, Lane: 3, Match: true}}, Next: 2, End: esm.Tail,
+		},
+		"a record below the place asked for": esm.ReadReturned{
+			Seq: 1, Records: []esm.Rec{{Pos: 0, Match: true}}, Next: 2, End: esm.Tail,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,8 +66,8 @@ func TestAWrongSequenceIsBroken(t *testing.T) {
 	}
 }
 
-// A batch of 10,000 that a restart finds under a BatchSize of 1 does not become a checkpoint of 10,000 batches, which is written again for each of them and that no
-// restart could read.
+// A batch of 10,000 that a restart finds under a BatchSize of 1 does not become a checkpoint of 10,000 batches, which
+// is written again for each of them and that no restart could read.
 func TestACheckpointHoldsFewBatches(t *testing.T) {
 	t.Parallel()
 	const held = 10_000
@@ -65,7 +76,12 @@ func TestACheckpointHoldsFewBatches(t *testing.T) {
 	}
 	retried := segment(1, held/2)
 	retried.Failures, retried.Invocations = 2, 2
-	from := esm.Checkpoint{Factor: 1, Lanes: []esm.LaneMark{{Plan: []esm.SegmentMark{retried, segment(held/2+1, held*3/4), segment(held*3/4+1, held)}}}}
+	from := esm.Checkpoint{
+		Factor: 1,
+		Lanes: []esm.LaneMark{
+			{Plan: []esm.SegmentMark{retried, segment(held/2+1, held*3/4), segment(held*3/4+1, held)}},
+		},
+	}
 	s := esm.NewShard(esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}, from, 1)
 	recs := make([]esm.Rec, held)
 	for i := range recs {
@@ -77,7 +93,9 @@ func TestACheckpointHoldsFewBatches(t *testing.T) {
 		t.Errorf("the first record is invoked as %+v", invoked)
 	}
 
-	commands := s.Step(epoch, esm.Returned{Batch: invoked.Batch, Outcome: esm.Outcome{Kind: esm.Success, StatusCode: 200}})
+	commands := s.Step(epoch, esm.Returned{
+		Batch: invoked.Batch, Outcome: esm.Outcome{Kind: esm.Success, StatusCode: 200},
+	})
 
 	next := batchOf(t, commands)
 	if len(next.Positions) != 1 || next.Positions[0] != 2 || next.Attempt != 1 {

@@ -7,15 +7,17 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// With a tumbling window the one lane of a shard aggregates: every invocation gets the state that the last successful one of the window has answered, and an
-// invocation without records ends the window. At most one window is open. Its end is put into the lane's plan like a batch, before the batches of later windows,
-// so it is retried, throttled and explained as they are. Source: Lambda Developer Guide, "Tumbling windows for aggregation"; where it is silent, see below.
+// With a tumbling window the one lane of a shard aggregates: every invocation gets the state that the last successful
+// one of the window has answered, and an invocation without records ends the window. At most one window is open. Its
+// end is put into the lane's plan like a batch, before the batches of later windows, so it is retried, throttled and
+// explained as they are. Source: Lambda Developer Guide, "Tumbling windows for aggregation"; where it is silent, see
+// below.
 
 // windowed reports that records are aggregated in tumbling windows.
 func (s *Shard) windowed() bool { return s.cfg.TumblingWindow != 0 }
 
-// windowOf returns the window of the next record in line. A record that arrived before the open window began is late and belongs to the open one, and no window opens again
-// that has been closed: AWS says neither.
+// windowOf returns the window of the next record in line. A record that arrived before the open window began is late
+// and belongs to the open one, and no window opens again that has been closed: AWS says neither.
 func (s *Shard) windowOf(arrival record.Millis) Window {
 	w := &s.win
 	if w.End != 0 && arrival < w.End {
@@ -42,7 +44,8 @@ func (s *Shard) state() string {
 	return s.win.State
 }
 
-// turn sees to the invocation that ends a window, or its state, once that is due. It reports whether it has changed anything.
+// turn sees to the invocation that ends a window, or its state, once that is due. It reports whether it has changed
+// anything.
 func (s *Shard) turn(l *lane) bool {
 	w := &s.win
 	switch {
@@ -65,7 +68,8 @@ func (s *Shard) turn(l *lane) bool {
 func (s *Shard) planEnd(l *lane, p Purpose) {
 	w := &s.win
 	l.plan = slices.Insert(l.plan, 0, segment{
-		id: BatchID{Generation: s.gen, Purpose: p, Lane: l.id, First: w.First, Last: w.Last}, failures: w.Failures, invocations: w.Invocations,
+		id: BatchID{Generation: s.gen, Purpose: p, Lane: l.id, First: w.First, Last: w.Last}, failures: w.Failures,
+		invocations: w.Invocations,
 	})
 }
 
@@ -87,8 +91,9 @@ func (s *Shard) windowOver(l *lane) (over bool) {
 	return over
 }
 
-// complete reports that every record that arrived before end has been read: there was a later one, filtered or not, the source says so, or it has had nothing new for so
-// long that we stop waiting for its word. Otherwise it arranges for the source to be asked when that can make a difference.
+// complete reports that every record that arrived before end has been read: there was a later one, filtered or not, the
+// source says so, or it has had nothing new for so long that we stop waiting for its word. Otherwise it arranges for
+// the source to be asked when that can make a difference.
 func (s *Shard) complete(end record.Millis) bool {
 	if s.maxArrival >= end || s.sealed >= end {
 		return true
@@ -114,8 +119,9 @@ func (s *Shard) complete(end record.Millis) bool {
 	return false
 }
 
-// enter opens the window of the batch at hand if it is not open, and takes from the batch what does not fit a payload with the state, which may have grown since the
-// batch was cut. It reports whether the batch can be tried: a lone record that fits only without the state has the state ended first.
+// enter opens the window of the batch at hand if it is not open, and takes from the batch what does not fit a payload
+// with the state, which may have grown since the batch was cut. It reports whether the batch can be tried: a lone
+// record that fits only without the state has the state ended first.
 func (s *Shard) enter(l *lane) bool {
 	seg, w := &l.plan[0], &s.win
 	in := s.windowOf(l.queue.at(0).Arrival)
@@ -146,14 +152,16 @@ func (s *Shard) aggregated(l *lane, n int, state string) {
 	}
 	w.Last = l.queue.at(n - 1).Pos
 	if len(state) > MaxState {
-		w.Early = true // the function gets the last state within the limit; AWS says that it ends the window early, not with what
+		// the function gets the last state within the limit; AWS says that it ends the window early, not with what
+		w.Early = true
 		return
 	}
 	w.State = state
 }
 
-// attemptEnd starts the invocation without records that is at hand, or gives it up. AWS "suspends processing until a successful invocation" and does not say whether
-// a limit on retries or age ends that: here it does, so that a window cannot hold a shard for ever when its records cannot.
+// attemptEnd starts the invocation without records that is at hand, or gives it up. AWS "suspends processing until a
+// successful invocation" and does not say whether a limit on retries or age ends that: here it does, so that a window
+// cannot hold a shard for ever when its records cannot.
 func (s *Shard) attemptEnd(l *lane) bool {
 	seg := &l.plan[0]
 	if seg.batch == 0 {
@@ -172,7 +180,8 @@ func (s *Shard) attemptEnd(l *lane) bool {
 func (s *Shard) tooLate(l *lane) bool {
 	seg := &l.plan[0]
 	tried := seg.failures+seg.refusals+seg.invocations > 0
-	return seg.id.Purpose != ForRecords && tried && s.cfg.MaxAge != 0 && !s.now.Before(s.win.End.Time().Add(s.cfg.MaxAge))
+	return seg.id.Purpose != ForRecords && tried && s.cfg.MaxAge != 0 &&
+		!s.now.Before(s.win.End.Time().Add(s.cfg.MaxAge))
 }
 
 // endReturned takes the result of an invocation without records.
@@ -200,7 +209,8 @@ func (s *Shard) endReturned(l *lane, o Outcome) {
 func (s *Shard) ended(l *lane, what ObserveKind) {
 	seg, w := l.plan[0], &s.win
 	s.emit(Observe{
-		Kind: what, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations, First: w.First, Last: w.Last, Window: Window{w.Start, w.End},
+		Kind: what, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations, First: w.First, Last: w.Last,
+		Window: Window{w.Start, w.End},
 	})
 	l.dropSegment()
 	l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
@@ -222,7 +232,8 @@ func (s *Shard) closeWindow() {
 // closing reports that a change of the knobs waits for the open window to be ended.
 func (s *Shard) closing() bool { return !s.release && s.rebuild != nil && s.win.End != 0 }
 
-// resume goes on with the window of a checkpoint. A window that was open under other knobs is ended under those before anything else happens.
+// resume goes on with the window of a checkpoint. A window that was open under other knobs is ended under those before
+// anything else happens.
 func (s *Shard) resume(from *Checkpoint) {
 	s.win = *from.Window
 	if s.win.Width == s.cfg.TumblingWindow {

@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Clip cuts a caller's text to at most so many bytes, for a message that a person reads. It cuts between characters and shows that it has.
+// Clip cuts a caller's text to at most so many bytes, for a message that a person reads. It cuts between characters and
+// shows that it has.
 func Clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -13,7 +14,8 @@ func Clip(s string, most int) string {
 	return strings.ToValidUTF8(Cut(s, most), "") + "…"
 }
 
-// Cut returns the beginning of a text, at most so many bytes of it. It ends between characters; text that is not UTF-8 there is cut at the limit.
+// Cut returns the beginning of a text, at most so many bytes of it. It ends between characters; text that is not UTF-8
+// there is cut at the limit.
 func Cut[T ~string | ~[]byte](s T, most int) T {
 	if len(s) <= most {
 		return s

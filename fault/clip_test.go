@@ -15,7 +15,8 @@ func TestClipCutsBetweenCharacters(t *testing.T) {
 	}
 }
 
-// A character of one to four bytes is whole on one side of a cut, wherever the limit falls; text that is not UTF-8 is cut at the limit.
+// A character of one to four bytes is whole on one side of a cut, wherever the limit falls; text that is not UTF-8 is
+// cut at the limit.
 func TestCutAndCutFrontKeepCharactersWhole(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -1,7 +1,8 @@
-// Package fault is the error vocabulary that rooms share with the wire: an AWS error code, the message a user reads, whose fault it is.
+// Package fault is the error vocabulary that rooms share with the wire: an AWS error code, the message a user reads,
+// whose fault it is.
 //
-// Rooms return *Error for everything a caller can cause or must be told. Any other error that reaches api/wire becomes the service's
-// internal fault with a request id, and its text goes to the log, never to the caller.
+// Rooms return *Error for everything a caller can cause or must be told. Any other error that reaches api/wire becomes
+// the service's internal fault with a request id, and its text goes to the log, never to the caller.
 package fault
 
 import (
@@ -14,9 +15,10 @@ type Error struct {
 	Code    string // for example ResourceNotFoundException
 	Message string // AWS's text where it is known, else in AWS's tone; ends as AWS ends it
 	Status  int    // HTTP status; 0: the service's usual status for Code
-	Hint    string // advice for a person: goes to the x-shardmill-hint header, the log and the terminal, never into Message
-	Reason  string // extra member some Lambda errors carry (TooManyRequestsException)
-	Err     error  // the cause, for the log
+	// advice for a person: goes to the x-shardmill-hint header, the log and the terminal, never into Message
+	Hint   string
+	Reason string // extra member some Lambda errors carry (TooManyRequestsException)
+	Err    error  // the cause, for the log
 }
 
 // New returns an Error with a formatted message.

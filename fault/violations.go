@@ -5,21 +5,26 @@ import (
 	"strings"
 )
 
-// Violations collects the broken constraints of one request, so that its answer names them all, as AWS's ValidationException does.
-// The zero value is ready.
+// Violations collects the broken constraints of one request, so that its answer names them all, as AWS's
+// ValidationException does. The zero value is ready.
 type Violations struct{ items []string }
 
 // MaxViolations is where the counting ends: a request with more is said to have ten, as AWS says.
 const MaxViolations = 10
 
-// Add notes that value, rendered as AWS renders it, breaks constraint at path: Value 'x' at 'path' failed to satisfy constraint: …
+// Add notes that value, rendered as AWS renders it, breaks constraint at path: Value 'x' at 'path' failed to satisfy
+// constraint: …
 func (v *Violations) Add(path, value, constraint string) {
-	v.items = append(v.items, fmt.Sprintf("Value '%s' at '%s' failed to satisfy constraint: %s", value, path, constraint))
+	v.items = append(
+		v.items, fmt.Sprintf("Value '%s' at '%s' failed to satisfy constraint: %s", value, path, constraint),
+	)
 }
 
 // Null notes that a required member is absent.
 func (v *Violations) Null(path string) {
-	v.items = append(v.items, fmt.Sprintf("Value null at '%s' failed to satisfy constraint: Member must not be null", path))
+	v.items = append(
+		v.items, fmt.Sprintf("Value null at '%s' failed to satisfy constraint: Member must not be null", path),
+	)
 }
 
 // Hidden is Add for blobs and lists of structures, whose values AWS no longer shows: Value at 'path' failed …

@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 )
 
-// activate ends the transition that conf is in, in the background: it unpacks the code if need be, looks for the runtime, and makes the function
-// Active or its update Successful, or Failed with the reason.
+// activate ends the transition that conf is in, in the background: it unpacks the code if need be, looks for the
+// runtime, and makes the function Active or its update Successful, or Failed with the reason.
 func (f *Functions) activate(conf *Configuration) {
 	f.work.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -79,7 +79,8 @@ func (f *Functions) conclude(ctx context.Context, conf *Configuration, plan laun
 	revision, err := f.save(ctx, next, e.revision)
 	if err != nil {
 		f.opt.Log.Error("write function", "function", conf.Ref.ARN(), "error", err)
-		// The function stays in its transition, which the next change or start repeats; nobody may wait for it for ever.
+		// The function stays in its transition, which the next change or start repeats; nobody may wait for it for
+		// ever.
 		next = e.conf.clone()
 		next.State, next.StateReason, next.StateCode = Failed, "The state of the function could not be written.", "InternalError"
 		next.UpdateStatus, current, revision = Failed, nil, e.revision

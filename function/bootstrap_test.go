@@ -94,12 +94,16 @@ func runBootstrap(role string) {
 			post("invocation/"+id+"/response", []byte(quote(strings.Join(os.Environ(), "\n"))))
 		case "headers":
 			var b strings.Builder
-			for _, h := range []string{"Aws-Request-Id", "Deadline-Ms", "Invoked-Function-Arn", "Trace-Id", "Client-Context"} {
+			for _, h := range []string{
+				"Aws-Request-Id", "Deadline-Ms", "Invoked-Function-Arn", "Trace-Id", "Client-Context",
+			} {
 				fmt.Fprintf(&b, "%s=%s\n", h, resp.Header.Get("Lambda-Runtime-"+h))
 			}
 			post("invocation/"+id+"/response", []byte(quote(b.String())))
 		case "clock":
-			post("invocation/"+id+"/response", []byte(quote(fmt.Sprintf("%s %s | %s", os.Getenv("SHARDMILL_CLOCK_OFFSET_MS"),
+			post("invocation/"+id+"/response", []byte(quote(fmt.Sprintf("%s %s | %s", os.Getenv(
+				"SHARDMILL_CLOCK_OFFSET_MS",
+			),
 				resp.Header.Get("Shardmill-Clock-Offset-Ms"), resp.Header.Get("Lambda-Runtime-Deadline-Ms")))))
 		case "answer-and-exit":
 			lastWords(answerTo(id), 0)
@@ -134,7 +138,13 @@ func runBootstrap(role string) {
 		case "twice": // answers with what the calls of the invocation before were told
 			said := quote(heard)
 			first := post("invocation/"+id+"/response", []byte(said))
-			heard = strings.Join([]string{first, post("invocation/"+id+"/response", event), post("invocation/nobody/response", event), post("init/error", event)}, "\n")
+			heard = strings.Join(
+				[]string{
+					first, post("invocation/"+id+"/response", event), post("invocation/nobody/response", event),
+					post("init/error", event),
+				},
+				"\n",
+			)
 		}
 	}
 }

@@ -32,8 +32,8 @@ type stored struct {
 	Configuration
 }
 
-// load reads all functions. Those that a crash caught in a transition finish it, and those that could not run here are looked at again: an interpreter
-// may have been installed meanwhile.
+// load reads all functions. Those that a crash caught in a transition finish it, and those that could not run here are
+// looked at again: an interpreter may have been installed meanwhile.
 func (f *Functions) load(ctx context.Context) error {
 	all, err := f.coord.List(ctx, coordGroup, "", 0)
 	if err != nil {
@@ -62,7 +62,8 @@ func (f *Functions) load(ctx context.Context) error {
 		f.code.retain(conf.CodeSHA256)
 		if err := f.code.check(conf.CodeSHA256, conf.CodeBytes); err != nil && conf.State == Active {
 			f.opt.Log.Error("the code of a function is missing or damaged", "function", conf.Ref.ARN(), "error", err)
-			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode // and then Failed, with what to do
+			// and then Failed, with what to do
+			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
 		}
 		en := &entry{conf: conf, revision: e.Revision, settled: make(chan struct{})}
 		f.entries[conf.Ref] = en
@@ -91,7 +92,8 @@ func (f *Functions) save(ctx context.Context, conf *Configuration, expect storag
 	return f.coord.Commit(ctx, coordGroup, storage.Op{Key: conf.Ref.key(), Value: b, Expect: expect})
 }
 
-// dropCode lets go of a package whose change came to err. Where nobody knows whether the change was stored the package stays until the next start, which knows.
+// dropCode lets go of a package whose change came to err. Where nobody knows whether the change was stored the package
+// stays until the next start, which knows.
 func (f *Functions) dropCode(sha string, err error) {
 	if !errors.Is(err, storage.ErrUnknown) {
 		f.code.release(sha)
@@ -118,8 +120,9 @@ func (f *Functions) entry(ref Ref) *entry {
 	return &c
 }
 
-// Changed is closed at the next change of the function's code, configuration, concurrency or state, or when it appears or goes. Who watches a function that is not there
-// may be woken by another that appears: nothing is kept for it, as nothing says when nobody watches any more.
+// Changed is closed at the next change of the function's code, configuration, concurrency or state, or when it appears
+// or goes. Who watches a function that is not there may be woken by another that appears: nothing is kept for it, as
+// nothing says when nobody watches any more.
 func (f *Functions) Changed(ref Ref) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,7 +173,8 @@ func (f *Functions) Get(ref Ref) (*Configuration, error) {
 	return c, nil
 }
 
-// List returns up to n functions of an account and region whose names come after after, by name, and whether there are more.
+// List returns up to n functions of an account and region whose names come after after, by name, and whether there are
+// more.
 func (f *Functions) List(account, region, after string, n int) (page []*Configuration, more bool) {
 	f.mu.RLock()
 	for ref, e := range f.entries {
@@ -186,7 +190,8 @@ func (f *Functions) List(account, region, after string, n int) (page []*Configur
 	return page, false
 }
 
-// Package returns the zip of a package that some function uses. It must be treated as the code's owner would: the caller has checked who asks.
+// Package returns the zip of a package that some function uses. It must be treated as the code's owner would: the
+// caller has checked who asks.
 func (f *Functions) Package(sha string) ([]byte, error) {
 	if len(sha) != 64 || !word(sha, "") {
 		return nil, fault.New(fault.CodeNotFound, "There is no such code package.")
@@ -229,10 +234,14 @@ func conflict(ref Ref, err error) error {
 }
 
 func inProgress(ref Ref) *fault.Error {
-	return fault.New(fault.CodeConflict, "The operation cannot be performed at this time. An update is in progress for resource: %s", ref.ARN())
+	return fault.New(
+		fault.CodeConflict, "The operation cannot be performed at this time. An update is in progress for resource: %s",
+		ref.ARN(),
+	)
 }
 
-// conflictWait is how long a change waits for the transition before it, instead of failing at once: transitions take milliseconds here.
+// conflictWait is how long a change waits for the transition before it, instead of failing at once: transitions take
+// milliseconds here.
 const conflictWait = time.Second
 
 // settle locks the catalogue at a moment when the function is in no transition. On success the caller unlocks f.change.

@@ -7,8 +7,8 @@ import (
 )
 
 // PutConcurrency reserves n concurrent invocations for a function; 0 stops it from being invoked. n has effect at once.
-// Faults: ResourceNotFoundException; InvalidParameterValueException when too little would be left for the other functions.
-// Source: Lambda API Reference, PutFunctionConcurrency.
+// Faults: ResourceNotFoundException; InvalidParameterValueException when too little would be left for the other
+// functions. Source: Lambda API Reference, PutFunctionConcurrency.
 func (f *Functions) PutConcurrency(ctx context.Context, ref Ref, n int) error {
 	if n < 0 {
 		var v fault.Violations
@@ -41,7 +41,8 @@ func (f *Functions) setConcurrency(ctx context.Context, ref Ref, n *int) error {
 		f.mu.RUnlock()
 		if left < f.opt.UnreservedMinimum && *n > 0 {
 			return fault.New(fault.CodeInvalidParameter,
-				"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", f.opt.UnreservedMinimum)
+				"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].",
+				f.opt.UnreservedMinimum)
 		}
 	}
 	next := e.conf.clone()

@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// F-42: a function never runs more often at once than it has reserved; the refusal names the limit. A waiter is called when the slot is free.
+// F-42: a function never runs more often at once than it has reserved; the refusal names the limit. A waiter is called
+// when the slot is free.
 func TestReservedConcurrencyIsHeld(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
@@ -32,7 +33,8 @@ func TestReservedConcurrencyIsHeld(t *testing.T) {
 
 	r := b.invoke("f", quote(dir))
 
-	if r.Class != function.NotAdmitted || r.Reason != function.ReasonReserved || r.Detail != "Rate Exceeded." || r.StatusCode != 429 {
+	if r.Class != function.NotAdmitted || r.Reason != function.ReasonReserved || r.Detail != "Rate Exceeded." ||
+		r.StatusCode != 429 {
 		t.Errorf("got %+v", r)
 	}
 	if n := b.Busy(); n != 1 {
@@ -74,7 +76,8 @@ func TestReservationOfZeroStopsTheFunction(t *testing.T) {
 	want(t, b.invoke("f", `1`), function.Success, `1`)
 }
 
-// On a full machine an API call is refused and a mapping's poller waits; an idle environment of another function makes room.
+// On a full machine an API call is refused and a mapping's poller waits; an idle environment of another function makes
+// room.
 func TestMachineCapMakesPollersWait(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined, func(o *function.Options) { o.MaxEnvironments = 1 })
@@ -191,7 +194,8 @@ func TestEnrollingLateLosesNothing(t *testing.T) {
 	}
 }
 
-// Under load, with environments that crash and updates that replace them, every invocation comes to its own end and nothing stays counted.
+// Under load, with environments that crash and updates that replace them, every invocation comes to its own end and
+// nothing stays counted.
 func TestNothingIsLostUnderLoad(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.MaxEnvironments = 3 })
@@ -201,7 +205,10 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 	var updates, all sync.WaitGroup
 	updates.Go(func() {
 		for i := 0; ctx.Err() == nil && i < 6; i++ {
-			if _, err := b.UpdateConfiguration(ctx, function.UpdateConfigurationInput{Ref: ref("f"), MemoryMB: number(128 + i)}); err != nil && ctx.Err() == nil {
+			if _, err := b.UpdateConfiguration(ctx, function.UpdateConfigurationInput{
+				Ref: ref("f"), MemoryMB: number(128 + i),
+			}); err != nil &&
+				ctx.Err() == nil {
 				t.Error(err)
 			}
 		}
@@ -210,11 +217,17 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 		all.Go(func() {
 			for i := range 40 {
 				payload := fmt.Sprintf("[%d,%d]", worker, i)
-				if r := b.invoke("f", payload, func(inv *function.Invocation) { inv.Wait = true }); r.Class != function.Success || string(r.Payload) != payload {
+				if r := b.invoke(
+					"f", payload, func(inv *function.Invocation) { inv.Wait = true },
+				); r.Class != function.Success ||
+					string(r.Payload) != payload {
 					t.Errorf("got %v %s %s %s", r.Class, r.Payload, r.Reason, r.Detail)
 				}
 				if worker == 0 && i%10 == 0 {
-					if r := b.invoke("crash", "1", func(inv *function.Invocation) { inv.Wait = true }); r.Class != function.FunctionError || r.Reason != "Runtime.ExitError" {
+					if r := b.invoke(
+						"crash", "1", func(inv *function.Invocation) { inv.Wait = true },
+					); r.Class != function.FunctionError ||
+						r.Reason != "Runtime.ExitError" {
 						t.Errorf("crash: %v %s %s", r.Class, r.Reason, r.Detail)
 					}
 				}

@@ -26,9 +26,9 @@ type CreateInput struct {
 	Zip          []byte // the package; not modified
 }
 
-// Create adds a function and returns it in State Pending; it becomes Active within milliseconds. It is durable on return.
-// Faults: ValidationException; InvalidParameterValueException; RequestEntityTooLargeException; ResourceConflictException when the name is taken.
-// Source: Lambda API Reference, CreateFunction.
+// Create adds a function and returns it in State Pending; it becomes Active within milliseconds. It is durable on
+// return. Faults: ValidationException; InvalidParameterValueException; RequestEntityTooLargeException;
+// ResourceConflictException when the name is taken. Source: Lambda API Reference, CreateFunction.
 func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration, error) {
 	if len(in.Zip) > maxZip {
 		return nil, errZipSize
@@ -78,7 +78,10 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 	name, err := ParseName(in.Name, in.Caller)
 	var v fault.Violations
 	if fault.CodeOf(err) == fault.CodeValidation || err == nil && !word(name.Ref.Name, "") {
-		v.Add("functionName", fault.Clip(in.Name, maxNameARN), "Member must satisfy regular expression pattern: "+createNamePattern)
+		v.Add(
+			"functionName", fault.Clip(in.Name, maxNameARN),
+			"Member must satisfy regular expression pattern: "+createNamePattern,
+		)
 	} else if err != nil {
 		return nil, err
 	}
@@ -100,7 +103,11 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		return nil, err
 	}
 	if name.Qualifier != "" && name.Qualifier != Latest {
-		return nil, fault.New(fault.CodeInvalidParameter, "shardmill does not implement versions and aliases yet; the name must not carry the qualifier %s.", name.Qualifier)
+		return nil, fault.New(
+			fault.CodeInvalidParameter,
+			"shardmill does not implement versions and aliases yet; the name must not carry the qualifier %s.",
+			name.Qualifier,
+		)
 	}
 	if err := checkRuntime(c.Runtime); err != nil {
 		return nil, err

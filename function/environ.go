@@ -8,8 +8,9 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 )
 
-// environ builds the variables of an environment from nothing: the daemon's own are never passed on. Defaults come first, then the customer's, then
-// what nobody may change. Source: Lambda Developer Guide, "Defined runtime environment variables".
+// environ builds the variables of an environment from nothing: the daemon's own are never passed on. Defaults come
+// first, then the customer's, then what nobody may change. Source: Lambda Developer Guide, "Defined runtime environment
+// variables".
 func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 	conf := e.g.conf
 	vars := map[string]string{

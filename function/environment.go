@@ -31,8 +31,8 @@ const (
 // stopGrace is the time between SIGTERM and SIGKILL.
 const stopGrace = 500 * time.Millisecond
 
-// environment is one execution environment: a process group with its Runtime API, its log stream and its keys. It works on one invocation at a time;
-// whoever has taken it out of the fleet owns it until it is put back.
+// environment is one execution environment: a process group with its Runtime API, its log stream and its keys. It works
+// on one invocation at a time; whoever has taken it out of the fleet owns it until it is put back.
 type environment struct {
 	f       *Functions
 	g       *generation
@@ -101,7 +101,8 @@ const (
 	undelivered                   // the environment is gone and has not seen the event
 )
 
-// boot starts an environment of g whose first invocation is r. The caller has a start counted in the fleet; on error it is given back.
+// boot starts an environment of g whose first invocation is r. The caller has a start counted in the fleet; on error it
+// is given back.
 func (f *Functions) boot(ctx context.Context, g *generation, r *run) (*environment, error) {
 	e, err := f.prepare(ctx, g, r)
 	if err != nil {
@@ -175,7 +176,9 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 		e.out.watch = e.watchLine
 	}
 	e.out.emit(e.initStart(plan))
-	spec := sandbox.Spec{Path: plan.Path, Args: plan.Args, Output: pw, Env: e.environ(plan, dir), MemoryMB: g.conf.MemoryMB}
+	spec := sandbox.Spec{
+		Path: plan.Path, Args: plan.Args, Output: pw, Env: e.environ(plan, dir), MemoryMB: g.conf.MemoryMB,
+	}
 	e.show(&spec, plan, dir)
 	if e.proc, err = f.box.Start(spec); err != nil {
 		return nil, startError(plan, err)
@@ -186,14 +189,19 @@ func (f *Functions) prepare(ctx context.Context, g *generation, r *run) (_ *envi
 }
 
 // badProgram are the errors of exec that blame the file.
-var badProgram = []syscall.Errno{syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY}
+var badProgram = []syscall.Errno{
+	syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY,
+}
 
-// startError tells an executable that the system refuses from a system without room for a process. Names are AWS's, where code lies in /var/task.
+// startError tells an executable that the system refuses from a system without room for a process. Names are AWS's,
+// where code lies in /var/task.
 func startError(plan launcher.Plan, err error) error {
 	ours := plan.ExecutionEnv != "" // an interpreter of this machine, not the customer's bootstrap
 	var errno syscall.Errno
 	if !ours && errors.As(err, &errno) && slices.Contains(badProgram, errno) {
-		return &launcher.EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error()}
+		return &launcher.EntryPoint{
+			Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: " + errno.Error(),
+		}
 	}
 	return fmt.Errorf("start %s: %w", plan.Path, err)
 }
@@ -218,7 +226,8 @@ func (e *environment) dispatch(r *run) error {
 	e.out.emit("START RequestId: " + r.inv.RequestID + " Version: " + Latest)
 	if t := e.telemetry.Load(); t != nil {
 		t.platform("platform.start", map[string]any{
-			"requestId": r.inv.RequestID, "version": Latest, "tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": r.inv.TraceID},
+			"requestId": r.inv.RequestID, "version": Latest,
+			"tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": r.inv.TraceID},
 		})
 	}
 	err := e.api.Send(&runtimeapi.Event{
@@ -231,10 +240,12 @@ func (e *environment) dispatch(r *run) error {
 	return err
 }
 
-// deadline returns when the time of r is up: what its runtime is told, and what ends it. r has been sent, and e.mu is held.
+// deadline returns when the time of r is up: what its runtime is told, and what ends it. r has been sent, and e.mu is
+// held.
 func (e *environment) deadline(r *run) time.Time { return r.begun.Add(e.g.conf.Timeout - r.initOver) }
 
-// clock returns what the runtime is told of the time. It goes with each event, so that a warm environment follows a clock that has moved.
+// clock returns what the runtime is told of the time. It goes with each event, so that a warm environment follows a
+// clock that has moved.
 func (e *environment) clock() runtimeapi.Clock {
 	if !e.f.opt.SteeredClock {
 		return runtimeapi.Clock{}
@@ -312,7 +323,8 @@ func (e *environment) lose(r *run) {
 	e.proc.Kill()
 }
 
-// isUp waits for the start to return and reports whether it worked. Without a process, the caller is somebody else on this machine.
+// isUp waits for the start to return and reports whether it worked. Without a process, the caller is somebody else on
+// this machine.
 func (e *environment) isUp() bool {
 	<-e.up
 	return e.proc != nil
@@ -328,7 +340,9 @@ func (e *environment) Answered(a runtimeapi.Answer) {
 		return
 	}
 	e.run, e.phase = nil, answering
-	e.report = &report{id: r.inv.RequestID, duration: now.Sub(r.begun), init: r.init, tail: r.inv.Tail, bytes: len(a.Payload)}
+	e.report = &report{
+		id: r.inv.RequestID, duration: now.Sub(r.begun), init: r.init, tail: r.inv.Tail, bytes: len(a.Payload),
+	}
 	if a.Failed || a.TooLarge {
 		e.report.status, e.report.kind = "error", a.Kind
 		if a.TooLarge {
@@ -362,7 +376,11 @@ func (e *environment) endInit(f failure, kind signalKind) {
 	if already && r == nil {
 		return
 	}
-	e.out.emit("INIT_REPORT Init Duration: " + string(appendMillis(nil, took)) + " ms\tPhase: init\tStatus: " + f.status + "\tError Type: " + f.kind)
+	e.out.emit(
+		"INIT_REPORT Init Duration: " + string(
+			appendMillis(nil, took),
+		) + " ms\tPhase: init\tStatus: " + f.status + "\tError Type: " + f.kind,
+	)
 	e.g.initFailed(f)
 	if r != nil {
 		e.closeLog(r, f, 0)
@@ -409,7 +427,8 @@ func (e *environment) supervise() {
 	switch {
 	case was == initialising:
 		e.endInit(f, died)
-	case r != nil && r.sent && unread && !r.again: // it had asked for work and was about to end: no handler has seen the event
+	// it had asked for work and was about to end: no handler has seen the event
+	case r != nil && r.sent && unread && !r.again:
 		r.again = true
 		e.out.emit("END RequestId: " + r.inv.RequestID)
 		e.events <- signal{kind: undelivered}
@@ -466,8 +485,8 @@ func (e *environment) exitFailure() failure {
 	return failure{kind: "Runtime.ExitError", message: "Runtime exited with error: " + exit.String(), status: "error"}
 }
 
-// abandon ends an invocation that used up its time: the process dies at once, its private directory goes on to the next one. Extensions hear of it first.
-// It reports false when the invocation was answered at that very moment.
+// abandon ends an invocation that used up its time: the process dies at once, its private directory goes on to the next
+// one. Extensions hear of it first. It reports false when the invocation was answered at that very moment.
 func (e *environment) abandon(r *run, f failure) bool {
 	e.mu.Lock()
 	if e.run != r {
@@ -499,8 +518,8 @@ func (e *environment) abandon(r *run, f failure) bool {
 	return true
 }
 
-// stop ends an environment that is not needed any more, politely and in the background: SHUTDOWN for its extensions, SIGTERM, and SIGKILL after a grace. The
-// owner calls it, or nobody owns it.
+// stop ends an environment that is not needed any more, politely and in the background: SHUTDOWN for its extensions,
+// SIGTERM, and SIGKILL after a grace. The owner calls it, or nobody owns it.
 func (e *environment) stop() { e.end(runtimeapi.Spindown) }
 
 func (e *environment) end(reason string) {

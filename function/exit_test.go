@@ -9,8 +9,9 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// A runtime that answers and ends at once has answered: AWS reports success, whatever ended it. Twelve in a row, because what is lost here is lost by chance; each
-// also is the next invocation after such an end, which gets a new environment.
+// A runtime that answers and ends at once has answered: AWS reports success, whatever ended it. Twelve in a row,
+// because what is lost here is lost by chance; each also is the next invocation after such an end, which gets a new
+// environment.
 func TestAnswerCountsThoughTheProcessEnds(t *testing.T) {
 	t.Parallel()
 	post := `
@@ -41,7 +42,8 @@ func TestAnswerCountsThoughTheProcessEnds(t *testing.T) {
 				want(t, b.invoke("f", `{}`), function.Success, c.answer)
 			}
 			r := b.invoke("f", `{}`, tail)
-			if log := string(r.LogTail); !strings.Contains(log, "REPORT RequestId: ") || strings.Contains(log, "Status: error") {
+			if log := string(r.LogTail); !strings.Contains(log, "REPORT RequestId: ") ||
+				strings.Contains(log, "Status: error") {
 				t.Errorf("log %q", log)
 			}
 		})
@@ -65,10 +67,14 @@ func TestPartOfAnAnswerIsNone(t *testing.T) {
 
 	r := b.invoke("f", `{}`, func(i *function.Invocation) { i.RequestID = "id" })
 
-	want(t, r, function.FunctionError, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 3"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 3"}`,
+	)
 }
 
-// An event that no handler has seen goes to one other environment, and no further: a runtime that always ends over it fails the invocation.
+// An event that no handler has seen goes to one other environment, and no further: a runtime that always ends over it
+// fails the invocation.
 func TestEventGoesToOneOtherEnvironment(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -78,7 +84,10 @@ func TestEventGoesToOneOtherEnvironment(t *testing.T) {
 
 	r := b.Invoke(ctx, function.Invocation{Ref: ref("f"), RequestID: "id", Payload: []byte(`{}`)})
 
-	want(t, r, function.FunctionError, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 3"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 3"}`,
+	)
 }
 
 // The keys of an environment are nobody's when it has ended.
@@ -134,7 +143,10 @@ func TestHugeAnswersOfHandlers(t *testing.T) {
 		    n += 1
 		    return "x" * (event << 20) if event else n
 	`, room)
-	b.nodejs("g", `let n = 0; exports.handler = async (event) => { n++; return event ? "x".repeat(event * 1048576) : n; };`, room)
+	b.nodejs(
+		"g", `let n = 0; exports.handler = async (event) => { n++; return event ? "x".repeat(event * 1048576) : n; };`,
+		room,
+	)
 	for _, name := range []string{"f", "g"} {
 		if r := b.invoke(name, `70`); r.Reason != "Function.ResponseSizeTooLarge" {
 			t.Errorf("%s: %v %s", name, r.Class, r.Reason)

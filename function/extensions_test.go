@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// extended is a function whose extension notes what it hears in a file of the directory $NOTES; $EVENTS is what it registers for.
+// extended is a function whose extension notes what it hears in a file of the directory $NOTES; $EVENTS is what it
+// registers for.
 const extended = `
 	import http.client, json, os, signal, sys, threading, time
 	api, notes = os.environ["AWS_LAMBDA_RUNTIME_API"], os.environ["NOTES"]
@@ -62,21 +63,25 @@ func noted(t *testing.T, dir, name string) string {
 	}
 }
 
-// An extension inside the process registers in the init phase and hears SHUTDOWN, and after it the process SIGTERM: when it is not needed any more, and after
-// a timeout.
+// An extension inside the process registers in the init phase and hears SHUTDOWN, and after it the process SIGTERM:
+// when it is not needed any more, and after a timeout.
 func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 	t.Parallel()
 	for reason, payload := range map[string]string{"spindown": `{}`, "timeout": `"sleep"`} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			// The grace is long, so that SIGTERM comes after the note however busy the machine is.
-			b, dir := start(t, unconfined, func(o *function.Options) { o.ShutdownGrace = 10 * time.Second }), t.TempDir()
+			b, dir := start(t, unconfined, func(o *function.Options) {
+				o.ShutdownGrace = 10 * time.Second
+			}), t.TempDir()
 			b.python("f", extended, func(in *function.CreateInput) {
 				in.Environment, in.Timeout = map[string]string{"NOTES": dir}, number(2)
 			})
 
 			r := b.invoke("f", payload, tail)
-			if got := noted(t, dir, "registered"); got != `{"functionName":"f","functionVersion":"$LATEST","handler":"index.handler"}` {
+			if got := noted(
+				t, dir, "registered",
+			); got != `{"functionName":"f","functionVersion":"$LATEST","handler":"index.handler"}` {
 				t.Errorf("registered as %s", got)
 			}
 			if reason == "timeout" {
@@ -94,7 +99,8 @@ func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 				}
 			}
 
-			if got := noted(t, dir, "event"); !strings.Contains(got, `"eventType":"SHUTDOWN"`) || !strings.Contains(got, `"shutdownReason":"`+reason+`"`) {
+			if got := noted(t, dir, "event"); !strings.Contains(got, `"eventType":"SHUTDOWN"`) ||
+				!strings.Contains(got, `"shutdownReason":"`+reason+`"`) {
 				t.Errorf("heard %s", got)
 			}
 			if got := noted(t, dir, "sigterm"); got != "True" {
@@ -112,7 +118,10 @@ func TestErrorOfAnExtensionNamesTheFailure(t *testing.T) {
 
 	r := b.invoke("f", `"fail"`, func(i *function.Invocation) { i.RequestID = "id" })
 
-	want(t, r, function.FunctionError, `{"errorType":"Extension.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 1"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorType":"Extension.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 1"}`,
+	)
 }
 
 // F-38 holds with an extension, too, though its process is given time to end: the next one finds what was in /tmp.
@@ -136,7 +145,8 @@ func TestTemporaryFilesOutliveATimeoutWithAnExtension(t *testing.T) {
 	want(t, b.invoke("f", `"look"`), function.Success, `true`)
 }
 
-// subscribed is a function with an extension that prints what telemetry it gets into the file $NOTES/telemetry; $ANSWER is what it answers.
+// subscribed is a function with an extension that prints what telemetry it gets into the file $NOTES/telemetry; $ANSWER
+// is what it answers.
 const subscribed = `
 	import http.client, http.server, json, os, threading
 	api, path = os.environ["AWS_LAMBDA_RUNTIME_API"], os.path.join(os.environ["NOTES"], "telemetry")
@@ -190,8 +200,14 @@ func TestTelemetryIsDelivered(t *testing.T) {
 		<-time.After(5 * time.Millisecond)
 	}
 	for i, parts := range [][]string{
-		{`"platform.initStart"`, `"initializationType": "on-demand"`, `"phase": "init"`, `"runtimeVersion": "python:3.12`, `"functionName": "f"`},
-		{`"platform.telemetrySubscription"`, `"name": "reader"`, `"state": "Subscribed"`, `"types": ["platform", "function"]`},
+		{
+			`"platform.initStart"`, `"initializationType": "on-demand"`, `"phase": "init"`,
+			`"runtimeVersion": "python:3.12`, `"functionName": "f"`,
+		},
+		{
+			`"platform.telemetrySubscription"`, `"name": "reader"`, `"state": "Subscribed"`,
+			`"types": ["platform", "function"]`,
+		},
 		{`"platform.initRuntimeDone"`, `"status": "success"`},
 		{`"platform.extension"`, `"name": "reader"`, `"state": "Ready"`, `"events": []`},
 		{`"platform.initReport"`, `"metrics": {"durationMs": `},
@@ -222,7 +238,8 @@ func TestDeadSubscriberHoldsUpNobody(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
 		want(t, b.invoke("f", `1`), function.Success, `"yes"`) // it is told with the next that happens
 		text, _ := os.ReadFile(filepath.Join(dir, "telemetry"))
-		if strings.Contains(string(text), `"platform.logsDropped"`) && strings.Contains(string(text), `"droppedRecords": `) {
+		if strings.Contains(string(text), `"platform.logsDropped"`) &&
+			strings.Contains(string(text), `"droppedRecords": `) {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -37,7 +37,8 @@ func (c Class) String() string {
 	return fmt.Sprintf("class %d", uint8(c))
 }
 
-// Reasons of a Result that others compare with. Those of a refusal are beside the fleet; a function error has its error type, a function that cannot run its StateCode.
+// Reasons of a Result that others compare with. Those of a refusal are beside the fleet; a function error has its error
+// type, a function that cannot run its StateCode.
 const (
 	ReasonNotFound  = "ResourceNotFound" // of ConfigError: there is no such function
 	ReasonStopping  = "Stopping"         // of PlatformError: this process ends
@@ -82,7 +83,9 @@ func (f failure) result(requestID string) Result {
 
 // tooLarge is AWS's answer in place of a response beyond the limit.
 func tooLarge() failure {
-	message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", runtimeapi.MaxResponse)
+	message := fmt.Sprintf(
+		"Response payload size exceeded maximum allowed payload size (%d bytes).", runtimeapi.MaxResponse,
+	)
 	b, _ := json.Marshal(struct {
 		Message string `json:"errorMessage"`
 		Type    string `json:"errorType"`

@@ -18,16 +18,20 @@ import (
 func TestTimeoutTexts(t *testing.T) {
 	t.Parallel()
 	f := &Functions{opt: Options{Clock: clock.New(0)}}
-	if got := string(f.timedOut("id", time.Second).document("id")); got != `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id Error: Task timed out after 1.00 seconds"}` {
+	if got := string(
+		f.timedOut("id", time.Second).document("id"),
+	); got != `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id Error: Task timed out after 1.00 seconds"}` {
 		t.Errorf("got %s", got)
 	}
 	f.opt.LegacyTimeoutPayload = true
-	if got := string(f.timedOut("id", time.Second).document("id")); !strings.HasPrefix(got, `{"errorMessage":"20`) || !strings.HasSuffix(got, `Z id Task timed out after 1.00 seconds"}`) {
+	if got := string(f.timedOut("id", time.Second).document("id")); !strings.HasPrefix(got, `{"errorMessage":"20`) ||
+		!strings.HasSuffix(got, `Z id Task timed out after 1.00 seconds"}`) {
 		t.Errorf("got %s", got)
 	}
 }
 
-// The time of an invocation counts from the instant that its runtime is told, however late whoever waits for it hears that the event has gone.
+// The time of an invocation counts from the instant that its runtime is told, however late whoever waits for it hears
+// that the event has gone.
 func TestTimeCountsFromTheEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -57,7 +61,8 @@ func answeredEnvironment(t *testing.T) (*environment, *os.File) {
 		t.Fatal(err)
 	}
 	e := &environment{
-		g: &generation{conf: &Configuration{}}, out: o, proc: &sandbox.Process{}, sampled: time.Now(), up: make(chan struct{}), phase: answering, report: &report{id: "id-1"},
+		g: &generation{conf: &Configuration{}}, out: o, proc: &sandbox.Process{}, sampled: time.Now(),
+		up: make(chan struct{}), phase: answering, report: &report{id: "id-1"},
 	}
 	close(e.up)
 	return e, pw
@@ -73,12 +78,14 @@ func TestLinesStandBeforeTheReport(t *testing.T) {
 
 	e.Ready()
 
-	if events := e.out.batch(); len(events) != 3 || events[0].Message != "printed" || events[1].Message != "END RequestId: id-1" {
+	if events := e.out.batch(); len(events) != 3 || events[0].Message != "printed" ||
+		events[1].Message != "END RequestId: id-1" {
 		t.Errorf("got %v", events)
 	}
 }
 
-// An environment takes no other invocation before the closing lines of the last one are out, so that they stand before the first ones of the next.
+// An environment takes no other invocation before the closing lines of the last one are out, so that they stand before
+// the first ones of the next.
 func TestNextInvocationComesAfterTheReport(t *testing.T) {
 	t.Parallel()
 	e, _ := answeredEnvironment(t)
@@ -140,7 +147,8 @@ func TestInitPauseGrows(t *testing.T) {
 	}
 }
 
-// Slots of an account are offered in the order of enrolling over its functions; a reserved function's slots are offered to its own waiters.
+// Slots of an account are offered in the order of enrolling over its functions; a reserved function's slots are offered
+// to its own waiters.
 func TestSlotsAreOfferedInTurn(t *testing.T) {
 	t.Parallel()
 	fl := newFleet(100, 2, time.Minute)
@@ -210,7 +218,8 @@ func TestOverflowDropsTheOldest(t *testing.T) {
 		t.Errorf("%d events after the overflow was told, first %.40q", len(events), events[0].Message)
 	}
 	o.split(bytes.Repeat([]byte("\n"), 100_000))
-	if events = o.batch(); len(events) != maxLogRing/eventSize+1 || events[0].Message != fmt.Sprintf("[dropped %d bytes]", 100_000-maxLogRing/eventSize) {
+	if events = o.batch(); len(events) != maxLogRing/eventSize+1 ||
+		events[0].Message != fmt.Sprintf("[dropped %d bytes]", 100_000-maxLogRing/eventSize) {
 		t.Errorf("%d events of empty lines, first %.40q", len(events), events[0].Message)
 	}
 }
@@ -227,7 +236,8 @@ func TestLinesAreSplit(t *testing.T) {
 		o.split([]byte(part))
 	}
 	events := o.batch()
-	if len(events) != 5 || events[0].Message != "begun" || events[1].Message != "next" || events[2].Message != "framed\ntwo" ||
+	if len(events) != 5 || events[0].Message != "begun" || events[1].Message != "next" ||
+		events[2].Message != "framed\ntwo" ||
 		len(events[3].Message) != maxLogLine || events[4].Message != "yyyyyyyyyyz" {
 		t.Errorf("%d events", len(events))
 	}

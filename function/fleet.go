@@ -14,8 +14,9 @@ const (
 	ReasonAccount  = "ConcurrentInvocationLimitExceeded"
 )
 
-// fleet counts who may run and keeps the warm environments. Three caps hold: a function's reservation, what its account has left for functions without
-// one, and the environments that this machine carries. One lock guards it all; nothing is done under it but counting.
+// fleet counts who may run and keeps the warm environments. Three caps hold: a function's reservation, what its account
+// has left for functions without one, and the environments that this machine carries. One lock guards it all; nothing
+// is done under it but counting.
 type fleet struct {
 	maxEnvironments int
 	accountLimit    int
@@ -70,7 +71,8 @@ type ticket struct {
 func newFleet(maxEnvironments, accountLimit int, idleTTL time.Duration) *fleet {
 	return &fleet{
 		maxEnvironments: maxEnvironments, accountLimit: accountLimit, idleTTL: idleTTL,
-		lanes: map[Ref]*lane{}, accounts: map[account]*pool{}, all: map[*environment]struct{}{}, rest: make(chan struct{}),
+		lanes: map[Ref]*lane{}, accounts: map[account]*pool{}, all: map[*environment]struct{}{},
+		rest: make(chan struct{}),
 	}
 }
 
@@ -212,7 +214,8 @@ func (fl *fleet) enrol(ref Ref, call func()) (cancel func()) {
 	}
 }
 
-// reserve sets or, with nil, ends a function's reservation. Invocations under way keep running. Every slot that becomes free is offered.
+// reserve sets or, with nil, ends a function's reservation. Invocations under way keep running. Every slot that becomes
+// free is offered.
 func (fl *fleet) reserve(ref Ref, n *int) {
 	fl.mu.Lock()
 	l, p := fl.lane(ref), fl.pool(ref)
@@ -227,7 +230,8 @@ func (fl *fleet) reserve(ref Ref, n *int) {
 		p.running -= l.running
 	}
 	var calls []func()
-	for free := fl.accountLimit; free > 0; free-- { // waiters do not take their slots under this lock: each is offered once
+	// waiters do not take their slots under this lock: each is offered once
+	for free := fl.accountLimit; free > 0; free-- {
 		call := fl.nextWaiter(l, p)
 		if call == nil {
 			break
@@ -241,9 +245,9 @@ func (fl *fleet) reserve(ref Ref, n *int) {
 	}
 }
 
-// Enrol adds a waiter to the function: when a slot that it may use becomes free, one waiter is called, in the order of enrolling, and is out of the
-// line. When there is a free slot already, that happens before Enrol returns. waiter runs on the goroutine that freed the slot and must not block. A refused
-// caller enrols once and, when called, tries again.
+// Enrol adds a waiter to the function: when a slot that it may use becomes free, one waiter is called, in the order of
+// enrolling, and is out of the line. When there is a free slot already, that happens before Enrol returns. waiter runs
+// on the goroutine that freed the slot and must not block. A refused caller enrols once and, when called, tries again.
 func (f *Functions) Enrol(ref Ref, waiter func()) (cancel func()) { return f.fleet.enrol(ref, waiter) }
 
 // close refuses new environments; drained waits for the invocations.

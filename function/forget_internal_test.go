@@ -10,7 +10,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// Functions that come and go leave nothing behind: no lane, no pool of an account, no channel of somebody who watched, no series, no key.
+// Functions that come and go leave nothing behind: no lane, no pool of an account, no channel of somebody who watched,
+// no series, no key.
 func TestDeletedFunctionsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	var code bytes.Buffer
@@ -39,7 +40,8 @@ func TestDeletedFunctionsLeaveNothing(t *testing.T) {
 		ref := Ref{Account: fmt.Sprintf("%012d", i), Region: "us-east-1", Name: "f"}
 		before := f.Changed(ref)
 		_, err := f.Create(t.Context(), CreateInput{
-			Name: "f", Caller: Caller{ref.Account, ref.Region}, Runtime: "provided.al2023", Handler: "h", Role: "arn:aws:iam::000000000000:role/r", Zip: code.Bytes(),
+			Name: "f", Caller: Caller{ref.Account, ref.Region}, Runtime: "provided.al2023", Handler: "h",
+			Role: "arn:aws:iam::000000000000:role/r", Zip: code.Bytes(),
 		})
 		if err != nil {
 			t.Fatal(err)

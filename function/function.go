@@ -1,11 +1,13 @@
-// Package function holds Lambda functions and runs them: their configuration and code, their concurrency limits, and Invoke.
+// Package function holds Lambda functions and runs them: their configuration and code, their concurrency limits, and
+// Invoke.
 //
-// Code runs in processes. An execution environment is one process group that works on one invocation at a time and is spoken to through the Runtime
-// API; idle ones are kept warm and reused newest first. launcher decides what to start, sandbox starts and confines it, runtimeapi talks to it; this
-// room decides when, how many, and what became of it. Results are values (Result); nothing here looks into a response.
-// Metadata lies in storage.Coord, code packages are files named by their SHA-256. Function timeouts and environment lifetimes go by real time, log
-// times by the steered clock.
-// Source: Lambda API Reference; Lambda Developer Guide, "Lambda execution environment lifecycle" and "Lambda function scaling".
+// Code runs in processes. An execution environment is one process group that works on one invocation at a time and is
+// spoken to through the Runtime API; idle ones are kept warm and reused newest first. launcher decides what to start,
+// sandbox starts and confines it, runtimeapi talks to it; this room decides when, how many, and what became of it.
+// Results are values (Result); nothing here looks into a response. Metadata lies in storage.Coord, code packages are
+// files named by their SHA-256. Function timeouts and environment lifetimes go by real time, log times by the steered
+// clock. Source: Lambda API Reference; Lambda Developer Guide, "Lambda execution environment lifecycle" and "Lambda
+// function scaling".
 package function
 
 import (
@@ -35,16 +37,17 @@ type LogEvent = struct {
 	Message string // without the final line break
 }
 
-// LogSink takes what functions log; owner is the function whose it is. Write must not keep events after it returns. It may block: then the environments' rings fill and drop their
-// oldest lines, but no handler waits.
+// LogSink takes what functions log; owner is the function whose it is. Write must not keep events after it returns. It
+// may block: then the environments' rings fill and drop their oldest lines, but no handler waits.
 type LogSink interface {
 	Write(owner Ref, group, stream string, events []LogEvent)
 }
 
 // Options configure Functions. Store is required.
 type Options struct {
-	Store    storage.Store
-	Dir      string        // code packages and directories of environments; "" is a temporary directory that Stop removes
+	Store storage.Store
+	// code packages and directories of environments; "" is a temporary directory that Stop removes
+	Dir      string
 	Clock    *clock.Clock  // log and modification times; nil: real time
 	Log      *slog.Logger  // nil: discarded
 	Sink     LogSink       // nil: function logs go nowhere, and metrics embedded in them are not seen
@@ -54,24 +57,31 @@ type Options struct {
 	Node     string        // the Node.js to use before all others: a path or a name on PATH
 	Work     string        // where ./.venv and ./node_modules are looked for; "": the working directory
 
-	// HostPackages lets functions import what is installed for their interpreter on this machine, beside what AWS bundles with their runtime.
+	// HostPackages lets functions import what is installed for their interpreter on this machine, beside what AWS
+	// bundles with their runtime.
 	HostPackages bool
 
-	AccountConcurrency   int                // per account and region; 0: 1000
-	UnreservedMinimum    int                // what reserving must leave of it; 0: 100
-	MaxEnvironments      int                // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
-	IdleTTL              time.Duration      // an environment unused for so long ends; 0: 10 minutes
-	TailWait             time.Duration      // how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
-	ShutdownGrace        time.Duration      // how long extensions may work on SHUTDOWN before their process gets SIGTERM; 0: 300 ms
-	InitTimeout          time.Duration      // until init time counts against the function's timeout; 0: 10 s
-	Isolation            string             // none or sandbox; "": sandbox where it works
-	Network              string             // "" or host: that of this machine; private: functions reach the Runtime API and Endpoint alone, in level sandbox
-	Show                 []string           // files and directories of this machine that every function sees, read-only
-	Hide                 []string           // files and directories of this machine that no function sees in level sandbox, beside Dir
-	Serve                func(net.Listener) // answers as Endpoint does, until the listener is closed; needed for a private network
-	CPU                  string             // "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
-	SteeredClock         bool               // functions see Clock instead of real time, as far as their runtimes can show it
-	LegacyTimeoutPayload bool               // the timeout text that AWS used before November 2025
+	AccountConcurrency int           // per account and region; 0: 1000
+	UnreservedMinimum  int           // what reserving must leave of it; 0: 100
+	MaxEnvironments    int           // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
+	IdleTTL            time.Duration // an environment unused for so long ends; 0: 10 minutes
+	// how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
+	TailWait time.Duration
+	// how long extensions may work on SHUTDOWN before their process gets SIGTERM; 0: 300 ms
+	ShutdownGrace time.Duration
+	InitTimeout   time.Duration // until init time counts against the function's timeout; 0: 10 s
+	Isolation     string        // none or sandbox; "": sandbox where it works
+	// "" or host: that of this machine; private: functions reach the Runtime API and Endpoint alone, in level sandbox
+	Network string
+	Show    []string // files and directories of this machine that every function sees, read-only
+	// files and directories of this machine that no function sees in level sandbox, beside Dir
+	Hide []string
+	// answers as Endpoint does, until the listener is closed; needed for a private network
+	Serve func(net.Listener)
+	// "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
+	CPU                  string
+	SteeredClock         bool // functions see Clock instead of real time, as far as their runtimes can show it
+	LegacyTimeoutPayload bool // the timeout text that AWS used before November 2025
 }
 
 // Validate names the first field whose value makes no sense.
@@ -82,7 +92,11 @@ func (o *Options) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
-	}{{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum}, {"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)}, {"TailWait", int(o.TailWait)}, {"ShutdownGrace", int(o.ShutdownGrace)}} {
+	}{
+		{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum},
+		{"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)},
+		{"TailWait", int(o.TailWait)}, {"ShutdownGrace", int(o.ShutdownGrace)},
+	} {
 		if f.value < 0 {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)
 		}
@@ -178,7 +192,10 @@ func New(opt Options) (*Functions, error) {
 		hide = append(hide, opt.Dir)
 	}
 	f := &Functions{
-		opt: opt, coord: storage.Sure(opt.Store.Coord()), box: sandbox.New(sandbox.Options{Isolation: opt.Isolation, PrivateNetwork: opt.Network == NetworkPrivate, Hide: hide}),
+		opt: opt, coord: storage.Sure(opt.Store.Coord()),
+		box: sandbox.New(sandbox.Options{
+			Isolation: opt.Isolation, PrivateNetwork: opt.Network == NetworkPrivate, Hide: hide,
+		}),
 		entries: map[Ref]*entry{}, watched: map[Ref]chan struct{}{},
 		starting: make(chan struct{}, max(1, runtime.NumCPU())),
 		stopping: make(chan struct{}), hard: make(chan struct{}),
@@ -220,7 +237,8 @@ func (f *Functions) Start(ctx context.Context) error {
 		return err
 	}
 	f.launch = launcher.New(launcher.Options{
-		Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages, Dir: filepath.Join(f.code.run, "runtime"), Work: f.opt.Work,
+		Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages,
+		Dir: filepath.Join(f.code.run, "runtime"), Work: f.opt.Work,
 	})
 	f.logs.start()
 	return f.load(ctx)
@@ -238,12 +256,15 @@ func (f *Functions) clear() {
 		}
 	})
 	if err := f.code.clear(ctx); err != nil && ctx.Err() == nil {
-		f.opt.Log.Error("what an earlier start has left behind cannot be removed; remove it by hand", "dir", f.code.dir, "error", err)
+		f.opt.Log.Error(
+			"what an earlier start has left behind cannot be removed; remove it by hand", "dir", f.code.dir, "error",
+			err,
+		)
 	}
 }
 
-// Stop refuses new invocations, lets running ones finish until ctx ends or 30 s have passed, and then ends every process. Invocations cut off come
-// back as PlatformError: their work may or may not be done. Twice is harmless.
+// Stop refuses new invocations, lets running ones finish until ctx ends or 30 s have passed, and then ends every
+// process. Invocations cut off come back as PlatformError: their work may or may not be done. Twice is harmless.
 func (f *Functions) Stop(ctx context.Context) {
 	f.stopOnce.Do(func() {
 		close(f.stopping)
@@ -272,12 +293,12 @@ func (f *Functions) Busy() int { return int(f.busy.Load()) }
 // BusyWith names the functions that run now.
 func (f *Functions) BusyWith() []Ref { return f.fleet.runningNow() }
 
-// FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines go there by themselves within milliseconds;
-// whoever moves the clock needs them to be there before.
+// FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines
+// go there by themselves within milliseconds; whoever moves the clock needs them to be there before.
 func (f *Functions) FlushLogs() { f.logs.flush() }
 
-// CPU says how processors are shared among functions, for status output: "off", "weight by cgroup" or "weight by nice (no writable cgroup)". It is known from
-// Start on.
+// CPU says how processors are shared among functions, for status output: "off", "weight by cgroup" or "weight by nice
+// (no writable cgroup)". It is known from Start on.
 func (f *Functions) CPU() string { return f.cpu }
 
 // MemoryWatch says how MemorySize is held, for status output: watchdog, or off where the system gives no reading.

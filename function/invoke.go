@@ -20,10 +20,12 @@ type Invocation struct {
 	ClientContext string // JSON; "" for none
 	Tail          bool   // collect LogTail
 	InvokedARN    string // as the caller addressed the function; "" is its plain ARN
-	Wait          bool   // stand in line for room on the machine and for State Active, until ctx ends, instead of being refused
-	TraceID       string // of X-Amzn-Trace-Id; "" makes one
+	// stand in line for room on the machine and for State Active, until ctx ends, instead of being refused
+	Wait    bool
+	TraceID string // of X-Amzn-Trace-Id; "" makes one
 
-	LastArrival time.Time // of the last record of a batch, by the clock: iterator age is measured from it; zero: no batch of a stream
+	// of the last record of a batch, by the clock: iterator age is measured from it; zero: no batch of a stream
+	LastArrival time.Time
 
 	measure measurement
 }
@@ -53,9 +55,9 @@ const pendingWait = 5 * time.Second
 
 var errStopping = errors.New("shardmill is stopping")
 
-// Invoke runs a function and returns what became of it; it does not fail otherwise. It blocks for the function's timeout and the init phase at most,
-// and with Wait for as long as ctx lasts. When ctx ends while the handler runs, Invoke returns PlatformError at once and the handler goes on: its slot
-// stays taken until it ends.
+// Invoke runs a function and returns what became of it; it does not fail otherwise. It blocks for the function's
+// timeout and the init phase at most, and with Wait for as long as ctx lasts. When ctx ends while the handler runs,
+// Invoke returns PlatformError at once and the handler goes on: its slot stays taken until it ends.
 func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	g, refusal := f.ready(ctx, &inv)
 	if g == nil {
@@ -111,15 +113,21 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		e = f.entry(inv.Ref)
 		switch {
 		case e == nil:
-			return nil, Result{Class: ConfigError, Reason: ReasonNotFound, Detail: "Function not found: " + inv.Ref.ARN() + ":" + Latest, StatusCode: 404}
+			return nil, Result{
+				Class: ConfigError, Reason: ReasonNotFound,
+				Detail: "Function not found: " + inv.Ref.ARN() + ":" + Latest, StatusCode: 404,
+			}
 		case e.current != nil:
 			return e.current, Result{}
 		case e.conf.settled():
-			return nil, Result{Class: ConfigError, Reason: e.conf.StateCode, Detail: e.conf.StateReason, StatusCode: 502}
+			return nil, Result{
+				Class: ConfigError, Reason: e.conf.StateCode, Detail: e.conf.StateReason, StatusCode: 502,
+			}
 		}
 		pending := Result{
 			Class: NotAdmitted, Reason: Pending, StatusCode: 409,
-			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " + Pending,
+			Detail: "The operation cannot be performed at this time. The function is currently in the following state: " +
+				Pending,
 		}
 		select {
 		case <-e.settled:
@@ -137,8 +145,8 @@ func platform(reason string, err error) Result {
 	return Result{Class: PlatformError, Reason: reason, Detail: err.Error(), StatusCode: 500}
 }
 
-// invoke finds or starts an environment and runs inv in it. An environment that dies before it has seen the event costs nothing but a new try.
-// running is set when the handler goes on without the caller.
+// invoke finds or starts an environment and runs inv in it. An environment that dies before it has seen the event costs
+// nothing but a new try. running is set when the handler goes on without the caller.
 func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) (res Result, running *environment) {
 	again := false
 	for {
@@ -196,7 +204,9 @@ func (f *Functions) noRoom(ctx context.Context) Result {
 	}
 	return Result{
 		Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
-		Hint: fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments),
+		Hint: fmt.Sprintf(
+			"This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments,
+		),
 	}
 }
 
@@ -247,7 +257,8 @@ func (e *environment) begin(r *run) bool {
 	return true
 }
 
-// comeBack is how long an invocation waits for the runtime to return from the one before; then it goes to another environment.
+// comeBack is how long an invocation waits for the runtime to return from the one before; then it goes to another
+// environment.
 const comeBack = 2 * time.Second
 
 // outcome says how await ended.
@@ -281,7 +292,9 @@ func (f *Functions) await(ctx context.Context, e *environment, r *run) (Result, 
 		case <-ctx.Done():
 			if e.withdraw(r) {
 				f.fleet.put(e)
-				return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: ctx.Err().Error(), StatusCode: 429}, finished
+				return Result{
+					Class: NotAdmitted, Reason: ReasonAccount, Detail: ctx.Err().Error(), StatusCode: 429,
+				}, finished
 			}
 			ours = false
 			f.work.Go(func() {
@@ -331,7 +344,8 @@ func (f *Functions) watchRun(e *environment, r *run) *watcher {
 	return w
 }
 
-// finish follows the invocation without a caller. Of what was not delivered there is no result: nobody waits for another try.
+// finish follows the invocation without a caller. Of what was not delivered there is no result: nobody waits for
+// another try.
 func (w *watcher) finish() (res Result) {
 	for {
 		over := false
@@ -386,7 +400,8 @@ func (w *watcher) release() Result {
 	return *w.held
 }
 
-// late returns the timer: of the init phase, of the function's timeout, of a runtime that does not come back, or of a held answer.
+// late returns the timer: of the init phase, of the function's timeout, of a runtime that does not come back, or of a
+// held answer.
 func (w *watcher) late() (Result, outcome, bool) {
 	e, r := w.e, w.r
 	if w.held != nil {
@@ -427,7 +442,8 @@ func (w *watcher) answered(s signal) Result {
 	switch {
 	case a.TooLarge:
 		fail := tooLarge()
-		res.Class, res.Payload, res.ErrorKind, res.Reason, res.Detail = FunctionError, fail.payload, Unhandled, fail.kind, fail.message
+		res.Class, res.ErrorKind = FunctionError, Unhandled
+		res.Payload, res.Reason, res.Detail = fail.payload, fail.kind, fail.message
 	case a.Failed:
 		res.Class, res.ErrorKind, res.Reason = FunctionError, Unhandled, a.Kind
 	}
@@ -476,7 +492,8 @@ func (w *watcher) failed(fail failure) Result {
 // adviseSDK adds a hint to a failed init phase for lack of the SDK, which AWS bundles and we do not.
 func (w *watcher) adviseSDK(res *Result, fail failure) {
 	text := string(fail.payload)
-	if !strings.Contains(text, "No module named '") && !strings.Contains(text, "Cannot find module '") && !strings.Contains(text, "Cannot find package '") {
+	if !strings.Contains(text, "No module named '") && !strings.Contains(text, "Cannot find module '") &&
+		!strings.Contains(text, "Cannot find package '") {
 		return
 	}
 	plan, err := w.f.plan(context.Background(), w.e.g.conf)
@@ -488,5 +505,8 @@ func (w *watcher) adviseSDK(res *Result, fail failure) {
 
 // NewTraceID returns an X-Amzn-Trace-Id that samples nothing.
 func NewTraceID() string {
-	return fmt.Sprintf("Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(time.Now().Unix()), rand.Uint32(), rand.Uint64(), rand.Uint64())
+	return fmt.Sprintf(
+		"Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(time.Now().Unix()), rand.Uint32(), rand.Uint64(),
+		rand.Uint64(),
+	)
 }

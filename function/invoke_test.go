@@ -36,7 +36,8 @@ func TestPythonHandlerThatReturnsNothingAnswersNull(t *testing.T) {
 	want(t, r, function.Success, `null`)
 }
 
-// F-54: a handler built with aws-lambda-go runs, from a package made on Windows, where files have no executable bit; its errors are AWS's.
+// F-54: a handler built with aws-lambda-go runs, from a package made on Windows, where files have no executable bit;
+// its errors are AWS's.
 func TestOfficialGoRuntime(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -54,7 +55,8 @@ func TestOfficialGoRuntime(t *testing.T) {
 	want(t, b.invoke("f", `{"fail":"no"}`), function.FunctionError, `{"errorMessage":"no","errorType":"errorString"}`)
 }
 
-// F-48, F-49, F-50 through a whole environment: the headers of /next; a second answer, a foreign id and a late init error are refused.
+// F-48, F-49, F-50 through a whole environment: the headers of /next; a second answer, a foreign id and a late init
+// error are refused.
 func TestRuntimeAPIOfAnEnvironment(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -66,7 +68,10 @@ func TestRuntimeAPIOfAnEnvironment(t *testing.T) {
 	if err := json.Unmarshal(r.Payload, &text); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"Aws-Request-Id=id-1\n", "Invoked-Function-Arn=arn:as:addressed\n", "Trace-Id=Root=1-", "Client-Context={\"c\":1}\n", "Deadline-Ms=1"} {
+	for _, line := range []string{
+		"Aws-Request-Id=id-1\n", "Invoked-Function-Arn=arn:as:addressed\n", "Trace-Id=Root=1-",
+		"Client-Context={\"c\":1}\n", "Deadline-Ms=1",
+	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %q in %q", line, text)
 		}
@@ -80,7 +85,8 @@ func TestRuntimeAPIOfAnEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := strings.Split(text, "\n")
-	if len(said) != 4 || said[0] != `202 {"status":"OK"}` || said[1] != invalid || said[2] != invalid || !strings.HasPrefix(said[3], `403 {`) || !strings.Contains(said[3], "InvalidStateTransition") {
+	if len(said) != 4 || said[0] != `202 {"status":"OK"}` || said[1] != invalid || said[2] != invalid ||
+		!strings.HasPrefix(said[3], `403 {`) || !strings.Contains(said[3], "InvalidStateTransition") {
 		t.Errorf("the API said %q", said)
 	}
 }
@@ -93,12 +99,14 @@ func TestProvidedEnvironment(t *testing.T) {
 
 	r := b.invoke("f", `{}`)
 
-	if p := string(r.Payload); strings.Contains(p, "AWS_EXECUTION_ENV") || strings.Contains(p, "GOPATH") || !strings.Contains(p, `_HANDLER=bootstrap`) || !strings.Contains(p, `TZ=:UTC`) {
+	if p := string(r.Payload); strings.Contains(p, "AWS_EXECUTION_ENV") || strings.Contains(p, "GOPATH") ||
+		!strings.Contains(p, `_HANDLER=bootstrap`) || !strings.Contains(p, `TZ=:UTC`) {
 		t.Errorf("environment %s", p)
 	}
 }
 
-// TZ is not reserved: a function sees the time zone that its owner has set, in its environment and in what its runtime makes of it.
+// TZ is not reserved: a function sees the time zone that its owner has set, in its environment and in what its runtime
+// makes of it.
 func TestTimeZoneOfTheOwnerIsHonoured(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -134,6 +142,10 @@ func TestBootstrapThatIsNoProgram(t *testing.T) {
 
 		r := b.invoke(name, `{}`, func(inv *function.Invocation) { inv.RequestID = "id" })
 
-		want(t, r, function.FunctionError, `{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: id Error: fork/exec /var/task/bootstrap: `+c.message+`"}`)
+		want(
+			t, r, function.FunctionError,
+			`{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: id Error: fork/exec /var/task/bootstrap: `+
+				c.message+`"}`,
+		)
 	}
 }

@@ -36,7 +36,8 @@ func CheckNetwork(value string) error {
 	return nil
 }
 
-// settleIsolation finds out how far functions can be confined, in the background unless something is asked for that may be impossible.
+// settleIsolation finds out how far functions can be confined, in the background unless something is asked for that may
+// be impossible.
 func (f *Functions) settleIsolation() error {
 	if f.opt.Isolation != sandbox.Confined && f.opt.Network != NetworkPrivate {
 		f.work.Go(func() { f.box.Level() })
@@ -57,11 +58,12 @@ type Impossible struct{ What, Why string }
 
 func (i *Impossible) Error() string { return i.What + " is not possible here: " + i.Why }
 
-// Isolation returns the level at which functions are kept apart: sandbox, or none and why it is not more. It may take a moment after Start.
+// Isolation returns the level at which functions are kept apart: sandbox, or none and why it is not more. It may take a
+// moment after Start.
 func (f *Functions) Isolation() (level, why string) { return f.box.Level() }
 
-// HideServer keeps functions from reading this process's memory and variables where no sandbox does. Afterwards a process without root can start no sandbox
-// any more.
+// HideServer keeps functions from reading this process's memory and variables where no sandbox does. Afterwards a
+// process without root can start no sandbox any more.
 func HideServer() { sandbox.HideServer() }
 
 // shared is what functions have in common with each other and with this machine at level none.
@@ -76,7 +78,8 @@ func (f *Functions) confined() bool {
 // request returns what the start of conf is planned by: code lies in dir, compiled files may lie in cache.
 func (f *Functions) request(conf *Configuration, dir, cache string) launcher.Request {
 	r := launcher.Request{
-		Runtime: conf.Runtime, Architecture: conf.Architecture, Code: dir, TaskRoot: dir, Cache: cache, MemoryMB: conf.MemoryMB, Environment: conf.Environment,
+		Runtime: conf.Runtime, Architecture: conf.Architecture, Code: dir, TaskRoot: dir, Cache: cache,
+		MemoryMB: conf.MemoryMB, Environment: conf.Environment,
 	}
 	if f.confined() {
 		// As on AWS nothing is written beside the code, and one environment leaves nothing that another one would run.
@@ -151,7 +154,9 @@ func (f *Functions) endpointPort() uint16 {
 
 // listen opens the Runtime API, or, in a private network, decides where it will be.
 func (e *environment) listen() (err error) {
-	f := runtimeapi.Function{Account: e.g.conf.Ref.Account, Name: e.g.conf.Ref.Name, Version: Latest, Handler: e.g.conf.Handler}
+	f := runtimeapi.Function{
+		Account: e.g.conf.Ref.Account, Name: e.g.conf.Ref.Name, Version: Latest, Handler: e.g.conf.Handler,
+	}
 	if e.f.opt.Network == NetworkPrivate {
 		e.api = runtimeapi.New(e, f, net.JoinHostPort("127.0.0.1", strconv.Itoa(int(e.f.insidePort()))))
 		return nil

@@ -23,7 +23,8 @@ func confined(t *testing.T, change ...func(*function.Options)) (*bench, bool) {
 	return b, level == "sandbox"
 }
 
-// Eight lanes that write and read one file meet only their own, two functions with one folder do not meet at all, and TMPDIR is not set.
+// Eight lanes that write and read one file meet only their own, two functions with one folder do not meet at all, and
+// TMPDIR is not set.
 func TestLanesDoNotMeetInTmp(t *testing.T) {
 	t.Parallel()
 	b, ok := confined(t)
@@ -54,7 +55,8 @@ func TestLanesDoNotMeetInTmp(t *testing.T) {
 	want(t, b.invoke("g", `"x"`), function.Success, `["x", [], false, "/var/task"]`)
 }
 
-// /tmp is as large as EphemeralStorage says, after an update as well; the data directory stays hidden where all around it shows.
+// /tmp is as large as EphemeralStorage says, after an update as well; the data directory stays hidden where all around
+// it shows.
 func TestTmpIsAsLargeAsEphemeralStorage(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
@@ -76,7 +78,9 @@ func TestTmpIsAsLargeAsEphemeralStorage(t *testing.T) {
 	`)
 	want(t, b.invoke("f", quote(data)), function.Success, `[512, []]`)
 
-	if _, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{Ref: ref("f"), EphemeralMB: number(1024)}); err != nil {
+	if _, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{
+		Ref: ref("f"), EphemeralMB: number(1024),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.settled("f")
@@ -92,20 +96,31 @@ func TestLiteralTaskRoot(t *testing.T) {
 		return
 	}
 	b.create("python", function.CreateInput{
-		Runtime: "python3.12", Handler: "index.handler", Timeout: number(10), Environment: map[string]string{"EXTRA": "/var/task/vendor/x.txt"},
-		Zip: zipOf(file{"index.py", "import os\ndef handler(e, c):\n    return [open(os.environ['EXTRA']).read(), __file__]\n", 0o644}, file{"vendor/x.txt", "x", 0o644}),
+		Runtime: "python3.12", Handler: "index.handler", Timeout: number(10),
+		Environment: map[string]string{"EXTRA": "/var/task/vendor/x.txt"},
+		Zip: zipOf(
+			file{
+				"index.py", "import os\ndef handler(e, c):\n    return [open(os.environ['EXTRA']).read(), __file__]\n",
+				0o644,
+			},
+			file{"vendor/x.txt", "x", 0o644},
+		),
 	})
 	b.create("node", function.CreateInput{
-		Runtime: "nodejs20.x", Handler: "index.handler", Timeout: number(10), Environment: map[string]string{"NODE_OPTIONS": "--require /var/task/first.cjs"},
-		Zip: zipOf(file{"index.js", "exports.handler = async () => [globalThis.first, __filename]", 0o644}, file{"first.cjs", "globalThis.first = 1", 0o644}),
+		Runtime: "nodejs20.x", Handler: "index.handler", Timeout: number(10),
+		Environment: map[string]string{"NODE_OPTIONS": "--require /var/task/first.cjs"},
+		Zip: zipOf(
+			file{"index.js", "exports.handler = async () => [globalThis.first, __filename]", 0o644},
+			file{"first.cjs", "globalThis.first = 1", 0o644},
+		),
 	})
 
 	want(t, b.invoke("python", `1`), function.Success, `["x", "/var/task/index.py"]`)
 	want(t, b.invoke("node", `1`), function.Success, `[1,"/var/task/index.js"]`)
 }
 
-// With a private network two environments listen on one port, AWS_ENDPOINT_URL is answered, even where it has the port of the Runtime API, and nothing else
-// of the machine is there. What listened in it for the server ends with it.
+// With a private network two environments listen on one port, AWS_ENDPOINT_URL is answered, even where it has the port
+// of the Runtime API, and nothing else of the machine is there. What listened in it for the server ends with it.
 func TestPrivateNetworkOfFunctions(t *testing.T) {
 	t.Parallel()
 	outside, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -119,7 +134,9 @@ func TestPrivateNetworkOfFunctions(t *testing.T) {
 		return
 	}
 	for _, endpoint := range []string{"127.0.0.1:4566", "127.0.0.1:9001"} {
-		answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("hello from " + r.Host)) })
+		answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte("hello from " + r.Host))
+		})
 		var serving sync.WaitGroup
 		b := start(t, func(o *function.Options) {
 			o.Network, o.Endpoint = function.NetworkPrivate, func() string { return "http://" + endpoint }
@@ -153,9 +170,13 @@ func TestSharedThingsAreNamed(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
 	for source, hints := range map[string][]string{
-		"def handler(e, c):\n    return 1\n":                                                                  nil,
-		"def handler(e, c):\n    open('/tmp/batch.json', 'w')\n    return 1\n":                                {"index.py names /tmp/"},
-		"import socket\ns = socket.socket()\ndef handler(e, c):\n    return 1\n# s.bind(('127.0.0.1', 8080))": {"index.py listens on port 8080"},
+		"def handler(e, c):\n    return 1\n": nil,
+		"def handler(e, c):\n    open('/tmp/batch.json', 'w')\n    return 1\n": {
+			"index.py names /tmp/",
+		},
+		"import socket\ns = socket.socket()\ndef handler(e, c):\n    return 1\n# s.bind(('127.0.0.1', 8080))": {
+			"index.py listens on port 8080",
+		},
 	} {
 		c := b.python("f", source)
 		for _, hint := range []string{"names /tmp/", "listens on port"} {
@@ -169,7 +190,9 @@ func TestSharedThingsAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if line := b.log.find(t, "INIT_START").message; !strings.HasSuffix(line, "\tIsolation: none (/tmp, ports and the process list are shared with this machine)") {
+	if line := b.log.find(t, "INIT_START").message; !strings.HasSuffix(
+		line, "\tIsolation: none (/tmp, ports and the process list are shared with this machine)",
+	) {
 		t.Errorf("log begins with %q", line)
 	}
 }

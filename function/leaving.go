@@ -10,9 +10,12 @@ import (
 // awsDomain is what the name of each of AWS's endpoints ends in.
 var awsDomain = []byte("amazonaws.com")
 
-// awsHost finds the endpoint of a service in a text: a host with a region, or an address. Names of services in policies, such as lambda.amazonaws.com, are none.
+// awsHost finds the endpoint of a service in a text: a host with a region, or an address. Names of services in
+// policies, such as lambda.amazonaws.com, are none.
 var awsHost = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(?:https?://(?:[a-z0-9-]+\.)+|(?:[a-z0-9-]+\.)*[a-z]{2}(?:-[a-z]+)+-\d+\.)amazonaws\.com(?:\.cn)?`)
+	return regexp.MustCompile(
+		`(?i)(?:https?://(?:[a-z0-9-]+\.)+|(?:[a-z0-9-]+\.)*[a-z]{2}(?:-[a-z]+)+-\d+\.)amazonaws\.com(?:\.cn)?`,
+	)
 })
 
 // mayLeave reports whether a call of AWS would be a surprise: the endpoint that the function was given is ours.
@@ -28,8 +31,8 @@ func (e *environment) mayLeave() bool {
 	return true
 }
 
-// leaves looks for a call that went to AWS in a line of the log or in an error document, and returns advice on the first that it finds. The customer means
-// what the function's own variables name.
+// leaves looks for a call that went to AWS in a line of the log or in an error document, and returns advice on the
+// first that it finds. The customer means what the function's own variables name.
 func (e *environment) leaves(text []byte) string {
 	if !bytes.Contains(text, awsDomain) {
 		return ""
@@ -47,7 +50,8 @@ func (e *environment) leaves(text []byte) string {
 			return ""
 		}
 	}
-	return "The function names " + bare + ": its calls may leave this machine for AWS. AWS_ENDPOINT_URL leads here, and these SDKs do not know it: Go v1, and Go v2 before" +
+	return "The function names " + bare +
+		": its calls may leave this machine for AWS. AWS_ENDPOINT_URL leads here, and these SDKs do not know it: Go v1, and Go v2 before" +
 		" November 2023 (config v1.21.0); Java v1; JavaScript v2; botocore before 1.31 (boto3 before 1.28). Update the SDK, or give its clients the value of AWS_ENDPOINT_URL as their endpoint."
 }
 

@@ -29,8 +29,8 @@ func (l *spoken) count(part string) int {
 	return strings.Count(l.b.String(), part)
 }
 
-// An SDK that does not know AWS_ENDPOINT_URL calls AWS. Where an error or a line of the log names the endpoint, a hint says so, once. What the customer's own
-// variables name is meant, and names of services in a policy are no endpoints.
+// An SDK that does not know AWS_ENDPOINT_URL calls AWS. Where an error or a line of the log names the endpoint, a hint
+// says so, once. What the customer's own variables name is meant, and names of services in a policy are no endpoints.
 func TestCallOfAWSItselfIsHinted(t *testing.T) {
 	t.Parallel()
 	const host = "kinesis.us-east-1.amazonaws.com"
@@ -39,13 +39,15 @@ func TestCallOfAWSItselfIsHinted(t *testing.T) {
 		env   map[string]string
 		want  bool
 	}{
-		"an error":                      {`"!getaddrinfo ENOTFOUND ` + host + `"`, nil, true},
-		"a line":                        {`"Post https://dynamodb.eu-west-1.amazonaws.com/: no such host"`, nil, true},
-		"an address of a bucket":        {`"GET https://b.s3.amazonaws.com/key"`, nil, true},
-		"a service in a policy":         {`"Principal lambda.amazonaws.com"`, nil, false},
-		"an endpoint of the customer's": {`"!` + host + `"`, map[string]string{"AWS_ENDPOINT_URL_KINESIS": "https://" + host}, false},
-		"an address in a variable":      {`"!` + host + `"`, map[string]string{"TARGET": "https://" + host + "/x"}, false},
-		"nothing":                       {`"!no"`, nil, false},
+		"an error":               {`"!getaddrinfo ENOTFOUND ` + host + `"`, nil, true},
+		"a line":                 {`"Post https://dynamodb.eu-west-1.amazonaws.com/: no such host"`, nil, true},
+		"an address of a bucket": {`"GET https://b.s3.amazonaws.com/key"`, nil, true},
+		"a service in a policy":  {`"Principal lambda.amazonaws.com"`, nil, false},
+		"an endpoint of the customer's": {
+			`"!` + host + `"`, map[string]string{"AWS_ENDPOINT_URL_KINESIS": "https://" + host}, false,
+		},
+		"an address in a variable": {`"!` + host + `"`, map[string]string{"TARGET": "https://" + host + "/x"}, false},
+		"nothing":                  {`"!no"`, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -62,7 +64,9 @@ func TestCallOfAWSItselfIsHinted(t *testing.T) {
 			`, func(in *function.CreateInput) { in.Environment = c.env })
 			hints := 0
 			for range 4 {
-				if strings.Contains(b.invoke("f", c.event, tail).Hint, "amazonaws.com: its calls may leave this machine") {
+				if strings.Contains(
+					b.invoke("f", c.event, tail).Hint, "amazonaws.com: its calls may leave this machine",
+				) {
 					hints++
 				}
 			}
@@ -73,7 +77,9 @@ func TestCallOfAWSItselfIsHinted(t *testing.T) {
 			if hints != wanted {
 				t.Errorf("%d results carry the hint, want %d", hints, wanted)
 			}
-			for deadline := time.Now().Add(10 * time.Second); log.count("its calls may leave") != wanted; <-time.After(time.Millisecond) {
+			for deadline := time.Now().Add(10 * time.Second); log.count("its calls may leave") != wanted; <-time.After(
+				time.Millisecond,
+			) {
 				if time.Now().After(deadline) {
 					t.Fatalf("the log says it %d times, want %d", log.count("its calls may leave"), wanted)
 				}

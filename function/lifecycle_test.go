@@ -34,14 +34,18 @@ func TestTimeoutEndsTheInvocation(t *testing.T) {
 
 	r := b.invoke("f", `5`, func(i *function.Invocation) { i.RequestID, i.Tail = "id-1", true })
 
-	want(t, r, function.FunctionError, `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id-1 Error: Task timed out after 1.00 seconds"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id-1 Error: Task timed out after 1.00 seconds"}`,
+	)
 	if r.Reason != "Sandbox.Timedout" {
 		t.Errorf("reason %s", r.Reason)
 	}
 	if took := r.Duration; took < time.Second || took > 4*time.Second {
 		t.Errorf("took %v", took)
 	}
-	if log := string(r.LogTail); !strings.Contains(log, " id-1 Task timed out after 1.00 seconds\n") || !strings.Contains(log, "Status: timeout") {
+	if log := string(r.LogTail); !strings.Contains(log, " id-1 Task timed out after 1.00 seconds\n") ||
+		!strings.Contains(log, "Status: timeout") {
 		t.Errorf("log %q", log)
 	}
 }
@@ -89,7 +93,10 @@ func TestExitIsAFunctionError(t *testing.T) {
 	} {
 		r := b.invoke("f", c.event, func(i *function.Invocation) { i.RequestID = "id" })
 
-		want(t, r, function.FunctionError, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: `+c.message+`"}`)
+		want(
+			t, r, function.FunctionError,
+			`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: `+c.message+`"}`,
+		)
 		want(t, b.invoke("f", `null`), function.Success, `"alive"`)
 	}
 }
@@ -112,7 +119,10 @@ func TestMemoryLimitIsHeld(t *testing.T) {
 
 	r := b.invoke("f", `{}`, func(i *function.Invocation) { i.RequestID = "id" })
 
-	want(t, r, function.FunctionError, `{"errorType":"Runtime.OutOfMemory","errorMessage":"RequestId: id Error: Runtime exited with error: signal: killed"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorType":"Runtime.OutOfMemory","errorMessage":"RequestId: id Error: Runtime exited with error: signal: killed"}`,
+	)
 	if r.Duration > 10*time.Second {
 		t.Errorf("took %v", r.Duration)
 	}
@@ -130,7 +140,10 @@ func TestOversizeAnswerKeepsTheEnvironment(t *testing.T) {
 		    return "x" * event if event else n
 	`)
 	r := b.invoke("f", strconv.Itoa(7<<20))
-	want(t, r, function.FunctionError, `{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}`,
+	)
 
 	want(t, b.invoke("f", `0`), function.Success, `2`)
 	if r := b.invoke("f", strconv.Itoa(6<<20)); r.Class != function.Success || len(r.Payload) != 6<<20+2 {
@@ -191,7 +204,9 @@ func TestFailingInitPhasesPause(t *testing.T) {
 	b.provided("f", "exit-in-init")
 	failure := `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 7"}`
 	for range 3 {
-		want(t, b.invoke("f", `1`, func(i *function.Invocation) { i.RequestID = "id" }), function.FunctionError, failure)
+		want(
+			t, b.invoke("f", `1`, func(i *function.Invocation) { i.RequestID = "id" }), function.FunctionError, failure,
+		)
 	}
 	want(t, b.invoke("f", `1`, func(i *function.Invocation) { i.RequestID = "id" }), function.FunctionError, failure)
 
@@ -219,13 +234,17 @@ func TestUpdateReplacesEnvironments(t *testing.T) {
 	want(t, b.invoke("f", `null`), function.Success, `0`)
 	changed := b.Changed(ref("f"))
 
-	c, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{Ref: ref("f"), MemoryMB: number(512)})
+	c, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{
+		Ref: ref("f"), MemoryMB: number(512),
+	})
 
-	if err != nil || c.State != function.Active || c.UpdateStatus != function.InProgress || c.RevisionID == first.RevisionID {
+	if err != nil || c.State != function.Active || c.UpdateStatus != function.InProgress ||
+		c.RevisionID == first.RevisionID {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	<-changed
-	if done := b.settled("f"); done.UpdateStatus != function.Successful || done.MemoryMB != 512 || done.RevisionID == c.RevisionID || done.UpdateReason != "" {
+	if done := b.settled("f"); done.UpdateStatus != function.Successful || done.MemoryMB != 512 ||
+		done.RevisionID == c.RevisionID || done.UpdateReason != "" {
 		t.Errorf("got %+v", done)
 	}
 	want(t, b.invoke("f", `null`), function.Success, `0`)
@@ -310,7 +329,8 @@ func TestFailedFunctionGetsAnotherChance(t *testing.T) {
 	}
 }
 
-// Stop cuts off what still runs when its time is over; nobody knows what it did, so it is no error of the function. Twice is harmless.
+// Stop cuts off what still runs when its time is over; nobody knows what it did, so it is no error of the function.
+// Twice is harmless.
 func TestStopCutsOffAndTellsSo(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
@@ -351,12 +371,16 @@ func TestLogTailHoldsThisInvocation(t *testing.T) {
 	r := b.invoke("f", `3`, tail, func(i *function.Invocation) { i.RequestID = "id-1" })
 
 	lines := strings.Split(string(r.LogTail), "\n")
-	if len(lines) != 7 || lines[0] != "START RequestId: id-1 Version: $LATEST" || lines[1] != "line 0" || lines[4] != "END RequestId: id-1" ||
-		!strings.HasPrefix(lines[5], "REPORT RequestId: id-1\tDuration: ") || !strings.Contains(lines[5], " MB\tInit Duration: ") {
+	if len(lines) != 7 || lines[0] != "START RequestId: id-1 Version: $LATEST" || lines[1] != "line 0" ||
+		lines[4] != "END RequestId: id-1" ||
+		!strings.HasPrefix(lines[5], "REPORT RequestId: id-1\tDuration: ") || !strings.Contains(
+		lines[5], " MB\tInit Duration: ",
+	) {
 		t.Errorf("tail %q", lines)
 	}
 	r = b.invoke("f", `1000`, tail)
-	if len(r.LogTail) != 4096 || !strings.Contains(string(r.LogTail), "line 999\nEND") || strings.Contains(string(r.LogTail), "Init Duration") {
+	if len(r.LogTail) != 4096 || !strings.Contains(string(r.LogTail), "line 999\nEND") ||
+		strings.Contains(string(r.LogTail), "Init Duration") {
 		t.Errorf("%d bytes: %q", len(r.LogTail), r.LogTail)
 	}
 	var kinds []string
@@ -380,14 +404,16 @@ func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.Python = "/nowhere/python3" })
 	c := b.python("f", counter)
-	if c.State != function.Failed || c.StateCode != "InvalidRuntime" || !strings.Contains(c.StateReason, "--python /nowhere/python3") {
+	if c.State != function.Failed || c.StateCode != "InvalidRuntime" ||
+		!strings.Contains(c.StateReason, "--python /nowhere/python3") {
 		t.Errorf("got %+v", c)
 	}
 
 	if r := b.invoke("f", `1`); r.Class != function.ConfigError || r.Reason != "InvalidRuntime" || r.StatusCode != 502 {
 		t.Errorf("got %+v", r)
 	}
-	if r := b.invoke("nobody", `1`); r.Class != function.ConfigError || r.Reason != function.ReasonNotFound || r.StatusCode != 404 {
+	if r := b.invoke("nobody", `1`); r.Class != function.ConfigError || r.Reason != function.ReasonNotFound ||
+		r.StatusCode != 404 {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -411,7 +437,10 @@ func TestRefusedPackageHarmsNobody(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.provided("f", "echo")
-	in := function.CreateInput{Name: "g", Caller: caller, Role: testRole, Runtime: "provided.al2023", Handler: "x", Zip: zipOf(file{"../x", "", 0o644})}
+	in := function.CreateInput{
+		Name: "g", Caller: caller, Role: testRole, Runtime: "provided.al2023", Handler: "x",
+		Zip: zipOf(file{"../x", "", 0o644}),
+	}
 
 	if _, err := b.Create(t.Context(), in); err == nil {
 		t.Fatal("accepted")

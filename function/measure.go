@@ -64,8 +64,10 @@ func (m *meter) scope(ref Ref) *scope {
 func (m *meter) newScope(ref Ref, dimensions ...string) *scope {
 	of := func(k metric.Kind) *metric.Series { return m.store.Of(k, ref.Account, ref.Region, dimensions...) }
 	return &scope{
-		invocations: of(metric.Invocations), errors: of(metric.Errors), throttles: of(metric.Throttles), duration: of(metric.Duration),
-		concurrent: of(metric.ConcurrentExecutions), coldStarts: of(metric.ColdStarts), initDuration: of(metric.InitDuration), outOfMemory: of(metric.OutOfMemory),
+		invocations: of(metric.Invocations), errors: of(metric.Errors), throttles: of(metric.Throttles),
+		duration:   of(metric.Duration),
+		concurrent: of(metric.ConcurrentExecutions), coldStarts: of(metric.ColdStarts),
+		initDuration: of(metric.InitDuration), outOfMemory: of(metric.OutOfMemory),
 	}
 }
 
@@ -75,12 +77,14 @@ func (m *meter) forget(ref Ref) {
 	s := m.functions[ref]
 	delete(m.functions, ref)
 	m.mu.Unlock()
-	m.store.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name).Release() // its mappings measured them
+	// its mappings measured them
+	m.store.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name).Release()
 	if s == nil {
 		return
 	}
 	for _, series := range []*metric.Series{
-		s.invocations, s.errors, s.throttles, s.duration, s.concurrent, s.coldStarts, s.initDuration, s.outOfMemory, s.iteratorAge,
+		s.invocations, s.errors, s.throttles, s.duration, s.concurrent, s.coldStarts, s.initDuration, s.outOfMemory,
+		s.iteratorAge,
 	} {
 		series.Release()
 	}
@@ -99,7 +103,8 @@ type measurement struct {
 	at    time.Time // when the event went to an environment, by the clock; zero: not yet
 }
 
-// begin notes that an environment has been found: from here on the invocation counts as running. A second time changes nothing.
+// begin notes that an environment has been found: from here on the invocation counts as running. A second time changes
+// nothing.
 func (f *Functions) begin(m *measurement) {
 	if m.scope == nil || !m.at.IsZero() {
 		return
@@ -110,7 +115,8 @@ func (f *Functions) begin(m *measurement) {
 	}
 }
 
-// end notes what the invocation came to, under the instant at which it began. What ran no code, or is unknown, is no invocation.
+// end notes what the invocation came to, under the instant at which it began. What ran no code, or is unknown, is no
+// invocation.
 func (inv *Invocation) end(res *Result) {
 	m := &inv.measure
 	if m.scope == nil || m.at.IsZero() {
@@ -153,7 +159,8 @@ func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Millisecond)*100) / 100
 }
 
-// embedded takes the metrics out of a function's log lines, whose times are behind the clock by as much as that of the process; nil when nothing is measured.
+// embedded takes the metrics out of a function's log lines, whose times are behind the clock by as much as that of the
+// process; nil when nothing is measured.
 func (m *meter) embedded(ref Ref, behind func() time.Duration) func([]LogEvent) {
 	if m.store == nil {
 		return nil
@@ -165,8 +172,8 @@ func (m *meter) embedded(ref Ref, behind func() time.Duration) func([]LogEvent) 
 	}
 }
 
-// metricDocument returns the part of a log line that may be a document in the embedded metric format: all of it, or what Node.js's console has put behind the time, the
-// request id and the level, each with a tab.
+// metricDocument returns the part of a log line that may be a document in the embedded metric format: all of it, or
+// what Node.js's console has put behind the time, the request id and the level, each with a tab.
 func metricDocument(line string) string {
 	at := strings.Index(line, "\t{")
 	if at < 0 || line[0] == '{' || strings.Count(line[:at], "\t") != 2 {

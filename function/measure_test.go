@@ -41,7 +41,10 @@ func (m measured) total(k metric.Kind, name string) metric.Summary {
 		id.Dimensions = []metric.Dimension{{Name: metric.FunctionName, Value: name}}
 	}
 	now := m.clock.Now()
-	points, err := m.metrics.Points(metric.Query{ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour), Period: 24 * time.Hour})
+	points, err := m.metrics.Points(metric.Query{
+		ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour),
+		Period: 24 * time.Hour,
+	})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -127,7 +130,8 @@ func TestAbandonedInvocationIsCountedAtItsEnd(t *testing.T) {
 	b.want(metric.Errors, "f", 1, 0)
 }
 
-// S-111: what is refused for lack of concurrency, or because the machine is full, is a throttle; who waits for the machine is none, and does not run yet.
+// S-111: what is refused for lack of concurrency, or because the machine is full, is a throttle; who waits for the
+// machine is none, and does not run yet.
 func TestThrottlesAreMeasured(t *testing.T) {
 	t.Parallel()
 	b := startMeasured(t, unconfined, func(o *function.Options) { o.MaxEnvironments = 1 })
@@ -163,7 +167,8 @@ func TestThrottlesAreMeasured(t *testing.T) {
 	b.want(metric.Invocations, "g", 1, 1)
 }
 
-// A function that cannot start by its own fault is an invocation and an error without a duration; one that is not there is nothing.
+// A function that cannot start by its own fault is an invocation and an error without a duration; one that is not there
+// is nothing.
 func TestFailedStartsAreErrors(t *testing.T) {
 	t.Parallel()
 	b := startMeasured(t)
@@ -196,7 +201,8 @@ func TestIteratorAgeOfAnInvocation(t *testing.T) {
 	b.want(metric.Invocations, "f", 2, 2)
 }
 
-// Metrics embedded in what a function prints carry the function's own time, which is real; they are kept under the steered one.
+// Metrics embedded in what a function prints carry the function's own time, which is real; they are kept under the
+// steered one.
 func TestEmbeddedMetricsGoByTheClock(t *testing.T) {
 	t.Parallel()
 	b := startMeasured(t)
@@ -210,7 +216,8 @@ func TestEmbeddedMetricsGoByTheClock(t *testing.T) {
 	want(t, b.invoke("f", `{}`), function.Success, `null`)
 	deadline := time.After(10 * time.Second)
 	for got := (metric.Summary{}); got.Count == 0; {
-		if got = b.total(metric.Kind{Namespace: "Shop", Name: "sold", Unit: metric.None}, ""); got.Count != 0 && (got.Count != 2 || got.Sum != 3) {
+		if got = b.total(metric.Kind{Namespace: "Shop", Name: "sold", Unit: metric.None}, ""); got.Count != 0 &&
+			(got.Count != 2 || got.Sum != 3) {
 			t.Errorf("%+v", got)
 		}
 		select {

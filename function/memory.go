@@ -7,8 +7,9 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// memoryGuard holds MemorySize where no control group does: it reads the memory of environments at work and kills those beyond their limit. A fast
-// allocator can overshoot between two readings. It runs from a timer that stands still while nothing works.
+// memoryGuard holds MemorySize where no control group does: it reads the memory of environments at work and kills those
+// beyond their limit. A fast allocator can overshoot between two readings. It runs from a timer that stands still while
+// nothing works.
 type memoryGuard struct {
 	mu      sync.Mutex
 	watched map[*environment]struct{}
@@ -16,7 +17,8 @@ type memoryGuard struct {
 	tick    int
 }
 
-// The main process is read often and cheaply; all that the environment has started, which takes a walk through /proc, less often.
+// The main process is read often and cheaply; all that the environment has started, which takes a walk through /proc,
+// less often.
 const (
 	memoryTick     = 50 * time.Millisecond
 	ticksPerWalk   = 10

@@ -27,14 +27,20 @@ func TestFunctionNames(t *testing.T) {
 		{in: strings.Repeat("a", 65), code: "ValidationException"},
 		{in: strings.Repeat("a", 300), code: "ValidationException", message: "2 validation errors detected"},
 		{in: "", code: "ValidationException"},
-		{in: "f g", code: "ValidationException", message: "Value 'f g' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:"},
+		{
+			in: "f g", code: "ValidationException",
+			message: "Value 'f g' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:",
+		},
 		{in: "f:", code: "ValidationException"},
 		{in: "f:$NEWEST", code: "ValidationException"},
 		{in: "arn:aws:sqs:us-east-1:123456789012:function:f", code: "ValidationException"},
 		{in: "arn:aws:lambda:us-east-1:acct:function:f", code: "ValidationException"},
 		{in: "arn:aws:lambda:us-east-1:1234567890123:function:f", code: "AccessDeniedException"},
 		{in: "arn:aws:lambda:us-east-1:210987654321:function:f", code: "AccessDeniedException"},
-		{in: "arn:aws:lambda:eu-west-1:123456789012:function:f", code: "ResourceNotFoundException", message: "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')"},
+		{
+			in: "arn:aws:lambda:eu-west-1:123456789012:function:f", code: "ResourceNotFoundException",
+			message: "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')",
+		},
 	} {
 		n, err := function.ParseName(c.in, caller)
 		if c.code != "" {
@@ -54,7 +60,10 @@ func TestFunctionNames(t *testing.T) {
 
 // Whatever comes in, a name that is accepted belongs to the caller and is a valid name.
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"f", "f:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:f:1", "1:function:f", "::::::", "arn:aws:lambda::::"} {
+	for _, s := range []string{
+		"f", "f:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:f:1", "1:function:f", "::::::",
+		"arn:aws:lambda::::",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -62,7 +71,8 @@ func FuzzParseName(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n.Ref.Account != testAccount || n.Ref.Region != testRegion || n.Ref.Name == "" || len(n.Ref.Name) > 64 || strings.ContainsAny(n.Ref.Name, "/: ") {
+		if n.Ref.Account != testAccount || n.Ref.Region != testRegion || n.Ref.Name == "" || len(n.Ref.Name) > 64 ||
+			strings.ContainsAny(n.Ref.Name, "/: ") {
 			t.Errorf("%q gives %+v", s, n)
 		}
 	})

@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 )
 
-// Under a clock that can be moved a function sees it wherever JavaScript shows the time, in worker threads and forked processes as well, and a warm environment
-// follows. What measures durations is left alone.
+// Under a clock that can be moved a function sees it wherever JavaScript shows the time, in worker threads and forked
+// processes as well, and a warm environment follows. What measures durations is left alone.
 func TestNodeFunctionsSeeTheSteeredClock(t *testing.T) {
 	t.Parallel()
 	c := clock.New(2 * time.Hour)
@@ -63,12 +63,21 @@ func TestNodeFunctionsSeeTheSteeredClock(t *testing.T) {
 	for _, hours := range []int{2, 5} {
 		c.SetOffset(time.Duration(hours) * time.Hour)
 
-		want(t, b.invoke("f", `{}`), function.Success, strings.ReplaceAll(`[{"date":H,"now":H,"called":H,"sub":H,"format":H,"origin":H,"worker":H,"forked":H},""]`, "H", fmt.Sprint(hours)))
+		want(
+			t, b.invoke("f", `{}`), function.Success,
+			strings.ReplaceAll(
+				`[{"date":H,"now":H,"called":H,"sub":H,"format":H,"origin":H,"worker":H,"forked":H},""]`, "H",
+				fmt.Sprint(hours),
+			),
+		)
 	}
 	if n := countEvents(b, "INIT_START"); n != 1 {
 		t.Errorf("%d environments", n)
 	}
-	if e := b.log.find(t, "stamp"); !strings.HasPrefix(e.message, c.Now().Add(-3*time.Hour).UTC().Format("2006-01-02T15")) && !strings.HasPrefix(e.message, c.Now().Add(-3*time.Hour-time.Minute).UTC().Format("2006-01-02T15")) {
+	if e := b.log.find(t, "stamp"); !strings.HasPrefix(
+		e.message, c.Now().Add(-3*time.Hour).UTC().Format("2006-01-02T15"),
+	) &&
+		!strings.HasPrefix(e.message, c.Now().Add(-3*time.Hour-time.Minute).UTC().Format("2006-01-02T15")) {
 		t.Errorf("log line %q", e.message)
 	}
 }
@@ -77,7 +86,10 @@ func TestNodeFunctionsSeeTheSteeredClock(t *testing.T) {
 func TestNodeFunctionsOnRealTimeHaveTheRealDate(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.Clock = clock.New(2 * time.Hour) })
-	b.nodejs("f", `exports.handler = async () => [require("node:util").types.isProxy(Date), Math.abs(Date.now() - require("node:fs").statSync("/proc/self").mtimeMs) < 60000]`)
+	b.nodejs(
+		"f",
+		`exports.handler = async () => [require("node:util").types.isProxy(Date), Math.abs(Date.now() - require("node:fs").statSync("/proc/self").mtimeMs) < 60000]`,
+	)
 
 	if r := b.invoke("f", `{}`); !strings.HasPrefix(string(r.Payload), `[false,`) {
 		t.Errorf("got %s", r.Payload)

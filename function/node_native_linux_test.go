@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A native module that was built for something else fails in Node's words, and a hint says for what, also where a library catches the error and throws its own.
+// A native module that was built for something else fails in Node's words, and a hint says for what, also where a
+// library catches the error and throws its own.
 func TestNodeNativeModulesNameWhatTheyWereBuiltFor(t *testing.T) {
 	t.Parallel()
 	elf := make([]byte, 64)
@@ -27,14 +28,31 @@ func TestNodeNativeModulesNameWhatTheyWereBuiltFor(t *testing.T) {
 		source  string
 		hint    string
 	}{
-		"windows":   {[]byte("MZ" + strings.Repeat("\x00", 100)), `require("./x.node")`, "x.node was built for Windows, and this is linux "},
-		"macos":     {[]byte("\xcf\xfa\xed\xfe" + strings.Repeat("\x00", 100)), `require("./x.node")`, "x.node was built for macOS, and this is linux "},
-		"processor": {elf, `require("./x.node")`, "x.node was built for linux on another processor, and this is linux "},
-		"release":   {old, `require("./x.node")`, "x.node was built for Node.js 16, and this is Node.js "},
-		"junk":      {[]byte("no module"), `require("./x.node")`, "x.node cannot be loaded as a native module. Install the package's dependencies for linux "},
-		"wrapped":   {old, `try { require("./x.node") } catch { throw new Error("could not load the native part") }`, "x.node was built for Node.js 16, "},
-		"late":      {old, `exports.handler = async () => require("./x.node")`, "x.node was built for Node.js 16, "},
-		"library":   {shared(t, "extern int gone(void); int f(void) { return gone(); }", "gone"), `require("./x.node")`, "x.node needs libgone.so, which is not on this system."},
+		"windows": {
+			[]byte("MZ" + strings.Repeat("\x00", 100)), `require("./x.node")`,
+			"x.node was built for Windows, and this is linux ",
+		},
+		"macos": {
+			[]byte("\xcf\xfa\xed\xfe" + strings.Repeat("\x00", 100)), `require("./x.node")`,
+			"x.node was built for macOS, and this is linux ",
+		},
+		"processor": {
+			elf, `require("./x.node")`, "x.node was built for linux on another processor, and this is linux ",
+		},
+		"release": {old, `require("./x.node")`, "x.node was built for Node.js 16, and this is Node.js "},
+		"junk": {
+			[]byte("no module"), `require("./x.node")`,
+			"x.node cannot be loaded as a native module. Install the package's dependencies for linux ",
+		},
+		"wrapped": {
+			old, `try { require("./x.node") } catch { throw new Error("could not load the native part") }`,
+			"x.node was built for Node.js 16, ",
+		},
+		"late": {old, `exports.handler = async () => require("./x.node")`, "x.node was built for Node.js 16, "},
+		"library": {
+			shared(t, "extern int gone(void); int f(void) { return gone(); }", "gone"), `require("./x.node")`,
+			"x.node needs libgone.so, which is not on this system.",
+		},
 	} {
 		b.nodejs(name, "", files(file{"index.js", c.source, 0o644}, file{"x.node", string(c.content), 0o644}))
 
@@ -53,7 +71,13 @@ func shared(t *testing.T, source string, libraries ...string) []byte {
 	dir := t.TempDir()
 	compile := func(out, source string, args ...string) {
 		write(t, filepath.Join(dir, out+".c"), source)
-		if b, err := exec.Command("cc", append([]string{"-shared", "-fPIC", "-o", filepath.Join(dir, out), filepath.Join(dir, out+".c"), "-L" + dir}, args...)...).CombinedOutput(); err != nil {
+		if b, err := exec.Command(
+			"cc",
+			append(
+				[]string{"-shared", "-fPIC", "-o", filepath.Join(dir, out), filepath.Join(dir, out+".c"), "-L" + dir},
+				args...,
+			)...,
+		).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, b)
 		}
 	}

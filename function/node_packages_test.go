@@ -9,8 +9,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// A module that is installed on this machine and not in the package is missing in AWS's words, when the function is loaded as when it runs, and a hint says
-// where it was found.
+// A module that is installed on this machine and not in the package is missing in AWS's words, when the function is
+// loaded as when it runs, and a hint says where it was found.
 func TestNodeModulesOfTheMachineAreMissing(t *testing.T) {
 	t.Parallel()
 	work := t.TempDir()
@@ -20,12 +20,29 @@ func TestNodeModulesOfTheMachineAreMissing(t *testing.T) {
 	}
 	b := start(t, func(o *function.Options) { o.Work = work })
 	for name, c := range map[string]struct{ file, source, module, kind, message string }{
-		"required": {"index.js", `require("zod")`, "zod", "Runtime.ImportModuleError", "Error: Cannot find module 'zod'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs"},
-		"subpath":  {"index.js", `require("@own/lib/index.js")`, "@own/lib", "Runtime.ImportModuleError", "Error: Cannot find module '@own/lib/index.js'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs"},
-		"imported": {"index.mjs", `import "zod"`, "zod", "Error", "Cannot find package 'zod' imported from ${root}/index.mjs"},
-		"late":     {"index.js", `exports.handler = async () => require("zod")`, "zod", "Error", "Cannot find module 'zod'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs"},
-		"dynamic":  {"index.js", `exports.handler = async () => import("zod")`, "zod", "Error", "Cannot find package 'zod' imported from ${root}/index.js"},
-		"nowhere":  {"index.js", `require("of-nobody")`, "", "Runtime.ImportModuleError", "Error: Cannot find module 'of-nobody'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs"},
+		"required": {
+			"index.js", `require("zod")`, "zod", "Runtime.ImportModuleError",
+			"Error: Cannot find module 'zod'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs",
+		},
+		"subpath": {
+			"index.js", `require("@own/lib/index.js")`, "@own/lib", "Runtime.ImportModuleError",
+			"Error: Cannot find module '@own/lib/index.js'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs",
+		},
+		"imported": {
+			"index.mjs", `import "zod"`, "zod", "Error", "Cannot find package 'zod' imported from ${root}/index.mjs",
+		},
+		"late": {
+			"index.js", `exports.handler = async () => require("zod")`, "zod", "Error",
+			"Cannot find module 'zod'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs",
+		},
+		"dynamic": {
+			"index.js", `exports.handler = async () => import("zod")`, "zod", "Error",
+			"Cannot find package 'zod' imported from ${root}/index.js",
+		},
+		"nowhere": {
+			"index.js", `require("of-nobody")`, "", "Runtime.ImportModuleError",
+			"Error: Cannot find module 'of-nobody'\nRequire stack:\n- ${root}/index.js\n- ${runtime}/index.mjs",
+		},
 	} {
 		b.nodejs(name, "", files(file{c.file, c.source, 0o644}))
 
@@ -33,10 +50,12 @@ func TestNodeModulesOfTheMachineAreMissing(t *testing.T) {
 
 		doc := nodeFailure(t, r)
 		before, after, _ := strings.Cut(c.message, "${root}")
-		if doc.ErrorType != c.kind || !strings.HasPrefix(doc.ErrorMessage, before) || !strings.HasSuffix(doc.ErrorMessage, after[strings.LastIndex(after, "}")+1:]) {
+		if doc.ErrorType != c.kind || !strings.HasPrefix(doc.ErrorMessage, before) ||
+			!strings.HasSuffix(doc.ErrorMessage, after[strings.LastIndex(after, "}")+1:]) {
 			t.Errorf("%s: got %s %q", name, doc.ErrorType, doc.ErrorMessage)
 		}
-		hint := c.module + " is not part of the code package. It is installed in " + modules + ", where AWS would not have it: add it to the package, or start shardmill with --host-packages."
+		hint := c.module + " is not part of the code package. It is installed in " + modules +
+			", where AWS would not have it: add it to the package, or start shardmill with --host-packages."
 		if c.module == "" {
 			hint = ""
 		}

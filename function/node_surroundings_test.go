@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// An answer is on its way before anything can end the process, however soon and however hard, and the next invocation has a process of its own.
+// An answer is on its way before anything can end the process, however soon and however hard, and the next invocation
+// has a process of its own.
 func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -29,7 +30,9 @@ func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 		exports.handler = (event, context, callback) => event ? ways[event](context, callback) : Promise.resolve(n++);
 	`)
 	for round := range 3 {
-		for way, size := range map[string]int{"rejection": 4, "exception": 4, "exit": 4, "abort": 4, "kill": 4, "large": 3000002} {
+		for way, size := range map[string]int{
+			"rejection": 4, "exception": 4, "exit": 4, "abort": 4, "kill": 4, "large": 3000002,
+		} {
 			if r := b.invoke("f", quote(way)); r.Class != function.Success || len(r.Payload) != size {
 				t.Errorf("%s, round %d: got %v %.200s", way, round, r.Class, r.Payload)
 			}
@@ -42,7 +45,8 @@ func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 	}
 }
 
-// What is printed without the end of a line, or is more than a pipe holds, is in the log with its own invocation, also when the process ends at once.
+// What is printed without the end of a line, or is more than a pipe holds, is in the log with its own invocation, also
+// when the process ends at once.
 func TestNodeOutputComesBeforeItsAnswer(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -62,7 +66,8 @@ func TestNodeOutputComesBeforeItsAnswer(t *testing.T) {
 	}
 }
 
-// Nothing of the runtime stands among the names of a function: its package may use those of our files, and finds what AWS's own client has.
+// Nothing of the runtime stands among the names of a function: its package may use those of our files, and finds what
+// AWS's own client has.
 func TestNodeFunctionHasItsNamesForItself(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -94,9 +99,12 @@ func TestNodeFunctionHasItsNamesForItself(t *testing.T) {
 	if err := json.Unmarshal(r.Payload, &got); err != nil {
 		t.Fatalf("%s: %v", r.Payload, err)
 	}
-	if got.Own != "bootstrap" || got.Surroundings != "surroundings" || len(got.Cache) != 0 || !got.Log || fmt.Sprint(got.Argv) != "[index.mjs]" ||
+	if got.Own != "bootstrap" || got.Surroundings != "surroundings" || len(got.Cache) != 0 || !got.Log ||
+		fmt.Sprint(got.Argv) != "[index.mjs]" ||
 		len(got.Process)+len(got.Env) != 0 || fmt.Sprint(got.Lambda) != "[streamifyResponse HttpResponseStream]" ||
-		fmt.Sprint(got.Globals) != "[Symbol(aws.lambda.beforeExit) Symbol(aws.lambda.runtime.requestId) Symbol(aws.lambda.runtime.tenantId) awslambda]" {
+		fmt.Sprint(
+			got.Globals,
+		) != "[Symbol(aws.lambda.beforeExit) Symbol(aws.lambda.runtime.requestId) Symbol(aws.lambda.runtime.tenantId) awslambda]" {
 		t.Errorf("got %s", r.Payload)
 	}
 }
@@ -106,13 +114,19 @@ func TestNodeOptionsLoadWhatTheyName(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b := start(t, func(o *function.Options) { o.Show = append(o.Show, dir) })
-	for option, name := range map[string]string{"--require ": "first.cjs", "-r ": "first.cjs", "--import ": "first.mjs"} {
+	for option, name := range map[string]string{
+		"--require ": "first.cjs", "-r ": "first.cjs", "--import ": "first.mjs",
+	} {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(`globalThis.first = true; process.stdout.write("loaded\n");`), 0o644); err != nil {
+		if err := os.WriteFile(
+			path, []byte(`globalThis.first = true; process.stdout.write("loaded\n");`), 0o644,
+		); err != nil {
 			t.Fatal(err)
 		}
 		named := "f" + strings.Trim(option, "- ")
-		b.nodejs(named, `exports.handler = async () => [globalThis.first, process.env.NODE_OPTIONS]`, func(in *function.CreateInput) {
+		b.nodejs(named, `exports.handler = async () => [globalThis.first, process.env.NODE_OPTIONS]`, func(
+			in *function.CreateInput,
+		) {
 			in.Environment = map[string]string{"NODE_OPTIONS": option + path}
 		})
 

@@ -20,7 +20,8 @@ type nodeError struct {
 func nodeFailure(t *testing.T, r function.Result) nodeError {
 	t.Helper()
 	var doc nodeError
-	if err := json.Unmarshal(r.Payload, &doc); err != nil || r.Class != function.FunctionError || r.ErrorKind != "Unhandled" {
+	if err := json.Unmarshal(r.Payload, &doc); err != nil || r.Class != function.FunctionError ||
+		r.ErrorKind != "Unhandled" {
 		t.Fatalf("got %v %s: %v", r.Class, r.Payload, err)
 	}
 	return doc
@@ -47,15 +48,22 @@ func TestNodeErrorIsOneDocumentAndOneLogEvent(t *testing.T) {
 	r := b.invoke("f", `{}`, func(i *function.Invocation) { i.RequestID = "id-1" })
 
 	doc := nodeFailure(t, r)
-	if doc.ErrorType != "TypeError" || doc.ErrorMessage != "Handler fails" || doc.Trace[0] != "TypeError: Handler fails" || !strings.Contains(doc.Trace[1], "/index.js:2:") {
+	if doc.ErrorType != "TypeError" || doc.ErrorMessage != "Handler fails" ||
+		doc.Trace[0] != "TypeError: Handler fails" || !strings.Contains(doc.Trace[1], "/index.js:2:") {
 		t.Errorf("got %+v", doc)
 	}
-	if !strings.HasPrefix(string(r.Payload), `{"errorType":"TypeError","errorMessage":"Handler fails","trace":["TypeError: Handler fails","    at `) {
+	if !strings.HasPrefix(
+		string(r.Payload),
+		`{"errorType":"TypeError","errorMessage":"Handler fails","trace":["TypeError: Handler fails","    at `,
+	) {
 		t.Errorf("payload %s", r.Payload)
 	}
 	e := b.log.find(t, "Invoke Error")
 	_, line, _ := strings.Cut(e.message, "\t")
-	if !strings.HasPrefix(line, "id-1\tERROR\tInvoke Error \t{\"errorType\":\"TypeError\",\"errorMessage\":\"Handler fails\",\"code\":\"E1\",\"detail\":{\"n\":1},\"stack\":[\"TypeError: Handler fails\"") {
+	if !strings.HasPrefix(
+		line,
+		"id-1\tERROR\tInvoke Error \t{\"errorType\":\"TypeError\",\"errorMessage\":\"Handler fails\",\"code\":\"E1\",\"detail\":{\"n\":1},\"stack\":[\"TypeError: Handler fails\"",
+	) {
 		t.Errorf("log event %q", e.message)
 	}
 }
@@ -86,15 +94,33 @@ func TestNodeFaultsOfTheSetUpAreNamed(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	for i, c := range []struct{ runtime, handler, source, kind, message string }{
-		{"nodejs20.x", "index.nope", "exports.x = 1", "Runtime.HandlerNotFound", "index.nope is undefined or not exported"},
+		{
+			"nodejs20.x", "index.nope", "exports.x = 1", "Runtime.HandlerNotFound",
+			"index.nope is undefined or not exported",
+		},
 		{"nodejs20.x", "index.x", "exports.x = 1", "Runtime.HandlerNotFound", "index.x is not a function"},
 		{"nodejs20.x", "index", "", "Runtime.MalformedHandlerName", "Bad handler"},
-		{"nodejs20.x", "../index.handler", "", "Runtime.MalformedHandlerName", "'../index.handler' is not a valid handler name."},
-		{"nodejs20.x", "absent.handler", "", "Runtime.ImportModuleError", "Error: Cannot find module 'absent'\nRequire stack:\n- "},
-		{"nodejs20.x", "index.handler", "require('left-pad')", "Runtime.ImportModuleError", "Error: Cannot find module 'left-pad'\nRequire stack:\n- "},
-		{"nodejs20.x", "index.handler", "exports.handler = async )", "Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected token"},
+		{
+			"nodejs20.x", "../index.handler", "", "Runtime.MalformedHandlerName",
+			"'../index.handler' is not a valid handler name.",
+		},
+		{
+			"nodejs20.x", "absent.handler", "", "Runtime.ImportModuleError",
+			"Error: Cannot find module 'absent'\nRequire stack:\n- ",
+		},
+		{
+			"nodejs20.x", "index.handler", "require('left-pad')", "Runtime.ImportModuleError",
+			"Error: Cannot find module 'left-pad'\nRequire stack:\n- ",
+		},
+		{
+			"nodejs20.x", "index.handler", "exports.handler = async )", "Runtime.UserCodeSyntaxError",
+			"SyntaxError: Unexpected token",
+		},
 		{"nodejs20.x", "index.handler", "throw new RangeError('not today')", "RangeError", "not today"},
-		{"nodejs24.x", "index.handler", "exports.handler = (event, context, callback) => callback()", "Runtime.CallbackHandlerDeprecated", "ERROR: AWS Lambda has removed support"},
+		{
+			"nodejs24.x", "index.handler", "exports.handler = (event, context, callback) => callback()",
+			"Runtime.CallbackHandlerDeprecated", "ERROR: AWS Lambda has removed support",
+		},
 	} {
 		name := fmt.Sprint("f", i)
 		b.nodejs(name, c.source, runtimeOf(c.runtime), func(in *function.CreateInput) { in.Handler = c.handler })
@@ -109,7 +135,8 @@ func TestNodeFaultsOfTheSetUpAreNamed(t *testing.T) {
 	b.log.find(t, "INIT_REPORT Init Duration: ")
 }
 
-// The handler file is looked for as on AWS: with require or import, in directories, as a nested export, and as a package.
+// The handler file is looked for as on AWS: with require or import, in directories, as a nested export, and as a
+// package.
 func TestNodeHandlerFiles(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -122,16 +149,42 @@ func TestNodeHandlerFiles(t *testing.T) {
 		{"js", "nodejs20.x", "index.handler", "common", []file{{"index.js", common, 0o644}}},
 		{"cjs", "nodejs20.x", "index.handler", "common", []file{{"index.cjs", common, 0o644}}},
 		{"mjs with top-level await", "nodejs20.x", "index.handler", "es", []file{{"index.mjs", es, 0o644}}},
-		{"type module", "nodejs20.x", "index.handler", "es", []file{{"index.js", es, 0o644}, {"package.json", `{"type":"module"}`, 0o644}}},
-		{"type module above", "nodejs20.x", "src/index.handler", "es", []file{{"src/index.js", es, 0o644}, {"package.json", `{"type":"module"}`, 0o644}}},
-		{"js goes before mjs", "nodejs20.x", "index.handler", "common", []file{{"index.js", common, 0o644}, {"index.mjs", es, 0o644}}},
-		{"nested export", "nodejs20.x", "a/b/index.api.v1.handler", "nested", []file{{"a/b/index.js", "exports.api = { v1: { handler: async () => 'nested' } }", 0o644}}},
-		{"package", "nodejs20.x", "pkg.handler", "common", []file{{"node_modules/pkg/package.json", `{"main":"main.js"}`, 0o644}, {"node_modules/pkg/main.js", common, 0o644}}},
-		{"default export", "nodejs24.x", "index.handler", "default", []file{{"index.mjs", "export default { handler: async () => 'default' }", 0o644}}},
-		{"task root through NODE_PATH", "nodejs20.x", "src/index.handler", "common", []file{{"src/index.js", "module.exports = require('lib/other')", 0o644}, {"lib/other.js", common, 0o644}}},
+		{
+			"type module", "nodejs20.x", "index.handler", "es",
+			[]file{{"index.js", es, 0o644}, {"package.json", `{"type":"module"}`, 0o644}},
+		},
+		{
+			"type module above", "nodejs20.x", "src/index.handler", "es",
+			[]file{{"src/index.js", es, 0o644}, {"package.json", `{"type":"module"}`, 0o644}},
+		},
+		{
+			"js goes before mjs", "nodejs20.x", "index.handler", "common",
+			[]file{{"index.js", common, 0o644}, {"index.mjs", es, 0o644}},
+		},
+		{
+			"nested export", "nodejs20.x", "a/b/index.api.v1.handler", "nested",
+			[]file{{"a/b/index.js", "exports.api = { v1: { handler: async () => 'nested' } }", 0o644}},
+		},
+		{
+			"package", "nodejs20.x", "pkg.handler", "common",
+			[]file{
+				{"node_modules/pkg/package.json", `{"main":"main.js"}`, 0o644},
+				{"node_modules/pkg/main.js", common, 0o644},
+			},
+		},
+		{
+			"default export", "nodejs24.x", "index.handler", "default",
+			[]file{{"index.mjs", "export default { handler: async () => 'default' }", 0o644}},
+		},
+		{
+			"task root through NODE_PATH", "nodejs20.x", "src/index.handler", "common",
+			[]file{{"src/index.js", "module.exports = require('lib/other')", 0o644}, {"lib/other.js", common, 0o644}},
+		},
 	} {
 		name := fmt.Sprint("f", i)
-		b.nodejs(name, "", runtimeOf(c.runtime), files(c.files...), func(in *function.CreateInput) { in.Handler = c.handler })
+		b.nodejs(name, "", runtimeOf(c.runtime), files(c.files...), func(in *function.CreateInput) {
+			in.Handler = c.handler
+		})
 
 		if r := b.invoke(name, `{}`); r.Class != function.Success || string(r.Payload) != quote(c.want) {
 			t.Errorf("%s: got %v %s", c.what, r.Class, r.Payload)
@@ -161,7 +214,8 @@ func TestNodeWaysToAnswer(t *testing.T) {
 		exports.handler = (event, context, callback) => ways[event](context, callback);
 	`, runtimeOf("nodejs22.x"))
 	for way, want := range map[string]string{
-		"callback": `{"n":1}`, "later": `"later"`, "succeed": `"well"`, "done": `"done"`, "twice": `"first"`, "promise": `[1,"ä"]`, "value": `null`, "undefined": `null`,
+		"callback": `{"n":1}`, "later": `"later"`, "succeed": `"well"`, "done": `"done"`, "twice": `"first"`,
+		"promise": `[1,"ä"]`, "value": `null`, "undefined": `null`,
 		"callbackError": "!no", "fail": "!ill", "throws": "!sync", "circular": "!Unable to stringify response body",
 	} {
 		r := b.invoke("f", quote(way))
@@ -224,7 +278,8 @@ func TestNodePromiseThatIsNeverSettled(t *testing.T) {
 
 		doc := nodeFailure(t, b.invoke(name, `true`))
 
-		if doc.ErrorType != "Runtime.NodeJsExit" || !strings.Contains(doc.ErrorMessage, "a Promise that was never settled") {
+		if doc.ErrorType != "Runtime.NodeJsExit" ||
+			!strings.Contains(doc.ErrorMessage, "a Promise that was never settled") {
 			t.Errorf("%s: got %+v", id, doc)
 		}
 		want(t, b.invoke(name, `false`), function.Success, `2`)
@@ -257,7 +312,10 @@ func TestNodeUncaughtErrorsEndTheProcess(t *testing.T) {
 		}
 		want(t, b.invoke("f", `null`), function.Success, `0`)
 	}
-	b.log.find(t, "id\tERROR\tUnhandled Promise Rejection \t{\"errorType\":\"Runtime.UnhandledPromiseRejection\",\"errorMessage\":\"Error: lost\",\"reason\":{")
+	b.log.find(
+		t,
+		"id\tERROR\tUnhandled Promise Rejection \t{\"errorType\":\"Runtime.UnhandledPromiseRejection\",\"errorMessage\":\"Error: lost\",\"reason\":{",
+	)
 	b.log.find(t, "id\tERROR\tUncaught Exception \t{\"errorType\":\"Error\",\"errorMessage\":\"loose\"")
 }
 
@@ -281,7 +339,10 @@ func TestNodeStreamingHandlersAnswerInOnePiece(t *testing.T) {
 	if doc := nodeFailure(t, b.invoke("f", `"throw"`)); doc.ErrorMessage != "half way" {
 		t.Errorf("got %+v", doc)
 	}
-	want(t, b.invoke("f", `"open"`), function.FunctionError, `{"errorType":"string","errorMessage":"Response stream is not finished.","trace":[]}`)
+	want(
+		t, b.invoke("f", `"open"`), function.FunctionError,
+		`{"errorType":"string","errorMessage":"Response stream is not finished.","trace":[]}`,
+	)
 }
 
 // The context object has AWS's members, and console writes its lines.
@@ -304,7 +365,10 @@ func TestNodeContextAndConsoleAreThoseOfAWS(t *testing.T) {
 		i.RequestID, i.TraceID, i.ClientContext = "id-1", "Root=1-2-3", `{"custom":{"k":"vä"}}`
 	})
 
-	want(t, r, function.Success, `["id-1","f","$LATEST","256","arn:aws:lambda:us-east-1:123456789012:function:f","/aws/lambda/f","vä",true,"Root=1-2-3",true,"undefined"]`)
+	want(
+		t, r, function.Success,
+		`["id-1","f","$LATEST","256","arn:aws:lambda:us-east-1:123456789012:function:f","/aws/lambda/f","vä",true,"Root=1-2-3",true,"undefined"]`,
+	)
 	b.log.find(t, "REPORT")
 	var lines []string
 	for _, e := range b.log.all() {
@@ -314,12 +378,15 @@ func TestNodeContextAndConsoleAreThoseOfAWS(t *testing.T) {
 			lines = append(lines, e.message)
 		}
 	}
-	if got := strings.Join(lines, "|"); got != "id-1\tINFO\ttwo lines:\n{\"a\":1}|id-1\tWARN\tMap(1) { 1 => 2 }|id-1\tDEBUG\tfine|plain" {
+	if got := strings.Join(
+		lines, "|",
+	); got != "id-1\tINFO\ttwo lines:\n{\"a\":1}|id-1\tWARN\tMap(1) { 1 => 2 }|id-1\tDEBUG\tfine|plain" {
 		t.Errorf("log lines %q", got)
 	}
 }
 
-// F-51: the environment of a Node.js function is built from nothing. The heap is held below MemorySize, unless the function says otherwise.
+// F-51: the environment of a Node.js function is built from nothing. The heap is held below MemorySize, unless the
+// function says otherwise.
 func TestNodeEnvironmentIsBuiltFromNothing(t *testing.T) {
 	t.Setenv("CANARY", "1")
 	b := start(t, func(o *function.Options) { o.Endpoint = func() string { return "http://127.0.0.1:4566" } })
@@ -340,7 +407,8 @@ func TestNodeEnvironmentIsBuiltFromNothing(t *testing.T) {
 	}
 
 	for k, v := range map[string]string{
-		"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x", "TZ": ":UTC", "AWS_REGION": "us-east-1", "_HANDLER": "index.handler", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+		"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x", "TZ": ":UTC", "AWS_REGION": "us-east-1",
+		"_HANDLER": "index.handler", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
 		"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "TABLE_NAME": "t", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		if env[k] != v {
@@ -360,13 +428,14 @@ func TestNodeEnvironmentIsBuiltFromNothing(t *testing.T) {
 	if heap := env["heap"].(float64); heap < 192 || heap > 256 {
 		t.Errorf("heap of 256 MB function: %v MB", heap)
 	}
-	if heap := own["heap"].(float64); heap < 600 || own["NODE_OPTIONS"] != "--enable-source-maps --max_old_space_size=600" {
+	if heap := own["heap"].(float64); heap < 600 ||
+		own["NODE_OPTIONS"] != "--enable-source-maps --max_old_space_size=600" {
 		t.Errorf("own NODE_OPTIONS %v, heap %v MB", own["NODE_OPTIONS"], heap)
 	}
 }
 
-// The SDK, which AWS bundles, may be missing here: the document stays AWS's, and a hint says what to do. What a layer or NODE_PATH has is found by both
-// require and import.
+// The SDK, which AWS bundles, may be missing here: the document stays AWS's, and a hint says what to do. What a layer
+// or NODE_PATH has is found by both require and import.
 func TestNodeFindsTheSDKOrHints(t *testing.T) {
 	t.Parallel()
 	modules := filepath.Join(t.TempDir(), "node_modules")
@@ -376,21 +445,26 @@ func TestNodeFindsTheSDKOrHints(t *testing.T) {
 	for _, name := range []string{"f", "g"} {
 		r := b.invoke(name, `{}`)
 
-		if !strings.Contains(nodeFailure(t, r).ErrorMessage, " '@aws-sdk/of-nobody'") || !strings.Contains(r.Hint, "npm install @aws-sdk/") {
+		if !strings.Contains(nodeFailure(t, r).ErrorMessage, " '@aws-sdk/of-nobody'") ||
+			!strings.Contains(r.Hint, "npm install @aws-sdk/") {
 			t.Errorf("got %s, hint %q", r.Payload, r.Hint)
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(modules, "@aws-sdk", "thing"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(modules, "@aws-sdk", "thing", "index.js"), []byte("module.exports = 'found'"), 0o644); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(modules, "@aws-sdk", "thing", "index.js"), []byte("module.exports = 'found'"), 0o644,
+	); err != nil {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]file{
 		"required": {"index.js", `const x = require("@aws-sdk/thing"); exports.handler = async () => x`, 0o644},
 		"imported": {"index.mjs", `import x from "@aws-sdk/thing"; export const handler = async () => x`, 0o644},
 	} {
-		b.nodejs(name, "", files(f), func(in *function.CreateInput) { in.Environment = map[string]string{"NODE_PATH": modules} })
+		b.nodejs(name, "", files(f), func(in *function.CreateInput) {
+			in.Environment = map[string]string{"NODE_PATH": modules}
+		})
 
 		want(t, b.invoke(name, `{}`), function.Success, `"found"`)
 	}
@@ -425,7 +499,10 @@ func TestNodeLimitsAndSIGTERM(t *testing.T) {
 	`, func(in *function.CreateInput) { in.Timeout = number(1) })
 
 	r := b.invoke("slow", `true`, func(i *function.Invocation) { i.RequestID = "id" })
-	want(t, r, function.FunctionError, `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id Error: Task timed out after 1.00 seconds"}`)
+	want(
+		t, r, function.FunctionError,
+		`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id Error: Task timed out after 1.00 seconds"}`,
+	)
 	want(t, b.invoke("slow", `false`), function.Success, `false`)
 	if err := b.Delete(t.Context(), ref("slow")); err != nil {
 		t.Fatal(err)

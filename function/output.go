@@ -20,11 +20,13 @@ const (
 	maxLogRing = 1 << 20   // bytes that wait for the sink; beyond, the oldest go
 	eventSize  = 64        // bytes that an event takes there beside its text: an empty line is not for nothing
 	tailBytes  = 4096      // of LogResult
-	maxPull    = 64 << 10  // bytes that are read in one go, which is what a pipe holds: a process may print faster than we read
+	// bytes that are read in one go, which is what a pipe holds: a process may print faster than we read
+	maxPull = 64 << 10
 )
 
-// output takes what an environment's processes print: it cuts the stream into lines, keeps them for the sink, and the last of them for LogResult.
-// Both its own goroutine and, at the end of an invocation, drain read the pipe, so that a handler's lines never come after its REPORT.
+// output takes what an environment's processes print: it cuts the stream into lines, keeps them for the sink, and the
+// last of them for LogResult. Both its own goroutine and, at the end of an invocation, drain read the pipe, so that a
+// handler's lines never come after its REPORT.
 type output struct {
 	pump          *logPump
 	now           func() time.Time
@@ -38,8 +40,9 @@ type output struct {
 	watch   func([]byte) bool       // looks at each line until it reports true; nil: nobody does
 	printed func(time.Time, string) // takes what the function printed; nil: nobody does
 	line    []byte                  // begun, not ended yet
-	cut     bool                    // the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
-	marked  bool                    // the event that was cut had a LogEvent
+	// the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
+	cut     bool
+	marked  bool // the event that was cut had a LogEvent
 	tail    []byte
 	tailing bool
 	events  []LogEvent
@@ -139,7 +142,8 @@ func (o *output) split(b []byte) {
 	}
 }
 
-// long takes events out of a line that is too long for one, and returns the rest. It cuts between characters. o.mu is held.
+// long takes events out of a line that is too long for one, and returns the rest. It cuts between characters. o.mu is
+// held.
 func (o *output) long(line []byte) []byte {
 	for len(line) > maxLogLine {
 		first := fault.Cut(line, maxLogLine)
@@ -149,7 +153,8 @@ func (o *output) long(line []byte) []byte {
 	return line
 }
 
-// endLine takes what was begun and not ended: it belongs to the invocation that printed it, and never to what we or the next one say after it. o.mu is held.
+// endLine takes what was begun and not ended: it belongs to the invocation that printed it, and never to what we or the
+// next one say after it. o.mu is held.
 func (o *output) endLine() {
 	if len(o.line) > 0 {
 		o.take(bytes.TrimSuffix(o.line, []byte("\r")))
@@ -241,7 +246,8 @@ func (o *output) batch() []LogEvent {
 	return events
 }
 
-// logPump carries the events of all environments to the sink, on one goroutine. A slow sink makes the rings overflow, and nothing else.
+// logPump carries the events of all environments to the sink, on one goroutine. A slow sink makes the rings overflow,
+// and nothing else.
 type logPump struct {
 	sink LogSink
 

@@ -23,7 +23,8 @@ func (c *collector) Write(_ Ref, _, _ string, events []LogEvent) {
 	}
 }
 
-// Lines wait a few milliseconds for others. Before the clock moves they are handed over, so that the metrics in them count where they were measured.
+// Lines wait a few milliseconds for others. Before the clock moves they are handed over, so that the metrics in them
+// count where they were measured.
 func TestFlushLogsHandsOverWhatWaits(t *testing.T) {
 	t.Parallel()
 	var c collector
@@ -40,8 +41,8 @@ func TestFlushLogsHandsOverWhatWaits(t *testing.T) {
 	}
 }
 
-// A process that prints without end, such as a child that an invocation has left behind, holds up nobody: neither the end of an invocation, nor what we say
-// ourselves, nor the end of the environment.
+// A process that prints without end, such as a child that an invocation has left behind, holds up nobody: neither the
+// end of an invocation, nor what we say ourselves, nor the end of the environment.
 func TestEndlessOutputHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	pr, pw, err := os.Pipe()
@@ -54,7 +55,8 @@ func TestEndlessOutputHoldsUpNobody(t *testing.T) {
 	}
 	defer pw.Close()
 	line, fd := append(bytes.Repeat([]byte("y"), 1023), '\n'), int(pw.Fd())
-	o.publish(func(time.Time, string) { _, _ = syscall.Write(fd, line) }) // one is taken, the next is there: the pipe is never empty
+	// one is taken, the next is there: the pipe is never empty
+	o.publish(func(time.Time, string) { _, _ = syscall.Write(fd, line) })
 	if _, err := syscall.Write(fd, line); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +82,8 @@ func TestLogResultHasALineWithoutItsEnd(t *testing.T) {
 	}
 }
 
-// A line that is longer than an event may be, and the end of the log that LogResult carries, are cut between characters.
+// A line that is longer than an event may be, and the end of the log that LogResult carries, are cut between
+// characters.
 func TestLongOutputIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
 	long := "a" + strings.Repeat("ä", maxLogLine/2)
@@ -103,7 +106,8 @@ func TestLongOutputIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
-// printed gives an output pieces of what a process prints, with an event of ours where a piece is "|", and returns the events.
+// printed gives an output pieces of what a process prints, with an event of ours where a piece is "|", and returns the
+// events.
 func printed(pieces ...string) []string {
 	o := &output{pump: newLogPump(&collector{}), now: time.Now}
 	for _, p := range pieces {
@@ -123,25 +127,33 @@ func printed(pieces ...string) []string {
 	return texts
 }
 
-// What was printed without a line break is an event of the invocation that printed it. A marked event of several lines that is cut there keeps its line breaks.
+// What was printed without a line break is an event of the invocation that printed it. A marked event of several lines
+// that is cut there keeps its line breaks.
 func TestEventOfOursEndsTheLineUnderWay(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", maxLogLine/2-1) + "x"
 	for name, c := range map[string]struct{ pieces, want []string }{
-		"whole lines":                     {[]string{"a\nb", "c\n"}, []string{"a", "bc", "|"}},
-		"no line break":                   {[]string{"first", "|", "second\n"}, []string{"first", "|", "second", "|"}},
-		"its line break comes later":      {[]string{"first", "|", "\n", "second\n"}, []string{"first", "|", "second", "|"}},
-		"an empty line":                   {[]string{"\n", "|", "\n"}, []string{"", "|", "", "|"}},
-		"a carriage return":               {[]string{"a\r\nb\r", "|", "\n"}, []string{"a", "b", "|", "|"}},
-		"half a character":                {[]string{"caf\xc3", "|", "\xa9\n"}, []string{"caf\xc3", "|", "\xa9", "|"}},
-		"several lines":                   {[]string{"\x1ea\x1fb\n", "c\x1fd\n"}, []string{"a\nb", "c\x1fd", "|"}},
-		"half of several lines":           {[]string{"\x1ea\x1fb", "|", "c\x1fd\n", "e\x1ff\n"}, []string{"a\nb", "|", "c\nd", "e\x1ff", "|"}},
+		"whole lines":   {[]string{"a\nb", "c\n"}, []string{"a", "bc", "|"}},
+		"no line break": {[]string{"first", "|", "second\n"}, []string{"first", "|", "second", "|"}},
+		"its line break comes later": {
+			[]string{"first", "|", "\n", "second\n"}, []string{"first", "|", "second", "|"},
+		},
+		"an empty line":     {[]string{"\n", "|", "\n"}, []string{"", "|", "", "|"}},
+		"a carriage return": {[]string{"a\r\nb\r", "|", "\n"}, []string{"a", "b", "|", "|"}},
+		"half a character":  {[]string{"caf\xc3", "|", "\xa9\n"}, []string{"caf\xc3", "|", "\xa9", "|"}},
+		"several lines":     {[]string{"\x1ea\x1fb\n", "c\x1fd\n"}, []string{"a\nb", "c\x1fd", "|"}},
+		"half of several lines": {
+			[]string{"\x1ea\x1fb", "|", "c\x1fd\n", "e\x1ff\n"}, []string{"a\nb", "|", "c\nd", "e\x1ff", "|"},
+		},
 		"only the mark of several lines":  {[]string{"\x1e", "|", "a\x1fb\n"}, []string{"", "|", "a\nb", "|"}},
 		"a long line, cut at a character": {[]string{long + "éy\n"}, []string{long, "éy", "|"}},
 		"a long line in pieces":           {[]string{long, "éy", "|", "z\n"}, []string{long, "éy", "|", "z", "|"}},
-		"a long line of no characters":    {[]string{strings.Repeat("\x80", maxLogLine+1) + "\n"}, []string{strings.Repeat("\x80", maxLogLine), "\x80", "|"}},
-		"a line of the longest size":      {[]string{long + "y", "\n"}, []string{long + "y", "|"}},
-		"a long event of several lines":   {[]string{"\x1e" + long + "\x1fy\n"}, []string{long, "\ny", "|"}},
+		"a long line of no characters": {
+			[]string{strings.Repeat("\x80", maxLogLine+1) + "\n"},
+			[]string{strings.Repeat("\x80", maxLogLine), "\x80", "|"},
+		},
+		"a line of the longest size":    {[]string{long + "y", "\n"}, []string{long + "y", "|"}},
+		"a long event of several lines": {[]string{"\x1e" + long + "\x1fy\n"}, []string{long, "\ny", "|"}},
 	} {
 		if got := printed(c.pieces...); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %.60q, want %.60q", name, got, c.want)
@@ -174,7 +186,8 @@ func FuzzOutput(f *testing.F) {
 			}
 		}
 		drop := strings.NewReplacer("\n", "", "\r", "", "\x1e", "", "\x1f", "")
-		if text := drop.Replace(whole.String()); !strings.Contains(whole.String(), "|") && drop.Replace(got.String()) != text {
+		if text := drop.Replace(whole.String()); !strings.Contains(whole.String(), "|") &&
+			drop.Replace(got.String()) != text {
 			t.Fatalf("%q became %q", whole.String(), got.String())
 		}
 	})

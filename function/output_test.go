@@ -8,8 +8,9 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// What a function prints without a line break belongs to the invocation that printed it: it is in LogResult, before END, and never in front of what the next
-// one prints. The same holds for what comes from its set-up, before a timeout, and before an exit.
+// What a function prints without a line break belongs to the invocation that printed it: it is in LogResult, before
+// END, and never in front of what the next one prints. The same holds for what comes from its set-up, before a timeout,
+// and before an exit.
 func TestOutputWithoutALineBreak(t *testing.T) {
 	t.Parallel()
 	short := func(in *function.CreateInput) { in.Timeout = number(1) }
@@ -29,7 +30,9 @@ func TestOutputWithoutALineBreak(t *testing.T) {
 			`)
 		}, [2][]string{{"first", "END"}, {"second", "END"}}},
 		"Node.js": {func(b *bench) {
-			b.nodejs("f", `let n = 0; exports.handler = async () => { process.stdout.write(n++ ? "second\n" : "first"); };`)
+			b.nodejs(
+				"f", `let n = 0; exports.handler = async () => { process.stdout.write(n++ ? "second\n" : "first"); };`,
+			)
 		}, [2][]string{{"first", "END"}, {"second", "END"}}},
 		"a child, which prints on": {func(b *bench) {
 			b.python("f", `
@@ -60,7 +63,11 @@ func TestOutputWithoutALineBreak(t *testing.T) {
 				    os.write(2, b"before")
 				    os._exit(1)
 			`)
-		}, [2][]string{{"before", "RequestId:", "Runtime.ExitError", "END"}, {"before", "RequestId:", "Runtime.ExitError", "END"}}},
+		},
+			[2][]string{
+				{"before", "RequestId:", "Runtime.ExitError", "END"},
+				{"before", "RequestId:", "Runtime.ExitError", "END"},
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -20,10 +20,11 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 )
 
-// packages keeps code: DIR/code/SHA.zip is durable, DIR/run holds what can be made again and begins empty at every start (unpacked code, compiled files,
-// temporary directories of environments). What it held before is moved aside and removed while the server is at work: whatever functions have left there,
-// no start fails or waits for it. Directories are made when the first function needs them: a start waits for none of them, and a server without functions
-// leaves none behind. A package lives while somebody retains it.
+// packages keeps code: DIR/code/SHA.zip is durable, DIR/run holds what can be made again and begins empty at every
+// start (unpacked code, compiled files, temporary directories of environments). What it held before is moved aside and
+// removed while the server is at work: whatever functions have left there, no start fails or waits for it. Directories
+// are made when the first function needs them: a start waits for none of them, and a server without functions leaves
+// none behind. A package lives while somebody retains it.
 type packages struct {
 	dir, zips, run string
 
@@ -42,7 +43,8 @@ func openPackages(dir string) *packages {
 // leftover begins the names of directories that are to be removed.
 const leftover = ".leftover-"
 
-// setAside moves what an earlier process has left in DIR/run out of the way. Where even that is not possible, this process uses another directory.
+// setAside moves what an earlier process has left in DIR/run out of the way. Where even that is not possible, this
+// process uses another directory.
 func (p *packages) setAside() error {
 	err := os.Rename(p.run, filepath.Join(p.dir, leftover+rand.Text()))
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -97,7 +99,8 @@ func (p *packages) put(ctx context.Context, b []byte) (string, error) {
 	return sha, nil
 }
 
-// keep unpacks a package and makes it durable, unless it is there. What is there instead, by whatever accident, is replaced.
+// keep unpacks a package and makes it durable, unless it is there. What is there instead, by whatever accident, is
+// replaced.
 func (p *packages) keep(ctx context.Context, sha string, b []byte) error {
 	if _, err := p.read(sha); err == nil { // it was judged when it came first
 		_, _, err := p.unpacked(ctx, sha)
@@ -117,7 +120,8 @@ var errCode = errors.New("it is damaged: its content does not fit its name")
 
 // read returns the bytes of a package.
 func (p *packages) read(sha string) ([]byte, error) {
-	f, err := os.OpenFile(p.zipPath(sha), os.O_RDONLY|syscall.O_NONBLOCK, 0) // of a pipe nobody would wait for the other end
+	// of a pipe nobody would wait for the other end
+	f, err := os.OpenFile(p.zipPath(sha), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +151,8 @@ func (p *packages) check(sha string, size int64) error {
 	return nil
 }
 
-// unpacked returns the directory of the code and one for its compiled files, unpacking it first if this process has not done so.
+// unpacked returns the directory of the code and one for its compiled files, unpacking it first if this process has not
+// done so.
 func (p *packages) unpacked(ctx context.Context, sha string) (dir, cache string, err error) {
 	dir, cache = filepath.Join(p.run, "code", sha), filepath.Join(p.run, "cache", sha)
 	if _, err := os.Stat(dir); err == nil {
@@ -167,7 +172,8 @@ func (p *packages) lost(sha string, err error) error {
 		err = of.Err
 	}
 	return &launcher.Unusable{Code: "InternalError", Reason: fmt.Sprintf(
-		"The code of the function, %s, cannot be read (%v). Update the function's code, or put the file back and start shardmill again.", p.zipPath(sha), err)}
+		"The code of the function, %s, cannot be read (%v). Update the function's code, or put the file back and start shardmill again.",
+		p.zipPath(sha), err)}
 }
 
 // unpack makes run/code/SHA whole or not at all.
@@ -175,7 +181,8 @@ func (p *packages) unpack(ctx context.Context, sha string, b []byte) error {
 	if err := os.MkdirAll(filepath.Join(p.run, "code"), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(filepath.Join(p.run, "code"), ".unpack-*") // beside its place: moving a read-only directory elsewhere is not allowed
+	// beside its place: moving a read-only directory elsewhere is not allowed
+	tmp, err := os.MkdirTemp(filepath.Join(p.run, "code"), ".unpack-*")
 	if err != nil {
 		return err
 	}
@@ -295,5 +302,6 @@ func syncDir(dir string) error {
 
 // isOurs reports errors that come from this machine and not from the package: no space, no more files.
 func isOurs(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EDQUOT)
 }

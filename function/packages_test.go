@@ -12,8 +12,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// The code of a function that is missing or damaged is noticed when the server starts: the function is Failed and says what to do, and works again once
-// its file is back or its code is updated.
+// The code of a function that is missing or damaged is noticed when the server starts: the function is Failed and says
+// what to do, and works again once its file is back or its code is updated.
 func TestLostCodeIsNoticedAtStart(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(zip string) error{
@@ -43,7 +43,9 @@ func TestLostCodeIsNoticedAtStart(t *testing.T) {
 
 			b = start(t, same)
 			for _, f := range []string{"f", "g"} { // they share it
-				if c := b.settled(f); c.State != function.Failed || !strings.Contains(c.StateReason, zip+", cannot be read") || !strings.Contains(c.StateReason, "Update the function's code") {
+				if c := b.settled(f); c.State != function.Failed ||
+					!strings.Contains(c.StateReason, zip+", cannot be read") ||
+					!strings.Contains(c.StateReason, "Update the function's code") {
 					t.Errorf("%s: %s", c.State, c.StateReason)
 				}
 			}

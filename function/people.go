@@ -11,7 +11,8 @@ const (
 	usualRegion  = "us-east-1"
 )
 
-// Title returns a function for people: its name, with the account and the region where they are not the usual ones, as in worker (111122223333, eu-west-1).
+// Title returns a function for people: its name, with the account and the region where they are not the usual ones, as
+// in worker (111122223333, eu-west-1).
 func (r Ref) Title() string { return r.Name + Elsewhere(r.Account, r.Region) }
 
 // Elsewhere names an account and a region in brackets, after a space, as far as they are not the usual ones.
@@ -59,8 +60,9 @@ func ReplayStream(group, name string) string {
 	return "shardmill/replay/" + name
 }
 
-// LogsTo reports whether a stream of a log group is one that the function of a name writes to: a group may be shared by several functions, of which one
-// may be its namesake. In a function's own group streams that no function wrote count as its, too.
+// LogsTo reports whether a stream of a log group is one that the function of a name writes to: a group may be shared by
+// several functions, of which one may be its namesake. In a function's own group streams that no function wrote count
+// as its, too.
 func LogsTo(group, stream, name string) bool {
 	own := group == DefaultLogGroup(name)
 	if rest, ok := strings.CutPrefix(stream, "shardmill/replay"); ok {

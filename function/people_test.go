@@ -22,12 +22,15 @@ func TestFunctionsAreNamedForPeople(t *testing.T) {
 	for _, r := range refs {
 		titles = append(titles, r.Title())
 	}
-	if want := []string{"f (eu-west-1)", "f", "f (111122223333, eu-west-1)", "f (111122223333)", "g"}; !slices.Equal(titles, want) {
+	if want := []string{
+		"f (eu-west-1)", "f", "f (111122223333, eu-west-1)", "f (111122223333)", "g",
+	}; !slices.Equal(titles, want) {
 		t.Errorf("got %q", titles)
 	}
 }
 
-// A function's own group holds what nobody else has written there; in a group that is shared, a stream says whose it is.
+// A function's own group holds what nobody else has written there; in a group that is shared, a stream says whose it
+// is.
 func TestStreamsBelongToOneFunction(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

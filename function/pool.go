@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// generation is a function's code and configuration at one moment, with the environments that run it. Guarded by fleet.mu unless said otherwise.
+// generation is a function's code and configuration at one moment, with the environments that run it. Guarded by
+// fleet.mu unless said otherwise.
 type generation struct {
 	f    *Functions
 	conf *Configuration // immutable
@@ -181,7 +182,8 @@ func (fl *fleet) removeIdle(e *environment) {
 	fl.mu.Unlock()
 }
 
-// gone takes an environment that has ended, or was never started, out of the count, and lets the next in line start one.
+// gone takes an environment that has ended, or was never started, out of the count, and lets the next in line start
+// one.
 func (fl *fleet) gone(g *generation) {
 	fl.mu.Lock()
 	fl.living--
@@ -242,7 +244,8 @@ func (g *generation) release() {
 	g.f.code.release(g.conf.CodeSHA256)
 }
 
-// takeSlot returns a private directory: one whose process was replaced, so that /tmp outlives a timeout as on AWS, or a new one.
+// takeSlot returns a private directory: one whose process was replaced, so that /tmp outlives a timeout as on AWS, or a
+// new one.
 func (g *generation) takeSlot() (string, error) {
 	fl := g.f.fleet
 	fl.mu.Lock()

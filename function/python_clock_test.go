@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 )
 
-// A Python function sees the server's clock, and a warm one follows it from the next invocation on, whatever it imported before. What remains of its time-out
-// counts real time.
+// A Python function sees the server's clock, and a warm one follows it from the next invocation on, whatever it
+// imported before. What remains of its time-out counts real time.
 func TestPythonFunctionsFollowTheClock(t *testing.T) {
 	t.Parallel()
 	c := clock.New(2 * time.Hour)

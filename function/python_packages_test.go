@@ -12,7 +12,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// installed is a Python with packages of its own, made in no time: a virtual environment is a link and a file that says where the rest is.
+// installed is a Python with packages of its own, made in no time: a virtual environment is a link and a file that says
+// where the rest is.
 type installed struct {
 	t      testing.TB
 	python string
@@ -29,11 +30,15 @@ print(os.path.realpath(sys.executable), "python%d.%d" % sys.version_info[:2], ge
 		t.Fatalf("ask %s: %v %q", realPython(), err, out)
 	}
 	dir := t.TempDir()
-	i := &installed{t: t, python: filepath.Join(dir, "bin", "python"), site: filepath.Join(dir, "lib", found[1], "site-packages")}
+	i := &installed{
+		t: t, python: filepath.Join(dir, "bin", "python"), site: filepath.Join(dir, "lib", found[1], "site-packages"),
+	}
 	if len(found) == 3 {
 		i.native = found[2]
 	}
-	i.write(filepath.Join(dir, "pyvenv.cfg"), "home = "+filepath.Dir(found[0])+"\ninclude-system-site-packages = false\n")
+	i.write(
+		filepath.Join(dir, "pyvenv.cfg"), "home = "+filepath.Dir(found[0])+"\ninclude-system-site-packages = false\n",
+	)
 	i.write(filepath.Join(i.site, "here"), "")
 	if err := os.MkdirAll(filepath.Dir(i.python), 0o755); err != nil {
 		t.Fatal(err)
@@ -70,10 +75,16 @@ func (i *installed) distribution(dir, name string, requires []string, files ...s
 	i.write(filepath.Join(meta, "RECORD"), record)
 }
 
-// sdk installs what stands for the SDK and its closure, in all the shapes that distributions have, and what does not belong to it.
+// sdk installs what stands for the SDK and its closure, in all the shapes that distributions have, and what does not
+// belong to it.
 func (i *installed) sdk(dir string) {
-	i.distribution(dir, "boto3", []string{"botocore<2", `dev-tool; extra == "dev"`}, "boto3/__init__.py", "boto3/session.py")
-	i.distribution(dir, "botocore", []string{"python_dateutil (>=2)", "jmespath ; python_version >= \"3\"", "part-of-shared"}, "botocore/__init__.py", "botocore/vendored/__init__.py")
+	i.distribution(
+		dir, "boto3", []string{"botocore<2", `dev-tool; extra == "dev"`}, "boto3/__init__.py", "boto3/session.py",
+	)
+	i.distribution(
+		dir, "botocore", []string{"python_dateutil (>=2)", "jmespath ; python_version >= \"3\"", "part-of-shared"},
+		"botocore/__init__.py", "botocore/vendored/__init__.py",
+	)
 	i.distribution(dir, "python-dateutil", []string{"six>=1.5"}, "dateutil/__init__.py")
 	i.distribution(dir, "six", nil, "six.py")
 	i.distribution(dir, "jmespath", nil, "jmespath/__init__.py")
@@ -98,8 +109,9 @@ const importer = `
 	    return importlib.import_module(event).__file__
 `
 
-// Only what AWS bundles comes from outside the package: boto3 and botocore with all that they require by their metadata, however it is installed; parts and
-// modules of machine code included. Everything else cannot be imported, as on AWS.
+// Only what AWS bundles comes from outside the package: boto3 and botocore with all that they require by their
+// metadata, however it is installed; parts and modules of machine code included. Everything else cannot be imported, as
+// on AWS.
 func TestOnlyWhatAWSBundlesComesFromOutsideThePackage(t *testing.T) {
 	t.Parallel()
 	for what, layout := range map[string]func(*installed) string{
@@ -124,7 +136,10 @@ func TestOnlyWhatAWSBundlesComesFromOutsideThePackage(t *testing.T) {
 				if err := os.Rename(meta, filepath.Join(dir, name+"-1.0.egg-info")); err != nil {
 					i.t.Fatal(err)
 				}
-				requires := map[string]string{"boto3": "botocore<2\n\n[dev]\ndev-tool\n", "botocore": "jmespath\npython-dateutil\npart-of-shared\n", "python_dateutil": "six\n"}[name]
+				requires := map[string]string{
+					"boto3":    "botocore<2\n\n[dev]\ndev-tool\n",
+					"botocore": "jmespath\npython-dateutil\npart-of-shared\n", "python_dateutil": "six\n",
+				}[name]
 				top := map[string]string{"python_dateutil": "dateutil", "part_of_shared": "shared.part"}[name]
 				if top == "" {
 					top = name
@@ -135,7 +150,8 @@ func TestOnlyWhatAWSBundlesComesFromOutsideThePackage(t *testing.T) {
 			i.write(filepath.Join(i.site, "debian.pth"), dir+"\n")
 			return dir
 		},
-		"editable install": func(i *installed) string { // a finder that a .pth file installs knows where the package lies
+		// a finder that a .pth file installs knows where the package lies
+		"editable install": func(i *installed) string {
 			i.sdk(i.site)
 			source := filepath.Join(i.t.TempDir(), "src", "boto3")
 			if err := os.MkdirAll(filepath.Dir(source), 0o755); err != nil {
@@ -145,7 +161,10 @@ func TestOnlyWhatAWSBundlesComesFromOutsideThePackage(t *testing.T) {
 				i.t.Fatal(err)
 			}
 			i.write(filepath.Join(i.site, "boto3-1.0.dist-info", "top_level.txt"), "boto3\n")
-			i.write(filepath.Join(i.site, "boto3-1.0.dist-info", "RECORD"), "__editable__boto3.pth,,\n__editable___boto3_finder.py,,\n")
+			i.write(
+				filepath.Join(i.site, "boto3-1.0.dist-info", "RECORD"),
+				"__editable__boto3.pth,,\n__editable___boto3_finder.py,,\n",
+			)
 			i.write(filepath.Join(i.site, "__editable__boto3.pth"), "import __editable___boto3_finder\n")
 			i.write(filepath.Join(i.site, "__editable___boto3_finder.py"), fmt.Sprintf(`
 import importlib.util, sys
@@ -170,12 +189,15 @@ sys.meta_path.append(Finder)
 				may = append(may, "botocore._bisect")
 			}
 			for _, name := range may {
-				if r := b.invoke("f", quote(name)); r.Class != function.Success || name == "boto3.session" && !strings.HasPrefix(string(r.Payload), `"`+dir) {
+				if r := b.invoke("f", quote(name)); r.Class != function.Success || name == "boto3.session" &&
+					!strings.HasPrefix(string(r.Payload), `"`+dir) {
 					t.Errorf("import %s: %s, want one below %s", name, r.Payload, dir)
 				}
 			}
 			want(t, b.invoke("f", `"version of boto3"`), function.Success, `"1.0"`)
-			for _, name := range []string{"requests", "shared.other", "dev_tool", "pip", "__editable___boto3_finder", "version of requests"} {
+			for _, name := range []string{
+				"requests", "shared.other", "dev_tool", "pip", "__editable___boto3_finder", "version of requests",
+			} {
 				if r := b.invoke("f", quote(name)); r.Class != function.FunctionError {
 					t.Errorf("%s: got %v %s", name, r.Class, r.Payload)
 				}
@@ -184,7 +206,8 @@ sys.meta_path.append(Finder)
 	}
 }
 
-// The document of a missing module is AWS's to the letter; a hint says where on this machine it is, once in the log. --host-packages lets it through.
+// The document of a missing module is AWS's to the letter; a hint says where on this machine it is, once in the log.
+// --host-packages lets it through.
 func TestMissingModuleIsTracedToTheMachine(t *testing.T) {
 	t.Parallel()
 	i := virtualenv(t)
@@ -192,9 +215,12 @@ func TestMissingModuleIsTracedToTheMachine(t *testing.T) {
 	b := start(t, func(o *function.Options) { o.Python = i.python })
 	b.python("f", "import requests")
 	b.python("late", "def handler(event, context):\n    import requests.sessions\n")
-	place := "requests is not in the code package. It is installed on this machine (" + filepath.Join(i.site, "requests") + "/__init__.py)"
+	place := "requests is not in the code package. It is installed on this machine (" +
+		filepath.Join(i.site, "requests") + "/__init__.py)"
 
-	for name, message := range map[string]string{"f": "Unable to import module 'index': No module named 'requests'", "late": "No module named 'requests'"} {
+	for name, message := range map[string]string{
+		"f": "Unable to import module 'index': No module named 'requests'", "late": "No module named 'requests'",
+	} {
 		r := b.invoke(name, `{}`)
 
 		var doc struct{ ErrorMessage string }
@@ -214,7 +240,8 @@ func TestMissingModuleIsTracedToTheMachine(t *testing.T) {
 	}
 }
 
-// What AWS bundles and this machine lacks is told with the command that installs it, and found by the next start without one of the server.
+// What AWS bundles and this machine lacks is told with the command that installs it, and found by the next start
+// without one of the server.
 func TestBundledModuleThatIsNotInstalledHasItsCommand(t *testing.T) {
 	t.Parallel()
 	i := virtualenv(t)
@@ -223,7 +250,11 @@ func TestBundledModuleThatIsNotInstalledHasItsCommand(t *testing.T) {
 
 	r := b.invoke("f", `{}`)
 
-	if !strings.Contains(r.Hint, "dateutil, which AWS bundles with python3.12, is not installed for "+i.python+". Install it with: "+i.python+" -m pip install python-dateutil") {
+	if !strings.Contains(
+		r.Hint,
+		"dateutil, which AWS bundles with python3.12, is not installed for "+i.python+". Install it with: "+i.python+
+			" -m pip install python-dateutil",
+	) {
 		t.Errorf("got %s, hint %q", r.Payload, r.Hint)
 	}
 	i.sdk(i.site)
@@ -231,7 +262,8 @@ func TestBundledModuleThatIsNotInstalledHasItsCommand(t *testing.T) {
 	want(t, b.invoke("f", `{}`), function.Success, `1`)
 }
 
-// A package's own copies go before those of this machine, and a virtual environment that somebody has packaged is plain files.
+// A package's own copies go before those of this machine, and a virtual environment that somebody has packaged is plain
+// files.
 func TestPackagesOwnCopiesGoFirst(t *testing.T) {
 	t.Parallel()
 	i := virtualenv(t)
@@ -240,17 +272,20 @@ func TestPackagesOwnCopiesGoFirst(t *testing.T) {
 	b.python("f", importer, func(in *function.CreateInput) {
 		in.Zip = zipOf(
 			file{"index.py", dedent(importer), 0o644}, file{"boto3/__init__.py", "", 0o644}, file{"six.py", "", 0o644},
-			file{"more.pth", "venv/lib/site-packages\n", 0o644}, file{"venv/lib/site-packages/requests/__init__.py", "", 0o644},
+			file{"more.pth", "venv/lib/site-packages\n", 0o644},
+			file{"venv/lib/site-packages/requests/__init__.py", "", 0o644},
 			file{"shared/own/__init__.py", "", 0o644},
 		)
 	})
 	for name, end := range map[string]string{
-		"boto3": "/boto3/__init__.py", "six": "/six.py", "requests": "/venv/lib/site-packages/requests/__init__.py", // .pth files of a package count, as on AWS
+		// .pth files of a package count, as on AWS
+		"boto3": "/boto3/__init__.py", "six": "/six.py", "requests": "/venv/lib/site-packages/requests/__init__.py",
 		"shared.own": "/shared/own/__init__.py", "shared.part": "/shared/part/__init__.py",
 	} {
 		r := b.invoke("f", quote(name))
 
-		if ours := strings.Contains(string(r.Payload), i.site); r.Class != function.Success || !strings.HasSuffix(string(r.Payload), end+`"`) || ours != (name == "shared.part") {
+		if ours := strings.Contains(string(r.Payload), i.site); r.Class != function.Success ||
+			!strings.HasSuffix(string(r.Payload), end+`"`) || ours != (name == "shared.part") {
 			t.Errorf("import %s: %s, want %s of the package", name, r.Payload, end)
 		}
 	}
@@ -259,14 +294,18 @@ func TestPackagesOwnCopiesGoFirst(t *testing.T) {
 	}
 }
 
-// Nothing of ours stands in the function's name space: modules of its own may have any name, and awslambdaric is what AWS has under that name.
+// Nothing of ours stands in the function's name space: modules of its own may have any name, and awslambdaric is what
+// AWS has under that name.
 func TestNothingOfOursIsInTheNameSpaceOfFunctions(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.python("f", "", func(in *function.CreateInput) {
 		in.Handler = "bootstrap.handler"
 		var files []file
-		for _, name := range []string{"survey", "surroundings", "clock", "packages", "causes", "endpoint", "lambda_context", "_shardmill", "shardmill", "runtime_client"} {
+		for _, name := range []string{
+			"survey", "surroundings", "clock", "packages", "causes", "endpoint", "lambda_context", "_shardmill",
+			"shardmill", "runtime_client",
+		} {
 			files = append(files, file{name + ".py", "mine = True\n", 0o644})
 		}
 		in.Zip = zipOf(append(files, file{"awslambdaric/__init__.py", "", 0o644}, file{"bootstrap.py", dedent(`
@@ -285,8 +324,8 @@ func TestNothingOfOursIsInTheNameSpaceOfFunctions(t *testing.T) {
 	want(t, b.invoke("f", `{}`), function.Success, `[["__main__", "awslambdaric", "bootstrap"], true, true, 1]`)
 }
 
-// Tools find the runtime as they do on AWS, and what they put in place of its entry points is called. Source: sentry_sdk, get_lambda_bootstrap and
-// AwsLambdaIntegration.
+// Tools find the runtime as they do on AWS, and what they put in place of its entry points is called. Source:
+// sentry_sdk, get_lambda_bootstrap and AwsLambdaIntegration.
 func TestToolsPatchTheRuntime(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -319,18 +358,25 @@ func TestToolsPatchTheRuntime(t *testing.T) {
 
 	b.invoke("f", `"fail"`)
 
-	want(t, b.invoke("f", `null`), function.Success, `["handle", "wrapped", "post_invocation_error", "handle", "wrapped"]`)
+	want(
+		t, b.invoke("f", `null`), function.Success,
+		`["handle", "wrapped", "post_invocation_error", "handle", "wrapped"]`,
+	)
 }
 
-// A module of machine code that this interpreter or machine cannot load is named with what it was built for, beside AWS's document.
+// A module of machine code that this interpreter or machine cannot load is named with what it was built for, beside
+// AWS's document.
 func TestForeignMachineCodeIsNamed(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	elf := func(machine byte) string {
-		return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x03\x00" + string([]byte{machine, 0}) + strings.Repeat("\x00", 100)
+		return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x03\x00" + string([]byte{machine, 0}) +
+			strings.Repeat("\x00", 100)
 	}
 	suffix := func() string {
-		out, err := exec.Command(realPython(), "-c", "import importlib.machinery; print(importlib.machinery.EXTENSION_SUFFIXES[0])").Output()
+		out, err := exec.Command(
+			realPython(), "-c", "import importlib.machinery; print(importlib.machinery.EXTENSION_SUFFIXES[0])",
+		).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,13 +395,20 @@ func TestForeignMachineCodeIsNamed(t *testing.T) {
 	}{
 		{
 			"another minor version, a module of a package",
-			[]file{{"pydantic_core/__init__.py", "from ._pydantic_core import SchemaValidator\n", 0o644}, {"pydantic_core/_pydantic_core.cpython-399-x86_64-linux-gnu.so", "", 0o755}, {"index.py", "import pydantic_core\n", 0o644}},
+			[]file{
+				{"pydantic_core/__init__.py", "from ._pydantic_core import SchemaValidator\n", 0o644},
+				{"pydantic_core/_pydantic_core.cpython-399-x86_64-linux-gnu.so", "", 0o755},
+				{"index.py", "import pydantic_core\n", 0o644},
+			},
 			"Unable to import module 'index': No module named 'pydantic_core._pydantic_core'",
 			"pydantic_core/_pydantic_core.cpython-399-x86_64-linux-gnu.so is built for CPython 3.99 on x86_64-linux-gnu. This function runs on CPython 3.",
 		},
 		{
 			"another minor version, a name of a package",
-			[]file{{"PIL/__init__.py", "", 0o644}, {"PIL/_imaging.cpython-399-x86_64-linux-gnu.so", "", 0o755}, {"index.py", "from PIL import _imaging\n", 0o644}},
+			[]file{
+				{"PIL/__init__.py", "", 0o644}, {"PIL/_imaging.cpython-399-x86_64-linux-gnu.so", "", 0o755},
+				{"index.py", "from PIL import _imaging\n", 0o644},
+			},
 			"Unable to import module 'index': cannot import name '_imaging' from 'PIL'",
 			"PIL/_imaging.cpython-399-x86_64-linux-gnu.so is built for CPython 3.99",
 		},
@@ -367,7 +420,15 @@ func TestForeignMachineCodeIsNamed(t *testing.T) {
 		},
 		{
 			"hidden behind the package's own error",
-			[]file{{"numpy/__init__.py", "try:\n    from . import _core\nexcept ImportError as e:\n    raise ImportError('you should not') from e\n", 0o644}, {"numpy/_core/__init__.py", "from . import _umath\nimport numpy._core._umath\n", 0o644}, {"numpy/_core/_umath.cpython-399-darwin.so", "", 0o755}, {"index.py", "import numpy\n", 0o644}},
+			[]file{
+				{
+					"numpy/__init__.py",
+					"try:\n    from . import _core\nexcept ImportError as e:\n    raise ImportError('you should not') from e\n",
+					0o644,
+				},
+				{"numpy/_core/__init__.py", "from . import _umath\nimport numpy._core._umath\n", 0o644},
+				{"numpy/_core/_umath.cpython-399-darwin.so", "", 0o755}, {"index.py", "import numpy\n", 0o644},
+			},
 			"Unable to import module 'index': you should not",
 			"numpy/_core/_umath.cpython-399-darwin.so is built for CPython 3.99 on darwin",
 		},
@@ -379,13 +440,23 @@ func TestForeignMachineCodeIsNamed(t *testing.T) {
 		},
 		{
 			"another system under a name that fits",
-			[]file{{"fast.abi3.so", "\xcf\xfa\xed\xfe" + strings.Repeat("\x00", 64), 0o755}, {"index.py", "def handler(event, context):\n    import fast\n", 0o644}},
+			[]file{
+				{"fast.abi3.so", "\xcf\xfa\xed\xfe" + strings.Repeat("\x00", 64), 0o755},
+				{"index.py", "def handler(event, context):\n    import fast\n", 0o644},
+			},
 			"",
 			"fast.abi3.so is built for macOS",
 		},
 		{
 			"a library that is loaded by hand",
-			[]file{{"libx.so", code, 0o755}, {"index.py", "import ctypes, os\ndef handler(event, context):\n    ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libx.so'))\n", 0o644}},
+			[]file{
+				{"libx.so", code, 0o755},
+				{
+					"index.py",
+					"import ctypes, os\ndef handler(event, context):\n    ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libx.so'))\n",
+					0o644,
+				},
+			},
 			"",
 			"libx.so is built for Linux on " + foreign,
 		},
@@ -396,7 +467,8 @@ func TestForeignMachineCodeIsNamed(t *testing.T) {
 		r := b.invoke(name, `{}`)
 
 		var doc struct{ ErrorMessage string }
-		if err := json.Unmarshal(r.Payload, &doc); err != nil || !strings.HasPrefix(doc.ErrorMessage, c.message) || !strings.Contains(r.Hint, c.hint) {
+		if err := json.Unmarshal(r.Payload, &doc); err != nil || !strings.HasPrefix(doc.ErrorMessage, c.message) ||
+			!strings.Contains(r.Hint, c.hint) {
 			t.Errorf("%s: got %s, hint %q; want %q, hint %q", c.what, r.Payload, r.Hint, c.message, c.hint)
 		}
 	}

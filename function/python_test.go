@@ -10,7 +10,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// F-34: an exception comes back as the error document of AWS's Python runtime, keys in its order, and the log has it as one event.
+// F-34: an exception comes back as the error document of AWS's Python runtime, keys in its order, and the log has it as
+// one event.
 func TestExceptionIsOneDocumentAndOneLogEvent(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -28,14 +29,19 @@ func TestExceptionIsOneDocumentAndOneLogEvent(t *testing.T) {
 	if err := json.Unmarshal(r.Payload, &doc); err != nil || len(doc.StackTrace) != 1 {
 		t.Fatalf("payload %s: %v", r.Payload, err)
 	}
-	if got := doc.StackTrace[0]; !strings.HasPrefix(got, `  File "/`) || !strings.HasSuffix(got, "/index.py\", line 2, in handler\n    raise Exception(\"Handler fails\")\n") {
+	if got := doc.StackTrace[0]; !strings.HasPrefix(got, `  File "/`) ||
+		!strings.HasSuffix(got, "/index.py\", line 2, in handler\n    raise Exception(\"Handler fails\")\n") {
 		t.Errorf("stackTrace[0] = %q", got)
 	}
-	if !strings.HasPrefix(string(r.Payload), `{"errorMessage": "Handler fails", "errorType": "Exception", "requestId": "5d5ffba2-0000-4000-8000-000000000001", "stackTrace": [`) {
+	if !strings.HasPrefix(
+		string(r.Payload),
+		`{"errorMessage": "Handler fails", "errorType": "Exception", "requestId": "5d5ffba2-0000-4000-8000-000000000001", "stackTrace": [`,
+	) {
 		t.Errorf("payload %s", r.Payload)
 	}
 	e := b.log.find(t, "[ERROR] Exception: Handler fails")
-	if lines := strings.Split(e.message, "\n"); len(lines) != 4 || lines[1] != "Traceback (most recent call last):" || !strings.HasPrefix(lines[2], "\u00a0\u00a0File") {
+	if lines := strings.Split(e.message, "\n"); len(lines) != 4 || lines[1] != "Traceback (most recent call last):" ||
+		!strings.HasPrefix(lines[2], "\u00a0\u00a0File") {
 		t.Errorf("event %q", e.message)
 	}
 }
@@ -54,7 +60,8 @@ func TestExceptionAtImportHasNoRequestId(t *testing.T) {
 	if err := json.Unmarshal(r.Payload, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if r.Class != function.FunctionError || doc.ErrorType != "Exception" || doc.ErrorMessage != "not today" || doc.RequestId != "" {
+	if r.Class != function.FunctionError || doc.ErrorType != "Exception" || doc.ErrorMessage != "not today" ||
+		doc.RequestId != "" {
 		t.Fatalf("got %v %s", r.Class, r.Payload)
 	}
 	b.log.find(t, "INIT_REPORT Init Duration: ")
@@ -66,9 +73,15 @@ func TestFaultsOfTheSetUpAreNamed(t *testing.T) {
 	b := start(t)
 	for i, c := range []struct{ handler, source, kind, message string }{
 		{"index.nope", "x = 1", "Runtime.HandlerNotFound", "Handler 'nope' missing on module 'index'"},
-		{"index", "x = 1", "Runtime.MalformedHandlerName", "Bad handler 'index': not enough values to unpack (expected 2, got 1)"},
+		{
+			"index", "x = 1", "Runtime.MalformedHandlerName",
+			"Bad handler 'index': not enough values to unpack (expected 2, got 1)",
+		},
 		{"sys.exit", "x = 1", "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys as a handler module"},
-		{"absent.handler", "x = 1", "Runtime.ImportModuleError", "Unable to import module 'absent': No module named 'absent'"},
+		{
+			"absent.handler", "x = 1", "Runtime.ImportModuleError",
+			"Unable to import module 'absent': No module named 'absent'",
+		},
 		{"index.handler", "def handler(:", "Runtime.UserCodeSyntaxError", "Syntax error in module 'index': "},
 	} {
 		name := fmt.Sprint("f", i)
@@ -77,13 +90,15 @@ func TestFaultsOfTheSetUpAreNamed(t *testing.T) {
 		r := b.invoke(name, `{}`)
 
 		var doc struct{ ErrorMessage, ErrorType string }
-		if err := json.Unmarshal(r.Payload, &doc); err != nil || doc.ErrorType != c.kind || !strings.HasPrefix(doc.ErrorMessage, c.message) {
+		if err := json.Unmarshal(r.Payload, &doc); err != nil || doc.ErrorType != c.kind ||
+			!strings.HasPrefix(doc.ErrorMessage, c.message) {
 			t.Errorf("%s: got %s, want %s %s", c.handler, r.Payload, c.kind, c.message)
 		}
 	}
 }
 
-// Results become JSON as AWS's runtime makes them. A Decimal keeps its digits, NaN passes, bytes on top pass raw, bytes below are text, dates fail.
+// Results become JSON as AWS's runtime makes them. A Decimal keeps its digits, NaN passes, bytes on top pass raw, bytes
+// below are text, dates fail.
 func TestPythonResultsAreMarshalledAsOnAWS(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -114,7 +129,8 @@ func TestPythonResultsAreMarshalledAsOnAWS(t *testing.T) {
 		r := b.invoke("f", quote(c.ask))
 
 		if c.want[0] == '"' && strings.HasPrefix(c.want, `"errorMessage`) {
-			if r.Class != function.FunctionError || !strings.Contains(string(r.Payload), c.want) || !strings.Contains(string(r.Payload), `"Runtime.MarshalError"`) {
+			if r.Class != function.FunctionError || !strings.Contains(string(r.Payload), c.want) ||
+				!strings.Contains(string(r.Payload), `"Runtime.MarshalError"`) {
 				t.Errorf("%s: got %s", c.ask, r.Payload)
 			}
 		} else if string(r.Payload) != c.want {
@@ -155,7 +171,10 @@ func TestContextAndLoggingAreThoseOfAWS(t *testing.T) {
  {"k":"v"}}`
 	})
 
-	want(t, r, function.Success, `["id-1", "f", "$LATEST", "256", "arn:aws:lambda:us-east-1:123456789012:function:f", "/aws/lambda/f", "v", true, "Root=1-2-3", null]`)
+	want(
+		t, r, function.Success,
+		`["id-1", "f", "$LATEST", "256", "arn:aws:lambda:us-east-1:123456789012:function:f", "/aws/lambda/f", "v", true, "Root=1-2-3", null]`,
+	)
 	if e := b.log.find(t, "[WARNING]"); !strings.HasSuffix(e.message, "Z\tid-1\ttwo\nlines") {
 		t.Errorf("log event %q", e.message)
 	}
@@ -190,9 +209,12 @@ func TestPythonEnvironmentIsBuiltFromNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]string{
-		"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12", "TZ": ":UTC", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "_HANDLER": "index.handler",
-		"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f",
-		"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "TABLE_NAME": "t", "TMPDIR": "/elsewhere", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12", "TZ": ":UTC", "AWS_REGION": "us-east-1",
+		"AWS_DEFAULT_REGION": "us-east-1", "_HANDLER": "index.handler",
+		"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f",
+		"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "TABLE_NAME": "t",
+		"TMPDIR": "/elsewhere", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		if env[k] != v {
 			t.Errorf("%s = %q, want %q", k, env[k], v)

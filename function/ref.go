@@ -42,9 +42,10 @@ const (
 	maxNameARN = 256
 )
 
-// ParseName takes a FunctionName parameter: name, name:qualifier, account:function:name or a whole ARN, each with an optional qualifier.
-// An account of one to eleven digits, as tutorials print it, folds to the caller's; another account is refused with AccessDeniedException, another
-// region with ResourceNotFoundException. Source: Lambda API Reference, GetFunction, URI request parameters.
+// ParseName takes a FunctionName parameter: name, name:qualifier, account:function:name or a whole ARN, each with an
+// optional qualifier. An account of one to eleven digits, as tutorials print it, folds to the caller's; another account
+// is refused with AccessDeniedException, another region with ResourceNotFoundException. Source: Lambda API Reference,
+// GetFunction, URI request parameters.
 func ParseName(s string, c Caller) (Name, error) {
 	n, ok := splitName(s)
 	if !ok {
@@ -56,12 +57,17 @@ func ParseName(s string, c Caller) (Name, error) {
 		return Name{}, v.Err()
 	}
 	if n.Ref.Region != "" && n.Ref.Region != c.Region {
-		return Name{}, fault.New(fault.CodeNotFound, "Functions from '%s' are not reachable in this region ('%s')", n.Ref.Region, c.Region)
+		return Name{}, fault.New(
+			fault.CodeNotFound, "Functions from '%s' are not reachable in this region ('%s')", n.Ref.Region, c.Region,
+		)
 	}
 	if given := n.Ref.Account; given != "" {
 		account, folded, ok := arn.FoldAccount(given, c.Account)
 		if !ok || account != c.Account {
-			return Name{}, fault.New(fault.CodeAccessDenied, "The account %s of the function is not the caller's account %s.", given, c.Account)
+			return Name{}, fault.New(
+				fault.CodeAccessDenied, "The account %s of the function is not the caller's account %s.", given,
+				c.Account,
+			)
 		}
 		if folded {
 			n.Hint = FoldHint(given, account)
@@ -125,7 +131,8 @@ func word(s, extra string) bool {
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', strings.IndexByte(extra, c) >= 0:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_',
+			strings.IndexByte(extra, c) >= 0:
 		default:
 			return false
 		}

@@ -14,9 +14,10 @@ import (
 // removeAll removes a file or a directory with all that is in it, whatever its modes are. No such file is no error.
 func removeAll(name string) error { return removeTree(context.Background(), name) }
 
-// removeTree is removeAll that ends early with ctx. What functions and packages leave behind may be of any shape, so it goes down no tree: the directories
-// within a directory are moved up, to be emptied in their turn. That takes two descriptors at any depth, and an effort that grows with the number of files.
-// Nothing outside of the directory is touched, whatever changes in it meanwhile.
+// removeTree is removeAll that ends early with ctx. What functions and packages leave behind may be of any shape, so it
+// goes down no tree: the directories within a directory are moved up, to be emptied in their turn. That takes two
+// descriptors at any depth, and an effort that grows with the number of files. Nothing outside of the directory is
+// touched, whatever changes in it meanwhile.
 func removeTree(ctx context.Context, name string) error {
 	info, err := os.Lstat(name)
 	switch {
@@ -51,7 +52,8 @@ type remover struct {
 // removeBatch is how many names are read at once. What is read has gone when more is read.
 const removeBatch = 1024
 
-// empty calls remove for everything in dir until nothing is there. It ends with the first error that stands in the way of all the rest.
+// empty calls remove for everything in dir until nothing is there. It ends with the first error that stands in the way
+// of all the rest.
 func (r *remover) empty(dir string, remove func(name string) error) error {
 	for {
 		if err := r.ctx.Err(); err != nil {
@@ -113,7 +115,8 @@ func (r *remover) removeOrLift(name string) error {
 	for {
 		r.moved++
 		err := r.root.Rename(name, fmt.Sprint(".", r.moved))
-		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.ENOTDIR) { // the name is taken
+		// the name is taken
+		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.ENOTDIR) {
 			return err
 		}
 	}

@@ -19,7 +19,10 @@ import (
 func deep(paths, depth int) []byte {
 	var headers []zip.FileHeader
 	for i := range paths {
-		headers = append(headers, zip.FileHeader{Name: fmt.Sprint(i, "/", strings.Repeat("d/", depth-1), "f"), CreatorVersion: madeByUnix << 8, ExternalAttrs: 0o100644 << 16})
+		headers = append(headers, zip.FileHeader{
+			Name: fmt.Sprint(i, "/", strings.Repeat("d/", depth-1), "f"), CreatorVersion: madeByUnix << 8,
+			ExternalAttrs: 0o100644 << 16,
+		})
 	}
 	return raw(headers...)
 }
@@ -34,7 +37,8 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// What it takes to unpack a package and to remove it grows with the number of its files and directories, however deep they lie. Not parallel: it measures.
+// What it takes to unpack a package and to remove it grows with the number of its files and directories, however deep
+// they lie. Not parallel: it measures.
 func TestDeepPackagesCostNoMoreThanWideOnes(t *testing.T) {
 	const directories = 4 * 250
 	measure := func(b []byte) time.Duration {
@@ -193,7 +197,8 @@ func TestWorkOnPackagesEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What lies where the packages are kept is moved aside or passed over; it neither fails nor delays a start, and it goes in the background.
+// What lies where the packages are kept is moved aside or passed over; it neither fails nor delays a start, and it goes
+// in the background.
 func TestNothingInTheDirectoriesOfPackagesFailsAStart(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(t *testing.T, run, code string){
@@ -256,7 +261,8 @@ func junkIn(t *testing.T, dir string) {
 	junk(t, dir)
 }
 
-// What an earlier process has left and cannot be moved, such as the root of a mount, stays where it is: this process works beside it, and keeps what it works in.
+// What an earlier process has left and cannot be moved, such as the root of a mount, stays where it is: this process
+// works beside it, and keeps what it works in.
 func TestAnotherDirectoryWhereTheOldOneStays(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -16,16 +16,24 @@ import (
 )
 
 var (
-	ricRecord = flag.String("ric.record", "", "directory with AWS's own runtime clients: ask them again, and rewrite what is recorded of them")
-	ricOurs   = flag.Bool("ric.ours", false, "rewrite our own answers where the list of differences has the case; read the diff like code")
+	ricRecord = flag.String(
+		"ric.record", "",
+		"directory with AWS's own runtime clients: ask them again, and rewrite what is recorded of them",
+	)
+	ricOurs = flag.Bool(
+		"ric.ours", false,
+		"rewrite our own answers where the list of differences has the case; read the diff like code",
+	)
 )
 
-// ricLanguage is a language whose bootstrap is compared with AWS's own runtime client. Its cases are testdata/ric/NAME/KIND/CASE.txtar.
+// ricLanguage is a language whose bootstrap is compared with AWS's own runtime client. Its cases are
+// testdata/ric/NAME/KIND/CASE.txtar.
 type ricLanguage struct {
 	name    string
 	runtime string // of our functions, unless a case names another
 	handler string // unless a case names another
-	// client is the text of a provided.al2023 bootstrap that starts AWS's client, which `make ric-oracle` installed in dir, as runtime does it on AWS.
+	// client is the text of a provided.al2023 bootstrap that starts AWS's client, which `make ric-oracle` installed in
+	// dir, as runtime does it on AWS.
 	client func(dir, runtime string) string
 	scrubs []scrub // what differs from run to run, beside what every language has
 }
@@ -34,14 +42,18 @@ var ricLanguages = []ricLanguage{
 	{
 		name: "python", runtime: "python3.12", handler: "index.handler",
 		client: func(dir, runtime string) string {
-			return "#!/bin/sh\nexport AWS_EXECUTION_ENV=AWS_Lambda_" + runtime + "\nexec " + filepath.Join(dir, "python", "bin", "python") + " " + ricPath("python", "start.py") + "\n"
+			return "#!/bin/sh\nexport AWS_EXECUTION_ENV=AWS_Lambda_" + runtime + "\nexec " + filepath.Join(
+				dir, "python", "bin", "python",
+			) + " " + ricPath("python", "start.py") + "\n"
 		},
 		scrubs: pythonScrubs,
 	},
 	{
 		name: "nodejs", runtime: "nodejs20.x", handler: "index.handler",
 		client: func(dir, runtime string) string {
-			return "#!/bin/sh\nexport AWS_EXECUTION_ENV=AWS_Lambda_" + runtime + " NODE_PATH=$LAMBDA_TASK_ROOT\nexec node --expose-gc --max-http-header-size=81920 " + ricPath("nodejs", "start.mjs") + " " + filepath.Join(dir, "nodejs") + "\n"
+			return "#!/bin/sh\nexport AWS_EXECUTION_ENV=AWS_Lambda_" + runtime +
+				" NODE_PATH=$LAMBDA_TASK_ROOT\nexec node --expose-gc --max-http-header-size=81920 " +
+				ricPath("nodejs", "start.mjs") + " " + filepath.Join(dir, "nodejs") + "\n"
 		},
 		scrubs: nodejsScrubs,
 	},
@@ -50,8 +62,9 @@ var ricLanguages = []ricLanguage{
 // ricKinds are what handlers do that a runtime client decides about.
 var ricKinds = []string{"answers", "import-errors", "run-errors", "exits", "output", "late", "encodings"}
 
-// Handler bodies get the same answers, errors and log lines from our bootstraps as from AWS's own runtime clients, awslambdaric and aws-lambda-ric, whose
-// answers are recorded (make ric-oracle). Where we differ, differences.txt of the language says why, and the case holds our answer as well.
+// Handler bodies get the same answers, errors and log lines from our bootstraps as from AWS's own runtime clients,
+// awslambdaric and aws-lambda-ric, whose answers are recorded (make ric-oracle). Where we differ, differences.txt of
+// the language says why, and the case holds our answer as well.
 func TestRuntimesAnswerAsThoseOfAWS(t *testing.T) {
 	t.Parallel()
 	for _, l := range ricLanguages {
@@ -76,7 +89,10 @@ func TestRuntimesAnswerAsThoseOfAWS(t *testing.T) {
 					case listed && ours == theirs:
 						t.Errorf("differences.txt lists this case, which does not differ any more; it said %q", reason)
 					case listed && ours != c.section("ours"):
-						t.Errorf("we differ from AWS's runtime client in another way than the case says:\n%s", cmp.Diff(lines(c.section("ours")), lines(ours)))
+						t.Errorf(
+							"we differ from AWS's runtime client in another way than the case says:\n%s",
+							cmp.Diff(lines(c.section("ours")), lines(ours)),
+						)
 					}
 				})
 			}
@@ -121,7 +137,8 @@ func ricPath(parts ...string) string {
 
 func lines(s string) []string { return strings.Split(s, "\n") }
 
-// readDifferences reads differences.txt: a case and, after a colon, why we differ there, on one line; lines that begin with # are no entries.
+// readDifferences reads differences.txt: a case and, after a colon, why we differ there, on one line; lines that begin
+// with # are no entries.
 func readDifferences(t *testing.T, l ricLanguage) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile(ricPath(l.name, "differences.txt"))
@@ -142,8 +159,9 @@ func readDifferences(t *testing.T, l ricLanguage) map[string]string {
 	return reasons
 }
 
-// ricCase is one handler body and what happens to it. Its file is a txtar archive: the files of the code package, and theirs and ours, which are answers.
-// Its comment says what it shows and, below, one line each, what differs from the language's way and what is done:
+// ricCase is one handler body and what happens to it. Its file is a txtar archive: the files of the code package, and
+// theirs and ours, which are answers. Its comment says what it shows and, below, one line each, what differs from the
+// language's way and what is done:
 //
 //	runtime python3.11    the runtime
 //	handler other.handler the handler
@@ -172,7 +190,12 @@ func readCases(t *testing.T, l ricLanguage) []*ricCase {
 			t.Fatal(err)
 		}
 		name := filepath.Base(filepath.Dir(path)) + "/" + strings.TrimSuffix(filepath.Base(path), ".txtar")
-		c := &ricCase{language: l, name: name, path: path, archive: a, in: function.CreateInput{Runtime: l.runtime, Handler: l.handler, Timeout: number(20), MemoryMB: number(512)}}
+		c := &ricCase{
+			language: l, name: name, path: path, archive: a,
+			in: function.CreateInput{
+				Runtime: l.runtime, Handler: l.handler, Timeout: number(20), MemoryMB: number(512),
+			},
+		}
 		for _, line := range lines(string(a.Comment)) {
 			c.obey(t, line)
 		}

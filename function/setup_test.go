@@ -32,7 +32,9 @@ type bench struct {
 func start(t testing.TB, change ...func(*function.Options)) *bench {
 	t.Helper()
 	log := &recorder{wake: make(chan struct{})}
-	opt := function.Options{Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython(), TailWait: time.Minute}
+	opt := function.Options{
+		Store: memory.New(memory.Options{}), Dir: t.TempDir(), Sink: log, Python: realPython(), TailWait: time.Minute,
+	}
 	if self, err := os.Executable(); err == nil { // which is a runtime, too
 		opt.Show = []string{self}
 	}
@@ -57,7 +59,8 @@ func start(t testing.TB, change ...func(*function.Options)) *bench {
 // unconfined is for tests that meet their function in a directory, and that are not about what a function sees.
 func unconfined(o *function.Options) { o.Isolation = "none" }
 
-// realPython is the interpreter behind python3 on PATH, found once: shims of version managers are slow, and launcher's tests look after them.
+// realPython is the interpreter behind python3 on PATH, found once: shims of version managers are slow, and launcher's
+// tests look after them.
 var realPython = sync.OnceValue(func() string {
 	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
@@ -106,7 +109,10 @@ func (b *bench) settled(name string) *function.Configuration {
 // python makes a function from the text of its module, index.handler, with three seconds and 256 MB.
 func (b *bench) python(name, source string, change ...func(*function.CreateInput)) *function.Configuration {
 	b.t.Helper()
-	in := function.CreateInput{Runtime: "python3.12", Handler: "index.handler", Zip: zipOf(file{"index.py", dedent(source), 0o644}), MemoryMB: number(256), Timeout: number(10)}
+	in := function.CreateInput{
+		Runtime: "python3.12", Handler: "index.handler", Zip: zipOf(file{"index.py", dedent(source), 0o644}),
+		MemoryMB: number(256), Timeout: number(10),
+	}
 	for _, c := range change {
 		c(&in)
 	}
@@ -116,7 +122,10 @@ func (b *bench) python(name, source string, change ...func(*function.CreateInput
 // nodejs makes a function from the text of index.js, index.handler, with ten seconds and 256 MB.
 func (b *bench) nodejs(name, source string, change ...func(*function.CreateInput)) *function.Configuration {
 	b.t.Helper()
-	in := function.CreateInput{Runtime: "nodejs20.x", Handler: "index.handler", Zip: zipOf(file{"index.js", dedent(source), 0o644}), MemoryMB: number(256), Timeout: number(10)}
+	in := function.CreateInput{
+		Runtime: "nodejs20.x", Handler: "index.handler", Zip: zipOf(file{"index.js", dedent(source), 0o644}),
+		MemoryMB: number(256), Timeout: number(10),
+	}
 	for _, c := range change {
 		c(&in)
 	}
@@ -126,7 +135,10 @@ func (b *bench) nodejs(name, source string, change ...func(*function.CreateInput
 // provided makes a function whose bootstrap is this test binary in the role given.
 func (b *bench) provided(name, role string, change ...func(*function.CreateInput)) *function.Configuration {
 	b.t.Helper()
-	in := function.CreateInput{Runtime: "provided.al2023", Handler: "bootstrap", Zip: zipOf(file{"bootstrap", bootstrapScript(b.t, role), 0o755}), Timeout: number(10)}
+	in := function.CreateInput{
+		Runtime: "provided.al2023", Handler: "bootstrap",
+		Zip: zipOf(file{"bootstrap", bootstrapScript(b.t, role), 0o755}), Timeout: number(10),
+	}
 	for _, c := range change {
 		c(&in)
 	}

@@ -15,7 +15,8 @@ import (
 var fixedPort = regexp.MustCompile(`(?:\blisten\(\s*|\blisten\(\s*\{[^}\n]*\bport\s*:\s*|\bbind\(\s*\(\s*["'][^"'\n]*["']\s*,\s*|Server\(\s*\(\s*["'][^"'\n]*["']\s*,\s*|` +
 	`\bstart_server\([^)\n]*,\s*|\brun\([^)\n]*\bport\s*=\s*|\bListenAndServe\(\s*"[^"\n]*:)([1-9][0-9]{1,4})\b`)
 
-// sharedHint names what a package in dir uses that environments share at level none, file by file the first of each kind, and is "" when it finds nothing.
+// sharedHint names what a package in dir uses that environments share at level none, file by file the first of each
+// kind, and is "" when it finds nothing.
 func sharedHint(dir string) string {
 	temporary, listens, port := "", "", ""
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -37,13 +38,18 @@ func sharedHint(dir string) string {
 	})
 	hint := ""
 	if temporary != "" {
-		hint = fmt.Sprintf("%s names /tmp/. Isolation is none, so /tmp is shared by all environments and this machine; TMPDIR names a directory of the environment.", temporary)
+		hint = fmt.Sprintf(
+			"%s names /tmp/. Isolation is none, so /tmp is shared by all environments and this machine; TMPDIR names a directory of the environment.",
+			temporary,
+		)
 	}
 	if port != "" {
 		if hint != "" {
 			hint += " "
 		}
-		hint += fmt.Sprintf("%s listens on port %s. Isolation is none, so only one environment at a time can.", listens, port)
+		hint += fmt.Sprintf(
+			"%s listens on port %s. Isolation is none, so only one environment at a time can.", listens, port,
+		)
 	}
 	return hint
 }

@@ -23,7 +23,8 @@ const (
 	telemetryFlush   = 200 * time.Millisecond // that an end waits for what is still to be delivered
 )
 
-// telemetry delivers what happens in an environment to its extensions that subscribed. Nothing waits for it but the end of the environment, for telemetryFlush.
+// telemetry delivers what happens in an environment to its extensions that subscribed. Nothing waits for it but the end
+// of the environment, for telemetryFlush.
 type telemetry struct {
 	e    *environment
 	mu   sync.Mutex
@@ -57,9 +58,12 @@ func (e *environment) Subscribed(sub runtimeapi.Subscription) {
 	t := e.telemetry.Load()
 	s := &subscriber{
 		Subscription: sub, e: e,
-		begun: make(chan struct{}, 1), full: make(chan struct{}, 1), flushing: make(chan chan struct{}), cancelled: make(chan struct{}),
+		begun: make(chan struct{}, 1), full: make(chan struct{}, 1), flushing: make(chan chan struct{}),
+		cancelled: make(chan struct{}),
 		client: http.Client{Timeout: telemetryTimeout, Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.proc.DialLoopback(ctx, sub.Port) },
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return e.proc.DialLoopback(ctx, sub.Port)
+			},
 		}},
 	}
 	t.mu.Lock()
@@ -74,14 +78,17 @@ func (e *environment) Subscribed(sub runtimeapi.Subscription) {
 	t.mu.Unlock()
 	conf := e.g.conf
 	start := map[string]any{
-		"initializationType": "on-demand", "phase": "init", "runtimeVersion": e.display, "runtimeVersionArn": RuntimeVersionARN(conf),
-		"functionName": conf.Ref.Name, "functionVersion": Latest,
+		"initializationType": "on-demand", "phase": "init", "runtimeVersion": e.display,
+		"runtimeVersionArn": RuntimeVersionARN(conf),
+		"functionName":      conf.Ref.Name, "functionVersion": Latest,
 	}
 	if slices.Contains(sub.Types, runtimeapi.TelemetryPlatform) {
 		s.add(telemetryEvent(e.begun, "platform.initStart", start))
 	}
 	e.f.work.Go(s.run)
-	t.platform("platform.telemetrySubscription", map[string]any{"name": sub.Extension, "state": "Subscribed", "types": sub.Types})
+	t.platform("platform.telemetrySubscription", map[string]any{
+		"name": sub.Extension, "state": "Subscribed", "types": sub.Types,
+	})
 }
 
 func (t *telemetry) platform(kind string, record map[string]any) {
@@ -203,8 +210,8 @@ func (s *subscriber) run() {
 	}
 }
 
-// batch takes out as much as goes into one delivery, with the news of what was dropped. n and size are what is lost when it is not delivered; more says
-// that there are events left.
+// batch takes out as much as goes into one delivery, with the news of what was dropped. n and size are what is lost
+// when it is not delivered; more says that there are events left.
 func (s *subscriber) batch() (body []byte, n, size int, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,12 +270,17 @@ func (s *subscriber) deliver(ctx context.Context) (more bool) {
 		signalOnce(s.begun) // they have their turn, though no event comes any more
 	}
 	s.mu.Unlock()
-	s.e.g.advise(fmt.Sprintf("Telemetry for the extension %s could not be delivered to port %d and was dropped: %s", s.Extension, s.Port, err))
+	s.e.g.advise(fmt.Sprintf(
+		"Telemetry for the extension %s could not be delivered to port %d and was dropped: %s", s.Extension, s.Port,
+		err,
+	))
 	return false
 }
 
 func (s *subscriber) post(ctx context.Context, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sandbox.localdomain"+s.Path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(
+		ctx, http.MethodPost, "http://sandbox.localdomain"+s.Path, bytes.NewReader(body),
+	)
 	if err != nil {
 		return err
 	}
@@ -321,10 +333,13 @@ func (e *environment) tellReport(r *report) {
 		}
 		return m
 	}
-	t.platform("platform.runtimeDone", record(map[string]any{"durationMs": millis(r.duration), "producedBytes": r.bytes}))
+	t.platform(
+		"platform.runtimeDone", record(map[string]any{"durationMs": millis(r.duration), "producedBytes": r.bytes}),
+	)
 	metrics := map[string]any{
-		"durationMs": millis(r.duration), "billedDurationMs": int64(math.Ceil(float64(r.duration+r.init) / float64(time.Millisecond))),
-		"memorySizeMB": e.g.conf.MemoryMB, "maxMemoryUsedMB": e.usedMB(),
+		"durationMs":       millis(r.duration),
+		"billedDurationMs": int64(math.Ceil(float64(r.duration+r.init) / float64(time.Millisecond))),
+		"memorySizeMB":     e.g.conf.MemoryMB, "maxMemoryUsedMB": e.usedMB(),
 	}
 	if r.init > 0 {
 		metrics["initDurationMs"] = millis(r.init)

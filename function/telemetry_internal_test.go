@@ -56,15 +56,18 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 func subscribe(r *receiver, maxItems, maxBytes int) *subscriber {
 	f := &Functions{opt: Options{Clock: clock.New(0), Log: slog.New(slog.DiscardHandler)}}
 	return &subscriber{
-		Subscription: runtimeapi.Subscription{Extension: "reader", MaxItems: maxItems, MaxBytes: maxBytes, Timeout: time.Second, Path: "/", Port: 1},
-		e:            &environment{f: f, g: &generation{f: f, conf: &Configuration{}}}, client: http.Client{Transport: r},
+		Subscription: runtimeapi.Subscription{
+			Extension: "reader", MaxItems: maxItems, MaxBytes: maxBytes, Timeout: time.Second, Path: "/", Port: 1,
+		},
+		e: &environment{f: f, g: &generation{f: f, conf: &Configuration{}}}, client: http.Client{Transport: r},
 		begun: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 }
 
 func line(i int) []byte { return fmt.Appendf(nil, `{"type":"line %d"}`, i) }
 
-// What a subscriber never got is counted until it has been told, however often the news itself is lost; what comes beyond its queue is counted with it.
+// What a subscriber never got is counted until it has been told, however often the news itself is lost; what comes
+// beyond its queue is counted with it.
 func TestDroppedTelemetryIsCountedUntilItIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -112,7 +115,8 @@ func TestTelemetryBehindALostBatchIsDelivered(t *testing.T) {
 	})
 }
 
-// A batch is no larger than the subscription says, by events and by bytes; an event that is larger by itself goes alone.
+// A batch is no larger than the subscription says, by events and by bytes; an event that is larger by itself goes
+// alone.
 func TestBatchesOfTelemetryAreBounded(t *testing.T) {
 	t.Parallel()
 	r := &receiver{}

@@ -6,8 +6,9 @@ import (
 	"syscall"
 )
 
-// A server without a directory of its own makes a temporary one. It belongs to the process that holds the lock on its lock file: the system gives the lock
-// back however that process ends, so a directory whose lock is to be had was left behind by one that was killed.
+// A server without a directory of its own makes a temporary one. It belongs to the process that holds the lock on its
+// lock file: the system gives the lock back however that process ends, so a directory whose lock is to be had was left
+// behind by one that was killed.
 const (
 	temporaryPrefix = "shardmill-functions-"
 	lockName        = "lock"
@@ -36,8 +37,8 @@ func makeTemporary(parent string) (dir string, lock *os.File, err error) {
 	return dir, lock, nil
 }
 
-// sweepTemporary removes the directories below parent that processes of this user have left behind. Others, those in use, and those that are just being made
-// stay. It may run beside any number of servers that do the same.
+// sweepTemporary removes the directories below parent that processes of this user have left behind. Others, those in
+// use, and those that are just being made stay. It may run beside any number of servers that do the same.
 func sweepTemporary(parent string) {
 	found, _ := filepath.Glob(filepath.Join(parent, temporaryPrefix+"*"))
 	for _, dir := range found {

@@ -11,8 +11,9 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// A change of a function whose answer is lost is answered as what it came to. What did not happen, or of which nobody could find out, can be done again, and the
-// function runs whatever became of it: no change conflicts with the one before.
+// A change of a function whose answer is lost is answered as what it came to. What did not happen, or of which nobody
+// could find out, can be done again, and the function runs whatever became of it: no change conflicts with the one
+// before.
 func TestChangesOfFunctionsWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -49,7 +50,8 @@ func TestChangesOfFunctionsWhoseAnswersAreLost(t *testing.T) {
 				}
 			}
 			in := function.CreateInput{
-				Name: "f", Caller: function.Caller{Account: testAccount, Region: testRegion}, Role: testRole, Runtime: "provided.al2023", Handler: "bootstrap",
+				Name: "f", Caller: function.Caller{Account: testAccount, Region: testRegion}, Role: testRole,
+				Runtime: "provided.al2023", Handler: "bootstrap",
 				Zip: zipOf(file{"bootstrap", bootstrapScript(t, "obey"), 0o755}), Timeout: number(10),
 			}
 			do("create", func() error { _, err := b.Create(t.Context(), in); return err })
@@ -58,12 +60,16 @@ func TestChangesOfFunctionsWhoseAnswersAreLost(t *testing.T) {
 			do("concurrency", func() error { return b.PutConcurrency(t.Context(), ref("f"), 5) })
 			do("no concurrency", func() error { return b.DeleteConcurrency(t.Context(), ref("f")) })
 			do("configuration", func() error {
-				_, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{Ref: ref("f"), MemoryMB: number(256)})
+				_, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{
+					Ref: ref("f"), MemoryMB: number(256),
+				})
 				return err
 			})
 			b.settled("f")
 			do("code", func() error {
-				_, err := b.UpdateCode(t.Context(), function.UpdateCodeInput{Ref: ref("f"), Zip: zipOf(file{"bootstrap", bootstrapScript(t, "echo"), 0o755})})
+				_, err := b.UpdateCode(t.Context(), function.UpdateCodeInput{
+					Ref: ref("f"), Zip: zipOf(file{"bootstrap", bootstrapScript(t, "echo"), 0o755}),
+				})
 				return err
 			})
 			b.settled("f")

@@ -13,10 +13,11 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// unzip writes a package into the empty directory dir, read-only. A link may not lead out of dir, and no entry is ever written through one. What is inflated
-// is counted, whatever the directory of the archive says. The work ends with ctx.
+// unzip writes a package into the empty directory dir, read-only. A link may not lead out of dir, and no entry is ever
+// written through one. What is inflated is counted, whatever the directory of the archive says. The work ends with ctx.
 //
-// Directories are made beside each other and moved into each other in the end, the inner ones first: each costs the same, however deep it lies.
+// Directories are made beside each other and moved into each other in the end, the inner ones first: each costs the
+// same, however deep it lies.
 func unzip(ctx context.Context, b []byte, dir string) error {
 	entries, err := openZip(b)
 	if err != nil {
@@ -66,7 +67,8 @@ type tree struct {
 	home    []int    // of each entry: its folder
 }
 
-// layOut finds out which directories a package has, named or implied, and which of several entries of a name counts: the last, as with unzip.
+// layOut finds out which directories a package has, named or implied, and which of several entries of a name counts:
+// the last, as with unzip.
 func layOut(entries []zipEntry) (*tree, error) {
 	t := &tree{folders: []folder{{path: "."}}, home: make([]int, len(entries))}
 	at := map[string]int{".": 0}
@@ -82,7 +84,9 @@ func layOut(entries []zipEntry) (*tree, error) {
 		i := at[dir]
 		for k := len(missing) - 1; k >= 0; k-- {
 			if len(t.folders) > len(entries)+maxImplied {
-				return 0, refuseZip("the names of its %d entries imply more than %d directories", len(entries), len(entries)+maxImplied)
+				return 0, refuseZip(
+					"the names of its %d entries imply more than %d directories", len(entries), len(entries)+maxImplied,
+				)
 			}
 			t.folders = append(t.folders, folder{i, path.Base(missing[k]), missing[k]})
 			i = len(t.folders) - 1
@@ -107,7 +111,9 @@ func layOut(entries []zipEntry) (*tree, error) {
 	}
 	for _, f := range t.folders {
 		if i, ok := last[f.path]; ok {
-			return nil, refuseZip("%s is a directory in one entry and %s in another", quoted(f.path), what(entries[i].kind))
+			return nil, refuseZip(
+				"%s is a directory in one entry and %s in another", quoted(f.path), what(entries[i].kind),
+			)
 		}
 	}
 	for t.stage = ".unpacking"; ; t.stage += "-" {
@@ -220,7 +226,8 @@ func (u *untilDone) Read(b []byte) (int, error) {
 	return u.r.Read(b)
 }
 
-// target reads where a symbolic link leads. It climbs only at its beginning; then its meaning is the same whatever lies on the way.
+// target reads where a symbolic link leads. It climbs only at its beginning; then its meaning is the same whatever lies
+// on the way.
 func (u *unzipping) target(e zipEntry, in io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(in, maxLink+1))
 	if err != nil {
@@ -240,7 +247,8 @@ func (u *unzipping) target(e zipEntry, in io.Reader) (string, error) {
 	return target, nil
 }
 
-// assemble moves every folder into the one that it is in, and makes it read-only there: where it came from, it could not be moved any more.
+// assemble moves every folder into the one that it is in, and makes it read-only there: where it came from, it could
+// not be moved any more.
 func (u *unzipping) assemble() error {
 	for i := len(u.tree.folders) - 1; i > 0; i-- {
 		f := u.tree.folders[i]
@@ -266,10 +274,12 @@ func (u *unzipping) assemble() error {
 	return u.root.Chmod(".", 0o555)
 }
 
-// badEntry keeps refusals, the end of a context and faults of this machine as they are; everything else is the archive's fault.
+// badEntry keeps refusals, the end of a context and faults of this machine as they are; everything else is the
+// archive's fault.
 func badEntry(name string, err error) error {
 	var f *fault.Error
-	if errors.As(err, &f) || isOurs(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.As(err, &f) || isOurs(err) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	var p *fs.PathError

@@ -44,7 +44,8 @@ func archive(entries ...entryOf) []byte {
 	return b.Bytes()
 }
 
-// F-25: names, links and devices that lead out of the package are refused, and nothing is written outside of its directory.
+// F-25: names, links and devices that lead out of the package are refused, and nothing is written outside of its
+// directory.
 func TestUnsafePackagesAreRefused(t *testing.T) {
 	t.Parallel()
 	link := fs.ModeSymlink | 0o777
@@ -62,8 +63,14 @@ func TestUnsafePackagesAreRefused(t *testing.T) {
 		{"absolute link", []entryOf{{name: "l", mode: link, body: "/etc"}}},
 		{"climbing link", []entryOf{{name: "d/l", mode: link, body: "../../etc"}}},
 		{"link to parent", []entryOf{{name: "l", mode: link, body: ".."}}},
-		{"link that climbs through another", []entryOf{{name: "a/b/s", mode: link, body: "../.."}, {name: "a/b/k", mode: link, body: "s/../../x"}}},
-		{"link that turns around", []entryOf{{name: "a/b/s", mode: link, body: "../.."}, {name: "k", mode: link, body: "a/b/s/.."}}},
+		{
+			"link that climbs through another",
+			[]entryOf{{name: "a/b/s", mode: link, body: "../.."}, {name: "a/b/k", mode: link, body: "s/../../x"}},
+		},
+		{
+			"link that turns around",
+			[]entryOf{{name: "a/b/s", mode: link, body: "../.."}, {name: "k", mode: link, body: "a/b/s/.."}},
+		},
 		{"file through a link", []entryOf{{name: "l", mode: link, body: "."}, {name: "l/x", mode: 0o644}}},
 		{"empty link", []entryOf{{name: "l", mode: link}}},
 		{"device", []entryOf{{name: "d", mode: fs.ModeDevice | fs.ModeCharDevice | 0o644}}},
@@ -79,7 +86,8 @@ func TestUnsafePackagesAreRefused(t *testing.T) {
 		err := unzip(t.Context(), archive(c.entries...), dir)
 
 		var f *fault.Error
-		if !errors.As(err, &f) || f.Message != errNotZip.Message || f.Code != "InvalidParameterValueException" || f.Hint == "" {
+		if !errors.As(err, &f) || f.Message != errNotZip.Message || f.Code != "InvalidParameterValueException" ||
+			f.Hint == "" {
 			t.Errorf("%s: got %v", c.name, err)
 		}
 		if others, _ := os.ReadDir(outer); len(others) != 1 {
@@ -103,7 +111,9 @@ func TestModesOfPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, mode := range map[string]fs.FileMode{"bin/tool": 0o555, "lib/data": 0o444, "set": 0o555, "lib": fs.ModeDir | 0o555, "lib/link": 0o555} {
+	for name, mode := range map[string]fs.FileMode{
+		"bin/tool": 0o555, "lib/data": 0o444, "set": 0o555, "lib": fs.ModeDir | 0o555, "lib/link": 0o555,
+	} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
@@ -127,7 +137,13 @@ func TestPackagesFromWindows(t *testing.T) {
 		if err := os.Mkdir(sub, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := unzip(t.Context(), archive(entryOf{name: "bootstrap", made: made, body: "x"}, entryOf{name: `pkg\mod.py`, made: made, body: "y"}), sub); err != nil {
+		if err := unzip(
+			t.Context(),
+			archive(entryOf{name: "bootstrap", made: made, body: "x"}, entryOf{
+				name: `pkg\mod.py`, made: made, body: "y",
+			}),
+			sub,
+		); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(filepath.Join(sub, "bootstrap")); err != nil || info.Mode() != 0o555 {
@@ -154,7 +170,9 @@ func TestBombsStopEarly(t *testing.T) {
 	if err := unzip(t.Context(), liar, t.TempDir()); err == nil {
 		t.Error("an entry larger than declared was accepted")
 	}
-	if _, err := openZip(bytes.Repeat(directoryMark, 4*maxEntries+1)); fault.CodeOf(err) != "InvalidParameterValueException" {
+	if _, err := openZip(bytes.Repeat(
+		directoryMark, 4*maxEntries+1,
+	)); fault.CodeOf(err) != "InvalidParameterValueException" {
 		t.Errorf("entries: %v", err)
 	}
 	if _, err := openZip(nil); !errors.Is(err, errEmptyZip) {

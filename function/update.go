@@ -16,9 +16,9 @@ type UpdateCodeInput struct {
 	DryRun       bool   // judge and answer, change nothing
 }
 
-// UpdateCode gives a function new code and returns it with its update InProgress. Invocations that began before the update is Successful finish on the
-// old code. Faults: those of Create about the package; ResourceNotFoundException; PreconditionFailedException; ResourceConflictException while another
-// transition takes longer than a second.
+// UpdateCode gives a function new code and returns it with its update InProgress. Invocations that began before the
+// update is Successful finish on the old code. Faults: those of Create about the package; ResourceNotFoundException;
+// PreconditionFailedException; ResourceConflictException while another transition takes longer than a second.
 func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Configuration, error) {
 	var v fault.Violations
 	probe := Configuration{}
@@ -65,7 +65,8 @@ type UpdateConfigurationInput struct {
 	LogGroup    string            // "": as it is
 }
 
-// UpdateConfiguration changes a function and returns it with its update InProgress. Faults as UpdateCode, and ValidationException.
+// UpdateConfiguration changes a function and returns it with its update InProgress. Faults as UpdateCode, and
+// ValidationException.
 func (f *Functions) UpdateConfiguration(ctx context.Context, in UpdateConfigurationInput) (*Configuration, error) {
 	return f.update(ctx, in.Ref, in.RevisionID, false, func(c *Configuration) error {
 		set(&c.Runtime, in.Runtime)
@@ -100,7 +101,9 @@ func set(to *string, from *string) {
 }
 
 // update carries a change of code or configuration through to InProgress and starts what ends it.
-func (f *Functions) update(ctx context.Context, ref Ref, revisionID string, dryRun bool, change func(*Configuration) error) (*Configuration, error) {
+func (f *Functions) update(
+	ctx context.Context, ref Ref, revisionID string, dryRun bool, change func(*Configuration) error,
+) (*Configuration, error) {
 	e, err := f.settle(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -108,7 +111,9 @@ func (f *Functions) update(ctx context.Context, ref Ref, revisionID string, dryR
 	defer f.change.Unlock()
 	if revisionID != "" && revisionID != e.conf.RevisionID {
 		return nil, fault.New(fault.CodePrecondition,
-			"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id").WithStatus(412)
+			"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id").WithStatus(
+			412,
+		)
 	}
 	next := e.conf.clone()
 	if err := change(next); err != nil {

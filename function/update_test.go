@@ -9,8 +9,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// F-5: memory, timeout and environment take effect with the next invocation, in a new environment; the invocation under way ends in the old one. REPORT lines
-// show the memory that was in force.
+// F-5: memory, timeout and environment take effect with the next invocation, in a new environment; the invocation under
+// way ends in the old one. REPORT lines show the memory that was in force.
 func TestUpdateReachesTheNextEnvironment(t *testing.T) {
 	t.Parallel()
 	python := `
@@ -62,14 +62,19 @@ func TestUpdateReachesTheNextEnvironment(t *testing.T) {
 			flight := make(chan function.Result, 1)
 			go func() { flight <- b.invoke("f", quote(dir), as("flight")) }()
 			waitForFile(t, filepath.Join(dir, "began"))
-			in := function.UpdateConfigurationInput{Ref: ref("f"), MemoryMB: number(512), Timeout: number(20), Environment: map[string]string{"TABLE": "orders"}}
+			in := function.UpdateConfigurationInput{
+				Ref: ref("f"), MemoryMB: number(512), Timeout: number(20),
+				Environment: map[string]string{"TABLE": "orders"},
+			}
 
 			during, err := b.UpdateConfiguration(t.Context(), in)
 
-			if err != nil || during.State != function.Active || during.UpdateStatus != function.InProgress || during.MemoryMB != 512 || during.RevisionID == before.RevisionID {
+			if err != nil || during.State != function.Active || during.UpdateStatus != function.InProgress ||
+				during.MemoryMB != 512 || during.RevisionID == before.RevisionID {
 				t.Fatalf("got %+v, %v", during, err)
 			}
-			if after := b.settled("f"); after.UpdateStatus != function.Successful || after.RevisionID == during.RevisionID || after.UpdateReason != "" {
+			if after := b.settled("f"); after.UpdateStatus != function.Successful ||
+				after.RevisionID == during.RevisionID || after.UpdateReason != "" {
 				t.Errorf("got %+v", after)
 			}
 			answers(b.invoke("f", `null`, as("next")), `[1,"512","512","orders",true,"next"]`)
@@ -79,7 +84,9 @@ func TestUpdateReachesTheNextEnvironment(t *testing.T) {
 			}
 			answers(<-flight, `[2,"256","256",null,false,"flight"]`)
 			for id, memory := range map[string]string{"warm": "256", "flight": "256", "next": "512", "again": "512"} {
-				if line := b.log.find(t, "REPORT RequestId: "+id).message; !strings.Contains(line, "\tMemory Size: "+memory+" MB\t") {
+				if line := b.log.find(t, "REPORT RequestId: "+id).message; !strings.Contains(
+					line, "\tMemory Size: "+memory+" MB\t",
+				) {
 					t.Errorf("%s: %s", id, line)
 				}
 			}

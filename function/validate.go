@@ -15,7 +15,8 @@ import (
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
-// Bounds of a configuration. Source: Lambda API Reference, CreateFunction. The SDK model's bounds are looser for managed instances, which are not here.
+// Bounds of a configuration. Source: Lambda API Reference, CreateFunction. The SDK model's bounds are looser for
+// managed instances, which are not here.
 const (
 	maxTimeoutSeconds = 900
 	minMemoryMB       = 128
@@ -51,16 +52,28 @@ func checkLimits(v *fault.Violations, c *Configuration, timeout, memory, ephemer
 		v.Add("handler", fault.Clip(c.Handler, maxHandler), `Member must satisfy regular expression pattern: [^\s]+`)
 	}
 	if utf8.RuneCountInString(c.Description) > maxDescription {
-		v.Add("description", fault.Clip(c.Description, maxDescription), "Member must have length less than or equal to 256")
+		v.Add(
+			"description", fault.Clip(c.Description, maxDescription),
+			"Member must have length less than or equal to 256",
+		)
 	}
 	if len(c.LogGroup) > maxLogGroup {
-		v.Add("loggingConfig.logGroup", fault.Clip(c.LogGroup, maxDescription), "Member must have length less than or equal to 512")
-	} else if c.LogGroup != "" && !logGroupPattern().MatchString(c.LogGroup) && !strings.HasPrefix(c.LogGroup, "/aws/lambda/") {
-		v.Add("loggingConfig.logGroup", c.LogGroup, `Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`)
+		v.Add(
+			"loggingConfig.logGroup", fault.Clip(c.LogGroup, maxDescription),
+			"Member must have length less than or equal to 512",
+		)
+	} else if c.LogGroup != "" && !logGroupPattern().MatchString(c.LogGroup) &&
+		!strings.HasPrefix(c.LogGroup, "/aws/lambda/") {
+		v.Add(
+			"loggingConfig.logGroup", c.LogGroup, `Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`,
+		)
 	}
 	for _, key := range sortedKeys(c.Environment) {
 		if !variableName(key) {
-			v.Add("environment.variables", "{"+fault.Clip(key, 100)+"=***}", `Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]`)
+			v.Add(
+				"environment.variables", "{"+fault.Clip(key, 100)+"=***}",
+				`Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]`,
+			)
 		}
 	}
 }
@@ -79,7 +92,10 @@ func checkArchitectures(v *fault.Violations, c *Configuration, given []string) {
 	}
 	for _, a := range given {
 		if a != "x86_64" && a != "arm64" {
-			v.Add("architectures", shown, "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]")
+			v.Add(
+				"architectures", shown,
+				"Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]",
+			)
 			break
 		}
 	}
@@ -97,7 +113,8 @@ func checkRole(v *fault.Violations, role, caller string) string {
 	}
 	a, ok := arn.Parse(role)
 	account, _, digits := arn.FoldAccount(a.Account, caller)
-	if !ok || !digits || a.Service != "iam" || a.Region != "" || !strings.HasPrefix(a.Partition, "aws") || !roleName().MatchString(a.Resource) {
+	if !ok || !digits || a.Service != "iam" || a.Region != "" || !strings.HasPrefix(a.Partition, "aws") ||
+		!roleName().MatchString(a.Resource) {
 		v.Add("role", fault.Clip(role, 2048), "Member must satisfy regular expression pattern: "+rolePattern)
 		return role
 	}
@@ -107,17 +124,23 @@ func checkRole(v *fault.Violations, role, caller string) string {
 
 // runtimes is AWS's enumeration in the order in which its answers print it.
 var runtimes = []string{
-	"nodejs20.x", "python3.14", "provided.al2023", "python3.12", "python3.13", "nodejs24.x", "nodejs22.x", "java25", "python3.10", "python3.11", "java21",
-	"ruby3.3", "ruby3.4", "ruby3.2", "python3.8", "python3.9", "java17", "nodejs16.x", "dotnet10", "dotnet8", "java11", "dotnet6", "nodejs18.x", "provided.al2", "java8.al2",
+	"nodejs20.x", "python3.14", "provided.al2023", "python3.12", "python3.13", "nodejs24.x", "nodejs22.x", "java25",
+	"python3.10", "python3.11", "java21",
+	"ruby3.3", "ruby3.4", "ruby3.2", "python3.8", "python3.9", "java17", "nodejs16.x", "dotnet10", "dotnet8", "java11",
+	"dotnet6", "nodejs18.x", "provided.al2", "java8.al2",
 }
 
 // retired runtimes are known but cannot be created any more on AWS. Those that still run here are accepted.
 var retired = []string{
-	"java8", "go1.x", "provided", "ruby2.7", "nodejs12.x", "nodejs14.x", "python3.7", "python3.6", "dotnetcore3.1", "ruby2.5", "nodejs10.x", "python2.7", "nodejs8.10",
+	"java8", "go1.x", "provided", "ruby2.7", "nodejs12.x", "nodejs14.x", "python3.7", "python3.6", "dotnetcore3.1",
+	"ruby2.5", "nodejs10.x", "python2.7", "nodejs8.10",
 }
 
 // errMandatory is AWS's for a package without the one or the other.
-var errMandatory = fault.New(fault.CodeInvalidParameter, "Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+var errMandatory = fault.New(
+	fault.CodeInvalidParameter,
+	"Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+)
 
 func checkRuntime(runtime string) error {
 	known := slices.Contains(runtimes, runtime)
@@ -129,27 +152,36 @@ func checkRuntime(runtime string) error {
 			return nil
 		}
 		return fault.New(fault.CodeInvalidParameter,
-			"The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.", runtime)
+			"The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.",
+			runtime)
 	case !known:
 		return fault.New(fault.CodeInvalidParameter,
-			"Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN", fault.Clip(runtime, 256), strings.Join(runtimes, ", "))
+			"Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN",
+			fault.Clip(runtime, 256), strings.Join(runtimes, ", "))
 	case !launcher.Runs(runtime):
-		return fault.New(fault.CodeInvalidParameter, "shardmill does not run %s functions yet; see docs/compat/lambda.md.", runtime)
+		return fault.New(
+			fault.CodeInvalidParameter, "shardmill does not run %s functions yet; see docs/compat/lambda.md.", runtime,
+		)
 	}
 	return nil
 }
 
-// reservedVariables cannot be set by customers. Source: Lambda Developer Guide, "Defined runtime environment variables", the reserved ones, in its order, as of 2026.
-// TZ, LANG and PATH stand on the same page as unreserved; older editions listed TZ here.
+// reservedVariables cannot be set by customers. Source: Lambda Developer Guide, "Defined runtime environment
+// variables", the reserved ones, in its order, as of 2026. TZ, LANG and PATH stand on the same page as unreserved;
+// older editions listed TZ here.
 var reservedVariables = []string{
-	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-	"AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID",
-	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "AWS_LAMBDA_MAX_CONCURRENCY",
+	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
+	"AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+	"AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME",
+	"AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID",
+	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+	"AWS_LAMBDA_MAX_CONCURRENCY",
 	"AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN",
 }
 
-// loggingVariables tell a runtime how to log. AWS sets them from LoggingConfig and does not list them as reserved. A binary reads them as it likes; the runtimes that
-// shardmill brings along log as text only, so there they are refused, in our words.
+// loggingVariables tell a runtime how to log. AWS sets them from LoggingConfig and does not list them as reserved. A
+// binary reads them as it likes; the runtimes that shardmill brings along log as text only, so there they are refused,
+// in our words.
 var loggingVariables = []string{"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"}
 
 func checkEnvironment(runtime string, env map[string]string) error {
@@ -160,22 +192,34 @@ func checkEnvironment(runtime string, env map[string]string) error {
 		}
 	}
 	if len(reserved) > 0 {
-		return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided "+
-			"contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", strings.Join(reserved, ", "))
+		return fault.New(fault.CodeInvalidParameter,
+			"Lambda was unable to configure your environment variables because the environment variables you have provided "+
+				"contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s",
+			strings.Join(reserved, ", "))
 	}
 	for _, key := range loggingVariables {
-		if value, ok := env[key]; ok && !launcher.Custom(runtime) && !(key == "AWS_LAMBDA_LOG_FORMAT" && strings.EqualFold(value, "text")) {
-			return fault.New(fault.CodeInvalidParameter, "shardmill does not support the environment variable %s with %s: its runtime logs as text only.", key, runtime)
+		if value, ok := env[key]; ok && !launcher.Custom(runtime) &&
+			!(key == "AWS_LAMBDA_LOG_FORMAT" && strings.EqualFold(value, "text")) {
+			return fault.New(
+				fault.CodeInvalidParameter,
+				"shardmill does not support the environment variable %s with %s: its runtime logs as text only.", key,
+				runtime,
+			)
 		}
 	}
 	for _, key := range sortedKeys(env) {
 		if strings.ContainsRune(env[key], 0) {
-			return fault.New(fault.CodeInvalidParameter, "The value of the environment variable %s contains a null character, which no process can be given.", key)
+			return fault.New(
+				fault.CodeInvalidParameter,
+				"The value of the environment variable %s contains a null character, which no process can be given.",
+				key,
+			)
 		}
 	}
 	if text := compactJSON(env); len(text) > maxEnvironment {
-		return fault.New(fault.CodeInvalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided "+
-			"exceeded the 4KB limit. String measured: %s", text)
+		return fault.New(fault.CodeInvalidParameter,
+			"Lambda was unable to configure your environment variables because the environment variables you have provided "+
+				"exceeded the 4KB limit. String measured: %s", text)
 	}
 	return nil
 }

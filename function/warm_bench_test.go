@@ -17,8 +17,9 @@ import (
 	"github.com/shardmill/shardmill/internal/ids"
 )
 
-// BenchmarkWarmInvoke measures a warm Invoke end to end: admission, the Runtime API, the handler, log lines, the result. The bare sub-benchmarks are the
-// physical limit beside it: the same runtime on a loop that only answers /next and reads /response.
+// BenchmarkWarmInvoke measures a warm Invoke end to end: admission, the Runtime API, the handler, log lines, the
+// result. The bare sub-benchmarks are the physical limit beside it: the same runtime on a loop that only answers /next
+// and reads /response.
 func BenchmarkWarmInvoke(b *testing.B) {
 	payload := []byte(`{"Records":[{"data":"` + strings.Repeat("x", 1000) + `"}]}`)
 	warm := func(name string, make func(*bench)) {
@@ -40,21 +41,32 @@ func BenchmarkWarmInvoke(b *testing.B) {
 	warm("go", func(f *bench) { f.provided("f", "echo") })
 	b.Run("bare-python", func(b *testing.B) {
 		dir := b.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "index.py"), []byte("def handler(event, context):\n    return None\n"), 0o600); err != nil {
+		if err := os.WriteFile(
+			filepath.Join(dir, "index.py"), []byte("def handler(event, context):\n    return None\n"), 0o600,
+		); err != nil {
 			b.Fatal(err)
 		}
 		nothing := filepath.Join(dir, "packages.json")
 		if err := os.WriteFile(nothing, []byte(`{"modules":{},"metadata":{}}`), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		bare(b, payload, exec.Command(realPython(), "-I", "-u", "-X", "shardmill="+nothing, "launcher/python/bootstrap.py"), "_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir)
+		bare(
+			b, payload,
+			exec.Command(realPython(), "-I", "-u", "-X", "shardmill="+nothing, "launcher/python/bootstrap.py"),
+			"_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir,
+		)
 	})
 	b.Run("bare-nodejs", func(b *testing.B) {
 		dir := b.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.handler = async () => null"), 0o600); err != nil {
+		if err := os.WriteFile(
+			filepath.Join(dir, "index.js"), []byte("exports.handler = async () => null"), 0o600,
+		); err != nil {
 			b.Fatal(err)
 		}
-		bare(b, payload, exec.Command("node", "launcher/bootstrap.mjs"), "_HANDLER=index.handler", "LAMBDA_TASK_ROOT="+dir)
+		bare(
+			b, payload, exec.Command("node", "launcher/bootstrap.mjs"), "_HANDLER=index.handler",
+			"LAMBDA_TASK_ROOT="+dir,
+		)
 	})
 	b.Run("bare-go", func(b *testing.B) {
 		self, err := os.Executable()
@@ -77,7 +89,8 @@ func bare(b *testing.B, payload []byte, cmd *exec.Cmd, env ...string) {
 		b.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)) // a runtime that does not start is told, not waited for
+	// a runtime that does not start is told, not waited for
+	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
 	c, err := ln.Accept()
 	if err != nil {
 		b.Fatal(err)
@@ -102,7 +115,10 @@ func bare(b *testing.B, payload []byte, cmd *exec.Cmd, env ...string) {
 			b.Fatal(err)
 		}
 	}
-	next := []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: id\r\nLambda-Runtime-Deadline-Ms: 9999999999999\r\nContent-Length: %d\r\n\r\n%s", len(payload), payload))
+	next := []byte(fmt.Sprintf(
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: id\r\nLambda-Runtime-Deadline-Ms: 9999999999999\r\nContent-Length: %d\r\n\r\n%s",
+		len(payload), payload,
+	))
 	accepted := []byte("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 	readRequest()
 	for b.Loop() {

@@ -18,12 +18,15 @@ func wrapped(path, script string, mode os.FileMode, files ...file) func(*functio
 	}
 }
 
-// AWS_LAMBDA_EXEC_WRAPPER starts the runtime in its place, with the runtime's command as its arguments, wherever it names the script by AWS's path or relative to
-// the package. Source: Lambda Developer Guide, "Modifying the runtime environment".
+// AWS_LAMBDA_EXEC_WRAPPER starts the runtime in its place, with the runtime's command as its arguments, wherever it
+// names the script by AWS's path or relative to the package. Source: Lambda Developer Guide, "Modifying the runtime
+// environment".
 func TestExecWrapperStartsTheRuntime(t *testing.T) {
 	t.Parallel()
 	const script = "#!/bin/sh\nexport WRAPPED=\"$#\"\nexec \"$@\"\n"
-	python := file{"index.py", "import os\ndef handler(event, context):\n    return int(os.environ['WRAPPED']) > 1\n", 0o644}
+	python := file{
+		"index.py", "import os\ndef handler(event, context):\n    return int(os.environ['WRAPPED']) > 1\n", 0o644,
+	}
 	node := file{"index.js", "exports.handler = async () => Number(process.env.WRAPPED) > 1;", 0o644}
 	for _, path := range []string{"/var/task/wrap.sh", "./wrap.sh"} {
 		b := start(t)
@@ -45,14 +48,21 @@ args=("${args[@]:0:$#-1}" "${extra_args[@]}" "${args[@]: -1}")
 exec "${args[@]}"
 `
 	b := start(t)
-	b.python("f", "", wrapped("/var/task/wrap.sh", script, 0o755, file{"index.py", "import sys\ndef handler(event, context):\n    return sorted(sys._xoptions)\n", 0o644}))
+	b.python(
+		"f", "",
+		wrapped("/var/task/wrap.sh", script, 0o755, file{
+			"index.py", "import sys\ndef handler(event, context):\n    return sorted(sys._xoptions)\n", 0o644,
+		}),
+	)
 
-	if r := b.invoke("f", `{}`); r.Class != function.Success || !strings.Contains(string(r.Payload), `"importtime"`) || strings.Contains(string(r.Payload), "shardmill") {
+	if r := b.invoke("f", `{}`); r.Class != function.Success || !strings.Contains(string(r.Payload), `"importtime"`) ||
+		strings.Contains(string(r.Payload), "shardmill") {
 		t.Errorf("got %v %s", r.Class, r.Payload)
 	}
 }
 
-// A wrapper that is not there, or is no program, ends the runtime as on AWS, with a line in the log that says so. provided.* knows no wrapper.
+// A wrapper that is not there, or is no program, ends the runtime as on AWS, with a line in the log that says so.
+// provided.* knows no wrapper.
 func TestExecWrapperThatCannotRun(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -66,7 +76,11 @@ func TestExecWrapperThatCannotRun(t *testing.T) {
 
 		r := b.invoke("f", `{}`, func(i *function.Invocation) { i.RequestID = "id" })
 
-		want(t, r, function.FunctionError, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status `+c.status+`"}`)
+		want(
+			t, r, function.FunctionError,
+			`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status `+
+				c.status+`"}`,
+		)
 		b.Stop(t.Context()) // flushes the log
 		if countEvents(b, c.line) != 1 {
 			t.Errorf("the log does not say %q", c.line)

@@ -16,8 +16,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Limits of a package. Sizes are in bytes. Source: Lambda Developer Guide, "Lambda quotas". The last five are ours: a name must be good for a path below
-// /var/task, and what is made of a package is bounded by its number of files and directories, whatever their names imply.
+// Limits of a package. Sizes are in bytes. Source: Lambda Developer Guide, "Lambda quotas". The last five are ours: a
+// name must be good for a path below /var/task, and what is made of a package is bounded by its number of files and
+// directories, whatever their names imply.
 const (
 	maxZip      = 52_428_800
 	maxUnzipped = 262_144_000
@@ -30,9 +31,11 @@ const (
 
 // AWS's answers to packages it cannot use.
 var (
-	errZipSize    = fault.New(fault.CodeTooLarge, "Zipped size must be smaller than %d bytes", maxZip).WithStatus(413)
-	errUnzipped   = fault.New(fault.CodeInvalidParameter, "Unzipped size must be smaller than %d bytes", maxUnzipped)
-	errNotZip     = fault.New(fault.CodeInvalidParameter, "Could not unzip uploaded file. Please check your file, then try to upload again.")
+	errZipSize  = fault.New(fault.CodeTooLarge, "Zipped size must be smaller than %d bytes", maxZip).WithStatus(413)
+	errUnzipped = fault.New(fault.CodeInvalidParameter, "Unzipped size must be smaller than %d bytes", maxUnzipped)
+	errNotZip   = fault.New(
+		fault.CodeInvalidParameter, "Could not unzip uploaded file. Please check your file, then try to upload again.",
+	)
 	errEmptyZip   = fault.New(fault.CodeInvalidParameter, "Uploaded file must be a non-empty zip")
 	directoryMark = []byte("PK\x01\x02")
 )
@@ -45,7 +48,8 @@ func refuseZip(format string, args ...any) error {
 // quoted returns a name of an entry for people: control characters are escaped, and it is short.
 func quoted(name string) string { return fmt.Sprintf("%q", fault.Clip(name, 200)) }
 
-// openZip reads the directory of a package and judges it before anything is inflated: number of entries, declared sizes, names, kinds.
+// openZip reads the directory of a package and judges it before anything is inflated: number of entries, declared
+// sizes, names, kinds.
 func openZip(b []byte) ([]zipEntry, error) {
 	switch {
 	case len(b) == 0:
@@ -107,8 +111,10 @@ const (
 
 // methods are the names of compression methods that are not unpacked. Source: PKWARE's APPNOTE, 4.4.5.
 var methods = map[uint16]string{
-	1: "Shrink", 2: "Reduce", 3: "Reduce", 4: "Reduce", 5: "Reduce", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE", 12: "bzip2", 14: "LZMA", 16: "IBM z/OS CMPSC",
-	18: "IBM TERSE", 19: "IBM LZ77", 20: "Zstandard", 93: "Zstandard", 94: "MP3", 95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES encryption",
+	1: "Shrink", 2: "Reduce", 3: "Reduce", 4: "Reduce", 5: "Reduce", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE",
+	12: "bzip2", 14: "LZMA", 16: "IBM z/OS CMPSC",
+	18: "IBM TERSE", 19: "IBM LZ77", 20: "Zstandard", 93: "Zstandard", 94: "MP3", 95: "XZ", 96: "JPEG", 97: "WavPack",
+	98: "PPMd", 99: "AES encryption",
 }
 
 // judge refuses names that lead out of the package and everything but files, directories and links.
@@ -122,7 +128,8 @@ func judge(f *zip.File) (zipEntry, error) {
 	name := strings.ReplaceAll(given, `\`, "/") // as Windows tools write them, and some that say they are Unix's
 	clean := path.Clean(name)
 	switch {
-	case strings.Contains(name, "\x00"), path.IsAbs(name), strings.Contains("/"+name+"/", "/../"), len(clean) > 1 && clean[1] == ':' && (!unix || name != given):
+	case strings.Contains(name, "\x00"), path.IsAbs(name), strings.Contains("/"+name+"/", "/../"),
+		len(clean) > 1 && clean[1] == ':' && (!unix || name != given):
 		return zipEntry{}, refuseZip("the name %s is not a path inside the package", quoted(given))
 	case len(clean) > maxPath:
 		return zipEntry{}, refuseZip("the name %s is longer than %d bytes", quoted(given), maxPath)
@@ -151,13 +158,16 @@ func judge(f *zip.File) (zipEntry, error) {
 		if by == "" {
 			by = fmt.Sprint("method ", f.Method)
 		}
-		return zipEntry{}, refuseZip("%s is compressed by %s; only stored and deflated files are unpacked", quoted(given), by)
+		return zipEntry{}, refuseZip(
+			"%s is compressed by %s; only stored and deflated files are unpacked", quoted(given), by,
+		)
 	}
 	return e, nil
 }
 
-// nameOf returns the name of an entry in UTF-8. Many tools write UTF-8 and do not say so; what is none was written in the code page of the first PCs, unless a
-// second name beside it says better. Source: PKWARE's APPNOTE, appendix D; Info-ZIP's extra field 0x7075.
+// nameOf returns the name of an entry in UTF-8. Many tools write UTF-8 and do not say so; what is none was written in
+// the code page of the first PCs, unless a second name beside it says better. Source: PKWARE's APPNOTE, appendix D;
+// Info-ZIP's extra field 0x7075.
 func nameOf(f *zip.File) (string, error) {
 	switch {
 	case utf8.ValidString(f.Name):
@@ -172,7 +182,8 @@ func nameOf(f *zip.File) (string, error) {
 		}
 		field := rest[:size]
 		rest = rest[size:]
-		if id == 0x7075 && size > 5 && field[0] == 1 && binary.LittleEndian.Uint32(field[1:]) == crc32.ChecksumIEEE([]byte(f.Name)) && utf8.Valid(field[5:]) {
+		if id == 0x7075 && size > 5 && field[0] == 1 &&
+			binary.LittleEndian.Uint32(field[1:]) == crc32.ChecksumIEEE([]byte(f.Name)) && utf8.Valid(field[5:]) {
 			return string(field[5:]), nil
 		}
 	}
@@ -188,7 +199,9 @@ func nameOf(f *zip.File) (string, error) {
 }
 
 // codePage437 is its upper half.
-var codePage437 = []rune("ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0")
+var codePage437 = []rune(
+	"ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0",
+)
 
 // damage says in words what is wrong with the content of an entry.
 func damage(err error) error {

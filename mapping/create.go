@@ -10,11 +10,13 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Create stores a new mapping, in state Creating, and returns it with advice for the caller. Its starting positions are fixed before it returns: nothing
-// that is put afterwards is missed, however long the engine takes. That is stronger than AWS, where LATEST means "once polling has begun".
+// Create stores a new mapping, in state Creating, and returns it with advice for the caller. Its starting positions are
+// fixed before it returns: nothing that is put afterwards is missed, however long the engine takes. That is stronger
+// than AWS, where LATEST means "once polling has begun".
 //
-// Faults, in the order in which they are looked for: ValidationException, InvalidParameterValueException (parameters, event source, starting position,
-// function, stream), ResourceConflictException when the pair of stream and function has a mapping.
+// Faults, in the order in which they are looked for: ValidationException, InvalidParameterValueException (parameters,
+// event source, starting position, function, stream), ResourceConflictException when the pair of stream and function
+// has a mapping.
 func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Mapping, hint string, err error) {
 	sourceARN, sourceHint, err := m.checkCreate(c, &in)
 	if err != nil {
@@ -79,8 +81,11 @@ func (in *CreateInput) checkStart(now time.Time) error {
 	at := in.StartingPositionTimestamp
 	switch {
 	case in.StartingPosition == nil:
-		// A required member in all but the model, so AWS words it as the model's check would, with a full stop, under the other code.
-		return invalid("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.")
+		// A required member in all but the model, so AWS words it as the model's check would, with a full stop, under
+		// the other code.
+		return invalid(
+			"1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
+		)
 	case *in.StartingPosition == AtTimestamp && at == nil:
 		return invalid("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP")
 	case *in.StartingPosition != AtTimestamp && at != nil:
@@ -104,7 +109,8 @@ func (m *Mappings) lookupFunction(ctx context.Context, c Caller, name string, mp
 	return hint, nil
 }
 
-// insert resolves the starting positions and writes mp, unless its pair has a mapping. One that is being deleted is waited for.
+// insert resolves the starting positions and writes mp, unless its pair has a mapping. One that is being deleted is
+// waited for.
 func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 	wait := m.newWait()
 	defer wait.stop()
@@ -142,8 +148,11 @@ func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 	}
 }
 
-// leaving reports whether it is worth another look at the pair that mp wants and uuid holds: uuid is being deleted and the wait is not over, or it is gone.
-func (m *Mappings) leaving(ctx context.Context, mp *Mapping, uuid string, wait *wait, changed <-chan struct{}) (bool, error) {
+// leaving reports whether it is worth another look at the pair that mp wants and uuid holds: uuid is being deleted and
+// the wait is not over, or it is gone.
+func (m *Mappings) leaving(
+	ctx context.Context, mp *Mapping, uuid string, wait *wait, changed <-chan struct{},
+) (bool, error) {
 	other, rev, err := m.store.get(ctx, uuid)
 	if err != nil {
 		return false, err
@@ -153,7 +162,10 @@ func (m *Mappings) leaving(ctx context.Context, mp *Mapping, uuid string, wait *
 		if left, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN); err != nil || left != uuid {
 			return err == nil, err
 		}
-		return false, fmt.Errorf("%w: %s and %s belong to mapping %s, which does not exist", storage.ErrCorrupt, mp.EventSourceARN, mp.FunctionARN, uuid)
+		return false, fmt.Errorf(
+			"%w: %s and %s belong to mapping %s, which does not exist", storage.ErrCorrupt, mp.EventSourceARN,
+			mp.FunctionARN, uuid,
+		)
 	}
 	if other.State != Deleting {
 		return false, nil

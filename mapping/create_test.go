@@ -27,7 +27,8 @@ func TestCreateFillsInTheDefaultsOfAWS(t *testing.T) {
 	want := Mapping{
 		UUID: m.UUID, Account: me.Account, Region: me.Region, EventSourceARN: orders, Stream: 1,
 		FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:f", FunctionName: "f",
-		Enabled: true, State: Creating, StateReason: "User action", Version: 1, LastModified: m.LastModified, LastResult: "No records processed",
+		Enabled: true, State: Creating, StateReason: "User action", Version: 1, LastModified: m.LastModified,
+		LastResult:       "No records processed",
 		Settings:         Settings{BatchSize: 100, ParallelizationFactor: 1, MaxRetries: -1},
 		StartingPosition: "LATEST", Starts: map[record.ShardID]record.Position{0: 1},
 	}
@@ -48,7 +49,9 @@ func TestCoreConfigurationFollowsTheKnobs(t *testing.T) {
 	b := setup(t)
 
 	m := b.create(t, func(in *CreateInput) {
-		in.BatchSize, in.BatchingWindowSeconds, in.ParallelizationFactor = new(int64(500)), new(int64(5)), new(int64(10))
+		in.BatchSize, in.BatchingWindowSeconds, in.ParallelizationFactor = new(int64(500)), new(int64(5)), new(
+			int64(10),
+		)
 		in.MaxRetries, in.MaxAgeSeconds, in.Bisect = new(int64(3)), new(int64(86400)), new(true)
 		in.ResponseTypes = []string{"ReportBatchItemFailures"}
 		in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:dead"}
@@ -86,8 +89,9 @@ func TestConcurrentCreatesOfOnePairLeaveOneMapping(t *testing.T) {
 			won++
 			continue
 		}
-		wantFault(t, err, "ResourceConflictException", `The event source arn (" `+orders+` ") and function (" f ") provided mapping already exists. `+
-			`Please update or delete the existing mapping with UUID `+all[0].UUID)
+		wantFault(t, err, "ResourceConflictException",
+			`The event source arn (" `+orders+` ") and function (" f ") provided mapping already exists. `+
+				`Please update or delete the existing mapping with UUID `+all[0].UUID)
 	}
 	if won != 1 {
 		t.Errorf("%d creates succeeded, want 1", won)
@@ -103,8 +107,9 @@ func TestCreateThatWasOvertakenIsADuplicate(t *testing.T) {
 
 	_, _, err := b.Create(t.Context(), me, input())
 
-	wantFault(t, err, "ResourceConflictException", `The event source arn (" `+orders+` ") and function (" f ") provided mapping already exists. `+
-		`Please update or delete the existing mapping with UUID `+first.UUID)
+	wantFault(t, err, "ResourceConflictException",
+		`The event source arn (" `+orders+` ") and function (" f ") provided mapping already exists. `+
+			`Please update or delete the existing mapping with UUID `+first.UUID)
 }
 
 // S-09, V10.
@@ -118,7 +123,8 @@ func TestOtherFunctionOnTheSameStreamIsAccepted(t *testing.T) {
 	}
 }
 
-// Lambda Developer Guide, "Process Kinesis records": with LATEST, AWS may miss what is put soon after Create. We fix the place inside Create.
+// Lambda Developer Guide, "Process Kinesis records": with LATEST, AWS may miss what is put soon after Create. We fix
+// the place inside Create.
 func TestLatestIsResolvedBeforeCreateAnswers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -147,7 +153,8 @@ func TestStartingPositionTimestampIsHandedOn(t *testing.T) {
 	}
 }
 
-// A pair whose mapping is being deleted becomes free within the second that Create waits: tools that replace a mapping delete and create at once.
+// A pair whose mapping is being deleted becomes free within the second that Create waits: tools that replace a mapping
+// delete and create at once.
 func TestCreateWaitsForTheEndOfADeletedMapping(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +196,8 @@ func TestCreateGivesUpOnADeletedMappingThatDoesNotEnd(t *testing.T) {
 	})
 }
 
-// Tutorials print account ids of nine digits. They are read as the caller's, stored and shown with twelve, and the caller is told.
+// Tutorials print account ids of nine digits. They are read as the caller's, stored and shown with twelve, and the
+// caller is told.
 func TestShortAccountsInARNsFoldToTheCaller(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -211,7 +219,8 @@ func TestShortAccountsInARNsFoldToTheCaller(t *testing.T) {
 	}
 }
 
-// A pair that is held by a mapping which does not exist cannot come about; if it does, the answer is an error and not an endless search.
+// A pair that is held by a mapping which does not exist cannot come about; if it does, the answer is an error and not
+// an endless search.
 func TestDamagedIndexIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -29,8 +29,9 @@ func (m *Mappings) All(ctx context.Context) ([]Mapping, error) {
 // Changed is closed at the next change of any mapping. Take it before All: spurious wake-ups happen, lost ones do not.
 func (m *Mappings) Changed() <-chan struct{} { return m.store.changed() }
 
-// Settled reports that the configuration numbered version is in effect and the mapping at rest in state: Enabled, it reads; Disabled, nothing is in flight
-// any more. A report that has been overtaken by another change, or that does not fit what is under way, is passed over. Unknown mappings too.
+// Settled reports that the configuration numbered version is in effect and the mapping at rest in state: Enabled, it
+// reads; Disabled, nothing is in flight any more. A report that has been overtaken by another change, or that does not
+// fit what is under way, is passed over. Unknown mappings too.
 func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, state State) error {
 	kind := settleOff
 	if state == Enabled {
@@ -62,7 +63,8 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 	}
 }
 
-// ForgetShard reports that a shard has expired: where the mapping starts on it does not matter any more. Unknown mappings and shards are passed over.
+// ForgetShard reports that a shard has expired: where the mapping starts on it does not matter any more. Unknown
+// mappings and shards are passed over.
 func (m *Mappings) ForgetShard(ctx context.Context, uuid string, shard record.ShardID) error {
 	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)
@@ -90,8 +92,8 @@ func (m *Mappings) ForgetShard(ctx context.Context, uuid string, shard record.Sh
 	}
 }
 
-// Removed reports that a mapping in state Deleting has ended: it is forgotten. Its checkpoints are the engine's to clear away, before. Twice is harmless;
-// a mapping in another state stays.
+// Removed reports that a mapping in state Deleting has ended: it is forgotten. Its checkpoints are the engine's to
+// clear away, before. Twice is harmless; a mapping in another state stays.
 func (m *Mappings) Removed(ctx context.Context, uuid string) error {
 	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)
@@ -115,11 +117,13 @@ func (m *Mappings) Removed(ctx context.Context, uuid string) error {
 	}
 }
 
-// resultDelay is how long a LastProcessingResult may stay in memory before it is written. A crash in that time shows the one before.
+// resultDelay is how long a LastProcessingResult may stay in memory before it is written. A crash in that time shows
+// the one before.
 const resultDelay = 3 * time.Second
 
-// SetResult notes what the last batch came to. Get and List show it at once; it is written with the next change of the mapping or within some seconds,
-// because a synced write per batch would cost more than the batch. It does not block and does not count as a change of the mapping.
+// SetResult notes what the last batch came to. Get and List show it at once; it is written with the next change of the
+// mapping or within some seconds, because a synced write per batch would cost more than the batch. It does not block
+// and does not count as a change of the mapping.
 func (m *Mappings) SetResult(_ context.Context, uuid, result string) {
 	m.results.set(uuid, result, m.flush)
 }
@@ -137,7 +141,8 @@ func (m *Mappings) flush() {
 	}
 }
 
-// writeResults brings the store up to date, mapping by mapping: one whose configuration changes at the same moment is left to that change.
+// writeResults brings the store up to date, mapping by mapping: one whose configuration changes at the same moment is
+// left to that change.
 func (m *Mappings) writeResults(ctx context.Context) error {
 	var errs []error
 	for uuid, result := range m.results.snapshot() {

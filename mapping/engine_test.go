@@ -14,7 +14,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// A synced commit per batch would cost more than the batch: results are shown at once and written together, some seconds later.
+// A synced commit per batch would cost more than the batch: results are shown at once and written together, some
+// seconds later.
 func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -78,7 +79,8 @@ func TestResultRidesWithTheNextChange(t *testing.T) {
 	if got := b.update(t, m.UUID, Knobs{BatchSize: new(int64(5))}); got.LastResult != "PROBLEM: Function call failed" {
 		t.Errorf("result %q", got.LastResult)
 	}
-	if got, err := reopen(b).Get(t.Context(), me, m.UUID); err != nil || got.LastResult != "PROBLEM: Function call failed" {
+	if got, err := reopen(b).Get(t.Context(), me, m.UUID); err != nil ||
+		got.LastResult != "PROBLEM: Function call failed" {
 		t.Errorf("after reopening: %v, %v", got, err)
 	}
 }
@@ -133,17 +135,22 @@ func TestAllFollowsEveryChange(t *testing.T) {
 	}
 }
 
-// docs/format/mapping.md: what this program writes, older and newer ones must read. A change here is a change of the format.
+// docs/format/mapping.md: what this program writes, older and newer ones must read. A change here is a change of the
+// format.
 func TestStoredFormIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	m := Mapping{
-		UUID: "u", Account: "000000000000", Region: "us-east-1", EventSourceARN: "s", Stream: 7, FunctionARN: "a", FunctionName: "f", Enabled: true,
-		State: Updating, StateReason: "User action", Version: 3, LastModified: time.UnixMilli(1_700_000_000_123).UTC(), LastResult: "OK",
+		UUID: "u", Account: "000000000000", Region: "us-east-1", EventSourceARN: "s", Stream: 7, FunctionARN: "a",
+		FunctionName: "f", Enabled: true,
+		State: Updating, StateReason: "User action", Version: 3, LastModified: time.UnixMilli(1_700_000_000_123).UTC(),
+		LastResult: "OK",
 		Settings: Settings{
-			BatchSize: 10, BatchingWindow: 5 * time.Second, ParallelizationFactor: 2, MaxRetries: -1, MaxAge: time.Minute, Bisect: true, PartialResponses: true,
+			BatchSize: 10, BatchingWindow: 5 * time.Second, ParallelizationFactor: 2, MaxRetries: -1,
+			MaxAge: time.Minute, Bisect: true, PartialResponses: true,
 			Destination: "q",
 		},
-		StartingPosition: AtTimestamp, StartingPositionTimestamp: new(record.Millis(1)), Starts: map[record.ShardID]record.Position{0: 5, 12: 1},
+		StartingPosition: AtTimestamp, StartingPositionTimestamp: new(record.Millis(1)),
+		Starts: map[record.ShardID]record.Position{0: 5, 12: 1},
 	}
 	const want = `{"Version":2,"UUID":"u","Account":"000000000000","Region":"us-east-1","EventSourceARN":"s","Stream":7,"FunctionARN":"a","FunctionName":"f",` +
 		`"Enabled":true,"State":"Updating","StateReason":"User action","Change":3,"LastModified":1700000000123,"LastResult":"OK","BatchSize":10,` +

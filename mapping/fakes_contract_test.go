@@ -15,10 +15,12 @@ func TestFakesKeepTheContract(t *testing.T) {
 	mappingtest.RunSources(t, func(*testing.T) *mappingtest.Streams {
 		s := mapping.NewFakeStreams()
 		return &mappingtest.Streams{
-			Sources: s, ARN: orders, Caller: me, Create: func() { s.Add(orders) }, Put: func() { s.Put(orders) }, Delete: func() { s.Drop(orders) },
+			Sources: s, ARN: orders, Caller: me, Create: func() { s.Add(orders) }, Put: func() { s.Put(orders) },
+			Delete: func() { s.Drop(orders) },
 		}
 	})
 	mappingtest.RunFunctions(t, mappingtest.Names{
-		Functions: mapping.NewFakeFunctions(), Name: "f", ARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Absent: "absent", Caller: me,
+		Functions: mapping.NewFakeFunctions(), Name: "f", ARN: "arn:aws:lambda:us-east-1:000000000000:function:f",
+		Absent: "absent", Caller: me,
 	})
 }

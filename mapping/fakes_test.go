@@ -90,11 +90,15 @@ func (s *streams) Lookup(_ context.Context, arn, account, region string) (Source
 	return Source{ID: id, ARN: arn}, nil
 }
 
-func (s *streams) Starts(_ context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
+func (s *streams) Starts(_ context.Context, id uint32, position string, at record.Millis) (
+	map[record.ShardID]record.Position, error,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tip[id] == 0 {
-		return nil, fault.New(fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.")
+		return nil, fault.New(
+			fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.",
+		)
 	}
 	switch position {
 	case Latest:

@@ -30,7 +30,8 @@ func errInUse(verb string) error {
 	return fault.New(fault.CodeInUse, "Cannot %s the event source mapping because it is in use.", verb)
 }
 
-// errDuplicate has the blanks inside the quotes that AWS's text has, and like it prints the function's name, not its ARN.
+// errDuplicate has the blanks inside the quotes that AWS's text has, and like it prints the function's name, not its
+// ARN.
 func errDuplicate(sourceARN, functionName, uuid string) error {
 	return fault.New(fault.CodeConflict,
 		`The event source arn (" %s ") and function (" %s ") provided mapping already exists. Please update or delete the existing mapping with UUID %s`,

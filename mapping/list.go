@@ -9,9 +9,10 @@ import (
 // maxPage is how many mappings one page holds, whatever MaxItems says.
 const maxPage = 100
 
-// List returns a page of the caller's mappings, in an order that stays, and the marker of the next page, "" at the end. A filter that names nothing that
-// exists matches nothing, which is no fault. A FunctionName without a qualifier means the unqualified function.
-// Faults: ValidationException; InvalidParameterValueException for a marker that we did not issue.
+// List returns a page of the caller's mappings, in an order that stays, and the marker of the next page, "" at the end.
+// A filter that names nothing that exists matches nothing, which is no fault. A FunctionName without a qualifier means
+// the unqualified function. Faults: ValidationException; InvalidParameterValueException for a marker that we did not
+// issue.
 func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Mapping, marker string, err error) {
 	if err := in.model(); err != nil {
 		return nil, "", err
@@ -32,7 +33,9 @@ func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Map
 	if in.MaxItems != nil {
 		size = int(min(*in.MaxItems, maxPage))
 	}
-	from, found := slices.BinarySearchFunc(all, after, func(mp Mapping, id string) int { return strings.Compare(mp.UUID, id) })
+	from, found := slices.BinarySearchFunc(all, after, func(mp Mapping, id string) int {
+		return strings.Compare(mp.UUID, id)
+	})
 	if found {
 		from++
 	}

@@ -73,21 +73,25 @@ func TestListFilters(t *testing.T) {
 		in     ListInput
 		want   int
 	}{
-		"everything":                  {me, ListInput{}, 3},
-		"an empty marker":             {me, ListInput{Marker: new("")}, 3},
-		"by function name":            {me, ListInput{FunctionName: new("f")}, 2},
-		"by function ARN":             {me, ListInput{FunctionName: new("arn:aws:lambda:us-east-1:000000000000:function:f")}, 2},
+		"everything":       {me, ListInput{}, 3},
+		"an empty marker":  {me, ListInput{Marker: new("")}, 3},
+		"by function name": {me, ListInput{FunctionName: new("f")}, 2},
+		"by function ARN": {
+			me, ListInput{FunctionName: new("arn:aws:lambda:us-east-1:000000000000:function:f")}, 2,
+		},
 		"by partial ARN":              {me, ListInput{FunctionName: new("000000000000:function:f")}, 2},
 		"by ARN with a short account": {me, ListInput{FunctionName: new("arn:aws:lambda:us-east-1:123:function:f")}, 2},
 		"by qualified function":       {me, ListInput{FunctionName: new("f:$LATEST")}, 0},
 		"by unknown function":         {me, ListInput{FunctionName: new("absent")}, 0},
 		"by stream":                   {me, ListInput{EventSourceARN: new(orders)}, 2},
-		"by stream, short account":    {me, ListInput{EventSourceARN: new("arn:aws:kinesis:us-east-1:123:stream/orders")}, 2},
-		"by stream and function":      {me, ListInput{EventSourceARN: &other, FunctionName: new("f")}, 1},
-		"by unknown stream":           {me, ListInput{EventSourceARN: new(orders + "3")}, 0},
-		"by another kind of source":   {me, ListInput{EventSourceARN: new("arn:aws:sqs:us-east-1:000000000000:q")}, 0},
-		"another region":              {Caller{me.Account, "eu-west-1"}, ListInput{}, 0},
-		"another account":             {Caller{"111111111111", me.Region}, ListInput{}, 0},
+		"by stream, short account": {
+			me, ListInput{EventSourceARN: new("arn:aws:kinesis:us-east-1:123:stream/orders")}, 2,
+		},
+		"by stream and function":    {me, ListInput{EventSourceARN: &other, FunctionName: new("f")}, 1},
+		"by unknown stream":         {me, ListInput{EventSourceARN: new(orders + "3")}, 0},
+		"by another kind of source": {me, ListInput{EventSourceARN: new("arn:aws:sqs:us-east-1:000000000000:q")}, 0},
+		"another region":            {Caller{me.Account, "eu-west-1"}, ListInput{}, 0},
+		"another account":           {Caller{"111111111111", me.Region}, ListInput{}, 0},
 	}
 	for name, c := range cases {
 		page, marker, err := b.List(t.Context(), c.caller, c.in)
@@ -101,7 +105,10 @@ func TestListRefuses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, _, err := b.List(t.Context(), me, ListInput{MaxItems: new(int64(0))})
-	wantFault(t, err, validation, "1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1")
+	wantFault(
+		t, err, validation,
+		"1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1",
+	)
 	_, _, err = b.List(t.Context(), me, ListInput{Marker: new("zzz")})
 	wantFault(t, err, parameter, "Marker is not one that ListEventSourceMappings has answered.")
 }

@@ -1,11 +1,14 @@
-// Package mapping holds event source mappings as configuration: what is created, changed, listed and deleted, and which of it is valid.
+// Package mapping holds event source mappings as configuration: what is created, changed, listed and deleted, and which
+// of it is valid.
 //
-// Requests come in from api/lambda, already taken apart; mappings go out to it and to engine, which runs them and reports back when a transition is
-// complete (Settled, Removed) or what the last batch came to (SetResult). This room invokes nothing, reads no records and decides no policy: what the
-// knobs mean to a shard is esm's. Streams and functions are reached through Sources and Functions, which server wires.
+// Requests come in from api/lambda, already taken apart; mappings go out to it and to engine, which runs them and
+// reports back when a transition is complete (Settled, Removed) or what the last batch came to (SetResult). This room
+// invokes nothing, reads no records and decides no policy: what the knobs mean to a shard is esm's. Streams and
+// functions are reached through Sources and Functions, which server wires.
 //
-// The behaviour is AWS's, as the Lambda API Reference (CreateEventSourceMapping and its four siblings) and the Lambda Developer Guide, "Using Lambda
-// with Kinesis", describe it. docs/compat/lambda-event-source-mapping.md tells parameter by parameter where we differ.
+// The behaviour is AWS's, as the Lambda API Reference (CreateEventSourceMapping and its four siblings) and the Lambda
+// Developer Guide, "Using Lambda with Kinesis", describe it. docs/compat/lambda-event-source-mapping.md tells parameter
+// by parameter where we differ.
 package mapping
 
 import (
@@ -34,20 +37,23 @@ const (
 	userAction         = "User action"          // StateReason of a Kinesis mapping
 )
 
-// Mapping is one event source mapping: the configured link from a stream to a function. It is a value; Starts is shared and never changed.
+// Mapping is one event source mapping: the configured link from a stream to a function. It is a value; Starts is shared
+// and never changed.
 type Mapping struct {
 	UUID            string
 	Account, Region string // where it was created; nobody else sees it
 
 	EventSourceARN string
-	Stream         uint32 // numeric id of the stream: a stream that is deleted and made again under the same name is another source
-	FunctionARN    string // as answers show it
-	FunctionName   string // unqualified
+	// numeric id of the stream: a stream that is deleted and made again under the same name is another source
+	Stream       uint32
+	FunctionARN  string // as answers show it
+	FunctionName string // unqualified
 
 	Enabled     bool   // what the user wants; State tells how far that is
 	State       State  // see State
 	StateReason string // who caused the state
-	// Version grows with each Update and with Delete. The engine hands back the version that it has put into effect; a state that settles keeps it.
+	// Version grows with each Update and with Delete. The engine hands back the version that it has put into effect; a
+	// state that settles keeps it.
 	Version      uint64
 	LastModified time.Time // of the last change of configuration or state, UTC, whole milliseconds
 	LastResult   string    // LastProcessingResult
@@ -56,8 +62,9 @@ type Mapping struct {
 
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis // with AT_TIMESTAMP only
-	// Starts is the first position to read of every shard that existed at create: LATEST and AT_TIMESTAMP are resolved there and then, once.
-	// A shard that is not in it came later and is read from its start. It matters only where no checkpoint exists yet; shards that expire leave it.
+	// Starts is the first position to read of every shard that existed at create: LATEST and AT_TIMESTAMP are resolved
+	// there and then, once. A shard that is not in it came later and is read from its start. It matters only where no
+	// checkpoint exists yet; shards that expire leave it.
 	Starts map[record.ShardID]record.Position
 }
 
@@ -84,7 +91,8 @@ func DefaultSettings() Settings {
 	return Settings{BatchSize: 100, ParallelizationFactor: 1, MaxRetries: esm.Unlimited}
 }
 
-// Core returns what s means to the core. The caller fills in the sizes of payloads, which depend on how the source encodes its records.
+// Core returns what s means to the core. The caller fills in the sizes of payloads, which depend on how the source
+// encodes its records.
 func (s Settings) Core() esm.Config {
 	return esm.Config{
 		BatchSize:        s.BatchSize,
@@ -108,18 +116,22 @@ type Source struct {
 
 // Sources finds streams.
 type Sources interface {
-	// Lookup finds the stream that arn names for a caller in account and region. An absent stream is a *fault.Error of code
-	// InvalidParameterValueException, "Stream not found: " and the ARN.
+	// Lookup finds the stream that arn names for a caller in account and region. An absent stream is a *fault.Error of
+	// code InvalidParameterValueException, "Stream not found: " and the ARN.
 	Lookup(ctx context.Context, arn, account, region string) (Source, error)
-	// Starts answers the first position to read of every shard that exists now, open or closed and not yet trimmed away. For LATEST it is the position
-	// after the last record that was acknowledged before the call; for TRIM_HORIZON the oldest readable; for AT_TIMESTAMP that of the first record whose
-	// arrival is at or after at. A position beyond a closed shard's end means that nothing of it is read.
-	Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error)
+	// Starts answers the first position to read of every shard that exists now, open or closed and not yet trimmed
+	// away. For LATEST it is the position after the last record that was acknowledged before the call; for TRIM_HORIZON
+	// the oldest readable; for AT_TIMESTAMP that of the first record whose arrival is at or after at. A position beyond
+	// a closed shard's end means that nothing of it is read.
+	Starts(ctx context.Context, id uint32, position string, at record.Millis) (
+		map[record.ShardID]record.Position, error,
+	)
 }
 
 // Functions finds functions.
 type Functions interface {
-	// Lookup finds a function by name, partial or full ARN, all unqualified. ok is false when it does not exist or is not the caller's.
+	// Lookup finds a function by name, partial or full ARN, all unqualified. ok is false when it does not exist or is
+	// not the caller's.
 	Lookup(ctx context.Context, nameOrARN, account, region string) (functionARN, name, hint string, ok bool, err error)
 }
 
@@ -130,10 +142,11 @@ type Options struct {
 	Sources   Sources
 	Functions Functions
 	Log       *slog.Logger // nil: discard
-	// AWSPace makes a call that meets a mapping in a transitional state fail at once, as AWS does. Otherwise it waits for up to a second of real time,
-	// which here is always enough, so that scripts need no retry loop.
+	// AWSPace makes a call that meets a mapping in a transitional state fail at once, as AWS does. Otherwise it waits
+	// for up to a second of real time, which here is always enough, so that scripts need no retry loop.
 	AWSPace bool
-	// NewUUID names a new mapping. Whatever chance a mapping depends on is seeded by its UUID, so a test that gives them out has none. nil: random ones.
+	// NewUUID names a new mapping. Whatever chance a mapping depends on is seeded by its UUID, so a test that gives
+	// them out has none. nil: random ones.
 	NewUUID func() string
 }
 
@@ -143,8 +156,9 @@ type Caller struct {
 	Region  string
 }
 
-// Mappings is the room. All methods are safe for concurrent use; what they changed is durable when they return, unless they say otherwise.
-// They wait for storage and, outside AWSPace, for transitions to end, and stop waiting when their context ends.
+// Mappings is the room. All methods are safe for concurrent use; what they changed is durable when they return, unless
+// they say otherwise. They wait for storage and, outside AWSPace, for transitions to end, and stop waiting when their
+// context ends.
 type Mappings struct {
 	store     store
 	clock     *clock.Clock

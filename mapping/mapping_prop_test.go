@@ -20,8 +20,9 @@ type modelMapping struct {
 	start            record.Position
 }
 
-// TestRoomAgreesWithANaiveModel runs random calls, reports of the engine and restarts against a map, at AWS's pace. What must hold: a stream and a
-// function have at most one mapping; a refused call changes nothing; a mapping's place in the stream never moves; a restart changes nothing.
+// TestRoomAgreesWithANaiveModel runs random calls, reports of the engine and restarts against a map, at AWS's pace.
+// What must hold: a stream and a function have at most one mapping; a refused call changes nothing; a mapping's place
+// in the stream never moves; a restart changes nothing.
 func TestRoomAgreesWithANaiveModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -34,7 +35,9 @@ func TestRoomAgreesWithANaiveModel(t *testing.T) {
 		b.streams.add(orders)
 		b.streams.add(orders + "2")
 		open := func() {
-			b.Mappings = New(Options{Coord: b.coord, Clock: clock.New(0), Sources: b.streams, Functions: b.functions, AWSPace: true})
+			b.Mappings = New(Options{
+				Coord: b.coord, Clock: clock.New(0), Sources: b.streams, Functions: b.functions, AWSPace: true,
+			})
 		}
 		open()
 		model := map[string]*modelMapping{}
@@ -51,7 +54,9 @@ func TestRoomAgreesWithANaiveModel(t *testing.T) {
 			}
 			return false
 		}
-		aStream, aFunction := rapid.SampledFrom([]string{orders, orders + "2"}), rapid.SampledFrom([]string{"f", "g", "h"})
+		aStream, aFunction := rapid.SampledFrom([]string{orders, orders + "2"}), rapid.SampledFrom(
+			[]string{"f", "g", "h"},
+		)
 		aMapping := func(rt *rapid.T) string {
 			all, err := b.All(ctx)
 			if err != nil {
@@ -65,8 +70,9 @@ func TestRoomAgreesWithANaiveModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"create": func(rt *rapid.T) {
 				m := modelMapping{
-					stream: aStream.Draw(rt, "stream"), function: aFunction.Draw(rt, "function"), enabled: rapid.Bool().Draw(rt, "enabled"),
-					state: Creating, batch: 100,
+					stream: aStream.Draw(rt, "stream"), function: aFunction.Draw(rt, "function"),
+					enabled: rapid.Bool().Draw(rt, "enabled"),
+					state:   Creating, batch: 100,
 				}
 				m.start = b.streams.tip[b.streams.byID[m.stream]]
 				got, _, err := b.Create(ctx, me, input(func(in *CreateInput) {
@@ -81,7 +87,9 @@ func TestRoomAgreesWithANaiveModel(t *testing.T) {
 			},
 			"update": func(rt *rapid.T) {
 				id, k := aMapping(rt), Knobs{}
-				enabled, function, batch := rapid.Bool().Draw(rt, "enabled"), aFunction.Draw(rt, "function"), int64(rapid.IntRange(1, 9).Draw(rt, "batch"))
+				enabled, function, batch := rapid.Bool().Draw(rt, "enabled"), aFunction.Draw(rt, "function"), int64(
+					rapid.IntRange(1, 9).Draw(rt, "batch"),
+				)
 				if rapid.Bool().Draw(rt, "change enabled") {
 					k.Enabled = &enabled
 				}
@@ -155,7 +163,10 @@ func TestRoomAgreesWithANaiveModel(t *testing.T) {
 				}
 				for _, got := range all {
 					want := *model[got.UUID]
-					if is := (modelMapping{got.EventSourceARN, got.FunctionName, got.Enabled, got.State, got.BatchSize, got.Starts[0]}); is != want {
+					is := modelMapping{
+						got.EventSourceARN, got.FunctionName, got.Enabled, got.State, got.BatchSize, got.Starts[0],
+					}
+					if is != want {
 						rt.Fatalf("mapping %s: %+v, want %+v", got.UUID, is, want)
 					}
 				}

@@ -38,8 +38,8 @@ const (
 	settleOff                   // the engine: it is at rest, with nothing in flight
 )
 
-// after returns the state that c leads to from s. ok is false when c is not allowed in s: for a caller that is a conflict, a report of the engine has come too late
-// and is passed over.
+// after returns the state that c leads to from s. ok is false when c is not allowed in s: for a caller that is a
+// conflict, a report of the engine has come too late and is passed over.
 func after(s State, c change) (next State, ok bool) {
 	switch c {
 	case edit:

@@ -22,7 +22,8 @@ const (
 
 func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
 
-// store reads and writes mappings. It keeps the last decoded value of every mapping, because the engine reads them all at every change.
+// store reads and writes mappings. It keeps the last decoded value of every mapping, because the engine reads them all
+// at every change.
 type store struct {
 	coord storage.Coord
 
@@ -95,8 +96,8 @@ func (s *store) create(ctx context.Context, m *Mapping) error {
 	return err
 }
 
-// replace writes m over old, which the store has at rev, and moves its pair if the function changed. storage.ErrConflict when somebody else was faster
-// or the new pair is taken.
+// replace writes m over old, which the store has at rev, and moves its pair if the function changed.
+// storage.ErrConflict when somebody else was faster or the new pair is taken.
 func (s *store) replace(ctx context.Context, rev storage.Revision, old, m *Mapping) error {
 	ops := []storage.Op{{Key: byUUID + m.UUID, Value: encode(m), Expect: rev}}
 	if m.FunctionARN != old.FunctionARN {
@@ -118,7 +119,8 @@ func (s *store) forget(ctx context.Context, rev storage.Revision, m *Mapping) er
 
 func (s *store) changed() <-chan struct{} { return s.coord.Changed(group) }
 
-// row is the stored form, JSON. Its members are only ever added to; rowVersion grows when an older reader would misread one.
+// row is the stored form, JSON. Its members are only ever added to; rowVersion grows when an older reader would misread
+// one.
 type row struct {
 	Version          int
 	UUID             string
@@ -157,7 +159,8 @@ func encode(m *Mapping) []byte {
 		LastModified: record.MillisOf(m.LastModified), LastResult: m.LastResult,
 		BatchSize: m.BatchSize, BatchingWindow: m.BatchingWindow, Factor: m.ParallelizationFactor,
 		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
-		Bisect: m.Bisect, PartialResponses: m.PartialResponses, TumblingWindow: m.TumblingWindow, Destination: m.Destination,
+		Bisect: m.Bisect, PartialResponses: m.PartialResponses, TumblingWindow: m.TumblingWindow,
+		Destination:      m.Destination,
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
 	if err != nil {
@@ -172,7 +175,9 @@ func decode(b []byte) (Mapping, error) {
 		return Mapping{}, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
 	if r.Version < 1 || r.Version > rowVersion {
-		return Mapping{}, fmt.Errorf("%w: stored as version %d, this program reads versions up to %d", storage.ErrCorrupt, r.Version, rowVersion)
+		return Mapping{}, fmt.Errorf(
+			"%w: stored as version %d, this program reads versions up to %d", storage.ErrCorrupt, r.Version, rowVersion,
+		)
 	}
 	return Mapping{
 		UUID: r.UUID, Account: r.Account, Region: r.Region,
@@ -182,7 +187,8 @@ func decode(b []byte) (Mapping, error) {
 		Settings: Settings{
 			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
 			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,
-			Bisect: r.Bisect, PartialResponses: r.PartialResponses, TumblingWindow: r.TumblingWindow, Destination: r.Destination,
+			Bisect: r.Bisect, PartialResponses: r.PartialResponses, TumblingWindow: r.TumblingWindow,
+			Destination: r.Destination,
 		},
 		StartingPosition: r.StartingPosition, StartingPositionTimestamp: r.StartingPositionTimestamp, Starts: r.Starts,
 	}, nil

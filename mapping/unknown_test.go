@@ -8,10 +8,13 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// A change whose answer is lost is answered as what it came to: done when it was applied, and when it was not, nothing has changed and the same call succeeds.
+// A change whose answer is lost is answered as what it came to: done when it was applied, and when it was not, nothing
+// has changed and the same call succeeds.
 func TestChangesWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]storagetest.Fault{"applied": storagetest.LoseWord, "not applied": storagetest.LoseIt} {
+	for name, fault := range map[string]storagetest.Fault{
+		"applied": storagetest.LoseWord, "not applied": storagetest.LoseIt,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			faulty := &storagetest.Faulty{}
@@ -34,7 +37,9 @@ func TestChangesWhoseAnswersAreLost(t *testing.T) {
 			do("create", func() (err error) { m, _, err = b.Create(t.Context(), me, input()); return err })
 			do("settle", func() error { return b.Settled(t.Context(), m.UUID, 1, Enabled) })
 			do("update", func() error {
-				_, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{Knobs{BatchSize: new(int64(7)), FunctionName: new("g")}})
+				_, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{
+					Knobs{BatchSize: new(int64(7)), FunctionName: new("g")},
+				})
 				return err
 			})
 			if got := b.get(t, m.UUID); got.BatchSize != 7 || got.Version != 2 || got.FunctionName != "g" {
@@ -50,14 +55,17 @@ func TestChangesWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-// A loop that cannot win ends: here the new pair is held by what an unfinished change has left, so that nothing that the loop reads ever changes.
+// A loop that cannot win ends: here the new pair is held by what an unfinished change has left, so that nothing that
+// the loop reads ever changes.
 func TestUpdateThatCannotWinEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m := b.create(t)
 	b.settle(t)
 	g := "arn:aws:lambda:us-east-1:000000000000:function:g"
-	if _, err := b.coord.Commit(t.Context(), group, storage.Op{Key: pairKey(orders, g), Value: []byte(m.UUID), Expect: storage.Any}); err != nil {
+	if _, err := b.coord.Commit(t.Context(), group, storage.Op{
+		Key: pairKey(orders, g), Value: []byte(m.UUID), Expect: storage.Any,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	before := b.coord.count()

@@ -10,12 +10,15 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Update changes what was sent and leaves the rest, positions included, and returns the new configuration at once with advice for the caller. The state
-// is Disabling or Enabling when Enabled changes, else Updating, until the engine reports.
+// Update changes what was sent and leaves the rest, positions included, and returns the new configuration at once with
+// advice for the caller. The state is Disabling or Enabling when Enabled changes, else Updating, until the engine
+// reports.
 //
-// Faults: ValidationException, ResourceNotFoundException, InvalidParameterValueException, ResourceInUseException while an earlier change is under way,
-// ResourceConflictException when the stream has a mapping to the new function.
-func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateInput) (_ *Mapping, hint string, err error) {
+// Faults: ValidationException, ResourceNotFoundException, InvalidParameterValueException, ResourceInUseException while
+// an earlier change is under way, ResourceConflictException when the stream has a mapping to the new function.
+func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateInput) (
+	_ *Mapping, hint string, err error,
+) {
 	var v fault.Violations
 	in.model(&v)
 	if err := v.Err(); err != nil {
@@ -71,15 +74,18 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	return mp, joinHints(functionHint, destinationHint), nil
 }
 
-// Delete begins the end of a mapping and returns its configuration, in state Deleting. It is gone once the engine reports Removed.
-// Faults: ResourceNotFoundException, ResourceInUseException while it is Creating or Updating.
+// Delete begins the end of a mapping and returns its configuration, in state Deleting. It is gone once the engine
+// reports Removed. Faults: ResourceNotFoundException, ResourceInUseException while it is Creating or Updating.
 func (m *Mappings) Delete(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
 	return m.change(ctx, c, uuid, "delete", func(mp *Mapping) (change, error) { return remove, nil })
 }
 
-// change applies f to the mapping as it is, in a state that allows it, and stores the result. No concurrent change is lost: when another was faster, f is
-// applied again to what that left. verb is for the fault when the mapping stays in use.
-func (m *Mappings) change(ctx context.Context, c Caller, uuid, verb string, f func(*Mapping) (change, error)) (*Mapping, error) {
+// change applies f to the mapping as it is, in a state that allows it, and stores the result. No concurrent change is
+// lost: when another was faster, f is applied again to what that left. verb is for the fault when the mapping stays in
+// use.
+func (m *Mappings) change(
+	ctx context.Context, c Caller, uuid, verb string, f func(*Mapping) (change, error),
+) (*Mapping, error) {
 	wait := m.newWait()
 	defer wait.stop()
 	for race := (storage.Race{}); ; {

@@ -50,12 +50,15 @@ func TestCreateDisabledSettlesInDisabled(t *testing.T) {
 	}
 }
 
-// Lambda API Reference, UpdateEventSourceMapping: members that are not sent stay; the position is kept whatever changes.
+// Lambda API Reference, UpdateEventSourceMapping: members that are not sent stay; the position is kept whatever
+// changes.
 func TestUpdateChangesWhatWasSentAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m := b.create(t, func(in *CreateInput) {
-		in.BatchSize, in.MaxRetries, in.MaxAgeSeconds, in.Bisect = new(int64(7)), new(int64(2)), new(int64(60)), new(true)
+		in.BatchSize, in.MaxRetries, in.MaxAgeSeconds, in.Bisect = new(int64(7)), new(int64(2)), new(int64(60)), new(
+			true,
+		)
 		in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:dead"}
 	})
 	b.settle(t)
@@ -64,7 +67,8 @@ func TestUpdateChangesWhatWasSentAndNothingElse(t *testing.T) {
 	got := b.update(t, m.UUID, Knobs{FunctionName: new("g"), ResponseTypes: []string{"ReportBatchItemFailures"}})
 
 	want := *m
-	want.FunctionARN, want.FunctionName = "arn:aws:lambda:us-east-1:000000000000:function:g", "g" // the new values at once
+	// the new values at once
+	want.FunctionARN, want.FunctionName = "arn:aws:lambda:us-east-1:000000000000:function:g", "g"
 	want.PartialResponses = true
 	want.State, want.Version, want.LastModified = Updating, 2, got.LastModified
 	if d := cmp.Diff(want, *got); d != "" {
@@ -84,7 +88,8 @@ func TestEmptyValuesRemove(t *testing.T) {
 	b.settle(t)
 
 	b.update(t, m.UUID, Knobs{
-		MaxAgeSeconds: new(int64(-1)), ResponseTypes: []string{}, Destination: &DestinationConfig{}, Filters: []string{}, KMSKeyARN: new(""),
+		MaxAgeSeconds: new(int64(-1)), ResponseTypes: []string{}, Destination: &DestinationConfig{},
+		Filters: []string{}, KMSKeyARN: new(""),
 	})
 
 	if d := cmp.Diff(DefaultSettings(), b.get(t, m.UUID).Settings); d != "" {
@@ -105,8 +110,9 @@ func TestUpdateOfTheFunctionMovesThePair(t *testing.T) {
 	b.settle(t)
 	_, _, err := b.Update(t.Context(), me, other.UUID, UpdateInput{Knobs{FunctionName: new("g")}})
 
-	wantFault(t, err, "ResourceConflictException", `The event source arn (" `+orders+` ") and function (" g ") provided mapping already exists. `+
-		`Please update or delete the existing mapping with UUID `+m.UUID)
+	wantFault(t, err, "ResourceConflictException",
+		`The event source arn (" `+orders+` ") and function (" g ") provided mapping already exists. `+
+			`Please update or delete the existing mapping with UUID `+m.UUID)
 	if got := b.get(t, other.UUID); got.FunctionName != "f" || got.State != Enabled {
 		t.Errorf("the refused update left %s, %s", got.FunctionName, got.State)
 	}
@@ -165,7 +171,8 @@ func TestUpdateGivesUpAfterASecond(t *testing.T) {
 	})
 }
 
-// Two updates that read the same value cannot undo each other: the slower one finds the revision changed and starts over.
+// Two updates that read the same value cannot undo each other: the slower one finds the revision changed and starts
+// over.
 func TestUpdateThatWasOvertakenKeepsBothChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t, awsPace)
@@ -209,7 +216,9 @@ func TestConcurrentUpdatesAreNotLost(t *testing.T) {
 	b.settle(t)
 
 	var wg sync.WaitGroup
-	knobs := []Knobs{{BatchSize: new(int64(5))}, {MaxRetries: new(int64(4))}, {Bisect: new(true)}, {MaxAgeSeconds: new(int64(60))}}
+	knobs := []Knobs{
+		{BatchSize: new(int64(5))}, {MaxRetries: new(int64(4))}, {Bisect: new(true)}, {MaxAgeSeconds: new(int64(60))},
+	}
 	for _, k := range knobs {
 		wg.Go(func() {
 			if _, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{k}); err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Knobs are the members that Create and Update have in common, as they were sent. A nil pointer or slice is a member that was not sent.
-// Numbers are in AWS's units, so that a refusal can quote them.
+// Knobs are the members that Create and Update have in common, as they were sent. A nil pointer or slice is a member
+// that was not sent. Numbers are in AWS's units, so that a refusal can quote them.
 type Knobs struct {
 	FunctionName          *string
 	Enabled               *bool
@@ -61,7 +61,8 @@ type ListInput struct {
 	MaxItems       *int64
 }
 
-// AWS's patterns, as its answers print them. Ours differ in one point: an account id may be shorter than twelve digits, as tutorials print it.
+// AWS's patterns, as its answers print them. Ours differ in one point: an account id may be shorter than twelve digits,
+// as tutorials print it.
 const (
 	sourcePattern      = `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}(-gov)?-[a-z]+-\d{1})?:(\d{12})?:(.*)`
 	functionPattern    = `(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`
@@ -69,9 +70,12 @@ const (
 	kmsPattern         = `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`
 )
 
-// Patterns are compiled when the first request needs them: together they cost two of the ten milliseconds that a start takes.
+// Patterns are compiled when the first request needs them: together they cost two of the ten milliseconds that a start
+// takes.
 var (
-	arnForm      = compiled(`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d)?:(\d{1,12})?:(.*)$`)
+	arnForm = compiled(
+		`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d)?:(\d{1,12})?:(.*)$`,
+	)
 	kafkaForm    = compiled(`^kafka://[^.][a-zA-Z0-9\-_.]{0,248}$`)
 	kmsForm      = compiled(`^(arn:(aws[a-zA-Z-]*)?:[a-z0-9.-]+:.*)?$`)
 	functionForm = compiled(`^(?:arn:(aws[a-zA-Z-]*)?:lambda:)?(?:([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d):)?` +
@@ -109,7 +113,8 @@ func (f functionRef) arnFor(c Caller) string {
 	return arn.New("lambda", region, account, resource).String()
 }
 
-// model notes what breaks the constraints of AWS's service model. These come first, whatever else is wrong with a request.
+// model notes what breaks the constraints of AWS's service model. These come first, whatever else is wrong with a
+// request.
 func (k *Knobs) model(v *fault.Violations) {
 	if k.FunctionName != nil {
 		checkFunctionName(v, *k.FunctionName)
@@ -117,7 +122,10 @@ func (k *Knobs) model(v *fault.Violations) {
 	checkRange(v, "batchSize", k.BatchSize, 1, 10_000)
 	for i, p := range k.Filters {
 		if len([]rune(p)) > 4096 {
-			v.Add(fmt.Sprintf("filterCriteria.filters.%d.member.pattern", i+1), p, "Member must have length less than or equal to 4096")
+			v.Add(
+				fmt.Sprintf("filterCriteria.filters.%d.member.pattern", i+1), p,
+				"Member must have length less than or equal to 4096",
+			)
 		}
 	}
 	checkRange(v, "maximumBatchingWindowInSeconds", k.BatchingWindowSeconds, 0, 300)
@@ -175,7 +183,11 @@ func checkEnumList(v *fault.Violations, path string, list []string, most int, al
 	}
 	for _, s := range list {
 		if !slices.Contains(allowed, s) {
-			v.Add(path, shown, "Member must satisfy constraint: [Member must satisfy enum value set: ["+strings.Join(allowed, ", ")+"]]")
+			v.Add(
+				path, shown,
+				"Member must satisfy constraint: [Member must satisfy enum value set: ["+strings.Join(allowed, ", ")+
+					"]]",
+			)
 			return
 		}
 	}
@@ -210,7 +222,8 @@ func checkDestinationForm(v *fault.Violations, s string) {
 	}
 }
 
-// applicable refuses what no mapping of a stream has. AWS checks it before it looks at the event source or the function.
+// applicable refuses what no mapping of a stream has. AWS checks it before it looks at the event source or the
+// function.
 func (k *Knobs) applicable() error {
 	if len(k.Inapplicable) > 0 {
 		return errInapplicable(k.Inapplicable[0])
@@ -224,13 +237,14 @@ func (k *Knobs) applicable() error {
 	return nil
 }
 
-// values checks what the model's bounds leave open, given the knobs that the mapping has unless k changes them, and refuses by name what AWS has and we
-// do not have yet.
+// values checks what the model's bounds leave open, given the knobs that the mapping has unless k changes them, and
+// refuses by name what AWS has and we do not have yet.
 func (k *Knobs) values(has Settings) error {
 	if a := k.MaxAgeSeconds; a != nil && *a >= 0 && *a < 60 {
 		return invalid("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800")
 	}
-	if k.apply(&has); has.TumblingWindow > 0 && has.ParallelizationFactor > 1 { // the state of a window has one owner per shard
+	// the state of a window has one owner per shard
+	if k.apply(&has); has.TumblingWindow > 0 && has.ParallelizationFactor > 1 {
 		return invalid("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
 	}
 	if len(k.Filters) > 0 {
@@ -245,7 +259,10 @@ func (k *Knobs) values(has Settings) error {
 	if k.FunctionName != nil {
 		if f, _ := parseFunction(*k.FunctionName); f.qualifier != "" {
 			return errUnsupported("FunctionName with a qualifier",
-				fmt.Sprintf("give the function's name or ARN without :%s; versions, aliases and $LATEST cannot be mapped.", f.qualifier))
+				fmt.Sprintf(
+					"give the function's name or ARN without :%s; versions, aliases and $LATEST cannot be mapped.",
+					f.qualifier,
+				))
 		}
 	}
 	return nil
@@ -287,7 +304,9 @@ func (c Caller) destination(text string) (folded, hint string, err error) {
 		return "", "", errUnsupported(member+" "+text, "only the ARN of a standard SQS queue is accepted.")
 	}
 	if strings.HasSuffix(a.Resource, ".fifo") {
-		return "", "", errUnsupported(member+" "+text, "a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted.")
+		return "", "", errUnsupported(
+			member+" "+text, "a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted.",
+		)
 	}
 	hint, ok = c.fold(&a)
 	if !ok || a.Resource == "" || strings.ContainsAny(a.Resource, ":/") {
@@ -296,7 +315,8 @@ func (c Caller) destination(text string) (folded, hint string, err error) {
 	return a.String(), hint, nil
 }
 
-// fold replaces an account id of fewer than twelve digits, as tutorials print it, by the caller's. ok is false when there is none.
+// fold replaces an account id of fewer than twelve digits, as tutorials print it, by the caller's. ok is false when
+// there is none.
 func (c Caller) fold(a *arn.ARN) (hint string, ok bool) {
 	id, folded, ok := arn.FoldAccount(a.Account, c.Account)
 	if !ok {

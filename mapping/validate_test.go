@@ -15,36 +15,45 @@ const (
 	seePage    = " See docs/compat/lambda-event-source-mapping.md."
 )
 
-// V1 to V8, V18 to V21 and what is refused by name, each with AWS's text where one has been seen. Lambda API Reference, CreateEventSourceMapping.
+// V1 to V8, V18 to V21 and what is refused by name, each with AWS's text where one has been seen. Lambda API Reference,
+// CreateEventSourceMapping.
 func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	one := func(path, value, constraint string) string {
-		return "1 validation error detected: Value '" + value + "' at '" + path + "' failed to satisfy constraint: " + constraint
+		return "1 validation error detected: Value '" + value + "' at '" + path + "' failed to satisfy constraint: " +
+			constraint
 	}
 	cases := []struct {
 		name, code, message string
 		edit                func(*CreateInput)
 	}{
-		{"no event source, before the missing function (V1, S-05)", parameter, "Unrecognized event source.", func(in *CreateInput) {
-			in.EventSourceARN, in.FunctionName = nil, new("absent")
-		}},
+		{"no event source, before the missing function (V1, S-05)", parameter, "Unrecognized event source.",
+			func(in *CreateInput) {
+				in.EventSourceARN, in.FunctionName = nil, new("absent")
+			}},
 		{"an ARN of a service that has no events", parameter, "Unrecognized event source.", func(in *CreateInput) {
 			in.EventSourceARN = new("arn:aws:s3:::bucket")
 		}},
 		{
-			"no function name", validation, "1 validation error detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null",
+			"no function name", validation,
+			"1 validation error detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null",
 			func(in *CreateInput) { in.FunctionName = nil },
 		},
-		{"a function that does not exist (V2, S-04)", parameter, "Function does not exist", func(in *CreateInput) { in.FunctionName = new("absent") }},
+		{
+			"a function that does not exist (V2, S-04)", parameter, "Function does not exist",
+			func(in *CreateInput) { in.FunctionName = new("absent") },
+		},
 		{"a missing function before a missing stream", parameter, "Function does not exist", func(in *CreateInput) {
 			in.FunctionName, in.EventSourceARN = new("absent"), new(orders+"-absent")
 		}},
-		{"a stream that does not exist (V3, S-03)", parameter, "Stream not found: " + orders + "-absent", func(in *CreateInput) {
-			in.EventSourceARN = new(orders + "-absent")
-		}},
-		{"an account that is none", parameter, "Stream not found: arn:aws:kinesis:us-east-1::stream/orders", func(in *CreateInput) {
-			in.EventSourceARN = new("arn:aws:kinesis:us-east-1::stream/orders")
-		}},
+		{"a stream that does not exist (V3, S-03)", parameter, "Stream not found: " + orders + "-absent",
+			func(in *CreateInput) {
+				in.EventSourceARN = new(orders + "-absent")
+			}},
+		{"an account that is none", parameter, "Stream not found: arn:aws:kinesis:us-east-1::stream/orders",
+			func(in *CreateInput) {
+				in.EventSourceARN = new("arn:aws:kinesis:us-east-1::stream/orders")
+			}},
 		{
 			"no starting position, before the missing function (V4, S-06)", parameter,
 			"1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
@@ -52,90 +61,120 @@ func TestCreateRefuses(t *testing.T) {
 		},
 		{
 			"an unknown starting position (V5, S-07)", validation,
-			one("startingPosition", "invalid", "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"),
+			one(
+				"startingPosition", "invalid",
+				"Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]",
+			),
 			func(in *CreateInput) { in.StartingPosition = new("invalid") },
 		},
 		{
-			"AT_TIMESTAMP without a timestamp (V6, S-08)", parameter, "StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP",
+			"AT_TIMESTAMP without a timestamp (V6, S-08)", parameter,
+			"StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP",
 			func(in *CreateInput) { in.StartingPosition = new(AtTimestamp) },
 		},
-		{"a timestamp in the future (V7, S-08)", parameter, "StartingPositionTimestamp cannot be in the future", func(in *CreateInput) {
-			in.StartingPosition, in.StartingPositionTimestamp = new(AtTimestamp), new(record.Millis(1)<<50)
-		}},
+		{"a timestamp in the future (V7, S-08)", parameter, "StartingPositionTimestamp cannot be in the future",
+			func(in *CreateInput) {
+				in.StartingPosition, in.StartingPositionTimestamp = new(AtTimestamp), new(record.Millis(1)<<50)
+			}},
 		{
-			"a timestamp with LATEST (V8)", parameter, "StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
+			"a timestamp with LATEST (V8)", parameter,
+			"StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
 			func(in *CreateInput) { in.StartingPositionTimestamp = new(record.Millis(1)) },
 		},
 		{
 			"OnSuccess, before the missing function and source (V18, S-16)", parameter,
 			"Unsupported DestinationConfig parameter for given event source mapping type.", func(in *CreateInput) {
-				in.FunctionName, in.EventSourceARN, in.Destination = new("absent"), nil, &DestinationConfig{OnSuccess: true}
+				in.FunctionName, in.EventSourceARN, in.Destination = new("absent"), nil, &DestinationConfig{
+					OnSuccess: true,
+				}
 			},
 		},
 		{
-			"a parameter of another kind of source", parameter, "Unsupported Topics parameter for given event source mapping type.",
+			"a parameter of another kind of source", parameter,
+			"Unsupported Topics parameter for given event source mapping type.",
 			func(in *CreateInput) { in.Inapplicable = []string{"Topics", "Queues"} },
 		},
 		{
-			"an age below a minute (V19, S-11)", parameter, "MaximumRecordAgeInSeconds must be -1 or between 60 and 604800",
+			"an age below a minute (V19, S-11)", parameter,
+			"MaximumRecordAgeInSeconds must be -1 or between 60 and 604800",
 			func(in *CreateInput) { in.MaxAgeSeconds = new(int64(59)) },
 		},
 		{
-			"tumbling window and factor, in AWS's words (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
+			"tumbling window and factor, in AWS's words (V21)", parameter,
+			"ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
 			func(in *CreateInput) {
 				in.TumblingWindowSeconds, in.ParallelizationFactor = new(int64(60)), new(int64(2))
 			},
 		},
 		{
-			"filters", parameter, "FilterCriteria is not supported: only an empty list of filters is accepted." + seePage,
+			"filters", parameter,
+			"FilterCriteria is not supported: only an empty list of filters is accepted." + seePage,
 			func(in *CreateInput) { in.Filters = []string{"{}"} },
 		},
 		{
-			"metrics", parameter, "MetricsConfig is not supported: only an empty list of metrics is accepted." + seePage,
+			"metrics", parameter,
+			"MetricsConfig is not supported: only an empty list of metrics is accepted." + seePage,
 			func(in *CreateInput) { in.Metrics = []string{"EventCount"} },
 		},
 		{
-			"a key", parameter, "KMSKeyArn is not supported: there is no key management service; only the empty value is accepted." + seePage,
+			"a key", parameter,
+			"KMSKeyArn is not supported: there is no key management service; only the empty value is accepted." +
+				seePage,
 			func(in *CreateInput) { in.KMSKeyARN = new("arn:aws:kms:us-east-1:000000000000:key/k") },
 		},
-		{"tags", parameter, "Tags is not supported: event source mappings have no tags." + seePage, func(in *CreateInput) { in.Tags = 1 }},
-		{"a version", parameter, "FunctionName with a qualifier is not supported: give the function's name or ARN without :1; " +
-			"versions, aliases and $LATEST cannot be mapped." + seePage, func(in *CreateInput) { in.FunctionName = new("f:1") }},
 		{
-			"$LATEST in a full ARN", parameter, "FunctionName with a qualifier is not supported: give the function's name or ARN without :$LATEST; " +
+			"tags", parameter, "Tags is not supported: event source mappings have no tags." + seePage,
+			func(in *CreateInput) { in.Tags = 1 },
+		},
+		{"a version", parameter,
+			"FunctionName with a qualifier is not supported: give the function's name or ARN without :1; " +
+				"versions, aliases and $LATEST cannot be mapped." + seePage,
+			func(in *CreateInput) { in.FunctionName = new("f:1") }},
+		{
+			"$LATEST in a full ARN", parameter,
+			"FunctionName with a qualifier is not supported: give the function's name or ARN without :$LATEST; " +
 				"versions, aliases and $LATEST cannot be mapped." + seePage,
 			func(in *CreateInput) {
 				in.FunctionName = new("arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST")
 			},
 		},
 		{
-			"a stream consumer", parameter, "EventSourceArn of a stream consumer is not supported: give the ARN of the stream itself." + seePage,
+			"a stream consumer", parameter,
+			"EventSourceArn of a stream consumer is not supported: give the ARN of the stream itself." + seePage,
 			func(in *CreateInput) { in.EventSourceARN = new(orders + "/consumer/c:1700000000") },
 		},
 		{
-			"another kind of source", parameter, "EventSourceArn of service dynamodb is not supported: only Kinesis streams are accepted." + seePage,
+			"another kind of source", parameter,
+			"EventSourceArn of service dynamodb is not supported: only Kinesis streams are accepted." + seePage,
 			func(in *CreateInput) {
-				in.EventSourceARN = new("arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2024-01-01T00:00:00.000")
+				in.EventSourceARN = new(
+					"arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2024-01-01T00:00:00.000",
+				)
 			},
 		},
 		{
-			"a topic as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
+			"a topic as destination", parameter,
+			"DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
 				"only the ARN of a standard SQS queue is accepted." + seePage,
 			func(in *CreateInput) {
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}
 			},
 		},
-		{"a Kafka topic as destination", parameter, "DestinationConfig.OnFailure.Destination kafka://t is not supported: " +
-			"only the ARN of a standard SQS queue is accepted." + seePage, func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "kafka://t"} }},
+		{"a Kafka topic as destination", parameter,
+			"DestinationConfig.OnFailure.Destination kafka://t is not supported: " +
+				"only the ARN of a standard SQS queue is accepted." + seePage,
+			func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "kafka://t"} }},
 		{
-			"a FIFO queue as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000:q.fifo is not supported: " +
+			"a FIFO queue as destination", parameter,
+			"DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000:q.fifo is not supported: " +
 				"a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted." + seePage,
 			func(in *CreateInput) {
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:q.fifo"}
 			},
 		},
 		{
-			"a queue ARN without a queue", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000: is not the ARN of an SQS queue.",
+			"a queue ARN without a queue", parameter,
+			"DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000: is not the ARN of an SQS queue.",
 			func(in *CreateInput) {
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:"}
 			},
@@ -146,20 +185,26 @@ func TestCreateRefuses(t *testing.T) {
 			func(in *CreateInput) { in.ResponseTypes = []string{"X"} },
 		},
 		{
-			"no function name but an empty text", validation, one("functionName", "", "Member must have length greater than or equal to 1"),
+			"no function name but an empty text", validation,
+			one("functionName", "", "Member must have length greater than or equal to 1"),
 			func(in *CreateInput) { in.FunctionName = new("") },
 		},
 		{
-			"a function name that is none", validation, one("functionName", "f!", "Member must satisfy regular expression pattern: "+functionPattern),
+			"a function name that is none", validation,
+			one("functionName", "f!", "Member must satisfy regular expression pattern: "+functionPattern),
 			func(in *CreateInput) { in.FunctionName = new("f!") },
 		},
 		{
-			"an ARN that is none", validation, one("eventSourceArn", "orders", "Member must satisfy regular expression pattern: "+sourcePattern),
+			"an ARN that is none", validation,
+			one("eventSourceArn", "orders", "Member must satisfy regular expression pattern: "+sourcePattern),
 			func(in *CreateInput) { in.EventSourceARN = new("orders") },
 		},
 		{
 			"a destination that is none", validation,
-			one("destinationConfig.onFailure.destination", "dead", "Member must satisfy regular expression pattern: "+destinationPattern),
+			one(
+				"destinationConfig.onFailure.destination", "dead",
+				"Member must satisfy regular expression pattern: "+destinationPattern,
+			),
 			func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "dead"} },
 		},
 		{
@@ -187,7 +232,8 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-// S-02, S-11, S-12, V20, V24: the bounds of the service model, both ends of each, and the values between that are accepted.
+// S-02, S-11, S-12, V20, V24: the bounds of the service model, both ends of each, and the values between that are
+// accepted.
 func TestBoundsOfTheServiceModel(t *testing.T) {
 	t.Parallel()
 	knobs := map[string]func(*CreateInput, int64){
@@ -199,7 +245,8 @@ func TestBoundsOfTheServiceModel(t *testing.T) {
 		"tumblingWindowInSeconds":        func(in *CreateInput, n int64) { in.TumblingWindowSeconds = &n },
 	}
 	bounds := map[string]struct{ below, above, accepted []int64 }{
-		"batchSize":                      {[]int64{-1, 0}, []int64{10_001, 1 << 62}, []int64{1, 500, 10_000}}, // 500 without a window: V24
+		// 500 without a window: V24
+		"batchSize":                      {[]int64{-1, 0}, []int64{10_001, 1 << 62}, []int64{1, 500, 10_000}},
 		"maximumBatchingWindowInSeconds": {[]int64{-1}, []int64{301}, []int64{0, 300}},
 		"parallelizationFactor":          {[]int64{0}, []int64{11}, []int64{1, 10}},
 		"maximumRetryAttempts":           {[]int64{-2}, []int64{10_001}, []int64{-1, 0, 10_000}},
@@ -212,7 +259,8 @@ func TestBoundsOfTheServiceModel(t *testing.T) {
 			return err
 		}
 		refused := func(n int64, word string) {
-			if err := try(n); fault.CodeOf(err) != validation || !strings.Contains(err.Error(), "at '"+path+"'") || !strings.Contains(err.Error(), word) {
+			if err := try(n); fault.CodeOf(err) != validation || !strings.Contains(err.Error(), "at '"+path+"'") ||
+				!strings.Contains(err.Error(), word) {
 				t.Errorf("%s %d: got %v", path, n, err)
 			}
 		}
@@ -237,20 +285,27 @@ func TestUpdateRefuses(t *testing.T) {
 		name, code, message string
 		knobs               Knobs
 	}{
-		{"a bound", validation, "1 validation error detected: Value '0' at 'parallelizationFactor' failed to satisfy constraint: " +
-			"Member must have value greater than or equal to 1", Knobs{ParallelizationFactor: new(int64(0))}},
+		{"a bound", validation,
+			"1 validation error detected: Value '0' at 'parallelizationFactor' failed to satisfy constraint: " +
+				"Member must have value greater than or equal to 1", Knobs{ParallelizationFactor: new(int64(0))}},
 		{
 			"OnSuccess", parameter, "Unsupported DestinationConfig parameter for given event source mapping type.",
 			Knobs{Destination: &DestinationConfig{OnSuccess: true}},
 		},
-		{"an age below a minute", parameter, "MaximumRecordAgeInSeconds must be -1 or between 60 and 604800", Knobs{MaxAgeSeconds: new(int64(0))}},
 		{
-			"a window on a mapping with a factor (V21)", parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
+			"an age below a minute", parameter, "MaximumRecordAgeInSeconds must be -1 or between 60 and 604800",
+			Knobs{MaxAgeSeconds: new(int64(0))},
+		},
+		{
+			"a window on a mapping with a factor (V21)", parameter,
+			"ParallelizationFactor must be 1 when TumblingWindowInSeconds is set",
 			Knobs{TumblingWindowSeconds: new(int64(60))},
 		},
 		{"a function that does not exist", parameter, "Function does not exist", Knobs{FunctionName: new("absent")}},
-		{"a topic as destination", parameter, "DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
-			"only the ARN of a standard SQS queue is accepted." + seePage, Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}}},
+		{"a topic as destination", parameter,
+			"DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
+				"only the ARN of a standard SQS queue is accepted." + seePage,
+			Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -269,7 +324,8 @@ func TestUpdateRefuses(t *testing.T) {
 	}
 }
 
-// S-13, V21: a tumbling window and a factor above 1 exclude each other whichever was there first; together they can be exchanged.
+// S-13, V21: a tumbling window and a factor above 1 exclude each other whichever was there first; together they can be
+// exchanged.
 func TestWindowAndFactorExcludeEachOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -280,7 +336,8 @@ func TestWindowAndFactorExcludeEachOther(t *testing.T) {
 	wantFault(t, err, parameter, "ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
 
 	for _, k := range []Knobs{
-		{ParallelizationFactor: new(int64(2)), TumblingWindowSeconds: new(int64(0))}, {ParallelizationFactor: new(int64(1)), TumblingWindowSeconds: new(int64(900))},
+		{ParallelizationFactor: new(int64(2)), TumblingWindowSeconds: new(int64(0))},
+		{ParallelizationFactor: new(int64(1)), TumblingWindowSeconds: new(int64(900))},
 	} {
 		if _, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{k}); err != nil {
 			t.Fatal(err)
@@ -306,14 +363,18 @@ func TestFunctionNamesAreTakenApart(t *testing.T) {
 		"eu-west-1:123456789012:function:f":     {region: "eu-west-1", account: "123456789012", name: "f"},
 		"123:function":                          {name: "123", qualifier: "function"},
 		"arn:aws:lambda:eu-west-1:1:function:f": {partition: "aws", region: "eu-west-1", account: "1", name: "f"},
-		"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:7": {partition: "aws-us-gov", region: "us-gov-west-1", account: "123456789012", name: "f", qualifier: "7"},
+		"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:7": {
+			partition: "aws-us-gov", region: "us-gov-west-1", account: "123456789012", name: "f", qualifier: "7",
+		},
 	}
 	for text, want := range cases {
 		if got, ok := parseFunction(text); !ok || got != want {
 			t.Errorf("%s: got %+v %t, want %+v", text, got, ok, want)
 		}
 	}
-	for _, text := range []string{"", ":", "f:", "f g", "arn:aws:s3:::f", "f:1:2", "f:$latest", "1234567890123:function:f"} {
+	for _, text := range []string{
+		"", ":", "f:", "f g", "arn:aws:s3:::f", "f:1:2", "f:$latest", "1234567890123:function:f",
+	} {
 		if got, ok := parseFunction(text); ok {
 			t.Errorf("%q was taken for %+v", text, got)
 		}
@@ -322,7 +383,10 @@ func TestFunctionNamesAreTakenApart(t *testing.T) {
 
 // No text that a request can carry as an ARN or a name panics, and what is accepted has a full account id.
 func FuzzARNs(f *testing.F) {
-	for _, s := range []string{orders, "f:$LATEST", "arn:aws:sqs:us-east-1:1:q", "arn:aws:kinesis:::stream/", "kafka://t", "arn:aws:kinesis:us-east-1:1:stream/a/consumer/b:1", "", "arn"} {
+	for _, s := range []string{
+		orders, "f:$LATEST", "arn:aws:sqs:us-east-1:1:q", "arn:aws:kinesis:::stream/", "kafka://t",
+		"arn:aws:kinesis:us-east-1:1:stream/a/consumer/b:1", "", "arn",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -333,7 +397,8 @@ func FuzzARNs(f *testing.F) {
 		parseFunction(s)
 		for _, read := range []func(string) (string, string, error){me.source, me.destination} {
 			folded, _, err := read(s)
-			if err == nil && folded != "" && !strings.Contains(folded, ":"+me.Account+":") && len(strings.Split(folded, ":")[4]) != 12 {
+			if err == nil && folded != "" && !strings.Contains(folded, ":"+me.Account+":") &&
+				len(strings.Split(folded, ":")[4]) != 12 {
 				t.Errorf("%q was accepted as %q", s, folded)
 			}
 		}

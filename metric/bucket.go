@@ -58,7 +58,8 @@ func (s *Summary) Join(o *Summary) {
 // Average is Sum over Count.
 func (s *Summary) Average() float64 { return s.Sum / s.Count }
 
-// Percentile returns the least value that is not below p percent of the values, within 1 % of it. p is from 0 to 100. It is not known when values came summed up.
+// Percentile returns the least value that is not below p percent of the values, within 1 % of it. p is from 0 to 100.
+// It is not known when values came summed up.
 func (s *Summary) Percentile(p float64) (v float64, known bool) {
 	if s.blind || s.Count == 0 {
 		return 0, false

@@ -8,7 +8,8 @@ import (
 	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
-// Bounds of one line in the embedded metric format. Source: CloudWatch User Guide, "Specification: Embedded metric format"; the bound on directives is ours.
+// Bounds of one line in the embedded metric format. Source: CloudWatch User Guide, "Specification: Embedded metric
+// format"; the bound on directives is ours.
 const (
 	maxDirectives      = 10
 	maxDimensionSets   = 30
@@ -30,9 +31,10 @@ type directive struct {
 	Metrics    []struct{ Name, Unit string }
 }
 
-// PutEmbedded records the metrics of a line in CloudWatch's embedded metric format, and reports whether it was one. Other lines cost next to nothing. Directives
-// that break the format are left out, as CloudWatch does: a line of a log is nobody's request, so nobody is told. A line carries the time of the process that wrote it,
-// and behind is how far that is behind the store's clock.
+// PutEmbedded records the metrics of a line in CloudWatch's embedded metric format, and reports whether it was one.
+// Other lines cost next to nothing. Directives that break the format are left out, as CloudWatch does: a line of a log
+// is nobody's request, so nobody is told. A line carries the time of the process that wrote it, and behind is how far
+// that is behind the store's clock.
 func (st *Store) PutEmbedded(account, region, line string, behind time.Duration) bool {
 	if st == nil || !strings.Contains(line, `"CloudWatchMetrics"`) || !jsontext.Faithful([]byte(line)) {
 		return false
@@ -54,7 +56,9 @@ func (st *Store) PutEmbedded(account, region, line string, behind time.Duration)
 	return put
 }
 
-func (st *Store) putDirective(account, region string, at time.Time, d *directive, members map[string]json.RawMessage) (put bool) {
+func (st *Store) putDirective(
+	account, region string, at time.Time, d *directive, members map[string]json.RawMessage,
+) (put bool) {
 	sets, ok := dimensionSets(d.Dimensions, members)
 	if !ok || !ValidNamespace(d.Namespace) || len(d.Metrics) > maxEmbeddedMetrics {
 		return false
@@ -90,7 +94,8 @@ func dimensionSets(names [][]string, members map[string]json.RawMessage) (sets [
 		var out []Dimension
 		for _, name := range set {
 			var value string
-			if json.Unmarshal(members[name], &value) != nil || !ValidText(name, MaxName) || !ValidText(value, MaxDimensionValue) {
+			if json.Unmarshal(members[name], &value) != nil || !ValidText(name, MaxName) ||
+				!ValidText(value, MaxDimensionValue) {
 				return nil, false
 			}
 			out = append(out, Dimension{name, value})

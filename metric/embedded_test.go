@@ -28,10 +28,16 @@ func TestEmbeddedMetrics(t *testing.T) {
 	}
 	service, env := Dimension{"service", "till"}, Dimension{"env", "prod"}
 	for _, set := range [][]Dimension{{service}, {env, service}, nil} {
-		if diff := cmp.Diff([]string{clock + " Count n=3 sum=6.5 min=1 max=3.5"}, texts(b.points(t, named("sold", set...), at, time.Minute))); diff != "" {
+		if diff := cmp.Diff(
+			[]string{clock + " Count n=3 sum=6.5 min=1 max=3.5"},
+			texts(b.points(t, named("sold", set...), at, time.Minute)),
+		); diff != "" {
 			t.Errorf("%v: %s", set, diff)
 		}
-		if diff := cmp.Diff([]string{clock + " None n=1 sum=12 min=12 max=12"}, texts(b.points(t, named("took", set...), at, time.Minute))); diff != "" {
+		if diff := cmp.Diff(
+			[]string{clock + " None n=1 sum=12 min=12 max=12"},
+			texts(b.points(t, named("took", set...), at, time.Minute)),
+		); diff != "" {
 			t.Errorf("%v: %s", set, diff)
 		}
 	}
@@ -52,20 +58,29 @@ func TestOtherLinesAreNoMetrics(t *testing.T) {
 		"to come":                   line(now.Add(3*time.Hour), `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":1`),
 		"no namespace":              line(now, `[{`+metrics+`}]`, `"sold":1`),
 		"a dimension without value": line(now, `[{"Namespace":"Shop","Dimensions":[["s"]],`+metrics+`}]`, `"sold":1`),
-		"a dimension of a number":   line(now, `[{"Namespace":"Shop","Dimensions":[["s"]],`+metrics+`}]`, `"sold":1,"s":2`),
-		"too many sets":             line(now, `[{"Namespace":"Shop","Dimensions":[`+many+`],`+metrics+`}]`, `"sold":1,"s":"x"`),
-		"no value":                  line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"other":1`),
-		"a text as value":           line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":"1"`),
-		"null as value":             line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":null`),
-		"too many values":           line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":[`+strings.Repeat("1,", 100)+`1]`),
-		"an unknown unit":           line(now, `[{"Namespace":"Shop","Metrics":[{"Name":"sold","Unit":"Pints"}]}]`, `"sold":1`),
-		"a control character":       line(now, `[{"Namespace":"Shop","Metrics":[{"Name":"so\u0000ld"}]}]`, `"so\u0000ld":1`),
+		"a dimension of a number": line(
+			now, `[{"Namespace":"Shop","Dimensions":[["s"]],`+metrics+`}]`, `"sold":1,"s":2`,
+		),
+		"too many sets": line(
+			now, `[{"Namespace":"Shop","Dimensions":[`+many+`],`+metrics+`}]`, `"sold":1,"s":"x"`,
+		),
+		"no value":        line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"other":1`),
+		"a text as value": line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":"1"`),
+		"null as value":   line(now, `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":null`),
+		"too many values": line(
+			now, `[{"Namespace":"Shop",`+metrics+`}]`, `"sold":[`+strings.Repeat("1,", 100)+`1]`,
+		),
+		"an unknown unit": line(
+			now, `[{"Namespace":"Shop","Metrics":[{"Name":"sold","Unit":"Pints"}]}]`, `"sold":1`,
+		),
+		"a control character": line(now, `[{"Namespace":"Shop","Metrics":[{"Name":"so\u0000ld"}]}]`, `"so\u0000ld":1`),
 	} {
 		if b.PutEmbedded("000000000000", "us-east-1", text, 0) {
 			t.Errorf("%s was taken: %s", name, text)
 		}
 	}
-	if got, _, err := b.List(Listing{Account: "000000000000", Region: "us-east-1", Limit: 10}); err != nil || len(got) != 0 {
+	if got, _, err := b.List(Listing{Account: "000000000000", Region: "us-east-1", Limit: 10}); err != nil ||
+		len(got) != 0 {
 		t.Errorf("left behind: %v, %v", got, err)
 	}
 }

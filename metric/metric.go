@@ -1,10 +1,13 @@
-// Package metric keeps what is measured under its CloudWatch name: counters and series, one bucket a minute, for 15 days.
+// Package metric keeps what is measured under its CloudWatch name: counters and series, one bucket a minute, for 15
+// days.
 //
-// In flow values of other rooms, of PutMetricData and of embedded metrics in log lines; out flow statistics over periods, exact in SampleCount, Sum, Minimum and
-// Maximum and within 1 % in percentiles. catalogue.go names everything that shardmill measures by itself. Buckets lie in storage.Local and are written at most once
-// a second, with durability Soon: a crash of the process loses at most the last second of values, a power loss about one second more. A read writes first, so what was recorded is seen at once. Nothing runs
-// while nothing is recorded. Minutes go by the steered clock; the second between two writes is real.
-// Source: CloudWatch User Guide, "Metrics concepts"; CloudWatch API Reference.
+// In flow values of other rooms, of PutMetricData and of embedded metrics in log lines; out flow statistics over
+// periods, exact in SampleCount, Sum, Minimum and Maximum and within 1 % in percentiles. catalogue.go names everything
+// that shardmill measures by itself. Buckets lie in storage.Local and are written at most once a second, with
+// durability Soon: a crash of the process loses at most the last second of values, a power loss about one second more.
+// A read writes first, so what was recorded is seen at once. Nothing runs while nothing is recorded. Minutes go by the
+// steered clock; the second between two writes is real. Source: CloudWatch User Guide, "Metrics concepts"; CloudWatch
+// API Reference.
 package metric
 
 import (
@@ -77,7 +80,9 @@ func New(o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{local: o.Local, clock: o.Clock, log: o.Log, known: map[string]*Series{}, places: map[string]place{}}, nil
+	return &Store{
+		local: o.Local, clock: o.Clock, log: o.Log, known: map[string]*Series{}, places: map[string]place{},
+	}, nil
 }
 
 // Stop writes what waits. What is recorded afterwards is dropped. Twice is harmless.
@@ -95,8 +100,9 @@ func (st *Store) Stop() {
 // Clock returns the clock that minutes go by.
 func (st *Store) Clock() *clock.Clock { return st.clock }
 
-// Series returns the place where values of a metric in one unit are recorded; the same arguments bring the same place. A caller that records often keeps it.
-// It stays in memory until it is released: ask only for what shardmill itself measures, and use Put for the rest.
+// Series returns the place where values of a metric in one unit are recorded; the same arguments bring the same place.
+// A caller that records often keeps it. It stays in memory until it is released: ask only for what shardmill itself
+// measures, and use Put for the rest.
 func (st *Store) Series(id ID, unit string) *Series {
 	s := st.series(id, unit)
 	st.mu.Lock()
@@ -106,8 +112,9 @@ func (st *Store) Series(id ID, unit string) *Series {
 	return s
 }
 
-// Release says that what the series measures is gone: Each does not show it any more, and nothing keeps it in memory. What it has recorded stays readable, and
-// whoever still records into it loses nothing. A nil Series is nothing to release.
+// Release says that what the series measures is gone: Each does not show it any more, and nothing keeps it in memory.
+// What it has recorded stays readable, and whoever still records into it loses nothing. A nil Series is nothing to
+// release.
 func (s *Series) Release() {
 	if s == nil {
 		return
@@ -165,7 +172,8 @@ const maxBacklog = 10_000
 // Value is a value that was measured Count times.
 type Value struct{ Value, Count float64 }
 
-// Put records values at an instant. It fails when too much waits already and the store does not take it; then nothing is recorded.
+// Put records values at an instant. It fails when too much waits already and the store does not take it; then nothing
+// is recorded.
 func (st *Store) Put(id ID, unit string, at time.Time, values ...Value) error {
 	if err := st.makeRoom(); err != nil {
 		return err
@@ -177,7 +185,8 @@ func (st *Store) Put(id ID, unit string, at time.Time, values ...Value) error {
 	return nil
 }
 
-// PutSummary records what somebody else has summed up. Percentiles of a period that holds it are unknown, unless all of its values are equal. It fails as Put does.
+// PutSummary records what somebody else has summed up. Percentiles of a period that holds it are unknown, unless all of
+// its values are equal. It fails as Put does.
 func (st *Store) PutSummary(id ID, unit string, at time.Time, count, sum, minimum, maximum float64) error {
 	if err := st.makeRoom(); err != nil {
 		return err

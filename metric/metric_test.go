@@ -96,7 +96,9 @@ func (b *bench) points(t testing.TB, id ID, start time.Time, period time.Duratio
 }
 
 func (p Point) String() string {
-	return fmt.Sprintf("%s %s n=%g sum=%g min=%g max=%g", p.At.UTC().Format("15:04"), p.Unit, p.Count, p.Sum, p.Min, p.Max)
+	return fmt.Sprintf(
+		"%s %s n=%g sum=%g min=%g max=%g", p.At.UTC().Format("15:04"), p.Unit, p.Count, p.Sum, p.Min, p.Max,
+	)
 }
 
 func texts(points []Point) (out []string) {
@@ -119,12 +121,14 @@ func TestValuesOfAMinuteAreSummedUp(t *testing.T) {
 		}
 	}
 	got := b.points(t, named("metric"), at, time.Minute)
-	if len(got) != 1 || got[0].Count != 10 || got[0].Sum != 45 || got[0].Min != 0 || got[0].Max != 9 || got[0].Average() != 4.5 {
+	if len(got) != 1 || got[0].Count != 10 || got[0].Sum != 45 || got[0].Min != 0 || got[0].Max != 9 ||
+		got[0].Average() != 4.5 {
 		t.Fatal(got)
 	}
 }
 
-// A period begins at the start of the query; what lies before it or at its end is not in it, and empty periods are left out.
+// A period begins at the start of the query; what lies before it or at its end is not in it, and empty periods are left
+// out.
 func TestPeriodsBeginAtTheStartOfTheQuery(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -133,7 +137,9 @@ func TestPeriodsBeginAtTheStartOfTheQuery(t *testing.T) {
 	for minute := range 12 {
 		s.Add(at.Add(time.Duration(minute)*time.Minute), float64(minute))
 	}
-	got, err := b.Points(Query{ID: named("m"), Start: at.Add(2 * time.Minute), End: at.Add(9 * time.Minute), Period: 5 * time.Minute})
+	got, err := b.Points(Query{
+		ID: named("m"), Start: at.Add(2 * time.Minute), End: at.Add(9 * time.Minute), Period: 5 * time.Minute,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +172,10 @@ func TestDimensionsAndUnitsTellSeriesApart(t *testing.T) {
 	}{
 		{named("m", y, x), []string{clock + " Count n=2 sum=2 min=1 max=1"}},
 		{named("m", x), []string{clock + " Count n=1 sum=10 min=10 max=10"}},
-		{named("m"), []string{clock + " Bytes n=1 sum=1000 min=1000 max=1000", clock + " Count n=1 sum=100 min=100 max=100"}},
+		{
+			named("m"),
+			[]string{clock + " Bytes n=1 sum=1000 min=1000 max=1000", clock + " Count n=1 sum=100 min=100 max=100"},
+		},
 		{named("m", y), nil},
 		{named("none"), nil},
 	} {
@@ -223,7 +232,9 @@ func TestExtremesAreKept(t *testing.T) {
 	b := newBench(t)
 	at := b.hour()
 	s := b.Series(named("m"), None)
-	for _, v := range []float64{MaxValue, -MaxValue, 0x1p-360, -0x1p-360, math.SmallestNonzeroFloat64, math.NaN(), math.Inf(1), 0x1p361} {
+	for _, v := range []float64{
+		MaxValue, -MaxValue, 0x1p-360, -0x1p-360, math.SmallestNonzeroFloat64, math.NaN(), math.Inf(1), 0x1p361,
+	} {
 		s.Add(at, v)
 	}
 	got := b.points(t, named("m"), at, time.Minute)
@@ -250,7 +261,8 @@ func TestSummariesHidePercentiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := b.points(t, named("m"), when, time.Minute)
-		if _, known := got[0].Percentile(50); known != put.known || got[0].Count != put.count || got[0].Sum != put.sum || got[0].Min != put.low || got[0].Max != put.top {
+		if _, known := got[0].Percentile(50); known != put.known || got[0].Count != put.count ||
+			got[0].Sum != put.sum || got[0].Min != put.low || got[0].Max != put.top {
 			t.Errorf("%+v became %v, percentiles known: %v", put, got, known)
 		}
 	}
@@ -294,7 +306,8 @@ func TestNothingRunsWhileNothingIsRecorded(t *testing.T) {
 	})
 }
 
-// What cannot be written waits, in bounds, and is there when the store takes it again. Values from outside are refused meanwhile.
+// What cannot be written waits, in bounds, and is there when the store takes it again. Values from outside are refused
+// meanwhile.
 func TestFullStoreLosesNothingThatFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -359,12 +372,14 @@ func TestRetentionGoesByTheClock(t *testing.T) {
 		t.Errorf("%d keys are left", keys)
 	}
 	b.Series(named("old"), Count).Add(b.clock.Now(), 5)
-	if got := b.points(t, named("old"), b.clock.Now().Truncate(time.Minute), time.Minute); len(got) != 1 || got[0].Sum != 5 {
+	if got := b.points(t, named("old"), b.clock.Now().Truncate(time.Minute), time.Minute); len(got) != 1 ||
+		got[0].Sum != 5 {
 		t.Errorf("again: %v", got)
 	}
 }
 
-// Metrics are listed in pages, without repeats for units, by namespace, name, dimension and when they were last recorded.
+// Metrics are listed in pages, without repeats for units, by namespace, name, dimension and when they were last
+// recorded.
 func TestListing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -399,7 +414,10 @@ func TestListing(t *testing.T) {
 			t.Errorf("%q may not follow", next)
 		}
 	}
-	want := []string{"Other[]", "Shop[]", "Shop[{shop 0}]", "Shop[{shop 1}]", "Shop[{shop 2}]", "Shop[{shop 3}]", "Shop[{shop 4}]", "Shop[{shop 5}]", "Shop[{shop 6}]"}
+	want := []string{
+		"Other[]", "Shop[]", "Shop[{shop 0}]", "Shop[{shop 1}]", "Shop[{shop 2}]", "Shop[{shop 3}]", "Shop[{shop 4}]",
+		"Shop[{shop 5}]", "Shop[{shop 6}]",
+	}
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Error(diff)
 	}
@@ -476,7 +494,8 @@ func TestReleasedSeriesAreForgotten(t *testing.T) {
 	again := b.Series(named("m"), Count)
 	again.Add(at, 4)
 	s.Release() // of one that is not known any more
-	if got := b.points(t, named("m"), at, time.Minute); shown() != 1 || again.Total().Sum != 4 || len(got) != 1 || got[0].Sum != 7 {
+	if got := b.points(t, named("m"), at, time.Minute); shown() != 1 || again.Total().Sum != 4 || len(got) != 1 ||
+		got[0].Sum != 7 {
 		t.Errorf("%d shown, %v in all, %v", shown(), again.Total(), got)
 	}
 }
@@ -500,10 +519,14 @@ func TestDamagedMinuteBeginsAnew(t *testing.T) {
 	if err := b.write(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: pointKey(1, minuteOf(at)), Value: []byte("x")}); err != nil {
+	if err := b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{
+		Key: pointKey(1, minuteOf(at)), Value: []byte("x"),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Points(Query{ID: named("m"), Start: at, End: at.Add(time.Hour), Period: time.Minute}); !errors.Is(err, storage.ErrCorrupt) {
+	if _, err := b.Points(Query{ID: named("m"), Start: at, End: at.Add(time.Hour), Period: time.Minute}); !errors.Is(
+		err, storage.ErrCorrupt,
+	) {
 		t.Errorf("read: %v", err)
 	}
 	b.Series(named("m"), Count).Add(at, 2)
@@ -565,7 +588,9 @@ func FuzzDecodeBucket(f *testing.F) {
 // A series' key is taken apart into what it was made from.
 func TestKeysComeBack(t *testing.T) {
 	t.Parallel()
-	for _, id := range []ID{named("m"), named("m", Dimension{"a", "b"}), named("m", Dimension{"a", "b"}, Dimension{"c", "\xc3\xa4"})} {
+	for _, id := range []ID{
+		named("m"), named("m", Dimension{"a", "b"}), named("m", Dimension{"a", "b"}, Dimension{"c", "\xc3\xa4"}),
+	} {
 		key := string(appendUnit(appendID(nil, id), Count))
 		got, unit, n, ok := parseKey(key)
 		if diff := cmp.Diff(id, got); diff != "" || unit != Count || !ok || key[:n] != strings.TrimSuffix(key, Count) {

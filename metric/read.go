@@ -22,7 +22,8 @@ type Point struct {
 	Summary
 }
 
-// Points returns the periods that hold something, in order of time, then unit. What was recorded before the call is in it; what is past retention is not.
+// Points returns the periods that hold something, in order of time, then unit. What was recorded before the call is in
+// it; what is past retention is not.
 func (st *Store) Points(q Query) ([]Point, error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()
@@ -88,7 +89,8 @@ func (st *Store) periods(number uint64, unit string, q Query, oldest int64) (out
 // Filter asks for a dimension; with an empty Value for any value of it.
 type Filter struct{ Name, Value string }
 
-// Listing asks for the metrics of an account in a region. Namespace and Name may be empty; Name without Namespace looks in all of them.
+// Listing asks for the metrics of an account in a region. Namespace and Name may be empty; Name without Namespace looks
+// in all of them.
 type Listing struct {
 	Account, Region string
 	Namespace, Name string
@@ -149,7 +151,9 @@ func (l *Listing) wants(id ID) bool {
 		return false
 	}
 	for _, f := range l.Filters {
-		if !slices.ContainsFunc(id.Dimensions, func(d Dimension) bool { return d.Name == f.Name && (f.Value == "" || f.Value == d.Value) }) {
+		if !slices.ContainsFunc(id.Dimensions, func(d Dimension) bool {
+			return d.Name == f.Name && (f.Value == "" || f.Value == d.Value)
+		}) {
 			return false
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Series takes the values of one metric in one unit. A nil Series takes and forgets them, so that a room without metrics needs no other path.
+// Series takes the values of one metric in one unit. A nil Series takes and forgets them, so that a room without
+// metrics needs no other path.
 type Series struct {
 	store  *Store
 	id     ID
@@ -27,7 +28,8 @@ type Total struct {
 	At         time.Time // when that was measured
 }
 
-// Add records v, measured once at an instant. It allocates nothing and writes nothing itself. What is not a number, or is larger than MaxValue, is dropped.
+// Add records v, measured once at an instant. It allocates nothing and writes nothing itself. What is not a number, or
+// is larger than MaxValue, is dropped.
 func (s *Series) Add(at time.Time, v float64) {
 	if s != nil {
 		s.add(at, v, 1)

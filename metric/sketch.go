@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// sketch counts values by the logarithm of their magnitude, so that every value of a cell is within 1 % of what stands for it. Values between lie in cells in order
-// of their index: negative ones below 0, zero in cell 0, positive ones above. A minute of latencies fills a few dozen cells.
-// Source of the method: Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees", VLDB 2019.
+// sketch counts values by the logarithm of their magnitude, so that every value of a cell is within 1 % of what stands
+// for it. Values between lie in cells in order of their index: negative ones below 0, zero in cell 0, positive ones
+// above. A minute of latencies fills a few dozen cells. Source of the method: Masson, Rim, Lee, "DDSketch: a fast and
+// fully-mergeable quantile sketch with relative-error guarantees", VLDB 2019.
 type sketch struct{ cells []cell }
 
 type cell struct {
@@ -15,7 +16,8 @@ type cell struct {
 	count float64
 }
 
-// accuracy is how far the answer may lie from a value, as a part of it; less than the 1 % that is promised, so that rounding does not matter.
+// accuracy is how far the answer may lie from a value, as a part of it; less than the 1 % that is promised, so that
+// rounding does not matter.
 const accuracy = 0.009
 
 const gamma = (1 + accuracy) / (1 - accuracy)
@@ -54,7 +56,9 @@ func valueOf(index int32) float64 {
 }
 
 func (s *sketch) add(index int32, n float64) {
-	i, found := slices.BinarySearchFunc(s.cells, index, func(c cell, index int32) int { return int(c.index) - int(index) })
+	i, found := slices.BinarySearchFunc(s.cells, index, func(c cell, index int32) int {
+		return int(c.index) - int(index)
+	})
 	if found {
 		s.cells[i].count += n
 		return
@@ -80,7 +84,8 @@ func (s *sketch) emptied() sketch {
 	return sketch{s.cells[:0]}
 }
 
-// quantile returns the least value that is not below a part q of the values, from 0 to 1: of ten values the p99 is the largest, not the second.
+// quantile returns the least value that is not below a part q of the values, from 0 to 1: of ten values the p99 is the
+// largest, not the second.
 func (s *sketch) quantile(q float64) float64 {
 	total := 0.0
 	for _, c := range s.cells {

@@ -16,8 +16,10 @@ const (
 // Units are all that CloudWatch knows.
 func Units() []string {
 	return []string{
-		"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits",
-		"Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second",
+		"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits",
+		"Kilobits", "Megabits", "Gigabits", "Terabits",
+		"Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second",
+		"Terabytes/Second", "Bits/Second", "Kilobits/Second",
 		"Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None",
 	}
 }
@@ -32,9 +34,11 @@ func ValidUnit(unit string) bool {
 	return false
 }
 
-// ValidText reports that s can be a name or a dimension's value: 1 to longest code points, without control characters, and not only of white space.
+// ValidText reports that s can be a name or a dimension's value: 1 to longest code points, without control characters,
+// and not only of white space.
 func ValidText(s string, longest int) bool {
-	if s == "" || len(s) > 4*longest || !utf8.ValidString(s) || utf8.RuneCountInString(s) > longest || strings.TrimSpace(s) == "" {
+	if s == "" || len(s) > 4*longest || !utf8.ValidString(s) || utf8.RuneCountInString(s) > longest ||
+		strings.TrimSpace(s) == "" {
 		return false
 	}
 	return !strings.ContainsFunc(s, unicode.IsControl)

@@ -22,7 +22,8 @@ func (st *Store) enqueue(s *Series) {
 	}
 	st.waiting = append(st.waiting, s)
 	if st.alarm == nil {
-		st.alarm = time.AfterFunc(writePause, func() { _ = st.write() }) // it logs its error, and what failed waits again
+		// it logs its error, and what failed waits again
+		st.alarm = time.AfterFunc(writePause, func() { _ = st.write() })
 	}
 }
 
@@ -151,7 +152,9 @@ func (st *Store) prepare(out []taken) (ops []storage.LocalOp, fresh map[string]p
 		ops = append(ops, storage.LocalOp{Key: []byte(key), Value: appendBucket(nil, sum)})
 	}
 	if st.next != first {
-		ops = append(ops, storage.LocalOp{Key: []byte(numberKey), Value: binary.AppendUvarint([]byte{placeVersion}, st.next)})
+		ops = append(ops, storage.LocalOp{
+			Key: []byte(numberKey), Value: binary.AppendUvarint([]byte{placeVersion}, st.next),
+		})
 	}
 	return ops, fresh, nil
 }
@@ -197,7 +200,8 @@ func (st *Store) readNumber() (uint64, error) {
 // sweepEvery is how often what is past retention is deleted, by the clock.
 const sweepEvery = time.Hour
 
-// sweep deletes what is past retention. Reads do not show it any more, so a failure only costs space until the next sweep.
+// sweep deletes what is past retention. Reads do not show it any more, so a failure only costs space until the next
+// sweep.
 func (st *Store) sweep() {
 	now := st.clock.Now()
 	if now.Sub(st.swept) < sweepEvery {

@@ -1,7 +1,7 @@
 // Package record holds the nouns that every room speaks of: records, places in a shard, hash keys.
 //
-// It imports nothing of ours and decides nothing. Texts that travel on a wire (sequence numbers, ARNs) belong to the rooms that issue them;
-// the one exception is the shard id, whose text is the same everywhere.
+// It imports nothing of ours and decides nothing. Texts that travel on a wire (sequence numbers, ARNs) belong to the
+// rooms that issue them; the one exception is the shard id, whose text is the same everywhere.
 package record
 
 import (
@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Position is a totally ordered place in one shard: strictly increasing in commit order, not dense, from 1 and below 2^63.
-// 0 is before the first record. The Kinesis sequence number of a record carries its Position as the sequence index.
+// Position is a totally ordered place in one shard: strictly increasing in commit order, not dense, from 1 and below
+// 2^63. 0 is before the first record. The Kinesis sequence number of a record carries its Position as the sequence
+// index.
 type Position uint64
 
 // MaxPosition is the largest position a record can have; the end of a closed shard lies there.
@@ -41,7 +42,8 @@ type Record struct {
 	Data     []byte // 0 to 10 MiB
 }
 
-// HashKeyOf returns the place of r in the hash key space: its explicit hash key if it has one, else the MD5 of its partition key.
+// HashKeyOf returns the place of r in the hash key space: its explicit hash key if it has one, else the MD5 of its
+// partition key.
 func (r *Record) HashKeyOf() HashKey {
 	if r.Explicit {
 		return r.Hash

@@ -149,7 +149,8 @@ func (r *reader) item(s section, n *yaml.Node, into *[]Item) {
 
 type entry struct{ key, value *yaml.Node }
 
-// entries reads a mapping whose keys are known; ok is false when it is no mapping. Unknown, repeated and missing keys are reported.
+// entries reads a mapping whose keys are known; ok is false when it is no mapping. Unknown, repeated and missing keys
+// are reported.
 func (r *reader) entries(n *yaml.Node, known map[string]value, what string) (map[string]entry, bool) {
 	if !r.plain(n) {
 		return nil, false
@@ -265,7 +266,11 @@ func (r *reader) dict(n *yaml.Node, name string) (any, bool) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		if _, twice := out[k.Value]; twice || k.Kind != yaml.ScalarNode || !variable().MatchString(k.Value) {
-			r.fail(r.at(k), "a name in %s must be there once, begin with a letter, and have two or more letters, digits and underscores; %s does not", name, describe(k))
+			r.fail(
+				r.at(k),
+				"a name in %s must be there once, begin with a letter, and have two or more letters, digits and underscores; %s does not",
+				name, describe(k),
+			)
 			continue
 		}
 		if v, ok := r.value(n.Content[i+1], value{kind: scalar}, k.Value); ok {
@@ -299,7 +304,9 @@ func describe(n *yaml.Node) string {
 	case isNull(n):
 		return "empty"
 	}
-	what := map[string]string{"!!int": "the number ", "!!float": "the number ", "!!bool": "the boolean ", "!!timestamp": "the time "}[n.Tag]
+	what := map[string]string{
+		"!!int": "the number ", "!!float": "the number ", "!!bool": "the boolean ", "!!timestamp": "the time ",
+	}[n.Tag]
 	if what == "" {
 		return strconv.Quote(clip(n.Value))
 	}

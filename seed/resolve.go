@@ -13,7 +13,8 @@ type names struct {
 	first map[string]Place
 }
 
-// resolve checks what items say of each other, and completes names to ARNs. A name must be in the file; an ARN may lead anywhere.
+// resolve checks what items say of each other, and completes names to ARNs. A name must be in the file; an ARN may lead
+// anywhere.
 func (r *reader) resolve(p *Plan) {
 	streams, _ := r.names("stream", p.Streams), r.names("table", p.Tables)
 	queues, functions := r.names("queue", p.Queues), r.names("function", p.Functions)
@@ -66,7 +67,10 @@ func (r *reader) mapping(m *Item, streams, queues, functions names) {
 	case position == "AT_TIMESTAMP" && !at:
 		r.fail(m.Key("StartingPosition"), "AT_TIMESTAMP needs the key StartingPositionTimestamp, in seconds since 1970")
 	case position != "AT_TIMESTAMP" && at:
-		r.fail(m.Key("StartingPositionTimestamp"), "StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP only")
+		r.fail(
+			m.Key("StartingPositionTimestamp"),
+			"StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP only",
+		)
 	}
 }
 

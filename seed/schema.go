@@ -45,11 +45,16 @@ type section struct {
 	into func(*Plan) *[]Item
 }
 
-// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API References; what depends on more than one
-// value is left to the server. It is made when it is used: a program that reads no seed file should not pay for one.
+// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API
+// References; what depends on more than one value is left to the server. It is made when it is used: a program that
+// reads no seed file should not pay for one.
 var sections = sync.OnceValue(func() []section {
-	keySchema := listOf(members(map[string]value{"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must()}))
-	throughput := members(map[string]value{"ReadCapacityUnits": between(1, math.MaxInt64).must(), "WriteCapacityUnits": between(1, math.MaxInt64).must()})
+	keySchema := listOf(members(map[string]value{
+		"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must(),
+	}))
+	throughput := members(map[string]value{
+		"ReadCapacityUnits": between(1, math.MaxInt64).must(), "WriteCapacityUnits": between(1, math.MaxInt64).must(),
+	})
 	projection := members(map[string]value{
 		"ProjectionType": words("ALL", "KEYS_ONLY", "INCLUDE").must(), "NonKeyAttributes": listOf(value{kind: text}),
 	})
@@ -70,7 +75,8 @@ var sections = sync.OnceValue(func() []section {
 			"BillingMode":           words("PAY_PER_REQUEST", "PROVISIONED"),
 			"ProvisionedThroughput": throughput,
 			"GlobalSecondaryIndexes": listOf(members(map[string]value{
-				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(), "ProvisionedThroughput": throughput,
+				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(),
+				"ProvisionedThroughput": throughput,
 			})),
 			"LocalSecondaryIndexes": listOf(members(map[string]value{
 				"IndexName": value{kind: text}.must(), "KeySchema": keySchema.must(), "Projection": projection.must(),
@@ -114,8 +120,12 @@ var sections = sync.OnceValue(func() []section {
 			"BisectBatchOnFunctionError":     {kind: boolean},
 			"TumblingWindowInSeconds":        between(0, 900),
 			"FunctionResponseTypes":          listOf(words("ReportBatchItemFailures")),
-			"FilterCriteria":                 members(map[string]value{"Filters": listOf(members(map[string]value{"Pattern": value{kind: text}.must()})).must()}),
-			"DestinationConfig":              members(map[string]value{"OnFailure": members(map[string]value{"Destination": value{kind: text}.must()}).must()}),
+			"FilterCriteria": members(map[string]value{
+				"Filters": listOf(members(map[string]value{"Pattern": value{kind: text}.must()})).must(),
+			}),
+			"DestinationConfig": members(map[string]value{
+				"OnFailure": members(map[string]value{"Destination": value{kind: text}.must()}).must(),
+			}),
 		}, func(p *Plan) *[]Item { return &p.Mappings }},
 	}
 })

@@ -1,7 +1,9 @@
-// Package seed reads seed files: YAML that names the streams, tables, queues, functions and mappings a development server begins with.
+// Package seed reads seed files: YAML that names the streams, tables, queues, functions and mappings a development
+// server begins with.
 //
-// The names of properties are AWS's own. Everything that can be known from the file alone is checked before anything is started: unknown keys, wrong values, names
-// that nothing in the file has. What comes out is a Plan: parameters of AWS operations, in the order in which they are to be called. The package does no I/O.
+// The names of properties are AWS's own. Everything that can be known from the file alone is checked before anything is
+// started: unknown keys, wrong values, names that nothing in the file has. What comes out is a Plan: parameters of AWS
+// operations, in the order in which they are to be called. The package does no I/O.
 package seed
 
 import (
@@ -15,17 +17,19 @@ const (
 	MaxItems = 1000 // over all sections
 )
 
-// Plan is what a seed file asks for, section by section in the order of the file. Sections are to be applied in the order of the fields: later ones refer to
-// earlier ones.
+// Plan is what a seed file asks for, section by section in the order of the file. Sections are to be applied in the
+// order of the fields: later ones refer to earlier ones.
 type Plan struct {
 	Streams, Tables, Queues, Functions, Mappings []Item
 }
 
 // Item is one thing to make.
 type Item struct {
-	At    Place            // where it begins
-	Name  string           // of the stream, table, queue or function; for a mapping the name of its function
-	Input map[string]any   // AWS's parameters as the file has them: string, int64, bool, []any and map[string]any, ready for encoding/json. ARNs are complete
+	At   Place  // where it begins
+	Name string // of the stream, table, queue or function; for a mapping the name of its function
+	// AWS's parameters as the file has them: string, int64, bool, []any and map[string]any, ready for encoding/json.
+	// ARNs are complete
+	Input map[string]any
 	Where map[string]Place // where the value of each key of Input stands
 }
 

@@ -25,20 +25,26 @@ func (s sources) Lookup(ctx context.Context, arn, account, region string) (mappi
 	if err != nil {
 		if fault.CodeOf(err) == fault.CodeNotFound {
 			f := wire.AsFault(err, "", wire.Caller{}, nil)
-			return mapping.Source{}, &fault.Error{Code: fault.CodeInvalidParameter, Message: "Stream not found: " + name.ARN(), Hint: f.Hint}
+			return mapping.Source{}, &fault.Error{
+				Code: fault.CodeInvalidParameter, Message: "Stream not found: " + name.ARN(), Hint: f.Hint,
+			}
 		}
 		return mapping.Source{}, err
 	}
 	return mapping.Source{ID: info.ID, ARN: info.ARN, Hint: hint}, nil
 }
 
-func (s sources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (map[record.ShardID]record.Position, error) {
+func (s sources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (
+	map[record.ShardID]record.Position, error,
+) {
 	info, ok, err := s.streams.LookupID(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, fault.New(fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.")
+		return nil, fault.New(
+			fault.CodeInvalidParameter, "Stream not found: it was deleted while the mapping was created.",
+		)
 	}
 	start := stream.Start{At: at}
 	switch position {
@@ -61,7 +67,9 @@ func (s sources) Starts(ctx context.Context, id uint32, position string, at reco
 // functions shows functions to package mapping.
 type functions struct{ functions *function.Functions }
 
-func (f functions) Lookup(_ context.Context, nameOrARN, account, region string) (arn, name, hint string, ok bool, err error) {
+func (f functions) Lookup(_ context.Context, nameOrARN, account, region string) (
+	arn, name, hint string, ok bool, err error,
+) {
 	n, err := function.ParseName(nameOrARN, function.Caller{Account: account, Region: region})
 	if err != nil {
 		return "", "", "", false, err
@@ -74,7 +82,9 @@ func (f functions) Lookup(_ context.Context, nameOrARN, account, region string) 
 type queues struct{ queues *queue.Queues }
 
 func (q queues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
-	_, err := q.queues.Send(ctx, queue.Name{Account: account, Region: region, Name: name}, queue.Message{Body: string(body), DedupID: id})
+	_, err := q.queues.Send(ctx, queue.Name{Account: account, Region: region, Name: name}, queue.Message{
+		Body: string(body), DedupID: id,
+	})
 	return err
 }
 

@@ -47,10 +47,12 @@ func TestAdaptersKeepTheContract(t *testing.T) {
 	must(f.Start(t.Context()))
 	defer f.Stop(t.Context())
 	_, err = f.Create(t.Context(), function.CreateInput{
-		Name: "f", Caller: function.Caller{Account: me.Account, Region: me.Region}, Runtime: "provided.al2023", Handler: "h", Role: "arn:aws:iam::000000000000:role/r", Zip: code.Bytes(),
+		Name: "f", Caller: function.Caller{Account: me.Account, Region: me.Region}, Runtime: "provided.al2023",
+		Handler: "h", Role: "arn:aws:iam::000000000000:role/r", Zip: code.Bytes(),
 	})
 	must(err)
 	mappingtest.RunFunctions(t, mappingtest.Names{
-		Functions: functions{f}, Name: "f", ARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Absent: "absent", Caller: me,
+		Functions: functions{f}, Name: "f", ARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Absent: "absent",
+		Caller: me,
 	})
 }

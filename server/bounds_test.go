@@ -44,7 +44,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 	t.Cleanup(func() { _ = second.Close() })
 
 	told, err := io.ReadAll(dial())
-	if err != nil || !strings.HasPrefix(string(told), "HTTP/1.1 503 Service Unavailable\r\n") || !strings.HasSuffix(string(told), "\r\n\r\n"+`{"__type":"ServiceUnavailable","message":"Too many connections are open."}`+"\n") {
+	if err != nil || !strings.HasPrefix(string(told), "HTTP/1.1 503 Service Unavailable\r\n") ||
+		!strings.HasSuffix(
+			string(told), "\r\n\r\n"+`{"__type":"ServiceUnavailable","message":"Too many connections are open."}`+"\n",
+		) {
 		t.Errorf("the third: %q, %v", told, err)
 	}
 	_ = first.Close()
@@ -57,7 +60,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// One HTTP/2 connection has so many requests under way and no more; a client that has more waits, or opens another connection.
+// One HTTP/2 connection has so many requests under way and no more; a client that has more waits, or opens another
+// connection.
 func TestStreamsOfAConnectionAreBounded(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{})
@@ -67,7 +71,10 @@ func TestStreamsOfAConnectionAreBounded(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	settings := &recorded{Conn: conn}
-	tr := &http.Transport{Protocols: new(http.Protocols), DialContext: func(context.Context, string, string) (net.Conn, error) { return settings, nil }}
+	tr := &http.Transport{
+		Protocols:   new(http.Protocols),
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return settings, nil },
+	}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(tr.CloseIdleConnections)
 	req, err := http.NewRequestWithContext(t.Context(), "GET", b.s.Endpoint()+PathLive, nil)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Times that a function computes by the clock that it sees are judged by the same one: after a month on the moved clock they are taken, and those of real time
-// are as old as they look. Dates of signatures are not compared with any clock.
+// Times that a function computes by the clock that it sees are judged by the same one: after a month on the moved clock
+// they are taken, and those of real time are as old as they look. Dates of signatures are not compared with any clock.
 func TestTimesByTheMovedClockAreTaken(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
@@ -17,7 +17,9 @@ func TestTimesByTheMovedClockAreTaken(t *testing.T) {
 	b.ok(b.control("POST", PathClock, fmt.Sprintf(`{"advanceMillis":%d}`, month.Milliseconds())))
 	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
 	b.ok(b.call("Logs_20140328.CreateLogGroup", "application/x-amz-json-1.1", `{"logGroupName":"g"}`))
-	b.ok(b.call("Logs_20140328.CreateLogStream", "application/x-amz-json-1.1", `{"logGroupName":"g","logStreamName":"s"}`))
+	b.ok(b.call(
+		"Logs_20140328.CreateLogStream", "application/x-amz-json-1.1", `{"logGroupName":"g","logStreamName":"s"}`,
+	))
 	moved, realTime := time.Now().Add(month), time.Now()
 	for _, c := range []struct {
 		name, target, kind, body string // body has a time, in the unit of the call
@@ -26,11 +28,13 @@ func TestTimesByTheMovedClockAreTaken(t *testing.T) {
 	}{
 		{
 			"a metric", "GraniteServiceVersion20100801.PutMetricData", "application/x-amz-json-1.0",
-			`{"Namespace":"Shop","MetricData":[{"MetricName":"sold","Value":1,"Timestamp":%d}]}`, time.Second, "within the past two weeks",
+			`{"Namespace":"Shop","MetricData":[{"MetricName":"sold","Value":1,"Timestamp":%d}]}`, time.Second,
+			"within the past two weeks",
 		},
 		{
 			"a log event", "Logs_20140328.PutLogEvents", "application/x-amz-json-1.1",
-			`{"logGroupName":"g","logStreamName":"s","logEvents":[{"timestamp":%d,"message":"x"}]}`, time.Millisecond, "rejectedLogEventsInfo",
+			`{"logGroupName":"g","logStreamName":"s","logEvents":[{"timestamp":%d,"message":"x"}]}`, time.Millisecond,
+			"rejectedLogEventsInfo",
 		},
 	} {
 		say := func(at time.Time) string {
@@ -45,30 +49,42 @@ func TestTimesByTheMovedClockAreTaken(t *testing.T) {
 		}
 	}
 	for _, at := range []time.Time{moved, realTime} {
-		b.ok(b.do("POST", "/", `{}`, "X-Amz-Target", "Kinesis_20131202.ListStreams", "Content-Type", "application/x-amz-json-1.1",
+		b.ok(b.do("POST", "/", `{}`, "X-Amz-Target", "Kinesis_20131202.ListStreams", "Content-Type",
+			"application/x-amz-json-1.1",
 			"Authorization", fmt.Sprintf(signature, "kinesis"), "X-Amz-Date", at.UTC().Format("20060102T150405Z")))
 	}
 	b.ok(b.kinesis("GetShardIterator", fmt.Sprintf(
-		`{"StreamName":"orders","ShardId":"shardId-000000000000","ShardIteratorType":"AT_TIMESTAMP","Timestamp":%d}`, moved.Unix())))
+		`{"StreamName":"orders","ShardId":"shardId-000000000000","ShardIteratorType":"AT_TIMESTAMP","Timestamp":%d}`,
+		moved.Unix())))
 }
 
-// An item that lives for an hour more by the clock that a function sees is there; one whose hour is counted from real time has died long ago.
+// An item that lives for an hour more by the clock that a function sees is there; one whose hour is counted from real
+// time has died long ago.
 func TestTimeToLiveIsJudgedByTheMovedClock(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
 	table := func(operation, body string) string {
 		return b.ok(b.call("DynamoDB_20120810."+operation, "application/x-amz-json-1.0", body))
 	}
-	table("CreateTable", `{"TableName":"seen","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}`)
+	table(
+		"CreateTable",
+		`{"TableName":"seen","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}`,
+	)
 	table("UpdateTimeToLive", `{"TableName":"seen","TimeToLiveSpecification":{"AttributeName":"until","Enabled":true}}`)
 	b.ok(b.control("POST", PathClock, `{"advanceMillis":7200000}`))
 	hour := time.Now().Add(time.Hour)
-	table("PutItem", fmt.Sprintf(`{"TableName":"seen","Item":{"id":{"S":"moved"},"until":{"N":"%d"}}}`, hour.Add(2*time.Hour).Unix()))
+	table(
+		"PutItem",
+		fmt.Sprintf(
+			`{"TableName":"seen","Item":{"id":{"S":"moved"},"until":{"N":"%d"}}}`, hour.Add(2*time.Hour).Unix(),
+		),
+	)
 	table("PutItem", fmt.Sprintf(`{"TableName":"seen","Item":{"id":{"S":"real"},"until":{"N":"%d"}}}`, hour.Unix()))
 
 	b.ok(b.control("POST", PathClock, `{"advanceMillis":60000}`))
 
-	if got := table("Scan", `{"TableName":"seen"}`); !strings.Contains(got, `"moved"`) || strings.Contains(got, `"real"`) {
+	if got := table("Scan", `{"TableName":"seen"}`); !strings.Contains(got, `"moved"`) ||
+		strings.Contains(got, `"real"`) {
 		t.Errorf("there are %s", got)
 	}
 }
@@ -86,8 +102,10 @@ func TestFunctionClock(t *testing.T) {
 	} {
 		b := start(t, c.cfg)
 		in, err := json.Marshal(map[string]any{
-			"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r", "Timeout": 60,
-			"Code": map[string]any{"ZipFile": b.code()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+			"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x",
+			"Role": "arn:aws:iam::000000000000:role/r", "Timeout": 60,
+			"Code":        map[string]any{"ZipFile": b.code()},
+			"Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
 		})
 		if err != nil {
 			t.Fatal(err)

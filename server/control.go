@@ -56,7 +56,8 @@ type problem struct {
 
 func (p *problem) Error() string { return p.text }
 
-// control serves our own API. Health and metrics need nothing; everything else needs the token of this start. Pages in a browser get nothing at all.
+// control serves our own API. Health and metrics need nothing; everything else needs the token of this start. Pages in
+// a browser get nothing at all.
 func (s *Server) control(r *rooms) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+PathLive, func(w http.ResponseWriter, _ *http.Request) {
@@ -69,11 +70,25 @@ func (s *Server) control(r *rooms) http.Handler {
 		}
 		wire.WriteJSON(w, 200, jsonType, map[string]bool{"ready": true})
 	})
-	mux.Handle("GET "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.showClock(w) }))
-	mux.Handle("POST "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.moveClock(w, req, r) }))
-	mux.Handle("POST "+PathReset, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.resetNow(w, req) }))
-	mux.Handle("POST "+PathReplay, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.replay(w, req, r) }))
-	mux.Handle("GET "+PathLogs, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return r.streamLogs(w, req) }))
+	mux.Handle(
+		"GET "+PathClock, s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.showClock(w) }),
+	)
+	mux.Handle(
+		"POST "+PathClock,
+		s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.moveClock(w, req, r) }),
+	)
+	mux.Handle(
+		"POST "+PathReset,
+		s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.resetNow(w, req) }),
+	)
+	mux.Handle(
+		"POST "+PathReplay,
+		s.guarded(func(w http.ResponseWriter, req *http.Request) error { return s.replay(w, req, r) }),
+	)
+	mux.Handle(
+		"GET "+PathLogs,
+		s.guarded(func(w http.ResponseWriter, req *http.Request) error { return r.streamLogs(w, req) }),
+	)
 	mux.HandleFunc("GET "+PathMetrics, func(w http.ResponseWriter, _ *http.Request) { s.showMetrics(w, r) })
 	s.profile(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -91,7 +106,10 @@ func (s *Server) guarded(h func(http.ResponseWriter, *http.Request) error) http.
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		token, _ := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
 		if subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) != 1 {
-			answerProblem(w, &problem{http.StatusUnauthorized, "the control API needs the token of this start: it is in the ready file, and the command line finds it by itself"})
+			answerProblem(w, &problem{
+				http.StatusUnauthorized,
+				"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
+			})
 			return
 		}
 		if err := h(w, req); err != nil {
@@ -114,7 +132,9 @@ func answerProblem(w http.ResponseWriter, err error) {
 }
 
 func (s *Server) showClock(w http.ResponseWriter) error {
-	wire.WriteJSON(w, 200, jsonType, ClockState{Now: s.clock.Now().UTC(), OffsetMillis: s.clock.Offset().Milliseconds()})
+	wire.WriteJSON(w, 200, jsonType, ClockState{
+		Now: s.clock.Now().UTC(), OffsetMillis: s.clock.Offset().Milliseconds(),
+	})
 	return nil
 }
 
@@ -129,13 +149,19 @@ func (s *Server) moveClock(w http.ResponseWriter, req *http.Request, r *rooms) e
 	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096)).Decode(&c); fault.CodeOf(err) != "" {
 		return err
 	} else if err != nil || c.AdvanceMillis < 0 {
-		return &problem{http.StatusBadRequest, `the body must be {"advanceMillis": n} with n of 0 or more; the clock only moves forward`}
+		return &problem{
+			http.StatusBadRequest,
+			`the body must be {"advanceMillis": n} with n of 0 or more; the clock only moves forward`,
+		}
 	}
 	const century = 100 * 365 * 24 * time.Hour
 	if c.AdvanceMillis > century.Milliseconds() {
 		return &problem{http.StatusBadRequest, "the clock moves by a century at most"}
 	}
-	_, err := s.clock.Advance(req.Context(), time.Duration(c.AdvanceMillis)*time.Millisecond, func(ctx context.Context) error { return r.idle(ctx, s.patience) })
+	_, err := s.clock.Advance(
+		req.Context(), time.Duration(c.AdvanceMillis)*time.Millisecond,
+		func(ctx context.Context) error { return r.idle(ctx, s.patience) },
+	)
 	// The clock has moved, whether or not the client still waits for it.
 	if serr := r.saveOffset(context.WithoutCancel(req.Context()), s.clock.Offset()); serr != nil && err == nil {
 		err = serr
@@ -157,10 +183,12 @@ func (s *Server) resetNow(w http.ResponseWriter, req *http.Request) error {
 	return nil
 }
 
-// loggedBy finds out which function of which account and region a request for logs means, and the group that it logs to.
-// One that was deleted is still known by the group that it had unless it was told otherwise.
+// loggedBy finds out which function of which account and region a request for logs means, and the group that it logs
+// to. One that was deleted is still known by the group that it had unless it was told otherwise.
 func (r *rooms) loggedBy(q url.Values) (ref function.Ref, group logstore.Group, err error) {
-	c := function.Caller{Account: cmp.Or(q.Get("account"), wire.DefaultAccount), Region: cmp.Or(q.Get("region"), wire.DefaultRegion)}
+	c := function.Caller{
+		Account: cmp.Or(q.Get("account"), wire.DefaultAccount), Region: cmp.Or(q.Get("region"), wire.DefaultRegion),
+	}
 	name, err := function.ParseName(q.Get("function"), c)
 	if err != nil {
 		return ref, group, err
@@ -174,7 +202,10 @@ func (r *rooms) loggedBy(q url.Values) (ref function.Ref, group logstore.Group, 
 	if err = r.logs.Exists(group, ""); err == nil {
 		return ref, group, nil
 	}
-	text := fmt.Sprintf("there is no function %s in account %s, %s, and nothing is left that one has logged", ref.Name, ref.Account, ref.Region)
+	text := fmt.Sprintf(
+		"there is no function %s in account %s, %s, and nothing is left that one has logged", ref.Name, ref.Account,
+		ref.Region,
+	)
 	if others := r.functions.Named(ref.Name); len(others) > 0 {
 		text += fmt.Sprintf("; there is one in account %s, %s", others[0].Account, others[0].Region)
 	}
@@ -208,7 +239,9 @@ func (r *rooms) streamLogs(w http.ResponseWriter, req *http.Request) error {
 	enc := json.NewEncoder(w)
 	w.WriteHeader(http.StatusOK)
 	_ = flush.Flush() // a follower learns at once that it is connected
-	query := logstore.Query{Group: group, Since: since, Follow: q.Get("follow") == "1", Stream: func(stream string) bool {
+	query := logstore.Query{Group: group, Since: since, Follow: q.Get(
+		"follow",
+	) == "1", Stream: func(stream string) bool {
 		return function.LogsTo(group.Name, stream, ref.Name)
 	}}
 	if err := r.logs.Read(req.Context(), query, func(e logstore.Event) bool {

@@ -10,7 +10,9 @@ import (
 
 // A server needs no home: its token lies in its data directory, and one in memory works without a place for it.
 func TestServersNeedNoHome(t *testing.T) {
-	for name, env := range map[string][2]string{"none": {"", ""}, "one that is none": {"/nonexistent", ""}, "no place to write": {"", "/proc"}} {
+	for name, env := range map[string][2]string{
+		"none": {"", ""}, "one that is none": {"/nonexistent", ""}, "no place to write": {"", "/proc"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("HOME", env[0])
 			t.Setenv("XDG_RUNTIME_DIR", env[1])

@@ -40,7 +40,8 @@ func (s *Server) logsAndIdentity(r *rooms) []wire.Service {
 	}
 }
 
-// impliedRoleID returns the id of a role that nobody created: functions may run under any. It is always the same for the same ARN.
+// impliedRoleID returns the id of a role that nobody created: functions may run under any. It is always the same for
+// the same ARN.
 func impliedRoleID(arn string) string {
 	sum := sha256.Sum256([]byte(arn))
 	return "AROA" + base32.StdEncoding.EncodeToString(sum[:])[:17]

@@ -8,7 +8,10 @@ import (
 // call sends a request to a service by its target, or a form; the caller is signed.
 func (b *bench) call(target, contentType, body string) (int, string) {
 	b.Helper()
-	headers := []string{"Content-Type", contentType, "Authorization", "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/any/aws4_request, SignedHeaders=host, Signature=00"}
+	headers := []string{
+		"Content-Type", contentType, "Authorization",
+		"AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/any/aws4_request, SignedHeaders=host, Signature=00",
+	}
 	if target != "" {
 		headers = append(headers, "X-Amz-Target", target)
 	}
@@ -27,20 +30,29 @@ func TestLogsAndRolesOutliveARestartAndNotAReset(t *testing.T) {
 	cfg := Config{Data: t.TempDir(), Dev: true}
 	b := start(t, cfg)
 	b.ok(b.call("Logs_20140328.CreateLogGroup", "application/x-amz-json-1.1", `{"logGroupName":"g"}`))
-	b.ok(b.call("Logs_20140328.CreateLogStream", "application/x-amz-json-1.1", `{"logGroupName":"g","logStreamName":"s"}`))
+	b.ok(b.call(
+		"Logs_20140328.CreateLogStream", "application/x-amz-json-1.1", `{"logGroupName":"g","logStreamName":"s"}`,
+	))
 	_, streams := b.call("Logs_20140328.DescribeLogStreams", "application/x-amz-json-1.1", `{"logGroupName":"g"}`)
 	_, after, _ := strings.Cut(streams, `"creationTime":`)
 	now, _, _ := strings.Cut(after, ",")
-	b.ok(b.call("Logs_20140328.PutLogEvents", "application/x-amz-json-1.1", `{"logGroupName":"g","logStreamName":"s","logEvents":[{"timestamp":`+now+`,"message":"kept"}]}`))
+	b.ok(b.call(
+		"Logs_20140328.PutLogEvents", "application/x-amz-json-1.1",
+		`{"logGroupName":"g","logStreamName":"s","logEvents":[{"timestamp":`+now+`,"message":"kept"}]}`,
+	))
 	b.ok(b.call("", formType, roleForm))
-	if got := b.ok(b.call("", formType, "Action=GetCallerIdentity&Version=2011-06-15")); !strings.Contains(got, "<Arn>arn:aws:iam::000000000000:root</Arn>") {
+	if got := b.ok(b.call("", formType, "Action=GetCallerIdentity&Version=2011-06-15")); !strings.Contains(
+		got, "<Arn>arn:aws:iam::000000000000:root</Arn>",
+	) {
 		t.Errorf("the caller is %s", got)
 	}
 	b.s.Stop(t.Context())
 
 	again := start(t, cfg)
 
-	if got := again.ok(again.call("Logs_20140328.FilterLogEvents", "application/x-amz-json-1.1", `{"logGroupName":"g"}`)); !strings.Contains(got, `"message":"kept"`) {
+	if got := again.ok(again.call(
+		"Logs_20140328.FilterLogEvents", "application/x-amz-json-1.1", `{"logGroupName":"g"}`,
+	)); !strings.Contains(got, `"message":"kept"`) {
 		t.Errorf("events after the restart: %s", got)
 	}
 	if got := again.ok(again.call("", formType, rolesForm)); !strings.Contains(got, "<RoleName>r</RoleName>") {
@@ -49,7 +61,9 @@ func TestLogsAndRolesOutliveARestartAndNotAReset(t *testing.T) {
 
 	again.ok(again.control("POST", PathReset, ""))
 
-	if got := again.ok(again.call("Logs_20140328.DescribeLogGroups", "application/x-amz-json-1.1", `{}`)); !strings.Contains(got, `"logGroups":[]`) {
+	if got := again.ok(again.call(
+		"Logs_20140328.DescribeLogGroups", "application/x-amz-json-1.1", `{}`,
+	)); !strings.Contains(got, `"logGroups":[]`) {
 		t.Errorf("groups after the reset: %s", got)
 	}
 	if got := again.ok(again.call("", formType, rolesForm)); strings.Contains(got, "<RoleName>") {

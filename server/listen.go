@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// A port whose holder was killed is free a moment later: a child of it between fork and exec still has the listener, until exec closes it. So it is tried
-// again for a while before it counts as taken.
+// A port whose holder was killed is free a moment later: a child of it between fork and exec still has the listener,
+// until exec closes it. So it is tried again for a while before it counts as taken.
 const (
 	listenPatience = time.Second
 	listenPause    = 20 * time.Millisecond
 )
 
-// listenPatiently calls listen until it succeeds, fails for another reason than a port in use, or has been tried for listenPatience.
+// listenPatiently calls listen until it succeeds, fails for another reason than a port in use, or has been tried for
+// listenPatience.
 func listenPatiently(ctx context.Context, listen func(context.Context) (net.Listener, error)) (net.Listener, error) {
 	deadline := time.NewTimer(listenPatience)
 	defer deadline.Stop()
@@ -39,7 +40,8 @@ func listenPatiently(ctx context.Context, listen func(context.Context) (net.List
 	}
 }
 
-// maxConnections returns how many connections are open at once: 10,000, or half of the descriptors that this process may have, since the store needs some as well.
+// maxConnections returns how many connections are open at once: 10,000, or half of the descriptors that this process
+// may have, since the store needs some as well.
 func maxConnections() int64 {
 	most := int64(10_000)
 	var limit syscall.Rlimit
@@ -49,8 +51,8 @@ func maxConnections() int64 {
 	return most
 }
 
-// boundedListener is a listener of which only so many connections are open at once. Further ones are told so in HTTP, since their service is not known yet, and
-// closed.
+// boundedListener is a listener of which only so many connections are open at once. Further ones are told so in HTTP,
+// since their service is not known yet, and closed.
 type boundedListener struct {
 	*net.TCPListener
 	most int64

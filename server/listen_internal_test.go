@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A child of a killed server that has not reached exec yet holds its port for a moment. A start meanwhile waits for it, for a second and no longer; any other
-// error ends it at once.
+// A child of a killed server that has not reached exec yet holds its port for a moment. A start meanwhile waits for it,
+// for a second and no longer; any other error ends it at once.
 func TestAPortThatIsAboutToBeFreeIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	inUse := &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}

@@ -16,7 +16,9 @@ type owner struct{ account, region string }
 // as calls Lambda as somebody.
 func (b *bench) as(o owner, method, path, body string) string {
 	b.Helper()
-	who := strings.NewReplacer("000000000000", o.account, "us-east-1", o.region).Replace(fmt.Sprintf(signature, "lambda"))
+	who := strings.NewReplacer("000000000000", o.account, "us-east-1", o.region).Replace(
+		fmt.Sprintf(signature, "lambda"),
+	)
 	return b.ok(b.do(method, path, body, "Authorization", who))
 }
 
@@ -24,8 +26,10 @@ func (b *bench) as(o owner, method, path, body string) string {
 func (b *bench) speaker(o owner, name, group, says string) {
 	b.Helper()
 	in := map[string]any{
-		"FunctionName": name, "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::" + o.account + ":role/r",
-		"Code": map[string]any{"ZipFile": b.code()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+		"FunctionName": name, "Runtime": "provided.al2023", "Handler": "x",
+		"Role":        "arn:aws:iam::" + o.account + ":role/r",
+		"Code":        map[string]any{"ZipFile": b.code()},
+		"Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
 	}
 	if group != "" {
 		in["LoggingConfig"] = map[string]any{"LogGroup": group}
@@ -66,12 +70,14 @@ func (b *bench) said(o owner, name, line string) string {
 	}
 }
 
-// A name is not an identity: the log of a function is what this one wrote, in its account and region and in the group that it was told, and nothing of
-// its namesakes elsewhere or of others that write to the same group.
+// A name is not an identity: the log of a function is what this one wrote, in its account and region and in the group
+// that it was told, and nothing of its namesakes elsewhere or of others that write to the same group.
 func TestLogsAreThoseOfOneFunction(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
-	here, abroad, other := owner{"000000000000", "us-east-1"}, owner{"000000000000", "eu-west-1"}, owner{"111122223333", "us-east-1"}
+	here, abroad, other := owner{"000000000000", "us-east-1"}, owner{"000000000000", "eu-west-1"}, owner{
+		"111122223333", "us-east-1",
+	}
 	b.speaker(here, "f", "", "one")
 	b.speaker(abroad, "f", "", "two")
 	b.speaker(other, "f", "", "three")
@@ -82,7 +88,10 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 	for _, c := range []struct {
 		owner
 		name, want string
-	}{{here, "f", "one"}, {abroad, "f", "two"}, {other, "f", "three"}, {here, "g", "four"}, {here, "h", "five"}, {here, "guest", "six"}} {
+	}{
+		{here, "f", "one"}, {abroad, "f", "two"}, {other, "f", "three"}, {here, "g", "four"}, {here, "h", "five"},
+		{here, "guest", "six"},
+	} {
 		if got := b.said(c.owner, c.name, c.want); got != c.want {
 			t.Errorf("the log of %s of %v has %s, want %s", c.name, c.owner, got, c.want)
 		}
@@ -90,7 +99,9 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 
 	_, page := b.do("GET", PathMetrics, "")
 	for _, o := range []owner{here, abroad, other} {
-		if want := fmt.Sprintf(`shardmill_function_invocations_total{account="%s",region="%s",function="f"} 1`, o.account, o.region); !strings.Contains(page, want+"\n") {
+		if want := fmt.Sprintf(
+			`shardmill_function_invocations_total{account="%s",region="%s",function="f"} 1`, o.account, o.region,
+		); !strings.Contains(page, want+"\n") {
 			t.Errorf("Prometheus is not told %s", want)
 		}
 	}
@@ -103,17 +114,24 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		"?function=f&account=444455556666&region=eu-west-1": "there is no function f in account 444455556666, eu-west-1, and nothing is left that one has logged; " +
 			"there is one in account 000000000000, eu-west-1",
 	} {
-		if status, answer := b.control("GET", PathLogs+query, ""); status != 404 || !strings.Contains(answer, `"`+want+`"`) {
+		if status, answer := b.control("GET", PathLogs+query, ""); status != 404 ||
+			!strings.Contains(answer, `"`+want+`"`) {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}
 	}
 	b.ok(b.control("POST", PathClock, `{"advanceMillis":7200000}`))
-	for since, want := range map[string]bool{"119m": false, "3h": true} { // two hours later, by the clock that can be moved
-		if lines := b.ok(b.control("GET", PathLogs+"?function=g&since="+since, "")); strings.Contains(lines, "four") != want {
+	// two hours later, by the clock that can be moved
+	for since, want := range map[string]bool{"119m": false, "3h": true} {
+		if lines := b.ok(b.control(
+			"GET", PathLogs+"?function=g&since="+since, "",
+		)); strings.Contains(lines, "four") != want {
 			t.Errorf("since %s: %s", since, lines)
 		}
 	}
-	for _, query := range []string{"", "?function=a/b", "?function=arn:aws:lambda:us-east-1:111122223333:function:f", "?function=g&since=yesterday"} {
+	for _, query := range []string{
+		"", "?function=a/b", "?function=arn:aws:lambda:us-east-1:111122223333:function:f",
+		"?function=g&since=yesterday",
+	} {
 		if status, answer := b.control("GET", PathLogs+query, ""); status != 400 {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}
@@ -128,20 +146,29 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 	b.pipeline()
 	b.ok(b.lambda("PUT", "/2015-03-31/functions/f/configuration", `{"LoggingConfig":{"LogGroup":"shared"}}`))
 	var put, other struct{ SequenceNumber string }
-	if err := json.Unmarshal([]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"k","Data":"AA=="}`))), &put); err != nil {
+	if err := json.Unmarshal(
+		[]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"k","Data":"AA=="}`))), &put,
+	); err != nil {
 		t.Fatal(err)
 	}
 	<-ended
 	b.ok(b.control("POST", PathClock, `{"advanceMillis":2000}`))
 	b.ok(b.kinesis("CreateStream", `{"StreamName":"others","ShardCount":1}`))
-	if err := json.Unmarshal([]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"others","PartitionKey":"k","Data":"AA=="}`))), &other); err != nil {
+	if err := json.Unmarshal(
+		[]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"others","PartitionKey":"k","Data":"AA=="}`))), &other,
+	); err != nil {
 		t.Fatal(err)
 	}
 	var list struct{ EventSourceMappings []struct{ UUID string } }
-	if err := json.Unmarshal([]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list); err != nil {
+	if err := json.Unmarshal(
+		[]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list,
+	); err != nil {
 		t.Fatal(err)
 	}
-	in := ReplayRequest{Mapping: list.EventSourceMappings[0].UUID, Shard: "shardId-000000000000", From: put.SequenceNumber, To: put.SequenceNumber}
+	in := ReplayRequest{
+		Mapping: list.EventSourceMappings[0].UUID, Shard: "shardId-000000000000", From: put.SequenceNumber,
+		To: put.SequenceNumber,
+	}
 	for _, c := range []struct {
 		account, region string
 		status          int
@@ -149,26 +176,36 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 	}{
 		{"", "", 200, `"outcome":"ok"`},
 		{"000000000000", "us-east-1", 200, `"outcome":"ok"`},
-		{"000000000000", "eu-west-1", 404, "is in account 000000000000, us-east-1; it was looked for in account 000000000000, eu-west-1"},
-		{"111122223333", "us-east-1", 404, "is in account 000000000000, us-east-1; it was looked for in account 111122223333, us-east-1"},
+		{
+			"000000000000", "eu-west-1", 404,
+			"is in account 000000000000, us-east-1; it was looked for in account 000000000000, eu-west-1",
+		},
+		{
+			"111122223333", "us-east-1", 404,
+			"is in account 000000000000, us-east-1; it was looked for in account 111122223333, us-east-1",
+		},
 	} {
 		in.Account, in.Region = c.account, c.region
 		body, err := json.Marshal(in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, answer := b.control("POST", PathReplay, string(body)); status != c.status || !strings.Contains(answer, c.want) {
+		if status, answer := b.control("POST", PathReplay, string(body)); status != c.status ||
+			!strings.Contains(answer, c.want) {
 			t.Errorf("%s %s: %d %s", c.account, c.region, status, answer)
 		}
 	}
 	in.Account, in.Region = "", ""
-	for _, ends := range [][2]string{{other.SequenceNumber, put.SequenceNumber}, {put.SequenceNumber, other.SequenceNumber}} {
+	for _, ends := range [][2]string{
+		{other.SequenceNumber, put.SequenceNumber}, {put.SequenceNumber, other.SequenceNumber},
+	} {
 		in.From, in.To = ends[0], ends[1]
 		body, err := json.Marshal(in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, answer := b.control("POST", PathReplay, string(body)); status != 400 || !strings.Contains(answer, "of another shard or stream") {
+		if status, answer := b.control("POST", PathReplay, string(body)); status != 400 ||
+			!strings.Contains(answer, "of another shard or stream") {
 			t.Errorf("%v: %d %s", ends, status, answer)
 		}
 	}

@@ -9,7 +9,9 @@ import (
 )
 
 func (s *Server) startMetrics(r *rooms) (err error) {
-	r.metrics, err = metric.New(metric.Options{Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "metric")})
+	r.metrics, err = metric.New(metric.Options{
+		Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "metric"),
+	})
 	return err
 }
 

@@ -24,15 +24,16 @@ func (b *bench) cloudwatch(operation string, in any, out any) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	answer := b.ok(b.do("POST", "/", string(body), "X-Amz-Target", "GraniteServiceVersion20100801."+operation, "Content-Type", "application/x-amz-json-1.0",
+	answer := b.ok(b.do("POST", "/", string(body), "X-Amz-Target", "GraniteServiceVersion20100801."+
+		operation, "Content-Type", "application/x-amz-json-1.0",
 		"Authorization", fmt.Sprintf(signature, "monitoring")))
 	if err := json.Unmarshal([]byte(answer), out); err != nil {
 		b.Fatalf("%s: %v", answer, err)
 	}
 }
 
-// statistics are the data points of a metric around now, as the tutorial asks for them: one period of five minutes is one data point, unless the clock passes from
-// one to the next.
+// statistics are the data points of a metric around now, as the tutorial asks for them: one period of five minutes is
+// one data point, unless the clock passes from one to the next.
 func (b *bench) statistics(namespace, name string, dimensions ...string) point {
 	b.Helper()
 	dims := []map[string]string{}
@@ -42,7 +43,8 @@ func (b *bench) statistics(namespace, name string, dimensions ...string) point {
 	now := b.s.clock.Now()
 	var out struct{ Datapoints []point }
 	b.cloudwatch("GetMetricStatistics", map[string]any{
-		"Namespace": namespace, "MetricName": name, "Dimensions": dims, "Period": 7200, "StartTime": now.Add(-time.Hour).Unix(), "EndTime": now.Add(time.Hour).Unix(),
+		"Namespace": namespace, "MetricName": name, "Dimensions": dims, "Period": 7200,
+		"StartTime": now.Add(-time.Hour).Unix(), "EndTime": now.Add(time.Hour).Unix(),
 		"Statistics": []string{"SampleCount", "Sum", "Minimum", "Maximum"},
 	}, &out)
 	switch len(out.Datapoints) {
@@ -71,7 +73,8 @@ func settles() (observe func(engine.Observation), settled chan struct{}) {
 	}, settled
 }
 
-// F-72, S-109: after a failing and a passing batch there are two invocations, one error, and iterator ages no smaller than the real ones, for the function and for all.
+// F-72, S-109: after a failing and a passing batch there are two invocations, one error, and iterator ages no smaller
+// than the real ones, for the function and for all.
 func TestTutorialsStatistics(t *testing.T) {
 	t.Parallel()
 	observe, settled := settles()
@@ -95,11 +98,14 @@ func TestTutorialsStatistics(t *testing.T) {
 		}
 	}
 	age := b.lambdaPoint("IteratorAge")
-	// The first retry waits for about a second; the age goes by the moment the batch is sent. It and the elapsed time are cut to whole milliseconds.
-	if age.SampleCount != 2 || age.Maximum < 500 || age.Maximum > float64(elapsed.Milliseconds())+2 || age.Minimum >= age.Maximum {
+	// The first retry waits for about a second; the age goes by the moment the batch is sent. It and the elapsed time
+	// are cut to whole milliseconds.
+	if age.SampleCount != 2 || age.Maximum < 500 || age.Maximum > float64(elapsed.Milliseconds())+2 ||
+		age.Minimum >= age.Maximum {
 		t.Errorf("iterator age %+v after %s", age, elapsed)
 	}
-	if d := b.lambdaPoint("Duration"); d.SampleCount != 2 || d.Maximum <= 0 || d.Maximum > float64(elapsed.Milliseconds()) {
+	if d := b.lambdaPoint("Duration"); d.SampleCount != 2 || d.Maximum <= 0 ||
+		d.Maximum > float64(elapsed.Milliseconds()) {
 		t.Errorf("duration %+v", d)
 	}
 	if c := b.statistics("Engine", "ColdStarts", "FunctionName", "f"); c.Sum != 1 {
@@ -123,7 +129,8 @@ func TestIteratorAgeIsCountedAtSend(t *testing.T) {
 	<-settled
 	elapsed := b.s.clock.Now().Sub(began)
 	age := b.lambdaPoint("IteratorAge")
-	if age.SampleCount != 2 || age.Maximum < 3990 || age.Maximum > float64(elapsed.Milliseconds())+2 { // both are cut to whole milliseconds
+	// both are cut to whole milliseconds
+	if age.SampleCount != 2 || age.Maximum < 3990 || age.Maximum > float64(elapsed.Milliseconds())+2 {
 		t.Errorf("%+v after %s", age, elapsed)
 	}
 }
@@ -140,7 +147,9 @@ func TestPartialFailureIsNoError(t *testing.T) {
 	b := start(t, Config{Dev: true, Observe: observe})
 	b.pipeline()
 	var list struct{ EventSourceMappings []struct{ UUID string } }
-	if err := json.Unmarshal([]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list); err != nil {
+	if err := json.Unmarshal(
+		[]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list,
+	); err != nil {
 		t.Fatal(err)
 	}
 	mapping := "/2015-03-31/event-source-mappings/" + list.EventSourceMappings[0].UUID
@@ -155,7 +164,8 @@ func TestPartialFailureIsNoError(t *testing.T) {
 	}
 }
 
-// S-111: attempts refused for lack of concurrency, three or more of them, are throttles and no invocations; the one that runs is an invocation.
+// S-111: attempts refused for lack of concurrency, three or more of them, are throttles and no invocations; the one
+// that runs is an invocation.
 func TestThrottledAttemptsAreNoInvocations(t *testing.T) {
 	t.Parallel()
 	throttled := make(chan struct{}, 100)
@@ -223,7 +233,8 @@ func TestMetricsAreKept(t *testing.T) {
 	}
 }
 
-// Prometheus finds a page that its linter has nothing to say about, without a token, and pages in a browser do not find it.
+// Prometheus finds a page that its linter has nothing to say about, without a token, and pages in a browser do not find
+// it.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	observe, settled := settles()
@@ -250,13 +261,16 @@ func TestPrometheus(t *testing.T) {
 		}
 	}
 	var list struct{ EventSourceMappings []struct{ UUID string } }
-	if err := json.Unmarshal([]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list); err != nil {
+	if err := json.Unmarshal(
+		[]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list,
+	); err != nil {
 		t.Fatal(err)
 	}
 	b.ok(b.lambda("DELETE", "/2015-03-31/event-source-mappings/"+list.EventSourceMappings[0].UUID, ""))
 	b.ok(b.lambda("DELETE", "/2015-03-31/functions/f", ""))
 	deadline := time.After(10 * time.Second) // a mapping takes a moment to be gone
-	for strings.Contains(page, "shardmill_mapping_records_settled_total{") || strings.Contains(page, "shardmill_function_invocations_total{") {
+	for strings.Contains(page, "shardmill_mapping_records_settled_total{") ||
+		strings.Contains(page, "shardmill_function_invocations_total{") {
 		page = b.ok(b.do("GET", PathMetrics, ""))
 		select {
 		case <-deadline:
@@ -281,16 +295,21 @@ func TestProfilesAreGuarded(t *testing.T) {
 			t.Errorf("%s without a token: %d %s", name, status, answer)
 		}
 	}
-	for name, want := range map[string]string{"": "what the scheduler does", "profile?seconds=0.01": "\x1f\x8b", "trace?seconds=0.01": "go 1.", "goroutine?debug=1": "goroutine profile: total", "heap?debug=1": "heap profile"} {
+	for name, want := range map[string]string{
+		"": "what the scheduler does", "profile?seconds=0.01": "\x1f\x8b", "trace?seconds=0.01": "go 1.",
+		"goroutine?debug=1": "goroutine profile: total", "heap?debug=1": "heap profile",
+	} {
 		if answer := b.ok(b.control("GET", PathProfile+name, "")); !strings.Contains(answer, want) {
 			t.Errorf("%s: %.300s", name, answer)
 		}
 	}
 	for name, want := range map[string]string{
 		"nobody":            `there is no profile \"nobody\"; /_shardmill/debug/pprof/ lists them`,
-		"profile?seconds=x": `seconds is \"x\"; it must be a number up to 300`, "trace?seconds=301": "it must be a number up to 300",
+		"profile?seconds=x": `seconds is \"x\"; it must be a number up to 300`,
+		"trace?seconds=301": "it must be a number up to 300",
 	} {
-		if status, answer := b.control("GET", PathProfile+name, ""); status < 400 || status >= 500 || !strings.Contains(answer, want) {
+		if status, answer := b.control("GET", PathProfile+name, ""); status < 400 || status >= 500 ||
+			!strings.Contains(answer, want) {
 			t.Errorf("%s: %d %s", name, status, answer)
 		}
 	}

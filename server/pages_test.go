@@ -35,8 +35,8 @@ func (b *bench) holdings() string {
 	return wiretest.Seen(answers)
 }
 
-// A page of any site can make a browser send requests to loopback. None of them is served, whatever the browser says about the page: a page of another site, of
-// another port of this machine, or a browser that says nothing at all.
+// A page of any site can make a browser send requests to loopback. None of them is served, whatever the browser says
+// about the page: a page of another site, of another port of this machine, or a browser that says nothing at all.
 func TestNoServiceServesWhatAPageCanSend(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
@@ -51,8 +51,10 @@ func TestNoServiceServesWhatAPageCanSend(t *testing.T) {
 		}
 		for _, a := range wiretest.Acts[s.Name] {
 			for _, says := range [][]string{
-				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, {"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors"}, {"Sec-Fetch-Site", "same-origin"},
-				{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1:3000"}, {"Referer", "http://127.0.0.1:3000/"}, nil,
+				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"},
+				{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors"}, {"Sec-Fetch-Site", "same-origin"},
+				{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, {"Origin", "null"},
+				{"Origin", "http://127.0.0.1:3000"}, {"Referer", "http://127.0.0.1:3000/"}, nil,
 			} {
 				headers := says
 				if a.ContentType != "" {
@@ -72,7 +74,8 @@ func TestNoServiceServesWhatAPageCanSend(t *testing.T) {
 	}
 }
 
-// own is one way to call a service, and the code by which its protocol says that it is unavailable and that it is at fault itself.
+// own is one way to call a service, and the code by which its protocol says that it is unavailable and that it is at
+// fault itself.
 type own struct {
 	service               string
 	method, path          string
@@ -83,32 +86,77 @@ type own struct {
 
 // protocols are all ways in which a client speaks with the services of the table.
 func protocols() []own {
-	json10, json11, form := []string{"Content-Type", "application/x-amz-json-1.0"}, []string{"Content-Type", "application/x-amz-json-1.1"}, []string{"Content-Type", "application/x-www-form-urlencoded"}
+	json10, json11, form := []string{"Content-Type", "application/x-amz-json-1.0"}, []string{
+		"Content-Type", "application/x-amz-json-1.1",
+	}, []string{"Content-Type", "application/x-www-form-urlencoded"}
 	target := func(t string, of []string) []string { return append(slices.Clone(of), "X-Amz-Target", t) }
 	return []own{
-		{"kinesis", "POST", "/", target("Kinesis_20131202.ListStreams", json11), "{}", `{"__type":"ServiceUnavailable","message":"The request`, `{"__type":"InternalFailure"}`},
-		{"lambda", "POST", "/2015-03-31/functions", nil, "{}", `{"message":"The request`, `{"Type":"Service","Message":"An error occurred`},
-		{"lambda", "POST", "/2015-03-31/event-source-mappings", nil, "{}", `{"message":"The request`, `{"Type":"Service","Message":"An error occurred`},
-		{"sqs", "POST", "/", target("AmazonSQS.ListQueues", json10), "{}", `"__type":"com.amazon.coral.service#ServiceUnavailable"`, `"__type":"com.amazon.coral.service#InternalFailure"`},
-		{"sqs", "POST", "/", form, "Action=ListQueues&Version=2012-11-05", "<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalError</Code>"},
-		{"dynamodb", "POST", "/", target("DynamoDB_20120810.ListTables", json10), "{}", `"__type":"com.amazon.coral.service#ServiceUnavailable"`, `#InternalServerError"`},
-		{"monitoring", "POST", "/", target("GraniteServiceVersion20100801.ListMetrics", json10), "{}", `"__type":"com.amazonaws.cloudwatch#ServiceUnavailable"`, `#InternalServiceFault"`},
-		{"monitoring", "POST", "/", form, "Action=ListMetrics&Version=2010-08-01", "<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalServiceError</Code>"},
-		{"monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", []string{"Content-Type", "application/cbor", "Smithy-Protocol", "rpc-v2-cbor"}, "\xa0", "#ServiceUnavailable", "#InternalServiceFault"},
-		{"logs", "POST", "/", target("Logs_20140328.DescribeLogGroups", json11), "{}", `{"__type":"ServiceUnavailableException"`, `{"__type":"InternalFailure"}`},
-		{"iam", "POST", "/", form, "Action=ListRoles&Version=2010-05-08", "<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalFailure</Code>"},
-		{"sts", "POST", "/", form, "Action=GetCallerIdentity&Version=2011-06-15", "<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalFailure</Code>"},
+		{
+			"kinesis", "POST", "/", target("Kinesis_20131202.ListStreams", json11), "{}",
+			`{"__type":"ServiceUnavailable","message":"The request`, `{"__type":"InternalFailure"}`,
+		},
+		{
+			"lambda", "POST", "/2015-03-31/functions", nil, "{}", `{"message":"The request`,
+			`{"Type":"Service","Message":"An error occurred`,
+		},
+		{
+			"lambda", "POST", "/2015-03-31/event-source-mappings", nil, "{}", `{"message":"The request`,
+			`{"Type":"Service","Message":"An error occurred`,
+		},
+		{
+			"sqs", "POST", "/", target("AmazonSQS.ListQueues", json10), "{}",
+			`"__type":"com.amazon.coral.service#ServiceUnavailable"`,
+			`"__type":"com.amazon.coral.service#InternalFailure"`,
+		},
+		{
+			"sqs", "POST", "/", form, "Action=ListQueues&Version=2012-11-05",
+			"<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalError</Code>",
+		},
+		{
+			"dynamodb", "POST", "/", target("DynamoDB_20120810.ListTables", json10), "{}",
+			`"__type":"com.amazon.coral.service#ServiceUnavailable"`, `#InternalServerError"`,
+		},
+		{
+			"monitoring", "POST", "/", target("GraniteServiceVersion20100801.ListMetrics", json10), "{}",
+			`"__type":"com.amazonaws.cloudwatch#ServiceUnavailable"`, `#InternalServiceFault"`,
+		},
+		{
+			"monitoring", "POST", "/", form, "Action=ListMetrics&Version=2010-08-01",
+			"<Type>Receiver</Type><Code>ServiceUnavailable</Code>",
+			"<Type>Receiver</Type><Code>InternalServiceError</Code>",
+		},
+		{
+			"monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics",
+			[]string{"Content-Type", "application/cbor", "Smithy-Protocol", "rpc-v2-cbor"}, "\xa0",
+			"#ServiceUnavailable", "#InternalServiceFault",
+		},
+		{
+			"logs", "POST", "/", target("Logs_20140328.DescribeLogGroups", json11), "{}",
+			`{"__type":"ServiceUnavailableException"`, `{"__type":"InternalFailure"}`,
+		},
+		{
+			"iam", "POST", "/", form, "Action=ListRoles&Version=2010-05-08",
+			"<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalFailure</Code>",
+		},
+		{
+			"sts", "POST", "/", form, "Action=GetCallerIdentity&Version=2011-06-15",
+			"<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalFailure</Code>",
+		},
 	}
 }
 
-// Beyond --body-memory every service says so in its own words, with 503, which SDKs try again. So does the control API. Requests without a body are served.
+// Beyond --body-memory every service says so in its own words, with 503, which SDKs try again. So does the control API.
+// Requests without a body are served.
 func TestEveryServiceIsUnavailableInItsOwnWords(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true, BodyMemory: 1})
 	tried := map[string]bool{}
 	for _, p := range protocols() {
 		tried[p.service] = true
-		headers := append(slices.Clone(p.headers), "Authorization", fmt.Sprintf(signature, p.service), "X-Amz-Date", "20260101T000000Z")
+		headers := append(
+			slices.Clone(p.headers), "Authorization", fmt.Sprintf(signature, p.service), "X-Amz-Date",
+			"20260101T000000Z",
+		)
 
 		status, answer := b.do(p.method, p.path, p.body+strings.Repeat(" ", 10), headers...)
 
@@ -121,12 +169,15 @@ func TestEveryServiceIsUnavailableInItsOwnWords(t *testing.T) {
 			t.Errorf("%s was not tried", s.Name)
 		}
 	}
-	if status, answer := b.control("POST", PathClock, `{"advanceMillis":1}`); status != 503 || !strings.Contains(answer, "--body-memory") {
+	if status, answer := b.control("POST", PathClock, `{"advanceMillis":1}`); status != 503 ||
+		!strings.Contains(answer, "--body-memory") {
 		t.Errorf("the control API: %d %s", status, answer)
 	}
 	b.ok(b.control("GET", PathClock, ""))
 	b.ok(b.lambda("GET", "/2015-03-31/functions", ""))
-	if status, page := b.do("GET", PathMetrics, ""); status != 200 || !strings.Contains(page, "shardmill_requests_refused_total{reason=\"memory\"} ") || strings.Contains(page, "reason=\"memory\"} 0\n") {
+	if status, page := b.do("GET", PathMetrics, ""); status != 200 ||
+		!strings.Contains(page, "shardmill_requests_refused_total{reason=\"memory\"} ") ||
+		strings.Contains(page, "reason=\"memory\"} 0\n") {
 		t.Errorf("metrics: %d %s", status, page)
 	}
 }
@@ -137,17 +188,21 @@ func TestWhatADecodedBodyTakesCounts(t *testing.T) {
 	b := start(t, Config{BodyMemory: 1 << 20})
 	one, many := `{"x":"`+strings.Repeat("00", 30_000)+`"}`, `{"x":[0`+strings.Repeat(",0", 30_000)+`]}`
 	for _, p := range protocols() {
-		one, many, headers := one, many, append(slices.Clone(p.headers), "Authorization", fmt.Sprintf(signature, p.service))
+		one, many, headers := one, many, append(
+			slices.Clone(p.headers), "Authorization", fmt.Sprintf(signature, p.service),
+		)
 		switch {
 		case p.service == "kinesis" || strings.HasPrefix(p.body, "Action="):
 			continue // Kinesis makes no tree, and a form has so many parameters at most
 		case slices.Contains(p.headers, "application/cbor"):
-			one, many = "\xa1\x61x\x79\xea\x60"+strings.Repeat("0", 60_000), "\xa1\x61x\x99\x75\x30"+strings.Repeat("\x00", 30_000)
+			one, many = "\xa1\x61x\x79\xea\x60"+strings.Repeat("0", 60_000), "\xa1\x61x\x99\x75\x30"+
+				strings.Repeat("\x00", 30_000)
 		}
 		if status, answer := b.do(p.method, p.path, one, headers...); status == 503 {
 			t.Errorf("%s %v, one value: %d %.200s", p.service, p.headers, status, answer)
 		}
-		if status, answer := b.do(p.method, p.path, many, headers...); status != 503 || !strings.Contains(answer, p.unavailable) {
+		if status, answer := b.do(p.method, p.path, many, headers...); status != 503 ||
+			!strings.Contains(answer, p.unavailable) {
 			t.Errorf("%s %v, many values: %d %.200s, want 503 %s", p.service, p.headers, status, answer, p.unavailable)
 		}
 	}

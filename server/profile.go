@@ -13,8 +13,8 @@ import (
 // The longest time that a profile may be taken over.
 const profileLimit = 5 * time.Minute
 
-// profile serves what go tool pprof and go tool trace read. It needs the token: a profile tells what functions are called and costs time to take. The handlers of
-// net/http/pprof would add a megabyte to the memory of a server at rest.
+// profile serves what go tool pprof and go tool trace read. It needs the token: a profile tells what functions are
+// called and costs time to take. The handlers of net/http/pprof would add a megabyte to the memory of a server at rest.
 func (s *Server) profile(mux *http.ServeMux) {
 	mux.Handle("GET "+PathProfile+"{$}", s.guarded(listProfiles))
 	mux.Handle("GET "+PathProfile+"{name}", s.guarded(takeProfile))
@@ -55,7 +55,9 @@ func takeProfile(w http.ResponseWriter, req *http.Request) error {
 	default:
 		p := pprof.Lookup(name)
 		if p == nil {
-			return &problem{http.StatusNotFound, "there is no profile " + strconv.Quote(name) + "; " + PathProfile + " lists them"}
+			return &problem{
+				http.StatusNotFound, "there is no profile " + strconv.Quote(name) + "; " + PathProfile + " lists them",
+			}
 		}
 		if name == "heap" && req.FormValue("gc") != "" {
 			runtime.GC()
@@ -75,7 +77,10 @@ func secondsOf(req *http.Request, otherwise float64) (time.Duration, error) {
 	if text := req.FormValue("seconds"); text != "" {
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(n > 0) || n > profileLimit.Seconds() {
-			return 0, &problem{http.StatusBadRequest, fmt.Sprintf("seconds is %q; it must be a number up to %.0f", text, profileLimit.Seconds())}
+			return 0, &problem{
+				http.StatusBadRequest,
+				fmt.Sprintf("seconds is %q; it must be a number up to %.0f", text, profileLimit.Seconds()),
+			}
 		}
 		seconds = n
 	}

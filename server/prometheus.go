@@ -34,23 +34,46 @@ type family struct {
 func sum(t metric.Total) float64     { return t.Sum }
 func seconds(t metric.Total) float64 { return t.Sum / 1000 }
 
-// families are those of functions and mappings, from the same series as CloudWatch's, counted since the process started.
+// families are those of functions and mappings, from the same series as CloudWatch's, counted since the process
+// started.
 func families() []family {
 	return []family{
 		{"shardmill_function_invocations_total", counter, "Invocations whose code ran.", metric.Invocations, sum},
 		{"shardmill_function_errors_total", counter, "Invocations that ended in a function error.", metric.Errors, sum},
-		{"shardmill_function_throttles_total", counter, "Attempts refused for lack of concurrency.", metric.Throttles, sum},
-		{"shardmill_function_duration_seconds", summary, "Time in handlers, without the init phase.", metric.Duration, seconds},
-		{"shardmill_function_cold_starts_total", counter, "Invocations that began with an init phase.", metric.ColdStarts, sum},
-		{"shardmill_function_delivery_failures_total", counter, "Sends to a destination that failed.", metric.DeliveryFailures, sum},
 		{
-			"shardmill_mapping_iterator_age_seconds", gauge, "Age of the last record of the last batch as it went to the function.", metric.MappingIteratorAge,
+			"shardmill_function_throttles_total", counter, "Attempts refused for lack of concurrency.",
+			metric.Throttles, sum,
+		},
+		{
+			"shardmill_function_duration_seconds", summary, "Time in handlers, without the init phase.",
+			metric.Duration, seconds,
+		},
+		{
+			"shardmill_function_cold_starts_total", counter, "Invocations that began with an init phase.",
+			metric.ColdStarts, sum,
+		},
+		{
+			"shardmill_function_delivery_failures_total", counter, "Sends to a destination that failed.",
+			metric.DeliveryFailures, sum,
+		},
+		{
+			"shardmill_mapping_iterator_age_seconds", gauge,
+			"Age of the last record of the last batch as it went to the function.", metric.MappingIteratorAge,
 			func(t metric.Total) float64 { return t.Last / 1000 },
 		},
-		{"shardmill_mapping_records_settled_total", counter, "Records of batches that succeeded.", metric.RecordsSettled, sum},
+		{
+			"shardmill_mapping_records_settled_total", counter, "Records of batches that succeeded.",
+			metric.RecordsSettled, sum,
+		},
 		{"shardmill_mapping_records_discarded_total", counter, "Records given up.", metric.RecordsDiscarded, sum},
-		{"shardmill_mapping_states_dropped_total", counter, "States of tumbling windows given up.", metric.StatesDropped, sum},
-		{"shardmill_mapping_retention_losses_total", counter, "Times that retention took records before they were processed.", metric.RetentionLosses, sum},
+		{
+			"shardmill_mapping_states_dropped_total", counter, "States of tumbling windows given up.",
+			metric.StatesDropped, sum,
+		},
+		{
+			"shardmill_mapping_retention_losses_total", counter,
+			"Times that retention took records before they were processed.", metric.RetentionLosses, sum,
+		},
 	}
 }
 
@@ -93,7 +116,12 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
 	r.metrics.Each(func(id metric.ID, unit string, t metric.Total) {
 		k := metric.Kind{Namespace: id.Namespace, Name: id.Name, Unit: unit}
 		if len(id.Dimensions) == 1 {
-			found[k] = append(found[k], sample{labels("account", id.Account, "region", id.Region, label(id.Dimensions[0].Name), id.Dimensions[0].Value), t})
+			found[k] = append(found[k], sample{
+				labels(
+					"account", id.Account, "region", id.Region, label(id.Dimensions[0].Name), id.Dimensions[0].Value,
+				),
+				t,
+			})
 		}
 	})
 	var e exposition
@@ -113,7 +141,10 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
 		}
 	}
 	if store, durable := r.store.(interface{ Retries() int64 }); durable {
-		e.one("shardmill_store_retries_total", counter, "Flushes, compactions and reads of tables that failed and were tried again.", float64(store.Retries()))
+		e.one(
+			"shardmill_store_retries_total", counter,
+			"Flushes, compactions and reads of tables that failed and were tried again.", float64(store.Retries()),
+		)
 	}
 	e.requests(s.intake.Usage())
 	e.process(cmp.Or(s.cfg.Version, "unknown"), s.began)
@@ -123,12 +154,21 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
 // requests tells what requests hold, and what became of those that were not served.
 func (e *exposition) requests(u wire.Usage) {
 	e.one("shardmill_requests_under_way", gauge, "Requests under way.", float64(u.Requests))
-	e.one("shardmill_request_bodies_bytes", gauge, "Bytes of the bodies of requests under way; --body-memory bounds them.", float64(u.Bytes))
-	e.head("shardmill_requests_refused_total", counter, "Requests answered 503: no memory for the body, a body that came too slowly, too many requests.")
+	e.one(
+		"shardmill_request_bodies_bytes", gauge,
+		"Bytes of the bodies of requests under way; --body-memory bounds them.", float64(u.Bytes),
+	)
+	e.head(
+		"shardmill_requests_refused_total", counter,
+		"Requests answered 503: no memory for the body, a body that came too slowly, too many requests.",
+	)
 	for _, why := range slices.Sorted(maps.Keys(u.Refused)) {
 		e.sample("shardmill_requests_refused_total", labels("reason", why), float64(u.Refused[why]))
 	}
-	e.one("shardmill_request_panics_total", counter, "Requests that ended in a panic, each of which is in the log.", float64(u.Panics))
+	e.one(
+		"shardmill_request_panics_total", counter, "Requests that ended in a panic, each of which is in the log.",
+		float64(u.Panics),
+	)
 }
 
 // label returns a dimension as Prometheus spells it.
@@ -145,7 +185,10 @@ func (e *exposition) process(version string, began time.Time) {
 	e.sample("shardmill_build_info", labels("version", version, "go", runtime.Version()), 1)
 	for _, r := range []struct{ from, name, kind, help string }{
 		{"/sched/goroutines:goroutines", "go_goroutines", gauge, "Goroutines that exist."},
-		{"/memory/classes/heap/objects:bytes", "go_memory_heap_objects_bytes", gauge, "Memory of objects that live or are not swept yet."},
+		{
+			"/memory/classes/heap/objects:bytes", "go_memory_heap_objects_bytes", gauge,
+			"Memory of objects that live or are not swept yet.",
+		},
 		{"/memory/classes/total:bytes", "go_memory_mapped_bytes", gauge, "Memory mapped by the Go runtime."},
 		{"/gc/cycles/total:gc-cycles", "go_gc_cycles_total", counter, "Garbage collections."},
 	} {
@@ -158,7 +201,10 @@ func (e *exposition) process(version string, began time.Time) {
 	if bytes, ok := resident(); ok {
 		e.one("process_resident_memory_bytes", gauge, "Memory of this process that lies in RAM.", bytes)
 	}
-	e.one("process_start_time_seconds", gauge, "When this process started to serve, since 1970.", float64(began.UnixMilli())/1000)
+	e.one(
+		"process_start_time_seconds", gauge, "When this process started to serve, since 1970.",
+		float64(began.UnixMilli())/1000,
+	)
 }
 
 // resident reads it from Linux; other systems do not tell so simply.

@@ -30,7 +30,8 @@ type ReplayRequest struct {
 	To      string `json:"to"`
 }
 
-// ReplayAnswer is what became of at most 10,000 records, or of what some seconds were enough for. With Next the range goes on: ask again with it as From.
+// ReplayAnswer is what became of at most 10,000 records, or of what some seconds were enough for. With Next the range
+// goes on: ask again with it as From.
 type ReplayAnswer struct {
 	Function string        `json:"function"`
 	Batches  []ReplayBatch `json:"batches"`
@@ -39,13 +40,14 @@ type ReplayAnswer struct {
 
 // ReplayBatch is one invocation of a replay.
 type ReplayBatch struct {
-	From           string `json:"from"`
-	To             string `json:"to"`
-	Records        int    `json:"records"`
-	RequestID      string `json:"requestId"`
-	Outcome        string `json:"outcome"`            // ok, failed, partial, throttled or notRun
-	Reason         string `json:"reason,omitempty"`   // for people
-	FailedAt       string `json:"failedAt,omitempty"` // with partial: the lowest sequence number that the function reported
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Records   int    `json:"records"`
+	RequestID string `json:"requestId"`
+	Outcome   string `json:"outcome"`          // ok, failed, partial, throttled or notRun
+	Reason    string `json:"reason,omitempty"` // for people
+	// with partial: the lowest sequence number that the function reported
+	FailedAt       string `json:"failedAt,omitempty"`
 	DurationMillis int64  `json:"durationMillis"`
 }
 
@@ -57,7 +59,10 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	if err := d.Decode(&in); fault.CodeOf(err) != "" {
 		return err
 	} else if err != nil || in.Mapping == "" || in.Shard == "" || in.From == "" || in.To == "" {
-		return &problem{http.StatusBadRequest, `the body must be {"mapping": UUID, "shard": "shardId-000000000000", "from": "sequence number", "to": "sequence number"}`}
+		return &problem{
+			http.StatusBadRequest,
+			`the body must be {"mapping": UUID, "shard": "shardId-000000000000", "from": "sequence number", "to": "sequence number"}`,
+		}
 	}
 	all, err := r.mappings.All(req.Context())
 	if err != nil {
@@ -69,7 +74,13 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	for i := range all {
 		if m := &all[i]; m.UUID == in.Mapping {
 			if in.Account != "" && in.Account != m.Account || in.Region != "" && in.Region != m.Region {
-				return &problem{http.StatusNotFound, fmt.Sprintf("the mapping %s is in account %s, %s; it was looked for in account %s, %s", m.UUID, m.Account, m.Region, in.Account, in.Region)}
+				return &problem{
+					http.StatusNotFound,
+					fmt.Sprintf(
+						"the mapping %s is in account %s, %s; it was looked for in account %s, %s", m.UUID, m.Account,
+						m.Region, in.Account, in.Region,
+					),
+				}
 			}
 			a.Function, group = m.FunctionName, function.DefaultLogGroup(m.FunctionName)
 			owner = function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
@@ -84,8 +95,13 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	sink := logTee{r.logs, s.cfg.LogLines}
 	a.Next, err = r.engine.Replay(req.Context(), in.Mapping, rng, func(b engine.Replayed) {
 		a.Batches = append(a.Batches, replayBatch(b))
-		line := fmt.Sprintf("REPLAY RequestId: %s Mapping: %s Shard: %s Records: %d From: %s To: %s", b.RequestID, in.Mapping, in.Shard, b.Count, b.From, b.To)
-		sink.Write(owner, group, function.ReplayStream(group, owner.Name), []function.LogEvent{{At: r.clock.Now(), Message: line}})
+		line := fmt.Sprintf(
+			"REPLAY RequestId: %s Mapping: %s Shard: %s Records: %d From: %s To: %s", b.RequestID, in.Mapping, in.Shard,
+			b.Count, b.From, b.To,
+		)
+		sink.Write(owner, group, function.ReplayStream(group, owner.Name), []function.LogEvent{
+			{At: r.clock.Now(), Message: line},
+		})
 	})
 	if err != nil {
 		return replayProblem(err)
@@ -109,7 +125,10 @@ func (r *rooms) replayRange(req *http.Request, id uint32, in *ReplayRequest) (ou
 	}
 	i := slices.Index(names, in.Shard)
 	if i < 0 {
-		return out, &problem{http.StatusBadRequest, fmt.Sprintf("the stream %s has no shard %.60q; it has %s", info.Name.Name, in.Shard, listed(names))}
+		return out, &problem{
+			http.StatusBadRequest,
+			fmt.Sprintf("the stream %s has no shard %.60q; it has %s", info.Name.Name, in.Shard, listed(names)),
+		}
 	}
 	out.Shard = info.Shards[i].ID
 	for _, end := range []struct {
@@ -118,10 +137,18 @@ func (r *rooms) replayRange(req *http.Request, id uint32, in *ReplayRequest) (ou
 	}{{"from", in.From, &out.From}, {"to", in.To, &out.To}} {
 		q, err := stream.ParseSequenceNumber(end.text)
 		if err != nil {
-			return out, &problem{http.StatusBadRequest, fmt.Sprintf("%s is %.80q, which is no sequence number", end.name, end.text)}
+			return out, &problem{
+				http.StatusBadRequest, fmt.Sprintf("%s is %.80q, which is no sequence number", end.name, end.text),
+			}
 		}
 		if q.Shard != out.Shard || q.Version != 2 || q.Created != int64(info.Shards[i].Created)/1000 {
-			return out, &problem{http.StatusBadRequest, fmt.Sprintf("%s is a sequence number of another shard or stream than %s of %s", end.name, in.Shard, info.Name.Name)}
+			return out, &problem{
+				http.StatusBadRequest,
+				fmt.Sprintf(
+					"%s is a sequence number of another shard or stream than %s of %s", end.name, in.Shard,
+					info.Name.Name,
+				),
+			}
 		}
 		*end.into = q.Pos
 	}
@@ -138,7 +165,8 @@ func listed(names []string) string {
 
 func replayBatch(b engine.Replayed) ReplayBatch {
 	out := ReplayBatch{
-		From: b.From, To: b.To, Records: b.Count, RequestID: b.RequestID, Reason: b.Outcome.Reason, FailedAt: b.FailedAt, DurationMillis: b.Outcome.Duration.Milliseconds(),
+		From: b.From, To: b.To, Records: b.Count, RequestID: b.RequestID, Reason: b.Outcome.Reason,
+		FailedAt: b.FailedAt, DurationMillis: b.Outcome.Duration.Milliseconds(),
 	}
 	switch b.Outcome.Kind {
 	case esm.Success:

@@ -81,11 +81,15 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startMetrics(r); err != nil {
 		return r, s.dataError(err)
 	}
-	r.streams = stream.New(stream.Options{Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics})
+	r.streams = stream.New(stream.Options{
+		Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
+	})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
-	if r.queues, err = queue.New(queue.Options{Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "queue")}); err != nil {
+	if r.queues, err = queue.New(queue.Options{
+		Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "queue"),
+	}); err != nil {
 		return r, s.dataError(err)
 	}
 	if err = r.queues.Start(ctx); err != nil {
@@ -94,21 +98,26 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startTables(ctx, r); err != nil {
 		return r, err
 	}
-	if r.logs, err = logstore.Open(logstore.Options{Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore")}); err != nil {
+	if r.logs, err = logstore.Open(logstore.Options{
+		Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore"),
+	}); err != nil {
 		return r, s.dataError(err)
 	}
 	if err = s.startFunctions(ctx, r); err != nil {
 		return r, err
 	}
 	r.mappings = mapping.New(mapping.Options{
-		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions}, Log: s.log.With("room", "mapping"),
+		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions},
+		Log: s.log.With("room", "mapping"),
 	})
 	r.engine = engine.New(engine.Options{
-		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoint.New(r.store.Coord()), Destinations: destination.Table{destination.SQS(queues{r.queues})},
+		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoint.New(r.store.Coord()),
+		Destinations: destination.Table{destination.SQS(queues{r.queues})},
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Hinted: s.hinted, Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
+		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Hinted: s.hinted,
+		Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
 	})
 	if err = r.engine.Start(ctx); err != nil {
 		return r, s.dataError(err)
@@ -133,13 +142,17 @@ func (s *Server) open() (storage.Store, error) {
 		return nil, &DataError{s.cfg.Data, "choose a directory that this user can write: --data DIR", err}
 	}
 	if name := foreign(s.cfg.Data); name != "" {
-		return nil, &DataError{s.cfg.Data, "name an empty directory or a new one: --data DIR", fmt.Errorf("it holds other files and is no data directory of shardmill (%s)", name)}
+		return nil, &DataError{
+			s.cfg.Data, "name an empty directory or a new one: --data DIR",
+			fmt.Errorf("it holds other files and is no data directory of shardmill (%s)", name),
+		}
 	}
 	if err := s.finishReset(); err != nil {
 		return nil, s.dataError(err)
 	}
 	store, err := pebble.Open(pebble.Options{
-		Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage"), Fatal: s.storeFailed,
+		Dir: s.under("store"), Clock: s.clock, MinFree: s.cfg.MinFree, Logger: s.log.With("room", "storage"),
+		Fatal:     s.storeFailed,
 		MustExist: s.wasUsed(), AcceptLoss: s.cfg.AcceptLoss,
 	})
 	if err != nil {
@@ -148,14 +161,17 @@ func (s *Server) open() (storage.Store, error) {
 	return store, nil
 }
 
-// storeFailed ends the process: what is on disk is uncertain, and the next start reads what is there. A start that is under way fails instead, because every call of the
-// store does from now on, and says what is at fault.
+// storeFailed ends the process: what is on disk is uncertain, and the next start reads what is there. A start that is
+// under way fails instead, because every call of the store does from now on, and says what is at fault.
 func (s *Server) storeFailed(err error) {
 	s.broken.CompareAndSwap(nil, &err)
 	if s.starting.Load() {
 		return
 	}
-	s.log.Error("a write to the store failed; ending, because what is on disk is uncertain", "dir", s.cfg.Data, "err", err.Error())
+	s.log.Error(
+		"a write to the store failed; ending, because what is on disk is uncertain", "dir", s.cfg.Data, "err",
+		err.Error(),
+	)
 	os.Exit(1)
 }
 
@@ -167,7 +183,8 @@ func (s *Server) whole() error {
 	return nil
 }
 
-// foreign names a file in dir that is not ours, unless dir has a store already: we do not settle among other people's files.
+// foreign names a file in dir that is not ours, unless dir has a store already: we do not settle among other people's
+// files.
 func foreign(dir string) (name string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -198,7 +215,8 @@ func (s *Server) wasUsed() bool {
 	return false
 }
 
-// resetStore is the name that a reset gives to the store before it deletes anything, so that a crash in its midst is told from a store that was lost.
+// resetStore is the name that a reset gives to the store before it deletes anything, so that a crash in its midst is
+// told from a store that was lost.
 const resetStore = "store.reset"
 
 // finishReset deletes what a reset has begun to delete; without one it does nothing.
@@ -232,7 +250,8 @@ func (s *Server) dataError(err error) error {
 
 const clockKey = "server/clock"
 
-// resumeClock goes on with the stored offset. A server on real time refuses data from a clock that was moved: it would hand out times that lie in the past.
+// resumeClock goes on with the stored offset. A server on real time refuses data from a clock that was moved: it would
+// hand out times that lie in the past.
 func (s *Server) resumeClock(ctx context.Context, r *rooms) error {
 	e, err := r.store.Coord().Get(ctx, clockKey)
 	if err != nil {
@@ -243,21 +262,28 @@ func (s *Server) resumeClock(ctx context.Context, r *rooms) error {
 		offset = time.Duration(binary.BigEndian.Uint64(e.Value))
 	}
 	if offset != 0 && !s.cfg.Dev {
-		return &DataError{s.cfg.Data, "open it with: shardmill dev --data " + s.cfg.Data, fmt.Errorf("its clock was moved forward by %s, and serve runs on real time", offset)}
+		return &DataError{
+			s.cfg.Data, "open it with: shardmill dev --data " + s.cfg.Data,
+			fmt.Errorf("its clock was moved forward by %s, and serve runs on real time", offset),
+		}
 	}
 	s.clock.SetOffset(offset)
 	return nil
 }
 
 func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
-	_, err := storage.Sure(r.store.Coord()).Commit(ctx, clockKey, storage.Op{Key: clockKey, Value: binary.BigEndian.AppendUint64(nil, uint64(d)), Expect: storage.Any})
+	_, err := storage.Sure(r.store.Coord()).Commit(ctx, clockKey, storage.Op{
+		Key: clockKey, Value: binary.BigEndian.AppendUint64(nil, uint64(d)), Expect: storage.Any,
+	})
 	return err
 }
 
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
-		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"), Sink: logTee{r.logs, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU, Metrics: r.metrics,
+		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"),
+		Sink:     logTee{r.logs, s.cfg.LogLines},
+		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU,
+		Metrics:   r.metrics,
 		Isolation: s.cfg.Isolation, Network: s.cfg.Network, Hide: s.secrets(), Show: s.cfg.Show, Serve: s.serveInside,
 		SteeredClock: s.cfg.Dev && s.cfg.FunctionClock != ClockReal,
 	})
@@ -293,16 +319,20 @@ func (s *Server) secrets() []string {
 func (s *Server) route(r *rooms) http.Handler {
 	services := s.services(r)
 	return &wire.Router{
-		Services: services, Fallback: services[0], Control: s.control(r), Keys: r.functions, Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
+		Services: services, Fallback: services[0], Control: s.control(r), Keys: r.functions,
+		Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 		Intake: s.intake, Log: s.log.With("room", "api"),
 	}
 }
 
-// services returns the table of the shared port. What a request must carry to reach a service stands in its row. Kinesis is first: what no rule claims is its.
+// services returns the table of the shared port. What a request must carry to reach a service stands in its row.
+// Kinesis is first: what no rule claims is its.
 func (s *Server) services(r *rooms) []wire.Service {
 	return append([]wire.Service{
 		kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})),
-		lambda.Service(lambda.New(lambda.Options{Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda")})),
+		lambda.Service(lambda.New(lambda.Options{
+			Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda"),
+		})),
 		sqs.Service(wire.Lazy(func() http.Handler {
 			return sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
 		})),
@@ -398,8 +428,8 @@ func (r *rooms) close() error {
 	return r.store.Close()
 }
 
-// Reset deletes everything and starts afresh, with the clock on real time. Once begun it is carried through, whatever becomes of ctx. A reset that fails ends the
-// server: see Failed.
+// Reset deletes everything and starts afresh, with the clock on real time. Once begun it is carried through, whatever
+// becomes of ctx. A reset that fails ends the server: see Failed.
 func (s *Server) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package server builds every room from one Config, starts and stops them in order, and serves them on one port.
 //
-// It is the value that the command line and end-to-end tests start, and the one package meant for embedding in Go tests. Wiring happens here and nowhere else:
-// rooms that may not import each other meet in adapters.go.
+// It is the value that the command line and end-to-end tests start, and the one package meant for embedding in Go
+// tests. Wiring happens here and nowhere else: rooms that may not import each other meet in adapters.go.
 package server
 
 import (
@@ -49,11 +49,13 @@ type Config struct {
 	Node         string // interpreter for nodejs functions; "": PATH
 	HostPackages bool   // functions may import what is installed on this machine and AWS does not bundle
 	CPU          string // "" or off; weight: functions share processors by their MemorySize
-	// Isolation says how functions are confined: none or sandbox; "": sandbox where it works. Network is "" or host, or private: they reach this server and
-	// nothing else. Show names files and directories of this machine that every function sees, read-only.
+	// Isolation says how functions are confined: none or sandbox; "": sandbox where it works. Network is "" or host, or
+	// private: they reach this server and nothing else. Show names files and directories of this machine that every
+	// function sees, read-only.
 	Isolation, Network string
 	Show               []string
-	// FunctionClock says which time functions see with Dev: "" or steered, the server's; real, the machine's, as calls of real services need. Without Dev it is real.
+	// FunctionClock says which time functions see with Dev: "" or steered, the server's; real, the machine's, as calls
+	// of real services need. Without Dev it is real.
 	FunctionClock string
 	ReadyFile     string // written once everything answers
 	Version       string
@@ -63,8 +65,8 @@ type Config struct {
 	Hinted        func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
 	DrainLimit    time.Duration                                        // how long Stop waits for invocations; 0: 30 s
 
-	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the server counts as ready. A failure ends the
-	// server. nil: there is nothing to prepare.
+	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the
+	// server counts as ready. A failure ends the server. nil: there is nothing to prepare.
 	Prepare func(ctx context.Context, endpoint string) error
 }
 
@@ -139,7 +141,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.BodyMemory = ram.Bytes() / 8
 	}
 	intake := &wire.Intake{Memory: cfg.BodyMemory, Log: cfg.Log, GiveBack: debug.FreeOSMemory}
-	return &Server{intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1), patience: idlePatience, began: time.Now()}, nil
+	return &Server{
+		intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1),
+		patience: idlePatience, began: time.Now(),
+	}, nil
 }
 
 // Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
@@ -189,7 +194,9 @@ func (s *Server) prepare(ctx context.Context) error {
 func (s *Server) listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port))
-	l, err := listenPatiently(ctx, func(ctx context.Context) (net.Listener, error) { return lc.Listen(ctx, "tcp", address) })
+	l, err := listenPatiently(ctx, func(ctx context.Context) (net.Listener, error) {
+		return lc.Listen(ctx, "tcp", address)
+	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &PortInUse{s.cfg.Port}
 	}
@@ -200,7 +207,8 @@ func (s *Server) listen(ctx context.Context) error {
 	return nil
 }
 
-// maxStreams is how many requests one HTTP/2 connection may have under way; clients that have more open another connection.
+// maxStreams is how many requests one HTTP/2 connection may have under way; clients that have more open another
+// connection.
 const maxStreams = 250
 
 // newHTTP answers HTTP/1.1 and HTTP/2 with prior knowledge.
@@ -255,12 +263,15 @@ func (s *Server) fail(err error) {
 // Failed gets the error that ends the server from within, if one does.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// announce writes the token where commands find it, and the ready file. A server that keeps its data needs nothing outside of its directory: a service may
-// have no home. One in memory whose user has no place for the token still works; the command line is told the token then.
+// announce writes the token where commands find it, and the ready file. A server that keeps its data needs nothing
+// outside of its directory: a service may have no home. One in memory whose user has no place for the token still
+// works; the command line is told the token then.
 func (s *Server) announce() error {
 	if s.cfg.Data != "" {
 		if err := writePrivate(DataTokenFile(s.cfg.Data), []byte(s.token+"\n")); err != nil {
-			return &DataError{s.cfg.Data, "make it writable for the user of the server", fmt.Errorf("writing the token: %w", err)}
+			return &DataError{
+				s.cfg.Data, "make it writable for the user of the server", fmt.Errorf("writing the token: %w", err),
+			}
 		}
 	}
 	path, err := TokenFile(s.hostport())
@@ -269,9 +280,14 @@ func (s *Server) announce() error {
 	}
 	switch {
 	case err != nil && s.cfg.Data == "":
-		s.log.Warn("the token of this server is kept nowhere; commands need it from --ready-file in SHARDMILL_TOKEN", "error", err)
+		s.log.Warn(
+			"the token of this server is kept nowhere; commands need it from --ready-file in SHARDMILL_TOKEN", "error",
+			err,
+		)
 	case err != nil:
-		s.log.Info("the token of this server is in its data directory alone; commands find it with --data", "error", err)
+		s.log.Info(
+			"the token of this server is in its data directory alone; commands find it with --data", "error", err,
+		)
 	}
 	if s.cfg.ReadyFile == "" {
 		return nil
@@ -291,7 +307,8 @@ func (s *Server) Endpoint() string { return "http://" + s.hostport() }
 // Token returns the control API's token.
 func (s *Server) Token() string { return s.token }
 
-// Isolation returns the level at which functions are confined, as it is: sandbox, or none and why it is not more. It may have to wait for a trial process.
+// Isolation returns the level at which functions are confined, as it is: sandbox, or none and why it is not more. It
+// may have to wait for a trial process.
 func (s *Server) Isolation() (level, why string) {
 	if f := s.functions(); f != nil {
 		return f.Isolation()
@@ -316,8 +333,8 @@ func (s *Server) CPU() string {
 	return "off"
 }
 
-// Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are abandoned; their records come again at
-// the next start. Twice is harmless.
+// Stop drains: attempts in flight end, checkpoints are saved, then everything closes. When ctx ends first, attempts are
+// abandoned; their records come again at the next start. Twice is harmless.
 func (s *Server) Stop(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bootstrap is a runtime: it answers null, unless the payload says what else to do, and never to a payload that says hang.
+// bootstrap is a runtime: it answers null, unless the payload says what else to do, and never to a payload that says
+// hang.
 func bootstrap() {
 	seen := map[string]bool{}
 	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
@@ -56,7 +57,9 @@ func bootstrap() {
 		end, answer := "/response", "null"
 		switch {
 		case bytes.Contains(body, []byte(`"clock"`)):
-			answer = `"` + os.Getenv("SHARDMILL_CLOCK_OFFSET_MS") + " " + resp.Header.Get("Shardmill-Clock-Offset-Ms") + `"`
+			answer = `"` + os.Getenv("SHARDMILL_CLOCK_OFFSET_MS") + " " + resp.Header.Get(
+				"Shardmill-Clock-Offset-Ms",
+			) + `"`
 		case bytes.Contains(body, []byte("fail once")) && !again:
 			end, answer = "/error", `{"errorType":"Oops"}`
 		case bytes.Contains(body, []byte("partial once")) && !again:
@@ -66,9 +69,15 @@ func bootstrap() {
 		case bytes.Contains(body, []byte("say")):
 			fmt.Printf("%s\n", body)
 		case bytes.Contains(body, []byte("metric")):
-			fmt.Printf(`{"_aws":{"Timestamp":%d,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["till"]],"Metrics":[{"Name":"sold"}]}]},"till":"1","sold":42}`+"\n", time.Now().UnixMilli())
+			fmt.Printf(
+				`{"_aws":{"Timestamp":%d,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["till"]],"Metrics":[{"Name":"sold"}]}]},"till":"1","sold":42}`+
+					"\n",
+				time.Now().UnixMilli(),
+			)
 		}
-		resp, err = http.Post(base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+end, "application/json", strings.NewReader(answer))
+		resp, err = http.Post(
+			base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+end, "application/json", strings.NewReader(answer),
+		)
 		if err != nil {
 			return
 		}
@@ -143,7 +152,8 @@ func (b *bench) control(method, path, body string) (int, string) {
 
 func (b *bench) kinesis(operation, body string) (int, string) {
 	b.Helper()
-	return b.do("POST", "/", body, "X-Amz-Target", "Kinesis_20131202."+operation, "Content-Type", "application/x-amz-json-1.1",
+	return b.do("POST", "/", body, "X-Amz-Target", "Kinesis_20131202."+operation, "Content-Type",
+		"application/x-amz-json-1.1",
 		"Authorization", fmt.Sprintf(signature, "kinesis"), "X-Amz-Date", "20260101T000000Z")
 }
 
@@ -189,15 +199,20 @@ func (b *bench) code() []byte {
 func (b *bench) pipeline() {
 	b.Helper()
 	in, err := json.Marshal(map[string]any{
-		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r", "Timeout": 600,
-		"Code": map[string]any{"ZipFile": b.code()}, "Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r",
+		"Timeout":     600,
+		"Code":        map[string]any{"ZipFile": b.code()},
+		"Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
 	b.ok(b.lambda("POST", "/2015-03-31/functions", string(in)))
-	b.ok(b.lambda("POST", "/2015-03-31/event-source-mappings", `{"FunctionName":"f","EventSourceArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders","StartingPosition":"TRIM_HORIZON","BatchSize":1}`))
+	b.ok(b.lambda(
+		"POST", "/2015-03-31/event-source-mappings",
+		`{"FunctionName":"f","EventSourceArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders","StartingPosition":"TRIM_HORIZON","BatchSize":1}`,
+	))
 }
 
 // put puts a record with a key that the function sees.
@@ -315,7 +330,8 @@ func TestStartTwiceAndAgain(t *testing.T) {
 	}
 }
 
-// Health asks for nothing, everything else of the control API for the token of this start, and pages get nothing at all.
+// Health asks for nothing, everything else of the control API for the token of this start, and pages get nothing at
+// all.
 func TestControlIsGuarded(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
@@ -336,7 +352,10 @@ func TestControlIsGuarded(t *testing.T) {
 		{"POST", PathClock, nil, 401},
 		{"POST", PathReset, nil, 401},
 		{"POST", PathReplay, nil, 401},
-		{"POST", PathReplay, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"}, 403},
+		{
+			"POST", PathReplay, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"},
+			403,
+		},
 		{"GET", PathLogs, nil, 401},
 		{"GET", PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
 	} {
@@ -351,15 +370,19 @@ func TestClockMovesForward(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
 	for body, want := range map[string]int{
-		"": 400, "x": 400, `{"advanceMillis":-1}`: 400, `{"advanceMillis":1e300}`: 400, `{"advanceMillis":9223372036854775807}`: 400,
-		`{"advanceMillis":0}`: 200, strings.Repeat(" ", 5000) + "{}": 400,
+		"": 400, "x": 400, `{"advanceMillis":-1}`: 400, `{"advanceMillis":1e300}`: 400,
+		`{"advanceMillis":9223372036854775807}`: 400,
+		`{"advanceMillis":0}`:                   200, strings.Repeat(" ", 5000) + "{}": 400,
 	} {
 		if status, answer := b.control("POST", PathClock, body); status != want {
 			t.Errorf("%.40q: %d %s", body, status, answer)
 		}
 	}
 	var state ClockState
-	if err := json.Unmarshal([]byte(b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))), &state); err != nil || state.OffsetMillis != 3600000 {
+	if err := json.Unmarshal(
+		[]byte(b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))), &state,
+	); err != nil ||
+		state.OffsetMillis != 3600000 {
 		t.Errorf("%+v, %v", state, err)
 	}
 	if ahead := time.Until(state.Now); ahead < 59*time.Minute || ahead > time.Hour {
@@ -387,7 +410,8 @@ func TestMovedClockIsKeptAndRefusedByServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused *DataError
-	if err := s.Start(t.Context()); !errors.As(err, &refused) || !strings.Contains(err.Error(), "24h0m0s") || !strings.Contains(refused.Hint, "shardmill dev --data") {
+	if err := s.Start(t.Context()); !errors.As(err, &refused) || !strings.Contains(err.Error(), "24h0m0s") ||
+		!strings.Contains(refused.Hint, "shardmill dev --data") {
 		t.Errorf("started with %v", err)
 	}
 
@@ -572,8 +596,9 @@ func TestReplayIsChecked(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
 	for body, want := range map[string]int{
-		"": 400, "x": 400, "{}": 400, `{"mapping":"m","shard":"s","from":"1"}`: 400, `{"mapping":"m","shard":"s","from":"1","to":"2","more":1}`: 400,
-		`{"mapping":"m","shard":"s","from":"1","to":"2"}`: 404, strings.Repeat(" ", 5000) + "{}": 400,
+		"": 400, "x": 400, "{}": 400, `{"mapping":"m","shard":"s","from":"1"}`: 400,
+		`{"mapping":"m","shard":"s","from":"1","to":"2","more":1}`: 400,
+		`{"mapping":"m","shard":"s","from":"1","to":"2"}`:          404, strings.Repeat(" ", 5000) + "{}": 400,
 	} {
 		if status, answer := b.control("POST", PathReplay, body); status != want {
 			t.Errorf("%.60q: %d %s", body, status, answer)
@@ -581,7 +606,8 @@ func TestReplayIsChecked(t *testing.T) {
 	}
 }
 
-// Prepare runs when every API answers and the server is not ready yet, at the start and after a reset. When it fails, nothing stays.
+// Prepare runs when every API answers and the server is not ready yet, at the start and after a reset. When it fails,
+// nothing stays.
 func TestPrepareRunsBeforeReady(t *testing.T) {
 	t.Parallel()
 	calls, fail := 0, error(nil)
@@ -605,7 +631,8 @@ func TestPrepareRunsBeforeReady(t *testing.T) {
 	}
 
 	fail = errors.New("cannot be prepared")
-	if status, answer := b.control("POST", PathReset, ""); status != 500 || !strings.Contains(answer, "cannot be prepared") {
+	if status, answer := b.control("POST", PathReset, ""); status != 500 ||
+		!strings.Contains(answer, "cannot be prepared") {
 		t.Errorf("answered %d %s", status, answer)
 	}
 	if err := <-b.s.Failed(); !errors.Is(err, fail) {

@@ -37,9 +37,10 @@ func TokenFile(hostport string) (string, error) {
 // DataTokenFile returns where the token of a server lies that keeps its data in a directory.
 func DataTokenFile(dir string) string { return filepath.Join(dir, "token") }
 
-// keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the process that holds the lock on it: the
-// system gives the lock back however that process ends. Whoever writes or removes token files holds the lock of their directory meanwhile, so that nobody takes
-// away what another one has just written.
+// keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the
+// process that holds the lock on it: the system gives the lock back however that process ends. Whoever writes or
+// removes token files holds the lock of their directory meanwhile, so that nobody takes away what another one has just
+// written.
 func keepToken(path, token string) (*os.File, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -66,7 +67,8 @@ func keepToken(path, token string) (*os.File, error) {
 	return f, nil
 }
 
-// dropToken removes the token file, unless it is that of a server that has taken our port since, and ends our hold on it.
+// dropToken removes the token file, unless it is that of a server that has taken our port since, and ends our hold on
+// it.
 func dropToken(path string, f *os.File) {
 	unlock, _ := lockTokens(filepath.Dir(path))
 	defer unlock()

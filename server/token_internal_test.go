@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A start removes the tokens of servers that were killed, and of no other; a server that stops leaves the token of one that has taken its port since.
+// A start removes the tokens of servers that were killed, and of no other; a server that stops leaves the token of one
+// that has taken its port since.
 func TestTokensOfKilledServersAreSwept(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "shardmill")
@@ -29,7 +30,10 @@ func TestTokensOfKilledServersAreSwept(t *testing.T) {
 
 	own := keep("127.0.0.1_3.token", "own")
 
-	for name, stays := range map[string]bool{"127.0.0.1_1.token": false, "127.0.0.1_2.token": true, "127.0.0.1_3.token": true, unfinished + "1": false, "notes": true} {
+	for name, stays := range map[string]bool{
+		"127.0.0.1_1.token": false, "127.0.0.1_2.token": true, "127.0.0.1_3.token": true, unfinished + "1": false,
+		"notes": true,
+	} {
 		if _, err := os.Stat(path(name)); (err == nil) != stays {
 			t.Errorf("%s: %v; stays should be %v", name, err, stays)
 		}

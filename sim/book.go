@@ -68,7 +68,8 @@ func (b *book) trim(oldest record.Position) {
 	}
 }
 
-// laneOf returns the lane of a key: the hash key range in equal parts. Keys have one byte here, the rest of the hash is zero.
+// laneOf returns the lane of a key: the hash key range in equal parts. Keys have one byte here, the rest of the hash is
+// zero.
 func laneOf(key byte, factor int) int { return int(key) * factor / 256 }
 
 // unsettled finds the first record up to p that is not settled and whose key, or any, is key; nil when there is none.

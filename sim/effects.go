@@ -65,7 +65,8 @@ func (r *runner) call(c engine.Call) {
 	})
 }
 
-// work returns the function's own code: what it answers; in f, the records that it has processed, and the state that they have led to.
+// work returns the function's own code: what it answers; in f, the records that it has processed, and the state that
+// they have led to.
 func (r *runner) work(f *flight, partial bool) engine.Answer {
 	w, ps := r.w, f.ps
 	ok := engine.Answer{Kind: engine.AnswerOK, StatusCode: 200, Version: "$LATEST"}

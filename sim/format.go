@@ -7,7 +7,8 @@ import (
 	"github.com/shardmill/shardmill/source"
 )
 
-// format is a payload that is cheap to write and to take apart: an envelope, then position, length and data of every record.
+// format is a payload that is cheap to write and to take apart: an envelope, then position, length and data of every
+// record.
 type format struct{}
 
 var _ source.Format = format{}
@@ -23,7 +24,8 @@ func (format) RecordSize(r *record.Record) int { return 12 + len(r.Data) }
 func (format) Windowed() int   { return windowHead }
 func (format) Recordless() int { return len(envelope) + windowHead }
 
-// windowHead is what a tumbling window puts between the envelope and its state: start, end, flags and the length of the state.
+// windowHead is what a tumbling window puts between the envelope and its state: start, end, flags and the length of the
+// state.
 const windowHead = 8 + 8 + 1 + 4
 
 func (format) AppendPayload(dst []byte, records []record.Record, w *source.Window) []byte {
@@ -58,7 +60,9 @@ func (format) Identifier(r *record.Record) string { return identifier(r.Pos) }
 func (format) Batch(first, last *record.Record, count int) source.BatchInfo {
 	b := append([]byte(`[`), identifier(first.Pos)...)
 	b = append(append(b, ','), identifier(last.Pos)...)
-	return source.BatchInfo{Member: "batch", JSON: append(append(append(b, ','), identifier(record.Position(count))...), ']')}
+	return source.BatchInfo{
+		Member: "batch", JSON: append(append(append(b, ','), identifier(record.Position(count))...), ']'),
+	}
 }
 
 func identifier(p record.Position) string {
@@ -87,7 +91,10 @@ func unpack(payload []byte) (ps []record.Position, w *source.Window, ok bool) {
 			return nil, nil, false
 		}
 		n := int(binary.BigEndian.Uint32(b[17:]))
-		w = &source.Window{Start: record.Millis(binary.BigEndian.Uint64(b)), End: record.Millis(binary.BigEndian.Uint64(b[8:])), Final: b[16]&1 != 0, Early: b[16]&2 != 0}
+		w = &source.Window{
+			Start: record.Millis(binary.BigEndian.Uint64(b)), End: record.Millis(binary.BigEndian.Uint64(b[8:])),
+			Final: b[16]&1 != 0, Early: b[16]&2 != 0,
+		}
 		if b = b[windowHead:]; len(b) < n {
 			return nil, nil, false
 		}

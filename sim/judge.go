@@ -12,7 +12,8 @@ import (
 	"github.com/shardmill/shardmill/source"
 )
 
-// session is the judge's account of one machine: what it was given, what it has in flight, and what it must not do again.
+// session is the judge's account of one machine: what it was given, what it has in flight, and what it must not do
+// again.
 type session struct {
 	from     esm.Checkpoint
 	configs  []esm.Config // every one that was in force
@@ -54,10 +55,13 @@ func newSession(cfg esm.Config, from esm.Checkpoint) session {
 		factor, width = from.Factor, from.Window.Width // until the open window has had its final invocation
 	}
 	return session{
-		from: from, configs: []esm.Config{cfg}, factor: factor, low: from.Low, win: expected(&from), ended: map[record.Millis]bool{},
+		from: from, configs: []esm.Config{cfg}, factor: factor, low: from.Low, win: expected(&from),
+		ended:   map[record.Millis]bool{},
 		planned: from.Factor == factor && widthOf(&from) == width,
-		flight:  map[uint64]*flight{}, settled: map[record.Position]bool{}, batches: map[string][]record.Position{}, failures: map[string]int{},
-		touched: map[[2]int]bool{}, discards: map[uint64][]record.Position{}, refused: map[uint64]int{}, ahead: map[int][]success{},
+		flight:  map[uint64]*flight{}, settled: map[record.Position]bool{}, batches: map[string][]record.Position{},
+		failures: map[string]int{},
+		touched:  map[[2]int]bool{}, discards: map[uint64][]record.Position{}, refused: map[uint64]int{},
+		ahead: map[int][]success{},
 	}
 }
 
@@ -84,7 +88,9 @@ func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position, in *s
 			w.complain("shard %d lane %d: a second invocation while one runs", r.s.id, c.Lane)
 		}
 		for _, p := range f.ps {
-			if slices.ContainsFunc(ps, func(q record.Position) bool { return b.at(q) != nil && b.at(q).key == b.at(p).key }) {
+			if slices.ContainsFunc(ps, func(q record.Position) bool {
+				return b.at(q) != nil && b.at(q).key == b.at(p).key
+			}) {
 				w.complain("shard %d: the key of record %d is in flight twice", r.s.id, p)
 			}
 		}
@@ -151,7 +157,10 @@ func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position, in *
 	if n.planned && len(ps) > 0 && c.Lane < len(n.from.Lanes) { // batches of the checkpoint come back as they were
 		prev := segmentOf(n.from.Lanes[c.Lane].Plan, ps[0])
 		if segmentOf(n.from.Lanes[c.Lane].Plan, ps[len(ps)-1]) != prev {
-			w.complain("shard %d lane %d: %v mixes batches of the checkpoint %+v", r.s.id, c.Lane, ps, n.from.Lanes[c.Lane].Plan)
+			w.complain(
+				"shard %d lane %d: %v mixes batches of the checkpoint %+v", r.s.id, c.Lane, ps,
+				n.from.Lanes[c.Lane].Plan,
+			)
 		}
 		if prev >= 0 {
 			p := n.from.Lanes[c.Lane].Plan[prev]
@@ -204,7 +213,10 @@ func (w *world) judgeAhead(r *runner, lane int) {
 	unsaved := slices.DeleteFunc(r.seen.ahead[lane], func(s success) bool { return s.last <= m })
 	r.seen.ahead[lane] = unsaved
 	if len(unsaved) >= 64 || len(unsaved) > 0 && w.now.Sub(unsaved[0].at) > time.Second {
-		w.complain("shard %d lane %d invokes with %d batches unsaved, the first since %s", r.s.id, lane, len(unsaved), w.now.Sub(unsaved[0].at))
+		w.complain(
+			"shard %d lane %d invokes with %d batches unsaved, the first since %s", r.s.id, lane, len(unsaved),
+			w.now.Sub(unsaved[0].at),
+		)
 	}
 }
 
@@ -236,7 +248,10 @@ func (n *session) answered(r *runner, c *engine.Call, a engine.Answer) {
 func (r *runner) observed(o engine.Observation) {
 	n, w := &r.seen, r.w
 	if w.opts.Trace {
-		w.tracef("shard %d   %s batch %d lane %d: %d..%d (%d) %s", r.s.id, o.Kind, o.Batch, o.Lane, o.First, o.Last, o.Count, o.Condition)
+		w.tracef(
+			"shard %d   %s batch %d lane %d: %d..%d (%d) %s", r.s.id, o.Kind, o.Batch, o.Lane, o.First, o.Last, o.Count,
+			o.Condition,
+		)
 	}
 	switch o.Kind {
 	case esm.Discarded:
@@ -283,7 +298,8 @@ func (r *runner) observed(o engine.Observation) {
 				delete(n.settled, p)
 			}
 		}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff, esm.NoticeDelivered,
+	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff,
+		esm.NoticeDelivered,
 		esm.WindowEnded, esm.StateReset:
 	}
 }
@@ -397,7 +413,10 @@ func (w *world) judgeEnd() {
 			continue
 		}
 		if n := len(s.log); n > 0 && s.saved.checkpoint.Low < s.log[n-1].Pos {
-			w.complain("shard %d: everything is settled up to %d, and saved up to %d", s.id, s.log[n-1].Pos, s.saved.checkpoint.Low)
+			w.complain(
+				"shard %d: everything is settled up to %d, and saved up to %d", s.id, s.log[n-1].Pos,
+				s.saved.checkpoint.Low,
+			)
 		}
 		if s.closed && !s.saved.checkpoint.Ended {
 			w.complain("shard %d is closed and settled, and has not ended", s.id)

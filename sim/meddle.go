@@ -27,7 +27,9 @@ func (w *world) put(s *shard) {
 	s.next = pos + 1
 	key := record.HashKey{byte(w.rng.IntN(8) * 32)} // eight keys, spread over the range
 	arrival := record.MillisOf(w.now.Add(-w.upTo(w.skew + 1)))
-	r := record.Record{Pos: pos, Arrival: arrival, Key: "k", Hash: key, Explicit: true, Data: make([]byte, w.rng.IntN(20))}
+	r := record.Record{
+		Pos: pos, Arrival: arrival, Key: "k", Hash: key, Explicit: true, Data: make([]byte, w.rng.IntN(20)),
+	}
 	if w.rng.IntN(4000) == 0 { // a payload holds two of these, or none
 		r.Data = make([]byte, pick(w, 3_000_000, 7_000_000))
 	}
@@ -87,7 +89,8 @@ func (w *world) meddle() {
 	w.in(w.upTo(6*time.Second), w.meddle)
 }
 
-// crash kills the process. What was on its way may still happen to storage, destination and function, but nobody hears of it.
+// crash kills the process. What was on its way may still happen to storage, destination and function, but nobody hears
+// of it.
 func (w *world) crash() {
 	w.crashes++
 	w.tracef("crash")

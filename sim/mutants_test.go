@@ -10,22 +10,25 @@ import (
 	"testing"
 )
 
-// mutants are bugs that the core must never have. Each is a change of its source, and each must turn the simulator red with the core's own assertions off: they
-// prove that the judge sees what it claims to see. A snippet that does not occur exactly once fails the test, so that the mutants move with the code.
+// mutants are bugs that the core must never have. Each is a change of its source, and each must turn the simulator red
+// with the core's own assertions off: they prove that the judge sees what it claims to see. A snippet that does not
+// occur exactly once fails the test, so that the mutants move with the code.
 var mutants = []struct {
 	name, file, old, new string
 }{
 	{
 		"the checkpoint ignores all lanes but the first", "save.go",
-		"if q := &s.lanes[i].queue; q.len() > 0 {\n\t\t\tlow =", "if q := &s.lanes[i].queue; q.len() > 0 && i == 0 {\n\t\t\tlow =",
+		"if q := &s.lanes[i].queue; q.len() > 0 {\n\t\t\tlow =",
+		"if q := &s.lanes[i].queue; q.len() > 0 && i == 0 {\n\t\t\tlow =",
 	},
 	{
 		"the rest of a partial success keeps the old counter and identity", "result.go",
-		"*seg = segment{id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain}", "seg.failures++",
+		"\t*seg = segment{\n", "\tseg.failures++\n\t_ = segment{\n",
 	},
 	{
 		"discarded records are settled before their notice is delivered", "discard.go",
-		"\t\ts.deliver(l)\n\t\treturn false\n", "\t\ts.deliver(l)\n\t\tl.settled, s.dirty = l.queue.at(l.discard.count-1).Pos, true\n\t\treturn false\n",
+		"\t\ts.deliver(l)\n\t\treturn false\n",
+		"\t\ts.deliver(l)\n\t\tl.settled, s.dirty = l.queue.at(l.discard.count-1).Pos, true\n\t\treturn false\n",
 	},
 	{
 		"a restart forgets all but the first batch of a bisect", "lane.go",
@@ -37,7 +40,8 @@ var mutants = []struct {
 	},
 	{
 		"a factor changes under attempts in flight", "shard.go",
-		"if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() && s.win.End == 0 {", "if s.rebuild != nil && s.win.End == 0 {",
+		"if s.rebuild != nil && s.quiet() && !s.dirty && !s.saving && !s.drained() && s.win.End == 0 {",
+		"if s.rebuild != nil && s.win.End == 0 {",
 	},
 	{
 		"a restart forgets how far the faster lanes were", "lane.go",
@@ -49,7 +53,8 @@ var mutants = []struct {
 	},
 	{
 		"the age of a record counts only before its first attempt", "batch.go",
-		"if s.cfg.MaxAge == 0 || len(l.plan) == 0 ||", "if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].invocations > 0 ||",
+		"if s.cfg.MaxAge == 0 || len(l.plan) == 0 ||",
+		"if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].invocations > 0 ||",
 	},
 	{
 		"a child does not wait for its parents", "mapping.go",
@@ -65,7 +70,8 @@ var mutants = []struct {
 	},
 	{
 		"an idle window ends at its time, whatever the source knows", "tumbling.go",
-		"if s.maxArrival >= end || s.sealed >= end {", "if s.maxArrival >= end || s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {",
+		"if s.maxArrival >= end || s.sealed >= end {",
+		"if s.maxArrival >= end || s.sealed >= end || s.idleTail && !s.now.Before(end.Time()) {",
 	},
 	{
 		"a change of the width forgets the open window", "tumbling.go",
@@ -77,7 +83,9 @@ var mutants = []struct {
 	},
 	{
 		"a restart forgets that the final invocation is owed", "save.go",
-		"Window: s.mark()}", "Window: s.mark()}\n\tif cp.Window != nil && cp.Window.Closing {\n\t\tcp.Window.First, cp.Window.Last, cp.Window.State = 0, 0, \"\"\n\t}",
+		"Window: s.mark(),\n\t}\n",
+		"Window: s.mark(),\n\t}\n\tif cp.Window != nil && cp.Window.Closing {\n" +
+			"\t\tcp.Window.First, cp.Window.Last, cp.Window.State = 0, 0, \"\"\n\t}\n",
 	},
 }
 

@@ -90,7 +90,8 @@ func (r *runner) perform(e engine.Effect) {
 	case engine.Fetch:
 		r.w.tracef("shard %d > fetch %d from %d, at most %d, wait=%t", r.s.id, e.Seq, e.From, e.Limit.Records, e.Wait)
 		r.fetch, r.waits = e, false
-		if e.Wait && len(r.s.log) > 0 && e.From > r.s.log[len(r.s.log)-1].Pos && e.From >= r.s.oldest && !r.s.closed || e.Wait && len(r.s.log) == 0 && !r.s.closed {
+		if e.Wait && len(r.s.log) > 0 && e.From > r.s.log[len(r.s.log)-1].Pos && e.From >= r.s.oldest && !r.s.closed ||
+			e.Wait && len(r.s.log) == 0 && !r.s.closed {
 			r.waits = true
 			return
 		}

@@ -1,8 +1,10 @@
-// Package sim is a seeded world around the core: model storage, a model function and a model destination, virtual time, faults, crashes, and a naive judge.
+// Package sim is a seeded world around the core: model storage, a model function and a model destination, virtual time,
+// faults, crashes, and a naive judge.
 //
-// It drives esm.Mapping and the engine's Executor, the very code that runs live, in one goroutine: the same seed gives the same run to the byte. The judge shares no
-// code with the core. It holds what the product promises: nothing accepted is lost, order per partition key, limits and retries as configured, a checkpoint that
-// never passes what is not settled, bounded repeats after a crash, and an end to everything once faults stop. Imported by tests only.
+// It drives esm.Mapping and the engine's Executor, the very code that runs live, in one goroutine: the same seed gives
+// the same run to the byte. The judge shares no code with the core. It holds what the product promises: nothing
+// accepted is lost, order per partition key, limits and retries as configured, a checkpoint that never passes what is
+// not settled, bounded repeats after a crash, and an end to everything once faults stop. Imported by tests only.
 package sim
 
 import (
@@ -41,7 +43,8 @@ func Run(seed uint64, o Options) (rep Report) {
 			w.complain("%s", b.Error())
 		}
 		rep = Report{
-			Seed: seed, Complaints: w.complaints, Trace: w.trace, Steps: w.steps, Crashes: w.crashes, Calls: w.calls, Windows: w.windows, Notices: w.notices, Records: w.accepted(),
+			Seed: seed, Complaints: w.complaints, Trace: w.trace, Steps: w.steps, Crashes: w.crashes, Calls: w.calls,
+			Windows: w.windows, Notices: w.notices, Records: w.accepted(),
 		}
 	}()
 	w.run()

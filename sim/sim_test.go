@@ -14,7 +14,8 @@ var (
 	quiet = flag.Bool("sim.quiet", false, "say which seed is red, and no more")
 )
 
-// TestSim plays seeded worlds of faults and has every one judged. A red seed prints its run; -sim.seed=N -sim.seeds=1 plays it again, to the byte.
+// TestSim plays seeded worlds of faults and has every one judged. A red seed prints its run; -sim.seed=N -sim.seeds=1
+// plays it again, to the byte.
 func TestSim(t *testing.T) {
 	t.Logf("seeds %d to %d", *seed, *seed+uint64(*seeds)-1)
 	var steps, calls, windows, notices, crashes, records int
@@ -38,7 +39,10 @@ func TestSim(t *testing.T) {
 			t.Fatalf("seed %d: %q", s, rep.Complaints)
 		}
 	}
-	t.Logf("%d records, %d invocations, %d windows, %d notices, %d crashes, %d steps", records, calls, windows, notices, crashes, steps)
+	t.Logf(
+		"%d records, %d invocations, %d windows, %d notices, %d crashes, %d steps", records, calls, windows, notices,
+		crashes, steps,
+	)
 }
 
 // TestSameSeedSameRun: a seed decides everything, so a red run can be looked at again.

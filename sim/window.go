@@ -13,7 +13,8 @@ import (
 	"github.com/shardmill/shardmill/source"
 )
 
-// In worlds with a tumbling window the function's state is the list of the records that it has aggregated, so the judge can tell what became of each.
+// In worlds with a tumbling window the function's state is the list of the records that it has aggregated, so the judge
+// can tell what became of each.
 
 // aggregate is the state of a window.
 type aggregate struct {
@@ -28,7 +29,8 @@ func aggregateOf(state string) (a aggregate) {
 	return a
 }
 
-// openWindow is what the judge expects of a machine that has aggregated something: its next invocation is in this window and brings this state.
+// openWindow is what the judge expects of a machine that has aggregated something: its next invocation is in this
+// window and brings this state.
 type openWindow struct {
 	start, end record.Millis // end 0: nothing is aggregated
 	state      string
@@ -42,8 +44,8 @@ func expected(from *esm.Checkpoint) (w openWindow) {
 	return w
 }
 
-// answerState returns what the function returns in a window when it has processed done: mostly the state and these records, now and then nonsense. kept is false when that
-// must count as a failure.
+// answerState returns what the function returns in a window when it has processed done: mostly the state and these
+// records, now and then nonsense. kept is false when that must count as a failure.
 func (r *runner) answerState(in *source.Window, done []record.Position) (member string, kept bool) {
 	w := r.w
 	a := aggregateOf(in.State)
@@ -59,10 +61,13 @@ func (r *runner) answerState(in *source.Window, done []record.Position) (member 
 	return `"state":` + string(mustJSON(a)), true
 }
 
-// workEnd returns the function's own code for an invocation without records. What is in the state has reached its end then.
+// workEnd returns the function's own code for an invocation without records. What is in the state has reached its end
+// then.
 func (r *runner) workEnd(in *source.Window) (a engine.Answer, ok bool) {
 	if r.w.chance(12) {
-		return engine.Answer{Kind: engine.AnswerError, StatusCode: 200, FunctionError: "Unhandled", Version: "$LATEST"}, false
+		return engine.Answer{
+			Kind: engine.AnswerError, StatusCode: 200, FunctionError: "Unhandled", Version: "$LATEST",
+		}, false
 	}
 	for _, p := range aggregateOf(in.State).Records {
 		r.s.book.at(p).reported = true
@@ -70,7 +75,8 @@ func (r *runner) workEnd(in *source.Window) (a engine.Answer, ok bool) {
 	return engine.Answer{Kind: engine.AnswerOK, StatusCode: 200, Version: "$LATEST"}, true
 }
 
-// steady reports that the same window width has been in force as long as the machine runs, so a window ends only when it is over.
+// steady reports that the same window width has been in force as long as the machine runs, so a window ends only when
+// it is over.
 func (n *session) steady() bool {
 	for _, c := range n.configs {
 		if c.TumblingWindow != n.configs[0].TumblingWindow || c.Factor != n.configs[0].Factor {
@@ -112,9 +118,14 @@ func (w *world) judgeWindow(r *runner, in *source.Window, ps []record.Position) 
 	case !slices.Contains(n.widths(), time.Duration(width)*time.Millisecond) || width == 0 || in.Start%width != 0:
 		w.complain("shard %d: a window from %d to %d", r.s.id, in.Start, in.End)
 	case n.win.end != 0 && (in.Start != n.win.start || in.End != n.win.end):
-		w.complain("shard %d: the window from %d is left for that from %d without its final invocation", r.s.id, n.win.start, in.Start)
+		w.complain(
+			"shard %d: the window from %d is left for that from %d without its final invocation", r.s.id, n.win.start,
+			in.Start,
+		)
 	case in.State != state:
-		w.complain("shard %d: the window from %d has the state %.80s instead of %.80s", r.s.id, in.Start, in.State, state)
+		w.complain(
+			"shard %d: the window from %d has the state %.80s instead of %.80s", r.s.id, in.Start, in.State, state,
+		)
 	case n.win.early && !in.Early || in.Final && in.Early:
 		w.complain("shard %d: the window from %d goes on with a state beyond the limit", r.s.id, in.Start)
 	case (in.Final || in.Early) != (len(ps) == 0):
@@ -175,7 +186,9 @@ func (w *world) stateDropped(r *runner, o *engine.Observation) {
 		justified = justified || c.MaxAge > 0 && w.now.Sub(o.Window.End.Time()) >= c.MaxAge
 	}
 	if !justified {
-		w.complain("shard %d: the state of the window from %d is given up after %d failures", r.s.id, o.Window.Start, failures)
+		w.complain(
+			"shard %d: the state of the window from %d is given up after %d failures", r.s.id, o.Window.Start, failures,
+		)
 	}
 	if n.win.state != "" {
 		for _, p := range aggregateOf(n.win.state).Records {
@@ -188,7 +201,8 @@ func (w *world) stateDropped(r *runner, o *engine.Observation) {
 	}
 }
 
-// judgeWindowsEnded checks that no window is left open, and that every record that was aggregated has reached the end of a window.
+// judgeWindowsEnded checks that no window is left open, and that every record that was aggregated has reached the end
+// of a window.
 func (w *world) judgeWindowsEnded(s *shard) {
 	if m := s.saved.checkpoint.Window; m != nil && m.Last != 0 {
 		w.complain("shard %d: the window from %d never gets its final invocation", s.id, m.Start)

@@ -43,7 +43,8 @@ type world struct {
 	notices    int
 }
 
-// shard is one shard of the stream: its log, its durable checkpoint, the machines that run it, and the judge's book about its records.
+// shard is one shard of the stream: its log, its durable checkpoint, the machines that run it, and the judge's book
+// about its records.
 type shard struct {
 	id      record.ShardID
 	parents []record.ShardID
@@ -93,7 +94,10 @@ func (a *agenda) Pop() any {
 }
 
 func newWorld(seed uint64, o Options) *world {
-	w := &world{opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, failures: map[string]int{}, tooLarge: map[string]bool{}, received: map[string]bool{}}
+	w := &world{
+		opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, failures: map[string]int{},
+		tooLarge: map[string]bool{}, received: map[string]bool{},
+	}
 	w.slots = 1 + w.rng.IntN(12)
 	w.skew = pick(w, 0, 0, 1500*time.Millisecond)
 	w.cfg = w.anyConfig()
@@ -130,9 +134,11 @@ func pick[T any](w *world, of ...T) T { return of[w.rng.IntN(len(of))] }
 // anyConfig draws a mapping's knobs.
 func (w *world) anyConfig() esm.Config {
 	c := esm.Config{
-		BatchSize: pick(w, 1, 2, 3, 5, 10, 20), Factor: pick(w, 1, 1, 2, 3, 5), MaxRetries: pick(w, 0, 1, 2, 3, 5, esm.Unlimited),
-		MaxAge: pick(w, 0, 0, 0, 20*time.Second, 60*time.Second), BatchingWindow: pick(w, 0, 0, 0, time.Second, 5*time.Second),
-		Bisect: w.rng.IntN(2) == 0, PartialResponses: w.rng.IntN(2) == 0, Destination: w.rng.IntN(4) != 0,
+		BatchSize: pick(w, 1, 2, 3, 5, 10, 20), Factor: pick(w, 1, 1, 2, 3, 5),
+		MaxRetries:     pick(w, 0, 1, 2, 3, 5, esm.Unlimited),
+		MaxAge:         pick(w, 0, 0, 0, 20*time.Second, 60*time.Second),
+		BatchingWindow: pick(w, 0, 0, 0, time.Second, 5*time.Second),
+		Bisect:         w.rng.IntN(2) == 0, PartialResponses: w.rng.IntN(2) == 0, Destination: w.rng.IntN(4) != 0,
 	}
 	if c.TumblingWindow = pick(w, 0, 0, 3*time.Second, 10*time.Second, 25*time.Second); c.TumblingWindow != 0 {
 		c.Factor = 1

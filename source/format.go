@@ -28,11 +28,15 @@ const (
 )
 
 // NewKinesisFormat returns the format of one shard for a function with the given execution role.
-func NewKinesisFormat(shard record.ShardID, streamARN, region, roleARN string, sequence func([]byte, record.Position, record.Millis) []byte) *KinesisFormat {
+func NewKinesisFormat(
+	shard record.ShardID, streamARN, region, roleARN string,
+	sequence func([]byte, record.Position, record.Millis) []byte,
+) *KinesisFormat {
 	f := &KinesisFormat{ShardID: shard, StreamARN: streamARN, Sequence: sequence, shard: shard.String()}
 	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	f.tail = `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"` + f.shard + `:`
-	f.end = `","eventName":"aws:kinesis:record","invokeIdentityArn":` + quote(roleARN) + `,"awsRegion":` + quote(region) + `,"eventSourceARN":` + quote(streamARN) + `}`
+	f.end = `","eventName":"aws:kinesis:record","invokeIdentityArn":` + quote(roleARN) + `,"awsRegion":` +
+		quote(region) + `,"eventSourceARN":` + quote(streamARN) + `}`
 	f.name = `,"shardId":` + quote(f.shard) + `,"eventSourceARN":` + quote(streamARN)
 	return f
 }
@@ -50,11 +54,13 @@ const (
 func (f *KinesisFormat) RecordSize(r *record.Record) int {
 	var scratch [64]byte
 	seq := len(f.Sequence(scratch[:0], r.Pos, r.Arrival))
-	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) + base64.EncodedLen(len(r.Data)) +
+	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) +
+		base64.EncodedLen(len(r.Data)) +
 		len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + seq + len(f.end) + 1
 }
 
-// The members of a tumbling window, in the order of the Lambda Developer Guide's example: window, state, shardId, eventSourceARN and the two flags.
+// The members of a tumbling window, in the order of the Lambda Developer Guide's example: window, state, shardId,
+// eventSourceARN and the two flags.
 const (
 	windowStart = `,"window":{"start":"`
 	windowEnd   = `","end":"`
@@ -163,7 +169,8 @@ func quote(s string) string { return string(appendQuoted(nil, s)) }
 
 const hexDigits = "0123456789abcdef"
 
-// appendQuoted writes s as a JSON string: quotes, backslashes and control characters escaped, everything else as it is; invalid UTF-8 becomes U+FFFD.
+// appendQuoted writes s as a JSON string: quotes, backslashes and control characters escaped, everything else as it is;
+// invalid UTF-8 becomes U+FFFD.
 func appendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {

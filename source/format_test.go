@@ -18,26 +18,35 @@ func appendSequence(dst []byte, p record.Position, m record.Millis) []byte {
 func sequence(p record.Position, m record.Millis) string { return string(appendSequence(nil, p, m)) }
 
 func format() *KinesisFormat {
-	return NewKinesisFormat(6, "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream", "us-east-2", "arn:aws:iam::123456789012:role/lambda-role", appendSequence)
+	return NewKinesisFormat(
+		6, "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream", "us-east-2",
+		"arn:aws:iam::123456789012:role/lambda-role", appendSequence,
+	)
 }
 
-// S-24: the record of the Developer Guide's example, members in AWS's order, the arrival with three decimals and no exponent.
+// S-24: the record of the Developer Guide's example, members in AWS's order, the arrival with three decimals and no
+// exponent.
 func TestPayloadLooksAsAWSWritesIt(t *testing.T) {
 	t.Parallel()
 	f := format()
 
-	got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Arrival: 1545084650987, Key: "test_0", Data: []byte("hello")}}, nil))
+	got := string(f.AppendPayload(
+		nil, []record.Record{{Pos: 5, Arrival: 1545084650987, Key: "test_0", Data: []byte("hello")}}, nil,
+	))
 
-	want := `{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"test_0","sequenceNumber":"` + sequence(5, 1545084650987) +
+	want := `{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"test_0","sequenceNumber":"` +
+		sequence(5, 1545084650987) +
 		`","data":"aGVsbG8=","approximateArrivalTimestamp":1545084650.987},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:` +
-		sequence(5, 1545084650987) + `","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::123456789012:role/lambda-role","awsRegion":"us-east-2",` +
+		sequence(5, 1545084650987) +
+		`","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::123456789012:role/lambda-role","awsRegion":"us-east-2",` +
 		`"eventSourceARN":"arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-// S-97: the members that a tumbling window adds, in the shape of the Developer Guide's example. The two kinds of invocations without records are of one size.
+// S-97: the members that a tumbling window adds, in the shape of the Developer Guide's example. The two kinds of
+// invocations without records are of one size.
 func TestWindowMembersLookAsAWSWritesThem(t *testing.T) {
 	t.Parallel()
 	f := format()
@@ -45,13 +54,16 @@ func TestWindowMembersLookAsAWSWritesThem(t *testing.T) {
 	rest := `"window":{"start":"2020-12-09T07:04:00Z","end":"2020-12-09T07:06:00Z"},"state":{"1":282},"shardId":"shardId-000000000006",` +
 		`"eventSourceARN":"arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream","isFinalInvokeForWindow":`
 
-	if got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Key: "k"}}, &w)); !strings.HasSuffix(got, `}],`+rest+`false,"isWindowTerminatedEarly":false}`) {
+	if got := string(f.AppendPayload(nil, []record.Record{{Pos: 5, Key: "k"}}, &w)); !strings.HasSuffix(
+		got, `}],`+rest+`false,"isWindowTerminatedEarly":false}`,
+	) {
 		t.Errorf("with records: %s", got)
 	}
 	final, early := w, w
 	final.Final, early.Early = true, true
 	for want, w := range map[string]Window{
-		`{"Records":[],` + rest + `true,"isWindowTerminatedEarly":false}`: final, `{"Records":[],` + rest + `false,"isWindowTerminatedEarly":true}`: early,
+		`{"Records":[],` + rest + `true,"isWindowTerminatedEarly":false}`: final,
+		`{"Records":[],` + rest + `false,"isWindowTerminatedEarly":true}`: early,
 	} {
 		got := string(f.AppendPayload(nil, nil, &w))
 		if got != want || len(got) != f.Recordless()+len(w.State) {
@@ -60,15 +72,19 @@ func TestWindowMembersLookAsAWSWritesThem(t *testing.T) {
 	}
 }
 
-// The core keeps the payload limit with the sizes it is told, so they must be exact for every record. S-25: the bytes of data come through unchanged.
+// The core keeps the payload limit with the sizes it is told, so they must be exact for every record. S-25: the bytes
+// of data come through unchanged.
 func TestRecordSizesAddUpToThePayload(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f := format()
 		records := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) record.Record {
 			return record.Record{
-				Pos: record.Position(rapid.Uint64Range(1, 1<<62).Draw(t, "pos")), Arrival: record.Millis(rapid.Int64Range(0, 4e12).Draw(t, "arrival")),
-				Key:  rapid.OneOf(rapid.String(), rapid.StringMatching(`["\\\x00-\x1f\x{80}-\x{ffff}]{1,8}`), rapid.Just("\xff\xc0k")).Draw(t, "key"),
+				Pos:     record.Position(rapid.Uint64Range(1, 1<<62).Draw(t, "pos")),
+				Arrival: record.Millis(rapid.Int64Range(0, 4e12).Draw(t, "arrival")),
+				Key: rapid.OneOf(
+					rapid.String(), rapid.StringMatching(`["\\\x00-\x1f\x{80}-\x{ffff}]{1,8}`), rapid.Just("\xff\xc0k"),
+				).Draw(t, "key"),
 				Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
 			}
 		}), 1, 5).Draw(t, "records")
@@ -76,7 +92,10 @@ func TestRecordSizesAddUpToThePayload(t *testing.T) {
 		var w *Window
 		if rapid.Bool().Draw(t, "in a window") {
 			start := record.Millis(rapid.Int64Range(0, 4e9).Draw(t, "start") * 1000)
-			w = &Window{Start: start, End: start + 60_000, State: `{"n":` + strings.Repeat("1", rapid.IntRange(1, 9).Draw(t, "digits")) + `}`}
+			w = &Window{
+				Start: start, End: start + 60_000,
+				State: `{"n":` + strings.Repeat("1", rapid.IntRange(1, 9).Draw(t, "digits")) + `}`,
+			}
 		}
 
 		payload := f.AppendPayload(nil, records, w)
@@ -109,7 +128,9 @@ func BenchmarkAppendPayload100x1KB(b *testing.B) {
 	f := format()
 	records := make([]record.Record, 100)
 	for i := range records {
-		records[i] = record.Record{Pos: record.Position(i + 1), Arrival: 1545084650987, Key: "key-1", Data: make([]byte, 1024)}
+		records[i] = record.Record{
+			Pos: record.Position(i + 1), Arrival: 1545084650987, Key: "key-1", Data: make([]byte, 1024),
+		}
 	}
 	dst := f.AppendPayload(nil, records, nil)
 	b.SetBytes(int64(len(dst)))

@@ -53,7 +53,9 @@ func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 func (k *Kinesis) ShardsChanged() <-chan struct{} { return k.streams.ShardsChanged(k.id) }
 
 // Read visits durable records.
-func (k *Kinesis) Read(ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+func (k *Kinesis) Read(
+	ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
 	return k.streams.Read(ctx, k.id, shard, from, limit, visit)
 }
 

@@ -1,7 +1,8 @@
 // Package source is what a mapping can poll: the contract, and one file per kind of source.
 //
-// A source reads the records of a shard and knows how they look in a payload. It tells each record's payload bytes exactly, so the core keeps the payload limit
-// without seeing JSON. The shape is that of the Lambda Developer Guide, "Using Lambda to process records from Amazon Kinesis Data Streams".
+// A source reads the records of a shard and knows how they look in a payload. It tells each record's payload bytes
+// exactly, so the core keeps the payload limit without seeing JSON. The shape is that of the Lambda Developer Guide,
+// "Using Lambda to process records from Amazon Kinesis Data Streams".
 package source
 
 import (
@@ -20,12 +21,15 @@ type Shard struct {
 
 // Source is one stream that a mapping polls. Safe for concurrent use.
 type Source interface {
-	// Shards lists the shards that can still be read, in order of their ids. A fault ResourceNotFoundException means that the stream is gone.
+	// Shards lists the shards that can still be read, in order of their ids. A fault ResourceNotFoundException means
+	// that the stream is gone.
 	Shards(ctx context.Context) ([]Shard, error)
 	// ShardsChanged is closed at the next change of that list. Take it before Shards.
 	ShardsChanged() <-chan struct{}
 	// Read visits durable records from from on, as storage.Log.Scan does; records beyond retention are never visited.
-	Read(ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record)) (next record.Position, end storage.End, err error)
+	Read(
+		ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record),
+	) (next record.Position, end storage.End, err error)
 	// Oldest is the oldest position that retention has left.
 	Oldest(ctx context.Context, shard record.ShardID) (record.Position, error)
 	// Changed is closed at the next change of the shard. Take it before Read.
@@ -40,11 +44,13 @@ type Format interface {
 	Envelope() int
 	// RecordSize is the exact number of bytes that r adds to a payload, its separator included.
 	RecordSize(r *record.Record) int
-	// Windowed is the number of payload bytes that the members of a tumbling window add, beside its state; Recordless is the number of bytes beside the state in
-	// the payload of an invocation that ends a window, whichever end it is, and has no records.
+	// Windowed is the number of payload bytes that the members of a tumbling window add, beside its state; Recordless
+	// is the number of bytes beside the state in the payload of an invocation that ends a window, whichever end it is,
+	// and has no records.
 	Windowed() int
 	Recordless() int
-	// AppendPayload appends the whole payload to dst: exactly Envelope plus the records' sizes, and what a tumbling window adds unless w is nil.
+	// AppendPayload appends the whole payload to dst: exactly Envelope plus the records' sizes, and what a tumbling
+	// window adds unless w is nil.
 	AppendPayload(dst []byte, records []record.Record, w *Window) []byte
 	// Identifier is how a function names r when it reports a failed item.
 	Identifier(r *record.Record) string

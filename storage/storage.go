@@ -1,8 +1,9 @@
-// Package storage keeps ordered records and small values, durably: the contracts Log, Coord and Local, and what they promise.
+// Package storage keeps ordered records and small values, durably: the contracts Log, Coord and Local, and what they
+// promise.
 //
-// Rooms see only these contracts; which backend runs is nobody else's business. memory/ and pebble/ implement them, storagetest/ is the
-// suite that each backend passes. Positions are assigned here and nowhere else. Nothing of a Log or Coord is visible to a reader before it is
-// durable; a Local shows what was applied.
+// Rooms see only these contracts; which backend runs is nobody else's business. memory/ and pebble/ implement them,
+// storagetest/ is the suite that each backend passes. Positions are assigned here and nowhere else. Nothing of a Log or
+// Coord is visible to a reader before it is durable; a Local shows what was applied.
 package storage
 
 import (
@@ -14,17 +15,21 @@ import (
 
 // Faults of a Log or Coord. They are compared with errors.Is.
 var (
-	ErrNotFound    = errors.New("storage: no such shard")                 // the shard was never created, or its stream is deleted
-	ErrExists      = errors.New("storage: shard exists")                  // Create of a shard that exists
-	ErrShardClosed = errors.New("storage: shard is closed")               // no append succeeds any more: route again to the child
+	// the shard was never created, or its stream is deleted
+	ErrNotFound = errors.New("storage: no such shard")
+	ErrExists   = errors.New("storage: shard exists") // Create of a shard that exists
+	// no append succeeds any more: route again to the child
+	ErrShardClosed = errors.New("storage: shard is closed")
 	ErrFenced      = errors.New("storage: writer is fenced")              // another Acquire came later
 	ErrBusy        = errors.New("storage: the committer's queue is full") // try again; nothing was written
-	ErrFull        = errors.New("storage: no space left for records")     // below --min-free or above --memory-limit; reads, trims, deletions and Coord go on
-	ErrConflict    = errors.New("storage: revision conflict")             // nothing of the commit was applied
-	ErrUnchanged   = errors.New("storage: nothing was changed")           // of a change, for a reason that goes with it
-	ErrUnknown     = errors.New("storage: outcome unknown")               // of a change: it may have been applied or not; read back. See Sure
-	ErrClosed      = errors.New("storage: store is closed")
-	ErrCorrupt     = errors.New("storage: corrupt data") // wrapped with the place and what to do
+	// below --min-free or above --memory-limit; reads, trims, deletions and Coord go on
+	ErrFull      = errors.New("storage: no space left for records")
+	ErrConflict  = errors.New("storage: revision conflict")   // nothing of the commit was applied
+	ErrUnchanged = errors.New("storage: nothing was changed") // of a change, for a reason that goes with it
+	// of a change: it may have been applied or not; read back. See Sure
+	ErrUnknown = errors.New("storage: outcome unknown")
+	ErrClosed  = errors.New("storage: store is closed")
+	ErrCorrupt = errors.New("storage: corrupt data") // wrapped with the place and what to do
 )
 
 // Store is one backend: its three contracts share one commit pipeline, so one sync serves them all.
@@ -80,40 +85,46 @@ type Limit struct {
 
 // Log holds the records of all shards. All methods are safe for concurrent use.
 type Log interface {
-	// Create makes an empty open shard whose first record gets a position ≥ first (0 counts as 1). Durable on return. ErrExists.
+	// Create makes an empty open shard whose first record gets a position ≥ first (0 counts as 1). Durable on return.
+	// ErrExists.
 	Create(ctx context.Context, shard Shard, first record.Position) error
-	// Acquire fences every earlier writer of the shard and answers the exact end: the position after the last record appended.
-	// A closed shard can be acquired; appends to it fail with ErrShardClosed.
+	// Acquire fences every earlier writer of the shard and answers the exact end: the position after the last record
+	// appended. A closed shard can be acquired; appends to it fail with ErrShardClosed.
 	Acquire(ctx context.Context, shard Shard) (w Writer, end record.Position, err error)
-	// Append commits batches as one group where the backend can, and returns when they are durable and readable: an error per batch (nil, ErrShardClosed,
-	// ErrFenced, ErrBusy, ErrFull, ErrNotFound, ErrClosed). Records keep their order within a batch. Key and Data are copied before return.
-	// Cancelling ctx undoes nothing: the records may exist. Of an error for which Unchanged answers false, ErrUnknown among them, the same is true. Create, Close, Trim and
-	// Delete may be repeated after one.
+	// Append commits batches as one group where the backend can, and returns when they are durable and readable: an
+	// error per batch (nil, ErrShardClosed, ErrFenced, ErrBusy, ErrFull, ErrNotFound, ErrClosed). Records keep their
+	// order within a batch. Key and Data are copied before return. Cancelling ctx undoes nothing: the records may
+	// exist. Of an error for which Unchanged answers false, ErrUnknown among them, the same is true. Create, Close,
+	// Trim and Delete may be repeated after one.
 	Append(ctx context.Context, batches []Batch) []error
-	// Scan visits the durable records with Pos ≥ from in order, without holes, until limit, and answers where to go on. The visited records'
-	// Key and Data stay valid and must not be changed. visit may be called from the caller's goroutine only. With nothing visited, next is from
-	// (at least 1). The end is exact: More is answered only when another record is there, or was a moment ago.
-	Scan(ctx context.Context, shard Shard, from record.Position, limit Limit, visit func(record.Record)) (next record.Position, end End, err error)
-	// Seek answers the position of the first record, in order, whose arrival is at or after at; when there is none yet, the position
-	// that the next record will have at the least.
+	// Scan visits the durable records with Pos ≥ from in order, without holes, until limit, and answers where to go on.
+	// The visited records' Key and Data stay valid and must not be changed. visit may be called from the caller's
+	// goroutine only. With nothing visited, next is from (at least 1). The end is exact: More is answered only when
+	// another record is there, or was a moment ago.
+	Scan(ctx context.Context, shard Shard, from record.Position, limit Limit, visit func(record.Record)) (
+		next record.Position, end End, err error,
+	)
+	// Seek answers the position of the first record, in order, whose arrival is at or after at; when there is none yet,
+	// the position that the next record will have at the least.
 	Seek(ctx context.Context, shard Shard, at record.Millis) (record.Position, error)
-	// Bounds answers the position below which nothing is readable (the place of the last Trim, else the shard's first), the position after the last
-	// durable record, and whether the shard is closed.
+	// Bounds answers the position below which nothing is readable (the place of the last Trim, else the shard's first),
+	// the position after the last durable record, and whether the shard is closed.
 	Bounds(ctx context.Context, shard Shard) (oldest, end record.Position, closed bool, err error)
-	// Close ends the shard for every writer: no append succeeds once it has returned. last is the position of the last record ever
-	// appended, 0 when there is none. Idempotent.
+	// Close ends the shard for every writer: no append succeeds once it has returned. last is the position of the last
+	// record ever appended, 0 when there is none. Idempotent.
 	Close(ctx context.Context, shard Shard) (last record.Position, err error)
-	// Trim hides every record below before; space is freed later. Idempotent; never moves back. A place beyond the end counts as the end, so
-	// records to come stay readable; a trim that would hide no record changes nothing.
+	// Trim hides every record below before; space is freed later. Idempotent; never moves back. A place beyond the end
+	// counts as the end, so records to come stay readable; a trim that would hide no record changes nothing.
 	Trim(ctx context.Context, shard Shard, before record.Position) error
 	// Delete removes every shard of a stream. Durable on return; space is freed later. Idempotent.
 	Delete(ctx context.Context, stream uint32) error
-	// Changed is closed at the next append, close, trim or delete of the shard after the call. Take it before Scan; spurious wake-ups are allowed, lost
-	// ones never.
+	// Changed is closed at the next append, close, trim or delete of the shard after the call. Take it before Scan;
+	// spurious wake-ups are allowed, lost ones never.
 	Changed(shard Shard) <-chan struct{}
 }
 
-// Revision is the version of one Coord value; it grows with each change of the key and is never reused. 0: the key does not exist.
+// Revision is the version of one Coord value; it grows with each change of the key and is never reused. 0: the key does
+// not exist.
 type Revision uint64
 
 // Expectations of an Op.
@@ -122,7 +133,8 @@ const (
 	Absent Revision = 0         // the key must not exist
 )
 
-// Op is one change of a Coord commit. A nil Value deletes the key. Ops on one key apply in order, each to what the one before left.
+// Op is one change of a Coord commit. A nil Value deletes the key. Ops on one key apply in order, each to what the one
+// before left.
 type Op struct {
 	Key    string
 	Value  []byte
@@ -136,18 +148,21 @@ type Entry struct {
 	Revision Revision
 }
 
-// Coord holds small values with revisions: metadata, mappings, checkpoints, leases. All methods are safe for concurrent use.
+// Coord holds small values with revisions: metadata, mappings, checkpoints, leases. All methods are safe for concurrent
+// use.
 type Coord interface {
 	// Get answers a missing key with a zero Entry (Revision 0) and no error.
 	Get(ctx context.Context, key string) (Entry, error)
 	// List answers up to n entries with the prefix and a key after after, in byte order; n ≤ 0: all.
 	List(ctx context.Context, prefix, after string, n int) ([]Entry, error)
-	// Commit applies ops atomically and durably, or fails with ErrConflict and changes nothing. Of an error for which Unchanged answers false, ErrUnknown among them, the
-	// outcome is unknown: the ops were all applied, or none, or will be. Operations are atomic within a group; group is
-	// the prefix up to which keys belong together, and every key must begin with it. Revisions are checked in commit order. It answers the revision
-	// that every written key now has.
+	// Commit applies ops atomically and durably, or fails with ErrConflict and changes nothing. Of an error for which
+	// Unchanged answers false, ErrUnknown among them, the outcome is unknown: the ops were all applied, or none, or
+	// will be. Operations are atomic within a group; group is the prefix up to which keys belong together, and every
+	// key must begin with it. Revisions are checked in commit order. It answers the revision that every written key now
+	// has.
 	Commit(ctx context.Context, group string, ops ...Op) (Revision, error)
-	// Changed is closed at the next change of a key with the prefix. Take it before List; spurious wake-ups are allowed, lost ones never.
+	// Changed is closed at the next change of a key with the prefix. Take it before List; spurious wake-ups are
+	// allowed, lost ones never.
 	Changed(prefix string) <-chan struct{}
 }
 
@@ -159,20 +174,24 @@ const (
 	Soon                   // durable within about a second
 )
 
-// LocalOp is one change of a Local batch. With Until set it deletes the keys from Key up to Until, exclusive; else a nil Value deletes Key.
+// LocalOp is one change of a Local batch. With Until set it deletes the keys from Key up to Until, exclusive; else a
+// nil Value deletes Key.
 type LocalOp struct {
 	Key, Value []byte
 	Until      []byte
-	Refusable  bool // what somebody outside brings: where no space is left the batch is refused, while deletions and our own bookkeeping go on
+	// what somebody outside brings: where no space is left the batch is refused, while deletions and our own
+	// bookkeeping go on
+	Refusable bool
 }
 
-// Local is ordered bytes on this node, for companions, log indexes and the like; it never becomes a cluster's. Each user owns a key prefix, ended by '/'.
+// Local is ordered bytes on this node, for companions, log indexes and the like; it never becomes a cluster's. Each
+// user owns a key prefix, ended by '/'.
 type Local interface {
 	Get(key []byte) ([]byte, bool, error)
-	// Scan visits keys in [lo, hi), forward or in reverse, until visit answers false. k and v are valid during the call only and
-	// must not be changed. It shows one moment; visit may call the store. hi nil: no upper bound.
+	// Scan visits keys in [lo, hi), forward or in reverse, until visit answers false. k and v are valid during the call
+	// only and must not be changed. It shows one moment; visit may call the store. hi nil: no upper bound.
 	Scan(lo, hi []byte, reverse bool, visit func(k, v []byte) bool) error
-	// Apply applies ops atomically in order. ErrFull: one of them is Refusable and no space is left; nothing was applied. ErrUnknown: the write failed, and with it the
-	// store; what it holds is seen when it is opened again.
+	// Apply applies ops atomically in order. ErrFull: one of them is Refusable and no space is left; nothing was
+	// applied. ErrUnknown: the write failed, and with it the store; what it holds is seen when it is opened again.
 	Apply(ctx context.Context, d Durability, ops ...LocalOp) error
 }

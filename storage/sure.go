@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Unchanged reports that an error of a Commit, an Append or an Apply promises that nothing of it was applied. Of any other error the outcome is unknown, whatever it
-// says of itself: the safe assumption about an answer that was lost.
+// Unchanged reports that an error of a Commit, an Append or an Apply promises that nothing of it was applied. Of any
+// other error the outcome is unknown, whatever it says of itself: the safe assumption about an answer that was lost.
 func Unchanged(err error) bool {
 	if errors.Is(err, ErrUnknown) {
 		return false
@@ -24,11 +24,13 @@ func Unchanged(err error) bool {
 	return false
 }
 
-// Sure is c for a room that must know what became of its commits. A commit whose outcome is unknown is found out about by reading back, and answered as what it came to:
-// its revision, ErrUnchanged, or ErrConflict when somebody else has written since. Where that cannot be found out either, the answer is ErrUnknown, and the commit is
-// remembered: a later one that meets its own forerunner goes on from it, so that nobody conflicts with itself.
+// Sure is c for a room that must know what became of its commits. A commit whose outcome is unknown is found out about
+// by reading back, and answered as what it came to: its revision, ErrUnchanged, or ErrConflict when somebody else has
+// written since. Where that cannot be found out either, the answer is ErrUnknown, and the commit is remembered: a later
+// one that meets its own forerunner goes on from it, so that nobody conflicts with itself.
 //
-// What is remembered lies in memory and is as much as there are keys of unknown outcome. Values must tell commits apart, as those with a time, an id or an epoch do.
+// What is remembered lies in memory and is as much as there are keys of unknown outcome. Values must tell commits
+// apart, as those with a time, an id or an epoch do.
 func Sure(c Coord) Coord {
 	if s, ok := c.(*sure); ok {
 		return s
@@ -73,7 +75,8 @@ const (
 	overtaken // somebody else has written since, over it or instead of it
 )
 
-// witness returns the place of an op whose key tells whether ops were applied: one with an expectation, and rather a value than a deletion. -1: ops may be repeated at will.
+// witness returns the place of an op whose key tells whether ops were applied: one with an expectation, and rather a
+// value than a deletion. -1: ops may be repeated at will.
 func witness(ops []Op) int {
 	w := -1
 	for i, op := range ops {
@@ -109,7 +112,8 @@ func fateOf(ops []Op, w int, e Entry) fate {
 
 // findOut establishes what became of a commit that answered err.
 func (s *sure) findOut(ctx context.Context, group string, ops []Op, err error) (Revision, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), surePatience) // whoever asked may have gone; the outcome is wanted all the same
+	// whoever asked may have gone; the outcome is wanted all the same
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), surePatience)
 	defer cancel()
 	w := witness(ops)
 	for try := range sureTries {
@@ -164,7 +168,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// again commits ops once more if what they conflict with is an earlier commit of this room whose outcome had remained unknown.
+// again commits ops once more if what they conflict with is an earlier commit of this room whose outcome had remained
+// unknown.
 func (s *sure) again(ctx context.Context, group string, ops []Op, conflict error) (Revision, error) {
 	earlier := s.take(ops)
 	if earlier == nil {
@@ -174,7 +179,8 @@ func (s *sure) again(ctx context.Context, group string, ops []Op, conflict error
 	e, err := s.Get(ctx, earlier[w].Key)
 	if err != nil { // perhaps it is a conflict with ourselves: nothing says that somebody else was there
 		s.remember(earlier)
-		return 0, fmt.Errorf("%w: %v, and it cannot be read by whom: %w", ErrUnchanged, conflict, err) //nolint:errorlint // it must not count as a conflict
+		//nolint:errorlint // it must not count as a conflict
+		return 0, fmt.Errorf("%w: %v, and it cannot be read by whom: %w", ErrUnchanged, conflict, err)
 	}
 	if fateOf(earlier, w, e) != applied {
 		return s.again(ctx, group, ops, conflict) // there may be another
@@ -207,7 +213,9 @@ func (s *sure) take(ops []Op) []Op {
 }
 
 func touches(a, b []Op) bool {
-	return slices.ContainsFunc(a, func(x Op) bool { return slices.ContainsFunc(b, func(y Op) bool { return x.Key == y.Key }) })
+	return slices.ContainsFunc(a, func(x Op) bool {
+		return slices.ContainsFunc(b, func(y Op) bool { return x.Key == y.Key })
+	})
 }
 
 func (s *sure) remember(ops []Op) {
@@ -235,7 +243,8 @@ func (s *sure) forget(ops []Op) {
 	}
 }
 
-// Race judges the conflicts of a loop that reads, changes and commits until nobody else was faster. The zero value is ready.
+// Race judges the conflicts of a loop that reads, changes and commits until nobody else was faster. The zero value is
+// ready.
 type Race struct {
 	lost int
 	last Revision
@@ -244,8 +253,9 @@ type Race struct {
 // maxLost is how often somebody else may be faster.
 const maxLost = 100
 
-// Lost tells whether to try again after a conflict, given the revision that was read before it. An error ends the loop: what was read has not changed since the attempt
-// before, so the conflict is with something else that the commit expects, and trying again would never end.
+// Lost tells whether to try again after a conflict, given the revision that was read before it. An error ends the loop:
+// what was read has not changed since the attempt before, so the conflict is with something else that the commit
+// expects, and trying again would never end.
 func (r *Race) Lost(read Revision, conflict error) error {
 	if r.lost++; r.lost > 1 && read == r.last || r.lost > maxLost {
 		return fmt.Errorf("a commit that cannot win: %w", conflict)

@@ -14,7 +14,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// birthOffset is how long before the call a stream's first shards count as created, in milliseconds. AWS's are 2 to 7 s old when the call returns.
+// birthOffset is how long before the call a stream's first shards count as created, in milliseconds. AWS's are 2 to 7 s
+// old when the call returns.
 const birthOffset = 2000
 
 // createsAtOnce bounds how many shards are created in storage concurrently, so that their syncs share commits.
@@ -31,15 +32,17 @@ type CreateInput struct {
 	Tags        map[string]string
 }
 
-// Create makes a stream and returns when it is durable and ACTIVE. Faults: ResourceInUseException when the name is taken in any state,
-// LimitExceededException over the shard or on-demand quota, InvalidArgumentException for a provisioned stream without a shard count and for bad tags.
-// Source: Kinesis API Reference, CreateStream.
+// Create makes a stream and returns when it is durable and ACTIVE. Faults: ResourceInUseException when the name is
+// taken in any state, LimitExceededException over the shard or on-demand quota, InvalidArgumentException for a
+// provisioned stream without a shard count and for bad tags. Source: Kinesis API Reference, CreateStream.
 func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	if len(name.Name) > maxNameBytes || len(name.Region) > maxNameBytes || len(name.Account) > maxNameBytes {
-		return fault.New(codeInvalid, "The name, the region and the account of a stream have at most %d bytes each.", maxNameBytes)
+		return fault.New(
+			codeInvalid, "The name, the region and the account of a stream have at most %d bytes each.", maxNameBytes,
+		)
 	}
 	if in.Mode == "" {
 		in.Mode = OnDemand
@@ -63,7 +66,8 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 		return err
 	}
 	if err := s.activate(ctx, st); err != nil {
-		// What exists by now would come back as an ACTIVE stream at the next start, although the caller was told that the creation failed.
+		// What exists by now would come back as an ACTIVE stream at the next start, although the caller was told that
+		// the creation failed.
 		undo := s.setStatus(context.WithoutCancel(ctx), st, Deleting)
 		if undo == nil {
 			undo = s.erase(context.WithoutCancel(ctx), st)
@@ -106,18 +110,21 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 		shards += len(sn.open)
 	}
 	if in.Mode == OnDemand && onDemand >= OnDemandQuota {
-		return nil, fault.New(codeLimit, "This request would exceed the on-demand stream limit for the account %s in %s. Current on-demand stream count for the account: %d. Limit: %d.",
+		return nil, fault.New(codeLimit,
+			"This request would exceed the on-demand stream limit for the account %s in %s. Current on-demand stream count for the account: %d. Limit: %d.",
 			name.Account, name.Region, onDemand, OnDemandQuota)
 	}
 	if in.Mode == Provisioned && shards+in.Shards > s.quota {
-		return nil, fault.New(codeLimit, "This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. Limit: %d. "+
-			"Number of additional shards that would have resulted from this request: %d. Refer to the AWS Service Limits page "+
-			"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits.",
+		return nil, fault.New(codeLimit,
+			"This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. Limit: %d. "+
+				"Number of additional shards that would have resulted from this request: %d. Refer to the AWS Service Limits page "+
+				"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits.",
 			name.Account, name.Region, shards, s.quota, in.Shards)
 	}
 	now := s.now()
 	r := streamRecord{
-		Version: metaVersion, Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating, Mode: in.Mode,
+		Version: metaVersion, Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating,
+		Mode:    in.Mode,
 		Created: now, RetentionMS: DefaultRetention.Milliseconds(), RecordBytes: in.RecordBytes, Tags: in.Tags,
 	}
 	info := r.info()
@@ -129,7 +136,8 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	return st, nil
 }
 
-// record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on a crash is finished at the next start.
+// record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on a
+// crash is finished at the next start.
 func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error {
 	sn := st.snap.Load()
 	for race := (storage.Race{}); ; {
@@ -149,15 +157,20 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		info := sn.info
 		info.ID = uint32(id)
 		r := streamRecord{
-			Version: metaVersion, ID: info.ID, Account: info.Name.Account, Region: info.Name.Region, Name: info.Name.Name, Status: Creating, Mode: info.Mode,
-			Created: record.MillisOf(info.Created), RetentionMS: info.Retention.Milliseconds(), RecordBytes: info.RecordBytes, Tags: in.Tags,
+			Version: metaVersion, ID: info.ID, Account: info.Name.Account, Region: info.Name.Region,
+			Name: info.Name.Name, Status: Creating, Mode: info.Mode,
+			Created: record.MillisOf(info.Created), RetentionMS: info.Retention.Milliseconds(),
+			RecordBytes: info.RecordBytes, Tags: in.Tags,
 		}
 		ops := make([]storage.Op, 0, 2+len(info.Shards))
 		ops = append(ops,
-			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent}, // first: it says whose commit it was, as the number that was used last cannot
+			// first: it says whose commit it was, as the number that was used last cannot
+			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent},
 			storage.Op{Key: keyID, Value: strconv.AppendUint(nil, id, 10), Expect: last.Revision})
 		for i := range info.Shards {
-			ops = append(ops, storage.Op{Key: shardKey(info.ID, info.Shards[i].ID), Value: encodeShard(&info.Shards[i]), Expect: storage.Absent})
+			ops = append(ops, storage.Op{
+				Key: shardKey(info.ID, info.Shards[i].ID), Value: encodeShard(&info.Shards[i]), Expect: storage.Absent,
+			})
 		}
 		revision, err := s.coord.Commit(ctx, group, ops...)
 		if errors.Is(err, storage.ErrConflict) {
@@ -181,7 +194,8 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 	}
 }
 
-// clear removes what a creation of unknown outcome has left under a name that this process knows no stream of. A name that another process has taken is in use.
+// clear removes what a creation of unknown outcome has left under a name that this process knows no stream of. A name
+// that another process has taken is in use.
 func (s *Streams) clear(ctx context.Context, name Name) error {
 	e, err := s.coord.Get(ctx, nameKey(name))
 	if err != nil || e.Revision == 0 {
@@ -247,8 +261,9 @@ func (s *Streams) setStatusIf(ctx context.Context, st *stream, status Status, al
 	})
 }
 
-// Delete removes a stream with its records and tags, and returns when that is durable. Faults: ResourceNotFoundException; ResourceInUseException
-// while another call deletes it. Source: Kinesis API Reference, DeleteStream.
+// Delete removes a stream with its records and tags, and returns when that is durable. Faults:
+// ResourceNotFoundException; ResourceInUseException while another call deletes it. Source: Kinesis API Reference,
+// DeleteStream.
 func (s *Streams) Delete(ctx context.Context, name Name) error {
 	for {
 		st, err := s.settled(ctx, name)

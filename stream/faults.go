@@ -34,7 +34,9 @@ func (s *Streams) notFound(name Name) error {
 
 // shardMissing says that a shard, or its stream, is unknown. AWS's text has no full stop.
 func (s *Streams) shardMissing(name Name, shard record.ShardID) error {
-	f := fault.New(codeNotFound, "Shard %s in stream %s under account %s does not exist", shard, name.Name, name.Account)
+	f := fault.New(
+		codeNotFound, "Shard %s in stream %s under account %s does not exist", shard, name.Name, name.Account,
+	)
 	if hint := s.elsewhere(name); hint != "" {
 		f = f.WithHint("%s", hint)
 	}
@@ -61,20 +63,28 @@ func (s *Streams) elsewhere(name Name) string {
 }
 
 func malformedShard(name Name, raw string) error {
-	return fault.New(codeNotFound, "Could not find shard %s in stream %s under account %s.", raw, name.Name, name.Account)
+	return fault.New(
+		codeNotFound, "Could not find shard %s in stream %s under account %s.", raw, name.Name, name.Account,
+	)
 }
 
 func notActive(name Name, status Status) error {
-	return fault.New(codeInUse, "Stream %s under account %s not ACTIVE, instead in state %s", name.Name, name.Account, status)
+	return fault.New(
+		codeInUse, "Stream %s under account %s not ACTIVE, instead in state %s", name.Name, name.Account, status,
+	)
 }
 
 func throttled(name Name, shard record.ShardID) *fault.Error {
-	return fault.New(codeThrottled, "Rate exceeded for shard %s in stream %s under account %s.", shard, name.Name, name.Account)
+	return fault.New(
+		codeThrottled, "Rate exceeded for shard %s in stream %s under account %s.", shard, name.Name, name.Account,
+	)
 }
 
 // internal returns a server fault that a caller is told nothing about but a hint.
 func internal(hint string) *fault.Error {
-	return &fault.Error{Code: codeInternal, Message: "Internal Service Failure", Status: http.StatusInternalServerError, Hint: hint}
+	return &fault.Error{
+		Code: codeInternal, Message: "Internal Service Failure", Status: http.StatusInternalServerError, Hint: hint,
+	}
 }
 
 // hintFull is what to do when storage refuses records for lack of room.
@@ -83,8 +93,8 @@ const hintFull = "No room is left for records: the disk is below --min-free, or 
 // expiredTime prints t as AWS does in its messages about expired tokens.
 func expiredTime(t time.Time) string { return t.UTC().Format("Mon Jan 02 15:04:05 UTC 2006") }
 
-// ParseARN reads the ARN of a stream. An account of fewer than twelve digits, as tutorials print them, means the caller's; hint says so then.
-// Fault: InvalidArgumentException for text that is no stream ARN.
+// ParseARN reads the ARN of a stream. An account of fewer than twelve digits, as tutorials print them, means the
+// caller's; hint says so then. Fault: InvalidArgumentException for text that is no stream ARN.
 func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 	a, ok := arn.Parse(text)
 	if ok {

@@ -67,7 +67,8 @@ func (c failingCoord) Commit(ctx context.Context, group string, ops ...storage.O
 	return c.Coord.Commit(ctx, group, ops...)
 }
 
-// Wherever a process dies while it creates, reshards and deletes, the next one finds each step done or not begun, and the stream usable.
+// Wherever a process dies while it creates, reshards and deletes, the next one finds each step done or not begun, and
+// the stream usable.
 func TestACrashLeavesNothingHalfDone(t *testing.T) {
 	t.Parallel()
 	for steps := range 20 {
@@ -136,7 +137,10 @@ func TestRefusalsOfStorageReachThePutter(t *testing.T) {
 		code, text     string
 		single, hinted bool
 	}{
-		{storage.ErrBusy, "ProvisionedThroughputExceededException", "Rate exceeded for shard shardId-000000000000 in stream orders under account 000000000000.", true, false},
+		{
+			storage.ErrBusy, "ProvisionedThroughputExceededException",
+			"Rate exceeded for shard shardId-000000000000 in stream orders under account 000000000000.", true, false,
+		},
 		{storage.ErrFull, "InternalFailure", "Internal Service Failure", false, true},
 		{storage.ErrFenced, "InternalFailure", "Internal Service Failure", false, true},
 		{errDied, "InternalFailure", "Internal Service Failure", false, false},

@@ -30,9 +30,9 @@ type IteratorInput struct {
 	Timestamp *record.Millis
 }
 
-// Iterator issues a shard iterator: a place, not a cursor. It may be used often and by several readers, for five minutes, and holds across restarts.
-// Faults: ResourceNotFoundException for a malformed or unknown shard, InvalidArgumentException for a start that does not fit.
-// Source: Kinesis API Reference, GetShardIterator.
+// Iterator issues a shard iterator: a place, not a cursor. It may be used often and by several readers, for five
+// minutes, and holds across restarts. Faults: ResourceNotFoundException for a malformed or unknown shard,
+// InvalidArgumentException for a start that does not fit. Source: Kinesis API Reference, GetShardIterator.
 func (s *Streams) Iterator(ctx context.Context, name Name, in IteratorInput) (string, error) {
 	id, ok := ParseShardID(in.Shard)
 	if !ok {
@@ -83,11 +83,15 @@ func (s *Streams) startOf(ctx context.Context, sn *snapshot, sh *shard, in Itera
 		return s.resolve(ctx, sn, sh, Start{Kind: TrimHorizon})
 	case IterAtTimestamp:
 		if in.Timestamp == nil {
-			return 0, fault.New(codeInvalid, "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
+			return 0, fault.New(
+				codeInvalid,
+				"Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.",
+			)
 		}
 		if now := s.now(); *in.Timestamp > now {
-			return 0, fault.New(codeInvalid, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "+
-				"timestampInMillis: %d, currentTimestampInMillis: %d", *in.Timestamp, now)
+			return 0, fault.New(codeInvalid,
+				"The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "+
+					"timestampInMillis: %d, currentTimestampInMillis: %d", *in.Timestamp, now)
 		}
 		return s.resolve(ctx, sn, sh, Start{Kind: AtTimestamp, At: max(*in.Timestamp, 0)})
 	}
@@ -99,11 +103,16 @@ func (s *Streams) positionOf(sn *snapshot, sh *shard, text string) (record.Posit
 	info, name := sn.shardInfo(sh), sn.info.Name
 	q, err := ParseSequenceNumber(text)
 	if err != nil {
-		return 0, fault.New(codeInvalid, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.",
+		return 0, fault.New(codeInvalid,
+			"StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.",
 			text, info.ID, name.Name, name.Account)
 	}
 	if q.Shard != info.ID {
-		return 0, fault.New(codeInvalid, "Invalid StartingSequenceNumber. It encodes %s, while it was used in a call to a shard with %s", q.shardText(), info.ID)
+		return 0, fault.New(
+			codeInvalid,
+			"Invalid StartingSequenceNumber. It encodes %s, while it was used in a call to a shard with %s",
+			q.shardText(), info.ID,
+		)
 	}
 	if q.Version == 0 {
 		f := internal("")
@@ -111,7 +120,8 @@ func (s *Streams) positionOf(sn *snapshot, sh *shard, text string) (record.Posit
 		return 0, f
 	}
 	if q.Version != seqVersion || q.Created != int64(info.Created)/1000 {
-		return 0, fault.New(codeInvalid, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.",
+		return 0, fault.New(codeInvalid,
+			"StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.",
 			text, info.ID, name.Name, name.Account)
 	}
 	return q.Pos, nil
@@ -136,10 +146,14 @@ type GetRecordsOutput struct {
 	Children []Child // at the end of the shard, never empty then
 }
 
-// GetRecords visits up to Limit records and 10 MiB from the iterator's place on; it does not wait for more. begin is called once before the first visit, with
-// the shard that all records come from. The records must not be changed. Faults: InvalidArgumentException for an iterator that is not ours or of another
-// stream, ExpiredIteratorException after five minutes, ResourceNotFoundException when the stream or shard is gone. Source: Kinesis API Reference, GetRecords.
-func (s *Streams) GetRecords(ctx context.Context, in GetRecordsInput, begin func(*ShardInfo), visit func(record.Record)) (GetRecordsOutput, error) {
+// GetRecords visits up to Limit records and 10 MiB from the iterator's place on; it does not wait for more. begin is
+// called once before the first visit, with the shard that all records come from. The records must not be changed.
+// Faults: InvalidArgumentException for an iterator that is not ours or of another stream, ExpiredIteratorException
+// after five minutes, ResourceNotFoundException when the stream or shard is gone. Source: Kinesis API Reference,
+// GetRecords.
+func (s *Streams) GetRecords(
+	ctx context.Context, in GetRecordsInput, begin func(*ShardInfo), visit func(record.Record),
+) (GetRecordsOutput, error) {
 	var out GetRecordsOutput
 	if err := s.ready(ctx); err != nil {
 		return out, err
@@ -231,11 +245,15 @@ func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
 		return place{}, invalid
 	}
 	if int64(now-p.issued) > IteratorLife.Milliseconds() {
-		return place{}, fault.New(codeExpiredIterator, "Iterator expired. The iterator was created at time %s while right now it is %s "+
-			"which is further in the future than the tolerated delay of %d milliseconds.", expiredTime(p.issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
+		return place{}, fault.New(codeExpiredIterator,
+			"Iterator expired. The iterator was created at time %s while right now it is %s "+
+				"which is further in the future than the tolerated delay of %d milliseconds.",
+			expiredTime(p.issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
 	}
 	if in.Stream != nil && *in.Stream != p.name {
-		return place{}, fault.New(codeInvalid, "The ShardIterator belongs to stream %s, not to %s.", p.name.ARN(), in.Stream.ARN())
+		return place{}, fault.New(
+			codeInvalid, "The ShardIterator belongs to stream %s, not to %s.", p.name.ARN(), in.Stream.ARN(),
+		)
 	}
 	return p, nil
 }

@@ -24,9 +24,11 @@ type ListInput struct {
 	Limit int    // 0 or above 100: 100
 }
 
-// List returns the streams of an account and region by name, in any state, and a token when more follow. Faults: InvalidArgumentException,
-// ExpiredNextTokenException. Source: Kinesis API Reference, ListStreams.
-func (s *Streams) List(ctx context.Context, account, region string, in ListInput) (page []*Info, next string, err error) {
+// List returns the streams of an account and region by name, in any state, and a token when more follow. Faults:
+// InvalidArgumentException, ExpiredNextTokenException. Source: Kinesis API Reference, ListStreams.
+func (s *Streams) List(ctx context.Context, account, region string, in ListInput) (
+	page []*Info, next string, err error,
+) {
 	if err := s.ready(ctx); err != nil {
 		return nil, "", err
 	}
@@ -91,10 +93,12 @@ type ListShardsInput struct {
 	Limit   int // 0 or above 1000: 1000
 }
 
-// ListShards returns a page of the shards that are OPEN or CLOSED, by id, and a token when more follow. Faults: ResourceNotFoundException,
-// ResourceInUseException while the stream is CREATING or DELETING, InvalidArgumentException for a filter without its argument.
-// Source: Kinesis API Reference, ListShards and ShardFilter.
-func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput) (page []ShardInfo, next string, err error) {
+// ListShards returns a page of the shards that are OPEN or CLOSED, by id, and a token when more follow. Faults:
+// ResourceNotFoundException, ResourceInUseException while the stream is CREATING or DELETING, InvalidArgumentException
+// for a filter without its argument. Source: Kinesis API Reference, ListShards and ShardFilter.
+func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput) (
+	page []ShardInfo, next string, err error,
+) {
 	st, err := s.find(ctx, name)
 	if err != nil {
 		return nil, "", err
@@ -112,7 +116,9 @@ func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput)
 			in.After = max(in.After, f.Shard)
 		case FilterAtTimestamp, FilterFromTimestamp:
 			if f.At == nil {
-				return nil, "", fault.New(codeInvalid, "Timestamp must be provided for a ShardFilter of type %s.", f.Type)
+				return nil, "", fault.New(
+					codeInvalid, "Timestamp must be provided for a ShardFilter of type %s.", f.Type,
+				)
 			}
 		case FilterAtTrimHorizon, FilterFromTrimHorizon, FilterAtLatest:
 		default:
@@ -122,9 +128,12 @@ func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput)
 	return s.listShards(sn, in)
 }
 
-// ListShardsNext returns the page that token, from the page before, goes on with. limit as in ListShardsInput. Faults: InvalidArgumentException,
-// ExpiredNextTokenException after five minutes, ResourceNotFoundException when the stream is gone.
-func (s *Streams) ListShardsNext(ctx context.Context, token string, limit int) (page []ShardInfo, next string, err error) {
+// ListShardsNext returns the page that token, from the page before, goes on with. limit as in ListShardsInput. Faults:
+// InvalidArgumentException, ExpiredNextTokenException after five minutes, ResourceNotFoundException when the stream is
+// gone.
+func (s *Streams) ListShardsNext(ctx context.Context, token string, limit int) (
+	page []ShardInfo, next string, err error,
+) {
 	if err := s.ready(ctx); err != nil {
 		return nil, "", err
 	}
@@ -198,7 +207,9 @@ func FirstAfter(shards []ShardInfo, after string) int {
 	if after == "" {
 		return 0
 	}
-	i, found := slices.BinarySearchFunc(shards, after, func(s ShardInfo, after string) int { return strings.Compare(s.ID.String(), after) })
+	i, found := slices.BinarySearchFunc(shards, after, func(s ShardInfo, after string) int {
+		return strings.Compare(s.ID.String(), after)
+	})
 	if found {
 		i++
 	}
@@ -235,8 +246,10 @@ func (s *Streams) openList(kind, token string, now record.Millis) ([]byte, error
 		return nil, invalidToken()
 	}
 	if int64(now-issued) > IteratorLife.Milliseconds() {
-		return nil, fault.New(codeExpiredToken, "NextToken expired. The token was created at time %s while right now it is %s "+
-			"which is further in the future than the tolerated delay of %d milliseconds.", expiredTime(issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
+		return nil, fault.New(codeExpiredToken,
+			"NextToken expired. The token was created at time %s while right now it is %s "+
+				"which is further in the future than the tolerated delay of %d milliseconds.",
+			expiredTime(issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
 	}
 	return b[9:], nil
 }

@@ -37,7 +37,10 @@ func (m *meters) of(sn *snapshot) *meter {
 		of := func(k metric.Kind) *metric.Series {
 			return m.store.Of(k, name.Account, name.Region, metric.StreamName, name.Name)
 		}
-		found = &meter{of(metric.IncomingRecords), of(metric.IncomingBytes), of(metric.PutRecordSuccess), of(metric.PutRecordsSuccess), of(metric.GetRecordsAge)}
+		found = &meter{
+			of(metric.IncomingRecords), of(metric.IncomingBytes), of(metric.PutRecordSuccess),
+			of(metric.PutRecordsSuccess), of(metric.GetRecordsAge),
+		}
 		m.byID[sn.info.ID] = found
 	}
 	return found

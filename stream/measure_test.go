@@ -36,9 +36,15 @@ func TestStreamsAreMeasured(t *testing.T) {
 
 	total := func(k metric.Kind) metric.Summary {
 		t.Helper()
-		id := metric.ID{Account: orders.Account, Region: orders.Region, Namespace: k.Namespace, Name: k.Name, Dimensions: []metric.Dimension{{Name: metric.StreamName, Value: "orders"}}}
+		id := metric.ID{
+			Account: orders.Account, Region: orders.Region, Namespace: k.Namespace, Name: k.Name,
+			Dimensions: []metric.Dimension{{Name: metric.StreamName, Value: "orders"}},
+		}
 		now := b.clock.Now()
-		points, err := st.Points(metric.Query{ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour), Period: 24 * time.Hour})
+		points, err := st.Points(metric.Query{
+			ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour),
+			Period: 24 * time.Hour,
+		})
 		b.must(err)
 		if len(points) != 1 {
 			t.Fatalf("%s: %d periods", k.Name, len(points))
@@ -46,7 +52,8 @@ func TestStreamsAreMeasured(t *testing.T) {
 		return points[0].Summary
 	}
 	for k, want := range map[metric.Kind][2]float64{
-		metric.IncomingRecords: {2, 3}, metric.IncomingBytes: {2, 10 + 12 + 2}, metric.PutRecordSuccess: {1, 1}, metric.PutRecordsSuccess: {1, 1},
+		metric.IncomingRecords: {2, 3}, metric.IncomingBytes: {2, 10 + 12 + 2}, metric.PutRecordSuccess: {1, 1},
+		metric.PutRecordsSuccess: {1, 1},
 	} {
 		if got := total(k); got.Count != want[0] || got.Sum != want[1] {
 			t.Errorf("%s: %g in %g values, want %g in %g", k.Name, got.Sum, got.Count, want[1], want[0])

@@ -97,7 +97,9 @@ func decode(e storage.Entry, v any) error {
 		return fmt.Errorf("read %s: %w", e.Key, err)
 	}
 	if head.Version != metaVersion {
-		return fmt.Errorf("read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version)
+		return fmt.Errorf(
+			"read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version,
+		)
 	}
 	if err := json.Unmarshal(e.Value, v); err != nil {
 		return fmt.Errorf("read %s: %w", e.Key, err)
@@ -251,9 +253,14 @@ func (s *Streams) forget(st *stream) {
 // errUnsettled is what a change says when it must wait for another one to end.
 var errUnsettled = errors.New("stream: another change is under way")
 
-// update changes the stored record of st: change edits a copy, which is committed against the revision it was read at and tried again when another process
-// was faster; a conflict with one of ops is no such race, and ends it with storage.ErrConflict. installed builds what is known from then on. One update of a stream runs at a time, or an older state could be installed over a newer one.
-func (s *Streams) update(ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op, installed func(streamRecord, storage.Revision) *snapshot) error {
+// update changes the stored record of st: change edits a copy, which is committed against the revision it was read at
+// and tried again when another process was faster; a conflict with one of ops is no such race, and ends it with
+// storage.ErrConflict. installed builds what is known from then on. One update of a stream runs at a time, or an older
+// state could be installed over a newer one.
+func (s *Streams) update(
+	ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op,
+	installed func(streamRecord, storage.Revision) *snapshot,
+) error {
 	select {
 	case st.changing <- struct{}{}:
 	case <-ctx.Done():

@@ -17,7 +17,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// margin is how close to the trim horizon the test does not look: real time goes on while it runs. Its own steps are hours.
+// margin is how close to the trim horizon the test does not look: real time goes on while it runs. Its own steps are
+// hours.
 const margin = 10 * 60 * 1000
 
 // sent is one acknowledged record of the model.
@@ -26,8 +27,9 @@ type sent struct {
 	seq *big.Int
 }
 
-// R-17 and the promise of the room: whatever happens to a stream's shards, clock and process, open ranges cover the hash key space, and who reads all shards, parents
-// first, sees every acknowledged record inside the retention period once and in order per key.
+// R-17 and the promise of the room: whatever happens to a stream's shards, clock and process, open ranges cover the
+// hash key space, and who reads all shards, parents first, sees every acknowledged record inside the retention period
+// once and in order per key.
 func TestAStreamAgreesWithItsModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -57,7 +59,9 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 				recs := make([]record.Record, rapid.IntRange(1, 8).Draw(t, "n"))
 				for i := range recs {
 					total++
-					recs[i] = record.Record{Key: fmt.Sprint("k", rapid.IntRange(0, 9).Draw(t, "key")), Data: fmt.Append(nil, total)}
+					recs[i] = record.Record{
+						Key: fmt.Sprint("k", rapid.IntRange(0, 9).Draw(t, "key")), Data: fmt.Append(nil, total),
+					}
 				}
 				placed, err := s.PutRecords(ctx, orders, recs)
 				must(err)
@@ -93,7 +97,10 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 					return
 				}
 				i := rapid.IntRange(0, len(shards)-2).Draw(t, "shard")
-				must(s.Reshard(ctx, orders, []record.ShardID{shards[i].ID, shards[i+1].ID}, []record.HashKeyRange{{Start: shards[i].Range.Start, End: shards[i+1].Range.End}}))
+				must(s.Reshard(
+					ctx, orders, []record.ShardID{shards[i].ID, shards[i+1].ID},
+					[]record.HashKeyRange{{Start: shards[i].Range.Start, End: shards[i+1].Range.End}},
+				))
 				c.SetOffset(c.Offset() + time.Second)
 			},
 			"time passes": func(t *rapid.T) {
@@ -133,7 +140,8 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 	})
 }
 
-// readAll reads every listed shard, in id order: parents come before their children. Records that arrived before since are left out.
+// readAll reads every listed shard, in id order: parents come before their children. Records that arrived before since
+// are left out.
 func readAll(t *rapid.T, ctx context.Context, s *Streams, since record.Millis) map[string][]string {
 	info, err := s.Lookup(ctx, orders)
 	if err != nil {

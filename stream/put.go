@@ -27,7 +27,9 @@ type Placed struct {
 
 // AppendSequenceNumber appends the text of the record's place to dst.
 func (p *Placed) AppendSequenceNumber(dst []byte) []byte {
-	return Sequence{Created: p.created, Shard: p.Shard, Pos: p.Pos, Time: int64(p.Arrival) / 1000, Version: seqVersion}.Append(dst)
+	return Sequence{
+		Created: p.created, Shard: p.Shard, Pos: p.Pos, Time: int64(p.Arrival) / 1000, Version: seqVersion,
+	}.Append(dst)
 }
 
 // PutRecordInput is one record and what PutRecord may say about it. Record's Pos and Arrival are ignored.
@@ -37,10 +39,11 @@ type PutRecordInput struct {
 	Ordering string // SequenceNumberForOrdering, "" for none
 }
 
-// PutRecord appends one record to the shard whose hash key range holds its hash key, and returns when it is durable and readable. Data and Key are copied.
-// Faults, in this order: ResourceNotFoundException; InvalidArgumentException for an explicit hash key beyond 2^128−1 or a sequence number for ordering
-// that no record can have yet; ValidationException over the stream's record size; ProvisionedThroughputExceededException when storage is busy;
-// InternalFailure, with a hint, when it is full. May block on a sync. Source: Kinesis API Reference, PutRecord.
+// PutRecord appends one record to the shard whose hash key range holds its hash key, and returns when it is durable and
+// readable. Data and Key are copied. Faults, in this order: ResourceNotFoundException; InvalidArgumentException for an
+// explicit hash key beyond 2^128−1 or a sequence number for ordering that no record can have yet; ValidationException
+// over the stream's record size; ProvisionedThroughputExceededException when storage is busy; InternalFailure, with a
+// hint, when it is full. May block on a sync. Source: Kinesis API Reference, PutRecord.
 func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (Placed, error) {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -60,7 +63,11 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 	if in.Ordering != "" {
 		q, err := ParseSequenceNumber(in.Ordering)
 		if err != nil || q.Time > int64(s.now())/1000 {
-			return Placed{}, fault.New(codeInvalid, "ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.", in.Ordering, name.Name, name.Account)
+			return Placed{}, fault.New(
+				codeInvalid,
+				"ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
+				in.Ordering, name.Name, name.Account,
+			)
 		}
 	}
 	if in.Record.Size() > sn.info.RecordBytes {
@@ -76,17 +83,18 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 	s.measurePut(sn, false, recs[:], placed)
 	if f := placed[0].Fault; f != nil {
 		if f.Code == codeInternal {
-			f = &fault.Error{Code: f.Code, Status: f.Status, Hint: f.Hint, Err: f.Err} // AWS gives its own faults no text
+			// AWS gives its own faults no text
+			f = &fault.Error{Code: f.Code, Status: f.Status, Hint: f.Hint, Err: f.Err}
 		}
 		return Placed{}, f
 	}
 	return placed[0], nil
 }
 
-// PutRecords appends 1 to 500 records with one commit and returns where each went, in request order. Records of one shard keep their order. A fault of a
-// single record is in its Placed; a fault of the whole call (ResourceNotFoundException, or as for PutRecord with the record named, or
-// InvalidArgumentException above 10 MiB in all) writes nothing. Key and Data are copied, recs is not changed.
-// Source: Kinesis API Reference, PutRecords.
+// PutRecords appends 1 to 500 records with one commit and returns where each went, in request order. Records of one
+// shard keep their order. A fault of a single record is in its Placed; a fault of the whole call
+// (ResourceNotFoundException, or as for PutRecord with the record named, or InvalidArgumentException above 10 MiB in
+// all) writes nothing. Key and Data are copied, recs is not changed. Source: Kinesis API Reference, PutRecords.
 func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Record) ([]Placed, error) {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -118,7 +126,8 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	return placed, err
 }
 
-// RefuseHashKey returns the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream comes first.
+// RefuseHashKey returns the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream
+// comes first.
 func (s *Streams) RefuseHashKey(ctx context.Context, name Name, text string) error {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -135,14 +144,18 @@ func (sn *snapshot) writable() bool {
 }
 
 func invalidHashKey(text string) error {
-	return fault.New(codeInvalid, "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", text)
+	return fault.New(
+		codeInvalid,
+		"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", text,
+	)
 }
 
 func tooLong(n int) string {
 	return fmt.Sprintf("Member must have length less than or equal to %d", n)
 }
 
-// put routes and appends recs until each is placed or has a fault. A shard that is closed under it, or a writer that was fenced, is tried again.
+// put routes and appends recs until each is placed or has a fault. A shard that is closed under it, or a writer that
+// was fenced, is tried again.
 func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]Placed, error) {
 	placed := make([]Placed, len(recs))
 	p := scratches.Get().(*scratch)
@@ -166,7 +179,9 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 		if refenced {
 			if fenced { // twice: another process writes here
 				for _, i := range p.pending {
-					placed[i].Fault = internal("Another process has taken over the shard; two servers must not share one store.").Because(storage.ErrFenced)
+					placed[i].Fault = internal(
+						"Another process has taken over the shard; two servers must not share one store.",
+					).Because(storage.ErrFenced)
 				}
 				return placed, nil
 			}
@@ -217,11 +232,13 @@ func (p *scratch) reset() {
 	clear(p.grouped)
 	clear(p.shards)
 	clear(p.batches)
-	p.order, p.grouped, p.origin, p.shards, p.batches = p.order[:0], p.grouped[:0], p.origin[:0], p.shards[:0], p.batches[:0]
+	p.order, p.grouped, p.origin = p.order[:0], p.grouped[:0], p.origin[:0]
+	p.shards, p.batches = p.shards[:0], p.batches[:0]
 }
 
-// group copies the pending records so that those of one shard stand together, in request order, as one batch each. The shard with the highest index comes
-// first, because AWS was recorded to hand out indexes so, and kinesalite's suite asks for it.
+// group copies the pending records so that those of one shard stand together, in request order, as one batch each. The
+// shard with the highest index comes first, because AWS was recorded to hand out indexes so, and kinesalite's suite
+// asks for it.
 func (p *scratch) group(sn *snapshot, recs []record.Record) {
 	p.reset()
 	for _, i := range p.pending {
@@ -245,7 +262,9 @@ func (p *scratch) group(sn *snapshot, recs []record.Record) {
 }
 
 // appendOnce routes the pending records and appends them in one call. Those that must be tried again stay pending.
-func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs []record.Record, placed []Placed) (closed, fenced bool, err error) {
+func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs []record.Record, placed []Placed) (
+	closed, fenced bool, err error,
+) {
 	p.group(sn, recs)
 	for n, sh := range p.shards {
 		if p.batches[n].Writer, err = s.writer(ctx, sh); err != nil {
@@ -263,11 +282,15 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 		case err == nil:
 			created := int64(sn.shardInfo(sh).Created) / 1000
 			for j, i := range origin {
-				placed[i] = Placed{Shard: sh.key.Index, Pos: b.Records[j].Pos, Arrival: b.Records[j].Arrival, created: created}
+				placed[i] = Placed{
+					Shard: sh.key.Index, Pos: b.Records[j].Pos, Arrival: b.Records[j].Arrival, created: created,
+				}
 			}
-		case errors.Is(err, storage.ErrNotFound): // the stream was deleted meanwhile, and with it what other shards took
+		// the stream was deleted meanwhile, and with it what other shards took
+		case errors.Is(err, storage.ErrNotFound):
 			return false, false, s.notFound(sn.info.Name)
-		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // whoever put has left; nobody reads what became of each record
+		// whoever put has left; nobody reads what became of each record
+		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 			return false, false, fmt.Errorf("put to %s: %w", sn.info.Name, err)
 		case errors.Is(err, storage.ErrShardClosed):
 			closed = true

@@ -26,8 +26,8 @@ type Start struct {
 	At   record.Millis
 }
 
-// Resolve returns the position where a reader that starts so begins, fixed at the call: for Latest, a record committed later is read even when the reader
-// comes much later. Fault: ResourceNotFoundException.
+// Resolve returns the position where a reader that starts so begins, fixed at the call: for Latest, a record committed
+// later is read even when the reader comes much later. Fault: ResourceNotFoundException.
 func (s *Streams) Resolve(ctx context.Context, id uint32, shard record.ShardID, start Start) (record.Position, error) {
 	sn, sh, err := s.live(ctx, id, shard)
 	if err != nil {
@@ -73,11 +73,16 @@ func (s *Streams) live(ctx context.Context, id uint32, shard record.ShardID) (*s
 	return sn, sh, nil
 }
 
-// Read visits the records of a shard from position from on, in order and without holes, up to limit (a zero member means no bound; at least one record is
-// visited when there is one). Only durable records inside the retention period are visited; their Key and Data stay valid and must not be changed.
-// end says why it stopped: More, Tail, ShardEnd (whose children Lookup lists by then) or Trimmed, when records at or after from have expired: nothing was
-// visited then, and reading goes on at end.Oldest. Fault: ResourceNotFoundException when the stream is gone or the shard expired.
-func (s *Streams) Read(ctx context.Context, id uint32, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+// Read visits the records of a shard from position from on, in order and without holes, up to limit (a zero member
+// means no bound; at least one record is visited when there is one). Only durable records inside the retention period
+// are visited; their Key and Data stay valid and must not be changed. end says why it stopped: More, Tail, ShardEnd
+// (whose children Lookup lists by then) or Trimmed, when records at or after from have expired: nothing was visited
+// then, and reading goes on at end.Oldest. Fault: ResourceNotFoundException when the stream is gone or the shard
+// expired.
+func (s *Streams) Read(
+	ctx context.Context, id uint32, shard record.ShardID, from record.Position, limit storage.Limit,
+	visit func(record.Record),
+) (record.Position, storage.End, error) {
 	sn, sh, err := s.live(ctx, id, shard)
 	if err != nil {
 		return from, storage.End{}, err
@@ -87,15 +92,18 @@ func (s *Streams) Read(ctx context.Context, id uint32, shard record.ShardID, fro
 		return from, storage.End{}, s.readFault(sn.info.Name, shard, err)
 	}
 	if end.Kind == storage.ShardEnd && !s.endKnown(id, shard) {
-		// Storage has closed the shard, but the reshard has not committed its children yet: until then it looks open. Changed waits for that commit.
+		// Storage has closed the shard, but the reshard has not committed its children yet: until then it looks open.
+		// Changed waits for that commit.
 		end = storage.End{Kind: storage.Tail}
 	}
 	return next, end, nil
 }
 
-// read is Read before the end of a shard is judged. As long as the first record it meets is young enough, nothing before it can be hidden, and the trim horizon
-// need not be looked for: readers at the tip pay nothing for retention.
-func (s *Streams) read(ctx context.Context, sn *snapshot, sh *shard, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+// read is Read before the end of a shard is judged. As long as the first record it meets is young enough, nothing
+// before it can be hidden, and the trim horizon need not be looked for: readers at the tip pay nothing for retention.
+func (s *Streams) read(
+	ctx context.Context, sn *snapshot, sh *shard, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
 	now := s.now()
 	at := sn.trimHorizon(now)
 	first, old := record.Position(0), false
@@ -117,7 +125,8 @@ func (s *Streams) read(ctx context.Context, sn *snapshot, sh *shard, from record
 	if first < oldest {
 		return from, storage.End{Kind: storage.Trimmed, Oldest: oldest}, nil
 	}
-	return s.log.Scan(ctx, sh.key, from, limit, visit) // its arrival stepped back: the record before it is still readable, and so is it
+	// its arrival stepped back: the record before it is still readable, and so is it
+	return s.log.Scan(ctx, sh.key, from, limit, visit)
 }
 
 // endKnown reports whether the metadata says that a shard is closed, and so names its children.
@@ -128,8 +137,8 @@ func (s *Streams) endKnown(id uint32, shard record.ShardID) bool {
 	return st != nil && st.snap.Load().info.Shards[shard].Closed != 0
 }
 
-// Changed is closed at the next append, close or trim of the shard, or when its end becomes known or its stream is deleted. Take it before Read.
-// Spurious wake-ups are allowed, lost ones never.
+// Changed is closed at the next append, close or trim of the shard, or when its end becomes known or its stream is
+// deleted. Take it before Read. Spurious wake-ups are allowed, lost ones never.
 func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
 	s.mu.RLock()
 	st := s.byID[id]

@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// childDelay is how long after its parent's end a child counts as created, in milliseconds. Clients see the difference in the sequence numbers.
+// childDelay is how long after its parent's end a child counts as created, in milliseconds. Clients see the difference
+// in the sequence numbers.
 const childDelay = 1000
 
 // planRecord is the stored intent of a reshard: whoever opens the store and finds one carries it out.
@@ -22,13 +23,17 @@ type planRecord struct {
 	Ends    []string         `json:"ends"`
 }
 
-// Reshard closes one open shard and puts two in its place, or two adjacent ones and puts one in their place; children is their hash key ranges, in order,
-// covering exactly what the parents covered. It returns when the children take records. Records never move. On the way it stores the intent, closes the parents,
-// and commits the children, so a crash leaves nothing half done. Puts that meet a closed parent wait for the children; a reader sees the parent's end only
-// together with its children. Another reshard of the stream is waited for. Faults: ResourceInUseException unless ACTIVE, InvalidArgumentException for shards or ranges that do not fit.
+// Reshard closes one open shard and puts two in its place, or two adjacent ones and puts one in their place; children
+// is their hash key ranges, in order, covering exactly what the parents covered. It returns when the children take
+// records. Records never move. On the way it stores the intent, closes the parents, and commits the children, so a
+// crash leaves nothing half done. Puts that meet a closed parent wait for the children; a reader sees the parent's end
+// only together with its children. Another reshard of the stream is waited for. Faults: ResourceInUseException unless
+// ACTIVE, InvalidArgumentException for shards or ranges that do not fit.
 //
 // It is what SplitShard, MergeShards and UpdateShardCount are made of; their own checks and texts belong to them.
-func (s *Streams) Reshard(ctx context.Context, name Name, parents []record.ShardID, children []record.HashKeyRange) error {
+func (s *Streams) Reshard(
+	ctx context.Context, name Name, parents []record.ShardID, children []record.HashKeyRange,
+) error {
 	st, err := s.settled(ctx, name)
 	if err != nil {
 		return err
@@ -70,12 +75,14 @@ func checkReshard(info *Info, parents []record.ShardID, children []record.HashKe
 			return malformedShard(info.Name, id.String())
 		}
 		if info.Shards[id].Closed != 0 {
-			return fault.New(codeInvalid, "Shard %s in stream %s under account %s has already been merged or split, and thus is not eligible for merging or splitting.",
+			return fault.New(codeInvalid,
+				"Shard %s in stream %s under account %s has already been merged or split, and thus is not eligible for merging or splitting.",
 				id, info.Name.Name, info.Name.Account)
 		}
 		before = append(before, info.Shards[id].Range)
 	}
-	if !contiguous(before) || !contiguous(children) || before[0].Start != children[0].Start || before[len(before)-1].End != children[len(children)-1].End {
+	if !contiguous(before) || !contiguous(children) || before[0].Start != children[0].Start ||
+		before[len(before)-1].End != children[len(children)-1].End {
 		return fault.New(codeInvalid, "The hash key ranges of the children do not cover those of their parents.")
 	}
 	return nil
@@ -128,7 +135,9 @@ func (s *Streams) resumeReshard(ctx context.Context, st *stream) error {
 }
 
 // carryOut returns a reshard after its intent is stored. Every step may be repeated.
-func (s *Streams) carryOut(ctx context.Context, st *stream, parents []record.ShardID, children []record.HashKeyRange) error {
+func (s *Streams) carryOut(
+	ctx context.Context, st *stream, parents []record.ShardID, children []record.HashKeyRange,
+) error {
 	sn := st.snap.Load()
 	for _, id := range parents {
 		sn.shards[id].closing.Store(true)
@@ -146,7 +155,9 @@ func (s *Streams) carryOut(ctx context.Context, st *stream, parents []record.Sha
 		info.Shards[id].Closed = closed
 	}
 	for _, r := range children {
-		child := ShardInfo{ID: record.ShardID(len(info.Shards)), Range: r, Created: closed + childDelay, Parent: &parents[0]}
+		child := ShardInfo{
+			ID: record.ShardID(len(info.Shards)), Range: r, Created: closed + childDelay, Parent: &parents[0],
+		}
 		if len(parents) == 2 {
 			child.AdjacentParent = &parents[1]
 		}
@@ -154,7 +165,9 @@ func (s *Streams) carryOut(ctx context.Context, st *stream, parents []record.Sha
 	}
 	ops := []storage.Op{{Key: planKey(sn.info.ID), Expect: storage.Any}}
 	for _, id := range parents {
-		ops = append(ops, storage.Op{Key: shardKey(sn.info.ID, id), Value: encodeShard(&info.Shards[id]), Expect: storage.Any})
+		ops = append(ops, storage.Op{
+			Key: shardKey(sn.info.ID, id), Value: encodeShard(&info.Shards[id]), Expect: storage.Any,
+		})
 	}
 	for i := len(sn.info.Shards); i < len(info.Shards); i++ {
 		child := &info.Shards[i]
@@ -162,7 +175,9 @@ func (s *Streams) carryOut(ctx context.Context, st *stream, parents []record.Sha
 		if err := s.log.Create(ctx, key, 0); err != nil && !errors.Is(err, storage.ErrExists) {
 			return fmt.Errorf("create %s of %s: %w", child.ID, st.name, err)
 		}
-		ops = append(ops, storage.Op{Key: shardKey(sn.info.ID, child.ID), Value: encodeShard(child), Expect: storage.Absent})
+		ops = append(ops, storage.Op{
+			Key: shardKey(sn.info.ID, child.ID), Value: encodeShard(child), Expect: storage.Absent,
+		})
 	}
 	return s.update(ctx, st, func(r *streamRecord) error {
 		if r.Status == Deleting {

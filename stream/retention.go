@@ -16,8 +16,8 @@ const (
 	sweepMost  = time.Hour
 )
 
-// horizon is the first readable position of a shard. It holds as long as the trim horizon is not past until, the arrival of the record there, so that
-// most reads need not ask storage.
+// horizon is the first readable position of a shard. It holds as long as the trim horizon is not past until, the
+// arrival of the record there, so that most reads need not ask storage.
 type horizon struct {
 	pos   record.Position
 	until record.Millis
@@ -40,7 +40,9 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 		return 0, fmt.Errorf("seek the trim horizon: %w", err)
 	}
 	next, found := horizon{pos: pos, until: at}, false
-	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) { next.until, found = r.Arrival, true })
+	_, end, err := s.log.Scan(ctx, sh.key, pos, storage.Limit{Records: 1}, func(r record.Record) {
+		next.until, found = r.Arrival, true
+	})
 	if err != nil {
 		return 0, fmt.Errorf("read the trim horizon: %w", err)
 	}
@@ -79,7 +81,8 @@ func (s *Streams) sweeper(ctx context.Context, stopped chan<- struct{}) {
 	}
 }
 
-// sweep trims every shard once and returns how long to wait for the next record to expire; any is false when there is no stream.
+// sweep trims every shard once and returns how long to wait for the next record to expire; any is false when there is
+// no stream.
 func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 	s.mu.RLock()
 	snaps := make([]*snapshot, 0, len(s.byName))
@@ -100,7 +103,10 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 			}
 			expires, err := s.trim(ctx, sn, sh, now)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrNotFound) {
-				s.slog.Error("retention sweep failed", "stream", sn.info.Name.ARN(), "shard", sh.key.Index.String(), "error", err)
+				s.slog.Error(
+					"retention sweep failed", "stream", sn.info.Name.ARN(), "shard", sh.key.Index.String(), "error",
+					err,
+				)
 			}
 			due = min(due, expires)
 		}
@@ -108,7 +114,8 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 	return max(sweepLeast, time.Duration(due-now)*time.Millisecond), len(snaps) > 0
 }
 
-// expire wakes those who wait for another shard list when closed shards have outlived their records, and returns when the next one does.
+// expire wakes those who wait for another shard list when closed shards have outlived their records, and returns when
+// the next one does.
 func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (next record.Millis) {
 	next = now + record.Millis(sweepMost.Milliseconds())
 	expired := 0
@@ -145,7 +152,9 @@ func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (
 }
 
 // trim tells storage about the horizon of sh if it has moved, and returns when the next record expires at the earliest.
-func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (expires record.Millis, err error) {
+func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (
+	expires record.Millis, err error,
+) {
 	keep := record.Millis(sn.info.Retention.Milliseconds())
 	pos, err := s.horizonOf(ctx, sn, sh, now)
 	if err != nil {

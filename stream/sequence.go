@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Layout of a version 2 sequence number, bits counted from the right. The leading hex digit, bits 184 to 187, is the constant 2.
-// Source: numbers seen in production from 2015 to 2026, and the layout kinesalite derived from them.
+// Layout of a version 2 sequence number, bits counted from the right. The leading hex digit, bits 184 to 187, is the
+// constant 2. Source: numbers seen in production from 2015 to 2026, and the layout kinesalite derived from them.
 const (
 	seqShardShift   = 4   // 32 bits: shard index
 	seqTimeShift    = 36  // 36 bits: record time, epoch seconds
@@ -140,8 +140,9 @@ func (n uint192) less(o uint192) bool {
 	return n[0] < o[0]
 }
 
-// ParseSequenceNumber takes a sequence number apart, in any of the three layouts that AWS has used. It fails for text that is not a decimal
-// number, for an unknown version, for a shard creation time that AWS would refuse, and for an index with its top bit set.
+// ParseSequenceNumber takes a sequence number apart, in any of the three layouts that AWS has used. It fails for text
+// that is not a decimal number, for an unknown version, for a shard creation time that AWS would refuse, and for an
+// index with its top bit set.
 func ParseSequenceNumber(text string) (Sequence, error) {
 	bad := func(why string) (Sequence, error) {
 		return Sequence{}, fmt.Errorf("stream: sequence number of %d characters: %s", len(text), why)
@@ -191,7 +192,8 @@ func ParseSequenceNumber(text string) (Sequence, error) {
 	return q, nil
 }
 
-// shardText names the shard that q encodes as AWS prints it, which shows a shard field with its top bit set as negative.
+// shardText names the shard that q encodes as AWS prints it, which shows a shard field with its top bit set as
+// negative.
 func (q Sequence) shardText() string {
 	if q.Version > 0 && q.Shard >= 1<<31 {
 		return fmt.Sprintf("shardId-%012d", -int64(q.Shard))
@@ -199,8 +201,9 @@ func (q Sequence) shardText() string {
 	return q.Shard.String()
 }
 
-// ParseShardID reads a shard id as leniently as AWS does: the digits between the first and the second hyphen, or the whole text when it has none.
-// "0", "shard-0" and "shardId-000000000000" name the same shard. ok is false for anything else and above 2147483647.
+// ParseShardID reads a shard id as leniently as AWS does: the digits between the first and the second hyphen, or the
+// whole text when it has none. "0", "shard-0" and "shardId-000000000000" name the same shard. ok is false for anything
+// else and above 2147483647.
 func ParseShardID(text string) (id record.ShardID, ok bool) {
 	digits := text
 	for i := range len(text) {

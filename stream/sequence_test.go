@@ -20,9 +20,15 @@ var sequenceVectors = []struct {
 	{"49646437577153077907313937652109000862130726399287230498", Sequence{1700000000, 2, 0, 1700000000, 2}},
 	{"49646437577130777162115407028967465143858078037781250322", Sequence{1700000000, 17, 0, 1700000000, 2}},
 	{"49646437577108476416916876405831974054683511274644439042", Sequence{1700000000, 0, 5, 1700000123, 2}},
-	{"49646437577119626789516141717395488358902180459539595266", Sequence{1700000000, 0, record.MaxPosition, 1700000600, 2}},
+	{
+		"49646437577119626789516141717395488358902180459539595266",
+		Sequence{1700000000, 0, record.MaxPosition, 1700000600, 2},
+	},
 	{"49594189147623985939251953501666965394405037144469929986", Sequence{1553568712, 0, 195, 1553568735, 2}},
-	{"49674026002850188218576229259473476449429298564223254594", Sequence{1777319237, 3076, 21689507110, 1777320018, 2}},
+	{
+		"49674026002850188218576229259473476449429298564223254594",
+		Sequence{1777319237, 3076, 21689507110, 1777320018, 2},
+	},
 }
 
 // D-08, D-10, D-20: the text form, both ways.
@@ -73,14 +79,21 @@ func TestOlderSequenceNumbersParse(t *testing.T) {
 		{"the emptiest version 2", hex("2" + strings.Repeat("0", 45) + "2"), Sequence{Version: 2}, true},
 		{"the emptiest version 1", hex("2" + strings.Repeat("0", 45) + "1"), Sequence{Version: 1}, true},
 		{
-			"version 1 keeps its time elsewhere", hex("2" + "00000000a" + "0" + "00" + "00000000b" + strings.Repeat("0", 16) + "00000007" + "1"),
+			"version 1 keeps its time elsewhere",
+			hex("2" + "00000000a" + "0" + "00" + "00000000b" + strings.Repeat("0", 16) + "00000007" + "1"),
 			Sequence{Created: 10, Shard: 7, Time: 11, Version: 1},
 			true,
 		},
 		{"version 3 is unknown", hex("2" + strings.Repeat("0", 45) + "3"), Sequence{}, false},
-		{"an index with its top bit set", hex("2" + strings.Repeat("0", 10) + "8" + strings.Repeat("0", 34) + "2"), Sequence{}, false},
+		{
+			"an index with its top bit set", hex("2" + strings.Repeat("0", 10) + "8" + strings.Repeat("0", 34) + "2"),
+			Sequence{}, false,
+		},
 		{"a creation time that AWS refuses", hex("2" + "3bb2cc3d8" + strings.Repeat("0", 36) + "2"), Sequence{}, false},
-		{"the last creation time that AWS takes", hex("2" + "3bb2cc3d7" + strings.Repeat("0", 36) + "2"), Sequence{Created: 16025174999, Version: 2}, true},
+		{
+			"the last creation time that AWS takes", hex("2" + "3bb2cc3d7" + strings.Repeat("0", 36) + "2"),
+			Sequence{Created: 16025174999, Version: 2}, true,
+		},
 		{"between the versions", hex("2" + strings.Repeat("0", 40)), Sequence{}, false},
 		{"nothing", "", Sequence{}, false},
 		{"no number", "12a", Sequence{}, false},
@@ -102,19 +115,25 @@ func TestShardWithItsTopBitSetPrintsAsNegative(t *testing.T) {
 	}
 }
 
-// D-10: whatever the parts, printing and parsing agree with math/big and with each other, and order follows creation, nibble, index.
+// D-10: whatever the parts, printing and parsing agree with math/big and with each other, and order follows creation,
+// nibble, index.
 func TestSequenceNumbersRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		q := Sequence{
-			Created: rapid.Int64Range(0, seqLastCreated).Draw(t, "created"), Shard: record.ShardID(rapid.Uint32().Draw(t, "shard")),
-			Pos: record.Position(rapid.Uint64Range(0, uint64(record.MaxPosition)).Draw(t, "pos")), Time: rapid.Int64Range(0, seqMask36).Draw(t, "time"), Version: 2,
+			Created: rapid.Int64Range(0, seqLastCreated).Draw(t, "created"),
+			Shard:   record.ShardID(rapid.Uint32().Draw(t, "shard")),
+			Pos:     record.Position(rapid.Uint64Range(0, uint64(record.MaxPosition)).Draw(t, "pos")),
+			Time:    rapid.Int64Range(0, seqMask36).Draw(t, "time"), Version: 2,
 		}
 		want := big.NewInt(2)
 		for _, f := range []struct {
 			bits uint
 			v    uint64
-		}{{36, uint64(q.Created)}, {4, uint64(q.Shard) & 15}, {64, uint64(q.Pos)}, {8, 0}, {36, uint64(q.Time)}, {32, uint64(q.Shard)}, {4, 2}} {
+		}{
+			{36, uint64(q.Created)}, {4, uint64(q.Shard) & 15}, {64, uint64(q.Pos)}, {8, 0}, {36, uint64(q.Time)},
+			{32, uint64(q.Shard)}, {4, 2},
+		} {
 			want.Lsh(want, f.bits).Or(want, new(big.Int).SetUint64(f.v))
 		}
 
@@ -135,7 +154,9 @@ func TestShardIDsAreNormalised(t *testing.T) {
 			t.Errorf("ParseShardID(%q) = %v, %v", s, id, ok)
 		}
 	}
-	for _, s := range []string{"", "-", "ABKLFD8", "2.14E4", "2147483648", "shardId-002147483648", "shardId-", "a-b-0", "0x1"} {
+	for _, s := range []string{
+		"", "-", "ABKLFD8", "2.14E4", "2147483648", "shardId-002147483648", "shardId-", "a-b-0", "0x1",
+	} {
 		if id, ok := ParseShardID(s); ok {
 			t.Errorf("ParseShardID(%q) = %v, want malformed", s, id)
 		}

@@ -85,7 +85,8 @@ func (sn *snapshot) shardInfo(sh *shard) *ShardInfo { return &sn.info.Shards[sh.
 
 // live finds a shard that can still be read.
 func (sn *snapshot) live(id record.ShardID, now record.Millis) (*shard, bool) {
-	if sn.info.Status == Creating || sn.info.Status == Deleting || int64(id) >= int64(len(sn.shards)) || sn.info.Shards[id].expired(now, sn.info.Retention) {
+	if sn.info.Status == Creating || sn.info.Status == Deleting || int64(id) >= int64(len(sn.shards)) ||
+		sn.info.Shards[id].expired(now, sn.info.Retention) {
 		return nil, false
 	}
 	return sn.shards[id], true

@@ -1,8 +1,10 @@
-// Package stream is what a Kinesis data stream means: streams and their shards, hash key ranges, sequence numbers, retention, iterators.
+// Package stream is what a Kinesis data stream means: streams and their shards, hash key ranges, sequence numbers,
+// retention, iterators.
 //
-// Parsed requests flow in from api/kinesis, positions and records flow in from storage; answers are values or *fault.Error with AWS's words.
-// The room keeps no record itself and knows nothing of HTTP. Transitions are final before a call returns. Where AWS's behaviour is described:
-// Kinesis API Reference; Developer Guide, "Key concepts", "Quotas and limits", "Resharding a stream".
+// Parsed requests flow in from api/kinesis, positions and records flow in from storage; answers are values or
+// *fault.Error with AWS's words. The room keeps no record itself and knows nothing of HTTP. Transitions are final
+// before a call returns. Where AWS's behaviour is described: Kinesis API Reference; Developer Guide, "Key concepts",
+// "Quotas and limits", "Resharding a stream".
 package stream
 
 import (
@@ -63,7 +65,8 @@ const (
 	OnDemand    Mode = "ON_DEMAND"
 )
 
-// Info is what is known of a stream at one moment. It is never changed after it was handed out; callers must not change it either.
+// Info is what is known of a stream at one moment. It is never changed after it was handed out; callers must not change
+// it either.
 type Info struct {
 	ID          uint32 // allocated once, never reused: the stream's identity in storage, tokens and checkpoints
 	Name        Name
@@ -78,11 +81,12 @@ type Info struct {
 
 // ShardInfo describes one shard.
 type ShardInfo struct {
-	ID                     record.ShardID
-	Range                  record.HashKeyRange
-	Parent, AdjacentParent *record.ShardID // AdjacentParent only after a merge; both are kept when the parents have expired
-	Created                record.Millis   // its whole seconds are in every sequence number of the shard
-	Closed                 record.Millis   // 0: open
+	ID    record.ShardID
+	Range record.HashKeyRange
+	// AdjacentParent only after a merge; both are kept when the parents have expired
+	Parent, AdjacentParent *record.ShardID
+	Created                record.Millis // its whole seconds are in every sequence number of the shard
+	Closed                 record.Millis // 0: open
 }
 
 // StartingSequenceNumber is below every record of the shard.
@@ -98,7 +102,8 @@ func (s *ShardInfo) EndingSequenceNumber() string {
 	return s.sequence(record.MaxPosition, s.Closed).String()
 }
 
-// Began returns when the shard began to take records: a child does so when its parents end, one second before it counts as created.
+// Began returns when the shard began to take records: a child does so when its parents end, one second before it counts
+// as created.
 func (s *ShardInfo) Began() record.Millis {
 	if s.Parent != nil {
 		return s.Created - childDelay
@@ -112,12 +117,16 @@ func (s *ShardInfo) AppendSequenceNumber(dst []byte, pos record.Position, arriva
 }
 
 func (s *ShardInfo) sequence(pos record.Position, at record.Millis) Sequence {
-	return Sequence{Created: int64(s.Created) / 1000, Shard: s.ID, Pos: pos, Time: int64(at) / 1000, Version: seqVersion}
+	return Sequence{
+		Created: int64(s.Created) / 1000, Shard: s.ID, Pos: pos, Time: int64(at) / 1000, Version: seqVersion,
+	}
 }
 
 // Shard finds a shard of i by its id.
 func (i *Info) Shard(id record.ShardID) (*ShardInfo, bool) {
-	n, ok := slices.BinarySearchFunc(i.Shards, id, func(s ShardInfo, id record.ShardID) int { return int(int64(s.ID) - int64(id)) })
+	n, ok := slices.BinarySearchFunc(i.Shards, id, func(s ShardInfo, id record.ShardID) int {
+		return int(int64(s.ID) - int64(id))
+	})
 	if !ok {
 		return nil, false
 	}
@@ -227,7 +236,8 @@ func New(o Options) *Streams {
 	}
 	return &Streams{
 		log: o.Store.Log(), coord: storage.Sure(o.Store.Coord()), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
-		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{}, first: make(chan struct{}, 1),
+		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{},
+		first:  make(chan struct{}, 1),
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
 	}
 }
@@ -271,8 +281,9 @@ func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
 	return st.snap.Load().visible(s.now()), nil
 }
 
-// LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN tells the hint); region and account of the ARN
-// count, never a stream of the same name elsewhere; so the caller's region, the last argument, makes no difference.
+// LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN tells the hint);
+// region and account of the ARN count, never a stream of the same name elsewhere; so the caller's region, the last
+// argument, makes no difference.
 func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ string) (*Info, error) {
 	name, _, err := ParseARN(arnText, callerAccount)
 	if err != nil {

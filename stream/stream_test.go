@@ -86,7 +86,9 @@ func (b *bench) drain(id uint32, shard record.ShardID, from record.Position) (ke
 	b.Helper()
 	for {
 		var err error
-		from, end, err = b.s.Read(b.ctx, id, shard, from, storage.Limit{Records: 2}, func(r record.Record) { keys = append(keys, r.Key) })
+		from, end, err = b.s.Read(b.ctx, id, shard, from, storage.Limit{Records: 2}, func(r record.Record) {
+			keys = append(keys, r.Key)
+		})
 		b.must(err)
 		switch end.Kind {
 		case storage.More:
@@ -114,7 +116,9 @@ func (b *bench) split(name Name, shard record.ShardID) {
 	}
 	before[0] = 127
 	r := b.lookup(name).Shards[shard].Range
-	b.must(b.s.Reshard(b.ctx, name, []record.ShardID{shard}, []record.HashKeyRange{{Start: r.Start, End: before}, {Start: at, End: r.End}}))
+	b.must(b.s.Reshard(b.ctx, name, []record.ShardID{shard}, []record.HashKeyRange{
+		{Start: r.Start, End: before}, {Start: at, End: r.End},
+	}))
 }
 
 func wantCode(t *testing.T, err error, code string) {
@@ -209,7 +213,8 @@ func TestAShardEndIsSeenOnlyWithItsChildren(t *testing.T) {
 	}
 }
 
-// A reader that sees storage close the shard before the children are committed must not take that for the end, and must be woken when they are.
+// A reader that sees storage close the shard before the children are committed must not take that for the end, and must
+// be woken when they are.
 func TestAHalfDoneReshardLooksOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -243,7 +248,9 @@ func TestPutsGoOnWhileAShardIsSplit(t *testing.T) {
 	for p := range producers {
 		wg.Go(func() {
 			for i := range each {
-				placed, err := b.s.PutRecords(b.ctx, orders, []record.Record{{Key: fmt.Sprint(p, "-", i)}, {Key: fmt.Sprint(i, "-", p)}})
+				placed, err := b.s.PutRecords(b.ctx, orders, []record.Record{
+					{Key: fmt.Sprint(p, "-", i)}, {Key: fmt.Sprint(i, "-", p)},
+				})
 				if err != nil || placed[0].Fault != nil || placed[1].Fault != nil {
 					t.Error(placed, err)
 				}
@@ -311,7 +318,8 @@ func TestRecordsDisappearWhenRetentionHasPassed(t *testing.T) {
 	}
 }
 
-// A record is readable until exactly its retention has passed, and not a millisecond longer, also when it was read at that very moment.
+// A record is readable until exactly its retention has passed, and not a millisecond longer, also when it was read at
+// that very moment.
 func TestTheHorizonIsExactToTheMillisecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -365,7 +373,8 @@ func TestClosedShardsExpire(t *testing.T) {
 	b.advance(24*time.Hour + time.Second)
 
 	after := b.lookup(orders)
-	if len(after.Shards) != 2 || after.Shards[0].ID != 1 || after.Shards[0].Parent == nil || *after.Shards[0].Parent != 0 {
+	if len(after.Shards) != 2 || after.Shards[0].ID != 1 || after.Shards[0].Parent == nil ||
+		*after.Shards[0].Parent != 0 {
 		t.Errorf("shards are %+v", after.Shards)
 	}
 	_, _, err := b.s.Read(b.ctx, info.ID, 0, 0, storage.Limit{}, func(record.Record) {})
@@ -469,7 +478,8 @@ func TestADeletionThatMeetsAReshardLeavesNothing(t *testing.T) {
 
 		b.must(b.s.Delete(b.ctx, orders))
 
-		if code := fault.CodeOf(<-done); code != "" && code != "ResourceNotFoundException" && code != "ResourceInUseException" {
+		if code := fault.CodeOf(<-done); code != "" && code != "ResourceNotFoundException" &&
+			code != "ResourceInUseException" {
 			t.Errorf("the reshard ends with %s", code)
 		}
 		_, err := b.s.Lookup(b.ctx, orders)

@@ -17,8 +17,9 @@ const tagQuota = 50
 // A Tag is one entry of a stream's tag set.
 type Tag struct{ Key, Value string }
 
-// AddTags adds tags to a stream, overwriting those it has, and returns when that is durable. Faults: ResourceNotFoundException, then
-// InvalidArgumentException for characters that AWS refuses and for more than 50 tags in total. Source: Kinesis API Reference, AddTagsToStream.
+// AddTags adds tags to a stream, overwriting those it has, and returns when that is durable. Faults:
+// ResourceNotFoundException, then InvalidArgumentException for characters that AWS refuses and for more than 50 tags in
+// total. Source: Kinesis API Reference, AddTagsToStream.
 func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string) error {
 	st, err := s.settled(ctx, name)
 	if err != nil {
@@ -46,8 +47,8 @@ func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string
 	})
 }
 
-// Tags returns up to limit tags with a key after after, by code point, and whether more follow. Fault: ResourceNotFoundException.
-// Source: Kinesis API Reference, ListTagsForStream.
+// Tags returns up to limit tags with a key after after, by code point, and whether more follow. Fault:
+// ResourceNotFoundException. Source: Kinesis API Reference, ListTagsForStream.
 func (s *Streams) Tags(ctx context.Context, name Name, after string, limit int) (tags []Tag, more bool, err error) {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -68,22 +69,31 @@ func (s *Streams) Tags(ctx context.Context, name Name, after string, limit int) 
 
 // tooManyTags keeps AWS's text, which says 10 although the limit is 50.
 func tooManyTags(name Name) error {
-	return fault.New(codeInvalid, "Failed to add tags to stream %s under account %s because a given stream cannot have more than 10 tags associated with it.", name.Name, name.Account)
+	return fault.New(
+		codeInvalid,
+		"Failed to add tags to stream %s under account %s because a given stream cannot have more than 10 tags associated with it.",
+		name.Name, name.Account,
+	)
 }
 
-// checkTags refuses the characters that AWS refuses, in AWS's two texts: one for characters outside its list, one for a percent sign, which is on the
-// list and is refused all the same.
+// checkTags refuses the characters that AWS refuses, in AWS's two texts: one for characters outside its list, one for a
+// percent sign, which is on the list and is refused all the same.
 func checkTags(name Name, tags map[string]string) error {
 	percent := false
 	for k, v := range tags {
 		if strings.ContainsFunc(k+v, badTagRune) {
-			return fault.New(codeInvalid, "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - %% @.")
+			return fault.New(
+				codeInvalid,
+				"Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - %% @.",
+			)
 		}
 		percent = percent || strings.Contains(k+v, "%")
 	}
 	if percent {
-		return fault.New(codeInvalid, "Failed to add tags to stream %s under account %s because some tags contained illegal characters. "+
-			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.", name.Name, name.Account)
+		return fault.New(codeInvalid,
+			"Failed to add tags to stream %s under account %s because some tags contained illegal characters. "+
+				"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.", name.Name,
+			name.Account)
 	}
 	for k := range tags {
 		if strings.HasPrefix(k, "aws:") {
@@ -93,7 +103,8 @@ func checkTags(name Name, tags map[string]string) error {
 	return nil
 }
 
-// badTagRune reports what is neither a letter, a number or a separator of Unicode nor one of AWS's signs. Tabs and line breaks are control characters.
+// badTagRune reports what is neither a letter, a number or a separator of Unicode nor one of AWS's signs. Tabs and line
+// breaks are control characters.
 func badTagRune(r rune) bool {
 	return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("_./=+-@%:", r)
 }

@@ -17,7 +17,8 @@ import (
 //
 //	00 00 00 00 00 00 00 01 | nonce 12 | ciphertext | tag 16
 //
-// The plaintext is padded with zeros so that the whole has 152 + 16·k bytes, as AWS's iterators have. The kind of token is authenticated too.
+// The plaintext is padded with zeros so that the whole has 152 + 16·k bytes, as AWS's iterators have. The kind of token
+// is authenticated too.
 const (
 	tokenKeyBytes = 32
 	tokenNonce    = 12

@@ -26,7 +26,9 @@ func lossy(t *testing.T) (*stream.Streams, *storagetest.Faulty) {
 // A change of a stream whose answer is lost is answered as what it came to; what did not happen can be done again.
 func TestChangesOfStreamsWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
-	for name, lost := range map[string]storagetest.Fault{"applied": storagetest.LoseWord, "not applied": storagetest.LoseIt} {
+	for name, lost := range map[string]storagetest.Fault{
+		"applied": storagetest.LoseWord, "not applied": storagetest.LoseIt,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, f := lossy(t)
@@ -47,10 +49,13 @@ func TestChangesOfStreamsWhoseAnswersAreLost(t *testing.T) {
 			}
 			do("create", func() error { return s.Create(t.Context(), lostName, stream.CreateInput{Shards: 1}) })
 			do("tag", func() error { return s.AddTags(t.Context(), lostName, map[string]string{"a": "b"}) })
-			if _, err := s.PutRecords(t.Context(), lostName, []record.Record{{Key: "k", Data: []byte("d")}}); err != nil {
+			if _, err := s.PutRecords(t.Context(), lostName, []record.Record{
+				{Key: "k", Data: []byte("d")},
+			}); err != nil {
 				t.Fatal(err)
 			}
-			if info, err := s.Lookup(t.Context(), lostName); err != nil || info.Status != stream.Active || len(info.Shards) != 1 {
+			if info, err := s.Lookup(t.Context(), lostName); err != nil || info.Status != stream.Active ||
+				len(info.Shards) != 1 {
 				t.Errorf("%+v, %v", info, err)
 			}
 			do("delete", func() error {
@@ -64,7 +69,8 @@ func TestChangesOfStreamsWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-// A creation of which nobody could find out what became of it leaves nothing that keeps its name, and no stream that nobody asked for twice.
+// A creation of which nobody could find out what became of it leaves nothing that keeps its name, and no stream that
+// nobody asked for twice.
 func TestCreateOfUnknownOutcomeCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []storagetest.Fault{storagetest.LoseWord, storagetest.LoseIt} {
@@ -101,7 +107,10 @@ func TestCreateOfUnknownOutcomeCanBeRepeated(t *testing.T) {
 func TestALostCreateIsNotTakenForAnother(t *testing.T) {
 	t.Parallel()
 	s, f := lossy(t)
-	if err := s.Create(t.Context(), stream.Name{Account: lostName.Account, Region: lostName.Region, Name: "first"}, stream.CreateInput{Shards: 1}); err != nil {
+	if err := s.Create(
+		t.Context(), stream.Name{Account: lostName.Account, Region: lostName.Region, Name: "first"},
+		stream.CreateInput{Shards: 1},
+	); err != nil {
 		t.Fatal(err)
 	}
 	f.Fail(func(ops []storage.Op) storagetest.Fault {
@@ -137,7 +146,9 @@ func TestReshardThatCannotWinEnds(t *testing.T) {
 	if err := s.Create(t.Context(), lostName, stream.CreateInput{Shards: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Commit(t.Context(), "stream/", storage.Op{Key: "stream/reshard/0000000001", Value: []byte("{}"), Expect: storage.Any}); err != nil {
+	if _, err := f.Commit(t.Context(), "stream/", storage.Op{
+		Key: "stream/reshard/0000000001", Value: []byte("{}"), Expect: storage.Any,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := s.Lookup(t.Context(), lostName)

@@ -9,8 +9,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// bind fills an input from what a protocol has parsed: maps and lists of values, or a *node of a form, in which every value is text. Members that no input has are
-// ignored, as AWS does; null counts as absent. A value of the wrong type is the caller's fault.
+// bind fills an input from what a protocol has parsed: maps and lists of values, or a *node of a form, in which every
+// value is text. Members that no input has are ignored, as AWS does; null counts as absent. A value of the wrong type
+// is the caller's fault.
 func bind(v any, into reflect.Value, path string) error {
 	if n, ok := v.(*node); ok && into.Kind() != reflect.Pointer {
 		if into.Kind() == reflect.Slice {
@@ -144,7 +145,9 @@ func bindInstant(v any, into reflect.Value, path string) error {
 const maxSeconds = 9_000_000_000
 
 func parseTime(s string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02"} {
+	for _, layout := range []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02",
+	} {
 		if at, err := time.Parse(layout, s); err == nil {
 			return at, true
 		}

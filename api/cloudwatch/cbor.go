@@ -56,7 +56,8 @@ func (p cborCodec) read(r *http.Request, input any) error {
 	return p.decode(body, input)
 }
 
-// values counts the values in CBOR, those within others included, up to where it is not well formed. Source: RFC 8949, 3.
+// values counts the values in CBOR, those within others included, up to where it is not well formed. Source: RFC 8949,
+// 3.
 func values(b []byte) (n int) {
 	for len(b) > 0 {
 		kind, info := b[0]>>5, b[0]&0x1f
@@ -104,7 +105,8 @@ func (p cborCodec) fault(w http.ResponseWriter, c wire.Caller, _ string, f *faul
 
 func (p cborCodec) send(w http.ResponseWriter, c wire.Caller, status int, body any) {
 	wire.SetIDs(w.Header(), c)
-	w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"} // some SDKs compare the case, and net/http would write capitals
+	// some SDKs compare the case, and net/http would write capitals
+	w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"}
 	if body == nil {
 		wire.WriteBytes(w, status, "", nil) // operations without an output answer without a body
 		return

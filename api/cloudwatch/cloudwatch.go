@@ -1,9 +1,10 @@
-// Package cloudwatch speaks Amazon CloudWatch's metrics API in front of package metric, in all three protocols that clients use: query (2010-08-01), JSON 1.0 and
-// RPC v2 CBOR.
+// Package cloudwatch speaks Amazon CloudWatch's metrics API in front of package metric, in all three protocols that
+// clients use: query (2010-08-01), JSON 1.0 and RPC v2 CBOR.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers in the protocol of the request. There is one table of operations, whose inputs and
-// outputs are plain structs with AWS's names; a codec per protocol reads and writes them. One file per operation. Operations and parameters that AWS has and this
-// room does not are refused by name. The shapes are those of the CloudWatch API Reference; docs/compat/cloudwatch.md lists what differs.
+// In flow HTTP requests that wire.Router has picked, out flow AWS's answers in the protocol of the request. There is
+// one table of operations, whose inputs and outputs are plain structs with AWS's names; a codec per protocol reads and
+// writes them. One file per operation. Operations and parameters that AWS has and this room does not are refused by
+// name. The shapes are those of the CloudWatch API Reference; docs/compat/cloudwatch.md lists what differs.
 package cloudwatch
 
 import (
@@ -25,7 +26,8 @@ const (
 	Target = "GraniteServiceVersion20100801"
 )
 
-// maxRequestBytes bounds a request as it is sent and as it is unpacked. AWS takes 1 MB; query forms of 1,000 metrics are longer than that.
+// maxRequestBytes bounds a request as it is sent and as it is unpacked. AWS takes 1 MB; query forms of 1,000 metrics
+// are longer than that.
 const maxRequestBytes = 4 << 20
 
 // Options are what the handler needs. Metrics is required; a nil Log is silent.
@@ -81,13 +83,20 @@ var operations = map[string]*operation{
 	"ListMetrics":         on((*Handler).listMetrics),
 	"PutMetricData":       on((*Handler).putMetricData),
 
-	"DeleteAlarmMuteRule": nil, "DeleteAlarms": nil, "DeleteAnomalyDetector": nil, "DeleteDashboards": nil, "DeleteInsightRules": nil, "DeleteMetricStream": nil,
-	"DescribeAlarmContributors": nil, "DescribeAlarmHistory": nil, "DescribeAlarms": nil, "DescribeAlarmsForMetric": nil, "DescribeAnomalyDetectors": nil,
-	"DescribeInsightRules": nil, "DisableAlarmActions": nil, "DisableInsightRules": nil, "EnableAlarmActions": nil, "EnableInsightRules": nil,
-	"GetAlarmMuteRule": nil, "GetDashboard": nil, "GetInsightRuleReport": nil, "GetMetricStream": nil, "GetMetricWidgetImage": nil, "GetOTelEnrichment": nil,
-	"ListAlarmMuteRules": nil, "ListDashboards": nil, "ListManagedInsightRules": nil, "ListMetricStreams": nil, "ListTagsForResource": nil,
-	"PutAlarmMuteRule": nil, "PutAnomalyDetector": nil, "PutCompositeAlarm": nil, "PutDashboard": nil, "PutInsightRule": nil, "PutManagedInsightRules": nil,
-	"PutMetricAlarm": nil, "PutMetricStream": nil, "SetAlarmState": nil, "StartMetricStreams": nil, "StartOTelEnrichment": nil, "StopMetricStreams": nil,
+	"DeleteAlarmMuteRule": nil, "DeleteAlarms": nil, "DeleteAnomalyDetector": nil, "DeleteDashboards": nil,
+	"DeleteInsightRules": nil, "DeleteMetricStream": nil,
+	"DescribeAlarmContributors": nil, "DescribeAlarmHistory": nil, "DescribeAlarms": nil,
+	"DescribeAlarmsForMetric": nil, "DescribeAnomalyDetectors": nil,
+	"DescribeInsightRules": nil, "DisableAlarmActions": nil, "DisableInsightRules": nil, "EnableAlarmActions": nil,
+	"EnableInsightRules": nil,
+	"GetAlarmMuteRule":   nil, "GetDashboard": nil, "GetInsightRuleReport": nil, "GetMetricStream": nil,
+	"GetMetricWidgetImage": nil, "GetOTelEnrichment": nil,
+	"ListAlarmMuteRules": nil, "ListDashboards": nil, "ListManagedInsightRules": nil, "ListMetricStreams": nil,
+	"ListTagsForResource": nil,
+	"PutAlarmMuteRule":    nil, "PutAnomalyDetector": nil, "PutCompositeAlarm": nil, "PutDashboard": nil,
+	"PutInsightRule": nil, "PutManagedInsightRules": nil,
+	"PutMetricAlarm": nil, "PutMetricStream": nil, "SetAlarmState": nil, "StartMetricStreams": nil,
+	"StartOTelEnrichment": nil, "StopMetricStreams": nil,
 	"StopOTelEnrichment": nil, "TagResource": nil, "UntagResource": nil,
 }
 
@@ -189,7 +198,9 @@ func unpack(r *http.Request) error {
 		r.Body, r.ContentLength = unpacked{z, r.Context()}, -1
 		return nil
 	}
-	return fault.New(codeSerialization, "The request body has a Content-Encoding other than gzip.").WithStatus(http.StatusUnsupportedMediaType)
+	return fault.New(codeSerialization, "The request body has a Content-Encoding other than gzip.").WithStatus(
+		http.StatusUnsupportedMediaType,
+	)
 }
 
 // unpacked counts what a body becomes as its own memory.
@@ -220,7 +231,9 @@ func bodyFault(err error) error {
 		return err
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(http.StatusRequestEntityTooLarge)
+		return fault.New(codeTooLarge, "Request size exceeded %d bytes.", maxRequestBytes).WithStatus(
+			http.StatusRequestEntityTooLarge,
+		)
 	}
 	return fault.New(codeSerialization, "The request body could not be read to its end.")
 }

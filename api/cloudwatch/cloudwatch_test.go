@@ -49,7 +49,8 @@ func (b *bench) ten(protocol string) {
 
 func (b *bench) statistics(more object) object {
 	in := object{
-		"Namespace": "tester", "MetricName": "metric", "StartTime": b.hour(), "EndTime": b.hour().Add(time.Hour), "Period": 60,
+		"Namespace": "tester", "MetricName": "metric", "StartTime": b.hour(), "EndTime": b.hour().Add(time.Hour),
+		"Period":     60,
 		"Statistics": []any{"SampleCount", "Average", "Sum", "Minimum", "Maximum"},
 	}
 	for k, v := range more {
@@ -67,7 +68,8 @@ func TestProtocolsShowEqualData(t *testing.T) {
 		b := newBench(t)
 		b.ten(put)
 		want := object{"Label": "metric", "Datapoints": []any{object{
-			"Timestamp": float64(b.hour().Unix()), "Average": 4.5, "Maximum": 9.0, "Minimum": 0.0, "SampleCount": 10.0, "Sum": 45.0, "Unit": "None",
+			"Timestamp": float64(b.hour().Unix()), "Average": 4.5, "Maximum": 9.0, "Minimum": 0.0, "SampleCount": 10.0,
+			"Sum": 45.0, "Unit": "None",
 		}}}
 		for _, p := range protocols {
 			if diff := cmp.Diff(want, b.ok(p, "GetMetricStatistics", b.statistics(nil))); diff != "" {
@@ -75,8 +77,18 @@ func TestProtocolsShowEqualData(t *testing.T) {
 			}
 		}
 		queries := []any{
-			object{"Id": "m1", "MetricStat": object{"Metric": object{"Namespace": "tester", "MetricName": "metric"}, "Period": 300, "Stat": "Sum"}},
-			object{"Id": "m2", "Label": "none", "MetricStat": object{"Metric": object{"Namespace": "none", "MetricName": "metric"}, "Period": 300, "Stat": "p99"}},
+			object{
+				"Id": "m1",
+				"MetricStat": object{
+					"Metric": object{"Namespace": "tester", "MetricName": "metric"}, "Period": 300, "Stat": "Sum",
+				},
+			},
+			object{
+				"Id": "m2", "Label": "none",
+				"MetricStat": object{
+					"Metric": object{"Namespace": "none", "MetricName": "metric"}, "Period": 300, "Stat": "p99",
+				},
+			},
 		}
 		at := []any{float64(b.hour().Unix())}
 		want = object{"Messages": []any{}, "MetricDataResults": []any{
@@ -84,11 +96,15 @@ func TestProtocolsShowEqualData(t *testing.T) {
 			object{"Id": "m2", "Label": "none", "Timestamps": []any{}, "Values": []any{}, "StatusCode": "Complete"},
 		}}
 		for _, p := range protocols {
-			got := b.ok(p, "GetMetricData", object{"StartTime": b.hour(), "EndTime": b.hour().Add(time.Hour), "MetricDataQueries": queries})
+			got := b.ok(p, "GetMetricData", object{
+				"StartTime": b.hour(), "EndTime": b.hour().Add(time.Hour), "MetricDataQueries": queries,
+			})
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("put by %s, asked by %s: %s", put, p, diff)
 			}
-			want := object{"Metrics": []any{object{"Namespace": "tester", "MetricName": "metric", "Dimensions": []any{}}}}
+			want := object{
+				"Metrics": []any{object{"Namespace": "tester", "MetricName": "metric", "Dimensions": []any{}}},
+			}
 			if diff := cmp.Diff(want, b.ok(p, "ListMetrics", object{"Namespace": "tester"})); diff != "" {
 				t.Errorf("put by %s, listed by %s: %s", put, p, diff)
 			}
@@ -126,7 +142,8 @@ func TestTooManyDatapoints(t *testing.T) {
 	})
 }
 
-// What a request must not say is refused in CloudWatch's words, the same in every protocol, and nothing of it is recorded.
+// What a request must not say is refused in CloudWatch's words, the same in every protocol, and nothing of it is
+// recorded.
 func TestRefusals(t *testing.T) {
 	each(t, func(t *testing.T, b *bench, protocol string) {
 		datum := func(more object) object {
@@ -139,7 +156,12 @@ func TestRefusals(t *testing.T) {
 			return object{"Namespace": "n", "MetricData": []any{object{"MetricName": "before", "Value": 1}, d}}
 		}
 		query := func(more object) object {
-			q := object{"Id": "m1", "MetricStat": object{"Metric": object{"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}}
+			q := object{
+				"Id": "m1",
+				"MetricStat": object{
+					"Metric": object{"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum",
+				},
+			}
 			for k, v := range more {
 				if q[k] = v; v == nil {
 					delete(q, k)
@@ -157,50 +179,122 @@ func TestRefusals(t *testing.T) {
 			input      object
 			code, text string
 		}{
-			{"PutMetricData", object{"MetricData": []any{object{"MetricName": "m", "Value": 1}}}, "MissingParameter", "The parameter Namespace is required."},
+			{
+				"PutMetricData", object{"MetricData": []any{object{"MetricName": "m", "Value": 1}}}, "MissingParameter",
+				"The parameter Namespace is required.",
+			},
 			{"PutMetricData", object{"Namespace": "n"}, "MissingParameter", "The parameter MetricData is required."},
-			{"PutMetricData", with(datum(nil), "Namespace", "AWS/Lambda"), "InvalidParameterValue", "The value AWS/Lambda for parameter Namespace is invalid."},
-			{"PutMetricData", datum(object{"MetricName": nil}), "MissingParameter", "The parameter " + m + "MetricName is required."},
+			{
+				"PutMetricData", with(datum(nil), "Namespace", "AWS/Lambda"), "InvalidParameterValue",
+				"The value AWS/Lambda for parameter Namespace is invalid.",
+			},
+			{
+				"PutMetricData", datum(object{"MetricName": nil}), "MissingParameter",
+				"The parameter " + m + "MetricName is required.",
+			},
 			{
 				"PutMetricData", datum(object{"Values": []any{1, 2}}), "InvalidParameterCombination",
 				"The parameters " + m + "Value and " + m + "Values are mutually exclusive and you have specified both.",
 			},
 			{
-				"PutMetricData", datum(object{"Value": nil, "Values": []any{1, 2}, "Counts": []any{1}}), "InvalidParameterValue",
+				"PutMetricData", datum(object{"Value": nil, "Values": []any{1, 2}, "Counts": []any{1}}),
+				"InvalidParameterValue",
 				"The parameters " + m + "Values and " + m + "Counts must be of the same size.",
 			},
-			{"PutMetricData", datum(object{"Value": nil}), "InvalidParameterCombination", "At least one of the parameters " + m + "Value, " + m + "Values and " + m + "StatisticValues must be specified."},
-			{"PutMetricData", datum(object{"Value": nil, "StatisticValues": object{"Sum": 1, "SampleCount": 1, "Minimum": 1}}), "MissingParameter", "The parameter " + m + "StatisticValues.Maximum is required."},
-			{"PutMetricData", datum(object{"StorageResolution": 300}), "InvalidParameterValue", "The parameter " + m + "StorageResolution must be a value in the set [ 1, 60 ]."},
+			{
+				"PutMetricData", datum(object{"Value": nil}), "InvalidParameterCombination",
+				"At least one of the parameters " + m + "Value, " + m + "Values and " + m +
+					"StatisticValues must be specified.",
+			},
+			{
+				"PutMetricData",
+				datum(object{"Value": nil, "StatisticValues": object{"Sum": 1, "SampleCount": 1, "Minimum": 1}}),
+				"MissingParameter", "The parameter " + m + "StatisticValues.Maximum is required.",
+			},
+			{
+				"PutMetricData", datum(object{"StorageResolution": 300}), "InvalidParameterValue",
+				"The parameter " + m + "StorageResolution must be a value in the set [ 1, 60 ].",
+			},
 			{
 				"PutMetricData", datum(object{"StorageResolution": 1}), "InvalidParameterValue",
-				"The value 1 for parameter " + m + "StorageResolution is not supported by shardmill, which keeps one-minute buckets.",
+				"The value 1 for parameter " + m +
+					"StorageResolution is not supported by shardmill, which keeps one-minute buckets.",
 			},
-			{"PutMetricData", datum(object{"Dimensions": []any{object{"Name": "a"}}}), "MissingParameter", "The parameter " + m + "Dimensions.member.1.Value is required."},
-			{"PutMetricData", datum(object{"Value": 1e200}), "InvalidParameterValue", "The value 1e+200 for parameter " + m + "Value is invalid."},
-			{"PutMetricData", datum(object{"Timestamp": b.clock.Now().Add(-15 * 24 * time.Hour)}), "InvalidParameterValue", "The parameter " + m + "Timestamp must specify a time within the past two weeks."},
-			{"GetMetricStatistics", b.statistics(object{"Period": nil}), "MissingParameter", "The parameter Period is required."},
-			{"GetMetricStatistics", b.statistics(object{"Period": 90}), "InvalidParameterValue", "The parameter Period must be a multiple of 60."},
-			{"GetMetricStatistics", b.statistics(object{"Period": 0}), "InvalidParameterValue", "The parameter Period must not equal 0."},
-			{"GetMetricStatistics", b.statistics(object{"EndTime": b.hour()}), "InvalidParameterValue", "The parameter StartTime must be less than the parameter EndTime."},
-			{"GetMetricStatistics", b.statistics(object{"Statistics": nil}), "InvalidParameterCombination", "At least one of the parameters Statistics and ExtendedStatistics must be specified."},
+			{
+				"PutMetricData", datum(object{"Dimensions": []any{object{"Name": "a"}}}), "MissingParameter",
+				"The parameter " + m + "Dimensions.member.1.Value is required.",
+			},
+			{
+				"PutMetricData", datum(object{"Value": 1e200}), "InvalidParameterValue",
+				"The value 1e+200 for parameter " + m + "Value is invalid.",
+			},
+			{
+				"PutMetricData", datum(object{"Timestamp": b.clock.Now().Add(-15 * 24 * time.Hour)}),
+				"InvalidParameterValue",
+				"The parameter " + m + "Timestamp must specify a time within the past two weeks.",
+			},
+			{
+				"GetMetricStatistics", b.statistics(object{"Period": nil}), "MissingParameter",
+				"The parameter Period is required.",
+			},
+			{
+				"GetMetricStatistics", b.statistics(object{"Period": 90}), "InvalidParameterValue",
+				"The parameter Period must be a multiple of 60.",
+			},
+			{
+				"GetMetricStatistics", b.statistics(object{"Period": 0}), "InvalidParameterValue",
+				"The parameter Period must not equal 0.",
+			},
+			{
+				"GetMetricStatistics", b.statistics(object{"EndTime": b.hour()}), "InvalidParameterValue",
+				"The parameter StartTime must be less than the parameter EndTime.",
+			},
+			{
+				"GetMetricStatistics", b.statistics(object{"Statistics": nil}), "InvalidParameterCombination",
+				"At least one of the parameters Statistics and ExtendedStatistics must be specified.",
+			},
 			{
 				"GetMetricStatistics", b.statistics(object{"Statistics": []any{"Median"}}), "InvalidParameterValue",
 				"The parameter Statistics.member.1 must be a value in the set [ SampleCount, Average, Sum, Minimum, Maximum ].",
 			},
-			{"GetMetricStatistics", b.statistics(object{"Statistics": nil, "ExtendedStatistics": []any{"p101"}}), "InvalidParameterValue", "The value p101 for parameter ExtendedStatistics.member.1 is invalid."},
-			{"GetMetricData", query(object{"MetricStat": nil}), "ValidationError", "The parameter MetricDataQueries.member.1.MetricStat is required.\n"},
-			{"GetMetricData", query(object{"Expression": "m1*2"}), "ValidationError", "The parameter MetricDataQueries.member.1.Expression is not supported by shardmill.\n"},
-			{"GetMetricData", with(query(nil), "EndTime", b.hour()), "ValidationError", "The parameter StartTime must not equal parameter EndTime.\n"},
 			{
-				"GetMetricData", with(with(query(object{"Id": "M"}), "EndTime", b.hour()), "MaxDatapoints", 0), "ValidationError",
+				"GetMetricStatistics", b.statistics(object{"Statistics": nil, "ExtendedStatistics": []any{"p101"}}),
+				"InvalidParameterValue", "The value p101 for parameter ExtendedStatistics.member.1 is invalid.",
+			},
+			{
+				"GetMetricData", query(object{"MetricStat": nil}), "ValidationError",
+				"The parameter MetricDataQueries.member.1.MetricStat is required.\n",
+			},
+			{
+				"GetMetricData", query(object{"Expression": "m1*2"}), "ValidationError",
+				"The parameter MetricDataQueries.member.1.Expression is not supported by shardmill.\n",
+			},
+			{
+				"GetMetricData", with(query(nil), "EndTime", b.hour()), "ValidationError",
+				"The parameter StartTime must not equal parameter EndTime.\n",
+			},
+			{
+				"GetMetricData", with(with(query(object{"Id": "M"}), "EndTime", b.hour()), "MaxDatapoints", 0),
+				"ValidationError",
 				"The parameter StartTime must not equal parameter EndTime.\nThe value 0 for parameter MaxDatapoints is invalid. It must be from 1 to 100800.\n" +
 					"The value M for parameter MetricDataQueries.member.1.Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.\n",
 			},
-			{"GetMetricData", with(query(nil), "NextToken", "x"), "InvalidNextToken", "The parameter NextToken is invalid."},
-			{"ListMetrics", object{"RecentlyActive": "PT1H"}, "InvalidParameterValue", "The parameter RecentlyActive must be a value in the set [ PT3H ]."},
-			{"ListMetrics", object{"IncludeLinkedAccounts": true}, "InvalidParameterValue", "The parameter IncludeLinkedAccounts is not supported by shardmill."},
-			{"ListMetrics", object{"NextToken": encodeToken("list/999999999999\x00us-east-1\x00")}, "InvalidParameterValue", "The parameter NextToken is invalid."},
+			{
+				"GetMetricData", with(query(nil), "NextToken", "x"), "InvalidNextToken",
+				"The parameter NextToken is invalid.",
+			},
+			{
+				"ListMetrics", object{"RecentlyActive": "PT1H"}, "InvalidParameterValue",
+				"The parameter RecentlyActive must be a value in the set [ PT3H ].",
+			},
+			{
+				"ListMetrics", object{"IncludeLinkedAccounts": true}, "InvalidParameterValue",
+				"The parameter IncludeLinkedAccounts is not supported by shardmill.",
+			},
+			{
+				"ListMetrics", object{"NextToken": encodeToken("list/999999999999\x00us-east-1\x00")},
+				"InvalidParameterValue", "The parameter NextToken is invalid.",
+			},
 		} {
 			status, answer, _ := b.call(protocol, c.operation, c.input)
 			delete(answer, "RequestId")
@@ -225,14 +319,26 @@ func TestAllWaysToPut(t *testing.T) {
 		shop := []any{object{"Name": "shop", "Value": "1"}}
 		b.ok(protocol, "PutMetricData", object{"Namespace": "n", "MetricData": []any{
 			object{"MetricName": "m", "Timestamp": at, "Unit": "Count", "Dimensions": shop, "Value": 5},
-			object{"MetricName": "m", "Timestamp": at, "Unit": "Count", "Dimensions": shop, "Values": []any{1, 2}, "Counts": []any{3, 0.5}},
+			object{
+				"MetricName": "m", "Timestamp": at, "Unit": "Count", "Dimensions": shop, "Values": []any{1, 2},
+				"Counts": []any{3, 0.5},
+			},
 			object{"MetricName": "m", "Timestamp": at, "Unit": "Count", "Dimensions": shop, "Values": []any{7}},
-			object{"MetricName": "m", "Timestamp": at, "Unit": "Bytes", "Dimensions": shop, "StatisticValues": object{"SampleCount": 4, "Sum": 10, "Minimum": 1, "Maximum": 4}},
+			object{
+				"MetricName": "m", "Timestamp": at, "Unit": "Bytes", "Dimensions": shop,
+				"StatisticValues": object{"SampleCount": 4, "Sum": 10, "Minimum": 1, "Maximum": 4},
+			},
 		}})
 		in := b.statistics(object{"Namespace": "n", "MetricName": "m", "Dimensions": shop})
 		want := []any{
-			object{"Timestamp": float64(at.Unix()), "Unit": "Bytes", "SampleCount": 4.0, "Sum": 10.0, "Average": 2.5, "Minimum": 1.0, "Maximum": 4.0},
-			object{"Timestamp": float64(at.Unix()), "Unit": "Count", "SampleCount": 5.5, "Sum": 16.0, "Average": 16 / 5.5, "Minimum": 1.0, "Maximum": 7.0},
+			object{
+				"Timestamp": float64(at.Unix()), "Unit": "Bytes", "SampleCount": 4.0, "Sum": 10.0, "Average": 2.5,
+				"Minimum": 1.0, "Maximum": 4.0,
+			},
+			object{
+				"Timestamp": float64(at.Unix()), "Unit": "Count", "SampleCount": 5.5, "Sum": 16.0, "Average": 16 / 5.5,
+				"Minimum": 1.0, "Maximum": 7.0,
+			},
 		}
 		if diff := cmp.Diff(want, b.ok(protocol, "GetMetricStatistics", in)["Datapoints"]); diff != "" {
 			t.Error(diff)
@@ -258,9 +364,15 @@ func TestPercentiles(t *testing.T) {
 		}
 		b.ok(protocol, "PutMetricData", object{"Namespace": "tester", "MetricData": []any{
 			object{"MetricName": "metric", "Timestamp": at, "Values": values},
-			object{"MetricName": "metric", "Timestamp": at.Add(time.Minute), "StatisticValues": object{"SampleCount": 4, "Sum": 10, "Minimum": 1, "Maximum": 4}},
+			object{
+				"MetricName": "metric", "Timestamp": at.Add(time.Minute),
+				"StatisticValues": object{"SampleCount": 4, "Sum": 10, "Minimum": 1, "Maximum": 4},
+			},
 		}})
-		got := b.ok(protocol, "GetMetricStatistics", b.statistics(object{"Statistics": nil, "ExtendedStatistics": []any{"p50", "p99.9", "p100"}}))["Datapoints"].([]any)
+		got := b.ok(
+			protocol, "GetMetricStatistics",
+			b.statistics(object{"Statistics": nil, "ExtendedStatistics": []any{"p50", "p99.9", "p100"}}),
+		)["Datapoints"].([]any)
 		if len(got) != 2 || got[1].(object)["ExtendedStatistics"] != nil {
 			t.Fatalf("%v", got)
 		}
@@ -285,12 +397,21 @@ func TestDataComesInPages(t *testing.T) {
 		}
 		b.ok(protocol, "PutMetricData", object{"Namespace": "n", "MetricData": data})
 		query := func(id, name string) object {
-			return object{"Id": id, "MetricStat": object{"Metric": object{"Namespace": "n", "MetricName": name}, "Period": 60, "Stat": "Maximum"}}
+			return object{
+				"Id": id,
+				"MetricStat": object{
+					"Metric": object{"Namespace": "n", "MetricName": name}, "Period": 60, "Stat": "Maximum",
+				},
+			}
 		}
 		for _, order := range []string{"TimestampAscending", "TimestampDescending", ""} {
 			in := object{
 				"StartTime": at, "EndTime": at.Add(time.Hour), "MaxDatapoints": 3,
-				"MetricDataQueries": []any{query("qa", "a"), object{"Id": "hidden", "ReturnData": false, "MetricStat": query("x", "a")["MetricStat"]}, query("qb", "b")},
+				"MetricDataQueries": []any{
+					query("qa", "a"),
+					object{"Id": "hidden", "ReturnData": false, "MetricStat": query("x", "a")["MetricStat"]},
+					query("qb", "b"),
+				},
 			}
 			if order != "" {
 				in["ScanBy"] = order
@@ -310,7 +431,9 @@ func TestDataComesInPages(t *testing.T) {
 					t.Fatalf("page %d has %d points", page, n)
 				}
 				if page == 0 { // newer and older than what this page has shown
-					b.ok(protocol, "PutMetricData", object{"Namespace": "n", "MetricData": []any{object{"MetricName": "a", "Value": 0, "Timestamp": at}}})
+					b.ok(protocol, "PutMetricData", object{
+						"Namespace": "n", "MetricData": []any{object{"MetricName": "a", "Value": 0, "Timestamp": at}},
+					})
 				}
 				token, more := out["NextToken"]
 				if !more {
@@ -334,7 +457,10 @@ func TestDataComesInPages(t *testing.T) {
 func TestMetricsAreListed(t *testing.T) {
 	each(t, func(t *testing.T, b *bench, protocol string) {
 		for i := range 501 {
-			id := metric.ID{Account: "000000000000", Region: "us-east-1", Namespace: "n", Name: "m", Dimensions: []metric.Dimension{{Name: "shop", Value: fmt.Sprintf("%03d", i)}}}
+			id := metric.ID{
+				Account: "000000000000", Region: "us-east-1", Namespace: "n", Name: "m",
+				Dimensions: []metric.Dimension{{Name: "shop", Value: fmt.Sprintf("%03d", i)}},
+			}
 			b.metrics.Series(id, "Count").Add(b.clock.Now(), 1)
 		}
 		first := b.ok(protocol, "ListMetrics", object{"MetricName": "m"})
@@ -343,7 +469,9 @@ func TestMetricsAreListed(t *testing.T) {
 			t.Errorf("pages of %d and %d", len(first["Metrics"].([]any)), len(second["Metrics"].([]any)))
 		}
 		b.clock.SetOffset(4 * time.Hour)
-		b.metrics.Series(metric.ID{Account: "000000000000", Region: "us-east-1", Namespace: "n", Name: "other"}, "Count").Add(b.clock.Now(), 1)
+		b.metrics.Series(
+			metric.ID{Account: "000000000000", Region: "us-east-1", Namespace: "n", Name: "other"}, "Count",
+		).Add(b.clock.Now(), 1)
 		for want, in := range map[int]object{
 			1:   {"Dimensions": []any{object{"Name": "shop", "Value": "007"}}},
 			500: {"Dimensions": []any{object{"Name": "shop"}}},
@@ -368,11 +496,13 @@ func TestOtherOperationsAreRefusedByName(t *testing.T) {
 				continue
 			}
 			status, answer, _ := b.call(protocol, name, object{})
-			if status != 501 || answer["Code"] != "NotImplementedException" || !strings.Contains(answer["Message"].(string), name) {
+			if status != 501 || answer["Code"] != "NotImplementedException" ||
+				!strings.Contains(answer["Message"].(string), name) {
 				t.Errorf("%s: %d %v", name, status, answer)
 			}
 		}
-		if status, answer, _ := b.call(protocol, "Nonsense", object{}); status != 400 || answer["Code"] != "InvalidAction" {
+		if status, answer, _ := b.call(protocol, "Nonsense", object{}); status != 400 ||
+			answer["Code"] != "InvalidAction" {
 			t.Errorf("%d %v", status, answer)
 		}
 	})
@@ -398,7 +528,11 @@ func TestBodiesArePackedAndBounded(t *testing.T) {
 			return b.send(r)
 		}
 		var body bytes.Buffer
-		_, _ = body.ReadFrom(request(t, protocol, "PutMetricData", object{"Namespace": "n", "MetricData": []any{object{"MetricName": "m", "Value": 1}}}).Body)
+		_, _ = body.ReadFrom(
+			request(t, protocol, "PutMetricData", object{
+				"Namespace": "n", "MetricData": []any{object{"MetricName": "m", "Value": 1}},
+			}).Body,
+		)
 		if w := send(pack(body.Bytes()), "gzip"); w.Code != 200 {
 			t.Errorf("packed: %d %s", w.Code, w.Body)
 		}

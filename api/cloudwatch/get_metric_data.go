@@ -23,8 +23,8 @@ const (
 	descending = "TimestampDescending"
 )
 
-// getMetricData answers several metrics, one statistic each, by periods that begin at multiples of their length. Pages go on where the one before ended, so
-// that what is recorded meanwhile moves nothing.
+// getMetricData answers several metrics, one statistic each, by periods that begin at multiples of their length. Pages
+// go on where the one before ended, so that what is recorded meanwhile moves nothing.
 func (h *Handler) getMetricData(c wire.Caller, in *getMetricDataInput) (any, error) {
 	queries, err := in.check(c)
 	if err != nil {
@@ -53,7 +53,9 @@ func (h *Handler) getMetricData(c wire.Caller, in *getMetricDataInput) (any, err
 		if i == from.query && from.begun {
 			values = slices.DeleteFunc(values, func(v value) bool { return !from.follows(v.at, in.descends()) })
 		}
-		r := dataResult{ID: q.id, Label: q.label, Timestamps: list[instant]{}, Values: list[double]{}, StatusCode: "Complete"}
+		r := dataResult{
+			ID: q.id, Label: q.label, Timestamps: list[instant]{}, Values: list[double]{}, StatusCode: "Complete",
+		}
 		for _, v := range values[:min(room, len(values))] {
 			r.Timestamps, r.Values = append(r.Timestamps, instant(v.at)), append(r.Values, double(v.value))
 		}
@@ -145,7 +147,8 @@ const (
 )
 
 func validQueryID(s string) bool {
-	return s != "" && len(s) <= metric.MaxName && strings.IndexByte(smallLetters, s[0]) >= 0 && strings.Trim(s, idCharacters) == ""
+	return s != "" && len(s) <= metric.MaxName && strings.IndexByte(smallLetters, s[0]) >= 0 &&
+		strings.Trim(s, idCharacters) == ""
 }
 
 // validTimezone takes +hhmm and -hhmm.
@@ -233,7 +236,10 @@ func (in *dataQuery) check(path string, c wire.Caller, p *problems) statQuery {
 	case in.ID == nil:
 		p.missing(path + ".Id")
 	case !validQueryID(*in.ID):
-		p.add("The value %s for parameter %s.Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.", clip(*in.ID), path)
+		p.add(
+			"The value %s for parameter %s.Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.", clip(*in.ID),
+			path,
+		)
 	default:
 		q.id = *in.ID
 	}
@@ -281,7 +287,10 @@ func (in *metricStat) check(path string, q *statQuery, p *problems) {
 		p.missing(path + ".Stat")
 	} else if q.stat = *in.Stat; !slices.Contains(plainStatistics, q.stat) {
 		if _, ok := percentile(q.stat); !ok {
-			p.add("The value %s for parameter %s.Stat is not supported. Use one of %s, or a percentile such as p90.", clip(q.stat), path, strings.Join(plainStatistics, ", "))
+			p.add(
+				"The value %s for parameter %s.Stat is not supported. Use one of %s, or a percentile such as p90.",
+				clip(q.stat), path, strings.Join(plainStatistics, ", "),
+			)
 		}
 	}
 	if in.Unit != nil {

@@ -18,7 +18,8 @@ const maxExtended = 10
 // plainStatistics are the statistics that are no percentiles.
 var plainStatistics = []string{"SampleCount", "Average", "Sum", "Minimum", "Maximum"}
 
-// getMetricStatistics answers one metric, by periods that begin at the minute of StartTime. A metric that nobody has heard of has no data points.
+// getMetricStatistics answers one metric, by periods that begin at the minute of StartTime. A metric that nobody has
+// heard of has no data points.
 func (h *Handler) getMetricStatistics(c wire.Caller, in *getMetricStatisticsInput) (any, error) {
 	q, err := in.check(c)
 	if err != nil {
@@ -127,7 +128,8 @@ func (in *getMetricStatisticsInput) check(c wire.Caller) (q metric.Query, err er
 	}
 	if n := (int64(last.Sub(start)) + int64(q.Period) - 1) / int64(q.Period); n > maxPeriods {
 		return q, combination("You have requested up to %d datapoints, which exceeds the limit of %d. "+
-			"You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n, maxPeriods)
+			"You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n,
+			maxPeriods)
 	}
 	return q, nil
 }
@@ -137,7 +139,9 @@ func (in *getMetricStatisticsInput) checkStatistics() error {
 	case len(in.Statistics)+len(in.ExtendedStatistics) == 0:
 		return combination("At least one of the parameters Statistics and ExtendedStatistics must be specified.")
 	case len(in.Statistics) > 0 && len(in.ExtendedStatistics) > 0:
-		return combination("The parameters Statistics and ExtendedStatistics are mutually exclusive and you have specified both.")
+		return combination(
+			"The parameters Statistics and ExtendedStatistics are mutually exclusive and you have specified both.",
+		)
 	case len(in.Statistics) > len(plainStatistics):
 		return tooMany("Statistics", len(plainStatistics))
 	case len(in.ExtendedStatistics) > maxExtended:

@@ -31,7 +31,10 @@ func TestGoldenQueryRequests(t *testing.T) {
 			b := newBench(t)
 			at := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
 			b.clock.SetOffset(time.Until(at.Add(10 * time.Minute)))
-			id := metric.ID{Account: "000000000000", Region: "us-east-1", Namespace: "tester", Name: "metric", Dimensions: []metric.Dimension{{Name: "shop", Value: "1"}}}
+			id := metric.ID{
+				Account: "000000000000", Region: "us-east-1", Namespace: "tester", Name: "metric",
+				Dimensions: []metric.Dimension{{Name: "shop", Value: "1"}},
+			}
 			for i := range 10 {
 				b.metrics.Series(id, "None").Add(at, float64(i))
 			}
@@ -47,13 +50,16 @@ func TestGoldenQueryRequests(t *testing.T) {
 	}
 }
 
-// Bodies as AWS's SDK for Go writes them: maps and lists without a length, times as tag 1 of a float; and the same with lengths and whole seconds.
+// Bodies as AWS's SDK for Go writes them: maps and lists without a length, times as tag 1 of a float; and the same with
+// lengths and whole seconds.
 func TestGoldenCBORRequests(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"indefinite": "bf" + text("Namespace") + text("tester") + text("MetricData") + "9fbf" + text("MetricName") + text("m") + text("Timestamp") + "c1fb41da57fe70000000" +
+		"indefinite": "bf" + text("Namespace") + text("tester") + text("MetricData") + "9fbf" + text("MetricName") +
+			text("m") + text("Timestamp") + "c1fb41da57fe70000000" +
 			text("Values") + "9f" + "fb3ff8000000000000" + "02" + "ff" + "ffff" + "ff",
-		"definite": "a2" + text("Namespace") + text("tester") + text("MetricData") + "81a3" + text("MetricName") + text("m") + text("Timestamp") + "c11a695ff9c0" +
+		"definite": "a2" + text("Namespace") + text("tester") + text("MetricData") + "81a3" + text("MetricName") +
+			text("m") + text("Timestamp") + "c11a695ff9c0" +
 			text("Values") + "82" + "f93e00" + "02",
 	} {
 		raw, err := hex.DecodeString(body)
@@ -66,9 +72,11 @@ func TestGoldenCBORRequests(t *testing.T) {
 			continue
 		}
 		d := in.MetricData[0]
-		if diff := cmp.Diff([]float64{1.5, 2}, d.Values); diff != "" || *in.Namespace != "tester" || *d.MetricName != "m" || d.Timestamp == nil {
+		if diff := cmp.Diff([]float64{1.5, 2}, d.Values); diff != "" || *in.Namespace != "tester" ||
+			*d.MetricName != "m" || d.Timestamp == nil {
 			t.Errorf("%s: %+v %s", name, d, diff)
-		} else if at := time.Time(*d.Timestamp).Unix(); at != 1767897536 && name == "indefinite" || at != 0x695ff9c0 && name == "definite" {
+		} else if at := time.Time(*d.Timestamp).Unix(); at != 1767897536 && name == "indefinite" || at != 0x695ff9c0 &&
+			name == "definite" {
 			t.Errorf("%s: %d", name, at)
 		}
 	}

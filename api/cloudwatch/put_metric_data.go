@@ -26,7 +26,8 @@ type entry struct {
 	summary *statisticSet
 }
 
-// putMetricData records values. Everything is checked before anything is recorded. On return the values are readable, and within a second or two durable.
+// putMetricData records values. Everything is checked before anything is recorded. On return the values are readable,
+// and within a second or two durable.
 func (h *Handler) putMetricData(c wire.Caller, in *putMetricDataInput) (any, error) {
 	switch {
 	case in.Namespace == nil:
@@ -91,14 +92,19 @@ func (d *datum) check(path string, now time.Time) (entry, error) {
 		case age > metric.MaxPast:
 			return e, invalid("The parameter %s.Timestamp must specify a time within the past two weeks.", path)
 		case age < -metric.MaxFuture:
-			return e, invalid("The parameter %s.Timestamp must specify a time no more than two hours in the future.", path)
+			return e, invalid(
+				"The parameter %s.Timestamp must specify a time no more than two hours in the future.", path,
+			)
 		}
 	}
 	if r := d.StorageResolution; r != nil && *r != 60 {
 		if *r != 1 {
 			return e, notInSet(path+".StorageResolution", []string{"1", "60"})
 		}
-		return e, invalid("The value 1 for parameter %s.StorageResolution is not supported by shardmill, which keeps one-minute buckets.", path)
+		return e, invalid(
+			"The value 1 for parameter %s.StorageResolution is not supported by shardmill, which keeps one-minute buckets.",
+			path,
+		)
 	}
 	return e, d.measured(path, &e)
 }
@@ -106,7 +112,9 @@ func (d *datum) check(path string, now time.Time) (entry, error) {
 // measured takes one of Value, Values with Counts, and StatisticValues.
 func (d *datum) measured(path string, e *entry) error {
 	both := func(a, b string) error {
-		return combination("The parameters %s.%s and %s.%s are mutually exclusive and you have specified both.", path, a, path, b)
+		return combination(
+			"The parameters %s.%s and %s.%s are mutually exclusive and you have specified both.", path, a, path, b,
+		)
 	}
 	switch {
 	case d.Value != nil && d.Values != nil:
@@ -127,7 +135,10 @@ func (d *datum) measured(path string, e *entry) error {
 		e.summary = d.StatisticValues
 		return d.StatisticValues.check(path + ".StatisticValues")
 	case d.Values == nil:
-		return combination("At least one of the parameters %s.Value, %s.Values and %s.StatisticValues must be specified.", path, path, path)
+		return combination(
+			"At least one of the parameters %s.Value, %s.Values and %s.StatisticValues must be specified.", path, path,
+			path,
+		)
 	}
 	return d.several(path, e)
 }
@@ -172,7 +183,9 @@ func (s *statisticSet) check(path string) error {
 	case *s.SampleCount <= 0 || !number360(*s.Sum / *s.SampleCount):
 		return badNumber(path+".SampleCount", *s.SampleCount)
 	case *s.Minimum > *s.Maximum:
-		return invalid("The parameter %s.Maximum must be greater than or equal to the parameter %s.Minimum.", path, path)
+		return invalid(
+			"The parameter %s.Maximum must be greater than or equal to the parameter %s.Minimum.", path, path,
+		)
 	}
 	return nil
 }

@@ -54,7 +54,8 @@ func decodeForm(form wire.Form, input any) error {
 	return bind(root, reflect.ValueOf(input).Elem(), "")
 }
 
-// node is a parameter of a form, with the parameters whose names go on after a dot. Building the tree once keeps long lists cheap.
+// node is a parameter of a form, with the parameters whose names go on after a dot. Building the tree once keeps long
+// lists cheap.
 type node struct {
 	text     string
 	children map[string]*node

@@ -22,7 +22,8 @@ func newClient(t *testing.T, b *bench) *client.Client {
 	server := httptest.NewServer(b.handler)
 	t.Cleanup(server.Close)
 	return client.New(client.Options{
-		BaseEndpoint: aws.String(server.URL), Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
+		BaseEndpoint: aws.String(server.URL), Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
 	})
 }
 
@@ -34,18 +35,24 @@ func TestSDKReadsWhatItPut(t *testing.T) {
 	ctx := t.Context()
 	at := b.hour()
 	for minute := range 3 {
-		if _, err := c.PutMetricData(ctx, &client.PutMetricDataInput{Namespace: aws.String("shop"), MetricData: []types.MetricDatum{{
-			MetricName: aws.String("sold"), Unit: types.StandardUnitCount, Timestamp: aws.Time(at.Add(time.Duration(minute) * time.Minute)),
-			Dimensions: []types.Dimension{{Name: aws.String("till"), Value: aws.String("1")}}, Values: []float64{1, 2.5}, Counts: []float64{1, 2},
+		if _, err := c.PutMetricData(ctx, &client.PutMetricDataInput{Namespace: aws.String(
+			"shop",
+		), MetricData: []types.MetricDatum{{
+			MetricName: aws.String("sold"), Unit: types.StandardUnitCount,
+			Timestamp:  aws.Time(at.Add(time.Duration(minute) * time.Minute)),
+			Dimensions: []types.Dimension{{Name: aws.String("till"), Value: aws.String("1")}},
+			Values:     []float64{1, 2.5}, Counts: []float64{1, 2},
 		}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	till := []types.Dimension{{Name: aws.String("till"), Value: aws.String("1")}}
 	pages := client.NewGetMetricDataPaginator(c, &client.GetMetricDataInput{
-		StartTime: aws.Time(at), EndTime: aws.Time(at.Add(time.Hour)), ScanBy: types.ScanByTimestampAscending, MaxDatapoints: aws.Int32(2),
+		StartTime: aws.Time(at), EndTime: aws.Time(at.Add(time.Hour)), ScanBy: types.ScanByTimestampAscending,
+		MaxDatapoints: aws.Int32(2),
 		MetricDataQueries: []types.MetricDataQuery{{Id: aws.String("m1"), MetricStat: &types.MetricStat{
-			Metric: &types.Metric{Namespace: aws.String("shop"), MetricName: aws.String("sold"), Dimensions: till}, Period: aws.Int32(60), Stat: aws.String("Sum"),
+			Metric: &types.Metric{Namespace: aws.String("shop"), MetricName: aws.String("sold"), Dimensions: till},
+			Period: aws.Int32(60), Stat: aws.String("Sum"),
 		}}},
 	})
 	var times []time.Time
@@ -67,13 +74,18 @@ func TestSDKReadsWhatItPut(t *testing.T) {
 		t.Errorf("times %v", times)
 	}
 	stats, err := c.GetMetricStatistics(ctx, &client.GetMetricStatisticsInput{
-		Namespace: aws.String("shop"), MetricName: aws.String("sold"), Dimensions: till, StartTime: aws.Time(at), EndTime: aws.Time(at.Add(time.Hour)),
-		Period: aws.Int32(300), ExtendedStatistics: []string{"p99"},
+		Namespace: aws.String("shop"), MetricName: aws.String("sold"), Dimensions: till, StartTime: aws.Time(at),
+		EndTime: aws.Time(at.Add(time.Hour)),
+		Period:  aws.Int32(300), ExtendedStatistics: []string{"p99"},
 	})
-	if err != nil || len(stats.Datapoints) != 1 || math.Abs(stats.Datapoints[0].ExtendedStatistics["p99"]-2.5) > 0.025 || !stats.Datapoints[0].Timestamp.Equal(at) {
+	if err != nil || len(stats.Datapoints) != 1 ||
+		math.Abs(stats.Datapoints[0].ExtendedStatistics["p99"]-2.5) > 0.025 ||
+		!stats.Datapoints[0].Timestamp.Equal(at) {
 		t.Errorf("%+v, %v", stats, err)
 	}
-	listed, err := c.ListMetrics(ctx, &client.ListMetricsInput{Dimensions: []types.DimensionFilter{{Name: aws.String("till")}}})
+	listed, err := c.ListMetrics(ctx, &client.ListMetricsInput{
+		Dimensions: []types.DimensionFilter{{Name: aws.String("till")}},
+	})
 	if err != nil || len(listed.Metrics) != 1 || *listed.Metrics[0].Dimensions[0].Value != "1" {
 		t.Errorf("%+v, %v", listed, err)
 	}
@@ -85,8 +97,9 @@ func TestSDKUnderstandsErrors(t *testing.T) {
 	b := newBench(t)
 	c := newClient(t, b)
 	_, err := c.GetMetricStatistics(t.Context(), &client.GetMetricStatisticsInput{
-		Namespace: aws.String("n"), MetricName: aws.String("m"), StartTime: aws.Time(b.hour()), EndTime: aws.Time(b.hour().Add(24 * time.Hour)),
-		Period: aws.Int32(1), Statistics: []types.Statistic{types.StatisticSum},
+		Namespace: aws.String("n"), MetricName: aws.String("m"), StartTime: aws.Time(b.hour()),
+		EndTime: aws.Time(b.hour().Add(24 * time.Hour)),
+		Period:  aws.Int32(1), Statistics: []types.Statistic{types.StatisticSum},
 	})
 	var known *types.InvalidParameterCombinationException
 	if !errors.As(err, &known) || !strings.Contains(known.ErrorMessage(), "86400 datapoints") {
@@ -94,7 +107,8 @@ func TestSDKUnderstandsErrors(t *testing.T) {
 	}
 	_, err = c.DescribeAlarms(t.Context(), &client.DescribeAlarmsInput{})
 	var api smithy.APIError
-	if !errors.As(err, &api) || api.ErrorCode() != "NotImplementedException" || strings.Contains(err.Error(), "attempts") {
+	if !errors.As(err, &api) || api.ErrorCode() != "NotImplementedException" ||
+		strings.Contains(err.Error(), "attempts") {
 		t.Errorf("%v", err)
 	}
 }
@@ -121,7 +135,8 @@ func TestProtocolHeaderIsInLowerCase(t *testing.T) {
 			break
 		}
 	}
-	if !strings.HasPrefix(all.String(), "HTTP/1.1 200") || !strings.Contains(all.String(), "\r\nsmithy-protocol: rpc-v2-cbor\r\n") {
+	if !strings.HasPrefix(all.String(), "HTTP/1.1 200") ||
+		!strings.Contains(all.String(), "\r\nsmithy-protocol: rpc-v2-cbor\r\n") {
 		t.Errorf("%q", all.String())
 	}
 }

@@ -42,7 +42,9 @@ func newBench(t testing.TB) *bench {
 		st.Stop()
 		_ = backend.Close()
 	})
-	nowhere := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the router picked another service") })
+	nowhere := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the router picked another service")
+	})
 	router := &wire.Router{
 		Services: []wire.Service{Service(New(Options{Metrics: st}))},
 		Fallback: wire.Service{Needs: wire.OwnOrder, Handler: nowhere}, Control: nowhere, Unknown: nowhere,
@@ -58,8 +60,11 @@ const signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/monitorin
 // protocols are the names that tests know the three by.
 var protocols = []string{"query", "json", "cbor"}
 
-// call sends an operation in a protocol. Input is given as JSON has it, with times as time.Time; the answer comes back as JSON would have it.
-func (b *bench) call(protocol, operation string, input map[string]any, headers ...string) (int, map[string]any, http.Header) {
+// call sends an operation in a protocol. Input is given as JSON has it, with times as time.Time; the answer comes back
+// as JSON would have it.
+func (b *bench) call(protocol, operation string, input map[string]any, headers ...string) (
+	int, map[string]any, http.Header,
+) {
 	b.t.Helper()
 	r := request(b.t, protocol, operation, input)
 	for i := 0; i < len(headers); i += 2 {

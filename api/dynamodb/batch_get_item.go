@@ -31,7 +31,8 @@ type tableKeys struct {
 	projection expr.Projection
 }
 
-// batchGetItem reads up to 100 items. What would make the answer too large is left for the caller to ask again. Source: DynamoDB API Reference, BatchGetItem.
+// batchGetItem reads up to 100 items. What would make the answer too large is left for the caller to ask again. Source:
+// DynamoDB API Reference, BatchGetItem.
 func (h *Handler) batchGetItem(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	in.need("RequestItems")
 	in.sized("RequestItems", 1, maxBatchKeys)

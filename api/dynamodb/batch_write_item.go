@@ -30,7 +30,8 @@ func (h *Handler) batchWriteItem(ctx context.Context, c wire.Caller, in *input) 
 			to := items.tableNamed(name, name, c)
 			if list, ok := items.members[name].([]any); ok && (len(list) == 0 || len(list) > maxBatchWrites) {
 				in.report.violations.Hidden("requestItems", fmt.Sprintf("Map value must satisfy constraint: "+
-					"[Member must have length less than or equal to %d, Member must have length greater than or equal to 1]", maxBatchWrites))
+					"[Member must have length less than or equal to %d, Member must have length greater than or equal to 1]",
+					maxBatchWrites))
 			}
 			for _, one := range items.structures(name) {
 				writes = append(writes, table.Named{Table: to, Write: one.writeRequest()})
@@ -73,7 +74,9 @@ func (in *input) writeRequest() table.Write {
 		del.need("Key")
 		return table.Write{Kind: table.Delete, Key: del.item("Key")}
 	case put != nil:
-		in.fail(invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"))
+		in.fail(invalid(
+			"Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+		))
 	default:
 		in.fail(invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"))
 	}

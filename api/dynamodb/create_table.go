@@ -12,20 +12,25 @@ type descriptionAnswer struct {
 	TableDescription *tableDescription
 }
 
-// createTable makes a table that can be used at once. Source: DynamoDB API Reference, CreateTable. Streams, encryption keys, replicas, other table
-// classes and policies are refused by name.
+// createTable makes a table that can be used at once. Source: DynamoDB API Reference, CreateTable. Streams, encryption
+// keys, replicas, other table classes and policies are refused by name.
 func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.need("AttributeDefinitions", "KeySchema")
-	in.refuse("OnDemandThroughput", "WarmThroughput", "ResourcePolicy", "GlobalTableSourceArn", "GlobalTableSettingsReplicationMode")
+	in.refuse(
+		"OnDemandThroughput", "WarmThroughput", "ResourcePolicy", "GlobalTableSourceArn",
+		"GlobalTableSettingsReplicationMode",
+	)
 	in.refuseOn("StreamSpecification", "StreamEnabled")
 	in.refuseOn("SSESpecification", "Enabled")
 	if class := in.enum("TableClass", "STANDARD", "STANDARD_INFREQUENT_ACCESS"); class == "STANDARD_INFREQUENT_ACCESS" {
 		in.fail(invalid("The value STANDARD_INFREQUENT_ACCESS of TableClass is not supported by shardmill."))
 	}
 	d := table.Definition{
-		Attributes: in.attributes(), Key: in.key(), Billing: in.billing(), Throughput: in.throughput(), Protected: in.boolean("DeletionProtectionEnabled"),
-		Tags: in.tags("Tags"), Local: in.indexes("LocalSecondaryIndexes"), Global: in.indexes("GlobalSecondaryIndexes"),
+		Attributes: in.attributes(), Key: in.key(), Billing: in.billing(), Throughput: in.throughput(),
+		Protected: in.boolean("DeletionProtectionEnabled"),
+		Tags:      in.tags("Tags"), Local: in.indexes("LocalSecondaryIndexes"),
+		Global: in.indexes("GlobalSecondaryIndexes"),
 	}
 	if d.Billing == "" {
 		d.Billing = table.Provisioned
@@ -52,7 +57,9 @@ func (in *input) attributes() []table.Attribute {
 	for _, a := range in.structures("AttributeDefinitions") {
 		a.need("AttributeName", "AttributeType")
 		if name := a.text("AttributeName"); a.has("AttributeName") && (name == "" || len(name) > 255) {
-			in.fail(invalid("One or more parameter values were invalid: The name of a key attribute has from 1 to 255 bytes"))
+			in.fail(invalid(
+				"One or more parameter values were invalid: The name of a key attribute has from 1 to 255 bytes",
+			))
 		}
 		out = append(out, table.Attribute{Name: a.text("AttributeName"), Type: a.enum("AttributeType", "B", "N", "S")})
 	}
@@ -104,7 +111,9 @@ func (in *input) index() table.Index {
 	}
 	if p := in.structure("Projection"); p != nil {
 		p.sized("NonKeyAttributes", 1, 20)
-		x.Projection, x.Attributes = p.enum("ProjectionType", table.All, table.Include, table.KeysOnly), p.texts("NonKeyAttributes")
+		x.Projection, x.Attributes = p.enum(
+			"ProjectionType", table.All, table.Include, table.KeysOnly,
+		), p.texts("NonKeyAttributes")
 	}
 	return x
 }
@@ -116,7 +125,9 @@ func (in *input) tags(name string) map[string]string {
 		t.need("Key", "Value")
 		k, v := t.text("Key"), t.text("Value")
 		if len(k) > 128 || len(v) > 256 {
-			in.fail(invalid("One or more parameter values were invalid: Tag keys have up to 128 characters, values up to 256"))
+			in.fail(invalid(
+				"One or more parameter values were invalid: Tag keys have up to 128 characters, values up to 256",
+			))
 		}
 		tags[k] = v
 	}

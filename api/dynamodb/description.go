@@ -24,10 +24,11 @@ type (
 		LastUpdateToPayPerRequestDateTime float64
 	}
 	indexDescription struct {
-		IndexName             string
-		KeySchema             []keyElement
-		Projection            projection
-		IndexStatus           string      `json:",omitempty"` // of global indexes, as Backfilling and ProvisionedThroughput
+		IndexName  string
+		KeySchema  []keyElement
+		Projection projection
+		// of global indexes, as Backfilling and ProvisionedThroughput
+		IndexStatus           string      `json:",omitempty"`
 		Backfilling           *bool       `json:",omitempty"`
 		ProvisionedThroughput *throughput `json:",omitempty"`
 		IndexSizeBytes        int64
@@ -52,8 +53,8 @@ type (
 	}
 )
 
-// States of tables and indexes. A table is in one of the others only in the answer of the operation that brought it there; the next request finds it ACTIVE,
-// or gone.
+// States of tables and indexes. A table is in one of the others only in the answer of the operation that brought it
+// there; the next request finds it ACTIVE, or gone.
 const (
 	creating = "CREATING"
 	updating = "UPDATING"
@@ -68,8 +69,10 @@ func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 func described(d table.Description, status string) *tableDescription {
 	def := d.Definition
 	out := &tableDescription{
-		TableName: d.Name.Table, KeySchema: keySchema(def.Key), TableStatus: status, CreationDateTime: seconds(d.Created),
-		ProvisionedThroughput: throughputOf(def.Throughput), TableSizeBytes: d.Bytes, ItemCount: d.Items, TableArn: d.Name.ARN(), TableID: d.ID,
+		TableName: d.Name.Table, KeySchema: keySchema(def.Key), TableStatus: status,
+		CreationDateTime:      seconds(d.Created),
+		ProvisionedThroughput: throughputOf(def.Throughput), TableSizeBytes: d.Bytes, ItemCount: d.Items,
+		TableArn: d.Name.ARN(), TableID: d.ID,
 		DeletionProtectionEnabled: def.Protected,
 	}
 	for _, a := range def.Attributes {

@@ -1,8 +1,10 @@
-// Package dynamodb speaks DynamoDB's JSON protocol (X-Amz-Target: DynamoDB_20120810.<operation>) in front of companion/table.
+// Package dynamodb speaks DynamoDB's JSON protocol (X-Amz-Target: DynamoDB_20120810.<operation>) in front of
+// companion/table.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a table does is decided in companion/table, what an expression means in
-// companion/table/expr. One file per operation. Operations and parameters that AWS has and this room does not are refused by name. The shapes are those of
-// the DynamoDB API Reference; docs/compat/dynamodb.md lists what differs.
+// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a table does is decided in
+// companion/table, what an expression means in companion/table/expr. One file per operation. Operations and parameters
+// that AWS has and this room does not are refused by name. The shapes are those of the DynamoDB API Reference;
+// docs/compat/dynamodb.md lists what differs.
 package dynamodb
 
 import (
@@ -44,7 +46,8 @@ func New(o Options) http.Handler {
 	return &Handler{tables: o.Tables, log: o.Log, batchBytes: maxBatchReadBytes}
 }
 
-// operation answers one request. in has reported nothing yet: an operation reads what it needs and asks in.err before it acts.
+// operation answers one request. in has reported nothing yet: an operation reads what it needs and asks in.err before
+// it acts.
 type operation func(*Handler, context.Context, wire.Caller, *input) (any, error)
 
 // operations are those that are here.

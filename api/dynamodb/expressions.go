@@ -21,7 +21,8 @@ type expressions struct {
 
 var tokenPattern = wire.Pattern(`^.[a-zA-Z0-9_]+$`)
 
-// expressions reads those parameters of an operation that are named in takes, with their names and values, and notes the first thing wrong with them.
+// expressions reads those parameters of an operation that are named in takes, with their names and values, and notes
+// the first thing wrong with them.
 func (in *input) expressions(takes ...string) (x expressions) {
 	texts := map[string]string{}
 	withValues := []string{}
@@ -115,9 +116,15 @@ func (in *input) values(withValues []string, texts map[string]string) (map[strin
 	}
 	switch {
 	case !used && len(withValues) > 1:
-		return nil, invalid("ExpressionAttributeValues can only be specified when using expressions: %s are null", strings.Join(withValues, " and "))
+		return nil, invalid(
+			"ExpressionAttributeValues can only be specified when using expressions: %s are null",
+			strings.Join(withValues, " and "),
+		)
 	case !used:
-		return nil, invalid("ExpressionAttributeValues can only be specified when using expressions: %s is null", strings.Join(withValues, ""))
+		return nil, invalid(
+			"ExpressionAttributeValues can only be specified when using expressions: %s is null",
+			strings.Join(withValues, ""),
+		)
 	case len(raw) == 0:
 		return nil, invalid("ExpressionAttributeValues must not be empty")
 	}

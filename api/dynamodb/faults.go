@@ -27,8 +27,10 @@ const (
 // spaces are the name spaces of codes that the service's own model does not define.
 var spaces = map[string]string{
 	table.CodeValidation: "com.amazon.coral.validate#", table.CodeThrottled: "com.amazon.coral.availability#",
-	codeUnknownOperation: "com.amazon.coral.service#", wire.CodeNotImplemented: "com.amazon.coral.service#", codeSerialization: "com.amazon.coral.service#",
-	codeTooLarge: "com.amazon.coral.service#", codeUnavailable: "com.amazon.coral.service#", fault.CodeMissingToken: "com.amazon.coral.service#",
+	codeUnknownOperation: "com.amazon.coral.service#", wire.CodeNotImplemented: "com.amazon.coral.service#",
+	codeSerialization: "com.amazon.coral.service#",
+	codeTooLarge:      "com.amazon.coral.service#", codeUnavailable: "com.amazon.coral.service#",
+	fault.CodeMissingToken: "com.amazon.coral.service#",
 }
 
 type faultBody struct {
@@ -47,8 +49,10 @@ func (f shownFault) Unwrap() error { return f.error }
 
 // writeError answers with err, whose cause goes to the log.
 func (h *Handler) writeError(w http.ResponseWriter, c wire.Caller, err error) {
-	if errors.Is(err, table.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
+	if errors.Is(err, table.ErrStopped) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
+		// nothing an operator must know; SDKs try again
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
 	}
 	f := wire.AsFault(err, table.CodeInternal, c, h.log)
 	if f.Err != nil {

@@ -9,7 +9,8 @@ import (
 )
 
 type getItemAnswer struct {
-	Item             json.RawMessage `json:",omitempty"` // absent: there is none; an item of which nothing is projected is there all the same
+	// absent: there is none; an item of which nothing is projected is there all the same
+	Item             json.RawMessage `json:",omitempty"`
 	ConsumedCapacity *consumed       `json:",omitempty"`
 }
 

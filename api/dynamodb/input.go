@@ -19,8 +19,9 @@ import (
 	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
-// input reads the members of one structure of a request, by their exact names. null counts as absent; members that nobody asks for are ignored, as AWS
-// does. The first member of a wrong type is remembered, and so is every broken constraint; zero values stand for them until err is asked.
+// input reads the members of one structure of a request, by their exact names. null counts as absent; members that
+// nobody asks for are ignored, as AWS does. The first member of a wrong type is remembered, and so is every broken
+// constraint; zero values stand for them until err is asked.
 type input struct {
 	path    string // before the names of members, for messages; "" or with a dot at its end
 	members map[string]any
@@ -35,8 +36,8 @@ type report struct {
 	invalid    error // anything else
 }
 
-// parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8, half a surrogate pair) is refused,
-// because an item must not change on its way.
+// parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8,
+// half a surrogate pair) is refused, because an item must not change on its way.
 func parse(body []byte) (*input, error) {
 	if !jsontext.Faithful(body) {
 		return nil, serialization("The request body is not valid Unicode.")
@@ -128,7 +129,9 @@ func (in *input) boolean(name string) bool {
 func (in *input) enum(name string, values ...string) string {
 	s, ok := member[string](in, name, "String")
 	if ok && !slices.Contains(values, s) {
-		in.report.violations.Add(in.where(name), clip(s), "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]")
+		in.report.violations.Add(
+			in.where(name), clip(s), "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]",
+		)
 		return ""
 	}
 	return s
@@ -181,7 +184,9 @@ func (in *input) structures(name string) []*input {
 			in.mismatch(e, "structure")
 			continue
 		}
-		out = append(out, &input{path: fmt.Sprintf("%s.%d.member.", in.where(name), i+1), members: m, report: in.report})
+		out = append(out, &input{
+			path: fmt.Sprintf("%s.%d.member.", in.where(name), i+1), members: m, report: in.report,
+		})
 	}
 	return out
 }
@@ -227,7 +232,9 @@ func (in *input) sized(name string, lo, hi int) {
 	}
 	switch {
 	case n < lo:
-		in.report.violations.Hidden(in.where(name), fmt.Sprintf("Member must have length greater than or equal to %d", lo))
+		in.report.violations.Hidden(
+			in.where(name), fmt.Sprintf("Member must have length greater than or equal to %d", lo),
+		)
 	case n > hi:
 		in.report.violations.Hidden(in.where(name), fmt.Sprintf("Member must have length less than or equal to %d", hi))
 	}

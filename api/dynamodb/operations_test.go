@@ -18,11 +18,23 @@ func (b *bench) games() *bench {
 	b.t.Helper()
 	in := &client.CreateTableInput{TableName: aws.String("games"), BillingMode: types.BillingModePayPerRequest}
 	in.AttributeDefinitions, in.KeySchema = keys("user:S", "game:S")
-	in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: aws.String("top"), AttributeType: "N"})
+	in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+		AttributeName: aws.String("top"), AttributeType: "N",
+	})
 	_, global := keys("game:S", "top:N")
 	_, local := keys("user:S", "top:N")
-	in.GlobalSecondaryIndexes = []types.GlobalSecondaryIndex{{IndexName: aws.String("byGame"), KeySchema: global, Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}}
-	in.LocalSecondaryIndexes = []types.LocalSecondaryIndex{{IndexName: aws.String("byTop"), KeySchema: local, Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}}
+	in.GlobalSecondaryIndexes = []types.GlobalSecondaryIndex{
+		{
+			IndexName: aws.String("byGame"), KeySchema: global,
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		},
+	}
+	in.LocalSecondaryIndexes = []types.LocalSecondaryIndex{
+		{
+			IndexName: aws.String("byTop"), KeySchema: local,
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		},
+	}
 	_, err := b.c.CreateTable(b.t.Context(), in)
 	b.must(err)
 	for i, user := range []string{"ann", "bob", "cid"} {
@@ -49,15 +61,19 @@ func TestQueriesOfIndexesGoByTheirKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t).games()
 	pages := client.NewQueryPaginator(b.c, &client.QueryInput{
-		TableName: aws.String("games"), IndexName: aws.String("byGame"), KeyConditionExpression: aws.String("game = :g AND top > :t"), ScanIndexForward: aws.Bool(false),
-		ExpressionAttributeValues: item{":g": s("go"), ":t": n("5")}, Limit: aws.Int32(1), ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
+		TableName: aws.String("games"), IndexName: aws.String("byGame"),
+		KeyConditionExpression: aws.String("game = :g AND top > :t"), ScanIndexForward: aws.Bool(false),
+		ExpressionAttributeValues: item{":g": s("go"), ":t": n("5")}, Limit: aws.Int32(1),
+		ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 	})
 	var users []string
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(t.Context())
 		b.must(err)
 		users = append(users, column(out.Items, "user")...)
-		if *out.ConsumedCapacity.CapacityUnits != 0.5 || *out.ConsumedCapacity.GlobalSecondaryIndexes["byGame"].CapacityUnits != 0.5 || *out.ConsumedCapacity.Table.CapacityUnits != 0 {
+		if *out.ConsumedCapacity.CapacityUnits != 0.5 ||
+			*out.ConsumedCapacity.GlobalSecondaryIndexes["byGame"].CapacityUnits != 0.5 ||
+			*out.ConsumedCapacity.Table.CapacityUnits != 0 {
 			t.Errorf("consumed %+v", out.ConsumedCapacity)
 		}
 		for _, i := range out.Items {
@@ -71,8 +87,10 @@ func TestQueriesOfIndexesGoByTheirKey(t *testing.T) {
 	}
 
 	out, err := b.c.Query(t.Context(), &client.QueryInput{
-		TableName: aws.String("games"), IndexName: aws.String("byTop"), KeyConditionExpression: aws.String("#u = :u"), ProjectionExpression: aws.String("note, game"),
-		ExpressionAttributeNames: map[string]string{"#u": "user"}, ExpressionAttributeValues: item{":u": s("bob")}, ConsistentRead: aws.Bool(true),
+		TableName: aws.String("games"), IndexName: aws.String("byTop"), KeyConditionExpression: aws.String("#u = :u"),
+		ProjectionExpression:     aws.String("note, game"),
+		ExpressionAttributeNames: map[string]string{"#u": "user"}, ExpressionAttributeValues: item{":u": s("bob")},
+		ConsistentRead: aws.Bool(true),
 	})
 	b.must(err)
 	same(t, out.Items, []item{{"game": s("go"), "note": s("n")}, {"game": s("chess"), "note": s("n")}})
@@ -82,7 +100,8 @@ func TestCountShowsNoItems(t *testing.T) {
 	t.Parallel()
 	b := setup(t).games()
 	out, err := b.c.Scan(t.Context(), &client.ScanInput{
-		TableName: aws.String("games"), Select: types.SelectCount, FilterExpression: aws.String("top < :t"), ExpressionAttributeValues: item{":t": n("10")},
+		TableName: aws.String("games"), Select: types.SelectCount, FilterExpression: aws.String("top < :t"),
+		ExpressionAttributeValues: item{":t": n("10")},
 	})
 	b.must(err)
 	if out.Count != 2 || out.ScannedCount != 6 || out.Items != nil {
@@ -95,7 +114,9 @@ func TestParallelScanShowsEveryItemOnce(t *testing.T) {
 	b := setup(t).games()
 	var seen []string
 	for i := range int32(3) {
-		pages := client.NewScanPaginator(b.c, &client.ScanInput{TableName: aws.String("games"), Segment: aws.Int32(i), TotalSegments: aws.Int32(3), Limit: aws.Int32(1)})
+		pages := client.NewScanPaginator(b.c, &client.ScanInput{
+			TableName: aws.String("games"), Segment: aws.Int32(i), TotalSegments: aws.Int32(3), Limit: aws.Int32(1),
+		})
 		for pages.HasMorePages() {
 			out, err := pages.NextPage(t.Context())
 			b.must(err)
@@ -118,22 +139,40 @@ func TestReturnValues(t *testing.T) {
 		values types.ReturnValue
 		want   item
 	}{
-		{types.ReturnValueAllNew, item{"eventId": s("1"), "n": n("1"), "m": &types.AttributeValueMemberM{Value: item{"a": n("1"), "b": n("0")}}}},
+		{
+			types.ReturnValueAllNew,
+			item{
+				"eventId": s("1"), "n": n("1"),
+				"m": &types.AttributeValueMemberM{Value: item{"a": n("1"), "b": n("0")}},
+			},
+		},
 		{types.ReturnValueUpdatedNew, item{"n": n("2"), "m": &types.AttributeValueMemberM{Value: item{"a": n("2")}}}},
 		{types.ReturnValueUpdatedOld, item{"n": n("2"), "m": &types.AttributeValueMemberM{Value: item{"a": n("2")}}}},
-		{types.ReturnValueAllOld, item{"eventId": s("1"), "n": n("3"), "m": &types.AttributeValueMemberM{Value: item{"a": n("3"), "b": n("0")}}}},
+		{
+			types.ReturnValueAllOld,
+			item{
+				"eventId": s("1"), "n": n("3"),
+				"m": &types.AttributeValueMemberM{Value: item{"a": n("3"), "b": n("0")}},
+			},
+		},
 		{types.ReturnValueNone, nil},
 	} {
 		if c.values == types.ReturnValueAllNew {
-			b.put("events", item{"eventId": s("1"), "m": &types.AttributeValueMemberM{Value: item{"a": n("0"), "b": n("0")}}})
+			b.put("events", item{
+				"eventId": s("1"), "m": &types.AttributeValueMemberM{Value: item{"a": n("0"), "b": n("0")}},
+			})
 		}
 		out, err := b.c.UpdateItem(t.Context(), &client.UpdateItemInput{
-			TableName: aws.String("events"), Key: key, UpdateExpression: aws.String("ADD n :one SET m.a = m.a + :one"), ExpressionAttributeValues: item{":one": n("1")}, ReturnValues: c.values,
+			TableName: aws.String("events"), Key: key, UpdateExpression: aws.String("ADD n :one SET m.a = m.a + :one"),
+			ExpressionAttributeValues: item{":one": n("1")}, ReturnValues: c.values,
 		})
 		b.must(err)
 		same(t, out.Attributes, c.want)
 	}
-	del, err := b.c.DeleteItem(t.Context(), &client.DeleteItemInput{TableName: aws.String("events"), Key: key, ReturnValues: types.ReturnValueAllOld, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal})
+	del, err := b.c.DeleteItem(t.Context(), &client.DeleteItemInput{
+		TableName: aws.String("events"), Key: key, ReturnValues: types.ReturnValueAllOld,
+		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
+	})
 	b.must(err)
 	if len(del.Attributes) != 3 || *del.ConsumedCapacity.CapacityUnits != 1 {
 		t.Errorf("deleted %+v", del)
@@ -146,27 +185,44 @@ func TestBatches(t *testing.T) {
 	b := setup(t).events().games()
 	var requests []types.WriteRequest
 	for i := range 25 {
-		requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: item{"eventId": s(fmt.Sprint(i))}}})
+		requests = append(requests, types.WriteRequest{
+			PutRequest: &types.PutRequest{Item: item{"eventId": s(fmt.Sprint(i))}},
+		})
 	}
 	requests[24] = types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: item{"eventId": s("none")}}}
-	out, err := b.c.BatchWriteItem(t.Context(), &client.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"events": requests}, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal})
+	out, err := b.c.BatchWriteItem(t.Context(), &client.BatchWriteItemInput{
+		RequestItems:           map[string][]types.WriteRequest{"events": requests},
+		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
+	})
 	b.must(err)
 	if len(out.UnprocessedItems) != 0 || *out.ConsumedCapacity[0].CapacityUnits != 25 {
 		t.Errorf("wrote %+v", out)
 	}
 	requests[1] = types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: item{"eventId": s("0")}}}
-	_, err = b.c.BatchWriteItem(t.Context(), &client.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"events": requests}})
+	_, err = b.c.BatchWriteItem(t.Context(), &client.BatchWriteItemInput{
+		RequestItems: map[string][]types.WriteRequest{"events": requests},
+	})
 	refused(t, err, "ValidationException", "Provided list of item keys contains duplicates")
-	_, err = b.c.BatchWriteItem(t.Context(), &client.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"events": requests[2:], "games": requests[:3]}})
+	_, err = b.c.BatchWriteItem(t.Context(), &client.BatchWriteItemInput{
+		RequestItems: map[string][]types.WriteRequest{"events": requests[2:], "games": requests[:3]},
+	})
 	refused(t, err, "ValidationException", "Too many items requested for the BatchWriteItem call")
 
-	read, err := b.c.BatchGetItem(t.Context(), &client.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-		"events": {Keys: []item{{"eventId": s("3")}, {"eventId": s("none")}, {"eventId": s("5")}}},
-		"games":  {Keys: []item{{"user": s("ann"), "game": s("go")}}, ProjectionExpression: aws.String("note")},
-	}})
+	read, err := b.c.BatchGetItem(t.Context(), &client.BatchGetItemInput{
+		RequestItems: map[string]types.KeysAndAttributes{
+			"events": {Keys: []item{{"eventId": s("3")}, {"eventId": s("none")}, {"eventId": s("5")}}},
+			"games":  {Keys: []item{{"user": s("ann"), "game": s("go")}}, ProjectionExpression: aws.String("note")},
+		},
+	})
 	b.must(err)
-	same(t, read.Responses, map[string][]item{"events": {{"eventId": s("3")}, {"eventId": s("5")}}, "games": {{"note": s("n")}}})
-	_, err = b.c.BatchGetItem(t.Context(), &client.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{"events": {Keys: []item{{"eventId": s("3")}, {"eventId": s("3")}}}}})
+	same(t, read.Responses, map[string][]item{
+		"events": {{"eventId": s("3")}, {"eventId": s("5")}}, "games": {{"note": s("n")}},
+	})
+	_, err = b.c.BatchGetItem(t.Context(), &client.BatchGetItemInput{
+		RequestItems: map[string]types.KeysAndAttributes{
+			"events": {Keys: []item{{"eventId": s("3")}, {"eventId": s("3")}}},
+		},
+	})
 	refused(t, err, "ValidationException", "Provided list of item keys contains duplicates")
 }
 
@@ -209,7 +265,10 @@ func TestTimeToLive(t *testing.T) {
 		t.Errorf("described %+v", d)
 	}
 	_, err := b.c.UpdateTimeToLive(ctx, &client.UpdateTimeToLiveInput{
-		TableName: aws.String("events"), TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("ttl"), Enabled: aws.Bool(true)},
+		TableName: aws.String("events"),
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{
+			AttributeName: aws.String("ttl"), Enabled: aws.Bool(true),
+		},
 	})
 	b.must(err)
 	if d := describe(); d.TimeToLiveStatus != "ENABLED" || *d.AttributeName != "ttl" {
@@ -227,22 +286,30 @@ func TestUpdateTableAddsAnIndex(t *testing.T) {
 	b := setup(t).games()
 	_, schema := keys("note:S")
 	out, err := b.c.UpdateTable(t.Context(), &client.UpdateTableInput{
-		TableName: aws.String("games"), AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("note"), AttributeType: "S"}},
-		GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{Create: &types.CreateGlobalSecondaryIndexAction{
-			IndexName: aws.String("byNote"), KeySchema: schema, Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-		}}},
+		TableName:            aws.String("games"),
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("note"), AttributeType: "S"}},
+		GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{
+			Create: &types.CreateGlobalSecondaryIndexAction{
+				IndexName: aws.String("byNote"), KeySchema: schema,
+				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+			}}},
 	})
 	b.must(err)
-	if d := out.TableDescription; d.TableStatus != "UPDATING" || d.GlobalSecondaryIndexes[1].IndexStatus != "CREATING" || !*d.GlobalSecondaryIndexes[1].Backfilling {
+	if d := out.TableDescription; d.TableStatus != "UPDATING" ||
+		d.GlobalSecondaryIndexes[1].IndexStatus != "CREATING" || !*d.GlobalSecondaryIndexes[1].Backfilling {
 		t.Errorf("updated %+v", d)
 	}
 	d, err := b.c.DescribeTable(t.Context(), &client.DescribeTableInput{TableName: aws.String("games")})
 	b.must(err)
-	if x := d.Table.GlobalSecondaryIndexes[1]; d.Table.TableStatus != "ACTIVE" || x.IndexStatus != "ACTIVE" || *x.ItemCount != 6 {
+	if x := d.Table.GlobalSecondaryIndexes[1]; d.Table.TableStatus != "ACTIVE" || x.IndexStatus != "ACTIVE" ||
+		*x.ItemCount != 6 {
 		t.Errorf("described %+v", x)
 	}
 	gone, err := b.c.UpdateTable(t.Context(), &client.UpdateTableInput{
-		TableName: aws.String("games"), GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{Delete: &types.DeleteGlobalSecondaryIndexAction{IndexName: aws.String("byNote")}}},
+		TableName: aws.String("games"),
+		GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{
+			{Delete: &types.DeleteGlobalSecondaryIndexAction{IndexName: aws.String("byNote")}},
+		},
 	})
 	b.must(err)
 	if x := gone.TableDescription.GlobalSecondaryIndexes; len(x) != 2 || x[1].IndexStatus != "DELETING" {
@@ -254,7 +321,12 @@ func TestTagsAndBackups(t *testing.T) {
 	t.Parallel()
 	b := setup(t).events()
 	ctx, arn := t.Context(), aws.String("arn:aws:dynamodb:eu-central-1:111122223333:table/events")
-	_, err := b.c.TagResource(ctx, &client.TagResourceInput{ResourceArn: arn, Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("1")}, {Key: aws.String("b"), Value: aws.String("2")}}})
+	_, err := b.c.TagResource(ctx, &client.TagResourceInput{
+		ResourceArn: arn,
+		Tags: []types.Tag{
+			{Key: aws.String("a"), Value: aws.String("1")}, {Key: aws.String("b"), Value: aws.String("2")},
+		},
+	})
 	b.must(err)
 	_, err = b.c.UntagResource(ctx, &client.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"a", "none"}})
 	b.must(err)
@@ -265,9 +337,12 @@ func TestTagsAndBackups(t *testing.T) {
 	}
 	_, err = b.c.ListTagsOfResource(ctx, &client.ListTagsOfResourceInput{ResourceArn: aws.String(*arn + "2")})
 	refused(t, err, "ResourceNotFoundException", "Requested resource not found: ResourcArn: "+*arn+"2 not found")
-	backups, err := b.c.DescribeContinuousBackups(ctx, &client.DescribeContinuousBackupsInput{TableName: aws.String("events")})
+	backups, err := b.c.DescribeContinuousBackups(ctx, &client.DescribeContinuousBackupsInput{
+		TableName: aws.String("events"),
+	})
 	b.must(err)
-	if d := backups.ContinuousBackupsDescription; d.ContinuousBackupsStatus != "DISABLED" || d.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != "DISABLED" {
+	if d := backups.ContinuousBackupsDescription; d.ContinuousBackupsStatus != "DISABLED" ||
+		d.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != "DISABLED" {
 		t.Errorf("backups %+v", d)
 	}
 	_, err = b.c.DescribeContinuousBackups(ctx, &client.DescribeContinuousBackupsInput{TableName: aws.String("none")})

@@ -21,7 +21,9 @@ func (h *Handler) query(ctx context.Context, c wire.Caller, in *input) (any, err
 	name := in.table(c)
 	in.legacy("KeyConditions", "QueryFilter", "ConditionalOperator", "AttributesToGet")
 	if !in.has("KeyConditionExpression") {
-		in.fail(invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."))
+		in.fail(invalid(
+			"Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+		))
 	}
 	r := table.Range{Descending: in.has("ScanIndexForward") && !in.boolean("ScanIndexForward")}
 	return h.page(ctx, in, name, r, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
@@ -49,7 +51,8 @@ func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.
 		return nil, err
 	}
 	answer := pageAnswer{
-		Count: len(page.Items), ScannedCount: page.Read, LastEvaluatedKey: wireItem(page.Last), ConsumedCapacity: consumedOf(wanted, name.Table, page.Capacity),
+		Count: len(page.Items), ScannedCount: page.Read, LastEvaluatedKey: wireItem(page.Last),
+		ConsumedCapacity: consumedOf(wanted, name.Table, page.Capacity),
 	}
 	if selected != "COUNT" {
 		for i, item := range page.Items {
@@ -66,9 +69,13 @@ func (in *input) selected() string {
 	projection := in.has("ProjectionExpression")
 	switch {
 	case s == "SPECIFIC_ATTRIBUTES" && !projection:
-		in.fail(invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"))
+		in.fail(invalid(
+			"Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+		))
 	case s == "ALL_PROJECTED_ATTRIBUTES" && !in.has("IndexName"):
-		in.fail(invalid("One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"))
+		in.fail(invalid(
+			"One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+		))
 	case s == "COUNT" && projection:
 		in.fail(invalid("Cannot specify the ProjectionExpression when choosing to get only the Count"))
 	case s != "" && s != "SPECIFIC_ATTRIBUTES" && projection:

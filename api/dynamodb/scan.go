@@ -15,9 +15,13 @@ func (h *Handler) scan(ctx context.Context, c wire.Caller, in *input) (any, erro
 	total, counted := in.integer("TotalSegments", 1, 1_000_000)
 	switch {
 	case split && !counted:
-		in.fail(invalid("The TotalSegments parameter is required but was not present in the request when Segment parameter is present"))
+		in.fail(invalid(
+			"The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+		))
 	case counted && !split:
-		in.fail(invalid("The Segment parameter is required but was not present in the request when parameter TotalSegments is present"))
+		in.fail(invalid(
+			"The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+		))
 	case segment >= total && counted:
 		in.fail(invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: "+
 			"Segment: %d is not less than TotalSegments: %d", segment, total))

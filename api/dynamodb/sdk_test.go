@@ -44,8 +44,10 @@ func setupOn(t *testing.T, local storage.Local) *bench {
 	server := httptest.NewServer(&wire.Router{Services: []wire.Service{Service(h)}})
 	t.Cleanup(server.Close)
 	return &bench{t, client.New(client.Options{
-		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
-		HTTPClient: &http.Client{Transport: wiretest.WholeBodies{Next: server.Client().Transport}}, RetryMaxAttempts: 1,
+		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1",
+		Credentials:      credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
+		HTTPClient:       &http.Client{Transport: wiretest.WholeBodies{Next: server.Client().Transport}},
+		RetryMaxAttempts: 1,
 	}), c, server, h}
 }
 
@@ -76,7 +78,9 @@ func keys(key ...string) (defined []types.AttributeDefinition, schema []types.Ke
 			kind = types.KeyTypeRange
 		}
 		name, typ := k[:len(k)-2], k[len(k)-1:]
-		defined = append(defined, types.AttributeDefinition{AttributeName: &name, AttributeType: types.ScalarAttributeType(typ)})
+		defined = append(defined, types.AttributeDefinition{
+			AttributeName: &name, AttributeType: types.ScalarAttributeType(typ),
+		})
 		schema = append(schema, types.KeySchemaElement{AttributeName: &name, KeyType: kind})
 	}
 	return defined, schema

@@ -16,7 +16,8 @@ type timeToLiveDescription struct {
 	AttributeName    string `json:",omitempty"`
 }
 
-// updateTimeToLive makes items expire, or stops that. It is done when the answer goes out. Source: DynamoDB API Reference, UpdateTimeToLive.
+// updateTimeToLive makes items expire, or stops that. It is done when the answer goes out. Source: DynamoDB API
+// Reference, UpdateTimeToLive.
 func (h *Handler) updateTimeToLive(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.need("TimeToLiveSpecification")
@@ -37,7 +38,8 @@ func (h *Handler) updateTimeToLive(ctx context.Context, c wire.Caller, in *input
 	return struct{ TimeToLiveSpecification timeToLive }{want}, nil
 }
 
-// describeTimeToLive answers which attribute holds the time to live. Source: DynamoDB API Reference, DescribeTimeToLive.
+// describeTimeToLive answers which attribute holds the time to live. Source: DynamoDB API Reference,
+// DescribeTimeToLive.
 func (h *Handler) describeTimeToLive(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	if err := in.err(); err != nil {

@@ -12,5 +12,7 @@ func (h *Handler) updateItem(ctx context.Context, c wire.Caller, in *input) (any
 	name := in.table(c)
 	in.need("Key")
 	in.legacy("AttributeUpdates", "Expected", "ConditionalOperator")
-	return h.write(ctx, in, name, table.Write{Kind: table.Update, Key: in.item("Key")}, "UpdateExpression", "ConditionExpression")
+	return h.write(
+		ctx, in, name, table.Write{Kind: table.Update, Key: in.item("Key")}, "UpdateExpression", "ConditionExpression",
+	)
 }

@@ -11,14 +11,16 @@ import (
 // Source: DynamoDB API Reference, UpdateTable. What CreateTable refuses is refused here as well.
 func (h *Handler) updateTable(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
-	in.refuse("OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "GlobalTableWitnessUpdates", "MultiRegionConsistency",
+	in.refuse("OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "GlobalTableWitnessUpdates",
+		"MultiRegionConsistency",
 		"GlobalTableSettingsReplicationMode", "SSESpecification", "StreamSpecification", "TableClass")
 	change := table.Change{Attributes: in.attributes(), Billing: in.billing(), Throughput: in.throughput()}
 	if in.has("DeletionProtectionEnabled") {
 		change.Protected = new(in.boolean("DeletionProtectionEnabled"))
 	}
 	in.indexChanges(&change)
-	if !in.has("BillingMode") && !in.has("ProvisionedThroughput") && !in.has("DeletionProtectionEnabled") && !in.has("GlobalSecondaryIndexUpdates") {
+	if !in.has("BillingMode") && !in.has("ProvisionedThroughput") && !in.has("DeletionProtectionEnabled") &&
+		!in.has("GlobalSecondaryIndexUpdates") {
 		in.fail(invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification " +
 			"or ReplicaUpdates is required"))
 	}

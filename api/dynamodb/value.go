@@ -33,7 +33,10 @@ func (in *input) itemOf(m map[string]any) expr.Item {
 			return out
 		}
 		if len(name) > maxNameBytes || name == "" {
-			in.fail(invalid("One or more parameter values were invalid: Size of an attribute name must be from 1 to %d bytes", maxNameBytes))
+			in.fail(invalid(
+				"One or more parameter values were invalid: Size of an attribute name must be from 1 to %d bytes",
+				maxNameBytes,
+			))
 		}
 		out[name] = v
 	}
@@ -65,7 +68,9 @@ func decodeValue(raw any, levels int) (expr.Value, error) {
 			continue
 		}
 		if kind != 0 {
-			return expr.Value{}, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+			return expr.Value{}, invalid(
+				"Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+			)
 		}
 		kind, content = k, v
 	}
@@ -80,16 +85,23 @@ func decodeValue(raw any, levels int) (expr.Value, error) {
 			return expr.Value{}, serialization("%s", mismatch(content, "Boolean"))
 		}
 		if kind == expr.NULL && !b {
-			return expr.Value{}, invalid("One or more parameter values were invalid: Null attribute value types must have the value of true")
+			return expr.Value{}, invalid(
+				"One or more parameter values were invalid: Null attribute value types must have the value of true",
+			)
 		}
 		return expr.Value{Kind: kind, Bool: b && kind == expr.BOOL}, nil
 	case expr.L, expr.M:
 		if levels == 0 {
-			return expr.Value{}, invalid("Nesting Levels have exceeded supported limits: Attributes of an item may be nested up to %d levels.", table.MaxDepth)
+			return expr.Value{}, invalid(
+				"Nesting Levels have exceeded supported limits: Attributes of an item may be nested up to %d levels.",
+				table.MaxDepth,
+			)
 		}
 		return decodeDocument(kind, content, levels)
 	}
-	return expr.Value{}, invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+	return expr.Value{}, invalid(
+		"Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+	)
 }
 
 func decodeDocument(kind expr.Kind, content any, levels int) (expr.Value, error) {
@@ -124,7 +136,9 @@ func decodeDocument(kind expr.Kind, content any, levels int) (expr.Value, error)
 func decodeScalar(kind expr.Kind, content any) (expr.Value, error) {
 	s, ok := content.(string)
 	if !ok {
-		return expr.Value{}, serialization("%s", mismatch(content, map[expr.Kind]string{expr.S: "String", expr.N: "String", expr.B: "Blob"}[kind]))
+		return expr.Value{}, serialization(
+			"%s", mismatch(content, map[expr.Kind]string{expr.S: "String", expr.N: "String", expr.B: "Blob"}[kind]),
+		)
 	}
 	switch kind {
 	case expr.N:
@@ -148,9 +162,15 @@ var setTexts = map[expr.Kind]struct {
 	element      expr.Kind
 	empty, twice string
 }{
-	expr.SS: {expr.S, textInvalid + "An string set  may not be empty", textInvalid + "Input collection %s contains duplicates."},
+	expr.SS: {
+		expr.S, textInvalid + "An string set  may not be empty",
+		textInvalid + "Input collection %s contains duplicates.",
+	},
 	expr.NS: {expr.N, textInvalid + "An number set  may not be empty", "Input collection contains duplicates"},
-	expr.BS: {expr.B, textInvalid + "Binary sets should not be empty", textInvalid + "Input collection %s of type BS contains duplicates."},
+	expr.BS: {
+		expr.B, textInvalid + "Binary sets should not be empty",
+		textInvalid + "Input collection %s of type BS contains duplicates.",
+	},
 }
 
 func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
@@ -188,7 +208,8 @@ func decodeSet(kind expr.Kind, content any) (expr.Value, error) {
 	return v, nil
 }
 
-// wireItem returns an item as it travels; nil stays nil. It is written at once, because a tree of maps would take a hundred times the memory.
+// wireItem returns an item as it travels; nil stays nil. It is written at once, because a tree of maps would take a
+// hundred times the memory.
 func wireItem(item expr.Item) json.RawMessage {
 	if item == nil {
 		return nil

@@ -9,7 +9,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// statement is what is looked at in a statement of a policy. Actions, conditions and resources are kept as they are and never evaluated.
+// statement is what is looked at in a statement of a policy. Actions, conditions and resources are kept as they are and
+// never evaluated.
 type statement struct {
 	Effect                  string
 	Action, NotAction       json.RawMessage

@@ -1,9 +1,11 @@
-// Package iam keeps roles and policies and gives them back, as AWS Identity and Access Management does (query protocol, version 2010-05-08).
+// Package iam keeps roles and policies and gives them back, as AWS Identity and Access Management does (query protocol,
+// version 2010-05-08).
 //
-// In flow HTTP requests that wire.Router has picked; out flow AWS's answers. What is created is stored and returned so that tools which create roles
-// work; no policy is ever evaluated, and no other room asks whether a role exists. iam:PassRole and other actions are text inside policy documents.
-// Operations that AWS has and this room does not are refused by name. The shapes are those of the IAM API Reference; docs/compat/iam.md lists what
-// differs, docs/format/iam.md what is stored.
+// In flow HTTP requests that wire.Router has picked; out flow AWS's answers. What is created is stored and returned so
+// that tools which create roles work; no policy is ever evaluated, and no other room asks whether a role exists.
+// iam:PassRole and other actions are text inside policy documents. Operations that AWS has and this room does not are
+// refused by name. The shapes are those of the IAM API Reference; docs/compat/iam.md lists what differs,
+// docs/format/iam.md what is stored.
 package iam
 
 import (
@@ -27,7 +29,8 @@ const Version = "2010-05-08"
 
 const namespace = "https://iam.amazonaws.com/doc/2010-05-08/"
 
-// Bounds of a request: a document of 131,072 bytes in which every byte is written as %XX, and room around it; fields of a role with all its tags.
+// Bounds of a request: a document of 131,072 bytes in which every byte is written as %XX, and room around it; fields of
+// a role with all its tags.
 const (
 	maxRequestBytes = 3*maxDocument + 256<<10
 	maxFormFields   = 1000
@@ -125,7 +128,9 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 	case op == nil && slices.Contains(strings.Fields(absent), action):
 		return "", nil, wire.NotImplemented("AWS IAM", action)
 	case op == nil:
-		return "", nil, fault.New(codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version)
+		return "", nil, fault.New(
+			codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version,
+		)
 	case len(form.Values) > maxFormFields:
 		return "", nil, fault.New(codeValidation, "The request has more than %d parameters.", maxFormFields)
 	}
@@ -135,8 +140,10 @@ func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result 
 
 // faultOf returns what an error means to the caller, with the status to answer.
 func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, storage.ErrClosed) || errors.Is(err, storage.ErrBusy) {
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, storage.ErrClosed) || errors.Is(err, storage.ErrBusy) {
+		// nothing an operator must know; SDKs try again
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
 	}
 	f := wire.AsFault(err, codeInternal, c, h.log)
 	if f.Status == 0 {

@@ -39,7 +39,8 @@ type policyAnswer struct {
 
 func (r *request) show(p *policy, roles []role) policyXML {
 	x := policyXML{
-		PolicyName: p.Name, PolicyID: p.ID, ARN: r.arn("policy", p.Path, p.Name), Path: p.Path, DefaultVersionID: p.Default, IsAttachable: true,
+		PolicyName: p.Name, PolicyID: p.ID, ARN: r.arn("policy", p.Path, p.Name), Path: p.Path,
+		DefaultVersionID: p.Default, IsAttachable: true,
 		Description: p.Description, CreateDate: stamp(p.Created), UpdateDate: stamp(p.Updated),
 	}
 	for _, ro := range roles {
@@ -58,7 +59,8 @@ func (r *request) show(p *policy, roles []role) policyXML {
 
 var awsPolicies = wire.Pattern(`^arn:aws[a-z-]*:iam::aws:policy/[!-~]*[\w+=,.@-]$`)
 
-// ownedByAWS recognises the policies that AWS makes. They count as existing, whatever their names; their documents are not here.
+// ownedByAWS recognises the policies that AWS makes. They count as existing, whatever their names; their documents are
+// not here.
 func (r *request) ownedByAWS(arn string) bool { return awsPolicies.MatchString(arn) }
 
 // policy finds a policy of the caller's account by its ARN; nil when there is none.
@@ -77,7 +79,11 @@ func (h *Handler) named(ctx context.Context, r *request, v *violations) (*policy
 		return nil, 0, err
 	}
 	if r.ownedByAWS(arn) {
-		return nil, 0, fault.New(wire.CodeNotImplemented, "shardmill does not have the documents of AWS's own policies, of which %s is one; it can be attached.", clip(arn)).
+		return nil, 0, fault.New(
+			wire.CodeNotImplemented,
+			"shardmill does not have the documents of AWS's own policies, of which %s is one; it can be attached.",
+			clip(arn),
+		).
 			WithStatus(http.StatusNotImplemented)
 	}
 	p, revision, err := h.policy(ctx, r, arn)
@@ -115,7 +121,8 @@ func (h *Handler) createPolicy(ctx context.Context, r *request) (any, error) {
 	var v violations
 	now := h.now()
 	p := policy{
-		Version: formatVersion, Name: v.name(r, "PolicyName", maxName), Path: v.path(r), ID: newID("ANPA"), Created: now, Updated: now, Description: v.description(r),
+		Version: formatVersion, Name: v.name(r, "PolicyName", maxName), Path: v.path(r), ID: newID("ANPA"),
+		Created: now, Updated: now, Description: v.description(r),
 		Default: "v1", Next: 2, Versions: []policyVersion{{"v1", v.text(r, "PolicyDocument", maxDocument), now}},
 	}
 	var err error
@@ -182,7 +189,8 @@ func (h *Handler) listPolicies(ctx context.Context, r *request) (any, error) {
 	for _, p := range policies {
 		x := r.show(&p, roles)
 		x.Tags = nil
-		if r.Get("Scope") != "AWS" && strings.HasPrefix(p.Path, r.Get("PathPrefix")) && (r.Get("OnlyAttached") != "true" || x.AttachmentCount > 0) {
+		if r.Get("Scope") != "AWS" && strings.HasPrefix(p.Path, r.Get("PathPrefix")) &&
+			(r.Get("OnlyAttached") != "true" || x.AttachmentCount > 0) {
 			members = append(members, x)
 		}
 	}
@@ -190,7 +198,8 @@ func (h *Handler) listPolicies(ctx context.Context, r *request) (any, error) {
 	return listPoliciesAnswer{members, end}, err
 }
 
-// deletePolicy deletes a policy that is attached to nothing and has one version. Source: IAM API Reference, DeletePolicy.
+// deletePolicy deletes a policy that is attached to nothing and has one version. Source: IAM API Reference,
+// DeletePolicy.
 func (h *Handler) deletePolicy(ctx context.Context, r *request) (any, error) {
 	h.change.Lock()
 	defer h.change.Unlock()
@@ -206,7 +215,10 @@ func (h *Handler) deletePolicy(ctx context.Context, r *request) (any, error) {
 		return nil, fault.New(codeConflict, "Cannot delete a policy attached to entities.")
 	}
 	if len(p.Versions) > 1 {
-		return nil, fault.New(codeConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+		return nil, fault.New(
+			codeConflict,
+			"This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
+		)
 	}
 	return nil, h.save(ctx, key(r.account, kindPolicy, p.Name), nil, revision)
 }
@@ -242,7 +254,9 @@ func (h *Handler) getPolicyVersion(ctx context.Context, r *request) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	return versionAnswer{versionXML{encoded(p.Versions[i].Document), id, id == p.Default, stamp(p.Versions[i].Created)}}, nil
+	return versionAnswer{
+		versionXML{encoded(p.Versions[i].Document), id, id == p.Default, stamp(p.Versions[i].Created)},
+	}, nil
 }
 
 type listVersionsAnswer struct {
@@ -273,7 +287,11 @@ func (h *Handler) createPolicyVersion(ctx context.Context, r *request) (any, err
 			return err
 		}
 		if len(p.Versions) >= maxPolicyVersions {
-			return fault.New(codeLimit, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxPolicyVersions)
+			return fault.New(
+				codeLimit,
+				"A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.",
+				maxPolicyVersions,
+			)
 		}
 		added := policyVersion{"v" + strconv.Itoa(p.Next), document, h.now()}
 		p.Next++

@@ -42,7 +42,8 @@ func (r *request) arn(kind, path, name string) string {
 
 func (r *request) short(v role) roleXML {
 	return roleXML{
-		Path: v.Path, RoleName: v.Name, RoleID: v.ID, ARN: r.arn("role", v.Path, v.Name), CreateDate: stamp(v.Created), Trust: encoded(v.Trust),
+		Path: v.Path, RoleName: v.Name, RoleID: v.ID, ARN: r.arn("role", v.Path, v.Name), CreateDate: stamp(v.Created),
+		Trust:       encoded(v.Trust),
 		Description: v.Description, MaxSessionDuration: v.MaxSession,
 	}
 }
@@ -66,8 +67,10 @@ type roleAnswer struct {
 func (h *Handler) createRole(ctx context.Context, r *request) (any, error) {
 	var v violations
 	ro := role{
-		Version: formatVersion, Name: v.name(r, "RoleName", maxRoleName), Path: v.path(r), ID: newID("AROA"), Created: h.now(), Description: v.description(r),
-		Trust: v.text(r, "AssumeRolePolicyDocument", maxDocument), MaxSession: v.integer(r, "MaxSessionDuration", minSession, maxSession, minSession),
+		Version: formatVersion, Name: v.name(r, "RoleName", maxRoleName), Path: v.path(r), ID: newID("AROA"),
+		Created: h.now(), Description: v.description(r),
+		Trust:      v.text(r, "AssumeRolePolicyDocument", maxDocument),
+		MaxSession: v.integer(r, "MaxSessionDuration", minSession, maxSession, minSession),
 	}
 	if r.Has("PermissionsBoundary") {
 		ro.Boundary = v.text(r, "PermissionsBoundary", maxARN)
@@ -172,7 +175,8 @@ func (h *Handler) deleteRole(ctx context.Context, r *request) (any, error) {
 	return nil, h.save(ctx, key(r.account, kindRole, ro.Name), nil, revision)
 }
 
-// updateAssumeRolePolicy replaces the document that says who may assume a role. Source: IAM API Reference, UpdateAssumeRolePolicy.
+// updateAssumeRolePolicy replaces the document that says who may assume a role. Source: IAM API Reference,
+// UpdateAssumeRolePolicy.
 func (h *Handler) updateAssumeRolePolicy(ctx context.Context, r *request) (any, error) {
 	var v violations
 	trust := v.text(r, "PolicyDocument", maxDocument)
@@ -202,7 +206,8 @@ type listInstanceProfilesAnswer struct {
 	listing
 }
 
-// listInstanceProfilesForRole answers that there are none: instances do not exist here. Source: IAM API Reference, ListInstanceProfilesForRole.
+// listInstanceProfilesForRole answers that there are none: instances do not exist here. Source: IAM API Reference,
+// ListInstanceProfilesForRole.
 func (h *Handler) listInstanceProfilesForRole(ctx context.Context, r *request) (any, error) {
 	_, _, err := h.role(ctx, r, new(violations))
 	return listInstanceProfilesAnswer{}, err

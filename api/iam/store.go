@@ -79,7 +79,9 @@ func decode[T any](e storage.Entry) (v T, err error) {
 		return v, fmt.Errorf("%w: %s: %w", storage.ErrCorrupt, e.Key, err)
 	}
 	if head.Version != formatVersion {
-		return v, fmt.Errorf("read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version)
+		return v, fmt.Errorf(
+			"read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version,
+		)
 	}
 	if err := json.Unmarshal(e.Value, &v); err != nil {
 		return v, fmt.Errorf("%w: %s: %w", storage.ErrCorrupt, e.Key, err)

@@ -46,7 +46,9 @@ func (h *Handler) tagRole(ctx context.Context, r *request) (any, error) {
 
 // untagRole removes tags from a role. Source: IAM API Reference, UntagRole.
 func (h *Handler) untagRole(ctx context.Context, r *request) (any, error) {
-	return nil, h.changeRole(ctx, r, new(violations), func(ro *role) error { removeTags(&ro.Tags, r.Strings("TagKeys.member")); return nil })
+	return nil, h.changeRole(
+		ctx, r, new(violations), func(ro *role) error { removeTags(&ro.Tags, r.Strings("TagKeys.member")); return nil },
+	)
 }
 
 // listRoleTags lists a role's tags. Source: IAM API Reference, ListRoleTags.
@@ -70,7 +72,9 @@ func (h *Handler) tagPolicy(ctx context.Context, r *request) (any, error) {
 
 // untagPolicy removes tags from a policy. Source: IAM API Reference, UntagPolicy.
 func (h *Handler) untagPolicy(ctx context.Context, r *request) (any, error) {
-	return nil, h.changePolicy(ctx, r, new(violations), func(p *policy) error { removeTags(&p.Tags, r.Strings("TagKeys.member")); return nil })
+	return nil, h.changePolicy(
+		ctx, r, new(violations), func(p *policy) error { removeTags(&p.Tags, r.Strings("TagKeys.member")); return nil },
+	)
 }
 
 // listPolicyTags lists a policy's tags. Source: IAM API Reference, ListPolicyTags.

@@ -42,7 +42,8 @@ type violations struct{ fault.Violations }
 // err returns the fault that names every violation; this service calls it ValidationError.
 func (v *violations) err() error { return v.As(codeValidation) }
 
-// text reads a parameter that must be there, with at most so many characters. Its path in answers begins with a small letter.
+// text reads a parameter that must be there, with at most so many characters. Its path in answers begins with a small
+// letter.
 func (v *violations) text(r *request, parameter string, most int) string {
 	path := strings.ToLower(parameter[:1]) + parameter[1:]
 	s := r.Get(parameter)
@@ -61,7 +62,10 @@ func (v *violations) text(r *request, parameter string, most int) string {
 func (v *violations) name(r *request, parameter string, most int) string {
 	s := v.text(r, parameter, most)
 	if s != "" && !names.MatchString(s) {
-		v.Add(strings.ToLower(parameter[:1])+parameter[1:], clip(s), "Member must satisfy regular expression pattern: "+namePattern)
+		v.Add(
+			strings.ToLower(parameter[:1])+parameter[1:], clip(s),
+			"Member must satisfy regular expression pattern: "+namePattern,
+		)
 	}
 	return s
 }
@@ -108,7 +112,8 @@ type tag struct {
 	Value string `json:"v" xml:"Value"`
 }
 
-// tags reads an optional list of tags, in the order of their keys. Keys are compared without regard to case, as AWS does.
+// tags reads an optional list of tags, in the order of their keys. Keys are compared without regard to case, as AWS
+// does.
 func (v *violations) tags(r *request) ([]tag, error) {
 	var out []tag
 	for i, e := range r.Elements("Tags.member") {
@@ -126,7 +131,9 @@ func (v *violations) tags(r *request) ([]tag, error) {
 		v.Hidden("tags", fmt.Sprintf("Member must have length less than or equal to %d", maxTags))
 	}
 	if merged := mergeTags(nil, out); len(merged) < len(out) {
-		return nil, fault.New(codeInvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		return nil, fault.New(
+			codeInvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+		)
 	}
 	return mergeTags(nil, out), nil
 }

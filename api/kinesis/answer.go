@@ -76,7 +76,8 @@ func appendString(dst []byte, s string) []byte {
 	}
 	dst = append(dst, s[from:]...)
 	if !utf8.ValidString(s[from:]) {
-		// Only a shard's stored key could be so, and keys are made valid when they are read; an answer must be JSON in any case.
+		// Only a shard's stored key could be so, and keys are made valid when they are read; an answer must be JSON in
+		// any case.
 		dst = bytes.ToValidUTF8(dst, []byte("\ufffd"))
 	}
 	return append(dst, '"')

@@ -12,13 +12,17 @@ const (
 	codeIncomplete = "IncompleteSignatureException"
 )
 
-// checkAuthentication checks that a signature is there and has its parts; it is not verified here. Source: recorded from AWS by kinesalite.
+// checkAuthentication checks that a signature is there and has its parts; it is not verified here. Source: recorded
+// from AWS by kinesalite.
 func checkAuthentication(r *http.Request, c wire.Caller) error {
 	header := r.Header.Get("Authorization")
 	inQuery := r.URL.RawQuery != "" && r.URL.Query().Has("X-Amz-Algorithm")
 	switch {
 	case header != "" && inQuery:
-		return fault.New(codeInvalidSignature, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
+		return fault.New(
+			codeInvalidSignature,
+			"Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+		)
 	case header != "":
 		if err := checkHeader(r, header); err != nil {
 			return err
@@ -81,7 +85,9 @@ func checkHeader(r *http.Request, header string) error {
 func checkQuery(r *http.Request) error {
 	query := r.URL.Query()
 	var text strings.Builder
-	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
+	for _, name := range []string{
+		"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date",
+	} {
 		if query.Get(name) == "" {
 			text.WriteString("AWS query-string parameters must include '" + name + "'. ")
 		}

@@ -31,7 +31,10 @@ func benchmark(b *testing.B, prepare func(http.Handler), op string, body []byte,
 	c := clock.New(0)
 	s := stream.New(stream.Options{Store: memory.New(memory.Options{Clock: c}), Clock: c})
 	h := New(Options{Streams: s})
-	if err := s.Create(b.Context(), stream.Name{Account: wire.DefaultAccount, Region: wire.DefaultRegion, Name: "s"}, stream.CreateInput{Shards: 4}); err != nil {
+	if err := s.Create(
+		b.Context(), stream.Name{Account: wire.DefaultAccount, Region: wire.DefaultRegion, Name: "s"},
+		stream.CreateInput{Shards: 4},
+	); err != nil {
 		b.Fatal(err)
 	}
 	if prepare != nil {
@@ -63,7 +66,10 @@ func benchRequest(op string) *http.Request {
 	r.Header.Set("X-Amz-Target", targetPrefix+"."+op)
 	r.Header.Set("Content-Type", typeJSON)
 	r.Header.Set("X-Amz-Date", "20260101T000000Z")
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=00")
+	r.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=00",
+	)
 	return r
 }
 
@@ -100,7 +106,10 @@ func BenchmarkPutRecords500x100BFullDecoder(b *testing.B) {
 }
 
 func BenchmarkPutRecord100B(b *testing.B) {
-	benchmark(b, nil, "PutRecord", fmt.Appendf(nil, `{"StreamName":"s","PartitionKey":"key-1","Data":%q}`, b64(strings.Repeat("x", 100))), 1)
+	benchmark(
+		b, nil, "PutRecord",
+		fmt.Appendf(nil, `{"StreamName":"s","PartitionKey":"key-1","Data":%q}`, b64(strings.Repeat("x", 100))), 1,
+	)
 }
 
 // 10,000 records of 100 bytes a call, from one shard.

@@ -7,8 +7,8 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// createStream serves CreateStream. A stream without ShardCount and mode is on-demand; WarmThroughputMiBps needs an account commitment that no account
-// has here, so it is refused.
+// createStream serves CreateStream. A stream without ShardCount and mode is on-demand; WarmThroughputMiBps needs an
+// account commitment that no account has here, so it is refused.
 func (h *handler) createStream(ctx context.Context, c *call) error {
 	f := c.request("StreamName", "ShardCount", "StreamModeDetails", "Tags", "WarmThroughputMiBps", "MaxRecordSizeInKiB")
 	name, shards := f.str("StreamName"), f.integer("ShardCount")
@@ -33,7 +33,11 @@ func (h *handler) createStream(ctx context.Context, c *call) error {
 		return err
 	}
 	if warm != nil {
-		return fault.New(codeInvalid, "WarmThroughputMiBps needs an account whose MinimumThroughputBillingCommitment is enabled; account %s has it disabled.", c.caller.Account)
+		return fault.New(
+			codeInvalid,
+			"WarmThroughputMiBps needs an account whose MinimumThroughputBillingCommitment is enabled; account %s has it disabled.",
+			c.caller.Account,
+		)
 	}
 	in := stream.CreateInput{Mode: stream.Mode(or(mode)), Shards: int(or(shards)), RecordBytes: int(or(size)) * 1024}
 	if tags != nil {

@@ -31,7 +31,8 @@ func (l slowLog) Create(ctx context.Context, shard storage.Shard, first record.P
 	return l.Log.Create(ctx, shard, first)
 }
 
-// O-05, O-06, O-08 and 5.1 row 3: what others see while a CreateStream is under way. The call itself returns only when the stream is ACTIVE.
+// O-05, O-06, O-08 and 5.1 row 3: what others see while a CreateStream is under way. The call itself returns only when
+// the stream is ACTIVE.
 func TestAStreamThatIsBeingCreated(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -49,12 +50,22 @@ func TestAStreamThatIsBeingCreated(t *testing.T) {
 	w.ok("ListStreams", `{}`).want("CREATING", "StreamSummaries", 0, "StreamStatus")
 	const missing = "Stream s under account 000000000000 not found."
 	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":""}`).fails("ResourceNotFoundException", missing)
-	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}`).fails("ResourceNotFoundException", missing)
+	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}`).fails(
+		"ResourceNotFoundException", missing,
+	)
 	w.call("GetShardIterator", `{"StreamName":"s","ShardId":"0","ShardIteratorType":"LATEST"}`).
-		fails("ResourceNotFoundException", "Shard shardId-000000000000 in stream s under account 000000000000 does not exist")
-	w.call("ListShards", `{"StreamName":"s"}`).fails("ResourceInUseException", "Stream s under account 000000000000 not ACTIVE, instead in state CREATING")
-	w.call("CreateStream", `{"StreamName":"s","ShardCount":2}`).fails("ResourceInUseException", "Stream s under account 000000000000 already exists.")
-	go func() { deleted <- w.call("DeleteStream", `{"StreamName":"s"}`).status }() // allowed; it waits for the creation to end
+		fails(
+			"ResourceNotFoundException",
+			"Shard shardId-000000000000 in stream s under account 000000000000 does not exist",
+		)
+	w.call("ListShards", `{"StreamName":"s"}`).fails(
+		"ResourceInUseException", "Stream s under account 000000000000 not ACTIVE, instead in state CREATING",
+	)
+	w.call("CreateStream", `{"StreamName":"s","ShardCount":2}`).fails(
+		"ResourceInUseException", "Stream s under account 000000000000 already exists.",
+	)
+	// allowed; it waits for the creation to end
+	go func() { deleted <- w.call("DeleteStream", `{"StreamName":"s"}`).status }()
 	close(slow.start)
 
 	if a, b := <-created, <-deleted; a != 200 || b != 200 {

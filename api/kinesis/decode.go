@@ -12,9 +12,10 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// fields reads the members of one JSON object as the types of the model. Members that were not asked for are unknown to the operation and dropped;
-// null means absent; of a member that is given twice the last one counts. The first value of a wrong type, in the order in which members are read (the
-// model's order), becomes the request's SerializationException. Source: texts recorded from AWS by kinesalite.
+// fields reads the members of one JSON object as the types of the model. Members that were not asked for are unknown to
+// the operation and dropped; null means absent; of a member that is given twice the last one counts. The first value of
+// a wrong type, in the order in which members are read (the model's order), becomes the request's
+// SerializationException. Source: texts recorded from AWS by kinesalite.
 type fields struct {
 	names []string
 	raws  [][]byte
@@ -145,7 +146,8 @@ func (f *fields) timestamp(name string) *record.Millis {
 	return &ms
 }
 
-// millisOf reads seconds in decimal, cut to whole milliseconds. Plain decimals are read digit by digit, so that 1506440188.749 is exactly that.
+// millisOf reads seconds in decimal, cut to whole milliseconds. Plain decimals are read digit by digit, so that
+// 1506440188.749 is exactly that.
 func millisOf(number string) record.Millis {
 	const most = math.MaxInt64 / 4
 	whole, fraction, _ := strings.Cut(number, ".")
@@ -247,7 +249,8 @@ type textMap struct {
 	values map[string]string
 }
 
-// mapEntries is how many entries of a map are kept: more than any constraint allows, so that the request is refused all the same.
+// mapEntries is how many entries of a map are kept: more than any constraint allows, so that the request is refused all
+// the same.
 const mapEntries = 1000
 
 // texts reads a map of strings; nil: absent.

@@ -19,11 +19,13 @@ type streamDescription struct {
 	StreamStatus            stream.Status
 }
 
-// describeStream serves DescribeStream: a page of at most 100 shards, in id order, after an id in text order. StreamId is never answered: SDKs that see it
-// stop using the endpoint they were given.
+// describeStream serves DescribeStream: a page of at most 100 shards, in id order, after an id in text order. StreamId
+// is never answered: SDKs that see it stop using the endpoint they were given.
 func (h *handler) describeStream(ctx context.Context, c *call) error {
 	f := c.request("StreamName", "Limit", "ExclusiveStartShardId", "StreamARN")
-	name, limit, after, arn := f.str("StreamName"), f.integer("Limit"), f.str("ExclusiveStartShardId"), f.str("StreamARN")
+	name, limit, after, arn := f.str("StreamName"), f.integer("Limit"), f.str(
+		"ExclusiveStartShardId",
+	), f.str("StreamARN")
 	if *f.err != nil {
 		return *f.err
 	}
@@ -55,8 +57,9 @@ func (h *handler) describeStream(ctx context.Context, c *call) error {
 		page = page[:most]
 	}
 	return c.answer(struct{ StreamDescription streamDescription }{streamDescription{
-		EncryptionType: "NONE", EnhancedMonitoring: noMonitoring(), HasMoreShards: more, RetentionPeriodHours: int(info.Retention.Hours()),
-		Shards: shardShapes(page), StreamARN: info.ARN, StreamCreationTimestamp: secondsOf(info.Created),
+		EncryptionType: "NONE", EnhancedMonitoring: noMonitoring(), HasMoreShards: more,
+		RetentionPeriodHours: int(info.Retention.Hours()),
+		Shards:               shardShapes(page), StreamARN: info.ARN, StreamCreationTimestamp: secondsOf(info.Created),
 		StreamModeDetails: streamMode{info.Mode}, StreamName: info.Name.Name, StreamStatus: info.Status,
 	}})
 }

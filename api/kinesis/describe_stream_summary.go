@@ -33,8 +33,10 @@ func (h *handler) describeStreamSummary(ctx context.Context, c *call) error {
 	return c.answer(struct {
 		StreamDescriptionSummary streamDescriptionSummary
 	}{streamDescriptionSummary{
-		EncryptionType: "NONE", EnhancedMonitoring: noMonitoring(), MaxRecordSizeInKiB: info.RecordBytes / 1024, OpenShardCount: info.OpenShards(),
-		RetentionPeriodHours: int(info.Retention.Hours()), StreamARN: info.ARN, StreamCreationTimestamp: secondsOf(info.Created),
-		StreamModeDetails: streamMode{info.Mode}, StreamName: info.Name.Name, StreamStatus: info.Status,
+		EncryptionType: "NONE", EnhancedMonitoring: noMonitoring(), MaxRecordSizeInKiB: info.RecordBytes / 1024,
+		OpenShardCount:       info.OpenShards(),
+		RetentionPeriodHours: int(info.Retention.Hours()), StreamARN: info.ARN,
+		StreamCreationTimestamp: secondsOf(info.Created),
+		StreamModeDetails:       streamMode{info.Mode}, StreamName: info.Name.Name, StreamStatus: info.Status,
 	}})
 }

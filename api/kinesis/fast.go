@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// fastDecoder reads well-formed PutRecord and PutRecords bodies in one pass: each known member at most once, strings without escapes, canonical base64,
-// which it decodes once into its own memory. It gives up at anything else, an error included, and the full decoder starts anew; what it does accept, the full
-// decoder reads alike (FuzzFastDecoderAgreesWithTheFullOne).
+// fastDecoder reads well-formed PutRecord and PutRecords bodies in one pass: each known member at most once, strings
+// without escapes, canonical base64, which it decodes once into its own memory. It gives up at anything else, an error
+// included, and the full decoder starts anew; what it does accept, the full decoder reads alike
+// (FuzzFastDecoderAgreesWithTheFullOne).
 type fastDecoder struct {
 	b       []byte
 	i       int

@@ -36,10 +36,14 @@ func plainRecords(in *putRecordsInput) plain {
 }
 
 func plainRecord(in *putRecordInput) plain {
-	return plain{Entries: []string{plainEntry(&in.entry)}, Name: plainText(in.name), ARN: plainText(in.arn), Ordering: plainText(in.ordering)}
+	return plain{
+		Entries: []string{plainEntry(&in.entry)}, Name: plainText(in.name), ARN: plainText(in.arn),
+		Ordering: plainText(in.ordering),
+	}
 }
 
-// agree fails unless the full decoder reads body as the fast one did. It answers which of the two fast decoders took it.
+// agree fails unless the full decoder reads body as the fast one did. It answers which of the two fast decoders took
+// it.
 func agree(t interface {
 	Fatalf(string, ...any)
 	Helper()
@@ -100,9 +104,11 @@ var unusualPuts = []string{
 	`{"StreamName":null,"PartitionKey":"a","Data":"QQ=="}`,
 	`{"PartitionKey":"` + "\xff" + `","Data":""}`,
 	`{"PartitionKey":"` + "\x01" + `","Data":""}`,
-	`{"Data":"QQ=\n="}`, "{\"Data\":\"QUJD\nQUJD\"}", "{\"Data\":\"QUJ\nDQUJ\r\"}", `{"Data":"QR=="}`, `{"Data":"=QQ="}`, `{"Data":"===="}`, `{"Data":"QQQ"}`,
+	`{"Data":"QQ=\n="}`, "{\"Data\":\"QUJD\nQUJD\"}", "{\"Data\":\"QUJ\nDQUJ\r\"}", `{"Data":"QR=="}`,
+	`{"Data":"=QQ="}`, `{"Data":"===="}`, `{"Data":"QQQ"}`,
 	`{"Records":[{"Data":""},]}`, `{"Records":[{"Data":""}`, `{"Records":[1]}`, `{"Records":[],"Records":[]}`,
-	`{"Data":""}x`, `{"Data":""},`, `{"Data"}`, `{,}`, `{"Data":"" "PartitionKey":""}`, ``, ` `, `"`, `{"`, `[]`, `null`,
+	`{"Data":""}x`, `{"Data":""},`, `{"Data"}`, `{,}`, `{"Data":"" "PartitionKey":""}`, ``, ` `, `"`, `{"`, `[]`,
+	`null`,
 }
 
 func TestUnusualPutsTakeTheFullWay(t *testing.T) {
@@ -127,7 +133,10 @@ func FuzzFastDecoderAgreesWithTheFullOne(f *testing.F) {
 // The same on bodies that are nearly right far more often than a fuzzer's.
 func TestFastAndFullDecoderAgree(t *testing.T) {
 	t.Parallel()
-	value := rapid.SampledFrom([]string{`"s"`, `""`, `"QQ=="`, `"QUJD"`, `"QR=="`, `"0"`, `"é"`, `"\n"`, `null`, `1`, `true`, `[]`, `{}`, `"` + "\xc3" + `"`, "\"QU\nJD\""})
+	value := rapid.SampledFrom([]string{
+		`"s"`, `""`, `"QQ=="`, `"QUJD"`, `"QR=="`, `"0"`, `"é"`, `"\n"`, `null`, `1`, `true`, `[]`, `{}`,
+		`"` + "\xc3" + `"`, "\"QU\nJD\"",
+	})
 	space := rapid.SampledFrom([]string{"", "", "", " ", "\n", "x", ","})
 	rapid.Check(t, func(t *rapid.T) {
 		object := func(label string, names ...string) string {
@@ -137,11 +146,20 @@ func TestFastAndFullDecoderAgree(t *testing.T) {
 				if i > 0 {
 					b.WriteString(",")
 				}
-				b.WriteString(space.Draw(t, "space") + `"` + rapid.SampledFrom(names).Draw(t, "name") + `":` + value.Draw(t, "value"))
+				b.WriteString(
+					space.Draw(t, "space") + `"` + rapid.SampledFrom(names).Draw(t, "name") + `":` +
+						value.Draw(t, "value"),
+				)
 			}
 			return b.String() + space.Draw(t, "space") + "}"
 		}
-		agree(t, []byte(object("members", "StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering", "StreamARN", "X")))
+		agree(
+			t,
+			[]byte(object(
+				"members", "StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering",
+				"StreamARN", "X",
+			)),
+		)
 		var records []string
 		for range rapid.IntRange(0, 3).Draw(t, "records") {
 			records = append(records, object("entry", "Data", "PartitionKey", "ExplicitHashKey"))
@@ -150,13 +168,29 @@ func TestFastAndFullDecoderAgree(t *testing.T) {
 	})
 }
 
-// The rest of this file guards the full decoder: any body for any operation gets an answer that is JSON or empty, and never a server fault.
+// The rest of this file guards the full decoder: any body for any operation gets an answer that is JSON or empty, and
+// never a server fault.
 func FuzzRequests(f *testing.F) {
 	for _, op := range operations {
-		f.Add(op.name, []byte(`{"StreamName":"s","ShardCount":1,"Limit":1,"Tags":{"a":"b"},"ShardFilter":{"Type":"AT_LATEST"},"StreamModeDetails":{"StreamMode":"ON_DEMAND"}}`))
+		f.Add(
+			op.name,
+			[]byte(
+				`{"StreamName":"s","ShardCount":1,"Limit":1,"Tags":{"a":"b"},"ShardFilter":{"Type":"AT_LATEST"},"StreamModeDetails":{"StreamMode":"ON_DEMAND"}}`,
+			),
+		)
 	}
-	f.Add("GetShardIterator", []byte(`{"StreamName":"s","ShardId":"0","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1.5e9,"StartingSequenceNumber":"1"}`))
-	f.Add("PutRecords", []byte(`{"Records":[{"Data":"\u0041A==","PartitionKey":"\ud800"},null,[]],"StreamARN":"arn:aws:kinesis:x:1:stream/s"}`))
+	f.Add(
+		"GetShardIterator",
+		[]byte(
+			`{"StreamName":"s","ShardId":"0","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1.5e9,"StartingSequenceNumber":"1"}`,
+		),
+	)
+	f.Add(
+		"PutRecords",
+		[]byte(
+			`{"Records":[{"Data":"\u0041A==","PartitionKey":"\ud800"},null,[]],"StreamARN":"arn:aws:kinesis:x:1:stream/s"}`,
+		),
+	)
 	f.Add("ListShards", []byte(`{"NextToken":"AAAA"}`))
 	f.Add("DescribeStream", []byte(`[{"a":"}"}]`))
 	f.Fuzz(func(t *testing.T, op string, body []byte) {
@@ -167,7 +201,8 @@ func FuzzRequests(f *testing.F) {
 
 		r := w.send(req)
 
-		if r.status == 500 && r.body != `{"__type":"InternalFailure"}` || r.status != 200 && r.status != 400 && r.status != 500 && r.status != 501 {
+		if r.status == 500 && r.body != `{"__type":"InternalFailure"}` || r.status != 200 && r.status != 400 &&
+			r.status != 500 && r.status != 501 {
 			t.Fatalf("%d %q", r.status, r.body)
 		}
 		if r.header.Get("Content-Type") == typeJSON && r.body != "" && !json.Valid([]byte(r.body)) {

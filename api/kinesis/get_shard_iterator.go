@@ -9,7 +9,9 @@ import (
 // getShardIterator serves GetShardIterator, all five types.
 func (h *handler) getShardIterator(ctx context.Context, c *call) error {
 	f := c.request("StreamName", "ShardId", "ShardIteratorType", "StartingSequenceNumber", "Timestamp", "StreamARN")
-	name, shard, kind, sequence := f.str("StreamName"), f.str("ShardId"), f.str("ShardIteratorType"), f.str("StartingSequenceNumber")
+	name, shard, kind, sequence := f.str("StreamName"), f.str("ShardId"), f.str("ShardIteratorType"), f.str(
+		"StartingSequenceNumber",
+	)
 	at, arn := f.timestamp("Timestamp"), f.str("StreamARN")
 	if *f.err != nil {
 		return *f.err
@@ -18,7 +20,8 @@ func (h *handler) getShardIterator(ctx context.Context, c *call) error {
 	var v constraints
 	v.name("streamName", name, optional)
 	v.name("shardId", shard, required)
-	v.enum("shardIteratorType", kind, required, string(stream.IterAfter), string(stream.IterLatest), string(stream.IterAtTimestamp),
+	v.enum("shardIteratorType", kind, required, string(stream.IterAfter), string(stream.IterLatest),
+		string(stream.IterAtTimestamp),
 		string(stream.IterAt), string(stream.IterTrimHorizon))
 	v.text("startingSequenceNumber", sequence, optional, seqPattern, 0, 0)
 	v.streamARN(arn)

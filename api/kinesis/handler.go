@@ -1,8 +1,11 @@
-// Package kinesis speaks the Kinesis Data Streams API: JSON 1.1 requests in, calls on package stream, answers and errors as AWS's own, to the header.
+// Package kinesis speaks the Kinesis Data Streams API: JSON 1.1 requests in, calls on package stream, answers and
+// errors as AWS's own, to the header.
 //
-// A request passes the checks in AWS's order: size, method, empty body, content type, JSON, operation, presence of authentication, types of the members,
-// constraints of the members, and only then the operation. Each operation has a file of its name; operations lists them. What is the same, what differs and
-// what is absent is told in docs/compat/kinesis.md. Source: Kinesis API Reference; order and texts of the checks as recorded from AWS by kinesalite.
+// A request passes the checks in AWS's order: size, method, empty body, content type, JSON, operation, presence of
+// authentication, types of the members, constraints of the members, and only then the operation. Each operation has a
+// file of its name; operations lists them. What is the same, what differs and what is absent is told in
+// docs/compat/kinesis.md. Source: Kinesis API Reference; order and texts of the checks as recorded from AWS by
+// kinesalite.
 package kinesis
 
 import (
@@ -41,7 +44,8 @@ type Options struct {
 	Log     *slog.Logger // nil: silent
 }
 
-// New returns the handler of the Kinesis API. It takes requests that came through wire.Router; others are read as if they had.
+// New returns the handler of the Kinesis API. It takes requests that came through wire.Router; others are read as if
+// they had.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -59,11 +63,13 @@ type handler struct {
 	operations map[string]operation
 }
 
-// operation is one row of the table of operations. serve appends its answer to c.out; an answer of no bytes is AWS's empty success.
+// operation is one row of the table of operations. serve appends its answer to c.out; an answer of no bytes is AWS's
+// empty success.
 type operation struct {
 	name  string
 	serve func(h *handler, ctx context.Context, c *call) error
-	fast  func(h *handler, ctx context.Context, c *call) (done bool, err error) // for well-formed common requests; done false: serve must
+	// for well-formed common requests; done false: serve must
+	fast func(h *handler, ctx context.Context, c *call) (done bool, err error)
 }
 
 // call is one request on its way through an operation.
@@ -102,8 +108,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(p.body) == 0:
 		h.refuseEmpty(w, contentType, known)
 	case contentType == typeCBOR:
-		writeFault(w, notImplemented("shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), "+
-			"-Daws.cborEnabled=false or CBOR_ENABLED=false (Java SDK v2). See docs/compat/kinesis.md."))
+		writeFault(w,
+			notImplemented("shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), "+
+				"-Daws.cborEnabled=false or CBOR_ENABLED=false (Java SDK v2). See docs/compat/kinesis.md."))
 	case contentType == typePlain:
 		refusePlain(w, p.body)
 	case contentType != typeJSON && (service == "" || name == ""):
@@ -123,7 +130,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// dispatch checks JSON, operation and authentication, and runs the operation. A body that the operation's fast decoder takes whole needs no other check.
+// dispatch checks JSON, operation and authentication, and runs the operation. A body that the operation's fast decoder
+// takes whole needs no other check.
 func (h *handler) dispatch(r *http.Request, known bool, name string, c *call) error {
 	denied := checkAuthentication(r, c.caller)
 	op := h.operations[name]
@@ -205,14 +213,17 @@ func refusePlain(w http.ResponseWriter, body []byte) {
 	if !isObject(body) {
 		code, status = codeSerialization, http.StatusBadRequest
 	}
-	wire.WriteBytes(w, status, typePlain, []byte(`{"Output":{"__type":"com.amazon.coral.service#`+code+`"},"Version":"1.0"}`))
+	wire.WriteBytes(
+		w, status, typePlain, []byte(`{"Output":{"__type":"com.amazon.coral.service#`+code+`"},"Version":"1.0"}`),
+	)
 }
 
 func notImplemented(text string) *fault.Error {
 	return &fault.Error{Code: fault.CodeNotImplemented, Message: text, Status: http.StatusNotImplemented}
 }
 
-// asFault returns what the caller is told about err. A caller that went away is told nothing, and no operator needs to know.
+// asFault returns what the caller is told about err. A caller that went away is told nothing, and no operator needs to
+// know.
 func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hint string) *fault.Error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		h.log.Debug("the client has left", "request_id", caller.RequestID)
@@ -228,7 +239,8 @@ func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hi
 	return f
 }
 
-// writeFault answers with a fault: 400 unless it says otherwise, {"__type":…,"message":…}; the member of a SerializationException is Message.
+// writeFault answers with a fault: 400 unless it says otherwise, {"__type":…,"message":…}; the member of a
+// SerializationException is Message.
 func writeFault(w http.ResponseWriter, f *fault.Error) {
 	status := f.Status
 	if status == 0 {
@@ -257,8 +269,8 @@ func extendedID() string {
 	return string(text[:])
 }
 
-// refusedBody answers for a body that is too long, or that the server has no memory or time for. Otherwise the client went away, and nobody reads the answer to what
-// came of its body.
+// refusedBody answers for a body that is too long, or that the server has no memory or time for. Otherwise the client
+// went away, and nobody reads the answer to what came of its body.
 func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 	var long *http.MaxBytesError
 	var refused *fault.Error
@@ -277,7 +289,8 @@ func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 	return false
 }
 
-// isObject reports that body is one valid JSON object whose texts are read as they were sent: two partition keys never become one.
+// isObject reports that body is one valid JSON object whose texts are read as they were sent: two partition keys never
+// become one.
 func isObject(body []byte) bool {
 	i := skipSpace(body, 0)
 	return i < len(body) && body[i] == '{' && json.Valid(body) && jsontext.Faithful(body)

@@ -65,7 +65,11 @@ func (w *world) request(method, target, body string) *http.Request {
 	}
 	r.Header.Set("Content-Type", typeJSON)
 	r.Header.Set("X-Amz-Date", "20260101T000000Z")
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+w.access+"/20260101/"+w.region+"/kinesis/aws4_request, SignedHeaders=host, Signature=00")
+	r.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential="+w.access+"/20260101/"+w.region+
+			"/kinesis/aws4_request, SignedHeaders=host, Signature=00",
+	)
 	return r
 }
 
@@ -188,7 +192,9 @@ func (w *world) put(name, key, data string) (shard, seq string) {
 // iterator gets an iterator; more continues the body after the type.
 func (w *world) iterator(name, shard, kind, more string) string {
 	w.Helper()
-	return w.ok("GetShardIterator", `{"StreamName":%q,"ShardId":%q,"ShardIteratorType":%q%s}`, name, shard, kind, more).get("ShardIterator")
+	return w.ok(
+		"GetShardIterator", `{"StreamName":%q,"ShardId":%q,"ShardIteratorType":%q%s}`, name, shard, kind, more,
+	).get("ShardIterator")
 }
 
 func (w *world) read(iterator string) reply {

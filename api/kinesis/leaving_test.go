@@ -36,7 +36,8 @@ func (l stuckLog) Append(ctx context.Context, batches []storage.Batch) []error {
 	return errs
 }
 
-// A client that leaves while its put waits for the disk is no error of ours: one line for the request at level debug, however many shards it went to.
+// A client that leaves while its put waits for the disk is no error of ours: one line for the request at level debug,
+// however many shards it went to.
 func TestAClientThatLeavesDuringAPutIsNoError(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -61,7 +62,8 @@ func TestAClientThatLeavesDuringAPutIsNoError(t *testing.T) {
 	leave()
 	<-done
 
-	if got := strings.Count(said.String(), "\n"); got != 1 || !strings.Contains(said.String(), "level=DEBUG") || !strings.Contains(said.String(), "request_id=") {
+	if got := strings.Count(said.String(), "\n"); got != 1 || !strings.Contains(said.String(), "level=DEBUG") ||
+		!strings.Contains(said.String(), "request_id=") {
 		t.Errorf("it was logged in %d lines, want one at level debug:\n%s", got, said.String())
 	}
 }

@@ -8,9 +8,13 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// listShards serves ListShards: at most 1,000 shards, by filter; a NextToken stands for everything but MaxResults and may not come with the rest.
+// listShards serves ListShards: at most 1,000 shards, by filter; a NextToken stands for everything but MaxResults and
+// may not come with the rest.
 func (h *handler) listShards(ctx context.Context, c *call) error {
-	f := c.request("StreamName", "NextToken", "ExclusiveStartShardId", "MaxResults", "StreamCreationTimestamp", "ShardFilter", "StreamARN")
+	f := c.request(
+		"StreamName", "NextToken", "ExclusiveStartShardId", "MaxResults", "StreamCreationTimestamp", "ShardFilter",
+		"StreamARN",
+	)
 	name, token, after := f.str("StreamName"), f.str("NextToken"), f.str("ExclusiveStartShardId")
 	limit, created := f.integer("MaxResults"), f.timestamp("StreamCreationTimestamp")
 	var filterType, filterShard *string
@@ -29,7 +33,9 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 	v.text("nextToken", token, optional, nil, 1, maxToken)
 	v.name("exclusiveStartShardId", after, optional)
 	v.number("maxResults", limit, optional, 1, 10000)
-	v.enum("shardFilter.type", filterType, filter != nil, string(stream.FilterAfterShard), string(stream.FilterAtTrimHorizon), string(stream.FilterFromTrimHorizon),
+	v.enum("shardFilter.type", filterType, filter != nil, string(stream.FilterAfterShard), string(
+		stream.FilterAtTrimHorizon,
+	), string(stream.FilterFromTrimHorizon),
 		string(stream.FilterAtLatest), string(stream.FilterAtTimestamp), string(stream.FilterFromTimestamp))
 	v.name("shardFilter.shardId", filterShard, optional)
 	v.streamARN(arn)
@@ -41,7 +47,10 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 		for _, m := range []struct {
 			given bool
 			name  string
-		}{{name != nil, "StreamName"}, {arn != nil, "StreamARN"}, {filter != nil, "ShardFilter"}, {after != nil, "ExclusiveStartShardId"}, {created != nil, "StreamCreationTimestamp"}} {
+		}{
+			{name != nil, "StreamName"}, {arn != nil, "StreamARN"}, {filter != nil, "ShardFilter"},
+			{after != nil, "ExclusiveStartShardId"}, {created != nil, "StreamCreationTimestamp"},
+		} {
 			if m.given {
 				return fault.New(codeInvalid, "NextToken and %s cannot be provided together.", m.name)
 			}

@@ -14,7 +14,8 @@ type streamSummary struct {
 	StreamStatus            stream.Status
 }
 
-// listStreams serves ListStreams: at most 100 names of the caller's account and region, sorted, with NextToken whenever more follow.
+// listStreams serves ListStreams: at most 100 names of the caller's account and region, sorted, with NextToken whenever
+// more follow.
 func (h *handler) listStreams(ctx context.Context, c *call) error {
 	f := c.request("Limit", "ExclusiveStartStreamName", "NextToken")
 	limit, after, token := f.integer("Limit"), f.str("ExclusiveStartStreamName"), f.str("NextToken")
@@ -29,14 +30,18 @@ func (h *handler) listStreams(ctx context.Context, c *call) error {
 	if err := v.Err(); err != nil {
 		return err
 	}
-	page, next, err := h.streams.List(ctx, c.caller.Account, c.caller.Region, stream.ListInput{After: or(after), Token: or(token), Limit: int(or(limit))})
+	page, next, err := h.streams.List(ctx, c.caller.Account, c.caller.Region, stream.ListInput{
+		After: or(after), Token: or(token), Limit: int(or(limit)),
+	})
 	if err != nil {
 		return err
 	}
 	names, summaries := make([]string, len(page)), make([]streamSummary, len(page))
 	for i, info := range page {
 		names[i] = info.Name.Name
-		summaries[i] = streamSummary{info.ARN, secondsOf(info.Created), streamMode{info.Mode}, info.Name.Name, info.Status}
+		summaries[i] = streamSummary{
+			info.ARN, secondsOf(info.Created), streamMode{info.Mode}, info.Name.Name, info.Status,
+		}
 	}
 	return c.answer(struct {
 		HasMoreStreams  bool

@@ -2,10 +2,13 @@ package kinesis
 
 import "context"
 
-// listTagsForStream serves ListTagsForStream: up to 50 tags by code point of their keys, after a key that need not exist.
+// listTagsForStream serves ListTagsForStream: up to 50 tags by code point of their keys, after a key that need not
+// exist.
 func (h *handler) listTagsForStream(ctx context.Context, c *call) error {
 	f := c.request("StreamName", "ExclusiveStartTagKey", "Limit", "StreamARN")
-	name, after, limit, arn := f.str("StreamName"), f.str("ExclusiveStartTagKey"), f.integer("Limit"), f.str("StreamARN")
+	name, after, limit, arn := f.str("StreamName"), f.str("ExclusiveStartTagKey"), f.integer("Limit"), f.str(
+		"StreamARN",
+	)
 	if *f.err != nil {
 		return *f.err
 	}

@@ -54,8 +54,12 @@ func TestRecordsGoWhereTheirHashKeyLies(t *testing.T) {
 		if c.hash != "" {
 			explicit = fmt.Sprintf(`,"ExplicitHashKey":%q`, c.hash)
 		}
-		w.ok("PutRecord", `{"StreamName":"s","PartitionKey":%q,"Data":""%s}`, c.key, explicit).want(fmt.Sprintf("shardId-%012d", c.shard), "ShardId")
-		w.ok("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":%q,"Data":""%s}]}`, c.key, explicit).want(fmt.Sprintf("shardId-%012d", c.shard), "Records", 0, "ShardId")
+		w.ok("PutRecord", `{"StreamName":"s","PartitionKey":%q,"Data":""%s}`, c.key, explicit).want(
+			fmt.Sprintf("shardId-%012d", c.shard), "ShardId",
+		)
+		w.ok("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":%q,"Data":""%s}]}`, c.key, explicit).want(
+			fmt.Sprintf("shardId-%012d", c.shard), "Records", 0, "ShardId",
+		)
 	}
 }
 
@@ -75,7 +79,9 @@ func TestKeysAreChecked(t *testing.T) {
 	if r := put(strings.Repeat("€", 256), "0"); r.status != 200 { // D-07
 		t.Errorf("256 characters: %s", r.body)
 	}
-	put(strings.Repeat("€", 257), "0").fails("ValidationException", "1 validation error detected: Value '"+strings.Repeat("€", 257)+
+	put(
+		strings.Repeat("€", 257), "0",
+	).fails("ValidationException", "1 validation error detected: Value '"+strings.Repeat("€", 257)+
 		"' at 'partitionKey' failed to satisfy constraint: Member must have length less than or equal to 256")
 }
 
@@ -92,12 +98,16 @@ func TestShardsStartAndEndAtKnownNumbers(t *testing.T) {
 		r := w.ok("DescribeStream", `{"StreamName":"s"}`)
 
 		for i, want := range []string{
-			"49646437577108476416916876405825929425585429676275269634", "49646437577130777162115407028967465143858078037781250066",
+			"49646437577108476416916876405825929425585429676275269634",
+			"49646437577130777162115407028967465143858078037781250066",
 			"49646437577153077907313937652109000862130726399287230498",
 		} {
 			r.want(want, "StreamDescription", "Shards", i, "SequenceNumberRange", "StartingSequenceNumber")
 		}
-		r.want("49646437577119626789516141717395488358902180459539595266", "StreamDescription", "Shards", 0, "SequenceNumberRange", "EndingSequenceNumber")
+		r.want(
+			"49646437577119626789516141717395488358902180459539595266", "StreamDescription", "Shards", 0,
+			"SequenceNumberRange", "EndingSequenceNumber",
+		)
 		r.want("", "StreamDescription", "Shards", 2, "SequenceNumberRange", "EndingSequenceNumber")
 		w.streams.Stop()
 	})
@@ -114,7 +124,9 @@ func TestNumbersOfConcurrentPutsAreConsecutive(t *testing.T) {
 	for i := range puts {
 		wg.Go(func() {
 			key := []string{"a", "b"}[i%2]
-			numbers[i] = w.call("PutRecord", `{"StreamName":"s","PartitionKey":%q,"Data":""}`, key).get("SequenceNumber")
+			numbers[i] = w.call(
+				"PutRecord", `{"StreamName":"s","PartitionKey":%q,"Data":""}`, key,
+			).get("SequenceNumber")
 		})
 	}
 	wg.Wait()
@@ -148,7 +160,9 @@ func TestSequenceNumberForOrdering(t *testing.T) {
 	w.create("s", 1)
 	_, first := w.put("s", "a", "x")
 	put := func(ordering string) reply {
-		return w.call("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"","SequenceNumberForOrdering":%q}`, ordering)
+		return w.call(
+			"PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"","SequenceNumberForOrdering":%q}`, ordering,
+		)
 	}
 
 	second := put(first).get("SequenceNumber")
@@ -157,7 +171,11 @@ func TestSequenceNumberForOrdering(t *testing.T) {
 	}
 	future := stream.Sequence{Created: 1700000000, Pos: 1, Time: w.clock.Now().Unix() + 3, Version: 2}.String()
 	for _, bad := range []string{future, strings.Repeat("9", 60)} {
-		put(bad).fails("InvalidArgumentException", "ExclusiveMinimumSequenceNumber "+bad+" used in PutRecord on stream s under account 000000000000 is invalid.")
+		put(bad).fails(
+			"InvalidArgumentException",
+			"ExclusiveMinimumSequenceNumber "+bad+
+				" used in PutRecord on stream s under account 000000000000 is invalid.",
+		)
 	}
 	for _, version := range []string{"1", "2"} {
 		n, _ := new(big.Int).SetString("2"+strings.Repeat("0", 45)+version, 16)
@@ -192,7 +210,8 @@ func TestRecordsHaveExactlyTheirMembers(t *testing.T) {
 	r := w.read(w.iterator("s", "0", "TRIM_HORIZON", ""))
 
 	arrival := r.get("Records", 0, "ApproximateArrivalTimestamp")
-	want := `[{"ApproximateArrivalTimestamp":` + arrival + `,"Data":"","PartitionKey":"kéy \"quoted\"\n","SequenceNumber":"` + seq + `"}]`
+	want := `[{"ApproximateArrivalTimestamp":` + arrival +
+		`,"Data":"","PartitionKey":"kéy \"quoted\"\n","SequenceNumber":"` + seq + `"}]`
 	if got := r.get("Records"); got != want {
 		t.Errorf("records are %s, want %s", got, want)
 	}
@@ -212,7 +231,10 @@ func TestShardIdsAreReadLeniently(t *testing.T) {
 	for _, id := range []string{"2147483648", "ABKLFD8"} {
 		for _, name := range []string{"s", "q"} { // a malformed id wins over an unknown stream
 			w.call("GetShardIterator", `{"StreamName":%q,"ShardId":%q,"ShardIteratorType":"LATEST"}`, name, id).
-				fails("ResourceNotFoundException", fmt.Sprintf("Could not find shard %s in stream %s under account 000000000000.", id, name))
+				fails(
+					"ResourceNotFoundException",
+					fmt.Sprintf("Could not find shard %s in stream %s under account 000000000000.", id, name),
+				)
 		}
 	}
 }
@@ -229,7 +251,8 @@ func TestAMergeNamesBothParents(t *testing.T) {
 	shard := func(i int, member ...any) string {
 		return r.get(append([]any{"StreamDescription", "Shards", i}, member...)...)
 	}
-	if shard(2, "ParentShardId") != "shardId-000000000000" || shard(2, "AdjacentParentShardId") != "shardId-000000000001" {
+	if shard(2, "ParentShardId") != "shardId-000000000000" ||
+		shard(2, "AdjacentParentShardId") != "shardId-000000000001" {
 		t.Errorf("the child is %s", shard(2))
 	}
 	for i, closed := range []bool{true, true, false} {

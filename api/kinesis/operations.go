@@ -21,14 +21,21 @@ var operations = []operation{
 	{name: "PutRecords", serve: (*handler).putRecords, fast: (*handler).putRecordsFast},
 }
 
-// notServed is the rest of the model (API version 2013-12-02): refused by name, so that nobody takes a typing error for a missing feature.
+// notServed is the rest of the model (API version 2013-12-02): refused by name, so that nobody takes a typing error for
+// a missing feature.
 var notServed = map[string]bool{
-	"DecreaseStreamRetentionPeriod": true, "DeleteResourcePolicy": true, "DeregisterStreamConsumer": true, "DescribeAccountSettings": true,
-	"DescribeLimits": true, "DescribeStreamConsumer": true, "DisableEnhancedMonitoring": true, "EnableEnhancedMonitoring": true,
-	"GetResourcePolicy": true, "IncreaseStreamRetentionPeriod": true, "ListStreamConsumers": true, "ListTagsForResource": true,
-	"MergeShards": true, "PutResourcePolicy": true, "RegisterStreamConsumer": true, "RemoveTagsFromStream": true, "SplitShard": true,
-	"StartStreamEncryption": true, "StopStreamEncryption": true, "SubscribeToShard": true, "TagResource": true, "UntagResource": true,
-	"UpdateAccountSettings": true, "UpdateMaxRecordSize": true, "UpdateShardCount": true, "UpdateStreamMode": true, "UpdateStreamWarmThroughput": true,
+	"DecreaseStreamRetentionPeriod": true, "DeleteResourcePolicy": true, "DeregisterStreamConsumer": true,
+	"DescribeAccountSettings": true,
+	"DescribeLimits":          true, "DescribeStreamConsumer": true, "DisableEnhancedMonitoring": true,
+	"EnableEnhancedMonitoring": true,
+	"GetResourcePolicy":        true, "IncreaseStreamRetentionPeriod": true, "ListStreamConsumers": true,
+	"ListTagsForResource": true,
+	"MergeShards":         true, "PutResourcePolicy": true, "RegisterStreamConsumer": true,
+	"RemoveTagsFromStream": true, "SplitShard": true,
+	"StartStreamEncryption": true, "StopStreamEncryption": true, "SubscribeToShard": true, "TagResource": true,
+	"UntagResource":         true,
+	"UpdateAccountSettings": true, "UpdateMaxRecordSize": true, "UpdateShardCount": true, "UpdateStreamMode": true,
+	"UpdateStreamWarmThroughput": true,
 }
 
 // named returns the stream of a request that has no other member to judge.

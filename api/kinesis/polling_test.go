@@ -51,10 +51,14 @@ func TestTheShardsOwnNumbersAreLegalStarts(t *testing.T) {
 	w.put("s", "a", "x")
 	w.split("s", 0)
 	shard := w.ok("ListShards", `{"StreamName":"s"}`)
-	first, last := shard.get("Shards", 0, "SequenceNumberRange", "StartingSequenceNumber"), shard.get("Shards", 0, "SequenceNumberRange", "EndingSequenceNumber")
+	first, last := shard.get("Shards", 0, "SequenceNumberRange", "StartingSequenceNumber"), shard.get(
+		"Shards", 0, "SequenceNumberRange", "EndingSequenceNumber",
+	)
 
 	for _, kind := range []string{"AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"} {
-		if got := w.readKeys(w.iterator("s", "0", kind, fmt.Sprintf(`,"StartingSequenceNumber":%q`, first))); got != "a" {
+		if got := w.readKeys(w.iterator(
+			"s", "0", kind, fmt.Sprintf(`,"StartingSequenceNumber":%q`, first),
+		)); got != "a" {
 			t.Errorf("%s the start reads %q", kind, got)
 		}
 		end := w.read(w.iterator("s", "0", kind, fmt.Sprintf(`,"StartingSequenceNumber":%q`, last)))
@@ -97,32 +101,60 @@ func TestIteratorsAreRefused(t *testing.T) {
 	w.create("s", 3)
 	const either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified "
 	get := func(name, shard, kind, more string) reply {
-		return w.call("GetShardIterator", `{"StreamName":%q,"ShardId":%q,"ShardIteratorType":%q%s}`, name, shard, kind, more)
+		return w.call(
+			"GetShardIterator", `{"StreamName":%q,"ShardId":%q,"ShardIteratorType":%q%s}`, name, shard, kind, more,
+		)
 	}
 
-	future := regexp.MustCompile(`^The timestampInMillis parameter cannot be greater than the currentTimestampInMillis\. timestampInMillis: \d+, currentTimestampInMillis: \d+$`)
-	get("s", "0", "AT_TIMESTAMP", fmt.Sprintf(`,"Timestamp":%d`, w.clock.Now().Unix()+2)).failsLike("InvalidArgumentException", future.String(), future.MatchString) // P-04
-	get("s", "0", "AT_TIMESTAMP", "").fails("InvalidArgumentException",                                                                                              // P-05
+	future := regexp.MustCompile(
+		`^The timestampInMillis parameter cannot be greater than the currentTimestampInMillis\. timestampInMillis: \d+, currentTimestampInMillis: \d+$`,
+	)
+	// P-04
+	get("s", "0", "AT_TIMESTAMP", fmt.Sprintf(`,"Timestamp":%d`, w.clock.Now().Unix()+2)).failsLike(
+		"InvalidArgumentException", future.String(), future.MatchString,
+	)
+	get("s", "0", "AT_TIMESTAMP", "").fails("InvalidArgumentException", // P-05
 		"Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
-	get("s", "0", "LATEST", `,"StartingSequenceNumber":"5"`).fails("InvalidArgumentException", either+"LATEST and also a StartingSequenceNumber.") // P-06
-	get("s", "0", "TRIM_HORIZON", `,"StartingSequenceNumber":"5"`).fails("InvalidArgumentException", either+"TRIM_HORIZON and also a StartingSequenceNumber.")
-	get("s", "0", "AT_SEQUENCE_NUMBER", "").fails("InvalidArgumentException", either+"AT_SEQUENCE_NUMBER and no StartingSequenceNumber.")
-	get("s", "0", "AFTER_SEQUENCE_NUMBER", "").fails("InvalidArgumentException", either+"AFTER_SEQUENCE_NUMBER and no StartingSequenceNumber.")
+	// P-06
+	get("s", "0", "LATEST", `,"StartingSequenceNumber":"5"`).fails(
+		"InvalidArgumentException", either+"LATEST and also a StartingSequenceNumber.",
+	)
+	get("s", "0", "TRIM_HORIZON", `,"StartingSequenceNumber":"5"`).fails(
+		"InvalidArgumentException", either+"TRIM_HORIZON and also a StartingSequenceNumber.",
+	)
+	get("s", "0", "AT_SEQUENCE_NUMBER", "").fails(
+		"InvalidArgumentException", either+"AT_SEQUENCE_NUMBER and no StartingSequenceNumber.",
+	)
+	get("s", "0", "AFTER_SEQUENCE_NUMBER", "").fails(
+		"InvalidArgumentException", either+"AFTER_SEQUENCE_NUMBER and no StartingSequenceNumber.",
+	)
 	get("s", "0", "AT_SEQUENCE_NUMBER", `,"StartingSequenceNumber":"5"`).fails("InvalidArgumentException", // P-07
 		"Invalid StartingSequenceNumber. It encodes shardId-000000000005, while it was used in a call to a shard with shardId-000000000000")
 	nines := strings.Repeat("9", 100)
 	get("s", "0", "AT_SEQUENCE_NUMBER", `,"StartingSequenceNumber":"`+nines+`"`).fails("InvalidArgumentException",
-		"StartingSequenceNumber "+nines+" used in GetShardIterator on shard shardId-000000000000 in stream s under account 000000000000 is invalid.")
-	get("s", "9", "LATEST", "").fails("ResourceNotFoundException", "Shard shardId-000000000009 in stream s under account 000000000000 does not exist") // P-09
-	get("q", "0", "LATEST", "").fails("ResourceNotFoundException", "Shard shardId-000000000000 in stream q under account 000000000000 does not exist")
-	get("s", "0", "X", "").fails("ValidationException", "1 validation error detected: Value 'X' at 'shardIteratorType' failed to satisfy constraint: "+ // P-10
-		"Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]")
-	if r := get("s", "0", "AT_SEQUENCE_NUMBER", `,"StartingSequenceNumber":"0"`); r.status != 500 || r.body != `{"__type":"InternalFailure"}` {
+		"StartingSequenceNumber "+nines+
+			" used in GetShardIterator on shard shardId-000000000000 in stream s under account 000000000000 is invalid.")
+	// P-09
+	get("s", "9", "LATEST", "").fails(
+		"ResourceNotFoundException", "Shard shardId-000000000009 in stream s under account 000000000000 does not exist",
+	)
+	get("q", "0", "LATEST", "").fails(
+		"ResourceNotFoundException", "Shard shardId-000000000000 in stream q under account 000000000000 does not exist",
+	)
+	// P-10
+	get("s", "0", "X", "").fails("ValidationException",
+		"1 validation error detected: Value 'X' at 'shardIteratorType' failed to satisfy constraint: "+
+			"Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]")
+	if r := get("s", "0", "AT_SEQUENCE_NUMBER", `,"StartingSequenceNumber":"0"`); r.status != 500 ||
+		r.body != `{"__type":"InternalFailure"}` {
 		t.Errorf("a version 0 number of this shard: %d %s", r.status, r.body)
 	}
 	v1, _ := new(big.Int).SetString("2"+strings.Repeat("0", 45)+"1", 16)
-	get("s", "0", "AT_SEQUENCE_NUMBER", fmt.Sprintf(`,"StartingSequenceNumber":"%d"`, v1)).fails("InvalidArgumentException", fmt.Sprintf(
-		"StartingSequenceNumber %d used in GetShardIterator on shard shardId-000000000000 in stream s under account 000000000000 is invalid because it did not come from this stream.", v1))
+	get(
+		"s", "0", "AT_SEQUENCE_NUMBER", fmt.Sprintf(`,"StartingSequenceNumber":"%d"`, v1),
+	).fails("InvalidArgumentException", fmt.Sprintf(
+		"StartingSequenceNumber %d used in GetShardIterator on shard shardId-000000000000 in stream s under account 000000000000 is invalid because it did not come from this stream.",
+		v1))
 }
 
 // P-08, P-23 and 5.5: numbers and iterators of a stream that was deleted and made again.
@@ -140,8 +172,16 @@ func TestNothingOfADeletedStreamIsTakenForTheNewOne(t *testing.T) {
 	w.create("s", 1)
 
 	w.call("GetRecords", `{"ShardIterator":%q}`, old).fails("ResourceNotFoundException", gone)
-	w.call("GetShardIterator", `{"StreamName":"s","ShardId":"0","ShardIteratorType":"AFTER_SEQUENCE_NUMBER","StartingSequenceNumber":%q}`, q). // P-08
-																			fails("InvalidArgumentException", "StartingSequenceNumber "+q+" used in GetShardIterator on shard shardId-000000000000 in stream s under account 000000000000 is invalid because it did not come from this stream.")
+	// P-08
+	w.call(
+		"GetShardIterator",
+		`{"StreamName":"s","ShardId":"0","ShardIteratorType":"AFTER_SEQUENCE_NUMBER","StartingSequenceNumber":%q}`, q,
+	).
+		fails(
+			"InvalidArgumentException",
+			"StartingSequenceNumber "+q+
+				" used in GetShardIterator on shard shardId-000000000000 in stream s under account 000000000000 is invalid because it did not come from this stream.",
+		)
 }
 
 // P-11
@@ -172,7 +212,9 @@ func TestForeignIteratorsAreInvalid(t *testing.T) {
 	other := setup(t)
 	other.create("s", 1)
 
-	for _, bad := range []string{"aaaa", "!", string(flipped), it[4:], it + "AAAA", `"`, `""`, it + `\n`, other.iterator("s", "0", "LATEST", "")} {
+	for _, bad := range []string{
+		"aaaa", "!", string(flipped), it[4:], it + "AAAA", `"`, `""`, it + `\n`, other.iterator("s", "0", "LATEST", ""),
+	} {
 		if bad == it+`\n` {
 			bad = it + "\n"
 		}
@@ -193,10 +235,16 @@ func TestIteratorsLiveForFiveMinutes(t *testing.T) {
 		w.advance(time.Second)
 		w.read(it)
 		w.advance(time.Millisecond)
-		expired := regexp.MustCompile(`^Iterator expired\. The iterator was created at time \w{3} \w{3} \d\d \d\d:\d\d:\d\d UTC \d{4} while right now it is .* which is further in the future than the tolerated delay of 300000 milliseconds\.$`)
-		w.call("GetRecords", `{"ShardIterator":%q}`, it).failsLike("ExpiredIteratorException", expired.String(), expired.MatchString)
+		expired := regexp.MustCompile(
+			`^Iterator expired\. The iterator was created at time \w{3} \w{3} \d\d \d\d:\d\d:\d\d UTC \d{4} while right now it is .* which is further in the future than the tolerated delay of 300000 milliseconds\.$`,
+		)
+		w.call("GetRecords", `{"ShardIterator":%q}`, it).failsLike(
+			"ExpiredIteratorException", expired.String(), expired.MatchString,
+		)
 		w.ok("DeleteStream", `{"StreamName":"s"}`) // the age is checked before the stream
-		w.call("GetRecords", `{"ShardIterator":%q}`, it).failsLike("ExpiredIteratorException", expired.String(), expired.MatchString)
+		w.call("GetRecords", `{"ShardIterator":%q}`, it).failsLike(
+			"ExpiredIteratorException", expired.String(), expired.MatchString,
+		)
 		w.advance(-600 * time.Second)
 		w.call("GetRecords", `{"ShardIterator":%q}`, it).fails("InvalidArgumentException", "Invalid ShardIterator.")
 		w.streams.Stop()
@@ -263,7 +311,9 @@ func TestReadsAreCapped(t *testing.T) {
 	first := w.read(w.iterator("mib", "0", "TRIM_HORIZON", ""))
 	_, next, _ := strings.Cut(first.body, `"NextShardIterator":"`) // decoding 14 MB takes long under the race detector
 	second := w.read(strings.TrimSuffix(next, `"}`))
-	if a, b := strings.Count(first.body, `"PartitionKey"`), strings.Count(second.body, `"PartitionKey"`); a != 10 || b != 2 { // P-17
+	// P-17
+	if a, b := strings.Count(first.body, `"PartitionKey"`), strings.Count(second.body, `"PartitionKey"`); a != 10 ||
+		b != 2 {
 		t.Errorf("reads of %d and %d records", a, b)
 	}
 
@@ -279,7 +329,10 @@ func TestReadsAreCapped(t *testing.T) {
 		if i == 20 {
 			n = 1
 		}
-		w.ok("PutRecords", `{"StreamName":"many","Records":[%s]}`, strings.TrimSuffix(strings.Repeat(`{"PartitionKey":"k","Data":""},`, n), ","))
+		w.ok(
+			"PutRecords", `{"StreamName":"many","Records":[%s]}`,
+			strings.TrimSuffix(strings.Repeat(`{"PartitionKey":"k","Data":""},`, n), ","),
+		)
 	}
 	r := w.read(w.iterator("many", "0", "TRIM_HORIZON", ""))
 	if n := strings.Count(r.body, `"PartitionKey"`); n != 10000 { // P-19
@@ -310,9 +363,15 @@ func TestASplitShardEndsWithItsChildren(t *testing.T) {
 	end.want("[]", "Records")
 	end.want("", "NextShardIterator")
 	end.want(`[{"HashKeyRange":{"EndingHashKey":"170141183460469231731687303715884105727","StartingHashKey":"0"},"ParentShards":["shardId-000000000000"],"ShardId":"shardId-000000000001"},`+
-		`{"HashKeyRange":{"EndingHashKey":"`+maxHash+`","StartingHashKey":"170141183460469231731687303715884105728"},"ParentShards":["shardId-000000000000"],"ShardId":"shardId-000000000002"}]`, "ChildShards")
+		`{"HashKeyRange":{"EndingHashKey":"`+maxHash+
+		`","StartingHashKey":"170141183460469231731687303715884105728"},"ParentShards":["shardId-000000000000"],"ShardId":"shardId-000000000002"}]`,
+		"ChildShards")
 	shard, seq := w.put("s", "e", "y") // R-09
-	if shard != "shardId-000000000002" || compareNumbers(seq, w.ok("ListShards", `{"StreamName":"s"}`).get("Shards", 2, "SequenceNumberRange", "StartingSequenceNumber")) <= 0 {
+	if shard != "shardId-000000000002" ||
+		compareNumbers(
+			seq,
+			w.ok("ListShards", `{"StreamName":"s"}`).get("Shards", 2, "SequenceNumberRange", "StartingSequenceNumber"),
+		) <= 0 {
 		t.Errorf("after the split e goes to %s with %s", shard, seq)
 	}
 }
@@ -325,8 +384,11 @@ func TestMergedShardsEndWithOneChild(t *testing.T) {
 	w.merge("s", 0, 1)
 
 	for _, shard := range []string{"0", "1"} {
-		w.read(w.iterator("s", shard, "TRIM_HORIZON", "")).want(`[{"HashKeyRange":{"EndingHashKey":"`+maxHash+`","StartingHashKey":"0"},`+
-			`"ParentShards":["shardId-000000000000","shardId-000000000001"],"ShardId":"shardId-000000000002"}]`, "ChildShards")
+		w.read(w.iterator(
+			"s", shard, "TRIM_HORIZON", "",
+		)).want(`[{"HashKeyRange":{"EndingHashKey":"`+maxHash+`","StartingHashKey":"0"},`+
+			`"ParentShards":["shardId-000000000000","shardId-000000000001"],"ShardId":"shardId-000000000002"}]`,
+			"ChildShards")
 	}
 }
 
@@ -360,8 +422,10 @@ func TestPlacesBehindTheHorizonMoveToIt(t *testing.T) {
 		for name, it := range map[string]string{
 			"an iterator issued before": behind,
 			"TRIM_HORIZON":              w.iterator("s", "0", "TRIM_HORIZON", ""),
-			"AT_SEQUENCE_NUMBER":        w.iterator("s", "0", "AT_SEQUENCE_NUMBER", fmt.Sprintf(`,"StartingSequenceNumber":%q`, q)),
-			"AT_TIMESTAMP":              w.iterator("s", "0", "AT_TIMESTAMP", `,"Timestamp":0`),
+			"AT_SEQUENCE_NUMBER": w.iterator(
+				"s", "0", "AT_SEQUENCE_NUMBER", fmt.Sprintf(`,"StartingSequenceNumber":%q`, q),
+			),
+			"AT_TIMESTAMP": w.iterator("s", "0", "AT_TIMESTAMP", `,"Timestamp":0`),
 		} {
 			if got := w.readKeys(it); got != "young" {
 				t.Errorf("%s reads %q", name, got)
@@ -377,7 +441,9 @@ func TestTheReadLimitIsBounded(t *testing.T) {
 	w := setup(t)
 	w.create("s", 1)
 
-	w.call("GetRecords", `{"ShardIterator":%q,"Limit":10001}`, w.iterator("s", "0", "LATEST", "")).fails("ValidationException",
+	w.call(
+		"GetRecords", `{"ShardIterator":%q,"Limit":10001}`, w.iterator("s", "0", "LATEST", ""),
+	).fails("ValidationException",
 		"1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000")
 }
 
@@ -389,7 +455,9 @@ func TestAReadMayNameItsStream(t *testing.T) {
 	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/"
 
 	w.ok("GetRecords", `{"ShardIterator":%q,"StreamARN":"%ss"}`, it, arn)
-	w.call("GetRecords", `{"ShardIterator":%q,"StreamARN":"%sq"}`, it, arn).fails("InvalidArgumentException", "The ShardIterator belongs to stream "+arn+"s, not to "+arn+"q.")
+	w.call("GetRecords", `{"ShardIterator":%q,"StreamARN":"%sq"}`, it, arn).fails(
+		"InvalidArgumentException", "The ShardIterator belongs to stream "+arn+"s, not to "+arn+"q.",
+	)
 }
 
 // R-18, as a client sees it.
@@ -406,5 +474,8 @@ func TestExpiredShardsAreNotListed(t *testing.T) {
 	r.want("shardId-000000000001", "Shards", 0, "ShardId")
 	r.want("shardId-000000000000", "Shards", 0, "ParentShardId")
 	w.call("GetShardIterator", `{"StreamName":"s","ShardId":"0","ShardIteratorType":"TRIM_HORIZON"}`).
-		fails("ResourceNotFoundException", "Shard shardId-000000000000 in stream s under account 000000000000 does not exist")
+		fails(
+			"ResourceNotFoundException",
+			"Shard shardId-000000000000 in stream s under account 000000000000 does not exist",
+		)
 }

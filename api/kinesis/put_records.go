@@ -95,13 +95,17 @@ func (e *entry) check(v *constraints, path string) {
 		v.length(path+"partitionKey", string(e.key), 1, 256)
 	}
 	if e.hash != nil && !isDecimal(e.hash, 39) {
-		v.Add(path+"explicitHashKey", clip(string(e.hash)), "Member must satisfy regular expression pattern: "+hashPattern.text)
+		v.Add(
+			path+"explicitHashKey", clip(string(e.hash)),
+			"Member must satisfy regular expression pattern: "+hashPattern.text,
+		)
 	}
 }
 
 // valid reports that check has nothing to say; it needs no path.
 func (e *entry) valid() bool {
-	return e.data != nil && len(e.data) <= maxData && len(e.key) > 0 && (len(e.key) <= 256 || utf8.RuneCount(e.key) <= 256) &&
+	return e.data != nil && len(e.data) <= maxData && len(e.key) > 0 &&
+		(len(e.key) <= 256 || utf8.RuneCount(e.key) <= 256) &&
 		(e.hash == nil || isDecimal(e.hash, 39))
 }
 

@@ -5,7 +5,8 @@ import (
 	"iter"
 )
 
-// The functions here walk JSON that isObject has accepted. They keep nothing, so a request of any shape costs no more memory than its body.
+// The functions here walk JSON that isObject has accepted. They keep nothing, so a request of any shape costs no more
+// memory than its body.
 
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {

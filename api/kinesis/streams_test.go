@@ -14,9 +14,14 @@ func TestTheShardCountDecidesTheMode(t *testing.T) {
 	w := setup(t)
 	w.ok("CreateStream", `{"StreamName":"d"}`)
 	w.ok("CreateStream", `{"StreamName":"p","ShardCount":2}`)
-	w.ok("CreateStream", `{"StreamName":"o","ShardCount":9,"StreamModeDetails":{"StreamMode":"ON_DEMAND"},"MaxRecordSizeInKiB":2048}`)
+	w.ok(
+		"CreateStream",
+		`{"StreamName":"o","ShardCount":9,"StreamModeDetails":{"StreamMode":"ON_DEMAND"},"MaxRecordSizeInKiB":2048}`,
+	)
 
-	for name, want := range map[string][3]string{"d": {"ON_DEMAND", "4", "1024"}, "p": {"PROVISIONED", "2", "1024"}, "o": {"ON_DEMAND", "4", "2048"}} {
+	for name, want := range map[string][3]string{
+		"d": {"ON_DEMAND", "4", "1024"}, "p": {"PROVISIONED", "2", "1024"}, "o": {"ON_DEMAND", "4", "2048"},
+	} {
 		r := w.ok("DescribeStreamSummary", `{"StreamName":%q}`, name)
 		r.want(want[0], "StreamDescriptionSummary", "StreamModeDetails", "StreamMode")
 		r.want(want[1], "StreamDescriptionSummary", "OpenShardCount")
@@ -32,7 +37,10 @@ func TestTheShardCountDecidesTheMode(t *testing.T) {
 	w.call("CreateStream", `{"StreamName":"x","StreamModeDetails":{"StreamMode":"PROVISIONED"}}`).
 		fails("InvalidArgumentException", "ShardCount must be provided for provisioned streams.")
 	w.call("CreateStream", `{"StreamName":"x","WarmThroughputMiBps":5}`).
-		fails("InvalidArgumentException", "WarmThroughputMiBps needs an account whose MinimumThroughputBillingCommitment is enabled; account 000000000000 has it disabled.")
+		fails(
+			"InvalidArgumentException",
+			"WarmThroughputMiBps needs an account whose MinimumThroughputBillingCommitment is enabled; account 000000000000 has it disabled.",
+		)
 }
 
 func TestDescribeStreamShowsTheWholeStream(t *testing.T) {
@@ -58,7 +66,9 @@ func TestNamesAreTakenOnce(t *testing.T) {
 	w := setup(t)
 	w.create("s", 1)
 
-	w.call("CreateStream", `{"StreamName":"s","ShardCount":1}`).fails("ResourceInUseException", "Stream s under account 000000000000 already exists.")
+	w.call("CreateStream", `{"StreamName":"s","ShardCount":1}`).fails(
+		"ResourceInUseException", "Stream s under account 000000000000 already exists.",
+	)
 }
 
 // O-04
@@ -106,7 +116,9 @@ func TestDeletedStreamsAreGone(t *testing.T) {
 	const gone = "Stream s under account 000000000000 not found."
 	w.call("DeleteStream", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
 	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":""}`).fails("ResourceNotFoundException", gone)
-	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}`).fails("ResourceNotFoundException", gone)
+	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}`).fails(
+		"ResourceNotFoundException", gone,
+	)
 	w.call("ListShards", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
 	w.call("ListShards", `{"NextToken":%q}`, token).fails("ResourceNotFoundException", gone)
 	w.call("ListTagsForStream", `{"StreamName":"s"}`).fails("ResourceNotFoundException", gone)
@@ -141,10 +153,14 @@ func TestListStreamsPages(t *testing.T) {
 		r.want("", "StreamNames", []int{100, 50}[page])
 	}
 	second.want("ACTIVE", "StreamSummaries", 0, "StreamStatus")
-	w.ok("ListStreams", `{"ExclusiveStartStreamName":"s148x"}`).want(`["s149"]`, "StreamNames") // O-13: the start need not exist
+	// O-13: the start need not exist
+	w.ok("ListStreams", `{"ExclusiveStartStreamName":"s148x"}`).want(`["s149"]`, "StreamNames")
 	w.ok("ListStreams", `{"Limit":2}`).want(`["s000","s001"]`, "StreamNames")
 	w.advance(300*time.Second + time.Millisecond)
-	w.call("ListStreams", `{"NextToken":%q}`, first.get("NextToken")).failsLike("ExpiredNextTokenException", "NextToken expired…", func(m string) bool { return strings.HasPrefix(m, "NextToken expired.") })
+	w.call("ListStreams", `{"NextToken":%q}`, first.get("NextToken")).failsLike(
+		"ExpiredNextTokenException", "NextToken expired…",
+		func(m string) bool { return strings.HasPrefix(m, "NextToken expired.") },
+	)
 	w.call("ListStreams", `{"NextToken":"aaaa"}`).fails("InvalidArgumentException", "Invalid NextToken.")
 }
 
@@ -189,15 +205,21 @@ func TestListShardsPages(t *testing.T) {
 	second.want("shardId-000000001000", "Shards", 0, "ShardId")
 	second.want("", "NextToken")
 	for member, value := range map[string]string{
-		"StreamName": `"s"`, "StreamARN": `"arn:aws:kinesis:us-east-1:000000000000:stream/s"`, "ShardFilter": `{"Type":"AT_LATEST"}`,
+		"StreamName": `"s"`, "StreamARN": `"arn:aws:kinesis:us-east-1:000000000000:stream/s"`,
+		"ShardFilter":           `{"Type":"AT_LATEST"}`,
 		"ExclusiveStartShardId": `"shardId-000000000000"`, "StreamCreationTimestamp": `1`,
 	} {
-		w.call("ListShards", `{"NextToken":%q,%q:%s}`, token, member, value).fails("InvalidArgumentException", "NextToken and "+member+" cannot be provided together.")
+		w.call("ListShards", `{"NextToken":%q,%q:%s}`, token, member, value).fails(
+			"InvalidArgumentException", "NextToken and "+member+" cannot be provided together.",
+		)
 	}
 	w.call("ListShards", `{}`).fails("InvalidArgumentException", "Either NextToken or StreamName should be provided.")
 	w.call("ListShards", `{"NextToken":"aaaa"}`).fails("InvalidArgumentException", "Invalid NextToken.")
 	w.advance(300*time.Second + time.Millisecond)
-	w.call("ListShards", `{"NextToken":%q}`, token).failsLike("ExpiredNextTokenException", "NextToken expired…", func(m string) bool { return strings.HasPrefix(m, "NextToken expired.") })
+	w.call("ListShards", `{"NextToken":%q}`, token).failsLike(
+		"ExpiredNextTokenException", "NextToken expired…",
+		func(m string) bool { return strings.HasPrefix(m, "NextToken expired.") },
+	)
 }
 
 func TestAListTokenIsNoIteratorAndTheReverse(t *testing.T) {
@@ -207,7 +229,9 @@ func TestAListTokenIsNoIteratorAndTheReverse(t *testing.T) {
 	token := w.ok("ListShards", `{"StreamName":"s","MaxResults":1}`).get("NextToken")
 
 	w.call("GetRecords", `{"ShardIterator":%q}`, token).fails("InvalidArgumentException", "Invalid ShardIterator.")
-	w.call("ListShards", `{"NextToken":%q}`, w.iterator("s", "0", "LATEST", "")).fails("InvalidArgumentException", "Invalid NextToken.")
+	w.call("ListShards", `{"NextToken":%q}`, w.iterator("s", "0", "LATEST", "")).fails(
+		"InvalidArgumentException", "Invalid NextToken.",
+	)
 	w.call("ListStreams", `{"NextToken":%q}`, token).fails("InvalidArgumentException", "Invalid NextToken.")
 }
 
@@ -224,20 +248,28 @@ func TestShardFilters(t *testing.T) {
 	stamp := func(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000) }
 
 	for _, c := range []struct{ filter, want string }{
-		{`"Type":"AT_LATEST"`, "1 2"},                                                       // O-19
-		{`"Type":"FROM_TRIM_HORIZON"`, "0 1 2"},                                             // O-19
-		{`"Type":"AFTER_SHARD_ID","ShardId":"shardId-000000000001"`, "2"},                   // O-19
-		{`"Type":"AT_TRIM_HORIZON"`, "0"},                                                   // O-20
-		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(-10*time.Second)), "0"},        // O-21
-		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(10*time.Second)), "1 2"},       // O-21
-		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(500*time.Millisecond)), "1 2"}, // no gap before the children count as created
+		{`"Type":"AT_LATEST"`, "1 2"},                                                 // O-19
+		{`"Type":"FROM_TRIM_HORIZON"`, "0 1 2"},                                       // O-19
+		{`"Type":"AFTER_SHARD_ID","ShardId":"shardId-000000000001"`, "2"},             // O-19
+		{`"Type":"AT_TRIM_HORIZON"`, "0"},                                             // O-20
+		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(-10*time.Second)), "0"},  // O-21
+		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(10*time.Second)), "1 2"}, // O-21
+		// no gap before the children count as created
+		{`"Type":"AT_TIMESTAMP","Timestamp":` + stamp(at.Add(500*time.Millisecond)), "1 2"},
 		{`"Type":"FROM_TIMESTAMP","Timestamp":` + stamp(at.Add(-10*time.Second)), "0 1 2"},
 		{`"Type":"FROM_TIMESTAMP","Timestamp":` + stamp(at.Add(10*time.Second)), "1 2"},
 		{`"Type":"FROM_TIMESTAMP","Timestamp":` + stamp(created.Add(-time.Hour)), "0 1 2"},
 	} {
 		var got []string
-		for _, id := range w.ok("ListShards", `{"StreamName":"s","ShardFilter":{%s}}`, c.filter).each("Shards", "ShardId") {
-			got = append(got, strings.TrimLeft(strings.TrimPrefix(id, "shardId-"), "0")+strings.Repeat("0", strings.Count(id[19:], "0")))
+		for _, id := range w.ok(
+			"ListShards", `{"StreamName":"s","ShardFilter":{%s}}`, c.filter,
+		).each("Shards", "ShardId") {
+			got = append(
+				got,
+				strings.TrimLeft(strings.TrimPrefix(id, "shardId-"), "0")+strings.Repeat(
+					"0", strings.Count(id[19:], "0"),
+				),
+			)
 		}
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%s answers %v, want %s", c.filter, got, c.want)
@@ -253,8 +285,12 @@ func TestShardFilters(t *testing.T) {
 			t.Errorf("%s answers %d shards in pages, %d at once", c.filter, n, len(got))
 		}
 	}
-	w.call("ListShards", `{"StreamName":"s","ShardFilter":{"Type":"AFTER_SHARD_ID"}}`).fails("InvalidArgumentException", "ShardId must be provided for a ShardFilter of type AFTER_SHARD_ID.")
-	w.call("ListShards", `{"StreamName":"s","ShardFilter":{"Type":"AT_TIMESTAMP"}}`).fails("InvalidArgumentException", "Timestamp must be provided for a ShardFilter of type AT_TIMESTAMP.")
+	w.call("ListShards", `{"StreamName":"s","ShardFilter":{"Type":"AFTER_SHARD_ID"}}`).fails(
+		"InvalidArgumentException", "ShardId must be provided for a ShardFilter of type AFTER_SHARD_ID.",
+	)
+	w.call("ListShards", `{"StreamName":"s","ShardFilter":{"Type":"AT_TIMESTAMP"}}`).fails(
+		"InvalidArgumentException", "Timestamp must be provided for a ShardFilter of type AT_TIMESTAMP.",
+	)
 }
 
 func TestStreamCreationTimestampTellsNamesakesApart(t *testing.T) {
@@ -264,7 +300,9 @@ func TestStreamCreationTimestampTellsNamesakesApart(t *testing.T) {
 	created := w.ok("DescribeStream", `{"StreamName":"s"}`).get("StreamDescription", "StreamCreationTimestamp")
 
 	w.ok("ListShards", `{"StreamName":"s","StreamCreationTimestamp":%s}`, created)
-	w.call("ListShards", `{"StreamName":"s","StreamCreationTimestamp":1}`).fails("ResourceNotFoundException", "Stream s under account 000000000000 not found.")
+	w.call("ListShards", `{"StreamName":"s","StreamCreationTimestamp":1}`).fails(
+		"ResourceNotFoundException", "Stream s under account 000000000000 not found.",
+	)
 }
 
 // O-32, O-33, O-34
@@ -280,8 +318,12 @@ func TestTagsAreChecked(t *testing.T) {
 	}
 	add(`{"a%%":"b"}`).fails("InvalidArgumentException", // O-33; the format doubles the sign
 		"Failed to add tags to stream s under account 000000000000 because some tags contained illegal characters. The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.")
-	add(`{"aws:x":"b"}`).fails("InvalidArgumentException", "Tag keys that begin with aws: are reserved; aws:x was given.")
-	w.call("AddTagsToStream", `{"StreamName":"q","Tags":{"a;b":"c"}}`).fails("ResourceNotFoundException", "Stream q under account 000000000000 not found.")
+	add(`{"aws:x":"b"}`).fails(
+		"InvalidArgumentException", "Tag keys that begin with aws: are reserved; aws:x was given.",
+	)
+	w.call("AddTagsToStream", `{"StreamName":"q","Tags":{"a;b":"c"}}`).fails(
+		"ResourceNotFoundException", "Stream q under account 000000000000 not found.",
+	)
 
 	var fifty []string // O-34
 	for i := range 50 {
@@ -310,7 +352,9 @@ func TestTagsAreListedInOrder(t *testing.T) {
 	first.want("true", "HasMoreTags")
 	second.want(`[{"Key":"c","Value":"3"}]`, "Tags")
 	second.want("false", "HasMoreTags")
-	w.ok("ListTagsForStream", `{"StreamName":"s","ExclusiveStartTagKey":"bb;"}`).want(`[{"Key":"c","Value":"3"}]`, "Tags")
+	w.ok("ListTagsForStream", `{"StreamName":"s","ExclusiveStartTagKey":"bb;"}`).want(
+		`[{"Key":"c","Value":"3"}]`, "Tags",
+	)
 	w.restart(100)
 	w.ok("ListTagsForStream", `{"StreamName":"s","Limit":1}`).want(`[{"Key":"a","Value":"1"}]`, "Tags")
 }

@@ -21,11 +21,15 @@ var (
 	namePattern = &pattern{`[a-zA-Z0-9_.-]+`, isName}
 	hashPattern = &pattern{`0|([1-9]\d{0,38})`, func(s string) bool { return isDecimal(s, 39) }}
 	seqPattern  = &pattern{`0|([1-9]\d{0,128})`, func(s string) bool { return isDecimal(s, 129) }}
-	arnPattern  = &pattern{`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, func(s string) bool { return arnForm().MatchString(s) }}
+	arnPattern  = &pattern{
+		`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, func(s string) bool { return arnForm().MatchString(s) },
+	}
 )
 
 // arnForm is compiled when the first ARN comes, not at every start.
-var arnForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`) })
+var arnForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`)
+})
 
 func isName(s string) bool {
 	for i := range len(s) {
@@ -91,7 +95,8 @@ func (v *constraints) streamARN(s *string) {
 	v.text("streamARN", unfolded(s), optional, arnPattern, 1, 2048)
 }
 
-// unfolded is s with twelve digits for an account where fewer are given, which is a mistake we let pass; stream.ParseARN knows whose they are.
+// unfolded is s with twelve digits for an account where fewer are given, which is a mistake we let pass;
+// stream.ParseARN knows whose they are.
 func unfolded(s *string) *string {
 	if s == nil || len(*s) > 2048 {
 		return s
@@ -157,10 +162,16 @@ func (v *constraints) tags(m *textMap, need bool) {
 		badValue = badValue || utf8.RuneCountInString(m.values[k]) > 256
 	}
 	if badKey {
-		v.Add("tags", m.String(), "Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]")
+		v.Add(
+			"tags", m.String(),
+			"Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]",
+		)
 	}
 	if badValue {
-		v.Add("tags", m.String(), "Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]")
+		v.Add(
+			"tags", m.String(),
+			"Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]",
+		)
 	}
 }
 

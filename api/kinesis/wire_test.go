@@ -16,7 +16,8 @@ func TestOnlyPostIsAuthorised(t *testing.T) {
 
 	r := w.send(w.request(http.MethodGet, "", ""))
 
-	if r.status != 403 || r.body != "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n" ||
+	if r.status != 403 ||
+		r.body != "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n" ||
 		r.header.Get("Content-Type") != "" {
 		t.Errorf("%d %v %q", r.status, r.header, r.body)
 	}
@@ -34,20 +35,44 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 		answerType, answer        string
 	}{
 		{"W-05: an empty body", "ListStreams", typeJSON, "", 400, typeJSON, `{"__type":"SerializationException"}`},
-		{"an empty body for an unknown operation", "Nope", typeJSON, "", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
-		{"W-06: an empty body without content type", "ListStreams", "", "", 400, cbor, "\xbf\x66__type\x76SerializationException\xff"},
-		{"an empty body of another type for an unknown operation", "Nope", "text/plain", "", 400, cbor, "\xbf\x66__type\x78\x19UnknownOperationException\xff"},
-		{"W-07: an operation that no model has", "Nope", typeJSON, "{}", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
-		{"W-08: plain JSON reaches no operation", "ListStreams", typePlain, "{}", 404, typePlain, `{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}`},
-		{"plain JSON that is none", "ListStreams", typePlain, "x", 400, typePlain, `{"Output":{"__type":"com.amazon.coral.service#SerializationException"},"Version":"1.0"}`},
+		{
+			"an empty body for an unknown operation", "Nope", typeJSON, "", 400, typeJSON,
+			`{"__type":"UnknownOperationException"}`,
+		},
+		{
+			"W-06: an empty body without content type", "ListStreams", "", "", 400, cbor,
+			"\xbf\x66__type\x76SerializationException\xff",
+		},
+		{
+			"an empty body of another type for an unknown operation", "Nope", "text/plain", "", 400, cbor,
+			"\xbf\x66__type\x78\x19UnknownOperationException\xff",
+		},
+		{
+			"W-07: an operation that no model has", "Nope", typeJSON, "{}", 400, typeJSON,
+			`{"__type":"UnknownOperationException"}`,
+		},
+		{
+			"W-08: plain JSON reaches no operation", "ListStreams", typePlain, "{}", 404, typePlain,
+			`{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}`,
+		},
+		{
+			"plain JSON that is none", "ListStreams", typePlain, "x", 400, typePlain,
+			`{"Output":{"__type":"com.amazon.coral.service#SerializationException"},"Version":"1.0"}`,
+		},
 		{"W-09: another content type", "ListStreams", "text/plain", "{}", 404, "", "<UnknownOperationException/>\n"},
 		{"another content type and no target", "", "text/plain", "{}", 403, "", denied},
 		{"not JSON", "ListStreams", typeJSON, "{", 400, typeJSON, `{"__type":"SerializationException"}`},
 		{"a list", "ListStreams", typeJSON, "[]", 400, typeJSON, `{"__type":"SerializationException"}`},
 		{"two objects", "PutRecord", typeJSON, "{}{}", 400, typeJSON, `{"__type":"SerializationException"}`},
-		{"not JSON, to an unknown operation", "Nope", typeJSON, "{", 400, typeJSON, `{"__type":"SerializationException"}`},
+		{
+			"not JSON, to an unknown operation", "Nope", typeJSON, "{", 400, typeJSON,
+			`{"__type":"SerializationException"}`,
+		},
 		{"no target", "", typeJSON, "{}", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
-		{"parameters of the content type do not count", "Nope", typeJSON + "; charset=UTF-8", "{}", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
+		{
+			"parameters of the content type do not count", "Nope", typeJSON + "; charset=UTF-8", "{}", 400, typeJSON,
+			`{"__type":"UnknownOperationException"}`,
+		},
 		{
 			"an operation of the model that is not served", "SplitShard", typeJSON, "{}", 501, typeJSON,
 			`{"__type":"NotImplementedException","message":"shardmill does not implement kinesis SplitShard yet; see docs/compat/kinesis.md."}`,
@@ -60,7 +85,10 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 		r := w.send(req)
 
 		if r.status != c.status || r.header.Get("Content-Type") != c.answerType || r.body != c.answer {
-			t.Errorf("%s: %d %s %q\nwant %d %s %q", c.name, r.status, r.header.Get("Content-Type"), r.body, c.status, c.answerType, c.answer)
+			t.Errorf(
+				"%s: %d %s %q\nwant %d %s %q", c.name, r.status, r.header.Get("Content-Type"), r.body, c.status,
+				c.answerType, c.answer,
+			)
 		}
 		if r.header.Get("Content-Length") != fmt.Sprint(len(r.body)) {
 			t.Errorf("%s: Content-Length is %s", c.name, r.header.Get("Content-Length"))
@@ -76,7 +104,8 @@ func TestCBORIsRefusedByName(t *testing.T) {
 
 	r := w.send(req)
 
-	if r.status != 501 || r.get("__type") != "NotImplementedException" || !strings.Contains(r.body, "CBOR") || !strings.Contains(r.body, "AWS_CBOR_DISABLE=true") {
+	if r.status != 501 || r.get("__type") != "NotImplementedException" || !strings.Contains(r.body, "CBOR") ||
+		!strings.Contains(r.body, "AWS_CBOR_DISABLE=true") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
@@ -129,9 +158,15 @@ func TestAuthenticationMustBePresent(t *testing.T) {
 		code, text                string
 	}{
 		{"W-10: nothing", "", "", "", "MissingAuthenticationTokenException", "Missing Authentication Token"},
-		{"W-11: a header of nothing", "X", "", "", "IncompleteSignatureException", missing + undated + "Authorization=X"},
+		{
+			"W-11: a header of nothing", "X", "", "", "IncompleteSignatureException",
+			missing + undated + "Authorization=X",
+		},
 		{"a header of nothing, dated", "X", date, "", "IncompleteSignatureException", missing + "Authorization=X"},
-		{"a complete header without a date", complete, "", "", "IncompleteSignatureException", undated + "Authorization=" + complete},
+		{
+			"a complete header without a date", complete, "", "", "IncompleteSignatureException",
+			undated + "Authorization=" + complete,
+		},
 		{
 			"W-12: both ways", "X", "", "X-Amz-Algorithm=y", "InvalidSignatureException",
 			"Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
@@ -144,7 +179,10 @@ func TestAuthenticationMustBePresent(t *testing.T) {
 		{"spaces", complete, date, "", "", ""},
 		{"commas", "AWS4- Signature=b,Credential=a,SignedHeaders=c", date, "", "", ""},
 		{"commas and spaces", "AWS4- Signature=b, Credential=a, SignedHeaders=c", date, "", "", ""},
-		{"a query", "", "", "X-Amz-Algorithm=a&X-Amz-Credential=k/d/r/s/t&X-Amz-Signature=b&X-Amz-SignedHeaders=c&X-Amz-Date=d", "", ""},
+		{
+			"a query", "", "",
+			"X-Amz-Algorithm=a&X-Amz-Credential=k/d/r/s/t&X-Amz-Signature=b&X-Amz-SignedHeaders=c&X-Amz-Date=d", "", "",
+		},
 	} {
 		w := setup(t)
 		req := w.request(http.MethodPost, "ListStreams", "{}")
@@ -186,7 +224,9 @@ func TestEveryAnswerCarriesItsIds(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	for _, r := range []reply{w.call("ListStreams", "{}"), w.call("DescribeStream", `{"StreamName":"q"}`), w.call("Nope", "{}")} {
+	for _, r := range []reply{
+		w.call("ListStreams", "{}"), w.call("DescribeStream", `{"StreamName":"q"}`), w.call("Nope", "{}"),
+	} {
 		if id := r.header.Get("x-amzn-RequestId"); !uuid.MatchString(id) {
 			t.Errorf("x-amzn-RequestId is %q", id)
 		}
@@ -245,8 +285,14 @@ func TestValuesOfAWrongType(t *testing.T) {
 		{"PutRecord", `{"Data":[]}`, list},
 		{"PutRecord", `{"Data":{}}`, structure},
 		{"PutRecord", `{"Data":"=+/="}`, "'=+/=' can not be converted to a Blob: Invalid Base64 character: '='"},
-		{"PutRecord", `{"Data":"+/+="}`, "'+/+=' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"},
-		{"PutRecord", `{"Data":"a==="}`, "'a===' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"},
+		{
+			"PutRecord", `{"Data":"+/+="}`,
+			"'+/+=' can not be converted to a Blob: Invalid last non-pad Base64 character dectected",
+		},
+		{
+			"PutRecord", `{"Data":"a==="}`,
+			"'a===' can not be converted to a Blob: Invalid last non-pad Base64 character dectected",
+		},
 		{"PutRecord", `{"Data":"a\nbc"}`, "'a\nbc' can not be converted to a Blob: Invalid Base64 character: '\n'"},
 		{"GetShardIterator", `{"Timestamp":"1"}`, str + "milliseconds since epoch"},
 		{"GetShardIterator", `{"Timestamp":false}`, boolean + "milliseconds since epoch"},
@@ -261,7 +307,8 @@ func TestValuesOfAWrongType(t *testing.T) {
 		{"CreateStream", `{"StreamModeDetails":1}`, "Expected null"},
 		{"CreateStream", `{"StreamModeDetails":[]}`, list},
 		{"ListShards", `{"ShardFilter":{"Type":1}}`, number + "an String"},
-		{"CreateStream", `{"ShardCount":"x","StreamName":true}`, boolean + "an String"}, // the first of the model, not of the body
+		// the first of the model, not of the body
+		{"CreateStream", `{"ShardCount":"x","StreamName":true}`, boolean + "an String"},
 	} {
 		w.call(c.op, c.body).fails("SerializationException", c.message)
 	}
@@ -284,11 +331,18 @@ func TestConstraintsOfTheModel(t *testing.T) {
 			"Value '' at 'streamName' failed to satisfy constraint: " + name,
 			"Value '' at 'streamName' failed to satisfy constraint: Member must have length greater than or equal to 1",
 		}},
-		{"ListStreams", `{"Limit":10001}`, []string{"Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"}}, // W-20
+		// W-20
+		{
+			"ListStreams", `{"Limit":10001}`,
+			[]string{
+				"Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000",
+			},
+		},
 		{"PutRecords", `{"StreamName":"s","Records":[{"Data":"","PartitionKey":"a"},{"Data":""}]}`, []string{ // W-21
 			"Value null at 'records.2.member.partitionKey' failed to satisfy constraint: Member must not be null"}},
 		{"DescribeStream", `{"StreamName":"` + long + `"}`, []string{
-			"Value '" + long + "' at 'streamName' failed to satisfy constraint: Member must have length less than or equal to 128",
+			"Value '" + long +
+				"' at 'streamName' failed to satisfy constraint: Member must have length less than or equal to 128",
 		}},
 		{"DescribeStream", `{"StreamARN":"arn:aws:sqs:us-east-1:000000000000:s","Limit":0}`, []string{
 			"Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
@@ -309,9 +363,13 @@ func TestConstraintsOfTheModel(t *testing.T) {
 			"Value '{}' at 'tags' failed to satisfy constraint: Member must have length greater than or equal to 1",
 		}},
 		{"AddTagsToStream", `{"StreamName":"s","Tags":{"a":"1","b":"` + strings.Repeat("x", 257) + `"}}`, []string{
-			"Value '{a=1, b=" + strings.Repeat("x", 257) + "}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]",
+			"Value '{a=1, b=" + strings.Repeat("x", 257) +
+				"}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0]",
 		}},
-		{"AddTagsToStream", `{"StreamName":"s"}`, []string{"Value null at 'tags' failed to satisfy constraint: Member must not be null"}},
+		{
+			"AddTagsToStream", `{"StreamName":"s"}`,
+			[]string{"Value null at 'tags' failed to satisfy constraint: Member must not be null"},
+		},
 		{"ListTagsForStream", `{"StreamName":"s","Limit":51,"ExclusiveStartTagKey":""}`, []string{
 			"Value '' at 'exclusiveStartTagKey' failed to satisfy constraint: Member must have length greater than or equal to 1",
 			"Value '51' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 50",
@@ -324,19 +382,31 @@ func TestConstraintsOfTheModel(t *testing.T) {
 			"Value '' at 'partitionKey' failed to satisfy constraint: Member must have length greater than or equal to 1",
 			`Value 'x' at 'sequenceNumberForOrdering' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,128})`,
 		}},
-		{"PutRecords", `{"StreamName":"s"}`, []string{"Value null at 'records' failed to satisfy constraint: Member must not be null"}},
-		{"PutRecords", `{"StreamName":"s","Records":[]}`, []string{"Value at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"}},
+		{
+			"PutRecords", `{"StreamName":"s"}`,
+			[]string{"Value null at 'records' failed to satisfy constraint: Member must not be null"},
+		},
+		{
+			"PutRecords", `{"StreamName":"s","Records":[]}`,
+			[]string{
+				"Value at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1",
+			},
+		},
 		{"PutRecords", `{"StreamName":"s","Records":[null]}`, []string{
 			"Value null at 'records.1.member.data' failed to satisfy constraint: Member must not be null",
 			"Value null at 'records.1.member.partitionKey' failed to satisfy constraint: Member must not be null",
 		}},
-		{"GetRecords", `{}`, []string{"Value null at 'shardIterator' failed to satisfy constraint: Member must not be null"}},
+		{
+			"GetRecords", `{}`,
+			[]string{"Value null at 'shardIterator' failed to satisfy constraint: Member must not be null"},
+		},
 		{"GetRecords", `{"ShardIterator":"","Limit":0}`, []string{
 			"Value '' at 'shardIterator' failed to satisfy constraint: Member must have length greater than or equal to 1",
 			"Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
 		}},
 		{"GetRecords", `{"ShardIterator":"` + strings.Repeat("a", 513) + `"}`, []string{
-			"Value '" + strings.Repeat("a", 513) + "' at 'shardIterator' failed to satisfy constraint: Member must have length less than or equal to 512",
+			"Value '" + strings.Repeat("a", 513) +
+				"' at 'shardIterator' failed to satisfy constraint: Member must have length less than or equal to 512",
 		}},
 		{"ListShards", `{"StreamName":"s","ShardFilter":{"Type":"X"}}`, []string{
 			"Value 'X' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: " +
@@ -347,7 +417,10 @@ func TestConstraintsOfTheModel(t *testing.T) {
 		if len(c.items) == 1 {
 			plural = ""
 		}
-		w.call(c.op, c.body).fails("ValidationException", fmt.Sprintf("%d validation error%s detected: %s", len(c.items), plural, strings.Join(c.items, "; ")))
+		w.call(c.op, c.body).fails(
+			"ValidationException",
+			fmt.Sprintf("%d validation error%s detected: %s", len(c.items), plural, strings.Join(c.items, "; ")),
+		)
 	}
 }
 
@@ -378,7 +451,10 @@ func TestLongValuesAreCutInMessages(t *testing.T) {
 // W-25, W-27
 func TestTimestampsAreSecondsAndStreamIdIsAbsent(t *testing.T) {
 	t.Parallel()
-	for ms, want := range map[int64]string{1506440188749: "1506440188.749", 1506440188740: "1506440188.74", 1506440188700: "1506440188.7", 1506440188009: "1506440188.009", 1506440188000: "1506440188", 0: "0"} {
+	for ms, want := range map[int64]string{
+		1506440188749: "1506440188.749", 1506440188740: "1506440188.74", 1506440188700: "1506440188.7",
+		1506440188009: "1506440188.009", 1506440188000: "1506440188", 0: "0",
+	} {
 		if got, _ := seconds(ms).MarshalJSON(); string(got) != want {
 			t.Errorf("%d ms print as %s, want %s", ms, got, want)
 		}
@@ -418,20 +494,33 @@ func TestStreamsAreAddressedByNameOrARN(t *testing.T) {
 	w.ok("PutRecord", `{"StreamName":"s","StreamARN":"%ss","PartitionKey":"a","Data":""}`, arn) // W-28
 	w.ok("PutRecord", `{"StreamARN":"%ss","PartitionKey":"a","Data":""}`, arn)
 	w.ok("PutRecord", `{"StreamName":"s","StreamId":"abcdefghij0123456789-abc","PartitionKey":"a","Data":""}`)
-	w.call("DescribeStream", `{"StreamARN":"%sq"}`, arn).fails("ResourceNotFoundException", "Stream q under account 000000000000 not found.") // W-29
-	w.call("DescribeStream", `{}`).fails("InvalidArgumentException", "Either StreamName or StreamARN should be provided.")
-	w.call("DescribeStream", `{"StreamName":"s","StreamARN":"%sq"}`, arn).fails("InvalidArgumentException", "StreamName and StreamARN do not refer to the same stream.")
-	w.call("DescribeStream", `{"StreamARN":"arn:aws:kinesis:eu-west-1:000000000000:stream/s"}`).fails("ResourceNotFoundException", "Stream s under account 000000000000 not found.")
+	// W-29
+	w.call("DescribeStream", `{"StreamARN":"%sq"}`, arn).fails(
+		"ResourceNotFoundException", "Stream q under account 000000000000 not found.",
+	)
+	w.call("DescribeStream", `{}`).fails(
+		"InvalidArgumentException", "Either StreamName or StreamARN should be provided.",
+	)
+	w.call("DescribeStream", `{"StreamName":"s","StreamARN":"%sq"}`, arn).fails(
+		"InvalidArgumentException", "StreamName and StreamARN do not refer to the same stream.",
+	)
+	w.call("DescribeStream", `{"StreamARN":"arn:aws:kinesis:eu-west-1:000000000000:stream/s"}`).fails(
+		"ResourceNotFoundException", "Stream s under account 000000000000 not found.",
+	)
 
 	folded := w.ok("DescribeStream", `{"StreamARN":"arn:aws:kinesis:us-east-1:123456789:stream/s"}`)
 	folded.want(arn+"s", "StreamDescription", "StreamARN")
-	if got := folded.header.Get("x-shardmill-hint"); got != "An account id has 12 digits; 123456789 was read as 000000000000." {
+	if got := folded.header.Get(
+		"x-shardmill-hint",
+	); got != "An account id has 12 digits; 123456789 was read as 000000000000." {
 		t.Errorf("the hint is %q", got)
 	}
 	w.region = "eu-west-1"
 	r := w.call("DescribeStream", `{"StreamName":"s"}`)
 	r.fails("ResourceNotFoundException", "Stream s under account 000000000000 not found.")
-	if got := r.header.Get("x-shardmill-hint"); got != "A stream named s exists in us-east-1; this request was for eu-west-1." {
+	if got := r.header.Get(
+		"x-shardmill-hint",
+	); got != "A stream named s exists in us-east-1; this request was for eu-west-1." {
 		t.Errorf("the hint is %q", got)
 	}
 }
@@ -446,7 +535,9 @@ func TestAccountsDoNotSeeEachOther(t *testing.T) {
 
 	w.ok("ListStreams", `{}`).want("[]", "StreamNames")
 	w.create("m", 1)
-	w.call("DescribeStream", `{"StreamName":"q"}`).fails("ResourceNotFoundException", "Stream q under account 222222222222 not found.")
+	w.call("DescribeStream", `{"StreamName":"q"}`).fails(
+		"ResourceNotFoundException", "Stream q under account 222222222222 not found.",
+	)
 }
 
 // W-31
@@ -457,5 +548,8 @@ func TestUnknownAndNullMembersAreDropped(t *testing.T) {
 
 	w.ok("DescribeStream", `{"StreamName":"s","Bogus":1,"Limit":null}`)
 	w.ok("PutRecord", `{"StreamName":"s","Bogus":[{"a":"}"}],"PartitionKey":"a","Data":"","ExplicitHashKey":null}`)
-	w.ok("PutRecords", ` { "Records" : [ { "Data" : "" , "PartitionKey" : "a" , "Bogus" : { } } ] , "StreamName" : "s" } `)
+	w.ok(
+		"PutRecords",
+		` { "Records" : [ { "Data" : "" , "PartitionKey" : "a" , "Bogus" : { } } ] , "StreamName" : "s" } `,
+	)
 }

@@ -23,14 +23,23 @@ func TestRecordSizesCountTheKey(t *testing.T) {
 	fits, above := b64(strings.Repeat("x", 1048573)), b64(strings.Repeat("x", 1048574))
 
 	w.ok("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":"%s"}`, fits)
-	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":"%s"}`, above).fails("ValidationException", fmt.Sprintf(tooLong, "data"))
-	w.call("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""},{"PartitionKey":"abc","Data":"%s"}]}`, above).
+	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"abc","Data":"%s"}`, above).fails(
+		"ValidationException", fmt.Sprintf(tooLong, "data"),
+	)
+	w.call(
+		"PutRecords",
+		`{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""},{"PartitionKey":"abc","Data":"%s"}]}`, above,
+	).
 		fails("ValidationException", fmt.Sprintf(tooLong, "records.2.member.data"))
 	w.ok("CreateStream", `{"StreamName":"l","ShardCount":1,"MaxRecordSizeInKiB":2048}`)
 	w.ok("PutRecord", `{"StreamName":"l","PartitionKey":"abc","Data":"%s"}`, b64(strings.Repeat("x", 1_500_000)))
-	w.call("PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":"%s"}`, b64(strings.Repeat("x", 2<<20))).fails("ValidationException",
+	w.call(
+		"PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":"%s"}`, b64(strings.Repeat("x", 2<<20)),
+	).fails("ValidationException",
 		"1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than or equal to 2097152")
-	w.call("PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":"%s"}`, b64(strings.Repeat("x", 10<<20+1))).fails("ValidationException",
+	w.call(
+		"PutRecord", `{"StreamName":"l","PartitionKey":"a","Data":"%s"}`, b64(strings.Repeat("x", 10<<20+1)),
+	).fails("ValidationException",
 		"1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than or equal to 10485760")
 }
 
@@ -51,7 +60,9 @@ func TestACallHasAtMost10MiB(t *testing.T) {
 	w := setup(t)
 	w.create("s", 1)
 
-	w.call("PutRecords", `{"StreamName":"s","Records":%s}`, entries(11, "k", 1_000_000)).fails("InvalidArgumentException", "Records size exceeds 10 MB limit")
+	w.call("PutRecords", `{"StreamName":"s","Records":%s}`, entries(11, "k", 1_000_000)).fails(
+		"InvalidArgumentException", "Records size exceeds 10 MB limit",
+	)
 
 	if got := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); got != "" {
 		t.Errorf("written: %q", got)
@@ -64,12 +75,17 @@ func TestAnswersStandInRequestOrder(t *testing.T) {
 	w := setup(t)
 	w.create("s", 3)
 
-	r := w.ok("PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":"QQ=="},{"PartitionKey":"b","Data":"Qg=="},{"PartitionKey":"e","Data":"RQ=="},{"PartitionKey":"a","Data":"YQ=="}]}`)
+	r := w.ok(
+		"PutRecords",
+		`{"StreamName":"s","Records":[{"PartitionKey":"a","Data":"QQ=="},{"PartitionKey":"b","Data":"Qg=="},{"PartitionKey":"e","Data":"RQ=="},{"PartitionKey":"a","Data":"YQ=="}]}`,
+	)
 
 	r.want("0", "FailedRecordCount")
 	r.want("", "EncryptionType")
 	for i, shard := range []int{0, 1, 2, 0} {
-		want := fmt.Sprintf(`{"SequenceNumber":%q,"ShardId":"shardId-%012d"}`, r.get("Records", i, "SequenceNumber"), shard)
+		want := fmt.Sprintf(
+			`{"SequenceNumber":%q,"ShardId":"shardId-%012d"}`, r.get("Records", i, "SequenceNumber"), shard,
+		)
 		r.want(want, "Records", i)
 	}
 	got := w.read(w.iterator("s", "0", "TRIM_HORIZON", ""))
@@ -100,7 +116,9 @@ func TestNumbersAscendInEntryOrder(t *testing.T) {
 	w := setup(t)
 	w.create("s", 1)
 
-	numbers := w.ok("PutRecords", `{"StreamName":"s","Records":%s}`, entries(500, "k", 1)).each("Records", "SequenceNumber")
+	numbers := w.ok("PutRecords", `{"StreamName":"s","Records":%s}`, entries(500, "k", 1)).each(
+		"Records", "SequenceNumber",
+	)
 
 	for i := 1; i < len(numbers); i++ {
 		if compareNumbers(numbers[i], numbers[i-1]) <= 0 {
@@ -123,7 +141,8 @@ func TestNoRateIsLimited(t *testing.T) {
 	}
 }
 
-// When storage has no room left, SDKs see a server fault, which they retry, and people see what to do; nothing that was acknowledged is lost.
+// When storage has no room left, SDKs see a server fault, which they retry, and people see what to do; nothing that was
+// acknowledged is lost.
 func TestFullStorageIsToldInAHint(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -132,19 +151,25 @@ func TestFullStorageIsToldInAHint(t *testing.T) {
 	w.create("s", 1)
 	taken := 0
 	put := func() reply {
-		return w.call("PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"%s"}`, b64(strings.Repeat("x", 100_000)))
+		return w.call(
+			"PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"%s"}`, b64(strings.Repeat("x", 100_000)),
+		)
 	}
 	r := put()
 	for ; r.status == 200 && taken < 20; taken++ {
 		r = put()
 	}
 
-	if r.status != 500 || r.body != `{"__type":"InternalFailure"}` || !strings.Contains(r.header.Get("x-shardmill-hint"), "--memory-limit") {
+	if r.status != 500 || r.body != `{"__type":"InternalFailure"}` ||
+		!strings.Contains(r.header.Get("x-shardmill-hint"), "--memory-limit") {
 		t.Errorf("%d %s %v", r.status, r.body, r.header)
 	}
 	many := w.ok("PutRecords", `{"StreamName":"s","Records":%s}`, entries(2, "k", 100_000))
 	many.want("2", "FailedRecordCount")
-	many.want(`[{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"},{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"}]`, "Records")
+	many.want(
+		`[{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"},{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"}]`,
+		"Records",
+	)
 	if !strings.Contains(many.header.Get("x-shardmill-hint"), "--memory-limit") {
 		t.Error(many.header)
 	}

@@ -54,11 +54,13 @@ func render(c *function.Configuration, qualifier string) *configuration {
 	out := &configuration{
 		FunctionName: c.Ref.Name, FunctionArn: c.ARN(), Runtime: c.Runtime, Role: c.Role, Handler: c.Handler,
 		CodeSize: c.CodeBytes, Description: c.Description, Timeout: int(c.Timeout.Seconds()), MemorySize: c.MemoryMB,
-		LastModified: c.LastModified.UTC().Format(modified), CodeSha256: base64SHA(c.CodeSHA256), Version: function.Latest,
+		LastModified: c.LastModified.UTC().Format(modified), CodeSha256: base64SHA(c.CodeSHA256),
+		Version:       function.Latest,
 		TracingConfig: mode{"PassThrough"}, RevisionId: c.RevisionID,
 		State: c.State, StateReason: c.StateReason, StateReasonCode: c.StateCode,
-		LastUpdateStatus: c.UpdateStatus, LastUpdateStatusReason: c.UpdateReason, LastUpdateStatusReasonCode: c.UpdateCode,
-		PackageType: "Zip", Architectures: []string{c.Architecture}, SnapStart: snapStart{"None", "Off"},
+		LastUpdateStatus: c.UpdateStatus, LastUpdateStatusReason: c.UpdateReason,
+		LastUpdateStatusReasonCode: c.UpdateCode,
+		PackageType:                "Zip", Architectures: []string{c.Architecture}, SnapStart: snapStart{"None", "Off"},
 		RuntimeVersionConfig: runtimeVersion{function.RuntimeVersionARN(c)}, LoggingConfig: logging{"Text", c.LogGroup},
 	}
 	out.EphemeralStorage.Size = c.EphemeralMB

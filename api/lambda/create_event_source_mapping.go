@@ -7,8 +7,8 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 )
 
-// CreateEventSourceMapping: POST /2015-03-31/event-source-mappings → 202.
-// Source: Lambda API Reference, CreateEventSourceMapping; docs/compat/lambda-event-source-mapping.md has every parameter.
+// CreateEventSourceMapping: POST /2015-03-31/event-source-mappings → 202. Source: Lambda API Reference,
+// CreateEventSourceMapping; docs/compat/lambda-event-source-mapping.md has every parameter.
 func (h *EventSourceMappings) create(r *http.Request, c wire.Caller, body []byte) (mappingResult, error) {
 	d, err := readMappingMembers(body)
 	if err != nil {

@@ -39,7 +39,8 @@ func (c *functionCode) zip() ([]byte, error) {
 	return c.ZipFile, nil
 }
 
-// createFunction answers 201 with the function in State Pending. Not here: S3 and image packages, versions, and the parameters of others.
+// createFunction answers 201 with the function in State Pending. Not here: S3 and image packages, versions, and the
+// parameters of others.
 func (h *Handler) createFunction(c *call) error {
 	var in createFunctionRequest
 	if err := c.decode(&in); err != nil {
@@ -77,8 +78,10 @@ func (h *Handler) createFunction(c *call) error {
 	}
 	conf, err := h.functions.Create(c.ctx, function.CreateInput{
 		Name: *in.FunctionName, Caller: function.Caller{Account: c.caller.Account, Region: c.caller.Region},
-		Runtime: in.Runtime, Role: *in.Role, Handler: in.Handler, Description: in.Description, Timeout: in.Timeout, MemoryMB: in.MemorySize,
-		EphemeralMB: size, Environment: in.Environment.variables(), Architecture: in.Architectures, LogGroup: group, Zip: zip,
+		Runtime: in.Runtime, Role: *in.Role, Handler: in.Handler, Description: in.Description, Timeout: in.Timeout,
+		MemoryMB:    in.MemorySize,
+		EphemeralMB: size, Environment: in.Environment.variables(), Architecture: in.Architectures, LogGroup: group,
+		Zip: zip,
 	})
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// DeleteEventSourceMapping: DELETE /2015-03-31/event-source-mappings/{UUID} → 202 with the configuration, in state Deleting.
-// Source: Lambda API Reference, DeleteEventSourceMapping.
+// DeleteEventSourceMapping: DELETE /2015-03-31/event-source-mappings/{UUID} → 202 with the configuration, in state
+// Deleting. Source: Lambda API Reference, DeleteEventSourceMapping.
 func (h *EventSourceMappings) remove(r *http.Request, c wire.Caller, uuid string) (mappingResult, error) {
 	m, err := h.mappings.Delete(r.Context(), mappingCaller(c), uuid)
 	if err != nil {

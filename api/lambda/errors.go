@@ -24,9 +24,11 @@ var statuses = map[string]int{
 	fault.CodeInvalidRuntime:       502,
 }
 
-// capital are the errors whose message key is written Message. The model is not uniform, and SDKs read the key it gives.
+// capital are the errors whose message key is written Message. The model is not uniform, and SDKs read the key it
+// gives.
 var capital = map[string]bool{
-	fault.CodeNotFound: true, fault.CodeService: true, fault.CodeInUse: true, "CodeSigningConfigNotFoundException": true, fault.CodeInvalidRuntime: true,
+	fault.CodeNotFound: true, fault.CodeService: true, fault.CodeInUse: true,
+	"CodeSigningConfigNotFoundException": true, fault.CodeInvalidRuntime: true,
 	fault.CodeSerialization: true,
 }
 

@@ -14,5 +14,7 @@ func TestFakesOfMappingsKeepTheContract(t *testing.T) {
 	mappingtest.RunSources(t, func(*testing.T) *mappingtest.Streams {
 		return &mappingtest.Streams{Sources: streams{}, ARN: orders, Caller: me, Create: func() {}}
 	})
-	mappingtest.RunFunctions(t, mappingtest.Names{Functions: functions{}, Name: "f", ARN: lambdas + "f", Absent: "absent", Caller: me})
+	mappingtest.RunFunctions(t, mappingtest.Names{
+		Functions: functions{}, Name: "f", ARN: lambdas + "f", Absent: "absent", Caller: me,
+	})
 }

@@ -30,7 +30,9 @@ type streams struct{}
 
 func (streams) Lookup(_ context.Context, arn, account, region string) (mapping.Source, error) {
 	if arn != orders {
-		return mapping.Source{}, fault.New(fault.CodeInvalidParameter, "Stream not found: %s", arn).WithHint("create it first")
+		return mapping.Source{}, fault.New(
+			fault.CodeInvalidParameter, "Stream not found: %s", arn,
+		).WithHint("create it first")
 	}
 	return mapping.Source{ID: 1, ARN: arn}, nil
 }
@@ -60,7 +62,9 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	c := clock.New(0)
 	store := memory.New(memory.Options{Clock: c})
-	m := mapping.New(mapping.Options{Coord: store.Coord(), Clock: c, Sources: streams{}, Functions: functions{}, AWSPace: true})
+	m := mapping.New(mapping.Options{
+		Coord: store.Coord(), Clock: c, Sources: streams{}, Functions: functions{}, AWSPace: true,
+	})
 	t.Cleanup(func() {
 		if err := m.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -83,7 +87,9 @@ type answer struct {
 func (b *bench) call(method, target, body string) answer {
 	b.t.Helper()
 	r := httptest.NewRequest(method, EventSourceMappingsPath+target, strings.NewReader(body))
-	r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1", RequestID: "r-1", Signed: true}))
+	r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{
+		Account: "000000000000", Region: "us-east-1", RequestID: "r-1", Signed: true,
+	}))
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
 	a := answer{status: w.Code, header: w.Header()}

@@ -14,7 +14,8 @@ import (
 // EventSourceMappingsPath is where the operations on event source mappings live.
 const EventSourceMappingsPath = "/2015-03-31/event-source-mappings"
 
-// maxMappingBody is how large a request may be, in bytes. Ten filters of 4,096 characters and every other member at its limit are far below.
+// maxMappingBody is how large a request may be, in bytes. Ten filters of 4,096 characters and every other member at its
+// limit are far below.
 const maxMappingBody = 1 << 20
 
 // EventSourceMappings serves Create, Get, List, Update and DeleteEventSourceMapping. Safe for concurrent use.
@@ -35,8 +36,9 @@ type mappingResult struct {
 	hint   string
 }
 
-// ServeHTTP answers the five operations under EventSourceMappingsPath; anything else there is an unknown operation. A request without a signature is
-// refused: a web page can send one to this port, but cannot sign it without asking first.
+// ServeHTTP answers the five operations under EventSourceMappingsPath; anything else there is an unknown operation. A
+// request without a signature is refused: a web page can send one to this port, but cannot sign it without asking
+// first.
 func (h *EventSourceMappings) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := wire.CallerOf(r.Context())
 	wire.SetIDs(w.Header(), c)
@@ -71,7 +73,9 @@ func (h *EventSourceMappings) serve(r *http.Request, c wire.Caller) (mappingResu
 	if !create && !update {
 		return mappingResult{}, unknownMappingOperation(r)
 	}
-	body, err := readBody(r, maxMappingBody, fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody))
+	body, err := readBody(
+		r, maxMappingBody, fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody),
+	)
 	if err != nil {
 		return mappingResult{}, err
 	}
@@ -88,5 +92,7 @@ var errUnsigned = &fault.Error{Code: fault.CodeMissingToken, Message: "Missing A
 
 // unknownMappingOperation answers a method and path that no operation of AWS's model has.
 func unknownMappingOperation(r *http.Request) error {
-	return fault.New(fault.CodeUnknownOperation, "No operation of Lambda has %s %s.", r.Method, r.URL.Path).WithStatus(http.StatusNotFound)
+	return fault.New(
+		fault.CodeUnknownOperation, "No operation of Lambda has %s %s.", r.Method, r.URL.Path,
+	).WithStatus(http.StatusNotFound)
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// mappingMembers reads the members of a JSON object by AWS's rules: names are exact, null counts as absent, members that the model does not have are passed over,
-// and a member of the wrong type is a SerializationException. The first such fault stays in err; later readings answer nothing.
+// mappingMembers reads the members of a JSON object by AWS's rules: names are exact, null counts as absent, members
+// that the model does not have are passed over, and a member of the wrong type is a SerializationException. The first
+// such fault stays in err; later readings answer nothing.
 type mappingMembers struct {
 	of  map[string]json.RawMessage
 	err error
@@ -32,7 +33,9 @@ func readMappingMembers(body []byte) (*mappingMembers, error) {
 		return nil, typeFault("Unexpected token at the start of the request body, which must be a structure.")
 	}
 	if err := json.Unmarshal(body, &d.of); err != nil {
-		return nil, fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: %s", err).WithStatus(400)
+		return nil, fault.New(
+			fault.CodeInvalidRequestContent, "Could not parse request body into json: %s", err,
+		).WithStatus(400)
 	}
 	return d, nil
 }
@@ -68,7 +71,9 @@ func (d *mappingMembers) wrong(v []byte, target string) {
 	case 't', 'f':
 		d.err = typeFault("class java.lang.Boolean can not be converted to " + target)
 	default:
-		d.err = typeFault("class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to " + target)
+		d.err = typeFault(
+			"class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to " + target,
+		)
 	}
 }
 
@@ -103,7 +108,8 @@ func (d *mappingMembers) number(name, target string) *float64 {
 		d.wrong(v, target)
 		return nil
 	}
-	f, _ := strconv.ParseFloat(string(v), 64) // a JSON number always parses; beyond the range it is an infinity, which bounds catch
+	// a JSON number always parses; beyond the range it is an infinity, which bounds catch
+	f, _ := strconv.ParseFloat(string(v), 64)
 	return &f
 }
 
@@ -125,7 +131,8 @@ func (d *mappingMembers) boolean(name string) *bool {
 	return nil
 }
 
-// timestamp reads epoch seconds. Instants that milliseconds cannot hold stop at the end of the year 9999, which is as good.
+// timestamp reads epoch seconds. Instants that milliseconds cannot hold stop at the end of the year 9999, which is as
+// good.
 func (d *mappingMembers) timestamp(name string) *record.Millis {
 	f := d.number(name, "milliseconds since epoch")
 	if f == nil {
@@ -190,7 +197,8 @@ func (d *mappingMembers) texts(name string) []string {
 
 // inapplicableToStreams are the members of the model that belong to other kinds of event sources, in its order.
 var inapplicableToStreams = []string{
-	"Topics", "Queues", "SourceAccessConfigurations", "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig",
+	"Topics", "Queues", "SourceAccessConfigurations", "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig",
+	"SelfManagedKafkaEventSourceConfig",
 	"ScalingConfig", "DocumentDBEventSourceConfig", "LoggingConfig", "ProvisionedPollerConfig",
 }
 

@@ -20,7 +20,8 @@ import (
 
 func user(message string) map[string]any { return map[string]any{"Type": "User", "message": message} }
 
-// S-01. Lambda API Reference, EventSourceMappingConfiguration; the exact set of members has been recorded for a Kinesis stream.
+// S-01. Lambda API Reference, EventSourceMappingConfiguration; the exact set of members has been recorded for a Kinesis
+// stream.
 func TestCreateAnswersExactlyTheEighteenMembers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -33,11 +34,16 @@ func TestCreateAnswersExactlyTheEighteenMembers(t *testing.T) {
 		t.Errorf("LastModified %v is not now", modified)
 	}
 	want := map[string]any{
-		"UUID": uuid, "StartingPosition": "LATEST", "BatchSize": 100.0, "MaximumBatchingWindowInSeconds": 0.0, "ParallelizationFactor": 1.0,
-		"EventSourceArn": orders, "FunctionArn": lambdas + "f", "LastModified": modified, "LastProcessingResult": "No records processed",
-		"State": "Creating", "StateTransitionReason": "User action", "DestinationConfig": map[string]any{"OnFailure": map[string]any{}},
-		"MaximumRecordAgeInSeconds": -1.0, "BisectBatchOnFunctionError": false, "MaximumRetryAttempts": -1.0, "TumblingWindowInSeconds": 0.0,
-		"FunctionResponseTypes": []any{}, "EventSourceMappingArn": "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:" + uuid,
+		"UUID": uuid, "StartingPosition": "LATEST", "BatchSize": 100.0, "MaximumBatchingWindowInSeconds": 0.0,
+		"ParallelizationFactor": 1.0,
+		"EventSourceArn":        orders, "FunctionArn": lambdas + "f", "LastModified": modified,
+		"LastProcessingResult": "No records processed",
+		"State":                "Creating", "StateTransitionReason": "User action",
+		"DestinationConfig":         map[string]any{"OnFailure": map[string]any{}},
+		"MaximumRecordAgeInSeconds": -1.0, "BisectBatchOnFunctionError": false, "MaximumRetryAttempts": -1.0,
+		"TumblingWindowInSeconds": 0.0,
+		"FunctionResponseTypes":   []any{},
+		"EventSourceMappingArn":   "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:" + uuid,
 	}
 	if d := cmp.Diff(want, a.body); d != "" || a.status != http.StatusAccepted || len(a.body) != 18 {
 		t.Errorf("%d, %d members: %s", a.status, len(a.body), d)
@@ -73,9 +79,13 @@ func TestCreateEchoesEveryKnob(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	knobs := map[string]any{
-		"BatchSize": 500.0, "MaximumBatchingWindowInSeconds": 5.0, "ParallelizationFactor": 10.0, "MaximumRetryAttempts": 3.0,
-		"MaximumRecordAgeInSeconds": 86400.0, "BisectBatchOnFunctionError": true, "FunctionResponseTypes": []any{"ReportBatchItemFailures"},
-		"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": "arn:aws:sqs:us-east-1:000000000000:dead"}},
+		"BatchSize": 500.0, "MaximumBatchingWindowInSeconds": 5.0, "ParallelizationFactor": 10.0,
+		"MaximumRetryAttempts":      3.0,
+		"MaximumRecordAgeInSeconds": 86400.0, "BisectBatchOnFunctionError": true,
+		"FunctionResponseTypes": []any{"ReportBatchItemFailures"},
+		"DestinationConfig": map[string]any{
+			"OnFailure": map[string]any{"Destination": "arn:aws:sqs:us-east-1:000000000000:dead"},
+		},
 	}
 
 	a := b.create(`"BatchSize":500,"MaximumBatchingWindowInSeconds":5,"ParallelizationFactor":10,"MaximumRetryAttempts":3,"MaximumRecordAgeInSeconds":86400,` +
@@ -89,20 +99,27 @@ func TestCreateEchoesEveryKnob(t *testing.T) {
 	}
 	windowed := b.create(`"FunctionName":"w","TumblingWindowInSeconds":900`)
 	b.settle()
-	for name, a := range map[string]map[string]any{"Create": windowed.body, "Get": b.call("GET", "/"+windowed.body["UUID"].(string), "").body} {
+	for name, a := range map[string]map[string]any{
+		"Create": windowed.body, "Get": b.call("GET", "/"+windowed.body["UUID"].(string), "").body,
+	} {
 		if a["TumblingWindowInSeconds"] != 900.0 {
 			t.Errorf("%s: %v", name, a)
 		}
 	}
-	if a := b.call("PUT", "/"+windowed.body["UUID"].(string), `{"TumblingWindowInSeconds":0}`); a.body["TumblingWindowInSeconds"] != 0.0 {
+	if a := b.call(
+		"PUT", "/"+windowed.body["UUID"].(string), `{"TumblingWindowInSeconds":0}`,
+	); a.body["TumblingWindowInSeconds"] != 0.0 {
 		t.Errorf("Update: %v", a.body)
 	}
-	if a := b.create(`"FunctionName":"g","BatchSize":500,"MaximumBatchingWindowInSeconds":0`); a.status != http.StatusAccepted {
+	if a := b.create(
+		`"FunctionName":"g","BatchSize":500,"MaximumBatchingWindowInSeconds":0`,
+	); a.status != http.StatusAccepted {
 		t.Errorf("batch of 500 without a window: %d %v", a.status, a.body)
 	}
 }
 
-// S-03 to S-08, S-11, S-16: codes and bodies as they have been recorded. The checks themselves are tested in package mapping.
+// S-03 to S-08, S-11, S-16: codes and bodies as they have been recorded. The checks themselves are tested in package
+// mapping.
 func TestCreateRefusals(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -113,46 +130,68 @@ func TestCreateRefusals(t *testing.T) {
 		body          map[string]any
 	}{
 		{
-			"S-03 stream", `{"EventSourceArn":"` + absent + `","FunctionName":"f","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
+			"S-03 stream", `{"EventSourceArn":"` + absent + `","FunctionName":"f","StartingPosition":"LATEST"}`,
+			"InvalidParameterValueException",
 			user("Stream not found: " + absent),
 		},
 		{
-			"S-04 function", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
+			"S-04 function", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST"}`,
+			"InvalidParameterValueException",
 			user("Function does not exist"),
 		},
-		{"S-05 source", `{"FunctionName":"absent","StartingPosition":"LATEST"}`, "InvalidParameterValueException", user("Unrecognized event source.")},
 		{
-			"S-06 no position", `{"EventSourceArn":"` + orders + `","FunctionName":"f"}`, "InvalidParameterValueException",
-			user("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."),
+			"S-05 source", `{"FunctionName":"absent","StartingPosition":"LATEST"}`, "InvalidParameterValueException",
+			user("Unrecognized event source."),
 		},
 		{
-			"S-07 bad position", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"invalid"}`, "ValidationException",
+			"S-06 no position", `{"EventSourceArn":"` + orders + `","FunctionName":"f"}`,
+			"InvalidParameterValueException",
+			user(
+				"1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
+			),
+		},
+		{
+			"S-07 bad position", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"invalid"}`,
+			"ValidationException",
 			map[string]any{"message": "1 validation error detected: Value 'invalid' at 'startingPosition' failed to satisfy constraint: " +
 				"Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"},
 		},
 		{
-			"S-08 no timestamp", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP"}`, "InvalidParameterValueException",
+			"S-08 no timestamp",
+			`{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP"}`,
+			"InvalidParameterValueException",
 			user("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP"),
 		},
 		{
-			"S-08 future", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":99999999999}`,
+			"S-08 future",
+			`{"EventSourceArn":"` + orders +
+				`","FunctionName":"f","StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":99999999999}`,
 			"InvalidParameterValueException", user("StartingPositionTimestamp cannot be in the future"),
 		},
 		{
-			"S-11 age", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"LATEST","MaximumRecordAgeInSeconds":1}`,
+			"S-11 age",
+			`{"EventSourceArn":"` + orders +
+				`","FunctionName":"f","StartingPosition":"LATEST","MaximumRecordAgeInSeconds":1}`,
 			"InvalidParameterValueException", user("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800"),
 		},
 		{
-			"S-12 bound", `{"EventSourceArn":"` + orders + `","FunctionName":"f","StartingPosition":"LATEST","BatchSize":100000000000}`, "ValidationException",
+			"S-12 bound",
+			`{"EventSourceArn":"` + orders +
+				`","FunctionName":"f","StartingPosition":"LATEST","BatchSize":100000000000}`,
+			"ValidationException",
 			map[string]any{"message": "1 validation error detected: Value '2147483647' at 'batchSize' failed to satisfy constraint: " +
 				"Member must have value less than or equal to 10000"},
 		},
 		{
-			"S-16 OnSuccess", `{"EventSourceArn":"` + orders + `","FunctionName":"absent","StartingPosition":"LATEST","DestinationConfig":{"OnSuccess":{"Destination":"x"}}}`,
-			"InvalidParameterValueException", user("Unsupported DestinationConfig parameter for given event source mapping type."),
+			"S-16 OnSuccess",
+			`{"EventSourceArn":"` + orders +
+				`","FunctionName":"absent","StartingPosition":"LATEST","DestinationConfig":{"OnSuccess":{"Destination":"x"}}}`,
+			"InvalidParameterValueException",
+			user("Unsupported DestinationConfig parameter for given event source mapping type."),
 		},
-		{"no members", ``, "ValidationException", map[string]any{"message": "1 validation error detected: Value null at 'functionName' failed to satisfy " +
-			"constraint: Member must not be null"}},
+		{"no members", ``, "ValidationException",
+			map[string]any{"message": "1 validation error detected: Value null at 'functionName' failed to satisfy " +
+				"constraint: Member must not be null"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -174,10 +213,15 @@ func TestMembersOfOtherSourcesAreRefusedByName(t *testing.T) {
 			value = `["x"]`
 		}
 		a := b.create(`"` + name + `":` + value)
-		a.wantFault(t, http.StatusBadRequest, "InvalidParameterValueException", user("Unsupported "+name+" parameter for given event source mapping type."))
+		a.wantFault(
+			t, http.StatusBadRequest, "InvalidParameterValueException",
+			user("Unsupported "+name+" parameter for given event source mapping type."),
+		)
 
 		for j, empty := range []string{`null`, `[ ]`, `{}`} {
-			if a := b.create(fmt.Sprintf(`"FunctionName":"f%d-%d",%q:%s`, i, j, name, empty)); a.status != http.StatusAccepted {
+			if a := b.create(fmt.Sprintf(
+				`"FunctionName":"f%d-%d",%q:%s`, i, j, name, empty,
+			)); a.status != http.StatusAccepted {
 				t.Errorf("%s %s: %v", name, empty, a.body)
 			}
 		}
@@ -189,8 +233,10 @@ func TestEmptyOptionsAreAcceptedAndDoNotShow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for i, option := range []string{
-		`"FilterCriteria":{}`, `"FilterCriteria":{"Filters":[]}`, `"FilterCriteria":null`, `"MetricsConfig":{"Metrics":[]}`, `"KMSKeyArn":""`, `"Tags":{}`,
-		`"TumblingWindowInSeconds":0`, `"DestinationConfig":{}`, `"DestinationConfig":{"OnFailure":null}`, `"DestinationConfig":{"OnFailure":{"Destination":""}}`,
+		`"FilterCriteria":{}`, `"FilterCriteria":{"Filters":[]}`, `"FilterCriteria":null`,
+		`"MetricsConfig":{"Metrics":[]}`, `"KMSKeyArn":""`, `"Tags":{}`,
+		`"TumblingWindowInSeconds":0`, `"DestinationConfig":{}`, `"DestinationConfig":{"OnFailure":null}`,
+		`"DestinationConfig":{"OnFailure":{"Destination":""}}`,
 		`"NoSuchMember":[1]`,
 	} {
 		a := b.create(fmt.Sprintf(`"FunctionName":"f%d",%s`, i, option))
@@ -200,7 +246,8 @@ func TestEmptyOptionsAreAcceptedAndDoNotShow(t *testing.T) {
 	}
 }
 
-// What Get answers for no destination is not taken back: a script that reads, changes and writes fails here as on AWS. Everything else that Get answers is.
+// What Get answers for no destination is not taken back: a script that reads, changes and writes fails here as on AWS.
+// Everything else that Get answers is.
 func TestAnswersAreTakenBackAsAWSDoes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -209,7 +256,10 @@ func TestAnswersAreTakenBackAsAWSDoes(t *testing.T) {
 	got := b.call("GET", uuid, "").body
 	whole, _ := json.Marshal(got)
 
-	for _, option := range []string{string(whole), `{"DestinationConfig":{"OnFailure":{}}}`, `{"DestinationConfig":{"OnFailure":{"Destination":null}}}`} {
+	for _, option := range []string{
+		string(whole), `{"DestinationConfig":{"OnFailure":{}}}`,
+		`{"DestinationConfig":{"OnFailure":{"Destination":null}}}`,
+	} {
 		a := b.call("PUT", uuid, option)
 		if a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != "InvalidParameterValueException" ||
 			a.body["message"] != "The Destination field is required for an OnFailure configuration." {
@@ -247,7 +297,9 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 		a := b.create(option)
 		message, _ := a.body["message"].(string)
 		if a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != "InvalidParameterValueException" ||
-			!strings.HasPrefix(message, name) || !strings.HasSuffix(message, "See docs/compat/lambda-event-source-mapping.md.") {
+			!strings.HasPrefix(message, name) || !strings.HasSuffix(
+			message, "See docs/compat/lambda-event-source-mapping.md.",
+		) {
 			t.Errorf("%s: %d %q", name, a.status, message)
 		}
 	}
@@ -259,8 +311,10 @@ func TestDuplicateIsAConflict(t *testing.T) {
 	b := newBench(t)
 	first := b.create("")
 
-	b.create("").wantFault(t, http.StatusConflict, "ResourceConflictException", user(`The event source arn (" `+orders+` ") and function (" f ") `+
-		`provided mapping already exists. Please update or delete the existing mapping with UUID `+first.body["UUID"].(string)))
+	b.create("").wantFault(t, http.StatusConflict, "ResourceConflictException",
+		user(`The event source arn (" `+orders+` ") and function (" f ") `+
+			`provided mapping already exists. Please update or delete the existing mapping with UUID `+
+			first.body["UUID"].(string)))
 	if a := b.create(`"FunctionName":"g"`); a.status != http.StatusAccepted {
 		t.Errorf("another function: %d %v", a.status, a.body)
 	}
@@ -291,7 +345,10 @@ func TestLifeOfAMapping(t *testing.T) {
 			status = http.StatusOK
 		}
 		if a.status != status || a.body["State"] != want || len(a.body) != 18 {
-			t.Errorf("%s %s: %d, state %v, %d members; want %d, %s", method, body, a.status, a.body["State"], len(a.body), status, want)
+			t.Errorf(
+				"%s %s: %d, state %v, %d members; want %d, %s", method, body, a.status, a.body["State"], len(a.body),
+				status, want,
+			)
 		}
 	}
 
@@ -320,16 +377,25 @@ func TestLifeOfAMapping(t *testing.T) {
 func TestUpdateAnswersTheNewValues(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	uuid := "/" + b.create(`"MaximumRetryAttempts":2,"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:us-east-1:000000000000:dead"}}`).body["UUID"].(string)
+	uuid := "/" +
+		b.create(
+			`"MaximumRetryAttempts":2,"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:us-east-1:000000000000:dead"}}`,
+		).body["UUID"].(string)
 	b.settle()
 
-	a := b.call("PUT", uuid, `{"FunctionName":"g","DestinationConfig":{"OnFailure":{"Destination":""}},"FilterCriteria":{},"MaximumRecordAgeInSeconds":60}`)
+	a := b.call(
+		"PUT", uuid,
+		`{"FunctionName":"g","DestinationConfig":{"OnFailure":{"Destination":""}},"FilterCriteria":{},"MaximumRecordAgeInSeconds":60}`,
+	)
 
-	if a.body["FunctionArn"] != lambdas+"g" || a.body["MaximumRetryAttempts"] != 2.0 || a.body["MaximumRecordAgeInSeconds"] != 60.0 {
+	if a.body["FunctionArn"] != lambdas+"g" || a.body["MaximumRetryAttempts"] != 2.0 ||
+		a.body["MaximumRecordAgeInSeconds"] != 60.0 {
 		t.Errorf("%v", a.body)
 	}
 	b.settle()
-	if d := cmp.Diff(map[string]any{"OnFailure": map[string]any{}}, b.call("GET", uuid, "").body["DestinationConfig"]); d != "" {
+	if d := cmp.Diff(
+		map[string]any{"OnFailure": map[string]any{}}, b.call("GET", uuid, "").body["DestinationConfig"],
+	); d != "" {
 		t.Error(d)
 	}
 }
@@ -358,18 +424,22 @@ func TestListPages(t *testing.T) {
 	if len(seen) != 250 {
 		t.Errorf("%d different mappings", len(seen))
 	}
-	if d := cmp.Diff(map[string]any{"EventSourceMappings": []any{}}, b.call("GET", "/?FunctionName=absent", "").body); d != "" {
+	if d := cmp.Diff(
+		map[string]any{"EventSourceMappings": []any{}}, b.call("GET", "/?FunctionName=absent", "").body,
+	); d != "" {
 		t.Error(d)
 	}
 	b.call("GET", "?MaxItems=0", "").wantFault(t, http.StatusBadRequest, "ValidationException", map[string]any{
 		"message": "1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1",
 	})
-	if a := b.call("GET", "?MaxItems=x", ""); a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != "SerializationException" {
+	if a := b.call("GET", "?MaxItems=x", ""); a.status != http.StatusBadRequest ||
+		a.header.Get("x-amzn-errortype") != "SerializationException" {
 		t.Errorf("MaxItems=x: %d %v", a.status, a.body)
 	}
 }
 
-// A known member of the wrong type is named by its types, whatever else the request says; unknown members and nulls are passed over.
+// A known member of the wrong type is named by its types, whatever else the request says; unknown members and nulls are
+// passed over.
 func TestWrongTypesAreSerializationFaults(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -412,14 +482,18 @@ func TestBodiesThatAreNoObjects(t *testing.T) {
 	b := newBench(t)
 	for body, code := range map[string]string{
 		`[]`: "SerializationException", `3`: "SerializationException", `null`: "SerializationException",
-		`{`: "InvalidRequestContentException", `{"a":1}x`: "InvalidRequestContentException", "\x99": "InvalidRequestContentException",
+		`{`: "InvalidRequestContentException", `{"a":1}x`: "InvalidRequestContentException",
+		"\x99": "InvalidRequestContentException",
 	} {
-		if a := b.call("POST", "", body); a.status != http.StatusBadRequest || a.header.Get("x-amzn-errortype") != code {
+		if a := b.call("POST", "", body); a.status != http.StatusBadRequest ||
+			a.header.Get("x-amzn-errortype") != code {
 			t.Errorf("%q: %d %s", body, a.status, a.header.Get("x-amzn-errortype"))
 		}
 	}
 	a := b.call("POST", "", strings.Repeat(" ", maxMappingBody+1))
-	a.wantFault(t, http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", map[string]any{"message": "Request must be smaller than 1048576 bytes."})
+	a.wantFault(t, http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", map[string]any{
+		"message": "Request must be smaller than 1048576 bytes.",
+	})
 }
 
 // Advice goes into a header, on success and on refusal, and never into AWS's message.
@@ -428,7 +502,8 @@ func TestHintsTravelInAHeader(t *testing.T) {
 	b := newBench(t)
 
 	a := b.create(`"EventSourceArn":"arn:aws:kinesis:us-east-1:123456789:stream/orders"`)
-	if hint := a.header.Get(wire.HintHeader); a.body["EventSourceArn"] != orders || !strings.Contains(hint, "123456789") {
+	if hint := a.header.Get(wire.HintHeader); a.body["EventSourceArn"] != orders ||
+		!strings.Contains(hint, "123456789") {
 		t.Errorf("%v, hint %q", a.body["EventSourceArn"], hint)
 	}
 	a = b.create(`"EventSourceArn":"` + orders + `-absent"`)
@@ -448,10 +523,15 @@ func TestInternalErrorsDoNotLeak(t *testing.T) {
 func TestUnsignedRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	r := httptest.NewRequest("POST", EventSourceMappingsPath, strings.NewReader(`{"EventSourceArn":"`+orders+`","FunctionName":"f","StartingPosition":"LATEST"}`))
+	r := httptest.NewRequest(
+		"POST", EventSourceMappingsPath,
+		strings.NewReader(`{"EventSourceArn":"`+orders+`","FunctionName":"f","StartingPosition":"LATEST"}`),
+	)
 	w := httptest.NewRecorder()
 
-	b.handler.ServeHTTP(w, r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1"})))
+	b.handler.ServeHTTP(
+		w, r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1"})),
+	)
 
 	if w.Code != http.StatusForbidden || w.Body.String() != `{"message":"Missing Authentication Token"}` {
 		t.Errorf("%d %s", w.Code, w.Body)
@@ -464,8 +544,11 @@ func TestUnsignedRequestsAreRefused(t *testing.T) {
 func TestPathsThatNoOperationHas(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	for _, c := range [][2]string{{"PUT", ""}, {"DELETE", "/"}, {"POST", "/x"}, {"GET", "/x/y"}, {"GET", "x"}, {"PATCH", "/x"}} {
-		if a := b.call(c[0], c[1], ""); a.status != http.StatusNotFound || a.header.Get("x-amzn-errortype") != "UnknownOperationException" {
+	for _, c := range [][2]string{
+		{"PUT", ""}, {"DELETE", "/"}, {"POST", "/x"}, {"GET", "/x/y"}, {"GET", "x"}, {"PATCH", "/x"},
+	} {
+		if a := b.call(c[0], c[1], ""); a.status != http.StatusNotFound ||
+			a.header.Get("x-amzn-errortype") != "UnknownOperationException" {
 			t.Errorf("%s %q: %d %v", c[0], c[1], a.status, a.body)
 		}
 	}
@@ -474,8 +557,11 @@ func TestPathsThatNoOperationHas(t *testing.T) {
 // Whatever bytes come, the answer is an answer and nothing panics.
 func FuzzCreateEventSourceMapping(f *testing.F) {
 	for _, s := range []string{
-		``, `{}`, `{"FunctionName":"f","EventSourceArn":"` + orders + `","StartingPosition":"LATEST","BatchSize":1e400}`, `{"StartingPositionTimestamp":-1e99}`,
-		`{"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:r:1:q"}},"FilterCriteria":{"Filters":[null,{}]}}`, `{"Tags":{"a":1},"Topics":[ ]}`,
+		``, `{}`,
+		`{"FunctionName":"f","EventSourceArn":"` + orders + `","StartingPosition":"LATEST","BatchSize":1e400}`,
+		`{"StartingPositionTimestamp":-1e99}`,
+		`{"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:r:1:q"}},"FilterCriteria":{"Filters":[null,{}]}}`,
+		`{"Tags":{"a":1},"Topics":[ ]}`,
 	} {
 		f.Add(s)
 	}
@@ -483,7 +569,9 @@ func FuzzCreateEventSourceMapping(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		b := newBench(t)
 		r := httptest.NewRequest("POST", EventSourceMappingsPath, strings.NewReader(body))
-		r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{Account: "000000000000", Region: "us-east-1", Signed: true}))
+		r = r.WithContext(wire.WithCaller(r.Context(), wire.Caller{
+			Account: "000000000000", Region: "us-east-1", Signed: true,
+		}))
 		w := httptest.NewRecorder()
 		b.handler.ServeHTTP(w, r)
 		code := w.Header().Get("x-amzn-errortype")

@@ -11,8 +11,9 @@ import (
 
 // What the five operations on event source mappings share: the answer's shape and who asks.
 
-// eventSourceMapping is AWS's EventSourceMappingConfiguration as it looks for a Kinesis stream: these members and no others, always all of them but
-// StartingPositionTimestamp. Source: Lambda API Reference, EventSourceMappingConfiguration.
+// eventSourceMapping is AWS's EventSourceMappingConfiguration as it looks for a Kinesis stream: these members and no
+// others, always all of them but StartingPositionTimestamp. Source: Lambda API Reference,
+// EventSourceMappingConfiguration.
 type eventSourceMapping struct {
 	UUID                           string
 	StartingPosition               string

@@ -21,22 +21,29 @@ func TestCreateFunctionWithDefaults(t *testing.T) {
 
 	m := a.fields()
 	for key, want := range map[string]any{
-		"FunctionName": "f", "FunctionArn": arnF, "State": "Pending", "StateReasonCode": "Creating", "StateReason": "The function is being created.",
-		"Timeout": 3.0, "MemorySize": 128.0, "Description": "", "EphemeralStorage": object{"Size": 512.0}, "Version": "$LATEST", "PackageType": "Zip",
-		"LoggingConfig": object{"LogFormat": "Text", "LogGroup": "/aws/lambda/f"}, "TracingConfig": object{"Mode": "PassThrough"},
-		"SnapStart": object{"ApplyOn": "None", "OptimizationStatus": "Off"}, "Architectures": []any{"x86_64"}, "Role": role,
+		"FunctionName": "f", "FunctionArn": arnF, "State": "Pending", "StateReasonCode": "Creating",
+		"StateReason": "The function is being created.",
+		"Timeout":     3.0, "MemorySize": 128.0, "Description": "", "EphemeralStorage": object{"Size": 512.0},
+		"Version": "$LATEST", "PackageType": "Zip",
+		"LoggingConfig": object{"LogFormat": "Text", "LogGroup": "/aws/lambda/f"},
+		"TracingConfig": object{"Mode": "PassThrough"},
+		"SnapStart":     object{"ApplyOn": "None", "OptimizationStatus": "Off"}, "Architectures": []any{"x86_64"},
+		"Role": role,
 	} {
 		if got, w := asText(m[key]), asText(want); got != w {
 			t.Errorf("%s = %s, want %s", key, got, w)
 		}
 	}
-	for _, key := range []string{"LastUpdateStatus", "Environment", "VpcConfig", "Layers", "DeadLetterConfig", "KMSKeyArn"} {
+	for _, key := range []string{
+		"LastUpdateStatus", "Environment", "VpcConfig", "Layers", "DeadLetterConfig", "KMSKeyArn",
+	} {
 		if _, ok := m[key]; ok || a.status != 201 {
 			t.Errorf("status %d, %s = %v", a.status, key, m[key])
 		}
 	}
 	after := b.settled()
-	if after["State"] != "Active" || after["LastUpdateStatus"] != "Successful" || after["StateReason"] != nil || after["RevisionId"] == m["RevisionId"] {
+	if after["State"] != "Active" || after["LastUpdateStatus"] != "Successful" || after["StateReason"] != nil ||
+		after["RevisionId"] == m["RevisionId"] {
 		t.Errorf("later: %v", after)
 	}
 }
@@ -87,18 +94,23 @@ func TestUpdateFunctionConfiguration(t *testing.T) {
 	before := b.create(nil)
 
 	m := b.do("PUT", functions+"/f/configuration", object{
-		"MemorySize": 512, "Timeout": 300, "Environment": object{"Variables": object{"TABLE_NAME": "t", "REGION": "us-east-1"}},
+		"MemorySize": 512, "Timeout": 300,
+		"Environment": object{"Variables": object{"TABLE_NAME": "t", "REGION": "us-east-1"}},
 	}).fields()
 
-	if m["MemorySize"] != 512.0 || m["Timeout"] != 300.0 || m["LastUpdateStatus"] != "InProgress" || m["LastUpdateStatusReasonCode"] != "Creating" ||
+	if m["MemorySize"] != 512.0 || m["Timeout"] != 300.0 || m["LastUpdateStatus"] != "InProgress" ||
+		m["LastUpdateStatusReasonCode"] != "Creating" ||
 		m["State"] != "Active" || asText(m["Environment"]) != `{"Variables":{"REGION":"us-east-1","TABLE_NAME":"t"}}` {
 		t.Errorf("got %v", m)
 	}
 	after := b.settled()
-	if after["LastUpdateStatus"] != "Successful" || after["RevisionId"] == m["RevisionId"] || after["LastUpdateStatusReason"] != nil {
+	if after["LastUpdateStatus"] != "Successful" || after["RevisionId"] == m["RevisionId"] ||
+		after["LastUpdateStatusReason"] != nil {
 		t.Errorf("later: %v", after)
 	}
-	b.do("PUT", functions+"/f/configuration", object{"Timeout": 5, "RevisionId": before["RevisionId"]}).fails(412, "PreconditionFailedException",
+	b.do("PUT", functions+"/f/configuration", object{
+		"Timeout": 5, "RevisionId": before["RevisionId"],
+	}).fails(412, "PreconditionFailedException",
 		"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
 }
 
@@ -113,37 +125,135 @@ func TestCreateFunctionRefusals(t *testing.T) {
 		change        object
 		code, message string // message may end in * for a prefix
 	}{
-		{"F-11 runtime", object{"Runtime": "PYTHON3.9"}, invalid, "Value PYTHON3.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, *"},
-		{"retired runtime", object{"Runtime": "ruby2.7"}, invalid, "The runtime parameter of ruby2.7 is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions."},
-		{"runtime without launcher", object{"Runtime": "java21"}, invalid, "shardmill does not run java21 functions yet; see docs/compat/lambda.md."},
-		{"F-12 role", object{"Role": "r1"}, "ValidationException", `1 validation error detected: Value 'r1' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`},
-		{"F-13 architecture", object{"Architectures": []string{"X86_64"}}, "ValidationException", "1 validation error detected: Value '[X86_64]' at 'architectures' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"},
-		{"two architectures", object{"Architectures": []string{"x86_64", "arm64"}}, "ValidationException", "1 validation error detected: Value '[x86_64, arm64]' at 'architectures' failed to satisfy constraint: Member must have length less than or equal to 1"},
-		{"F-14 environment", object{"Environment": object{"Variables": object{"LARGE_VAR": large}}}, invalid, `Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {"LARGE_VAR":"x*`},
-		{"F-53 reserved variable", object{"Environment": object{"Variables": object{"AWS_REGION": "x"}}}, invalid, "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: AWS_REGION"},
-		{"several bounds at once", object{"Timeout": 901, "MemorySize": 127}, "ValidationException", "2 validation errors detected: Value '901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900; Value '127' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128"},
-		{"no runtime", object{"Runtime": ""}, invalid, "Runtime and Handler are mandatory parameters for functions created with deployment packages."},
-		{"no handler", object{"Handler": ""}, invalid, "Runtime and Handler are mandatory parameters for functions created with deployment packages."},
-		{"a null character", object{"Environment": object{"Variables": object{"NUL": "a\x00b"}}}, invalid, "The value of the environment variable NUL contains a null character, which no process can be given."},
-		{"JSON logs by a variable", object{"Runtime": "python3.12", "Environment": object{"Variables": object{"AWS_LAMBDA_LOG_FORMAT": "JSON"}}}, invalid, "shardmill does not support the environment variable AWS_LAMBDA_LOG_FORMAT with python3.12: its runtime logs as text only."},
-		{"a log level by a variable", object{"Runtime": "python3.12", "Environment": object{"Variables": object{"AWS_LAMBDA_LOG_LEVEL": "DEBUG"}}}, invalid, "shardmill does not support the environment variable AWS_LAMBDA_LOG_LEVEL with python3.12: its runtime logs as text only."},
-		{"missing members", object{"FunctionName": nil, "Role": nil, "Code": nil}, "ValidationException", "3 validation errors detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null; Value null at 'role' failed to satisfy constraint: Member must not be null; Value null at 'code' failed to satisfy constraint: Member must not be null"},
+		{
+			"F-11 runtime", object{"Runtime": "PYTHON3.9"}, invalid,
+			"Value PYTHON3.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, *",
+		},
+		{
+			"retired runtime", object{"Runtime": "ruby2.7"}, invalid,
+			"The runtime parameter of ruby2.7 is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.",
+		},
+		{
+			"runtime without launcher", object{"Runtime": "java21"}, invalid,
+			"shardmill does not run java21 functions yet; see docs/compat/lambda.md.",
+		},
+		{
+			"F-12 role", object{"Role": "r1"}, "ValidationException",
+			`1 validation error detected: Value 'r1' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`,
+		},
+		{
+			"F-13 architecture", object{"Architectures": []string{"X86_64"}}, "ValidationException",
+			"1 validation error detected: Value '[X86_64]' at 'architectures' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]",
+		},
+		{
+			"two architectures", object{"Architectures": []string{"x86_64", "arm64"}}, "ValidationException",
+			"1 validation error detected: Value '[x86_64, arm64]' at 'architectures' failed to satisfy constraint: Member must have length less than or equal to 1",
+		},
+		{
+			"F-14 environment", object{"Environment": object{"Variables": object{"LARGE_VAR": large}}}, invalid,
+			`Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {"LARGE_VAR":"x*`,
+		},
+		{
+			"F-53 reserved variable", object{"Environment": object{"Variables": object{"AWS_REGION": "x"}}}, invalid,
+			"Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: AWS_REGION",
+		},
+		{
+			"several bounds at once", object{"Timeout": 901, "MemorySize": 127}, "ValidationException",
+			"2 validation errors detected: Value '901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900; Value '127' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128",
+		},
+		{
+			"no runtime", object{"Runtime": ""}, invalid,
+			"Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+		},
+		{
+			"no handler", object{"Handler": ""}, invalid,
+			"Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+		},
+		{
+			"a null character", object{"Environment": object{"Variables": object{"NUL": "a\x00b"}}}, invalid,
+			"The value of the environment variable NUL contains a null character, which no process can be given.",
+		},
+		{
+			"JSON logs by a variable",
+			object{
+				"Runtime": "python3.12", "Environment": object{"Variables": object{"AWS_LAMBDA_LOG_FORMAT": "JSON"}},
+			},
+			invalid,
+			"shardmill does not support the environment variable AWS_LAMBDA_LOG_FORMAT with python3.12: its runtime logs as text only.",
+		},
+		{
+			"a log level by a variable",
+			object{
+				"Runtime": "python3.12", "Environment": object{"Variables": object{"AWS_LAMBDA_LOG_LEVEL": "DEBUG"}},
+			},
+			invalid,
+			"shardmill does not support the environment variable AWS_LAMBDA_LOG_LEVEL with python3.12: its runtime logs as text only.",
+		},
+		{
+			"missing members", object{"FunctionName": nil, "Role": nil, "Code": nil}, "ValidationException",
+			"3 validation errors detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null; Value null at 'role' failed to satisfy constraint: Member must not be null; Value null at 'code' failed to satisfy constraint: Member must not be null",
+		},
 		{"no code", object{"Code": object{}}, invalid, "Please provide a source for function code."},
-		{"no zip", object{"Code": object{"ZipFile": "AAAA"}}, invalid, "Could not unzip uploaded file. Please check your file, then try to upload again."},
-		{"F-25 zip that climbs", object{"Code": object{"ZipFile": zipFile("../x", "")}}, invalid, "Could not unzip uploaded file. Please check your file, then try to upload again."},
-		{"S3", object{"Code": object{"S3Bucket": "bucket", "S3Key": "k"}}, invalid, "shardmill does not support Code.S3Bucket yet; see docs/compat/lambda.md."},
-		{"image", object{"PackageType": "Image"}, invalid, "shardmill does not support PackageType Image yet; see docs/compat/lambda.md."},
-		{"F-10 publish", object{"Publish": true}, invalid, "shardmill does not support Publish yet; see docs/compat/lambda.md."},
-		{"layers", object{"Layers": []string{"arn"}}, invalid, "shardmill does not support Layers yet; see docs/compat/lambda.md."},
-		{"VPC", object{"VpcConfig": object{"SubnetIds": []string{"s"}}}, invalid, "shardmill does not support VpcConfig yet; see docs/compat/lambda.md."},
-		{"dead letters", object{"DeadLetterConfig": object{"TargetArn": "arn"}}, invalid, "shardmill does not support DeadLetterConfig yet; see docs/compat/lambda.md."},
-		{"tracing", object{"TracingConfig": object{"Mode": "Active"}}, invalid, "shardmill does not support TracingConfig (Mode Active) yet; see docs/compat/lambda.md."},
-		{"file systems", object{"FileSystemConfigs": []object{{"Arn": "a"}}}, invalid, "shardmill does not support FileSystemConfigs yet; see docs/compat/lambda.md."},
-		{"SnapStart", object{"SnapStart": object{"ApplyOn": "PublishedVersions"}}, invalid, "shardmill does not support SnapStart (ApplyOn PublishedVersions) yet; see docs/compat/lambda.md."},
-		{"key", object{"KMSKeyArn": "arn"}, invalid, "shardmill does not support KMSKeyArn yet; see docs/compat/lambda.md."},
-		{"tags", object{"Tags": object{"a": "b"}}, invalid, "shardmill does not support Tags yet; see docs/compat/lambda.md."},
-		{"JSON logs", object{"LoggingConfig": object{"LogFormat": "JSON"}}, invalid, "shardmill does not support LoggingConfig (LogFormat JSON) yet; see docs/compat/lambda.md."},
-		{"log level", object{"LoggingConfig": object{"LogFormat": "Text", "SystemLogLevel": "WARN"}}, invalid, `LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.`},
+		{
+			"no zip", object{"Code": object{"ZipFile": "AAAA"}}, invalid,
+			"Could not unzip uploaded file. Please check your file, then try to upload again.",
+		},
+		{
+			"F-25 zip that climbs", object{"Code": object{"ZipFile": zipFile("../x", "")}}, invalid,
+			"Could not unzip uploaded file. Please check your file, then try to upload again.",
+		},
+		{
+			"S3", object{"Code": object{"S3Bucket": "bucket", "S3Key": "k"}}, invalid,
+			"shardmill does not support Code.S3Bucket yet; see docs/compat/lambda.md.",
+		},
+		{
+			"image", object{"PackageType": "Image"}, invalid,
+			"shardmill does not support PackageType Image yet; see docs/compat/lambda.md.",
+		},
+		{
+			"F-10 publish", object{"Publish": true}, invalid,
+			"shardmill does not support Publish yet; see docs/compat/lambda.md.",
+		},
+		{
+			"layers", object{"Layers": []string{"arn"}}, invalid,
+			"shardmill does not support Layers yet; see docs/compat/lambda.md.",
+		},
+		{
+			"VPC", object{"VpcConfig": object{"SubnetIds": []string{"s"}}}, invalid,
+			"shardmill does not support VpcConfig yet; see docs/compat/lambda.md.",
+		},
+		{
+			"dead letters", object{"DeadLetterConfig": object{"TargetArn": "arn"}}, invalid,
+			"shardmill does not support DeadLetterConfig yet; see docs/compat/lambda.md.",
+		},
+		{
+			"tracing", object{"TracingConfig": object{"Mode": "Active"}}, invalid,
+			"shardmill does not support TracingConfig (Mode Active) yet; see docs/compat/lambda.md.",
+		},
+		{
+			"file systems", object{"FileSystemConfigs": []object{{"Arn": "a"}}}, invalid,
+			"shardmill does not support FileSystemConfigs yet; see docs/compat/lambda.md.",
+		},
+		{
+			"SnapStart", object{"SnapStart": object{"ApplyOn": "PublishedVersions"}}, invalid,
+			"shardmill does not support SnapStart (ApplyOn PublishedVersions) yet; see docs/compat/lambda.md.",
+		},
+		{
+			"key", object{"KMSKeyArn": "arn"}, invalid,
+			"shardmill does not support KMSKeyArn yet; see docs/compat/lambda.md.",
+		},
+		{
+			"tags", object{"Tags": object{"a": "b"}}, invalid,
+			"shardmill does not support Tags yet; see docs/compat/lambda.md.",
+		},
+		{
+			"JSON logs", object{"LoggingConfig": object{"LogFormat": "JSON"}}, invalid,
+			"shardmill does not support LoggingConfig (LogFormat JSON) yet; see docs/compat/lambda.md.",
+		},
+		{
+			"log level", object{"LoggingConfig": object{"LogFormat": "Text", "SystemLogLevel": "WARN"}}, invalid,
+			`LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.`,
+		},
 	} {
 		a := b.do("POST", functions, request(c.change))
 
@@ -161,10 +271,13 @@ func TestCreateFunctionRefusals(t *testing.T) {
 			t.Errorf("%s: Type in %s", c.name, a.body)
 		}
 	}
-	b.do("POST", functions, "{").fails(400, "InvalidRequestContentException", "Could not parse request body into json: unexpected end of JSON input")
+	b.do("POST", functions, "{").fails(
+		400, "InvalidRequestContentException", "Could not parse request body into json: unexpected end of JSON input",
+	)
 }
 
-// What GetFunctionConfiguration answers is taken back by UpdateFunctionConfiguration, member by member and as a whole, as on AWS: nothing in it is refused there.
+// What GetFunctionConfiguration answers is taken back by UpdateFunctionConfiguration, member by member and as a whole,
+// as on AWS: nothing in it is refused there.
 func TestConfigurationIsTakenBack(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -185,20 +298,26 @@ func TestConfigurationIsTakenBack(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 
-	b.do("PUT", "/2017-10-31/functions/f/concurrency", b.do("GET", "/2019-09-30/functions/f/concurrency", nil).fields()).fails(400, "ValidationException",
+	b.do(
+		"PUT", "/2017-10-31/functions/f/concurrency", b.do("GET", "/2019-09-30/functions/f/concurrency", nil).fields(),
+	).fails(400, "ValidationException",
 		"1 validation error detected: Value null at 'reservedConcurrentExecutions' failed to satisfy constraint: Member must not be null")
 }
 
-// Values that ask for nothing are what the AWS CLI, SAM and Terraform send; F-14: exactly 4,096 bytes of variables pass.
+// Values that ask for nothing are what the AWS CLI, SAM and Terraform send; F-14: exactly 4,096 bytes of variables
+// pass.
 func TestDefaultsOfClientsAreAccepted(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 
 	b.create(object{
-		"Publish": false, "PackageType": "Zip", "TracingConfig": object{"Mode": "PassThrough"}, "SnapStart": object{"ApplyOn": "None"}, "Architectures": []string{"x86_64"},
-		"VpcConfig": object{"SubnetIds": []string{}, "SecurityGroupIds": []string{}, "Ipv6AllowedForDualStack": false}, "Layers": []string{}, "Tags": object{},
-		"DeadLetterConfig": object{"TargetArn": ""}, "KMSKeyArn": "", "FileSystemConfigs": []string{}, "LoggingConfig": object{"LogFormat": "Text"},
-		"Environment": object{"Variables": object{"LARGE_VAR": strings.Repeat("x", 4096-len(`{"LARGE_VAR":""}`))}},
+		"Publish": false, "PackageType": "Zip", "TracingConfig": object{"Mode": "PassThrough"},
+		"SnapStart": object{"ApplyOn": "None"}, "Architectures": []string{"x86_64"},
+		"VpcConfig": object{"SubnetIds": []string{}, "SecurityGroupIds": []string{}, "Ipv6AllowedForDualStack": false},
+		"Layers":    []string{}, "Tags": object{},
+		"DeadLetterConfig": object{"TargetArn": ""}, "KMSKeyArn": "", "FileSystemConfigs": []string{},
+		"LoggingConfig": object{"LogFormat": "Text"},
+		"Environment":   object{"Variables": object{"LARGE_VAR": strings.Repeat("x", 4096-len(`{"LARGE_VAR":""}`))}},
 	})
 }
 
@@ -209,7 +328,8 @@ func TestShortAccountIdsFold(t *testing.T) {
 
 	a := b.do("POST", functions, request(object{"Role": "arn:aws:iam::123456789:role/r"}))
 
-	if a.status != 201 || a.fields()["Role"] != role || !strings.Contains(a.header.Get(wire.HintHeader), "123456789 was taken as 123456789012") {
+	if a.status != 201 || a.fields()["Role"] != role ||
+		!strings.Contains(a.header.Get(wire.HintHeader), "123456789 was taken as 123456789012") {
 		t.Errorf("%d %s %v", a.status, a.body, a.header)
 	}
 	a = b.do("GET", functions+"/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789%3Afunction%3Af", nil)
@@ -223,14 +343,27 @@ func TestNamesAndQualifiers(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.create(nil)
-	b.do("GET", functions+"/arn:aws:lambda:eu-west-1:123456789012:function:f", nil).fails(404, "ResourceNotFoundException", "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')")
-	b.do("GET", functions+"/"+arnF+":%24LATEST?Qualifier=1", nil).fails(400, "InvalidParameterValueException", "The derived qualifier from the function name does not match the specified qualifier.")
-	b.do("GET", functions+"/f?Qualifier=1", nil).fails(400, "InvalidParameterValueException", "shardmill does not support versions and aliases (Qualifier 1) yet; see docs/compat/lambda.md.")
-	if m := b.do("GET", functions+"/f/configuration?Qualifier=%24LATEST", nil).fields(); m["FunctionArn"] != arnF+":$LATEST" {
+	b.do("GET", functions+"/arn:aws:lambda:eu-west-1:123456789012:function:f", nil).fails(
+		404, "ResourceNotFoundException", "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')",
+	)
+	b.do("GET", functions+"/"+arnF+":%24LATEST?Qualifier=1", nil).fails(
+		400, "InvalidParameterValueException",
+		"The derived qualifier from the function name does not match the specified qualifier.",
+	)
+	b.do("GET", functions+"/f?Qualifier=1", nil).fails(
+		400, "InvalidParameterValueException",
+		"shardmill does not support versions and aliases (Qualifier 1) yet; see docs/compat/lambda.md.",
+	)
+	if m := b.do(
+		"GET", functions+"/f/configuration?Qualifier=%24LATEST", nil,
+	).fields(); m["FunctionArn"] != arnF+":$LATEST" {
 		t.Errorf("qualified: %v", m["FunctionArn"])
 	}
-	b.do("GET", functions+"/absent", nil).fails(404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:absent")
-	if a := b.do("GET", functions+"/f%20g", nil); a.status != 400 || !strings.Contains(a.body, "Value 'f g' at 'functionName'") {
+	b.do("GET", functions+"/absent", nil).fails(
+		404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:absent",
+	)
+	if a := b.do("GET", functions+"/f%20g", nil); a.status != 400 ||
+		!strings.Contains(a.body, "Value 'f g' at 'functionName'") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
@@ -240,7 +373,9 @@ func TestDeleteFunction(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	b.create(nil)
-	b.do("DELETE", functions+"/f?Qualifier=%24LATEST", nil).fails(400, "InvalidParameterValueException", "$LATEST version cannot be deleted without deleting the function.")
+	b.do("DELETE", functions+"/f?Qualifier=%24LATEST", nil).fails(
+		400, "InvalidParameterValueException", "$LATEST version cannot be deleted without deleting the function.",
+	)
 
 	b.do("DELETE", functions+"/f", nil).is(204, "")
 
@@ -260,14 +395,20 @@ func TestReservedConcurrency(t *testing.T) {
 	b.do("PUT", put, object{"ReservedConcurrentExecutions": 901}).fails(400, "InvalidParameterValueException",
 		"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].")
 	b.do("PUT", put, object{"ReservedConcurrentExecutions": 900}).is(200, `{"ReservedConcurrentExecutions":900}`)
-	if m := b.do("GET", functions+"/f", nil).fields(); asText(m["Concurrency"]) != `{"ReservedConcurrentExecutions":900}` {
+	if m := b.do(
+		"GET", functions+"/f", nil,
+	).fields(); asText(m["Concurrency"]) != `{"ReservedConcurrentExecutions":900}` {
 		t.Errorf("GetFunction: %v", m["Concurrency"])
 	}
 	b.do("DELETE", put, nil).is(204, "")
 	b.do("GET", get, nil).is(200, `{}`)
-	b.do("PUT", "/2017-10-31/functions/absent/concurrency", object{"ReservedConcurrentExecutions": 1}).fails(404, "ResourceNotFoundException",
+	b.do("PUT", "/2017-10-31/functions/absent/concurrency", object{
+		"ReservedConcurrentExecutions": 1,
+	}).fails(404, "ResourceNotFoundException",
 		"Function not found: arn:aws:lambda:us-east-1:123456789012:function:absent:$LATEST")
-	b.do("PUT", "/2017-10-31/functions/"+arnF+":1/concurrency", object{"ReservedConcurrentExecutions": 1}).fails(400, "InvalidParameterValueException",
+	b.do("PUT", "/2017-10-31/functions/"+arnF+":1/concurrency", object{
+		"ReservedConcurrentExecutions": 1,
+	}).fails(400, "InvalidParameterValueException",
 		"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")
 }
 
@@ -277,7 +418,9 @@ func TestListFunctions(t *testing.T) {
 	b := start(t)
 	zip := request(nil)["Code"]
 	for i := range 52 {
-		if a := b.do("POST", functions, request(object{"FunctionName": fmt.Sprintf("f%02d", i), "Code": zip})); a.status != 201 {
+		if a := b.do(
+			"POST", functions, request(object{"FunctionName": fmt.Sprintf("f%02d", i), "Code": zip}),
+		); a.status != 201 {
 			t.Fatal(a.body)
 		}
 	}
@@ -301,7 +444,9 @@ func TestListFunctions(t *testing.T) {
 		}
 		marker = next
 	}
-	if m := b.do("GET", functions+"?FunctionVersion=ALL&MaxItems=1", nil).fields(); !strings.HasSuffix(m["Functions"].([]any)[0].(object)["FunctionArn"].(string), ":f00:$LATEST") {
+	if m := b.do("GET", functions+"?FunctionVersion=ALL&MaxItems=1", nil).fields(); !strings.HasSuffix(
+		m["Functions"].([]any)[0].(object)["FunctionArn"].(string), ":f00:$LATEST",
+	) {
 		t.Errorf("ALL: %v", m)
 	}
 	b.do("GET", functions+"?FunctionVersion=SOME&MaxItems=0", nil).fails(400, "ValidationException",
@@ -329,10 +474,14 @@ func TestUpdateFunctionCode(t *testing.T) {
 	if now := b.settled(); now["CodeSha256"] != m["CodeSha256"] {
 		t.Error("the code is still the old one")
 	}
-	b.do("PUT", functions+"/f/code", object{"ImageUri": "x"}).fails(400, "InvalidParameterValueException", "Please don't provide ImageUri when updating a function with packageType Zip.")
+	b.do("PUT", functions+"/f/code", object{"ImageUri": "x"}).fails(
+		400, "InvalidParameterValueException",
+		"Please don't provide ImageUri when updating a function with packageType Zip.",
+	)
 }
 
-// F-79: an operation that AWS has and shardmill does not is refused by its name with 501, which SDKs do not retry; others are unknown.
+// F-79: an operation that AWS has and shardmill does not is refused by its name with 501, which SDKs do not retry;
+// others are unknown.
 func TestUnknownOperations(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -345,9 +494,14 @@ func TestUnknownOperations(t *testing.T) {
 		{"GET", "/2018-10-31/layers?find=LayerVersion&Arn=x", "GetLayerVersionByArn"},
 		{"GET", "/2018-10-31/layers", "ListLayers"},
 	} {
-		b.do(c.method, c.path, nil).fails(501, "NotImplementedException", "shardmill does not implement lambda "+c.name+" yet; see docs/compat/lambda.md.")
+		b.do(c.method, c.path, nil).fails(
+			501, "NotImplementedException",
+			"shardmill does not implement lambda "+c.name+" yet; see docs/compat/lambda.md.",
+		)
 	}
-	b.do("PATCH", functions+"/f", nil).fails(404, "UnknownOperationException", "Lambda has no operation PATCH /2015-03-31/functions/f.")
+	b.do("PATCH", functions+"/f", nil).fails(
+		404, "UnknownOperationException", "Lambda has no operation PATCH /2015-03-31/functions/f.",
+	)
 }
 
 // Browsers cannot sign: what carries no AWS4-HMAC-SHA256 Authorization is refused, a preflight too.

@@ -6,7 +6,8 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// GetEventSourceMapping: GET /2015-03-31/event-source-mappings/{UUID} → 200. Source: Lambda API Reference, GetEventSourceMapping.
+// GetEventSourceMapping: GET /2015-03-31/event-source-mappings/{UUID} → 200. Source: Lambda API Reference,
+// GetEventSourceMapping.
 func (h *EventSourceMappings) get(r *http.Request, c wire.Caller, uuid string) (mappingResult, error) {
 	m, err := h.mappings.Get(r.Context(), mappingCaller(c), uuid)
 	if err != nil {

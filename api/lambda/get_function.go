@@ -18,7 +18,8 @@ type concurrency struct {
 	ReservedConcurrentExecutions int
 }
 
-// getFunction shows a function and where its package can be fetched for ten minutes. Concurrency is left out when a qualifier was given, as on AWS.
+// getFunction shows a function and where its package can be fetched for ten minutes. Concurrency is left out when a
+// qualifier was given, as on AWS.
 func (h *Handler) getFunction(c *call) error {
 	conf, qualifier, err := h.find(c)
 	if err != nil {

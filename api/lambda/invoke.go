@@ -19,8 +19,8 @@ const (
 	maxClientContext = 3_583 // of base64
 )
 
-// invoke runs a function. The payload is checked to be JSON and forwarded as it is. A client that goes away does not stop the function.
-// Not here: InvocationType Event, qualifiers other than $LATEST, tenants, durable executions.
+// invoke runs a function. The payload is checked to be JSON and forwarded as it is. A client that goes away does not
+// stop the function. Not here: InvocationType Event, qualifiers other than $LATEST, tenants, durable executions.
 func (h *Handler) invoke(c *call) error {
 	ref, qualifier, err := c.name()
 	if err != nil {
@@ -100,7 +100,10 @@ func clientContext(encoded string) (string, error) {
 	b, err := base64.StdEncoding.DecodeString(encoded)
 	var object map[string]json.RawMessage
 	if err != nil || len(encoded) > maxClientContext || json.Unmarshal(b, &object) != nil {
-		return "", fault.New(fault.CodeInvalidRequestContent, "Client context must be a valid Base64-encoded JSON object of at most %d bytes.", maxClientContext)
+		return "", fault.New(
+			fault.CodeInvalidRequestContent,
+			"Client context must be a valid Base64-encoded JSON object of at most %d bytes.", maxClientContext,
+		)
 	}
 	return string(b), nil
 }
@@ -136,7 +139,10 @@ func (h *Handler) answerInvoke(c *call, ref function.Ref, res function.Result, t
 		}
 		return fault.New(fault.CodeInvalidRuntime, "%s", res.Detail)
 	case function.PlatformError:
-		h.log.Error("invoke", "function", ref.ARN(), "request_id", c.caller.RequestID, "reason", res.Reason, "error", res.Detail)
+		h.log.Error(
+			"invoke", "function", ref.ARN(), "request_id", c.caller.RequestID, "reason", res.Reason, "error",
+			res.Detail,
+		)
 		return fault.New(fault.CodeService, "The function could not be run: %s.", strings.TrimSuffix(res.Detail, "."))
 	}
 	header := c.w.Header()

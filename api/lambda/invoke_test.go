@@ -8,7 +8,8 @@ import (
 
 const invocations = functions + "/f/invocations"
 
-// F-28, F-32, F-33: an answer carries the payload as it is, the executed version, the request id that the log has, and the log's tail on demand.
+// F-28, F-32, F-33: an answer carries the payload as it is, the executed version, the request id that the log has, and
+// the log's tail on demand.
 func TestInvoke(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -19,10 +20,13 @@ func TestInvoke(t *testing.T) {
 
 	a.is(200, payload)
 	log, err := base64.StdEncoding.DecodeString(a.header.Get("X-Amz-Log-Result"))
-	if err != nil || !strings.Contains(string(log), "START RequestId: "+a.header.Get("x-amzn-requestid")+" Version: $LATEST") || !strings.Contains(string(log), "\nREPORT ") {
+	if err != nil ||
+		!strings.Contains(string(log), "START RequestId: "+a.header.Get("x-amzn-requestid")+" Version: $LATEST") ||
+		!strings.Contains(string(log), "\nREPORT ") {
 		t.Errorf("log %q, %v", log, err)
 	}
-	if a.header.Get("X-Amz-Executed-Version") != "$LATEST" || a.header.Get("X-Amz-Function-Error") != "" || a.header.Get("Content-Type") != "application/json" {
+	if a.header.Get("X-Amz-Executed-Version") != "$LATEST" || a.header.Get("X-Amz-Function-Error") != "" ||
+		a.header.Get("Content-Type") != "application/json" {
 		t.Errorf("headers %v", a.header)
 	}
 	b.do("POST", invocations, nil).is(200, `{}`)
@@ -37,7 +41,11 @@ func TestFunctionErrorsAre200(t *testing.T) {
 
 	a := b.do("POST", invocations, "{}")
 
-	a.is(200, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: `+a.header.Get("x-amzn-requestid")+` Error: Runtime exited with error: exit status 3"}`)
+	a.is(
+		200,
+		`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: `+a.header.Get("x-amzn-requestid")+
+			` Error: Runtime exited with error: exit status 3"}`,
+	)
 	if a.header.Get("X-Amz-Function-Error") != "Unhandled" {
 		t.Errorf("headers %v", a.header)
 	}
@@ -53,16 +61,23 @@ func TestMissingBootstrapFailsTheInvocation(t *testing.T) {
 
 	a := b.do("POST", invocations, "{}")
 
-	a.is(200, `{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: `+a.header.Get("x-amzn-requestid")+` Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"}`)
+	a.is(
+		200,
+		`{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: `+a.header.Get("x-amzn-requestid")+
+			` Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"}`,
+	)
 }
 
 // F-55: a bootstrap for another processor makes the function Failed and its invocations 502.
 func TestForeignBootstrapFailsTheFunction(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	elf := "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00\x16\x00\x01\x00\x00\x00" + strings.Repeat("\x00", 40) // e_machine 22: S/390
+	// e_machine 22: S/390
+	elf := "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00\x16\x00\x01\x00\x00\x00" +
+		strings.Repeat("\x00", 40)
 	m := b.create(object{"Code": object{"ZipFile": zipFile("bootstrap", elf)}})
-	if m["State"] != "Failed" || m["StateReasonCode"] != "FunctionError.InvalidEntryPoint" || !strings.Contains(m["StateReason"].(string), "bootstrap is built for EM_S390") {
+	if m["State"] != "Failed" || m["StateReasonCode"] != "FunctionError.InvalidEntryPoint" ||
+		!strings.Contains(m["StateReason"].(string), "bootstrap is built for EM_S390") {
 		t.Errorf("got %v", m)
 	}
 
@@ -88,18 +103,34 @@ func TestInvokeRefusals(t *testing.T) {
 	b := start(t)
 	b.create(nil)
 	b.do("POST", invocations, "{}", "X-Amz-Invocation-Type", "DryRun").is(204, "")
-	b.do("POST", invocations, "{}", "X-Amz-Invocation-Type", "Event").fails(501, "NotImplementedException", "shardmill does not implement lambda Invoke with InvocationType Event yet; see docs/compat/lambda.md.")
+	b.do("POST", invocations, "{}", "X-Amz-Invocation-Type", "Event").fails(
+		501, "NotImplementedException",
+		"shardmill does not implement lambda Invoke with InvocationType Event yet; see docs/compat/lambda.md.",
+	)
 	b.do("POST", invocations, "{}", "X-Amz-Invocation-Type", "Later").fails(400, "ValidationException",
 		"1 validation error detected: Value 'Later' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]")
-	b.do("POST", functions+"/doesnotexist/invocations", "{}").fails(404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:doesnotexist:$LATEST")
+	b.do("POST", functions+"/doesnotexist/invocations", "{}").fails(
+		404, "ResourceNotFoundException",
+		"Function not found: arn:aws:lambda:us-east-1:123456789012:function:doesnotexist:$LATEST",
+	)
 	for _, payload := range []string{"\x99", "\"\x99\"", "{", "{} {}", " "} {
 		a := b.do("POST", invocations, payload)
 		if m := a.fields(); a.status != 400 || a.header.Get("x-amzn-errortype") != "InvalidRequestContentException" ||
-			!strings.HasPrefix(m["message"].(string), "Could not parse request body into json: Could not parse payload into json: ") {
+			!strings.HasPrefix(
+				m["message"].(string), "Could not parse request body into json: Could not parse payload into json: ",
+			) {
 			t.Errorf("%q: %d %s", payload, a.status, a.body)
 		}
 	}
-	b.do("POST", invocations, strings.Repeat(" ", 6_291_456)+"1").fails(413, "RequestEntityTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
-	b.do("POST", invocations, "{}", "X-Amz-Client-Context", "e30").fails(400, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object of at most 3583 bytes.")
-	b.do("POST", invocations, "{}", "X-Amz-Tenant-Id", "t").fails(400, "InvalidParameterValueException", "shardmill does not support TenantId yet; see docs/compat/lambda.md.")
+	b.do("POST", invocations, strings.Repeat(" ", 6_291_456)+"1").fails(
+		413, "RequestEntityTooLargeException",
+		"Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+	)
+	b.do("POST", invocations, "{}", "X-Amz-Client-Context", "e30").fails(
+		400, "InvalidRequestContentException",
+		"Client context must be a valid Base64-encoded JSON object of at most 3583 bytes.",
+	)
+	b.do("POST", invocations, "{}", "X-Amz-Tenant-Id", "t").fails(
+		400, "InvalidParameterValueException", "shardmill does not support TenantId yet; see docs/compat/lambda.md.",
+	)
 }

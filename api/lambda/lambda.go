@@ -1,8 +1,9 @@
-// Package lambda is the wire of AWS Lambda: REST-JSON of the API version 2015-03-31 and its younger paths. One file per operation.
+// Package lambda is the wire of AWS Lambda: REST-JSON of the API version 2015-03-31 and its younger paths. One file per
+// operation.
 //
-// Requests come through wire.Router and carry a Caller. This room parses and renders; what a function is and does lies in function. Operations and
-// parameters that AWS has and shardmill does not are refused by name, never ignored; docs/compat/lambda.md lists them.
-// Source: Lambda API Reference; error shapes as recorded from AWS.
+// Requests come through wire.Router and carry a Caller. This room parses and renders; what a function is and does lies
+// in function. Operations and parameters that AWS has and shardmill does not are refused by name, never ignored;
+// docs/compat/lambda.md lists them. Source: Lambda API Reference; error shapes as recorded from AWS.
 package lambda
 
 import (
@@ -49,7 +50,8 @@ func New(o Options) *Handler {
 // codeUnavailable tells clients to try again.
 const codeUnavailable = "ServiceUnavailableException"
 
-// Service is this service's row of the shared port; h is what New made. Code packages are fetched with URLs that carry a proof of their own.
+// Service is this service's row of the shared port; h is what New made. Code packages are fetched with URLs that carry
+// a proof of their own.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "lambda", Paths: Paths(), Needs: wire.Signature, Open: packagePath, Handler: h, Refuse: Refuse,
@@ -70,7 +72,8 @@ type call struct {
 	params map[string]string // of the path, decoded
 }
 
-// ServeHTTP answers one request. Browsers can send neither the Authorization that is asked for nor a preflight that would be answered.
+// ServeHTTP answers one request. Browsers can send neither the Authorization that is asked for nor a preflight that
+// would be answered.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{ctx: r.Context(), w: w, r: r, caller: wire.CallerOf(r.Context())}
 	wire.SetIDs(w.Header(), c.caller)
@@ -85,7 +88,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op, params := match(r)
 	switch {
 	case op == nil:
-		h.answer(c, fault.New(fault.CodeUnknownOperation, "Lambda has no operation %s %s.", r.Method, clip(r.URL.EscapedPath())))
+		h.answer(
+			c,
+			fault.New(
+				fault.CodeUnknownOperation, "Lambda has no operation %s %s.", r.Method, clip(r.URL.EscapedPath()),
+			),
+		)
 	case op.serve == nil:
 		h.answer(c, notImplemented(op.name))
 	default:
@@ -105,12 +113,16 @@ func (h *Handler) eventSourceMapping(c *call) error {
 
 // notImplemented refuses what AWS has and shardmill does not. SDKs do not retry a 501.
 func notImplemented(what string) error {
-	return fault.New(fault.CodeNotImplemented, "shardmill does not implement lambda %s yet; see docs/compat/lambda.md.", what)
+	return fault.New(
+		fault.CodeNotImplemented, "shardmill does not implement lambda %s yet; see docs/compat/lambda.md.", what,
+	)
 }
 
 // unsupported refuses a parameter by its name.
 func unsupported(parameter string) error {
-	return fault.New(fault.CodeInvalidParameter, "shardmill does not support %s yet; see docs/compat/lambda.md.", parameter)
+	return fault.New(
+		fault.CodeInvalidParameter, "shardmill does not support %s yet; see docs/compat/lambda.md.", parameter,
+	)
 }
 
 // answer writes err, if there is one; otherwise the operation has answered.

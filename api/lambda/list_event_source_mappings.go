@@ -20,7 +20,10 @@ type listedMappings struct {
 // Source: Lambda API Reference, ListEventSourceMappings.
 func (h *EventSourceMappings) list(r *http.Request, c wire.Caller) (mappingResult, error) {
 	q := r.URL.Query()
-	in := mapping.ListInput{EventSourceARN: queryText(q, "EventSourceArn"), FunctionName: queryText(q, "FunctionName"), Marker: queryText(q, "Marker")}
+	in := mapping.ListInput{
+		EventSourceARN: queryText(q, "EventSourceArn"), FunctionName: queryText(q, "FunctionName"),
+		Marker: queryText(q, "Marker"),
+	}
 	if text := q.Get("MaxItems"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {

@@ -48,7 +48,9 @@ func (h *Handler) listFunctions(c *call) error {
 	if marker := query.Get("Marker"); marker != "" {
 		b, err := base64.RawURLEncoding.DecodeString(marker)
 		if err != nil {
-			return fault.New(fault.CodeInvalidParameter, "The marker %s is not one that ListFunctions gave.", clip(marker))
+			return fault.New(
+				fault.CodeInvalidParameter, "The marker %s is not one that ListFunctions gave.", clip(marker),
+			)
 		}
 		after = string(b)
 	}

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// operation is one row of the service's model. A nil serve means that AWS has it and shardmill does not: it is refused by name.
+// operation is one row of the service's model. A nil serve means that AWS has it and shardmill does not: it is refused
+// by name.
 type operation struct {
 	name   string
 	method string
@@ -14,8 +15,8 @@ type operation struct {
 	serve  func(*Handler, *call) error
 }
 
-// operations is the whole model of 2015-03-31, as of botocore 1.43. Order matters only where two rows share method and path: the one with a query
-// stands first in effect, because match prefers it.
+// operations is the whole model of 2015-03-31, as of botocore 1.43. Order matters only where two rows share method and
+// path: the one with a query stands first in effect, because match prefers it.
 var operations = []operation{
 	{"AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", nil},
 	{"AddPermission", "POST", "/2015-03-31/functions/{FunctionName}/policy", nil},
@@ -32,11 +33,17 @@ var operations = []operation{
 	{"DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"DeleteFunction", "DELETE", "/2015-03-31/functions/{FunctionName}", (*Handler).deleteFunction},
 	{"DeleteFunctionCodeSigningConfig", "DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config", nil},
-	{"DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", (*Handler).deleteFunctionConcurrency},
+	{
+		"DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency",
+		(*Handler).deleteFunctionConcurrency,
+	},
 	{"DeleteFunctionEventInvokeConfig", "DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config", nil},
 	{"DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url", nil},
 	{"DeleteLayerVersion", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", nil},
-	{"DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", nil},
+	{
+		"DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+		nil,
+	},
 	{"GetAccountSettings", "GET", "/2016-08-19/account-settings", nil},
 	{"GetAlias", "GET", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", nil},
 	{"GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}", nil},
@@ -47,8 +54,14 @@ var operations = []operation{
 	{"GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"GetFunction", "GET", "/2015-03-31/functions/{FunctionName}", (*Handler).getFunction},
 	{"GetFunctionCodeSigningConfig", "GET", "/2020-06-30/functions/{FunctionName}/code-signing-config", nil},
-	{"GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency", (*Handler).getFunctionConcurrency},
-	{"GetFunctionConfiguration", "GET", "/2015-03-31/functions/{FunctionName}/configuration", (*Handler).getFunctionConfiguration},
+	{
+		"GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency",
+		(*Handler).getFunctionConcurrency,
+	},
+	{
+		"GetFunctionConfiguration", "GET", "/2015-03-31/functions/{FunctionName}/configuration",
+		(*Handler).getFunctionConfiguration,
+	},
 	{"GetFunctionEventInvokeConfig", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config", nil},
 	{"GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config", nil},
 	{"GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config", nil},
@@ -69,28 +82,49 @@ var operations = []operation{
 	{"ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings", (*Handler).eventSourceMapping},
 	{"ListFunctionEventInvokeConfigs", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", nil},
 	{"ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", nil},
-	{"ListFunctionVersionsByCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", nil},
+	{
+		"ListFunctionVersionsByCapacityProvider", "GET",
+		"/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", nil,
+	},
 	{"ListFunctions", "GET", "/2015-03-31/functions", (*Handler).listFunctions},
-	{"ListFunctionsByCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions", nil},
+	{
+		"ListFunctionsByCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions",
+		nil,
+	},
 	{"ListLayerVersions", "GET", "/2018-10-31/layers/{LayerName}/versions", nil},
 	{"ListLayers", "GET", "/2018-10-31/layers", nil},
-	{"ListProvisionedConcurrencyConfigs", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL", nil},
+	{
+		"ListProvisionedConcurrencyConfigs", "GET",
+		"/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL", nil,
+	},
 	{"ListTags", "GET", "/2017-03-31/tags/{Resource}", nil},
 	{"ListVersionsByFunction", "GET", "/2015-03-31/functions/{FunctionName}/versions", nil},
 	{"PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions", nil},
 	{"PublishVersion", "POST", "/2015-03-31/functions/{FunctionName}/versions", nil},
 	{"PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config", nil},
-	{"PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency", (*Handler).putFunctionConcurrency},
+	{
+		"PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency",
+		(*Handler).putFunctionConcurrency,
+	},
 	{"PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config", nil},
 	{"PutFunctionRecursionConfig", "PUT", "/2024-08-31/functions/{FunctionName}/recursion-config", nil},
 	{"PutFunctionScalingConfig", "PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config", nil},
 	{"PutProvisionedConcurrencyConfig", "PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", nil},
 	{"PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config", nil},
-	{"RemoveLayerVersionPermission", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", nil},
+	{
+		"RemoveLayerVersionPermission", "DELETE",
+		"/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", nil,
+	},
 	{"RemovePermission", "DELETE", "/2015-03-31/functions/{FunctionName}/policy/{StatementId}", nil},
 	{"SendDurableExecutionCallbackFailure", "POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail", nil},
-	{"SendDurableExecutionCallbackHeartbeat", "POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat", nil},
-	{"SendDurableExecutionCallbackSuccess", "POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed", nil},
+	{
+		"SendDurableExecutionCallbackHeartbeat", "POST",
+		"/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat", nil,
+	},
+	{
+		"SendDurableExecutionCallbackSuccess", "POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed",
+		nil,
+	},
 	{"StopDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/stop", nil},
 	{"TagResource", "POST", "/2017-03-31/tags/{Resource}", nil},
 	{"UntagResource", "DELETE", "/2017-03-31/tags/{Resource}", nil},
@@ -99,7 +133,10 @@ var operations = []operation{
 	{"UpdateCodeSigningConfig", "PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", nil},
 	{"UpdateEventSourceMapping", "PUT", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"UpdateFunctionCode", "PUT", "/2015-03-31/functions/{FunctionName}/code", (*Handler).updateFunctionCode},
-	{"UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/{FunctionName}/configuration", (*Handler).updateFunctionConfiguration},
+	{
+		"UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/{FunctionName}/configuration",
+		(*Handler).updateFunctionConfiguration,
+	},
 	{"UpdateFunctionEventInvokeConfig", "POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config", nil},
 	{"UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url", nil},
 }
@@ -118,8 +155,8 @@ func Paths() []string {
 	return paths
 }
 
-// match finds the operation of a request and its path parameters, decoded. Matching goes by the escaped path, since an ARN in one segment may
-// contain encoded slashes.
+// match finds the operation of a request and its path parameters, decoded. Matching goes by the escaped path, since an
+// ARN in one segment may contain encoded slashes.
 func match(r *http.Request) (*operation, map[string]string) {
 	path := strings.Split(strings.Trim(r.URL.EscapedPath(), "/"), "/")
 	query := r.URL.Query()

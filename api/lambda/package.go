@@ -34,13 +34,18 @@ func (h *Handler) sign(sha, expires string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// getPackage answers the bytes of a package to who has a Location. No other authorization is asked for, as with a presigned URL.
+// getPackage answers the bytes of a package to who has a Location. No other authorization is asked for, as with a
+// presigned URL.
 func (h *Handler) getPackage(c *call) error {
 	sha := strings.TrimPrefix(c.r.URL.Path, packagePath)
 	query := c.r.URL.Query()
 	expires, err := strconv.ParseInt(query.Get("Expires"), 10, 64)
-	if err != nil || !hmac.Equal([]byte(h.sign(sha, query.Get("Expires"))), []byte(query.Get("Signature"))) || time.Now().Unix() > expires {
-		return fault.New(fault.CodeAccessDenied, "The location of this code package is wrong or older than ten minutes. Call GetFunction for a new one.")
+	if err != nil || !hmac.Equal([]byte(h.sign(sha, query.Get("Expires"))), []byte(query.Get("Signature"))) ||
+		time.Now().Unix() > expires {
+		return fault.New(
+			fault.CodeAccessDenied,
+			"The location of this code package is wrong or older than ten minutes. Call GetFunction for a new one.",
+		)
 	}
 	b, err := h.functions.Package(sha)
 	if err != nil {

@@ -30,14 +30,17 @@ func (h *Handler) putFunctionConcurrency(c *call) error {
 
 // unqualified is name for operations on a function as a whole.
 func (c *call) unqualified() (function.Ref, error) {
-	n, err := function.ParseName(c.params["FunctionName"], function.Caller{Account: c.caller.Account, Region: c.caller.Region})
+	n, err := function.ParseName(c.params["FunctionName"], function.Caller{
+		Account: c.caller.Account, Region: c.caller.Region,
+	})
 	if err != nil {
 		return function.Ref{}, err
 	}
 	c.hint(n.Hint)
 	if n.Qualifier != "" {
-		return function.Ref{}, fault.New(fault.CodeInvalidParameter, "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
-			"Please specify either a function name or an unqualified function ARN.")
+		return function.Ref{}, fault.New(fault.CodeInvalidParameter,
+			"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
+				"Please specify either a function name or an unqualified function ARN.")
 	}
 	return n.Ref, nil
 }

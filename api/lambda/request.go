@@ -51,7 +51,10 @@ func (c *call) decode(v any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return fault.New(
+			fault.CodeInvalidRequestContent, "Could not parse request body into json: %s",
+			strings.TrimPrefix(err.Error(), "json: "),
+		)
 	}
 	return nil
 }
@@ -64,10 +67,12 @@ func faithful(b []byte) error {
 	return fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: it is not valid Unicode")
 }
 
-// name resolves the FunctionName of the path together with the Qualifier parameter. $LATEST is the only version there is: other qualifiers are
-// refused, the answer carries the one that was given.
+// name resolves the FunctionName of the path together with the Qualifier parameter. $LATEST is the only version there
+// is: other qualifiers are refused, the answer carries the one that was given.
 func (c *call) name() (function.Ref, string, error) {
-	n, err := function.ParseName(c.params["FunctionName"], function.Caller{Account: c.caller.Account, Region: c.caller.Region})
+	n, err := function.ParseName(c.params["FunctionName"], function.Caller{
+		Account: c.caller.Account, Region: c.caller.Region,
+	})
 	if err != nil {
 		return function.Ref{}, "", err
 	}
@@ -75,7 +80,10 @@ func (c *call) name() (function.Ref, string, error) {
 	qualifier := c.r.URL.Query().Get("Qualifier")
 	switch {
 	case n.Qualifier != "" && qualifier != "" && n.Qualifier != qualifier:
-		return function.Ref{}, "", fault.New(fault.CodeInvalidParameter, "The derived qualifier from the function name does not match the specified qualifier.")
+		return function.Ref{}, "", fault.New(
+			fault.CodeInvalidParameter,
+			"The derived qualifier from the function name does not match the specified qualifier.",
+		)
 	case qualifier == "":
 		qualifier = n.Qualifier
 	}
@@ -85,15 +93,17 @@ func (c *call) name() (function.Ref, string, error) {
 	return n.Ref, qualifier, nil
 }
 
-// others are parameters of CreateFunction and UpdateFunctionConfiguration that shardmill does not have. Values that switch nothing on are accepted,
-// because the AWS CLI, SAM and Terraform send them.
+// others are parameters of CreateFunction and UpdateFunctionConfiguration that shardmill does not have. Values that
+// switch nothing on are accepted, because the AWS CLI, SAM and Terraform send them.
 type others struct {
-	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Tags, Layers, FileSystemConfigs, ImageConfig, CodeSigningConfigArn json.RawMessage
-	CapacityProviderConfig, PublishTo, DurableConfig, TenancyConfig                                                           json.RawMessage
-	SnapStart                                                                                                                 snapStartGiven
+	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Tags, Layers, FileSystemConfigs, ImageConfig,
+	CodeSigningConfigArn json.RawMessage
+	CapacityProviderConfig, PublishTo, DurableConfig, TenancyConfig json.RawMessage
+	SnapStart                                                       snapStartGiven
 }
 
-// snapStartGiven is a SnapStart as sent. Answers hold an OptimizationStatus beside ApplyOn, which is no parameter and passed over where it is sent back.
+// snapStartGiven is a SnapStart as sent. Answers hold an OptimizationStatus beside ApplyOn, which is no parameter and
+// passed over where it is sent back.
 type snapStartGiven struct{ ApplyOn json.RawMessage }
 
 func (s snapStartGiven) asked() json.RawMessage { return s.ApplyOn }
@@ -178,7 +188,8 @@ type settings struct {
 	others
 }
 
-// read judges the settings and answers the log group, "" when none was given, and the size of /tmp in MB, nil when none was.
+// read judges the settings and answers the log group, "" when none was given, and the size of /tmp in MB, nil when none
+// was.
 func (s *settings) read() (group string, size *int, err error) {
 	if group, err = s.LoggingConfig.group(); err != nil {
 		return "", nil, err

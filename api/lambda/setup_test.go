@@ -38,7 +38,9 @@ type bench struct {
 
 func start(t *testing.T) *bench {
 	t.Helper()
-	f, err := function.New(function.Options{Python: "python3", TailWait: time.Minute, Store: memory.New(memory.Options{}), Dir: t.TempDir()})
+	f, err := function.New(function.Options{
+		Python: "python3", TailWait: time.Minute, Store: memory.New(memory.Options{}), Dir: t.TempDir(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,8 @@ func start(t *testing.T) *bench {
 	}
 	h := lambda.New(lambda.Options{Functions: f, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	server := httptest.NewServer(&wire.Router{
-		Services: []wire.Service{lambda.Service(h)}, Keys: f, Unknown: http.NotFoundHandler(), Fallback: wire.Service{Handler: http.NotFoundHandler()},
+		Services: []wire.Service{lambda.Service(h)}, Keys: f, Unknown: http.NotFoundHandler(),
+		Fallback: wire.Service{Handler: http.NotFoundHandler()},
 	})
 	t.Cleanup(func() {
 		server.Close()
@@ -132,14 +135,17 @@ func (a answer) fails(status int, code, message string) {
 		text, _ = m["Message"].(string)
 	}
 	if a.status != status || a.header.Get("x-amzn-errortype") != code || text != message {
-		a.t.Fatalf("got %d %s %s\nwant %d %s %s", a.status, a.header.Get("x-amzn-errortype"), a.body, status, code, message)
+		a.t.Fatalf(
+			"got %d %s %s\nwant %d %s %s", a.status, a.header.Get("x-amzn-errortype"), a.body, status, code, message,
+		)
 	}
 	if a.header.Get("x-amzn-requestid") == "" {
 		a.t.Error("no request id")
 	}
 }
 
-// echo is a provided runtime in shell: it answers every event with itself. It needs nothing but /bin/sh and a TCP client, so it hands over to python3.
+// echo is a provided runtime in shell: it answers every event with itself. It needs nothing but /bin/sh and a TCP
+// client, so it hands over to python3.
 const echo = `#!/bin/sh
 exec python3 -c '
 import os, http.client
@@ -167,7 +173,10 @@ type object = map[string]any
 
 // request returns the body of a minimal CreateFunction, with changes.
 func request(change object) object {
-	body := object{"FunctionName": "f", "Role": role, "Runtime": "provided.al2023", "Handler": "bootstrap", "Code": object{"ZipFile": zipFile("bootstrap", echo)}}
+	body := object{
+		"FunctionName": "f", "Role": role, "Runtime": "provided.al2023", "Handler": "bootstrap",
+		"Code": object{"ZipFile": zipFile("bootstrap", echo)},
+	}
 	for k, v := range change {
 		if v == nil {
 			delete(body, k)

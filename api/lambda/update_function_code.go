@@ -30,13 +30,17 @@ func (h *Handler) updateFunctionCode(c *call) error {
 	case in.PublishTo != "":
 		return unsupported("PublishTo")
 	case in.ImageUri != "":
-		return fault.New(fault.CodeInvalidParameter, "Please don't provide ImageUri when updating a function with packageType Zip.")
+		return fault.New(
+			fault.CodeInvalidParameter, "Please don't provide ImageUri when updating a function with packageType Zip.",
+		)
 	}
 	zip, err := in.zip()
 	if err != nil {
 		return err
 	}
-	conf, err := h.functions.UpdateCode(c.ctx, function.UpdateCodeInput{Ref: ref, RevisionID: in.RevisionId, Architecture: in.Architectures, Zip: zip, DryRun: in.DryRun})
+	conf, err := h.functions.UpdateCode(c.ctx, function.UpdateCodeInput{
+		Ref: ref, RevisionID: in.RevisionId, Architecture: in.Architectures, Zip: zip, DryRun: in.DryRun,
+	})
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,10 @@ func (h *Handler) updateFunctionConfiguration(c *call) error {
 		return err
 	}
 	conf, err := h.functions.UpdateConfiguration(c.ctx, function.UpdateConfigurationInput{
-		Ref: ref, RevisionID: in.RevisionId, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler, Description: in.Description,
-		Timeout: in.Timeout, MemoryMB: in.MemorySize, EphemeralMB: size, Environment: in.Environment.variables(), LogGroup: group,
+		Ref: ref, RevisionID: in.RevisionId, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler,
+		Description: in.Description,
+		Timeout:     in.Timeout, MemoryMB: in.MemorySize, EphemeralMB: size, Environment: in.Environment.variables(),
+		LogGroup: group,
 	})
 	if err != nil {
 		return err

@@ -16,8 +16,9 @@ type filterLogEventsInput struct {
 	LogGroupName, LogGroupIdentifier, LogStreamNamePrefix, FilterPattern, NextToken *string
 	LogStreamNames                                                                  []string
 	StartTime, EndTime, Limit                                                       *int64
-	Interleaved                                                                     bool // always so, as on AWS since 2019
-	Unmask                                                                          bool // nothing is masked
+	// always so, as on AWS since 2019
+	Interleaved bool
+	Unmask      bool // nothing is masked
 }
 
 type filteredAnswer struct {
@@ -32,17 +33,22 @@ type filterLogEventsAnswer struct {
 	NextToken          string           `json:"nextToken,omitempty"`
 }
 
-// filterLogEvents reads the events of a group that match, in the order of their times. A page that ended at a limit has a token; the page behind it may
-// be empty. Source: CloudWatch Logs API Reference, FilterLogEvents.
+// filterLogEvents reads the events of a group that match, in the order of their times. A page that ended at a limit has
+// a token; the page behind it may be empty. Source: CloudWatch Logs API Reference, FilterLogEvents.
 func (h *Handler) filterLogEvents(ctx context.Context, c wire.Caller, in *filterLogEventsInput) (any, error) {
 	var v violations
 	v.text("logStreamNamePrefix", in.LogStreamNamePrefix, false, maxName, streamNames, streamPattern)
 	v.millis("startTime", in.StartTime)
 	v.millis("endTime", in.EndTime)
 	if in.LogStreamNames != nil && (len(in.LogStreamNames) < 1 || len(in.LogStreamNames) > maxFilteredStreams) {
-		v.Hidden("logStreamNames", fmt.Sprintf("Member must have length between 1 and %d, inclusive", maxFilteredStreams))
+		v.Hidden(
+			"logStreamNames", fmt.Sprintf("Member must have length between 1 and %d, inclusive", maxFilteredStreams),
+		)
 	}
-	q := logstore.Search{Streams: in.LogStreamNames, Limit: v.limit(in.Limit, maxPageEvents), Bytes: maxPageBytes, From: at(in.StartTime)}
+	q := logstore.Search{
+		Streams: in.LogStreamNames, Limit: v.limit(in.Limit, maxPageEvents), Bytes: maxPageBytes,
+		From: at(in.StartTime),
+	}
 	var err error
 	if q.Group, err = v.target(c, in.LogGroupName, in.LogGroupIdentifier); err != nil {
 		return nil, err
@@ -76,7 +82,9 @@ func (h *Handler) filterLogEvents(ctx context.Context, c wire.Caller, in *filter
 	}
 	out := filterLogEventsAnswer{Events: make([]filteredAnswer, 0, len(events)), SearchedLogStreams: []struct{}{}}
 	for _, e := range events {
-		out.Events = append(out.Events, filteredAnswer{e.Stream, eventAnswer{e.Place.Millis, e.Message, e.Ingested.UnixMilli()}, e.Place.String()})
+		out.Events = append(out.Events, filteredAnswer{
+			e.Stream, eventAnswer{e.Place.Millis, e.Message, e.Ingested.UnixMilli()}, e.Place.String(),
+		})
 	}
 	if more && len(events) > 0 {
 		out.NextToken = events[len(events)-1].Place.String()

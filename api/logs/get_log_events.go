@@ -39,14 +39,17 @@ const (
 	backwardToken = "b/"
 )
 
-// getLogEvents reads a page of one stream, the latest unless startFromHead. At either end the token of that direction is the one that was given.
-// Source: CloudWatch Logs API Reference, GetLogEvents.
+// getLogEvents reads a page of one stream, the latest unless startFromHead. At either end the token of that direction
+// is the one that was given. Source: CloudWatch Logs API Reference, GetLogEvents.
 func (h *Handler) getLogEvents(ctx context.Context, c wire.Caller, in *getLogEventsInput) (any, error) {
 	var v violations
 	v.stream(in.LogStreamName)
 	v.millis("startTime", in.StartTime)
 	v.millis("endTime", in.EndTime)
-	q := logstore.Search{Limit: v.limit(in.Limit, maxPageEvents), Bytes: maxPageBytes, From: at(in.StartTime), To: at(in.EndTime), Backward: !in.StartFromHead}
+	q := logstore.Search{
+		Limit: v.limit(in.Limit, maxPageEvents), Bytes: maxPageBytes, From: at(in.StartTime), To: at(in.EndTime),
+		Backward: !in.StartFromHead,
+	}
 	var err error
 	if q.Group, err = v.target(c, in.LogGroupName, in.LogGroupIdentifier); err != nil {
 		return nil, err
@@ -78,7 +81,9 @@ func (h *Handler) getLogEvents(ctx context.Context, c wire.Caller, in *getLogEve
 	if len(events) > 0 {
 		first, last = events[0].Place, events[len(events)-1].Place
 	}
-	out := getLogEventsAnswer{make([]eventAnswer, 0, len(events)), forwardToken + last.String(), backwardToken + first.String()}
+	out := getLogEventsAnswer{
+		make([]eventAnswer, 0, len(events)), forwardToken + last.String(), backwardToken + first.String(),
+	}
 	for _, e := range events {
 		out.Events = append(out.Events, eventAnswer{e.Place.Millis, e.Message, e.Ingested.UnixMilli()})
 	}

@@ -20,8 +20,8 @@ type createLogGroupInput struct {
 	Tags                      map[string]string
 }
 
-// createLogGroup makes a group. Source: CloudWatch Logs API Reference, CreateLogGroup. Encryption by KMS, classes other than STANDARD and deletion protection
-// are refused by name.
+// createLogGroup makes a group. Source: CloudWatch Logs API Reference, CreateLogGroup. Encryption by KMS, classes other
+// than STANDARD and deletion protection are refused by name.
 func (h *Handler) createLogGroup(_ context.Context, c wire.Caller, in *createLogGroupInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)
@@ -98,7 +98,9 @@ func (h *Handler) describeLogGroups(_ context.Context, c wire.Caller, in *descri
 	var all []logstore.GroupInfo
 	for _, g := range h.store.Groups(c.Account, c.Region) {
 		if in.LogGroupNamePrefix != nil && !strings.HasPrefix(g.Group.Name, *in.LogGroupNamePrefix) ||
-			in.LogGroupNamePattern != nil && !strings.Contains(strings.ToLower(g.Group.Name), strings.ToLower(*in.LogGroupNamePattern)) ||
+			in.LogGroupNamePattern != nil && !strings.Contains(
+				strings.ToLower(g.Group.Name), strings.ToLower(*in.LogGroupNamePattern),
+			) ||
 			in.LogGroupClass != nil && *in.LogGroupClass != "STANDARD" {
 			continue
 		}
@@ -112,8 +114,9 @@ func (h *Handler) describeLogGroups(_ context.Context, c wire.Caller, in *descri
 	for _, g := range all {
 		name := g.Group.ARN()
 		out.LogGroups = append(out.LogGroups, groupAnswer{
-			LogGroupName: g.Group.Name, CreationTime: g.Created.UnixMilli(), RetentionInDays: g.Retention, StoredBytes: g.Bytes,
-			ARN: name + ":*", LogGroupARN: name, LogGroupClass: "STANDARD",
+			LogGroupName: g.Group.Name, CreationTime: g.Created.UnixMilli(), RetentionInDays: g.Retention,
+			StoredBytes: g.Bytes,
+			ARN:         name + ":*", LogGroupARN: name, LogGroupClass: "STANDARD",
 		})
 	}
 	return out, nil

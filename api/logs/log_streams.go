@@ -59,8 +59,8 @@ type describeLogStreamsAnswer struct {
 	NextToken  string         `json:"nextToken,omitempty"`
 }
 
-// describeLogStreams lists streams by name or by the time of their last event; those without events have the earliest. Source: CloudWatch Logs API
-// Reference, DescribeLogStreams.
+// describeLogStreams lists streams by name or by the time of their last event; those without events have the earliest.
+// Source: CloudWatch Logs API Reference, DescribeLogStreams.
 func (h *Handler) describeLogStreams(_ context.Context, c wire.Caller, in *describeLogStreamsInput) (any, error) {
 	var v violations
 	v.text("logStreamNamePrefix", in.LogStreamNamePrefix, false, maxName, streamNames, streamPattern)
@@ -100,7 +100,8 @@ func (h *Handler) describeLogStreams(_ context.Context, c wire.Caller, in *descr
 	for _, s := range all {
 		a := streamAnswer{
 			LogStreamName: s.Name, CreationTime: s.Created.UnixMilli(), ARN: g.ARN() + ":log-stream:" + s.Name,
-			FirstEventTimestamp: millisOf(s.First), LastEventTimestamp: millisOf(s.Last), LastIngestionTime: millisOf(s.Ingested),
+			FirstEventTimestamp: millisOf(s.First), LastEventTimestamp: millisOf(s.Last),
+			LastIngestionTime: millisOf(s.Ingested),
 		}
 		if a.LastIngestionTime != nil {
 			a.UploadSequenceToken = logstore.Place{Millis: *a.LastIngestionTime}.String()

@@ -1,8 +1,9 @@
-// Package logs speaks the JSON protocol of Amazon CloudWatch Logs (X-Amz-Target: Logs_20140328.<operation>) in front of companion/logstore.
+// Package logs speaks the JSON protocol of Amazon CloudWatch Logs (X-Amz-Target: Logs_20140328.<operation>) in front of
+// companion/logstore.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what is kept, for how long and in which order, is decided in
-// companion/logstore. Operations and parameters that AWS has and this room does not are refused by name. The shapes are those of the CloudWatch Logs
-// API Reference; docs/compat/logs.md lists what differs.
+// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what is kept, for how long and in which
+// order, is decided in companion/logstore. Operations and parameters that AWS has and this room does not are refused by
+// name. The shapes are those of the CloudWatch Logs API Reference; docs/compat/logs.md lists what differs.
 package logs
 
 import (
@@ -26,7 +27,8 @@ const Target = "Logs_20140328"
 
 const contentType = "application/x-amz-json-1.1"
 
-// maxRequestBytes bounds a request before it is read: a batch of 1 MiB in which JSON writes every byte as a \u escape of six, and room for 10,000 events.
+// maxRequestBytes bounds a request before it is read: a batch of 1 MiB in which JSON writes every byte as a \u escape
+// of six, and room for 10,000 events.
 const maxRequestBytes = 8 << 20
 
 // Codes that only the wire gives.
@@ -71,7 +73,9 @@ func handle[In any](f func(*Handler, context.Context, wire.Caller, *In) (any, er
 		in := new(In)
 		if len(body) > 0 {
 			if err := json.Unmarshal(body, in); err != nil {
-				return nil, fault.New(codeSerialization, "The request body does not have the shape that the operation expects.").Because(err)
+				return nil, fault.New(
+					codeSerialization, "The request body does not have the shape that the operation expects.",
+				).Because(err)
 			}
 		}
 		return f(h, ctx, c, in)
@@ -132,8 +136,10 @@ type faultBody struct {
 
 // faultOf returns what an error means to the caller.
 func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
-	if errors.Is(err, logstore.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
+	if errors.Is(err, logstore.ErrClosed) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
+		// nothing an operator must know; SDKs try again
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
 	}
 	return wire.AsFault(err, codeInternal, c, h.log)
 }

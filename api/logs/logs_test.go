@@ -41,7 +41,9 @@ func (e *endpoint) do(op, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("X-Amz-Target", "Logs_20140328."+op)
 	r.Header.Set("Content-Type", contentType)
-	r = r.WithContext(wire.WithCaller(e.t.Context(), wire.Caller{Account: "111122223333", Region: "eu-west-1", RequestID: "5f0b6f0e-0000-4000-8000-000000000000"}))
+	r = r.WithContext(wire.WithCaller(e.t.Context(), wire.Caller{
+		Account: "111122223333", Region: "eu-west-1", RequestID: "5f0b6f0e-0000-4000-8000-000000000000",
+	}))
 	w := httptest.NewRecorder()
 	e.handler.ServeHTTP(w, r)
 	return w
@@ -63,7 +65,9 @@ func (e *endpoint) refused(op, body string, status int, code, text string) {
 	var got faultBody
 	_ = json.Unmarshal(w.Body.Bytes(), &got)
 	if w.Code != status || got.Type != code || got.Message != text {
-		e.t.Errorf("%s %.200s:\n got %d %q %q\nwant %d %q %q", op, body, w.Code, got.Type, got.Message, status, code, text)
+		e.t.Errorf(
+			"%s %.200s:\n got %d %q %q\nwant %d %q %q", op, body, w.Code, got.Type, got.Message, status, code, text,
+		)
 	}
 	if got := w.Header().Get("Content-Type"); got != contentType || w.Header().Get("X-Amzn-Requestid") == "" {
 		e.t.Errorf("content type %q", got)
@@ -98,7 +102,10 @@ func TestLifeOfALogGroup(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	const g = `{"logGroupName":"/app/x"}`
-	if got := e.ok("CreateLogGroup", `{"logGroupName":"/app/x","tags":{"team":"a"},"logGroupClass":"STANDARD","deletionProtectionEnabled":false}`); got != nil {
+	if got := e.ok(
+		"CreateLogGroup",
+		`{"logGroupName":"/app/x","tags":{"team":"a"},"logGroupClass":"STANDARD","deletionProtectionEnabled":false}`,
+	); got != nil {
 		t.Errorf("CreateLogGroup answers %v, want no body", got)
 	}
 	e.refused("CreateLogGroup", g, 400, "ResourceAlreadyExistsException", "The specified log group already exists")
@@ -106,8 +113,10 @@ func TestLifeOfALogGroup(t *testing.T) {
 
 	got := e.ok("DescribeLogGroups", `{"logGroupNamePrefix":"/app/"}`)["logGroups"].([]any)[0].(map[string]any)
 	for member, want := range map[string]any{
-		"arn": "arn:aws:logs:eu-west-1:111122223333:log-group:/app/x:*", "logGroupArn": "arn:aws:logs:eu-west-1:111122223333:log-group:/app/x",
-		"retentionInDays": 14.0, "storedBytes": 0.0, "metricFilterCount": 0.0, "logGroupClass": "STANDARD", "logGroupName": "/app/x",
+		"arn":             "arn:aws:logs:eu-west-1:111122223333:log-group:/app/x:*",
+		"logGroupArn":     "arn:aws:logs:eu-west-1:111122223333:log-group:/app/x",
+		"retentionInDays": 14.0, "storedBytes": 0.0, "metricFilterCount": 0.0, "logGroupClass": "STANDARD",
+		"logGroupName": "/app/x",
 	} {
 		if got[member] != want {
 			t.Errorf("%s is %v, want %v", member, got[member], want)
@@ -159,7 +168,14 @@ func TestListsOfGroupsAndStreams(t *testing.T) {
 	e.lines("two", "x")
 	const g = `{"logGroupName":"/aws/lambda/f"`
 	same(t, list(e.ok("DescribeLogStreams", g+"}"), "logStreams", "logStreamName"), "empty", "one", "two")
-	same(t, list(e.ok("DescribeLogStreams", g+`,"descending":true,"logStreamNamePrefix":"e"}`), "logStreams", "logStreamName"), "empty")
+	same(
+		t,
+		list(
+			e.ok("DescribeLogStreams", g+`,"descending":true,"logStreamNamePrefix":"e"}`), "logStreams",
+			"logStreamName",
+		),
+		"empty",
+	)
 	var names []string
 	for token := ""; ; {
 		page := e.ok("DescribeLogStreams", g+`,"orderBy":"LastEventTime","descending":true,"limit":1`+token+"}")
@@ -171,12 +187,19 @@ func TestListsOfGroupsAndStreams(t *testing.T) {
 		token = `,"nextToken":"` + next + `"`
 	}
 	same(t, names, "one", "two", "empty")
-	one := e.ok("DescribeLogStreams", `{"logGroupIdentifier":"arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f","logStreamNamePrefix":"one"}`)["logStreams"].([]any)[0].(map[string]any)
-	if one["firstEventTimestamp"] != float64(noon.UnixMilli()) || one["lastEventTimestamp"] != float64(noon.UnixMilli()+2000) || one["lastIngestionTime"] == nil ||
+	one := e.ok(
+		"DescribeLogStreams",
+		`{"logGroupIdentifier":"arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f","logStreamNamePrefix":"one"}`,
+	)["logStreams"].([]any)[0].(map[string]any)
+	if one["firstEventTimestamp"] != float64(noon.UnixMilli()) ||
+		one["lastEventTimestamp"] != float64(noon.UnixMilli()+2000) || one["lastIngestionTime"] == nil ||
 		one["arn"] != "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f:log-stream:one" {
 		t.Errorf("stream %v", one)
 	}
-	e.refused("DescribeLogStreams", g+`,"orderBy":"LastEventTime","logStreamNamePrefix":"o"}`, 400, "InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix.")
+	e.refused(
+		"DescribeLogStreams", g+`,"orderBy":"LastEventTime","logStreamNamePrefix":"o"}`, 400,
+		"InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix.",
+	)
 }
 
 // Events that were put are read page by page, in both directions; at an end the token stays the one that was given.
@@ -189,7 +212,11 @@ func TestEventsAreReadInPages(t *testing.T) {
 	for i := range 5 {
 		events = append(events, fmt.Sprintf(`{"timestamp":%d,"message":"m%d\n"}`, noon.UnixMilli()+int64(i), i))
 	}
-	put := e.ok("PutLogEvents", `{"logGroupName":"g","logStreamName":"s","sequenceToken":"whatever","logEvents":[`+strings.Join(events, ",")+`]}`)
+	put := e.ok(
+		"PutLogEvents",
+		`{"logGroupName":"g","logStreamName":"s","sequenceToken":"whatever","logEvents":[`+strings.Join(events, ",")+
+			`]}`,
+	)
 	if put["nextSequenceToken"] == nil || put["rejectedLogEventsInfo"] != nil {
 		t.Errorf("put: %v", put)
 	}
@@ -197,7 +224,9 @@ func TestEventsAreReadInPages(t *testing.T) {
 
 	page := e.ok("GetLogEvents", s+`,"startFromHead":true,"limit":3}`)
 	same(t, list(page, "events", "message"), "m0\n", "m1\n", "m2\n")
-	page = e.ok("GetLogEvents", s+`,"startFromHead":true,"limit":3,"nextToken":"`+page["nextForwardToken"].(string)+`"}`)
+	page = e.ok(
+		"GetLogEvents", s+`,"startFromHead":true,"limit":3,"nextToken":"`+page["nextForwardToken"].(string)+`"}`,
+	)
 	same(t, list(page, "events", "message"), "m3\n", "m4\n")
 	end := e.ok("GetLogEvents", s+`,"startFromHead":true,"nextToken":"`+page["nextForwardToken"].(string)+`"}`)
 	if same(t, list(end, "events", "message")); end["nextForwardToken"] != page["nextForwardToken"] {
@@ -211,9 +240,21 @@ func TestEventsAreReadInPages(t *testing.T) {
 	if same(t, list(end, "events", "message")); end["nextBackwardToken"] != page["nextBackwardToken"] {
 		t.Errorf("token %v became %v at the beginning", page["nextBackwardToken"], end["nextBackwardToken"])
 	}
-	same(t, list(e.ok("GetLogEvents", s+fmt.Sprintf(`,"startTime":%d,"endTime":%d}`, noon.UnixMilli()+1, noon.UnixMilli()+3)), "events", "message"), "m1\n", "m2\n")
+	same(
+		t,
+		list(
+			e.ok(
+				"GetLogEvents", s+fmt.Sprintf(`,"startTime":%d,"endTime":%d}`, noon.UnixMilli()+1, noon.UnixMilli()+3),
+			),
+			"events", "message",
+		),
+		"m1\n", "m2\n",
+	)
 	for _, token := range []string{"x", "", "f/1", "f/" + strings.Repeat("x", 56), "x/" + strings.Repeat("1", 56)} {
-		e.refused("GetLogEvents", s+`,"nextToken":"`+token+`"}`, 400, "InvalidParameterException", "The specified nextToken is invalid.")
+		e.refused(
+			"GetLogEvents", s+`,"nextToken":"`+token+`"}`, 400, "InvalidParameterException",
+			"The specified nextToken is invalid.",
+		)
 	}
 }
 
@@ -221,12 +262,19 @@ func TestEventsAreReadInPages(t *testing.T) {
 func TestFilterFindsWhatFunctionsPrinted(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	e.lines("2026/01/05/[$LATEST]a", "START RequestId: 1\n", "2026-01-05T12:00:03.000Z 1 Task timed out after 3.00 seconds\n\n", "REPORT RequestId: 1\n")
+	e.lines(
+		"2026/01/05/[$LATEST]a", "START RequestId: 1\n",
+		"2026-01-05T12:00:03.000Z 1 Task timed out after 3.00 seconds\n\n", "REPORT RequestId: 1\n",
+	)
 	e.lines("2026/01/05/[$LATEST]b", "START RequestId: 2\n", `{"level":"ERROR"}`+"\n", "REPORT RequestId: 2\n")
 	const g = `{"logGroupName":"/aws/lambda/f"`
 	for pattern, want := range map[string][]string{
-		`?ERROR ?Task`:                {"2026-01-05T12:00:03.000Z 1 Task timed out after 3.00 seconds\n\n", `{"level":"ERROR"}` + "\n"},
-		`-REPORT -START`:              {"2026-01-05T12:00:03.000Z 1 Task timed out after 3.00 seconds\n\n", `{"level":"ERROR"}` + "\n"},
+		`?ERROR ?Task`: {
+			"2026-01-05T12:00:03.000Z 1 Task timed out after 3.00 seconds\n\n", `{"level":"ERROR"}` + "\n",
+		},
+		`-REPORT -START`: {
+			"2026-01-05T12:00:03.000Z 1 Task timed out after 3.00 seconds\n\n", `{"level":"ERROR"}` + "\n",
+		},
 		`{ $.level = \"ERROR\" }`:     {`{"level":"ERROR"}` + "\n"},
 		`\"RequestId: 2\" -REPORT`:    {"START RequestId: 2\n"},
 		`{ $.level = \"NOT THERE\" }`: nil,
@@ -251,15 +299,54 @@ func TestFilterFindsWhatFunctionsPrinted(t *testing.T) {
 	if len(ids) != 6 || !slices.IsSorted(ids) || len(slices.Compact(ids)) != 6 || len(ids[0]) != 56 {
 		t.Errorf("ids %q", ids)
 	}
-	same(t, list(e.ok("FilterLogEvents", g+`,"logStreamNames":["2026/01/05/[$LATEST]b"],"limit":1}`), "events", "message"), "START RequestId: 2\n")
-	same(t, list(e.ok("FilterLogEvents", g+`,"logStreamNamePrefix":"2026/01/05/[$LATEST]a","filterPattern":"START"}`), "events", "message"), "START RequestId: 1\n")
-	same(t, list(e.ok("FilterLogEvents", g+fmt.Sprintf(`,"startTime":%d,"endTime":%d,"filterPattern":"REPORT"}`, noon.UnixMilli()+2000, noon.UnixMilli()+2000)), "events", "message"), "REPORT RequestId: 1\n", "REPORT RequestId: 2\n")
+	same(
+		t,
+		list(e.ok("FilterLogEvents", g+`,"logStreamNames":["2026/01/05/[$LATEST]b"],"limit":1}`), "events", "message"),
+		"START RequestId: 2\n",
+	)
+	same(
+		t,
+		list(
+			e.ok("FilterLogEvents", g+`,"logStreamNamePrefix":"2026/01/05/[$LATEST]a","filterPattern":"START"}`),
+			"events", "message",
+		),
+		"START RequestId: 1\n",
+	)
+	same(
+		t,
+		list(
+			e.ok(
+				"FilterLogEvents",
+				g+fmt.Sprintf(
+					`,"startTime":%d,"endTime":%d,"filterPattern":"REPORT"}`, noon.UnixMilli()+2000,
+					noon.UnixMilli()+2000,
+				),
+			),
+			"events", "message",
+		),
+		"REPORT RequestId: 1\n", "REPORT RequestId: 2\n",
+	)
 
-	e.refused("FilterLogEvents", g+`,"logStreamNames":["nope"]}`, 400, "ResourceNotFoundException", "The specified log stream does not exist.")
-	e.refused("FilterLogEvents", g+`,"logStreamNames":["nope"],"logStreamNamePrefix":"n"}`, 400, "InvalidParameterException", "LogStreamNamePrefix and LogStreamNames are mutually exclusive parameters.")
-	e.refused("FilterLogEvents", g+`,"filterPattern":"[a, b]"}`, 400, "InvalidParameterException", "Invalid filter pattern: space-delimited patterns, [a, b, ...], are not supported by shardmill.")
-	e.refused("FilterLogEvents", g+`,"nextToken":"x"}`, 400, "InvalidParameterException", "The specified nextToken is invalid.")
-	e.refused("FilterLogEvents", g+`,"limit":10001}`, 400, "InvalidParameterException", "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000")
+	e.refused(
+		"FilterLogEvents", g+`,"logStreamNames":["nope"]}`, 400, "ResourceNotFoundException",
+		"The specified log stream does not exist.",
+	)
+	e.refused(
+		"FilterLogEvents", g+`,"logStreamNames":["nope"],"logStreamNamePrefix":"n"}`, 400, "InvalidParameterException",
+		"LogStreamNamePrefix and LogStreamNames are mutually exclusive parameters.",
+	)
+	e.refused(
+		"FilterLogEvents", g+`,"filterPattern":"[a, b]"}`, 400, "InvalidParameterException",
+		"Invalid filter pattern: space-delimited patterns, [a, b, ...], are not supported by shardmill.",
+	)
+	e.refused(
+		"FilterLogEvents", g+`,"nextToken":"x"}`, 400, "InvalidParameterException",
+		"The specified nextToken is invalid.",
+	)
+	e.refused(
+		"FilterLogEvents", g+`,"limit":10001}`, 400, "InvalidParameterException",
+		"1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000",
+	)
 }
 
 // A batch is bounded and in order; what is too old or too new is named and left out.
@@ -275,18 +362,43 @@ func TestBatchesAreChecked(t *testing.T) {
 		return fmt.Sprintf(`{"timestamp":%d,"message":%q}`, noon.Add(after).UnixMilli(), message)
 	}
 	const invalid = "InvalidParameterException"
-	e.refused("PutLogEvents", put(event(1e9, "x"), event(0, "y")), 400, invalid, "Log events in a single PutLogEvents request must be in chronological order.")
-	e.refused("PutLogEvents", put(event(-25*time.Hour, "x"), event(0, "y")), 400, invalid, "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.")
-	e.refused("PutLogEvents", put(event(0, strings.Repeat("x", 1<<20))), 400, invalid, "Upload too large: 1048602 bytes exceeds limit of 1048576")
+	e.refused(
+		"PutLogEvents", put(event(1e9, "x"), event(0, "y")), 400, invalid,
+		"Log events in a single PutLogEvents request must be in chronological order.",
+	)
+	e.refused(
+		"PutLogEvents", put(event(-25*time.Hour, "x"), event(0, "y")), 400, invalid,
+		"The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
+	)
+	e.refused(
+		"PutLogEvents", put(event(0, strings.Repeat("x", 1<<20))), 400, invalid,
+		"Upload too large: 1048602 bytes exceeds limit of 1048576",
+	)
 	e.ok("PutLogEvents", put(event(0, strings.Repeat("x", 1<<20-26))))
-	e.refused("PutLogEvents", put(), 400, invalid, "1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have length greater than or equal to 1")
-	e.refused("PutLogEvents", put(`{"timestamp":-1,"message":""}`), 400, invalid, "2 validation errors detected: Value '-1' at 'logEvents.1.member.timestamp' failed to satisfy constraint: "+
-		"Member must have value greater than or equal to 0; Value '' at 'logEvents.1.member.message' failed to satisfy constraint: Member must have length greater than or equal to 1")
-	e.refused("PutLogEvents", `{"logGroupName":"g","logStreamName":"nope","logEvents":[`+event(0, "x")+`]}`, 400, "ResourceNotFoundException", "The specified log stream does not exist.")
-	e.refused("PutLogEvents", `{"logGroupName":"nope","logStreamName":"s","logEvents":[`+event(0, "x")+`]}`, 400, "ResourceNotFoundException", "The specified log group does not exist.")
-	e.refused("PutLogEvents", `{"logGroupName":"g","logStreamName":"s","entity":{"keyAttributes":{}},"logEvents":[`+event(0, "x")+`]}`, 400, invalid, "The parameter entity is not supported by shardmill.")
+	e.refused(
+		"PutLogEvents", put(), 400, invalid,
+		"1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have length greater than or equal to 1",
+	)
+	e.refused("PutLogEvents", put(`{"timestamp":-1,"message":""}`), 400, invalid,
+		"2 validation errors detected: Value '-1' at 'logEvents.1.member.timestamp' failed to satisfy constraint: "+
+			"Member must have value greater than or equal to 0; Value '' at 'logEvents.1.member.message' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	e.refused(
+		"PutLogEvents", `{"logGroupName":"g","logStreamName":"nope","logEvents":[`+event(0, "x")+`]}`, 400,
+		"ResourceNotFoundException", "The specified log stream does not exist.",
+	)
+	e.refused(
+		"PutLogEvents", `{"logGroupName":"nope","logStreamName":"s","logEvents":[`+event(0, "x")+`]}`, 400,
+		"ResourceNotFoundException", "The specified log group does not exist.",
+	)
+	e.refused(
+		"PutLogEvents",
+		`{"logGroupName":"g","logStreamName":"s","entity":{"keyAttributes":{}},"logEvents":[`+event(0, "x")+`]}`, 400,
+		invalid, "The parameter entity is not supported by shardmill.",
+	)
 
-	got := e.ok("PutLogEvents", put(event(-15*24*time.Hour, "old"), event(-15*24*time.Hour+1, "old")))["rejectedLogEventsInfo"]
+	got := e.ok(
+		"PutLogEvents", put(event(-15*24*time.Hour, "old"), event(-15*24*time.Hour+1, "old")),
+	)["rejectedLogEventsInfo"]
 	if fmt.Sprint(got) != "map[tooOldLogEventEndIndex:2]" {
 		t.Errorf("too old: %v", got)
 	}
@@ -300,21 +412,54 @@ func TestBatchesAreChecked(t *testing.T) {
 func TestWhatIsAbsentIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	for _, op := range []string{"StartLiveTail", "StartQuery", "GetQueryResults", "PutSubscriptionFilter", "PutMetricFilter"} {
-		e.refused(op, `{}`, 501, "NotImplementedException", "The operation "+op+" of Amazon CloudWatch Logs is not implemented by shardmill.")
+	for _, op := range []string{
+		"StartLiveTail", "StartQuery", "GetQueryResults", "PutSubscriptionFilter", "PutMetricFilter",
+	} {
+		e.refused(
+			op, `{}`, 501, "NotImplementedException",
+			"The operation "+op+" of Amazon CloudWatch Logs is not implemented by shardmill.",
+		)
 	}
 	e.refused("Nobody", `{}`, 400, "UnknownOperationException", "")
-	e.refused("CreateLogGroup", `{"logGroupName":"g","kmsKeyId":"k"}`, 400, "InvalidParameterException", "The parameter kmsKeyId is not supported by shardmill.")
-	e.refused("CreateLogGroup", `{"logGroupName":"g","logGroupClass":"DELIVERY"}`, 400, "InvalidParameterException", "The value DELIVERY of logGroupClass is not supported by shardmill.")
-	e.refused("DescribeLogGroups", `{"includeLinkedAccounts":true}`, 400, "InvalidParameterException", "The parameter includeLinkedAccounts is not supported by shardmill.")
-	e.refused("CreateLogGroup", `{"logGroupName":"a b"}`, 400, "InvalidParameterException", `1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`)
-	e.refused("CreateLogStream", `{"logGroupName":"g"}`, 400, "InvalidParameterException", "1 validation error detected: Value null at 'logStreamName' failed to satisfy constraint: Member must not be null")
-	e.refused("PutRetentionPolicy", `{"logGroupName":"g","retentionInDays":2}`, 400, "InvalidParameterException", "1 validation error detected: Value '2' at 'retentionInDays' failed to satisfy constraint: "+
-		"Member must satisfy enum value set: [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]")
-	e.refused("CreateLogGroup", `[]`, 400, "SerializationException", "The request body does not have the shape that the operation expects.")
-	e.refused("CreateLogGroup", "{\"logGroupName\":\"\xff\"}", 400, "SerializationException", "The request body is not valid Unicode.")
-	e.refused("CreateLogGroup", `{"logGroupName":"\ud83d"}`, 400, "SerializationException", "The request body is not valid Unicode.")
-	e.refused("CreateLogGroup", strings.Repeat(" ", maxRequestBytes+1), 413, "RequestEntityTooLargeException", "Request size exceeded 8388608 bytes.")
+	e.refused(
+		"CreateLogGroup", `{"logGroupName":"g","kmsKeyId":"k"}`, 400, "InvalidParameterException",
+		"The parameter kmsKeyId is not supported by shardmill.",
+	)
+	e.refused(
+		"CreateLogGroup", `{"logGroupName":"g","logGroupClass":"DELIVERY"}`, 400, "InvalidParameterException",
+		"The value DELIVERY of logGroupClass is not supported by shardmill.",
+	)
+	e.refused(
+		"DescribeLogGroups", `{"includeLinkedAccounts":true}`, 400, "InvalidParameterException",
+		"The parameter includeLinkedAccounts is not supported by shardmill.",
+	)
+	e.refused(
+		"CreateLogGroup", `{"logGroupName":"a b"}`, 400, "InvalidParameterException",
+		`1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`,
+	)
+	e.refused(
+		"CreateLogStream", `{"logGroupName":"g"}`, 400, "InvalidParameterException",
+		"1 validation error detected: Value null at 'logStreamName' failed to satisfy constraint: Member must not be null",
+	)
+	e.refused("PutRetentionPolicy", `{"logGroupName":"g","retentionInDays":2}`, 400, "InvalidParameterException",
+		"1 validation error detected: Value '2' at 'retentionInDays' failed to satisfy constraint: "+
+			"Member must satisfy enum value set: [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]")
+	e.refused(
+		"CreateLogGroup", `[]`, 400, "SerializationException",
+		"The request body does not have the shape that the operation expects.",
+	)
+	e.refused(
+		"CreateLogGroup", "{\"logGroupName\":\"\xff\"}", 400, "SerializationException",
+		"The request body is not valid Unicode.",
+	)
+	e.refused(
+		"CreateLogGroup", `{"logGroupName":"\ud83d"}`, 400, "SerializationException",
+		"The request body is not valid Unicode.",
+	)
+	e.refused(
+		"CreateLogGroup", strings.Repeat(" ", maxRequestBytes+1), 413, "RequestEntityTooLargeException",
+		"Request size exceeded 8388608 bytes.",
+	)
 }
 
 // While the server stops, clients learn that they may try again.
@@ -335,8 +480,14 @@ func FuzzRequest(f *testing.F) {
 	e := newEndpoint(f)
 	e.lines("s", "one\n", `{"a":1}`)
 	for i := range names {
-		f.Add(uint8(i), `{"logGroupName":"/aws/lambda/f","logStreamName":"s","logEvents":[{"timestamp":1767614400000,"message":"x"}]}`)
-		f.Add(uint8(i), `{"logGroupIdentifier":"/aws/lambda/f","resourceArn":"arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f","filterPattern":"{ $.a = 1 }","limit":1,"nextToken":"YQ"}`)
+		f.Add(
+			uint8(i),
+			`{"logGroupName":"/aws/lambda/f","logStreamName":"s","logEvents":[{"timestamp":1767614400000,"message":"x"}]}`,
+		)
+		f.Add(
+			uint8(i),
+			`{"logGroupIdentifier":"/aws/lambda/f","resourceArn":"arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f","filterPattern":"{ $.a = 1 }","limit":1,"nextToken":"YQ"}`,
+		)
 	}
 	f.Fuzz(func(t *testing.T, op uint8, body string) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))

@@ -9,21 +9,27 @@ import (
 )
 
 // retentionDays are the values that AWS takes.
-var retentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+var retentionDays = []int{
+	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+}
 
 type putRetentionPolicyInput struct {
 	groupInput
 	RetentionInDays *int
 }
 
-// putRetentionPolicy sets for how many days events are shown. Source: CloudWatch Logs API Reference, PutRetentionPolicy.
+// putRetentionPolicy sets for how many days events are shown. Source: CloudWatch Logs API Reference,
+// PutRetentionPolicy.
 func (h *Handler) putRetentionPolicy(_ context.Context, c wire.Caller, in *putRetentionPolicyInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)
 	if in.RetentionInDays == nil {
 		v.Null("retentionInDays")
 	} else if !slices.Contains(retentionDays, *in.RetentionInDays) {
-		v.Add("retentionInDays", fmt.Sprint(*in.RetentionInDays), "Member must satisfy enum value set: ["+joined(retentionDays)+"]")
+		v.Add(
+			"retentionInDays", fmt.Sprint(*in.RetentionInDays),
+			"Member must satisfy enum value set: ["+joined(retentionDays)+"]",
+		)
 	}
 	if err := v.err(); err != nil {
 		return nil, err
@@ -41,7 +47,8 @@ func joined(numbers []int) (out string) {
 	return out
 }
 
-// deleteRetentionPolicy goes back to what holds for groups without a policy. Source: CloudWatch Logs API Reference, DeleteRetentionPolicy.
+// deleteRetentionPolicy goes back to what holds for groups without a policy. Source: CloudWatch Logs API Reference,
+// DeleteRetentionPolicy.
 func (h *Handler) deleteRetentionPolicy(_ context.Context, c wire.Caller, in *groupInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)

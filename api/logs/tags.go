@@ -135,7 +135,8 @@ func (h *Handler) untagLogGroup(_ context.Context, c wire.Caller, in *untagLogGr
 	return nil, h.store.Untag(group(c, *in.LogGroupName), in.Tags)
 }
 
-// listTagsLogGroup returns the older form of ListTagsForResource. Source: CloudWatch Logs API Reference, ListTagsLogGroup.
+// listTagsLogGroup returns the older form of ListTagsForResource. Source: CloudWatch Logs API Reference,
+// ListTagsLogGroup.
 func (h *Handler) listTagsLogGroup(_ context.Context, c wire.Caller, in *groupInput) (any, error) {
 	var v violations
 	v.group(in.LogGroupName)

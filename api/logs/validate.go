@@ -145,8 +145,11 @@ func millisOf(t time.Time) *int64 {
 	return new(t.UnixMilli())
 }
 
-// page cuts a sorted list to limit after the place that token names. key is where an element stands; keys fall if descending.
-func page[T any](all []T, limit int, token *string, descending bool, key func(T) string) (out []T, next string, err error) {
+// page cuts a sorted list to limit after the place that token names. key is where an element stands; keys fall if
+// descending.
+func page[T any](all []T, limit int, token *string, descending bool, key func(T) string) (
+	out []T, next string, err error,
+) {
 	if token != nil {
 		after, err := base64.RawURLEncoding.DecodeString(*token)
 		if err != nil || len(after) == 0 {

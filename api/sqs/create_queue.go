@@ -16,7 +16,8 @@ type urlAnswer struct {
 	QueueURL string `json:"QueueUrl"`
 }
 
-// createQueue makes a standard queue. Source: SQS API Reference, CreateQueue. FIFO queues, redrive, policies, KMS and tags are refused by name.
+// createQueue makes a standard queue. Source: SQS API Reference, CreateQueue. FIFO queues, redrive, policies, KMS and
+// tags are refused by name.
 func (h *Handler) createQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.text("QueueName")
 	if err != nil {
@@ -85,7 +86,8 @@ func settingSeconds(to **time.Duration, name, value string) error {
 	return nil
 }
 
-// refuseAttribute answers for an attribute that no queue here has. The values that AWS takes for "not set" are accepted, since they ask for nothing.
+// refuseAttribute answers for an attribute that no queue here has. The values that AWS takes for "not set" are
+// accepted, since they ask for nothing.
 func refuseAttribute(name, value string) error {
 	switch name {
 	case "SqsManagedSseEnabled":

@@ -6,7 +6,8 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// deleteMessage deletes a received message; one that is gone already is no error. Source: SQS API Reference, DeleteMessage.
+// deleteMessage deletes a received message; one that is gone already is no error. Source: SQS API Reference,
+// DeleteMessage.
 func (h *Handler) deleteMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.named(c)
 	if err != nil {

@@ -21,8 +21,8 @@ const (
 	codeInvalidAddress   = "InvalidAddress"
 )
 
-// legacy are the codes that x-amzn-query-error carries, where they are not the code of the JSON protocol. SDKs that grew up with the query protocol
-// report these. Sources: SQS API Reference, errors of each operation; recorded answers.
+// legacy are the codes that x-amzn-query-error carries, where they are not the code of the JSON protocol. SDKs that
+// grew up with the query protocol report these. Sources: SQS API Reference, errors of each operation; recorded answers.
 var legacy = map[string]string{
 	queue.CodeNoSuchQueue:      "AWS.SimpleQueueService.NonExistentQueue",
 	queue.CodeNameExists:       "QueueAlreadyExists",
@@ -31,10 +31,13 @@ var legacy = map[string]string{
 	queue.CodeUnsupported:      "AWS.SimpleQueueService.UnsupportedOperation",
 }
 
-// modelled are the codes that the service's model defines; the others come from AWS's framework and carry its name space.
+// modelled are the codes that the service's model defines; the others come from AWS's framework and carry its name
+// space.
 var modelled = map[string]bool{
-	queue.CodeNoSuchQueue: true, queue.CodeNameExists: true, queue.CodeInvalidContents: true, queue.CodeInvalidReceipt: true,
-	queue.CodeInvalidAttribute: true, queue.CodeUnknownAttribute: true, queue.CodeUnsupported: true, queue.CodeOverLimit: true,
+	queue.CodeNoSuchQueue: true, queue.CodeNameExists: true, queue.CodeInvalidContents: true,
+	queue.CodeInvalidReceipt:   true,
+	queue.CodeInvalidAttribute: true, queue.CodeUnknownAttribute: true, queue.CodeUnsupported: true,
+	queue.CodeOverLimit: true,
 	queue.CodeThrottled: true, codeInvalidAddress: true,
 }
 
@@ -43,7 +46,8 @@ type faultBody struct {
 	Message string `json:"message,omitempty"`
 }
 
-// writeFault answers with f in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the query protocol.
+// writeFault answers with f in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the
+// query protocol.
 func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
@@ -58,8 +62,10 @@ func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 
 // faultOf returns what an error means to the caller, with the status to answer; its cause goes to the log.
 func (h *Handler) faultOf(err error, c wire.Caller) *fault.Error {
-	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable} // nothing an operator must know; SDKs try again
+	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
+		// nothing an operator must know; SDKs try again
+		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
 	}
 	f := wire.AsFault(err, queue.CodeInternal, c, h.log)
 	if f.Err != nil {

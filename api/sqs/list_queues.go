@@ -17,8 +17,8 @@ type listQueuesAnswer struct {
 	NextToken string   `json:"NextToken,omitempty"`
 }
 
-// listQueues names the caller's queues in its region. As on AWS, there is a NextToken only when MaxResults was given; else the list ends at 1,000.
-// Source: SQS API Reference, ListQueues.
+// listQueues names the caller's queues in its region. As on AWS, there is a NextToken only when MaxResults was given;
+// else the list ends at 1,000. Source: SQS API Reference, ListQueues.
 func (h *Handler) listQueues(ctx context.Context, c wire.Caller, p params) (any, error) {
 	var prefix, token string
 	if err := decode(p, "QueueNamePrefix", &prefix); err != nil {
@@ -34,12 +34,19 @@ func (h *Handler) listQueues(ctx context.Context, c wire.Caller, p params) (any,
 	n := maxListed
 	if results != nil {
 		if n = *results; n < 1 || n > maxListed {
-			return nil, fault.New(queue.CodeInvalidParameter, "Value %d for parameter MaxResults is invalid. Reason: Must be between 1 and %d, if provided.", n, maxListed)
+			return nil, fault.New(
+				queue.CodeInvalidParameter,
+				"Value %d for parameter MaxResults is invalid. Reason: Must be between 1 and %d, if provided.", n,
+				maxListed,
+			)
 		}
 	}
 	after, err := base64.URLEncoding.DecodeString(token)
 	if err != nil || token != "" && !queue.ValidQueueName(string(after)) {
-		return nil, fault.New(queue.CodeInvalidParameter, "Value %s for parameter NextToken is invalid. Reason: It was not issued by ListQueues.", clip(token))
+		return nil, fault.New(
+			queue.CodeInvalidParameter,
+			"Value %s for parameter NextToken is invalid. Reason: It was not issued by ListQueues.", clip(token),
+		)
 	}
 	names, err := h.queues.List(ctx, c.Account, c.Region, prefix, string(after), n+1)
 	if err != nil {

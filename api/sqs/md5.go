@@ -16,9 +16,10 @@ func md5Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// md5OfAttributes returns the check sum of message attributes, "" for none: over the attributes in the order of their names, length and bytes of name and
-// type, one byte for the transport type (1 text, 2 binary), length and bytes of the value; lengths have four bytes, big-endian.
-// Source: SQS Developer Guide, "Calculating the MD5 message digest for message attributes".
+// md5OfAttributes returns the check sum of message attributes, "" for none: over the attributes in the order of their
+// names, length and bytes of name and type, one byte for the transport type (1 text, 2 binary), length and bytes of the
+// value; lengths have four bytes, big-endian. Source: SQS Developer Guide, "Calculating the MD5 message digest for
+// message attributes".
 func md5OfAttributes(attributes []queue.Attribute) string {
 	if len(attributes) == 0 {
 		return ""
@@ -30,7 +31,9 @@ func md5OfAttributes(attributes []queue.Attribute) string {
 		sum.Write(n[:])
 		sum.Write(b)
 	}
-	byName := slices.SortedFunc(slices.Values(attributes), func(a, b queue.Attribute) int { return cmp.Compare(a.Name, b.Name) })
+	byName := slices.SortedFunc(slices.Values(attributes), func(a, b queue.Attribute) int {
+		return cmp.Compare(a.Name, b.Name)
+	})
 	for _, a := range byName {
 		part([]byte(a.Name))
 		part([]byte(a.Type))

@@ -12,11 +12,13 @@ import (
 	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
-// params are the members of a request, by their exact names. null counts as absent. Members that the model does not have are ignored, as AWS does.
+// params are the members of a request, by their exact names. null counts as absent. Members that the model does not
+// have are ignored, as AWS does.
 type params map[string]json.RawMessage
 
-// parse reads a request body: one JSON object of valid UTF-8, or nothing at all, which counts as {}. What Go's decoder would silently replace
-// (broken UTF-8, half a surrogate pair) is refused, because a message must not change on its way.
+// parse reads a request body: one JSON object of valid UTF-8, or nothing at all, which counts as {}. What Go's decoder
+// would silently replace (broken UTF-8, half a surrogate pair) is refused, because a message must not change on its
+// way.
 func parse(body []byte) (params, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return params{}, nil

@@ -6,8 +6,8 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// purgeQueue empties a queue. AWS takes up to 60 seconds and refuses a second call meanwhile (PurgeQueueInProgress); here the queue is empty when
-// the answer goes out, so there is no such time. Source: SQS API Reference, PurgeQueue.
+// purgeQueue empties a queue. AWS takes up to 60 seconds and refuses a second call meanwhile (PurgeQueueInProgress);
+// here the queue is empty when the answer goes out, so there is no such time. Source: SQS API Reference, PurgeQueue.
 func (h *Handler) purgeQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.named(c)
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// The query protocol is the older of the two that this service speaks: a form in, XML out. A form becomes the members of the JSON protocol, the same
-// operations answer, and their answers become XML; only names, codes and some texts differ. SDKs before November 2023 and curl speak it.
+// The query protocol is the older of the two that this service speaks: a form in, XML out. A form becomes the members
+// of the JSON protocol, the same operations answer, and their answers become XML; only names, codes and some texts
+// differ. SDKs before November 2023 and curl speak it.
 
 // queryNamespace is that of answers in XML.
 const queryNamespace = "http://queue.amazonaws.com/doc/2012-11-05/"
@@ -45,7 +46,8 @@ var integers = []string{"DelaySeconds", "MaxNumberOfMessages", "MaxResults", "Vi
 
 // lists are the flattened lists of the form, with the members of JSON that they are.
 var lists = map[string]string{
-	"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames", "MessageSystemAttributeName": "MessageSystemAttributeNames", "TagKey": "TagKeys",
+	"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames",
+	"MessageSystemAttributeName": "MessageSystemAttributeNames", "TagKey": "TagKeys",
 }
 
 // serveQuery answers one request in the query protocol.
@@ -115,7 +117,9 @@ func formParams(form wire.Form) (params, error) {
 	p.pairs(form, "Attribute", "Name", "Attributes")
 	p.pairs(form, "Tag", "Key", "tags")
 	p.pairs(form, "Tag", "Key", "Tags") // CreateQueue and TagQueue spell it differently
-	for list, member := range map[string]string{"MessageAttribute": "MessageAttributes", "MessageSystemAttribute": "MessageSystemAttributes"} {
+	for list, member := range map[string]string{
+		"MessageAttribute": "MessageAttributes", "MessageSystemAttribute": "MessageSystemAttributes",
+	} {
 		p.values(form, list, member)
 	}
 	return p, nil
@@ -129,7 +133,10 @@ func (p params) scalar(name, value string) error {
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < math.MinInt32 || n > math.MaxInt32 {
-		return fault.New(queue.CodeInvalidParameter, "Value %s for parameter %s is invalid. Reason: Must be an integer.", clip(value), name)
+		return fault.New(
+			queue.CodeInvalidParameter, "Value %s for parameter %s is invalid. Reason: Must be an integer.",
+			clip(value), name,
+		)
 	}
 	p[name] = raw(n)
 	return nil
@@ -151,7 +158,8 @@ func (p params) values(form wire.Form, list, member string) {
 	m := map[string]map[string]any{}
 	for _, e := range form.Elements(list) {
 		value := map[string]any{"DataType": form.Get(e + ".Value.DataType")}
-		for _, field := range []string{"StringValue", "BinaryValue"} { // of which the binary one is base64 in both protocols
+		// of which the binary one is base64 in both protocols
+		for _, field := range []string{"StringValue", "BinaryValue"} {
 			if form.Has(e + ".Value." + field) {
 				value[field] = form.Get(e + ".Value." + field)
 			}
@@ -226,10 +234,14 @@ func queryAnswer(answer any) any {
 	case receiveMessageAnswer:
 		var out receiveMessageXML
 		for _, m := range a.Messages {
-			x := messageXML{m.MessageID, m.ReceiptHandle, m.MD5OfBody, m.Body, pairsOf(m.Attributes), m.MD5OfUserAttributes, nil}
+			x := messageXML{
+				m.MessageID, m.ReceiptHandle, m.MD5OfBody, m.Body, pairsOf(m.Attributes), m.MD5OfUserAttributes, nil,
+			}
 			for _, name := range slices.Sorted(maps.Keys(m.UserAttributes)) {
 				v := m.UserAttributes[name]
-				x.UserAttributes = append(x.UserAttributes, userAttributeXML{name, valueXML{v.StringValue, encoded(v.BinaryValue), v.DataType}})
+				x.UserAttributes = append(x.UserAttributes, userAttributeXML{
+					name, valueXML{v.StringValue, encoded(v.BinaryValue), v.DataType},
+				})
 			}
 			out.Messages = append(out.Messages, x)
 		}

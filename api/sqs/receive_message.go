@@ -25,7 +25,8 @@ type receiveMessageAnswer struct {
 	Messages []message `json:"Messages,omitempty"`
 }
 
-// systemAttributes are the names that a receive may ask for. Those of FIFO queues, dead letters and tracing are never set here.
+// systemAttributes are the names that a receive may ask for. Those of FIFO queues, dead letters and tracing are never
+// set here.
 var systemAttributes = []string{
 	"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
 	"SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn",
@@ -69,7 +70,8 @@ func (h *Handler) receiveMessage(ctx context.Context, c wire.Caller, p params) (
 	return out, nil
 }
 
-// wantedAttributes reads which attributes the receiver wants to see. AttributeNames is the older name of MessageSystemAttributeNames; both count.
+// wantedAttributes reads which attributes the receiver wants to see. AttributeNames is the older name of
+// MessageSystemAttributeNames; both count.
 func (p params) wantedAttributes() (system, user []string, err error) {
 	var older []string
 	if err := decode(p, "AttributeNames", &older); err != nil {

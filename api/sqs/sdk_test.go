@@ -27,7 +27,8 @@ func newClient(t *testing.T) (c *client.Client, requests *int) {
 	}))
 	t.Cleanup(server.Close)
 	return client.New(client.Options{
-		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
+		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1",
+		Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
 	}), requests
 }
 
@@ -36,7 +37,9 @@ func TestSDKSendsReceivesAndDeletes(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	c, _ := newClient(t)
-	made, err := c.CreateQueue(ctx, &client.CreateQueueInput{QueueName: aws.String("orders"), Attributes: map[string]string{"VisibilityTimeout": "60"}})
+	made, err := c.CreateQueue(ctx, &client.CreateQueueInput{
+		QueueName: aws.String("orders"), Attributes: map[string]string{"VisibilityTimeout": "60"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,28 +47,40 @@ func TestSDKSendsReceivesAndDeletes(t *testing.T) {
 	if err != nil || *found.QueueUrl != *made.QueueUrl {
 		t.Fatalf("url %v, made %v: %v", found, *made.QueueUrl, err)
 	}
-	sent, err := c.SendMessage(ctx, &client.SendMessageInput{QueueUrl: made.QueueUrl, MessageBody: aws.String("Test 😀"), MessageAttributes: map[string]types.MessageAttributeValue{
-		"n": {DataType: aws.String("Number.int"), StringValue: aws.String("12")}, "b": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 255}},
+	sent, err := c.SendMessage(ctx, &client.SendMessageInput{QueueUrl: made.QueueUrl, MessageBody: aws.String(
+		"Test 😀",
+	), MessageAttributes: map[string]types.MessageAttributeValue{
+		"n": {DataType: aws.String("Number.int"), StringValue: aws.String("12")},
+		"b": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 255}},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	got, err := c.ReceiveMessage(ctx, &client.ReceiveMessageInput{QueueUrl: made.QueueUrl, MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
+	got, err := c.ReceiveMessage(ctx, &client.ReceiveMessageInput{
+		QueueUrl: made.QueueUrl, MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+	})
 	if err != nil || len(got.Messages) != 1 {
 		t.Fatalf("received %v: %v", got, err)
 	}
 	m := got.Messages[0]
-	if *m.MessageId != *sent.MessageId || *m.Body != "Test 😀" || string(m.MessageAttributes["b"].BinaryValue) != "\x00\xff" || *m.MessageAttributes["n"].StringValue != "12" ||
+	if *m.MessageId != *sent.MessageId || *m.Body != "Test 😀" ||
+		string(m.MessageAttributes["b"].BinaryValue) != "\x00\xff" || *m.MessageAttributes["n"].StringValue != "12" ||
 		len(m.Attributes) != 4 || m.Attributes["ApproximateReceiveCount"] != "1" {
 		t.Errorf("received %+v", m)
 	}
 
-	if _, err := c.DeleteMessage(ctx, &client.DeleteMessageInput{QueueUrl: made.QueueUrl, ReceiptHandle: m.ReceiptHandle}); err != nil {
+	if _, err := c.DeleteMessage(ctx, &client.DeleteMessageInput{
+		QueueUrl: made.QueueUrl, ReceiptHandle: m.ReceiptHandle,
+	}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := c.GetQueueAttributes(ctx, &client.GetQueueAttributesInput{QueueUrl: made.QueueUrl, AttributeNames: []types.QueueAttributeName{"All"}})
-	if err != nil || all.Attributes["ApproximateNumberOfMessagesNotVisible"] != "0" || all.Attributes["QueueArn"] != "arn:aws:sqs:eu-central-1:111122223333:orders" {
+	all, err := c.GetQueueAttributes(ctx, &client.GetQueueAttributesInput{
+		QueueUrl: made.QueueUrl, AttributeNames: []types.QueueAttributeName{"All"},
+	})
+	if err != nil || all.Attributes["ApproximateNumberOfMessagesNotVisible"] != "0" ||
+		all.Attributes["QueueArn"] != "arn:aws:sqs:eu-central-1:111122223333:orders" {
 		t.Errorf("attributes %v: %v", all, err)
 	}
 	if _, err := c.PurgeQueue(ctx, &client.PurgeQueueInput{QueueUrl: made.QueueUrl}); err != nil {
@@ -84,9 +99,12 @@ func TestSDKSendsReceivesAndDeletes(t *testing.T) {
 func TestSDKUnderstandsFaults(t *testing.T) {
 	t.Parallel()
 	c, _ := newClient(t)
-	_, err := c.ReceiveMessage(t.Context(), &client.ReceiveMessageInput{QueueUrl: aws.String("http://localhost/111122223333/none")})
+	_, err := c.ReceiveMessage(t.Context(), &client.ReceiveMessageInput{
+		QueueUrl: aws.String("http://localhost/111122223333/none"),
+	})
 	var none *types.QueueDoesNotExist
-	if !errors.As(err, &none) || none.ErrorMessage() != "The specified queue does not exist." || none.ErrorCode() != "AWS.SimpleQueueService.NonExistentQueue" {
+	if !errors.As(err, &none) || none.ErrorMessage() != "The specified queue does not exist." ||
+		none.ErrorCode() != "AWS.SimpleQueueService.NonExistentQueue" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -95,7 +113,9 @@ func TestSDKUnderstandsFaults(t *testing.T) {
 func TestSDKDoesNotRetryWhatIsNotImplemented(t *testing.T) {
 	t.Parallel()
 	c, requests := newClient(t)
-	_, err := c.TagQueue(t.Context(), &client.TagQueueInput{QueueUrl: aws.String("http://localhost/111122223333/none"), Tags: map[string]string{"k": "v"}})
+	_, err := c.TagQueue(t.Context(), &client.TagQueueInput{
+		QueueUrl: aws.String("http://localhost/111122223333/none"), Tags: map[string]string{"k": "v"},
+	})
 	var refused smithy.APIError
 	if !errors.As(err, &refused) || refused.ErrorCode() != "NotImplementedException" || *requests != 1 {
 		t.Errorf("after %d requests: %v", *requests, err)
@@ -116,7 +136,10 @@ func TestSDKLongPollIsAnsweredByASend(t *testing.T) {
 		router.ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	c := client.New(client.Options{BaseEndpoint: aws.String(server.URL), Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", "")})
+	c := client.New(client.Options{
+		BaseEndpoint: aws.String(server.URL), Region: "eu-central-1",
+		Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", ""),
+	})
 	made, err := c.CreateQueue(ctx, &client.CreateQueueInput{QueueName: aws.String("orders")})
 	if err != nil {
 		t.Fatal(err)

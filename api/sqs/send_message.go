@@ -25,7 +25,8 @@ type sendMessageAnswer struct {
 	MD5OfUserAttributes string `json:"MD5OfMessageAttributes,omitempty"`
 }
 
-// sendMessage stores one message. Source: SQS API Reference, SendMessage. System attributes and message groups are refused by name.
+// sendMessage stores one message. Source: SQS API Reference, SendMessage. System attributes and message groups are
+// refused by name.
 func (h *Handler) sendMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.named(c)
 	if err != nil {
@@ -41,7 +42,8 @@ func (h *Handler) sendMessage(ctx context.Context, c wire.Caller, p params) (any
 	}
 	if dedup != nil {
 		return nil, fault.New(queue.CodeInvalidParameter,
-			"Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", clip(*dedup))
+			"Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.",
+			clip(*dedup))
 	}
 	if err := decode(p, "MessageBody", &m.Body); err != nil {
 		return nil, err
@@ -75,7 +77,10 @@ func userAttributes(values map[string]attributeValue) ([]queue.Attribute, error)
 		a := queue.Attribute{Name: name, Type: v.DataType, Value: v.BinaryValue}
 		switch {
 		case a.Binary() && v.StringValue != nil, !a.Binary() && v.BinaryValue != nil:
-			return nil, fault.New(queue.CodeInvalidParameter, "The message attribute '%s' with type '%s' must use field '%s'.", clip(name), clip(v.DataType), fieldOf(a))
+			return nil, fault.New(
+				queue.CodeInvalidParameter, "The message attribute '%s' with type '%s' must use field '%s'.",
+				clip(name), clip(v.DataType), fieldOf(a),
+			)
 		case v.StringValue != nil:
 			a.Value = []byte(*v.StringValue)
 		}

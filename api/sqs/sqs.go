@@ -1,7 +1,9 @@
-// Package sqs speaks Amazon SQS' JSON protocol (X-Amz-Target: AmazonSQS.<operation>) and its older query protocol in front of companion/queue.
+// Package sqs speaks Amazon SQS' JSON protocol (X-Amz-Target: AmazonSQS.<operation>) and its older query protocol in
+// front of companion/queue.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a queue does is decided in companion/queue. One file per operation.
-// Operations and parameters that AWS has and this room does not are refused by name. The shapes are those of the SQS API Reference; docs/compat/sqs.md lists what differs.
+// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a queue does is decided in
+// companion/queue. One file per operation. Operations and parameters that AWS has and this room does not are refused by
+// name. The shapes are those of the SQS API Reference; docs/compat/sqs.md lists what differs.
 package sqs
 
 import (
@@ -18,7 +20,8 @@ import (
 // Target is the prefix of X-Amz-Target that means this service, for wire.Service.
 const Target = "AmazonSQS"
 
-// maxRequestBytes bounds a request before it is read: a message of 1 MiB in which JSON writes every byte as a \u escape of six, and room around it.
+// maxRequestBytes bounds a request before it is read: a message of 1 MiB in which JSON writes every byte as a \u escape
+// of six, and room around it.
 const maxRequestBytes = 6*queue.MaxMessageBytes + 1<<20
 
 // Options are what the handler needs. Queues is required; a nil Log is silent.

@@ -46,7 +46,8 @@ func (e *endpoint) do(op, body string) *httptest.ResponseRecorder {
 	r.Header.Set("X-Amz-Target", "AmazonSQS."+op)
 	r.Header.Set("Content-Type", contentType)
 	r = r.WithContext(wire.WithCaller(e.t.Context(), wire.Caller{
-		Account: "111122223333", Region: "eu-west-1", RequestID: "5f0b6f0e-0000-4000-8000-000000000000", Endpoint: "http://127.0.0.1:4566",
+		Account: "111122223333", Region: "eu-west-1", RequestID: "5f0b6f0e-0000-4000-8000-000000000000",
+		Endpoint: "http://127.0.0.1:4566",
 	}))
 	w := httptest.NewRecorder()
 	e.handler.ServeHTTP(w, r)
@@ -71,7 +72,10 @@ func (e *endpoint) refused(op, body string, status int, kind, query, text string
 	var got faultBody
 	_ = json.Unmarshal(w.Body.Bytes(), &got)
 	if w.Code != status || got.Type != kind || got.Message != text || w.Header().Get("X-Amzn-Query-Error") != query {
-		e.t.Errorf("%s %.200s:\n got %d %q %q %q\nwant %d %q %q %q", op, body, w.Code, got.Type, w.Header().Get("X-Amzn-Query-Error"), got.Message, status, kind, query, text)
+		e.t.Errorf(
+			"%s %.200s:\n got %d %q %q %q\nwant %d %q %q %q", op, body, w.Code, got.Type,
+			w.Header().Get("X-Amzn-Query-Error"), got.Message, status, kind, query, text,
+		)
 	}
 	if got := w.Header().Get("Content-Type"); got != contentType {
 		e.t.Errorf("content type %q", got)
@@ -92,13 +96,23 @@ func TestUnknownQueueIsNamedForBothProtocols(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	for op, members := range map[string]string{
-		"ReceiveMessage": "", "GetQueueAttributes": "", "PurgeQueue": "", "DeleteQueue": "", "SendMessage": `"MessageBody":"x"`, "DeleteMessage": `"ReceiptHandle":"x"`,
+		"ReceiveMessage": "", "GetQueueAttributes": "", "PurgeQueue": "", "DeleteQueue": "",
+		"SendMessage": `"MessageBody":"x"`, "DeleteMessage": `"ReceiptHandle":"x"`,
 	} {
-		e.refused(op, withURL(members), 400, "com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender", "The specified queue does not exist.")
+		e.refused(
+			op, withURL(members), 400, "com.amazonaws.sqs#QueueDoesNotExist",
+			"AWS.SimpleQueueService.NonExistentQueue;Sender", "The specified queue does not exist.",
+		)
 	}
-	e.refused("GetQueueUrl", `{"QueueName":"orders"}`, 400, "com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender", "The specified queue does not exist.")
+	e.refused(
+		"GetQueueUrl", `{"QueueName":"orders"}`, 400, "com.amazonaws.sqs#QueueDoesNotExist",
+		"AWS.SimpleQueueService.NonExistentQueue;Sender", "The specified queue does not exist.",
+	)
 	e.header.Del("X-Amzn-Query-Mode")
-	e.refused("ReceiveMessage", withURL(""), 400, "com.amazonaws.sqs#QueueDoesNotExist", "", "The specified queue does not exist.")
+	e.refused(
+		"ReceiveMessage", withURL(""), 400, "com.amazonaws.sqs#QueueDoesNotExist", "",
+		"The specified queue does not exist.",
+	)
 }
 
 // F-74: the check sum of "Test", and AWS's text for a message one byte too long.
@@ -106,11 +120,14 @@ func TestBodyCheckSumAndSizeLimit(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.ok("CreateQueue", `{"QueueName":"orders"}`)
-	if got := e.ok("SendMessage", withURL(`"MessageBody":"Test"`))["MD5OfMessageBody"]; got != "0cbc6611f5540bd0809a388dc95a615b" {
+	if got := e.ok(
+		"SendMessage", withURL(`"MessageBody":"Test"`),
+	)["MD5OfMessageBody"]; got != "0cbc6611f5540bd0809a388dc95a615b" {
 		t.Errorf("MD5OfMessageBody %v", got)
 	}
 	e.refused("SendMessage", withURL(`"MessageBody":"`+strings.Repeat("x", 1_048_577)+`"`), 400,
-		"com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue;Sender", "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
+		"com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue;Sender",
+		"One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
 	e.ok("SendMessage", withURL(`"MessageBody":"`+strings.Repeat(`\u0041`, 1_048_576)+`"`))
 }
 
@@ -128,7 +145,12 @@ func TestAttributeCheckSums(t *testing.T) {
 		"83fee93c1bcd8b9a5a923ffacdc636c7": {hello, help},
 		"a311262e065454b75da111d535b8dacd": {hello},
 		"ae7155c6026991b6d54b11589678bf9c": {text("Foo", "Bar")},
-		"8cbe4db156db8a94db8b801b7addb984": {{Name: "attr1", Type: "Binary", Value: []byte("traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01")}},
+		"8cbe4db156db8a94db8b801b7addb984": {
+			{
+				Name: "attr1", Type: "Binary",
+				Value: []byte("traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01"),
+			},
+		},
 	} {
 		if got := md5OfAttributes(a); got != want {
 			t.Errorf("%v: %s, want %s", a, got, want)
@@ -140,7 +162,10 @@ func TestAttributeCheckSums(t *testing.T) {
 func TestGetQueueAttributesAll(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	url := e.ok("CreateQueue", `{"QueueName":"orders","Attributes":{"VisibilityTimeout":"20","MessageRetentionPeriod":"604800","ReceiveMessageWaitTimeSeconds":"0","SqsManagedSseEnabled":"false","Policy":""}}`)["QueueUrl"]
+	url := e.ok(
+		"CreateQueue",
+		`{"QueueName":"orders","Attributes":{"VisibilityTimeout":"20","MessageRetentionPeriod":"604800","ReceiveMessageWaitTimeSeconds":"0","SqsManagedSseEnabled":"false","Policy":""}}`,
+	)["QueueUrl"]
 	if url != ordersURL {
 		t.Errorf("QueueUrl %v", url)
 	}
@@ -157,8 +182,10 @@ func TestGetQueueAttributesAll(t *testing.T) {
 	}
 	want := map[string]any{
 		"QueueArn":                    "arn:aws:sqs:eu-west-1:111122223333:orders",
-		"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "1", "ApproximateNumberOfMessagesDelayed": "1",
-		"VisibilityTimeout": "20", "MaximumMessageSize": "1048576", "MessageRetentionPeriod": "604800", "DelaySeconds": "0",
+		"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "1",
+		"ApproximateNumberOfMessagesDelayed": "1",
+		"VisibilityTimeout":                  "20", "MaximumMessageSize": "1048576", "MessageRetentionPeriod": "604800",
+		"DelaySeconds":                  "0",
 		"ReceiveMessageWaitTimeSeconds": "0", "SqsManagedSseEnabled": "false",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -186,55 +213,182 @@ func TestParametersAreChecked(t *testing.T) {
 	for _, c := range []struct {
 		op, body, kind, query, text string
 	}{
-		{"CreateQueue", `{}`, "com.amazon.coral.service#MissingRequiredParameterException", "MissingParameter;Sender", "The request must contain the parameter QueueName."},
-		{"CreateQueue", `{"QueueName":"a b"}`, invalidParameter, "InvalidParameterValue;Sender", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"},
-		{"CreateQueue", `{"QueueName":"orders","Attributes":{"DelaySeconds":"2"}}`, "com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists;Sender", "A queue already exists with the same name and a different value for attribute DelaySeconds"},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"DelaySeconds":"901"}}`, "com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender", "Invalid value for the parameter DelaySeconds."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"DelaySeconds":"-1"}}`, "com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender", "Invalid value for the parameter DelaySeconds."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"MaximumMessageSize":"99999999999999999999"}}`, "com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender", "Invalid value for the parameter MaximumMessageSize."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"FifoQueue":"false"}}`, "com.amazonaws.sqs#InvalidAttributeName", "InvalidAttributeName;Sender", "Unknown Attribute FifoQueue."},
-		{"CreateQueue", `{"QueueName":"a.fifo","Attributes":{"FifoQueue":"true"}}`, unsupportedType, unsupportedQuery, "FIFO queues are not supported by shardmill: the name a.fifo ends in .fifo."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"RedrivePolicy":"{}"}}`, unsupportedType, unsupportedQuery, "The attribute RedrivePolicy is not supported by shardmill."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"Policy":"{}"}}`, unsupportedType, unsupportedQuery, "The attribute Policy is not supported by shardmill."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"KmsMasterKeyId":"k"}}`, unsupportedType, unsupportedQuery, "The attribute KmsMasterKeyId is not supported by shardmill."},
-		{"CreateQueue", `{"QueueName":"a","Attributes":{"SqsManagedSseEnabled":"true"}}`, unsupportedType, unsupportedQuery, "The attribute SqsManagedSseEnabled is not supported by shardmill."},
-		{"CreateQueue", `{"QueueName":"a","tags":{"k":"v"}}`, unsupportedType, unsupportedQuery, "The parameter tags is not supported by shardmill."},
-		{"GetQueueAttributes", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName", "InvalidAttributeName;Sender", "Unknown Attribute Nope."},
-		{"ListQueues", `{"MaxResults":1001}`, invalidParameter, "InvalidParameterValue;Sender", "Value 1001 for parameter MaxResults is invalid. Reason: Must be between 1 and 1000, if provided."},
-		{"ListQueues", `{"NextToken":"!"}`, invalidParameter, "InvalidParameterValue;Sender", "Value ! for parameter NextToken is invalid. Reason: It was not issued by ListQueues."},
-		{"SendMessage", withURL(""), "com.amazon.coral.service#MissingRequiredParameterException", "MissingParameter;Sender", "The request must contain the parameter MessageBody."},
 		{
-			"SendMessage", withURL(`"MessageBody":"\u0000"`), "com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents;Sender",
+			"CreateQueue", `{}`, "com.amazon.coral.service#MissingRequiredParameterException",
+			"MissingParameter;Sender", "The request must contain the parameter QueueName.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a b"}`, invalidParameter, "InvalidParameterValue;Sender",
+			"Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+		},
+		{
+			"CreateQueue", `{"QueueName":"orders","Attributes":{"DelaySeconds":"2"}}`,
+			"com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists;Sender",
+			"A queue already exists with the same name and a different value for attribute DelaySeconds",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"DelaySeconds":"901"}}`,
+			"com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender",
+			"Invalid value for the parameter DelaySeconds.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"DelaySeconds":"-1"}}`,
+			"com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender",
+			"Invalid value for the parameter DelaySeconds.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"MaximumMessageSize":"99999999999999999999"}}`,
+			"com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender",
+			"Invalid value for the parameter MaximumMessageSize.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"FifoQueue":"false"}}`,
+			"com.amazonaws.sqs#InvalidAttributeName", "InvalidAttributeName;Sender", "Unknown Attribute FifoQueue.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a.fifo","Attributes":{"FifoQueue":"true"}}`, unsupportedType,
+			unsupportedQuery, "FIFO queues are not supported by shardmill: the name a.fifo ends in .fifo.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"RedrivePolicy":"{}"}}`, unsupportedType, unsupportedQuery,
+			"The attribute RedrivePolicy is not supported by shardmill.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"Policy":"{}"}}`, unsupportedType, unsupportedQuery,
+			"The attribute Policy is not supported by shardmill.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"KmsMasterKeyId":"k"}}`, unsupportedType, unsupportedQuery,
+			"The attribute KmsMasterKeyId is not supported by shardmill.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","Attributes":{"SqsManagedSseEnabled":"true"}}`, unsupportedType,
+			unsupportedQuery, "The attribute SqsManagedSseEnabled is not supported by shardmill.",
+		},
+		{
+			"CreateQueue", `{"QueueName":"a","tags":{"k":"v"}}`, unsupportedType, unsupportedQuery,
+			"The parameter tags is not supported by shardmill.",
+		},
+		{
+			"GetQueueAttributes", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName",
+			"InvalidAttributeName;Sender", "Unknown Attribute Nope.",
+		},
+		{
+			"ListQueues", `{"MaxResults":1001}`, invalidParameter, "InvalidParameterValue;Sender",
+			"Value 1001 for parameter MaxResults is invalid. Reason: Must be between 1 and 1000, if provided.",
+		},
+		{
+			"ListQueues", `{"NextToken":"!"}`, invalidParameter, "InvalidParameterValue;Sender",
+			"Value ! for parameter NextToken is invalid. Reason: It was not issued by ListQueues.",
+		},
+		{
+			"SendMessage", withURL(""), "com.amazon.coral.service#MissingRequiredParameterException",
+			"MissingParameter;Sender", "The request must contain the parameter MessageBody.",
+		},
+		{
+			"SendMessage", withURL(`"MessageBody":"\u0000"`), "com.amazonaws.sqs#InvalidMessageContents",
+			"InvalidMessageContents;Sender",
 			"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
 		},
-		{"SendMessage", withURL(`"MessageBody":"x","DelaySeconds":901`), invalidParameter, "InvalidParameterValue;Sender", "Value 901 for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."},
-		{"SendMessage", withURL(`"MessageBody":"x","MessageGroupId":"g"`), unsupportedType, unsupportedQuery, "The parameter MessageGroupId is not supported by shardmill."},
-		{"SendMessage", withURL(`"MessageBody":"x","MessageSystemAttributes":{}`), unsupportedType, unsupportedQuery, "The parameter MessageSystemAttributes is not supported by shardmill."},
 		{
-			"SendMessage", withURL(`"MessageBody":"x","MessageDeduplicationId":"d"`), invalidParameter, "InvalidParameterValue;Sender",
+			"SendMessage", withURL(`"MessageBody":"x","DelaySeconds":901`), invalidParameter,
+			"InvalidParameterValue;Sender",
+			"Value 901 for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.",
+		},
+		{
+			"SendMessage", withURL(`"MessageBody":"x","MessageGroupId":"g"`), unsupportedType, unsupportedQuery,
+			"The parameter MessageGroupId is not supported by shardmill.",
+		},
+		{
+			"SendMessage", withURL(`"MessageBody":"x","MessageSystemAttributes":{}`), unsupportedType, unsupportedQuery,
+			"The parameter MessageSystemAttributes is not supported by shardmill.",
+		},
+		{
+			"SendMessage", withURL(`"MessageBody":"x","MessageDeduplicationId":"d"`), invalidParameter,
+			"InvalidParameterValue;Sender",
 			"Value d for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.",
 		},
-		{"SendMessage", withURL(`"MessageBody":"x","MessageAttributes":{"n":{"DataType":"Number","StringValue":"x"}}`), invalidParameter, "InvalidParameterValue;Sender", "Can't cast the value of message (user) attribute 'n' to a number."},
-		{"SendMessage", withURL(`"MessageBody":"x","MessageAttributes":{"n":{"DataType":"Binary","StringValue":"x"}}`), invalidParameter, "InvalidParameterValue;Sender", "The message attribute 'n' with type 'Binary' must use field 'Binary'."},
-		{"SendMessage", withURL(`"MessageBody":"x","MessageAttributes":{"n":{"DataType":"String","StringListValues":["x"]}}`), unsupportedType, unsupportedQuery, "Message attribute list values in SendMessage operation are not supported."},
-		{"ReceiveMessage", withURL(`"MaxNumberOfMessages":11`), invalidParameter, "InvalidParameterValue;Sender", "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."},
-		{"ReceiveMessage", withURL(`"MaxNumberOfMessages":0`), invalidParameter, "InvalidParameterValue;Sender", "Value 0 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."},
-		{"ReceiveMessage", withURL(`"WaitTimeSeconds":21`), invalidParameter, "InvalidParameterValue;Sender", "Value 21 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided."},
-		{"ReceiveMessage", withURL(`"WaitTimeSeconds":-2147483648`), invalidParameter, "InvalidParameterValue;Sender", "Value -2147483648 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided."},
-		{"ReceiveMessage", withURL(`"VisibilityTimeout":43201`), invalidParameter, "InvalidParameterValue;Sender", "Value 43201 for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided."},
-		{"ReceiveMessage", withURL(`"ReceiveRequestAttemptId":"r"`), unsupportedType, unsupportedQuery, "The parameter ReceiveRequestAttemptId is not supported by shardmill."},
-		{"ReceiveMessage", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName", "InvalidAttributeName;Sender", "Unknown Attribute Nope."},
-		{"DeleteMessage", withURL(""), "com.amazon.coral.service#MissingRequiredParameterException", "MissingParameter;Sender", "The request must contain the parameter ReceiptHandle."},
-		{"DeleteMessage", withURL(`"ReceiptHandle":"garbage"`), "com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender", `The input receipt handle "garbage" is not a valid receipt handle.`},
-		{"PurgeQueue", `{"QueueUrl":"orders"}`, "com.amazonaws.sqs#InvalidAddress", "InvalidAddress;Sender", "The address orders is not valid for this endpoint."},
-		{"PurgeQueue", `{"QueueUrl":5}`, "com.amazon.coral.service#SerializationException", "SerializationException;Sender", "The value of QueueUrl does not have the type that the operation expects."},
-		{"PurgeQueue", `[]`, "com.amazon.coral.service#SerializationException", "SerializationException;Sender", "The request body is not a JSON object."},
-		{"SendMessage", withURL(`"MessageBody":"\ud83d"`), "com.amazon.coral.service#SerializationException", "SerializationException;Sender", "The request body is not valid Unicode."},
-		{"SendMessage", withURL("\"MessageBody\":\"\xff\""), "com.amazon.coral.service#SerializationException", "SerializationException;Sender", "The request body is not valid Unicode."},
+		{
+			"SendMessage",
+			withURL(`"MessageBody":"x","MessageAttributes":{"n":{"DataType":"Number","StringValue":"x"}}`),
+			invalidParameter, "InvalidParameterValue;Sender",
+			"Can't cast the value of message (user) attribute 'n' to a number.",
+		},
+		{
+			"SendMessage",
+			withURL(`"MessageBody":"x","MessageAttributes":{"n":{"DataType":"Binary","StringValue":"x"}}`),
+			invalidParameter, "InvalidParameterValue;Sender",
+			"The message attribute 'n' with type 'Binary' must use field 'Binary'.",
+		},
+		{
+			"SendMessage",
+			withURL(`"MessageBody":"x","MessageAttributes":{"n":{"DataType":"String","StringListValues":["x"]}}`),
+			unsupportedType, unsupportedQuery,
+			"Message attribute list values in SendMessage operation are not supported.",
+		},
+		{
+			"ReceiveMessage", withURL(`"MaxNumberOfMessages":11`), invalidParameter, "InvalidParameterValue;Sender",
+			"Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.",
+		},
+		{
+			"ReceiveMessage", withURL(`"MaxNumberOfMessages":0`), invalidParameter, "InvalidParameterValue;Sender",
+			"Value 0 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.",
+		},
+		{
+			"ReceiveMessage", withURL(`"WaitTimeSeconds":21`), invalidParameter, "InvalidParameterValue;Sender",
+			"Value 21 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.",
+		},
+		{
+			"ReceiveMessage", withURL(`"WaitTimeSeconds":-2147483648`), invalidParameter,
+			"InvalidParameterValue;Sender",
+			"Value -2147483648 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.",
+		},
+		{
+			"ReceiveMessage", withURL(`"VisibilityTimeout":43201`), invalidParameter, "InvalidParameterValue;Sender",
+			"Value 43201 for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided.",
+		},
+		{
+			"ReceiveMessage", withURL(`"ReceiveRequestAttemptId":"r"`), unsupportedType, unsupportedQuery,
+			"The parameter ReceiveRequestAttemptId is not supported by shardmill.",
+		},
+		{
+			"ReceiveMessage", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName",
+			"InvalidAttributeName;Sender", "Unknown Attribute Nope.",
+		},
+		{
+			"DeleteMessage", withURL(""), "com.amazon.coral.service#MissingRequiredParameterException",
+			"MissingParameter;Sender", "The request must contain the parameter ReceiptHandle.",
+		},
+		{
+			"DeleteMessage", withURL(`"ReceiptHandle":"garbage"`), "com.amazonaws.sqs#ReceiptHandleIsInvalid",
+			"ReceiptHandleIsInvalid;Sender", `The input receipt handle "garbage" is not a valid receipt handle.`,
+		},
+		{
+			"PurgeQueue", `{"QueueUrl":"orders"}`, "com.amazonaws.sqs#InvalidAddress", "InvalidAddress;Sender",
+			"The address orders is not valid for this endpoint.",
+		},
+		{
+			"PurgeQueue", `{"QueueUrl":5}`, "com.amazon.coral.service#SerializationException",
+			"SerializationException;Sender", "The value of QueueUrl does not have the type that the operation expects.",
+		},
+		{
+			"PurgeQueue", `[]`, "com.amazon.coral.service#SerializationException", "SerializationException;Sender",
+			"The request body is not a JSON object.",
+		},
+		{
+			"SendMessage", withURL(`"MessageBody":"\ud83d"`), "com.amazon.coral.service#SerializationException",
+			"SerializationException;Sender", "The request body is not valid Unicode.",
+		},
+		{
+			"SendMessage", withURL("\"MessageBody\":\"\xff\""), "com.amazon.coral.service#SerializationException",
+			"SerializationException;Sender", "The request body is not valid Unicode.",
+		},
 	} {
 		e.refused(c.op, c.body, 400, c.kind, c.query, c.text)
 	}
-	if got := e.ok("GetQueueAttributes", withURL(`"AttributeNames":["ApproximateNumberOfMessagesDelayed"]`))["Attributes"]; fmt.Sprint(got) != "map[ApproximateNumberOfMessagesDelayed:0]" {
+	if got := e.ok(
+		"GetQueueAttributes", withURL(`"AttributeNames":["ApproximateNumberOfMessagesDelayed"]`),
+	)["Attributes"]; fmt.Sprint(got) != "map[ApproximateNumberOfMessagesDelayed:0]" {
 		t.Errorf("a refused message was stored: %v", got)
 	}
 }
@@ -248,18 +402,22 @@ func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	}
 	for name, op := range operations {
 		if op == nil {
-			e.refused(name, `{}`, 501, "com.amazon.coral.service#NotImplementedException", "NotImplementedException;Sender",
+			e.refused(name, `{}`, 501, "com.amazon.coral.service#NotImplementedException",
+				"NotImplementedException;Sender",
 				"The operation "+name+" of Amazon SQS is not implemented by shardmill.")
 		}
 	}
-	e.refused("Nope", `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "UnknownOperationException;Sender", "")
+	e.refused(
+		"Nope", `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "UnknownOperationException;Sender", "",
+	)
 }
 
 // A request is bounded before it is read to its end.
 func TestHugeRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	e.refused("SendMessage", strings.Repeat(" ", maxRequestBytes+1), 413, "com.amazon.coral.service#RequestEntityTooLargeException",
+	e.refused("SendMessage", strings.Repeat(" ", maxRequestBytes+1), 413,
+		"com.amazon.coral.service#RequestEntityTooLargeException",
 		"RequestEntityTooLargeException;Sender", fmt.Sprintf("Request size exceeded %d bytes.", maxRequestBytes))
 }
 
@@ -267,7 +425,10 @@ func TestAnyHostIsAcceptedInAQueueURL(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.ok("CreateQueue", `{"QueueName":"orders"}`)
-	for _, url := range []string{"https://sqs.eu-west-1.amazonaws.com/111122223333/orders", "http://localhost:9/111122223333/orders", "/111122223333/orders"} {
+	for _, url := range []string{
+		"https://sqs.eu-west-1.amazonaws.com/111122223333/orders", "http://localhost:9/111122223333/orders",
+		"/111122223333/orders",
+	} {
 		e.ok("SendMessage", `{"QueueUrl":"`+url+`","MessageBody":"x"}`)
 	}
 }
@@ -307,16 +468,22 @@ func TestReceiveShowsTheAttributesAskedFor(t *testing.T) {
 		t.Errorf("sent %v", sent)
 	}
 	for names, want := range map[string]string{
-		`[]`: "", `["All"]`: "4c360f3fdafd970e05fae2f149d997f5", `["*"]`: "4c360f3fdafd970e05fae2f149d997f5", `[".*"]`: "4c360f3fdafd970e05fae2f149d997f5",
-		`["Foo"]`: "", `["Hello","General"]`: "fca026605781cb4126a1e9044df24232", `["Hello","Foo"]`: "a311262e065454b75da111d535b8dacd", `["Hel.*"]`: "83fee93c1bcd8b9a5a923ffacdc636c7",
+		`[]`: "", `["All"]`: "4c360f3fdafd970e05fae2f149d997f5", `["*"]`: "4c360f3fdafd970e05fae2f149d997f5",
+		`[".*"]`:  "4c360f3fdafd970e05fae2f149d997f5",
+		`["Foo"]`: "", `["Hello","General"]`: "fca026605781cb4126a1e9044df24232",
+		`["Hello","Foo"]`: "a311262e065454b75da111d535b8dacd", `["Hel.*"]`: "83fee93c1bcd8b9a5a923ffacdc636c7",
 	} {
 		m := e.ok("ReceiveMessage", withURL(`"MessageAttributeNames":`+names))["Messages"].([]any)[0].(map[string]any)
 		got, _ := m["MD5OfMessageAttributes"].(string)
-		if got != want || (m["MessageAttributes"] == nil) != (want == "") || m["Attributes"] != nil || m["MD5OfBody"] != "6e2baaf3b97dbeef01c0043275f9a0e7" {
+		if got != want || (m["MessageAttributes"] == nil) != (want == "") || m["Attributes"] != nil ||
+			m["MD5OfBody"] != "6e2baaf3b97dbeef01c0043275f9a0e7" {
 			t.Errorf("%s: %v", names, m)
 		}
 	}
-	m := e.ok("ReceiveMessage", withURL(`"MessageSystemAttributeNames":["SenderId"],"AttributeNames":["ApproximateReceiveCount"]`))["Messages"].([]any)[0].(map[string]any)
+	m := e.ok(
+		"ReceiveMessage",
+		withURL(`"MessageSystemAttributeNames":["SenderId"],"AttributeNames":["ApproximateReceiveCount"]`),
+	)["Messages"].([]any)[0].(map[string]any)
 	if fmt.Sprint(m["Attributes"]) != "map[ApproximateReceiveCount:9 SenderId:111122223333]" {
 		t.Errorf("attributes %v", m["Attributes"])
 	}
@@ -342,10 +509,17 @@ func TestStoppedServiceAnswersUnavailable(t *testing.T) {
 
 // Whatever a request is, the answer is one of the protocol's, never a panic or our own fault.
 func FuzzRequest(f *testing.F) {
-	names := []string{"CreateQueue", "GetQueueUrl", "GetQueueAttributes", "ListQueues", "SendMessage", "ReceiveMessage", "DeleteMessage", "PurgeQueue", "DeleteQueue"}
+	names := []string{
+		"CreateQueue", "GetQueueUrl", "GetQueueAttributes", "ListQueues", "SendMessage", "ReceiveMessage",
+		"DeleteMessage", "PurgeQueue", "DeleteQueue",
+	}
 	for i, body := range []string{
-		`{"QueueName":"orders","Attributes":{"DelaySeconds":"1"}}`, `{"QueueName":"orders"}`, withURL(`"AttributeNames":["All"]`), `{"MaxResults":1,"NextToken":"YQ=="}`,
-		withURL(`"MessageBody":"\ud83d\ude00\\ud83d","MessageAttributes":{"a":{"DataType":"Binary","BinaryValue":"AA=="}}`), withURL(`"MaxNumberOfMessages":1`),
+		`{"QueueName":"orders","Attributes":{"DelaySeconds":"1"}}`, `{"QueueName":"orders"}`,
+		withURL(`"AttributeNames":["All"]`), `{"MaxResults":1,"NextToken":"YQ=="}`,
+		withURL(
+			`"MessageBody":"\ud83d\ude00\\ud83d","MessageAttributes":{"a":{"DataType":"Binary","BinaryValue":"AA=="}}`,
+		),
+		withURL(`"MaxNumberOfMessages":1`),
 		withURL(`"ReceiptHandle":"AQ=="`), `{"QueueUrl":"%"}`, `null`,
 	} {
 		f.Add(uint8(i), body)

@@ -14,8 +14,8 @@ func queueURL(c wire.Caller, account, name string) string {
 	return c.Endpoint + "/" + account + "/" + name
 }
 
-// named finds out which queue the parameter QueueUrl means. Only its path counts, /<account>/<name>: a URL stays good whatever host or port we are
-// reached by. The region is the caller's.
+// named finds out which queue the parameter QueueUrl means. Only its path counts, /<account>/<name>: a URL stays good
+// whatever host or port we are reached by. The region is the caller's.
 func (p params) named(c wire.Caller) (queue.Name, error) {
 	raw, err := p.text("QueueUrl")
 	if err != nil {
@@ -27,5 +27,7 @@ func (p params) named(c wire.Caller) (queue.Name, error) {
 			return queue.Name{Account: account, Region: c.Region, Name: name}, nil
 		}
 	}
-	return queue.Name{}, fault.New(codeInvalidAddress, "The address %s is not valid for this endpoint.", fault.Clip(raw, 200))
+	return queue.Name{}, fault.New(
+		codeInvalidAddress, "The address %s is not valid for this endpoint.", fault.Clip(raw, 200),
+	)
 }

@@ -1,8 +1,9 @@
 // Package sts answers who calls, as AWS Security Token Service does (query protocol, version 2011-06-15).
 //
-// In flow HTTP requests that wire.Router has picked; out flow the identity behind an access key: the role that a function runs under for keys that were
-// issued to its environments, and the account's root for every other key, since users do not exist here. Nothing is issued and nothing is stored:
-// the operations that hand out credentials are refused by name. The shapes are those of the AWS STS API Reference; docs/compat/sts.md lists what differs.
+// In flow HTTP requests that wire.Router has picked; out flow the identity behind an access key: the role that a
+// function runs under for keys that were issued to its environments, and the account's root for every other key, since
+// users do not exist here. Nothing is issued and nothing is stored: the operations that hand out credentials are
+// refused by name. The shapes are those of the AWS STS API Reference; docs/compat/sts.md lists what differs.
 package sts
 
 import (
@@ -60,7 +61,8 @@ func New(o Options) http.Handler {
 
 // absent are the operations of the service's model that are not here.
 var absent = []string{
-	"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage", "GetAccessKeyInfo", "GetDelegatedAccessToken",
+	"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage",
+	"GetAccessKeyInfo", "GetDelegatedAccessToken",
 	"GetFederationToken", "GetSessionToken", "GetWebIdentityToken",
 }
 
@@ -116,11 +118,13 @@ type callerIdentity struct {
 	Account string `xml:"Account"`
 }
 
-// getCallerIdentity answers who the access key of the request belongs to. Signatures are not verified, so it says whose key was named, not who holds it.
-// Source: AWS STS API Reference, GetCallerIdentity.
+// getCallerIdentity answers who the access key of the request belongs to. Signatures are not verified, so it says whose
+// key was named, not who holds it. Source: AWS STS API Reference, GetCallerIdentity.
 func (h *Handler) getCallerIdentity(r *http.Request, c wire.Caller) (any, error) {
 	if !c.Signed {
-		return nil, fault.New(wire.CodeMissingToken, "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
+		return nil, fault.New(
+			wire.CodeMissingToken, "Request is missing Authentication Token",
+		).WithStatus(http.StatusForbidden)
 	}
 	if h.opt.Session != nil {
 		if s, ok := h.opt.Session(r, c.AccessKey); ok {
@@ -129,11 +133,13 @@ func (h *Handler) getCallerIdentity(r *http.Request, c wire.Caller) (any, error)
 			}
 		}
 	}
-	return callerIdentity{"arn:" + arn.PartitionOf(c.Region) + ":iam::" + c.Account + ":root", c.Account, c.Account}, nil
+	return callerIdentity{
+		"arn:" + arn.PartitionOf(c.Region) + ":iam::" + c.Account + ":root", c.Account, c.Account,
+	}, nil
 }
 
-// identity returns the assumed role. Its session is the function's name, which Lambda makes longer where it is shorter than a session name may be. The path of
-// a role is not part of the answer.
+// identity returns the assumed role. Its session is the function's name, which Lambda makes longer where it is shorter
+// than a session name may be. The path of a role is not part of the answer.
 func (s Session) identity() (callerIdentity, bool) {
 	role, ok := arn.Parse(s.RoleARN)
 	path, isRole := strings.CutPrefix(role.Resource, "role/")
@@ -145,6 +151,9 @@ func (s Session) identity() (callerIdentity, bool) {
 	if len(session) < 2 {
 		session += "@lambda_function"
 	}
-	assumed := arn.ARN{Partition: role.Partition, Service: "sts", Account: role.Account, Resource: "assumed-role/" + name + "/" + session}
+	assumed := arn.ARN{
+		Partition: role.Partition, Service: "sts", Account: role.Account,
+		Resource: "assumed-role/" + name + "/" + session,
+	}
 	return callerIdentity{assumed.String(), s.RoleID + ":" + session, role.Account}, true
 }

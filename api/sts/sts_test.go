@@ -35,21 +35,38 @@ func call(t *testing.T, c wire.Caller, fields string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// F-76: a key that was issued to a function is its role, under the function's name; any other is the root of its account.
+// F-76: a key that was issued to a function is its role, under the function's name; any other is the root of its
+// account.
 func TestCallerIdentity(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		caller           wire.Caller
 		arn, id, account string
 	}{
-		"a function":                         {wire.Caller{AccessKey: "ASIA1", Account: "123456789012", Signed: true}, "arn:aws:sts::123456789012:assumed-role/r/f2", "AROAEXAMPLE:f2", "123456789012"},
-		"a name of one letter, in a path":    {wire.Caller{AccessKey: "ASIA2", Account: "123456789012", Signed: true}, "arn:aws:sts::123456789012:assumed-role/r/f@lambda_function", "AROAEXAMPLE:f@lambda_function", "123456789012"},
-		"any other key":                      {wire.Caller{AccessKey: "AKID", Account: "000000000000", Region: "us-east-1", Signed: true}, "arn:aws:iam::000000000000:root", "000000000000", "000000000000"},
-		"any other key in another partition": {wire.Caller{AccessKey: "AKID", Account: "000000000000", Region: "cn-north-1", Signed: true}, "arn:aws-cn:iam::000000000000:root", "000000000000", "000000000000"},
+		"a function": {
+			wire.Caller{AccessKey: "ASIA1", Account: "123456789012", Signed: true},
+			"arn:aws:sts::123456789012:assumed-role/r/f2", "AROAEXAMPLE:f2", "123456789012",
+		},
+		"a name of one letter, in a path": {
+			wire.Caller{AccessKey: "ASIA2", Account: "123456789012", Signed: true},
+			"arn:aws:sts::123456789012:assumed-role/r/f@lambda_function", "AROAEXAMPLE:f@lambda_function",
+			"123456789012",
+		},
+		"any other key": {
+			wire.Caller{AccessKey: "AKID", Account: "000000000000", Region: "us-east-1", Signed: true},
+			"arn:aws:iam::000000000000:root", "000000000000", "000000000000",
+		},
+		"any other key in another partition": {
+			wire.Caller{AccessKey: "AKID", Account: "000000000000", Region: "cn-north-1", Signed: true},
+			"arn:aws-cn:iam::000000000000:root", "000000000000", "000000000000",
+		},
 	} {
 		status, got := call(t, c.caller, "Action=GetCallerIdentity")
-		want := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>` + c.arn + "</Arn><UserId>" + c.id +
-			"</UserId><Account>" + c.account + "</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>" + requestID + "</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+		want := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
+			`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>` +
+			c.arn + "</Arn><UserId>" + c.id +
+			"</UserId><Account>" + c.account + "</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>" +
+			requestID + "</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
 		if status != 200 || got != want {
 			t.Errorf("%s: %d\n got %s\nwant %s", name, status, got, want)
 		}
@@ -65,20 +82,38 @@ func TestRefusals(t *testing.T) {
 		status     int
 		code, text string
 	}{
-		"Action=GetCallerIdentity":                                   {wire.Caller{Account: "000000000000"}, 403, "MissingAuthenticationToken", "Request is missing Authentication Token"},
-		"Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/r": {signed, 501, "NotImplementedException", "The operation AssumeRole of AWS STS is not implemented by shardmill."},
-		"Action=GetSessionToken":                                     {signed, 501, "NotImplementedException", "The operation GetSessionToken of AWS STS is not implemented by shardmill."},
-		"Action=Nobody":                                              {signed, 400, "InvalidAction", `Could not find operation "Nobody" for version 2011-06-15`},
-		"":                                                           {signed, 400, "MissingAction", "The request must contain the parameter Action."},
-		"Action=%zz":                                                 {signed, 400, "MalformedQueryString", `The form is malformed: invalid URL escape "%zz"`},
-		strings.Repeat("x", maxRequestBytes+1):                       {signed, 413, "RequestEntityTooLarge", "The request is longer than 65536 bytes."},
+		"Action=GetCallerIdentity": {
+			wire.Caller{Account: "000000000000"}, 403, "MissingAuthenticationToken",
+			"Request is missing Authentication Token",
+		},
+		"Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/r": {
+			signed, 501, "NotImplementedException",
+			"The operation AssumeRole of AWS STS is not implemented by shardmill.",
+		},
+		"Action=GetSessionToken": {
+			signed, 501, "NotImplementedException",
+			"The operation GetSessionToken of AWS STS is not implemented by shardmill.",
+		},
+		"Action=Nobody": {
+			signed, 400, "InvalidAction", `Could not find operation "Nobody" for version 2011-06-15`,
+		},
+		"": {
+			signed, 400, "MissingAction", "The request must contain the parameter Action.",
+		},
+		"Action=%zz": {
+			signed, 400, "MalformedQueryString", `The form is malformed: invalid URL escape "%zz"`,
+		},
+		strings.Repeat("x", maxRequestBytes+1): {
+			signed, 413, "RequestEntityTooLarge", "The request is longer than 65536 bytes.",
+		},
 	} {
 		status, body := call(t, c.caller, fields)
 		var got struct {
 			Code    string `xml:"Error>Code"`
 			Message string `xml:"Error>Message"`
 		}
-		if err := xml.Unmarshal([]byte(body), &got); err != nil || status != c.status || got.Code != c.code || got.Message != c.text {
+		if err := xml.Unmarshal([]byte(body), &got); err != nil || status != c.status || got.Code != c.code ||
+			got.Message != c.text {
 			t.Errorf("%.60s: %d %s", fields, status, body)
 		}
 	}

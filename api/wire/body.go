@@ -15,8 +15,9 @@ const (
 	CodeTooLarge      = "RequestEntityTooLargeException"
 )
 
-// ReadBody reads a request's body of at most limit bytes. A longer one is the caller's fault, with status 413, and is not read to its end; so is one that ends
-// early, with CodeSerialization. One that Intake refuses has the fault of that.
+// ReadBody reads a request's body of at most limit bytes. A longer one is the caller's fault, with status 413, and is
+// not read to its end; so is one that ends early, with CodeSerialization. One that Intake refuses has the fault of
+// that.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	body, err := AppendBody(nil, r, limit)
 	var long *http.MaxBytesError
@@ -24,23 +25,27 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	case err == nil:
 		return body, nil
 	case errors.As(err, &long):
-		return nil, fault.New(CodeTooLarge, "Request size exceeded %d bytes.", limit).WithStatus(http.StatusRequestEntityTooLarge)
+		return nil, fault.New(CodeTooLarge, "Request size exceeded %d bytes.", limit).WithStatus(
+			http.StatusRequestEntityTooLarge,
+		)
 	case fault.CodeOf(err) != "":
 		return nil, err
 	}
 	return nil, fault.New(CodeSerialization, "The request ended before its body was complete.")
 }
 
-// Content-Length is a client's claim: memory for more than eagerBody comes only as bytes arrive. From chunkFrom on it comes in chunks that are joined at the end,
-// so that a body which never ends costs what has come of it, and growing leaves no garbage behind.
+// Content-Length is a client's claim: memory for more than eagerBody comes only as bytes arrive. From chunkFrom on it
+// comes in chunks that are joined at the end, so that a body which never ends costs what has come of it, and growing
+// leaves no garbage behind.
 const (
 	eagerBody = 64 << 10
 	chunkFrom = 1 << 20
 	chunkSize = 512 << 10
 )
 
-// AppendBody reads a body of at most limit bytes into dst, which is empty and whose memory is used while it lasts. It fails with *http.MaxBytesError for a longer
-// one, with a *fault.Error for one that Intake refuses, and with any other error for one that ends early; what has come until then is lost.
+// AppendBody reads a body of at most limit bytes into dst, which is empty and whose memory is used while it lasts. It
+// fails with *http.MaxBytesError for a longer one, with a *fault.Error for one that Intake refuses, and with any other
+// error for one that ends early; what has come until then is lost.
 func AppendBody(dst []byte, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return dst, &http.MaxBytesError{Limit: limit}
@@ -72,7 +77,8 @@ func AppendBody(dst []byte, r *http.Request, limit int64) ([]byte, error) {
 	}
 }
 
-// nextChunk returns the size of the next chunk of a body of which so many bytes are still to come; fewer than one: it is not known.
+// nextChunk returns the size of the next chunk of a body of which so many bytes are still to come; fewer than one: it
+// is not known.
 func nextChunk(rest int) int {
 	if rest > 0 && rest < chunkSize {
 		return rest + 1 // as above

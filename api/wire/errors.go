@@ -14,8 +14,8 @@ import (
 // SetIDs puts the request id on an answer.
 func SetIDs(h http.Header, c Caller) { h["X-Amzn-Requestid"] = []string{c.RequestID} }
 
-// AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the caller learns only the request id. A
-// caller that has left is no error of ours.
+// AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the
+// caller learns only the request id. A caller that has left is no error of ours.
 func AsFault(err error, internalCode string, c Caller, log *slog.Logger) *fault.Error {
 	var f *fault.Error
 	if errors.As(err, &f) {
@@ -41,7 +41,8 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, body any) 
 // WriteBytes answers with body, of known length.
 func WriteBytes(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
-	both := []string{contentType, strconv.Itoa(len(body))} // one allocation for two headers, whose names are canonical already
+	// one allocation for two headers, whose names are canonical already
+	both := []string{contentType, strconv.Itoa(len(body))}
 	if contentType != "" {
 		h["Content-Type"] = both[:1:1]
 	}

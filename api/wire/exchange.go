@@ -25,7 +25,8 @@ type exchange struct {
 // Unwrap lets http.ResponseController reach what net/http gave.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// remainderPatience is how long net/http may look for the rest of a body that nobody has read, before it answers and to use the connection again.
+// remainderPatience is how long net/http may look for the rest of a body that nobody has read, before it answers and to
+// use the connection again.
 const remainderPatience = time.Second
 
 func (x *exchange) WriteHeader(status int) {
@@ -43,7 +44,8 @@ func (x *exchange) Write(b []byte) (int, error) {
 	return x.ResponseWriter.Write(b)
 }
 
-// end ends an exchange, deferred by ServeHTTP. A panic is our fault: it is logged with the request's id, and the client learns that id in its own protocol.
+// end ends an exchange, deferred by ServeHTTP. A panic is our fault: it is logged with the request's id, and the client
+// learns that id in its own protocol.
 func (rt *Router) end(x *exchange, r *http.Request) {
 	panicked := recover()
 	defer rt.Intake.end(x)
@@ -75,13 +77,16 @@ func (rt *Router) crashed(x *exchange, r *http.Request, text string) {
 		name = x.service.Name
 	}
 	if rt.Log != nil {
-		rt.Log.Error("a request panicked; please report this", "request_id", x.caller.RequestID, "service", name, "operation", x.operation(r),
+		rt.Log.Error("a request panicked; please report this", "request_id", x.caller.RequestID, "service", name,
+			"operation", x.operation(r),
 			"panic", fault.Clip(text, maxPanicText), "stack", fault.Clip(string(debug.Stack()), maxPanicStack))
 	}
 	if x.wrote {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
-	x.service.refuse(x, r, x.caller, &fault.Error{Code: x.service.codes().Internal, Status: http.StatusInternalServerError})
+	x.service.refuse(x, r, x.caller, &fault.Error{
+		Code: x.service.codes().Internal, Status: http.StatusInternalServerError,
+	})
 }
 
 // operation returns what the request asked for, as its protocol says it.

@@ -64,7 +64,8 @@ func TestBodiesKeepTheirOrderWhenOneHasCome(t *testing.T) {
 					t.Errorf("the older one: %d %s", status, body)
 				}
 				synctest.Wait()
-				if u := p.intake.Usage(); u.Bytes != 0 || p.intake.leaving.Load() != 0 || p.intake.oldest != nil || p.intake.youngest != nil {
+				if u := p.intake.Usage(); u.Bytes != 0 || p.intake.leaving.Load() != 0 || p.intake.oldest != nil ||
+					p.intake.youngest != nil {
 					t.Errorf("left behind: %+v, %d bytes that gave way", u, p.intake.leaving.Load())
 				}
 			})
@@ -106,8 +107,12 @@ func TestAsManyGiveWayAsItNeeds(t *testing.T) {
 				t.Errorf("%d gave way, want %d", got, want)
 			}
 		}
-		if held := in.used.Load() - in.leaving.Load(); held > 7<<20 || young[0].why.Load() != 0 || small.why.Load() != 0 {
-			t.Errorf("%d bytes are held; the oldest of the young: %d, a small one: %d", held, young[0].why.Load(), small.why.Load())
+		if held := in.used.Load() - in.leaving.Load(); held > 7<<20 || young[0].why.Load() != 0 ||
+			small.why.Load() != 0 {
+			t.Errorf(
+				"%d bytes are held; the oldest of the young: %d, a small one: %d", held, young[0].why.Load(),
+				small.why.Load(),
+			)
 		}
 	})
 }
@@ -129,7 +134,8 @@ func TestTheLastEighthIsForSmallBodies(t *testing.T) {
 	})
 }
 
-// A slow body is cut although one that began before it keeps to the rate; one whose request is answered already is none.
+// A slow body is cut although one that began before it keeps to the rate; one whose request is answered already is
+// none.
 func TestEachBodyIsJudgedByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -159,7 +165,8 @@ func TestEachBodyIsJudgedByItself(t *testing.T) {
 	})
 }
 
-// A body whose last byte comes while it is cut is refused: its connection is cut already, and with it the context of everything that would come of it.
+// A body whose last byte comes while it is cut is refused: its connection is cut already, and with it the context of
+// everything that would come of it.
 func TestABodyThatIsCutInItsLastByteIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -185,7 +192,8 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Memory is given back once, when much of it was in large bodies and no body is there any more: after the last of them, however long it takes.
+// Memory is given back once, when much of it was in large bodies and no body is there any more: after the last of them,
+// however long it takes.
 func TestMemoryIsGivenBack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

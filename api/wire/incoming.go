@@ -12,7 +12,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// incoming is the body of a request as it comes. Its reader is the goroutine of the request; only got, why and cut are for others.
+// incoming is the body of a request as it comes. Its reader is the goroutine of the request; only got, why and cut are
+// for others.
 type incoming struct {
 	from   io.ReadCloser // as net/http gave it
 	in     *Intake       // nil: not bounded
@@ -47,7 +48,8 @@ func (b *incoming) Read(p []byte) (int, error) {
 		b.in.came(b)
 	}
 	switch {
-	case b.why.Load() != 0: // the connection is cut, even where the last byte came at the same moment: net/http takes the client for gone
+	// the connection is cut, even where the last byte came at the same moment: net/http takes the client for gone
+	case b.why.Load() != 0:
 		b.whole = false
 		return 0, b.refusal()
 	case n > 0 && !b.in.take(b, int64(n)):
@@ -67,7 +69,8 @@ func (b *incoming) refuse(why reason) error {
 	return b.refusal()
 }
 
-// refusal returns the fault of a body that is refused. What is left of it is not waited for, so its connection serves no other request.
+// refusal returns the fault of a body that is refused. What is left of it is not waited for, so its connection serves
+// no other request.
 func (b *incoming) refusal() *fault.Error {
 	why := reason(b.why.Load())
 	if b.http1 && !b.whole {
@@ -75,7 +78,8 @@ func (b *incoming) refusal() *fault.Error {
 	}
 	return &fault.Error{
 		Code: b.x.service.codes().Unavailable, Status: http.StatusServiceUnavailable, Hint: why.hint(),
-		Message: "The request has failed due to a temporary failure of the server.", // AWS's text, of the errors common to all its services
+		// AWS's text, of the errors common to all its services
+		Message: "The request has failed due to a temporary failure of the server.",
 	}
 }
 
@@ -85,11 +89,13 @@ func (b *incoming) slow(now time.Time) bool {
 	return age > bodyDeadline || age > bodyGrace+time.Duration(b.got.Load())*time.Second/bodyRate
 }
 
-// cut refuses a body from outside, and wakes its reader. in.mu is held, and the body is listed: its connection still belongs to it.
+// cut refuses a body from outside, and wakes its reader. in.mu is held, and the body is listed: its connection still
+// belongs to it.
 func (b *incoming) cut(why reason) {
 	if b.why.CompareAndSwap(0, int32(why)) {
 		b.in.refused(why)
-		_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Unix(1, 0)) // a recorder in a test cannot
+		// a recorder in a test cannot
+		_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -103,7 +109,8 @@ func (b *incoming) leave(patience time.Duration) {
 	_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Now().Add(patience))
 }
 
-// Charge counts n bytes that a body has become, as by unpacking, as its own. A fault says that there is no memory for them.
+// Charge counts n bytes that a body has become, as by unpacking, as its own. A fault says that there is no memory for
+// them.
 func Charge(ctx context.Context, n int64) error {
 	x, _ := ctx.Value(callerKey{}).(*exchange)
 	if x == nil || x.body.in.take(&x.body, n) {
@@ -115,7 +122,8 @@ func Charge(ctx context.Context, n int64) error {
 // treeBytes is about what a value takes once it is decoded, beside its text.
 const treeBytes = 48
 
-// ChargeValues is Charge for a body that is about to be decoded into n values: a list of many small ones takes a multiple of its text.
+// ChargeValues is Charge for a body that is about to be decoded into n values: a list of many small ones takes a
+// multiple of its text.
 func ChargeValues(ctx context.Context, n int) error { return Charge(ctx, treeBytes*int64(n)) }
 
 // ChargeTree is ChargeValues for JSON.

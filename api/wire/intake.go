@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Bounds of requests under way and of how slowly a body may come. A client on a line of a megabit uploads the largest package in time.
+// Bounds of requests under way and of how slowly a body may come. A client on a line of a megabit uploads the largest
+// package in time.
 const (
 	DefaultRequests = 10_000
 	bodyGrace       = 10 * time.Second // before the least rate counts
@@ -17,20 +18,24 @@ const (
 	watchEvery      = time.Second
 )
 
-// smallBody is how much of each body, in bytes, may use the last eighth of the memory: large bodies never shut out small ones.
+// smallBody is how much of each body, in bytes, may use the last eighth of the memory: large bodies never shut out
+// small ones.
 const smallBody = 64 << 10
 
 // sayEvery is how often refusals are logged.
 const sayEvery = time.Minute
 
-// Intake bounds what all requests under way hold together: how many they are, how much memory their bodies take, and how long those take to come. What is beyond
-// is refused with 503 in the service's words; the rest is served. A body counts from its first byte until its handler has returned, by what has come of it and
-// never by what its head claims. Real time. Safe for concurrent use; nil bounds nothing.
+// Intake bounds what all requests under way hold together: how many they are, how much memory their bodies take, and
+// how long those take to come. What is beyond is refused with 503 in the service's words; the rest is served. A body
+// counts from its first byte until its handler has returned, by what has come of it and never by what its head claims.
+// Real time. Safe for concurrent use; nil bounds nothing.
 type Intake struct {
 	Memory   int64        // bytes of all bodies together; 0: not bounded
 	Requests int64        // under way at once; 0: DefaultRequests
 	Log      *slog.Logger // nil: silent
-	GiveBack func()       // called when large bodies have gone and no body is there, so that their memory can go back to the system; may be nil
+	// called when large bodies have gone and no body is there, so that their memory can go back to the system; may be
+	// nil
+	GiveBack func()
 
 	used     atomic.Int64 // bytes of bodies
 	underWay atomic.Int64 // requests
@@ -165,7 +170,8 @@ func (in *Intake) lookSoon() {
 	}
 }
 
-// came takes b out of the line: its body is there, or nobody waits for it any more. Nothing touches b's connection afterwards.
+// came takes b out of the line: its body is there, or nobody waits for it any more. Nothing touches b's connection
+// afterwards.
 func (in *Intake) came(b *incoming) {
 	if in == nil || !b.listed {
 		return
@@ -186,7 +192,8 @@ func (in *Intake) came(b *incoming) {
 	b.before, b.after = nil, nil
 }
 
-// Memory is given back once giveBackFrom bytes of bodies beyond largeBody bytes have gone; smaller ones lie in buffers that are used again.
+// Memory is given back once giveBackFrom bytes of bodies beyond largeBody bytes have gone; smaller ones lie in buffers
+// that are used again.
 const (
 	largeBody    = 4 << 20
 	giveBackFrom = 64 << 20
@@ -216,8 +223,9 @@ func (in *Intake) look() {
 	}
 }
 
-// take charges b with n more bytes. Where memory is short, the youngest large bodies that are still coming give way, as many as it needs; it is b itself that is
-// refused when those that are younger do not hold enough, so that a load of large bodies gets through from its oldest on instead of failing as a whole.
+// take charges b with n more bytes. Where memory is short, the youngest large bodies that are still coming give way, as
+// many as it needs; it is b itself that is refused when those that are younger do not hold enough, so that a load of
+// large bodies gets through from its oldest on instead of failing as a whole.
 func (in *Intake) take(b *incoming, n int64) bool {
 	if in == nil || in.Memory == 0 {
 		return true
@@ -262,6 +270,8 @@ func (in *Intake) refused(why reason) {
 	if in.Log == nil || before != 0 && now-before < int64(sayEvery) || !in.said.CompareAndSwap(before, now) {
 		return
 	}
-	in.Log.Warn("requests are refused", "reason", why.String(), "bytes_of_bodies", in.used.Load(), "requests", in.underWay.Load(),
-		"refused_for_memory", in.counts[noMemory].Load(), "refused_as_slow", in.counts[tooSlow].Load(), "refused_as_too_many", in.counts[tooMany].Load())
+	in.Log.Warn("requests are refused", "reason", why.String(), "bytes_of_bodies", in.used.Load(), "requests",
+		in.underWay.Load(),
+		"refused_for_memory", in.counts[noMemory].Load(), "refused_as_slow", in.counts[tooSlow].Load(),
+		"refused_as_too_many", in.counts[tooMany].Load())
 }

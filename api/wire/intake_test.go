@@ -93,10 +93,17 @@ func openPort(t *testing.T, intake *Intake) *port {
 		WriteJSON(w, 200, "application/json", len(body))
 	})
 	rt := &Router{
-		Services: []Service{{Name: "sqs", Target: "AmazonSQS", Needs: Header, Handler: h, Codes: Codes{"InternalFailure", "ServiceUnavailable", "x"}}},
+		Services: []Service{
+			{
+				Name: "sqs", Target: "AmazonSQS", Needs: Header, Handler: h,
+				Codes: Codes{"InternalFailure", "ServiceUnavailable", "x"},
+			},
+		},
 		Fallback: Service{Handler: h}, Control: h, Unknown: h, Intake: intake, Log: intake.Log,
 	}
-	server := &http.Server{Handler: rt, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelDebug)}
+	server := &http.Server{
+		Handler: rt, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelDebug),
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(p.net) }()
 	t.Cleanup(func() {
@@ -129,7 +136,10 @@ func (c *peer) head(operation string, length int, more string) {
 	if length < 0 {
 		size = "Transfer-Encoding: chunked"
 	}
-	c.send("POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonSQS." + operation + "\r\n" + size + "\r\n" + more + "\r\n")
+	c.send(
+		"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonSQS." + operation + "\r\n" + size + "\r\n" + more +
+			"\r\n",
+	)
 }
 
 // send writes, and gives up when nobody reads any more: the answer says why.
@@ -151,7 +161,8 @@ func (c *peer) answer() (status int, body string, closed bool) {
 
 const refused = `{"code":"ServiceUnavailable"}`
 
-// A body has ten seconds and one more for each 8 KiB that has come, and ten minutes at most. Then its request is answered 503, and its connection closed.
+// A body has ten seconds and one more for each 8 KiB that has come, and ten minutes at most. Then its request is
+// answered 503, and its connection closed.
 func TestASlowBodyIsCut(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -175,7 +186,8 @@ func TestASlowBodyIsCut(t *testing.T) {
 				defer stop()
 				go func() {
 					client.head("SendMessage", c.length, "")
-					for piece := strings.Repeat("x", c.pieces); c.pieces > 0 && ctx.Err() == nil; <-time.After(time.Second) {
+					for piece := strings.Repeat("x", c.pieces); c.pieces > 0 &&
+						ctx.Err() == nil; <-time.After(time.Second) {
 						client.send(piece)
 					}
 				}()
@@ -218,7 +230,8 @@ func TestABodyThatKeepsComingIsServed(t *testing.T) {
 	})
 }
 
-// What a handler leaves of a body is not waited for: the answer comes within a second or so although the rest of the body never does.
+// What a handler leaves of a body is not waited for: the answer comes within a second or so although the rest of the
+// body never does.
 func TestAnAnswerDoesNotWaitForABodyThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -239,7 +252,8 @@ func TestAnAnswerDoesNotWaitForABodyThatNobodyReads(t *testing.T) {
 	})
 }
 
-// A body that waits for 100 Continue is asked for only when there is memory for it; pipelined requests are answered in order.
+// A body that waits for 100 Continue is asked for only when there is memory for it; pipelined requests are answered in
+// order.
 func TestBodiesThatWaitAndRequestsInARow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -272,7 +286,8 @@ func TestBodiesThatWaitAndRequestsInARow(t *testing.T) {
 	})
 }
 
-// All bodies together hold what they may. The youngest large one gives way, those before it and small ones are served, and what was held is given back.
+// All bodies together hold what they may. The youngest large one gives way, those before it and small ones are served,
+// and what was held is given back.
 func TestBodiesTogetherHoldWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -313,7 +328,8 @@ func TestBodiesTogetherHoldWhatTheyMay(t *testing.T) {
 	})
 }
 
-// An old body goes on at the cost of a younger one: a load of large bodies that is too much gets through from its oldest on.
+// An old body goes on at the cost of a younger one: a load of large bodies that is too much gets through from its
+// oldest on.
 func TestTheYoungestLargeBodyGivesWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

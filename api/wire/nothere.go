@@ -14,27 +14,37 @@ const CodeNotImplemented = "NotImplementedException"
 
 // NotImplemented refuses an operation by name. service is what AWS calls it, for example Amazon SQS.
 func NotImplemented(service, operation string) error {
-	return fault.New(CodeNotImplemented, "The operation %s of %s is not implemented by shardmill.", operation, service).WithStatus(http.StatusNotImplemented)
+	return fault.New(
+		CodeNotImplemented, "The operation %s of %s is not implemented by shardmill.", operation, service,
+	).WithStatus(http.StatusNotImplemented)
 }
 
-// NotHere refuses services that are not among those named in have, by name, with 501, which SDKs do not try again. The answer is in the protocol of the request.
+// NotHere refuses services that are not among those named in have, by name, with 501, which SDKs do not try again. The
+// answer is in the protocol of the request.
 func NotHere(have ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := CallerOf(r.Context())
 		SetIDs(w.Header(), c)
-		text := "shardmill does not have the service " + clip(c.Service) + "; it has " + strings.Join(have, ", ") + ". See docs/compat/README.md."
+		text := "shardmill does not have the service " + clip(c.Service) + "; it has " + strings.Join(have, ", ") +
+			". See docs/compat/README.md."
 		action, _ := formOf(r)
 		switch {
 		case r.Header.Get("Smithy-Protocol") != "":
 			w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"} // some SDKs compare the case
 			WriteBytes(w, http.StatusNotImplemented, "application/cbor", cborError(CodeNotImplemented, text))
 		case action != "":
-			writeXML(w, http.StatusNotImplemented, queryError{Type: "Sender", Code: CodeNotImplemented, Message: text, RequestID: c.RequestID})
+			writeXML(w, http.StatusNotImplemented, queryError{
+				Type: "Sender", Code: CodeNotImplemented, Message: text, RequestID: c.RequestID,
+			})
 		case c.Service == "s3":
-			writeXML(w, http.StatusNotImplemented, s3Error{Code: "NotImplemented", Message: text, RequestID: c.RequestID})
+			writeXML(w, http.StatusNotImplemented, s3Error{
+				Code: "NotImplemented", Message: text, RequestID: c.RequestID,
+			})
 		default:
 			w.Header().Set("X-Amzn-Errortype", CodeNotImplemented)
-			WriteJSON(w, http.StatusNotImplemented, "application/json", map[string]string{"__type": CodeNotImplemented, "message": text})
+			WriteJSON(w, http.StatusNotImplemented, "application/json", map[string]string{
+				"__type": CodeNotImplemented, "message": text,
+			})
 		}
 	})
 }

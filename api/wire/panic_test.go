@@ -9,7 +9,8 @@ import (
 	"testing/synctest"
 )
 
-// A panic of ours is an answer of the service with the request's id, and an error in the log with that id, the operation and where it was. It is counted.
+// A panic of ours is an answer of the service with the request's id, and an error in the log with that id, the
+// operation and where it was. It is counted.
 func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -22,12 +23,16 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 		var body map[string]string
-		if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != 500 || body["__type"] != "InternalFailure" {
+		if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != 500 ||
+			body["__type"] != "InternalFailure" {
 			t.Errorf("%d %v, %v", resp.StatusCode, body, err)
 		}
 		id := resp.Header.Get("X-Amzn-Requestid")
 		said := p.log.String()
-		for _, want := range []string{"level=ERROR", "request_id=" + id, "service=sqs", "operation=Panic", `panic="out of order"`, "intake_test.go"} {
+		for _, want := range []string{
+			"level=ERROR", "request_id=" + id, "service=sqs", "operation=Panic", `panic="out of order"`,
+			"intake_test.go",
+		} {
 			if id == "" || !strings.Contains(said, want) {
 				t.Errorf("the log does not say %s:\n%s", want, said)
 			}
@@ -38,7 +43,8 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	})
 }
 
-// A panic in the midst of an answer cuts the connection: half an answer never looks like a whole one. A handler that asks for the cut is no panic of ours.
+// A panic in the midst of an answer cuts the connection: half an answer never looks like a whole one. A handler that
+// asks for the cut is no panic of ours.
 func TestHalfAnAnswerIsCut(t *testing.T) {
 	t.Parallel()
 	for operation, panics := range map[string]int64{"Half": 1, "Abort": 0} {
@@ -52,7 +58,8 @@ func TestHalfAnAnswerIsCut(t *testing.T) {
 				if whole, err := readAll(client); err == nil {
 					t.Errorf("a whole answer: %q", whole)
 				}
-				if n := p.intake.Usage().Panics; n != panics || strings.Contains(p.log.String(), "panicked") != (panics > 0) {
+				if n := p.intake.Usage().Panics; n != panics ||
+					strings.Contains(p.log.String(), "panicked") != (panics > 0) {
 					t.Errorf("%d panics counted; the log: %s", n, p.log.String())
 				}
 				if u := p.intake.Usage(); u.Requests != 0 {

@@ -25,8 +25,8 @@ const (
 // Form is a request in the query protocol: flat names, of which those of lists carry a number.
 type Form struct{ url.Values }
 
-// ReadForm reads the parameters of a request in the query protocol, from its URL and from its body of at most limit bytes. What does not parse or is longer is
-// the caller's fault, with status 400 or 413.
+// ReadForm reads the parameters of a request in the query protocol, from its URL and from its body of at most limit
+// bytes. What does not parse or is longer is the caller's fault, with status 400 or 413.
 func ReadForm(r *http.Request, limit int64) (Form, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -39,7 +39,10 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		return Form{}, &fault.Error{Code: codeFormTooLarge, Status: http.StatusRequestEntityTooLarge, Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes."}
+		return Form{}, &fault.Error{
+			Code: codeFormTooLarge, Status: http.StatusRequestEntityTooLarge,
+			Message: "The request is longer than " + strconv.FormatInt(limit, 10) + " bytes.",
+		}
 	case fault.CodeOf(err) != "":
 		return Form{}, err
 	case err != nil:
@@ -55,7 +58,8 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	return validForm(values)
 }
 
-// validForm refuses what is not UTF-8 once it is decoded: on its way to an answer or a file it would become U+FFFD, and two different values one.
+// validForm refuses what is not UTF-8 once it is decoded: on its way to an answer or a file it would become U+FFFD, and
+// two different values one.
 func validForm(values url.Values) (Form, error) {
 	for name, all := range values {
 		if !utf8.ValidString(name) || slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) }) {
@@ -72,8 +76,9 @@ func malformed(text string) error {
 // Action returns the operation that the request names.
 func (f Form) Action() string { return f.Get("Action") }
 
-// Elements are the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list "Dimensions.member", "Attribute.1" for the
-// flattened list "Attribute". An element is there if a parameter has its prefix as name, or as the part of its name before a dot.
+// Elements are the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list
+// "Dimensions.member", "Attribute.1" for the flattened list "Attribute". An element is there if a parameter has its
+// prefix as name, or as the part of its name before a dot.
 func (f Form) Elements(list string) []string {
 	there := map[string]bool{}
 	for name := range f.Values {
@@ -98,23 +103,27 @@ func (f Form) Strings(list string) []string {
 	return out
 }
 
-// WriteQuery answers an action of the query protocol with its result: a struct whose fields are the members of the result element, or nil for actions that have
-// none.
+// WriteQuery answers an action of the query protocol with its result: a struct whose fields are the members of the
+// result element, or nil for actions that have none.
 func WriteQuery(w http.ResponseWriter, c Caller, namespace, action string, result any) {
 	SetIDs(w.Header(), c)
 	writeXML(w, http.StatusOK, queryAnswer{
-		XMLName: xml.Name{Local: action + "Response"}, Namespace: namespace, Result: queryResult{action + "Result", result}, Metadata: queryMetadata{c.RequestID},
+		XMLName: xml.Name{Local: action + "Response"}, Namespace: namespace,
+		Result: queryResult{action + "Result", result}, Metadata: queryMetadata{c.RequestID},
 	})
 }
 
-// WriteQueryError answers with a fault in the shape of the query protocol. legacy is the code as this protocol spells it.
+// WriteQueryError answers with a fault in the shape of the query protocol. legacy is the code as this protocol spells
+// it.
 func WriteQueryError(w http.ResponseWriter, c Caller, namespace, legacy string, f *fault.Error) {
 	SetIDs(w.Header(), c)
 	side := "Sender"
 	if f.Status >= http.StatusInternalServerError {
 		side = "Receiver"
 	}
-	writeXML(w, f.Status, queryError{Namespace: namespace, Type: side, Code: legacy, Message: f.Message, RequestID: c.RequestID})
+	writeXML(w, f.Status, queryError{
+		Namespace: namespace, Type: side, Code: legacy, Message: f.Message, RequestID: c.RequestID,
+	})
 }
 
 type queryAnswer struct {

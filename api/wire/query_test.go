@@ -24,7 +24,9 @@ func TestFormReadsListsInBothSpellings(t *testing.T) {
 	if f.Action() != "X" || f.Get("Version") != "1" {
 		t.Errorf("Action %q, Version %q", f.Action(), f.Get("Version"))
 	}
-	if diff := cmp.Diff([]string{"Dimensions.member.1", "Dimensions.member.2"}, f.Elements("Dimensions.member")); diff != "" {
+	if diff := cmp.Diff(
+		[]string{"Dimensions.member.1", "Dimensions.member.2"}, f.Elements("Dimensions.member"),
+	); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"all"}, f.Strings("Attribute")); diff != "" {
@@ -66,18 +68,24 @@ func TestQueryAnswersHaveTheShapeThatClientsParse(t *testing.T) {
 	const head = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 	w := httptest.NewRecorder()
 	WriteQuery(w, c, "urn:n", "ListX", result{[]string{"a", "b"}})
-	if want := head + `<ListXResponse xmlns="urn:n"><ListXResult><Names><member>a</member><member>b</member></Names></ListXResult>` +
+	if want := head +
+		`<ListXResponse xmlns="urn:n"><ListXResult><Names><member>a</member><member>b</member></Names></ListXResult>` +
 		`<ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></ListXResponse>`; w.Body.String() != want {
 		t.Errorf("got %s", w.Body)
 	}
 	w = httptest.NewRecorder()
 	WriteQuery(w, c, "urn:n", "PutX", nil)
-	if want := head + `<PutXResponse xmlns="urn:n"><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></PutXResponse>`; w.Body.String() != want {
+	if want := head +
+		`<PutXResponse xmlns="urn:n"><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></PutXResponse>`; w.Body.String() != want {
 		t.Errorf("got %s", w.Body)
 	}
 	w = httptest.NewRecorder()
-	WriteQueryError(w, c, "urn:n", "Throttling", &fault.Error{Code: "ThrottlingException", Status: 400, Message: "slow"})
-	if want := head + `<ErrorResponse xmlns="urn:n"><Error><Type>Sender</Type><Code>Throttling</Code><Message>slow</Message></Error><RequestId>id</RequestId></ErrorResponse>`; w.Code != 400 || w.Body.String() != want {
+	WriteQueryError(w, c, "urn:n", "Throttling", &fault.Error{
+		Code: "ThrottlingException", Status: 400, Message: "slow",
+	})
+	if want := head +
+		`<ErrorResponse xmlns="urn:n"><Error><Type>Sender</Type><Code>Throttling</Code><Message>slow</Message></Error><RequestId>id</RequestId></ErrorResponse>`; w.Code != 400 ||
+		w.Body.String() != want {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
@@ -101,7 +109,9 @@ func TestFormsAreUTF8(t *testing.T) {
 	t.Parallel()
 	for _, form := range []string{"Action=%ff", "a=1&a=%c3%28", "%ff=a", "a.%ed%a0%80=b"} {
 		for url, body := range map[string]string{"/?" + form: "", "/": form} {
-			if _, err := ReadForm(httptest.NewRequest("POST", url, strings.NewReader(body)), 100); fault.CodeOf(err) != codeMalformedForm {
+			if _, err := ReadForm(
+				httptest.NewRequest("POST", url, strings.NewReader(body)), 100,
+			); fault.CodeOf(err) != codeMalformedForm {
 				t.Errorf("%s with %q: %v", url, body, err)
 			}
 		}

@@ -16,16 +16,19 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Router is the handler of the shared port. Which services there are, how requests name them and what a request must carry is one table.
+// Router is the handler of the shared port. Which services there are, how requests name them and what a request must
+// carry is one table.
 type Router struct {
 	Services []Service
 	Fallback Service      // what no rule claims: Kinesis' order of checks. It does nothing without X-Amz-Target
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
-	Unknown  http.Handler                // refuses a service that we do not have; the Caller's Service names it. See NotHere
-	Hinted   func(c Caller, hint string) // told of each advice that an answer carries, for people who see no headers; must not block. May be nil
-	Intake   *Intake                     // bounds what requests hold; nil: nothing does
-	Log      *slog.Logger                // of panics; nil: silent
+	// refuses a service that we do not have; the Caller's Service names it. See NotHere
+	Unknown http.Handler
+	// told of each advice that an answer carries, for people who see no headers; must not block. May be nil
+	Hinted func(c Caller, hint string)
+	Intake *Intake      // bounds what requests hold; nil: nothing does
+	Log    *slog.Logger // of panics; nil: silent
 }
 
 // ControlPrefix is where our own API lives.
@@ -34,7 +37,8 @@ const ControlPrefix = "/_shardmill/"
 // ServeHTTP refuses what browsers may not do, finds out who calls, and hands over to the service.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w}
-	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, x)) // a copy: net/http keeps its own, with the body as it was
+	// a copy: net/http keeps its own, with the body as it was
+	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, x))
 	rt.Intake.begin(x, r)
 	defer rt.end(x, r)
 	if r.Body != nil {
@@ -42,11 +46,18 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case !LocalHost(r.Host):
-		refuse(x, http.StatusMisdirectedRequest, "shardmill answers only to its own address; the Host header says "+strconv.Quote(clip(r.Host))+". Use 127.0.0.1 or localhost.")
+		refuse(
+			x, http.StatusMisdirectedRequest,
+			"shardmill answers only to its own address; the Host header says "+strconv.Quote(clip(r.Host))+
+				". Use 127.0.0.1 or localhost.",
+		)
 	case strings.HasPrefix(r.URL.Path, ControlPrefix):
 		rt.Control.ServeHTTP(x, r)
 	case FromPage(r):
-		refuse(x, http.StatusForbidden, "shardmill refuses requests from web pages (this one carries an Origin or Sec-Fetch-Site header).")
+		refuse(
+			x, http.StatusForbidden,
+			"shardmill refuses requests from web pages (this one carries an Origin or Sec-Fetch-Site header).",
+		)
 	default:
 		rt.serve(x, r)
 	}
@@ -90,11 +101,13 @@ func unsigned(s *Service) *fault.Error {
 	}
 	return &fault.Error{
 		Code: s.codes().Unsigned, Status: http.StatusForbidden, Message: text,
-		Hint: "shardmill serves what an AWS client sends, because any web page can send the rest; with curl add --aws-sigv4 aws:amz:" + DefaultRegion + ":" + s.Name + " --user " + DefaultAccount + ":any",
+		Hint: "shardmill serves what an AWS client sends, because any web page can send the rest; with curl add --aws-sigv4 aws:amz:" +
+			DefaultRegion + ":" + s.Name + " --user " + DefaultAccount + ":any",
 	}
 }
 
-// pick applies the selection rules, first match wins. unknown names what was meant, where that is not here; with neither no rule applies.
+// pick applies the selection rules, first match wins. unknown names what was meant, where that is not here; with
+// neither no rule applies.
 func (rt *Router) pick(x *exchange, r *http.Request) (s *Service, unknown string) {
 	c := x.caller
 	path := r.URL.EscapedPath()
@@ -153,19 +166,22 @@ func (rt *Router) named(service string) (*Service, string) {
 var targets = map[string]string{
 	"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams", "Logs_20140328": "logs",
 	"GraniteServiceVersion20100801": "monitoring", "AWSEvents": "events", "AmazonSQS": "sqs", "AWSLambda": "lambda",
-	"AmazonSSM": "ssm", "secretsmanager": "secretsmanager", "TrentService": "kms", "Firehose_20150804": "firehose", "AWSStepFunctions": "states",
+	"AmazonSSM": "ssm", "secretsmanager": "secretsmanager", "TrentService": "kms", "Firehose_20150804": "firehose",
+	"AWSStepFunctions": "states",
 	"Kinesis_20131202": "kinesis",
 }
 
 // versions are the API versions by which clients of the query protocol name a service.
 var versions = map[string]string{
-	"2012-11-05": "sqs", "2010-03-31": "sns", "2011-06-15": "sts", "2010-05-08": "iam", "2010-08-01": "monitoring", "2010-05-15": "cloudformation",
+	"2012-11-05": "sqs", "2010-03-31": "sns", "2011-06-15": "sts", "2010-05-08": "iam", "2010-08-01": "monitoring",
+	"2010-05-15": "cloudformation",
 }
 
 // formPeek is how much of a form is read to find its Action and Version; clients write them first.
 const formPeek = 4 << 10
 
-// formOf is Action and Version of a request in the query protocol, in its URL or at the beginning of its body, which stays to be read.
+// formOf is Action and Version of a request in the query protocol, in its URL or at the beginning of its body, which
+// stays to be read.
 func formOf(r *http.Request) (action, version string) {
 	if strings.Contains(r.URL.RawQuery, "Action=") {
 		q := r.URL.Query()
@@ -198,8 +214,9 @@ func queuePath(path string) bool {
 	return ok && isAccount(account) && name != "" && !strings.Contains(name, "/")
 }
 
-// LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to 127.0.0.1 gets nowhere. An address counts
-// as it is written by everybody: browsers take other spellings, such as [::ffff:127.0.0.1], for no trustworthy origin, and then say less about who sends.
+// LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to
+// 127.0.0.1 gets nowhere. An address counts as it is written by everybody: browsers take other spellings, such as
+// [::ffff:127.0.0.1], for no trustworthy origin, and then say less about who sends.
 func LocalHost(host string) bool {
 	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly everybody sends
 		return true
@@ -207,7 +224,8 @@ func LocalHost(host string) bool {
 	if rest, ok := strings.CutPrefix(host, "["); ok {
 		address, port, closed := strings.Cut(rest, "]")
 		ip, err := netip.ParseAddr(address)
-		return closed && err == nil && ip == netip.IPv6Loopback() && (port == "" || isPort(strings.TrimPrefix(port, ":")) && strings.HasPrefix(port, ":"))
+		return closed && err == nil && ip == netip.IPv6Loopback() &&
+			(port == "" || isPort(strings.TrimPrefix(port, ":")) && strings.HasPrefix(port, ":"))
 	}
 	name, port, _ := strings.Cut(strings.ToLower(host), ":")
 	switch ip, err := netip.ParseAddr(name); {

@@ -7,13 +7,15 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Service is a row of the table behind the shared port: how requests name a service, what they must carry, and how it refuses in its own words.
+// Service is a row of the table behind the shared port: how requests name a service, what they must carry, and how it
+// refuses in its own words.
 type Service struct {
-	Name    string   // as in a credential scope, for example kinesis
-	Target  string   // prefix of X-Amz-Target before the dot; "" when the service has none
-	Paths   []string // path prefixes that belong to it alone, for example /2015-03-31/
-	Needs   Mark
-	Open    string       // path prefix of URLs that prove by themselves that they may be fetched, by GET alone; "" when there is none
+	Name   string   // as in a credential scope, for example kinesis
+	Target string   // prefix of X-Amz-Target before the dot; "" when the service has none
+	Paths  []string // path prefixes that belong to it alone, for example /2015-03-31/
+	Needs  Mark
+	// path prefix of URLs that prove by themselves that they may be fetched, by GET alone; "" when there is none
+	Open    string
 	Codes   Codes        // of refusals that no operation gives
 	Handler http.Handler // never sees a request that Router refused
 
@@ -28,14 +30,17 @@ type Codes struct {
 	Unsigned    string // 403: nothing on the request says that an AWS client sent it
 }
 
-// Mark is what a request must carry to be served. All of it are headers that a page in a browser can send only after a preflight, and no preflight is ever granted.
-// Without them an image, a link or a form of any page could call a service: such requests carry no Origin, and not every browser sends Sec-Fetch-Site.
+// Mark is what a request must carry to be served. All of it are headers that a page in a browser can send only after a
+// preflight, and no preflight is ever granted. Without them an image, a link or a form of any page could call a
+// service: such requests carry no Origin, and not every browser sends Sec-Fetch-Site.
 type Mark uint8
 
 const (
 	Signature Mark = iota // an Authorization with a signature, verified or not
-	Header                // that, or another header of AWS's clients; by other methods than POST the query protocol needs a signature all the same
-	OwnOrder              // the service does nothing without X-Amz-Target, and judges signatures in its own order of checks
+	// that, or another header of AWS's clients; by other methods than POST the query protocol needs a signature all the
+	// same
+	Header
+	OwnOrder // the service does nothing without X-Amz-Target, and judges signatures in its own order of checks
 )
 
 // admits reports that r may reach the service.
@@ -50,7 +55,8 @@ func (s *Service) admits(r *http.Request) bool {
 	case r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "":
 		return true
 	}
-	return r.Method == http.MethodPost && r.Header.Get("Amz-Sdk-Invocation-Id") != "" // as SDKs send it with signing switched off
+	// as SDKs send it with signing switched off
+	return r.Method == http.MethodPost && r.Header.Get("Amz-Sdk-Invocation-Id") != ""
 }
 
 // signedHeader reports that r carries a signature where a page cannot put it. A presigned URL can be put into any page.
@@ -59,7 +65,8 @@ func signedHeader(r *http.Request) bool {
 	return h == algorithm || strings.HasPrefix(h, algorithm+" ")
 }
 
-// FromPage reports that a browser sends r on behalf of a page. Only an address that a person types, or follows from outside the browser, is "none".
+// FromPage reports that a browser sends r on behalf of a page. Only an address that a person types, or follows from
+// outside the browser, is "none".
 func FromPage(r *http.Request) bool {
 	if _, ok := r.Header["Origin"]; ok {
 		return true

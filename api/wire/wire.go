@@ -1,7 +1,9 @@
-// Package wire is what all AWS services have in common on the wire: who calls, which service is meant, what a browser may not do, how faults look.
+// Package wire is what all AWS services have in common on the wire: who calls, which service is meant, what a browser
+// may not do, how faults look.
 //
-// One port serves every service. Router picks the service (by X-Amz-Target, path, form action or credential scope) and hands the request over
-// together with its Caller. Protocol details that only one service has live in that service's room.
+// One port serves every service. Router picks the service (by X-Amz-Target, path, form action or credential scope) and
+// hands the request over together with its Caller. Protocol details that only one service has live in that service's
+// room.
 package wire
 
 import (

@@ -15,10 +15,12 @@ import (
 // toolPatience is how long a tool may take to say its version.
 const toolPatience = 10 * time.Second
 
-// Versions of the AWS CLI that read AWS_ENDPOINT_URL, by major version (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+// Versions of the AWS CLI that read AWS_ENDPOINT_URL, by major version (AWS SDKs and Tools Reference Guide,
+// "Service-specific endpoints").
 var endpointSince = map[int]int{1: 29, 2: 13}
 
-// checkCLI judges the answer of `aws --version`. The text says what to do when the CLI would go past the server, to AWS itself.
+// checkCLI judges the answer of `aws --version`. The text says what to do when the CLI would go past the server, to AWS
+// itself.
 func checkCLI(answer, endpoint string) (text string, ok bool) {
 	word, _, _ := strings.Cut(strings.TrimSpace(answer), " ")
 	version, isCLI := strings.CutPrefix(word, "aws-cli/")
@@ -75,7 +77,11 @@ func (c *client) untilReady(ctx context.Context, limit time.Duration) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return &failure{code: exitUnreachable, text: fmt.Sprintf("no shardmill has answered at %s within %s", c.endpoint, limit), hint: "start one with: shardmill dev", err: err}
+			return &failure{
+				code: exitUnreachable,
+				text: fmt.Sprintf("no shardmill has answered at %s within %s", c.endpoint, limit),
+				hint: "start one with: shardmill dev", err: err,
+			}
 		}
 	}
 }
@@ -83,6 +89,7 @@ func (c *client) untilReady(ctx context.Context, limit time.Duration) error {
 func ask(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, toolPatience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput() // the AWS CLI on Python 2 says its version on standard error
+	// the AWS CLI on Python 2 says its version on standard error
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	return string(out), err
 }

@@ -20,7 +20,8 @@ func TestCLIThatWouldGoPastTheServerIsNamed(t *testing.T) {
 		if !strings.HasPrefix(got, want) || ok == strings.Contains(got, " is ") {
 			t.Errorf("%q: got %q, %t", answer, got, ok)
 		}
-		if strings.Contains(got, "too old") && !strings.HasSuffix(got, "add --endpoint-url http://127.0.0.1:4566 to every command") {
+		if strings.Contains(got, "too old") &&
+			!strings.HasSuffix(got, "add --endpoint-url http://127.0.0.1:4566 to every command") {
 			t.Errorf("what to do is missing: %q", got)
 		}
 	}

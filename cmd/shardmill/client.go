@@ -21,7 +21,8 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// client talks to a running server: over the AWS APIs as any client does, and over the control API with the server's token.
+// client talks to a running server: over the AWS APIs as any client does, and over the control API with the server's
+// token.
 type client struct {
 	endpoint string // http://host:port
 	account  string // access key id to send; twelve digits name an account
@@ -35,8 +36,13 @@ type connection struct{ endpoint, account, region, data string }
 
 func connectionFlags(c *cobra.Command) *connection {
 	f := &connection{}
-	c.Flags().StringVar(&f.endpoint, "endpoint", "", "the server's address (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
-	c.Flags().StringVar(&f.account, "account", "", "account id, twelve digits (default: $AWS_ACCESS_KEY_ID if it is one, else "+wire.DefaultAccount+")")
+	c.Flags().StringVar(
+		&f.endpoint, "endpoint", "", "the server's address (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)",
+	)
+	c.Flags().StringVar(
+		&f.account, "account", "",
+		"account id, twelve digits (default: $AWS_ACCESS_KEY_ID if it is one, else "+wire.DefaultAccount+")",
+	)
 	c.Flags().StringVar(&f.region, "region", "", "region (default: $AWS_REGION, $AWS_DEFAULT_REGION, else us-east-1)")
 	return f
 }
@@ -44,7 +50,10 @@ func connectionFlags(c *cobra.Command) *connection {
 // controlFlags are connectionFlags of a command that needs the server's token.
 func controlFlags(c *cobra.Command) *connection {
 	f := connectionFlags(c)
-	c.Flags().StringVar(&f.data, "data", "", "the server's directory, where its token lies (default: $SHARDMILL_TOKEN is the token, else it is looked for in the place of this user)")
+	c.Flags().StringVar(
+		&f.data, "data", "",
+		"the server's directory, where its token lies (default: $SHARDMILL_TOKEN is the token, else it is looked for in the place of this user)",
+	)
 	return f
 }
 
@@ -52,21 +61,31 @@ func (f *connection) client() (*client, error) {
 	endpoint := first(f.endpoint, os.Getenv("AWS_ENDPOINT_URL"), fmt.Sprintf("http://127.0.0.1:%d", server.DefaultPort))
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
+		return nil, &failure{
+			code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint),
+			hint: "for example --endpoint http://127.0.0.1:4566",
+		}
 	}
 	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the endpoint %q has more than a host and a port", endpoint), hint: "for example --endpoint http://127.0.0.1:4566"}
+		return nil, &failure{
+			code: exitUsage, text: fmt.Sprintf("the endpoint %q has more than a host and a port", endpoint),
+			hint: "for example --endpoint http://127.0.0.1:4566",
+		}
 	}
 	region, err := regionOf(f.region)
 	if err != nil {
 		return nil, err
 	}
 	account := first(f.account, wire.DefaultAccount)
-	if key := os.Getenv("AWS_ACCESS_KEY_ID"); f.account == "" && isAccount(key) { // as the AWS CLI beside us is understood
+	// as the AWS CLI beside us is understood
+	if key := os.Getenv("AWS_ACCESS_KEY_ID"); f.account == "" && isAccount(key) {
 		account = key
 	}
 	if !isAccount(account) {
-		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account), hint: "leave --account away for 000000000000"}
+		return nil, &failure{
+			code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account),
+			hint: "leave --account away for 000000000000",
+		}
 	}
 	cl := newClient("http://"+u.Host, account, region)
 	cl.data = f.data
@@ -79,7 +98,10 @@ func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "01234567
 func regionOf(flag string) (string, error) {
 	region := first(flag, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), wire.DefaultRegion)
 	if !wire.ValidRegion(region) {
-		return "", &failure{code: exitUsage, text: fmt.Sprintf("the region %q is not a name such as us-east-1", region), hint: "it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION"}
+		return "", &failure{
+			code: exitUsage, text: fmt.Sprintf("the region %q is not a name such as us-east-1", region),
+			hint: "it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION",
+		}
 	}
 	return region, nil
 }
@@ -105,7 +127,10 @@ func (f *connection) flags(c *client) string {
 }
 
 func newClient(endpoint, account, region string) *client {
-	return &client{endpoint: endpoint, account: account, region: region, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	return &client{
+		endpoint: endpoint, account: account, region: region,
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}
 }
 
 func first(values ...string) string {
@@ -137,7 +162,10 @@ func (e *apiError) Error() string {
 // authorization has the form that AWS's services expect; signatures are not verified on loopback.
 func (c *client) authorization(service string, now time.Time) (date, header string) {
 	date = now.UTC().Format("20060102T150405Z")
-	return date, fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d", c.account, date[:8], c.region, service, 0)
+	return date, fmt.Sprintf(
+		"AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d",
+		c.account, date[:8], c.region, service, 0,
+	)
 }
 
 // json calls an AWS JSON operation, for example Kinesis_20131202.PutRecord. out may be nil.
@@ -190,8 +218,11 @@ func (c *client) do(ctx context.Context, service, method, path string, h http.He
 	return nil
 }
 
-// send returns the response of a successful request; its body is the caller's to close. in is sent as JSON; a json.RawMessage as it is, JSON or not.
-func (c *client) send(ctx context.Context, service, method, path string, h http.Header, in any) (*http.Response, error) {
+// send returns the response of a successful request; its body is the caller's to close. in is sent as JSON; a
+// json.RawMessage as it is, JSON or not.
+func (c *client) send(
+	ctx context.Context, service, method, path string, h http.Header, in any,
+) (*http.Response, error) {
 	var body io.Reader
 	switch in := in.(type) {
 	case nil:
@@ -249,7 +280,8 @@ func (c *client) unreachable(err error) error {
 	return &failure{code: exitUnreachable, text: "no shardmill answers at " + c.endpoint, hint: hint, err: err}
 }
 
-// token returns the control API's token of the server: of the directory that --data names, of the environment, or of the place where this user's servers put theirs.
+// token returns the control API's token of the server: of the directory that --data names, of the environment, or of
+// the place where this user's servers put theirs.
 func (c *client) token() (string, error) {
 	given := os.Getenv("SHARDMILL_TOKEN")
 	path := server.DataTokenFile(c.data)
@@ -260,15 +292,25 @@ func (c *client) token() (string, error) {
 	default:
 		var err error
 		if path, err = server.TokenFile(strings.TrimPrefix(c.endpoint, "http://")); err != nil {
-			return "", &failure{code: exitUnreachable, text: "there is no token for a server at " + c.endpoint, hint: tokenHint, err: err}
+			return "", &failure{
+				code: exitUnreachable, text: "there is no token for a server at " + c.endpoint, hint: tokenHint,
+				err: err,
+			}
 		}
 	}
 	b, err := readBounded(path, 4096)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && c.data != "":
-		return "", &failure{code: exitUnreachable, text: "no server runs on " + c.data, hint: "start one with: shardmill serve --data " + shellWord(c.data)}
+		return "", &failure{
+			code: exitUnreachable, text: "no server runs on " + c.data,
+			hint: "start one with: shardmill serve --data " + shellWord(c.data),
+		}
 	case errors.Is(err, os.ErrNotExist):
-		return "", &failure{code: exitUnreachable, text: fmt.Sprintf("there is no token for a server at %s (%s)", c.endpoint, filepath.Base(path)), hint: tokenHint}
+		return "", &failure{
+			code: exitUnreachable,
+			text: fmt.Sprintf("there is no token for a server at %s (%s)", c.endpoint, filepath.Base(path)),
+			hint: tokenHint,
+		}
 	case err != nil:
 		return "", fmt.Errorf("reading the server's token: %w", err)
 	}

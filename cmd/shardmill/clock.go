@@ -34,10 +34,15 @@ Functions see it too, unless the server runs with --function-clock real; their t
 		if js {
 			return printJSON(c.OutOrStdout(), s)
 		}
-		newTerminal(c.OutOrStdout()).printf("%s (%s ahead of real time)\n", s.Now.Format(time.RFC3339Nano), time.Duration(s.OffsetMillis)*time.Millisecond)
+		newTerminal(c.OutOrStdout()).printf(
+			"%s (%s ahead of real time)\n", s.Now.Format(time.RFC3339Nano),
+			time.Duration(s.OffsetMillis)*time.Millisecond,
+		)
 		return nil
 	}
-	iso := c.Flags().Bool("iso", false, "print the time alone, rounded up to a whole second, as the end of what has happened so far")
+	iso := c.Flags().Bool(
+		"iso", false, "print the time alone, rounded up to a whole second, as the end of what has happened so far",
+	)
 	epoch := c.Flags().Bool("epoch", false, "print the seconds since 1970 alone")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *iso && *epoch || (*iso || *epoch) && c.Flags().Changed("output") {

@@ -39,11 +39,14 @@ type codeFile struct {
 }
 
 // leftOut are names of directories and files that are not part of a function.
-var leftOut = map[string]bool{".git": true, ".venv": true, "__pycache__": true, ".DS_Store": true, ".pytest_cache": true, ".mypy_cache": true}
+var leftOut = map[string]bool{
+	".git": true, ".venv": true, "__pycache__": true, ".DS_Store": true, ".pytest_cache": true, ".mypy_cache": true,
+}
 
-// scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when packages are installed and not in
-// between; it takes the directory itself for them. root may be a link, and links to files are followed; other links to directories are refused, since they
-// may lead in a circle or out of the code. It ends with ctx.
+// scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when
+// packages are installed and not in between; it takes the directory itself for them. root may be a link, and links to
+// files are followed; other links to directories are refused, since they may lead in a circle or out of the code. It
+// ends with ctx.
 func scanCode(ctx context.Context, root string, shallow bool) (codeTree, error) {
 	s := scan{ctx: ctx, shallow: shallow, tree: codeTree{root: root}}
 	err := s.dir("")
@@ -117,7 +120,9 @@ func (s *scan) entry(at string, d fs.DirEntry) error {
 	case len(s.tree.files) > maxCodeFiles:
 		return fmt.Errorf("%s holds more than %d files", s.tree.root, maxCodeFiles)
 	case s.total > maxCodeBytes:
-		return fmt.Errorf("the files in %s are larger than %d bytes, the most that a function can have", s.tree.root, maxCodeBytes)
+		return fmt.Errorf(
+			"the files in %s are larger than %d bytes, the most that a function can have", s.tree.root, maxCodeBytes,
+		)
 	}
 	return nil
 }
@@ -131,7 +136,8 @@ func (t codeTree) fingerprint() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// zip packs the files. Equal content makes equal bytes, whenever it was written, so that the server can tell whether anything is new.
+// zip packs the files. Equal content makes equal bytes, whenever it was written, so that the server can tell whether
+// anything is new.
 func (t codeTree) zip(ctx context.Context) ([]byte, error) {
 	b := bounded{limit: maxCodeZip}
 	z := zip.NewWriter(&b)

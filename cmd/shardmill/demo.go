@@ -38,7 +38,10 @@ that the function cannot take – failed, bisected until it stands alone, and an
 	hostPackages := hostPackagesFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		d := &demo{t: newTerminal(c.OutOrStdout()), seen: make(chan engine.Observation, 1024), names: map[place]text{}}
-		d.cfg = server.Config{Port: port, Dev: true, FunctionClock: functionClock, HostPackages: *hostPackages, Isolation: isolation, Network: network}
+		d.cfg = server.Config{
+			Port: port, Dev: true, FunctionClock: functionClock, HostPackages: *hostPackages, Isolation: isolation,
+			Network: network,
+		}
 		if self, err := os.Executable(); err == nil { // which is the function, too
 			d.cfg.Show = []string{self}
 		}
@@ -121,7 +124,9 @@ func (d *demo) startServer(ctx context.Context, errs terminal) error {
 			err = s.Start(ctx)
 		}
 		if err == nil {
-			d.t.printf("%s\n", d.t.yellow(fmt.Sprintf("Port %d is taken, so this server uses another one.", taken.Port)))
+			d.t.printf(
+				"%s\n", d.t.yellow(fmt.Sprintf("Port %d is taken, so this server uses another one.", taken.Port)),
+			)
 		}
 	}
 	if err != nil {
@@ -140,7 +145,9 @@ func (d *demo) build(ctx context.Context) error {
 		return err
 	}
 	d.queue = queue.QueueUrl
-	if err := d.c.kinesis(ctx, "CreateStream", map[string]any{"StreamName": demoStream, "ShardCount": 4}, nil); err != nil {
+	if err := d.c.kinesis(
+		ctx, "CreateStream", map[string]any{"StreamName": demoStream, "ShardCount": 4}, nil,
+	); err != nil {
 		return err
 	}
 	code, err := demoCode()
@@ -148,7 +155,8 @@ func (d *demo) build(ctx context.Context) error {
 		return err
 	}
 	function := map[string]any{
-		"FunctionName": demoFunction, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::000000000000:role/demo",
+		"FunctionName": demoFunction, "Runtime": "provided.al2023", "Handler": "bootstrap",
+		"Role": "arn:aws:iam::000000000000:role/demo",
 		"Code": map[string]any{"ZipFile": code}, "Timeout": 10,
 	}
 	if err := d.c.lambda(ctx, "POST", "/2015-03-31/functions", function, nil); err != nil {
@@ -156,8 +164,12 @@ func (d *demo) build(ctx context.Context) error {
 	}
 	d.arn = "arn:aws:kinesis:us-east-1:000000000000:stream/" + demoStream
 	mapping := map[string]any{
-		"EventSourceArn": d.arn, "FunctionName": demoFunction, "StartingPosition": "TRIM_HORIZON", "BatchSize": 100, "BisectBatchOnFunctionError": true,
-		"MaximumRetryAttempts": 0, "DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": "arn:aws:sqs:us-east-1:000000000000:" + demoQueue}},
+		"EventSourceArn": d.arn, "FunctionName": demoFunction, "StartingPosition": "TRIM_HORIZON", "BatchSize": 100,
+		"BisectBatchOnFunctionError": true,
+		"MaximumRetryAttempts":       0,
+		"DestinationConfig": map[string]any{
+			"OnFailure": map[string]any{"Destination": "arn:aws:sqs:us-east-1:000000000000:" + demoQueue},
+		},
 	}
 	if err := d.c.lambda(ctx, "POST", "/2015-03-31/event-source-mappings", mapping, nil); err != nil {
 		return err
@@ -212,7 +224,9 @@ func (d *demo) putRecords(ctx context.Context) error {
 		FailedRecordCount int
 		Records           []putAnswer
 	}
-	if err := d.c.kinesis(ctx, "PutRecords", map[string]any{"StreamName": demoStream, "Records": entries}, &got); err != nil {
+	if err := d.c.kinesis(
+		ctx, "PutRecords", map[string]any{"StreamName": demoStream, "Records": entries}, &got,
+	); err != nil {
 		return err
 	}
 	d.t.printf("%s put %d records, one of them poison\n", d.t.bold("3 ·"), len(entries))
@@ -249,7 +263,10 @@ func (d *demo) watch(ctx context.Context) error {
 		case o := <-d.seen:
 			settled += d.show(o)
 		case <-limit.C:
-			return &failure{text: fmt.Sprintf("%d of %d records were settled within %s", settled, d.put, demoPatience), hint: "run it again with the output of: shardmill dev -v"}
+			return &failure{
+				text: fmt.Sprintf("%d of %d records were settled within %s", settled, d.put, demoPatience),
+				hint: "run it again with the output of: shardmill dev -v",
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -278,7 +295,10 @@ func (d *demo) show(o engine.Observation) (settled int) {
 			line(t.red("failed    "), "%s: %s", d.of(o), o.Outcome.Reason)
 		}
 	case esm.Bisected:
-		line(t.blue("bisected  "), "left: %s %s right: %s", d.named(o.Shard, o.First, o.Last), t.dim("|"), d.named(o.Shard, o.Last+1, o.ID.Last))
+		line(
+			t.blue("bisected  "), "left: %s %s right: %s", d.named(o.Shard, o.First, o.Last), t.dim("|"),
+			d.named(o.Shard, o.Last+1, o.ID.Last),
+		)
 	case esm.Discarded:
 		line(t.red("given up  "), "%s: %s", d.of(o), o.Condition)
 	case esm.NoticeDelivered:
@@ -286,7 +306,8 @@ func (d *demo) show(o engine.Observation) (settled int) {
 		return d.count(o)
 	case esm.BatchSettled, esm.Dropped:
 		return d.count(o)
-	case esm.BackingOff, esm.Lost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped: // the demo has no tumbling window
+	// the demo has no tumbling window
+	case esm.BackingOff, esm.Lost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped:
 	}
 	return 0
 }
@@ -307,7 +328,8 @@ func (d *demo) named(shard record.ShardID, first, last record.Position) text {
 	return text(strings.Join(out, ", "))
 }
 
-// count returns how many of the demonstration's own records an observation is about: whoever puts others meanwhile does not end it early.
+// count returns how many of the demonstration's own records an observation is about: whoever puts others meanwhile does
+// not end it early.
 func (d *demo) count(o engine.Observation) (n int) {
 	for p := o.First; p <= o.Last; p++ {
 		if _, ok := d.names[place{o.Shard, p}]; ok {
@@ -320,7 +342,9 @@ func (d *demo) count(o engine.Observation) (n int) {
 // showQueue fetches the one message and shows what it says.
 func (d *demo) showQueue(ctx context.Context) error {
 	var got struct{ Messages []struct{ Body string } }
-	if err := d.c.sqs(ctx, "ReceiveMessage", map[string]any{"QueueUrl": d.queue, "WaitTimeSeconds": 5, "VisibilityTimeout": 0}, &got); err != nil {
+	if err := d.c.sqs(
+		ctx, "ReceiveMessage", map[string]any{"QueueUrl": d.queue, "WaitTimeSeconds": 5, "VisibilityTimeout": 0}, &got,
+	); err != nil {
 		return err
 	}
 	if len(got.Messages) != 1 {
@@ -330,7 +354,10 @@ func (d *demo) showQueue(ctx context.Context) error {
 	if err := json.Indent(&body, []byte(got.Messages[0].Body), "      ", "  "); err != nil {
 		return err
 	}
-	d.t.printf("%s one message in the queue %s; it says which record, and why:\n      %s\n", d.t.bold("5 ·"), d.t.bold(demoQueue), body.String())
+	d.t.printf(
+		"%s one message in the queue %s; it says which record, and why:\n      %s\n", d.t.bold("5 ·"),
+		d.t.bold(demoQueue), body.String(),
+	)
 	return nil
 }
 

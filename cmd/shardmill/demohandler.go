@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newDemoHandler returns the function of the demonstration: this binary as a custom runtime, speaking the Lambda Runtime API.
+// newDemoHandler returns the function of the demonstration: this binary as a custom runtime, speaking the Lambda
+// Runtime API.
 func newDemoHandler() *cobra.Command {
 	return &cobra.Command{
 		Use:    "demo-handler",
@@ -58,7 +59,9 @@ func handleOne(ctx context.Context, base string) error {
 	if err != nil {
 		return err
 	}
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+path, bytes.NewReader(body))
+	post, err := http.NewRequestWithContext(
+		ctx, http.MethodPost, base+resp.Header.Get("Lambda-Runtime-Aws-Request-Id")+path, bytes.NewReader(body),
+	)
 	if err != nil {
 		return err
 	}

@@ -41,18 +41,41 @@ type serverFlags struct {
 
 func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&f.port, "port", server.DefaultPort, "port for every API; 0: any free one")
-	c.Flags().StringVar(&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated")
-	c.Flags().StringVar(&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON")
-	c.Flags().StringVar(&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)")
+	c.Flags().StringVar(
+		&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated",
+	)
+	c.Flags().StringVar(
+		&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON",
+	)
+	c.Flags().StringVar(
+		&f.python, "python", "", "interpreter for python3.x functions (default: $VIRTUAL_ENV, ./.venv, PATH)",
+	)
 	c.Flags().StringVar(&f.node, "node", "", "interpreter for nodejs functions (default: PATH)")
 	f.host = hostPackagesFlag(c)
-	c.Flags().StringVar(&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)")
+	c.Flags().StringVar(
+		&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)",
+	)
 	registerIsolation(c, &f.isolation, &f.network)
-	c.Flags().StringVar(&f.minFree, "min-free", "", "with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)")
-	c.Flags().BoolVar(&f.loss, "accept-loss", false, "with --data: go on with what is left where acknowledged changes are known to be lost")
-	c.Flags().StringVar(&f.memory, "memory-limit", "", "without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)")
-	c.Flags().StringVar(&f.buffer, "buffer-memory", "", "bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)")
-	c.Flags().StringVar(&f.bodies, "body-memory", "", "bytes of the bodies of all requests under way; what is beyond is answered 503 (default: an eighth of RAM)")
+	c.Flags().StringVar(
+		&f.minFree, "min-free", "",
+		"with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)",
+	)
+	c.Flags().BoolVar(
+		&f.loss, "accept-loss", false,
+		"with --data: go on with what is left where acknowledged changes are known to be lost",
+	)
+	c.Flags().StringVar(
+		&f.memory, "memory-limit", "",
+		"without --data: bytes of records, items and messages kept in memory; beyond it puts are refused (default: a quarter of RAM)",
+	)
+	c.Flags().StringVar(
+		&f.buffer, "buffer-memory", "",
+		"bytes of records that mappings read ahead; beyond it each shard holds one batch (default: an eighth of RAM)",
+	)
+	c.Flags().StringVar(
+		&f.bodies, "body-memory", "",
+		"bytes of the bodies of all requests under way; what is beyond is answered 503 (default: an eighth of RAM)",
+	)
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
 	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "how it is logged, to standard error: text, json")
@@ -70,7 +93,8 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	}
 	if f.bind != "127.0.0.1" && f.bind != "localhost" {
 		return server.Config{}, &failure{
-			code: exitUsage, text: fmt.Sprintf("--bind %s: requests cannot be authenticated yet, so only 127.0.0.1 is possible", f.bind),
+			code: exitUsage,
+			text: fmt.Sprintf("--bind %s: requests cannot be authenticated yet, so only 127.0.0.1 is possible", f.bind),
 			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
 		}
 	}
@@ -78,7 +102,10 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return server.Config{}, usage(c, "--verbose and --log-level exclude each other")
 	}
 	if f.data != "" && c.Flags().Changed("memory-limit") {
-		return server.Config{}, usage(c, "--memory-limit bounds a server in memory; with --data records are on disk, and --min-free says how much of it puts leave")
+		return server.Config{}, usage(
+			c,
+			"--memory-limit bounds a server in memory; with --data records are on disk, and --min-free says how much of it puts leave",
+		)
 	}
 	for _, interpreter := range []struct{ flag, path string }{{"python", f.python}, {"node", f.node}} {
 		if interpreter.path == "" {
@@ -93,13 +120,17 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return server.Config{}, usage(c, "%s", err)
 	}
 	cfg := server.Config{
-		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host, CPU: f.cpu,
+		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host,
+		CPU:     f.cpu,
 		Version: versionText(), Log: log, AcceptLoss: f.loss, Isolation: f.isolation, Network: f.network,
 	}
 	for _, size := range []struct {
 		flag, text string
 		into       *int64
-	}{{"min-free", f.minFree, &cfg.MinFree}, {"memory-limit", f.memory, &cfg.MemoryLimit}, {"buffer-memory", f.buffer, &cfg.BufferMemory}, {"body-memory", f.bodies, &cfg.BodyMemory}} {
+	}{
+		{"min-free", f.minFree, &cfg.MinFree}, {"memory-limit", f.memory, &cfg.MemoryLimit},
+		{"buffer-memory", f.buffer, &cfg.BufferMemory}, {"body-memory", f.bodies, &cfg.BodyMemory},
+	} {
 		if size.text == "" {
 			continue
 		}
@@ -116,8 +147,14 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 
 // registerIsolation adds what says how functions are confined.
 func registerIsolation(c *cobra.Command, isolation, network *string) {
-	c.Flags().StringVar(isolation, "isolation", "", "of functions: none, or sandbox: a /tmp, a process list and a view of the files of their own (default: sandbox where it works)")
-	c.Flags().StringVar(network, "function-network", "host", "host, or private: functions reach this server and nothing else; needs isolation sandbox")
+	c.Flags().StringVar(
+		isolation, "isolation", "",
+		"of functions: none, or sandbox: a /tmp, a process list and a view of the files of their own (default: sandbox where it works)",
+	)
+	c.Flags().StringVar(
+		network, "function-network", "host",
+		"host, or private: functions reach this server and nothing else; needs isolation sandbox",
+	)
 }
 
 // hideServer keeps functions that are not confined from reading this process.
@@ -144,7 +181,9 @@ func newLog(w io.Writer) *slog.Logger {
 // log writes for operators, as they ask.
 func (f *serverFlags) log(to io.Writer) (*slog.Logger, error) {
 	w := newTerminal(to).writer()
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
 	level, ok := levels[f.logLevel]
 	if !ok {
 		return nil, fmt.Errorf("--log-level is %q; it must be debug, info, warn or error", f.logLevel)
@@ -192,12 +231,18 @@ mappings of a file, and a function whose directory changes is reloaded.`,
 
 // functionClockFlag is for commands whose clock can be moved.
 func functionClockFlag(c *cobra.Command, into *string) {
-	c.Flags().StringVar(into, "function-clock", server.ClockSteered, "steered: functions see the clock that can be moved; real: the machine's, for calls of real services")
+	c.Flags().StringVar(
+		into, "function-clock", server.ClockSteered,
+		"steered: functions see the clock that can be moved; real: the machine's, for calls of real services",
+	)
 }
 
 // hostPackagesFlag is for commands that run functions.
 func hostPackagesFlag(c *cobra.Command) *bool {
-	return c.Flags().Bool("host-packages", false, "functions may import what is installed on this machine, beside what AWS bundles with their runtime")
+	return c.Flags().Bool(
+		"host-packages", false,
+		"functions may import what is installed on this machine, beside what AWS bundles with their runtime",
+	)
 }
 
 func newServe() *cobra.Command {
@@ -211,7 +256,10 @@ func newServe() *cobra.Command {
 	c.Flags().StringVar(&f.data, "data", "", "directory that keeps everything")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if f.data == "" {
-			return &failure{code: exitUsage, text: "serve needs --data DIR, the directory that keeps everything", hint: "for a server in memory: shardmill dev"}
+			return &failure{
+				code: exitUsage, text: "serve needs --data DIR, the directory that keeps everything",
+				hint: "for a server in memory: shardmill dev",
+			}
 		}
 		cfg, err := f.config(c)
 		if err != nil {
@@ -285,7 +333,10 @@ func startFailure(err error) error {
 	}
 	var impossible *function.Impossible
 	if errors.As(err, &impossible) {
-		return &failure{code: exitUsage, text: impossible.Error(), hint: "see docs/isolation.md for what it needs; without the option functions are confined as far as this machine allows"}
+		return &failure{
+			code: exitUsage, text: impossible.Error(),
+			hint: "see docs/isolation.md for what it needs; without the option functions are confined as far as this machine allows",
+		}
 	}
 	var explained *failure
 	if errors.As(err, &explained) {

@@ -12,7 +12,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// Bounds of what is shown in a second, per mapping or function. Those of the quiet hold until a second had more; then the summary at its end says it better.
+// Bounds of what is shown in a second, per mapping or function. Those of the quiet hold until a second had more; then
+// the summary at its end says it better.
 const (
 	digestEvery  = time.Second
 	quietBatches = 5  // successes one by one
@@ -22,8 +23,9 @@ const (
 	detailLines  = 5  // what follows from them: back-offs, halves, notices
 )
 
-// digest decides what of all that happens is shown: everything while little happens, and a line a second for each mapping when it is much. Failures are
-// shown one by one, up to a bound, whatever happens. It is a value that gets the time as an argument; not safe for concurrent use.
+// digest decides what of all that happens is shown: everything while little happens, and a line a second for each
+// mapping when it is much. Failures are shown one by one, up to a bound, whatever happens. It is a value that gets the
+// time as an argument; not safe for concurrent use.
 type digest struct {
 	t        terminal
 	began    time.Time // of the second under way; zero: nothing has happened
@@ -67,7 +69,8 @@ const (
 
 // otherWords are the words of a summary for what is no success, in its order.
 var otherWords = [...]string{
-	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped", "lost", "states dropped",
+	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped",
+	"lost", "states dropped",
 	"waiting for a destination",
 }
 
@@ -209,7 +212,8 @@ func (d *digest) roll(now time.Time) []text {
 	return d.end()
 }
 
-// end returns the summaries of the second under way and begins another one. What has been still for a second is forgotten.
+// end returns the summaries of the second under way and begins another one. What has been still for a second is
+// forgotten.
 func (d *digest) end() (out []text) {
 	for _, key := range slices.Sorted(maps.Keys(d.mappings)) {
 		m := d.mappings[key]
@@ -225,7 +229,10 @@ func (d *digest) end() (out []text) {
 	for _, owner := range slices.SortedFunc(maps.Keys(d.logs), function.Ref.Compare) {
 		l := d.logs[owner]
 		if l.hidden > 0 {
-			line := fmt.Sprintf("… %d more %s, see: shardmill logs %s%s", l.hidden, plural(l.hidden, "line"), owner.Name, whereFlags(owner.Account, owner.Region))
+			line := fmt.Sprintf(
+				"… %d more %s, see: shardmill logs %s%s", l.hidden, plural(l.hidden, "line"), owner.Name,
+				whereFlags(owner.Account, owner.Region),
+			)
 			out = append(out, d.t.text("%s %s %s", stamp(d.t, l.at), d.t.blue(owner.Title()+" │"), d.t.dim(line)))
 		}
 		if l.lines == 0 {

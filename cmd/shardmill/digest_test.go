@@ -21,17 +21,26 @@ var worker = function.Ref{Account: wire.DefaultAccount, Region: wire.DefaultRegi
 // happening returns an observation about the mapping orders → worker.
 func happening(o esm.Observe) engine.Observation {
 	return engine.Observation{
-		Identity: engine.Identity{Mapping: "m", FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:worker", EventSourceARN: "arn:aws:kinesis:us-east-1:000000000000:stream/orders"},
-		At:       digestStart, Observe: o,
+		Identity: engine.Identity{
+			Mapping: "m", FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:worker",
+			EventSourceARN: "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
+		},
+		At: digestStart, Observe: o,
 	}
 }
 
 func worked(records int) engine.Observation {
-	return happening(esm.Observe{Kind: esm.AttemptEnded, Count: records, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}})
+	return happening(esm.Observe{
+		Kind: esm.AttemptEnded, Count: records, Attempt: 1,
+		Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond},
+	})
 }
 
 func failed(reason string) engine.Observation {
-	return happening(esm.Observe{Kind: esm.AttemptEnded, Count: 1, Attempt: 1, Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: reason}})
+	return happening(esm.Observe{
+		Kind: esm.AttemptEnded, Count: 1, Attempt: 1,
+		Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: reason},
+	})
 }
 
 // without takes the stamps off.
@@ -121,7 +130,13 @@ func TestFailuresAreAlwaysShown(t *testing.T) {
 		lines = append(lines, d.observe(second(1), worked(1))...)
 		if i < 15 {
 			lines = append(lines, d.observe(second(1), failed(fmt.Sprint("bad ", i)))...)
-			lines = append(lines, d.observe(second(1), happening(esm.Observe{Kind: esm.BackingOff, Wait: esm.WaitRetry, Attempt: 2, Until: digestStart}))...)
+			lines = append(
+				lines,
+				d.observe(
+					second(1),
+					happening(esm.Observe{Kind: esm.BackingOff, Wait: esm.WaitRetry, Attempt: 2, Until: digestStart}),
+				)...,
+			)
 		}
 	}
 	got := without(append(lines, d.roll(second(2))...))
@@ -152,7 +167,8 @@ func TestEveryKindHasAWord(t *testing.T) {
 		"not run":                   {Kind: esm.AttemptEnded, Outcome: esm.Outcome{Kind: esm.ServiceError}},
 		"to be retried":             {Kind: esm.BackingOff, Wait: esm.WaitRetry},
 		"waiting for a destination": {Kind: esm.BackingOff, Wait: esm.WaitDestination},
-		"bisected":                  {Kind: esm.Bisected}, "discarded": {Kind: esm.Discarded}, "notices": {Kind: esm.NoticeDelivered}, "dropped": {Kind: esm.Dropped}, "lost": {Kind: esm.Lost},
+		"bisected":                  {Kind: esm.Bisected}, "discarded": {Kind: esm.Discarded},
+		"notices": {Kind: esm.NoticeDelivered}, "dropped": {Kind: esm.Dropped}, "lost": {Kind: esm.Lost},
 		"states dropped": {Kind: esm.StateDropped},
 	} {
 		if !shown(happening(o)) {
@@ -175,12 +191,15 @@ func TestReplayIsSummedUpByItself(t *testing.T) {
 		d.observe(second(0), worked(1))
 	}
 	got := without(d.end())
-	if want := []string{"orders → worker: 20 batches, 20 records ok", "orders → worker replay: 20 batches, 140 records ok"}; !cmp.Equal(got, want) {
+	if want := []string{
+		"orders → worker: 20 batches, 20 records ok", "orders → worker replay: 20 batches, 140 records ok",
+	}; !cmp.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 }
 
-// A function that prints a lot is cut short: its own lines go before those of the platform, and what is left is counted.
+// A function that prints a lot is cut short: its own lines go before those of the platform, and what is left is
+// counted.
 func TestManyLinesOfAFunctionAreCutShort(t *testing.T) {
 	t.Parallel()
 	d := newDigest(terminal{})
@@ -192,7 +211,10 @@ func TestManyLinesOfAFunctionAreCutShort(t *testing.T) {
 		return append(out, function.LogEvent{At: digestStart, Message: "END RequestId: 1"})
 	}
 	few := d.print(second(0), worker, lines(3))
-	if want := []string{"worker │ START RequestId: 1 Version: $LATEST", "worker │ line 0", "worker │ line 1", "worker │ line 2", "worker │ END RequestId: 1"}; !cmp.Equal(without(few), want) {
+	if want := []string{
+		"worker │ START RequestId: 1 Version: $LATEST", "worker │ line 0", "worker │ line 1", "worker │ line 2",
+		"worker │ END RequestId: 1",
+	}; !cmp.Equal(without(few), want) {
 		t.Errorf("few: %q", few)
 	}
 	much := d.print(second(1), worker, lines(500))
@@ -201,12 +223,15 @@ func TestManyLinesOfAFunctionAreCutShort(t *testing.T) {
 	if len(got) != quietLogs+1+busyLogs+1 {
 		t.Fatalf("%d lines: %q", len(got), got)
 	}
-	if got[quietLogs] != "worker │ … 478 more lines, see: shardmill logs worker" || got[quietLogs+1] != "worker │ line 0" || got[len(got)-1] != "worker │ … 499 more lines, see: shardmill logs worker" {
+	if got[quietLogs] != "worker │ … 478 more lines, see: shardmill logs worker" ||
+		got[quietLogs+1] != "worker │ line 0" ||
+		got[len(got)-1] != "worker │ … 499 more lines, see: shardmill logs worker" {
 		t.Errorf("got %q", got)
 	}
 }
 
-// Functions of one name in two accounts are two functions: each has its own bounds, and the terminal says which one printed what.
+// Functions of one name in two accounts are two functions: each has its own bounds, and the terminal says which one
+// printed what.
 func TestNamesakesAreToldApart(t *testing.T) {
 	t.Parallel()
 	d := newDigest(terminal{})
@@ -219,19 +244,22 @@ func TestNamesakesAreToldApart(t *testing.T) {
 	theirs := function.Ref{Account: "111122223333", Region: "eu-west-1", Name: "worker"}
 	d.print(second(0), worker, lines(quietLogs+5))
 	got := append(without(d.print(second(0), theirs, lines(quietLogs+1))), without(d.roll(second(1)))...)
-	if len(got) != quietLogs+2 || got[0] != "worker (111122223333, eu-west-1) │ line 0" || got[len(got)-2] != "worker │ … 5 more lines, see: shardmill logs worker" ||
+	if len(got) != quietLogs+2 || got[0] != "worker (111122223333, eu-west-1) │ line 0" ||
+		got[len(got)-2] != "worker │ … 5 more lines, see: shardmill logs worker" ||
 		got[len(got)-1] != "worker (111122223333, eu-west-1) │ … 1 more line, see: shardmill logs worker --account 111122223333 --region eu-west-1" {
 		t.Errorf("got %q", got)
 	}
 
 	o := worked(1)
 	o.FunctionARN = theirs.ARN()
-	if got := without(d.observe(second(1), o)); len(got) != 1 || !strings.HasPrefix(got[0], "worker (111122223333, eu-west-1) ") {
+	if got := without(d.observe(second(1), o)); len(got) != 1 ||
+		!strings.HasPrefix(got[0], "worker (111122223333, eu-west-1) ") {
 		t.Errorf("got %q", got)
 	}
 }
 
-// What has been still for a second is forgotten: a server that has seen many mappings and functions does not remember them.
+// What has been still for a second is forgotten: a server that has seen many mappings and functions does not remember
+// them.
 func TestDigestForgetsWhatIsStill(t *testing.T) {
 	t.Parallel()
 	d := newDigest(terminal{})

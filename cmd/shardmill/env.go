@@ -56,7 +56,10 @@ func newEnv() *cobra.Command {
 		for _, v := range vars {
 			t.printf("export %s=%s\n", v[0], shellWord(v[1]))
 		}
-		t.printf("# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n", shellWord(cl.endpoint))
+		t.printf(
+			"# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n",
+			shellWord(cl.endpoint),
+		)
 		return nil
 	}
 	return c

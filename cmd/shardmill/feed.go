@@ -14,8 +14,9 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// feed shows what happens in a server as it happens: invocations, failures, discards, and what functions print, summed up by a digest when it is much. Whoever
-// reports never waits for the terminal: beyond a bound lines are dropped, and their number is shown.
+// feed shows what happens in a server as it happens: invocations, failures, discards, and what functions print, summed
+// up by a digest when it is much. Whoever reports never waits for the terminal: beyond a bound lines are dropped, and
+// their number is shown.
 type feed struct {
 	t       terminal
 	lines   chan text
@@ -117,8 +118,16 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 	if cfg.Data != "" {
 		where = "in " + cfg.Data
 	}
-	f.say("%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()), where)
-	f.say("%s", f.t.dim("isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · signatures are not verified on loopback"))
+	f.say(
+		"%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()),
+		where,
+	)
+	f.say(
+		"%s",
+		f.t.dim(
+			"isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · signatures are not verified on loopback",
+		),
+	)
 	if !cfg.Dev {
 		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
 	}
@@ -139,7 +148,8 @@ func (f *feed) observe(o engine.Observation) {
 
 // shown spares the work for observations that only machines want, which are most.
 func shown(o engine.Observation) bool {
-	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled && o.Kind != esm.Rebuilt &&
+	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled &&
+		o.Kind != esm.Rebuilt &&
 		o.Kind != esm.WindowEnded && o.Kind != esm.StateReset
 }
 
@@ -159,7 +169,9 @@ func describe(t terminal, o engine.Observation) text {
 		who = t.text("%s %s", who, t.blue("replay"))
 	}
 	records := counted(o.Count, "record")
-	window := fmt.Sprintf("%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly))
+	window := fmt.Sprintf(
+		"%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly),
+	)
 	switch o.ID.Purpose {
 	case esm.ForRecords:
 	case esm.ForFinal:
@@ -175,9 +187,14 @@ func describe(t terminal, o engine.Observation) text {
 		case esm.Success:
 			return t.text("%s %s  %s, attempt %d, %s", who, t.green("ok       "), records, o.Attempt, took)
 		case esm.PartialFailure:
-			return t.text("%s %s  %s, attempt %d, %s: records from the reported one on come again", who, t.yellow("partial  "), records, o.Attempt, took)
+			return t.text(
+				"%s %s  %s, attempt %d, %s: records from the reported one on come again", who, t.yellow("partial  "),
+				records, o.Attempt, took,
+			)
 		case esm.FunctionError:
-			return t.text("%s %s  %s, attempt %d, %s: %s", who, t.red("failed   "), records, o.Attempt, took, out.Reason)
+			return t.text(
+				"%s %s  %s, attempt %d, %s: %s", who, t.red("failed   "), records, o.Attempt, took, out.Reason,
+			)
 		case esm.Throttle:
 			return t.text("%s %s  %s: %s; no attempt is used up", who, t.yellow("throttled"), records, out.Reason)
 		case esm.ServiceError:
@@ -185,10 +202,15 @@ func describe(t terminal, o engine.Observation) text {
 		}
 	case esm.BackingOff:
 		if o.Wait == esm.WaitRetry {
-			return t.text("%s %s  attempt %d at %s", who, t.dim("back-off "), o.Attempt, o.Until.Local().Format("15:04:05.000"))
+			return t.text(
+				"%s %s  attempt %d at %s", who, t.dim("back-off "), o.Attempt, o.Until.Local().Format("15:04:05.000"),
+			)
 		}
 		if o.Wait == esm.WaitDestination {
-			return t.text("%s %s  the destination did not take the notice; again at %s", who, t.yellow("waiting  "), o.Until.Local().Format("15:04:05.000"))
+			return t.text(
+				"%s %s  the destination did not take the notice; again at %s", who, t.yellow("waiting  "),
+				o.Until.Local().Format("15:04:05.000"),
+			)
 		}
 	case esm.Bisected:
 		return t.text("%s %s  left half: %s", who, t.blue("bisected "), records)
@@ -201,7 +223,9 @@ func describe(t terminal, o engine.Observation) text {
 	case esm.Lost:
 		return t.text("%s %s  retention took records before they were processed", who, t.red("lost     "))
 	case esm.StateDropped:
-		return t.text("%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records)
+		return t.text(
+			"%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records,
+		)
 	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
 	}
 	return ""

@@ -72,7 +72,8 @@ func TestSummariesCountEverything(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	f := newFeed(newTerminal(&out))
-	f.digest.mappings["m"] = &mappingSecond{name: "orders → worker", busy: true} // a slow machine's first second is summed up as well
+	// a slow machine's first second is summed up as well
+	f.digest.mappings["m"] = &mappingSecond{name: "orders → worker", busy: true}
 	var all sync.WaitGroup
 	const each = 10_000
 	for range 4 {
@@ -112,7 +113,8 @@ func TestLongLinesAreCut(t *testing.T) {
 		if n := out.Len(); n > feedBytes+100 {
 			t.Errorf("%d bytes are shown", n)
 		}
-		if got := out.String(); !strings.Contains(got, " bytes\n") || strings.Contains(got, "\uFFFD") || strings.Contains(got, "é\x1b[0m … and") != colour {
+		if got := out.String(); !strings.Contains(got, " bytes\n") || strings.Contains(got, "\uFFFD") ||
+			strings.Contains(got, "é\x1b[0m … and") != colour {
 			t.Errorf("the line ends in %q", got[len(got)-60:])
 		}
 	}
@@ -124,18 +126,42 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 	who := engine.Identity{FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Shard: 3}
 	noon := esm.Window{Start: 1_767_355_200_000, End: 1_767_355_260_000}
 	for want, o := range map[string]esm.Observe{
-		"f shardId-000000000003 ok         2 records, attempt 1, 1.5ms":                                                        {Kind: esm.AttemptEnded, Count: 2, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond}},
-		"f shardId-000000000003 failed     1 record, attempt 2, 1ms: ValueError: bad":                                          {Kind: esm.AttemptEnded, Count: 1, Attempt: 2, Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad"}},
-		"f shardId-000000000003 partial    3 records, attempt 1, 1ms: records from the reported one on come again":             {Kind: esm.AttemptEnded, Count: 3, Attempt: 1, Outcome: esm.Outcome{Kind: esm.PartialFailure, Duration: time.Millisecond}},
-		"f shardId-000000000003 throttled  1 record: ReservedFunctionConcurrentInvocationLimitExceeded; no attempt is used up": {Kind: esm.AttemptEnded, Count: 1, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Throttle, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"}},
-		"f shardId-000000000003 not run    1 record: ResourceNotFoundException; no attempt is used up":                         {Kind: esm.AttemptEnded, Count: 1, Attempt: 1, Outcome: esm.Outcome{Kind: esm.ServiceError, Reason: "ResourceNotFoundException"}},
-		"f shardId-000000000003 bisected   left half: 5 records":                                                               {Kind: esm.Bisected, Count: 5},
-		"f shardId-000000000003 discarded  1 record: RetryAttemptsExhausted":                                                   {Kind: esm.Discarded, Count: 1, Condition: esm.RetryAttemptsExhausted},
-		"f shardId-000000000003 notice     a notice about 1 record is at the destination":                                      {Kind: esm.NoticeDelivered, Count: 1},
-		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice":                      {Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded},
-		"f shardId-000000000003 lost       retention took records before they were processed":                                  {Kind: esm.Lost},
+		"f shardId-000000000003 ok         2 records, attempt 1, 1.5ms": {
+			Kind: esm.AttemptEnded, Count: 2, Attempt: 1,
+			Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond},
+		},
+		"f shardId-000000000003 failed     1 record, attempt 2, 1ms: ValueError: bad": {
+			Kind: esm.AttemptEnded, Count: 1, Attempt: 2,
+			Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad"},
+		},
+		"f shardId-000000000003 partial    3 records, attempt 1, 1ms: records from the reported one on come again": {
+			Kind: esm.AttemptEnded, Count: 3, Attempt: 1,
+			Outcome: esm.Outcome{Kind: esm.PartialFailure, Duration: time.Millisecond},
+		},
+		"f shardId-000000000003 throttled  1 record: ReservedFunctionConcurrentInvocationLimitExceeded; no attempt is used up": {
+			Kind: esm.AttemptEnded, Count: 1, Attempt: 1,
+			Outcome: esm.Outcome{Kind: esm.Throttle, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"},
+		},
+		"f shardId-000000000003 not run    1 record: ResourceNotFoundException; no attempt is used up": {
+			Kind: esm.AttemptEnded, Count: 1, Attempt: 1,
+			Outcome: esm.Outcome{Kind: esm.ServiceError, Reason: "ResourceNotFoundException"},
+		},
+		"f shardId-000000000003 bisected   left half: 5 records": {
+			Kind: esm.Bisected, Count: 5,
+		},
+		"f shardId-000000000003 discarded  1 record: RetryAttemptsExhausted": {
+			Kind: esm.Discarded, Count: 1, Condition: esm.RetryAttemptsExhausted,
+		},
+		"f shardId-000000000003 notice     a notice about 1 record is at the destination": {
+			Kind: esm.NoticeDelivered, Count: 1,
+		},
+		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice": {
+			Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded,
+		},
+		"f shardId-000000000003 lost       retention took records before they were processed": {Kind: esm.Lost},
 		"f shardId-000000000003 ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": {
-			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon,
+			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1,
+			Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon,
 		},
 		"f shardId-000000000003 dropped    an early end of the window 12:00:00–12:01:00: the function never got over it, and its state is gone": {
 			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon,
@@ -157,7 +183,9 @@ func TestFeedShowsAnAdviceOnce(t *testing.T) {
 	f := newFeed(newTerminal(&out))
 	f.start()
 	h := newHints(f)
-	us, them := wire.Caller{Account: wire.DefaultAccount, Region: wire.DefaultRegion}, wire.Caller{Account: "111122223333", Region: "eu-west-1"}
+	us, them := wire.Caller{Account: wire.DefaultAccount, Region: wire.DefaultRegion}, wire.Caller{
+		Account: "111122223333", Region: "eu-west-1",
+	}
 	h.hinted(us, "a")
 	h.hinted(us, "b")
 	h.hinted(us, "a")

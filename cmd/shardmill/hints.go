@@ -7,8 +7,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// hints shows advice that answers carry, each text once for each account and region: clients hide headers, and a producer that repeats a call would repeat
-// its advice.
+// hints shows advice that answers carry, each text once for each account and region: clients hide headers, and a
+// producer that repeats a call would repeat its advice.
 type hints struct {
 	feed *feed
 	mu   sync.Mutex

@@ -26,22 +26,25 @@ type starter struct {
 var starters = map[string]starter{
 	"python": {
 		map[string]string{
-			"src/handler.py": "python/handler.py", "test_handler.py": "python/test_handler.py", "seed.yaml": "python/seed.yaml", "README.md": "python/README.md",
+			"src/handler.py": "python/handler.py", "test_handler.py": "python/test_handler.py",
+			"seed.yaml": "python/seed.yaml", "README.md": "python/README.md",
 			"event.json": "common/event.json",
 		},
 		[]string{"python3 -m unittest                                   # the function's test"},
 	},
 	"node": {
 		map[string]string{
-			"src/index.mjs": "node/index.mjs", "handler.test.mjs": "node/handler.test.mjs", "seed.yaml": "node/seed.yaml", "README.md": "node/README.md",
+			"src/index.mjs": "node/index.mjs", "handler.test.mjs": "node/handler.test.mjs",
+			"seed.yaml": "node/seed.yaml", "README.md": "node/README.md",
 			"event.json": "common/event.json",
 		},
 		[]string{"node --test                                           # the function's test"},
 	},
 	"go": {
 		map[string]string{
-			"main.go": "go/main.go", "main_test.go": "go/main_test.go", "go.mod": "go/go.mod", "go.sum": "go/go.sum", ".gitignore": "go/gitignore",
-			"seed.yaml": "go/seed.yaml", "README.md": "go/README.md", "event.json": "common/event.json",
+			"main.go": "go/main.go", "main_test.go": "go/main_test.go", "go.mod": "go/go.mod", "go.sum": "go/go.sum",
+			".gitignore": "go/gitignore",
+			"seed.yaml":  "go/seed.yaml", "README.md": "go/README.md", "event.json": "common/event.json",
 		},
 		[]string{
 			"go test                                               # the function's test",
@@ -64,7 +67,9 @@ around it. Files that are there are never overwritten.`,
 				return usage(c, "init takes python, node or go, and at most one directory; got %d arguments", len(args))
 			}
 			if _, ok := starters[args[0]]; !ok {
-				return usage(c, "there is nothing to start from for %q; it must be %s", args[0], strings.Join(kinds, ", "))
+				return usage(
+					c, "there is nothing to start from for %q; it must be %s", args[0], strings.Join(kinds, ", "),
+				)
 			}
 			return nil
 		},
@@ -90,7 +95,10 @@ func writeStarter(t terminal, s starter, dir string) error {
 		}
 	}
 	if len(there) > 0 {
-		return &failure{text: fmt.Sprintf("%s already has %s; nothing has been written", dir, strings.Join(there, ", ")), hint: "name another directory"}
+		return &failure{
+			text: fmt.Sprintf("%s already has %s; nothing has been written", dir, strings.Join(there, ", ")),
+			hint: "name another directory",
+		}
 	}
 	for _, name := range names {
 		content, err := templates.ReadFile("templates/" + s.files[name] + ".tmpl")

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/term"
 )
 
-// openFile opens a file to read. What is not a file is refused: a pipe without another end would be waited for, and a device may have no end.
+// openFile opens a file to read. What is not a file is refused: a pipe without another end would be waited for, and a
+// device may have no end.
 func openFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -83,7 +84,8 @@ func readDir(name string, goOn func(more int) error) ([]fs.DirEntry, error) {
 	}
 }
 
-// standardInput returns what a command reads; a command that is interrupted does not wait for it. Who sits at a terminal is told what is waited for.
+// standardInput returns what a command reads; a command that is interrupted does not wait for it. Who sits at a
+// terminal is told what is waited for.
 func standardInput(c *cobra.Command, what string) io.Reader {
 	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		t := newTerminal(c.ErrOrStderr())

@@ -27,10 +27,17 @@ func oddities(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	if err := errors.Join(syscall.Mkfifo(at("pipe.zip"), 0o600), os.Symlink("loop.zip", at("loop.zip")), os.Symlink("/dev/zero", at("endless.zip")), os.Symlink("pipe.zip", at("link.zip"))); err != nil {
+	if err := errors.Join(
+		syscall.Mkfifo(at("pipe.zip"), 0o600), os.Symlink("loop.zip", at("loop.zip")),
+		os.Symlink("/dev/zero", at("endless.zip")), os.Symlink("pipe.zip", at("link.zip")),
+	); err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{"a pipe": at("pipe.zip"), "no such device or address": at("s.zip"), "too many levels of symbolic links": at("loop.zip"), "a device": at("endless.zip"), "a pipe, not": at("link.zip")}
+	return map[string]string{
+		"a pipe": at("pipe.zip"), "no such device or address": at("s.zip"),
+		"too many levels of symbolic links": at("loop.zip"), "a device": at("endless.zip"),
+		"a pipe, not": at("link.zip"),
+	}
 }
 
 // Nothing that is named as an input is waited for: what is no file says so at once, as code, seed and payload.
@@ -58,10 +65,14 @@ func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
 		if _, err := scanCode(t.Context(), dir, false); err == nil {
 			t.Errorf("%s within a directory is taken", name)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "seed.yaml"), []byte("Functions: [{FunctionName: f, Runtime: python3.12, Handler: h.h, CodeUri: x.zip}]"), 0o600); err != nil {
+		if err := os.WriteFile(
+			filepath.Join(dir, "seed.yaml"),
+			[]byte("Functions: [{FunctionName: f, Runtime: python3.12, Handler: h.h, CodeUri: x.zip}]"), 0o600,
+		); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := cmd("dev", "--seed", filepath.Join(dir, "seed.yaml")); code != exitUsage || !strings.Contains(stderr, "the code of the function f cannot be used: ") {
+		if code, _, stderr := cmd("dev", "--seed", filepath.Join(dir, "seed.yaml")); code != exitUsage ||
+			!strings.Contains(stderr, "the code of the function f cannot be used: ") {
 			t.Errorf("a function from %s: exit %d, %s", name, code, stderr)
 		}
 	}
@@ -98,11 +109,17 @@ func TestAwaitedInputEndsWithTheContext(t *testing.T) {
 	if err != nil || string(got) != long[:150_000] {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if got, err := io.ReadAll(&awaited{ctx: t.Context(), r: iotest.DataErrReader(strings.NewReader("with the last"))}); err != nil || string(got) != "with the last" {
+	if got, err := io.ReadAll(&awaited{
+		ctx: t.Context(), r: iotest.DataErrReader(strings.NewReader("with the last")),
+	}); err != nil ||
+		string(got) != "with the last" {
 		t.Errorf("bytes that come with the end: %q, %v", got, err)
 	}
 	broken := errors.New("broken")
-	if got, err := io.ReadAll(&awaited{ctx: t.Context(), r: io.MultiReader(strings.NewReader("x"), failing{broken})}); string(got) != "x" || !errors.Is(err, broken) {
+	if got, err := io.ReadAll(&awaited{
+		ctx: t.Context(), r: io.MultiReader(strings.NewReader("x"), failing{broken}),
+	}); string(got) != "x" ||
+		!errors.Is(err, broken) {
 		t.Errorf("%q, %v", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -149,7 +166,8 @@ func TestFirstSignalEndsACommandThatReads(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()
-		if _, err := io.WriteString(in, strings.Repeat("x", 200_000)); err != nil { // more than a pipe holds: now it reads
+		// more than a pipe holds: now it reads
+		if _, err := io.WriteString(in, strings.Repeat("x", 200_000)); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Process.Signal(syscall.SIGTERM); err != nil {

@@ -41,8 +41,12 @@ answered, the error, is printed all the same.`,
 		},
 	}
 	conn, out := connectionFlags(c), outputFlag(c)
-	c.Flags().StringVar(&payload, "payload", "", "JSON, the name of a file that holds it, or - for standard input (default: {})")
-	c.Flags().StringVar(&log, "log", "none", "tail: the last 4 KB that the invocation logged go to standard error; none")
+	c.Flags().StringVar(
+		&payload, "payload", "", "JSON, the name of a file that holds it, or - for standard input (default: {})",
+	)
+	c.Flags().StringVar(
+		&log, "log", "none", "tail: the last 4 KB that the invocation logged go to standard error; none",
+	)
 	c.Flags().BoolVar(&async, "async", false, "")
 	_ = c.Flags().MarkHidden("async")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -67,7 +71,9 @@ answered, the error, is printed all the same.`,
 		if log == "tail" {
 			h.Set("X-Amz-Log-Type", "Tail")
 		}
-		resp, err := cl.send(c.Context(), "lambda", http.MethodPost, functionsPath+"/"+url.PathEscape(args[0])+"/invocations", h, body)
+		resp, err := cl.send(
+			c.Context(), "lambda", http.MethodPost, functionsPath+"/"+url.PathEscape(args[0])+"/invocations", h, body,
+		)
 		if err != nil {
 			return explain(err)
 		}
@@ -104,21 +110,30 @@ func readPayload(c *cobra.Command, payload string) (json.RawMessage, error) {
 	default:
 		var err error
 		if b, err = readBounded(payload, maxPayload); err != nil {
-			return nil, &failure{code: exitUsage, text: "the payload cannot be read", hint: "--payload takes JSON, the name of a file, or - for standard input", err: err}
+			return nil, &failure{
+				code: exitUsage, text: "the payload cannot be read",
+				hint: "--payload takes JSON, the name of a file, or - for standard input", err: err,
+			}
 		}
 	}
 	if len(bytes.TrimSpace(b)) == 0 {
 		return nil, &failure{code: exitUsage, text: "the payload is empty", hint: "leave --payload away for {}"}
 	}
 	if len(b) > maxPayload {
-		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the payload is larger than %d bytes, the most that a function takes", maxPayload)}
+		return nil, &failure{
+			code: exitUsage,
+			text: fmt.Sprintf("the payload is larger than %d bytes, the most that a function takes", maxPayload),
+		}
 	}
 	return b, nil
 }
 
 // printInvocation shows an answer, and fails when the function failed.
 func printInvocation(c *cobra.Command, name, flags string, resp *http.Response, payload []byte, js bool) error {
-	a := invokeAnswer{StatusCode: resp.StatusCode, ExecutedVersion: resp.Header.Get("X-Amz-Executed-Version"), FunctionError: resp.Header.Get("X-Amz-Function-Error")}
+	a := invokeAnswer{
+		StatusCode: resp.StatusCode, ExecutedVersion: resp.Header.Get("X-Amz-Executed-Version"),
+		FunctionError: resp.Header.Get("X-Amz-Function-Error"),
+	}
 	if tail, err := base64.StdEncoding.DecodeString(resp.Header.Get("X-Amz-Log-Result")); err == nil {
 		a.LogResult = string(tail)
 	}
@@ -144,7 +159,10 @@ func printInvocation(c *cobra.Command, name, flags string, resp *http.Response, 
 		}
 	}
 	if a.FunctionError != "" {
-		return &failure{code: exitFunction, text: fmt.Sprintf("the function %s failed (%s)", name, a.FunctionError), hint: "what it logged: shardmill logs " + name + flags}
+		return &failure{
+			code: exitFunction, text: fmt.Sprintf("the function %s failed (%s)", name, a.FunctionError),
+			hint: "what it logged: shardmill logs " + name + flags,
+		}
 	}
 	return nil
 }

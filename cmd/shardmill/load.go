@@ -41,7 +41,10 @@ type loadFlags struct {
 }
 
 func (f *loadFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.rate, "rate", "", "put generated records at this rate, such as 500/s, until Ctrl-C, --count or --duration ends it")
+	c.Flags().StringVar(
+		&f.rate, "rate", "",
+		"put generated records at this rate, such as 500/s, until Ctrl-C, --count or --duration ends it",
+	)
 	c.Flags().IntVar(&f.count, "count", 0, "put so many generated records")
 	c.Flags().DurationVar(&f.duration, "duration", 0, "put generated records for so long, such as 30s")
 	c.Flags().IntVar(&f.keys, "keys", 100, "different partition keys of generated records")
@@ -98,7 +101,8 @@ func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
 			have = min(have, math.Round(l.duration.Seconds()*l.rate))
 		}
 		n = int(have) - sent
-		over = over && (n <= 0 || n > loadRecords) // the rest of the last tick still goes; a server that is far behind is not waited for
+		// the rest of the last tick still goes; a server that is far behind is not waited for
+		over = over && (n <= 0 || n > loadRecords)
 	}
 	if l.count > 0 {
 		n = min(n, l.count-sent)
@@ -115,7 +119,10 @@ type loadEntry struct {
 // entry returns the n-th record, from 1.
 func (l *load) entry(n int) loadEntry {
 	number := strconv.Itoa(n)
-	return loadEntry{[]byte(strings.ReplaceAll(l.data, "{{n}}", number)), first(l.key, "key-"+strconv.Itoa(rand.IntN(max(1, l.keys))))}
+	return loadEntry{
+		[]byte(strings.ReplaceAll(l.data, "{{n}}", number)),
+		first(l.key, "key-"+strconv.Itoa(rand.IntN(max(1, l.keys)))),
+	}
 }
 
 // tally is what came of a load so far.
@@ -127,7 +134,9 @@ type tally struct {
 }
 
 func (t tally) String() string {
-	s := fmt.Sprintf("%s in %.1f s (%.0f/s)", counted(t.Records, "record"), t.Seconds, float64(t.Records)/max(t.Seconds, 0.001))
+	s := fmt.Sprintf(
+		"%s in %.1f s (%.0f/s)", counted(t.Records, "record"), t.Seconds, float64(t.Records)/max(t.Seconds, 0.001),
+	)
 	if t.Throttled > 0 {
 		s += fmt.Sprintf(", %d throttled", t.Throttled)
 	}
@@ -151,10 +160,13 @@ func (l *load) progress(t tally) string {
 	}
 	const width = 24
 	full := int(min(done, 1) * width)
-	return fmt.Sprintf("[%s%s] %3.0f %%  %s", strings.Repeat("█", full), strings.Repeat("·", width-full), min(done, 1)*100, t)
+	return fmt.Sprintf(
+		"[%s%s] %3.0f %%  %s", strings.Repeat("█", full), strings.Repeat("·", width-full), min(done, 1)*100, t,
+	)
 }
 
-// runLoad puts records until the load is done or the user interrupts. A load without an end ends well when it is interrupted.
+// runLoad puts records until the load is done or the user interrupts. A load without an end ends well when it is
+// interrupted.
 func runLoad(c *cobra.Command, cl *client, stream string, l load, js bool) error {
 	ctx, bar := c.Context(), newBar(newTerminal(c.ErrOrStderr()))
 	began := time.Now()

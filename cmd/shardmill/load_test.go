@@ -80,7 +80,9 @@ func TestRefusedRecordsAreSentAgain(t *testing.T) {
 		for i, e := range in.Records {
 			switch {
 			case calls == 1 && i == 0:
-				out = append(out, `{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded"}`)
+				out = append(
+					out, `{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded"}`,
+				)
 			case calls == 1 && i == 2:
 				out = append(out, `{"ErrorCode":"InternalFailure","ErrorMessage":"Internal service failure."}`)
 			default:
@@ -142,8 +144,14 @@ func TestProgressOfALoad(t *testing.T) {
 		want string
 	}{
 		{load{}, tally{Records: 100, Seconds: 2}, "100 records in 2.0 s (50/s)"},
-		{load{count: 200}, tally{Records: 100, Seconds: 2}, "[████████████············]  50 %  100 records in 2.0 s (50/s)"},
-		{load{duration: 8 * time.Second}, tally{Records: 9, Seconds: 2, Throttled: 3, Resent: 4}, "[██████··················]  25 %  9 records in 2.0 s (4/s), 3 throttled, 4 sent again"},
+		{
+			load{count: 200}, tally{Records: 100, Seconds: 2},
+			"[████████████············]  50 %  100 records in 2.0 s (50/s)",
+		},
+		{
+			load{duration: 8 * time.Second}, tally{Records: 9, Seconds: 2, Throttled: 3, Resent: 4},
+			"[██████··················]  25 %  9 records in 2.0 s (4/s), 3 throttled, 4 sent again",
+		},
 		{load{count: 1}, tally{Records: 1}, "[████████████████████████] 100 %  1 record in 0.0 s (1000/s)"},
 	} {
 		if got := c.l.progress(c.t); got != c.want {

@@ -54,7 +54,10 @@ func newLogs() *cobra.Command {
 		if follow {
 			q.Set("follow", "1")
 		}
-		resp, err := cl.send(c.Context(), "", http.MethodGet, server.PathLogs+"?"+q.Encode(), http.Header{"Authorization": {"Bearer " + token}}, nil)
+		resp, err := cl.send(
+			c.Context(), "", http.MethodGet, server.PathLogs+"?"+q.Encode(),
+			http.Header{"Authorization": {"Bearer " + token}}, nil,
+		)
 		if err != nil {
 			return explain(err)
 		}
@@ -82,7 +85,9 @@ func newLogs() *cobra.Command {
 			return err
 		}
 		if none && since > 0 {
-			newTerminal(c.ErrOrStderr()).printf("hint: the function %s has logged nothing in the last %s\n", args[0], since)
+			newTerminal(c.ErrOrStderr()).printf(
+				"hint: the function %s has logged nothing in the last %s\n", args[0], since,
+			)
 		} else if none {
 			newTerminal(c.ErrOrStderr()).printf("hint: the function %s has logged nothing yet\n", args[0])
 		}

@@ -1,6 +1,8 @@
-// Command shardmill runs Kinesis → Lambda pipelines anywhere: one process takes records, keeps them, and invokes functions on them.
+// Command shardmill runs Kinesis → Lambda pipelines anywhere: one process takes records, keeps them, and invokes
+// functions on them.
 //
-// One file per subcommand. Flags, files and the environment meet here and nowhere else; what they say goes to package server as one Config.
+// One file per subcommand. Flags, files and the environment meet here and nowhere else; what they say goes to package
+// server as one Config.
 package main
 
 import (
@@ -125,12 +127,18 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &failure{code: exitUsage, text: err.Error(), hint: "run " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newInit(), newInvoke(), newPut(), newTail(), newLogs(), newReplay(), newClock(), newVersion())
+	root.AddCommand(
+		newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newInit(), newInvoke(), newPut(), newTail(),
+		newLogs(), newReplay(), newClock(), newVersion(),
+	)
 	root.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		f := &failure{code: exitUsage, text: fmt.Sprintf("there is no command %q", args[0]), hint: "run " + c.CommandPath() + " --help"}
+		f := &failure{
+			code: exitUsage, text: fmt.Sprintf("there is no command %q", args[0]),
+			hint: "run " + c.CommandPath() + " --help",
+		}
 		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
 			f.hint = "did you mean " + strings.Join(like, " or ") + "?"
 		}
@@ -146,7 +154,8 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 	return root
 }
 
-// checkHelpers makes the commands that the library brings refuse what they do not know, as ours do. root knows its output by then: they take it from there.
+// checkHelpers makes the commands that the library brings refuse what they do not know, as ours do. root knows its
+// output by then: they take it from there.
 func checkHelpers(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -155,7 +164,10 @@ func checkHelpers(root *cobra.Command) {
 		case "help":
 			c.Args = func(_ *cobra.Command, args []string) error {
 				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return usage(root, "%s has no command %q", found.CommandPath(), first(strings.Join(rest, " "), strings.Join(args, " ")))
+					return usage(
+						root, "%s has no command %q", found.CommandPath(),
+						first(strings.Join(rest, " "), strings.Join(args, " ")),
+					)
 				}
 				return nil
 			}
@@ -166,7 +178,9 @@ func checkHelpers(root *cobra.Command) {
 				shell.Args = noArgs
 			}
 			c.Args = func(c *cobra.Command, args []string) error {
-				return usage(c, "completion is for one shell: %s; got %q", strings.Join(shells, ", "), strings.Join(args, " "))
+				return usage(
+					c, "completion is for one shell: %s; got %q", strings.Join(shells, ", "), strings.Join(args, " "),
+				)
 			}
 			c.RunE = func(*cobra.Command, []string) error { return nil } // its arguments are refused
 		}

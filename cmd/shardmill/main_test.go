@@ -21,7 +21,8 @@ func cmd(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// What goes wrong is said on standard error, with what to do about it and an exit code that scripts can tell apart. Without a terminal there is no colour.
+// What goes wrong is said on standard error, with what to do about it and an exit code that scripts can tell apart.
+// Without a terminal there is no colour.
 func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", "")
 	t.Setenv("AWS_REGION", "")
@@ -33,24 +34,66 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 	}{
 		{"frobnicate", 2, "error: there is no command \"frobnicate\"\nhint: run shardmill --help\n"},
 		{"dve", 2, "error: there is no command \"dve\"\nhint: did you mean dev?\n"},
-		{"put", 2, "error: put takes a stream and at most one piece of data; got 0 arguments\nhint: run shardmill put --help\n"},
+		{
+			"put", 2,
+			"error: put takes a stream and at most one piece of data; got 0 arguments\nhint: run shardmill put --help\n",
+		},
 		{"put s --frob", 2, "error: unknown flag: --frob\nhint: run shardmill put --help\n"},
 		{"put s d -o xml", 2, "error: --output is \"xml\"; it must be text or json\nhint: run shardmill put --help\n"},
-		{"put s d --lines", 2, "error: --lines reads standard input; leave the data away\nhint: run shardmill put --help\n"},
-		{"version x", 2, "error: shardmill version takes no arguments; got \"x\"\nhint: run shardmill version --help\n"},
-		{"tail s --from tomorrow", 2, "error: --from is \"tomorrow\"; it must be now or start\nhint: run shardmill tail --help\n"},
-		{"clock advance soon", 2, "error: \"soon\" is not a duration to move forward by; write it like 90s, 15m or 24h\nhint: run shardmill clock advance --help\n"},
-		{"clock advance 1s -o xml", 2, "error: --output is \"xml\"; it must be text or json\nhint: run shardmill clock advance --help\n"},
-		{"clock", 3, "error: there is no token for a server at http://127.0.0.1:4566 (127.0.0.1_4566.token)\nhint: is it running, and started by this user? Start one with: shardmill dev\n"},
-		{"env --endpoint ftp://x", 2, "error: the endpoint \"ftp://x\" is not an http:// address\nhint: for example --endpoint http://127.0.0.1:4566\n"},
-		{"env --region $(reboot)", 2, "error: the region \"$(reboot)\" is not a name such as us-east-1\nhint: it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION\n"},
-		{"env --account 123", 2, "error: the account \"123\" does not have twelve digits\nhint: leave --account away for 000000000000\n"},
-		{"serve", 2, "error: serve needs --data DIR, the directory that keeps everything\nhint: for a server in memory: shardmill dev\n"},
+		{
+			"put s d --lines", 2,
+			"error: --lines reads standard input; leave the data away\nhint: run shardmill put --help\n",
+		},
+		{
+			"version x", 2,
+			"error: shardmill version takes no arguments; got \"x\"\nhint: run shardmill version --help\n",
+		},
+		{
+			"tail s --from tomorrow", 2,
+			"error: --from is \"tomorrow\"; it must be now or start\nhint: run shardmill tail --help\n",
+		},
+		{
+			"clock advance soon", 2,
+			"error: \"soon\" is not a duration to move forward by; write it like 90s, 15m or 24h\nhint: run shardmill clock advance --help\n",
+		},
+		{
+			"clock advance 1s -o xml", 2,
+			"error: --output is \"xml\"; it must be text or json\nhint: run shardmill clock advance --help\n",
+		},
+		{
+			"clock", 3,
+			"error: there is no token for a server at http://127.0.0.1:4566 (127.0.0.1_4566.token)\nhint: is it running, and started by this user? Start one with: shardmill dev\n",
+		},
+		{
+			"env --endpoint ftp://x", 2,
+			"error: the endpoint \"ftp://x\" is not an http:// address\nhint: for example --endpoint http://127.0.0.1:4566\n",
+		},
+		{
+			"env --region $(reboot)", 2,
+			"error: the region \"$(reboot)\" is not a name such as us-east-1\nhint: it comes from --region, $AWS_REGION or $AWS_DEFAULT_REGION\n",
+		},
+		{
+			"env --account 123", 2,
+			"error: the account \"123\" does not have twelve digits\nhint: leave --account away for 000000000000\n",
+		},
+		{
+			"serve", 2,
+			"error: serve needs --data DIR, the directory that keeps everything\nhint: for a server in memory: shardmill dev\n",
+		},
 		{"dev --port 70000", 2, "error: port 70000 is outside 0 to 65535\nhint: run shardmill dev --help\n"},
-		{"dev --memory-limit lots", 2, "error: --memory-limit \"lots\" is not a size such as 64MiB or 1GiB\nhint: run shardmill dev --help\n"},
-		{"dev --buffer-memory 0", 2, "error: --buffer-memory \"0\" is not a size such as 64MiB or 1GiB\nhint: run shardmill dev --help\n"},
+		{
+			"dev --memory-limit lots", 2,
+			"error: --memory-limit \"lots\" is not a size such as 64MiB or 1GiB\nhint: run shardmill dev --help\n",
+		},
+		{
+			"dev --buffer-memory 0", 2,
+			"error: --buffer-memory \"0\" is not a size such as 64MiB or 1GiB\nhint: run shardmill dev --help\n",
+		},
 		{"dev --pace aws", 2, "error: --pace is not supported yet\nhint: run shardmill dev --help\n"},
-		{"dev --bind 0.0.0.0", 2, "error: --bind 0.0.0.0: requests cannot be authenticated yet, so only 127.0.0.1 is possible\nhint: to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n"},
+		{
+			"dev --bind 0.0.0.0", 2,
+			"error: --bind 0.0.0.0: requests cannot be authenticated yet, so only 127.0.0.1 is possible\nhint: to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n",
+		},
 	} {
 		code, stdout, stderr := cmd(strings.Fields(c.line)...)
 		if code != c.code || stderr != c.want || stdout != "" {
@@ -61,7 +104,8 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 
 func TestHelpAndCompletionArePrinted(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "Usage:", "--help": "Usage:", "help put": "partition key", "completion bash": "__start_shardmill", "completion zsh": "#compdef shardmill", "completion fish": "complete -c shardmill",
+		"": "Usage:", "--help": "Usage:", "help put": "partition key", "completion bash": "__start_shardmill",
+		"completion zsh": "#compdef shardmill", "completion fish": "complete -c shardmill",
 	} {
 		code, stdout, stderr := cmd(strings.Fields(line)...)
 		if code != 0 || !strings.Contains(stdout, want) || stderr != "" || strings.Contains(stdout, "\x1b[") {
@@ -73,8 +117,10 @@ func TestHelpAndCompletionArePrinted(t *testing.T) {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{
-		"1": 1, "1000000": 1000000, "1B": 1, "64KiB": 64 << 10, "64MiB": 64 << 20, "1GiB": 1 << 30, "3TiB": 3 << 40, "9223372036854775807": 1<<63 - 1, "8388607TiB": 8388607 << 40,
-		"": -1, "0": -1, "0GiB": -1, "-1": -1, "+1": -1, " 1": -1, "1 ": -1, "1 GiB": -1, "1.5GiB": -1, "GiB": -1, "1GB": -1, "1G": -1, "1gib": -1, "1GiBx": -1, "1GiB1": -1, "0x10": -1, "1e9": -1, "1_000": -1,
+		"1": 1, "1000000": 1000000, "1B": 1, "64KiB": 64 << 10, "64MiB": 64 << 20, "1GiB": 1 << 30, "3TiB": 3 << 40,
+		"9223372036854775807": 1<<63 - 1, "8388607TiB": 8388607 << 40,
+		"": -1, "0": -1, "0GiB": -1, "-1": -1, "+1": -1, " 1": -1, "1 ": -1, "1 GiB": -1, "1.5GiB": -1, "GiB": -1,
+		"1GB": -1, "1G": -1, "1gib": -1, "1GiBx": -1, "1GiB1": -1, "0x10": -1, "1e9": -1, "1_000": -1,
 		"8388608TiB": -1, "9223372036854775808": -1, "１GiB": -1,
 	} {
 		got, err := parseBytes(text)
@@ -91,7 +137,9 @@ func TestSizes(t *testing.T) {
 func TestEnvIsSafeForEval(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"http://127.0.0.1:4566": "http://127.0.0.1:4566", "us-east-1": "us-east-1", "": "''", "http://$(reboot)": "'http://$(reboot)'", "a;b": "'a;b'", "it's": `'it'\''s'`, "http://[::1]:1": "'http://[::1]:1'",
+		"http://127.0.0.1:4566": "http://127.0.0.1:4566", "us-east-1": "us-east-1", "": "''",
+		"http://$(reboot)": "'http://$(reboot)'", "a;b": "'a;b'", "it's": `'it'\''s'`,
+		"http://[::1]:1": "'http://[::1]:1'",
 	} {
 		if got := shellWord(in); got != want {
 			t.Errorf("%q became %s, want %s", in, got, want)
@@ -112,7 +160,9 @@ func TestPutFromStandardInput(t *testing.T) {
 	defer s.Stop(t.Context())
 	cl := newClient(s.Endpoint(), wireAccount, "us-east-1")
 	defer cl.http.CloseIdleConnections()
-	if err := cl.kinesis(t.Context(), "CreateStream", map[string]any{"StreamName": "orders", "ShardCount": 1}, nil); err != nil {
+	if err := cl.kinesis(
+		t.Context(), "CreateStream", map[string]any{"StreamName": "orders", "ShardCount": 1}, nil,
+	); err != nil {
 		t.Fatal(err)
 	}
 	put := func(stdin string, args ...string) (string, error) {
@@ -129,7 +179,8 @@ func TestPutFromStandardInput(t *testing.T) {
 		args  []string
 		lines int
 	}{
-		{"", []string{"argument"}, 1}, {"two\nlines\n", nil, 1}, {"", []string{""}, 1}, {"a\nb\r\n\nd", []string{"--lines"}, 4}, {"\xff\xfe", []string{"--key", "k"}, 1},
+		{"", []string{"argument"}, 1}, {"two\nlines\n", nil, 1}, {"", []string{""}, 1},
+		{"a\nb\r\n\nd", []string{"--lines"}, 4}, {"\xff\xfe", []string{"--key", "k"}, 1},
 	} {
 		got, err := put(c.stdin, c.args...)
 		if err != nil || strings.Count(got, "shardId-000000000000 ") != c.lines || strings.Contains(got, "\x1b") {
@@ -137,7 +188,8 @@ func TestPutFromStandardInput(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{nil, {"--lines"}} { // nobody means a record by it
-		if got, err := put("", args...); err == nil || got != "" || !strings.Contains(err.Error(), "nothing has been put") {
+		if got, err := put("", args...); err == nil || got != "" ||
+			!strings.Contains(err.Error(), "nothing has been put") {
 			t.Errorf("an empty input, %v: %q, %v", args, got, err)
 		}
 	}
@@ -145,12 +197,17 @@ func TestPutFromStandardInput(t *testing.T) {
 		t.Errorf("too much: %v", err)
 	}
 
-	code, stdout, stderr := cmd("tail", "orders", "--endpoint", s.Endpoint(), "--from", "start", "--follow=false", "-o", "json")
+	code, stdout, stderr := cmd(
+		"tail", "orders", "--endpoint", s.Endpoint(), "--from", "start", "--follow=false", "-o", "json",
+	)
 	if code != 0 || strings.Count(stdout, "\n") != 8 || stderr != "" {
 		t.Errorf("tail: exit %d\n%s%s", code, stdout, stderr)
 	}
 	code, _, stderr = cmd("put", "nowhere", "x", "--endpoint", s.Endpoint())
-	if code != 1 || !strings.HasPrefix(stderr, "error: ResourceNotFoundException: Stream nowhere under account 000000000000 not found.") {
+	if code != 1 ||
+		!strings.HasPrefix(
+			stderr, "error: ResourceNotFoundException: Stream nowhere under account 000000000000 not found.",
+		) {
 		t.Errorf("a stream that is not there: exit %d, %s", code, stderr)
 	}
 }
@@ -160,8 +217,11 @@ const wireAccount = "000000000000"
 func TestTooLongLineIsNamed(t *testing.T) {
 	t.Parallel()
 	n := 0
-	err := eachLine(strings.NewReader("a\nb\n"+strings.Repeat("x", maxPut+3)+"\n"), func([]byte) error { n++; return nil })
-	if n != 2 || err == nil || err.Error() != "line 3 is longer than 10 MiB, the largest record there can be; the 2 before it are put" {
+	err := eachLine(
+		strings.NewReader("a\nb\n"+strings.Repeat("x", maxPut+3)+"\n"), func([]byte) error { n++; return nil },
+	)
+	if n != 2 || err == nil ||
+		err.Error() != "line 3 is longer than 10 MiB, the largest record there can be; the 2 before it are put" {
 		t.Errorf("after %d lines: %v", n, err)
 	}
 	broken := errors.New("refused")
@@ -170,7 +230,8 @@ func TestTooLongLineIsNamed(t *testing.T) {
 	}
 }
 
-// The first signal asks for an end; a second one does not wait for it. The test is its own child process, which never ends by itself.
+// The first signal asks for an end; a second one does not wait for it. The test is its own child process, which never
+// ends by itself.
 func TestSecondSignalLeavesAtOnce(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("SHARDMILL_TEST_CHILD") != "" {

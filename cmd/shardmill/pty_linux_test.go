@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPTY returns a terminal: what is written to screen can be read from the other end, where people sit. Line ends come as they were written.
+// openPTY returns a terminal: what is written to screen can be read from the other end, where people sit. Line ends
+// come as they were written.
 func openPTY(t *testing.T) (person *bufio.Reader, screen *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)

@@ -64,7 +64,9 @@ func newPut() *cobra.Command {
 		}
 		put := func(data []byte) error {
 			var a putAnswer
-			in := map[string]any{"StreamName": args[0], "Data": data, "PartitionKey": first(key, clipKey(string(data)), "empty")}
+			in := map[string]any{
+				"StreamName": args[0], "Data": data, "PartitionKey": first(key, clipKey(string(data)), "empty"),
+			}
 			if err := cl.kinesis(c.Context(), "PutRecord", in, &a); err != nil {
 				return explain(err)
 			}
@@ -87,10 +89,16 @@ func newPut() *cobra.Command {
 			return fmt.Errorf("reading standard input: %w", err)
 		}
 		if len(data) == 0 {
-			return &failure{text: "standard input is empty; nothing has been put", hint: "an empty record is put with: shardmill put " + args[0] + " ''"}
+			return &failure{
+				text: "standard input is empty; nothing has been put",
+				hint: "an empty record is put with: shardmill put " + args[0] + " ''",
+			}
 		}
 		if len(data) > maxPut {
-			return &failure{text: "standard input holds more than 10 MiB, the largest record there can be", hint: "with --lines each line is a record of its own"}
+			return &failure{
+				text: "standard input holds more than 10 MiB, the largest record there can be",
+				hint: "with --lines each line is a record of its own",
+			}
 		}
 		return put(data)
 	}
@@ -125,7 +133,11 @@ func eachLine(r io.Reader, f func([]byte) error) error {
 		}
 	}
 	if errors.Is(s.Err(), bufio.ErrTooLong) {
-		return &failure{text: fmt.Sprintf("line %d is longer than 10 MiB, the largest record there can be; the %d before it are put", n+1, n)}
+		return &failure{
+			text: fmt.Sprintf(
+				"line %d is longer than 10 MiB, the largest record there can be; the %d before it are put", n+1, n,
+			),
+		}
 	}
 	return s.Err()
 }

@@ -59,7 +59,10 @@ rest is invoked all the same.`,
 		if js {
 			return r.verdict()
 		}
-		newTerminal(c.ErrOrStderr()).printf("%s, %s: %d ok, %d failed, %d not run\n", counted(r.batches, "batch"), counted(r.records, "record"), r.ok, r.failed, r.notRun)
+		newTerminal(c.ErrOrStderr()).printf(
+			"%s, %s: %d ok, %d failed, %d not run\n", counted(r.batches, "batch"), counted(r.records, "record"), r.ok,
+			r.failed, r.notRun,
+		)
 		return r.verdict()
 	}
 	return c
@@ -73,7 +76,9 @@ func (c *client) mappingID(ctx context.Context, name string) (string, error) {
 	var got struct {
 		EventSourceMappings []struct{ UUID, EventSourceArn string }
 	}
-	if err := c.lambda(ctx, http.MethodGet, mappingsPath+"?"+url.Values{"FunctionName": {name}}.Encode(), nil, &got); err != nil {
+	if err := c.lambda(
+		ctx, http.MethodGet, mappingsPath+"?"+url.Values{"FunctionName": {name}}.Encode(), nil, &got,
+	); err != nil {
 		return "", err
 	}
 	var lines []string
@@ -82,11 +87,17 @@ func (c *client) mappingID(ctx context.Context, name string) (string, error) {
 	}
 	switch len(lines) {
 	case 0:
-		return "", &failure{text: fmt.Sprintf("there is no mapping with the function %q", name), hint: "name a mapping by its UUID: aws lambda list-event-source-mappings"}
+		return "", &failure{
+			text: fmt.Sprintf("there is no mapping with the function %q", name),
+			hint: "name a mapping by its UUID: aws lambda list-event-source-mappings",
+		}
 	case 1:
 		return got.EventSourceMappings[0].UUID, nil
 	}
-	return "", &failure{text: fmt.Sprintf("the function %q has %d mappings: %s", name, len(lines), strings.Join(lines, ", ")), hint: "name one by its UUID"}
+	return "", &failure{
+		text: fmt.Sprintf("the function %q has %d mappings: %s", name, len(lines), strings.Join(lines, ", ")),
+		hint: "name one by its UUID",
+	}
 }
 
 // replayed counts what became of a replay while it shows it.
@@ -148,9 +159,14 @@ func (r *replayed) show(b *server.ReplayBatch) error {
 func (r *replayed) verdict() error {
 	switch {
 	case r.batches == 0:
-		return &failure{text: "there is no record in that range; nothing has been replayed", hint: "sequence numbers: shardmill tail STREAM --from start --follow=false -o json"}
+		return &failure{
+			text: "there is no record in that range; nothing has been replayed",
+			hint: "sequence numbers: shardmill tail STREAM --from start --follow=false -o json",
+		}
 	case r.failed > 0:
-		return &failure{code: exitFunction, text: fmt.Sprintf("the function failed %d of %d batches", r.failed, r.batches)}
+		return &failure{
+			code: exitFunction, text: fmt.Sprintf("the function failed %d of %d batches", r.failed, r.batches),
+		}
 	case r.notRun > 0:
 		return &failure{text: fmt.Sprintf("%d of %d batches were not run", r.notRun, r.batches)}
 	}

@@ -36,10 +36,13 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
-			e.Setenv("GORACE", "atexit_sleep_ms=0") // a command under the race detector would sleep for a second before it ends
+			// a command under the race detector would sleep for a second before it ends
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return useGo(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "endpoint": endpoint, "until": until, "code": code, "keep": keep},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": ready, "endpoint": endpoint, "until": until, "code": code, "keep": keep,
+		},
 	})
 }
 
@@ -56,7 +59,9 @@ func useGo(e *testscript.Env) error {
 	for name, value := range caches {
 		e.Setenv(name, value)
 	}
-	for _, v := range [][2]string{{"GOPROXY", "off"}, {"GOFLAGS", ""}, {"GOWORK", "off"}, {"GOTOOLCHAIN", "local"}, {"CGO_ENABLED", "0"}} {
+	for _, v := range [][2]string{
+		{"GOPROXY", "off"}, {"GOFLAGS", ""}, {"GOWORK", "off"}, {"GOTOOLCHAIN", "local"}, {"CGO_ENABLED", "0"},
+	} {
 		e.Setenv(v[0], v[1])
 	}
 	return nil
@@ -80,7 +85,8 @@ func eventually(ts *testscript.TestScript, what string, check func() bool) {
 	}
 }
 
-// ready FILE waits for a --ready-file and points the commands that follow at its server. In the script, $ENDPOINT and $PORT name it.
+// ready FILE waits for a --ready-file and points the commands that follow at its server. In the script, $ENDPOINT and
+// $PORT name it.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: ready FILE")
@@ -108,7 +114,8 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// endpoint DIR does what ready does, for a server without a ready file: it waits for the one token below a runtime directory.
+// endpoint DIR does what ready does, for a server without a ready file: it waits for the one token below a runtime
+// directory.
 func endpoint(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: endpoint DIR")
@@ -122,7 +129,8 @@ func endpoint(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("AWS_ENDPOINT_URL", "http://"+host+":"+port)
 }
 
-// code N COMMAND... runs a command that must leave with exit code N; stdout and stderr are for the assertions that follow.
+// code N COMMAND... runs a command that must leave with exit code N; stdout and stderr are for the assertions that
+// follow.
 func code(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: code N COMMAND...")

@@ -47,7 +47,10 @@ func loadSeed(ctx context.Context, file string, say func(string, ...any)) (*seed
 		return nil, &failure{code: exitUsage, text: err.Error(), hint: "every key is in docs/seed.md"}
 	}
 	if s.plan.Empty() {
-		return nil, &failure{code: exitUsage, text: fmt.Sprintf("the seed file %s names nothing to begin with", file), hint: "what it may name is in docs/seed.md"}
+		return nil, &failure{
+			code: exitUsage, text: fmt.Sprintf("the seed file %s names nothing to begin with", file),
+			hint: "what it may name is in docs/seed.md",
+		}
 	}
 	for i := range s.plan.Functions {
 		f := &s.plan.Functions[i]
@@ -56,7 +59,10 @@ func loadSeed(ctx context.Context, file string, say func(string, ...any)) (*seed
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			return nil, &failure{code: exitUsage, text: f.Key("CodeUri").Errorf("the code of the function %s cannot be used: %s", f.Name, err).Error()}
+			return nil, &failure{
+				code: exitUsage,
+				text: f.Key("CodeUri").Errorf("the code of the function %s cannot be used: %s", f.Name, err).Error(),
+			}
 		}
 	}
 	return s, nil
@@ -97,7 +103,8 @@ func (s *seeder) code(f *seed.Item) string {
 	return filepath.Join(filepath.Dir(s.file), name)
 }
 
-// apply makes what is missing and updates what differs; what cannot be updated is refused by name. It is server.Config.Prepare.
+// apply makes what is missing and updates what differs; what cannot be updated is refused by name. It is
+// server.Config.Prepare.
 func (s *seeder) apply(ctx context.Context, endpoint string) error {
 	if s.c == nil { // a reset comes here again, with the same endpoint
 		s.c = newClient(endpoint, seedAccount, s.region)
@@ -129,7 +136,10 @@ func (s *seeder) apply(ctx context.Context, endpoint string) error {
 			}
 		}
 	}
-	s.say("seed: %s is in place: %d made, %d updated, %d as they were", s.file, s.counts[made], s.counts[updated], s.counts[unchanged])
+	s.say(
+		"seed: %s is in place: %d made, %d updated, %d as they were", s.file, s.counts[made], s.counts[updated],
+		s.counts[unchanged],
+	)
 	return nil
 }
 
@@ -185,7 +195,9 @@ func (s *seeder) stream(ctx context.Context, it *seed.Item) (string, error) {
 	delete(have, "Name")
 	for _, key := range different(it.Input, have) {
 		if key != "Name" {
-			return "", it.Key(key).Errorf("the stream %s is there with another %s (%v), which a seed file does not change; delete the stream, or write what it has",
+			return "", it.Key(
+				key,
+			).Errorf("the stream %s is there with another %s (%v), which a seed file does not change; delete the stream, or write what it has",
 				it.Name, key, have[key])
 		}
 	}
@@ -211,7 +223,10 @@ func (s *seeder) table(ctx context.Context, it *seed.Item) (string, error) {
 		have["BillingMode"] = billing["BillingMode"]
 	}
 	for _, key := range different(in, have) {
-		return "", it.Key(key).Errorf("the table %s is there with another %s, which a seed file does not change; delete the table, or write what it has", it.Name, key)
+		return "", it.Key(key).Errorf(
+			"the table %s is there with another %s, which a seed file does not change; delete the table, or write what it has",
+			it.Name, key,
+		)
 	}
 	return unchanged, nil
 }
@@ -247,7 +262,10 @@ func (s *seeder) mapping(ctx context.Context, it *seed.Item) (string, error) {
 	change := map[string]any{}
 	for _, key := range different(it.Input, have) {
 		if strings.HasPrefix(key, "StartingPosition") {
-			return "", it.Key(key).Errorf("the mapping %s is there with another %s, which cannot be changed; delete the mapping, or write what it has", title(it), key)
+			return "", it.Key(key).Errorf(
+				"the mapping %s is there with another %s, which cannot be changed; delete the mapping, or write what it has",
+				title(it), key,
+			)
 		}
 		change[key] = it.Input[key]
 	}
@@ -288,8 +306,8 @@ func different(want, have map[string]any) []string {
 	return keys
 }
 
-// shows reports that everything in want is in have. Lists are compared as sets, because services order some of them as they like. Environment variables are
-// compared as a whole: one too many is a difference.
+// shows reports that everything in want is in have. Lists are compared as sets, because services order some of them as
+// they like. Environment variables are compared as a whole: one too many is a difference.
 func shows(have, want any, key string) bool {
 	if list, ok := want.([]any); ok {
 		h, _ := have.([]any) // else it has no element

@@ -28,14 +28,21 @@ func fakeTables(t *testing.T, calls *[]string, exists bool) *httptest.Server {
 		switch {
 		case target == "DynamoDB_20120810.CreateTable" && exists:
 			w.WriteHeader(400)
-			fmt.Fprint(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException","message":"Table already exists: processed"}`)
+			fmt.Fprint(
+				w,
+				`{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException","message":"Table already exists: processed"}`,
+			)
 		case target == "DynamoDB_20120810.CreateTable":
-			if in["BillingMode"] != "PAY_PER_REQUEST" || in["TableName"] != "processed" || !strings.Contains(r.Header.Get("Authorization"), "/dynamodb/aws4_request") {
+			if in["BillingMode"] != "PAY_PER_REQUEST" || in["TableName"] != "processed" ||
+				!strings.Contains(r.Header.Get("Authorization"), "/dynamodb/aws4_request") {
 				t.Errorf("made with %v", in)
 			}
 			fmt.Fprint(w, `{}`)
 		default:
-			fmt.Fprint(w, `{"Table":{"TableName":"processed","BillingModeSummary":{"BillingMode":"PAY_PER_REQUEST"},"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}]}}`)
+			fmt.Fprint(
+				w,
+				`{"Table":{"TableName":"processed","BillingModeSummary":{"BillingMode":"PAY_PER_REQUEST"},"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}]}}`,
+			)
 		}
 	}))
 	t.Cleanup(s.Close)
@@ -51,16 +58,25 @@ func TestSeedTables(t *testing.T) {
 	}{
 		{"made", "id", "", false, 1},
 		{"unchanged", "id", "", true, 2},
-		{"refused", "other", "the table processed is there with another AttributeDefinitions, which a seed file does not change", true, 2},
+		{
+			"refused", "other",
+			"the table processed is there with another AttributeDefinitions, which a seed file does not change", true,
+			2,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "seed.yaml")
-			text := fmt.Sprintf("Tables:\n  - TableName: processed\n    AttributeDefinitions: [{AttributeName: %[1]s, AttributeType: S}]\n    KeySchema: [{AttributeName: %[1]s, KeyType: HASH}]\n", c.key)
+			text := fmt.Sprintf(
+				"Tables:\n  - TableName: processed\n    AttributeDefinitions: [{AttributeName: %[1]s, AttributeType: S}]\n    KeySchema: [{AttributeName: %[1]s, KeyType: HASH}]\n",
+				c.key,
+			)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			var said, calls []string
-			s, err := loadSeed(t.Context(), file, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
+			s, err := loadSeed(t.Context(), file, func(format string, args ...any) {
+				said = append(said, fmt.Sprintf(format, args...))
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,14 +112,18 @@ func TestInterruptedSeedSaysSo(t *testing.T) {
 	}
 }
 
-// What is there is compared by what the file says of it: members that the file does not have are of no account, order in lists neither; a variable too many is.
+// What is there is compared by what the file says of it: members that the file does not have are of no account, order
+// in lists neither; a variable too many is.
 func TestWhatDiffersIsFound(t *testing.T) {
 	t.Parallel()
 	type m = map[string]any
 	have := m{
-		"Timeout": 3.0, "Handler": "h", "Environment": m{"Variables": m{"AA": "1", "BB": "2"}}, "Types": []any{"x", "y"},
+		"Timeout": 3.0, "Handler": "h", "Environment": m{"Variables": m{"AA": "1", "BB": "2"}},
+		"Types":             []any{"x", "y"},
 		"DestinationConfig": m{"OnSuccess": m{}, "OnFailure": m{"Destination": "arn"}},
-		"Indexes":           []any{m{"IndexName": "a", "IndexStatus": "ACTIVE"}, m{"IndexName": "b", "IndexStatus": "ACTIVE"}},
+		"Indexes": []any{
+			m{"IndexName": "a", "IndexStatus": "ACTIVE"}, m{"IndexName": "b", "IndexStatus": "ACTIVE"},
+		},
 	}
 	for _, c := range []struct {
 		want m
@@ -115,7 +135,10 @@ func TestWhatDiffersIsFound(t *testing.T) {
 		{m{"Environment": m{"Variables": m{"BB": "2", "AA": "1"}}}, ""},
 		{m{"Environment": m{"Variables": m{"AA": "1"}}}, "Environment"},
 		{m{"Types": []any{"y", "x"}, "DestinationConfig": m{"OnFailure": m{"Destination": "arn"}}}, ""},
-		{m{"Types": []any{"x"}, "DestinationConfig": m{"OnFailure": m{"Destination": "other"}}}, "DestinationConfig Types"},
+		{
+			m{"Types": []any{"x"}, "DestinationConfig": m{"OnFailure": m{"Destination": "other"}}},
+			"DestinationConfig Types",
+		},
 		{m{"Indexes": []any{m{"IndexName": "b"}, m{"IndexName": "a"}}}, ""},
 		{m{"Indexes": []any{m{"IndexName": "b"}, m{"IndexName": "c"}}, "Missing": []any{}}, "Indexes"},
 		{m{"Missing": "x"}, "Missing"},
@@ -154,7 +177,9 @@ func TestResetGoesBackToTheSeed(t *testing.T) {
 		}
 		return strings.Join(got.StreamNames, " ")
 	}
-	if err := cl.kinesis(t.Context(), "CreateStream", map[string]any{"StreamName": "other", "ShardCount": 1}, nil); err != nil {
+	if err := cl.kinesis(
+		t.Context(), "CreateStream", map[string]any{"StreamName": "other", "ShardCount": 1}, nil,
+	); err != nil {
 		t.Fatal(err)
 	}
 	if got := streams(); got != "orders other" {
@@ -186,7 +211,10 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 	var sums []string
 	for range 2 {
 		dir := t.TempDir()
-		for name, text := range map[string]string{"a.py": "a", "lib/b.py": "b", "__pycache__/a.pyc": "x", ".git/HEAD": "x", "node_modules/m/index.js": "m", ".env": "e"} {
+		for name, text := range map[string]string{
+			"a.py": "a", "lib/b.py": "b", "__pycache__/a.pyc": "x", ".git/HEAD": "x", "node_modules/m/index.js": "m",
+			".env": "e",
+		} {
 			path := filepath.Join(dir, name)
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				t.Fatal(err)
@@ -217,7 +245,8 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 		if err := os.Symlink(dir, filepath.Join(dir, "circle")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := scanCode(t.Context(), dir, false); err == nil || !strings.Contains(err.Error(), "links to directories are not followed") {
+		if _, err := scanCode(t.Context(), dir, false); err == nil ||
+			!strings.Contains(err.Error(), "links to directories are not followed") {
 			t.Errorf("a link in a circle: %v", err)
 		}
 	}

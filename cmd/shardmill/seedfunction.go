@@ -64,7 +64,9 @@ func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string
 	change := map[string]any{}
 	for _, key := range different(in, have) {
 		if key == "Architectures" {
-			return "", it.Key(key).Errorf("the function %s is there with other Architectures, which change with its code only; delete the function, or write what it has",
+			return "", it.Key(
+				key,
+			).Errorf("the function %s is there with other Architectures, which change with its code only; delete the function, or write what it has",
 				it.Name)
 		}
 		change[key] = in[key]
@@ -92,7 +94,9 @@ func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string
 func (s *seeder) reserve(ctx context.Context, name string, reserved any) (changed bool, err error) {
 	in := map[string]any{"ReservedConcurrentExecutions": reserved}
 	var have map[string]any
-	if err := s.c.lambda(ctx, "GET", "/2019-09-30/functions/"+url.PathEscape(name)+"/concurrency", nil, &have); err != nil {
+	if err := s.c.lambda(
+		ctx, "GET", "/2019-09-30/functions/"+url.PathEscape(name)+"/concurrency", nil, &have,
+	); err != nil {
 		return false, err
 	}
 	if len(different(in, have)) == 0 {
@@ -114,7 +118,8 @@ func updateCode(ctx context.Context, c *client, name string, zip []byte) error {
 // settlePatience is how long a new function may take to be unpacked.
 const settlePatience = 30 * time.Second
 
-// settled waits until a function is ready, and tells people when it will never be: the rest of the seed may still be of use.
+// settled waits until a function is ready, and tells people when it will never be: the rest of the seed may still be of
+// use.
 func (s *seeder) settled(ctx context.Context, name string) error {
 	deadline := time.NewTimer(settlePatience)
 	defer deadline.Stop()
@@ -122,7 +127,9 @@ func (s *seeder) settled(ctx context.Context, name string) error {
 	defer tick.Stop()
 	for {
 		var have struct{ State, StateReason, LastUpdateStatus, LastUpdateStatusReason string }
-		if err := s.c.lambda(ctx, "GET", functionsPath+"/"+url.PathEscape(name)+"/configuration", nil, &have); err != nil {
+		if err := s.c.lambda(
+			ctx, "GET", functionsPath+"/"+url.PathEscape(name)+"/configuration", nil, &have,
+		); err != nil {
 			return err
 		}
 		switch {

@@ -38,13 +38,17 @@ func printedUnit(t *testing.T) string {
 func TestPrintedUnitLeavesTheSandboxWorking(t *testing.T) {
 	t.Parallel()
 	unit := printedUnit(t)
-	for _, line := range []string{"DynamicUser=yes", "StateDirectory=shardmill", "Delegate=cpu", "KillMode=mixed", "TimeoutStopSec=45", "Restart=on-failure", "WantedBy=multi-user.target"} {
+	for _, line := range []string{
+		"DynamicUser=yes", "StateDirectory=shardmill", "Delegate=cpu", "KillMode=mixed", "TimeoutStopSec=45",
+		"Restart=on-failure", "WantedBy=multi-user.target",
+	} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("the unit has no %s", line)
 		}
 	}
 	for _, word := range []string{
-		"RestrictNamespaces", "PrivateUsers", "ProtectProc", "ProcSubset", "ProtectKernelTunables", "ProtectKernelLogs", "ProtectControlGroups", "SystemCallFilter", "MemoryDenyWriteExecute",
+		"RestrictNamespaces", "PrivateUsers", "ProtectProc", "ProcSubset", "ProtectKernelTunables", "ProtectKernelLogs",
+		"ProtectControlGroups", "SystemCallFilter", "MemoryDenyWriteExecute",
 		"InaccessiblePaths", "TemporaryFileSystem", "RootDirectory", "User=",
 	} {
 		if regexp.MustCompile(`(?m)^` + word).MatchString(unit) {
@@ -61,7 +65,8 @@ func TestPrintedUnitIsVerified(t *testing.T) {
 		t.Skip("there is no systemd-analyze on this machine")
 	}
 	file := filepath.Join(t.TempDir(), "shardmill.service")
-	unit := strings.Replace(printedUnit(t), "/usr/local/bin/shardmill", "/bin/true", 1) // it must be there to be verified
+	// it must be there to be verified
+	unit := strings.Replace(printedUnit(t), "/usr/local/bin/shardmill", "/bin/true", 1)
 	if err := os.WriteFile(file, []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +84,8 @@ type service struct {
 	user *syscall.Credential
 }
 
-// command returns a command line of ours in the service's surroundings: no home, / as the working directory, no standard input.
+// command returns a command line of ours in the service's surroundings: no home, / as the working directory, no
+// standard input.
 func (s *service) command(args ...string) *exec.Cmd {
 	c := exec.Command("/bin/sh", append([]string{"-c", `umask 0077; exec "$@"`, "sh", s.self}, args...)...)
 	c.Dir, c.Env = "/", s.env
@@ -96,7 +102,8 @@ func (s *service) output(args ...string) string {
 	return string(out)
 }
 
-// serve needs nothing but its directory: it starts, runs a function and ends as a service without a home, for an unprivileged user; commands find it there.
+// serve needs nothing but its directory: it starts, runs a function and ends as a service without a home, for an
+// unprivileged user; commands find it there.
 func TestServeRunsAsAService(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
@@ -107,7 +114,15 @@ func TestServeRunsAsAService(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			s := &service{t: t, self: filepath.Join(dir, "shardmill"), env: append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "INVOCATION_ID=0123", "JOURNAL_STREAM=8:1"}, env...)}
+			s := &service{
+				t: t, self: filepath.Join(dir, "shardmill"),
+				env: append(
+					[]string{
+						"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "INVOCATION_ID=0123", "JOURNAL_STREAM=8:1",
+					},
+					env...,
+				),
+			}
 			data := filepath.Join(dir, "state")
 			if err := os.Mkdir(data, 0o700); err != nil {
 				t.Fatal(err)
@@ -121,7 +136,10 @@ func TestServeRunsAsAService(t *testing.T) {
 				openTheWay(t, dir)
 			}
 			// The function is this program, which lies outside of its package: no confined function would find it.
-			c := s.command("serve", "--data", data, "--port", "0", "--isolation", "none", "--log-format", "json", "--min-free", "1MiB")
+			c := s.command(
+				"serve", "--data", data, "--port", "0", "--isolation", "none", "--log-format", "json", "--min-free",
+				"1MiB",
+			)
 			var errs bytes.Buffer
 			c.Stderr = &errs
 			out, err := c.StdoutPipe()
@@ -145,10 +163,14 @@ func TestServeRunsAsAService(t *testing.T) {
 			go func() { _, _ = io.Copy(io.Discard, out) }()
 
 			s.callFunction(endpoint)
-			if got := s.output("clock", "--endpoint", endpoint, "--data", data); !strings.Contains(got, "(0s ahead of real time)") {
+			if got := s.output("clock", "--endpoint", endpoint, "--data", data); !strings.Contains(
+				got, "(0s ahead of real time)",
+			) {
 				t.Errorf("clock says %s", got)
 			}
-			if got := s.output("logs", "f", "--endpoint", endpoint, "--data", data); !strings.Contains(got, "START RequestId") {
+			if got := s.output(
+				"logs", "f", "--endpoint", endpoint, "--data", data,
+			); !strings.Contains(got, "START RequestId") {
 				t.Errorf("logs says %s", got)
 			}
 			token, err := os.ReadFile(server.DataTokenFile(data))
@@ -182,7 +204,8 @@ func (s *service) callFunction(endpoint string) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
 	in := map[string]any{
-		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::000000000000:role/r", "Timeout": 20,
+		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "bootstrap",
+		"Role": "arn:aws:iam::000000000000:role/r", "Timeout": 20,
 		"Code": map[string]any{"ZipFile": bootstrapZip(s.t, "#!/bin/sh\nexec '"+s.self+"' demo-handler\n")},
 	}
 	if err := cl.lambda(ctx, "POST", functionsPath, in, nil); err != nil {

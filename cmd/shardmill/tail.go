@@ -61,7 +61,9 @@ func newTail() *cobra.Command {
 				return printJSON(c.OutOrStdout(), r)
 			}
 			at := time.UnixMilli(int64(r.ApproximateArrivalTimestamp * 1000)).Format("15:04:05.000")
-			t.printf("%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), t.data(r.Data))
+			t.printf(
+				"%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), t.data(r.Data),
+			)
 			return nil
 		}
 		if err := cl.tail(c.Context(), args[0], kind, follow, show); err != nil {
@@ -91,9 +93,12 @@ func shardNumber(id string) string {
 // hexBytes is how much of binary data a terminal shows.
 const hexBytes = 64
 
-// data shows the data of a record. What is no text is shown to a person as its length and its beginning in hex; pipes get it as text, as far as it is.
+// data shows the data of a record. What is no text is shown to a person as its length and its beginning in hex; pipes
+// get it as text, as far as it is.
 func (t terminal) data(b []byte) text {
-	isText := utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r\x1b", r) })
+	isText := utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool {
+		return r < ' ' && !strings.ContainsRune("\t\n\r\x1b", r)
+	})
 	switch {
 	case isText:
 		return t.text("%s", b)
@@ -131,9 +136,13 @@ func (c *client) tail(ctx context.Context, stream, kind string, follow bool, sho
 // pollEvery is how often tail asks for more at the end of a shard; GetRecords does not wait.
 const pollEvery = 250 * time.Millisecond
 
-func (c *client) tailShard(ctx context.Context, stream, shard, kind string, follow bool, show func(tailRecord) error) error {
+func (c *client) tailShard(
+	ctx context.Context, stream, shard, kind string, follow bool, show func(tailRecord) error,
+) error {
 	var it struct{ ShardIterator string }
-	if err := c.kinesis(ctx, "GetShardIterator", map[string]any{"StreamName": stream, "ShardId": shard, "ShardIteratorType": kind}, &it); err != nil {
+	if err := c.kinesis(
+		ctx, "GetShardIterator", map[string]any{"StreamName": stream, "ShardId": shard, "ShardIteratorType": kind}, &it,
+	); err != nil {
 		return err
 	}
 	tick := time.NewTicker(pollEvery)

@@ -15,9 +15,10 @@ import (
 	"golang.org/x/term"
 )
 
-// Rules of all output: results go to standard output and everything about them to standard error; colour only on a terminal and never with NO_COLOR;
-// -o json prints one JSON document, or one a line where output goes on. What comes from outside – records, logs, names, errors – never commands a terminal:
-// there its control characters are shown as \u001b. Files and pipes get everything as it is.
+// Rules of all output: results go to standard output and everything about them to standard error; colour only on a
+// terminal and never with NO_COLOR; -o json prints one JSON document, or one a line where output goes on. What comes
+// from outside – records, logs, names, errors – never commands a terminal: there its control characters are shown as
+// \u001b. Files and pipes get everything as it is.
 
 // terminal is where output goes. It paints text where the reader can see colour, and escapes it where it could do harm.
 type terminal struct {
@@ -86,8 +87,9 @@ func (t terminal) blue(s any) text   { return t.paint("36", s) }
 func (t terminal) bold(s any) text   { return t.paint("1", s) }
 func (t terminal) dim(s any) text    { return t.paint("2", s) }
 
-// escaped shows what would command a terminal, or make it show another order of text than there is, as JSON escapes it: control characters but line ends and
-// tabs, characters of format such as the bidirectional marks, separators of lines, and bytes that are no UTF-8. Joiners stay: names in many scripts need them.
+// escaped shows what would command a terminal, or make it show another order of text than there is, as JSON escapes it:
+// control characters but line ends and tabs, characters of format such as the bidirectional marks, separators of lines,
+// and bytes that are no UTF-8. Joiners stay: names in many scripts need them.
 func escaped(s string) string {
 	if !strings.ContainsFunc(s, commands) && utf8.ValidString(s) {
 		return s

@@ -18,7 +18,8 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// hostile has one of each kind that could command a terminal or lie about the order of text: C0, DEL, C1, bidirectional, invisible, line separators.
+// hostile has one of each kind that could command a terminal or lie about the order of text: C0, DEL, C1,
+// bidirectional, invisible, line separators.
 const hostile = "a\x1b[2J\x07\x7f\u009b31m\u202e\u2066\u200f\u061c\u200b\ufeff\u2028\u2029\U000e0041\rz"
 
 const shownHostile = `a\u001b[2J\u0007\u007f\u009b31m\u202e\u2066\u200f\u061c\u200b\ufeff\u2028\u2029\udb40\udc41\u000dz`
@@ -27,12 +28,15 @@ const shownHostile = `a\u001b[2J\u0007\u007f\u009b31m\u202e\u2066\u200f\u061c\u2
 var ours = regexp.MustCompile("\x1b\\[[0-9]+m")
 
 // otherwise spells as we do what JSON and %q escape in other ways.
-var otherwise = strings.NewReplacer(`\x1b`, `\u001b`, `\a`, `\u0007`, `\x7f`, `\u007f`, `\r`, `\u000d`, `\U000e0041`, `\udb40\udc41`)
+var otherwise = strings.NewReplacer(
+	`\x1b`, `\u001b`, `\a`, `\u0007`, `\x7f`, `\u007f`, `\r`, `\u000d`, `\U000e0041`, `\udb40\udc41`,
+)
 
 // harmless fails when anything but our own colours commands the terminal.
 func harmless(t *testing.T, what, seen string) {
 	t.Helper()
-	if plain := ours.ReplaceAllString(seen, ""); strings.ContainsFunc(plain, commands) || strings.Contains(seen, "\x1b[31m\x1b[31m") {
+	if plain := ours.ReplaceAllString(seen, ""); strings.ContainsFunc(plain, commands) ||
+		strings.Contains(seen, "\x1b[31m\x1b[31m") {
 		t.Errorf("%s commands the terminal: %q", what, seen)
 	}
 	if !strings.Contains(otherwise.Replace(seen), shownHostile) {
@@ -59,7 +63,11 @@ func strange(t *testing.T) (endpoint string) {
 		case strings.HasSuffix(target, ".GetShardIterator"):
 			answer(200, `{"ShardIterator":"i"}`)
 		case strings.HasSuffix(target, ".GetRecords"):
-			answer(200, `{"Records":[{"SequenceNumber":"1","PartitionKey":`+h+`,"Data":"G1szMW0="},{"SequenceNumber":"2","PartitionKey":"k","Data":"AP8Q"}],"MillisBehindLatest":0}`)
+			answer(
+				200,
+				`{"Records":[{"SequenceNumber":"1","PartitionKey":`+h+
+					`,"Data":"G1szMW0="},{"SequenceNumber":"2","PartitionKey":"k","Data":"AP8Q"}],"MillisBehindLatest":0}`,
+			)
 		case strings.HasSuffix(target, ".PutRecord"):
 			answer(200, `{"ShardId":`+h+`,"SequenceNumber":"1"}`)
 		case strings.HasSuffix(r.URL.Path, "/f/invocations"):
@@ -88,7 +96,8 @@ func strange(t *testing.T) (endpoint string) {
 	return s.URL
 }
 
-// Nothing from outside reaches a terminal as a command, from whichever subcommand; a pipe gets it as it came, and JSON means the same in both.
+// Nothing from outside reaches a terminal as a command, from whichever subcommand; a pipe gets it as it came, and JSON
+// means the same in both.
 func TestNothingFromOutsideCommandsATerminal(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	t.Setenv("TERM", "xterm")
@@ -122,13 +131,15 @@ func TestNothingFromOutsideCommandsATerminal(t *testing.T) {
 		harmless(t, c.args, seen)
 		var out bytes.Buffer
 		run(args, &out, &out)
-		if c.raw && !strings.Contains(out.String(), hostile) || ours.MatchString(strings.ReplaceAll(out.String(), "\x1b[31m", "")) {
+		if c.raw && !strings.Contains(out.String(), hostile) ||
+			ours.MatchString(strings.ReplaceAll(out.String(), "\x1b[31m", "")) {
 			t.Errorf("%s: a pipe gets %q", c.args, out.String())
 		}
 	}
 }
 
-// A terminal shows data that is no text as its length and in hex; text that would colour it is escaped. A pipe gets both as they were.
+// A terminal shows data that is no text as its length and in hex; text that would colour it is escaped. A pipe gets
+// both as they were.
 func TestTailShowsBinaryAsHex(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ data, terminal, pipe string }{
@@ -139,7 +150,10 @@ func TestTailShowsBinaryAsHex(t *testing.T) {
 		{"\xff\xfe", "2 bytes: ff fe", "\uFFFD"},
 		{"\x00", "1 byte: 00", "\x00"},
 		{"\x1f\x8b\x08\x00", "4 bytes: 1f 8b 08 00", "\x1f\uFFFD\b\x00"},
-		{strings.Repeat("\x00", hexBytes+1), "65 bytes: 00" + strings.Repeat(" 00", hexBytes-1) + " …", strings.Repeat("\x00", hexBytes+1)},
+		{
+			strings.Repeat("\x00", hexBytes+1), "65 bytes: 00" + strings.Repeat(" 00", hexBytes-1) + " …",
+			strings.Repeat("\x00", hexBytes+1),
+		},
 	} {
 		if got := (terminal{live: true}).data([]byte(c.data)); string(got) != c.terminal {
 			t.Errorf("%q on a terminal: %q", c.data, got)
@@ -150,7 +164,8 @@ func TestTailShowsBinaryAsHex(t *testing.T) {
 	}
 }
 
-// What dev shows as it happens is harmless too: what functions print, their names, errors and advice, and what is logged.
+// What dev shows as it happens is harmless too: what functions print, their names, errors and advice, and what is
+// logged.
 func TestTheFeedDoesNotCommandATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "")

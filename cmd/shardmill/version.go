@@ -29,9 +29,13 @@ func newVersion() *cobra.Command {
 			return err
 		}
 		if js {
-			return printJSON(c.OutOrStdout(), map[string]string{"version": versionText(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+			return printJSON(c.OutOrStdout(), map[string]string{
+				"version": versionText(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+			})
 		}
-		newTerminal(c.OutOrStdout()).printf("shardmill %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		newTerminal(c.OutOrStdout()).printf(
+			"shardmill %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		)
 		return nil
 	}
 	return c

@@ -11,13 +11,15 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// watchEvery is how often a directory with code is looked at. A look at a large one pauses longer, so that looking takes a twentieth of the time at most.
+// watchEvery is how often a directory with code is looked at. A look at a large one pauses longer, so that looking
+// takes a twentieth of the time at most.
 const (
 	watchEvery = 300 * time.Millisecond
 	watchShare = 20
 )
 
-// watched is one function whose directory is looked at. It is a value over time: look says what has changed, and remembers it. Not safe for concurrent use.
+// watched is one function whose directory is looked at. It is a value over time: look says what has changed, and
+// remembers it. Not safe for concurrent use.
 type watched struct {
 	name string // of the function
 	dir  string
@@ -29,8 +31,8 @@ type watched struct {
 	sum     string   // of the package handed over last; "": none yet
 }
 
-// look scans the directory. The tree is for packing, and ok, when it has changed since it was loaded and was the same twice in a row: an editor, a compiler or a
-// checkout writes many files, and half of them are no function.
+// look scans the directory. The tree is for packing, and ok, when it has changed since it was loaded and was the same
+// twice in a row: an editor, a compiler or a checkout writes many files, and half of them are no function.
 func (w *watched) look(ctx context.Context) (tree codeTree, ok bool, err error) {
 	shallow, err := scanCode(ctx, w.dir, true)
 	if err != nil {
@@ -58,7 +60,8 @@ type watcher struct {
 	reload    func(ctx context.Context, name string, zip []byte) error
 }
 
-// newWatcher notes how the directories look now: call it before the code is packed the first time. It is nil when no function has a directory.
+// newWatcher notes how the directories look now: call it before the code is packed the first time. It is nil when no
+// function has a directory.
 func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 	w := &watcher{s: s, every: watchEvery}
 	for i := range s.plan.Functions {
@@ -69,7 +72,9 @@ func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 		}
 		tree, err := scanCode(ctx, dir, true)
 		if err != nil {
-			return nil, &failure{text: f.Key("CodeUri").Errorf("looking at the code of the function %s: %s", f.Name, err).Error()}
+			return nil, &failure{
+				text: f.Key("CodeUri").Errorf("looking at the code of the function %s: %s", f.Name, err).Error(),
+			}
 		}
 		w.functions = append(w.functions, &watched{name: f.Name, dir: dir, loaded: tree.fingerprint()})
 	}
@@ -80,7 +85,8 @@ func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 	return w, nil
 }
 
-// run looks at every directory until ctx ends. Each has a goroutine of its own: packing a large function does not keep the others waiting.
+// run looks at every directory until ctx ends. Each has a goroutine of its own: packing a large function does not keep
+// the others waiting.
 func (w *watcher) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, f := range w.functions {
@@ -102,7 +108,8 @@ func (w *watcher) run(ctx context.Context) {
 	all.Wait()
 }
 
-// look reloads one function if it has changed, and tells people what came of it. A problem is told once, until it changes.
+// look reloads one function if it has changed, and tells people what came of it. A problem is told once, until it
+// changes.
 func (w *watcher) look(ctx context.Context, f *watched) {
 	tree, changed, err := f.look(ctx)
 	if err == nil && changed {
@@ -143,7 +150,10 @@ func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	} else {
 		f.sum = sum
 	}
-	w.s.say("reload: function %s has new code: %s from %s, zipped to %s", f.name, counted(len(tree.files), "file"), f.dir, size(len(zip)))
+	w.s.say(
+		"reload: function %s has new code: %s from %s, zipped to %s", f.name, counted(len(tree.files), "file"), f.dir,
+		size(len(zip)),
+	)
 	return nil
 }
 

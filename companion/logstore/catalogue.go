@@ -12,10 +12,12 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// The catalogue says which groups and streams there are. Calls of the API are stored at once. Groups and streams that come into being with their first
-// event, and the times of streams, are stored when a segment is full; after a crash they are read from the segments that were not.
+// The catalogue says which groups and streams there are. Calls of the API are stored at once. Groups and streams that
+// come into being with their first event, and the times of streams, are stored when a segment is full; after a crash
+// they are read from the segments that were not.
 //
-// What is deleted leaves the end of the log at that moment behind as its floor: events before it are not shown any more, also when the name comes back.
+// What is deleted leaves the end of the log at that moment behind as its floor: events before it are not shown any
+// more, also when the name comes back.
 
 // catalogueVersion is that of every stored value.
 const catalogueVersion = 1
@@ -114,7 +116,9 @@ func decodeValue(e storage.Entry, v any, version *int) error {
 		return fmt.Errorf("%w: %s: %w", storage.ErrCorrupt, e.Key, err)
 	}
 	if *version != catalogueVersion {
-		return fmt.Errorf("read %s: format version %d is not known here; it was written by a newer release", e.Key, *version)
+		return fmt.Errorf(
+			"read %s: format version %d is not known here; it was written by a newer release", e.Key, *version,
+		)
 	}
 	return nil
 }
@@ -130,7 +134,8 @@ func encodeValue(v any) []byte {
 // commitPatience bounds a commit of the catalogue.
 const commitPatience = 10 * time.Second
 
-// commit stores changes. s.mu is held, so that the order in Coord is the order in memory; a writer of events may wait for it.
+// commit stores changes. s.mu is held, so that the order in Coord is the order in memory; a writer of events may wait
+// for it.
 func (s *Store) commit(ops ...storage.Op) error {
 	if s.opt.Coord == nil || len(ops) == 0 {
 		return nil
@@ -185,8 +190,8 @@ func (s *Store) note(f frame, first, last time.Time) {
 	st.Ingested = max(st.Ingested, ingested)
 }
 
-// settle stores what a full segment holds, and what has changed meanwhile. s.mu is held. What fails is told and tried again with the next segment;
-// until then a start reads the segment itself.
+// settle stores what a full segment holds, and what has changed meanwhile. s.mu is held. What fails is told and tried
+// again with the next segment; until then a start reads the segment itself.
 func (s *Store) settle() {
 	if s.opt.Coord == nil {
 		return
@@ -244,7 +249,8 @@ func (s *Store) forgotten(st *streamState, earliest int64) bool {
 	return !st.Explicit && st.Last < earliest
 }
 
-// earliest returns the time of the earliest event that is left. Clocks step back, so it need not be in the first segment.
+// earliest returns the time of the earliest event that is left. Clocks step back, so it need not be in the first
+// segment.
 func (s *Store) earliest() int64 {
 	earliest := int64(math.MaxInt64)
 	for _, seg := range s.segments {

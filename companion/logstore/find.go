@@ -21,9 +21,10 @@ type Search struct {
 	Match         func(message string) bool
 }
 
-// Find returns the first page of what a search selects, or, with Backward, the last one, in either case in the order of Place. more tells that the page
-// ended at a limit. A page holds at least one event when there is one. Nothing is locked while events are read, and no more than a page is held.
-// Faults: ResourceNotFoundException (the group, or a stream that is named).
+// Find returns the first page of what a search selects, or, with Backward, the last one, in either case in the order of
+// Place. more tells that the page ended at a limit. A page holds at least one event when there is one. Nothing is
+// locked while events are read, and no more than a page is held. Faults: ResourceNotFoundException (the group, or a
+// stream that is named).
 func (s *Store) Find(ctx context.Context, q Search) (events []Event, more bool, err error) {
 	v, segments, err := s.view(&q)
 	if err != nil {
@@ -101,7 +102,8 @@ func (s *Store) view(q *Search) (floors, []viewed, error) {
 	}
 	var out []viewed
 	for _, seg := range s.segments {
-		outside := !q.From.IsZero() && seg.state.Max < q.From.UnixMilli() || !q.To.IsZero() && seg.state.Min >= q.To.UnixMilli() ||
+		outside := !q.From.IsZero() && seg.state.Max < q.From.UnixMilli() || !q.To.IsZero() &&
+			seg.state.Min >= q.To.UnixMilli() ||
 			q.After != nil && seg.state.Max < q.After.Millis || q.Before != nil && seg.state.Min > q.Before.Millis
 		if outside || seg.state.Bytes[q.Group.text()] == 0 {
 			continue
@@ -119,7 +121,8 @@ func search(ctx context.Context, r *reader, q Search, v floors, p *page) error {
 		if err != nil {
 			return nil //nolint:nilerr // the end, or damage behind which nothing can be found
 		}
-		if f.group != q.Group || !v.show(f.stream, f.at) || !strings.HasPrefix(f.stream, q.StreamPrefix) || q.Streams != nil && !slices.Contains(q.Streams, f.stream) {
+		if f.group != q.Group || !v.show(f.stream, f.at) || !strings.HasPrefix(f.stream, q.StreamPrefix) ||
+			q.Streams != nil && !slices.Contains(q.Streams, f.stream) {
 			continue
 		}
 		events, err := f.events()

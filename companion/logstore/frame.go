@@ -9,9 +9,10 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// A frame is a batch of events of one stream: u32 length of the payload, u32 crc32c of it, payload. Numbers are big-endian.
-// Payload: uvarint length + group, uvarint length + stream, varint microseconds of the ingestion, uvarint count, then per event varint microseconds since
-// 1970 as a difference to the event before (to 0 for the first), uvarint length + message. Version 1 had no ingestion, and groups without account and region.
+// A frame is a batch of events of one stream: u32 length of the payload, u32 crc32c of it, payload. Numbers are
+// big-endian. Payload: uvarint length + group, uvarint length + stream, varint microseconds of the ingestion, uvarint
+// count, then per event varint microseconds since 1970 as a difference to the event before (to 0 for the first),
+// uvarint length + message. Version 1 had no ingestion, and groups without account and region.
 const (
 	frameHead     = 8
 	maxFrame      = 4 << 20 // of a payload; what says more is torn or foreign
@@ -56,7 +57,8 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// frameSize reads the head of a frame: its whole size in bytes. ok is false when b is too short or the size makes no sense.
+// frameSize reads the head of a frame: its whole size in bytes. ok is false when b is too short or the size makes no
+// sense.
 func frameSize(b []byte) (size int, ok bool) {
 	if len(b) < frameHead {
 		return 0, false

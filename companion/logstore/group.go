@@ -42,7 +42,8 @@ func (m mark) before(o mark) bool {
 	return m.Segment < o.Segment || m.Segment == o.Segment && m.Offset < o.Offset
 }
 
-// Place orders events by time to the millisecond, and events of the same millisecond in the order of writing. The zero value is before all events.
+// Place orders events by time to the millisecond, and events of the same millisecond in the order of writing. The zero
+// value is before all events.
 type Place struct {
 	Millis  int64 // since 1970; not negative
 	Segment uint64
@@ -52,7 +53,9 @@ type Place struct {
 
 // Compare is negative when p comes before o, positive when after.
 func (p Place) Compare(o Place) int {
-	for _, d := range []int64{p.Millis - o.Millis, int64(p.Segment) - int64(o.Segment), p.Offset - o.Offset, int64(p.Index - o.Index)} {
+	for _, d := range []int64{
+		p.Millis - o.Millis, int64(p.Segment) - int64(o.Segment), p.Offset - o.Offset, int64(p.Index - o.Index),
+	} {
 		if d != 0 {
 			return int(max(-1, min(1, d)))
 		}

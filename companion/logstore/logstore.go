@@ -1,9 +1,11 @@
-// Package logstore keeps log events, bounded in size and age, and reads them back by group, stream and time, as CloudWatch Logs does.
+// Package logstore keeps log events, bounded in size and age, and reads them back by group, stream and time, as
+// CloudWatch Logs does.
 //
-// In flow what functions print and what PutLogEvents brings; out flow pages of events and the catalogue of groups and streams. Events of all streams
-// go, in the order of writing, into one sequence of segments: files, or memory when there is no directory. The oldest segments go when the whole grows
-// beyond its cap or too old. Lines are not synced one by one: a power loss may take the last seconds, a crash of the process takes nothing; a torn tail
-// is cut when the store is opened. Calls that make, change or delete groups and streams are durable when they return, given a Coord.
+// In flow what functions print and what PutLogEvents brings; out flow pages of events and the catalogue of groups and
+// streams. Events of all streams go, in the order of writing, into one sequence of segments: files, or memory when
+// there is no directory. The oldest segments go when the whole grows beyond its cap or too old. Lines are not synced
+// one by one: a power loss may take the last seconds, a crash of the process takes nothing; a torn tail is cut when the
+// store is opened. Calls that make, change or delete groups and streams are durable when they return, given a Coord.
 // docs/format/logs.md describes every byte; what operations do is described in the CloudWatch Logs API Reference.
 package logstore
 
@@ -84,7 +86,8 @@ type Store struct {
 	failing  bool // the last write failed and that was told
 }
 
-// Open opens or creates a store. It reads the catalogue, and the segments of which the catalogue does not know everything: usually only the last.
+// Open opens or creates a store. It reads the catalogue, and the segments of which the catalogue does not know
+// everything: usually only the last.
 func Open(opt Options) (*Store, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
@@ -166,7 +169,8 @@ func (s *Store) path(number uint64) string {
 	return filepath.Join(s.opt.Dir, fmt.Sprintf("%012d%s", number, suffix))
 }
 
-// Append adds events to a stream, in order. Group and stream come into being with their first event. The slice is not kept.
+// Append adds events to a stream, in order. Group and stream come into being with their first event. The slice is not
+// kept.
 func (s *Store) Append(group Group, stream string, events []LogEvent) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +198,9 @@ func (s *Store) append(group Group, stream string, events []LogEvent) error {
 				last = e.At
 			}
 		}
-		f := frame{group: group, stream: fault.Cut(stream, maxNameLength), ingested: now, at: at, size: int64(len(s.buffer))}
+		f := frame{
+			group: group, stream: fault.Cut(stream, maxNameLength), ingested: now, at: at, size: int64(len(s.buffer)),
+		}
 		s.last().state.count(f, first, last)
 		s.note(f, first, last)
 		s.trim()
@@ -225,7 +231,8 @@ func (s *Store) Write(group Group, stream string, events []LogEvent) {
 // write puts one frame into the last segment, or a new one, and returns where it begins. s.mu is held.
 func (s *Store) write(frame []byte) (mark, error) {
 	last := s.last()
-	if last == nil || last.version != version || last.size > headerSize && last.size+int64(len(frame)) > s.opt.SegmentBytes {
+	if last == nil || last.version != version || last.size > headerSize &&
+		last.size+int64(len(frame)) > s.opt.SegmentBytes {
 		next, err := s.begin(last)
 		if err != nil {
 			return mark{}, err
@@ -270,8 +277,8 @@ func (s *Store) begin(last *segment) (*segment, error) {
 	return seg, nil
 }
 
-// trim drops the oldest segments beyond the caps; never the last one. A segment is too old when its latest event is older than every group's retention.
-// s.mu is held.
+// trim drops the oldest segments beyond the caps; never the last one. A segment is too old when its latest event is
+// older than every group's retention. s.mu is held.
 func (s *Store) trim() {
 	oldest := s.opt.Clock.Now().Add(-s.longest()).UnixMilli()
 	for len(s.segments) > 1 && (s.bytes > s.opt.MaxBytes || s.segments[0].state.Max < oldest) {

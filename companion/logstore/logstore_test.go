@@ -44,7 +44,9 @@ func lines(messages ...string) []LogEvent {
 
 func read(t *testing.T, s *Store, q Query) (messages []string) {
 	t.Helper()
-	if err := s.Read(t.Context(), q, func(e Event) bool { messages = append(messages, e.Message); return true }); err != nil {
+	if err := s.Read(
+		t.Context(), q, func(e Event) bool { messages = append(messages, e.Message); return true },
+	); err != nil {
 		t.Fatal(err)
 	}
 	return messages
@@ -66,13 +68,21 @@ func TestEventsComeBackInOrder(t *testing.T) {
 		for i, e := range []struct{ group, stream, message string }{
 			{"a", "2026/one", "first"}, {"b", "x", "other"}, {"a", "2026/two", "sec\nond\u00a0"}, {"a", "2027/one", ""},
 		} {
-			if err := s.Append(named(e.group), e.stream, []LogEvent{{noon.Add(time.Duration(i) * time.Hour), e.message}}); err != nil {
+			if err := s.Append(named(e.group), e.stream, []LogEvent{
+				{noon.Add(time.Duration(i) * time.Hour), e.message},
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
 
 		same(t, read(t, s, Query{Group: named("a")}), "first", "sec\nond\u00a0", "")
-		same(t, read(t, s, Query{Group: named("a"), Stream: func(name string) bool { return strings.HasPrefix(name, "2026/") }}), "first", "sec\nond\u00a0")
+		same(
+			t,
+			read(t, s, Query{
+				Group: named("a"), Stream: func(name string) bool { return strings.HasPrefix(name, "2026/") },
+			}),
+			"first", "sec\nond\u00a0",
+		)
 		same(t, read(t, s, Query{Group: named("a"), Since: noon.Add(time.Hour)}), "sec\nond\u00a0", "")
 		same(t, read(t, s, Query{Group: named("c")}))
 		same(t, read(t, s, Query{Group: Group{Account: "444455556666", Region: "eu-west-1", Name: "a"}}))
@@ -94,7 +104,9 @@ func TestFollow(t *testing.T) {
 		seen := make(chan string, 100)
 		ended := make(chan error, 1)
 		go func() {
-			ended <- s.Read(ctx, Query{Group: named("g"), Follow: true}, func(e Event) bool { seen <- e.Message; return true })
+			ended <- s.Read(
+				ctx, Query{Group: named("g"), Follow: true}, func(e Event) bool { seen <- e.Message; return true },
+			)
 		}()
 
 		for i := range 20 {
@@ -202,12 +214,14 @@ func TestDamageIsContained(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "000000000004.log"), []byte("something else"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "000000000004.log: is no log segment") {
+	if _, err := Open(Options{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), "000000000004.log: is no log segment") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Large batches are split into frames; long messages are cut between characters; after Close nothing is taken, and Close twice is harmless.
+// Large batches are split into frames; long messages are cut between characters; after Close nothing is taken, and
+// Close twice is harmless.
 func TestLimitsAndClose(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{MaxBytes: 64 << 20})
@@ -215,7 +229,9 @@ func TestLimitsAndClose(t *testing.T) {
 	for i := range many {
 		many[i] = LogEvent{noon, strings.Repeat("x", 100_000)}
 	}
-	many = append(many, LogEvent{noon, strings.Repeat("y", maxMessage+1)}, LogEvent{noon, "y" + strings.Repeat("ä", maxMessage/2)})
+	many = append(many, LogEvent{noon, strings.Repeat("y", maxMessage+1)}, LogEvent{
+		noon, "y" + strings.Repeat("ä", maxMessage/2),
+	})
 
 	if err := s.Append(named("g"), "s", many); err != nil {
 		t.Fatal(err)

@@ -73,7 +73,10 @@ func (s *Store) CreateGroup(name Group, tags map[string]string) error {
 	if g != nil && !g.Gone {
 		return fault.New(CodeExists, "The specified log group already exists")
 	}
-	next := &groupState{Version: catalogueVersion, Created: s.opt.Clock.Now().UnixMilli(), Tags: maps.Clone(tags), streams: map[string]*streamState{}}
+	next := &groupState{
+		Version: catalogueVersion, Created: s.opt.Clock.Now().UnixMilli(), Tags: maps.Clone(tags),
+		streams: map[string]*streamState{},
+	}
 	if g != nil {
 		next.Floor = g.Floor
 	}
@@ -84,8 +87,8 @@ func (s *Store) CreateGroup(name Group, tags map[string]string) error {
 	return nil
 }
 
-// DeleteGroup deletes a group with its streams and events; what they take on disk is freed with their segments. Durable on return.
-// Faults: ResourceNotFoundException.
+// DeleteGroup deletes a group with its streams and events; what they take on disk is freed with their segments. Durable
+// on return. Faults: ResourceNotFoundException.
 func (s *Store) DeleteGroup(name Group) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +134,8 @@ func (s *Store) change(name Group, change func(*groupState) error) error {
 	return nil
 }
 
-// SetRetention sets for how many days events of a group are shown; 0: for MaxAge, or as long as their segments stay. Durable on return.
-// Faults: ResourceNotFoundException.
+// SetRetention sets for how many days events of a group are shown; 0: for MaxAge, or as long as their segments stay.
+// Durable on return. Faults: ResourceNotFoundException.
 func (s *Store) SetRetention(name Group, days int) error {
 	return s.change(name, func(g *groupState) error { g.Retention = days; return nil })
 }
@@ -154,7 +157,8 @@ func (s *Store) Tag(name Group, tags map[string]string) error {
 	})
 }
 
-// Untag removes tags of a group; those it does not have are no error. Durable on return. Faults: ResourceNotFoundException.
+// Untag removes tags of a group; those it does not have are no error. Durable on return. Faults:
+// ResourceNotFoundException.
 func (s *Store) Untag(name Group, keys []string) error {
 	return s.change(name, func(g *groupState) error {
 		for _, k := range keys {
@@ -208,7 +212,8 @@ func (s *Store) Exists(name Group, stream string) error {
 	return err
 }
 
-// CreateStream makes a stream. Durable on return. Faults: ResourceNotFoundException (the group), ResourceAlreadyExistsException.
+// CreateStream makes a stream. Durable on return. Faults: ResourceNotFoundException (the group),
+// ResourceAlreadyExistsException.
 func (s *Store) CreateStream(name Group, stream string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,7 +257,8 @@ func (s *Store) DeleteStream(name Group, stream string) error {
 	return nil
 }
 
-// Streams are the streams of a group whose names begin with prefix, in the order of their names. Faults: ResourceNotFoundException.
+// Streams are the streams of a group whose names begin with prefix, in the order of their names. Faults:
+// ResourceNotFoundException.
 func (s *Store) Streams(name Group, prefix string) ([]StreamInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,7 +273,9 @@ func (s *Store) Streams(name Group, prefix string) ([]StreamInfo, error) {
 		}
 		info := StreamInfo{Name: stream, Created: time.UnixMilli(st.Created)}
 		if st.Ingested > 0 {
-			info.First, info.Last, info.Ingested = time.UnixMilli(st.First), time.UnixMilli(st.Last), time.UnixMilli(st.Ingested)
+			info.First, info.Last, info.Ingested = time.UnixMilli(st.First), time.UnixMilli(st.Last), time.UnixMilli(
+				st.Ingested,
+			)
 		}
 		out = append(out, info)
 	}
@@ -275,7 +283,8 @@ func (s *Store) Streams(name Group, prefix string) ([]StreamInfo, error) {
 	return out, nil
 }
 
-// Rejected says which events of a Put were not taken: those before the index Old and Expired, and those from New on. -1: none.
+// Rejected says which events of a Put were not taken: those before the index Old and Expired, and those from New on.
+// -1: none.
 type Rejected struct{ New, Old, Expired int }
 
 // Any tells that something was rejected.
@@ -287,8 +296,9 @@ const (
 	maxEventAhead = 2 * time.Hour
 )
 
-// Put adds events, in the order of their times, to a stream that exists. Those that are more than 14 days old, older than the group's retention policy,
-// or more than two hours ahead are left out. The slice is not kept. Faults: ResourceNotFoundException.
+// Put adds events, in the order of their times, to a stream that exists. Those that are more than 14 days old, older
+// than the group's retention policy, or more than two hours ahead are left out. The slice is not kept. Faults:
+// ResourceNotFoundException.
 func (s *Store) Put(name Group, stream string, events []LogEvent) (Rejected, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

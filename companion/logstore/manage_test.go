@@ -73,7 +73,8 @@ func messages(t *testing.T, s *Store, q Search) (out []string) {
 	return out
 }
 
-// Groups and streams are made once, are found again after a restart, and take what is in them along when they are deleted. A name that comes back is empty.
+// Groups and streams are made once, are found again after a restart, and take what is in them along when they are
+// deleted. A name that comes back is empty.
 func TestGroupsAndStreamsComeAndGo(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, s *Store, again func() *Store, _ *clock.Clock) {
@@ -88,11 +89,13 @@ func TestGroupsAndStreamsComeAndGo(t *testing.T) {
 		s = again()
 
 		groups := s.Groups("111122223333", "eu-west-1")
-		if len(groups) != 1 || groups[0].Retention != 3 || groups[0].Bytes == 0 || s.Groups("111122223333", "us-east-1") != nil {
+		if len(groups) != 1 || groups[0].Retention != 3 || groups[0].Bytes == 0 ||
+			s.Groups("111122223333", "us-east-1") != nil {
 			t.Errorf("groups %+v", groups)
 		}
 		streams, err := s.Streams(named("g"), "")
-		if err != nil || len(streams) != 2 || streams[0].Name != "implied" || !streams[0].Last.Equal(noon) || streams[1].Ingested.IsZero() {
+		if err != nil || len(streams) != 2 || streams[0].Name != "implied" || !streams[0].Last.Equal(noon) ||
+			streams[1].Ingested.IsZero() {
 			t.Errorf("streams %+v, %v", streams, err)
 		}
 		if tags, err := s.Tags(named("g")); err != nil || tags["team"] != "a" {
@@ -132,7 +135,12 @@ func TestPagesAreInTheOrderOfTime(t *testing.T) {
 		var want []string
 		for i := range 60 {
 			minute := i * 7 % 60 // 7 and 60 have no common divisor
-			must(t, s.Append(named("g"), fmt.Sprint("s", i%3), []LogEvent{{noon.Add(-time.Duration(60-minute) * time.Minute), fmt.Sprintf("%02d", minute)}}))
+			must(
+				t,
+				s.Append(named("g"), fmt.Sprint("s", i%3), []LogEvent{
+					{noon.Add(-time.Duration(60-minute) * time.Minute), fmt.Sprintf("%02d", minute)},
+				}),
+			)
 			want = append(want, fmt.Sprintf("%02d", i))
 		}
 		s = again()
@@ -170,7 +178,13 @@ func TestPagesAreInTheOrderOfTime(t *testing.T) {
 			same(t, got, want...)
 		}
 		same(t, messages(t, s, Search{From: noon.Add(-10 * time.Minute), To: noon.Add(-8 * time.Minute)}), "50", "51")
-		same(t, messages(t, s, Search{Streams: []string{"s1"}, Match: func(m string) bool { return strings.HasPrefix(m, "0") }}), s1...)
+		same(
+			t,
+			messages(t, s, Search{
+				Streams: []string{"s1"}, Match: func(m string) bool { return strings.HasPrefix(m, "0") },
+			}),
+			s1...,
+		)
 	})
 }
 
@@ -251,7 +265,10 @@ func TestPutLeavesOutWhatIsTooOldOrTooNew(t *testing.T) {
 // Places are ordered as their 56 digits are.
 func TestPlacesAreOrderedAsText(t *testing.T) {
 	t.Parallel()
-	all := []Place{{}, {Index: 1}, {Offset: 9}, {Offset: 10}, {Segment: 1}, {Millis: 1}, {Millis: 1767614400000, Segment: 3, Offset: 1 << 30, Index: 10000}, {Millis: 1 << 52}}
+	all := []Place{
+		{}, {Index: 1}, {Offset: 9}, {Offset: 10}, {Segment: 1}, {Millis: 1},
+		{Millis: 1767614400000, Segment: 3, Offset: 1 << 30, Index: 10000}, {Millis: 1 << 52},
+	}
 	for i, p := range all {
 		text := p.String()
 		back, ok := ParsePlace(text)
@@ -262,7 +279,9 @@ func TestPlacesAreOrderedAsText(t *testing.T) {
 			t.Errorf("%s is not after %s", text, all[i-1])
 		}
 	}
-	for _, s := range []string{"", "1", strings.Repeat("x", 56), strings.Repeat("1", 57), strings.Repeat("9", 55) + "-"} {
+	for _, s := range []string{
+		"", "1", strings.Repeat("x", 56), strings.Repeat("1", 57), strings.Repeat("9", 55) + "-",
+	} {
 		if _, ok := ParsePlace(s); ok {
 			t.Errorf("%q parses", s)
 		}
@@ -275,14 +294,20 @@ func TestVersionOneIsRead(t *testing.T) {
 	dir := t.TempDir()
 	// One frame: group "g", stream "s", one event at 2026-01-05T12:00:00Z with the message "old".
 	payload := append([]byte("\x01g\x01s\x01"), appendText(appendVarint(noon.UnixMicro()), "old")...)
-	must(t, os.WriteFile(filepath.Join(dir, "000000000004.log"), append([]byte("SMLOGS\x00\x01"), sealed(payload)...), 0o600))
+	must(
+		t,
+		os.WriteFile(
+			filepath.Join(dir, "000000000004.log"), append([]byte("SMLOGS\x00\x01"), sealed(payload)...), 0o600,
+		),
+	)
 
 	s := open(t, Options{Dir: dir, Clock: atNoon()})
 	group := Group{"000000000000", "us-east-1", "g"}
 	s.Write(group, "s", lines("new"))
 
 	events, _, err := s.Find(t.Context(), Search{Group: group, Limit: 10})
-	if err != nil || len(events) != 2 || events[0].Message != "old" || !events[0].At.Equal(noon) || events[1].Place.Segment != 5 {
+	if err != nil || len(events) != 2 || events[0].Message != "old" || !events[0].At.Equal(noon) ||
+		events[1].Place.Segment != 5 {
 		t.Errorf("%+v, %v", events, err)
 	}
 }
@@ -295,7 +320,8 @@ func sealed(payload []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, crc32.Checksum(payload, castagnoli)), payload...)
 }
 
-// A store with thousands of environments' streams forgets those of which nothing is left; streams that were made by a call stay.
+// A store with thousands of environments' streams forgets those of which nothing is left; streams that were made by a
+// call stay.
 func TestImpliedStreamsGoWithTheirEvents(t *testing.T) {
 	t.Parallel()
 	c := atNoon()
@@ -308,7 +334,8 @@ func TestImpliedStreamsGoWithTheirEvents(t *testing.T) {
 	}
 
 	streams, err := s.Streams(named("g"), "")
-	if err != nil || len(streams) > 60 || !slices.ContainsFunc(streams, func(i StreamInfo) bool { return i.Name == "made" }) {
+	if err != nil || len(streams) > 60 ||
+		!slices.ContainsFunc(streams, func(i StreamInfo) bool { return i.Name == "made" }) {
 		t.Errorf("%d streams, %v", len(streams), err)
 	}
 }

@@ -15,9 +15,10 @@ type Query struct {
 	Follow bool                   // wait for more at the end
 }
 
-// Read visits the selected events in the order of writing until visit returns false, the end is reached, or, with Follow, ctx ends. Events that are
-// dropped because of a cap while they are read are passed over. It returns ctx's error when that ended it, and ErrClosed when the store closed.
-// visit runs on the caller's goroutine and may take its time: nothing is locked.
+// Read visits the selected events in the order of writing until visit returns false, the end is reached, or, with
+// Follow, ctx ends. Events that are dropped because of a cap while they are read are passed over. It returns ctx's
+// error when that ended it, and ErrClosed when the store closed. visit runs on the caller's goroutine and may take its
+// time: nothing is locked.
 func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error {
 	number, at := uint64(0), headerSize
 	for {
@@ -87,7 +88,8 @@ func (s *Store) shown(f frame) bool {
 	return st == nil || !f.at.before(st.Floor)
 }
 
-// from finds where reading goes on after byte at of segment number, and moves both there. nil: there is nothing more yet; changed tells when.
+// from finds where reading goes on after byte at of segment number, and moves both there. nil: there is nothing more
+// yet; changed tells when.
 func (s *Store) from(number *uint64, at *int64, since time.Time) (*segment, *reader, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

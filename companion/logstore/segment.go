@@ -52,9 +52,12 @@ func newSegmentState() segmentState {
 	return segmentState{Version: catalogueVersion, Bytes: map[string]int64{}}
 }
 
-// openSegment opens a file. With known, what it holds is stored and it is not read; else it is read to its end, and note sees every frame with the times of
-// its first and last event. The torn tail of the last one is cut, since it may be written on.
-func openSegment(path string, number uint64, last bool, known *segmentState, note func(frame, time.Time, time.Time)) (*segment, error) {
+// openSegment opens a file. With known, what it holds is stored and it is not read; else it is read to its end, and
+// note sees every frame with the times of its first and last event. The torn tail of the last one is cut, since it may
+// be written on.
+func openSegment(
+	path string, number uint64, last bool, known *segmentState, note func(frame, time.Time, time.Time),
+) (*segment, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -223,7 +226,10 @@ type reader struct {
 func (s *segment) reader(at int64) *reader { return newReader(s.view(), s.number, s.version, at) }
 
 func newReader(r io.ReaderAt, segment uint64, version byte, at int64) *reader {
-	return &reader{in: bufio.NewReaderSize(io.NewSectionReader(r, at, 1<<62-at), 64<<10), segment: segment, version: version, at: at}
+	return &reader{
+		in: bufio.NewReaderSize(io.NewSectionReader(r, at, 1<<62-at), 64<<10), segment: segment, version: version,
+		at: at,
+	}
 }
 
 // next returns io.EOF at the end, errTorn where the rest cannot be read.

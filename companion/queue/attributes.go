@@ -20,7 +20,8 @@ const (
 	MaxInFlight          = 120_000 // received and neither deleted nor visible again
 )
 
-// Settings are what a queue does unless a call says otherwise. Durations count in milliseconds; AWS's API knows whole seconds.
+// Settings are what a queue does unless a call says otherwise. Durations count in milliseconds; AWS's API knows whole
+// seconds.
 type Settings struct {
 	VisibilityTimeout time.Duration // 0 to 12 h: how long a received message stays hidden
 	Delay             time.Duration // 0 to 15 min: how long a sent message stays hidden
@@ -31,7 +32,9 @@ type Settings struct {
 
 // Defaults are AWS's: 30 s hidden, no delay, 4 days kept, no waiting, 1 MiB.
 func Defaults() Settings {
-	return Settings{VisibilityTimeout: 30 * time.Second, Retention: 4 * 24 * time.Hour, MaxMessageBytes: MaxMessageBytes}
+	return Settings{
+		VisibilityTimeout: 30 * time.Second, Retention: 4 * 24 * time.Hour, MaxMessageBytes: MaxMessageBytes,
+	}
 }
 
 // Given are the settings that a caller of Create names; nil: not named.

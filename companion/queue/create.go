@@ -55,7 +55,8 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	return nil
 }
 
-// alone waits until no other create or delete of a queue is under way; it guards nextID and the agreement of map and store.
+// alone waits until no other create or delete of a queue is under way; it guards nextID and the agreement of map and
+// store.
 func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(), err error) {
 	select {
 	case qs.create <- struct{}{}:
@@ -81,7 +82,8 @@ func (qs *Queues) Find(_ context.Context, name Name) error {
 	return err
 }
 
-// List returns up to n names of an account's queues in a region that begin with prefix and come after after, in byte order. n ≤ 0: all.
+// List returns up to n names of an account's queues in a region that begin with prefix and come after after, in byte
+// order. n ≤ 0: all.
 func (qs *Queues) List(_ context.Context, account, region, prefix, after string, n int) ([]string, error) {
 	_, leave, err := qs.enter()
 	if err != nil {
@@ -113,8 +115,8 @@ func (qs *Queues) List(_ context.Context, account, region, prefix, after string,
 	return names, nil
 }
 
-// DeleteQueue deletes a queue with everything in it and returns when that is durable. The name can be used again at once; the new queue knows nothing
-// of the old one. Long polls end with QueueDoesNotExist. Faults: QueueDoesNotExist.
+// DeleteQueue deletes a queue with everything in it and returns when that is durable. The name can be used again at
+// once; the new queue knows nothing of the old one. Long polls end with QueueDoesNotExist. Faults: QueueDoesNotExist.
 func (qs *Queues) DeleteQueue(ctx context.Context, name Name) error {
 	stop, leave, err := qs.enter()
 	if err != nil {

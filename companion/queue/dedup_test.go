@@ -109,7 +109,8 @@ func TestForgettingGoesOnAfterARestart(t *testing.T) {
 		b.must(after.Purge(t.Context(), orders)) // the queue's first use; no message is left whose expiry could wake us
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if n := after.local.Count(prefixDedup) + after.local.Count(prefixDue) + after.local.Count(prefixContent); n != 0 {
+		if n := after.local.Count(prefixDedup) + after.local.Count(prefixDue) +
+			after.local.Count(prefixContent); n != 0 {
 			t.Errorf("%d keys left", n)
 		}
 		b.Stop()

@@ -10,7 +10,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// A receipt handle is opaque to callers: version, queue, place, receive, and a check sum against typing errors; it is no secret.
+// A receipt handle is opaque to callers: version, queue, place, receive, and a check sum against typing errors; it is
+// no secret.
 const receiptBytes = 1 + 8 + 8 + 4 + 4
 
 func receiptHandle(queue, seq uint64, receive uint32) string {
@@ -38,9 +39,9 @@ func parseReceiptHandle(s string) (queue, seq uint64, ok bool) {
 	return binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:]), true
 }
 
-// Delete deletes the message that a receive handed out, and returns when that is durable. Every handle ever given for the message works, also when it
-// has been received again since, as on AWS's standard queues; a message that is gone already is no error.
-// Faults: QueueDoesNotExist; ReceiptHandleIsInvalid (not a handle, or one of another queue).
+// Delete deletes the message that a receive handed out, and returns when that is durable. Every handle ever given for
+// the message works, also when it has been received again since, as on AWS's standard queues; a message that is gone
+// already is no error. Faults: QueueDoesNotExist; ReceiptHandleIsInvalid (not a handle, or one of another queue).
 func (qs *Queues) Delete(ctx context.Context, name Name, handle string) error {
 	_, leave, err := qs.enter()
 	if err != nil {
@@ -89,8 +90,8 @@ func (qs *Queues) Delete(ctx context.Context, name Name, handle string) error {
 	return nil
 }
 
-// Purge deletes every message sent before the call, delayed and in-flight ones included, and returns when that is durable. Deduplication ids stay.
-// Faults: QueueDoesNotExist.
+// Purge deletes every message sent before the call, delayed and in-flight ones included, and returns when that is
+// durable. Deduplication ids stay. Faults: QueueDoesNotExist.
 func (qs *Queues) Purge(ctx context.Context, name Name) error {
 	_, leave, err := qs.enter()
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 // forgetAtOnce is how many expired deduplication ids one change deletes.
 const forgetAtOnce = 1000
 
-// expire deletes from the store what advance dropped, the places from trimmed to floor, and, when forget is set, deduplication ids whose time is over.
+// expire deletes from the store what advance dropped, the places from trimmed to floor, and, when forget is set,
+// deduplication ids whose time is over.
 func (q *queue) expire(trimmed, floor uint64, forget bool, now int64) error {
 	id := q.meta.id
 	var ops []storage.LocalOp
@@ -45,8 +46,9 @@ type dueID struct {
 	id  string
 }
 
-// forgets lists what deletes the deduplication ids that are due, up to forgetAtOnce, and when to look again (0: none is left). Until release is called
-// no Send may use these ids, so that an id that is sent anew is not forgotten with its old message.
+// forgets lists what deletes the deduplication ids that are due, up to forgetAtOnce, and when to look again (0: none is
+// left). Until release is called no Send may use these ids, so that an id that is sent anew is not forgotten with its
+// old message.
 func (q *queue) forgets(now int64) (ops []storage.LocalOp, next int64, release func(), err error) {
 	var due []dueID
 	err = q.qs.local.Scan(dueKey(q.meta.id, 0, ""), dueKey(q.meta.id+1, 0, ""), false, func(k, _ []byte) bool {

@@ -39,13 +39,16 @@ func invalid(format string, args ...any) error {
 	return fault.New(CodeInvalidParameter, format, args...)
 }
 
-// storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an internal fault.
+// storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an
+// internal fault.
 func storageFault(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	switch {
 	case errors.Is(err, storage.ErrFull):
 		return fault.New(CodeInternal, "").WithStatus(http.StatusInternalServerError).Because(err).
-			WithHint("no space is left for messages: free disk space or raise the memory limit; receiving and deleting go on")
+			WithHint(
+				"no space is left for messages: free disk space or raise the memory limit; receiving and deleting go on",
+			)
 	case errors.Is(err, storage.ErrBusy):
 		return fault.New(CodeThrottled, "The request was denied due to request throttling.").Because(err)
 	}

@@ -64,7 +64,8 @@ func encodeMeta(m meta) []byte {
 	b := []byte{formatVersion}
 	for _, v := range []uint64{
 		m.id, uint64(m.created), uint64(m.modified),
-		uint64(millis(m.settings.VisibilityTimeout)), uint64(millis(m.settings.Delay)), uint64(millis(m.settings.Retention)),
+		uint64(millis(m.settings.VisibilityTimeout)), uint64(millis(m.settings.Delay)),
+		uint64(millis(m.settings.Retention)),
 		uint64(millis(m.settings.ReceiveWait)), uint64(m.settings.MaxMessageBytes),
 	} {
 		b = binary.AppendUvarint(b, v)
@@ -101,7 +102,10 @@ func decodeState(key, b []byte) (*entry, error) {
 		return nil, fmt.Errorf("%w: message key of %d bytes", storage.ErrCorrupt, len(key))
 	}
 	r := newReader(b)
-	e := &entry{seq: binary.BigEndian.Uint64(key[len(prefixState)+8:]), sent: r.instant(), visible: r.instant(), first: r.instant()}
+	e := &entry{
+		seq: binary.BigEndian.Uint64(key[len(prefixState)+8:]), sent: r.instant(), visible: r.instant(),
+		first: r.instant(),
+	}
 	e.receives = uint32(min(r.uvarint(), math.MaxUint32))
 	return e, r.end("message state")
 }
@@ -148,7 +152,9 @@ func decodeContent(b []byte) (content, error) {
 		return content{}, fmt.Errorf("%w: message with %d attributes", storage.ErrCorrupt, n)
 	}
 	for range n {
-		c.attributes = append(c.attributes, Attribute{Name: string(r.bytes()), Type: string(r.bytes()), Value: append([]byte{}, r.bytes()...)})
+		c.attributes = append(c.attributes, Attribute{
+			Name: string(r.bytes()), Type: string(r.bytes()), Value: append([]byte{}, r.bytes()...),
+		})
 	}
 	return c, r.end("message")
 }

@@ -16,11 +16,18 @@ func TestStoredBytesAreAsDocumented(t *testing.T) {
 	id := uuid.UUID{0: 0xAA, 15: 0xBB}
 	for name, c := range map[string]struct{ got, want []byte }{
 		"content": {
-			encodeContent(content{id: id, sender: "me", body: "hi", attributes: []Attribute{{"n", "Number", []byte("1")}}}),
+			encodeContent(content{
+				id: id, sender: "me", body: "hi", attributes: []Attribute{{"n", "Number", []byte("1")}},
+			}),
 			append(append([]byte{1, 0xAA}, make([]byte, 14)...), "\xBB\x02me\x02hi\x01\x01n\x06Number\x011"...),
 		},
-		"state": {encodeState(taken{seq: 9, sent: 1, visible: 128, first: 3, receives: 2}), []byte{1, 1, 0x80, 1, 3, 2}},
-		"meta":  {encodeMeta(meta{id: 5, created: 1, modified: 2, settings: Defaults()}), []byte("\x01\x05\x01\x02\xb0\xea\x01\x00\x80\xe0\xe5\xa4\x01\x00\x80\x80\x40")},
+		"state": {
+			encodeState(taken{seq: 9, sent: 1, visible: 128, first: 3, receives: 2}), []byte{1, 1, 0x80, 1, 3, 2},
+		},
+		"meta": {
+			encodeMeta(meta{id: 5, created: 1, modified: 2, settings: Defaults()}),
+			[]byte("\x01\x05\x01\x02\xb0\xea\x01\x00\x80\xe0\xe5\xa4\x01\x00\x80\x80\x40"),
+		},
 		"dedup": {encodeDedup(dedup{due: 7, id: id}), append(append([]byte{1, 7, 0xAA}, make([]byte, 14)...), 0xBB)},
 		"key":   {stateKey(1, 258), []byte("queue/i/\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01\x02")},
 	} {

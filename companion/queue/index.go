@@ -17,8 +17,9 @@ type entry struct {
 	after  *entry
 }
 
-// index is the order and visibility of a queue's messages. Every entry of bySeq stands in the list of sending order and, unless gone, in exactly one of
-// ready (visible, by place) and hidden (delayed or in flight, by the instant it becomes visible).
+// index is the order and visibility of a queue's messages. Every entry of bySeq stands in the list of sending order
+// and, unless gone, in exactly one of ready (visible, by place) and hidden (delayed or in flight, by the instant it
+// becomes visible).
 type index struct {
 	bySeq         map[uint64]*entry
 	oldest        *entry
@@ -30,9 +31,11 @@ type index struct {
 
 func newIndex() index {
 	return index{
-		bySeq:  make(map[uint64]*entry),
-		ready:  slotHeap{less: func(a, b *entry) bool { return a.seq < b.seq }},
-		hidden: slotHeap{less: func(a, b *entry) bool { return a.visible < b.visible || a.visible == b.visible && a.seq < b.seq }},
+		bySeq: make(map[uint64]*entry),
+		ready: slotHeap{less: func(a, b *entry) bool { return a.seq < b.seq }},
+		hidden: slotHeap{
+			less: func(a, b *entry) bool { return a.visible < b.visible || a.visible == b.visible && a.seq < b.seq },
+		},
 	}
 }
 

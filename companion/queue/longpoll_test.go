@@ -9,7 +9,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// F-75: a long poll answers within 100 ms of a send. In a bubble time stands still while anybody can run, so here it must take no time at all.
+// F-75: a long poll answers within 100 ms of a send. In a bubble time stands still while anybody can run, so here it
+// must take no time at all.
 func TestLongPollReturnsAtOnceWhenAMessageComes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

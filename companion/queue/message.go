@@ -17,7 +17,8 @@ const (
 	maxDedupBytes         = 128
 )
 
-// Attribute is one message attribute. Type is String, Number or Binary, with an optional custom part (Number.int); Value holds UTF-8 text unless Binary.
+// Attribute is one message attribute. Type is String, Number or Binary, with an optional custom part (Number.int);
+// Value holds UTF-8 text unless Binary.
 type Attribute struct {
 	Name, Type string
 	Value      []byte
@@ -37,7 +38,8 @@ type Message struct {
 	Attributes []Attribute
 	Delay      *time.Duration // 0 to 15 min in whole seconds; nil: as the queue says
 	Sender     string         // SenderId as receivers see it; "" is the queue's account
-	DedupID    string         // up to 128 bytes; a second message with the same id within the queue's retention is dropped; "": never dropped
+	// up to 128 bytes; a second message with the same id within the queue's retention is dropped; "": never dropped
+	DedupID string
 }
 
 // validate refuses what SQS refuses, under the settings of the queue.
@@ -49,7 +51,10 @@ func (m Message) validate(s Settings) error {
 		return fault.New(CodeInvalidContents, textInvalidCharacters)
 	}
 	if m.Delay != nil && (*m.Delay < 0 || *m.Delay > MaxDelay) {
-		return invalid("Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= %d.", *m.Delay/time.Second, MaxDelay/time.Second)
+		return invalid(
+			"Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= %d.",
+			*m.Delay/time.Second, MaxDelay/time.Second,
+		)
 	}
 	if len(m.DedupID) > maxDedupBytes {
 		return invalid("A deduplication id of %d bytes is longer than the allowed %d.", len(m.DedupID), maxDedupBytes)
@@ -65,7 +70,9 @@ func (m Message) validate(s Settings) error {
 		size += len(a.Name) + len(a.Type) + len(a.Value)
 	}
 	if size > s.MaxMessageBytes {
-		return invalid("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", s.MaxMessageBytes)
+		return invalid(
+			"One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", s.MaxMessageBytes,
+		)
 	}
 	return nil
 }
@@ -73,16 +80,24 @@ func (m Message) validate(s Settings) error {
 func (a Attribute) validate() error {
 	if !validAttributeName(a.Name) {
 		return invalid("Message (user) attribute name '%s' is invalid. Names have 1 to %d characters A-Z, a-z, 0-9, underscore, hyphen and period; they neither begin nor end "+
-			"with a period, have no two in a row, and do not begin with AWS. or Amazon.", clip(a.Name), maxAttributeNameBytes)
+			"with a period, have no two in a row, and do not begin with AWS. or Amazon.", clip(a.Name),
+			maxAttributeNameBytes)
 	}
 	kind := kindOf(a.Type)
 	switch {
 	case a.Type == "":
 		return invalid("The message attribute '%s' must contain non-empty message attribute type.", a.Name)
-	case kind != "String" && kind != "Number" && kind != "Binary" || len(a.Type) > maxAttributeTypeBytes || !validText(a.Type):
-		return invalid("The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", a.Name)
+	case kind != "String" && kind != "Number" && kind != "Binary" || len(a.Type) > maxAttributeTypeBytes ||
+		!validText(a.Type):
+		return invalid(
+			"The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.",
+			a.Name,
+		)
 	case len(a.Value) == 0:
-		return invalid("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", a.Name, a.Type)
+		return invalid(
+			"The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.",
+			a.Name, a.Type,
+		)
 	case kind != "Binary" && !validText(string(a.Value)):
 		return fault.New(CodeInvalidContents, textInvalidCharacters)
 	case kind == "Number" && !validNumber(string(a.Value)):

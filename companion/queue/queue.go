@@ -1,8 +1,10 @@
-// Package queue keeps standard message queues as SQS does: what destinations and handlers send is kept until it is deleted or expires.
+// Package queue keeps standard message queues as SQS does: what destinations and handlers send is kept until it is
+// deleted or expires.
 //
-// In flow sends, receives and deletes, by name; out flow messages with receipt handles. Messages live in storage.Local; in memory stands one small
-// entry per message (order, visibility, receive count), read at the first use of a queue. Delivery is at least once, in order of sending as long as
-// nothing is received twice. All times go by the steerable clock. What SQS does is described in the SQS Developer Guide and API Reference.
+// In flow sends, receives and deletes, by name; out flow messages with receipt handles. Messages live in storage.Local;
+// in memory stands one small entry per message (order, visibility, receive count), read at the first use of a queue.
+// Delivery is at least once, in order of sending as long as nothing is received twice. All times go by the steerable
+// clock. What SQS does is described in the SQS Developer Guide and API Reference.
 package queue
 
 import (
@@ -17,7 +19,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Name identifies a queue: account of 12 digits, region, and a name of 1 to 80 letters, digits, hyphens and underscores.
+// Name identifies a queue: account of 12 digits, region, and a name of 1 to 80 letters, digits, hyphens and
+// underscores.
 type Name struct {
 	Account, Region, Name string
 }
@@ -73,7 +76,8 @@ func New(o Options) (*Queues, error) {
 	return &Queues{local: o.Local, clock: o.Clock, log: o.Log, inFlightLimit: MaxInFlight}, nil
 }
 
-// Start makes the queues usable. It reads one small value; each queue's entries are read at its first use. Twice is harmless.
+// Start makes the queues usable. It reads one small value; each queue's entries are read at its first use. Twice is
+// harmless.
 func (qs *Queues) Start(context.Context) error {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
@@ -92,7 +96,8 @@ func (qs *Queues) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends every long poll with what it has (nothing), waits for operations under way, and forgets what is in memory. Twice is harmless.
+// Stop ends every long poll with what it has (nothing), waits for operations under way, and forgets what is in memory.
+// Twice is harmless.
 func (qs *Queues) Stop() {
 	qs.mu.Lock()
 	if qs.stop == nil {
@@ -113,7 +118,8 @@ func (qs *Queues) Stop() {
 	}
 }
 
-// enter counts an operation that Stop waits for. The caller calls leave when it has ended; stop is closed when it should hurry.
+// enter counts an operation that Stop waits for. The caller calls leave when it has ended; stop is closed when it
+// should hurry.
 func (qs *Queues) enter() (stop <-chan struct{}, leave func(), err error) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()

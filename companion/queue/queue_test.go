@@ -30,7 +30,8 @@ func TestReceivedMessageIsHiddenUntilItsVisibilityTimeoutEnds(t *testing.T) {
 		second := b.receive()
 
 		b.expect(second, "a")
-		if second[0].Receives != 2 || !second[0].First.Equal(first[0].First) || second[0].ReceiptHandle == first[0].ReceiptHandle {
+		if second[0].Receives != 2 || !second[0].First.Equal(first[0].First) ||
+			second[0].ReceiptHandle == first[0].ReceiptHandle {
 			t.Errorf("second receive %+v after %+v", second[0], first[0])
 		}
 		b.Stop()
@@ -85,14 +86,21 @@ func TestExpiredMessagesLeaveTheStoreByThemselves(t *testing.T) {
 		b := setup(t, Given{Retention: new(time.Minute)})
 		b.sendMessage(Message{Body: "a", DedupID: "one"})
 		b.receive()
-		_, err := b.clock.Advance(t.Context(), 30*time.Second, func(context.Context) error { synctest.Wait(); return nil })
+		_, err := b.clock.Advance(
+			t.Context(), 30*time.Second, func(context.Context) error { synctest.Wait(); return nil },
+		)
 		b.must(err)
 		b.send("b")
 
-		_, err = b.clock.Advance(t.Context(), 31*time.Second, func(context.Context) error { synctest.Wait(); return nil })
+		_, err = b.clock.Advance(
+			t.Context(), 31*time.Second, func(context.Context) error { synctest.Wait(); return nil },
+		)
 		b.must(err)
 
-		if i, m, d, x := b.local.Count(prefixState), b.local.Count(prefixContent), b.local.Count(prefixDedup), b.local.Count(prefixDue); i != 1 || m != 1 || d != 0 || x != 0 {
+		if i, m, d, x := b.local.Count(prefixState), b.local.Count(prefixContent), b.local.Count(
+			prefixDedup,
+		), b.local.Count(prefixDue); i != 1 ||
+			m != 1 || d != 0 || x != 0 {
 			t.Errorf("stored: %d entries, %d bodies, %d deduplication ids, %d due times; want 1, 1, 0, 0", i, m, d, x)
 		}
 		b.expect(b.receive(), "b")
@@ -105,7 +113,10 @@ func TestMessagesSurviveAKill(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, Given{})
-		b.sendMessage(Message{Body: "a", Attributes: []Attribute{{"Foo", "String", []byte("Bar")}, {"bin", "Binary.png", []byte{0, 1}}}, Sender: "me"})
+		b.sendMessage(Message{
+			Body: "a", Attributes: []Attribute{{"Foo", "String", []byte("Bar")}, {"bin", "Binary.png", []byte{0, 1}}},
+			Sender: "me",
+		})
 		before := b.receive()
 		b.send("b") // makes the receive durable as well
 		b.send("deleted")
@@ -118,7 +129,8 @@ func TestMessagesSurviveAKill(t *testing.T) {
 		<-time.After(30 * time.Second)
 		got := after.receive()
 		after.expect(got, "a", "b")
-		if got[0].Receives != 2 || got[0].MessageID != before[0].MessageID || got[0].Sender != "me" || !got[0].Sent.Equal(before[0].Sent) ||
+		if got[0].Receives != 2 || got[0].MessageID != before[0].MessageID || got[0].Sender != "me" ||
+			!got[0].Sent.Equal(before[0].Sent) ||
 			len(got[0].Attributes) != 2 || string(got[0].Attributes[1].Value) != "\x00\x01" {
 			t.Errorf("after the kill %+v, before %+v", got[0], before[0])
 		}
@@ -178,10 +190,13 @@ func TestHandlesAreChecked(t *testing.T) {
 		queue  Name
 		handle string
 	}{
-		"garbage":          {orders, "garbage"},
-		"empty":            {orders, ""},
-		"one letter wrong": {orders, "AQ" + strings.Map(func(r rune) rune { return map[bool]rune{true: 'B', false: r}[r == 'A'] }, good[2:])},
-		"another queue":    {other, good},
+		"garbage": {orders, "garbage"},
+		"empty":   {orders, ""},
+		"one letter wrong": {
+			orders,
+			"AQ" + strings.Map(func(r rune) rune { return map[bool]rune{true: 'B', false: r}[r == 'A'] }, good[2:]),
+		},
+		"another queue": {other, good},
 	} {
 		if err := b.Delete(t.Context(), try.queue, try.handle); fault.CodeOf(err) != CodeInvalidReceipt {
 			t.Errorf("%s: %v", name, err)
@@ -305,7 +320,10 @@ func TestCreateAgainComparesWhatIsNamed(t *testing.T) {
 	b.must(b.Create(t.Context(), orders, Given{Delay: new(time.Second)}))
 	err := b.Create(t.Context(), orders, Given{Delay: new(2 * time.Second)})
 	// Recorded: AWS's text ends without a full stop.
-	if fault.CodeOf(err) != CodeNameExists || !strings.HasSuffix(err.Error(), "A queue already exists with the same name and a different value for attribute DelaySeconds") {
+	if fault.CodeOf(err) != CodeNameExists ||
+		!strings.HasSuffix(
+			err.Error(), "A queue already exists with the same name and a different value for attribute DelaySeconds",
+		) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -313,7 +331,10 @@ func TestCreateAgainComparesWhatIsNamed(t *testing.T) {
 func TestListIsByAccountRegionPrefixAndPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})
-	for _, n := range []Name{{orders.Account, orders.Region, "a"}, {orders.Account, orders.Region, "order"}, {orders.Account, "eu-west-2", "orders2"}, {"999999999999", orders.Region, "orders3"}} {
+	for _, n := range []Name{
+		{orders.Account, orders.Region, "a"}, {orders.Account, orders.Region, "order"},
+		{orders.Account, "eu-west-2", "orders2"}, {"999999999999", orders.Region, "orders3"},
+	} {
 		b.must(b.Create(t.Context(), n, Given{}))
 	}
 	for _, c := range []struct {
@@ -369,7 +390,8 @@ func TestFailedWritesChangeNothing(t *testing.T) {
 	b.local.FailWith(nil)
 
 	var f *fault.Error
-	if !errors.As(sendErr, &f) || f.Code != CodeInternal || f.Status != 500 || f.Hint == "" || !errors.Is(sendErr, storage.ErrFull) {
+	if !errors.As(sendErr, &f) || f.Code != CodeInternal || f.Status != 500 || f.Hint == "" ||
+		!errors.Is(sendErr, storage.ErrFull) {
 		t.Errorf("send: %#v", sendErr)
 	}
 	if deleteErr == nil {
@@ -396,7 +418,8 @@ func TestAReceiveWithoutMessageDropsTheEntry(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})
 	b.send("a")
-	b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: contentKey(1, 1)})) // as if a kill had kept the entry only
+	// as if a kill had kept the entry only
+	b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: contentKey(1, 1)}))
 	b.expect(b.receive())
 	if got := b.counts(); got != [3]int{} || b.local.Count(prefixState) != 0 {
 		t.Errorf("counts %v, %d entries stored", got, b.local.Count(prefixState))

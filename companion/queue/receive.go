@@ -27,12 +27,13 @@ type Received struct {
 	Receives      int       // this one included
 }
 
-// Receive hands out up to Max visible messages, the longest sent first, and hides them for the visibility timeout. With none visible it waits, up to
-// Wait on the steered clock: a message that comes goes to the one who has waited longest. It returns nothing, without an error, when the wait
-// is over, the context ends or Stop comes.
+// Receive hands out up to Max visible messages, the longest sent first, and hides them for the visibility timeout. With
+// none visible it waits, up to Wait on the steered clock: a message that comes goes to the one who has waited longest.
+// It returns nothing, without an error, when the wait is over, the context ends or Stop comes.
 //
-// Receive counts and visibility become durable within about a second; what a crash takes back of them only shows a message sooner.
-// Faults: QueueDoesNotExist; InvalidParameterValueException; OverLimit (120,000 messages in flight, when not waiting).
+// Receive counts and visibility become durable within about a second; what a crash takes back of them only shows a
+// message sooner. Faults: QueueDoesNotExist; InvalidParameterValueException; OverLimit (120,000 messages in flight,
+// when not waiting).
 func (qs *Queues) Receive(ctx context.Context, name Name, in ReceiveInput) ([]Received, error) {
 	stop, leave, err := qs.enter()
 	if err != nil {
@@ -59,17 +60,28 @@ func (qs *Queues) Receive(ctx context.Context, name Name, in ReceiveInput) ([]Re
 func (in ReceiveInput) validate(hide, wait time.Duration) error {
 	switch {
 	case in.Max < 1 || in.Max > MaxReceive:
-		return invalid("Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", in.Max, MaxReceive)
+		return invalid(
+			"Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.",
+			in.Max, MaxReceive,
+		)
 	case hide < 0 || hide > MaxVisibilityTimeout:
-		return invalid("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= %d, if provided.", hide/time.Second, MaxVisibilityTimeout/time.Second)
+		return invalid(
+			"Value %d for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= %d, if provided.",
+			hide/time.Second, MaxVisibilityTimeout/time.Second,
+		)
 	case wait < 0 || wait > MaxReceiveWait:
-		return invalid("Value %d for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= %d, if provided.", wait/time.Second, MaxReceiveWait/time.Second)
+		return invalid(
+			"Value %d for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= %d, if provided.",
+			wait/time.Second, MaxReceiveWait/time.Second,
+		)
 	}
 	return nil
 }
 
 // await takes visible messages, waiting for the first one.
-func (q *queue) await(ctx context.Context, stop <-chan struct{}, n int, hide int64, wait time.Duration) ([]taken, error) {
+func (q *queue) await(
+	ctx context.Context, stop <-chan struct{}, n int, hide int64, wait time.Duration,
+) ([]taken, error) {
 	q.mu.Lock()
 	if q.deleted {
 		q.mu.Unlock()
@@ -80,7 +92,9 @@ func (q *queue) await(ctx context.Context, stop <-chan struct{}, n int, hide int
 	if wait == 0 && q.index.hiddenFlights >= q.qs.inFlightLimit {
 		q.rearm()
 		q.mu.Unlock()
-		return nil, fault.New(CodeOverLimit, "The maximum number of in flight messages is reached: %d.", q.qs.inFlightLimit)
+		return nil, fault.New(
+			CodeOverLimit, "The maximum number of in flight messages is reached: %d.", q.qs.inFlightLimit,
+		)
 	}
 	got := q.take(n, now, hide)
 	if len(got) > 0 || wait == 0 {
@@ -155,7 +169,8 @@ func (q *queue) deliver(ctx context.Context, got []taken) ([]Received, error) {
 			return nil, q.undeliver(got, "read message", err)
 		}
 		out = append(out, Received{
-			MessageID: c.id.String(), ReceiptHandle: receiptHandle(q.meta.id, t.seq, t.receives), Body: c.body, Attributes: c.attributes, Sender: c.sender,
+			MessageID: c.id.String(), ReceiptHandle: receiptHandle(q.meta.id, t.seq, t.receives), Body: c.body,
+			Attributes: c.attributes, Sender: c.sender,
 			Sent: time.UnixMilli(t.sent), First: time.UnixMilli(t.first), Receives: int(t.receives),
 		})
 		ops = append(ops, storage.LocalOp{Key: stateKey(q.meta.id, t.seq), Value: encodeState(t)})
@@ -185,7 +200,8 @@ func (q *queue) drop(seq uint64) {
 	}
 }
 
-// eraseGone deletes the notes of messages that were deleted while their receive was noted, so that no note outlives its message.
+// eraseGone deletes the notes of messages that were deleted while their receive was noted, so that no note outlives its
+// message.
 func (q *queue) eraseGone(ctx context.Context, noted []uint64) error {
 	var ops []storage.LocalOp
 	q.mu.Lock()

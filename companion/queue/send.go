@@ -15,10 +15,11 @@ type Sent struct {
 
 // Send stores a message and returns when it is durable. Those who wait for it are woken before Send returns.
 //
-// A message whose DedupID was sent before is acknowledged and not stored, until the queue's retention has passed since the first copy, also when
-// that copy is received and deleted already, and after a restart. Cancelling ctx undoes nothing: the message may exist.
-// Faults: QueueDoesNotExist; InvalidMessageContents (characters); InvalidParameterValueException (size, delay, attributes);
-// MissingRequiredParameterException (empty body); InternalFailure with a hint when no space is left.
+// A message whose DedupID was sent before is acknowledged and not stored, until the queue's retention has passed since
+// the first copy, also when that copy is received and deleted already, and after a restart. Cancelling ctx undoes
+// nothing: the message may exist. Faults: QueueDoesNotExist; InvalidMessageContents (characters);
+// InvalidParameterValueException (size, delay, attributes); MissingRequiredParameterException (empty body);
+// InternalFailure with a hint when no space is left.
 func (qs *Queues) Send(ctx context.Context, name Name, m Message) (Sent, error) {
 	stop, leave, err := qs.enter()
 	if err != nil {
@@ -120,7 +121,8 @@ func (q *queue) store(ctx context.Context, m Message) (Sent, error) {
 		return Sent{}, storageFault("send to queue "+q.name.ARN(), err)
 	}
 	if !q.show(t, m.DedupID != "", due) {
-		// A purge came in between. What it did not see yet goes now; should this be lost, the message is delivered after a restart.
+		// A purge came in between. What it did not see yet goes now; should this be lost, the message is delivered
+		// after a restart.
 		if err := q.apply(ctx, storage.Soon, q.erase(t.seq)...); err != nil {
 			return Sent{}, storageFault("purge queue "+q.name.ARN(), err)
 		}

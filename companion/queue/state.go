@@ -104,7 +104,8 @@ func (q *queue) apply(ctx context.Context, d storage.Durability, ops ...storage.
 	return q.qs.local.Apply(context.WithoutCancel(ctx), d, ops...)
 }
 
-// advance brings order and visibility to now: drops what has expired, reveals what has become visible, and hands it to those who wait. mu is held.
+// advance brings order and visibility to now: drops what has expired, reveals what has become visible, and hands it to
+// those who wait. mu is held.
 func (q *queue) advance(now int64) {
 	for e := q.index.oldest; e != nil && e.sent+millis(q.meta.settings.Retention) <= now; e = q.index.oldest {
 		q.floor = max(q.floor, e.seq+1)
@@ -145,8 +146,8 @@ func (q *queue) giveBack(got []taken, now int64) {
 	q.advance(now)
 }
 
-// rearm sets the timer for the next instant at which something happens without a call: a message expires, a deduplication id expires, or a message
-// becomes visible that somebody waits for. mu is held.
+// rearm sets the timer for the next instant at which something happens without a call: a message expires, a
+// deduplication id expires, or a message becomes visible that somebody waits for. mu is held.
 func (q *queue) rearm() {
 	at := int64(0)
 	sooner := func(t int64) {
@@ -210,7 +211,8 @@ func (q *queue) tick() {
 	}
 	defer q.writes.Done()
 	if err := q.expire(trimmed, floor, forget, now); err != nil {
-		// The next call that changes the queue arms the timer again; until then expired messages use space but are not delivered.
+		// The next call that changes the queue arms the timer again; until then expired messages use space but are not
+		// delivered.
 		q.qs.log.Error("delete expired messages", "queue", q.name.ARN(), "error", err)
 		q.mu.Lock()
 		if forget {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Senders, long polls and deletes side by side: every message is received once, none is lost, and nothing is left in the store.
+// Senders, long polls and deletes side by side: every message is received once, none is lost, and nothing is left in
+// the store.
 func TestNothingIsLostOrDoubledUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -18,7 +19,9 @@ func TestNothingIsLostOrDoubledUnderConcurrency(t *testing.T) {
 		for s := range senders {
 			all.Go(func() {
 				for i := range each {
-					if _, err := b.Send(t.Context(), orders, Message{Body: fmt.Sprint(s, "-", i), DedupID: fmt.Sprint(s, "-", i/2)}); err != nil {
+					if _, err := b.Send(t.Context(), orders, Message{
+						Body: fmt.Sprint(s, "-", i), DedupID: fmt.Sprint(s, "-", i/2),
+					}); err != nil {
 						t.Error(err)
 					}
 					<-time.After(time.Duration(i%3) * time.Millisecond)

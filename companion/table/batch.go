@@ -14,9 +14,9 @@ type Named struct {
 	Write
 }
 
-// WriteAll carries out writes of different items, side by side, and returns when all are durable. Nothing is written when one of them is refused.
-// done tells which were carried out; the others met a store that was too busy and may be tried again. capacity is by table.
-// Faults: ResourceNotFoundException; ValidationException.
+// WriteAll carries out writes of different items, side by side, and returns when all are durable. Nothing is written
+// when one of them is refused. done tells which were carried out; the others met a store that was too busy and may be
+// tried again. capacity is by table. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) WriteAll(ctx context.Context, writes []Named) (done []bool, capacity map[Name]Capacity, err error) {
 	seen := make(map[string]bool, len(writes))
 	for i := range writes {
@@ -68,9 +68,11 @@ func (ts *Tables) checkWrite(w *Named) (key string, err error) {
 	return string(itemKey(t.meta.Number, 0, t.meta.schemas[0].placeOf(w.key()))), nil
 }
 
-// GetAll reads items by their keys until they have more than budget bytes in all, and shows each as it is read. read is how many keys that were, in their order.
-// Faults: ResourceNotFoundException; ValidationException.
-func (ts *Tables) GetAll(ctx context.Context, name Name, keys []expr.Item, consistent bool, budget int, visit func(Got)) (read int, err error) {
+// GetAll reads items by their keys until they have more than budget bytes in all, and shows each as it is read. read is
+// how many keys that were, in their order. Faults: ResourceNotFoundException; ValidationException.
+func (ts *Tables) GetAll(
+	ctx context.Context, name Name, keys []expr.Item, consistent bool, budget int, visit func(Got),
+) (read int, err error) {
 	if err := ts.checkKeys(name, keys); err != nil {
 		return 0, err
 	}

@@ -27,8 +27,8 @@ type Changed struct {
 	Removed *Index
 }
 
-// Change changes a table and returns when that is durable; a new index holds everything by then, and nobody else uses the table meanwhile.
-// Faults: ResourceNotFoundException; ValidationException; LimitExceededException.
+// Change changes a table and returns when that is durable; a new index holds everything by then, and nobody else uses
+// the table meanwhile. Faults: ResourceNotFoundException; ValidationException; LimitExceededException.
 func (ts *Tables) Change(ctx context.Context, name Name, c Change) (Changed, error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -41,7 +41,10 @@ func (ts *Tables) Change(ctx context.Context, name Name, c Change) (Changed, err
 	}
 	defer release()
 	if len(c.Add)+len(c.Remove) > 1 {
-		return Changed{}, fault.New(CodeLimit, "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
+		return Changed{}, fault.New(
+			CodeLimit,
+			"Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+		)
 	}
 	m := t.meta.change()
 	removed, err := c.apply(m)
@@ -59,7 +62,8 @@ func (ts *Tables) Change(ctx context.Context, name Name, c Change) (Changed, err
 	}
 	if removed != nil {
 		op := storage.LocalOp{Key: indexKey(m.Number, removed.Number), Until: indexKey(m.Number, removed.Number+1)}
-		if err := ts.local.Apply(ctx, storage.Soon, op); err != nil { // nothing reads them any more, and the table's end is theirs
+		// nothing reads them any more, and the table's end is theirs
+		if err := ts.local.Apply(ctx, storage.Soon, op); err != nil {
 			ts.log.Warn("delete entries of a removed index", "table", name.ARN(), "error", err)
 		}
 	}
@@ -165,7 +169,9 @@ func (ts *Tables) fill(ctx context.Context, t *table, m *meta) error {
 	s := &schemas[len(schemas)-1]
 	ops := batch{ctx: ctx, local: ts.local}
 	// A process that died at this place before may have left entries.
-	if err := ops.add(storage.LocalOp{Key: indexKey(m.Number, s.number), Until: indexKey(m.Number, s.number+1)}); err != nil {
+	if err := ops.add(storage.LocalOp{
+		Key: indexKey(m.Number, s.number), Until: indexKey(m.Number, s.number+1),
+	}); err != nil {
 		return err
 	}
 	err := ts.entries(t.meta, 0, func(place []byte, item expr.Item) error {
@@ -201,7 +207,9 @@ func (ts *Tables) Tag(ctx context.Context, name Name, tags map[string]string) er
 	return ts.retag(ctx, name, func(have map[string]string) error {
 		maps.Copy(have, tags)
 		if len(have) > MaxTags {
-			return invalid("One or more parameter values were invalid: Too many tags: a resource has at most %d", MaxTags)
+			return invalid(
+				"One or more parameter values were invalid: Too many tags: a resource has at most %d", MaxTags,
+			)
 		}
 		return nil
 	})

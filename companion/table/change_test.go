@@ -10,10 +10,14 @@ import (
 )
 
 func addByX() Change {
-	return Change{Attributes: []Attribute{{"x", "N"}}, Add: []Index{{Name: "byX", Key: []KeyElement{{"x", "HASH"}}, Projection: All}}}
+	return Change{
+		Attributes: []Attribute{{"x", "N"}},
+		Add:        []Index{{Name: "byX", Key: []KeyElement{{"x", "HASH"}}, Projection: All}},
+	}
 }
 
-// An index that is added holds what was there before; items that do not fit its key are left out, as AWS leaves them out.
+// An index that is added holds what was there before; items that do not fit its key are left out, as AWS leaves them
+// out.
 func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -34,8 +38,13 @@ func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 	if p := b.page(Range{Index: "byX"}); p.Read != 3 {
 		t.Errorf("the index shows %v", p.Items)
 	}
-	_, err = b.Write(t.Context(), orders, Write{Kind: Put, Item: with(key("b", 2), expr.Item{"x": expr.Text("no number")})})
-	refused(t, err, CodeValidation, "One or more parameter values were invalid: Type mismatch for Index Key x Expected: N Actual: S IndexName: byX")
+	_, err = b.Write(t.Context(), orders, Write{
+		Kind: Put, Item: with(key("b", 2), expr.Item{"x": expr.Text("no number")}),
+	})
+	refused(
+		t, err, CodeValidation,
+		"One or more parameter values were invalid: Type mismatch for Index Key x Expected: N Actual: S IndexName: byX",
+	)
 
 	// What did not fit before may be updated elsewhere, but not be set so again.
 	update := func(text string) error {
@@ -45,9 +54,14 @@ func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 		return err
 	}
 	b.must(update("SET y = :v"))
-	refused(t, update("SET x = :v"), CodeValidation, "The update expression attempted to update the secondary index key to unsupported type")
-	refused(t, update("SET g = :v"), CodeValidation, prefixNotValid+"The update expression attempted to update a secondary index key to a value that is not supported. "+
-		"The AttributeValue for a key attribute cannot contain an empty string value.")
+	refused(
+		t, update("SET x = :v"), CodeValidation,
+		"The update expression attempted to update the secondary index key to unsupported type",
+	)
+	refused(t, update("SET g = :v"), CodeValidation,
+		prefixNotValid+
+			"The update expression attempted to update a secondary index key to a value that is not supported. "+
+			"The AttributeValue for a key attribute cannot contain an empty string value.")
 }
 
 // A removed index is gone with its entries and its attributes; an index of the same name starts afresh.
@@ -59,7 +73,8 @@ func TestRemovedIndexIsGone(t *testing.T) {
 	b.must(err)
 	d, err := b.Change(t.Context(), orders, Change{Remove: []string{"byX"}})
 	b.must(err)
-	if d.Removed == nil || d.Removed.Name != "byX" || len(d.Definition.Attributes) != 3 || b.local.Count(prefixItem) != 1 {
+	if d.Removed == nil || d.Removed.Name != "byX" || len(d.Definition.Attributes) != 3 ||
+		b.local.Count(prefixItem) != 1 {
 		t.Errorf("changed to %+v; %d keys", d, b.local.Count(prefixItem))
 	}
 	_, err = b.Page(t.Context(), orders, Range{Index: "byX"})
@@ -78,15 +93,24 @@ func TestBillingCanBeChanged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.Change(t.Context(), orders, Change{Billing: Provisioned})
-	refused(t, err, CodeValidation, prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
+	refused(
+		t, err, CodeValidation,
+		prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+	)
 	_, err = b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
-	refused(t, err, CodeValidation, prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: byG")
-	d, err := b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}, Indexes: map[string]Throughput{"byG": {3, 4}}})
+	refused(
+		t, err, CodeValidation,
+		prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: byG",
+	)
+	d, err := b.Change(t.Context(), orders, Change{
+		Billing: Provisioned, Throughput: &Throughput{1, 2}, Indexes: map[string]Throughput{"byG": {3, 4}},
+	})
 	b.must(err)
 	if *d.Definition.Throughput != (Throughput{1, 2}) {
 		t.Errorf("changed to %+v", d.Definition)
 	}
-	if _, err = b.Change(t.Context(), orders, Change{Throughput: &Throughput{1, 2}}); err == nil || !strings.Contains(err.Error(), "will not change") {
+	if _, err = b.Change(t.Context(), orders, Change{Throughput: &Throughput{1, 2}}); err == nil ||
+		!strings.Contains(err.Error(), "will not change") {
 		t.Errorf("the same throughput: %v", err)
 	}
 	_, err = b.Change(t.Context(), orders, Change{Billing: Provisioned, Throughput: &Throughput{1, 2}})
@@ -94,7 +118,11 @@ func TestBillingCanBeChanged(t *testing.T) {
 		t.Errorf("the same throughput and billing: %v", err)
 	}
 	_, err = b.Change(t.Context(), orders, Change{Indexes: map[string]Throughput{"byG": {3, 4}}})
-	if err == nil || !strings.Contains(err.Error(), "for the index byG will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for index byG: 3. ") {
+	if err == nil ||
+		!strings.Contains(
+			err.Error(),
+			"for the index byG will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for index byG: 3. ",
+		) {
 		t.Errorf("the same throughput of an index: %v", err)
 	}
 	d, err = b.Change(t.Context(), orders, Change{Billing: OnDemand})
@@ -110,7 +138,10 @@ func TestOneIndexChangesAtATime(t *testing.T) {
 	c := addByX()
 	c.Remove = []string{"byG"}
 	_, err := b.Change(t.Context(), orders, c)
-	refused(t, err, CodeLimit, "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
+	refused(
+		t, err, CodeLimit,
+		"Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+	)
 }
 
 // The texts are AWS's.
@@ -118,18 +149,57 @@ func TestDefinitionsAreChecked(t *testing.T) {
 	t.Parallel()
 	ok := func() Definition { return definition() }
 	for want, change := range map[string]func(*Definition){
-		"Invalid KeySchema: The first KeySchemaElement is not a HASH key type":                                                                   func(d *Definition) { d.Key[0].Type = "RANGE" },
-		"Invalid KeySchema: The second KeySchemaElement is not a RANGE key type":                                                                 func(d *Definition) { d.Key[1].Type = "HASH" },
-		"Both the Hash Key and the Range Key element in the KeySchema have the same name":                                                        func(d *Definition) { d.Key[1].Name = "id" },
-		prefixInvalid + "Duplicate index name: byG":                                                                                              func(d *Definition) { d.Local[0].Name = "byG" },
-		prefixInvalid + "Unknown ProjectionType: null":                                                                                           func(d *Definition) { d.Global[0].Projection = "" },
-		prefixInvalid + "ProjectionType is ALL, but NonKeyAttributes is specified":                                                               func(d *Definition) { d.Global[0].Projection = All },
-		prefixInvalid + "Index KeySchema does not have a range key for index: byL":                                                               func(d *Definition) { d.Local[0].Key = d.Local[0].Key[:1] },
-		prefixInvalid + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED":                        func(d *Definition) { d.Billing = Provisioned },
-		prefixInvalid + "Some index key attributes are not defined in AttributeDefinitions. Keys: [id, none], AttributeDefinitions: [id, at, g]": func(d *Definition) { d.Key[1].Name = "none" },
-		prefixInvalid + "Some AttributeDefinitions are not used. AttributeDefinitions: [id, at, g, z], keys used: [id, at, g]":                   func(d *Definition) { d.Attributes = append(d.Attributes, Attribute{"z", "S"}) },
-		prefixInvalid + "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions":          func(d *Definition) { d.Global, d.Local = nil, nil },
-		prefixInvalid + "Index KeySchema does not have the same leading hash key as table KeySchema for index: byL. index hash key: g, table hash key: id": func(d *Definition) {
+		"Invalid KeySchema: The first KeySchemaElement is not a HASH key type": func(d *Definition) {
+			d.Key[0].Type = "RANGE"
+		},
+		"Invalid KeySchema: The second KeySchemaElement is not a RANGE key type": func(d *Definition) {
+			d.Key[1].Type = "HASH"
+		},
+		"Both the Hash Key and the Range Key element in the KeySchema have the same name": func(
+			d *Definition,
+		) {
+			d.Key[1].Name = "id"
+		},
+		prefixInvalid +
+			"Duplicate index name: byG": func(d *Definition) { d.Local[0].Name = "byG" },
+		prefixInvalid +
+			"Unknown ProjectionType: null": func(d *Definition) { d.Global[0].Projection = "" },
+		prefixInvalid +
+			"ProjectionType is ALL, but NonKeyAttributes is specified": func(d *Definition) {
+			d.Global[0].Projection = All
+		},
+		prefixInvalid +
+			"Index KeySchema does not have a range key for index: byL": func(d *Definition) {
+			d.Local[0].Key = d.Local[0].Key[:1]
+		},
+		prefixInvalid +
+			"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED": func(
+			d *Definition,
+		) {
+			d.Billing = Provisioned
+		},
+		prefixInvalid +
+			"Some index key attributes are not defined in AttributeDefinitions. Keys: [id, none], AttributeDefinitions: [id, at, g]": func(
+			d *Definition,
+		) {
+			d.Key[1].Name = "none"
+		},
+		prefixInvalid +
+			"Some AttributeDefinitions are not used. AttributeDefinitions: [id, at, g, z], keys used: [id, at, g]": func(
+			d *Definition,
+		) {
+			d.Attributes = append(d.Attributes, Attribute{"z", "S"})
+		},
+		prefixInvalid +
+			"Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions": func(
+			d *Definition,
+		) {
+			d.Global, d.Local = nil, nil
+		},
+		prefixInvalid +
+			"Index KeySchema does not have the same leading hash key as table KeySchema for index: byL. index hash key: g, table hash key: id": func(
+			d *Definition,
+		) {
 			d.Local[0].Key = []KeyElement{{"g", "HASH"}, {"at", "RANGE"}}
 		},
 	} {

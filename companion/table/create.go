@@ -70,7 +70,9 @@ func (ts *Tables) Delete(ctx context.Context, name Name) (Description, error) {
 	}
 	defer release()
 	if t.meta.Definition.Protected {
-		return Description{}, invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+		return Description{}, invalid(
+			"Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+		)
 	}
 	ops := []storage.LocalOp{
 		{Key: metaKey(name)},
@@ -87,7 +89,8 @@ func (ts *Tables) Delete(ctx context.Context, name Name) (Description, error) {
 	return t.describe(), nil
 }
 
-// List returns up to n names of an account's tables in a region that come after after, in byte order, and whether there are more. n ≤ 0: all.
+// List returns up to n names of an account's tables in a region that come after after, in byte order, and whether there
+// are more. n ≤ 0: all.
 func (ts *Tables) List(_ context.Context, account, region, after string, n int) (names []string, more bool, err error) {
 	leave, err := ts.enter()
 	if err != nil {

@@ -67,7 +67,10 @@ func (d *Definition) Validate() error {
 		return err
 	}
 	if len(d.Global)+len(d.Local) == 0 && len(d.Key) != len(d.Attributes) {
-		return invalid(prefixInvalid + "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
+		return invalid(
+			prefixInvalid +
+				"Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions",
+		)
 	}
 	names := map[string]bool{}
 	for i := range d.Local {
@@ -87,7 +90,10 @@ func (d *Definition) Validate() error {
 		return invalid(prefixInvalid+"GlobalSecondaryIndex count exceeds the per-table limit of %d", MaxGlobalIndexes)
 	}
 	if len(d.Tags) > MaxTags {
-		return invalid("1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must have length less than or equal to %d", MaxTags)
+		return invalid(
+			"1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must have length less than or equal to %d",
+			MaxTags,
+		)
 	}
 	return d.checkUsed()
 }
@@ -95,9 +101,15 @@ func (d *Definition) Validate() error {
 func (d *Definition) checkBilling() error {
 	switch {
 	case d.Billing == OnDemand && d.Throughput != nil:
-		return invalid(prefixInvalid + "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
+		return invalid(
+			prefixInvalid +
+				"Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+		)
 	case d.Billing == Provisioned && d.Throughput == nil:
-		return invalid(prefixInvalid + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
+		return invalid(
+			prefixInvalid +
+				"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+		)
 	}
 	return nil
 }
@@ -117,7 +129,8 @@ func (d *Definition) checkKey(key []KeyElement) error {
 	}
 	for _, k := range keys {
 		if !slices.Contains(defined, k) {
-			return invalid(prefixInvalid+"Some index key attributes are not defined in AttributeDefinitions. Keys: [%s], AttributeDefinitions: [%s]",
+			return invalid(prefixInvalid+
+				"Some index key attributes are not defined in AttributeDefinitions. Keys: [%s], AttributeDefinitions: [%s]",
 				strings.Join(keys, ", "), strings.Join(defined, ", "))
 		}
 	}
@@ -145,9 +158,15 @@ func (d *Definition) checkIndex(x *Index, local bool, names map[string]bool) err
 	case x.Projection == Include && len(x.Attributes) == 0:
 		return invalid(prefixInvalid + "ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
 	case d.Billing == OnDemand && x.Throughput != nil:
-		return invalid(prefixInvalid+"ProvisionedThroughput should not be specified for index: %s when BillingMode is PAY_PER_REQUEST", x.Name)
+		return invalid(
+			prefixInvalid+
+				"ProvisionedThroughput should not be specified for index: %s when BillingMode is PAY_PER_REQUEST",
+			x.Name,
+		)
 	case d.Billing == Provisioned && x.Throughput == nil && !local:
-		return invalid(prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: %s", x.Name)
+		return invalid(
+			prefixInvalid+"ReadCapacityUnits and WriteCapacityUnits must both be specified for index: %s", x.Name,
+		)
 	case names[x.Name]:
 		return invalid(prefixInvalid+"Duplicate index name: %s", x.Name)
 	}
@@ -157,7 +176,10 @@ func (d *Definition) checkIndex(x *Index, local bool, names map[string]bool) err
 
 func (d *Definition) checkLocal(x *Index, names map[string]bool) error {
 	if len(d.Key) != 2 {
-		return invalid(prefixInvalid + "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex")
+		return invalid(
+			prefixInvalid +
+				"Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
+		)
 	}
 	if err := d.checkIndex(x, true, names); err != nil {
 		return err
@@ -166,7 +188,8 @@ func (d *Definition) checkLocal(x *Index, names map[string]bool) error {
 		return invalid(prefixInvalid+"Index KeySchema does not have a range key for index: %s", x.Name)
 	}
 	if x.Key[0].Name != d.Key[0].Name {
-		return invalid(prefixInvalid+"Index KeySchema does not have the same leading hash key as table KeySchema for index: %s. index hash key: %s, table hash key: %s",
+		return invalid(prefixInvalid+
+			"Index KeySchema does not have the same leading hash key as table KeySchema for index: %s. index hash key: %s, table hash key: %s",
 			x.Name, x.Key[0].Name, d.Key[0].Name)
 	}
 	return nil
@@ -191,7 +214,8 @@ func (d *Definition) checkUsed() error {
 	}
 	for _, name := range defined {
 		if !slices.Contains(used, name) {
-			return invalid(prefixInvalid+"Some AttributeDefinitions are not used. AttributeDefinitions: [%s], keys used: [%s]",
+			return invalid(prefixInvalid+
+				"Some AttributeDefinitions are not used. AttributeDefinitions: [%s], keys used: [%s]",
 				strings.Join(defined, ", "), strings.Join(used, ", "))
 		}
 	}

@@ -26,7 +26,8 @@ type Size struct{ Items, Bytes int64 }
 // tally counts what a table or an index holds.
 type tally struct{ items, bytes atomic.Int64 }
 
-// Describe returns what a table is and holds. The first time after a start it counts every item. Faults: ResourceNotFoundException.
+// Describe returns what a table is and holds. The first time after a start it counts every item. Faults:
+// ResourceNotFoundException.
 func (ts *Tables) Describe(_ context.Context, name Name) (Description, error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -54,7 +55,8 @@ func (ts *Tables) Describe(_ context.Context, name Name) (Description, error) {
 	return t.describe(), nil
 }
 
-// Inspect is Describe without counting: items and bytes are right only if somebody has asked Describe. Faults: ResourceNotFoundException.
+// Inspect is Describe without counting: items and bytes are right only if somebody has asked Describe. Faults:
+// ResourceNotFoundException.
 func (ts *Tables) Inspect(_ context.Context, name Name) (Description, error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -72,7 +74,8 @@ func (ts *Tables) Inspect(_ context.Context, name Name) (Description, error) {
 // describe is t as it stands; an uncounted table shows zeros. t.gate is held.
 func (t *table) describe() Description {
 	d := Description{
-		Name: t.name, ID: t.meta.ID, Created: time.UnixMilli(t.meta.Created), Definition: t.meta.change().Definition, Expiry: t.meta.Expiry,
+		Name: t.name, ID: t.meta.ID, Created: time.UnixMilli(t.meta.Created), Definition: t.meta.change().Definition,
+		Expiry:  t.meta.Expiry,
 		Indexes: make(map[string]Size),
 	}
 	for _, s := range t.meta.schemas {

@@ -14,7 +14,8 @@ import (
 // sweepAtOnce is how many due entries one sweep reads before it starts over.
 const sweepAtOnce = 256
 
-// fiveYears is how old a time to live may be: AWS does not delete items that should have gone longer ago, because the value is taken for a mistake.
+// fiveYears is how old a time to live may be: AWS does not delete items that should have gone longer ago, because the
+// value is taken for a mistake.
 const fiveYears = 5 * 365 * 24 * time.Hour
 
 // expiryOf returns the second in which an item expires; ok is false when it does not.
@@ -115,7 +116,8 @@ type dying struct {
 	name       Name
 }
 
-// sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be. One that is damaged does not keep the others from going.
+// sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be. One that is damaged does not
+// keep the others from going.
 func (ts *Tables) sweepSome(now time.Time) (more bool, err error) {
 	var due []dying
 	var bad error
@@ -220,7 +222,8 @@ func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, en
 	return nil
 }
 
-// fillExpiry writes the order of expiry of all items that a table has, as m says; first is its first second, 0 when none expires. t.gate is held for writing.
+// fillExpiry writes the order of expiry of all items that a table has, as m says; first is its first second, 0 when
+// none expires. t.gate is held for writing.
 func (ts *Tables) fillExpiry(ctx context.Context, t *table, m *meta) (first int64, err error) {
 	ops := batch{ctx: ctx, local: ts.local}
 	err = ts.entries(t.meta, 0, func(place []byte, item expr.Item) error {
@@ -270,10 +273,13 @@ func (b *batch) flush() error {
 	return b.local.Apply(b.ctx, storage.Soon, ops...)
 }
 
-// redefine stores a table's new definition, durably, and with it everything that was applied before. t.gate is held for writing.
+// redefine stores a table's new definition, durably, and with it everything that was applied before. t.gate is held for
+// writing.
 func (ts *Tables) redefine(ctx context.Context, t *table, m *meta) error {
 	m.schemas = m.Definition.schemas()
-	if err := ts.local.Apply(ctx, storage.Sync, storage.LocalOp{Key: metaKey(t.name), Value: encodeMeta(m)}); err != nil {
+	if err := ts.local.Apply(ctx, storage.Sync, storage.LocalOp{
+		Key: metaKey(t.name), Value: encodeMeta(m),
+	}); err != nil {
 		return err
 	}
 	t.meta = m

@@ -80,7 +80,10 @@ func TestWhatNoLongerExpiresStays(t *testing.T) {
 		b := setup(t)
 		b.must(b.SetExpiry(t.Context(), orders, "ttl", true))
 		refused(t, b.SetExpiry(t.Context(), orders, "ttl", true), CodeValidation, "TimeToLive is already enabled")
-		refused(t, b.SetExpiry(t.Context(), orders, "other", true), CodeValidation, "TimeToLive is active on a different AttributeName: current AttributeName is ttl")
+		refused(
+			t, b.SetExpiry(t.Context(), orders, "other", true), CodeValidation,
+			"TimeToLive is active on a different AttributeName: current AttributeName is ttl",
+		)
 		b.put(b.expiring("a", time.Hour))
 		b.must(b.SetExpiry(t.Context(), orders, "ttl", false))
 		refused(t, b.SetExpiry(t.Context(), orders, "ttl", false), CodeValidation, "TimeToLive is already disabled")
@@ -131,7 +134,8 @@ func TestNothingIsArmedWithoutExpiry(t *testing.T) {
 	}
 }
 
-// An entry that cannot be read is told to the operator and tried again later; it keeps neither the process busy nor other items from going.
+// An entry that cannot be read is told to the operator and tried again later; it keeps neither the process busy nor
+// other items from going.
 func TestDamagedEntryDoesNotSpin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

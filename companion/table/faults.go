@@ -55,7 +55,8 @@ func (e *ConditionFailed) Error() string { return e.fault.Error() }
 // Unwrap returns the fault that the caller sees.
 func (e *ConditionFailed) Unwrap() error { return e.fault }
 
-// storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an internal fault.
+// storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an
+// internal fault.
 func storageFault(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	switch {
@@ -63,7 +64,9 @@ func storageFault(doing string, err error) error {
 		return fault.New(CodeInternal, "").WithStatus(http.StatusInternalServerError).Because(err).
 			WithHint("no space is left for items: free disk space; reading and deleting go on")
 	case errors.Is(err, storage.ErrBusy):
-		return fault.New(CodeThrottled, "Throughput exceeds the current capacity of this node. Please retry.").Because(err)
+		return fault.New(
+			CodeThrottled, "Throughput exceeds the current capacity of this node. Please retry.",
+		).Because(err)
 	}
 	return err
 }

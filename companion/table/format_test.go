@@ -13,7 +13,8 @@ import (
 func sample() expr.Item {
 	ns, _ := expr.SetOf(expr.NS, []expr.Value{num(10), num(9)})
 	return expr.Item{
-		"s": expr.Text("é"), "n": num(-5), "b": {Kind: expr.B, Text: "\x00"}, "t": {Kind: expr.BOOL, Bool: true}, "0": {Kind: expr.NULL}, "ns": ns,
+		"s": expr.Text("é"), "n": num(-5), "b": {Kind: expr.B, Text: "\x00"}, "t": {Kind: expr.BOOL, Bool: true},
+		"0": {Kind: expr.NULL}, "ns": ns,
 		"l": {Kind: expr.L, List: []expr.Value{{Kind: expr.M, Map: expr.Item{}}}},
 	}
 }
@@ -21,7 +22,8 @@ func sample() expr.Item {
 // The bytes of docs/format/table.md; a change here takes a new version.
 func TestItemsAreStoredInTheDocumentedForm(t *testing.T) {
 	t.Parallel()
-	want := "01" + "07" + "0130" + "05" + "0162" + "03" + "0100" + "016c" + "06" + "01" + "0700" + "016e" + "02" + "022d35" +
+	want := "01" + "07" + "0130" + "05" + "0162" + "03" + "0100" + "016c" + "06" + "01" + "0700" + "016e" + "02" +
+		"022d35" +
 		"026e73" + "09" + "02" + "020139" + "02023130" + "0173" + "01" + "02c3a9" + "0174" + "0401"
 	if got := hex.EncodeToString(encodeItem(sample())); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -34,7 +36,9 @@ func TestItemsAreStoredInTheDocumentedForm(t *testing.T) {
 	if got := hex.EncodeToString(schemas[0].placeOf(item)); got != hash+"6100ff0000"+"03400131"+"00" {
 		t.Errorf("the table's place is %s", got)
 	}
-	if got := hex.EncodeToString(schemas[1].placeOf(item)); got != hash+"6100ff0000"+"750000"+"6100ff0000"+"0340013100" {
+	if got := hex.EncodeToString(
+		schemas[1].placeOf(item),
+	); got != hash+"6100ff0000"+"750000"+"6100ff0000"+"0340013100" {
 		t.Errorf("the local index' place is %s", got)
 	}
 }
@@ -47,7 +51,10 @@ func TestDamagedItemsAreNamed(t *testing.T) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 	}
-	for _, bad := range [][]byte{append(bytes.Clone(b), 0), append([]byte{2}, b[1:]...), {1, 1, 1, 'a', 99}, {1, 0xff, 0xff, 0xff, 0xff, 0x0f}, {1, 1, 1, 'a', byte(expr.N), 1, 'x'}} {
+	for _, bad := range [][]byte{
+		append(bytes.Clone(b), 0), append([]byte{2}, b[1:]...), {1, 1, 1, 'a', 99}, {1, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		{1, 1, 1, 'a', byte(expr.N), 1, 'x'},
+	} {
 		if _, err := decodeItem(bad); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("%x: %v", bad, err)
 		}

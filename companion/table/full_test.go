@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// Where no space is left, items that are new or grow are refused with a hint; reading, shrinking and deleting go on, and make room again.
+// Where no space is left, items that are new or grow are refused with a hint; reading, shrinking and deleting go on,
+// and make room again.
 func TestAFullStoreTakesNoMoreItems(t *testing.T) {
 	t.Parallel()
 	ts, err := New(Options{Local: memory.New(memory.Options{Limit: 1 << 20}).Local()})
@@ -22,7 +23,9 @@ func TestAFullStoreTakesNoMoreItems(t *testing.T) {
 	_, err = ts.Create(t.Context(), orders, definition())
 	b.must(err)
 	put := func(n, size int) error {
-		_, err := ts.Write(t.Context(), orders, Write{Kind: Put, Item: with(key("a", n), expr.Item{"body": expr.Text(strings.Repeat("b", size))})})
+		_, err := ts.Write(t.Context(), orders, Write{
+			Kind: Put, Item: with(key("a", n), expr.Item{"body": expr.Text(strings.Repeat("b", size))}),
+		})
 		return err
 	}
 	n := 0

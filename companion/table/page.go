@@ -23,7 +23,8 @@ type Range struct {
 	Limit      int            // items to read, before the filter; 0: only MaxPageBytes ends the page
 	Filter     expr.Condition // nil: everything
 	Consistent bool
-	Everything bool     // ALL_ATTRIBUTES: an index that does not project them is refused or, when local, the table is asked
+	// ALL_ATTRIBUTES: an index that does not project them is refused or, when local, the table is asked
+	Everything bool
 	Attributes []string // what the caller wants to see; nil: whatever the index has, or with Everything all
 }
 
@@ -35,8 +36,8 @@ type Page struct {
 	Capacity Capacity
 }
 
-// Page reads a part of a query or scan, in the order of the range key, or in no order that means anything. It shows one moment.
-// Faults: ResourceNotFoundException; ValidationException.
+// Page reads a part of a query or scan, in the order of the range key, or in no order that means anything. It shows one
+// moment. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) Page(_ context.Context, name Name, r Range) (Page, error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -95,7 +96,11 @@ func (r *Range) checkAttributes(s *schema) (fetch bool, err error) {
 	}
 	if r.Everything && s.projection != All {
 		if !s.local {
-			return false, invalid(prefixInvalid+"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", s.index)
+			return false, invalid(
+				prefixInvalid+
+					"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL",
+				s.index,
+			)
 		}
 		return true, nil
 	}
@@ -106,7 +111,9 @@ func (r *Range) checkAttributes(s *schema) (fetch bool, err error) {
 		}
 	}
 	if len(beyond) > 0 && !s.local {
-		return false, invalid(prefixInvalid+"Global secondary index %s does not project [%s]", s.index, strings.Join(beyond, ", "))
+		return false, invalid(
+			prefixInvalid+"Global secondary index %s does not project [%s]", s.index, strings.Join(beyond, ", "),
+		)
 	}
 	return len(beyond) > 0, nil
 }
@@ -156,7 +163,9 @@ func (r *Range) queryBounds(s *schema) (lo, hi []byte, err error) {
 	if r.Filter != nil {
 		for _, name := range expr.Attributes(r.Filter) {
 			if slices.ContainsFunc(s.key, func(k keyAttribute) bool { return k.name == name }) {
-				return nil, nil, invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
+				return nil, nil, invalid(
+					"Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name,
+				)
 			}
 		}
 	}
@@ -231,7 +240,9 @@ func (r *Range) start(s *schema, lo, hi []byte) ([]byte, error) {
 		distinct[k.name] = true
 		v, ok := r.After[k.name]
 		if !ok || v.Kind != k.kind {
-			return nil, invalid("The provided starting key is invalid: The provided key element does not match the schema")
+			return nil, invalid(
+				"The provided starting key is invalid: The provided key element does not match the schema",
+			)
 		}
 		if err := checkKeySize(k.name, v, i%len(s.key)); err != nil {
 			return nil, invalid("The provided starting key is invalid")
@@ -246,8 +257,9 @@ func (r *Range) start(s *schema, lo, hi []byte) ([]byte, error) {
 	}
 	switch {
 	case r.Query == nil:
-		return nil, invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "+
-			"TotalSegments: %d Segment: %d", r.Segments, r.Segment)
+		return nil,
+			invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "+
+				"TotalSegments: %d Segment: %d", r.Segments, r.Segment)
 	case !r.sameHash(s):
 		return nil, invalid("The provided starting key is outside query boundaries based on provided conditions")
 	}

@@ -14,7 +14,9 @@ import (
 type model []expr.Item
 
 func (m model) without(k expr.Item) model {
-	return slices.DeleteFunc(slices.Clone(m), func(i expr.Item) bool { return i["id"].Equal(k["id"]) && i["at"].Equal(k["at"]) })
+	return slices.DeleteFunc(slices.Clone(m), func(i expr.Item) bool {
+		return i["id"].Equal(k["id"]) && i["at"].Equal(k["at"])
+	})
 }
 
 // query returns what a query on hash = v with a condition on the range key answers.
@@ -47,7 +49,9 @@ func less(a, b expr.Value) bool {
 
 func anyKey(t *rapid.T) expr.Item {
 	id := rapid.SampledFrom([]string{"a", "a\x00", "a\x00b", "ab", "\xff", "b"}).Draw(t, "id")
-	at, err := expr.ParseNumber(rapid.SampledFrom([]string{"-10", "-9.5", "-1", "0", "0.001", "1", "2", "10", "1e20"}).Draw(t, "at"))
+	at, err := expr.ParseNumber(
+		rapid.SampledFrom([]string{"-10", "-9.5", "-1", "0", "0.001", "1", "2", "10", "1e20"}).Draw(t, "at"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,8 @@ func anyG(t *rapid.T) expr.Value {
 	return expr.Text(rapid.SampledFrom([]string{"g", "g\x00", "gg", "h"}).Draw(t, "g"))
 }
 
-// Whatever is written, queries and scans of the table and its indexes answer what the model answers, page by page, in both directions.
+// Whatever is written, queries and scans of the table and its indexes answer what the model answers, page by page, in
+// both directions.
 func TestQueriesAnswerWhatTheModelAnswers(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -101,7 +106,9 @@ func TestQueriesAnswerWhatTheModelAnswers(t *testing.T) {
 		check("global index", r, m.query("g", g, "at", keep, "id"))
 
 		r.Index = "byL"
-		r.Query = append(byHash("id", k["id"]), expr.KeyPart{Attribute: "g", Operator: "begins_with", Values: []expr.Value{expr.Text("g")}})
+		r.Query = append(byHash("id", k["id"]), expr.KeyPart{
+			Attribute: "g", Operator: "begins_with", Values: []expr.Value{expr.Text("g")},
+		})
 		check("local index", r, m.query("id", k["id"], "g", func(v expr.Value) bool { return v.Text[0] == 'g' }, "at"))
 
 		segments := rapid.IntRange(1, 5).Draw(rt, "segments")
@@ -141,7 +148,9 @@ func anyPart(t *rapid.T, v expr.Value) ([]expr.KeyPart, func(expr.Value) bool) {
 	case "":
 		return nil, func(expr.Value) bool { return true }
 	case "BETWEEN":
-		return []expr.KeyPart{{Attribute: "at", Operator: operator, Values: []expr.Value{num(-1), v}}}, func(w expr.Value) bool { return !less(w, num(-1)) && !less(v, w) }
+		return []expr.KeyPart{
+			{Attribute: "at", Operator: operator, Values: []expr.Value{num(-1), v}},
+		}, func(w expr.Value) bool { return !less(w, num(-1)) && !less(v, w) }
 	}
 	return []expr.KeyPart{{Attribute: "at", Operator: operator, Values: []expr.Value{v}}}, func(w expr.Value) bool {
 		return expr.Compare{Operator: operator, Left: expr.Literal{Value: w}, Right: expr.Literal{Value: v}}.Holds(nil)

@@ -48,19 +48,45 @@ func TestRangesAreChecked(t *testing.T) {
 	filter, err := expr.NewScope(nil, nil).Condition("FilterExpression", "attribute_exists(id)")
 	b.must(err)
 	for want, r := range map[string]Range{
-		"Query condition missed key schema element: id":                                                                                     {Query: byHash("at", num(1))},
-		"Query condition missed key schema element: at":                                                                                     {Query: more(expr.KeyPart{Attribute: "x", Operator: "=", Values: []expr.Value{num(1)}})},
-		"Query key condition not supported":                                                                                                 {Query: []expr.KeyPart{{Attribute: "id", Operator: "<", Values: []expr.Value{expr.Text("a")}}}},
-		prefixInvalid + "Condition parameter type does not match schema type":                                                               {Query: byHash("id", num(1))},
-		prefixNotValid + "The AttributeValue for a key attribute cannot contain an empty string value. Key: id":                             {Query: byHash("id", expr.Text(""))},
-		"Filter Expression can only contain non-primary key attributes: Primary key attribute: id":                                          {Query: a, Filter: filter},
-		"The table does not have the specified index: none":                                                                                 {Index: "none"},
-		"Consistent reads are not supported on global secondary indexes":                                                                    {Index: "byG", Consistent: true},
-		prefixInvalid + "Global secondary index byG does not project [y]":                                                                   {Index: "byG", Attributes: []string{"x", "y"}},
-		"The provided starting key is invalid: The provided key element does not match the schema":                                          {After: expr.Item{"id": expr.Text("a")}},
-		"The provided starting key is outside query boundaries based on provided conditions":                                                {Query: a, After: key("b", 1)},
-		"The provided starting key does not match the range key predicate":                                                                  {Query: more(expr.KeyPart{Attribute: "at", Operator: ">", Values: []expr.Value{num(5)}}), After: key("a", 1)},
-		prefixInvalid + "Select type ALL_ATTRIBUTES is not supported for global secondary index byG because its projection type is not ALL": {Index: "byG", Everything: true},
+		"Query condition missed key schema element: id": {
+			Query: byHash("at", num(1)),
+		},
+		"Query condition missed key schema element: at": {
+			Query: more(expr.KeyPart{Attribute: "x", Operator: "=", Values: []expr.Value{num(1)}}),
+		},
+		"Query key condition not supported": {
+			Query: []expr.KeyPart{{Attribute: "id", Operator: "<", Values: []expr.Value{expr.Text("a")}}},
+		},
+		prefixInvalid +
+			"Condition parameter type does not match schema type": {Query: byHash("id", num(1))},
+		prefixNotValid +
+			"The AttributeValue for a key attribute cannot contain an empty string value. Key: id": {
+			Query: byHash("id", expr.Text("")),
+		},
+		"Filter Expression can only contain non-primary key attributes: Primary key attribute: id": {
+			Query: a, Filter: filter,
+		},
+		"The table does not have the specified index: none": {
+			Index: "none",
+		},
+		"Consistent reads are not supported on global secondary indexes": {
+			Index: "byG", Consistent: true,
+		},
+		prefixInvalid +
+			"Global secondary index byG does not project [y]": {Index: "byG", Attributes: []string{"x", "y"}},
+		"The provided starting key is invalid: The provided key element does not match the schema": {
+			After: expr.Item{"id": expr.Text("a")},
+		},
+		"The provided starting key is outside query boundaries based on provided conditions": {
+			Query: a, After: key("b", 1),
+		},
+		"The provided starting key does not match the range key predicate": {
+			Query: more(expr.KeyPart{Attribute: "at", Operator: ">", Values: []expr.Value{num(5)}}), After: key("a", 1),
+		},
+		prefixInvalid +
+			"Select type ALL_ATTRIBUTES is not supported for global secondary index byG because its projection type is not ALL": {
+			Index: "byG", Everything: true,
+		},
 	} {
 		_, err := b.Page(t.Context(), orders, r)
 		refused(t, err, CodeValidation, want)
@@ -73,7 +99,8 @@ func TestCapacityIsCountedAsAWSCounts(t *testing.T) {
 	b := setup(t)
 	full := with(key("a", 1), expr.Item{"g": expr.Text("u"), "x": num(1), "y": expr.Text(strings.Repeat("y", 1500))})
 	w := b.put(full)
-	if got := w.Capacity; got.Table.Float() != 2 || got.Global["byG"].Float() != 1 || got.Local["byL"].Float() != 1 || got.Total().Float() != 4 {
+	if got := w.Capacity; got.Table.Float() != 2 || got.Global["byG"].Float() != 1 || got.Local["byL"].Float() != 1 ||
+		got.Total().Float() != 4 {
 		t.Errorf("put: %+v", got)
 	}
 	again := with(key("a", 1), expr.Item{"g": expr.Text("u"), "x": num(1), "y": expr.Text("small")})

@@ -92,8 +92,8 @@ func maxKeyBytes(i int) int {
 	return maxRangeKey
 }
 
-// placeOf returns where an item's entry stands among those of the schema: hash of the hash key, hash key, range key, and in an index the table's key.
-// The item must have the key attributes.
+// placeOf returns where an item's entry stands among those of the schema: hash of the hash key, hash key, range key,
+// and in an index the table's key. The item must have the key attributes.
 func (s *schema) placeOf(item expr.Item) []byte {
 	place := hashPlace(item[s.key[0].name])
 	for _, k := range s.key[1:] {
@@ -151,13 +151,18 @@ func checkKeySize(name string, v expr.Value, i int) error {
 	case v.Kind == expr.N:
 		return nil
 	case v.Text == "":
-		return invalid(prefixNotValid+"The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindText(v.Kind), name)
+		return invalid(
+			prefixNotValid+"The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s",
+			kindText(v.Kind), name,
+		)
 	case len(v.Text) <= maxKeyBytes(i):
 		return nil
 	case i == 0:
 		return invalid(prefixInvalid+"Size of hashkey has exceeded the maximum size limit of%d bytes", maxHashKey)
 	}
-	return invalid(prefixInvalid+"Aggregated size of all range keys has exceeded the size limit of %d bytes", maxRangeKey)
+	return invalid(
+		prefixInvalid+"Aggregated size of all range keys has exceeded the size limit of %d bytes", maxRangeKey,
+	)
 }
 
 func kindText(k expr.Kind) string {
@@ -192,11 +197,15 @@ func (s *schema) checkEntry(item expr.Item) error {
 			continue
 		}
 		if v.Kind != k.kind {
-			return invalid(prefixInvalid+"Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", k.name, k.kind, v.Kind, s.index)
+			return invalid(
+				prefixInvalid+"Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", k.name, k.kind,
+				v.Kind, s.index,
+			)
 		}
 		if v.Kind != expr.N && v.Text == "" {
 			return invalid(prefixNotValid+"A value specified for a secondary index key is not supported. "+
-				"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kindText(v.Kind), s.index, k.name)
+				"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s",
+				kindText(v.Kind), s.index, k.name)
 		}
 		if err := checkKeySize(k.name, v, i); err != nil {
 			return err
@@ -205,7 +214,8 @@ func (s *schema) checkEntry(item expr.Item) error {
 	return nil
 }
 
-// checkUpdate is checkEntry for an item of which only the attributes changed are new: one that did not fit the index before may stay as it is.
+// checkUpdate is checkEntry for an item of which only the attributes changed are new: one that did not fit the index
+// before may stay as it is.
 func (s *schema) checkUpdate(item expr.Item, changed []string) error {
 	for i, k := range s.key {
 		v, ok := item[k.name]
@@ -216,7 +226,8 @@ func (s *schema) checkUpdate(item expr.Item, changed []string) error {
 			return invalid("The update expression attempted to update the secondary index key to unsupported type")
 		}
 		if v.Kind != expr.N && v.Text == "" {
-			return invalid(prefixNotValid+"The update expression attempted to update a secondary index key to a value that is not supported. "+
+			return invalid(prefixNotValid+
+				"The update expression attempted to update a secondary index key to a value that is not supported. "+
 				"The AttributeValue for a key attribute cannot contain an empty %s value.", kindText(v.Kind))
 		}
 		if err := checkKeySize(k.name, v, i); err != nil {
@@ -234,7 +245,8 @@ func appendKey(b []byte, v expr.Value) []byte {
 	return append(appendPrefix(b, v.Text), 0, 0)
 }
 
-// appendPrefix appends the beginning of a text's or binary's encoding: a zero byte is followed by 0xff, so that it sorts behind the end.
+// appendPrefix appends the beginning of a text's or binary's encoding: a zero byte is followed by 0xff, so that it
+// sorts behind the end.
 func appendPrefix(b []byte, text string) []byte {
 	for i := range len(text) {
 		b = append(b, text[i])

@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Items are written, read and counted while the table's indexes come and go, and it is deleted and made again. In the end every index shows
-// exactly the items that belong in it.
+// Items are written, read and counted while the table's indexes come and go, and it is deleted and made again. In the
+// end every index shows exactly the items that belong in it.
 func TestTablesChangeUnderWay(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -32,12 +32,16 @@ func TestTablesChangeUnderWay(t *testing.T) {
 	}
 	for w := range 4 {
 		run(100, func(i int) error {
-			_, err := b.Write(ctx, orders, Write{Kind: Put, Item: with(key("a", i%10), expr.Item{"x": num(w), "g": expr.Text("u"), "ttl": num(1 << 40)})})
+			_, err := b.Write(ctx, orders, Write{
+				Kind: Put, Item: with(key("a", i%10), expr.Item{"x": num(w), "g": expr.Text("u"), "ttl": num(1 << 40)}),
+			})
 			return err
 		})
 	}
 	run(50, func(i int) error {
-		_, _, err := b.WriteAll(ctx, []Named{{orders, Write{Kind: Delete, Key: key("a", i%10)}}, {orders, Write{Kind: Put, Item: key("b", i)}}})
+		_, _, err := b.WriteAll(ctx, []Named{
+			{orders, Write{Kind: Delete, Key: key("a", i%10)}}, {orders, Write{Kind: Put, Item: key("b", i)}},
+		})
 		return err
 	})
 	run(50, func(int) error { _, err := b.Page(ctx, orders, Range{Index: "byG", Limit: 3}); return err })

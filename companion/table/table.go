@@ -1,9 +1,10 @@
 // Package table keeps tables of items as DynamoDB does: put, updated, deleted, and read by key, by query and by scan.
 //
-// In flow items and parsed expressions, by the table's name; out flow items, capacity counts and faults in AWS's words. Everything lives in
-// storage.Local; in memory stands a table's definition, read at its first use, and one timer for the next item that expires. A write is durable when
-// its call returns, and writes of one item happen one after the other. The wire is api/dynamodb's, the expression language is table/expr's.
-// What DynamoDB does is described in its Developer Guide and API Reference.
+// In flow items and parsed expressions, by the table's name; out flow items, capacity counts and faults in AWS's words.
+// Everything lives in storage.Local; in memory stands a table's definition, read at its first use, and one timer for
+// the next item that expires. A write is durable when its call returns, and writes of one item happen one after the
+// other. The wire is api/dynamodb's, the expression language is table/expr's. What DynamoDB does is described in its
+// Developer Guide and API Reference.
 package table
 
 import (
@@ -17,7 +18,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Name identifies a table: account of 12 digits, region, and a name of 3 to 255 letters, digits, underscores, hyphens and dots.
+// Name identifies a table: account of 12 digits, region, and a name of 3 to 255 letters, digits, underscores, hyphens
+// and dots.
 type Name struct {
 	Account, Region, Table string
 }
@@ -137,13 +139,15 @@ const stripes = 64
 type table struct {
 	name Name
 
-	// gate is held for reading while an item is written, and for writing while the table itself changes. What it guards is not written otherwise.
+	// gate is held for reading while an item is written, and for writing while the table itself changes. What it guards
+	// is not written otherwise.
 	gate    sync.RWMutex
 	meta    *meta
 	deleted bool
 	tallies map[uint32]*tally // by number of the index, 0 being the table; nil until somebody asks
 
-	items [stripes]sync.Mutex // each guards the items whose hash falls to it, from reading to writing; taken inside gate
+	// each guards the items whose hash falls to it, from reading to writing; taken inside gate
+	items [stripes]sync.Mutex
 }
 
 // find finds a table that exists; missing is the fault otherwise.

@@ -23,7 +23,8 @@ func newCrashable() *storagetest.Crashable {
 	return storagetest.NewCrashable(func() storage.Local { return memory.New(memory.Options{}).Local() })
 }
 
-// bench is a running Tables with one table, orders, whose key is id (S) and at (N), with the global index byG: g (S) and at.
+// bench is a running Tables with one table, orders, whose key is id (S) and at (N), with the global index byG: g (S)
+// and at.
 type bench struct {
 	t     *testing.T
 	local *storagetest.Crashable
@@ -35,9 +36,15 @@ var orders = Name{Account: "111122223333", Region: "eu-west-1", Table: "orders"}
 
 func definition() Definition {
 	return Definition{
-		Attributes: []Attribute{{"id", "S"}, {"at", "N"}, {"g", "S"}}, Key: []KeyElement{{"id", "HASH"}, {"at", "RANGE"}}, Billing: OnDemand,
-		Global: []Index{{Name: "byG", Key: []KeyElement{{"g", "HASH"}, {"at", "RANGE"}}, Projection: Include, Attributes: []string{"x"}}},
-		Local:  []Index{{Name: "byL", Key: []KeyElement{{"id", "HASH"}, {"g", "RANGE"}}, Projection: KeysOnly}},
+		Attributes: []Attribute{{"id", "S"}, {"at", "N"}, {"g", "S"}},
+		Key:        []KeyElement{{"id", "HASH"}, {"at", "RANGE"}}, Billing: OnDemand,
+		Global: []Index{
+			{
+				Name: "byG", Key: []KeyElement{{"g", "HASH"}, {"at", "RANGE"}}, Projection: Include,
+				Attributes: []string{"x"},
+			},
+		},
+		Local: []Index{{Name: "byL", Key: []KeyElement{{"id", "HASH"}, {"g", "RANGE"}}, Projection: KeysOnly}},
 	}
 }
 
@@ -145,7 +152,9 @@ func TestWritesAreDurableWhenTheyReturn(t *testing.T) {
 	b.same(b.get(key("a", 1)), with(key("a", 1), expr.Item{"g": expr.Text("u"), "x": num(1), "y": num(2)}))
 	b.same(b.get(key("a", 2)), expr.Item(nil))
 	b.same(b.get(key("b", -7)), with(key("b", -7), expr.Item{"n": num(1)}))
-	b.same(b.page(Range{Index: "byG", Query: byHash("g", expr.Text("u"))}).Items, []expr.Item{with(key("a", 1), expr.Item{"g": expr.Text("u"), "x": num(1)})})
+	b.same(b.page(Range{Index: "byG", Query: byHash("g", expr.Text("u"))}).Items, []expr.Item{
+		with(key("a", 1), expr.Item{"g": expr.Text("u"), "x": num(1)}),
+	})
 	d, err := b.Describe(t.Context(), orders)
 	b.must(err)
 	if d.Items != 2 || d.Indexes["byG"].Items != 1 || d.Indexes["byL"].Items != 1 {
@@ -198,14 +207,20 @@ func TestProtectedTableStays(t *testing.T) {
 	_, err := b.Change(t.Context(), orders, Change{Protected: new(true)})
 	b.must(err)
 	_, err = b.Delete(t.Context(), orders)
-	refused(t, err, CodeValidation, "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+	refused(
+		t, err, CodeValidation,
+		"Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+	)
 }
 
 // Accounts and regions do not see each other's tables; names come in byte order, page by page.
 func TestListGoesByAccountAndRegion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for _, n := range []Name{{"111122223333", "eu-west-1", "b.b"}, {"111122223333", "eu-west-1", "aaa"}, {"111122223333", "eu-west-2", "other"}, {"111122223334", "eu-west-1", "other"}} {
+	for _, n := range []Name{
+		{"111122223333", "eu-west-1", "b.b"}, {"111122223333", "eu-west-1", "aaa"},
+		{"111122223333", "eu-west-2", "other"}, {"111122223334", "eu-west-1", "other"},
+	} {
 		_, err := b.Create(t.Context(), n, definition())
 		b.must(err)
 	}
@@ -250,7 +265,10 @@ func TestItemsHaveLimits(t *testing.T) {
 	}
 	room := MaxItemBytes - expr.ItemSize(with(key("a", 1), expr.Item{"x": expr.Text("")}))
 	b.must(put(with(key("a", 1), expr.Item{"x": expr.Text(strings.Repeat("x", room))})))
-	refused(t, put(with(key("a", 1), expr.Item{"x": expr.Text(strings.Repeat("x", room+1))})), CodeValidation, "Item size has exceeded the maximum allowed size")
+	refused(
+		t, put(with(key("a", 1), expr.Item{"x": expr.Text(strings.Repeat("x", room+1))})), CodeValidation,
+		"Item size has exceeded the maximum allowed size",
+	)
 	u, err := expr.NewScope(nil, map[string]expr.Value{":1": num(1)}).Update("SET y = :1")
 	b.must(err)
 	_, err = b.Write(t.Context(), orders, Write{Kind: Update, Key: key("a", 1), Update: u})
@@ -267,12 +285,15 @@ func TestItemsHaveLimits(t *testing.T) {
 	b.must(put(with(key("a", 1), expr.Item{"x": deep})))
 	b = open(t, b.local.Kill())
 	b.same(b.get(key("a", 1))["x"], deep)
-	if err := put(with(key("a", 1), expr.Item{"x": {Kind: expr.M, Map: expr.Item{"y": deep}}})); fault.CodeOf(err) != CodeValidation {
+	if err := put(with(key("a", 1), expr.Item{
+		"x": {Kind: expr.M, Map: expr.Item{"y": deep}},
+	})); fault.CodeOf(err) != CodeValidation {
 		t.Errorf("one level more: %v", err)
 	}
 }
 
-// Scylla's issue 5862 tells of AWS: taking away from an item that does not exist does not make it; an update without actions does.
+// Scylla's issue 5862 tells of AWS: taking away from an item that does not exist does not make it; an update without
+// actions does.
 func TestUpdateThatOnlyTakesAwayMakesNoItem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -24,7 +24,8 @@ func (p *pausing) Get(key []byte) ([]byte, bool, error) {
 	return v, ok, err
 }
 
-// A write that looks a table up for the first time since the start, while somebody deletes it, finds no table: it must not bring back what it has read before.
+// A write that looks a table up for the first time since the start, while somebody deletes it, finds no table: it must
+// not bring back what it has read before.
 func TestTableDeletedWhileItIsLookedUpStaysDeleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -106,7 +106,10 @@ func checkSize(item expr.Item, tooLarge string) error {
 	}
 	for _, v := range item {
 		if tooDeep(v, MaxDepth) {
-			return invalid("Nesting Levels have exceeded supported limits: Attributes of an item may be nested up to %d levels.", MaxDepth)
+			return invalid(
+				"Nesting Levels have exceeded supported limits: Attributes of an item may be nested up to %d levels.",
+				MaxDepth,
+			)
 		}
 	}
 	return nil
@@ -201,7 +204,8 @@ func (ts *Tables) get(t *table, place []byte) (expr.Item, error) {
 	return item, nil
 }
 
-// changes are what turns old into new, in the table, its indexes, and the order of expiry, with the capacity that AWS counts for it. nil: no item.
+// changes are what turns old into new, in the table, its indexes, and the order of expiry, with the capacity that AWS
+// counts for it. nil: no item.
 func (t *table) changes(place []byte, old, new expr.Item) ([]storage.LocalOp, Capacity) {
 	m := t.meta
 	capacity := Capacity{Table: writeUnits(max(expr.ItemSize(old), expr.ItemSize(new)))}

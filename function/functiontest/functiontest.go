@@ -1,5 +1,6 @@
-// Package functiontest is what package function promises to whoever invokes functions, as tests. The room itself passes them, and so does everything that stands for it
-// in other rooms' tests: a fake that answers otherwise hides a fault instead of showing it.
+// Package functiontest is what package function promises to whoever invokes functions, as tests. The room itself passes
+// them, and so does everything that stands for it in other rooms' tests: a fake that answers otherwise hides a fault
+// instead of showing it.
 package functiontest
 
 import (
@@ -19,7 +20,8 @@ type Functions interface {
 	Lookup(ref function.Ref) (*function.Configuration, bool)
 }
 
-// Bench is a room or a fake of it, without a function, and what a test does to it. Its verbs return when they are in effect.
+// Bench is a room or a fake of it, without a function, and what a test does to it. Its verbs return when they are in
+// effect.
 type Bench struct {
 	Functions
 	Ref     function.Ref // of the one function
@@ -58,15 +60,19 @@ func Run(t *testing.T, bench func(t *testing.T) *Bench) {
 }
 
 func (b *Bench) invoke(ctx context.Context, event string) function.Result {
-	return b.Invoke(ctx, function.Invocation{Ref: b.Ref, RequestID: "00000000-0000-4000-8000-000000000000", Payload: []byte(event), Wait: true})
+	return b.Invoke(ctx, function.Invocation{
+		Ref: b.Ref, RequestID: "00000000-0000-4000-8000-000000000000", Payload: []byte(event), Wait: true,
+	})
 }
 
 // want judges the members that callers decide by.
 func want(t *testing.T, got, want function.Result) {
 	t.Helper()
-	if got.Class != want.Class || got.Reason != want.Reason || got.ErrorKind != want.ErrorKind || got.StatusCode != want.StatusCode || got.ExecutedVersion != want.ExecutedVersion {
+	if got.Class != want.Class || got.Reason != want.Reason || got.ErrorKind != want.ErrorKind ||
+		got.StatusCode != want.StatusCode || got.ExecutedVersion != want.ExecutedVersion {
 		t.Errorf("got %s, reason %q, error %q, status %d, version %q\nwant %s, reason %q, error %q, status %d, version %q",
-			got.Class, got.Reason, got.ErrorKind, got.StatusCode, got.ExecutedVersion, want.Class, want.Reason, want.ErrorKind, want.StatusCode, want.ExecutedVersion)
+			got.Class, got.Reason, got.ErrorKind, got.StatusCode, got.ExecutedVersion, want.Class, want.Reason,
+			want.ErrorKind, want.StatusCode, want.ExecutedVersion)
 	}
 }
 
@@ -74,7 +80,9 @@ func missing(t *testing.T, b *Bench) {
 	if _, ok := b.Lookup(b.Ref); ok {
 		t.Error("a function is there before it was made")
 	}
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.ConfigError, Reason: function.ReasonNotFound, StatusCode: 404})
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.ConfigError, Reason: function.ReasonNotFound, StatusCode: 404,
+	})
 
 	b.Create()
 	b.Delete()
@@ -82,7 +90,9 @@ func missing(t *testing.T, b *Bench) {
 	if _, ok := b.Lookup(b.Ref); ok {
 		t.Error("a function is there after it was deleted")
 	}
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.ConfigError, Reason: function.ReasonNotFound, StatusCode: 404})
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.ConfigError, Reason: function.ReasonNotFound, StatusCode: 404,
+	})
 }
 
 func success(t *testing.T, b *Bench) {
@@ -105,7 +115,10 @@ func failure(t *testing.T, b *Bench) {
 	got := b.invoke(t.Context(), Fail)
 
 	// Reason is what the runtime says in a header, which not all do: what happened is in the document.
-	want(t, got, function.Result{Class: function.FunctionError, Reason: got.Reason, ErrorKind: function.Unhandled, StatusCode: 200, ExecutedVersion: function.Latest})
+	want(t, got, function.Result{
+		Class: function.FunctionError, Reason: got.Reason, ErrorKind: function.Unhandled, StatusCode: 200,
+		ExecutedVersion: function.Latest,
+	})
 	var document struct{ ErrorType, ErrorMessage string }
 	if err := json.Unmarshal(got.Payload, &document); err != nil || document.ErrorType != "Boom" {
 		t.Errorf("error document %s (%v)", got.Payload, err)
@@ -116,10 +129,14 @@ func refused(t *testing.T, b *Bench) {
 	b.Create()
 	b.Reserve(0)
 
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.NotAdmitted, Reason: function.ReasonReserved, StatusCode: 429})
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.NotAdmitted, Reason: function.ReasonReserved, StatusCode: 429,
+	})
 
 	b.Reserve(-1)
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest})
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
+	})
 }
 
 func enrolled(t *testing.T, b *Bench) {
@@ -147,7 +164,10 @@ func enrolled(t *testing.T, b *Bench) {
 	case <-time.After(patience):
 		t.Fatal("there is room, and nobody tells the waiter")
 	}
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest}) // frees a slot
+	// frees a slot
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
+	})
 	select {
 	case <-calls:
 		t.Error("a waiter was called twice")
@@ -163,7 +183,9 @@ func takenBack(t *testing.T, b *Bench) {
 	cancel()
 	b.Reserve(-1)
 
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest})
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
+	})
 }
 
 func changes(t *testing.T, b *Bench) {
@@ -188,9 +210,14 @@ func changes(t *testing.T, b *Bench) {
 
 func abandoned(t *testing.T, b *Bench) {
 	b.Create()
-	want(t, b.invoke(t.Context(), Echo), function.Result{Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest}) // it is warm from here on
+	// it is warm from here on
+	want(t, b.invoke(t.Context(), Echo), function.Result{
+		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 
-	want(t, b.invoke(ctx, Hang), function.Result{Class: function.PlatformError, Reason: function.ReasonAbandoned, StatusCode: 500})
+	want(t, b.invoke(ctx, Hang), function.Result{
+		Class: function.PlatformError, Reason: function.ReasonAbandoned, StatusCode: 500,
+	})
 }

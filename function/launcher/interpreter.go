@@ -33,8 +33,8 @@ type search struct {
 	exact    func(version string) bool // ends the search; otherwise the first that is usable is taken
 }
 
-// find carries out a search. Candidates that do not run, or are something else, are passed over. Success is remembered; failure is not, so that an
-// interpreter installed later is found by the next function.
+// find carries out a search. Candidates that do not run, or are something else, are passed over. Success is remembered;
+// failure is not, so that an interpreter installed later is found by the next function.
 func (l *Launcher) find(ctx context.Context, s search) (interpreter, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,11 +75,13 @@ func (l *Launcher) find(ctx context.Context, s search) (interpreter, error) {
 		l.found[s.runtime] = *nearest
 		return *nearest, nil
 	}
-	return interpreter{}, &Unusable{Code: "InvalidRuntime", Reason: fmt.Sprintf("No usable %s was found for %s. Searched: %s. Install %s or start shardmill with %s PATH.",
-		s.language, s.runtime, strings.Join(append(searched, where), "; "), s.install, s.flag)}
+	return interpreter{}, &Unusable{Code: "InvalidRuntime",
+		Reason: fmt.Sprintf("No usable %s was found for %s. Searched: %s. Install %s or start shardmill with %s PATH.",
+			s.language, s.runtime, strings.Join(append(searched, where), "; "), s.install, s.flag)}
 }
 
-// probe runs path once per file version; shims of version managers cost 110 to 340 ms each time, the real interpreter a third of that.
+// probe runs path once per file version; shims of version managers cost 110 to 340 ms each time, the real interpreter a
+// third of that.
 func (l *Launcher) probe(ctx context.Context, s search, path string) (interpreter, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -103,7 +105,8 @@ func (l *Launcher) probe(ctx context.Context, s search, path string) (interprete
 		return interpreter{}, fmt.Errorf("%w: %s", err, line)
 	}
 	var i interpreter
-	if err := json.Unmarshal(out.Bytes(), &i); err != nil || !filepath.IsAbs(i.Path) || strings.Count(i.Version, ".") != 2 || !s.usable(i.Version) {
+	if err := json.Unmarshal(out.Bytes(), &i); err != nil || !filepath.IsAbs(i.Path) ||
+		strings.Count(i.Version, ".") != 2 || !s.usable(i.Version) {
 		return interpreter{}, errors.New("is no " + s.language)
 	}
 	l.probed[key] = i

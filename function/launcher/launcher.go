@@ -1,8 +1,9 @@
-// Package launcher knows what to start for a runtime identifier: which executable, with which arguments, where its handler language looks for code.
+// Package launcher knows what to start for a runtime identifier: which executable, with which arguments, where its
+// handler language looks for code.
 //
-// A runtime family is one file and one line of the families table. The decision is a Plan, a value; sandbox starts it and function fills in what
-// belongs to one environment. Interpreters are looked for when the first function needs one, never before.
-// Source: Lambda Developer Guide, "Lambda runtimes" and the pages of each language.
+// A runtime family is one file and one line of the families table. The decision is a Plan, a value; sandbox starts it
+// and function fills in what belongs to one environment. Interpreters are looked for when the first function needs one,
+// never before. Source: Lambda Developer Guide, "Lambda runtimes" and the pages of each language.
 package launcher
 
 import (
@@ -20,9 +21,10 @@ type Options struct {
 	Node   string // the same for Node.js
 	// HostPackages lets functions import what is installed on this machine, beside what AWS bundles with their runtime.
 	HostPackages bool
-	Dir          string   // where embedded bootstraps are written; must be set before functions with one are planned
-	Work         string   // where ./.venv and ./node_modules are looked for; "" is the working directory
-	Env          []string // where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
+	Dir          string // where embedded bootstraps are written; must be set before functions with one are planned
+	Work         string // where ./.venv and ./node_modules are looked for; "" is the working directory
+	// where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
+	Env []string
 }
 
 // Request is what a plan depends on.
@@ -46,14 +48,16 @@ type Plan struct {
 	RuntimeDir   string            // LAMBDA_RUNTIME_DIR
 	Version      string            // of what runs, for RuntimeVersionArn; "" when it has none
 	Display      string            // for INIT_START, such as python:3.12 or python:3.12 (running 3.11.7)
-	Reads        []string          // directories of this machine that hold the interpreter, its library and what AWS bundles; not those of the system
-	Hint         string            // advice for a person; "" without any
-	SDK          string            // how names of the SDK's modules begin, which AWS bundles; "" when there is none
-	SDKHint      string            // advice when one of them cannot be imported
-	SteersClock  bool              // the bootstrap shows its code the server's clock, where ClockVariable is set
+	// directories of this machine that hold the interpreter, its library and what AWS bundles; not those of the system
+	Reads       []string
+	Hint        string // advice for a person; "" without any
+	SDK         string // how names of the SDK's modules begin, which AWS bundles; "" when there is none
+	SDKHint     string // advice when one of them cannot be imported
+	SteersClock bool   // the bootstrap shows its code the server's clock, where ClockVariable is set
 }
 
-// ClockVariable tells a runtime how many milliseconds the server's clock was ahead of real time when it was started. Without it a bootstrap leaves time alone.
+// ClockVariable tells a runtime how many milliseconds the server's clock was ahead of real time when it was started.
+// Without it a bootstrap leaves time alone.
 const ClockVariable = "SHARDMILL_CLOCK_OFFSET_MS"
 
 // Unusable is a function that cannot run on this machine: its State becomes Failed.
@@ -104,7 +108,10 @@ func New(opt Options) *Launcher {
 	if opt.Env == nil {
 		opt.Env = os.Environ()
 	}
-	return &Launcher{opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}, sdks: map[string]nodeSDK{}, surveyed: map[string]survey{}}
+	return &Launcher{
+		opt: opt, probed: map[string]interpreter{}, found: map[string]interpreter{}, sdks: map[string]nodeSDK{},
+		surveyed: map[string]survey{},
+	}
 }
 
 // Runs reports whether functions of this runtime can run at all.
@@ -128,7 +135,9 @@ func (l *Launcher) Plan(ctx context.Context, r Request) (Plan, error) {
 			return p, err
 		}
 	}
-	return Plan{}, &Unusable{Code: "InvalidRuntime", Reason: fmt.Sprintf("shardmill does not run %s functions yet.", r.Runtime)}
+	return Plan{}, &Unusable{
+		Code: "InvalidRuntime", Reason: fmt.Sprintf("shardmill does not run %s functions yet.", r.Runtime),
+	}
 }
 
 // getenv looks into Options.Env; the last setting wins.
@@ -161,8 +170,8 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// prefixes are the directories that an executable's installation lies in: that of the path it is called by, such as a virtual environment, and that of the file
-// itself.
+// prefixes are the directories that an executable's installation lies in: that of the path it is called by, such as a
+// virtual environment, and that of the file itself.
 func prefixes(path string) []string {
 	found := []string{filepath.Dir(filepath.Dir(path))}
 	if real, err := filepath.EvalSymlinks(path); err == nil {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// fake writes an executable that returns the probe as an interpreter of that version at that path; "" makes one that fails, as a shim without its version does.
+// fake writes an executable that returns the probe as an interpreter of that version at that path; "" makes one that
+// fails, as a shim without its version does.
 func fake(t *testing.T, path, version string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -35,10 +36,13 @@ func plan(t *testing.T, opt Options, runtime string) (Plan, error) {
 	if opt.Work == "" {
 		opt.Work = t.TempDir()
 	}
-	return New(opt).Plan(t.Context(), Request{Runtime: runtime, Code: "/code", TaskRoot: "/code", Cache: "/cache", MemoryMB: 512})
+	return New(opt).Plan(t.Context(), Request{
+		Runtime: runtime, Code: "/code", TaskRoot: "/code", Cache: "/cache", MemoryMB: 512,
+	})
 }
 
-// Interpreters are looked for in this order: --python, $VIRTUAL_ENV, ./.venv, PATH with the version's own name first; what does not run is passed over.
+// Interpreters are looked for in this order: --python, $VIRTUAL_ENV, ./.venv, PATH with the version's own name first;
+// what does not run is passed over.
 func TestPythonIsLookedForInOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -59,8 +63,14 @@ func TestPythonIsLookedForInOrder(t *testing.T) {
 		{"VIRTUAL_ENV", func(o *Options) { o.Python = "" }, venv},
 		{"./.venv", func(o *Options) { o.Python, o.Env = "", []string{path} }, dir + "/work/.venv/bin/python"},
 		{"exact name on PATH", func(o *Options) { o.Python, o.Work, o.Env = "", "", []string{path} }, exact},
-		{"python3 on PATH", func(o *Options) { o.Python, o.Work, o.Env = "", "", []string{"PATH=" + dir + "/one:/bin"} }, other},
-		{"--python as a name", func(o *Options) { o.Python, o.Env = "python3", []string{"PATH=" + dir + "/one:/bin"} }, other},
+		{
+			"python3 on PATH",
+			func(o *Options) { o.Python, o.Work, o.Env = "", "", []string{"PATH=" + dir + "/one:/bin"} }, other,
+		},
+		{
+			"--python as a name",
+			func(o *Options) { o.Python, o.Env = "python3", []string{"PATH=" + dir + "/one:/bin"} }, other,
+		},
 	} {
 		opt := all
 		c.change(&opt)
@@ -78,14 +88,18 @@ func TestInterpreterThatHasGoneIsLookedForAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first, second := fake(t, dir+"/one/python3.12", "3.12.1"), fake(t, dir+"/two/python3.12", "3.12.2")
-	l := New(Options{Dir: t.TempDir(), Work: t.TempDir(), Env: []string{"PATH=" + dir + "/one:" + dir + "/two:/bin:/usr/bin"}})
+	l := New(Options{
+		Dir: t.TempDir(), Work: t.TempDir(), Env: []string{"PATH=" + dir + "/one:" + dir + "/two:/bin:/usr/bin"},
+	})
 	for i, want := range []string{first, first, second} {
 		if i == 2 {
 			if err := os.Remove(first); err != nil {
 				t.Fatal(err)
 			}
 		}
-		p, err := l.Plan(t.Context(), Request{Runtime: "python3.12", Code: "/code", TaskRoot: "/code", Cache: "/cache", MemoryMB: 512})
+		p, err := l.Plan(t.Context(), Request{
+			Runtime: "python3.12", Code: "/code", TaskRoot: "/code", Cache: "/cache", MemoryMB: 512,
+		})
 		if err != nil || p.Path != want {
 			t.Errorf("got %s, %v; want %s", p.Path, err, want)
 		}
@@ -99,14 +113,16 @@ func TestOtherMinorVersionIsTold(t *testing.T) {
 
 	p, err := plan(t, Options{Python: python}, "python3.12")
 
-	if err != nil || p.Display != "python:3.12 (running 3.11.7)" || !strings.Contains(p.Hint, "python3.12 runs on Python 3.11.7 ("+python+")") ||
+	if err != nil || p.Display != "python:3.12 (running 3.11.7)" ||
+		!strings.Contains(p.Hint, "python3.12 runs on Python 3.11.7 ("+python+")") ||
 		p.ExecutionEnv != "AWS_Lambda_python3.12" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	if filepath.Base(p.Args[len(p.Args)-1]) != "bootstrap.py" {
 		t.Errorf("args %q", p.Args)
 	}
-	if p, err := plan(t, Options{Python: python}, "python3.11"); err != nil || p.Hint != "" || p.Display != "python:3.11" {
+	if p, err := plan(t, Options{Python: python}, "python3.11"); err != nil || p.Hint != "" ||
+		p.Display != "python:3.11" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }
@@ -120,16 +136,19 @@ func TestMissingPythonIsExplained(t *testing.T) {
 	_, err := plan(t, Options{Env: []string{"PATH=" + dir}}, "python3.12")
 
 	var u *Unusable
-	if !errors.As(err, &u) || u.Code != "InvalidRuntime" || !strings.Contains(u.Reason, shim+" (exit status 127: pyenv: command not found)") {
+	if !errors.As(err, &u) || u.Code != "InvalidRuntime" ||
+		!strings.Contains(u.Reason, shim+" (exit status 127: pyenv: command not found)") {
 		t.Errorf("got %v", err)
 	}
 	two := fake(t, dir+"/python2", "2.7.18")
-	if _, err := plan(t, Options{Python: two}, "python3.12"); !errors.As(err, &u) || !strings.Contains(u.Reason, "is no Python 3") {
+	if _, err := plan(t, Options{Python: two}, "python3.12"); !errors.As(err, &u) ||
+		!strings.Contains(u.Reason, "is no Python 3") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Node.js is looked for in this order: --node, PATH with the version's own name first. The first of the runtime's major version is taken, else the first.
+// Node.js is looked for in this order: --node, PATH with the version's own name first. The first of the runtime's major
+// version is taken, else the first.
 func TestNodeIsLookedForInOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -171,13 +190,17 @@ func TestOtherNodeVersionIsTold(t *testing.T) {
 	p, err := plan(t, Options{Node: node}, "nodejs24.x")
 
 	if err != nil || p.Display != "nodejs:24 (running 20.1.0)" || p.ExecutionEnv != "AWS_Lambda_nodejs24.x" ||
-		p.Hint != "nodejs24.x runs on Node.js 20.1.0 ("+node+"), the nearest version found. Use --node PATH to choose another." {
+		p.Hint != "nodejs24.x runs on Node.js 20.1.0 ("+node+
+			"), the nearest version found. Use --node PATH to choose another." {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if len(p.Args) != 8 || p.Args[3] != "--max-old-space-size=384" || p.Args[4] != "--max-semi-space-size=25" || p.Args[5] != "--require" || filepath.Base(p.Args[7]) != "index.mjs" {
+	if len(p.Args) != 8 || p.Args[3] != "--max-old-space-size=384" || p.Args[4] != "--max-semi-space-size=25" ||
+		p.Args[5] != "--require" || filepath.Base(p.Args[7]) != "index.mjs" {
 		t.Errorf("args %q", p.Args)
 	}
-	if want := "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:" + p.RuntimeDir + "/sdk-"; !strings.HasPrefix(p.Env["NODE_PATH"], want) {
+	if want := "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:" + p.RuntimeDir + "/sdk-"; !strings.HasPrefix(
+		p.Env["NODE_PATH"], want,
+	) {
 		t.Errorf("NODE_PATH %s does not begin with %s", p.Env["NODE_PATH"], want)
 	}
 	if p, err := plan(t, Options{Node: node}, "nodejs20.x"); err != nil || p.Hint != "" || p.Display != "nodejs:20" {
@@ -194,7 +217,8 @@ func TestMissingNodeIsExplained(t *testing.T) {
 	_, err := plan(t, Options{Env: []string{"PATH=" + dir}}, "nodejs22.x")
 
 	var u *Unusable
-	want := "No usable Node.js 16 or later was found for nodejs22.x. Searched: " + old + " (is no Node.js 16 or later); PATH. Install Node.js or start shardmill with --node PATH."
+	want := "No usable Node.js 16 or later was found for nodejs22.x. Searched: " + old +
+		" (is no Node.js 16 or later); PATH. Install Node.js or start shardmill with --node PATH."
 	if !errors.As(err, &u) || u.Code != "InvalidRuntime" || u.Reason != want {
 		t.Errorf("got %v", err)
 	}
@@ -203,7 +227,10 @@ func TestMissingNodeIsExplained(t *testing.T) {
 // Runtimes without a family are known by name only.
 func TestRuns(t *testing.T) {
 	t.Parallel()
-	for runtime, want := range map[string]bool{"python3.14": true, "provided.al2023": true, "provided.al2": true, "nodejs22.x": true, "nodejs14.x": false, "nodejs.x": false, "nodejs22": false, "python3.": false, "java21": false} {
+	for runtime, want := range map[string]bool{
+		"python3.14": true, "provided.al2023": true, "provided.al2": true, "nodejs22.x": true, "nodejs14.x": false,
+		"nodejs.x": false, "nodejs22": false, "python3.": false, "java21": false,
+	} {
 		if Runs(runtime) != want {
 			t.Errorf("%s: %v", runtime, !want)
 		}

@@ -56,9 +56,13 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	want := strconv.Itoa(major)
 	args := []string{i.Path, "--expose-gc", "--max-http-header-size=81920"} // as on AWS
 	if !setsHeap(r.Environment["NODE_OPTIONS"]) {
-		// V8 sizes its heap by the machine, not by the function: without a limit of its own it would grow into MemorySize instead of collecting garbage.
-		// Of the young generation, which V8 adds, AWS makes half a tenth; that of Node.js 24 alone would be 192 MB.
-		args = append(args, fmt.Sprintf("--max-old-space-size=%d", r.MemoryMB*3/4), fmt.Sprintf("--max-semi-space-size=%d", max(r.MemoryMB/20, 1)))
+		// V8 sizes its heap by the machine, not by the function: without a limit of its own it would grow into
+		// MemorySize instead of collecting garbage. Of the young generation, which V8 adds, AWS makes half a tenth;
+		// that of Node.js 24 alone would be 192 MB.
+		args = append(
+			args, fmt.Sprintf("--max-old-space-size=%d", r.MemoryMB*3/4),
+			fmt.Sprintf("--max-semi-space-size=%d", max(r.MemoryMB/20, 1)),
+		)
 	}
 	host := l.nodeModules(i)
 	sdk, err := l.sdk(bundledPackages(major), host)
@@ -66,7 +70,8 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 		return Plan{}, err
 	}
 	paths := []string{
-		"/opt/nodejs/node" + want + "/node_modules", "/opt/nodejs/node_modules", filepath.Join(filepath.Dir(bootstrap), sdk.dir, "node_modules"), r.TaskRoot,
+		"/opt/nodejs/node" + want + "/node_modules", "/opt/nodejs/node_modules",
+		filepath.Join(filepath.Dir(bootstrap), sdk.dir, "node_modules"), r.TaskRoot,
 	}
 	preload := "--require" // 6 ms less than --import
 	if release, _, _ := strings.Cut(i.Version, "."); len(release) > 1 && release >= "20" && brokenManifest(r.Code) {
@@ -97,12 +102,16 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	p.Env["NODE_PATH"] = strings.Join(paths, ":")
 	if found, _, _ := strings.Cut(i.Version, "."); found != want {
 		p.Display += " (running " + i.Version + ")"
-		p.Hint = fmt.Sprintf("%s runs on Node.js %s (%s), the nearest version found. Use --node PATH to choose another.", r.Runtime, i.Version, i.Path)
+		p.Hint = fmt.Sprintf(
+			"%s runs on Node.js %s (%s), the nearest version found. Use --node PATH to choose another.", r.Runtime,
+			i.Version, i.Path,
+		)
 	}
 	return p, nil
 }
 
-// nodeModules are the folders with packages of this machine: where shardmill was started and above, and what is installed for this Node.
+// nodeModules are the folders with packages of this machine: where shardmill was started and above, and what is
+// installed for this Node.
 func (l *Launcher) nodeModules(i interpreter) []string {
 	var dirs []string
 	dir, err := filepath.Abs(l.opt.Work)
@@ -118,7 +127,8 @@ func (l *Launcher) nodeModules(i interpreter) []string {
 	return append(dirs, filepath.Join(filepath.Dir(filepath.Dir(i.Path)), "lib", "node_modules"))
 }
 
-// nodeReads returns what Node needs to start: its executable and the libraries beside it. Homebrew links its packages to each other.
+// nodeReads returns what Node needs to start: its executable and the libraries beside it. Homebrew links its packages
+// to each other.
 func nodeReads(node string) []string {
 	bin := filepath.Dir(node)
 	if strings.HasPrefix(bin, "/usr/") || bin == "/bin" {
@@ -139,8 +149,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// brokenManifest reports whether the package has a package.json that is no JSON. Node reads it before it loads what --require names, and would end there; the
-// function shall find out itself, as on AWS.
+// brokenManifest reports whether the package has a package.json that is no JSON. Node reads it before it loads what
+// --require names, and would end there; the function shall find out itself, as on AWS.
 func brokenManifest(code string) bool {
 	b, err := os.ReadFile(filepath.Join(code, "package.json"))
 	return err == nil && !json.Valid(b)
@@ -151,8 +161,8 @@ func setsHeap(options string) bool {
 	return strings.Contains(strings.ReplaceAll(options, "_", "-"), "--max-old-space-size")
 }
 
-// searchNodejs looks in this order: Options.Node, the version's own name on PATH, node and nodejs on PATH. The first of the runtime's major version is
-// taken, or else the first that works.
+// searchNodejs looks in this order: Options.Node, the version's own name on PATH, node and nodejs on PATH. The first of
+// the runtime's major version is taken, or else the first that works.
 func (l *Launcher) searchNodejs(runtime string) search {
 	want := strconv.Itoa(nodejsMajor(runtime))
 	var paths []string
@@ -160,7 +170,8 @@ func (l *Launcher) searchNodejs(runtime string) search {
 		paths = append(paths, l.lookPath(name)...)
 	}
 	return search{
-		runtime: runtime, language: fmt.Sprintf("Node.js %d or later", oldestNode), named: l.opt.Node, flag: "--node", paths: paths, where: "PATH", install: "Node.js",
+		runtime: runtime, language: fmt.Sprintf("Node.js %d or later", oldestNode), named: l.opt.Node, flag: "--node",
+		paths: paths, where: "PATH", install: "Node.js",
 		probe: []string{"-p", `JSON.stringify({path: process.execPath, version: process.versions.node})`},
 		usable: func(version string) bool {
 			major, _, _ := strings.Cut(version, ".")

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// bundledPackages are those that AWS puts beside a Node.js runtime; a name that ends in / is a scope. What they need themselves, such as tslib, lies below
-// them there and cannot be imported by name. Source: Lambda Developer Guide, "Runtime-included SDK versions"; stack traces that name
-// /var/runtime/node_modules/@aws-sdk/node_modules.
+// bundledPackages are those that AWS puts beside a Node.js runtime; a name that ends in / is a scope. What they need
+// themselves, such as tslib, lies below them there and cannot be imported by name. Source: Lambda Developer Guide,
+// "Runtime-included SDK versions"; stack traces that name /var/runtime/node_modules/@aws-sdk/node_modules.
 func bundledPackages(major int) []string {
 	if major < 18 {
 		return []string{"aws-sdk"}
@@ -24,16 +24,18 @@ func bundledPackages(major int) []string {
 
 // nodeSDK is what AWS bundles, as it was found on this machine.
 type nodeSDK struct {
-	key   string   // changes when something is installed or removed
-	dir   string   // in Options.Dir: node_modules has a link for each bundled package, installed.json says where all others lie
+	key string // changes when something is installed or removed
+	// in Options.Dir: node_modules has a link for each bundled package, installed.json says where all others lie
+	dir   string
 	reads []string // where these links lead, with what the packages need
 }
 
 // systemModules are where distributions put packages for all programs, for those who ask where a package is.
 var systemModules = []string{"/usr/local/lib/node_modules", "/usr/share/nodejs", "/usr/lib/nodejs"}
 
-// sdk finds the bundled packages in dirs, folders called node_modules, the first of which wins. Each Node on this machine has its own, because packages may be
-// installed for it alone. Links keep the packages where they are: so they find what they need as the tool that installed them laid it out.
+// sdk finds the bundled packages in dirs, folders called node_modules, the first of which wins. Each Node on this
+// machine has its own, because packages may be installed for it alone. Links keep the packages where they are: so they
+// find what they need as the tool that installed them laid it out.
 func (l *Launcher) sdk(names, dirs []string) (nodeSDK, error) {
 	key := ""
 	for _, dir := range append(slices.Clone(dirs), systemModules...) {
@@ -58,7 +60,10 @@ func (l *Launcher) sdk(names, dirs []string) (nodeSDK, error) {
 		}
 	}
 	for name, dir := range installed {
-		if !slices.Contains(dirs, dir) || !slices.ContainsFunc(names, func(n string) bool { return name == n || strings.HasSuffix(n, "/") && strings.HasPrefix(name, n) }) {
+		if !slices.Contains(dirs, dir) ||
+			!slices.ContainsFunc(names, func(n string) bool {
+				return name == n || strings.HasSuffix(n, "/") && strings.HasPrefix(name, n)
+			}) {
 			continue
 		}
 		if real, err := filepath.EvalSymlinks(filepath.Join(dir, name)); err == nil {
@@ -146,8 +151,9 @@ func (l *Launcher) writeLinks(links, installed map[string]string) (string, error
 	return name, nil
 }
 
-// closure returns where the packages lie and all that they need by their package.json, found as Node finds it: in the folders called node_modules beside and above
-// the package. A package in such a folder counts with the outermost one, since its neighbours may be links.
+// closure returns where the packages lie and all that they need by their package.json, found as Node finds it: in the
+// folders called node_modules beside and above the package. A package in such a folder counts with the outermost one,
+// since its neighbours may be links.
 func closure(links map[string]string) []string {
 	seen := map[string]bool{}
 	var reads, next []string
@@ -179,7 +185,9 @@ func closure(links map[string]string) []string {
 	slices.Sort(reads)
 	reads = slices.Compact(reads)
 	return slices.DeleteFunc(reads, func(dir string) bool { // those inside another are shown with it
-		return slices.ContainsFunc(reads, func(other string) bool { return strings.HasPrefix(dir, other+string(filepath.Separator)) })
+		return slices.ContainsFunc(reads, func(other string) bool {
+			return strings.HasPrefix(dir, other+string(filepath.Separator))
+		})
 	})
 }
 

@@ -34,7 +34,8 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// The parts of a small SDK. The client needs the core, which needs tslib, and has a subpath and an export that only one kind of module system gets.
+// The parts of a small SDK. The client needs the core, which needs tslib, and has a subpath and an export that only one
+// kind of module system gets.
 const (
 	clientManifest = `{"name": "@aws-sdk/client-thing", "version": "3.1.0", "dependencies": {"@smithy/core": "*"},
 		"exports": {".": {"import": "./index.mjs", "require": "./index.js"}, "./sub": "./sub.js", "./package.json": "./package.json"}}`
@@ -44,35 +45,46 @@ const (
 	coreManifest   = `{"name": "@smithy/core", "version": "1.0.0", "main": "index.js", "dependencies": {"tslib": "*"}}`
 	core           = `module.exports = "core with " + require("tslib");`
 	tslib          = `module.exports = "tslib";`
+	thingCore      = "app/node_modules/@aws-sdk/client-thing/node_modules/@smithy/core/"
+	anotherTslib   = `module.exports = "another tslib";`
 	zod            = `module.exports = "zod";`
 )
 
 // layouts are how tools install packages, seen from the folder where shardmill is started.
 var layouts = map[string]map[string]string{
 	"flat": {
-		"app/node_modules/@aws-sdk/client-thing/package.json": clientManifest, "app/node_modules/@aws-sdk/client-thing/index.js": clientRequired,
-		"app/node_modules/@aws-sdk/client-thing/index.mjs": clientImported, "app/node_modules/@aws-sdk/client-thing/sub.js": clientSub,
-		"app/node_modules/@smithy/core/package.json": coreManifest, "app/node_modules/@smithy/core/index.js": core,
-		"app/node_modules/tslib/index.js": tslib, "app/node_modules/zod/index.js": zod,
+		"app/node_modules/@aws-sdk/client-thing/package.json": clientManifest,
+		"app/node_modules/@aws-sdk/client-thing/index.js":     clientRequired,
+		"app/node_modules/@aws-sdk/client-thing/index.mjs":    clientImported,
+		"app/node_modules/@aws-sdk/client-thing/sub.js":       clientSub,
+		"app/node_modules/@smithy/core/package.json":          coreManifest,
+		"app/node_modules/@smithy/core/index.js":              core,
+		"app/node_modules/tslib/index.js":                     tslib, "app/node_modules/zod/index.js": zod,
 	},
 	"hoisted": {
 		"app/node_modules/zod/index.js":                   zod,
-		"node_modules/@aws-sdk/client-thing/package.json": clientManifest, "node_modules/@aws-sdk/client-thing/index.js": clientRequired,
-		"node_modules/@aws-sdk/client-thing/index.mjs": clientImported, "node_modules/@aws-sdk/client-thing/sub.js": clientSub,
-		"node_modules/@smithy/core/package.json": coreManifest, "node_modules/@smithy/core/index.js": core,
+		"node_modules/@aws-sdk/client-thing/package.json": clientManifest,
+		"node_modules/@aws-sdk/client-thing/index.js":     clientRequired,
+		"node_modules/@aws-sdk/client-thing/index.mjs":    clientImported,
+		"node_modules/@aws-sdk/client-thing/sub.js":       clientSub,
+		"node_modules/@smithy/core/package.json":          coreManifest, "node_modules/@smithy/core/index.js": core,
 		"node_modules/tslib/index.js": tslib,
 	},
 	"nested": {
-		"app/node_modules/@aws-sdk/client-thing/package.json": clientManifest, "app/node_modules/@aws-sdk/client-thing/index.js": clientRequired,
-		"app/node_modules/@aws-sdk/client-thing/index.mjs": clientImported, "app/node_modules/@aws-sdk/client-thing/sub.js": clientSub,
-		"app/node_modules/@aws-sdk/client-thing/node_modules/@smithy/core/package.json":                    coreManifest,
-		"app/node_modules/@aws-sdk/client-thing/node_modules/@smithy/core/index.js":                        core,
-		"app/node_modules/@aws-sdk/client-thing/node_modules/@smithy/core/node_modules/tslib/i.js":         tslib,
-		"app/node_modules/@aws-sdk/client-thing/node_modules/@smithy/core/node_modules/tslib/package.json": `{"main": "i.js"}`,
-		"app/node_modules/tslib/index.js": `module.exports = "another tslib";`, "app/node_modules/zod/index.js": zod,
+		"app/node_modules/@aws-sdk/client-thing/package.json": clientManifest,
+		"app/node_modules/@aws-sdk/client-thing/index.js":     clientRequired,
+		"app/node_modules/@aws-sdk/client-thing/index.mjs":    clientImported,
+		"app/node_modules/@aws-sdk/client-thing/sub.js":       clientSub,
+		thingCore + "package.json":                            coreManifest,
+		thingCore + "index.js":                                core,
+		thingCore + "node_modules/tslib/i.js":                 tslib,
+		thingCore + "node_modules/tslib/package.json":         `{"main": "i.js"}`,
+		"app/node_modules/tslib/index.js":                     anotherTslib,
+		"app/node_modules/zod/index.js":                       zod,
 	},
 	"linked": { // as pnpm does it
-		"app/node_modules/@aws-sdk/client-thing": "-> ../.pnpm/client@3/node_modules/@aws-sdk/client-thing", "app/node_modules/zod": "-> .pnpm/zod@3/node_modules/zod",
+		"app/node_modules/@aws-sdk/client-thing": "-> ../.pnpm/client@3/node_modules/@aws-sdk/client-thing",
+		"app/node_modules/zod":                   "-> .pnpm/zod@3/node_modules/zod",
 		"app/node_modules/.pnpm/client@3/node_modules/@aws-sdk/client-thing/package.json": clientManifest,
 		"app/node_modules/.pnpm/client@3/node_modules/@aws-sdk/client-thing/index.js":     clientRequired,
 		"app/node_modules/.pnpm/client@3/node_modules/@aws-sdk/client-thing/index.mjs":    clientImported,
@@ -86,7 +98,8 @@ var layouts = map[string]map[string]string{
 	},
 }
 
-// probeScript is a function that tries to get a module in every way there is. It says what it got, or - when there is no such module.
+// probeScript is a function that tries to get a module in every way there is. It says what it got, or - when there is
+// no such module.
 const probeScript = `
 import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);
@@ -121,7 +134,15 @@ func runProbeAs(t *testing.T, opt Options, code, limit string, names ...string) 
 	args := slices.Clone(p.Args[1:])
 	bootstrap := args[len(args)-1]
 	// As the bootstrap does it before it imports a handler.
-	if err := os.WriteFile(bootstrap+".tmp", []byte(`const s = process[Symbol.for("shardmill.surroundings")]; s.`+limit+`(); await import(`+quoted(filepath.Join(code, "probe.mjs"))+`);`), 0o600); err != nil {
+	if err := os.WriteFile(
+		bootstrap+".tmp",
+		[]byte(
+			`const s = process[Symbol.for("shardmill.surroundings")]; s.`+limit+`(); await import(`+quoted(
+				filepath.Join(code, "probe.mjs"),
+			)+`);`,
+		),
+		0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(bootstrap+".tmp", bootstrap); err != nil {
@@ -147,7 +168,8 @@ func runProbeAs(t *testing.T, opt Options, code, limit string, names ...string) 
 	return got
 }
 
-// Before Node had hooks that run in place, those of import cost a thread. A function in CommonJS pays for it when it calls import.
+// Before Node had hooks that run in place, those of import cost a thread. A function in CommonJS pays for it when it
+// calls import.
 func TestFunctionInCommonJSImportsTheSDK(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, layouts["flat"])
@@ -170,21 +192,28 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// What AWS bundles comes from where it is installed on this machine, however a tool laid it out; what it needs itself is found by it alone, and nothing
-// else comes from outside the package.
+// What AWS bundles comes from where it is installed on this machine, however a tool laid it out; what it needs itself
+// is found by it alone, and nothing else comes from outside the package.
 func TestOnlyTheBundledSDKComesFromOutsideThePackage(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := tree(t, layout)
-			code := tree(t, map[string]string{"probe.mjs": probeScript, "common.cjs": probeCommon, "node_modules/own/index.js": `module.exports = "own";`})
+			code := tree(t, map[string]string{
+				"probe.mjs": probeScript, "common.cjs": probeCommon,
+				"node_modules/own/index.js": `module.exports = "own";`,
+			})
 
-			got := runProbe(t, Options{Work: filepath.Join(dir, "app")}, code, "@aws-sdk/client-thing", "@aws-sdk/client-thing/sub", "own", "tslib", "zod", "@aws-sdk/client-nothing")
+			got := runProbe(
+				t, Options{Work: filepath.Join(dir, "app")}, code, "@aws-sdk/client-thing", "@aws-sdk/client-thing/sub",
+				"own", "tslib", "zod", "@aws-sdk/client-nothing",
+			)
 
 			for module, want := range map[string]string{
 				"@aws-sdk/client-thing":     "required core with tslib|required core with tslib|imported core with tslib|imported core with tslib",
-				"@aws-sdk/client-thing/sub": "sub|sub|sub|sub", "own": "own|own|own|own", "tslib": "-|-|-|-", "zod": "-|-|-|-", "@aws-sdk/client-nothing": "-|-|-|-",
+				"@aws-sdk/client-thing/sub": "sub|sub|sub|sub", "own": "own|own|own|own", "tslib": "-|-|-|-",
+				"zod": "-|-|-|-", "@aws-sdk/client-nothing": "-|-|-|-",
 			} {
 				if got[module] != want {
 					t.Errorf("%s: got %s, want %s", module, got[module], want)
@@ -194,7 +223,8 @@ func TestOnlyTheBundledSDKComesFromOutsideThePackage(t *testing.T) {
 	}
 }
 
-// Code that is unpacked inside a project does not see the project's packages, which Node would find above it, nor those of the system.
+// Code that is unpacked inside a project does not see the project's packages, which Node would find above it, nor those
+// of the system.
 func TestPackagesAboveTheCodeAreNotTheFunctions(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{
@@ -204,7 +234,8 @@ func TestPackagesAboveTheCodeAreNotTheFunctions(t *testing.T) {
 
 	got := runProbe(t, Options{Work: t.TempDir()}, filepath.Join(dir, "data", "code"), "zod", "own", "systemwide")
 
-	if got["zod"] != "-|-|-|-" || got["systemwide"] != "-|-|-|-" || !strings.HasPrefix(got["own"], "own MODULE_NOT_FOUND|") {
+	if got["zod"] != "-|-|-|-" || got["systemwide"] != "-|-|-|-" ||
+		!strings.HasPrefix(got["own"], "own MODULE_NOT_FOUND|") {
 		t.Errorf("got %v", got)
 	}
 }
@@ -215,9 +246,14 @@ func TestHostPackagesLetsEverythingThrough(t *testing.T) {
 	dir := tree(t, layouts["flat"])
 	code := tree(t, map[string]string{"probe.mjs": probeScript, "common.cjs": probeCommon})
 
-	got := runProbe(t, Options{Work: filepath.Join(dir, "app"), HostPackages: true}, code, "zod", "tslib", "@aws-sdk/client-thing/sub")
+	got := runProbe(
+		t, Options{Work: filepath.Join(dir, "app"), HostPackages: true}, code, "zod", "tslib",
+		"@aws-sdk/client-thing/sub",
+	)
 
-	for module, want := range map[string]string{"zod": "zod|zod|zod|zod", "tslib": "tslib|tslib|tslib|tslib", "@aws-sdk/client-thing/sub": "sub|sub|sub|sub"} {
+	for module, want := range map[string]string{
+		"zod": "zod|zod|zod|zod", "tslib": "tslib|tslib|tslib|tslib", "@aws-sdk/client-thing/sub": "sub|sub|sub|sub",
+	} {
 		if got[module] != want {
 			t.Errorf("%s: got %s, want %s", module, got[module], want)
 		}
@@ -227,7 +263,10 @@ func TestHostPackagesLetsEverythingThrough(t *testing.T) {
 // The plan names the directories that a confined process has to see: those that the SDK and all that it needs lie in.
 func TestPlanNamesTheDirectoriesOfTheSDK(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string][]string{"flat": {"app/node_modules"}, "hoisted": {"node_modules"}, "nested": {"app/node_modules"}, "linked": {"app/node_modules"}} {
+	for name, want := range map[string][]string{
+		"flat": {"app/node_modules"}, "hoisted": {"node_modules"}, "nested": {"app/node_modules"},
+		"linked": {"app/node_modules"},
+	} {
 		dir := tree(t, layouts[name])
 		node := fake(t, t.TempDir()+"/bin/node", "20.1.0")
 
@@ -258,7 +297,8 @@ func TestSDKInstalledLaterIsFound(t *testing.T) {
 
 	s, err := l.sdk(bundledPackages(22), modules)
 
-	if _, e := os.Stat(filepath.Join(l.opt.Dir, s.dir, "node_modules", "@aws-sdk", "client-thing")); err != nil || s.dir == before.dir || e != nil {
+	if _, e := os.Stat(filepath.Join(l.opt.Dir, s.dir, "node_modules", "@aws-sdk", "client-thing")); err != nil ||
+		s.dir == before.dir || e != nil {
 		t.Errorf("got %+v, %v, %v", s, err, e)
 	}
 	if s, err := l.sdk(bundledPackages(16), modules); err != nil || len(s.reads) != 0 {

@@ -14,18 +14,25 @@ func isProvided(runtime string) bool {
 	return runtime == "provided.al2023" || runtime == "provided.al2" || runtime == "provided"
 }
 
-// Custom reports that a runtime is whatever the package brings along: nothing of what configures AWS's own runtimes means anything to it.
+// Custom reports that a runtime is whatever the package brings along: nothing of what configures AWS's own runtimes
+// means anything to it.
 func Custom(runtime string) bool { return isProvided(runtime) }
 
-// planProvided runs the executable called bootstrap in the code. Names in messages are AWS's, where the code lies in /var/task.
+// planProvided runs the executable called bootstrap in the code. Names in messages are AWS's, where the code lies in
+// /var/task.
 func (l *Launcher) planProvided(_ context.Context, r Request) (Plan, error) {
 	path := filepath.Join(r.Code, "bootstrap")
 	info, err := os.Stat(path)
 	switch {
 	case err != nil || info.IsDir():
-		return Plan{}, &EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"}
+		return Plan{}, &EntryPoint{
+			Kind:    "Runtime.InvalidEntrypoint",
+			Message: "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
+		}
 	case info.Mode()&0o111 == 0:
-		return Plan{}, &EntryPoint{Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: permission denied"}
+		return Plan{}, &EntryPoint{
+			Kind: "Runtime.InvalidEntrypoint", Message: "fork/exec /var/task/bootstrap: permission denied",
+		}
 	}
 	if err := checkMachine(path); err != nil {
 		return Plan{}, err
@@ -53,7 +60,8 @@ var machines = map[string]struct {
 	"arm64": {elf.EM_AARCH64, "arm64", "qemu-aarch64"},
 }
 
-// checkMachine refuses a program for another processor, unless the kernel knows how to run it. Scripts and unreadable files are exec's to judge.
+// checkMachine refuses a program for another processor, unless the kernel knows how to run it. Scripts and unreadable
+// files are exec's to judge.
 func checkMachine(path string) error {
 	f, err := elf.Open(path)
 	if err != nil {

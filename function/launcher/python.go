@@ -12,8 +12,8 @@ import (
 //go:embed python/bootstrap.py python/awslambdaric/*.py python/awslambdaric/_shardmill/*.py
 var pythonRuntime embed.FS
 
-// LogEvent and LogBreak are how our bootstraps mark a log message of several lines: a line that begins with LogEvent is one message, in which
-// LogBreak stands for a line break.
+// LogEvent and LogBreak are how our bootstraps mark a log message of several lines: a line that begins with LogEvent is
+// one message, in which LogBreak stands for a line break.
 const (
 	LogEvent = '\x1e'
 	LogBreak = '\x1f'
@@ -41,7 +41,8 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	// Isolated from the daemon's PYTHON* variables and user site; text is UTF-8; the code directory is read-only, so compiled files go elsewhere.
+	// Isolated from the daemon's PYTHON* variables and user site; text is UTF-8; the code directory is read-only, so
+	// compiled files go elsewhere.
 	args := []string{f.Path, "-I", "-u", "-X", "utf8"}
 	reads := append(prefixes(f.Path), found.Reads...)
 	if l.opt.HostPackages {
@@ -71,12 +72,16 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	}
 	if minor := strings.SplitN(f.Version, ".", 3); strings.Join(minor[:2], ".") != want {
 		p.Display += " (running " + f.Version + ")"
-		p.Hint = fmt.Sprintf("%s runs on Python %s (%s), the nearest version found. Use --python PATH to choose another.", r.Runtime, f.Version, f.Path)
+		p.Hint = fmt.Sprintf(
+			"%s runs on Python %s (%s), the nearest version found. Use --python PATH to choose another.", r.Runtime,
+			f.Version, f.Path,
+		)
 	}
 	return p, nil
 }
 
-// writePython puts the runtime's files into Options.Dir, as they lie in /var/runtime on AWS, and returns where the process of r sees bootstrap.py.
+// writePython puts the runtime's files into Options.Dir, as they lie in /var/runtime on AWS, and returns where the
+// process of r sees bootstrap.py.
 func (l *Launcher) writePython(r Request) (bootstrap string, err error) {
 	err = fs.WalkDir(pythonRuntime, "python", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -95,8 +100,8 @@ func (l *Launcher) writePython(r Request) (bootstrap string, err error) {
 	return bootstrap, err
 }
 
-// searchPython looks in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3 and python on PATH. The first that works
-// is taken.
+// searchPython looks in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3 and
+// python on PATH. The first that works is taken.
 func (l *Launcher) searchPython(runtime string) search {
 	var paths []string
 	if venv := l.getenv("VIRTUAL_ENV"); venv != "" {
@@ -109,8 +114,10 @@ func (l *Launcher) searchPython(runtime string) search {
 		paths = append(paths, l.lookPath(name)...)
 	}
 	return search{
-		runtime: runtime, language: "Python 3", named: l.opt.Python, flag: "--python", paths: paths, where: "$VIRTUAL_ENV, ./.venv, PATH", install: "python3",
-		// It names the real executable behind a shim; a virtual environment's python stays as it is, since its packages hang on it.
+		runtime: runtime, language: "Python 3", named: l.opt.Python, flag: "--python", paths: paths,
+		where: "$VIRTUAL_ENV, ./.venv, PATH", install: "python3",
+		// It names the real executable behind a shim; a virtual environment's python stays as it is, since its packages
+		// hang on it.
 		probe: []string{"-I", "-c", `import sys, json
 print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3]}))`},
 		usable: func(version string) bool { return strings.HasPrefix(version, "3.") },

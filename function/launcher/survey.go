@@ -18,7 +18,8 @@ import (
 //go:embed python/survey.py
 var pythonSurvey string
 
-// survey is what functions need to know of a Python beside itself: which modules AWS bundles and where they lie. It holds until something is installed.
+// survey is what functions need to know of a Python beside itself: which modules AWS bundles and where they lie. It
+// holds until something is installed.
 type survey struct {
 	Reads     []string `json:"reads"`     // directories that functions must be able to read
 	Installed []string `json:"installed"` // where the interpreter finds what is installed
@@ -31,7 +32,8 @@ type survey struct {
 // surveyTimeout bounds one survey, which takes a tenth of a second where a disk is not in the way.
 const surveyTimeout = 20 * time.Second
 
-// survey asks python, unless it has been asked and nothing was installed since. dir holds the runtime's modules, which it compiles.
+// survey asks python, unless it has been asked and nothing was installed since. dir holds the runtime's modules, which
+// it compiles.
 func (l *Launcher) survey(ctx context.Context, python, dir string) (survey, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +73,8 @@ func modificationTimes(dirs []string) []string {
 	return times
 }
 
-// besideSystem is dirs without those below /usr, which every process sees, and without those that lie in another of them.
+// besideSystem is dirs without those below /usr, which every process sees, and without those that lie in another of
+// them.
 func besideSystem(dirs []string) []string {
 	var out []string
 	for _, dir := range slices.Sorted(slices.Values(dirs)) {

@@ -9,11 +9,15 @@ import (
 	"testing"
 )
 
-// A plan names what a Python reads beside the system: its virtual environment, the installation behind that, and what AWS bundles wherever it lies; with
-// HostPackages, all places where something is installed. What is installed later is found by the next plan.
+// A plan names what a Python reads beside the system: its virtual environment, the installation behind that, and what
+// AWS bundles wherever it lies; with HostPackages, all places where something is installed. What is installed later is
+// found by the next plan.
 func TestPlanNamesWhatAPythonReads(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("python3", "-I", "-c", `import os, sys; print(os.path.realpath(sys.executable), "python%d.%d" % sys.version_info[:2], os.path.realpath(sys.base_prefix))`).Output()
+	out, err := exec.Command(
+		"python3", "-I", "-c",
+		`import os, sys; print(os.path.realpath(sys.executable), "python%d.%d" % sys.version_info[:2], os.path.realpath(sys.base_prefix))`,
+	).Output()
 	found := strings.Fields(string(out))
 	if err != nil || len(found) != 3 {
 		t.Fatalf("python3: %v %q", err, out)
@@ -45,7 +49,8 @@ func TestPlanNamesWhatAPythonReads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if base := found[2]; !slices.Contains(p.Reads, venv) || !strings.HasPrefix(base, "/usr") && !slices.Contains(p.Reads, base) {
+			if base := found[2]; !slices.Contains(p.Reads, venv) || !strings.HasPrefix(base, "/usr") &&
+				!slices.Contains(p.Reads, base) {
 				t.Errorf("reads %q, want %s and %s among them", p.Reads, venv, base)
 			}
 			return p.Reads
@@ -54,7 +59,10 @@ func TestPlanNamesWhatAPythonReads(t *testing.T) {
 			t.Errorf("host packages %v: reads %q", host, got)
 		}
 		write(filepath.Join(elsewhere, "boto3", "__init__.py"), "")
-		write(filepath.Join(elsewhere, "boto3-1.dist-info", "METADATA"), "Metadata-Version: 2.1\nName: boto3\nVersion: 1\n")
+		write(
+			filepath.Join(elsewhere, "boto3-1.dist-info", "METADATA"),
+			"Metadata-Version: 2.1\nName: boto3\nVersion: 1\n",
+		)
 
 		want := filepath.Join(elsewhere, "boto3")
 		if host {

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// WrapperVariable names a program that starts the runtime in its place: it gets the command of the runtime as its arguments. AWS's managed runtimes honour it,
-// provided.* do not. Source: Lambda Developer Guide, "Modifying the runtime environment", wrapper scripts.
+// WrapperVariable names a program that starts the runtime in its place: it gets the command of the runtime as its
+// arguments. AWS's managed runtimes honour it, provided.* do not. Source: Lambda Developer Guide, "Modifying the
+// runtime environment", wrapper scripts.
 const WrapperVariable = "AWS_LAMBDA_EXEC_WRAPPER"
 
 // awsTaskRoot is where code lies on AWS.

@@ -5,11 +5,13 @@ import (
 	"testing"
 )
 
-// A wrapper is named as it lies on AWS, by an absolute path, or from the task root, where the runtime starts: by a name alone a shell would look for it in PATH.
+// A wrapper is named as it lies on AWS, by an absolute path, or from the task root, where the runtime starts: by a name
+// alone a shell would look for it in PATH.
 func TestWrapperIsLookedForWhereTheCodeLies(t *testing.T) {
 	t.Parallel()
 	for named, want := range map[string]string{
-		"/var/task/bin/wrap": "/code/bin/wrap", "wrap": "/code/wrap", "./wrap": "/code/wrap", "/opt/wrap": "/opt/wrap", "/var/tasks/wrap": "/var/tasks/wrap",
+		"/var/task/bin/wrap": "/code/bin/wrap", "wrap": "/code/wrap", "./wrap": "/code/wrap", "/opt/wrap": "/opt/wrap",
+		"/var/tasks/wrap": "/var/tasks/wrap",
 	} {
 		p := Plan{Path: "/bin/python", Args: []string{"python", "-u", "bootstrap.py"}}
 		p.wrap(Request{TaskRoot: "/code", Environment: map[string]string{WrapperVariable: named}})

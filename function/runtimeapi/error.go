@@ -20,7 +20,8 @@ func (s *Server) takeError(c *conn, br *bufio.Reader, r *request, id string) boo
 	return reply(c, 202, accepted) && err == nil
 }
 
-// ends waits for the end of the process. An invocation's id proves who answers it; for an init error of unknown origin the end of the process does.
+// ends waits for the end of the process. An invocation's id proves who answers it; for an init error of unknown origin
+// the end of the process does.
 func (s *Server) ends() bool {
 	select {
 	case <-s.ending:
@@ -45,6 +46,7 @@ func (s *Server) takeInitError(c *conn, br *bufio.Reader, r *request) bool {
 	if from != starting {
 		return reply(c, 403, badTransition(from, "InitError"))
 	}
-	s.h.InitFailed(r.errorType, r.hint, body) // before the answer, upon which the process may exit at once: that must not be heard first
+	// before the answer, upon which the process may exit at once: that must not be heard first
+	s.h.InitFailed(r.errorType, r.hint, body)
 	return reply(c, 202, accepted)
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/shardmill/shardmill/internal/ids"
 )
 
-// The Extensions API (2020-01-01), for extensions that live inside the runtime's process: they register in the init phase and then wait for events.
-// Source: Lambda Developer Guide, "Lambda Extensions API"; error types, texts and state names follow AWS's open runtime interface emulator. It refuses SHUTDOWN
-// to internal extensions; here every one that waits gets it, because a process that ends on SIGTERM has no other way to know.
+// The Extensions API (2020-01-01), for extensions that live inside the runtime's process: they register in the init
+// phase and then wait for events. Source: Lambda Developer Guide, "Lambda Extensions API"; error types, texts and state
+// names follow AWS's open runtime interface emulator. It refuses SHUTDOWN to internal extensions; here every one that
+// waits gets it, because a process that ends on SIGTERM has no other way to know.
 const (
 	extensionBase = "/2020-01-01/extension"
 	maxExtensions = 10
@@ -86,12 +87,15 @@ func (s *Server) routeExtension(c *conn, br *bufio.Reader, r *request, path stri
 	}
 }
 
-// identified returns the identifier that a call carries. Without a usable one the call has been refused: the id is "" where the connection may go on.
+// identified returns the identifier that a call carries. Without a usable one the call has been refused: the id is ""
+// where the connection may go on.
 func (s *Server) identified(c *conn, r *request) (id string, ok bool) {
 	sent := true
 	switch {
 	case r.extensionID == "":
-		sent = s.refuseExtension(c, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header")
+		sent = s.refuseExtension(
+			c, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header",
+		)
 	case !isUUID(r.extensionID):
 		sent = s.refuseExtension(c, "Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
 	default:
@@ -128,7 +132,9 @@ func (s *Server) register(c *conn, r *request, body []byte) bool {
 		return s.refuseExtension(c, "Extension.InvalidExtensionName", "Empty extension name")
 	}
 	if len(r.extensionName) > maxExtName {
-		return s.refuseExtension(c, "Extension.InvalidExtensionName", "The extension name is longer than %d bytes", maxExtName)
+		return s.refuseExtension(
+			c, "Extension.InvalidExtensionName", "The extension name is longer than %d bytes", maxExtName,
+		)
 	}
 	var in struct {
 		Events            []string `json:"events"`
@@ -138,7 +144,9 @@ func (s *Server) register(c *conn, r *request, body []byte) bool {
 		return s.refuseExtension(c, "InvalidRequestFormat", "%s", err)
 	}
 	if len(in.ConfigurationKeys) > 0 {
-		return s.refuseExtension(c, "InvalidRequestFormat", "configurationKeys are deprecated; use environment variables instead")
+		return s.refuseExtension(
+			c, "InvalidRequestFormat", "configurationKeys are deprecated; use environment variables instead",
+		)
 	}
 	for _, e := range in.Events {
 		if e != eventInvoke && e != eventShutdown {
@@ -234,7 +242,8 @@ func (s *Server) extensionNext(c *conn, id string) bool {
 	return true
 }
 
-// extensionFailed is POST /extension/init/error or /extension/exit/error: it names what the end of the process will be reported as.
+// extensionFailed is POST /extension/init/error or /extension/exit/error: it names what the end of the process will be
+// reported as.
 func (s *Server) extensionFailed(c *conn, r *request, id, to, kind string, from ...string) bool {
 	if r.extensionError == "" {
 		return s.refuseExtension(c, "Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found")
@@ -271,7 +280,10 @@ func (s *Server) invoke(ev *Event) {
 		ID       string            `json:"requestId"`
 		ARN      string            `json:"invokedFunctionArn"`
 		Tracing  map[string]string `json:"tracing"`
-	}{eventInvoke, deadline.UnixMilli(), ev.ID, ev.ARN, map[string]string{"type": "X-Amzn-Trace-Id", "value": ev.TraceID}})
+	}{
+		eventInvoke, deadline.UnixMilli(), ev.ID, ev.ARN,
+		map[string]string{"type": "X-Amzn-Trace-Id", "value": ev.TraceID},
+	})
 	s.tell(text, func(e *extension) bool { return slices.Contains(e.events, eventInvoke) })
 }
 
@@ -282,10 +294,15 @@ const (
 	Failure  = "failure"
 )
 
-// Shutdown gives the event SHUTDOWN to the extensions, to those that do not wait for one as soon as they ask, and returns when they have asked for another event
-// after it, or after limit. It reports whether there are extensions at all. deadline is what they are told, in the clock that they see.
+// Shutdown gives the event SHUTDOWN to the extensions, to those that do not wait for one as soon as they ask, and
+// returns when they have asked for another event after it, or after limit. It reports whether there are extensions at
+// all. deadline is what they are told, in the clock that they see.
 func (s *Server) Shutdown(reason string, deadline time.Time, limit time.Duration) (registered bool) {
-	text := []byte(`{"eventType":"SHUTDOWN","deadlineMs":` + strconv.FormatInt(deadline.UnixMilli(), 10) + `,"shutdownReason":"` + reason + `"}`)
+	text := []byte(
+		`{"eventType":"SHUTDOWN","deadlineMs":` + strconv.FormatInt(
+			deadline.UnixMilli(), 10,
+		) + `,"shutdownReason":"` + reason + `"}`,
+	)
 	s.mu.Lock()
 	registered = len(s.extensions) > 0
 	back := make(chan struct{}, maxExtensions)
@@ -308,7 +325,8 @@ func (s *Server) Shutdown(reason string, deadline time.Time, limit time.Duration
 	return true
 }
 
-// tell gives an event to the extensions chosen, and returns how many have it or will have it: one that does not wait finds it when it asks, unless a later one came.
+// tell gives an event to the extensions chosen, and returns how many have it or will have it: one that does not wait
+// finds it when it asks, unless a later one came.
 func (s *Server) tell(event []byte, chosen func(*extension) bool) (told int) {
 	var waiting []*conn
 	s.mu.Lock()

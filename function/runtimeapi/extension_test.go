@@ -45,10 +45,15 @@ func TestExtensionRegisters(t *testing.T) {
 	s, _, _ := listen(t)
 	const plain = `200 {"functionName":"orders","functionVersion":"$LATEST","handler":"index.handler"}`
 
-	if got, _ := ask(t, s, "POST", extensionBase+"/register", `{"events":[]}`, "Lambda-Extension-Name", "a"); got != plain {
+	if got, _ := ask(
+		t, s, "POST", extensionBase+"/register", `{"events":[]}`, "Lambda-Extension-Name", "a",
+	); got != plain {
 		t.Errorf("got %s", got)
 	}
-	got, _ := ask(t, s, "POST", extensionBase+"/register", `{"events":["INVOKE","SHUTDOWN"]}`, "Lambda-Extension-Name", "b", "Lambda-Extension-Accept-Feature", "x, accountId")
+	got, _ := ask(
+		t, s, "POST", extensionBase+"/register", `{"events":["INVOKE","SHUTDOWN"]}`, "Lambda-Extension-Name", "b",
+		"Lambda-Extension-Accept-Feature", "x, accountId",
+	)
 	if got != `200 {"accountId":"123456789012","functionName":"orders","functionVersion":"$LATEST","handler":"index.handler"}` {
 		t.Errorf("got %s", got)
 	}
@@ -71,15 +76,42 @@ func TestExtensionRefusals(t *testing.T) {
 	}{
 		{"POST /register", "{}", nil, refusal("Extension.InvalidExtensionName", "Empty extension name")},
 		{"POST /register", "{", []string{name, "x"}, refusal("InvalidRequestFormat", "unexpected end of JSON input")},
-		{"POST /register", `{"configurationKeys":["a"]}`, []string{name, "x"}, refusal("InvalidRequestFormat", "configurationKeys are deprecated; use environment variables instead")},
-		{"POST /register", `{"events":["OTHER"]}`, []string{name, "x"}, refusal("Extension.InvalidEventType", "OTHER: ErrorInvalidEventType")},
-		{"POST /register", `{}`, []string{name, "one"}, refusal("Extension.InvalidExtensionState", "Extension with this name already registered")},
-		{"GET /event/next", "", nil, refusal("Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header")},
-		{"GET /event/next", "", []string{identifier, "x"}, refusal("Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")},
-		{"GET /event/next", "", []string{identifier, unknown}, refusal("Extension.UnknownExtensionIdentifier", "Unknown extension "+unknown)},
-		{"POST /init/error", "", []string{identifier, id}, refusal("Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found")},
-		{"POST /exit/error", "", []string{identifier, unknown, "Lambda-Extension-Function-Error-Type", "A.B"}, refusal("Extension.UnknownExtensionIdentifier", "Unknown Lambda-Extension-Identifier")},
-		{"PUT /register", "", nil, `404 {"errorMessage":"The Extensions API has no such path.","errorType":"NotFound"}`},
+		{
+			"POST /register", `{"configurationKeys":["a"]}`, []string{name, "x"},
+			refusal("InvalidRequestFormat", "configurationKeys are deprecated; use environment variables instead"),
+		},
+		{
+			"POST /register", `{"events":["OTHER"]}`, []string{name, "x"},
+			refusal("Extension.InvalidEventType", "OTHER: ErrorInvalidEventType"),
+		},
+		{
+			"POST /register", `{}`, []string{name, "one"},
+			refusal("Extension.InvalidExtensionState", "Extension with this name already registered"),
+		},
+		{
+			"GET /event/next", "", nil,
+			refusal("Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header"),
+		},
+		{
+			"GET /event/next", "", []string{identifier, "x"},
+			refusal("Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier"),
+		},
+		{
+			"GET /event/next", "", []string{identifier, unknown},
+			refusal("Extension.UnknownExtensionIdentifier", "Unknown extension "+unknown),
+		},
+		{
+			"POST /init/error", "", []string{identifier, id},
+			refusal("Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found"),
+		},
+		{
+			"POST /exit/error", "", []string{identifier, unknown, "Lambda-Extension-Function-Error-Type", "A.B"},
+			refusal("Extension.UnknownExtensionIdentifier", "Unknown Lambda-Extension-Identifier"),
+		},
+		{
+			"PUT /register", "", nil,
+			`404 {"errorMessage":"The Extensions API has no such path.","errorType":"NotFound"}`,
+		},
 	} {
 		method, path, _ := strings.Cut(c.call, " ")
 		if got, _ := ask(t, s, method, extensionBase+path, c.body, c.headers...); got != c.want {
@@ -89,12 +121,16 @@ func TestExtensionRefusals(t *testing.T) {
 	for i := range maxExtensions - 1 {
 		registered(t, s, fmt.Sprint(i), "")
 	}
-	if got, _ := ask(t, s, "POST", extensionBase+"/register", "{}", name, "last"); got != refusal("Extension.TooManyExtensions", "Extension limit (10) reached") {
+	if got, _ := ask(t, s, "POST", extensionBase+"/register", "{}", name, "last"); got != refusal(
+		"Extension.TooManyExtensions", "Extension limit (10) reached",
+	) {
 		t.Errorf("one too many: %s", got)
 	}
 	rt.next()
 	<-h.ready
-	if got, _ := ask(t, s, "POST", extensionBase+"/register", "{}", name, "late"); got != refusal("Extension.RegistrationClosed", "Extension registration closed already") {
+	if got, _ := ask(t, s, "POST", extensionBase+"/register", "{}", name, "late"); got != refusal(
+		"Extension.RegistrationClosed", "Extension registration closed already",
+	) {
 		t.Errorf("after the init phase: %s", got)
 	}
 }
@@ -149,7 +185,9 @@ func TestShutdownReachesExtensions(t *testing.T) {
 	events := []chan string{next(t, s, one), next(t, s, two)}
 	waits(t, s, one)
 	waits(t, s, two)
-	if got, _ := ask(t, s, "GET", extensionBase+"/event/next", "", "Lambda-Extension-Identifier", one); !strings.Contains(got, "State transition from Ready to Ready failed for extension "+one) {
+	if got, _ := ask(
+		t, s, "GET", extensionBase+"/event/next", "", "Lambda-Extension-Identifier", one,
+	); !strings.Contains(got, "State transition from Ready to Ready failed for extension "+one) {
 		t.Errorf("asked twice: %s", got)
 	}
 	over := make(chan bool)
@@ -167,7 +205,8 @@ func TestShutdownReachesExtensions(t *testing.T) {
 	}
 }
 
-// Without extensions nothing waits; one that is busy finds the event when it asks, and it is waited for until it has taken it and asks again.
+// Without extensions nothing waits; one that is busy finds the event when it asks, and it is waited for until it has
+// taken it and asks again.
 func TestShutdownWaitsForExtensionsThatAreBusy(t *testing.T) {
 	t.Parallel()
 	s, _, _ := listen(t)
@@ -241,10 +280,13 @@ func TestShutdownEndsWithTheProcess(t *testing.T) {
 	}
 }
 
-// An extension that registered for INVOKE hears of each invocation, with the deadline in the clock that its process sees.
+// An extension that registered for INVOKE hears of each invocation, with the deadline in the clock that its process
+// sees.
 func TestExtensionHearsOfInvocations(t *testing.T) {
 	t.Parallel()
-	for deadline, clock := range map[int64]Clock{1234: {}, 1235: {Offset: time.Hour, Told: true}, 3_601_236: {Offset: time.Hour, Told: true, Follows: true}} {
+	for deadline, clock := range map[int64]Clock{
+		1234: {}, 1235: {Offset: time.Hour, Told: true}, 3_601_236: {Offset: time.Hour, Told: true, Follows: true},
+	} {
 		s, h, rt := listen(t)
 		id, other := registered(t, s, "one", `"INVOKE"`), registered(t, s, "two", "")
 		heard, not := next(t, s, id), next(t, s, other)
@@ -262,7 +304,10 @@ func TestExtensionHearsOfInvocations(t *testing.T) {
 		}
 
 		(<-event1).Body.Close()
-		want := fmt.Sprintf(`200 {"eventType":"INVOKE","deadlineMs":%d,"requestId":"id-1","invokedFunctionArn":"arn:f","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1"}}`, deadline)
+		want := fmt.Sprintf(
+			`200 {"eventType":"INVOKE","deadlineMs":%d,"requestId":"id-1","invokedFunctionArn":"arn:f","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1"}}`,
+			deadline,
+		)
 		if got := <-heard; got != want {
 			t.Errorf("%+v: got %s", clock, got)
 		}
@@ -280,7 +325,9 @@ func TestExtensionErrors(t *testing.T) {
 	headers := []string{"Lambda-Extension-Identifier", id, "Lambda-Extension-Function-Error-Type", "Extension.NoConfig"}
 
 	for range 2 {
-		if got, _ := ask(t, s, "POST", extensionBase+"/init/error", `{"errorMessage":"x"}`, headers...); got != "202 {\"status\":\"OK\"}\n" {
+		if got, _ := ask(
+			t, s, "POST", extensionBase+"/init/error", `{"errorMessage":"x"}`, headers...,
+		); got != "202 {\"status\":\"OK\"}\n" {
 			t.Errorf("init error: %s", got)
 		}
 		if kind := <-h.failed; kind != "Extension.InitError" {
@@ -303,16 +350,32 @@ func TestTelemetrySubscription(t *testing.T) {
 	for _, c := range []struct{ body, want string }{
 		{`{` + least + `}`, ``},
 		{`{` + least + `,"buffering":{"maxItems":10000,"maxBytes":1048576,"timeoutMs":25}}`, ``},
-		{`{"schemaVersion":"2022-12-13","types":[],"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain"}}`, `URI port is not provided; types should not be empty`},
-		{`{}`, `schemaVersion should be one of 2022-07-01, 2022-12-13, 2025-01-29; destination is not provided; types should not be empty`},
-		{`{` + strings.Replace(least, `"HTTP"`, `"TCP"`, 1) + `}`, `shardmill delivers by HTTP only; destination protocol TCP is not supported`},
+		{
+			`{"schemaVersion":"2022-12-13","types":[],"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain"}}`,
+			`URI port is not provided; types should not be empty`,
+		},
+		{
+			`{}`,
+			`schemaVersion should be one of 2022-07-01, 2022-12-13, 2025-01-29; destination is not provided; types should not be empty`,
+		},
+		{
+			`{` + strings.Replace(least, `"HTTP"`, `"TCP"`, 1) + `}`,
+			`shardmill delivers by HTTP only; destination protocol TCP is not supported`,
+		},
 		{`{` + strings.Replace(least, `"HTTP"`, `"UDP"`, 1) + `}`, `destination protocol should be HTTP or TCP`},
-		{`{` + strings.Replace(least, `sandbox.localdomain`, `example.com`, 1) + `}`, `URI host should be sandbox.localdomain`},
+		{
+			`{` + strings.Replace(least, `sandbox.localdomain`, `example.com`, 1) + `}`,
+			`URI host should be sandbox.localdomain`,
+		},
 		{`{` + strings.Replace(least, `http:`, `https:`, 1) + `}`, `URI should begin with http://`},
 		{`{` + strings.Replace(least, `8080`, `0`, 1) + `}`, `URI port should be from 1 to 65535`},
-		{`{` + strings.Replace(least, `"platform"`, `"platform","platform","logs"`, 1) + `}`, `types should be unique; type \"logs\" should be platform, function or extension`},
-		{`{` + least + `,"buffering":{"maxItems":999,"maxBytes":1048577,"timeoutMs":"1"}}`, `buffering maxItems should be a number from 1000 to 10000; ` +
-			`buffering maxBytes should be a number from 262144 to 1048576; buffering timeoutMs should be a number from 25 to 30000`},
+		{
+			`{` + strings.Replace(least, `"platform"`, `"platform","platform","logs"`, 1) + `}`,
+			`types should be unique; type \"logs\" should be platform, function or extension`,
+		},
+		{`{` + least + `,"buffering":{"maxItems":999,"maxBytes":1048577,"timeoutMs":"1"}}`,
+			`buffering maxItems should be a number from 1000 to 10000; ` +
+				`buffering maxBytes should be a number from 262144 to 1048576; buffering timeoutMs should be a number from 25 to 30000`},
 	} {
 		want := `200 "OK"`
 		if c.want != "" {
@@ -323,7 +386,8 @@ func TestTelemetrySubscription(t *testing.T) {
 		}
 	}
 	first, second := <-h.subs, <-h.subs
-	if first.Port != 8080 || first.Path != "/" || first.MaxItems != 1000 || first.MaxBytes != 262_144 || first.Timeout != time.Second || first.Extension != "one" {
+	if first.Port != 8080 || first.Path != "/" || first.MaxItems != 1000 || first.MaxBytes != 262_144 ||
+		first.Timeout != time.Second || first.Extension != "one" {
 		t.Errorf("%+v", first)
 	}
 	if second.MaxItems != 10_000 || second.MaxBytes != 1<<20 || second.Timeout != 25*time.Millisecond {
@@ -332,29 +396,35 @@ func TestTelemetrySubscription(t *testing.T) {
 	if got, _ := ask(t, s, "PUT", telemetryPath, "{}"); !strings.Contains(got, "Extension.MissingExtensionIdentifier") {
 		t.Errorf("without an identifier: %s", got)
 	}
-	if got, _ := ask(t, s, "PUT", logsPath, "{}", "Lambda-Extension-Identifier", id); !strings.HasPrefix(got, `403 {"errorMessage":"shardmill does not serve the Logs API`) {
+	if got, _ := ask(t, s, "PUT", logsPath, "{}", "Lambda-Extension-Identifier", id); !strings.HasPrefix(
+		got, `403 {"errorMessage":"shardmill does not serve the Logs API`,
+	) {
 		t.Errorf("logs: %s", got)
 	}
 }
 
 // Whatever is subscribed to, either something is wrong with it or all of it is within its bounds.
 func FuzzSubscription(f *testing.F) {
-	f.Add([]byte(`{"schemaVersion":"2022-12-13","types":["platform","function"],"buffering":{"maxItems":1000,"maxBytes":262144,"timeoutMs":25},"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:8080/x?y"}}`))
+	f.Add([]byte(
+		`{"schemaVersion":"2022-12-13","types":["platform","function"],"buffering":{"maxItems":1000,"maxBytes":262144,"timeoutMs":25},"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:8080/x?y"}}`,
+	))
 	f.Add([]byte(`{"destination":{"URI":"http://[::1]:99999999999999999999"},"buffering":{"maxItems":1e400}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, faults := parseSubscription(b)
 		if len(faults) > 0 {
 			return
 		}
-		if s.Port < 1 || s.Port > 65535 || !strings.HasPrefix(s.Path, "/") || len(s.Types) == 0 || len(s.Types) > 3 || s.MaxItems < 1000 || s.MaxItems > 10_000 ||
-			s.MaxBytes < 262_144 || s.MaxBytes > 1<<20 || s.Timeout < 25*time.Millisecond || s.Timeout > 30*time.Second || !json.Valid(b) {
+		if s.Port < 1 || s.Port > 65535 || !strings.HasPrefix(s.Path, "/") || len(s.Types) == 0 || len(s.Types) > 3 ||
+			s.MaxItems < 1000 || s.MaxItems > 10_000 ||
+			s.MaxBytes < 262_144 || s.MaxBytes > 1<<20 || s.Timeout < 25*time.Millisecond ||
+			s.Timeout > 30*time.Second || !json.Valid(b) {
 			t.Fatalf("%s became %+v", b, s)
 		}
 	})
 }
 
-// What lambda_runtime 1.1.1 (Rust) with spawn_graceful_shutdown_handler sends, recorded: it registers an extension without events before it asks for work, and panics
-// over a refusal. ID stands for the extension's identifier.
+// What lambda_runtime 1.1.1 (Rust) with spawn_graceful_shutdown_handler sends, recorded: it registers an extension
+// without events before it asks for work, and panics over a refusal. ID stands for the extension's identifier.
 func TestRustRuntimeWithAGracefulShutdown(t *testing.T) {
 	t.Parallel()
 	const agent = "user-agent: aws-lambda-rust/1.1.1\r\n"
@@ -362,8 +432,10 @@ func TestRustRuntimeWithAGracefulShutdown(t *testing.T) {
 		"lambda-extension-name: _lambda-rust-runtime-no-op-graceful-shutdown-helper\r\nlambda-extension-accept-feature: accountId\r\n" +
 		"content-type: application/json\r\nhost: 127.0.0.1:39417\r\ncontent-length: 13\r\n\r\n" + `{"events":[]}`
 	const work = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + agent + "host: 127.0.0.1:39417\r\n\r\n"
-	const wait = "GET /2020-01-01/extension/event/next HTTP/1.1\r\n" + agent + "lambda-extension-identifier: ID\r\nhost: 127.0.0.1:39417\r\n\r\n"
-	const answer = "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n" + agent + "host: 127.0.0.1:39417\r\ncontent-length: 7\r\n\r\n" + `{"a":1}`
+	const wait = "GET /2020-01-01/extension/event/next HTTP/1.1\r\n" + agent +
+		"lambda-extension-identifier: ID\r\nhost: 127.0.0.1:39417\r\n\r\n"
+	const answer = "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n" + agent +
+		"host: 127.0.0.1:39417\r\ncontent-length: 7\r\n\r\n" + `{"a":1}`
 	s, h, _ := listen(t)
 	read := func(c io.Reader) (status int, body, id string) {
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -380,7 +452,8 @@ func TestRustRuntimeWithAGracefulShutdown(t *testing.T) {
 
 	say(t, extension, register)
 	status, body, id := read(extension)
-	if status != 200 || body != `{"accountId":"123456789012","functionName":"orders","functionVersion":"$LATEST","handler":"index.handler"}` {
+	if status != 200 ||
+		body != `{"accountId":"123456789012","functionName":"orders","functionVersion":"$LATEST","handler":"index.handler"}` {
 		t.Fatalf("%d %s", status, body)
 	}
 	say(t, runtime, work)
@@ -401,7 +474,8 @@ func TestRustRuntimeWithAGracefulShutdown(t *testing.T) {
 	<-h.ready
 	over := make(chan bool)
 	go func() { over <- s.Shutdown(Spindown, time.UnixMilli(1234), time.Minute) }()
-	if status, body, _ = read(extension); status != 200 || body != `{"eventType":"SHUTDOWN","deadlineMs":1234,"shutdownReason":"spindown"}` {
+	if status, body, _ = read(extension); status != 200 ||
+		body != `{"eventType":"SHUTDOWN","deadlineMs":1234,"shutdownReason":"spindown"}` {
 		t.Fatalf("%d %s", status, body)
 	}
 	say(t, extension, strings.Replace(wait, "ID", id, 1))

@@ -34,7 +34,8 @@ func posted(path, body string) string {
 	return fmt.Sprintf("POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", base, path, len(body), body)
 }
 
-// The end of a process never overtakes what it has sent. Each case says what the process does last; then it is gone, and Finish is called at once.
+// The end of a process never overtakes what it has sent. Each case says what the process does last; then it is gone,
+// and Finish is called at once.
 func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", MaxResponse)
@@ -50,7 +51,12 @@ func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 			say(t, c, posted("/runtime/invocation/id-1/response", "yes"))
 		}, []string{"yes"}},
 		"an answer and the question for more work": {func(t *testing.T, _ *Server, c net.Conn) {
-			say(t, c, posted("/runtime/invocation/id-1/response", "yes")+"GET "+base+"/runtime/invocation/next HTTP/1.1\r\n\r\n")
+			say(
+				t, c,
+				posted(
+					"/runtime/invocation/id-1/response", "yes",
+				)+"GET "+base+"/runtime/invocation/next HTTP/1.1\r\n\r\n",
+			)
 			c.Close()
 		}, []string{"yes"}},
 		"an answer on a connection that nobody has accepted yet": {func(t *testing.T, s *Server, c net.Conn) {
@@ -83,7 +89,11 @@ func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 			c.Close()
 		}, nil},
 		"a part of an answer in chunks": {func(t *testing.T, _ *Server, c net.Conn) {
-			say(t, c, "POST "+base+"/runtime/invocation/id-1/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n")
+			say(
+				t, c,
+				"POST "+base+
+					"/runtime/invocation/id-1/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n",
+			)
 			c.Close()
 		}, nil},
 		"a part of an answer on a connection that stays open": {func(t *testing.T, _ *Server, c net.Conn) {
@@ -152,7 +162,8 @@ func TestInitErrorBeforeTheEndIsHeard(t *testing.T) {
 	}
 }
 
-// A process that has asked for work and ends before it has read the event has not run a handler: the event may go to another environment.
+// A process that has asked for work and ends before it has read the event has not run a handler: the event may go to
+// another environment.
 func TestEventThatNobodyReadIsTold(t *testing.T) {
 	t.Parallel()
 	s, h, _ := listen(t)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// takeNext is GET /runtime/invocation/next: it parks the connection until Send has an event. One /next per environment may wait.
+// takeNext is GET /runtime/invocation/next: it parks the connection until Send has an event. One /next per environment
+// may wait.
 func (s *Server) takeNext(c *conn, br *bufio.Reader, r *request) bool {
 	if !s.drop(c, br, r) {
 		return false
@@ -28,7 +29,8 @@ func (s *Server) takeNext(c *conn, br *bufio.Reader, r *request) bool {
 	return true
 }
 
-// inlinePayload is the size up to which head and payload are joined for one write; beyond it, copying costs more than a second buffer.
+// inlinePayload is the size up to which head and payload are joined for one write; beyond it, copying costs more than a
+// second buffer.
 const inlinePayload = 64 << 10
 
 // writeEvent answers a parked /next. A runtime that stops reading is cut off at the deadline of its invocation.
@@ -70,7 +72,8 @@ func appendMillis(b []byte, name string, ms int64) []byte {
 	return append(strconv.AppendInt(append(b, name...), ms, 10), "\r\n"...)
 }
 
-// appendHeader leaves empty values out and turns line breaks, which a client context may contain between JSON tokens, into blanks.
+// appendHeader leaves empty values out and turns line breaks, which a client context may contain between JSON tokens,
+// into blanks.
 func appendHeader(b []byte, name, value string) []byte {
 	if value == "" {
 		return b

@@ -11,8 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of one request. Headers may be large because a runtime sends its X-Ray cause in one (AWS allows 1 MiB); a body beyond its limit is read
-// and dropped, so that the connection and with it the execution environment survive, up to maxDroppedBytes; beyond those the connection is closed.
+// Bounds of one request. Headers may be large because a runtime sends its X-Ray cause in one (AWS allows 1 MiB); a body
+// beyond its limit is read and dropped, so that the connection and with it the execution environment survive, up to
+// maxDroppedBytes; beyond those the connection is closed.
 const (
 	maxHeaderBytes  = 1 << 20
 	maxDroppedBytes = 1 << 30
@@ -129,7 +130,8 @@ func (r *request) header(line []byte) error {
 // maxHint bounds advice in bytes as sent.
 const maxHint = 8 << 10
 
-// decodeHint takes percent-encoding, which keeps text beyond ASCII out of a header, off again. What is none of ours is no advice.
+// decodeHint takes percent-encoding, which keeps text beyond ASCII out of a header, off again. What is none of ours is
+// no advice.
 func decodeHint(value []byte) string {
 	if len(value) > maxHint {
 		return ""
@@ -141,8 +143,8 @@ func decodeHint(value []byte) string {
 	return text
 }
 
-// readBody reads the body up to limit bytes. tooLarge means that there was more, which has been dropped. Trailers of a chunked body may carry a
-// late error; they overwrite what the head said.
+// readBody reads the body up to limit bytes. tooLarge means that there was more, which has been dropped. Trailers of a
+// chunked body may carry a late error; they overwrite what the head said.
 func (r *request) readBody(br *bufio.Reader, limit int) (body []byte, tooLarge bool, err error) {
 	if r.length >= 0 {
 		if r.length > int64(limit) {
@@ -198,7 +200,8 @@ func (r *request) trailers(br *bufio.Reader) error {
 		if len(line) == 0 {
 			return nil
 		}
-		if name, value, ok := bytes.Cut(line, []byte(":")); ok && equalFold(name, "lambda-runtime-function-error-type") {
+		if name, value, ok := bytes.Cut(line, []byte(":")); ok &&
+			equalFold(name, "lambda-runtime-function-error-type") {
 			r.errorType = string(bytes.TrimSpace(value))
 		}
 	}
@@ -218,7 +221,8 @@ func readChunkSize(br *bufio.Reader) (int, error) {
 	return int(n), nil
 }
 
-// readLine reads up to a line end and cuts it off; budget, in bytes, shrinks by what was read. The answer is valid until the next read.
+// readLine reads up to a line end and cuts it off; budget, in bytes, shrinks by what was read. The answer is valid
+// until the next read.
 func readLine(br *bufio.Reader, budget *int) ([]byte, error) {
 	var long []byte
 	for {

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// takeResponse is POST /runtime/invocation/{id}/response. A body beyond MaxResponse fails the invocation but not the environment.
+// takeResponse is POST /runtime/invocation/{id}/response. A body beyond MaxResponse fails the invocation but not the
+// environment.
 func (s *Server) takeResponse(c *conn, br *bufio.Reader, r *request, id string) bool {
 	if r.responseMode != "" && r.responseMode != "streaming" {
 		return s.refuse(c, br, r, 400, "InvalidFunctionResponseMode", "Invalid function response mode: "+r.responseMode)
@@ -19,10 +20,19 @@ func (s *Server) takeResponse(c *conn, br *bufio.Reader, r *request, id string) 
 	if !s.finish(id) {
 		return reply(c, 400, errorBody("InvalidRequestID", "Invalid request ID"))
 	}
-	// A trailer that names an error turns a streamed answer into a failed one; what was streamed so far is the document.
-	s.h.Answered(Answer{ID: id, Payload: body, TooLarge: tooLarge, Failed: r.errorType != "" && r.length == -1, Kind: r.errorType})
+	// A trailer that names an error turns a streamed answer into a failed one; what was streamed so far is the
+	// document.
+	s.h.Answered(Answer{
+		ID: id, Payload: body, TooLarge: tooLarge, Failed: r.errorType != "" && r.length == -1, Kind: r.errorType,
+	})
 	if tooLarge {
-		return reply(c, 413, errorBody("RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxResponse))) && err == nil
+		return reply(
+			c, 413,
+			errorBody(
+				"RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxResponse),
+			),
+		) &&
+			err == nil
 	}
 	return reply(c, 202, accepted)
 }

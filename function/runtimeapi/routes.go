@@ -21,7 +21,10 @@ func (s *Server) route(c *conn, br *bufio.Reader, r *request) bool {
 			return s.subscribe(c, br, r)
 		}
 	case logsPath:
-		return s.refuse(c, br, r, 403, "Logs.NotSupported", "shardmill does not serve the Logs API, which the Telemetry API has superseded: PUT "+telemetryPath)
+		return s.refuse(
+			c, br, r, 403, "Logs.NotSupported",
+			"shardmill does not serve the Logs API, which the Telemetry API has superseded: PUT "+telemetryPath,
+		)
 	}
 	path, ok := strings.CutPrefix(r.path, base)
 	if !ok {
@@ -96,7 +99,9 @@ func replyRaw(c net.Conn, status int, contentType string, body []byte) bool {
 
 // replyWith has headers of its own, each with its line break.
 func replyWith(c net.Conn, status int, headers string, body []byte) bool {
-	return write(c, append(appendHead(make([]byte, 0, 256+len(body)), status, len(body), "application/json"), headers...), body)
+	return write(
+		c, append(appendHead(make([]byte, 0, 256+len(body)), status, len(body), "application/json"), headers...), body,
+	)
 }
 
 func write(c net.Conn, b, body []byte) bool {

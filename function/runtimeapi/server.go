@@ -1,10 +1,11 @@
 // Package runtimeapi speaks AWS's Lambda Runtime API (2018-06-01) to the runtime inside one execution environment.
 //
-// Every language is "a process that polls /next": a provided.al2023 binary, an official runtime client and our own bootstraps are the same thing here.
-// A Server belongs to one environment, listens on an ephemeral loopback port and holds one invocation at a time. What the runtime does comes out
-// through Handler; what it shall do goes in through Send. HTTP is read and written by hand because an environment lives on this path: a parked /next
-// costs one goroutine that reads, and Send writes the event from the caller's goroutine without waking anybody.
-// Source: Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes"; state names follow AWS's open runtime interface emulator.
+// Every language is "a process that polls /next": a provided.al2023 binary, an official runtime client and our own
+// bootstraps are the same thing here. A Server belongs to one environment, listens on an ephemeral loopback port and
+// holds one invocation at a time. What the runtime does comes out through Handler; what it shall do goes in through
+// Send. HTTP is read and written by hand because an environment lives on this path: a parked /next costs one goroutine
+// that reads, and Send writes the event from the caller's goroutine without waking anybody. Source: Lambda Developer
+// Guide, "Using the Lambda runtime API for custom runtimes"; state names follow AWS's open runtime interface emulator.
 package runtimeapi
 
 import (
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// MaxResponse is the size in bytes up to which a response is passed on; AWS checks 100 bytes above its documented 6 MiB.
+// MaxResponse is the size in bytes up to which a response is passed on; AWS checks 100 bytes above its documented 6
+// MiB.
 const MaxResponse = 6<<20 + 100
 
 // MaxError bounds an error document in bytes.
@@ -32,13 +34,16 @@ type Answer struct {
 	Hint     string // advice for a person, of a bootstrap of ours; "" for none
 }
 
-// Handler hears what the runtime does. Calls come one at a time per connection, from the goroutine of that connection, and must not block for long.
+// Handler hears what the runtime does. Calls come one at a time per connection, from the goroutine of that connection,
+// and must not block for long.
 type Handler interface {
-	// Ready: the runtime asked for work. The first call ends the init phase; later ones end an invocation for good. Send may be called at once.
+	// Ready: the runtime asked for work. The first call ends the init phase; later ones end an invocation for good.
+	// Send may be called at once.
 	Ready()
 	// Answered: the runtime answered the invocation under way. It is not ready again before Ready.
 	Answered(Answer)
-	// InitFailed: the runtime reported that it cannot start; body is its error document, hint its advice for a person, or "".
+	// InitFailed: the runtime reported that it cannot start; body is its error document, hint its advice for a person,
+	// or "".
 	InitFailed(kind, hint string, body []byte)
 	// Registered: an extension inside the process has registered, in the init phase. events are what it asked for.
 	Registered(name string, events []string)
@@ -50,9 +55,10 @@ type Handler interface {
 
 // Clock says which time the runtime sees. The zero value is real time, of which it is told nothing.
 type Clock struct {
-	Offset  time.Duration // how far the server's clock is ahead of real time
-	Told    bool          // Offset goes with each event
-	Follows bool          // the runtime shows the server's clock to the code it runs: so does Lambda-Runtime-Deadline-Ms
+	Offset time.Duration // how far the server's clock is ahead of real time
+	Told   bool          // Offset goes with each event
+	// the runtime shows the server's clock to the code it runs: so does Lambda-Runtime-Deadline-Ms
+	Follows bool
 }
 
 // Event is one invocation on its way to the runtime. Payload is not modified.
@@ -126,9 +132,13 @@ func Listen(h Handler, f Function, user int) (*Server, error) {
 	return s, nil
 }
 
-// New returns an API for f that will be at addr, in a network where nobody but the runtime can reach it. Nothing is answered before Serve.
+// New returns an API for f that will be at addr, in a network where nobody but the runtime can reach it. Nothing is
+// answered before Serve.
 func New(h Handler, f Function, addr string) *Server {
-	return &Server{h: h, function: f, addr: addr, user: -1, conns: map[*conn]struct{}{}, ending: make(chan struct{}), accepted: make(chan struct{})}
+	return &Server{
+		h: h, function: f, addr: addr, user: -1, conns: map[*conn]struct{}{}, ending: make(chan struct{}),
+		accepted: make(chan struct{}),
+	}
 }
 
 // Serve answers at ln, which Close closes. It returns at once.
@@ -149,7 +159,8 @@ func (s *Server) Serve(ln net.Listener) {
 // Addr is host:port, the value of AWS_LAMBDA_RUNTIME_API.
 func (s *Server) Addr() string { return s.addr }
 
-// Close ends the API and its connections and waits for their goroutines. It must not be called from a Handler method. Twice is harmless.
+// Close ends the API and its connections and waits for their goroutines. It must not be called from a Handler method.
+// Twice is harmless.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -165,8 +176,8 @@ func (s *Server) Close() {
 	s.running.Wait()
 }
 
-// Send hands ev to the runtime and returns when it is written. ErrNotReady: nothing was sent. Any other error: the runtime has not received a whole
-// event and never will.
+// Send hands ev to the runtime and returns when it is written. ErrNotReady: nothing was sent. Any other error: the
+// runtime has not received a whole event and never will.
 func (s *Server) Send(ev *Event) error {
 	s.mu.Lock()
 	if s.state != parked || s.until.Load() != nil {
@@ -258,7 +269,8 @@ func (s *Server) serve(c *conn) {
 			return
 		}
 		if !s.route(c, br, &r) || !r.keepAlive {
-			if s.waitsOn(c) { // a request without keep-alive: its event is still to come, and the client sends nothing more
+			// a request without keep-alive: its event is still to come, and the client sends nothing more
+			if s.waitsOn(c) {
 				continue
 			}
 			return

@@ -36,7 +36,10 @@ func (r *recorder) InitFailed(kind, hint string, body []byte) {
 func listen(t *testing.T) (*Server, *recorder, *runtime) {
 	t.Helper()
 	h := &recorder{make(chan struct{}, 8), make(chan Answer, 8), make(chan string, 8), make(chan Subscription, 8)}
-	s, err := Listen(h, Function{Account: "123456789012", Name: "orders", Version: "$LATEST", Handler: "index.handler"}, os.Geteuid())
+	s, err := Listen(
+		h, Function{Account: "123456789012", Name: "orders", Version: "$LATEST", Handler: "index.handler"},
+		os.Geteuid(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +92,10 @@ func (r *runtime) post(path string, body io.Reader, headers ...string) string {
 }
 
 func event(id string) *Event {
-	return &Event{ID: id, ARN: "arn:f", Deadline: time.UnixMilli(1234), TraceID: "Root=1", ClientContext: "{\n}", Payload: []byte(`{"a":1}`)}
+	return &Event{
+		ID: id, ARN: "arn:f", Deadline: time.UnixMilli(1234), TraceID: "Root=1", ClientContext: "{\n}",
+		Payload: []byte(`{"a":1}`),
+	}
 }
 
 // F-48: /next carries the event and its headers, /response is accepted with 202.
@@ -110,8 +116,10 @@ func TestOneInvocation(t *testing.T) {
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
 	for name, value := range map[string]string{
-		"Lambda-Runtime-Aws-Request-Id": "id-1", "Lambda-Runtime-Deadline-Ms": "1234", "Lambda-Runtime-Invoked-Function-Arn": "arn:f",
-		"Lambda-Runtime-Trace-Id": "Root=1", "Lambda-Runtime-Client-Context": "{ }", "Content-Type": "application/json", "Lambda-Runtime-Cognito-Identity": "",
+		"Lambda-Runtime-Aws-Request-Id": "id-1", "Lambda-Runtime-Deadline-Ms": "1234",
+		"Lambda-Runtime-Invoked-Function-Arn": "arn:f",
+		"Lambda-Runtime-Trace-Id":             "Root=1", "Lambda-Runtime-Client-Context": "{ }",
+		"Content-Type": "application/json", "Lambda-Runtime-Cognito-Identity": "",
 	} {
 		if got := resp.Header.Get(name); got != value {
 			t.Errorf("%s: %q, want %q", name, got, value)
@@ -150,7 +158,10 @@ func TestAnInvocationIsAnsweredOnce(t *testing.T) {
 	if got := rt.post("/runtime/invocation/other/response", nil); got != invalid {
 		t.Errorf("foreign id: %s", got)
 	}
-	rt.post("/runtime/invocation/id-1/error", strings.NewReader(`{"errorMessage":"x"}`), "Lambda-Runtime-Function-Error-Type", "Runtime.X")
+	rt.post(
+		"/runtime/invocation/id-1/error", strings.NewReader(`{"errorMessage":"x"}`),
+		"Lambda-Runtime-Function-Error-Type", "Runtime.X",
+	)
 	if a := <-h.answers; !a.Failed || a.Kind != "Runtime.X" || string(a.Payload) != `{"errorMessage":"x"}` {
 		t.Errorf("answer %+v", a)
 	}
@@ -160,15 +171,21 @@ func TestAnInvocationIsAnsweredOnce(t *testing.T) {
 	}
 }
 
-// Our bootstraps send advice for a person beside an error, percent-encoded; what is not is dropped, and the error counts.
+// Our bootstraps send advice for a person beside an error, percent-encoded; what is not is dropped, and the error
+// counts.
 func TestAdviceComesBesideAnError(t *testing.T) {
 	t.Parallel()
 	_, h, rt := listen(t)
-	rt.post("/runtime/init/error", strings.NewReader("{}"), "Lambda-Runtime-Function-Error-Type", "Runtime.Y", "Shardmill-Hint", "add%20%C3%A4%0Ait")
+	rt.post(
+		"/runtime/init/error", strings.NewReader("{}"), "Lambda-Runtime-Function-Error-Type", "Runtime.Y",
+		"Shardmill-Hint", "add%20%C3%A4%0Ait",
+	)
 	if got := <-h.failed; got != "add ä\nit Runtime.Y {}" {
 		t.Errorf("heard %q", got)
 	}
-	for _, c := range []struct{ sent, want string }{{"%22a%22", `"a"`}, {"%zz", ""}, {"%ff", ""}, {strings.Repeat("x", maxHint+1), ""}} {
+	for _, c := range []struct{ sent, want string }{
+		{"%22a%22", `"a"`}, {"%zz", ""}, {"%ff", ""}, {strings.Repeat("x", maxHint+1), ""},
+	} {
 		_, h, rt := running(t, "id-1")
 		rt.post("/runtime/invocation/id-1/error", strings.NewReader("{}"), "Shardmill-Hint", c.sent)
 		if a := <-h.answers; !a.Failed || a.Hint != c.want {
@@ -177,11 +194,14 @@ func TestAdviceComesBesideAnError(t *testing.T) {
 	}
 }
 
-// F-50: an init error is accepted before the first /next only; a second /next while one waits or an invocation runs is refused.
+// F-50: an init error is accepted before the first /next only; a second /next while one waits or an invocation runs is
+// refused.
 func TestCallsInTheWrongStateAreRefused(t *testing.T) {
 	t.Parallel()
 	_, h, rt := listen(t)
-	if got := rt.post("/runtime/init/error", strings.NewReader("{}"), "Lambda-Runtime-Function-Error-Type", "Runtime.Y"); got != `202 {"status":"OK"}` {
+	if got := rt.post(
+		"/runtime/init/error", strings.NewReader("{}"), "Lambda-Runtime-Function-Error-Type", "Runtime.Y",
+	); got != `202 {"status":"OK"}` {
 		t.Errorf("init error: %s", got)
 	}
 	if got := <-h.failed; got != "Runtime.Y {}" {
@@ -189,7 +209,8 @@ func TestCallsInTheWrongStateAreRefused(t *testing.T) {
 	}
 	_, _, rt = running(t, "id-1")
 
-	if got := rt.post("/runtime/init/error", strings.NewReader("{}")); !strings.HasPrefix(got, "403 ") || !strings.Contains(got, `"errorType":"InvalidStateTransition"`) {
+	if got := rt.post("/runtime/init/error", strings.NewReader("{}")); !strings.HasPrefix(got, "403 ") ||
+		!strings.Contains(got, `"errorType":"InvalidStateTransition"`) {
 		t.Errorf("init error while running: %s", got)
 	}
 	resp := <-rt.next()
@@ -199,7 +220,8 @@ func TestCallsInTheWrongStateAreRefused(t *testing.T) {
 	}
 }
 
-// F-41: a body beyond the limit is read to its end and refused, chunked or not; exactly the limit passes. Expect: 100-continue is honoured.
+// F-41: a body beyond the limit is read to its end and refused, chunked or not; exactly the limit passes. Expect:
+// 100-continue is honoured.
 func TestOversizeBodies(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -207,7 +229,8 @@ func TestOversizeBodies(t *testing.T) {
 		chunked bool
 		want    string
 	}{
-		{MaxResponse, false, "202"}, {MaxResponse, true, "202"}, {MaxResponse + 1, false, "413"}, {MaxResponse + 1, true, "413"},
+		{MaxResponse, false, "202"}, {MaxResponse, true, "202"}, {MaxResponse + 1, false, "413"},
+		{MaxResponse + 1, true, "413"},
 	} {
 		_, h, rt := running(t, "id-1")
 		var body io.Reader = bytes.NewReader(make([]byte, c.size))
@@ -227,7 +250,9 @@ func TestOversizeBodies(t *testing.T) {
 func TestOtherPaths(t *testing.T) {
 	t.Parallel()
 	s, _, rt := running(t, "id-1")
-	for _, path := range []string{"/2020-01-01/extension/other", base + "/runtime/restore/error", base + "/runtime/invocation/id-1/other"} {
+	for _, path := range []string{
+		"/2020-01-01/extension/other", base + "/runtime/restore/error", base + "/runtime/invocation/id-1/other",
+	} {
 		resp, err := http.Post("http://"+s.Addr()+path, "", strings.NewReader("x"))
 		if err != nil {
 			t.Fatal(err)
@@ -245,7 +270,9 @@ func TestOtherPaths(t *testing.T) {
 	if b, _ := io.ReadAll(resp.Body); string(b) != "pong" {
 		t.Errorf("ping: %s", b)
 	}
-	if got := rt.post("/runtime/invocation/id-1/response", nil, "Lambda-Runtime-Function-Response-Mode", "sideways"); !strings.HasPrefix(got, "400 ") {
+	if got := rt.post(
+		"/runtime/invocation/id-1/response", nil, "Lambda-Runtime-Function-Response-Mode", "sideways",
+	); !strings.HasPrefix(got, "400 ") {
 		t.Errorf("mode: %s", got)
 	}
 }
@@ -304,7 +331,9 @@ func TestLargeEvents(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"))
 	f.Add([]byte("POST /x HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc"))
-	f.Add([]byte("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nLambda-Runtime-Function-Error-Type: Z\r\n\r\n"))
+	f.Add([]byte(
+		"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nLambda-Runtime-Function-Error-Type: Z\r\n\r\n",
+	))
 	f.Add([]byte("POST /x HTTP/1.1\nContent-Length: 99999999999999999999\n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		br := bufio.NewReaderSize(bytes.NewReader(b), 16)
@@ -317,7 +346,8 @@ func FuzzRequest(f *testing.F) {
 				t.Fatalf("accepted %+v", r)
 			}
 			body, tooLarge, err := r.readBody(br, 100)
-			if len(body) > 100 || tooLarge && len(body) > 0 || err == nil && !tooLarge && r.length >= 0 && int64(len(body)) != r.length {
+			if len(body) > 100 || tooLarge && len(body) > 0 || err == nil && !tooLarge && r.length >= 0 &&
+				int64(len(body)) != r.length {
 				t.Fatalf("%+v: %d bytes, %v, %v", r, len(body), tooLarge, err)
 			}
 			if err != nil {
@@ -335,13 +365,15 @@ func TestDroppedBytesAreBounded(t *testing.T) {
 		"5\r\nhello\r\n3FFFFFFB\r\n": errTruncated, // is awaited
 	} {
 		r := request{length: -1}
-		if _, tooLarge, err := r.readBody(bufio.NewReader(strings.NewReader(text)), 3); !tooLarge || !errors.Is(err, want) {
+		if _, tooLarge, err := r.readBody(bufio.NewReader(strings.NewReader(text)), 3); !tooLarge ||
+			!errors.Is(err, want) {
 			t.Errorf("%q: too large %v, %v", text, tooLarge, err)
 		}
 	}
 }
 
-// The deadline is in the clock that its reader sees: a runtime that follows the server's clock gets it shifted, another does not.
+// The deadline is in the clock that its reader sees: a runtime that follows the server's clock gets it shifted, another
+// does not.
 func TestDeadlineIsInTheClockThatTheRuntimeSees(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

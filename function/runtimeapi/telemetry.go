@@ -14,7 +14,8 @@ import (
 )
 
 // The Telemetry API (2022-07-01): an extension asks for what happens, which somebody else delivers; see Subscription.
-// Source: Lambda Developer Guide, "Lambda Telemetry API reference". Of the texts of a refusal the page shows two; the others follow their form.
+// Source: Lambda Developer Guide, "Lambda Telemetry API reference". Of the texts of a refusal the page shows two; the
+// others follow their form.
 const (
 	telemetryPath = "/2022-07-01/telemetry"
 	logsPath      = "/2020-08-15/logs"
@@ -46,7 +47,9 @@ type bound struct {
 	least, most, otherwise int
 }
 
-var bounds = [...]bound{{"maxItems", 1000, 10_000, 1000}, {"maxBytes", 262_144, 1_048_576, 262_144}, {"timeoutMs", 25, 30_000, 1000}}
+var bounds = [...]bound{
+	{"maxItems", 1000, 10_000, 1000}, {"maxBytes", 262_144, 1_048_576, 262_144}, {"timeoutMs", 25, 30_000, 1000},
+}
 
 var schemas = []string{"2022-07-01", "2022-12-13", "2025-01-29"}
 
@@ -70,7 +73,9 @@ func (s *Server) subscribe(c *conn, br *bufio.Reader, r *request) bool {
 	case !open:
 		return s.refuseExtension(c, "Telemetry.SubscriptionClosed", "Telemetry API subscription is closed already")
 	case tooLarge:
-		return reply(c, 400, errorBody("ValidationError", fmt.Sprintf("the body is larger than %d bytes", maxSubscribe)))
+		return reply(
+			c, 400, errorBody("ValidationError", fmt.Sprintf("the body is larger than %d bytes", maxSubscribe)),
+		)
 	}
 	sub, faults := parseSubscription(body)
 	if len(faults) > 0 {
@@ -141,7 +146,8 @@ func (b bound) value(text json.RawMessage, fault func(string, ...any)) int {
 	return int(n)
 }
 
-// destination returns where a URI leads to: a port of the environment, which is called sandbox or sandbox.localdomain in there.
+// destination returns where a URI leads to: a port of the environment, which is called sandbox or sandbox.localdomain
+// in there.
 func destination(uri string, fault func(string, ...any)) (port int, path string) {
 	u, err := url.Parse(uri)
 	switch {

@@ -7,10 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What follows runs in a process that was forked and executes nothing: one thread, no Go runtime behind it. So it makes raw system calls on memory that was
-// prepared before the fork, allocates nothing, grows no stack, and calls nothing that could. It builds what the environment sees, starts the runtime, and stays
-// as its parent: it reaps what the runtime leaves behind, passes signals on, and tells how the runtime ended. In a PID namespace it is process 1, so the runtime
-// is not, which would be deaf to SIGTERM. A program of its own would cost each environment 7 ms and 2 MB before its first system call.
+// What follows runs in a process that was forked and executes nothing: one thread, no Go runtime behind it. So it makes
+// raw system calls on memory that was prepared before the fork, allocates nothing, grows no stack, and calls nothing
+// that could. It builds what the environment sees, starts the runtime, and stays as its parent: it reaps what the
+// runtime leaves behind, passes signals on, and tells how the runtime ended. In a PID namespace it is process 1, so the
+// runtime is not, which would be deaf to SIGTERM. A program of its own would cost each environment 7 ms and 2 MB before
+// its first system call.
 
 // Descriptors of the parent. The runtime has the first three.
 const (
@@ -124,17 +126,24 @@ const allSignals = ^uint64(0)
 func (b *birth) prepare() {
 	b.part = unix.Iovec{Base: (*byte)(unsafe.Pointer(&b.said)), Len: uint64(noticeSize)}
 	b.rights.Level, b.rights.Type, b.rights.Len = unix.SOL_SOCKET, unix.SCM_RIGHTS, uint64(unix.SizeofCmsghdr+4)
-	b.message = unix.Msghdr{Iov: &b.part, Iovlen: 1, Control: (*byte)(unsafe.Pointer(&b.rights)), Controllen: uint64(unsafe.Sizeof(b.rights))}
+	b.message = unix.Msghdr{
+		Iov: &b.part, Iovlen: 1, Control: (*byte)(unsafe.Pointer(&b.rights)),
+		Controllen: uint64(unsafe.Sizeof(b.rights)),
+	}
 }
 
-// fork makes the process. Signals are blocked meanwhile, so that none reaches the Go runtime's handlers in a copy that has no Go runtime.
+// fork makes the process. Signals are blocked meanwhile, so that none reaches the Go runtime's handlers in a copy that
+// has no Go runtime.
 //
 //go:norace
 //go:nosplit
 //go:noinline
 func (b *birth) fork() (pid uintptr, errno syscall.Errno) {
 	all, old := allSignals, uint64(0)
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	syscall.RawSyscall6(
+		unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0,
+		0,
+	)
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, b.flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
 		b.live()
@@ -166,7 +175,8 @@ func (b *birth) live() {
 		sys(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1, 0)
 		sys(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGPWR), 0)
 	}
-	if sys(unix.SYS_READ, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize)) != uintptr(noticeSize) || b.said.kind != askGo {
+	if sys(unix.SYS_READ, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize)) != uintptr(noticeSize) ||
+		b.said.kind != askGo {
 		exit(0) // whoever started us has changed its mind
 	}
 	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
@@ -190,7 +200,8 @@ func (b *birth) descriptors() {
 	sys(unix.SYS_DUP3, b.output, fdOutput, 0)
 	sys(unix.SYS_DUP3, b.output, fdErrors, 0)
 	sys(unix.SYS_DUP3, b.control, fdControl, unix.O_CLOEXEC)
-	if _, _, e := syscall.RawSyscall6(unix.SYS_CLOSE_RANGE, fdFirst, ^uintptr(0)>>32, 0, 0, 0, 0); e != 0 { // older than Linux 5.9
+	// older than Linux 5.9
+	if _, _, e := syscall.RawSyscall6(unix.SYS_CLOSE_RANGE, fdFirst, ^uintptr(0)>>32, 0, 0, 0, 0); e != 0 {
 		for fd := uintptr(fdFirst); fd < 4096; fd++ {
 			sys(unix.SYS_CLOSE, fd, 0, 0)
 		}
@@ -212,21 +223,27 @@ func (b *birth) step(o *op) (e syscall.Errno) {
 		if o.deep {
 			deep = unix.AT_RECURSIVE
 		}
-		_, _, e = syscall.RawSyscall6(unix.SYS_MOUNT_SETATTR, at, text(o.b), deep, uintptr(unsafe.Pointer(&b.attr)), unsafe.Sizeof(b.attr), 0)
+		_, _, e = syscall.RawSyscall6(
+			unix.SYS_MOUNT_SETATTR, at, text(o.b), deep, uintptr(unsafe.Pointer(&b.attr)), unsafe.Sizeof(b.attr), 0,
+		)
 	case opMkdir:
 		if _, _, e = syscall.RawSyscall6(unix.SYS_MKDIRAT, at, text(o.b), 0o755, 0, 0, 0); e != unix.EEXIST {
 			break
 		}
 		var fd uintptr
-		if fd, _, e = syscall.RawSyscall6(unix.SYS_OPENAT, at, text(o.b), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, 0, 0); e == 0 {
+		if fd, _, e = syscall.RawSyscall6(
+			unix.SYS_OPENAT, at, text(o.b), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, 0, 0,
+		); e == 0 {
 			sys(unix.SYS_CLOSE, fd, 0, 0)
 			break
 		}
-		// An earlier process has left a link or a file in its /tmp: following it, we would make directories on the machine, with rights that it had not.
+		// An earlier process has left a link or a file in its /tmp: following it, we would make directories on the
+		// machine, with rights that it had not.
 		sys(unix.SYS_UNLINKAT, at, text(o.b), 0)
 		_, _, e = syscall.RawSyscall6(unix.SYS_MKDIRAT, at, text(o.b), 0o755, 0, 0, 0)
 	case opFile:
-		sys(unix.SYS_UNLINKAT, at, text(o.b), 0) // in /tmp it may be there, and be anything: a link, a pipe that nobody reads
+		// in /tmp it may be there, and be anything: a link, a pipe that nobody reads
+		sys(unix.SYS_UNLINKAT, at, text(o.b), 0)
 		_, _, e = syscall.RawSyscall6(unix.SYS_MKNODAT, at, text(o.b), unix.S_IFREG|0o644, 0, 0, 0)
 	case opSymlink:
 		if _, _, e = syscall.RawSyscall6(unix.SYS_SYMLINKAT, text(o.a), at, text(o.b), 0, 0, 0); e == unix.EEXIST {
@@ -245,7 +262,9 @@ func (b *birth) step(o *op) (e syscall.Errno) {
 		_, _, e = syscall.RawSyscall6(unix.SYS_CHDIR, text(&slash[0]), 0, 0, 0, 0, 0)
 	case opWrite:
 		var fd uintptr
-		if fd, _, e = syscall.RawSyscall6(unix.SYS_OPENAT, at, text(o.b), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o644, 0, 0); e == 0 {
+		if fd, _, e = syscall.RawSyscall6(
+			unix.SYS_OPENAT, at, text(o.b), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o644, 0, 0,
+		); e == 0 {
 			_, _, e = syscall.RawSyscall6(unix.SYS_WRITE, fd, text(o.a), o.length, 0, 0, 0)
 			sys(unix.SYS_CLOSE, fd, 0, 0)
 		}
@@ -257,7 +276,8 @@ func (b *birth) step(o *op) (e syscall.Errno) {
 	return e
 }
 
-// network brings loopback up and hands the sockets that the environment may reach to the server, which answers there: there is no other way out.
+// network brings loopback up and hands the sockets that the environment may reach to the server, which answers there:
+// there is no other way out.
 //
 //go:norace
 //go:nosplit
@@ -267,15 +287,21 @@ func (b *birth) network() {
 		b.fail(stageNetwork, 0, e)
 	}
 	b.request = [40]byte{0: 'l', 1: 'o', 16: unix.IFF_UP | unix.IFF_RUNNING}
-	if _, _, e = syscall.RawSyscall6(unix.SYS_IOCTL, s, unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&b.request)), 0, 0, 0); e != 0 {
+	if _, _, e = syscall.RawSyscall6(
+		unix.SYS_IOCTL, s, unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&b.request)), 0, 0, 0,
+	); e != 0 {
 		b.fail(stageNetwork, 0, e)
 	}
 	sys(unix.SYS_CLOSE, s, 0, 0)
 	for i := range b.sockets {
-		if s, _, e = syscall.RawSyscall6(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, 0, 0, 0); e != 0 {
+		if s, _, e = syscall.RawSyscall6(
+			unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, 0, 0, 0,
+		); e != 0 {
 			b.fail(stageNetwork, i, e)
 		}
-		if _, _, e = syscall.RawSyscall6(unix.SYS_BIND, s, uintptr(unsafe.Pointer(&b.sockets[i])), unsafe.Sizeof(b.sockets[i]), 0, 0, 0); e != 0 {
+		if _, _, e = syscall.RawSyscall6(
+			unix.SYS_BIND, s, uintptr(unsafe.Pointer(&b.sockets[i])), unsafe.Sizeof(b.sockets[i]), 0, 0, 0,
+		); e != 0 {
 			b.fail(stageNetwork, i, e)
 		}
 		if _, _, e = syscall.RawSyscall6(unix.SYS_LISTEN, s, 128, 0, 0, 0, 0); e != 0 {
@@ -286,13 +312,15 @@ func (b *birth) network() {
 	}
 }
 
-// identity gives up what the processes must not have: another user's rights, every capability, and the means to get them back.
+// identity gives up what the processes must not have: another user's rights, every capability, and the means to get
+// them back.
 //
 //go:norace
 //go:nosplit
 func (b *birth) identity() {
 	if b.confined {
-		sys(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0) // keys of the server's session are not for functions
+		// keys of the server's session are not for functions
+		sys(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
 		for c := uintptr(0); c < 64; c++ {
 			if _, _, e := syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0, 0, 0, 0); e != 0 {
 				break // the kernel has no more
@@ -315,14 +343,17 @@ func (b *birth) identity() {
 		}
 		b.header = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		b.caps = [2]unix.CapUserData{}
-		if _, _, e := syscall.RawSyscall6(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&b.header)), uintptr(unsafe.Pointer(&b.caps)), 0, 0, 0, 0); e != 0 {
+		if _, _, e := syscall.RawSyscall6(
+			unix.SYS_CAPSET, uintptr(unsafe.Pointer(&b.header)), uintptr(unsafe.Pointer(&b.caps)), 0, 0, 0, 0,
+		); e != 0 {
 			b.fail(stageIdentity, 4, e)
 		}
 		if _, _, e := syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
 			b.fail(stageIdentity, 5, e)
 		}
 	}
-	sys(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0) // this memory is a copy of the spawner's, which knows other environments
+	// this memory is a copy of the spawner's, which knows other environments
+	sys(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0)
 }
 
 // execute becomes the runtime.
@@ -350,7 +381,9 @@ func (b *birth) execute() {
 	}
 	none := uint64(0)
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
-	_, _, e := syscall.RawSyscall6(unix.SYS_EXECVE, text(b.path), uintptr(unsafe.Pointer(b.argv)), uintptr(unsafe.Pointer(b.env)), 0, 0, 0)
+	_, _, e := syscall.RawSyscall6(
+		unix.SYS_EXECVE, text(b.path), uintptr(unsafe.Pointer(b.argv)), uintptr(unsafe.Pointer(b.env)), 0, 0, 0,
+	)
 	b.fail(stageExec, 0, e)
 }
 
@@ -360,7 +393,9 @@ func (b *birth) execute() {
 //go:nosplit
 func (b *birth) mind(pid uintptr) {
 	all := allSignals
-	fd, _, e := syscall.RawSyscall6(unix.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&all)), 8, unix.SFD_NONBLOCK|unix.SFD_CLOEXEC, 0, 0)
+	fd, _, e := syscall.RawSyscall6(
+		unix.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&all)), 8, unix.SFD_NONBLOCK|unix.SFD_CLOEXEC, 0, 0,
+	)
 	if e != 0 {
 		b.fail(stageFork, 1, e)
 	}
@@ -400,7 +435,8 @@ func (b *birth) obey(pid uintptr) {
 	if sys(unix.SYS_READ, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize)) != uintptr(noticeSize) {
 		b.killAll(pid)
 		b.poll[1].Revents = 0
-		sys(unix.SYS_DUP3, 0, fdControl, unix.O_CLOEXEC) // nobody speaks to us any more; what is left is to wait for the end
+		// nobody speaks to us any more; what is left is to wait for the end
+		sys(unix.SYS_DUP3, 0, fdControl, unix.O_CLOEXEC)
 		return
 	}
 	switch b.said.kind {
@@ -418,7 +454,9 @@ func (b *birth) obey(pid uintptr) {
 //go:norace
 //go:nosplit
 func (b *birth) dial(port uint16) {
-	s, _, e := syscall.RawSyscall6(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0, 0, 0)
+	s, _, e := syscall.RawSyscall6(
+		unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0, 0, 0,
+	)
 	if e != 0 {
 		b.say(sayDialled, 0, 0, int32(e))
 		return
@@ -439,13 +477,17 @@ func (b *birth) dial(port uint16) {
 //go:nosplit
 func (b *birth) reap(pid uintptr) (ended bool) {
 	b.sig.Signo = 0
-	syscall.RawSyscall6(unix.SYS_WAITID, unix.P_PID, pid, uintptr(unsafe.Pointer(&b.sig)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
+	syscall.RawSyscall6(
+		unix.SYS_WAITID, unix.P_PID, pid, uintptr(unsafe.Pointer(&b.sig)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0,
+	)
 	if b.sig.Signo != 0 {
 		b.killAll(pid) // while it is a zombie, nobody else can have the number of its group
 	}
 	for {
 		var status int32
-		got, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WNOHANG, 0, 0, 0)
+		got, _, e := syscall.RawSyscall6(
+			unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WNOHANG, 0, 0, 0,
+		)
 		if e != 0 || got == 0 {
 			return ended
 		}
@@ -456,8 +498,9 @@ func (b *birth) reap(pid uintptr) (ended bool) {
 	}
 }
 
-// killAll ends all that runs in this environment: in a PID namespace everything but its first process, else the process group pid, unless it is 0, and what has
-// this one for its parent. What those leave behind comes to us, and is ended then.
+// killAll ends all that runs in this environment: in a PID namespace everything but its first process, else the process
+// group pid, unless it is 0, and what has this one for its parent. What those leave behind comes to us, and is ended
+// then.
 //
 //go:norace
 //go:nosplit
@@ -469,7 +512,9 @@ func (b *birth) killAll(pid uintptr) {
 	if pid != 0 {
 		sys(unix.SYS_KILL, -pid, uintptr(unix.SIGKILL), 0)
 	}
-	fd, _, e := syscall.RawSyscall6(unix.SYS_OPENAT, atCwd, text(&childrenFile[0]), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+	fd, _, e := syscall.RawSyscall6(
+		unix.SYS_OPENAT, atCwd, text(&childrenFile[0]), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0,
+	)
 	if e != 0 {
 		return
 	}
@@ -508,7 +553,9 @@ func (b *birth) orphans() (none bool) {
 	b.killAll(0)
 	rest := unix.Timespec{Nsec: 10e6}
 	child := uint64(1) << (unix.SIGCHLD - 1)
-	syscall.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&child)), 0, uintptr(unsafe.Pointer(&rest)), 8, 0, 0)
+	syscall.RawSyscall6(
+		unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&child)), 0, uintptr(unsafe.Pointer(&rest)), 8, 0, 0,
+	)
 	return false
 }
 
@@ -518,7 +565,9 @@ func (b *birth) orphans() (none bool) {
 //go:nosplit
 func (b *birth) say(kind, stage uint8, index int, value int32) {
 	b.said = notice{kind, stage, uint16(index), value}
-	syscall.RawSyscall6(unix.SYS_SENDTO, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize), unix.MSG_NOSIGNAL, 0, 0)
+	syscall.RawSyscall6(
+		unix.SYS_SENDTO, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize), unix.MSG_NOSIGNAL, 0, 0,
+	)
 }
 
 // hand sends a notice with descriptor fd.
@@ -563,12 +612,16 @@ func text(p *byte) uintptr { return uintptr(unsafe.Pointer(p)) }
 
 const (
 	atCwd = ^uintptr(99) // AT_FDCWD, -100
-	// secureBits: user 0 means nothing, and none of that can be changed (SECBIT_NOROOT, NO_SETUID_FIXUP, KEEP_CAPS_LOCKED, NO_CAP_AMBIENT_RAISE and their locks).
+	// secureBits: user 0 means nothing, and none of that can be changed (SECBIT_NOROOT, NO_SETUID_FIXUP,
+	// KEEP_CAPS_LOCKED, NO_CAP_AMBIENT_RAISE and their locks).
 	secureBits = 1 | 2 | 4 | 8 | 32 | 64 | 128
 )
 
 var (
 	here         = [...]byte{'.', 0}
 	slash        = [...]byte{'/', 0}
-	childrenFile = [...]byte{'/', 'p', 'r', 'o', 'c', '/', 't', 'h', 'r', 'e', 'a', 'd', '-', 's', 'e', 'l', 'f', '/', 'c', 'h', 'i', 'l', 'd', 'r', 'e', 'n', 0}
+	childrenFile = [...]byte{
+		'/', 'p', 'r', 'o', 'c', '/', 't', 'h', 'r', 'e', 'a', 'd', '-', 's', 'e', 'l', 'f', '/', 'c', 'h', 'i', 'l',
+		'd', 'r', 'e', 'n', 0,
+	}
 )

@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of our two groups below the one that was delegated to us. Processes may only live in leaves, so the daemon moves into one, and beside it all functions
-// together have one: whatever they do, half of the time is the daemon's when it wants it.
-// Source: Linux kernel documentation, "Control Group v2"; systemd, "Control Group APIs and Delegation".
+// Names of our two groups below the one that was delegated to us. Processes may only live in leaves, so the daemon
+// moves into one, and beside it all functions together have one: whatever they do, half of the time is the daemon's
+// when it wants it. Source: Linux kernel documentation, "Control Group v2"; systemd, "Control Group APIs and
+// Delegation".
 const (
 	serverGroup    = "shardmill.server"
 	functionsGroup = "shardmill.functions"
@@ -25,7 +26,8 @@ type cgroups struct {
 	dir string // of the functions
 }
 
-// openCgroups moves process pid, which lives in the group self below mount, aside and makes place for functions. On error everything is as it was.
+// openCgroups moves process pid, which lives in the group self below mount, aside and makes place for functions. On
+// error everything is as it was.
 func openCgroups(mount, self string, pid int) (*cgroups, error) {
 	base := filepath.Join(mount, self)
 	if filepath.Base(base) == serverGroup { // we have been here before
@@ -67,7 +69,8 @@ func openCgroups(mount, self string, pid int) (*cgroups, error) {
 	return &cgroups{dir: functions}, nil
 }
 
-// create makes the group of one process and moves it there; the caller removes it when the process has ended. On error there is no group.
+// create makes the group of one process and moves it there; the caller removes it when the process has ended. On error
+// there is no group.
 func (c *cgroups) create(pid, memoryMB int) (dir string, err error) {
 	if dir, err = os.MkdirTemp(c.dir, "env-"); err != nil {
 		return "", err

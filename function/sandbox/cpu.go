@@ -2,8 +2,8 @@ package sandbox
 
 import "math"
 
-// vCPU is the memory in MB with which AWS gives a function one whole processor; less and more memory give proportionally.
-// Source: Lambda Developer Guide, "Configure Lambda function memory".
+// vCPU is the memory in MB with which AWS gives a function one whole processor; less and more memory give
+// proportionally. Source: Lambda Developer Guide, "Configure Lambda function memory".
 const vCPU = 1769
 
 // How processors may be shared.
@@ -23,8 +23,9 @@ func cpuWeight(memoryMB int) int {
 	return min(max(1, (memoryMB*100+vCPU/2)/vCPU), 10000)
 }
 
-// niceness returns how many levels below the daemon a process runs. Each level is worth a quarter more or less time. From one vCPU on there is no difference any
-// more: nobody may run above the daemon, and a nice level weighs threads, of which a larger function can use more.
+// niceness returns how many levels below the daemon a process runs. Each level is worth a quarter more or less time.
+// From one vCPU on there is no difference any more: nobody may run above the daemon, and a nice level weighs threads,
+// of which a larger function can use more.
 func niceness(memoryMB int) int {
 	if memoryMB <= 0 {
 		return 0

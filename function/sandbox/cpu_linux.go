@@ -19,8 +19,9 @@ type cpuShare struct {
 	groups *cgroups // nil: by nice levels
 }
 
-// ShareCPU makes processes started from now on share processors by Spec.MemoryMB where they compete for them, and returns how that is held: CPUByCgroup or
-// CPUByNice. Nothing is held back while a processor is idle. It must come before the first Start.
+// ShareCPU makes processes started from now on share processors by Spec.MemoryMB where they compete for them, and
+// returns how that is held: CPUByCgroup or CPUByNice. Nothing is held back while a processor is idle. It must come
+// before the first Start.
 func (s *Sandbox) ShareCPU() string {
 	if groups, err := ownCgroups(); err == nil {
 		s.cpu = &cpuShare{groups}
@@ -48,7 +49,8 @@ func ownCgroups() (*cgroups, error) {
 	return nil, errors.New("this process is in no version 2 control group")
 }
 
-// cgroupMount returns where version 2 control groups with processor time are to be found. Where version 1 holds the controllers, there are none.
+// cgroupMount returns where version 2 control groups with processor time are to be found. Where version 1 holds the
+// controllers, there are none.
 func cgroupMount() (string, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs("/sys/fs/cgroup", &fs); err != nil {
@@ -60,8 +62,9 @@ func cgroupMount() (string, error) {
 	return "/sys/fs/cgroup", nil
 }
 
-// enter puts a process that is about to start others into a control group for its share, where there are control groups. remove ends that when all of them have
-// ended. The group is entered after the birth because being born in it takes clone3, which container run times refuse at times.
+// enter puts a process that is about to start others into a control group for its share, where there are control
+// groups. remove ends that when all of them have ended. The group is entered after the birth because being born in it
+// takes clone3, which container run times refuse at times.
 func (c *cpuShare) enter(pid, memoryMB int) (remove func(), err error) {
 	if c == nil || c.groups == nil {
 		return func() {}, nil
@@ -73,7 +76,8 @@ func (c *cpuShare) enter(pid, memoryMB int) (remove func(), err error) {
 	return func() { removeCgroup(dir) }, nil
 }
 
-// nice gives a process that has just started, and all that it will start, its share by a nice level, where there are no control groups.
+// nice gives a process that has just started, and all that it will start, its share by a nice level, where there are no
+// control groups.
 func (c *cpuShare) nice(p *Process, memoryMB int) {
 	if c == nil || c.groups != nil || p.Pid == 0 {
 		return
@@ -87,8 +91,8 @@ func (c *cpuShare) nice(p *Process, memoryMB int) {
 	go autogroup(p, nice)
 }
 
-// autogroup gives the level to the session of p: where the kernel groups processes by session, levels count only inside one. Users may write there ten
-// times a second, all together.
+// autogroup gives the level to the session of p: where the kernel groups processes by session, levels count only inside
+// one. Users may write there ten times a second, all together.
 func autogroup(p *Process, nice int) {
 	for {
 		err := os.WriteFile("/proc/"+strconv.Itoa(p.Pid)+"/autogroup", []byte(strconv.Itoa(nice)), 0)

@@ -21,7 +21,9 @@ func busy(t *testing.T, s *Sandbox, memoryMB, processor int) *Process {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	p, err := s.Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "while :; do :; done"}, Dir: "/", Output: null, MemoryMB: memoryMB})
+	p, err := s.Start(Spec{
+		Path: "/bin/sh", Args: []string{"sh", "-c", "while :; do :; done"}, Dir: "/", Output: null, MemoryMB: memoryMB,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +52,8 @@ func used(t *testing.T, p *Process) int {
 	return user + system
 }
 
-// Where two functions compete for one processor, the one with seven times the memory gets several times the time. The bound is generous: what counts is
-// which of them gets more, by far.
+// Where two functions compete for one processor, the one with seven times the memory gets several times the time. The
+// bound is generous: what counts is which of them gets more, by far.
 func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 	t.Parallel()
 	s := New(Options{Isolation: None})
@@ -72,7 +74,8 @@ func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 	defer tick.Stop()
 	limit := time.After(time.Minute) // for a machine that has other things to do
 
-	// Levels of sessions may take a moment to hold, so several windows are looked at; without shares none of them ends like this.
+	// Levels of sessions may take a moment to hold, so several windows are looked at; without shares none of them ends
+	// like this.
 	for {
 		l, m := used(t, large), used(t, small)
 		for used(t, large)-l < 20 && used(t, small)-m < 20 {
@@ -105,7 +108,9 @@ func TestPriorityIsThatOfTheMemory(t *testing.T) {
 	defer s.Close()
 	s.cpu = &cpuShare{}
 	for memory, levels := range map[int]int{128: 12, 256: 9, 1769: 0} {
-		p, err := s.Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 600"}, Dir: "/", Output: os.Stderr, MemoryMB: memory})
+		p, err := s.Start(Spec{
+			Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 600"}, Dir: "/", Output: os.Stderr, MemoryMB: memory,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,8 +147,8 @@ func content(t *testing.T, path ...string) string {
 	return string(b)
 }
 
-// In a delegated control group the daemon moves into a leaf, functions get a branch, and every process a leaf of it with its weight. Doing so again, as after a
-// reset, changes nothing.
+// In a delegated control group the daemon moves into a leaf, functions get a branch, and every process a leaf of it
+// with its weight. Doing so again, as after a reset, changes nothing.
 func TestControlGroupsOfADelegatedUnit(t *testing.T) {
 	t.Parallel()
 	mount := delegated(t, "cpuset cpu memory pids\n")
@@ -158,8 +163,11 @@ func TestControlGroupsOfADelegatedUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if filepath.Dir(dir) != filepath.Join(mount, "unit", functionsGroup) || content(t, dir, "cpu.weight") != "29" || content(t, dir, "cgroup.procs") != "1234" {
-			t.Errorf("group %s, weight %s, process %s", dir, content(t, dir, "cpu.weight"), content(t, dir, "cgroup.procs"))
+		if filepath.Dir(dir) != filepath.Join(mount, "unit", functionsGroup) || content(t, dir, "cpu.weight") != "29" ||
+			content(t, dir, "cgroup.procs") != "1234" {
+			t.Errorf(
+				"group %s, weight %s, process %s", dir, content(t, dir, "cpu.weight"), content(t, dir, "cgroup.procs"),
+			)
 		}
 		if got := content(t, mount, "unit", serverGroup, "cgroup.procs"); got != "4711" {
 			t.Errorf("in the daemon's group: %s", got)
@@ -172,14 +180,16 @@ func TestControlGroupsOfADelegatedUnit(t *testing.T) {
 	}
 }
 
-// Without the controller, or where processes of others live in the group, nothing is left behind, and the daemon is back where it was.
+// Without the controller, or where processes of others live in the group, nothing is left behind, and the daemon is
+// back where it was.
 func TestControlGroupsThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	if _, err := openCgroups(delegated(t, "memory pids"), "/unit", 4711); err == nil {
 		t.Error("a group without processor time was taken")
 	}
 	mount := delegated(t, "cpu")
-	if err := os.Mkdir(filepath.Join(mount, "unit", "cgroup.subtree_control"), 0o755); err != nil { // refuses to be written
+	// refuses to be written
+	if err := os.Mkdir(filepath.Join(mount, "unit", "cgroup.subtree_control"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 

@@ -30,8 +30,8 @@ func (h how) insideGID() int {
 	return h.gid
 }
 
-// Users that functions of a root server may be. The first is from the range that systemd leaves to containers, so that no file and no process of the machine is
-// theirs; inside a container that has not so many, nobody.
+// Users that functions of a root server may be. The first is from the range that systemd leaves to containers, so that
+// no file and no process of the machine is theirs; inside a container that has not so many, nobody.
 const (
 	strangerID = 1834754048
 	nobodyID   = 65534
@@ -100,7 +100,8 @@ func reason(err error) string {
 		return text + "; it needs Linux 5.12"
 	}
 	for _, s := range []struct{ file, bad string }{
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"}, {"/proc/sys/kernel/unprivileged_userns_clone", "0"}, {"/proc/sys/user/max_user_namespaces", "0"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"},
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0"}, {"/proc/sys/user/max_user_namespaces", "0"},
 	} {
 		if b, err := os.ReadFile(s.file); err == nil && strings.TrimSpace(string(b)) == s.bad && os.Geteuid() != 0 {
 			name := strings.ReplaceAll(strings.TrimPrefix(s.file, "/proc/sys/"), "/", ".")
@@ -122,7 +123,8 @@ func (s *Sandbox) UserID() int {
 	return os.Geteuid()
 }
 
-// SealDescriptors keeps what this process has inherited from its own children: who starts a server may leave files open that functions must not read.
+// SealDescriptors keeps what this process has inherited from its own children: who starts a server may leave files open
+// that functions must not read.
 func SealDescriptors() {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -136,6 +138,6 @@ func SealDescriptors() {
 	}
 }
 
-// HideServer keeps other processes of this user from reading this one's memory and variables. Only without confinement: a server that hides cannot make user
-// namespaces any more.
+// HideServer keeps other processes of this user from reading this one's memory and variables. Only without confinement:
+// a server that hides cannot make user namespaces any more.
 func HideServer() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

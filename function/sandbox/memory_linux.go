@@ -31,8 +31,8 @@ func (p *Process) Peak() int64 {
 	return kilobytes(b, "VmHWM:")
 }
 
-// Memory returns the memory in bytes that the processes and all that they have started hold now, whatever session they are in, in the order of ps. Pages that
-// processes share are counted by their share (PSS), where the kernel tells.
+// Memory returns the memory in bytes that the processes and all that they have started hold now, whatever session they
+// are in, in the order of ps. Pages that processes share are counted by their share (PSS), where the kernel tells.
 func Memory(ps []*Process) []int64 {
 	sums := make([]int64, len(ps))
 	index := make(map[int]int, len(ps)) // by the parent of ours, which orphans come back to

@@ -11,7 +11,8 @@ import (
 	"syscall"
 )
 
-// MemoryWatch says how memory limits are held, for status output: this system gives no cheap reading, so MemorySize is told to the function but not enforced.
+// MemoryWatch says how memory limits are held, for status output: this system gives no cheap reading, so MemorySize is
+// told to the function but not enforced.
 const MemoryWatch = "off"
 
 // TaskRoot and RuntimeRoot are where level sandbox shows things, on systems that have it.
@@ -48,7 +49,8 @@ type spawned struct {
 	err     error
 }
 
-// spawner starts processes. There is no death with the parent here: after a kill -9 of the daemon, functions may live on until their next /next.
+// spawner starts processes. There is no death with the parent here: after a kill -9 of the daemon, functions may live
+// on until their next /next.
 func (s *Sandbox) spawner() {
 	for {
 		select {

@@ -49,8 +49,9 @@ type spawning struct {
 // spawnerChild is the spawner process as the server sees it.
 type spawnerChild struct{ pid, socket int }
 
-// spawner owns the thread that starts the spawner process. The kernel ties "death with the parent" to the thread that forked, so this one is locked to its
-// goroutine and lives as long as the Sandbox; when it ends, it takes the spawner, and that whatever is left, with it.
+// spawner owns the thread that starts the spawner process. The kernel ties "death with the parent" to the thread that
+// forked, so this one is locked to its goroutine and lives as long as the Sandbox; when it ends, it takes the spawner,
+// and that whatever is left, with it.
 func (s *Sandbox) spawner() {
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	var child *spawnerChild
@@ -90,7 +91,8 @@ func (g *spawnerGone) Error() string {
 	return fmt.Sprintf("the process that starts functions has ended: %v", g.err)
 }
 
-// What functions of this user may stop at level none, the spawner and the parents of processes, answers within these times or is killed.
+// What functions of this user may stop at level none, the spawner and the parents of processes, answers within these
+// times or is killed.
 const (
 	startBound = 30 * time.Second
 	killBound  = time.Second
@@ -102,7 +104,8 @@ const (
 	sandboxGroup = 990
 )
 
-// capabilities that a spawner without root holds in its user namespace: CAP_SETPCAP, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_RESOURCE.
+// capabilities that a spawner without root holds in its user namespace: CAP_SETPCAP, CAP_NET_BIND_SERVICE,
+// CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_RESOURCE.
 var capabilities = []uintptr{8, 10, 12, 21, 24}
 
 func startSpawner(mode string) (*spawnerChild, error) {
@@ -135,7 +138,8 @@ func startSpawner(mode string) (*spawnerChild, error) {
 		attr.AmbientCaps = capabilities
 	}
 	pid, _, err := syscall.StartProcess("/proc/self/exe", []string{spawnerName, mode}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: []uintptr{null.Fd(), null.Fd(), errors, uintptr(pair[1])}, Sys: attr,
+		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: []uintptr{null.Fd(), null.Fd(), errors, uintptr(pair[1])},
+		Sys: attr,
 	})
 	if err != nil {
 		_ = unix.Close(pair[0])
@@ -210,7 +214,13 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 		r.flags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 		r.steps = newView(&spec, s.opt.Hide, how.insideUID(), how.insideGID())
 		if spec.Temp != "" {
-			r.slot = slot{spec.Temp, fmt.Sprintf("mode=700,uid=%d,gid=%d,size=%dm,nr_inodes=%d", how.insideUID(), how.insideGID(), spec.TempMB, spec.TempMB<<8)}
+			r.slot = slot{
+				spec.Temp,
+				fmt.Sprintf(
+					"mode=700,uid=%d,gid=%d,size=%dm,nr_inodes=%d", how.insideUID(), how.insideGID(), spec.TempMB,
+					spec.TempMB<<8,
+				),
+			}
 		}
 		if s.opt.PrivateNetwork {
 			r.flags |= unix.CLONE_NEWNET
@@ -224,12 +234,17 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{done: make(chan struct{}), private: r.flags&unix.CLONE_NEWNET != 0, watch: watch{remove: func() {}, dial: make(chan struct{}, 1), dialled: make(chan dialled, 1)}}
+	p := &Process{
+		done: make(chan struct{}), private: r.flags&unix.CLONE_NEWNET != 0,
+		watch: watch{remove: func() {}, dial: make(chan struct{}, 1), dialled: make(chan dialled, 1)},
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(unix.SetNonblock(pair[0], true), unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1))
+	err = errors.Join(
+		unix.SetNonblock(pair[0], true), unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1),
+	)
 	p.watch.control = os.NewFile(uintptr(pair[0]), "control")
 	if err == nil {
 		p.watch.raw, err = p.watch.control.SyscallConn()
@@ -254,7 +269,8 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// handOver gives a pipe to the user that writes to it, who could not open /dev/stdout otherwise. Anything else belongs to somebody.
+// handOver gives a pipe to the user that writes to it, who could not open /dev/stdout otherwise. Anything else belongs
+// to somebody.
 func handOver(output *os.File, how how) {
 	if info, err := output.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
 		_ = output.Chown(how.uid, how.gid)
@@ -316,7 +332,9 @@ func (r *request) failed(spec *Spec, n notice) error {
 		return &os.PathError{Op: "chdir", Path: spec.Dir, Err: e}
 	case stageView:
 		s := r.steps[n.index]
-		return &stepError{fmt.Sprintf("%s %s", [...]string{"mount", "protect", "make", "make", "link", "enter", "name", "write", "remove"}[s.kind],
+		return &stepError{fmt.Sprintf("%s %s", [...]string{
+			"mount", "protect", "make", "make", "link", "enter", "name", "write", "remove",
+		}[s.kind],
 			strings.TrimPrefix(strings.TrimSpace(s.a+" "+s.b), " ")), e}
 	case stageNetwork:
 		return &stepError{"open the network", e}
@@ -326,7 +344,8 @@ func (r *request) failed(spec *Spec, n notice) error {
 	return &stepError{"make a process", e}
 }
 
-// stepError is why an environment could not be built. It hides the system's error, which is about this machine and not about the program.
+// stepError is why an environment could not be built. It hides the system's error, which is about this machine and not
+// about the program.
 type stepError struct {
 	what string
 	err  syscall.Errno
@@ -360,13 +379,16 @@ func (p *Process) receive() (n notice, fd, pid int, err error) {
 	var size, oobSize int
 	for {
 		e := p.watch.raw.Read(func(c uintptr) bool {
-			size, oobSize, _, _, err = unix.Recvmsg(int(c), (*[noticeSize]byte)(unsafe.Pointer(&n))[:], oob, unix.MSG_CMSG_CLOEXEC)
+			size, oobSize, _, _, err = unix.Recvmsg(
+				int(c), (*[noticeSize]byte)(unsafe.Pointer(&n))[:], oob, unix.MSG_CMSG_CLOEXEC,
+			)
 			return err != unix.EAGAIN
 		})
 		if e != nil {
 			err = e
 		}
-		if err == unix.EINTR || err == unix.ECONNRESET { // something that we said was not read; what it said before comes now
+		// something that we said was not read; what it said before comes now
+		if err == unix.EINTR || err == unix.ECONNRESET {
 			continue
 		}
 		break
@@ -486,7 +508,8 @@ func (p *Process) Kill() {
 	_ = p.send(notice{kind: askKill})
 }
 
-// insist ends a parent that does not do what it was asked for, because somebody has stopped it. The kernel or the spawner ends what it leaves behind.
+// insist ends a parent that does not do what it was asked for, because somebody has stopped it. The kernel or the
+// spawner ends what it leaves behind.
 func (p *Process) insist() {
 	select {
 	case <-p.done:

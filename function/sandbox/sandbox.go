@@ -1,11 +1,13 @@
 //go:build !windows
 
-// Package sandbox starts the process of an execution environment, confines it, and makes sure that nothing of it outlives its end.
+// Package sandbox starts the process of an execution environment, confines it, and makes sure that nothing of it
+// outlives its end.
 //
-// There are two levels. In "sandbox" (Linux, where a trial process shows that it works) a process sees what AWS shows: its code at /var/task, a /tmp of its own,
-// the system's programs, and no other process; nothing of the server, of homes, of other functions. In "none" it has an own session, an environment that is
-// not inherited, and resource limits: that keeps mistakes apart, not enemies. In both what it starts ends with it, on Linux.
-// What to start comes from launcher; when, from function. docs/isolation.md says what is left at each level.
+// There are two levels. In "sandbox" (Linux, where a trial process shows that it works) a process sees what AWS shows:
+// its code at /var/task, a /tmp of its own, the system's programs, and no other process; nothing of the server, of
+// homes, of other functions. In "none" it has an own session, an environment that is not inherited, and resource
+// limits: that keeps mistakes apart, not enemies. In both what it starts ends with it, on Linux. What to start comes
+// from launcher; when, from function. docs/isolation.md says what is left at each level.
 package sandbox
 
 import (
@@ -45,9 +47,11 @@ type Spec struct {
 	Code    string   // directory of this machine, at TaskRoot
 	Runtime string   // directory of this machine, at RuntimeRoot
 	Reads   []string // directories of this machine that show, read-only, under their own names
-	Temp    string   // empty directory of this machine that stands for /tmp: the same one shows the same files to the next process, until it is removed
-	TempMB  int      // how much /tmp holds
-	Ports   []uint16 // with Options.PrivateNetwork: ports of 127.0.0.1 that Process.Listeners answer, in this order
+	// empty directory of this machine that stands for /tmp: the same one shows the same files to the next process,
+	// until it is removed
+	Temp   string
+	TempMB int      // how much /tmp holds
+	Ports  []uint16 // with Options.PrivateNetwork: ports of 127.0.0.1 that Process.Listeners answer, in this order
 }
 
 // Exit says how a process ended.
@@ -118,7 +122,8 @@ func New(opt Options) *Sandbox {
 	return &Sandbox{opt: opt, spawn: make(chan spawning), closing: make(chan struct{})}
 }
 
-// Level returns the isolation that processes really have: Confined, or None and why it is not more. The first call takes some 15 ms, since it starts a trial process.
+// Level returns the isolation that processes really have: Confined, or None and why it is not more. The first call
+// takes some 15 ms, since it starts a trial process.
 func (s *Sandbox) Level() (level, why string) {
 	s.settle.Do(func() {
 		s.once.Do(func() { s.spawners.Go(s.spawner) })
@@ -144,8 +149,8 @@ func (s *Sandbox) Close() {
 	s.spawners.Wait()
 }
 
-// retryBusy starts again while the executable is still open for writing. Another thread that forked while the file was being unpacked may hold a copy
-// of the descriptor for a moment, until its own exec (ETXTBSY).
+// retryBusy starts again while the executable is still open for writing. Another thread that forked while the file was
+// being unpacked may hold a copy of the descriptor for a moment, until its own exec (ETXTBSY).
 func retryBusy(start func() error) error {
 	wait := time.Millisecond
 	for {

@@ -49,15 +49,17 @@ func TestWhatIsStartedEndsToo(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		unique := strconv.Itoa(300_000_000 + os.Getpid()*10 + len(p.level))
 		for name, detached := range map[string]string{
-			"child":     "sleep " + unique + " &",
-			"deaf":      `sh -c 'trap "" TERM HUP INT; echo >/dev/null; sleep ` + unique + `' &`,
-			"session":   "setsid sleep " + unique + " &",
-			"stranger":  "env -i setsid sleep " + unique + " &",
-			"orphan":    "(setsid sleep " + unique + " &) ; true",
-			"greatmany": "for i in 1 2 3 4 5 6 7 8 9; do env -i setsid sh -c 'sleep " + unique + " & sleep " + unique + "' & done",
+			"child":    "sleep " + unique + " &",
+			"deaf":     `sh -c 'trap "" TERM HUP INT; echo >/dev/null; sleep ` + unique + `' &`,
+			"session":  "setsid sleep " + unique + " &",
+			"stranger": "env -i setsid sleep " + unique + " &",
+			"orphan":   "(setsid sleep " + unique + " &) ; true",
+			"greatmany": "for i in 1 2 3 4 5 6 7 8 9; do env -i setsid sh -c 'sleep " + unique + " & sleep " + unique +
+				"' & done",
 		} {
 			for end, how := range map[string]func(r run){
-				"exit": func(run) {}, "kill": func(r run) { r.Kill() }, "terminate": func(r run) { r.Terminate(time.Millisecond) },
+				"exit": func(run) {}, "kill": func(r run) { r.Kill() },
+				"terminate": func(r run) { r.Terminate(time.Millisecond) },
 			} {
 				rest := "sleep 600"
 				if end == "exit" {
@@ -84,7 +86,10 @@ func TestNothingOutlivesTheServer(t *testing.T) {
 		if !ok {
 			os.Exit(3)
 		}
-		r := p.sh("env -i setsid sleep " + os.Getenv("UNIQUE") + " & sleep " + os.Getenv("UNIQUE") + " & while :; do echo up; sleep 1; done")
+		r := p.sh(
+			"env -i setsid sleep " + os.Getenv("UNIQUE") + " & sleep " + os.Getenv("UNIQUE") +
+				" & while :; do echo up; sleep 1; done",
+		)
 		r.line()
 		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 	}
@@ -127,7 +132,8 @@ func TestThreeDescriptors(t *testing.T) {
 	}
 }
 
-// At level none a server hides its memory and variables from functions of its own user, and starts others afterwards, even when its spawner has to be made anew.
+// At level none a server hides its memory and variables from functions of its own user, and starts others afterwards,
+// even when its spawner has to be made anew.
 func TestHiddenServer(t *testing.T) {
 	if os.Getenv("SHARDMILL_TEST_HIDDEN") == "" {
 		c := exec.Command("/proc/self/exe", "-test.run=^TestHiddenServer$", "-test.v")
@@ -139,7 +145,8 @@ func TestHiddenServer(t *testing.T) {
 	}
 	p, _ := at(t, sandbox.Options{Isolation: sandbox.None})
 	sandbox.HideServer()
-	look := "cat /proc/" + strconv.Itoa(os.Getpid()) + "/environ 2>/dev/null; ls /proc/" + strconv.Itoa(os.Getpid()) + "/fd 2>/dev/null; cat /proc/$PPID/environ 2>/dev/null; echo up; "
+	look := "cat /proc/" + strconv.Itoa(os.Getpid()) + "/environ 2>/dev/null; ls /proc/" + strconv.Itoa(os.Getpid()) +
+		"/fd 2>/dev/null; cat /proc/$PPID/environ 2>/dev/null; echo up; "
 	first := p.sh(look + "sleep 600")
 	got := first.line()
 	if os.Geteuid() != 0 && got != "up" { // root sees everything
@@ -176,12 +183,17 @@ func TestMemoryCountsAllDescendants(t *testing.T) {
 func TestWhatAnEnvironmentSees(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, d := range []string{"read/private", "code/lib", "other", "read/lib", "with, comma and space/x", "slot1", "slot2", "data"} {
+	for _, d := range []string{
+		"read/private", "code/lib", "other", "read/lib", "with, comma and space/x", "slot1", "slot2", "data",
+	} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"code/file": "code", "other/secret": "secret", "other/shown": "shown", "read/lib/x": "read", "read/private/secret": "secret", "data/secret": "secret", "with, comma and space/x/y": "odd"} {
+	for name, text := range map[string]string{
+		"code/file": "code", "other/secret": "secret", "other/shown": "shown", "read/lib/x": "read",
+		"read/private/secret": "secret", "data/secret": "secret", "with, comma and space/x/y": "odd",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +211,9 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 		t.Cleanup(func() { _ = syscall.Setgroups(nil) })
 	}
 	hidden := "/usr/share/zoneinfo"
-	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, Hide: []string{dir + "/data", dir + "/private", hidden}})
+	p, ok := at(t, sandbox.Options{
+		Isolation: sandbox.Confined, Hide: []string{dir + "/data", dir + "/private", hidden},
+	})
 	if !ok {
 		return
 	}
@@ -210,33 +224,78 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	}
 	for _, c := range []struct{ what, script, want string }{
 		{"its code, where AWS has it", "pwd; cat /var/task/file", "/var/task\ncode"},
-		{"code that cannot be changed", "touch /var/task/x /var/task/file /var/runtime/x 2>/dev/null || echo no", "no\n"},
-		{"a system that cannot be changed", "for d in / /usr /etc /dev /opt /var /sys/devices/system/cpu; do touch $d/x 2>/dev/null && echo $d; done; echo ok", "ok\n"},
+		{
+			"code that cannot be changed", "touch /var/task/x /var/task/file /var/runtime/x 2>/dev/null || echo no",
+			"no\n",
+		},
+		{
+			"a system that cannot be changed",
+			"for d in / /usr /etc /dev /opt /var /sys/devices/system/cpu; do touch $d/x 2>/dev/null && echo $d; done; echo ok",
+			"ok\n",
+		},
 		{"an empty /opt", "ls -A /opt", ""},
 		{"no home", "find /home /root '" + home + "' -mindepth 1 2>/dev/null", ""},
-		{"nothing of the machine that nobody asked for", "ls -d /run/* /srv /mnt /media /boot /var/lib/dpkg /var/tmp /dev/shm '" + dir + "/other/secret' 2>/dev/null", ""},
-		{"what is to be read, behind a link too", "cat '" + dir + "/read/lib/x' '" + dir + "/link/lib/x' '" + dir + "/with, comma and space/x/y'", "readreadodd"},
-		{"nothing below what is hidden", "find '" + dir + "/data' '" + dir + "/read/private' " + hidden + " -mindepth 1 2>/dev/null", ""},
-		{"a process list of its own", "ls -d /proc/[0-9]* | wc -l | tr -d ' '; echo $$", "3\n2\n"}, // first process, shell and the pipe's ends less what has ended
-		{"nothing of its parent", "cat /proc/1/environ /proc/$PPID/environ /proc/1/mem 2>/dev/null; ls /proc/1/fd /proc/1/root 2>/dev/null; echo ok", "ok\n"},
-		{"no capabilities, and no way to any", "grep -E 'Cap|NoNewPrivs' /proc/self/status | cut -f2 | sort -u | tr '\\n' ' '", "0000000000000000 1 "},
-		{"no mounting", "mount -t tmpfs x /tmp 2>/dev/null || mount -o remount,rw /usr 2>/dev/null || umount /tmp 2>/dev/null || echo no", "no\n"},
-		{"nothing mounted that gives rights, and nothing to change but /tmp, whatever is mounted below what is shown", `while read -r _ _ _ root at options _; do
+		{
+			"nothing of the machine that nobody asked for",
+			"ls -d /run/* /srv /mnt /media /boot /var/lib/dpkg /var/tmp /dev/shm '" + dir +
+				"/other/secret' 2>/dev/null",
+			"",
+		},
+		{
+			"what is to be read, behind a link too",
+			"cat '" + dir + "/read/lib/x' '" + dir + "/link/lib/x' '" + dir + "/with, comma and space/x/y'",
+			"readreadodd",
+		},
+		{
+			"nothing below what is hidden",
+			"find '" + dir + "/data' '" + dir + "/read/private' " + hidden + " -mindepth 1 2>/dev/null", "",
+		},
+		// first process, shell and the pipe's ends less what has ended
+		{"a process list of its own", "ls -d /proc/[0-9]* | wc -l | tr -d ' '; echo $$", "3\n2\n"},
+		{
+			"nothing of its parent",
+			"cat /proc/1/environ /proc/$PPID/environ /proc/1/mem 2>/dev/null; ls /proc/1/fd /proc/1/root 2>/dev/null; echo ok",
+			"ok\n",
+		},
+		{
+			"no capabilities, and no way to any",
+			"grep -E 'Cap|NoNewPrivs' /proc/self/status | cut -f2 | sort -u | tr '\\n' ' '", "0000000000000000 1 ",
+		},
+		{
+			"no mounting",
+			"mount -t tmpfs x /tmp 2>/dev/null || mount -o remount,rw /usr 2>/dev/null || umount /tmp 2>/dev/null || echo no",
+			"no\n",
+		},
+		{"nothing mounted that gives rights, and nothing to change but /tmp, whatever is mounted below what is shown",
+			`while read -r _ _ _ root at options _; do
 			case "$options," in rw,nosuid,nodev,*) test "$at" = /tmp || test "$at" = /proc;; ro,nosuid,nodev,*) ;; *)
 				case "$root" in /null | /zero | /full | /random | /urandom) ;; *) false;; esac;; esac || echo "$at $options"
 			done </proc/self/mountinfo; echo ok`, "ok\n"},
 		{"no groups of the server", "sed -n 's/^Groups:[^0-9]*//p' /proc/self/status; " + namespaces, "\n0\n"},
-		{"no namespaces with more rights", "unshare -Ur sh -c 'umount /etc/passwd || mount -o remount,rw,bind /usr' 2>/dev/null || echo no", "no\n"},
+		{
+			"no namespaces with more rights",
+			"unshare -Ur sh -c 'umount /etc/passwd || mount -o remount,rw,bind /usr' 2>/dev/null || echo no", "no\n",
+		},
 		{"no settings of the kernel", "echo 1 2>/dev/null >/proc/sys/kernel/pid_max || echo no", "no\n"},
-		{"nothing of the machine's keys, addresses and timers", "cat /proc/keys /proc/key-users /proc/kallsyms /proc/timer_list 2>/dev/null; echo ok", "ok\n"},
+		{
+			"nothing of the machine's keys, addresses and timers",
+			"cat /proc/keys /proc/key-users /proc/kallsyms /proc/timer_list 2>/dev/null; echo ok", "ok\n",
+		},
 		{"a user with a name", "id -un; grep -c . /etc/passwd", "sbx_user1051\n2\n"},
 		{"its own host name", "hostname", "localhost\n"},
-		{"devices", "head -c 3 /dev/zero | wc -c | tr -d ' '; echo x >/dev/null; head -c 1 /dev/urandom | wc -c | tr -d ' '; echo via >/dev/stdout; echo err >/dev/stderr", "3\n1\nvia\nerr\n"},
+		{
+			"devices",
+			"head -c 3 /dev/zero | wc -c | tr -d ' '; echo x >/dev/null; head -c 1 /dev/urandom | wc -c | tr -d ' '; echo via >/dev/stdout; echo err >/dev/stderr",
+			"3\n1\nvia\nerr\n",
+		},
 		{"the first process does not die by its hand", "kill -9 1; kill -9 -1 2>/dev/null; echo alive", "alive\n"},
 	} {
 		r := p.sh(c.script, func(s *sandbox.Spec) {
 			s.Dir, s.Code, s.Temp = sandbox.TaskRoot, dir+"/code", dir+"/slot1"
-			s.Reads = []string{dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing", dir + "/other/shown", "/sys/fs"}
+			s.Reads = []string{
+				dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing", dir + "/other/shown",
+				"/sys/fs",
+			}
 		})
 		if got := r.output(); got != c.want && c.what != "a process list of its own" {
 			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
@@ -262,7 +321,8 @@ func TestLimitsAndSignalsAreThoseOfAWS(t *testing.T) {
 	}
 }
 
-// What an earlier process has left in its /tmp, where things of the machine are to be shown, leads the next start nowhere.
+// What an earlier process has left in its /tmp, where things of the machine are to be shown, leads the next start
+// nowhere.
 func TestLinksInTmpLeadNowhere(t *testing.T) {
 	t.Parallel()
 	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined})
@@ -290,7 +350,11 @@ func TestLinksInTmpLeadNowhere(t *testing.T) {
 	if err := os.Mkdir(slot, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, trap := range []string{"ln -s " + outside + " " + shown, "mkdir -p " + shown + "; mkfifo " + shown + "/program; ln -s " + outside + " " + shown + "/lib", "touch " + shown} {
+	for _, trap := range []string{
+		"ln -s " + outside + " " + shown,
+		"mkdir -p " + shown + "; mkfifo " + shown + "/program; ln -s " + outside + " " + shown + "/lib",
+		"touch " + shown,
+	} {
 		p.sh("rm -rf /tmp/*; "+trap, func(s *sandbox.Spec) { s.Temp = slot }).output()
 
 		got := p.sh("cat "+shown+"/program "+shown+"/lib/x", func(s *sandbox.Spec) {
@@ -360,7 +424,8 @@ func mustAtoi(t *testing.T, text string) int {
 	return n
 }
 
-// F-38, F-59: /tmp is an environment's own, it outlives its process, it holds what it may hold, and it goes with its directory.
+// F-38, F-59: /tmp is an environment's own, it outlives its process, it holds what it may hold, and it goes with its
+// directory.
 func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	t.Parallel()
 	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined})
@@ -381,7 +446,11 @@ func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	if got := p.sh(`cat /tmp/batch.json; ls /tmp | wc -l | tr -d ' '`, slot("one")).output(); got != "one\n2\n" {
 		t.Errorf("after another process: %q", got)
 	}
-	if got := p.sh(`head -c 15000000 /dev/zero >/tmp/big && echo fits; head -c 3000000 /dev/zero >/tmp/more || echo full`, slot("two")).output(); !strings.HasPrefix(got, "fits\n") || !strings.HasSuffix(got, "full\n") {
+	if got := p.sh(
+		`head -c 15000000 /dev/zero >/tmp/big && echo fits; head -c 3000000 /dev/zero >/tmp/more || echo full`,
+		slot("two"),
+	).output(); !strings.HasPrefix(got, "fits\n") ||
+		!strings.HasSuffix(got, "full\n") {
 		t.Errorf("at its size: %q", got)
 	}
 	if entries, _ := os.ReadDir(filepath.Join(dir, "two")); len(entries) > 0 {
@@ -408,9 +477,11 @@ func TestPrivateNetwork(t *testing.T) {
 	}
 	defer outside.Close()
 	_, port, _ := net.SplitHostPort(outside.Addr().String())
-	script := `exec 3<>/dev/tcp/127.0.0.1/9001 && head -c 2 <&3; (exec 3<>/dev/tcp/127.0.0.1/` + port + `) 2>/dev/null || echo none; (exec 3<>/dev/tcp/10.0.0.1/80) 2>/dev/null || echo none`
+	script := `exec 3<>/dev/tcp/127.0.0.1/9001 && head -c 2 <&3; (exec 3<>/dev/tcp/127.0.0.1/` + port +
+		`) 2>/dev/null || echo none; (exec 3<>/dev/tcp/10.0.0.1/80) 2>/dev/null || echo none`
 	r := p.sh(script, func(s *sandbox.Spec) { s.Path, s.Ports = "/bin/bash", []uint16{9001, 4566} })
-	if len(r.Listeners) != 2 || r.Listeners[0].Addr().String() != "127.0.0.1:9001" || r.Listeners[1].Addr().String() != "127.0.0.1:4566" {
+	if len(r.Listeners) != 2 || r.Listeners[0].Addr().String() != "127.0.0.1:9001" ||
+		r.Listeners[1].Addr().String() != "127.0.0.1:4566" {
 		t.Fatalf("listeners %v", r.Listeners)
 	}
 

@@ -62,7 +62,10 @@ func (p place) sh(script string, change ...func(*sandbox.Spec)) run {
 		p.t.Fatal(err)
 	}
 	defer w.Close()
-	spec := sandbox.Spec{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Output: w, TempMB: 8}
+	spec := sandbox.Spec{
+		Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Output: w,
+		TempMB: 8,
+	}
 	for _, c := range change {
 		c(&spec)
 	}
@@ -104,8 +107,10 @@ func (r run) line() string {
 func TestExitsAreToldInAWSsWords(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		for script, want := range map[string]string{
-			"exit 0": "exit status 0", "exit 3": "exit status 3", "exit 127": "exit status 127", "exit 255": "exit status 255",
-			"kill -SEGV $$": "signal: segmentation fault", "kill -KILL $$": "signal: killed", "kill -TERM $$": "signal: terminated", "kill -ABRT $$": "signal: aborted",
+			"exit 0": "exit status 0", "exit 3": "exit status 3", "exit 127": "exit status 127",
+			"exit 255":      "exit status 255",
+			"kill -SEGV $$": "signal: segmentation fault", "kill -KILL $$": "signal: killed",
+			"kill -TERM $$": "signal: terminated", "kill -ABRT $$": "signal: aborted",
 			"sleep 600 & exit 4": "exit status 4",
 		} {
 			r := p.sh(script)
@@ -119,7 +124,8 @@ func TestExitsAreToldInAWSsWords(t *testing.T) {
 	})
 }
 
-// Nothing of the server's environment is inherited, nothing is read from its terminal, and no signal is ignored because the server ignores it.
+// Nothing of the server's environment is inherited, nothing is read from its terminal, and no signal is ignored because
+// the server ignores it.
 func TestNothingIsInherited(t *testing.T) {
 	t.Setenv("CANARY", "1")
 	for _, level := range []string{sandbox.None, sandbox.Confined} {
@@ -128,7 +134,9 @@ func TestNothingIsInherited(t *testing.T) {
 			continue
 		}
 
-		r := p.sh(`echo "canary=$CANARY own=$OWN"; read x || echo no input`, func(s *sandbox.Spec) { s.Env = []string{"OWN=2"} })
+		r := p.sh(`echo "canary=$CANARY own=$OWN"; read x || echo no input`, func(s *sandbox.Spec) {
+			s.Env = []string{"OWN=2"}
+		})
 
 		if got := r.output(); got != "canary= own=2\nno input\n" {
 			t.Errorf("%s: got %q", level, got)
@@ -163,14 +171,17 @@ func TestTerminationIsPoliteFirst(t *testing.T) {
 	})
 }
 
-// What the system refuses to run is told as the system tells it; after Close nothing starts, and Close twice is harmless.
+// What the system refuses to run is told as the system tells it; after Close nothing starts, and Close twice is
+// harmless.
 func TestRefusals(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		code := t.TempDir()
 		if err := os.WriteFile(code+"/x", []byte("not a program"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		spec := sandbox.Spec{Path: sandbox.TaskRoot + "/x", Args: []string{"x"}, Dir: "/", Output: os.Stderr, Code: code}
+		spec := sandbox.Spec{
+			Path: sandbox.TaskRoot + "/x", Args: []string{"x"}, Dir: "/", Output: os.Stderr, Code: code,
+		}
 		if p.level == sandbox.None {
 			spec.Path = code + "/x"
 		}

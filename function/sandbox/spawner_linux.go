@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spawnerName is argv[0] of the spawner: this program, executed once more, which does nothing but make processes. A fork copies what the parent has mapped, and
-// what a server holds would be copied for each environment; the spawner is small and stays so.
+// spawnerName is argv[0] of the spawner: this program, executed once more, which does nothing but make processes. A
+// fork copies what the parent has mapped, and what a server holds would be copied for each environment; the spawner is
+// small and stays so.
 const spawnerName = "shardmill-spawner"
 
 // Arguments of a spawner: how it and its processes are confined.
@@ -45,8 +46,9 @@ type spawner struct {
 	mode   string
 	limits []limit
 
-	mu      sync.Mutex  // held while a process is made, so that its end is not seen before
-	sockets map[int]int // by process id: a copy of its control socket, whose end the server takes for the end of the process
+	mu sync.Mutex // held while a process is made, so that its end is not seen before
+	// by process id: a copy of its control socket, whose end the server takes for the end of the process
+	sockets map[int]int
 }
 
 // run carries out requests until the server has gone.
@@ -102,22 +104,29 @@ func (s *spawner) enter() error {
 	for _, l := range []struct {
 		resource int
 		most     uint64
-	}{{unix.RLIMIT_NOFILE, 1024}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_STACK, 8 << 20}, {unix.RLIMIT_MEMLOCK, 64 << 10}} {
+	}{
+		{unix.RLIMIT_NOFILE, 1024}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_STACK, 8 << 20},
+		{unix.RLIMIT_MEMLOCK, 64 << 10},
+	} {
 		var now unix.Rlimit
 		if unix.Getrlimit(l.resource, &now) == nil {
-			s.limits = append(s.limits, limit{uintptr(l.resource), unix.Rlimit{Cur: min(now.Cur, l.most), Max: min(now.Max, l.most)}})
+			s.limits = append(s.limits, limit{
+				uintptr(l.resource), unix.Rlimit{Cur: min(now.Cur, l.most), Max: min(now.Max, l.most)},
+			})
 		}
 	}
 	if s.mode == modeNone {
-		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // what an environment's parent leaves behind when somebody kills it
-		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)     // it knows the keys of environments
+		// what an environment's parent leaves behind when somebody kills it
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // it knows the keys of environments
 	}
 	// What is mounted or unmounted on the machine shows here too; what is mounted here, nowhere else.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("part with the mounts of the machine: %w", err)
 	}
 	if s.mode == modeUserns {
-		_ = os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0) // functions have no use for namespaces of their own
+		// functions have no use for namespaces of their own
+		_ = os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
 	}
 	return nil
 }
@@ -142,7 +151,10 @@ func (s *spawner) serve(request, rights []byte) (pid int, err error) {
 	if len(fds) != 2 {
 		return 0, unix.EBADMSG
 	}
-	b := &birth{output: uintptr(fds[0]), control: uintptr(fds[1]), limits: s.limits, confined: s.mode != modeNone, drop: s.mode == modeDrop}
+	b := &birth{
+		output: uintptr(fds[0]), control: uintptr(fds[1]), limits: s.limits, confined: s.mode != modeNone,
+		drop: s.mode == modeDrop,
+	}
 	slot, err := b.decode(request)
 	if err != nil {
 		return 0, err
@@ -163,7 +175,8 @@ func (s *spawner) serve(request, rights []byte) (pid int, err error) {
 	return int(p), nil
 }
 
-// reap takes the processes that have ended. What they left behind in level none, because somebody killed them before their time, is ours then, and is ended.
+// reap takes the processes that have ended. What they left behind in level none, because somebody killed them before
+// their time, is ours then, and is ended.
 func (s *spawner) reap() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,8 +205,8 @@ func (s *spawner) reap() {
 	}
 }
 
-// slot is the place of an environment's /tmp. It is mounted where only spawners see it, so it outlives the processes that use it; removing the directory that it
-// is mounted on takes the mount away.
+// slot is the place of an environment's /tmp. It is mounted where only spawners see it, so it outlives the processes
+// that use it; removing the directory that it is mounted on takes the mount away.
 type slot struct{ dir, options string }
 
 func (s slot) mount() error {
@@ -213,7 +226,8 @@ func (s slot) mount() error {
 	return unix.Mount("tmpfs", s.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, s.options)
 }
 
-// request is what a spawner is asked for. Its fields travel as texts that end in a zero byte, which system calls take as they are.
+// request is what a spawner is asked for. Its fields travel as texts that end in a zero byte, which system calls take
+// as they are.
 type request struct {
 	flags    uintptr
 	uid, gid int
@@ -313,7 +327,9 @@ func (b *birth) decode(raw []byte) (slot, error) {
 	b.argv, b.env = list(), list()
 	for range min(number(), 64) {
 		port := uint16(number())
-		b.sockets = append(b.sockets, unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port>>8 | port<<8, Addr: [4]byte{127, 0, 0, 1}})
+		b.sockets = append(b.sockets, unix.RawSockaddrInet4{
+			Family: unix.AF_INET, Port: port>>8 | port<<8, Addr: [4]byte{127, 0, 0, 1},
+		})
 	}
 	b.ops = make([]op, min(number(), maxRequest))
 	for i := range b.ops {

@@ -13,8 +13,8 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// BenchmarkStart starts a process at each level in turn and waits until it runs: what level sandbox adds to a start, in the middle and in nine of ten, and the
-// private memory of the parent that stays with it. Run it with -benchtime=30x.
+// BenchmarkStart starts a process at each level in turn and waits until it runs: what level sandbox adds to a start, in
+// the middle and in nine of ten, and the private memory of the parent that stays with it. Run it with -benchtime=30x.
 func BenchmarkStart(b *testing.B) {
 	none, _ := at(b, sandbox.Options{Isolation: sandbox.None})
 	confined, ok := at(b, sandbox.Options{Isolation: sandbox.Confined})

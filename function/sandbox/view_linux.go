@@ -16,27 +16,33 @@ const (
 	RuntimeRoot = "/var/runtime"
 )
 
-// base is where the root of an environment is put together, in a mount namespace of its own. Every machine has this directory, and nothing below it is shown.
+// base is where the root of an environment is put together, in a mount namespace of its own. Every machine has this
+// directory, and nothing below it is shown.
 const base = "/sys/kernel"
 
-// systemDirs are shown as they are, read-only. Everything that is not named here or in Spec is not there at all: homes, the data directory, sockets of the
-// machine's services, other disks.
+// systemDirs are shown as they are, read-only. Everything that is not named here or in Spec is not there at all: homes,
+// the data directory, sockets of the machine's services, other disks.
 var systemDirs = []string{
-	"/usr", "/bin", "/etc", "/gnu/store", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system", "/sbin", "/sys/devices/system/cpu",
+	"/usr", "/bin", "/etc", "/gnu/store", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system",
+	"/sbin", "/sys/devices/system/cpu",
 	"/sys/devices/system/node", "/var/lib/ca-certificates",
 }
 
 // systemFiles are links in /etc at times, to places that are not shown.
 var systemFiles = []string{
-	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem",
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/ssl/certs",
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem",
 	"/etc/pki/tls/certs/ca-bundle.crt",
 }
 
-// devices are those of AWS's environments. There is no /dev/shm, as on AWS, so that a handler which needs one fails here too.
+// devices are those of AWS's environments. There is no /dev/shm, as on AWS, so that a handler which needs one fails
+// here too.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
 // maskedProc tells about the machine, or about keys of its users.
-var maskedProc = []string{"kcore", "key-users", "keys", "kallsyms", "kmsg", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list"}
+var maskedProc = []string{
+	"kcore", "key-users", "keys", "kallsyms", "kmsg", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list",
+}
 
 const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 
@@ -51,7 +57,10 @@ type view struct {
 func newView(spec *Spec, hide []string, uid, gid int) []step {
 	v := &view{dirs: map[string]bool{"/": true}}
 	v.add(step{kind: opMount, b: "/", flags: unix.MS_REC | unix.MS_PRIVATE})
-	v.add(step{kind: opMount, a: "tmpfs", b: base, c: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV, d: "mode=755,size=4m,nr_inodes=4096"})
+	v.add(step{
+		kind: opMount, a: "tmpfs", b: base, c: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV,
+		d: "mode=755,size=4m,nr_inodes=4096",
+	})
 	for _, dir := range systemDirs {
 		v.reveal(dir)
 	}
@@ -112,7 +121,8 @@ func within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+"/") || dir == "/"
 }
 
-// reveal shows a directory or file of this machine under its own name, and the links that lead there. What does not exist is passed over.
+// reveal shows a directory or file of this machine under its own name, and the links that lead there. What does not
+// exist is passed over.
 func (v *view) reveal(path string) {
 	rest := strings.Split(strings.TrimPrefix(filepath.Clean(path), "/"), "/")
 	at := "/"
@@ -167,7 +177,10 @@ func (v *view) hide(path string) {
 		return
 	}
 	if info, err := os.Stat(real); err == nil && info.IsDir() {
-		v.add(step{kind: opMount, a: "tmpfs", b: base + real, c: "tmpfs", flags: unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV, d: "mode=755,size=4k"})
+		v.add(step{
+			kind: opMount, a: "tmpfs", b: base + real, c: "tmpfs",
+			flags: unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV, d: "mode=755,size=4k",
+		})
 		return
 	}
 	v.add(step{kind: opMount, a: "/dev/null", b: base + real, flags: unix.MS_BIND})
@@ -177,7 +190,10 @@ func (v *view) hide(path string) {
 func (v *view) users(uid, gid int) {
 	const file = base + "/.users"
 	for _, f := range []struct{ path, text string }{
-		{"/etc/passwd", fmt.Sprintf("root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:%d:%d::/tmp:/sbin/nologin\n", uid, gid)},
+		{
+			"/etc/passwd",
+			fmt.Sprintf("root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:%d:%d::/tmp:/sbin/nologin\n", uid, gid),
+		},
 		{"/etc/group", fmt.Sprintf("root:x:0:\nsbx_user1051:x:%d:\n", gid)},
 	} {
 		if info, err := os.Stat(f.path); err != nil || !info.Mode().IsRegular() {
@@ -196,7 +212,10 @@ func (v *view) devices() {
 		v.add(step{kind: opFile, b: base + "/dev/" + name})
 		v.add(step{kind: opMount, a: "/dev/" + name, b: base + "/dev/" + name, flags: unix.MS_BIND})
 	}
-	for _, l := range [][2]string{{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"}} {
+	for _, l := range [][2]string{
+		{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+		{"/proc/self/fd/2", "/dev/stderr"},
+	} {
 		v.add(step{kind: opSymlink, a: l[0], b: base + l[1]})
 	}
 }
@@ -204,7 +223,9 @@ func (v *view) devices() {
 // proc shows the processes of the PID namespace.
 func (v *view) proc() {
 	v.mkdir("/proc")
-	v.add(step{kind: opMount, a: "proc", b: base + "/proc", c: "proc", flags: unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC})
+	v.add(step{
+		kind: opMount, a: "proc", b: base + "/proc", c: "proc", flags: unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC,
+	})
 	for _, name := range maskedProc {
 		v.add(step{kind: opMount, a: "/dev/null", b: base + "/proc/" + name, flags: unix.MS_BIND, optional: true})
 	}
@@ -216,7 +237,10 @@ func (v *view) proc() {
 func (v *view) temporary(slot string) {
 	v.mkdir("/tmp")
 	if slot == "" {
-		v.add(step{kind: opMount, a: "tmpfs", b: base + "/tmp", c: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV, d: "size=4k"})
+		v.add(step{
+			kind: opMount, a: "tmpfs", b: base + "/tmp", c: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV,
+			d: "size=4k",
+		})
 		return
 	}
 	v.add(step{kind: opMount, a: slot, b: base + "/tmp", flags: unix.MS_BIND})

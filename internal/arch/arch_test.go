@@ -1,4 +1,5 @@
-// Package arch holds the rules of the house as tests: who may import whom, one package comment per package, what the core may not touch.
+// Package arch holds the rules of the house as tests: who may import whom, one package comment per package, what the
+// core may not touch.
 package arch
 
 import (
@@ -18,67 +19,92 @@ const module = "github.com/shardmill/shardmill/"
 // Every room but esm may import these, beside the standard library.
 var everywhere = []string{"internal/arn", "internal/base64", "internal/ids", "internal/jsontext"}
 
-// rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is forbidden; test files are exempt.
+// rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is
+// forbidden; test files are exempt.
 var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"record":                     {nil, "the vocabulary"},
-	"fault":                      {nil, "the vocabulary"},
-	"internal/base64":            {nil, "how fast data is encoded"},
-	"internal/arn":               {nil, "the vocabulary"},
-	"internal/ids":               {nil, "the vocabulary"},
-	"internal/jsontext":          {nil, "which JSON means one thing only"},
-	"internal/clock":             {nil, "the vocabulary"},
-	"internal/crashpoint":        {nil, "where a test build may die"},
-	"internal/ram":               {nil, "how much memory there is"},
-	"internal/arch":              {nil, "these rules"},
-	"esm":                        {[]string{"record", "fault"}, "the policy AWS documents"},
-	"storage":                    {[]string{"record", "fault", "internal/clock"}, "how bytes are kept"},
-	"storage/memory":             {[]string{"record", "fault", "internal/clock", "internal/ram", "storage", "storage/internal/*"}, "one backend"},
-	"storage/pebble":             {[]string{"record", "fault", "internal/clock", "storage", "storage/internal/*"}, "one backend"},
-	"storage/internal/wake":      {[]string{"record", "storage"}, "how sleepers are woken"},
-	"storage/storagetest":        {[]string{"record", "fault", "internal/clock", "storage"}, "how backends are judged"},
-	"stream":                     {[]string{"record", "fault", "storage", "metric", "internal/clock"}, "stream semantics"},
-	"stream/streamtest":          {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
-	"source":                     {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
-	"function":                   {[]string{"fault", "storage", "metric", "internal/clock", "function/*"}, "how code is held, started, confined, spoken to"},
-	"function/functiontest":      {[]string{"function"}, "how the room and what stands for it are judged"},
-	"function/launcher":          {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
-	"function/sandbox":           {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
-	"function/runtimeapi":        {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
-	"companion/queue":            {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
-	"companion/table":            {[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics"},
+	"record":              {nil, "the vocabulary"},
+	"fault":               {nil, "the vocabulary"},
+	"internal/base64":     {nil, "how fast data is encoded"},
+	"internal/arn":        {nil, "the vocabulary"},
+	"internal/ids":        {nil, "the vocabulary"},
+	"internal/jsontext":   {nil, "which JSON means one thing only"},
+	"internal/clock":      {nil, "the vocabulary"},
+	"internal/crashpoint": {nil, "where a test build may die"},
+	"internal/ram":        {nil, "how much memory there is"},
+	"internal/arch":       {nil, "these rules"},
+	"esm":                 {[]string{"record", "fault"}, "the policy AWS documents"},
+	"storage":             {[]string{"record", "fault", "internal/clock"}, "how bytes are kept"},
+	"storage/memory": {
+		[]string{"record", "fault", "internal/clock", "internal/ram", "storage", "storage/internal/*"}, "one backend",
+	},
+	"storage/pebble": {
+		[]string{"record", "fault", "internal/clock", "storage", "storage/internal/*"}, "one backend",
+	},
+	"storage/internal/wake": {[]string{"record", "storage"}, "how sleepers are woken"},
+	"storage/storagetest":   {[]string{"record", "fault", "internal/clock", "storage"}, "how backends are judged"},
+	"stream": {
+		[]string{"record", "fault", "storage", "metric", "internal/clock"}, "stream semantics",
+	},
+	"stream/streamtest": {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
+	"source":            {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
+	"function": {
+		[]string{"fault", "storage", "metric", "internal/clock", "function/*"},
+		"how code is held, started, confined, spoken to",
+	},
+	"function/functiontest": {[]string{"function"}, "how the room and what stands for it are judged"},
+	"function/launcher":     {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
+	"function/sandbox":      {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
+	"function/runtimeapi":   {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
+	"companion/queue":       {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
+	"companion/table": {
+		[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics",
+	},
 	"companion/table/expr":       {[]string{"fault"}, "DynamoDB's expression language"},
 	"companion/logstore":         {[]string{"fault", "storage", "internal/clock"}, "how log events are kept"},
 	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},
 	"metric":                     {[]string{"record", "fault", "storage", "internal/clock"}, "what is measured"},
 	"destination":                {[]string{"record", "fault", "esm"}, "a kind of destination"},
 	"checkpoint":                 {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
-	"mapping":                    {[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured"},
-	"mapping/mappingtest":        {[]string{"fault", "mapping"}, "how what a mapping is given is judged"},
+	"mapping": {
+		[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured",
+	},
+	"mapping/mappingtest": {[]string{"fault", "mapping"}, "how what a mapping is given is judged"},
 	"engine": {
-		[]string{"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "metric", "internal/clock", "internal/crashpoint"},
+		[]string{
+			"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "metric",
+			"internal/clock", "internal/crashpoint",
+		},
 		"concurrency and ownership",
 	},
 	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
 	"api/wire/wiretest": {nil, "what a web page can send"},
 	"api/kinesis":       {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
-	"api/lambda":        {[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire"},
-	"api/cloudwatch":    {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
-	"api/sqs":           {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
-	"api/dynamodb":      {[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"}, "AWS's wire"},
-	"api/logs":          {[]string{"record", "fault", "internal/clock", "api/wire", "companion/logstore", "companion/logstore/pattern"}, "AWS's wire"},
-	"api/iam":           {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
-	"api/sts":           {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
-	"internal/bench":    {[]string{"*"}, "how fast we are, beside the physical limit"},
-	"internal/fuzzall":  {nil, "how fuzz targets are run"},
-	"internal/doctest":  {nil, "how documents are run"},
-	"seed":              {[]string{"record", "fault"}, "what a seed file may say"},
-	"server":            {[]string{"*"}, "wiring"},
-	"cmd/shardmill":     {[]string{"*"}, "the command line"},
-	"sim":               {[]string{"*"}, "how we judge; imported by tests only"},
-	"e2e":               {[]string{"*"}, "how we judge; imported by tests only"},
+	"api/lambda": {
+		[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire",
+	},
+	"api/cloudwatch": {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
+	"api/sqs":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
+	"api/dynamodb": {
+		[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"},
+		"AWS's wire",
+	},
+	"api/logs": {
+		[]string{"record", "fault", "internal/clock", "api/wire", "companion/logstore", "companion/logstore/pattern"},
+		"AWS's wire",
+	},
+	"api/iam":          {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
+	"api/sts":          {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
+	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
+	"internal/fuzzall": {nil, "how fuzz targets are run"},
+	"internal/doctest": {nil, "how documents are run"},
+	"seed":             {[]string{"record", "fault"}, "what a seed file may say"},
+	"server":           {[]string{"*"}, "wiring"},
+	"cmd/shardmill":    {[]string{"*"}, "the command line"},
+	"sim":              {[]string{"*"}, "how we judge; imported by tests only"},
+	"e2e":              {[]string{"*"}, "how we judge; imported by tests only"},
 }
 
 type file struct {
@@ -106,7 +132,8 @@ func files(t *testing.T) []file {
 			return err
 		}
 		name := d.Name()
-		if d.IsDir() && path != base && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin" || name == "node_modules") {
+		if d.IsDir() && path != base &&
+			(strings.HasPrefix(name, ".") || name == "testdata" || name == "bin" || name == "node_modules") {
 			return filepath.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(name, ".go") {
@@ -120,7 +147,9 @@ func files(t *testing.T) []file {
 		if err != nil {
 			return err
 		}
-		out = append(out, file{filepath.ToSlash(rel), filepath.ToSlash(filepath.Dir(rel)), strings.HasSuffix(name, "_test.go"), f})
+		out = append(out, file{
+			filepath.ToSlash(rel), filepath.ToSlash(filepath.Dir(rel)), strings.HasSuffix(name, "_test.go"), f,
+		})
 		return nil
 	})
 	if err != nil {
@@ -145,7 +174,8 @@ func allowed(room, target string) bool {
 		return true
 	}
 	for _, m := range rooms[room].may {
-		if m == "*" || m == target || strings.HasSuffix(m, "/*") && strings.HasPrefix(target, strings.TrimSuffix(m, "*")) {
+		if m == "*" || m == target || strings.HasSuffix(m, "/*") &&
+			strings.HasPrefix(target, strings.TrimSuffix(m, "*")) {
 			return true
 		}
 	}
@@ -159,15 +189,22 @@ func TestRoomsImportOnlyWhatTheTableAllows(t *testing.T) {
 			continue
 		}
 		if _, ok := rooms[f.room]; !ok {
-			t.Errorf("%s: the room %s is not in the table of internal/arch; give it a row with its one reason to change", f.path, f.room)
+			t.Errorf(
+				"%s: the room %s is not in the table of internal/arch; give it a row with its one reason to change",
+				f.path, f.room,
+			)
 			continue
 		}
 		for _, imp := range imports(f) {
 			target, ours := strings.CutPrefix(imp, module)
 			if ours && !allowed(f.room, target) {
-				t.Errorf("%s imports %s, which the table of internal/arch does not allow for %s (%s)", f.path, target, f.room, rooms[f.room].why)
+				t.Errorf(
+					"%s imports %s, which the table of internal/arch does not allow for %s (%s)", f.path, target,
+					f.room, rooms[f.room].why,
+				)
 			}
-			if ours && (target == "sim" || target == "e2e" || strings.HasSuffix(target, "test")) && f.room != "sim" && f.room != "e2e" && !strings.HasSuffix(f.room, "test") {
+			if ours && (target == "sim" || target == "e2e" || strings.HasSuffix(target, "test")) && f.room != "sim" &&
+				f.room != "e2e" && !strings.HasSuffix(f.room, "test") {
 				t.Errorf("%s imports %s, which only tests may", f.path, target)
 			}
 		}
@@ -204,7 +241,10 @@ func TestEveryPackageHasExactlyOnePackageComment(t *testing.T) {
 	}
 	for room, paths := range comments {
 		if len(paths) != 1 {
-			t.Errorf("package %s has %d package comments (%s); it needs exactly one", room, len(paths), strings.Join(paths, ", "))
+			t.Errorf(
+				"package %s has %d package comments (%s); it needs exactly one", room, len(paths),
+				strings.Join(paths, ", "),
+			)
 		}
 	}
 }
@@ -213,8 +253,10 @@ func TestEveryPackageHasExactlyOnePackageComment(t *testing.T) {
 func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
 	t.Parallel()
 	forbidden := map[string]string{
-		"context": "time and cancellation are the shell's", "os": "no I/O", "net": "no I/O", "log/slog": "emit Observe", "log": "emit Observe",
-		"sync": "one goroutine owns a machine", "sync/atomic": "one goroutine owns a machine", "crypto/rand": "chance comes from a seed", "math/rand": "use the seeded generator of math/rand/v2",
+		"context": "time and cancellation are the shell's", "os": "no I/O", "net": "no I/O", "log/slog": "emit Observe",
+		"log":  "emit Observe",
+		"sync": "one goroutine owns a machine", "sync/atomic": "one goroutine owns a machine",
+		"crypto/rand": "chance comes from a seed", "math/rand": "use the seeded generator of math/rand/v2",
 	}
 	for _, f := range files(t) {
 		if f.room != "esm" || f.test {
@@ -233,7 +275,8 @@ func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
 				t.Errorf("%s uses a channel", f.path)
 			case *ast.SelectorExpr:
 				pkg, ok := n.X.(*ast.Ident)
-				if ok && pkg.Name == "time" && (n.Sel.Name == "Now" || n.Sel.Name == "Since" || n.Sel.Name == "Until" || n.Sel.Name == "Sleep" || n.Sel.Name == "After") {
+				if ok && pkg.Name == "time" &&
+					slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After"}, n.Sel.Name) {
 					t.Errorf("%s calls time.%s: time is an argument", f.path, n.Sel.Name)
 				}
 				if ok && pkg.Name == "rand" && !slices.Contains([]string{"Rand", "New", "NewPCG"}, n.Sel.Name) {
@@ -245,8 +288,8 @@ func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
 	}
 }
 
-// A test has no chance that is not its own: it seeds its generators, so that a run that fails fails again. What rooms draw at random, tests of what depends on it give out
-// themselves (mapping.Options.NewUUID).
+// A test has no chance that is not its own: it seeds its generators, so that a run that fails fails again. What rooms
+// draw at random, tests of what depends on it give out themselves (mapping.Options.NewUUID).
 func TestTestsSeedTheirChance(t *testing.T) {
 	t.Parallel()
 	own := []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "PCG", "ChaCha8"}
@@ -255,13 +298,15 @@ func TestTestsSeedTheirChance(t *testing.T) {
 			continue
 		}
 		for _, imp := range imports(f) {
-			if (imp == "crypto/rand" || imp == "math/rand") && f.room != "internal/doctest" { // which draws a mark that no output has
+			// which draws a mark that no output has
+			if (imp == "crypto/rand" || imp == "math/rand") && f.room != "internal/doctest" {
 				t.Errorf("%s imports %s; use a seeded generator of math/rand/v2", f.path, imp)
 			}
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok {
-				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "rand" && slices.Contains(imports(f), "math/rand/v2") && !slices.Contains(own, s.Sel.Name) {
+				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "rand" &&
+					slices.Contains(imports(f), "math/rand/v2") && !slices.Contains(own, s.Sel.Name) {
 					t.Errorf("%s draws rand.%s from a generator that nobody seeds", f.path, s.Sel.Name)
 				}
 			}
@@ -272,10 +317,11 @@ func TestTestsSeedTheirChance(t *testing.T) {
 		if f.test && f.room == "engine" {
 			ast.Inspect(f.ast, func(n ast.Node) bool {
 				if c, ok := n.(*ast.CompositeLit); ok && name(c.Type) == "Options" {
-					if s, ok := c.Type.(*ast.SelectorExpr); ok && name(s.X) == "mapping" && !slices.ContainsFunc(c.Elts, func(e ast.Expr) bool {
-						kv, ok := e.(*ast.KeyValueExpr)
-						return ok && name(kv.Key) == "NewUUID"
-					}) {
+					if s, ok := c.Type.(*ast.SelectorExpr); ok && name(s.X) == "mapping" &&
+						!slices.ContainsFunc(c.Elts, func(e ast.Expr) bool {
+							kv, ok := e.(*ast.KeyValueExpr)
+							return ok && name(kv.Key) == "NewUUID"
+						}) {
 						t.Errorf("%s makes mappings with random UUIDs, by which jitter is seeded", f.path)
 					}
 				}

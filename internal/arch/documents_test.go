@@ -113,7 +113,10 @@ func TestScenariosThatTestsNameAreOnAPage(t *testing.T) {
 		for _, group := range f.ast.Comments {
 			for _, m := range scenario.FindAllStringSubmatch(group.Text(), -1) {
 				if !listed[number(m[1], m[2])] {
-					t.Errorf("%s names the scenario %s, which no page of %s lists; say there what holds, how sure we are, and the test", f.path, m[0], scenarioPages)
+					t.Errorf(
+						"%s names the scenario %s, which no page of %s lists; say there what holds, how sure we are, and the test",
+						f.path, m[0], scenarioPages,
+					)
 				}
 			}
 		}
@@ -143,7 +146,9 @@ func TestTestsThatPagesNameExist(t *testing.T) {
 	}
 	for path, text := range pages(t, scenarioPages) {
 		for _, name := range script.FindAllString(text, -1) {
-			if !slices.ContainsFunc(core, func(p string) bool { ok, _ := filepath.Match(name, filepath.Base(p)); return ok }) {
+			if !slices.ContainsFunc(
+				core, func(p string) bool { ok, _ := filepath.Match(name, filepath.Base(p)); return ok },
+			) {
 				t.Errorf("%s names %s, and esm/testdata has no such script", path, name)
 			}
 		}
@@ -195,7 +200,8 @@ func anchors(page string) []string {
 	return out
 }
 
-// A benchmark's database was committed once. What a program needs to be tested with lies in testdata; everything else is text that somebody wrote.
+// A benchmark's database was committed once. What a program needs to be tested with lies in testdata; everything else
+// is text that somebody wrote.
 func TestTrackedFilesAreSmallAndText(t *testing.T) {
 	t.Parallel()
 	for _, path := range tracked(t) {
@@ -216,7 +222,8 @@ func TestTrackedFilesAreSmallAndText(t *testing.T) {
 			t.Fatal(err)
 		}
 		inTestdata := slices.Contains(strings.Split(path, "/"), "testdata")
-		if generated := strings.Contains(path, "__pycache__/") || strings.Contains(path, "node_modules/"); generated || !inTestdata && bytes.IndexByte(text, 0) >= 0 {
+		if generated := strings.Contains(path, "__pycache__/") || strings.Contains(path, "node_modules/"); generated ||
+			!inTestdata && bytes.IndexByte(text, 0) >= 0 {
 			t.Errorf("%s is committed and nobody wrote it: git rm --cached it, and name it in .gitignore", path)
 		}
 	}
@@ -250,7 +257,8 @@ func TestDirectDependenciesAreExplained(t *testing.T) {
 	direct := 0
 	for line := range strings.Lines(read("go.mod")) {
 		f := strings.Fields(line)
-		if len(f) != 2 || !strings.HasPrefix(f[1], "v") || !strings.Contains(f[0], "/") && !strings.Contains(f[0], ".") {
+		if len(f) != 2 || !strings.HasPrefix(f[1], "v") || !strings.Contains(f[0], "/") &&
+			!strings.Contains(f[0], ".") {
 			continue
 		}
 		direct++

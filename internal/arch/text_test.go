@@ -18,8 +18,8 @@ import (
 	"testing"
 )
 
-// cuts are the places where text is sliced by the offset of a byte and yet no character is cut, by the reason why. All others use fault.Clip
-// (messages that a person reads), fault.Cut (text that is kept) or strings.Cut and its kin.
+// cuts are the places where text is sliced by the offset of a byte and yet no character is cut, by the reason why. All
+// others use fault.Clip (messages that a person reads), fault.Cut (text that is kept) or strings.Cut and its kin.
 var cuts = map[string][]string{
 	"fault.Clip is made of it": {"fault/clip.go: s[:at]", "fault/clip.go: s[:most]"},
 	"the bound is where an ASCII character was found, or the end of a run of them": {
@@ -96,8 +96,9 @@ var cuts = map[string][]string{
 	},
 }
 
-// A text that is cut by bytes may end within a character, and then it is no UTF-8 any more: JSON encoders replace what is left of it, and clients
-// see text that nobody wrote. So every s[a:b] of a string, every string(b[:n]) and every slice of bytes up to a constant or min(…) needs a reason.
+// A text that is cut by bytes may end within a character, and then it is no UTF-8 any more: JSON encoders replace what
+// is left of it, and clients see text that nobody wrote. So every s[a:b] of a string, every string(b[:n]) and every
+// slice of bytes up to a constant or min(…) needs a reason.
 func TestTextIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
 	reason := map[string]string{}
@@ -117,7 +118,10 @@ func TestTextIsCutBetweenCharacters(t *testing.T) {
 				if s := cut(p.info, s); s != nil {
 					key := p.place(s)
 					if seen[key] = true; reason[key] == "" {
-						t.Errorf("%s is sliced by bytes; use fault.Clip, fault.Cut or strings.Cut, or say in internal/arch why no character is cut", key)
+						t.Errorf(
+							"%s is sliced by bytes; use fault.Clip, fault.Cut or strings.Cut, or say in internal/arch why no character is cut",
+							key,
+						)
 					}
 				}
 				return true
@@ -173,7 +177,8 @@ func f(s string, n int, t text, b, c []byte, list []string) {
 
 // cut returns the slice expression in e by which text is cut, or nil.
 func cut(info *types.Info, e ast.Expr) *ast.SliceExpr {
-	if call, ok := e.(*ast.CallExpr); ok && len(call.Args) == 1 && info.Types[call.Fun].IsType() && isString(info.Types[call.Fun].Type) {
+	if call, ok := e.(*ast.CallExpr); ok && len(call.Args) == 1 && info.Types[call.Fun].IsType() &&
+		isString(info.Types[call.Fun].Type) {
 		if s, ok := call.Args[0].(*ast.SliceExpr); ok && s.High != nil {
 			return s
 		}
@@ -253,14 +258,18 @@ func print(fset *token.FileSet, n ast.Node) string {
 	return b.String()
 }
 
-// typed reads all our packages with types. What they import comes from the build cache, which is filled where it is not.
+// typed reads all our packages with types. What they import comes from the build cache, which is filled where it is
+// not.
 func typed(t *testing.T) []typedPackage {
 	t.Helper()
 	base, err := filepath.Abs(root(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}\t{{.Dir}}\t{{join .GoFiles \",\"}}", "./...")
+	list := exec.Command(
+		"go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}\t{{.Dir}}\t{{join .GoFiles \",\"}}",
+		"./...",
+	)
 	list.Dir, list.Stderr = base, os.Stderr
 	out, err := list.Output()
 	if err != nil {
@@ -276,7 +285,9 @@ func typed(t *testing.T) []typedPackage {
 		}
 	}
 	fset := token.NewFileSet()
-	from := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exported[path]) })
+	from := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exported[path])
+	})
 	var packages []typedPackage
 	for _, o := range ours {
 		p := typedPackage{base: base, fset: fset, info: &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}}

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// sentences are the members and methods whose texts are for people: what they mean is said by a code, a class or an error value beside them.
+// sentences are the members and methods whose texts are for people: what they mean is said by a code, a class or an
+// error value beside them.
 var sentences = []string{"Error", "Message", "Reason", "Detail", "Hint", "LastResult", "StateReason", "UpdateReason"}
 
 // codes are the members and functions whose values are named constants.
@@ -49,29 +50,38 @@ func TestTextsOfErrorsAreNotSearched(t *testing.T) {
 				return true
 			}
 			pkg, ok := fun.X.(*ast.Ident)
-			if !ok || pkg.Name != "strings" && pkg.Name != "regexp" || strings.HasPrefix(fun.Sel.Name, "Trim") || strings.HasPrefix(fun.Sel.Name, "To") {
+			if !ok || pkg.Name != "strings" && pkg.Name != "regexp" || strings.HasPrefix(fun.Sel.Name, "Trim") ||
+				strings.HasPrefix(fun.Sel.Name, "To") {
 				return true
 			}
 			if slices.Contains(sentences, name(c.Args[0])) {
-				t.Errorf("%s searches a text for its meaning with %s.%s; let who wrote it say it with a code or an error value", f.path, pkg.Name, fun.Sel.Name)
+				t.Errorf(
+					"%s searches a text for its meaning with %s.%s; let who wrote it say it with a code or an error value",
+					f.path, pkg.Name, fun.Sel.Name,
+				)
 			}
 			return true
 		})
 	}
 }
 
-// Codes and classes are named constants: a fake or a room that spells one otherwise does not compile, or is found by its name.
+// Codes and classes are named constants: a fake or a room that spells one otherwise does not compile, or is found by
+// its name.
 func TestCodesAreNamed(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
 		if f.test {
 			continue
 		}
-		complain := func(what string) { t.Errorf("%s: %s; name the code in package fault or in its room", f.path, what) }
+		complain := func(what string) {
+			t.Errorf("%s: %s; name the code in package fault or in its room", f.path, what)
+		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.BinaryExpr:
-				if (n.Op == token.EQL || n.Op == token.NEQ) && (slices.Contains(codes, name(n.X)) && literal(n.Y) || slices.Contains(codes, name(n.Y)) && literal(n.X)) {
+				if (n.Op == token.EQL || n.Op == token.NEQ) &&
+					(slices.Contains(codes, name(n.X)) && literal(n.Y) ||
+						slices.Contains(codes, name(n.Y)) && literal(n.X)) {
 					complain("compares " + name(n.X) + " with a literal")
 				}
 			case *ast.SwitchStmt:

@@ -10,10 +10,13 @@ import (
 // Windows is refused when somebody builds for it, with the one sentence that helps.
 func TestWindowsIsRefusedByName(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command("go", "build", "-o", os.DevNull, "./function/sandbox") // which everything that can start a function needs
+	// which everything that can start a function needs
+	cmd := exec.Command("go", "build", "-o", os.DevNull, "./function/sandbox")
 	cmd.Dir, cmd.Env = root(t), append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
-	if text := string(out); err == nil || !strings.Contains(text, "shardmill_does_not_run_on_Windows_use_WSL_2_instead") || strings.Count(text, "undefined") != 1 {
+	if text := string(out); err == nil ||
+		!strings.Contains(text, "shardmill_does_not_run_on_Windows_use_WSL_2_instead") ||
+		strings.Count(text, "undefined") != 1 {
 		t.Errorf("building for Windows said (%v):\n%s", err, text)
 	}
 }

@@ -37,8 +37,8 @@ func New(service, region, account, resource string) ARN {
 	return ARN{PartitionOf(region), service, region, account, resource}
 }
 
-// FoldAccount applies the rule for account ids in ARNs: twelve digits are literal; one to eleven digits, as tutorials print them, fold to the
-// caller's account, and folded is true. ok is false for anything else.
+// FoldAccount applies the rule for account ids in ARNs: twelve digits are literal; one to eleven digits, as tutorials
+// print them, fold to the caller's account, and folded is true. ok is false for anything else.
 func FoldAccount(account, caller string) (id string, folded, ok bool) {
 	if len(account) == 0 || len(account) > 12 {
 		return "", false, false

@@ -33,7 +33,9 @@ func TestParseAndStringAreInverse(t *testing.T) {
 			t.Errorf("%q parsed", bad)
 		}
 	}
-	if got := New("kinesis", "cn-north-1", "123456789012", "stream/s").String(); got != "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s" {
+	if got := New(
+		"kinesis", "cn-north-1", "123456789012", "stream/s",
+	).String(); got != "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s" {
 		t.Error(got)
 	}
 }

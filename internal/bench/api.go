@@ -72,14 +72,19 @@ func (a api) createStream(ctx context.Context, name string, shards int) error {
 // iterator returns a shard iterator at the trim horizon, or where type says.
 func (a api) iterator(ctx context.Context, stream string, shard int, kind string) (string, error) {
 	var out struct{ ShardIterator string }
-	err := a.kinesis(ctx, "GetShardIterator", object{"StreamName": stream, "ShardId": shardID(shard), "ShardIteratorType": kind}, &out)
+	err := a.kinesis(
+		ctx, "GetShardIterator", object{"StreamName": stream, "ShardId": shardID(shard), "ShardIteratorType": kind},
+		&out,
+	)
 	return out.ShardIterator, err
 }
 
 func shardID(i int) string { return fmt.Sprintf("shardId-%012d", i) }
 
 // createFunction makes a function and waits until it is active. code are the files of its package.
-func (a api) createFunction(ctx context.Context, name, runtime, handler string, code map[string]string, env map[string]string) error {
+func (a api) createFunction(
+	ctx context.Context, name, runtime, handler string, code map[string]string, env map[string]string,
+) error {
 	var zipped bytes.Buffer
 	z := zip.NewWriter(&zipped)
 	for member, path := range code {
@@ -101,7 +106,8 @@ func (a api) createFunction(ctx context.Context, name, runtime, handler string, 
 		return err
 	}
 	if err := a.do(ctx, "lambda", "POST", "/2015-03-31/functions", "", object{
-		"FunctionName": name, "Runtime": runtime, "Handler": handler, "Role": "arn:aws:iam::000000000000:role/bench", "Timeout": 60, "MemorySize": 1024,
+		"FunctionName": name, "Runtime": runtime, "Handler": handler, "Role": "arn:aws:iam::000000000000:role/bench",
+		"Timeout": 60, "MemorySize": 1024,
 		"Code": object{"ZipFile": zipped.Bytes()}, "Environment": object{"Variables": env},
 	}, nil); err != nil {
 		return err
@@ -133,7 +139,8 @@ const mappings = "/2015-03-31/event-source-mappings/"
 func (a api) createMapping(ctx context.Context, stream, function, from string, batch int) (uuid string, err error) {
 	var out struct{ UUID string }
 	err = a.do(ctx, "lambda", "POST", mappings, "", object{
-		"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/" + stream, "FunctionName": function, "StartingPosition": from, "BatchSize": batch,
+		"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/" + stream, "FunctionName": function,
+		"StartingPosition": from, "BatchSize": batch,
 	}, &out)
 	if err == nil {
 		err = a.until(ctx, mappings+out.UUID, "Enabled")

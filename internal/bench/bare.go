@@ -13,7 +13,8 @@ import (
 	"sync/atomic"
 )
 
-// bareMode is the argument that makes this program the bare server that references talk to: a process of its own, as ours is.
+// bareMode is the argument that makes this program the bare server that references talk to: a process of its own, as
+// ours is.
 const bareMode = "bare-server"
 
 // bare does what every server has to do, and nothing else. Over net/http:
@@ -134,7 +135,11 @@ func (b *bare) serveLoop(conn net.Conn) error {
 		if get {
 			current = <-b.work
 			id++
-			head = fmt.Appendf(head[:0], "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %d\r\nLambda-Runtime-Deadline-Ms: 4102444800000\r\nContent-Length: %d\r\n\r\n", id, len(current.payload))
+			head = fmt.Appendf(
+				head[:0],
+				"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %d\r\nLambda-Runtime-Deadline-Ms: 4102444800000\r\nContent-Length: %d\r\n\r\n",
+				id, len(current.payload),
+			)
 			buffers := net.Buffers{head, current.payload}
 			if _, err := buffers.WriteTo(conn); err != nil {
 				return err

@@ -33,9 +33,10 @@ type metric struct {
 
 // stage is a figure made ready: servers run, streams are filled.
 type stage struct {
-	refs  []side
-	ours  side
-	check func(ctx context.Context) error // that all acknowledged was delivered; nil: each measurement checks for itself
+	refs []side
+	ours side
+	// that all acknowledged was delivered; nil: each measurement checks for itself
+	check func(ctx context.Context) error
 	close func()
 }
 

@@ -15,7 +15,10 @@ func TestQuantileLiesBetweenItsNeighboursInProportion(t *testing.T) {
 		values []float64
 		q      float64
 		want   float64
-	}{{[]float64{3, 1, 2}, .5, 2}, {[]float64{4, 1, 3, 2}, .5, 2.5}, {[]float64{7}, .99, 7}, {[]float64{0, 10}, .9, 9}} {
+	}{
+		{[]float64{3, 1, 2}, .5, 2}, {[]float64{4, 1, 3, 2}, .5, 2.5}, {[]float64{7}, .99, 7},
+		{[]float64{0, 10}, .9, 9},
+	} {
 		if got := quantile(c.values, c.q); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("quantile(%v, %v) = %v instead of %v", c.values, c.q, got, c.want)
 		}
@@ -25,7 +28,8 @@ func TestQuantileLiesBetweenItsNeighboursInProportion(t *testing.T) {
 	}
 }
 
-// A machine that slows down for a round slows both sides, so the ratio is taken within the round and not between medians.
+// A machine that slows down for a round slows both sides, so the ratio is taken within the round and not between
+// medians.
 func TestRatioIsTakenRoundByRound(t *testing.T) {
 	t.Parallel()
 	m := metric{unit: "rec/s"}
@@ -48,7 +52,9 @@ func TestSidesTakeTurnsAndWhoBeginsChanges(t *testing.T) {
 		}}
 	}
 	f := figure{prepare: func(context.Context, *lab) (*stage, error) {
-		return &stage{refs: []side{note("raw")}, ours: note("ours"), close: func() { order = append(order, "closed") }}, nil
+		return &stage{
+			refs: []side{note("raw")}, ours: note("ours"), close: func() { order = append(order, "closed") },
+		}, nil
 	}}
 
 	_, err := (&lab{opt: options{rounds: 2}}).measure(t.Context(), f, t.Name())
@@ -62,7 +68,10 @@ func TestFigureFailsWhenAcknowledgedAndDeliveredDiffer(t *testing.T) {
 	t.Parallel()
 	one := func(context.Context) ([]float64, error) { return []float64{1}, nil }
 	f := figure{prepare: func(context.Context, *lab) (*stage, error) {
-		return &stage{ours: side{"ours", one}, check: func(context.Context) error { return same(10, 9, "records") }, close: func() {}}, nil
+		return &stage{
+			ours: side{"ours", one}, check: func(context.Context) error { return same(10, 9, "records") },
+			close: func() {},
+		}, nil
 	}}
 
 	_, err := (&lab{opt: options{rounds: 1}}).measure(t.Context(), f, t.Name())
@@ -87,13 +96,22 @@ func TestNumberThatIsNotMeasuredIsAnError(t *testing.T) {
 
 func TestTableSaysWhatWasAskedForAndWhetherItWasMet(t *testing.T) {
 	t.Parallel()
-	f := figure{what: "puts", metrics: []metric{{unit: "rec/s", at: 1000, of: map[string]float64{"raw": .5}}, {name: "p50", unit: "ms", lower: true, at: 2, index: 1, digits: 1}}}
+	f := figure{
+		what: "puts",
+		metrics: []metric{
+			{unit: "rec/s", at: 1000, of: map[string]float64{"raw": .5}},
+			{name: "p50", unit: "ms", lower: true, at: 2, index: 1, digits: 1},
+		},
+	}
 	r := result{figure: f, names: []string{"raw", "ours"}, samples: [][][]float64{{{10_000, 1}}, {{4000, 3}}}}
 	var out bytes.Buffer
 
 	err := print(&out, "table", []string{"machine"}, []result{r})
 
-	for _, want := range []string{"4,000 rec/s", "raw 10,000 rec/s", "0.40", "≥ 1,000 rec/s: met ≥ 0.50 of raw: MISSED", "puts, p50", "≤ 2.0 ms: MISSED"} {
+	for _, want := range []string{
+		"4,000 rec/s", "raw 10,000 rec/s", "0.40", "≥ 1,000 rec/s: met ≥ 0.50 of raw: MISSED", "puts, p50",
+		"≤ 2.0 ms: MISSED",
+	} {
 		if err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the table (%v):\n%s", want, err, out.String())
 		}

@@ -2,42 +2,95 @@ package main
 
 import "strings"
 
-// figures are all of them, in the order in which they run. Targets are those of the project for two processors shared with the load generator.
+// figures are all of them, in the order in which they run. Targets are those of the project for two processors shared
+// with the load generator.
 func figures() []figure {
 	rate := func(at float64, of map[string]float64) []metric { return []metric{{unit: "rec/s", at: at, of: of}} }
 	return []figure{
-		{name: "append-1", what: "append 1 KB in process, 1 producer", metrics: rate(0, map[string]float64{"pre": .55, "app": .90}), prepare: appends(1, 1)},
-		{name: "append-64", what: "append 1 KB in process, 64 producers", metrics: rate(0, map[string]float64{"pre": .40, "app": .90}), prepare: appends(64, 1)},
-		{name: "append-8x100", what: "append 100 × 1 KB in process, 8 producers", metrics: rate(0, map[string]float64{"app": 1}), prepare: appends(8, 100)},
-		{name: "puts-1k-durable", what: "PutRecords × 500, 1 KB, durable", metrics: rate(150_000, map[string]float64{"app": .25}), prepare: puts{conns: 4, records: 500, size: 1024, durable: true}.prepare},
-		{name: "puts-100-durable", what: "PutRecords × 500, 100 B, durable", metrics: rate(350_000, nil), prepare: puts{conns: 4, records: 500, size: 100, durable: true}.prepare},
-		{name: "puts-100-memory", what: "PutRecords × 500, 100 B, memory", metrics: rate(600_000, nil), prepare: puts{conns: 4, records: 500, size: 100}.prepare},
-		{name: "put-64-durable", what: "PutRecord, 100 B, durable, 64 connections", metrics: rate(12_000, map[string]float64{"bare": .5}), prepare: puts{conns: 64, records: 1, size: 100, durable: true}.prepare},
-		{name: "put-1-memory", what: "PutRecord, 100 B, memory, 1 connection", metrics: rate(0, map[string]float64{"bare": 1}), prepare: puts{conns: 1, records: 1, size: 100}.prepare},
-		{name: "put-16-memory", what: "PutRecord, 100 B, memory, 16 connections", metrics: rate(0, map[string]float64{"bare": 1}), prepare: puts{conns: 16, records: 1, size: 100}.prepare},
-		{name: "get-drain", what: "GetRecords, 100 B, a connection per shard", metrics: rate(800_000, nil), prepare: prepareDrain},
+		{
+			name: "append-1", what: "append 1 KB in process, 1 producer",
+			metrics: rate(0, map[string]float64{"pre": .55, "app": .90}), prepare: appends(1, 1),
+		},
+		{
+			name: "append-64", what: "append 1 KB in process, 64 producers",
+			metrics: rate(0, map[string]float64{"pre": .40, "app": .90}), prepare: appends(64, 1),
+		},
+		{
+			name: "append-8x100", what: "append 100 × 1 KB in process, 8 producers",
+			metrics: rate(0, map[string]float64{"app": 1}), prepare: appends(8, 100),
+		},
+		{
+			name: "puts-1k-durable", what: "PutRecords × 500, 1 KB, durable",
+			metrics: rate(150_000, map[string]float64{"app": .25}),
+			prepare: puts{conns: 4, records: 500, size: 1024, durable: true}.prepare,
+		},
+		{
+			name: "puts-100-durable", what: "PutRecords × 500, 100 B, durable", metrics: rate(350_000, nil),
+			prepare: puts{conns: 4, records: 500, size: 100, durable: true}.prepare,
+		},
+		{
+			name: "puts-100-memory", what: "PutRecords × 500, 100 B, memory", metrics: rate(600_000, nil),
+			prepare: puts{conns: 4, records: 500, size: 100}.prepare,
+		},
+		{
+			name: "put-64-durable", what: "PutRecord, 100 B, durable, 64 connections",
+			metrics: rate(12_000, map[string]float64{"bare": .5}),
+			prepare: puts{conns: 64, records: 1, size: 100, durable: true}.prepare,
+		},
+		{
+			name: "put-1-memory", what: "PutRecord, 100 B, memory, 1 connection",
+			metrics: rate(0, map[string]float64{"bare": 1}), prepare: puts{conns: 1, records: 1, size: 100}.prepare,
+		},
+		{
+			name: "put-16-memory", what: "PutRecord, 100 B, memory, 16 connections",
+			metrics: rate(0, map[string]float64{"bare": 1}), prepare: puts{conns: 16, records: 1, size: 100}.prepare,
+		},
+		{
+			name: "get-drain", what: "GetRecords, 100 B, a connection per shard", metrics: rate(800_000, nil),
+			prepare: prepareDrain,
+		},
 		{name: "visible-memory", what: "put → visible, memory", metrics: visibleMetrics(.5), prepare: visible(false)},
 		{name: "visible-durable", what: "put → visible, durable", metrics: visibleMetrics(1), prepare: visible(true)},
-		{name: "backlog-go-1000", what: "backlog to Go, BatchSize 1000", metrics: rate(350_000, nil), prepare: backlog{batch: 1000, records: 160_000, handler: "count"}.prepare},
-		{name: "backlog-go-100", what: "backlog to Go, BatchSize 100", metrics: rate(140_000, nil), prepare: backlog{batch: 100, records: 80_000, handler: "count"}.prepare},
-		{name: "backlog-python-100", what: "backlog to Python that counts, BatchSize 100", metrics: rate(0, map[string]float64{"bare": .4}), prepare: backlog{batch: 100, records: 40_000, handler: "handler.count"}.prepare},
+		{
+			name: "backlog-go-1000", what: "backlog to Go, BatchSize 1000", metrics: rate(350_000, nil),
+			prepare: backlog{batch: 1000, records: 160_000, handler: "count"}.prepare,
+		},
+		{
+			name: "backlog-go-100", what: "backlog to Go, BatchSize 100", metrics: rate(140_000, nil),
+			prepare: backlog{batch: 100, records: 80_000, handler: "count"}.prepare,
+		},
+		{
+			name: "backlog-python-100", what: "backlog to Python that counts, BatchSize 100",
+			metrics: rate(0, map[string]float64{"bare": .4}),
+			prepare: backlog{batch: 100, records: 40_000, handler: "handler.count"}.prepare,
+		},
 		{name: "start-go", what: "put → function start, durable, Go, 1,000 rec/s", metrics: []metric{
-			{name: "p50", unit: "ms", lower: true, at: 1.5, digits: 2}, {name: "p99", unit: "ms", lower: true, at: 6, index: 1, digits: 2},
+			{name: "p50", unit: "ms", lower: true, at: 1.5, digits: 2},
+			{name: "p99", unit: "ms", lower: true, at: 6, index: 1, digits: 2},
 		}, prepare: latency{handler: "stamp", perSecond: 1000, records: 1500}.prepare},
 		{name: "start-python", what: "put → function start, durable, Python, 5 rec/s", metrics: []metric{
 			{name: "p50", unit: "ms", lower: true, of: map[string]float64{"bare": 2}, digits: 2},
 		}, prepare: latency{handler: "handler.stamp", perSecond: 5, records: 10}.prepare},
-		{name: "invoke-1", what: "Invoke, warm Python, 1 client", metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, prepare: invokes(1)},
-		{name: "invoke-8", what: "Invoke, warm Python, 8 clients", metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, prepare: invokes(8)},
+		{
+			name: "invoke-1", what: "Invoke, warm Python, 1 client",
+			metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, prepare: invokes(1),
+		},
+		{
+			name: "invoke-8", what: "Invoke, warm Python, 8 clients",
+			metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, prepare: invokes(8),
+		},
 		{name: "start", what: "start of dev, exec → ready, 30 starts", rounds: 30, metrics: []metric{
-			{name: "p50", unit: "ms", lower: true, of: map[string]float64{"ready": 1.6}, digits: 1}, {name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
+			{name: "p50", unit: "ms", lower: true, of: map[string]float64{"ready": 1.6}, digits: 1},
+			{name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
 		}, prepare: starts(false)},
 		{name: "start-serve", what: "start of serve, empty directory, 30 starts", rounds: 30, metrics: []metric{
-			{name: "p50", unit: "ms", lower: true, digits: 1}, {name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
+			{name: "p50", unit: "ms", lower: true, digits: 1},
+			{name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
 		}, prepare: starts(true)},
 		{name: "idle-memory", what: "idle memory", metrics: memoryMetrics(), prepare: prepareIdle},
 		{name: "retention", what: "retention at 40 MB/s", rounds: 3, metrics: []metric{
-			{name: "device bytes", unit: "× payload", lower: true, at: 2.5, digits: 2}, {name: "worst put", unit: "ms", lower: true, at: 50, index: 1, upper: true},
+			{name: "device bytes", unit: "× payload", lower: true, at: 2.5, digits: 2},
+			{name: "worst put", unit: "ms", lower: true, at: 50, index: 1, upper: true},
 		}, prepare: prepareRetention},
 		{name: "reopen", what: "reopen after kill -9", metrics: []metric{
 			{name: "exec → ready", unit: "ms", lower: true, at: 1000, digits: 0}, {name: "data", unit: "MiB", index: 1},
@@ -48,12 +101,18 @@ func figures() []figure {
 func isPython(handler string) bool { return strings.HasPrefix(handler, "handler.") }
 
 func visibleMetrics(p50 float64) []metric {
-	return []metric{{name: "p50", unit: "ms", lower: true, at: p50, digits: 3}, {name: "p99", unit: "ms", lower: true, index: 1, digits: 3}}
+	return []metric{
+		{name: "p50", unit: "ms", lower: true, at: p50, digits: 3},
+		{name: "p99", unit: "ms", lower: true, index: 1, digits: 3},
+	}
 }
 
 // memoryMetrics follow the order of idle values: of dev, serve, and demo.
 func memoryMetrics() []metric {
-	m := []metric{{name: "dev, VmRSS", of: map[string]float64{"ready": 1.4}}, {name: "dev, RssAnon"}, {name: "serve, VmRSS"}, {name: "serve, RssAnon"}, {name: "after demo, VmRSS"}, {name: "after demo, RssAnon"}}
+	m := []metric{
+		{name: "dev, VmRSS", of: map[string]float64{"ready": 1.4}}, {name: "dev, RssAnon"}, {name: "serve, VmRSS"},
+		{name: "serve, RssAnon"}, {name: "after demo, VmRSS"}, {name: "after demo, RssAnon"},
+	}
 	for i := range m {
 		m[i].unit, m[i].lower, m[i].index, m[i].digits = "MiB", true, i, 1
 	}

@@ -18,7 +18,9 @@ func (l *lab) install(ctx context.Context, a api, handler, ledger string) error 
 		if l.python == "" {
 			return errors.New("there is no python3 on PATH")
 		}
-		return a.createFunction(ctx, "bench", "python3.12", handler, map[string]string{"handler.py": l.source + "/handler.py"}, env)
+		return a.createFunction(
+			ctx, "bench", "python3.12", handler, map[string]string{"handler.py": l.source + "/handler.py"}, env,
+		)
 	}
 	return a.createFunction(ctx, "bench", "provided.al2023", handler, map[string]string{"bootstrap": l.handler}, env)
 }
@@ -40,12 +42,17 @@ func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger
 // payload returns a ready-made batch, byte for byte as shardmill makes it.
 func payload(n int, data func(i int) []byte) []byte {
 	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/bench"
-	f := source.NewKinesisFormat(0, arn, "us-east-1", "arn:aws:iam::000000000000:role/bench", func(dst []byte, p record.Position, m record.Millis) []byte {
+	f := source.NewKinesisFormat(0, arn, "us-east-1", "arn:aws:iam::000000000000:role/bench", func(
+		dst []byte, p record.Position, m record.Millis,
+	) []byte {
 		return fmt.Appendf(dst, "49%050d%04d", p, m%10000)
 	})
 	records := make([]record.Record, n)
 	for i := range records {
-		records[i] = record.Record{Pos: record.Position(i + 1), Arrival: record.MillisOf(time.Now()), Key: fmt.Sprintf("key-%06d", i), Data: data(i)}
+		records[i] = record.Record{
+			Pos: record.Position(i + 1), Arrival: record.MillisOf(time.Now()), Key: fmt.Sprintf("key-%06d", i),
+			Data: data(i),
+		}
 	}
 	return f.AppendPayload(nil, records, nil)
 }
@@ -128,8 +135,9 @@ func (b backlog) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 	return s, err
 }
 
-// latency is from the instant at which a record is due to be sent until the function has the last byte of its payload, or Python its first line. Records are sent at
-// a fixed rate whatever the server does, so a slow answer delays no later record's clock.
+// latency is from the instant at which a record is due to be sent until the function has the last byte of its payload,
+// or Python its first line. Records are sent at a fixed rate whatever the server does, so a slow answer delays no later
+// record's clock.
 type latency struct {
 	handler            string
 	perSecond, records int
@@ -169,7 +177,9 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 		return nil, err
 	}
 	filler := random(1024)
-	timed := func(conns []*connection, make func(key int, data []byte) []byte) func(context.Context) ([]float64, error) {
+	timed := func(
+		conns []*connection, make func(key int, data []byte) []byte,
+	) func(context.Context) ([]float64, error) {
 		return func(ctx context.Context) ([]float64, error) {
 			g.reset()
 			err := paced(ctx, y.perSecond, y.records, len(conns), func(conn, i int, due time.Time) error {
@@ -187,7 +197,9 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 				return nil, err
 			}
 			took := g.latencies()
-			return []float64{quantile(took, .5), quantile(took, .99)}, same(int64(y.records), int64(len(took)), "records in functions")
+			return []float64{quantile(took, .5), quantile(took, .99)}, same(
+				int64(y.records), int64(len(took)), "records in functions",
+			)
 		}
 	}
 	s := &stage{
@@ -206,7 +218,8 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 	return s, nil
 }
 
-// paced calls send n times at a fixed rate, on connections that work in parallel. A call that finds them all busy waits, with the clock of its record running.
+// paced calls send n times at a fixed rate, on connections that work in parallel. A call that finds them all busy
+// waits, with the clock of its record running.
 func paced(ctx context.Context, perSecond, n, conns int, send func(conn, i int, due time.Time) error) error {
 	type turn struct {
 		i   int
@@ -235,7 +248,8 @@ func paced(ctx context.Context, perSecond, n, conns int, send func(conn, i int, 
 	})
 }
 
-// invokes is synchronous Invoke of a warm function over the API, beside a bare server that hands the same body to a bare loop.
+// invokes is synchronous Invoke of a warm function over the API, beside a bare server that hands the same body to a
+// bare loop.
 func invokes(clients int) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {
 		var c cleanup

@@ -98,8 +98,8 @@ func buildDrain(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{refs: []side{bareSide}, ours: ours}, nil
 }
 
-// visible returns how long it takes from sending a record until a reader that asks right after the acknowledgement has it. The reference makes the same two round trips
-// to a bare server.
+// visible returns how long it takes from sending a record until a reader that asks right after the acknowledgement has
+// it. The reference makes the same two round trips to a bare server.
 func visible(durable bool) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {
 		var c cleanup

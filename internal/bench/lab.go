@@ -80,7 +80,9 @@ func (l *lab) open(ctx context.Context) (err error) {
 	if l.source, err = filepath.Abs(l.source); err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "python3", "-I", "-c", "import sys; print(sys.executable)").Output(); err == nil {
+	if out, err := exec.CommandContext(
+		ctx, "python3", "-I", "-c", "import sys; print(sys.executable)",
+	).Output(); err == nil {
 		l.python = strings.TrimSpace(string(out))
 	}
 	return nil
@@ -129,7 +131,13 @@ func (l *lab) scratch(name string, c *cleanup) (string, error) {
 func (l *lab) machine() []string {
 	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	return []string{
-		fmt.Sprintf("shardmill %s, %s, %d processors %s, %s", bytes.TrimSpace(commit), runtime.Version(), runtime.NumCPU(), cpuName(), time.Now().UTC().Format(time.DateTime)),
-		fmt.Sprintf("%d rounds, references and ours in turn; the load generator runs on the same processors. Data on %s.", l.opt.rounds, diskName(l.dir)),
+		fmt.Sprintf(
+			"shardmill %s, %s, %d processors %s, %s", bytes.TrimSpace(commit), runtime.Version(), runtime.NumCPU(),
+			cpuName(), time.Now().UTC().Format(time.DateTime),
+		),
+		fmt.Sprintf(
+			"%d rounds, references and ours in turn; the load generator runs on the same processors. Data on %s.",
+			l.opt.rounds, diskName(l.dir),
+		),
 	}
 }

@@ -26,7 +26,9 @@ func putRecords(stream string, n, size int) []byte {
 	entries := make([]entry, n)
 	data := random(n * size)
 	for i := range entries {
-		entries[i] = entry{base64.StdEncoding.EncodeToString(data[i*size : (i+1)*size]), fmt.Sprintf("key-%06d", rand.IntN(1_000_000))}
+		entries[i] = entry{
+			base64.StdEncoding.EncodeToString(data[i*size : (i+1)*size]), fmt.Sprintf("key-%06d", rand.IntN(1_000_000)),
+		}
 	}
 	b, _ := json.Marshal(object{"StreamName": stream, "Records": entries})
 	return b
@@ -34,7 +36,10 @@ func putRecords(stream string, n, size int) []byte {
 
 // putRecord returns the body of a PutRecord.
 func putRecord(stream string, key int, data []byte) []byte {
-	return fmt.Appendf(nil, `{"StreamName":"%s","Data":"%s","PartitionKey":"key-%06d"}`, stream, base64.StdEncoding.EncodeToString(data), key)
+	return fmt.Appendf(
+		nil, `{"StreamName":"%s","Data":"%s","PartitionKey":"key-%06d"}`, stream,
+		base64.StdEncoding.EncodeToString(data), key,
+	)
 }
 
 // putter puts the same requests again and again, each connection its own, and counts what is acknowledged.
@@ -108,7 +113,9 @@ func text(body []byte, mark string) string {
 
 // read does one GetRecords and answers its body and how many records it has.
 func (r *reader) read() ([]byte, int, error) {
-	status, body, err := r.conn.call(request(r.addr, "GetRecords", fmt.Appendf(nil, `{"ShardIterator":"%s"}`, r.iterator)))
+	status, body, err := r.conn.call(request(
+		r.addr, "GetRecords", fmt.Appendf(nil, `{"ShardIterator":"%s"}`, r.iterator),
+	))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -19,12 +19,17 @@ func realDisk(dir string) error {
 		return err
 	}
 	if s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC {
-		return fmt.Errorf("%s is a file system in memory, where a sync costs nothing; choose another place with -dir", dir)
+		return fmt.Errorf(
+			"%s is a file system in memory, where a sync costs nothing; choose another place with -dir", dir,
+		)
 	}
 	return nil
 }
 
-var fileSystems = map[int64]string{unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs"}
+var fileSystems = map[int64]string{
+	unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs",
+	unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
+}
 
 func diskName(dir string) string {
 	var s unix.Statfs_t
@@ -50,7 +55,8 @@ func cpuName() string {
 // syncData writes a file's data, and what is needed to find it, to the disk.
 func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
-// pause sleeps with the kernel's precision; the runtime's timers are rounded up to a millisecond when nothing else runs.
+// pause sleeps with the kernel's precision; the runtime's timers are rounded up to a millisecond when nothing else
+// runs.
 func pause(d time.Duration) {
 	if d > 0 {
 		t := unix.NsecToTimespec(int64(d))

@@ -24,7 +24,8 @@ func syncData(f *os.File) error { return f.Sync() }
 
 func pause(d time.Duration) { time.Sleep(d) }
 
-// resident returns the memory of a process in MiB. The part that no file backs is not told apart here: it is the same number.
+// resident returns the memory of a process in MiB. The part that no file backs is not told apart here: it is the same
+// number.
 func resident(pid int) (rss, anonymous float64, err error) {
 	out, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {

@@ -26,7 +26,11 @@ func reading(text string) *connection {
 
 func TestAnswersAreReadWithALengthAndInChunks(t *testing.T) {
 	t.Parallel()
-	c := reading("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello" + "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" + "HTTP/1.1 202 Accepted\r\n\r\n")
+	c := reading(
+		"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello" +
+			"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" +
+			"HTTP/1.1 202 Accepted\r\n\r\n",
+	)
 	for _, want := range []struct {
 		status int
 		body   string
@@ -40,7 +44,10 @@ func TestAnswersAreReadWithALengthAndInChunks(t *testing.T) {
 
 func TestAnswersThatAreNoHTTPAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "SSH-2.0\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"} {
+	for _, text := range []string{
+		"", "SSH-2.0\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+	} {
 		if _, _, err := reading(text).answer(); err == nil {
 			t.Errorf("%q was taken", text)
 		}
@@ -87,7 +94,8 @@ func TestLedgerSeesLossRepeatsAndNonsense(t *testing.T) {
 	if err := ledgerOf(t, "b 1 2 shardId-1 1 9 3").exactly(4); !errors.As(err, &loss) {
 		t.Errorf("a lost record passed: %v", err)
 	}
-	if err := ledgerOf(t, "b 1 2 shardId-1 1 9 3", "b 1 2 shardId-1 9 12 3").exactly(6); err == nil || errors.As(err, &loss) {
+	if err := ledgerOf(t, "b 1 2 shardId-1 1 9 3", "b 1 2 shardId-1 9 12 3").exactly(6); err == nil ||
+		errors.As(err, &loss) {
 		t.Errorf("a repeat that makes up for a loss passed: %v", err)
 	}
 	if err := ledgerOf(t, "hello").wait(t.Context(), 1); err == nil {
@@ -130,7 +138,8 @@ func TestRateCountsWhatWentThroughAndStopsAtAnError(t *testing.T) {
 	}
 }
 
-// The clock of a record runs from when it was due, so a server that stalls is not spared the records that pile up meanwhile.
+// The clock of a record runs from when it was due, so a server that stalls is not spared the records that pile up
+// meanwhile.
 func TestPaceDoesNotWaitForAnswers(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -172,7 +181,10 @@ func TestBareServerHandsBodiesToALoopAndAnswersWhatItReturns(t *testing.T) {
 				return
 			}
 			body = bytes.ToUpper(body)
-			if _, _, err := c.call(fmt.Appendf(nil, "POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); err != nil {
+			if _, _, err := c.call(fmt.Appendf(
+				nil, "POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s",
+				len(body), body,
+			)); err != nil {
 				return
 			}
 		}
@@ -204,7 +216,8 @@ func TestReadyMadeBatchIsAPayload(t *testing.T) {
 
 	err := json.Unmarshal(payload(3, func(i int) []byte { return []byte{byte(i)} }), &event)
 
-	if err != nil || len(event.Records) != 3 || !bytes.Equal(event.Records[2].Kinesis.Data, []byte{2}) || len(event.Records[2].Kinesis.SequenceNumber) != 56 {
+	if err != nil || len(event.Records) != 3 || !bytes.Equal(event.Records[2].Kinesis.Data, []byte{2}) ||
+		len(event.Records[2].Kinesis.SequenceNumber) != 56 {
 		t.Errorf("got %+v, %v", event, err)
 	}
 }

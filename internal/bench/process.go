@@ -53,7 +53,8 @@ func (l *lab) spawn(env []string, path string, args ...string) (*process, error)
 // spawnWith lets adjust have a say before the start.
 func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Env = append(append(os.Environ(), "TMPDIR="+l.dir, "XDG_RUNTIME_DIR="+l.dir), env...) // what killed servers leave behind goes with the rest
+	// what killed servers leave behind goes with the rest
+	p.cmd.Env = append(append(os.Environ(), "TMPDIR="+l.dir, "XDG_RUNTIME_DIR="+l.dir), env...)
 	p.cmd.Stderr = &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on
 	if err := adjust(p); err != nil {
@@ -92,7 +93,10 @@ func (p *process) stop() {
 
 // failed returns the error of a process that ended by itself.
 func (p *process) failed() error {
-	return fmt.Errorf("%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.cmd.ProcessState, p.out.String())
+	return fmt.Errorf(
+		"%s %s ended (%v): %s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), p.cmd.ProcessState,
+		p.out.String(),
+	)
 }
 
 // died are the processes that ended although nobody asked them to: a figure that fails says so.

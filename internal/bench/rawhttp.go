@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// connection is one keep-alive HTTP/1.1 connection, written and read by hand: net/http's client would cost the load generator, which shares the machine, more than
-// the server that it measures.
+// connection is one keep-alive HTTP/1.1 connection, written and read by hand: net/http's client would cost the load
+// generator, which shares the machine, more than the server that it measures.
 type connection struct {
 	net.Conn
 	r    *bufio.Reader
@@ -137,9 +137,18 @@ func request(host, operation string, body []byte) []byte {
 func post(host, path, service, target string, body []byte) []byte {
 	now := time.Now().UTC()
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: aws-sdk-go-v2/1.30.0 os/linux lang/go#1.26 api/%s#1.0.0\r\nContent-Length: %d\r\n", path, host, service, len(body))
-	b.WriteString("Amz-Sdk-Invocation-Id: 5a41e2b5-0d3c-4f38-9c53-2a7a0e3c8c11\r\nAmz-Sdk-Request: attempt=1; max=3\r\nContent-Type: application/x-amz-json-1.1\r\n")
-	fmt.Fprintf(&b, "X-Amz-Date: %s\r\n%sAccept-Encoding: identity\r\nAuthorization: %s\r\n\r\n", now.Format("20060102T150405Z"), target, authorization(service, now))
+	fmt.Fprintf(
+		&b,
+		"POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: aws-sdk-go-v2/1.30.0 os/linux lang/go#1.26 api/%s#1.0.0\r\nContent-Length: %d\r\n",
+		path, host, service, len(body),
+	)
+	b.WriteString(
+		"Amz-Sdk-Invocation-Id: 5a41e2b5-0d3c-4f38-9c53-2a7a0e3c8c11\r\nAmz-Sdk-Request: attempt=1; max=3\r\nContent-Type: application/x-amz-json-1.1\r\n",
+	)
+	fmt.Fprintf(
+		&b, "X-Amz-Date: %s\r\n%sAccept-Encoding: identity\r\nAuthorization: %s\r\n\r\n",
+		now.Format("20060102T150405Z"), target, authorization(service, now),
+	)
 	b.Write(body)
 	return b.Bytes()
 }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// rawLog is the physical limit of durable appends: producers hand in bytes, one goroutine writes all that is waiting with one pwrite and one fdatasync, and wakes
-// them. The file either grows, or was written before and is overwritten in circles.
+// rawLog is the physical limit of durable appends: producers hand in bytes, one goroutine writes all that is waiting
+// with one pwrite and one fdatasync, and wakes them. The file either grows, or was written before and is overwritten in
+// circles.
 type rawLog struct {
 	f        *os.File
 	size     int64 // of a preallocated file; 0: it grows
@@ -107,7 +108,8 @@ func (w *rawLog) close() {
 	_ = os.Remove(w.f.Name())
 }
 
-// rate lets n producers work for a while, each without a pause, and returns the records per second, and how many there were. appendOne returns how many it appended.
+// rate lets n producers work for a while, each without a pause, and returns the records per second, and how many there
+// were. appendOne returns how many it appended.
 func rate(n int, each time.Duration, appendOne func(producer int) (records int, err error)) (float64, int64, error) {
 	var mu sync.Mutex
 	var total int64

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// prepareReopen fills a durable server, kills it in the middle of puts, and measures how long the next one takes until it is ready. Afterwards every record that was
-// acknowledged by any of them must be there. Records of the put that the kill cut off may or may not be: nobody was told that they were taken.
+// prepareReopen fills a durable server, kills it in the middle of puts, and measures how long the next one takes until
+// it is ready. Afterwards every record that was acknowledged by any of them must be there. Records of the put that the
+// kill cut off may or may not be: nobody was told that they were taken.
 func prepareReopen(ctx context.Context, l *lab) (*stage, error) {
 	var c cleanup
 	s, err := buildReopen(ctx, l, &c)
@@ -69,14 +70,18 @@ func buildReopen(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 			return err
 		}
 		if delivered < acknowledged || delivered > acknowledged+uncertain {
-			return same(acknowledged, delivered, "records after kill -9; "+strconv.FormatInt(uncertain, 10)+" more were cut off without an answer")
+			return same(
+				acknowledged, delivered,
+				"records after kill -9; "+strconv.FormatInt(uncertain, 10)+" more were cut off without an answer",
+			)
 		}
 		return nil
 	}
 	return &stage{ours: ours, check: check}, nil
 }
 
-// killDuringPuts kills the server after a fifth of a second of puts and returns how many records were acknowledged and how many got no answer.
+// killDuringPuts kills the server after a fifth of a second of puts and returns how many records were acknowledged and
+// how many got no answer.
 func killDuringPuts(p *process, addr string, producers int, body []byte) (acknowledged, cut int64, err error) {
 	var c cleanup
 	defer c.run()

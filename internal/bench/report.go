@@ -44,7 +44,10 @@ func rows(r result, m metric) [][]string {
 	var out [][]string
 	for ref, name := range r.names[:len(r.names)-1] {
 		median, low, high := r.ratio(ref, m)
-		row := []string{what, shown, name + " " + m.text(r.value(ref, m)), fmt.Sprintf("%.2f", median), fmt.Sprintf("%.2f–%.2f", low, high), target}
+		row := []string{
+			what, shown, name + " " + m.text(r.value(ref, m)), fmt.Sprintf("%.2f", median),
+			fmt.Sprintf("%.2f–%.2f", low, high), target,
+		}
 		if bound, ok := m.of[name]; ok {
 			row[5] = strings.TrimSpace(target + " " + m.verdict(median, bound, fmt.Sprintf("%.2f of %s", bound, name)))
 		}
@@ -116,7 +119,8 @@ func printJSON(w io.Writer, machine []string, results []result) error {
 		for _, m := range r.figure.metrics {
 			ours := r.value(len(r.names)-1, m)
 			p := reported{
-				Figure: r.figure.name, Metric: m.name, What: r.figure.what, Unit: m.unit, Ours: ours, Target: m.at, Met: m.at == 0 || m.within(ours, m.at),
+				Figure: r.figure.name, Metric: m.name, What: r.figure.what, Unit: m.unit, Ours: ours, Target: m.at,
+				Met:     m.at == 0 || m.within(ours, m.at),
 				Against: map[string]against{}, Rounds: map[string][]float64{},
 			}
 			for side, name := range r.names {

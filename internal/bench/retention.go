@@ -27,7 +27,8 @@ func prepareRetention(ctx context.Context, l *lab) (*stage, error) {
 	return settle(s, &c, err)
 }
 
-// buildRetention measures bytes written by this process over bytes of data acknowledged, and the longest that a batch took since it was due.
+// buildRetention measures bytes written by this process over bytes of data acknowledged, and the longest that a batch
+// took since it was due.
 func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	if _, err := writtenBytes(); err != nil {
 		return nil, err
@@ -67,7 +68,9 @@ func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 		trimmer.Wait()
 		after, werr := writtenBytes()
 		payload := float64(n) * retentionBatch * retentionRecord
-		return []float64{float64(after-before) / payload, float64(slices.Max(worst)) / float64(time.Millisecond)}, errors.Join(err, trimErr, werr)
+		return []float64{
+			float64(after-before) / payload, float64(slices.Max(worst)) / float64(time.Millisecond),
+		}, errors.Join(err, trimErr, werr)
 	}}
 	return &stage{ours: ours}, nil
 }

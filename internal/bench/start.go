@@ -12,8 +12,8 @@ import (
 
 const readyPath = "/_shardmill/health/ready"
 
-// starts measures from exec to the first 200 of the health endpoint, polled every millisecond, in turn with a program that links the same modules and does nothing
-// but answer. Both are stripped and in the page cache.
+// starts measures from exec to the first 200 of the health endpoint, polled every millisecond, in turn with a program
+// that links the same modules and does nothing but answer. Both are stripped and in the page cache.
 func starts(durable bool) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {
 		var c cleanup
@@ -117,7 +117,8 @@ func ready(ctx context.Context, p *process, port int) error {
 // idleFor is how long processes are left alone before their memory is read.
 const idleFor = 10 * time.Second
 
-// prepareIdle starts as many processes of each kind as there are rounds, leaves all of them alone together, and reads one of each kind per round.
+// prepareIdle starts as many processes of each kind as there are rounds, leaves all of them alone together, and reads
+// one of each kind per round.
 func prepareIdle(ctx context.Context, l *lab) (*stage, error) {
 	var c cleanup
 	s, err := buildIdle(ctx, l, &c)
@@ -131,7 +132,9 @@ func buildIdle(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 		if err != nil {
 			return nil, err
 		}
-		our, err := l.idle(ctx, c, l.binary, [][]string{{"dev", "--port"}, {"serve", "--data", dir + "/ours", "--port"}, {"demo", "--port"}})
+		our, err := l.idle(ctx, c, l.binary, [][]string{
+			{"dev", "--port"}, {"serve", "--data", dir + "/ours", "--port"}, {"demo", "--port"},
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +162,8 @@ func buildIdle(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{refs: []side{{"ready", inTurn(references)}}, ours: side{"ours", inTurn(ours)}}, nil
 }
 
-// idle starts one process per command line, whose port comes last, waits until all are ready, and returns how to read their memory.
+// idle starts one process per command line, whose port comes last, waits until all are ready, and returns how to read
+// their memory.
 func (l *lab) idle(ctx context.Context, c *cleanup, path string, lines [][]string) (func() ([]float64, error), error) {
 	var all []*process
 	for _, args := range lines {

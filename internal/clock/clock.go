@@ -1,7 +1,8 @@
 // Package clock is the time that users steer: real time plus an offset that only grows.
 //
-// Everything that a person wants to fast-forward goes by it: retention, batching windows, back-off, record age, visibility timeouts, arrival times,
-// iterators, log times. Leases, function timeouts, drain limits and HTTP timeouts stay on real time and do not use it.
+// Everything that a person wants to fast-forward goes by it: retention, batching windows, back-off, record age,
+// visibility timeouts, arrival times, iterators, log times. Leases, function timeouts, drain limits and HTTP timeouts
+// stay on real time and do not use it.
 package clock
 
 import (
@@ -44,8 +45,9 @@ func (c *Clock) Offset() time.Duration {
 	return c.offset
 }
 
-// SetOffset sets the offset, as after opening stored data or at a reset. Timers that are due fire. It waits for an Advance under way, which would go on from
-// another time than it began with; it must not be called from an Advance's idle.
+// SetOffset sets the offset, as after opening stored data or at a reset. Timers that are due fire. It waits for an
+// Advance under way, which would go on from another time than it began with; it must not be called from an Advance's
+// idle.
 func (c *Clock) SetOffset(d time.Duration) {
 	c.advance.Lock()
 	defer c.advance.Unlock()
@@ -156,8 +158,9 @@ func (c *Clock) quiet(ctx context.Context) error {
 	}
 }
 
-// Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and goes on. idle waits until the work
-// that the timers started has come to rest; its error stops the clock where it is. It returns how far the clock has moved.
+// Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and goes
+// on. idle waits until the work that the timers started has come to rest; its error stops the clock where it is. It
+// returns how far the clock has moved.
 func (c *Clock) Advance(ctx context.Context, d time.Duration, idle func(context.Context) error) (time.Duration, error) {
 	c.advance.Lock()
 	defer c.advance.Unlock()

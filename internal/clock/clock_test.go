@@ -56,7 +56,8 @@ func TestStoppedTimerDoesNotFire(t *testing.T) {
 	})
 }
 
-// An advance goes from deadline to deadline: a timer that a timer sets fires within the same advance, at its own instant.
+// An advance goes from deadline to deadline: a timer that a timer sets fires within the same advance, at its own
+// instant.
 func TestAdvanceStepsFromDeadlineToDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

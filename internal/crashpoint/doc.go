@@ -1,8 +1,10 @@
-// Package crashpoint lets a test binary, built with the tag crashpoint, kill itself at a named moment. Release builds contain no such code: Hit is empty.
+// Package crashpoint lets a test binary, built with the tag crashpoint, kill itself at a named moment. Release builds
+// contain no such code: Hit is empty.
 package crashpoint
 
 // Moments at which a crash is most likely to lose or repeat something.
 const (
-	Delivered = "delivered" // a function has processed a batch or a destination has a notice, and no checkpoint says so yet
-	SaveBegun = "save"      // a checkpoint is about to be written
+	// a function has processed a batch or a destination has a notice, and no checkpoint says so yet
+	Delivered = "delivered"
+	SaveBegun = "save" // a checkpoint is about to be written
 )

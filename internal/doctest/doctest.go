@@ -1,8 +1,10 @@
-// Package doctest runs documents: the commands that a page shows, in order, each with the output that the page promises.
+// Package doctest runs documents: the commands that a page shows, in order, each with the output that the page
+// promises.
 //
-// A block fenced as sh is a command, a block fenced as text right after it (prose may stand between) is what it prints, standard output and standard error
-// together. A command without one prints nothing. A command that fails ends its output with a line "[exit status N]". In expected output, … stands for any text
-// within a line, and a line that is only … for any number of lines, none included. Nothing of a page is hidden from its readers: comments are refused.
+// A block fenced as sh is a command, a block fenced as text right after it (prose may stand between) is what it prints,
+// standard output and standard error together. A command without one prints nothing. A command that fails ends its
+// output with a line "[exit status N]". In expected output, … stands for any text within a line, and a line that is
+// only … for any number of lines, none included. Nothing of a page is hidden from its readers: comments are refused.
 package doctest
 
 import (
@@ -37,7 +39,10 @@ func Parse(page string) ([]Step, error) {
 		switch {
 		case open == 0 && isFence:
 			if fence = strings.TrimSpace(mark); fence == "" {
-				return nil, fmt.Errorf("line %d: a block says what it is: sh for commands, text for what they print, another word for what is only read", n)
+				return nil, fmt.Errorf(
+					"line %d: a block says what it is: sh for commands, text for what they print, another word for what is only read",
+					n,
+				)
 			}
 			open, body = n, nil
 		case open == 0:
@@ -73,7 +78,8 @@ func Parse(page string) ([]Step, error) {
 	return steps, nil
 }
 
-// Match reports how got differs from what a page promises; nil when it does not. Trailing space and the newline at the end do not count.
+// Match reports how got differs from what a page promises; nil when it does not. Trailing space and the newline at the
+// end do not count.
 func Match(want, got string) error {
 	w, g := split(want), split(got)
 	m := matcher{want: w, got: g, seen: map[[2]int]bool{}}
@@ -87,7 +93,10 @@ func Match(want, got string) error {
 	if m.bestGot < len(g) {
 		came = g[m.bestGot]
 	}
-	return fmt.Errorf("line %d of the output\n  the page says: %s\n  what came:     %s\nall of it:\n%s", m.bestGot+1, said, came, strings.Join(g, "\n"))
+	return fmt.Errorf(
+		"line %d of the output\n  the page says: %s\n  what came:     %s\nall of it:\n%s", m.bestGot+1, said, came,
+		strings.Join(g, "\n"),
+	)
 }
 
 func split(s string) []string {
@@ -151,7 +160,8 @@ func within(want, got string) bool {
 	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// Rewrite returns the page with the expected output of its steps replaced by theirs. A step that had none and now has gets a block of its own, right below its command.
+// Rewrite returns the page with the expected output of its steps replaced by theirs. A step that had none and now has
+// gets a block of its own, right below its command.
 func Rewrite(page string, steps []Step) string {
 	want := map[int]string{} // by the line of the command
 	for _, s := range steps {

@@ -15,7 +15,10 @@ const page = "# Title\n\nText.\n\n```sh\necho one\n```\n\n## Part\n\n```sh\nx=2\
 func TestPageIsReadInOrder(t *testing.T) {
 	t.Parallel()
 	got, err := Parse(page)
-	want := []Step{{6, "Title", "echo one\n", ""}, {12, "Part", "x=2\n", ""}, {16, "Part", "echo $x; false\n", "2\n[exit status 1]\n"}}
+	want := []Step{
+		{6, "Title", "echo one\n", ""}, {12, "Part", "x=2\n", ""},
+		{16, "Part", "echo $x; false\n", "2\n[exit status 1]\n"},
+	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
@@ -78,7 +81,10 @@ func TestChangedBlockFails(t *testing.T) {
 	if err := run(t, good); err != nil {
 		t.Error(err)
 	}
-	for _, change := range [][2]string{{"echo one", "echo two"}, {"x=2", "x=3"}, {"; false", ""}, {"; false", "; false; exit 1"}, {"text\n2", "text\n3"}, {"[exit status 1]", ""}} {
+	for _, change := range [][2]string{
+		{"echo one", "echo two"}, {"x=2", "x=3"}, {"; false", ""}, {"; false", "; false; exit 1"},
+		{"text\n2", "text\n3"}, {"[exit status 1]", ""},
+	} {
 		if err := run(t, strings.Replace(good, change[0], change[1], 1)); err == nil {
 			t.Errorf("%q for %q went unnoticed", change[1], change[0])
 		}
@@ -95,7 +101,10 @@ func TestRewritePutsOutputWhereItBelongs(t *testing.T) {
 		t.Error("nothing changed, and yet:", diff)
 	}
 	steps[0].Want, steps[2].Want = "one\n", "3\n4\n"
-	want := strings.Replace(strings.Replace(page, "echo one\n```\n", "echo one\n```\n```text\none\n```\n", 1), "2\n[exit status 1]\n", "3\n4\n", 1)
+	want := strings.Replace(
+		strings.Replace(page, "echo one\n```\n", "echo one\n```\n```text\none\n```\n", 1), "2\n[exit status 1]\n",
+		"3\n4\n", 1,
+	)
 	if diff := cmp.Diff(want, Rewrite(page, steps)); diff != "" {
 		t.Error(diff)
 	}
@@ -110,7 +119,8 @@ func TestStepThatDoesNotEndIsNamed(t *testing.T) {
 	defer s.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.Run(ctx, Step{Command: "echo begun; sleep 1000\n"}); err == nil || !strings.Contains(err.Error(), "has not ended") {
+	if _, err := s.Run(ctx, Step{Command: "echo begun; sleep 1000\n"}); err == nil ||
+		!strings.Contains(err.Error(), "has not ended") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"time"
 )
 
-// Shell is one bash that carries out the steps of a page, as a reader's terminal would: what a step leaves (variables, directories, servers in the background) is
-// there for the next one. Its commands see exactly the environment given; it never reads the terminal.
+// Shell is one bash that carries out the steps of a page, as a reader's terminal would: what a step leaves (variables,
+// directories, servers in the background) is there for the next one. Its commands see exactly the environment given; it
+// never reads the terminal.
 type Shell struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -31,9 +32,13 @@ type Shell struct {
 	notify chan struct{}
 }
 
-// Start runs a bash in dir; scratch is where it keeps what it reads. change, if any, has the last word about its process: a namespace without a network, for example.
+// Start runs a bash in dir; scratch is where it keeps what it reads. change, if any, has the last word about its
+// process: a namespace without a network, for example.
 func Start(dir, scratch string, env []string, change func(*exec.Cmd)) (*Shell, error) {
-	s := &Shell{cmd: exec.Command("bash", "--noprofile", "--norc"), dir: scratch, mark: "\x1e" + rand.Text(), ended: make(chan struct{}), notify: make(chan struct{}, 1)}
+	s := &Shell{
+		cmd: exec.Command("bash", "--noprofile", "--norc"), dir: scratch, mark: "\x1e" + rand.Text(),
+		ended: make(chan struct{}), notify: make(chan struct{}, 1),
+	}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	s.cmd.Stdout, s.cmd.Stderr = s, s
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -74,8 +79,8 @@ func (s *Shell) Close() {
 	<-s.ended
 }
 
-// Run carries out a step and returns all that it printed, with a last line "[exit status N]" unless it succeeded. It fails when the step has not ended when ctx
-// does, or has ended the shell.
+// Run carries out a step and returns all that it printed, with a last line "[exit status N]" unless it succeeded. It
+// fails when the step has not ended when ctx does, or has ended the shell.
 func (s *Shell) Run(ctx context.Context, step Step) (string, error) {
 	s.n++
 	file := filepath.Join(s.dir, fmt.Sprintf("step%03d.sh", s.n))

@@ -1,7 +1,8 @@
 // Command fuzzall runs every fuzz target of the module for a while, one after the other, and tells which fail.
 //
-// Targets are found with go test -list, so a new one needs no registration. An input that fails is left by go test in the package's testdata/fuzz, to be committed
-// with its fix. The exit code is 1 when a target failed or a package did not build.
+// Targets are found with go test -list, so a new one needs no registration. An input that fails is left by go test in
+// the package's testdata/fuzz, to be committed with its fix. The exit code is 1 when a target failed or a package did
+// not build.
 package main
 
 import (
@@ -91,7 +92,8 @@ type target struct{ pkg, name string }
 
 func (t target) String() string { return t.pkg + "." + t.name }
 
-// parseList reads the output of go test -list over several packages: the names of each package come before its "ok" line.
+// parseList reads the output of go test -list over several packages: the names of each package come before its "ok"
+// line.
 func parseList(out string) []target {
 	var all []target
 	var names []string
@@ -125,7 +127,9 @@ func failures(out string) string {
 
 // run fuzzes t and returns the last progress line, or all that was printed when it failed.
 func (t target) run(ctx context.Context, each time.Duration) (string, error) {
-	out, err := command(ctx, "test", t.pkg, "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String()).CombinedOutput()
+	out, err := command(
+		ctx, "test", t.pkg, "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(),
+	).CombinedOutput()
 	if err != nil {
 		return string(out), err
 	}

@@ -1,4 +1,5 @@
-// Package jsontext tells which JSON means one thing only. Everybody who reads JSON from outside asks it, so that two different inputs never become one.
+// Package jsontext tells which JSON means one thing only. Everybody who reads JSON from outside asks it, so that two
+// different inputs never become one.
 package jsontext
 
 import (
@@ -6,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Faithful reports whether Go's JSON decoder reads every text of body as it was sent. It silently replaces broken UTF-8 and a \u escape of half a surrogate pair by
-// U+FFFD, and two different keys become one; a service refuses such a body.
+// Faithful reports whether Go's JSON decoder reads every text of body as it was sent. It silently replaces broken UTF-8
+// and a \u escape of half a surrogate pair by U+FFFD, and two different keys become one; a service refuses such a body.
 func Faithful(body []byte) bool { return utf8.Valid(body) && !halfSurrogate(body) }
 
 func halfSurrogate(b []byte) bool {

@@ -37,7 +37,9 @@ func FuzzFaithful(f *testing.F) {
 	f.Add(`\ud83d\u0041`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var s string
-		if body := []byte(`"` + text + `"`); json.Unmarshal(body, &s) != nil || strings.Contains(strings.ToLower(text), "ufffd") || strings.ContainsRune(text, utf8.RuneError) && utf8.ValidString(text) {
+		if body := []byte(`"` + text + `"`); json.Unmarshal(body, &s) != nil ||
+			strings.Contains(strings.ToLower(text), "ufffd") || strings.ContainsRune(text, utf8.RuneError) &&
+			utf8.ValidString(text) {
 			return
 		}
 		if got := Faithful([]byte(`"` + text + `"`)); got == strings.ContainsRune(s, utf8.RuneError) {

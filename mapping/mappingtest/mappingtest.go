@@ -1,5 +1,5 @@
-// Package mappingtest is what package mapping is promised by the Sources and Functions that it is given, as tests: those of the server pass them, and so does everything
-// that stands for them in tests.
+// Package mappingtest is what package mapping is promised by the Sources and Functions that it is given, as tests:
+// those of the server pass them, and so does everything that stands for them in tests.
 package mappingtest
 
 import (
@@ -43,7 +43,8 @@ func RunSources(t *testing.T, make func(t *testing.T) *Streams) {
 			return
 		}
 		s.Put()
-		if after, oldest := s.start(t, id, mapping.Latest), s.start(t, id, mapping.TrimHorizon); after <= before || oldest >= after {
+		if after, oldest := s.start(t, id, mapping.Latest), s.start(t, id, mapping.TrimHorizon); after <= before ||
+			oldest >= after {
 			t.Errorf("LATEST is %d before a put and %d after it, TRIM_HORIZON %d", before, after, oldest)
 		}
 	})
@@ -85,7 +86,8 @@ func (s *Streams) start(t *testing.T, id uint32, position string) uint64 {
 
 func wantMissing(t *testing.T, err error, text string) {
 	t.Helper()
-	if want := (&fault.Error{Code: fault.CodeInvalidParameter, Message: text}).Error(); err == nil || err.Error() != want {
+	if want := (&fault.Error{Code: fault.CodeInvalidParameter, Message: text}).Error(); err == nil ||
+		err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

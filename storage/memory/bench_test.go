@@ -69,7 +69,8 @@ func BenchmarkScan(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		seen := 0
-		if _, _, err := log.Scan(ctx, shard, 1, storage.Limit{}, func(record.Record) { seen++ }); err != nil || seen != n {
+		if _, _, err := log.Scan(ctx, shard, 1, storage.Limit{}, func(record.Record) { seen++ }); err != nil ||
+			seen != n {
 			b.Fatal(seen, err)
 		}
 	}

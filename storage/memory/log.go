@@ -17,7 +17,10 @@ func (l *log) Create(ctx context.Context, id storage.Shard, first record.Positio
 		return err
 	}
 	if first > record.MaxPosition {
-		return fmt.Errorf("storage: create %s of stream %d: first position %d is above %d", id.Index, id.Stream, first, record.MaxPosition)
+		return fmt.Errorf(
+			"storage: create %s of stream %d: first position %d is above %d", id.Index, id.Stream, first,
+			record.MaxPosition,
+		)
 	}
 	s := (*Store)(l)
 	s.mu.Lock()
@@ -112,7 +115,9 @@ func (s *Store) append(b *storage.Batch) error {
 	case s.used.Load()+s.local.bytes.Load()+need > s.limit():
 		err = storage.ErrFull
 	case n > record.MaxPosition-g.last:
-		err = fmt.Errorf("storage: append to %s of stream %d: positions are used up", b.Writer.Shard.Index, b.Writer.Shard.Stream)
+		err = fmt.Errorf(
+			"storage: append to %s of stream %d: positions are used up", b.Writer.Shard.Index, b.Writer.Shard.Stream,
+		)
 	default:
 		sh.append(b.Records, total, g.last+1, max(s.now(), sh.sealed), &s.used)
 		g.last += n
@@ -130,7 +135,9 @@ type piece struct {
 	from int
 }
 
-func (l *log) Scan(ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+func (l *log) Scan(
+	ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
 	var room [8]piece
 	from = max(from, 1)
 	records, bytes := 0, 0
@@ -146,7 +153,8 @@ func (l *log) Scan(ctx context.Context, id storage.Shard, from record.Position, 
 			c := &pieces[p]
 			for i := c.from; i < len(c.entries); i++ {
 				r := c.record(i)
-				if records > 0 && (limit.Records > 0 && records >= limit.Records || limit.Bytes > 0 && bytes+r.Size() > limit.Bytes) {
+				if records > 0 &&
+					(limit.Records > 0 && records >= limit.Records || limit.Bytes > 0 && bytes+r.Size() > limit.Bytes) {
 					return from, storage.End{Kind: storage.More}, nil
 				}
 				visit(r)
@@ -162,7 +170,9 @@ func (l *log) Scan(ctx context.Context, id storage.Shard, from record.Position, 
 }
 
 // pieces returns about as many records from from on as limit allows. End is More when there are others behind them.
-func (l *log) pieces(ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, pieces []piece) ([]piece, storage.End, error) {
+func (l *log) pieces(ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, pieces []piece) (
+	[]piece, storage.End, error,
+) {
 	if err := ctx.Err(); err != nil {
 		return nil, storage.End{}, err
 	}
@@ -181,7 +191,8 @@ func (l *log) pieces(ctx context.Context, id storage.Shard, from record.Position
 	c, e := sh.from(from)
 	records, bytes := 0, 0
 	for ; c < len(sh.chunks); c, e = c+1, 0 {
-		if limit.Records > 0 && records > limit.Records || limit.Bytes > 0 && bytes > limit.Bytes || len(pieces) == cap(pieces) {
+		if limit.Records > 0 && records > limit.Records || limit.Bytes > 0 && bytes > limit.Bytes ||
+			len(pieces) == cap(pieces) {
 			return pieces, storage.End{Kind: storage.More}, nil
 		}
 		pieces = append(pieces, piece{*sh.chunks[c], e})

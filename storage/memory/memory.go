@@ -1,6 +1,8 @@
-// Package memory keeps records and values in memory, for development and tests: the same contract as the durable backend, gone with the process.
+// Package memory keeps records and values in memory, for development and tests: the same contract as the durable
+// backend, gone with the process.
 //
-// Records lie in pointer-free chunks, so that a large backlog costs the garbage collector nothing. Nothing is allocated before it is used.
+// Records lie in pointer-free chunks, so that a large backlog costs the garbage collector nothing. Nothing is allocated
+// before it is used.
 package memory
 
 import (
@@ -16,7 +18,9 @@ import (
 
 // Options of New. The zero value works.
 type Options struct {
-	Limit int64        // bytes that records, their index included, and Local's values may take; what would go beyond fails with storage.ErrFull. 0: a quarter of the RAM
+	// bytes that records, their index included, and Local's values may take; what would go beyond fails with
+	// storage.ErrFull. 0: a quarter of the RAM
+	Limit int64
 	Clock *clock.Clock // gives arrival times; nil: real time
 }
 
@@ -26,8 +30,8 @@ type Store struct {
 	limit func() int64
 	used  atomic.Int64 // bytes of all chunks
 
-	// mu guards the maps and closed. Calls hold it shared while they touch records, so whoever holds it alone has nobody beside it.
-	// Lock order: mu, then one group at a time.
+	// mu guards the maps and closed. Calls hold it shared while they touch records, so whoever holds it alone has
+	// nobody beside it. Lock order: mu, then one group at a time.
 	mu     sync.RWMutex
 	groups map[groupID]*group
 	closed bool

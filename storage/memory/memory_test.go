@@ -21,7 +21,8 @@ func TestMemoryKeepsTheContract(t *testing.T) {
 	})
 }
 
-// What is brought to a Local counts too. Beyond the limit it is refused with its whole batch; bookkeeping and deletions go on, and make room again.
+// What is brought to a Local counts too. Beyond the limit it is refused with its whole batch; bookkeeping and deletions
+// go on, and make room again.
 func TestAFullStoreRefusesWhatIsBroughtToLocal(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -30,7 +31,10 @@ func TestAFullStoreRefusesWhatIsBroughtToLocal(t *testing.T) {
 	big := bytes.Repeat([]byte("x"), 100_000)
 	key := func(n int) []byte { return []byte{'k', byte(n)} }
 	put := func(n int) error {
-		return local.Apply(ctx, storage.Sync, storage.LocalOp{Key: []byte("note"), Value: key(n)}, storage.LocalOp{Key: key(n), Value: big, Refusable: true})
+		return local.Apply(
+			ctx, storage.Sync, storage.LocalOp{Key: []byte("note"), Value: key(n)},
+			storage.LocalOp{Key: key(n), Value: big, Refusable: true},
+		)
 	}
 	for range 50 { // replaced, it takes its room once
 		if err := put(0); err != nil {
@@ -64,7 +68,8 @@ func TestAFullStoreRefusesWhatIsBroughtToLocal(t *testing.T) {
 	}
 }
 
-// Beyond the limit puts are refused and nothing is dropped; reads, trims and small values go on, and trimming makes room again.
+// Beyond the limit puts are refused and nothing is dropped; reads, trims and small values go on, and trimming makes
+// room again.
 func TestAFullStoreRefusesRecordsOnly(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -76,7 +81,9 @@ func TestAFullStoreRefusesRecordsOnly(t *testing.T) {
 	}
 	w, _, _ := log.Acquire(ctx, shard)
 	put := func() error {
-		return log.Append(ctx, []storage.Batch{{Writer: w, Records: []record.Record{{Key: "k", Data: bytes.Repeat([]byte("x"), 50_000)}}}})[0]
+		return log.Append(ctx, []storage.Batch{
+			{Writer: w, Records: []record.Record{{Key: "k", Data: bytes.Repeat([]byte("x"), 50_000)}}},
+		})[0]
 	}
 
 	written := 0
@@ -93,7 +100,8 @@ func TestAFullStoreRefusesRecordsOnly(t *testing.T) {
 		t.Fatalf("small values are refused too: %v", err)
 	}
 	seen := 0
-	if _, _, err := log.Scan(ctx, shard, 1, storage.Limit{}, func(record.Record) { seen++ }); err != nil || seen != written {
+	if _, _, err := log.Scan(ctx, shard, 1, storage.Limit{}, func(record.Record) { seen++ }); err != nil ||
+		seen != written {
 		t.Fatalf("%d records readable of %d, %v", seen, written, err)
 	}
 	if err := log.Trim(ctx, shard, record.Position(written)); err != nil {

@@ -32,7 +32,8 @@ type shard struct {
 	changed wake.Signal
 }
 
-// chunk holds records one after the other. What is written never changes and never moves, so readers keep slices of it without a lock.
+// chunk holds records one after the other. What is written never changes and never moves, so readers keep slices of it
+// without a lock.
 type chunk struct {
 	bytes   []byte
 	entries []entry
@@ -75,7 +76,8 @@ func sizeOf(r *record.Record) int {
 	return n
 }
 
-// append adds the records at positions from pos on and fills in Pos and Arrival. total is the sum of their sizes. used counts what it allocates.
+// append adds the records at positions from pos on and fills in Pos and Arrival. total is the sum of their sizes. used
+// counts what it allocates.
 func (s *shard) append(records []record.Record, total int, pos record.Position, at record.Millis, used *atomic.Int64) {
 	var c *chunk
 	if n := len(s.chunks); n > 0 {
@@ -125,7 +127,8 @@ func (s *shard) grow(c *chunk, next, left int, used *atomic.Int64) *chunk {
 	return c
 }
 
-// trim hides what lies below before, frees the chunks that nobody can read any more, and reports whether it hid anything.
+// trim hides what lies below before, frees the chunks that nobody can read any more, and reports whether it hid
+// anything.
 func (s *shard) trim(before record.Position, used *atomic.Int64) bool {
 	before = min(before, s.end)
 	c, e := s.from(s.oldest)
@@ -163,7 +166,8 @@ func byPosition(e entry, pos record.Position) int { return cmp.Compare(e.pos, po
 // seek returns the first readable record that arrived at or after at, else the end.
 func (s *shard) seek(at record.Millis) record.Position {
 	c := sort.Search(len(s.chunks), func(i int) bool { return s.chunks[i].highest >= at })
-	for ; c < len(s.chunks); c++ { // trimmed records may have had the highest arrival, so the first chunk need not hold the answer
+	// trimmed records may have had the highest arrival, so the first chunk need not hold the answer
+	for ; c < len(s.chunks); c++ {
 		for i := range s.chunks[c].entries {
 			if e := &s.chunks[c].entries[i]; e.arrival >= at && e.pos >= s.oldest {
 				return e.pos

@@ -16,8 +16,8 @@ type item struct {
 
 const leafSize = 128 // items per leaf at most; inserting moves half of them on average
 
-// tree keeps items ordered by key: leaves of up to leafSize items under one list. Views are free; the first change after one copies what it touches.
-// The zero value is empty. Its user guards it.
+// tree keeps items ordered by key: leaves of up to leafSize items under one list. Views are free; the first change
+// after one copies what it touches. The zero value is empty. Its user guards it.
 type tree struct {
 	leaves  []*leaf
 	version uint64 // grows with each view; what is older is shared with a view
@@ -140,7 +140,8 @@ func (v view) ascend(lo string, visit func(item) bool) {
 	}
 }
 
-// descend visits the items with a key below hi, or all when bounded is false, from the last one down, until visit answers false.
+// descend visits the items with a key below hi, or all when bounded is false, from the last one down, until visit
+// answers false.
 func (v view) descend(hi string, bounded bool, visit func(item) bool) {
 	l, i := len(v)-1, 0
 	if bounded {

@@ -20,8 +20,9 @@ var shapes = []struct{ producers, records int }{{1, 1}, {64, 1}, {8, 100}}
 
 const recordSize = 1000
 
-// BenchmarkDurableAppend is the store beside the limit of its disk, with the same bytes in the same shapes: pre writes into a preallocated file and app
-// into a growing one, each grouping what waits like the committer does. Interleave rounds with -count.
+// BenchmarkDurableAppend is the store beside the limit of its disk, with the same bytes in the same shapes: pre writes
+// into a preallocated file and app into a growing one, each grouping what waits like the committer does. Interleave
+// rounds with -count.
 func BenchmarkDurableAppend(b *testing.B) {
 	for _, shape := range shapes {
 		name := fmt.Sprintf("%dx%d", shape.producers, shape.records)
@@ -63,7 +64,8 @@ func noise(n int) []byte {
 	return data
 }
 
-// benchDir returns a directory on the disk that holds the working directory, since the one for temporary files may lie in memory.
+// benchDir returns a directory on the disk that holds the working directory, since the one for temporary files may lie
+// in memory.
 func benchDir(b *testing.B) string {
 	dir, err := os.MkdirTemp(".", "bench-") //nolint:usetesting // b.TempDir may lie in memory
 	if err != nil {
@@ -217,7 +219,9 @@ func BenchmarkScan(b *testing.B) {
 			for b.Loop() {
 				seen := 0
 				for next := record.Position(1); seen < n; {
-					if next, _, err = s.Log().Scan(ctx, shard, next, storage.Limit{Records: 1000}, func(record.Record) { seen++ }); err != nil {
+					if next, _, err = s.Log().Scan(
+						ctx, shard, next, storage.Limit{Records: 1000}, func(record.Record) { seen++ },
+					); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -26,8 +26,9 @@ func isDamage(err error) bool {
 	return crdb.IsCorruptionError(err) || errors.Is(err, errPanic) || errors.As(err, &d)
 }
 
-// A blob file ends with its footer: the sum of the rest u32, where the index is (two u64), the kind of the sums in the file u8, a version u8, the file's number u64, and
-// the magic. Before it lie blocks: bytes, how they are compressed u8, the sum of both u32.
+// A blob file ends with its footer: the sum of the rest u32, where the index is (two u64), the kind of the sums in the
+// file u8, a version u8, the file's number u64, and the magic. Before it lie blocks: bytes, how they are compressed u8,
+// the sum of both u32.
 const (
 	blobFooter  = 38
 	blobMagic   = "\xf0\x9f\xaa\xb3\xf0\x9f\xa6\x80"
@@ -58,7 +59,8 @@ func (b *blobInput) check() error {
 		return err
 	}
 	b.sums = blocks.ChecksumType(footer[blobSumKind])
-	if binary.LittleEndian.Uint32(footer[:]) != chunkSum(footer[4:]) || footer[blobSumKind+1] != blobVersion || string(footer[30:]) != blobMagic ||
+	if binary.LittleEndian.Uint32(footer[:]) != chunkSum(footer[4:]) || footer[blobSumKind+1] != blobVersion ||
+		string(footer[30:]) != blobMagic ||
 		b.sums != blocks.ChecksumTypeCRC32c && b.sums != blocks.ChecksumTypeXXHash64 {
 		return b.files.damaged(b.name, "its end is corrupt, or it was cut")
 	}
@@ -74,14 +76,17 @@ func (b *blobInput) ReadAt(p []byte, at int64) (int, error) {
 		}
 		return n, err
 	case len(p) > blocks.TrailerLen && at+int64(n) <= b.size-blobFooter:
-		if blocks.ValidateChecksum(b.sums, p, blocks.Handle{Offset: uint64(at), Length: uint64(n - blocks.TrailerLen)}) != nil {
+		if blocks.ValidateChecksum(b.sums, p, blocks.Handle{
+			Offset: uint64(at), Length: uint64(n - blocks.TrailerLen),
+		}) != nil {
 			return 0, b.files.damaged(b.name, "its bytes are corrupt")
 		}
 	}
 	return n, nil
 }
 
-// chunkSum returns the checksum that Pebble keeps of footers and of chunks in logs: CRC-32C, turned so that sums of sums are harmless.
+// chunkSum returns the checksum that Pebble keeps of footers and of chunks in logs: CRC-32C, turned so that sums of
+// sums are harmless.
 func chunkSum(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return (c>>15 | c<<17) + 0xa282ead8

@@ -11,8 +11,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// A block is the records of one shard from one group commit, cut so that no reader has to fetch much more than it wants.
-// docs/format/block.md draws it. All numbers are little-endian.
+// A block is the records of one shard from one group commit, cut so that no reader has to fetch much more than it
+// wants. docs/format/block.md draws it. All numbers are little-endian.
 const (
 	blockVersion    = 1
 	blockHeader     = 32
@@ -22,7 +22,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// block is a decoded header and the bytes behind it. Its records have consecutive positions. It never changes, so readers share it.
+// block is a decoded header and the bytes behind it. Its records have consecutive positions. It never changes, so
+// readers share it.
 type block struct {
 	first        record.Position
 	count        int
@@ -123,7 +124,8 @@ func (b *block) index(pos record.Position) int {
 	return int(min(pos-b.first, record.Position(b.count)))
 }
 
-// seek returns the position of the first record at or after from that arrived at or after at. Arrivals never fall within a block.
+// seek returns the position of the first record at or after from that arrived at or after at. Arrivals never fall
+// within a block.
 func (b *block) seek(from record.Position, at record.Millis) (record.Position, bool, error) {
 	if b.lastArrival < at {
 		return 0, false, nil

@@ -26,13 +26,18 @@ func buildBlock(first record.Position, at record.Millis, rs []record.Record) *bl
 var sampleRecords = []record.Record{
 	{Key: "k", Data: []byte("data")},
 	{Key: "", Data: []byte{}},
-	{Key: string(bytes.Repeat([]byte("ж"), 200)), Explicit: true, Hash: record.MaxHashKey, Data: bytes.Repeat([]byte{0}, 300)},
+	{
+		Key: string(bytes.Repeat([]byte("ж"), 200)), Explicit: true, Hash: record.MaxHashKey,
+		Data: bytes.Repeat([]byte{0}, 300),
+	},
 }
 
 // docs/format/block.md: the bytes of version 1. A change here is a change of the format: it needs a new version.
 func TestBlockBytesStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	b := buildBlock(7, 0x0102030405, []record.Record{{Key: "ab", Data: []byte("xyz")}, {Explicit: true, Hash: record.HashKey{15: 9}}})
+	b := buildBlock(7, 0x0102030405, []record.Record{
+		{Key: "ab", Data: []byte("xyz")}, {Explicit: true, Hash: record.HashKey{15: 9}},
+	})
 	want := []byte{
 		1, 0, 0, 0, // version, flags, reserved
 		2, 0, 0, 0, // records
@@ -107,7 +112,8 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
-// The checksum may be right and the rest not: whoever can write the file can compute it. Decoding must end in an error, never in a panic.
+// The checksum may be right and the rest not: whoever can write the file can compute it. Decoding must end in an error,
+// never in a panic.
 func FuzzOpenBlock(f *testing.F) {
 	f.Add(buildBlock(1, 5, sampleRecords).bytes)
 	f.Add(buildBlock(1, 5, sampleRecords[:1]).bytes)

@@ -17,8 +17,9 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// While the disk hangs, records queue up to the bound. What comes then is refused at once, all batches of the call alike, and nothing of it is written;
-// what carries no records still queues. When the disk goes on everything accepted is there, in order, and appends are taken again.
+// While the disk hangs, records queue up to the bound. What comes then is refused at once, all batches of the call
+// alike, and nothing of it is written; what carries no records still queues. When the disk goes on everything accepted
+// is there, in order, and appends are taken again.
 func TestRecordsAreRefusedWhileTheQueueIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,11 +33,14 @@ func TestRecordsAreRefusedWhileTheQueueIsFull(t *testing.T) {
 			return nil
 		})
 		s, w := made(t, pebble.Options{
-			Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), inject), MinFree: -1, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+			Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), inject), MinFree: -1, Ballast: -1,
+			Fatal: func(err error) { t.Errorf("fatal: %v", err) },
 		})
 		pebble.SetQueueBytes(s, 10_000)
 		batch := func(name string, size int) storage.Batch {
-			return storage.Batch{Writer: w, Records: []record.Record{{Key: "k", Data: []byte(name + strings.Repeat(".", size))}}}
+			return storage.Batch{
+				Writer: w, Records: []record.Record{{Key: "k", Data: []byte(name + strings.Repeat(".", size))}},
+			}
 		}
 		var all sync.WaitGroup
 		accepted := func(name string, size int) {
@@ -57,7 +61,9 @@ func TestRecordsAreRefusedWhileTheQueueIsFull(t *testing.T) {
 		}
 		accepted("fits", 3_000)
 		all.Go(func() {
-			if _, err := s.Coord().Commit(t.Context(), "", storage.Op{Key: "checkpoint", Value: make([]byte, 20_000), Expect: storage.Any}); err != nil {
+			if _, err := s.Coord().Commit(t.Context(), "", storage.Op{
+				Key: "checkpoint", Value: make([]byte, 20_000), Expect: storage.Any,
+			}); err != nil {
 				t.Errorf("a checkpoint: %v", err)
 			}
 		})
@@ -74,7 +80,9 @@ func TestRecordsAreRefusedWhileTheQueueIsFull(t *testing.T) {
 		for _, data := range readAll(t, s, w.Shard) {
 			got = append(got, strings.TrimRight(data, "."))
 		}
-		if want := []string{"in the commit", "first in the queue", "fits", "one record larger than the bound"}; !slices.Equal(got, want) {
+		if want := []string{
+			"in the commit", "first in the queue", "fits", "one record larger than the bound",
+		}; !slices.Equal(got, want) {
 			t.Fatalf("records %q, want %q", got, want)
 		}
 	})

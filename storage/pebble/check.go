@@ -43,11 +43,14 @@ func (s *Store) mustExist(fs vfs.FS) error {
 	if name != "" || err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil // whatever it is, it is found elsewhere
 	}
-	return &lost{s.dir, fmt.Sprintf("%s is missing or empty, and what lies beside it says that there was a store", s.dir)}
+	return &lost{
+		s.dir, fmt.Sprintf("%s is missing or empty, and what lies beside it says that there was a store", s.dir),
+	}
 }
 
-// check compares what lies in the directory with what must: tables and blobs by what the manifest says of their sizes, logs by what they say of themselves, and all of
-// them by the mark. What a crash may leave passes. It returns the mark, nil without one.
+// check compares what lies in the directory with what must: tables and blobs by what the manifest says of their sizes,
+// logs by what they say of themselves, and all of them by the mark. What a crash may leave passes. It returns the mark,
+// nil without one.
 func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 	m, err := readMark(fs, s.dir)
 	if err != nil {
@@ -71,8 +74,9 @@ func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 		m = &mark{}
 	}
 	if m.manifest.number == inv.number && inv.bytes+plainHead <= m.manifest.bytes {
-		return m, &ruined{s.dir, fmt.Sprintf("the list of its files, %s%06d, can be read up to byte %d only, and %d were on disk: it was cut or is corrupt",
-			manifestPrefix, inv.number, inv.bytes, m.manifest.bytes)}
+		return m, &ruined{s.dir,
+			fmt.Sprintf("the list of its files, %s%06d, can be read up to byte %d only, and %d were on disk: it was cut or is corrupt",
+				manifestPrefix, inv.number, inv.bytes, m.manifest.bytes)}
 	}
 	if err := s.checkOutputs(fs, inv); err != nil {
 		return m, err
@@ -92,7 +96,13 @@ func (s *Store) checkOutputs(fs vfs.FS, inv *inventory) error {
 			case err != nil:
 				return fmt.Errorf("%s: %w", name, root(err))
 			case uint64(info.Size()) != files[number]:
-				return &ruined{s.dir, fmt.Sprintf("%s, which holds records, has %d bytes and not %d: it was cut or overwritten", name, info.Size(), files[number])}
+				return &ruined{
+					s.dir,
+					fmt.Sprintf(
+						"%s, which holds records, has %d bytes and not %d: it was cut or overwritten", name,
+						info.Size(), files[number],
+					),
+				}
 			}
 		}
 	}
@@ -128,15 +138,29 @@ func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) e
 		}
 		switch last := i == len(numbers)-1; {
 		case !there[number]:
-			why = fmt.Sprintf("%s, a log of what was put last, is missing: at least %d bytes of acknowledged changes are gone", name, marked[number])
+			why = fmt.Sprintf(
+				"%s, a log of what was put last, is missing: at least %d bytes of acknowledged changes are gone", name,
+				marked[number],
+			)
 		case l.whole+promisingHead <= marked[number]:
-			why = fmt.Sprintf("%s, a log of what was put last, can be read up to byte %d only, and %d were on disk: it was cut or is corrupt", name, l.sound, marked[number])
+			why = fmt.Sprintf(
+				"%s, a log of what was put last, can be read up to byte %d only, and %d were on disk: it was cut or is corrupt",
+				name, l.sound, marked[number],
+			)
 		case l.damaged():
-			why = fmt.Sprintf("%s, a log of what was put last, is corrupt at byte %d: %d bytes that were on disk lie behind", name, l.broken, l.promised-l.broken)
+			why = fmt.Sprintf(
+				"%s, a log of what was put last, is corrupt at byte %d: %d bytes that were on disk lie behind", name,
+				l.broken, l.promised-l.broken,
+			)
 		case !last && !l.closed:
-			why = fmt.Sprintf("%s, a log of what was put last, ends at byte %d without the end that it had", name, l.sound)
+			why = fmt.Sprintf(
+				"%s, a log of what was put last, ends at byte %d without the end that it had", name, l.sound,
+			)
 		case last && l.closed && m.turn > 0 && !m.closed: // or the crash came in the moment between two logs
-			s.log.Warn("the last log there is was closed as one is that another follows; a newer log may have been deleted", "dir", s.dir, "file", name)
+			s.log.Warn(
+				"the last log there is was closed as one is that another follows; a newer log may have been deleted",
+				"dir", s.dir, "file", name,
+			)
 		case l.torn > 0:
 			s.log.Warn("the log of what was put last ends in bytes that cannot be read; a write that a crash cut off leaves such, and so does damage",
 				"dir", s.dir, "file", name, "bytes", l.torn, "read", l.sound)
@@ -155,7 +179,8 @@ func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) e
 // lostPrefix begins the names of logs that were set aside.
 const lostPrefix = "LOST-"
 
-// giveUpLogs cuts the first of numbers behind its last whole record, and sets those behind it aside: what they hold builds on what is lost. Nothing is deleted.
+// giveUpLogs cuts the first of numbers behind its last whole record, and sets those behind it aside: what they hold
+// builds on what is lost. Nothing is deleted.
 func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, there map[uint64]bool, sound int64) error {
 	var aside []string
 	for i, number := range numbers {
@@ -177,9 +202,12 @@ func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, the
 		}
 		aside = append(aside, fs.PathBase(kept))
 	}
-	s.log.Error("acknowledged changes are lost, and the store goes on without them, as --accept-loss asks", "dir", s.dir,
-		"why", why, "kept aside", aside, "known whole at", cmp.Or(m.at.UTC().Format("2006-01-02T15:04:05.000Z"), "unknown"))
-	// The mark speaks of what was given up: were it to stay, a crash before the next one would have the loss refused again.
+	s.log.Error("acknowledged changes are lost, and the store goes on without them, as --accept-loss asks", "dir",
+		s.dir,
+		"why", why, "kept aside", aside, "known whole at",
+		cmp.Or(m.at.UTC().Format("2006-01-02T15:04:05.000Z"), "unknown"))
+	// The mark speaks of what was given up: were it to stay, a crash before the next one would have the loss refused
+	// again.
 	return errors.Join(s.dropMark(fs), syncDir(fs, s.dir))
 }
 

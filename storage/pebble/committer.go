@@ -18,7 +18,8 @@ const (
 	soonDelay  = time.Second // how long a change with storage.Soon may stay unsynced
 )
 
-// change is one operation on its way through the committer. Its methods run on the committer's goroutine, in the order of the queue.
+// change is one operation on its way through the committer. Its methods run on the committer's goroutine, in the order
+// of the queue.
 type change interface {
 	// stage decides what the operation does, given everything staged before, and adds that to the commit.
 	stage(c *commit)
@@ -51,8 +52,9 @@ type queue struct {
 	wake     chan struct{} // capacity 1
 }
 
-// submit queues ch and waits until it is committed. bytes is the size of its records, 0 for what must not be refused. An error of ctx means that nothing
-// happened; once the committer has begun, submit waits for the outcome, because the records are the caller's.
+// submit queues ch and waits until it is committed. bytes is the size of its records, 0 for what must not be refused.
+// An error of ctx means that nothing happened; once the committer has begun, submit waits for the outcome, because the
+// records are the caller's.
 func (s *Store) submit(ctx context.Context, ch change, bytes int) error {
 	r, _ := s.requests.Get().(*request)
 	if r == nil {
@@ -117,7 +119,8 @@ func (q *queue) take(into []*request) (_ []*request, closed bool) {
 	return into, q.closed
 }
 
-// runCommitter is the one goroutine that writes. It takes all that is queued, commits it with one sync, shows it to readers, and looks again.
+// runCommitter is the one goroutine that writes. It takes all that is queued, commits it with one sync, shows it to
+// readers, and looks again.
 func (s *Store) runCommitter() {
 	defer close(s.committed)
 	c := commit{s: s, coord: make(map[string]storage.Revision)}
@@ -233,8 +236,8 @@ func (c *commit) run(group []*request) int {
 	return n
 }
 
-// write commits the batch. After an error nothing of it is acknowledged and nothing is ever written again: whether a failed fsync kept the bytes
-// cannot be known, and asking again returns wrongly.
+// write commits the batch. After an error nothing of it is acknowledged and nothing is ever written again: whether a
+// failed fsync kept the bytes cannot be known, and asking again returns wrongly.
 func (c *commit) write() error {
 	s := c.s
 	defer func() {
@@ -262,8 +265,9 @@ func (c *commit) write() error {
 	return nil
 }
 
-// show moves the watermarks over the blocks written, so that readers find them: a shard's at one moment, because a batch may be several blocks, and
-// because a reader who sees some of them takes what Tail then says for the arrival of all.
+// show moves the watermarks over the blocks written, so that readers find them: a shard's at one moment, because a
+// batch may be several blocks, and because a reader who sees some of them takes what Tail then says for the arrival of
+// all.
 func (c *commit) show() {
 	for _, sh := range c.written {
 		sh.show()
@@ -283,7 +287,8 @@ func (c *commit) show() {
 	}
 }
 
-// batchError turns the result of a Pebble write into that of the store. Pebble reports a failed commit to its logger first, and may then answer nil.
+// batchError turns the result of a Pebble write into that of the store. Pebble reports a failed commit to its logger
+// first, and may then answer nil.
 func (s *Store) batchError(err error) error {
 	if err != nil {
 		s.fail(err)

@@ -31,8 +31,8 @@ func decodeValue(key string, b []byte) (storage.Entry, error) {
 	return storage.Entry{Key: key, Value: value, Revision: storage.Revision(binary.LittleEndian.Uint64(b))}, nil
 }
 
-// gate keeps readers of small values from answering what is written but not yet durable. Pebble shows a write at once, so a reader asks afterwards
-// whether its keys are being written, and waits if so.
+// gate keeps readers of small values from answering what is written but not yet durable. Pebble shows a write at once,
+// so a reader asks afterwards whether its keys are being written, and waits if so.
 type gate struct {
 	mu   sync.Mutex
 	keys map[string]storage.Revision // being written; nil: none
@@ -107,7 +107,10 @@ func (s *Store) value(key string) (storage.Entry, error) {
 // valueError says where reading a small value failed.
 func (s *Store) valueError(key string, err error) error {
 	if isDamage(err) {
-		return fmt.Errorf("read %q: %w: %w; check the disk, then restore %s from a backup", key, storage.ErrCorrupt, firstLine{err}, s.dir)
+		return fmt.Errorf(
+			"read %q: %w: %w; check the disk, then restore %s from a backup", key, storage.ErrCorrupt, firstLine{err},
+			s.dir,
+		)
 	}
 	return fmt.Errorf("read %q: %w", key, err)
 }

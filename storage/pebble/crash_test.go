@@ -35,8 +35,8 @@ func seeds(t *testing.T) uint64 {
 	return n
 }
 
-// Nothing acknowledged is lost, and nothing that a reader saw is taken back, wherever the power goes: at the log, and while memtables are rotated,
-// flushed and compacted, which the small ones of every other run make happen all the time.
+// Nothing acknowledged is lost, and nothing that a reader saw is taken back, wherever the power goes: at the log, and
+// while memtables are rotated, flushed and compacted, which the small ones of every other run make happen all the time.
 func TestPowerLossLosesNothingAcknowledgedOrSeen(t *testing.T) {
 	t.Parallel()
 	var flushes atomic.Int64
@@ -56,8 +56,8 @@ func TestPowerLossLosesNothingAcknowledgedOrSeen(t *testing.T) {
 	}
 }
 
-// The control: a reader who ignores the watermark sees records that a power loss takes back, and the same checker says so. If this test fails, the one
-// above proves nothing.
+// The control: a reader who ignores the watermark sees records that a power loss takes back, and the same checker says
+// so. If this test fails, the one above proves nothing.
 func TestTheCheckerCatchesAReaderWhoIgnoresTheWatermark(t *testing.T) {
 	t.Parallel()
 	for seed := range max(seeds(t), 12) {
@@ -105,7 +105,8 @@ type crash struct {
 	l  *ledger
 }
 
-// crasher loses the power at random moments of a run: at writes and, before they have happened, at syncs of the log, or of the other files.
+// crasher loses the power at random moments of a run: at writes and, before they have happened, at syncs of the log, or
+// of the other files.
 type crasher struct {
 	fs  *vfs.MemFS
 	mu  sync.Mutex // guards all below
@@ -124,7 +125,8 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	switch op.Kind {
-	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpCreate, errorfs.OpRename, errorfs.OpRemove:
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileWrite, errorfs.OpFileWriteAt,
+		errorfs.OpCreate, errorfs.OpRename, errorfs.OpRemove:
 	default:
 		return nil
 	}
@@ -160,14 +162,15 @@ func (c *crasher) note(f func(*ledger)) {
 
 func crashShard(i int) storage.Shard { return storage.Shard{Stream: 1, Index: record.ShardID(2 * i)} }
 
-// crashRun works on a store, loses the power a few times, opens what is left and returns everything that is wrong with it.
-// flushed is how many memtables it filled.
+// crashRun works on a store, loses the power a few times, opens what is left and returns everything that is wrong with
+// it. flushed is how many memtables it filled.
 func crashRun(t *testing.T, seed uint64, ungated bool) (wrong []string, flushed int64) {
 	ctx := t.Context()
 	c := &crasher{fs: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0)), l: new(ledger).clone()}
 	o := pebble.Options{Dir: "store", FS: errorfs.Wrap(c.fs, c), Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
 	if seed%3 != 0 {
-		o = o.WithMarkEvery(time.Millisecond) // so that the power goes between a sync and its mark, and in the midst of one
+		// so that the power goes between a sync and its mark, and in the midst of one
+		o = o.WithMarkEvery(time.Millisecond)
 	}
 	if seed%2 == 1 {
 		o, c.flushed = o.WithMemTable(64<<10), seed%4 == 3 && !ungated
@@ -177,7 +180,9 @@ func crashRun(t *testing.T, seed uint64, ungated bool) (wrong []string, flushed 
 	if ungated {
 		c.look = func(l *ledger) {
 			for i := range crashShards {
-				if err := pebble.ReadUngated(s, crashShard(i), func(r record.Record) { l.seen[i][r.Pos] = string(r.Data) }); err != nil {
+				if err := pebble.ReadUngated(s, crashShard(i), func(r record.Record) {
+					l.seen[i][r.Pos] = string(r.Data)
+				}); err != nil {
 					t.Errorf("read: %v", err)
 				}
 			}
@@ -225,7 +230,10 @@ func crashWriter(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher,
 	for n := range crashBatches {
 		rs := make([]record.Record, 1+rng.IntN(4))
 		for j := range rs {
-			rs[j] = record.Record{Key: "k", Data: fmt.Appendf(nil, "%d.%d.%d/%s", n, j, len(rs), pad[:rng.IntN(10)*rng.IntN(10)*rng.IntN(2)*1000])}
+			rs[j] = record.Record{
+				Key:  "k",
+				Data: fmt.Appendf(nil, "%d.%d.%d/%s", n, j, len(rs), pad[:rng.IntN(10)*rng.IntN(10)*rng.IntN(2)*1000]),
+			}
 		}
 		if err := s.Log().Append(ctx, []storage.Batch{{Writer: w, Records: rs}})[0]; err != nil {
 			t.Errorf("append: %v", err)
@@ -259,7 +267,9 @@ func crashReader(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher,
 	for next := record.Position(1); ; {
 		changed := s.Log().Changed(crashShard(i))
 		var got []record.Record
-		n, end, err := s.Log().Scan(ctx, crashShard(i), next, storage.Limit{Records: 5}, func(r record.Record) { got = append(got, r) })
+		n, end, err := s.Log().Scan(
+			ctx, crashShard(i), next, storage.Limit{Records: 5}, func(r record.Record) { got = append(got, r) },
+		)
 		if err != nil {
 			t.Errorf("scan: %v", err)
 			return
@@ -343,7 +353,9 @@ func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, 
 func checkCrash(t *testing.T, crash crash) (wrong []string) {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	ctx, l := t.Context(), crash.l
-	s, err := pebble.Open(pebble.Options{Dir: "store", FS: crash.fs, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+	s, err := pebble.Open(pebble.Options{
+		Dir: "store", FS: crash.fs, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+	})
 	if err != nil {
 		return []string{fmt.Sprintf("does not open: %v", err)}
 	}
@@ -373,7 +385,10 @@ func checkCrash(t *testing.T, crash crash) (wrong []string) {
 				wantBatch, wantRecord = batch, number
 			}
 			if r.Pos <= last || batch != wantBatch || number != wantRecord {
-				bad("shard %d: a hole before position %d: batch %d record %d, want %d, %d", i, r.Pos, batch, number, wantBatch, wantRecord)
+				bad(
+					"shard %d: a hole before position %d: batch %d record %d, want %d, %d", i, r.Pos, batch, number,
+					wantBatch, wantRecord,
+				)
 			}
 			if wantRecord++; wantRecord == size {
 				wantBatch, wantRecord = wantBatch+1, 0
@@ -386,7 +401,9 @@ func checkCrash(t *testing.T, crash crash) (wrong []string) {
 		if wantRecord != 0 {
 			bad("shard %d ends within batch %d", i, wantBatch)
 		}
-		for what, records := range map[string]map[record.Position]string{"acknowledged": l.acked[i], "seen by a reader": l.seen[i]} {
+		for what, records := range map[string]map[record.Position]string{
+			"acknowledged": l.acked[i], "seen by a reader": l.seen[i],
+		} {
 			for p, data := range records {
 				if got, ok := there[p]; p >= oldest && (!ok || got != data) {
 					bad("shard %d position %d was %s and is gone", i, p, what)
@@ -399,7 +416,8 @@ func checkCrash(t *testing.T, crash crash) (wrong []string) {
 		if !closed {
 			w, end, err := s.Log().Acquire(ctx, id)
 			rs := []record.Record{{Key: "k", Data: []byte("after")}}
-			if err := errors.Join(err, s.Log().Append(ctx, []storage.Batch{{Writer: w, Records: rs}})[0]); err != nil || rs[0].Pos < end || rs[0].Pos <= last {
+			if err := errors.Join(err, s.Log().Append(ctx, []storage.Batch{{Writer: w, Records: rs}})[0]); err != nil ||
+				rs[0].Pos < end || rs[0].Pos <= last {
 				bad("shard %d: appending behind %d (end %d) gave %d, %v", i, last, end, rs[0].Pos, err)
 			}
 		}
@@ -407,10 +425,14 @@ func checkCrash(t *testing.T, crash crash) (wrong []string) {
 	for k := range crashKeys {
 		want := l.coord[k]
 		got, err := s.Coord().Get(ctx, fmt.Sprint("count/", k))
-		if err != nil || got.Revision < want.Revision || got.Revision == want.Revision && string(got.Value) != string(want.Value) {
+		if err != nil || got.Revision < want.Revision || got.Revision == want.Revision &&
+			string(got.Value) != string(want.Value) {
 			bad("value %d: %+v, %v; %+v was acknowledged or seen", k, got, err, want)
 		}
-		if next, err := s.Coord().Commit(ctx, "", storage.Op{Key: "next", Value: []byte("x"), Expect: storage.Any}); err != nil || next <= want.Revision {
+		if next, err := s.Coord().Commit(ctx, "", storage.Op{
+			Key: "next", Value: []byte("x"), Expect: storage.Any,
+		}); err != nil ||
+			next <= want.Revision {
 			bad("revision %d after %d: %v", next, want.Revision, err)
 		}
 	}

@@ -72,7 +72,8 @@ func flip(at func(n int) int) func([]byte) []byte {
 	}
 }
 
-// What was durable and is not there any more is refused with what is missing and what to do, and said when it is accepted: then everything before it is there.
+// What was durable and is not there any more is refused with what is missing and what to do, and said when it is
+// accepted: then everything before it is there.
 func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -89,11 +90,15 @@ func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 		"5,000 bytes cut": {func(t *testing.T, fs vfs.FS) {
 			change(t, fs, named(t, fs, ".log"), func(b []byte) []byte { return b[:len(b)-5000] })
 		}, "it was cut or is corrupt", 38},
-		"the newest log deleted": {func(t *testing.T, fs vfs.FS) { remove(t, fs, named(t, fs, ".log")) }, "is missing: at least", 10},
+		"the newest log deleted": {
+			func(t *testing.T, fs vfs.FS) { remove(t, fs, named(t, fs, ".log")) }, "is missing: at least", 10,
+		},
 		"an older log cut": {func(t *testing.T, fs vfs.FS) {
 			change(t, fs, oldest(t, fs, ".log"), func(b []byte) []byte { return b[:len(b)/2] })
 		}, "it was cut or is corrupt", 5},
-		"an older log deleted": {func(t *testing.T, fs vfs.FS) { remove(t, fs, oldest(t, fs, ".log")) }, "is missing: at least", 0},
+		"an older log deleted": {
+			func(t *testing.T, fs vfs.FS) { remove(t, fs, oldest(t, fs, ".log")) }, "is missing: at least", 0,
+		},
 		"everything but the mark": {func(t *testing.T, fs vfs.FS) {
 			names, _ := fs.List("store")
 			for _, n := range names {
@@ -111,7 +116,8 @@ func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 				o := pebble.Options{Dir: "store", FS: fs, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
 				_, err := pebble.Open(o)
 				var hint interface{ Hint() string }
-				if err == nil || !strings.Contains(err.Error(), c.says) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "--accept-loss") {
+				if err == nil || !strings.Contains(err.Error(), c.says) || !errors.As(err, &hint) ||
+					!strings.Contains(hint.Hint(), "--accept-loss") {
 					t.Fatalf("error %v; want one that says %q, with the advice --accept-loss", err, c.says)
 				}
 
@@ -122,7 +128,8 @@ func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 				if n := left(t, s); n < c.left || n > 39 {
 					t.Errorf("%d records are left, want %d to 39", n, c.left)
 				}
-				if text := strings.Join(said.lines(), "\n"); c.left > 0 && !strings.Contains(text, "as --accept-loss asks") {
+				if text := strings.Join(said.lines(), "\n"); c.left > 0 &&
+					!strings.Contains(text, "as --accept-loss asks") {
 					t.Errorf("nothing was said of what is lost: %s", text)
 				}
 				pass(2 * time.Second)
@@ -166,7 +173,9 @@ func TestDamageThatNoMarkKnowsOfIsSaid(t *testing.T) {
 				change(t, fs, newest, edit)
 				var said logged
 
-				s, err := pebble.Open(pebble.Options{Dir: "store", FS: fs, Logger: said.logger(), Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+				s, err := pebble.Open(pebble.Options{
+					Dir: "store", FS: fs, Logger: said.logger(), Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+				})
 				if err != nil { // a chunk behind the damage promises that it was on disk
 					if !strings.Contains(err.Error(), "is corrupt at byte") {
 						t.Fatal(err)
@@ -174,7 +183,10 @@ func TestDamageThatNoMarkKnowsOfIsSaid(t *testing.T) {
 					return
 				}
 				defer s.Close()
-				if text := strings.Join(said.lines(), "\n"); !strings.Contains(text, "ends in bytes that cannot be read") || !strings.Contains(text, newest) || !strings.Contains(text, " bytes=") {
+				if text := strings.Join(said.lines(), "\n"); !strings.Contains(
+					text, "ends in bytes that cannot be read",
+				) ||
+					!strings.Contains(text, newest) || !strings.Contains(text, " bytes=") {
 					t.Errorf("said: %s", text)
 				}
 			})
@@ -188,7 +200,9 @@ func TestWhatIsWholeOpensWithoutAWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said logged
 		fs := killed(t)
-		o := pebble.Options{Dir: "store", FS: fs, Logger: said.logger(), Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+		o := pebble.Options{
+			Dir: "store", FS: fs, Logger: said.logger(), Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		}
 		for range 3 {
 			s := open(t, o)
 			if n := left(t, s); n != 40 {
@@ -247,7 +261,8 @@ func flushed(t *testing.T) (*vfs.MemFS, pebble.Options) {
 	return mem, o
 }
 
-// Every file that a start relies on is looked for when it starts: without it, records would be missing in the midst of shards.
+// Every file that a start relies on is looked for when it starts: without it, records would be missing in the midst of
+// shards.
 func TestMissingAndCutFilesAreRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{".blob", ".sst"} {
@@ -256,36 +271,55 @@ func TestMissingAndCutFilesAreRefusedAtStart(t *testing.T) {
 			says   string
 		}{
 			"missing": {func(fs vfs.FS, file string) { remove(t, fs, file) }, "which holds records, is missing"},
-			"cut":     {func(fs vfs.FS, file string) { change(t, fs, file, func(b []byte) []byte { return b[:len(b)/2] }) }, "it was cut or overwritten"},
-			"empty":   {func(fs vfs.FS, file string) { change(t, fs, file, func([]byte) []byte { return nil }) }, "has 0 bytes and not"},
+			"cut": {
+				func(fs vfs.FS, file string) { change(t, fs, file, func(b []byte) []byte { return b[:len(b)/2] }) },
+				"it was cut or overwritten",
+			},
+			"empty": {
+				func(fs vfs.FS, file string) { change(t, fs, file, func([]byte) []byte { return nil }) },
+				"has 0 bytes and not",
+			},
 		} {
 			fs, o := flushed(t)
 			file := named(t, fs, suffix)
 			c.damage(fs, file)
 			_, err := pebble.Open(o)
 			var hint interface{ Hint() string }
-			if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), c.says) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "restore store from a backup") {
+			if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), c.says) ||
+				!errors.As(err, &hint) || !strings.Contains(hint.Hint(), "restore store from a backup") {
 				t.Errorf("%s %s: %v", suffix, name, err)
 			}
 		}
 	}
 	fs, o := flushed(t)
 	change(t, fs, "MANIFEST-000001", func(b []byte) []byte { return b[:len(b)-20] })
-	if _, err := pebble.Open(o); err == nil || !strings.Contains(err.Error(), "the list of its files, MANIFEST-000001, can be read up to byte") {
+	if _, err := pebble.Open(o); err == nil ||
+		!strings.Contains(err.Error(), "the list of its files, MANIFEST-000001, can be read up to byte") {
 		t.Errorf("the manifest cut: %v", err)
 	}
 }
 
-// Bytes that change or go while the store is open are an error of whoever reads them, with the place and what to do. Nothing panics, and other shards go on.
+// Bytes that change or go while the store is open are an error of whoever reads them, with the place and what to do.
+// Nothing panics, and other shards go on.
 func TestDamagedBlobsAreErrorsOfTheirReaders(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(fs vfs.FS, file string){
-		"a byte of a block":    func(fs vfs.FS, file string) { change(t, fs, file, flip(func(int) int { return 100 })) },
-		"a byte of the index":  func(fs vfs.FS, file string) { change(t, fs, file, flip(func(n int) int { return n - 45 })) },
-		"a byte of the footer": func(fs vfs.FS, file string) { change(t, fs, file, flip(func(n int) int { return n - 10 })) },
-		"half of it":           func(fs vfs.FS, file string) { change(t, fs, file, func(b []byte) []byte { return b[:len(b)/2] }) },
-		"all but 10 bytes":     func(fs vfs.FS, file string) { change(t, fs, file, func(b []byte) []byte { return b[:10] }) },
-		"all of it":            func(fs vfs.FS, file string) { remove(t, fs, file) },
+		"a byte of a block": func(fs vfs.FS, file string) {
+			change(t, fs, file, flip(func(int) int { return 100 }))
+		},
+		"a byte of the index": func(fs vfs.FS, file string) {
+			change(t, fs, file, flip(func(n int) int { return n - 45 }))
+		},
+		"a byte of the footer": func(fs vfs.FS, file string) {
+			change(t, fs, file, flip(func(n int) int { return n - 10 }))
+		},
+		"half of it": func(fs vfs.FS, file string) {
+			change(t, fs, file, func(b []byte) []byte { return b[:len(b)/2] })
+		},
+		"all but 10 bytes": func(fs vfs.FS, file string) {
+			change(t, fs, file, func(b []byte) []byte { return b[:10] })
+		},
+		"all of it": func(fs vfs.FS, file string) { remove(t, fs, file) },
 	} {
 		fs, o := flushed(t)
 		var said logged
@@ -295,7 +329,8 @@ func TestDamagedBlobsAreErrorsOfTheirReaders(t *testing.T) {
 
 		_, _, err := s.Log().Scan(t.Context(), storage.Shard{Stream: 1}, 1, storage.Limit{}, func(record.Record) {})
 
-		if !errors.Is(err, storage.ErrCorrupt) || !strings.Contains(err.Error(), "shardId-000000000000 of stream 1") || !strings.Contains(err.Error(), "restore store from a backup") {
+		if !errors.Is(err, storage.ErrCorrupt) || !strings.Contains(err.Error(), "shardId-000000000000 of stream 1") ||
+			!strings.Contains(err.Error(), "restore store from a backup") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if strings.Contains(fmt.Sprint(err), "panicked") {
@@ -317,11 +352,14 @@ func TestDamagedBlobsAreErrorsOfTheirReaders(t *testing.T) {
 	}
 }
 
-// The files that the manifest is taken to count on are those that Pebble counts on, after flushes, compactions and deletions, and over a new manifest.
+// The files that the manifest is taken to count on are those that Pebble counts on, after flushes, compactions and
+// deletions, and over a new manifest.
 func TestTheInventoryIsThatOfPebble(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewCrashableMem()
-	o := pebble.Options{Dir: "store", FS: mem, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}.WithMemTable(64 << 10)
+	o := pebble.Options{
+		Dir: "store", FS: mem, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+	}.WithMemTable(64 << 10)
 	for round := range 3 {
 		s := open(t, o)
 		id := storage.Shard{Stream: uint32(round + 1)}
@@ -342,7 +380,9 @@ func TestTheInventoryIsThatOfPebble(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := errors.Join(pebble.DB(s).Flush(), pebble.DB(s).Compact(t.Context(), []byte{0}, []byte{0xff}, false)); err != nil {
+		if err := errors.Join(
+			pebble.DB(s).Flush(), pebble.DB(s).Compact(t.Context(), []byte{0}, []byte{0xff}, false),
+		); err != nil {
 			t.Fatal(err)
 		}
 		got, err := pebble.Inventory(mem, "store")
@@ -370,7 +410,10 @@ func TestTheInventoryIsThatOfPebble(t *testing.T) {
 			}
 		}
 		if !maps.Equal(got, want) || blobs != 0 || len(want) == 0 {
-			t.Errorf("round %d: tables %v, want %v; %d blobs are not listed", round, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)), blobs)
+			t.Errorf(
+				"round %d: tables %v, want %v; %d blobs are not listed", round, slices.Sorted(maps.Keys(got)),
+				slices.Sorted(maps.Keys(want)), blobs,
+			)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -441,13 +484,15 @@ func TestAnOlderLogWithoutItsEndIsRefused(t *testing.T) {
 		change(t, fs, oldest(t, fs, ".log"), func(b []byte) []byte { return b[:len(b)/2] })
 		_, err := openQuietly(t, fs)
 		var hint interface{ Hint() string }
-		if err == nil || !strings.Contains(err.Error(), "without the end that it had") || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "--accept-loss") {
+		if err == nil || !strings.Contains(err.Error(), "without the end that it had") || !errors.As(err, &hint) ||
+			!strings.Contains(hint.Hint(), "--accept-loss") {
 			t.Errorf("got %v", err)
 		}
 	})
 }
 
-// A crash right after a loss was accepted, before any mark is written, is like any other; and what was set aside before stays beside what is set aside now.
+// A crash right after a loss was accepted, before any mark is written, is like any other; and what was set aside before
+// stays beside what is set aside now.
 func TestAnAcceptedLossStaysAcceptedAndKept(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, fs vfs.FS, newest string){
@@ -488,13 +533,17 @@ func TestAnAcceptedLossStaysAcceptedAndKept(t *testing.T) {
 					}
 					return nil
 				})
-				s := open(t, pebble.Options{Dir: "store", FS: errorfs.Wrap(fs, noMark), AcceptLoss: true, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+				s := open(t, pebble.Options{
+					Dir: "store", FS: errorfs.Wrap(fs, noMark), AcceptLoss: true,
+					Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+				})
 				defer s.Close()
 
 				if _, err := openQuietly(t, kill(fs)); err != nil {
 					t.Errorf("what was accepted is refused again: %v", err)
 				}
-				if found != nil && (!slices.Equal(content(earlier), sign) || !slices.Equal(content(earlier+".2"), found)) {
+				if found != nil &&
+					(!slices.Equal(content(earlier), sign) || !slices.Equal(content(earlier+".2"), found)) {
 					t.Error("what was set aside was written over, or is not what was found")
 				}
 			})
@@ -507,7 +556,12 @@ func TestACleanEndGivesTheSpareBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfs.NewMem()
-		s, w := made(t, pebble.Options{Dir: "store", FS: mem, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}.WithMemTable(8<<20))
+		s, w := made(
+			t,
+			pebble.Options{
+				Dir: "store", FS: mem, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+			}.WithMemTable(8<<20),
+		)
 		for puts := 0; count(t, mem, "SPARE") == 0; puts++ { // when there is one depends on how flushes go
 			if _, err := put(t, s, w, strings.Repeat("x", 1_000_000)); err != nil || puts > 200 {
 				t.Fatalf("after %d puts: %v", puts, err)

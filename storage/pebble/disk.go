@@ -16,8 +16,9 @@ const (
 	checkBytes = 64 << 20    // and after how many appended bytes, or after an eighth of the minimum
 )
 
-// disk watches the free space. Below the minimum appends are refused before they write anything, and reads, trims and small values go on. If the disk fills
-// up nevertheless, because someone else wrote, a ballast file is deleted so that the log can go on.
+// disk watches the free space. Below the minimum appends are refused before they write anything, and reads, trims and
+// small values go on. If the disk fills up nevertheless, because someone else wrote, a ballast file is deleted so that
+// the log can go on.
 type disk struct {
 	dir     string
 	fs      vfs.FS // as Pebble uses it: frees the ballast when full
@@ -44,7 +45,9 @@ type disk struct {
 const ballastFile = "BALLAST"
 
 func newDisk(o Options, said *troubles) *disk {
-	d := &disk{dir: o.Dir, inner: o.FS, log: o.Logger, said: said, minFree: o.MinFree, size: o.Ballast, began: time.Now()}
+	d := &disk{
+		dir: o.Dir, inner: o.FS, log: o.Logger, said: said, minFree: o.MinFree, size: o.Ballast, began: time.Now(),
+	}
 	d.fs = vfs.OnDiskFull(o.FS, d.drop)
 	return d
 }
@@ -62,12 +65,14 @@ func (o Options) fit() Options {
 		o.Ballast = min(defaultBallast, max(total/50, 1))
 	}
 	if o.memTable == 0 {
-		o.memTable = int(min(defaultMemTable, max(total/32, leastMemTable))) // a flush needs as much space as its memtable
+		// a flush needs as much space as its memtable
+		o.memTable = int(min(defaultMemTable, max(total/32, leastMemTable)))
 	}
 	return o
 }
 
-// full reports whether appends must be refused. It looks at the disk once a second or every 64 MB, whichever comes first; one caller looks, the others go on.
+// full reports whether appends must be refused. It looks at the disk once a second or every 64 MB, whichever comes
+// first; one caller looks, the others go on.
 func (d *disk) full() bool {
 	if d.minFree <= 0 {
 		return false
@@ -97,7 +102,10 @@ func (d *disk) look() {
 	d.tight.Store(tight)
 	switch {
 	case tight:
-		if d.said.say(slog.LevelError, "tight", "the disk is nearly full: records are refused until there is more space", "free", free, "minimum", d.minFree) {
+		if d.said.say(
+			slog.LevelError, "tight", "the disk is nearly full: records are refused until there is more space", "free",
+			free, "minimum", d.minFree,
+		) {
 			d.told.Store(true)
 		}
 	case d.told.Swap(false): // as often as the other, so that the last of the two is what is
@@ -118,7 +126,9 @@ func (d *disk) start() {
 	d.laid = true
 	d.laying.Go(func() {
 		if err := d.lay(); err != nil {
-			d.log.Warn("no ballast for a full disk could be set aside", "dir", d.dir, "bytes", d.size, "err", err.Error())
+			d.log.Warn(
+				"no ballast for a full disk could be set aside", "dir", d.dir, "bytes", d.size, "err", err.Error(),
+			)
 		}
 	})
 }
@@ -127,8 +137,8 @@ func (d *disk) lay() error {
 	if usage, err := d.inner.GetDiskUsage(d.dir); err != nil || int64(min(usage.AvailBytes, 1<<62)) < d.minFree+d.size {
 		return d.forget() // no size, or no room: it is laid once there is
 	}
-	// Preallocated blocks are taken from the disk at once, though the file looks empty. Where the system cannot preallocate, the ballast is nothing,
-	// and only the minimum protects.
+	// Preallocated blocks are taken from the disk at once, though the file looks empty. Where the system cannot
+	// preallocate, the ballast is nothing, and only the minimum protects.
 	f, err := d.inner.Create(d.inner.PathJoin(d.dir, ballastFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return errors.Join(err, d.forget())

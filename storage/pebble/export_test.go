@@ -20,7 +20,8 @@ func BlockKey(id storage.Shard, pos record.Position) []byte { return blockKey(id
 // FormatKey returns where the version of the format lies.
 func FormatKey() []byte { return formatKey }
 
-// ReadUngated reads what Pebble shows of a shard, durable or not: what a reader would do that does not know of the watermark.
+// ReadUngated reads what Pebble shows of a shard, durable or not: what a reader would do that does not know of the
+// watermark.
 func ReadUngated(s *Store, id storage.Shard, visit func(record.Record)) error {
 	lo := shardKey(tableBlocks, id)
 	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})

@@ -52,13 +52,16 @@ func readAll(t *testing.T, s *pebble.Store, shard storage.Shard) (data []string)
 
 func readAllFrom(t *testing.T, s *pebble.Store, shard storage.Shard, from record.Position) (data []string) {
 	t.Helper()
-	if _, _, err := s.Log().Scan(t.Context(), shard, from, storage.Limit{}, func(r record.Record) { data = append(data, string(r.Data)) }); err != nil {
+	if _, _, err := s.Log().Scan(t.Context(), shard, from, storage.Limit{}, func(r record.Record) {
+		data = append(data, string(r.Data))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return data
 }
 
-// An fsync is never retried: after it failed, the kernel may have dropped the bytes and still answer the next one with success.
+// An fsync is never retried: after it failed, the kernel may have dropped the bytes and still answer the next one with
+// success.
 func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData} {
@@ -76,7 +79,9 @@ func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 					return nil
 				})
 				var told atomic.Int32
-				s, w := made(t, pebble.Options{Dir: "store", FS: errorfs.Wrap(fs, inject), Fatal: func(error) { told.Add(1) }})
+				s, w := made(t, pebble.Options{
+					Dir: "store", FS: errorfs.Wrap(fs, inject), Fatal: func(error) { told.Add(1) },
+				})
 				armed.Store(true)
 
 				var mu sync.Mutex
@@ -168,12 +173,15 @@ func (s sized) GetDiskUsage(string) (vfs.DiskUsage, error) {
 	return vfs.DiskUsage{AvailBytes: s.free.Load(), TotalBytes: 1 << 40}, nil
 }
 
-// Below the minimum records are refused before anything is written; everything else goes on, and it recovers by itself within a second.
+// Below the minimum records are refused before anything is written; everything else goes on, and it recovers by itself
+// within a second.
 func TestRecordsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fs := newSized(vfs.NewMem(), 100<<20)
-		s, w := made(t, pebble.Options{Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+		s, w := made(t, pebble.Options{
+			Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		})
 		if _, err := put(t, s, w, "enough space"); err != nil {
 			t.Fatal(err)
 		}
@@ -198,11 +206,15 @@ func TestRecordsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 		if err := s.Log().Trim(t.Context(), w.Shard, 50); err != nil {
 			t.Fatalf("trim: %v", err)
 		}
-		if _, err := s.Coord().Commit(t.Context(), "", storage.Op{Key: "checkpoint", Value: []byte("x"), Expect: storage.Any}); err != nil {
+		if _, err := s.Coord().Commit(t.Context(), "", storage.Op{
+			Key: "checkpoint", Value: []byte("x"), Expect: storage.Any,
+		}); err != nil {
 			t.Fatalf("checkpoint: %v", err)
 		}
 		brought := storage.LocalOp{Key: []byte("k"), Value: []byte("x"), Refusable: true}
-		if err := s.Local().Apply(t.Context(), storage.Sync, storage.LocalOp{Key: []byte("own"), Value: []byte("x")}, brought); !errors.Is(err, storage.ErrFull) {
+		if err := s.Local().Apply(
+			t.Context(), storage.Sync, storage.LocalOp{Key: []byte("own"), Value: []byte("x")}, brought,
+		); !errors.Is(err, storage.ErrFull) {
 			t.Fatalf("what is brought to Local: %v", err)
 		}
 		if _, ok, _ := s.Local().Get([]byte("own")); ok {
@@ -237,13 +249,16 @@ func TestTheBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 			return err == nil
 		}
 		inject := errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if full.Load() && op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".log") && (there() || forever.Load()) {
+			if full.Load() && op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".log") &&
+				(there() || forever.Load()) {
 				return syscall.ENOSPC
 			}
 			return nil
 		})
 		var told atomic.Int32
-		s, w := made(t, pebble.Options{Dir: "store", FS: sized{errorfs.Wrap(mem, inject), fs.free, fs.asks}, Fatal: func(error) { told.Add(1) }})
+		s, w := made(t, pebble.Options{
+			Dir: "store", FS: sized{errorfs.Wrap(mem, inject), fs.free, fs.asks}, Fatal: func(error) { told.Add(1) },
+		})
 		synctest.Wait()
 		if !there() {
 			t.Fatal("no ballast was laid")
@@ -288,7 +303,9 @@ func TestSoonIsDurableWithinASecond(t *testing.T) {
 		s, _ := made(t, pebble.Options{Dir: "store", FS: fs, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
 		for i := range 3 { // every time anew
 			key := fmt.Append(nil, "key", i)
-			if err := s.Local().Apply(t.Context(), storage.Soon, storage.LocalOp{Key: key, Value: []byte("v")}); err != nil {
+			if err := s.Local().Apply(t.Context(), storage.Soon, storage.LocalOp{
+				Key: key, Value: []byte("v"),
+			}); err != nil {
 				t.Fatal(err)
 			}
 			if _, ok, _ := s.Local().Get(key); !ok {
@@ -312,7 +329,9 @@ func TestWhatIsNotFlushedCountsAsTaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fs := newSized(vfs.NewMem(), 12<<20)
-		s, w := made(t, pebble.Options{Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+		s, w := made(t, pebble.Options{
+			Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		})
 		for range 2 {
 			if _, err := put(t, s, w, strings.Repeat("x", 1<<20)); err != nil {
 				t.Fatal(err)
@@ -333,13 +352,17 @@ func TestWhatIsNotFlushedCountsAsTaken(t *testing.T) {
 	})
 }
 
-// Of a disk that is now full and now not, the log says last what is, and says again that it is full for as long as it is.
+// Of a disk that is now full and now not, the log says last what is, and says again that it is full for as long as it
+// is.
 func TestWhatIsSaidOfSpaceIsWhatIs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var said logged
 		fs := newSized(vfs.NewMem(), 100<<20)
-		s, w := made(t, pebble.Options{Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Logger: slog.New(slog.NewTextHandler(&said, nil)), Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+		s, w := made(t, pebble.Options{
+			Dir: "store", FS: fs, MinFree: 10 << 20, Ballast: -1, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+			Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		})
 		look := func(free uint64, seconds int) (last string) {
 			fs.free.Store(free)
 			for range seconds {

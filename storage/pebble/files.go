@@ -15,11 +15,12 @@ import (
 type kind uint8
 
 const (
-	otherFile    kind = iota
-	logFile           // 000012.log: commits in order, until a flush has put them into tables
-	tableFile         // 000012.sst
-	blobFile          // 000012.blob: values of tables, beside them
-	manifestFile      // MANIFEST-000012: which tables and blobs there are, and from which log on commits lie in logs only
+	otherFile kind = iota
+	logFile        // 000012.log: commits in order, until a flush has put them into tables
+	tableFile      // 000012.sst
+	blobFile       // 000012.blob: values of tables, beside them
+	// MANIFEST-000012: which tables and blobs there are, and from which log on commits lie in logs only
+	manifestFile
 )
 
 const manifestPrefix = "MANIFEST-"
@@ -49,11 +50,13 @@ func fileKind(name string) (kind, uint64) {
 	return otherFile, 0
 }
 
-// archive is the directory that Pebble moves files into when it is told to keep those that it no longer needs. It is told so, because only then does it not recycle
-// logs by itself, five of them for as long as it runs; what it moves there is deleted, or becomes the spare log. The directory never exists.
+// archive is the directory that Pebble moves files into when it is told to keep those that it no longer needs. It is
+// told so, because only then does it not recycle logs by itself, five of them for as long as it runs; what it moves
+// there is deleted, or becomes the spare log. The directory never exists.
 const archive = "archive"
 
-// files is the file system as Pebble sees it: whatever the store must know, hold back or bound about files, it does here.
+// files is the file system as Pebble sees it: whatever the store must know, hold back or bound about files, it does
+// here.
 type files struct {
 	vfs.FS   // frees the ballast when the disk is full
 	logs     *logs
@@ -82,7 +85,8 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	return f.FS.Create(name, category)
 }
 
-// Open gives a blob file whose bytes are checked here: of a damaged one Pebble would report a file that it does not know, and panic.
+// Open gives a blob file whose bytes are checked here: of a damaged one Pebble would report a file that it does not
+// know, and panic.
 func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	file, err := f.FS.Open(name, opts...)
 	if kind, _ := fileKind(name); kind != blobFile {
@@ -128,7 +132,8 @@ func (f *files) Remove(name string) error {
 	return f.FS.Remove(name)
 }
 
-// GetDiskUsage hides why it fails: Pebble asks to know how much it may delete at once, and would report the error as one of its own work.
+// GetDiskUsage hides why it fails: Pebble asks to know how much it may delete at once, and would report the error as
+// one of its own work.
 func (f *files) GetDiskUsage(dir string) (vfs.DiskUsage, error) {
 	usage, err := f.FS.GetDiskUsage(dir)
 	if err != nil {
@@ -139,7 +144,8 @@ func (f *files) GetDiskUsage(dir string) (vfs.DiskUsage, error) {
 
 func (f *files) Unwrap() vfs.FS { return f.FS }
 
-// outputFile is a table or blob file being written. Pebble forgets those that it could not write, and begins anew with others.
+// outputFile is a table or blob file being written. Pebble forgets those that it could not write, and begins anew with
+// others.
 type outputFile struct {
 	vfs.File
 	fs     vfs.FS

@@ -7,7 +7,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// The tables, told apart by the first byte of a key. docs/format/store.md describes them; a byte once used keeps its meaning.
+// The tables, told apart by the first byte of a key. docs/format/store.md describes them; a byte once used keeps its
+// meaning.
 const (
 	tableStore  byte = 0x01 // "format", "revision"
 	tableBlocks byte = 0x10 // stream, shard, first position → block

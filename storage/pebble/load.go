@@ -73,7 +73,8 @@ func (s *Store) load(g *group, id groupID) error {
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		if len(it.Key()) != shardKeyBytes || it.Key()[0] != tableShards || binary.BigEndian.Uint32(it.Key()[1:]) != id.stream {
+		if len(it.Key()) != shardKeyBytes || it.Key()[0] != tableShards ||
+			binary.BigEndian.Uint32(it.Key()[1:]) != id.stream {
 			break
 		}
 		index := record.ShardID(binary.BigEndian.Uint32(it.Key()[5:]))
@@ -121,7 +122,8 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 		return nil, err
 	}
 	if indexed != noTime {
-		st.highest = max(st.highest, indexed+999) // records between that entry and the last block have none of their own
+		// records between that entry and the last block have none of their own
+		st.highest = max(st.highest, indexed+999)
 	}
 	return newShard(id, g, st, indexed), nil
 }

@@ -82,7 +82,9 @@ func (a *appending) stage(c *commit) {
 			a.errs[i] = storage.ErrShardClosed
 		case n == 0:
 		case n > record.MaxPosition-sh.group.last-sh.group.staged:
-			a.errs[i] = fmt.Errorf("storage: append to %s of stream %d: positions are used up", sh.id.Index, sh.id.Stream)
+			a.errs[i] = fmt.Errorf(
+				"storage: append to %s of stream %d: positions are used up", sh.id.Index, sh.id.Stream,
+			)
 		default:
 			c.add(sh, b)
 		}
@@ -107,7 +109,10 @@ func (l *log) Create(ctx context.Context, id storage.Shard, first record.Positio
 	}
 	defer s.leave()
 	if first > record.MaxPosition {
-		return fmt.Errorf("storage: create %s of stream %d: first position %d is above %d", id.Index, id.Stream, first, record.MaxPosition)
+		return fmt.Errorf(
+			"storage: create %s of stream %d: first position %d is above %d", id.Index, id.Stream, first,
+			record.MaxPosition,
+		)
 	}
 	g, err := s.group(id)
 	if err != nil {

@@ -11,13 +11,15 @@ import (
 )
 
 const (
-	spareFile  = "SPARE"          // a log that is needed no more, kept for the next one: writing where bytes lie already syncs faster than growing
-	spareLeast = 4 << 20          // bytes; a smaller one is not worth the space
-	spareFor   = 10 * time.Second // how long it waits for a log. Where logs fill more slowly than that, a growing file is fast enough
+	// a log that is needed no more, kept for the next one: writing where bytes lie already syncs faster than growing
+	spareFile  = "SPARE"
+	spareLeast = 4 << 20 // bytes; a smaller one is not worth the space
+	// how long it waits for a log. Where logs fill more slowly than that, a growing file is fast enough
+	spareFor = 10 * time.Second
 )
 
-// logs knows the logs that this process writes: how much of each is durable, and which it may use again. A log takes the disk space that it fills, not what
-// Pebble would set aside for it.
+// logs knows the logs that this process writes: how much of each is durable, and which it may use again. A log takes
+// the disk space that it fills, not what Pebble would set aside for it.
 type logs struct {
 	fs     vfs.FS
 	dir    string

@@ -19,7 +19,8 @@ type slowSync struct {
 func (s *slowSync) Sync() error     { s.during(); return nil }
 func (s *slowSync) SyncData() error { s.during(); return nil }
 
-// Durable is what was written before a sync began, and nothing of a log that was never synced: it may be gone after a crash, and nobody was promised it.
+// Durable is what was written before a sync began, and nothing of a log that was never synced: it may be gone after a
+// crash, and nobody was promised it.
 func TestDurableIsWhatWasWrittenBeforeTheSync(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()

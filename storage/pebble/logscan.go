@@ -8,8 +8,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A log is a sequence of blocks of 32 KiB, and a block one of chunks, which never cross its end: sum u32, length u16, kind u8, the number of the log u32, and, in the kinds
-// written today, how many bytes of the log were known durable u64; then the bytes. A record, here one commit, is one whole chunk, or a first, some in the middle and a last.
+// A log is a sequence of blocks of 32 KiB, and a block one of chunks, which never cross its end: sum u32, length u16,
+// kind u8, the number of the log u32, and, in the kinds written today, how many bytes of the log were known durable
+// u64; then the bytes. A record, here one commit, is one whole chunk, or a first, some in the middle and a last.
 const (
 	logBlock      = 32 << 10
 	plainHead     = 7 // without the number of the log

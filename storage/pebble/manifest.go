@@ -13,7 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
-// inventory is what a manifest counts on. Pebble reads the same when it opens, but checks tables only, and tells nobody.
+// inventory is what a manifest counts on. Pebble reads the same when it opens, but checks tables only, and tells
+// nobody.
 type inventory struct {
 	number uint64            // of the manifest
 	bytes  int64             // of the manifest, as far as it can be read
@@ -27,7 +28,8 @@ const manifestMarker = "manifest"
 
 var errNoManifest = errors.New("there is no manifest")
 
-// readInventory reads the current manifest in dir. errNoManifest: no database was ever made there, or its manifest is gone.
+// readInventory reads the current manifest in dir. errNoManifest: no database was ever made there, or its manifest is
+// gone.
 func readInventory(fs vfs.FS, dir string) (*inventory, error) {
 	name, err := atomicfs.ReadMarker(fs, dir, manifestMarker)
 	if err != nil {

@@ -23,8 +23,8 @@ const (
 	markEvery   = time.Second // at most so often
 )
 
-// mark is what is known durable: written after the sync that made it so, and never awaited, so that it claims too little and never too much. docs/format/store.md has
-// the bytes.
+// mark is what is known durable: written after the sync that made it so, and never awaited, so that it claims too
+// little and never too much. docs/format/store.md has the bytes.
 type mark struct {
 	turn     uint64
 	at       time.Time
@@ -73,7 +73,8 @@ func decodeMark(b []byte) (*mark, error) {
 		return nil, fmt.Errorf("a mark of version %d, this program knows version %d", b[0], markVersion)
 	}
 	m := &mark{
-		turn: binary.LittleEndian.Uint64(b[8:]), closed: b[1]&1 != 0, at: time.UnixMilli(int64(binary.LittleEndian.Uint64(b[16:]))),
+		turn: binary.LittleEndian.Uint64(b[8:]), closed: b[1]&1 != 0,
+		at:       time.UnixMilli(int64(binary.LittleEndian.Uint64(b[16:]))),
 		manifest: extent{binary.LittleEndian.Uint64(b[24:]), int64(binary.LittleEndian.Uint64(b[32:]))},
 	}
 	n := int(binary.LittleEndian.Uint16(b[2:]))
@@ -132,7 +133,10 @@ func newMarker(fs vfs.FS, dir string, old *mark, every time.Duration, logs *logs
 	if err != nil {
 		return nil, err
 	}
-	m := &marker{file: f, logs: logs, said: said, wake: make(chan struct{}, 1), every: every, stop: make(chan struct{}), ended: make(chan struct{})}
+	m := &marker{
+		file: f, logs: logs, said: said, wake: make(chan struct{}, 1), every: every, stop: make(chan struct{}),
+		ended: make(chan struct{}),
+	}
 	if old != nil {
 		m.turn = old.turn
 	}
@@ -167,7 +171,8 @@ func (m *marker) run() {
 	}
 }
 
-// write puts what is durable now over the older of the two marks. What it cannot write it writes the next time: the mark that is there claims less, and is true.
+// write puts what is durable now over the older of the two marks. What it cannot write it writes the next time: the
+// mark that is there claims less, and is true.
 func (m *marker) write(closed bool) {
 	manifest, logs := m.logs.durable()
 	next := mark{turn: m.turn + 1, at: time.Now(), closed: closed, manifest: manifest, logs: logs}
@@ -176,7 +181,10 @@ func (m *marker) write(closed bool) {
 		err = m.file.SyncData()
 	}
 	if err != nil {
-		m.said.say(slog.LevelWarn, markFile, "the mark of what is durable could not be written; damage to the log may go unnoticed", "err", err)
+		m.said.say(
+			slog.LevelWarn, markFile,
+			"the mark of what is durable could not be written; damage to the log may go unnoticed", "err", err,
+		)
 		return
 	}
 	m.turn = next.turn

@@ -18,15 +18,20 @@ import (
 // The bytes of a mark, as docs/format/store.md describes them.
 func TestMarkBytesStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	m := &mark{turn: 7, at: time.UnixMilli(1_700_000_000_123), closed: true, manifest: extent{3, 1000}, logs: []extent{{12, 34}, {56, 78}}}
+	m := &mark{
+		turn: 7, at: time.UnixMilli(1_700_000_000_123), closed: true, manifest: extent{3, 1000},
+		logs: []extent{{12, 34}, {56, 78}},
+	}
 	b := m.encode()
-	want := "01010200" + "2d0d6cae" + "0700000000000000" + "7b68e5cf8b010000" + "0300000000000000" + "e803000000000000" + "0000000000000000" +
+	want := "01010200" + "2d0d6cae" + "0700000000000000" + "7b68e5cf8b010000" + "0300000000000000" +
+		"e803000000000000" + "0000000000000000" +
 		"0c00000000000000" + "2200000000000000" + "3800000000000000" + "4e00000000000000"
 	if got := hex.EncodeToString(b[:len(want)/2]); got != want || len(b) != markSlot || !allZero(b[len(want)/2:]) {
 		t.Fatalf("%d bytes\n%s, want\n%s", len(b), got, want)
 	}
 	back, err := decodeMark(b)
-	if err != nil || back.turn != 7 || !back.at.Equal(m.at) || !back.closed || back.manifest != m.manifest || len(back.logs) != 2 || back.logs[1] != m.logs[1] {
+	if err != nil || back.turn != 7 || !back.at.Equal(m.at) || !back.closed || back.manifest != m.manifest ||
+		len(back.logs) != 2 || back.logs[1] != m.logs[1] {
 		t.Fatalf("read back %+v, %v", back, err)
 	}
 }
@@ -49,7 +54,10 @@ func FuzzWhatLiesInTheDirectory(f *testing.F) {
 	f.Add([]byte{})
 	f.Add((&mark{turn: 1, logs: []extent{{1, 2}}}).encode())
 	f.Add(append([]byte{0, 0, 0, 0, 1, 0, chunkFirst + 8, 1, 0, 0, 0}, make([]byte, 40)...))
-	f.Add([]byte{editNewTableRanges, 0, 5, 9, 1, 1, 'a', 1, 'b', 1, 'c', 1, 'd', 1, 2, fieldBlobs, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, fieldEnd})
+	f.Add([]byte{
+		editNewTableRanges, 0, 5, 9, 1, 1, 'a', 1, 'b', 1, 'c', 1, 'd', 1, 2, fieldBlobs, 1, 0xff, 0xff, 0xff, 0xff,
+		0x0f, fieldEnd,
+	})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = decodeMark(b)
 		_ = (&inventory{tables: map[uint64]uint64{}, blobs: map[uint64]uint64{}}).apply(bytes.NewReader(b))

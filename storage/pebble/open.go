@@ -57,7 +57,8 @@ func lock(fs vfs.FS, dir string) (*crdb.Lock, error) {
 	switch {
 	case err == nil:
 		return l, nil
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), !errors.As(err, &errno): // the last by this very process: no system call was needed to see it
+	// the last by this very process: no system call was needed to see it
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), !errors.As(err, &errno):
 		return nil, fmt.Errorf("in use by another process: end it, or choose another directory (%w)", err)
 	}
 	return nil, fmt.Errorf("lock: %w", err)
@@ -95,7 +96,8 @@ func sign(fs vfs.FS, dir string) error {
 // formatMarker is the name under which Pebble keeps the version of its own format.
 const formatMarker = "format-version"
 
-// checkPebble refuses a directory in a format of Pebble that this program does not know. What else is wrong, Pebble says itself.
+// checkPebble refuses a directory in a format of Pebble that this program does not know. What else is wrong, Pebble
+// says itself.
 func checkPebble(fs vfs.FS, dir string) error {
 	marker, text, err := atomicfs.LocateMarker(fs, dir, formatMarker)
 	if err != nil {
@@ -105,7 +107,10 @@ func checkPebble(fs vfs.FS, dir string) error {
 		return err
 	}
 	if v, err := strconv.ParseUint(text, 10, 64); err == nil && v > uint64(crdb.FormatNewest) {
-		return fmt.Errorf("written by a newer program, in version %d of Pebble's format, of which this one knows %d: use that one, or newer", v, crdb.FormatNewest)
+		return fmt.Errorf(
+			"written by a newer program, in version %d of Pebble's format, of which this one knows %d: use that one, or newer",
+			v, crdb.FormatNewest,
+		)
 	}
 	return nil
 }
@@ -128,7 +133,9 @@ func (s *Store) checkFormat(acceptLoss bool) error {
 			return fmt.Errorf("corrupt: a format version of %d bytes; restore it from a backup", len(b))
 		}
 		if v := binary.LittleEndian.Uint32(b); v > formatVersion {
-			return fmt.Errorf("format version %d is newer than this program's %d: use a newer program", v, formatVersion)
+			return fmt.Errorf(
+				"format version %d is newer than this program's %d: use a newer program", v, formatVersion,
+			)
 		}
 		return nil
 	}

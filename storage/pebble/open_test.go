@@ -126,7 +126,9 @@ func TestNewerFormatsAreRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	s, err := openQuietly(t, fs)
 	if err == nil {
-		err = errors.Join(pebble.DB(s).Set(pebble.FormatKey(), binary.LittleEndian.AppendUint32(nil, 2), crdb.Sync), s.Close())
+		err = errors.Join(
+			pebble.DB(s).Set(pebble.FormatKey(), binary.LittleEndian.AppendUint32(nil, 2), crdb.Sync), s.Close(),
+		)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -191,13 +193,16 @@ func TestACorruptBlockIsNamedAndNeverSkipped(t *testing.T) {
 	if err := s.Log().Trim(t.Context(), w.Shard, 3); err != nil {
 		t.Fatalf("giving the damaged record up: %v", err)
 	}
-	if _, _, err := s.Log().Scan(t.Context(), w.Shard, 3, storage.Limit{}, func(r record.Record) { seen = int(r.Pos) }); err != nil || seen != 3 {
+	if _, _, err := s.Log().Scan(
+		t.Context(), w.Shard, 3, storage.Limit{}, func(r record.Record) { seen = int(r.Pos) },
+	); err != nil ||
+		seen != 3 {
 		t.Fatalf("behind the damage: position %d, %v", seen, err)
 	}
 }
 
-// The newest block of a shard tells where it ends. When that is the one that cannot be read, the shard and the four that count with it go on behind it:
-// what the advice says can be done.
+// The newest block of a shard tells where it ends. When that is the one that cannot be read, the shard and the four
+// that count with it go on behind it: what the advice says can be done.
 func TestACorruptLastBlockStopsNoOtherRecords(t *testing.T) {
 	t.Parallel()
 	c := clock.New(0)
@@ -213,7 +218,9 @@ func TestACorruptLastBlockStopsNoOtherRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(pebble.DB(s).Set(pebble.BlockKey(w.Shard, 3), []byte("no block"), crdb.Sync), s.Close()); err != nil {
+	if err := errors.Join(
+		pebble.DB(s).Set(pebble.BlockKey(w.Shard, 3), []byte("no block"), crdb.Sync), s.Close(),
+	); err != nil {
 		t.Fatal(err)
 	}
 
@@ -257,7 +264,8 @@ func TestACorruptLastBlockStopsNoOtherRecords(t *testing.T) {
 	}
 }
 
-// The end of a shard is known from elsewhere once it was trimmed: a last block that is not there is damage, not an early end.
+// The end of a shard is known from elsewhere once it was trimmed: a last block that is not there is damage, not an
+// early end.
 func TestAMissingBlockIsNoEarlyEnd(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()
@@ -267,7 +275,9 @@ func TestAMissingBlockIsNoEarlyEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := errors.Join(s.Log().Trim(t.Context(), w.Shard, 2), pebble.DB(s).Delete(pebble.BlockKey(w.Shard, 3), crdb.Sync), s.Close())
+	err := errors.Join(
+		s.Log().Trim(t.Context(), w.Shard, 2), pebble.DB(s).Delete(pebble.BlockKey(w.Shard, 3), crdb.Sync), s.Close(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

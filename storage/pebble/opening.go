@@ -66,7 +66,8 @@ func (s *Store) open(o Options) (err error) {
 	return s.failure()
 }
 
-// openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. Its goroutine then waits for the end of the process.
+// openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. Its goroutine
+// then waits for the end of the process.
 func (s *Store) openDatabase(o Options) error {
 	type opened struct {
 		db  *crdb.DB
@@ -127,7 +128,8 @@ func (s *Store) logFailed(err error) {
 // startNeeds is what a start writes beside the contents of logs: a manifest, options, an empty log.
 const startNeeds = 4 << 20
 
-// explain says what to do about an error of opening. logged is how many bytes of logs there are to be written into tables. nil stays nil.
+// explain says what to do about an error of opening. logged is how many bytes of logs there are to be written into
+// tables. nil stays nil.
 func (s *Store) explain(err error, logged int64) error {
 	switch {
 	case err == nil:
@@ -138,13 +140,20 @@ func (s *Store) explain(err error, logged int64) error {
 		if usage, err := s.disk.inner.GetDiskUsage(s.dir); err == nil {
 			free = fmt.Sprintf("%d MiB", usage.AvailBytes>>20)
 		}
-		return fmt.Errorf("the disk is full: a start needs about %d MiB of free space in %s, and finds %s (%w)", need, s.dir, free, root(err))
+		return fmt.Errorf(
+			"the disk is full: a start needs about %d MiB of free space in %s, and finds %s (%w)", need, s.dir, free,
+			root(err),
+		)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("it cannot be written to: a start needs a directory that this user may write, %s (%w)", s.dir, root(err))
+		return fmt.Errorf(
+			"it cannot be written to: a start needs a directory that this user may write, %s (%w)", s.dir, root(err),
+		)
 	case errors.As(err, new(*lost)), errors.As(err, new(*ruined)):
 		return err
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return fmt.Errorf("too many files are open: raise the limit of open files to 1,024 or more, ulimit -n (%w)", root(err))
+		return fmt.Errorf(
+			"too many files are open: raise the limit of open files to 1,024 or more, ulimit -n (%w)", root(err),
+		)
 	}
 	return explainOpen(err)
 }

@@ -28,20 +28,25 @@ func TestTroublesThatEndBeginAnew(t *testing.T) {
 		if n := tr.states[flushing].failures; n != 1 {
 			t.Errorf("%d failures since it worked, want 1", n)
 		}
-		if text := out.String(); strings.Count(text, "tries again until it works") != 2 || strings.Count(text, "works again") != 1 {
+		if text := out.String(); strings.Count(text, "tries again until it works") != 2 ||
+			strings.Count(text, "works again") != 1 {
 			t.Errorf("said:\n%s", text)
 		}
 	})
 }
 
-// Opening waits for flushes alone: one that fails for another reason than space ends it at once, and a compaction that fails ends nothing.
+// Opening waits for flushes alone: one that fails for another reason than space ends it at once, and a compaction that
+// fails ends nothing.
 func TestOpeningGivesUpForFlushesOnly(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		what task
 		err  error
 		ends bool
-	}{{compacting, syscall.EIO, false}, {reading, errors.New("a table"), false}, {flushing, syscall.ENOSPC, false}, {flushing, syscall.EIO, true}} {
+	}{
+		{compacting, syscall.EIO, false}, {reading, errors.New("a table"), false}, {flushing, syscall.ENOSPC, false},
+		{flushing, syscall.EIO, true},
+	} {
 		tr := newTroubles("store", slog.New(slog.DiscardHandler))
 		tr.failed(c.what, c.err)
 		select {

@@ -1,8 +1,10 @@
-// Package pebble keeps records and values on disk in one Pebble database: one log, one stream of syncs. docs/format describes every byte.
+// Package pebble keeps records and values on disk in one Pebble database: one log, one stream of syncs. docs/format
+// describes every byte.
 //
-// One goroutine, the committer, writes. It takes everything that callers have queued, writes it with one sync, moves the watermark of each shard, and wakes
-// readers, who never look past the watermark: Pebble shows a write before it is durable. At low load a put costs one sync, at high load groups
-// grow by themselves. A commit that fails ends the process.
+// One goroutine, the committer, writes. It takes everything that callers have queued, writes it with one sync, moves
+// the watermark of each shard, and wakes readers, who never look past the watermark: Pebble shows a write before it is
+// durable. At low load a put costs one sync, at high load groups grow by themselves. A commit that fails ends the
+// process.
 package pebble
 
 import (
@@ -25,18 +27,23 @@ import (
 
 // Options of Open. Only Dir is required.
 type Options struct {
-	Dir     string       // the store's own directory; made if missing
-	FS      vfs.FS       // nil: the operating system's
-	Clock   *clock.Clock // gives arrival times; nil: real time
-	MinFree int64        // bytes that must stay free on the disk: below, appends fail with storage.ErrFull. 0: 1 GiB, or a tenth of a small disk; negative: not checked
-	Ballast int64        // bytes set aside to be freed when the disk fills up nevertheless. 0: 64 MiB, or 2 % of a small disk; negative: none
+	Dir   string       // the store's own directory; made if missing
+	FS    vfs.FS       // nil: the operating system's
+	Clock *clock.Clock // gives arrival times; nil: real time
+	// bytes that must stay free on the disk: below, appends fail with storage.ErrFull. 0: 1 GiB, or a tenth of a small
+	// disk; negative: not checked
+	MinFree int64
+	// bytes set aside to be freed when the disk fills up nevertheless. 0: 64 MiB, or 2 % of a small disk; negative:
+	// none
+	Ballast int64
 	// MustExist refuses a directory without a database: what lies beside it says that there was one.
 	MustExist bool
-	// AcceptLoss goes on with what is left where acknowledged changes are known to be lost, and says what. Else such a directory is refused.
+	// AcceptLoss goes on with what is left where acknowledged changes are known to be lost, and says what. Else such a
+	// directory is refused.
 	AcceptLoss bool
 	Logger     *slog.Logger // nil: nothing is logged. Pebble's own lines come at Debug
-	// Fatal is told that a write failed, after which nothing can be promised any more and every call fails with storage.ErrClosed. nil: log and exit with
-	// status 1. It may return in tests only.
+	// Fatal is told that a write failed, after which nothing can be promised any more and every call fails with
+	// storage.ErrClosed. nil: log and exit with status 1. It may return in tests only.
 	Fatal func(error)
 
 	memTable  int           // bytes, for tests that want many; 0: 64 MiB, or a 32nd of a small disk
@@ -64,8 +71,9 @@ type Store struct {
 	troubles *troubles
 	marker   *marker
 
-	queue     queue
-	requests  sync.Pool     // of *request. The store's own, because a channel may not leave the synctest bubble that it was made in
+	queue queue
+	// of *request. The store's own, because a channel may not leave the synctest bubble that it was made in
+	requests  sync.Pool
 	appends   sync.Pool     // of *appending
 	committed chan struct{} // closed when the committer has ended
 	failed    atomic.Pointer[error]
@@ -85,8 +93,9 @@ type Store struct {
 
 var _ storage.Store = (*Store)(nil)
 
-// Open opens the store in o.Dir, or makes one if the directory is empty. It reads next to nothing: shards are opened when they are first used. It refuses
-// directories that hold something else, that another process has open, or that a newer program wrote.
+// Open opens the store in o.Dir, or makes one if the directory is empty. It reads next to nothing: shards are opened
+// when they are first used. It refuses directories that hold something else, that another process has open, or that a
+// newer program wrote.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
@@ -119,7 +128,10 @@ func (o Options) withDefaults() Options {
 	if o.Fatal == nil {
 		log := o.Logger
 		o.Fatal = func(err error) {
-			log.Error("a write to the store failed; ending, because what is on disk is uncertain", "dir", o.Dir, "err", err.Error())
+			log.Error(
+				"a write to the store failed; ending, because what is on disk is uncertain", "dir", o.Dir, "err",
+				err.Error(),
+			)
 			os.Exit(1)
 		}
 	}
@@ -157,7 +169,8 @@ func (s *Store) Close() error {
 	})
 }
 
-// Retries returns how often something in the background failed and was tried again: a flush, a compaction, the reading of a table.
+// Retries returns how often something in the background failed and was tried again: a flush, a compaction, the reading
+// of a table.
 func (s *Store) Retries() int64 { return s.troubles.retries.Load() }
 
 func (s *Store) closeDatabase() (err error) {

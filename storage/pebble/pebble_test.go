@@ -24,7 +24,9 @@ func TestPebbleKeepsTheContractWithoutBlocksInMemory(t *testing.T) {
 
 func keepsTheContract(t *testing.T, tail int) {
 	storagetest.Run(t, func(t testing.TB) storagetest.Harness {
-		o := pebble.Options{Dir: "store", FS: vfs.NewMem(), Clock: clock.New(0), Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+		o := pebble.Options{
+			Dir: "store", FS: vfs.NewMem(), Clock: clock.New(0), Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		}
 		now := open(t, o)
 		pebble.SetTailBytes(now, tail)
 		h := storagetest.Harness{Store: now, Clock: o.Clock}

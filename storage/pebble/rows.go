@@ -11,7 +11,8 @@ import (
 // errPanic is a panic of the database, in whatever it was asked for.
 var errPanic = errors.New("the database panicked")
 
-// contain turns a panic of the database into an error. Call it by defer, around a call of the database and nothing else: panics of our own stay what they are.
+// contain turns a panic of the database into an error. Call it by defer, around a call of the database and nothing
+// else: panics of our own stay what they are.
 func contain(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w: %v", errPanic, p)

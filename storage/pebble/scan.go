@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// look returns how a shard stands for a reader at from, and into the blocks from there on that are in memory, if the first of them is.
+// look returns how a shard stands for a reader at from, and into the blocks from there on that are in memory, if the
+// first of them is.
 func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*block, end storage.End, err error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -48,8 +49,11 @@ func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*
 	return nil, storage.End{Kind: storage.More}, nil
 }
 
-// walk visits the durable blocks with records at or after from, in order, until visit returns false (End{More}) or there are no more.
-func (s *Store) walk(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (storage.End, error) {
+// walk visits the durable blocks with records at or after from, in order, until visit returns false (End{More}) or
+// there are no more.
+func (s *Store) walk(
+	ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error),
+) (storage.End, error) {
 	var room [16]*block
 	for {
 		if err := ctx.Err(); err != nil {
@@ -76,17 +80,22 @@ func (s *Store) walk(ctx context.Context, sh *shard, from record.Position, visit
 }
 
 // walkDatabase visits blocks from the database until they are in memory too, and returns where to go on.
-func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (record.Position, bool, error) {
+func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (
+	record.Position, bool, error,
+) {
 	// The watermark before the iterator, which shows one moment: what is durable by now, it must find.
 	sh.mu.Lock()
 	last := sh.seen.last
 	sh.mu.Unlock()
-	it, err := s.rows(&crdb.IterOptions{LowerBound: shardKey(tableBlocks, sh.id), UpperBound: after(shardKey(tableBlocks, sh.id))})
+	it, err := s.rows(&crdb.IterOptions{
+		LowerBound: shardKey(tableBlocks, sh.id), UpperBound: after(shardKey(tableBlocks, sh.id)),
+	})
 	if err != nil {
 		return from, false, s.readError(err, sh.id, from)
 	}
 	defer it.Close()
-	// Trim and deletion after it: readers were told before the blocks went, so what it cannot find for that reason shows here.
+	// Trim and deletion after it: readers were told before the blocks went, so what it cannot find for that reason
+	// shows here.
 	sh.mu.Lock()
 	gone := sh.seen.deleted || from < sh.seen.trim
 	sh.mu.Unlock()
@@ -121,12 +130,16 @@ func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Positio
 		return from, false, s.readError(err, sh.id, from)
 	}
 	if from <= last {
-		return from, false, s.readError(fmt.Errorf("%w: records up to position %d are missing", storage.ErrCorrupt, last), sh.id, from)
+		return from, false, s.readError(
+			fmt.Errorf("%w: records up to position %d are missing", storage.ErrCorrupt, last), sh.id, from,
+		)
 	}
 	return from, true, nil
 }
 
-func (l *log) Scan(ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, visit func(record.Record)) (record.Position, storage.End, error) {
+func (l *log) Scan(
+	ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
 	s := (*Store)(l)
 	from = max(from, 1)
 	if err := s.enter(ctx); err != nil {
@@ -223,7 +236,9 @@ func (l *log) Seek(ctx context.Context, id storage.Shard, at record.Millis) (rec
 
 // lastBefore asks the time index for a position such that whatever lies before it arrived before at.
 func (s *Store) lastBefore(id storage.Shard, at record.Millis) (record.Position, error) {
-	it, err := s.rows(&crdb.IterOptions{LowerBound: shardKey(tableTimes, id), UpperBound: after(shardKey(tableTimes, id))})
+	it, err := s.rows(&crdb.IterOptions{
+		LowerBound: shardKey(tableTimes, id), UpperBound: after(shardKey(tableTimes, id)),
+	})
 	if err != nil {
 		return 0, s.readError(err, id, 0)
 	}

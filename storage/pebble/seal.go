@@ -16,8 +16,8 @@ func (c *commit) add(sh *shard, b *storage.Batch) {
 	sh.group.staged += record.Position(len(b.Records))
 }
 
-// seal gives the records staged so far their positions and arrival, shard by shard, and writes their blocks. Whatever depends on where a shard ends
-// seals first.
+// seal gives the records staged so far their positions and arrival, shard by shard, and writes their blocks. Whatever
+// depends on where a shard ends seals first.
 func (c *commit) seal() {
 	if len(c.touched) == 0 {
 		return

@@ -15,13 +15,17 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// The time index only saves work: at every arrival, just before and after it, and now and then between, Seek finds what a scan from the beginning finds. The arrivals are the ones that a bold index gets
-// wrong: several groups in one millisecond, seconds with and without an entry of their own, a clock that was set back.
+// The time index only saves work: at every arrival, just before and after it, and now and then between, Seek finds what
+// a scan from the beginning finds. The arrivals are the ones that a bold index gets wrong: several groups in one
+// millisecond, seconds with and without an entry of their own, a clock that was set back.
 func TestSeekFindsWhatAScanFinds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fs, c := vfs.NewMem(), clock.New(0)
-		o := pebble.Options{Dir: "store", FS: fs, Clock: c, MinFree: -1, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+		o := pebble.Options{
+			Dir: "store", FS: fs, Clock: c, MinFree: -1, Ballast: -1,
+			Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		}
 		s := open(t, o)
 		defer func() { _ = s.Close() }()
 		pebble.SetTailBytes(s, 0)
@@ -40,7 +44,9 @@ func TestSeekFindsWhatAScanFinds(t *testing.T) {
 		check := func(when string) {
 			t.Helper()
 			var all []record.Record
-			if _, _, err := s.Log().Scan(t.Context(), id, 1, storage.Limit{}, func(r record.Record) { all = append(all, r) }); err != nil {
+			if _, _, err := s.Log().Scan(
+				t.Context(), id, 1, storage.Limit{}, func(r record.Record) { all = append(all, r) },
+			); err != nil {
 				t.Fatal(err)
 			}
 			_, end, _, _ := s.Log().Bounds(t.Context(), id)
@@ -49,7 +55,10 @@ func TestSeekFindsWhatAScanFinds(t *testing.T) {
 				lo, hi = min(lo, r.Arrival), max(hi, r.Arrival)
 			}
 			for at := lo - 2; at <= hi+2; at++ {
-				if near := slices.ContainsFunc(all, func(r record.Record) bool { return max(at-r.Arrival, r.Arrival-at) <= 2 }); !near && at%101 != 0 {
+				if near := slices.ContainsFunc(all, func(r record.Record) bool {
+					return max(at-r.Arrival, r.Arrival-at) <= 2
+				}); !near &&
+					at%101 != 0 {
 					continue
 				}
 				want := end
@@ -64,7 +73,10 @@ func TestSeekFindsWhatAScanFinds(t *testing.T) {
 				}
 			}
 		}
-		for i, wait := range []time.Duration{0, 0, 1, 998, 1, 0, 0, 1, 1000, 0, 0, 2500, 0, 1, 1, 999, 1, 0, -1700, 0, 300, 1400, 0, 1, 5, 1000, 0, 300, -900} {
+		for i, wait := range []time.Duration{
+			0, 0, 1, 998, 1, 0, 0, 1, 1000, 0, 0, 2500, 0, 1, 1, 999, 1, 0, -1700, 0, 300, 1400, 0, 1, 5, 1000, 0, 300,
+			-900,
+		} {
 			if wait < 0 {
 				c.SetOffset(c.Offset() + wait*time.Millisecond)
 			} else {

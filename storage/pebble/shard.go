@@ -72,8 +72,8 @@ func (v *seen) end() record.Position { return max(v.first, v.last+1) }
 
 const noTime = record.Millis(-1 << 62)
 
-// shardState is what tableShards keeps of a shard. Position and arrival of the last record are brought up to date only when a block might be gone that
-// would tell them.
+// shardState is what tableShards keeps of a shard. Position and arrival of the last record are brought up to date only
+// when a block might be gone that would tell them.
 type shardState struct {
 	closed      bool
 	epoch       uint64

@@ -44,8 +44,8 @@ func shown(t *testing.T) (*commit, [2]*shard) {
 	return c, shards
 }
 
-// A batch of many blocks shows at one moment. It is so many here that a reader who looks all the time comes by between two of them, if they are shown
-// one by one.
+// A batch of many blocks shows at one moment. It is so many here that a reader who looks all the time comes by between
+// two of them, if they are shown one by one.
 func TestTheBlocksOfACommitShowTogether(t *testing.T) {
 	t.Parallel()
 	const blocks, rounds = 50_000, 10
@@ -82,8 +82,8 @@ func TestTheBlocksOfACommitShowTogether(t *testing.T) {
 	reader.Wait()
 }
 
-// A commit may write to a shard twice, with another shard's blocks between. A reader who saw the first half only would be told by Tail that nothing
-// older than now can follow, and the second half is older.
+// A commit may write to a shard twice, with another shard's blocks between. A reader who saw the first half only would
+// be told by Tail that nothing older than now can follow, and the second half is older.
 func TestAShardShowsOnceInACommit(t *testing.T) {
 	t.Parallel()
 	c, shards := shown(t)

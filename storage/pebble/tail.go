@@ -7,7 +7,8 @@ const (
 	recentBlocks = 64       // shards that keep the block they last read from the database
 )
 
-// tails bounds the blocks that shards keep for readers at the tip: the oldest block of all goes first. Only the committer adds.
+// tails bounds the blocks that shards keep for readers at the tip: the oldest block of all goes first. Only the
+// committer adds.
 type tails struct {
 	budget int
 	bytes  int
@@ -42,7 +43,8 @@ func (sh *shard) forget(b *block) {
 	}
 }
 
-// recents bounds how many shards keep the block they last read: a reader who takes a few records at a time would fetch and check it again and again.
+// recents bounds how many shards keep the block they last read: a reader who takes a few records at a time would fetch
+// and check it again and again.
 type recents struct {
 	mu     sync.Mutex
 	shards [recentBlocks]*shard

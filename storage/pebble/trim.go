@@ -63,8 +63,8 @@ func (s *Store) hides(ctx context.Context, sh *shard, oldest, before record.Posi
 		return false, s.readError(err, sh.id, oldest)
 	}
 	defer it.Close()
-	// The last block that begins below before either begins at oldest or later, or may reach beyond it. A block that cannot be read counts as
-	// records: trimming is the way to get rid of it.
+	// The last block that begins below before either begins at oldest or later, or may reach beyond it. A block that
+	// cannot be read counts as records: trimming is the way to get rid of it.
 	if !it.Last() {
 		return false, s.readError(it.Error(), sh.id, oldest)
 	}
@@ -97,7 +97,8 @@ func (op *trimming) publish(*Store) {
 	op.shard.changed.Fire()
 }
 
-// purging deletes hidden blocks and the index entries that lead to them. A crash before it leaves them to the next trim.
+// purging deletes hidden blocks and the index entries that lead to them. A crash before it leaves them to the next
+// trim.
 type purging struct {
 	shardChange
 	blocks, times [2][]byte // from, to
@@ -135,7 +136,8 @@ func (s *Store) purge(ctx context.Context, sh *shard) error {
 		op.blocks[1] = blockKey(sh.id, b.first)
 		until = b.firstArrival
 	}
-	// The newest entry at or before that stays: the arrivals behind the last entry of all have none of their own, and the next opening knows of them by that entry alone.
+	// The newest entry at or before that stays: the arrivals behind the last entry of all have none of their own, and
+	// the next opening knows of them by that entry alone.
 	if kept, err := s.indexedBy(sh.id, until); err != nil {
 		return err
 	} else if kept != noTime {
@@ -160,7 +162,8 @@ func (op *purging) stage(c *commit) {
 
 func (op *purging) publish(*Store) {}
 
-// deleting is a Delete on its way through the committer. Readers are told before the commit: they must not take the holes for damage.
+// deleting is a Delete on its way through the committer. Readers are told before the commit: they must not take the
+// holes for damage.
 type deleting struct {
 	stream uint32
 	groups map[groupID]*group

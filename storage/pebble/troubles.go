@@ -18,8 +18,9 @@ const (
 	noticesKept = 256
 )
 
-// troubles owns what Pebble tries again and again: flushes and compactions that cannot write, tables that cannot be read. Pebble itself does so without a pause and
-// tells each time. Here it is paced, counted, said once and then once a minute, until it works.
+// troubles owns what Pebble tries again and again: flushes and compactions that cannot write, tables that cannot be
+// read. Pebble itself does so without a pause and tells each time. Here it is paced, counted, said once and then once a
+// minute, until it works.
 type troubles struct {
 	dir     string
 	log     *slog.Logger
@@ -68,7 +69,8 @@ func newTroubles(dir string, log *slog.Logger) *troubles {
 	}
 }
 
-// say logs what goes on under that key, at once and then once a minute with how often it happened. It returns whether it did.
+// say logs what goes on under that key, at once and then once a minute with how often it happened. It returns whether
+// it did.
 func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due bool) {
 	t.mu.Lock()
 	n := t.notices[key]
@@ -97,7 +99,8 @@ func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due
 	return due
 }
 
-// announce remembers the error of a flush or compaction, so that BackgroundError, which tells of it once more, is not taken for another.
+// announce remembers the error of a flush or compaction, so that BackgroundError, which tells of it once more, is not
+// taken for another.
 func (t *troubles) announce(task task, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,11 +123,13 @@ func (t *troubles) worked(task task) {
 	delete(t.states, task)
 	delete(t.notices, string(task))
 	failures := s.failures
-	go t.log.Info("the store works again", "dir", t.dir, "what", string(task), "failures", failures) // a lock of Pebble is held
+	// a lock of Pebble is held
+	go t.log.Info("the store works again", "dir", t.dir, "what", string(task), "failures", failures)
 }
 
-// background is Pebble's BackgroundError. Flushes and compactions call it with the lock that everybody needs, so their pause is spent where they next create a file.
-// What no End event announced is the loading of statistics of tables: it holds no lock, goes on at once when this returns, and so waits here.
+// background is Pebble's BackgroundError. Flushes and compactions call it with the lock that everybody needs, so their
+// pause is spent where they next create a file. What no End event announced is the loading of statistics of tables: it
+// holds no lock, goes on at once when this returns, and so waits here.
 func (t *troubles) background(err error) {
 	t.mu.Lock()
 	what := reading
@@ -176,7 +181,11 @@ func (t *troubles) failed(what task, err error) {
 	case what == reading:
 		t.say(slog.LevelError, string(what), "a table of the store cannot be read; it is tried again", "err", err)
 	default:
-		t.say(slog.LevelWarn, string(what), "the store could not write in the background; it tries again until it works. Make space if the disk is full", "what", string(what), "err", err)
+		t.say(
+			slog.LevelWarn, string(what),
+			"the store could not write in the background; it tries again until it works. Make space if the disk is full",
+			"what", string(what), "err", err,
+		)
 	}
 }
 
@@ -194,7 +203,8 @@ func (t *troubles) giveUp(err error) bool {
 // damaged tells of a file with bytes that are not what was written.
 func (t *troubles) damaged(path string, err error) {
 	t.say(slog.LevelError, "damaged "+path,
-		"a file of the store is corrupt: what lies in it cannot be read, everything else goes on. Check the disk, then restore the data directory from a backup", "file", path, "err", err)
+		"a file of the store is corrupt: what lies in it cannot be read, everything else goes on. Check the disk, then restore the data directory from a backup",
+		"file", path, "err", err)
 }
 
 // opened ends the time in which a failure means that the store cannot be opened.

@@ -74,8 +74,8 @@ func count(t *testing.T, fs vfs.FS, suffix string) (n int) {
 	return n
 }
 
-// A flush that finds the disk full is tried again with pauses, counted, and said once and then once a minute; what it could not write is not left behind, nothing
-// acknowledged is lost, and it goes on by itself when there is space.
+// A flush that finds the disk full is tried again with pauses, counted, and said once and then once a minute; what it
+// could not write is not left behind, nothing acknowledged is lost, and it goes on by itself when there is space.
 func TestAFlushOnAFullDiskWaitsAndRecovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,7 +103,8 @@ func TestAFlushOnAFullDiskWaitsAndRecovers(t *testing.T) {
 		if n := s.Retries(); n < 20 || n > 200 {
 			t.Errorf("%d retries were counted in ten minutes, want about one every five seconds", n)
 		}
-		if lines := said.lines(); len(lines) > 11 || !strings.Contains(lines[0], "Make space if the disk is full") || !strings.Contains(lines[0], "times=1 ") {
+		if lines := said.lines(); len(lines) > 11 || !strings.Contains(lines[0], "Make space if the disk is full") ||
+			!strings.Contains(lines[0], "times=1 ") {
 			t.Errorf("%d lines in ten minutes, want one a minute:\n%s", len(lines), strings.Join(lines, "\n"))
 		}
 		if n := count(t, mem, ".blob") + count(t, mem, ".sst"); n != 0 {
@@ -128,7 +129,8 @@ func TestAFlushOnAFullDiskWaitsAndRecovers(t *testing.T) {
 	})
 }
 
-// A start that must write what lies in logs and cannot is given up with what is needed and where, although Pebble would try for ever.
+// A start that must write what lies in logs and cannot is given up with what is needed and where, although Pebble would
+// try for ever.
 func TestAStartOnAFullDiskIsGivenUp(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewCrashableMem()
@@ -161,7 +163,9 @@ func TestAStartOnAFullDiskIsGivenUp(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s: given up after %s, want 5 s at most", name, took)
 		}
-		for _, word := range []string{"the disk is full", "MiB of free space in store", "finds 1 MiB", "no space left on device"} {
+		for _, word := range []string{
+			"the disk is full", "MiB of free space in store", "finds 1 MiB", "no space left on device",
+		} {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%s: error %q does not say %q", name, err, word)
 			}
@@ -180,8 +184,15 @@ func TestAStartThatMayNotWriteSaysSo(t *testing.T) {
 				}
 				return nil
 			})
-			_, err := pebble.Open(pebble.Options{Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), inject), Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
-			if err == nil || !strings.Contains(err.Error(), "it cannot be written to: a start needs a directory that this user may write, store") || !errors.Is(err, cause) {
+			_, err := pebble.Open(pebble.Options{
+				Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), inject),
+				Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+			})
+			if err == nil ||
+				!strings.Contains(
+					err.Error(), "it cannot be written to: a start needs a directory that this user may write, store",
+				) ||
+				!errors.Is(err, cause) {
 				t.Errorf("%v at %v: %v", cause, kind, err)
 			}
 		}
@@ -230,7 +241,8 @@ func named(t *testing.T, fs vfs.FS, suffix string) (found string) {
 	return found
 }
 
-// A table whose footer is corrupt is told with its name and what to do, once and then once a minute; an idle store does not try to read it again and again.
+// A table whose footer is corrupt is told with its name and what to do, once and then once a minute; an idle store does
+// not try to read it again and again.
 func TestACorruptTableIsToldOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -259,7 +271,8 @@ func TestACorruptTableIsToldOnceAMinute(t *testing.T) {
 		synctest.Wait()
 
 		lines := said.lines()
-		if len(lines) > 11 || !strings.Contains(lines[0], table) || !strings.Contains(lines[0], "restore the data directory from a backup") {
+		if len(lines) > 11 || !strings.Contains(lines[0], table) ||
+			!strings.Contains(lines[0], "restore the data directory from a backup") {
 			t.Errorf("%d lines in ten idle minutes, want one a minute:\n%s", len(lines), strings.Join(lines, "\n"))
 		}
 		if n := s.Retries(); n == 0 || n > 30 {
@@ -276,7 +289,10 @@ func TestCloseWaitsForNoPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var disk full
-		o := pebble.Options{Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), &disk), MinFree: -1, Ballast: -1, Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
+		o := pebble.Options{
+			Dir: "store", FS: errorfs.Wrap(vfs.NewMem(), &disk), MinFree: -1, Ballast: -1,
+			Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		}
 		s, w := made(t, o.WithMemTable(256<<10))
 		disk.on.Store(true)
 		for range 6 {

@@ -24,7 +24,8 @@ func (s *Store) pebbleOptions(memTable int) *crdb.Options {
 		MemTableStopWritesThreshold: 4,
 		// Flushing and compacting must not pile up dirty pages in front of the next sync of the log.
 		BytesPerSync: 1 << 20,
-		// Retention deletes whole files. Unpaced, that stalled puts for 0.7 s; the delay lets the space come back within seconds.
+		// Retention deletes whole files. Unpaced, that stalled puts for 0.7 s; the delay lets the space come back
+		// within seconds.
 		TargetByteDeletionRate: 192 << 20,
 		FlushDelayDeleteRange:  time.Second,
 		// Obsolete logs are ours: see archive.

@@ -35,10 +35,15 @@ var appendTests = []test{
 		}
 		for i, r := range out {
 			want := in[i]
-			if r.Pos != record.Position(i+1) || want.Pos != r.Pos || r.Arrival != want.Arrival || r.Arrival < before || r.Arrival > after {
-				t.Fatalf("record %d: position %d, arrival %d; Append said %d, %d; clock between %d and %d", i, r.Pos, r.Arrival, want.Pos, want.Arrival, before, after)
+			if r.Pos != record.Position(i+1) || want.Pos != r.Pos || r.Arrival != want.Arrival || r.Arrival < before ||
+				r.Arrival > after {
+				t.Fatalf(
+					"record %d: position %d, arrival %d; Append said %d, %d; clock between %d and %d", i, r.Pos,
+					r.Arrival, want.Pos, want.Arrival, before, after,
+				)
 			}
-			if r.Key != want.Key || r.Explicit != want.Explicit || r.Hash != want.Hash || !bytes.Equal(r.Data, want.Data) {
+			if r.Key != want.Key || r.Explicit != want.Explicit || r.Hash != want.Hash ||
+				!bytes.Equal(r.Data, want.Data) {
 				t.Fatalf("record %d: got %.80v, want %.80v", i, r, want)
 			}
 		}
@@ -92,7 +97,10 @@ var appendTests = []test{
 		b.must(err)
 		oldest, boundsEnd, closed := b.bounds(child)
 		if end != 100 || oldest != 100 || boundsEnd != 100 || closed {
-			t.Fatalf("empty child: end %d, bounds %d to %d, closed %v; want 100 throughout, open", end, oldest, boundsEnd, closed)
+			t.Fatalf(
+				"empty child: end %d, bounds %d to %d, closed %v; want 100 throughout, open", end, oldest, boundsEnd,
+				closed,
+			)
 		}
 		rs := b.put(w, records("c", 2))
 		if rs[0].Pos != 100 || rs[1].Pos != 101 {
@@ -103,7 +111,10 @@ var appendTests = []test{
 		}
 		got, _, end2 := b.scan(child, 1, storage.Limit{})
 		if len(got) != 2 || end2.Kind != storage.Tail {
-			t.Fatalf("reading from below the first position gave %d records, end %d; want both: nothing was trimmed", len(got), end2.Kind)
+			t.Fatalf(
+				"reading from below the first position gave %d records, end %d; want both: nothing was trimmed",
+				len(got), end2.Kind,
+			)
 		}
 		b.want(b.Store.Log().Create(b.ctx, child, 1), storage.ErrExists)
 		if err := b.Store.Log().Create(b.ctx, shardAt(9), record.MaxPosition+1); err == nil {
@@ -132,7 +143,9 @@ var appendTests = []test{
 		missing := storage.Writer{Shard: shardAt(3), Epoch: 1}
 
 		errs := b.Store.Log().Append(b.ctx, []storage.Batch{
-			{Writer: open, Records: records("a", 2)}, {Writer: shut, Records: records("b", 1)}, {Writer: stale, Records: records("c", 1)}, {Writer: missing, Records: records("d", 1)}, {Writer: open, Records: nil}, {Writer: open, Records: records("e", 1)},
+			{Writer: open, Records: records("a", 2)}, {Writer: shut, Records: records("b", 1)},
+			{Writer: stale, Records: records("c", 1)}, {Writer: missing, Records: records("d", 1)},
+			{Writer: open, Records: nil}, {Writer: open, Records: records("e", 1)},
 		})
 
 		for i, want := range []error{nil, storage.ErrShardClosed, storage.ErrFenced, storage.ErrNotFound, nil, nil} {
@@ -248,7 +261,11 @@ var appendTests = []test{
 						return
 					}
 					found := false
-					if _, _, err := b.Store.Log().Scan(b.ctx, w.Shard, rs[0].Pos, storage.Limit{Records: 1}, func(r record.Record) { found = r.Pos == rs[0].Pos }); err != nil || !found {
+					if _, _, err := b.Store.Log().Scan(
+						b.ctx, w.Shard, rs[0].Pos, storage.Limit{Records: 1},
+						func(r record.Record) { found = r.Pos == rs[0].Pos },
+					); err != nil ||
+						!found {
 						t.Errorf("position %d was acknowledged but not read: %v", rs[0].Pos, err)
 						return
 					}

@@ -38,7 +38,10 @@ var coordTests = []test{
 		}
 		again := b.commit("a/", storage.Op{Key: "a/x", Value: []byte{}, Expect: storage.Absent})
 		if e := b.get("a/x"); again <= second || e.Value == nil || len(e.Value) != 0 {
-			t.Fatalf("written again at %d after %d: %+v; want a later revision and an empty value that is not nil", again, second, e)
+			t.Fatalf(
+				"written again at %d after %d: %+v; want a later revision and an empty value that is not nil", again,
+				second, e,
+			)
 		}
 		b.commit("a/", storage.Op{Key: "a/x", Value: []byte("4"), Expect: storage.Any})
 		b.commit("a/", storage.Op{Key: "a/none", Expect: storage.Any}) // deleting what is not there
@@ -47,23 +50,30 @@ var coordTests = []test{
 		}
 	}),
 	simple("ACommitAppliesAsAWholeOrNotAtAll", func(t *testing.T, b *bench) {
-		rev := b.commit("g/", storage.Op{Key: "g/1", Value: []byte("a")}, storage.Op{Key: "g/2", Value: []byte("b"), Expect: storage.Absent})
+		rev := b.commit("g/", storage.Op{Key: "g/1", Value: []byte("a")}, storage.Op{
+			Key: "g/2", Value: []byte("b"), Expect: storage.Absent,
+		})
 		_, err := b.Store.Coord().Commit(b.ctx, "g/",
 			storage.Op{Key: "g/1", Value: []byte("changed"), Expect: rev},
 			storage.Op{Key: "g/3", Value: []byte("new"), Expect: storage.Absent},
 			storage.Op{Key: "g/2", Expect: rev + 1000})
 		b.want(err, storage.ErrConflict)
-		if b.get("g/1").Revision != rev || string(b.get("g/1").Value) != "a" || b.get("g/3").Revision != 0 || b.get("g/2").Revision != rev {
+		if b.get("g/1").Revision != rev || string(b.get("g/1").Value) != "a" || b.get("g/3").Revision != 0 ||
+			b.get("g/2").Revision != rev {
 			t.Fatal("part of a conflicting commit was applied")
 		}
-		b.commit("g/", storage.Op{Key: "g/4", Value: []byte("x"), Expect: storage.Absent}, storage.Op{Key: "g/4", Expect: storage.Any},
+		b.commit("g/", storage.Op{Key: "g/4", Value: []byte("x"), Expect: storage.Absent}, storage.Op{
+			Key: "g/4", Expect: storage.Any,
+		},
 			storage.Op{Key: "g/4", Value: []byte("y"), Expect: storage.Absent})
 		if got := string(b.get("g/4").Value); got != "y" {
 			t.Fatalf("ops on one key in order left %q, want y", got)
 		}
 	}),
 	simple("KeysOutsideTheGroupAreRefused", func(t *testing.T, b *bench) {
-		_, err := b.Store.Coord().Commit(b.ctx, "a/", storage.Op{Key: "a/1", Value: []byte("x")}, storage.Op{Key: "b/1", Value: []byte("x")})
+		_, err := b.Store.Coord().Commit(b.ctx, "a/", storage.Op{Key: "a/1", Value: []byte("x")}, storage.Op{
+			Key: "b/1", Value: []byte("x"),
+		})
 		if err == nil || b.get("a/1").Revision != 0 {
 			t.Fatalf("err %v, a/1 at %d; want a refusal of everything", err, b.get("a/1").Revision)
 		}
@@ -74,7 +84,10 @@ var coordTests = []test{
 			want = append(want, fmt.Sprintf("l/%03d", i))
 			b.commit("l/", storage.Op{Key: want[i], Value: []byte(strconv.Itoa(i))})
 		}
-		b.commit("", storage.Op{Key: "k", Value: []byte("x")}, storage.Op{Key: "l0", Value: []byte("x")}, storage.Op{Key: "m", Value: []byte("x")})
+		b.commit(
+			"", storage.Op{Key: "k", Value: []byte("x")}, storage.Op{Key: "l0", Value: []byte("x")},
+			storage.Op{Key: "m", Value: []byte("x")},
+		)
 		for _, page := range []int{1, 7, 300, 1000, 0, -1} {
 			var got []string
 			for after := ""; ; {
@@ -124,7 +137,9 @@ var coordTests = []test{
 				for done := 0; done < each; {
 					e := b.get("n")
 					n, _ := strconv.Atoi(string(e.Value))
-					_, err := b.Store.Coord().Commit(b.ctx, "", storage.Op{Key: "n", Value: []byte(strconv.Itoa(n + 1)), Expect: e.Revision})
+					_, err := b.Store.Coord().Commit(b.ctx, "", storage.Op{
+						Key: "n", Value: []byte(strconv.Itoa(n + 1)), Expect: e.Revision,
+					})
 					if err == nil {
 						done++
 						continue
@@ -142,7 +157,9 @@ var coordTests = []test{
 		const last = 200
 		go func() {
 			for i := range last + 1 {
-				if _, err := b.Store.Coord().Commit(b.ctx, "w/", storage.Op{Key: "w/x", Value: []byte(strconv.Itoa(i)), Expect: storage.Any}); err != nil {
+				if _, err := b.Store.Coord().Commit(b.ctx, "w/", storage.Op{
+					Key: "w/x", Value: []byte(strconv.Itoa(i)), Expect: storage.Any,
+				}); err != nil {
 					t.Errorf("commit: %v", err)
 				}
 			}

@@ -9,8 +9,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Crashable is a Local that can lose what was not synced, and fail or wait on demand, for the tests of rooms that keep things. All methods are safe for
-// concurrent use.
+// Crashable is a Local that can lose what was not synced, and fail or wait on demand, for the tests of rooms that keep
+// things. All methods are safe for concurrent use.
 type Crashable struct {
 	storage.Local               // what reads see
 	synced        storage.Local // what a kill leaves

@@ -52,7 +52,10 @@ var endTests = []test{
 
 			rs, _, end := b.scan(w.Shard, 1, storage.Limit{})
 			if uint64(last) != highest.Load() || rs[len(rs)-1].Pos != last || end.Kind != storage.ShardEnd {
-				t.Fatalf("close said %d, the highest acknowledged is %d, the last readable %d, end %d", last, highest.Load(), rs[len(rs)-1].Pos, end.Kind)
+				t.Fatalf(
+					"close said %d, the highest acknowledged is %d, the last readable %d, end %d", last, highest.Load(),
+					rs[len(rs)-1].Pos, end.Kind,
+				)
 			}
 			again, err := b.Store.Log().Close(b.ctx, w.Shard)
 			b.must(err)
@@ -100,7 +103,9 @@ var endTests = []test{
 		second, end, err := b.Store.Log().Acquire(b.ctx, first.Shard)
 		b.must(err)
 		if end != 5 || second.Epoch == first.Epoch {
-			t.Fatalf("acquired at %d with epoch %d after epoch %d; want 5 and another epoch", end, second.Epoch, first.Epoch)
+			t.Fatalf(
+				"acquired at %d with epoch %d after epoch %d; want 5 and another epoch", end, second.Epoch, first.Epoch,
+			)
 		}
 		b.want(b.tryPut(first, records("r", 1)), storage.ErrFenced)
 		b.put(second, records("r", 1))
@@ -132,8 +137,12 @@ var endTests = []test{
 		b.must(err)
 		rs, _, _ := b.scan(w.Shard, 1, storage.Limit{})
 		all.Wait()
-		if after := b.all(w.Shard); len(after) != len(rs) || uint64(end) != highest.Load()+1 || end != rs[len(rs)-1].Pos+1 {
-			t.Fatalf("acquired at %d with %d records readable; in the end %d records, %d acknowledged", end, len(rs), len(after), highest.Load())
+		if after := b.all(w.Shard); len(after) != len(rs) || uint64(end) != highest.Load()+1 ||
+			end != rs[len(rs)-1].Pos+1 {
+			t.Fatalf(
+				"acquired at %d with %d records readable; in the end %d records, %d acknowledged", end, len(rs),
+				len(after), highest.Load(),
+			)
 		}
 	}),
 	simple("DeleteRemovesTheWholeStreamAndNothingElse", func(t *testing.T, b *bench) {

@@ -19,7 +19,8 @@ const (
 	Refuse                // it is not applied, and the answer says so
 )
 
-// ErrLost is the answer to a commit whose outcome is unknown. It is an error like any that a network gives, and says nothing of itself.
+// ErrLost is the answer to a commit whose outcome is unknown. It is an error like any that a network gives, and says
+// nothing of itself.
 var ErrLost = errors.New("the connection was lost")
 
 // Faulty is a Coord whose commits go wrong as a test asks. Safe for concurrent use.

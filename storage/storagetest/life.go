@@ -154,7 +154,10 @@ var lifeTests = []test{
 		w, end, err := log.Acquire(b.ctx, w0.Shard)
 		b.must(err)
 		if p := b.put(w, records("new", 1))[0].Pos; end != all[len(all)-1].Pos+1 || p != 1000 {
-			t.Fatalf("acquired at %d, next position %d; want %d and 1000: the counter stays raised", end, p, all[len(all)-1].Pos+1)
+			t.Fatalf(
+				"acquired at %d, next position %d; want %d and 1000: the counter stays raised", end, p,
+				all[len(all)-1].Pos+1,
+			)
 		}
 		if e := b.get("x"); e.Revision != rev || string(e.Value) != "1" || b.get("y").Revision != 0 {
 			t.Fatalf("coord: %+v", e)

@@ -18,7 +18,9 @@ var localTests = []test{
 			k := keys[(i*7)%len(keys)]
 			b.apply(storage.Soon, storage.LocalOp{Key: []byte(k), Value: []byte("v" + k)})
 		}
-		b.apply(storage.Sync, storage.LocalOp{Key: []byte("o/"), Value: []byte("x")}, storage.LocalOp{Key: []byte("q/"), Value: []byte("x")})
+		b.apply(storage.Sync, storage.LocalOp{Key: []byte("o/"), Value: []byte("x")}, storage.LocalOp{
+			Key: []byte("q/"), Value: []byte("x"),
+		})
 		for _, c := range []struct {
 			lo, hi string
 			want   []string
@@ -110,7 +112,9 @@ var localTests = []test{
 			b.apply(storage.Soon, storage.LocalOp{Key: fmt.Appendf(nil, "a/%02d", i), Value: []byte("x")})
 		}
 		b.must(b.Store.Local().Scan([]byte("a/"), []byte("a0"), false, func(k, _ []byte) bool {
-			b.apply(storage.Soon, storage.LocalOp{Key: slices.Clone(k)}, storage.LocalOp{Key: append([]byte("b"), k...), Value: []byte("y")})
+			b.apply(storage.Soon, storage.LocalOp{Key: slices.Clone(k)}, storage.LocalOp{
+				Key: append([]byte("b"), k...), Value: []byte("y"),
+			})
 			return true
 		}))
 		if a, moved := b.keys("a/", "a0", false), b.keys("ba/", "ba0", false); len(a) != 0 || len(moved) != 20 {

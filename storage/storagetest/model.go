@@ -17,14 +17,19 @@ import (
 var modelTests = []test{
 	{"Log", func(t *testing.T, open func(testing.TB) Harness) {
 		rapid.Check(t, func(rt *rapid.T) {
-			m := &logModel{bench: &bench{Harness: open(t), t: rt, ctx: t.Context()}, shards: map[storage.Shard]*shardModel{}, counters: map[storage.Shard]record.Position{}}
+			m := &logModel{
+				bench: &bench{Harness: open(t), t: rt, ctx: t.Context()}, shards: map[storage.Shard]*shardModel{},
+				counters: map[storage.Shard]record.Position{},
+			}
 			defer m.bench.Store.Close()
 			rt.Repeat(rapid.StateMachineActions(m))
 		})
 	}},
 	{"Coord", func(t *testing.T, open func(testing.TB) Harness) {
 		rapid.Check(t, func(rt *rapid.T) {
-			m := &coordModel{bench: &bench{Harness: open(t), t: rt, ctx: t.Context()}, values: map[string]storage.Entry{}}
+			m := &coordModel{
+				bench: &bench{Harness: open(t), t: rt, ctx: t.Context()}, values: map[string]storage.Entry{},
+			}
 			defer m.bench.Store.Close()
 			rt.Repeat(rapid.StateMachineActions(m))
 		})
@@ -54,7 +59,10 @@ func (s *shardModel) oldest() record.Position { return max(s.first, s.trim) }
 func (s *shardModel) end() record.Position { return max(s.first, s.last+1) }
 
 var someShard = rapid.Custom(func(t *rapid.T) storage.Shard {
-	return storage.Shard{Stream: rapid.Uint32Range(1, 2).Draw(t, "stream"), Index: record.ShardID(rapid.SampledFrom([]int{0, 1, 4, 5}).Draw(t, "index"))}
+	return storage.Shard{
+		Stream: rapid.Uint32Range(1, 2).Draw(t, "stream"),
+		Index:  record.ShardID(rapid.SampledFrom([]int{0, 1, 4, 5}).Draw(t, "index")),
+	}
 })
 
 func counterOf(s storage.Shard) storage.Shard {
@@ -134,7 +142,10 @@ func (m *logModel) Append(t *rapid.T) {
 		s := m.shards[b.Writer.Shard]
 		for j, r := range b.Records {
 			if r.Pos <= s.last || j > 0 && r.Pos != b.Records[j-1].Pos+1 {
-				t.Fatalf("batch %d of %v: record %d got position %d after %d; want the batch consecutive and behind what was there", i, b.Writer.Shard, j, r.Pos, s.last)
+				t.Fatalf(
+					"batch %d of %v: record %d got position %d after %d; want the batch consecutive and behind what was there",
+					i, b.Writer.Shard, j, r.Pos, s.last,
+				)
 			}
 			s.last = r.Pos
 			c := counterOf(b.Writer.Shard)
@@ -156,9 +167,13 @@ func (m *logModel) Append(t *rapid.T) {
 func (m *logModel) Scan(t *rapid.T) {
 	id, s := m.existing(t)
 	from := record.Position(rapid.IntRange(0, 120).Draw(t, "from"))
-	limit := storage.Limit{Records: rapid.IntRange(0, 6).Draw(t, "records"), Bytes: rapid.IntRange(0, 80).Draw(t, "bytes")}
+	limit := storage.Limit{
+		Records: rapid.IntRange(0, 6).Draw(t, "records"), Bytes: rapid.IntRange(0, 80).Draw(t, "bytes"),
+	}
 	var got []record.Record
-	next, end, err := m.bench.Store.Log().Scan(m.bench.ctx, id, from, limit, func(r record.Record) { got = append(got, r) })
+	next, end, err := m.bench.Store.Log().Scan(
+		m.bench.ctx, id, from, limit, func(r record.Record) { got = append(got, r) },
+	)
 	if s == nil {
 		m.bench.want(err, storage.ErrNotFound)
 		return
@@ -179,7 +194,8 @@ func (m *logModel) Scan(t *rapid.T) {
 		if r.Pos < from {
 			continue
 		}
-		if len(want) > 0 && (limit.Records > 0 && len(want) == limit.Records || limit.Bytes > 0 && bytes+r.Size() > limit.Bytes) {
+		if len(want) > 0 &&
+			(limit.Records > 0 && len(want) == limit.Records || limit.Bytes > 0 && bytes+r.Size() > limit.Bytes) {
 			kind = storage.More
 			break
 		}
@@ -195,7 +211,9 @@ func (m *logModel) Seek(t *rapid.T) {
 	id, s := m.existing(t)
 	at := record.MillisOf(m.bench.Clock.Now()) - record.Millis(rapid.IntRange(-10, 9000).Draw(t, "ago"))
 	if s != nil && len(s.records) > 0 {
-		at = rapid.SampledFrom(s.records).Draw(t, "record").Arrival + record.Millis(rapid.IntRange(-1, 1).Draw(t, "near"))
+		at = rapid.SampledFrom(s.records).Draw(t, "record").Arrival + record.Millis(
+			rapid.IntRange(-1, 1).Draw(t, "near"),
+		)
 	}
 	pos, err := m.bench.Store.Log().Seek(m.bench.ctx, id, at)
 	if s == nil {
@@ -248,7 +266,9 @@ func (m *logModel) Delete(t *rapid.T) {
 }
 
 func (m *logModel) MoveTheClock(t *rapid.T) {
-	m.bench.Clock.SetOffset(m.bench.Clock.Offset() + time.Duration(rapid.IntRange(-1500, 3000).Draw(t, "ms"))*time.Millisecond)
+	m.bench.Clock.SetOffset(
+		m.bench.Clock.Offset() + time.Duration(rapid.IntRange(-1500, 3000).Draw(t, "ms"))*time.Millisecond,
+	)
 }
 
 func (m *logModel) Reopen(t *rapid.T) {
@@ -267,7 +287,10 @@ func (m *logModel) Check(t *rapid.T) {
 	for id, s := range m.shards {
 		oldest, end, closed := m.bench.bounds(id)
 		if oldest != s.oldest() || end != s.end() || closed != s.closed {
-			t.Fatalf("%v: bounds %d to %d, closed %v; want %d to %d, %v", id, oldest, end, closed, s.oldest(), s.end(), s.closed)
+			t.Fatalf(
+				"%v: bounds %d to %d, closed %v; want %d to %d, %v", id, oldest, end, closed, s.oldest(), s.end(),
+				s.closed,
+			)
 		}
 	}
 }
@@ -288,7 +311,12 @@ func (m *coordModel) Commit(t *rapid.T) {
 	const pending = storage.Any - 1 // the revision that this commit will get
 	for i := range ops {
 		key := someKey.Draw(t, "key")
-		ops[i] = storage.Op{Key: key, Expect: rapid.SampledFrom([]storage.Revision{storage.Any, storage.Absent, m.values[key].Revision, m.highest}).Draw(t, "expect")}
+		ops[i] = storage.Op{
+			Key: key,
+			Expect: rapid.SampledFrom([]storage.Revision{
+				storage.Any, storage.Absent, m.values[key].Revision, m.highest,
+			}).Draw(t, "expect"),
+		}
 		if rapid.IntRange(0, 3).Draw(t, "delete") != 0 {
 			ops[i].Value = []byte(rapid.StringN(0, 5, -1).Draw(t, "value"))
 		}
@@ -324,7 +352,9 @@ func (m *coordModel) Commit(t *rapid.T) {
 }
 
 func (m *coordModel) List(t *rapid.T) {
-	prefix, after, n := rapid.StringMatching(`(a/?[abc]?)?`).Draw(t, "prefix"), rapid.StringMatching(`(a/[abc]{0,2}|b)?`).Draw(t, "after"), rapid.IntRange(-1, 4).Draw(t, "n")
+	prefix, after, n := rapid.StringMatching(`(a/?[abc]?)?`).Draw(t, "prefix"), rapid.StringMatching(
+		`(a/[abc]{0,2}|b)?`,
+	).Draw(t, "after"), rapid.IntRange(-1, 4).Draw(t, "n")
 	var want []storage.Entry
 	for _, k := range slices.Sorted(maps.Keys(m.values)) {
 		if strings.HasPrefix(k, prefix) && k > after && (n <= 0 || len(want) < n) {

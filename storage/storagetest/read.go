@@ -38,7 +38,10 @@ var readTests = []test{
 			rs, next, end := b.scan(w.Shard, c.from, c.limit)
 			wantNext := max(c.from, 1) + record.Position(c.n)
 			if len(rs) != c.n || end.Kind != c.kind || next != wantNext {
-				t.Errorf("scan from %d, %+v: %d records, next %d, end %d; want %d, %d, %d", c.from, c.limit, len(rs), next, end.Kind, c.n, wantNext, c.kind)
+				t.Errorf(
+					"scan from %d, %+v: %d records, next %d, end %d; want %d, %d, %d", c.from, c.limit, len(rs), next,
+					end.Kind, c.n, wantNext, c.kind,
+				)
 			}
 		}
 	}),
@@ -101,7 +104,9 @@ var readTests = []test{
 		if b.Reopen != nil {
 			b.Store = b.Reopen()
 		}
-		for at, want := range map[record.Millis]record.Position{later.Arrival: in.Pos, in.Arrival: in.Pos, in.Arrival + 1: later.Pos + 1} {
+		for at, want := range map[record.Millis]record.Position{
+			later.Arrival: in.Pos, in.Arrival: in.Pos, in.Arrival + 1: later.Pos + 1,
+		} {
 			if got := b.seek(w.Shard, at); got != want {
 				t.Errorf("seek %d: position %d, want %d", at, got, want)
 			}
@@ -111,7 +116,8 @@ var readTests = []test{
 		w := b.create(shardAt(0))
 		b.Clock.SetOffset(time.Hour)
 		_, _, end := b.scan(w.Shard, 1, storage.Limit{})
-		if now := record.MillisOf(b.Clock.Now()); end.Kind != storage.Tail || end.Sealed > now || end.Sealed < now-60_000 {
+		if now := record.MillisOf(b.Clock.Now()); end.Kind != storage.Tail || end.Sealed > now ||
+			end.Sealed < now-60_000 {
 			t.Fatalf("end %+v at %d; want a tail sealed up to now", end, now)
 		}
 		b.Clock.SetOffset(0)
@@ -133,14 +139,18 @@ var readTests = []test{
 			b.must(log.Trim(b.ctx, w.Shard, before))
 			rs, next, end := b.scan(w.Shard, 23, storage.Limit{})
 			if len(rs) != 0 || next != 23 || end.Kind != storage.Trimmed || end.Oldest != 24 {
-				t.Fatalf("trim %d, scan from 23: %d records, next %d, %+v; want nothing, trimmed up to 24", before, len(rs), next, end)
+				t.Fatalf(
+					"trim %d, scan from 23: %d records, next %d, %+v; want nothing, trimmed up to 24", before, len(rs),
+					next, end,
+				)
 			}
 			rs, _, _ = b.scan(w.Shard, 24, storage.Limit{})
 			if oldest, _, _ := b.bounds(w.Shard); oldest != 24 || len(rs) != 27 || rs[0].Pos != 24 {
 				t.Fatalf("trim %d: oldest %d, %d records from 24 on; want 24, 27", before, oldest, len(rs))
 			}
 		}
-		b.must(log.Trim(b.ctx, w.Shard, record.MaxPosition)) // beyond the end counts as the end: records to come stay readable
+		// beyond the end counts as the end: records to come stay readable
+		b.must(log.Trim(b.ctx, w.Shard, record.MaxPosition))
 		if oldest, end, _ := b.bounds(w.Shard); oldest != 51 || end != 51 {
 			t.Fatalf("all trimmed: bounds %d to %d, want 51 to 51", oldest, end)
 		}

@@ -1,4 +1,5 @@
-// Package storagetest is the suite that every storage backend passes: what storage.go promises, as tests. Imported by tests only.
+// Package storagetest is the suite that every storage backend passes: what storage.go promises, as tests. Imported by
+// tests only.
 package storagetest
 
 import (
@@ -19,9 +20,10 @@ import (
 
 // Harness is a fresh, empty store under test.
 type Harness struct {
-	Store  storage.Store
-	Clock  *clock.Clock         // the clock that Store goes by
-	Reopen func() storage.Store // closes Store and opens its data again; nil when the backend forgets. May be called once after each open
+	Store storage.Store
+	Clock *clock.Clock // the clock that Store goes by
+	// closes Store and opens its data again; nil when the backend forgets. May be called once after each open
+	Reopen func() storage.Store
 }
 
 // Run holds a backend to the contract. open makes a new store for each test; the suite closes it.
@@ -30,7 +32,8 @@ func Run(t *testing.T, open func(t testing.TB) Harness) {
 		name  string
 		tests []test
 	}{
-		{"Append", appendTests}, {"Read", readTests}, {"End", endTests}, {"Coord", coordTests}, {"Sure", sureTests}, {"Local", localTests}, {"Life", lifeTests}, {"Model", modelTests},
+		{"Append", appendTests}, {"Read", readTests}, {"End", endTests}, {"Coord", coordTests}, {"Sure", sureTests},
+		{"Local", localTests}, {"Life", lifeTests}, {"Model", modelTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +142,9 @@ func (b *bench) tryPut(w storage.Writer, rs []record.Record) error {
 }
 
 // scan reads from from until limit.
-func (b *bench) scan(shard storage.Shard, from record.Position, limit storage.Limit) ([]record.Record, record.Position, storage.End) {
+func (b *bench) scan(shard storage.Shard, from record.Position, limit storage.Limit) (
+	[]record.Record, record.Position, storage.End,
+) {
 	b.t.Helper()
 	var rs []record.Record
 	next, end, err := b.Store.Log().Scan(b.ctx, shard, from, limit, func(r record.Record) { rs = append(rs, r) })
@@ -180,7 +185,8 @@ func (b *bench) same(what string, got, want any) {
 func (b *bench) sameRecords(got, want []record.Record) {
 	b.t.Helper()
 	equal := slices.EqualFunc(got, want, func(x, y record.Record) bool {
-		return x.Pos == y.Pos && x.Arrival == y.Arrival && x.Key == y.Key && x.Explicit == y.Explicit && x.Hash == y.Hash && bytes.Equal(x.Data, y.Data)
+		return x.Pos == y.Pos && x.Arrival == y.Arrival && x.Key == y.Key && x.Explicit == y.Explicit &&
+			x.Hash == y.Hash && bytes.Equal(x.Data, y.Data)
 	})
 	if !equal {
 		b.t.Fatalf("records are %.2000v, want %.2000v", got, want)

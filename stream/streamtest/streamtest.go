@@ -1,4 +1,5 @@
-// Package streamtest reshards streams for tests of the rooms that read them, as SplitShard and MergeShards do for users.
+// Package streamtest reshards streams for tests of the rooms that read them, as SplitShard and MergeShards do for
+// users.
 package streamtest
 
 import (
@@ -41,7 +42,9 @@ func shard(t testing.TB, s *stream.Streams, name stream.Name, id record.ShardID)
 	return sh
 }
 
-func reshard(t testing.TB, s *stream.Streams, name stream.Name, parents []record.ShardID, children []record.HashKeyRange) {
+func reshard(
+	t testing.TB, s *stream.Streams, name stream.Name, parents []record.ShardID, children []record.HashKeyRange,
+) {
 	t.Helper()
 	if err := s.Reshard(t.Context(), name, parents, children); err != nil {
 		t.Fatal(err)

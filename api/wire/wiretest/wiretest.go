@@ -1,4 +1,5 @@
-// Package wiretest is what tests of the shared port need: what a web page can send to each service, and how to see whether any of it had an effect.
+// Package wiretest is what tests of the shared port need: what a web page can send to each service, and how to see
+// whether any of it had an effect.
 package wiretest
 
 import (
@@ -9,14 +10,17 @@ import (
 // Act is a request that changes something, if it is served.
 type Act struct{ Method, Path, ContentType, Body string }
 
-// Acts are, by the name of a service, what a page can send to each service without a preflight: images, links and frames (GET), and forms and beacons (POST) of the three types of forms.
-// Every service of the table must be here.
+// Acts are, by the name of a service, what a page can send to each service without a preflight: images, links and
+// frames (GET), and forms and beacons (POST) of the three types of forms. Every service of the table must be here.
 var Acts = map[string][]Act{
 	"kinesis": {
 		{"POST", "/", "text/plain", `{"StreamName":"page","ShardCount":1}`},
 		{"POST", "/?X-Amz-Target=Kinesis_20131202.CreateStream", "text/plain", `{"StreamName":"page","ShardCount":1}`},
 		{"GET", "/?Action=CreateStream&StreamName=page&ShardCount=1&Version=2013-12-02", "", ""},
-		{"POST", "/", "application/x-www-form-urlencoded", "Action=CreateStream&StreamName=page&ShardCount=1&Version=2013-12-02"},
+		{
+			"POST", "/", "application/x-www-form-urlencoded",
+			"Action=CreateStream&StreamName=page&ShardCount=1&Version=2013-12-02",
+		},
 	},
 	"lambda": {
 		{"POST", "/2015-03-31/functions", "text/plain", `{"FunctionName":"page"}`},
@@ -32,30 +36,60 @@ var Acts = map[string][]Act{
 		{"POST", "/?Action=CreateQueue&QueueName=page&Version=2012-11-05", "multipart/form-data; boundary=x", "--x--"},
 		{"GET", "/000000000000/victim?Action=DeleteQueue", "", ""},
 		{"POST", "/000000000000/victim", "application/x-www-form-urlencoded", "Action=DeleteQueue"},
-		{"GET", "/000000000000/victim?Action=DeleteQueue&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/sqs/aws4_request&X-Amz-Signature=0", "", ""},
+		{
+			"GET",
+			"/000000000000/victim?Action=DeleteQueue&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/sqs/aws4_request&X-Amz-Signature=0",
+			"", "",
+		},
 		{"POST", "/", "text/plain", `{"QueueName":"page"}`},
 	},
 	"dynamodb": {
-		{"POST", "/", "text/plain", `{"TableName":"page","AttributeDefinitions":[{"AttributeName":"k","AttributeType":"S"}],"KeySchema":[{"AttributeName":"k","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`},
-		{"GET", "/?Action=CreateTable&TableName=page&Version=2012-08-10&X-Amz-Credential=k/20260101/us-east-1/dynamodb/aws4_request&X-Amz-Algorithm=AWS4-HMAC-SHA256", "", ""},
+		{
+			"POST", "/", "text/plain",
+			`{"TableName":"page","AttributeDefinitions":[{"AttributeName":"k","AttributeType":"S"}],"KeySchema":[{"AttributeName":"k","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`,
+		},
+		{
+			"GET",
+			"/?Action=CreateTable&TableName=page&Version=2012-08-10&X-Amz-Credential=k/20260101/us-east-1/dynamodb/aws4_request&X-Amz-Algorithm=AWS4-HMAC-SHA256",
+			"", "",
+		},
 	},
 	"monitoring": {
-		{"GET", "/?Action=PutMetricData&Version=2010-08-01&Namespace=page&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1", "", ""},
-		{"POST", "/", "application/x-www-form-urlencoded", "Action=PutMetricData&Version=2010-08-01&Namespace=page&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1"},
+		{
+			"GET",
+			"/?Action=PutMetricData&Version=2010-08-01&Namespace=page&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1",
+			"", "",
+		},
+		{
+			"POST", "/", "application/x-www-form-urlencoded",
+			"Action=PutMetricData&Version=2010-08-01&Namespace=page&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1",
+		},
 		{"POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "text/plain", "\xa1iNamespacedpage"},
 	},
 	"logs": {
 		{"POST", "/", "text/plain", `{"logGroupName":"page"}`},
-		{"POST", "/?Action=CreateLogGroup&logGroupName=page&Version=2014-03-28&X-Amz-Credential=k/20260101/us-east-1/logs/aws4_request&X-Amz-Algorithm=AWS4-HMAC-SHA256", "text/plain", `{"logGroupName":"page"}`},
+		{
+			"POST",
+			"/?Action=CreateLogGroup&logGroupName=page&Version=2014-03-28&X-Amz-Credential=k/20260101/us-east-1/logs/aws4_request&X-Amz-Algorithm=AWS4-HMAC-SHA256",
+			"text/plain", `{"logGroupName":"page"}`,
+		},
 	},
 	"iam": {
-		{"GET", "/?Action=CreateRole&Version=2010-05-08&RoleName=page&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D", "", ""},
+		{
+			"GET",
+			"/?Action=CreateRole&Version=2010-05-08&RoleName=page&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D",
+			"", "",
+		},
 		{"POST", "/", "application/x-www-form-urlencoded", "Action=DeleteRole&Version=2010-05-08&RoleName=victim"},
 		{"POST", "/?Action=DeleteRole&Version=2010-05-08&RoleName=victim", "text/plain", "x"},
 	},
 	"sts": {
 		{"GET", "/?Action=GetCallerIdentity&Version=2011-06-15", "", ""},
-		{"GET", "/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/sts/aws4_request&X-Amz-Signature=0", "", ""},
+		{
+			"GET",
+			"/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/sts/aws4_request&X-Amz-Signature=0",
+			"", "",
+		},
 		{"POST", "/", "application/x-www-form-urlencoded", "Action=GetCallerIdentity&Version=2011-06-15"},
 	},
 }
@@ -71,8 +105,9 @@ type Call struct {
 // Header returns what a call carries beside its body; the signature is of nobody.
 func (c Call) Header() map[string]string {
 	h := map[string]string{
-		"Authorization": "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/" + c.Service + "/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
-		"X-Amz-Date":    "20260101T000000Z", "Content-Type": c.ContentType,
+		"Authorization": "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/" + c.Service +
+			"/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+		"X-Amz-Date": "20260101T000000Z", "Content-Type": c.ContentType,
 	}
 	if c.Target != "" {
 		h["X-Amz-Target"] = c.Target
@@ -91,7 +126,10 @@ const roleDocument = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5
 // Victims make what the acts would take away.
 var Victims = []Call{
 	{"sqs", "", "POST", "/", form, "Action=CreateQueue&Version=2012-11-05&QueueName=victim"},
-	{"iam", "", "POST", "/", form, "Action=CreateRole&Version=2010-05-08&RoleName=victim&AssumeRolePolicyDocument=" + roleDocument},
+	{
+		"iam", "", "POST", "/", form,
+		"Action=CreateRole&Version=2010-05-08&RoleName=victim&AssumeRolePolicyDocument=" + roleDocument,
+	},
 }
 
 // Holdings are calls whose answers show, together, all that clients have made.

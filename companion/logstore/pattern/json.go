@@ -302,7 +302,8 @@ func (p *parser) comparison(path []step, op string) (expression, error) {
 	return comparison{path, op, o}, err
 }
 
-// path reads a selector such as $.detail.items[0].id; a name that is more than letters, digits, - and _ is written ["name"].
+// path reads a selector such as $.detail.items[0].id; a name that is more than letters, digits, - and _ is written
+// ["name"].
 func (p *parser) path() ([]step, error) {
 	if !p.take("$") {
 		return nil, wrong("expected a selector, such as $.level, at %q", clip(p.rest))
@@ -311,7 +312,9 @@ func (p *parser) path() ([]step, error) {
 	for {
 		switch {
 		case strings.HasPrefix(p.rest, "."):
-			end := 1 + strings.IndexFunc(p.rest[1:], func(r rune) bool { return strings.ContainsRune(" \t\r\n.[]=!<>(){}&|\"", r) })
+			end := 1 + strings.IndexFunc(p.rest[1:], func(r rune) bool {
+				return strings.ContainsRune(" \t\r\n.[]=!<>(){}&|\"", r)
+			})
 			if end == 0 {
 				end = len(p.rest)
 			}

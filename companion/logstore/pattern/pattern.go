@@ -1,8 +1,8 @@
 // Package pattern is the filter patterns of CloudWatch Logs: terms for lines of text, expressions for JSON.
 //
-// A text goes in, a Pattern comes out, and a Pattern says whether a message matches. Nothing here does I/O, and a pattern of any text is either
-// understood or refused with what is wrong. Space-delimited patterns ([a, b, ...]) and regular expressions (%...%) are refused.
-// Source: CloudWatch Logs User Guide, "Filter pattern syntax".
+// A text goes in, a Pattern comes out, and a Pattern says whether a message matches. Nothing here does I/O, and a
+// pattern of any text is either understood or refused with what is wrong. Space-delimited patterns ([a, b, ...]) and
+// regular expressions (%...%) are refused. Source: CloudWatch Logs User Guide, "Filter pattern syntax".
 package pattern
 
 import (
@@ -94,8 +94,9 @@ func quoted(text string) (value, rest string, err error) {
 	return "", "", wrong("a quotation mark is not closed")
 }
 
-// Match reports whether a message matches. Terms are found anywhere in the message, in the case given; a JSON expression matches only messages
-// that are one JSON object. Optional terms count only where there is no required one, as on AWS.
+// Match reports whether a message matches. Terms are found anywhere in the message, in the case given; a JSON
+// expression matches only messages that are one JSON object. Optional terms count only where there is no required one,
+// as on AWS.
 func (p Pattern) Match(message string) bool {
 	if p.json != nil {
 		return matchJSON(p.json, message)

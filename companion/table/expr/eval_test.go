@@ -26,10 +26,11 @@ func set(kind Kind, elements ...Value) Value {
 
 func document() Item {
 	return Item{
-		"n": num("5"), "s": Text("hello"), "bin": {Kind: B, Text: "\xff\x00"}, "t": {Kind: BOOL, Bool: true}, "nul": {Kind: NULL},
-		"l":  {Kind: L, List: []Value{num("1"), Text("two"), {Kind: M, Map: Item{"x": num("3")}}}},
-		"m":  {Kind: M, Map: Item{"a": num("1"), "b": {Kind: L, List: []Value{num("2")}}}},
-		"ss": set(SS, Text("b"), Text("a")), "ns": set(NS, num("1"), num("20"), num("3")),
+		"n": num("5"), "s": Text("hello"), "bin": {Kind: B, Text: "\xff\x00"}, "t": {Kind: BOOL, Bool: true},
+		"nul": {Kind: NULL},
+		"l":   {Kind: L, List: []Value{num("1"), Text("two"), {Kind: M, Map: Item{"x": num("3")}}}},
+		"m":   {Kind: M, Map: Item{"a": num("1"), "b": {Kind: L, List: []Value{num("2")}}}},
+		"ss":  set(SS, Text("b"), Text("a")), "ns": set(NS, num("1"), num("20"), num("3")),
 	}
 }
 
@@ -37,21 +38,30 @@ func document() Item {
 func TestConditionsHold(t *testing.T) {
 	t.Parallel()
 	values := map[string]Value{
-		":5": num("5.0"), ":6": num("6"), ":s": Text("hello"), ":he": Text("he"), ":S": Text("S"), ":ss": set(SS, Text("a"), Text("b")), ":a": Text("a"), ":two": Text("two"),
-		":3": num("3"), ":ff": {Kind: B, Text: "\xff"}, ":m": {Kind: M, Map: Item{"x": num("3")}}, ":ü": Text("ü"), ":z": Text("z"), ":1": num("1"),
+		":5": num("5.0"), ":6": num("6"), ":s": Text("hello"), ":he": Text("he"), ":S": Text("S"),
+		":ss": set(SS, Text("a"), Text("b")), ":a": Text("a"), ":two": Text("two"),
+		":3": num("3"), ":ff": {Kind: B, Text: "\xff"}, ":m": {Kind: M, Map: Item{"x": num("3")}}, ":ü": Text("ü"),
+		":z": Text("z"), ":1": num("1"),
 	}
 	for text, want := range map[string]bool{
-		"n = :5": true, "n <> :5": false, "n < :6": true, "n >= :6": false, "n = s": false, "n <> s": true, "n < s": false, "n >= s": false,
-		"gone = :5": false, "gone <> :5": true, "gone <> away": true, "gone = away": false, "gone < :5": false, "NOT gone < :5": true,
+		"n = :5": true, "n <> :5": false, "n < :6": true, "n >= :6": false, "n = s": false, "n <> s": true,
+		"n < s": false, "n >= s": false,
+		"gone = :5": false, "gone <> :5": true, "gone <> away": true, "gone = away": false, "gone < :5": false,
+		"NOT gone < :5":       true,
 		"n BETWEEN :5 AND :6": true, "n IN (:6, :5)": true, "n IN (:6, s)": false, "gone IN (:5)": false,
-		"attribute_exists(l[2].x)": true, "attribute_exists(l[3])": false, "attribute_exists(s.x)": false, "attribute_not_exists(m.c)": true, "attribute_exists(nul)": true,
+		"attribute_exists(l[2].x)": true, "attribute_exists(l[3])": false, "attribute_exists(s.x)": false,
+		"attribute_not_exists(m.c)": true, "attribute_exists(nul)": true,
 		"attribute_type(s, :S)": true, "attribute_type(n, :S)": false, "attribute_type(gone, :S)": false,
-		"begins_with(s, :he)": true, "begins_with(s, :s)": true, "begins_with(n, :he)": false, "begins_with(bin, :ff)": true,
-		"contains(s, :he)": true, "contains(ss, :a)": true, "contains(ss, :z)": false, "contains(l, :two)": true, "contains(l, :m)": true, "contains(ns, :3)": true, "contains(ns, :a)": false,
+		"begins_with(s, :he)": true, "begins_with(s, :s)": true, "begins_with(n, :he)": false,
+		"begins_with(bin, :ff)": true,
+		"contains(s, :he)":      true, "contains(ss, :a)": true, "contains(ss, :z)": false, "contains(l, :two)": true,
+		"contains(l, :m)": true, "contains(ns, :3)": true, "contains(ns, :a)": false,
 		"contains(:s, s)": true, "contains(n, :5)": false,
-		"size(s) = :5": true, "size(ns) = :3": true, "size(l) = :3": true, "size(m) < :3": true, "size(n) = :1": false, "size(gone) = :1": false,
-		"ss = :ss": true, "ss < :6": false, "l[2] = :m": true, "s < :z": true, ":z > s": true,
-		"n = :5 OR gone = :5 AND gone = :6": true, "(n = :5 OR gone = :5) AND gone = :6": false, "NOT n = :5 OR n = :5": true, "NOT (n = :5 OR n = :5)": false,
+		"size(s) = :5": true, "size(ns) = :3": true, "size(l) = :3": true, "size(m) < :3": true, "size(n) = :1": false,
+		"size(gone) = :1": false,
+		"ss = :ss":        true, "ss < :6": false, "l[2] = :m": true, "s < :z": true, ":z > s": true,
+		"n = :5 OR gone = :5 AND gone = :6": true, "(n = :5 OR gone = :5) AND gone = :6": false,
+		"NOT n = :5 OR n = :5": true, "NOT (n = :5 OR n = :5)": false,
 	} {
 		c, err := NewScope(nil, values).Condition("ConditionExpression", text)
 		if err != nil || c.Holds(document()) != want {
@@ -64,7 +74,8 @@ func TestConditionsHold(t *testing.T) {
 func TestUpdatesChangeItems(t *testing.T) {
 	t.Parallel()
 	values := map[string]Value{
-		":1": num("1"), ":x": Text("x"), ":l": {Kind: L, List: []Value{Text("y")}}, ":ab": set(SS, Text("a"), Text("b")), ":bc": set(SS, Text("b"), Text("c")), ":m": {Kind: M, Map: Item{}},
+		":1": num("1"), ":x": Text("x"), ":l": {Kind: L, List: []Value{Text("y")}},
+		":ab": set(SS, Text("a"), Text("b")), ":bc": set(SS, Text("b"), Text("c")), ":m": {Kind: M, Map: Item{}},
 	}
 	with := func(changes Item) Item {
 		d := document()
@@ -80,23 +91,29 @@ func TestUpdatesChangeItems(t *testing.T) {
 	list := func(v ...Value) Value { return Value{Kind: L, List: v} }
 	x3 := Value{Kind: M, Map: Item{"x": num("3")}}
 	for text, want := range map[string]Item{
-		"SET n = n + :1, o = n - :1":          {"n": num("6"), "o": num("4")}, // operands are read before anything changes
+		// operands are read before anything changes
+		"SET n = n + :1, o = n - :1":          {"n": num("6"), "o": num("4")},
 		"SET a = if_not_exists(a, :x)":        {"a": Text("x")},
 		"SET s = if_not_exists(s, :x)":        {},
 		"SET l = list_append(l, :l)":          {"l": list(num("1"), Text("two"), x3, Text("y"))},
 		"SET l = list_append(:l, l)":          {"l": list(Text("y"), num("1"), Text("two"), x3)},
 		"SET l[0] = :x, l[9] = :1, l[7] = :x": {"l": list(Text("x"), Text("two"), x3, Text("x"), num("1"))},
-		"SET l[2].y = :x REMOVE l[0]":         {"l": list(Text("two"), Value{Kind: M, Map: Item{"x": num("3"), "y": Text("x")}})},
-		"REMOVE l[0], l[1], l[8]":             {"l": list(x3)},
-		"REMOVE s, gone":                      {"s": {}},
-		"SET m.b[0] = m.a REMOVE m.a":         {"m": {Kind: M, Map: Item{"b": list(num("1"))}}},
-		"ADD n :1, c :1, ss :bc, d :ab":       {"n": num("6"), "c": num("1"), "ss": set(SS, Text("a"), Text("b"), Text("c")), "d": set(SS, Text("a"), Text("b"))},
-		"DELETE ss :bc":                       {"ss": set(SS, Text("a"))},
-		"DELETE ss :ab":                       {"ss": {}},
-		"DELETE gone :ab":                     {},
-		"ADD m.c :1":                          {"m": {Kind: M, Map: Item{"a": num("1"), "b": list(num("2")), "c": num("1")}}},
-		"SET s = (n - (:1))":                  {"s": num("4")},
-		"SET x = :m":                          {"x": {Kind: M, Map: Item{}}},
+		"SET l[2].y = :x REMOVE l[0]": {
+			"l": list(Text("two"), Value{Kind: M, Map: Item{"x": num("3"), "y": Text("x")}}),
+		},
+		"REMOVE l[0], l[1], l[8]":     {"l": list(x3)},
+		"REMOVE s, gone":              {"s": {}},
+		"SET m.b[0] = m.a REMOVE m.a": {"m": {Kind: M, Map: Item{"b": list(num("1"))}}},
+		"ADD n :1, c :1, ss :bc, d :ab": {
+			"n": num("6"), "c": num("1"), "ss": set(SS, Text("a"), Text("b"), Text("c")),
+			"d": set(SS, Text("a"), Text("b")),
+		},
+		"DELETE ss :bc":      {"ss": set(SS, Text("a"))},
+		"DELETE ss :ab":      {"ss": {}},
+		"DELETE gone :ab":    {},
+		"ADD m.c :1":         {"m": {Kind: M, Map: Item{"a": num("1"), "b": list(num("2")), "c": num("1")}}},
+		"SET s = (n - (:1))": {"s": num("4")},
+		"SET x = :m":         {"x": {Kind: M, Map: Item{}}},
 	} {
 		u, err := NewScope(nil, values).Update(text)
 		if err != nil {
@@ -191,7 +208,8 @@ func TestSizesAreCountedAsAWSCounts(t *testing.T) {
 		v    Value
 		want int
 	}{
-		"text in UTF-8": {Text("ü€"), 5}, "number": {num("-123.45"), 5}, "zero": {num("0"), 1}, "null": {Value{Kind: NULL}, 1}, "empty list": {Value{Kind: L}, 3},
+		"text in UTF-8": {Text("ü€"), 5}, "number": {num("-123.45"), 5}, "zero": {num("0"), 1},
+		"null": {Value{Kind: NULL}, 1}, "empty list": {Value{Kind: L}, 3},
 		"map": {Value{Kind: M, Map: Item{"ab": Text("c")}}, 3 + 1 + 2 + 1}, "set": {set(SS, Text("a"), Text("bc")), 3},
 	} {
 		if got := c.v.Size(); got != c.want {

@@ -1,8 +1,9 @@
-// Package expr is DynamoDB's expression language: attribute values, and the condition, update, projection and key condition expressions over them.
+// Package expr is DynamoDB's expression language: attribute values, and the condition, update, projection and key
+// condition expressions over them.
 //
-// In flow the texts of a request with its #names and :values, out flow trees that are evaluated against items. Everything here is a pure function:
-// no I/O, no clock. Refusals are ValidationException faults in AWS's words. The language is described in the DynamoDB Developer Guide,
-// "Using expressions in DynamoDB".
+// In flow the texts of a request with its #names and :values, out flow trees that are evaluated against items.
+// Everything here is a pure function: no I/O, no clock. Refusals are ValidationException faults in AWS's words. The
+// language is described in the DynamoDB Developer Guide, "Using expressions in DynamoDB".
 package expr
 
 import (
@@ -22,14 +23,16 @@ const MaxBytes = 4 << 10
 // invalid returns a refusal.
 func invalid(format string, args ...any) error { return fault.New(CodeValidation, format, args...) }
 
-// A Scope holds the #names and :values of one request and notes which of them its expressions use. It is not safe for concurrent use.
+// A Scope holds the #names and :values of one request and notes which of them its expressions use. It is not safe for
+// concurrent use.
 type Scope struct {
 	names  map[string]string
 	values map[string]Value
 	used   map[string]bool
 }
 
-// NewScope returns a Scope over names (with their #) and values (with their :). The maps are not copied and must not change.
+// NewScope returns a Scope over names (with their #) and values (with their :). The maps are not copied and must not
+// change.
 func NewScope(names map[string]string, values map[string]Value) *Scope {
 	return &Scope{names: names, values: values, used: make(map[string]bool)}
 }
@@ -49,7 +52,8 @@ func (s *Scope) missing(keys []string) string {
 	return strings.Join(slices.DeleteFunc(keys, func(k string) bool { return s.used[k] }), ", ")
 }
 
-// Condition parses a condition or filter expression. parameter is the name under which a refusal speaks of it, for example ConditionExpression.
+// Condition parses a condition or filter expression. parameter is the name under which a refusal speaks of it, for
+// example ConditionExpression.
 func (s *Scope) Condition(parameter, text string) (Condition, error) {
 	p, err := s.parser(parameter, text)
 	if err != nil {
@@ -93,7 +97,10 @@ func (s *Scope) parser(parameter, text string) (*parser, error) {
 		return nil, invalid("Invalid %s: The expression can not be empty;", parameter)
 	}
 	if len(text) > MaxBytes {
-		return nil, invalid("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", parameter, len(text))
+		return nil, invalid(
+			"Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", parameter,
+			len(text),
+		)
 	}
 	return &parser{scope: s, parameter: parameter, text: text, tokens: lex(text)}, nil
 }

@@ -50,7 +50,9 @@ func keyPart(c Condition) (KeyPart, error) {
 		return keyOperands("BETWEEN", c.Of, c.Low, c.High)
 	case BeginsWith:
 		if _, ok := c.Of.(Path); !ok {
-			return KeyPart{}, invalid("Invalid condition in KeyConditionExpression: begins_with operator must have the key attribute as its first operand")
+			return KeyPart{}, invalid(
+				"Invalid condition in KeyConditionExpression: begins_with operator must have the key attribute as its first operand",
+			)
 		}
 		return keyOperands("begins_with", c.Of, c.Prefix)
 	case Or:
@@ -94,7 +96,9 @@ func keyOperands(operator string, of Operand, with ...Operand) (KeyPart, error) 
 	for _, o := range with {
 		l, ok := o.(Literal)
 		if !ok {
-			return KeyPart{}, invalid("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition")
+			return KeyPart{}, invalid(
+				"Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+			)
 		}
 		part.Values = append(part.Values, l.Value)
 	}

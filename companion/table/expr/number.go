@@ -17,7 +17,8 @@ const (
 	minPower = -130
 )
 
-// Number is a decimal number of up to 38 significant digits; no floating point is involved. The zero value is 0. Equal numbers are ==.
+// Number is a decimal number of up to 38 significant digits; no floating point is involved. The zero value is 0. Equal
+// numbers are ==.
 type Number struct {
 	digits   string // without zeros at either end; "": the number is 0
 	exponent int    // the value is 0.digits × 10^exponent; 0 for 0
@@ -78,9 +79,13 @@ func makeNumber(negative bool, digits string, exponent int) (Number, error) {
 	case trimmed == "":
 		return Number{}, nil
 	case exponent-1 > maxPower:
-		return Number{}, invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
+		return Number{}, invalid(
+			"Number overflow. Attempting to store a number with magnitude larger than supported range",
+		)
 	case exponent-1 < minPower:
-		return Number{}, invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+		return Number{}, invalid(
+			"Number underflow. Attempting to store a number with magnitude smaller than supported range",
+		)
 	case len(trimmed) > MaxDigits:
 		return Number{}, invalid("Attempting to store more than 38 significant digits in a Number")
 	}
@@ -208,7 +213,8 @@ const (
 	keyPositive = 3
 )
 
-// AppendKey appends an encoding of n whose byte order is the order of numbers, and which is no prefix of another number's.
+// AppendKey appends an encoding of n whose byte order is the order of numbers, and which is no prefix of another
+// number's.
 func (n Number) AppendKey(b []byte) []byte {
 	if n.digits == "" {
 		return append(b, keyZero)

@@ -85,7 +85,8 @@ func TestNumbersHaveLimits(t *testing.T) {
 	t.Parallel()
 	nines := strings.Repeat("9", 38)
 	for text, want := range map[string]string{
-		"0": "0", "-0.000": "0", "0e999999999999999999999": "0", "+1": "1", "1.": "1", ".5": "0.5", "1E3": "1000", "1e-2": "0.01", "0120": "120",
+		"0": "0", "-0.000": "0", "0e999999999999999999999": "0", "+1": "1", "1.": "1", ".5": "0.5", "1E3": "1000",
+		"1e-2": "0.01", "0120": "120",
 		nines:                          nines,
 		"9e125":                        "9" + strings.Repeat("0", 125),
 		"1e-130":                       "0." + strings.Repeat("0", 129) + "1",
@@ -108,7 +109,10 @@ func TestNumbersHaveLimits(t *testing.T) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	for _, text := range []string{"a", "-", ".", "e5", "1e", "1e+-2", "1e1.5", "--1", "1 ", " 1", "1_0", "0x1", "NaN", "Infinity", "1e5e5", "1..2", "١"} {
+	for _, text := range []string{
+		"a", "-", ".", "e5", "1e", "1e+-2", "1e1.5", "--1", "1 ", " 1", "1_0", "0x1", "NaN", "Infinity", "1e5e5",
+		"1..2", "١",
+	} {
 		if n, err := ParseNumber(text); err == nil {
 			t.Errorf("%q is taken as %s", text, n)
 		}
@@ -118,7 +122,9 @@ func TestNumbersHaveLimits(t *testing.T) {
 // An index that rounds down finds the second in which an item expires.
 func TestFloorRoundsDown(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int64{"0": 0, "1.9": 1, "-1.1": -2, "-2": -2, "1700000000.5": 1700000000, "0.3": 0, "-0.3": -1} {
+	for text, want := range map[string]int64{
+		"0": 0, "1.9": 1, "-1.1": -2, "-2": -2, "1700000000.5": 1700000000, "0.3": 0, "-0.3": -1,
+	} {
 		n, _ := ParseNumber(text)
 		if got, ok := n.Floor(); !ok || got != want {
 			t.Errorf("%s: %d, %t", text, got, ok)

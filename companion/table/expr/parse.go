@@ -7,7 +7,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// complaint is a class of things wrong with an expression that parses. AWS names one of them: that of the first class in this order.
+// complaint is a class of things wrong with an expression that parses. AWS names one of them: that of the first class
+// in this order.
 type complaint uint8
 
 const (
@@ -91,7 +92,9 @@ func (p *parser) unexpected() {
 	if p.at > 0 {
 		from = p.tokens[p.at-1].start
 	}
-	p.syntax = invalid("Invalid %s: Syntax error; token: \"%s\", near: \"%s\"", p.parameter, clip(shown), clip(p.text[from:to]))
+	p.syntax = invalid(
+		"Invalid %s: Syntax error; token: \"%s\", near: \"%s\"", p.parameter, clip(shown), clip(p.text[from:to]),
+	)
 	p.at = len(p.tokens) - 1
 }
 
@@ -154,7 +157,10 @@ func (p *parser) attribute(word func(token) bool) Step {
 		p.next()
 		name, ok := p.scope.names[t.text]
 		if !ok {
-			p.complain(undefinedName, "An expression attribute name used in the document path is not defined; attribute name: "+t.text)
+			p.complain(
+				undefinedName,
+				"An expression attribute name used in the document path is not defined; attribute name: "+t.text,
+			)
 		}
 		p.scope.used[t.text] = true
 		return Step{Name: name}
@@ -174,7 +180,9 @@ func (p *parser) literal() Literal {
 	t := p.next()
 	v, ok := p.scope.values[t.text]
 	if !ok {
-		p.complain(undefinedName, "An expression attribute value used in expression is not defined; attribute value: "+t.text)
+		p.complain(
+			undefinedName, "An expression attribute value used in expression is not defined; attribute value: "+t.text,
+		)
 	}
 	p.scope.used[t.text] = true
 	return Literal{t.text, v}
@@ -195,7 +203,8 @@ func (p *parser) wholeProjection() Projection {
 
 func anyWord(token) bool { return true }
 
-// checkOverlap complains about two paths of which one lies in the other, or which take the same place for a map and a list.
+// checkOverlap complains about two paths of which one lies in the other, or which take the same place for a map and a
+// list.
 func (p *parser) checkOverlap(paths []Path, path Path) {
 	if p.syntax != nil || p.wrong[overlappingPaths] != "" {
 		return
@@ -207,11 +216,13 @@ func (p *parser) checkOverlap(paths []Path, path Path) {
 		}
 		switch {
 		case n == min(len(path), len(other)):
-			p.complain(overlappingPaths, "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: "+
-				other.shown()+", path two: "+path.shown())
+			p.complain(overlappingPaths,
+				"Two document paths overlap with each other; must remove or rewrite one of these paths; path one: "+
+					other.shown()+", path two: "+path.shown())
 		case path[n].InList != other[n].InList:
-			p.complain(conflictingPaths, "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: "+
-				other.shown()+", path two: "+path.shown())
+			p.complain(conflictingPaths,
+				"Two document paths conflict with each other; must remove or rewrite one of these paths; path one: "+
+					other.shown()+", path two: "+path.shown())
 		}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// part is what stands in a condition: a condition or an operand, of which the parser learns only later which was needed.
+// part is what stands in a condition: a condition or an operand, of which the parser learns only later which was
+// needed.
 type part struct {
 	condition Condition
 	operand   Operand
@@ -22,7 +23,9 @@ func (p *parser) wholeCondition() Condition {
 func (p *parser) must(x part) Condition {
 	if x.condition == nil && p.syntax == nil {
 		if x.call != "" {
-			p.complain(misusedFunction, "The function is not allowed to be used this way in an expression; function: "+x.call)
+			p.complain(
+				misusedFunction, "The function is not allowed to be used this way in an expression; function: "+x.call,
+			)
 			return Not{}
 		}
 		p.unexpected()
@@ -34,7 +37,9 @@ func (p *parser) must(x part) Condition {
 func (p *parser) operandOf(x part) Operand {
 	if x.operand == nil && p.syntax == nil {
 		if x.call != "" {
-			p.complain(misusedFunction, "The function is not allowed to be used this way in an expression; function: "+x.call)
+			p.complain(
+				misusedFunction, "The function is not allowed to be used this way in an expression; function: "+x.call,
+			)
 			return Literal{}
 		}
 		p.unexpected()
@@ -104,7 +109,13 @@ func (p *parser) comparison(depth int) part {
 		p.expect("(")
 		list := p.arguments(depth)
 		if len(list) > 100 {
-			p.complain(wrongCount, fmt.Sprintf("Incorrect number of operands for operator or function; operator or function: IN, number of operands: %d", len(list)+1))
+			p.complain(
+				wrongCount,
+				fmt.Sprintf(
+					"Incorrect number of operands for operator or function; operator or function: IN, number of operands: %d",
+					len(list)+1,
+				),
+			)
 		}
 		return part{condition: In{of, list}}
 	}
@@ -151,7 +162,9 @@ func (p *parser) arguments(depth int) []Operand {
 }
 
 // arity are the functions of conditions, and how many operands they take.
-var arity = map[string]int{"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2, "size": 1}
+var arity = map[string]int{
+	"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2, "size": 1,
+}
 
 func (p *parser) call(depth int) part {
 	name := p.next().text
@@ -166,14 +179,21 @@ func (p *parser) call(depth int) part {
 		return part{condition: Not{}, operand: Literal{}, call: name}
 	}
 	if len(args) != want {
-		p.complain(wrongCount, fmt.Sprintf("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", name, len(args)))
+		p.complain(
+			wrongCount,
+			fmt.Sprintf(
+				"Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d",
+				name, len(args),
+			),
+		)
 		return part{condition: Not{}, operand: Literal{}, call: name} // whichever was meant
 	}
 	if want == 2 && samePath(args[0], args[1]) {
 		p.complainSame(name, args[0])
 	}
 	path, isPath := args[0].(Path)
-	if _, literal := args[0].(Literal); !isPath && (name == "attribute_exists" || name == "attribute_not_exists" || name == "size" && !literal) {
+	if _, literal := args[0].(Literal); !isPath &&
+		(name == "attribute_exists" || name == "attribute_not_exists" || name == "size" && !literal) {
 		p.complain(wrongType, "Operator or function requires a document path; operator or function: "+name)
 	}
 	switch name {
@@ -195,8 +215,9 @@ func (p *parser) call(depth int) part {
 
 func (p *parser) complainSame(operator string, first Operand) {
 	path, _ := first.(Path)
-	p.complain(sameOperand, "The first operand must be distinct from the remaining operands for this operator or function; operator: "+
-		operator+", first operand: "+path.shown())
+	p.complain(sameOperand,
+		"The first operand must be distinct from the remaining operands for this operator or function; operator: "+
+			operator+", first operand: "+path.shown())
 }
 
 // kindOf returns the kind that an operand has whatever the item; 0 when that depends.
@@ -225,7 +246,10 @@ func (p *parser) checkKind(operator string, o Operand, symbol bool, kinds ...Kin
 	if symbol {
 		what = "operator"
 	}
-	p.complain(wrongType, fmt.Sprintf("Incorrect operand type for operator or function; %s: %s, operand type: %s", what, operator, k))
+	p.complain(
+		wrongType,
+		fmt.Sprintf("Incorrect operand type for operator or function; %s: %s, operand type: %s", what, operator, k),
+	)
 }
 
 func (p *parser) checkCompare(operator string, left, right Operand) {
@@ -247,12 +271,15 @@ func (p *parser) checkBetween(of, low, high Operand) {
 	if !ok || !also || !l.Value.Kind.Ordered() || !h.Value.Kind.Ordered() {
 		return
 	}
-	bounds := "; lower bound operand: AttributeValue: " + l.Value.shown() + ", upper bound operand: AttributeValue: " + h.Value.shown()
+	bounds := "; lower bound operand: AttributeValue: " + l.Value.shown() + ", upper bound operand: AttributeValue: " +
+		h.Value.shown()
 	switch {
 	case l.Value.Kind != h.Value.Kind:
 		p.complain(wrongType, "The BETWEEN operator requires same data type for lower and upper bounds"+bounds)
 	case l.Value.compareScalar(h.Value) > 0:
-		p.complain(wrongType, "The BETWEEN operator requires upper bound to be greater than or equal to lower bound"+bounds)
+		p.complain(
+			wrongType, "The BETWEEN operator requires upper bound to be greater than or equal to lower bound"+bounds,
+		)
 	}
 }
 
@@ -260,11 +287,18 @@ func (p *parser) checkTypeName(o Operand) {
 	l, ok := o.(Literal)
 	switch _, known := KindOf(l.Value.Text); {
 	case !ok:
-		p.complain(wrongType, "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}")
+		p.complain(
+			wrongType,
+			"Incorrect operand type for operator or function; operator or function: attribute_type, operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}",
+		)
 	case l.Value.Kind == 0: // not defined, which is said already
 	case l.Value.Kind != S:
 		p.checkKind("attribute_type", o, false, S)
 	case !known:
-		p.complain(wrongType, "Invalid attribute type name found; type: "+clip(l.Value.Text)+", valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}")
+		p.complain(
+			wrongType,
+			"Invalid attribute type name found; type: "+clip(l.Value.Text)+
+				", valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+		)
 	}
 }

@@ -67,15 +67,18 @@ func (p *parser) action(u *Update, section string) {
 		l := p.literal()
 		k := l.Value.Kind
 		if k != 0 && !k.Set() && (section != "ADD" || k != N) {
-			p.complain(wrongType, fmt.Sprintf("Incorrect operand type for operator or function; operator: %s, operand type: %s, "+
-				"typeSet: ALLOWED_FOR_%[1]s_OPERAND", section, longNames[k]))
+			p.complain(wrongType,
+				fmt.Sprintf("Incorrect operand type for operator or function; operator: %s, operand type: %s, "+
+					"typeSet: ALLOWED_FOR_%[1]s_OPERAND", section, longNames[k]))
 		}
 		u.Adds = append(u.Adds, AddAction{path, l, section == "DELETE"})
 	}
 }
 
 // longNames are the kinds as the texts about ADD and DELETE name them.
-var longNames = map[Kind]string{S: "STRING", N: "NUMBER", B: "BINARY", NULL: "NULL", BOOL: "BOOLEAN", L: "LIST", M: "MAP"}
+var longNames = map[Kind]string{
+	S: "STRING", N: "NUMBER", B: "BINARY", NULL: "NULL", BOOL: "BOOLEAN", L: "LIST", M: "MAP",
+}
 
 // setValue returns an operand, or the sum or difference of two, either in parentheses or not.
 func (p *parser) setValue(depth int) Operand {
@@ -129,7 +132,13 @@ func (p *parser) updateCall(depth int) Operand {
 		}
 		p.complain(unknownFunction, text)
 	case len(args) != 2:
-		p.complain(wrongCount, fmt.Sprintf("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", name, len(args)))
+		p.complain(
+			wrongCount,
+			fmt.Sprintf(
+				"Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d",
+				name, len(args),
+			),
+		)
 	case name == "list_append":
 		p.checkKind(name, args[0], false, L)
 		p.checkKind(name, args[1], false, L)

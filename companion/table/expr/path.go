@@ -66,7 +66,8 @@ func (p Projection) Attributes() []string {
 	return names
 }
 
-// Of returns the part of item at the paths. Elements of a list keep their order and close up. The answer shares memory with item.
+// Of returns the part of item at the paths. Elements of a list keep their order and close up. The answer shares memory
+// with item.
 func (p Projection) Of(item Item) Item {
 	out, _ := branch(p, 0).pick(Value{Kind: M, Map: item})
 	if out.Map == nil {

@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// reservedWords are the words that may not stand for an attribute in an expression, without #. Source: DynamoDB Developer Guide, "Reserved words in DynamoDB".
+// reservedWords are the words that may not stand for an attribute in an expression, without #. Source: DynamoDB
+// Developer Guide, "Reserved words in DynamoDB".
 const reservedWords = `
 ABORT ABSOLUTE ACTION ADD AFTER AGENT AGGREGATE ALL ALLOCATE ALTER ANALYZE AND ANY ARCHIVE ARE ARRAY AS ASC ASCII ASENSITIVE ASSERTION
 ASYMMETRIC AT ATOMIC ATTACH ATTRIBUTE AUTH AUTHORIZATION AUTHORIZE AUTO AVG BACK BACKUP BASE BATCH BEFORE BEGIN BETWEEN BIGINT BINARY BIT

@@ -209,8 +209,11 @@ func TestUpdatesAreReadAsTheyAreWritten(t *testing.T) {
 		set, _ := SetOf(SS, []Value{Text("a")})
 		del := AddAction{d.path(), d.literal(set), true}
 		want.Adds, want.paths = append(want.Adds, add, del), append(want.paths, add.Path, del.Path)
-		adds, deletes = append(adds, p.path(add.Path)+p.operand(add.Value)), append(deletes, p.path(del.Path)+" "+p.operand(del.Value))
-		text := "set " + strings.Join(sets, ", ") + " REMOVE " + strings.Join(removes, ",") + " ADD " + strings.Join(adds, ",") + "\nDELETE " + strings.Join(deletes, ",")
+		adds, deletes = append(adds, p.path(add.Path)+p.operand(add.Value)), append(
+			deletes, p.path(del.Path)+" "+p.operand(del.Value),
+		)
+		text := "set " + strings.Join(sets, ", ") + " REMOVE " + strings.Join(removes, ",") + " ADD " +
+			strings.Join(adds, ",") + "\nDELETE " + strings.Join(deletes, ",")
 
 		got, err := NewScope(p.names, p.values).Update(text)
 		if d := cmp.Diff(want, got, cmp.AllowUnexported(Number{}, Update{})); err != nil || d != "" {

@@ -49,8 +49,9 @@ func errTooLarge() error {
 	return invalid("Item size to update has exceeded the maximum allowed size")
 }
 
-// Apply is item after the update; item itself stays as it is. Every operand is read from item, whatever the order of the actions. It gives up as soon as what the
-// update writes is larger than an item may be, because a short text can ask for gigabytes; whether the whole item is too large is for the caller to see.
+// Apply is item after the update; item itself stays as it is. Every operand is read from item, whatever the order of
+// the actions. It gives up as soon as what the update writes is larger than an item may be, because a short text can
+// ask for gigabytes; whether the whole item is too large is for the caller to see.
 func (u *Update) Apply(item Item) (Item, error) {
 	values := make([]Value, len(u.Sets))
 	size := 0
@@ -159,7 +160,8 @@ func computeBoth(left, right Operand, item Item) (x, y Value, err error) {
 	return x, y, err
 }
 
-// concatenate returns all lists of a list_append, and of those in it, one after the other. Every element takes at least a byte of the item.
+// concatenate returns all lists of a list_append, and of those in it, one after the other. Every element takes at least
+// a byte of the item.
 func concatenate(o ListAppend, item Item) (Value, error) {
 	lists, err := listsOf(o, item, nil)
 	if err != nil {
@@ -246,7 +248,8 @@ func (e *edit) apply(v Value) (Value, error) {
 	return out, nil
 }
 
-// applyList changes elements in place, then adds what was set beyond the end, in the order of the indexes, then takes out what is removed.
+// applyList changes elements in place, then adds what was set beyond the end, in the order of the indexes, then takes
+// out what is removed.
 func (e *edit) applyList(v Value) (Value, error) {
 	list := slices.Clone(v.List)
 	var gone []int

@@ -23,7 +23,9 @@ const (
 	BS
 )
 
-var kindNames = [...]string{S: "S", N: "N", B: "B", BOOL: "BOOL", NULL: "NULL", L: "L", M: "M", SS: "SS", NS: "NS", BS: "BS"}
+var kindNames = [...]string{
+	S: "S", N: "N", B: "B", BOOL: "BOOL", NULL: "NULL", L: "L", M: "M", SS: "SS", NS: "NS", BS: "BS",
+}
 
 // String returns the name on the wire; "" for no kind.
 func (k Kind) String() string {
@@ -56,7 +58,8 @@ func (k Kind) element() Kind {
 	}
 }
 
-// Value is one attribute value. Values are not changed once made: what an update changes is copied first, so they may be shared.
+// Value is one attribute value. Values are not changed once made: what an update changes is copied first, so they may
+// be shared.
 type Value struct {
 	Kind   Kind
 	Text   string           // S: UTF-8; B: the bytes
@@ -82,7 +85,8 @@ func SetOf(k Kind, elements []Value) (v Value, ok bool) {
 	return Value{Kind: k, List: compact}, len(compact) == len(sorted)
 }
 
-// Size returns how many bytes AWS counts for the value. Source: DynamoDB Developer Guide, "DynamoDB item sizes and formats".
+// Size returns how many bytes AWS counts for the value. Source: DynamoDB Developer Guide, "DynamoDB item sizes and
+// formats".
 func (v Value) Size() int {
 	switch v.Kind {
 	case S, B:

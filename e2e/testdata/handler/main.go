@@ -1,7 +1,8 @@
-// Command handler is a Lambda function for provided.al2023: a hand-written loop over the Runtime API. What it does about an event, it asks a ledger, so that tests
-// see every invocation begin and end and decide how it goes.
+// Command handler is a Lambda function for provided.al2023: a hand-written loop over the Runtime API. What it does
+// about an event, it asks a ledger, so that tests see every invocation begin and end and decide how it goes.
 //
-// POST $LEDGER/begin brings the event and the header Request-Id; the answer, which may take its time, is an e2e.Order. POST $LEDGER/end comes before the function answers.
+// POST $LEDGER/begin brings the event and the header Request-Id; the answer, which may take its time, is an e2e.Order.
+// POST $LEDGER/end comes before the function answers.
 package main
 
 import (

@@ -1,7 +1,9 @@
-// Command ledger FILE is the witness of the kill tests: a process that outlives every server. Producers and functions tell it what they do, over HTTP on loopback,
-// and it answers once that is appended to FILE and synced. It prints its address.
+// Command ledger FILE is the witness of the kill tests: a process that outlives every server. Producers and functions
+// tell it what they do, over HTTP on loopback, and it answers once that is appended to FILE and synced. It prints its
+// address.
 //
-// POST /note takes an e2e.Note. POST /begin and POST /end are what testdata/handler calls; batches that hold a poison record are ordered to fail.
+// POST /note takes an e2e.Note. POST /begin and POST /end are what testdata/handler calls; batches that hold a poison
+// record are ordered to fail.
 package main
 
 import (

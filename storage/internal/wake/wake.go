@@ -1,6 +1,7 @@
 // Package wake tells waiting readers that something changed, for the Changed methods of the storage backends.
 //
-// A waiter takes its channel before it looks; whoever changes something publishes the change first and fires afterwards. So no wake-up is lost.
+// A waiter takes its channel before it looks; whoever changes something publishes the change first and fires
+// afterwards. So no wake-up is lost.
 package wake
 
 import (
@@ -9,7 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// Signal wakes everybody who waits for one thing. The zero value is ready. Firing without a waiter costs one atomic load.
+// Signal wakes everybody who waits for one thing. The zero value is ready. Firing without a waiter costs one atomic
+// load.
 type Signal struct{ waiting atomic.Pointer[chan struct{}] }
 
 // Wait returns a channel that the next Fire closes.
@@ -56,7 +58,8 @@ func (p *Prefixes) Wait(prefix string) <-chan struct{} {
 	return c
 }
 
-// Fire wakes the waiters of every prefix of key. Its cost grows with the smaller of the number of waiters and the length of key.
+// Fire wakes the waiters of every prefix of key. Its cost grows with the smaller of the number of waiters and the
+// length of key.
 func (p *Prefixes) Fire(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,7 +1,9 @@
-// Command handler is the Go function of the benchmarks: it speaks the Runtime API over one connection, reads each payload to its end, and reports to the ledger.
+// Command handler is the Go function of the benchmarks: it speaks the Runtime API over one connection, reads each
+// payload to its end, and reports to the ledger.
 //
-// Handler "count" reports per batch: when it began and ended to arrive, its shard, its first and last sequence number, its records. Handler "stamp" reports per
-// record: the instant that its data carries, and the instant at which the last byte of the payload had arrived.
+// Handler "count" reports per batch: when it began and ended to arrive, its shard, its first and last sequence number,
+// its records. Handler "stamp" reports per record: the instant that its data carries, and the instant at which the last
+// byte of the payload had arrived.
 package main
 
 import (
@@ -55,7 +57,9 @@ func run() error {
 		if _, err := ledger.Write(line); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(c, "POST %s%s/response HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\n{}", base, a.id, host); err != nil {
+		if _, err := fmt.Fprintf(
+			c, "POST %s%s/response HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\n{}", base, a.id, host,
+		); err != nil {
 			return err
 		}
 		if _, err := c.read(); err != nil {
@@ -127,7 +131,9 @@ func count(line []byte, a answer, now int64) []byte {
 	shard, _, _ := bytes.Cut(value(a.body, bytes.Index(a.body, []byte(eventID)), eventID), []byte(":"))
 	first := value(a.body, bytes.Index(a.body, []byte(sequence)), sequence)
 	last := value(a.body, bytes.LastIndex(a.body, []byte(sequence)), sequence)
-	return fmt.Appendf(line, "b %d %d %s %s %s %d\n", a.began, now, shard, first, last, bytes.Count(a.body, []byte(eventID)))
+	return fmt.Appendf(
+		line, "b %d %d %s %s %s %d\n", a.began, now, shard, first, last, bytes.Count(a.body, []byte(eventID)),
+	)
 }
 
 func stamp(line []byte, a answer, now int64) []byte {

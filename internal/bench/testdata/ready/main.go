@@ -1,5 +1,6 @@
-// Command ready is what the start time and the idle memory of shardmill are compared with: a program that links the same modules and does nothing but answer that it
-// is ready. With -data it opens an empty Pebble first, as a durable server must.
+// Command ready is what the start time and the idle memory of shardmill are compared with: a program that links the
+// same modules and does nothing but answer that it is ready. With -data it opens an empty Pebble first, as a durable
+// server must.
 package main
 
 import (
@@ -21,7 +22,10 @@ import (
 )
 
 // linked keeps the linker from dropping what shardmill uses and this program does not.
-var linked = []any{(&cobra.Command{}).Execute, uuid.NewSHA1, (&errgroup.Group{}).Wait, unix.Fsync, term.IsTerminal, cbor.Unmarshal, cbor.Marshal, yaml.Unmarshal}
+var linked = []any{
+	(&cobra.Command{}).Execute, uuid.NewSHA1, (&errgroup.Group{}).Wait, unix.Fsync, term.IsTerminal, cbor.Unmarshal,
+	cbor.Marshal, yaml.Unmarshal,
+}
 
 func main() {
 	port := flag.Int("port", 0, "port")
