@@ -249,45 +249,6 @@ func TestEveryPackageHasExactlyOnePackageComment(t *testing.T) {
 	}
 }
 
-// The core decides and performs no I/O: it may not even import what would let it.
-func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
-	t.Parallel()
-	forbidden := map[string]string{
-		"context": "time and cancellation are the shell's", "os": "no I/O", "net": "no I/O", "log/slog": "emit Observe",
-		"log":  "emit Observe",
-		"sync": "one goroutine owns a machine", "sync/atomic": "one goroutine owns a machine",
-		"crypto/rand": "chance comes from a seed", "math/rand": "use the seeded generator of math/rand/v2",
-	}
-	for _, f := range files(t) {
-		if f.room != "esm" || f.test {
-			continue
-		}
-		for _, imp := range imports(f) {
-			if why, bad := forbidden[imp]; bad {
-				t.Errorf("%s imports %s: %s", f.path, imp, why)
-			}
-		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.GoStmt:
-				t.Errorf("%s starts a goroutine", f.path)
-			case *ast.ChanType:
-				t.Errorf("%s uses a channel", f.path)
-			case *ast.SelectorExpr:
-				pkg, ok := n.X.(*ast.Ident)
-				if ok && pkg.Name == "time" &&
-					slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After"}, n.Sel.Name) {
-					t.Errorf("%s calls time.%s: time is an argument", f.path, n.Sel.Name)
-				}
-				if ok && pkg.Name == "rand" && !slices.Contains([]string{"Rand", "New", "NewPCG"}, n.Sel.Name) {
-					t.Errorf("%s uses rand.%s: chance comes from a seed", f.path, n.Sel.Name)
-				}
-			}
-			return true
-		})
-	}
-}
-
 // A test has no chance that is not its own: it seeds its generators, so that a run that fails fails again. What rooms
 // draw at random, tests of what depends on it give out themselves (mapping.Options.NewUUID).
 func TestTestsSeedTheirChance(t *testing.T) {
@@ -346,4 +307,14 @@ func TestTestsDoNotSleep(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// parse returns the syntax of a text.
+func parse(t *testing.T, text string) *ast.File {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "", text, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
