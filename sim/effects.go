@@ -55,7 +55,7 @@ func (r *runner) call(c engine.Call) {
 			a, f.ok = r.workEnd(in)
 		} else {
 			a = r.work(&f, partial)
-			r.s.book.succeeded(f.done, in != nil)
+			r.s.book.Succeeded(f.done, in != nil)
 		}
 		if !gone {
 			seen := r.seen.flight[c.Batch]
@@ -73,7 +73,7 @@ func (r *runner) work(f *flight, partial bool) engine.Answer {
 	fail := engine.Answer{Kind: engine.AnswerError, StatusCode: 200, FunctionError: "Unhandled", Version: "$LATEST"}
 	bad := -1
 	for i, p := range ps {
-		if r.s.book.at(p).poison {
+		if r.s.book.At(p).Poison {
 			bad = i
 			break
 		}
@@ -158,7 +158,7 @@ func (r *runner) announce(a engine.Announce) {
 		default:
 			if _, again := w.received[a.ID]; !again {
 				w.received[a.ID] = true
-				r.s.book.noticed(ps)
+				r.s.book.Noticed(ps)
 			}
 		}
 		if !gone {

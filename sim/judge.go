@@ -9,6 +9,7 @@ import (
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/sim/book"
 	"github.com/shardmill/shardmill/source"
 )
 
@@ -89,7 +90,7 @@ func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position, in *s
 		}
 		for _, p := range f.ps {
 			if slices.ContainsFunc(ps, func(q record.Position) bool {
-				return b.at(q) != nil && b.at(q).key == b.at(p).key
+				return b.At(q) != nil && b.At(q).Key == b.At(p).Key
 			}) {
 				w.complain("shard %d: the key of record %d is in flight twice", r.s.id, p)
 			}
@@ -97,24 +98,24 @@ func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position, in *s
 	}
 	n.flight[c.Batch] = &flight{lane: c.Lane, ps: ps, window: in}
 	for i, p := range ps {
-		e := b.at(p)
+		e := b.At(p)
 		switch {
 		case e == nil:
 			w.complain("shard %d: record %d was never put", r.s.id, p)
 			return
 		case i > 0 && p <= ps[i-1]:
 			w.complain("shard %d: records out of order: %v", r.s.id, ps)
-		case laneOf(e.key, n.factor) != c.Lane:
-			w.complain("shard %d: record %d is in lane %d, not %d", r.s.id, p, laneOf(e.key, n.factor), c.Lane)
+		case book.LaneOf(e.Key, n.factor) != c.Lane:
+			w.complain("shard %d: record %d is in lane %d, not %d", r.s.id, p, book.LaneOf(e.Key, n.factor), c.Lane)
 		case p <= mark(&n.from, n.factor, c.Lane) && n.planned || p <= n.from.Low:
 			w.complain("shard %d: record %d is delivered again, though the checkpoint says it is settled", r.s.id, p)
 		case n.settled[p]:
 			w.complain("shard %d: record %d is delivered again without a crash", r.s.id, p)
 		case n.expired(e, w.now):
-			w.complain("shard %d: record %d is delivered at an age of %s", r.s.id, p, e.age(w.now))
+			w.complain("shard %d: record %d is delivered at an age of %s", r.s.id, p, e.Age(w.now))
 		}
-		if before := b.unsettled(p, false, e.key, ps); before != nil {
-			w.complain("shard %d: record %d is delivered before %d, which has the same key", r.s.id, p, before.pos)
+		if before := b.Unsettled(p, false, e.Key, ps); before != nil {
+			w.complain("shard %d: record %d is delivered before %d, which has the same key", r.s.id, p, before.Pos)
 		}
 	}
 	w.judgeWindow(r, in, ps)
@@ -125,9 +126,9 @@ func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position, in *s
 }
 
 // expired reports that a record is too old under every configuration that was in force.
-func (n *session) expired(e *entry, now time.Time) bool {
+func (n *session) expired(e *book.Entry, now time.Time) bool {
 	for _, c := range n.configs {
-		if c.MaxAge == 0 || e.age(now) < c.MaxAge {
+		if c.MaxAge == 0 || e.Age(now) < c.MaxAge {
 			return false
 		}
 	}
@@ -178,7 +179,7 @@ func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position, in *
 		bytes += windowHead + len(in.State)
 	}
 	for _, p := range ps {
-		bytes += r.s.book.at(p).size
+		bytes += r.s.book.At(p).Size
 	}
 	if bytes != len(c.Payload) || bytes > esm.MaxPayload && len(ps) > 1 {
 		w.complain("shard %d: a payload of %d bytes, %d by the book", r.s.id, len(c.Payload), bytes)
@@ -256,9 +257,9 @@ func (r *runner) observed(o engine.Observation) {
 	switch o.Kind {
 	case esm.Discarded:
 		var ps []record.Position
-		for _, e := range r.s.book.records {
-			if e.pos >= o.First && e.pos <= o.Last && laneOf(e.key, n.factor) == o.Lane {
-				ps = append(ps, e.pos)
+		for _, e := range r.s.book.Records {
+			if e.Pos >= o.First && e.Pos <= o.Last && book.LaneOf(e.Key, n.factor) == o.Lane {
+				ps = append(ps, e.Pos)
 			}
 		}
 		n.discards[o.Batch], n.refused[o.Batch] = ps, 0
@@ -272,15 +273,15 @@ func (r *runner) observed(o engine.Observation) {
 			w.complain("shard %d: %v is dropped after %d refusals", r.s.id, n.discards[o.Batch], n.refused[o.Batch])
 		}
 		for _, p := range n.discards[o.Batch] {
-			r.s.book.at(p).dropped, n.settled[p] = true, true
+			r.s.book.At(p).Dropped, n.settled[p] = true, true
 		}
 	case esm.Lost:
 		if o.Last >= r.s.oldest {
 			w.complain("shard %d: record %d is called lost and is there", r.s.id, o.Last)
 		}
-		for _, e := range r.s.book.records {
-			if e.pos >= o.First && e.pos <= o.Last {
-				e.excused = true
+		for _, e := range r.s.book.Records {
+			if e.Pos >= o.First && e.Pos <= o.Last {
+				e.Excused = true
 			}
 		}
 	case esm.StateDropped:
@@ -325,8 +326,8 @@ func (w *world) judgeDiscard(r *runner, o *engine.Observation, ps []record.Posit
 		}
 	case esm.RecordAgeExceeded:
 		for _, p := range ps {
-			if e := r.s.book.at(p); age == 0 || e.age(w.now) < age {
-				w.complain("shard %d: record %d is given up at an age of %s", r.s.id, p, e.age(w.now))
+			if e := r.s.book.At(p); age == 0 || e.Age(w.now) < age {
+				w.complain("shard %d: record %d is given up at an age of %s", r.s.id, p, e.Age(w.now))
 			}
 		}
 	}
@@ -370,9 +371,9 @@ func (w *world) judgeSave(s *shard, r *runner, cp *esm.Checkpoint) {
 		w.complain("shard %d: the checkpoint goes back from %d to %d", s.id, r.seen.low, cp.Low)
 	}
 	r.seen.low = cp.Low
-	for _, e := range s.book.records {
-		if !e.settled() && e.pos <= mark(cp, cp.Factor, laneOf(e.key, cp.Factor)) {
-			w.complain("shard %d: the checkpoint passes record %d, which is not settled", s.id, e.pos)
+	for _, e := range s.book.Records {
+		if !e.Settled() && e.Pos <= mark(cp, cp.Factor, book.LaneOf(e.Key, cp.Factor)) {
+			w.complain("shard %d: the checkpoint passes record %d, which is not settled", s.id, e.Pos)
 		}
 	}
 }
@@ -388,7 +389,7 @@ func (w *world) judgeDurable(s *shard, cp *esm.Checkpoint) {
 func (w *world) judgeStart(s *shard) {
 	for _, p := range s.parents {
 		parent := w.shards[p]
-		if e := parent.book.unsettled(record.MaxPosition, true, 0, nil); e != nil || !parent.saved.checkpoint.Ended {
+		if e := parent.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil || !parent.saved.checkpoint.Ended {
 			w.complain("shard %d starts before its parent %d has ended", s.id, p)
 		}
 	}
@@ -396,7 +397,7 @@ func (w *world) judgeStart(s *shard) {
 
 // judgeEnded checks that a shard ends only when it is closed and settled.
 func (w *world) judgeEnded(s *shard) {
-	if e := s.book.unsettled(record.MaxPosition, true, 0, nil); e != nil || !s.closed || !s.saved.checkpoint.Ended {
+	if e := s.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil || !s.closed || !s.saved.checkpoint.Ended {
 		w.complain("shard %d ends and is not at its end: %s", s.id, shown(s.saved.checkpoint))
 	}
 }
@@ -404,12 +405,12 @@ func (w *world) judgeEnded(s *shard) {
 // judgeEnd checks that everything came to an end.
 func (w *world) judgeEnd() {
 	for _, s := range w.shards {
-		if e := s.book.unsettled(record.MaxPosition, true, 0, nil); e != nil {
+		if e := s.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil {
 			lanes := "no machine"
 			if s.runner != nil {
 				lanes = string(mustJSON(s.runner.x.Lanes()))
 			}
-			w.complain("shard %d: record %d never came to an end; %s", s.id, e.pos, lanes)
+			w.complain("shard %d: record %d never came to an end; %s", s.id, e.Pos, lanes)
 			continue
 		}
 		if n := len(s.log); n > 0 && s.saved.checkpoint.Low < s.log[n-1].Pos {

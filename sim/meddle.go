@@ -34,7 +34,7 @@ func (w *world) put(s *shard) {
 		r.Data = make([]byte, pick(w, 3_000_000, 7_000_000))
 	}
 	s.log = append(s.log, r)
-	s.book.accept(&r, w.rng.IntN(25) == 0)
+	s.book.Accept(&r, format{}.RecordSize(&r), w.rng.IntN(25) == 0)
 }
 
 // news answers a Fetch that waits for something new.
@@ -134,7 +134,7 @@ func (w *world) retain(s *shard) {
 	}
 	s.oldest = max(s.oldest, s.log[i].Pos)
 	w.tracef("shard %d is trimmed to %d", s.id, s.oldest)
-	s.book.trim(s.oldest)
+	s.book.Trim(s.oldest)
 	if s.runner != nil && w.rng.IntN(3) > 0 { // else the machine finds out by reading
 		s.runner.step(esm.Horizon{Oldest: s.oldest})
 	}

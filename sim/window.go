@@ -70,7 +70,7 @@ func (r *runner) workEnd(in *source.Window) (a engine.Answer, ok bool) {
 		}, false
 	}
 	for _, p := range aggregateOf(in.State).Records {
-		r.s.book.at(p).reported = true
+		r.s.book.At(p).Reported = true
 	}
 	return engine.Answer{Kind: engine.AnswerOK, StatusCode: 200, Version: "$LATEST"}, true
 }
@@ -137,8 +137,8 @@ func (w *world) judgeWindow(r *runner, in *source.Window, ps []record.Position) 
 	}
 	n.latest = in.Start
 	for _, p := range ps {
-		if e := b.at(p); e.own >= in.End || in.Start > e.arrival/width*width {
-			w.complain("shard %d: record %d of %d is in the window from %d to %d", r.s.id, p, e.own, in.Start, in.End)
+		if e := b.At(p); e.Own >= in.End || in.Start > e.Arrival/width*width {
+			w.complain("shard %d: record %d of %d is in the window from %d to %d", r.s.id, p, e.Own, in.Start, in.End)
 		}
 	}
 	if len(ps) == 0 && n.win.end == 0 {
@@ -147,9 +147,9 @@ func (w *world) judgeWindow(r *runner, in *source.Window, ps []record.Position) 
 	if !in.Final || !n.steady() {
 		return
 	}
-	for _, e := range b.records {
-		if !e.settled() && e.arrival < in.End {
-			w.complain("shard %d: the window from %d ends before record %d", r.s.id, in.Start, e.pos)
+	for _, e := range b.Records {
+		if !e.Settled() && e.Arrival < in.End {
+			w.complain("shard %d: the window from %d ends before record %d", r.s.id, in.Start, e.Pos)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (n *session) windowAnswered(r *runner, f *flight) {
 		}
 		n.win.early = true
 		for _, p := range f.done { // they are counted as processed, and no state that the function gets back has them
-			r.s.book.at(p).excused = true
+			r.s.book.At(p).Excused = true
 		}
 	}
 }
@@ -192,7 +192,7 @@ func (w *world) stateDropped(r *runner, o *engine.Observation) {
 	}
 	if n.win.state != "" {
 		for _, p := range aggregateOf(n.win.state).Records {
-			r.s.book.at(p).excused = true
+			r.s.book.At(p).Excused = true
 		}
 	}
 	if n.win.state, n.win.early = "", false; o.ID.Purpose == esm.ForFinal {
@@ -207,9 +207,9 @@ func (w *world) judgeWindowsEnded(s *shard) {
 	if m := s.saved.checkpoint.Window; m != nil && m.Last != 0 {
 		w.complain("shard %d: the window from %d never gets its final invocation", s.id, m.Start)
 	}
-	for _, e := range s.book.records {
-		if e.windowed && !e.plain && !e.reported && !e.excused && !e.noticed && !e.dropped && !e.lost {
-			w.complain("shard %d: record %d was aggregated, and no end of a window has it", s.id, e.pos)
+	for _, e := range s.book.Records {
+		if e.Windowed && !e.Plain && !e.Reported && !e.Excused && !e.Noticed && !e.Dropped && !e.Lost {
+			w.complain("shard %d: record %d was aggregated, and no end of a window has it", s.id, e.Pos)
 		}
 	}
 }

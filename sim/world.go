@@ -7,6 +7,7 @@ import (
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/sim/book"
 )
 
 // epoch is the instant at which every world begins.
@@ -54,7 +55,7 @@ type shard struct {
 	closed  bool
 	saved   durable
 	runner  *runner
-	book    book
+	book    book.Book
 }
 
 // durable is a checkpoint as storage holds it.

@@ -104,6 +104,7 @@ var rooms = map[string]struct {
 	"server":           {[]string{"*"}, "wiring"},
 	"cmd/shardmill":    {[]string{"*"}, "the command line"},
 	"sim":              {[]string{"*"}, "how we judge; imported by tests only"},
+	"sim/book":         {[]string{"record"}, "what became of every record"},
 	"e2e":              {[]string{"*"}, "how we judge; imported by tests only"},
 }
 
@@ -182,6 +183,9 @@ func allowed(room, target string) bool {
 	return false
 }
 
+// judges reports that a room is a simulator or a part of one.
+func judges(room string) bool { return room == "sim" || strings.HasPrefix(room, "sim/") }
+
 func TestRoomsImportOnlyWhatTheTableAllows(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
@@ -203,8 +207,8 @@ func TestRoomsImportOnlyWhatTheTableAllows(t *testing.T) {
 					f.room, rooms[f.room].why,
 				)
 			}
-			if ours && (target == "sim" || target == "e2e" || strings.HasSuffix(target, "test")) && f.room != "sim" &&
-				f.room != "e2e" && !strings.HasSuffix(f.room, "test") {
+			forTests := judges(target) || target == "e2e" || strings.HasSuffix(target, "test")
+			if ours && forTests && !judges(f.room) && f.room != "e2e" && !strings.HasSuffix(f.room, "test") {
 				t.Errorf("%s imports %s, which only tests may", f.path, target)
 			}
 		}
@@ -255,7 +259,7 @@ func TestTestsSeedTheirChance(t *testing.T) {
 	t.Parallel()
 	own := []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "PCG", "ChaCha8"}
 	for _, f := range files(t) {
-		if !f.test && f.room != "sim" && !strings.HasSuffix(f.room, "test") {
+		if !f.test && !judges(f.room) && !strings.HasSuffix(f.room, "test") {
 			continue
 		}
 		for _, imp := range imports(f) {
