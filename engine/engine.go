@@ -30,7 +30,7 @@ type Functions interface {
 	Lookup(ref function.Ref) (*function.Configuration, bool)
 }
 
-// Options of an Engine. All members but Observe, Hinted and Metrics are required.
+// Options of an Engine. All members but Observe, Hinted, Metrics and Trace are required.
 type Options struct {
 	Mappings     *mapping.Mappings
 	Functions    Functions
@@ -48,6 +48,9 @@ type Options struct {
 	Metrics      *metric.Store // nil: nothing is measured
 	// bytes that records read and not settled take over all shards; beyond it each shard holds one batch; 0: no bound
 	BufferMemory int64
+	// told of every machine when it is made, and gives what is told of its events and commands; nil: nothing is
+	// traced
+	Trace func(Machine) Tracer
 }
 
 // Engine runs every mapping. Safe for concurrent use.
@@ -208,6 +211,10 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 // Idle reports that nothing is under way: no invocation, no delivery, no save, no read that has found something, no
 // event that waits to be taken.
 func (e *Engine) Idle() bool { return e.active.n.Load() == 0 }
+
+// Buffered returns how many bytes of the buffer memory are taken, those reserved for reads under way included. It is 0
+// where that memory has no bound.
+func (e *Engine) Buffered() int64 { return e.budget.Used() }
 
 // activity counts what is under way.
 type activity struct{ n atomic.Int64 }

@@ -244,6 +244,7 @@ type world struct {
 	source    func(source.Source) source.Source // what the engine sees of a source; nil: all of it
 	budget    int64
 	observe   func(engine.Observation)
+	trace     func(engine.Machine) engine.Tracer
 	clock     *clock.Clock
 	streams   *stream.Streams
 	queues    *queue.Queues
@@ -315,7 +316,8 @@ func (w *world) start() {
 
 func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
-		Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord), BufferMemory: w.budget,
+		Trace: w.trace, Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord),
+		BufferMemory: w.budget,
 		Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Metrics: w.metrics,
 		Hinted: func(of function.Ref, hint string) {

@@ -40,6 +40,7 @@ type Executor struct {
 	out     []Effect
 
 	observe func(Observation)
+	trace   Tracer // nil: nothing is traced
 }
 
 // Identity names a mapping on a shard; ids of invocations and notices are made from it, but not from its ARNs.
@@ -161,7 +162,7 @@ func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 		ev = r
 	}
 	for ev != nil {
-		for _, c := range x.shard.Step(now, ev) {
+		for _, c := range x.decide(now, ev) {
 			x.apply(now, c)
 		}
 		x.held.dropThrough(x.shard.Low())

@@ -410,6 +410,10 @@ func (r *mappingRunner) startShard(id record.ShardID) {
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}
 	s.x.Share(r.e.budget)
+	if r.e.o.Trace != nil {
+		cfg := sized(r.m.Core(), r.src.Format(id, r.role))
+		s.x.Trace(r.e.o.Trace(Machine{who, cfg, held.Checkpoint, seed.Sum64(), sh.Range}))
+	}
 	s.ctx, s.cancel = context.WithCancel(r.ctx)
 	if r.m.Destination != "" {
 		if s.send, err = r.e.o.Destinations.Open(r.m.Destination); err != nil {
