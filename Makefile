@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 # Built from the module cache, or fetched on the first run. make lint LINT=golangci-lint takes an installed one.
 LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 # The packages that run under the race detector; simulation and end-to-end tests run without it, afterwards.
-PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /e2e$$)
+PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /sim/simshell$$ -e /internal/mutants$$ -e /e2e$$)
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -16,7 +16,7 @@ help: ## this list
 build: ## bin/shardmill, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
 
-test: preflight sumtypes race sim200 e2e ## everything: the gate
+test: preflight sumtypes race sim200 mutants e2e ## everything: the gate
 
 preflight: ## say which tool is missing, and what installs it
 	@sh internal/preflight/preflight.sh
@@ -36,8 +36,11 @@ spec: ## the scripts of the core
 golden: ## rewrite expected output of scripts; read the diff like code
 	$(GO) test -count=1 ./esm -run TestScripts -rewrite
 
-sim200: ## the simulator, a few hundred seeds, and the mutants
+sim200: ## the simulator, a few hundred seeds
 	$(GO) test -count=1 -timeout 10m ./sim
+
+mutants: ## would a test notice? one quiet bug after another, each with the test that catches it; make mutants ONLY=lane
+	$(GO) test -count=1 -timeout 15m ./internal/mutants $(if $(ONLY),-v -run TestMutantsAreCaught -args -mutants.only='$(ONLY)')
 
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
@@ -75,4 +78,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim e2e tutorial venv ric-oracle fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim mutants e2e tutorial venv ric-oracle fuzz bench lint check

@@ -98,6 +98,7 @@ var rooms = map[string]struct {
 	"api/iam":          {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
 	"api/sts":          {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
+	"internal/mutants": {nil, "whether a test would notice"},
 	"internal/fuzzall": {nil, "how fuzz targets are run"},
 	"internal/doctest": {nil, "how documents are run"},
 	"seed":             {[]string{"record", "fault"}, "what a seed file may say"},

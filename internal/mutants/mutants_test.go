@@ -1,0 +1,171 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var only = flag.String("mutants.only", "", "a pattern for the sentences or files of the mutants to try")
+
+// patience is how long a test may take over a mutant. A test that hangs on one has caught it.
+const patience = 60 * time.Second
+
+func all(t *testing.T) (out []mutant) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		mutants, err := parse(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, mutants...)
+	}
+	return out
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// shell are the rooms that carry out what a core decides.
+var shell = regexp.MustCompile(`^(engine|checkpoint|stream|function|storage/pebble)/`)
+
+const least, leastInShell = 16, 0
+
+// There are enough of them, and each changes what is there.
+func TestMutantsFollowTheCode(t *testing.T) {
+	t.Parallel()
+	base := root(t)
+	names := map[string]string{}
+	inShell := 0
+	for _, m := range all(t) {
+		if before, twice := names[m.name]; twice {
+			t.Errorf("%s has the name of %s", m.where, before)
+		}
+		names[m.name] = m.where
+		sources, err := m.sources(base)
+		if err != nil {
+			t.Errorf("%s: %v", m.where, err)
+		}
+		for path := range sources {
+			if shell.MatchString(path) && !strings.HasPrefix(path, "function/fleet/") {
+				inShell++
+				break
+			}
+		}
+	}
+	if len(names) < least || inShell < leastInShell {
+		t.Errorf(
+			"%d mutants, %d of them in the shell; there are to be %d and %d", len(names), inShell, least, leastInShell,
+		)
+	}
+}
+
+// Every mutant is caught by its test.
+func TestMutantsAreCaught(t *testing.T) {
+	base := root(t)
+	pick := regexp.MustCompile(*only)
+	for _, m := range all(t) {
+		if !pick.MatchString(m.name) && !pick.MatchString(m.where) {
+			continue
+		}
+		t.Run(strings.ReplaceAll(strings.TrimSuffix(m.name, "."), " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			sources, err := m.sources(base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			binary := build(t, base, m.test[0], sources)
+
+			out, err := run(t, filepath.Join(base, m.test[0]), binary, m.test[1:])
+
+			if err == nil {
+				t.Fatalf("%s: not caught by go test %s", m.where, strings.Join(m.test, " "))
+			}
+			t.Logf("caught by go test %s\n%s", strings.Join(m.test, " "), said(out))
+		})
+	}
+}
+
+// build compiles the tests of a package over changed sources.
+func build(t *testing.T, base, pkg string, sources map[string]string) (binary string) {
+	t.Helper()
+	dir := t.TempDir()
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for path, text := range sources {
+		changed := filepath.Join(dir, strings.ReplaceAll(path, "/", "_"))
+		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay.Replace[filepath.Join(base, filepath.FromSlash(path))] = changed
+	}
+	list, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary = filepath.Join(dir, "mutant.test")
+	cmd := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", binary, pkg)
+	cmd.Dir = base
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	return binary
+}
+
+// run runs a test binary in the package's directory. What did not start, or found no test, is no catch.
+func run(t *testing.T, dir, binary string, args []string) (out []byte, err error) {
+	t.Helper()
+	for i, a := range args {
+		args[i] = strings.Replace(a, "-run", "-test.run", 1)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append([]string{"-test.failfast"}, args...)...)
+	cmd.Dir = dir
+	out, err = cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if bytes.Contains(out, []byte("no tests to run")) || bytes.Contains(out, []byte("flag provided but not defined")) {
+		t.Fatalf("%s: %s", args, out)
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("it hangs: %w", ctx.Err())
+	}
+	return out, err
+}
+
+// said returns the lines in which a test says what it found.
+func said(out []byte) string {
+	var lines []string
+	for line := range strings.Lines(string(out)) {
+		if len(lines) < 6 && !strings.HasPrefix(line, "===") && strings.TrimSpace(line) != "" {
+			lines = append(lines, line[:min(len(line), 200)])
+		}
+	}
+	return strings.Join(lines, "")
+}
