@@ -203,6 +203,9 @@ func (r *mappingRunner) list() {
 		ev.Shards = append(ev.Shards, esm.ListedShard{ID: sh.ID, Parents: sh.Parents, Ended: r.settled[sh.ID]})
 	}
 	r.step(ev)
+	for _, sh := range shards {
+		r.step(esm.Owned{Shard: sh.ID, Epoch: r.e.o.Epoch})
+	}
 }
 
 // desire tells the machine what the mapping shall be.

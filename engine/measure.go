@@ -46,7 +46,7 @@ func (m *meter) observe(o *Observation) {
 		m.discarded.Add(o.At, float64(o.Count))
 	case esm.StateDropped:
 		m.dropped.Add(o.At, 1)
-	case esm.Lost:
+	case esm.RecordsLost:
 		m.losses.Add(o.At, 1)
 	default: // nothing ends
 	}

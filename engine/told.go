@@ -19,7 +19,7 @@ func (r *mappingRunner) observe(o Observation) {
 	case esm.AttemptEnded:
 		r.report(resultOf(o.Outcome))
 		r.e.advise(&o)
-	case esm.Lost: // nobody gets a notice of them: they cannot be read again
+	case esm.RecordsLost: // nobody gets a notice of them: they cannot be read again
 		r.log.Warn(
 			"retention took records before they were processed", "shard", o.Shard.String(), "first", o.First, "last",
 			o.Last,

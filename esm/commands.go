@@ -118,7 +118,7 @@ const (
 	NoticeDelivered                        // their notice is at the destination
 	// their notice could not be delivered, or there is no destination: they are gone, and counted
 	Dropped
-	Lost         // retention took records before they were settled
+	RecordsLost  // retention took records before they were settled
 	Rebuilt      // the lanes were rebuilt for another factor or tumbling window
 	WindowEnded  // a tumbling window is over, and the function has had its final invocation
 	StateReset   // the state of a window outgrew its limit; the function has had it and the window goes on without

@@ -13,7 +13,7 @@ func (s *Shard) horizon(oldest record.Position) {
 	if s.next >= oldest {
 		return
 	}
-	s.emit(Observe{Kind: Lost, First: s.next, Last: oldest - 1})
+	s.emit(Observe{Kind: RecordsLost, First: s.next, Last: oldest - 1})
 	s.next = oldest
 	s.dirty = true
 	s.reading = false // the answer under way starts at a place that is gone
@@ -25,7 +25,7 @@ func (s *Shard) horizon(oldest record.Position) {
 func (s *Shard) lose(l *lane) {
 	for l.discard == nil && l.queue.len() > 0 && l.queue.at(0).Pos < s.oldest &&
 		(len(l.plan) == 0 || l.plan[0].id.Purpose == ForRecords) {
-		lost := Observe{Kind: Lost, Lane: l.id, First: l.queue.at(0).Pos}
+		lost := Observe{Kind: RecordsLost, Lane: l.id, First: l.queue.at(0).Pos}
 		held := l.queue.len()
 		if len(l.plan) > 0 {
 			seg := &l.plan[0]

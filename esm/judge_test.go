@@ -319,7 +319,7 @@ func (j *judge) observe(o esm.Observe) {
 		}
 	case esm.Dropped:
 		mark(func(r *judged) { r.discarded = true })
-	case esm.Lost:
+	case esm.RecordsLost:
 		mark(func(r *judged) { r.lost = true })
 	case esm.StateDropped:
 		j.endWindow(o.ID.Purpose)

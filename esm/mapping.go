@@ -20,14 +20,17 @@ const (
 	Deleting  State = "Deleting"
 )
 
-// Mapping decides which shards of a mapping run, and when a change of its state is complete. A child shard waits until
-// its parents are drained and settled, or order per partition key would break; AWS does the same without documenting it
-// for Kinesis. Not safe for concurrent use.
+// Mapping decides which shards of a mapping run here, and when a change of its state is complete. A shard runs only
+// while it is owned, and under the epoch of its grant. A child shard waits until its parents are drained and settled,
+// whoever ran them, or order per partition key would break; AWS does the same without documenting it for Kinesis. Not
+// safe for concurrent use.
 type Mapping struct {
 	enabled  bool
 	deleting bool
-	pending  State // a transition that is not reported complete; "" when at rest
-	shards   []shardEntry
+	guest    bool         // another owner decides the State
+	pending  State        // a transition that is not reported complete; "" when at rest
+	shards   []shardEntry // by id
+	grants   []grant      // by shard; of shards that are listed, or will be
 	listed   bool
 
 	unlisted bool // the source is gone or lists nothing: what has expired is not known
@@ -40,18 +43,25 @@ type shardEntry struct {
 	id      record.ShardID
 	parents []record.ShardID
 	phase   shardPhase
-	gone    bool // the stream no longer lists it
+	epoch   uint64 // of the grant under which it runs
+	gone    bool   // the stream no longer lists it
 }
 
 type shardPhase uint8
 
 const (
-	shardWaits  shardPhase = iota // not started, or released
-	shardRuns                     // StartShard was given
-	shardEnds                     // ReleaseShard was given
-	shardEnded                    // closed and settled
-	shardFenced                   // another owner runs it
+	shardWaits shardPhase = iota // not started, or released
+	shardRuns                    // StartShard was given
+	shardEnds                    // ReleaseShard was given
+	shardEnded                   // closed and settled
 )
+
+// grant is the right to run a shard.
+type grant struct {
+	shard record.ShardID
+	epoch uint64
+	spent bool // the shard was fenced under it: somebody has a later one, and only another grant helps
+}
 
 // MappingEvent is what a Mapping is told. The set is closed.
 //
@@ -73,12 +83,24 @@ type ListedShard struct {
 	Ended   bool // its checkpoint says that every record of it is settled
 }
 
+// Owned tells that a shard is granted under an epoch. Of several the highest counts: one that is not above the one held
+// says nothing new. A shard that runs under a lower one is released and started again under this one.
+type Owned struct {
+	Shard record.ShardID
+	Epoch uint64
+}
+
+// Lost tells that a shard is not owned any more. It is released: attempts in flight may end, and what they came to is
+// saved if no other owner has claimed the shard by then.
+type Lost struct{ Shard record.ShardID }
+
 // Desired tells what the mapping shall be, and which transition (Creating, Updating, …) waits to be reported complete;
 // "" when none does.
 type Desired struct {
 	Enabled  bool
 	Deleting bool
 	Pending  State
+	Guest    bool // another owner decides: transitions are not reported complete here, and nothing is forgotten
 }
 
 // ShardFinished tells that a shard machine has ended.
@@ -94,6 +116,8 @@ type AbandonDue struct{}
 type SourceGone struct{}
 
 func (ShardsListed) mappingEvent()  {}
+func (Owned) mappingEvent()         {}
+func (Lost) mappingEvent()          {}
 func (Desired) mappingEvent()       {}
 func (ShardFinished) mappingEvent() {}
 func (AbandonDue) mappingEvent()    {}
@@ -104,8 +128,11 @@ func (SourceGone) mappingEvent()    {}
 //sumtype:decl
 type MappingCommand interface{ mappingCommand() }
 
-// StartShard asks to run a shard from its checkpoint, or from where the mapping starts.
-type StartShard struct{ Shard record.ShardID }
+// StartShard asks to run a shard from its checkpoint, or from where the mapping starts, under the epoch of its grant.
+type StartShard struct {
+	Shard record.ShardID
+	Epoch uint64
+}
 
 // ReleaseShard asks a running shard to end; with Abandon at once.
 type ReleaseShard struct {
@@ -140,8 +167,14 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 		m.unlisted = len(ev.Shards) == 0
 		m.list(ev.Shards)
 		m.forgetExpired(ev)
+	case Owned:
+		m.owned(ev)
+	case Lost:
+		if i, found := m.find(ev.Shard); found {
+			m.grants = slices.Delete(m.grants, i, i+1)
+		}
 	case Desired:
-		m.enabled, m.deleting, m.pending = ev.Enabled, ev.Deleting, ev.Pending
+		m.enabled, m.deleting, m.pending, m.guest = ev.Enabled, ev.Deleting, ev.Pending, ev.Guest
 	case ShardFinished:
 		m.shardFinished(ev)
 	case AbandonDue:
@@ -162,13 +195,40 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 
 func (m *Mapping) emit(c MappingCommand) { m.out = append(m.out, c) }
 
+// owned notes a grant.
+func (m *Mapping) owned(ev Owned) {
+	i, found := m.find(ev.Shard)
+	switch {
+	case !found:
+		m.grants = slices.Insert(m.grants, i, grant{shard: ev.Shard, epoch: ev.Epoch})
+	case ev.Epoch > m.grants[i].epoch:
+		m.grants[i] = grant{shard: ev.Shard, epoch: ev.Epoch}
+	}
+}
+
+// find returns the place of a shard's grant.
+func (m *Mapping) find(id record.ShardID) (i int, found bool) {
+	return slices.BinarySearchFunc(m.grants, id, func(g grant, id record.ShardID) int {
+		return cmp.Compare(g.shard, id)
+	})
+}
+
+// usable returns the epoch under which a shard may run here; ok is false when it may not.
+func (m *Mapping) usable(id record.ShardID) (epoch uint64, ok bool) {
+	i, found := m.find(id)
+	if !found || m.grants[i].spent {
+		return 0, false
+	}
+	return m.grants[i].epoch, true
+}
+
 func (m *Mapping) list(shards []ListedShard) {
 	m.listed = true
 	keep := m.shards[:0:0]
 	for _, sh := range shards {
 		e := shardEntry{id: sh.ID, parents: sh.Parents}
 		if i := m.index(sh.ID); i >= 0 {
-			e.phase = m.shards[i].phase
+			e.phase, e.epoch = m.shards[i].phase, m.shards[i].epoch
 		}
 		if e.phase == shardWaits && sh.Ended {
 			e.phase = shardEnded
@@ -191,20 +251,35 @@ func (m *Mapping) list(shards []ListedShard) {
 }
 
 // forgetExpired lets go of what is kept of shards that the stream does not list any more. One that still runs is let go
-// of when it has ended.
+// of when it has ended. Of a stream some shard is always open, and what comes of a shard has a higher number: a shard
+// above all that are listed has not expired, but was made after the list was.
 func (m *Mapping) forgetExpired(ev ShardsListed) {
 	if len(ev.Shards) == 0 {
 		return
 	}
+	newest := record.ShardID(0)
+	for _, sh := range ev.Shards {
+		newest = max(newest, sh.ID)
+	}
+	m.grants = slices.DeleteFunc(m.grants, func(g grant) bool { return g.shard < newest && m.index(g.shard) < 0 })
+	if m.guest {
+		return
+	}
 	for _, id := range ev.Kept {
-		if m.index(id) < 0 {
+		if id < newest && m.index(id) < 0 {
 			m.emit(ForgetShard{Shard: id})
 		}
 	}
 }
 
 func (m *Mapping) index(id record.ShardID) int {
-	return slices.IndexFunc(m.shards, func(e shardEntry) bool { return e.id == id })
+	i, found := slices.BinarySearchFunc(m.shards, id, func(e shardEntry, id record.ShardID) int {
+		return cmp.Compare(e.id, id)
+	})
+	if !found {
+		return -1
+	}
+	return i
 }
 
 func (m *Mapping) shardFinished(ev ShardFinished) {
@@ -214,7 +289,7 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 	}
 	if m.shards[i].gone {
 		m.shards = slices.Delete(m.shards, i, i+1)
-		if !m.unlisted && !m.deleting {
+		if !m.unlisted && !m.deleting && !m.guest {
 			m.emit(ForgetShard{Shard: ev.Shard})
 		}
 		return
@@ -223,7 +298,10 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 	case Ended:
 		m.shards[i].phase = shardEnded
 	case Fenced:
-		m.shards[i].phase = shardFenced
+		if g, found := m.find(ev.Shard); found && m.grants[g].epoch <= m.shards[i].epoch {
+			m.grants[g].spent = true
+		}
+		m.shards[i].phase = shardWaits
 	case Released:
 		m.shards[i].phase = shardWaits
 	}
@@ -232,17 +310,21 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 // run starts and releases shards so that what runs is what should run.
 func (m *Mapping) run() {
 	want := m.enabled && !m.deleting
+	if !want {
+		for i := range m.grants {
+			m.grants[i].spent = false // enabled again, it is tried again: the claim says whether it is still fenced
+		}
+	}
 	for i := range m.shards {
 		e := &m.shards[i]
+		epoch, owned := m.usable(e.id)
 		switch {
-		case want && e.phase == shardWaits && m.parentsEnded(e):
-			e.phase = shardRuns
-			m.emit(StartShard{Shard: e.id})
-		case !want && e.phase == shardRuns:
+		case want && owned && e.phase == shardWaits && m.parentsEnded(e):
+			e.phase, e.epoch = shardRuns, epoch
+			m.emit(StartShard{Shard: e.id, Epoch: epoch})
+		case e.phase == shardRuns && (!want || !owned || epoch != e.epoch):
 			e.phase = shardEnds
 			m.emit(ReleaseShard{Shard: e.id})
-		case !want && e.phase == shardFenced:
-			e.phase = shardWaits // enabled again, it is tried again: who ran it may have gone
 		}
 	}
 }
@@ -256,6 +338,28 @@ func (m *Mapping) parentsEnded(e *shardEntry) bool {
 	return true
 }
 
+// Awaits returns the shards, in order, that do not run here and whose end is all that shards owned here wait for. Their
+// checkpoints tell when it has come, and ShardsListed passes that on.
+func (m *Mapping) Awaits() (parents []record.ShardID) {
+	if !m.enabled || m.deleting {
+		return nil
+	}
+	for i := range m.shards {
+		e := &m.shards[i]
+		if _, owned := m.usable(e.id); !owned || e.phase != shardWaits {
+			continue
+		}
+		for _, p := range e.parents {
+			_, ours := m.usable(p)
+			if at := m.index(p); at >= 0 && m.shards[at].phase == shardWaits && !ours {
+				parents = append(parents, p)
+			}
+		}
+	}
+	slices.Sort(parents)
+	return slices.Compact(parents)
+}
+
 // settle reports a transition complete once what runs is what should run: nothing runs any more when the mapping is
 // disabled or deleted.
 func (m *Mapping) settle() {
@@ -263,6 +367,7 @@ func (m *Mapping) settle() {
 		return e.phase == shardRuns || e.phase == shardEnds
 	})
 	switch {
+	case m.guest:
 	case m.deleting:
 		if !busy {
 			m.gone = true

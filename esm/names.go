@@ -21,7 +21,7 @@ var observeNames = [...]string{
 	BatchCut: "batch-cut", AttemptStarted: "attempt-started", AttemptEnded: "attempt-ended",
 	BatchSettled: "batch-settled", Bisected: "bisected",
 	BackingOff: "backing-off", Discarded: "discarded", NoticeDelivered: "notice-delivered", Dropped: "dropped",
-	Lost: "lost", Rebuilt: "rebuilt",
+	RecordsLost: "lost", Rebuilt: "rebuilt",
 	WindowEnded: "window-ended", StateReset: "state-reset", StateDropped: "state-dropped",
 }
 

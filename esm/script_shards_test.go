@@ -1,13 +1,15 @@
 package esm_test
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
 )
 
-// The verbs of the machine that decides which shards run: shards, desired, finished, abandon-due, source-gone.
+// The verbs of the machine that decides which shards run: shards, owned, lost, desired, finished, abandon-due,
+// source-gone, awaits.
 
 func (w *world) mappingStep(ev esm.MappingEvent) {
 	if w.mapping == nil {
@@ -16,7 +18,7 @@ func (w *world) mappingStep(ev esm.MappingEvent) {
 	for _, c := range w.mapping.Step(ev) {
 		switch c := c.(type) {
 		case esm.StartShard:
-			w.printf("start shard=%d", c.Shard)
+			w.printf("start shard=%d%s", c.Shard, flag(c.Epoch != 1, fmt.Sprintf(" epoch=%d", c.Epoch)))
 		case esm.ReleaseShard:
 			w.printf("release shard=%d%s", c.Shard, flag(c.Abandon, " abandon"))
 		case esm.ForgetShard:
@@ -26,6 +28,38 @@ func (w *world) mappingStep(ev esm.MappingEvent) {
 		case esm.Forget:
 			w.printf("forget")
 		}
+	}
+}
+
+// verbOwned grants shards=(ID,…) under epoch=, by default 1; verbLost takes them.
+func (w *world) verbOwned(a *args) {
+	epoch := uint64(a.int("epoch", 1))
+	for _, id := range a.shards() {
+		w.mappingStep(esm.Owned{Shard: id, Epoch: epoch})
+	}
+}
+
+func (w *world) verbLost(a *args) {
+	for _, id := range a.shards() {
+		w.mappingStep(esm.Lost{Shard: id})
+	}
+}
+
+func (a *args) shards() (ids []record.ShardID) {
+	list, ok := a.find("shards")
+	if !ok {
+		a.d.Fatalf(a.t, "which shards?")
+	}
+	for id := range strings.SplitSeq(list, ",") {
+		ids = append(ids, record.ShardID(a.number(id)))
+	}
+	return ids
+}
+
+// verbAwaits tells whose end is waited for and cannot come from here.
+func (w *world) verbAwaits(*args) {
+	if w.mapping != nil {
+		w.printf("awaits %v", w.mapping.Awaits())
 	}
 }
 
@@ -62,7 +96,9 @@ func (w *world) verbShards(a *args) {
 func (w *world) verbDesired(a *args) {
 	what := a.word(0)
 	pending, _ := a.find("pending")
-	w.mappingStep(esm.Desired{Enabled: what == "enabled", Deleting: what == "deleted", Pending: esm.State(pending)})
+	w.mappingStep(esm.Desired{
+		Enabled: what == "enabled", Deleting: what == "deleted", Pending: esm.State(pending), Guest: a.flag("guest"),
+	})
 }
 
 func (w *world) verbFinished(a *args) {

@@ -69,6 +69,7 @@ func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 		"lanes": w.verbLanes, "checkpoint": w.verbCheckpoint, "counts": w.verbCounts,
 		"shards": w.verbShards, "desired": w.verbDesired, "finished": w.verbFinished, "abandon-due": w.verbAbandonDue,
 		"source-gone": w.verbSourceGone,
+		"owned":       w.verbOwned, "lost": w.verbLost, "awaits": w.verbAwaits,
 	}
 	f, ok := verbs[d.Cmd]
 	if !ok {
@@ -150,7 +151,7 @@ func (w *world) command(c esm.Command) {
 		switch {
 		case w.observe:
 			w.printf("observe %s", observeText(c))
-		case c.Kind == esm.Dropped || c.Kind == esm.Lost: // the only trace of records that are gone
+		case c.Kind == esm.Dropped || c.Kind == esm.RecordsLost: // the only trace of records that are gone
 			w.printf("%s records=%s count=%d", c.Kind, span(c.First, c.Last), c.Count)
 		case c.Kind == esm.StateDropped:
 			w.printf("%s %s records=%s", c.Kind, c.ID.Purpose, span(c.First, c.Last))
@@ -270,7 +271,7 @@ func observeText(o esm.Observe) string {
 		fmt.Fprintf(&b, " condition=%s", o.Condition)
 	case esm.WindowEnded, esm.StateReset, esm.StateDropped:
 		fmt.Fprintf(&b, " window=%s..%s", timeOfDay(o.Window.Start), timeOfDay(o.Window.End))
-	case esm.BatchSettled, esm.Bisected, esm.Lost, esm.Rebuilt:
+	case esm.BatchSettled, esm.Bisected, esm.RecordsLost, esm.Rebuilt:
 	}
 	return b.String()
 }

@@ -275,7 +275,7 @@ func (r *runner) observed(o engine.Observation) {
 		for _, p := range n.discards[o.Batch] {
 			r.s.book.At(p).Dropped, n.settled[p] = true, true
 		}
-	case esm.Lost:
+	case esm.RecordsLost:
 		if o.Last >= r.s.oldest {
 			w.complain("shard %d: record %d is called lost and is there", r.s.id, o.Last)
 		}

@@ -208,6 +208,9 @@ func (w *world) list() {
 		l = append(l, esm.ListedShard{ID: s.id, Parents: s.parents, Ended: s.saved.checkpoint.Ended})
 	}
 	w.mappingStep(esm.ShardsListed{Shards: l})
+	for _, s := range w.shards {
+		w.mappingStep(esm.Owned{Shard: s.id, Epoch: 1})
+	}
 }
 
 func (w *world) mappingStep(ev esm.MappingEvent) {

@@ -307,7 +307,7 @@ func (d *demo) show(o engine.Observation) (settled int) {
 	case esm.BatchSettled, esm.Dropped:
 		return d.count(o)
 	// the demo has no tumbling window
-	case esm.BackingOff, esm.Lost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped:
+	case esm.BackingOff, esm.RecordsLost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped:
 	}
 	return 0
 }

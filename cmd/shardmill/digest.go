@@ -105,7 +105,7 @@ func classOf(o engine.Observation) (c class, word int) {
 		name = "discarded"
 	case esm.Dropped:
 		name = "dropped"
-	case esm.Lost:
+	case esm.RecordsLost:
 		name = "lost"
 	case esm.StateDropped:
 		name = "states dropped"

@@ -168,7 +168,7 @@ func TestEveryKindHasAWord(t *testing.T) {
 		"to be retried":             {Kind: esm.BackingOff, Wait: esm.WaitRetry},
 		"waiting for a destination": {Kind: esm.BackingOff, Wait: esm.WaitDestination},
 		"bisected":                  {Kind: esm.Bisected}, "discarded": {Kind: esm.Discarded},
-		"notices": {Kind: esm.NoticeDelivered}, "dropped": {Kind: esm.Dropped}, "lost": {Kind: esm.Lost},
+		"notices": {Kind: esm.NoticeDelivered}, "dropped": {Kind: esm.Dropped}, "lost": {Kind: esm.RecordsLost},
 		"states dropped": {Kind: esm.StateDropped},
 	} {
 		if !shown(happening(o)) {

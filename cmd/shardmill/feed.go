@@ -220,7 +220,7 @@ func describe(t terminal, o engine.Observation) text {
 		return t.text("%s %s  a notice about %s is at the destination", who, t.blue("notice   "), records)
 	case esm.Dropped:
 		return t.text("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
-	case esm.Lost:
+	case esm.RecordsLost:
 		return t.text("%s %s  retention took records before they were processed", who, t.red("lost     "))
 	case esm.StateDropped:
 		return t.text(

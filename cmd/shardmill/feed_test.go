@@ -158,7 +158,7 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice": {
 			Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded,
 		},
-		"f shardId-000000000003 lost       retention took records before they were processed": {Kind: esm.Lost},
+		"f shardId-000000000003 lost       retention took records before they were processed": {Kind: esm.RecordsLost},
 		"f shardId-000000000003 ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": {
 			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1,
 			Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon,
