@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // venv returns a program of the virtual environment that "make venv" makes.
@@ -162,7 +164,7 @@ func TestTheTutorialWithTheAWSCLI(t *testing.T) {
 
 func (c cli) waitEnabled(mapping string) {
 	c.t.Helper()
-	eventually(c.t, "the mapping enabled", func() (bool, string) {
+	eventually.Reaches(c.t, "the mapping enabled", func() (bool, string) {
 		state := c.query("State", "lambda", "get-event-source-mapping", "--uuid", mapping)
 		return state == "Enabled", state
 	})
@@ -198,7 +200,7 @@ func (c cli) poisonRun(queue string, functionError *string) {
 	var got struct {
 		Messages []struct{ Body, ReceiptHandle string }
 	}
-	eventually(t, "the poison record in the queue", func() (bool, string) {
+	eventually.Reaches(t, "the poison record in the queue", func() (bool, string) {
 		out := c.run(
 			c.sqs(
 				"receive-message", "--queue-url", queue, "--wait-time-seconds", "10", "--max-number-of-messages", "10",

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // F-77: the AWS CLI reads what a function printed, in its group and stream, and writes a group of its own.
@@ -20,7 +22,7 @@ func TestLogsWithTheAWSCLI(t *testing.T) {
 	aws.run("lambda", "wait", "function-active-v2", "--function-name", "orders")
 	aws.run("lambda", "invoke", "--function-name", "orders", "--payload", `{"Records":[]}`, "out.json")
 	const group = "/aws/lambda/orders"
-	eventually(t, "the report of the invocation", func() (bool, string) {
+	eventually.Reaches(t, "the report of the invocation", func() (bool, string) {
 		out := aws.run("logs", "filter-log-events", "--log-group-name", group, "--filter-pattern", `"REPORT RequestId"`)
 		return strings.Contains(out, "Billed Duration"), out
 	})

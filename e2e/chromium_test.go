@@ -14,9 +14,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/shardmill/shardmill/api/wire/wiretest"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // chromium returns the browser. Its names differ from system to system.
@@ -196,13 +196,8 @@ func TestAPageInChromiumChangesNothing(t *testing.T) {
 		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost", "--proxy-server=127.0.0.1:9",
 		own.URL)
 	for range 2 { // a page of another port of this host, and then one of another site
-		select {
-		case n := <-done:
-			if n != fmt.Sprint(len(shots)) {
-				t.Errorf("a page fired %s shots, want %d", n, len(shots))
-			}
-		case <-time.After(2 * patience):
-			t.Fatal("the pages have not come to their end")
+		if n := eventually.Comes(t, "the end of a page", done); n != fmt.Sprint(len(shots)) {
+			t.Errorf("a page fired %s shots, want %d", n, len(shots))
 		}
 	}
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/shardmill/shardmill/e2e"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // Moving the clock fires a batching window of five minutes: the batch that waited for more records goes out, and the
@@ -62,7 +63,7 @@ func TestAdvancingTheClockFiresBackOff(t *testing.T) {
 	c.createFunction(t, "orders", l.url)
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(100)})
 	c.put(t, "orders", "k", "stubborn")
-	eventually(t, "the first try", func() (bool, string) {
+	eventually.Reaches(t, "the first try", func() (bool, string) {
 		_, ended, _ := l.counts()
 		return ended >= 1, fmt.Sprint(ended, " ended")
 	})

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // A stranger sees the poison record in the queue within two seconds of the binary's start. The figure is printed; the
@@ -14,7 +16,7 @@ func TestTheDemoShowsThePoisonRecordSoon(t *testing.T) {
 
 	began := time.Now()
 	p := launch(t, h, nil, binary, "demo", "--exit", "--port", "0")
-	eventually(t, "the notice about the poison record", func() (bool, string) {
+	eventually.Reaches(t, "the notice about the poison record", func() (bool, string) {
 		if out := p.stdout.String(); strings.Contains(out, `"KinesisBatchInfo"`) {
 			return true, ""
 		}

@@ -24,6 +24,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/shardmill/shardmill/e2e"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 const (
@@ -169,7 +170,7 @@ func (d *durability) setUp(t *testing.T) {
 		BisectBatchOnFunctionError: aws.Bool(true),
 		MaximumRecordAgeInSeconds:  aws.Int32(86400), DestinationConfig: onFailure("failures"),
 	})
-	eventually(t, "the mapping enabled", func() (bool, string) {
+	eventually.Reaches(t, "the mapping enabled", func() (bool, string) {
 		d.mapping, err = c.lambda.GetEventSourceMapping(t.Context(), &lambda.GetEventSourceMappingInput{UUID: &id})
 		if err != nil {
 			t.Fatal(err)
@@ -226,7 +227,7 @@ func (d *durability) killRound(t *testing.T) (hit bool) {
 	defer cancel()
 	wait := d.produce(ctx, t, false)
 	// two of each, so that one is left when the signal arrives
-	eventually(t, "open puts and running invocations", func() (bool, string) {
+	eventually.Reaches(t, "open puts and running invocations", func() (bool, string) {
 		d.book.read(t)
 		b := d.book
 		return b.acks >= acksBefore && len(b.open) > 1 &&
@@ -254,7 +255,7 @@ func (d *durability) crashRound(t *testing.T, moment string, poisonOnly bool) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	wait := d.produce(ctx, t, poisonOnly)
-	eventually(t, "a crash at "+moment, func() (bool, string) { return !d.server.running(), "the server runs" })
+	eventually.Reaches(t, "a crash at "+moment, func() (bool, string) { return !d.server.running(), "the server runs" })
 	wait()
 	if status := d.server.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() ||
 		status.Signal() != syscall.SIGKILL {
@@ -285,7 +286,7 @@ func (d *durability) settle(t *testing.T) {
 			poisoned++
 		}
 	}
-	eventually(t, "everything in the stream settled", func() (bool, string) {
+	eventually.Reaches(t, "everything in the stream settled", func() (bool, string) {
 		d.book.read(t)
 		waiting := 0
 		for _, q := range probes {
@@ -366,7 +367,7 @@ func (d *durability) judge(t *testing.T) {
 	if code := d.server.wait(t); code != 0 {
 		t.Errorf("SIGTERM: exit code %d, want 0", code)
 	}
-	eventually(t, "no process left behind", func() (bool, string) {
+	eventually.Reaches(t, "no process left behind", func() (bool, string) {
 		left := processesUnder(t, d.home.dir)
 		return len(left) == 0, strings.Join(left, "\n")
 	})

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // oracle is moto's server, another imitation of DynamoDB. Where both agree, it is likely that AWS does so too; where
@@ -19,7 +21,7 @@ func oracle(t *testing.T) (endpoint string) {
 	t.Helper()
 	p := launch(t, newHome(t), nil, venv(t, "moto_server"), "-H", "127.0.0.1", "-p", "0")
 	address := regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
-	eventually(t, "moto's address", func() (bool, string) {
+	eventually.Reaches(t, "moto's address", func() (bool, string) {
 		if !p.running() {
 			t.Fatalf("moto ended: %s", p.stderr.String())
 		}

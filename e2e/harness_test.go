@@ -16,39 +16,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// patience is how long anything may take before a test gives up on it. It is generous: the machine is shared, and no
-// test measures time by it.
-const patience = 60 * time.Second
-
-// eventually waits until check says that it is done, and fails with its last state when patience ends. It is the only
-// place in these tests that polls.
-func eventually(t *testing.T, what string, check func() (done bool, state string)) {
-	t.Helper()
-	if state, ok := settle(patience, check); !ok {
-		t.Fatalf("%s: not within %s; the last state was: %s", what, patience, state)
-	}
-}
-
-// settle polls until check is done or the limit has passed, and returns check's last state.
-func settle(limit time.Duration, check func() (bool, string)) (state string, ok bool) {
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		done, state := check()
-		if done {
-			return state, true
-		}
-		select {
-		case <-deadline.C:
-			return state, false
-		case <-tick.C:
-		}
-	}
-}
+const patience = eventually.Patience
 
 // workshop is where binaries are built, once per test run.
 var workshop struct {
@@ -202,11 +174,7 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 // wait returns the exit code; -1 when a signal ended it.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("the process has not ended within %s", patience)
-	}
+	eventually.Comes(t, "the end of the process", p.ended)
 	return p.cmd.ProcessState.ExitCode()
 }
 
@@ -241,7 +209,7 @@ func startBinary(t *testing.T, h home, binary string, env []string, args ...stri
 	_ = os.Remove(ready) // of a server that was killed
 	s := &server{home: h}
 	s.process = launch(t, h, env, binary, append(args, "--port", "0", "--ready-file", ready, "--min-free", "64MiB")...)
-	eventually(t, "the ready file", func() (bool, string) {
+	eventually.Reaches(t, "the ready file", func() (bool, string) {
 		if !s.running() {
 			t.Fatalf("the server ended with %s:\n%s", s.cmd.ProcessState, s.stderr.String())
 		}

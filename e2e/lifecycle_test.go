@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/shardmill/shardmill/e2e"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // held returns a ledger whose invocations wait until they are let go.
@@ -44,14 +45,14 @@ func TestSIGTERMLetsTheInvocationInFlightEndAndSavesWhatItDid(t *testing.T) {
 	c.createFunction(t, "orders", l.url)
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(1)})
 	c.put(t, "orders", "k", "first")
-	eventually(t, "an invocation in flight", func() (bool, string) {
+	eventually.Reaches(t, "an invocation in flight", func() (bool, string) {
 		begun, _, _ := l.counts()
 		return begun == 1, fmt.Sprint(begun, " begun")
 	})
 	c.put(t, "orders", "k", "second")
 
 	s.signal(t, syscall.SIGTERM)
-	eventually(t, "the server saying that it stops", func() (bool, string) {
+	eventually.Reaches(t, "the server saying that it stops", func() (bool, string) {
 		out := s.stdout.String()
 		return strings.Contains(
 			out, "stopping: waiting for invocations in flight; interrupt again to leave at once",
@@ -73,7 +74,7 @@ func TestSIGTERMLetsTheInvocationInFlightEndAndSavesWhatItDid(t *testing.T) {
 		t.Errorf("the ready file is still there (%v): it says that a server answers", err)
 	}
 	start(t, h, "serve", "--data", h.path("data"))
-	eventually(t, "the second record", func() (bool, string) {
+	eventually.Reaches(t, "the second record", func() (bool, string) {
 		got := l.data()
 		return slices.Contains(got, "second"), fmt.Sprint(got)
 	})
@@ -93,12 +94,12 @@ func TestASecondSignalLeavesAtOnceAndLosesNothing(t *testing.T) {
 	c.createFunction(t, "orders", l.url)
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{BatchSize: aws.Int32(1)})
 	c.put(t, "orders", "k", "first")
-	eventually(t, "an invocation in flight", func() (bool, string) {
+	eventually.Reaches(t, "an invocation in flight", func() (bool, string) {
 		begun, _, _ := l.counts()
 		return begun == 1, fmt.Sprint(begun, " begun")
 	})
 	s.signal(t, syscall.SIGINT)
-	eventually(t, "the server saying that it stops", func() (bool, string) {
+	eventually.Reaches(t, "the server saying that it stops", func() (bool, string) {
 		return strings.Contains(s.stdout.String(), "stopping:"), tail(s.stdout.String())
 	})
 
@@ -110,7 +111,7 @@ func TestASecondSignalLeavesAtOnceAndLosesNothing(t *testing.T) {
 	}
 	letGo()
 	start(t, h, "serve", "--data", h.path("data"))
-	eventually(t, "the record again", func() (bool, string) {
+	eventually.Reaches(t, "the record again", func() (bool, string) {
 		begun, _, _ := l.counts()
 		return begun == 2, fmt.Sprint(begun, " begun")
 	})

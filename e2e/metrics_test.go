@@ -24,6 +24,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/e2e"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // measured is what a client says about the metrics that metrics.py puts.
@@ -231,7 +232,7 @@ func TestTheTutorialsMetricCommand(t *testing.T) {
 		}
 		return total
 	}
-	eventually(t, "two invocations", func() (bool, string) {
+	eventually.Reaches(t, "two invocations", func() (bool, string) {
 		n := sum("Invocations", "Sum")
 		return n == 2, fmt.Sprint(n)
 	})

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // A Node.js function behind a mapping: it reports its poison record, which alone ends up in the queue, and everything
@@ -43,7 +45,7 @@ func TestANodeFunctionBehindAMapping(t *testing.T) {
 	})
 
 	var body string
-	eventually(t, "the poison record in the queue", func() (bool, string) {
+	eventually.Reaches(t, "the poison record in the queue", func() (bool, string) {
 		for _, m := range c.receive(t, queue, 1) {
 			body = *m.Body
 		}
@@ -53,7 +55,7 @@ func TestANodeFunctionBehindAMapping(t *testing.T) {
 		n.RequestContext.FunctionARN != "arn:aws:lambda:us-east-1:000000000000:function:orders" {
 		t.Errorf("notice %s", body)
 	}
-	eventually(t, "the last order", func() (bool, string) {
+	eventually.Reaches(t, "the last order", func() (bool, string) {
 		out, stderr, err := s.command(t, shardmill(t), "logs", "orders")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, stderr)
@@ -94,7 +96,7 @@ func TestABatchAnsweredByADyingProcessSucceeds(t *testing.T) {
 		BatchSize: aws.Int32(1), MaximumRetryAttempts: aws.Int32(0), DestinationConfig: onFailure("failures"),
 	})
 
-	eventually(t, "the last order", func() (bool, string) {
+	eventually.Reaches(t, "the last order", func() (bool, string) {
 		out, stderr, err := s.command(t, shardmill(t), "logs", "orders")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, stderr)

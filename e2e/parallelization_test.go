@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/shardmill/shardmill/e2e"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // 4 shards with ParallelizationFactor 5 run 20 invocations at once: not 19, not 21. Every invocation of the first five
@@ -42,7 +43,7 @@ func TestParallelizationFactorFiveOnFourShardsRunsExactlyTwentyInvocations(t *te
 	c.createMapping(t, "orders", lambda.CreateEventSourceMappingInput{
 		BatchSize: aws.Int32(7), ParallelizationFactor: aws.Int32(factor),
 	})
-	eventually(t, "every record delivered", func() (bool, string) {
+	eventually.Reaches(t, "every record delivered", func() (bool, string) {
 		begun, ended, peak := l.counts()
 		done := 0
 		for _, inv := range l.invocations() {

@@ -20,6 +20,8 @@ import (
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // zipOf packs files of testdata.
@@ -126,7 +128,7 @@ func TestPowertoolsBatchAndMetrics(t *testing.T) {
 	})
 
 	var notices []notice
-	eventually(t, "both bad records in the queue", func() (bool, string) {
+	eventually.Reaches(t, "both bad records in the queue", func() (bool, string) {
 		for _, m := range c.receive(t, queue, 1) {
 			notices = append(notices, parseNotice(t, *m.Body))
 		}
@@ -148,7 +150,7 @@ func (s *server) eventuallyCounts(t *testing.T, enough func(float64) bool) {
 		Region: region, BaseEndpoint: aws.String(s.Endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1,
 	})
-	eventually(t, "the metric OrdersTaken", func() (bool, string) {
+	eventually.Reaches(t, "the metric OrdersTaken", func() (bool, string) {
 		out, err := metrics.GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{
 			Namespace: aws.String("Shop"), MetricName: aws.String("OrdersTaken"),
 			Dimensions: []cloudwatchtypes.Dimension{{Name: aws.String("service"), Value: aws.String("orders")}},
@@ -192,7 +194,7 @@ func (c clients) createPowertoolsFunction(t *testing.T, variables map[string]str
 // logUntil returns the log of a function as soon as it holds text.
 func (s *server) logUntil(t *testing.T, function, text string) (log string) {
 	t.Helper()
-	eventually(t, text+" in the log", func() (bool, string) {
+	eventually.Reaches(t, text+" in the log", func() (bool, string) {
 		var stderr string
 		var err error
 		if log, stderr, err = s.command(t, shardmill(t), "logs", function); err != nil {
@@ -245,7 +247,7 @@ func TestPowertoolsIdempotency(t *testing.T) {
 	})
 
 	var notices []notice
-	eventually(t, "the batch given up", func() (bool, string) {
+	eventually.Reaches(t, "the batch given up", func() (bool, string) {
 		for _, m := range c.receive(t, queue, 1) {
 			notices = append(notices, parseNotice(t, *m.Body))
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // createPython makes a function of one file of testdata, whose handler is called handler.
@@ -63,7 +65,7 @@ func TestAFunctionWritesItsRecordsIntoATable(t *testing.T) {
 	c.createMapping(t, "events", lambda.CreateEventSourceMappingInput{})
 	count := func() string { return cli.query("Count", "dynamodb", "scan", "--table-name", "events") }
 
-	eventually(t, "three items", func() (bool, string) { n := count(); return n == "3", n })
+	eventually.Reaches(t, "three items", func() (bool, string) { n := count(); return n == "3", n })
 
 	c.createPython(t, "missing", "events.py", map[string]string{"TABLE_NAME": "missing"})
 	out, err := c.lambda.Invoke(t.Context(), &lambda.InvokeInput{

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/shardmill/shardmill/e2e"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // timeWindowOf decodes an invocation with the type that AWS's library gives functions in Go, as those do (S-97).
@@ -68,7 +69,7 @@ func TestStateOfAWindowOutlivesKills(t *testing.T) {
 	want := ""
 	begun := func(data string, times int) {
 		t.Helper()
-		eventually(t, data+" delivered", func() (bool, string) {
+		eventually.Reaches(t, data+" delivered", func() (bool, string) {
 			n := 0
 			for _, inv := range l.invocations() {
 				if inv.holds(data) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // A runtime that answers and ends at once has answered: AWS reports success, whatever ended it. Twelve in a row,
@@ -108,14 +109,10 @@ func TestKeysEndWithTheirEnvironment(t *testing.T) {
 
 	b.invoke("f", `1`)
 
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
-		if _, _, ok := b.Resolve(key); !ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the key is good after the end")
-		}
-	}
+	eventually.Holds(t, "the end of the key", func() bool {
+		_, _, good := b.Resolve(key)
+		return !good
+	})
 }
 
 // Answers of 70 and 100 MB are too large, in one piece and in chunks, and the environment that gave them lives on.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // extended is a function whose extension notes what it hears in a file of the directory $NOTES; $EVENTS is what it
@@ -51,16 +52,13 @@ const extended = `
 // noted waits for a note.
 func noted(t *testing.T, dir, name string) string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil {
-			return string(b)
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nothing is noted as %s", name)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	var text []byte
+	eventually.Holds(t, "a note "+name, func() (ok bool) {
+		var err error
+		text, err = os.ReadFile(filepath.Join(dir, name))
+		return err == nil
+	})
+	return string(text)
 }
 
 // An extension inside the process registers in the init phase and hears SHUTDOWN, and after it the process SIGTERM:
@@ -194,11 +192,11 @@ func TestTelemetryIsDelivered(t *testing.T) {
 	want(t, b.invoke("f", `2`, func(i *function.Invocation) { i.RequestID = "id-2" }), function.Success, `"yes"`)
 
 	var lines []string
-	for deadline := time.Now().Add(10 * time.Second); len(lines) < 13 && time.Now().Before(deadline); {
+	eventually.Reaches(t, "13 events", func() (bool, string) {
 		text, _ := os.ReadFile(filepath.Join(dir, "telemetry"))
 		lines = strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-		<-time.After(5 * time.Millisecond)
-	}
+		return len(lines) >= 13, string(text)
+	})
 	for i, parts := range [][]string{
 		{
 			`"platform.initStart"`, `"initializationType": "on-demand"`, `"phase": "init"`,
@@ -235,15 +233,10 @@ func TestDeadSubscriberHoldsUpNobody(t *testing.T) {
 	b.python("f", subscribed, func(in *function.CreateInput) {
 		in.Environment = map[string]string{"NOTES": dir, "ANSWER": "500"}
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	eventually.Reaches(t, "what was dropped, counted", func() (bool, string) {
 		want(t, b.invoke("f", `1`), function.Success, `"yes"`) // it is told with the next that happens
 		text, _ := os.ReadFile(filepath.Join(dir, "telemetry"))
-		if strings.Contains(string(text), `"platform.logsDropped"`) &&
-			strings.Contains(string(text), `"droppedRecords": `) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nothing is counted: %s", text)
-		}
-	}
+		return strings.Contains(string(text), `"platform.logsDropped"`) &&
+			strings.Contains(string(text), `"droppedRecords": `), string(text)
+	})
 }

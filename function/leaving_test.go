@@ -2,13 +2,14 @@ package function_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // spoken is a log that may be read while it is written.
@@ -77,13 +78,10 @@ func TestCallOfAWSItselfIsHinted(t *testing.T) {
 			if hints != wanted {
 				t.Errorf("%d results carry the hint, want %d", hints, wanted)
 			}
-			for deadline := time.Now().Add(10 * time.Second); log.count("its calls may leave") != wanted; <-time.After(
-				time.Millisecond,
-			) {
-				if time.Now().After(deadline) {
-					t.Fatalf("the log says it %d times, want %d", log.count("its calls may leave"), wanted)
-				}
-			}
+			eventually.Reaches(t, "the log saying it as often as results do", func() (bool, string) {
+				n := log.count("its calls may leave")
+				return n == wanted, fmt.Sprintf("%d times, want %d", n, wanted)
+			})
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
@@ -172,18 +173,12 @@ func TestNoProcessOutlivesATimeout(t *testing.T) {
 	if r.Reason != "Sandbox.Timedout" {
 		t.Fatalf("got %+v", r)
 	}
-	deadline := time.Now().Add(2 * time.Second)
 	children, err := os.ReadDir(dir)
 	if err != nil || len(children) != 2 {
 		t.Fatalf("%d children: %v", len(children), err)
 	}
 	for _, c := range children {
-		for processRuns(c.Name()) {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %s still runs two seconds later", c.Name())
-			}
-			<-time.After(5 * time.Millisecond)
-		}
+		eventually.Holds(t, "the end of process "+c.Name(), func() bool { return !processRuns(c.Name()) })
 	}
 }
 
@@ -255,16 +250,10 @@ func TestUpdateReplacesEnvironments(t *testing.T) {
 	}
 	b.settled("f")
 	want(t, b.invoke("f", `null`), function.Success, `"new"`)
-	for limit := time.After(20 * time.Second); ; { // it goes with the last process that runs it
-		if _, err := b.Package(first.CodeSHA256); err != nil {
-			return
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-limit:
-			t.Fatal("the old package is still there")
-		}
-	}
+	eventually.Holds(t, "the old package gone", func() bool { // it goes with the last process that runs it
+		_, err := b.Package(first.CodeSHA256)
+		return err != nil
+	})
 }
 
 // An invocation may come while the function is Pending: it waits for Active.
@@ -420,16 +409,10 @@ func TestConfigErrors(t *testing.T) {
 
 func waitForFile(t *testing.T, path string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		if _, err := os.Stat(path); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not appear", path)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
+	eventually.Holds(t, path, func() bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
 }
 
 // A refused package must not take anybody else's code away.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/storage/memory"
 )
@@ -214,16 +215,12 @@ func TestEmbeddedMetricsGoByTheClock(t *testing.T) {
 		    print(json.dumps({"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [{"Namespace": "Shop", "Metrics": [{"Name": "sold"}]}]}, "sold": [1, 2]}))
 	`)
 	want(t, b.invoke("f", `{}`), function.Success, `null`)
-	deadline := time.After(10 * time.Second)
-	for got := (metric.Summary{}); got.Count == 0; {
-		if got = b.total(metric.Kind{Namespace: "Shop", Name: "sold", Unit: metric.None}, ""); got.Count != 0 &&
-			(got.Count != 2 || got.Sum != 3) {
-			t.Errorf("%+v", got)
-		}
-		select {
-		case <-deadline:
-			t.Fatal("no metric")
-		case <-time.After(time.Millisecond):
-		}
+	var got metric.Summary
+	eventually.Holds(t, "a metric", func() bool {
+		got = b.total(metric.Kind{Namespace: "Shop", Name: "sold", Unit: metric.None}, "")
+		return got.Count != 0
+	})
+	if got.Count != 2 || got.Sum != 3 {
+		t.Errorf("%+v", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/internal/ids"
 	"github.com/shardmill/shardmill/storage/memory"
 )
@@ -98,11 +100,7 @@ func (b *bench) settled(name string) *function.Configuration {
 		if c.State != function.Pending && c.UpdateStatus != function.InProgress {
 			return c
 		}
-		select {
-		case <-changed:
-		case <-time.After(20 * time.Second):
-			b.t.Fatalf("%s stays %s/%s", name, c.State, c.UpdateStatus)
-		}
+		eventually.Comes(b.t, fmt.Sprintf("a change of %s from %s/%s", name, c.State, c.UpdateStatus), changed)
 	}
 }
 
@@ -232,7 +230,6 @@ func (r *recorder) Write(_ function.Ref, group, stream string, events []function
 // find waits for an event that holds text.
 func (r *recorder) find(t testing.TB, text string) logged {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
 	for {
 		r.mu.Lock()
 		wake := r.wake
@@ -243,11 +240,7 @@ func (r *recorder) find(t testing.TB, text string) logged {
 			}
 		}
 		r.mu.Unlock()
-		select {
-		case <-wake:
-		case <-timeout:
-			t.Fatalf("no log event holds %q; there are %q", text, r.all())
-		}
+		eventually.Comes(t, fmt.Sprintf("a log event with %q after %q", text, r.all()), wake)
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // owner is an account and a region.
@@ -45,10 +46,9 @@ func (b *bench) speaker(o owner, name, group, says string) {
 // said waits until a function's log has a line, and answers all its lines that were said.
 func (b *bench) said(o owner, name, line string) string {
 	b.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
 	q := url.Values{"function": {name}, "account": {o.account}, "region": {o.region}}
-	for {
+	var got string
+	eventually.Reaches(b, fmt.Sprintf("%q in the log of %s of %v", line, name, o), func() (bool, string) {
 		var said []string
 		for text := range strings.Lines(b.ok(b.control("GET", PathLogs+"?"+q.Encode(), ""))) {
 			var l LogLine
@@ -59,15 +59,10 @@ func (b *bench) said(o owner, name, line string) string {
 				said = append(said, strings.TrimSuffix(words, `"`))
 			}
 		}
-		if got := strings.Join(said, ", "); strings.Contains(got, line) {
-			return got
-		}
-		select {
-		case <-deadline.C:
-			b.Fatalf("%s of %v has not logged %q, but %v", name, o, line, said)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+		got = strings.Join(said, ", ")
+		return strings.Contains(got, line), got
+	})
+	return got
 }
 
 // A name is not an identity: the log of a function is what this one wrote, in its account and region and in the group

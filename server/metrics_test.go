@@ -13,6 +13,7 @@ import (
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // point is a data point of GetMetricStatistics.
@@ -203,16 +204,13 @@ func TestEmbeddedMetricsOfAFunction(t *testing.T) {
 	b.pipeline()
 	b.put("metric")
 	<-settled
-	deadline := time.After(10 * time.Second)
-	for got := (point{}); got.Sum == 0; { // the log comes a moment after the answer
-		if got = b.statistics("Shop", "sold", "till", "1"); got.Sum != 0 && (got.Sum != 42 || got.SampleCount != 1) {
-			t.Errorf("%+v", got)
-		}
-		select {
-		case <-deadline:
-			t.Fatal("no metric")
-		case <-time.After(time.Millisecond):
-		}
+	var got point
+	eventually.Holds(t, "a metric", func() bool { // the log comes a moment after the answer
+		got = b.statistics("Shop", "sold", "till", "1")
+		return got.Sum != 0
+	})
+	if got.Sum != 42 || got.SampleCount != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -268,16 +266,12 @@ func TestPrometheus(t *testing.T) {
 	}
 	b.ok(b.lambda("DELETE", "/2015-03-31/event-source-mappings/"+list.EventSourceMappings[0].UUID, ""))
 	b.ok(b.lambda("DELETE", "/2015-03-31/functions/f", ""))
-	deadline := time.After(10 * time.Second) // a mapping takes a moment to be gone
-	for strings.Contains(page, "shardmill_mapping_records_settled_total{") ||
-		strings.Contains(page, "shardmill_function_invocations_total{") {
-		page = b.ok(b.do("GET", PathMetrics, ""))
-		select {
-		case <-deadline:
-			t.Fatalf("what is deleted is still shown:\n%s", page)
-		case <-time.After(time.Millisecond):
-		}
-	}
+	// a mapping takes a moment to be gone
+	eventually.Reaches(t, "a page without what is deleted", func() (bool, string) {
+		page := b.ok(b.do("GET", PathMetrics, ""))
+		return !strings.Contains(page, "shardmill_mapping_records_settled_total{") &&
+			!strings.Contains(page, "shardmill_function_invocations_total{"), page
+	})
 	if status, _ := b.do("GET", PathMetrics, "", "Origin", "http://localhost:3000"); status != http.StatusForbidden {
 		t.Errorf("a web page was answered %d", status)
 	}

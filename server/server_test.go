@@ -19,6 +19,7 @@ import (
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 func TestMain(m *testing.M) {
@@ -260,14 +261,11 @@ func TestStopLeavesNoGoroutine(t *testing.T) {
 		b.s.Stop(t.Context())
 		b.client.CloseIdleConnections()
 
-		deadline := time.After(10 * time.Second) // a goroutine that has done its work takes a moment to be gone
-		for n, stacks := ours(); n > 0; n, stacks = ours() {
-			select {
-			case <-deadline:
-				t.Fatalf("%d goroutines are left:\n%s", n, stacks)
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
+		// a goroutine that has done its work takes a moment to be gone
+		eventually.Reaches(t, "the end of all goroutines", func() (bool, string) {
+			n, stacks := ours()
+			return n == 0, fmt.Sprintf("%d are left:\n%s", n, stacks)
+		})
 	}
 }
 
@@ -430,9 +428,7 @@ func TestAdvanceNamesTheFunctionThatRuns(t *testing.T) {
 	b.pipeline()
 	b.put("hang")
 	<-started
-	for len(b.s.functions().BusyWith()) == 0 { // its process may still be starting
-		<-time.After(time.Millisecond)
-	}
+	eventually.Holds(t, "a running process", func() bool { return len(b.s.functions().BusyWith()) > 0 })
 	status, answer := b.control("POST", PathClock, `{"advanceMillis":1000}`)
 	if status != 409 || !strings.Contains(answer, "there is still running: function f") {
 		t.Errorf("answered %d %s", status, answer)

@@ -18,6 +18,7 @@ import (
 	"github.com/shardmill/shardmill/api/lambda"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
@@ -201,17 +202,12 @@ func (b *bench) create(change object) map[string]any {
 func (b *bench) settled() map[string]any {
 	b.t.Helper()
 	ref := function.Ref{Account: "123456789012", Region: "us-east-1", Name: "f"}
-	timeout := time.After(20 * time.Second)
 	for {
 		changed := b.f.Changed(ref)
 		m := b.do("GET", functions+"/f/configuration", nil).fields()
 		if m["State"] != "Pending" && m["LastUpdateStatus"] != "InProgress" {
 			return m
 		}
-		select {
-		case <-changed:
-		case <-timeout:
-			b.t.Fatal(fmt.Sprint("f does not settle: ", m))
-		}
+		eventually.Comes(b.t, fmt.Sprint("a change of ", m), changed)
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
-	"time"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // oddities are names that are not files, by what they are.
@@ -173,14 +174,9 @@ func TestFirstSignalEndsACommandThatReads(t *testing.T) {
 		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case <-ended:
-			if code := c.ProcessState.ExitCode(); code != exitInterrupted {
-				t.Errorf("%s: exit %d: %s", args, code, stderr.String())
-			}
-		case <-time.After(20 * time.Second):
-			_ = c.Process.Kill()
-			t.Errorf("%s: the first signal did not end it", args)
+		eventually.Comes(t, fmt.Sprint(args, ": the end, after the first signal"), ended)
+		if code := c.ProcessState.ExitCode(); code != exitInterrupted {
+			t.Errorf("%s: exit %d: %s", args, code, stderr.String())
 		}
 		_ = in.Close()
 	}

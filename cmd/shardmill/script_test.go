@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -67,24 +67,6 @@ func useGo(e *testscript.Env) error {
 	return nil
 }
 
-// patience is how long a script waits for anything, before it fails.
-const patience = 60 * time.Second
-
-// eventually asks check until it is true.
-func eventually(ts *testscript.TestScript, what string, check func() bool) {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	for !check() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			ts.Fatalf("%s: not within %s", what, patience)
-		}
-	}
-}
-
 // ready FILE waits for a --ready-file and points the commands that follow at its server. In the script, $ENDPOINT and
 // $PORT name it.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
@@ -92,7 +74,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: ready FILE")
 	}
 	var r server.Ready
-	eventually(ts, "the ready file", func() bool {
+	eventually.Holds(ts, "the ready file", func() bool {
 		b, err := os.ReadFile(ts.MkAbs(args[0]))
 		return err == nil && json.Unmarshal(b, &r) == nil
 	})
@@ -109,7 +91,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until TEXT COMMAND...")
 	}
-	eventually(ts, strings.Join(args, " "), func() bool {
+	eventually.Holds(ts, strings.Join(args, " "), func() bool {
 		return ts.Exec("shardmill", args[1:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[0])
 	})
 }
@@ -121,7 +103,7 @@ func endpoint(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: endpoint DIR")
 	}
 	var found []string
-	eventually(ts, "a token", func() bool {
+	eventually.Holds(ts, "a token", func() bool {
 		found, _ = filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "shardmill", "*.token")) // the pattern is well-formed
 		return len(found) == 1
 	})

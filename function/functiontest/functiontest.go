@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // Functions is what is judged.
@@ -36,9 +37,6 @@ const (
 	Fail = `{"do":"fail"}` // fail with errorType Boom
 	Hang = `{"do":"hang"}` // do not answer
 )
-
-// patience is for how long something may take that has to happen.
-const patience = 30 * time.Second
 
 // Run judges what bench makes.
 func Run(t *testing.T, bench func(t *testing.T) *Bench) {
@@ -159,11 +157,7 @@ func enrolled(t *testing.T, b *Bench) {
 	default:
 	}
 	b.Reserve(-1)
-	select {
-	case <-calls:
-	case <-time.After(patience):
-		t.Fatal("there is room, and nobody tells the waiter")
-	}
+	eventually.Comes(t, "the call of a waiter for which there is room", calls)
 	// frees a slot
 	want(t, b.invoke(t.Context(), Echo), function.Result{
 		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
@@ -200,11 +194,7 @@ func changes(t *testing.T, b *Bench) {
 	} {
 		changed := b.Changed(b.Ref)
 		c.do()
-		select {
-		case <-changed:
-		case <-time.After(patience):
-			t.Errorf("nobody is told of %s", c.what)
-		}
+		eventually.Comes(t, "word of "+c.what, changed)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // ask sends a request to the API of an extension and answers status, body, and the identifier that came with it.
@@ -148,33 +150,22 @@ func next(t *testing.T, s *Server, id string) chan string {
 // waits returns when the extension waits for an event.
 func waits(t *testing.T, s *Server, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	eventually.Reaches(t, "an extension that waits", func() (bool, string) {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		state := s.extension(id).state
-		s.mu.Unlock()
-		if state == extReady {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the extension is %s", state)
-		}
-	}
+		return state == extReady, fmt.Sprint(state)
+	})
 }
 
 // missed returns when an event lies ready for an extension that does not wait for one.
 func missed(t *testing.T, s *Server, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	eventually.Holds(t, "an event that lies ready", func() bool {
 		s.mu.Lock()
-		there := s.extension(id).missed != nil
-		s.mu.Unlock()
-		if there {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no event lies ready")
-		}
-	}
+		defer s.mu.Unlock()
+		return s.extension(id).missed != nil
+	})
 }
 
 // SHUTDOWN reaches the extensions that wait, whatever they registered for, and Shutdown returns when they are back.
@@ -242,17 +233,11 @@ func TestExtensionMayAskAgain(t *testing.T) {
 	say(t, c, "GET "+extensionBase+"/event/next HTTP/1.1\r\nLambda-Extension-Identifier: "+id+"\r\n\r\n")
 	waits(t, s, id)
 	c.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	eventually.Holds(t, "the server seeing that the connection is gone", func() bool {
 		s.mu.Lock()
-		left := s.extension(id).state != extReady
-		s.mu.Unlock()
-		if left {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the server does not see that the connection is gone")
-		}
-	}
+		defer s.mu.Unlock()
+		return s.extension(id).state != extReady
+	})
 	go s.Shutdown(Spindown, time.UnixMilli(1), 10*time.Second)
 	missed(t, s, id)
 	if got := <-next(t, s, id); got != `200 {"eventType":"SHUTDOWN","deadlineMs":1,"shutdownReason":"spindown"}` {
@@ -273,11 +258,7 @@ func TestShutdownEndsWithTheProcess(t *testing.T) {
 
 	s.Finish()
 
-	select {
-	case <-over:
-	case <-time.After(10 * time.Second):
-		t.Error("it waits still")
-	}
+	eventually.Comes(t, "the end of the wait", over)
 }
 
 // An extension that registered for INVOKE hears of each invocation, with the deadline in the clock that its process

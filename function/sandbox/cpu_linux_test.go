@@ -3,14 +3,16 @@ package sandbox
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // busy starts a process that never rests, on the one processor given.
@@ -70,31 +72,18 @@ func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 		}
 	}
 	large, small := busy(t, s, vCPU, processor), busy(t, s, 256, processor)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(time.Minute) // for a machine that has other things to do
 
 	// Levels of sessions may take a moment to hold, so several windows are looked at; without shares none of them ends
 	// like this.
-	for {
-		l, m := used(t, large), used(t, small)
-		for used(t, large)-l < 20 && used(t, small)-m < 20 {
-			select {
-			case <-tick.C:
-			case <-limit:
-				t.Fatal("the processor is not to be had")
-			}
+	l, m := used(t, large), used(t, small)
+	eventually.Reaches(t, "a window in which 1,769 MB has three times as much as 256 MB", func() (bool, string) {
+		dl, dm := used(t, large)-l, used(t, small)-m
+		if dl < 20 && dm < 20 {
+			return false, "the processor is not to be had"
 		}
-		l, m = used(t, large)-l, used(t, small)-m
-		if l > 3*m {
-			return
-		}
-		select {
-		case <-limit:
-			t.Fatalf("in the last window 1,769 MB had %d ticks and 256 MB %d", l, m)
-		default:
-		}
-	}
+		l, m = l+dl, m+dm
+		return dl > 3*dm, fmt.Sprintf("%d ticks and %d", dl, dm)
+	})
 }
 
 // A process has the priority of its memory as soon as it is there.

