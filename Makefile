@@ -30,11 +30,11 @@ sumtypes: ## closed sets are handled completely, everywhere
 	$(GO) tool go-check-sumtype ./...
 	$(GO) tool exhaustive -d ./...
 
-spec: ## the scripts of the core
-	$(GO) test -count=1 ./esm -run TestScripts
+spec: ## the scripts of the cores
+	$(GO) test -count=1 ./esm ./function/fleet -run TestScripts
 
 golden: ## rewrite expected output of scripts; read the diff like code
-	$(GO) test -count=1 ./esm -run TestScripts -rewrite
+	$(GO) test -count=1 ./esm ./function/fleet -run TestScripts -rewrite
 
 sim200: ## the simulator, a few hundred seeds
 	$(GO) test -count=1 -timeout 10m ./sim

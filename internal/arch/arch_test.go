@@ -16,7 +16,7 @@ import (
 
 const module = "github.com/shardmill/shardmill/"
 
-// Every room but esm may import these, beside the standard library.
+// Every room but the cores may import these, beside the standard library.
 var everywhere = []string{"internal/arn", "internal/base64", "internal/ids", "internal/jsontext"}
 
 // rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is
@@ -54,6 +54,7 @@ var rooms = map[string]struct {
 		[]string{"fault", "storage", "metric", "internal/clock", "function/*"},
 		"how code is held, started, confined, spoken to",
 	},
+	"function/fleet": {[]string{"fault"}, "which invocations are admitted, in which environment and when"},
 	"function/functiontest": {
 		[]string{"function", "internal/eventually"}, "how the room and what stands for it are judged",
 	},
@@ -175,7 +176,7 @@ func imports(f file) []string {
 }
 
 func allowed(room, target string) bool {
-	if room != "esm" && slices.Contains(everywhere, target) {
+	if !slices.Contains(cores, room) && slices.Contains(everywhere, target) {
 		return true
 	}
 	for _, m := range rooms[room].may {

@@ -8,7 +8,7 @@ import (
 )
 
 // cores are the rooms that decide: pure machines, which get events and the time and return what to do.
-var cores = []string{"esm"}
+var cores = []string{"esm", "function/fleet"}
 
 // coreMayImport is everything of the standard library that a core is made of. What is not listed could bring a clock,
 // I/O, chance or another goroutine; a package joins the list with its reason.

@@ -1,0 +1,65 @@
+package fleet
+
+// chain is a list whose links lie in its members, so that adding takes no memory. A member is in one chain per link at
+// most.
+type chain[T any] struct {
+	first, last *link[T]
+	n           int
+}
+
+// link is a place in a chain. of is the member that it lies in.
+type link[T any] struct {
+	in         *chain[T]
+	prev, next *link[T]
+	of         *T
+}
+
+// front returns the first member, or nil.
+func (c *chain[T]) front() *T {
+	if c.first == nil {
+		return nil
+	}
+	return c.first.of
+}
+
+// back returns the last member, or nil.
+func (c *chain[T]) back() *T {
+	if c.last == nil {
+		return nil
+	}
+	return c.last.of
+}
+
+// push puts a member behind all others.
+func (c *chain[T]) push(l *link[T]) {
+	if l.in != nil {
+		broken("a member of one chain is put into another")
+	}
+	l.in, l.prev, l.next = c, c.last, nil
+	if c.last == nil {
+		c.first = l
+	} else {
+		c.last.next = l
+	}
+	c.last = l
+	c.n++
+}
+
+// remove takes a member out.
+func (c *chain[T]) remove(l *link[T]) {
+	if l.in != c {
+		broken("a member is taken out of a chain that it is not in")
+	}
+	if l.prev == nil {
+		c.first = l.next
+	} else {
+		l.prev.next = l.next
+	}
+	if l.next == nil {
+		c.last = l.prev
+	} else {
+		l.next.prev = l.prev
+	}
+	l.in, l.prev, l.next = nil, nil, nil
+	c.n--
+}
