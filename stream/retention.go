@@ -26,12 +26,12 @@ type horizon struct {
 // horizonOf returns the first position of sh that retention lets readers see. It never moves back.
 func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (record.Position, error) {
 	at := sn.trimHorizon(now)
-	if at <= sn.shardInfo(sh).Began() {
-		return 0, nil
-	}
 	sh.mu.Lock()
 	h := sh.horizon
 	sh.mu.Unlock()
+	if at <= sn.shardInfo(sh).Began() {
+		return h.pos, nil
+	}
 	if at <= h.until {
 		return h.pos, nil
 	}

@@ -344,6 +344,29 @@ func TestTheHorizonIsExactToTheMillisecond(t *testing.T) {
 	})
 }
 
+// The trim horizon never moves back: not when a clock steps back to before the shard was old enough to lose anything
+// either.
+func TestTheHorizonStaysWhenTheClockStepsBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	info := b.create(orders, 1)
+	b.put(orders, "old")
+	horizon := func() record.Position {
+		p, err := b.s.Resolve(b.ctx, info.ID, 0, Start{Kind: TrimHorizon})
+		b.must(err)
+		return p
+	}
+	b.clock.SetOffset(DefaultRetention + time.Minute)
+	before := horizon()
+	if before <= 1 {
+		t.Fatalf("the horizon is %d once the record has expired", before)
+	}
+	b.clock.SetOffset(time.Minute)
+	if after := horizon(); after < before {
+		t.Errorf("the horizon was %d and is %d", before, after)
+	}
+}
+
 func TestTheSweepGivesSpaceBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
