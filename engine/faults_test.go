@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,7 +204,8 @@ func TestShardListIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
-		fails := 3
+		var fails atomic.Int64
+		fails.Store(3)
 		w.restartWith(func(s source.Source) source.Source { return unlistable{s, &fails} })
 		w.put("k", "1")
 		w.create(mapping.Knobs{})
@@ -214,13 +216,14 @@ func TestShardListIsReadAgain(t *testing.T) {
 	})
 }
 
+// unlistable is a source whose list of shards cannot be read so many times.
 type unlistable struct {
 	source.Source
-	fails *int
+	fails *atomic.Int64
 }
 
 func (u unlistable) Shards(ctx context.Context) ([]source.Shard, error) {
-	if *u.fails--; *u.fails >= 0 {
+	if u.fails.Add(-1) >= 0 {
 		return nil, errDisk
 	}
 	return u.Source.Shards(ctx)
@@ -233,12 +236,15 @@ func (w *world) restartWith(wrap func(source.Source) source.Source) {
 	w.start()
 }
 
-// miscounting is a source whose first shard counts payloads wrongly: a bug of ours.
-type miscounting struct{ source.Source }
+// miscounting is a source that counts the payloads of one shard wrongly: a bug of ours.
+type miscounting struct {
+	source.Source
+	in record.ShardID
+}
 
 func (m miscounting) Format(shard record.ShardID, role string) source.Format {
 	f := m.Source.Format(shard, role)
-	if shard == 0 {
+	if shard == m.in {
 		return oneMore{f}
 	}
 	return f
@@ -255,7 +261,7 @@ func TestBrokenMachineIsParkedAndNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		defer w.close()
-		w.restartWith(func(s source.Source) source.Source { return miscounting{s} })
+		w.restartWith(func(s source.Source) source.Source { return miscounting{s, 0} })
 		uuid := w.create(mapping.Knobs{BatchSize: p(int64(1))})
 		for i := range 20 {
 			w.put(fmt.Sprint("key", i), fmt.Sprint(i))

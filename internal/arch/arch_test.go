@@ -50,6 +50,10 @@ var rooms = map[string]struct {
 	},
 	"stream/streamtest": {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":            {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
+	"source/sourcetest": {
+		[]string{"record", "fault", "storage", "storage/storagetest", "source", "stream", "stream/streamtest", "internal/clock"},
+		"how a source and what stands for it are judged",
+	},
 	"function": {
 		[]string{"fault", "storage", "metric", "internal/clock", "function/*"},
 		"how code is held, started, confined, spoken to",

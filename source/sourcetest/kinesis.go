@@ -1,0 +1,118 @@
+package sourcetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/storagetest"
+	"github.com/shardmill/shardmill/stream"
+	"github.com/shardmill/shardmill/stream/streamtest"
+)
+
+// Kinesis returns a stream of one shard in a store that goes by c, as a source. The store is closed when the test ends.
+func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
+	name := stream.Name{Account: "000000000000", Region: "us-east-1", Name: "orders"}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err) // a put may come from another goroutine
+		}
+	}
+	values := &slowCoord{Coord: store.Coord()}
+	s := stream.New(stream.Options{Store: storagetest.With(store, values), Clock: c})
+	must(s.Start(t.Context()))
+	t.Cleanup(func() {
+		s.Stop()
+		must(store.Close())
+	})
+	create := func() { must(s.Create(t.Context(), name, stream.CreateInput{Shards: 1})) }
+	create()
+	info, err := s.Lookup(t.Context(), name)
+	must(err)
+	return &Bench{
+		Source: source.NewKinesis(s, info.ID, name.ARN(), name.Region),
+		Put: func(records ...record.Record) {
+			_, err := s.PutRecords(t.Context(), name, records)
+			must(err)
+		},
+		Split: func(id record.ShardID) { streamtest.Split(t, s, name, id) },
+		HalfSplit: func(id record.ShardID) (finish func()) {
+			done := make(chan struct{})
+			reached, release := values.hold(2) // the first says what is to be done, the second that it is done
+			go func() {
+				defer close(done)
+				streamtest.Split(t, s, name, id)
+			}()
+			<-reached
+			return func() {
+				release()
+				<-done
+			}
+		},
+		Delete:    func() { must(s.Delete(t.Context(), name)) },
+		Again:     create,
+		Now:       func() record.Millis { return record.MillisOf(c.Now()) },
+		Advance:   func(d time.Duration) { c.SetOffset(c.Offset() + d) },
+		Retention: 24 * time.Hour,
+		Items:     Items,
+	}
+}
+
+// Items returns the sequence numbers in a Kinesis event, each of which stands in the eventID too.
+func Items(payload []byte) (ids []string, err error) {
+	var event struct {
+		Records []struct {
+			EventID string
+			Kinesis struct{ SequenceNumber string }
+		}
+	}
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return nil, err
+	}
+	for _, r := range event.Records {
+		if !strings.HasSuffix(r.EventID, ":"+r.Kinesis.SequenceNumber) {
+			return nil, errors.New("the eventID is " + r.EventID)
+		}
+		ids = append(ids, r.Kinesis.SequenceNumber)
+	}
+	return ids, nil
+}
+
+// slowCoord is a Coord with a commit that waits.
+type slowCoord struct {
+	storage.Coord
+	mu      sync.Mutex
+	left    int // commits until the one that waits, which is the one at 1
+	reached chan struct{}
+	gate    chan struct{}
+}
+
+// hold makes the n-th commit from now on wait for release; reached is closed when it is there.
+func (s *slowCoord) hold(n int) (reached <-chan struct{}, release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gate := make(chan struct{})
+	s.left, s.reached, s.gate = n, make(chan struct{}), gate
+	return s.reached, func() { close(gate) }
+}
+
+func (s *slowCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
+	s.mu.Lock()
+	s.left--
+	mine, reached, gate := s.left == 0, s.reached, s.gate
+	s.mu.Unlock()
+	if mine {
+		close(reached)
+		<-gate
+	}
+	return s.Coord.Commit(ctx, group, ops...)
+}
