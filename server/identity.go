@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"net/http"
@@ -18,12 +19,12 @@ func (s *Server) logsAndIdentity(r *rooms) []wire.Service {
 	roles := sync.OnceValue(func() *iam.Handler {
 		return iam.New(iam.Options{Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "api/iam")})
 	})
-	session := func(req *http.Request, accessKey string) (sts.Session, bool) {
+	session := func(ctx context.Context, accessKey string) (sts.Session, bool) {
 		ref, role, ok := r.functions.Holder(accessKey)
 		if !ok {
 			return sts.Session{}, false
 		}
-		id, made := roles().RoleID(req.Context(), role)
+		id, made := roles().RoleID(ctx, role)
 		if !made {
 			id = impliedRoleID(role)
 		}

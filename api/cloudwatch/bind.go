@@ -183,7 +183,9 @@ func element(path string, i int) string { return path + ".member." + strconv.Ito
 
 func wrongType(path string) error {
 	if path == "" {
-		return fault.New(codeSerialization, "The request is not a structure.")
+		return fault.New(fault.CodeSerialization, "The request is not a structure.")
 	}
-	return fault.New(codeSerialization, "The value of %s does not have the type that the operation expects.", path)
+	return fault.New(
+		fault.CodeSerialization, "The value of %s does not have the type that the operation expects.", path,
+	)
 }

@@ -1,9 +1,9 @@
 package cloudwatch
 
 import (
+	"context"
 	"net/http"
 	"reflect"
-	"strings"
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
@@ -37,24 +37,7 @@ var rpcCBOR = sync.OnceValue(func() cborCodec {
 	return cborCodec{in, out}
 })
 
-func (cborCodec) operation(r *http.Request) string {
-	name, ok := strings.CutPrefix(r.URL.Path, "/service/"+Target+"/operation/")
-	if !ok {
-		return ""
-	}
-	return name
-}
-
-func (p cborCodec) read(r *http.Request, input any) error {
-	body, err := readBody(r)
-	if err != nil {
-		return err
-	}
-	if err := wire.ChargeValues(r.Context(), values(body)); err != nil {
-		return err
-	}
-	return p.decode(body, input)
-}
+func chargeCBOR(ctx context.Context, body []byte) error { return wire.ChargeValues(ctx, values(body)) }
 
 // values counts the values in CBOR, those within others included, up to where it is not well formed. Source: RFC 8949,
 // 3.
@@ -84,34 +67,29 @@ func values(b []byte) (n int) {
 	return n
 }
 
-func (p cborCodec) decode(body []byte, input any) error {
+func decodeCBOR(body []byte, into any) error {
 	if len(body) == 0 {
 		return nil
 	}
 	var v map[string]any
-	if err := p.in.Unmarshal(body, &v); err != nil || v == nil {
-		return fault.New(codeSerialization, "The request body is not a CBOR map.")
+	if err := rpcCBOR().in.Unmarshal(body, &v); err != nil || v == nil {
+		return fault.New(fault.CodeSerialization, "The request body is not a CBOR map.")
 	}
-	return bind(v, reflect.ValueOf(input).Elem(), "")
+	return bind(v, reflect.ValueOf(into).Elem(), "")
 }
 
-func (p cborCodec) write(w http.ResponseWriter, c wire.Caller, _ string, output any) {
-	p.send(w, c, http.StatusOK, output)
+func writeCBOR(w http.ResponseWriter, _ wire.Caller, _ wire.Input, output any) {
+	sendCBOR(w, http.StatusOK, output)
 }
 
-func (p cborCodec) fault(w http.ResponseWriter, c wire.Caller, _ string, f *fault.Error) {
-	p.send(w, c, f.Status, errorBody{shape(f.Code), f.Message})
-}
-
-func (p cborCodec) send(w http.ResponseWriter, c wire.Caller, status int, body any) {
-	wire.SetIDs(w.Header(), c)
+func sendCBOR(w http.ResponseWriter, status int, body any) {
 	// some SDKs compare the case, and net/http would write capitals
 	w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"}
 	if body == nil {
 		wire.WriteBytes(w, status, "", nil) // operations without an output answer without a body
 		return
 	}
-	b, err := p.out.Marshal(body)
+	b, err := rpcCBOR().out.Marshal(body)
 	if err != nil {
 		panic(err) // our own types always marshal
 	}

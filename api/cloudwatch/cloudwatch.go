@@ -36,10 +36,13 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Handler answers CloudWatch requests.
+// Handler serves CloudWatch.
 type Handler struct {
 	metrics *metric.Store
-	log     *slog.Logger
+	faults  wire.Faults
+
+	json, cbor *wire.RPC[*Handler, wire.Input]
+	query      *wire.Query[*Handler, wire.Input]
 }
 
 // New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
@@ -47,60 +50,62 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{metrics: o.Metrics, log: o.Log}
-}
-
-// codec is one protocol.
-type codec interface {
-	// operation is the name that the request gives; "" when it gives none.
-	operation(r *http.Request) string
-	// read fills an input from the request.
-	read(r *http.Request, input any) error
-	// write answers with an output; nil for operations that have none.
-	write(w http.ResponseWriter, c wire.Caller, operation string, output any)
-	// fault answers with an error. legacy is its code in the query protocol.
-	fault(w http.ResponseWriter, c wire.Caller, legacy string, f *fault.Error)
-}
-
-// operation is one row of the table.
-type operation struct {
-	input func() any
-	call  func(*Handler, wire.Caller, any) (any, error)
-}
-
-// on makes a row from a method. A nil output means that the operation has none.
-func on[In any](call func(*Handler, wire.Caller, *In) (any, error)) *operation {
-	return &operation{
-		input: func() any { return new(In) },
-		call:  func(h *Handler, c wire.Caller, in any) (any, error) { return call(h, c, in.(*In)) },
+	h := &Handler{metrics: o.Metrics, faults: wire.Faults{
+		Internal: codeInternal, Unavailable: fault.CodeUnavailable, Log: o.Log,
+	}}
+	h.json = &wire.RPC[*Handler, wire.Input]{
+		Of: h, Model: &model, Target: Target, Read: body(wire.ChargeTree, decodeJSON), Write: writeJSON,
+		Unknown: unknown, Fault: h.faults.Of, Refuse: Refuse,
 	}
+	h.cbor = &wire.RPC[*Handler, wire.Input]{
+		Of: h, Model: &model, Path: "/service/" + Target + "/operation/", Read: body(chargeCBOR, decodeCBOR),
+		Write: writeCBOR, Unknown: unknown, Fault: h.faults.Of, Refuse: Refuse,
+	}
+	h.query = &wire.Query[*Handler, wire.Input]{
+		Of: h, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Read: readForm,
+		Unknown: unknownAction, Fault: h.faults.Of, Refuse: Refuse,
+	}
+	return h
 }
 
-// operations are all that the service's model has. nil: known, not here.
-var operations = map[string]*operation{
-	"GetMetricData":       on((*Handler).getMetricData),
-	"GetMetricStatistics": on((*Handler).getMetricStatistics),
-	"ListMetrics":         on((*Handler).listMetrics),
-	"PutMetricData":       on((*Handler).putMetricData),
+// absent refuses what CloudWatch has and this room does not.
+const absent = wire.Absent("cloudwatch")
 
-	"DeleteAlarmMuteRule": nil, "DeleteAlarms": nil, "DeleteAnomalyDetector": nil, "DeleteDashboards": nil,
-	"DeleteInsightRules": nil, "DeleteMetricStream": nil,
-	"DescribeAlarmContributors": nil, "DescribeAlarmHistory": nil, "DescribeAlarms": nil,
-	"DescribeAlarmsForMetric": nil, "DescribeAnomalyDetectors": nil,
-	"DescribeInsightRules": nil, "DisableAlarmActions": nil, "DisableInsightRules": nil, "EnableAlarmActions": nil,
-	"EnableInsightRules": nil,
-	"GetAlarmMuteRule":   nil, "GetDashboard": nil, "GetInsightRuleReport": nil, "GetMetricStream": nil,
-	"GetMetricWidgetImage": nil, "GetOTelEnrichment": nil,
-	"ListAlarmMuteRules": nil, "ListDashboards": nil, "ListManagedInsightRules": nil, "ListMetricStreams": nil,
-	"ListTagsForResource": nil,
-	"PutAlarmMuteRule":    nil, "PutAnomalyDetector": nil, "PutCompositeAlarm": nil, "PutDashboard": nil,
-	"PutInsightRule": nil, "PutManagedInsightRules": nil,
-	"PutMetricAlarm": nil, "PutMetricStream": nil, "SetAlarmState": nil, "StartMetricStreams": nil,
-	"StartOTelEnrichment": nil, "StopMetricStreams": nil,
-	"StopOTelEnrichment": nil, "TagResource": nil, "UntagResource": nil,
+// operation is a row of the model. A nil answer means that the operation has none.
+type operation = wire.Operation[*Handler, wire.Input]
+
+// model is what CloudWatch has.
+var model = wire.Model[operation]{
+	Absent: absent,
+	Served: map[string]operation{
+		"GetMetricData":       wire.Typed((*Handler).getMetricData),
+		"GetMetricStatistics": wire.Typed((*Handler).getMetricStatistics),
+		"ListMetrics":         wire.Typed((*Handler).listMetrics),
+		"PutMetricData":       wire.Typed((*Handler).putMetricData),
+	},
+	Others: `DeleteAlarmMuteRule DeleteAlarms DeleteAnomalyDetector DeleteDashboards DeleteInsightRules DeleteMetricStream
+		DescribeAlarmContributors DescribeAlarmHistory DescribeAlarms DescribeAlarmsForMetric
+		DescribeAnomalyDetectors DescribeInsightRules DisableAlarmActions DisableInsightRules EnableAlarmActions
+		EnableInsightRules GetAlarmMuteRule GetDashboard GetInsightRuleReport GetMetricStream GetMetricWidgetImage
+		GetOTelEnrichment ListAlarmMuteRules ListDashboards ListManagedInsightRules ListMetricStreams
+		ListTagsForResource PutAlarmMuteRule PutAnomalyDetector PutCompositeAlarm PutDashboard PutInsightRule
+		PutManagedInsightRules PutMetricAlarm PutMetricStream SetAlarmState StartMetricStreams StartOTelEnrichment
+		StopMetricStreams StopOTelEnrichment TagResource UntagResource`,
 }
 
-// Service is this service's row of the shared port; h is what New made.
+// unknown refuses an operation that no model has, or that is called in another way.
+func unknown(r *http.Request, name string) *fault.Error {
+	if _, served := model.Served[name]; served && r.Method != http.MethodPost {
+		return fault.New(fault.CodeUnknownOperation, "The operation %s is called with POST.", name)
+	}
+	return unknownAction(name)
+}
+
+func unknownAction(name string) *fault.Error {
+	return fault.New(fault.CodeUnknownOperation, "Could not find operation %s for version 2010-08-01", clip(name))
+}
+
+// Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: Name, Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
@@ -108,26 +113,45 @@ func Service(h http.Handler) wire.Service {
 	}
 }
 
-// ServeHTTP answers one request in its protocol.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	p := protocol(r)
-	name, output, err := h.answer(r, c, p)
-	if err == nil {
-		p.write(w, c, name, output)
-		return
+// protocol is one of the three that clients speak.
+type protocol uint8
+
+const (
+	queryProtocol protocol = iota
+	jsonProtocol
+	cborProtocol
+)
+
+// protocolOf returns the protocol of a request.
+func protocolOf(r *http.Request) protocol {
+	switch {
+	case r.Header.Get("Smithy-Protocol") != "" && strings.HasPrefix(r.URL.Path, "/service/"):
+		return cborProtocol
+	case r.Header.Get("X-Amz-Target") != "":
+		return jsonProtocol
 	}
-	f := *wire.AsFault(err, codeInternal, c, h.log) // a copy: faults are shared
-	if f.Err != nil {
-		h.log.Warn("request refused", "request_id", c.RequestID, "code", f.Code, "error", f.Err)
-	}
-	if f.Status == 0 {
-		f.Status = http.StatusBadRequest
-	}
-	Refuse(w, r, &f)
+	return queryProtocol
 }
 
-// Refuse answers with a fault in the protocol of the request.
+// ServeHTTP answers one request in its protocol.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := unpack(r); err != nil {
+		c := wire.CallerOf(r.Context())
+		wire.SetIDs(w.Header(), c)
+		Refuse(w, r, h.faults.Of(r.Context(), c, err))
+		return
+	}
+	switch protocolOf(r) {
+	case cborProtocol:
+		h.cbor.ServeHTTP(w, r)
+	case jsonProtocol:
+		h.json.ServeHTTP(w, r)
+	default:
+		h.query.ServeHTTP(w, r)
+	}
+}
+
+// Refuse answers a fault in the protocol of the request.
 func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
@@ -137,49 +161,39 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 		}
 		w.Header().Set("X-Amzn-Query-Error", legacyCode(f.Code)+side)
 	}
-	protocol(r).fault(w, wire.CallerOf(r.Context()), legacyCode(f.Code), f)
+	switch protocolOf(r) {
+	case cborProtocol:
+		sendCBOR(w, f.Status, errorBody{shape(f.Code), f.Message})
+	case jsonProtocol:
+		wire.WriteJSON(w, f.Status, jsonType, errorBody{shape(f.Code), f.Message})
+	default:
+		wire.WriteQueryError(w, wire.CallerOf(r.Context()), namespace, legacyCode(f.Code), f)
+	}
 }
 
-// protocol returns the codec that the request speaks.
-func protocol(r *http.Request) codec {
-	switch {
-	case r.Header.Get("Smithy-Protocol") != "" && strings.HasPrefix(r.URL.Path, "/service/"):
-		return rpcCBOR()
-	case r.Header.Get("X-Amz-Target") != "":
-		return jsonCodec{}
-	}
-	return queryCodec{}
+// errorBody is how JSON and CBOR show an error.
+type errorBody struct {
+	Type    string `json:"__type"`
+	Message string `json:"message"`
 }
 
-// answer carries out the operation that the request names.
-func (h *Handler) answer(r *http.Request, c wire.Caller, p codec) (name string, output any, err error) {
-	if err := unpack(r); err != nil {
-		return "", nil, err
-	}
-	form := p == codec(queryCodec{})
-	if form { // the name stands in the body
-		if err := (queryCodec{}).parse(r); err != nil {
-			return "", nil, err
+// body reads the body of a request, charges what its values take, and lets decode fill the input from it.
+func body(charge func(context.Context, []byte) error, decode func(body []byte, into any) error) func(
+	http.ResponseWriter, *http.Request, wire.Caller, *fault.Error,
+) (wire.Input, error) {
+	return func(_ http.ResponseWriter, r *http.Request, _ wire.Caller, refused *fault.Error) (wire.Input, error) {
+		if refused != nil {
+			return nil, refused
 		}
+		b, err := readBody(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := charge(r.Context(), b); err != nil {
+			return nil, err
+		}
+		return func(into any) error { return decode(b, into) }, nil
 	}
-	name = p.operation(r)
-	op, known := operations[name]
-	switch {
-	case !known:
-		err = fault.New(codeUnknownOperation, "Could not find operation %s for version 2010-08-01", clip(name))
-	case op == nil:
-		err = wire.NotImplemented("Amazon CloudWatch", name)
-	case r.Method != http.MethodPost && !form:
-		err = fault.New(codeUnknownOperation, "The operation %s is called with POST.", name)
-	}
-	if err != nil {
-		return name, nil, err
-	}
-	in := op.input()
-	if err = p.read(r, in); err == nil {
-		output, err = op.call(h, c, in)
-	}
-	return name, output, err
 }
 
 // unpack lets gzip, which SDKs use for PutMetricData, be read as what is in it.
@@ -198,7 +212,7 @@ func unpack(r *http.Request) error {
 		r.Body, r.ContentLength = unpacked{z, r.Context()}, -1
 		return nil
 	}
-	return fault.New(codeSerialization, "The request body has a Content-Encoding other than gzip.").WithStatus(
+	return fault.New(fault.CodeSerialization, "The request body has a Content-Encoding other than gzip.").WithStatus(
 		http.StatusUnsupportedMediaType,
 	)
 }
@@ -235,7 +249,7 @@ func bodyFault(err error) error {
 			http.StatusRequestEntityTooLarge,
 		)
 	}
-	return fault.New(codeSerialization, "The request body could not be read to its end.")
+	return fault.New(fault.CodeSerialization, "The request body could not be read to its end.")
 }
 
 // clip cuts a caller's text to what one reads.

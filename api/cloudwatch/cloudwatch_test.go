@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/metric"
 )
 
@@ -217,8 +220,8 @@ func TestRefusals(t *testing.T) {
 			},
 			{
 				"PutMetricData", datum(object{"StorageResolution": 1}), "InvalidParameterValue",
-				"The value 1 for parameter " + m +
-					"StorageResolution is not supported by shardmill, which keeps one-minute buckets.",
+				"shardmill does not support the parameter " + m +
+					"StorageResolution with 1 (buckets are one minute) yet; see docs/compat/cloudwatch.md.",
 			},
 			{
 				"PutMetricData", datum(object{"Dimensions": []any{object{"Name": "a"}}}), "MissingParameter",
@@ -267,7 +270,7 @@ func TestRefusals(t *testing.T) {
 			},
 			{
 				"GetMetricData", query(object{"Expression": "m1*2"}), "ValidationError",
-				"The parameter MetricDataQueries.member.1.Expression is not supported by shardmill.\n",
+				"shardmill does not support the parameter MetricDataQueries.member.1.Expression yet; see docs/compat/cloudwatch.md.\n",
 			},
 			{
 				"GetMetricData", with(query(nil), "EndTime", b.hour()), "ValidationError",
@@ -289,7 +292,7 @@ func TestRefusals(t *testing.T) {
 			},
 			{
 				"ListMetrics", object{"IncludeLinkedAccounts": true}, "InvalidParameterValue",
-				"The parameter IncludeLinkedAccounts is not supported by shardmill.",
+				"shardmill does not support the parameter IncludeLinkedAccounts yet; see docs/compat/cloudwatch.md.",
 			},
 			{
 				"ListMetrics", object{"NextToken": encodeToken("list/999999999999\x00us-east-1\x00")},
@@ -488,13 +491,15 @@ func TestMetricsAreListed(t *testing.T) {
 	})
 }
 
+func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	wiretest.Listed(t, "cloudwatch", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
+}
+
 // Operations that AWS has and we do not are refused by name with 501; names that nobody has with 400.
 func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	each(t, func(t *testing.T, b *bench, protocol string) {
-		for name, op := range operations {
-			if op != nil {
-				continue
-			}
+		for _, name := range strings.Fields(model.Others) {
 			status, answer, _ := b.call(protocol, name, object{})
 			if status != 501 || answer["Code"] != "NotImplementedException" ||
 				!strings.Contains(answer["Message"].(string), name) {

@@ -12,8 +12,6 @@ const (
 	codeInvalidToken       = "InvalidNextToken"
 	codeInternal           = "InternalServiceFault"
 	codeValidation         = "ValidationError"
-	codeUnknownOperation   = "UnknownOperationException"
-	codeSerialization      = "SerializationException"
 	codeTooLarge           = "RequestEntityTooLarge"
 )
 
@@ -28,9 +26,9 @@ func legacyCode(code string) string {
 		return "MissingParameter"
 	case codeInternal:
 		return "InternalServiceError"
-	case codeUnknownOperation:
+	case fault.CodeUnknownOperation:
 		return "InvalidAction"
-	case codeSerialization:
+	case fault.CodeSerialization:
 		return "MalformedInput"
 	}
 	return code
@@ -55,5 +53,5 @@ func combination(format string, args ...any) error {
 
 // unsupported refuses what AWS knows and this room does not.
 func unsupported(parameter string) error {
-	return invalid("The parameter %s is not supported by shardmill.", parameter)
+	return absent.Parameter(codeInvalidValue, "the parameter "+parameter)
 }

@@ -14,10 +14,7 @@ import (
 
 func fuzzOperations(t *testing.T, b *bench, protocol string, body []byte) {
 	t.Helper()
-	for name, op := range operations {
-		if op == nil {
-			continue
-		}
+	for name := range model.Served {
 		r := request(t, protocol, name, object{})
 		if protocol == "query" {
 			body = append([]byte("Action="+name+"&Version=2010-08-01&"), body...)

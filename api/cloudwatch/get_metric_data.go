@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,7 +26,7 @@ const (
 
 // getMetricData answers several metrics, one statistic each, by periods that begin at multiples of their length. Pages
 // go on where the one before ended, so that what is recorded meanwhile moves nothing.
-func (h *Handler) getMetricData(c wire.Caller, in *getMetricDataInput) (any, error) {
+func (h *Handler) getMetricData(_ context.Context, c wire.Caller, in *getMetricDataInput) (any, error) {
 	queries, err := in.check(c)
 	if err != nil {
 		return nil, err
@@ -247,7 +248,7 @@ func (in *dataQuery) check(path string, c wire.Caller, p *problems) statQuery {
 	case in.Expression != nil:
 		p.take(unsupported(path + ".Expression"))
 	case in.Period != nil:
-		p.add("The parameter %s.Period belongs to an Expression, which is not supported by shardmill.", path)
+		p.take(unsupported(path + ".Period (it belongs to an Expression)"))
 	case in.AccountID != nil && *in.AccountID != c.Account:
 		p.take(unsupported(path + ".AccountId"))
 	case in.MetricStat == nil:
@@ -258,7 +259,7 @@ func (in *dataQuery) check(path string, c wire.Caller, p *problems) statQuery {
 	q.Account, q.Region, q.label = c.Account, c.Region, q.Name
 	if in.Label != nil {
 		if q.label = *in.Label; strings.Contains(q.label, "${") {
-			p.add("Dynamic labels, as in the parameter %s.Label, are not supported by shardmill.", path)
+			p.take(unsupported(path + ".Label with ${…}"))
 		}
 	}
 	return q

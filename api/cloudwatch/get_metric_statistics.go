@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ var plainStatistics = []string{"SampleCount", "Average", "Sum", "Minimum", "Maxi
 
 // getMetricStatistics answers one metric, by periods that begin at the minute of StartTime. A metric that nobody has
 // heard of has no data points.
-func (h *Handler) getMetricStatistics(c wire.Caller, in *getMetricStatisticsInput) (any, error) {
+func (h *Handler) getMetricStatistics(_ context.Context, c wire.Caller, in *getMetricStatisticsInput) (any, error) {
 	q, err := in.check(c)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func TestGoldenCBORRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		var in putMetricDataInput
-		if err := rpcCBOR().decode(raw, &in); err != nil {
+		if err := decodeCBOR(raw, &in); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

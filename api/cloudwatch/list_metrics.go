@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ const (
 )
 
 // listMetrics answers the metrics that have data, 500 a page, by namespace, name and dimensions.
-func (h *Handler) listMetrics(c wire.Caller, in *listMetricsInput) (any, error) {
+func (h *Handler) listMetrics(_ context.Context, c wire.Caller, in *listMetricsInput) (any, error) {
 	l, err := in.check(c, h.metrics.Clock().Now())
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strconv"
@@ -28,7 +29,7 @@ type entry struct {
 
 // putMetricData records values. Everything is checked before anything is recorded. On return the values are readable,
 // and within a second or two durable.
-func (h *Handler) putMetricData(c wire.Caller, in *putMetricDataInput) (any, error) {
+func (h *Handler) putMetricData(_ context.Context, c wire.Caller, in *putMetricDataInput) (any, error) {
 	switch {
 	case in.Namespace == nil:
 		return nil, missing("Namespace")
@@ -101,10 +102,7 @@ func (d *datum) check(path string, now time.Time) (entry, error) {
 		if *r != 1 {
 			return e, notInSet(path+".StorageResolution", []string{"1", "60"})
 		}
-		return e, invalid(
-			"The value 1 for parameter %s.StorageResolution is not supported by shardmill, which keeps one-minute buckets.",
-			path,
-		)
+		return e, unsupported(path + ".StorageResolution with 1 (buckets are one minute)")
 	}
 	return e, d.measured(path, &e)
 }

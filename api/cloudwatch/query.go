@@ -1,48 +1,21 @@
 package cloudwatch
 
 import (
-	"context"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
-	"github.com/shardmill/shardmill/fault"
 )
 
-// queryCodec is the query protocol: forms in, XML out. Every client spoke it until December 2025, and curl does.
-type queryCodec struct{}
-
+// namespace is that of answers in the query protocol: forms in, XML out. Every client spoke it until December 2025, and
+// curl does.
 const namespace = "http://monitoring.amazonaws.com/doc/2010-08-01/"
 
-// formKey is where the parsed form of a request lies in its context.
-type formKey struct{}
-
-// parse reads the form, which holds the name of the operation too.
-func (queryCodec) parse(r *http.Request) error {
-	form, err := wire.ReadForm(r, maxRequestBytes)
-	if err != nil {
-		return err
-	}
-	*r = *r.WithContext(context.WithValue(r.Context(), formKey{}, form))
-	return nil
+func readForm(_ *http.Request, _ wire.Caller, form wire.Form) (wire.Input, error) {
+	return func(into any) error { return decodeForm(form, into) }, nil
 }
-
-func formOf(r *http.Request) wire.Form {
-	form, _ := r.Context().Value(formKey{}).(wire.Form)
-	return form
-}
-
-func (queryCodec) operation(r *http.Request) string {
-	form := formOf(r)
-	if form.Values == nil {
-		return ""
-	}
-	return form.Action()
-}
-
-func (queryCodec) read(r *http.Request, input any) error { return decodeForm(formOf(r), input) }
 
 func decodeForm(form wire.Form, input any) error {
 	root := &node{}
@@ -94,12 +67,4 @@ func (n *node) list() []any {
 		out = append(out, child)
 	}
 	return out
-}
-
-func (queryCodec) write(w http.ResponseWriter, c wire.Caller, operation string, output any) {
-	wire.WriteQuery(w, c, namespace, operation, output)
-}
-
-func (queryCodec) fault(w http.ResponseWriter, c wire.Caller, legacy string, f *fault.Error) {
-	wire.WriteQueryError(w, c, namespace, legacy, f)
 }

@@ -43,6 +43,6 @@ func wireUnits(m map[string]table.Units) map[string]units {
 // returnMetrics reads ReturnItemCollectionMetrics; sizes of item collections are not kept.
 func (in *input) returnMetrics() {
 	if in.enum("ReturnItemCollectionMetrics", "SIZE", "NONE") == "SIZE" {
-		in.fail(invalid("The value SIZE of ReturnItemCollectionMetrics is not supported by shardmill."))
+		in.fail(unsupported("ReturnItemCollectionMetrics SIZE"))
 	}
 }

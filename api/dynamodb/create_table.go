@@ -24,7 +24,7 @@ func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (an
 	in.refuseOn("StreamSpecification", "StreamEnabled")
 	in.refuseOn("SSESpecification", "Enabled")
 	if class := in.enum("TableClass", "STANDARD", "STANDARD_INFREQUENT_ACCESS"); class == "STANDARD_INFREQUENT_ACCESS" {
-		in.fail(invalid("The value STANDARD_INFREQUENT_ACCESS of TableClass is not supported by shardmill."))
+		in.fail(unsupported("the TableClass STANDARD_INFREQUENT_ACCESS"))
 	}
 	d := table.Definition{
 		Attributes: in.attributes(), Key: in.key(), Billing: in.billing(), Throughput: in.throughput(),
@@ -48,7 +48,7 @@ func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (an
 // refuseOn refuses a structure whose switch is on.
 func (in *input) refuseOn(name, toggle string) {
 	if s := in.structure(name); s != nil && s.boolean(toggle) {
-		in.fail(invalid("The parameter %s is not supported by shardmill.", name))
+		in.fail(unsupported("the parameter " + name))
 	}
 }
 

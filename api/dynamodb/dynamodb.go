@@ -8,10 +8,8 @@
 package dynamodb
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/table"
@@ -30,108 +28,82 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// Handler answers DynamoDB requests.
+// Handler serves DynamoDB.
 type Handler struct {
+	http.Handler // of requests
+
 	tables *table.Tables
-	log    *slog.Logger
 
 	batchBytes int // maxBatchReadBytes, less in tests
 }
 
 // New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
-func New(o Options) http.Handler {
+func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{tables: o.Tables, log: o.Log, batchBytes: maxBatchReadBytes}
+	faults := faults{wire.Faults{
+		Internal: table.CodeInternal, Unavailable: fault.CodeUnavailable, Stopped: []error{table.ErrStopped},
+		Log: o.Log,
+	}}
+	h := &Handler{tables: o.Tables, batchBytes: maxBatchReadBytes}
+	h.Handler = &wire.RPC[*Handler, *input]{
+		Of: h, Model: &model, Target: Target, Read: wire.JSONBody(maxRequestBytes, parse), Write: write,
+		Fault:  faults.of,
+		Refuse: Refuse,
+	}
+	return h
 }
 
-// operation answers one request. in has reported nothing yet: an operation reads what it needs and asks in.err before
-// it acts.
-type operation func(*Handler, context.Context, wire.Caller, *input) (any, error)
+// absent refuses what DynamoDB has and this room does not.
+const absent = wire.Absent("dynamodb")
 
-// operations are those that are here.
-var operations = map[string]operation{
-	"BatchGetItem":              (*Handler).batchGetItem,
-	"BatchWriteItem":            (*Handler).batchWriteItem,
-	"CreateTable":               (*Handler).createTable,
-	"DeleteItem":                (*Handler).deleteItem,
-	"DeleteTable":               (*Handler).deleteTable,
-	"DescribeContinuousBackups": (*Handler).describeContinuousBackups,
-	"DescribeTable":             (*Handler).describeTable,
-	"DescribeTimeToLive":        (*Handler).describeTimeToLive,
-	"GetItem":                   (*Handler).getItem,
-	"ListTables":                (*Handler).listTables,
-	"ListTagsOfResource":        (*Handler).listTagsOfResource,
-	"PutItem":                   (*Handler).putItem,
-	"Query":                     (*Handler).query,
-	"Scan":                      (*Handler).scan,
-	"TagResource":               (*Handler).tagResource,
-	"UntagResource":             (*Handler).untagResource,
-	"UpdateItem":                (*Handler).updateItem,
-	"UpdateTable":               (*Handler).updateTable,
-	"UpdateTimeToLive":          (*Handler).updateTimeToLive,
+// operation is a row of the model. Its input has reported nothing yet: an operation reads what it needs and asks in.err
+// before it acts.
+type operation = wire.Operation[*Handler, *input]
+
+// model is what DynamoDB has.
+var model = wire.Model[operation]{
+	Absent: absent,
+	Served: map[string]operation{
+		"BatchGetItem":              {Serve: (*Handler).batchGetItem},
+		"BatchWriteItem":            {Serve: (*Handler).batchWriteItem},
+		"CreateTable":               {Serve: (*Handler).createTable},
+		"DeleteItem":                {Serve: (*Handler).deleteItem},
+		"DeleteTable":               {Serve: (*Handler).deleteTable},
+		"DescribeContinuousBackups": {Serve: (*Handler).describeContinuousBackups},
+		"DescribeTable":             {Serve: (*Handler).describeTable},
+		"DescribeTimeToLive":        {Serve: (*Handler).describeTimeToLive},
+		"GetItem":                   {Serve: (*Handler).getItem},
+		"ListTables":                {Serve: (*Handler).listTables},
+		"ListTagsOfResource":        {Serve: (*Handler).listTagsOfResource},
+		"PutItem":                   {Serve: (*Handler).putItem},
+		"Query":                     {Serve: (*Handler).query},
+		"Scan":                      {Serve: (*Handler).scan},
+		"TagResource":               {Serve: (*Handler).tagResource},
+		"UntagResource":             {Serve: (*Handler).untagResource},
+		"UpdateItem":                {Serve: (*Handler).updateItem},
+		"UpdateTable":               {Serve: (*Handler).updateTable},
+		"UpdateTimeToLive":          {Serve: (*Handler).updateTimeToLive},
+	},
+	Others: `BatchExecuteStatement CreateBackup CreateGlobalTable DeleteBackup DeleteResourcePolicy DescribeBackup DescribeContributorInsights
+		DescribeEndpoints DescribeExport DescribeGlobalTable DescribeGlobalTableSettings DescribeImport DescribeKinesisStreamingDestination DescribeLimits
+		DescribeTableReplicaAutoScaling DisableKinesisStreamingDestination EnableKinesisStreamingDestination ExecuteStatement ExecuteTransaction
+		ExportTableToPointInTime GetResourcePolicy ImportTable ListBackups ListContributorInsights ListExports ListGlobalTables ListImports PutResourcePolicy
+		RestoreTableFromBackup RestoreTableToPointInTime TransactGetItems TransactWriteItems UpdateContinuousBackups UpdateContributorInsights
+		UpdateGlobalTable UpdateGlobalTableSettings UpdateKinesisStreamingDestination UpdateTableReplicaAutoScaling`,
 }
 
-// absent are the operations of the service's model that are not here.
-const absent = `BatchExecuteStatement CreateBackup CreateGlobalTable DeleteBackup DeleteResourcePolicy DescribeBackup DescribeContributorInsights
-DescribeEndpoints DescribeExport DescribeGlobalTable DescribeGlobalTableSettings DescribeImport DescribeKinesisStreamingDestination DescribeLimits
-DescribeTableReplicaAutoScaling DisableKinesisStreamingDestination EnableKinesisStreamingDestination ExecuteStatement ExecuteTransaction
-ExportTableToPointInTime GetResourcePolicy ImportTable ListBackups ListContributorInsights ListExports ListGlobalTables ListImports PutResourcePolicy
-RestoreTableFromBackup RestoreTableToPointInTime TransactGetItems TransactWriteItems UpdateContinuousBackups UpdateContributorInsights
-UpdateGlobalTable UpdateGlobalTableSettings UpdateKinesisStreamingDestination UpdateTableReplicaAutoScaling`
-
-// Service is this service's row of the shared port; h is what New made.
+// Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "dynamodb", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: table.CodeInternal, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
+		Codes: wire.Codes{
+			Internal: table.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: fault.CodeMissingToken,
+		},
 	}
 }
 
-// Refuse answers a fault that no operation gave.
-func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) { writeFault(w, f, nil) }
-
-// ServeHTTP answers one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	wire.SetIDs(w.Header(), c)
-	answer, err := h.answer(r, c)
-	if err != nil {
-		h.writeError(w, c, err)
-		return
-	}
+func write(w http.ResponseWriter, _ wire.Caller, _ *input, answer any) {
 	writeAnswer(w, http.StatusOK, answer)
-}
-
-func (h *Handler) answer(r *http.Request, c wire.Caller) (any, error) {
-	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	op := operations[name]
-	if service == Target && op == nil && isAbsent(name) {
-		return nil, wire.NotImplemented("Amazon DynamoDB", name)
-	}
-	if service != Target || op == nil || r.Method != http.MethodPost {
-		return nil, &fault.Error{Code: codeUnknownOperation}
-	}
-	body, err := wire.ReadBody(r, maxRequestBytes)
-	if err != nil {
-		return nil, err
-	}
-	if err := wire.ChargeTree(r.Context(), body); err != nil {
-		return nil, err
-	}
-	in, err := parse(body)
-	if err != nil {
-		return nil, err
-	}
-	return op(h, r.Context(), c, in)
-}
-
-func isAbsent(name string) bool {
-	for a := range strings.FieldsSeq(absent) {
-		if a == name {
-			return true
-		}
-	}
-	return false
 }

@@ -17,19 +17,15 @@ const contentType = "application/x-amz-json-1.0"
 
 // Codes that only the wire gives.
 const (
-	codeUnknownOperation = "UnknownOperationException"
-	codeTableNotFound    = "TableNotFoundException" // of the operations about backups
-	codeSerialization    = wire.CodeSerialization
-	codeTooLarge         = wire.CodeTooLarge
-	codeUnavailable      = "ServiceUnavailable"
+	codeTableNotFound = "TableNotFoundException" // of the operations about backups
 )
 
 // spaces are the name spaces of codes that the service's own model does not define.
 var spaces = map[string]string{
 	table.CodeValidation: "com.amazon.coral.validate#", table.CodeThrottled: "com.amazon.coral.availability#",
-	codeUnknownOperation: "com.amazon.coral.service#", wire.CodeNotImplemented: "com.amazon.coral.service#",
-	codeSerialization: "com.amazon.coral.service#",
-	codeTooLarge:      "com.amazon.coral.service#", codeUnavailable: "com.amazon.coral.service#",
+	fault.CodeUnknownOperation: "com.amazon.coral.service#", fault.CodeNotImplemented: "com.amazon.coral.service#",
+	fault.CodeSerialization: "com.amazon.coral.service#",
+	fault.CodeTooLarge:      "com.amazon.coral.service#", fault.CodeUnavailable: "com.amazon.coral.service#",
 	fault.CodeMissingToken: "com.amazon.coral.service#",
 }
 
@@ -47,36 +43,29 @@ type shownFault struct {
 
 func (f shownFault) Unwrap() error { return f.error }
 
-// writeError answers with err, whose cause goes to the log.
-func (h *Handler) writeError(w http.ResponseWriter, c wire.Caller, err error) {
-	if errors.Is(err, table.ErrStopped) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, context.DeadlineExceeded) {
-		// nothing an operator must know; SDKs try again
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
-	}
-	f := wire.AsFault(err, table.CodeInternal, c, h.log)
-	if f.Err != nil {
-		h.log.Warn("request refused", "request_id", c.RequestID, "code", f.Code, "error", f.Err)
-	}
-	var item json.RawMessage
+// faults keeps the item that goes with a fault.
+type faults struct{ wire.Faults }
+
+func (t *faults) of(ctx context.Context, c wire.Caller, err error) *fault.Error {
+	f := t.Of(ctx, c, err)
 	if shown := (shownFault{}); errors.As(err, &shown) {
-		item = shown.item
+		return f.Because(shown)
 	}
-	writeFault(w, f, item)
+	return f
 }
 
-// writeFault answers with f in AWS's shape; item, which may be nil, goes with it.
-func writeFault(w http.ResponseWriter, f *fault.Error, item json.RawMessage) {
-	status := f.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
+// Refuse answers a fault, with the item that it shows.
+func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	space := spaces[f.Code]
 	if space == "" {
 		space = "com.amazonaws.dynamodb.v20120810#"
 	}
-	writeAnswer(w, status, faultBody{space + f.Code, f.Message, item})
+	body := faultBody{Type: space + f.Code, Message: f.Message}
+	if shown := (shownFault{}); errors.As(f, &shown) {
+		body.Item = shown.item
+	}
+	writeAnswer(w, f.Status, body)
 }
 
 // writeAnswer answers with body as JSON and the check sum that SDKs verify.
@@ -94,5 +83,5 @@ func invalid(format string, args ...any) error {
 }
 
 func serialization(format string, args ...any) error {
-	return fault.New(codeSerialization, format, args...)
+	return fault.New(fault.CodeSerialization, format, args...)
 }

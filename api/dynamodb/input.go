@@ -244,16 +244,19 @@ func (in *input) sized(name string, lo, hi int) {
 func (in *input) refuse(members ...string) {
 	for _, name := range members {
 		if in.has(name) {
-			in.fail(invalid("The parameter %s is not supported by shardmill.", name))
+			in.fail(unsupported("the parameter " + name))
 		}
 	}
 }
+
+// unsupported refuses what DynamoDB has and this room does not.
+func unsupported(what string) error { return absent.Parameter(table.CodeValidation, what) }
 
 // legacy are the parameters that expressions have replaced.
 func (in *input) legacy(members ...string) {
 	for _, name := range members {
 		if in.has(name) {
-			in.fail(invalid("The legacy parameter %s is not supported by shardmill; use an expression.", name))
+			in.fail(unsupported("the legacy parameter " + name + " (use an expression)"))
 		}
 	}
 }

@@ -40,7 +40,7 @@ func setupOn(t *testing.T, local storage.Local) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(tables.Stop)
-	h := New(Options{Tables: tables}).(*Handler)
+	h := New(Options{Tables: tables})
 	server := httptest.NewServer(&wire.Router{Services: []wire.Service{Service(h)}})
 	t.Cleanup(server.Close)
 	return &bench{t, client.New(client.Options{

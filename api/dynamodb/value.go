@@ -48,7 +48,7 @@ const maxNameBytes = 1<<16 - 1
 
 // failValue notes what is wrong with an attribute value; a wrong JSON type counts before everything else.
 func (in *input) failValue(err error) {
-	if in.report.broken == nil && fault.CodeOf(err) == codeSerialization {
+	if in.report.broken == nil && fault.CodeOf(err) == fault.CodeSerialization {
 		in.report.broken = err
 	}
 	in.fail(err)

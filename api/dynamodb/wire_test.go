@@ -1,15 +1,14 @@
 package dynamodb
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"log/slog"
+	"maps"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/companion/table/expr"
 	"github.com/shardmill/shardmill/fault"
 )
@@ -60,23 +59,23 @@ func TestRequestsAreRefused(t *testing.T) {
 				"Value null at 'key' failed to satisfy constraint: Member must not be null; Value 'x' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]"},
 		{
 			"GetItem", `"TableName":"games","AttributesToGet":["a"],` + key,
-			"The legacy parameter AttributesToGet is not supported by shardmill; use an expression.",
+			"shardmill does not support the legacy parameter AttributesToGet (use an expression) yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"PutItem", `"TableName":"games","Expected":{},` + put + `"x":{"S":"y"}}`,
-			"The legacy parameter Expected is not supported by shardmill; use an expression.",
+			"shardmill does not support the legacy parameter Expected (use an expression) yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"UpdateItem", `"TableName":"games","AttributeUpdates":{},` + key,
-			"The legacy parameter AttributeUpdates is not supported by shardmill; use an expression.",
+			"shardmill does not support the legacy parameter AttributeUpdates (use an expression) yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"Query", `"TableName":"games","KeyConditions":{}`,
-			"The legacy parameter KeyConditions is not supported by shardmill; use an expression.",
+			"shardmill does not support the legacy parameter KeyConditions (use an expression) yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"Scan", `"TableName":"games","ScanFilter":{}`,
-			"The legacy parameter ScanFilter is not supported by shardmill; use an expression.",
+			"shardmill does not support the legacy parameter ScanFilter (use an expression) yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"Query", `"TableName":"games"`,
@@ -112,7 +111,7 @@ func TestRequestsAreRefused(t *testing.T) {
 		},
 		{
 			"PutItem", `"TableName":"games","ReturnItemCollectionMetrics":"SIZE",` + put + `"x":{"S":"y"}}`,
-			"The value SIZE of ReturnItemCollectionMetrics is not supported by shardmill.",
+			"shardmill does not support ReturnItemCollectionMetrics SIZE yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"PutItem", `"TableName":"games",` + put + `"x":{}}`,
@@ -200,12 +199,12 @@ func TestRequestsAreRefused(t *testing.T) {
 		},
 		{
 			"UpdateTable", `"TableName":"games","ReplicaUpdates":[]`,
-			"The parameter ReplicaUpdates is not supported by shardmill.",
+			"shardmill does not support the parameter ReplicaUpdates yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"CreateTable",
 			`"TableName":"new","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"S"}],"StreamSpecification":{"StreamEnabled":true}`,
-			"The parameter StreamSpecification is not supported by shardmill.",
+			"shardmill does not support the parameter StreamSpecification yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"CreateTable",
@@ -287,6 +286,11 @@ func TestAnswersCarryTheirCheckSum(t *testing.T) {
 	}
 }
 
+func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	wiretest.Listed(t, "dynamodb", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
+}
+
 // F-79's rule for this service: what is not implemented is named, and asked for once.
 func TestWhatIsAbsentIsNamed(t *testing.T) {
 	t.Parallel()
@@ -296,12 +300,11 @@ func TestWhatIsAbsentIsNamed(t *testing.T) {
 	})
 	var f smithy.APIError
 	if !errors.As(err, &f) || f.ErrorCode() != "NotImplementedException" ||
-		f.ErrorMessage() != "The operation ListBackups of Amazon DynamoDB is not implemented by shardmill." {
+		f.ErrorMessage() != "shardmill does not implement dynamodb ListBackups yet; see docs/compat/dynamodb.md." {
 		t.Errorf("got %v", err)
 	}
-	for operation := range strings.FieldsSeq(absent) {
-		if status, _, answer := b.post(operation, "{}"); status != 501 || !strings.Contains(answer, operation) ||
-			operations[operation] != nil {
+	for operation := range strings.FieldsSeq(model.Others) {
+		if status, _, answer := b.post(operation, "{}"); status != 501 || !strings.Contains(answer, operation) {
 			t.Errorf("%s: %d %s", operation, status, answer)
 		}
 	}
@@ -315,7 +318,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	if status, _, answer := b.post("ListTables", strings.Repeat(" ", maxRequestBytes+1)); status != 413 ||
-		!strings.Contains(answer, codeTooLarge) {
+		!strings.Contains(answer, fault.CodeTooLarge) {
 		t.Errorf("got %d %s", status, answer)
 	}
 }
@@ -323,15 +326,11 @@ func TestRequestsAreBounded(t *testing.T) {
 // A request that comes while the tables stop can be tried again.
 func TestStoppedTablesAreUnavailable(t *testing.T) {
 	t.Parallel()
-	h := &Handler{log: slog.New(slog.DiscardHandler)}
-	for err, want := range map[error]string{
-		context.Canceled: "ServiceUnavailable", errors.New("secret"): "InternalServerError",
-	} {
-		w := httptest.NewRecorder()
-		h.writeError(w, wire.Caller{}, err)
-		if body := w.Body.String(); w.Code < 500 || !strings.Contains(body, want) || strings.Contains(body, "secret") {
-			t.Errorf("%v: %d %s", err, w.Code, body)
-		}
+	b := setup(t)
+	b.h.tables.Stop()
+	if status, _, answer := b.post("ListTables", "{}"); status != 503 ||
+		!strings.Contains(answer, "#ServiceUnavailable") {
+		t.Errorf("%d %s", status, answer)
 	}
 }
 

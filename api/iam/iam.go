@@ -9,12 +9,8 @@
 package iam
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,9 +42,6 @@ const (
 	codeInvalidInput  = "InvalidInput"
 	codeValidation    = "ValidationError"
 	codeInvalidAction = "InvalidAction"
-	codeMissingAction = "MissingAction"
-	codeInternal      = "InternalFailure"
-	codeUnavailable   = "ServiceUnavailable"
 )
 
 // statuses are those of codes that are not 400.
@@ -61,11 +54,12 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Handler answers requests of IAM.
+// Handler serves IAM.
 type Handler struct {
+	http.Handler // of requests
+
 	coord storage.Coord
 	clock *clock.Clock
-	log   *slog.Logger
 
 	change sync.Mutex // one change at a time; held across the commit
 }
@@ -78,7 +72,19 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{coord: storage.Sure(o.Coord), clock: o.Clock, log: o.Log}
+	faults := wire.Faults{
+		Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Statuses: statuses,
+		Stopped: []error{storage.ErrClosed, storage.ErrBusy}, Log: o.Log,
+	}
+	h := &Handler{coord: storage.Sure(o.Coord), clock: o.Clock}
+	h.Handler = &wire.Query[*Handler, *request]{
+		Of: h, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Read: read, Fault: faults.Of,
+		Refuse: Refuse,
+		Unknown: func(action string) *fault.Error {
+			return fault.New(codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version)
+		},
+	}
+	return h
 }
 
 // request is one request with its caller.
@@ -87,73 +93,27 @@ type request struct {
 	account, partition string
 }
 
-// operation answers one request; a nil result is an answer without one.
-type operation func(*Handler, context.Context, *request) (any, error)
+func read(_ *http.Request, c wire.Caller, form wire.Form) (*request, error) {
+	if len(form.Values) > maxFormFields {
+		return nil, fault.New(codeValidation, "The request has more than %d parameters.", maxFormFields)
+	}
+	return &request{form, c.Account, partition(c.Region)}, nil
+}
 
-// Service is this service's row of the shared port; h is what New made.
+// Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "iam", Needs: wire.Header, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: codeInternal, Unavailable: codeUnavailable, Unsigned: wire.CodeMissingToken},
+		Codes: wire.Codes{
+			Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
+		},
 	}
 }
 
-// Refuse answers a fault that no operation gave.
+// Refuse answers a fault.
 func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	wire.WriteQueryError(w, wire.CallerOf(r.Context()), namespace, f.Code, f)
-}
-
-// ServeHTTP answers one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	action, result, err := h.answer(r, c)
-	if err != nil {
-		Refuse(w, r, h.faultOf(c, err))
-		return
-	}
-	wire.WriteQuery(w, c, namespace, action, result)
-}
-
-func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result any, err error) {
-	form, err := wire.ReadForm(r, maxRequestBytes)
-	if err != nil {
-		return "", nil, err
-	}
-	action = form.Action()
-	op := operations[action]
-	switch {
-	case action == "":
-		return "", nil, fault.New(codeMissingAction, "The request must contain the parameter Action.")
-	case op == nil && slices.Contains(strings.Fields(absent), action):
-		return "", nil, wire.NotImplemented("AWS IAM", action)
-	case op == nil:
-		return "", nil, fault.New(
-			codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version,
-		)
-	case len(form.Values) > maxFormFields:
-		return "", nil, fault.New(codeValidation, "The request has more than %d parameters.", maxFormFields)
-	}
-	result, err = op(h, r.Context(), &request{form, c.Account, partition(c.Region)})
-	return action, result, err
-}
-
-// faultOf returns what an error means to the caller, with the status to answer.
-func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, storage.ErrClosed) || errors.Is(err, storage.ErrBusy) {
-		// nothing an operator must know; SDKs try again
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
-	}
-	f := wire.AsFault(err, codeInternal, c, h.log)
-	if f.Status == 0 {
-		status := statuses[f.Code]
-		if status == 0 {
-			status = http.StatusBadRequest
-		}
-		f = f.WithStatus(status)
-	}
-	return f
 }
 
 // stamp returns an instant as answers write it.

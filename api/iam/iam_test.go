@@ -3,6 +3,7 @@ package iam
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage/memory"
 )
@@ -296,6 +298,18 @@ func TestDocumentsAreChecked(t *testing.T) {
 		"UpdateAssumeRolePolicy", "RoleName", "r", "PolicyDocument", strings.Repeat("x", maxDocument+1))
 }
 
+// Operations that AWS has and this room does not are refused by name.
+func TestOtherOperationsAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	others := strings.Fields(model.Others)
+	wiretest.Listed(t, "iam", slices.Collect(maps.Keys(model.Served)), others)
+	e := newEndpoint(t)
+	for _, name := range others {
+		text := "shardmill does not implement iam " + name + " yet; see docs/compat/iam.md."
+		e.refused(501, "NotImplementedException", text, name)
+	}
+}
+
 // Every broken constraint of a request is named.
 func TestParametersAreChecked(t *testing.T) {
 	t.Parallel()
@@ -316,12 +330,13 @@ func TestParametersAreChecked(t *testing.T) {
 		"Tags.member.1.Key", "a", "Tags.member.1.Value", "1", "Tags.member.2.Key", "A", "Tags.member.2.Value", "2")
 	e.refused(400, v, "Invalid Marker.", "ListRoles", "Marker", "!")
 	e.refused(
-		400, v, "The parameter PolicyUsageFilter is not supported by shardmill.", "ListPolicies", "PolicyUsageFilter",
+		400, v, "shardmill does not support the parameter PolicyUsageFilter yet; see docs/compat/iam.md.",
+		"ListPolicies", "PolicyUsageFilter",
 		"PermissionsPolicy",
 	)
 	e.refused(400, "MalformedQueryString", "The request is not valid UTF-8.", "GetRole", "RoleName", "\xff")
 	e.refused(
-		501, "NotImplementedException", "The operation CreateUser of AWS IAM is not implemented by shardmill.",
+		501, "NotImplementedException", "shardmill does not implement iam CreateUser yet; see docs/compat/iam.md.",
 		"CreateUser", "UserName", "u",
 	)
 	e.refused(400, "InvalidAction", "Could not find operation Nobody for version 2010-05-08", "Nobody")
@@ -376,7 +391,7 @@ func TestRoleID(t *testing.T) {
 
 // Whatever a form holds, the answer is XML of the protocol.
 func FuzzRequest(f *testing.F) {
-	for action := range operations {
+	for action := range model.Served {
 		f.Add(
 			"Action=" + action +
 				"&RoleName=r&PolicyName=p&PolicyArn=arn:aws:iam::111122223333:policy/p&VersionId=v1&Tags.member.1.Key=a",

@@ -1,40 +1,48 @@
 package iam
 
-// operations are those that are here, by name.
-var operations = map[string]operation{
-	"AttachRolePolicy":            (*Handler).attachRolePolicy,
-	"CreatePolicy":                (*Handler).createPolicy,
-	"CreatePolicyVersion":         (*Handler).createPolicyVersion,
-	"CreateRole":                  (*Handler).createRole,
-	"DeletePolicy":                (*Handler).deletePolicy,
-	"DeletePolicyVersion":         (*Handler).deletePolicyVersion,
-	"DeleteRole":                  (*Handler).deleteRole,
-	"DeleteRolePolicy":            (*Handler).deleteRolePolicy,
-	"DetachRolePolicy":            (*Handler).detachRolePolicy,
-	"GetPolicy":                   (*Handler).getPolicy,
-	"GetPolicyVersion":            (*Handler).getPolicyVersion,
-	"GetRole":                     (*Handler).getRole,
-	"GetRolePolicy":               (*Handler).getRolePolicy,
-	"ListAttachedRolePolicies":    (*Handler).listAttachedRolePolicies,
-	"ListInstanceProfilesForRole": (*Handler).listInstanceProfilesForRole,
-	"ListPolicies":                (*Handler).listPolicies,
-	"ListPolicyTags":              (*Handler).listPolicyTags,
-	"ListPolicyVersions":          (*Handler).listPolicyVersions,
-	"ListRolePolicies":            (*Handler).listRolePolicies,
-	"ListRoleTags":                (*Handler).listRoleTags,
-	"ListRoles":                   (*Handler).listRoles,
-	"PutRolePolicy":               (*Handler).putRolePolicy,
-	"SetDefaultPolicyVersion":     (*Handler).setDefaultPolicyVersion,
-	"TagPolicy":                   (*Handler).tagPolicy,
-	"TagRole":                     (*Handler).tagRole,
-	"UntagPolicy":                 (*Handler).untagPolicy,
-	"UntagRole":                   (*Handler).untagRole,
-	"UpdateAssumeRolePolicy":      (*Handler).updateAssumeRolePolicy,
-	"UpdateRole":                  (*Handler).updateRole,
-}
+import "github.com/shardmill/shardmill/api/wire"
 
-// absent are the other operations of the service's model.
-const absent = `
+// absent refuses what AWS IAM has and this room does not.
+const absent = wire.Absent("iam")
+
+// operation is a row of the model; a nil answer is one without a result.
+type operation = wire.Operation[*Handler, *request]
+
+// model is what AWS IAM has.
+var model = wire.Model[operation]{Absent: absent, Others: others, Served: map[string]operation{
+	"AttachRolePolicy":            {Serve: (*Handler).attachRolePolicy},
+	"CreatePolicy":                {Serve: (*Handler).createPolicy},
+	"CreatePolicyVersion":         {Serve: (*Handler).createPolicyVersion},
+	"CreateRole":                  {Serve: (*Handler).createRole},
+	"DeletePolicy":                {Serve: (*Handler).deletePolicy},
+	"DeletePolicyVersion":         {Serve: (*Handler).deletePolicyVersion},
+	"DeleteRole":                  {Serve: (*Handler).deleteRole},
+	"DeleteRolePolicy":            {Serve: (*Handler).deleteRolePolicy},
+	"DetachRolePolicy":            {Serve: (*Handler).detachRolePolicy},
+	"GetPolicy":                   {Serve: (*Handler).getPolicy},
+	"GetPolicyVersion":            {Serve: (*Handler).getPolicyVersion},
+	"GetRole":                     {Serve: (*Handler).getRole},
+	"GetRolePolicy":               {Serve: (*Handler).getRolePolicy},
+	"ListAttachedRolePolicies":    {Serve: (*Handler).listAttachedRolePolicies},
+	"ListInstanceProfilesForRole": {Serve: (*Handler).listInstanceProfilesForRole},
+	"ListPolicies":                {Serve: (*Handler).listPolicies},
+	"ListPolicyTags":              {Serve: (*Handler).listPolicyTags},
+	"ListPolicyVersions":          {Serve: (*Handler).listPolicyVersions},
+	"ListRolePolicies":            {Serve: (*Handler).listRolePolicies},
+	"ListRoleTags":                {Serve: (*Handler).listRoleTags},
+	"ListRoles":                   {Serve: (*Handler).listRoles},
+	"PutRolePolicy":               {Serve: (*Handler).putRolePolicy},
+	"SetDefaultPolicyVersion":     {Serve: (*Handler).setDefaultPolicyVersion},
+	"TagPolicy":                   {Serve: (*Handler).tagPolicy},
+	"TagRole":                     {Serve: (*Handler).tagRole},
+	"UntagPolicy":                 {Serve: (*Handler).untagPolicy},
+	"UntagRole":                   {Serve: (*Handler).untagRole},
+	"UpdateAssumeRolePolicy":      {Serve: (*Handler).updateAssumeRolePolicy},
+	"UpdateRole":                  {Serve: (*Handler).updateRole},
+}}
+
+// others are the operations that are not here.
+const others = `
 	AcceptDelegationRequest AddClientIDToOpenIDConnectProvider AddRoleToInstanceProfile AddUserToGroup AssociateDelegationRequest AttachGroupPolicy
 	AttachUserPolicy ChangePassword CreateAccessKey CreateAccountAlias CreateDelegationRequest CreateGroup CreateInstanceProfile CreateLoginProfile
 	CreateOpenIDConnectProvider CreateSAMLProvider CreateServiceLinkedRole CreateServiceSpecificCredential CreateUser CreateVirtualMFADevice

@@ -80,11 +80,10 @@ func (h *Handler) named(ctx context.Context, r *request, v *violations) (*policy
 	}
 	if r.ownedByAWS(arn) {
 		return nil, 0, fault.New(
-			wire.CodeNotImplemented,
+			fault.CodeNotImplemented,
 			"shardmill does not have the documents of AWS's own policies, of which %s is one; it can be attached.",
 			clip(arn),
-		).
-			WithStatus(http.StatusNotImplemented)
+		).WithStatus(http.StatusNotImplemented)
 	}
 	p, revision, err := h.policy(ctx, r, arn)
 	if err == nil && p == nil {
@@ -117,7 +116,7 @@ func checkManaged(document string) error {
 }
 
 // createPolicy stores a managed policy, whose first version is v1. Source: IAM API Reference, CreatePolicy.
-func (h *Handler) createPolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) createPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	now := h.now()
 	p := policy{
@@ -151,7 +150,7 @@ func (h *Handler) createPolicy(ctx context.Context, r *request) (any, error) {
 }
 
 // getPolicy answers a policy without its document. Source: IAM API Reference, GetPolicy.
-func (h *Handler) getPolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) getPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	p, _, err := h.named(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
@@ -166,7 +165,7 @@ type listPoliciesAnswer struct {
 }
 
 // listPolicies lists the account's own policies; of AWS's there is no list. Source: IAM API Reference, ListPolicies.
-func (h *Handler) listPolicies(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listPolicies(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	if scope := r.Get("Scope"); scope != "" && scope != "All" && scope != "AWS" && scope != "Local" {
 		v.Add("scope", clip(scope), "Member must satisfy enum value set: [All, AWS, Local]")
@@ -175,7 +174,7 @@ func (h *Handler) listPolicies(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	if r.Has("PolicyUsageFilter") {
-		return nil, fault.New(codeValidation, "The parameter PolicyUsageFilter is not supported by shardmill.")
+		return nil, absent.Parameter(codeValidation, "the parameter PolicyUsageFilter")
 	}
 	policies, err := all[policy](ctx, h, r.account, kindPolicy)
 	if err != nil {
@@ -200,7 +199,7 @@ func (h *Handler) listPolicies(ctx context.Context, r *request) (any, error) {
 
 // deletePolicy deletes a policy that is attached to nothing and has one version. Source: IAM API Reference,
 // DeletePolicy.
-func (h *Handler) deletePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) deletePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	h.change.Lock()
 	defer h.change.Unlock()
 	p, revision, err := h.named(ctx, r, new(violations))
@@ -243,7 +242,7 @@ func (p *policy) version(id string) (int, error) {
 }
 
 // getPolicyVersion answers a version with its document. Source: IAM API Reference, GetPolicyVersion.
-func (h *Handler) getPolicyVersion(ctx context.Context, r *request) (any, error) {
+func (h *Handler) getPolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	id := v.text(r, "VersionId", maxName)
 	p, _, err := h.named(ctx, r, &v)
@@ -265,7 +264,7 @@ type listVersionsAnswer struct {
 }
 
 // listPolicyVersions lists versions, the newest first. Source: IAM API Reference, ListPolicyVersions.
-func (h *Handler) listPolicyVersions(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listPolicyVersions(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	p, _, err := h.named(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
@@ -278,7 +277,7 @@ func (h *Handler) listPolicyVersions(ctx context.Context, r *request) (any, erro
 }
 
 // createPolicyVersion adds a version. Source: IAM API Reference, CreatePolicyVersion.
-func (h *Handler) createPolicyVersion(ctx context.Context, r *request) (any, error) {
+func (h *Handler) createPolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	document := v.text(r, "PolicyDocument", maxDocument)
 	var out versionAnswer
@@ -307,7 +306,7 @@ func (h *Handler) createPolicyVersion(ctx context.Context, r *request) (any, err
 }
 
 // setDefaultPolicyVersion puts a version into force. Source: IAM API Reference, SetDefaultPolicyVersion.
-func (h *Handler) setDefaultPolicyVersion(ctx context.Context, r *request) (any, error) {
+func (h *Handler) setDefaultPolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	id := v.text(r, "VersionId", maxName)
 	return nil, h.changePolicy(ctx, r, &v, func(p *policy) error {
@@ -320,7 +319,7 @@ func (h *Handler) setDefaultPolicyVersion(ctx context.Context, r *request) (any,
 }
 
 // deletePolicyVersion deletes a version that is not in force. Source: IAM API Reference, DeletePolicyVersion.
-func (h *Handler) deletePolicyVersion(ctx context.Context, r *request) (any, error) {
+func (h *Handler) deletePolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	id := v.text(r, "VersionId", maxName)
 	return nil, h.changePolicy(ctx, r, &v, func(p *policy) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 )
 
@@ -16,7 +17,7 @@ const (
 )
 
 // putRolePolicy adds or replaces a policy inside a role. Source: IAM API Reference, PutRolePolicy.
-func (h *Handler) putRolePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) putRolePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	name, document := v.name(r, "PolicyName", maxName), v.text(r, "PolicyDocument", maxDocument)
 	return nil, h.changeRole(ctx, r, &v, func(ro *role) error {
@@ -47,7 +48,7 @@ type rolePolicyAnswer struct {
 }
 
 // getRolePolicy answers a policy inside a role. Source: IAM API Reference, GetRolePolicy.
-func (h *Handler) getRolePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) getRolePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	name := v.name(r, "PolicyName", maxName)
 	ro, _, err := h.role(ctx, r, &v)
@@ -62,7 +63,7 @@ func (h *Handler) getRolePolicy(ctx context.Context, r *request) (any, error) {
 }
 
 // deleteRolePolicy deletes a policy inside a role. Source: IAM API Reference, DeleteRolePolicy.
-func (h *Handler) deleteRolePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) deleteRolePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	name := v.name(r, "PolicyName", maxName)
 	return nil, h.changeRole(ctx, r, &v, func(ro *role) error {
@@ -80,7 +81,7 @@ type listRolePoliciesAnswer struct {
 }
 
 // listRolePolicies names the policies inside a role. Source: IAM API Reference, ListRolePolicies.
-func (h *Handler) listRolePolicies(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listRolePolicies(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	ro, _, err := h.role(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func (h *Handler) listRolePolicies(ctx context.Context, r *request) (any, error)
 
 // attachRolePolicy attaches a managed policy: one that was created, or any of AWS's. Once attached, again is no error.
 // Source: IAM API Reference, AttachRolePolicy.
-func (h *Handler) attachRolePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) attachRolePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	arn := v.text(r, "PolicyArn", maxARN)
 	return nil, h.changeRole(ctx, r, &v, func(ro *role) error {
@@ -114,7 +115,7 @@ func (h *Handler) attachRolePolicy(ctx context.Context, r *request) (any, error)
 }
 
 // detachRolePolicy detaches a managed policy. Source: IAM API Reference, DetachRolePolicy.
-func (h *Handler) detachRolePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) detachRolePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	arn := v.text(r, "PolicyArn", maxARN)
 	return nil, h.changeRole(ctx, r, &v, func(ro *role) error {
@@ -138,7 +139,7 @@ type listAttachedAnswer struct {
 }
 
 // listAttachedRolePolicies lists the managed policies of a role. Source: IAM API Reference, ListAttachedRolePolicies.
-func (h *Handler) listAttachedRolePolicies(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listAttachedRolePolicies(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	ro, _, err := h.role(ctx, r, new(violations))
 	if err != nil {
 		return nil, err

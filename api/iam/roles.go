@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -64,7 +65,7 @@ type roleAnswer struct {
 }
 
 // createRole stores a role. Source: IAM API Reference, CreateRole.
-func (h *Handler) createRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) createRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	ro := role{
 		Version: formatVersion, Name: v.name(r, "RoleName", maxRoleName), Path: v.path(r), ID: newID("AROA"),
@@ -128,7 +129,7 @@ func (h *Handler) changeRole(ctx context.Context, r *request, v *violations, cha
 }
 
 // getRole answers a role. Source: IAM API Reference, GetRole.
-func (h *Handler) getRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) getRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	ro, _, err := h.role(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ type listRolesAnswer struct {
 }
 
 // listRoles lists roles by name. Source: IAM API Reference, ListRoles.
-func (h *Handler) listRoles(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listRoles(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	roles, err := all[role](ctx, h, r.account, kindRole)
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (h *Handler) listRoles(ctx context.Context, r *request) (any, error) {
 }
 
 // deleteRole deletes a role that has no policies. Source: IAM API Reference, DeleteRole.
-func (h *Handler) deleteRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) deleteRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	h.change.Lock()
 	defer h.change.Unlock()
 	ro, revision, err := h.role(ctx, r, new(violations))
@@ -177,7 +178,7 @@ func (h *Handler) deleteRole(ctx context.Context, r *request) (any, error) {
 
 // updateAssumeRolePolicy replaces the document that says who may assume a role. Source: IAM API Reference,
 // UpdateAssumeRolePolicy.
-func (h *Handler) updateAssumeRolePolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) updateAssumeRolePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	trust := v.text(r, "PolicyDocument", maxDocument)
 	return nil, h.changeRole(ctx, r, &v, func(ro *role) error {
@@ -187,7 +188,7 @@ func (h *Handler) updateAssumeRolePolicy(ctx context.Context, r *request) (any, 
 }
 
 // updateRole changes description and longest session. Source: IAM API Reference, UpdateRole.
-func (h *Handler) updateRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) updateRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	description, session := v.description(r), v.integer(r, "MaxSessionDuration", minSession, maxSession, 0)
 	return struct{}{}, h.changeRole(ctx, r, &v, func(ro *role) error {
@@ -208,7 +209,7 @@ type listInstanceProfilesAnswer struct {
 
 // listInstanceProfilesForRole answers that there are none: instances do not exist here. Source: IAM API Reference,
 // ListInstanceProfilesForRole.
-func (h *Handler) listInstanceProfilesForRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listInstanceProfilesForRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	_, _, err := h.role(ctx, r, new(violations))
 	return listInstanceProfilesAnswer{}, err
 }

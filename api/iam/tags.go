@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 )
 
@@ -35,7 +36,7 @@ func listTags(r *request, tags []tag) (any, error) {
 }
 
 // tagRole adds tags to a role. Source: IAM API Reference, TagRole.
-func (h *Handler) tagRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) tagRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	tags, err := v.tags(r)
 	if err != nil {
@@ -45,14 +46,14 @@ func (h *Handler) tagRole(ctx context.Context, r *request) (any, error) {
 }
 
 // untagRole removes tags from a role. Source: IAM API Reference, UntagRole.
-func (h *Handler) untagRole(ctx context.Context, r *request) (any, error) {
+func (h *Handler) untagRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	return nil, h.changeRole(
 		ctx, r, new(violations), func(ro *role) error { removeTags(&ro.Tags, r.Strings("TagKeys.member")); return nil },
 	)
 }
 
 // listRoleTags lists a role's tags. Source: IAM API Reference, ListRoleTags.
-func (h *Handler) listRoleTags(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listRoleTags(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	ro, _, err := h.role(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (h *Handler) listRoleTags(ctx context.Context, r *request) (any, error) {
 }
 
 // tagPolicy adds tags to a policy. Source: IAM API Reference, TagPolicy.
-func (h *Handler) tagPolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) tagPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	tags, err := v.tags(r)
 	if err != nil {
@@ -71,14 +72,14 @@ func (h *Handler) tagPolicy(ctx context.Context, r *request) (any, error) {
 }
 
 // untagPolicy removes tags from a policy. Source: IAM API Reference, UntagPolicy.
-func (h *Handler) untagPolicy(ctx context.Context, r *request) (any, error) {
+func (h *Handler) untagPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	return nil, h.changePolicy(
 		ctx, r, new(violations), func(p *policy) error { removeTags(&p.Tags, r.Strings("TagKeys.member")); return nil },
 	)
 }
 
 // listPolicyTags lists a policy's tags. Source: IAM API Reference, ListPolicyTags.
-func (h *Handler) listPolicyTags(ctx context.Context, r *request) (any, error) {
+func (h *Handler) listPolicyTags(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	p, _, err := h.named(ctx, r, new(violations))
 	if err != nil {
 		return nil, err

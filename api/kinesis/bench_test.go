@@ -127,7 +127,7 @@ func BenchmarkGetRecords(b *testing.B) {
 	send := func(op string, body []byte, w *discard) {
 		r := benchRequest(op)
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(w, r.WithContext(wire.WithCaller(b.Context(), wire.ReadCaller(r, nil))))
 		if w.status != http.StatusOK {
 			b.Fatal(w.status)
 		}

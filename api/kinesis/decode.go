@@ -22,8 +22,13 @@ type fields struct {
 	err   *error // the first error of the whole request
 }
 
-// request reads the body of c, whose known members are names.
+// request reads the body of c, whose known members are names. What is no JSON object has none of them, and is the
+// error.
 func (c *call) request(names ...string) *fields {
+	if !isObject(c.body) {
+		err := error(&fault.Error{Code: fault.CodeSerialization})
+		return &fields{names: names, raws: make([][]byte, len(names)), err: &err}
+	}
 	return newFields(c.body, new(error), names)
 }
 
@@ -48,7 +53,7 @@ func (f *fields) get(name string) []byte {
 
 func (f *fields) fail(format string, args ...any) {
 	if *f.err == nil {
-		*f.err = fault.New(codeSerialization, format, args...)
+		*f.err = fault.New(fault.CodeSerialization, format, args...)
 	}
 }
 

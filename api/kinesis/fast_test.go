@@ -171,9 +171,9 @@ func TestFastAndFullDecoderAgree(t *testing.T) {
 // The rest of this file guards the full decoder: any body for any operation gets an answer that is JSON or empty, and
 // never a server fault.
 func FuzzRequests(f *testing.F) {
-	for _, op := range operations {
+	for name := range model.Served {
 		f.Add(
-			op.name,
+			name,
 			[]byte(
 				`{"StreamName":"s","ShardCount":1,"Limit":1,"Tags":{"a":"b"},"ShardFilter":{"Type":"AT_LATEST"},"StreamModeDetails":{"StreamMode":"ON_DEMAND"}}`,
 			),

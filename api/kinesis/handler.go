@@ -44,154 +44,126 @@ type Options struct {
 	Log     *slog.Logger // nil: silent
 }
 
-// New returns the handler of the Kinesis API. It takes requests that came through wire.Router; others are read as if
-// they had.
+// New returns the handler of the Kinesis API. It takes requests that came through wire.Router.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &handler{streams: o.Streams, log: o.Log, operations: map[string]operation{}}
-	for _, op := range operations {
-		h.operations[op.name] = op
+	h := &handler{streams: o.Streams, log: o.Log}
+	return &wire.RPC[*handler, *call]{
+		Of: h, Model: &model, Target: targetPrefix, Read: read, Write: write, Done: (*call).release, Fault: h.asFault,
+		Refuse: writeFault,
 	}
-	return h
 }
 
 type handler struct {
-	streams    *stream.Streams
-	log        *slog.Logger
-	operations map[string]operation
+	streams *stream.Streams
+	log     *slog.Logger
 }
 
-// operation is one row of the table of operations. serve appends its answer to c.out; an answer of no bytes is AWS's
-// empty success.
-type operation struct {
-	name  string
-	serve func(h *handler, ctx context.Context, c *call) error
-	// for well-formed common requests; done false: serve must
-	fast func(h *handler, ctx context.Context, c *call) (done bool, err error)
-}
-
-// call is one request on its way through an operation.
-type call struct {
-	caller wire.Caller
-	body   []byte // as sent; gone once the call has returned
-	out    []byte // the answer's body
-	hint   string
-}
-
-// ServeHTTP applies the checks that come before an operation, in AWS's order.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := takeBuffers()
-	defer p.release()
+// read applies the checks that come before an operation, in AWS's order. That the body is JSON is found out by whoever
+// decodes it, which is the operation once nothing else stands in its way.
+func read(w http.ResponseWriter, r *http.Request, caller wire.Caller, refused *fault.Error) (*call, error) {
+	c := takeCall(caller)
 	var err error
-	if p.body, err = wire.AppendBody(p.body[:0], r, maxBody); err != nil && refusedBody(w, r, err) {
-		return
+	if c.body, err = wire.AppendBody(c.body[:0], r, maxBody); err != nil && refusedBody(w, r, err) {
+		c.release()
+		return nil, wire.ErrAnswered
 	}
-	caller := wire.CallerOf(r.Context())
-	if caller.RequestID == "" {
-		caller = wire.ReadCaller(r, nil)
-	}
-	wire.SetIDs(w.Header(), caller)
 	w.Header()["X-Amz-Id-2"] = []string{extendedID()}
-
-	if r.Method != http.MethodPost {
-		wire.WriteBytes(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
-		return
+	err = c.check(w, r, refused)
+	if err != nil {
+		c.release()
+		return nil, err
 	}
+	return c, nil
+}
+
+// check is read once the body is there.
+func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Error) error {
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	contentType = strings.TrimSpace(contentType)
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	known := service == targetPrefix && (h.operations[name].serve != nil || notServed[name])
+	known := refused == nil || refused.Code == fault.CodeNotImplemented
 
 	switch {
-	case len(p.body) == 0:
-		h.refuseEmpty(w, contentType, known)
+	case r.Method != http.MethodPost:
+		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
+	case len(c.body) == 0 && contentType == typeJSON:
+		return c.odd(w, http.StatusBadRequest, typeJSON, []byte(`{"__type":"`+emptyCode(known)+`"}`))
+	case len(c.body) == 0: // everybody who did not say JSON 1.1
+		return c.odd(w, http.StatusBadRequest, typeCBOR, cborType(emptyCode(known)))
 	case contentType == typeCBOR:
-		writeFault(w,
-			notImplemented("shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), "+
-				"-Daws.cborEnabled=false or CBOR_ENABLED=false (Java SDK v2). See docs/compat/kinesis.md."))
+		return errCBOR
 	case contentType == typePlain:
-		refusePlain(w, p.body)
+		status, answer := plainAnswer(c.body)
+		return c.odd(w, status, typePlain, answer)
 	case contentType != typeJSON && (service == "" || name == ""):
-		wire.WriteBytes(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
+		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
 	case contentType != typeJSON:
-		wire.WriteBytes(w, http.StatusNotFound, "", []byte("<UnknownOperationException/>\n"))
-	default:
-		c := &call{caller: caller, body: p.body, out: p.out[:0]}
-		err := h.dispatch(r, known, name, c)
-		p.out = c.out
-		if err != nil {
-			writeFault(w, h.asFault(r.Context(), err, caller, c.hint))
-			return
-		}
-		wire.Hint(w.Header(), c.hint)
-		wire.WriteBytes(w, http.StatusOK, typeJSON, c.out)
+		return c.odd(w, http.StatusNotFound, "", []byte("<UnknownOperationException/>\n"))
 	}
+	var err error
+	if refused != nil {
+		err = refused
+	} else {
+		err = checkAuthentication(r, c.caller)
+	}
+	if err != nil && !isObject(c.body) {
+		return &fault.Error{Code: fault.CodeSerialization}
+	}
+	return err
 }
 
-// dispatch checks JSON, operation and authentication, and runs the operation. A body that the operation's fast decoder
-// takes whole needs no other check.
-func (h *handler) dispatch(r *http.Request, known bool, name string, c *call) error {
-	denied := checkAuthentication(r, c.caller)
-	op := h.operations[name]
-	if known && denied == nil && op.fast != nil {
-		if done, err := op.fast(h, r.Context(), c); done {
-			return err
-		}
-		c.out = c.out[:0]
-	}
-	if !isObject(c.body) {
-		return &fault.Error{Code: codeSerialization}
-	}
-	if !known {
-		return &fault.Error{Code: codeUnknownOperation}
-	}
-	if op.serve == nil {
-		return notImplemented("shardmill does not implement kinesis " + name + " yet; see docs/compat/kinesis.md.")
-	}
-	if denied != nil {
-		return denied
-	}
-	return op.serve(h, r.Context(), c)
+// odd answers as AWS does before it knows which protocol is spoken.
+func (c *call) odd(w http.ResponseWriter, status int, contentType string, answer []byte) error {
+	wire.SetIDs(w.Header(), c.caller)
+	wire.WriteBytes(w, status, contentType, answer)
+	return wire.ErrAnswered
+}
+
+func write(w http.ResponseWriter, _ wire.Caller, c *call, _ any) {
+	wire.Hint(w.Header(), c.hint)
+	wire.WriteBytes(w, http.StatusOK, typeJSON, c.out)
 }
 
 // Service is this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "kinesis", Target: targetPrefix, Needs: wire.OwnOrder, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: fault.CodeMissingToken},
+		Codes: wire.Codes{
+			Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: fault.CodeMissingToken,
+		},
 	}
 }
 
-// Refuse answers a fault that no operation gave.
-func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
+// Refuse answers a fault of a request that was not read.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	w.Header()["X-Amz-Id-2"] = []string{extendedID()}
-	writeFault(w, f)
+	writeFault(w, r, f)
 }
 
 const pseudoXMLDenied = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n"
 
 // Codes of the faults that belong to the wire.
 const (
-	codeSerialization    = "SerializationException"
-	codeUnknownOperation = "UnknownOperationException"
-	codeInternal         = "InternalFailure"
 	codeInvalid          = "InvalidArgumentException"
 	codeInvalidSignature = "InvalidSignatureException"
 )
 
-// refuseEmpty answers an empty body: without a text, and in CBOR for everybody who did not say JSON 1.1.
-func (h *handler) refuseEmpty(w http.ResponseWriter, contentType string, known bool) {
-	code := codeUnknownOperation
+// errCBOR is longer than other refusals, because people meet it who never chose CBOR.
+var errCBOR = &fault.Error{
+	Code: fault.CodeNotImplemented, Status: http.StatusNotImplemented,
+	Message: "shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), " +
+		"-Daws.cborEnabled=false or CBOR_ENABLED=false (Java SDK v2). See docs/compat/kinesis.md.",
+}
+
+// emptyCode is the code for an empty body, which has no text.
+func emptyCode(known bool) string {
 	if known {
-		code = codeSerialization
+		return fault.CodeSerialization
 	}
-	if contentType == typeJSON {
-		wire.WriteBytes(w, http.StatusBadRequest, typeJSON, []byte(`{"__type":"`+code+`"}`))
-		return
-	}
-	wire.WriteBytes(w, http.StatusBadRequest, typeCBOR, cborType(code))
+	return fault.CodeUnknownOperation
 }
 
 // cborType returns the CBOR map {__type: code}, of indefinite length as AWS writes them. code has 1 to 255 bytes.
@@ -207,31 +179,25 @@ func cborType(code string) []byte {
 	return append(b, 0xff)
 }
 
-// refusePlain answers application/json, which AWS reads but never serves.
-func refusePlain(w http.ResponseWriter, body []byte) {
-	code, status := codeUnknownOperation, http.StatusNotFound
+// plainAnswer is the answer to application/json, which AWS reads but never serves.
+func plainAnswer(body []byte) (status int, answer []byte) {
+	code, status := fault.CodeUnknownOperation, http.StatusNotFound
 	if !isObject(body) {
-		code, status = codeSerialization, http.StatusBadRequest
+		code, status = fault.CodeSerialization, http.StatusBadRequest
 	}
-	wire.WriteBytes(
-		w, status, typePlain, []byte(`{"Output":{"__type":"com.amazon.coral.service#`+code+`"},"Version":"1.0"}`),
-	)
-}
-
-func notImplemented(text string) *fault.Error {
-	return &fault.Error{Code: fault.CodeNotImplemented, Message: text, Status: http.StatusNotImplemented}
+	return status, []byte(`{"Output":{"__type":"com.amazon.coral.service#` + code + `"},"Version":"1.0"}`)
 }
 
 // asFault returns what the caller is told about err. A caller that went away is told nothing, and no operator needs to
 // know.
-func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hint string) *fault.Error {
+func (h *handler) asFault(ctx context.Context, caller wire.Caller, err error) *fault.Error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		h.log.Debug("the client has left", "request_id", caller.RequestID)
-		return &fault.Error{Code: codeInternal, Status: http.StatusInternalServerError}
+		return &fault.Error{Code: fault.CodeInternal, Status: http.StatusInternalServerError}
 	}
-	f := wire.AsFault(err, codeInternal, caller, h.log)
-	if f.Hint == "" && hint != "" {
-		f = f.WithHint("%s", hint)
+	f := wire.AsFault(err, fault.CodeInternal, caller, h.log)
+	if hinted := (*hintedError)(nil); errors.As(err, &hinted) && f.Hint == "" {
+		f = f.WithHint("%s", hinted.hint)
 	}
 	if f.Status >= http.StatusInternalServerError && f.Err != nil {
 		h.log.Debug("request refused", "request_id", caller.RequestID, "code", f.Code, "error", f.Err)
@@ -241,7 +207,7 @@ func (h *handler) asFault(ctx context.Context, err error, caller wire.Caller, hi
 
 // writeFault answers with a fault: 400 unless it says otherwise, {"__type":…,"message":…}; the member of a
 // SerializationException is Message.
-func writeFault(w http.ResponseWriter, f *fault.Error) {
+func writeFault(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
 	status := f.Status
 	if status == 0 {
 		status = http.StatusBadRequest
@@ -249,7 +215,7 @@ func writeFault(w http.ResponseWriter, f *fault.Error) {
 	b := append([]byte(`{"__type":`), appendString(nil, f.Code)...)
 	switch {
 	case f.Message == "":
-	case f.Code == codeSerialization:
+	case f.Code == fault.CodeSerialization:
 		b = appendString(append(b, `,"Message":`...), f.Message)
 	default:
 		b = appendString(append(b, `,"message":`...), f.Message)

@@ -1,41 +1,61 @@
 package kinesis
 
 import (
+	"context"
+
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/stream"
 )
 
-// operations is what is served.
-var operations = []operation{
-	{name: "AddTagsToStream", serve: (*handler).addTagsToStream},
-	{name: "CreateStream", serve: (*handler).createStream},
-	{name: "DeleteStream", serve: (*handler).deleteStream},
-	{name: "DescribeStream", serve: (*handler).describeStream},
-	{name: "DescribeStreamSummary", serve: (*handler).describeStreamSummary},
-	{name: "GetRecords", serve: (*handler).getRecords},
-	{name: "GetShardIterator", serve: (*handler).getShardIterator},
-	{name: "ListShards", serve: (*handler).listShards},
-	{name: "ListStreams", serve: (*handler).listStreams},
-	{name: "ListTagsForStream", serve: (*handler).listTagsForStream},
-	{name: "PutRecord", serve: (*handler).putRecord, fast: (*handler).putRecordFast},
-	{name: "PutRecords", serve: (*handler).putRecords, fast: (*handler).putRecordsFast},
+// absent refuses what Kinesis has and this room does not.
+const absent = wire.Absent("kinesis")
+
+// operation is a row of the model: it appends its answer to the call. No bytes are AWS's empty success.
+type operation = wire.Operation[*handler, *call]
+
+func on(serve func(h *handler, ctx context.Context, c *call) error) operation {
+	return operation{Serve: func(h *handler, ctx context.Context, _ wire.Caller, c *call) (any, error) {
+		err := serve(h, ctx, c)
+		if err != nil && c.hint != "" {
+			err = &hintedError{err, c.hint}
+		}
+		return nil, err
+	}}
 }
 
-// notServed is the rest of the model (API version 2013-12-02): refused by name, so that nobody takes a typing error for
-// a missing feature.
-var notServed = map[string]bool{
-	"DecreaseStreamRetentionPeriod": true, "DeleteResourcePolicy": true, "DeregisterStreamConsumer": true,
-	"DescribeAccountSettings": true,
-	"DescribeLimits":          true, "DescribeStreamConsumer": true, "DisableEnhancedMonitoring": true,
-	"EnableEnhancedMonitoring": true,
-	"GetResourcePolicy":        true, "IncreaseStreamRetentionPeriod": true, "ListStreamConsumers": true,
-	"ListTagsForResource": true,
-	"MergeShards":         true, "PutResourcePolicy": true, "RegisterStreamConsumer": true,
-	"RemoveTagsFromStream": true, "SplitShard": true,
-	"StartStreamEncryption": true, "StopStreamEncryption": true, "SubscribeToShard": true, "TagResource": true,
-	"UntagResource":         true,
-	"UpdateAccountSettings": true, "UpdateMaxRecordSize": true, "UpdateShardCount": true, "UpdateStreamMode": true,
-	"UpdateStreamWarmThroughput": true,
+// hintedError is an error whose answer carries advice.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// model is what Kinesis has, as of API version 2013-12-02. What is not served is refused by name, so that nobody takes
+// a typing error for a missing feature.
+var model = wire.Model[operation]{
+	Absent: absent,
+	Served: map[string]operation{
+		"AddTagsToStream":       on((*handler).addTagsToStream),
+		"CreateStream":          on((*handler).createStream),
+		"DeleteStream":          on((*handler).deleteStream),
+		"DescribeStream":        on((*handler).describeStream),
+		"DescribeStreamSummary": on((*handler).describeStreamSummary),
+		"GetRecords":            on((*handler).getRecords),
+		"GetShardIterator":      on((*handler).getShardIterator),
+		"ListShards":            on((*handler).listShards),
+		"ListStreams":           on((*handler).listStreams),
+		"ListTagsForStream":     on((*handler).listTagsForStream),
+		"PutRecord":             on((*handler).putRecord),
+		"PutRecords":            on((*handler).putRecords),
+	},
+	Others: `DecreaseStreamRetentionPeriod DeleteResourcePolicy DeregisterStreamConsumer DescribeAccountSettings
+		DescribeLimits DescribeStreamConsumer DisableEnhancedMonitoring EnableEnhancedMonitoring GetResourcePolicy
+		IncreaseStreamRetentionPeriod ListStreamConsumers ListTagsForResource MergeShards PutResourcePolicy
+		RegisterStreamConsumer RemoveTagsFromStream SplitShard StartStreamEncryption StopStreamEncryption
+		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateMaxRecordSize UpdateShardCount
+		UpdateStreamMode UpdateStreamWarmThroughput`,
 }
 
 // named returns the stream of a request that has no other member to judge.

@@ -13,27 +13,22 @@ type putRecordInput struct {
 	name, ordering, arn *string
 }
 
-// putRecord serves PutRecord.
+// putRecord serves PutRecord. Well-formed requests of the common kind have a decoder of their own, which needs no other
+// check.
 func (h *handler) putRecord(ctx context.Context, c *call) error {
-	in, err := decodePutRecord(c)
-	if err != nil {
-		return err
-	}
-	return h.finishPutRecord(ctx, c, &in)
-}
-
-// putRecordFast serves a PutRecord that the fast decoder takes.
-func (h *handler) putRecordFast(ctx context.Context, c *call) (bool, error) {
 	d := decoders.Get().(*fastDecoder)
 	defer d.release()
 	in, ok := d.putRecord(c.body)
 	if !ok {
-		return false, nil
+		var err error
+		if in, err = decodePutRecord(c); err != nil {
+			return err
+		}
 	}
-	return true, h.finishPutRecord(ctx, c, &in)
+	return h.finishPutRecord(ctx, c, &in)
 }
 
-// decodePutRecord returns the full decoder.
+// decodePutRecord decodes any PutRecord, or returns what is wrong with it.
 func decodePutRecord(c *call) (in putRecordInput, err error) {
 	f := c.request("StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering", "StreamARN")
 	in.name = f.str("StreamName")

@@ -20,7 +20,6 @@ var statuses = map[string]int{
 	fault.CodeUnsupportedMediaType: 415,
 	fault.CodeTooManyRequests:      429,
 	fault.CodeService:              500,
-	fault.CodeNotImplemented:       501,
 	fault.CodeInvalidRuntime:       502,
 }
 

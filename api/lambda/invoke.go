@@ -84,7 +84,7 @@ func invocationType(header http.Header) (string, error) {
 	}
 	switch {
 	case kind == "Event":
-		return "", notImplemented("Invoke with InvocationType Event")
+		return "", absent.Operation("Invoke with InvocationType Event")
 	case header.Get("X-Amz-Tenant-Id") != "":
 		return "", unsupported("TenantId")
 	case header.Get("X-Amz-Durable-Execution-Name") != "":

@@ -95,7 +95,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			),
 		)
 	case op.serve == nil:
-		h.answer(c, notImplemented(op.name))
+		h.answer(c, absent.Operation(op.name))
 	default:
 		c.op, c.params = op.name, params
 		h.answer(c, op.serve(h, c))
@@ -105,24 +105,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // eventSourceMapping hands the five operations on mappings over.
 func (h *Handler) eventSourceMapping(c *call) error {
 	if h.mappings == nil {
-		return notImplemented(c.op)
+		return absent.Operation(c.op)
 	}
 	h.mappings.ServeHTTP(c.w, c.r)
 	return nil
 }
 
-// notImplemented refuses what AWS has and shardmill does not. SDKs do not retry a 501.
-func notImplemented(what string) error {
-	return fault.New(
-		fault.CodeNotImplemented, "shardmill does not implement lambda %s yet; see docs/compat/lambda.md.", what,
-	)
-}
+// absent refuses what AWS Lambda has and shardmill does not.
+const absent = wire.Absent("lambda")
 
 // unsupported refuses a parameter by its name.
 func unsupported(parameter string) error {
-	return fault.New(
-		fault.CodeInvalidParameter, "shardmill does not support %s yet; see docs/compat/lambda.md.", parameter,
-	)
+	return absent.Parameter(fault.CodeInvalidParameter, parameter)
 }
 
 // answer writes err, if there is one; otherwise the operation has answered.

@@ -33,7 +33,7 @@ func (h *Handler) createLogGroup(_ context.Context, c wire.Caller, in *createLog
 	case in.KmsKeyID != nil:
 		return nil, unsupported("kmsKeyId")
 	case in.LogGroupClass != nil && *in.LogGroupClass != "STANDARD":
-		return nil, invalid("The value %s of logGroupClass is not supported by shardmill.", clip(*in.LogGroupClass))
+		return nil, absent.Parameter(logstore.CodeInvalid, "the logGroupClass "+clip(*in.LogGroupClass))
 	case in.DeletionProtectionEnabled:
 		return nil, unsupported("deletionProtectionEnabled")
 	}

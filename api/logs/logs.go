@@ -7,13 +7,9 @@
 package logs
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/logstore"
@@ -31,13 +27,8 @@ const contentType = "application/x-amz-json-1.1"
 // of six, and room for 10,000 events.
 const maxRequestBytes = 8 << 20
 
-// Codes that only the wire gives.
-const (
-	codeUnknownOperation = "UnknownOperationException"
-	codeSerialization    = wire.CodeSerialization
-	codeUnavailable      = "ServiceUnavailableException"
-	codeInternal         = "InternalFailure"
-)
+// codeUnavailable is how this service spells it.
+const codeUnavailable = "ServiceUnavailableException"
 
 // Options are what the handler needs. Store is required; a nil Clock is real time, a nil Log is silent.
 type Options struct {
@@ -46,11 +37,10 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Handler answers requests of CloudWatch Logs.
+// Handler serves CloudWatch Logs.
 type Handler struct {
 	store *logstore.Store
 	clock *clock.Clock
-	log   *slog.Logger
 }
 
 // New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
@@ -61,72 +51,47 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{store: o.Store, clock: o.Clock, log: o.Log}
-}
-
-// operation answers one request from its body; a nil answer has no body, as on AWS.
-type operation func(*Handler, context.Context, wire.Caller, []byte) (any, error)
-
-// handle returns an operation on a typed input. Members that the input does not have are ignored, as AWS does.
-func handle[In any](f func(*Handler, context.Context, wire.Caller, *In) (any, error)) operation {
-	return func(h *Handler, ctx context.Context, c wire.Caller, body []byte) (any, error) {
-		in := new(In)
-		if len(body) > 0 {
-			if err := json.Unmarshal(body, in); err != nil {
-				return nil, fault.New(
-					codeSerialization, "The request body does not have the shape that the operation expects.",
-				).Because(err)
-			}
-		}
-		return f(h, ctx, c, in)
+	faults := wire.Faults{
+		Internal: fault.CodeInternal, Unavailable: codeUnavailable, Stopped: []error{logstore.ErrClosed}, Log: o.Log,
+	}
+	return &wire.RPC[*Handler, wire.Input]{
+		Of: &Handler{store: o.Store, clock: o.Clock}, Model: &model, Target: Target,
+		Read: wire.JSONBody(maxRequestBytes, decode), Write: write, Fault: faults.Of, Refuse: Refuse,
 	}
 }
 
-// Service is this service's row of the shared port; h is what New made.
+// decode returns a body as the input of an operation. Members that the input does not have are ignored, as AWS does.
+func decode(body []byte) (wire.Input, error) {
+	if !jsontext.Faithful(body) { // a message must not change on its way
+		return nil, fault.New(fault.CodeSerialization, "The request body is not valid Unicode.")
+	}
+	return func(into any) error {
+		if len(body) > 0 && json.Unmarshal(body, into) != nil {
+			return fault.New(
+				fault.CodeSerialization, "The request body does not have the shape that the operation expects.",
+			)
+		}
+		return nil
+	}, nil
+}
+
+// write answers with what an operation returned; nothing has no body, as on AWS.
+func write(w http.ResponseWriter, _ wire.Caller, _ wire.Input, answer any) {
+	if answer == nil {
+		wire.WriteBytes(w, http.StatusOK, contentType, nil)
+		return
+	}
+	wire.WriteJSON(w, http.StatusOK, contentType, answer)
+}
+
+// Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "logs", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: codeInternal, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
+		Codes: wire.Codes{
+			Internal: fault.CodeInternal, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken,
+		},
 	}
-}
-
-// ServeHTTP answers one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	wire.SetIDs(w.Header(), c)
-	answer, err := h.answer(r, c)
-	switch {
-	case err != nil:
-		Refuse(w, r, h.faultOf(c, err))
-	case answer == nil:
-		wire.WriteBytes(w, http.StatusOK, contentType, nil)
-	default:
-		wire.WriteJSON(w, http.StatusOK, contentType, answer)
-	}
-}
-
-func (h *Handler) answer(r *http.Request, c wire.Caller) (any, error) {
-	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	op := operations[name]
-	switch {
-	case service != Target || r.Method != http.MethodPost:
-		return nil, &fault.Error{Code: codeUnknownOperation}
-	case op == nil && slices.Contains(strings.Fields(absent), name):
-		return nil, wire.NotImplemented("Amazon CloudWatch Logs", name)
-	case op == nil:
-		return nil, &fault.Error{Code: codeUnknownOperation}
-	}
-	body, err := wire.ReadBody(r, maxRequestBytes)
-	if err != nil {
-		return nil, err
-	}
-	if err := wire.ChargeTree(r.Context(), body); err != nil {
-		return nil, err
-	}
-	if !jsontext.Faithful(body) { // a message must not change on its way
-		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
-	}
-	return op(h, r.Context(), c, body)
 }
 
 type faultBody struct {
@@ -134,22 +99,8 @@ type faultBody struct {
 	Message string `json:"message,omitempty"`
 }
 
-// faultOf returns what an error means to the caller.
-func (h *Handler) faultOf(c wire.Caller, err error) *fault.Error {
-	if errors.Is(err, logstore.ErrClosed) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, context.DeadlineExceeded) {
-		// nothing an operator must know; SDKs try again
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
-	}
-	return wire.AsFault(err, codeInternal, c, h.log)
-}
-
-// Refuse answers with a fault.
+// Refuse answers a fault.
 func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
-	status := f.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
 	wire.Hint(w.Header(), f.Hint)
-	wire.WriteJSON(w, status, contentType, faultBody{Type: f.Code, Message: f.Message})
+	wire.WriteJSON(w, f.Status, contentType, faultBody{Type: f.Code, Message: f.Message})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage/memory"
@@ -393,7 +395,7 @@ func TestBatchesAreChecked(t *testing.T) {
 	e.refused(
 		"PutLogEvents",
 		`{"logGroupName":"g","logStreamName":"s","entity":{"keyAttributes":{}},"logEvents":[`+event(0, "x")+`]}`, 400,
-		invalid, "The parameter entity is not supported by shardmill.",
+		invalid, "shardmill does not support the parameter entity yet; see docs/compat/logs.md.",
 	)
 
 	got := e.ok(
@@ -408,30 +410,33 @@ func TestBatchesAreChecked(t *testing.T) {
 	}
 }
 
+func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	wiretest.Listed(t, "logs", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
+}
+
 // What AWS has and this room does not is refused by name; what nobody has is unknown.
 func TestWhatIsAbsentIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	for _, op := range []string{
-		"StartLiveTail", "StartQuery", "GetQueryResults", "PutSubscriptionFilter", "PutMetricFilter",
-	} {
+	for op := range strings.FieldsSeq(model.Others) {
 		e.refused(
 			op, `{}`, 501, "NotImplementedException",
-			"The operation "+op+" of Amazon CloudWatch Logs is not implemented by shardmill.",
+			"shardmill does not implement logs "+op+" yet; see docs/compat/logs.md.",
 		)
 	}
 	e.refused("Nobody", `{}`, 400, "UnknownOperationException", "")
 	e.refused(
 		"CreateLogGroup", `{"logGroupName":"g","kmsKeyId":"k"}`, 400, "InvalidParameterException",
-		"The parameter kmsKeyId is not supported by shardmill.",
+		"shardmill does not support the parameter kmsKeyId yet; see docs/compat/logs.md.",
 	)
 	e.refused(
 		"CreateLogGroup", `{"logGroupName":"g","logGroupClass":"DELIVERY"}`, 400, "InvalidParameterException",
-		"The value DELIVERY of logGroupClass is not supported by shardmill.",
+		"shardmill does not support the logGroupClass DELIVERY yet; see docs/compat/logs.md.",
 	)
 	e.refused(
 		"DescribeLogGroups", `{"includeLinkedAccounts":true}`, 400, "InvalidParameterException",
-		"The parameter includeLinkedAccounts is not supported by shardmill.",
+		"shardmill does not support the parameter includeLinkedAccounts yet; see docs/compat/logs.md.",
 	)
 	e.refused(
 		"CreateLogGroup", `{"logGroupName":"a b"}`, 400, "InvalidParameterException",
@@ -473,7 +478,7 @@ func TestClosedStoreIsUnavailable(t *testing.T) {
 // Whatever a request is, the answer is one of the protocol's, never a panic or our own fault.
 func FuzzRequest(f *testing.F) {
 	var names []string
-	for name := range operations {
+	for name := range model.Served {
 		names = append(names, name)
 	}
 	slices.Sort(names)

@@ -1,28 +1,36 @@
 package logs
 
-// operations are those that are here, by name.
-var operations = map[string]operation{
-	"CreateLogGroup":        handle((*Handler).createLogGroup),
-	"CreateLogStream":       handle((*Handler).createLogStream),
-	"DeleteLogGroup":        handle((*Handler).deleteLogGroup),
-	"DeleteLogStream":       handle((*Handler).deleteLogStream),
-	"DeleteRetentionPolicy": handle((*Handler).deleteRetentionPolicy),
-	"DescribeLogGroups":     handle((*Handler).describeLogGroups),
-	"DescribeLogStreams":    handle((*Handler).describeLogStreams),
-	"FilterLogEvents":       handle((*Handler).filterLogEvents),
-	"GetLogEvents":          handle((*Handler).getLogEvents),
-	"ListTagsForResource":   handle((*Handler).listTagsForResource),
-	"ListTagsLogGroup":      handle((*Handler).listTagsLogGroup),
-	"PutLogEvents":          handle((*Handler).putLogEvents),
-	"PutRetentionPolicy":    handle((*Handler).putRetentionPolicy),
-	"TagLogGroup":           handle((*Handler).tagLogGroup),
-	"TagResource":           handle((*Handler).tagResource),
-	"UntagLogGroup":         handle((*Handler).untagLogGroup),
-	"UntagResource":         handle((*Handler).untagResource),
-}
+import "github.com/shardmill/shardmill/api/wire"
 
-// absent are the other operations of the service's model.
-const absent = `
+// absent refuses what CloudWatch Logs has and this room does not.
+const absent = wire.Absent("logs")
+
+// operation is a row of the model; a nil answer has no body.
+type operation = wire.Operation[*Handler, wire.Input]
+
+// model is what CloudWatch Logs has.
+var model = wire.Model[operation]{Absent: absent, Others: others, Served: map[string]operation{
+	"CreateLogGroup":        wire.Typed((*Handler).createLogGroup),
+	"CreateLogStream":       wire.Typed((*Handler).createLogStream),
+	"DeleteLogGroup":        wire.Typed((*Handler).deleteLogGroup),
+	"DeleteLogStream":       wire.Typed((*Handler).deleteLogStream),
+	"DeleteRetentionPolicy": wire.Typed((*Handler).deleteRetentionPolicy),
+	"DescribeLogGroups":     wire.Typed((*Handler).describeLogGroups),
+	"DescribeLogStreams":    wire.Typed((*Handler).describeLogStreams),
+	"FilterLogEvents":       wire.Typed((*Handler).filterLogEvents),
+	"GetLogEvents":          wire.Typed((*Handler).getLogEvents),
+	"ListTagsForResource":   wire.Typed((*Handler).listTagsForResource),
+	"ListTagsLogGroup":      wire.Typed((*Handler).listTagsLogGroup),
+	"PutLogEvents":          wire.Typed((*Handler).putLogEvents),
+	"PutRetentionPolicy":    wire.Typed((*Handler).putRetentionPolicy),
+	"TagLogGroup":           wire.Typed((*Handler).tagLogGroup),
+	"TagResource":           wire.Typed((*Handler).tagResource),
+	"UntagLogGroup":         wire.Typed((*Handler).untagLogGroup),
+	"UntagResource":         wire.Typed((*Handler).untagResource),
+}}
+
+// others are the operations that are not here.
+const others = `
 	AssociateKmsKey AssociateSourceToS3TableIntegration CancelExportTask CancelImportTask CreateDelivery CreateExportTask CreateImportTask
 	CreateLogAnomalyDetector CreateLookupTable CreateScheduledQuery DeleteAccountPolicy DeleteDataProtectionPolicy DeleteDelivery
 	DeleteDeliveryDestination DeleteDeliveryDestinationPolicy DeleteDeliverySource DeleteDestination DeleteIndexPolicy DeleteIntegration

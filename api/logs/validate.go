@@ -39,7 +39,7 @@ func invalid(format string, args ...any) error {
 }
 
 func unsupported(parameter string) error {
-	return invalid("The parameter %s is not supported by shardmill.", parameter)
+	return absent.Parameter(logstore.CodeInvalid, "the parameter "+parameter)
 }
 
 // text checks a string that is there; required tells whether it must be.

@@ -29,14 +29,14 @@ func (h *Handler) createQueue(ctx context.Context, c wire.Caller, p params) (any
 	}
 	fifo := strings.HasSuffix(name, ".fifo")
 	if fifo && queue.ValidQueueName(strings.TrimSuffix(name, ".fifo")) {
-		return nil, unsupported("FIFO queues are not supported by shardmill: the name %s ends in .fifo.", name)
+		return nil, unsupported("FIFO queues (the name " + name + " ends in .fifo)")
 	}
 	var tags map[string]string
 	if err := decode(p, "tags", &tags); err != nil {
 		return nil, err
 	}
 	if len(tags) > 0 {
-		return nil, unsupported("The parameter tags is not supported by shardmill.")
+		return nil, unsupported("the parameter tags")
 	}
 	given, err := givenSettings(attributes)
 	if err != nil {
@@ -105,7 +105,7 @@ func refuseAttribute(name, value string) error {
 	default: // FifoQueue and its relatives among them: AWS answers so for a name without .fifo
 		return fault.New(queue.CodeUnknownAttribute, "Unknown Attribute %s.", clip(name))
 	}
-	return unsupported("The attribute %s is not supported by shardmill.", name)
+	return unsupported("the attribute " + name)
 }
 
 // clip keeps a quoted value of a caller short.

@@ -1,8 +1,6 @@
 package sqs
 
 import (
-	"context"
-	"errors"
 	"mime"
 	"net/http"
 
@@ -15,10 +13,7 @@ const contentType = "application/x-amz-json-1.0"
 
 // Codes that only the wire gives.
 const (
-	codeUnknownOperation = "UnknownOperationException"
-	codeSerialization    = wire.CodeSerialization
-	codeUnavailable      = "ServiceUnavailable"
-	codeInvalidAddress   = "InvalidAddress"
+	codeInvalidAddress = "InvalidAddress"
 )
 
 // legacy are the codes that x-amzn-query-error carries, where they are not the code of the JSON protocol. SDKs that
@@ -60,23 +55,6 @@ func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.WriteJSON(w, f.Status, contentType, faultBody{Type: space + f.Code, Message: f.Message})
 }
 
-// faultOf returns what an error means to the caller, with the status to answer; its cause goes to the log.
-func (h *Handler) faultOf(err error, c wire.Caller) *fault.Error {
-	if errors.Is(err, queue.ErrStopped) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, context.DeadlineExceeded) {
-		// nothing an operator must know; SDKs try again
-		err = &fault.Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable}
-	}
-	f := wire.AsFault(err, queue.CodeInternal, c, h.log)
-	if f.Err != nil {
-		h.log.Warn("request refused", "request_id", c.RequestID, "code", f.Code, "error", f.Err)
-	}
-	if f.Status == 0 {
-		f = f.WithStatus(http.StatusBadRequest)
-	}
-	return f
-}
-
 func queryError(code string, status int) string {
 	if l := legacy[code]; l != "" {
 		code = l
@@ -87,8 +65,11 @@ func queryError(code string, status int) string {
 	return code + ";Sender"
 }
 
-// usesQuery recognises the query protocol: an Action in the URL, or a form.
+// usesQuery recognises the query protocol: an Action in the URL, or a form. X-Amz-Target belongs to JSON alone.
 func usesQuery(r *http.Request) bool {
+	if r.Header.Get("X-Amz-Target") != "" {
+		return false
+	}
 	if r.URL.Query().Has("Action") {
 		return true
 	}

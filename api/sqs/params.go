@@ -24,11 +24,11 @@ func parse(body []byte) (params, error) {
 		return params{}, nil
 	}
 	if !jsontext.Faithful(body) {
-		return nil, fault.New(codeSerialization, "The request body is not valid Unicode.")
+		return nil, fault.New(fault.CodeSerialization, "The request body is not valid Unicode.")
 	}
 	var p params
 	if err := json.Unmarshal(body, &p); err != nil || p == nil {
-		return nil, fault.New(codeSerialization, "The request body is not a JSON object.")
+		return nil, fault.New(fault.CodeSerialization, "The request body is not a JSON object.")
 	}
 	for name, value := range p {
 		if string(value) == "null" {
@@ -45,7 +45,9 @@ func decode[T any](p params, name string, to *T) error {
 		return nil
 	}
 	if err := json.Unmarshal(raw, to); err != nil {
-		return fault.New(codeSerialization, "The value of %s does not have the type that the operation expects.", name)
+		return fault.New(
+			fault.CodeSerialization, "The value of %s does not have the type that the operation expects.", name,
+		)
 	}
 	return nil
 }
@@ -84,15 +86,13 @@ func (p params) seconds(name string) (*time.Duration, error) {
 func (p params) refuse(members ...string) error {
 	for _, name := range members {
 		if _, ok := p[name]; ok {
-			return unsupported("The parameter %s is not supported by shardmill.", name)
+			return unsupported("the parameter " + name)
 		}
 	}
 	return nil
 }
 
-func unsupported(format string, args ...any) error {
-	return fault.New(queue.CodeUnsupported, format, args...)
-}
+func unsupported(what string) error { return absent.Parameter(queue.CodeUnsupported, what) }
 
 // number reads a queue attribute: digits only, no more than an int32 holds.
 func number(s string) (int, bool) {

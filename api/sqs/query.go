@@ -29,12 +29,13 @@ const maxFormFields = 2000
 // Codes that only the query protocol gives.
 const (
 	codeInvalidAction = "InvalidAction"
-	codeMissingAction = "MissingAction"
 	codeMalformed     = "MalformedQueryString"
 )
 
 // queryCodes are codes that this protocol spells in its own way, beside those of legacy.
-var queryCodes = map[string]string{codeSerialization: "InvalidParameterValue", queue.CodeInternal: "InternalError"}
+var queryCodes = map[string]string{
+	fault.CodeSerialization: "InvalidParameterValue", queue.CodeInternal: "InternalError",
+}
 
 // queryTexts are messages that differ from those of the JSON protocol.
 var queryTexts = map[string]string{
@@ -50,40 +51,19 @@ var lists = map[string]string{
 	"MessageSystemAttributeName": "MessageSystemAttributeNames", "TagKey": "TagKeys",
 }
 
-// serveQuery answers one request in the query protocol.
-func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, c wire.Caller) {
-	action, answer, err := h.answerQuery(r, c)
-	if err != nil {
-		writeQueryFault(w, c, h.faultOf(err, c))
-		return
-	}
-	wire.WriteQuery(w, c, queryNamespace, action, queryAnswer(answer))
+func unknownAction(action string) *fault.Error {
+	return fault.New(codeInvalidAction, "The action %s is not valid for this endpoint.", clip(action))
 }
 
-func (h *Handler) answerQuery(r *http.Request, c wire.Caller) (action string, answer any, err error) {
-	form, err := wire.ReadForm(r, maxRequestBytes)
-	if err != nil {
-		return "", nil, err
-	}
-	action = form.Action()
-	op, known := operations[action]
-	switch {
-	case action == "":
-		return "", nil, fault.New(codeMissingAction, "The request must contain the parameter Action.")
-	case !known || r.Method != http.MethodPost && r.Method != http.MethodGet:
-		return "", nil, fault.New(codeInvalidAction, "The action %s is not valid for this endpoint.", clip(action))
-	case op == nil:
-		return "", nil, wire.NotImplemented("Amazon SQS", action)
-	}
+func readForm(r *http.Request, c wire.Caller, form wire.Form) (params, error) {
 	p, err := formParams(form)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if _, ok := p["QueueUrl"]; !ok && strings.Trim(r.URL.Path, "/") != "" {
 		p["QueueUrl"] = raw(c.Endpoint + r.URL.Path) // the request went to the queue itself
 	}
-	answer, err = op(h, r.Context(), c, p)
-	return action, answer, err
+	return p, nil
 }
 
 // raw returns a value as JSON.

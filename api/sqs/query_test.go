@@ -216,7 +216,7 @@ func TestQueryFaults(t *testing.T) {
 		{
 			"/111122223333/there", "Action=SendMessage&MessageBody=x&MessageGroupId=g", 400, "Sender",
 			"AWS.SimpleQueueService.UnsupportedOperation",
-			"The parameter MessageGroupId is not supported by shardmill.",
+			"shardmill does not support the parameter MessageGroupId yet; see docs/compat/sqs.md.",
 		},
 		{
 			"/111122223333/there", "Action=DeleteMessage&ReceiptHandle=x", 400, "Sender", "ReceiptHandleIsInvalid",
@@ -224,13 +224,14 @@ func TestQueryFaults(t *testing.T) {
 		},
 		{
 			"/", "Action=CreateQueue&QueueName=q&Tag.1.Key=a&Tag.1.Value=b", 400, "Sender",
-			"AWS.SimpleQueueService.UnsupportedOperation", "The parameter tags is not supported by shardmill.",
+			"AWS.SimpleQueueService.UnsupportedOperation",
+			"shardmill does not support the parameter tags yet; see docs/compat/sqs.md.",
 		},
 		{"/", "Action=Nobody", 400, "Sender", "InvalidAction", "The action Nobody is not valid for this endpoint."},
 		{"/", "QueueName=q", 400, "Sender", "MissingAction", "The request must contain the parameter Action."},
 		{
 			"/", "Action=StartMessageMoveTask", 501, "Receiver", "NotImplementedException",
-			"The operation StartMessageMoveTask of Amazon SQS is not implemented by shardmill.",
+			"shardmill does not implement sqs StartMessageMoveTask yet; see docs/compat/sqs.md.",
 		},
 	} {
 		status, got := e.form(c.path, c.fields+"&Version=2012-11-05")

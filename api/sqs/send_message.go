@@ -72,7 +72,9 @@ func userAttributes(values map[string]attributeValue) ([]queue.Attribute, error)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
 		if v.StringListValues != nil || v.BinaryListValues != nil {
-			return nil, unsupported("Message attribute list values in SendMessage operation are not supported.")
+			return nil, fault.New(
+				queue.CodeUnsupported, "Message attribute list values in SendMessage operation are not supported.",
+			)
 		}
 		a := queue.Attribute{Name: name, Type: v.DataType, Value: v.BinaryValue}
 		switch {

@@ -7,10 +7,8 @@
 package sqs
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
@@ -30,10 +28,12 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// Handler answers SQS requests.
+// Handler serves SQS.
 type Handler struct {
 	queues *queue.Queues
-	log    *slog.Logger
+
+	json  *wire.RPC[*Handler, params]
+	query *wire.Query[*Handler, params]
 }
 
 // New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
@@ -41,50 +41,61 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{queues: o.Queues, log: o.Log}
+	faults := wire.Faults{
+		Internal: queue.CodeInternal, Unavailable: fault.CodeUnavailable, Stopped: []error{queue.ErrStopped},
+		Log: o.Log,
+	}
+	h := &Handler{queues: o.Queues}
+	h.json = &wire.RPC[*Handler, params]{
+		Of: h, Model: &model, Target: Target, Read: wire.JSONBody(maxRequestBytes, parse), Write: write,
+		Fault:  faults.Of,
+		Refuse: Refuse,
+	}
+	h.query = &wire.Query[*Handler, params]{
+		Of: h, Model: &model, Namespace: queryNamespace, Limit: maxRequestBytes, Read: readForm, Result: queryAnswer,
+		Unknown: unknownAction, Fault: faults.Of, Refuse: Refuse,
+	}
+	return h
 }
 
-// operation answers one request; a nil answer is an empty JSON object.
-type operation func(*Handler, context.Context, wire.Caller, params) (any, error)
+// absent refuses what Amazon SQS has and this room does not.
+const absent = wire.Absent("sqs")
 
-// operations are all that the service's model has. nil: known, not here.
-var operations = map[string]operation{
-	"AddPermission":                nil,
-	"CancelMessageMoveTask":        nil,
-	"ChangeMessageVisibility":      nil,
-	"ChangeMessageVisibilityBatch": nil,
-	"CreateQueue":                  (*Handler).createQueue,
-	"DeleteMessage":                (*Handler).deleteMessage,
-	"DeleteMessageBatch":           nil,
-	"DeleteQueue":                  (*Handler).deleteQueue,
-	"GetQueueAttributes":           (*Handler).getQueueAttributes,
-	"GetQueueUrl":                  (*Handler).getQueueURL,
-	"ListDeadLetterSourceQueues":   nil,
-	"ListMessageMoveTasks":         nil,
-	"ListQueueTags":                nil,
-	"ListQueues":                   (*Handler).listQueues,
-	"PurgeQueue":                   (*Handler).purgeQueue,
-	"ReceiveMessage":               (*Handler).receiveMessage,
-	"RemovePermission":             nil,
-	"SendMessage":                  (*Handler).sendMessage,
-	"SendMessageBatch":             nil,
-	"SetQueueAttributes":           nil,
-	"StartMessageMoveTask":         nil,
-	"TagQueue":                     nil,
-	"UntagQueue":                   nil,
+// operation is a row of the model; a nil answer is an empty JSON object.
+type operation = wire.Operation[*Handler, params]
+
+// model is what Amazon SQS has.
+var model = wire.Model[operation]{
+	Absent: absent,
+	Served: map[string]operation{
+		"CreateQueue":        {Serve: (*Handler).createQueue},
+		"DeleteMessage":      {Serve: (*Handler).deleteMessage},
+		"DeleteQueue":        {Serve: (*Handler).deleteQueue},
+		"GetQueueAttributes": {Serve: (*Handler).getQueueAttributes},
+		"GetQueueUrl":        {Serve: (*Handler).getQueueURL},
+		"ListQueues":         {Serve: (*Handler).listQueues},
+		"PurgeQueue":         {Serve: (*Handler).purgeQueue},
+		"ReceiveMessage":     {Serve: (*Handler).receiveMessage},
+		"SendMessage":        {Serve: (*Handler).sendMessage},
+	},
+	Others: `AddPermission CancelMessageMoveTask ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessageBatch
+		ListDeadLetterSourceQueues ListMessageMoveTasks ListQueueTags RemovePermission SendMessageBatch SetQueueAttributes
+		StartMessageMoveTask TagQueue UntagQueue`,
 }
 
-// Service is this service's row of the shared port; h is what New made.
+// Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "sqs", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: queue.CodeInternal, Unavailable: codeUnavailable, Unsigned: wire.CodeMissingToken},
+		Codes: wire.Codes{
+			Internal: queue.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
+		},
 	}
 }
 
-// Refuse answers a fault that no operation gave.
+// Refuse answers a fault in the protocol of the request.
 func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
-	if r.Header.Get("X-Amz-Target") == "" && usesQuery(r) {
+	if usesQuery(r) {
 		writeQueryFault(w, wire.CallerOf(r.Context()), f)
 		return
 	}
@@ -93,43 +104,16 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	wire.SetIDs(w.Header(), c)
-	target := r.Header.Get("X-Amz-Target")
-	if target == "" && usesQuery(r) {
-		h.serveQuery(w, r, c)
+	if usesQuery(r) {
+		h.query.ServeHTTP(w, r)
 		return
 	}
-	answer, err := h.answer(r, c, target)
-	if err != nil {
-		writeFault(w, r, h.faultOf(err, c))
-		return
-	}
+	h.json.ServeHTTP(w, r)
+}
+
+func write(w http.ResponseWriter, _ wire.Caller, _ params, answer any) {
 	if answer == nil {
 		answer = struct{}{}
 	}
 	wire.WriteJSON(w, http.StatusOK, contentType, answer)
-}
-
-func (h *Handler) answer(r *http.Request, c wire.Caller, target string) (any, error) {
-	service, name, _ := strings.Cut(target, ".")
-	op, known := operations[name]
-	if service != Target || !known || r.Method != http.MethodPost {
-		return nil, &fault.Error{Code: codeUnknownOperation}
-	}
-	if op == nil {
-		return nil, wire.NotImplemented("Amazon SQS", name)
-	}
-	body, err := wire.ReadBody(r, maxRequestBytes)
-	if err != nil {
-		return nil, err
-	}
-	if err := wire.ChargeTree(r.Context(), body); err != nil {
-		return nil, err
-	}
-	p, err := parse(body)
-	if err != nil {
-		return nil, err
-	}
-	return op(h, r.Context(), c, p)
 }

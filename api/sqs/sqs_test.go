@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/storage/memory"
 )
@@ -247,27 +250,29 @@ func TestParametersAreChecked(t *testing.T) {
 		},
 		{
 			"CreateQueue", `{"QueueName":"a.fifo","Attributes":{"FifoQueue":"true"}}`, unsupportedType,
-			unsupportedQuery, "FIFO queues are not supported by shardmill: the name a.fifo ends in .fifo.",
+			unsupportedQuery,
+			"shardmill does not support FIFO queues (the name a.fifo ends in .fifo) yet; see docs/compat/sqs.md.",
 		},
 		{
 			"CreateQueue", `{"QueueName":"a","Attributes":{"RedrivePolicy":"{}"}}`, unsupportedType, unsupportedQuery,
-			"The attribute RedrivePolicy is not supported by shardmill.",
+			"shardmill does not support the attribute RedrivePolicy yet; see docs/compat/sqs.md.",
 		},
 		{
 			"CreateQueue", `{"QueueName":"a","Attributes":{"Policy":"{}"}}`, unsupportedType, unsupportedQuery,
-			"The attribute Policy is not supported by shardmill.",
+			"shardmill does not support the attribute Policy yet; see docs/compat/sqs.md.",
 		},
 		{
 			"CreateQueue", `{"QueueName":"a","Attributes":{"KmsMasterKeyId":"k"}}`, unsupportedType, unsupportedQuery,
-			"The attribute KmsMasterKeyId is not supported by shardmill.",
+			"shardmill does not support the attribute KmsMasterKeyId yet; see docs/compat/sqs.md.",
 		},
 		{
 			"CreateQueue", `{"QueueName":"a","Attributes":{"SqsManagedSseEnabled":"true"}}`, unsupportedType,
-			unsupportedQuery, "The attribute SqsManagedSseEnabled is not supported by shardmill.",
+			unsupportedQuery,
+			"shardmill does not support the attribute SqsManagedSseEnabled yet; see docs/compat/sqs.md.",
 		},
 		{
 			"CreateQueue", `{"QueueName":"a","tags":{"k":"v"}}`, unsupportedType, unsupportedQuery,
-			"The parameter tags is not supported by shardmill.",
+			"shardmill does not support the parameter tags yet; see docs/compat/sqs.md.",
 		},
 		{
 			"GetQueueAttributes", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName",
@@ -297,11 +302,11 @@ func TestParametersAreChecked(t *testing.T) {
 		},
 		{
 			"SendMessage", withURL(`"MessageBody":"x","MessageGroupId":"g"`), unsupportedType, unsupportedQuery,
-			"The parameter MessageGroupId is not supported by shardmill.",
+			"shardmill does not support the parameter MessageGroupId yet; see docs/compat/sqs.md.",
 		},
 		{
 			"SendMessage", withURL(`"MessageBody":"x","MessageSystemAttributes":{}`), unsupportedType, unsupportedQuery,
-			"The parameter MessageSystemAttributes is not supported by shardmill.",
+			"shardmill does not support the parameter MessageSystemAttributes yet; see docs/compat/sqs.md.",
 		},
 		{
 			"SendMessage", withURL(`"MessageBody":"x","MessageDeduplicationId":"d"`), invalidParameter,
@@ -349,7 +354,7 @@ func TestParametersAreChecked(t *testing.T) {
 		},
 		{
 			"ReceiveMessage", withURL(`"ReceiveRequestAttemptId":"r"`), unsupportedType, unsupportedQuery,
-			"The parameter ReceiveRequestAttemptId is not supported by shardmill.",
+			"shardmill does not support the parameter ReceiveRequestAttemptId yet; see docs/compat/sqs.md.",
 		},
 		{
 			"ReceiveMessage", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName",
@@ -393,19 +398,23 @@ func TestParametersAreChecked(t *testing.T) {
 	}
 }
 
+func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	wiretest.Listed(t, "sqs", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
+}
+
 // Known operations that are not here: 501, which SDKs do not retry, by name. Names that no model has: AWS's answer.
 func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	if len(operations) != 23 {
-		t.Errorf("%d operations in the table; AWS's model has 23", len(operations))
+	if n := len(model.Served) + len(strings.Fields(model.Others)); n != 23 {
+		t.Errorf("%d operations in the table; AWS's model has 23", n)
 	}
-	for name, op := range operations {
-		if op == nil {
-			e.refused(name, `{}`, 501, "com.amazon.coral.service#NotImplementedException",
-				"NotImplementedException;Sender",
-				"The operation "+name+" of Amazon SQS is not implemented by shardmill.")
-		}
+	for name := range strings.FieldsSeq(model.Others) {
+		e.refused(
+			name, `{}`, 501, "com.amazon.coral.service#NotImplementedException", "NotImplementedException;Sender",
+			"shardmill does not implement sqs "+name+" yet; see docs/compat/sqs.md.",
+		)
 	}
 	e.refused(
 		"Nope", `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "UnknownOperationException;Sender", "",

@@ -7,9 +7,9 @@
 package sts
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
@@ -25,12 +25,23 @@ const namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 // maxRequestBytes bounds a request before it is read.
 const maxRequestBytes = 64 << 10
 
-// Codes that this service gives.
-const (
-	codeInvalidAction = "InvalidAction"
-	codeMissingAction = "MissingAction"
-	codeInternal      = "InternalFailure"
-)
+// codeInvalidAction is the code of an operation that no model has.
+const codeInvalidAction = "InvalidAction"
+
+// absent refuses what AWS STS has and this room does not.
+const absent = wire.Absent("sts")
+
+// model is what AWS STS has.
+var model = wire.Model[operation]{
+	Absent: absent,
+	Served: map[string]operation{
+		"GetCallerIdentity": {Serve: (*Handler).getCallerIdentity},
+	},
+	Others: `AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot DecodeAuthorizationMessage GetAccessKeyInfo
+		GetDelegatedAccessToken GetFederationToken GetSessionToken GetWebIdentityToken`,
+}
+
+type operation = wire.Operation[*Handler, wire.Form]
 
 // Session is a role that a function has taken on.
 type Session struct {
@@ -41,14 +52,14 @@ type Session struct {
 
 // Options are what the handler needs. A nil Log is silent.
 type Options struct {
-	// Session answers what an access key that was issued to a function stands for; nil: no key was.
-	Session func(r *http.Request, accessKey string) (Session, bool)
+	// Session returns what an access key that was issued to a function stands for; nil: no key was.
+	Session func(ctx context.Context, accessKey string) (Session, bool)
 	Log     *slog.Logger
 }
 
-// Handler answers requests of STS.
+// Handler carries out the operations of STS.
 type Handler struct {
-	opt Options
+	session func(ctx context.Context, accessKey string) (Session, bool)
 }
 
 // New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
@@ -56,60 +67,31 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{o}
+	faults := wire.Faults{Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Log: o.Log}
+	return &wire.Query[*Handler, wire.Form]{
+		Of: &Handler{o.Session}, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Fault: faults.Of,
+		Refuse: Refuse,
+		Read:   func(_ *http.Request, _ wire.Caller, form wire.Form) (wire.Form, error) { return form, nil },
+		Unknown: func(action string) *fault.Error {
+			return fault.New(codeInvalidAction, "Could not find operation %.100q for version %s", action, Version)
+		},
+	}
 }
 
-// absent are the operations of the service's model that are not here.
-var absent = []string{
-	"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage",
-	"GetAccessKeyInfo", "GetDelegatedAccessToken",
-	"GetFederationToken", "GetSessionToken", "GetWebIdentityToken",
-}
-
-// Service is this service's row of the shared port; h is what New made.
+// Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "sts", Needs: wire.Header, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken},
+		Codes: wire.Codes{
+			Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
+		},
 	}
 }
 
-// Refuse answers a fault that no operation gave.
+// Refuse answers a fault.
 func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)
 	wire.WriteQueryError(w, wire.CallerOf(r.Context()), namespace, f.Code, f)
-}
-
-// ServeHTTP answers one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := wire.CallerOf(r.Context())
-	action, result, err := h.answer(r, c)
-	if err != nil {
-		f := wire.AsFault(err, codeInternal, c, h.opt.Log)
-		if f.Status == 0 {
-			f = f.WithStatus(http.StatusBadRequest)
-		}
-		Refuse(w, r, f)
-		return
-	}
-	wire.WriteQuery(w, c, namespace, action, result)
-}
-
-func (h *Handler) answer(r *http.Request, c wire.Caller) (action string, result any, err error) {
-	form, err := wire.ReadForm(r, maxRequestBytes)
-	if err != nil {
-		return "", nil, err
-	}
-	switch action = form.Action(); {
-	case action == "GetCallerIdentity":
-		result, err = h.getCallerIdentity(r, c)
-		return action, result, err
-	case action == "":
-		return "", nil, fault.New(codeMissingAction, "The request must contain the parameter Action.")
-	case slices.Contains(absent, action):
-		return "", nil, wire.NotImplemented("AWS STS", action)
-	}
-	return "", nil, fault.New(codeInvalidAction, "Could not find operation %.100q for version %s", action, Version)
 }
 
 type callerIdentity struct {
@@ -120,14 +102,14 @@ type callerIdentity struct {
 
 // getCallerIdentity answers who the access key of the request belongs to. Signatures are not verified, so it says whose
 // key was named, not who holds it. Source: AWS STS API Reference, GetCallerIdentity.
-func (h *Handler) getCallerIdentity(r *http.Request, c wire.Caller) (any, error) {
+func (h *Handler) getCallerIdentity(ctx context.Context, c wire.Caller, _ wire.Form) (any, error) {
 	if !c.Signed {
 		return nil, fault.New(
 			wire.CodeMissingToken, "Request is missing Authentication Token",
 		).WithStatus(http.StatusForbidden)
 	}
-	if h.opt.Session != nil {
-		if s, ok := h.opt.Session(r, c.AccessKey); ok {
+	if h.session != nil {
+		if s, ok := h.session(ctx, c.AccessKey); ok {
 			if id, ok := s.identity(); ok {
 				return id, nil
 			}

@@ -1,13 +1,17 @@
 package sts
 
 import (
+	"context"
 	"encoding/xml"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/api/wire/wiretest"
 )
 
 const requestID = "5f0b6f0e-0000-4000-8000-000000000000"
@@ -15,7 +19,7 @@ const requestID = "5f0b6f0e-0000-4000-8000-000000000000"
 // call sends a form as a caller, whose keys ASIA1 and ASIA2 belong to functions.
 func call(t *testing.T, c wire.Caller, fields string) (int, string) {
 	t.Helper()
-	h := New(Options{Session: func(_ *http.Request, key string) (Session, bool) {
+	h := New(Options{Session: func(_ context.Context, key string) (Session, bool) {
 		switch key {
 		case "ASIA1":
 			return Session{"arn:aws:iam::123456789012:role/r", "AROAEXAMPLE", "f2"}, true
@@ -73,6 +77,20 @@ func TestCallerIdentity(t *testing.T) {
 	}
 }
 
+func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	others := strings.Fields(model.Others)
+	wiretest.Listed(t, "sts", slices.Collect(maps.Keys(model.Served)), others)
+	for _, name := range others {
+		status, answer := call(t, wire.Caller{Signed: true}, "Action="+name)
+		text := "shardmill does not implement sts " + name + " yet; see docs/compat/sts.md."
+		if status != 501 ||
+			!strings.Contains(answer, "<Code>NotImplementedException</Code><Message>"+text+"</Message>") {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+	}
+}
+
 // What is not here is refused by name, in the protocol's shape.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -88,11 +106,11 @@ func TestRefusals(t *testing.T) {
 		},
 		"Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/r": {
 			signed, 501, "NotImplementedException",
-			"The operation AssumeRole of AWS STS is not implemented by shardmill.",
+			"shardmill does not implement sts AssumeRole yet; see docs/compat/sts.md.",
 		},
 		"Action=GetSessionToken": {
 			signed, 501, "NotImplementedException",
-			"The operation GetSessionToken of AWS STS is not implemented by shardmill.",
+			"shardmill does not implement sts GetSessionToken yet; see docs/compat/sts.md.",
 		},
 		"Action=Nobody": {
 			signed, 400, "InvalidAction", `Could not find operation "Nobody" for version 2011-06-15`,

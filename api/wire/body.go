@@ -9,15 +9,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Codes of requests that no operation sees, as AWS's JSON protocols name them.
-const (
-	CodeSerialization = "SerializationException"
-	CodeTooLarge      = "RequestEntityTooLargeException"
-)
-
 // ReadBody reads a request's body of at most limit bytes. A longer one is the caller's fault, with status 413, and is
-// not read to its end; so is one that ends early, with CodeSerialization. One that Intake refuses has the fault of
-// that.
+// not read to its end; so is one that ends early, with fault.CodeSerialization. One that Intake refuses has the fault
+// of that.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	body, err := AppendBody(nil, r, limit)
 	var long *http.MaxBytesError
@@ -25,13 +19,13 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	case err == nil:
 		return body, nil
 	case errors.As(err, &long):
-		return nil, fault.New(CodeTooLarge, "Request size exceeded %d bytes.", limit).WithStatus(
+		return nil, fault.New(fault.CodeTooLarge, "Request size exceeded %d bytes.", limit).WithStatus(
 			http.StatusRequestEntityTooLarge,
 		)
 	case fault.CodeOf(err) != "":
 		return nil, err
 	}
-	return nil, fault.New(CodeSerialization, "The request ended before its body was complete.")
+	return nil, fault.New(fault.CodeSerialization, "The request ended before its body was complete.")
 }
 
 // Content-Length is a client's claim: memory for more than eagerBody comes only as bytes arrive. From chunkFrom on it

@@ -25,7 +25,10 @@ func TestBodiesAreReadUpToTheirLimit(t *testing.T) {
 	}{
 		{"as long as may be", 8, strings.NewReader("12345678"), "12345678", "", 0},
 		{"none", 8, strings.NewReader(""), "", "", 0},
-		{"a byte too long", 8, strings.NewReader("123456789"), "", CodeTooLarge, http.StatusRequestEntityTooLarge},
+		{
+			"a byte too long", 8, strings.NewReader("123456789"), "", fault.CodeTooLarge,
+			http.StatusRequestEntityTooLarge,
+		},
 		{
 			"as long as may be, in chunks", large,
 			io.MultiReader(strings.NewReader(strings.Repeat("0123456789abcdef", large/16))),
@@ -33,11 +36,11 @@ func TestBodiesAreReadUpToTheirLimit(t *testing.T) {
 		},
 		{
 			"a byte too long, in chunks", large, io.MultiReader(strings.NewReader(strings.Repeat("x", large+1))), "",
-			CodeTooLarge, http.StatusRequestEntityTooLarge,
+			fault.CodeTooLarge, http.StatusRequestEntityTooLarge,
 		},
 		{
 			"cut off", 8, io.MultiReader(strings.NewReader("1234"), iotest.ErrReader(io.ErrUnexpectedEOF)), "",
-			CodeSerialization, 0,
+			fault.CodeSerialization, 0,
 		},
 	} {
 		got, err := ReadBody(httptest.NewRequest(http.MethodPost, "/", c.body), c.limit)

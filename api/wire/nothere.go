@@ -9,16 +9,6 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// CodeNotImplemented is the code of what AWS has and shardmill does not; with status 501, SDKs do not try again.
-const CodeNotImplemented = "NotImplementedException"
-
-// NotImplemented refuses an operation by name. service is what AWS calls it, for example Amazon SQS.
-func NotImplemented(service, operation string) error {
-	return fault.New(
-		CodeNotImplemented, "The operation %s of %s is not implemented by shardmill.", operation, service,
-	).WithStatus(http.StatusNotImplemented)
-}
-
 // NotHere refuses services that are not among those named in have, by name, with 501, which SDKs do not try again. The
 // answer is in the protocol of the request.
 func NotHere(have ...string) http.Handler {
@@ -31,19 +21,19 @@ func NotHere(have ...string) http.Handler {
 		switch {
 		case r.Header.Get("Smithy-Protocol") != "":
 			w.Header()["smithy-protocol"] = []string{"rpc-v2-cbor"} // some SDKs compare the case
-			WriteBytes(w, http.StatusNotImplemented, "application/cbor", cborError(CodeNotImplemented, text))
+			WriteBytes(w, http.StatusNotImplemented, "application/cbor", cborError(fault.CodeNotImplemented, text))
 		case action != "":
 			writeXML(w, http.StatusNotImplemented, queryError{
-				Type: "Sender", Code: CodeNotImplemented, Message: text, RequestID: c.RequestID,
+				Type: "Sender", Code: fault.CodeNotImplemented, Message: text, RequestID: c.RequestID,
 			})
 		case c.Service == "s3":
 			writeXML(w, http.StatusNotImplemented, s3Error{
 				Code: "NotImplemented", Message: text, RequestID: c.RequestID,
 			})
 		default:
-			w.Header().Set("X-Amzn-Errortype", CodeNotImplemented)
+			w.Header().Set("X-Amzn-Errortype", fault.CodeNotImplemented)
 			WriteJSON(w, http.StatusNotImplemented, "application/json", map[string]string{
-				"__type": CodeNotImplemented, "message": text,
+				"__type": fault.CodeNotImplemented, "message": text,
 			})
 		}
 	})

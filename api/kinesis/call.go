@@ -1,0 +1,36 @@
+package kinesis
+
+import (
+	"sync"
+
+	"github.com/shardmill/shardmill/api/wire"
+)
+
+// call is one request on its way through an operation. Its memory is used again by later ones.
+type call struct {
+	caller wire.Caller
+	body   []byte // as sent; gone once the call is released
+	out    []byte // the answer's body
+	hint   string
+}
+
+// keepBytes is the largest buffer that waits for the next request; larger ones are left to the garbage collector.
+const keepBytes = 4 << 20
+
+var pool = sync.Pool{New: func() any { return new(call) }}
+
+func takeCall(caller wire.Caller) *call {
+	c := pool.Get().(*call)
+	c.caller, c.out, c.hint = caller, c.out[:0], ""
+	return c
+}
+
+func (c *call) release() {
+	if cap(c.body) > keepBytes {
+		c.body = nil
+	}
+	if cap(c.out) > keepBytes {
+		c.out = nil
+	}
+	pool.Put(c)
+}

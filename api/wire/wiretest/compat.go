@@ -1,0 +1,58 @@
+package wiretest
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// notServed begins the paragraph of a page in docs/compat that lists what is refused with 501.
+const notServed = "Not served (501): "
+
+// Listed fails unless a page of docs/compat says of a service what its model says: each operation that is refused
+// stands in the page's list of those, and nothing else does; each one that is served stands elsewhere on the page. It
+// runs in the folder of a service.
+func Listed(t *testing.T, page string, served, refused []string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "compat", page+".md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, list, found := strings.Cut(string(b), "\n"+notServed)
+	if !found {
+		t.Fatalf("docs/compat/%s.md has no paragraph that begins with %q", page, notServed)
+	}
+	list, after, _ := strings.Cut(list, "\n\n")
+	listed := words(list)
+	elsewhere := words(before + " " + after)
+	if !slices.IsSorted(listed) {
+		t.Errorf("docs/compat/%s.md does not list what is not served in order", page)
+	}
+	for _, name := range refused {
+		if !slices.Contains(listed, name) {
+			t.Errorf("%s is refused, and docs/compat/%s.md does not list it", name, page)
+		}
+	}
+	for _, name := range listed {
+		if !slices.Contains(refused, name) {
+			t.Errorf("docs/compat/%s.md says that %s is refused, which the model does not", page, name)
+		}
+	}
+	for _, name := range served {
+		if !slices.Contains(elsewhere, name) {
+			t.Errorf("%s is served, and docs/compat/%s.md does not tell how", name, page)
+		}
+		if slices.Contains(refused, name) {
+			t.Errorf("%s is both served and refused", name)
+		}
+	}
+}
+
+// words returns the runs of letters and digits in a text.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+	})
+}
