@@ -12,10 +12,9 @@ type advices struct {
 	given map[string]uint64 // by mapping, a bit for each kind; gone with the mapping
 }
 
-// advise gives the advice that an observation carries, unless the mapping has had it.
-func (e *Engine) advise(o *Observation) {
-	kind := o.Outcome.Advice
-	if o.Kind != esm.AttemptEnded || kind == esm.AdviceNone {
+// advise gives the advice that an attempt came with, unless the mapping has had it.
+func (e *Engine) advise(o *Observation, kind esm.Advice) {
+	if kind == esm.AdviceNone {
 		return
 	}
 	e.advices.mu.Lock()

@@ -61,22 +61,24 @@ type flight struct {
 	payload  []byte
 }
 
-// Observation is something that happened in a shard, with who it happened to.
+// Observation is something that happened in a shard, and whose shard it is.
 type Observation struct {
 	Identity
-	At time.Time
-	// the request id of a replay's invocation, which no lane made and no checkpoint knows; "": not of a replay
-	Replay string
-	esm.Observe
+	At     time.Time
+	Replay string // the request id of a replay's invocation, which no lane made; "": not of a replay
+	What   esm.Observe
 }
 
-// RequestID returns the id that the invocations of the batch carry. It is made when it is asked for: most observations
-// are about nothing that anybody looks up.
+// RequestID returns the id that the invocations of the batch carry, or "" for an observation that is about no batch. It
+// is made when it is asked for: most observations are about nothing that is looked up.
 func (o Observation) RequestID() string {
 	if o.Replay != "" {
 		return o.Replay
 	}
-	return o.requestID(o.ID)
+	if b := esm.BatchOf(o.What); b != nil {
+		return o.requestID(b.ID)
+	}
+	return ""
 }
 
 // NewExecutor makes a machine that goes on from a checkpoint. cfg.Envelope is taken from format. observe may be nil; it
@@ -198,7 +200,7 @@ func (x *Executor) apply(now time.Time, c esm.Command) {
 	case esm.Finished:
 		x.out = append(x.out, Done{c.Reason})
 	case esm.Observe:
-		x.observe(Observation{Identity: x.id, At: now, Observe: c})
+		x.observe(Observation{Identity: x.id, At: now, What: c})
 	}
 }
 

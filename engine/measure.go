@@ -39,14 +39,14 @@ func (m *meter) release() {
 
 // observe counts what came to an end.
 func (m *meter) observe(o *Observation) {
-	switch o.Kind {
-	case esm.BatchSettled:
-		m.settled.Add(o.At, float64(o.Count))
-	case esm.Discarded:
-		m.discarded.Add(o.At, float64(o.Count))
-	case esm.StateDropped:
+	switch what := o.What.(type) {
+	case *esm.BatchSettled:
+		m.settled.Add(o.At, float64(what.Count))
+	case *esm.Discarded:
+		m.discarded.Add(o.At, float64(what.Count))
+	case *esm.StateDropped:
 		m.dropped.Add(o.At, 1)
-	case esm.RecordsLost:
+	case *esm.RecordsLost:
 		m.losses.Add(o.At, 1)
 	default: // nothing ends
 	}

@@ -175,7 +175,11 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 		Count: len(batch), RequestID: ids.New(),
 	}
 	payload := p.format.AppendPayload(nil, batch, nil)
-	p.observe(esm.AttemptStarted, &b)
+	about := esm.Batch{
+		ID: esm.BatchID{First: b.First, Last: b.Last}, Count: b.Count, First: b.First, Last: b.Last,
+	}
+	p.observe(&b, &esm.AttemptStarted{Batch: about, Attempt: 1})
+	started := p.e.o.Clock.Now()
 	a := p.e.invoke(ctx, function.Invocation{
 		Ref: p.ref, RequestID: b.RequestID, Payload: payload, InvokedARN: p.m.FunctionARN, Wait: true,
 	})
@@ -189,22 +193,18 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 		i := slices.IndexFunc(batch, func(rec record.Record) bool { return rec.Pos == b.Outcome.At })
 		b.FailedAt = p.format.Identifier(&batch[i])
 	}
-	p.observe(esm.AttemptEnded, &b)
+	p.observe(&b, &esm.AttemptEnded{Batch: about, Attempt: 1, Started: started, Outcome: b.Outcome})
 	return b, nil
 }
 
-func (p *replayer) observe(kind esm.ObserveKind, b *Replayed) {
+func (p *replayer) observe(b *Replayed, what esm.Observe) {
 	o := Observation{
 		Identity: Identity{
 			Mapping: p.m.UUID, Stream: p.m.Stream, Shard: p.r.Shard, FunctionARN: p.m.FunctionARN,
 			EventSourceARN: p.m.EventSourceARN,
 		},
-		At: p.e.o.Clock.Now(), Replay: b.RequestID,
-		Observe: esm.Observe{
-			Kind: kind, ID: esm.BatchID{First: b.First, Last: b.Last}, Attempt: 1, Count: b.Count, First: b.First,
-			Last: b.Last, Outcome: b.Outcome,
-		},
+		At: p.e.o.Clock.Now(), Replay: b.RequestID, What: what,
 	}
-	p.e.advise(&o)
+	p.e.advise(&o, b.Outcome.Advice)
 	p.e.o.Observe(o)
 }

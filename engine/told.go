@@ -15,21 +15,19 @@ import (
 
 // observe passes what happened on, and keeps LastProcessingResult.
 func (r *mappingRunner) observe(o Observation) {
-	switch o.Kind {
-	case esm.AttemptEnded:
-		r.report(resultOf(o.Outcome))
-		r.e.advise(&o)
-	case esm.RecordsLost: // nobody gets a notice of them: they cannot be read again
-		r.log.Warn(
-			"retention took records before they were processed", "shard", o.Shard.String(), "first", o.First, "last",
-			o.Last,
-		)
-	case esm.StateDropped:
+	switch what := o.What.(type) {
+	case *esm.AttemptEnded:
+		r.report(resultOf(what.Outcome))
+		r.e.advise(&o, what.Outcome.Advice)
+	case *esm.RecordsLost: // there is no notice of them: they cannot be read again
+		r.log.Warn("retention took records before they were processed",
+			"shard", o.Shard.String(), "first", what.First, "last", what.Last)
+	case *esm.StateDropped:
 		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age",
-			"shard", o.Shard.String(),
-			"window", o.Window.Start.Time(), "attempts", o.Attempt)
+			"shard", o.Shard.String(), "window", what.Window.Start.Time(), "attempts", what.Attempt)
 	default: // whoever observes the engine tells it
 	}
+	o.What = o.What.Copy()
 	r.e.o.Observe(o)
 }
 

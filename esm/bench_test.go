@@ -50,10 +50,8 @@ func benchmarkSettle(b *testing.B, batch, factor int) {
 				})
 			case esm.Save:
 				pending = append(pending, esm.Saved{Result: esm.SaveDone})
-			case esm.Observe:
-				if c.Kind == esm.BatchSettled {
-					settled += c.Count
-				}
+			case *esm.BatchSettled:
+				settled += c.Count
 			}
 		}
 	}

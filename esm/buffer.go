@@ -27,8 +27,16 @@ func (s *Shard) measure() {
 	records, bytes := s.used()
 	switch {
 	case records >= s.maxRecords() || bytes >= s.maxBytes():
+		if !s.choked {
+			s.emit(&BufferFilled{
+				Records: records, Bytes: bytes, MaxRecords: s.maxRecords(), MaxBytes: s.maxBytes(),
+			})
+		}
 		s.choked = true
 	case records*4 <= s.maxRecords()*3 && bytes*4 <= s.maxBytes()*3:
+		if s.choked {
+			s.emit(&BufferFreed{Records: records, Bytes: bytes})
+		}
 		s.choked = false
 	}
 }

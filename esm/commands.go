@@ -1,10 +1,6 @@
 package esm
 
-import (
-	"time"
-
-	"github.com/shardmill/shardmill/record"
-)
+import "github.com/shardmill/shardmill/record"
 
 // Command is what a Shard wants done, in the order given. The set is closed. Positions are valid until the Step that
 // takes the answer; a Checkpoint is the receiver's to keep.
@@ -82,49 +78,6 @@ const (
 // Finished is the last command: the machine takes no event after it.
 type Finished struct{ Reason FinishReason }
 
-// Observe tells what happened and why. Everything that explains a delivery can be rebuilt from these alone.
-type Observe struct {
-	Kind      ObserveKind
-	Flush     FlushReason // with BatchCut
-	Wait      WaitReason  // with BackingOff
-	Lane      int
-	Batch     uint64
-	ID        BatchID
-	Attempt   int
-	Count     int             // records concerned
-	First     record.Position // of the records concerned; where Count is 0, of those that were aggregated in the window
-	Last      record.Position
-	Outcome   Outcome   // with AttemptEnded
-	Condition Condition // with Discarded, NoticeDelivered, Dropped
-	Until     time.Time // with BackingOff
-	// the tumbling window that is open, with AttemptStarted, AttemptEnded, WindowEnded, StateReset and StateDropped
-	Window Window
-}
-
-// Window is a tumbling window: Start belongs to it, End does not.
-type Window struct{ Start, End record.Millis }
-
-// ObserveKind names what an Observe tells.
-type ObserveKind uint8
-
-const (
-	BatchCut        ObserveKind = iota + 1 // records became a batch
-	AttemptStarted                         // an Invoke was given
-	AttemptEnded                           // its result came
-	BatchSettled                           // records of a batch succeeded
-	Bisected                               // a batch was split; First … Last is the left half, Count its size
-	BackingOff                             // a batch waits until Until before its next attempt
-	Discarded                              // records were given up
-	NoticeDelivered                        // their notice is at the destination
-	// their notice could not be delivered, or there is no destination: they are gone, and counted
-	Dropped
-	RecordsLost  // retention took records before they were settled
-	Rebuilt      // the lanes were rebuilt for another factor or tumbling window
-	WindowEnded  // a tumbling window is over, and the function has had its final invocation
-	StateReset   // the state of a window outgrew its limit; the function has had it and the window goes on without
-	StateDropped // the function never got over an invocation that ends a window: its state is gone, and counted
-)
-
 // FlushReason is why a batch was cut when it was.
 type FlushReason uint8
 
@@ -137,7 +90,8 @@ const (
 	FlushEnd                            // the shard is closed: nothing can join
 	// the tumbling window is over: the next record is in a later one, or none can come
 	FlushTumbling
-	FlushAgain // a batch from a checkpoint, or what a bisect or a partial success left
+	FlushAgain    // a part of another batch: see its Parent
+	FlushRestored // a batch from a checkpoint, as it was
 )
 
 // WaitReason is why a lane does not invoke right now. Every state in which a machine waits has one.
@@ -165,5 +119,4 @@ func (Invoke) command()   {}
 func (Cancel) command()   {}
 func (Deliver) command()  {}
 func (Save) command()     {}
-func (Observe) command()  {}
 func (Finished) command() {}

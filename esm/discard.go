@@ -6,24 +6,18 @@ import (
 
 // pause makes a lane wait for d, for a reason.
 func (s *Shard) pause(l *lane, why WaitReason, d time.Duration) {
-	seg := &l.plan[0]
 	l.phase, l.wait, l.until = waiting, why, s.now.Add(d)
-	first, last := l.bounds(seg)
-	s.emit(Observe{
-		Kind: BackingOff, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations + 1, Count: seg.count,
-		First: first, Last: last, Until: l.until, Wait: why,
-	})
 }
 
 // giveUp discards the first n records of the batch at hand. With a destination the notice is delivered first and the
 // records are settled after. A back-off that runs goes on for the rest of the batch.
 func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	seg := &l.plan[0]
-	if seg.batch == 0 {
+	if !seg.cut {
 		s.number(l, seg)
 	}
 	l.discard = &discard{count: n, condition: c, resume: l.until, wait: l.wait}
-	s.emit(s.observeDiscard(l, Discarded))
+	s.emit(&Discarded{Batch: l.of(n), Attempt: seg.invocations, Condition: c})
 	return s.announce(l)
 }
 
@@ -34,17 +28,9 @@ func (s *Shard) announce(l *lane) bool {
 		s.deliver(l)
 		return false
 	}
-	s.emit(s.observeDiscard(l, Dropped))
+	s.emit(&Dropped{Batch: l.of(l.discard.count), Condition: l.discard.condition})
 	s.discarded(l)
 	return true
-}
-
-func (s *Shard) observeDiscard(l *lane, k ObserveKind) Observe {
-	seg, d := &l.plan[0], l.discard
-	return Observe{
-		Kind: k, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations, Count: d.count,
-		First: l.queue.at(0).Pos, Last: l.queue.at(d.count - 1).Pos, Condition: d.condition,
-	}
 }
 
 // deliver sends the notice of the discard at hand.
@@ -61,19 +47,27 @@ func (s *Shard) deliver(l *lane) {
 		cmd.Invocations++ // AWS's recordings show one more than the function saw
 	}
 	l.phase, l.wait, l.batch = delivering, WaitDelivery, seg.batch
+	l.sent++
+	s.emit(&NoticeSent{Batch: l.of(d.count), Condition: d.condition, Try: d.tries + d.faults + 1})
 	s.emit(cmd)
 }
 
 func (s *Shard) delivered(ev Delivered) {
 	l := s.laneOf(ev.Batch, delivering)
-	d := l.discard
+	d, about := l.discard, l.of(l.discard.count)
+	if ev.Result == DeliveryDone {
+		s.emit(&NoticeDelivered{Batch: about, Condition: d.condition})
+	} else {
+		s.emit(&NoticeFailed{
+			Batch: about, Condition: d.condition, Try: d.tries + d.faults + 1, Result: ev.Result, Reason: ev.Reason,
+		})
+	}
 	switch ev.Result {
 	case DeliveryDone:
-		s.emit(s.observeDiscard(l, NoticeDelivered))
 		s.discarded(l)
 	case DeliveryRefused:
 		if d.tries++; d.tries >= deliveryTries {
-			s.emit(s.observeDiscard(l, Dropped))
+			s.emit(&Dropped{Batch: about, Condition: d.condition})
 			s.discarded(l)
 			return
 		}
@@ -91,6 +85,10 @@ func (s *Shard) discarded(l *lane) {
 	l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
 	batchGone := d.count == l.plan[0].count
 	s.settle(l, d.count)
+	if !batchGone {
+		seg := &l.plan[0]
+		s.tellRest(l.of(seg.count), Parent{Origin: OriginExpired, Number: seg.batch})
+	}
 	if !batchGone && s.now.Before(d.resume) {
 		l.phase, l.wait, l.until = waiting, d.wait, d.resume
 	}

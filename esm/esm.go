@@ -78,6 +78,7 @@ func (c Config) DefaultBackoff() Config {
 type Checkpoint struct {
 	Low        record.Position // every record at or below it is settled
 	Generation uint32          // of the lane map; grows when the factor or the tumbling window changes
+	Batches    uint64          // the largest number that a batch has had
 	Ended      bool            // the shard is closed and every record of it is settled
 	Factor     int             // lanes of that lane map
 	MaxArrival record.Millis   // the largest arrival up to Low, and of the record after it if that was read
@@ -97,6 +98,7 @@ type WindowMark struct {
 	State      string          // a JSON object, compact; "": {}
 
 	// Of the early or final invocation that is due.
+	Batch                 uint64 // 0: it has no number yet
 	Failures, Invocations int
 }
 
@@ -110,6 +112,8 @@ type LaneMark struct {
 type SegmentMark struct {
 	ID          BatchID
 	First, Last record.Position
+	Batch       uint64 // its number; 0: its turn has not come
+	Parent      Parent
 	Failures    int // attempts that count against MaxRetries
 	Invocations int // times the function has run for this identity
 

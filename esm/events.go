@@ -66,6 +66,7 @@ const (
 type Delivered struct {
 	Batch  uint64
 	Result DeliveryResult
+	Reason string // for people: why it was not delivered
 }
 
 // SaveResult is how a Save ended.

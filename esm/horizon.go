@@ -13,10 +13,11 @@ func (s *Shard) horizon(oldest record.Position) {
 	if s.next >= oldest {
 		return
 	}
-	s.emit(Observe{Kind: RecordsLost, First: s.next, Last: oldest - 1})
+	s.emit(&RecordsLost{Batch: Batch{First: s.next, Last: oldest - 1}, Unread: true})
 	s.next = oldest
 	s.dirty = true
-	s.reading = false // the answer under way starts at a place that is gone
+	s.tellVoid() // the answer under way starts at a place that is gone
+	s.reading = false
 }
 
 // lose takes off what retention has taken from the front of a lane that has no attempt and no delivery under way. The
@@ -25,16 +26,16 @@ func (s *Shard) horizon(oldest record.Position) {
 func (s *Shard) lose(l *lane) {
 	for l.discard == nil && l.queue.len() > 0 && l.queue.at(0).Pos < s.oldest &&
 		(len(l.plan) == 0 || l.plan[0].id.Purpose == ForRecords) {
-		lost := Observe{Kind: RecordsLost, Lane: l.id, First: l.queue.at(0).Pos}
+		lost := &RecordsLost{Batch: Batch{First: l.queue.at(0).Pos}, Lane: l.id}
 		held := l.queue.len()
 		if len(l.plan) > 0 {
 			seg := &l.plan[0]
 			if seg.count == 0 { // a batch from a checkpoint of which nothing is left; the record belongs to a later one
-				l.dropSegment()
+				s.vanish(l)
 				continue
 			}
 			held = seg.count
-			lost.Batch, lost.ID = seg.batch, seg.id
+			lost.Number, lost.ID = seg.batch, seg.id
 		}
 		for lost.Count < held && l.queue.at(lost.Count).Pos < s.oldest {
 			lost.Last = l.queue.at(lost.Count).Pos

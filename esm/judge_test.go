@@ -299,41 +299,41 @@ func (j *judge) save(cp esm.Checkpoint) {
 }
 
 func (j *judge) observe(o esm.Observe) {
-	mark := func(f func(*judged)) {
-		n := 0
-		for _, r := range j.records {
-			if r.Match && r.Pos >= o.First && r.Pos <= o.Last && (int(r.Lane) == o.Lane || o.Count == 0) && !r.settled {
-				r.settled = true
-				f(r)
-				n++
-			}
-		}
-		if o.Count != 0 && n != o.Count {
-			j.complain("%s tells %d records, there are %d", o.Kind, o.Count, n)
-		}
-	}
-	switch o.Kind {
-	case esm.Discarded:
+	switch o := o.(type) {
+	case *esm.Discarded:
 		if n := j.failures[o.ID]; o.Condition == esm.RetryAttemptsExhausted && n <= j.fewest && !j.tooLarge[o.ID] {
 			j.complain("batch %v is given up after %d failures", o.ID, n)
 		}
-	case esm.Dropped:
-		mark(func(r *judged) { r.discarded = true })
-	case esm.RecordsLost:
-		mark(func(r *judged) { r.lost = true })
-	case esm.StateDropped:
+	case *esm.Dropped:
+		j.gone(o, o.Batch, o.ID.Lane, func(r *judged) { r.discarded = true })
+	case *esm.RecordsLost:
+		j.gone(o, o.Batch, o.Lane, func(r *judged) { r.lost = true })
+	case *esm.StateDropped:
 		j.endWindow(o.ID.Purpose)
-	case esm.Rebuilt:
+	case *esm.Rebuilt:
 		if j.win.end != 0 {
 			j.complain("rebuilt with a window open")
 		}
 		j.win.width, j.win.cut = j.cfg.TumblingWindow, false
-		j.lanes = o.Count
-		j.relane(o.Count)
-		j.rewind(esm.Checkpoint{Low: o.First - 1})
+		j.lanes = o.Factor
+		j.relane(o.Factor)
+		j.rewind(esm.Checkpoint{Low: o.From - 1})
 		j.failures = map[esm.BatchID]int{}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff,
-		esm.NoticeDelivered,
-		esm.WindowEnded, esm.StateReset:
+	default: // judge_observe_test.go looks at them
+	}
+}
+
+// gone settles the records that an observation gives up: those of a lane, or of all where it counts none.
+func (j *judge) gone(o esm.Observe, b esm.Batch, lane int, mark func(*judged)) {
+	n := 0
+	for _, r := range j.records {
+		if r.Match && r.Pos >= b.First && r.Pos <= b.Last && (int(r.Lane) == lane || b.Count == 0) && !r.settled {
+			r.settled = true
+			mark(r)
+			n++
+		}
+	}
+	if b.Count != 0 && n != b.Count {
+		j.complain("%s tells %d records, there are %d", esm.KindOf(o), b.Count, n)
 	}
 }

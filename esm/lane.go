@@ -28,6 +28,10 @@ type lane struct {
 	until time.Time // end of a pause
 	batch uint64    // of the Invoke or Deliver that is out
 
+	sent   uint64    // Invokes and Delivers given so far
+	sentAt time.Time // when the last Invoke was given
+	told   toldWait
+
 	gather  gathering // what fill knows of the batch that is gathering
 	discard *discard  // records at the front that are being given up
 	opened  time.Time // when the batching window began: at the end of the last invocation, or when the machine started
@@ -41,10 +45,12 @@ type lane struct {
 
 // segment is one batch identity: the next count records of the queue after the segments before it.
 type segment struct {
-	id    BatchID
-	batch uint64 // 0 until numbered
-	count int
-	last  record.Position // the position of its last record
+	id     BatchID
+	batch  uint64 // 0 until numbered
+	cut    bool   // this machine has told that it came to hand
+	parent Parent
+	count  int
+	last   record.Position // the position of its last record
 	// from a checkpoint, and not attempted since: count grows while its records are read again
 	restored    bool
 	flush       FlushReason
@@ -69,10 +75,15 @@ type discard struct {
 func (l *lane) restore(m LaneMark) {
 	l.settled = m.Settled
 	for _, p := range m.Plan {
-		l.plan = append(l.plan, segment{
-			id: p.ID, last: p.Last, restored: true, flush: FlushAgain, failures: p.Failures, invocations: p.Invocations,
+		seg := segment{
+			id: p.ID, batch: p.Batch, parent: p.Parent, last: p.Last, restored: true, flush: FlushRestored,
+			failures: p.Failures, invocations: p.Invocations,
 			status: p.Status, funcError: p.FunctionError, version: p.Version,
-		})
+		}
+		if p.Batch == 0 && p.Parent.Origin != OriginRecords {
+			seg.flush = FlushAgain // its turn never came
+		}
+		l.plan = append(l.plan, seg)
 	}
 }
 
@@ -151,17 +162,17 @@ func (s *Shard) attempt(l *lane) bool {
 				return false
 			}
 			// more records match now than when the batch was cut, and the buffer is full of them
-			l.splitRestored(0, s.next)
+			s.splitRestored(l, s.next)
 		}
 		s.fit(l)
 		seg = &l.plan[0]
 	}
 	if seg.count == 0 { // every record of it is gone: filtered by now, or lost to retention
-		l.dropSegment()
+		s.vanish(l)
 		s.dirty = true
 		return true
 	}
-	if seg.batch == 0 {
+	if !seg.cut {
 		s.number(l, seg)
 	}
 	if n := s.expired(l); n > 0 {
@@ -195,21 +206,31 @@ func (s *Shard) fit(l *lane) {
 	}
 }
 
+// number tells that the batch at hand has come to hand, and gives it a number unless a checkpoint has.
 func (s *Shard) number(l *lane, seg *segment) {
-	s.batches++
-	seg.batch = s.batches
-	s.emit(Observe{
-		Kind: BatchCut, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: seg.count,
-		First: l.queue.at(0).Pos, Last: l.queue.at(seg.count - 1).Pos, Flush: seg.flush,
-	})
+	if seg.batch == 0 {
+		s.batches++
+		seg.batch = s.batches
+	}
+	seg.cut = true
+	cut := BatchCut{
+		Batch: l.of(seg.count), Parent: seg.parent, Flush: seg.flush,
+		Failures: seg.failures, Invocations: seg.invocations,
+	}
+	if seg.count > 0 {
+		cut.FirstArrival, cut.LastArrival = l.queue.at(0).Arrival, l.queue.at(seg.count-1).Arrival
+	}
+	s.emit(s.told.batchCut.put(s.steps, cut))
 }
 
 func (s *Shard) invoke(l *lane, seg *segment) {
 	l.phase, l.batch, l.wait = invoking, seg.batch, WaitOutcome
+	l.sent++
+	l.sentAt = s.now
 	positions, bytes := l.queue.front(seg.count)
 	cmd := Invoke{
-		Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: seg.invocations + 1, Positions: positions,
-		Bytes: bytes + s.base(),
+		Batch: seg.batch, ID: seg.id, Lane: l.id, Attempt: seg.invocations + 1,
+		Positions: positions, Bytes: bytes + s.base(),
 	}
 	if s.windowed() {
 		cmd.Window = &WindowCall{Start: s.win.Start, End: s.win.End, State: s.state()}
@@ -218,21 +239,10 @@ func (s *Shard) invoke(l *lane, seg *segment) {
 		}
 	}
 	s.checkInvoke(l, seg, cmd.Bytes)
-	first, last := l.bounds(seg)
-	s.emit(Observe{
-		Kind: AttemptStarted, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: cmd.Attempt, Count: seg.count,
-		First: first, Last: last,
-		Window: Window{s.win.Start, s.win.End},
-	})
+	s.emit(s.told.attemptStarted.put(s.steps, AttemptStarted{
+		Batch: l.of(seg.count), Attempt: cmd.Attempt, Window: s.window(),
+	}))
 	s.emit(cmd)
-}
-
-// bounds are the first and the last record of the batch at hand; of the window's, when it is the end of one.
-func (l *lane) bounds(seg *segment) (first, last record.Position) {
-	if seg.id.Purpose != ForRecords {
-		return seg.id.First, seg.id.Last
-	}
-	return l.queue.at(0).Pos, l.queue.at(seg.count - 1).Pos
 }
 
 // tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too
@@ -274,22 +284,31 @@ func (s *Shard) dropFront(l *lane, n int) {
 // split leaves the first n records in the batch at hand and makes the rest a batch of its own.
 func (s *Shard) split(l *lane, n int) {
 	seg := &l.plan[0]
-	rest := segment{count: seg.count - n, last: seg.last, flush: FlushAgain}
+	rest := segment{count: seg.count - n, last: seg.last, flush: FlushAgain, parent: parentOf(seg, OriginFit)}
 	rest.id = BatchID{Generation: s.gen, Lane: l.id, First: l.queue.at(n).Pos, Last: seg.last}
 	seg.count, seg.last = n, l.queue.at(n-1).Pos
 	l.plan = slices.Insert(l.plan, 1, rest)
+	s.tellRest(Batch{ID: rest.id, Count: rest.count, First: rest.id.First, Last: rest.last}, rest.parent)
 }
 
-// splitRestored ends the batch i of a lane before a position: what follows becomes a batch of its own, to be read again
-// and with fresh counters.
-func (l *lane) splitRestored(i int, before record.Position) {
-	seg := &l.plan[i]
+// splitRestored ends the batch at hand before a position: what follows becomes a batch of its own, to be read again and
+// with fresh counters.
+func (s *Shard) splitRestored(l *lane, before record.Position) {
+	seg := &l.plan[0]
 	rest := segment{
 		id: BatchID{Generation: seg.id.Generation, Lane: l.id, First: before, Last: seg.last}, last: seg.last,
-		restored: true, flush: FlushAgain,
+		restored: true, flush: FlushAgain, parent: parentOf(seg, OriginFit),
 	}
 	seg.last = before - 1
-	l.plan = slices.Insert(l.plan, i+1, rest)
+	l.plan = slices.Insert(l.plan, 1, rest)
+	s.tellRest(Batch{ID: rest.id, First: before, Last: rest.last}, rest.parent) // how many is known when they are read
+}
+
+// vanish takes a batch from a checkpoint off the plan of which nothing is left.
+func (s *Shard) vanish(l *lane) {
+	seg := &l.plan[0]
+	s.emit(&Vanished{Batch: Batch{Number: seg.batch, ID: seg.id, First: seg.id.First, Last: seg.last}})
+	l.dropSegment()
 }
 
 func (l *lane) dropSegment() { l.plan = slices.Delete(l.plan, 0, 1) }

@@ -17,18 +17,15 @@ var saveNames = [...]string{SaveDone: "done", SaveConflict: "conflict", SaveFaul
 
 var finishNames = [...]string{Released: "released", Ended: "ended", Fenced: "fenced"}
 
-var observeNames = [...]string{
-	BatchCut: "batch-cut", AttemptStarted: "attempt-started", AttemptEnded: "attempt-ended",
-	BatchSettled: "batch-settled", Bisected: "bisected",
-	BackingOff: "backing-off", Discarded: "discarded", NoticeDelivered: "notice-delivered", Dropped: "dropped",
-	RecordsLost: "lost", Rebuilt: "rebuilt",
-	WindowEnded: "window-ended", StateReset: "state-reset", StateDropped: "state-dropped",
+var originNames = [...]string{
+	OriginRecords: "records", OriginLeft: "left", OriginRight: "right", OriginPartial: "partial",
+	OriginExpired: "expired", OriginFit: "fit", OriginWindow: "window",
 }
 
 var flushNames = [...]string{
 	FlushFull: "full", FlushPayload: "payload", FlushNow: "now", FlushWindow: "window", FlushBuffer: "buffer",
 	FlushEnd: "shard-end", FlushAgain: "again",
-	FlushTumbling: "window-end",
+	FlushTumbling: "window-end", FlushRestored: "restored",
 }
 
 var waitNames = [...]string{
@@ -60,8 +57,87 @@ func (k EndKind) String() string        { return nameOf(endNames[:], "EndKind", 
 func (r DeliveryResult) String() string { return nameOf(deliveryNames[:], "DeliveryResult", uint8(r)) }
 func (r SaveResult) String() string     { return nameOf(saveNames[:], "SaveResult", uint8(r)) }
 func (r FinishReason) String() string   { return nameOf(finishNames[:], "FinishReason", uint8(r)) }
-func (k ObserveKind) String() string    { return nameOf(observeNames[:], "ObserveKind", uint8(k)) }
 func (r FlushReason) String() string    { return nameOf(flushNames[:], "FlushReason", uint8(r)) }
 func (r WaitReason) String() string     { return nameOf(waitNames[:], "WaitReason", uint8(r)) }
 func (a Advice) String() string         { return nameOf(adviceNames[:], "Advice", uint8(a)) }
 func (p Purpose) String() string        { return nameOf(purposeNames[:], "Purpose", uint8(p)) }
+func (o Origin) String() string         { return nameOf(originNames[:], "Origin", uint8(o)) }
+
+// KindOf returns the name of what an observation tells.
+func KindOf(o Observe) string {
+	switch o.(type) {
+	case *Started:
+		return "started"
+	case *Adopted:
+		return "adopted"
+	case *Nudged:
+		return "nudged"
+	case *Rebuilt:
+		return "rebuilt"
+	case *Stopped:
+		return "stopped"
+	case *Parked:
+		return "parked"
+	case *Missed:
+		return "missed"
+	case *ReadAsked:
+		return "read-asked"
+	case *ReadDone:
+		return "read-done"
+	case *ReadBroke:
+		return "read-broke"
+	case *ReadVoid:
+		return "read-void"
+	case *BufferFilled:
+		return "buffer-filled"
+	case *BufferFreed:
+		return "buffer-freed"
+	case *RecordsLost:
+		return "lost"
+	case *WaitBegan:
+		return "wait-began"
+	case *WaitEnded:
+		return "wait-ended"
+	case *Gathered:
+		return "gathered"
+	case *SlotFreed:
+		return "slot-freed"
+	case *BatchCut:
+		return "batch-cut"
+	case *AttemptStarted:
+		return "attempt-started"
+	case *AttemptEnded:
+		return "attempt-ended"
+	case *AttemptCancelled:
+		return "attempt-cancelled"
+	case *BatchSettled:
+		return "batch-settled"
+	case *Bisected:
+		return "bisected"
+	case *RestLeft:
+		return "rest-left"
+	case *Vanished:
+		return "vanished"
+	case *Discarded:
+		return "discarded"
+	case *NoticeSent:
+		return "notice-sent"
+	case *NoticeDelivered:
+		return "notice-delivered"
+	case *NoticeFailed:
+		return "notice-failed"
+	case *Dropped:
+		return "dropped"
+	case *WindowEnded:
+		return "window-ended"
+	case *StateReset:
+		return "state-reset"
+	case *StateDropped:
+		return "state-dropped"
+	case *SaveAsked:
+		return "save-asked"
+	case *SaveEnded:
+		return "save-ended"
+	}
+	return "unknown"
+}

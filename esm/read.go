@@ -13,6 +13,7 @@ func (s *Shard) read() {
 		s.wakeAt(s.readAgain)
 		return
 	}
+	s.tellVoid()
 	s.seq++
 	s.reading = true
 	s.waits = s.idleTail && !s.ask
@@ -20,6 +21,10 @@ func (s *Shard) read() {
 		s.askAgain = s.now.Add(sealAgain)
 	}
 	records, bytes := s.used()
+	s.emit(s.told.readAsked.put(s.steps, ReadAsked{
+		Seq: s.seq, From: s.next, Wait: s.waits,
+		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
+	}))
 	s.emit(Read{
 		Seq: s.seq, Generation: s.gen, Factor: s.cfg.Factor, From: s.next, Wait: s.waits,
 		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
@@ -31,9 +36,21 @@ func (s *Shard) readReturned(ev ReadReturned) {
 		return // asked under an older lane map
 	}
 	s.reading, s.readFails, s.readAgain = false, 0, time.Time{}
+	done := s.told.readDone.put(s.steps, ReadDone{
+		Seq: ev.Seq, From: s.next, Next: ev.Next, Records: len(ev.Records), End: ev.End,
+		Taken: -s.records, Bytes: -s.bytes,
+	})
 	for i := range ev.Records {
 		s.take(&ev.Records[i])
 	}
+	done.Taken, done.Bytes = done.Taken+s.records, done.Bytes+s.bytes
+	if n := len(ev.Records); n > 0 {
+		done.FirstArrival, done.LastArrival = ev.Records[0].Arrival, ev.Records[n-1].Arrival
+	}
+	if ev.End == Tail {
+		done.Sealed = ev.Sealed
+	}
+	s.emit(done)
 	s.tail = ev.End == Tail || ev.End == Withheld || ev.End == ShardEnd
 	s.idleTail = ev.End == Tail || ev.End == Withheld
 	if s.atTail = ev.End == Tail; s.atTail {
@@ -100,4 +117,5 @@ func (s *Shard) readFailed(ev ReadFailed) {
 	s.tail, s.idleTail, s.atTail = true, false, false // what is here need not wait for what cannot be read
 	s.readFails++
 	s.readAgain = s.now.Add(s.backoff(s.readFails))
+	s.emit(&ReadBroke{Seq: ev.Seq, Again: s.readAgain})
 }

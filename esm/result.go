@@ -17,11 +17,9 @@ func (s *Shard) returned(ev Returned) {
 		seg.status, seg.funcError, seg.version = o.StatusCode, o.FunctionError, o.Version
 	}
 	s.advise(seg, &o)
-	first, last := l.bounds(seg)
-	s.emit(Observe{
-		Kind: AttemptEnded, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: attemptOf(seg, o), Count: seg.count,
-		First: first, Last: last, Outcome: o, Window: Window{s.win.Start, s.win.End},
-	})
+	s.emit(s.told.attemptEnded.put(s.steps, AttemptEnded{
+		Batch: l.of(seg.count), Attempt: attemptOf(seg, o), Started: l.sentAt, Outcome: o, Window: s.window(),
+	}))
 	l.phase, l.opened = ready, s.now
 	if o.Kind != Throttle && o.Kind != ServiceError { // those leave nothing to remember
 		s.dirty = true
@@ -52,14 +50,10 @@ func attemptOf(seg *segment, o Outcome) int {
 }
 
 func (s *Shard) succeeded(l *lane, n int, state string) {
-	seg := &l.plan[0]
 	if s.windowed() {
 		s.aggregated(l, n, state)
 	}
-	s.emit(Observe{
-		Kind: BatchSettled, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n,
-		First: l.queue.at(0).Pos, Last: l.queue.at(n - 1).Pos,
-	})
+	s.emit(s.told.batchSettled.put(s.steps, BatchSettled{Batch: l.of(n)}))
 	s.settle(l, n)
 }
 
@@ -91,7 +85,9 @@ func (s *Shard) partial(l *lane, at record.Position, state string) {
 	seg = &l.plan[0]
 	*seg = segment{
 		id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain,
+		parent: Parent{OriginPartial, seg.batch},
 	}
+	s.tellRest(l.of(seg.count), seg.parent)
 }
 
 // failed takes the failure of a whole batch: split it, or count it and back off. A batch that has used up its retries
@@ -126,15 +122,15 @@ const statusTooLarge = 413
 func (s *Shard) bisect(l *lane) {
 	seg := l.plan[0]
 	n := seg.count / 2
-	left := segment{count: n, last: l.queue.at(n - 1).Pos, flush: FlushAgain}
+	left := segment{count: n, last: l.queue.at(n - 1).Pos, flush: FlushAgain, parent: Parent{OriginLeft, seg.batch}}
 	left.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(0).Pos, left.last}
-	right := segment{count: seg.count - n, last: seg.last, flush: FlushAgain}
+	right := segment{count: seg.count - n, last: seg.last, flush: FlushAgain, parent: Parent{OriginRight, seg.batch}}
 	right.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(n).Pos, seg.last}
+	s.emit(&Bisected{
+		Batch: l.of(seg.count), Left: left.id, Right: right.id, LeftCount: n, RightCount: right.count,
+	})
 	l.plan[0] = left
 	l.plan = slices.Insert(l.plan, 1, right)
-	s.emit(Observe{
-		Kind: Bisected, Lane: l.id, Batch: seg.batch, ID: seg.id, Count: n, First: left.id.First, Last: left.last,
-	})
 }
 
 // refused takes an attempt that ran no code: it uses up nothing, and only age or retention ends it.

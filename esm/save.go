@@ -48,14 +48,16 @@ func (s *Shard) save() {
 	}
 	cp := s.checkpoint()
 	s.saved = cp.Low
+	s.saveAsked = s.now
+	s.emit(s.told.saveAsked.put(s.steps, SaveAsked{Low: cp.Low}))
 	s.emit(Save{Checkpoint: cp})
 }
 
 // checkpoint returns all that another machine needs to go on from here. An attempt in flight counts as not made.
 func (s *Shard) checkpoint() Checkpoint {
 	cp := Checkpoint{
-		Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Ended: s.endSaved,
-		Window: s.mark(),
+		Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Batches: s.batches,
+		Ended: s.endSaved, Window: s.mark(),
 	}
 	if s.rebuild == nil && len(s.lanes) != s.cfg.Factor {
 		broken("%d lanes for a factor of %d", len(s.lanes), s.cfg.Factor)
@@ -85,7 +87,8 @@ func (s *Shard) checkpoint() Checkpoint {
 			}
 			offset += seg.count
 			m.Plan = append(m.Plan, SegmentMark{
-				ID: seg.id, First: first, Last: seg.last, Failures: seg.failures, Invocations: seg.invocations,
+				ID: seg.id, First: first, Last: seg.last, Batch: seg.batch, Parent: seg.parent,
+				Failures: seg.failures, Invocations: seg.invocations,
 				Status: seg.status, FunctionError: seg.funcError, Version: seg.version,
 			})
 		}
@@ -98,6 +101,13 @@ func (s *Shard) savedReturned(r SaveResult) {
 		broken("a Save returned that was not given")
 	}
 	s.saving = false
+	done := SaveEnded{Low: s.saved, Result: r, Asked: s.saveAsked}
+	if r == SaveFault {
+		s.saveFails++
+		s.saveAgain = s.now.Add(s.backoff(s.saveFails))
+		done.Again = s.saveAgain
+	}
+	s.emit(s.told.saveEnded.put(s.steps, done))
 	switch r {
 	case SaveDone:
 		s.saveFails, s.saveAgain = 0, time.Time{}
@@ -111,8 +121,6 @@ func (s *Shard) savedReturned(r SaveResult) {
 		s.fence()
 	case SaveFault:
 		s.dirty = true
-		s.saveFails++
-		s.saveAgain = s.now.Add(s.backoff(s.saveFails))
 	}
 }
 
@@ -120,7 +128,7 @@ func (s *Shard) savedReturned(r SaveResult) {
 func (s *Shard) fence() {
 	for i := range s.lanes {
 		if l := &s.lanes[i]; l.phase == invoking {
-			s.emit(Cancel{Batch: l.batch})
+			s.cancel(l)
 		}
 	}
 	s.end(Fenced)

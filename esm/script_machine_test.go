@@ -89,7 +89,7 @@ func (w *world) verbManual(a *args) {
 		w.manualSave = on
 	}
 	if a.flag("observe") {
-		w.observe = on
+		w.observe, w.everything = on, on && a.flag("all")
 	}
 }
 

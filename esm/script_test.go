@@ -41,7 +41,8 @@ type world struct {
 	saved  esm.Checkpoint // the last durable one
 	saving *esm.Checkpoint
 
-	manualRead, manualSave, observe bool
+	manualRead, manualSave bool
+	observe, everything    bool // tell what becomes of batches; and what machines wait for, read and save
 
 	reads    *esm.Read
 	flight   []esm.Invoke
@@ -148,13 +149,18 @@ func (w *world) command(c esm.Command) {
 		w.reads, w.flight, w.notices = nil, nil, nil
 		w.printf("finished %s", c.Reason)
 	case esm.Observe:
-		switch {
-		case w.observe:
+		if w.observe && (w.everything || ofBatches(c)) {
 			w.printf("observe %s", observeText(c))
-		case c.Kind == esm.Dropped || c.Kind == esm.RecordsLost: // the only trace of records that are gone
-			w.printf("%s records=%s count=%d", c.Kind, span(c.First, c.Last), c.Count)
-		case c.Kind == esm.StateDropped:
-			w.printf("%s %s records=%s", c.Kind, c.ID.Purpose, span(c.First, c.Last))
+			return
+		}
+		switch c := c.(type) { // the only trace of records, or of a state, that are gone
+		case *esm.Dropped:
+			w.printf("dropped records=%s count=%d", span(c.First, c.Last), c.Count)
+		case *esm.RecordsLost:
+			w.printf("lost records=%s count=%d", span(c.First, c.Last), c.Count)
+		case *esm.StateDropped:
+			w.printf("state-dropped %s records=%s", c.ID.Purpose, span(c.First, c.Last))
+		default:
 		}
 	}
 }
@@ -244,34 +250,6 @@ func checkpointText(cp esm.Checkpoint) string {
 	}
 	if cp.Ended {
 		b.WriteString(" ended")
-	}
-	return b.String()
-}
-
-func observeText(o esm.Observe) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s", o.Kind)
-	if o.Batch != 0 {
-		fmt.Fprintf(&b, " batch=%d", o.Batch)
-	}
-	fmt.Fprintf(&b, " records=%s count=%d", span(o.First, o.Last), o.Count)
-	switch o.Kind {
-	case esm.BatchCut:
-		fmt.Fprintf(&b, " flush=%s", o.Flush)
-	case esm.AttemptStarted:
-		fmt.Fprintf(&b, " attempt=%d", o.Attempt)
-	case esm.AttemptEnded:
-		fmt.Fprintf(
-			&b, " attempt=%d outcome=%s%s", o.Attempt, o.Outcome.Kind,
-			flag(o.Outcome.Advice != esm.AdviceNone, " advice="+o.Outcome.Advice.String()),
-		)
-	case esm.BackingOff:
-		fmt.Fprintf(&b, " until=%s wait=%s", o.Until.Sub(epoch), o.Wait)
-	case esm.Discarded, esm.NoticeDelivered, esm.Dropped:
-		fmt.Fprintf(&b, " condition=%s", o.Condition)
-	case esm.WindowEnded, esm.StateReset, esm.StateDropped:
-		fmt.Fprintf(&b, " window=%s..%s", timeOfDay(o.Window.Start), timeOfDay(o.Window.End))
-	case esm.BatchSettled, esm.Bisected, esm.RecordsLost, esm.Rebuilt:
 	}
 	return b.String()
 }

@@ -22,6 +22,10 @@ type Shard struct {
 	gen     uint32
 	batches uint64 // the last batch number given
 
+	steps     uint64 // so many were made
+	told      tellings
+	saveAsked time.Time // when the last Save was given
+
 	// reading
 	next       record.Position // where the next Read starts
 	seq        uint64          // of the last Read given
@@ -66,7 +70,8 @@ func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 	cfg.mustBeUsable()
 	s := &Shard{
 		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x5368617264)), gen: from.Generation,
-		next: from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended,
+		batches: from.Batches,
+		next:    from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended,
 		endSaved: from.Ended,
 	}
 	width := time.Duration(0)
@@ -104,6 +109,7 @@ func (s *Shard) Step(now time.Time, ev Event) []Command {
 	if s.finished {
 		return nil
 	}
+	s.steps++
 	if now.After(s.now) {
 		s.now = now // time that steps back is held
 	}
@@ -112,6 +118,7 @@ func (s *Shard) Step(now time.Time, ev Event) []Command {
 		for i := range s.lanes {
 			s.lanes[i].opened = s.now
 		}
+		s.emit(&Started{Low: s.saved, Generation: s.gen, Batches: s.batches, Config: s.cfg})
 	}
 	switch ev := ev.(type) {
 	case ReadReturned:
@@ -157,7 +164,9 @@ func (s *Shard) settleInto() {
 	}
 	s.read()
 	s.save()
-	s.finish()
+	if s.finish(); !s.finished {
+		s.tellWaits()
+	}
 }
 
 // Wake returns the next instant at which a Tick matters; zero: none does. It is worked out anew by every Step.
@@ -197,6 +206,7 @@ func (s *Shard) reconfigured(cfg Config) {
 			s.rebuild = &cfg
 			// they decide how long the end of a window may fail
 			s.cfg.MaxRetries, s.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge
+			s.emit(&Adopted{Config: s.cfg})
 		}
 		return
 	}
@@ -204,6 +214,7 @@ func (s *Shard) reconfigured(cfg Config) {
 		s.rebuild = nil
 	}
 	s.cfg = cfg
+	s.emit(&Adopted{Config: cfg})
 }
 
 // rebuildLanes makes lanes for another factor or tumbling window. Nothing is in flight, so no key is ever under two
@@ -214,15 +225,23 @@ func (s *Shard) rebuildLanes() {
 	s.next = s.low() + 1
 	s.cfg, s.rebuild = *s.rebuild, nil
 	s.gen++
+	for i := range s.lanes {
+		s.tellWaitEnded(&s.lanes[i])
+	}
 	s.lanes = make([]lane, s.cfg.Factor)
 	for i := range s.lanes {
 		s.lanes[i].id, s.lanes[i].opened = i, s.now
+	}
+	s.tellVoid()
+	if s.choked {
+		s.emit(&BufferFreed{})
 	}
 	s.records, s.bytes, s.span, s.choked = 0, 0, span{}, false
 	s.reading, s.tail, s.idleTail, s.atTail, s.shardEnd = false, false, false, false, false
 	s.readAgain, s.sealed = time.Time{}, 0
 	s.dirty = true
-	s.emit(Observe{Kind: Rebuilt, Count: s.cfg.Factor, First: s.next})
+	s.emit(&Rebuilt{Factor: s.cfg.Factor, Generation: s.gen, Width: s.cfg.TumblingWindow, From: s.next})
+	s.emit(&Adopted{Config: s.cfg})
 	for i := range s.lanes {
 		s.advance(&s.lanes[i])
 	}
@@ -235,31 +254,37 @@ func (s *Shard) released(abandon bool) {
 	}
 	for i := range s.lanes {
 		if l := &s.lanes[i]; l.phase == invoking {
-			s.emit(Cancel{Batch: l.batch})
+			s.cancel(l)
 		}
 	}
 	s.end(Released)
 }
 
 func (s *Shard) nudge() {
+	n := 0
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		if l.phase == waiting && (l.wait == WaitRetry || l.wait == WaitService || l.wait == WaitSlot) {
 			l.until = s.now
+			n++
 		}
 		if l.discard != nil {
 			l.discard.resume = time.Time{}
 		}
 	}
+	s.emit(&Nudged{Lanes: n})
 }
 
 func (s *Shard) slotFree(id int) {
 	if id < 0 || id >= len(s.lanes) {
 		return // offered to a lane of an older lane map
 	}
-	if l := &s.lanes[id]; l.phase == waiting && l.wait == WaitSlot {
+	l, freed := &s.lanes[id], SlotFreed{Lane: id}
+	if l.phase == waiting && l.wait == WaitSlot {
 		l.until = s.now
+		freed.Batch = l.plan[0].batch
 	}
+	s.emit(&freed)
 }
 
 // finish ends the machine when a release or the end of the shard has nothing left to wait for.
@@ -286,6 +311,11 @@ func (s *Shard) drained() bool {
 
 func (s *Shard) end(r FinishReason) {
 	s.finished, s.wake = true, time.Time{}
+	for i := range s.lanes {
+		s.tellWaitEnded(&s.lanes[i])
+	}
+	s.tellVoid()
+	s.emit(&Stopped{Reason: r})
 	s.emit(Finished{Reason: r})
 }
 
@@ -311,13 +341,8 @@ func (s *Shard) Lanes() []LaneState {
 	out := make([]LaneState, len(s.lanes))
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		st := LaneState{Wait: l.wait, Until: l.until, Buffered: l.queue.len()}
-		if l.wait == WaitWindow {
-			st.Until = l.opened.Add(s.cfg.BatchingWindow)
-		}
-		if l.wait == WaitTumbling {
-			st.Until = s.win.End.Time()
-		}
+		st := LaneState{Buffered: l.queue.len()}
+		st.Wait, st.Until = s.waitOf(l)
 		if l.queue.len() > 0 {
 			st.First = l.queue.at(0).Pos
 		}

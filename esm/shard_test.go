@@ -140,12 +140,12 @@ func TestEveryEnumValueHasAName(t *testing.T) {
 		}
 		seen[w.String()] = true
 	}
-	for k := esm.BatchCut; k <= esm.StateDropped; k++ {
-		if k.String()[0] == 'O' {
-			t.Errorf("ObserveKind %d is called %q", uint8(k), k)
+	for o := esm.OriginRecords; o <= esm.OriginWindow; o++ {
+		if o.String()[0] == 'O' {
+			t.Errorf("Origin %d is called %q", uint8(o), o)
 		}
 	}
-	for f := esm.FlushFull; f <= esm.FlushAgain; f++ {
+	for f := esm.FlushFull; f <= esm.FlushRestored; f++ {
 		if f.String()[0] == 'F' {
 			t.Errorf("FlushReason %d is called %q", uint8(f), f)
 		}

@@ -68,8 +68,8 @@ func (s *Shard) turn(l *lane) bool {
 func (s *Shard) planEnd(l *lane, p Purpose) {
 	w := &s.win
 	l.plan = slices.Insert(l.plan, 0, segment{
-		id: BatchID{Generation: s.gen, Purpose: p, Lane: l.id, First: w.First, Last: w.Last}, failures: w.Failures,
-		invocations: w.Invocations,
+		id: BatchID{Generation: s.gen, Purpose: p, Lane: l.id, First: w.First, Last: w.Last}, batch: w.Batch,
+		parent: Parent{Origin: OriginWindow}, flush: FlushTumbling, failures: w.Failures, invocations: w.Invocations,
 	})
 }
 
@@ -164,12 +164,13 @@ func (s *Shard) aggregated(l *lane, n int, state string) {
 // cannot hold a shard for ever when its records cannot.
 func (s *Shard) attemptEnd(l *lane) bool {
 	seg := &l.plan[0]
-	if seg.batch == 0 {
-		s.batches++
-		seg.batch = s.batches
+	if !seg.cut {
+		s.number(l, seg)
+		s.win.Batch = seg.batch
 	}
 	if s.exhausted(seg) || s.tooLate(l) {
-		s.ended(l, StateDropped)
+		s.emit(&StateDropped{Batch: l.of(0), Attempt: seg.invocations, Window: s.window()})
+		s.ended(l)
 		return true
 	}
 	s.invoke(l, seg)
@@ -190,11 +191,12 @@ func (s *Shard) endReturned(l *lane, o Outcome) {
 	s.win.Invocations = seg.invocations
 	switch o.Kind {
 	case Success, PartialFailure: // there is no record to report
-		what := WindowEnded
 		if seg.id.Purpose == ForEarlyEnd {
-			what = StateReset
+			s.emit(&StateReset{Batch: l.of(0), Attempt: seg.invocations, Window: s.window()})
+		} else {
+			s.emit(&WindowEnded{Batch: l.of(0), Attempt: seg.invocations, Window: s.window()})
 		}
-		s.ended(l, what)
+		s.ended(l)
 	case FunctionError:
 		s.failed(l)
 		s.win.Failures = l.plan[0].failures
@@ -206,12 +208,8 @@ func (s *Shard) endReturned(l *lane, o Outcome) {
 }
 
 // ended takes the end of a window, or of its state, off the plan: the function has had it, or never will.
-func (s *Shard) ended(l *lane, what ObserveKind) {
+func (s *Shard) ended(l *lane) {
 	seg, w := l.plan[0], &s.win
-	s.emit(Observe{
-		Kind: what, Lane: l.id, Batch: seg.batch, ID: seg.id, Attempt: seg.invocations, First: w.First, Last: w.Last,
-		Window: Window{w.Start, w.End},
-	})
 	l.dropSegment()
 	l.phase, l.wait, l.until = ready, WaitNone, time.Time{}
 	l.gather = gathering{}
@@ -220,7 +218,7 @@ func (s *Shard) ended(l *lane, what ObserveKind) {
 		s.closeWindow()
 		return
 	}
-	w.Early, w.State, w.Failures, w.Invocations = false, "", 0, 0
+	w.Early, w.State, w.Batch, w.Failures, w.Invocations = false, "", 0, 0, 0
 }
 
 // closeWindow forgets the open window.

@@ -68,7 +68,7 @@ func (b *bench) lambdaPoint(name string) point {
 func settles() (observe func(engine.Observation), settled chan struct{}) {
 	settled = make(chan struct{}, 100)
 	return func(o engine.Observation) {
-		if o.Kind == esm.BatchSettled {
+		if _, ok := o.What.(*esm.BatchSettled); ok {
 			settled <- struct{}{}
 		}
 	}, settled
@@ -173,12 +173,15 @@ func TestThrottledAttemptsAreNoInvocations(t *testing.T) {
 	settled := make(chan struct{}, 1)
 	var attempts atomic.Int64
 	b := start(t, Config{Dev: true, Observe: func(o engine.Observation) {
-		switch {
-		case o.Kind == esm.AttemptEnded && o.Outcome.Kind == esm.Throttle:
-			attempts.Add(1)
-			throttled <- struct{}{}
-		case o.Kind == esm.BatchSettled:
+		switch what := o.What.(type) {
+		case *esm.AttemptEnded:
+			if what.Outcome.Kind == esm.Throttle {
+				attempts.Add(1)
+				throttled <- struct{}{}
+			}
+		case *esm.BatchSettled:
 			settled <- struct{}{}
+		default:
 		}
 	}})
 	b.pipeline()

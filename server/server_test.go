@@ -226,10 +226,10 @@ func (b *bench) put(key string) {
 func attempts() (observe func(engine.Observation), started, ended chan struct{}) {
 	started, ended = make(chan struct{}, 100), make(chan struct{}, 100)
 	return func(o engine.Observation) {
-		switch o.Kind {
-		case esm.AttemptStarted:
+		switch o.What.(type) {
+		case *esm.AttemptStarted:
 			started <- struct{}{}
-		case esm.AttemptEnded:
+		case *esm.AttemptEnded:
 			ended <- struct{}{}
 		default: // nobody waits for the rest
 		}

@@ -249,45 +249,43 @@ func (n *session) answered(r *runner, c *engine.Call, a engine.Answer) {
 func (r *runner) observed(o engine.Observation) {
 	n, w := &r.seen, r.w
 	if w.opts.Trace {
-		w.tracef(
-			"shard %d   %s batch %d lane %d: %d..%d (%d) %s", r.s.id, o.Kind, o.Batch, o.Lane, o.First, o.Last, o.Count,
-			o.Condition,
-		)
+		w.tracef("shard %d   %s %+v", r.s.id, esm.KindOf(o.What), o.What)
 	}
-	switch o.Kind {
-	case esm.Discarded:
+	switch what := o.What.(type) {
+	case *esm.Discarded:
 		var ps []record.Position
+		lane := what.ID.Lane
 		for _, e := range r.s.book.Records {
-			if e.Pos >= o.First && e.Pos <= o.Last && book.LaneOf(e.Key, n.factor) == o.Lane {
+			if e.Pos >= what.First && e.Pos <= what.Last && book.LaneOf(e.Key, n.factor) == lane {
 				ps = append(ps, e.Pos)
 			}
 		}
-		n.discards[o.Batch], n.refused[o.Batch] = ps, 0
-		w.judgeDiscard(r, &o, ps)
-		if n.planned && o.Lane < len(n.from.Lanes) && len(ps) > 0 {
-			n.touch(o.Lane, segmentOf(n.from.Lanes[o.Lane].Plan, ps[0]))
+		n.discards[what.Number], n.refused[what.Number] = ps, 0
+		w.judgeDiscard(r, o.RequestID(), what, ps)
+		if n.planned && lane < len(n.from.Lanes) && len(ps) > 0 {
+			n.touch(lane, segmentOf(n.from.Lanes[lane].Plan, ps[0]))
 		}
-	case esm.Dropped:
+	case *esm.Dropped:
 		always := !slices.ContainsFunc(n.configs, func(c esm.Config) bool { return !c.Destination })
-		if always && n.refused[o.Batch] < 3 {
-			w.complain("shard %d: %v is dropped after %d refusals", r.s.id, n.discards[o.Batch], n.refused[o.Batch])
+		if given, refused := n.discards[what.Number], n.refused[what.Number]; always && refused < 3 {
+			w.complain("shard %d: %v is dropped after %d refusals", r.s.id, given, refused)
 		}
-		for _, p := range n.discards[o.Batch] {
+		for _, p := range n.discards[what.Number] {
 			r.s.book.At(p).Dropped, n.settled[p] = true, true
 		}
-	case esm.RecordsLost:
-		if o.Last >= r.s.oldest {
-			w.complain("shard %d: record %d is called lost and is there", r.s.id, o.Last)
+	case *esm.RecordsLost:
+		if what.Last >= r.s.oldest {
+			w.complain("shard %d: record %d is called lost and is there", r.s.id, what.Last)
 		}
 		for _, e := range r.s.book.Records {
-			if e.Pos >= o.First && e.Pos <= o.Last {
+			if e.Pos >= what.First && e.Pos <= what.Last {
 				e.Excused = true
 			}
 		}
-	case esm.StateDropped:
-		w.stateDropped(r, &o)
-	case esm.Rebuilt:
-		n.factor, n.planned, n.ahead = o.Count, false, map[int][]success{}
+	case *esm.StateDropped:
+		w.stateDropped(r, o.RequestID(), what)
+	case *esm.Rebuilt:
+		n.factor, n.planned, n.ahead = what.Factor, false, map[int][]success{}
 		if len(n.flight) > 0 {
 			w.complain("shard %d: lanes are rebuilt under %d invocations", r.s.id, len(n.flight))
 		}
@@ -295,18 +293,16 @@ func (r *runner) observed(o engine.Observation) {
 			w.complain("shard %d: lanes are rebuilt under the window from %d", r.s.id, n.win.start)
 		}
 		for p := range n.settled {
-			if p >= o.First {
+			if p >= what.From {
 				delete(n.settled, p)
 			}
 		}
-	case esm.BatchCut, esm.AttemptStarted, esm.AttemptEnded, esm.BatchSettled, esm.Bisected, esm.BackingOff,
-		esm.NoticeDelivered,
-		esm.WindowEnded, esm.StateReset:
+	default:
 	}
 }
 
 // judgeDiscard checks that records are given up for a reason.
-func (w *world) judgeDiscard(r *runner, o *engine.Observation, ps []record.Position) {
+func (w *world) judgeDiscard(r *runner, request string, o *esm.Discarded, ps []record.Position) {
 	if len(ps) != o.Count {
 		w.complain("shard %d: %d records are given up, %v by the book", r.s.id, o.Count, ps)
 	}
@@ -321,7 +317,7 @@ func (w *world) judgeDiscard(r *runner, o *engine.Observation, ps []record.Posit
 	}
 	switch o.Condition {
 	case esm.RetryAttemptsExhausted:
-		if f := w.failures[o.RequestID()]; !w.tooLarge[o.RequestID()] && (retries < 0 || f <= retries) {
+		if f := w.failures[request]; !w.tooLarge[request] && (retries < 0 || f <= retries) {
 			w.complain("shard %d: %v is given up after %d failures", r.s.id, ps, f)
 		}
 	case esm.RecordAgeExceeded:

@@ -178,9 +178,9 @@ func (n *session) windowAnswered(r *runner, f *flight) {
 }
 
 // stateDropped checks that a state is given up for a reason, and excuses what was in it.
-func (w *world) stateDropped(r *runner, o *engine.Observation) {
+func (w *world) stateDropped(r *runner, request string, o *esm.StateDropped) {
 	n := &r.seen
-	failures, justified := w.failures[o.RequestID()], false
+	failures, justified := w.failures[request], false
 	for _, c := range w.configs {
 		justified = justified || c.MaxRetries >= 0 && failures > c.MaxRetries
 		justified = justified || c.MaxAge > 0 && w.now.Sub(o.Window.End.Time()) >= c.MaxAge

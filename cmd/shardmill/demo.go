@@ -281,39 +281,37 @@ func (d *demo) show(o engine.Observation) (settled int) {
 	line := func(verb text, format string, args ...any) {
 		t.printf("    %s %s %s\n", verb, where, t.text(format, args...))
 	}
-	switch o.Kind {
-	case esm.BatchCut:
-		if o.Flush != esm.FlushAgain {
-			line("batched   ", "%s", d.of(o))
+	of := func(b esm.Batch) text { return d.named(o.Shard, b.First, b.Last) }
+	switch what := o.What.(type) {
+	case *esm.BatchCut:
+		if what.Flush != esm.FlushAgain {
+			line("batched   ", "%s", of(what.Batch))
 		}
-	case esm.AttemptStarted:
-		line("invoked   ", "attempt %d: %s", o.Attempt, d.of(o))
-	case esm.AttemptEnded:
-		if o.Outcome.Kind == esm.Success {
-			line(t.green("ok        "), "%s in %s", d.of(o), o.Outcome.Duration.Round(10*time.Microsecond))
+	case *esm.AttemptStarted:
+		line("invoked   ", "attempt %d: %s", what.Attempt, of(what.Batch))
+	case *esm.AttemptEnded:
+		if out := what.Outcome; out.Kind == esm.Success {
+			line(t.green("ok        "), "%s in %s", of(what.Batch), out.Duration.Round(10*time.Microsecond))
 		} else {
-			line(t.red("failed    "), "%s: %s", d.of(o), o.Outcome.Reason)
+			line(t.red("failed    "), "%s: %s", of(what.Batch), out.Reason)
 		}
-	case esm.Bisected:
-		line(
-			t.blue("bisected  "), "left: %s %s right: %s", d.named(o.Shard, o.First, o.Last), t.dim("|"),
-			d.named(o.Shard, o.Last+1, o.ID.Last),
-		)
-	case esm.Discarded:
-		line(t.red("given up  "), "%s: %s", d.of(o), o.Condition)
-	case esm.NoticeDelivered:
-		line(t.blue("announced "), "%s → queue %s", d.of(o), demoQueue)
-		return d.count(o)
-	case esm.BatchSettled, esm.Dropped:
-		return d.count(o)
-	// the demo has no tumbling window
-	case esm.BackingOff, esm.RecordsLost, esm.Rebuilt, esm.WindowEnded, esm.StateReset, esm.StateDropped:
+	case *esm.Bisected:
+		left := d.named(o.Shard, what.Left.First, what.Left.Last)
+		right := d.named(o.Shard, what.Right.First, what.Right.Last)
+		line(t.blue("bisected  "), "left: %s %s right: %s", left, t.dim("|"), right)
+	case *esm.Discarded:
+		line(t.red("given up  "), "%s: %s", of(what.Batch), what.Condition)
+	case *esm.NoticeDelivered:
+		line(t.blue("announced "), "%s → queue %s", of(what.Batch), demoQueue)
+		return d.count(o.Shard, what.Batch)
+	case *esm.BatchSettled:
+		return d.count(o.Shard, what.Batch)
+	case *esm.Dropped:
+		return d.count(o.Shard, what.Batch)
+	default: // the demonstration has no tumbling window, and shows no wait
 	}
 	return 0
 }
-
-// of lists the records of an observation by what they are called.
-func (d *demo) of(o engine.Observation) text { return d.named(o.Shard, o.First, o.Last) }
 
 func (d *demo) named(shard record.ShardID, first, last record.Position) text {
 	var out []string
@@ -328,11 +326,11 @@ func (d *demo) named(shard record.ShardID, first, last record.Position) text {
 	return text(strings.Join(out, ", "))
 }
 
-// count returns how many of the demonstration's own records an observation is about: whoever puts others meanwhile does
-// not end it early.
-func (d *demo) count(o engine.Observation) (n int) {
-	for p := o.First; p <= o.Last; p++ {
-		if _, ok := d.names[place{o.Shard, p}]; ok {
+// count returns how many of the demonstration's own records are in a batch: records that others put meanwhile do not
+// end it early.
+func (d *demo) count(shard record.ShardID, b esm.Batch) (n int) {
+	for p := b.First; p <= b.Last; p++ {
+		if _, ok := d.names[place{shard, p}]; ok {
 			n++
 		}
 	}

@@ -71,18 +71,24 @@ const (
 var otherWords = [...]string{
 	"failed", "failed in part", "throttled", "not run", "to be retried", "bisected", "discarded", "notices", "dropped",
 	"lost", "states dropped",
-	"waiting for a destination",
+	"waiting for a destination", "not seen",
 }
 
-// classOf sorts an observation for people; word is its place in otherWords, -1 for successes.
+// Places of an observation that has none in otherWords.
+const (
+	aSuccess    = -1
+	forMachines = -2 // it is not for people
+)
+
+// classOf sorts an observation; word is its place in otherWords.
 func classOf(o engine.Observation) (c class, word int) {
 	name := ""
 	c = trouble
-	switch o.Kind {
-	case esm.AttemptEnded:
-		switch o.Outcome.Kind {
+	switch what := o.What.(type) {
+	case *esm.AttemptEnded:
+		switch what.Outcome.Kind {
 		case esm.Success:
-			return success, -1
+			return success, aSuccess
 		case esm.FunctionError:
 			name = "failed"
 		case esm.PartialFailure:
@@ -92,26 +98,45 @@ func classOf(o engine.Observation) (c class, word int) {
 		case esm.ServiceError:
 			name = "not run"
 		}
-	case esm.BackingOff:
-		c, name = detail, "to be retried"
-		if o.Wait == esm.WaitDestination {
-			name = "waiting for a destination"
-		}
-	case esm.Bisected:
+	case *esm.WaitBegan:
+		c, name = detail, waitWord(what.Reason)
+	case *esm.Bisected:
 		c, name = detail, "bisected"
-	case esm.NoticeDelivered:
+	case *esm.NoticeDelivered:
 		c, name = detail, "notices"
-	case esm.Discarded:
+	case *esm.Discarded:
 		name = "discarded"
-	case esm.Dropped:
+	case *esm.Dropped:
 		name = "dropped"
-	case esm.RecordsLost:
+	case *esm.RecordsLost:
 		name = "lost"
-	case esm.StateDropped:
+	case *esm.StateDropped:
 		name = "states dropped"
-	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
+	case *esm.Missed:
+		name = "not seen"
+	case *esm.Started, *esm.Adopted, *esm.Nudged, *esm.Rebuilt, *esm.Stopped, *esm.Parked, *esm.ReadAsked,
+		*esm.ReadDone, *esm.ReadBroke, *esm.ReadVoid, *esm.BufferFilled, *esm.BufferFreed, *esm.WaitEnded,
+		*esm.Gathered, *esm.SlotFreed, *esm.BatchCut, *esm.AttemptStarted, *esm.AttemptCancelled, *esm.BatchSettled,
+		*esm.RestLeft, *esm.Vanished, *esm.NoticeSent, *esm.NoticeFailed, *esm.WindowEnded, *esm.StateReset,
+		*esm.SaveAsked, *esm.SaveEnded:
+	}
+	if name == "" {
+		return c, forMachines
 	}
 	return c, slices.Index(otherWords[:], name)
+}
+
+// waitWord is the word for a pause; "" for other waits.
+func waitWord(r esm.WaitReason) string {
+	switch r {
+	case esm.WaitRetry, esm.WaitSlot, esm.WaitService:
+		return "to be retried"
+	case esm.WaitDestination:
+		return "waiting for a destination"
+	case esm.WaitNone, esm.WaitRecords, esm.WaitWindow, esm.WaitOutcome, esm.WaitDelivery, esm.WaitSave, esm.WaitReread,
+		esm.WaitEnd, esm.WaitTumbling, esm.WaitBuffer:
+	}
+	return ""
 }
 
 // observe returns the lines to show for an observation for people; see shown.
@@ -132,12 +157,18 @@ func (d *digest) observe(now time.Time, o engine.Observation) []text {
 	switch {
 	case c == success:
 		m.batches++
-		m.records += o.Count
+		if done, ok := o.What.(*esm.AttemptEnded); ok {
+			m.records += done.Count
+		}
 		if m.busy {
 			most = 0
 		}
 	case word >= 0:
-		m.others[word]++
+		n := 1
+		if missed, ok := o.What.(*esm.Missed); ok {
+			n = int(missed.Count)
+		}
+		m.others[word] += n
 	}
 	if m.lines[c] < most {
 		if line := describe(d.t, o); line != "" {

@@ -25,20 +25,18 @@ func happening(o esm.Observe) engine.Observation {
 			Mapping: "m", FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:worker",
 			EventSourceARN: "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
 		},
-		At: digestStart, Observe: o,
+		At: digestStart, What: o,
 	}
 }
 
 func worked(records int) engine.Observation {
-	return happening(esm.Observe{
-		Kind: esm.AttemptEnded, Count: records, Attempt: 1,
+	return happening(&esm.AttemptEnded{Batch: esm.Batch{Count: records}, Attempt: 1,
 		Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond},
 	})
 }
 
 func failed(reason string) engine.Observation {
-	return happening(esm.Observe{
-		Kind: esm.AttemptEnded, Count: 1, Attempt: 1,
+	return happening(&esm.AttemptEnded{Batch: esm.Batch{Count: 1}, Attempt: 1,
 		Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: reason},
 	})
 }
@@ -134,7 +132,7 @@ func TestFailuresAreAlwaysShown(t *testing.T) {
 				lines,
 				d.observe(
 					second(1),
-					happening(esm.Observe{Kind: esm.BackingOff, Wait: esm.WaitRetry, Attempt: 2, Until: digestStart}),
+					happening(&esm.WaitBegan{Reason: esm.WaitRetry, Attempt: 2, Until: digestStart}),
 				)...,
 			)
 		}
@@ -161,15 +159,15 @@ func TestFailuresAreAlwaysShown(t *testing.T) {
 func TestEveryKindHasAWord(t *testing.T) {
 	t.Parallel()
 	for want, o := range map[string]esm.Observe{
-		"failed":                    {Kind: esm.AttemptEnded, Outcome: esm.Outcome{Kind: esm.FunctionError}},
-		"failed in part":            {Kind: esm.AttemptEnded, Outcome: esm.Outcome{Kind: esm.PartialFailure}},
-		"throttled":                 {Kind: esm.AttemptEnded, Outcome: esm.Outcome{Kind: esm.Throttle}},
-		"not run":                   {Kind: esm.AttemptEnded, Outcome: esm.Outcome{Kind: esm.ServiceError}},
-		"to be retried":             {Kind: esm.BackingOff, Wait: esm.WaitRetry},
-		"waiting for a destination": {Kind: esm.BackingOff, Wait: esm.WaitDestination},
-		"bisected":                  {Kind: esm.Bisected}, "discarded": {Kind: esm.Discarded},
-		"notices": {Kind: esm.NoticeDelivered}, "dropped": {Kind: esm.Dropped}, "lost": {Kind: esm.RecordsLost},
-		"states dropped": {Kind: esm.StateDropped},
+		"failed":                    &esm.AttemptEnded{Outcome: esm.Outcome{Kind: esm.FunctionError}},
+		"failed in part":            &esm.AttemptEnded{Outcome: esm.Outcome{Kind: esm.PartialFailure}},
+		"throttled":                 &esm.AttemptEnded{Outcome: esm.Outcome{Kind: esm.Throttle}},
+		"not run":                   &esm.AttemptEnded{Outcome: esm.Outcome{Kind: esm.ServiceError}},
+		"to be retried":             &esm.WaitBegan{Reason: esm.WaitRetry},
+		"waiting for a destination": &esm.WaitBegan{Reason: esm.WaitDestination},
+		"bisected":                  &esm.Bisected{}, "discarded": &esm.Discarded{},
+		"notices": &esm.NoticeDelivered{}, "dropped": &esm.Dropped{}, "lost": &esm.RecordsLost{},
+		"states dropped": &esm.StateDropped{}, "not seen": &esm.Missed{Count: 3},
 	} {
 		if !shown(happening(o)) {
 			t.Errorf("%s: not for people", want)

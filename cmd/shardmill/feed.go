@@ -148,9 +148,8 @@ func (f *feed) observe(o engine.Observation) {
 
 // shown spares the work for observations that only machines want, which are most.
 func shown(o engine.Observation) bool {
-	return o.Kind != esm.BatchCut && o.Kind != esm.AttemptStarted && o.Kind != esm.BatchSettled &&
-		o.Kind != esm.Rebuilt &&
-		o.Kind != esm.WindowEnded && o.Kind != esm.StateReset
+	_, word := classOf(o)
+	return word != forMachines
 }
 
 // functionName returns the function of an observation for people.
@@ -162,71 +161,77 @@ func functionName(o engine.Observation) string {
 	return function.Ref{Account: a.Account, Region: a.Region, Name: strings.TrimPrefix(a.Resource, "function:")}.Title()
 }
 
+// recordsOf are the records of a batch, or the end of the window that it is, for people.
+func recordsOf(b esm.Batch, w esm.Window) string {
+	window := w.Start.Time().Format(time.TimeOnly) + "–" + w.End.Time().Format(time.TimeOnly)
+	switch b.ID.Purpose {
+	case esm.ForRecords:
+	case esm.ForFinal:
+		return "the end of the window " + window
+	case esm.ForEarlyEnd:
+		return "an early end of the window " + window
+	}
+	return counted(b.Count, "record")
+}
+
 // describe is one line about an observation; "" for those that only machines want.
 func describe(t terminal, o engine.Observation) text {
 	who := t.text("%s %s", t.bold(functionName(o)), t.dim(o.Shard.String()))
 	if o.Replay != "" {
 		who = t.text("%s %s", who, t.blue("replay"))
 	}
-	records := counted(o.Count, "record")
-	window := fmt.Sprintf(
-		"%s–%s", o.Window.Start.Time().Format(time.TimeOnly), o.Window.End.Time().Format(time.TimeOnly),
-	)
-	switch o.ID.Purpose {
-	case esm.ForRecords:
-	case esm.ForFinal:
-		records = "the end of the window " + window
-	case esm.ForEarlyEnd:
-		records = "an early end of the window " + window
+	line := func(verb text, format string, args ...any) text {
+		return t.text("%s %s  %s", who, verb, t.text(format, args...))
 	}
-	switch o.Kind {
-	case esm.AttemptEnded:
-		out := o.Outcome
-		took := out.Duration.Round(100 * time.Microsecond)
-		switch out.Kind {
-		case esm.Success:
-			return t.text("%s %s  %s, attempt %d, %s", who, t.green("ok       "), records, o.Attempt, took)
-		case esm.PartialFailure:
-			return t.text(
-				"%s %s  %s, attempt %d, %s: records from the reported one on come again", who, t.yellow("partial  "),
-				records, o.Attempt, took,
-			)
-		case esm.FunctionError:
-			return t.text(
-				"%s %s  %s, attempt %d, %s: %s", who, t.red("failed   "), records, o.Attempt, took, out.Reason,
-			)
-		case esm.Throttle:
-			return t.text("%s %s  %s: %s; no attempt is used up", who, t.yellow("throttled"), records, out.Reason)
-		case esm.ServiceError:
-			return t.text("%s %s  %s: %s; no attempt is used up", who, t.yellow("not run  "), records, out.Reason)
+	switch what := o.What.(type) {
+	case *esm.AttemptEnded:
+		return describeAttempt(t, what, line)
+	case *esm.WaitBegan:
+		until := what.Until.Local().Format("15:04:05.000")
+		if what.Reason == esm.WaitRetry {
+			return line(t.dim("back-off "), "attempt %d at %s", what.Attempt, until)
 		}
-	case esm.BackingOff:
-		if o.Wait == esm.WaitRetry {
-			return t.text(
-				"%s %s  attempt %d at %s", who, t.dim("back-off "), o.Attempt, o.Until.Local().Format("15:04:05.000"),
-			)
+		if what.Reason == esm.WaitDestination {
+			return line(t.yellow("waiting  "), "the destination did not take the notice; again at %s", until)
 		}
-		if o.Wait == esm.WaitDestination {
-			return t.text(
-				"%s %s  the destination did not take the notice; again at %s", who, t.yellow("waiting  "),
-				o.Until.Local().Format("15:04:05.000"),
-			)
-		}
-	case esm.Bisected:
-		return t.text("%s %s  left half: %s", who, t.blue("bisected "), records)
-	case esm.Discarded:
-		return t.text("%s %s  %s: %s", who, t.red("discarded"), records, o.Condition)
-	case esm.NoticeDelivered:
-		return t.text("%s %s  a notice about %s is at the destination", who, t.blue("notice   "), records)
-	case esm.Dropped:
-		return t.text("%s %s  %s: %s, and no destination took a notice", who, t.red("dropped  "), records, o.Condition)
-	case esm.RecordsLost:
-		return t.text("%s %s  retention took records before they were processed", who, t.red("lost     "))
-	case esm.StateDropped:
-		return t.text(
-			"%s %s  %s: the function never got over it, and its state is gone", who, t.red("dropped  "), records,
-		)
-	case esm.BatchCut, esm.AttemptStarted, esm.BatchSettled, esm.Rebuilt, esm.WindowEnded, esm.StateReset:
+	case *esm.Bisected:
+		return line(t.blue("bisected "), "left half: %s", counted(what.LeftCount, "record"))
+	case *esm.Discarded:
+		return line(t.red("discarded"), "%s: %s", counted(what.Count, "record"), what.Condition)
+	case *esm.NoticeDelivered:
+		return line(t.blue("notice   "), "a notice about %s is at the destination", counted(what.Count, "record"))
+	case *esm.Dropped:
+		records := counted(what.Count, "record")
+		return line(t.red("dropped  "), "%s: %s, and no destination took a notice", records, what.Condition)
+	case *esm.RecordsLost:
+		return line(t.red("lost     "), "retention took records before they were processed")
+	case *esm.StateDropped:
+		records := recordsOf(what.Batch, what.Window)
+		return line(t.red("dropped  "), "%s: the function never got over it, and its state is gone", records)
+	case *esm.Missed:
+		since := what.Since.Local().Format("15:04:05.000")
+		return line(t.yellow("missed   "), "%d observations since %s: more happened than could be told", what.Count, since)
+	default:
+	}
+	return ""
+}
+
+// describeAttempt is one line about the end of an attempt.
+func describeAttempt(t terminal, o *esm.AttemptEnded, line func(text, string, ...any) text) text {
+	out, records := o.Outcome, recordsOf(o.Batch, o.Window)
+	took := out.Duration.Round(100 * time.Microsecond)
+	switch out.Kind {
+	case esm.Success:
+		return line(t.green("ok       "), "%s, attempt %d, %s", records, o.Attempt, took)
+	case esm.PartialFailure:
+		const rest = "records from the reported one on come again"
+		return line(t.yellow("partial  "), "%s, attempt %d, %s: %s", records, o.Attempt, took, rest)
+	case esm.FunctionError:
+		return line(t.red("failed   "), "%s, attempt %d, %s: %s", records, o.Attempt, took, out.Reason)
+	case esm.Throttle:
+		return line(t.yellow("throttled"), "%s: %s; no attempt is used up", records, out.Reason)
+	case esm.ServiceError:
+		return line(t.yellow("not run  "), "%s: %s; no attempt is used up", records, out.Reason)
 	}
 	return ""
 }

@@ -125,53 +125,58 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 	t.Parallel()
 	who := engine.Identity{FunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Shard: 3}
 	noon := esm.Window{Start: 1_767_355_200_000, End: 1_767_355_260_000}
+	at := noon.Start.Time()
+	clock := at.Local().Format("15:04:05.000")
+	two, of := esm.Batch{Count: 2}, esm.Batch{Count: 1}
+	attempt := func(n int, o esm.Outcome) *esm.AttemptEnded {
+		return &esm.AttemptEnded{Batch: of, Attempt: n, Outcome: o}
+	}
+	const f = "f shardId-000000000003 "
 	for want, o := range map[string]esm.Observe{
-		"f shardId-000000000003 ok         2 records, attempt 1, 1.5ms": {
-			Kind: esm.AttemptEnded, Count: 2, Attempt: 1,
-			Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond},
+		f + "ok         2 records, attempt 1, 1.5ms": &esm.AttemptEnded{
+			Batch: two, Attempt: 1, Outcome: esm.Outcome{Kind: esm.Success, Duration: 1500 * time.Microsecond},
 		},
-		"f shardId-000000000003 failed     1 record, attempt 2, 1ms: ValueError: bad": {
-			Kind: esm.AttemptEnded, Count: 1, Attempt: 2,
-			Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad"},
+		f + "failed     1 record, attempt 2, 1ms: ValueError: bad": attempt(2, esm.Outcome{
+			Kind: esm.FunctionError, Duration: time.Millisecond, Reason: "ValueError: bad",
+		}),
+		f + "partial    1 record, attempt 1, 1ms: records from the reported one on come again": attempt(1, esm.Outcome{
+			Kind: esm.PartialFailure, Duration: time.Millisecond,
+		}),
+		f + "throttled  1 record: ReservedFunctionConcurrentInvocationLimitExceeded; no attempt is used up": attempt(
+			1, esm.Outcome{Kind: esm.Throttle, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"}),
+		f + "not run    1 record: ResourceNotFoundException; no attempt is used up": attempt(1, esm.Outcome{
+			Kind: esm.ServiceError, Reason: "ResourceNotFoundException",
+		}),
+		f + "bisected   left half: 5 records":  &esm.Bisected{LeftCount: 5, RightCount: 6},
+		f + "back-off   attempt 2 at " + clock: &esm.WaitBegan{Reason: esm.WaitRetry, Attempt: 2, Until: at},
+		f + "waiting    the destination did not take the notice; again at " + clock: &esm.WaitBegan{
+			Reason: esm.WaitDestination, Until: at,
 		},
-		"f shardId-000000000003 partial    3 records, attempt 1, 1ms: records from the reported one on come again": {
-			Kind: esm.AttemptEnded, Count: 3, Attempt: 1,
-			Outcome: esm.Outcome{Kind: esm.PartialFailure, Duration: time.Millisecond},
+		f + "discarded  1 record: RetryAttemptsExhausted": &esm.Discarded{
+			Batch: of, Condition: esm.RetryAttemptsExhausted,
 		},
-		"f shardId-000000000003 throttled  1 record: ReservedFunctionConcurrentInvocationLimitExceeded; no attempt is used up": {
-			Kind: esm.AttemptEnded, Count: 1, Attempt: 1,
-			Outcome: esm.Outcome{Kind: esm.Throttle, Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"},
+		f + "notice     a notice about 1 record is at the destination": &esm.NoticeDelivered{Batch: of},
+		f + "dropped    1 record: RecordAgeExceeded, and no destination took a notice": &esm.Dropped{
+			Batch: of, Condition: esm.RecordAgeExceeded,
 		},
-		"f shardId-000000000003 not run    1 record: ResourceNotFoundException; no attempt is used up": {
-			Kind: esm.AttemptEnded, Count: 1, Attempt: 1,
-			Outcome: esm.Outcome{Kind: esm.ServiceError, Reason: "ResourceNotFoundException"},
+		f + "lost       retention took records before they were processed": &esm.RecordsLost{},
+		f + "missed     7 observations since " + clock + ": more happened than could be told": &esm.Missed{
+			Count: 7, Since: at,
 		},
-		"f shardId-000000000003 bisected   left half: 5 records": {
-			Kind: esm.Bisected, Count: 5,
-		},
-		"f shardId-000000000003 discarded  1 record: RetryAttemptsExhausted": {
-			Kind: esm.Discarded, Count: 1, Condition: esm.RetryAttemptsExhausted,
-		},
-		"f shardId-000000000003 notice     a notice about 1 record is at the destination": {
-			Kind: esm.NoticeDelivered, Count: 1,
-		},
-		"f shardId-000000000003 dropped    1 record: RecordAgeExceeded, and no destination took a notice": {
-			Kind: esm.Dropped, Count: 1, Condition: esm.RecordAgeExceeded,
-		},
-		"f shardId-000000000003 lost       retention took records before they were processed": {Kind: esm.RecordsLost},
-		"f shardId-000000000003 ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": {
-			Kind: esm.AttemptEnded, ID: esm.BatchID{Purpose: esm.ForFinal}, Attempt: 1,
+		f + "ok         the end of the window 12:00:00–12:01:00, attempt 1, 1ms": &esm.AttemptEnded{
+			Batch: esm.Batch{ID: esm.BatchID{Purpose: esm.ForFinal}}, Attempt: 1,
 			Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond}, Window: noon,
 		},
-		"f shardId-000000000003 dropped    an early end of the window 12:00:00–12:01:00: the function never got over it, and its state is gone": {
-			Kind: esm.StateDropped, ID: esm.BatchID{Purpose: esm.ForEarlyEnd}, Window: noon,
+		f + "dropped    an early end of the window 12:00:00–12:01:00: the function never got over it, " +
+			"and its state is gone": &esm.StateDropped{
+			Batch: esm.Batch{ID: esm.BatchID{Purpose: esm.ForEarlyEnd}}, Window: noon,
 		},
 	} {
-		got := string(describe(terminal{}, engine.Observation{Identity: who, Observe: o}))
+		got := string(describe(terminal{}, engine.Observation{Identity: who, What: o}))
 		if got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
-		if !shown(engine.Observation{Observe: o}) {
+		if !shown(engine.Observation{What: o}) {
 			t.Errorf("%q is not shown", want)
 		}
 	}

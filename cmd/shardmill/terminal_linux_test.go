@@ -186,7 +186,7 @@ func TestTheFeedDoesNotCommandATerminal(t *testing.T) {
 			f.observe(o)
 		},
 		"the condition of a discard": func(f *feed) {
-			f.observe(happening(esm.Observe{Kind: esm.Discarded, Count: 1, Condition: esm.Condition(hostile)}))
+			f.observe(happening(&esm.Discarded{Batch: esm.Batch{Count: 1}, Condition: esm.Condition(hostile)}))
 		},
 		"an advice":      func(f *feed) { newHints(f).hinted(wire.Caller{Account: hostile}, hostile) },
 		"what is seeded": func(f *feed) { f.say("seed: %s %s", "stream", hostile) },

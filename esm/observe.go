@@ -1,0 +1,465 @@
+package esm
+
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// Observe is something that happened in a machine, and why. The set is closed, with one type for each kind. Everything
+// that explains a delivery can be rebuilt from these alone: each wait of a lane has a beginning, an end and one reason,
+// each attempt its identity, its times and its outcome, each batch the one that it comes from.
+//
+// What Step returns lies in storage that the machine uses again: it is valid until the next Step. Copy keeps it.
+//
+//sumtype:decl
+type Observe interface {
+	Command
+	observe()
+	// Copy returns one that is the caller's to keep.
+	Copy() Observe
+}
+
+// told is embedded in what machines tell.
+type told struct{}
+
+func (*told) observe() {}
+
+// Batch is the batch that an observation is about, and which of its records are concerned.
+type Batch struct {
+	// Number is that of Invoke.Batch; 0 until the turn of the batch comes. It is kept in the checkpoint, and no other
+	// batch gets it. Numbers that were given after the last save before a crash are given again.
+	Number      uint64
+	ID          BatchID         // outlives every crash; request ids and notice ids are made from it
+	Count       int             // records concerned; 0 in the end of a tumbling window
+	First, Last record.Position // of the records concerned; of those aggregated in the window, in the end of one
+}
+
+func (b *Batch) about() *Batch { return b }
+
+// BatchOf returns the batch that an observation is about, and nil for one that is about none.
+func BatchOf(o Observe) *Batch {
+	if a, ok := o.(interface{ about() *Batch }); ok {
+		if b := a.about(); b.ID.Last != 0 {
+			return b
+		}
+	}
+	return nil
+}
+
+// Origin is how a batch came to be.
+type Origin uint8
+
+const (
+	OriginRecords Origin = iota // cut from records that were read
+	OriginLeft                  // the left half of a batch that was split after a failure
+	OriginRight                 // the right half
+	OriginPartial               // what a partial success left: the lowest reported record and all after it
+	OriginExpired               // what was left when records at the front expired; number and identity stay
+	OriginFit                   // what did not fit: under a smaller BatchSize, a state that has grown, a full buffer
+	OriginWindow                // the end of a tumbling window
+)
+
+// Parent is where a batch comes from. It is kept in the checkpoint, so a half that waits for its turn has it after a
+// restart as well.
+type Parent struct {
+	Origin Origin
+	Number uint64 // of the batch that it was a part of; 0 with OriginRecords and OriginWindow
+}
+
+// The machine.
+type (
+	// Started tells that a machine goes on from a checkpoint. It is the first observation of every machine.
+	Started struct {
+		told
+		Low        record.Position // every record at or below it is settled
+		Generation uint32
+		Batches    uint64 // batches have numbers beyond this one, but for those of the checkpoint
+		Config     Config
+	}
+
+	// Adopted tells that other knobs are in force. Those that rebuild the lanes are in force when Rebuilt tells so.
+	Adopted struct {
+		told
+		Config Config
+	}
+
+	// Nudged tells that the function has changed, and that lanes in back-off try at once.
+	Nudged struct {
+		told
+		Lanes int // so many did
+	}
+
+	// Rebuilt tells that the lanes were rebuilt for another factor or tumbling window. Their records come again.
+	Rebuilt struct {
+		told
+		Factor     int
+		Generation uint32
+		Width      time.Duration   // of the tumbling window; 0: none
+		From       record.Position // where reading begins again
+	}
+
+	// Stopped tells that the machine has ended. It is its last observation.
+	Stopped struct {
+		told
+		Reason FinishReason
+	}
+
+	// Parked tells that a broken invariant has taken the machine out of service. The shell tells it instead of Stopped,
+	// and no wait and no attempt that was under way is told to end.
+	Parked struct {
+		told
+		Why string
+	}
+
+	// Missed tells that observations of a shard were lost on their way, by whoever passes them on. It stands where they
+	// would have stood.
+	Missed struct {
+		told
+		Count uint64
+		Since time.Time // when the first of them happened
+	}
+)
+
+// Reading.
+type (
+	// ReadAsked tells that a Read was given.
+	ReadAsked struct {
+		told
+		Seq        uint64
+		From       record.Position
+		MaxRecords int
+		MaxBytes   int  // of payload
+		Wait       bool // at the tail, until there is something new
+	}
+
+	// ReadDone tells that the Read was answered.
+	ReadDone struct {
+		told
+		Seq          uint64
+		From, Next   record.Position
+		Records      int           // read, those included that are settled or do not match
+		Taken        int           // of them, put into lanes
+		Bytes        int           // of payload, put into lanes
+		FirstArrival record.Millis // of the first record; 0: none came
+		LastArrival  record.Millis // of the last
+		End          EndKind
+		Sealed       record.Millis // with Tail: no record with an older arrival can still appear; 0: not known
+	}
+
+	// ReadBroke tells that the Read could not be done.
+	ReadBroke struct {
+		told
+		Seq   uint64
+		Again time.Time // when the next one is given
+	}
+
+	// ReadVoid tells that the answer to the Read is not wanted any more: another one replaces it, or the machine ends.
+	ReadVoid struct {
+		told
+		Seq uint64
+	}
+
+	// BufferFilled tells that no more records are read until a quarter of the buffer is free.
+	BufferFilled struct {
+		told
+		Records, Bytes       int // held, and settled beyond the low-water mark
+		MaxRecords, MaxBytes int
+	}
+
+	// BufferFreed tells that reading goes on.
+	BufferFreed struct {
+		told
+		Records, Bytes int
+	}
+
+	// RecordsLost tells that retention took records before they were settled.
+	RecordsLost struct {
+		told
+		Batch      // Count 0: everything from First to Last that was never read, in whichever lane
+		Lane   int // of records that were read
+		Unread bool
+	}
+)
+
+// Lanes.
+type (
+	// WaitBegan tells what a lane waits for. Every lane waits for exactly one thing at any time, a running invocation
+	// included; what it stops and starts to wait for within one Step is not told.
+	WaitBegan struct {
+		told
+		Batch    // at hand; Number 0: none is
+		Lane     int
+		Reason   WaitReason
+		Until    time.Time // when it ends if nothing ends it earlier; zero: not known
+		Attempt  int       // of the batch: the one that runs, or the next
+		Attempts int       // how many it has by MaxRetries; 0: no limit
+		Refusals int       // WaitSlot, WaitService: in a row
+		Tries    int       // WaitDelivery, WaitDestination: of the notice, used up
+		Held     int       // records of the lane that are read and not settled
+		Ahead    int       // batches settled beyond the last saved checkpoint
+	}
+
+	// WaitEnded tells that a lane does not wait for that any more.
+	WaitEnded struct {
+		told
+		Batch  uint64 // at hand when it began; 0: none was
+		Lane   int
+		Reason WaitReason
+		Since  time.Time
+	}
+
+	// Gathered tells how far a batch is that could still grow, in a lane that waits for its batching window.
+	Gathered struct {
+		told
+		Lane  int
+		Count int // records
+		Most  int // BatchSize
+		Bytes int // of payload
+	}
+
+	// SlotFreed tells that a lane whose invocation was refused for lack of concurrency was offered a slot.
+	SlotFreed struct {
+		told
+		Lane  int
+		Batch uint64 // that tries again; 0: the lane had no use for it any more
+	}
+)
+
+// Batches.
+type (
+	// BatchCut tells that a batch came to hand and has a number. One that a checkpoint holds keeps the number that it
+	// has there, and is told again by every machine that takes it up.
+	BatchCut struct {
+		told
+		Batch
+		Parent
+		Flush        FlushReason
+		FirstArrival record.Millis // of the first record: the largest up to it, which ages go by
+		LastArrival  record.Millis // of the last
+
+		// What a batch from a checkpoint has behind it, as in SegmentMark.
+		Failures, Invocations int
+	}
+
+	// AttemptStarted tells that an Invoke was given.
+	AttemptStarted struct {
+		told
+		Batch
+		Attempt int    // from 1
+		Window  Window // the tumbling window that is open
+	}
+
+	// AttemptEnded tells the result of an attempt.
+	AttemptEnded struct {
+		told
+		Batch
+		Attempt int
+		Started time.Time
+		Outcome Outcome
+		Window  Window
+	}
+
+	// AttemptCancelled tells that nothing waits for the result of an attempt any more.
+	AttemptCancelled struct {
+		told
+		Batch
+		Attempt int
+		Started time.Time
+	}
+
+	// BatchSettled tells that records succeeded: those of a batch, or the first of them.
+	BatchSettled struct {
+		told
+		Batch
+	}
+
+	// Bisected tells that a batch was split into two.
+	Bisected struct {
+		told
+		Batch                         // the whole
+		Left, Right           BatchID // their numbers come when they come to hand
+		LeftCount, RightCount int     // records
+	}
+
+	// RestLeft tells that a part of a batch goes on by itself, or without the others. The part is the Batch of it.
+	RestLeft struct {
+		told
+		Batch  // the part
+		Parent // and what it was a part of
+	}
+
+	// Vanished tells that nothing is left of a batch from a checkpoint: its records do not match any more, or are lost.
+	Vanished struct {
+		told
+		Batch
+	}
+)
+
+// Records that are given up.
+type (
+	// Discarded tells that records were given up.
+	Discarded struct {
+		told
+		Batch
+		Attempt   int // invocations that the batch has had
+		Condition Condition
+	}
+
+	// NoticeSent tells that a Deliver was given.
+	NoticeSent struct {
+		told
+		Batch
+		Condition Condition
+		Try       int // from 1
+	}
+
+	// NoticeDelivered tells that the notice is at the destination.
+	NoticeDelivered struct {
+		told
+		Batch
+		Condition Condition
+	}
+
+	// NoticeFailed tells that it is not. The lane tries again, or Dropped follows.
+	NoticeFailed struct {
+		told
+		Batch
+		Condition Condition
+		Try       int
+		Result    DeliveryResult
+		Reason    string // for people
+	}
+
+	// Dropped tells that there is no destination, or that it has refused the notice too often: the records are gone,
+	// and counted.
+	Dropped struct {
+		told
+		Batch
+		Condition Condition
+	}
+)
+
+// Tumbling windows.
+type (
+	// WindowEnded tells that a tumbling window is over, and that the function has had its final invocation.
+	WindowEnded struct {
+		told
+		Batch
+		Attempt int
+		Window  Window
+	}
+
+	// StateReset tells that the state of a window outgrew its limit. The function has had it, and the window goes on
+	// without.
+	StateReset struct {
+		told
+		Batch
+		Attempt int
+		Window  Window
+	}
+
+	// StateDropped tells that the function never got over an invocation that ends a window, or its state: the state is
+	// gone, and counted.
+	StateDropped struct {
+		told
+		Batch
+		Attempt int
+		Window  Window
+	}
+)
+
+// Saving.
+type (
+	// SaveAsked tells that a Save was given.
+	SaveAsked struct {
+		told
+		Low record.Position
+	}
+
+	// SaveEnded tells its result.
+	SaveEnded struct {
+		told
+		Low    record.Position
+		Result SaveResult
+		Asked  time.Time
+		Again  time.Time // with SaveFault: when the next one is given
+	}
+)
+
+// Window is a tumbling window: Start belongs to it, End does not.
+type Window struct{ Start, End record.Millis }
+
+func (o *Started) Copy() Observe          { c := *o; return &c }
+func (o *Adopted) Copy() Observe          { c := *o; return &c }
+func (o *Nudged) Copy() Observe           { c := *o; return &c }
+func (o *Rebuilt) Copy() Observe          { c := *o; return &c }
+func (o *Stopped) Copy() Observe          { c := *o; return &c }
+func (o *Parked) Copy() Observe           { c := *o; return &c }
+func (o *Missed) Copy() Observe           { c := *o; return &c }
+func (o *ReadAsked) Copy() Observe        { c := *o; return &c }
+func (o *ReadDone) Copy() Observe         { c := *o; return &c }
+func (o *ReadBroke) Copy() Observe        { c := *o; return &c }
+func (o *ReadVoid) Copy() Observe         { c := *o; return &c }
+func (o *BufferFilled) Copy() Observe     { c := *o; return &c }
+func (o *BufferFreed) Copy() Observe      { c := *o; return &c }
+func (o *RecordsLost) Copy() Observe      { c := *o; return &c }
+func (o *WaitBegan) Copy() Observe        { c := *o; return &c }
+func (o *WaitEnded) Copy() Observe        { c := *o; return &c }
+func (o *Gathered) Copy() Observe         { c := *o; return &c }
+func (o *SlotFreed) Copy() Observe        { c := *o; return &c }
+func (o *BatchCut) Copy() Observe         { c := *o; return &c }
+func (o *AttemptStarted) Copy() Observe   { c := *o; return &c }
+func (o *AttemptEnded) Copy() Observe     { c := *o; return &c }
+func (o *AttemptCancelled) Copy() Observe { c := *o; return &c }
+func (o *BatchSettled) Copy() Observe     { c := *o; return &c }
+func (o *Bisected) Copy() Observe         { c := *o; return &c }
+func (o *RestLeft) Copy() Observe         { c := *o; return &c }
+func (o *Vanished) Copy() Observe         { c := *o; return &c }
+func (o *Discarded) Copy() Observe        { c := *o; return &c }
+func (o *NoticeSent) Copy() Observe       { c := *o; return &c }
+func (o *NoticeDelivered) Copy() Observe  { c := *o; return &c }
+func (o *NoticeFailed) Copy() Observe     { c := *o; return &c }
+func (o *Dropped) Copy() Observe          { c := *o; return &c }
+func (o *WindowEnded) Copy() Observe      { c := *o; return &c }
+func (o *StateReset) Copy() Observe       { c := *o; return &c }
+func (o *StateDropped) Copy() Observe     { c := *o; return &c }
+func (o *SaveAsked) Copy() Observe        { c := *o; return &c }
+func (o *SaveEnded) Copy() Observe        { c := *o; return &c }
+
+func (*Started) command()          {}
+func (*Adopted) command()          {}
+func (*Nudged) command()           {}
+func (*Rebuilt) command()          {}
+func (*Stopped) command()          {}
+func (*Parked) command()           {}
+func (*Missed) command()           {}
+func (*ReadAsked) command()        {}
+func (*ReadDone) command()         {}
+func (*ReadBroke) command()        {}
+func (*ReadVoid) command()         {}
+func (*BufferFilled) command()     {}
+func (*BufferFreed) command()      {}
+func (*RecordsLost) command()      {}
+func (*WaitBegan) command()        {}
+func (*WaitEnded) command()        {}
+func (*Gathered) command()         {}
+func (*SlotFreed) command()        {}
+func (*BatchCut) command()         {}
+func (*AttemptStarted) command()   {}
+func (*AttemptEnded) command()     {}
+func (*AttemptCancelled) command() {}
+func (*BatchSettled) command()     {}
+func (*Bisected) command()         {}
+func (*RestLeft) command()         {}
+func (*Vanished) command()         {}
+func (*Discarded) command()        {}
+func (*NoticeSent) command()       {}
+func (*NoticeDelivered) command()  {}
+func (*NoticeFailed) command()     {}
+func (*Dropped) command()          {}
+func (*WindowEnded) command()      {}
+func (*StateReset) command()       {}
+func (*StateDropped) command()     {}
+func (*SaveAsked) command()        {}
+func (*SaveEnded) command()        {}

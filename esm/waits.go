@@ -1,0 +1,81 @@
+package esm
+
+import "time"
+
+// toldWait is what a lane was last told to wait for.
+type toldWait struct {
+	reason WaitReason // WaitNone: nothing was told yet
+	batch  uint64
+	sent   uint64 // tells two invocations, or notices, of one batch apart
+	until  time.Time
+	since  time.Time
+	held   int // records that Gathered told
+}
+
+// tellWaits tells what lanes have stopped and started to wait for in the Step under way, which is over then.
+func (s *Shard) tellWaits() {
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		reason, until := s.waitOf(l)
+		t := &l.told
+		batch := uint64(0)
+		if len(l.plan) > 0 {
+			batch = l.plan[0].batch
+		}
+		if t.reason != reason || t.batch != batch || t.sent != l.sent || !t.until.Equal(until) {
+			s.tellWaitEnded(l)
+			*t = toldWait{reason: reason, batch: batch, sent: l.sent, until: until, since: s.now}
+			s.emit(s.told.waitBegan.put(s.steps, s.waitBegan(l, reason, until)))
+		}
+		if reason == WaitWindow && t.held != l.gather.count {
+			t.held = l.gather.count
+			s.emit(s.told.gathered.put(s.steps, Gathered{
+				Lane: l.id, Count: l.gather.count, Most: s.cfg.BatchSize, Bytes: l.gather.bytes,
+			}))
+		}
+	}
+}
+
+// tellWaitEnded tells the end of what a lane was told to wait for, if that was anything.
+func (s *Shard) tellWaitEnded(l *lane) {
+	if t := &l.told; t.reason != WaitNone {
+		s.emit(s.told.waitEnded.put(s.steps, WaitEnded{
+			Batch: t.batch, Lane: l.id, Reason: t.reason, Since: t.since,
+		}))
+		t.reason = WaitNone
+	}
+}
+
+// waitOf returns what a lane waits for once a Step is over, and until when if that is known.
+func (s *Shard) waitOf(l *lane) (reason WaitReason, until time.Time) {
+	switch l.wait {
+	case WaitWindow:
+		return l.wait, l.opened.Add(s.cfg.BatchingWindow)
+	case WaitTumbling:
+		return l.wait, s.win.End.Time()
+	case WaitRetry, WaitSlot, WaitService, WaitDestination:
+		if s.ending() && !s.closing() {
+			return WaitEnd, time.Time{} // the pause is over when another machine says so
+		}
+		return l.wait, l.until
+	case WaitNone, WaitRecords, WaitOutcome, WaitDelivery, WaitSave, WaitReread, WaitEnd, WaitBuffer:
+	}
+	return l.wait, time.Time{}
+}
+
+// waitBegan are the numbers of a wait.
+func (s *Shard) waitBegan(l *lane, reason WaitReason, until time.Time) WaitBegan {
+	w := WaitBegan{Lane: l.id, Reason: reason, Until: until, Held: l.queue.len(), Ahead: l.ahead}
+	if len(l.plan) == 0 {
+		return w
+	}
+	seg := &l.plan[0]
+	w.Batch, w.Attempt, w.Refusals = l.of(seg.count), seg.invocations+1, seg.refusals
+	if s.cfg.MaxRetries >= 0 {
+		w.Attempts = s.cfg.MaxRetries + 1
+	}
+	if l.discard != nil {
+		w.Tries = l.discard.tries
+	}
+	return w
+}
