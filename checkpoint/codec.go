@@ -12,7 +12,7 @@ import (
 )
 
 // version is the first byte of every stored checkpoint. docs/format/checkpoint.md describes the rest.
-const version = 2 // 1 had no tumbling windows
+const version = 3 // 1 had no tumbling windows, 2 no numbers of batches
 
 // Append encodes a checkpoint and its owner's epoch.
 func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
@@ -32,6 +32,7 @@ func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
 	} else {
 		u(0)
 	}
+	u(cp.Batches)
 	u(uint64(len(cp.Lanes)))
 	for i := range cp.Lanes {
 		m := &cp.Lanes[i]
@@ -43,6 +44,9 @@ func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
 			u(uint64(p.ID.Last))
 			u(uint64(p.First))
 			u(uint64(p.Last))
+			u(p.Batch)
+			u(uint64(p.Parent.Origin))
+			u(p.Parent.Number)
 			u(uint64(p.Failures))
 			u(uint64(p.Invocations))
 			u(uint64(p.Status))
@@ -89,6 +93,7 @@ func appendWindow(dst []byte, w *esm.WindowMark) []byte {
 	u(uint64(w.Last))
 	u(uint64(w.Failures))
 	u(uint64(w.Invocations))
+	u(w.Batch)
 	u(uint64(len(w.State)))
 	if flags&flagApart == 0 {
 		dst = append(dst, w.State...)
@@ -112,13 +117,14 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
 			"%w: unknown checkpoint version; it may come from a newer shardmill", storage.ErrCorrupt,
 		)
 	}
-	d := decoder{b: b[1:]}
+	d := decoder{b: b[1:], version: b[0]}
 	epoch = d.uvarint()
 	cp.Low = d.position()
 	cp.Generation = uint32(d.most(math.MaxUint32))
 	cp.Factor = d.count(maxLanes)
 	cp.MaxArrival = record.Millis(d.most(math.MaxInt64))
 	cp.Ended = d.most(1) == 1
+	cp.Batches = d.number()
 	if n := d.count(maxLanes); n > 0 {
 		cp.Lanes = make([]esm.LaneMark, n)
 	}
@@ -130,13 +136,13 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
 				ID: esm.BatchID{
 					Generation: uint32(d.most(math.MaxUint32)), Lane: i, First: d.position(), Last: d.position(),
 				},
-				First: d.position(), Last: d.position(),
+				First: d.position(), Last: d.position(), Batch: d.number(), Parent: d.parent(),
 				Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32), Status: d.count(999),
 				FunctionError: d.str(), Version: d.str(),
 			})
 		}
 	}
-	if b[0] >= 2 {
+	if d.version >= 2 {
 		cp.Window, apart = d.window()
 	}
 	if d.bad || len(d.b) != 0 {
@@ -157,7 +163,7 @@ func (d *decoder) window() (w *esm.WindowMark, apart int) {
 	w = &esm.WindowMark{
 		Width: time.Duration(width) * time.Millisecond, Early: flags&flagEarly != 0, Closing: flags&flagClosing != 0,
 		Start: millis(), End: millis(), Closed: millis(), First: d.position(), Last: d.position(),
-		Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32),
+		Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32), Batch: d.number(),
 	}
 	if flags&flagApart != 0 {
 		apart = d.count(esm.MaxState)
@@ -173,8 +179,25 @@ func (d *decoder) window() (w *esm.WindowMark, apart int) {
 }
 
 type decoder struct {
-	b   []byte
-	bad bool
+	b       []byte
+	version byte
+	bad     bool
+}
+
+// number returns the number of a batch; 0 in a version that had none.
+func (d *decoder) number() uint64 {
+	if d.version < 3 {
+		return 0
+	}
+	return d.uvarint()
+}
+
+func (d *decoder) parent() (p esm.Parent) {
+	if d.version >= 3 {
+		p.Origin = esm.Origin(d.most(uint64(esm.OriginWindow)))
+		p.Number = d.uvarint()
+	}
+	return p
 }
 
 func (d *decoder) uvarint() uint64 {

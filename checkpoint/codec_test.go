@@ -28,13 +28,17 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 			Factor:     rapid.IntRange(0, 10).Draw(t, "factor"),
 			MaxArrival: record.Millis(rapid.Int64Range(0, 1<<50).Draw(t, "arrival")),
 			Ended:      rapid.Bool().Draw(t, "ended"),
+			Batches:    rapid.Uint64().Draw(t, "batches"),
 		}
 		for i := range rapid.IntRange(0, 10).Draw(t, "lanes") {
 			m := esm.LaneMark{Settled: position(t, "settled")}
 			for range rapid.IntRange(0, 4).Draw(t, "plan") {
 				m.Plan = append(m.Plan, esm.SegmentMark{
 					ID:    esm.BatchID{Generation: 3, Lane: i, First: position(t, "first"), Last: position(t, "last")},
-					First: position(t, "f"), Last: position(t, "l"),
+					First: position(t, "f"), Last: position(t, "l"), Batch: rapid.Uint64().Draw(t, "batch"),
+					Parent: esm.Parent{
+						Origin: esm.Origin(rapid.IntRange(0, int(esm.OriginWindow)).Draw(t, "origin")), Number: 5,
+					},
 					Failures: rapid.IntRange(0, 99).Draw(t, "failures"), Invocations: 7, Status: 200,
 					FunctionError: rapid.SampledFrom([]string{"", "Unhandled"}).Draw(t, "error"), Version: "$LATEST",
 				})
@@ -49,7 +53,7 @@ func TestCheckpointSurvivesEncoding(t *testing.T) {
 				State: rapid.SampledFrom([]string{
 					"", "{}", `{"n":1}`, strings.Repeat("x", maxInline),
 				}).Draw(t, "state"),
-				Failures: 2, Invocations: 3,
+				Failures: 2, Invocations: 3, Batch: 8,
 			}
 			if in.Window.Last = position(t, "last in it"); in.Window.Last != 0 {
 				in.Window.First = record.Position(rapid.Uint64Range(1, uint64(in.Window.Last)).Draw(t, "first in it"))
@@ -118,15 +122,16 @@ func TestBytesOfACheckpoint(t *testing.T) {
 		Low: 300, Generation: 1, Factor: 2, MaxArrival: 1000,
 		Lanes: []esm.LaneMark{{Settled: 305}, {Settled: 300, Plan: []esm.SegmentMark{{
 			ID: esm.BatchID{Generation: 1, Lane: 1, First: 301, Last: 304}, First: 302, Last: 304, Failures: 1,
-			Invocations: 2, Status: 200,
+			Invocations: 2, Status: 200, Batch: 9, Parent: esm.Parent{Origin: esm.OriginPartial, Number: 8},
 			FunctionError: "Unhandled", Version: "$LATEST",
 		}}}},
+		Batches: 9,
 	}
 
 	got := hex.EncodeToString(Append(nil, &cp, 7))
 
-	const want = "02" + "07" + "ac02" + "01" + "02" + "e807" + "00" + "02" + "b102" + "00" + "ac02" + "01" +
-		"01" + "ad02" + "b002" + "ae02" + "b002" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" +
+	const want = "03" + "07" + "ac02" + "01" + "02" + "e807" + "00" + "09" + "02" + "b102" + "00" + "ac02" + "01" +
+		"01" + "ad02" + "b002" + "ae02" + "b002" + "09" + "03" + "08" + "01" + "02" + "c801" + "09556e68616e646c6564" + "0724" +
 		"4c4154455354" + "00"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -139,7 +144,8 @@ func TestImpossibleCheckpointsAreCorrupt(t *testing.T) {
 	const huge = "ffffffffffffffffff01" // 2⁶⁴-1
 	for name, text := range map[string]string{
 		"nothing":                        "",
-		"a newer version":                "03",
+		"a newer version":                "04",
+		"an origin that is none":         "0307ac020102e80700" + "00" + "010001" + "000101" + "0101" + "000700" + "000000000000",
 		"a window wider than any":        "0207ac020101e8070000" + "a1f736" + "000000000000000000",
 		"a window that ends and begins":  "0207ac020101e8070000" + "e807" + "000505000000000000",
 		"records in no window":           "0207ac020101e8070000" + "e807" + "000000000101000000",
@@ -186,18 +192,45 @@ func TestCheckpointsOfVersion1AreRead(t *testing.T) {
 	}
 }
 
+// Version 2 had no numbers of batches; what it wrote is read as it was meant.
+func TestCheckpointsOfVersion2AreRead(t *testing.T) {
+	t.Parallel()
+	b, err := hex.DecodeString("0207ac020001c8dc0300" + "01" + "0001" + "00c901ac02" + "c901ac02" + "0102c8010000" +
+		"e0d40302e0d403c0a907e0d403c801ac02010207" + "7b226e223a357d")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	cp, epoch, _, err := Decode(b)
+
+	want := esm.Checkpoint{
+		Low: 300, Factor: 1, MaxArrival: 61_000,
+		Lanes: []esm.LaneMark{{Plan: []esm.SegmentMark{{
+			ID: esm.BatchID{First: 201, Last: 300}, First: 201, Last: 300, Failures: 1, Invocations: 2, Status: 200,
+		}}}},
+		Window: &esm.WindowMark{
+			Width: time.Minute, Start: 60_000, End: 120_000, Closed: 60_000, First: 200, Last: 300, Closing: true,
+			State: `{"n":5}`, Failures: 1, Invocations: 2,
+		},
+	}
+	if d := cmp.Diff(want, cp); d != "" || epoch != 7 || err != nil {
+		t.Errorf("epoch %d, err %v\n%s", epoch, err, d)
+	}
+}
+
 // docs/format/checkpoint.md shows these bytes too.
 func TestBytesOfAWindow(t *testing.T) {
 	t.Parallel()
 	cp := esm.Checkpoint{Low: 300, Factor: 1, MaxArrival: 61_000, Window: &esm.WindowMark{
 		Width: time.Minute, Start: 60_000, End: 120_000, Closed: 60_000, First: 200, Last: 300, Closing: true,
-		State: `{"n":5}`, Failures: 1, Invocations: 2,
-	}}
+		State: `{"n":5}`, Failures: 1, Invocations: 2, Batch: 12,
+	}, Batches: 12}
 
 	got := hex.EncodeToString(Append(nil, &cp, 7))
 
-	const want = "02" + "07" + "ac02" + "00" + "01" + "c8dc03" + "00" + "00" +
-		"e0d403" + "02" + "e0d403" + "c0a907" + "e0d403" + "c801" + "ac02" + "01" + "02" + "07" + "7b226e223a357d"
+	const want = "03" + "07" + "ac02" + "00" + "01" + "c8dc03" + "00" + "0c" + "00" +
+		"e0d403" + "02" + "e0d403" + "c0a907" + "e0d403" + "c801" + "ac02" + "01" + "02" + "0c" +
+		"07" + "7b226e223a357d"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
