@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Unchanged reports that an error of a Commit, an Append or an Apply promises that nothing of it was applied. Of any
-// other error the outcome is unknown, whatever it says of itself: the safe assumption about an answer that was lost.
+// Unchanged reports whether an error of a Commit, an Append or an Apply promises that nothing was applied. After any
+// other error, whatever it says, the outcome counts as unknown: that is safe when a reply was lost.
 func Unchanged(err error) bool {
 	if errors.Is(err, ErrUnknown) {
 		return false
@@ -24,13 +24,13 @@ func Unchanged(err error) bool {
 	return false
 }
 
-// Sure is c for a room that must know what became of its commits. A commit whose outcome is unknown is found out about
-// by reading back, and answered as what it came to: its revision, ErrUnchanged, or ErrConflict when somebody else has
-// written since. Where that cannot be found out either, the answer is ErrUnknown, and the commit is remembered: a later
-// one that meets its own forerunner goes on from it, so that nobody conflicts with itself.
+// Sure wraps c for a room that must know what became of its commits. If the outcome of a commit is unknown, it reads
+// back and returns what it finds: the commit's revision, ErrUnchanged, or ErrConflict when another writer came since.
+// If reading fails too, it returns ErrUnknown and remembers the commit: a later commit that meets this forerunner of
+// its own builds on it instead of reporting a conflict.
 //
-// What is remembered lies in memory and is as much as there are keys of unknown outcome. Values must tell commits
-// apart, as those with a time, an id or an epoch do.
+// Remembered commits are kept in memory, as many as there are keys of unknown outcome. Values must tell commits apart,
+// as those with a time, an id or an epoch do.
 func Sure(c Coord) Coord {
 	if s, ok := c.(*sure); ok {
 		return s
@@ -44,7 +44,7 @@ type sure struct {
 	unsure [][]Op // commits of unknown outcome, oldest first
 }
 
-// How often, and after what pauses, an outcome is asked for, and how long that may take in all.
+// How often an outcome is read back, with which pauses, and how long that may take in all.
 const (
 	sureTries    = 6
 	surePause    = 10 * time.Millisecond // doubles
@@ -72,11 +72,11 @@ type fate uint8
 const (
 	applied fate = iota + 1
 	notApplied
-	overtaken // somebody else has written since, over it or instead of it
+	overtaken // another writer came since, over it or instead of it
 )
 
-// witness returns the place of an op whose key tells whether ops were applied: one with an expectation, and rather a
-// value than a deletion. -1: ops may be repeated at will.
+// witness returns the index of an op whose key tells whether ops were applied: one with an expectation, preferably with
+// a value rather than a deletion. -1: ops may be repeated at will.
 func witness(ops []Op) int {
 	w := -1
 	for i, op := range ops {
@@ -110,9 +110,9 @@ func fateOf(ops []Op, w int, e Entry) fate {
 	return overtaken
 }
 
-// findOut establishes what became of a commit that answered err.
+// findOut reads back what became of a commit that failed with err.
 func (s *sure) findOut(ctx context.Context, group string, ops []Op, err error) (Revision, error) {
-	// whoever asked may have gone; the outcome is wanted all the same
+	// the caller may have gone; the outcome is needed all the same
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), surePatience)
 	defer cancel()
 	w := witness(ops)
@@ -148,15 +148,15 @@ func (s *sure) findOut(ctx context.Context, group string, ops []Op, err error) (
 	return 0, classed(ErrUnknown, err)
 }
 
-// classed is err as an error of a class, and of no other.
+// classed wraps err as an error of one class and no other.
 func classed(class, err error) error {
 	if errors.Is(err, ErrUnknown) {
-		return fmt.Errorf("%w: %v", class, err) //nolint:errorlint // it is not unknown any more, or said twice
+		return fmt.Errorf("%w: %v", class, err) //nolint:errorlint // no longer unknown, or it would be said twice
 	}
 	return fmt.Errorf("%w: %w", class, err)
 }
 
-// pause waits; false: ctx has ended.
+// pause waits for d; it returns false when ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -177,7 +177,7 @@ func (s *sure) again(ctx context.Context, group string, ops []Op, conflict error
 	}
 	w := witness(earlier)
 	e, err := s.Get(ctx, earlier[w].Key)
-	if err != nil { // perhaps it is a conflict with ourselves: nothing says that somebody else was there
+	if err != nil { // it may be a conflict with ourselves: nothing proves another writer
 		s.remember(earlier)
 		//nolint:errorlint // it must not count as a conflict
 		return 0, fmt.Errorf("%w: %v, and it cannot be read by whom: %w", ErrUnchanged, conflict, err)
@@ -198,7 +198,7 @@ func (s *sure) again(ctx context.Context, group string, ops []Op, conflict error
 	return s.Commit(ctx, group, next...)
 }
 
-// take takes out the latest commit of unknown outcome that has a key with one of ops; nil: there is none.
+// take removes and returns the latest commit of unknown outcome that shares a key with ops; nil: there is none.
 func (s *sure) take(ops []Op) []Op {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,7 +234,7 @@ func (s *sure) remember(ops []Op) {
 	s.unsure = append(s.unsure, own)
 }
 
-// forget drops what is not unknown any more, because the same keys have been written since.
+// forget drops commits whose keys have been written since: their outcome no longer matters.
 func (s *sure) forget(ops []Op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,19 +243,19 @@ func (s *sure) forget(ops []Op) {
 	}
 }
 
-// Race judges the conflicts of a loop that reads, changes and commits until nobody else was faster. The zero value is
-// ready.
+// Race judges the conflicts of a loop that reads, changes and commits until no other writer is faster. The zero value
+// is ready.
 type Race struct {
 	lost int
 	last Revision
 }
 
-// maxLost is how often somebody else may be faster.
+// maxLost is how often another writer may be faster.
 const maxLost = 100
 
-// Lost tells whether to try again after a conflict, given the revision that was read before it. An error ends the loop:
-// what was read has not changed since the attempt before, so the conflict is with something else that the commit
-// expects, and trying again would never end.
+// Lost returns nil to try again after a conflict, given the revision that was read before it. An error ends the loop:
+// if that revision is the same as in the previous attempt, the conflict is with something else that the commit expects,
+// and no retry would ever win.
 func (r *Race) Lost(read Revision, conflict error) error {
 	if r.lost++; r.lost > 1 && read == r.last || r.lost > maxLost {
 		return fmt.Errorf("a commit that cannot win: %w", conflict)

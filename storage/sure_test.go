@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// A loop that somebody else keeps beating ends, and one that nobody beat ends at once. In between it goes on.
+// A loop that other writers keep beating ends, and one that no writer beat ends at once. In between it goes on.
 func TestARaceEnds(t *testing.T) {
 	t.Parallel()
 	var moving storage.Race

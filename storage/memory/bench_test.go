@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// Appends of one PutRecords call: n records of 100 B over four shards.
+// BenchmarkAppend appends what one PutRecords call brings: n records of 100 B over four shards.
 func BenchmarkAppend(b *testing.B) {
 	for _, n := range []int{1, 500} {
 		b.Run(fmt.Sprintf("records=%d", n), func(b *testing.B) {

@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/storage/internal/wake"
 )
 
-// coord is the small values.
+// coord holds the small values.
 type coord struct {
 	mu       sync.RWMutex
 	closed   bool

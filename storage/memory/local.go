@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// local is the node's own bytes.
+// local holds the node's own bytes.
 type local struct {
 	mu     sync.RWMutex
 	closed bool
@@ -28,7 +28,7 @@ func (l *local) close() {
 	l.mu.Unlock()
 }
 
-// text is b as a string for the length of a lookup.
+// text returns b as a string that is valid for one lookup only.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 func (l *local) Get(key []byte) ([]byte, bool, error) {

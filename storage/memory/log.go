@@ -56,7 +56,7 @@ func (l *log) Acquire(ctx context.Context, id storage.Shard) (storage.Writer, re
 	return w, end, err
 }
 
-// change runs f with the shard to itself; f reports whether waiting readers must look again.
+// change runs f with exclusive use of the shard; f reports whether waiting readers must look again.
 func (l *log) change(ctx context.Context, id storage.Shard, f func(*Store, *shard) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (l *log) Scan(
 			return from, storage.End{}, err
 		}
 		if end.Kind == storage.Trimmed && records > 0 {
-			return from, storage.End{Kind: storage.More}, nil // trimmed while we read: the next Scan says so
+			return from, storage.End{Kind: storage.More}, nil // trimmed during the read: the next Scan says so
 		}
 		for p := range pieces {
 			c := &pieces[p]
@@ -169,7 +169,7 @@ func (l *log) Scan(
 	}
 }
 
-// pieces returns about as many records from from on as limit allows. End is More when there are others behind them.
+// pieces returns about as many records as limit allows, beginning at from. End is More when others follow.
 func (l *log) pieces(ctx context.Context, id storage.Shard, from record.Position, limit storage.Limit, pieces []piece) (
 	[]piece, storage.End, error,
 ) {
@@ -183,7 +183,7 @@ func (l *log) pieces(ctx context.Context, id storage.Shard, from record.Position
 	if err != nil {
 		return nil, storage.End{}, err
 	}
-	g.mu.Lock() // not shared: it may move sealed
+	g.mu.Lock() // exclusive: it may move sealed
 	defer g.mu.Unlock()
 	if from < sh.oldest && sh.trimmed {
 		return nil, storage.End{Kind: storage.Trimmed, Oldest: sh.oldest}, nil
@@ -216,7 +216,7 @@ func (l *log) Bounds(ctx context.Context, id storage.Shard) (oldest, end record.
 	return oldest, end, closed, err
 }
 
-// look runs f with the shard unchanging.
+// look runs f while the shard cannot change.
 func (l *log) look(ctx context.Context, id storage.Shard, f func(*shard)) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package memory keeps records and values in memory, for development and tests: the same contract as the durable
-// backend, gone with the process.
+// Package memory keeps records and values in memory, for development and tests. It has the contract of the durable
+// backend, but everything is gone with the process.
 //
 // Records lie in pointer-free chunks, so that a large backlog costs the garbage collector nothing. Nothing is allocated
 // before it is used.
@@ -18,8 +18,8 @@ import (
 
 // Options of New. The zero value works.
 type Options struct {
-	// bytes that records, their index included, and Local's values may take; what would go beyond fails with
-	// storage.ErrFull. 0: a quarter of the RAM
+	// bytes that records with their index and Local's values may take; beyond it writes fail with storage.ErrFull. 0: a
+	// quarter of the RAM
 	Limit int64
 	Clock *clock.Clock // gives arrival times; nil: real time
 }
@@ -30,8 +30,8 @@ type Store struct {
 	limit func() int64
 	used  atomic.Int64 // bytes of all chunks
 
-	// mu guards the maps and closed. Calls hold it shared while they touch records, so whoever holds it alone has
-	// nobody beside it. Lock order: mu, then one group at a time.
+	// mu guards the maps and closed. Calls hold it shared while they touch records, so a caller that holds it
+	// exclusively is alone. Lock order: mu, then one group at a time.
 	mu     sync.RWMutex
 	groups map[groupID]*group
 	closed bool
@@ -42,7 +42,7 @@ type Store struct {
 
 var _ storage.Store = (*Store)(nil)
 
-// New makes an empty store. It allocates next to nothing and asks for the size of the RAM at the first append only.
+// New makes an empty store. It allocates next to nothing; the size of the RAM is read only at the first append.
 func New(o Options) *Store {
 	s := &Store{clock: o.Clock}
 	if s.clock == nil {
@@ -70,7 +70,7 @@ func (s *Store) Coord() storage.Coord { return &s.coord }
 // Local returns the node's own bytes.
 func (s *Store) Local() storage.Local { return &s.local }
 
-// Close makes every later call fail with storage.ErrClosed and wakes all who wait. Twice is harmless.
+// Close makes every later call fail with storage.ErrClosed and wakes all waiters. Twice is harmless.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true

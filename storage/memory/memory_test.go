@@ -21,8 +21,8 @@ func TestMemoryKeepsTheContract(t *testing.T) {
 	})
 }
 
-// What is brought to a Local counts too. Beyond the limit it is refused with its whole batch; bookkeeping and deletions
-// go on, and make room again.
+// What clients store in a Local counts too. Beyond the limit the whole batch is refused; bookkeeping and deletions go
+// on, and make room again.
 func TestAFullStoreRefusesWhatIsBroughtToLocal(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -36,7 +36,7 @@ func TestAFullStoreRefusesWhatIsBroughtToLocal(t *testing.T) {
 			storage.LocalOp{Key: key(n), Value: big, Refusable: true},
 		)
 	}
-	for range 50 { // replaced, it takes its room once
+	for range 50 { // replacing a value takes its room only once
 		if err := put(0); err != nil {
 			t.Fatal(err)
 		}

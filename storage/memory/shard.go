@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	smallestChunk = 4 << 10   // what a shard with a few records costs
+	smallestChunk = 4 << 10   // the cost of a shard with a few records
 	largestChunk  = 256 << 10 // what Trim frees at a time; a larger record gets a chunk of its own
 	fullChunk     = 8 << 10   // records in a chunk, which matters when they are empty
 	entryBytes    = int64(unsafe.Sizeof(entry{}))
 	hashBytes     = len(record.HashKey{})
 )
 
-// shard is the records of one shard. Its group's lock guards all of it but changed.
+// shard holds the records of one shard. Its group's lock guards everything but changed.
 type shard struct {
 	epoch   uint64
 	closed  bool
@@ -32,8 +32,8 @@ type shard struct {
 	changed wake.Signal
 }
 
-// chunk holds records one after the other. What is written never changes and never moves, so readers keep slices of it
-// without a lock.
+// chunk holds records one after the other. Written bytes never change or move, so readers keep slices of them without a
+// lock.
 type chunk struct {
 	bytes   []byte
 	entries []entry
@@ -76,8 +76,8 @@ func sizeOf(r *record.Record) int {
 	return n
 }
 
-// append adds the records at positions from pos on and fills in Pos and Arrival. total is the sum of their sizes. used
-// counts what it allocates.
+// append adds the records at positions from pos on and fills in Pos and Arrival. total is the sum of their sizes in
+// bytes. Bytes allocated are added to used.
 func (s *shard) append(records []record.Record, total int, pos record.Position, at record.Millis, used *atomic.Int64) {
 	var c *chunk
 	if n := len(s.chunks); n > 0 {
@@ -112,7 +112,8 @@ func (s *shard) append(records []record.Record, total int, pos record.Position, 
 	s.last, s.end = pos-1, pos
 }
 
-// grow adds a chunk with room for the next record, sized by what the shard has seen and by the left bytes to come.
+// grow adds a chunk with room for the next record, sized by what the shard holds already and the left bytes that are
+// still to come.
 func (s *shard) grow(c *chunk, next, left int, used *atomic.Int64) *chunk {
 	size, entries, highest := smallestChunk, 16, record.Millis(0)
 	if c != nil {
@@ -127,8 +128,7 @@ func (s *shard) grow(c *chunk, next, left int, used *atomic.Int64) *chunk {
 	return c
 }
 
-// trim hides what lies below before, frees the chunks that nobody can read any more, and reports whether it hid
-// anything.
+// trim hides the records below before, frees chunks without readable records, and reports whether it hid anything.
 func (s *shard) trim(before record.Position, used *atomic.Int64) bool {
 	before = min(before, s.end)
 	c, e := s.from(s.oldest)
@@ -166,7 +166,7 @@ func byPosition(e entry, pos record.Position) int { return cmp.Compare(e.pos, po
 // seek returns the first readable record that arrived at or after at, else the end.
 func (s *shard) seek(at record.Millis) record.Position {
 	c := sort.Search(len(s.chunks), func(i int) bool { return s.chunks[i].highest >= at })
-	// trimmed records may have had the highest arrival, so the first chunk need not hold the answer
+	// trimmed records may have had the highest arrival, so the record need not be in the first chunk
 	for ; c < len(s.chunks); c++ {
 		for i := range s.chunks[c].entries {
 			if e := &s.chunks[c].entries[i]; e.arrival >= at && e.pos >= s.oldest {

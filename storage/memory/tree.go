@@ -14,14 +14,14 @@ type item struct {
 	revision uint64
 }
 
-const leafSize = 128 // items per leaf at most; inserting moves half of them on average
+const leafSize = 128 // items per leaf at most; an insert moves half of them on average
 
 // tree keeps items ordered by key: leaves of up to leafSize items under one list. Views are free; the first change
-// after one copies what it touches. The zero value is empty. Its user guards it.
+// after one copies what it touches. The zero value is empty. The caller does the locking.
 type tree struct {
 	leaves  []*leaf
-	version uint64 // grows with each view; what is older is shared with a view
-	owned   uint64 // the version that leaves belongs to
+	version uint64 // grows with each view; older leaves are shared with a view
+	owned   uint64 // version that made the slice leaves
 }
 
 type leaf struct {
@@ -29,7 +29,7 @@ type leaf struct {
 	version uint64
 }
 
-// view is the tree as it was; changes to the tree do not show.
+// view is the tree at one moment; later changes do not show in it.
 type view []*leaf
 
 func (t *tree) view() view {
@@ -37,7 +37,7 @@ func (t *tree) view() view {
 	return t.leaves
 }
 
-// at finds the leaf that holds key or would hold it, and the place in it.
+// at finds the leaf that holds key, or would, and the place within it.
 func (v view) at(key string) (l, i int, found bool) {
 	if len(v) == 0 {
 		return 0, 0, false
@@ -128,7 +128,7 @@ func (t *tree) removeRange(lo, hi string) {
 	}
 }
 
-// ascend visits the items with a key of at least lo, in order, until visit answers false.
+// ascend visits the items with a key of at least lo, in order, until visit returns false.
 func (v view) ascend(lo string, visit func(item) bool) {
 	l, i, _ := v.at(lo)
 	for ; l < len(v); l, i = l+1, 0 {
@@ -140,8 +140,7 @@ func (v view) ascend(lo string, visit func(item) bool) {
 	}
 }
 
-// descend visits the items with a key below hi, or all when bounded is false, from the last one down, until visit
-// answers false.
+// descend visits the items with a key below hi (all of them unless bounded), last one first, until visit returns false.
 func (v view) descend(hi string, bounded bool, visit func(item) bool) {
 	l, i := len(v)-1, 0
 	if bounded {
@@ -161,7 +160,7 @@ func (v view) descend(hi string, bounded bool, visit func(item) bool) {
 	}
 }
 
-// prefixed visits the items whose key begins with prefix and comes after after.
+// prefixed visits the items whose key begins with prefix and sorts behind after.
 func (v view) prefixed(prefix, after string, visit func(item) bool) {
 	lo := prefix
 	if after >= prefix {

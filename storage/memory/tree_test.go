@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The tree against a sorted slice, with views taken on the way that must keep showing their moment.
+// The tree agrees with a sorted slice; views taken on the way must keep showing their moment.
 func TestTreeAgreesWithASortedSlice(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

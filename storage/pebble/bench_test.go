@@ -15,14 +15,15 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// The shapes of a put: producers at once, each waiting for its answer, with so many records of 1 KB per call.
+// shapes of a put: how many producers put at once, each waiting for its result, and how many records of 1 KB a call
+// has.
 var shapes = []struct{ producers, records int }{{1, 1}, {64, 1}, {8, 100}}
 
 const recordSize = 1000
 
-// BenchmarkDurableAppend is the store beside the limit of its disk, with the same bytes in the same shapes: pre writes
-// into a preallocated file and app into a growing one, each grouping what waits like the committer does. Interleave
-// rounds with -count.
+// BenchmarkDurableAppend sets the store beside the limit of its disk, with the same bytes in the same shapes: pre
+// writes into a preallocated file and app into a growing one; both group waiting writes as the committer does.
+// Interleave rounds with -count.
 func BenchmarkDurableAppend(b *testing.B) {
 	for _, shape := range shapes {
 		name := fmt.Sprintf("%dx%d", shape.producers, shape.records)
@@ -32,7 +33,7 @@ func BenchmarkDurableAppend(b *testing.B) {
 	}
 }
 
-// produce calls put b.N times from so many producers at once.
+// produce calls put b.N times in all, from several producers at once.
 func produce(b *testing.B, producers, records int, put func(producer int) error) {
 	b.SetBytes(int64(records * recordSize))
 	b.ReportAllocs()
@@ -57,7 +58,7 @@ func produce(b *testing.B, producers, records int, put func(producer int) error)
 	b.ReportMetric(float64(b.N*records)/b.Elapsed().Seconds(), "rec/s")
 }
 
-// noise is n bytes that no compression makes smaller.
+// noise returns n bytes that do not compress.
 func noise(n int) []byte {
 	data := make([]byte, n)
 	_, _ = io.ReadFull(rand.NewChaCha8([32]byte{1}), data)
@@ -107,14 +108,14 @@ func benchStore(b *testing.B, producers, records int) {
 	produce(b, producers, records, func(p int) error { return s.Log().Append(ctx, batches[p])[0] })
 }
 
-// rawLog is the least that a durable append needs: copy what waits together, pwrite, fdatasync.
+// rawLog does the least that a durable append needs: copy the waiting writes together, pwrite, fdatasync.
 type rawLog struct {
 	mu      sync.Mutex
 	waiting []rawPut
 	busy    bool
 	file    *os.File
 	at      int64
-	wrap    int64 // a preallocated file begins anew here
+	wrap    int64 // a preallocated file is overwritten from its beginning here
 	buffer  []byte
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// damage is a file that is not as it was written. It is none of the errors that Pebble takes for corruption.
+// damage is the error of a file that is not as it was written. Pebble does not take it for corruption.
 type damage struct {
 	file string
 	why  string
@@ -26,9 +26,8 @@ func isDamage(err error) bool {
 	return crdb.IsCorruptionError(err) || errors.Is(err, errPanic) || errors.As(err, &d)
 }
 
-// A blob file ends with its footer: the sum of the rest u32, where the index is (two u64), the kind of the sums in the
-// file u8, a version u8, the file's number u64, and the magic. Before it lie blocks: bytes, how they are compressed u8,
-// the sum of both u32.
+// A blob file ends with its footer: checksum of the rest u32, place of the index (two u64), kind of the checksums u8,
+// version u8, file number u64, and the magic. Before it lie blocks: bytes, compression u8, checksum of both u32.
 const (
 	blobFooter  = 38
 	blobMagic   = "\xf0\x9f\xaa\xb3\xf0\x9f\xa6\x80"
@@ -36,7 +35,7 @@ const (
 	blobVersion = 1
 )
 
-// blobInput is a blob file open for reading. Every read of a block is checked, before Pebble does it again.
+// blobInput is a blob file open for reading. Every block read is checked here before Pebble checks it again.
 type blobInput struct {
 	vfs.File
 	files *files
@@ -85,14 +84,14 @@ func (b *blobInput) ReadAt(p []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// chunkSum returns the checksum that Pebble keeps of footers and of chunks in logs: CRC-32C, turned so that sums of
-// sums are harmless.
+// chunkSum returns the checksum that Pebble uses for footers and for chunks in logs: CRC-32C, masked so that checksums
+// of checksums are harmless.
 func chunkSum(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return (c>>15 | c<<17) + 0xa282ead8
 }
 
-// firstLine is an error of Pebble without what it adds for its own tools.
+// firstLine is an error of Pebble without the lines it adds for its own tools.
 type firstLine struct{ error }
 
 func (f firstLine) Error() string {

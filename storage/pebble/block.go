@@ -11,12 +11,12 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// A block is the records of one shard from one group commit, cut so that no reader has to fetch much more than it
+// A block holds the records of one shard from one group commit, cut so that no reader has to fetch much more than it
 // wants. docs/format/block.md draws it. All numbers are little-endian.
 const (
 	blockVersion    = 1
 	blockHeader     = 32
-	blockTarget     = 256 << 10 // bytes of records after which a block is cut; one larger record makes a larger block
+	blockTarget     = 256 << 10 // bytes of records after which a block is cut; one larger record makes the block larger
 	explicitHashBit = 1         // lowest bit of a record's first number
 )
 
@@ -77,7 +77,7 @@ func viewBlock(first record.Position, data []byte, count int) *block {
 	}
 }
 
-// blockSum covers everything but the sum itself.
+// blockSum returns the checksum of everything but the checksum itself.
 func blockSum(data []byte) uint32 {
 	return crc32.Update(crc32.Checksum(data[:24], castagnoli), castagnoli, data[28:])
 }
@@ -169,7 +169,7 @@ type builder struct {
 	at      int // where the next one goes
 }
 
-// newBuilder makes room for count records whose recordBytes sum to size.
+// newBuilder returns a builder with room for count records whose recordBytes sum to size.
 func newBuilder(first record.Position, arrival record.Millis, count, size int) builder {
 	body := blockHeader + 4*count
 	return builder{first: first, arrival: arrival, data: make([]byte, blockHeader+size), body: body, at: body}

@@ -94,7 +94,7 @@ func TestABlockComesBackAsItWas(t *testing.T) {
 	}
 }
 
-// One changed bit anywhere is found: nothing damaged is ever handed to a function.
+// One changed bit is found wherever it is: no function is ever given damaged records.
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	t.Parallel()
 	good := buildBlock(7, 1234, sampleRecords).bytes
@@ -112,8 +112,8 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
-// The checksum may be right and the rest not: whoever can write the file can compute it. Decoding must end in an error,
-// never in a panic.
+// The checksum may be right and the rest wrong: any program that can write the file can compute it. Decoding must
+// return an error, never panic.
 func FuzzOpenBlock(f *testing.F) {
 	f.Add(buildBlock(1, 5, sampleRecords).bytes)
 	f.Add(buildBlock(1, 5, sampleRecords[:1]).bytes)

@@ -17,9 +17,9 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// While the disk hangs, records queue up to the bound. What comes then is refused at once, all batches of the call
-// alike, and nothing of it is written; what carries no records still queues. When the disk goes on everything accepted
-// is there, in order, and appends are taken again.
+// While the disk hangs, records queue up to the bound. Later appends are refused at once, every batch of the call, and
+// nothing of them is written; calls without records still queue. When the disk goes on, everything accepted is there,
+// in order, and appends are accepted again.
 func TestRecordsAreRefusedWhileTheQueueIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
-// lost is what a start finds missing that was durable, by the mark or by what a log says of itself. It can be accepted.
+// lost is the error of a start that finds durable bytes missing, according to the mark or to a log itself. The user can
+// accept the loss.
 type lost struct {
 	dir  string
 	what string
@@ -26,7 +27,7 @@ func (l *lost) Hint() string {
 	return "check the disk, then restore " + l.dir + " from a backup; to go on with what is left: --accept-loss"
 }
 
-// ruined is what a start finds missing and cannot do without.
+// ruined is the error of a start that finds something missing that it cannot do without.
 type ruined struct {
 	dir  string
 	what string
@@ -37,20 +38,20 @@ func (r *ruined) Error() string { return r.what }
 // Hint says what to do.
 func (r *ruined) Hint() string { return "check the disk, then restore " + r.dir + " from a backup" }
 
-// mustExist refuses a directory without a database, where there was one.
+// mustExist refuses a directory that has lost its database.
 func (s *Store) mustExist(fs vfs.FS) error {
 	name, err := atomicfs.ReadMarker(fs, s.dir, manifestMarker)
 	if name != "" || err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil // whatever it is, it is found elsewhere
+		return nil // the database is there, or the error shows up elsewhere
 	}
 	return &lost{
 		s.dir, fmt.Sprintf("%s is missing or empty, and what lies beside it says that there was a store", s.dir),
 	}
 }
 
-// check compares what lies in the directory with what must: tables and blobs by what the manifest says of their sizes,
-// logs by what they say of themselves, and all of them by the mark. What a crash may leave passes. It returns the mark,
-// nil without one.
+// check compares the files in the directory with what must be there: tables and blobs with the sizes in the manifest,
+// logs with their own chunks, and all of them with the mark. What a crash may leave passes. It returns the mark, or nil
+// without one.
 func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 	m, err := readMark(fs, s.dir)
 	if err != nil {
@@ -64,11 +65,11 @@ func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 		if m != nil && m.manifest.number > 0 {
 			return nil, s.dropMark(fs) // accepted
 		}
-		return m, nil // a new one, or one that a crash left half made
+		return m, nil // a new directory, or one that a crash left half made
 	case errors.Is(err, os.ErrNotExist):
 		return m, &ruined{s.dir, fmt.Sprintf("the list of its files is missing (%s)", root(err))}
 	case err != nil:
-		return m, nil // Pebble says what it makes of it
+		return m, nil // Pebble reports what is wrong
 	}
 	if m == nil {
 		m = &mark{}
@@ -84,7 +85,7 @@ func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 	return m, s.checkLogs(fs, inv, m, acceptLoss)
 }
 
-// checkOutputs wants every table and blob to be there, as long as it was.
+// checkOutputs checks that every table and blob exists and has its full length.
 func (s *Store) checkOutputs(fs vfs.FS, inv *inventory) error {
 	for suffix, files := range map[string]map[uint64]uint64{"sst": inv.tables, "blob": inv.blobs} {
 		for _, number := range slices.Sorted(maps.Keys(files)) {
@@ -109,7 +110,7 @@ func (s *Store) checkOutputs(fs vfs.FS, inv *inventory) error {
 	return nil
 }
 
-// checkLogs wants every log that is still needed to be there, and to hold what was durable of it.
+// checkLogs checks that every log that is still needed exists and holds all its durable bytes.
 func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) error {
 	names, err := fs.List(s.dir)
 	if err != nil {
@@ -156,7 +157,7 @@ func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) e
 			why = fmt.Sprintf(
 				"%s, a log of what was put last, ends at byte %d without the end that it had", name, l.sound,
 			)
-		case last && l.closed && m.turn > 0 && !m.closed: // or the crash came in the moment between two logs
+		case last && l.closed && m.turn > 0 && !m.closed: // or the crash came between two logs
 			s.log.Warn(
 				"the last log there is was closed as one is that another follows; a newer log may have been deleted",
 				"dir", s.dir, "file", name,
@@ -179,8 +180,8 @@ func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) e
 // lostPrefix begins the names of logs that were set aside.
 const lostPrefix = "LOST-"
 
-// giveUpLogs cuts the first of numbers behind its last whole record, and sets those behind it aside: what they hold
-// builds on what is lost. Nothing is deleted.
+// giveUpLogs cuts the first of numbers behind its last whole record and sets the others aside, because they build on
+// what is lost. Nothing is deleted.
 func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, there map[uint64]bool, sound int64) error {
 	var aside []string
 	for i, number := range numbers {
@@ -206,12 +207,12 @@ func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, the
 		s.dir,
 		"why", why, "kept aside", aside, "known whole at",
 		cmp.Or(m.at.UTC().Format("2006-01-02T15:04:05.000Z"), "unknown"))
-	// The mark speaks of what was given up: were it to stay, a crash before the next one would have the loss refused
-	// again.
+	// The mark claims what was given up: if it stayed, the loss would be refused again after a crash before the next
+	// mark.
 	return errors.Join(s.dropMark(fs), syncDir(fs, s.dir))
 }
 
-// dropMark removes a mark that speaks of what was given up.
+// dropMark removes a mark that claims what was given up.
 func (s *Store) dropMark(fs vfs.FS) error {
 	if err := fs.Remove(fs.PathJoin(s.dir, markFile)); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -219,7 +220,7 @@ func (s *Store) dropMark(fs vfs.FS) error {
 	return nil
 }
 
-// setAside gives a file a second name that no other has, and returns it: what was set aside before stays as it is.
+// setAside gives a file a second, unused name and returns it: files that were set aside before stay as they are.
 func setAside(fs vfs.FS, name, as string) (string, error) {
 	for kept, n := as, 2; ; n++ {
 		err := fs.Link(name, kept)
@@ -232,7 +233,7 @@ func setAside(fs vfs.FS, name, as string) (string, error) {
 
 const maxAside = 100 // of one log
 
-// cut leaves n bytes of a file.
+// cut keeps the first n bytes of a file.
 func cut(fs vfs.FS, name string, n int64) error {
 	in, err := fs.Open(name)
 	if err != nil {

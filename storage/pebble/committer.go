@@ -21,7 +21,7 @@ const (
 // change is one operation on its way through the committer. Its methods run on the committer's goroutine, in the order
 // of the queue.
 type change interface {
-	// stage decides what the operation does, given everything staged before, and adds that to the commit.
+	// stage decides what the operation does after everything staged before it, and adds that to the commit.
 	stage(c *commit)
 	// publish runs once the commit is durable: it shows readers what changed and sets the operation's results.
 	publish(s *Store)
@@ -52,9 +52,9 @@ type queue struct {
 	wake     chan struct{} // capacity 1
 }
 
-// submit queues ch and waits until it is committed. bytes is the size of its records, 0 for what must not be refused.
-// An error of ctx means that nothing happened; once the committer has begun, submit waits for the outcome, because the
-// records are the caller's.
+// submit queues ch and waits until it is committed. bytes is the size of its records; 0 is never refused. An error of
+// ctx means that nothing happened; once the committer has begun, submit waits for the outcome, because the committer
+// reads the caller's records.
 func (s *Store) submit(ctx context.Context, ch change, bytes int) error {
 	r, _ := s.requests.Get().(*request)
 	if r == nil {
@@ -162,7 +162,7 @@ func (s *Store) runCommitter() {
 func (s *Store) syncLog() {
 	if s.failed.Load() == nil {
 		b := s.db.NewBatch()
-		_ = b.LogData(nil, nil) // fails never
+		_ = b.LogData(nil, nil) // never fails
 		if err := s.commitBatch(b, crdb.Sync); err != nil {
 			s.fail(err)
 		}
@@ -175,7 +175,7 @@ func (s *Store) commitBatch(b *crdb.Batch, o *crdb.WriteOptions) (err error) {
 	return b.Commit(o)
 }
 
-// commit is one group of requests: one Pebble batch, one sync. The committer uses the same value again and again.
+// commit is one group of requests: one Pebble batch, one sync. The committer reuses one value.
 type commit struct {
 	s     *Store
 	batch *crdb.Batch
@@ -183,7 +183,7 @@ type commit struct {
 	now     int64                       // milliseconds; read once per commit that writes records
 	touched []*shard                    // with batches to write
 	written []*shard                    // with blocks to show once durable
-	coord   map[string]storage.Revision // what the keys written so far will be at
+	coord   map[string]storage.Revision // revisions of the keys written so far
 	sync    bool                        // something here must be durable before it is acknowledged
 	cut     bool                        // the commit ends here; what follows in the queue goes to the next
 	dirty   bool                        // something was applied that no sync has covered yet
@@ -236,8 +236,8 @@ func (c *commit) run(group []*request) int {
 	return n
 }
 
-// write commits the batch. After an error nothing of it is acknowledged and nothing is ever written again: whether a
-// failed fsync kept the bytes cannot be known, and asking again returns wrongly.
+// write commits the batch. After an error nothing of it is acknowledged and nothing is ever written again: it cannot be
+// known whether a failed fsync kept the bytes, and a second fsync may falsely succeed.
 func (c *commit) write() error {
 	s := c.s
 	defer func() {
@@ -265,9 +265,9 @@ func (c *commit) write() error {
 	return nil
 }
 
-// show moves the watermarks over the blocks written, so that readers find them: a shard's at one moment, because a
-// batch may be several blocks, and because a reader who sees some of them takes what Tail then says for the arrival of
-// all.
+// show moves the watermarks over the written blocks, so that readers find them. All blocks of a shard show at one
+// moment, because a batch may span several blocks, and because Tail would promise a reader that saw some of them that
+// nothing as old can follow.
 func (c *commit) show() {
 	for _, sh := range c.written {
 		sh.show()
@@ -288,7 +288,7 @@ func (c *commit) show() {
 }
 
 // batchError turns the result of a Pebble write into that of the store. Pebble reports a failed commit to its logger
-// first, and may then answer nil.
+// first, and may then return nil.
 func (s *Store) batchError(err error) error {
 	if err != nil {
 		s.fail(err)
@@ -304,7 +304,7 @@ func (s *Store) fail(err error) {
 	}
 }
 
-// failure returns the answer of every call after a failed commit.
+// failure returns the error that every call gets after a failed commit.
 func (s *Store) failure() error {
 	if err := s.failed.Load(); err != nil {
 		return fmt.Errorf("%w after a failed write: %w", storage.ErrClosed, *err)

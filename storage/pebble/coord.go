@@ -31,8 +31,8 @@ func decodeValue(key string, b []byte) (storage.Entry, error) {
 	return storage.Entry{Key: key, Value: value, Revision: storage.Revision(binary.LittleEndian.Uint64(b))}, nil
 }
 
-// gate keeps readers of small values from answering what is written but not yet durable. Pebble shows a write at once,
-// so a reader asks afterwards whether its keys are being written, and waits if so.
+// gate keeps readers of small values from returning what is written but not yet durable. Pebble shows a write at once,
+// so a reader checks after reading whether its keys are being written, and waits if they are.
 type gate struct {
 	mu   sync.Mutex
 	keys map[string]storage.Revision // being written; nil: none
@@ -104,7 +104,7 @@ func (s *Store) value(key string) (storage.Entry, error) {
 	return decodeValue(key, b)
 }
 
-// valueError says where reading a small value failed.
+// valueError wraps an error with the key of the small value whose reading failed.
 func (s *Store) valueError(key string, err error) error {
 	if isDamage(err) {
 		return fmt.Errorf(
@@ -197,7 +197,7 @@ func (op *committing) stage(c *commit) {
 		op.err = err
 		return
 	}
-	left := make(map[string]storage.Revision, len(op.ops)) // what this commit makes of its keys
+	left := make(map[string]storage.Revision, len(op.ops)) // what this commit leaves of its keys
 	for _, o := range op.ops {
 		now, known := left[o.Key]
 		if !known {
@@ -221,7 +221,7 @@ func (op *committing) stage(c *commit) {
 	}
 	for _, o := range op.ops {
 		if o.Value == nil {
-			_ = c.batch.Delete(coordKey(o.Key), nil) // fails for indexed batches only
+			_ = c.batch.Delete(coordKey(o.Key), nil) // fails only for indexed batches
 			continue
 		}
 		d := c.batch.SetDeferred(1+len(o.Key), revisionBytes+len(o.Value))
@@ -241,7 +241,7 @@ func (op *committing) stage(c *commit) {
 
 func (op *committing) publish(*Store) {}
 
-// nextRevision returns the revision of the next commit of small values. Only the committer asks.
+// nextRevision returns the revision of the next commit of small values. Only the committer calls it.
 func (s *Store) nextRevision() (storage.Revision, error) {
 	if s.revision == 0 {
 		b, closer, err := s.get(revisionKey)
@@ -260,7 +260,7 @@ func (s *Store) nextRevision() (storage.Revision, error) {
 	return s.revision + 1, nil
 }
 
-// writeRevision keeps the counter beside the values it was given to, so that no revision is used twice.
+// writeRevision stores the counter with the values that used it, so that no revision is used twice.
 func (s *Store) writeRevision(batch *crdb.Batch) error {
 	return batch.Set(revisionKey, binary.LittleEndian.AppendUint64(nil, uint64(s.revision)), nil)
 }

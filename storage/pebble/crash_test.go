@@ -35,8 +35,8 @@ func seeds(t *testing.T) uint64 {
 	return n
 }
 
-// Nothing acknowledged is lost, and nothing that a reader saw is taken back, wherever the power goes: at the log, and
-// while memtables are rotated, flushed and compacted, which the small ones of every other run make happen all the time.
+// Wherever the power fails, nothing acknowledged is lost and nothing that a reader saw disappears: at the log, and
+// while memtables are rotated, flushed and compacted. Small memtables in every other run make that happen all the time.
 func TestPowerLossLosesNothingAcknowledgedOrSeen(t *testing.T) {
 	t.Parallel()
 	var flushes atomic.Int64
@@ -56,8 +56,8 @@ func TestPowerLossLosesNothingAcknowledgedOrSeen(t *testing.T) {
 	}
 }
 
-// The control: a reader who ignores the watermark sees records that a power loss takes back, and the same checker says
-// so. If this test fails, the one above proves nothing.
+// The control: a reader that ignores the watermark sees records that a power loss takes away, and the same checker
+// reports it. If this test fails, the one above proves nothing.
 func TestTheCheckerCatchesAReaderWhoIgnoresTheWatermark(t *testing.T) {
 	t.Parallel()
 	for seed := range max(seeds(t), 12) {
@@ -99,24 +99,23 @@ func (l *ledger) clone() *ledger {
 	return &c
 }
 
-// crash is a file system after a power loss, and what had been promised by then.
+// crash is a file system after a power loss, and what had been promised until then.
 type crash struct {
 	fs *vfs.MemFS
 	l  *ledger
 }
 
-// crasher loses the power at random moments of a run: at writes and, before they have happened, at syncs of the log, or
-// of the other files.
+// crasher cuts the power at random moments of a run: at writes, and just before syncs of the log or of other files.
 type crasher struct {
 	fs  *vfs.MemFS
 	mu  sync.Mutex // guards all below
 	rng *rand.Rand
 	l   *ledger
 	out []crash
-	// look, if set, is what a reader does just before the power goes.
+	// look, if set, reads just before the power fails.
 	look  func(*ledger)
 	armed bool
-	// flushed: not at the log but at tables, blobs and the manifest.
+	// flushed: fail at tables, blobs and the manifest, not at the log.
 	flushed bool
 }
 
@@ -137,7 +136,7 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 	if !hit {
 		return nil
 	}
-	for range wait { // let the records become visible in Pebble, and readers come by
+	for range wait { // let the records become visible in Pebble and readers look
 		runtime.Gosched()
 	}
 	c.mu.Lock()
@@ -146,7 +145,7 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 		c.look(c.l)
 		kept = 0
 	}
-	l := c.l.clone() // first: what is promised after this is no matter of this crash
+	l := c.l.clone() // first: promises made after this point are not part of this crash
 	c.out = append(c.out, crash{c.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: c.rng}), l})
 	return nil
 }
@@ -162,21 +161,21 @@ func (c *crasher) note(f func(*ledger)) {
 
 func crashShard(i int) storage.Shard { return storage.Shard{Stream: 1, Index: record.ShardID(2 * i)} }
 
-// crashRun works on a store, loses the power a few times, opens what is left and returns everything that is wrong with
-// it. flushed is how many memtables it filled.
+// crashRun works on a store, cuts the power a few times, opens what is left and returns everything that is wrong with
+// it. flushed counts the memtables it filled.
 func crashRun(t *testing.T, seed uint64, ungated bool) (wrong []string, flushed int64) {
 	ctx := t.Context()
 	c := &crasher{fs: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0)), l: new(ledger).clone()}
 	o := pebble.Options{Dir: "store", FS: errorfs.Wrap(c.fs, c), Fatal: func(err error) { t.Errorf("fatal: %v", err) }}
 	if seed%3 != 0 {
-		// so that the power goes between a sync and its mark, and in the midst of one
+		// so that the power fails between a sync and its mark, and in the middle of a mark
 		o = o.WithMarkEvery(time.Millisecond)
 	}
 	if seed%2 == 1 {
 		o, c.flushed = o.WithMemTable(64<<10), seed%4 == 3 && !ungated
 	}
 	s := open(t, o)
-	pebble.SetTailBytes(s, int(seed%3)*1000) // none, little, some
+	pebble.SetTailBytes(s, int(seed%3)*1000) // nothing, little, some
 	if ungated {
 		c.look = func(l *ledger) {
 			for i := range crashShards {
@@ -219,7 +218,7 @@ func crashRun(t *testing.T, seed uint64, ungated bool) (wrong []string, flushed 
 	return wrong, flushed
 }
 
-// crashWriter appends numbered batches to one shard, trims now and then, and closes some shards in the end.
+// crashWriter appends numbered batches to one shard, trims now and then, and closes some shards at the end.
 func crashWriter(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, i int, rng *rand.Rand) {
 	w, _, err := s.Log().Acquire(ctx, crashShard(i))
 	if err != nil {
@@ -303,10 +302,10 @@ func crashReader(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher,
 	}
 }
 
-// crashCoord counts in one key, and reads it on the way as another process would.
+// crashCoord counts in one key and reads it meanwhile, as another process would.
 func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, k int) {
 	key := fmt.Sprint("count/", k)
-	begun := make(chan struct{}, crashBatches) // one for each commit, so that readers come by while it is under way
+	begun := make(chan struct{}, crashBatches) // one for each commit, so that a reader looks while it is under way
 	done := make(chan struct{})
 	defer func() { <-done }()
 	defer close(begun)
@@ -349,7 +348,7 @@ func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, 
 	}
 }
 
-// checkCrash opens what a power loss left and returns what is wrong with it.
+// checkCrash opens what a power loss left and returns everything wrong with it.
 func checkCrash(t *testing.T, crash crash) (wrong []string) {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	ctx, l := t.Context(), crash.l

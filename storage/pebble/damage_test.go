@@ -20,7 +20,7 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// killed returns what kill -9 leaves of a store with a few logs and 40 records, once a mark of all of them is written.
+// killed returns what kill -9 leaves of a store with a few logs and 40 records, after a mark that covers all of them.
 func killed(t *testing.T) *vfs.MemFS {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
@@ -72,8 +72,8 @@ func flip(at func(n int) int) func([]byte) []byte {
 	}
 }
 
-// What was durable and is not there any more is refused with what is missing and what to do, and said when it is
-// accepted: then everything before it is there.
+// If durable bytes are missing, opening is refused with what is missing and what to do. If the loss is accepted it is
+// logged, and everything before it is there.
 func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -142,7 +142,7 @@ func TestALossThatTheMarkKnowsOfIsRefusedUnlessAccepted(t *testing.T) {
 	}
 }
 
-// left returns how many records a shard has, from its first on without a hole; 0 without a shard.
+// left returns how many records a shard has without a gap, from its first; 0 without a shard.
 func left(t *testing.T, s *pebble.Store) (n int) {
 	t.Helper()
 	_, _, err := s.Log().Scan(t.Context(), storage.Shard{Stream: 1}, 1, storage.Limit{}, func(r record.Record) {
@@ -157,7 +157,7 @@ func left(t *testing.T, s *pebble.Store) (n int) {
 	return n
 }
 
-// What no mark knows of cannot be told from a write that a crash cut off. It is said with the number of bytes.
+// Damage that no mark covers cannot be told from a write that a crash cut off. It is logged with the number of bytes.
 func TestDamageThatNoMarkKnowsOfIsSaid(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func([]byte) []byte{
@@ -194,7 +194,7 @@ func TestDamageThatNoMarkKnowsOfIsSaid(t *testing.T) {
 	}
 }
 
-// A copy of a closed store opens, and so does one that was killed, without a word.
+// Copies of a closed and of a killed store both open without a word in the log.
 func TestWhatIsWholeOpensWithoutAWord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestWhatIsWholeOpensWithoutAWord(t *testing.T) {
 	})
 }
 
-// A mark that a crash cut off in its midst counts for nothing, and the one before it stands.
+// A mark that a crash cut short is ignored, and the one before it stands.
 func TestATornMarkRefusesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -261,8 +261,7 @@ func flushed(t *testing.T) (*vfs.MemFS, pebble.Options) {
 	return mem, o
 }
 
-// Every file that a start relies on is looked for when it starts: without it, records would be missing in the midst of
-// shards.
+// A start looks for every file that it relies on: without one, records would be missing in the middle of shards.
 func TestMissingAndCutFilesAreRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{".blob", ".sst"} {
@@ -299,7 +298,7 @@ func TestMissingAndCutFilesAreRefusedAtStart(t *testing.T) {
 	}
 }
 
-// Bytes that change or go while the store is open are an error of whoever reads them, with the place and what to do.
+// Bytes that change or vanish while the store is open are an error to their readers, with the place and what to do.
 // Nothing panics, and other shards go on.
 func TestDamagedBlobsAreErrorsOfTheirReaders(t *testing.T) {
 	t.Parallel()
@@ -352,8 +351,8 @@ func TestDamagedBlobsAreErrorsOfTheirReaders(t *testing.T) {
 	}
 }
 
-// The files that the manifest is taken to count on are those that Pebble counts on, after flushes, compactions and
-// deletions, and over a new manifest.
+// The inventory lists exactly the files that Pebble counts on, after flushes, compactions and deletions, and in a new
+// manifest.
 func TestTheInventoryIsThatOfPebble(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewCrashableMem()
@@ -421,7 +420,7 @@ func TestTheInventoryIsThatOfPebble(t *testing.T) {
 	}
 }
 
-// Logs that are needed no more are given back while the store runs.
+// Logs that are no longer needed are deleted while the store runs.
 func TestObsoleteLogsAreGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -463,7 +462,7 @@ func TestObsoleteLogsAreGivenBack(t *testing.T) {
 	})
 }
 
-// A spare log that a killed process left is given back by the next start: no log knows of it any more.
+// A spare log that a killed process left is deleted by the next start: no log will use it.
 func TestASpareLogOfAKilledProcessIsGivenBack(t *testing.T) {
 	t.Parallel()
 	fs, o := flushed(t)
@@ -475,7 +474,7 @@ func TestASpareLogOfAKilledProcessIsGivenBack(t *testing.T) {
 	}
 }
 
-// An older log without its end is refused also where no mark knows of it: what lies in the next builds on it.
+// An older log without its end is refused even if no mark covers it: the next log builds on it.
 func TestAnOlderLogWithoutItsEndIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -491,8 +490,8 @@ func TestAnOlderLogWithoutItsEndIsRefused(t *testing.T) {
 	})
 }
 
-// A crash right after a loss was accepted, before any mark is written, is like any other; and what was set aside before
-// stays beside what is set aside now.
+// A crash right after a loss was accepted, before any mark is written, is like any other crash; and files set aside
+// before stay beside those set aside now.
 func TestAnAcceptedLossStaysAcceptedAndKept(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, fs vfs.FS, newest string){
@@ -551,7 +550,7 @@ func TestAnAcceptedLossStaysAcceptedAndKept(t *testing.T) {
 	}
 }
 
-// A clean end leaves no spare log.
+// A clean stop leaves no spare log.
 func TestACleanEndGivesTheSpareBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -562,7 +561,7 @@ func TestACleanEndGivesTheSpareBack(t *testing.T) {
 				Dir: "store", FS: mem, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
 			}.WithMemTable(8<<20),
 		)
-		for puts := 0; count(t, mem, "SPARE") == 0; puts++ { // when there is one depends on how flushes go
+		for puts := 0; count(t, mem, "SPARE") == 0; puts++ { // when there is a spare depends on the flushes
 			if _, err := put(t, s, w, strings.Repeat("x", 1_000_000)); err != nil || puts > 200 {
 				t.Fatalf("after %d puts: %v", puts, err)
 			}

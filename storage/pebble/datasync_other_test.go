@@ -4,5 +4,5 @@ package pebble_test
 
 import "os"
 
-// datasync returns a whole fsync here: there is nothing smaller.
+// datasync is a whole fsync here: there is nothing smaller.
 func datasync(f *os.File) error { return f.Sync() }

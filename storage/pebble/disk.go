@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	checkEvery = time.Second // how often free space is looked at, at most and while appends come
-	checkBytes = 64 << 20    // and after how many appended bytes, or after an eighth of the minimum
+	checkEvery = time.Second // how often the free space is read, at most, while appends come
+	checkBytes = 64 << 20    // or after that many appended bytes, or an eighth of the minimum
 )
 
-// disk watches the free space. Below the minimum appends are refused before they write anything, and reads, trims and
-// small values go on. If the disk fills up nevertheless, because someone else wrote, a ballast file is deleted so that
-// the log can go on.
+// disk watches the free space. Below the minimum appends are refused before they write anything; reads, trims and small
+// values go on. If the disk fills up all the same, because another program writes to it, a ballast file is deleted so
+// that the log can go on.
 type disk struct {
 	dir     string
 	fs      vfs.FS // as Pebble uses it: frees the ballast when full
@@ -27,12 +27,12 @@ type disk struct {
 	said    *troubles
 	minFree int64 // ≤ 0: not checked
 
-	unflushed func() int64 // bytes that lie in logs and not in tables yet
+	unflushed func() int64 // bytes in logs that are not in tables yet
 
 	due   atomic.Int64 // nanoseconds since start: when to look again
 	left  atomic.Int64 // bytes until we look again
 	tight atomic.Bool
-	told  atomic.Bool // that it is tight, since it was said that it is not
+	told  atomic.Bool // the full disk was logged, its recovery not yet
 	began time.Time
 
 	size     int64 // of the ballast; ≤ 0: none
@@ -52,7 +52,7 @@ func newDisk(o Options, said *troubles) *disk {
 	return d
 }
 
-// fit sets what depends on the size of the disk that the directory lies on: it must exist.
+// fit returns o with the values that depend on the size of the disk. The directory must exist.
 func (o Options) fit() Options {
 	total := int64(math.MaxInt64)
 	if usage, err := o.FS.GetDiskUsage(o.Dir); err == nil {
@@ -71,8 +71,8 @@ func (o Options) fit() Options {
 	return o
 }
 
-// full reports whether appends must be refused. It looks at the disk once a second or every 64 MB, whichever comes
-// first; one caller looks, the others go on.
+// full reports whether appends must be refused. It reads the free space once a second or every 64 MB, whichever comes
+// first; one caller reads it, the others go on.
 func (d *disk) full() bool {
 	if d.minFree <= 0 {
 		return false
@@ -90,13 +90,13 @@ func (d *disk) wrote(n int) { d.left.Add(-int64(n)) }
 func (d *disk) look() {
 	usage, err := d.inner.GetDiskUsage(d.dir)
 	if errors.Is(err, vfs.ErrUnsupported) {
-		return // a file system in memory: it has no size
+		return // a file system in memory has no size
 	}
 	if err != nil {
 		d.said.say(slog.LevelWarn, "free space", "the free space of the disk is unknown", "err", err)
 		return
 	}
-	// What lies in logs only will be written once more, into tables, before the logs go.
+	// What only the logs hold will be written once more, into tables, before the logs go.
 	free := int64(min(usage.AvailBytes, 1<<62)) - d.unflushed()
 	tight := free < d.minFree
 	d.tight.Store(tight)
@@ -108,7 +108,7 @@ func (d *disk) look() {
 		) {
 			d.told.Store(true)
 		}
-	case d.told.Swap(false): // as often as the other, so that the last of the two is what is
+	case d.told.Swap(false): // as often as the warning, so that the last of the two lines is true
 		d.log.Info("the disk has space again: records are accepted", "dir", d.dir, "free", free)
 	}
 	if free >= d.minFree+d.size {
@@ -116,7 +116,7 @@ func (d *disk) look() {
 	}
 }
 
-// start lays the ballast in the background, unless it lies there.
+// start makes the ballast in the background, unless it exists.
 func (d *disk) start() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,10 +135,10 @@ func (d *disk) start() {
 
 func (d *disk) lay() error {
 	if usage, err := d.inner.GetDiskUsage(d.dir); err != nil || int64(min(usage.AvailBytes, 1<<62)) < d.minFree+d.size {
-		return d.forget() // no size, or no room: it is laid once there is
+		return d.forget() // no size, or no room yet: it is made once there is
 	}
-	// Preallocated blocks are taken from the disk at once, though the file looks empty. Where the system cannot
-	// preallocate, the ballast is nothing, and only the minimum protects.
+	// Preallocated blocks take disk space at once, though the file looks empty. Where the system cannot preallocate,
+	// there is no ballast, and only the minimum protects.
 	f, err := d.inner.Create(d.inner.PathJoin(d.dir, ballastFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return errors.Join(err, d.forget())
@@ -153,7 +153,8 @@ func (d *disk) forget() error {
 	return nil
 }
 
-// drop frees the ballast, if there is one. Pebble's writes wait for it, and what did not fit is tried once more.
+// drop frees the ballast, if there is one. Pebble's writes wait for it, and a write that did not fit is tried once
+// more.
 func (d *disk) drop() {
 	path := d.inner.PathJoin(d.dir, ballastFile)
 	if _, err := d.inner.Stat(path); err == nil {

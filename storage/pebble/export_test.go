@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// DB returns the database below the store, to look past it and to damage it.
+// DB returns the database below the store, for tests that look past the store or damage it.
 func DB(s *Store) *crdb.DB { return s.db }
 
 // BlockKey returns where the block that begins at pos lies.
@@ -20,8 +20,7 @@ func BlockKey(id storage.Shard, pos record.Position) []byte { return blockKey(id
 // FormatKey returns where the version of the format lies.
 func FormatKey() []byte { return formatKey }
 
-// ReadUngated reads what Pebble shows of a shard, durable or not: what a reader would do that does not know of the
-// watermark.
+// ReadUngated reads what Pebble shows of a shard, durable or not, like a reader that ignores the watermark.
 func ReadUngated(s *Store, id storage.Shard, visit func(record.Record)) error {
 	lo := shardKey(tableBlocks, id)
 	it, err := s.rows(&crdb.IterOptions{LowerBound: lo, UpperBound: after(lo)})
@@ -51,19 +50,19 @@ func SetTailBytes(s *Store, n int) { s.tails.budget = n }
 // SetQueueBytes bounds the records that wait for the committer. Call it before the first append.
 func SetQueueBytes(s *Store, n int) { s.queue.limit = n }
 
-// WithMemTable is o with memtables of at most that many bytes, so that little data fills many.
+// WithMemTable returns o with memtables of at most that many bytes, so that little data fills many.
 func (o Options) WithMemTable(bytes int) Options {
 	o.memTable = bytes
 	return o
 }
 
-// WithMarkEvery is o with marks that often, so that a short run writes many.
+// WithMarkEvery returns o with a mark every d, so that a short run writes many.
 func (o Options) WithMarkEvery(d time.Duration) Options {
 	o.markEvery = d
 	return o
 }
 
-// Inventory returns what the current manifest counts on: bytes of each table and blob by its name.
+// Inventory returns the tables and blobs that the current manifest counts on: bytes by file name.
 func Inventory(fs vfs.FS, dir string) (files map[string]uint64, err error) {
 	inv, err := readInventory(fs, dir)
 	if err != nil {

@@ -60,8 +60,8 @@ func readAllFrom(t *testing.T, s *pebble.Store, shard storage.Shard, from record
 	return data
 }
 
-// An fsync is never retried: after it failed, the kernel may have dropped the bytes and still answer the next one with
-// success.
+// An fsync is never retried: after it failed, the kernel may have dropped the bytes and still report success for the
+// next one.
 func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData} {
@@ -74,7 +74,7 @@ func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 				left.Store(at * 3)
 				inject := errorfs.InjectorFunc(func(op errorfs.Op) error {
 					if armed.Load() && op.Kind == kind && strings.HasSuffix(op.Path, ".log") && left.Add(-1) == -1 {
-						return errorfs.ErrInjected // once: whoever tries again succeeds
+						return errorfs.ErrInjected // once: a retry would succeed
 					}
 					return nil
 				})
@@ -237,7 +237,7 @@ func TestRecordsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 	})
 }
 
-// When the disk fills up all the same, the ballast is given up for the log, once.
+// When the disk fills up all the same, the ballast is deleted for the log, once.
 func TestTheBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -295,13 +295,13 @@ func TestTheBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 	})
 }
 
-// What is applied with Soon is durable within a second, without a write that needs a sync.
+// What is applied with Soon is durable within a second, even if no write asks for a sync.
 func TestSoonIsDurableWithinASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		s, _ := made(t, pebble.Options{Dir: "store", FS: fs, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
-		for i := range 3 { // every time anew
+		for i := range 3 { // each time again
 			key := fmt.Append(nil, "key", i)
 			if err := s.Local().Apply(t.Context(), storage.Soon, storage.LocalOp{
 				Key: key, Value: []byte("v"),
@@ -324,7 +324,7 @@ func TestSoonIsDurableWithinASecond(t *testing.T) {
 	})
 }
 
-// What lies in logs only needs its space once more, when it is flushed, and counts as taken.
+// What only the logs hold needs its space once more when it is flushed, and counts as taken.
 func TestWhatIsNotFlushedCountsAsTaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -352,8 +352,8 @@ func TestWhatIsNotFlushedCountsAsTaken(t *testing.T) {
 	})
 }
 
-// Of a disk that is now full and now not, the log says last what is, and says again that it is full for as long as it
-// is.
+// When a disk becomes full and free in turn, the last log line is true, and the full disk is logged again for as long
+// as it lasts.
 func TestWhatIsSaidOfSpaceIsWhatIs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -367,7 +367,7 @@ func TestWhatIsSaidOfSpaceIsWhatIs(t *testing.T) {
 			fs.free.Store(free)
 			for range seconds {
 				pass(time.Second)
-				_, _ = put(t, s, w, "x") // refused or not
+				_, _ = put(t, s, w, "x") // whether it is refused or not
 			}
 			lines := said.lines()
 			return lines[len(lines)-1]

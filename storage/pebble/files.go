@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// kind is what a file of the database is, by its name.
+// kind says what a file of the database is, by its name.
 type kind uint8
 
 const (
@@ -19,7 +19,7 @@ const (
 	logFile        // 000012.log: commits in order, until a flush has put them into tables
 	tableFile      // 000012.sst
 	blobFile       // 000012.blob: values of tables, beside them
-	// MANIFEST-000012: which tables and blobs there are, and from which log on commits lie in logs only
+	// MANIFEST-000012: which tables and blobs exist, and the first log whose commits are in no table
 	manifestFile
 )
 
@@ -50,13 +50,12 @@ func fileKind(name string) (kind, uint64) {
 	return otherFile, 0
 }
 
-// archive is the directory that Pebble moves files into when it is told to keep those that it no longer needs. It is
-// told so, because only then does it not recycle logs by itself, five of them for as long as it runs; what it moves
-// there is deleted, or becomes the spare log. The directory never exists.
+// archive is the directory to which Pebble moves files it no longer needs, when told to keep them. We tell it so
+// because it would else recycle logs itself, five of them for as long as it runs; what it moves there is deleted, or
+// becomes the spare log. The directory never exists.
 const archive = "archive"
 
-// files is the file system as Pebble sees it: whatever the store must know, hold back or bound about files, it does
-// here.
+// files is the file system as Pebble sees it. Here the store learns of writes, holds them back and bounds them.
 type files struct {
 	vfs.FS   // frees the ballast when the disk is full
 	logs     *logs
@@ -68,7 +67,7 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	case logFile:
 		return f.logs.create(name, number, category)
 	case tableFile, blobFile:
-		f.troubles.wait() // nobody holds a lock here that others need
+		f.troubles.wait() // no lock that others need is held here
 		file, err := f.FS.Create(name, category)
 		if err != nil {
 			return nil, err
@@ -85,8 +84,8 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	return f.FS.Create(name, category)
 }
 
-// Open gives a blob file whose bytes are checked here: of a damaged one Pebble would report a file that it does not
-// know, and panic.
+// Open checks what is read from a blob file: Pebble would report a damaged one as a file that it does not know, and
+// panic.
 func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	file, err := f.FS.Open(name, opts...)
 	if kind, _ := fileKind(name); kind != blobFile {
@@ -132,7 +131,7 @@ func (f *files) Remove(name string) error {
 	return f.FS.Remove(name)
 }
 
-// GetDiskUsage hides why it fails: Pebble asks to know how much it may delete at once, and would report the error as
+// GetDiskUsage hides its error: Pebble calls it to learn how much it may delete at once, and would report the error as
 // one of its own work.
 func (f *files) GetDiskUsage(dir string) (vfs.DiskUsage, error) {
 	usage, err := f.FS.GetDiskUsage(dir)
@@ -144,7 +143,7 @@ func (f *files) GetDiskUsage(dir string) (vfs.DiskUsage, error) {
 
 func (f *files) Unwrap() vfs.FS { return f.FS }
 
-// outputFile is a table or blob file being written. Pebble forgets those that it could not write, and begins anew with
+// outputFile is a table or blob file being written. Pebble forgets those that it could not write and starts over with
 // others.
 type outputFile struct {
 	vfs.File

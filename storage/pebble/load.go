@@ -103,11 +103,11 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 	if err != nil {
 		return nil, s.readError(fmt.Errorf("%w: %w", storage.ErrCorrupt, err), id, 0)
 	}
-	st.epoch++ // whoever held the shard before this opening is fenced
+	st.epoch++ // writers from before this opening are fenced
 	b, err := s.lastBlock(id)
 	var bad *damaged
 	switch {
-	case errors.As(err, &bad): // the shard and its four neighbours go on behind whatever the block may have held
+	case errors.As(err, &bad): // the shard and its four neighbours go on behind all that the block may have held
 		s.log.Error("the newest records of a shard cannot be read; it goes on behind them", "err", err)
 		st.last = max(st.last, min(bad.first+maxBlockRecords, record.MaxPosition))
 		st.highest = max(st.highest, record.MillisOf(s.clock.Now()))
@@ -122,7 +122,7 @@ func (s *Store) loadShard(g *group, id storage.Shard, value []byte) (*shard, err
 		return nil, err
 	}
 	if indexed != noTime {
-		// records between that entry and the last block have none of their own
+		// records between that entry and the last block have no entries
 		st.highest = max(st.highest, indexed+999)
 	}
 	return newShard(id, g, st, indexed), nil
@@ -144,7 +144,7 @@ func (s *Store) lastBlock(id storage.Shard) (*block, error) {
 // maxBlockRecords bounds the records in one block: each takes more than these four bytes.
 const maxBlockRecords = blockTarget / 4
 
-// damaged is a block whose place is known, but which cannot be read.
+// damaged is the error of a block whose place is known but which cannot be read.
 type damaged struct {
 	first record.Position
 	err   error
@@ -153,7 +153,7 @@ type damaged struct {
 func (d *damaged) Error() string { return d.err.Error() }
 func (d *damaged) Unwrap() error { return d.err }
 
-// blockAt copies the block that it stands on. *damaged if there is one and it is corrupt.
+// blockAt copies the block at which it stands. *damaged: there is one, and it is corrupt.
 func (s *Store) blockAt(it *rows, id storage.Shard) (*block, error) {
 	first, ok := placeOf(it.Key())
 	if !ok {
@@ -188,7 +188,7 @@ func (s *Store) indexedBy(id storage.Shard, at record.Millis) (record.Millis, er
 	return record.Millis(found), nil
 }
 
-// readError says where reading failed and what to do about it; pos 0: no position is known. nil stays nil.
+// readError adds to err where reading failed and what to do; pos 0: no position is known. nil stays nil.
 func (s *Store) readError(err error, id storage.Shard, pos record.Position) error {
 	if err == nil {
 		return nil

@@ -90,8 +90,8 @@ func (l *local) Apply(ctx context.Context, d storage.Durability, ops ...storage.
 
 func (op *applying) stage(c *commit) {
 	for _, o := range op.ops {
-		switch { // the batch refuses nothing: it is not an indexed one
-		case o.Until != nil && bytes.Compare(o.Key, o.Until) >= 0: // nothing lies between
+		switch { // a batch without an index refuses nothing
+		case o.Until != nil && bytes.Compare(o.Key, o.Until) >= 0: // an empty range
 		case o.Until != nil:
 			_ = c.batch.DeleteRange(localKey(o.Key), localKey(o.Until), nil)
 		case o.Value == nil:

@@ -15,7 +15,7 @@ type log Store
 // appending is an Append on its way through the committer.
 type appending struct {
 	batches []storage.Batch
-	shards  []*shard // of each batch; nil: refused already
+	shards  []*shard // of each batch; nil: already refused
 	errs    []error
 }
 
@@ -129,7 +129,7 @@ func (op *creating) stage(c *commit) {
 	slot := &op.group.known[op.id.Index%groupSize]
 	if *slot != nil {
 		if op.err = storage.ErrExists; (*slot).deleted {
-			op.err = storage.ErrNotFound // its stream is just being deleted
+			op.err = storage.ErrNotFound // its stream is being deleted
 		}
 		return
 	}
@@ -151,10 +151,10 @@ func (op *creating) publish(*Store) {
 }
 
 func (c *commit) writeState(sh *shard) {
-	_ = c.batch.Set(shardKey(tableShards, sh.id), sh.state.encode(), nil) // fails for indexed batches only
+	_ = c.batch.Set(shardKey(tableShards, sh.id), sh.state.encode(), nil) // fails only for indexed batches
 }
 
-// onShard runs op, which is about the shard that it is given.
+// onShard runs op on the shard with that id.
 func (l *log) onShard(ctx context.Context, id storage.Shard, op interface {
 	change
 	about(*shard)
@@ -181,7 +181,7 @@ type shardChange struct {
 
 func (op *shardChange) about(sh *shard) { op.shard = sh }
 
-// gone returns for a deleted shard.
+// gone reports whether the shard was deleted, and sets the operation's error if so.
 func (op *shardChange) gone() bool {
 	if op.shard.deleted {
 		op.err = storage.ErrNotFound
@@ -203,7 +203,7 @@ func (l *log) Acquire(ctx context.Context, id storage.Shard) (storage.Writer, re
 	return op.writer, op.end, op.err
 }
 
-// stage needs no sync for itself: the epoch lies before every record that its writer appends, in the same log.
+// stage needs no sync of its own: the epoch precedes every record of its writer in the same log.
 func (op *acquiring) stage(c *commit) {
 	if op.gone() {
 		return

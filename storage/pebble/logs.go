@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// a log that is needed no more, kept for the next one: writing where bytes lie already syncs faster than growing
+	// a log that is no longer needed, kept for reuse: overwriting syncs faster than growing a file
 	spareFile  = "SPARE"
 	spareLeast = 4 << 20 // bytes; a smaller one is not worth the space
-	// how long it waits for a log. Where logs fill more slowly than that, a growing file is fast enough
+	// how long it is kept for the next log. Where logs fill more slowly, a growing file is fast enough
 	spareFor = 10 * time.Second
 )
 
-// logs knows the logs that this process writes: how much of each is durable, and which it may use again. A log takes
-// the disk space that it fills, not what Pebble would set aside for it.
+// logs knows the logs that this process writes: how much of each is durable, and which file may be reused. A log takes
+// only the disk space that it fills, not what Pebble would preallocate.
 type logs struct {
 	fs     vfs.FS
 	dir    string
-	failed func(error) // a log could not be written: nothing can be promised any more
-	synced func()      // more is durable than before
+	failed func(error) // called when a log could not be written: nothing can be promised any more
+	synced func()      // called when more has become durable
 
 	mu      sync.Mutex
 	live    []*syncedFile // in order of their numbers
 	current *syncedFile   // the manifest
 	spare   int64         // bytes of the spare, 0: none
-	takes   int           // how often there was one, to tell an old timer from the last
+	takes   int           // how many spares there were, to tell an old timer from the last
 	closed  bool
 }
 
@@ -85,7 +85,7 @@ func (f *syncedFile) reached(at int64, err error) error {
 	return nil
 }
 
-// check tells of an error before Pebble does: where it changes logs in the background, it can only panic.
+// check reports an error before Pebble does: in its background work on logs, Pebble could only panic.
 func (f *syncedFile) check(err error) error {
 	if err != nil && f.isLog {
 		f.logs.failed(err)
@@ -141,13 +141,13 @@ func (l *logs) remove(name string, number uint64) error {
 	return nil
 }
 
-// releaseLater gives the spare back unless a log takes it in time.
+// releaseLater deletes the spare unless a log takes it in time.
 func (l *logs) releaseLater(take int) {
 	time.AfterFunc(spareFor, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if take == l.takes && !l.closed {
-			_ = l.release() // the next start does it
+			_ = l.release() // else the next start does it
 		}
 	})
 }
@@ -175,7 +175,7 @@ func (l *logs) manifest(file vfs.File, number uint64) vfs.File {
 	return f
 }
 
-// bytes returns how much lies in logs that are still needed.
+// bytes returns how many bytes lie in logs that are still needed.
 func (l *logs) bytes() (sum int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,7 +185,7 @@ func (l *logs) bytes() (sum int64) {
 	return sum
 }
 
-// durable returns what is known to be on disk of the manifest and of each log that is still needed.
+// durable returns how much of the manifest and of each needed log is known to be on disk.
 func (l *logs) durable() (manifest extent, logs []extent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -20,7 +20,7 @@ func (s *slowSync) Sync() error     { s.during(); return nil }
 func (s *slowSync) SyncData() error { s.during(); return nil }
 
 // Durable is what was written before a sync began, and nothing of a log that was never synced: it may be gone after a
-// crash, and nobody was promised it.
+// crash, and was never acknowledged.
 func TestDurableIsWhatWasWrittenBeforeTheSync(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()
@@ -58,7 +58,7 @@ func TestDurableIsWhatWasWrittenBeforeTheSync(t *testing.T) {
 	}
 }
 
-// A table or blob file that could not be written does not stay.
+// A table or blob file whose writing failed is removed.
 func TestAnOutputThatFailedIsRemoved(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewMem()

@@ -8,9 +8,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A log is a sequence of blocks of 32 KiB, and a block one of chunks, which never cross its end: sum u32, length u16,
-// kind u8, the number of the log u32, and, in the kinds written today, how many bytes of the log were known durable
-// u64; then the bytes. A record, here one commit, is one whole chunk, or a first, some in the middle and a last.
+// A log is a sequence of blocks of 32 KiB, and a block is a sequence of chunks that never cross its end: checksum u32,
+// length u16, kind u8, log number u32, and, in the kinds written today, how many bytes of the log were known durable
+// u64; then the bytes. A record, here one commit, is one whole chunk, or a first, some middle ones and a last.
 const (
 	logBlock      = 32 << 10
 	plainHead     = 7 // without the number of the log
@@ -23,20 +23,20 @@ const (
 	chunkLast   = 0 // 4 modulo 4
 )
 
-// logScan is what a log holds.
+// logScan is what scanLog found in a log.
 type logScan struct {
-	sound    int64 // bytes up to the end of the last record that can be read
-	whole    int64 // and up to the end of the last chunk, which may begin a record
-	closed   bool  // it ends as a log does that was closed
-	broken   int64 // where the first chunk lies that cannot be read, if there is something
-	torn     int64 // bytes from there that seem to be of this log: a write that was cut off, or damage
-	promised int64 // a whole chunk that lies behind was written when that many bytes were durable
+	sound    int64 // bytes up to the end of the last readable record
+	whole    int64 // bytes up to the end of the last readable chunk, which may begin a record
+	closed   bool  // it ends like a closed log
+	broken   int64 // offset of the first unreadable chunk, if there are bytes
+	torn     int64 // bytes from there that seem to belong to this log: a write that was cut off, or damage
+	promised int64 // a whole chunk behind it was written when that many bytes were durable
 }
 
-// damaged reports that more was durable than can be read: no crash does that.
+// damaged reports whether more was durable than can be read: no crash does that.
 func (l logScan) damaged() bool { return l.promised > l.broken && l.promised > l.sound }
 
-// scanLog reads a log as Pebble does, and then looks for what lies behind the place where Pebble stops.
+// scanLog reads a log as Pebble does, then searches behind the place where Pebble stops.
 func scanLog(fs vfs.FS, path string, number uint64) (l logScan, err error) {
 	f, err := fs.Open(path)
 	if err != nil {
@@ -44,7 +44,7 @@ func scanLog(fs vfs.FS, path string, number uint64) (l logScan, err error) {
 	}
 	defer f.Close()
 	buf := make([]byte, logBlock)
-	started := false // within a record
+	started := false // inside a record
 	for base := int64(0); ; base += logBlock {
 		n, err := io.ReadFull(f, buf)
 		if errors.Is(err, io.EOF) {
@@ -97,7 +97,7 @@ func scanLog(fs vfs.FS, path string, number uint64) (l logScan, err error) {
 	}
 }
 
-// searchBehind looks for whole chunks behind the broken one at at of block b, which lies at base.
+// searchBehind looks for whole chunks behind the broken one at offset at of block b, which begins at base.
 func (l *logScan) searchBehind(f vfs.File, b []byte, at int, base int64, number uint32) error {
 	found := func(c chunk, end int64) {
 		l.promised = max(l.promised, int64(min(c.promise, 1<<62)))
@@ -137,19 +137,19 @@ type chunkState uint8
 const (
 	chunkWhole chunkState = iota
 	chunkBroken
-	chunkEndsBlock // too little is left for another
-	chunkEndsLog   // the mark of a log that was closed
+	chunkEndsBlock // too little room is left for another
+	chunkEndsLog   // the end mark of a closed log
 )
 
 type chunk struct {
 	state   chunkState
 	kind    uint8
-	size    int // with its head
+	size    int // including its head
 	ours    bool
 	promise uint64
 }
 
-// chunkAt returns the chunk at the beginning of b, which reaches to the end of its block.
+// chunkAt returns the chunk at the beginning of b; b reaches to the end of its block.
 func chunkAt(b []byte, number uint32) chunk {
 	if len(b) < plainHead {
 		return chunk{state: chunkEndsBlock}

@@ -23,9 +23,9 @@ func chunkOf(kind uint8, promise uint64, payload int) []byte {
 	return b
 }
 
-// What a crash may leave is no damage: a chunk that is missing in the midst of a record, though what came before it was
-// synced and what comes behind it says so. A chunk that was synced and cannot be read is damage, wherever the one lies
-// that says so.
+// What a crash may leave is no damage: a chunk may be missing in the middle of a record, even if a later chunk says
+// that earlier ones were synced. A chunk that was synced and cannot be read is damage, wherever the chunk that promised
+// it lies.
 func TestATornLogIsToldFromADamagedOne(t *testing.T) {
 	t.Parallel()
 	const first = logBlock - 119 - promisingHead // fills the block behind a record of 100 bytes

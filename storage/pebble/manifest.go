@@ -13,11 +13,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
-// inventory is what a manifest counts on. Pebble reads the same when it opens, but checks tables only, and tells
-// nobody.
+// inventory lists the files that a manifest counts on. Pebble reads the same when it opens, but checks only tables and
+// does not publish it.
 type inventory struct {
 	number uint64            // of the manifest
-	bytes  int64             // of the manifest, as far as it can be read
+	bytes  int64             // of the manifest, as far as it is readable
 	minLog uint64            // commits in logs with smaller numbers lie in tables
 	tables map[uint64]uint64 // number to bytes
 	blobs  map[uint64]uint64 // number to bytes
@@ -84,7 +84,7 @@ const (
 	fieldEnd     = 1
 	fieldVirtual = 66
 	fieldBlobs   = 69
-	hasPoints    = 1 // of the bounds of a table with range keys
+	hasPoints    = 1 // for the bounds of a table with range keys
 )
 
 // edit reads the parts of one edit; after an error every part is 0.
@@ -114,7 +114,7 @@ func (e *edit) text() {
 
 func (inv *inventory) apply(r *bytes.Reader) error {
 	e := &edit{Reader: r}
-	added := map[uint64]uint64{} // a table that moves to another level is deleted and added by one edit
+	added := map[uint64]uint64{} // one edit deletes and adds a table that moves to another level
 	for e.Len() > 0 && e.err == nil {
 		switch tag := e.number(); tag {
 		case editComparer:
@@ -157,7 +157,7 @@ func (inv *inventory) apply(r *bytes.Reader) error {
 	return e.err
 }
 
-// table reads a new table. own: it is a file, not a part of one.
+// table reads a new table. own: it is a file of its own, not part of one.
 func (e *edit) table(tag uint64) (number, size uint64, own bool) {
 	e.number()
 	number, size = e.number(), e.number()

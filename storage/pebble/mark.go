@@ -19,16 +19,16 @@ const (
 	markSlot    = 4096 // bytes; there are two, written in turn, so that a crash leaves one whole
 	markHead    = 48
 	markEntry   = 16
-	markLogs    = 200         // at most; more logs are not open at once by far
-	markEvery   = time.Second // at most so often
+	markLogs    = 200         // at most; far fewer logs are open at once
+	markEvery   = time.Second // shortest time between two marks
 )
 
-// mark is what is known durable: written after the sync that made it so, and never awaited, so that it claims too
-// little and never too much. docs/format/store.md has the bytes.
+// mark says what is known to be durable. It is written after the sync, and nothing waits for it, so it may claim too
+// little but never too much. docs/format/store.md has the bytes.
 type mark struct {
 	turn     uint64
 	at       time.Time
-	closed   bool // the store was closed: nothing came after
+	closed   bool // the store was closed: nothing followed
 	manifest extent
 	logs     []extent // in order of their numbers
 }
@@ -68,7 +68,7 @@ var errNoMark = errors.New("no mark")
 func decodeMark(b []byte) (*mark, error) {
 	switch {
 	case len(b) != markSlot || binary.LittleEndian.Uint32(b[4:]) != markSum(b):
-		return nil, errNoMark // never written, or half
+		return nil, errNoMark // never written, or half written
 	case b[0] != markVersion:
 		return nil, fmt.Errorf("a mark of version %d, this program knows version %d", b[0], markVersion)
 	}
@@ -88,7 +88,7 @@ func decodeMark(b []byte) (*mark, error) {
 	return m, nil
 }
 
-// readMark returns the newer of the two marks; nil without one, as programs leave it that did not know of marks.
+// readMark returns the newer of the two marks; nil without one, as in directories of programs older than marks.
 func readMark(fs vfs.FS, dir string) (*mark, error) {
 	f, err := fs.Open(fs.PathJoin(dir, markFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -127,7 +127,7 @@ type marker struct {
 	ended chan struct{}
 }
 
-// newMarker goes on behind old, which may be nil.
+// newMarker returns a marker that continues after old, which may be nil.
 func newMarker(fs vfs.FS, dir string, old *mark, every time.Duration, logs *logs, said *troubles) (*marker, error) {
 	f, err := fs.OpenReadWrite(fs.PathJoin(dir, markFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -150,7 +150,7 @@ func (m *marker) notify() {
 	}
 }
 
-// run writes a mark when more is durable, and rests a second.
+// run writes a mark whenever more is durable, then rests a second.
 func (m *marker) run() {
 	defer close(m.ended)
 	rest := time.NewTimer(0)
@@ -171,8 +171,8 @@ func (m *marker) run() {
 	}
 }
 
-// write puts what is durable now over the older of the two marks. What it cannot write it writes the next time: the
-// mark that is there claims less, and is true.
+// write replaces the older of the two marks with what is durable now. If that fails, the next turn makes up for it: the
+// mark that remains claims less, and is true.
 func (m *marker) write(closed bool) {
 	manifest, logs := m.logs.durable()
 	next := mark{turn: m.turn + 1, at: time.Now(), closed: closed, manifest: manifest, logs: logs}
@@ -190,7 +190,7 @@ func (m *marker) write(closed bool) {
 	m.turn = next.turn
 }
 
-// close writes the last mark: call it when nothing else is written any more.
+// close writes the last mark. Call it after everything else is written.
 func (m *marker) close() error {
 	close(m.stop)
 	<-m.ended

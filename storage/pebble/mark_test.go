@@ -36,7 +36,7 @@ func TestMarkBytesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// A mark of a newer version is refused by name: what it claims is not known.
+// A mark of a newer version is refused by name: its claims are unknown.
 func TestANewerMarkIsRefused(t *testing.T) {
 	t.Parallel()
 	b := (&mark{turn: 1}).encode()
@@ -49,7 +49,7 @@ func TestANewerMarkIsRefused(t *testing.T) {
 	}
 }
 
-// No bytes of a log, a manifest or a mark do anything but end the reading.
+// Bad bytes in a log, a manifest or a mark do nothing but end the reading.
 func FuzzWhatLiesInTheDirectory(f *testing.F) {
 	f.Add([]byte{})
 	f.Add((&mark{turn: 1, logs: []extent{{1, 2}}}).encode())
@@ -76,7 +76,7 @@ func FuzzWhatLiesInTheDirectory(f *testing.F) {
 	})
 }
 
-// A mark that cannot be written is tried again over the same one of the two, so that the other, which is whole, stays.
+// A mark that cannot be written is tried again in the same slot, so that the whole one in the other slot stays.
 func TestMarksThatFailLeaveTheLast(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewMem()

@@ -25,7 +25,7 @@ const (
 
 var errForeign = errors.New("not a shardmill data directory: it holds other files; name an empty or a new one")
 
-// claim makes dir, or checks that it is ours or empty. It changes nothing in a directory that is neither.
+// claim makes dir, or checks that it is ours or empty. Any other directory is left unchanged.
 func claim(fs vfs.FS, dir string) error {
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -39,7 +39,7 @@ func claim(fs vfs.FS, dir string) error {
 		switch name {
 		case signFile:
 			return nil
-		case lockFile, "lost+found": // a lock alone is what a crash before sign leaves
+		case lockFile, "lost+found": // a crash before sign leaves only a lock
 		default:
 			foreign = true
 		}
@@ -57,7 +57,7 @@ func lock(fs vfs.FS, dir string) (*crdb.Lock, error) {
 	switch {
 	case err == nil:
 		return l, nil
-	// the last by this very process: no system call was needed to see it
+	// the last means this very process: Pebble saw that without a system call
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), !errors.As(err, &errno):
 		return nil, fmt.Errorf("in use by another process: end it, or choose another directory (%w)", err)
 	}
@@ -75,7 +75,7 @@ func sign(fs vfs.FS, dir string) error {
 		switch {
 		case string(text) == signText:
 			return nil
-		case len(text) > 0 && !strings.HasPrefix(signText, string(text)): // a part of it is what a crash leaves
+		case len(text) > 0 && !strings.HasPrefix(signText, string(text)): // a crash may leave a part of it
 			return errForeign
 		}
 	}
@@ -96,8 +96,8 @@ func sign(fs vfs.FS, dir string) error {
 // formatMarker is the name under which Pebble keeps the version of its own format.
 const formatMarker = "format-version"
 
-// checkPebble refuses a directory in a format of Pebble that this program does not know. What else is wrong, Pebble
-// says itself.
+// checkPebble refuses a directory in a Pebble format that this program does not know. Pebble itself reports all other
+// problems.
 func checkPebble(fs vfs.FS, dir string) error {
 	marker, text, err := atomicfs.LocateMarker(fs, dir, formatMarker)
 	if err != nil {
@@ -115,7 +115,7 @@ func checkPebble(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// explainOpen adds what to do to an error of Pebble.
+// explainOpen adds to an error of Pebble what to do.
 func explainOpen(err error) error {
 	switch {
 	case isDamage(err):
@@ -124,7 +124,7 @@ func explainOpen(err error) error {
 	return err
 }
 
-// checkFormat reads the version of what is in the database, or writes it into a new one.
+// checkFormat checks the format version in the database, or writes it into a new one.
 func (s *Store) checkFormat(acceptLoss bool) error {
 	b, closer, err := s.get(formatKey)
 	if err == nil {
@@ -150,7 +150,7 @@ func (s *Store) checkFormat(acceptLoss bool) error {
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return explainOpen(err)
 	}
-	if found && !acceptLoss { // the sign said that it is ours, and this key was written before any other
+	if found && !acceptLoss { // the sign says that it is ours, and this key is written before any other
 		return &lost{s.dir, "its beginning is missing: a log of the store was deleted or lost"}
 	}
 	if err := s.db.Set(formatKey, binary.LittleEndian.AppendUint32(nil, formatVersion), crdb.Sync); err != nil {

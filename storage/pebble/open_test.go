@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// refuses opens a store and wants an error that says each of the words.
+// refuses opens a store and wants an error that contains each of words.
 func refuses(t *testing.T, fs vfs.FS, words ...string) {
 	t.Helper()
 	s, err := openQuietly(t, fs)
@@ -79,7 +79,7 @@ func TestForeignDirectoriesAreRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-// The directory of a new disk, and whatever a crash in the middle of making a store leaves, can be opened.
+// The directory of a new disk can be opened, and so can whatever a crash leaves in the middle of making a store.
 func TestHalfMadeDirectoriesAreFinished(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(fs vfs.FS){
@@ -150,7 +150,7 @@ func TestNewerFormatsOfPebbleAreRefused(t *testing.T) {
 	refuses(t, fs, "written by a newer program, in version 4711", "use that one, or newer")
 }
 
-// A damaged block is told with its place and what to do. It is never skipped, and nothing else suffers.
+// A damaged block is reported with its place and what to do. It is never skipped, and nothing else suffers.
 func TestACorruptBlockIsNamedAndNeverSkipped(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()
@@ -201,8 +201,8 @@ func TestACorruptBlockIsNamedAndNeverSkipped(t *testing.T) {
 	}
 }
 
-// The newest block of a shard tells where it ends. When that is the one that cannot be read, the shard and the four
-// that count with it go on behind it: what the advice says can be done.
+// The newest block of a shard tells where the shard ends. If that block cannot be read, the shard and the four that
+// share its counter go on behind it, so that the advice in the error can be followed.
 func TestACorruptLastBlockStopsNoOtherRecords(t *testing.T) {
 	t.Parallel()
 	c := clock.New(0)
@@ -264,8 +264,7 @@ func TestACorruptLastBlockStopsNoOtherRecords(t *testing.T) {
 	}
 }
 
-// The end of a shard is known from elsewhere once it was trimmed: a last block that is not there is damage, not an
-// early end.
+// Once a shard was trimmed its end is also stored elsewhere: a missing last block is damage, not an early end.
 func TestAMissingBlockIsNoEarlyEnd(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()

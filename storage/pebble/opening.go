@@ -50,7 +50,7 @@ func (s *Store) open(o Options) (err error) {
 	}
 	s.files.logs.synced = s.marker.notify
 	s.disk.unflushed = s.files.logs.bytes
-	if spare := fs.PathJoin(s.dir, spareFile); exists(fs, spare) { // of a process that was killed
+	if spare := fs.PathJoin(s.dir, spareFile); exists(fs, spare) { // left by a killed process
 		if err := fs.Remove(spare); err != nil {
 			return s.explain(err, 0)
 		}
@@ -58,7 +58,7 @@ func (s *Store) open(o Options) (err error) {
 	if err := s.openDatabase(o); err != nil {
 		return errors.Join(err, s.marker.file.Close())
 	}
-	go s.marker.run() // not before: a database that does not open changes nothing of what is known of it
+	go s.marker.run() // not before: a failed opening must leave the marks as they are
 	if err := s.checkFormat(o.AcceptLoss); err != nil {
 		return errors.Join(s.explain(err, 0), s.closeDatabase())
 	}
@@ -66,8 +66,8 @@ func (s *Store) open(o Options) (err error) {
 	return s.failure()
 }
 
-// openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. Its goroutine
-// then waits for the end of the process.
+// openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. The goroutine
+// inside Pebble then waits until the process ends.
 func (s *Store) openDatabase(o Options) error {
 	type opened struct {
 		db  *crdb.DB
@@ -97,7 +97,7 @@ func exists(fs vfs.FS, path string) bool {
 	return err == nil
 }
 
-// replayed returns how many bytes lie in logs: a start writes them into tables.
+// replayed returns how many bytes the logs hold: a start writes them into tables.
 func (s *Store) replayed() int64 {
 	names, err := s.files.List(s.dir)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Store) replayed() int64 {
 	return sum
 }
 
-// logFailed ends the store: a log could not be written. While the store is being opened whoever opens it is told.
+// logFailed ends the store: a log could not be written. During opening, Open returns the error instead.
 func (s *Store) logFailed(err error) {
 	s.troubles.mu.Lock()
 	opening := s.troubles.opening
@@ -125,11 +125,11 @@ func (s *Store) logFailed(err error) {
 	}
 }
 
-// startNeeds is what a start writes beside the contents of logs: a manifest, options, an empty log.
+// startNeeds is how many bytes a start writes beside the contents of logs: a manifest, options, an empty log.
 const startNeeds = 4 << 20
 
-// explain says what to do about an error of opening. logged is how many bytes of logs there are to be written into
-// tables. nil stays nil.
+// explain adds to an error of opening what to do. logged is how many bytes of logs had to be written into tables. nil
+// stays nil.
 func (s *Store) explain(err error, logged int64) error {
 	switch {
 	case err == nil:
@@ -160,7 +160,7 @@ func (s *Store) explain(err error, logged int64) error {
 
 func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// root returns the innermost error: what surrounds it names steps of Pebble.
+// root returns the innermost error, because its wrappers name steps of Pebble.
 func root(err error) error {
 	for {
 		next := errors.Unwrap(err)

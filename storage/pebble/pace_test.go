@@ -10,7 +10,8 @@ import (
 	"testing/synctest"
 )
 
-// What works again begins anew: with the least pause, said at once, and told once.
+// After a recovery the next failure starts over: it is logged at once and has the shortest pause. The recovery is
+// logged once.
 func TestTroublesThatEndBeginAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -35,8 +36,8 @@ func TestTroublesThatEndBeginAnew(t *testing.T) {
 	})
 }
 
-// Opening waits for flushes alone: one that fails for another reason than space ends it at once, and a compaction that
-// fails ends nothing.
+// Opening waits only for flushes: one that fails for any reason but space ends it at once, and a failed compaction ends
+// nothing.
 func TestOpeningGivesUpForFlushesOnly(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

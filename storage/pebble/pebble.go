@@ -30,20 +30,19 @@ type Options struct {
 	Dir   string       // the store's own directory; made if missing
 	FS    vfs.FS       // nil: the operating system's
 	Clock *clock.Clock // gives arrival times; nil: real time
-	// bytes that must stay free on the disk: below, appends fail with storage.ErrFull. 0: 1 GiB, or a tenth of a small
-	// disk; negative: not checked
+	// bytes that must stay free on the disk: with less, appends fail with storage.ErrFull. 0: 1 GiB, or a tenth of a
+	// small disk; negative: not checked
 	MinFree int64
-	// bytes set aside to be freed when the disk fills up nevertheless. 0: 64 MiB, or 2 % of a small disk; negative:
-	// none
+	// bytes set aside, to be freed if the disk fills up all the same. 0: 64 MiB, or 2 % of a small disk; negative: none
 	Ballast int64
-	// MustExist refuses a directory without a database: what lies beside it says that there was one.
+	// MustExist refuses a directory without a database: its surroundings show that there was one.
 	MustExist bool
-	// AcceptLoss goes on with what is left where acknowledged changes are known to be lost, and says what. Else such a
-	// directory is refused.
+	// AcceptLoss opens a store that is known to have lost acknowledged changes, and logs what is lost. Else such a
+	// store is refused.
 	AcceptLoss bool
 	Logger     *slog.Logger // nil: nothing is logged. Pebble's own lines come at Debug
-	// Fatal is told that a write failed, after which nothing can be promised any more and every call fails with
-	// storage.ErrClosed. nil: log and exit with status 1. It may return in tests only.
+	// Fatal is called when a write failed: nothing can be promised any more, and every call fails with
+	// storage.ErrClosed. nil: log and exit with status 1. It may return only in tests.
 	Fatal func(error)
 
 	memTable  int           // bytes, for tests that want many; 0: 64 MiB, or a 32nd of a small disk
@@ -72,7 +71,7 @@ type Store struct {
 	marker   *marker
 
 	queue queue
-	// of *request. The store's own, because a channel may not leave the synctest bubble that it was made in
+	// of *request. One per store, because a channel may not leave the synctest bubble in which it was made
 	requests  sync.Pool
 	appends   sync.Pool     // of *appending
 	committed chan struct{} // closed when the committer has ended
@@ -93,8 +92,8 @@ type Store struct {
 
 var _ storage.Store = (*Store)(nil)
 
-// Open opens the store in o.Dir, or makes one if the directory is empty. It reads next to nothing: shards are opened
-// when they are first used. It refuses directories that hold something else, that another process has open, or that a
+// Open opens the store in o.Dir, or makes one if the directory is empty. It reads next to nothing: shards are loaded
+// when they are first used. It refuses a directory that holds something else, that another process has open, or that a
 // newer program wrote.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
@@ -163,7 +162,7 @@ func (s *Store) Close() error {
 		s.disk.stop()
 		err := s.closeDatabase()
 		if s.failed.Load() != nil {
-			err = nil // it was told already
+			err = nil // already reported
 		}
 		return errors.Join(err, s.lock.Close())
 	})
@@ -198,7 +197,7 @@ func (s *Store) wakeAll() {
 	s.watchers.FireAll()
 }
 
-// enter begins a call: the database stays open until leave. Every call does it first.
+// enter begins a call: the database stays open until leave. Every call starts with it.
 func (s *Store) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -240,7 +239,7 @@ func (l *life) leave() {
 	l.mu.Unlock()
 }
 
-// end refuses further calls and runs f once; everybody gets its error.
+// end refuses further calls and runs f once; every caller gets its error.
 func (l *life) end(f func() error) error {
 	l.once.Do(func() {
 		l.mu.Lock()
@@ -251,7 +250,7 @@ func (l *life) end(f func() error) error {
 	return l.err
 }
 
-// wait returns when no call is under way.
+// wait waits until no call is under way.
 func (l *life) wait() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,7 +16,7 @@ func TestPebbleKeepsTheContract(t *testing.T) {
 	keepsTheContract(t, 64<<20)
 }
 
-// Readers who are behind find everything in the database, and race with writers there.
+// Readers that are behind find everything in the database, and race with writers there.
 func TestPebbleKeepsTheContractWithoutBlocksInMemory(t *testing.T) {
 	t.Parallel()
 	keepsTheContract(t, 0)

@@ -8,18 +8,18 @@ import (
 	crdb "github.com/cockroachdb/pebble/v2"
 )
 
-// errPanic is a panic of the database, in whatever it was asked for.
+// errPanic wraps a panic of the database.
 var errPanic = errors.New("the database panicked")
 
-// contain turns a panic of the database into an error. Call it by defer, around a call of the database and nothing
-// else: panics of our own stay what they are.
+// contain turns a panic of the database into an error. Defer it around a call of the database and nothing else: our own
+// panics stay panics.
 func contain(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w: %v", errPanic, p)
 	}
 }
 
-// rows is an iterator of the database that never panics: what it would panic with is its error, and ends it.
+// rows is an iterator of the database that never panics: a panic inside becomes its error and ends it.
 type rows struct {
 	it       *crdb.Iterator
 	panicked error
@@ -34,7 +34,7 @@ func (s *Store) rows(o *crdb.IterOptions) (r *rows, err error) {
 	return &rows{it: it}, nil
 }
 
-// get is Get of the database.
+// get calls the database's Get.
 func (s *Store) get(key []byte) (value []byte, closer io.Closer, err error) {
 	defer contain(&err)
 	return s.db.Get(key)

@@ -11,8 +11,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// look returns how a shard stands for a reader at from, and into the blocks from there on that are in memory, if the
-// first of them is.
+// look returns the state of a shard for a reader at from, and in into the blocks from there on, if the first is in
+// memory.
 func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*block, end storage.End, err error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -32,7 +32,7 @@ func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*
 		return nil, storage.End{Kind: storage.Tail, Sealed: v.sealed}, nil
 	}
 	if len(v.tail) > 0 && from >= v.tail[0].first {
-		lo, hi := 0, len(v.tail) // the first block whose end lies behind from
+		lo, hi := 0, len(v.tail) // the first block that ends behind from
 		for lo < hi {
 			if mid := (lo + hi) / 2; v.tail[mid].next() > from {
 				hi = mid
@@ -49,8 +49,8 @@ func (sh *shard) look(s *Store, from record.Position, into []*block) (blocks []*
 	return nil, storage.End{Kind: storage.More}, nil
 }
 
-// walk visits the durable blocks with records at or after from, in order, until visit returns false (End{More}) or
-// there are no more.
+// walk visits the durable blocks with records at or after from, in order, until visit returns false (End{More}) or no
+// block is left.
 func (s *Store) walk(
 	ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error),
 ) (storage.End, error) {
@@ -79,11 +79,11 @@ func (s *Store) walk(
 	}
 }
 
-// walkDatabase visits blocks from the database until they are in memory too, and returns where to go on.
+// walkDatabase visits blocks from the database up to those that are also in memory, and returns where to continue.
 func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Position, visit func(*block) (bool, error)) (
 	record.Position, bool, error,
 ) {
-	// The watermark before the iterator, which shows one moment: what is durable by now, it must find.
+	// Read the watermark before making the iterator, which shows one moment: it must find all that is durable by now.
 	sh.mu.Lock()
 	last := sh.seen.last
 	sh.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Positio
 		return from, false, s.readError(err, sh.id, from)
 	}
 	defer it.Close()
-	// Trim and deletion after it: readers were told before the blocks went, so what it cannot find for that reason
-	// shows here.
+	// Check for trim and deletion after reading: they are published before blocks go, so they show here if they explain
+	// a missing block.
 	sh.mu.Lock()
 	gone := sh.seen.deleted || from < sh.seen.trim
 	sh.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *Store) walkDatabase(ctx context.Context, sh *shard, from record.Positio
 			return from, false, err
 		}
 		if first, _ := placeOf(it.Key()); record.Position(first) > last {
-			break // applied, but not durable yet
+			break // applied but not yet durable
 		}
 		b, err := s.blockAt(it, sh.id)
 		if err != nil {
@@ -172,7 +172,7 @@ func (l *log) Scan(
 	})
 	switch {
 	case err != nil:
-	case records > 0 && end.Kind == storage.Trimmed: // trimmed while we read: the next Scan says so
+	case records > 0 && end.Kind == storage.Trimmed: // trimmed during the read: the next Scan says so
 		end = storage.End{Kind: storage.More}
 	case end.Kind == storage.More: // the limit was reached, perhaps at the last record
 		if _, end, err = sh.look(s, from, nil); end.Kind == storage.Trimmed {
@@ -214,7 +214,7 @@ func (l *log) Seek(ctx context.Context, id storage.Shard, at record.Millis) (rec
 		found := end
 		stop, err := s.walk(ctx, sh, from, func(b *block) (bool, error) {
 			if b.first >= end {
-				return false, nil // came after we looked
+				return false, nil // arrived after look
 			}
 			pos, ok, err := b.seek(from, at)
 			if err != nil {
@@ -228,13 +228,13 @@ func (l *log) Seek(ctx context.Context, id storage.Shard, at record.Millis) (rec
 		if err != nil {
 			return 0, err
 		}
-		if stop.Kind != storage.Trimmed { // else trimmed meanwhile: again
+		if stop.Kind != storage.Trimmed { // else trimmed meanwhile: look again
 			return found, nil
 		}
 	}
 }
 
-// lastBefore asks the time index for a position such that whatever lies before it arrived before at.
+// lastBefore returns a position from the time index such that every record before it arrived before at.
 func (s *Store) lastBefore(id storage.Shard, at record.Millis) (record.Position, error) {
 	it, err := s.rows(&crdb.IterOptions{
 		LowerBound: shardKey(tableTimes, id), UpperBound: after(shardKey(tableTimes, id)),

@@ -16,8 +16,8 @@ func (c *commit) add(sh *shard, b *storage.Batch) {
 	sh.group.staged += record.Position(len(b.Records))
 }
 
-// seal gives the records staged so far their positions and arrival, shard by shard, and writes their blocks. Whatever
-// depends on where a shard ends seals first.
+// seal gives the records staged so far their positions and arrival, shard by shard, and writes their blocks. Operations
+// that depend on the end of a shard seal first.
 func (c *commit) seal() {
 	if len(c.touched) == 0 {
 		return
@@ -37,7 +37,7 @@ func (c *commit) seal() {
 	c.sync = true
 }
 
-// begin returns the arrival of records written now and keeps Tail from promising more than that until they show.
+// begin returns the arrival of records written now, and keeps Tail from promising anything later until they show.
 func (sh *shard) begin(now record.Millis) record.Millis {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *commit) encode(sh *shard, at record.Millis) {
 // cursor walks over the records of several batches.
 type cursor struct {
 	batches []*storage.Batch
-	at      int // in the first batch
+	at      int // index in the first batch
 }
 
 func (k *cursor) next() *record.Record {
@@ -84,7 +84,7 @@ func (k *cursor) next() *record.Record {
 	return &k.batches[0].Records[k.at-1]
 }
 
-// measure returns how many of the next records belong into one block, and their size.
+// measure returns how many of the next records go into one block, and their size in bytes.
 func (k *cursor) measure() (count, size int) {
 	at := k.at
 	for _, b := range k.batches {
@@ -105,9 +105,10 @@ func (c *commit) writeBlock(sh *shard, b *block) {
 	op := c.batch.SetDeferred(placeKeyBytes, len(b.bytes))
 	putPlace(op.Key, tableBlocks, sh.id, uint64(b.first))
 	copy(op.Value, b.bytes)
-	_ = op.Finish() // fails for indexed batches only
+	_ = op.Finish() // fails only for indexed batches
 
-	// An entry says: whatever lies before this position arrived earlier. At most one per second keeps the index small.
+	// An entry says that all records before this position arrived earlier. One per second at most keeps the index
+	// small.
 	if b.firstArrival > sh.state.highest && b.firstArrival >= sh.indexed+1000 {
 		op := c.batch.SetDeferred(placeKeyBytes, 8)
 		putPlace(op.Key, tableTimes, sh.id, uint64(b.firstArrival))
@@ -122,7 +123,7 @@ func (c *commit) writeBlock(sh *shard, b *block) {
 	sh.blocks = append(sh.blocks, b)
 }
 
-// putPlace writes the key of placeKey without allocating.
+// putPlace writes the same key as placeKey without allocating.
 func putPlace(key []byte, table byte, id storage.Shard, place uint64) {
 	key[0] = table
 	binary.BigEndian.PutUint32(key[1:], id.Stream)

@@ -15,9 +15,9 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// The time index only saves work: at every arrival, just before and after it, and now and then between, Seek finds what
-// a scan from the beginning finds. The arrivals are the ones that a bold index gets wrong: several groups in one
-// millisecond, seconds with and without an entry of their own, a clock that was set back.
+// The time index only saves work: at every arrival, just before and after it, and sometimes in between, Seek finds what
+// a scan from the beginning finds. The arrivals are those that a careless index gets wrong: several groups in one
+// millisecond, seconds with and without an entry, a clock that was set back.
 func TestSeekFindsWhatAScanFinds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

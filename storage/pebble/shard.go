@@ -25,11 +25,11 @@ func idOf(shard storage.Shard) groupID { return groupID{shard.Stream, shard.Inde
 type group struct {
 	load   sync.Mutex // held while loading; guards loaded and gone
 	loaded bool
-	gone   bool // its stream was deleted
+	gone   bool // the stream was deleted
 
-	// The committer's alone, once loaded.
-	last   record.Position   // highest position given out
-	staged record.Position   // positions that the open commit will give out
+	// Used by the committer only, once loaded.
+	last   record.Position   // highest position assigned
+	staged record.Position   // positions that the open commit will assign
 	known  [groupSize]*shard // durable or not
 
 	mu     sync.RWMutex // guards shards
@@ -42,7 +42,7 @@ type shard struct {
 	group   *group
 	changed wake.Signal
 
-	// The committer's alone: what the next operation in commit order must see, durable or not.
+	// Used by the committer only: what the next operation in commit order must see, durable or not.
 	state   shardState
 	deleted bool
 	indexed record.Millis    // arrival of the last time index entry; noTime for none
@@ -53,14 +53,14 @@ type shard struct {
 	seen seen
 }
 
-// seen is what readers may see: durable, all of it. The shard's mu guards it.
+// seen is what readers may see; all of it is durable. The shard's mu guards it.
 type seen struct {
-	first, trim record.Position // nothing lies below first; records below trim are hidden, 0: none
+	first, trim record.Position // no record lies below first; records below trim are hidden, 0: none
 	last        record.Position // last durable record, 0 for none
 	highest     record.Millis   // no durable record arrived later
 	closed      bool
 	deleted     bool
-	sealed      record.Millis // no later arrival may be smaller: a reader was told so
+	sealed      record.Millis // promised to a reader: no later arrival is smaller
 	inflight    record.Millis // arrival of records being written, 0 for none
 	tail        []*block      // the newest blocks, without a gap up to last
 	recent      *block        // the last block read from the database
@@ -72,8 +72,8 @@ func (v *seen) end() record.Position { return max(v.first, v.last+1) }
 
 const noTime = record.Millis(-1 << 62)
 
-// shardState is what tableShards keeps of a shard. Position and arrival of the last record are brought up to date only
-// when a block might be gone that would tell them.
+// shardState is what tableShards stores of a shard. Position and arrival of the last record are updated only when the
+// block that would tell them might go.
 type shardState struct {
 	closed      bool
 	epoch       uint64
@@ -127,7 +127,7 @@ func decodeState(b []byte) (s shardState, err error) {
 	}, nil
 }
 
-// newShard returns a shard as readers find it after opening or creating.
+// newShard returns a shard as readers see it after opening or creating it.
 func newShard(id storage.Shard, g *group, st shardState, indexed record.Millis) *shard {
 	return &shard{
 		id: id, group: g, state: st, indexed: indexed,

@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// written blocks of a shard, as a commit leaves them for show: n blocks of one record each, from the shard's end on.
+// writeBlocks stages n blocks of one record each at the shard's end, as a commit leaves them for show.
 func writeBlocks(c *commit, sh *shard, n int) {
 	for range n {
 		sh.state.last++
@@ -44,8 +44,8 @@ func shown(t *testing.T) (*commit, [2]*shard) {
 	return c, shards
 }
 
-// A batch of many blocks shows at one moment. It is so many here that a reader who looks all the time comes by between
-// two of them, if they are shown one by one.
+// A batch of many blocks shows at one moment. There are so many here that a reader that looks all the time would see a
+// part, if they were shown one by one.
 func TestTheBlocksOfACommitShowTogether(t *testing.T) {
 	t.Parallel()
 	const blocks, rounds = 50_000, 10
@@ -82,8 +82,8 @@ func TestTheBlocksOfACommitShowTogether(t *testing.T) {
 	reader.Wait()
 }
 
-// A commit may write to a shard twice, with another shard's blocks between. A reader who saw the first half only would
-// be told by Tail that nothing older than now can follow, and the second half is older.
+// A commit may write to a shard twice, with another shard's blocks in between. Tail would promise a reader that saw
+// only the first half that nothing older than now follows, but the second half is older.
 func TestAShardShowsOnceInACommit(t *testing.T) {
 	t.Parallel()
 	c, shards := shown(t)
@@ -92,7 +92,7 @@ func TestAShardShowsOnceInACommit(t *testing.T) {
 	writeBlocks(c, b, 1)
 	writeBlocks(c, a, 1)
 
-	b.mu.Lock() // the committer gets to b and waits
+	b.mu.Lock() // the committer reaches b and waits
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

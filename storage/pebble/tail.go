@@ -3,12 +3,12 @@ package pebble
 import "sync"
 
 const (
-	tailBytes    = 64 << 20 // newest blocks kept in memory, over all shards
-	recentBlocks = 64       // shards that keep the block they last read from the database
+	tailBytes    = 64 << 20 // newest blocks kept in memory, for all shards together
+	recentBlocks = 64       // shards that keep the last block read from the database
 )
 
 // tails bounds the blocks that shards keep for readers at the tip: the oldest block of all goes first. Only the
-// committer adds.
+// committer adds blocks.
 type tails struct {
 	budget int
 	bytes  int
@@ -33,7 +33,7 @@ func (t *tails) add(w written) {
 	}
 }
 
-// forget drops b from the tail, where it is the oldest, unless it is gone already.
+// forget drops b, the oldest block of the tail, unless it is gone already.
 func (sh *shard) forget(b *block) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -43,8 +43,8 @@ func (sh *shard) forget(b *block) {
 	}
 }
 
-// recents bounds how many shards keep the block they last read: a reader who takes a few records at a time would fetch
-// and check it again and again.
+// recents bounds how many shards keep the last block read: without it, a reader that takes a few records at a time
+// would fetch and check the block again and again.
 type recents struct {
 	mu     sync.Mutex
 	shards [recentBlocks]*shard
@@ -57,7 +57,7 @@ func (t *recents) keep(sh *shard, b *block) {
 	sh.seen.recent = b
 	sh.mu.Unlock()
 	if had {
-		return // it has its place already
+		return // it is in already
 	}
 	t.mu.Lock()
 	old := t.shards[t.next]

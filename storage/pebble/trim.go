@@ -10,7 +10,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// trimming hides records. It comes before purging, in a commit of its own: a reader who still sees them must find them.
+// trimming hides records. It comes before purging, in a commit of its own: a reader that still sees the records must
+// find them.
 type trimming struct {
 	shardChange
 	before record.Position
@@ -63,8 +64,8 @@ func (s *Store) hides(ctx context.Context, sh *shard, oldest, before record.Posi
 		return false, s.readError(err, sh.id, oldest)
 	}
 	defer it.Close()
-	// The last block that begins below before either begins at oldest or later, or may reach beyond it. A block that
-	// cannot be read counts as records: trimming is the way to get rid of it.
+	// The last block that begins below before either begins at oldest or later, or may reach beyond it. An unreadable
+	// block counts as records: trimming is the way to get rid of it.
 	if !it.Last() {
 		return false, s.readError(it.Error(), sh.id, oldest)
 	}
@@ -79,7 +80,7 @@ func (op *trimming) stage(c *commit) {
 	if op.gone() {
 		return
 	}
-	c.seal() // so that the state tells where the shard ends if all its blocks go
+	c.seal() // so that the state records the shard's end if all its blocks go
 	if op.shard.state.trim < op.before {
 		op.shard.state.trim = op.before
 		c.writeState(op.shard)
@@ -97,8 +98,7 @@ func (op *trimming) publish(*Store) {
 	op.shard.changed.Fire()
 }
 
-// purging deletes hidden blocks and the index entries that lead to them. A crash before it leaves them to the next
-// trim.
+// purging deletes hidden blocks and their index entries. After a crash before it, the next trim deletes them.
 type purging struct {
 	shardChange
 	blocks, times [2][]byte // from, to
@@ -127,7 +127,7 @@ func (s *Store) purge(ctx context.Context, sh *shard) error {
 	first, _ := placeOf(it.Key())
 	b, err := s.blockAt(it, sh.id)
 	switch {
-	case err != nil: // it goes when the trim reaches the next block
+	case err != nil: // it goes once the trim reaches the next block
 		op.blocks[1] = blockKey(sh.id, record.Position(first))
 	case b.next() <= trim:
 		op.blocks[1] = blockKey(sh.id, trim)
@@ -136,8 +136,8 @@ func (s *Store) purge(ctx context.Context, sh *shard) error {
 		op.blocks[1] = blockKey(sh.id, b.first)
 		until = b.firstArrival
 	}
-	// The newest entry at or before that stays: the arrivals behind the last entry of all have none of their own, and
-	// the next opening knows of them by that entry alone.
+	// The newest entry at or before that stays: arrivals behind the very last entry have none of their own, and only
+	// that entry bounds them at the next opening.
 	if kept, err := s.indexedBy(sh.id, until); err != nil {
 		return err
 	} else if kept != noTime {
@@ -154,7 +154,7 @@ func (op *purging) stage(c *commit) {
 	if op.shard.deleted {
 		return
 	}
-	_ = c.batch.DeleteRange(op.blocks[0], op.blocks[1], nil) // fails for indexed batches only
+	_ = c.batch.DeleteRange(op.blocks[0], op.blocks[1], nil) // fails only for indexed batches
 	if bytes.Compare(op.times[0], op.times[1]) < 0 {
 		_ = c.batch.DeleteRange(op.times[0], op.times[1], nil)
 	}
@@ -207,7 +207,7 @@ func (op *deleting) stage(c *commit) {
 	}
 	for _, table := range []byte{tableBlocks, tableTimes, tableShards} {
 		lo, hi := streamKeys(table, op.stream)
-		_ = c.batch.DeleteRange(lo, hi, nil) // fails for indexed batches only
+		_ = c.batch.DeleteRange(lo, hi, nil) // fails only for indexed batches
 	}
 	c.sync, c.cut = true, true
 }

@@ -12,32 +12,32 @@ import (
 const (
 	pauseLeast  = 250 * time.Millisecond // after a first failure; doubled with each that follows
 	pauseMost   = 5 * time.Second
-	damagePause = time.Minute // longest pause where waiting will hardly help
-	repeatEvery = time.Minute // how often what goes on is said again
+	damagePause = time.Minute // longest pause when waiting will hardly help
+	repeatEvery = time.Minute // how often a lasting trouble is logged again
 	openingGoes = 2 * time.Second
 	noticesKept = 256
 )
 
-// troubles owns what Pebble tries again and again: flushes and compactions that cannot write, tables that cannot be
-// read. Pebble itself does so without a pause and tells each time. Here it is paced, counted, said once and then once a
-// minute, until it works.
+// troubles owns what Pebble retries: flushes and compactions that cannot write, tables that cannot be read. Pebble
+// itself retries without a pause and reports every failure. Here retries are paced and counted, and logged at once and
+// then once a minute, until they succeed.
 type troubles struct {
 	dir     string
 	log     *slog.Logger
 	retries atomic.Int64
-	closing chan struct{} // closed: nobody waits any more
+	closing chan struct{} // closed: all waiting ends
 
 	mu        sync.Mutex
 	states    map[task]*state
-	announced []announced // newest last: errors that an End event told of, before BackgroundError does
+	announced []announced // newest last: errors that an End event reported before BackgroundError does
 	notices   map[string]*notice
 	opening   bool
-	since     time.Time     // when opening began to fail; zero: it did not
+	since     time.Time     // when opening began to fail; zero: it has not
 	gaveUp    chan struct{} // closed with the reason in cause
 	cause     error
 }
 
-// task is something that Pebble tries again.
+// task is something that Pebble retries.
 type task string
 
 const (
@@ -48,7 +48,7 @@ const (
 
 type state struct {
 	failures int
-	until    time.Time // before that nothing is tried
+	until    time.Time // not tried before this
 }
 
 type announced struct {
@@ -56,7 +56,7 @@ type announced struct {
 	task task
 }
 
-// notice is when something was last said, and how often it happened since the process began.
+// notice records when something was last logged, and how often it has happened since the process began.
 type notice struct {
 	said  time.Time
 	count int64
@@ -69,14 +69,14 @@ func newTroubles(dir string, log *slog.Logger) *troubles {
 	}
 }
 
-// say logs what goes on under that key, at once and then once a minute with how often it happened. It returns whether
-// it did.
+// say logs message at once, and then once a minute for the same key, with how often it happened. It reports whether it
+// logged.
 func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due bool) {
 	t.mu.Lock()
 	n := t.notices[key]
 	if n == nil {
 		if len(t.notices) >= noticesKept {
-			clear(t.notices) // better said twice than kept for ever
+			clear(t.notices) // better logged twice than kept for ever
 		}
 		n = &notice{}
 		t.notices[key] = n
@@ -91,7 +91,7 @@ func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due
 	if due {
 		for i, a := range attrs {
 			if err, ok := a.(error); ok {
-				attrs[i] = firstLine{err}.Error() // else a text handler adds where it was made, over thirty lines
+				attrs[i] = firstLine{err}.Error() // else a text handler adds its stack, over thirty lines
 			}
 		}
 		t.log.Log(context.Background(), level, message, append([]any{"dir", t.dir, "times", count}, attrs...)...)
@@ -99,8 +99,8 @@ func (t *troubles) say(level slog.Level, key, message string, attrs ...any) (due
 	return due
 }
 
-// announce remembers the error of a flush or compaction, so that BackgroundError, which tells of it once more, is not
-// taken for another.
+// announce remembers the error of a flush or compaction, so that the same error from BackgroundError is not counted
+// again.
 func (t *troubles) announce(task task, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,9 +127,9 @@ func (t *troubles) worked(task task) {
 	go t.log.Info("the store works again", "dir", t.dir, "what", string(task), "failures", failures)
 }
 
-// background is Pebble's BackgroundError. Flushes and compactions call it with the lock that everybody needs, so their
-// pause is spent where they next create a file. What no End event announced is the loading of statistics of tables: it
-// holds no lock, goes on at once when this returns, and so waits here.
+// background is Pebble's BackgroundError. Flushes and compactions call it while they hold the database's lock, so they
+// pause later, where they next create a file. An error that no End event announced comes from loading table statistics:
+// that holds no lock and continues as soon as this returns, so it pauses here.
 func (t *troubles) background(err error) {
 	t.mu.Lock()
 	what := reading
@@ -148,7 +148,7 @@ func (t *troubles) background(err error) {
 	}
 }
 
-// failed counts a failure of a task, says so, and lets the next attempt wait.
+// failed counts and logs a failure of a task, and delays the next attempt.
 func (t *troubles) failed(what task, err error) {
 	t.retries.Add(1)
 	t.mu.Lock()
@@ -163,11 +163,11 @@ func (t *troubles) failed(what task, err error) {
 		most = damagePause
 	}
 	if t.opening {
-		most = 2 * pauseLeast // somebody waits
+		most = 2 * pauseLeast // Open is waiting
 	}
 	s.until = time.Now().Add(min(pauseLeast<<min(s.failures-1, 20), most))
 	giveUp := false
-	if t.opening && what == flushing { // the one thing that opening waits for
+	if t.opening && what == flushing { // the only task that opening waits for
 		if t.since.IsZero() {
 			t.since = time.Now()
 		}
@@ -177,7 +177,7 @@ func (t *troubles) failed(what task, err error) {
 	switch {
 	case giveUp:
 		t.giveUp(err)
-	case isDamage(err): // its file was named already
+	case isDamage(err): // damaged has named its file
 	case what == reading:
 		t.say(slog.LevelError, string(what), "a table of the store cannot be read; it is tried again", "err", err)
 	default:
@@ -200,7 +200,7 @@ func (t *troubles) giveUp(err error) bool {
 	return t.opening
 }
 
-// damaged tells of a file with bytes that are not what was written.
+// damaged logs a file whose bytes are not what was written.
 func (t *troubles) damaged(path string, err error) {
 	t.say(slog.LevelError, "damaged "+path,
 		"a file of the store is corrupt: what lies in it cannot be read, everything else goes on. Check the disk, then restore the data directory from a backup",
@@ -214,7 +214,7 @@ func (t *troubles) opened() {
 	t.mu.Unlock()
 }
 
-// wait returns when a table or blob file may be written: at once unless the last one failed.
+// wait returns when a table or blob file may be written: at once, unless the last one failed.
 func (t *troubles) wait() {
 	t.waitFor(flushing)
 	t.waitFor(compacting)
@@ -229,7 +229,7 @@ func (t *troubles) waitFor(task task) {
 	}
 	t.mu.Unlock()
 	if lost {
-		select {} // the process is about to end: Pebble knows no other way to be kept from trying for ever
+		select {} // the process is about to end, and nothing else keeps Pebble from retrying for ever
 	}
 	if rest <= 0 {
 		return
@@ -244,5 +244,5 @@ func (t *troubles) waitFor(task task) {
 	}
 }
 
-// close lets whatever waits go on.
+// close ends all waiting.
 func (t *troubles) close() { close(t.closing) }

@@ -42,7 +42,7 @@ func (l *logged) lines() []string {
 	return strings.Split(strings.TrimSuffix(l.b.String(), "\n"), "\n")
 }
 
-// full is a disk that takes logs only, as one does on which they had their blocks before it filled up.
+// full is a disk that takes only logs, as if their blocks had been allocated before it filled up.
 type full struct {
 	on      atomic.Bool
 	refused atomic.Int64
@@ -59,7 +59,7 @@ func (f *full) MaybeError(op errorfs.Op) error {
 
 func (f *full) String() string { return "full disk" }
 
-// count returns how many files with that suffix there are.
+// count returns how many files have that suffix.
 func count(t *testing.T, fs vfs.FS, suffix string) (n int) {
 	t.Helper()
 	names, err := fs.List("store")
@@ -74,8 +74,8 @@ func count(t *testing.T, fs vfs.FS, suffix string) (n int) {
 	return n
 }
 
-// A flush that finds the disk full is tried again with pauses, counted, and said once and then once a minute; what it
-// could not write is not left behind, nothing acknowledged is lost, and it goes on by itself when there is space.
+// A flush that finds the disk full is retried with pauses, counted, and logged at once and then once a minute. It
+// leaves no half-written files, loses nothing acknowledged, and succeeds by itself once there is space.
 func TestAFlushOnAFullDiskWaitsAndRecovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,8 +129,8 @@ func TestAFlushOnAFullDiskWaitsAndRecovers(t *testing.T) {
 	})
 }
 
-// A start that must write what lies in logs and cannot is given up with what is needed and where, although Pebble would
-// try for ever.
+// A start that cannot write the contents of the logs is given up, with how much space it needs and where, although
+// Pebble would try for ever.
 func TestAStartOnAFullDiskIsGivenUp(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewCrashableMem()
@@ -173,7 +173,7 @@ func TestAStartOnAFullDiskIsGivenUp(t *testing.T) {
 	}
 }
 
-// A directory that may not be written to is refused in one sentence, whatever cannot be written first.
+// A directory without write permission is refused in one sentence, whichever file fails first.
 func TestAStartThatMayNotWriteSaysSo(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []syscall.Errno{syscall.EROFS, syscall.EACCES, syscall.EPERM} {
@@ -223,7 +223,7 @@ func change(t *testing.T, fs vfs.FS, name string, edit func([]byte) []byte) {
 	}
 }
 
-// named returns the one file whose name ends so.
+// named returns the one file whose name ends in suffix.
 func named(t *testing.T, fs vfs.FS, suffix string) (found string) {
 	t.Helper()
 	names, err := fs.List("store")
@@ -241,8 +241,8 @@ func named(t *testing.T, fs vfs.FS, suffix string) (found string) {
 	return found
 }
 
-// A table whose footer is corrupt is told with its name and what to do, once and then once a minute; an idle store does
-// not try to read it again and again.
+// A table with a corrupt footer is logged with its name and what to do, at once and then once a minute; an idle store
+// does not read it again and again.
 func TestACorruptTableIsToldOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestACorruptTableIsToldOnceAMinute(t *testing.T) {
 	})
 }
 
-// An end does not wait for a pause.
+// Close does not wait for a pause to end.
 func TestCloseWaitsForNoPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

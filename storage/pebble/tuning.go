@@ -11,7 +11,7 @@ import (
 	crdb "github.com/cockroachdb/pebble/v2"
 )
 
-// pebbleOptions are the settings that measurements were made with; each says what it is for.
+// pebbleOptions returns the settings that the measurements were made with; each says what it is for.
 func (s *Store) pebbleOptions(memTable int) *crdb.Options {
 	o := &crdb.Options{
 		FS:   s.files,
@@ -28,7 +28,7 @@ func (s *Store) pebbleOptions(memTable int) *crdb.Options {
 		// within seconds.
 		TargetByteDeletionRate: 192 << 20,
 		FlushDelayDeleteRange:  time.Second,
-		// Obsolete logs are ours: see archive.
+		// We handle obsolete logs: see archive.
 		Cleaner: crdb.ArchiveCleaner{},
 		Logger:  pebbleLogger{s},
 	}
@@ -58,18 +58,19 @@ func (s *Store) pebbleOptions(memTable int) *crdb.Options {
 	return o
 }
 
-// listener passes on what an operator must know. The rest is for whoever turns Debug on.
+// listener logs what an operator must know; the rest goes to Debug.
 func (s *Store) listener() crdb.EventListener {
 	var l crdb.EventListener
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		l = crdb.MakeLoggingEventListener(pebbleLogger{s})
 	}
-	// Not fatal, as it is by default: whoever reads the place gets storage.ErrCorrupt, and everything else goes on.
+	// By default this is fatal. Here readers of the place get storage.ErrCorrupt, and everything else goes on.
 	l.DataCorruption = func(i crdb.DataCorruptionInfo) { s.troubles.damaged(i.Path, i.Details) }
 	l.FlushEnd = func(i crdb.FlushInfo) { s.troubles.announce(flushing, i.Err) }
 	l.CompactionEnd = func(i crdb.CompactionInfo) { s.troubles.announce(compacting, i.Err) }
 	l.BlobFileRewriteEnd = func(i crdb.BlobFileRewriteInfo) {
-		if i.Err != nil && !errors.Is(i.Err, crdb.ErrCancelledCompaction) { // this one reports to BackgroundError never
+		// a cancelled compaction is never reported to BackgroundError
+		if i.Err != nil && !errors.Is(i.Err, crdb.ErrCancelledCompaction) {
 			s.troubles.failed(compacting, i.Err)
 		}
 	}
@@ -99,7 +100,7 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 	l.s.fail(err)
 }
 
-// fatalError is what Pebble calls fatal, with the error that it came from.
+// fatalError is a message that Pebble calls fatal, with the error behind it.
 type fatalError struct {
 	text  string
 	cause error

@@ -57,7 +57,7 @@ var appendTests = []test{
 			t.Fatalf("data is %q after the caller reused its bytes", got)
 		}
 	}),
-	// D-11: production no longer counts this way, but clients of the emulators that came before do.
+	// D-11: production no longer counts this way, but clients written for earlier emulators do.
 	simple("FiveShardsOfAStreamShareOneCounter", func(t *testing.T, b *bench) {
 		writers := []storage.Writer{b.create(shardAt(0)), b.create(shardAt(1)), b.create(shardAt(4))}
 		other := b.create(shardAt(5))

@@ -9,17 +9,17 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Crashable is a Local that can lose what was not synced, and fail or wait on demand, for the tests of rooms that keep
+// Crashable is a Local that can lose what was not synced, and fail or wait on demand, for tests of rooms that store
 // things. All methods are safe for concurrent use.
 type Crashable struct {
 	storage.Local               // what reads see
-	synced        storage.Local // what a kill leaves
+	synced        storage.Local // what a kill leaves behind
 	fresh         func() storage.Local
 
 	mu   sync.Mutex
 	soon []storage.LocalOp // applied since the last sync
-	fail error             // answer of the next applies
-	gate chan struct{}     // when set, applies that begin with writing a key of the family held wait for it
+	fail error             // returned by the next applies
+	gate chan struct{}     // when set, applies whose first op writes a key of the family held wait for it
 	held string
 }
 
@@ -76,7 +76,7 @@ func (c *Crashable) FailWith(err error) {
 	c.fail = err
 }
 
-// Hold keeps applies that begin with writing a key of the family waiting until the gate is closed.
+// Hold makes applies whose first op writes a key of the family wait until the caller closes gate.
 func (c *Crashable) Hold(family string) (gate chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

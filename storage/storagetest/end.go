@@ -168,7 +168,7 @@ var endTests = []test{
 			_, _, err = log.Acquire(b.ctx, w.Shard)
 			b.want(err, storage.ErrNotFound)
 			b.want(log.Trim(b.ctx, w.Shard, 1), storage.ErrNotFound)
-			<-log.Changed(w.Shard) // nobody waits for what is gone
+			<-log.Changed(w.Shard) // a deleted shard keeps no reader waiting
 		}
 		for _, w := range kept {
 			b.put(w, records("r", 1))

@@ -14,13 +14,13 @@ type Fault uint8
 
 const (
 	None     Fault = iota // it is passed on
-	LoseIt                // it is not applied, and the answer says that nobody knows
-	LoseWord              // it is applied, and the answer says that nobody knows
-	Refuse                // it is not applied, and the answer says so
+	LoseIt                // it is not applied, and the error leaves that open
+	LoseWord              // it is applied, and the error leaves that open
+	Refuse                // it is not applied, and the error says so
 )
 
-// ErrLost is the answer to a commit whose outcome is unknown. It is an error like any that a network gives, and says
-// nothing of itself.
+// ErrLost is returned by a commit whose outcome is unknown. It is like any error of a network: it does not say what
+// happened.
 var ErrLost = errors.New("the connection was lost")
 
 // Faulty is a Coord whose commits go wrong as a test asks. Safe for concurrent use.
@@ -32,7 +32,7 @@ type Faulty struct {
 	Commits int // tried so far
 }
 
-// Fail sets what becomes of commits from now on; nil: all is well. The function is called with Faulty locked.
+// Fail sets what becomes of commits from now on; nil: no faults. fault is called with f locked.
 func (f *Faulty) Fail(fault func(ops []storage.Op) Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,7 +96,7 @@ func (f *Faulty) Commit(ctx context.Context, group string, ops ...storage.Op) (s
 	return f.Coord.Commit(ctx, group, ops...)
 }
 
-// With is s with another Coord.
+// With returns s with another Coord.
 func With(s storage.Store, c storage.Coord) storage.Store { return &with{s, c} }
 
 type with struct {

@@ -36,7 +36,7 @@ var lifeTests = []test{
 					go cancel()
 					rs := records(fmt.Sprintf("%d-%d", i, j), 2)
 					err := b.Store.Log().Append(ctx, []storage.Batch{{Writer: w, Records: rs}})[0]
-					rs[0].Data[0] = '!' // the caller owns its bytes again, whatever the answer
+					rs[0].Data[0] = '!' // the caller owns its bytes again, whatever Append returned
 					if err == nil {
 						mu.Lock()
 						acked[fmt.Sprintf("%d-%d/1", i, j)] = true

@@ -36,7 +36,7 @@ var modelTests = []test{
 	}},
 }
 
-// logModel is a Log that is slow and obvious.
+// logModel is a slow and obvious Log.
 type logModel struct {
 	bench    *bench
 	shards   map[storage.Shard]*shardModel
@@ -295,7 +295,7 @@ func (m *logModel) Check(t *rapid.T) {
 	}
 }
 
-// coordModel is a Coord that is slow and obvious.
+// coordModel is a slow and obvious Coord.
 type coordModel struct {
 	bench   *bench
 	values  map[string]storage.Entry

@@ -26,7 +26,7 @@ var readTests = []test{
 			{1, storage.Limit{}, 10, storage.Tail},
 			{1, storage.Limit{Records: 3}, 3, storage.More},
 			{3, storage.Limit{Records: 3}, 3, storage.More}, // across the two appends
-			{8, storage.Limit{Records: 3}, 3, storage.Tail}, // nothing is left, and the answer says so
+			{8, storage.Limit{Records: 3}, 3, storage.Tail}, // nothing is left, and the end says so
 			{1, storage.Limit{Bytes: 300}, 3, storage.More},
 			{1, storage.Limit{Bytes: 399}, 3, storage.More},
 			{1, storage.Limit{Bytes: 1}, 1, storage.More}, // at least one
@@ -149,7 +149,7 @@ var readTests = []test{
 				t.Fatalf("trim %d: oldest %d, %d records from 24 on; want 24, 27", before, oldest, len(rs))
 			}
 		}
-		// beyond the end counts as the end: records to come stay readable
+		// beyond the end counts as the end: later records stay readable
 		b.must(log.Trim(b.ctx, w.Shard, record.MaxPosition))
 		if oldest, end, _ := b.bounds(w.Shard); oldest != 51 || end != 51 {
 			t.Fatalf("all trimmed: bounds %d to %d, want 51 to 51", oldest, end)

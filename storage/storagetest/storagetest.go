@@ -1,5 +1,4 @@
-// Package storagetest is the suite that every storage backend passes: what storage.go promises, as tests. Imported by
-// tests only.
+// Package storagetest tests what storage.go promises: every storage backend passes this suite. Imported by tests only.
 package storagetest
 
 import (
@@ -21,8 +20,8 @@ import (
 // Harness is a fresh, empty store under test.
 type Harness struct {
 	Store storage.Store
-	Clock *clock.Clock // the clock that Store goes by
-	// closes Store and opens its data again; nil when the backend forgets. May be called once after each open
+	Clock *clock.Clock // the clock that Store uses
+	// closes Store and opens its data again; nil when the backend keeps nothing. May be called once after each open
 	Reopen func() storage.Store
 }
 
@@ -52,7 +51,7 @@ type test struct {
 	run  func(t *testing.T, open func(testing.TB) Harness)
 }
 
-// simple returns a test that needs one store.
+// simple returns a test that needs only one store.
 func simple(name string, run func(t *testing.T, h *bench)) test {
 	return test{name, func(t *testing.T, open func(testing.TB) Harness) { run(t, newBench(t, open)) }}
 }
@@ -99,7 +98,7 @@ func (b *bench) want(err, want error) {
 	}
 }
 
-// expect is want for goroutines of a test: it does not end it.
+// expect is want for a test's goroutines: it does not end the test.
 func (b *bench) expect(err, want error) {
 	b.t.Helper()
 	if !errors.Is(err, want) {
@@ -121,7 +120,7 @@ func (b *bench) acquire(shard storage.Shard) storage.Writer {
 	return w
 }
 
-// records makes n small records whose data tell them apart.
+// records returns n small records with different data.
 func records(name string, n int) []record.Record {
 	rs := make([]record.Record, n)
 	for i := range rs {
@@ -181,7 +180,7 @@ func (b *bench) same(what string, got, want any) {
 	}
 }
 
-// sameRecords is same for records, which cmp would compare byte by byte.
+// sameRecords is same for records, faster than cmp, which would compare byte by byte.
 func (b *bench) sameRecords(got, want []record.Record) {
 	b.t.Helper()
 	equal := slices.EqualFunc(got, want, func(x, y record.Record) bool {

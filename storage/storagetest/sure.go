@@ -8,7 +8,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// sureTests hold what storage.Sure makes of a backend whose answers get lost.
+// sureTests test what storage.Sure makes of a backend whose replies get lost.
 var sureTests = []test{
 	sureOf("an answer that is lost after the commit was applied is found",
 		func(b *bench, f *Faulty, sure storage.Coord) {
@@ -152,7 +152,7 @@ var sureTests = []test{
 			f.FailNext(1, LoseWord)
 			first := op("a", "1", storage.Absent)
 			b.want(second(sure.Commit(b.ctx, "g/", first, gone("b", rev))), storage.ErrUnknown)
-			first.Value[0] = 'x' // the caller's again
+			first.Value[0] = 'x' // the bytes are the caller's again
 			f.Unread(nil)
 			next, err := sure.Commit(b.ctx, "g/", op("a", "2", storage.Absent), op("b", "2", rev))
 			b.must(err)
@@ -178,7 +178,7 @@ var sureTests = []test{
 		}),
 }
 
-// forerunner makes a commit whose outcome stays unknown, and then the next over what its owner still believes.
+// forerunner makes a commit whose outcome stays unknown, and then another that expects what the caller last knew.
 func (b *bench) forerunner(f *Faulty, sure storage.Coord, fault Fault) {
 	f.Unread(func(string) bool { return true })
 	f.FailNext(1, fault)
@@ -196,7 +196,7 @@ func (b *bench) forerunner(f *Faulty, sure storage.Coord, fault Fault) {
 	b.want(second(sure.Commit(b.ctx, "g/", op("a", "3", storage.Absent))), storage.ErrConflict) // once
 }
 
-// sureOf returns a test on a Coord that is made sure and may be told to go wrong.
+// sureOf returns a test on a Faulty Coord and its Sure wrapper.
 func sureOf(name string, run func(b *bench, f *Faulty, sure storage.Coord)) test {
 	return simple(name, func(_ *testing.T, b *bench) {
 		f := &Faulty{Coord: b.Store.Coord()}

@@ -1,7 +1,6 @@
 // Package wake tells waiting readers that something changed, for the Changed methods of the storage backends.
 //
-// A waiter takes its channel before it looks; whoever changes something publishes the change first and fires
-// afterwards. So no wake-up is lost.
+// A waiter takes its channel before it looks; a writer publishes its change before it fires. So no wake-up is lost.
 package wake
 
 import (
@@ -10,8 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// Signal wakes everybody who waits for one thing. The zero value is ready. Firing without a waiter costs one atomic
-// load.
+// Signal wakes all waiters for one thing. The zero value is ready. Firing without a waiter costs one atomic load.
 type Signal struct{ waiting atomic.Pointer[chan struct{}] }
 
 // Wait returns a channel that the next Fire closes.
@@ -27,7 +25,7 @@ func (s *Signal) Wait() <-chan struct{} {
 	}
 }
 
-// Fire closes the channel of all who wait now.
+// Fire closes the channel of all current waiters.
 func (s *Signal) Fire() {
 	if s.waiting.Load() == nil {
 		return
@@ -37,7 +35,7 @@ func (s *Signal) Fire() {
 	}
 }
 
-// Prefixes wakes whoever waits for a change of any key with a prefix. The zero value is ready.
+// Prefixes wakes those that wait for a change of any key with a prefix. The zero value is ready.
 type Prefixes struct {
 	mu      sync.Mutex
 	waiting map[string]chan struct{}
@@ -76,7 +74,7 @@ func (p *Prefixes) Fire(key string) {
 	}
 }
 
-// FireAll wakes everybody, as when the store closes.
+// FireAll wakes all waiters, as when the store closes.
 func (p *Prefixes) FireAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +90,7 @@ func (p *Prefixes) fire(prefix string) {
 	}
 }
 
-// Now is a channel that is closed already: the answer where waiting makes no sense.
+// Now is a closed channel, for calls where waiting makes no sense.
 var Now = func() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
