@@ -12,14 +12,14 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// The catalogue says which groups and streams there are. Calls of the API are stored at once. Groups and streams that
-// come into being with their first event, and the times of streams, are stored when a segment is full; after a crash
-// they are read from the segments that were not.
+// The catalogue lists groups and streams. Changes by API calls are stored at once. Groups and streams that were made by
+// their first event, and the times of streams, are stored when a segment is full; after a crash they are read from the
+// other segments.
 //
-// What is deleted leaves the end of the log at that moment behind as its floor: events before it are not shown any
-// more, also when the name comes back.
+// A deletion records the end of the log at that moment as a floor: events before it are never shown again, even if the
+// name is used again.
 
-// catalogueVersion is that of every stored value.
+// catalogueVersion is the version of every stored value.
 const catalogueVersion = 1
 
 // Keys of the catalogue in Coord.
@@ -48,7 +48,7 @@ type streamState struct {
 	First    int64 `json:"first,omitempty"` // time of the earliest event
 	Last     int64 `json:"last,omitempty"`
 	Ingested int64 `json:"ingested,omitempty"`
-	Explicit bool  `json:"explicit,omitempty"` // made by a call; others go with their last event
+	Explicit bool  `json:"explicit,omitempty"` // made by a call; others vanish with their last event
 	Gone     bool  `json:"gone,omitempty"`
 	Floor    mark  `json:"floor"`
 
@@ -69,7 +69,7 @@ func streamKey(g Group, stream string) string { return streamPrefix + g.text() +
 
 func segmentKey(number uint64) string { return fmt.Sprintf("%s%012d", segmentPrefix, number) }
 
-// loadCatalogue reads what is stored, before segments are opened.
+// loadCatalogue reads the stored catalogue, before segments are opened.
 func (s *Store) loadCatalogue(ctx context.Context) (map[string]segmentState, error) {
 	s.groups, s.base = map[Group]*groupState{}, 1
 	segments := map[string]segmentState{}
@@ -126,7 +126,7 @@ func decodeValue(e storage.Entry, v any, version *int) error {
 func encodeValue(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // our own types always marshal
+		panic(err) // our own types can always be marshalled
 	}
 	return b
 }
@@ -154,7 +154,7 @@ func put(key string, value any) storage.Op {
 
 func remove(key string) storage.Op { return storage.Op{Key: key, Expect: storage.Any} }
 
-// note takes a frame that was written into the catalogue. Its times run from first to last. s.mu is held.
+// note enters a written frame, with events from first to last, into the catalogue. s.mu is held.
 func (s *Store) note(f frame, first, last time.Time) {
 	g := s.groups[f.group]
 	if g == nil {
@@ -190,7 +190,7 @@ func (s *Store) note(f frame, first, last time.Time) {
 	st.Ingested = max(st.Ingested, ingested)
 }
 
-// settle stores what a full segment holds, and what has changed meanwhile. s.mu is held. What fails is told and tried
+// settle stores what a full segment holds, and what has changed since. s.mu is held. A failure is logged, and tried
 // again with the next segment; until then a start reads the segment itself.
 func (s *Store) settle() {
 	if s.opt.Coord == nil {
@@ -241,7 +241,7 @@ func (s *Store) settle() {
 	}
 }
 
-// forgotten tells that nothing of a stream is left, and that nobody made it by a call.
+// forgotten reports whether nothing of a stream is left and no call made it.
 func (s *Store) forgotten(st *streamState, earliest int64) bool {
 	if st.Gone {
 		return s.passed(st.Floor)
@@ -261,7 +261,7 @@ func (s *Store) earliest() int64 {
 	return earliest
 }
 
-// passed tells that no event before a floor is left.
+// passed reports whether no event before a floor is left.
 func (s *Store) passed(floor mark) bool {
 	return len(s.segments) > 0 && floor.Segment < s.segments[0].number
 }
@@ -274,7 +274,7 @@ func (s *Store) end() mark {
 	return mark{s.base, headerSize}
 }
 
-// floor returns the end of the log, synced, so that no loss of power brings it back below. s.mu is held.
+// floor syncs and returns the end of the log, so that no power loss can move it back. s.mu is held.
 func (s *Store) floor() (mark, error) {
 	if last := s.last(); last != nil {
 		if err := last.sync(); err != nil {

@@ -17,14 +17,14 @@ type Search struct {
 	After, Before *Place    // exclusive bounds; nil: none
 	Backward      bool      // take from the latest events, not from the earliest
 	Limit         int       // of events, at least 1
-	Bytes         int       // messages whose sum reaches it end a page
+	Bytes         int       // a page ends when its messages sum up to it
 	Match         func(message string) bool
 }
 
-// Find returns the first page of what a search selects, or, with Backward, the last one, in either case in the order of
-// Place. more tells that the page ended at a limit. A page holds at least one event when there is one. Nothing is
-// locked while events are read, and no more than a page is held. Faults: ResourceNotFoundException (the group, or a
-// stream that is named).
+// Find returns the first page of what a search selects, or with Backward the last one, always in the order of Place.
+// more reports that the page ended at a limit. A page holds at least one event if there is one. Nothing is locked while
+// events are read, and no more than a page is held in memory. Faults: ResourceNotFoundException (the group, or a named
+// stream).
 func (s *Store) Find(ctx context.Context, q Search) (events []Event, more bool, err error) {
 	v, segments, err := s.view(&q)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Store) Find(ctx context.Context, q Search) (events []Event, more bool, 
 	return p.events, p.more, nil
 }
 
-// floors are the marks below which nothing is shown.
+// floors holds the marks below which nothing is shown.
 type floors struct {
 	group   mark
 	streams map[string]mark
@@ -76,7 +76,7 @@ type viewed struct {
 	reader *reader
 }
 
-// view takes the segments that may hold something, and what is shown of them; the caller leaves each.
+// view returns the segments that may hold selected events, and the floors; the caller leaves each segment.
 func (s *Store) view(q *Search) (floors, []viewed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *Store) view(q *Search) (floors, []viewed, error) {
 	return f, out, nil
 }
 
-// search offers the selected events of a segment to a page. A part that cannot be read is passed over.
+// search offers the selected events of a segment to a page. Unreadable parts are skipped.
 func search(ctx context.Context, r *reader, q Search, v floors, p *page) error {
 	for ctx.Err() == nil {
 		f, err := r.next()
@@ -145,7 +145,7 @@ func (q Search) selects(e Event) bool {
 		(q.Match == nil || q.Match(e.Message))
 }
 
-// page keeps the first events of those offered, or the last ones, as a heap whose top is the one to give up next.
+// page keeps the first (or last) of the events offered, in a heap whose top is the next to be dropped.
 type page struct {
 	backward     bool
 	limit, bytes int
@@ -175,7 +175,7 @@ func (p *page) full() bool {
 	return len(p.events) > 0 && (len(p.events) >= p.limit || p.bytes > 0 && p.size >= p.bytes)
 }
 
-// beyond tells that nothing of a segment belongs to the page any more.
+// beyond reports whether no event of a segment can belong to the page.
 func (p *page) beyond(st segmentState) bool {
 	if !p.full() {
 		return false

@@ -15,7 +15,7 @@ import (
 // uvarint length + message. Version 1 had no ingestion, and groups without account and region.
 const (
 	frameHead     = 8
-	maxFrame      = 4 << 20 // of a payload; what says more is torn or foreign
+	maxFrame      = 4 << 20 // of a payload; a larger length means a torn or foreign frame
 	fullFrame     = 1 << 20 // a frame takes no further event beyond this
 	maxMessage    = 1 << 20 // longer messages are cut
 	maxNameLength = 4 << 10
@@ -57,8 +57,8 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// frameSize reads the head of a frame: its whole size in bytes. ok is false when b is too short or the size makes no
-// sense.
+// frameSize returns the whole size in bytes of the frame whose head begins b. ok is false when b is too short or the
+// size makes no sense.
 func frameSize(b []byte) (size int, ok bool) {
 	if len(b) < frameHead {
 		return 0, false
@@ -73,12 +73,12 @@ type frame struct {
 	stream   string
 	ingested time.Time // zero in version 1
 	at       mark      // where it begins
-	size     int64     // in bytes, with its head
+	size     int64     // in bytes, including its head
 	count    uint64
-	rest     []byte // valid until the reader goes on
+	rest     []byte // valid until the reader's next frame
 }
 
-// decodeFrame decodes the head of the frame at the beginning of b, whose size frameSize told.
+// decodeFrame decodes the head of the frame at the beginning of b, whose size frameSize returned.
 func decodeFrame(b []byte, version byte) (frame, error) {
 	size, ok := frameSize(b)
 	if !ok || len(b) < size {

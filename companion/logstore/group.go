@@ -16,13 +16,13 @@ func (g Group) ARN() string {
 	return arn.New("logs", g.Region, g.Account, "log-group:"+g.Name).String()
 }
 
-// Those of groups that version 1 of the format wrote, which knew only names.
+// Account and region of groups from version 1 of the format, which had only names.
 const (
 	oldAccount = "000000000000"
 	oldRegion  = "us-east-1"
 )
 
-// text returns the group as it stands in frames and keys. None of the parts holds a colon.
+// text returns the group as written in frames and keys. None of its parts contains a colon.
 func (g Group) text() string { return fault.Cut(g.Account+":"+g.Region+":"+g.Name, maxNameLength) }
 
 func parseGroup(text string) Group {
@@ -51,7 +51,7 @@ type Place struct {
 	Index   int   // of the event in its frame
 }
 
-// Compare is negative when p comes before o, positive when after.
+// Compare returns a negative number if p comes before o, a positive one if after.
 func (p Place) Compare(o Place) int {
 	for _, d := range []int64{
 		p.Millis - o.Millis, int64(p.Segment) - int64(o.Segment), p.Offset - o.Offset, int64(p.Index - o.Index),
@@ -66,12 +66,12 @@ func (p Place) Compare(o Place) int {
 // placeDigits is the length of a place as text, as long as AWS's event ids.
 const placeDigits = 56
 
-// String returns the place in 56 digits, which are ordered as places are.
+// String returns the place as 56 digits, whose text order is the order of places.
 func (p Place) String() string {
 	return fmt.Sprintf("%017d%012d%014d%013d", max(p.Millis, 0), p.Segment, p.Offset, p.Index)
 }
 
-// ParsePlace reads what String wrote.
+// ParsePlace parses what String returned.
 func ParsePlace(s string) (p Place, ok bool) {
 	if len(s) != placeDigits || strings.Trim(s, "0123456789") != "" {
 		return Place{}, false

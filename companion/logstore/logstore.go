@@ -1,12 +1,13 @@
 // Package logstore keeps log events, bounded in size and age, and reads them back by group, stream and time, as
 // CloudWatch Logs does.
 //
-// In flow what functions print and what PutLogEvents brings; out flow pages of events and the catalogue of groups and
-// streams. Events of all streams go, in the order of writing, into one sequence of segments: files, or memory when
-// there is no directory. The oldest segments go when the whole grows beyond its cap or too old. Lines are not synced
-// one by one: a power loss may take the last seconds, a crash of the process takes nothing; a torn tail is cut when the
-// store is opened. Calls that make, change or delete groups and streams are durable when they return, given a Coord.
-// docs/format/logs.md describes every byte; what operations do is described in the CloudWatch Logs API Reference.
+// In come what functions print and the events of PutLogEvents; out go pages of events and the catalogue of groups and
+// streams. Events of all streams go, in the order of writing, into one sequence of segments: files, or memory if there
+// is no directory. The oldest segments are dropped when the total exceeds its cap or they are too old. Lines are not
+// synced one by one: a power loss may take the last seconds, a crash of the process takes nothing; a torn tail is cut
+// when the store is opened. Calls that make, change or delete groups and streams are durable when they return, given a
+// Coord. docs/format/logs.md describes every byte; what operations do is described in the CloudWatch Logs API
+// Reference.
 package logstore
 
 import (
@@ -46,7 +47,7 @@ type Event struct {
 // Options configure a Store. The zero value keeps the last 16 MiB in memory.
 type Options struct {
 	Dir          string        // where segments lie; "" keeps them in memory
-	Coord        storage.Coord // keys under "logs/"; nil: the catalogue is only what segments tell
+	Coord        storage.Coord // keys under "logs/"; nil: the catalogue is read from segments only
 	MaxBytes     int64         // of all segments; 0: 1 GiB on disk, 16 MiB in memory
 	SegmentBytes int64         // of one segment; 0: an eighth of MaxBytes, 16 MiB at the most
 	MaxAge       time.Duration // of groups without a retention policy, by the steered clock; 0: 7 days
@@ -67,7 +68,7 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// ErrClosed answers calls after Close.
+// ErrClosed is returned by calls after Close.
 var ErrClosed = errors.New("logstore: closed")
 
 // Store holds logs. Safe for concurrent use.
@@ -77,17 +78,17 @@ type Store struct {
 	mu       sync.Mutex
 	groups   map[Group]*groupState
 	segments []*segment // oldest first; the last one is written to
-	base     uint64     // number of the first segment where there is none
-	trimmed  []uint64   // segments that are gone while what is known of them is still stored
+	base     uint64     // number of the first segment when there is none
+	trimmed  []uint64   // removed segments whose state is still stored
 	bytes    int64
 	buffer   []byte
 	changed  chan struct{}
 	closed   bool
-	failing  bool // the last write failed and that was told
+	failing  bool // the last write failed, and that was logged
 }
 
-// Open opens or creates a store. It reads the catalogue, and the segments of which the catalogue does not know
-// everything: usually only the last.
+// Open opens or creates a store. It reads the catalogue, and those segments that the catalogue does not cover: usually
+// only the last.
 func Open(opt Options) (*Store, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
@@ -150,7 +151,7 @@ func (s *Store) load(known map[string]segmentState) error {
 		}
 		seg, err := openSegment(s.path(n), n, i == len(numbers)-1, state, s.note)
 		if err != nil {
-			_ = s.Close() // the error that matters is the one before
+			_ = s.Close() // the earlier error is the one that matters
 			return fmt.Errorf("open log segment: %w", err)
 		}
 		s.segments = append(s.segments, seg)
@@ -169,8 +170,7 @@ func (s *Store) path(number uint64) string {
 	return filepath.Join(s.opt.Dir, fmt.Sprintf("%012d%s", number, suffix))
 }
 
-// Append adds events to a stream, in order. Group and stream come into being with their first event. The slice is not
-// kept.
+// Append adds events to a stream, in order. The first event makes the group and the stream. The slice is not kept.
 func (s *Store) Append(group Group, stream string, events []LogEvent) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,13 +210,14 @@ func (s *Store) append(group Group, stream string, events []LogEvent) error {
 	return nil
 }
 
-// wake wakes those who wait for something to change. s.mu is held.
+// wake wakes readers that wait for a change. s.mu is held.
 func (s *Store) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// Write is Append for a sink that cannot fail: trouble is told once to the operator's log until a write works again.
+// Write is Append for callers that cannot handle errors: a failure is logged once, and again only after a write has
+// succeeded.
 func (s *Store) Write(group Group, stream string, events []LogEvent) {
 	err := s.Append(group, stream, events)
 	s.mu.Lock()
@@ -277,8 +278,8 @@ func (s *Store) begin(last *segment) (*segment, error) {
 	return seg, nil
 }
 
-// trim drops the oldest segments beyond the caps; never the last one. A segment is too old when its latest event is
-// older than every group's retention. s.mu is held.
+// trim drops the oldest segments beyond the caps, but never the last one. A segment is too old when its latest event is
+// older than the longest retention. s.mu is held.
 func (s *Store) trim() {
 	oldest := s.opt.Clock.Now().Add(-s.longest()).UnixMilli()
 	for len(s.segments) > 1 && (s.bytes > s.opt.MaxBytes || s.segments[0].state.Max < oldest) {

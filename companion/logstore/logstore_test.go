@@ -94,7 +94,7 @@ func TestEventsComeBackInOrder(t *testing.T) {
 	})
 }
 
-// A follower sees what is written later, across segments, and ends with its context.
+// A follower sees later writes, across segments, and ends with its context.
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, opt Options) {
@@ -191,7 +191,7 @@ func TestTornTailIsCut(t *testing.T) {
 	}
 }
 
-// A damaged segment in the middle costs itself only; a foreign file is named, not overwritten.
+// A damaged segment in the middle costs only itself; a foreign file is named, not overwritten.
 func TestDamageIsContained(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -220,7 +220,7 @@ func TestDamageIsContained(t *testing.T) {
 	}
 }
 
-// Large batches are split into frames; long messages are cut between characters; after Close nothing is taken, and
+// Large batches are split into frames; long messages are cut between characters; after Close nothing is accepted, and
 // Close twice is harmless.
 func TestLimitsAndClose(t *testing.T) {
 	t.Parallel()
@@ -251,7 +251,7 @@ func TestLimitsAndClose(t *testing.T) {
 	}
 }
 
-// The decoder never panics, and what it accepts it accepts again after encoding.
+// The decoder never panics, and what it accepts can be encoded and decoded again.
 func FuzzDecodeFrame(f *testing.F) {
 	encoded, _ := appendFrame(nil, named("group"), "stream", noon, lines("one", "", "two\n"))
 	f.Add(encoded, byte(2))

@@ -22,15 +22,15 @@ func noSuchGroup() error { return fault.New(CodeNotFound, "The specified log gro
 
 func noSuchStream() error { return fault.New(CodeNotFound, "The specified log stream does not exist.") }
 
-// GroupInfo is a group as the catalogue knows it.
+// GroupInfo describes a group as the catalogue has it.
 type GroupInfo struct {
 	Group     Group
 	Created   time.Time
 	Retention int   // in days; 0: no policy
-	Bytes     int64 // of the segments, as far as they still hold the group
+	Bytes     int64 // that the segments still hold of the group
 }
 
-// StreamInfo is a stream as the catalogue knows it. Without events the last three are zero.
+// StreamInfo describes a stream as the catalogue has it. Without events the last three fields are zero.
 type StreamInfo struct {
 	Name                  string
 	Created               time.Time
@@ -87,8 +87,8 @@ func (s *Store) CreateGroup(name Group, tags map[string]string) error {
 	return nil
 }
 
-// DeleteGroup deletes a group with its streams and events; what they take on disk is freed with their segments. Durable
-// on return. Faults: ResourceNotFoundException.
+// DeleteGroup deletes a group with its streams and events; their disk space is freed with the segments. Durable on
+// return. Faults: ResourceNotFoundException.
 func (s *Store) DeleteGroup(name Group) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +112,7 @@ func (s *Store) DeleteGroup(name Group) error {
 	return nil
 }
 
-// change commits a changed copy of a group's own state. Events that are too old for every group go at once.
+// change commits a changed copy of a group's own state. Segments that are too old for every group are dropped at once.
 func (s *Store) change(name Group, change func(*groupState) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *Store) Untag(name Group, keys []string) error {
 	})
 }
 
-// Tags are a copy of a group's tags. Faults: ResourceNotFoundException.
+// Tags returns a copy of a group's tags. Faults: ResourceNotFoundException.
 func (s *Store) Tags(name Group) (map[string]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *Store) Tags(name Group) (map[string]string, error) {
 	return maps.Clone(g.Tags), nil
 }
 
-// Groups are the groups of an account in a region, in the order of their names.
+// Groups returns the groups of an account in a region, in order of name.
 func (s *Store) Groups(account, region string) []GroupInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,7 +200,7 @@ func (s *Store) Groups(account, region string) []GroupInfo {
 	return out
 }
 
-// Exists returns ResourceNotFoundException unless the group, and the stream unless it is "", are there.
+// Exists returns ResourceNotFoundException unless the group exists, and the stream too unless it is "".
 func (s *Store) Exists(name Group, stream string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,7 +229,7 @@ func (s *Store) CreateStream(name Group, stream string) error {
 	if st != nil {
 		next.Floor = st.Floor
 	}
-	// The group may be one that came with its first event and is not stored yet.
+	// The group may have been made by its first event and not be stored yet.
 	if err := s.commit(put(groupKey(name), g), put(streamKey(name, stream), next)); err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (s *Store) DeleteStream(name Group, stream string) error {
 	return nil
 }
 
-// Streams are the streams of a group whose names begin with prefix, in the order of their names. Faults:
+// Streams returns the streams of a group whose names begin with prefix, in order of name. Faults:
 // ResourceNotFoundException.
 func (s *Store) Streams(name Group, prefix string) ([]StreamInfo, error) {
 	s.mu.Lock()
@@ -283,14 +283,14 @@ func (s *Store) Streams(name Group, prefix string) ([]StreamInfo, error) {
 	return out, nil
 }
 
-// Rejected says which events of a Put were not taken: those before the index Old and Expired, and those from New on.
+// Rejected says which events of a Put were not stored: those before the indexes Old and Expired, and those from New on.
 // -1: none.
 type Rejected struct{ New, Old, Expired int }
 
-// Any tells that something was rejected.
+// Any reports whether an event was rejected.
 func (r Rejected) Any() bool { return r.New >= 0 || r.Old >= 0 || r.Expired >= 0 }
 
-// How far the time of an event may lie from the present. Source: CloudWatch Logs API Reference, PutLogEvents.
+// How far the time of an event may be from the present. Source: CloudWatch Logs API Reference, PutLogEvents.
 const (
 	maxEventAge   = 14 * 24 * time.Hour
 	maxEventAhead = 2 * time.Hour

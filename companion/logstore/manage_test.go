@@ -17,10 +17,10 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// atNoon returns a clock that stands, nearly, at noon.
+// atNoon returns a clock that shows noon, very nearly.
 func atNoon() *clock.Clock { return clock.New(time.Until(noon)) }
 
-// places runs a test on disk, in memory, and on disk with the store opened anew between steps.
+// places runs a test on disk, in memory, and on disk with the store reopened between steps.
 func places(t *testing.T, test func(t *testing.T, s *Store, again func() *Store, c *clock.Clock)) {
 	for _, name := range []string{"memory", "disk", "opened again"} {
 		t.Run(name, func(t *testing.T) {
@@ -73,8 +73,8 @@ func messages(t *testing.T, s *Store, q Search) (out []string) {
 	return out
 }
 
-// Groups and streams are made once, are found again after a restart, and take what is in them along when they are
-// deleted. A name that comes back is empty.
+// Groups and streams are made once, survive a restart, and are deleted with all they hold. A name that is used again
+// starts empty.
 func TestGroupsAndStreamsComeAndGo(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, s *Store, again func() *Store, _ *clock.Clock) {
@@ -128,7 +128,7 @@ func TestGroupsAndStreamsComeAndGo(t *testing.T) {
 	})
 }
 
-// Pages hold events in the order of their times, whatever the order of writing was, each once; forward and backward.
+// Pages hold each event once, in the order of time whatever the order of writing, forward and backward.
 func TestPagesAreInTheOrderOfTime(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, s *Store, again func() *Store, _ *clock.Clock) {
@@ -188,7 +188,7 @@ func TestPagesAreInTheOrderOfTime(t *testing.T) {
 	})
 }
 
-// A page ends at its bytes, yet holds at least one event.
+// A page ends at its byte limit, but holds at least one event.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Clock: atNoon()})
@@ -203,7 +203,7 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 }
 
-// A retention policy hides what is too old, and frees segments that nobody shows any more.
+// A retention policy hides what is too old, and frees segments of which nothing is shown any more.
 func TestRetentionIsApplied(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, s *Store, again func() *Store, c *clock.Clock) {
@@ -230,7 +230,7 @@ func TestRetentionIsApplied(t *testing.T) {
 	})
 }
 
-// What lies too far in the past or the future is left out and named; the rest is taken. Source: PutLogEvents.
+// Events too far in the past or the future are left out and reported; the rest is stored. Source: PutLogEvents.
 func TestPutLeavesOutWhatIsTooOldOrTooNew(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Clock: atNoon()})
@@ -262,7 +262,7 @@ func TestPutLeavesOutWhatIsTooOldOrTooNew(t *testing.T) {
 	same(t, messages(t, s, Search{}), "-335", "-20", "0", "1")
 }
 
-// Places are ordered as their 56 digits are.
+// The 56 digits of places sort as the places do.
 func TestPlacesAreOrderedAsText(t *testing.T) {
 	t.Parallel()
 	all := []Place{
@@ -288,7 +288,7 @@ func TestPlacesAreOrderedAsText(t *testing.T) {
 	}
 }
 
-// Segments of version 1 are read, with the groups of the default account, and not written on.
+// Segments of version 1 are read, with groups in the default account, and never appended to.
 func TestVersionOneIsRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -314,14 +314,14 @@ func TestVersionOneIsRead(t *testing.T) {
 
 func appendVarint(v int64) []byte { return binary.AppendVarint(nil, v) }
 
-// sealed returns a payload behind its length and check sum.
+// sealed returns a payload with its length and checksum in front.
 func sealed(payload []byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
 	return append(binary.BigEndian.AppendUint32(b, crc32.Checksum(payload, castagnoli)), payload...)
 }
 
-// A store with thousands of environments' streams forgets those of which nothing is left; streams that were made by a
-// call stay.
+// Of the streams of thousands of environments the store forgets those of which nothing is left; streams made by a call
+// stay.
 func TestImpliedStreamsGoWithTheirEvents(t *testing.T) {
 	t.Parallel()
 	c := atNoon()
@@ -340,7 +340,7 @@ func TestImpliedStreamsGoWithTheirEvents(t *testing.T) {
 	}
 }
 
-// A clock that steps back does not make the catalogue forget a stream whose events are there.
+// When the clock steps back, the catalogue does not forget a stream that still has events.
 func TestStreamsOutliveAClockThatStepsBack(t *testing.T) {
 	t.Parallel()
 	c := atNoon()

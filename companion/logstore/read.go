@@ -16,9 +16,8 @@ type Query struct {
 }
 
 // Read visits the selected events in the order of writing until visit returns false, the end is reached, or, with
-// Follow, ctx ends. Events that are dropped because of a cap while they are read are passed over. It returns ctx's
-// error when that ended it, and ErrClosed when the store closed. visit runs on the caller's goroutine and may take its
-// time: nothing is locked.
+// Follow, ctx ends. Events that a cap drops meanwhile are skipped. It returns ctx's error if that ended it, and
+// ErrClosed if the store closed. visit runs on the caller's goroutine and may be slow: nothing is locked.
 func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error {
 	number, at := uint64(0), headerSize
 	for {
@@ -46,7 +45,7 @@ func (s *Store) Read(ctx context.Context, q Query, visit func(Event) bool) error
 	}
 }
 
-// readSegment visits what is left of a segment and returns where it stopped. A part that cannot be read is passed over.
+// readSegment visits the rest of a segment and returns where it stopped. Unreadable parts are skipped.
 func (s *Store) readSegment(ctx context.Context, r *reader, q Query, visit func(Event) bool) (end int64, more bool) {
 	for ctx.Err() == nil {
 		f, err := r.next()
@@ -76,7 +75,7 @@ func (q Query) wants(f frame) bool {
 	return f.group == q.Group && (q.Stream == nil || q.Stream(f.stream))
 }
 
-// shown tells that neither a frame's group nor its stream was deleted since it was written.
+// shown reports whether neither the group nor the stream of a frame was deleted since it was written.
 func (s *Store) shown(f frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,8 +87,8 @@ func (s *Store) shown(f frame) bool {
 	return st == nil || !f.at.before(st.Floor)
 }
 
-// from finds where reading goes on after byte at of segment number, and moves both there. nil: there is nothing more
-// yet; changed tells when.
+// from finds where reading continues after byte at of segment number, and moves both there. nil: there is no more yet;
+// the channel is closed at the next change.
 func (s *Store) from(number *uint64, at *int64, since time.Time) (*segment, *reader, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +114,7 @@ func (s *Store) from(number *uint64, at *int64, since time.Time) (*segment, *rea
 	return nil, nil, s.changed, nil
 }
 
-// leave ends the use of a segment; one that was removed meanwhile closes.
+// leave ends the use of a segment, and closes it if it was removed meanwhile.
 func (s *Store) leave(seg *segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

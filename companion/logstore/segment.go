@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// magic begins every segment; its last byte is the version of the format. Version 1 is read, not written on.
+// magic begins every segment; its last byte is the version of the format. Version 1 is read but not appended to.
 const (
 	magic      = "SMLOGS\x00\x02"
 	version    = 2
@@ -52,9 +52,9 @@ func newSegmentState() segmentState {
 	return segmentState{Version: catalogueVersion, Bytes: map[string]int64{}}
 }
 
-// openSegment opens a file. With known, what it holds is stored and it is not read; else it is read to its end, and
-// note sees every frame with the times of its first and last event. The torn tail of the last one is cut, since it may
-// be written on.
+// openSegment opens a file. If known is set, its contents are known and it is not read; else it is read to its end, and
+// note gets every frame with the times of its first and last event. A torn tail of the last segment is cut, because
+// more will be appended.
 func openSegment(
 	path string, number uint64, last bool, known *segmentState, note func(frame, time.Time, time.Time),
 ) (*segment, error) {
@@ -82,7 +82,7 @@ func (s *segment) check(last bool, note func(frame, time.Time, time.Time)) error
 	head := make([]byte, headerSize)
 	if n, err := s.file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
-	} else if int64(n) < headerSize && last { // it died while it began
+	} else if int64(n) < headerSize && last { // the process died while starting the segment
 		if err := s.file.Truncate(0); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func span(events []Event) (first, last time.Time) {
 	return first, last
 }
 
-// count takes a frame into what is known of its segment.
+// count adds a frame to the state of its segment.
 func (st *segmentState) count(f frame, first, last time.Time) {
 	if len(st.Bytes) == 0 {
 		st.Min, st.Max = first.UnixMilli(), last.UnixMilli()
@@ -145,7 +145,7 @@ func (st *segmentState) count(f frame, first, last time.Time) {
 	st.Bytes[f.group.text()] += f.size
 }
 
-// append adds a frame. A write that fails half-way is taken back.
+// append adds a frame. A write that fails half-way is undone.
 func (s *segment) append(frame []byte) error {
 	if s.file == nil {
 		s.memory = append(s.memory, frame...)
@@ -178,7 +178,7 @@ func (s *segment) close() error {
 	return err
 }
 
-// remove deletes the segment; readers under way finish on what they have open.
+// remove deletes the segment; current readers finish with what they have open.
 func (s *segment) remove() {
 	s.gone = true
 	if s.file == nil {
@@ -191,7 +191,7 @@ func (s *segment) remove() {
 	}
 }
 
-// view returns the content at this moment. What is in it does not change any more.
+// view returns the content at this moment, which will not change.
 func (s *segment) view() io.ReaderAt {
 	if s.file != nil {
 		return io.NewSectionReader(s.file, 0, s.size)
@@ -199,7 +199,7 @@ func (s *segment) view() io.ReaderAt {
 	return bytesAt(s.memory)
 }
 
-// bytesAt reads from a slice that only grows elsewhere.
+// bytesAt reads from a slice whose owner only appends.
 type bytesAt []byte
 
 func (b bytesAt) ReadAt(p []byte, off int64) (int, error) {
@@ -222,7 +222,7 @@ type reader struct {
 	frame   []byte
 }
 
-// reader reads what a segment holds at this moment, from at on.
+// reader returns a reader of what the segment holds at this moment, from at on.
 func (s *segment) reader(at int64) *reader { return newReader(s.view(), s.number, s.version, at) }
 
 func newReader(r io.ReaderAt, segment uint64, version byte, at int64) *reader {

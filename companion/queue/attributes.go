@@ -37,13 +37,13 @@ func Defaults() Settings {
 	}
 }
 
-// Given are the settings that a caller of Create names; nil: not named.
+// Given holds the settings that a caller of Create sets; nil: not set.
 type Given struct {
 	VisibilityTimeout, Delay, Retention, ReceiveWait *time.Duration
 	MaxMessageBytes                                  *int
 }
 
-// over is s with what g names.
+// over returns s with the settings of g.
 func (g Given) over(s Settings) Settings {
 	set(&s.VisibilityTimeout, g.VisibilityTimeout)
 	set(&s.Delay, g.Delay)
@@ -59,7 +59,7 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-// differs returns the name of the first setting that g names and s has another value for, or "".
+// differs returns the name of the first setting of g that differs in s, or "".
 func (g Given) differs(s Settings) string {
 	want := g.over(s)
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Create makes a queue, durably. Creating one again is harmless unless a named setting differs from what the queue has.
+// Create makes a queue, durably. Creating one again is harmless unless a given setting differs from the queue's.
 // Faults: QueueNameExists; InvalidAttributeValue; InvalidParameterValueException (the name).
 func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	stop, leave, err := qs.enter()
@@ -50,13 +50,13 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	qs.nextID++
 	q := qs.adopt(name, m)
 	q.mu.Lock()
-	q.loaded = true // nothing can be in it
+	q.loaded = true // it must be empty
 	q.mu.Unlock()
 	return nil
 }
 
-// alone waits until no other create or delete of a queue is under way; it guards nextID and the agreement of map and
-// store.
+// alone waits until no other create or delete of a queue is under way; it guards nextID and keeps map and store
+// consistent.
 func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(), err error) {
 	select {
 	case qs.create <- struct{}{}:
@@ -68,7 +68,7 @@ func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(),
 	}
 }
 
-// Find returns whether a queue exists: nil, or the fault QueueDoesNotExist.
+// Find returns nil if the queue exists, else the fault QueueDoesNotExist.
 func (qs *Queues) Find(_ context.Context, name Name) error {
 	_, leave, err := qs.enter()
 	if err != nil {
@@ -82,7 +82,7 @@ func (qs *Queues) Find(_ context.Context, name Name) error {
 	return err
 }
 
-// List returns up to n names of an account's queues in a region that begin with prefix and come after after, in byte
+// List returns up to n names of an account's queues in a region that begin with prefix and sort behind after, in byte
 // order. n ≤ 0: all.
 func (qs *Queues) List(_ context.Context, account, region, prefix, after string, n int) ([]string, error) {
 	_, leave, err := qs.enter()
@@ -116,7 +116,7 @@ func (qs *Queues) List(_ context.Context, account, region, prefix, after string,
 }
 
 // DeleteQueue deletes a queue with everything in it and returns when that is durable. The name can be used again at
-// once; the new queue knows nothing of the old one. Long polls end with QueueDoesNotExist. Faults: QueueDoesNotExist.
+// once; the new queue inherits nothing. Long polls end with QueueDoesNotExist. Faults: QueueDoesNotExist.
 func (qs *Queues) DeleteQueue(ctx context.Context, name Name) error {
 	stop, leave, err := qs.enter()
 	if err != nil {

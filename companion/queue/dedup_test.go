@@ -49,7 +49,7 @@ func TestARepeatCountsAnewOnceRetentionHasPassed(t *testing.T) {
 			t.Error("dropped after the retention")
 		}
 		synctest.Wait()
-		<-time.After(30 * time.Second) // cleaning up after the first must not forget the second
+		<-time.After(30 * time.Second) // the clean-up for the first must not forget the second
 		if s := b.sendMessage(notice("later again")); !s.Duplicate {
 			t.Error("the id of a later message was forgotten with the first")
 		}
@@ -83,7 +83,7 @@ func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	})
 }
 
-// A send that the store refused must not count as the first copy.
+// A send that the store refused does not count as the first copy.
 func TestAFailedSendIsNoFirstCopy(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})
@@ -106,7 +106,7 @@ func TestForgettingGoesOnAfterARestart(t *testing.T) {
 		<-time.After(30 * time.Second)
 		b.sendMessage(Message{Body: "b", DedupID: "another"})
 		after := open(t, b.local.Kill())
-		b.must(after.Purge(t.Context(), orders)) // the queue's first use; no message is left whose expiry could wake us
+		b.must(after.Purge(t.Context(), orders)) // the queue's first use; no expiry of a message can start the clean-up
 		<-time.After(time.Minute)
 		synctest.Wait()
 		if n := after.local.Count(prefixDedup) + after.local.Count(prefixDue) +

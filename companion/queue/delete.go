@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// A receipt handle is opaque to callers: version, queue, place, receive, and a check sum against typing errors; it is
-// no secret.
+// A receipt handle is opaque to callers: version, queue, place, receive, and a checksum against typing errors; it is
+// not a secret.
 const receiptBytes = 1 + 8 + 8 + 4 + 4
 
 func receiptHandle(queue, seq uint64, receive uint32) string {
@@ -24,7 +24,7 @@ func receiptHandle(queue, seq uint64, receive uint32) string {
 	return base64.URLEncoding.EncodeToString(b)
 }
 
-// parseReceiptHandle takes apart what receiptHandle made.
+// parseReceiptHandle parses a handle that receiptHandle made.
 func parseReceiptHandle(s string) (queue, seq uint64, ok bool) {
 	if len(s) != base64.URLEncoding.EncodedLen(receiptBytes) {
 		return 0, 0, false
@@ -39,9 +39,9 @@ func parseReceiptHandle(s string) (queue, seq uint64, ok bool) {
 	return binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:]), true
 }
 
-// Delete deletes the message that a receive handed out, and returns when that is durable. Every handle ever given for
-// the message works, also when it has been received again since, as on AWS's standard queues; a message that is gone
-// already is no error. Faults: QueueDoesNotExist; ReceiptHandleIsInvalid (not a handle, or one of another queue).
+// Delete deletes the message that a receive handed out, and returns when that is durable. Every handle ever issued for
+// the message works, even after it was received again, as on AWS's standard queues; a message that is already gone is
+// no error. Faults: QueueDoesNotExist; ReceiptHandleIsInvalid (not a handle, or one of another queue).
 func (qs *Queues) Delete(ctx context.Context, name Name, handle string) error {
 	_, leave, err := qs.enter()
 	if err != nil {
@@ -115,7 +115,7 @@ func (qs *Queues) Purge(ctx context.Context, name Name) error {
 	}
 	q.mu.Unlock()
 
-	// A failure leaves the messages out of sight, and the timer set by rearm tries again to delete them.
+	// After a failure the messages stay invisible, and the timer set by rearm tries to delete them again.
 	err = q.apply(ctx, storage.Sync,
 		storage.LocalOp{Key: stateKey(q.meta.id, 0), Until: stateKey(q.meta.id, floor)},
 		storage.LocalOp{Key: contentKey(q.meta.id, 0), Until: contentKey(q.meta.id, floor)})

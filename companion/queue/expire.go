@@ -9,8 +9,8 @@ import (
 // forgetAtOnce is how many expired deduplication ids one change deletes.
 const forgetAtOnce = 1000
 
-// expire deletes from the store what advance dropped, the places from trimmed to floor, and, when forget is set,
-// deduplication ids whose time is over.
+// expire deletes from the store what advance dropped (the places from trimmed to floor) and, if forget is set, expired
+// deduplication ids.
 func (q *queue) expire(trimmed, floor uint64, forget bool, now int64) error {
 	id := q.meta.id
 	var ops []storage.LocalOp
@@ -40,14 +40,14 @@ func (q *queue) expire(trimmed, floor uint64, forget bool, now int64) error {
 	return nil
 }
 
-// dueID is a deduplication id and when it is to be forgotten.
+// dueID is a deduplication id and when it expires.
 type dueID struct {
 	due int64
 	id  string
 }
 
-// forgets lists what deletes the deduplication ids that are due, up to forgetAtOnce, and when to look again (0: none is
-// left). Until release is called no Send may use these ids, so that an id that is sent anew is not forgotten with its
+// forgets returns ops that delete the expired deduplication ids, up to forgetAtOnce, and when to look again (0: none is
+// left). Until release is called no Send can use these ids, so that an id that is sent again is not deleted with its
 // old message.
 func (q *queue) forgets(now int64) (ops []storage.LocalOp, next int64, release func(), err error) {
 	var due []dueID
@@ -65,7 +65,7 @@ func (q *queue) forgets(now int64) (ops []storage.LocalOp, next int64, release f
 	}
 	mine, release := q.claimDue(due)
 	for _, d := range due {
-		if !mine[d.id] { // being sent at this moment: a second later it is not
+		if !mine[d.id] { // in use by a Send now: look again a second later
 			next = now + 1000
 			continue
 		}
@@ -82,7 +82,7 @@ func (q *queue) forgets(now int64) (ops []storage.LocalOp, next int64, release f
 	return ops, next, release, nil
 }
 
-// claimDue keeps Sends away from those ids that no Send is using now.
+// claimDue claims the ids that no Send is using now, so that none can until release.
 func (q *queue) claimDue(due []dueID) (mine map[string]bool, release func()) {
 	mine = make(map[string]bool, len(due))
 	done := make(chan struct{})

@@ -25,7 +25,7 @@ const (
 	CodeInternal         = "InternalFailure"
 )
 
-// Texts that AWS gives, to the letter.
+// AWS's texts, to the letter.
 const (
 	textNoSuchQueue        = "The specified queue does not exist."
 	textInvalidQueueName   = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
@@ -39,8 +39,8 @@ func invalid(format string, args ...any) error {
 	return fault.New(CodeInvalidParameter, format, args...)
 }
 
-// storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an
-// internal fault.
+// storageFault returns the fault for an error of the store: a specific one where the caller can act, else an internal
+// fault.
 func storageFault(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	switch {

@@ -36,7 +36,7 @@ func dueKey(queue uint64, due int64, id string) []byte {
 	return append(numbers(prefixDue, queue, uint64(due)), id...)
 }
 
-// splitDueKey takes apart a key made by dueKey.
+// splitDueKey parses a key made by dueKey.
 func splitDueKey(k []byte) (due int64, id string) {
 	if len(k) < len(prefixDue)+16 {
 		return 0, ""
@@ -53,9 +53,9 @@ func numbers(prefix string, n ...uint64) []byte {
 	return b
 }
 
-// meta is what is stored of a queue itself.
+// meta is what is stored about a queue itself.
 type meta struct {
-	id                uint64 // given once, never reused
+	id                uint64 // never reused
 	created, modified int64
 	settings          Settings
 }
@@ -159,9 +159,9 @@ func decodeContent(b []byte) (content, error) {
 	return c, r.end("message")
 }
 
-// dedup is what is remembered of a deduplication id.
+// dedup is what is stored about a deduplication id.
 type dedup struct {
-	due int64 // forgotten from this instant on
+	due int64 // expires at this instant
 	id  uuid.UUID
 }
 
@@ -177,7 +177,7 @@ func decodeDedup(b []byte) (dedup, error) {
 	return d, r.end("deduplication id")
 }
 
-// readNextID returns the number that the next queue will have.
+// readNextID returns the number that the next queue will get.
 func readNextID(l storage.Local) (uint64, error) {
 	b, ok, err := l.Get([]byte(prefixNext))
 	if err != nil {
@@ -195,7 +195,7 @@ func encodeNextID(n uint64) []byte { return binary.AppendUvarint([]byte{formatVe
 
 var errTruncated = errors.New("ends too early")
 
-// reader takes values off the front of stored bytes and remembers the first thing that was wrong.
+// reader takes values off the front of stored bytes and remembers the first error.
 type reader struct {
 	b   []byte
 	err error
@@ -209,7 +209,7 @@ func newReader(b []byte) *reader {
 	return r
 }
 
-// take returns the next n bytes, or n zero bytes when something is wrong (n is small then: see bytes).
+// take returns the next n bytes, or n zero bytes after an error (n is small then: see bytes).
 func (r *reader) take(n int) []byte {
 	if r.err == nil && n > len(r.b) {
 		r.err = errTruncated
@@ -247,7 +247,7 @@ func (r *reader) bytes() []byte {
 	return r.take(int(n))
 }
 
-// maxInstant is the year 5138; a later instant is damage, and sums with durations stay far from overflow.
+// maxInstant is in the year 5138: later instants are damage, and sums with durations stay far from overflow.
 const maxInstant = 100_000_000_000_000
 
 func (r *reader) instant() int64 {
@@ -258,7 +258,7 @@ func (r *reader) instant() int64 {
 	return int64(min(v, maxInstant))
 }
 
-// duration returns a setting in milliseconds; none is longer than the longest retention.
+// duration reads a setting in milliseconds; none may exceed the longest retention.
 func (r *reader) duration() time.Duration {
 	v := r.uvarint()
 	if v > uint64(millis(MaxRetention)) {
@@ -270,7 +270,7 @@ func (r *reader) duration() time.Duration {
 	return time.Duration(v) * time.Millisecond
 }
 
-// end returns what was wrong, bytes left over included.
+// end returns the first error; bytes left over are one.
 func (r *reader) end(what string) error {
 	if r.err == nil && len(r.b) > 0 {
 		r.err = fmt.Errorf("%d bytes too many", len(r.b))

@@ -46,7 +46,7 @@ func TestAnUnknownVersionIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, decoding neither panics nor invents, and what it accepts means the same after another round.
+// Whatever the bytes, decoding does not panic or invent values, and what it accepts survives another round of encoding.
 func FuzzStoredValues(f *testing.F) {
 	f.Add(encodeContent(content{sender: "me", body: "hi", attributes: []Attribute{{"n", "Number", []byte("1")}}}))
 	f.Add(encodeState(taken{sent: 1, visible: 2, first: 3, receives: 4}))

@@ -2,7 +2,7 @@ package queue
 
 import "container/heap"
 
-// entry is what memory holds of one message. Times are Unix milliseconds of the steered clock.
+// entry is what memory holds for one message. Times are Unix milliseconds of the steered clock.
 type entry struct {
 	seq      uint64 // place in the order of sending
 	sent     int64  // never falls as seq grows
@@ -26,7 +26,7 @@ type index struct {
 	newest        *entry
 	ready         slotHeap
 	hidden        slotHeap
-	hiddenFlights int // entries of hidden that were received before: in flight rather than delayed
+	hiddenFlights int // entries of hidden that were received: in flight rather than delayed
 }
 
 func newIndex() index {
@@ -39,13 +39,13 @@ func newIndex() index {
 	}
 }
 
-// add takes e in. A message that is there already stays as it is.
+// add enters e. A message that is already there stays as it is.
 func (x *index) add(e *entry, now int64) {
 	if x.bySeq[e.seq] != nil {
 		return
 	}
 	x.bySeq[e.seq] = e
-	at := x.newest // sends that ran side by side may arrive out of order by a little
+	at := x.newest // concurrent sends may arrive slightly out of order
 	for at != nil && at.seq > e.seq {
 		at = at.before
 	}
@@ -64,7 +64,7 @@ func (x *index) add(e *entry, now int64) {
 	x.place(e, now)
 }
 
-// place puts e into the heap where it belongs at now, out of the one it is in.
+// place moves e to the heap where it belongs at now.
 func (x *index) place(e *entry, now int64) {
 	x.displace(e)
 	if e.visible <= now {
@@ -78,7 +78,7 @@ func (x *index) place(e *entry, now int64) {
 	heap.Push(e.home, e)
 }
 
-// displace takes e out of its heap. It must run before receives or visible change.
+// displace removes e from its heap. Call it before receives or visible change.
 func (x *index) displace(e *entry) {
 	if e.slot < 0 {
 		return
@@ -89,7 +89,7 @@ func (x *index) displace(e *entry) {
 	heap.Remove(e.home, e.slot)
 }
 
-// remove takes e out altogether.
+// remove removes e altogether.
 func (x *index) remove(e *entry) {
 	if x.bySeq[e.seq] != e {
 		return
@@ -135,12 +135,12 @@ func (x *index) take(n int, now, hide int64) []*entry {
 	return out
 }
 
-// counts are exact as of the last reveal.
+// counts returns the counts, exact as of the last reveal.
 func (x *index) counts() (visible, inFlight, delayed int) {
 	return len(x.ready.entries), x.hiddenFlights, len(x.hidden.entries) - x.hiddenFlights
 }
 
-// slotHeap is a heap whose entries know their place in it.
+// slotHeap is a heap whose entries know their index in it.
 type slotHeap struct {
 	entries []*entry
 	less    func(a, b *entry) bool

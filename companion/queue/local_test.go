@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// newCrashable returns the memory backend made to lose what was not synced, and to fail or wait on demand.
+// newCrashable returns a memory backend that can lose what was not synced, and fail or wait on demand.
 func newCrashable() *storagetest.Crashable {
 	return storagetest.NewCrashable(func() storage.Local { return memory.New(memory.Options{}).Local() })
 }

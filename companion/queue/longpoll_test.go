@@ -9,8 +9,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// F-75: a long poll answers within 100 ms of a send. In a bubble time stands still while anybody can run, so here it
-// must take no time at all.
+// F-75: a long poll answers within 100 ms of a send. In a bubble time stands still while any goroutine can run, so here
+// it must take no time at all.
 func TestLongPollReturnsAtOnceWhenAMessageComes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestLongPollEndsWithItsContextAndKeepsNothing(t *testing.T) {
 	})
 }
 
-// A message handed to a poll whose caller has just gone is visible again at once, as if it had not been received.
+// A message handed to a poll whose caller has just left is visible again at once, as if it had not been received.
 func TestMessageOfACallerThatHasGoneIsGivenBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})

@@ -32,7 +32,7 @@ func kindOf(dataType string) string {
 	return kind
 }
 
-// Message is what is sent. Nothing of it is kept after Send returns.
+// Message is what Send takes. Nothing of it is kept after Send returns.
 type Message struct {
 	Body       string // 1 byte to the queue's limit, together with Attributes
 	Attributes []Attribute
@@ -158,5 +158,5 @@ func isNameRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// clip keeps a quoted value of a caller short.
+// clip shortens a caller's value for quoting.
 func clip(s string) string { return fault.Clip(s, 100) }

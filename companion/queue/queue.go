@@ -1,10 +1,10 @@
-// Package queue keeps standard message queues as SQS does: what destinations and handlers send is kept until it is
+// Package queue keeps standard message queues as SQS does: what destinations and handlers send stays until it is
 // deleted or expires.
 //
-// In flow sends, receives and deletes, by name; out flow messages with receipt handles. Messages live in storage.Local;
-// in memory stands one small entry per message (order, visibility, receive count), read at the first use of a queue.
-// Delivery is at least once, in order of sending as long as nothing is received twice. All times go by the steerable
-// clock. What SQS does is described in the SQS Developer Guide and API Reference.
+// In come sends, receives and deletes, by name; out go messages with receipt handles. Messages are kept in
+// storage.Local; memory holds one small entry per message (order, visibility, receive count), read at the first use of
+// a queue. Delivery is at least once, in order of sending as long as nothing is received twice. All times go by the
+// steerable clock. SQS's behaviour is described in the SQS Developer Guide and API Reference.
 package queue
 
 import (
@@ -35,7 +35,7 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Validate names what is missing.
+// Validate returns an error that names what is missing.
 func (o Options) Validate() error {
 	if o.Local == nil {
 		return errors.New("queue: Options.Local is nil: queues need a store")
@@ -43,7 +43,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// ErrStopped is what operations answer before Start and after Stop.
+// ErrStopped is returned by operations before Start and after Stop.
 var ErrStopped = errors.New("queue: not running")
 
 // Queues holds every queue of this node. All methods are safe for concurrent use.
@@ -57,9 +57,9 @@ type Queues struct {
 	mu     sync.Mutex
 	stop   chan struct{}   // closed by Stop; nil while not running
 	work   *sync.WaitGroup // operations under way
-	queues map[Name]*queue // those used since the start
+	queues map[Name]*queue // queues used since the start
 	nextID uint64          // of the next queue; never reused; create guards it
-	create chan struct{}   // capacity 1: held by the one create or delete of a queue
+	create chan struct{}   // capacity 1: held by the create or delete under way
 }
 
 // New returns a Queues that does nothing until Start.
@@ -112,7 +112,7 @@ func (qs *Queues) Stop() {
 	work.Wait()
 	for _, q := range queues {
 		q.mu.Lock()
-		q.deleted = true // a timer that has fired but not run yet finds nothing to do, even after another Start
+		q.deleted = true // so that a timer that has fired but not run yet does nothing, even after another Start
 		q.disarm()
 		q.mu.Unlock()
 	}
@@ -130,7 +130,7 @@ func (qs *Queues) enter() (stop <-chan struct{}, leave func(), err error) {
 	return qs.stop, qs.work.Done, nil
 }
 
-// lookup finds a queue that exists and has its entries in memory.
+// lookup finds an existing queue and makes sure that its entries are in memory.
 func (qs *Queues) lookup(name Name) (*queue, error) {
 	if !validName(name) {
 		return nil, noSuchQueue()
@@ -142,7 +142,7 @@ func (qs *Queues) lookup(name Name) (*queue, error) {
 	return q, q.load()
 }
 
-// find finds a queue that exists; its entries may not be in memory yet.
+// find finds an existing queue; its entries may not be in memory yet.
 func (qs *Queues) find(name Name) (*queue, error) {
 	qs.mu.Lock()
 	q := qs.queues[name]
@@ -179,5 +179,5 @@ func (qs *Queues) adopt(name Name, m meta) *queue {
 // now returns the steered time in milliseconds.
 func (qs *Queues) now() int64 { return qs.clock.Now().UnixMilli() }
 
-// millis is d in whole milliseconds.
+// millis returns d in whole milliseconds.
 func millis(d time.Duration) int64 { return d.Milliseconds() }

@@ -79,7 +79,7 @@ func TestMessagesComeInTheOrderOfSending(t *testing.T) {
 	b.expect(b.receive(), "k", "l")
 }
 
-// Retention is enforced without anybody asking, and by the steered clock: bodies and entries leave the store.
+// Retention is enforced without any call, by the steered clock: bodies and entries leave the store.
 func TestExpiredMessagesLeaveTheStoreByThemselves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestExpiredMessagesLeaveTheStoreByThemselves(t *testing.T) {
 	})
 }
 
-// Receive counts and visibility are stored as Soon: a kill may take them back, a message never.
+// Receive counts and visibility are stored as Soon: a kill may lose them, but never a message.
 func TestMessagesSurviveAKill(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestMessagesSurviveAKill(t *testing.T) {
 
 		after := open(t, b.local.Kill())
 
-		after.expect(after.receive()) // all of them are in flight still
+		after.expect(after.receive()) // all of them are still in flight
 		<-time.After(30 * time.Second)
 		got := after.receive()
 		after.expect(got, "a", "b")
@@ -167,7 +167,7 @@ func TestQueueNumbersAreNotReusedAfterAKill(t *testing.T) {
 	after.expect(after.receive(), "new")
 }
 
-// AWS's standard queues delete by any handle that was ever given for the message.
+// AWS's standard queues delete by any handle ever issued for the message.
 func TestAnOldHandleDeletesAMessageThatWasReceivedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{VisibilityTimeout: new(time.Duration(0))})
@@ -176,7 +176,7 @@ func TestAnOldHandleDeletesAMessageThatWasReceivedAgain(t *testing.T) {
 	b.receive()
 	b.must(b.Delete(t.Context(), orders, old))
 	b.expect(b.receive())
-	b.must(b.Delete(t.Context(), orders, old)) // gone already: no error
+	b.must(b.Delete(t.Context(), orders, old)) // already gone: no error
 }
 
 func TestHandlesAreChecked(t *testing.T) {
@@ -249,7 +249,7 @@ func TestPurgeCatchesASendUnderWay(t *testing.T) {
 	})
 }
 
-// A note of a receive that is written after its message was deleted does not outlive it.
+// A receive that is recorded after its message was deleted does not outlive it.
 func TestDeleteCatchesAReceiveUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -356,7 +356,7 @@ func TestListIsByAccountRegionPrefixAndPage(t *testing.T) {
 	}
 }
 
-// AWS: 120,000 messages in flight; a short poll beyond answers OverLimit, a long one waits.
+// AWS: 120,000 messages in flight; beyond that a short poll answers OverLimit, a long one waits.
 func TestInFlightMessagesAreLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -418,7 +418,7 @@ func TestAReceiveWithoutMessageDropsTheEntry(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})
 	b.send("a")
-	// as if a kill had kept the entry only
+	// as if a kill had kept only the entry
 	b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: contentKey(1, 1)}))
 	b.expect(b.receive())
 	if got := b.counts(); got != [3]int{} || b.local.Count(prefixState) != 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// ReceiveInput says what a Receive wants.
+// ReceiveInput is what a Receive asks for.
 type ReceiveInput struct {
 	Max               int            // 1 to 10 messages
 	VisibilityTimeout *time.Duration // 0 to 12 h; nil: as the queue says
@@ -19,7 +19,7 @@ type ReceiveInput struct {
 // Received is one message as a receiver sees it. The receiver owns all of it.
 type Received struct {
 	MessageID     string
-	ReceiptHandle string // deletes the message, also after it has been received again
+	ReceiptHandle string // deletes the message, even after it was received again
 	Body          string
 	Attributes    []Attribute
 	Sender        string
@@ -28,11 +28,11 @@ type Received struct {
 }
 
 // Receive hands out up to Max visible messages, the longest sent first, and hides them for the visibility timeout. With
-// none visible it waits, up to Wait on the steered clock: a message that comes goes to the one who has waited longest.
-// It returns nothing, without an error, when the wait is over, the context ends or Stop comes.
+// none visible it waits, up to Wait on the steered clock: a new message goes to the call that has waited longest. It
+// returns nothing, without an error, when the wait is over, the context ends or Stop is called.
 //
-// Receive counts and visibility become durable within about a second; what a crash takes back of them only shows a
-// message sooner. Faults: QueueDoesNotExist; InvalidParameterValueException; OverLimit (120,000 messages in flight,
+// Receive counts and visibility become durable within about a second; if a crash loses them, a message only becomes
+// visible sooner. Faults: QueueDoesNotExist; InvalidParameterValueException; OverLimit (120,000 messages in flight,
 // when not waiting).
 func (qs *Queues) Receive(ctx context.Context, name Name, in ReceiveInput) ([]Received, error) {
 	stop, leave, err := qs.enter()
@@ -130,7 +130,7 @@ func (q *queue) await(
 	return nil, nil
 }
 
-// leaveLine takes w out of the line and returns what was handed to it in the last moment.
+// leaveLine removes w from the line and returns what was handed to it at the last moment.
 func (q *queue) leaveLine(w *waiter) []taken {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -142,7 +142,7 @@ func (q *queue) leaveLine(w *waiter) []taken {
 	return <-w.got
 }
 
-// deliver reads the bodies of taken messages and notes the receive.
+// deliver reads the bodies of taken messages and records the receive.
 func (q *queue) deliver(ctx context.Context, got []taken) ([]Received, error) {
 	q.mu.Lock()
 	err := q.begin()
@@ -182,7 +182,7 @@ func (q *queue) deliver(ctx context.Context, got []taken) ([]Received, error) {
 	return out, q.eraseGone(ctx, noted)
 }
 
-// undeliver gives back what could not be delivered and returns why.
+// undeliver makes messages visible again that could not be delivered, and returns why.
 func (q *queue) undeliver(got []taken, doing string, err error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -191,7 +191,7 @@ func (q *queue) undeliver(got []taken, doing string, err error) error {
 	return storageFault(doing+" of queue "+q.name.ARN(), err)
 }
 
-// drop forgets a message that is not in the store any more.
+// drop forgets a message that is no longer in the store.
 func (q *queue) drop(seq uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -200,8 +200,7 @@ func (q *queue) drop(seq uint64) {
 	}
 }
 
-// eraseGone deletes the notes of messages that were deleted while their receive was noted, so that no note outlives its
-// message.
+// eraseGone deletes the recorded receives of messages that were deleted meanwhile, so that none outlives its message.
 func (q *queue) eraseGone(ctx context.Context, noted []uint64) error {
 	var ops []storage.LocalOp
 	q.mu.Lock()

@@ -7,16 +7,16 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Sent is the answer to a Send.
+// Sent is the result of a Send.
 type Sent struct {
 	MessageID string // UUID; of the first copy when Duplicate
 	Duplicate bool   // dropped: a message with the same DedupID was sent before
 }
 
-// Send stores a message and returns when it is durable. Those who wait for it are woken before Send returns.
+// Send stores a message and returns when it is durable. Waiting receives are woken before Send returns.
 //
 // A message whose DedupID was sent before is acknowledged and not stored, until the queue's retention has passed since
-// the first copy, also when that copy is received and deleted already, and after a restart. Cancelling ctx undoes
+// the first copy. That holds even if the copy was received and deleted, and after a restart. Cancelling ctx undoes
 // nothing: the message may exist. Faults: QueueDoesNotExist; InvalidMessageContents (characters);
 // InvalidParameterValueException (size, delay, attributes); MissingRequiredParameterException (empty body);
 // InternalFailure with a hint when no space is left.
@@ -61,7 +61,7 @@ func (qs *Queues) Send(ctx context.Context, name Name, m Message) (Sent, error) 
 	return q.store(ctx, m)
 }
 
-// claim waits until no other Send with the same deduplication id is under way.
+// claim waits until no other Send with the same deduplication id is running.
 func (q *queue) claim(ctx context.Context, stop <-chan struct{}, id string) (release func(), err error) {
 	for {
 		q.mu.Lock()
@@ -88,7 +88,7 @@ func (q *queue) claim(ctx context.Context, stop <-chan struct{}, id string) (rel
 	}
 }
 
-// store gives the message its place, writes it, and shows it.
+// store gives the message its place, writes it, and makes it visible.
 func (q *queue) store(ctx context.Context, m Message) (Sent, error) {
 	q.mu.Lock()
 	if err := q.begin(); err != nil {
@@ -121,8 +121,8 @@ func (q *queue) store(ctx context.Context, m Message) (Sent, error) {
 		return Sent{}, storageFault("send to queue "+q.name.ARN(), err)
 	}
 	if !q.show(t, m.DedupID != "", due) {
-		// A purge came in between. What it did not see yet goes now; should this be lost, the message is delivered
-		// after a restart.
+		// A purge came in between and missed this message: delete it now. If this deletion is lost, the message is
+		// delivered after a restart.
 		if err := q.apply(ctx, storage.Soon, q.erase(t.seq)...); err != nil {
 			return Sent{}, storageFault("purge queue "+q.name.ARN(), err)
 		}

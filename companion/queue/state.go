@@ -19,24 +19,24 @@ type queue struct {
 	mu      sync.Mutex
 	loaded  bool
 	deleted bool
-	writes  sync.WaitGroup // changes of the store under way; DeleteQueue waits for them
+	writes  sync.WaitGroup // store changes under way; DeleteQueue waits for them
 	index   index
 	waiters []*waiter // long polls, the longest waiting first; empty unless nothing is visible
 	next    uint64    // place of the next message, from 1
 	last    int64     // when the newest message was sent
-	floor   uint64    // every message before this place is purged or expired
-	trimmed uint64    // what of that is deleted in the store as well
+	floor   uint64    // all messages before this place are purged or expired
+	trimmed uint64    // how far they are deleted in the store as well
 	sending map[string]chan struct{}
 	forget  int64 // when the first deduplication id expires; 0: there is none
 	timer   *clock.Timer
-	armed   int64 // the instant timer stands for
+	armed   int64 // the instant for which timer is set
 }
 
 // waiter is a Receive that waits for a first message.
 type waiter struct {
 	want int
 	hide int64
-	got  chan []taken // capacity 1: one hand-over, then the waiter is out of the list; nil: the queue is deleted
+	got  chan []taken // capacity 1: one hand-over, after the waiter has left the list; nil: the queue is deleted
 }
 
 // taken is a message handed to a receive: a copy of its entry at that moment.
@@ -51,7 +51,7 @@ func newQueue(qs *Queues, name Name, m meta) *queue {
 	return &queue{qs: qs, name: name, meta: m, index: newIndex(), next: 1, sending: make(map[string]chan struct{})}
 }
 
-// load reads the entries of all messages, once. Entries are small; bodies stay where they are.
+// load reads the entries of all messages, once. Entries are small; bodies stay in the store.
 func (q *queue) load() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -90,7 +90,7 @@ func (q *queue) load() error {
 	return nil
 }
 
-// begin counts a change of the store; the caller calls q.writes.Done when it is there. mu is held.
+// begin counts a change of the store; the caller calls q.writes.Done when it is stored. mu is held.
 func (q *queue) begin() error {
 	if q.deleted {
 		return noSuchQueue()
@@ -99,13 +99,13 @@ func (q *queue) begin() error {
 	return nil
 }
 
-// apply changes the store. What was begun is finished, even if the caller goes away: memory must agree with the store.
+// apply changes the store. It finishes even if the caller's context ends: memory must agree with the store.
 func (q *queue) apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
 	return q.qs.local.Apply(context.WithoutCancel(ctx), d, ops...)
 }
 
-// advance brings order and visibility to now: drops what has expired, reveals what has become visible, and hands it to
-// those who wait. mu is held.
+// advance brings the queue up to now: it drops what has expired, reveals what has become visible, and hands it to
+// waiting receives. mu is held.
 func (q *queue) advance(now int64) {
 	for e := q.index.oldest; e != nil && e.sent+millis(q.meta.settings.Retention) <= now; e = q.index.oldest {
 		q.floor = max(q.floor, e.seq+1)
@@ -119,7 +119,7 @@ func (q *queue) advance(now int64) {
 	}
 }
 
-// take hands out visible messages, no more than may be in flight. mu is held.
+// take hands out visible messages, up to the limit of messages in flight. mu is held.
 func (q *queue) take(n int, now, hide int64) []taken {
 	entries := q.index.take(min(n, max(0, q.qs.inFlightLimit-q.index.hiddenFlights)), now, hide)
 	out := make([]taken, len(entries))
@@ -129,7 +129,7 @@ func (q *queue) take(n int, now, hide int64) []taken {
 	return out
 }
 
-// giveBack makes messages visible again that were handed to a receive which has gone. mu is held.
+// giveBack makes messages visible again that were handed to a receive that has ended. mu is held.
 func (q *queue) giveBack(got []taken, now int64) {
 	for _, t := range got {
 		e := q.index.bySeq[t.seq]
@@ -147,7 +147,7 @@ func (q *queue) giveBack(got []taken, now int64) {
 }
 
 // rearm sets the timer for the next instant at which something happens without a call: a message expires, a
-// deduplication id expires, or a message becomes visible that somebody waits for. mu is held.
+// deduplication id expires, or a message becomes visible that a receive waits for. mu is held.
 func (q *queue) rearm() {
 	at := int64(0)
 	sooner := func(t int64) {
@@ -185,11 +185,11 @@ func (q *queue) disarm() {
 	}
 }
 
-// tick is what the timer does.
+// tick runs when the timer fires.
 func (q *queue) tick() {
 	_, leave, err := q.qs.enter()
 	if err != nil {
-		return // stopped: the next start goes on from the store
+		return // stopped: the next start continues from the store
 	}
 	defer leave()
 	q.mu.Lock()
@@ -203,7 +203,7 @@ func (q *queue) tick() {
 	case !work:
 		q.rearm()
 	case forget:
-		q.forget = 0 // expire finds out what comes next; a Send meanwhile counts as well
+		q.forget = 0 // expire finds out what comes next; a Send may set it meanwhile
 	}
 	q.mu.Unlock()
 	if !work {

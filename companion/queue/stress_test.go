@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Senders, long polls and deletes side by side: every message is received once, none is lost, and nothing is left in
-// the store.
+// With senders, long polls and deletes side by side every message is received once, none is lost, and nothing is left
+// in the store.
 func TestNothingIsLostOrDoubledUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,9 +14,9 @@ type Named struct {
 	Write
 }
 
-// WriteAll carries out writes of different items, side by side, and returns when all are durable. Nothing is written
-// when one of them is refused. done tells which were carried out; the others met a store that was too busy and may be
-// tried again. capacity is by table. Faults: ResourceNotFoundException; ValidationException.
+// WriteAll carries out writes of different items, side by side, and returns when all are durable. If one of them is
+// refused, nothing is written. done tells which were carried out; for the others the store was too busy, and they may
+// be tried again. capacity is by table. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) WriteAll(ctx context.Context, writes []Named) (done []bool, capacity map[Name]Capacity, err error) {
 	seen := make(map[string]bool, len(writes))
 	for i := range writes {
@@ -50,7 +50,7 @@ func (ts *Tables) WriteAll(ctx context.Context, writes []Named) (done []bool, ca
 
 func duplicates() error { return invalid("Provided list of item keys contains duplicates") }
 
-// checkWrite returns a text that is the item's own.
+// checkWrite checks a write and returns a text that identifies its item.
 func (ts *Tables) checkWrite(w *Named) (key string, err error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -68,8 +68,8 @@ func (ts *Tables) checkWrite(w *Named) (key string, err error) {
 	return string(itemKey(t.meta.Number, 0, t.meta.schemas[0].placeOf(w.key()))), nil
 }
 
-// GetAll reads items by their keys until they have more than budget bytes in all, and shows each as it is read. read is
-// how many keys that were, in their order. Faults: ResourceNotFoundException; ValidationException.
+// GetAll reads items by key until they exceed budget bytes in all, and calls show for each. read is how many keys were
+// read, in their order. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) GetAll(
 	ctx context.Context, name Name, keys []expr.Item, consistent bool, budget int, visit func(Got),
 ) (read int, err error) {

@@ -3,13 +3,13 @@ package table
 // Units are capacity units, counted in halves because an eventually consistent read takes half of one.
 type Units int64
 
-// Float is u in whole units.
+// Float returns u in whole units.
 func (u Units) Float() float64 { return float64(u) / 2 }
 
 const (
 	one        Units = 2
-	writeBytes       = 1 << 10 // of an item in one write unit
-	readBytes        = 4 << 10 // of an item in one read unit
+	writeBytes       = 1 << 10 // of an item per write unit
+	readBytes        = 4 << 10 // of an item per read unit
 )
 
 // Capacity is what AWS counts for an operation. Source: DynamoDB Developer Guide, "DynamoDB read and write operations".
@@ -19,7 +19,7 @@ type Capacity struct {
 	Local  map[string]Units
 }
 
-// Total is everything.
+// Total returns the sum of the table's and all indexes' units.
 func (c Capacity) Total() Units {
 	sum := c.Table
 	for _, u := range c.Global {
@@ -31,7 +31,7 @@ func (c Capacity) Total() Units {
 	return sum
 }
 
-// Plus returns the sum of both.
+// Plus returns the sum of c and d.
 func (c Capacity) Plus(d Capacity) Capacity {
 	sum := Capacity{Table: c.Table + d.Table}
 	for _, x := range []Capacity{c, d} {
@@ -45,7 +45,7 @@ func (c Capacity) Plus(d Capacity) Capacity {
 	return sum
 }
 
-// add counts units of an index or, for the table's own schema, of the table.
+// add adds units to an index or, for the table's own schema, to the table.
 func (c *Capacity) add(s *schema, u Units) {
 	switch {
 	case s.number == 0:
@@ -65,10 +65,10 @@ func (*Capacity) addTo(m *map[string]Units, name string, u Units) {
 	(*m)[name] += u
 }
 
-// writeUnits of an item of so many bytes; an item that does not exist counts as one of a byte.
+// writeUnits returns the units for writing an item of so many bytes; a missing item counts as one byte.
 func writeUnits(bytes int) Units { return one * Units(max(1, (bytes+writeBytes-1)/writeBytes)) }
 
-// readUnits of so many bytes.
+// readUnits returns the units for reading so many bytes.
 func readUnits(bytes int, consistent bool) Units {
 	u := Units(max(1, (bytes+readBytes-1)/readBytes))
 	if consistent {

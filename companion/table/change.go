@@ -10,9 +10,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Change is what UpdateTable changes; what is empty stays.
+// Change is what UpdateTable changes; an empty field changes nothing.
 type Change struct {
-	Attributes []Attribute // with Add: the attributes of its key, and others that stay
+	Attributes []Attribute // with Add: the attributes of its key, and any that exist already
 	Billing    string
 	Throughput *Throughput
 	Protected  *bool
@@ -21,14 +21,14 @@ type Change struct {
 	Indexes    map[string]Throughput // of global indexes, by name
 }
 
-// Changed is what a Change led to. Description shows the table afterwards; the index that was removed is Removed.
+// Changed is the result of a Change. Description shows the table afterwards; Removed is the index that was removed.
 type Changed struct {
 	Description
 	Removed *Index
 }
 
-// Change changes a table and returns when that is durable; a new index holds everything by then, and nobody else uses
-// the table meanwhile. Faults: ResourceNotFoundException; ValidationException; LimitExceededException.
+// Change changes a table and returns when that is durable; a new index is complete by then. Other operations on the
+// table wait meanwhile. Faults: ResourceNotFoundException; ValidationException; LimitExceededException.
 func (ts *Tables) Change(ctx context.Context, name Name, c Change) (Changed, error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -62,13 +62,13 @@ func (ts *Tables) Change(ctx context.Context, name Name, c Change) (Changed, err
 	}
 	if removed != nil {
 		op := storage.LocalOp{Key: indexKey(m.Number, removed.Number), Until: indexKey(m.Number, removed.Number+1)}
-		// nothing reads them any more, and the table's end is theirs
+		// nothing reads them any more, and they would go with the table
 		if err := ts.local.Apply(ctx, storage.Soon, op); err != nil {
 			ts.log.Warn("delete entries of a removed index", "table", name.ARN(), "error", err)
 		}
 	}
 	if len(c.Add) == 1 {
-		t.tallies = nil // counted again when somebody asks
+		t.tallies = nil // counted again by the next Describe
 	}
 	return Changed{t.describe(), removed}, nil
 }
@@ -143,7 +143,7 @@ func (c *Change) applyBilling(d *Definition) error {
 	return nil
 }
 
-// unchanged refuses a throughput that is there already.
+// unchanged refuses a throughput that is already set.
 func unchanged(what, of string, t *Throughput) error {
 	return invalid("The provisioned throughput for %s will not change. The requested value equals the current value. "+
 		"Current ReadCapacityUnits provisioned for %s: %d. Requested ReadCapacityUnits: %d. "+
@@ -152,7 +152,7 @@ func unchanged(what, of string, t *Throughput) error {
 		what, of, t.Read, t.Read, of, t.Write, t.Write)
 }
 
-// dropUnused forgets attributes that no key has any more.
+// dropUnused drops attributes that no key uses any more.
 func (d *Definition) dropUnused() {
 	d.Attributes = slices.DeleteFunc(d.Attributes, func(a Attribute) bool {
 		in := func(key []KeyElement) bool {
@@ -168,7 +168,7 @@ func (ts *Tables) fill(ctx context.Context, t *table, m *meta) error {
 	schemas := m.Definition.schemas()
 	s := &schemas[len(schemas)-1]
 	ops := batch{ctx: ctx, local: ts.local}
-	// A process that died at this place before may have left entries.
+	// An earlier process that died at this point may have left entries.
 	if err := ops.add(storage.LocalOp{
 		Key: indexKey(m.Number, s.number), Until: indexKey(m.Number, s.number+1),
 	}); err != nil {
@@ -187,7 +187,7 @@ func (ts *Tables) fill(ctx context.Context, t *table, m *meta) error {
 	return ops.flush()
 }
 
-// Tags returns a table's tags. The map is the caller's. Faults: ResourceNotFoundException.
+// Tags returns a table's tags. The caller owns the map. Faults: ResourceNotFoundException.
 func (ts *Tables) Tags(_ context.Context, name Name) (map[string]string, error) {
 	leave, err := ts.enter()
 	if err != nil {
@@ -215,7 +215,7 @@ func (ts *Tables) Tag(ctx context.Context, name Name, tags map[string]string) er
 	})
 }
 
-// Untag takes tags away; keys that are not there do no harm. Faults: ResourceNotFoundException.
+// Untag removes tags; missing keys are harmless. Faults: ResourceNotFoundException.
 func (ts *Tables) Untag(ctx context.Context, name Name, keys []string) error {
 	return ts.retag(ctx, name, func(have map[string]string) error {
 		for _, k := range keys {

@@ -16,8 +16,7 @@ func addByX() Change {
 	}
 }
 
-// An index that is added holds what was there before; items that do not fit its key are left out, as AWS leaves them
-// out.
+// A new index holds the items from before; items that do not fit its key are left out, as on AWS.
 func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -46,7 +45,8 @@ func TestAddedIndexHoldsWhatWasThere(t *testing.T) {
 		"One or more parameter values were invalid: Type mismatch for Index Key x Expected: N Actual: S IndexName: byX",
 	)
 
-	// What did not fit before may be updated elsewhere, but not be set so again.
+	// Other attributes of an item that did not fit may be updated, but the key attribute may not be set to such a value
+	// again.
 	update := func(text string) error {
 		u, err := expr.NewScope(nil, map[string]expr.Value{":v": expr.Text("")}).Update(text)
 		b.must(err)
@@ -209,7 +209,7 @@ func TestDefinitionsAreChecked(t *testing.T) {
 	}
 }
 
-// weighing notes the heaviest batch that was applied.
+// weighing records the heaviest batch that was applied.
 type weighing struct {
 	storage.Local
 	heaviest int
@@ -224,7 +224,7 @@ func (w *weighing) Apply(ctx context.Context, d storage.Durability, ops ...stora
 	return w.Local.Apply(ctx, d, ops...)
 }
 
-// Filling an index holds a piece of it in memory, however large the items are.
+// Filling an index holds only a piece of it in memory, however large the items are.
 func TestIndexIsFilledInSmallPieces(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -45,9 +45,9 @@ func (ts *Tables) Create(ctx context.Context, name Name, d Definition) (Descript
 	ts.nextID++
 	t := &table{name: name, meta: m, tallies: make(map[uint32]*tally)}
 	for _, s := range m.schemas {
-		t.tallies[s.number] = new(tally) // nothing can be in it
+		t.tallies[s.number] = new(tally) // it must be empty
 	}
-	answer := t.describe() // before anybody else can find and change it
+	answer := t.describe() // before another call can find and change it
 	ts.mu.Lock()
 	ts.tables[name] = t
 	ts.mu.Unlock()
@@ -81,7 +81,7 @@ func (ts *Tables) Delete(ctx context.Context, name Name) (Description, error) {
 	if err := ts.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...); err != nil {
 		return Description{}, storageFault("delete table "+name.ARN(), err)
 	}
-	t.deleted = true // entries that wait for their items to expire go when their time comes
+	t.deleted = true // entries in the order of expiry go when their time comes
 	ts.mu.Lock()
 	delete(ts.tables, name)
 	ts.deletes++
@@ -89,8 +89,8 @@ func (ts *Tables) Delete(ctx context.Context, name Name) (Description, error) {
 	return t.describe(), nil
 }
 
-// List returns up to n names of an account's tables in a region that come after after, in byte order, and whether there
-// are more. n ≤ 0: all.
+// List returns up to n names of an account's tables in a region that sort behind after, in byte order, and whether
+// there are more. n ≤ 0: all.
 func (ts *Tables) List(_ context.Context, account, region, after string, n int) (names []string, more bool, err error) {
 	leave, err := ts.enter()
 	if err != nil {

@@ -27,14 +27,14 @@ const (
 	All      = "ALL"
 )
 
-// Definition is what CreateTable says of a table. Stored as it is.
+// Definition is what CreateTable says about a table. It is stored as it is.
 type Definition struct {
 	Attributes []Attribute
 	Key        []KeyElement
 	Global     []Index     `json:",omitempty"`
 	Local      []Index     `json:",omitempty"`
 	Billing    string      // Provisioned or OnDemand
-	Throughput *Throughput `json:",omitempty"` // with Provisioned; it is kept and answered, nothing is throttled by it
+	Throughput *Throughput `json:",omitempty"` // with Provisioned; stored and returned, but nothing is throttled
 	Protected  bool        `json:",omitempty"` // DeleteTable is refused
 	Tags       map[string]string
 }
@@ -55,10 +55,10 @@ type Index struct {
 	Projection string      // KeysOnly, Include or All
 	Attributes []string    `json:",omitempty"` // with Include
 	Throughput *Throughput `json:",omitempty"`
-	Number     uint32      // given by us, from 1, and not given again within the table
+	Number     uint32      // assigned by us, from 1, and never reused within the table
 }
 
-// Validate checks a definition as CreateTable does, and says the first thing that is wrong.
+// Validate checks a definition as CreateTable does, and returns the first thing that is wrong.
 func (d *Definition) Validate() error {
 	if err := d.checkBilling(); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (d *Definition) checkBilling() error {
 	return nil
 }
 
-// checkKey checks a key schema against the attributes that are defined.
+// checkKey checks a key schema against the defined attributes.
 func (d *Definition) checkKey(key []KeyElement) error {
 	var keys []string
 	for _, k := range key {
@@ -145,7 +145,7 @@ func (d *Definition) checkKey(key []KeyElement) error {
 	return nil
 }
 
-// checkIndex checks what both kinds of index have in common, and takes the name.
+// checkIndex checks what both kinds of index have in common, and adds the name to names.
 func (d *Definition) checkIndex(x *Index, local bool, names map[string]bool) error {
 	if err := d.checkKey(x.Key); err != nil {
 		return err

@@ -8,12 +8,12 @@ import (
 	"github.com/shardmill/shardmill/companion/table/expr"
 )
 
-// Description is what DescribeTable answers of a table.
+// Description is what DescribeTable says about a table.
 type Description struct {
 	Name       Name
 	ID         string // a UUID
 	Created    time.Time
-	Definition Definition // the caller's to read, not to change
+	Definition Definition // not to be changed by the caller
 	Items      int64
 	Bytes      int64           // of the table's items, without its indexes
 	Indexes    map[string]Size // by name
@@ -26,7 +26,7 @@ type Size struct{ Items, Bytes int64 }
 // tally counts what a table or an index holds.
 type tally struct{ items, bytes atomic.Int64 }
 
-// Describe returns what a table is and holds. The first time after a start it counts every item. Faults:
+// Describe returns a table's definition and size. Its first call after a start counts every item. Faults:
 // ResourceNotFoundException.
 func (ts *Tables) Describe(_ context.Context, name Name) (Description, error) {
 	leave, err := ts.enter()
@@ -47,7 +47,7 @@ func (ts *Tables) Describe(_ context.Context, name Name) (Description, error) {
 		return Description{}, err
 	}
 	defer release()
-	if t.tallies == nil { // nobody else has counted meanwhile
+	if t.tallies == nil { // no other call has counted meanwhile
 		if err := ts.count(t); err != nil {
 			return Description{}, err
 		}
@@ -55,7 +55,7 @@ func (ts *Tables) Describe(_ context.Context, name Name) (Description, error) {
 	return t.describe(), nil
 }
 
-// Inspect is Describe without counting: items and bytes are right only if somebody has asked Describe. Faults:
+// Inspect is Describe without counting: items and bytes are right only after a Describe. Faults:
 // ResourceNotFoundException.
 func (ts *Tables) Inspect(_ context.Context, name Name) (Description, error) {
 	leave, err := ts.enter()
@@ -71,7 +71,7 @@ func (ts *Tables) Inspect(_ context.Context, name Name) (Description, error) {
 	return t.describe(), nil
 }
 
-// describe is t as it stands; an uncounted table shows zeros. t.gate is held.
+// describe returns t's description at this moment, with zeros if t is uncounted. t.gate is held.
 func (t *table) describe() Description {
 	d := Description{
 		Name: t.name, ID: t.meta.ID, Created: time.UnixMilli(t.meta.Created), Definition: t.meta.change().Definition,
@@ -91,7 +91,7 @@ func (t *table) describe() Description {
 	return d
 }
 
-// count reads everything of a table. t.gate is held for writing.
+// count reads the whole table. t.gate is held for writing.
 func (ts *Tables) count(t *table) error {
 	tallies := make(map[uint32]*tally)
 	for _, s := range t.meta.schemas {
@@ -109,7 +109,7 @@ func (ts *Tables) count(t *table) error {
 	return nil
 }
 
-// entries visits all entries of an index, 0 being the table, in their order.
+// entries visits all entries of an index in order; index 0 is the table.
 func (ts *Tables) entries(m *meta, index uint32, visit func(place []byte, item expr.Item) error) error {
 	var bad error
 	err := ts.local.Scan(indexKey(m.Number, index), indexKey(m.Number, index+1), false, func(k, v []byte) bool {

@@ -14,8 +14,8 @@ import (
 // sweepAtOnce is how many due entries one sweep reads before it starts over.
 const sweepAtOnce = 256
 
-// fiveYears is how old a time to live may be: AWS does not delete items that should have gone longer ago, because the
-// value is taken for a mistake.
+// fiveYears is how far in the past a time to live may be: AWS takes older values for mistakes and does not delete the
+// items.
 const fiveYears = 5 * 365 * 24 * time.Hour
 
 // expiryOf returns the second in which an item expires; ok is false when it does not.
@@ -31,7 +31,7 @@ func expiryOf(m *meta, item expr.Item) (second int64, ok bool) {
 	return second, ok && second > 0
 }
 
-// expiryChange keeps the order of expiry right when old becomes new.
+// expiryChange returns the ops that keep the order of expiry right when old becomes new.
 func (m *meta) expiryChange(name Name, place []byte, old, new expr.Item) []storage.LocalOp {
 	before, had := expiryOf(m, old)
 	after, has := expiryOf(m, new)
@@ -60,7 +60,7 @@ func (ts *Tables) nextExpiry() (second int64, ok bool, err error) {
 	return second, ok, nil
 }
 
-// armFor makes sure that a sweep runs once second has passed.
+// armFor ensures that a sweep runs once second has passed.
 func (ts *Tables) armFor(second int64) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -83,7 +83,7 @@ func (ts *Tables) arm(second int64) {
 func (ts *Tables) sweep() {
 	leave, err := ts.enter()
 	if err != nil {
-		return // stopped: the next start goes on from the store
+		return // stopped: the next start continues from the store
 	}
 	defer leave()
 	ts.mu.Lock()
@@ -116,8 +116,8 @@ type dying struct {
 	name       Name
 }
 
-// sweepSome handles entries that are due, up to sweepAtOnce; more says that others may be. One that is damaged does not
-// keep the others from going.
+// sweepSome handles due entries, up to sweepAtOnce; more says that others may be due. A damaged one does not hold up
+// the others.
 func (ts *Tables) sweepSome(now time.Time) (more bool, err error) {
 	var due []dying
 	var bad error
@@ -145,7 +145,7 @@ func (ts *Tables) sweepSome(now time.Time) (more bool, err error) {
 	return len(due) == sweepAtOnce, bad
 }
 
-// expire deletes an item whose time has come, or only the entry when that is out of date.
+// expire deletes an item whose time has come, or only the entry if that is out of date.
 func (ts *Tables) expire(d dying, now time.Time) error {
 	alone := func() error { return ts.local.Apply(context.Background(), storage.Soon, storage.LocalOp{Key: d.key}) }
 	t, release, err := ts.use(d.name)
@@ -178,8 +178,8 @@ func (ts *Tables) expire(d dying, now time.Time) error {
 	return nil
 }
 
-// SetExpiry makes items of a table expire at the second that their attribute holds, or with enabled false stops that.
-// Items that have the attribute already count. Faults: ResourceNotFoundException; ValidationException.
+// SetExpiry makes items of a table expire at the second in attribute or, with enabled false, stops that. Existing items
+// count too. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, enabled bool) error {
 	leave, err := ts.enter()
 	if err != nil {
@@ -207,7 +207,7 @@ func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, en
 	}
 	ctx = context.WithoutCancel(ctx)
 	first := int64(0)
-	if enabled { // the entries come before the definition: one too many does no harm, one that is missing would
+	if enabled { // entries come before the definition: an extra one is harmless, a missing one is not
 		first, err = ts.fillExpiry(ctx, t, m)
 	}
 	if err == nil {
@@ -222,8 +222,8 @@ func (ts *Tables) SetExpiry(ctx context.Context, name Name, attribute string, en
 	return nil
 }
 
-// fillExpiry writes the order of expiry of all items that a table has, as m says; first is its first second, 0 when
-// none expires. t.gate is held for writing.
+// fillExpiry writes the order of expiry of all items of a table, according to m; first is the first second, 0 when none
+// expires. t.gate is held for writing.
 func (ts *Tables) fillExpiry(ctx context.Context, t *table, m *meta) (first int64, err error) {
 	ops := batch{ctx: ctx, local: ts.local}
 	err = ts.entries(t.meta, 0, func(place []byte, item expr.Item) error {
@@ -247,7 +247,7 @@ type batch struct {
 	bytes int // of ops
 }
 
-// Bounds of a piece; the last change of one may go beyond.
+// Bounds of a piece; its last change may exceed them.
 const (
 	batchOps   = 500
 	batchBytes = 1 << 20
@@ -273,7 +273,7 @@ func (b *batch) flush() error {
 	return b.local.Apply(b.ctx, storage.Soon, ops...)
 }
 
-// redefine stores a table's new definition, durably, and with it everything that was applied before. t.gate is held for
+// redefine stores a table's new definition, durably, together with everything applied before. t.gate is held for
 // writing.
 func (ts *Tables) redefine(ctx context.Context, t *table, m *meta) error {
 	m.schemas = m.Definition.schemas()

@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// idle does nothing: moving the clock waits for the sweeps it starts.
+// idle does nothing: the clock itself waits for the sweeps that it starts.
 func idle(context.Context) error { return nil }
 
 func (b *bench) advance(d time.Duration) {
@@ -23,7 +23,7 @@ func (b *bench) expiring(id string, in time.Duration) expr.Item {
 	return with(key(id, 1), expr.Item{"ttl": num(int(b.clock.Now().Add(in).Unix())), "g": expr.Text("u")})
 }
 
-// Items go at the second that their attribute holds, from the table and from its indexes; others stay.
+// Items vanish at the second in their attribute, from the table and from its indexes; others stay.
 func TestItemsExpire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestItemsExpire(t *testing.T) {
 	})
 }
 
-// A new process goes on where the old one ended, before anybody uses the table.
+// A new process continues where the old one ended, before the table is used.
 func TestItemsExpireAfterARestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestItemsExpireAfterARestart(t *testing.T) {
 	})
 }
 
-// After UpdateTimeToLive with Enabled false nothing expires; entries of a table that is gone do no harm.
+// After UpdateTimeToLive with Enabled false nothing expires; entries of a deleted table are harmless.
 func TestWhatNoLongerExpiresStays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestWhatNoLongerExpiresStays(t *testing.T) {
 	})
 }
 
-// More items than one sweep takes at once all go.
+// More items than one sweep handles at once all expire.
 func TestManyItemsExpireTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestManyItemsExpireTogether(t *testing.T) {
 	})
 }
 
-// Without a table that uses it, nothing waits for a time.
+// Without a table that uses expiry, no timer is set.
 func TestNothingIsArmedWithoutExpiry(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -134,8 +134,8 @@ func TestNothingIsArmedWithoutExpiry(t *testing.T) {
 	}
 }
 
-// An entry that cannot be read is told to the operator and tried again later; it keeps neither the process busy nor
-// other items from going.
+// An unreadable entry is logged and tried again later; it neither keeps the process busy nor stops other items from
+// expiring.
 func TestDamagedEntryDoesNotSpin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ func invalid(format string, args ...any) error { return fault.New(CodeValidation
 
 func noResource() error { return fault.New(CodeNotFound, "Requested resource not found") }
 
-// noTable returns what operations on tables themselves answer.
+// noTable returns the fault of operations on tables themselves.
 func noTable(name string) func() error {
 	return func() error {
 		return fault.New(CodeNotFound, "Requested resource not found: Table: %s not found", name)
@@ -42,7 +42,7 @@ func badKey() error { return invalid("The provided key element does not match th
 
 // ConditionFailed is the fault of a write whose condition does not hold.
 type ConditionFailed struct {
-	Item  expr.Item // as it stands; nil: there is none
+	Item  expr.Item // the current item; nil: there is none
 	fault *fault.Error
 }
 
@@ -55,8 +55,8 @@ func (e *ConditionFailed) Error() string { return e.fault.Error() }
 // Unwrap returns the fault that the caller sees.
 func (e *ConditionFailed) Unwrap() error { return e.fault }
 
-// storageFault says what went wrong with the store: an answer of its own where the caller can do something, else an
-// internal fault.
+// storageFault returns the fault for an error of the store: a specific one where the caller can act, else an internal
+// fault.
 func storageFault(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	switch {

@@ -28,7 +28,7 @@ func metaKey(n Name) []byte { return []byte(prefixMeta + n.path()) }
 
 func (n Name) path() string { return n.Account + "/" + n.Region + "/" + n.Table }
 
-// indexKey begins the keys of all entries of an index; index 0 is the table.
+// indexKey returns the beginning of all keys of an index; index 0 is the table.
 func indexKey(table uint64, index uint32) []byte {
 	b := binary.BigEndian.AppendUint64([]byte(prefixItem), table)
 	return binary.BigEndian.AppendUint32(b, index)
@@ -38,10 +38,10 @@ func itemKey(table uint64, index uint32, place []byte) []byte {
 	return append(indexKey(table, index), place...)
 }
 
-// itemPrefix is how long indexKey's keys are.
+// itemPrefix is the length of what indexKey returns.
 const itemPrefix = len(prefixItem) + 8 + 4
 
-// dyingKey orders items by the second in which they expire.
+// dyingKey returns an item's key in the order of expiry.
 func dyingKey(second int64, table uint64, place []byte) []byte {
 	b := binary.BigEndian.AppendUint64([]byte(prefixDying), uint64(second))
 	b = binary.BigEndian.AppendUint64(b, table)
@@ -62,7 +62,7 @@ func decodeDying(b []byte) (Name, error) {
 	return Name{parts[0], parts[1], parts[2]}, nil
 }
 
-// splitDyingKey takes apart a key made by dyingKey.
+// splitDyingKey parses a key made by dyingKey.
 func splitDyingKey(k []byte) (second int64, table uint64, place []byte, ok bool) {
 	const n = len(prefixDying)
 	if len(k) < n+16 {
@@ -71,9 +71,9 @@ func splitDyingKey(k []byte) (second int64, table uint64, place []byte, ok bool)
 	return int64(binary.BigEndian.Uint64(k[n:])), binary.BigEndian.Uint64(k[n+8:]), slices.Clone(k[n+16:]), true
 }
 
-// meta is what is stored of a table itself. A meta in use is not changed: changes make a new one.
+// meta is what is stored about a table itself. A meta in use never changes: changes make a new one.
 type meta struct {
-	Number     uint64 // given once, never reused
+	Number     uint64 // never reused
 	ID         string // TableId, a UUID
 	Created    int64  // Unix milliseconds of the steered clock
 	Definition Definition
@@ -94,7 +94,7 @@ func (m *meta) change() *meta {
 func encodeMeta(m *meta) []byte {
 	b, err := json.Marshal(m)
 	if err != nil {
-		panic(err) // texts and numbers always marshal
+		panic(err) // texts and numbers can always be marshalled
 	}
 	return append([]byte{formatVersion}, b...)
 }
@@ -204,7 +204,7 @@ func decodeItem(b []byte) (expr.Item, error) {
 	return item, nil
 }
 
-// reader takes values off the front of stored bytes and remembers the first thing that was wrong.
+// reader takes values off the front of stored bytes and remembers the first error.
 type reader struct {
 	b   []byte
 	err error
@@ -227,7 +227,7 @@ func (r *reader) byte() byte {
 	return c
 }
 
-// count returns a number of things of which each takes a byte at least.
+// count reads the number of things that follow, each of at least one byte.
 func (r *reader) count() int {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > uint64(len(r.b)-size) {

@@ -19,7 +19,7 @@ func sample() expr.Item {
 	}
 }
 
-// The bytes of docs/format/table.md; a change here takes a new version.
+// The bytes of docs/format/table.md; a change here needs a new version.
 func TestItemsAreStoredInTheDocumentedForm(t *testing.T) {
 	t.Parallel()
 	want := "01" + "07" + "0130" + "05" + "0162" + "03" + "0100" + "016c" + "06" + "01" + "0700" + "016e" + "02" +

@@ -11,8 +11,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// Where no space is left, items that are new or grow are refused with a hint; reading, shrinking and deleting go on,
-// and make room again.
+// With no space left, new and growing items are refused with a hint; reading, shrinking and deleting go on, and make
+// room again.
 func TestAFullStoreTakesNoMoreItems(t *testing.T) {
 	t.Parallel()
 	ts, err := New(Options{Local: memory.New(memory.Options{Limit: 1 << 20}).Local()})

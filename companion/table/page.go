@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/companion/table/expr"
 )
 
-// MaxPageBytes is how much a query or scan reads for one answer. Source: DynamoDB Developer Guide, "Quotas".
+// MaxPageBytes is how much a query or scan reads for one page. Source: DynamoDB Developer Guide, "Quotas".
 const MaxPageBytes = 1 << 20
 
 // Range says which items a Page reads.
@@ -19,24 +19,24 @@ type Range struct {
 	Segment    int            // of a scan, 0-based
 	Segments   int            // 0: the scan is not split
 	After      expr.Item      // the LastEvaluatedKey of the page before; nil: from the beginning
-	Descending bool           // a query from its end
+	Descending bool           // a query in descending order
 	Limit      int            // items to read, before the filter; 0: only MaxPageBytes ends the page
 	Filter     expr.Condition // nil: everything
 	Consistent bool
-	// ALL_ATTRIBUTES: an index that does not project them is refused or, when local, the table is asked
+	// ALL_ATTRIBUTES: a global index that does not project them is refused; for a local one the table is read
 	Everything bool
-	Attributes []string // what the caller wants to see; nil: whatever the index has, or with Everything all
+	Attributes []string // what the caller wants; nil: whatever the index has, or with Everything all
 }
 
 // Page is a part of a query or scan.
 type Page struct {
-	Items    []expr.Item // not the caller's to change
+	Items    []expr.Item // not to be changed by the caller
 	Read     int         // items before the filter
 	Last     expr.Item   // key of the last item read, when there may be more; nil at the end
 	Capacity Capacity
 }
 
-// Page reads a part of a query or scan, in the order of the range key, or in no order that means anything. It shows one
+// Page reads a part of a query, in the order of the range key, or of a scan, in no meaningful order. It shows one
 // moment. Faults: ResourceNotFoundException; ValidationException.
 func (ts *Tables) Page(_ context.Context, name Name, r Range) (Page, error) {
 	leave, err := ts.enter()
@@ -86,7 +86,8 @@ func (m *meta) find(index string) (*schema, error) {
 	return nil, invalid("The table does not have the specified index: %s", index)
 }
 
-// checkAttributes refuses what a global index cannot show; fetch says that a local one must ask the table.
+// checkAttributes refuses attributes that a global index does not have; fetch says that a local one must read the
+// table.
 func (r *Range) checkAttributes(s *schema) (fetch bool, err error) {
 	if s.number == 0 {
 		return false, nil
@@ -118,7 +119,7 @@ func (r *Range) checkAttributes(s *schema) (fetch bool, err error) {
 	return len(beyond) > 0, nil
 }
 
-// bounds are the places that the range covers; hi nil: to the end.
+// bounds returns the places that the range covers; hi nil: to the end.
 func (r *Range) bounds(s *schema) (lo, hi []byte, err error) {
 	if r.Query != nil {
 		lo, hi, err = r.queryBounds(s)
@@ -138,7 +139,7 @@ func (r *Range) bounds(s *schema) (lo, hi []byte, err error) {
 	return append(start, 0), hi, nil
 }
 
-// segmentBounds cuts the space of hashes into equal parts.
+// segmentBounds returns the segment's part of the hash space; all parts are equal.
 func (r *Range) segmentBounds() (lo, hi []byte) {
 	if r.Segments == 0 {
 		return nil, nil
@@ -154,7 +155,7 @@ func (r *Range) segmentBounds() (lo, hi []byte) {
 	return border(r.Segment), hi
 }
 
-// queryBounds are the places of the items that the key conditions name.
+// queryBounds returns the places of the items that the key conditions select.
 func (r *Range) queryBounds(s *schema) (lo, hi []byte, err error) {
 	hash, sort, err := r.keyParts(s)
 	if err != nil {
@@ -195,7 +196,7 @@ func (r *Range) queryBounds(s *schema) (lo, hi []byte, err error) {
 	return lo, hi, nil
 }
 
-// keyParts are the conditions on the hash key and on the range key; the latter may be nil.
+// keyParts returns the conditions on the hash key and on the range key; the latter may be nil.
 func (r *Range) keyParts(s *schema) (hash, sort *expr.KeyPart, err error) {
 	for i := range r.Query {
 		switch p := &r.Query[i]; {
@@ -266,7 +267,7 @@ func (r *Range) start(s *schema, lo, hi []byte) ([]byte, error) {
 	return nil, invalid("The provided starting key does not match the range key predicate")
 }
 
-// sameHash reports whether After has the hash key that the query asks for.
+// sameHash reports whether After has the query's hash key.
 func (r *Range) sameHash(s *schema) bool {
 	return slices.ContainsFunc(r.Query, func(p expr.KeyPart) bool {
 		return p.Attribute == s.key[0].name && p.Values[0].Equal(r.After[p.Attribute])
@@ -284,11 +285,11 @@ type pager struct {
 	bytes  int
 	last   expr.Item
 	full   bool
-	extra  Units // of the table, for what a local index did not have
+	extra  Units // of the table, for attributes that a local index did not have
 	err    error
 }
 
-// visit takes an entry in; it returns false when the page is full.
+// visit adds an entry; it returns false when the page is full.
 func (p *pager) visit(_, v []byte) bool {
 	item, err := decodeItem(v)
 	if err != nil {
@@ -320,7 +321,7 @@ func (p *pager) visit(_, v []byte) bool {
 	return !p.full
 }
 
-// done returns the page. A page that its limit ended says so even when nothing follows, as AWS does.
+// done returns the page. A page that ended at its limit has a Last even if nothing follows, as on AWS.
 func (p *pager) done() Page {
 	if p.full {
 		p.page.Last = p.schema.keyOf(p.last)

@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/companion/table/expr"
 )
 
-// model is a table as a list of items; it is slow and obvious.
+// model is a table as a list of items: slow and obvious.
 type model []expr.Item
 
 func (m model) without(k expr.Item) model {
@@ -19,7 +19,7 @@ func (m model) without(k expr.Item) model {
 	})
 }
 
-// query returns what a query on hash = v with a condition on the range key answers.
+// query returns the result of a query on hash = v with a condition on the range key.
 func (m model) query(hash string, v expr.Value, sort string, keep func(expr.Value) bool, tie ...string) []expr.Item {
 	var out []expr.Item
 	for _, i := range m {
@@ -62,7 +62,7 @@ func anyG(t *rapid.T) expr.Value {
 	return expr.Text(rapid.SampledFrom([]string{"g", "g\x00", "gg", "h"}).Draw(t, "g"))
 }
 
-// Whatever is written, queries and scans of the table and its indexes answer what the model answers, page by page, in
+// Whatever is written, queries and scans of the table and its indexes return what the model returns, page by page, in
 // both directions.
 func TestQueriesAnswerWhatTheModelAnswers(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/companion/table/expr"
 )
 
-// A page ends at 1 MB, before the filter, and says where to go on.
+// A page ends at 1 MB, before the filter, and says where to continue.
 func TestPageEndsAtOneMegabyte(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -27,7 +27,7 @@ func TestPageEndsAtOneMegabyte(t *testing.T) {
 	}
 }
 
-// A page that its limit ended says so even when nothing follows, as AWS does.
+// A page that ended at its limit has a Last even if nothing follows, as on AWS.
 func TestLimitEndsAPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -8,13 +8,13 @@ import (
 
 // Got is what a Get found.
 type Got struct {
-	Item     expr.Item // nil: there is none. Not the caller's to change
+	Item     expr.Item // nil: there is none. Not to be changed by the caller
 	Bytes    int       // of Item, as AWS counts
 	Capacity Capacity
 }
 
-// Get reads one item. Every read sees what was written before; consistent only decides what AWS counts for it.
-// Faults: ResourceNotFoundException; ValidationException.
+// Get reads one item. Every read sees all earlier writes; consistent only decides what AWS counts for it. Faults:
+// ResourceNotFoundException; ValidationException.
 func (ts *Tables) Get(_ context.Context, name Name, key expr.Item, consistent bool) (Got, error) {
 	leave, err := ts.enter()
 	if err != nil {

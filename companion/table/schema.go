@@ -20,7 +20,7 @@ type keyAttribute struct {
 	kind expr.Kind
 }
 
-// schema is how the items of a table or an index are ordered and which attributes they have.
+// schema says how the items of a table or an index are ordered and which attributes they have.
 type schema struct {
 	number     uint32 // 0: the table itself
 	index      string // "": the table itself
@@ -28,7 +28,7 @@ type schema struct {
 	key        []keyAttribute // hash, then perhaps range
 	table      []keyAttribute // the table's key
 	projection string
-	attributes []string // projected beside the keys, with Include
+	attributes []string // projected in addition to the keys, with Include
 }
 
 func (d *Definition) keyAttributes(key []KeyElement) []keyAttribute {
@@ -39,7 +39,7 @@ func (d *Definition) keyAttributes(key []KeyElement) []keyAttribute {
 	return out
 }
 
-// schemas are those of the table and of its indexes.
+// schemas returns the schemas of the table and of its indexes.
 func (d *Definition) schemas() []schema {
 	key := d.keyAttributes(d.Key)
 	out := []schema{{key: key, table: key, projection: All}}
@@ -53,14 +53,14 @@ func (d *Definition) schemas() []schema {
 	return out
 }
 
-// projects reports whether entries of the schema carry an attribute.
+// projects reports whether entries of the schema have the attribute.
 func (s *schema) projects(name string) bool {
 	is := func(k keyAttribute) bool { return k.name == name }
 	return s.projection == All || slices.ContainsFunc(s.key, is) || slices.ContainsFunc(s.table, is) ||
 		s.projection == Include && slices.Contains(s.attributes, name)
 }
 
-// project returns what an entry of the schema carries of an item.
+// project returns the part of an item that is in its entry.
 func (s *schema) project(item expr.Item) expr.Item {
 	if s.projection == All {
 		return item
@@ -92,8 +92,8 @@ func maxKeyBytes(i int) int {
 	return maxRangeKey
 }
 
-// placeOf returns where an item's entry stands among those of the schema: hash of the hash key, hash key, range key,
-// and in an index the table's key. The item must have the key attributes.
+// placeOf returns the place of an item's entry in the schema: hash of the hash key, hash key, range key, and in an
+// index the table's key. The item must have the key attributes.
 func (s *schema) placeOf(item expr.Item) []byte {
 	place := hashPlace(item[s.key[0].name])
 	for _, k := range s.key[1:] {
@@ -107,20 +107,20 @@ func (s *schema) placeOf(item expr.Item) []byte {
 	return place
 }
 
-// hashPlace returns how the places of all items with a hash key begin.
+// hashPlace returns the beginning of the places of all items with hash key v.
 func hashPlace(v expr.Value) []byte {
 	key := appendKey(nil, v)
 	sum := sha256.Sum256(key)
 	return append(sum[:hashBytes:hashBytes], key...)
 }
 
-// hashBytes of the hash of the hash key spread the items, so that segments of a scan are ranges.
+// hashBytes is how many bytes of the hash of the hash key spread the items, so that segments of a scan are ranges.
 const hashBytes = 4
 
-// stripeOf returns the lock of an item by its place.
+// stripeOf returns the number of an item's lock, by its place.
 func stripeOf(place []byte) uint32 { return binary.BigEndian.Uint32(place) % stripes }
 
-// keyOf picks the attributes of a LastEvaluatedKey: the schema's key and the table's.
+// keyOf returns the attributes of a LastEvaluatedKey: the schema's key and the table's.
 func (s *schema) keyOf(item expr.Item) expr.Item {
 	out := expr.Item{}
 	for _, k := range slices.Concat(s.key, s.table) {
@@ -189,7 +189,7 @@ func (s *schema) checkItem(item expr.Item) error {
 	return nil
 }
 
-// checkEntry checks that what an item has of an index's key can be one.
+// checkEntry checks that the attributes of an item that belong to an index's key are valid there.
 func (s *schema) checkEntry(item expr.Item) error {
 	for i, k := range s.key {
 		v, ok := item[k.name]
@@ -214,8 +214,8 @@ func (s *schema) checkEntry(item expr.Item) error {
 	return nil
 }
 
-// checkUpdate is checkEntry for an item of which only the attributes changed are new: one that did not fit the index
-// before may stay as it is.
+// checkUpdate is checkEntry for only the changed attributes of an item: one that did not fit the index before may stay
+// as it is.
 func (s *schema) checkUpdate(item expr.Item, changed []string) error {
 	for i, k := range s.key {
 		v, ok := item[k.name]
@@ -237,7 +237,8 @@ func (s *schema) checkUpdate(item expr.Item, changed []string) error {
 	return nil
 }
 
-// appendKey appends a key attribute so that byte order is its order and no encoding is the beginning of another.
+// appendKey appends a key attribute so that byte order is the order of values and no encoding is the beginning of
+// another.
 func appendKey(b []byte, v expr.Value) []byte {
 	if v.Kind == expr.N {
 		return v.Number.AppendKey(b)
@@ -245,8 +246,8 @@ func appendKey(b []byte, v expr.Value) []byte {
 	return append(appendPrefix(b, v.Text), 0, 0)
 }
 
-// appendPrefix appends the beginning of a text's or binary's encoding: a zero byte is followed by 0xff, so that it
-// sorts behind the end.
+// appendPrefix appends the beginning of the encoding of a text or binary: a zero byte is followed by 0xff, so that it
+// sorts behind the end mark.
 func appendPrefix(b []byte, text string) []byte {
 	for i := range len(text) {
 		b = append(b, text[i])

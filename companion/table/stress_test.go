@@ -10,13 +10,13 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Items are written, read and counted while the table's indexes come and go, and it is deleted and made again. In the
-// end every index shows exactly the items that belong in it.
+// Items are written, read and counted while indexes come and go and the table is deleted and made again. In the end
+// every index shows exactly the items that belong in it.
 func TestTablesChangeUnderWay(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
-	// What any moment may answer: the table was just deleted, or is there; its index is there already, or not yet.
+	// Errors that may occur at any moment: the table was just deleted, or exists; its index exists already, or not yet.
 	expected := func(err error) bool {
 		return err == nil || slices.Contains([]string{CodeNotFound, CodeValidation, CodeInUse}, fault.CodeOf(err))
 	}

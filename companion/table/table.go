@@ -1,10 +1,10 @@
 // Package table keeps tables of items as DynamoDB does: put, updated, deleted, and read by key, by query and by scan.
 //
-// In flow items and parsed expressions, by the table's name; out flow items, capacity counts and faults in AWS's words.
-// Everything lives in storage.Local; in memory stands a table's definition, read at its first use, and one timer for
-// the next item that expires. A write is durable when its call returns, and writes of one item happen one after the
-// other. The wire is api/dynamodb's, the expression language is table/expr's. What DynamoDB does is described in its
-// Developer Guide and API Reference.
+// In come items and parsed expressions, by table name; out go items, capacity counts and faults in AWS's words.
+// Everything is kept in storage.Local; memory holds a table's definition, read at its first use, and one timer for the
+// next item to expire. A write is durable when its call returns, and writes of one item happen one after the other.
+// api/dynamodb does the wire, table/expr the expression language. DynamoDB's behaviour is described in its Developer
+// Guide and API Reference.
 package table
 
 import (
@@ -36,7 +36,7 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Validate names what is missing.
+// Validate returns an error that names what is missing.
 func (o Options) Validate() error {
 	if o.Local == nil {
 		return errors.New("table: Options.Local is nil: tables need a store")
@@ -44,7 +44,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// ErrStopped is what operations answer before Start and after Stop.
+// ErrStopped is returned by operations before Start and after Stop.
 var ErrStopped = errors.New("table: not running")
 
 // Tables holds every table of this node. All methods are safe for concurrent use.
@@ -56,12 +56,12 @@ type Tables struct {
 	mu      sync.Mutex
 	running bool
 	work    *sync.WaitGroup // operations under way
-	tables  map[Name]*table // those used since the start
+	tables  map[Name]*table // tables used since the start
 	deletes uint64          // how many tables were deleted since the start
 	nextID  uint64          // of the next table; never reused; define guards it
-	timer   *clock.Timer    // for the next item that expires
-	armed   int64           // the second that timer stands for
-	define  sync.Mutex      // held by the one create or delete of a table
+	timer   *clock.Timer    // for the next item to expire
+	armed   int64           // the second for which timer is set
+	define  sync.Mutex      // held by the create or delete under way
 }
 
 // New returns a Tables that does nothing until Start.
@@ -132,25 +132,25 @@ func (ts *Tables) enter() (leave func(), err error) {
 	return ts.work.Done, nil
 }
 
-// stripes is how many locks the items of a table share.
+// stripes is the number of locks that the items of a table share.
 const stripes = 64
 
 // table is one table in memory.
 type table struct {
 	name Name
 
-	// gate is held for reading while an item is written, and for writing while the table itself changes. What it guards
-	// is not written otherwise.
+	// gate is held for reading while an item is written, and for writing while the table itself changes. The fields it
+	// guards are written in no other way.
 	gate    sync.RWMutex
 	meta    *meta
 	deleted bool
-	tallies map[uint32]*tally // by number of the index, 0 being the table; nil until somebody asks
+	tallies map[uint32]*tally // by number of the index, 0 is the table; nil until the first Describe
 
-	// each guards the items whose hash falls to it, from reading to writing; taken inside gate
+	// each guards the items whose hash maps to it, from reading to writing; taken inside gate
 	items [stripes]sync.Mutex
 }
 
-// find finds a table that exists; missing is the fault otherwise.
+// find finds an existing table; missing returns the fault if there is none.
 func (ts *Tables) find(name Name, missing func() error) (*table, error) {
 	for {
 		ts.mu.Lock()
@@ -167,7 +167,7 @@ func (ts *Tables) find(name Name, missing func() error) (*table, error) {
 			return nil, missing()
 		}
 		ts.mu.Lock()
-		if ts.deletes != deletes { // perhaps this one, after it was read
+		if ts.deletes != deletes { // maybe this table, after it was read
 			ts.mu.Unlock()
 			continue
 		}
@@ -180,7 +180,7 @@ func (ts *Tables) find(name Name, missing func() error) (*table, error) {
 	}
 }
 
-// readMeta returns what is stored of a table itself; nil: there is none.
+// readMeta returns what is stored about a table itself; nil: there is none.
 func (ts *Tables) readMeta(name Name) (*meta, error) {
 	value, ok, err := ts.local.Get(metaKey(name))
 	if err != nil || !ok {
@@ -196,12 +196,12 @@ func (ts *Tables) readMeta(name Name) (*meta, error) {
 	return m, nil
 }
 
-// use finds a table for an operation on its items and keeps it from being changed until release is called.
+// use finds a table for an operation on its items and keeps it from changing until release is called.
 func (ts *Tables) use(name Name) (t *table, release func(), err error) {
 	return ts.look(name, noResource)
 }
 
-// look is use with a fault of one's own for a table that does not exist.
+// look is use with the caller's own fault for a missing table.
 func (ts *Tables) look(name Name, missing func() error) (t *table, release func(), err error) {
 	if t, err = ts.find(name, missing); err != nil {
 		return nil, nil, err
@@ -214,7 +214,7 @@ func (ts *Tables) look(name Name, missing func() error) (t *table, release func(
 	return t, t.gate.RUnlock, nil
 }
 
-// own finds a table to change and keeps everybody else from it until release is called.
+// own finds a table for exclusive use, until release is called.
 func (ts *Tables) own(name Name, missing func() error) (t *table, release func(), err error) {
 	if t, err = ts.find(name, missing); err != nil {
 		return nil, nil, err

@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// newCrashable returns the memory backend made to lose what was not synced, and to fail or wait on demand.
+// newCrashable returns a memory backend that can lose what was not synced, and fail or wait on demand.
 func newCrashable() *storagetest.Crashable {
 	return storagetest.NewCrashable(func() storage.Local { return memory.New(memory.Options{}).Local() })
 }
@@ -135,7 +135,7 @@ func refused(t *testing.T, err error, code, message string) {
 	}
 }
 
-// What was answered survives kill -9: items, indexes, definitions.
+// Acknowledged changes survive kill -9: items, indexes, definitions.
 func TestWritesAreDurableWhenTheyReturn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -162,7 +162,7 @@ func TestWritesAreDurableWhenTheyReturn(t *testing.T) {
 	}
 }
 
-// A write that the store refuses changes nothing, and the next one goes on.
+// A write that the store refuses changes nothing, and the next one works.
 func TestWriteThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -184,7 +184,7 @@ func TestWriteThatFailsChangesNothing(t *testing.T) {
 	}
 }
 
-// A deleted table leaves nothing behind, and the next table of the name knows nothing of it.
+// A deleted table leaves nothing behind, and the next table of that name inherits nothing.
 func TestDeletedTableLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -292,8 +292,7 @@ func TestItemsHaveLimits(t *testing.T) {
 	}
 }
 
-// Scylla's issue 5862 tells of AWS: taking away from an item that does not exist does not make it; an update without
-// actions does.
+// Scylla's issue 5862 describes AWS: removing from a missing item does not create it; an update without actions does.
 func TestUpdateThatOnlyTakesAwayMakesNoItem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -320,7 +319,7 @@ func TestStartAndStopTwice(t *testing.T) {
 	b.same(b.get(key("a", 1)), expr.Item(nil))
 }
 
-// Two tables made after each other have different numbers, across a restart as well.
+// Tables made one after the other have different numbers, even across a restart.
 func TestNumbersOfTablesAreNotReused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

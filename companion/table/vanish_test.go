@@ -8,7 +8,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// pausing is a store that stops once, after it has read a table's definition and before it hands it over.
+// pausing is a store that pauses once, after it has read a table's definition and before it returns it.
 type pausing struct {
 	storage.Local
 	paused        atomic.Bool
@@ -24,8 +24,8 @@ func (p *pausing) Get(key []byte) ([]byte, bool, error) {
 	return v, ok, err
 }
 
-// A write that looks a table up for the first time since the start, while somebody deletes it, finds no table: it must
-// not bring back what it has read before.
+// A write that looks a table up for the first time since the start while another call deletes it finds no table: it
+// must not bring back what it read before.
 func TestTableDeletedWhileItIsLookedUpStaysDeleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -20,15 +20,15 @@ type WriteKind uint8
 
 // The kinds of write.
 const (
-	Put    WriteKind = iota + 1 // Item takes the place of the item with its key
+	Put    WriteKind = iota + 1 // Item replaces the item with its key
 	Update                      // Update changes the item with the key Key, or makes it
-	Delete                      // the item with the key Key goes
+	Delete                      // deletes the item with the key Key
 )
 
 // Write is one change of one item.
 type Write struct {
 	Kind      WriteKind
-	Item      expr.Item // with Put; not changed, and kept
+	Item      expr.Item // with Put; kept, and never changed
 	Key       expr.Item // with Update and Delete
 	Update    *expr.Update
 	Condition expr.Condition // nil: none
@@ -36,7 +36,7 @@ type Write struct {
 
 // Written is what a Write did.
 type Written struct {
-	Old, New expr.Item // nil: there is none. Not the caller's to change
+	Old, New expr.Item // nil: there is none. Not to be changed by the caller
 	Capacity Capacity
 }
 
@@ -71,7 +71,7 @@ func (w *Write) key() expr.Item {
 	return w.Key
 }
 
-// check refuses what can be seen to be wrong without the item as it stands.
+// check refuses what is wrong whatever the current item.
 func (w *Write) check(m *meta) error {
 	table := &m.schemas[0]
 	if w.Kind == Put {
@@ -99,7 +99,7 @@ func (w *Write) check(m *meta) error {
 	return nil
 }
 
-// checkSize checks the bounds of an item as it would be stored.
+// checkSize checks the limits of an item that would be stored.
 func checkSize(item expr.Item, tooLarge string) error {
 	if expr.ItemSize(item) > MaxItemBytes {
 		return invalid("%s", tooLarge)
@@ -177,7 +177,7 @@ func (w *Write) updated(m *meta, old expr.Item) (expr.Item, error) {
 		return nil, err
 	}
 	if old == nil && w.Update.OnlyTakes() {
-		return nil, nil // taking away from what does not exist makes nothing
+		return nil, nil // removing from a missing item creates nothing
 	}
 	changed := w.Update.Paths().Attributes()
 	for i := range m.schemas[1:] {
@@ -204,8 +204,8 @@ func (ts *Tables) get(t *table, place []byte) (expr.Item, error) {
 	return item, nil
 }
 
-// changes are what turns old into new, in the table, its indexes, and the order of expiry, with the capacity that AWS
-// counts for it. nil: no item.
+// changes returns the ops that turn old into new in the table, its indexes and the order of expiry, with the capacity
+// that AWS counts. nil: no item.
 func (t *table) changes(place []byte, old, new expr.Item) ([]storage.LocalOp, Capacity) {
 	m := t.meta
 	capacity := Capacity{Table: writeUnits(max(expr.ItemSize(old), expr.ItemSize(new)))}
@@ -220,7 +220,7 @@ func (t *table) changes(place []byte, old, new expr.Item) ([]storage.LocalOp, Ca
 			units += writeUnits(before.size)
 			before = nil
 		case before != nil && bytes.Equal(before.value, after.value):
-			continue // nothing of it changes
+			continue // the entry does not change
 		}
 		if after != nil {
 			grows := before == nil || len(after.value) > len(before.value)
@@ -238,7 +238,7 @@ func (t *table) changes(place []byte, old, new expr.Item) ([]storage.LocalOp, Ca
 	return append(ops, m.expiryChange(t.name, place, old, new)...), capacity
 }
 
-// entry is what an item has in a table or index.
+// entry is an item's entry in a table or index.
 type entry struct {
 	key, value []byte
 	size       int
@@ -256,7 +256,7 @@ func (s *schema) entry(m *meta, place []byte, item expr.Item) *entry {
 	return &entry{itemKey(m.Number, s.number, place), encodeItem(part), expr.ItemSize(part)}
 }
 
-// recount keeps the tallies right, once somebody has asked for them.
+// recount updates the tallies, once they were counted.
 func (t *table) recount(old, new expr.Item) {
 	if t.tallies == nil {
 		return

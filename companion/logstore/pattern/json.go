@@ -39,7 +39,7 @@ type (
 	operand struct {
 		text   string
 		number float64
-		isNum  bool // a number that is not quoted
+		isNum  bool // an unquoted number
 	}
 )
 
@@ -197,7 +197,7 @@ func clip(s string) string {
 
 func (p *parser) space() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }
 
-// take takes a token off the front, if it is there.
+// take consumes token if it comes next.
 func (p *parser) take(token string) bool {
 	p.space()
 	rest, ok := strings.CutPrefix(p.rest, token)
@@ -207,7 +207,7 @@ func (p *parser) take(token string) bool {
 	return ok
 }
 
-// word takes a word off the front, in any case, if it is there.
+// word consumes word, in upper or lower case, if it comes next.
 func (p *parser) word(word string) bool {
 	p.space()
 	if len(p.rest) < len(word) || !strings.EqualFold(p.rest[:len(word)], word) {

@@ -1,8 +1,8 @@
-// Package pattern is the filter patterns of CloudWatch Logs: terms for lines of text, expressions for JSON.
+// Package pattern implements the filter patterns of CloudWatch Logs: terms for lines of text, expressions for JSON.
 //
-// A text goes in, a Pattern comes out, and a Pattern says whether a message matches. Nothing here does I/O, and a
-// pattern of any text is either understood or refused with what is wrong. Space-delimited patterns ([a, b, ...]) and
-// regular expressions (%...%) are refused. Source: CloudWatch Logs User Guide, "Filter pattern syntax".
+// A text goes in, a Pattern comes out, and a Pattern says whether a message matches. Nothing here does I/O, and every
+// text is either understood or refused with the reason. Space-delimited patterns ([a, b, ...]) and regular expressions
+// (%...%) are refused. Source: CloudWatch Logs User Guide, "Filter pattern syntax".
 package pattern
 
 import (
@@ -19,7 +19,7 @@ type Pattern struct {
 	json                         expression
 }
 
-// SyntaxError says why a text is no pattern.
+// SyntaxError says why a text is not a pattern.
 type SyntaxError struct{ Reason string }
 
 func (e *SyntaxError) Error() string { return e.Reason }
@@ -77,7 +77,7 @@ func parseTerms(text string) (p Pattern, err error) {
 	return p, nil
 }
 
-// quoted takes a quoted text off the front; \" and \\ stand for themselves.
+// quoted splits a quoted text off the front; \" and \\ stand for " and \.
 func quoted(text string) (value, rest string, err error) {
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
@@ -94,9 +94,8 @@ func quoted(text string) (value, rest string, err error) {
 	return "", "", wrong("a quotation mark is not closed")
 }
 
-// Match reports whether a message matches. Terms are found anywhere in the message, in the case given; a JSON
-// expression matches only messages that are one JSON object. Optional terms count only where there is no required one,
-// as on AWS.
+// Match reports whether a message matches. Terms match anywhere in the message, case-sensitively; a JSON expression
+// matches only messages that are one JSON object. Optional terms count only if there is no required one, as on AWS.
 func (p Pattern) Match(message string) bool {
 	if p.json != nil {
 		return matchJSON(p.json, message)

@@ -67,7 +67,7 @@ func TestPatternsMatch(t *testing.T) {
 	}
 }
 
-// What is not understood is refused with what is wrong, never taken for something else.
+// A text that is not understood is refused with the reason, never taken for something else.
 func TestWhatIsNoPatternIsRefused(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]string{
@@ -89,7 +89,7 @@ func TestWhatIsNoPatternIsRefused(t *testing.T) {
 	}
 }
 
-// Any text is either refused or a pattern that can be asked; neither panics.
+// Any text is either refused or a usable pattern; neither panics.
 func FuzzPattern(f *testing.F) {
 	f.Add("?ERROR ?Task", "Task timed out")
 	f.Add(`{ ($.a[0].b = "x*" || $.c >= 1) && $.d IS NULL }`, `{"a":[{"b":"xy"}],"d":null}`)

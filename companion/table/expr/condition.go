@@ -9,27 +9,27 @@ import (
 //
 //sumtype:decl
 type Condition interface {
-	// Holds evaluates the condition. An item that does not exist is an empty one.
+	// Holds evaluates the condition. A missing item counts as an empty one.
 	Holds(item Item) bool
 	condition()
 }
 
 // The conditions.
 type (
-	// And holds when both do.
+	// And holds if both hold.
 	And struct{ Left, Right Condition }
-	// Or holds when one does.
+	// Or holds if one holds.
 	Or struct{ Left, Right Condition }
-	// Not holds when Of does not.
+	// Not holds if Of does not.
 	Not struct{ Of Condition }
-	// Compare compares two operands: = <> < <= > >=. What is absent, or of another type, is <> and nothing else.
+	// Compare compares two operands: = <> < <= > >=. An absent operand, or one of another type, satisfies only <>.
 	Compare struct {
 		Operator    string
 		Left, Right Operand
 	}
-	// Between holds when Of is neither below Low nor above High.
+	// Between holds if Of is neither below Low nor above High.
 	Between struct{ Of, Low, High Operand }
-	// In holds when Of equals one of List.
+	// In holds if Of equals one of List.
 	In struct {
 		Of   Operand
 		List []Operand
@@ -72,7 +72,7 @@ type (
 	}
 	// SizeOf is size.
 	SizeOf struct{ Of Operand }
-	// IfNotExists is what stands at Path, or Else.
+	// IfNotExists is the value at Path, or Else if there is none.
 	IfNotExists struct {
 		Path Path
 		Else Operand
@@ -107,12 +107,12 @@ func find(o Operand, item Item) (Value, bool) {
 		}
 		n, ok := length(v)
 		return Num(Integer(n)), ok
-	case IfNotExists, ListAppend, Arithmetic: // the parser of conditions makes none
+	case IfNotExists, ListAppend, Arithmetic: // the parser of conditions never makes these
 	}
 	return Value{}, false
 }
 
-// length is size(v): bytes of S and B, elements of the others; numbers, booleans and nulls have none.
+// length returns size(v): bytes of S and B, elements of sets, lists and maps; numbers, booleans and nulls have none.
 func length(v Value) (n int, ok bool) {
 	switch v.Kind {
 	case S, B:
@@ -217,7 +217,7 @@ func (c Contains) Holds(item Item) bool {
 	return false
 }
 
-// Attributes are the names of the attributes that a condition reads, each once.
+// Attributes returns the names of the attributes that a condition reads, each once.
 func Attributes(c Condition) []string {
 	var names []string
 	see := func(operands ...Operand) {

@@ -157,7 +157,7 @@ func TestUpdatesThatDoNotFitAreRefused(t *testing.T) {
 	}
 }
 
-// A text of a few hundred bytes must not make gigabytes out of an item that is as large as an item may be.
+// A text of a few hundred bytes must not turn an item of the largest size into gigabytes.
 func TestUpdatesGiveUpOnceTheyAreLargerThanAnItem(t *testing.T) {
 	t.Parallel()
 	const elements = MaxItemBytes / 8

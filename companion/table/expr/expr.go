@@ -1,9 +1,9 @@
-// Package expr is DynamoDB's expression language: attribute values, and the condition, update, projection and key
-// condition expressions over them.
+// Package expr implements DynamoDB's expression language: attribute values, and the condition, update, projection and
+// key condition expressions over them.
 //
-// In flow the texts of a request with its #names and :values, out flow trees that are evaluated against items.
-// Everything here is a pure function: no I/O, no clock. Refusals are ValidationException faults in AWS's words. The
-// language is described in the DynamoDB Developer Guide, "Using expressions in DynamoDB".
+// In come the texts of a request with its #names and :values; out go trees that are evaluated against items. Everything
+// here is pure: no I/O, no clock. Refusals are ValidationException faults in AWS's words. The language is described in
+// the DynamoDB Developer Guide, "Using expressions in DynamoDB".
 package expr
 
 import (
@@ -17,13 +17,13 @@ import (
 // CodeValidation is the code of every refusal of this package.
 const CodeValidation = "ValidationException"
 
-// MaxBytes is how long an expression may be. Source: DynamoDB Developer Guide, Quotas, expression parameters.
+// MaxBytes is the longest expression. Source: DynamoDB Developer Guide, Quotas, expression parameters.
 const MaxBytes = 4 << 10
 
 // invalid returns a refusal.
 func invalid(format string, args ...any) error { return fault.New(CodeValidation, format, args...) }
 
-// A Scope holds the #names and :values of one request and notes which of them its expressions use. It is not safe for
+// A Scope holds the #names and :values of one request and records which of them its expressions use. It is not safe for
 // concurrent use.
 type Scope struct {
 	names  map[string]string
@@ -37,7 +37,7 @@ func NewScope(names map[string]string, values map[string]Value) *Scope {
 	return &Scope{names: names, values: values, used: make(map[string]bool)}
 }
 
-// Unused returns the refusal of names or values that no expression used; nil when all were.
+// Unused returns the refusal of names or values that no expression used; nil if all were used.
 func (s *Scope) Unused() error {
 	if missing := s.missing(slices.Sorted(maps.Keys(s.names))); missing != "" {
 		return invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", missing)
@@ -52,8 +52,8 @@ func (s *Scope) missing(keys []string) string {
 	return strings.Join(slices.DeleteFunc(keys, func(k string) bool { return s.used[k] }), ", ")
 }
 
-// Condition parses a condition or filter expression. parameter is the name under which a refusal speaks of it, for
-// example ConditionExpression.
+// Condition parses a condition or filter expression. parameter is its name in a refusal, for example
+// ConditionExpression.
 func (s *Scope) Condition(parameter, text string) (Condition, error) {
 	p, err := s.parser(parameter, text)
 	if err != nil {

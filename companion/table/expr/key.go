@@ -42,7 +42,7 @@ func keyPart(c Condition) (KeyPart, error) {
 		if c.Operator == "<>" {
 			return KeyPart{}, badOperator("<>")
 		}
-		if _, ok := c.Left.(Path); !ok { // the attribute may stand on the right
+		if _, ok := c.Left.(Path); !ok { // the attribute may be on the right
 			return keyOperands(mirrored[c.Operator], c.Right, c.Left)
 		}
 		return keyOperands(c.Operator, c.Left, c.Right)
@@ -75,10 +75,10 @@ func keyPart(c Condition) (KeyPart, error) {
 	return KeyPart{}, badOperator("AND")
 }
 
-// mirrored is the comparator for exchanged operands.
+// mirrored maps a comparator to the one for exchanged operands.
 var mirrored = map[string]string{"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
-// keyOperands returns a condition on the attribute of, compared with literals.
+// keyOperands returns a condition that compares the attribute of with literals.
 func keyOperands(operator string, of Operand, with ...Operand) (KeyPart, error) {
 	for _, o := range append([]Operand{of}, with...) {
 		if _, ok := o.(SizeOf); ok {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// tokenKind tells tokens apart. Symbols have their own text for a kind.
+// tokenKind is the kind of a token. Symbols are told apart by their text.
 type tokenKind uint8
 
 const (
@@ -26,10 +26,10 @@ type token struct {
 
 func (t token) end() int { return t.start + len(t.text) }
 
-// is asks for a symbol.
+// is reports whether t is the symbol.
 func (t token) is(symbol string) bool { return t.kind == tokenSymbol && t.text == symbol }
 
-// keyword asks for a keyword, given in capitals, without regard to case.
+// keyword reports whether t is the keyword, given in capitals, in any case.
 func (t token) keyword(word string) bool {
 	return t.kind == tokenWord && strings.EqualFold(t.text, word)
 }
@@ -74,7 +74,7 @@ func next(rest string) token {
 	return token{kind: tokenWrong, text: rest[:n]}
 }
 
-// run returns the beginning of s: from bytes of anything, then letters and digits.
+// run returns the beginning of s: its first from bytes, then letters and digits.
 func run(s string, from int) string {
 	n := from
 	for n < len(s) && (letter(s[n]) || digit(s[n])) {

@@ -11,7 +11,7 @@ import (
 // MaxDigits is how many significant digits a number may have. Source: DynamoDB Developer Guide, "Supported data types".
 const MaxDigits = 38
 
-// The range of magnitudes, as powers of ten of the first digit.
+// The range of magnitudes, as the power of ten of the first digit.
 const (
 	maxPower = 125
 	minPower = -130
@@ -25,7 +25,7 @@ type Number struct {
 	negative bool
 }
 
-// ParseNumber reads a number as DynamoDB writes and takes it: digits with an optional sign, point and power of ten.
+// ParseNumber reads a number as DynamoDB writes and accepts it: digits with an optional sign, point and power of ten.
 func ParseNumber(s string) (Number, error) {
 	if s == "" {
 		return Number{}, invalid("The parameter cannot be converted to a numeric value")
@@ -48,7 +48,7 @@ func ParseNumber(s string) (Number, error) {
 	return makeNumber(negative, whole+fraction, len(whole)+power)
 }
 
-// splitNumber separates the power of ten. A power beyond any range comes back as one that is just as far out of it.
+// splitNumber separates the power of ten. A power beyond any range is clamped to one that is still out of range.
 func splitNumber(s string) (mantissa string, power int, ok bool) {
 	at := strings.IndexAny(s, "eE")
 	if at < 0 {
@@ -59,7 +59,7 @@ func splitNumber(s string) (mantissa string, power int, ok bool) {
 	if mantissa == "" || unsigned == "" || len(text)-len(unsigned) > 1 || strings.Trim(unsigned, "0123456789") != "" {
 		return "", 0, false
 	}
-	const far = 1 << 20 // more than a request has bytes to make up for would still be out of range
+	const far = 1 << 20 // more than the digits of any request could bring back into range
 	power, err := strconv.Atoi(unsigned)
 	if err != nil || power > far {
 		power = far
@@ -70,7 +70,7 @@ func splitNumber(s string) (mantissa string, power int, ok bool) {
 	return mantissa, power, true
 }
 
-// makeNumber is 0.digits × 10^exponent, or a refusal when it is out of range.
+// makeNumber returns 0.digits × 10^exponent, or a refusal if it is out of range.
 func makeNumber(negative bool, digits string, exponent int) (Number, error) {
 	trimmed := strings.TrimLeft(digits, "0")
 	exponent -= len(digits) - len(trimmed)
@@ -92,7 +92,7 @@ func makeNumber(negative bool, digits string, exponent int) (Number, error) {
 	return Number{strings.Clone(trimmed), exponent, negative}, nil
 }
 
-// Integer is n as a Number.
+// Integer returns n as a Number.
 func Integer(n int) Number {
 	v, err := ParseNumber(strconv.Itoa(n))
 	if err != nil {
@@ -101,7 +101,7 @@ func Integer(n int) Number {
 	return v
 }
 
-// String writes n without a power of ten, as DynamoDB answers.
+// String returns n without a power of ten, as DynamoDB writes it.
 func (n Number) String() string {
 	var b strings.Builder
 	if n.negative {
@@ -125,14 +125,14 @@ func (n Number) String() string {
 	return b.String()
 }
 
-// Compare is -1, 0 or 1 as n is less than, equal to or greater than m.
+// Compare returns -1, 0 or 1 if n is less than, equal to or greater than m.
 func (n Number) Compare(m Number) int {
 	if n.sign() != m.sign() {
 		return order(n.sign(), m.sign())
 	}
 	c := order(n.exponent, m.exponent)
 	if c == 0 {
-		c = strings.Compare(n.digits, m.digits) // neither has zeros at its end
+		c = strings.Compare(n.digits, m.digits) // neither ends in zeros
 	}
 	return c * max(n.sign(), -1)
 }
@@ -157,7 +157,7 @@ func order(a, b int) int {
 	return 0
 }
 
-// Add is n + m, or a refusal when the sum has more digits or magnitude than a Number holds: nothing is rounded.
+// Add returns n + m, or a refusal if the sum has more digits or magnitude than a Number holds: nothing is rounded.
 func (n Number) Add(m Number) (Number, error) {
 	low := min(n.exponent-len(n.digits), m.exponent-len(m.digits))
 	sum := new(big.Int).Add(n.scaled(low), m.scaled(low))
@@ -165,13 +165,13 @@ func (n Number) Add(m Number) (Number, error) {
 	return makeNumber(sum.Sign() < 0, digits, len(digits)+low)
 }
 
-// Subtract is n - m; see Add.
+// Subtract returns n - m; see Add.
 func (n Number) Subtract(m Number) (Number, error) {
 	m.negative = !m.negative && m.digits != ""
 	return n.Add(m)
 }
 
-// scaled is n in units of 10^low. Exponents are within ±131, so it has fewer than 300 digits.
+// scaled returns n in units of 10^low. Exponents are within ±131, so it has fewer than 300 digits.
 func (n Number) scaled(low int) *big.Int {
 	v := new(big.Int)
 	if n.digits == "" {
@@ -184,7 +184,7 @@ func (n Number) scaled(low int) *big.Int {
 	return v
 }
 
-// Floor returns the greatest whole number not above n, when it fits 63 bits.
+// Floor returns the greatest whole number not above n, if it fits 63 bits.
 func (n Number) Floor() (int64, bool) {
 	if n.exponent > 18 {
 		return 0, false
@@ -197,7 +197,8 @@ func (n Number) Floor() (int64, bool) {
 	return v, err == nil
 }
 
-// Size returns how many bytes AWS counts for the number: one per two significant digits, one more, and one for a sign.
+// Size returns how many bytes AWS counts for the number: one per two significant digits, one more, and one for a minus
+// sign.
 func (n Number) Size() int {
 	size := (len(n.digits)+1)/2 + 1
 	if n.negative {
@@ -213,7 +214,7 @@ const (
 	keyPositive = 3
 )
 
-// AppendKey appends an encoding of n whose byte order is the order of numbers, and which is no prefix of another
+// AppendKey appends an encoding of n whose byte order is the order of numbers and which is not a prefix of another
 // number's.
 func (n Number) AppendKey(b []byte) []byte {
 	if n.digits == "" {
@@ -234,5 +235,5 @@ func (n Number) AppendKey(b []byte) []byte {
 // exponentBias makes every exponent positive.
 const exponentBias = 1 << 14
 
-// clip keeps a quoted value of a caller short.
+// clip shortens a caller's value for quoting.
 func clip(s string) string { return fault.Clip(s, 100) }

@@ -119,7 +119,7 @@ func TestNumbersHaveLimits(t *testing.T) {
 	}
 }
 
-// An index that rounds down finds the second in which an item expires.
+// Floor rounds down: it finds the second in which an item expires.
 func TestFloorRoundsDown(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{

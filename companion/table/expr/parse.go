@@ -7,8 +7,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// complaint is a class of things wrong with an expression that parses. AWS names one of them: that of the first class
-// in this order.
+// complaint is a class of errors in an expression that parses. AWS reports only one: the first class in this order.
 type complaint uint8
 
 const (
@@ -26,7 +25,7 @@ const (
 	complaints
 )
 
-// parser reads one expression. A syntax error ends it at once; other complaints are collected, the first of each class.
+// parser reads one expression. A syntax error ends it at once; of other complaints the first of each class is kept.
 type parser struct {
 	scope     *Scope
 	parameter string
@@ -53,7 +52,7 @@ func (p *parser) next() token {
 	return t
 }
 
-// accept takes a symbol when it is next.
+// accept consumes symbol if it comes next.
 func (p *parser) accept(symbol string) bool {
 	if p.peek().is(symbol) {
 		p.at++
@@ -62,7 +61,7 @@ func (p *parser) accept(symbol string) bool {
 	return false
 }
 
-// acceptWord takes a keyword when it is next.
+// acceptWord consumes the keyword if it comes next.
 func (p *parser) acceptWord(word string) bool {
 	if p.peek().keyword(word) {
 		p.at++
@@ -77,7 +76,7 @@ func (p *parser) expect(symbol string) {
 	}
 }
 
-// unexpected notes a syntax error at the next token, and moves to the end so that parsing stops.
+// unexpected records a syntax error at the next token, and moves to the end so that parsing stops.
 func (p *parser) unexpected() {
 	if p.syntax != nil {
 		return
@@ -98,14 +97,14 @@ func (p *parser) unexpected() {
 	p.at = len(p.tokens) - 1
 }
 
-// complain notes what is wrong in a class, unless something was noted before.
+// complain records the first complaint of a class.
 func (p *parser) complain(c complaint, text string) {
 	if p.wrong[c] == "" {
 		p.wrong[c] = text
 	}
 }
 
-// err returns what AWS would answer; nil when nothing is wrong.
+// err returns the error that AWS would report; nil if nothing is wrong.
 func (p *parser) err() error {
 	if p.syntax == nil && p.peek().kind != tokenEnd {
 		p.unexpected()
@@ -121,10 +120,10 @@ func (p *parser) err() error {
 	return nil
 }
 
-// maxIndex is the greatest index of a list that is told apart; lists in an item are shorter.
+// maxIndex caps the index of a list; lists in an item are shorter.
 const maxIndex = 1 << 30
 
-// path reads attribute, .attribute and [n]. word refuses keywords that may not stand for an attribute.
+// path reads attribute, .attribute and [n]. word reports whether a keyword may stand for an attribute.
 func (p *parser) path(word func(token) bool) Path {
 	path := Path{p.attribute(word)}
 	for p.syntax == nil {
@@ -188,7 +187,7 @@ func (p *parser) literal() Literal {
 	return Literal{t.text, v}
 }
 
-// wholeProjection is path, path, …
+// wholeProjection reads path, path, …
 func (p *parser) wholeProjection() Projection {
 	var paths Projection
 	for {
@@ -203,8 +202,7 @@ func (p *parser) wholeProjection() Projection {
 
 func anyWord(token) bool { return true }
 
-// checkOverlap complains about two paths of which one lies in the other, or which take the same place for a map and a
-// list.
+// checkOverlap complains if one path lies within another, or if two take the same place for a map and for a list.
 func (p *parser) checkOverlap(paths []Path, path Path) {
 	if p.syntax != nil || p.wrong[overlappingPaths] != "" {
 		return
@@ -227,7 +225,7 @@ func (p *parser) checkOverlap(paths []Path, path Path) {
 	}
 }
 
-// samePath reports whether two operands are one path.
+// samePath reports whether two operands are the same path.
 func samePath(a, b Operand) bool {
 	x, ok := a.(Path)
 	y, also := b.(Path)

@@ -5,16 +5,15 @@ import (
 	"slices"
 )
 
-// part is what stands in a condition: a condition or an operand, of which the parser learns only later which was
-// needed.
+// part is a condition or an operand within a condition: only later does the parser know which was needed.
 type part struct {
 	condition Condition
 	operand   Operand
 	call      string // the function, when it is a call
-	parens    bool   // it stood in parentheses
+	parens    bool   // it was in parentheses
 }
 
-// wholeCondition returns a condition up to the end of the text.
+// wholeCondition reads a condition up to the end of the text.
 func (p *parser) wholeCondition() Condition {
 	return p.must(p.or(0))
 }
@@ -80,7 +79,7 @@ func (p *parser) not(depth int) part {
 
 var comparators = []string{"=", "<>", "<", "<=", ">", ">="}
 
-// comparison is one part, or several with a comparator, BETWEEN or IN.
+// comparison reads one part, or several with a comparator, BETWEEN or IN.
 func (p *parser) comparison(depth int) part {
 	x := p.atom(depth)
 	if p.syntax != nil {
@@ -122,7 +121,7 @@ func (p *parser) comparison(depth int) part {
 	return x
 }
 
-// atom returns a path, a value, a call, or something in parentheses.
+// atom reads a path, a value, a call, or something in parentheses.
 func (p *parser) atom(depth int) part {
 	if depth > maxDepth || p.syntax != nil {
 		p.unexpected()
@@ -151,7 +150,7 @@ func attributeInCondition(t token) bool {
 	return !t.keyword("AND") && !t.keyword("OR") && !t.keyword("NOT") && !t.keyword("BETWEEN") && !t.keyword("IN")
 }
 
-// arguments are operands up to the closing parenthesis.
+// arguments reads operands up to the closing parenthesis.
 func (p *parser) arguments(depth int) []Operand {
 	list := []Operand{p.operandOf(p.atom(depth + 1))}
 	for p.syntax == nil && p.accept(",") {
@@ -161,7 +160,7 @@ func (p *parser) arguments(depth int) []Operand {
 	return list
 }
 
-// arity are the functions of conditions, and how many operands they take.
+// arity maps each function of conditions to how many operands it takes.
 var arity = map[string]int{
 	"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2, "size": 1,
 }
@@ -220,7 +219,7 @@ func (p *parser) complainSame(operator string, first Operand) {
 			operator+", first operand: "+path.shown())
 }
 
-// kindOf returns the kind that an operand has whatever the item; 0 when that depends.
+// kindOf returns the kind that an operand has for every item; 0 if it depends on the item.
 func kindOf(o Operand) Kind {
 	switch o := o.(type) {
 	case Literal:
@@ -236,7 +235,7 @@ func kindOf(o Operand) Kind {
 	return 0
 }
 
-// checkKind complains about an operand that is none of kinds.
+// checkKind complains about an operand whose kind is not among kinds.
 func (p *parser) checkKind(operator string, o Operand, symbol bool, kinds ...Kind) {
 	k := kindOf(o)
 	if k == 0 || slices.Contains(kinds, k) {
@@ -291,7 +290,7 @@ func (p *parser) checkTypeName(o Operand) {
 			wrongType,
 			"Incorrect operand type for operator or function; operator or function: attribute_type, operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}",
 		)
-	case l.Value.Kind == 0: // not defined, which is said already
+	case l.Value.Kind == 0: // not defined, which is already reported
 	case l.Value.Kind != S:
 		p.checkKind("attribute_type", o, false, S)
 	case !known:

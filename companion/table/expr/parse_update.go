@@ -18,7 +18,7 @@ func sectionOf(t token) string {
 	return ""
 }
 
-// wholeUpdate is sections up to the end of the text.
+// wholeUpdate reads sections up to the end of the text.
 func (p *parser) wholeUpdate() *Update {
 	u := &Update{}
 	seen := map[string]bool{}
@@ -43,7 +43,7 @@ func (p *parser) wholeUpdate() *Update {
 	}
 }
 
-// action is one element of a section.
+// action reads one element of a section.
 func (p *parser) action(u *Update, section string) {
 	path := p.path(attributeInUpdate)
 	if p.syntax != nil {
@@ -75,12 +75,12 @@ func (p *parser) action(u *Update, section string) {
 	}
 }
 
-// longNames are the kinds as the texts about ADD and DELETE name them.
+// longNames are the names of kinds in the texts about ADD and DELETE.
 var longNames = map[Kind]string{
 	S: "STRING", N: "NUMBER", B: "BINARY", NULL: "NULL", BOOL: "BOOLEAN", L: "LIST", M: "MAP",
 }
 
-// setValue returns an operand, or the sum or difference of two, either in parentheses or not.
+// setValue reads an operand, or the sum or difference of two, with or without parentheses.
 func (p *parser) setValue(depth int) Operand {
 	left := p.updateOperand(depth)
 	minus := p.peek().is("-")
@@ -150,5 +150,5 @@ func (p *parser) updateCall(depth int) Operand {
 		}
 		return IfNotExists{path, args[1]}
 	}
-	return Literal{} // a complaint stands for it
+	return Literal{} // a complaint was recorded
 }

@@ -29,7 +29,7 @@ func (p Path) shown() string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// Find returns what stands at the path; ok is false when nothing does.
+// Find returns the value at the path; ok is false if there is none.
 func (p Path) Find(item Item) (v Value, ok bool) {
 	v = Value{Kind: M, Map: item}
 	for _, s := range p {
@@ -40,7 +40,7 @@ func (p Path) Find(item Item) (v Value, ok bool) {
 	return v, true
 }
 
-// into returns what stands one step into v.
+// into returns the value one step into v.
 func (s Step) into(v Value) (Value, bool) {
 	switch {
 	case s.InList && v.Kind == L && s.Index < len(v.List):
@@ -52,10 +52,10 @@ func (s Step) into(v Value) (Value, bool) {
 	return Value{}, false
 }
 
-// Projection is a set of paths of which none lies in another.
+// Projection is a set of paths, none of which lies within another.
 type Projection []Path
 
-// Attributes are the names of the attributes that the paths begin with.
+// Attributes returns the names of the attributes with which the paths begin.
 func (p Projection) Attributes() []string {
 	var names []string
 	for _, path := range p {
@@ -66,7 +66,7 @@ func (p Projection) Attributes() []string {
 	return names
 }
 
-// Of returns the part of item at the paths. Elements of a list keep their order and close up. The answer shares memory
+// Of returns the part of item at the paths. Elements of a list keep their order and close up. The result shares memory
 // with item.
 func (p Projection) Of(item Item) Item {
 	out, _ := branch(p, 0).pick(Value{Kind: M, Map: item})
@@ -76,7 +76,7 @@ func (p Projection) Of(item Item) Item {
 	return out.Map
 }
 
-// branches is a tree of the paths that go on from one place; nil: everything at this place.
+// branches is a tree of the paths that continue from one place; nil: everything at this place.
 type branches map[Step]branches
 
 func branch(paths []Path, depth int) branches {
@@ -94,7 +94,7 @@ func branch(paths []Path, depth int) branches {
 	return tree
 }
 
-// pick returns the part of v that the tree asks for; ok is false when there is nothing.
+// pick returns the part of v that the tree asks for; ok is false if there is none.
 func (b branches) pick(v Value) (out Value, ok bool) {
 	if b == nil {
 		return v, true

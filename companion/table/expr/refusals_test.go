@@ -27,7 +27,7 @@ func message(err error) string {
 	return f.Message
 }
 
-// The texts are AWS's, as its SDKs' users have quoted them; the order in which they are looked for as well.
+// The texts are AWS's, as users of its SDKs have quoted them, and so is the order of the checks.
 func TestConditionsAreRefusedInAWSsWords(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -126,7 +126,7 @@ func TestKeyConditionsAreRefusedInAWSsWords(t *testing.T) {
 	}
 }
 
-// The attribute may stand on either side.
+// The attribute may be on either side.
 func TestKeyConditionsMayBeMirrored(t *testing.T) {
 	t.Parallel()
 	got, err := scope().KeyCondition(":n = a AND :s < b")

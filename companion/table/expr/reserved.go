@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// reservedWords are the words that may not stand for an attribute in an expression, without #. Source: DynamoDB
-// Developer Guide, "Reserved words in DynamoDB".
+// reservedWords are the words that may not name an attribute in an expression without #. Source: DynamoDB Developer
+// Guide, "Reserved words in DynamoDB".
 const reservedWords = `
 ABORT ABSOLUTE ACTION ADD AFTER AGENT AGGREGATE ALL ALLOCATE ALTER ANALYZE AND ANY ARCHIVE ARE ARRAY AS ASC ASCII ASENSITIVE ASSERTION
 ASYMMETRIC AT ATOMIC ATTACH ATTRIBUTE AUTH AUTHORIZATION AUTHORIZE AUTO AVG BACK BACKUP BASE BATCH BEFORE BEGIN BETWEEN BIGINT BINARY BIT
@@ -40,7 +40,7 @@ UNLOGGED UNNEST UNPROCESSED UNSIGNED UNTIL UPDATE UPPER URL USAGE USE USER USERS
 VARIANCE VARINT VARYING VIEW VIEWS VIRTUAL VOID WAIT WHEN WHENEVER WHERE WHILE WINDOW WITH WITHIN WITHOUT WORK WRAPPED WRITE YEAR ZONE
 `
 
-// reserved is made when the first expression is read: a server without tables does not pay for it.
+// reserved is built when the first expression is parsed: a server without tables does not pay for it.
 var reserved = sync.OnceValue(func() map[string]bool {
 	words := make(map[string]bool)
 	for word := range strings.FieldsSeq(reservedWords) {
@@ -49,5 +49,5 @@ var reserved = sync.OnceValue(func() map[string]bool {
 	return words
 })
 
-// isReserved compares without regard to case.
+// isReserved reports whether word is reserved, in any case.
 func isReserved(word string) bool { return reserved()[strings.ToUpper(word)] }

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// printer writes trees as text, with a #name or :value for everything, which is what the parser must read back.
+// printer writes trees as text, with a #name or :value for everything; the parser must read the same trees back.
 type printer struct {
 	names  map[string]string
 	values map[string]Value
@@ -92,7 +92,7 @@ func (p *printer) condition(c Condition) string {
 	panic("unknown condition")
 }
 
-// drawer draws trees that are right; every literal and path is its own.
+// drawer draws valid trees; every literal and path is a new one.
 type drawer struct {
 	t *rapid.T
 	n int

@@ -19,14 +19,14 @@ type SetAction struct {
 	Value Operand
 }
 
-// AddAction adds to a number or a set at Path, or with Delete takes elements out of a set.
+// AddAction adds to a number or a set at Path, or with Delete removes elements of a set.
 type AddAction struct {
 	Path   Path
 	Value  Literal
 	Delete bool
 }
 
-// Paths are the places that the update writes, in the order of the text.
+// Paths returns the places that the update writes, in the order of the text.
 func (u *Update) Paths() Projection { return u.paths }
 
 // OnlyTakes reports whether the update has no action but REMOVE and DELETE.
@@ -42,16 +42,16 @@ func errNoPath() error {
 	return invalid("The document path provided in the update expression is invalid for update")
 }
 
-// MaxItemBytes is how large an item may be, as ItemSize counts. Source: DynamoDB Developer Guide, "Quotas".
+// MaxItemBytes is the size limit of an item, as ItemSize counts. Source: DynamoDB Developer Guide, "Quotas".
 const MaxItemBytes = 400 << 10
 
 func errTooLarge() error {
 	return invalid("Item size to update has exceeded the maximum allowed size")
 }
 
-// Apply is item after the update; item itself stays as it is. Every operand is read from item, whatever the order of
-// the actions. It gives up as soon as what the update writes is larger than an item may be, because a short text can
-// ask for gigabytes; whether the whole item is too large is for the caller to see.
+// Apply returns item after the update; item itself stays as it is. Every operand is read from item, whatever the order
+// of the actions. It fails as soon as what the update writes exceeds the size of an item, because a short text can ask
+// for gigabytes; the caller checks whether the whole item is too large.
 func (u *Update) Apply(item Item) (Item, error) {
 	values := make([]Value, len(u.Sets))
 	size := 0
@@ -90,7 +90,7 @@ func (u *Update) Apply(item Item) (Item, error) {
 	return out.Map, err
 }
 
-// result returns what stands at the path after the action; keep is false when nothing does.
+// result returns the value at the path after the action; keep is false if none remains.
 func (a AddAction) result(item Item) (v Value, keep bool, err error) {
 	old, there := a.Path.Find(item)
 	by := a.Value.Value
@@ -141,7 +141,7 @@ func compute(o Operand, item Item) (Value, error) {
 		}
 		n, err := f(left.Number, right.Number)
 		return Num(n), err
-	case SizeOf: // the parser of updates makes none
+	case SizeOf: // the parser of updates never makes it
 	}
 	return Value{}, errIncorrectType()
 }
@@ -160,7 +160,7 @@ func computeBoth(left, right Operand, item Item) (x, y Value, err error) {
 	return x, y, err
 }
 
-// concatenate returns all lists of a list_append, and of those in it, one after the other. Every element takes at least
+// concatenate returns the lists of a list_append, and of nested ones, one after the other. Every element takes at least
 // a byte of the item.
 func concatenate(o ListAppend, item Item) (Value, error) {
 	lists, err := listsOf(o, item, nil)
@@ -201,7 +201,7 @@ type edit struct {
 
 func newEdit() *edit { return &edit{children: make(map[Step]*edit)} }
 
-// at returns the edit of a place, made when needed.
+// at returns the edit of a place, making it if needed.
 func (e *edit) at(path Path) *edit {
 	for _, s := range path {
 		child := e.children[s]
@@ -214,7 +214,7 @@ func (e *edit) at(path Path) *edit {
 	return e
 }
 
-// apply is v with the changes below it. What has changes is copied, the rest is shared.
+// apply returns v with the changes below it. Changed parts are copied, the rest is shared.
 func (e *edit) apply(v Value) (Value, error) {
 	for s := range e.children {
 		if s.InList != (v.Kind == L) || !s.InList && v.Kind != M {
@@ -248,8 +248,8 @@ func (e *edit) apply(v Value) (Value, error) {
 	return out, nil
 }
 
-// applyList changes elements in place, then adds what was set beyond the end, in the order of the indexes, then takes
-// out what is removed.
+// applyList sets existing elements, then appends those that were set beyond the end, in order of index, then drops the
+// removed ones.
 func (e *edit) applyList(v Value) (Value, error) {
 	list := slices.Clone(v.List)
 	var gone []int

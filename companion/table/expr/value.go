@@ -35,7 +35,7 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// KindOf returns the kind with a name; ok is false when there is none.
+// KindOf returns the kind with that name on the wire; ok is false if there is none.
 func KindOf(name string) (k Kind, ok bool) {
 	i := slices.Index(kindNames[1:], name)
 	return Kind(i + 1), i >= 0
@@ -44,7 +44,7 @@ func KindOf(name string) (k Kind, ok bool) {
 // Set reports whether k is one of the three sets.
 func (k Kind) Set() bool { return k == SS || k == NS || k == BS }
 
-// element returns the kind of what a set holds.
+// element returns the kind of a set's elements.
 func (k Kind) element() Kind {
 	switch k {
 	case SS:
@@ -58,8 +58,7 @@ func (k Kind) element() Kind {
 	}
 }
 
-// Value is one attribute value. Values are not changed once made: what an update changes is copied first, so they may
-// be shared.
+// Value is one attribute value. Values never change, so they may be shared: an update copies before it changes.
 type Value struct {
 	Kind   Kind
 	Text   string           // S: UTF-8; B: the bytes
@@ -78,7 +77,7 @@ func Text(s string) Value { return Value{Kind: S, Text: s} }
 // Num returns a value of kind N.
 func Num(n Number) Value { return Value{Kind: N, Number: n} }
 
-// SetOf returns a set of kind k over elements of its element kind. ok is false when an element comes twice.
+// SetOf returns a set of kind k with elements of its element kind. ok is false if an element occurs twice.
 func SetOf(k Kind, elements []Value) (v Value, ok bool) {
 	sorted := slices.SortedFunc(slices.Values(elements), Value.compareScalar)
 	compact := slices.CompactFunc(slices.Clone(sorted), func(a, b Value) bool { return a.compareScalar(b) == 0 })
@@ -159,7 +158,7 @@ func (v Value) index(e Value) (int, bool) {
 	return slices.BinarySearchFunc(v.List, e, Value.compareScalar)
 }
 
-// shown is v as AWS quotes an operand.
+// shown returns v as AWS quotes an operand.
 func (v Value) shown() string {
 	text := v.Text
 	switch v.Kind {
