@@ -14,10 +14,10 @@ type bucket struct {
 	Summary
 }
 
-// Summary is what a period holds.
+// Summary holds the statistics of a period.
 type Summary struct {
 	Count, Sum, Min, Max float64
-	blind                bool // values came summed up: percentiles are unknown
+	blind                bool // some values came as sums: percentiles are unknown
 	sketch               sketch
 }
 
@@ -45,7 +45,7 @@ func (s *Summary) include(count, sum, minimum, maximum float64) {
 	s.Sum += sum
 }
 
-// Join adds what another period holds.
+// Join adds another period.
 func (s *Summary) Join(o *Summary) {
 	if o.Count == 0 {
 		return
@@ -55,11 +55,11 @@ func (s *Summary) Join(o *Summary) {
 	s.sketch.merge(&o.sketch)
 }
 
-// Average is Sum over Count.
+// Average returns Sum divided by Count.
 func (s *Summary) Average() float64 { return s.Sum / s.Count }
 
-// Percentile returns the least value that is not below p percent of the values, within 1 % of it. p is from 0 to 100.
-// It is not known when values came summed up.
+// Percentile returns the least value that is not below p percent of the values, within 1 %. p is from 0 to 100. known
+// is false when values came as sums.
 func (s *Summary) Percentile(p float64) (v float64, known bool) {
 	if s.blind || s.Count == 0 {
 		return 0, false
@@ -77,7 +77,7 @@ const bucketVersion = 1
 
 const flagBlind = 1
 
-// appendBucket encodes a bucket; its minute stands in the key.
+// appendBucket appends the encoding of a bucket; its minute is in the key.
 func appendBucket(dst []byte, b *bucket) []byte {
 	flags := byte(0)
 	if b.blind {
@@ -105,7 +105,7 @@ func appendCount(dst []byte, n float64) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, 1), math.Float64bits(n))
 }
 
-// decodeBucket reads what appendBucket wrote, over b. Damage is storage.ErrCorrupt.
+// decodeBucket decodes what appendBucket wrote into b. Damage is storage.ErrCorrupt.
 func decodeBucket(src []byte, b *bucket) error {
 	b.reset()
 	if len(src) < 34 || src[0] != bucketVersion || src[1] > flagBlind {

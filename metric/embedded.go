@@ -13,8 +13,8 @@ import (
 const (
 	maxDirectives      = 10
 	maxDimensionSets   = 30
-	maxEmbeddedMetrics = 100 // of a directive
-	maxEmbeddedValues  = 100 // of a metric
+	maxEmbeddedMetrics = 100 // per directive
+	maxEmbeddedValues  = 100 // per metric
 )
 
 // embedded is what a line says about its metrics.
@@ -32,9 +32,9 @@ type directive struct {
 }
 
 // PutEmbedded records the metrics of a line in CloudWatch's embedded metric format, and reports whether it was one.
-// Other lines cost next to nothing. Directives that break the format are left out, as CloudWatch does: a line of a log
-// is nobody's request, so nobody is told. A line carries the time of the process that wrote it, and behind is how far
-// that is behind the store's clock.
+// Other lines cost next to nothing. Directives that break the format are left out silently, as CloudWatch does: a log
+// line has no caller to tell. A line carries the time of the process that wrote it; behind is how far that is behind
+// the store's clock.
 func (st *Store) PutEmbedded(account, region, line string, behind time.Duration) bool {
 	if st == nil || !strings.Contains(line, `"CloudWatchMetrics"`) || !jsontext.Faithful([]byte(line)) {
 		return false
@@ -79,7 +79,7 @@ func (st *Store) putDirective(
 	return put
 }
 
-// dimensionSets looks up the values of each set of dimensions. No set at all means one without dimensions.
+// dimensionSets looks up the values of each set of dimensions. No set at all means one set without dimensions.
 func dimensionSets(names [][]string, members map[string]json.RawMessage) (sets [][]Dimension, ok bool) {
 	if len(names) > maxDimensionSets {
 		return nil, false
@@ -105,7 +105,7 @@ func dimensionSets(names [][]string, members map[string]json.RawMessage) (sets [
 	return sets, true
 }
 
-// embeddedValues are a number or a list of numbers; nothing when it is anything else.
+// embeddedValues reads a number or a list of numbers; anything else gives none.
 func embeddedValues(raw json.RawMessage) (out []Value) {
 	var one *float64
 	if json.Unmarshal(raw, &one) == nil && one != nil {

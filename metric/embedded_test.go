@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// line is one in the embedded metric format, as Powertools writes it.
+// line returns a line in the embedded metric format, as Powertools writes it.
 func line(at time.Time, directives string, members string) string {
 	return fmt.Sprintf(`{"_aws":{"Timestamp":%d,"CloudWatchMetrics":%s},%s}`, at.UnixMilli(), directives, members)
 }
@@ -43,7 +43,7 @@ func TestEmbeddedMetrics(t *testing.T) {
 	}
 }
 
-// Lines that are something else, or break the format, leave nothing behind.
+// Other lines, and lines that break the format, leave nothing behind.
 func TestOtherLinesAreNoMetrics(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -85,7 +85,7 @@ func TestOtherLinesAreNoMetrics(t *testing.T) {
 	}
 }
 
-// Whatever a function prints, its log goes on.
+// Whatever a function prints, its log keeps working.
 func FuzzPutEmbedded(f *testing.F) {
 	f.Add(`[{"Namespace":"Shop","Dimensions":[["s"]],"Metrics":[{"Name":"m"}]}]`, `"s":"x","m":[1,2]`)
 	f.Add(`[{"Namespace":"Shop","Dimensions":[[]],"Metrics":[{"Name":"m","Unit":"Count"}]}]`, `"m":1e300`)

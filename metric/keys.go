@@ -18,10 +18,10 @@ const (
 
 const placeVersion = 1
 
-// end closes every part of a series' key, and once more the dimensions. No part holds it.
+// end ends every part of a series' key, and the dimensions once more. No part contains it.
 const end = 0
 
-// appendID writes the parts of a metric's name, whose dimensions are in order.
+// appendID appends the parts of a metric's name; its dimensions are in order.
 func appendID(dst []byte, id ID) []byte {
 	for _, part := range [...]string{id.Account, id.Region, id.Namespace, id.Name} {
 		dst = append(append(dst, part...), end)
@@ -35,7 +35,7 @@ func appendID(dst []byte, id ID) []byte {
 
 func appendUnit(dst []byte, unit string) []byte { return append(dst, unit...) }
 
-// parseKey takes a series' key apart; idLen is the length of what names the metric.
+// parseKey parses a series' key; idLen is the length of the part that names the metric.
 func parseKey(key string) (id ID, unit string, idLen int, ok bool) {
 	rest := key
 	next := func() string {
@@ -67,7 +67,7 @@ func parseKey(key string) (id ID, unit string, idLen int, ok bool) {
 
 func seriesKey(key string) []byte { return append([]byte(seriesPrefix), key...) }
 
-// pointKey returns the place of a minute. Minutes before 1970 sort first.
+// pointKey returns the key of a minute. Minutes before 1970 sort first.
 func pointKey(number uint64, minute int64) []byte {
 	k := make([]byte, 0, len(pointPrefix)+16)
 	k = append(k, pointPrefix...)

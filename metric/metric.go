@@ -1,13 +1,13 @@
-// Package metric keeps what is measured under its CloudWatch name: counters and series, one bucket a minute, for 15
+// Package metric keeps measured values under their CloudWatch names: counters and series, one bucket a minute, for 15
 // days.
 //
-// In flow values of other rooms, of PutMetricData and of embedded metrics in log lines; out flow statistics over
+// In come values from other rooms, from PutMetricData and from embedded metrics in log lines; out go statistics over
 // periods, exact in SampleCount, Sum, Minimum and Maximum and within 1 % in percentiles. catalogue.go names everything
-// that shardmill measures by itself. Buckets lie in storage.Local and are written at most once a second, with
-// durability Soon: a crash of the process loses at most the last second of values, a power loss about one second more.
-// A read writes first, so what was recorded is seen at once. Nothing runs while nothing is recorded. Minutes go by the
-// steered clock; the second between two writes is real. Source: CloudWatch User Guide, "Metrics concepts"; CloudWatch
-// API Reference.
+// that shardmill itself measures. Buckets are kept in storage.Local and written at most once a second, with durability
+// Soon: a crash of the process loses at most the last second of values, a power loss about one second more. A read
+// writes first, so it sees everything recorded before. Nothing runs while nothing is recorded. Minutes go by the
+// steered clock; the second between two writes is real time. Source: CloudWatch User Guide, "Metrics concepts";
+// CloudWatch API Reference.
 package metric
 
 import (
@@ -30,7 +30,7 @@ const Retention = 15 * 24 * time.Hour
 // MaxValue bounds the magnitude of a value. Source: CloudWatch API Reference, MetricDatum.
 const MaxValue = 0x1p360
 
-// Dimension is one name and value that tell series of a metric apart.
+// Dimension is a name and value that tell series of a metric apart.
 type Dimension struct{ Name, Value string }
 
 // ID names a metric. No part may hold a NUL byte; the order of Dimensions does not matter.
@@ -57,15 +57,15 @@ type Store struct {
 
 	mu      sync.Mutex
 	known   map[string]*Series // by key
-	waiting []*Series          // that have something to write
-	spare   []*Series          // the list of the write before, to be used again
+	waiting []*Series          // with something to write
+	spare   []*Series          // the list of the previous write, for reuse
 	alarm   *time.Timer        // of the next write; nil: nothing waits
 	stopped bool
 
 	writing sync.Mutex       // one write or read of the store at a time
 	places  map[string]place // by key: what is stored about the series
 	next    uint64           // number of the next series; 0: not read yet
-	swept   time.Time        // when what is past retention was last deleted
+	swept   time.Time        // when expired buckets were last deleted
 	failing bool             // the last write failed, and was logged
 }
 
@@ -85,7 +85,7 @@ func New(o Options) (*Store, error) {
 	}, nil
 }
 
-// Stop writes what waits. What is recorded afterwards is dropped. Twice is harmless.
+// Stop writes what is waiting. Values recorded afterwards are dropped. Twice is harmless.
 func (st *Store) Stop() {
 	st.mu.Lock()
 	st.stopped = true
@@ -94,15 +94,15 @@ func (st *Store) Stop() {
 		st.alarm = nil
 	}
 	st.mu.Unlock()
-	_ = st.write() // it has logged its error; there is nobody left to try again
+	_ = st.write() // write has logged its error, and there will be no other try
 }
 
-// Clock returns the clock that minutes go by.
+// Clock returns the clock that assigns minutes.
 func (st *Store) Clock() *clock.Clock { return st.clock }
 
-// Series returns the place where values of a metric in one unit are recorded; the same arguments bring the same place.
-// A caller that records often keeps it. It stays in memory until it is released: ask only for what shardmill itself
-// measures, and use Put for the rest.
+// Series returns the series of a metric in one unit; the same arguments return the same series. A caller that records
+// often keeps it. It stays in memory until it is released: use it only for what shardmill itself measures, and Put for
+// the rest.
 func (st *Store) Series(id ID, unit string) *Series {
 	s := st.series(id, unit)
 	st.mu.Lock()
@@ -112,9 +112,8 @@ func (st *Store) Series(id ID, unit string) *Series {
 	return s
 }
 
-// Release says that what the series measures is gone: Each does not show it any more, and nothing keeps it in memory.
-// What it has recorded stays readable, and whoever still records into it loses nothing. A nil Series is nothing to
-// release.
+// Release is called when what the series measures is gone: Each no longer shows it, and nothing keeps it in memory.
+// Recorded values stay readable, and values that are still added are not lost. Releasing a nil Series does nothing.
 func (s *Series) Release() {
 	if s == nil {
 		return
@@ -127,7 +126,7 @@ func (s *Series) Release() {
 	}
 }
 
-// maxKnown bounds the series that stay in memory because somebody put values to them a moment ago.
+// maxKnown bounds the series that stay in memory because values were put to them recently.
 const maxKnown = 10_000
 
 func (st *Store) series(id ID, unit string) *Series {
@@ -138,7 +137,7 @@ func (st *Store) series(id ID, unit string) *Series {
 	s := st.known[key]
 	if s == nil {
 		if len(st.known) >= maxKnown {
-			for key, old := range st.known { // one that still waits is written all the same
+			for key, old := range st.known { // a waiting series is written all the same
 				if !old.pinned {
 					delete(st.known, key)
 				}
@@ -166,14 +165,14 @@ func (st *Store) Each(visit func(id ID, unit string, t Total)) {
 	}
 }
 
-// maxBacklog bounds the buckets that wait in memory when more is put than the store takes.
+// maxBacklog bounds the buckets that wait in memory when more is put than the store accepts.
 const maxBacklog = 10_000
 
 // Value is a value that was measured Count times.
 type Value struct{ Value, Count float64 }
 
-// Put records values at an instant. It fails when too much waits already and the store does not take it; then nothing
-// is recorded.
+// Put records values at an instant. It fails when too much is waiting and the store does not accept it; then nothing is
+// recorded.
 func (st *Store) Put(id ID, unit string, at time.Time, values ...Value) error {
 	if err := st.makeRoom(); err != nil {
 		return err
@@ -185,8 +184,8 @@ func (st *Store) Put(id ID, unit string, at time.Time, values ...Value) error {
 	return nil
 }
 
-// PutSummary records what somebody else has summed up. Percentiles of a period that holds it are unknown, unless all of
-// its values are equal. It fails as Put does.
+// PutSummary records values that a client has summed up. Percentiles of a period with such sums are unknown, unless all
+// of their values are equal. It fails as Put does.
 func (st *Store) PutSummary(id ID, unit string, at time.Time, count, sum, minimum, maximum float64) error {
 	if err := st.makeRoom(); err != nil {
 		return err
@@ -207,7 +206,7 @@ func (st *Store) makeRoom() error {
 	return st.write()
 }
 
-// sorted is dimensions in order of name, then value, in a slice of its own.
+// sorted returns a copy of dimensions in order of name, then value.
 func sorted(dimensions []Dimension) []Dimension {
 	out := slices.Clone(dimensions)
 	slices.SortFunc(out, func(a, b Dimension) int {
@@ -219,5 +218,5 @@ func sorted(dimensions []Dimension) []Dimension {
 	return out
 }
 
-// usable reports that v can be recorded.
+// usable reports whether v can be recorded.
 func usable(v float64) bool { return !math.IsNaN(v) && math.Abs(v) <= MaxValue }

@@ -21,7 +21,7 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// watched is a Local that counts and can refuse what is written to it.
+// watched is a Local that counts writes and can refuse them.
 type watched struct {
 	storage.Local
 	mu     sync.Mutex
@@ -68,7 +68,7 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// open is the store as another process finds it.
+// open opens the store as another process would.
 func (b *bench) open(t testing.TB) {
 	t.Helper()
 	st, err := New(Options{Local: b.local, Clock: b.clock})
@@ -108,7 +108,7 @@ func texts(points []Point) (out []string) {
 	return out
 }
 
-// F-69: ten values from 0 to 9, whatever becomes of the process between them.
+// F-69: ten values from 0 to 9, whatever happens to the process between them.
 func TestValuesOfAMinuteAreSummedUp(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -127,8 +127,8 @@ func TestValuesOfAMinuteAreSummedUp(t *testing.T) {
 	}
 }
 
-// A period begins at the start of the query; what lies before it or at its end is not in it, and empty periods are left
-// out.
+// A period begins at the start of the query; values before it or at its end are not part of it, and empty periods are
+// left out.
 func TestPeriodsBeginAtTheStartOfTheQuery(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -189,7 +189,7 @@ func TestDimensionsAndUnitsTellSeriesApart(t *testing.T) {
 	}
 }
 
-// Percentiles stay within 1 % of the exact value, for values of any size and sign and however the minutes were written.
+// Percentiles are within 1 % of the exact value, for values of any size and sign and however the minutes were written.
 func TestPercentilesAreWithinOnePercent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -226,7 +226,7 @@ func TestPercentilesAreWithinOnePercent(t *testing.T) {
 	})
 }
 
-// The largest and the smallest values that CloudWatch takes fit; what it does not take is dropped.
+// The largest and the smallest values that CloudWatch accepts fit; values that it refuses are dropped.
 func TestExtremesAreKept(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -246,7 +246,7 @@ func TestExtremesAreKept(t *testing.T) {
 	}
 }
 
-// Sums from elsewhere count exactly; percentiles are known only when all of their values are.
+// Sums from elsewhere count exactly; percentiles are known only when all values are.
 func TestSummariesHidePercentiles(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -273,7 +273,7 @@ func TestSummariesHidePercentiles(t *testing.T) {
 	}
 }
 
-// pass lets a span go by in a synctest bubble, and whatever it sets off come to rest.
+// pass lets d pass in a synctest bubble, and waits until all that it sets off is done.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -306,8 +306,8 @@ func TestNothingRunsWhileNothingIsRecorded(t *testing.T) {
 	})
 }
 
-// What cannot be written waits, in bounds, and is there when the store takes it again. Values from outside are refused
-// meanwhile.
+// Values that cannot be written wait, within bounds, until the store accepts them again. Values from outside are
+// refused meanwhile.
 func TestFullStoreLosesNothingThatFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -345,7 +345,7 @@ func TestFullStoreLosesNothingThatFits(t *testing.T) {
 	})
 }
 
-// What is past retention is not shown, its space is given back, and a metric that comes again begins anew.
+// Values past retention are not shown, their space is freed, and a metric that is used again starts over.
 func TestRetentionGoesByTheClock(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -449,7 +449,7 @@ func TestListing(t *testing.T) {
 	}
 }
 
-// Many goroutines record at once; not one value is lost, whoever reads meanwhile.
+// Many goroutines record at once; no value is lost, even with readers at work.
 func TestRecordingFromEverywhere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -472,7 +472,7 @@ func TestRecordingFromEverywhere(t *testing.T) {
 	}
 }
 
-// What is released is not shown as ours any more; it stays readable, and late values are not lost.
+// A released series is no longer shown as ours; it stays readable, and late values are not lost.
 func TestReleasedSeriesAreForgotten(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -493,14 +493,14 @@ func TestReleasedSeriesAreForgotten(t *testing.T) {
 	}
 	again := b.Series(named("m"), Count)
 	again.Add(at, 4)
-	s.Release() // of one that is not known any more
+	s.Release() // of a series that is already forgotten
 	if got := b.points(t, named("m"), at, time.Minute); shown() != 1 || again.Total().Sum != 4 || len(got) != 1 ||
 		got[0].Sum != 7 {
 		t.Errorf("%d shown, %v in all, %v", shown(), again.Total(), got)
 	}
 }
 
-// A room without metrics records into nothing.
+// A nil Store accepts and drops everything, for rooms without metrics.
 func TestNoStoreTakesEverything(t *testing.T) {
 	t.Parallel()
 	var st *Store
@@ -510,7 +510,7 @@ func TestNoStoreTakesEverything(t *testing.T) {
 	}
 }
 
-// A stored minute that is damaged costs itself only.
+// A damaged stored minute costs only itself.
 func TestDamagedMinuteBeginsAnew(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -559,7 +559,7 @@ func BenchmarkAdd(b *testing.B) {
 	})
 }
 
-// Whatever bytes the store holds, a reader gets a bucket or an error; and what was written comes back.
+// Whatever bytes the store holds, decoding gives a bucket or an error; and what was encoded comes back.
 func FuzzDecodeBucket(f *testing.F) {
 	var b bucket
 	for i := range 20 {
@@ -585,7 +585,7 @@ func FuzzDecodeBucket(f *testing.F) {
 	})
 }
 
-// A series' key is taken apart into what it was made from.
+// Parsing a series' key gives what the key was made from.
 func TestKeysComeBack(t *testing.T) {
 	t.Parallel()
 	for _, id := range []ID{

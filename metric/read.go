@@ -22,12 +22,12 @@ type Point struct {
 	Summary
 }
 
-// Points returns the periods that hold something, in order of time, then unit. What was recorded before the call is in
-// it; what is past retention is not.
+// Points returns the periods that hold values, in order of time, then unit. They include everything recorded before the
+// call, and nothing past retention.
 func (st *Store) Points(q Query) ([]Point, error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()
-	_ = st.writeLocked() // logged; what is stored is answered
+	_ = st.writeLocked() // logged; return what is stored
 	q.Dimensions = sorted(q.Dimensions)
 	oldest := minuteOf(st.clock.Now().Add(-Retention))
 	type found struct {
@@ -62,12 +62,12 @@ func (st *Store) Points(q Query) ([]Point, error) {
 	return out, nil
 }
 
-// periods sums up the minutes of one series.
+// periods sums the minutes of one series into periods.
 func (st *Store) periods(number uint64, unit string, q Query, oldest int64) (out []Point, err error) {
 	var b bucket
 	var failed error
 	lo := max(minuteOf(q.Start), oldest)
-	hi := minuteOf(q.End.Add(time.Minute - 1)) // a minute that has begun counts
+	hi := minuteOf(q.End.Add(time.Minute - 1)) // a minute that has begun counts in full
 	if lo >= hi {
 		return nil, nil
 	}
@@ -86,17 +86,17 @@ func (st *Store) periods(number uint64, unit string, q Query, oldest int64) (out
 	return out, first(failed, err)
 }
 
-// Filter asks for a dimension; with an empty Value for any value of it.
+// Filter selects metrics with a dimension; an empty Value stands for any value.
 type Filter struct{ Name, Value string }
 
-// Listing asks for the metrics of an account in a region. Namespace and Name may be empty; Name without Namespace looks
-// in all of them.
+// Listing asks for the metrics of an account in a region. Namespace and Name may be empty; Name without Namespace means
+// all namespaces.
 type Listing struct {
 	Account, Region string
 	Namespace, Name string
 	Filters         []Filter
 	Since           time.Time // recorded at or after it; zero: within retention
-	After           string    // the next of the page before
+	After           string    // next of the previous page
 	Limit           int
 }
 
@@ -104,7 +104,7 @@ type Listing struct {
 func (st *Store) List(l Listing) (metrics []ID, next string, err error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()
-	_ = st.writeLocked() // logged; what is stored is answered
+	_ = st.writeLocked() // logged; return what is stored
 	prefix := seriesPrefix + l.Account + "\x00" + l.Region + "\x00"
 	if l.Namespace != "" {
 		prefix += l.Namespace + "\x00"
@@ -160,7 +160,7 @@ func (l *Listing) wants(id ID) bool {
 	return true
 }
 
-// MayFollow reports that after can be the next of a page of this account and region.
+// MayFollow reports whether after can be the next of a page of this account and region.
 func (l *Listing) MayFollow(after string) bool {
 	return strings.HasPrefix(after, l.Account+"\x00"+l.Region+"\x00")
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Series takes the values of one metric in one unit. A nil Series takes and forgets them, so that a room without
-// metrics needs no other path.
+// Series collects the values of one metric in one unit. A nil Series drops them, so that a room without metrics needs
+// no other path.
 type Series struct {
 	store  *Store
 	id     ID
@@ -16,20 +16,20 @@ type Series struct {
 
 	mu      sync.Mutex
 	open    []*bucket // not written yet, one a minute, in no order
-	spare   *bucket   // to be used again
+	spare   *bucket   // for reuse
 	waiting bool      // in store.waiting
 	total   Total
 }
 
-// Total is what a series took since the process started.
+// Total is what a series has recorded since the process started.
 type Total struct {
 	Count, Sum float64
 	Last       float64   // the last value recorded
 	At         time.Time // when that was measured
 }
 
-// Add records v, measured once at an instant. It allocates nothing and writes nothing itself. What is not a number, or
-// is larger than MaxValue, is dropped.
+// Add records v, measured once at an instant. It neither allocates nor writes to the store. A NaN, or a magnitude above
+// MaxValue, is dropped.
 func (s *Series) Add(at time.Time, v float64) {
 	if s != nil {
 		s.add(at, v, 1)
@@ -52,14 +52,14 @@ func (s *Series) add(at time.Time, v, n float64) {
 	s.took(at, n, v*n, v)
 }
 
-// record changes the bucket of an instant by other means than one value.
+// record changes the bucket of an instant when Add does not fit.
 func (s *Series) record(at time.Time, change func(*bucket), count, sum, last float64) {
 	s.mu.Lock()
 	change(s.bucketOf(minuteOf(at)))
 	s.took(at, count, sum, last)
 }
 
-// took counts what was recorded and has it written. s.mu is held, and released.
+// took updates the total and has the series written. s.mu is held, and released.
 func (s *Series) took(at time.Time, count, sum, last float64) {
 	s.total.Count += count
 	s.total.Sum += sum
@@ -72,7 +72,7 @@ func (s *Series) took(at time.Time, count, sum, last float64) {
 	}
 }
 
-// maxOpen bounds the minutes that wait while nothing can be written.
+// maxOpen bounds the minutes that wait while writes fail.
 const maxOpen = 1440
 
 // bucketOf returns the open bucket of a minute. s.mu is held.
@@ -108,7 +108,7 @@ func (s *Series) dropOldest() {
 	s.store.backlog.Add(-1)
 }
 
-// take hands over what waits. dst is used for it.
+// take appends the waiting buckets to dst and returns it.
 func (s *Series) take(dst []*bucket) []*bucket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +119,7 @@ func (s *Series) take(dst []*bucket) []*bucket {
 	return dst
 }
 
-// giveBack takes a bucket whose values are stored, to be used again.
+// giveBack takes a stored bucket for reuse.
 func (s *Series) giveBack(b *bucket) {
 	b.reset()
 	s.mu.Lock()

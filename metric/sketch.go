@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// sketch counts values by the logarithm of their magnitude, so that every value of a cell is within 1 % of what stands
-// for it. Values between lie in cells in order of their index: negative ones below 0, zero in cell 0, positive ones
-// above. A minute of latencies fills a few dozen cells. Source of the method: Masson, Rim, Lee, "DDSketch: a fast and
-// fully-mergeable quantile sketch with relative-error guarantees", VLDB 2019.
+// sketch counts values by the logarithm of their magnitude, so that every value of a cell is within 1 % of the cell's
+// value. Cells are in order of index: negative values below 0, zero in cell 0, positive values above. A minute of
+// latencies fills a few dozen cells. Source of the method: Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable
+// quantile sketch with relative-error guarantees", VLDB 2019.
 type sketch struct{ cells []cell }
 
 type cell struct {
@@ -16,8 +16,7 @@ type cell struct {
 	count float64
 }
 
-// accuracy is how far the answer may lie from a value, as a part of it; less than the 1 % that is promised, so that
-// rounding does not matter.
+// accuracy is the largest relative error; less than the promised 1 %, so that rounding does not matter.
 const accuracy = 0.009
 
 const gamma = (1 + accuracy) / (1 - accuracy)
@@ -27,7 +26,7 @@ var logGamma = math.Log(gamma)
 // Magnitudes below 2^-360 count as zero; the index of 2^360 is the largest.
 const (
 	tiny     = 0x1p-360
-	offset   = 14_000 // of the index of 1
+	offset   = 14_000 // index of 1
 	maxIndex = 2 * offset
 )
 
@@ -44,7 +43,7 @@ func indexOf(v float64) int32 {
 	return i
 }
 
-// valueOf stands for the values of a cell.
+// valueOf returns the value that represents a cell.
 func valueOf(index int32) float64 {
 	switch {
 	case index == 0:
@@ -76,16 +75,16 @@ func (s *sketch) merge(o *sketch) {
 	}
 }
 
-// emptied returns the sketch without values, with its memory.
+// emptied returns an empty sketch that reuses the memory of s.
 func (s *sketch) emptied() sketch {
-	if cap(s.cells) > 256 { // a wild minute does not keep its memory
+	if cap(s.cells) > 256 { // an unusual minute does not keep its memory
 		return sketch{}
 	}
 	return sketch{s.cells[:0]}
 }
 
-// quantile returns the least value that is not below a part q of the values, from 0 to 1: of ten values the p99 is the
-// largest, not the second.
+// quantile returns the least value that is not below a fraction q of the values, 0 to 1: of ten values the p99 is the
+// largest, not the second largest.
 func (s *sketch) quantile(q float64) float64 {
 	total := 0.0
 	for _, c := range s.cells {

@@ -13,7 +13,7 @@ const (
 	MaxDimensions     = 30
 )
 
-// Units are all that CloudWatch knows.
+// Units returns all units of CloudWatch.
 func Units() []string {
 	return []string{
 		"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits",
@@ -24,7 +24,7 @@ func Units() []string {
 	}
 }
 
-// ValidUnit reports that CloudWatch knows the unit.
+// ValidUnit reports whether CloudWatch has the unit.
 func ValidUnit(unit string) bool {
 	for _, u := range Units() {
 		if u == unit {
@@ -34,8 +34,8 @@ func ValidUnit(unit string) bool {
 	return false
 }
 
-// ValidText reports that s can be a name or a dimension's value: 1 to longest code points, without control characters,
-// and not only of white space.
+// ValidText reports whether s can be a name or a dimension's value: 1 to longest code points, no control characters,
+// and not just white space.
 func ValidText(s string, longest int) bool {
 	if s == "" || len(s) > 4*longest || !utf8.ValidString(s) || utf8.RuneCountInString(s) > longest ||
 		strings.TrimSpace(s) == "" {
@@ -44,10 +44,10 @@ func ValidText(s string, longest int) bool {
 	return !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// ValidNamespace reports that s can be a namespace.
+// ValidNamespace reports whether s can be a namespace.
 func ValidNamespace(s string) bool { return ValidText(s, MaxName) && s[0] != ':' }
 
-// Span of timestamps that are taken. Source: CloudWatch API Reference, PutMetricData.
+// Span of accepted timestamps. Source: CloudWatch API Reference, PutMetricData.
 const (
 	MaxPast   = 14 * 24 * 3600 // seconds
 	MaxFuture = 2 * 3600

@@ -10,10 +10,10 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// writePause is how long, in real time, values gather before they are written.
+// writePause is how long, in real time, values are gathered before they are written.
 const writePause = time.Second
 
-// enqueue has a series written, a second from now unless a write is on its way already.
+// enqueue has a series written a second from now, or by the write that is already due.
 func (st *Store) enqueue(s *Series) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -22,12 +22,12 @@ func (st *Store) enqueue(s *Series) {
 	}
 	st.waiting = append(st.waiting, s)
 	if st.alarm == nil {
-		// it logs its error, and what failed waits again
+		// write logs its error, and what failed waits again
 		st.alarm = time.AfterFunc(writePause, func() { _ = st.write() })
 	}
 }
 
-// place is what is stored about a series.
+// place says where the points of a series are stored.
 type place struct {
 	number uint64 // of its points; never reused
 	active int64  // the last minute in which something was recorded, by the clock
@@ -43,7 +43,7 @@ func (st *Store) write() error {
 	return st.writeLocked()
 }
 
-// writeLocked is write for those that hold st.writing.
+// writeLocked is write for a caller that holds st.writing.
 func (st *Store) writeLocked() error {
 	st.mu.Lock()
 	list := st.waiting
@@ -81,7 +81,7 @@ type taken struct {
 	b *bucket
 }
 
-// writePortion stores what some series hold, or puts it back.
+// writePortion stores the buckets of some series, or puts them back.
 func (st *Store) writePortion(list []*Series) error {
 	var out []taken
 	var scratch []*bucket
@@ -116,7 +116,7 @@ func (st *Store) writePortion(list []*Series) error {
 func (st *Store) prepare(out []taken) (ops []storage.LocalOp, fresh map[string]place, err error) {
 	now := minuteOf(st.clock.Now())
 	fresh = map[string]place{}
-	merged := map[string]*bucket{} // by key: a series may be here twice
+	merged := map[string]*bucket{} // by key: a series may occur twice
 	first := st.next
 	for _, t := range out {
 		p, ok := fresh[t.s.key]
@@ -197,11 +197,10 @@ func (st *Store) readNumber() (uint64, error) {
 	return 0, fmt.Errorf("the number of the next metric: %w: % x", storage.ErrCorrupt, v)
 }
 
-// sweepEvery is how often what is past retention is deleted, by the clock.
+// sweepEvery is how often expired buckets are deleted, by the steered clock.
 const sweepEvery = time.Hour
 
-// sweep deletes what is past retention. Reads do not show it any more, so a failure only costs space until the next
-// sweep.
+// sweep deletes what is past retention. Reads no longer show it, so a failure only costs space until the next sweep.
 func (st *Store) sweep() {
 	now := st.clock.Now()
 	if now.Sub(st.swept) < sweepEvery {
@@ -246,7 +245,7 @@ func (st *Store) sweep() {
 	if failed == nil && len(ops) > 0 {
 		failed = apply()
 	}
-	clear(st.places) // those of deleted series must not come back
+	clear(st.places) // places of deleted series must not come back
 	if failed != nil {
 		st.log.Warn("deleting metrics that are past retention; it is tried again in an hour", "error", failed)
 	}
