@@ -33,10 +33,10 @@ func ParseHashKey(s string) (h HashKey, ok bool) {
 	return h, true
 }
 
-// Big is h as an integer.
+// Big returns h as an integer.
 func (h HashKey) Big() *big.Int { return new(big.Int).SetBytes(h[:]) }
 
-// String is h in decimal, as the Kinesis API prints it.
+// String returns h in decimal, as the Kinesis API prints it.
 func (h HashKey) String() string { return h.Big().String() }
 
 // Compare orders hash keys as integers.

@@ -1,7 +1,7 @@
-// Package record holds the nouns that every room speaks of: records, places in a shard, hash keys.
+// Package record holds the nouns that all rooms share: records, positions in a shard, hash keys.
 //
-// It imports nothing of ours and decides nothing. Texts that travel on a wire (sequence numbers, ARNs) belong to the
-// rooms that issue them; the one exception is the shard id, whose text is the same everywhere.
+// It imports none of our packages and decides nothing. Texts on the wire (sequence numbers, ARNs) belong to the rooms
+// that issue them; the one exception is the shard id, whose text is the same everywhere.
 package record
 
 import (
@@ -14,16 +14,16 @@ import (
 // index.
 type Position uint64
 
-// MaxPosition is the largest position a record can have; the end of a closed shard lies there.
+// MaxPosition is the largest position a record can have, and the end of a closed shard.
 const MaxPosition Position = 1<<63 - 1
 
 // Millis is an instant in milliseconds since the Unix epoch, the precision of arrival times on the wire.
 type Millis int64
 
-// MillisOf cuts t to whole milliseconds.
+// MillisOf returns t, cut to whole milliseconds.
 func MillisOf(t time.Time) Millis { return Millis(t.UnixMilli()) }
 
-// Time is m as a UTC time.
+// Time returns m as a UTC time.
 func (m Millis) Time() time.Time { return time.UnixMilli(int64(m)).UTC() }
 
 // ShardID is the index of a shard in its stream: from 0, growing by one for every shard ever created, never reused.
@@ -42,8 +42,7 @@ type Record struct {
 	Data     []byte // 0 to 10 MiB
 }
 
-// HashKeyOf returns the place of r in the hash key space: its explicit hash key if it has one, else the MD5 of its
-// partition key.
+// HashKeyOf returns r's hash key: the explicit one if it has one, else the MD5 of its partition key.
 func (r *Record) HashKeyOf() HashKey {
 	if r.Explicit {
 		return r.Hash
@@ -51,5 +50,5 @@ func (r *Record) HashKeyOf() HashKey {
 	return MD5Of(r.Key)
 }
 
-// Size returns what AWS's limits count: data plus partition key, in bytes.
+// Size returns the bytes that AWS's limits count: data plus partition key.
 func (r *Record) Size() int { return len(r.Data) + len(r.Key) }
