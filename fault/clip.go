@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Clip cuts a caller's text to at most so many bytes, for a message that a person reads. It cuts between characters and
-// shows that it has.
+// Clip cuts a caller's text to no more than most bytes, for a message that a person reads. It cuts between characters
+// and marks the cut.
 func Clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -14,7 +14,7 @@ func Clip(s string, most int) string {
 	return strings.ToValidUTF8(Cut(s, most), "") + "…"
 }
 
-// Cut returns the beginning of a text, at most so many bytes of it. It ends between characters; text that is not UTF-8
+// Cut returns the beginning of a text, no more than most bytes. It ends between characters; text that is not UTF-8
 // there is cut at the limit.
 func Cut[T ~string | ~[]byte](s T, most int) T {
 	if len(s) <= most {
@@ -28,7 +28,7 @@ func Cut[T ~string | ~[]byte](s T, most int) T {
 	return s[:most]
 }
 
-// CutFront returns the end of a text, at most so many bytes of it, beginning between characters where it is UTF-8.
+// CutFront returns the end of a text, no more than most bytes. It begins between characters if the text is UTF-8 there.
 func CutFront[T ~string | ~[]byte](s T, most int) T {
 	if len(s) <= most {
 		return s

@@ -1,7 +1,7 @@
 package fault
 
-// Codes that more than one room speaks, as AWS spells them. What one room alone says is named there. A code is compared
-// with a constant, never with a text, and a text is never searched for one.
+// Codes that more than one room uses, as AWS spells them; a room declares its own codes itself. Code is compared with
+// these constants, never with literals, and texts are never searched for a code.
 const (
 	CodeAccessDenied          = "AccessDeniedException"
 	CodeConflict              = "ResourceConflictException"

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Violations collects the broken constraints of one request, so that its answer names them all, as AWS's
+// Violations collects the broken constraints of one request, so that one error names them all, as AWS's
 // ValidationException does. The zero value is ready.
 type Violations struct{ items []string }
 
-// MaxViolations is where the counting ends: a request with more is said to have ten, as AWS says.
+// MaxViolations is where counting stops: a request with more is reported to have ten, as on AWS.
 const MaxViolations = 10
 
 // Add notes that value, rendered as AWS renders it, breaks constraint at path: Value 'x' at 'path' failed to satisfy
@@ -45,7 +45,7 @@ func (v *Violations) Range(path string, value, lo, hi int64) {
 // Err returns the ValidationException that names every violation (ten at most), or nil when there is none.
 func (v *Violations) Err() error { return v.As(CodeValidation) }
 
-// As is Err for services that give the same text under another code.
+// As is Err for services that use the same text under another code.
 func (v *Violations) As(code string) error {
 	n := min(len(v.items), MaxViolations)
 	if n == 0 {
