@@ -18,14 +18,14 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// reader turns nodes into values and gathers what is wrong with them.
+// reader turns nodes into values and collects their errors.
 type reader struct {
 	file  string
 	owner Owner
 	errs  Errors
 }
 
-// Parse reads a seed file of at most MaxBytes. file is what errors call it. The error is an Errors.
+// Parse reads a seed file of at most MaxBytes. file is its name in errors. The error is an Errors.
 func Parse(file string, content []byte, owner Owner) (*Plan, error) {
 	r := &reader{file: file, owner: owner}
 	root := r.document(content)
@@ -54,7 +54,7 @@ func (r *reader) fail(at Place, format string, args ...any) {
 
 func (r *reader) at(n *yaml.Node) Place { return Place{r.file, n.Line, n.Column} }
 
-// syntaxLine is how the YAML library says where a text stops being YAML.
+// syntaxLine matches how the YAML library reports the line of a syntax error.
 var syntaxLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+): `) })
 
 // document returns the one document of a file; nil when there is none.
@@ -81,7 +81,7 @@ func (r *reader) document(content []byte) *yaml.Node {
 		}
 	}
 	problem := strings.TrimPrefix(err.Error(), "yaml: ")
-	at := Place{File: r.file, Line: 1} // where the library does not say it, it means the first line
+	at := Place{File: r.file, Line: 1} // if the library names no line, it means the first
 	if m := syntaxLine().FindStringSubmatch(problem); m != nil {
 		at.Line, _ = strconv.Atoi(m[1]) // digits
 		problem = problem[len(m[0]):]
@@ -149,8 +149,8 @@ func (r *reader) item(s section, n *yaml.Node, into *[]Item) {
 
 type entry struct{ key, value *yaml.Node }
 
-// entries reads a mapping whose keys are known; ok is false when it is no mapping. Unknown, repeated and missing keys
-// are reported.
+// entries reads a mapping whose keys are known; ok is false when it is not a mapping. Unknown, repeated and missing
+// keys are reported.
 func (r *reader) entries(n *yaml.Node, known map[string]value, what string) (map[string]entry, bool) {
 	if !r.plain(n) {
 		return nil, false
@@ -181,7 +181,7 @@ func (r *reader) entries(n *yaml.Node, known map[string]value, what string) (map
 	return out, true
 }
 
-// plain refuses what a seed file does not evaluate.
+// plain refuses YAML features that seed files do not support.
 func (r *reader) plain(n *yaml.Node) bool {
 	switch {
 	case n.Kind == yaml.AliasNode:
@@ -196,7 +196,7 @@ func (r *reader) plain(n *yaml.Node) bool {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// value reads the value of the key name.
+// value reads the value of key name.
 func (r *reader) value(n *yaml.Node, want value, name string) (any, bool) {
 	if !r.plain(n) {
 		return nil, false
@@ -221,7 +221,7 @@ func (r *reader) value(n *yaml.Node, want value, name string) (any, bool) {
 	return v, ok
 }
 
-// parseScalar reads a scalar of the kind that is wanted.
+// parseScalar reads a scalar of the wanted kind.
 func parseScalar(n *yaml.Node, want value) (any, bool) {
 	switch want.kind {
 	case text:
@@ -235,7 +235,7 @@ func parseScalar(n *yaml.Node, want value) (any, bool) {
 	case boolean:
 		b, err := strconv.ParseBool(strings.ToLower(n.Value))
 		return b, n.Tag == "!!bool" && err == nil
-	default: // scalar; the others are no scalars
+	default: // scalar; the other kinds are not scalars
 		return n.Value, true
 	}
 }
@@ -254,7 +254,7 @@ func (r *reader) object(n *yaml.Node, want value, name string) (any, bool) {
 	return out, true
 }
 
-// variable is what AWS allows as the name of an environment variable.
+// variable matches the names that AWS allows for environment variables.
 var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`) })
 
 func (r *reader) dict(n *yaml.Node, name string) (any, bool) {
@@ -334,7 +334,7 @@ func expected(want value) string {
 	return "text (quote it if it looks like something else)"
 }
 
-// clip keeps what is quoted from a file short and on one line.
+// clip shortens a quotation from the file to one line.
 func clip(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if c < ' ' {

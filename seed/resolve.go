@@ -13,7 +13,7 @@ type names struct {
 	first map[string]Place
 }
 
-// resolve checks what items say of each other, and completes names to ARNs. A name must be in the file; an ARN may lead
+// resolve checks references between items, and completes names to ARNs. A name must be in the file; an ARN may point
 // anywhere.
 func (r *reader) resolve(p *Plan) {
 	streams, _ := r.names("stream", p.Streams), r.names("table", p.Tables)
@@ -36,7 +36,7 @@ func (r *reader) names(what string, items []Item) names {
 	for i := range items {
 		it := &items[i]
 		if it.Name == "" {
-			continue // reported, or empty: the server says what a name must be
+			continue // reported, or empty: the server checks names
 		}
 		if at, twice := n.first[it.Name]; twice {
 			r.fail(it.At, "the %s %s is here twice; the first is in line %d", what, it.Name, at.Line)
@@ -74,7 +74,7 @@ func (r *reader) mapping(m *Item, streams, queues, functions names) {
 	}
 }
 
-// ref returns the ARN of what has a name.
+// ref returns the ARN of the item with that name.
 func (r *reader) ref(at Place, name string, in names, service, prefix string) string {
 	if strings.HasPrefix(name, "arn:") {
 		return name
@@ -83,7 +83,7 @@ func (r *reader) ref(at Place, name string, in names, service, prefix string) st
 	return arn.New(service, r.owner.Region, r.owner.Account, prefix+name).String()
 }
 
-// present reports a name that nothing in the file has.
+// present reports a name that no item in the file has.
 func (r *reader) present(at Place, name string, in names) {
 	if _, ok := in.first[name]; ok {
 		return

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// kind is what a value must be.
+// kind says what a value must be.
 type kind uint8
 
 const (
@@ -45,9 +45,9 @@ type section struct {
 	into func(*Plan) *[]Item
 }
 
-// sections is all that a seed file may hold, in the order in which it is applied. Bounds are those of the API
-// References; what depends on more than one value is left to the server. It is made when it is used: a program that
-// reads no seed file should not pay for one.
+// sections lists everything that a seed file may hold, in the order in which it is applied. Bounds are those of the API
+// References; rules about more than one value are left to the server. It is built when used, so that a program without
+// a seed file does not pay for it.
 var sections = sync.OnceValue(func() []section {
 	keySchema := listOf(members(map[string]value{
 		"AttributeName": value{kind: text}.must(), "KeyType": words("HASH", "RANGE").must(),
@@ -130,7 +130,7 @@ var sections = sync.OnceValue(func() []section {
 	}
 })
 
-// meant returns what a key that people know from elsewhere is called here; "" when there is none.
+// meant returns our name of a key that people know from elsewhere; "" if there is none.
 func meant(key string) string {
 	switch key {
 	case "StreamName":

@@ -1,9 +1,9 @@
 // Package seed reads seed files: YAML that names the streams, tables, queues, functions and mappings a development
 // server begins with.
 //
-// The names of properties are AWS's own. Everything that can be known from the file alone is checked before anything is
-// started: unknown keys, wrong values, names that nothing in the file has. What comes out is a Plan: parameters of AWS
-// operations, in the order in which they are to be called. The package does no I/O.
+// The names of properties are AWS's own. Everything that can be checked from the file alone is checked before anything
+// is started: unknown keys, wrong values, names of nothing in the file. The result is a Plan: parameters of AWS
+// operations, in the order in which to call them. The package does no I/O.
 package seed
 
 import (
@@ -17,8 +17,8 @@ const (
 	MaxItems = 1000 // over all sections
 )
 
-// Plan is what a seed file asks for, section by section in the order of the file. Sections are to be applied in the
-// order of the fields: later ones refer to earlier ones.
+// Plan is what a seed file asks for; each section keeps the order of the file. Apply sections in the order of the
+// fields: later ones refer to earlier ones.
 type Plan struct {
 	Streams, Tables, Queues, Functions, Mappings []Item
 }
@@ -27,13 +27,13 @@ type Plan struct {
 type Item struct {
 	At   Place  // where it begins
 	Name string // of the stream, table, queue or function; for a mapping the name of its function
-	// AWS's parameters as the file has them: string, int64, bool, []any and map[string]any, ready for encoding/json.
-	// ARNs are complete
+	// AWS's parameters as in the file: string, int64, bool, []any and map[string]any, ready for encoding/json. ARNs are
+	// complete
 	Input map[string]any
-	Where map[string]Place // where the value of each key of Input stands
+	Where map[string]Place // place of the value of each key of Input
 }
 
-// Key returns the place of a key's value, or of the item when the file does not have the key.
+// Key returns the place of a key's value, or of the item if the file does not have the key.
 func (i *Item) Key(name string) Place {
 	if p, ok := i.Where[name]; ok {
 		return p
@@ -44,7 +44,7 @@ func (i *Item) Key(name string) Place {
 // Owner completes names to ARNs.
 type Owner struct{ Account, Region string }
 
-// Place is a place in a seed file, from 1 on. A column of 0 is not known.
+// Place is a place in a seed file; lines and columns count from 1. Column 0 is unknown.
 type Place struct {
 	File         string
 	Line, Column int
@@ -62,7 +62,7 @@ func (p Place) Errorf(format string, args ...any) *Error {
 	return &Error{p, fmt.Sprintf(format, args...)}
 }
 
-// Error is one thing that is wrong with a seed file.
+// Error is one error in a seed file.
 type Error struct {
 	At      Place
 	Problem string
@@ -70,7 +70,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.At.String() + ": " + e.Problem }
 
-// Errors is everything that is wrong with a seed file, in the order of the file, up to maxErrors.
+// Errors are all errors in a seed file, in the order of the file, up to maxErrors.
 type Errors []*Error
 
 const maxErrors = 20
@@ -83,7 +83,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Empty reports that a plan names nothing.
+// Empty reports whether a plan names nothing.
 func (p *Plan) Empty() bool {
 	return len(p.Streams)+len(p.Tables)+len(p.Queues)+len(p.Functions)+len(p.Mappings) == 0
 }

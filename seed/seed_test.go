@@ -92,8 +92,8 @@ func TestSeedBecomesParameters(t *testing.T) {
 	}
 }
 
-// Whatever can be known from the file alone is said with its line and column, the nearest key or name, and what would
-// be right.
+// Errors that show in the file alone are reported with line and column, the nearest key or name, and what would be
+// right.
 func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 	t.Parallel()
 	const mapping = "Streams: [{Name: orders}]\nFunctions: [{FunctionName: worker, CodeUri: ., Runtime: python3.12}]\nQueues: [{QueueName: failures}]\nMappings:\n  - "
@@ -196,7 +196,7 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 	}
 }
 
-// A file with many faults, or too many items, gets a bounded answer.
+// For a file with many errors, or too many items, the report is bounded.
 func TestFaultsAndItemsAreBounded(t *testing.T) {
 	t.Parallel()
 	_, err := Parse("f", []byte("Streams:\n"+strings.Repeat("  - {}\n", 500)), owner)
@@ -210,7 +210,7 @@ func TestFaultsAndItemsAreBounded(t *testing.T) {
 	}
 }
 
-// Every key that a seed file may have is on its page of the documentation.
+// Every key that a seed file may have is in its documentation page.
 func TestEveryKeyIsDocumented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/seed.md")
@@ -232,7 +232,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	}
 }
 
-// Any bytes are a plan or errors with a place, never a panic; a plan can be sent.
+// Any bytes give a plan or errors with a place, never a panic; a plan can be sent.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		whole, "", "a: b: c", "Streams: [{Name: s, ? [a] : b}]", "Streams: &a [*a]", "<<: {Streams: []}",

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// suggestion says which key was probably meant, or which ones there are.
+// suggestion says which key was probably meant, or which keys exist.
 func suggestion(got string, known map[string]value) string {
 	names := slices.Sorted(maps.Keys(known))
 	if m := meant(got); m != "" {
@@ -28,7 +28,7 @@ func nearWord(got string, words []string) string {
 	return ""
 }
 
-// nearest returns the name with the fewest letters to change, if that is few enough to be a typing error.
+// nearest returns the closest name, if it is close enough for a typing error.
 func nearest(got string, names []string) string {
 	best, changes := "", max(2, len(got)/4)+1
 	if len(got) > 200 {
@@ -42,7 +42,7 @@ func nearest(got string, names []string) string {
 	return best
 }
 
-// distance is Levenshtein's: how many bytes to insert, delete or replace.
+// distance returns the Levenshtein distance: how many bytes to insert, delete or replace.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
