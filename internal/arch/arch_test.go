@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -133,11 +134,25 @@ func root(t *testing.T) string {
 	return filepath.Join(dir, "..", "..")
 }
 
+// files returns every Go file of the module, read once for all tests: they look, and change nothing.
 func files(t *testing.T) []file {
 	t.Helper()
-	base := root(t)
-	var out []file
-	err := filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
+	out, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 20 {
+		t.Fatalf("found %d Go files; looking in the wrong place", len(out))
+	}
+	return out
+}
+
+var parsed = sync.OnceValues(func() (out []file, err error) {
+	base, err := filepath.Abs("../..")
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -162,14 +177,8 @@ func files(t *testing.T) []file {
 		})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(out) < 20 {
-		t.Fatalf("found %d Go files under %s; looking in the wrong place", len(out), base)
-	}
-	return out
-}
+	return out, err
+})
 
 func imports(f file) []string {
 	var out []string
