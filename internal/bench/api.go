@@ -50,7 +50,7 @@ func (a api) do(ctx context.Context, service, method, path, target string, in, o
 	return json.Unmarshal(answer, out)
 }
 
-// refused is a call that the server answered with an error.
+// refused is the error of a call that the server refused.
 type refused struct {
 	call   string
 	status int
@@ -69,7 +69,7 @@ func (a api) createStream(ctx context.Context, name string, shards int) error {
 	return a.kinesis(ctx, "CreateStream", object{"StreamName": name, "ShardCount": shards}, nil)
 }
 
-// iterator returns a shard iterator at the trim horizon, or where type says.
+// iterator returns a shard iterator of the type kind.
 func (a api) iterator(ctx context.Context, stream string, shard int, kind string) (string, error) {
 	var out struct{ ShardIterator string }
 	err := a.kinesis(
@@ -81,7 +81,7 @@ func (a api) iterator(ctx context.Context, stream string, shard int, kind string
 
 func shardID(i int) string { return fmt.Sprintf("shardId-%012d", i) }
 
-// createFunction makes a function and waits until it is active. code are the files of its package.
+// createFunction creates a function and waits until it is active. code holds the files of its package.
 func (a api) createFunction(
 	ctx context.Context, name, runtime, handler string, code map[string]string, env map[string]string,
 ) error {
@@ -115,7 +115,7 @@ func (a api) createFunction(
 	return a.until(ctx, "/2015-03-31/functions/"+name+"/configuration", "Active")
 }
 
-// until polls every millisecond until the resource is in a state.
+// until polls every millisecond until the resource is in the state.
 func (a api) until(ctx context.Context, path, state string) error {
 	limit := time.Now().Add(60 * time.Second)
 	for {
@@ -135,7 +135,7 @@ func (a api) until(ctx context.Context, path, state string) error {
 
 const mappings = "/2015-03-31/event-source-mappings/"
 
-// createMapping connects a stream and a function and waits until that is enabled.
+// createMapping connects a stream and a function and waits until the mapping is enabled.
 func (a api) createMapping(ctx context.Context, stream, function, from string, batch int) (uuid string, err error) {
 	var out struct{ UUID string }
 	err = a.do(ctx, "lambda", "POST", mappings, "", object{
@@ -148,7 +148,7 @@ func (a api) createMapping(ctx context.Context, stream, function, from string, b
 	return out.UUID, err
 }
 
-// disable ends a mapping's work: when it is disabled, its last checkpoint is saved.
+// disable disables a mapping and waits until that is done: by then its last checkpoint is saved.
 func (a api) disable(ctx context.Context, uuid string) error {
 	if err := a.do(ctx, "lambda", "PUT", mappings+uuid, "", object{"Enabled": false}, nil); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 
 const shards = 4
 
-// appends is storage alone: producers append to the durable backend in process, beside files that get the same bytes in
-// the same groups.
+// appends measures storage alone: producers append to the durable backend in process, beside files that get the same
+// bytes in the same groups.
 func appends(producers, records int) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {
 		var c cleanup

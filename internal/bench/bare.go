@@ -13,11 +13,11 @@ import (
 	"sync/atomic"
 )
 
-// bareMode is the argument that makes this program the bare server that references talk to: a process of its own, as
-// ours is.
+// bareMode is the argument that turns this program into the bare server of the references: a separate process, like our
+// server.
 const bareMode = "bare-server"
 
-// bare does what every server has to do, and nothing else. Over net/http:
+// bare does only what every server has to do. Over net/http:
 //
 //	POST /sink         reads the body, answers {}
 //	POST /set          keeps the body
@@ -37,7 +37,7 @@ type job struct {
 	done    chan []byte // gets the response
 }
 
-// serveBare prints the two addresses and serves until standard input ends, which it does when the parent does.
+// serveBare prints the two addresses and serves until standard input ends, which happens when the parent ends.
 func serveBare(out io.Writer, in io.Reader) error {
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,7 +122,7 @@ func (b *bare) serveLoops(l net.Listener) {
 	}
 }
 
-// serveLoop speaks with one function.
+// serveLoop serves one function.
 func (b *bare) serveLoop(conn net.Conn) error {
 	r := bufio.NewReaderSize(conn, 64<<10)
 	var current job
@@ -196,7 +196,7 @@ func (l *lab) bare(c *cleanup) (*bareServer, error) {
 	defer write.Close()
 	p, err := l.spawnWith(func(p *process) error {
 		p.cmd.Stdout = write
-		stdin, err := p.cmd.StdinPipe() // closed when we end, however that happens
+		stdin, err := p.cmd.StdinPipe() // closed when this process ends, however that happens
 		_ = stdin
 		return err
 	}, nil, self, bareMode)
@@ -225,12 +225,12 @@ func (s *bareServer) post(ctx context.Context, path string, body []byte) error {
 	return err
 }
 
-// request is as long as one of an SDK.
+// request returns a request as long as an SDK's.
 func (s *bareServer) request(path string, body []byte) []byte {
 	return post(s.addr, path, "kinesis", "X-Amz-Target: Kinesis_20131202.PutRecord\r\n", body)
 }
 
-// loop starts processes that serve as functions of the bare server.
+// loop starts processes that act as functions of the bare server.
 func (l *lab) loop(s *bareServer, g *ledger, c *cleanup, n int, handler string) error {
 	path, args := l.handler, []string(nil)
 	if strings.HasPrefix(handler, "handler.") {

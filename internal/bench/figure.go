@@ -19,14 +19,14 @@ type figure struct {
 	prepare func(ctx context.Context, l *lab) (*stage, error)
 }
 
-// metric is one number that every measurement of a figure answers, in the order of figure.metrics.
+// metric is one number that every measurement of a figure returns, in the order of figure.metrics.
 type metric struct {
 	name   string
 	unit   string
 	lower  bool // lower is better
 	at     float64
 	of     map[string]float64 // bounds of the ratio to a reference
-	index  int                // which value of the measurement
+	index  int                // index of its value in the measurement
 	upper  bool               // the 90th percentile over rounds instead of the median
 	digits int
 }
@@ -35,7 +35,7 @@ type metric struct {
 type stage struct {
 	refs []side
 	ours side
-	// that all acknowledged was delivered; nil: each measurement checks for itself
+	// checks that everything acknowledged was delivered; nil: each measurement checks itself
 	check func(ctx context.Context) error
 	close func()
 }
@@ -46,7 +46,7 @@ type side struct {
 	measure func(ctx context.Context) ([]float64, error)
 }
 
-// lossError is a figure whose acknowledged and delivered records differ.
+// lossError is the error of a figure whose acknowledged and delivered records differ.
 type lossError struct {
 	acknowledged, delivered int64
 	where                   string
@@ -56,7 +56,7 @@ func (e *lossError) Error() string {
 	return fmt.Sprintf("acknowledged %d records but delivered %d (%s)", e.acknowledged, e.delivered, e.where)
 }
 
-// same is nil when all that was acknowledged was delivered, and nothing else.
+// same returns nil if exactly the acknowledged records were delivered.
 func same(acknowledged, delivered int64, where string) error {
 	if acknowledged != delivered {
 		return &lossError{acknowledged, delivered, where}
@@ -71,7 +71,7 @@ type result struct {
 	samples [][][]float64
 }
 
-// measure runs a figure: its sides take turns within each round, and who begins changes from round to round.
+// measure runs a figure: its sides take turns within each round, and the order changes from round to round.
 func (l *lab) measure(ctx context.Context, f figure, progress string) (r result, err error) {
 	began := time.Now()
 	rounds := f.rounds
@@ -130,7 +130,7 @@ func (r *result) column(side int, m metric) []float64 {
 	return out
 }
 
-// ratio compares ours with a reference round by round: the median, and the smallest and largest.
+// ratio returns the ratios of ours to a reference, round by round: the median, the smallest and the largest.
 func (r *result) ratio(ref int, m metric) (median, low, high float64) {
 	ours, theirs := r.column(len(r.names)-1, m), r.column(ref, m)
 	ratios := make([]float64, len(ours))
@@ -144,7 +144,7 @@ func (r *result) ratio(ref int, m metric) (median, low, high float64) {
 	return median, slices.Min(ratios), slices.Max(ratios)
 }
 
-// quantile of values, between neighbours in proportion. NaN when there are none.
+// quantile returns a quantile of values, interpolated between neighbours. NaN if there are none.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -158,7 +158,7 @@ func quantile(values []float64, q float64) float64 {
 	return s[i] + (s[i+1]-s[i])*(at-float64(i))
 }
 
-// within reports whether a value keeps a bound.
+// within reports whether a value meets a bound.
 func (m metric) within(value, bound float64) bool {
 	if m.lower {
 		return value <= bound
@@ -166,7 +166,7 @@ func (m metric) within(value, bound float64) bool {
 	return value >= bound
 }
 
-// cleanup runs what was deferred, last first, once.
+// cleanup runs deferred functions once, last first.
 type cleanup []func()
 
 func (c *cleanup) add(f func()) { *c = append(*c, f) }
@@ -178,7 +178,7 @@ func (c *cleanup) run() {
 	*c = nil
 }
 
-// settle makes a stage out of what prepare built, or takes it down again.
+// settle completes a stage that prepare built, or takes it down again on an error.
 func settle(s *stage, c *cleanup, err error) (*stage, error) {
 	if err != nil {
 		c.run()

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// figures are all of them, in the order in which they run. Targets are those of the project for two processors shared
+// figures returns all figures, in the order in which they run. Targets are the project's, for two processors shared
 // with the load generator.
 func figures() []figure {
 	rate := func(at float64, of map[string]float64) []metric { return []metric{{unit: "rec/s", at: at, of: of}} }
@@ -107,7 +107,7 @@ func visibleMetrics(p50 float64) []metric {
 	}
 }
 
-// memoryMetrics follow the order of idle values: of dev, serve, and demo.
+// memoryMetrics returns metrics in the order of idle's values: dev, serve, and demo.
 func memoryMetrics() []metric {
 	m := []metric{
 		{name: "dev, VmRSS", of: map[string]float64{"ready": 1.4}}, {name: "dev, RssAnon"}, {name: "serve, VmRSS"},

@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/source"
 )
 
-// install makes a function of the benchmarks on a server.
+// install creates a benchmark function on a server.
 func (l *lab) install(ctx context.Context, a api, handler, ledger string) error {
 	env := map[string]string{"BENCH_LEDGER": ledger}
 	if isPython(handler) {
@@ -25,7 +25,7 @@ func (l *lab) install(ctx context.Context, a api, handler, ledger string) error 
 	return a.createFunction(ctx, "bench", "provided.al2023", handler, map[string]string{"bootstrap": l.handler}, env)
 }
 
-// streaming returns a durable server with one stream, and a ledger for the function that will read it.
+// streaming starts a durable server with one stream, and a ledger for the function that will read it.
 func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger, api, error) {
 	g, err := newLedger(c)
 	if err != nil {
@@ -39,7 +39,7 @@ func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger
 	return g, a, a.createStream(ctx, stream, shards)
 }
 
-// payload returns a ready-made batch, byte for byte as shardmill makes it.
+// payload returns a batch, byte for byte as shardmill encodes it.
 func payload(n int, data func(i int) []byte) []byte {
 	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/bench"
 	f := source.NewKinesisFormat(0, arn, "us-east-1", "arn:aws:iam::000000000000:role/bench", func(
@@ -57,7 +57,7 @@ func payload(n int, data func(i int) []byte) []byte {
 	return f.AppendPayload(nil, records, nil)
 }
 
-// backlog is draining a stream that is full into a function, from the first invocation to the last checkpoint saved.
+// backlog measures draining a full stream into a function, from the first invocation to the last saved checkpoint.
 type backlog struct {
 	batch, records int
 	handler        string
@@ -135,9 +135,9 @@ func (b backlog) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 	return s, err
 }
 
-// latency is from the instant at which a record is due to be sent until the function has the last byte of its payload,
-// or Python its first line. Records are sent at a fixed rate whatever the server does, so a slow answer delays no later
-// record's clock.
+// latency measures the time from the instant at which a record is due until the function has the last byte of its
+// payload, or for Python until its first line runs. Records are sent at a fixed rate whatever the server does, so a
+// slow response does not delay the clock of later records.
 type latency struct {
 	handler            string
 	perSecond, records int
@@ -218,8 +218,8 @@ func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 	return s, nil
 }
 
-// paced calls send n times at a fixed rate, on connections that work in parallel. A call that finds them all busy
-// waits, with the clock of its record running.
+// paced calls send n times at a fixed rate, on parallel connections. If all are busy a call waits, and the clock of its
+// record runs on.
 func paced(ctx context.Context, perSecond, n, conns int, send func(conn, i int, due time.Time) error) error {
 	type turn struct {
 		i   int
@@ -248,8 +248,8 @@ func paced(ctx context.Context, perSecond, n, conns int, send func(conn, i int, 
 	})
 }
 
-// invokes is synchronous Invoke of a warm function over the API, beside a bare server that hands the same body to a
-// bare loop.
+// invokes measures synchronous Invoke of a warm function over the API, beside a bare server that hands the same body to
+// a bare loop.
 func invokes(clients int) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {
 		var c cleanup

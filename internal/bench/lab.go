@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// options are the command line.
+// options are the options of the command line.
 type options struct {
 	rounds int
 	each   time.Duration
@@ -23,7 +23,7 @@ type options struct {
 	reopen int64
 }
 
-// lab is what figures share: a directory on a real disk, the programs to compare, the processes that run.
+// lab is what figures share: a directory on a real disk, the programs to compare, the running processes.
 type lab struct {
 	opt     options
 	dir     string
@@ -38,7 +38,7 @@ type lab struct {
 	alive []*process
 }
 
-// stripped are the flags of make build, so that programs compare.
+// stripped are the flags of make build, so that programs are comparable.
 var stripped = []string{"build", "-trimpath", "-ldflags=-s -w", "-o"}
 
 func newLab(ctx context.Context, opt options) (*lab, error) {
@@ -50,7 +50,7 @@ func newLab(ctx context.Context, opt options) (*lab, error) {
 	return l, nil
 }
 
-// open makes the directory, the programs and the sources available.
+// open prepares the directory, the programs and the sources.
 func (l *lab) open(ctx context.Context) (err error) {
 	opt := l.opt
 	if l.dir, err = os.MkdirTemp(opt.dir, ".bench-"); err != nil {
@@ -88,7 +88,7 @@ func (l *lab) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// build makes a program as make build does.
+// build builds a program as make build does.
 func (l *lab) build(ctx context.Context, to, pkg string) error {
 	fmt.Fprintln(os.Stderr, "building", pkg)
 	c := exec.CommandContext(ctx, "go", append(stripped, to, pkg)...)
@@ -127,7 +127,7 @@ func (l *lab) scratch(name string, c *cleanup) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// machine says where the numbers come from.
+// machine describes the machine that the numbers come from.
 func (l *lab) machine() []string {
 	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	return []string{

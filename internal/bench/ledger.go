@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ledger is where functions report over loopback what reached them and when.
+// ledger collects what functions report over loopback: what reached them and when.
 type ledger struct {
 	l       net.Listener
 	readers sync.WaitGroup
@@ -27,13 +27,13 @@ type ledger struct {
 
 // batch is what one invocation got.
 type batch struct {
-	began, ended int64 // when its payload began and ended to arrive, in nanoseconds since the epoch
+	began, ended int64 // when its payload began and finished arriving, in nanoseconds since the epoch
 	shard        string
 	first, last  string // sequence numbers
 	records      int64
 }
 
-// stamp is what one record tells: when it was due to be sent, and when it was in the function.
+// stamp is the report of one record: when it was due to be sent, and when it reached the function.
 type stamp struct{ due, got int64 }
 
 func newLedger(c *cleanup) (*ledger, error) {
@@ -75,7 +75,7 @@ func (g *ledger) read(conn net.Conn) {
 	}
 }
 
-// note takes one line of a report.
+// note records one line of a report.
 func (g *ledger) note(line string) {
 	var b batch
 	var s stamp
@@ -109,7 +109,7 @@ func (g *ledger) reset() {
 	g.batches, g.stamps, g.count = nil, nil, 0
 }
 
-// wait returns when n records were reported. When nothing comes for ten seconds, the rest is lost.
+// wait returns when n records were reported. If nothing comes for ten seconds, the rest counts as lost.
 func (g *ledger) wait(ctx context.Context, n int64) error {
 	for {
 		g.mu.Lock()
@@ -131,7 +131,7 @@ func (g *ledger) wait(ctx context.Context, n int64) error {
 	}
 }
 
-// span is from the first invocation to the last one's payload.
+// span returns the times of the first invocation and of the last one's payload.
 func (g *ledger) span() (first, last time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -145,7 +145,7 @@ func (g *ledger) span() (first, last time.Time) {
 	return time.Unix(0, a), time.Unix(0, z)
 }
 
-// latencies are those of all stamps, in milliseconds.
+// latencies returns the latencies of all stamps, in milliseconds.
 func (g *ledger) latencies() []float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -156,7 +156,8 @@ func (g *ledger) latencies() []float64 {
 	return out
 }
 
-// exactly is nil when the batches hold n records, each once: batches of a shard do not overlap, and their sizes add up.
+// exactly returns nil if the batches hold n records, each once: batches of a shard do not overlap, and their sizes add
+// up.
 func (g *ledger) exactly(n int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -175,5 +176,5 @@ func (g *ledger) exactly(n int64) error {
 	return nil
 }
 
-// padded lets decimal numbers be compared as text.
+// padded pads a decimal number so that numbers compare as text.
 func padded(n string) string { return fmt.Sprintf("%64s", n) }

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 )
 
-// random is n bytes that do not compress.
+// random returns n bytes that do not compress.
 func random(n int) []byte {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
 	b := make([]byte, n)
@@ -42,11 +42,11 @@ func putRecord(stream string, key int, data []byte) []byte {
 	)
 }
 
-// putter puts the same requests again and again, each connection its own, and counts what is acknowledged.
+// putter sends the same requests again and again, one per connection, and counts acknowledged records.
 type putter struct {
 	conns        []*connection
 	requests     [][]byte // by connection
-	records      int      // of a request
+	records      int      // per request
 	acknowledged atomic.Int64
 }
 
@@ -111,7 +111,7 @@ func text(body []byte, mark string) string {
 	return string(value)
 }
 
-// read does one GetRecords and answers its body and how many records it has.
+// read does one GetRecords and returns its body and how many records it has.
 func (r *reader) read() ([]byte, int, error) {
 	status, body, err := r.conn.call(request(
 		r.addr, "GetRecords", fmt.Appendf(nil, `{"ShardIterator":"%s"}`, r.iterator),
@@ -129,7 +129,7 @@ func (r *reader) read() ([]byte, int, error) {
 	return body, bytes.Count(body, []byte(sequenceMark)), nil
 }
 
-// ordered checks that sequence numbers only grow, within an answer and from one to the next.
+// ordered checks that sequence numbers only grow, within a response and from one to the next.
 func (r *reader) ordered(body []byte) error {
 	for {
 		_, rest, ok := bytes.Cut(body, []byte(sequenceMark))

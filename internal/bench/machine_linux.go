@@ -52,11 +52,10 @@ func cpuName() string {
 	return ""
 }
 
-// syncData writes a file's data, and what is needed to find it, to the disk.
+// syncData writes a file's data, and the metadata needed to find it, to the disk.
 func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
-// pause sleeps with the kernel's precision; the runtime's timers are rounded up to a millisecond when nothing else
-// runs.
+// pause sleeps with the kernel's precision; Go's timers are rounded up to a millisecond when nothing else runs.
 func pause(d time.Duration) {
 	if d > 0 {
 		t := unix.NsecToTimespec(int64(d))
@@ -64,7 +63,7 @@ func pause(d time.Duration) {
 	}
 }
 
-// resident returns the memory of a process in MiB: all that is mapped in, and the part that no file backs.
+// resident returns the resident memory of a process in MiB: all of it, and the part not backed by files.
 func resident(pid int) (rss, anonymous float64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -82,7 +81,7 @@ func resident(pid int) (rss, anonymous float64, err error) {
 	return read("VmRSS"), read("RssAnon"), nil
 }
 
-// writtenBytes returns what this process has made the kernel write to disks so far.
+// writtenBytes returns how many bytes this process has caused to be written to disks so far.
 func writtenBytes() (int64, error) {
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {

@@ -12,20 +12,19 @@ import (
 	"time"
 )
 
-// realDisk accepts every directory: only Linux tells us what lies below.
+// realDisk accepts every directory: only on Linux can we find out the file system.
 func realDisk(string) error { return nil }
 
 func diskName(string) string { return "the file system of " + runtime.GOOS }
 
 func cpuName() string { return runtime.GOARCH }
 
-// syncData is Sync: on macOS it flushes the drive's cache, which fdatasync on Linux does too.
+// syncData is Sync: on macOS it flushes the drive's cache, as fdatasync does on Linux.
 func syncData(f *os.File) error { return f.Sync() }
 
 func pause(d time.Duration) { time.Sleep(d) }
 
-// resident returns the memory of a process in MiB. The part that no file backs is not told apart here: it is the same
-// number.
+// resident returns the resident memory of a process in MiB, twice: the part not backed by files is not known here.
 func resident(pid int) (rss, anonymous float64, err error) {
 	out, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {
@@ -35,7 +34,7 @@ func resident(pid int) (rss, anonymous float64, err error) {
 	return float64(kib) / 1024, float64(kib) / 1024, err
 }
 
-// writtenBytes is known on Linux only.
+// writtenBytes fails: only Linux counts them.
 func writtenBytes() (int64, error) {
 	return 0, fmt.Errorf("%s does not tell how many bytes a process writes to disks", runtime.GOOS)
 }

@@ -1,10 +1,10 @@
 // Command bench measures shardmill beside the physical limit of each path, in the same run.
 //
 // A figure is one path. It has one or more raw references (a file written and synced, a bare HTTP server, a bare
-// long-poll loop) and ours; they take turns within each round, so that a noisy machine is noisy for both, and the ratio
-// is taken round by round. Servers are processes of the built binary, the load generator runs on the same machine.
-// Every figure that moves records counts what was acknowledged and what was delivered; the exit code is 1 when they
-// differ anywhere. docs/bench.md tells how to read the table.
+// long-poll loop) and ours. They take turns within each round, so that a noisy machine is noisy for both, and the ratio
+// is taken round by round. Servers are processes of the built binary; the load generator runs on the same machine.
+// Every figure that moves records counts what was acknowledged and what was delivered; the exit code is 1 if they
+// differ anywhere. docs/bench.md explains how to read the table.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-// run reads the command line, measures and prints.
+// run parses the command line, measures and prints.
 func run(ctx context.Context) error {
 	rounds := flag.Int("rounds", 5, "how often each figure and its references are measured")
 	each := flag.Duration("time", 700*time.Millisecond, "how long one measurement of a rate lasts")

@@ -138,8 +138,7 @@ func TestRateCountsWhatWentThroughAndStopsAtAnError(t *testing.T) {
 	}
 }
 
-// The clock of a record runs from when it was due, so a server that stalls is not spared the records that pile up
-// meanwhile.
+// The clock of a record starts when it is due, so records that pile up while a server stalls count against it.
 func TestPaceDoesNotWaitForAnswers(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// process is a program that runs.
+// process is a running program.
 type process struct {
 	cmd   *exec.Cmd
 	addr  string // of a server: host:port
@@ -45,18 +45,18 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.b))
 }
 
-// spawn starts a program. Its output is dropped but for the end of standard error.
+// spawn starts a program. Its output is dropped, except the end of standard error.
 func (l *lab) spawn(env []string, path string, args ...string) (*process, error) {
 	return l.spawnWith(func(*process) error { return nil }, env, path, args...)
 }
 
-// spawnWith lets adjust have a say before the start.
+// spawnWith calls adjust before the start.
 func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
-	// what killed servers leave behind goes with the rest
+	// what killed servers leave behind is removed with the directory
 	p.cmd.Env = append(append(os.Environ(), "TMPDIR="+l.dir, "XDG_RUNTIME_DIR="+l.dir), env...)
 	p.cmd.Stderr = &p.out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // we pass an interrupt at the terminal on ourselves
 	if err := adjust(p); err != nil {
 		return nil, err
 	}
@@ -67,20 +67,20 @@ func (l *lab) spawnWith(adjust func(*process) error, env []string, path string, 
 	l.alive = append(l.alive, p)
 	l.mu.Unlock()
 	go func() {
-		_ = p.cmd.Wait() // ProcessState tells how it ended
+		_ = p.cmd.Wait() // ProcessState says how it ended
 		close(p.done)
 	}()
 	return p, nil
 }
 
-// kill ends a process as a power failure of its own would.
+// kill ends a process at once, without a chance to clean up.
 func (p *process) kill() {
 	p.meant.Store(true)
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// stop asks a process to end, and kills it when it does not.
+// stop asks a process to end, and kills it if it does not.
 func (p *process) stop() {
 	p.meant.Store(true)
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -99,7 +99,7 @@ func (p *process) failed() error {
 	)
 }
 
-// died are the processes that ended although nobody asked them to: a figure that fails says so.
+// died returns an error for processes that ended by themselves: a failed figure mentions them.
 func (l *lab) died() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +161,7 @@ func (l *lab) launch(ctx context.Context, args ...string) (*process, error) {
 	}
 }
 
-// memory starts a server in memory, durable one that keeps everything in a directory of its own.
+// memory starts a server that keeps everything in memory; durable starts one with a directory of its own.
 func (l *lab) memory(ctx context.Context, c *cleanup) (*process, error) {
 	return l.server(ctx, c, "dev")
 }

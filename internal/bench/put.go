@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// puts is PutRecord or PutRecords over HTTP.
+// puts measures PutRecord or PutRecords over HTTP.
 type puts struct {
 	conns, records, size int
 	durable              bool

@@ -50,7 +50,7 @@ func (c *connection) call(request []byte) (int, []byte, error) {
 
 const maxAnswer = 64 << 20
 
-// answer reads one response.
+// answer reads one HTTP response.
 func (c *connection) answer() (status int, body []byte, err error) {
 	line, err := c.r.ReadSlice('\n')
 	if err != nil {
@@ -159,7 +159,7 @@ func authorization(service string, now time.Time) string {
 		now.Format("20060102"), service, 0)
 }
 
-// together runs f for 0 to n-1 at once and returns the first error.
+// together runs f for 0 to n-1 concurrently and returns the first error.
 func together(n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// rawLog is the physical limit of durable appends: producers hand in bytes, one goroutine writes all that is waiting
-// with one pwrite and one fdatasync, and wakes them. The file either grows, or was written before and is overwritten in
-// circles.
+// rawLog is the physical limit of durable appends: producers hand in bytes, and one goroutine writes all that is
+// waiting with one pwrite and one fdatasync, then wakes them. The file either grows, or is preallocated and overwritten
+// in a circle.
 type rawLog struct {
 	f        *os.File
 	size     int64 // of a preallocated file; 0: it grows
@@ -47,14 +47,14 @@ func newRawLog(path string, grow bool) (*rawLog, error) {
 	return w, nil
 }
 
-// group is what one write takes.
+// group is the bytes of one write.
 type group struct {
 	bytes []byte
 	done  chan struct{}
 	err   error // after done
 }
 
-// append returns when the bytes are on the disk.
+// append returns once the bytes are on disk.
 func (w *rawLog) append(b []byte) error {
 	w.mu.Lock()
 	if w.group == nil {
@@ -108,8 +108,8 @@ func (w *rawLog) close() {
 	_ = os.Remove(w.f.Name())
 }
 
-// rate lets n producers work for a while, each without a pause, and returns the records per second, and how many there
-// were. appendOne returns how many it appended.
+// rate lets n producers work without a pause for as long as each says, and returns records per second and their total.
+// appendOne returns how many records it appended.
 func rate(n int, each time.Duration, appendOne func(producer int) (records int, err error)) (float64, int64, error) {
 	var mu sync.Mutex
 	var total int64
@@ -133,7 +133,7 @@ func rate(n int, each time.Duration, appendOne func(producer int) (records int, 
 	return float64(total) / time.Since(began).Seconds(), total, err
 }
 
-// rawSide returns a reference that writes: n producers, each of them bytes of a number of records.
+// rawSide returns a reference that writes with a number of producers, each a number of records of size bytes at a time.
 func rawSide(l *lab, c *cleanup, name string, grow bool, producers, records, size int) (side, error) {
 	w, err := newRawLog(l.fresh(name), grow)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// prepareReopen fills a durable server, kills it in the middle of puts, and measures how long the next one takes until
-// it is ready. Afterwards every record that was acknowledged by any of them must be there. Records of the put that the
-// kill cut off may or may not be: nobody was told that they were taken.
+// prepareReopen fills a durable server, kills it in the middle of puts, and measures how long the next one takes to be
+// ready. Afterwards every record that any of them acknowledged must be there. Records of the put that the kill cut off
+// may be missing: they were not acknowledged.
 func prepareReopen(ctx context.Context, l *lab) (*stage, error) {
 	var c cleanup
 	s, err := buildReopen(ctx, l, &c)
@@ -81,7 +81,7 @@ func buildReopen(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 }
 
 // killDuringPuts kills the server after a fifth of a second of puts and returns how many records were acknowledged and
-// how many got no answer.
+// how many got no response.
 func killDuringPuts(p *process, addr string, producers int, body []byte) (acknowledged, cut int64, err error) {
 	var c cleanup
 	defer c.run()

@@ -30,7 +30,7 @@ func print(w io.Writer, format string, machine []string, results []result) error
 	return t.Flush()
 }
 
-// rows are the lines of one metric: one for each reference.
+// rows returns the lines of one metric: one for each reference.
 func rows(r result, m metric) [][]string {
 	ours := r.value(len(r.names)-1, m)
 	what, shown := r.figure.what+m.suffix(), m.text(ours)
@@ -64,7 +64,7 @@ func (m metric) suffix() string {
 	return ", " + m.name
 }
 
-// verdict says what was asked for and whether it was met.
+// verdict says which bound was set and whether it was met.
 func (m metric) verdict(value, bound float64, text string) string {
 	sign, mark := "≥ ", "met"
 	if m.lower {
@@ -76,7 +76,7 @@ func (m metric) verdict(value, bound float64, text string) string {
 	return sign + text + ": " + mark
 }
 
-// text returns a value with its unit, thousands parted.
+// text returns a value with its unit, with thousands separators.
 func (m metric) text(v float64) string {
 	s := strconv.FormatFloat(v, 'f', m.digits, 64)
 	whole, rest, _ := strings.Cut(s, ".")

@@ -12,7 +12,8 @@ import (
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
-// Retention at a steady rate: batches of 100 × 1 KB are due at 40 MB/s, and every second what is older than two goes.
+// Retention at a steady rate: batches of 100 × 1 KB are due at 40 MB/s, and every second records older than two seconds
+// are trimmed.
 const (
 	retentionBatch     = 100
 	retentionRecord    = 1024
@@ -27,8 +28,8 @@ func prepareRetention(ctx context.Context, l *lab) (*stage, error) {
 	return settle(s, &c, err)
 }
 
-// buildRetention measures bytes written by this process over bytes of data acknowledged, and the longest that a batch
-// took since it was due.
+// buildRetention measures bytes written by this process per byte of data acknowledged, and the longest time from when a
+// batch was due until it was durable.
 func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	if _, err := writtenBytes(); err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	}
 	conns := 2 * len(writers)
 	batches := make([][]storage.Batch, conns)
-	data := random(conns * retentionBatch * retentionRecord) // nothing stands in it twice, for flushes compress
+	data := random(conns * retentionBatch * retentionRecord) // nothing repeats in it, because flushes compress
 	for i := range batches {
 		recs := make([]record.Record, retentionBatch)
 		for j := range recs {
@@ -75,7 +76,7 @@ func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{ours: ours}, nil
 }
 
-// trimBehind takes what is older than retentionKeep away, once a second.
+// trimBehind trims records older than retentionKeep, once a second.
 func trimBehind(ctx context.Context, log storage.Log, writers []storage.Writer) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -97,7 +98,7 @@ func trimBehind(ctx context.Context, log storage.Log, writers []storage.Writer) 
 	}
 }
 
-// durableLog returns the durable backend in this process, with a shard and its writer for each of shards.
+// durableLog opens the durable backend in this process and returns its log with shards and their writers.
 func durableLog(ctx context.Context, l *lab, c *cleanup) (storage.Log, []storage.Writer, error) {
 	dir, err := l.scratch("store", c)
 	if err != nil {

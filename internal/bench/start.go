@@ -12,8 +12,8 @@ import (
 
 const readyPath = "/_shardmill/health/ready"
 
-// starts measures from exec to the first 200 of the health endpoint, polled every millisecond, in turn with a program
-// that links the same modules and does nothing but answer. Both are stripped and in the page cache.
+// starts measures the time from exec to the first 200 of the health endpoint, polled every millisecond, in turn with a
+// program that links the same modules and only answers. Both are stripped and in the page cache.
 func starts(durable bool) func(context.Context, *lab) (*stage, error) {
 	return func(ctx context.Context, l *lab) (*stage, error) {
 		var c cleanup
@@ -78,7 +78,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// ready polls every millisecond until the process returns 200.
+// ready polls every millisecond until the process answers 200.
 func ready(ctx context.Context, p *process, port int) error {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", readyPath, addr)
@@ -114,10 +114,10 @@ func ready(ctx context.Context, p *process, port int) error {
 	return errors.New("not ready within a minute")
 }
 
-// idleFor is how long processes are left alone before their memory is read.
+// idleFor is how long processes are left idle before their memory is read.
 const idleFor = 10 * time.Second
 
-// prepareIdle starts as many processes of each kind as there are rounds, leaves all of them alone together, and reads
+// prepareIdle starts as many processes of each kind as there are rounds, leaves all of them idle together, and reads
 // one of each kind per round.
 func prepareIdle(ctx context.Context, l *lab) (*stage, error) {
 	var c cleanup
@@ -162,8 +162,8 @@ func buildIdle(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	return &stage{refs: []side{{"ready", inTurn(references)}}, ours: side{"ours", inTurn(ours)}}, nil
 }
 
-// idle starts one process per command line, whose port comes last, waits until all are ready, and returns how to read
-// their memory.
+// idle starts one process per command line, with a port as one more argument, waits until all are ready, and returns a
+// function that reads their memory.
 func (l *lab) idle(ctx context.Context, c *cleanup, path string, lines [][]string) (func() ([]float64, error), error) {
 	var all []*process
 	for _, args := range lines {

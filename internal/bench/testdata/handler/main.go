@@ -1,9 +1,9 @@
 // Command handler is the Go function of the benchmarks: it speaks the Runtime API over one connection, reads each
 // payload to its end, and reports to the ledger.
 //
-// Handler "count" reports per batch: when it began and ended to arrive, its shard, its first and last sequence number,
-// its records. Handler "stamp" reports per record: the instant that its data carries, and the instant at which the last
-// byte of the payload had arrived.
+// Handler "count" reports for each batch when it began and finished arriving, its shard, its first and last sequence
+// number, and its number of records. Handler "stamp" reports for each record the instant in its data, and the instant
+// at which the last byte of the payload arrived.
 package main
 
 import (
@@ -68,9 +68,9 @@ func run() error {
 	}
 }
 
-// answer is one answer of the Runtime API; body is valid until the next one.
+// answer is one response of the Runtime API; body is valid until the next one.
 type answer struct {
-	began int64 // when its first byte was here
+	began int64 // when its first byte arrived
 	id    string
 	body  []byte
 }
@@ -113,7 +113,7 @@ func (c *connection) read() (answer, error) {
 	}
 }
 
-// value is the text after the mark, up to the next quotation mark.
+// value returns the text after mark, up to the next quotation mark.
 func value(b []byte, at int, mark string) []byte {
 	if at < 0 {
 		return []byte("-")
@@ -124,7 +124,7 @@ func value(b []byte, at int, mark string) []byte {
 
 const (
 	sequence = `"sequenceNumber":"`
-	eventID  = `"eventID":"` // quotation marks within keys are escaped, so this is found in records only
+	eventID  = `"eventID":"` // quotation marks in keys are escaped, so this occurs only at records
 )
 
 func count(line []byte, a answer, now int64) []byte {

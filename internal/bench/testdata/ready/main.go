@@ -1,6 +1,5 @@
-// Command ready is what the start time and the idle memory of shardmill are compared with: a program that links the
-// same modules and does nothing but answer that it is ready. With -data it opens an empty Pebble first, as a durable
-// server must.
+// Command ready is the reference for start time and idle memory: a program that links the same modules and only answers
+// that it is ready. With -data it opens an empty Pebble first, as a durable server must.
 package main
 
 import (
