@@ -1,5 +1,5 @@
-// Package arch holds the rules of the house as tests: who may import whom, one package comment per package, what the
-// core may not touch.
+// Package arch holds the rules of the house as tests: which room may import which, one package comment per package,
+// what the core may not touch.
 package arch
 
 import (
@@ -17,10 +17,10 @@ import (
 
 const module = "github.com/shardmill/shardmill/"
 
-// Every room but the cores may import these, beside the standard library.
+// Every room but the cores may import these, in addition to the standard library.
 var everywhere = []string{"internal/arn", "internal/base64", "internal/ids", "internal/jsontext"}
 
-// rooms is the import table: what a room may import of ours, and its one reason to change. A room that is not listed is
+// rooms is the import table: which of our packages a room may import, and its one reason to change. An unlisted room is
 // forbidden; test files are exempt.
 var rooms = map[string]struct {
 	may []string
@@ -201,7 +201,7 @@ func allowed(room, target string) bool {
 	return false
 }
 
-// judges reports that a room is a simulator or a part of one.
+// judges reports whether a room is a simulator or a part of one.
 func judges(room string) bool { return room == "sim" || strings.HasPrefix(room, "sim/") }
 
 func TestRoomsImportOnlyWhatTheTableAllows(t *testing.T) {
@@ -271,8 +271,8 @@ func TestEveryPackageHasExactlyOnePackageComment(t *testing.T) {
 	}
 }
 
-// A test has no chance that is not its own: it seeds its generators, so that a run that fails fails again. What rooms
-// draw at random, tests of what depends on it give out themselves (mapping.Options.NewUUID).
+// A test seeds its own generators, so that a run that fails fails again. Where a room draws at random, tests that
+// depend on it supply the values (mapping.Options.NewUUID).
 func TestTestsSeedTheirChance(t *testing.T) {
 	t.Parallel()
 	own := []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "PCG", "ChaCha8"}
@@ -281,7 +281,7 @@ func TestTestsSeedTheirChance(t *testing.T) {
 			continue
 		}
 		for _, imp := range imports(f) {
-			// which draws a mark that no output has
+			// which draws a marker that no output contains
 			if (imp == "crypto/rand" || imp == "math/rand") && f.room != "internal/doctest" {
 				t.Errorf("%s imports %s; use a seeded generator of math/rand/v2", f.path, imp)
 			}

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// cores are the rooms that decide: pure machines, which get events and the time and return what to do.
+// cores are the rooms that decide: pure machines that take events and the time and return what to do.
 var cores = []string{"esm", "function/fleet"}
 
-// coreMayImport is everything of the standard library that a core is made of. What is not listed could bring a clock,
-// I/O, chance or another goroutine; a package joins the list with its reason.
+// coreMayImport lists what a core may import of the standard library. Anything else could bring a clock, I/O, chance or
+// another goroutine; a package joins the list with its reason.
 var coreMayImport = map[string]string{
 	"bytes": "texts", "cmp": "order", "encoding/json": "responses of functions", "fmt": "texts for people",
 	"math": "limits of numbers", "math/big": "hash key ranges", "math/rand/v2": "jitter, from a seed",
@@ -21,7 +21,7 @@ var coreMayImport = map[string]string{
 	"math/bits": "numbers", "strconv": "texts", "unicode/utf8": "texts",
 }
 
-// coreMayUse is what a core may name of packages that hold more than values.
+// coreMayUse lists what a core may use of packages that hold more than values.
 var coreMayUse = map[string][]string{
 	"time": {
 		"Time", "Duration", "Month", "UTC", "Nanosecond", "Microsecond", "Millisecond", "Second", "Minute", "Hour",
@@ -31,8 +31,8 @@ var coreMayUse = map[string][]string{
 	"maps": {"Clone", "Equal"}, // Keys and Values come in any order
 }
 
-// A core decides and performs no I/O. It imports nothing that would let it, of package time it has types and constants
-// only, and it starts no goroutine and holds no channel.
+// A core decides and performs no I/O. It imports nothing that could, uses only types and constants of package time,
+// starts no goroutine and holds no channel.
 func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
@@ -50,7 +50,7 @@ func TestCoreTouchesNoClockNoChanceAndNoIO(t *testing.T) {
 	}
 }
 
-// impurities returns what a file of a core does that none may.
+// impurities returns everything forbidden that a file of a core does.
 func impurities(file *ast.File) (out []string) {
 	packages := map[string]bool{} // by name in this file
 	for _, i := range file.Imports {
@@ -92,7 +92,7 @@ func TestImpuritiesAreFound(t *testing.T) {
 		`import "time"; var x time.Duration = time.Second`:                     false,
 		`import "time"; func f(now time.Time) time.Time { return now.Add(1) }`: false,
 		`import "time"; var x = time.Now()`:                                    true,
-		`import "time"; var x = time.Unix(0, 0)`:                               true, // in the zone of the machine
+		`import "time"; var x = time.Unix(0, 0)`:                               true, // in the machine's time zone
 		`import "time"; var now = time.Now`:                                    true, // taken, not called
 		`import t "time"; var x = t.Now()`:                                     true,
 		`import . "time"; var x = Now()`:                                       true,

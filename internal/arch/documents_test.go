@@ -21,40 +21,40 @@ const (
 )
 
 var (
-	// scenario is a number such as S-75. The letters are those of the pages; others, such as UTF-8, are no scenarios.
+	// scenario is a number such as S-75. The letters are those of the pages; others, such as UTF-8, are not scenarios.
 	scenario = regexp.MustCompile(`\b([DFKLOPRSVW])-(\d+)\b`)
-	// span is a run of them as pages write it: F-48 to F-50.
+	// span is a range of scenarios as pages write it: F-48 to F-50.
 	span     = regexp.MustCompile(`\b([DFKLOPRSVW])-(\d+) to ([DFKLOPRSVW])-(\d+)\b`)
 	testName = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 	script   = regexp.MustCompile(`[\w*]+\.txt\b`)
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	fence    = regexp.MustCompile("(?ms)^```.*?^```$")
 	inline   = regexp.MustCompile("`[^`\n]*`")
-	// refused is a paragraph that lists AWS's operations, some of which are named as tests are.
+	// refused is a paragraph that lists operations of AWS, some of which have names like tests.
 	refused = regexp.MustCompile(`(?ms)^Not served \(501\): .*?(?:\n\n|\z)`)
 )
 
-// tracked are the files that a commit holds, from the module root with slashes, those in the index included.
+// tracked returns the committed files and those in the index, from the module root with slashes.
 func tracked(t *testing.T) []string {
 	t.Helper()
 	cmd := exec.Command("git", "ls-files", "-z", "--cached")
 	cmd.Dir = root(t)
 	out, err := cmd.Output()
 	if err != nil {
-		// A source archive has no repository, and nothing can be committed there by accident.
+		// A source archive has no repository, so nothing can be committed there by accident.
 		t.Logf("git ls-files: %v; taking no file as tracked", err)
 		return nil
 	}
 	var paths []string
 	for path := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
-		if _, err := os.Lstat(filepath.Join(root(t), path)); err == nil { // deleted, and not yet committed as such
+		if _, err := os.Lstat(filepath.Join(root(t), path)); err == nil { // else deleted, not yet committed
 			paths = append(paths, path)
 		}
 	}
 	return paths
 }
 
-// pages gives the Markdown files below a directory of the module, by path.
+// pages returns the Markdown files below a directory of the module, by path.
 func pages(t *testing.T, below string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -182,7 +182,7 @@ func TestRelativeLinksResolve(t *testing.T) {
 	}
 }
 
-// anchors are the fragments by which GitHub reaches the headings of a page.
+// anchors returns the fragments with which GitHub links to the headings of a page.
 func anchors(page string) []string {
 	var out []string
 	for line := range strings.Lines(fence.ReplaceAllString(page, "")) {
@@ -202,8 +202,8 @@ func anchors(page string) []string {
 	return out
 }
 
-// A benchmark's database was committed once. What a program needs to be tested with lies in testdata; everything else
-// is text that somebody wrote.
+// A benchmark's database was once committed. Files that tests need are in testdata; everything else is hand-written
+// text.
 func TestTrackedFilesAreSmallAndText(t *testing.T) {
 	t.Parallel()
 	for _, path := range tracked(t) {
@@ -231,12 +231,12 @@ func TestTrackedFilesAreSmallAndText(t *testing.T) {
 	}
 }
 
-// A newcomer reads the file map first, so a room that it does not name is not found.
+// A newcomer reads the file map first and does not find a room that it does not name.
 func TestTheFileMapNamesEveryRoom(t *testing.T) {
 	t.Parallel()
 	page := pages(t, "docs")["docs/architecture.md"]
 	for room := range rooms {
-		_, inside, _ := strings.Cut(room, "/") // a room inside another may be named in its row, from there on
+		_, inside, _ := strings.Cut(room, "/") // a nested room may be named in the row of its parent, relative to it
 		last := inside[strings.LastIndexByte(inside, '/')+1:]
 		named := func(name string) bool { return name != "" && strings.Contains(page, "`"+name+"`") }
 		if !named(room) && !named(inside) && !named(last) {
@@ -265,7 +265,7 @@ func TestDirectDependenciesAreExplained(t *testing.T) {
 		}
 		direct++
 		name := f[0]
-		// The clients of AWS's SDK share a line that names them by service.
+		// The clients of AWS's SDK share a line that names the services.
 		if service, ok := strings.CutPrefix(name, "github.com/aws/aws-sdk-go-v2/"); ok {
 			name = strings.TrimPrefix(service, "service/")
 		}

@@ -18,7 +18,7 @@ var (
 	tool        = regexp.MustCompile(`(?m)^\t(\S+)$`)
 )
 
-// A module stands in the block of what needs it, and has its line in docs/dependencies.md.
+// A module is listed in the block of what needs it, and has a line in docs/dependencies.md.
 func TestModulesStandInTheirBlock(t *testing.T) {
 	t.Parallel()
 	text := read(t, "go.mod")
@@ -36,7 +36,7 @@ func TestModulesStandInTheirBlock(t *testing.T) {
 		t.Fatalf("found %d modules in the blocks %q of go.mod", len(in), blocks)
 	}
 
-	needs := map[string]string{} // the first file that imports a module, in the binary if there is one
+	needs := map[string]string{} // the first file that imports a module, preferably one in the binary
 	binary := map[string]bool{}
 	for _, f := range files(t) {
 		shipped := !f.test && !onlyForUs(f.room)
@@ -61,7 +61,7 @@ func TestModulesStandInTheirBlock(t *testing.T) {
 			}) {
 				t.Errorf("%s is no tool of go.mod", m)
 			}
-		case needs[m] == "" && m != "github.com/aws/aws-lambda-go": // which the code of a function imports, in testdata
+		case needs[m] == "" && m != "github.com/aws/aws-lambda-go": // imported by the code of a function in testdata
 			t.Errorf("nothing imports %s", m)
 		case binary[m] && b != "In the binary":
 			t.Errorf("%s imports %s, which go.mod lists under %q", needs[m], m, b)

@@ -18,8 +18,8 @@ import (
 	"testing"
 )
 
-// cuts are the places where text is sliced by the offset of a byte and yet no character is cut, by the reason why. All
-// others use fault.Clip (messages that a person reads), fault.Cut (text that is kept) or strings.Cut and its kin.
+// cuts lists the places where slicing text by byte offset cuts no character, with the reason why. All other code uses
+// fault.Clip (messages that a person reads), fault.Cut (text that is kept) or strings.Cut and the like.
 var cuts = map[string][]string{
 	"fault.Clip is made of it": {"fault/clip.go: s[:at]", "fault/clip.go: s[:most]"},
 	"the bound is where an ASCII character was found, or the end of a run of them": {
@@ -96,8 +96,8 @@ var cuts = map[string][]string{
 	},
 }
 
-// A text that is cut by bytes may end within a character, and then it is no UTF-8 any more: JSON encoders replace what
-// is left of it, and clients see text that nobody wrote. So every s[a:b] of a string, every string(b[:n]) and every
+// A text that is cut by bytes may end within a character and is then not UTF-8: JSON encoders replace the rest of the
+// character, and clients see a text that was never written. So every s[a:b] of a string, every string(b[:n]) and every
 // slice of bytes up to a constant or min(…) needs a reason.
 func TestTextIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
@@ -135,7 +135,7 @@ func TestTextIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
-// The rule itself: what it takes for a cut of text, and what not.
+// The rule itself: what counts as a cut of text, and what does not.
 func TestWhatCountsAsACutOfText(t *testing.T) {
 	t.Parallel()
 	const source = `package p
@@ -175,7 +175,7 @@ func f(s string, n int, t text, b, c []byte, list []string) {
 	}
 }
 
-// cut returns the slice expression in e by which text is cut, or nil.
+// cut returns the slice expression in e that cuts text, or nil.
 func cut(info *types.Info, e ast.Expr) *ast.SliceExpr {
 	if call, ok := e.(*ast.CallExpr); ok && len(call.Args) == 1 && info.Types[call.Fun].IsType() &&
 		isString(info.Types[call.Fun].Type) {
@@ -235,7 +235,7 @@ func isBytes(t types.Type) bool {
 	return ok && b.Kind() == types.Byte
 }
 
-// typedPackage is one of our packages with its types, as it is built on this system; tests are not part of it.
+// typedPackage is one of our packages with its types, as built on this system, without tests.
 type typedPackage struct {
 	base  string
 	fset  *token.FileSet
@@ -243,7 +243,7 @@ type typedPackage struct {
 	info  *types.Info
 }
 
-// place returns an expression as the table above names it.
+// place returns an expression in the form that the table above uses.
 func (p typedPackage) place(s *ast.SliceExpr) string {
 	path, err := filepath.Rel(p.base, p.fset.Position(s.Pos()).Filename)
 	if err != nil {
@@ -258,8 +258,7 @@ func print(fset *token.FileSet, n ast.Node) string {
 	return b.String()
 }
 
-// typed reads all our packages with types. What they import comes from the build cache, which is filled where it is
-// not.
+// typed loads all our packages with types. Imports come from the build cache, which is filled if needed.
 func typed(t *testing.T) []typedPackage {
 	t.Helper()
 	base, err := filepath.Abs(root(t))

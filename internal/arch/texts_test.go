@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// sentences are the members and methods whose texts are for people: what they mean is said by a code, a class or an
-// error value beside them.
+// sentences are the members and methods whose texts are for people: code uses the error code, class or value beside
+// them.
 var sentences = []string{"Error", "Message", "Reason", "Detail", "Hint", "LastResult", "StateReason", "UpdateReason"}
 
 // codes are the members and functions whose values are named constants.
 var codes = []string{"Code", "CodeOf", "Reason", "ErrorKind", "FunctionError", "StateCode", "UpdateCode"}
 
-// name returns what a call or a selector ends in.
+// name returns the last name of a call or a selector.
 func name(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.CallExpr:
@@ -33,7 +33,7 @@ func literal(e ast.Expr) bool {
 	return ok && l.Kind == token.STRING && l.Value != `""`
 }
 
-// No text is searched for its meaning: a wording that changes would silently change what is done.
+// No text is searched for its meaning: a new wording would silently change behaviour.
 func TestTextsOfErrorsAreNotSearched(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
@@ -65,8 +65,7 @@ func TestTextsOfErrorsAreNotSearched(t *testing.T) {
 	}
 }
 
-// Codes and classes are named constants: a fake or a room that spells one otherwise does not compile, or is found by
-// its name.
+// Codes and classes are named constants: a misspelt one does not compile, and every use is found by its name.
 func TestCodesAreNamed(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// inBubbles are helpers that tests call inside a synctest bubble only, where time is fake and waiting costs none.
+// inBubbles lists helpers that tests call only inside a synctest bubble, where time is fake and waiting is free.
 var inBubbles = []string{
 	"api/wire/intake_test.go: openPort",
 	"engine/engine_test.go: Invoke",
@@ -16,13 +16,13 @@ var inBubbles = []string{
 	"storage/pebble/fault_test.go: pass",
 }
 
-// awaited are the places in the product that sleep although nothing can wake them, by the reason why.
+// awaited lists the places in the product that sleep without a way to wake them, with the reason why.
 var awaited = map[string]string{
 	"function/sandbox/cgroup_linux.go: removeCgroup": "the kernel tells nobody when a control group is empty",
 }
 
-// A test waits for what happens, not for time to pass: by a channel, in a bubble of fake time, or, where nothing tells
-// it, by package internal/eventually. What sleeps is slow on an idle machine and red on a busy one.
+// A test waits for events, not for time to pass: with a channel, in a bubble of fake time, or, where nothing signals
+// the event, with package internal/eventually. A test that sleeps is slow on an idle machine and red on a busy one.
 func TestTestsDoNotSleepOrPoll(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -46,7 +46,7 @@ func TestTestsDoNotSleepOrPoll(t *testing.T) {
 	}
 }
 
-// The product does not sleep: whatever waits ends when it is to stop.
+// The product does not sleep: every wait can be ended.
 func TestNothingSleepsDeaf(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
@@ -64,7 +64,8 @@ func TestNothingSleepsDeaf(t *testing.T) {
 // wait is a place that waits for real time.
 type wait struct{ function, how string }
 
-// waits finds the uses of functions of package time outside of bubbles and, if asked for, loops that look at the time.
+// waits finds uses of banned functions of package time outside of bubbles and, if loops is set, loops that look at the
+// time.
 func waits(file *ast.File, banned []string, loops bool) (out []wait) {
 	for _, decl := range file.Decls {
 		fn, ok := decl.(*ast.FuncDecl)
@@ -92,7 +93,7 @@ func waits(file *ast.File, banned []string, loops bool) (out []wait) {
 	return out
 }
 
-// looksAtTheTime reports whether a loop goes on for as long as the time allows.
+// looksAtTheTime reports whether a loop runs until a certain time.
 func looksAtTheTime(loop *ast.ForStmt) (found bool) {
 	look := func(n ast.Node) {
 		if n == nil {
@@ -116,7 +117,7 @@ func looksAtTheTime(loop *ast.ForStmt) (found bool) {
 	return found
 }
 
-// isOf reports whether e is a name of a package.
+// isOf reports whether e is the name in package pkg.
 func isOf(e ast.Expr, pkg, name string) bool {
 	s, ok := e.(*ast.SelectorExpr)
 	if !ok || s.Sel.Name != name {

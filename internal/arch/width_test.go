@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// columns is the width of code and comments, with a tab as four.
+// columns is the width of code and comments; a tab counts as four.
 const columns = 120
 
 // width returns the columns that a text takes.
 func width(text []byte) int { return utf8.RuneCount(text) + 3*bytes.Count(text, []byte("\t")) }
 
-// Code and comments keep to 120 columns. A text that has to be one literal may be longer, the rest of its line may not:
-// people look for the words of a message, and find them in one piece only.
+// Code and comments keep to 120 columns. A text that has to be one literal may be longer, but the rest of its line may
+// not: people search for the words of a message, and find them only in one piece.
 func TestCodeKeepsToItsColumns(t *testing.T) {
 	t.Parallel()
 	base := root(t)
@@ -32,7 +32,7 @@ func TestCodeKeepsToItsColumns(t *testing.T) {
 	}
 }
 
-// wide returns the numbers of the lines that are too wide even without the literals in them.
+// wide returns the numbers of lines that are too wide even without their literals.
 func wide(src []byte) []int {
 	without := bytes.Clone(src)
 	var s scanner.Scanner
@@ -58,7 +58,7 @@ func wide(src []byte) []int {
 	for i, line := range bytes.Split(without, []byte("\n")) {
 		rest := bytes.ReplaceAll(line, []byte{0}, nil)
 		literals := len(line) - len(rest)
-		// Short literals are no excuse: there is a place to break between them.
+		// Short literals are no excuse: the line can be broken between them.
 		if width(original[i]) > columns && (literals < columns/2 || width(rest) > columns) {
 			lines = append(lines, i+1)
 		}

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// Windows is refused when somebody builds for it, with the one sentence that helps.
+// A build for Windows is refused, with a sentence that helps.
 func TestWindowsIsRefusedByName(t *testing.T) {
 	t.Parallel()
-	// which everything that can start a function needs
+	// everything that can start a function imports it
 	cmd := exec.Command("go", "build", "-o", os.DevNull, "./function/sandbox")
 	cmd.Dir, cmd.Env = root(t), append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// mutant is one bug, and how it is caught.
+// mutant is one bug and the test that catches it.
 type mutant struct {
 	name  string // a sentence
 	where string // file and line of the block
@@ -80,7 +80,7 @@ func parse(path string) (all []mutant, err error) {
 	return all, lines.Err()
 }
 
-// sources are the files that a mutant changes, as it leaves them, by path.
+// sources returns the files that a mutant changes, with the change, by path.
 func (m *mutant) sources(root string) (map[string]string, error) {
 	out := map[string]string{}
 	edits := m.edits

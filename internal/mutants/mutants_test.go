@@ -18,7 +18,7 @@ import (
 
 var only = flag.String("mutants.only", "", "a pattern for the sentences or files of the mutants to try")
 
-// patience is how long a test may take over a mutant. A test that hangs on one has caught it.
+// patience is how long a test may take on a mutant. A test that hangs has caught it.
 const patience = 60 * time.Second
 
 func all(t *testing.T) (out []mutant) {
@@ -46,12 +46,12 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// shell are the rooms that carry out what a core decides.
+// shell matches the rooms that carry out what a core decides.
 var shell = regexp.MustCompile(`^(engine|checkpoint|stream|function|storage/pebble)/`)
 
 const least, leastInShell = 16, 0
 
-// There are enough of them, and each changes what is there.
+// There are enough mutants, and each applies to the present code.
 func TestMutantsFollowTheCode(t *testing.T) {
 	t.Parallel()
 	base := root(t)
@@ -135,7 +135,7 @@ func build(t *testing.T, base, pkg string, sources map[string]string) (binary st
 	return binary
 }
 
-// run runs a test binary in the package's directory. What did not start, or found no test, is no catch.
+// run runs a test binary in the package's directory. A binary that did not start, or ran no test, has caught nothing.
 func run(t *testing.T, dir, binary string, args []string) (out []byte, err error) {
 	t.Helper()
 	for i, a := range args {
@@ -159,7 +159,7 @@ func run(t *testing.T, dir, binary string, args []string) (out []byte, err error
 	return out, err
 }
 
-// said returns the lines in which a test says what it found.
+// said returns the lines of a test's output that say what it found.
 func said(out []byte) string {
 	var lines []string
 	for line := range strings.Lines(string(out)) {
