@@ -1,4 +1,4 @@
-// Package clock is the time that users steer: real time plus an offset that only grows.
+// Package clock provides the time that users steer: real time plus an offset that only grows.
 //
 // Everything that a person wants to fast-forward goes by it: retention, batching windows, back-off, record age,
 // visibility timeouts, arrival times, iterators, log times. Leases, function timeouts, drain limits and HTTP timeouts
@@ -21,9 +21,9 @@ type Clock struct {
 	alarm  *time.Timer // fires at the real time of the earliest timer
 	seq    uint64
 	firing int           // functions of timers that have not returned
-	calm   chan struct{} // closed when firing comes to 0; nil when nobody waits
+	calm   chan struct{} // closed when firing falls to 0; nil without a waiter
 
-	advance sync.Mutex // one Advance at a time
+	advance sync.Mutex // held during an Advance: one at a time
 }
 
 // New returns a clock that shows real time plus offset.
@@ -45,9 +45,9 @@ func (c *Clock) Offset() time.Duration {
 	return c.offset
 }
 
-// SetOffset sets the offset, as after opening stored data or at a reset. Timers that are due fire. It waits for an
-// Advance under way, which would go on from another time than it began with; it must not be called from an Advance's
-// idle.
+// SetOffset sets the offset, for example after stored data is opened or at a reset. Timers that are due fire. It waits
+// for an Advance under way, which would otherwise continue from a different time; it must not be called from an
+// Advance's idle.
 func (c *Clock) SetOffset(d time.Duration) {
 	c.advance.Lock()
 	defer c.advance.Unlock()
@@ -80,7 +80,7 @@ func (c *Clock) At(at time.Time, f func()) *Timer {
 // After calls f on its own goroutine once d has passed on this clock.
 func (c *Clock) After(d time.Duration, f func()) *Timer { return c.At(c.Now().Add(d), f) }
 
-// Stop keeps the timer from firing; it reports false when it has fired or was stopped.
+// Stop keeps the timer from firing; it returns false if the timer has fired or was stopped.
 func (t *Timer) Stop() bool {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
@@ -138,7 +138,7 @@ func (c *Clock) fire(f func()) {
 	f()
 }
 
-// quiet waits until the functions of all timers that have fired have returned.
+// quiet waits until the functions of all fired timers have returned.
 func (c *Clock) quiet(ctx context.Context) error {
 	c.mu.Lock()
 	if c.firing == 0 {
@@ -158,8 +158,8 @@ func (c *Clock) quiet(ctx context.Context) error {
 	}
 }
 
-// Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and goes
-// on. idle waits until the work that the timers started has come to rest; its error stops the clock where it is. It
+// Advance moves the clock forward by d, from deadline to deadline: at each it fires what is due, calls idle, and
+// continues. idle waits until the work that the timers started is done; its error stops the clock where it is. Advance
 // returns how far the clock has moved.
 func (c *Clock) Advance(ctx context.Context, d time.Duration, idle func(context.Context) error) (time.Duration, error) {
 	c.advance.Lock()

@@ -12,7 +12,7 @@ import (
 
 func calm(context.Context) error { return nil }
 
-// With an offset that stays, the clock is package time.
+// While its offset does not change, the clock behaves like package time.
 func TestTimersFireInOrderOfTheirInstants(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

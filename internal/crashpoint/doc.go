@@ -4,7 +4,7 @@ package crashpoint
 
 // Moments at which a crash is most likely to lose or repeat something.
 const (
-	// a function has processed a batch or a destination has a notice, and no checkpoint says so yet
+	// a batch is processed or a notice delivered, and no checkpoint says so yet
 	Delivered = "delivered"
 	SaveBegun = "save" // a checkpoint is about to be written
 )

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Variable names the moment and how often it may pass before the process dies, for example SHARDMILL_CRASHPOINT=save:3.
+// Variable names the moment and at which occurrence the process dies, for example SHARDMILL_CRASHPOINT=save:3.
 const Variable = "SHARDMILL_CRASHPOINT"
 
 var left = func() map[string]*atomic.Int64 {
@@ -24,7 +24,7 @@ var left = func() map[string]*atomic.Int64 {
 	return map[string]*atomic.Int64{name: c}
 }()
 
-// Hit counts a moment; at the n-th the process kills itself without cleaning up.
+// Hit counts a moment; at the n-th occurrence the process kills itself without cleaning up.
 func Hit(moment string) {
 	if c := left[moment]; c != nil && c.Add(-1) == 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

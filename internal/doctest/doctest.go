@@ -1,10 +1,10 @@
-// Package doctest runs documents: the commands that a page shows, in order, each with the output that the page
+// Package doctest runs documents: it executes a page's commands in order and compares their output with what the page
 // promises.
 //
-// A block fenced as sh is a command, a block fenced as text right after it (prose may stand between) is what it prints,
-// standard output and standard error together. A command without one prints nothing. A command that fails ends its
-// output with a line "[exit status N]". In expected output, … stands for any text within a line, and a line that is
-// only … for any number of lines, none included. Nothing of a page is hidden from its readers: comments are refused.
+// A block fenced as sh is a command; the next block fenced as text (prose may come between) is what it prints, standard
+// output and standard error together. A command without one prints nothing. The output of a command that fails ends
+// with a line "[exit status N]". In expected output, … stands for any text within a line, and a line that is only …
+// stands for any number of lines, even none. A page hides nothing from its readers: comments are refused.
 package doctest
 
 import (
@@ -28,7 +28,7 @@ func Parse(page string) ([]Step, error) {
 	var (
 		steps   []Step
 		heading string
-		fence   string // what the open block is fenced as; "" outside
+		fence   string // the open block's fence language; "" outside
 		open    int    // line of the open fence
 		body    []string
 		owed    bool // the last step has no output yet
@@ -78,8 +78,7 @@ func Parse(page string) ([]Step, error) {
 	return steps, nil
 }
 
-// Match reports how got differs from what a page promises; nil when it does not. Trailing space and the newline at the
-// end do not count.
+// Match returns how got differs from what a page promises, or nil. Trailing space and the final newline do not count.
 func Match(want, got string) error {
 	w, g := split(want), split(got)
 	m := matcher{want: w, got: g, seen: map[[2]int]bool{}}
@@ -111,7 +110,7 @@ func split(s string) []string {
 	return lines
 }
 
-// matcher tries every way in which lines of wildcards may stand for lines of output, each pair of places once.
+// matcher tries every way to match wildcard lines to lines of output, each pair of places once.
 type matcher struct {
 	want, got         []string
 	seen              map[[2]int]bool // pairs that do not match
@@ -160,8 +159,8 @@ func within(want, got string) bool {
 	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// Rewrite returns the page with the expected output of its steps replaced by theirs. A step that had none and now has
-// gets a block of its own, right below its command.
+// Rewrite returns the page with the Want of steps as the expected output. A step that had none before gets a block of
+// its own, right below its command.
 func Rewrite(page string, steps []Step) string {
 	want := map[int]string{} // by the line of the command
 	for _, s := range steps {
@@ -178,7 +177,7 @@ func Rewrite(page string, steps []Step) string {
 	var (
 		out  []string
 		step int    // line of the last command
-		in   string // what the open block is fenced as
+		in   string // the open block's fence language
 	)
 	for i, line := range strings.Split(page, "\n") {
 		mark, isFence := strings.CutPrefix(line, "```")

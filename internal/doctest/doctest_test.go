@@ -71,7 +71,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// A page whose block changed without its expectation fails, and so does one whose expectation changed alone.
+// A page fails if a block changes without its expectation, or an expectation without its block.
 func TestChangedBlockFails(t *testing.T) {
 	t.Parallel()
 	if err := run(t, page); err == nil || !strings.Contains(err.Error(), "what came:     one") {

@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// Shell is one bash that carries out the steps of a page, as a reader's terminal would: what a step leaves (variables,
-// directories, servers in the background) is there for the next one. Its commands see exactly the environment given; it
+// Shell is one bash that carries out the steps of a page, as in a reader's terminal: what a step leaves (variables,
+// directories, servers in the background) is there for the next one. Its commands see exactly the given environment; it
 // never reads the terminal.
 type Shell struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
-	dir    string // where commands are put before they are read
+	dir    string // where commands are written for bash to read
 	n      int
 	mark   string // ends the output of a step
 	ended  chan struct{}
@@ -32,8 +32,8 @@ type Shell struct {
 	notify chan struct{}
 }
 
-// Start runs a bash in dir; scratch is where it keeps what it reads. change, if any, has the last word about its
-// process: a namespace without a network, for example.
+// Start runs a bash in dir; commands are written to scratch. change, if not nil, may adjust its process, for example to
+// give it a namespace without a network.
 func Start(dir, scratch string, env []string, change func(*exec.Cmd)) (*Shell, error) {
 	s := &Shell{
 		cmd: exec.Command("bash", "--noprofile", "--norc"), dir: scratch, mark: "\x1e" + rand.Text(),
@@ -60,7 +60,7 @@ func Start(dir, scratch string, env []string, change func(*exec.Cmd)) (*Shell, e
 	return s, nil
 }
 
-// Write takes what the commands print.
+// Write receives what the commands print.
 func (s *Shell) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,15 +72,15 @@ func (s *Shell) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Close kills the shell and all that it has started.
+// Close kills the shell and everything it has started.
 func (s *Shell) Close() {
 	_ = s.in.Close()
 	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 	<-s.ended
 }
 
-// Run carries out a step and returns all that it printed, with a last line "[exit status N]" unless it succeeded. It
-// fails when the step has not ended when ctx does, or has ended the shell.
+// Run carries out a step and returns everything it printed, with a last line "[exit status N]" unless it succeeded. It
+// fails if ctx ends before the step, or if the step ends the shell.
 func (s *Shell) Run(ctx context.Context, step Step) (string, error) {
 	s.n++
 	file := filepath.Join(s.dir, fmt.Sprintf("step%03d.sh", s.n))

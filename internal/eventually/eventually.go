@@ -1,22 +1,23 @@
-// Package eventually is how tests wait for what nothing tells them of, such as a process that ends or a file that
-// appears: the one place where they poll, with one patience. Where time can be fake, a synctest bubble is better.
+// Package eventually is how tests wait for things that send no signal, such as a process that ends or a file that
+// appears. It is the only place where tests poll, with one patience. Where time can be fake, a synctest bubble is
+// better.
 package eventually
 
 import "time"
 
-// Patience is how long anything may take before a test gives up on it. It is generous: machines are shared, and no test
+// Patience is how long anything may take before a test gives up. It is generous: machines are shared, and no test
 // measures time by it.
 const Patience = 60 * time.Second
 
-// pause is the time between two looks. Some looks start a request or read a directory, so it is not shorter.
+// pause is the time between two checks. Some checks start a request or read a directory, so it is not shorter.
 const pause = 2 * time.Millisecond
 
-// T is the test that waits: a testing.TB, or a script.
+// T is the waiting test: a testing.TB, or a script.
 type T interface {
 	Fatalf(format string, args ...any)
 }
 
-// Holds waits until check is true. It fails t with what did not come about.
+// Holds waits until check is true, or fails t with what did not happen.
 func Holds(t T, what string, check func() bool) {
 	if h, ok := t.(interface{ Helper() }); ok {
 		h.Helper()
@@ -26,7 +27,7 @@ func Holds(t T, what string, check func() bool) {
 	}
 }
 
-// Reaches waits until check says that it is done, and fails t with the last state that check saw.
+// Reaches waits until check is done, or fails t with the last state that check returned.
 func Reaches(t T, what string, check func() (done bool, state string)) {
 	if h, ok := t.(interface{ Helper() }); ok {
 		h.Helper()
@@ -36,7 +37,7 @@ func Reaches(t T, what string, check func() (done bool, state string)) {
 	}
 }
 
-// Comes waits for a value, or for the end of the channel, which gives the zero value.
+// Comes waits for a value, or for the channel to be closed, which gives the zero value.
 func Comes[V any](t T, what string, from <-chan V) (v V) {
 	if h, ok := t.(interface{ Helper() }); ok {
 		h.Helper()
@@ -51,7 +52,7 @@ func Comes[V any](t T, what string, from <-chan V) (v V) {
 	return v
 }
 
-// Within looks until check is done or the limit has passed, and returns what check saw last.
+// Within calls check until it is done or limit has passed, and returns the last state.
 func Within(limit time.Duration, check func() (done bool, state string)) (state string, ok bool) {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()

@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// failed is a test that notes why it failed.
+// failed is a test that records why it failed.
 type failed struct{ why string }
 
 func (f *failed) Fatalf(format string, args ...any) { f.why = fmt.Sprintf(format, args...) }

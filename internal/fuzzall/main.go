@@ -1,8 +1,8 @@
-// Command fuzzall runs every fuzz target of the module for a while, one after the other, and tells which fail.
+// Command fuzzall runs every fuzz target of the module for a while, one after the other, and reports which fail.
 //
-// Targets are found with go test -list, so a new one needs no registration. An input that fails is left by go test in
-// the package's testdata/fuzz, to be committed with its fix. The exit code is 1 when a target failed or a package did
-// not build.
+// Targets are found with go test -list, so a new one needs no registration. go test leaves a failing input in the
+// package's testdata/fuzz, to be committed with the fix. The exit code is 1 when a target failed or a package did not
+// build.
 package main
 
 import (
@@ -114,7 +114,7 @@ func parseList(out string) []target {
 	return all
 }
 
-// failures are the lines of go test's output that say what went wrong.
+// failures returns the lines of go test's output that say what went wrong.
 func failures(out string) string {
 	var b strings.Builder
 	for line := range strings.Lines(out) {
@@ -125,7 +125,7 @@ func failures(out string) string {
 	return b.String()
 }
 
-// run fuzzes t and returns the last progress line, or all that was printed when it failed.
+// run fuzzes t and returns the last progress line, or all output if it failed.
 func (t target) run(ctx context.Context, each time.Duration) (string, error) {
 	out, err := command(
 		ctx, "test", t.pkg, "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(),

@@ -1,5 +1,4 @@
-// Package ids makes the identifiers that travel: random UUIDs for requests, name-based ones where a repeat must have
-// the same id.
+// Package ids makes identifiers: random UUIDs for requests, and name-based ones where a repeat must have the same id.
 package ids
 
 import (
@@ -9,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// New returns a random UUID (version 4) in its canonical text. It is unique but no secret: the numbers are the
-// runtime's, which cost a fraction of the operating system's.
+// New returns a random UUID (version 4) in its canonical text. It is unique but not secret: the numbers come from the
+// Go runtime and cost a fraction of the operating system's.
 func New() string {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:8], rand.Uint64())

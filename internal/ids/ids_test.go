@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Notices and invocations are recognised as repeats by these ids, also by a process that starts after a crash: they may
-// never change.
+// These ids mark notices and invocations as repeats, even for a process that starts after a crash: they may never
+// change.
 func TestNamedIdsAreTheSameForEver(t *testing.T) {
 	t.Parallel()
 	if got, want := Named("notice", "a", "b"), "6ab6b7d0-a860-5bd3-8aed-bf980ec0d354"; got != want {

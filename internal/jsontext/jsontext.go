@@ -1,4 +1,4 @@
-// Package jsontext tells which JSON means one thing only. Everybody who reads JSON from outside asks it, so that two
+// Package jsontext tells which JSON has only one meaning. All code that reads JSON from outside uses it, so that two
 // different inputs never become one.
 package jsontext
 
@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Faithful reports whether Go's JSON decoder reads every text of body as it was sent. It silently replaces broken UTF-8
-// and a \u escape of half a surrogate pair by U+FFFD, and two different keys become one; a service refuses such a body.
+// Faithful reports whether Go's JSON decoder reads every text of body as it was sent. The decoder silently replaces
+// broken UTF-8 and a \u escape of half a surrogate pair by U+FFFD, so that two different keys become one; a service
+// refuses such a body.
 func Faithful(body []byte) bool { return utf8.Valid(body) && !halfSurrogate(body) }
 
 func halfSurrogate(b []byte) bool {
@@ -18,7 +19,7 @@ func halfSurrogate(b []byte) bool {
 		if b[i] == '\\' {
 			i++ // on the escaped character
 			if i+4 < len(b) && b[i] == 'u' {
-				unit, _ = strconv.ParseUint(string(b[i+1:i+5]), 16, 16) // what is no number is the decoder's to refuse
+				unit, _ = strconv.ParseUint(string(b[i+1:i+5]), 16, 16) // the decoder refuses what is not a number
 				i += 4
 			}
 		}

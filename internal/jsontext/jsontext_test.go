@@ -30,7 +30,7 @@ func TestFaithfulFindsWhatTheDecoderWouldReplace(t *testing.T) {
 	}
 }
 
-// A text that is faithful decodes without U+FFFD, unless that was sent.
+// A faithful text decodes without U+FFFD, unless it was sent.
 func FuzzFaithful(f *testing.F) {
 	f.Add(`\ud83d\ude00`)
 	f.Add(`\\\ud83d`)

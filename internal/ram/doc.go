@@ -1,2 +1,2 @@
-// Package ram tells how much memory this process may use.
+// Package ram determines how much memory this process may use.
 package ram

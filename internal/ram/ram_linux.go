@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bytes returns how much memory this process may use at most: the machine's, or its container's when that is less. 0:
+// Bytes returns how much memory this process may use: the machine's, or its container's limit if that is less. 0:
 // unknown.
 func Bytes() int64 {
 	var info unix.Sysinfo_t

@@ -2,5 +2,5 @@
 
 package ram
 
-// Bytes is unknown here, so that only an explicit limit holds.
+// Bytes returns 0, unknown, so that only an explicit limit applies.
 func Bytes() int64 { return 0 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Defaults are fractions of it, so an answer in the wrong unit would be noticed late.
+// Defaults are fractions of it, so a wrong unit would be noticed late.
 func TestBytesAreBytes(t *testing.T) {
 	t.Parallel()
 	n := Bytes()
