@@ -39,7 +39,7 @@ type Options struct {
 	Source       func(mapping.Mapping) source.Source // what a mapping polls
 	Clock        *clock.Clock
 	Log          *slog.Logger
-	Epoch        uint64            // of the node lease; written into every checkpoint
+	Ownership    Ownership         // which shards it runs; Everything, if no other engine works on the store
 	Observe      func(Observation) // must not block; nil: nobody listens
 	// advice about a mapping of a function, once for each kind; must not block; nil: it goes to the log only
 	Hinted func(of function.Ref, hint string)
@@ -194,13 +194,14 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 		all = r.configure(m) && all
 	}
 	for id, r := range e.runners {
-		if !seen[id] { // forgotten: the runner has asked for it and ends by itself
+		if !seen[id] { // forgotten: the runner has asked for it and ends by itself, or another engine has
 			select {
 			case <-r.ended:
 				delete(e.runners, id)
 				e.advices.forget(id)
 				r.meter.release()
 			default:
+				r.vanish()
 				all = false // look again
 			}
 		}

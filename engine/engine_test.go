@@ -318,7 +318,7 @@ func (w *world) newEngine() *engine.Engine {
 	return engine.New(engine.Options{
 		Trace: w.trace, Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord),
 		BufferMemory: w.budget,
-		Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Clock:        w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Metrics: w.metrics,
 		Hinted: func(of function.Ref, hint string) {
 			if of.Account != account || of.Region != region || of.Name != "f" {
@@ -328,7 +328,7 @@ func (w *world) newEngine() *engine.Engine {
 			defer w.hintsMu.Unlock()
 			w.hints = append(w.hints, hint)
 		},
-		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Epoch: 1,
+		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Ownership: w.everything(),
 		Observe: func(o engine.Observation) {
 			if w.observe != nil {
 				w.observe(o)
@@ -342,6 +342,13 @@ func (w *world) newEngine() *engine.Engine {
 			return k
 		},
 	})
+}
+
+// everything is the ownership of an engine that has the store for itself.
+func (w *world) everything() engine.Ownership {
+	epoch, err := checkpoint.New(w.store.Coord()).Epoch(w.t.Context())
+	w.must(err)
+	return engine.Everything(epoch)
 }
 
 // close ends everything, so that the bubble can end.
@@ -379,7 +386,9 @@ func (w *world) put(key string, data ...string) {
 }
 
 // pass lets time pass in the bubble.
-func (w *world) pass(d time.Duration) {
+func (w *world) pass(d time.Duration) { pass(d) }
+
+func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }

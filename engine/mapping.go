@@ -2,14 +2,13 @@ package engine
 
 import (
 	"context"
-	"hash/fnv"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
@@ -40,7 +39,10 @@ type mappingRunner struct {
 	events   []esm.MappingEvent // for the machine, while it takes one
 	shards   map[record.ShardID]*shardRunner
 	listed   map[record.ShardID]source.Shard
-	settled  map[record.ShardID]bool // closed shards that are known to be processed to their end
+	order    []record.ShardID // of what is listed
+	grants   map[record.ShardID]Grant
+	awaited  map[record.ShardID]context.CancelFunc // ends the watch of a parent that runs elsewhere
+	settled  map[record.ShardID]bool               // closed shards that are known to be processed to their end
 	retries  map[string]*retry
 	meter    *meter // of the shards; nil before the first
 	ref      function.Ref
@@ -48,8 +50,13 @@ type mappingRunner struct {
 	role     string          // of the function, as the payloads say it
 	updating bool            // the function: its new code or configuration is not in effect yet
 	gone     bool            // the stream does not exist any more
+	guest    bool            // another engine decides the State
+	desired  bool            // the machine knows what the mapping shall be
 	stopping bool
 	abandonT *time.Timer
+
+	ownership <-chan struct{} // closed at its next change
+	vanished  bool            // the mapping is not kept any more, and the runner was told; under Engine.mu
 
 	wg sync.WaitGroup
 }
@@ -60,6 +67,7 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active),
 		ended: make(chan struct{}), ctx: ctx, cancel: cancel,
 		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
+		grants: map[record.ShardID]Grant{}, awaited: map[record.ShardID]context.CancelFunc{},
 		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
 	}
 }
@@ -115,8 +123,10 @@ func (r *mappingRunner) run() {
 	defer close(r.ended)
 	shardsChanged := r.src.ShardsChanged()
 	r.setFunction()
+	r.ownership = r.e.o.Ownership.Changed(r.m.Stream) // own takes it again, unless nothing can be listed
 	r.list()
 	r.desire()
+	r.await()
 	r.e.active.end()
 	for !r.over() {
 		if r.gone {
@@ -125,17 +135,19 @@ func (r *mappingRunner) run() {
 		select {
 		case f := <-r.inbox.ch:
 			f()
-			r.e.active.end()
 		case <-shardsChanged:
 			r.e.active.begin()
 			shardsChanged = r.src.ShardsChanged()
 			r.list()
-			r.e.active.end()
 		case <-r.changed:
 			r.e.active.begin()
 			r.functionChanged()
-			r.e.active.end()
+		case <-r.ownership:
+			r.e.active.begin()
+			r.own()
 		}
+		r.await()
+		r.e.active.end()
 	}
 	r.cancel()
 	r.stopAbandon()
@@ -170,7 +182,7 @@ func (r *mappingRunner) list() {
 	shards, err := r.src.Shards(r.ctx)
 	if fault.CodeOf(err) == fault.CodeNotFound {
 		r.done("list")
-		r.listed, r.gone = nil, true
+		r.listed, r.order, r.gone = nil, nil, true
 		r.problems.set(streamGone, "PROBLEM: Stream not found")
 		r.report("")
 		r.step(esm.SourceGone{})
@@ -182,10 +194,11 @@ func (r *mappingRunner) list() {
 		return
 	}
 	r.done("list")
-	r.listed = make(map[record.ShardID]source.Shard, len(shards))
+	r.listed, r.order = make(map[record.ShardID]source.Shard, len(shards)), r.order[:0]
 	parents := map[record.ShardID]bool{}
 	for _, sh := range shards {
 		r.listed[sh.ID] = sh
+		r.order = append(r.order, sh.ID)
 		for _, p := range sh.Parents {
 			parents[p] = true
 		}
@@ -202,15 +215,18 @@ func (r *mappingRunner) list() {
 		}
 		ev.Shards = append(ev.Shards, esm.ListedShard{ID: sh.ID, Parents: sh.Parents, Ended: r.settled[sh.ID]})
 	}
+	maps.DeleteFunc(r.grants, func(id record.ShardID, _ Grant) bool {
+		_, listed := r.listed[id]
+		return !listed
+	})
 	r.step(ev)
-	for _, sh := range shards {
-		r.step(esm.Owned{Shard: sh.ID, Epoch: r.e.o.Epoch})
-	}
+	r.own()
 }
 
 // desire tells the machine what the mapping shall be.
 func (r *mappingRunner) desire() {
-	d := esm.Desired{Enabled: r.m.Enabled, Deleting: r.m.State == mapping.Deleting}
+	r.desired = true
+	d := esm.Desired{Enabled: r.m.Enabled, Deleting: r.m.State == mapping.Deleting, Guest: r.guest}
 	switch r.m.State {
 	case mapping.Enabled, mapping.Disabled:
 	default:
@@ -270,11 +286,23 @@ func (r *mappingRunner) stopNow() {
 	r.desire()
 }
 
+// vanish ends the runner of a mapping that another engine has forgotten. It does not wait: false means that the runner
+// is to be told later. Engine.mu is held.
+func (r *mappingRunner) vanish() bool {
+	if !r.vanished {
+		r.vanished = r.inbox.offer(func() {
+			r.stopNow()
+			r.step(esm.AbandonDue{}) // nothing of it can be saved any more
+		})
+	}
+	return r.vanished
+}
+
 // command carries out what the machine wants.
 func (r *mappingRunner) command(c esm.MappingCommand) {
 	switch c := c.(type) {
 	case esm.StartShard:
-		r.startShard(c.Shard)
+		r.startShard(c.Shard, c.Epoch)
 	case esm.ReleaseShard:
 		if s := r.shards[c.Shard]; s != nil {
 			s.postEvent(esm.Release{Abandon: c.Abandon})
@@ -373,85 +401,4 @@ func (r *mappingRunner) forget() {
 		return
 	}
 	r.m = mapping.Mapping{}
-}
-
-// startShard makes the runner of a shard from its checkpoint, or from where the mapping starts.
-func (r *mappingRunner) startShard(id record.ShardID) {
-	sh := r.listed[id]
-	held, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, id)
-	if err != nil {
-		r.log.Error("the shard waits: its checkpoint cannot be read; trying again", "shard", id, "error", err)
-		r.problems.set(id, "PROBLEM: The checkpoint of "+id.String()+" cannot be read")
-		r.report("")
-		r.again(startOf(id), func() { r.startShard(id) })
-		return
-	}
-	r.done(startOf(id))
-	r.problems.clear(id)
-	if !found {
-		held = checkpoint.Held{}
-		if start, ok := r.m.Starts[id]; ok && start > 0 {
-			held.Checkpoint.Low = start - 1
-		}
-	}
-	who := Identity{
-		Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN,
-		EventSourceARN: r.m.EventSourceARN,
-	}
-	seed := fnv.New64a()
-	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
-	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
-	r.meter = meter
-	observe := func(o Observation) {
-		meter.observe(&o)
-		r.observe(o)
-	}
-	s := &shardRunner{
-		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
-		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
-		inbox: newInbox[posted](&r.e.active), revision: held.Revision,
-		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
-	}
-	s.x.Share(r.e.budget)
-	if r.e.o.Trace != nil {
-		cfg := sized(r.m.Core(), r.src.Format(id, r.role))
-		s.x.Trace(r.e.o.Trace(Machine{who, cfg, held.Checkpoint, seed.Sum64(), sh.Range}))
-	}
-	s.ctx, s.cancel = context.WithCancel(r.ctx)
-	if r.m.Destination != "" {
-		if s.send, err = r.e.o.Destinations.Open(r.m.Destination); err != nil {
-			r.log.Error("opening the destination; notices wait", "error", err)
-		}
-	}
-	s.broken = func(why string) {
-		r.problems.set(
-			id, "PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why,
-		)
-		r.report("")
-	}
-	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
-	r.shards[id] = s
-	r.wg.Go(s.run)
-}
-
-func startOf(id record.ShardID) string { return "start " + id.String() }
-
-// finished takes the end of a shard's machine.
-func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
-	delete(r.shards, id)
-	if len(r.shards) == 0 {
-		r.stopAbandon()
-	}
-	switch reason {
-	case esm.Released:
-	case esm.Ended:
-		r.settled[id] = true
-	case esm.Fenced:
-		r.problems.set(id, "PROBLEM: "+id.String()+" is run by another process")
-		r.report("")
-	}
-	r.step(esm.ShardFinished{Shard: id, Reason: reason})
-	if reason == esm.Ended {
-		r.list() // children may start, and the list may have changed
-	}
 }

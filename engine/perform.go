@@ -236,7 +236,7 @@ func (r *shardRunner) keep(k Keep, over storage.Revision) {
 	crashpoint.Hit(crashpoint.SaveBegun)
 	// Not r.ctx: a commit that has begun is always awaited.
 	revision, err := r.e.o.Checkpoints.Save(
-		context.WithoutCancel(r.ctx), r.id.Mapping, r.id.Shard, &k.Checkpoint, r.e.o.Epoch, over,
+		context.WithoutCancel(r.ctx), r.id.Mapping, r.id.Shard, &k.Checkpoint, r.epoch, over,
 	)
 	r.post(func() esm.Event {
 		switch {

@@ -41,6 +41,7 @@ type shardRunner struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	epoch    uint64           // of the grant under which it runs
 	revision storage.Revision // of the last checkpoint saved
 	horizon  record.Position  // the last one told
 	reserved atomic.Int64     // of the budget, for reads under way

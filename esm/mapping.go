@@ -169,10 +169,14 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 		m.forgetExpired(ev)
 	case Owned:
 		m.owned(ev)
+		m.runOne(ev.Shard)
+		return m.out
 	case Lost:
 		if i, found := m.find(ev.Shard); found {
 			m.grants = slices.Delete(m.grants, i, i+1)
 		}
+		m.runOne(ev.Shard)
+		return m.out
 	case Desired:
 		m.enabled, m.deleting, m.pending, m.guest = ev.Enabled, ev.Deleting, ev.Pending, ev.Guest
 	case ShardFinished:
@@ -309,23 +313,33 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 
 // run starts and releases shards so that what runs is what should run.
 func (m *Mapping) run() {
-	want := m.enabled && !m.deleting
-	if !want {
+	if !m.enabled || m.deleting {
 		for i := range m.grants {
 			m.grants[i].spent = false // enabled again, it is tried again: the claim says whether it is still fenced
 		}
 	}
 	for i := range m.shards {
-		e := &m.shards[i]
-		epoch, owned := m.usable(e.id)
-		switch {
-		case want && owned && e.phase == shardWaits && m.parentsEnded(e):
-			e.phase, e.epoch = shardRuns, epoch
-			m.emit(StartShard{Shard: e.id, Epoch: epoch})
-		case e.phase == shardRuns && (!want || !owned || epoch != e.epoch):
-			e.phase = shardEnds
-			m.emit(ReleaseShard{Shard: e.id})
-		}
+		m.runEntry(&m.shards[i])
+	}
+}
+
+// runOne is run for one shard: no other depends on whether it is owned.
+func (m *Mapping) runOne(id record.ShardID) {
+	if i := m.index(id); i >= 0 {
+		m.runEntry(&m.shards[i])
+	}
+}
+
+func (m *Mapping) runEntry(e *shardEntry) {
+	want := m.enabled && !m.deleting
+	epoch, owned := m.usable(e.id)
+	switch {
+	case want && owned && e.phase == shardWaits && m.parentsEnded(e):
+		e.phase, e.epoch = shardRuns, epoch
+		m.emit(StartShard{Shard: e.id, Epoch: epoch})
+	case e.phase == shardRuns && (!want || !owned || epoch != e.epoch):
+		e.phase = shardEnds
+		m.emit(ReleaseShard{Shard: e.id})
 	}
 }
 

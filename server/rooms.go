@@ -110,13 +110,19 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions},
 		Log: s.log.With("room", "mapping"),
 	})
+	checkpoints := checkpoint.New(r.store.Coord())
+	epoch, err := checkpoints.Epoch(ctx)
+	if err != nil {
+		return r, s.dataError(err)
+	}
 	r.engine = engine.New(engine.Options{
-		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoint.New(r.store.Coord()),
+		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoints,
 		Destinations: destination.Table{destination.SQS(queues{r.queues})},
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Epoch: 1, Observe: s.cfg.Observe, Hinted: s.hinted,
+		Clock: s.clock, Log: s.log.With("room", "engine"), Ownership: engine.Everything(epoch), Observe: s.cfg.Observe,
+		Hinted:  s.hinted,
 		Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
 	})
 	if err = r.engine.Start(ctx); err != nil {

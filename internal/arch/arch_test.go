@@ -87,6 +87,7 @@ var rooms = map[string]struct {
 		},
 		"concurrency and ownership",
 	},
+	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
 	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
 	"api/wire/wiretest": {nil, "what a web page can send"},
 	"api/kinesis":       {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},

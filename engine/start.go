@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// startShard makes the runner of a shard from its checkpoint, or from where the mapping starts. A checkpoint is claimed
+// before anything is read, unless no other owner can have had the shard.
+func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
+	sh := r.listed[id]
+	take := r.e.o.Checkpoints.Claim
+	if r.grants[id].Standing {
+		take = r.e.o.Checkpoints.Resume
+	}
+	held, err := take(r.ctx, r.m.UUID, id, epoch, r.m.Starts[id])
+	if errors.Is(err, storage.ErrConflict) {
+		r.log.Warn("another owner has the shard; waiting for the next grant", "shard", id.String(), "error", err)
+		r.done(startOf(id))
+		r.fenced(id)
+		r.step(esm.ShardFinished{Shard: id, Reason: esm.Fenced})
+		return
+	}
+	if err != nil {
+		r.log.Error("the shard waits: its checkpoint cannot be read or claimed; trying again", "shard", id.String(),
+			"error", err)
+		r.problems.set(id, "PROBLEM: The checkpoint of "+id.String()+" cannot be read")
+		r.report("")
+		r.again(startOf(id), func() { r.startShard(id, epoch) })
+		return
+	}
+	r.done(startOf(id))
+	r.problems.clear(id)
+	who := Identity{
+		Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN,
+		EventSourceARN: r.m.EventSourceARN,
+	}
+	seed := fnv.New64a()
+	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
+	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	r.meter = meter
+	observe := func(o Observation) {
+		meter.observe(&o)
+		r.observe(o)
+	}
+	s := &shardRunner{
+		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
+		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
+		inbox: newInbox[posted](&r.e.active), epoch: epoch, revision: held.Revision,
+		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
+	}
+	s.x.Share(r.e.budget)
+	if r.e.o.Trace != nil {
+		cfg := sized(r.m.Core(), r.src.Format(id, r.role))
+		s.x.Trace(r.e.o.Trace(Machine{who, cfg, held.Checkpoint, seed.Sum64(), sh.Range}))
+	}
+	s.ctx, s.cancel = context.WithCancel(r.ctx)
+	if r.m.Destination != "" {
+		if s.send, err = r.e.o.Destinations.Open(r.m.Destination); err != nil {
+			r.log.Error("opening the destination; notices wait", "error", err)
+		}
+	}
+	s.broken = func(why string) {
+		r.problems.set(
+			id, "PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why,
+		)
+		r.report("")
+	}
+	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
+	r.shards[id] = s
+	r.wg.Go(s.run)
+}
+
+func startOf(id record.ShardID) string { return "start " + id.String() }
+
+// finished takes the end of a shard's machine.
+func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
+	delete(r.shards, id)
+	if len(r.shards) == 0 {
+		r.stopAbandon()
+	}
+	switch reason {
+	case esm.Released:
+	case esm.Ended:
+		r.settled[id] = true
+	case esm.Fenced:
+		r.fenced(id)
+	}
+	r.step(esm.ShardFinished{Shard: id, Reason: reason})
+	if reason == esm.Ended {
+		r.list() // children may start, and the list may have changed
+	}
+}
+
+// fenced says that another owner has a shard that this engine believed to have.
+func (r *mappingRunner) fenced(id record.ShardID) {
+	if _, owned := r.grants[id]; owned {
+		r.problems.set(id, "PROBLEM: "+id.String()+" is run by another process")
+		r.report("")
+	}
+}
