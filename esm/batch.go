@@ -12,14 +12,7 @@ import (
 // the end of the batching window, a full buffer, or the end of the shard, whichever comes first.
 func (s *Shard) cut(l *lane) bool {
 	if l.queue.len() == 0 {
-		switch {
-		case s.choked:
-			l.wait = WaitBuffer
-		case s.win.End != 0:
-			l.wait = WaitTumbling
-		default:
-			l.wait = WaitRecords
-		}
+		l.wait = s.idle()
 		return false
 	}
 	count, flush := s.fill(l)

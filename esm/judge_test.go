@@ -29,6 +29,7 @@ type judge struct {
 	savedOnce  bool
 	finished   bool
 	win        windowJudge
+	obs        observeJudge
 	complaints []string
 }
 
@@ -42,11 +43,13 @@ type judged struct {
 }
 
 func newJudge(cfg esm.Config) *judge {
-	return &judge{
+	j := &judge{
 		cfg: cfg, win: windowJudge{width: cfg.TumblingWindow}, lanes: cfg.Factor, widest: cfg.BatchSize,
 		retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{},
 		flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
 	}
+	j.obs.begin(esm.Checkpoint{})
+	return j
 }
 
 // unlimited makes a limit on retries comparable.
@@ -70,6 +73,8 @@ func (j *judge) restart(cfg esm.Config, from esm.Checkpoint) {
 	j.saving, j.finished, j.low = false, false, from.Low
 	j.reconfigure(cfg)
 	j.resumed(from)
+	j.obs.begin(from)
+	j.obs.rebuilds = j.win.end != 0 && j.win.width != cfg.TumblingWindow
 	j.lanes = cfg.Factor
 	if j.win.end != 0 { // it is ended before the lanes are another's
 		j.lanes = from.Factor
@@ -176,6 +181,7 @@ func (j *judge) command(c esm.Command) {
 	if j.finished {
 		j.complain("a command after the last: %T", c)
 	}
+	j.beside(c)
 	switch c := c.(type) {
 	case esm.Invoke:
 		j.invoke(c)
@@ -190,6 +196,7 @@ func (j *judge) command(c esm.Command) {
 		j.save(c.Checkpoint)
 	case esm.Observe:
 		j.observe(c)
+		j.observed(c)
 	case esm.Cancel:
 		if _, ok := j.flight[c.Batch]; !ok {
 			j.complain("batch %d is cancelled and not in flight", c.Batch)
@@ -319,7 +326,7 @@ func (j *judge) observe(o esm.Observe) {
 		j.relane(o.Factor)
 		j.rewind(esm.Checkpoint{Low: o.From - 1})
 		j.failures = map[esm.BatchID]int{}
-	default: // judge_observe_test.go looks at them
+	default: // observed looks at every kind
 	}
 }
 

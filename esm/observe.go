@@ -192,7 +192,7 @@ type (
 		Lane     int
 		Reason   WaitReason
 		Until    time.Time // when it ends if nothing ends it earlier; zero: not known
-		Attempt  int       // of the batch: the one that runs, or the next
+		Attempt  int       // of the batch: the one that runs, the next, or the last of a batch that is given up
 		Attempts int       // how many it has by MaxRetries; 0: no limit
 		Refusals int       // WaitSlot, WaitService: in a row
 		Tries    int       // WaitDelivery, WaitDestination: of the notice, used up
@@ -233,7 +233,7 @@ type (
 	BatchCut struct {
 		told
 		Batch
-		Parent
+		Parent       Parent
 		Flush        FlushReason
 		FirstArrival record.Millis // of the first record: the largest up to it, which ages go by
 		LastArrival  record.Millis // of the last
@@ -285,8 +285,8 @@ type (
 	// RestLeft tells that a part of a batch goes on by itself, or without the others. The part is the Batch of it.
 	RestLeft struct {
 		told
-		Batch  // the part
-		Parent // and what it was a part of
+		Batch         // the part
+		Parent Parent // and what it was a part of
 	}
 
 	// Vanished tells that nothing is left of a batch from a checkpoint: its records do not match any more, or are lost.

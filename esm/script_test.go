@@ -96,6 +96,8 @@ func (w *world) printf(format string, args ...any) {
 
 // step feeds one event to the machine, and then answers what the script does not want to answer itself.
 func (w *world) step(ev esm.Event) {
+	w.judge.obs.now = w.now
+	w.judge.obs.event(ev, w.judge.lanes, w.judge.win.width)
 	w.judge.event(ev)
 	commands := w.shard.Step(w.now, ev)
 	if w.spy != nil {
@@ -105,6 +107,7 @@ func (w *world) step(ev esm.Event) {
 		w.judge.command(c)
 		w.command(c)
 	}
+	w.judge.stepped(w.shard.Lanes())
 	if !w.manualSave && w.saving != nil {
 		w.finishSave(esm.SaveDone)
 	}

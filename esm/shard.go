@@ -266,7 +266,9 @@ func (s *Shard) nudge() {
 		l := &s.lanes[i]
 		if l.phase == waiting && (l.wait == WaitRetry || l.wait == WaitService || l.wait == WaitSlot) {
 			l.until = s.now
-			n++
+			if !s.ending() || s.closing() {
+				n++
+			}
 		}
 		if l.discard != nil {
 			l.discard.resume = time.Time{}
@@ -282,7 +284,9 @@ func (s *Shard) slotFree(id int) {
 	l, freed := &s.lanes[id], SlotFreed{Lane: id}
 	if l.phase == waiting && l.wait == WaitSlot {
 		l.until = s.now
-		freed.Batch = l.plan[0].batch
+		if !s.ending() || s.closing() { // else another machine tries
+			freed.Batch = l.plan[0].batch
+		}
 	}
 	s.emit(&freed)
 }

@@ -82,7 +82,8 @@ func (p *player) config() esm.Config {
 		Destination:    rapid.Bool().Draw(p.t, "destination"),
 		BatchingWindow: rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(p.t, "window"),
 		MaxAge:         rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(p.t, "age"),
-		BackoffBase:    time.Second, BackoffCap: time.Minute, Envelope: 14, Windowed: 200, Recordless: 213,
+		BackoffCap:     time.Minute, Envelope: 14, Windowed: 200, Recordless: 213,
+		BackoffBase: rapid.SampledFrom([]time.Duration{time.Second, 0}).Draw(p.t, "pause"),
 	}
 	if c.TumblingWindow = rapid.SampledFrom([]time.Duration{
 		0, 0, 3 * time.Second, 10 * time.Second,

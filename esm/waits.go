@@ -46,21 +46,41 @@ func (s *Shard) tellWaitEnded(l *lane) {
 	}
 }
 
+// idle is what a lane waits for that has nothing to do.
+func (s *Shard) idle() WaitReason {
+	switch {
+	case s.choked:
+		return WaitBuffer
+	case s.win.End != 0:
+		return WaitTumbling
+	}
+	return WaitRecords
+}
+
 // waitOf returns what a lane waits for once a Step is over, and until when if that is known.
 func (s *Shard) waitOf(l *lane) (reason WaitReason, until time.Time) {
-	switch l.wait {
+	reason = l.wait
+	if reason == WaitBuffer {
+		reason = s.idle() // other lanes may have freed the buffer since
+	}
+	switch reason {
 	case WaitWindow:
-		return l.wait, l.opened.Add(s.cfg.BatchingWindow)
+		return reason, l.opened.Add(s.cfg.BatchingWindow)
 	case WaitTumbling:
-		return l.wait, s.win.End.Time()
+		switch end := s.win.End.Time(); {
+		case s.now.Before(end):
+			return reason, end
+		case s.atTail: // the source is to say that nothing older can come
+			return reason, end.Add(idleGrace)
+		}
 	case WaitRetry, WaitSlot, WaitService, WaitDestination:
 		if s.ending() && !s.closing() {
 			return WaitEnd, time.Time{} // the pause is over when another machine says so
 		}
-		return l.wait, l.until
+		return reason, l.until
 	case WaitNone, WaitRecords, WaitOutcome, WaitDelivery, WaitSave, WaitReread, WaitEnd, WaitBuffer:
 	}
-	return l.wait, time.Time{}
+	return reason, time.Time{}
 }
 
 // waitBegan are the numbers of a wait.
@@ -74,8 +94,11 @@ func (s *Shard) waitBegan(l *lane, reason WaitReason, until time.Time) WaitBegan
 	if s.cfg.MaxRetries >= 0 {
 		w.Attempts = s.cfg.MaxRetries + 1
 	}
-	if l.discard != nil {
-		w.Tries = l.discard.tries
+	if d := l.discard; d != nil {
+		w.Tries = d.tries
+		if d.condition == RetryAttemptsExhausted {
+			w.Attempt = seg.invocations
+		}
 	}
 	return w
 }
