@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage"
@@ -52,7 +53,7 @@ func follow(t *testing.T, b *bench) {
 	f := &follower{
 		b: b, seen: map[string]record.ShardID{}, want: rounds * each, done: sync.OnceFunc(func() { close(done) }),
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), eventually.Patience)
 	f.work.Go(func() { f.watch(ctx) })
 	for i := range rounds {
 		if i%(rounds/splits) == rounds/splits/2 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/eventually"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage"
@@ -36,9 +37,6 @@ type Bench struct {
 	// store that has no disk.
 	Hold func() (reached <-chan struct{}, release func())
 }
-
-// patience is for how long something may take that has to happen.
-const patience = 20 * time.Second
 
 type test struct {
 	name string
@@ -186,16 +184,10 @@ func (b *bench) oldest() record.Position {
 	return p
 }
 
-// soon fails unless ch is closed within patience.
+// soon waits until ch is closed.
 func (b *bench) soon(what string, ch <-chan struct{}) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
-	select {
-	case <-ch:
-	case <-ctx.Done():
-		b.t.Errorf("%s: the channel is not closed", what)
-	}
+	eventually.Comes(b.t, what, ch)
 }
 
 // gone fails unless err says that the stream or the shard is not there.
