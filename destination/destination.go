@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,10 +24,21 @@ import (
 // Sender delivers notices to one destination.
 type Sender interface {
 	// Send returns when the notice is durable at the destination. A repeat with the same id may be dropped by the
-	// receiver. A *fault.Error is the destination's answer "no"; any other error is our own fault, and the notice is
-	// sent again without using up a try.
+	// receiver. What Refused says of an error decides whether a try is used up. When ctx ends the notice may be there
+	// or not. body is the caller's again when Send has returned.
 	Send(ctx context.Context, id string, body []byte) error
 }
+
+// Refused reports whether an error of a Sender is the destination's answer "no", which uses up a try. A room of ours
+// that fails, has stopped or has more to do than it can is no answer: the notice is sent again for as long as that
+// lasts.
+func Refused(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f) && !slices.Contains(ownFaults, f.Code)
+}
+
+// ownFaults are codes with which a destination says that the fault is its own, and not the notice's.
+var ownFaults = []string{"InternalFailure", "ServiceUnavailable", "RequestThrottled"}
 
 // Kind is one kind of destination: how to recognise its ARN and how to open it.
 type Kind struct {

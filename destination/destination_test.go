@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -164,6 +166,31 @@ func TestUnknownDestinationsAreRefused(t *testing.T) {
 		if fault.CodeOf(err) != "InvalidParameterValueException" ||
 			err.Error() != "InvalidParameterValueException: "+want {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// A destination's own trouble uses up no try: a notice is given up when the destination says no, and then only.
+func TestOnlyANoIsARefusal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err     error
+		refused bool
+	}{
+		{fault.New("QueueDoesNotExist", "The specified queue does not exist."), true},
+		{fmt.Errorf("send: %w", fault.New("InvalidMessageContents", "")), true},
+		{fault.New("InternalFailure", ""), false},
+		{fault.New("ServiceUnavailable", ""), false},
+		{
+			fmt.Errorf("send: %w", fault.New("RequestThrottled", "The request was denied due to request throttling.")),
+			false,
+		},
+		{context.Canceled, false},
+		{errors.New("the disk is on fire"), false},
+		{nil, false},
+	} {
+		if got := Refused(c.err); got != c.refused {
+			t.Errorf("%v: refused is %t", c.err, got)
 		}
 	}
 }

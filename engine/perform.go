@@ -3,10 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
@@ -214,11 +214,10 @@ func (r *shardRunner) announce(a Announce) {
 		r.meter.undelivered(r.e.o.Clock.Now())
 	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
-	var f *fault.Error
 	switch {
 	case err == nil:
 		crashpoint.Hit(crashpoint.Delivered)
-	case errors.As(err, &f) && !slices.Contains(ownFaults, f.Code):
+	case destination.Refused(err):
 		ev.Result = esm.DeliveryRefused
 		r.log.Warn("the destination refused a notice", "error", err)
 	default:
@@ -227,9 +226,6 @@ func (r *shardRunner) announce(a Announce) {
 	}
 	r.postEvent(ev)
 }
-
-// ownFaults are codes with which an embedded destination says that the fault is ours: they use up no try.
-var ownFaults = []string{"InternalFailure", "ServiceUnavailable"}
 
 // keep saves a checkpoint over the revision that this runner wrote last.
 func (r *shardRunner) keep(k Keep, over storage.Revision) {

@@ -4,10 +4,14 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/destination/destinationtest"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/source/sourcetest"
+	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
@@ -55,4 +59,13 @@ func TestMiscountingSourceMiscounts(t *testing.T) {
 	); err == nil {
 		t.Error("the payloads of a source that miscounts are as long as it says")
 	}
+}
+
+// The queue behind notices is wired here as the server wires it.
+func TestQueuesOfTestsAreADestination(t *testing.T) {
+	t.Parallel()
+	destinationtest.Run(t, func(t *testing.T) *destinationtest.Bench {
+		fresh := func() storage.Local { return memory.New(memory.Options{}).Local() }
+		return destinationtest.Queue(t, fresh, func(qs *queue.Queues) destination.Queues { return testQueues{qs} })
+	})
 }

@@ -5,11 +5,18 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/destination/destinationtest"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/mapping/mappingtest"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/storage/pebble"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -55,4 +62,33 @@ func TestAdaptersKeepTheContract(t *testing.T) {
 		Functions: functions{f}, Name: "f", ARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Absent: "absent",
 		Caller: me,
 	})
+}
+
+// The queues of this server are a destination, in memory and on disk.
+func TestQueuesAreADestination(t *testing.T) {
+	t.Parallel()
+	adapt := func(qs *queue.Queues) destination.Queues { return queues{qs} }
+	for name, fresh := range map[string]func(t *testing.T) storage.Store{
+		"memory": func(*testing.T) storage.Store { return memory.New(memory.Options{}) },
+		"pebble": func(t *testing.T) storage.Store {
+			s, err := pebble.Open(pebble.Options{
+				Dir: "store", FS: vfs.NewMem(), Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			destinationtest.Run(t, func(t *testing.T) *destinationtest.Bench {
+				return destinationtest.Queue(t, func() storage.Local {
+					s := fresh(t)
+					t.Cleanup(func() { _ = s.Close() })
+					return s.Local()
+				}, adapt)
+			})
+		})
+	}
 }

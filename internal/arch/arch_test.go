@@ -52,7 +52,7 @@ var rooms = map[string]struct {
 	"stream/streamtest": {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":            {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
 	"source/sourcetest": {
-		[]string{"record", "fault", "storage", "storage/storagetest", "source", "stream", "stream/streamtest", "internal/clock"},
+		[]string{"record", "fault", "storage", "storage/storagetest", "source", "stream", "stream/streamtest", "internal/clock", "internal/eventually"},
 		"how a source and what stands for it are judged",
 	},
 	"function": {
@@ -75,7 +75,11 @@ var rooms = map[string]struct {
 	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},
 	"metric":                     {[]string{"record", "fault", "storage", "internal/clock"}, "what is measured"},
 	"destination":                {[]string{"record", "fault", "esm"}, "a kind of destination"},
-	"checkpoint":                 {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
+	"destination/destinationtest": {
+		[]string{"companion/queue", "destination", "storage", "storage/storagetest", "internal/eventually"},
+		"how a destination and what stands for it are judged",
+	},
+	"checkpoint": {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
 	"mapping": {
 		[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured",
 	},

@@ -21,6 +21,7 @@ type Crashable struct {
 	fail error             // returned by the next applies
 	gate chan struct{}     // when set, applies whose first op writes a key of the family held wait for it
 	held string
+	next chan struct{} // when set, the next apply closes it and waits for gate
 }
 
 // NewCrashable builds a Crashable from empty stores that fresh makes.
@@ -32,6 +33,14 @@ func NewCrashable(fresh func() storage.Local) *Crashable {
 func (c *Crashable) Apply(ctx context.Context, d storage.Durability, ops ...storage.LocalOp) error {
 	c.mu.Lock()
 	gate := c.gate
+	if c.next != nil {
+		close(c.next)
+		c.next = nil
+		c.mu.Unlock()
+		<-gate
+		c.mu.Lock()
+		gate = c.gate
+	}
 	held := gate != nil && len(ops) > 0 && ops[0].Value != nil && strings.HasPrefix(string(ops[0].Key), c.held)
 	c.mu.Unlock()
 	if held {
@@ -82,6 +91,15 @@ func (c *Crashable) Hold(family string) (gate chan struct{}) {
 	defer c.mu.Unlock()
 	c.held, c.gate = family, make(chan struct{})
 	return c.gate
+}
+
+// HoldNext keeps the next apply waiting until release is called; reached is closed when it is there.
+func (c *Crashable) HoldNext() (reached <-chan struct{}, release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gate := make(chan struct{})
+	c.next, c.gate, c.held = make(chan struct{}), gate, "no key begins like this"
+	return c.next, func() { close(gate) }
 }
 
 // Count returns how many keys begin with prefix.

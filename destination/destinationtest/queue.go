@@ -1,0 +1,71 @@
+package destinationtest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/storagetest"
+)
+
+// ErrDisk is how the store of a Queue fails.
+var ErrDisk = errors.New("the disk is on fire")
+
+// Queue returns a queue as a destination, over stores that fresh makes. adapt is what stands between the queues and the
+// kind of destination.
+func Queue(t *testing.T, fresh func() storage.Local, adapt func(*queue.Queues) destination.Queues) *Bench {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	dead := queue.Name{Account: "111122223333", Region: "eu-west-1", Name: "dead"}
+	local := storagetest.NewCrashable(fresh)
+	b := &Bench{Largest: queue.MaxMessageBytes}
+	var qs *queue.Queues
+	start := func() {
+		var err error
+		qs, err = queue.New(queue.Options{Local: local})
+		must(err)
+		must(qs.Start(t.Context()))
+		b.Sender, err = destination.Table{destination.SQS(adapt(qs))}.Open(dead.ARN())
+		must(err)
+	}
+	start()
+	t.Cleanup(func() { qs.Stop() })
+	b.Make = func() { must(qs.Create(t.Context(), dead, queue.Given{})) }
+	b.Make()
+	b.Take = func() (bodies []string) {
+		hidden := time.Hour
+		for {
+			got, err := qs.Receive(t.Context(), dead, queue.ReceiveInput{Max: 10, VisibilityTimeout: &hidden})
+			must(err)
+			if len(got) == 0 {
+				return bodies
+			}
+			for _, m := range got {
+				bodies = append(bodies, m.Body)
+				must(qs.Delete(t.Context(), dead, m.ReceiptHandle))
+			}
+		}
+	}
+	b.Remove = func() { must(qs.DeleteQueue(t.Context(), dead)) }
+	b.Stop = func() { qs.Stop() }
+	b.Crash = func() {
+		was := qs
+		local = local.Kill()
+		start()
+		was.Stop()
+	}
+	b.Fail = func(on bool) {
+		if local.FailWith(nil); on {
+			local.FailWith(ErrDisk)
+		}
+	}
+	b.Hold = func() (<-chan struct{}, func()) { return local.HoldNext() }
+	return b
+}
