@@ -36,14 +36,18 @@ spec: ## the scripts of the cores
 golden: ## rewrite expected output of scripts; read the diff like code
 	$(GO) test -count=1 ./esm ./function/fleet -run TestScripts -rewrite
 
-sim200: ## the simulator, a few hundred seeds
+sim200: ## both simulators, a few hundred seeds each
 	$(GO) test -count=1 -timeout 10m ./sim
+	$(GO) test -count=1 -timeout 10m ./sim/simshell -args -simshell.seeds=200
 
 mutants: ## would a test notice? one quiet bug after another, each with the test that catches it; make mutants ONLY=lane
 	$(GO) test -count=1 -timeout 15m ./internal/mutants $(if $(ONLY),-v -run TestMutantsAreCaught -args -mutants.only='$(ONLY)')
 
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
+
+simshell: ## the simulator of the shell: make simshell N=3000, or one seed's faults: make simshell SEED=42 N=1
+	$(GO) test -count=1 -timeout 60m -v ./sim/simshell -run TestShell$$ -args -simshell.seeds=$(N) $(if $(SEED),-simshell.seed=$(SEED))
 
 e2e: venv e2e/javascript/node_modules ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
@@ -78,4 +82,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim mutants e2e tutorial venv ric-oracle fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim simshell mutants e2e tutorial venv ric-oracle fuzz bench lint check

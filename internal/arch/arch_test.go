@@ -120,6 +120,7 @@ var rooms = map[string]struct {
 	"cmd/shardmill":       {[]string{"*"}, "the command line"},
 	"sim":                 {[]string{"*"}, "how we judge; imported by tests only"},
 	"sim/book":            {[]string{"record"}, "what became of every record"},
+	"sim/simshell":        {[]string{"*"}, "how we judge the shell; imported by tests only"},
 	"e2e":                 {[]string{"*"}, "how we judge; imported by tests only"},
 }
 

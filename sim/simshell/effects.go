@@ -1,0 +1,300 @@
+package simshell
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/stream"
+)
+
+// aggregate is the state of a tumbling window: which records it has.
+type aggregate struct {
+	Records []record.Position `json:"p"`
+}
+
+// throttled hears of an attempt that was refused.
+func (p *process) throttled(inv function.Invocation) {
+	w := p.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.logf("process %d: refused %s", p.n, inv.RequestID)
+}
+
+// invoked is the code of the function in a process. What becomes of an invocation is drawn by its request.
+func (p *process) invoked(inv function.Invocation) code {
+	w := p.w
+	sum := crc32.ChecksumIEEE(inv.Payload)
+	ev, err := unpack(inv.Payload)
+	c := &call{p: p, id: inv.RequestID, ev: ev, started: w.now()}
+	r := w.dice.roll("call", inv.RequestID)
+	sh := w.shardOf(p, ev.shard)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rep.Calls++
+	switch {
+	case err != nil || sh == nil:
+		w.complain("process %d: a payload that cannot be taken apart: %v", p.n, err)
+		return code{answer: func() function.Result { return fails("Exception") }}
+	case !p.dead.Load():
+		if ev.windowed {
+			c.state = w.judgeState(sh, ev)
+		}
+		w.judgeCall(c)
+	}
+	w.logf("process %d: shard %d call %s %v final=%t early=%t", p.n, ev.shard, inv.RequestID, c.ps, ev.final, ev.early)
+	takes := 1 + upTo(r, w.knobs.slow)
+	kind := r.IntN(100)
+	switch calm := w.calm.Load(); {
+	case calm:
+		takes, kind = 1+upTo(r, 50*time.Millisecond), 99
+	case kind < w.knobs.fails/4: // it runs into its timeout
+		takes = 15 * time.Second
+	case r.IntN(50) == 0:
+		takes = upTo(r, 15*time.Second)
+	}
+	dies := r.IntN(2) == 0        // with its process
+	intact := func(when string) { // the bytes are the caller's to keep until it has got a success
+		if crc32.ChecksumIEEE(inv.Payload) != sum {
+			w.complain("the payload of %s has changed %s", c.id, when)
+		}
+	}
+	answer := func() function.Result {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		gone := p.dead.Load()
+		if gone && dies {
+			return fails("Gone")
+		}
+		intact("before its answer")
+		var res function.Result
+		switch {
+		case kind < w.knobs.fails/4:
+			c.failed, res = true, fails("Sandbox.Timedout")
+		case kind < w.knobs.fails/2:
+			res = function.Result{Class: function.PlatformError, Reason: function.ReasonSpawn, StatusCode: 500}
+		default:
+			res = w.work(c, r, kind < w.knobs.fails)
+		}
+		if res.Class != function.Success { // it may still be read by what was to run
+			late := upTo(r, 3*time.Second)
+			w.pending.Go(func() {
+				pause(late)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				intact(late.String() + " after a failure")
+			})
+		}
+		return res
+	}
+	return code{takes: takes, answer: answer, told: func(function.Result) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !p.dead.Load() {
+			w.answeredTo(c)
+		}
+	}, left: func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.landed(c)
+	}}
+}
+
+// judgeState checks the state of a window and returns the records in it. w.mu is held.
+func (w *world) judgeState(sh *shard, ev event) []record.Position {
+	var a aggregate
+	if err := json.Unmarshal([]byte(ev.state), &a); err != nil {
+		w.complain("shard %d: a state that no function ever answered: %.100s", sh.id, ev.state)
+		return nil
+	}
+	for _, p := range a.Records {
+		if e := sh.book.At(p); e == nil || !e.Done {
+			w.complain("shard %d: the state has record %d, which no function has processed", sh.id, p)
+			return nil
+		}
+	}
+	if (ev.final || ev.early) != (len(ev.records) == 0) {
+		w.complain("shard %d: %d records with final=%t, early=%t", sh.id, len(ev.records), ev.final, ev.early)
+	}
+	return a.Records
+}
+
+// work is what the function does with a batch that reaches it. w.mu is held.
+func (w *world) work(c *call, r *rand.Rand, transient bool) function.Result {
+	sh := w.shards[c.ev.shard]
+	if len(c.ps) == 0 { // the end of a window
+		if transient {
+			c.failed = true
+			return fails("Exception")
+		}
+		for _, p := range c.state {
+			sh.book.At(p).Reported = true
+		}
+		w.rep.Windows++
+		c.ok = true
+		return succeeds(`null`)
+	}
+	bad := slices.IndexFunc(c.ps, func(p record.Position) bool { return sh.book.At(p).Poison })
+	if bad < 0 && transient {
+		bad = r.IntN(len(c.ps))
+	}
+	members := []string{}
+	processed := func(n int) {
+		c.done, c.ok = c.ps[:n], true
+		sh.book.Succeeded(c.done, c.ev.windowed)
+		if c.ev.windowed {
+			text, err := json.Marshal(aggregate{append(slices.Clone(c.state), c.done...)})
+			if err != nil {
+				panic(err)
+			}
+			members = append(members, `"state":`+string(text))
+		}
+	}
+	switch {
+	case bad < 0:
+		if w.knobs.partial && r.IntN(2) == 0 {
+			members = append(members, `"batchItemFailures":[]`)
+		}
+		processed(len(c.ps))
+	case !w.knobs.partial || r.IntN(3) == 0:
+		c.failed = true
+		return fails("Exception")
+	default:
+		items := []string{`{"itemIdentifier":"` + c.ev.records[bad].sequence + `"}`}
+		for _, d := range c.ev.records[bad+1:] {
+			if r.IntN(4) == 0 {
+				items = slices.Insert(items, 0, `{"itemIdentifier":"`+d.sequence+`"}`)
+			}
+		}
+		members = append(members, `"batchItemFailures":[`+strings.Join(items, ",")+`]`)
+		if bad > 0 {
+			processed(bad)
+		} else {
+			c.failed = true
+		}
+	}
+	return succeeds("{" + strings.Join(members, ",") + "}")
+}
+
+func succeeds(payload string) function.Result {
+	return function.Result{
+		Class: function.Success, Payload: []byte(payload), StatusCode: 200, ExecutedVersion: function.Latest,
+	}
+}
+
+func fails(kind string) function.Result {
+	return function.Result{
+		Class: function.FunctionError, Payload: fmt.Appendf(nil, `{"errorMessage":"as asked","errorType":%q}`, kind),
+		ErrorKind: function.Unhandled, StatusCode: 200, ExecutedVersion: function.Latest,
+	}
+}
+
+// judgeNotice checks what is announced against what is known of the records.
+func (w *world) judgeNotice(p *process, id string, body []byte) {
+	var doc struct {
+		RequestContext struct {
+			Condition esm.Condition `json:"condition"`
+		} `json:"requestContext"`
+		Batch struct {
+			ShardID string `json:"shardId"`
+			First   string `json:"startSequenceNumber"`
+			Last    string `json:"endSequenceNumber"`
+			Size    int    `json:"batchSize"`
+		} `json:"KinesisBatchInfo"`
+	}
+	err := json.Unmarshal(body, &doc)
+	first, err1 := stream.ParseSequenceNumber(doc.Batch.First)
+	last, err2 := stream.ParseSequenceNumber(doc.Batch.Last)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rep.Notices++
+	sh := w.shards[first.Shard]
+	if err != nil || err1 != nil || err2 != nil || sh == nil {
+		w.complain("a notice that is no document: %.300q", body)
+		return
+	}
+	n := w.notices[id]
+	if n == nil {
+		n = &notice{shard: sh.id}
+		w.notices[id] = n
+	}
+	n.ps = w.named(sh, first.Pos, last.Pos, doc.Batch.Size)
+	w.logf("process %d: notice %s %s shard %d %v", p.n, id, doc.RequestContext.Condition, sh.id, n.ps)
+	if p.dead.Load() {
+		return
+	}
+	if n.ps == nil {
+		w.complain("shard %d: a notice about %d records from %d to %d, which no lane has", sh.id, doc.Batch.Size,
+			first.Pos, last.Pos)
+		return
+	}
+	retries, age, _ := w.limits()
+	for _, pos := range n.ps {
+		e, f := sh.book.At(pos), sh.facts[pos]
+		switch doc.RequestContext.Condition {
+		case esm.RetryAttemptsExhausted:
+			if retries < 0 || f.fails <= retries {
+				w.complain("shard %d: record %d is given up after %d failures", sh.id, pos, f.fails)
+				return
+			}
+		case esm.RecordAgeExceeded:
+			if age == 0 || e.Age(w.now()) < age {
+				w.complain("shard %d: record %d is given up at an age of %s", sh.id, pos, e.Age(w.now()))
+				return
+			}
+		default:
+			w.complain("a notice about %q", doc.RequestContext.Condition)
+		}
+	}
+}
+
+// named are the records that a notice means: so many of one lane, the first and the last among them. w.mu is held.
+func (w *world) named(sh *shard, first, last record.Position, count int) []record.Position {
+	a := sh.book.At(first)
+	if a == nil {
+		return nil
+	}
+	for i := len(w.configs) - 1; i >= 0; i-- {
+		factor := w.configs[i].Factor
+		var ps []record.Position
+		for _, e := range sh.book.Records {
+			if e.Pos >= first && e.Pos <= last && sh.lane(e.Key, factor) == sh.lane(a.Key, factor) {
+				ps = append(ps, e.Pos)
+			}
+		}
+		if len(ps) == count && ps[count-1] == last {
+			return ps
+		}
+	}
+	return nil
+}
+
+// noticed takes in that a notice is at the destination.
+func (w *world) noticed(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.notices[id]
+	w.shards[n.shard].book.Noticed(n.ps)
+}
+
+// refused takes in that the destination answered no.
+func (w *world) refused(p *process, id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.dead.Load() {
+		return
+	}
+	n := w.notices[id]
+	n.tries++
+	for _, pos := range n.ps {
+		f := w.shards[n.shard].facts[pos]
+		f.refusals = max(f.refusals, n.tries)
+	}
+}

@@ -1,0 +1,216 @@
+package simshell
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/shardmill/shardmill/function"
+)
+
+// functions behaves as the function room does, with a Go func as code. functiontest holds it to that.
+type functions struct {
+	work func(inv function.Invocation) code // called when an invocation has been admitted
+	over func(inv function.Invocation)      // called when one was refused; nil: nothing is
+	// all counts the code that runs; it can run longer than any caller waits.
+	all *sync.WaitGroup
+
+	mu      sync.Mutex
+	limit   int // reserved concurrency; -1: none
+	running int // invocations whose code has not ended, whether or not a caller waits
+	flights int // invocations that a caller waits for
+	missing bool
+	changed chan struct{}
+	waiters []*waiter
+}
+
+// code is what runs in one invocation.
+type code struct {
+	takes  time.Duration
+	answer func() function.Result // called at its end, whether or not the caller still waits
+	told   func(function.Result)  // called with what a caller gets that still waits; nil: nothing is
+	left   func()                 // called when the caller goes, with an answer or without one; nil: nothing is
+}
+
+// waiter is a place in the line for a free slot.
+type waiter struct {
+	call    func()
+	foreign bool // of another caller than the engine
+}
+
+func newFunctions(work func(function.Invocation) code, all *sync.WaitGroup) *functions {
+	return &functions{work: work, all: all, limit: -1, changed: make(chan struct{})}
+}
+
+// Invoke runs the code once. When ctx ends, the code goes on, and so does its slot.
+func (f *functions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
+	f.mu.Lock()
+	if f.missing {
+		f.mu.Unlock()
+		return function.Result{
+			Class: function.ConfigError, Reason: function.ReasonNotFound,
+			Detail:     "Function not found: " + inv.Ref.ARN(),
+			StatusCode: 404,
+		}
+	}
+	if f.full() {
+		f.mu.Unlock()
+		if f.over != nil {
+			f.over(inv)
+		}
+		return function.Result{
+			Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429,
+		}
+	}
+	f.running++
+	f.flights++
+	f.mu.Unlock()
+	c := f.work(inv)
+	done := make(chan function.Result, 1)
+	f.all.Go(func() {
+		if c.takes > 0 {
+			pause(c.takes)
+		}
+		res := c.answer()
+		f.free()
+		done <- res
+	})
+	var res function.Result
+	select {
+	case res = <-done:
+	case <-ctx.Done():
+		res = function.Result{
+			Class: function.PlatformError, Reason: function.ReasonAbandoned, Detail: context.Cause(ctx).Error(),
+			StatusCode: 500,
+		}
+	}
+	f.mu.Lock()
+	f.flights--
+	f.mu.Unlock()
+	if ctx.Err() == nil && c.told != nil {
+		c.told(res)
+	}
+	if c.left != nil {
+		c.left()
+	}
+	return res
+}
+
+// free gives a slot back and offers it to the waiter whose turn it is.
+func (f *functions) free() {
+	f.mu.Lock()
+	f.running--
+	w := f.next()
+	f.mu.Unlock()
+	if w != nil {
+		w()
+	}
+}
+
+// full reports that an attempt would be refused. f.mu is held.
+func (f *functions) full() bool { return f.limit >= 0 && f.running >= f.limit }
+
+// next takes the waiter whose turn it is out of the line, if there is room for it. f.mu is held.
+func (f *functions) next() func() {
+	if len(f.waiters) == 0 || f.full() {
+		return nil
+	}
+	w := f.waiters[0]
+	f.waiters = f.waiters[1:]
+	return w.call
+}
+
+// Enrol calls call once when there is room.
+func (f *functions) Enrol(_ function.Ref, call func()) (cancel func()) {
+	return f.enrol(&waiter{call: call})
+}
+
+func (f *functions) enrol(w *waiter) (cancel func()) {
+	f.mu.Lock()
+	f.waiters = append(f.waiters, w)
+	now := f.next()
+	f.mu.Unlock()
+	if now != nil {
+		now()
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.waiters = slices.DeleteFunc(f.waiters, func(x *waiter) bool { return x == w })
+	}
+}
+
+// Changed is closed at the next change.
+func (f *functions) Changed(function.Ref) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// Lookup is the configuration.
+func (f *functions) Lookup(function.Ref) (*function.Configuration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missing {
+		return nil, false
+	}
+	c := &function.Configuration{}
+	c.Role = "arn:aws:iam::000000000000:role/r"
+	return c, true
+}
+
+// change does something to the function, tells everyone who watches it, and offers what room came of it.
+func (f *functions) change(do func()) {
+	f.mu.Lock()
+	do()
+	close(f.changed)
+	f.changed = make(chan struct{})
+	var calls []func()
+	for n := len(f.waiters); n > 0; n-- { // waiters do not take their slots under this lock: each is offered once
+		if w := f.next(); w != nil {
+			calls = append(calls, w)
+		}
+	}
+	f.mu.Unlock()
+	for _, call := range calls {
+		call()
+	}
+}
+
+// occupy is an invocation by another caller, who stands in the line when there is no room, and takes its time when
+// there is.
+func (f *functions) occupy(d, slow time.Duration) {
+	f.mu.Lock()
+	if !f.full() {
+		f.running++
+		f.mu.Unlock()
+		pause(d)
+		f.free()
+		return
+	}
+	f.mu.Unlock()
+	turn := make(chan struct{})
+	cancel := f.enrol(&waiter{call: func() { close(turn) }, foreign: true})
+	t := time.NewTimer(time.Minute)
+	defer t.Stop()
+	select {
+	case <-turn:
+		pause(slow)
+		f.occupy(d, slow)
+	case <-t.C:
+		cancel()
+	}
+}
+
+// enrolled counts the engine's waiters and the invocations that it waits for.
+func (f *functions) enrolled() (waiters, flights int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.waiters {
+		if !w.foreign {
+			waiters++
+		}
+	}
+	return waiters, f.flights
+}
