@@ -12,15 +12,15 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// toolPatience is how long a tool may take to say its version.
+// toolPatience is how long a tool may take to print its version.
 const toolPatience = 10 * time.Second
 
 // Versions of the AWS CLI that read AWS_ENDPOINT_URL, by major version (AWS SDKs and Tools Reference Guide,
 // "Service-specific endpoints").
 var endpointSince = map[int]int{1: 29, 2: 13}
 
-// checkCLI judges the answer of `aws --version`. The text says what to do when the CLI would go past the server, to AWS
-// itself.
+// checkCLI judges the output of `aws --version`. The text says what to do if the CLI would call AWS itself instead of
+// the server.
 func checkCLI(answer, endpoint string) (text string, ok bool) {
 	word, _, _ := strings.Cut(strings.TrimSpace(answer), " ")
 	version, isCLI := strings.CutPrefix(word, "aws-cli/")
@@ -40,7 +40,7 @@ func checkCLI(answer, endpoint string) (text string, ok bool) {
 	return "aws-cli " + version, true
 }
 
-// checkTools says what the tools on PATH are, a line each, and for each that would not do what to do.
+// checkTools returns a line for each tool on PATH, and what to do about those that will not work.
 func checkTools(ctx context.Context, endpoint string) []string {
 	var lines []string
 	if out, err := ask(ctx, "aws", "--version"); err != nil {
@@ -89,7 +89,7 @@ func (c *client) untilReady(ctx context.Context, limit time.Duration) error {
 func ask(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, toolPatience)
 	defer cancel()
-	// the AWS CLI on Python 2 says its version on standard error
+	// the AWS CLI on Python 2 prints its version to standard error
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	return string(out), err
 }

@@ -21,17 +21,17 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// client talks to a running server: over the AWS APIs as any client does, and over the control API with the server's
+// client talks to a running server: over the AWS APIs like any client, and over the control API with the server's
 // token.
 type client struct {
 	endpoint string // http://host:port
 	account  string // access key id to send; twelve digits name an account
 	region   string
-	data     string // directory of the server, where its token lies; "": it is looked for by the endpoint
+	data     string // directory of the server, which holds its token; "": the token is found by the endpoint
 	http     *http.Client
 }
 
-// connection are the flags with which a client command finds the server.
+// connection holds the flags with which a client command finds the server.
 type connection struct{ endpoint, account, region, data string }
 
 func connectionFlags(c *cobra.Command) *connection {
@@ -47,7 +47,7 @@ func connectionFlags(c *cobra.Command) *connection {
 	return f
 }
 
-// controlFlags are connectionFlags of a command that needs the server's token.
+// controlFlags adds connectionFlags to a command that also needs the server's token.
 func controlFlags(c *cobra.Command) *connection {
 	f := connectionFlags(c)
 	c.Flags().StringVar(
@@ -77,7 +77,7 @@ func (f *connection) client() (*client, error) {
 		return nil, err
 	}
 	account := first(f.account, wire.DefaultAccount)
-	// as the AWS CLI beside us is understood
+	// as for the AWS CLI in the same shell
 	if key := os.Getenv("AWS_ACCESS_KEY_ID"); f.account == "" && isAccount(key) {
 		account = key
 	}
@@ -94,7 +94,7 @@ func (f *connection) client() (*client, error) {
 
 func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
-// regionOf returns the region that a flag names, else the environment.
+// regionOf returns the region of the flag, else of the environment.
 func regionOf(flag string) (string, error) {
 	region := first(flag, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), wire.DefaultRegion)
 	if !wire.ValidRegion(region) {
@@ -106,7 +106,7 @@ func regionOf(flag string) (string, error) {
 	return region, nil
 }
 
-// whereFlags are the flags that name an account and a region, as far as they are needed, each after a space.
+// whereFlags returns the flags that name an account and a region, as far as needed, each after a space.
 func whereFlags(account, region string) string {
 	s := ""
 	if account != wire.DefaultAccount {
@@ -118,7 +118,8 @@ func whereFlags(account, region string) string {
 	return s
 }
 
-// flags are those with which another client command finds the same server, account and region, each after a space.
+// flags returns the flags with which another client command finds the same server, account and region, each after a
+// space.
 func (f *connection) flags(c *client) string {
 	if f.endpoint == "" {
 		return whereFlags(c.account, c.region)
@@ -154,12 +155,12 @@ func (e *apiError) Error() string {
 		return fmt.Sprintf("%s (HTTP %d)", first(e.code, "the server answered"), e.status)
 	}
 	if e.code == "" {
-		return e.message // of the control API, whose answers have no code
+		return e.message // of the control API, whose errors have no code
 	}
 	return e.code + ": " + e.message
 }
 
-// authorization has the form that AWS's services expect; signatures are not verified on loopback.
+// authorization returns headers in the form that AWS's services expect; signatures are not verified on loopback.
 func (c *client) authorization(service string, now time.Time) (date, header string) {
 	date = now.UTC().Format("20060102T150405Z")
 	return date, fmt.Sprintf(
@@ -218,8 +219,8 @@ func (c *client) do(ctx context.Context, service, method, path string, h http.He
 	return nil
 }
 
-// send returns the response of a successful request; its body is the caller's to close. in is sent as JSON; a
-// json.RawMessage as it is, JSON or not.
+// send returns the response of a successful request; the caller closes its body. in is sent as JSON; a json.RawMessage
+// is sent as it is, JSON or not.
 func (c *client) send(
 	ctx context.Context, service, method, path string, h http.Header, in any,
 ) (*http.Response, error) {
@@ -267,7 +268,7 @@ func (c *client) send(
 	return nil, &apiError{resp.StatusCode, code, first(e.Message, e.Capital), resp.Header.Get("X-Shardmill-Hint")}
 }
 
-// unreachable explains a request that got no answer.
+// unreachable explains the error of a request that got no answer.
 func (c *client) unreachable(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -280,8 +281,8 @@ func (c *client) unreachable(err error) error {
 	return &failure{code: exitUnreachable, text: "no shardmill answers at " + c.endpoint, hint: hint, err: err}
 }
 
-// token returns the control API's token of the server: of the directory that --data names, of the environment, or of
-// the place where this user's servers put theirs.
+// token returns the server's token for the control API: from the directory that --data names, from the environment, or
+// from the place where this user's servers write theirs.
 func (c *client) token() (string, error) {
 	given := os.Getenv("SHARDMILL_TOKEN")
 	path := server.DataTokenFile(c.data)

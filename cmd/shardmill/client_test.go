@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// The account is that of the flag, else that of an access key that names one, else the default.
+// The account comes from the flag, else from an access key that names one, else it is the default.
 func TestTheFlagNamesTheAccount(t *testing.T) {
 	for _, c := range []struct{ flag, key, want string }{
 		{"444455556666", "111122223333", "444455556666"}, {"", "111122223333", "111122223333"},

@@ -16,21 +16,21 @@ import (
 	"time"
 )
 
-// Limits of code that is taken from a directory. The sizes are AWS's.
+// Limits of code from a directory. The sizes are AWS's.
 const (
 	maxCodeFiles = 20_000
-	maxCodeNames = 200_000     // of files and directories, those that are left out included
+	maxCodeNames = 200_000     // of files and directories, including those that are left out
 	maxCodeBytes = 262_144_000 // all files together
 	maxCodeZip   = 52_428_800  // their zip
 )
 
-// codeTree is what a directory with a function's code holds.
+// codeTree is the contents of a directory with a function's code.
 type codeTree struct {
 	root  string
 	files []codeFile // in lexical order
 }
 
-// codeFile is one file, or in a shallow scan a directory that is not looked into.
+// codeFile is one file, or in a shallow scan a directory that is not read.
 type codeFile struct {
 	path     string // from the root, with slashes
 	size     int64
@@ -38,22 +38,21 @@ type codeFile struct {
 	modified time.Time
 }
 
-// leftOut are names of directories and files that are not part of a function.
+// leftOut names directories and files that are not part of a function.
 var leftOut = map[string]bool{
 	".git": true, ".venv": true, "__pycache__": true, ".DS_Store": true, ".pytest_cache": true, ".mypy_cache": true,
 }
 
-// scanCode lists a directory. A shallow scan does not look into node_modules, whose thousands of files change when
-// packages are installed and not in between; it takes the directory itself for them. root may be a link, and links to
-// files are followed; other links to directories are refused, since they may lead in a circle or out of the code. It
-// ends with ctx.
+// scanCode lists a directory. A shallow scan does not read node_modules, whose thousands of files change only when
+// packages are installed; the directory itself stands for them. root may be a link, and links to files are followed;
+// other links to directories are refused, because they may lead in a circle or out of the code. It ends with ctx.
 func scanCode(ctx context.Context, root string, shallow bool) (codeTree, error) {
 	s := scan{ctx: ctx, shallow: shallow, tree: codeTree{root: root}}
 	err := s.dir("")
 	return s.tree, err
 }
 
-// scan is a look at a directory under way.
+// scan is the state of reading a directory tree.
 type scan struct {
 	ctx     context.Context
 	shallow bool
@@ -62,7 +61,7 @@ type scan struct {
 	total   int64 // bytes
 }
 
-// count bounds what is looked at, whether it is part of the code or not.
+// count bounds how many names are read, whether they are part of the code or not.
 func (s *scan) count(n int) error {
 	if s.seen += n; s.seen > maxCodeNames {
 		return fmt.Errorf("%s holds more than %d files and directories", s.tree.root, maxCodeNames)
@@ -70,11 +69,11 @@ func (s *scan) count(n int) error {
 	return s.ctx.Err()
 }
 
-// dir looks at the directory at a path from the root, which is "".
+// dir reads the directory at a path relative to the root, which is "".
 func (s *scan) dir(at string) error {
 	entries, err := readDir(filepath.Join(s.tree.root, filepath.FromSlash(at)), s.count)
 	if errors.Is(err, fs.ErrNotExist) && at != "" {
-		return nil // it has been removed meanwhile
+		return nil // removed meanwhile
 	}
 	if err != nil {
 		return err
@@ -100,7 +99,7 @@ func (s *scan) entry(at string, d fs.DirEntry) error {
 	name := filepath.Join(s.tree.root, filepath.FromSlash(at))
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // an editor has removed its temporary file meanwhile
+		return nil // an editor has removed its temporary file
 	}
 	if err != nil {
 		return err
@@ -136,7 +135,7 @@ func (t codeTree) fingerprint() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// zip packs the files. Equal content makes equal bytes, whenever it was written, so that the server can tell whether
+// zip packs the files. Equal content gives equal bytes, whenever it was written, so that the server can tell whether
 // anything is new.
 func (t codeTree) zip(ctx context.Context) ([]byte, error) {
 	b := bounded{limit: maxCodeZip}
@@ -177,7 +176,7 @@ func (t codeTree) add(z *zip.Writer, f codeFile) error {
 	if err != nil {
 		return err
 	}
-	// No more than was scanned: a file that grows meanwhile is packed again with the next change.
+	// Copy no more than was scanned: a file that grows meanwhile is packed again with the next change.
 	_, err = io.Copy(out, io.LimitReader(in, f.size))
 	return err
 }
@@ -187,7 +186,7 @@ func isDir(name string) bool {
 	return err == nil && info.IsDir()
 }
 
-// readCode returns the zip of a function: a directory packed, or a zip file as it is.
+// readCode returns the zip of a function: a packed directory, or a zip file as it is.
 func readCode(ctx context.Context, name string) ([]byte, error) {
 	if isDir(name) {
 		t, err := scanCode(ctx, name, false)

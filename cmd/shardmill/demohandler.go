@@ -36,7 +36,7 @@ func newDemoHandler() *cobra.Command {
 	}
 }
 
-// handleOne takes the next invocation and returns it.
+// handleOne takes the next invocation and answers it.
 func handleOne(ctx context.Context, base string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"next", nil)
 	if err != nil {

@@ -145,7 +145,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	return cfg, nil
 }
 
-// registerIsolation adds what says how functions are confined.
+// registerIsolation adds the flags that say how functions are confined.
 func registerIsolation(c *cobra.Command, isolation, network *string) {
 	c.Flags().StringVar(
 		isolation, "isolation", "",
@@ -164,7 +164,7 @@ func hideServer(s *server.Server) {
 	}
 }
 
-// isolationText says on one line how functions are confined.
+// isolationText returns one line about how functions are confined.
 func isolationText(s *server.Server) string {
 	level, why := s.Isolation()
 	if level != "none" {
@@ -173,12 +173,12 @@ func isolationText(s *server.Server) string {
 	return "none, so they share /tmp, ports and the process list with this machine (" + why + ")"
 }
 
-// newLog writes for operators, what they must know.
+// newLog returns a logger for what an operator must know.
 func newLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(newTerminal(w).writer(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// log writes for operators, as they ask.
+// log returns the logger that the flags ask for.
 func (f *serverFlags) log(to io.Writer) (*slog.Logger, error) {
 	w := newTerminal(to).writer()
 	levels := map[string]slog.Level{
@@ -229,7 +229,7 @@ mappings of a file, and a function whose directory changes is reloaded.`,
 	return c
 }
 
-// functionClockFlag is for commands whose clock can be moved.
+// functionClockFlag adds the flag of commands whose clock can be moved.
 func functionClockFlag(c *cobra.Command, into *string) {
 	c.Flags().StringVar(
 		into, "function-clock", server.ClockSteered,
@@ -237,7 +237,7 @@ func functionClockFlag(c *cobra.Command, into *string) {
 	)
 }
 
-// hostPackagesFlag is for commands that run functions.
+// hostPackagesFlag adds the flag of commands that run functions.
 func hostPackagesFlag(c *cobra.Command) *bool {
 	return c.Flags().Bool(
 		"host-packages", false,
@@ -349,10 +349,10 @@ func startFailure(err error) error {
 	return fmt.Errorf("starting: %w", err)
 }
 
-// units of sizes. Powers of two only: people who write GB mean one or the other.
+// units of sizes. Powers of two only: GB could mean either.
 var units = map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
-// parseBytes reads sizes such as 64MiB, 1GiB or 1000000, from 1 byte on: 0 would mean a default.
+// parseBytes parses sizes such as 64MiB, 1GiB or 1000000, at least 1 byte: 0 would mean a default.
 func parseBytes(s string) (int64, error) {
 	digits := strings.TrimRight(s, "BiKMGT")
 	n, err := strconv.ParseInt(digits, 10, 64)

@@ -65,7 +65,7 @@ func newEnv() *cobra.Command {
 	return c
 }
 
-// shellWord quotes s where a shell would see more in it than a word: the output goes through eval.
+// shellWord quotes s if a shell would not read it as one plain word: the output goes through eval.
 func shellWord(s string) string {
 	plain := func(c rune) bool {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_-./:@", c)

@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// hints shows advice that answers carry, each text once for each account and region: clients hide headers, and a
+// hints prints the advice in answers' headers, each text once per account and region: clients hide headers, and a
 // producer that repeats a call would repeat its advice.
 type hints struct {
 	feed *feed
@@ -15,7 +15,7 @@ type hints struct {
 	seen map[advice]bool
 }
 
-// advice is a text about what somebody did.
+// advice is a hint for a client of an account and region.
 type advice struct{ account, region, text string }
 
 // hintsKept bounds how many texts are remembered.

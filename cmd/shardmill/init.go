@@ -20,7 +20,7 @@ var templates embed.FS
 // starter is a project that init writes.
 type starter struct {
 	files map[string]string // by name in the project: the template
-	next  []string          // what to type in the project before it can be run
+	next  []string          // commands to type in the project before it can run
 }
 
 var starters = map[string]starter{
@@ -90,7 +90,7 @@ func writeStarter(t terminal, s starter, dir string) error {
 		switch _, err := os.Lstat(filepath.Join(dir, name)); {
 		case err == nil:
 			there = append(there, name)
-		case !errors.Is(err, fs.ErrNotExist): // a file where a directory has to be, for one
+		case !errors.Is(err, fs.ErrNotExist): // for example a file where a directory has to be
 			return &failure{text: "nothing has been written to " + dir, hint: "name another directory", err: err}
 		}
 	}
@@ -125,7 +125,7 @@ func writeStarter(t terminal, s starter, dir string) error {
 	return nil
 }
 
-// writeNew writes a file that must not be there yet.
+// writeNew writes a file that must not exist yet.
 func writeNew(name string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err

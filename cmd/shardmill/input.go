@@ -15,8 +15,8 @@ import (
 	"golang.org/x/term"
 )
 
-// openFile opens a file to read. What is not a file is refused: a pipe without another end would be waited for, and a
-// device may have no end.
+// openFile opens a file to read. Anything but a file is refused: a pipe without a writer would block, and a device may
+// have no end.
 func openFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -33,7 +33,7 @@ func openFile(name string) (*os.File, error) {
 	return f, nil
 }
 
-// kindOf returns what a name stands for, for people.
+// kindOf returns what a name refers to, for people.
 func kindOf(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():
@@ -56,17 +56,17 @@ func readBounded(file string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // only read
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
-// readDir lists a directory in lexical order. It asks every thousand names whether to go on.
+// readDir lists a directory in lexical order. Every thousand names it calls goOn, whose error ends it.
 func readDir(name string, goOn func(more int) error) ([]fs.DirEntry, error) {
 	d, err := os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = d.Close() }() // it was only read
+	defer func() { _ = d.Close() }() // only read
 	var all []fs.DirEntry
 	for {
 		some, err := d.ReadDir(1000)
@@ -84,8 +84,8 @@ func readDir(name string, goOn func(more int) error) ([]fs.DirEntry, error) {
 	}
 }
 
-// standardInput returns what a command reads; a command that is interrupted does not wait for it. Who sits at a
-// terminal is told what is waited for.
+// standardInput returns the reader of a command; an interrupted command does not wait for it. A user at a terminal is
+// told what the command waits for.
 func standardInput(c *cobra.Command, what string) io.Reader {
 	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		t := newTerminal(c.ErrOrStderr())
@@ -94,11 +94,12 @@ func standardInput(c *cobra.Command, what string) io.Reader {
 	return &awaited{ctx: c.Context(), r: c.InOrStdin()}
 }
 
-// awaited reads from r, until ctx ends. What r still waits for then is left to it. Not safe for concurrent use.
+// awaited reads from r until ctx ends. A read of r that is still blocked then is abandoned. Not safe for concurrent
+// use.
 type awaited struct {
 	ctx  context.Context
 	r    io.Reader
-	got  chan chunk // nil: nobody reads
+	got  chan chunk // nil: no read is under way
 	rest chunk
 }
 

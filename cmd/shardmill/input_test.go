@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// oddities are names that are not files, by what they are.
+// oddities returns names that are not files, by what they are.
 func oddities(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,7 +41,7 @@ func oddities(t *testing.T) map[string]string {
 	}
 }
 
-// Nothing that is named as an input is waited for: what is no file says so at once, as code, seed and payload.
+// No named input blocks: anything but a file is refused at once, as code, seed and payload.
 func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	for what, name := range oddities(t) {
@@ -79,7 +79,7 @@ func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// A directory of code is looked at up to a number of names, and as long as somebody waits for it.
+// A directory of code is read up to a number of names, and only as long as the command runs.
 func TestLookingAtCodeIsBounded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -102,7 +102,7 @@ func TestLookingAtCodeIsBounded(t *testing.T) {
 	}
 }
 
-// What is read comes whole and in order, its end and its error too, and whoever waits for it goes with the context.
+// What is read arrives whole and in order, with its end and its error, and a waiting reader ends with the context.
 func TestAwaitedInputEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("0123456789", 20_000)
@@ -167,7 +167,7 @@ func TestFirstSignalEndsACommandThatReads(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()
-		// more than a pipe holds: now it reads
+		// more than a pipe holds: so the command is reading
 		if _, err := io.WriteString(in, strings.Repeat("x", 200_000)); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestFirstSignalEndsACommandThatReads(t *testing.T) {
 	}
 }
 
-// A replay of nothing has not replayed anything.
+// A replay without records fails.
 func TestAReplayOfNothingFails(t *testing.T) {
 	t.Parallel()
 	var r replayed

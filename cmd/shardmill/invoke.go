@@ -19,7 +19,7 @@ type invokeAnswer struct {
 	ExecutedVersion string
 	FunctionError   string          `json:",omitempty"`
 	LogResult       string          `json:",omitempty"` // text
-	Payload         json.RawMessage // what the function answered
+	Payload         json.RawMessage // the function's response
 }
 
 func newInvoke() *cobra.Command {
@@ -77,7 +77,7 @@ answered, the error, is printed all the same.`,
 		if err != nil {
 			return explain(err)
 		}
-		defer func() { _ = resp.Body.Close() }() // it is read to its end
+		defer func() { _ = resp.Body.Close() }() // read to its end
 		answer, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return cl.unreachable(err)
@@ -87,10 +87,10 @@ answered, the error, is printed all the same.`,
 	return c
 }
 
-// maxPayload is the largest payload of an invocation that waits for its answer.
+// maxPayload is the largest payload of a synchronous invocation.
 const maxPayload = 6 << 20
 
-// readPayload takes JSON as it is, and anything else as the name of a file.
+// readPayload returns JSON as it is, and takes anything else for the name of a file.
 func readPayload(c *cobra.Command, payload string) (json.RawMessage, error) {
 	var b []byte
 	switch trimmed := strings.TrimSpace(payload); {
@@ -128,7 +128,7 @@ func readPayload(c *cobra.Command, payload string) (json.RawMessage, error) {
 	return b, nil
 }
 
-// printInvocation shows an answer, and fails when the function failed.
+// printInvocation prints the result of an invocation, and fails if the function failed.
 func printInvocation(c *cobra.Command, name, flags string, resp *http.Response, payload []byte, js bool) error {
 	a := invokeAnswer{
 		StatusCode: resp.StatusCode, ExecutedVersion: resp.Header.Get("X-Amz-Executed-Version"),
@@ -143,7 +143,7 @@ func printInvocation(c *cobra.Command, name, flags string, resp *http.Response, 
 	}
 	if js {
 		if a.Payload = payload; !json.Valid(payload) {
-			quoted, err := json.Marshal(string(payload)) // functions answer whatever they like
+			quoted, err := json.Marshal(string(payload)) // functions may return anything
 			if err != nil {
 				return err
 			}

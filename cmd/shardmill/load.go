@@ -22,7 +22,7 @@ const (
 	loadTick    = 20 * time.Millisecond
 )
 
-// load is how records are to be put, one after the other. It is a value; the time is an argument.
+// load says how to put records, one after the other. It is a plain value; the time is an argument.
 type load struct {
 	rate     float64       // records a second; 0: as fast as the server takes them
 	count    int           // records; 0: no end
@@ -50,7 +50,7 @@ func (f *loadFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&f.keys, "keys", 100, "different partition keys of generated records")
 }
 
-// asked reports that records are to be generated.
+// asked reports whether records are to be generated.
 func (f *loadFlags) asked(c *cobra.Command) bool {
 	return c.Flags().Changed("rate") || c.Flags().Changed("count") || c.Flags().Changed("duration")
 }
@@ -91,7 +91,8 @@ func parseRate(s string) (float64, error) {
 	return n, nil
 }
 
-// due returns how many records are to be put at once, after so long and so many records. done: none any more.
+// due returns how many records to put now, given the elapsed time and the records sent so far. done: no more will
+// follow.
 func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
 	n = loadRecords
 	over := l.duration > 0 && elapsed >= l.duration
@@ -101,7 +102,7 @@ func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
 			have = min(have, math.Round(l.duration.Seconds()*l.rate))
 		}
 		n = int(have) - sent
-		// the rest of the last tick still goes; a server that is far behind is not waited for
+		// the rest of the last tick is still sent, but not a backlog that a slow server has caused
 		over = over && (n <= 0 || n > loadRecords)
 	}
 	if l.count > 0 {
@@ -125,11 +126,11 @@ func (l *load) entry(n int) loadEntry {
 	}
 }
 
-// tally is what came of a load so far.
+// tally is the result of a load so far.
 type tally struct {
 	Records   int     // acknowledged
 	Throttled int     // refusals for lack of throughput
-	Resent    int     // records that were sent again, for that or for another reason
+	Resent    int     // records sent again, for that or another reason
 	Seconds   float64 // how long it took
 }
 
@@ -146,7 +147,7 @@ func (t tally) String() string {
 	return s
 }
 
-// progress returns the tally with a bar, as far as there is an end.
+// progress returns the tally, with a bar if the load has an end.
 func (l *load) progress(t tally) string {
 	done := -1.0
 	if l.count > 0 {
@@ -165,7 +166,7 @@ func (l *load) progress(t tally) string {
 	)
 }
 
-// runLoad puts records until the load is done or the user interrupts. A load without an end ends well when it is
+// runLoad puts records until the load is done or the user interrupts. A load without an end succeeds when it is
 // interrupted.
 func runLoad(c *cobra.Command, cl *client, stream string, l load, js bool) error {
 	ctx, bar := c.Context(), newBar(newTerminal(c.ErrOrStderr()))
@@ -220,10 +221,10 @@ const (
 	resendTries = 20
 )
 
-// resend is how often in a row nothing at all was taken.
+// resend counts how often in a row no record was accepted.
 type resend struct{ tries int }
 
-// after returns the pause after a refusal; ok is false when it is time to give up.
+// after returns the pause after a refusal; ok is false if it is time to give up.
 func (r *resend) after(progress bool) (pause time.Duration, ok bool) {
 	if progress {
 		r.tries = 0
@@ -234,7 +235,7 @@ func (r *resend) after(progress bool) (pause time.Duration, ok bool) {
 
 const throttleCode = "ProvisionedThroughputExceededException"
 
-// putAll puts records in one PutRecords, and those that it refuses again until all are acknowledged.
+// putAll puts records with one PutRecords, and refused ones again until all are acknowledged.
 func (c *client) putAll(ctx context.Context, stream string, entries []loadEntry, t *tally) error {
 	var again resend
 	for {
@@ -281,7 +282,7 @@ func (c *client) putAll(ctx context.Context, stream string, entries []loadEntry,
 	}
 }
 
-// bar shows one line of progress: painted over on a terminal, a new line now and then elsewhere.
+// bar shows one line of progress: repainted on a terminal, a new line now and then elsewhere.
 type bar struct {
 	t     terminal
 	live  bool
@@ -299,7 +300,7 @@ const (
 func newBar(t terminal) *bar {
 	b := &bar{t: t, live: t.live && os.Getenv("TERM") != "dumb"}
 	if !b.live {
-		b.shown = time.Now() // a short load needs no line beside its result
+		b.shown = time.Now() // a short load needs no progress line
 	} else if width, _, err := term.GetSize(int(t.w.(*os.File).Fd())); err == nil {
 		b.width = width
 	}
@@ -310,7 +311,7 @@ func (b *bar) show(line string, now time.Time) {
 	switch {
 	case b.live && now.Sub(b.shown) >= barLive:
 		b.shown, b.drawn = now, true
-		if r := []rune(line); b.width > 0 && len(r) >= b.width { // a line that wraps cannot be painted over
+		if r := []rune(line); b.width > 0 && len(r) >= b.width { // a line that wraps cannot be repainted
 			line = string(r[:b.width-1])
 		}
 		b.t.printf("\r\x1b[K%s", line)
@@ -320,7 +321,7 @@ func (b *bar) show(line string, now time.Time) {
 	}
 }
 
-// end leaves an empty line for what comes.
+// end clears the line for what follows.
 func (b *bar) end() {
 	if b.drawn {
 		b.t.printf("\r\x1b[K")

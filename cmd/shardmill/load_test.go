@@ -31,7 +31,7 @@ func TestRecordsComeDueAtTheirRate(t *testing.T) {
 		{load{rate: 10, duration: time.Second}, 999 * time.Millisecond, 9, 1, false},
 		{load{rate: 10, duration: time.Second}, time.Second, 9, 1, false},
 		{load{rate: 10, duration: time.Second}, time.Second, 10, 0, true},
-		{load{rate: 5000, duration: time.Second}, time.Second, 4000, 500, true}, // too far behind to be made up
+		{load{rate: 5000, duration: time.Second}, time.Second, 4000, 500, true}, // too far behind to catch up
 		{load{count: 10}, 0, 0, 10, false},
 		{load{count: 10_000}, 0, 0, 500, false},
 		{load{duration: time.Second}, 500 * time.Millisecond, 7, 500, false},
@@ -57,7 +57,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// Refused records are sent again, and only they; throttles are counted.
+// Only refused records are sent again; throttles are counted.
 func TestRefusedRecordsAreSentAgain(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -114,7 +114,7 @@ func TestRefusedRecordsAreSentAgain(t *testing.T) {
 	}
 }
 
-// Pauses double up to a second, begin anew with progress, and end when nothing is taken at all.
+// Pauses double up to a second, start over after progress, and end when nothing is accepted at all.
 func TestResendingIsGivenUp(t *testing.T) {
 	t.Parallel()
 	var r resend
@@ -135,7 +135,7 @@ func TestResendingIsGivenUp(t *testing.T) {
 	}
 }
 
-// Progress has a bar where there is an end, and says what was not smooth.
+// Progress has a bar if the load has an end, and mentions throttles and resent records.
 func TestProgressOfALoad(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

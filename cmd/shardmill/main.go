@@ -1,7 +1,7 @@
 // Command shardmill runs Kinesis → Lambda pipelines anywhere: one process takes records, keeps them, and invokes
 // functions on them.
 //
-// One file per subcommand. Flags, files and the environment meet here and nowhere else; what they say goes to package
+// One file per subcommand. Flags, files and the environment meet here and nowhere else; the result goes to package
 // server as one Config.
 package main
 
@@ -21,7 +21,7 @@ import (
 
 // Exit codes, documented in docs/cli.md.
 const (
-	exitFailure     = 1 // what was asked for did not work out
+	exitFailure     = 1 // the command failed
 	exitUsage       = 2 // the command line is wrong
 	exitUnreachable = 3 // no server answers
 	exitData        = 4 // the data directory cannot be used
@@ -69,7 +69,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return exitInterrupted // as asked: nothing to explain
+		return exitInterrupted // as the user asked: nothing to explain
 	}
 	t := newTerminal(stderr)
 	var f *failure
@@ -154,8 +154,8 @@ failed batches are retried, bisected, aged out or announced to a queue as AWS do
 	return root
 }
 
-// checkHelpers makes the commands that the library brings refuse what they do not know, as ours do. root knows its
-// output by then: they take it from there.
+// checkHelpers makes the library's own commands refuse unknown arguments, as ours do. root's output must be set before:
+// they use it.
 func checkHelpers(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -182,7 +182,7 @@ func checkHelpers(root *cobra.Command) {
 					c, "completion is for one shell: %s; got %q", strings.Join(shells, ", "), strings.Join(args, " "),
 				)
 			}
-			c.RunE = func(*cobra.Command, []string) error { return nil } // its arguments are refused
+			c.RunE = func(*cobra.Command, []string) error { return nil } // not reached: its arguments are refused
 		}
 	}
 }

@@ -21,7 +21,7 @@ func cmd(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// What goes wrong is said on standard error, with what to do about it and an exit code that scripts can tell apart.
+// Failures are reported on standard error, with what to do about them and an exit code that scripts can tell apart.
 // Without a terminal there is no colour.
 func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", "")
@@ -187,7 +187,7 @@ func TestPutFromStandardInput(t *testing.T) {
 			t.Errorf("%q %v: %q, %v", c.stdin, c.args, got, err)
 		}
 	}
-	for _, args := range [][]string{nil, {"--lines"}} { // nobody means a record by it
+	for _, args := range [][]string{nil, {"--lines"}} { // no input is not a record
 		if got, err := put("", args...); err == nil || got != "" ||
 			!strings.Contains(err.Error(), "nothing has been put") {
 			t.Errorf("an empty input, %v: %q, %v", args, got, err)
@@ -230,8 +230,8 @@ func TestTooLongLineIsNamed(t *testing.T) {
 	}
 }
 
-// The first signal asks for an end; a second one does not wait for it. The test is its own child process, which never
-// ends by itself.
+// The first signal asks the process to end; the second one ends it at once. The test is its own child process, which
+// never ends by itself.
 func TestSecondSignalLeavesAtOnce(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("SHARDMILL_TEST_CHILD") != "" {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPTY returns a terminal: what is written to screen can be read from the other end, where people sit. Line ends
-// come as they were written.
+// openPTY returns a terminal: what is written to screen can be read from person, the user's end. Line ends stay as
+// written.
 func openPTY(t *testing.T) (person *bufio.Reader, screen *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -71,7 +71,7 @@ func onTerminal(t *testing.T, write func(screen *os.File)) string {
 	return <-seen
 }
 
-// Who sits at a terminal is told what a command waits for.
+// A user at a terminal is told what a command waits for.
 func TestATerminalIsToldWhatIsWaitedFor(t *testing.T) {
 	t.Setenv("TERM", "dumb")
 	person, screen := openPTY(t)

@@ -105,7 +105,7 @@ func newPut() *cobra.Command {
 	return c
 }
 
-// maxPut is the largest record that a stream can take.
+// maxPut is the largest record that a stream accepts.
 const maxPut = 10 << 20
 
 // putLines puts the lines of standard input.
@@ -121,7 +121,7 @@ func putLines(c *cobra.Command, put func([]byte) error) error {
 	return err
 }
 
-// eachLine gives the lines of r to f, without their ends.
+// eachLine calls f with each line of r, without its end.
 func eachLine(r io.Reader, f func([]byte) error) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 64<<10), maxPut+2)

@@ -100,14 +100,14 @@ func (c *client) mappingID(ctx context.Context, name string) (string, error) {
 	}
 }
 
-// replayed counts what became of a replay while it shows it.
+// replayed counts the results of a replay and prints them.
 type replayed struct {
 	t                                    terminal
 	js                                   bool
 	batches, records, ok, failed, notRun int // batches but records
 }
 
-// run asks for page after page.
+// run requests page after page.
 func (r *replayed) run(ctx context.Context, cl *client, in server.ReplayRequest) error {
 	for {
 		var a server.ReplayAnswer
@@ -155,7 +155,7 @@ func (r *replayed) show(b *server.ReplayBatch) error {
 	return nil
 }
 
-// verdict returns the error of a replay that was carried through.
+// verdict returns the error of a completed replay.
 func (r *replayed) verdict() error {
 	switch {
 	case r.batches == 0:

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"shardmill": main})
 }
 
-// What a user sees. One script per subcommand or rule; the first word of a script's name is the subcommand.
+// The scripts show what a user sees. One script per subcommand or rule; the first word of a script's name is the
+// subcommand.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// useGo lets scripts build with what this module has downloaded, and with nothing else.
+// useGo lets scripts build with the modules that are already downloaded, and no others.
 func useGo(e *testscript.Env) error {
 	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE").Output()
 	if err != nil {
@@ -67,8 +68,8 @@ func useGo(e *testscript.Env) error {
 	return nil
 }
 
-// ready FILE waits for a --ready-file and points the commands that follow at its server. In the script, $ENDPOINT and
-// $PORT name it.
+// ready FILE waits for a --ready-file and points later commands at its server. In the script, $ENDPOINT and $PORT name
+// it.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: ready FILE")
@@ -86,7 +87,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PORT", r.Endpoint[strings.LastIndexByte(r.Endpoint, ':')+1:])
 }
 
-// until TEXT COMMAND... runs shardmill COMMAND again and again until its output holds TEXT.
+// until TEXT COMMAND... runs shardmill COMMAND again and again until its output contains TEXT.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until TEXT COMMAND...")
@@ -96,7 +97,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// endpoint DIR does what ready does, for a server without a ready file: it waits for the one token below a runtime
+// endpoint DIR does the same as ready for a server without a ready file: it waits for the only token below a runtime
 // directory.
 func endpoint(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -130,7 +131,7 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// keep NAME REGEXP sets a variable to what the group of REGEXP matches in the last standard output.
+// keep NAME REGEXP sets a variable to what REGEXP's group matches in the last standard output.
 func keep(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: keep NAME REGEXP")

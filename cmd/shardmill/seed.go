@@ -19,12 +19,12 @@ import (
 	"github.com/shardmill/shardmill/seed"
 )
 
-// seeder brings a server to what a seed file asks for, with the requests that any client would send.
+// seeder brings a server to the state that a seed file asks for, with the requests that any client would send.
 type seeder struct {
 	file   string
 	plan   *seed.Plan
 	region string
-	say    func(format string, args ...any) // what was done, for people
+	say    func(format string, args ...any) // reports to people what was done
 
 	c      *client
 	counts map[string]int // by what was done
@@ -32,7 +32,7 @@ type seeder struct {
 
 const seedAccount = "000000000000"
 
-// loadSeed reads and checks a seed file and looks for the code that it names. Nothing is started before that.
+// loadSeed reads and checks a seed file and the code that it names. Nothing is started before that.
 func loadSeed(ctx context.Context, file string, say func(string, ...any)) (*seeder, error) {
 	region, err := regionOf("")
 	if err != nil {
@@ -68,7 +68,7 @@ func loadSeed(ctx context.Context, file string, say func(string, ...any)) (*seed
 	return s, nil
 }
 
-// checkCode finds what would keep code from being packed, as far as that shows without reading it.
+// checkCode finds what would keep code from being packed, without reading the files.
 func checkCode(ctx context.Context, name string) error {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,10 +103,10 @@ func (s *seeder) code(f *seed.Item) string {
 	return filepath.Join(filepath.Dir(s.file), name)
 }
 
-// apply makes what is missing and updates what differs; what cannot be updated is refused by name. It is
+// apply creates what is missing and updates what differs; what cannot be updated is refused by name. It is
 // server.Config.Prepare.
 func (s *seeder) apply(ctx context.Context, endpoint string) error {
-	if s.c == nil { // a reset comes here again, with the same endpoint
+	if s.c == nil { // a reset calls it again, with the same endpoint
 		s.c = newClient(endpoint, seedAccount, s.region)
 	}
 	s.counts = map[string]int{}
@@ -150,7 +150,7 @@ const (
 	unchanged = "unchanged"
 )
 
-// title returns what people call an item: a mapping by both its ends.
+// title returns an item's name for people: a mapping has both its ends.
 func title(it *seed.Item) string {
 	source, ok := it.Input["EventSourceArn"].(string)
 	if !ok {
@@ -159,7 +159,7 @@ func title(it *seed.Item) string {
 	return source[strings.LastIndexAny(source, ":/")+1:] + " → " + it.Name
 }
 
-// failed says where in the file a failure comes from.
+// failed adds to an error where in the file it comes from.
 func (s *seeder) failed(it *seed.Item, what string, err error) error {
 	var at *seed.Error
 	if errors.As(err, &at) {
@@ -218,7 +218,7 @@ func (s *seeder) table(ctx context.Context, it *seed.Item) (string, error) {
 		return "", err
 	}
 	have := got.Table
-	have["BillingMode"] = "PROVISIONED" // which a description does not say
+	have["BillingMode"] = "PROVISIONED" // a description omits it
 	if billing, ok := have["BillingModeSummary"].(map[string]any); ok {
 		have["BillingMode"] = billing["BillingMode"]
 	}
@@ -240,9 +240,9 @@ func (s *seeder) queue(ctx context.Context, it *seed.Item) (string, error) {
 	}
 	done := unchanged
 	if err := s.c.sqs(ctx, "GetQueueUrl", map[string]any{"QueueName": it.Name}, nil); err != nil {
-		done = made // or CreateQueue says what is wrong
+		done = made // else CreateQueue says what is wrong
 	}
-	// Made again with the same attributes, a queue stays as it is; with others the API refuses it by name.
+	// Created again with the same attributes, a queue stays as it is; with others the API refuses and names them.
 	return done, s.c.sqs(ctx, "CreateQueue", map[string]any{"QueueName": it.Name, "Attributes": attributes}, nil)
 }
 
@@ -276,7 +276,7 @@ func (s *seeder) mapping(ctx context.Context, it *seed.Item) (string, error) {
 	return updated, s.c.lambda(ctx, "PUT", mappingsPath+"/"+uuid, change, nil)
 }
 
-// findMapping returns the mapping between a source and a function; nil when there is none.
+// findMapping returns the mapping between a source and a function; nil if there is none.
 func findMapping(ctx context.Context, c *client, function, source string) (map[string]any, error) {
 	q := url.Values{"FunctionName": {function}, "EventSourceArn": {source}}
 	var got struct{ EventSourceMappings []map[string]any }
@@ -294,7 +294,7 @@ func findMapping(ctx context.Context, c *client, function, source string) (map[s
 	return nil, nil
 }
 
-// different lists the keys of want whose values have does not show, in order. What want does not name is left alone.
+// different lists the keys of want whose values differ in have, in order. Keys that want does not name are ignored.
 func different(want, have map[string]any) []string {
 	var keys []string
 	plain := inJSON(want)
@@ -306,11 +306,11 @@ func different(want, have map[string]any) []string {
 	return keys
 }
 
-// shows reports that everything in want is in have. Lists are compared as sets, because services order some of them as
-// they like. Environment variables are compared as a whole: one too many is a difference.
+// shows reports whether everything in want is in have. Lists are compared as sets, because services reorder some of
+// them. Environment variables are compared as a whole: an extra one is a difference.
 func shows(have, want any, key string) bool {
 	if list, ok := want.([]any); ok {
-		h, _ := have.([]any) // else it has no element
+		h, _ := have.([]any) // else it has no elements
 		return len(h) == len(list) && !slices.ContainsFunc(list, func(w any) bool {
 			return !slices.ContainsFunc(h, func(h any) bool { return shows(h, w, key) })
 		})
@@ -331,7 +331,7 @@ func shows(have, want any, key string) bool {
 	return true
 }
 
-// inJSON returns a value as it comes back from JSON, so that numbers compare.
+// inJSON returns v after a round trip through JSON, so that numbers compare equal.
 func inJSON(v map[string]any) map[string]any {
 	b, err := json.Marshal(v)
 	var out map[string]any
@@ -339,7 +339,7 @@ func inJSON(v map[string]any) map[string]any {
 		err = json.Unmarshal(b, &out)
 	}
 	if err != nil {
-		panic(err) // a seed holds nothing that JSON has not
+		panic(err) // everything in a seed has a form in JSON
 	}
 	return out
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// fakeTables is what DynamoDB returns about one table that may exist.
+// fakeTables returns a fake of DynamoDB with one table, which may exist.
 func fakeTables(t *testing.T, calls *[]string, exists bool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +49,7 @@ func fakeTables(t *testing.T, calls *[]string, exists bool) *httptest.Server {
 	return s
 }
 
-// A table is made once; made again it is compared, and another key is refused by name.
+// A table is created once; later it is compared, and a different key is refused by name.
 func TestSeedTables(t *testing.T) {
 	for _, c := range []struct {
 		name, key, want string
@@ -94,7 +94,7 @@ func TestSeedTables(t *testing.T) {
 	}
 }
 
-// A seed that is interrupted is no failure of the seed.
+// An interrupt is not reported as a failure of the seed.
 func TestInterruptedSeedSaysSo(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "seed.yaml")
@@ -112,8 +112,8 @@ func TestInterruptedSeedSaysSo(t *testing.T) {
 	}
 }
 
-// What is there is compared by what the file says of it: members that the file does not have are of no account, order
-// in lists neither; a variable too many is.
+// Existing items are compared with the file: members that the file does not have do not count, nor does the order of
+// lists; an extra variable does.
 func TestWhatDiffersIsFound(t *testing.T) {
 	t.Parallel()
 	type m = map[string]any
@@ -149,7 +149,7 @@ func TestWhatDiffersIsFound(t *testing.T) {
 	}
 }
 
-// A reset goes back to the seed.
+// A reset restores the seed.
 func TestResetGoesBackToTheSeed(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	file := filepath.Join(t.TempDir(), "seed.yaml")
@@ -193,7 +193,7 @@ func TestResetGoesBackToTheSeed(t *testing.T) {
 	}
 }
 
-// A package that is too large is given up before it is held in memory.
+// A package that is too large is refused before it is held in memory.
 func TestPackageIsBounded(t *testing.T) {
 	t.Parallel()
 	b := bounded{limit: 10}
@@ -205,7 +205,7 @@ func TestPackageIsBounded(t *testing.T) {
 	}
 }
 
-// Code is packed without what is no part of it, and equal content makes equal bytes whenever it was written.
+// Code is packed without foreign files, and equal content gives equal bytes whenever it was written.
 func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 	t.Parallel()
 	var sums []string
@@ -255,7 +255,7 @@ func TestCodeIsPackedTheSameEveryTime(t *testing.T) {
 	}
 }
 
-// The directory of a function may be a link, which deployments point elsewhere; what changes behind it is new code.
+// The directory of a function may be a link that deployments move; another target is new code.
 func TestTheDirectoryItselfMayBeALink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -272,7 +272,7 @@ func TestTheDirectoryItselfMayBeALink(t *testing.T) {
 	var sums []string
 	var prints [][32]byte
 	for _, target := range []string{"one", "two"} {
-		_ = os.Remove(link) // the first time there is none
+		_ = os.Remove(link) // there is none the first time
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
 		}

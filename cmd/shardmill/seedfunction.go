@@ -19,7 +19,7 @@ const functionsPath = "/2015-03-31/functions"
 func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	in := maps.Clone(it.Input)
 	delete(in, "CodeUri")
-	delete(in, "ReservedConcurrentExecutions") // an operation of its own
+	delete(in, "ReservedConcurrentExecutions") // a separate operation
 	if runtime, _ := in["Runtime"].(string); in["Handler"] == nil && strings.HasPrefix(runtime, "provided") {
 		in["Handler"] = "bootstrap"
 	}
@@ -46,7 +46,7 @@ func (s *seeder) function(ctx context.Context, it *seed.Item) (string, error) {
 	return done, nil
 }
 
-// bringFunction makes a function, or updates what differs of its code and configuration.
+// bringFunction creates a function, or updates its code and configuration where they differ.
 func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string]any, zip []byte) (string, error) {
 	path := functionsPath + "/" + url.PathEscape(it.Name)
 	var have map[string]any
@@ -90,7 +90,7 @@ func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string
 	return done, s.settled(ctx, it.Name)
 }
 
-// reserve sets a function's reserved concurrency, unless it is so already.
+// reserve sets a function's reserved concurrency, unless it has that value already.
 func (s *seeder) reserve(ctx context.Context, name string, reserved any) (changed bool, err error) {
 	in := map[string]any{"ReservedConcurrentExecutions": reserved}
 	var have map[string]any
@@ -115,11 +115,10 @@ func updateCode(ctx context.Context, c *client, name string, zip []byte) error {
 	return c.lambda(ctx, "PUT", functionsPath+"/"+url.PathEscape(name)+"/code", map[string]any{"ZipFile": zip}, nil)
 }
 
-// settlePatience is how long a new function may take to be unpacked.
+// settlePatience is how long a new function may take to become ready.
 const settlePatience = 30 * time.Second
 
-// settled waits until a function is ready, and tells people when it will never be: the rest of the seed may still be of
-// use.
+// settled waits until a function is ready, and reports if it never will be: the rest of the seed may still be useful.
 func (s *seeder) settled(ctx context.Context, name string) error {
 	deadline := time.NewTimer(settlePatience)
 	defer deadline.Stop()

@@ -34,7 +34,7 @@ func printedUnit(t *testing.T) string {
 	return unit
 }
 
-// The unit that the page prints is complete, and nothing in it takes away what functions are kept apart with.
+// The unit on the page is complete, and nothing in it takes away what the sandbox needs.
 func TestPrintedUnitLeavesTheSandboxWorking(t *testing.T) {
 	t.Parallel()
 	unit := printedUnit(t)
@@ -65,7 +65,7 @@ func TestPrintedUnitIsVerified(t *testing.T) {
 		t.Skip("there is no systemd-analyze on this machine")
 	}
 	file := filepath.Join(t.TempDir(), "shardmill.service")
-	// it must be there to be verified
+	// the program must exist for systemd-analyze
 	unit := strings.Replace(printedUnit(t), "/usr/local/bin/shardmill", "/bin/true", 1)
 	if err := os.WriteFile(file, []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
@@ -76,16 +76,16 @@ func TestPrintedUnitIsVerified(t *testing.T) {
 	}
 }
 
-// service is serve as a service manager starts it.
+// service runs serve as a service manager would.
 type service struct {
 	t    *testing.T
-	self string // the program, where everybody can run it
+	self string // the program, where every user can run it
 	env  []string
 	user *syscall.Credential
 }
 
-// command returns a command line of ours in the service's surroundings: no home, / as the working directory, no
-// standard input.
+// command returns a command of ours in the service's environment: no home, / as the working directory, no standard
+// input.
 func (s *service) command(args ...string) *exec.Cmd {
 	c := exec.Command("/bin/sh", append([]string{"-c", `umask 0077; exec "$@"`, "sh", s.self}, args...)...)
 	c.Dir, c.Env = "/", s.env
@@ -128,14 +128,14 @@ func TestServeRunsAsAService(t *testing.T) {
 				t.Fatal(err)
 			}
 			copyProgram(t, s.self)
-			if os.Getuid() == 0 { // as DynamicUser does it: an id that nobody has
+			if os.Getuid() == 0 { // as with DynamicUser: an id without a user
 				s.user = &syscall.Credential{Uid: 61184, Gid: 61184}
 				if err := os.Chown(data, 61184, 61184); err != nil {
 					t.Fatal(err)
 				}
 				openTheWay(t, dir)
 			}
-			// The function is this program, which lies outside of its package: no confined function would find it.
+			// The function is this program, which is outside of its package: a confined function would not find it.
 			c := s.command(
 				"serve", "--data", data, "--port", "0", "--isolation", "none", "--log-format", "json", "--min-free",
 				"1MiB",
@@ -211,7 +211,7 @@ func (s *service) callFunction(endpoint string) {
 	if err := cl.lambda(ctx, "POST", functionsPath, in, nil); err != nil {
 		s.t.Fatal(err)
 	}
-	var errs strings.Builder // a hint goes there, as this program may lie below /tmp
+	var errs strings.Builder // a hint goes there, because this program may be below /tmp
 	c := s.command("invoke", "f", "--endpoint", endpoint, "--payload", `{"Records":[]}`)
 	c.Stderr = &errs
 	if got, err := c.Output(); err != nil || !json.Valid(got) {
@@ -219,7 +219,7 @@ func (s *service) callFunction(endpoint string) {
 	}
 }
 
-// copyProgram puts this test, which is the command too, where everybody can run it.
+// copyProgram copies this test binary, which is also the command, to where every user can run it.
 func copyProgram(t *testing.T, to string) {
 	t.Helper()
 	from, err := os.Open(os.Args[0])
@@ -250,7 +250,7 @@ func openTheWay(t *testing.T, dir string) {
 	}
 }
 
-// bootstrapZip returns a package with a bootstrap alone.
+// bootstrapZip returns a package with only a bootstrap.
 func bootstrapZip(t *testing.T, script string) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -82,7 +82,7 @@ func newTail() *cobra.Command {
 	return c
 }
 
-// shardNumber returns a shard's id without what all ids have in common.
+// shardNumber returns a shard's id without the prefix that all ids share.
 func shardNumber(id string) string {
 	if n := strings.TrimLeft(strings.TrimPrefix(id, "shardId-"), "0"); n != "" {
 		return n
@@ -93,8 +93,8 @@ func shardNumber(id string) string {
 // hexBytes is how much of binary data a terminal shows.
 const hexBytes = 64
 
-// data shows the data of a record. What is no text is shown to a person as its length and its beginning in hex; pipes
-// get it as text, as far as it is.
+// data returns the data of a record for display. On a terminal, data that is not text is shown as its length and its
+// beginning in hex; pipes get it converted to text as far as possible.
 func (t terminal) data(b []byte) text {
 	isText := utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool {
 		return r < ' ' && !strings.ContainsRune("\t\n\r\x1b", r)
@@ -110,7 +110,7 @@ func (t terminal) data(b []byte) text {
 	return t.text("%s: % x", counted(len(b), "byte"), b)
 }
 
-// tail reads every shard of a stream from an iterator type on.
+// tail reads every shard of a stream, starting at an iterator type.
 func (c *client) tail(ctx context.Context, stream, kind string, follow bool, show func(tailRecord) error) error {
 	var shards struct{ Shards []struct{ ShardId string } }
 	if err := c.kinesis(ctx, "ListShards", map[string]any{"StreamName": stream}, &shards); err != nil {

@@ -16,9 +16,9 @@ import (
 )
 
 // Rules of all output: results go to standard output and everything about them to standard error; colour only on a
-// terminal and never with NO_COLOR; -o json prints one JSON document, or one a line where output goes on. What comes
-// from outside – records, logs, names, errors – never commands a terminal: there its control characters are shown as
-// \u001b. Files and pipes get everything as it is.
+// terminal and never with NO_COLOR; -o json prints one JSON document, or one a line where output goes on. Text from
+// outside – records, logs, names, errors – never controls a terminal: its control characters are shown there as \u001b.
+// Files and pipes get everything as it is.
 
 // terminal is where output goes. It paints text where the reader can see colour, and escapes it where it could do harm.
 type terminal struct {
@@ -33,10 +33,10 @@ func newTerminal(w io.Writer) terminal {
 	return terminal{w, live && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", live}
 }
 
-// text is what a terminal may be given: nothing in it but what is ours commands the terminal.
+// text may be printed to a terminal: the only control sequences in it are ours.
 type text string
 
-// text formats for the terminal. format is ours; of args, each that is no text is escaped.
+// text formats for the terminal. format is ours; each of args that is not a text is escaped.
 func (t terminal) text(format string, args ...any) text {
 	if t.live {
 		safe := make([]any, len(args))
@@ -55,7 +55,7 @@ func isText(a any) bool { _, ok := a.(text); return ok }
 // foreign is an argument that comes from outside.
 type foreign struct{ v any }
 
-// Format formats the argument as it would be, and escapes what comes of it.
+// Format formats the argument as usual, and escapes the result.
 func (f foreign) Format(s fmt.State, verb rune) {
 	_, _ = io.WriteString(s, escaped(fmt.Sprintf(fmt.FormatString(s, verb), f.v))) // into memory
 }
@@ -79,7 +79,7 @@ func (t terminal) reset() text {
 	return "\x1b[0m"
 }
 
-// What is painted is a string from anywhere, or a text.
+// These paint a string from anywhere, or a text.
 func (t terminal) red(s any) text    { return t.paint("31", s) }
 func (t terminal) green(s any) text  { return t.paint("32", s) }
 func (t terminal) yellow(s any) text { return t.paint("33", s) }
@@ -87,9 +87,9 @@ func (t terminal) blue(s any) text   { return t.paint("36", s) }
 func (t terminal) bold(s any) text   { return t.paint("1", s) }
 func (t terminal) dim(s any) text    { return t.paint("2", s) }
 
-// escaped shows what would command a terminal, or make it show another order of text than there is, as JSON escapes it:
-// control characters but line ends and tabs, characters of format such as the bidirectional marks, separators of lines,
-// and bytes that are no UTF-8. Joiners stay: names in many scripts need them.
+// escaped replaces everything that could control a terminal or change the visible order of text by JSON escapes:
+// control characters except line ends and tabs, format characters such as bidirectional marks, line separators, and
+// bytes that are not UTF-8. Joiners stay: names in many scripts need them.
 func escaped(s string) string {
 	if !strings.ContainsFunc(s, commands) && utf8.ValidString(s) {
 		return s
@@ -123,7 +123,7 @@ func commands(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// writer returns the terminal for those who write whole lines themselves.
+// writer returns the terminal as a writer for callers that write whole lines.
 func (t terminal) writer() io.Writer {
 	if !t.live {
 		return t.w
@@ -131,7 +131,7 @@ func (t terminal) writer() io.Writer {
 	return escaping{t.w}
 }
 
-// escaping escapes what is written, which may not end within a character.
+// escaping escapes what is written. A write must not end within a character.
 type escaping struct{ w io.Writer }
 
 func (e escaping) Write(b []byte) (int, error) {
@@ -159,7 +159,7 @@ func wantJSON(c *cobra.Command, o string) (bool, error) {
 	return false, usage(c, "--output is %q; it must be text or json", o)
 }
 
-// printJSON prints a document on a line. What is escaped for a terminal means the same in JSON.
+// printJSON prints a document on one line. Escaping for a terminal does not change its meaning in JSON.
 func printJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(v); err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/server"
 )
 
-// hostile has one of each kind that could command a terminal or lie about the order of text: C0, DEL, C1,
+// hostile has one of each kind of character that could control a terminal or fake the order of text: C0, DEL, C1,
 // bidirectional, invisible, line separators.
 const hostile = "a\x1b[2J\x07\x7f\u009b31m\u202e\u2066\u200f\u061c\u200b\ufeff\u2028\u2029\U000e0041\rz"
 
@@ -27,12 +27,12 @@ const shownHostile = `a\u001b[2J\u0007\u007f\u009b31m\u202e\u2066\u200f\u061c\u2
 // ours are the sequences that our own colours use.
 var ours = regexp.MustCompile("\x1b\\[[0-9]+m")
 
-// otherwise spells as we do what JSON and %q escape in other ways.
+// otherwise rewrites the escapes of JSON and %q in our form.
 var otherwise = strings.NewReplacer(
 	`\x1b`, `\u001b`, `\a`, `\u0007`, `\x7f`, `\u007f`, `\r`, `\u000d`, `\U000e0041`, `\udb40\udc41`,
 )
 
-// harmless fails when anything but our own colours commands the terminal.
+// harmless fails the test if anything but our own colours controls the terminal.
 func harmless(t *testing.T, what, seen string) {
 	t.Helper()
 	if plain := ours.ReplaceAllString(seen, ""); strings.ContainsFunc(plain, commands) ||
@@ -44,7 +44,7 @@ func harmless(t *testing.T, what, seen string) {
 	}
 }
 
-// strange returns a server all of whose answers are hostile.
+// strange starts a server all of whose answers are hostile.
 func strange(t *testing.T) (endpoint string) {
 	t.Helper()
 	quoted, err := json.Marshal(hostile)
@@ -96,8 +96,8 @@ func strange(t *testing.T) (endpoint string) {
 	return s.URL
 }
 
-// Nothing from outside reaches a terminal as a command, from whichever subcommand; a pipe gets it as it came, and JSON
-// means the same in both.
+// No text from outside controls a terminal, whatever the subcommand; a pipe gets it unchanged, and JSON means the same
+// in both.
 func TestNothingFromOutsideCommandsATerminal(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	t.Setenv("TERM", "xterm")
@@ -138,8 +138,8 @@ func TestNothingFromOutsideCommandsATerminal(t *testing.T) {
 	}
 }
 
-// A terminal shows data that is no text as its length and in hex; text that would colour it is escaped. A pipe gets
-// both as they were.
+// A terminal shows data that is not text as its length and in hex; text that would colour it is escaped. A pipe gets
+// both unchanged.
 func TestTailShowsBinaryAsHex(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ data, terminal, pipe string }{
@@ -164,8 +164,7 @@ func TestTailShowsBinaryAsHex(t *testing.T) {
 	}
 }
 
-// What dev shows as it happens is harmless too: what functions print, their names, errors and advice, and what is
-// logged.
+// The live output of dev is harmless too: what functions print, their names, errors and advice, and the log.
 func TestTheFeedDoesNotCommandATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "")

@@ -2,8 +2,8 @@ package main
 
 import "testing"
 
-// What commands a terminal is shown as JSON escapes it; bytes that are no UTF-8, which some terminals take for C1, in
-// hex. The rest stays as it is.
+// What would control a terminal is shown as JSON escapes; bytes that are not UTF-8, which some terminals take for C1,
+// in hex. The rest stays as it is.
 func TestWhatCommandsATerminalIsEscaped(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

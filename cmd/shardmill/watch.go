@@ -11,28 +11,29 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// watchEvery is how often a directory with code is looked at. A look at a large one pauses longer, so that looking
-// takes a twentieth of the time at most.
+// watchEvery is how often a directory with code is checked. The pause after checking a large one is longer, so that
+// checks take at most a twentieth of the time.
 const (
 	watchEvery = 300 * time.Millisecond
 	watchShare = 20
 )
 
-// watched is one function whose directory is looked at. It is a value over time: look says what has changed, and
-// remembers it. Not safe for concurrent use.
+// watched is a function whose directory is watched: look reports what has changed since the last call. Not safe for
+// concurrent use.
 type watched struct {
 	name string // of the function
 	dir  string
 
-	loaded  [32]byte // what the directory looked like when the function got its code
-	pending [32]byte // what it looked like the last time, when that is not what is loaded
-	waiting bool     // pending is set: the directory has changed and may be changing still
-	problem string   // the last one told
-	sum     string   // of the package handed over last; "": none yet
+	loaded  [32]byte // the directory's fingerprint when the function got its code
+	pending [32]byte // its fingerprint at the last look, if that is not loaded
+	waiting bool     // pending is set: the directory has changed and may still be changing
+	problem string   // the last problem reported
+	sum     string   // of the last package handed over; "": none yet
 }
 
-// look scans the directory. The tree is for packing, and ok, when it has changed since it was loaded and was the same
-// twice in a row: an editor, a compiler or a checkout writes many files, and half of them are no function.
+// look scans the directory. ok is true, and tree ready to be packed, if it has changed since it was loaded and was the
+// same twice in a row: an editor, a compiler or a checkout writes many files, and half of them are not a working
+// function.
 func (w *watched) look(ctx context.Context) (tree codeTree, ok bool, err error) {
 	shallow, err := scanCode(ctx, w.dir, true)
 	if err != nil {
@@ -60,8 +61,8 @@ type watcher struct {
 	reload    func(ctx context.Context, name string, zip []byte) error
 }
 
-// newWatcher notes how the directories look now: call it before the code is packed the first time. It is nil when no
-// function has a directory.
+// newWatcher records the present state of the directories: call it before the code is first packed. It returns nil if
+// no function has a directory.
 func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 	w := &watcher{s: s, every: watchEvery}
 	for i := range s.plan.Functions {
@@ -85,8 +86,8 @@ func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 	return w, nil
 }
 
-// run looks at every directory until ctx ends. Each has a goroutine of its own: packing a large function does not keep
-// the others waiting.
+// run watches every directory until ctx ends. Each has a goroutine of its own, so that packing a large function does
+// not delay the others.
 func (w *watcher) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, f := range w.functions {
@@ -108,8 +109,7 @@ func (w *watcher) run(ctx context.Context) {
 	all.Wait()
 }
 
-// look reloads one function if it has changed, and tells people what came of it. A problem is told once, until it
-// changes.
+// look reloads one function if it has changed, and reports the result. A problem is reported once, until it changes.
 func (w *watcher) look(ctx context.Context, f *watched) {
 	tree, changed, err := f.look(ctx)
 	if err == nil && changed {
@@ -127,13 +127,13 @@ func (w *watcher) look(ctx context.Context, f *watched) {
 	}
 }
 
-// load packs a directory and hands it over.
+// load packs a directory and updates the function.
 func (w *watcher) load(ctx context.Context, f *watched, tree codeTree) error {
 	if len(tree.files) == 0 {
 		return fmt.Errorf("%s is empty", f.dir)
 	}
 	zip, err := tree.zip(ctx)
-	if errors.Is(err, fs.ErrNotExist) { // removed since the scan: the next look sees it
+	if errors.Is(err, fs.ErrNotExist) { // removed since the scan: the next look will see it
 		f.loaded = [32]byte{}
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// directory is a function's directory under test, and what became of it.
+// directory is a function's directory under test, with the results.
 type directory struct {
 	*testing.T
 	dir    string
@@ -42,7 +42,7 @@ func watchDirectory(t *testing.T) *directory {
 	return d
 }
 
-// write writes a file with an mtime of its own, because a clock of the file system may be coarse.
+// write writes a file with an explicit mtime, because the file system's clock may be coarse.
 func (d *directory) write(name, text string) {
 	d.Helper()
 	path := filepath.Join(d.dir, name)
@@ -59,7 +59,7 @@ func (d *directory) write(name, text string) {
 	}
 }
 
-// looks looks n times, and wants to have loaded so often in all.
+// looks calls look n times, and checks how many loads there were in all.
 func (d *directory) looks(n, loaded int) {
 	d.Helper()
 	for range n {
@@ -70,7 +70,7 @@ func (d *directory) looks(n, loaded int) {
 	}
 }
 
-// A directory is loaded again once it has changed and rests, and not while it changes.
+// A directory is loaded again once it has changed and come to rest, not while it changes.
 func TestReloadWaitsUntilTheDirectoryRests(t *testing.T) {
 	t.Parallel()
 	d := watchDirectory(t)
@@ -93,7 +93,7 @@ func TestReloadWaitsUntilTheDirectoryRests(t *testing.T) {
 	d.looks(3, 2)
 }
 
-// Saved again without a change, a file is no new code.
+// A file that is saved without a change is not new code.
 func TestReloadOfTheSameContentIsNone(t *testing.T) {
 	t.Parallel()
 	d := watchDirectory(t)
@@ -107,7 +107,7 @@ func TestReloadOfTheSameContentIsNone(t *testing.T) {
 	d.looks(3, 1)
 }
 
-// While another update is under way, new code waits for it and is not given up.
+// While another update is under way, new code waits for it and is not dropped.
 func TestReloadWaitsForAnUpdateUnderWay(t *testing.T) {
 	t.Parallel()
 	d := watchDirectory(t)
@@ -121,7 +121,7 @@ func TestReloadWaitsForAnUpdateUnderWay(t *testing.T) {
 	}
 }
 
-// What keeps new code from being loaded is said once, and the old code stays.
+// A problem that keeps new code from being loaded is reported once, and the old code stays.
 func TestReloadTellsProblemsOnce(t *testing.T) {
 	t.Parallel()
 	d := watchDirectory(t)
