@@ -63,6 +63,7 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 	err = s.record(ctx, st, in)
 	if err != nil {
 		s.forget(st)
+		s.lookAgain() // the name may be another process's by now
 		return err
 	}
 	if err := s.activate(ctx, st); err != nil {
@@ -74,10 +75,7 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 		}
 		return errors.Join(err, undo)
 	}
-	select {
-	case s.first <- struct{}{}:
-	default:
-	}
+	s.wakeSweeper()
 	return nil
 }
 
@@ -183,6 +181,9 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 			continue
 		}
 		if err != nil {
+			if !storage.Unchanged(err) {
+				s.doubt(st.name, info.ID)
+			}
 			return err
 		}
 		st.id.Store(info.ID)
@@ -205,7 +206,7 @@ func (s *Streams) clear(ctx context.Context, name Name) error {
 	if err := decode(e, &r); err != nil {
 		return err
 	}
-	if r.Status != Creating {
+	if r.Status != Creating || !s.settleDoubt(name, r.ID) {
 		return fault.New(codeInUse, "Stream %s under account %s already exists.", name.Name, name.Account)
 	}
 	shards, err := s.coord.List(ctx, fmt.Sprintf("%s%010d/", prefixShard, r.ID), "", 0)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -273,6 +274,12 @@ func (s *Streams) update(
 		if err != nil {
 			return err
 		}
+		if known := st.snap.Load().revision; known != 0 && known != e.Revision {
+			if gone, err := s.renewHeld(ctx, st); err != nil || gone {
+				return cmp.Or(err, s.notFound(st.name))
+			}
+			continue
+		}
 		if e.Revision == 0 {
 			return s.notFound(st.name)
 		}
@@ -283,6 +290,7 @@ func (s *Streams) update(
 		if r.ID != st.id.Load() {
 			return s.notFound(st.name)
 		}
+		// what is known here is behind, and would be installed as the latest
 		if err := change(&r); err != nil {
 			return err
 		}

@@ -153,7 +153,14 @@ func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
 	if sh := sn.shards[shard]; sh.closing.Load() {
 		return sn.changed
 	}
-	return s.log.Changed(storage.Shard{Stream: id, Index: shard})
+	key := storage.Shard{Stream: id, Index: shard}
+	changed := s.log.Changed(key)
+	if sn.info.Shards[shard].Closed == 0 {
+		if _, _, closed, err := s.log.Bounds(context.Background(), key); err == nil && closed {
+			return sn.changed // another process has closed it, and the log has nothing more to tell
+		}
+	}
+	return changed
 }
 
 // readFault returns a storage error of a read as the caller may see it.

@@ -131,10 +131,16 @@ func (s *Streams) resumeReshard(ctx context.Context, st *stream) error {
 	if err := checkReshard(&st.snap.Load().info, plan.Parents, children); err != nil {
 		return fmt.Errorf("read %s: %w", e.Key, err)
 	}
-	return s.carryOut(ctx, st, plan.Parents, children)
+	err = s.carryOut(ctx, st, plan.Parents, children)
+	if errors.Is(err, storage.ErrConflict) { // another process may have been faster
+		if e, unread := s.coord.Get(ctx, planKey(st.id.Load())); unread == nil && e.Revision == 0 {
+			return nil
+		}
+	}
+	return err
 }
 
-// carryOut returns a reshard after its intent is stored. Every step may be repeated.
+// carryOut does a reshard after its intent is stored. Every step may be repeated.
 func (s *Streams) carryOut(
 	ctx context.Context, st *stream, parents []record.ShardID, children []record.HashKeyRange,
 ) error {
@@ -186,6 +192,8 @@ func (s *Streams) carryOut(
 		r.Status = Active
 		return nil
 	}, ops, func(r streamRecord, revision storage.Revision) *snapshot {
-		return newSnapshot(info, r.Tags, revision, st.snap.Load())
+		now := r.info()
+		now.Shards = info.Shards
+		return newSnapshot(now, r.Tags, revision, st.snap.Load())
 	})
 }

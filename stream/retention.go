@@ -58,8 +58,7 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 }
 
 // sweeper trims what retention has passed, at the time of the clock, until ctx ends.
-func (s *Streams) sweeper(ctx context.Context, stopped chan<- struct{}) {
-	defer close(stopped)
+func (s *Streams) sweeper(ctx context.Context) {
 	for {
 		wait, any := s.sweep(ctx)
 		due := make(chan struct{})

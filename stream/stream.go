@@ -201,11 +201,13 @@ type Streams struct {
 	mu      sync.RWMutex // guards the maps and every replacement of a snapshot
 	byName  map[Name]*stream
 	byID    map[uint32]*stream
-	stop    context.CancelFunc // of the sweeper; nil when it does not run
+	doubted map[Name]uint32    // ids of streams that a Create of ours may have left, or not
+	stop    context.CancelFunc // of the sweeper and of follow; nil when they do not run
 	stopped chan struct{}
 
 	tokens sealer
 	first  chan struct{} // capacity 1: tells the sweeper that there is a stream to look after
+	looks  chan struct{} // capacity 1: tells follow to look
 }
 
 // stream is one stream in memory; what is known of it is replaced as a whole.
@@ -237,7 +239,8 @@ func New(o Options) *Streams {
 	return &Streams{
 		log: o.Store.Log(), coord: storage.Sure(o.Store.Coord()), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{},
-		first:  make(chan struct{}, 1),
+		doubted: map[Name]uint32{},
+		first:   make(chan struct{}, 1), looks: make(chan struct{}, 1),
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
 	}
 }
@@ -254,11 +257,18 @@ func (s *Streams) Start(ctx context.Context) error {
 	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.stopped = stop, make(chan struct{})
-	go s.sweeper(run, s.stopped)
+	var ended sync.WaitGroup
+	ended.Go(func() { s.sweeper(run) })
+	ended.Go(func() { s.follow(run) })
+	go func(stopped chan<- struct{}) {
+		ended.Wait()
+		close(stopped)
+	}(s.stopped)
 	return nil
 }
 
-// Stop ends the sweeper and returns when it has ended. Twice is harmless; other calls go on working.
+// Stop ends the sweeper and the following of other processes, and returns when both have ended. Twice is harmless;
+// other calls go on working.
 func (s *Streams) Stop() {
 	s.mu.Lock()
 	stop, stopped := s.stop, s.stopped

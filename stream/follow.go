@@ -1,0 +1,233 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// Pauses after a failed look at what others have written, in real time; they double.
+const (
+	followAgainLeast = 100 * time.Millisecond
+	followAgainMost  = 10 * time.Second
+)
+
+// follow keeps what is known here in line with what other processes write over the same store, until ctx ends. Every
+// change of a stream, its shards included, changes the record under its name in the same commit: a revision that is
+// known says that nothing else need be read.
+func (s *Streams) follow(ctx context.Context) {
+	pause := followAgainLeast
+	for {
+		changed := s.coord.Changed(prefixName)
+		err := s.catchUp(ctx)
+		if ctx.Err() != nil || errors.Is(err, storage.ErrClosed) {
+			return
+		}
+		if err == nil {
+			pause = followAgainLeast
+			select {
+			case <-changed:
+			case <-s.looks:
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		s.slog.Error("reading what other processes have changed about streams; trying again", "error", err)
+		timer := time.NewTimer(pause)
+		pause = min(2*pause, followAgainMost)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// catchUp looks at every stream that the store knows in another revision than this process, or not at all.
+func (s *Streams) catchUp(ctx context.Context) error {
+	entries, err := s.coord.List(ctx, prefixName, "", 0)
+	if err != nil {
+		return err
+	}
+	stored := make(map[Name]storage.Revision, len(entries))
+	for _, e := range entries {
+		name, ok := nameOf(e.Key)
+		if !ok {
+			return fmt.Errorf("read %s: it names no stream: %w", e.Key, storage.ErrCorrupt)
+		}
+		stored[name] = e.Revision
+	}
+	var stale []Name
+	s.mu.RLock()
+	for name, st := range s.byName {
+		if sn := st.snap.Load(); sn.revision != 0 && stored[name] != sn.revision {
+			stale = append(stale, name)
+		}
+	}
+	for name := range stored {
+		if s.byName[name] == nil {
+			stale = append(stale, name)
+		}
+	}
+	s.mu.RUnlock()
+	for _, name := range stale {
+		if err := s.renew(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameOf is the reverse of nameKey.
+func nameOf(key string) (Name, bool) {
+	parts := strings.SplitN(strings.TrimPrefix(key, prefixName), "/", 3)
+	if len(parts) != 3 {
+		return Name{}, false
+	}
+	return Name{Account: parts[0], Region: parts[1], Name: parts[2]}, true
+}
+
+// renew brings what is known of one stream in line with the store.
+func (s *Streams) renew(ctx context.Context, name Name) error {
+	s.mu.RLock()
+	st := s.byName[name]
+	s.mu.RUnlock()
+	if st == nil {
+		return s.discover(ctx, name)
+	}
+	select {
+	case st.changing <- struct{}{}: // a change of ours installs what it has written
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	gone, err := s.renewHeld(ctx, st)
+	<-st.changing
+	if err != nil || !gone {
+		return err
+	}
+	return s.discover(ctx, name) // another stream may have its name
+}
+
+// renewHeld is renew for a known stream whose changing is held. gone is true when it was deleted; it is forgotten then.
+func (s *Streams) renewHeld(ctx context.Context, st *stream) (gone bool, err error) {
+	if st.snap.Load().revision == 0 {
+		return false, nil // its creation is under way in this process
+	}
+	r, shards, revision, err := s.readStream(ctx, st.name)
+	if err != nil {
+		return false, err
+	}
+	id := st.id.Load()
+	if revision == 0 || r.ID != id {
+		s.forget(st)
+		s.meters.forget(id)
+		return true, nil
+	}
+	if old := st.snap.Load(); old.revision != revision {
+		info := r.info()
+		info.Shards = shards
+		s.install(st, newSnapshot(info, r.Tags, revision, old))
+	}
+	return false, nil
+}
+
+// discover makes a stream known that another process has created.
+func (s *Streams) discover(ctx context.Context, name Name) error {
+	r, shards, revision, err := s.readStream(ctx, name)
+	if err != nil || revision == 0 {
+		return err
+	}
+	info := r.info()
+	info.Shards = shards
+	st := newStream(newSnapshot(info, r.Tags, revision, nil))
+	s.mu.Lock()
+	if s.byName[name] != nil || s.doubted[name] == r.ID {
+		s.mu.Unlock()
+		return nil // this process creates it, or has tried to: Create sees to what is left of that
+	}
+	s.byName[name], s.byID[r.ID] = st, st
+	s.mu.Unlock()
+	s.wakeSweeper()
+	return nil
+}
+
+// readStream returns what the store has about a stream at one moment; revision is 0 when it has none.
+func (s *Streams) readStream(
+	ctx context.Context, name Name,
+) (r streamRecord, shards []ShardInfo, revision storage.Revision, err error) {
+	for {
+		e, err := s.coord.Get(ctx, nameKey(name))
+		if err != nil || e.Revision == 0 {
+			return streamRecord{}, nil, 0, err
+		}
+		r = streamRecord{}
+		if err := decode(e, &r); err != nil {
+			return streamRecord{}, nil, 0, err
+		}
+		entries, err := s.coord.List(ctx, fmt.Sprintf("%s%010d/", prefixShard, r.ID), "", 0)
+		if err != nil {
+			return streamRecord{}, nil, 0, err
+		}
+		again, err := s.coord.Get(ctx, nameKey(name))
+		if err != nil {
+			return streamRecord{}, nil, 0, err
+		}
+		if again.Revision != e.Revision {
+			continue // the shards may be those of another moment; whoever writes is done some time
+		}
+		shards = make([]ShardInfo, 0, len(entries))
+		for _, entry := range entries {
+			_, info, err := decodeShard(entry)
+			if err != nil {
+				return streamRecord{}, nil, 0, err
+			}
+			if info.ID != record.ShardID(len(shards)) {
+				return streamRecord{}, nil, 0, fmt.Errorf("read %s: shard %d is missing: %w", entry.Key, len(shards),
+					storage.ErrCorrupt)
+			}
+			shards = append(shards, info)
+		}
+		return r, shards, e.Revision, nil
+	}
+}
+
+// doubt notes that nobody could find out whether this process has created the stream of an id under a name.
+func (s *Streams) doubt(name Name, id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubted[name] = id
+}
+
+// settleDoubt reports whether the stream of an id under a name is one that this process has doubted, and forgets it.
+func (s *Streams) settleDoubt(name Name, id uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.doubted[name] != id {
+		return false
+	}
+	delete(s.doubted, name)
+	return true
+}
+
+// lookAgain makes follow look although nothing has changed since it did.
+func (s *Streams) lookAgain() {
+	select {
+	case s.looks <- struct{}{}:
+	default:
+	}
+}
+
+// wakeSweeper tells the sweeper that there is a stream to look after.
+func (s *Streams) wakeSweeper() {
+	select {
+	case s.first <- struct{}{}:
+	default:
+	}
+}
