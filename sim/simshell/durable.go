@@ -16,19 +16,19 @@ import (
 )
 
 // judgeSave checks a checkpoint as it is given to the store: it passes nothing that has not come to an end.
-func (w *world) judgeSave(p *process, ops []storage.Op) (record.ShardID, *esm.Checkpoint) {
-	cp, _, _, err := checkpoint.Decode(ops[0].Value)
+func (w *world) judgeSave(p *process, ops []storage.Op) (record.ShardID, *esm.Checkpoint, uint64) {
+	cp, epoch, _, err := checkpoint.Decode(ops[0].Value)
 	name := ops[0].Key[strings.LastIndexByte(ops[0].Key, '/')+1:]
 	n, err2 := strconv.ParseUint(name, 10, 32)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sh := w.shards[record.ShardID(n)]
 	if p.dead.Load() || sh == nil {
-		return 0, nil
+		return 0, nil, 0
 	}
 	if err != nil || err2 != nil {
 		w.complain("a checkpoint at %s that cannot be read: %v", ops[0].Key, err)
-		return 0, nil
+		return 0, nil, 0
 	}
 	for _, e := range sh.book.Records {
 		if e.Pos <= sh.marked(&cp, e.Key) && !w.resolved(sh, e) {
@@ -36,11 +36,12 @@ func (w *world) judgeSave(p *process, ops []storage.Op) (record.ShardID, *esm.Ch
 			break
 		}
 	}
-	return sh.id, &cp
+	return sh.id, &cp, epoch
 }
 
 // judgeDurable checks that what is durable only moves on.
-func (w *world) judgeDurable(p *process, id record.ShardID, cp *esm.Checkpoint, revision storage.Revision) {
+func (w *world) judgeDurable(p *process, id record.ShardID, cp *esm.Checkpoint, epoch uint64,
+	revision storage.Revision) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sh := w.shards[id]
@@ -50,7 +51,10 @@ func (w *world) judgeDurable(p *process, id record.ShardID, cp *esm.Checkpoint, 
 	if old := sh.durable; old != nil && (cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended) {
 		w.complain("shard %d: the durable checkpoint goes back from %d to %d", sh.id, old.Low, cp.Low)
 	}
-	sh.durable, sh.revision = cp, revision
+	if epoch < sh.epoch {
+		w.complain("shard %d: a checkpoint of epoch %d is written over one of epoch %d", sh.id, epoch, sh.epoch)
+	}
+	sh.durable, sh.epoch, sh.revision = cp, epoch, revision
 }
 
 // judgeReopened checks what a process finds when it begins: everything that was acknowledged, everything that a
@@ -73,7 +77,7 @@ func (w *world) judgeReopened(p *process) {
 			_, _, err = p.store.Log().Scan(ctx, key, oldest, storage.Limit{},
 				func(r record.Record) { found = append(found, r) })
 		}
-		h, saved, err2 := p.checkpoints.Load(ctx, uuid, id)
+		h, saved, err2 := p.nodes[0].checkpoints.Load(ctx, uuid, id)
 		w.mu.Lock()
 		sh := w.shards[id]
 		if err != nil || err2 != nil {
@@ -106,7 +110,7 @@ func (w *world) judgeReopened(p *process) {
 			w.complain("shard %d: a checkpoint that was saved is gone: %d instead of %d", id, h.Revision, sh.revision)
 		}
 		if saved {
-			sh.durable, sh.revision = &h.Checkpoint, h.Revision
+			sh.durable, sh.epoch, sh.revision = &h.Checkpoint, h.Epoch, h.Revision
 		}
 		sh.flights = nil
 		w.mu.Unlock()
@@ -178,14 +182,16 @@ func (w *world) judgeIdle(p *process) {
 func (w *world) judgeStopped(p *process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n := p.engine.Buffered(); n != 0 {
-		w.complain("%d bytes of the buffer memory are taken after the end", n)
+	for _, n := range p.nodes {
+		if bytes := n.engine.Buffered(); bytes != 0 {
+			w.complain("%d bytes of the buffer memory are taken after the end", bytes)
+		}
+		if !n.engine.Idle() {
+			w.complain("something counts as under way after the end")
+		}
 	}
 	if waiters, flights := p.functions.enrolled(); waiters > 0 || flights > 0 {
 		w.complain("%d lanes stand in the line and %d invocations run after the end", waiters, flights)
-	}
-	if !p.engine.Idle() {
-		w.complain("something counts as under way after the end")
 	}
 }
 

@@ -29,11 +29,11 @@ func (p *process) throttled(inv function.Invocation) {
 }
 
 // invoked is the code of the function in a process. What becomes of an invocation is drawn by its request.
-func (p *process) invoked(inv function.Invocation) code {
-	w := p.w
+func (n *node) invoked(inv function.Invocation) code {
+	p, w := n.p, n.p.w
 	sum := crc32.ChecksumIEEE(inv.Payload)
 	ev, err := unpack(inv.Payload)
-	c := &call{p: p, id: inv.RequestID, ev: ev, started: w.now()}
+	c := &call{p: p, n: n, id: inv.RequestID, ev: ev, started: w.now()}
 	r := w.dice.roll("call", inv.RequestID)
 	sh := w.shardOf(p, ev.shard)
 	w.mu.Lock()
@@ -49,7 +49,7 @@ func (p *process) invoked(inv function.Invocation) code {
 		}
 		w.judgeCall(c)
 	}
-	w.logf("process %d: shard %d call %s %v final=%t early=%t", p.n, ev.shard, inv.RequestID, c.ps, ev.final, ev.early)
+	w.logf("node %d: shard %d call %s %v final=%t early=%t", n.n, ev.shard, inv.RequestID, c.ps, ev.final, ev.early)
 	takes := 1 + upTo(r, w.knobs.slow)
 	kind := r.IntN(100)
 	switch calm := w.calm.Load(); {

@@ -11,8 +11,9 @@ import (
 
 // functions behaves as the function room does, with a Go func as code. functiontest holds it to that.
 type functions struct {
-	work func(inv function.Invocation) code // called when an invocation has been admitted
-	over func(inv function.Invocation)      // called when one was refused; nil: nothing is
+	// called when an invocation has been admitted, unless its caller brings other code
+	work func(inv function.Invocation) code
+	over func(inv function.Invocation) // called when one was refused; nil: nothing is
 	// all counts the code that runs; it can run longer than any caller waits.
 	all *sync.WaitGroup
 
@@ -45,6 +46,13 @@ func newFunctions(work func(function.Invocation) code, all *sync.WaitGroup) *fun
 
 // Invoke runs the code once. When ctx ends, the code goes on, and so does its slot.
 func (f *functions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
+	return f.call(ctx, inv, f.work)
+}
+
+// call is Invoke with other code.
+func (f *functions) call(
+	ctx context.Context, inv function.Invocation, work func(function.Invocation) code,
+) function.Result {
 	f.mu.Lock()
 	if f.missing {
 		f.mu.Unlock()
@@ -66,7 +74,7 @@ func (f *functions) Invoke(ctx context.Context, inv function.Invocation) functio
 	f.running++
 	f.flights++
 	f.mu.Unlock()
-	c := f.work(inv)
+	c := work(inv)
 	done := make(chan function.Result, 1)
 	f.all.Go(func() {
 		if c.takes > 0 {

@@ -49,14 +49,16 @@ type sent struct {
 
 // shard is one shard of the stream as the judge knows it.
 type shard struct {
-	id      record.ShardID
-	book    book.Book
-	facts   map[record.Position]*fact
-	keys    record.HashKeyRange
-	parents []record.ShardID
-	closed  bool
-	trimmed record.Position
-	flights []*call
+	id       record.ShardID
+	book     book.Book
+	facts    map[record.Position]*fact
+	keys     record.HashKeyRange
+	parents  []record.ShardID
+	closed   bool
+	trimmed  record.Position
+	forgiven time.Time // as that of all, for this shard
+	epoch    uint64    // in the durable checkpoint
+	flights  []*call
 
 	durable  *esm.Checkpoint
 	revision storage.Revision
@@ -67,7 +69,7 @@ type fact struct {
 	id       uint64
 	first    int       // its place among all first deliveries; 0: never delivered
 	answered time.Time // when the engine last heard that it was processed
-	by       int       // the process that heard it
+	by       int       // the node that heard it
 	fails    int       // the most failures of one batch with it that the engine heard of
 	refusals int       // of one notice with it
 	ends     bool      // the end of a window with it in its state has failed
@@ -76,6 +78,7 @@ type fact struct {
 // call is one invocation under way.
 type call struct {
 	p       *process
+	n       *node
 	id      string // of the request
 	ev      event
 	ps      []record.Position
@@ -88,9 +91,9 @@ type call struct {
 
 // try is what the judge knows of the attempts of a batch.
 type try struct {
-	process int
-	fails   int // that a process heard of in a row, without anything that lets it try early
-	failed  time.Time
+	node   int
+	fails  int // that a process heard of in a row, without anything that lets it try early
+	failed time.Time
 }
 
 type notice struct {
@@ -143,11 +146,11 @@ func (w *world) configured(k mapping.Knobs, rebuilt bool) {
 }
 
 // learn takes in which shards there are.
-func (w *world) learn(p *process) {
+func (w *world) learn(p *process) *stream.Info {
 	info, err := p.streams.Lookup(context.Background(), orders)
 	if err != nil {
 		w.say("the stream is gone: %v", err)
-		return
+		return &stream.Info{}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -155,6 +158,7 @@ func (w *world) learn(p *process) {
 	for i := range info.Shards {
 		w.known(&info.Shards[i])
 	}
+	return info
 }
 
 func (w *world) known(s *stream.ShardInfo) *shard {
@@ -311,7 +315,7 @@ func (w *world) judgeCall(c *call) {
 			w.complain("shard %d: records out of order: %v", sh.id, c.ps)
 		case e.Arrival != d.arrival && e.Own != d.arrival:
 			w.complain("shard %d: record %d arrived at %d and comes with %d", sh.id, d.pos, e.Own, d.arrival)
-		case !f.answered.IsZero() && f.answered.After(w.forgiven):
+		case !f.answered.IsZero() && f.answered.After(w.forgiven) && f.answered.After(sh.forgiven):
 			w.complain("shard %d: record %d is delivered again, and was processed at %s", sh.id, d.pos,
 				f.answered.Sub(w.began))
 		}
@@ -373,7 +377,7 @@ func (w *world) judgeOrder(sh *shard, c *call, keys map[byte]bool) {
 func (w *world) judgeFlights(sh *shard, c *call, keys map[byte]bool) {
 	n := 1
 	for _, f := range sh.flights {
-		if f.p != c.p {
+		if f.n != c.n {
 			continue
 		}
 		n++
@@ -392,7 +396,7 @@ func (w *world) judgeFlights(sh *shard, c *call, keys map[byte]bool) {
 		w.complain("shard %d: %d invocations at once with a factor of %d", sh.id, n, most)
 	}
 	waiters, flights := c.p.functions.enrolled()
-	if lanes := most * len(w.shards); waiters+flights > lanes {
+	if lanes := most * len(w.shards) * len(c.p.nodes); waiters+flights > lanes {
 		w.complain("%d lanes stand in the line while %d run, of %d", waiters, flights, lanes)
 	}
 }
@@ -427,7 +431,7 @@ func (w *world) judgeLimits(sh *shard, c *call, keys map[byte]bool) {
 	case aged:
 		w.complain("shard %d: record %d is delivered at an age of %s", sh.id, c.ps[0], sh.book.At(c.ps[0]).Age(w.now()))
 	}
-	if t := w.tries[c.id]; t != nil && t.process == c.p.n && retries >= 0 && t.fails > retries {
+	if t := w.tries[c.id]; t != nil && t.node == c.n.n && retries >= 0 && t.fails > retries {
 		w.complain("shard %d: %v is tried again after %d failures", sh.id, c.ps, t.fails)
 	}
 }
@@ -436,7 +440,8 @@ func (w *world) judgeLimits(sh *shard, c *call, keys map[byte]bool) {
 func (w *world) judgeAhead(sh *shard, c *call, keys map[byte]bool, now time.Time) {
 	for _, e := range sh.book.Records {
 		f := sh.facts[e.Pos]
-		if !keys[e.Key] || f.answered.IsZero() || f.by != c.p.n || !f.answered.After(w.forgiven) {
+		if !keys[e.Key] || f.answered.IsZero() || f.by != c.n.n || !f.answered.After(w.forgiven) ||
+			!f.answered.After(sh.forgiven) {
 			continue
 		}
 		if late := now.Sub(f.answered); late > time.Second+50*time.Millisecond && e.Pos > sh.marked(sh.durable, e.Key) {
@@ -450,7 +455,7 @@ func (w *world) judgeAhead(sh *shard, c *call, keys map[byte]bool, now time.Time
 // judgePause checks that a retry does not come before its back-off.
 func (w *world) judgePause(c *call, now time.Time) {
 	t := w.tries[c.id]
-	if t == nil || t.process != c.p.n || t.fails == 0 || !t.failed.After(w.disturbed) {
+	if t == nil || t.node != c.n.n || t.fails == 0 || !t.failed.After(w.disturbed) {
 		return
 	}
 	least := time.Second << min(t.fails-1, 6)
@@ -472,15 +477,15 @@ func (w *world) landed(c *call) {
 func (w *world) answeredTo(c *call) {
 	sh, now := w.shards[c.ev.shard], w.now()
 	t := w.tries[c.id]
-	if t == nil || t.process != c.p.n {
-		t = &try{process: c.p.n}
+	if t == nil || t.node != c.n.n {
+		t = &try{node: c.n.n}
 		w.tries[c.id] = t
 	}
 	switch {
 	case c.ok:
 		for _, p := range c.done {
 			f := sh.facts[p]
-			f.answered, f.by = now, c.p.n
+			f.answered, f.by = now, c.n.n
 		}
 		delete(w.tries, c.id)
 	case c.failed:

@@ -13,14 +13,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/shardmill/shardmill/checkpoint"
-	"github.com/shardmill/shardmill/destination"
-	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
-	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
-	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage/pebble"
 	"github.com/shardmill/shardmill/storage/storagetest"
 	"github.com/shardmill/shardmill/stream"
@@ -53,14 +48,12 @@ type process struct {
 	once    sync.Once
 	after   atomic.Pointer[vfs.MemFS] // what the disk holds after its death
 
-	clock       *clock.Clock
-	store       *pebble.Store
-	coord       *coord
-	streams     *stream.Streams
-	mappings    *mapping.Mappings
-	checkpoints *checkpoint.Store
-	functions   *functions
-	engine      *engine.Engine
+	clock     *clock.Clock
+	store     *pebble.Store
+	coord     *coord
+	streams   *stream.Streams
+	functions *functions
+	nodes     []*node
 }
 
 // open starts a process on a file system. An error is one of opening the store.
@@ -90,29 +83,25 @@ func (w *world) open(fs *vfs.MemFS) (*process, error) {
 	if err := p.streams.Start(ctx); err != nil {
 		return p, err
 	}
-	p.mappings = mapping.New(mapping.Options{
-		Coord: faulty, Clock: p.clock, Sources: sources{p.streams}, Functions: names{}, Log: log,
-		NewUUID: func() string { return uuid },
-	})
-	p.checkpoints = checkpoint.New(faulty)
-	p.functions = newFunctions(p.invoked, &w.pending)
+	p.functions = newFunctions(nil, &w.pending)
 	p.functions.limit, p.functions.over = w.slots, p.throttled
-	p.engine = engine.New(engine.Options{
-		Mappings: p.mappings, Functions: p.functions, Checkpoints: p.checkpoints, Clock: p.clock, Log: log,
-		Ownership:    engine.Everything(1),
-		Destinations: destination.Table{{Service: "sqs", Open: func(arn.ARN) destination.Sender { return sender{p} }}},
-		Source: func(m mapping.Mapping) source.Source {
-			return &reader{Source: source.NewKinesis(p.streams, m.Stream, m.EventSourceARN, m.Region), p: p}
-		},
-		BufferMemory: w.memory, Trace: w.recorder.machine, AbandonAfter: 30 * time.Second,
-	})
+	for range w.knobs.owners {
+		p.newNode(faulty, log)
+	}
 	return p, nil
 }
 
-// start lets the engine run.
+// start lets the engines run.
 func (p *process) start() error {
 	p.ready.Store(true)
-	return p.engine.Start(context.Background())
+	for _, n := range p.nodes {
+		err := n.engine.Start(context.Background())
+		for err != nil && !p.dead.Load() { // the disk, or a commit
+			pause(100 * time.Millisecond)
+			err = n.engine.Start(context.Background())
+		}
+	}
+	return nil
 }
 
 // die ends the process as a kill and a loss of power at this moment do: of what was not synced kept percent is there
@@ -136,11 +125,9 @@ func (p *process) bury() {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.store.Close()
-	if p.engine != nil {
-		p.engine.Stop(now)
-	}
-	if p.mappings != nil {
-		_ = p.mappings.Close(now)
+	for _, n := range p.nodes {
+		n.engine.Stop(now)
+		_ = n.mappings.Close(now)
 	}
 	if p.streams != nil {
 		p.streams.Stop()
@@ -150,11 +137,16 @@ func (p *process) bury() {
 // stop ends the process as a user does. Attempts in flight are awaited.
 func (p *process) stop() {
 	w := p.w
-	p.engine.Stop(context.Background())
+	var err error
+	for _, n := range p.nodes {
+		n.engine.Stop(context.Background())
+	}
 	if !p.dead.Load() {
 		w.judgeStopped(p)
 	}
-	err := p.mappings.Close(context.Background())
+	for _, n := range p.nodes {
+		err = errors.Join(err, n.mappings.Close(context.Background()))
+	}
 	p.streams.Stop()
 	err = errors.Join(err, p.store.Close())
 	if err != nil && !p.dead.Load() {

@@ -138,10 +138,10 @@ func (c *coord) Commit(ctx context.Context, group string, ops ...storage.Op) (st
 	if !strings.HasPrefix(group, "checkpoint/") || len(ops) == 0 || ops[0].Value == nil {
 		return c.Coord.Commit(ctx, group, ops...)
 	}
-	shard, cp := c.p.w.judgeSave(c.p, ops)
+	shard, cp, epoch := c.p.w.judgeSave(c.p, ops)
 	revision, err := c.Coord.Commit(ctx, group, ops...)
 	if err == nil && cp != nil {
-		c.p.w.judgeDurable(c.p, shard, cp, revision)
+		c.p.w.judgeDurable(c.p, shard, cp, epoch, revision)
 	}
 	return revision, err
 }

@@ -36,6 +36,7 @@ type knobs struct {
 	fails       int // in a hundred invocations
 	slow        time.Duration
 	meddling    time.Duration
+	owners      int // engines over the one store
 }
 
 // rough reports that syncs fail or take their time. Then nothing is trimmed: Pebble flushes a trim a second later on a
@@ -62,6 +63,8 @@ type world struct {
 	// The root goroutine's alone.
 	p         *process
 	processes int
+	nodes     int // that ever were
+	owners    owners
 	stream    uint32
 	config    mapping.Knobs
 	enabled   bool
@@ -101,6 +104,7 @@ func newWorld(t *testing.T, seed uint64, o Options) *world {
 			w.knobs.backlog = 9 << 20
 		}
 	}
+	w.knobs.owners = pick(r, 1, 1, 2)
 	w.slots = pick(r, 1, 2, 4, 12, -1)
 	w.config = w.anyKnobs()
 	return w
@@ -159,7 +163,7 @@ func (w *world) begin() bool {
 		w.say("a new store does not open: %v", err)
 		return false
 	}
-	w.p = p
+	w.p, w.owners = p, owners{map[record.ShardID]*node{}}
 	ctx := context.Background()
 	if err := p.streams.Create(ctx, orders, stream.CreateInput{Shards: w.knobs.shards}); err != nil {
 		w.say("create the stream: %v", err)
@@ -174,11 +178,12 @@ func (w *world) begin() bool {
 	in := mapping.CreateInput{Knobs: w.config, EventSourceARN: ptr(orders.ARN()),
 		StartingPosition: ptr(mapping.TrimHorizon)}
 	in.FunctionName = ptr("f")
-	if _, _, err := p.mappings.Create(ctx, caller, in); err != nil {
+	if _, _, err := p.nodes[0].mappings.Create(ctx, caller, in); err != nil {
 		w.say("create the mapping: %v", err)
 		return false
 	}
 	w.configured(w.config, false)
+	w.distribute(w.learn(p))
 	if err := p.start(); err != nil {
 		w.say("start the engine: %v", err)
 		return false
@@ -242,8 +247,10 @@ func (w *world) boot(fs *vfs.MemFS) {
 		return
 	}
 	w.p = p
-	w.learn(p)
+	w.owners = owners{map[record.ShardID]*node{}}
+	info := w.learn(p)
 	w.judgeReopened(p)
+	w.distribute(info)
 	if err := p.start(); err != nil {
 		w.say("start the engine: %v", err)
 	}
@@ -269,6 +276,10 @@ func (w *world) restart() {
 // meddle does something to the world.
 func (w *world) meddle() {
 	r := w.rng
+	if w.knobs.owners > 1 && r.IntN(3) == 0 {
+		w.handOver()
+		return
+	}
 	switch n := r.IntN(100); {
 	case n < 20:
 		w.p.die(pick(r, 0, 0, 50, 100))
@@ -358,7 +369,7 @@ func (w *world) enable(on bool) {
 func (w *world) change(in mapping.UpdateInput) {
 	var last error
 	for range 200 {
-		_, _, err := w.p.mappings.Update(context.Background(), caller, uuid, in)
+		_, _, err := w.p.nodes[0].mappings.Update(context.Background(), caller, uuid, in)
 		if last = err; err == nil {
 			return
 		}
@@ -431,7 +442,7 @@ func (w *world) reshard() {
 		w.note("reshard: %v", err)
 		w.restart()
 	default:
-		w.learn(p)
+		w.distribute(w.learn(p))
 	}
 }
 
@@ -454,7 +465,7 @@ func (w *world) settleDown() {
 	if !w.enabled {
 		w.enable(true)
 	}
-	w.learn(w.p)
+	w.distribute(w.learn(w.p))
 	for n := 0; ; n++ {
 		open := w.open1()
 		if open == "" || w.red.Load() {
