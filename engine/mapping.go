@@ -63,13 +63,17 @@ type mappingRunner struct {
 
 func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &mappingRunner{
+	r := &mappingRunner{
 		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active),
 		ended: make(chan struct{}), ctx: ctx, cancel: cancel,
 		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
 		grants: map[record.ShardID]Grant{}, awaited: map[record.ShardID]context.CancelFunc{},
 		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
 	}
+	for id, text := range m.Standing { // from an owner before: overcome when the shard is started
+		r.problems.set(id, text)
+	}
+	return r
 }
 
 // setFunction looks at the function as it is now; the next change of it comes through r.changed.
@@ -183,8 +187,7 @@ func (r *mappingRunner) list() {
 	if fault.CodeOf(err) == fault.CodeNotFound {
 		r.done("list")
 		r.listed, r.order, r.gone = nil, nil, true
-		r.problems.set(streamGone, "PROBLEM: Stream not found")
-		r.report("")
+		r.problem(mapping.Whole, 0, "PROBLEM: Stream not found")
 		r.step(esm.SourceGone{})
 		return
 	}
@@ -310,7 +313,7 @@ func (r *mappingRunner) command(c esm.MappingCommand) {
 			return
 		}
 		r.done(startOf(c.Shard)) // it waited to be started
-		r.problems.clear(c.Shard)
+		r.overcome(c.Shard, r.grants[c.Shard].Epoch)
 		r.step(esm.ShardFinished{Shard: c.Shard, Reason: esm.Released})
 	case esm.ForgetShard:
 		r.forgetShard(c.Shard)

@@ -56,7 +56,7 @@ func (r *mappingRunner) own() {
 		case !owned && had:
 			delete(r.grants, id)
 			if r.shards[id] == nil { // whatever is wrong with it is another owner's business now
-				r.problems.clear(id)
+				r.overcome(id, held.Epoch)
 			}
 			r.step(esm.Lost{Shard: id})
 		}

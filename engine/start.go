@@ -29,13 +29,12 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	if err != nil {
 		r.log.Error("the shard waits: its checkpoint cannot be read or claimed; trying again", "shard", id.String(),
 			"error", err)
-		r.problems.set(id, "PROBLEM: The checkpoint of "+id.String()+" cannot be read")
-		r.report("")
+		r.problem(id, epoch, "PROBLEM: The checkpoint of "+id.String()+" cannot be read")
 		r.again(startOf(id), func() { r.startShard(id, epoch) })
 		return
 	}
 	r.done(startOf(id))
-	r.problems.clear(id)
+	r.overcome(id, epoch)
 	who := Identity{
 		Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN,
 		EventSourceARN: r.m.EventSourceARN,
@@ -46,7 +45,7 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	r.meter = meter
 	observe := func(o Observation) {
 		meter.observe(&o)
-		r.observe(o)
+		r.observe(o, epoch)
 	}
 	s := &shardRunner{
 		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
@@ -66,10 +65,8 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 		}
 	}
 	s.broken = func(why string) {
-		r.problems.set(
-			id, "PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why,
-		)
-		r.report("")
+		r.problem(id, epoch,
+			"PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why)
 	}
 	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
 	r.shards[id] = s
@@ -99,8 +96,7 @@ func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
 
 // fenced says that another owner has a shard that this engine believed to have.
 func (r *mappingRunner) fenced(id record.ShardID) {
-	if _, owned := r.grants[id]; owned {
-		r.problems.set(id, "PROBLEM: "+id.String()+" is run by another process")
-		r.report("")
+	if g, owned := r.grants[id]; owned {
+		r.problem(id, g.Epoch, "PROBLEM: "+id.String()+" is run by another process")
 	}
 }

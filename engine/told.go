@@ -1,23 +1,22 @@
 package engine
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
 )
 
 // What is told of a mapping's shards: to whoever observes the engine, and to whoever looks at the mapping.
 
 // observe passes what happened on, and keeps LastProcessingResult.
-func (r *mappingRunner) observe(o Observation) {
+func (r *mappingRunner) observe(o Observation, epoch uint64) {
 	switch what := o.What.(type) {
 	case *esm.AttemptEnded:
-		r.report(resultOf(what.Outcome))
+		r.report(o.Shard, epoch, resultOf(what.Outcome))
 		r.e.advise(&o, what.Outcome.Advice)
 	case *esm.RecordsLost: // there is no notice of them: they cannot be read again
 		r.log.Warn("retention took records before they were processed",
@@ -31,18 +30,24 @@ func (r *mappingRunner) observe(o Observation) {
 	r.e.o.Observe(o)
 }
 
-// report notes what the last attempt came to, unless there is something that a person must know first. Safe for
-// concurrent use.
-func (r *mappingRunner) report(result string) {
-	first := r.problems.first()
-	if first != "" {
-		result = first
+// report notes what the last attempt in a shard came to, unless there is something about the shard that a person must
+// know first. Safe for concurrent use.
+func (r *mappingRunner) report(id record.ShardID, epoch uint64, result string) {
+	if r.problems.of(id) == "" {
+		r.e.o.Mappings.SetResult(r.ctx, r.uuid, mapping.Result{Shard: id, Epoch: epoch, Text: result})
 	}
-	if result != "" {
-		r.e.o.Mappings.SetResult(r.ctx, r.uuid, result)
-	}
-	if p := r.problems.first(); p != first && p != "" { // it came up in between
-		r.e.o.Mappings.SetResult(r.ctx, r.uuid, p)
+}
+
+// problem notes why a shard, or all of them, stand still. It shows for as long as it lasts. Safe for concurrent use.
+func (r *mappingRunner) problem(id record.ShardID, epoch uint64, text string) {
+	r.problems.set(id, text)
+	r.e.o.Mappings.SetResult(r.ctx, r.uuid, mapping.Result{Shard: id, Epoch: epoch, Text: text, Standing: true})
+}
+
+// overcome notes that a problem does not last any more. Its text is what the shard's last result is until the next.
+func (r *mappingRunner) overcome(id record.ShardID, epoch uint64) {
+	if text := r.problems.clear(id); text != "" {
+		r.e.o.Mappings.SetResult(r.ctx, r.uuid, mapping.Result{Shard: id, Epoch: epoch, Text: text})
 	}
 }
 
@@ -63,16 +68,12 @@ func resultOf(o esm.Outcome) string {
 	return "PROBLEM: Function call failed"
 }
 
-// problems are the reasons why parts of a mapping stand still. They show in LastProcessingResult for as long as they
-// last. Safe for concurrent use.
+// problems are the reasons why parts of a mapping stand still, by shard. Safe for concurrent use.
 type problems struct {
-	mu     sync.Mutex
-	texts  map[record.ShardID]string
-	lowest atomic.Pointer[string] // the text of the lowest shard; nil: there is none
+	mu    sync.Mutex
+	texts map[record.ShardID]string // nil before the first
+	any   atomic.Bool
 }
-
-// streamGone is the place of a problem of the whole mapping, before that of every shard.
-const streamGone = ^record.ShardID(0)
 
 func (p *problems) set(id record.ShardID, text string) {
 	p.mu.Lock()
@@ -81,35 +82,25 @@ func (p *problems) set(id record.ShardID, text string) {
 		p.texts = map[record.ShardID]string{}
 	}
 	p.texts[id] = text
-	p.choose()
+	p.any.Store(true)
 }
 
-func (p *problems) clear(id record.ShardID) {
+// clear takes the problem of a shard off and returns it, or "".
+func (p *problems) clear(id record.ShardID) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.texts[id]; ok {
-		delete(p.texts, id)
-		p.choose()
-	}
+	text := p.texts[id]
+	delete(p.texts, id)
+	p.any.Store(len(p.texts) > 0)
+	return text
 }
 
-// choose picks the text to show. p.mu is held.
-func (p *problems) choose() {
-	if len(p.texts) == 0 {
-		p.lowest.Store(nil)
-		return
+// of returns the problem of a shard, or "". It is asked after every attempt and there is hardly ever one.
+func (p *problems) of(id record.ShardID) string {
+	if !p.any.Load() {
+		return ""
 	}
-	text, ok := p.texts[streamGone]
-	if !ok {
-		text = p.texts[slices.Min(slices.Collect(maps.Keys(p.texts)))]
-	}
-	p.lowest.Store(&text)
-}
-
-// first returns the text to show, or "".
-func (p *problems) first() string {
-	if t := p.lowest.Load(); t != nil {
-		return *t
-	}
-	return ""
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.texts[id]
 }

@@ -2,9 +2,7 @@ package mapping
 
 import (
 	"errors"
-	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,96 +11,6 @@ import (
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
-
-// A synced commit per batch would cost more than the batch: results are shown at once and written together, some
-// seconds later.
-func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t)
-		m := b.create(t)
-		b.settle(t)
-		before := b.coord.count()
-		settled := b.get(t, m.UUID)
-		changed, began := b.Changed(), time.Now()
-
-		for i := range 1000 {
-			b.SetResult(t.Context(), m.UUID, fmt.Sprint("PROBLEM: ", i))
-		}
-		b.SetResult(t.Context(), m.UUID, "OK")
-		if got := b.get(t, m.UUID); got.LastResult != "OK" || b.coord.count() != before {
-			t.Errorf("%q after %d commits, want OK after none", got.LastResult, b.coord.count()-before)
-		}
-		<-changed
-		synctest.Wait()
-
-		if n := b.coord.count() - before; n != 1 || time.Since(began) != resultDelay {
-			t.Errorf("%d commits after %s, want 1 after %s", n, time.Since(began), resultDelay)
-		}
-		again := reopen(b)
-		got, err := again.Get(t.Context(), me, m.UUID)
-		if err != nil || got.LastResult != "OK" || got.LastModified != settled.LastModified || got.State != Enabled {
-			t.Errorf("after reopening: %+v, %v", got, err)
-		}
-	})
-}
-
-func TestUnchangedResultIsNotWritten(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t)
-		m := b.create(t)
-		b.settle(t)
-		changed := b.Changed()
-		b.SetResult(t.Context(), m.UUID, "OK")
-		<-changed
-		synctest.Wait()
-		before := b.coord.count()
-
-		b.SetResult(t.Context(), m.UUID, "OK")
-		<-time.After(2 * resultDelay) // fake time
-		synctest.Wait()
-
-		if b.coord.count() != before {
-			t.Error("a result that was stored already was written again")
-		}
-	})
-}
-
-func TestResultRidesWithTheNextChange(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	m := b.create(t)
-	b.settle(t)
-	b.SetResult(t.Context(), m.UUID, "PROBLEM: Function call failed")
-
-	if got := b.update(t, m.UUID, Knobs{BatchSize: new(int64(5))}); got.LastResult != "PROBLEM: Function call failed" {
-		t.Errorf("result %q", got.LastResult)
-	}
-	if got, err := reopen(b).Get(t.Context(), me, m.UUID); err != nil ||
-		got.LastResult != "PROBLEM: Function call failed" {
-		t.Errorf("after reopening: %v, %v", got, err)
-	}
-}
-
-func TestCloseWritesWhatIsPending(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	m := b.create(t)
-	b.SetResult(t.Context(), m.UUID, "OK")
-	b.SetResult(t.Context(), "11111111-2222-4333-8444-555555555555", "OK") // removed meanwhile
-
-	if err := b.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-
-	if got, err := reopen(b).Get(t.Context(), me, m.UUID); err != nil || got.LastResult != "OK" {
-		t.Errorf("after reopening: %v, %v", got, err)
-	}
-	if len(b.results.pending) != 0 {
-		t.Errorf("%d results of removed mappings are kept", len(b.results.pending))
-	}
-}
 
 // The engine reads all mappings at every change; what it gets is current although decoded values are kept.
 func TestAllFollowsEveryChange(t *testing.T) {
@@ -122,7 +30,7 @@ func TestAllFollowsEveryChange(t *testing.T) {
 		}
 		b.settle(t)
 	}
-	b.SetResult(t.Context(), m.UUID, "OK")
+	b.SetResult(t.Context(), m.UUID, Result{Text: "OK"})
 	if all, err := b.All(t.Context()); err != nil || all[0].LastResult != "OK" {
 		t.Errorf("%v, %v", all, err)
 	}

@@ -57,6 +57,8 @@ type Mapping struct {
 	Version      uint64
 	LastModified time.Time // of the last change of configuration or state, UTC, whole milliseconds
 	LastResult   string    // LastProcessingResult
+	// Standing are the problems that stand in the results of shards, for the engine; All fills it in. nil: none.
+	Standing map[record.ShardID]string
 
 	Settings
 
@@ -194,7 +196,7 @@ func New(o Options) *Mappings {
 	if o.AWSPace {
 		m.patience = 0
 	}
-	m.results.pending = map[string]string{}
+	m.results.pending = map[string]map[record.ShardID]told{}
 	return m
 }
 
@@ -205,6 +207,9 @@ func (m *Mappings) now() time.Time { return m.clock.Now().UTC().Round(0).Truncat
 func (m *Mappings) Get(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
 	mp, _, err := m.find(ctx, c, uuid)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.show(ctx, mp); err != nil {
 		return nil, err
 	}
 	return mp, nil
@@ -225,6 +230,5 @@ func (m *Mappings) find(ctx context.Context, c Caller, uuid string) (*Mapping, s
 	if rev == 0 || mp.Account != c.Account || mp.Region != c.Region {
 		return nil, 0, errNotFound()
 	}
-	m.results.overlay(&mp)
 	return &mp, rev, nil
 }

@@ -15,9 +15,10 @@ import (
 // Keys. All lie in one Coord group, so that a mapping and its place in the index of pairs change together.
 const (
 	group      = "mapping/"
-	byUUID     = group + "uuid/" // + uuid → row
-	byPair     = group + "pair/" // + stream ARN, space, function ARN → uuid; holds that a pair has one mapping
-	rowVersion = 2               // 1 had no TumblingWindow
+	byUUID     = group + "uuid/"   // + uuid → row
+	byResult   = group + "result/" // + uuid, shard → resultRow
+	byPair     = group + "pair/"   // + stream ARN, space, function ARN → uuid; holds that a pair has one mapping
+	rowVersion = 2                 // 1 had no TumblingWindow
 )
 
 func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
@@ -98,8 +99,10 @@ func (s *store) create(ctx context.Context, m *Mapping) error {
 
 // replace writes m over old, which the store has at rev, and moves its pair if the function changed.
 // storage.ErrConflict when somebody else was faster or the new pair is taken.
-func (s *store) replace(ctx context.Context, rev storage.Revision, old, m *Mapping) error {
-	ops := []storage.Op{{Key: byUUID + m.UUID, Value: encode(m), Expect: rev}}
+func (s *store) replace(
+	ctx context.Context, rev storage.Revision, old, m *Mapping, more ...storage.Op,
+) error {
+	ops := append([]storage.Op{{Key: byUUID + m.UUID, Value: encode(m), Expect: rev}}, more...)
 	if m.FunctionARN != old.FunctionARN {
 		ops = append(ops,
 			storage.Op{Key: pairKey(old.EventSourceARN, old.FunctionARN), Expect: storage.Any},
@@ -109,15 +112,20 @@ func (s *store) replace(ctx context.Context, rev storage.Revision, old, m *Mappi
 	return err
 }
 
-// forget removes m, which the store has at rev, and frees its pair.
+// forget removes m, which the store has at rev, with its results, and frees its pair.
 func (s *store) forget(ctx context.Context, rev storage.Revision, m *Mapping) error {
-	_, err := s.coord.Commit(ctx, group,
-		storage.Op{Key: byUUID + m.UUID, Expect: rev},
-		storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Expect: storage.Any})
+	results, err := s.forgetResults(ctx, m.UUID)
+	if err != nil {
+		return err
+	}
+	_, err = s.coord.Commit(ctx, group, append([]storage.Op{
+		{Key: byUUID + m.UUID, Expect: rev}, {Key: pairKey(m.EventSourceARN, m.FunctionARN), Expect: storage.Any},
+	}, results...)...)
 	return err
 }
 
-func (s *store) changed() <-chan struct{} { return s.coord.Changed(group) }
+// changed is closed at the next change of a mapping: its row and its pair change together. Results are no change.
+func (s *store) changed() <-chan struct{} { return s.coord.Changed(byUUID) }
 
 // row is the stored form, JSON. Its members are only ever added to; rowVersion grows when an older reader would misread
 // one.

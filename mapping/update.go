@@ -114,7 +114,9 @@ func (m *Mappings) change(
 		mp.Version++
 		err = m.store.replace(ctx, rev, old, &mp)
 		if err == nil {
-			m.results.wrote(uuid, mp.LastResult)
+			if err := m.show(ctx, &mp); err != nil { // the change is made all the same
+				m.log.Warn("a changed mapping is shown without its last results", "mapping", uuid, "error", err)
+			}
 			return &mp, nil
 		}
 		if !errors.Is(err, storage.ErrConflict) {

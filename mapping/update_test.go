@@ -17,7 +17,7 @@ func TestDisableAndEnableGoThroughTheirStates(t *testing.T) {
 	b := setup(t)
 	m := b.create(t)
 	b.settle(t)
-	b.SetResult(t.Context(), m.UUID, "OK")
+	b.SetResult(t.Context(), m.UUID, Result{Text: "OK"})
 
 	steps := []struct {
 		enabled      bool
