@@ -1,23 +1,22 @@
-// Package iam keeps roles and policies and gives them back, as AWS Identity and Access Management does (query protocol,
-// version 2010-05-08).
+// Package iam speaks AWS Identity and Access Management (query protocol, version 2010-05-08) in front of
+// companion/identity.
 //
-// In flow HTTP requests that wire.Router has picked; out flow AWS's answers. What is created is stored and returned so
-// that tools which create roles work; no policy is ever evaluated, and no other room asks whether a role exists.
-// iam:PassRole and other actions are text inside policy documents. Operations that AWS has and this room does not are
-// refused by name. The shapes are those of the IAM API Reference; docs/compat/iam.md lists what differs,
-// docs/format/iam.md what is stored.
+// In flow HTTP requests that wire.Router has picked; out flow AWS's answers; what is kept, and within which quotas, is
+// decided in companion/identity. Operations that AWS has and this room does not are refused by name. The shapes are
+// those of the IAM API Reference; docs/compat/iam.md lists what differs.
 package iam
 
 import (
 	"log/slog"
 	"net/http"
-	"sync"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/identity"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/internal/clock"
-	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/internal/arn"
 )
 
 // Version is the one version of this API.
@@ -32,72 +31,56 @@ const (
 	maxFormFields   = 1000
 )
 
-// Codes that this service gives. Source: IAM API Reference, errors of each operation.
+// Codes that only the wire gives.
 const (
-	codeNoSuchEntity  = "NoSuchEntity"
-	codeExists        = "EntityAlreadyExists"
-	codeConflict      = "DeleteConflict"
-	codeMalformed     = "MalformedPolicyDocument"
-	codeLimit         = "LimitExceeded"
 	codeInvalidInput  = "InvalidInput"
 	codeValidation    = "ValidationError"
 	codeInvalidAction = "InvalidAction"
 )
 
 // statuses are those of codes that are not 400.
-var statuses = map[string]int{codeNoSuchEntity: 404, codeExists: 409, codeConflict: 409, codeLimit: 409}
+var statuses = map[string]int{
+	identity.CodeNoSuchEntity: 404, identity.CodeExists: 409, identity.CodeConflict: 409, identity.CodeLimit: 409,
+}
 
-// Options are what the handler needs. Coord is required; a nil Clock is real time, a nil Log is silent.
+// Options are what the handler needs. Identities is required; a nil Log is silent.
 type Options struct {
-	Coord storage.Coord // the keys under "iam/" are ours
-	Clock *clock.Clock
-	Log   *slog.Logger
+	Identities *identity.Store
+	Log        *slog.Logger
 }
 
-// Handler serves IAM.
-type Handler struct {
-	http.Handler // of requests
-
-	coord storage.Coord
-	clock *clock.Clock
-
-	change sync.Mutex // one change at a time; held across the commit
-}
+// Handler carries out the operations of IAM.
+type Handler struct{ identities *identity.Store }
 
 // New returns the handler of the service. It finds the caller with wire.CallerOf. Safe for concurrent use.
-func New(o Options) *Handler {
-	if o.Clock == nil {
-		o.Clock = clock.New(0)
-	}
+func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	faults := wire.Faults{
 		Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Statuses: statuses,
-		Stopped: []error{storage.ErrClosed, storage.ErrBusy}, Log: o.Log,
+		Stopped: []error{identity.ErrUnavailable}, Log: o.Log,
 	}
-	h := &Handler{coord: storage.Sure(o.Coord), clock: o.Clock}
-	h.Handler = &wire.Query[*Handler, *request]{
-		Of: h, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Read: read, Fault: faults.Of,
-		Refuse: Refuse,
+	return &wire.Query[*Handler, *request]{
+		Of: &Handler{o.Identities}, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Read: read,
+		Fault: faults.Of, Refuse: Refuse,
 		Unknown: func(action string) *fault.Error {
 			return fault.New(codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version)
 		},
 	}
-	return h
 }
 
 // request is one request with its caller.
 type request struct {
 	wire.Form
-	account, partition string
+	account identity.Account
 }
 
 func read(_ *http.Request, c wire.Caller, form wire.Form) (*request, error) {
 	if len(form.Values) > maxFormFields {
 		return nil, fault.New(codeValidation, "The request has more than %d parameters.", maxFormFields)
 	}
-	return &request{form, c.Account, partition(c.Region)}, nil
+	return &request{form, identity.Account{ID: c.Account, Partition: arn.PartitionOf(c.Region)}}, nil
 }
 
 // Service returns this service's row of the shared port; h is what New made.
@@ -118,3 +101,8 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 
 // stamp returns an instant as answers write it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// encoded returns a document as answers carry it: percent-encoded as RFC 3986 says.
+func encoded(document string) string {
+	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/api/wire/wiretest"
+	"github.com/shardmill/shardmill/companion/identity"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage/memory"
 )
@@ -28,12 +29,14 @@ const (
 
 type endpoint struct {
 	t       testing.TB
-	handler *Handler
+	handler http.Handler
 }
 
 func newEndpoint(t testing.TB) *endpoint {
 	noon := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
-	return &endpoint{t, New(Options{Coord: memory.New(memory.Options{}).Coord(), Clock: clock.New(time.Until(noon))})}
+	return &endpoint{t, New(Options{Identities: identity.New(identity.Options{
+		Coord: memory.New(memory.Options{}).Coord(), Clock: clock.New(time.Until(noon)),
+	})})}
 }
 
 // do sends an action with parameters as name, value, name, value; what is different every time is replaced in the
@@ -367,25 +370,6 @@ func TestListsComeInPages(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("listed %q, want %q", got, want)
-	}
-}
-
-// The id of a role is found by its whole ARN only.
-func TestRoleID(t *testing.T) {
-	t.Parallel()
-	e := newEndpoint(t)
-	e.ok("CreateRole", "RoleName", "r", "Path", "/a/", "AssumeRolePolicyDocument", trust)
-	if id, ok := e.handler.RoleID(t.Context(), "arn:aws:iam::111122223333:role/a/r"); !ok ||
-		!strings.HasPrefix(id, "AROA") || len(id) != 21 {
-		t.Errorf("%q, %v", id, ok)
-	}
-	for _, arn := range []string{
-		"", "arn:", "arn:aws:iam::111122223333:role/r", "arn:aws:iam::000000000000:role/a/r",
-		"arn:aws:iam::111122223333:user/r",
-	} {
-		if id, ok := e.handler.RoleID(t.Context(), arn); ok {
-			t.Errorf("%s has the id %s", arn, id)
-		}
 	}
 }
 

@@ -4,18 +4,11 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/identity"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/storage"
-)
-
-// Quotas of a managed policy. Source: IAM User Guide, IAM and AWS STS quotas.
-const (
-	maxPolicyBytes    = 6144
-	maxPolicyVersions = 5
 )
 
 type policyXML struct {
@@ -37,93 +30,44 @@ type policyAnswer struct {
 	Policy policyXML
 }
 
-func (r *request) show(p *policy, roles []role) policyXML {
-	x := policyXML{
-		PolicyName: p.Name, PolicyID: p.ID, ARN: r.arn("policy", p.Path, p.Name), Path: p.Path,
-		DefaultVersionID: p.Default, IsAttachable: true,
-		Description: p.Description, CreateDate: stamp(p.Created), UpdateDate: stamp(p.Updated),
+func (r *request) show(p *identity.Policy, uses identity.Uses) policyXML {
+	return policyXML{
+		PolicyName: p.Name, PolicyID: p.ID, ARN: p.ARN(r.account), Path: p.Path, DefaultVersionID: p.Default,
+		AttachmentCount: uses.Attached, BoundaryCount: uses.Boundaries, IsAttachable: true,
+		Description: p.Description, CreateDate: stamp(p.Created), UpdateDate: stamp(p.Updated), Tags: tagsOf(p.Tags),
 	}
-	for _, ro := range roles {
-		if slices.Contains(ro.Attached, x.ARN) {
-			x.AttachmentCount++
-		}
-		if ro.Boundary == x.ARN {
-			x.BoundaryCount++
-		}
-	}
-	if len(p.Tags) > 0 {
-		x.Tags = &tagsXML{p.Tags}
-	}
-	return x
 }
 
-var awsPolicies = wire.Pattern(`^arn:aws[a-z-]*:iam::aws:policy/[!-~]*[\w+=,.@-]$`)
-
-// ownedByAWS recognises the policies that AWS makes. They count as existing, whatever their names; their documents are
-// not here.
-func (r *request) ownedByAWS(arn string) bool { return awsPolicies.MatchString(arn) }
-
-// policy finds a policy of the caller's account by its ARN; nil when there is none.
-func (h *Handler) policy(ctx context.Context, r *request, arn string) (*policy, storage.Revision, error) {
-	p, revision, ok, err := load[policy](ctx, h, key(r.account, kindPolicy, arn[strings.LastIndexByte(arn, '/')+1:]))
-	if err != nil || !ok || r.arn("policy", p.Path, p.Name) != arn {
-		return nil, 0, err
-	}
-	return &p, revision, nil
-}
-
-// named finds the policy that a request names.
-func (h *Handler) named(ctx context.Context, r *request, v *violations) (*policy, storage.Revision, error) {
+// policyARN reads the policy that a request names, after everything else in it. Of AWS's own there are no documents.
+func (v *violations) policyARN(r *request) (string, error) {
 	arn := v.text(r, "PolicyArn", maxARN)
 	if err := v.err(); err != nil {
-		return nil, 0, err
+		return "", err
 	}
-	if r.ownedByAWS(arn) {
-		return nil, 0, fault.New(
+	if identity.OwnedByAWS(arn) {
+		return "", fault.New(
 			fault.CodeNotImplemented,
 			"shardmill does not have the documents of AWS's own policies, of which %s is one; it can be attached.",
 			clip(arn),
 		).WithStatus(http.StatusNotImplemented)
 	}
-	p, revision, err := h.policy(ctx, r, arn)
-	if err == nil && p == nil {
-		err = fault.New(codeNoSuchEntity, "Policy %s was not found.", clip(arn))
-	}
-	return p, revision, err
+	return arn, nil
 }
 
-func (h *Handler) changePolicy(ctx context.Context, r *request, v *violations, change func(*policy) error) error {
-	h.change.Lock()
-	defer h.change.Unlock()
-	p, revision, err := h.named(ctx, r, v)
+// policy returns the policy that a request names.
+func (h *Handler) policy(ctx context.Context, r *request, v *violations) (p identity.Policy, err error) {
+	arn, err := v.policyARN(r)
 	if err != nil {
-		return err
+		return p, err
 	}
-	if err := change(p); err != nil {
-		return err
-	}
-	return h.save(ctx, key(r.account, kindPolicy, p.Name), p, revision)
-}
-
-func checkManaged(document string) error {
-	if err := checkPolicy(document); err != nil {
-		return err
-	}
-	if sizeOf(document) > maxPolicyBytes {
-		return fault.New(codeLimit, "Cannot exceed quota for PolicySize: %d", maxPolicyBytes)
-	}
-	return nil
+	return h.identities.Policy(ctx, r.account, arn)
 }
 
 // createPolicy stores a managed policy, whose first version is v1. Source: IAM API Reference, CreatePolicy.
 func (h *Handler) createPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
-	now := h.now()
-	p := policy{
-		Version: formatVersion, Name: v.name(r, "PolicyName", maxName), Path: v.path(r), ID: newID("ANPA"),
-		Created: now, Updated: now, Description: v.description(r),
-		Default: "v1", Next: 2, Versions: []policyVersion{{"v1", v.text(r, "PolicyDocument", maxDocument), now}},
-	}
+	p := identity.Policy{Name: v.name(r, "PolicyName", maxName), Path: v.path(r), Description: v.description(r)}
+	document := v.text(r, "PolicyDocument", maxDocument)
 	var err error
 	if p.Tags, err = v.tags(r); err != nil {
 		return nil, err
@@ -131,32 +75,21 @@ func (h *Handler) createPolicy(ctx context.Context, _ wire.Caller, r *request) (
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	if err := checkManaged(p.Versions[0].Document); err != nil {
+	made, err := h.identities.CreatePolicy(ctx, r.account, p, document)
+	if err != nil {
 		return nil, err
 	}
-	h.change.Lock()
-	defer h.change.Unlock()
-	k := key(r.account, kindPolicy, p.Name)
-	if _, _, ok, err := load[policy](ctx, h, k); err != nil || ok {
-		if ok {
-			err = fault.New(codeExists, "A policy called %s already exists. Duplicate names are not allowed.", p.Name)
-		}
-		return nil, err
-	}
-	if err := h.save(ctx, k, p, storage.Absent); err != nil {
-		return nil, err
-	}
-	return policyAnswer{r.show(&p, nil)}, nil
+	return policyAnswer{r.show(&made, identity.Uses{})}, nil
 }
 
 // getPolicy answers a policy without its document. Source: IAM API Reference, GetPolicy.
 func (h *Handler) getPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	p, _, err := h.named(ctx, r, new(violations))
+	p, err := h.policy(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
 	}
-	roles, err := all[role](ctx, h, r.account, kindRole)
-	return policyAnswer{r.show(p, roles)}, err
+	uses, err := h.identities.Uses(ctx, r.account)
+	return policyAnswer{r.show(&p, uses[p.ARN(r.account)])}, err
 }
 
 type listPoliciesAnswer struct {
@@ -176,19 +109,19 @@ func (h *Handler) listPolicies(ctx context.Context, _ wire.Caller, r *request) (
 	if r.Has("PolicyUsageFilter") {
 		return nil, absent.Parameter(codeValidation, "the parameter PolicyUsageFilter")
 	}
-	policies, err := all[policy](ctx, h, r.account, kindPolicy)
+	policies, err := h.identities.Policies(ctx, r.account)
 	if err != nil {
 		return nil, err
 	}
-	roles, err := all[role](ctx, h, r.account, kindRole)
+	uses, err := h.identities.Uses(ctx, r.account)
 	if err != nil {
 		return nil, err
 	}
 	var members []policyXML
-	for _, p := range policies {
-		x := r.show(&p, roles)
+	for i := range policies {
+		x := r.show(&policies[i], uses[policies[i].ARN(r.account)])
 		x.Tags = nil
-		if r.Get("Scope") != "AWS" && strings.HasPrefix(p.Path, r.Get("PathPrefix")) &&
+		if r.Get("Scope") != "AWS" && strings.HasPrefix(x.Path, r.Get("PathPrefix")) &&
 			(r.Get("OnlyAttached") != "true" || x.AttachmentCount > 0) {
 			members = append(members, x)
 		}
@@ -200,26 +133,11 @@ func (h *Handler) listPolicies(ctx context.Context, _ wire.Caller, r *request) (
 // deletePolicy deletes a policy that is attached to nothing and has one version. Source: IAM API Reference,
 // DeletePolicy.
 func (h *Handler) deletePolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	h.change.Lock()
-	defer h.change.Unlock()
-	p, revision, err := h.named(ctx, r, new(violations))
+	arn, err := new(violations).policyARN(r)
 	if err != nil {
 		return nil, err
 	}
-	roles, err := all[role](ctx, h, r.account, kindRole)
-	if err != nil {
-		return nil, err
-	}
-	if x := r.show(p, roles); x.AttachmentCount+x.BoundaryCount > 0 {
-		return nil, fault.New(codeConflict, "Cannot delete a policy attached to entities.")
-	}
-	if len(p.Versions) > 1 {
-		return nil, fault.New(
-			codeConflict,
-			"This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
-		)
-	}
-	return nil, h.save(ctx, key(r.account, kindPolicy, p.Name), nil, revision)
+	return nil, h.identities.DeletePolicy(ctx, r.account, arn)
 }
 
 type versionXML struct {
@@ -233,29 +151,19 @@ type versionAnswer struct {
 	PolicyVersion versionXML
 }
 
-func (p *policy) version(id string) (int, error) {
-	i := slices.IndexFunc(p.Versions, func(v policyVersion) bool { return v.ID == id })
-	if i < 0 {
-		return 0, fault.New(codeNoSuchEntity, "Policy version %s does not exist or is not attachable.", clip(id))
-	}
-	return i, nil
-}
-
 // getPolicyVersion answers a version with its document. Source: IAM API Reference, GetPolicyVersion.
 func (h *Handler) getPolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	id := v.text(r, "VersionId", maxName)
-	p, _, err := h.named(ctx, r, &v)
+	p, err := h.policy(ctx, r, &v)
 	if err != nil {
 		return nil, err
 	}
-	i, err := p.version(id)
+	found, err := p.Version(id)
 	if err != nil {
 		return nil, err
 	}
-	return versionAnswer{
-		versionXML{encoded(p.Versions[i].Document), id, id == p.Default, stamp(p.Versions[i].Created)},
-	}, nil
+	return versionAnswer{versionXML{encoded(found.Document), id, id == p.Default, stamp(found.Created)}}, nil
 }
 
 type listVersionsAnswer struct {
@@ -265,7 +173,7 @@ type listVersionsAnswer struct {
 
 // listPolicyVersions lists versions, the newest first. Source: IAM API Reference, ListPolicyVersions.
 func (h *Handler) listPolicyVersions(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	p, _, err := h.named(ctx, r, new(violations))
+	p, err := h.policy(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
 	}
@@ -280,57 +188,40 @@ func (h *Handler) listPolicyVersions(ctx context.Context, _ wire.Caller, r *requ
 func (h *Handler) createPolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	document := v.text(r, "PolicyDocument", maxDocument)
-	var out versionAnswer
-	err := h.changePolicy(ctx, r, &v, func(p *policy) error {
-		if err := checkManaged(document); err != nil {
-			return err
-		}
-		if len(p.Versions) >= maxPolicyVersions {
-			return fault.New(
-				codeLimit,
-				"A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.",
-				maxPolicyVersions,
-			)
-		}
-		added := policyVersion{"v" + strconv.Itoa(p.Next), document, h.now()}
-		p.Next++
-		p.Versions = append(p.Versions, added)
-		if r.Get("SetAsDefault") == "true" {
-			p.Default = added.ID
-		}
-		p.Updated = added.Created
-		out.PolicyVersion = versionXML{"", added.ID, added.ID == p.Default, stamp(added.Created)}
-		return nil
-	})
-	return out, err
+	arn, err := v.policyARN(r)
+	if err != nil {
+		return nil, err
+	}
+	inForce := r.Get("SetAsDefault") == "true"
+	added, err := h.identities.AddVersion(ctx, r.account, arn, document, inForce)
+	if err != nil {
+		return nil, err
+	}
+	return versionAnswer{versionXML{"", added.ID, inForce, stamp(added.Created)}}, nil
 }
 
 // setDefaultPolicyVersion puts a version into force. Source: IAM API Reference, SetDefaultPolicyVersion.
 func (h *Handler) setDefaultPolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	var v violations
-	id := v.text(r, "VersionId", maxName)
-	return nil, h.changePolicy(ctx, r, &v, func(p *policy) error {
-		if _, err := p.version(id); err != nil {
-			return err
-		}
-		p.Default, p.Updated = id, h.now()
-		return nil
-	})
+	arn, id, err := versionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.identities.SetDefaultVersion(ctx, r.account, arn, id)
 }
 
 // deletePolicyVersion deletes a version that is not in force. Source: IAM API Reference, DeletePolicyVersion.
 func (h *Handler) deletePolicyVersion(ctx context.Context, _ wire.Caller, r *request) (any, error) {
+	arn, id, err := versionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.identities.DeleteVersion(ctx, r.account, arn, id)
+}
+
+// versionOf reads the version of a policy that a request names.
+func versionOf(r *request) (arn, id string, err error) {
 	var v violations
-	id := v.text(r, "VersionId", maxName)
-	return nil, h.changePolicy(ctx, r, &v, func(p *policy) error {
-		i, err := p.version(id)
-		if err != nil {
-			return err
-		}
-		if id == p.Default {
-			return fault.New(codeConflict, "Cannot delete the default version of a policy.")
-		}
-		p.Versions = slices.Delete(p.Versions, i, i+1)
-		return nil
-	})
+	id = v.text(r, "VersionId", maxName)
+	arn, err = v.policyARN(r)
+	return arn, id, err
 }

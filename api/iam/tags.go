@@ -2,36 +2,30 @@ package iam
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
-	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/companion/identity"
 )
 
-// addTags adds tags to those that something has, within the quota.
-func addTags(tags *[]tag, more []tag) error {
-	merged := mergeTags(*tags, more)
-	if len(merged) > maxTags {
-		return fault.New(codeLimit, "The number of tags has reached the maximum limit.")
-	}
-	*tags = merged
-	return nil
+type tagsXML struct {
+	Members []identity.Tag `xml:"member"`
 }
 
-func removeTags(tags *[]tag, keys []string) {
-	*tags = slices.DeleteFunc(slices.Clone(*tags), func(t tag) bool {
-		return slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, t.Key) })
-	})
+// tagsOf returns tags as an answer carries them; nil for none.
+func tagsOf(tags []identity.Tag) *tagsXML {
+	if len(tags) == 0 {
+		return nil
+	}
+	return &tagsXML{tags}
 }
 
 type listTagsAnswer struct {
-	Tags []tag `xml:"Tags>member"`
+	Tags []identity.Tag `xml:"Tags>member"`
 	listing
 }
 
-func listTags(r *request, tags []tag) (any, error) {
-	members, end, err := page(r, tags, func(t tag) string { return t.Key })
+func listTags(r *request, tags []identity.Tag) (any, error) {
+	members, end, err := page(r, tags, func(t identity.Tag) string { return t.Key })
 	return listTagsAnswer{members, end}, err
 }
 
@@ -42,19 +36,25 @@ func (h *Handler) tagRole(ctx context.Context, _ wire.Caller, r *request) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.changeRole(ctx, r, &v, func(ro *role) error { return addTags(&ro.Tags, tags) })
+	name, err := v.roleName(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.identities.TagRole(ctx, r.account, name, tags)
 }
 
 // untagRole removes tags from a role. Source: IAM API Reference, UntagRole.
 func (h *Handler) untagRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	return nil, h.changeRole(
-		ctx, r, new(violations), func(ro *role) error { removeTags(&ro.Tags, r.Strings("TagKeys.member")); return nil },
-	)
+	name, err := new(violations).roleName(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.identities.UntagRole(ctx, r.account, name, r.Strings("TagKeys.member"))
 }
 
 // listRoleTags lists a role's tags. Source: IAM API Reference, ListRoleTags.
 func (h *Handler) listRoleTags(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	ro, _, err := h.role(ctx, r, new(violations))
+	ro, err := h.role(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
 	}
@@ -68,19 +68,25 @@ func (h *Handler) tagPolicy(ctx context.Context, _ wire.Caller, r *request) (any
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.changePolicy(ctx, r, &v, func(p *policy) error { return addTags(&p.Tags, tags) })
+	arn, err := v.policyARN(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.identities.TagPolicy(ctx, r.account, arn, tags)
 }
 
 // untagPolicy removes tags from a policy. Source: IAM API Reference, UntagPolicy.
 func (h *Handler) untagPolicy(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	return nil, h.changePolicy(
-		ctx, r, new(violations), func(p *policy) error { removeTags(&p.Tags, r.Strings("TagKeys.member")); return nil },
-	)
+	arn, err := new(violations).policyARN(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.identities.UntagPolicy(ctx, r.account, arn, r.Strings("TagKeys.member"))
 }
 
 // listPolicyTags lists a policy's tags. Source: IAM API Reference, ListPolicyTags.
 func (h *Handler) listPolicyTags(ctx context.Context, _ wire.Caller, r *request) (any, error) {
-	p, _, err := h.named(ctx, r, new(violations))
+	p, err := h.policy(ctx, r, new(violations))
 	if err != nil {
 		return nil, err
 	}

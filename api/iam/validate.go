@@ -3,14 +3,13 @@ package iam
 import (
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/identity"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/internal/arn"
 )
 
 // Patterns that AWS's answers quote, and lengths. Source: IAM API Reference.
@@ -23,7 +22,6 @@ const (
 	maxARN       = 2048
 	maxDocument  = 131_072
 	maxText      = 1000
-	maxTags      = 50
 	minSession   = 3600
 	maxSession   = 43_200
 	maxListItems = 1000
@@ -33,8 +31,6 @@ var (
 	names = wire.Pattern(`^` + namePattern + `$`)
 	paths = wire.Pattern(`^(/|/[!-~]+/)$`)
 )
-
-func partition(region string) string { return arn.PartitionOf(region) }
 
 // violations collects what is wrong with a request.
 type violations struct{ fault.Violations }
@@ -106,18 +102,12 @@ func (v *violations) integer(r *request, parameter string, lo, hi, otherwise int
 	return int(n)
 }
 
-// tag is a key and a value.
-type tag struct {
-	Key   string `json:"k" xml:"Key"`
-	Value string `json:"v" xml:"Value"`
-}
-
 // tags reads an optional list of tags, in the order of their keys. Keys are compared without regard to case, as AWS
 // does.
-func (v *violations) tags(r *request) ([]tag, error) {
-	var out []tag
+func (v *violations) tags(r *request) ([]identity.Tag, error) {
+	var out []identity.Tag
 	for i, e := range r.Elements("Tags.member") {
-		t := tag{r.Get(e + ".Key"), r.Get(e + ".Value")}
+		t := identity.Tag{Key: r.Get(e + ".Key"), Value: r.Get(e + ".Value")}
 		path := fmt.Sprintf("tags.%d.member.", i+1)
 		if n := utf8.RuneCountInString(t.Key); n < 1 || n > 128 {
 			v.Add(path+"key", clip(t.Key), "Member must have length between 1 and 128, inclusive")
@@ -127,26 +117,15 @@ func (v *violations) tags(r *request) ([]tag, error) {
 		}
 		out = append(out, t)
 	}
-	if len(out) > maxTags {
-		v.Hidden("tags", fmt.Sprintf("Member must have length less than or equal to %d", maxTags))
+	if len(out) > identity.MaxTags {
+		v.Hidden("tags", fmt.Sprintf("Member must have length less than or equal to %d", identity.MaxTags))
 	}
-	if merged := mergeTags(nil, out); len(merged) < len(out) {
+	if merged := identity.MergeTags(nil, out); len(merged) < len(out) {
 		return nil, fault.New(
 			codeInvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
 		)
 	}
-	return mergeTags(nil, out), nil
-}
-
-// mergeTags adds tags or replaces those that are there.
-func mergeTags(tags, more []tag) []tag {
-	out := slices.Clone(tags)
-	for _, t := range more {
-		out = slices.DeleteFunc(out, func(o tag) bool { return strings.EqualFold(o.Key, t.Key) })
-		out = append(out, t)
-	}
-	slices.SortFunc(out, func(a, b tag) int { return strings.Compare(a.Key, b.Key) })
-	return out
+	return identity.MergeTags(nil, out), nil
 }
 
 // clip keeps a quoted value of a caller short.

@@ -52,7 +52,10 @@ var rooms = map[string]struct {
 	"stream/streamtest": {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":            {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},
 	"source/sourcetest": {
-		[]string{"record", "fault", "storage", "storage/storagetest", "source", "stream", "stream/streamtest", "internal/clock", "internal/eventually"},
+		[]string{
+			"record", "fault", "storage", "storage/storagetest", "source", "stream", "stream/streamtest",
+			"internal/clock", "internal/eventually",
+		},
 		"how a source and what stands for it are judged",
 	},
 	"function": {
@@ -71,6 +74,7 @@ var rooms = map[string]struct {
 		[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics",
 	},
 	"companion/table/expr":       {[]string{"fault"}, "DynamoDB's expression language"},
+	"companion/identity":         {[]string{"fault", "storage", "internal/clock"}, "how roles and policies are kept"},
 	"companion/logstore":         {[]string{"fault", "storage", "internal/clock"}, "how log events are kept"},
 	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},
 	"metric":                     {[]string{"record", "fault", "storage", "internal/clock"}, "what is measured"},
@@ -108,7 +112,9 @@ var rooms = map[string]struct {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/logstore", "companion/logstore/pattern"},
 		"AWS's wire",
 	},
-	"api/iam":             {[]string{"record", "fault", "storage", "internal/clock", "api/wire"}, "AWS's wire"},
+	"api/iam": {
+		[]string{"record", "fault", "internal/clock", "api/wire", "companion/identity"}, "AWS's wire",
+	},
 	"api/sts":             {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":      {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/mutants":    {nil, "whether a test would notice"},

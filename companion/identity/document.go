@@ -1,8 +1,7 @@
-package iam
+package identity
 
 import (
 	"encoding/json"
-	"net/url"
 	"strings"
 	"unicode"
 
@@ -17,8 +16,6 @@ type statement struct {
 	Resource, NotResource   json.RawMessage
 	Principal, NotPrincipal json.RawMessage
 }
-
-func malformed(text string) error { return fault.New(codeMalformed, "%s", text) }
 
 // statements reads the statements of a document: one object, or a list of them.
 func statements(document string) ([]statement, error) {
@@ -98,7 +95,12 @@ func sizeOf(document string) (n int) {
 	return n
 }
 
-// encoded returns a document as answers carry it: percent-encoded as RFC 3986 says.
-func encoded(document string) string {
-	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
+func checkManaged(document string) error {
+	if err := checkPolicy(document); err != nil {
+		return err
+	}
+	if sizeOf(document) > maxPolicyBytes {
+		return fault.New(CodeLimit, "Cannot exceed quota for PolicySize: %d", maxPolicyBytes)
+	}
+	return nil
 }
