@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/shardmill/shardmill/api/control"
 )
 
 // Beyond the connections that may be open, a new one is told so and closed; one that ends makes room.
@@ -77,7 +79,7 @@ func TestStreamsOfAConnectionAreBounded(t *testing.T) {
 	}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(tr.CloseIdleConnections)
-	req, err := http.NewRequestWithContext(t.Context(), "GET", b.s.Endpoint()+PathLive, nil)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", b.s.Endpoint()+control.PathLive, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

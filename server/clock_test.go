@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shardmill/shardmill/api/control"
 )
 
 // Times that a function computes by the clock that it sees are judged by the same one: after a month on the moved clock
@@ -14,7 +16,7 @@ func TestTimesByTheMovedClockAreTaken(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
 	const month = 30 * 24 * time.Hour
-	b.ok(b.control("POST", PathClock, fmt.Sprintf(`{"advanceMillis":%d}`, month.Milliseconds())))
+	b.ok(b.control("POST", control.PathClock, fmt.Sprintf(`{"advanceMillis":%d}`, month.Milliseconds())))
 	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
 	b.ok(b.call("Logs_20140328.CreateLogGroup", "application/x-amz-json-1.1", `{"logGroupName":"g"}`))
 	b.ok(b.call(
@@ -71,7 +73,7 @@ func TestTimeToLiveIsJudgedByTheMovedClock(t *testing.T) {
 		`{"TableName":"seen","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}`,
 	)
 	table("UpdateTimeToLive", `{"TableName":"seen","TimeToLiveSpecification":{"AttributeName":"until","Enabled":true}}`)
-	b.ok(b.control("POST", PathClock, `{"advanceMillis":7200000}`))
+	b.ok(b.control("POST", control.PathClock, `{"advanceMillis":7200000}`))
 	hour := time.Now().Add(time.Hour)
 	table(
 		"PutItem",
@@ -81,7 +83,7 @@ func TestTimeToLiveIsJudgedByTheMovedClock(t *testing.T) {
 	)
 	table("PutItem", fmt.Sprintf(`{"TableName":"seen","Item":{"id":{"S":"real"},"until":{"N":"%d"}}}`, hour.Unix()))
 
-	b.ok(b.control("POST", PathClock, `{"advanceMillis":60000}`))
+	b.ok(b.control("POST", control.PathClock, `{"advanceMillis":60000}`))
 
 	if got := table("Scan", `{"TableName":"seen"}`); !strings.Contains(got, `"moved"`) ||
 		strings.Contains(got, `"real"`) {
@@ -112,7 +114,7 @@ func TestFunctionClock(t *testing.T) {
 		}
 		b.ok(b.lambda("POST", "/2015-03-31/functions", string(in)))
 		if c.cfg.Dev {
-			b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))
+			b.ok(b.control("POST", control.PathClock, `{"advanceMillis":3600000}`))
 		}
 
 		if got := b.ok(b.lambda("POST", "/2015-03-31/functions/f/invocations", `"clock"`)); got != c.want {

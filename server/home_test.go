@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/shardmill/shardmill/api/control"
 )
 
 // A server needs no home: its token lies in its data directory, and one in memory works without a place for it.
@@ -20,7 +22,7 @@ func TestServersNeedNoHome(t *testing.T) {
 			dir := t.TempDir()
 			for _, cfg := range []Config{{}, {Dev: true}, {Data: dir}} {
 				b := start(t, cfg)
-				b.ok(b.control("GET", PathClock, ""))
+				b.ok(b.control("GET", control.PathClock, ""))
 				if cfg.Data != "" {
 					if text, err := os.ReadFile(DataTokenFile(dir)); err != nil || string(text) != b.s.Token()+"\n" {
 						t.Errorf("token %q, %v", text, err)

@@ -3,6 +3,8 @@ package server
 import (
 	"strings"
 	"testing"
+
+	"github.com/shardmill/shardmill/api/control"
 )
 
 // call sends a request to a service by its target, or a form; the caller is signed.
@@ -59,7 +61,7 @@ func TestLogsAndRolesOutliveARestartAndNotAReset(t *testing.T) {
 		t.Errorf("roles after the restart: %s", got)
 	}
 
-	again.ok(again.control("POST", PathReset, ""))
+	again.ok(again.control("POST", control.PathReset, ""))
 
 	if got := again.ok(again.call(
 		"Logs_20140328.DescribeLogGroups", "application/x-amz-json-1.1", `{}`,

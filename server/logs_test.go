@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
@@ -50,8 +51,8 @@ func (b *bench) said(o owner, name, line string) string {
 	var got string
 	eventually.Reaches(b, fmt.Sprintf("%q in the log of %s of %v", line, name, o), func() (bool, string) {
 		var said []string
-		for text := range strings.Lines(b.ok(b.control("GET", PathLogs+"?"+q.Encode(), ""))) {
-			var l LogLine
+		for text := range strings.Lines(b.ok(b.control("GET", control.PathLogs+"?"+q.Encode(), ""))) {
+			var l control.LogLine
 			if err := json.Unmarshal([]byte(text), &l); err != nil {
 				b.Fatal(err)
 			}
@@ -92,7 +93,7 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		}
 	}
 
-	_, page := b.do("GET", PathMetrics, "")
+	_, page := b.do("GET", control.PathMetrics, "")
 	for _, o := range []owner{here, abroad, other} {
 		if want := fmt.Sprintf(
 			`shardmill_function_invocations_total{account="%s",region="%s",function="f"} 1`, o.account, o.region,
@@ -109,16 +110,16 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		"?function=f&account=444455556666&region=eu-west-1": "there is no function f in account 444455556666, eu-west-1, and nothing is left that one has logged; " +
 			"there is one in account 000000000000, eu-west-1",
 	} {
-		if status, answer := b.control("GET", PathLogs+query, ""); status != 404 ||
+		if status, answer := b.control("GET", control.PathLogs+query, ""); status != 404 ||
 			!strings.Contains(answer, `"`+want+`"`) {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}
 	}
-	b.ok(b.control("POST", PathClock, `{"advanceMillis":7200000}`))
+	b.ok(b.control("POST", control.PathClock, `{"advanceMillis":7200000}`))
 	// two hours later, by the clock that can be moved
 	for since, want := range map[string]bool{"119m": false, "3h": true} {
 		if lines := b.ok(b.control(
-			"GET", PathLogs+"?function=g&since="+since, "",
+			"GET", control.PathLogs+"?function=g&since="+since, "",
 		)); strings.Contains(lines, "four") != want {
 			t.Errorf("since %s: %s", since, lines)
 		}
@@ -127,7 +128,7 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		"", "?function=a/b", "?function=arn:aws:lambda:us-east-1:111122223333:function:f",
 		"?function=g&since=yesterday",
 	} {
-		if status, answer := b.control("GET", PathLogs+query, ""); status != 400 {
+		if status, answer := b.control("GET", control.PathLogs+query, ""); status != 400 {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}
 	}
@@ -147,7 +148,7 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
-	b.ok(b.control("POST", PathClock, `{"advanceMillis":2000}`))
+	b.ok(b.control("POST", control.PathClock, `{"advanceMillis":2000}`))
 	b.ok(b.kinesis("CreateStream", `{"StreamName":"others","ShardCount":1}`))
 	if err := json.Unmarshal(
 		[]byte(b.ok(b.kinesis("PutRecord", `{"StreamName":"others","PartitionKey":"k","Data":"AA=="}`))), &other,
@@ -160,7 +161,7 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	in := ReplayRequest{
+	in := control.ReplayRequest{
 		Mapping: list.EventSourceMappings[0].UUID, Shard: "shardId-000000000000", From: put.SequenceNumber,
 		To: put.SequenceNumber,
 	}
@@ -185,7 +186,7 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, answer := b.control("POST", PathReplay, string(body)); status != c.status ||
+		if status, answer := b.control("POST", control.PathReplay, string(body)); status != c.status ||
 			!strings.Contains(answer, c.want) {
 			t.Errorf("%s %s: %d %s", c.account, c.region, status, answer)
 		}
@@ -199,14 +200,14 @@ func TestReplayLooksWhereItIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, answer := b.control("POST", PathReplay, string(body)); status != 400 ||
+		if status, answer := b.control("POST", control.PathReplay, string(body)); status != 400 ||
 			!strings.Contains(answer, "of another shard or stream") {
 			t.Errorf("%v: %d %s", ends, status, answer)
 		}
 	}
 	var told []string
-	for text := range strings.Lines(b.ok(b.control("GET", PathLogs+"?function=f", ""))) {
-		var l LogLine
+	for text := range strings.Lines(b.ok(b.control("GET", control.PathLogs+"?function=f", ""))) {
+		var l control.LogLine
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/eventually"
@@ -125,7 +126,7 @@ func TestIteratorAgeIsCountedAtSend(t *testing.T) {
 	b.reserve(0)
 	began := b.s.clock.Now()
 	b.put("waits")
-	b.ok(b.control("POST", PathClock, `{"advanceMillis":4000}`))
+	b.ok(b.control("POST", control.PathClock, `{"advanceMillis":4000}`))
 	b.reserve(1)
 	<-settled
 	elapsed := b.s.clock.Now().Sub(began)
@@ -189,7 +190,7 @@ func TestThrottledAttemptsAreNoInvocations(t *testing.T) {
 	b.put("k")
 	for range 3 {
 		<-throttled
-		b.ok(b.control("POST", PathClock, `{"advanceMillis":2000}`)) // beyond the first back-off
+		b.ok(b.control("POST", control.PathClock, `{"advanceMillis":2000}`)) // beyond the first back-off
 	}
 	b.reserve(1)
 	<-settled
@@ -243,7 +244,7 @@ func TestPrometheus(t *testing.T) {
 	b.pipeline()
 	b.put("fail once")
 	<-settled
-	page := b.ok(b.do("GET", PathMetrics, ""))
+	page := b.ok(b.do("GET", control.PathMetrics, ""))
 	problems, err := promlint.New(strings.NewReader(page)).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v\n%s", problems, err, page)
@@ -271,14 +272,18 @@ func TestPrometheus(t *testing.T) {
 	b.ok(b.lambda("DELETE", "/2015-03-31/functions/f", ""))
 	// a mapping takes a moment to be gone
 	eventually.Reaches(t, "a page without what is deleted", func() (bool, string) {
-		page := b.ok(b.do("GET", PathMetrics, ""))
+		page := b.ok(b.do("GET", control.PathMetrics, ""))
 		return !strings.Contains(page, "shardmill_mapping_records_settled_total{") &&
 			!strings.Contains(page, "shardmill_function_invocations_total{"), page
 	})
-	if status, _ := b.do("GET", PathMetrics, "", "Origin", "http://localhost:3000"); status != http.StatusForbidden {
+	if status, _ := b.do(
+		"GET", control.PathMetrics, "", "Origin", "http://localhost:3000",
+	); status != http.StatusForbidden {
 		t.Errorf("a web page was answered %d", status)
 	}
-	if status, _ := b.do("GET", PathMetrics, "", "Host", "evil.example"); status != http.StatusMisdirectedRequest {
+	if status, _ := b.do(
+		"GET", control.PathMetrics, "", "Host", "evil.example",
+	); status != http.StatusMisdirectedRequest {
 		t.Errorf("another host was answered %d", status)
 	}
 }
@@ -288,7 +293,7 @@ func TestProfilesAreGuarded(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{})
 	for _, name := range []string{"", "heap", "goroutine?debug=1", "profile?seconds=1", "trace?seconds=1"} {
-		if status, answer := b.do("GET", PathProfile+name, ""); status != http.StatusUnauthorized {
+		if status, answer := b.do("GET", control.PathProfile+name, ""); status != http.StatusUnauthorized {
 			t.Errorf("%s without a token: %d %s", name, status, answer)
 		}
 	}
@@ -296,7 +301,7 @@ func TestProfilesAreGuarded(t *testing.T) {
 		"": "what the scheduler does", "profile?seconds=0.01": "\x1f\x8b", "trace?seconds=0.01": "go 1.",
 		"goroutine?debug=1": "goroutine profile: total", "heap?debug=1": "heap profile",
 	} {
-		if answer := b.ok(b.control("GET", PathProfile+name, "")); !strings.Contains(answer, want) {
+		if answer := b.ok(b.control("GET", control.PathProfile+name, "")); !strings.Contains(answer, want) {
 			t.Errorf("%s: %.300s", name, answer)
 		}
 	}
@@ -305,7 +310,7 @@ func TestProfilesAreGuarded(t *testing.T) {
 		"profile?seconds=x": `seconds is \"x\"; it must be a number up to 300`,
 		"trace?seconds=301": "it must be a number up to 300",
 	} {
-		if status, answer := b.control("GET", PathProfile+name, ""); status < 400 || status >= 500 ||
+		if status, answer := b.control("GET", control.PathProfile+name, ""); status < 400 || status >= 500 ||
 			!strings.Contains(answer, want) {
 			t.Errorf("%s: %d %s", name, status, answer)
 		}

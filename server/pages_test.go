@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/api/wire/wiretest"
 )
@@ -169,13 +170,13 @@ func TestEveryServiceIsUnavailableInItsOwnWords(t *testing.T) {
 			t.Errorf("%s was not tried", s.Name)
 		}
 	}
-	if status, answer := b.control("POST", PathClock, `{"advanceMillis":1}`); status != 503 ||
+	if status, answer := b.control("POST", control.PathClock, `{"advanceMillis":1}`); status != 503 ||
 		!strings.Contains(answer, "--body-memory") {
 		t.Errorf("the control API: %d %s", status, answer)
 	}
-	b.ok(b.control("GET", PathClock, ""))
+	b.ok(b.control("GET", control.PathClock, ""))
 	b.ok(b.lambda("GET", "/2015-03-31/functions", ""))
-	if status, page := b.do("GET", PathMetrics, ""); status != 200 ||
+	if status, page := b.do("GET", control.PathMetrics, ""); status != 200 ||
 		!strings.Contains(page, "shardmill_requests_refused_total{reason=\"memory\"} ") ||
 		strings.Contains(page, "reason=\"memory\"} 0\n") {
 		t.Errorf("metrics: %d %s", status, page)

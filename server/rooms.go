@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/api/kinesis"
 	"github.com/shardmill/shardmill/api/lambda"
 	"github.com/shardmill/shardmill/api/sqs"
@@ -356,7 +357,9 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 	calm := 0
 	for calm < 3 { // a reader that an append has just woken needs a moment to be seen
 		if r.ending.Load() {
-			return &problem{http.StatusConflict, "the clock stays where it is: the server stops or is reset"}
+			return &control.Problem{
+				Status: http.StatusConflict, Text: "the clock stays where it is: the server stops or is reset",
+			}
 		}
 		if r.engine.Idle() && r.functions.Busy() == 0 {
 			calm++
@@ -364,7 +367,7 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 			calm = 0
 		}
 		if time.Now().After(deadline) {
-			return &problem{http.StatusConflict, r.stillBusy(patience)}
+			return &control.Problem{Status: http.StatusConflict, Text: r.stillBusy(patience)}
 		}
 		select {
 		case <-time.After(time.Millisecond):

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/eventually"
@@ -254,7 +255,7 @@ func TestStopLeavesNoGoroutine(t *testing.T) {
 		b.pipeline()
 		b.put("k")
 		<-ended
-		b.ok(b.control("POST", PathReset, ""))
+		b.ok(b.control("POST", control.PathReset, ""))
 		b.pipeline()
 		b.put("k")
 		<-ended
@@ -338,24 +339,25 @@ func TestControlIsGuarded(t *testing.T) {
 		headers      []string
 		status       int
 	}{
-		{"GET", PathLive, nil, 200},
-		{"GET", PathReady, nil, 200},
-		{"GET", PathReady, []string{"Origin", "http://localhost:3000"}, 403},
-		{"GET", PathReady, []string{"Sec-Fetch-Site", "cross-site"}, 403},
-		{"GET", PathReady, []string{"Host", "evil.example"}, 421},
-		{"GET", PathClock, nil, 401},
-		{"GET", PathClock, []string{"Authorization", "Bearer wrong"}, 401},
-		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token()}, 200},
-		{"GET", PathClock, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "null"}, 403},
-		{"POST", PathClock, nil, 401},
-		{"POST", PathReset, nil, 401},
-		{"POST", PathReplay, nil, 401},
+		{"GET", control.PathLive, nil, 200},
+		{"GET", control.PathReady, nil, 200},
+		{"GET", control.PathReady, []string{"Origin", "http://localhost:3000"}, 403},
+		{"GET", control.PathReady, []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"GET", control.PathReady, []string{"Host", "evil.example"}, 421},
+		{"GET", control.PathClock, nil, 401},
+		{"GET", control.PathClock, []string{"Authorization", "Bearer wrong"}, 401},
+		{"GET", control.PathClock, []string{"Authorization", "Bearer " + b.s.Token()}, 200},
+		{"GET", control.PathClock, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "null"}, 403},
+		{"POST", control.PathClock, nil, 401},
+		{"POST", control.PathReset, nil, 401},
+		{"POST", control.PathReplay, nil, 401},
 		{
-			"POST", PathReplay, []string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"},
+			"POST", control.PathReplay,
+			[]string{"Authorization", "Bearer " + b.s.Token(), "Origin", "http://localhost:3000"},
 			403,
 		},
-		{"GET", PathLogs, nil, 401},
-		{"GET", PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
+		{"GET", control.PathLogs, nil, 401},
+		{"GET", control.PathReset, []string{"Authorization", "Bearer " + b.s.Token()}, 405},
 	} {
 		if status, answer := b.do(c.method, c.path, "", c.headers...); status != c.status {
 			t.Errorf("%s %s %v: %d %s", c.method, c.path, c.headers, status, answer)
@@ -372,13 +374,13 @@ func TestClockMovesForward(t *testing.T) {
 		`{"advanceMillis":9223372036854775807}`: 400,
 		`{"advanceMillis":0}`:                   200, strings.Repeat(" ", 5000) + "{}": 400,
 	} {
-		if status, answer := b.control("POST", PathClock, body); status != want {
+		if status, answer := b.control("POST", control.PathClock, body); status != want {
 			t.Errorf("%.40q: %d %s", body, status, answer)
 		}
 	}
-	var state ClockState
+	var state control.ClockState
 	if err := json.Unmarshal(
-		[]byte(b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))), &state,
+		[]byte(b.ok(b.control("POST", control.PathClock, `{"advanceMillis":3600000}`))), &state,
 	); err != nil ||
 		state.OffsetMillis != 3600000 {
 		t.Errorf("%+v, %v", state, err)
@@ -388,7 +390,7 @@ func TestClockMovesForward(t *testing.T) {
 	}
 
 	serve := start(t, Config{})
-	for _, path := range []string{PathClock, PathReset} {
+	for _, path := range []string{control.PathClock, control.PathReset} {
 		if status, answer := serve.control("POST", path, `{"advanceMillis":1}`); status != 403 {
 			t.Errorf("%s under serve: %d %s", path, status, answer)
 		}
@@ -400,7 +402,7 @@ func TestMovedClockIsKeptAndRefusedByServe(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	b := start(t, Config{Data: data, Dev: true})
-	b.ok(b.control("POST", PathClock, `{"advanceMillis":86400000}`))
+	b.ok(b.control("POST", control.PathClock, `{"advanceMillis":86400000}`))
 	b.s.Stop(t.Context())
 
 	s, err := New(Config{Data: data})
@@ -414,7 +416,7 @@ func TestMovedClockIsKeptAndRefusedByServe(t *testing.T) {
 	}
 
 	again := start(t, Config{Data: data, Dev: true})
-	if got := again.ok(again.control("GET", PathClock, "")); !strings.Contains(got, `"offsetMillis":86400000`) {
+	if got := again.ok(again.control("GET", control.PathClock, "")); !strings.Contains(got, `"offsetMillis":86400000`) {
 		t.Errorf("resumed with %s", got)
 	}
 }
@@ -429,7 +431,7 @@ func TestAdvanceNamesTheFunctionThatRuns(t *testing.T) {
 	b.put("hang")
 	<-started
 	eventually.Holds(t, "a running process", func() bool { return len(b.s.functions().BusyWith()) > 0 })
-	status, answer := b.control("POST", PathClock, `{"advanceMillis":1000}`)
+	status, answer := b.control("POST", control.PathClock, `{"advanceMillis":1000}`)
 	if status != 409 || !strings.Contains(answer, "there is still running: function f") {
 		t.Errorf("answered %d %s", status, answer)
 	}
@@ -442,12 +444,14 @@ func TestResetWhileFunctionsRun(t *testing.T) {
 		observe, started, ended := attempts()
 		b := start(t, Config{Data: data, Dev: true, Observe: observe})
 		b.pipeline()
-		b.ok(b.control("POST", PathClock, `{"advanceMillis":3600000}`))
+		b.ok(b.control("POST", control.PathClock, `{"advanceMillis":3600000}`))
 		b.put("hang")
 		<-started
 		advanced := make(chan int, 1)
 		go func() {
-			req, _ := http.NewRequest("POST", b.s.Endpoint()+PathClock, strings.NewReader(`{"advanceMillis":1000}`))
+			req, _ := http.NewRequest(
+				"POST", b.s.Endpoint()+control.PathClock, strings.NewReader(`{"advanceMillis":1000}`),
+			)
 			req.Header.Set("Authorization", "Bearer "+b.s.Token())
 			resp, err := b.client.Do(req)
 			if err != nil {
@@ -459,7 +463,7 @@ func TestResetWhileFunctionsRun(t *testing.T) {
 		}()
 
 		began := time.Now()
-		b.ok(b.control("POST", PathReset, ""))
+		b.ok(b.control("POST", control.PathReset, ""))
 
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("the reset took %s", took)
@@ -470,13 +474,13 @@ func TestResetWhileFunctionsRun(t *testing.T) {
 		if got := b.ok(b.kinesis("ListStreams", "{}")); strings.Contains(got, "orders") {
 			t.Errorf("there is still %s", got)
 		}
-		if got := b.ok(b.control("GET", PathClock, "")); !strings.Contains(got, `"offsetMillis":0`) {
+		if got := b.ok(b.control("GET", control.PathClock, "")); !strings.Contains(got, `"offsetMillis":0`) {
 			t.Errorf("the clock says %s", got)
 		}
 		b.pipeline()
 		b.put("k")
 		<-ended
-		b.ok(b.do("GET", PathReady, ""))
+		b.ok(b.do("GET", control.PathReady, ""))
 	}
 }
 
@@ -510,11 +514,11 @@ func TestAPIsAnswerWhileDraining(t *testing.T) {
 		b.s.Stop(stopping)
 	}()
 	for {
-		if status, _ := b.do("GET", PathReady, ""); status == http.StatusServiceUnavailable {
+		if status, _ := b.do("GET", control.PathReady, ""); status == http.StatusServiceUnavailable {
 			break
 		}
 	}
-	b.ok(b.do("GET", PathLive, ""))
+	b.ok(b.do("GET", control.PathLive, ""))
 	b.ok(b.kinesis("ListStreams", "{}"))
 	select {
 	case <-stopped:
@@ -596,7 +600,7 @@ func TestReplayIsChecked(t *testing.T) {
 		`{"mapping":"m","shard":"s","from":"1","to":"2","more":1}`: 400,
 		`{"mapping":"m","shard":"s","from":"1","to":"2"}`:          404, strings.Repeat(" ", 5000) + "{}": 400,
 	} {
-		if status, answer := b.control("POST", PathReplay, body); status != want {
+		if status, answer := b.control("POST", control.PathReplay, body); status != want {
 			t.Errorf("%.60q: %d %s", body, status, answer)
 		}
 	}
@@ -609,7 +613,7 @@ func TestPrepareRunsBeforeReady(t *testing.T) {
 	calls, fail := 0, error(nil)
 	cfg := Config{Dev: true, Prepare: func(_ context.Context, endpoint string) error {
 		calls++
-		resp, err := http.Get(endpoint + PathReady)
+		resp, err := http.Get(endpoint + control.PathReady)
 		if err != nil {
 			return err
 		}
@@ -620,14 +624,14 @@ func TestPrepareRunsBeforeReady(t *testing.T) {
 		return fail
 	}}
 	b := start(t, cfg)
-	b.ok(b.do("GET", PathReady, ""))
-	b.ok(b.control("POST", PathReset, ""))
+	b.ok(b.do("GET", control.PathReady, ""))
+	b.ok(b.control("POST", control.PathReset, ""))
 	if calls != 2 {
 		t.Errorf("prepared %d times", calls)
 	}
 
 	fail = errors.New("cannot be prepared")
-	if status, answer := b.control("POST", PathReset, ""); status != 500 ||
+	if status, answer := b.control("POST", control.PathReset, ""); status != 500 ||
 		!strings.Contains(answer, "cannot be prepared") {
 		t.Errorf("answered %d %s", status, answer)
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shardmill/shardmill/server"
+	"github.com/shardmill/shardmill/api/control"
 )
 
 // toolPatience is how long a tool may take to print its version.
@@ -70,7 +70,7 @@ func (c *client) untilReady(ctx context.Context, limit time.Duration) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := c.do(ctx, "", http.MethodGet, server.PathReady, http.Header{}, nil, nil)
+		err := c.do(ctx, "", http.MethodGet, control.PathReady, http.Header{}, nil, nil)
 		if err == nil {
 			return nil
 		}

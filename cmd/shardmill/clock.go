@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/shardmill/shardmill/server"
+	"github.com/shardmill/shardmill/api/control"
 )
 
 func newClock() *cobra.Command {
@@ -27,8 +27,8 @@ Functions see it too, unless the server runs with --function-clock real; their t
 		if err != nil {
 			return err
 		}
-		var s server.ClockState
-		if err := cl.control(c.Context(), method, server.PathClock, change, &s); err != nil {
+		var s control.ClockState
+		if err := cl.control(c.Context(), method, control.PathClock, change, &s); err != nil {
 			return explain(err)
 		}
 		if js {
@@ -55,8 +55,8 @@ Functions see it too, unless the server runs with --function-clock real; their t
 		if err != nil {
 			return err
 		}
-		var s server.ClockState
-		if err := cl.control(c.Context(), http.MethodGet, server.PathClock, nil, &s); err != nil {
+		var s control.ClockState
+		if err := cl.control(c.Context(), http.MethodGet, control.PathClock, nil, &s); err != nil {
 			return explain(err)
 		}
 		t := newTerminal(c.OutOrStdout())
@@ -87,7 +87,7 @@ Functions see it too, unless the server runs with --function-clock real; their t
 		if d < time.Millisecond {
 			return usage(c, "%q moves nothing: the clock goes forward by a millisecond at least", args[0])
 		}
-		return run(c, aconn, *aout, http.MethodPost, server.ClockChange{AdvanceMillis: d.Milliseconds()})
+		return run(c, aconn, *aout, http.MethodPost, control.ClockChange{AdvanceMillis: d.Milliseconds()})
 	}
 	c.AddCommand(advance)
 	return c

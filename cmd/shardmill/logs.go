@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/shardmill/shardmill/server"
+	"github.com/shardmill/shardmill/api/control"
 )
 
 func newLogs() *cobra.Command {
@@ -55,7 +55,7 @@ func newLogs() *cobra.Command {
 			q.Set("follow", "1")
 		}
 		resp, err := cl.send(
-			c.Context(), "", http.MethodGet, server.PathLogs+"?"+q.Encode(),
+			c.Context(), "", http.MethodGet, control.PathLogs+"?"+q.Encode(),
 			http.Header{"Authorization": {"Bearer " + token}}, nil,
 		)
 		if err != nil {
@@ -72,7 +72,7 @@ func newLogs() *cobra.Command {
 				t.printf("%s\n", lines.Text())
 				continue
 			}
-			var l server.LogLine
+			var l control.LogLine
 			if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 				return errors.New("the server's answer does not parse")
 			}

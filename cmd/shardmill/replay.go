@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/shardmill/shardmill/server"
+	"github.com/shardmill/shardmill/api/control"
 )
 
 func newReplay() *cobra.Command {
-	var in server.ReplayRequest
+	var in control.ReplayRequest
 	c := &cobra.Command{
 		Use:   "replay MAPPING --shard S --from SEQ --to SEQ",
 		Short: "Invoke a mapping's function again with records of its stream",
@@ -108,10 +108,10 @@ type replayed struct {
 }
 
 // run requests page after page.
-func (r *replayed) run(ctx context.Context, cl *client, in server.ReplayRequest) error {
+func (r *replayed) run(ctx context.Context, cl *client, in control.ReplayRequest) error {
 	for {
-		var a server.ReplayAnswer
-		if err := cl.control(ctx, http.MethodPost, server.PathReplay, in, &a); err != nil {
+		var a control.ReplayAnswer
+		if err := cl.control(ctx, http.MethodPost, control.PathReplay, in, &a); err != nil {
 			return err
 		}
 		for _, b := range a.Batches {
@@ -126,7 +126,7 @@ func (r *replayed) run(ctx context.Context, cl *client, in server.ReplayRequest)
 	}
 }
 
-func (r *replayed) show(b *server.ReplayBatch) error {
+func (r *replayed) show(b *control.ReplayBatch) error {
 	r.batches++
 	r.records += b.Records
 	word := text("")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -185,7 +186,7 @@ func TestResetGoesBackToTheSeed(t *testing.T) {
 	if got := streams(); got != "orders other" {
 		t.Errorf("before the reset: %s", got)
 	}
-	if err := cl.control(t.Context(), "POST", server.PathReset, nil, nil); err != nil {
+	if err := cl.control(t.Context(), "POST", control.PathReset, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := streams(); got != "orders" {

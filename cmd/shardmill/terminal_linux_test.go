@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/function"
@@ -74,9 +75,9 @@ func strange(t *testing.T) (endpoint string) {
 			w.Header().Set("X-Amz-Log-Result", "G1syShs=")
 			w.Header().Set("X-Amz-Function-Error", "Unhandled")
 			answer(200, `{"errorMessage":"`+hostile+`"}`)
-		case r.URL.Path == server.PathLogs:
+		case r.URL.Path == control.PathLogs:
 			answer(200, `{"at":"2026-01-02T03:04:05Z","stream":"s","message":`+h+`}`+"\n")
-		case r.URL.Path == server.PathReplay:
+		case r.URL.Path == control.PathReplay:
 			answer(200, `{"batches":[{"from":"1","to":"2","records":1,"outcome":"failed","reason":`+h+`}]}`)
 		default:
 			answer(400, `{"__type":"E","message":`+h+`}`)

@@ -98,7 +98,14 @@ var rooms = map[string]struct {
 	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
 	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
 	"api/wire/wiretest": {nil, "what a web page can send"},
-	"api/kinesis":       {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
+	"api/control": {
+		[]string{
+			"record", "fault", "internal/clock", "api/wire", "engine", "esm", "function", "mapping", "metric", "stream",
+			"companion/logstore",
+		},
+		"our own API",
+	},
+	"api/kinesis": {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
 	"api/lambda": {
 		[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire",
 	},

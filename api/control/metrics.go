@@ -1,4 +1,4 @@
-package server
+package control
 
 import (
 	"cmp"
@@ -106,14 +106,14 @@ func labels(pairs ...string) string {
 	return b.String() + "}"
 }
 
-// showMetrics answers Prometheus. It reads counters and waits for nothing.
-func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
+// metrics answers Prometheus. It reads counters and waits for nothing.
+func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
 	type sample struct {
 		labels string
 		total  metric.Total
 	}
 	found := map[metric.Kind][]sample{}
-	r.metrics.Each(func(id metric.ID, unit string, t metric.Total) {
+	h.Metrics.Each(func(id metric.ID, unit string, t metric.Total) {
 		k := metric.Kind{Namespace: id.Namespace, Name: id.Name, Unit: unit}
 		if len(id.Dimensions) == 1 {
 			found[k] = append(found[k], sample{
@@ -140,14 +140,14 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *rooms) {
 			}
 		}
 	}
-	if store, durable := r.store.(interface{ Retries() int64 }); durable {
+	if n, durable := h.Server.Retries(); durable {
 		e.one(
 			"shardmill_store_retries_total", counter,
-			"Flushes, compactions and reads of tables that failed and were tried again.", float64(store.Retries()),
+			"Flushes, compactions and reads of tables that failed and were tried again.", float64(n),
 		)
 	}
-	e.requests(s.intake.Usage())
-	e.process(cmp.Or(s.cfg.Version, "unknown"), s.began)
+	e.requests(h.Server.Usage())
+	e.process(cmp.Or(h.Version, "unknown"), h.Began)
 	wire.WriteBytes(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", e.b)
 }
 

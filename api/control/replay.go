@@ -1,4 +1,4 @@
-package server
+package control
 
 import (
 	"encoding/json"
@@ -16,9 +16,6 @@ import (
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
 )
-
-// PathReplay takes a ReplayRequest by POST and answers a ReplayAnswer.
-const PathReplay = wire.ControlPrefix + "replay"
 
 // ReplayRequest names records of one shard: sequence numbers as clients see them, both included.
 type ReplayRequest struct {
@@ -52,19 +49,19 @@ type ReplayBatch struct {
 }
 
 // replay invokes a mapping's function with records that it has had, or not had.
-func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) error {
+func (h *handler) replay(w http.ResponseWriter, req *http.Request) error {
 	var in ReplayRequest
 	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, 4096))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); fault.CodeOf(err) != "" {
 		return err
 	} else if err != nil || in.Mapping == "" || in.Shard == "" || in.From == "" || in.To == "" {
-		return &problem{
+		return &Problem{
 			http.StatusBadRequest,
 			`the body must be {"mapping": UUID, "shard": "shardId-000000000000", "from": "sequence number", "to": "sequence number"}`,
 		}
 	}
-	all, err := r.mappings.All(req.Context())
+	all, err := h.Mappings.All(req.Context())
 	if err != nil {
 		return err
 	}
@@ -74,7 +71,7 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 	for i := range all {
 		if m := &all[i]; m.UUID == in.Mapping {
 			if in.Account != "" && in.Account != m.Account || in.Region != "" && in.Region != m.Region {
-				return &problem{
+				return &Problem{
 					http.StatusNotFound,
 					fmt.Sprintf(
 						"the mapping %s is in account %s, %s; it was looked for in account %s, %s", m.UUID, m.Account,
@@ -84,23 +81,22 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 			}
 			a.Function, group = m.FunctionName, function.DefaultLogGroup(m.FunctionName)
 			owner = function.Ref{Account: m.Account, Region: m.Region, Name: m.FunctionName}
-			if c, ok := r.functions.Lookup(owner); ok {
+			if c, ok := h.Functions.Lookup(owner); ok {
 				group = c.LogGroup
 			}
-			if rng, err = r.replayRange(req, m.Stream, &in); err != nil {
+			if rng, err = h.replayRange(req, m.Stream, &in); err != nil {
 				return err
 			}
 		}
 	}
-	sink := logTee{r.logs, s.cfg.LogLines}
-	a.Next, err = r.engine.Replay(req.Context(), in.Mapping, rng, func(b engine.Replayed) {
+	a.Next, err = h.Replayer.Replay(req.Context(), in.Mapping, rng, func(b engine.Replayed) {
 		a.Batches = append(a.Batches, replayBatch(b))
 		line := fmt.Sprintf(
 			"REPLAY RequestId: %s Mapping: %s Shard: %s Records: %d From: %s To: %s", b.RequestID, in.Mapping, in.Shard,
 			b.Count, b.From, b.To,
 		)
-		sink.Write(owner, group, function.ReplayStream(group, owner.Name), []function.LogEvent{
-			{At: r.clock.Now(), Message: line},
+		h.Sink.Write(owner, group, function.ReplayStream(group, owner.Name), []function.LogEvent{
+			{At: h.Clock.Now(), Message: line},
 		})
 	})
 	if err != nil {
@@ -111,13 +107,13 @@ func (s *Server) replay(w http.ResponseWriter, req *http.Request, r *rooms) erro
 }
 
 // replayRange reads the places of a request in a stream as it is now.
-func (r *rooms) replayRange(req *http.Request, id uint32, in *ReplayRequest) (out engine.ReplayRange, err error) {
-	info, ok, err := r.streams.LookupID(req.Context(), id)
+func (h *handler) replayRange(req *http.Request, id uint32, in *ReplayRequest) (out engine.ReplayRange, err error) {
+	info, ok, err := h.Streams.LookupID(req.Context(), id)
 	if err != nil {
 		return out, err
 	}
 	if !ok {
-		return out, &problem{http.StatusNotFound, "the stream of the mapping does not exist any more"}
+		return out, &Problem{http.StatusNotFound, "the stream of the mapping does not exist any more"}
 	}
 	names := make([]string, len(info.Shards))
 	for i, sh := range info.Shards {
@@ -125,7 +121,7 @@ func (r *rooms) replayRange(req *http.Request, id uint32, in *ReplayRequest) (ou
 	}
 	i := slices.Index(names, in.Shard)
 	if i < 0 {
-		return out, &problem{
+		return out, &Problem{
 			http.StatusBadRequest,
 			fmt.Sprintf("the stream %s has no shard %.60q; it has %s", info.Name.Name, in.Shard, listed(names)),
 		}
@@ -137,12 +133,12 @@ func (r *rooms) replayRange(req *http.Request, id uint32, in *ReplayRequest) (ou
 	}{{"from", in.From, &out.From}, {"to", in.To, &out.To}} {
 		q, err := stream.ParseSequenceNumber(end.text)
 		if err != nil {
-			return out, &problem{
+			return out, &Problem{
 				http.StatusBadRequest, fmt.Sprintf("%s is %.80q, which is no sequence number", end.name, end.text),
 			}
 		}
 		if q.Shard != out.Shard || q.Version != 2 || q.Created != int64(info.Shards[i].Created)/1000 {
-			return out, &problem{
+			return out, &Problem{
 				http.StatusBadRequest,
 				fmt.Sprintf(
 					"%s is a sequence number of another shard or stream than %s of %s", end.name, in.Shard,
@@ -196,5 +192,5 @@ func replayProblem(err error) error {
 	case engine.CodeTrimmed:
 		status = http.StatusGone
 	}
-	return &problem{status, f.Message}
+	return &Problem{status, f.Message}
 }

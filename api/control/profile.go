@@ -1,4 +1,4 @@
-package server
+package control
 
 import (
 	"fmt"
@@ -13,13 +13,9 @@ import (
 // The longest time that a profile may be taken over.
 const profileLimit = 5 * time.Minute
 
-// profile serves what go tool pprof and go tool trace read. It needs the token: a profile tells what functions are
-// called and costs time to take. The handlers of net/http/pprof would add a megabyte to the memory of a server at rest.
-func (s *Server) profile(mux *http.ServeMux) {
-	mux.Handle("GET "+PathProfile+"{$}", s.guarded(listProfiles))
-	mux.Handle("GET "+PathProfile+"{name}", s.guarded(takeProfile))
-}
-
+// listProfiles names what go tool pprof and go tool trace can read. A profile tells which functions are called and
+// costs time to take, so it needs the token. The handlers of net/http/pprof would add a megabyte to the memory of a
+// server at rest.
 func listProfiles(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintln(w, "profile?seconds=30\ttime on processors\ntrace?seconds=1\twhat the scheduler does")
@@ -38,7 +34,7 @@ func takeProfile(w http.ResponseWriter, req *http.Request) error {
 			return err
 		}
 		if err := pprof.StartCPUProfile(w); err != nil {
-			return &problem{http.StatusConflict, "a profile is being taken already"}
+			return &Problem{http.StatusConflict, "a profile is being taken already"}
 		}
 		defer pprof.StopCPUProfile()
 		pass(req, d)
@@ -48,14 +44,14 @@ func takeProfile(w http.ResponseWriter, req *http.Request) error {
 			return err
 		}
 		if err := trace.Start(w); err != nil {
-			return &problem{http.StatusConflict, "a trace is being taken already"}
+			return &Problem{http.StatusConflict, "a trace is being taken already"}
 		}
 		defer trace.Stop()
 		pass(req, d)
 	default:
 		p := pprof.Lookup(name)
 		if p == nil {
-			return &problem{
+			return &Problem{
 				http.StatusNotFound, "there is no profile " + strconv.Quote(name) + "; " + PathProfile + " lists them",
 			}
 		}
@@ -77,7 +73,7 @@ func secondsOf(req *http.Request, otherwise float64) (time.Duration, error) {
 	if text := req.FormValue("seconds"); text != "" {
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(n > 0) || n > profileLimit.Seconds() {
-			return 0, &problem{
+			return 0, &Problem{
 				http.StatusBadRequest,
 				fmt.Sprintf("seconds is %q; it must be a number up to %.0f", text, profileLimit.Seconds()),
 			}

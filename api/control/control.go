@@ -1,0 +1,190 @@
+// Package control serves our own API, under /_shardmill/ of the shared port: health, the clock, reset, logs, replay,
+// metrics for Prometheus and profiles.
+//
+// In flow requests that wire.Router has taken for /_shardmill/; out flow JSON, lines and text. What they do is decided
+// in the rooms that it fronts and in the server around it, which it sees through small interfaces. Health and metrics
+// need nothing; everything else needs the token of this start. Pages in a browser get nothing at all. docs/cli.md
+// describes what commands make of it.
+package control
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
+	"github.com/shardmill/shardmill/stream"
+)
+
+// Paths of the control API.
+const (
+	PathLive   = wire.ControlPrefix + "health/live"
+	PathReady  = wire.ControlPrefix + "health/ready"
+	PathClock  = wire.ControlPrefix + "clock"
+	PathReset  = wire.ControlPrefix + "reset"
+	PathLogs   = wire.ControlPrefix + "logs"
+	PathReplay = wire.ControlPrefix + "replay" // takes a ReplayRequest by POST and answers a ReplayAnswer
+
+	PathMetrics = wire.ControlPrefix + "metrics"      // for Prometheus
+	PathProfile = wire.ControlPrefix + "debug/pprof/" // for go tool pprof
+)
+
+// Server is what the control API asks of the server around it.
+type Server interface {
+	// Ready reports that every API answers.
+	Ready() bool
+
+	// Advance moves the clock forward, from deadline to deadline, and waits at each for work to come to rest. A
+	// *Problem says what keeps it from moving on.
+	Advance(ctx context.Context, by time.Duration) error
+
+	// Reset deletes everything and starts afresh.
+	Reset(ctx context.Context) error
+
+	// Usage returns what requests hold, and what became of those that were not served.
+	Usage() wire.Usage
+
+	// Retries returns how often the store has tried something again; ok is false for one in memory.
+	Retries() (n int64, ok bool)
+}
+
+// Functions is what it asks of functions.
+type Functions interface {
+	Lookup(ref function.Ref) (*function.Configuration, bool)
+	Named(name string) []function.Ref
+}
+
+// Mappings is what it asks of event source mappings.
+type Mappings interface {
+	All(ctx context.Context) ([]mapping.Mapping, error)
+}
+
+// Streams is what it asks of streams.
+type Streams interface {
+	LookupID(ctx context.Context, id uint32) (info *stream.Info, ok bool, err error)
+}
+
+// Replayer invokes the function of a mapping with records that it has had, or not had.
+type Replayer interface {
+	Replay(
+		ctx context.Context, uuid string, in engine.ReplayRange, each func(engine.Replayed),
+	) (next string, err error)
+}
+
+// Logs is what functions have printed.
+type Logs interface {
+	Exists(group logstore.Group, stream string) error
+	Read(ctx context.Context, q logstore.Query, each func(logstore.Event) bool) error
+}
+
+// Metrics is what is measured.
+type Metrics interface {
+	Each(visit func(id metric.ID, unit string, total metric.Total))
+}
+
+// Options are what the handler needs. Everything is required.
+type Options struct {
+	Token   string // of this start
+	Dev     bool   // the clock may be moved and everything reset
+	Version string
+	Began   time.Time // when the server was made
+	Clock   *clock.Clock
+
+	Server    Server
+	Functions Functions
+	Mappings  Mappings
+	Streams   Streams
+	Replayer  Replayer
+	Logs      Logs
+	Sink      function.LogSink // gets a line for each batch of a replay
+	Metrics   Metrics
+}
+
+// Problem is an answer that is not a success.
+type Problem struct {
+	Status int
+	Text   string
+}
+
+func (p *Problem) Error() string { return p.Text }
+
+type handler struct{ Options }
+
+// New returns the handler of the control API.
+func New(o Options) http.Handler {
+	h := &handler{o}
+	mux := http.NewServeMux()
+	for _, open := range []struct {
+		pattern string
+		serve   http.HandlerFunc
+	}{
+		{"GET " + PathLive, h.live},
+		{"GET " + PathReady, h.ready},
+		{"GET " + PathMetrics, h.metrics},
+	} {
+		mux.Handle(open.pattern, open.serve)
+	}
+	for _, guarded := range []struct {
+		pattern string
+		serve   func(http.ResponseWriter, *http.Request) error
+	}{
+		{"GET " + PathClock, h.showClock},
+		{"POST " + PathClock, h.moveClock},
+		{"POST " + PathReset, h.reset},
+		{"POST " + PathReplay, h.replay},
+		{"GET " + PathLogs, h.logs},
+		{"GET " + PathProfile + "{$}", listProfiles},
+		{"GET " + PathProfile + "{name}", takeProfile},
+	} {
+		mux.Handle(guarded.pattern, h.guarded(guarded.serve))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wire.FromPage(r) {
+			answerProblem(w, &Problem{http.StatusForbidden, "the control API does not answer web pages"})
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+const jsonType = "application/json"
+
+// guarded lets in who has the token, in constant time.
+func (h *handler) guarded(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(token), []byte(h.Token)) != 1 {
+			answerProblem(w, &Problem{
+				http.StatusUnauthorized,
+				"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
+			})
+			return
+		}
+		if err := serve(w, r); err != nil {
+			answerProblem(w, err)
+		}
+	})
+}
+
+func answerProblem(w http.ResponseWriter, err error) {
+	var p *Problem
+	var f *fault.Error
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &f) && f.Status == http.StatusServiceUnavailable: // of the request's body
+		p = &Problem{f.Status, f.Message + " " + f.Hint + "."}
+	default:
+		p = &Problem{http.StatusInternalServerError, err.Error()}
+	}
+	wire.WriteJSON(w, p.Status, jsonType, map[string]string{"message": p.Text})
+}

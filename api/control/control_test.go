@@ -1,0 +1,282 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
+	"github.com/shardmill/shardmill/stream"
+)
+
+const token = "t0ken"
+
+// world is everything that the control API sees of a server, which has one function, f, one mapping, m, of stream 7,
+// and nothing measured.
+type world struct {
+	ready   bool
+	refuses error // what Advance and Reset return
+	asked   []string
+	clock   *clock.Clock
+	lines   []logstore.Event
+	broken  error // how reading them ends
+}
+
+func (w *world) Ready() bool            { return w.ready }
+func (w *world) Usage() wire.Usage      { return wire.Usage{} }
+func (w *world) Retries() (int64, bool) { return 3, true }
+
+func (w *world) Advance(_ context.Context, by time.Duration) error {
+	w.asked = append(w.asked, "advance "+by.String())
+	return w.refuses
+}
+
+func (w *world) Reset(context.Context) error {
+	w.asked = append(w.asked, "reset")
+	return w.refuses
+}
+
+func (w *world) Lookup(ref function.Ref) (*function.Configuration, bool) {
+	if ref.Name != "f" {
+		return nil, false
+	}
+	return &function.Configuration{Ref: ref, LogGroup: "/aws/lambda/f"}, true
+}
+
+func (w *world) Named(string) []function.Ref { return nil }
+
+func (w *world) All(context.Context) ([]mapping.Mapping, error) { return nil, nil }
+
+func (w *world) LookupID(context.Context, uint32) (*stream.Info, bool, error) { return nil, false, nil }
+
+func (w *world) Replay(
+	context.Context, string, engine.ReplayRange, func(engine.Replayed),
+) (string, error) {
+	return "", fault.New(engine.CodeNoMapping, "there is no mapping m")
+}
+
+func (w *world) Exists(logstore.Group, string) error { return errors.New("nothing is there") }
+
+func (w *world) Read(_ context.Context, _ logstore.Query, each func(logstore.Event) bool) error {
+	for _, e := range w.lines {
+		if !each(e) {
+			return nil
+		}
+	}
+	return w.broken
+}
+
+func (w *world) Write(function.Ref, string, string, []function.LogEvent) {}
+
+func (w *world) Each(func(metric.ID, string, metric.Total)) {}
+
+func newWorld() *world { return &world{ready: true, clock: clock.New(0)} }
+
+func (w *world) handler(dev bool) http.Handler {
+	return New(Options{
+		Token: token, Dev: dev, Version: "v1", Began: time.Unix(0, 0), Clock: w.clock, Server: w, Functions: w,
+		Mappings: w,
+		Streams:  w, Replayer: w, Logs: w, Sink: w, Metrics: w,
+	})
+}
+
+// do sends a request with the token, unless headers say otherwise.
+func do(h http.Handler, method, path, body string, headers ...string) (status int, answer string) {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// Health and metrics need nothing, everything else the token of this start, whole.
+func TestTheTokenOpensWhatIsNotHealth(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	h := w.handler(true)
+	for _, path := range []string{PathLive, PathReady, PathMetrics} {
+		if status, answer := do(h, "GET", path, "", "Authorization", ""); status != 200 {
+			t.Errorf("%s without the token: %d %s", path, status, answer)
+		}
+	}
+	for _, c := range []struct{ method, path string }{
+		{"GET", PathClock},
+		{"POST", PathClock},
+		{"POST", PathReset},
+		{"POST", PathReplay},
+		{"GET", PathLogs},
+		{"GET", PathProfile},
+		{"GET", PathProfile + "heap"},
+	} {
+		for _, given := range []string{
+			"", "Bearer ", "Bearer " + token[:4], "Bearer " + token + "x", "Basic " + token,
+		} {
+			status, answer := do(h, c.method, c.path, "{}", "Authorization", given)
+			if status != 401 || strings.Contains(answer, token) {
+				t.Errorf("%s %s with %q: %d %s", c.method, c.path, given, status, answer)
+			}
+		}
+		if status, answer := do(h, c.method, c.path, "{}"); status == 401 || status == 404 || status == 405 {
+			t.Errorf("%s %s with the token: %d %s", c.method, c.path, status, answer)
+		}
+	}
+	if len(w.asked) != 2 { // once each, with the token
+		t.Errorf("the server was asked to %q", w.asked)
+	}
+	if status, _ := do(h, "GET", wire.ControlPrefix+"nothing", ""); status != 404 {
+		t.Errorf("a path of nothing: %d", status)
+	}
+}
+
+// A page in a browser gets nothing at all, with the token or without.
+func TestPagesGetNothing(t *testing.T) {
+	t.Parallel()
+	h := newWorld().handler(true)
+	for _, path := range []string{PathLive, PathReady, PathMetrics, PathClock, PathLogs} {
+		for _, header := range []string{"Origin", "Sec-Fetch-Site"} {
+			if status, _ := do(h, "GET", path, "", header, "cross-site"); status != 403 {
+				t.Errorf("%s with %s: %d", path, header, status)
+			}
+		}
+	}
+}
+
+func TestReadinessIsTheServers(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	h := w.handler(false)
+	if status, answer := do(h, "GET", PathReady, ""); status != 200 || answer != `{"ready":true}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	w.ready = false
+	if status, answer := do(h, "GET", PathReady, ""); status != 503 || answer != `{"ready":false}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := do(h, "GET", PathLive, ""); status != 200 || answer != `{"live":true}` {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// The clock moves forward, by so much, under dev alone; what keeps it from moving on is told with its status.
+func TestTheClockIsMovedAsItIsAsked(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		dev     bool
+		refuses error
+		body    string
+		status  int
+		asked   string
+	}{
+		"forward":             {true, nil, `{"advanceMillis":1500}`, 200, "advance 1.5s"},
+		"not at all":          {true, nil, `{"advanceMillis":0}`, 200, "advance 0s"},
+		"back":                {true, nil, `{"advanceMillis":-1}`, 400, ""},
+		"no number":           {true, nil, `{"advanceMillis":"1"}`, 400, ""},
+		"by a century":        {true, nil, `{"advanceMillis":3153600000000}`, 200, "advance 876000h0m0s"},
+		"by more":             {true, nil, `{"advanceMillis":3153600000001}`, 400, ""},
+		"under serve":         {false, nil, `{"advanceMillis":1}`, 403, ""},
+		"while work goes on":  {true, &Problem{409, "it stays"}, `{"advanceMillis":1}`, 409, "advance 1ms"},
+		"with a broken store": {true, errors.New("disk"), `{"advanceMillis":1}`, 500, "advance 1ms"},
+		"for too long":        {true, nil, `{"advanceMillis":1` + strings.Repeat(" ", 5000) + `}`, 400, ""},
+	} {
+		w := newWorld()
+		w.refuses = c.refuses
+		if status, answer := do(w.handler(c.dev), "POST", PathClock, c.body); status != c.status ||
+			strings.Join(w.asked, ",") != c.asked {
+			t.Errorf("%s: %d %s, asked to %q", name, status, answer, w.asked)
+		}
+	}
+}
+
+func TestResetIsForDev(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	if status, answer := do(w.handler(false), "POST", PathReset, ""); status != 403 || w.asked != nil {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := do(w.handler(true), "POST", PathReset, ""); status != 200 || answer != `{"reset":true}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	w.refuses = errors.New("disk")
+	if status, answer := do(w.handler(true), "POST", PathReset, ""); status != 500 ||
+		answer != `{"message":"reset: disk"}` {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// What is wrong before the first line is a status; what goes wrong after it is a line.
+func TestLogsAreLines(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	h := w.handler(false)
+	for query, want := range map[string]int{
+		"": 400, "?function=a+b": 400, "?function=g": 404, "?function=f&since=x": 400,
+	} {
+		if status, answer := do(h, "GET", PathLogs+query, ""); status != want ||
+			!strings.HasPrefix(answer, `{"message":`) {
+			t.Errorf("%q: %d %s", query, status, answer)
+		}
+	}
+	w.lines = []logstore.Event{{At: time.Unix(1, 0).UTC(), Stream: "s", Message: "one\n"}}
+	w.broken = errors.New("disk")
+
+	status, answer := do(h, "GET", PathLogs+"?function=f", "")
+
+	var got []LogLine
+	for d := json.NewDecoder(strings.NewReader(answer)); ; {
+		var l LogLine
+		if err := d.Decode(&l); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("%s: %v", answer, err)
+		}
+		got = append(got, l)
+	}
+	if status != 200 || len(got) != 2 || got[0].Message != "one" || got[0].Stream != "s" ||
+		got[1].Message != "reading the log: disk" {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// The engine's sentences come with a status.
+func TestAReplayOfNoMappingIsNotFound(t *testing.T) {
+	t.Parallel()
+	body := `{"mapping":"m","shard":"shardId-000000000000","from":"1","to":"2"}`
+	if status, answer := do(newWorld().handler(false), "POST", PathReplay, body); status != 404 ||
+		answer != `{"message":"there is no mapping m"}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, _ := do(newWorld().handler(false), "POST", PathReplay, `{"mapping":"m"}`); status != 400 {
+		t.Errorf("half a request: %d", status)
+	}
+}
+
+// The page for Prometheus tells of the build, the requests and a durable store's troubles, whatever is measured.
+func TestMetricsTellOfTheProcess(t *testing.T) {
+	t.Parallel()
+	_, page := do(newWorld().handler(false), "GET", PathMetrics, "")
+	for _, want := range []string{
+		`shardmill_build_info{version="v1",go="`, "shardmill_store_retries_total 3\n",
+		"shardmill_requests_under_way 0\n",
+		"process_start_time_seconds 0\n",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is not on the page:\n%s", want, page)
+		}
+	}
+}
