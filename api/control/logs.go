@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,21 +75,30 @@ func (h *handler) logs(w http.ResponseWriter, req *http.Request) error {
 		}
 		since = h.Clock.Now().Add(-d)
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	flush := http.NewResponseController(w)
-	enc := json.NewEncoder(w)
-	w.WriteHeader(http.StatusOK)
-	_ = flush.Flush() // a follower learns at once that it is connected
-	query := logstore.Query{Group: group, Since: since, Follow: q.Get(
-		"follow",
-	) == "1", Stream: func(stream string) bool {
-		return function.LogsTo(group.Name, stream, ref.Name)
-	}}
-	if err := h.Logs.Read(req.Context(), query, func(e logstore.Event) bool {
-		return enc.Encode(LogLine{e.At, e.Stream, strings.TrimSuffix(e.Message, "\n")}) == nil && flush.Flush() == nil
-	}); err != nil && req.Context().Err() == nil {
-		s := err.Error()
-		_ = enc.Encode(LogLine{Message: "reading the log: " + s}) // the status is already sent
+	out := wire.Stream{
+		ContentType: "application/x-ndjson",
+		Refuse:      func(err error) { answerProblem(w, err) },
+		Broken:      func(err error) []byte { return line(LogLine{Message: "reading the log: " + err.Error()}) },
 	}
+	out.Serve(w, req, func(ctx context.Context) error {
+		if err := out.Begin(); err != nil { // a follower learns at once that it is connected
+			return err
+		}
+		query := logstore.Query{
+			Group: group, Since: since, Follow: q.Get("follow") == "1",
+			Stream: func(stream string) bool { return function.LogsTo(group.Name, stream, ref.Name) },
+		}
+		return h.Logs.Read(ctx, query, func(e logstore.Event) bool {
+			return out.Send(line(LogLine{e.At, e.Stream, strings.TrimSuffix(e.Message, "\n")})) == nil
+		})
+	})
 	return nil
+}
+
+func line(l LogLine) []byte {
+	b, err := json.Marshal(l)
+	if err != nil {
+		panic(err) // texts and a time
+	}
+	return append(b, '\n')
 }

@@ -2,11 +2,15 @@ package wire
 
 import "context"
 
-// Operation is a row of a service's model: H carries it out on an input that the dispatcher has read.
+// Operation is a row of a service's model: H carries it out on an input that the dispatcher has read. One of both
+// fields is set.
 type Operation[H, In any] struct {
 	// Serve returns the answer, or nil for an operation that answers nothing. An error that is no *fault.Error is our
 	// own fault.
 	Serve func(h H, ctx context.Context, c Caller, in In) (answer any, err error)
+
+	// Stream owns the answer, which it sends in parts. The query protocol has no such operations.
+	Stream func(h H, ctx context.Context, c Caller, in In, out *Stream) error
 }
 
 // Input fills a struct whose fields are the members of an operation's input.

@@ -10,7 +10,7 @@ import (
 )
 
 // RPC dispatches requests that name their operation outside of the body, which holds the input alone: AWS's JSON
-// protocols, by X-Amz-Target, and RPC v2 CBOR, by the path. Path, Done and Unknown may be left out.
+// protocols, by X-Amz-Target, and RPC v2 CBOR, by the path. Path, Done, Unknown and Broken may be left out.
 type RPC[H, In any] struct {
 	Of    H
 	Model *Model[Operation[H, In]]
@@ -33,6 +33,10 @@ type RPC[H, In any] struct {
 
 	Fault  func(ctx context.Context, c Caller, err error) *fault.Error  // what the caller is told; see Faults
 	Refuse func(w http.ResponseWriter, r *http.Request, f *fault.Error) // answers f; as Service.Refuse
+
+	// Broken returns the last part of a stream that fails once its first part is out, such as the exception of an event
+	// stream. nil: the protocol has none. See Stream.
+	Broken func(f *fault.Error) []byte
 }
 
 // ErrAnswered says that a request has its answer already.
@@ -55,12 +59,29 @@ func (d *RPC[H, In]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.Done != nil {
 		defer d.Done(in)
 	}
+	if op.Stream != nil {
+		d.stream(op, w, r, c, in)
+		return
+	}
 	answer, err := op.Serve(d.Of, ctx, c, in)
 	if err != nil {
 		d.Refuse(w, r, d.Fault(ctx, c, err))
 		return
 	}
 	d.Write(w, c, in, answer)
+}
+
+// stream lets an operation own the answer.
+func (d *RPC[H, In]) stream(op Operation[H, In], w http.ResponseWriter, r *http.Request, c Caller, in In) {
+	s := &Stream{Refuse: func(err error) { d.Refuse(w, r, d.Fault(r.Context(), c, err)) }}
+	s.Broken = func(err error) []byte {
+		f := d.Fault(r.Context(), c, err) // which logs what no caller may know
+		if d.Broken == nil {
+			return nil
+		}
+		return d.Broken(f)
+	}
+	s.Serve(w, r, func(ctx context.Context) error { return op.Stream(d.Of, ctx, c, in, s) })
 }
 
 // find returns the operation that a request names, or why it is refused.

@@ -97,7 +97,7 @@ var rooms = map[string]struct {
 	},
 	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
 	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
-	"api/wire/wiretest": {nil, "what a web page can send"},
+	"api/wire/wiretest": {[]string{"fault", "api/wire"}, "what tests of the shared port need"},
 	"api/control": {
 		[]string{
 			"record", "fault", "internal/clock", "api/wire", "engine", "esm", "function", "mapping", "metric", "stream",

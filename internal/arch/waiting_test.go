@@ -10,6 +10,7 @@ import (
 // inBubbles lists helpers that tests call only inside a synctest bubble, where time is fake and waiting is free.
 var inBubbles = []string{
 	"api/wire/intake_test.go: openPort",
+	"api/wire/stream_test.go: pass",
 	"engine/engine_test.go: Invoke",
 	"engine/engine_test.go: pass",
 	"metric/metric_test.go: pass",

@@ -1,5 +1,6 @@
-// Package wiretest is what tests of the shared port need: what a web page can send to each service, and how to see
-// whether any of it had an effect.
+// Package wiretest is what tests of the shared port need: what a web page can send to each service and how to see
+// whether any of it had an effect, whether a page of docs/compat agrees with a service's model, a service whose
+// operation streams.
 package wiretest
 
 import (
