@@ -88,19 +88,27 @@ func (q queues) SendNotice(ctx context.Context, account, region, name, id string
 	return err
 }
 
-// logTee keeps what functions print, and shows it to whoever watches.
-type logTee struct {
-	logs  *logstore.Store
-	watch func(owner function.Ref, events []function.LogEvent)
-}
+// logLines keeps what functions print in a log store.
+type logLines struct{ logs *logstore.Store }
 
 // Write keeps lines as Lambda's are kept: each ends in a line break.
-func (t logTee) Write(owner function.Ref, group, stream string, events []function.LogEvent) {
+func (l logLines) Write(owner function.Ref, group, stream string, events []function.LogEvent) {
 	lines := make([]logstore.LogEvent, len(events))
 	for i, e := range events {
 		lines[i] = logstore.LogEvent{At: e.At, Message: e.Message + "\n"}
 	}
-	t.logs.Write(logstore.Group{Account: owner.Account, Region: owner.Region, Name: group}, stream, lines)
+	l.logs.Write(logstore.Group{Account: owner.Account, Region: owner.Region, Name: group}, stream, lines)
+}
+
+// logTee keeps what functions print, and shows it to whoever watches.
+type logTee struct {
+	kept  function.LogSink
+	watch func(owner function.Ref, events []function.LogEvent)
+}
+
+// Write passes lines on.
+func (t logTee) Write(owner function.Ref, group, stream string, events []function.LogEvent) {
+	t.kept.Write(owner, group, stream, events)
 	if t.watch != nil {
 		t.watch(owner, events)
 	}

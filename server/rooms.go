@@ -18,13 +18,8 @@ import (
 	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/api/kinesis"
 	"github.com/shardmill/shardmill/api/lambda"
-	"github.com/shardmill/shardmill/api/sqs"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/checkpoint"
-	"github.com/shardmill/shardmill/companion/logstore"
-	"github.com/shardmill/shardmill/companion/queue"
-	"github.com/shardmill/shardmill/companion/table"
-	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
@@ -39,18 +34,16 @@ import (
 
 // rooms is everything that a reset replaces.
 type rooms struct {
-	clock     *clock.Clock
-	store     storage.Store
-	metrics   *metric.Store
-	streams   *stream.Streams
-	queues    *queue.Queues
-	tables    *table.Tables
-	logs      *logstore.Store
-	functions *function.Functions
-	mappings  *mapping.Mappings
-	engine    *engine.Engine
-	handler   http.Handler
-	ending    atomic.Bool // nothing waits for these rooms to come to rest any more
+	clock      *clock.Clock
+	store      storage.Store
+	metrics    *metric.Store
+	streams    *stream.Streams
+	companions []companion // as far as they are open
+	functions  *function.Functions
+	mappings   *mapping.Mappings
+	engine     *engine.Engine
+	handler    http.Handler
+	ending     atomic.Bool // nothing waits for these rooms to come to rest any more
 }
 
 // DataError tells why a data directory cannot be used, and what to do.
@@ -88,21 +81,8 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
 	}
-	if r.queues, err = queue.New(queue.Options{
-		Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "queue"),
-	}); err != nil {
-		return r, s.dataError(err)
-	}
-	if err = r.queues.Start(ctx); err != nil {
-		return r, s.dataError(err)
-	}
-	if err = s.startTables(ctx, r); err != nil {
+	if err = s.openCompanions(ctx, r); err != nil {
 		return r, err
-	}
-	if r.logs, err = logstore.Open(logstore.Options{
-		Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore"),
-	}); err != nil {
-		return r, s.dataError(err)
 	}
 	if err = s.startFunctions(ctx, r); err != nil {
 		return r, err
@@ -118,7 +98,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	r.engine = engine.New(engine.Options{
 		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoints,
-		Destinations: destination.Table{destination.SQS(queues{r.queues})},
+		Destinations: r.destinations(),
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
@@ -288,7 +268,7 @@ func (r *rooms) saveOffset(ctx context.Context, d time.Duration) error {
 func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"),
-		Sink:     logTee{r.logs, s.cfg.LogLines},
+		Sink:     logTee{r.logs().lines, s.cfg.LogLines},
 		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU,
 		Metrics:   r.metrics,
 		Isolation: s.cfg.Isolation, Network: s.cfg.Network, Hide: s.secrets(), Show: s.cfg.Show, Serve: s.serveInside,
@@ -332,20 +312,26 @@ func (s *Server) route(r *rooms) http.Handler {
 	}
 }
 
-// services returns the table of the shared port. What a request must carry to reach a service stands in its row.
-// Kinesis is first: what no rule claims is its.
+// services is the table of the shared port. What a request must carry to reach a service stands in its row. Kinesis is
+// first: what no rule claims is its.
 func (s *Server) services(r *rooms) []wire.Service {
 	return append([]wire.Service{
 		kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})),
 		lambda.Service(lambda.New(lambda.Options{
 			Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda"),
 		})),
-		sqs.Service(wire.Lazy(func() http.Handler {
-			return sqs.New(sqs.Options{Queues: r.queues, Log: s.log.With("room", "api/sqs")})
-		})),
-		s.tableService(r),
 		s.cloudWatch(r),
-	}, s.logsAndIdentity(r)...)
+	}, r.services()...)
+}
+
+// names returns the names of services, in order.
+func names(services []wire.Service) []string {
+	var out []string
+	for _, s := range services {
+		out = append(out, s.Name)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // use makes the rooms' handler the one that answers.
@@ -410,11 +396,10 @@ func (r *rooms) drain(ctx context.Context) {
 
 // wake ends requests that wait for something.
 func (r *rooms) wake() {
-	if r.queues != nil {
-		r.queues.Stop()
-	}
-	if r.logs != nil {
-		_ = r.logs.Close() // what was logged is written; followers end
+	for _, c := range r.companions {
+		if c.wake != nil {
+			c.wake()
+		}
 	}
 }
 
@@ -425,8 +410,10 @@ func (r *rooms) close() error {
 	if r.streams != nil {
 		r.streams.Stop()
 	}
-	if r.tables != nil {
-		r.tables.Stop()
+	for _, c := range r.companions {
+		if c.close != nil {
+			c.close()
+		}
 	}
 	if r.metrics != nil {
 		r.metrics.Stop()

@@ -114,6 +114,8 @@ type Server struct {
 	patience time.Duration // see idlePatience
 	began    time.Time     // when this value was made
 
+	companions []row // who serves what functions and destinations call back
+
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
 }
@@ -143,7 +145,7 @@ func New(cfg Config) (*Server, error) {
 	intake := &wire.Intake{Memory: cfg.BodyMemory, Log: cfg.Log, GiveBack: debug.FreeOSMemory}
 	return &Server{
 		intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1),
-		patience: idlePatience, began: time.Now(),
+		patience: idlePatience, companions: embedded(), began: time.Now(),
 	}, nil
 }
 

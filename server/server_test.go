@@ -96,6 +96,12 @@ type bench struct {
 // start runs a server that the end of the test stops.
 func start(t *testing.T, cfg Config) *bench {
 	t.Helper()
+	return startWith(t, cfg, func(*Server) {})
+}
+
+// startWith is start, with a change before the server builds its rooms.
+func startWith(t *testing.T, cfg Config, change func(*Server)) *bench {
+	t.Helper()
 	if self, err := os.Executable(); err == nil { // which is the function, too
 		cfg.Show = []string{self}
 	}
@@ -103,6 +109,7 @@ func start(t *testing.T, cfg Config) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(s)
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

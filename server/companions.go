@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/api/dynamodb"
+	"github.com/shardmill/shardmill/api/iam"
+	"github.com/shardmill/shardmill/api/logs"
+	"github.com/shardmill/shardmill/api/sqs"
+	"github.com/shardmill/shardmill/api/sts"
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/identity"
+	"github.com/shardmill/shardmill/companion/logstore"
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/table"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/function"
+)
+
+// companion is a service that functions and destinations call back. What others need of it stands here, so that nothing
+// outside of its row in the table knows who serves it.
+type companion struct {
+	services     []wire.Service     // its rows of the shared port, by which functions reach it too
+	destinations []destination.Kind // how notices reach it
+	lines        function.LogSink   // keeps what functions print; set by one companion
+	printed      control.Logs       // gives it back; set beside lines
+
+	wake  func() // ends requests that wait for something; nil: none does
+	close func() // once no request is under way; nil: nothing is to be done
+}
+
+// row is a companion and who serves it. A companion that another program serves is a row whose open forwards: with a
+// handler in services, and with senders in destinations.
+type row struct {
+	name string
+	// what it returns is closed even beside an error
+	open func(ctx context.Context, s *Server, r *rooms) (companion, error)
+}
+
+// embedded returns the table of companions in which this process serves them all.
+func embedded() []row {
+	return []row{
+		{"sqs", openQueues},
+		{"dynamodb", openTables},
+		{"logs", openLogs},
+		{"identity", openIdentity},
+	}
+}
+
+// openCompanions opens every row of the table, in order.
+func (s *Server) openCompanions(ctx context.Context, r *rooms) error {
+	for _, row := range s.companions {
+		c, err := row.open(ctx, s, r)
+		r.companions = append(r.companions, c)
+		if err != nil {
+			return s.dataError(err)
+		}
+	}
+	return nil
+}
+
+// services returns the rows of all companions on the shared port.
+func (r *rooms) services() (all []wire.Service) {
+	for _, c := range r.companions {
+		all = append(all, c.services...)
+	}
+	return all
+}
+
+// destinations returns the kinds of destinations that there are.
+func (r *rooms) destinations() (all destination.Table) {
+	for _, c := range r.companions {
+		all = append(all, c.destinations...)
+	}
+	return all
+}
+
+// logs returns the companion that keeps what functions print.
+func (r *rooms) logs() companion {
+	return r.companions[slices.IndexFunc(r.companions, func(c companion) bool { return c.lines != nil })]
+}
+
+func openQueues(ctx context.Context, s *Server, r *rooms) (c companion, err error) {
+	q, err := queue.New(queue.Options{Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "queue")})
+	if err != nil {
+		return c, err
+	}
+	return companion{
+		services: []wire.Service{sqs.Service(wire.Lazy(func() http.Handler {
+			return sqs.New(sqs.Options{Queues: q, Log: s.log.With("room", "api/sqs")})
+		}))},
+		destinations: []destination.Kind{destination.SQS(queues{q})},
+		wake:         q.Stop,
+	}, q.Start(ctx)
+}
+
+// openTables makes DynamoDB's tables usable. Nothing is read of a table before it is used.
+func openTables(ctx context.Context, s *Server, r *rooms) (c companion, err error) {
+	t, err := table.New(table.Options{Local: r.store.Local(), Clock: s.clock, Log: s.log.With("room", "table")})
+	if err != nil {
+		return c, err
+	}
+	return companion{
+		services: []wire.Service{dynamodb.Service(wire.Lazy(func() http.Handler {
+			return dynamodb.New(dynamodb.Options{Tables: t, Log: s.log.With("room", "api/dynamodb")})
+		}))},
+		close: t.Stop,
+	}, t.Start(ctx)
+}
+
+func openLogs(_ context.Context, s *Server, r *rooms) (c companion, err error) {
+	l, err := logstore.Open(logstore.Options{
+		Dir: s.under("logs"), Coord: r.store.Coord(), Clock: s.clock, Log: s.log.With("room", "logstore"),
+	})
+	if err != nil {
+		return c, err
+	}
+	return companion{
+		services: []wire.Service{logs.Service(wire.Lazy(func() http.Handler {
+			return logs.New(logs.Options{Store: l, Clock: s.clock, Log: s.log.With("room", "api/logs")})
+		}))},
+		lines: logLines{l}, printed: l,
+		wake: func() { _ = l.Close() }, // what was logged is written; followers end
+	}, nil
+}
+
+// openIdentity makes the two services of who is who. The keys that STS is asked about are those of functions.
+func openIdentity(_ context.Context, s *Server, r *rooms) (companion, error) {
+	identities := identity.New(identity.Options{Coord: r.store.Coord(), Clock: s.clock})
+	session := func(ctx context.Context, accessKey string) (sts.Session, bool) {
+		ref, role, ok := r.functions.Holder(accessKey)
+		if !ok {
+			return sts.Session{}, false
+		}
+		return sts.Session{RoleARN: role, RoleID: identities.RoleID(ctx, role), Function: ref.Name}, true
+	}
+	return companion{services: []wire.Service{
+		iam.Service(wire.Lazy(func() http.Handler {
+			return iam.New(iam.Options{Identities: identities, Log: s.log.With("room", "api/iam")})
+		})),
+		sts.Service(wire.Lazy(func() http.Handler {
+			return sts.New(sts.Options{Session: session, Log: s.log.With("room", "api/sts")})
+		})),
+	}}, nil
+}
