@@ -39,7 +39,7 @@ func DataTokenFile(dir string) string { return filepath.Join(dir, "token") }
 
 // keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the
 // process that holds the lock on it: the system gives the lock back however that process ends. Whoever writes or
-// removes token files holds the lock of their directory meanwhile, so that nobody takes away what another one has just
+// removes token files holds the lock of their directory meanwhile, so that none takes away what another one has just
 // written.
 func keepToken(path, token string) (*os.File, error) {
 	dir := filepath.Dir(path)
@@ -82,7 +82,7 @@ func dropToken(path string, f *os.File) {
 	}
 }
 
-// lockTokens waits for the lock of the directory of tokens, which nobody holds for long.
+// lockTokens waits for the lock of the directory of tokens, which is never held for long.
 func lockTokens(dir string) (unlock func(), locked bool) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -95,7 +95,7 @@ func lockTokens(dir string) (unlock func(), locked bool) {
 // unfinished begins the names of token files that are still being written.
 const unfinished = ".token-"
 
-// sweepTokens removes what nobody holds. The lock of dir is held.
+// sweepTokens removes token files that no server holds. The lock of dir is held.
 func sweepTokens(dir string) {
 	for _, pattern := range []string{"*.token", unfinished + "*"} {
 		found, _ := filepath.Glob(filepath.Join(dir, pattern))

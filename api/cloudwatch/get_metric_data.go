@@ -88,7 +88,7 @@ type value struct {
 	value float64
 }
 
-// values picks the statistic. Units that nobody asked to tell apart are summed up.
+// values picks the statistic. Units are summed up, unless the query names one.
 func (q *statQuery) values(points []metric.Point, descends bool) (out []value) {
 	for i := 0; i < len(points); {
 		p := points[i]
@@ -181,7 +181,7 @@ func (p *problems) fault() error {
 	return fault.New(codeValidation, "%s", strings.Join(p.lines[:min(len(p.lines), 20)], "\n")+"\n")
 }
 
-// check answers the queries of a request, or everything that is wrong with it.
+// check returns the queries of a request, or everything that is wrong with it.
 func (in *getMetricDataInput) check(c wire.Caller) ([]statQuery, error) {
 	var p problems
 	switch {

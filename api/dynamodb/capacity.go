@@ -21,7 +21,7 @@ func (in *input) returnCapacity() string {
 	return in.enum("ReturnConsumedCapacity", "INDEXES", "TOTAL", "NONE")
 }
 
-// consumedOf returns what an answer says of capacity; nil when nobody asked.
+// consumedOf returns what an answer says of capacity; nil when the request did not ask.
 func consumedOf(wanted, table string, c table.Capacity) *consumed {
 	switch wanted {
 	case "TOTAL":

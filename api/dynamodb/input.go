@@ -19,8 +19,8 @@ import (
 	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
-// input reads the members of one structure of a request, by their exact names. null counts as absent; members that
-// nobody asks for are ignored, as AWS does. The first member of a wrong type is remembered, and so is every broken
+// input reads the members of one structure of a request, by their exact names. null counts as absent; members that no
+// operation asks for are ignored, as AWS does. The first member of a wrong type is remembered, and so is every broken
 // constraint; zero values stand for them until err is asked.
 type input struct {
 	path    string // before the names of members, for messages; "" or with a dot at its end

@@ -91,7 +91,7 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
 	case len(c.body) == 0 && contentType == typeJSON:
 		return c.odd(w, http.StatusBadRequest, typeJSON, []byte(`{"__type":"`+emptyCode(known)+`"}`))
-	case len(c.body) == 0: // everybody who did not say JSON 1.1
+	case len(c.body) == 0: // of any other content type, and of none
 		return c.odd(w, http.StatusBadRequest, typeCBOR, cborType(emptyCode(known)))
 	case contentType == typeCBOR:
 		return errCBOR
@@ -236,7 +236,7 @@ func extendedID() string {
 }
 
 // refusedBody answers for a body that is too long, or that the server has no memory or time for. Otherwise the client
-// went away, and nobody reads the answer to what came of its body.
+// went away, and no client reads the answer to what came of its body.
 func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 	var long *http.MaxBytesError
 	var refused *fault.Error

@@ -32,7 +32,7 @@ type hintedError struct {
 
 func (e *hintedError) Unwrap() error { return e.error }
 
-// model is what Kinesis has, as of API version 2013-12-02. What is not served is refused by name, so that nobody takes
+// model is what Kinesis has, as of API version 2013-12-02. What is not served is refused by name, so that no user takes
 // a typing error for a missing feature.
 var model = wire.Model[operation]{
 	Absent: absent,

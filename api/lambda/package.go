@@ -34,8 +34,8 @@ func (h *Handler) sign(sha, expires string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// getPackage answers the bytes of a package to who has a Location. No other authorization is asked for, as with a
-// presigned URL.
+// getPackage answers the bytes of a package to any client that has its Location. No other authorization is asked for,
+// as with a presigned URL.
 func (h *Handler) getPackage(c *call) error {
 	sha := strings.TrimPrefix(c.r.URL.Path, packagePath)
 	query := c.r.URL.Query()

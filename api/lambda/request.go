@@ -167,7 +167,7 @@ type environment struct {
 	Variables map[string]*string
 }
 
-// variables answers nil when nothing was given, and an empty map when emptiness was.
+// variables returns nil when none were given, and an empty map when an empty one was.
 func (e *environment) variables() map[string]string {
 	if e == nil {
 		return nil
@@ -188,7 +188,7 @@ type settings struct {
 	others
 }
 
-// read judges the settings and answers the log group, "" when none was given, and the size of /tmp in MB, nil when none
+// read judges the settings and returns the log group, "" when none was given, and the size of /tmp in MB, nil when none
 // was.
 func (s *settings) read() (group string, size *int, err error) {
 	if group, err = s.LoggingConfig.group(); err != nil {
@@ -216,7 +216,7 @@ type loggingConfig struct {
 	LogFormat, ApplicationLogLevel, SystemLogLevel, LogGroup string
 }
 
-// group judges a logging configuration and answers its log group, "" when none was given.
+// group judges a logging configuration and returns its log group, "" when none was given.
 func (l *loggingConfig) group() (string, error) {
 	switch {
 	case l == nil:

@@ -25,8 +25,8 @@ type exchange struct {
 // Unwrap lets http.ResponseController reach what net/http gave.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// remainderPatience is how long net/http may look for the rest of a body that nobody has read, before it answers and to
-// use the connection again.
+// remainderPatience is how long net/http may look for the rest of a body that no handler has read, before it answers
+// and to use the connection again.
 const remainderPatience = time.Second
 
 func (x *exchange) WriteHeader(status int) {

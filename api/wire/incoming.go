@@ -99,7 +99,8 @@ func (b *incoming) cut(why reason) {
 	}
 }
 
-// leave bounds how long net/http looks for the rest of a body that nobody will read. In HTTP/2 it does not look at all.
+// leave bounds how long net/http looks for the rest of a body that no handler will read. In HTTP/2 it does not look at
+// all.
 func (b *incoming) leave(patience time.Duration) {
 	if b.whole || !b.http1 || b.in == nil {
 		return

@@ -170,7 +170,7 @@ func (in *Intake) lookSoon() {
 	}
 }
 
-// came takes b out of the line: its body is there, or nobody waits for it any more. Nothing touches b's connection
+// came takes b out of the line: its body is there, or its reader has given up. Nothing touches b's connection
 // afterwards.
 func (in *Intake) came(b *incoming) {
 	if in == nil || !b.listed {

@@ -33,7 +33,7 @@ type Model[Op any] struct {
 	Others string // separated by white space. They are rarely looked for, so that no map of them takes memory
 }
 
-// Find returns the operation with a name, or why there is none: AWS has it and shardmill does not, or nobody has it.
+// Find returns the operation with a name, or why there is none: AWS has it and shardmill does not, or no model has it.
 // unknown makes the fault of the latter.
 func (m *Model[Op]) Find(name string, unknown func(name string) *fault.Error) (op Op, refused *fault.Error) {
 	op, served := m.Served[name]

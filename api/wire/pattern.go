@@ -11,7 +11,7 @@ func Pattern(expression string) *LazyPattern {
 	return &LazyPattern{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })}
 }
 
-// LazyPattern is what Pattern answers.
+// LazyPattern is a regular expression that Pattern has made.
 type LazyPattern struct{ compiled func() *regexp.Regexp }
 
 // MatchString reports whether s holds a match.

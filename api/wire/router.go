@@ -215,10 +215,10 @@ func queuePath(path string) bool {
 }
 
 // LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to
-// 127.0.0.1 gets nowhere. An address counts as it is written by everybody: browsers take other spellings, such as
+// 127.0.0.1 gets nowhere. An address counts in its usual spelling: browsers take other spellings, such as
 // [::ffff:127.0.0.1], for no trustworthy origin, and then say less about who sends.
 func LocalHost(host string) bool {
-	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly everybody sends
+	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly every client sends
 		return true
 	}
 	if rest, ok := strings.CutPrefix(host, "["); ok {

@@ -103,7 +103,7 @@ type Call struct {
 	Body            string
 }
 
-// Header returns what a call carries beside its body; the signature is of nobody.
+// Header returns what a call carries beside its body; the signature is no real one.
 func (c Call) Header() map[string]string {
 	h := map[string]string{
 		"Authorization": "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/" + c.Service +
