@@ -39,13 +39,14 @@ type ledger struct {
 	inFlight int
 	peak     int
 	ended    int
-	busy     map[string]int // keys of invocations in flight
-	overlaps []string       // keys that were in two invocations at once
+	busy     map[string]int  // keys of invocations in flight
+	overlaps []string        // keys that were in two invocations at once
+	done     map[string]bool // sequence numbers in invocations that have ended
 }
 
 func newLedger(t *testing.T, decide func(invocation) e2e.Order) *ledger {
 	t.Helper()
-	l := &ledger{decide: decide, busy: map[string]int{}}
+	l := &ledger{decide: decide, busy: map[string]int{}, done: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /begin", func(w http.ResponseWriter, r *http.Request) {
 		payload, err := io.ReadAll(r.Body)
@@ -84,6 +85,9 @@ func newLedger(t *testing.T, decide func(invocation) e2e.Order) *ledger {
 				for key := range inv.keys() {
 					l.busy[key]--
 				}
+				for _, r := range inv.records {
+					l.done[r.Sequence] = true
+				}
 				return
 			}
 		}
@@ -103,6 +107,13 @@ func (l *ledger) counts() (begun, ended, peak int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.all), l.ended, l.peak
+}
+
+// processed returns how many records were in invocations that have ended.
+func (l *ledger) processed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.done)
 }
 
 // invocations returns a copy of what has been seen.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,8 +94,9 @@ func checkOrder(t *testing.T, all []invocation, perKey int) {
 				t.Errorf("key %s: %s (%s) came after %s", r.Key, r.Data, r.Sequence, last[r.Key])
 			}
 			last[r.Key] = r.Sequence
-			if want := fmt.Sprintf("%s/%d", r.Key[len("customer-"):], seen[r.Key]); r.Data != want {
-				t.Errorf("key %s: got %s, want %s", r.Key, r.Data, want)
+			data, _, _ := strings.Cut(r.Data, " ") // what follows makes it large
+			if want := fmt.Sprintf("%s/%d", r.Key[len("customer-"):], seen[r.Key]); data != want {
+				t.Errorf("key %s: got %s, want %s", r.Key, data, want)
 			}
 			seen[r.Key]++
 		}
