@@ -65,7 +65,13 @@ type fakeFunctions struct {
 	calls    []invocation
 	running  int
 	peak     int
-	limit    int // reserved concurrency; -1: none
+	limit    int           // reserved concurrency; -1: none
+	account  int           // concurrency of the account; 0: no end
+	timeout  time.Duration // of the function; 0: none
+	spoiled  int           // payloads that were changed while the handler ran
+	version  int           // of the code that runs
+	stopped  bool
+	handlers sync.WaitGroup
 	role     string
 	missing  bool
 	updating bool // an update is in progress: Invoke still runs what was there before
@@ -76,7 +82,7 @@ type fakeFunctions struct {
 
 func newFakeFunctions() *fakeFunctions {
 	return &fakeFunctions{
-		limit: -1, role: "arn:aws:iam::000000000000:role/r", changed: make(chan struct{}),
+		limit: -1, version: 1, role: "arn:aws:iam::000000000000:role/r", changed: make(chan struct{}),
 		duration: 10 * time.Millisecond,
 	}
 }
@@ -90,46 +96,81 @@ func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) fun
 			Detail: "Function not found: " + inv.Ref.ARN() + ":" + function.Latest, StatusCode: 404,
 		}
 	}
-	if f.full() {
+	if f.stopped {
 		f.mu.Unlock()
-		return function.Result{
-			Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429,
-		}
+		return function.Result{Class: function.PlatformError, Reason: function.ReasonStopping, StatusCode: 500}
+	}
+	if reason := f.full(); reason != "" {
+		f.mu.Unlock()
+		return function.Result{Class: function.NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.running++
 	f.peak = max(f.peak, f.running)
 	call := decode(inv)
 	f.calls = append(f.calls, call)
-	handle, duration := f.handle, f.duration
+	handle, duration, timeout := f.handle, f.duration, f.timeout
 	f.mu.Unlock()
-	res := ok()
-	select {
-	case <-time.After(duration):
-		if handle != nil {
+	late := timeout > 0 && duration > timeout
+	done := make(chan function.Result, 1)
+	f.handlers.Go(func() { // for as long as it takes, whether or not its caller waits
+		res := ok()
+		if late {
+			<-time.After(timeout)
+			f.free()
+			done <- failed("Sandbox.Timedout")
+			<-time.After(duration - timeout) // the room may still be writing to a process that has no time left
+		} else {
+			<-time.After(duration)
+		}
+		if !late && handle != nil {
 			res = handle(call)
 		}
+		if string(inv.Payload) != call.payload {
+			f.mu.Lock()
+			f.spoiled++
+			f.mu.Unlock()
+		}
+		if !late {
+			f.free()
+			done <- res
+		}
+	})
+	select {
+	case res := <-done:
+		return res
 	case <-ctx.Done():
-		res = function.Result{
+		return function.Result{
 			Class: function.PlatformError, Reason: function.ReasonAbandoned, Detail: context.Cause(ctx).Error(),
 			StatusCode: 500,
 		}
 	}
+}
+
+// free gives a place back and offers it.
+func (f *fakeFunctions) free() {
 	f.mu.Lock()
 	f.running--
 	w := f.next()
 	f.mu.Unlock()
 	if w != nil {
-		go w()
+		w()
 	}
-	return res
 }
 
-// full tells that an attempt would be refused. f.mu is held.
-func (f *fakeFunctions) full() bool { return f.limit >= 0 && f.running >= f.limit }
+// full returns why an attempt would be refused, or "". f.mu is held.
+func (f *fakeFunctions) full() string {
+	switch {
+	case f.limit >= 0 && f.running >= f.limit:
+		return function.ReasonReserved
+	case f.limit < 0 && f.account > 0 && f.running >= f.account:
+		return function.ReasonAccount
+	}
+	return ""
+}
 
 // next takes the waiter whose turn it is out of the line, if there is room for it. f.mu is held.
 func (f *fakeFunctions) next() func() {
-	if len(f.waiters) == 0 || f.full() {
+	if len(f.waiters) == 0 || f.full() != "" {
 		return nil
 	}
 	w := f.waiters[0]
@@ -354,6 +395,10 @@ func (w *world) everything() engine.Ownership {
 // close ends everything, so that the bubble can end.
 func (w *world) close() {
 	w.engine.Stop(w.t.Context())
+	w.functions.handlers.Wait()
+	if n := w.functions.spoiled; n > 0 {
+		w.t.Errorf("%d payloads were changed while handlers ran", n)
+	}
 	w.must(w.mappings.Close(w.t.Context()))
 	w.queues.Stop()
 	w.metrics.Stop()

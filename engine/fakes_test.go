@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -18,37 +17,31 @@ func TestFakeFunctionsKeepTheContract(t *testing.T) {
 	t.Parallel()
 	functiontest.Run(t, func(t *testing.T) *functiontest.Bench {
 		f := newFakeFunctions()
-		f.missing = true
+		f.missing, f.account, f.duration = true, 4, time.Millisecond
 		f.handle = func(i invocation) function.Result {
-			switch i.payload {
-			case functiontest.Fail:
+			f.mu.Lock()
+			version := f.version
+			f.mu.Unlock()
+			answer, fails := functiontest.Obey([]byte(i.payload), version)
+			if fails {
 				return failed("Boom")
-			case functiontest.Hang:
-				t.Error("the fake answers an event that nobody answers")
 			}
 			res := ok()
-			res.Payload = []byte(i.payload)
+			res.Payload = answer
 			return res
 		}
 		return &functiontest.Bench{
-			Functions: hanging{f}, Ref: function.Ref{Account: account, Region: region, Name: "f"},
+			Functions: f, Ref: function.Ref{Account: account, Region: region, Name: "f"}, Account: f.account,
 			Create:  func() { f.change(func() { f.missing = false }) },
-			Delete:  func() { f.change(func() { f.missing = true }) },
+			Delete:  func() { f.change(func() { f.missing, f.limit = true, -1 }) },
 			Reserve: func(n int) { f.change(func() { f.limit = n }) },
+			Update: func() (finish func()) {
+				f.change(func() { f.updating = true })
+				return func() { f.change(func() { f.updating, f.version = false, f.version+1 }) }
+			},
+			Stop: func() { f.change(func() { f.stopped = true }) },
 		}
 	})
-}
-
-// hanging is a fake whose function takes an hour when it is asked to hang.
-type hanging struct{ *fakeFunctions }
-
-func (h hanging) Invoke(ctx context.Context, inv function.Invocation) function.Result {
-	if string(inv.Payload) == functiontest.Hang {
-		h.mu.Lock()
-		h.duration = time.Hour
-		h.mu.Unlock()
-	}
-	return h.fakeFunctions.Invoke(ctx, inv)
 }
 
 // So do the adapters that stand for the server's.

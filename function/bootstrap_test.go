@@ -80,13 +80,14 @@ func runBootstrap(role string) {
 		case "exit-on-event":
 			os.Exit(9)
 		case "obey":
-			switch string(event) {
-			case functiontest.Fail:
-				post("invocation/"+id+"/error", []byte(`{"errorType":"Boom","errorMessage":"as asked"}`))
-			case functiontest.Hang:
+			if string(event) == functiontest.Hang {
 				select {}
-			default:
-				post("invocation/"+id+"/response", event)
+			}
+			version, _ := strconv.Atoi(os.Getenv("VERSION"))
+			if answer, failed := functiontest.Obey(event, max(1, version)); failed {
+				post("invocation/"+id+"/error", answer)
+			} else {
+				post("invocation/"+id+"/response", answer)
 			}
 		case "echo":
 			post("invocation/"+id+"/response", event)

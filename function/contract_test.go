@@ -5,13 +5,21 @@ import (
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/function/functiontest"
+	"github.com/shardmill/shardmill/internal/eventually"
+	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
 // The room keeps what the fakes of it are held to.
 func TestRoomKeepsItsContract(t *testing.T) {
 	t.Parallel()
 	functiontest.Run(t, func(t *testing.T) *functiontest.Bench {
-		b := start(t)
+		store := memory.New(memory.Options{})
+		values := &storagetest.SlowCoord{Coord: store.Coord()}
+		b := start(t, func(o *function.Options) {
+			o.Store = storagetest.With(store, values)
+			o.AccountConcurrency, o.UnreservedMinimum = 4, 1
+		})
 		must := func(err error) {
 			t.Helper()
 			if err != nil {
@@ -19,7 +27,7 @@ func TestRoomKeepsItsContract(t *testing.T) {
 			}
 		}
 		return &functiontest.Bench{
-			Functions: b.Functions, Ref: ref("f"),
+			Functions: b.Functions, Ref: ref("f"), Account: 4,
 			Create: func() { b.provided("f", "obey") },
 			Delete: func() { must(b.Delete(t.Context(), ref("f"))) },
 			Reserve: func(n int) {
@@ -29,6 +37,19 @@ func TestRoomKeepsItsContract(t *testing.T) {
 				}
 				must(b.PutConcurrency(t.Context(), ref("f"), n))
 			},
+			Update: func() (finish func()) {
+				reached, release := values.Hold(2) // the first announces it, the second says that it is in effect
+				_, err := b.UpdateConfiguration(t.Context(), function.UpdateConfigurationInput{
+					Ref: ref("f"), Environment: map[string]string{"VERSION": "2"},
+				})
+				must(err)
+				eventually.Comes(t, "the end of the update", reached)
+				return func() {
+					release()
+					b.settled("f")
+				}
+			},
+			Stop: func() { b.Stop(t.Context()) },
 		}
 	})
 }

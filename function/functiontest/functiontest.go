@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/eventually"
@@ -26,17 +25,15 @@ type Functions interface {
 type Bench struct {
 	Functions
 	Ref     function.Ref // of the one function
-	Create  func()       // makes a function that obeys the event: Echo, Fail or Hang
+	Create  func()       // makes a function whose code is Obey
 	Delete  func()
 	Reserve func(n int) // concurrency; -1: none is reserved
+	Account int         // concurrency of the account, which nothing else uses; 0: there is no end of it
+	// Update begins to replace the code by its version 2 and returns while that is in progress; finish returns when it
+	// is in effect. nil: there are no updates.
+	Update func() (finish func())
+	Stop   func() // nil: it does not stop
 }
-
-// Events that the function obeys.
-const (
-	Echo = `{"do":"echo"}` // answer with the event
-	Fail = `{"do":"fail"}` // fail with errorType Boom
-	Hang = `{"do":"hang"}` // do not answer
-)
 
 // Run judges what bench makes.
 func Run(t *testing.T, bench func(t *testing.T) *Bench) {
@@ -51,7 +48,16 @@ func Run(t *testing.T, bench func(t *testing.T) *Bench) {
 		{"a waiter is called when there is room, and once", enrolled},
 		{"a waiter that was taken back is not called", takenBack},
 		{"every change is told", changes},
-		{"a caller that does not wait gets a platform error", abandoned},
+		{"a place calls one waiter, and the next in the order of enrolling", inTurn},
+		{"a waiter that was taken back leaves its turn to the next", withdrawn},
+		{"a caller who goes has its answer at once, and its place stays taken while the code runs", placeStaysTaken},
+		{"a caller who has gone keeps no place", placesAreNotLost},
+		{"an attempt beyond the account's concurrency is refused for that reason", accountLimit},
+		{"a reservation ends with its function", reservationEnds},
+		{"whoever asks before each look misses no change", nothingMissed},
+		{"the old code runs until an update is in effect", updated},
+		{"a payload is the caller's and an answer is the caller's", shared},
+		{"a room that has stopped says so", stopped},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, bench(t)) })
 	}
@@ -196,18 +202,4 @@ func changes(t *testing.T, b *Bench) {
 		c.do()
 		eventually.Comes(t, "word of "+c.what, changed)
 	}
-}
-
-func abandoned(t *testing.T, b *Bench) {
-	b.Create()
-	// it is warm from here on
-	want(t, b.invoke(t.Context(), Echo), function.Result{
-		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-
-	want(t, b.invoke(ctx, Hang), function.Result{
-		Class: function.PlatformError, Reason: function.ReasonAbandoned, StatusCode: 500,
-	})
 }

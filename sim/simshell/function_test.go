@@ -13,28 +13,22 @@ import (
 func TestTheFunctionKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	functiontest.Run(t, func(t *testing.T) *functiontest.Bench {
-		ended := make(chan struct{})
 		var all sync.WaitGroup
-		t.Cleanup(func() {
-			close(ended)
-			all.Wait()
-		})
 		f := newFunctions(func(inv function.Invocation) code {
 			return code{answer: func() function.Result {
-				switch string(inv.Payload) {
-				case functiontest.Fail:
+				answer, failed := functiontest.Obey(inv.Payload, 1)
+				if failed {
 					return fails("Boom")
-				case functiontest.Hang:
-					<-ended
 				}
-				return succeeds(string(inv.Payload))
+				return succeeds(string(answer))
 			}}
 		}, &all)
+		t.Cleanup(all.Wait)
 		f.missing = true
 		return &functiontest.Bench{
 			Functions: f, Ref: function.Ref{Account: account, Region: region, Name: "f"},
 			Create:  func() { f.change(func() { f.missing = false }) },
-			Delete:  func() { f.change(func() { f.missing = true }) },
+			Delete:  func() { f.change(func() { f.missing, f.limit = true, -1 }) },
 			Reserve: func(n int) { f.change(func() { f.limit = n }) },
 		}
 	})

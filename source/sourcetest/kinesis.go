@@ -1,11 +1,9 @@
 package sourcetest
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +25,7 @@ func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 			t.Error(err) // a put may come from another goroutine
 		}
 	}
-	values := &slowCoord{Coord: store.Coord()}
+	values := &storagetest.SlowCoord{Coord: store.Coord()}
 	s := stream.New(stream.Options{Store: storagetest.With(store, values), Clock: c})
 	must(s.Start(t.Context()))
 	t.Cleanup(func() {
@@ -47,7 +45,7 @@ func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 		Split: func(id record.ShardID) { streamtest.Split(t, s, name, id) },
 		HalfSplit: func(id record.ShardID) (finish func()) {
 			done := make(chan struct{})
-			reached, release := values.hold(2) // the first says what is to be done, the second that it is done
+			reached, release := values.Hold(2) // the first says what is to be done, the second that it is done
 			go func() {
 				defer close(done)
 				streamtest.Split(t, s, name, id)
@@ -85,34 +83,4 @@ func Items(payload []byte) (ids []string, err error) {
 		ids = append(ids, r.Kinesis.SequenceNumber)
 	}
 	return ids, nil
-}
-
-// slowCoord is a Coord with a commit that waits.
-type slowCoord struct {
-	storage.Coord
-	mu      sync.Mutex
-	left    int // commits until the one that waits, which is the one at 1
-	reached chan struct{}
-	gate    chan struct{}
-}
-
-// hold makes the n-th commit from now on wait for release; reached is closed when it is there.
-func (s *slowCoord) hold(n int) (reached <-chan struct{}, release func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	gate := make(chan struct{})
-	s.left, s.reached, s.gate = n, make(chan struct{}), gate
-	return s.reached, func() { close(gate) }
-}
-
-func (s *slowCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
-	s.mu.Lock()
-	s.left--
-	mine, reached, gate := s.left == 0, s.reached, s.gate
-	s.mu.Unlock()
-	if mine {
-		close(reached)
-		<-gate
-	}
-	return s.Coord.Commit(ctx, group, ops...)
 }
