@@ -26,8 +26,13 @@ func (e *Engine) advise(o *Observation, kind esm.Advice) {
 	}
 	ref := refOf(o.FunctionARN)
 	text := "mapping " + o.Mapping + " of " + ref.Name + ": " + adviceText(kind)
+	if !e.tap.hint(ref, text) { // it comes again with the next attempt that deserves it
+		e.advices.mu.Lock()
+		e.advices.given[o.Mapping] &^= 1 << kind
+		e.advices.mu.Unlock()
+		return
+	}
 	e.o.Log.Warn("hint", "mapping", o.Mapping, "function", ref.Name, "hint", text)
-	e.o.Hinted(ref, text)
 }
 
 // forget lets go of a mapping that is gone.

@@ -39,9 +39,13 @@ type Options struct {
 	Source       func(mapping.Mapping) source.Source // what a mapping polls
 	Clock        *clock.Clock
 	Log          *slog.Logger
-	Ownership    Ownership         // which shards it runs; Everything, if no other engine works on the store
-	Observe      func(Observation) // must not block; nil: nobody listens
-	// advice about a mapping of a function, once for each kind; must not block; nil: it goes to the log only
+	Ownership    Ownership // which shards it runs; Everything, if no other engine works on the store
+	// Observe is told what happens in every shard, in order. It runs on no shard's goroutine and holds none up; while
+	// it takes its time the engine is not idle, and what does not fit into the bound of what waits is told as
+	// esm.Missed. nil: nothing is told.
+	Observe func(Observation)
+	// Hinted is told, in the same way, advice about a mapping of a function, once for each kind. nil: it goes to the
+	// log only.
 	Hinted func(of function.Ref, hint string)
 	// how long a delete, a disable or a stop waits for attempts in flight, in real time; 0: 30 s
 	AbandonAfter time.Duration
@@ -59,6 +63,7 @@ type Engine struct {
 	active  activity
 	budget  *Budget
 	advices advices
+	tap     *tap
 
 	mu      sync.Mutex
 	cancel  context.CancelFunc        // nil: not started
@@ -71,13 +76,8 @@ func New(o Options) *Engine {
 	if o.AbandonAfter == 0 {
 		o.AbandonAfter = 30 * time.Second
 	}
-	if o.Observe == nil {
-		o.Observe = func(Observation) {}
-	}
-	if o.Hinted == nil {
-		o.Hinted = func(function.Ref, string) {}
-	}
 	e := &Engine{o: o, runners: map[string]*mappingRunner{}, advices: advices{given: map[string]uint64{}}}
+	e.tap = newTap(&e.active, o.Observe, o.Hinted)
 	if o.BufferMemory > 0 {
 		e.budget = NewBudget(o.BufferMemory)
 	}
@@ -106,6 +106,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.mu.Unlock()
 		return err
 	}
+	e.tap.start()
 	go func() {
 		defer close(done)
 		e.follow(run, changed)
@@ -140,8 +141,8 @@ func (e *Engine) follow(run context.Context, changed <-chan struct{}) {
 	}
 }
 
-// Stop lets attempts in flight end, saves every checkpoint and ends. When ctx ends first, attempts are abandoned; their
-// records come again. Twice is harmless.
+// Stop lets attempts in flight end, saves every checkpoint, tells what was observed and ends. When ctx ends first,
+// attempts are abandoned; their records come again. Twice is harmless.
 func (e *Engine) Stop(ctx context.Context) {
 	e.mu.Lock()
 	cancel, done := e.cancel, e.done
@@ -165,6 +166,7 @@ func (e *Engine) Stop(ctx context.Context) {
 			<-r.ended
 		}
 	}
+	e.tap.stop(ctx)
 }
 
 // reconcile brings the runners in line with the mappings. all is false when a runner was too busy to be told; nothing
@@ -210,7 +212,7 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 }
 
 // Idle reports that nothing is under way: no invocation, no delivery, no save, no read that has found something, no
-// event that waits to be taken.
+// event that waits to be taken, and no observation that waits to be told.
 func (e *Engine) Idle() bool { return e.active.n.Load() == 0 }
 
 // Buffered returns how many bytes of the buffer memory are taken, those reserved for reads under way included. It is 0

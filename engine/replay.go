@@ -206,5 +206,5 @@ func (p *replayer) observe(b *Replayed, what esm.Observe) {
 		At: p.e.o.Clock.Now(), Replay: b.RequestID, What: what,
 	}
 	p.e.advise(&o, b.Outcome.Advice)
-	p.e.o.Observe(o)
+	p.e.tap.put(o)
 }

@@ -103,6 +103,7 @@ func (r *shardRunner) loop() (reason esm.FinishReason) {
 			string(debug.Stack()),
 		)
 		r.broken(broken.Error())
+		r.e.tap.put(Observation{Identity: r.id, At: r.e.o.Clock.Now(), What: &esm.Parked{Why: broken.What}})
 		r.e.active.end() // of the event that broke it
 		reason = r.park()
 	}()

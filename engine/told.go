@@ -26,8 +26,7 @@ func (r *mappingRunner) observe(o Observation, epoch uint64) {
 			"shard", o.Shard.String(), "window", what.Window.Start.Time(), "attempts", what.Attempt)
 	default: // whoever observes the engine tells it
 	}
-	o.What = o.What.Copy()
-	r.e.o.Observe(o)
+	r.e.tap.put(o)
 }
 
 // report notes what the last attempt in a shard came to, unless there is something about the shard that a person must

@@ -60,7 +60,7 @@ type Config struct {
 	ReadyFile     string // written once everything answers
 	Version       string
 	Log           *slog.Logger                                         // nil: nothing is logged
-	Observe       func(engine.Observation)                             // what happens in mappings; must not block
+	Observe       func(engine.Observation)                             // what happens in mappings; see engine.Options
 	LogLines      func(owner function.Ref, events []function.LogEvent) // what functions print; must not block
 	Hinted        func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
 	DrainLimit    time.Duration                                        // how long Stop waits for invocations; 0: 30 s

@@ -1,0 +1,110 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/source"
+)
+
+// heard keeps what is told.
+type heard struct {
+	mu  sync.Mutex
+	all []engine.Observation
+}
+
+func (h *heard) observe(o engine.Observation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.all, o)
+}
+
+// kinds returns what was told of a shard, in order.
+func (h *heard) kinds(shard int) (kinds []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.all {
+		if int(o.Shard) == shard {
+			kinds = append(kinds, esm.KindOf(o.What))
+		}
+	}
+	return kinds
+}
+
+// The engine is not idle before everything that it has observed has been told, so a clock that moves on does not leave
+// that behind; and what is not told yet holds no shard up.
+func TestTheEngineIsIdleWhenAllIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.create(mapping.Knobs{BatchSize: p(int64(1))})
+		hold, told := make(chan struct{}), 0
+		w.observe = func(o engine.Observation) {
+			if _, ok := o.What.(*esm.BatchSettled); ok {
+				<-hold
+				told++
+			}
+		}
+		w.put("k", numbered(1, 100)...)
+		w.pass(time.Minute)
+		if n := len(w.functions.delivered()); n != 100 || w.engine.Idle() {
+			t.Errorf("%d records are delivered while a listener waits, idle=%t", n, w.engine.Idle())
+		}
+
+		close(hold)
+		synctest.Wait()
+
+		if told != 100 || !w.engine.Idle() {
+			t.Errorf("%d batches are told, idle=%t", told, w.engine.Idle())
+		}
+	})
+}
+
+// What happens while an engine stops is told before it has stopped: every machine begins, and every machine ends.
+func TestStopTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		h := &heard{}
+		w.observe = h.observe
+		w.create(mapping.Knobs{BatchSize: p(int64(1))})
+		for i := range 20 {
+			w.put(fmt.Sprint(i), "x")
+		}
+		w.pass(time.Second)
+		w.close()
+		for shard := range 2 {
+			kinds := h.kinds(shard)
+			if len(kinds) < 10 || kinds[0] != "started" || kinds[len(kinds)-1] != "stopped" {
+				t.Errorf("shard %d: %q", shard, kinds)
+			}
+		}
+	})
+}
+
+// A machine that is taken out of service is told of, as the last of it; a restart begins another one.
+func TestParkedMachinesAreTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		h := &heard{}
+		w.observe = h.observe
+		w.restartWith(func(s source.Source) source.Source { return miscounting{s, 0} })
+		w.create(mapping.Knobs{BatchSize: p(int64(1))})
+		w.put("k", "x")
+		w.pass(time.Minute)
+		kinds := h.kinds(0)
+		if n := len(kinds); n == 0 || kinds[n-1] != "parked" || slices.Contains(kinds, "stopped") {
+			t.Errorf("told %q", kinds)
+		}
+	})
+}
