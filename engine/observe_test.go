@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -105,6 +106,36 @@ func TestParkedMachinesAreTold(t *testing.T) {
 		kinds := h.kinds(0)
 		if n := len(kinds); n == 0 || kinds[n-1] != "parked" || slices.Contains(kinds, "stopped") {
 			t.Errorf("told %q", kinds)
+		}
+	})
+}
+
+// A notice that does not arrive says why, try by try, and what becomes of its records.
+func TestNoticesThatFailSayWhy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		h := &heard{}
+		w.observe = h.observe
+		w.functions.handle = poisoned("1")
+		w.create(mapping.Knobs{
+			BatchSize: p(int64(1)), MaxRetries: p(int64(0)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN + "-missing"},
+		})
+		w.put("k", "1")
+		w.pass(time.Minute)
+		var tries []int
+		for _, o := range h.all {
+			if f, ok := o.What.(*esm.NoticeFailed); ok {
+				tries = append(tries, f.Try)
+				if f.Result != esm.DeliveryRefused || !strings.Contains(f.Reason, "does not exist") {
+					t.Errorf("try %d ends as %s: %q", f.Try, f.Result, f.Reason)
+				}
+			}
+		}
+		if !slices.Equal(tries, []int{1, 2, 3}) || !slices.Contains(h.kinds(0), "dropped") {
+			t.Errorf("tries %v: %q", tries, h.kinds(0))
 		}
 	})
 }

@@ -214,6 +214,9 @@ func (r *shardRunner) announce(a Announce) {
 		r.meter.undelivered(r.e.o.Clock.Now())
 	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
+	if err != nil {
+		ev.Reason = fault.Clip(err.Error(), 200)
+	}
 	switch {
 	case err == nil:
 		crashpoint.Hit(crashpoint.Delivered)
