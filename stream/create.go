@@ -14,8 +14,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// birthOffset is how long before the call a stream's first shards count as created, in milliseconds. AWS's are 2 to 7 s
-// old when the call returns.
+// birthOffset is how long before the call a stream's first shards count as created, in milliseconds. On AWS they are 2
+// to 7 s old when the call returns.
 const birthOffset = 2000
 
 // createsAtOnce bounds how many shards are created in storage concurrently, so that their syncs share commits.
@@ -24,7 +24,7 @@ const createsAtOnce = 64
 // maxNameBytes bounds the parts of a name, so that an iterator fits into the 512 characters that AWS allows it.
 const maxNameBytes = 128
 
-// CreateInput is what a new stream is to be.
+// CreateInput describes a new stream.
 type CreateInput struct {
 	Mode        Mode // "": Provisioned when Shards is given, else OnDemand
 	Shards      int  // 0: not given. Ignored for OnDemand, which starts with four
@@ -63,12 +63,12 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 	err = s.record(ctx, st, in)
 	if err != nil {
 		s.forget(st)
-		s.lookAgain() // the name may be another process's by now
+		s.lookAgain() // another process may have taken the name by now
 		return err
 	}
 	if err := s.activate(ctx, st); err != nil {
-		// What exists by now would come back as an ACTIVE stream at the next start, although the caller was told that
-		// the creation failed.
+		// What exists by now would be an ACTIVE stream after the next start, although the caller learns that the
+		// creation failed.
 		undo := s.setStatus(context.WithoutCancel(ctx), st, Deleting)
 		if undo == nil {
 			undo = s.erase(context.WithoutCancel(ctx), st)
@@ -79,7 +79,7 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 	return nil
 }
 
-// reserve takes the name in memory, so that nobody else creates it meanwhile, and checks the quotas.
+// reserve takes the name in memory, so that no other call creates it meanwhile, and checks the quotas.
 func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,8 +134,8 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	return st, nil
 }
 
-// record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on a
-// crash is finished at the next start.
+// record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on the
+// next start completes the creation after a crash.
 func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error {
 	sn := st.snap.Load()
 	for race := (storage.Race{}); ; {
@@ -162,7 +162,7 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		}
 		ops := make([]storage.Op, 0, 2+len(info.Shards))
 		ops = append(ops,
-			// first: it says whose commit it was, as the number that was used last cannot
+			// first: it tells whose commit it was, which the last number cannot
 			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent},
 			storage.Op{Key: keyID, Value: strconv.AppendUint(nil, id, 10), Expect: last.Revision})
 		for i := range info.Shards {
@@ -195,8 +195,8 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 	}
 }
 
-// clear removes what a creation of unknown outcome has left under a name that this process knows no stream of. A name
-// that another process has taken is in use.
+// clear removes what a creation of unknown outcome has left under a name without a stream in this process. A name that
+// another process has taken is in use.
 func (s *Streams) clear(ctx context.Context, name Name) error {
 	e, err := s.coord.Get(ctx, nameKey(name))
 	if err != nil || e.Revision == 0 {
@@ -246,7 +246,7 @@ func (s *Streams) setStatus(ctx context.Context, st *stream, status Status) erro
 	return s.setStatusIf(ctx, st, status, func(Status) error { return nil })
 }
 
-// setStatusIf sets the status unless allowed, given the one that is stored, refuses.
+// setStatusIf sets the status unless allowed refuses the stored one.
 func (s *Streams) setStatusIf(ctx context.Context, st *stream, status Status, allowed func(now Status) error) error {
 	return s.update(ctx, st, func(r *streamRecord) error {
 		if err := allowed(r.Status); err != nil {
@@ -291,7 +291,8 @@ func (s *Streams) Delete(ctx context.Context, name Name) error {
 	}
 }
 
-// erase deletes a DELETING stream's records, then its metadata. A crash between the two is finished at the next start.
+// erase deletes a DELETING stream's records, then its metadata. After a crash between the two the next start completes
+// it.
 func (s *Streams) erase(ctx context.Context, st *stream) error {
 	sn := st.snap.Load()
 	if err := s.log.Delete(ctx, sn.info.ID); err != nil {
@@ -309,7 +310,7 @@ func (s *Streams) erase(ctx context.Context, st *stream) error {
 	return nil
 }
 
-// evenRanges cuts the hash key space into n parts of floor(2^128 / n), the last one up to the end, as AWS does.
+// evenRanges cuts the hash key space into n parts of floor(2^128 / n); the last one reaches to the end, as on AWS.
 func evenRanges(n int) []record.HashKeyRange {
 	width := new(big.Int).Lsh(big.NewInt(1), 128)
 	width.Div(width, big.NewInt(int64(n)))

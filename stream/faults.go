@@ -23,7 +23,7 @@ const (
 	codeExpiredToken    = "ExpiredNextTokenException"
 )
 
-// notFound says that a stream is unknown, and hints at a region where the account has one of that name.
+// notFound returns the fault for an unknown stream, with a hint if the account has one of that name in another region.
 func (s *Streams) notFound(name Name) error {
 	f := fault.New(codeNotFound, "Stream %s under account %s not found.", name.Name, name.Account)
 	if hint := s.elsewhere(name); hint != "" {
@@ -32,7 +32,7 @@ func (s *Streams) notFound(name Name) error {
 	return f
 }
 
-// shardMissing says that a shard, or its stream, is unknown. AWS's text has no full stop.
+// shardMissing returns the fault for an unknown shard or stream. AWS's text has no full stop.
 func (s *Streams) shardMissing(name Name, shard record.ShardID) error {
 	f := fault.New(
 		codeNotFound, "Shard %s in stream %s under account %s does not exist", shard, name.Name, name.Account,
@@ -80,7 +80,7 @@ func throttled(name Name, shard record.ShardID) *fault.Error {
 	)
 }
 
-// internal returns a server fault that a caller is told nothing about but a hint.
+// internal returns a server fault of which the caller sees only a hint.
 func internal(hint string) *fault.Error {
 	return &fault.Error{
 		Code: codeInternal, Message: "Internal Service Failure", Status: http.StatusInternalServerError, Hint: hint,
@@ -94,7 +94,7 @@ const hintFull = "No room is left for records: the disk is below --min-free, or 
 func expiredTime(t time.Time) string { return t.UTC().Format("Mon Jan 02 15:04:05 UTC 2006") }
 
 // ParseARN reads the ARN of a stream. An account of fewer than twelve digits, as tutorials print them, means the
-// caller's; hint says so then. Fault: InvalidArgumentException for text that is no stream ARN.
+// caller's; then hint says so. Fault: InvalidArgumentException for text that is not a stream ARN.
 func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 	a, ok := arn.Parse(text)
 	if ok {
@@ -115,5 +115,5 @@ func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 	return name, hint, nil
 }
 
-// clip keeps what callers sent from filling an answer.
+// clip shortens a caller's text for an error message.
 func clip(s string) string { return fault.Clip(s, 256) }

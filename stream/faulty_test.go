@@ -67,7 +67,7 @@ func (c failingCoord) Commit(ctx context.Context, group string, ops ...storage.O
 	return c.Coord.Commit(ctx, group, ops...)
 }
 
-// Wherever a process dies while it creates, reshards and deletes, the next one finds each step done or not begun, and
+// Wherever a process dies while it creates, reshards or deletes, the next one finds each step done or not begun, and
 // the stream usable.
 func TestACrashLeavesNothingHalfDone(t *testing.T) {
 	t.Parallel()

@@ -11,15 +11,15 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Pauses after a failed look at what others have written, in real time; they double.
+// Pauses after a failed read of what other processes have written, in real time; they double.
 const (
 	followAgainLeast = 100 * time.Millisecond
 	followAgainMost  = 10 * time.Second
 )
 
-// follow keeps what is known here in line with what other processes write over the same store, until ctx ends. Every
-// change of a stream, its shards included, changes the record under its name in the same commit: a revision that is
-// known says that nothing else need be read.
+// follow keeps this process's view in line with what other processes write to the same store, until ctx ends. Every
+// change of a stream or of its shards also changes the record under its name in the same commit: if the revision is the
+// known one, nothing else need be read.
 func (s *Streams) follow(ctx context.Context) {
 	pause := followAgainLeast
 	for {
@@ -50,7 +50,7 @@ func (s *Streams) follow(ctx context.Context) {
 	}
 }
 
-// catchUp looks at every stream that the store knows in another revision than this process, or not at all.
+// catchUp renews every stream whose revision in the store differs from the known one, or that exists only on one side.
 func (s *Streams) catchUp(ctx context.Context) error {
 	entries, err := s.coord.List(ctx, prefixName, "", 0)
 	if err != nil {
@@ -94,7 +94,7 @@ func nameOf(key string) (Name, bool) {
 	return Name{Account: parts[0], Region: parts[1], Name: parts[2]}, true
 }
 
-// renew brings what is known of one stream in line with the store.
+// renew brings this process's view of one stream in line with the store.
 func (s *Streams) renew(ctx context.Context, name Name) error {
 	s.mu.RLock()
 	st := s.byName[name]
@@ -103,7 +103,7 @@ func (s *Streams) renew(ctx context.Context, name Name) error {
 		return s.discover(ctx, name)
 	}
 	select {
-	case st.changing <- struct{}{}: // a change of ours installs what it has written
+	case st.changing <- struct{}{}: // our own change under way installs what it writes
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -112,10 +112,10 @@ func (s *Streams) renew(ctx context.Context, name Name) error {
 	if err != nil || !gone {
 		return err
 	}
-	return s.discover(ctx, name) // another stream may have its name
+	return s.discover(ctx, name) // another stream may have the name now
 }
 
-// renewHeld is renew for a known stream whose changing is held. gone is true when it was deleted; it is forgotten then.
+// renewHeld is renew for a known stream whose changing is held. gone is true if it was deleted; then it is forgotten.
 func (s *Streams) renewHeld(ctx context.Context, st *stream) (gone bool, err error) {
 	if st.snap.Load().revision == 0 {
 		return false, nil // its creation is under way in this process
@@ -138,7 +138,7 @@ func (s *Streams) renewHeld(ctx context.Context, st *stream) (gone bool, err err
 	return false, nil
 }
 
-// discover makes a stream known that another process has created.
+// discover loads a stream that another process has created.
 func (s *Streams) discover(ctx context.Context, name Name) error {
 	r, shards, revision, err := s.readStream(ctx, name)
 	if err != nil || revision == 0 {
@@ -150,7 +150,7 @@ func (s *Streams) discover(ctx context.Context, name Name) error {
 	s.mu.Lock()
 	if s.byName[name] != nil || s.doubted[name] == r.ID {
 		s.mu.Unlock()
-		return nil // this process creates it, or has tried to: Create sees to what is left of that
+		return nil // this process creates it, or has tried to: Create handles what is left
 	}
 	s.byName[name], s.byID[r.ID] = st, st
 	s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *Streams) discover(ctx context.Context, name Name) error {
 	return nil
 }
 
-// readStream returns what the store has about a stream at one moment; revision is 0 when it has none.
+// readStream returns a stream as the store has it at one moment; revision is 0 if there is none.
 func (s *Streams) readStream(
 	ctx context.Context, name Name,
 ) (r streamRecord, shards []ShardInfo, revision storage.Revision, err error) {
@@ -180,7 +180,7 @@ func (s *Streams) readStream(
 			return streamRecord{}, nil, 0, err
 		}
 		if again.Revision != e.Revision {
-			continue // the shards may be those of another moment; whoever writes is done some time
+			continue // the shards may be from another moment; writers will stop some time
 		}
 		shards = make([]ShardInfo, 0, len(entries))
 		for _, entry := range entries {
@@ -198,14 +198,14 @@ func (s *Streams) readStream(
 	}
 }
 
-// doubt notes that nobody could find out whether this process has created the stream of an id under a name.
+// doubt records that it is unknown whether this process has created the stream with an id under a name.
 func (s *Streams) doubt(name Name, id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.doubted[name] = id
 }
 
-// settleDoubt reports whether the stream of an id under a name is one that this process has doubted, and forgets it.
+// settleDoubt reports whether doubt was called for the stream with an id under a name, and forgets it.
 func (s *Streams) settleDoubt(name Name, id uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,7 +216,7 @@ func (s *Streams) settleDoubt(name Name, id uint32) bool {
 	return true
 }
 
-// lookAgain makes follow look although nothing has changed since it did.
+// lookAgain makes follow read again although nothing has changed since.
 func (s *Streams) lookAgain() {
 	select {
 	case s.looks <- struct{}{}:
@@ -224,7 +224,7 @@ func (s *Streams) lookAgain() {
 	}
 }
 
-// wakeSweeper tells the sweeper that there is a stream to look after.
+// wakeSweeper tells the sweeper that there is a stream.
 func (s *Streams) wakeSweeper() {
 	select {
 	case s.first <- struct{}{}:

@@ -52,8 +52,8 @@ func (b *bench) absent(name Name) {
 	}
 }
 
-// What another process creates, changes and deletes is seen without a restart: a stream, its tags, its shards, its end,
-// and another one under its name.
+// Changes by another process show without a restart: a new stream, its tags, its shards, its deletion, and another
+// stream under its name.
 func TestChangesOfAnotherProcessAreSeen(t *testing.T) {
 	t.Parallel()
 	two(t, func(t *testing.T, a, b *bench) {
@@ -104,8 +104,7 @@ func TestChangesOfAnotherProcessAreSeen(t *testing.T) {
 	})
 }
 
-// A change is made to what is stored, not to what this process believes: what another has changed meanwhile stays, here
-// as well.
+// A change applies to what is stored, not to this process's view: changes by another process stay, and show here too.
 func TestAChangeOverAChangeOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	c := clock.New(0)
@@ -113,7 +112,7 @@ func TestAChangeOverAChangeOfAnotherProcess(t *testing.T) {
 	a, b := &bench{T: t, clock: c, store: store, ctx: t.Context()}, &bench{
 		T: t, clock: c, store: store, ctx: t.Context(),
 	}
-	a.s, b.s = New(Options{Store: store, Clock: c}), New(Options{Store: store, Clock: c}) // neither follows
+	a.s, b.s = New(Options{Store: store, Clock: c}), New(Options{Store: store, Clock: c}) // neither follows the other
 	a.create(orders, 1)
 	b.lookup(orders)
 	a.must(a.s.Reshard(a.ctx, orders, []record.ShardID{0}, halves()))
@@ -135,8 +134,8 @@ func TestAChangeOverAChangeOfAnotherProcess(t *testing.T) {
 	b.absent(orders)
 }
 
-// A reader that comes when another process has closed the shard, and not yet committed its children, sees neither: it
-// waits at the tail, is woken by the commit, and sees the end together with the children.
+// A reader that comes after another process has closed the shard, but before it has committed the children, sees
+// neither: it waits at the tail, is woken by the commit, and sees the end together with the children.
 func TestAReaderInTheMidstOfTheReshardOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	two(t, func(t *testing.T, _, b *bench) {
@@ -176,7 +175,7 @@ func TestAReaderInTheMidstOfTheReshardOfAnotherProcess(t *testing.T) {
 	})
 }
 
-// hooked is a store whose user is interrupted at a call.
+// hooked is a store that calls a test's functions before certain calls.
 type hooked struct {
 	storage.Store
 	commit func(ops []storage.Op) // before a commit
@@ -219,7 +218,7 @@ func (l hookedLog) Create(ctx context.Context, shard storage.Shard, first record
 	return l.Log.Create(ctx, shard, first)
 }
 
-// A stream that another process is creating is in use: nothing of it is cleared away, and it comes to its end.
+// A stream that another process is creating is in use: nothing of it is cleared away, and the creation completes.
 func TestAStreamThatAnotherProcessIsCreating(t *testing.T) {
 	t.Parallel()
 	two(t, func(t *testing.T, _, b *bench) {
@@ -247,7 +246,7 @@ func TestAStreamThatAnotherProcessIsCreating(t *testing.T) {
 	})
 }
 
-// A creation that another process has forestalled leaves the other's stream known here, though it was there before the
+// When another process was faster with a creation, its stream is known here afterwards, though it was there before our
 // creation failed.
 func TestAForestalledCreateKnowsTheStream(t *testing.T) {
 	t.Parallel()
@@ -271,7 +270,7 @@ func TestAForestalledCreateKnowsTheStream(t *testing.T) {
 	})
 }
 
-// A stream is read as it is at one moment.
+// A stream is read as of one moment.
 func TestAStreamIsReadAtOneMoment(t *testing.T) {
 	t.Parallel()
 	a := setup(t)
@@ -290,7 +289,7 @@ func TestAStreamIsReadAtOneMoment(t *testing.T) {
 	}
 }
 
-// Records that one process puts are read by the other, and a put meets the shards that the other has made.
+// Each process reads the records that the other puts, and puts to the shards that the other has made.
 func TestPutsMeetTheReshardOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	two(t, func(t *testing.T, a, b *bench) {
@@ -298,7 +297,7 @@ func TestPutsMeetTheReshardOfAnotherProcess(t *testing.T) {
 		synctest.Wait()
 		b.put(orders, "k")
 		a.must(a.s.Reshard(a.ctx, orders, []record.ShardID{0}, halves()))
-		placed := b.put(orders, "k", "l") // at once: it waits for the children to be known
+		placed := b.put(orders, "k", "l") // right away: it waits until the children are known
 		for _, p := range placed {
 			if p.Fault != nil || p.Shard == 0 {
 				t.Errorf("%+v", p)
@@ -315,7 +314,8 @@ func TestPutsMeetTheReshardOfAnotherProcess(t *testing.T) {
 	})
 }
 
-// Of two processes that create a stream of one name, one does, and the other says so and knows the stream.
+// Of two processes that create a stream of one name, one succeeds, and the other reports ResourceInUse and knows the
+// stream.
 func TestTwoProcessesCreateOneName(t *testing.T) {
 	t.Parallel()
 	two(t, func(t *testing.T, a, b *bench) {
@@ -338,7 +338,7 @@ func TestTwoProcessesCreateOneName(t *testing.T) {
 	})
 }
 
-// What a creation of unknown outcome has left is nobody's stream until it is created again.
+// What a creation of unknown outcome has left is not a stream until it is created again.
 func TestWhatALostCreateLeavesIsNotDiscovered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -384,7 +384,7 @@ func (u *unlisted) List(ctx context.Context, prefix, after string, n int) ([]sto
 	return u.Coord.List(ctx, prefix, after, n)
 }
 
-// A store that cannot be read for a while is read again.
+// A store that cannot be read for a while is read again later.
 func TestFollowingIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

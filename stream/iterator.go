@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// IteratorType is where a shard iterator begins, in AWS's words.
+// IteratorType says where a shard iterator begins, in AWS's words.
 type IteratorType string
 
 // The five types.
@@ -22,7 +22,7 @@ const (
 	IterAtTimestamp IteratorType = "AT_TIMESTAMP"
 )
 
-// IteratorInput says where an iterator is to begin.
+// IteratorInput says where an iterator begins.
 type IteratorInput struct {
 	Shard     string // as the caller wrote it
 	Type      IteratorType
@@ -31,7 +31,7 @@ type IteratorInput struct {
 }
 
 // Iterator issues a shard iterator: a place, not a cursor. It may be used often and by several readers, for five
-// minutes, and holds across restarts. Faults: ResourceNotFoundException for a malformed or unknown shard,
+// minutes, even across restarts. Faults: ResourceNotFoundException for a malformed or unknown shard,
 // InvalidArgumentException for a start that does not fit. Source: Kinesis API Reference, GetShardIterator.
 func (s *Streams) Iterator(ctx context.Context, name Name, in IteratorInput) (string, error) {
 	id, ok := ParseShardID(in.Shard)
@@ -59,7 +59,7 @@ func (s *Streams) Iterator(ctx context.Context, name Name, in IteratorInput) (st
 	return s.issue(sn, sh, pos), nil
 }
 
-// startOf returns the position an iterator begins at, after the checks in the order of AWS.
+// startOf returns the position at which an iterator begins, after checks in AWS's order.
 func (s *Streams) startOf(ctx context.Context, sn *snapshot, sh *shard, in IteratorInput) (record.Position, error) {
 	const either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or " +
 		"(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and "
@@ -98,7 +98,7 @@ func (s *Streams) startOf(ctx context.Context, sn *snapshot, sh *shard, in Itera
 	return 0, fault.New(codeInvalid, "ShardIteratorType %s is unknown.", clip(string(in.Type)))
 }
 
-// positionOf returns the position that a sequence number given for sh means.
+// positionOf returns the position that a sequence number stands for in sh.
 func (s *Streams) positionOf(sn *snapshot, sh *shard, text string) (record.Position, error) {
 	info, name := sn.shardInfo(sh), sn.info.Name
 	q, err := ParseSequenceNumber(text)
@@ -116,7 +116,7 @@ func (s *Streams) positionOf(sn *snapshot, sh *shard, text string) (record.Posit
 	}
 	if q.Version == 0 {
 		f := internal("")
-		f.Message = "" // AWS fails here without a text
+		f.Message = "" // AWS's fault has no text here
 		return 0, f
 	}
 	if q.Version != seqVersion || q.Created != int64(info.Created)/1000 {
@@ -132,21 +132,21 @@ func (s *Streams) issue(sn *snapshot, sh *shard, pos record.Position) string {
 	return s.tokens.seal(kindIterator, p.encode())
 }
 
-// GetRecordsInput is what GetRecords takes.
+// GetRecordsInput is the input of GetRecords.
 type GetRecordsInput struct {
-	Iterator string // one pair of double quotes around it is taken off
+	Iterator string // one pair of double quotes around it is stripped
 	Limit    int    // 1 to 10000; 0: 10000
-	Stream   *Name  // the stream the caller believes it reads; nil: not said
+	Stream   *Name  // the stream that the caller expects; nil: any
 }
 
-// GetRecordsOutput is what a read answers besides the records.
+// GetRecordsOutput is what GetRecords returns besides the records.
 type GetRecordsOutput struct {
-	Next     string  // the iterator to go on with; "" at the end of the shard
+	Next     string  // the iterator to continue with; "" at the end of the shard
 	Behind   int64   // milliseconds
-	Children []Child // at the end of the shard, never empty then
+	Children []Child // only at the end of the shard, and never empty there
 }
 
-// GetRecords visits up to Limit records and 10 MiB from the iterator's place on; it does not wait for more. begin is
+// GetRecords visits up to Limit records and 10 MiB from the iterator's place on, without waiting for more. begin is
 // called once before the first visit, with the shard that all records come from. The records must not be changed.
 // Faults: InvalidArgumentException for an iterator that is not ours or of another stream, ExpiredIteratorException
 // after five minutes, ResourceNotFoundException when the stream or shard is gone. Source: Kinesis API Reference,
@@ -195,7 +195,7 @@ func (s *Streams) GetRecords(
 			from = next
 			break
 		}
-		from = end.Oldest // a place that fell behind moves to the horizon without a word
+		from = end.Oldest // a place behind the horizon moves to it silently
 	}
 	now := s.now()
 	s.measureGet(sn, count, last, now)
@@ -215,7 +215,7 @@ func (s *Streams) GetRecords(
 	return out, nil
 }
 
-// shardEnd returns the answer once a closed shard is read to its end.
+// shardEnd returns the output once a closed shard is read to its end.
 func (s *Streams) shardEnd(ctx context.Context, p place, now record.Millis) (GetRecordsOutput, error) {
 	sn, ok, err := s.byNumber(ctx, p.stream)
 	if err != nil {
@@ -228,7 +228,8 @@ func (s *Streams) shardEnd(ctx context.Context, p place, now record.Millis) (Get
 	return GetRecordsOutput{Behind: max(int64(now-closed), 0), Children: sn.info.Children(p.shard)}, nil
 }
 
-// openIterator checks an iterator in AWS's order: ours at all, then its age, both before the stream is looked up.
+// openIterator checks an iterator in AWS's order: first whether it is ours, then its age, both before the stream is
+// looked up.
 func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
 	token := in.Iterator
 	if len(token) >= 2 && strings.HasPrefix(token, `"`) && strings.HasSuffix(token, `"`) {

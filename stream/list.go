@@ -10,17 +10,17 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Page sizes of AWS: what a call returns at most, whatever it asks for.
+// Page sizes of AWS: the most that a call returns, whatever it asks for.
 const (
 	MaxListStreams = 100
 	MaxDescribe    = 100
 	MaxListShards  = 1000
 )
 
-// ListInput says which page of an account's streams is wanted.
+// ListInput selects a page of an account's streams.
 type ListInput struct {
 	After string // exclusive; need not exist
-	Token string // NextToken of the page before; wins over After
+	Token string // NextToken of the previous page; wins over After
 	Limit int    // 0 or above 100: 100
 }
 
@@ -65,7 +65,7 @@ func (s *Streams) List(ctx context.Context, account, region string, in ListInput
 	return page, next, nil
 }
 
-// FilterType says which shards ListShards answers, in AWS's words.
+// FilterType says which shards ListShards returns, in AWS's words.
 type FilterType string
 
 // The six filters.
@@ -78,17 +78,17 @@ const (
 	FilterFromTimestamp   FilterType = "FROM_TIMESTAMP"
 )
 
-// ShardFilter is one filter; Shard and At count for the types that need them.
+// ShardFilter is one filter; Shard and At are used by the types that need them.
 type ShardFilter struct {
 	Type  FilterType
 	Shard string
 	At    *record.Millis
 }
 
-// ListShardsInput says which page of a stream's shards is wanted.
+// ListShardsInput selects a page of a stream's shards.
 type ListShardsInput struct {
 	After   string         // exclusive shard id; compared as text
-	Created *record.Millis // the creation time of the stream that is meant, to the second; nil: whichever has the name
+	Created *record.Millis // the creation time of the stream, to the second; nil: whichever stream has the name
 	Filter  *ShardFilter
 	Limit   int // 0 or above 1000: 1000
 }
@@ -128,7 +128,7 @@ func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput)
 	return s.listShards(sn, in)
 }
 
-// ListShardsNext returns the page that token, from the page before, goes on with. limit as in ListShardsInput. Faults:
+// ListShardsNext returns the page that follows the one which returned token. limit as in ListShardsInput. Faults:
 // InvalidArgumentException, ExpiredNextTokenException after five minutes, ResourceNotFoundException when the stream is
 // gone.
 func (s *Streams) ListShardsNext(ctx context.Context, token string, limit int) (
@@ -184,7 +184,7 @@ func (s *Streams) listShards(sn *snapshot, in ListShardsInput) (page []ShardInfo
 	return page, "", nil
 }
 
-// matches applies the filter at now; what lies before the trim horizon counts as the horizon.
+// matches applies the filter at now; an earlier timestamp counts as the trim horizon.
 func (f *ShardFilter) matches(sh *ShardInfo, sn *snapshot, now record.Millis) bool {
 	horizon := max(sn.trimHorizon(now), record.MillisOf(sn.info.Created))
 	openAt := func(t record.Millis) bool { return sh.Began() <= t && (sh.Closed == 0 || sh.Closed >= t) }
@@ -197,7 +197,7 @@ func (f *ShardFilter) matches(sh *ShardInfo, sn *snapshot, now record.Millis) bo
 		return openAt(*f.At)
 	case FilterFromTimestamp:
 		return sh.Closed == 0 || sh.Closed >= max(*f.At, horizon)
-	case FilterAfterShard, FilterFromTrimHorizon: // the first is done by After, the second is everything that is listed
+	case FilterAfterShard, FilterFromTrimHorizon: // the first is done by After, the second matches every listed shard
 	}
 	return true
 }
@@ -230,7 +230,7 @@ func (s *Streams) shardsToken(sn *snapshot, in ListShardsInput, last record.Shar
 	return s.sealList(kindShards, now, appendTexts(b, last.String(), filter, n.Account, n.Region, n.Name))
 }
 
-// sealList returns a list token: its time of issue and a payload.
+// sealList returns a list token with its time of issue and a payload.
 func (s *Streams) sealList(kind string, now record.Millis, payload []byte) string {
 	b := append([]byte{tokenVersion}, binary.BigEndian.AppendUint64(nil, uint64(now))...)
 	return s.tokens.seal(kind, append(b, payload...))

@@ -7,19 +7,19 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// meters measure streams. Without a store there are none.
+// meters holds the meters of streams. Without a store there are none.
 type meters struct {
 	store *metric.Store
 	mu    sync.RWMutex
 	byID  map[uint32]*meter
 }
 
-// meter is what one stream is measured by. A nil meter measures nothing.
+// meter holds the series of one stream. A nil meter measures nothing.
 type meter struct {
 	records, bytes, putRecord, putRecords, age *metric.Series
 }
 
-// of returns the meter of a stream, by its number, which is never used again.
+// of returns the meter of a stream by its number, which is never reused.
 func (m *meters) of(sn *snapshot) *meter {
 	if m.store == nil {
 		return nil
@@ -46,7 +46,7 @@ func (m *meters) of(sn *snapshot) *meter {
 	return found
 }
 
-// forget lets go of a stream that is deleted.
+// forget drops the meter of a deleted stream.
 func (m *meters) forget(id uint32) {
 	m.mu.Lock()
 	found := m.byID[id]
@@ -60,7 +60,7 @@ func (m *meters) forget(id uint32) {
 	}
 }
 
-// measurePut counts a put of one record or of several: what is durable, and whether anything is.
+// measurePut counts a put of one record or of several: the durable records, and whether there are any.
 func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, placed []Placed) {
 	m := s.meters.of(sn)
 	if m == nil {
@@ -86,7 +86,7 @@ func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, p
 	}
 }
 
-// measureGet notes how old the last record of a GetRecords was; 0 when there was nothing to read.
+// measureGet records how old the last record of a GetRecords was; 0 if there was nothing to read.
 func (s *Streams) measureGet(sn *snapshot, count int, last, now record.Millis) {
 	m := s.meters.of(sn)
 	if m == nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Puts count what is durable, reads how old it was; a put that was refused before it reached a shard is no put.
+// Puts count durable records, reads the age of the last record; a put that was refused before it reached a shard does
+// not count.
 func TestStreamsAreMeasured(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -48,7 +48,7 @@ type streamRecord struct {
 	Account     string            `json:"account"`
 	Region      string            `json:"region"`
 	Name        string            `json:"name"`
-	Status      Status            `json:"status"` // CREATING and DELETING are finished when the store is opened
+	Status      Status            `json:"status"` // CREATING and DELETING are completed when the store is opened
 	Mode        Mode              `json:"mode"`
 	Created     record.Millis     `json:"created"`
 	RetentionMS int64             `json:"retention_ms"`
@@ -78,7 +78,7 @@ func (r *streamRecord) info() Info {
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // our own types always marshal
+		panic(err) // our own types can always be marshalled
 	}
 	return b
 }
@@ -126,7 +126,7 @@ func decodeShard(e storage.Entry) (stream uint32, s ShardInfo, err error) {
 	return stream, s, nil
 }
 
-// ready loads the metadata on the first call of all.
+// ready loads the metadata on the very first call.
 func (s *Streams) ready(ctx context.Context) error {
 	if s.loaded.Load() {
 		return nil
@@ -147,7 +147,7 @@ func (s *Streams) ready(ctx context.Context) error {
 	return nil
 }
 
-// load reads everything and finishes creations, deletions and reshards that a crash interrupted.
+// load reads everything and completes creations, deletions and reshards that a crash interrupted.
 func (s *Streams) load(ctx context.Context) error {
 	if err := s.loadTokenKey(ctx); err != nil {
 		return err
@@ -229,7 +229,7 @@ func (s *Streams) adopt(sn *snapshot) *stream {
 	return st
 }
 
-// install replaces what is known of st and wakes those who wait for another shard list.
+// install replaces the snapshot of st and wakes those that wait for a new shard list.
 func (s *Streams) install(st *stream, sn *snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,13 +251,13 @@ func (s *Streams) forget(st *stream) {
 	close(st.snap.Load().changed)
 }
 
-// errUnsettled is what a change says when it must wait for another one to end.
+// errUnsettled is returned by a change that must wait for another one to end.
 var errUnsettled = errors.New("stream: another change is under way")
 
-// update changes the stored record of st: change edits a copy, which is committed against the revision it was read at
-// and tried again when another process was faster; a conflict with one of ops is no such race, and ends it with
-// storage.ErrConflict. installed builds what is known from then on. One update of a stream runs at a time, or an older
-// state could be installed over a newer one.
+// update changes the stored record of st: change edits a copy, which is committed against the revision that was read,
+// and again if another process was faster. A conflict with one of ops is not such a race and ends it with
+// storage.ErrConflict. installed builds the new snapshot. Only one update of a stream runs at a time, or an older state
+// could be installed over a newer one.
 func (s *Streams) update(
 	ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op,
 	installed func(streamRecord, storage.Revision) *snapshot,
@@ -290,7 +290,7 @@ func (s *Streams) update(
 		if r.ID != st.id.Load() {
 			return s.notFound(st.name)
 		}
-		// what is known here is behind, and would be installed as the latest
+		// our view is behind, and would be installed as the latest
 		if err := change(&r); err != nil {
 			return err
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// margin is how close to the trim horizon the test does not look: real time goes on while it runs. Its own steps are
-// hours.
+// margin is the time around the trim horizon that the test leaves out, because real time passes while it runs. Its own
+// steps are hours.
 const margin = 10 * 60 * 1000
 
 // sent is one acknowledged record of the model.
@@ -28,7 +28,7 @@ type sent struct {
 }
 
 // R-17 and the promise of the room: whatever happens to a stream's shards, clock and process, open ranges cover the
-// hash key space, and who reads all shards, parents first, sees every acknowledged record inside the retention period
+// hash key space, and a reader of all shards, parents first, sees every acknowledged record inside the retention period
 // once and in order per key.
 func TestAStreamAgreesWithItsModel(t *testing.T) {
 	t.Parallel()
@@ -126,7 +126,7 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 				want := map[string][]string{}
 				for key, all := range model {
 					for _, r := range all {
-						if r.at >= horizon+margin { // what may expire while the test looks is left out
+						if r.at >= horizon+margin { // records that may expire during the check are left out
 							want[key] = append(want[key], r.seq.String())
 						}
 					}

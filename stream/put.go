@@ -13,10 +13,10 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// reshardPatience is how long (of real time) a put waits for the children of a shard that was closed under it.
+// reshardPatience is how long, in real time, a put waits for the children of a shard that was closed meanwhile.
 const reshardPatience = 10 * time.Second
 
-// Placed is where a put record went, or why it did not.
+// Placed says where a record was put, or why it was not.
 type Placed struct {
 	Shard   record.ShardID
 	Pos     record.Position
@@ -32,7 +32,7 @@ func (p *Placed) AppendSequenceNumber(dst []byte) []byte {
 	}.Append(dst)
 }
 
-// PutRecordInput is one record and what PutRecord may say about it. Record's Pos and Arrival are ignored.
+// PutRecordInput is one record with the parameters of PutRecord. Record's Pos and Arrival are ignored.
 type PutRecordInput struct {
 	Record   record.Record
 	HashKey  string // explicit hash key in decimal, "" for none; Record.Hash and Explicit are filled from it
@@ -126,8 +126,8 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	return placed, err
 }
 
-// RefuseHashKey returns the fault of a PutRecords call with an explicit hash key of 2^128 or more: that of the stream
-// comes first.
+// RefuseHashKey returns the fault of a PutRecords call with an explicit hash key of 2^128 or more; a fault of the
+// stream comes first.
 func (s *Streams) RefuseHashKey(ctx context.Context, name Name, text string) error {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -154,8 +154,8 @@ func tooLong(n int) string {
 	return fmt.Sprintf("Member must have length less than or equal to %d", n)
 }
 
-// put routes and appends recs until each is placed or has a fault. A shard that is closed under it, or a writer that
-// was fenced, is tried again.
+// put routes and appends recs until each is placed or has a fault. It tries again if a shard was closed meanwhile or a
+// writer was fenced.
 func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]Placed, error) {
 	placed := make([]Placed, len(recs))
 	p := scratches.Get().(*scratch)
@@ -177,7 +177,7 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 			return placed, nil
 		}
 		if refenced {
-			if fenced { // twice: another process writes here
+			if fenced { // twice: another process writes to the shard
 				for _, i := range p.pending {
 					placed[i].Fault = internal(
 						"Another process has taken over the shard; two servers must not share one store.",
@@ -209,14 +209,14 @@ func (s *Streams) awaitChildren(ctx context.Context, sn *snapshot) error {
 	}
 }
 
-// scratch is what one put needs besides its records.
+// scratch holds what one put needs besides its records.
 type scratch struct {
-	pending []int    // records that have no place yet, in request order
+	pending []int    // records without a place yet, in request order
 	order   []uint64 // pending records by shard: inverted shard index, then place in the request
 	grouped []record.Record
 	origin  []int // where in the request grouped records came from
 	shards  []*shard
-	batches []storage.Batch // one for each of shards, its records a part of grouped
+	batches []storage.Batch // one for each of shards; its records are a part of grouped
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -227,7 +227,7 @@ func (p *scratch) release() {
 	scratches.Put(p)
 }
 
-// reset forgets a grouping, so that no record outlives its put here.
+// reset drops a grouping, so that it keeps no record of an earlier put alive.
 func (p *scratch) reset() {
 	clear(p.grouped)
 	clear(p.shards)
@@ -236,9 +236,9 @@ func (p *scratch) reset() {
 	p.shards, p.batches = p.shards[:0], p.batches[:0]
 }
 
-// group copies the pending records so that those of one shard stand together, in request order, as one batch each. The
-// shard with the highest index comes first, because AWS was recorded to hand out indexes so, and kinesalite's suite
-// asks for it.
+// group copies the pending records so that those of one shard are together, in request order, as one batch each. The
+// shard with the highest index comes first, because recordings show that AWS assigns indexes so, and kinesalite's suite
+// expects it.
 func (p *scratch) group(sn *snapshot, recs []record.Record) {
 	p.reset()
 	for _, i := range p.pending {
@@ -286,10 +286,10 @@ func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs
 					Shard: sh.key.Index, Pos: b.Records[j].Pos, Arrival: b.Records[j].Arrival, created: created,
 				}
 			}
-		// the stream was deleted meanwhile, and with it what other shards took
+		// the stream was deleted meanwhile, with the records that other shards took
 		case errors.Is(err, storage.ErrNotFound):
 			return false, false, s.notFound(sn.info.Name)
-		// whoever put has left; nobody reads what became of each record
+		// the caller has left, so nothing needs the records' outcomes
 		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 			return false, false, fmt.Errorf("put to %s: %w", sn.info.Name, err)
 		case errors.Is(err, storage.ErrShardClosed):
@@ -334,7 +334,7 @@ func (s *Streams) writer(ctx context.Context, sh *shard) (storage.Writer, error)
 	return w, nil
 }
 
-// recordFault is why storage refused the records of one shard.
+// recordFault returns the fault of records that storage refused.
 func (s *Streams) recordFault(name Name, sh *shard, err error) *fault.Error {
 	switch {
 	case errors.Is(err, storage.ErrBusy):
@@ -348,7 +348,7 @@ func (s *Streams) recordFault(name Name, sh *shard, err error) *fault.Error {
 	return internal("").Because(err)
 }
 
-// putFault is why a shard could not be acquired.
+// putFault returns the fault of a shard that could not be acquired.
 func (s *Streams) putFault(name Name, sh *shard, err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return s.notFound(name)

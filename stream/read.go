@@ -26,8 +26,8 @@ type Start struct {
 	At   record.Millis
 }
 
-// Resolve returns the position where a reader that starts so begins, fixed at the call: for Latest, a record committed
-// later is read even when the reader comes much later. Fault: ResourceNotFoundException.
+// Resolve returns the position at which a reader with this start begins, fixed at the call: for Latest, a record
+// committed later is read even if the reader comes much later. Fault: ResourceNotFoundException.
 func (s *Streams) Resolve(ctx context.Context, id uint32, shard record.ShardID, start Start) (record.Position, error) {
 	sn, sh, err := s.live(ctx, id, shard)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Streams) resolve(ctx context.Context, sn *snapshot, sh *shard, start St
 	return max(pos, oldest, 1), nil
 }
 
-// live finds a shard that can be read, by numbers.
+// live finds a readable shard by its numbers.
 func (s *Streams) live(ctx context.Context, id uint32, shard record.ShardID) (*snapshot, *shard, error) {
 	sn, ok, err := s.byNumber(ctx, id)
 	if err != nil {
@@ -73,12 +73,11 @@ func (s *Streams) live(ctx context.Context, id uint32, shard record.ShardID) (*s
 	return sn, sh, nil
 }
 
-// Read visits the records of a shard from position from on, in order and without holes, up to limit (a zero member
-// means no bound; at least one record is visited when there is one). Only durable records inside the retention period
-// are visited; their Key and Data stay valid and must not be changed. end says why it stopped: More, Tail, ShardEnd
-// (whose children Lookup lists by then) or Trimmed, when records at or after from have expired: nothing was visited
-// then, and reading goes on at end.Oldest. Fault: ResourceNotFoundException when the stream is gone or the shard
-// expired.
+// Read visits the records of a shard from position from on, in order and without holes, up to limit (a zero field means
+// no bound; at least one record is visited if there is one). Only durable records inside the retention period are
+// visited; their Key and Data stay valid and must not be changed. end says why it stopped: More, Tail, ShardEnd (by
+// then Lookup lists the children), or Trimmed if records at or after from have expired: then nothing was visited, and
+// reading continues at end.Oldest. Fault: ResourceNotFoundException when the stream is gone or the shard expired.
 func (s *Streams) Read(
 	ctx context.Context, id uint32, shard record.ShardID, from record.Position, limit storage.Limit,
 	visit func(record.Record),
@@ -92,15 +91,15 @@ func (s *Streams) Read(
 		return from, storage.End{}, s.readFault(sn.info.Name, shard, err)
 	}
 	if end.Kind == storage.ShardEnd && !s.endKnown(id, shard) {
-		// Storage has closed the shard, but the reshard has not committed its children yet: until then it looks open.
-		// Changed waits for that commit.
+		// Storage has closed the shard, but the reshard has not committed the children yet: until then the shard looks
+		// open. Changed waits for that commit.
 		end = storage.End{Kind: storage.Tail}
 	}
 	return next, end, nil
 }
 
-// read is Read before the end of a shard is judged. As long as the first record it meets is young enough, nothing
-// before it can be hidden, and the trim horizon need not be looked for: readers at the tip pay nothing for retention.
+// read is Read without the check of a shard's end. If the first record it meets is young enough, nothing before it can
+// be hidden, and the trim horizon need not be computed: readers at the tip pay nothing for retention.
 func (s *Streams) read(
 	ctx context.Context, sn *snapshot, sh *shard, from record.Position, limit storage.Limit, visit func(record.Record),
 ) (record.Position, storage.End, error) {
@@ -125,7 +124,7 @@ func (s *Streams) read(
 	if first < oldest {
 		return from, storage.End{Kind: storage.Trimmed, Oldest: oldest}, nil
 	}
-	// its arrival stepped back: the record before it is still readable, and so is it
+	// its arrival stepped back: the record before it is readable, and so is this one
 	return s.log.Scan(ctx, sh.key, from, limit, visit)
 }
 
@@ -137,8 +136,8 @@ func (s *Streams) endKnown(id uint32, shard record.ShardID) bool {
 	return st != nil && st.snap.Load().info.Shards[shard].Closed != 0
 }
 
-// Changed is closed at the next append, close or trim of the shard, or when its end becomes known or its stream is
-// deleted. Take it before Read. Spurious wake-ups are allowed, lost ones never.
+// Changed returns a channel that is closed at the next append, close or trim of the shard, when its end becomes known,
+// or when its stream is deleted. Take it before Read. Spurious wake-ups are allowed, lost ones never.
 func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
 	s.mu.RLock()
 	st := s.byID[id]
@@ -157,13 +156,13 @@ func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
 	changed := s.log.Changed(key)
 	if sn.info.Shards[shard].Closed == 0 {
 		if _, _, closed, err := s.log.Bounds(context.Background(), key); err == nil && closed {
-			return sn.changed // another process has closed it, and the log has nothing more to tell
+			return sn.changed // another process has closed it, and the log will not change again
 		}
 	}
 	return changed
 }
 
-// readFault returns a storage error of a read as the caller may see it.
+// readFault returns the fault for a storage error of a read.
 func (s *Streams) readFault(name Name, shard record.ShardID, err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return s.shardMissing(name, shard)

@@ -15,7 +15,7 @@ import (
 // in the sequence numbers.
 const childDelay = 1000
 
-// planRecord is the stored intent of a reshard: whoever opens the store and finds one carries it out.
+// planRecord is the stored intent of a reshard: a process that finds one when it opens the store carries it out.
 type planRecord struct {
 	Version int              `json:"v"`
 	Parents []record.ShardID `json:"parents"`
@@ -24,13 +24,13 @@ type planRecord struct {
 }
 
 // Reshard closes one open shard and puts two in its place, or two adjacent ones and puts one in their place; children
-// is their hash key ranges, in order, covering exactly what the parents covered. It returns when the children take
-// records. Records never move. On the way it stores the intent, closes the parents, and commits the children, so a
-// crash leaves nothing half done. Puts that meet a closed parent wait for the children; a reader sees the parent's end
-// only together with its children. Another reshard of the stream is waited for. Faults: ResourceInUseException unless
-// ACTIVE, InvalidArgumentException for shards or ranges that do not fit.
+// are the hash key ranges of the new shards, in order, covering exactly what the parents covered. It returns when the
+// children accept records. Records never move. It stores the intent, closes the parents, and commits the children, so
+// that a crash leaves nothing half done. Puts that meet a closed parent wait for the children; a reader sees the
+// parent's end only together with its children. It waits for another reshard of the stream to end. Faults:
+// ResourceInUseException unless ACTIVE, InvalidArgumentException for shards or ranges that do not fit.
 //
-// It is what SplitShard, MergeShards and UpdateShardCount are made of; their own checks and texts belong to them.
+// SplitShard, MergeShards and UpdateShardCount are built on it, with their own checks and texts.
 func (s *Streams) Reshard(
 	ctx context.Context, name Name, parents []record.ShardID, children []record.HashKeyRange,
 ) error {
@@ -88,7 +88,7 @@ func checkReshard(info *Info, parents []record.ShardID, children []record.HashKe
 	return nil
 }
 
-// contiguous reports that each range is in order and begins where the one before ends.
+// contiguous reports whether each range is in order and begins where the previous one ends.
 func contiguous(ranges []record.HashKeyRange) bool {
 	for i, r := range ranges {
 		if r.Start.Compare(r.End) > 0 || i > 0 && successor(ranges[i-1].End) != r.Start {
@@ -140,7 +140,7 @@ func (s *Streams) resumeReshard(ctx context.Context, st *stream) error {
 	return err
 }
 
-// carryOut does a reshard after its intent is stored. Every step may be repeated.
+// carryOut performs a reshard whose intent is stored. Every step may be repeated.
 func (s *Streams) carryOut(
 	ctx context.Context, st *stream, parents []record.ShardID, children []record.HashKeyRange,
 ) error {

@@ -10,20 +10,20 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Bounds of the pause between two sweeps. Reads see the exact horizon at any time; the sweep only gives space back.
+// Bounds of the pause between two sweeps. Reads always see the exact horizon; the sweep only frees space.
 const (
 	sweepLeast = time.Minute
 	sweepMost  = time.Hour
 )
 
-// horizon is the first readable position of a shard. It holds as long as the trim horizon is not past until, the
-// arrival of the record there, so that most reads need not ask storage.
+// horizon is the first readable position of a shard. It is valid until the trim horizon passes until, the arrival of
+// the record there, so that most reads need not ask storage.
 type horizon struct {
 	pos   record.Position
 	until record.Millis
 }
 
-// horizonOf returns the first position of sh that retention lets readers see. It never moves back.
+// horizonOf returns the first position of sh inside the retention period. It never moves back.
 func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (record.Position, error) {
 	at := sn.trimHorizon(now)
 	sh.mu.Lock()
@@ -47,7 +47,7 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 		return 0, fmt.Errorf("read the trim horizon: %w", err)
 	}
 	if end.Kind == storage.Tail && !found {
-		next.until = max(at, end.Sealed) // nothing is there, and nothing older than Sealed will come
+		next.until = max(at, end.Sealed) // there is no record, and none older than Sealed will come
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 	return max(next.pos, sh.horizon.pos), nil
 }
 
-// sweeper trims what retention has passed, at the time of the clock, until ctx ends.
+// sweeper trims expired records, by the steered clock, until ctx ends.
 func (s *Streams) sweeper(ctx context.Context) {
 	for {
 		wait, any := s.sweep(ctx)
@@ -80,8 +80,8 @@ func (s *Streams) sweeper(ctx context.Context) {
 	}
 }
 
-// sweep trims every shard once and returns how long to wait for the next record to expire; any is false when there is
-// no stream.
+// sweep trims every shard once and returns how long to wait for the next record to expire; any is false if there is no
+// stream.
 func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 	s.mu.RLock()
 	snaps := make([]*snapshot, 0, len(s.byName))
@@ -113,8 +113,8 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 	return max(sweepLeast, time.Duration(due-now)*time.Millisecond), len(snaps) > 0
 }
 
-// expire wakes those who wait for another shard list when closed shards have outlived their records, and returns when
-// the next one does.
+// expire wakes those that wait for a new shard list when closed shards have outlived their records, and returns when
+// the next one will.
 func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (next record.Millis) {
 	next = now + record.Millis(sweepMost.Milliseconds())
 	expired := 0
@@ -142,7 +142,7 @@ func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (
 		return next
 	}
 	defer func() { <-st.changing }()
-	if st.snap.Load() == sn { // else it has changed anyway, and the next sweep looks again
+	if st.snap.Load() == sn { // else the list has changed anyway, and the next sweep looks again
 		c := *sn
 		c.expired, c.changed = expired, make(chan struct{})
 		s.install(st, &c)
@@ -150,7 +150,8 @@ func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (
 	return next
 }
 
-// trim tells storage about the horizon of sh if it has moved, and returns when the next record expires at the earliest.
+// trim moves the trim of storage to the horizon of sh, and returns the earliest time at which the next record can
+// expire.
 func (s *Streams) trim(ctx context.Context, sn *snapshot, sh *shard, now record.Millis) (
 	expires record.Millis, err error,
 ) {

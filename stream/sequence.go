@@ -22,7 +22,7 @@ const (
 	seqMask36      = 1<<36 - 1
 )
 
-// A Sequence is a sequence number taken apart.
+// A Sequence is a parsed sequence number.
 type Sequence struct {
 	Created int64           // when the shard was created, epoch seconds
 	Shard   record.ShardID  // versions 1 and 2: 32 bits; version 0: 16 bits
@@ -34,10 +34,10 @@ type Sequence struct {
 // uint192 is a number of three words, least significant first.
 type uint192 [3]uint64
 
-// String is q as the Kinesis API prints it. Only version 2 can be printed.
+// String returns q as the Kinesis API prints it. Only version 2 can be printed.
 func (q Sequence) String() string { return string(q.Append(make([]byte, 0, 56))) }
 
-// Append appends the text of q to dst: 56 digits for years to come.
+// Append appends the text of q to dst: it will have 56 digits for many years.
 func (q Sequence) Append(dst []byte) []byte {
 	var n uint192
 	n.or(seqVersion, 0)
@@ -50,7 +50,7 @@ func (q Sequence) Append(dst []byte) []byte {
 	return n.appendDecimal(dst)
 }
 
-// or sets the bits of v from bit shift on; no shift used here reaches past the last word.
+// or sets the bits of v from bit shift on; no shift used here exceeds the last word.
 func (n *uint192) or(v uint64, shift uint) {
 	word, bit := shift/64, shift%64
 	n[word] |= v << bit
@@ -59,7 +59,7 @@ func (n *uint192) or(v uint64, shift uint) {
 	}
 }
 
-// field is width bits of n from bit shift on.
+// field returns width bits of n from bit shift on.
 func (n *uint192) field(shift, width uint) uint64 {
 	word, bit := shift/64, shift%64
 	v := n[word] >> bit
@@ -71,7 +71,7 @@ func (n *uint192) field(shift, width uint) uint64 {
 
 const tenTo19 = 10_000_000_000_000_000_000 // the largest power of ten in a word
 
-// appendDecimal divides by 10^19 instead of going through math/big: a read of 10,000 records prints 10,000 of these.
+// appendDecimal divides by 10^19 instead of using math/big: a read of 10,000 records prints 10,000 of these.
 func (n uint192) appendDecimal(dst []byte) []byte {
 	var parts [4]uint64
 	count := 0
@@ -140,9 +140,9 @@ func (n uint192) less(o uint192) bool {
 	return n[0] < o[0]
 }
 
-// ParseSequenceNumber takes a sequence number apart, in any of the three layouts that AWS has used. It fails for text
-// that is not a decimal number, for an unknown version, for a shard creation time that AWS would refuse, and for an
-// index with its top bit set.
+// ParseSequenceNumber parses a sequence number in any of the three layouts that AWS has used. It fails for text that is
+// not a decimal number, for an unknown version, for a shard creation time that AWS would refuse, and for an index with
+// its top bit set.
 func ParseSequenceNumber(text string) (Sequence, error) {
 	bad := func(why string) (Sequence, error) {
 		return Sequence{}, fmt.Errorf("stream: sequence number of %d characters: %s", len(text), why)
@@ -192,8 +192,7 @@ func ParseSequenceNumber(text string) (Sequence, error) {
 	return q, nil
 }
 
-// shardText names the shard that q encodes as AWS prints it, which shows a shard field with its top bit set as
-// negative.
+// shardText returns q's shard as AWS prints it: a shard field with its top bit set is shown as negative.
 func (q Sequence) shardText() string {
 	if q.Version > 0 && q.Shard >= 1<<31 {
 		return fmt.Sprintf("shardId-%012d", -int64(q.Shard))
@@ -202,7 +201,7 @@ func (q Sequence) shardText() string {
 }
 
 // ParseShardID reads a shard id as leniently as AWS does: the digits between the first and the second hyphen, or the
-// whole text when it has none. "0", "shard-0" and "shardId-000000000000" name the same shard. ok is false for anything
+// whole text if it has none. "0", "shard-0" and "shardId-000000000000" name the same shard. ok is false for anything
 // else and above 2147483647.
 func ParseShardID(text string) (id record.ShardID, ok bool) {
 	digits := text

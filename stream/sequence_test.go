@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// The vectors are numbers of the layout's documentation and numbers seen in production in 2019 and 2026.
+// The vectors are numbers from the layout's documentation and numbers seen in production in 2019 and 2026.
 var sequenceVectors = []struct {
 	text string
 	seq  Sequence

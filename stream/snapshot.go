@@ -14,17 +14,17 @@ import (
 
 // snapshot is a stream at one moment: immutable, so that the hot path takes no lock beyond the map's.
 type snapshot struct {
-	info     Info     // with every shard that ever was, so that info.Shards[i].ID == i
-	shards   []*shard // the running side of info.Shards, shared from one snapshot to the next
-	open     []*shard // that take records, by the start of their range
+	info     Info     // with every shard that ever existed, so that info.Shards[i].ID == i
+	shards   []*shard // the live state of info.Shards, shared between snapshots
+	open     []*shard // the open shards, by the start of their range
 	starts   []record.HashKey
 	tags     map[string]string
 	revision storage.Revision // of the stream's record in Coord
 	changed  chan struct{}    // closed when the shard list is replaced, a shard has expired or the stream is gone
-	expired  int              // shards that the sweeper has told to have expired
+	expired  int              // number of expired shards that the sweeper has reported
 }
 
-// shard is what this process holds for one shard.
+// shard is this process's state of one shard.
 type shard struct {
 	key       storage.Shard
 	writer    atomic.Pointer[storage.Writer] // nil until the first put
@@ -33,14 +33,14 @@ type shard struct {
 
 	mu      sync.Mutex
 	horizon horizon
-	trimmed record.Position // what storage has been told
+	trimmed record.Position // the last trim in storage
 }
 
 func newShard(stream uint32, id record.ShardID) *shard {
 	return &shard{key: storage.Shard{Stream: stream, Index: id}, acquiring: make(chan struct{}, 1)}
 }
 
-// newSnapshot builds the routing of info. Shards that old has too keep their running side.
+// newSnapshot builds the routing of info. Shards that old also has keep their live state.
 func newSnapshot(info Info, tags map[string]string, revision storage.Revision, old *snapshot) *snapshot {
 	sn := &snapshot{info: info, tags: tags, revision: revision, changed: make(chan struct{})}
 	if old != nil {
@@ -63,7 +63,7 @@ func newSnapshot(info Info, tags map[string]string, revision storage.Revision, o
 	return sn
 }
 
-// withTags is sn with other tags; the shard list is the same, so nobody is woken.
+// withTags returns sn with other tags; the shard list is the same, so no waiter is woken.
 func (sn *snapshot) withTags(tags map[string]string, revision storage.Revision) *snapshot {
 	c := *sn
 	c.tags, c.revision = maps.Clone(tags), revision
@@ -80,10 +80,10 @@ func (sn *snapshot) route(r *record.Record) *shard {
 	return sn.open[i-1] // the first open range starts at 0, so i ≥ 1
 }
 
-// shardInfo returns the description of the running shard.
+// shardInfo returns the description of sh.
 func (sn *snapshot) shardInfo(sh *shard) *ShardInfo { return &sn.info.Shards[sh.key.Index] }
 
-// live finds a shard that can still be read.
+// live finds a shard that is still readable.
 func (sn *snapshot) live(id record.ShardID, now record.Millis) (*shard, bool) {
 	if sn.info.Status == Creating || sn.info.Status == Deleting || int64(id) >= int64(len(sn.shards)) ||
 		sn.info.Shards[id].expired(now, sn.info.Retention) {
@@ -92,7 +92,7 @@ func (sn *snapshot) live(id record.ShardID, now record.Millis) (*shard, bool) {
 	return sn.shards[id], true
 }
 
-// expired reports that a closed shard has outlived its records: it is no longer listed and cannot be read.
+// expired reports whether a closed shard has outlived its records: then it is no longer listed and cannot be read.
 func (s *ShardInfo) expired(now record.Millis, retention time.Duration) bool {
 	return s.Closed != 0 && s.Closed < now-record.Millis(retention.Milliseconds())
 }
@@ -113,7 +113,7 @@ func (sn *snapshot) visible(now record.Millis) *Info {
 	return &sn.info
 }
 
-// trimHorizon returns the instant before which records of the stream are gone.
+// trimHorizon returns the instant before which records of the stream have expired.
 func (sn *snapshot) trimHorizon(now record.Millis) record.Millis {
 	return now - record.Millis(sn.info.Retention.Milliseconds())
 }

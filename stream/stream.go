@@ -1,10 +1,10 @@
-// Package stream is what a Kinesis data stream means: streams and their shards, hash key ranges, sequence numbers,
+// Package stream implements Kinesis data streams: streams and their shards, hash key ranges, sequence numbers,
 // retention, iterators.
 //
-// Parsed requests flow in from api/kinesis, positions and records flow in from storage; answers are values or
-// *fault.Error with AWS's words. The room keeps no record itself and knows nothing of HTTP. Transitions are final
-// before a call returns. Where AWS's behaviour is described: Kinesis API Reference; Developer Guide, "Key concepts",
-// "Quotas and limits", "Resharding a stream".
+// Parsed requests come in from api/kinesis, positions and records from storage; results are values, and faults with AWS's
+// words. The room keeps no record itself and knows nothing of HTTP. Transitions are complete before a call returns. Where
+// AWS's behaviour is described: Kinesis API Reference; Developer Guide, "Key concepts", "Quotas and limits", "Resharding
+// a stream".
 package stream
 
 import (
@@ -48,15 +48,15 @@ func (n Name) String() string { return n.ARN() }
 // Status is the state of a stream, in AWS's words.
 type Status string
 
-// Between calls a stream is ACTIVE; the others are seen while a call is under way.
+// Between calls a stream is ACTIVE; the other states are seen only during a call.
 const (
-	Creating Status = "CREATING" // its shards are being made: no reads, no writes, no shards shown
+	Creating Status = "CREATING" // its shards are being created: no reads, no writes, no shards shown
 	Active   Status = "ACTIVE"
 	Updating Status = "UPDATING" // a reshard is under way; reads and writes go on
-	Deleting Status = "DELETING" // nothing can be written or read any more
+	Deleting Status = "DELETING" // no reads or writes any more
 )
 
-// Mode is how a stream's capacity is set.
+// Mode says how a stream's capacity is set.
 type Mode string
 
 // The two modes.
@@ -65,8 +65,7 @@ const (
 	OnDemand    Mode = "ON_DEMAND"
 )
 
-// Info is what is known of a stream at one moment. It is never changed after it was handed out; callers must not change
-// it either.
+// Info describes a stream at one moment. It never changes once handed out, and callers must not change it.
 type Info struct {
 	ID          uint32 // allocated once, never reused: the stream's identity in storage, tokens and checkpoints
 	Name        Name
@@ -76,14 +75,14 @@ type Info struct {
 	Mode        Mode
 	Retention   time.Duration
 	RecordBytes int         // the largest record, data plus partition key
-	Shards      []ShardInfo // by id; OPEN and CLOSED ones, not the EXPIRED; empty while CREATING
+	Shards      []ShardInfo // by id; OPEN and CLOSED ones, not EXPIRED ones; empty while CREATING
 }
 
 // ShardInfo describes one shard.
 type ShardInfo struct {
 	ID    record.ShardID
 	Range record.HashKeyRange
-	// AdjacentParent only after a merge; both are kept when the parents have expired
+	// AdjacentParent only after a merge; both stay when the parents have expired
 	Parent, AdjacentParent *record.ShardID
 	Created                record.Millis // its whole seconds are in every sequence number of the shard
 	Closed                 record.Millis // 0: open
@@ -102,8 +101,8 @@ func (s *ShardInfo) EndingSequenceNumber() string {
 	return s.sequence(record.MaxPosition, s.Closed).String()
 }
 
-// Began returns when the shard began to take records: a child does so when its parents end, one second before it counts
-// as created.
+// Began returns when the shard began to accept records: for a child that is the end of its parents, one second before
+// it counts as created.
 func (s *ShardInfo) Began() record.Millis {
 	if s.Parent != nil {
 		return s.Created - childDelay
@@ -133,7 +132,7 @@ func (i *Info) Shard(id record.ShardID) (*ShardInfo, bool) {
 	return &i.Shards[n], true
 }
 
-// SequenceNumber returns the text of a record's place. It is "" for a shard that i does not list.
+// SequenceNumber returns the sequence number of a record. It is "" for a shard that i does not list.
 func (i *Info) SequenceNumber(shard record.ShardID, pos record.Position, arrival record.Millis) string {
 	s, ok := i.Shard(shard)
 	if !ok {
@@ -142,14 +141,14 @@ func (i *Info) SequenceNumber(shard record.ShardID, pos record.Position, arrival
 	return s.sequence(pos, arrival).String()
 }
 
-// Child is a shard as the end of its parent names it.
+// Child is a shard as named at the end of its parent.
 type Child struct {
 	ID      record.ShardID
 	Parents []record.ShardID // one after a split, two after a merge
 	Range   record.HashKeyRange
 }
 
-// Children are the shards that directly follow a closed shard, by id.
+// Children returns the shards that directly follow a closed shard, by id.
 func (i *Info) Children(parent record.ShardID) []Child {
 	var out []Child
 	for n := range i.Shards {
@@ -166,7 +165,7 @@ func (i *Info) Children(parent record.ShardID) []Child {
 	return out
 }
 
-// OpenShards counts the shards that take records.
+// OpenShards returns how many shards accept records.
 func (i *Info) OpenShards() int {
 	n := 0
 	for s := range i.Shards {
@@ -186,7 +185,7 @@ type Options struct {
 	ShardQuota int           // open provisioned shards per account and region; 0: DefaultShardQuota
 }
 
-// Streams is all streams of all accounts. Every method is safe for concurrent use.
+// Streams holds all streams of all accounts. Every method is safe for concurrent use.
 type Streams struct {
 	log    storage.Log
 	coord  storage.Coord
@@ -201,16 +200,16 @@ type Streams struct {
 	mu      sync.RWMutex // guards the maps and every replacement of a snapshot
 	byName  map[Name]*stream
 	byID    map[uint32]*stream
-	doubted map[Name]uint32    // ids of streams that a Create of ours may have left, or not
-	stop    context.CancelFunc // of the sweeper and of follow; nil when they do not run
+	doubted map[Name]uint32    // ids of streams that a Create of ours may have left
+	stop    context.CancelFunc // of the sweeper and of follow; nil when they are not running
 	stopped chan struct{}
 
 	tokens sealer
-	first  chan struct{} // capacity 1: tells the sweeper that there is a stream to look after
+	first  chan struct{} // capacity 1: tells the sweeper that there is a stream
 	looks  chan struct{} // capacity 1: tells follow to look
 }
 
-// stream is one stream in memory; what is known of it is replaced as a whole.
+// stream is one stream in memory; its snapshot is replaced as a whole.
 type stream struct {
 	name     Name
 	id       atomic.Uint32 // 0 until it is allocated
@@ -245,7 +244,7 @@ func New(o Options) *Streams {
 	}
 }
 
-// Start loads the metadata, finishes what a crash left half done, and starts the retention sweeper. Twice is harmless.
+// Start loads the metadata, completes what a crash left half done, and starts the retention sweeper. Twice is harmless.
 func (s *Streams) Start(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -268,7 +267,7 @@ func (s *Streams) Start(ctx context.Context) error {
 }
 
 // Stop ends the sweeper and the following of other processes, and returns when both have ended. Twice is harmless;
-// other calls go on working.
+// other calls keep working.
 func (s *Streams) Stop() {
 	s.mu.Lock()
 	stop, stopped := s.stop, s.stopped
@@ -282,7 +281,7 @@ func (s *Streams) Stop() {
 
 func (s *Streams) now() record.Millis { return record.MillisOf(s.clock.Now()) }
 
-// Lookup returns what is known of a stream. Fault: ResourceNotFoundException.
+// Lookup returns the description of a stream. Fault: ResourceNotFoundException.
 func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -291,9 +290,8 @@ func (s *Streams) Lookup(ctx context.Context, name Name) (*Info, error) {
 	return st.snap.Load().visible(s.now()), nil
 }
 
-// LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN tells the hint);
-// region and account of the ARN count, never a stream of the same name elsewhere; so the caller's region, the last
-// argument, makes no difference.
+// LookupARN is Lookup by ARN. An account of fewer than twelve digits means the caller's (ParseARN returns the hint).
+// Region and account come from the ARN alone; the caller's region, the last argument, is ignored.
 func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ string) (*Info, error) {
 	name, _, err := ParseARN(arnText, callerAccount)
 	if err != nil {
@@ -302,7 +300,7 @@ func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ strin
 	return s.Lookup(ctx, name)
 }
 
-// LookupID returns what is known of the stream with a numeric id; ok is false when it is deleted or was never there.
+// LookupID returns the description of the stream with a numeric id; ok is false if it was deleted or never existed.
 func (s *Streams) LookupID(ctx context.Context, id uint32) (info *Info, ok bool, err error) {
 	sn, ok, err := s.byNumber(ctx, id)
 	if err != nil || !ok {
@@ -324,7 +322,7 @@ func (s *Streams) find(ctx context.Context, name Name) (*stream, error) {
 	return st, nil
 }
 
-// settled is find, but waits until a creation or a reshard that is under way has ended.
+// settled is find, but first waits for a creation or reshard under way to end.
 func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
 	for {
 		st, err := s.find(ctx, name)
@@ -356,10 +354,11 @@ func (s *Streams) byNumber(ctx context.Context, id uint32) (*snapshot, bool, err
 	return st.snap.Load(), true, nil
 }
 
-// closedChannel is what to wait on for something that has happened already.
+// closedChannel is for waiting on something that has already happened.
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// ShardsChanged is closed at the next change of the stream's shard list, or at its deletion. Take it before Lookup.
+// ShardsChanged returns a channel that is closed when the stream's shard list changes or the stream is deleted. Take it
+// before Lookup.
 func (s *Streams) ShardsChanged(id uint32) <-chan struct{} {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -38,7 +38,7 @@ func setup(t *testing.T) *bench {
 	return b
 }
 
-// reopen is another process on the same store.
+// reopen continues with another process on the same store.
 func (b *bench) reopen() {
 	b.s = New(Options{Store: b.store, Clock: b.clock})
 	b.must(b.s.Start(b.ctx))
@@ -213,8 +213,8 @@ func TestAShardEndIsSeenOnlyWithItsChildren(t *testing.T) {
 	}
 }
 
-// A reader that sees storage close the shard before the children are committed must not take that for the end, and must
-// be woken when they are.
+// A reader that sees the shard closed in storage before the children are committed must not take that for the end, and
+// must be woken by that commit.
 func TestAHalfDoneReshardLooksOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -238,7 +238,7 @@ func TestAHalfDoneReshardLooksOpen(t *testing.T) {
 	}
 }
 
-// puts that race with a reshard land on the parent or on a child, and none is lost or refused.
+// puts that race with a reshard go to the parent or to a child, and none is lost or refused.
 func TestPutsGoOnWhileAShardIsSplit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -318,7 +318,7 @@ func TestRecordsDisappearWhenRetentionHasPassed(t *testing.T) {
 	}
 }
 
-// A record is readable until exactly its retention has passed, and not a millisecond longer, also when it was read at
+// A record is readable until exactly its retention has passed, and not a millisecond longer, even if it was read at
 // that very moment.
 func TestTheHorizonIsExactToTheMillisecond(t *testing.T) {
 	t.Parallel()
@@ -344,8 +344,7 @@ func TestTheHorizonIsExactToTheMillisecond(t *testing.T) {
 	})
 }
 
-// The trim horizon never moves back: not when a clock steps back to before the shard was old enough to lose anything
-// either.
+// The trim horizon never moves back, not even when the clock steps back to before the shard could have lost anything.
 func TestTheHorizonStaysWhenTheClockStepsBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -583,7 +582,7 @@ func FuzzIteratorToken(f *testing.F) {
 	})
 }
 
-// What a caller sent is quoted in a refusal, cut between characters.
+// A refusal quotes the caller's text, cut between characters.
 func TestQuotedTextIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
 	_, _, err := ParseARN("a"+strings.Repeat("ä", 200), "000000000000")

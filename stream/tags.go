@@ -17,7 +17,7 @@ const tagQuota = 50
 // A Tag is one entry of a stream's tag set.
 type Tag struct{ Key, Value string }
 
-// AddTags adds tags to a stream, overwriting those it has, and returns when that is durable. Faults:
+// AddTags adds tags to a stream, overwriting existing ones, and returns when that is durable. Faults:
 // ResourceNotFoundException, then InvalidArgumentException for characters that AWS refuses and for more than 50 tags in
 // total. Source: Kinesis API Reference, AddTagsToStream.
 func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string) error {
@@ -47,7 +47,7 @@ func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string
 	})
 }
 
-// Tags returns up to limit tags with a key after after, by code point, and whether more follow. Fault:
+// Tags returns up to limit tags whose key sorts behind after, by code point, and whether more follow. Fault:
 // ResourceNotFoundException. Source: Kinesis API Reference, ListTagsForStream.
 func (s *Streams) Tags(ctx context.Context, name Name, after string, limit int) (tags []Tag, more bool, err error) {
 	st, err := s.find(ctx, name)
@@ -67,7 +67,7 @@ func (s *Streams) Tags(ctx context.Context, name Name, after string, limit int) 
 	return tags, false, nil
 }
 
-// tooManyTags keeps AWS's text, which says 10 although the limit is 50.
+// tooManyTags returns AWS's text, which says 10 although the limit is 50.
 func tooManyTags(name Name) error {
 	return fault.New(
 		codeInvalid,
@@ -103,8 +103,8 @@ func checkTags(name Name, tags map[string]string) error {
 	return nil
 }
 
-// badTagRune reports what is neither a letter, a number or a separator of Unicode nor one of AWS's signs. Tabs and line
-// breaks are control characters.
+// badTagRune reports whether r is neither a letter, number or separator of Unicode nor one of AWS's signs. Tabs and
+// line breaks are control characters.
 func badTagRune(r rune) bool {
 	return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("_./=+-@%:", r)
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Tokens are AES-256-GCM boxes under a key kept in Coord, so that they survive a restart and hold on every node:
+// Tokens are AES-256-GCM boxes under a key stored in Coord, so that they are valid after a restart and on every node:
 //
 //	00 00 00 00 00 00 00 01 | nonce 12 | ciphertext | tag 16
 //
-// The plaintext is padded with zeros so that the whole has 152 + 16·k bytes, as AWS's iterators have. The kind of token
-// is authenticated too.
+// The plaintext is padded with zeros so that the whole has 152 + 16·k bytes, like AWS's iterators. The kind of token is
+// authenticated too.
 const (
 	tokenKeyBytes = 32
 	tokenNonce    = 12
@@ -29,7 +29,7 @@ const (
 
 var tokenHeader = [8]byte{7: 1}
 
-// Kinds of tokens, which cannot stand in for one another.
+// Kinds of tokens; one kind is not accepted for another.
 const (
 	kindIterator = "iterator"
 	kindShards   = "shards"
@@ -51,7 +51,7 @@ func (t *sealer) use(key []byte) error {
 	return err
 }
 
-// seal is payload as a token: standard padded base64, different at every call.
+// seal returns payload as a token: standard padded base64, different at every call.
 func (t *sealer) seal(kind string, payload []byte) string {
 	overhead := len(tokenHeader) + tokenNonce + t.box.Overhead()
 	size := max(overhead+2+len(payload), tokenLeast)
@@ -89,10 +89,10 @@ func (t *sealer) open(kind, token string) (payload []byte, ok bool) {
 	return plain[2 : 2+n], true
 }
 
-// tokenVersion leads every payload.
+// tokenVersion is the first byte of every payload.
 const tokenVersion = 1
 
-// place is what an iterator means: the next record to read, in which shard of which stream, and when it was issued.
+// place is the content of an iterator: the next record to read, its shard and stream, and when it was issued.
 type place struct {
 	stream uint32
 	shard  record.ShardID
@@ -127,7 +127,7 @@ func decodePlace(b []byte) (p place, ok bool) {
 	return p, true
 }
 
-// appendTexts appends texts of up to 255 bytes, each behind its length.
+// appendTexts appends texts of up to 255 bytes, each after its length.
 func appendTexts(b []byte, texts ...string) []byte {
 	for _, t := range texts {
 		b = append(b, byte(len(t)))

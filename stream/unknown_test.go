@@ -23,7 +23,7 @@ func lossy(t *testing.T) (*stream.Streams, *storagetest.Faulty) {
 	return stream.New(stream.Options{Store: storagetest.With(s, f)}), f
 }
 
-// A change of a stream whose answer is lost is answered as what it came to; what did not happen can be done again.
+// A change of a stream whose reply is lost returns what really happened; if nothing did, it can be repeated.
 func TestChangesOfStreamsWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]storagetest.Fault{
@@ -69,8 +69,8 @@ func TestChangesOfStreamsWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-// A creation of which nobody could find out what became of it leaves nothing that keeps its name, and no stream that
-// nobody asked for twice.
+// A creation whose outcome stays unknown does not keep its name occupied, and leaves no stream unless it is asked for
+// again.
 func TestCreateOfUnknownOutcomeCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []storagetest.Fault{storagetest.LoseWord, storagetest.LoseIt} {
@@ -103,7 +103,7 @@ func TestCreateOfUnknownOutcomeCanBeRepeated(t *testing.T) {
 	}
 }
 
-// A creation that did not happen is not taken for done because another stream got the number that it wanted.
+// A creation that did not happen is not taken for done because another stream got the number it wanted.
 func TestALostCreateIsNotTakenForAnother(t *testing.T) {
 	t.Parallel()
 	s, f := lossy(t)
@@ -115,7 +115,7 @@ func TestALostCreateIsNotTakenForAnother(t *testing.T) {
 	}
 	f.Fail(func(ops []storage.Op) storagetest.Fault {
 		for _, op := range ops {
-			if op.Key == "stream/id" { // somebody else creates a stream, and takes the number
+			if op.Key == "stream/id" { // another process creates a stream and takes the number
 				if _, err := f.Coord.Commit(t.Context(), "stream/", op); err != nil {
 					t.Error(err)
 				}
@@ -139,7 +139,7 @@ func TestALostCreateIsNotTakenForAnother(t *testing.T) {
 	}
 }
 
-// A reshard that meets what another has left, and not another writer of the stream, ends.
+// A reshard that conflicts with leftovers of another one, not with another writer of the stream, ends.
 func TestReshardThatCannotWinEnds(t *testing.T) {
 	t.Parallel()
 	s, f := lossy(t)
