@@ -118,8 +118,8 @@ type Log interface {
 	Trim(ctx context.Context, shard Shard, before record.Position) error
 	// Delete removes every shard of a stream. Durable on return; space is freed later. Idempotent.
 	Delete(ctx context.Context, stream uint32) error
-	// Changed is closed at the next append, close, trim or delete of the shard after the call. Take it before Scan;
-	// spurious wake-ups are allowed, lost ones never.
+	// Changed returns a channel that is closed at the next append, close, trim or delete of the shard. Take it before
+	// Scan; spurious wake-ups are allowed, lost ones never.
 	Changed(shard Shard) <-chan struct{}
 }
 
@@ -161,8 +161,8 @@ type Coord interface {
 	// must begin with it. Revisions are checked in commit order. It returns the revision that every written key now
 	// has.
 	Commit(ctx context.Context, group string, ops ...Op) (Revision, error)
-	// Changed is closed at the next change of a key with the prefix. Take it before List; spurious wake-ups are
-	// allowed, lost ones never.
+	// Changed returns a channel that is closed at the next change of a key with the prefix. Take it before List;
+	// spurious wake-ups are allowed, lost ones never.
 	Changed(prefix string) <-chan struct{}
 }
 
