@@ -1,5 +1,5 @@
-// Package destination is where discarded records are announced: the notice's document, the contract of a destination,
-// and one file per kind.
+// Package destination announces discarded records: the notice's document, the contract of a destination, and one file
+// per kind.
 //
 // A notice holds metadata only, as AWS's does for queues: which records, why, after how many invocations. Its document
 // follows the Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source in
@@ -24,23 +24,22 @@ import (
 // Sender delivers notices to one destination.
 type Sender interface {
 	// Send returns when the notice is durable at the destination. A repeat with the same id may be dropped by the
-	// receiver. What Refused says of an error decides whether a try is used up. When ctx ends the notice may be there
-	// or not. body is the caller's again when Send has returned.
+	// receiver. Refused decides whether an error uses up a try. When ctx ends the notice may or may not have arrived.
+	// The caller owns body again once Send has returned.
 	Send(ctx context.Context, id string, body []byte) error
 }
 
-// Refused reports whether an error of a Sender is the destination's answer "no", which uses up a try. A room of ours
-// that fails, has stopped or has more to do than it can is no answer: the notice is sent again for as long as that
-// lasts.
+// Refused reports whether an error of a Sender means that the destination said no, which uses up a try. Failure, stop
+// or overload of one of our own rooms does not: the notice is sent again for as long as that lasts.
 func Refused(err error) bool {
 	var f *fault.Error
 	return errors.As(err, &f) && !slices.Contains(ownFaults, f.Code)
 }
 
-// ownFaults are codes with which a destination says that the fault is its own, and not the notice's.
+// ownFaults are codes with which a destination says that the fault is its own, not the notice's.
 var ownFaults = []string{"InternalFailure", "ServiceUnavailable", "RequestThrottled"}
 
-// Kind is one kind of destination: how to recognise its ARN and how to open it.
+// Kind is one kind of destination: it recognises its ARNs and opens them.
 type Kind struct {
 	Service string
 	Open    func(arn.ARN) Sender
@@ -63,7 +62,7 @@ func (t Table) Open(text string) (Sender, error) {
 	return nil, fault.New(fault.CodeInvalidParameter, "Destinations of service %s are not supported.", a.Service)
 }
 
-// Queues is what the SQS kind needs of a queue service.
+// Queues is what the SQS kind needs from a queue service.
 type Queues interface {
 	SendNotice(ctx context.Context, account, region, queue, id string, body []byte) error
 }
@@ -82,7 +81,7 @@ func (s sqsSender) Send(ctx context.Context, id string, body []byte) error {
 	return s.queues.SendNotice(ctx, s.arn.Account, s.arn.Region, s.arn.Resource, id, body)
 }
 
-// Notice is what a destination is told about discarded records.
+// Notice is what a destination is sent about discarded records.
 type Notice struct {
 	RequestID     string // of the last invocation
 	FunctionARN   string
@@ -126,13 +125,14 @@ func (n *Notice) Document() []byte {
 	return []byte(b.String())
 }
 
-// quote is s as a JSON string. Angle brackets and ampersands stay readable: nobody puts a notice into a page unescaped.
+// quote returns s as a JSON string. Angle brackets and ampersands stay readable: a notice is not put into a web page
+// unescaped.
 func quote(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
-		panic(err) // a string always encodes
+		panic(err) // a string can always be encoded
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -58,7 +58,8 @@ func exampleNotice() Notice {
 	}
 }
 
-// The document is AWS's, to the order of its members; times are UTC with three digits, cut and not rounded. S-50, S-83.
+// The document is AWS's, down to the order of its members; times are UTC with three digits, cut and not rounded. S-50,
+// S-83.
 func TestDocumentIsTheDocumentedExample(t *testing.T) {
 	t.Parallel()
 	var want bytes.Buffer
@@ -71,8 +72,8 @@ func TestDocumentIsTheDocumentedExample(t *testing.T) {
 	}
 }
 
-// Records that grew too old were not given up because of an answer, so there is no responseContext; the request id is
-// there all the same. S-56.
+// Records that grew too old were not given up because of a response, so there is no responseContext, but still a
+// request id. S-56.
 func TestExpiredRecordsHaveNoResponseContext(t *testing.T) {
 	t.Parallel()
 	n := exampleNotice()
@@ -97,7 +98,7 @@ func TestReportedFailuresHaveNoFunctionError(t *testing.T) {
 	}
 }
 
-// Whatever texts come in, the document is JSON and says them.
+// Whatever the texts, the document is JSON and contains them.
 func TestDocumentIsJSONForAnyText(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -152,7 +153,7 @@ func TestQueueDestination(t *testing.T) {
 	}
 }
 
-// What no kind of destination claims is refused by name.
+// An ARN that no kind of destination recognises is refused by name.
 func TestUnknownDestinationsAreRefused(t *testing.T) {
 	t.Parallel()
 	table := Table{{Service: "sqs", Open: func(arn.ARN) Sender { return nil }}}
@@ -170,7 +171,7 @@ func TestUnknownDestinationsAreRefused(t *testing.T) {
 	}
 }
 
-// A destination's own trouble uses up no try: a notice is given up when the destination says no, and then only.
+// A destination's own trouble uses up no try: a notice is given up only when the destination says no.
 func TestOnlyANoIsARefusal(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

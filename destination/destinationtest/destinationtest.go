@@ -1,6 +1,5 @@
-// Package destinationtest is what package destination promises to whoever announces discarded records, as tests. Every
-// kind of destination passes them, and so does everything that stands for one in other rooms' tests. Imported by tests
-// only.
+// Package destinationtest tests what package destination promises to the rooms that announce discarded records. Every
+// kind of destination passes, and so does every fake of one in other rooms' tests. Imported by tests only.
 package destinationtest
 
 import (
@@ -16,22 +15,21 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// Bench is a destination that is there and empty, and what a test does to it. The verbs return when they are in effect.
+// Bench is an existing, empty destination, with what a test does to it. The verbs return once they are in effect.
 type Bench struct {
 	destination.Sender
-	Take    func() []string // takes away what is there, as its reader does, and returns the bodies
-	Largest int             // bytes that a body may have
-	Remove  func()          // takes the destination away; nil: it cannot go
-	Make    func()          // makes it again, empty
-	Stop    func()          // stops the room that serves it; nil: it is nobody's
-	Crash   func()          // ends the process and begins another, on what is durable; nil: nothing outlives it
-	Fail    func(on bool)   // makes what keeps the messages fail, for our own reasons; nil: it cannot
-	// Hold makes the next Send wait within. reached is closed when it is there, release lets it go. nil: it cannot
-	// wait.
+	Take    func() []string // receives and deletes all messages, as a reader does, and returns the bodies
+	Largest int             // bytes that a body may have at most
+	Remove  func()          // removes the destination; nil: impossible
+	Make    func()          // creates it again, empty
+	Stop    func()          // stops the room that serves it; nil: there is none
+	Crash   func()          // ends the process and starts another on what is durable; nil: nothing is durable
+	Fail    func(on bool)   // makes the messages' store fail, which is our own fault; nil: impossible
+	// Hold makes the next Send block inside. reached is closed once it blocks, release lets it go on. nil: impossible.
 	Hold func() (reached <-chan struct{}, release func())
 }
 
-// Run judges what open makes, anew for each test.
+// Run runs the suite on what open makes, a new one for each test.
 func Run(t *testing.T, open func(t *testing.T) *Bench) {
 	for _, c := range []struct {
 		name string
@@ -61,7 +59,7 @@ func (b *Bench) send(t *testing.T, id, body string) {
 	}
 }
 
-// want fails unless these bodies are there, in any order.
+// want fails unless exactly these bodies are there, in any order.
 func (b *Bench) want(t *testing.T, bodies ...string) {
 	t.Helper()
 	got := b.Take()
@@ -72,7 +70,7 @@ func (b *Bench) want(t *testing.T, bodies ...string) {
 	}
 }
 
-// refused fails unless the destination says no, and ours fails if it does, or if it says nothing.
+// refused fails the test unless err means that the destination said no; ours fails it if it does, or if err is nil.
 func refused(t *testing.T, what string, err error) {
 	t.Helper()
 	if err == nil || !destination.Refused(err) {
@@ -99,7 +97,7 @@ func delivered(t *testing.T, b *Bench) {
 
 func durable(t *testing.T, b *Bench) {
 	if b.Crash == nil {
-		return // it holds for as long as the process
+		return // it keeps ids as long as the process runs
 	}
 	for i := range 5 {
 		b.send(t, fmt.Sprint("id-", i), fmt.Sprint("body ", i))
@@ -116,7 +114,7 @@ func once(t *testing.T, b *Bench) {
 	b.want(t, "body", "body")
 }
 
-// The engine saves its checkpoint after a notice. What ends the process in between sends the notice again.
+// The engine saves its checkpoint after a notice. If the process ends in between, the notice is sent again.
 func onceForLong(t *testing.T, b *Bench) {
 	b.send(t, "one", "body")
 	b.want(t, "body")
@@ -161,7 +159,7 @@ func onceAtOnce(t *testing.T, b *Bench) {
 		again()
 	})
 	<-began
-	for i := range 20 { // it has time to overtake the first, if it may
+	for i := range 20 { // it has time to overtake the first, if it can
 		b.send(t, fmt.Sprint("other ", i), "other")
 		runtime.Gosched()
 	}
@@ -204,7 +202,7 @@ func tooLarge(t *testing.T, b *Bench) {
 
 func missing(t *testing.T, b *Bench) {
 	if b.Remove == nil {
-		return // it is always there
+		return // it always exists
 	}
 	b.Remove()
 	refused(t, "a destination that is not there", b.Send(t.Context(), "one", []byte("body")))
@@ -213,7 +211,7 @@ func missing(t *testing.T, b *Bench) {
 	b.want(t, "body")
 }
 
-// The engine stops before the rooms it uses, but a notice under way may come too late. It counts as not tried.
+// The engine stops before the rooms that it uses, but a notice under way may come too late. It counts as not tried.
 func stopped(t *testing.T, b *Bench) {
 	if b.Stop == nil {
 		return
@@ -260,6 +258,6 @@ func cancelled(t *testing.T, b *Bench) {
 	if err := eventually.Comes(t, "the send", sent); err != nil && destination.Refused(err) {
 		t.Errorf("a caller who has gone is refused: %v", err)
 	}
-	b.send(t, "during", "during") // whatever became of the first, the repeat makes it one
+	b.send(t, "during", "during") // whatever became of the first, with the repeat there is exactly one
 	b.want(t, append(bodies, "during")...)
 }

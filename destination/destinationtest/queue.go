@@ -11,11 +11,11 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// ErrDisk is how the store of a Queue fails.
+// ErrDisk is the error of a Queue's failing store.
 var ErrDisk = errors.New("the disk is on fire")
 
-// Queue returns a queue as a destination, over stores that fresh makes. adapt is what stands between the queues and the
-// kind of destination.
+// Queue returns a queue as a destination, over stores that fresh makes. adapt adapts the queues to the kind of
+// destination.
 func Queue(t *testing.T, fresh func() storage.Local, adapt func(*queue.Queues) destination.Queues) *Bench {
 	must := func(err error) {
 		t.Helper()
