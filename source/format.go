@@ -41,7 +41,7 @@ func NewKinesisFormat(
 	return f
 }
 
-// Envelope returns what the braces and brackets add; every record brings a comma and the last one's is not written.
+// Envelope returns the bytes of braces and brackets; each record counts a comma, but the last one's is not written.
 func (f *KinesisFormat) Envelope() int { return len(payloadHead) + len(payloadTail) - 1 }
 
 const (
@@ -50,7 +50,7 @@ const (
 	memberArrival  = `","approximateArrivalTimestamp":`
 )
 
-// RecordSize is exact without encoding anything but the sequence number.
+// RecordSize returns the exact size; it encodes only the sequence number.
 func (f *KinesisFormat) RecordSize(r *record.Record) int {
 	var scratch [64]byte
 	seq := len(f.Sequence(scratch[:0], r.Pos, r.Arrival))
@@ -70,18 +70,18 @@ const (
 	windowTime  = "2006-01-02T15:04:05Z" // no fraction
 )
 
-// Windowed counts both flags as false: an invocation with records ends nothing.
+// Windowed counts both flags as false: an invocation with records ends no window.
 func (f *KinesisFormat) Windowed() int {
 	return len(windowStart) + len(windowTime) + len(windowEnd) + len(windowTime) + len(windowState) + len(f.name) +
 		len(windowFinal) + len("false") + len(windowEarly) + len("false")
 }
 
-// Recordless counts one flag as true, and no comma that is not written.
+// Recordless counts one flag as true, and only commas that are written.
 func (f *KinesisFormat) Recordless() int {
 	return len(payloadHead) + len(payloadTail) + f.Windowed() + len("true") - len("false")
 }
 
-// AppendPayload writes the event that the function gets.
+// AppendPayload appends the event that the function gets.
 func (f *KinesisFormat) AppendPayload(dst []byte, records []record.Record, w *Window) []byte {
 	dst = append(dst, payloadHead...)
 	for i := range records {
@@ -149,7 +149,7 @@ func (f *KinesisFormat) Batch(first, last *record.Record, count int) BatchInfo {
 // ISOMillis is the time format of notices: UTC with exactly three fraction digits.
 const ISOMillis = "2006-01-02T15:04:05.000Z"
 
-// appendSeconds writes an instant as seconds with three decimals, never with an exponent.
+// appendSeconds appends an instant in seconds with three decimals, never with an exponent.
 func appendSeconds(dst []byte, m record.Millis) []byte {
 	dst = strconv.AppendInt(dst, int64(m)/1000, 10)
 	f := int(int64(m) % 1000)
@@ -169,8 +169,8 @@ func quote(s string) string { return string(appendQuoted(nil, s)) }
 
 const hexDigits = "0123456789abcdef"
 
-// appendQuoted writes s as a JSON string: quotes, backslashes and control characters escaped, everything else as it is;
-// invalid UTF-8 becomes U+FFFD.
+// appendQuoted appends s as a JSON string: quotes, backslashes and control characters are escaped, everything else
+// stays; invalid UTF-8 becomes U+FFFD.
 func appendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
@@ -202,7 +202,7 @@ func appendQuoted(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// quotedLen is len(appendQuoted(nil, s)).
+// quotedLen returns len(appendQuoted(nil, s)).
 func quotedLen(s string) int {
 	n := len(s) + 2
 	for i := 0; i < len(s); {

@@ -45,8 +45,8 @@ func TestPayloadLooksAsAWSWritesIt(t *testing.T) {
 	}
 }
 
-// S-97: the members that a tumbling window adds, in the shape of the Developer Guide's example. The two kinds of
-// invocations without records are of one size.
+// S-97: the members that a tumbling window adds, in the shape of the Developer Guide's example. Both kinds of
+// invocations without records have the same size.
 func TestWindowMembersLookAsAWSWritesThem(t *testing.T) {
 	t.Parallel()
 	f := format()
@@ -72,8 +72,8 @@ func TestWindowMembersLookAsAWSWritesThem(t *testing.T) {
 	}
 }
 
-// The core keeps the payload limit with the sizes it is told, so they must be exact for every record. S-25: the bytes
-// of data come through unchanged.
+// The core keeps the payload limit by these sizes, so they must be exact for every record. S-25: data arrives
+// unchanged.
 func TestRecordSizesAddUpToThePayload(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

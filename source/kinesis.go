@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// Kinesis is a Kinesis data stream of this server.
+// Kinesis is a Kinesis data stream of this server as a Source.
 type Kinesis struct {
 	streams *stream.Streams
 	id      uint32
@@ -21,7 +21,7 @@ type Kinesis struct {
 
 var _ Source = (*Kinesis)(nil)
 
-// NewKinesis returns the stream with a numeric id; arn and region are what payloads show.
+// NewKinesis returns the stream with a numeric id as a source; payloads show arn and region.
 func NewKinesis(streams *stream.Streams, id uint32, arn, region string) *Kinesis {
 	return &Kinesis{streams: streams, id: id, arn: arn, region: region}
 }
@@ -49,7 +49,7 @@ func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 	return out, nil
 }
 
-// ShardsChanged is closed at the next change of the stream's shards, or its deletion.
+// ShardsChanged returns a channel that is closed when the stream's shards change or the stream is deleted.
 func (k *Kinesis) ShardsChanged() <-chan struct{} { return k.streams.ShardsChanged(k.id) }
 
 // Read visits durable records.
@@ -64,7 +64,7 @@ func (k *Kinesis) Oldest(ctx context.Context, shard record.ShardID) (record.Posi
 	return k.streams.Resolve(ctx, k.id, shard, stream.Start{Kind: stream.TrimHorizon})
 }
 
-// Changed is closed at the next change of the shard.
+// Changed returns a channel that is closed at the next change of the shard.
 func (k *Kinesis) Changed(shard record.ShardID) <-chan struct{} {
 	return k.streams.Changed(k.id, shard)
 }
@@ -73,7 +73,7 @@ func (k *Kinesis) Changed(shard record.ShardID) <-chan struct{} {
 func (k *Kinesis) Format(shard record.ShardID, roleARN string) Format {
 	s, ok := k.info.Load().Shard(shard)
 	if !ok {
-		panic("source: the format of a shard that was not listed") // a bug of the caller's
+		panic("source: the format of a shard that was not listed") // a bug of the caller
 	}
 	return NewKinesisFormat(shard, k.arn, k.region, roleARN, s.AppendSequenceNumber)
 }

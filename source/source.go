@@ -1,8 +1,8 @@
-// Package source is what a mapping can poll: the contract, and one file per kind of source.
+// Package source defines what a mapping can poll: the contract, and one file per kind of source.
 //
-// A source reads the records of a shard and knows how they look in a payload. It tells each record's payload bytes
-// exactly, so the core keeps the payload limit without seeing JSON. The shape is that of the Lambda Developer Guide,
-// "Using Lambda to process records from Amazon Kinesis Data Streams".
+// A source reads the records of a shard and knows how they look in a payload. It returns the exact payload size of each
+// record, so that the core keeps the payload limit without seeing JSON. The shape is that of the Lambda Developer
+// Guide, "Using Lambda to process records from Amazon Kinesis Data Streams".
 package source
 
 import (
@@ -16,7 +16,7 @@ import (
 type Shard struct {
 	ID      record.ShardID
 	Range   record.HashKeyRange
-	Parents []record.ShardID // shards that must be settled first
+	Parents []record.ShardID // shards that must be settled before this one
 }
 
 // Source is one stream that a mapping polls. Safe for concurrent use.
@@ -24,35 +24,35 @@ type Source interface {
 	// Shards lists the shards that can still be read, in order of their ids. A fault ResourceNotFoundException means
 	// that the stream is gone.
 	Shards(ctx context.Context) ([]Shard, error)
-	// ShardsChanged is closed at the next change of that list. Take it before Shards.
+	// ShardsChanged returns a channel that is closed at the next change of that list. Take it before Shards.
 	ShardsChanged() <-chan struct{}
 	// Read visits durable records from from on, as storage.Log.Scan does; records beyond retention are never visited.
 	Read(
 		ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record),
 	) (next record.Position, end storage.End, err error)
-	// Oldest is the oldest position that retention has left.
+	// Oldest returns the oldest position inside the retention period.
 	Oldest(ctx context.Context, shard record.ShardID) (record.Position, error)
-	// Changed is closed at the next change of the shard. Take it before Read.
+	// Changed returns a channel that is closed at the next change of the shard. Take it before Read.
 	Changed(shard record.ShardID) <-chan struct{}
-	// Format is how the shard's records look in a payload for a function with the given role.
+	// Format returns how the shard's records look in a payload for a function with the given role.
 	Format(shard record.ShardID, roleARN string) Format
 }
 
 // Format writes records of one shard as a function gets them. It is a value; safe for concurrent use.
 type Format interface {
-	// Envelope is the number of payload bytes beside the sum of RecordSize over the records.
+	// Envelope returns the number of payload bytes in addition to the RecordSize of all records.
 	Envelope() int
-	// RecordSize is the exact number of bytes that r adds to a payload, its separator included.
+	// RecordSize returns the exact number of bytes that r adds to a payload, including its separator.
 	RecordSize(r *record.Record) int
-	// Windowed is the number of payload bytes that the members of a tumbling window add, beside its state; Recordless
-	// is the number of bytes beside the state in the payload of an invocation that ends a window, whichever end it is,
-	// and has no records.
+	// Windowed returns the number of payload bytes that the members of a tumbling window add, without its state;
+	// Recordless returns the size, without the state, of the payload of an invocation without records that ends a
+	// window, in either way.
 	Windowed() int
 	Recordless() int
 	// AppendPayload appends the whole payload to dst: exactly Envelope plus the records' sizes, and what a tumbling
 	// window adds unless w is nil.
 	AppendPayload(dst []byte, records []record.Record, w *Window) []byte
-	// Identifier is how a function names r when it reports a failed item.
+	// Identifier returns how a function names r when it reports a failed item.
 	Identifier(r *record.Record) string
 	// Batch describes records, of which there is at least one, for a notice.
 	Batch(first, last *record.Record, count int) BatchInfo
@@ -63,7 +63,7 @@ type Window struct {
 	Start, End record.Millis
 	State      string // a JSON object
 	Final      bool   // the window is over
-	Early      bool   // its state has outgrown its limit
+	Early      bool   // its state has exceeded the limit
 }
 
 // BatchInfo is the part of a notice that depends on the kind of source.

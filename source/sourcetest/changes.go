@@ -27,7 +27,7 @@ func wakes(t *testing.T, b *bench) {
 	for _, c := range []struct {
 		what   string
 		do     func()
-		listed bool // the list of shards changes too
+		listed bool // the list of shards also changes
 	}{
 		{"a put", func() { b.Put(numbered("r", 1)...) }, false},
 		{"another put", func() { b.Put(numbered("r", 1)...) }, false},
@@ -70,7 +70,7 @@ func follow(t *testing.T, b *bench) {
 	f.work.Wait()
 }
 
-// follower reads every shard from its beginning.
+// follower reads every shard from its beginning on.
 type follower struct {
 	b    *bench
 	work sync.WaitGroup
@@ -163,7 +163,7 @@ func (f *follower) take(s source.Shard, records []record.Record) {
 	}
 }
 
-// children are the shards that wait for a parent.
+// children returns the shards that wait for a parent.
 func children(list []source.Shard, parent record.ShardID) (ids []record.ShardID) {
 	for _, s := range list {
 		if slices.Contains(s.Parents, parent) {
@@ -206,7 +206,7 @@ func ends(t *testing.T, b *bench) {
 
 func halfway(t *testing.T, b *bench) {
 	if b.HalfSplit == nil {
-		return // close and children are one step
+		return // close and children happen in one step
 	}
 	put := numbered("a", 3)
 	b.Put(put...)
@@ -274,7 +274,7 @@ func (b *bench) wantGone() {
 
 func again(t *testing.T, b *bench) {
 	if b.Again == nil {
-		return // nothing can be mistaken for it
+		return // no other stream can be taken for it
 	}
 	b.Put(numbered("a", 3)...)
 	b.Delete()

@@ -24,7 +24,7 @@ const role = "arn:aws:iam::000000000000:role/r"
 func formats(t *testing.T, b *bench) {
 	b.Put(numbered("a", 40)...)
 	b.Put(record.Record{Key: "\"quoted\" \\ \u2028 \x01", Data: []byte{0, 255}}, record.Record{Key: "é", Data: nil})
-	b.shards() // a Format is asked for once its shard is listed
+	b.shards() // a Format is requested only after its shard is listed
 	records := b.from(0, storage.Limit{}).records
 	f := b.Format(first, role)
 	for i := range records {
@@ -37,7 +37,7 @@ func formats(t *testing.T, b *bench) {
 	RunFormat(t, f, b.Items)
 }
 
-// RunFormat judges a format with any records. items returns the identifiers that a function finds in a payload, in
+// RunFormat tests a format with any records. items returns the identifiers that a function finds in a payload, in
 // order.
 func RunFormat(t *testing.T, f source.Format, items func(payload []byte) ([]string, error)) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -73,8 +73,7 @@ func RunFormat(t *testing.T, f source.Format, items func(payload []byte) ([]stri
 }
 
 // CheckFormat returns what is wrong with the payload that f makes of records of one shard, or nil. Without records w
-// ends a window. The core keeps the limit of payloads by these sizes, and settles a part of a batch by these
-// identifiers.
+// ends a window. The core keeps the payload limit by these sizes, and settles a part of a batch by these identifiers.
 func CheckFormat(
 	f source.Format, records []record.Record, w *source.Window, items func(payload []byte) ([]string, error),
 ) error {

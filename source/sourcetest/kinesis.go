@@ -16,7 +16,7 @@ import (
 	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
-// Kinesis returns a stream of one shard in a store that goes by c, as a source. The store is closed when the test ends.
+// Kinesis returns a stream of one shard as a source, in a store with clock c. The store is closed when the test ends.
 func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 	name := stream.Name{Account: "000000000000", Region: "us-east-1", Name: "orders"}
 	must := func(err error) {
@@ -45,7 +45,7 @@ func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 		Split: func(id record.ShardID) { streamtest.Split(t, s, name, id) },
 		HalfSplit: func(id record.ShardID) (finish func()) {
 			done := make(chan struct{})
-			reached, release := values.Hold(2) // the first says what is to be done, the second that it is done
+			reached, release := values.Hold(2) // the first commits the intent, the second the result
 			go func() {
 				defer close(done)
 				streamtest.Split(t, s, name, id)
@@ -65,7 +65,7 @@ func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 	}
 }
 
-// Items returns the sequence numbers in a Kinesis event, each of which stands in the eventID too.
+// Items returns the sequence numbers in a Kinesis event, which must also be in the eventIDs.
 func Items(payload []byte) (ids []string, err error) {
 	var event struct {
 		Records []struct {

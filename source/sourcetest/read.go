@@ -54,8 +54,8 @@ func inOrder(t *testing.T, b *bench) {
 	}
 }
 
-// Whoever polls tells the core that a read ended at the tail. Said too early, the records behind it are never asked
-// for.
+// The poller tells the core that a read ended at the tail. If that is said too early, the records behind it are never
+// read.
 func withoutHoles(t *testing.T, b *bench) {
 	const seed = 9
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -87,8 +87,8 @@ func withoutHoles(t *testing.T, b *bench) {
 	}
 }
 
-// The core closes a tumbling window when Sealed has passed its end, so a record that arrives before Sealed would be
-// lost to it, and a Sealed that stands still would leave the window open.
+// The core closes a tumbling window when Sealed has passed its end, so a record that arrives before Sealed would miss
+// its window, and a Sealed that does not advance would leave the window open.
 func sealed(t *testing.T, b *bench) {
 	at := b.Now()
 	b.Advance(5 * time.Minute)
@@ -133,10 +133,10 @@ func unchanged(t *testing.T, b *bench) {
 	}
 }
 
-// Nothing that a power loss can take back may reach a function.
+// No record that a power loss can still take away may reach a function.
 func durable(t *testing.T, b *bench) {
 	if b.Hold == nil {
-		return // what this store is told is as durable as it gets
+		return // in this store everything is as durable as it gets
 	}
 	b.Put(numbered("a", 1)...)
 	before := b.from(0, storage.Limit{})
@@ -159,8 +159,7 @@ func durable(t *testing.T, b *bench) {
 	}
 }
 
-// An engine that stops ends its reads. What it is told then must not look like the end of a shard, or like a stream
-// that is gone.
+// An engine that stops cancels its reads. The result must not look like the end of a shard, or like a deleted stream.
 func cancelled(t *testing.T, b *bench) {
 	put := numbered("a", 10)
 	b.Put(put...)

@@ -65,12 +65,12 @@ func allTrimmed(t *testing.T, b *bench) {
 	}
 }
 
-// The engine tells the core of a new oldest position, and the core has given up what lies before it.
+// The engine tells the core of a new oldest position, and the core gives up the records before it.
 func monotone(t *testing.T, b *bench) {
 	last := b.oldest()
 	for i, step := range []time.Duration{1, 1, -1, 1, 2, -2, 3, -1, 1} {
 		b.Put(numbered("r", 3)...)
-		b.Advance(step * (b.Retention/2 + time.Minute)) // never to the very moment at which something expires
+		b.Advance(step * (b.Retention/2 + time.Minute)) // never to the exact moment at which a record expires
 		now := b.oldest()
 		if now < last {
 			t.Errorf("step %d: the oldest position was %d and is %d", i, last, now)

@@ -1,5 +1,5 @@
-// Package sourcetest is what package source promises to whoever polls a stream, as tests. Every kind of source passes
-// them, and so does everything that stands for a source in other rooms' tests. Imported by tests only.
+// Package sourcetest tests what package source promises to the poller of a stream. Every kind of source passes, and so
+// does every fake of a source in other rooms' tests. Imported by tests only.
 package sourcetest
 
 import (
@@ -16,25 +16,25 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Bench is a source of a stream with one open shard and no records, and what a test does to the stream. The verbs
-// return when they are in effect, and end the test when they fail.
+// Bench is a source of a stream with one open shard and no records, with what a test does to the stream. The verbs
+// return once they are in effect, and end the test if they fail.
 type Bench struct {
 	source.Source
 	Put       func(records ...record.Record) // into the open shards that their keys belong to
 	Split     func(id record.ShardID)        // closes a shard and puts two in its place
 	Delete    func()                         // deletes the stream
-	Again     func()                         // makes a stream of the same name; nil: this one has no name
-	Now       func() record.Millis           // by which records arrive and expire
+	Again     func()                         // creates a stream of the same name; nil: this one has no name
+	Now       func() record.Millis           // the clock by which records arrive and expire
 	Advance   func(d time.Duration)          // moves Now; d may be negative
 	Retention time.Duration
 	// returns the identifiers that a function finds in a payload, in order
 	Items func(payload []byte) ([]string, error)
 
-	// HalfSplit begins a split and returns when the shard is closed and its children are not there yet; finish ends it.
-	// nil: there is no such moment.
+	// HalfSplit begins a split and returns when the shard is closed and its children do not exist yet; finish completes
+	// it. nil: there is no such moment.
 	HalfSplit func(id record.ShardID) (finish func())
-	// Hold keeps the disk from becoming durable. reached is closed when a put waits for it, release lets it go. nil: a
-	// store that has no disk.
+	// Hold makes syncs block. reached is closed when a put waits for one, release lets it go on. nil: a store without a
+	// disk.
 	Hold func() (reached <-chan struct{}, release func())
 }
 
@@ -43,7 +43,7 @@ type test struct {
 	run  func(t *testing.T, b *bench)
 }
 
-// Run judges what open makes, anew for each test.
+// Run runs the suite on what open makes, a new one for each test.
 func Run(t *testing.T, open func(t *testing.T) *Bench) {
 	for _, part := range []struct {
 		name  string
@@ -63,17 +63,17 @@ type bench struct {
 	t *testing.T
 }
 
-// first is the shard that the stream begins with.
+// first is the stream's first shard.
 const first record.ShardID = 0
 
-// read is one Read, with a copy of what it visited.
+// read is the result of one Read, with a copy of the visited records.
 type read struct {
 	records []record.Record
 	next    record.Position
 	end     storage.End
 }
 
-// from reads the first shard once; a failure ends the test.
+// from reads the first shard once from p on; a failure ends the test.
 func (b *bench) from(p record.Position, limit storage.Limit) read {
 	b.t.Helper()
 	r, err := b.try(b.t.Context(), first, p, limit)
@@ -90,8 +90,8 @@ func (b *bench) try(
 	return r, err
 }
 
-// all reads a shard from a position to its tail or end, in reads of any length, and complains about reads that
-// contradict each other. It does not end the test, so it may run beside it.
+// all reads a shard from a position to its tail or end, in reads of any length, and returns an error if reads
+// contradict each other. It does not end the test, so it may run on another goroutine.
 func (b *bench) all(ctx context.Context, id record.ShardID, p record.Position, limit storage.Limit) (read, error) {
 	sum := read{next: p}
 	for {
@@ -109,7 +109,7 @@ func (b *bench) all(ctx context.Context, id record.ShardID, p record.Position, l
 	}
 }
 
-// check judges one read by what it says of itself.
+// check checks that one read is consistent with itself.
 func (r *read) check(from record.Position, limit storage.Limit) error {
 	last, size := record.Position(0), 0
 	for i := range r.records {
@@ -135,7 +135,7 @@ func (r *read) check(from record.Position, limit storage.Limit) error {
 	return nil
 }
 
-// same complains unless got are the records that were put, in their order.
+// same returns an error unless got are the records that were put, in order.
 func same(got, put []record.Record) error {
 	for i := range max(len(got), len(put)) {
 		switch {
@@ -152,7 +152,7 @@ func same(got, put []record.Record) error {
 	return nil
 }
 
-// numbered makes n records of a few bytes under a few keys, whose data begin with a name and their number.
+// numbered returns n records of a few bytes under a few keys, whose data begin with name and their number.
 func numbered(name string, n int) []record.Record {
 	out := make([]record.Record, n)
 	for i := range out {
@@ -174,7 +174,7 @@ func (b *bench) shards() []source.Shard {
 	return list
 }
 
-// oldest is the oldest position of the first shard.
+// oldest returns the oldest position of the first shard.
 func (b *bench) oldest() record.Position {
 	b.t.Helper()
 	p, err := b.Oldest(b.t.Context(), first)
@@ -190,7 +190,7 @@ func (b *bench) soon(what string, ch <-chan struct{}) {
 	eventually.Comes(b.t, what, ch)
 }
 
-// gone fails unless err says that the stream or the shard is not there.
+// gone fails the test unless err says that the stream or shard does not exist.
 func (b *bench) gone(what string, err error) {
 	b.t.Helper()
 	if fault.CodeOf(err) != fault.CodeNotFound {
