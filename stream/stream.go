@@ -1,10 +1,10 @@
 // Package stream implements Kinesis data streams: streams and their shards, hash key ranges, sequence numbers,
 // retention, iterators.
 //
-// Parsed requests come in from api/kinesis, positions and records from storage; results are values, and faults with AWS's
-// words. The room keeps no record itself and knows nothing of HTTP. Transitions are complete before a call returns. Where
-// AWS's behaviour is described: Kinesis API Reference; Developer Guide, "Key concepts", "Quotas and limits", "Resharding
-// a stream".
+// Parsed requests come in from api/kinesis, positions and records from storage; results are values, and faults with
+// AWS's words. The room keeps no record itself and knows nothing of HTTP. Transitions are complete before a call
+// returns. Where AWS's behaviour is described: Kinesis API Reference; Developer Guide, "Key concepts", "Quotas and
+// limits", "Resharding a stream".
 package stream
 
 import (
