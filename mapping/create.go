@@ -11,12 +11,11 @@ import (
 )
 
 // Create stores a new mapping, in state Creating, and returns it with advice for the caller. Its starting positions are
-// fixed before it returns: nothing that is put afterwards is missed, however long the engine takes. That is stronger
-// than AWS, where LATEST means "once polling has begun".
+// fixed before it returns: no record put afterwards is missed, however long the engine takes. That is stronger than
+// AWS, where LATEST means "once polling has begun".
 //
-// Faults, in the order in which they are looked for: ValidationException, InvalidParameterValueException (parameters,
-// event source, starting position, function, stream), ResourceConflictException when the pair of stream and function
-// has a mapping.
+// Faults, in the order of the checks: ValidationException, InvalidParameterValueException (parameters, event source,
+// starting position, function, stream), ResourceConflictException when the pair of stream and function has a mapping.
 func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Mapping, hint string, err error) {
 	sourceARN, sourceHint, err := m.checkCreate(c, &in)
 	if err != nil {
@@ -50,7 +49,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 	return mp, joinHints(sourceHint, source.Hint, functionHint, destinationHint), nil
 }
 
-// checkCreate makes the checks that need nothing but the request and the time, and returns the ARN to look up.
+// checkCreate makes the checks that need only the request and the time, and returns the ARN to look up.
 func (m *Mappings) checkCreate(c Caller, in *CreateInput) (sourceARN, hint string, err error) {
 	if err := in.model(); err != nil {
 		return "", "", err
@@ -81,8 +80,8 @@ func (in *CreateInput) checkStart(now time.Time) error {
 	at := in.StartingPositionTimestamp
 	switch {
 	case in.StartingPosition == nil:
-		// A required member in all but the model, so AWS words it as the model's check would, with a full stop, under
-		// the other code.
+		// The member is required although the model does not say so: AWS uses the text of a model check, with a full
+		// stop, but the other code.
 		return invalid(
 			"1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
 		)
@@ -109,8 +108,8 @@ func (m *Mappings) lookupFunction(ctx context.Context, c Caller, name string, mp
 	return hint, nil
 }
 
-// insert resolves the starting positions and writes mp, unless its pair has a mapping. One that is being deleted is
-// waited for.
+// insert resolves the starting positions and writes mp, unless its pair has a mapping. If that mapping is being
+// deleted, it waits.
 func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 	wait := m.newWait()
 	defer wait.stop()
@@ -142,14 +141,14 @@ func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 		if !errors.Is(err, storage.ErrConflict) {
 			return err
 		}
-		if err := race.Lost(storage.Absent, err); err != nil { // nobody had the pair, both times
+		if err := race.Lost(storage.Absent, err); err != nil { // the pair was free, both times
 			return fmt.Errorf("create mapping %s: %w", mp.UUID, err)
 		}
 	}
 }
 
-// leaving reports whether it is worth another look at the pair that mp wants and uuid holds: uuid is being deleted and
-// the wait is not over, or it is gone.
+// leaving reports whether to look again at the pair that mp wants and uuid holds: uuid is being deleted and the wait is
+// not over, or it is gone.
 func (m *Mappings) leaving(
 	ctx context.Context, mp *Mapping, uuid string, wait *wait, changed <-chan struct{},
 ) (bool, error) {
@@ -158,7 +157,7 @@ func (m *Mappings) leaving(
 		return false, err
 	}
 	if rev == 0 {
-		// It was removed since, and its pair with it in one commit.
+		// It was removed meanwhile, together with its pair.
 		if left, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN); err != nil || left != uuid {
 			return err == nil, err
 		}

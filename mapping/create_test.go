@@ -43,7 +43,7 @@ func TestCreateFillsInTheDefaultsOfAWS(t *testing.T) {
 	}
 }
 
-// Each knob reaches the core in the core's terms.
+// Every setting reaches the core in the core's terms.
 func TestCoreConfigurationFollowsTheKnobs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -66,7 +66,7 @@ func TestCoreConfigurationFollowsTheKnobs(t *testing.T) {
 	}
 }
 
-// S-09 under contention: whoever races, a stream and a function have one mapping.
+// S-09 under contention: however many calls race, a stream and a function have one mapping.
 func TestConcurrentCreatesOfOnePairLeaveOneMapping(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -98,7 +98,7 @@ func TestConcurrentCreatesOfOnePairLeaveOneMapping(t *testing.T) {
 	}
 }
 
-// The same in the tightest place: another Create commits between this one's look at the pair and its commit.
+// The same in the narrowest gap: another Create commits between this one's read of the pair and its commit.
 func TestCreateThatWasOvertakenIsADuplicate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -123,8 +123,8 @@ func TestOtherFunctionOnTheSameStreamIsAccepted(t *testing.T) {
 	}
 }
 
-// Lambda Developer Guide, "Process Kinesis records": with LATEST, AWS may miss what is put soon after Create. We fix
-// the place inside Create.
+// Lambda Developer Guide, "Process Kinesis records": with LATEST, AWS may miss records put soon after Create. We fix
+// the position inside Create.
 func TestLatestIsResolvedBeforeCreateAnswers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -196,8 +196,8 @@ func TestCreateGivesUpOnADeletedMappingThatDoesNotEnd(t *testing.T) {
 	})
 }
 
-// Tutorials print account ids of nine digits. They are read as the caller's, stored and shown with twelve, and the
-// caller is told.
+// Tutorials print account ids of nine digits. They are read as the caller's, stored and shown with twelve, and a hint
+// tells the caller.
 func TestShortAccountsInARNsFoldToTheCaller(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -219,8 +219,7 @@ func TestShortAccountsInARNsFoldToTheCaller(t *testing.T) {
 	}
 }
 
-// A pair that is held by a mapping which does not exist cannot come about; if it does, the answer is an error and not
-// an endless search.
+// A pair held by a missing mapping should never occur; if it does, the result is an error and not an endless loop.
 func TestDamagedIndexIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// What the engine uses. A mapping's state ends only by its reports.
+// This file is what the engine uses. Only its reports end a transitional state.
 
 // All returns every mapping of every account and region, in order of UUID.
 func (m *Mappings) All(ctx context.Context) ([]Mapping, error) {
@@ -30,12 +30,13 @@ func (m *Mappings) All(ctx context.Context) ([]Mapping, error) {
 	return all, nil
 }
 
-// Changed is closed at the next change of any mapping. Take it before All: spurious wake-ups happen, lost ones do not.
+// Changed returns a channel that is closed at the next change of any mapping. Take it before All: spurious wake-ups
+// happen, lost ones do not.
 func (m *Mappings) Changed() <-chan struct{} { return m.store.changed() }
 
 // Settled reports that the configuration numbered version is in effect and the mapping at rest in state: Enabled, it
-// reads; Disabled, nothing is in flight any more. A report that has been overtaken by another change, or that does not
-// fit what is under way, is passed over. Unknown mappings too.
+// reads; Disabled, nothing is in flight any more. A report is ignored if another change has overtaken it, if it does
+// not fit the transition under way, or if the mapping is unknown.
 func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, state State) error {
 	kind := settleOff
 	if state == Enabled {
@@ -62,8 +63,8 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 	}
 }
 
-// ForgetShard reports that a shard has expired: where the mapping starts on it and what its last batch came to do not
-// matter any more. Unknown mappings and shards are passed over.
+// ForgetShard reports that a shard has expired: its starting position and last result no longer matter. Unknown
+// mappings and shards are ignored.
 func (m *Mappings) ForgetShard(ctx context.Context, uuid string, shard record.ShardID) error {
 	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)
@@ -90,8 +91,8 @@ func (m *Mappings) ForgetShard(ctx context.Context, uuid string, shard record.Sh
 	}
 }
 
-// Removed reports that a mapping in state Deleting has ended: it is forgotten. Its checkpoints are the engine's to
-// clear away, before. Twice is harmless; a mapping in another state stays.
+// Removed reports that a mapping in state Deleting has ended: it is forgotten. The engine deletes its checkpoints
+// before the call. Twice is harmless; a mapping in another state stays.
 func (m *Mappings) Removed(ctx context.Context, uuid string) error {
 	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)

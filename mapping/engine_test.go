@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// The engine reads all mappings at every change; what it gets is current although decoded values are kept.
+// The engine reads all mappings at every change; they are current although decoded values are cached.
 func TestAllFollowsEveryChange(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -43,7 +43,7 @@ func TestAllFollowsEveryChange(t *testing.T) {
 	}
 }
 
-// docs/format/mapping.md: what this program writes, older and newer ones must read. A change here is a change of the
+// docs/format/mapping.md: older and newer programs must read what this one writes. A change here is a change of the
 // format.
 func TestStoredFormIsAsDocumented(t *testing.T) {
 	t.Parallel()
@@ -73,7 +73,7 @@ func TestStoredFormIsAsDocumented(t *testing.T) {
 	}
 }
 
-// Stored rows are outside bytes to a newer program: they are read back exactly or refused by name.
+// To a newer program stored rows are bytes from outside: they are read back exactly or refused by name.
 func TestRowsOfAnotherVersionAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`{"Version":3}`, `{"Version":0}`, `{}`, `nonsense`, ``} {
@@ -99,7 +99,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// reopen is another room over the same store, as after a restart.
+// reopen returns another room over the same store, as after a restart.
 func reopen(b bundle) *Mappings {
 	return New(Options{Coord: b.coord, Clock: clock.New(0), Sources: b.streams, Functions: b.functions})
 }

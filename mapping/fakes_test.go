@@ -14,11 +14,11 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// memCoord is the memory backend's Coord, with commits counted and a place to step in.
+// memCoord is the memory backend's Coord, with a count of commits and a hook.
 type memCoord struct {
 	storage.Coord
 	commits atomic.Int64
-	// before, if set, is called once before the next Commit, to let somebody else in between.
+	// before, if set, is called once before the next Commit, so that another change can come in between.
 	before func()
 }
 
@@ -47,12 +47,12 @@ func (c *memCoord) keys() int {
 	return len(all)
 }
 
-// streams is a Sources of one-shard streams whose tip the test moves.
+// streams is a Sources of one-shard streams whose tip a test moves.
 type streams struct {
 	mu   sync.Mutex
 	byID map[string]uint32          // by ARN
 	tip  map[uint32]record.Position // the position after the last record
-	last uint32                     // id given out
+	last uint32                     // last id assigned
 }
 
 func newStreams() *streams {
@@ -109,7 +109,7 @@ func (s *streams) Starts(_ context.Context, id uint32, position string, at recor
 	return map[record.ShardID]record.Position{0: 1}, nil
 }
 
-// functions is a Functions of the names in it.
+// functions is a Functions that knows the names in it.
 type functions struct {
 	mu    sync.Mutex
 	names map[string]bool
@@ -160,7 +160,7 @@ func setup(t *testing.T, edit ...func(*Options)) bundle {
 
 func awsPace(o *Options) { o.AWSPace = true }
 
-// settle reports, as the engine does, whatever is under way as complete.
+// settle reports every transition under way as complete, like the engine.
 func (b bundle) settle(t *testing.T) {
 	t.Helper()
 	all, err := b.All(t.Context())

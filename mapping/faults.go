@@ -11,12 +11,13 @@ func invalid(format string, args ...any) *fault.Error {
 	return fault.New(fault.CodeInvalidParameter, format, args...)
 }
 
-// errUnsupported refuses a parameter that AWS has and we do not have yet. Nothing is stored and then ignored.
+// errUnsupported returns the refusal of a parameter that AWS has and we do not have yet. Nothing is stored and then
+// ignored.
 func errUnsupported(parameter, detail string) error {
 	return invalid("%s is not supported: %s See %s.", parameter, detail, compatPage)
 }
 
-// errInapplicable is AWS's answer to a parameter of another kind of event source.
+// errInapplicable returns AWS's fault for a parameter of another kind of event source.
 func errInapplicable(parameter string) error {
 	return invalid("Unsupported %s parameter for given event source mapping type.", parameter)
 }
@@ -25,13 +26,12 @@ func errNotFound() error {
 	return fault.New(fault.CodeNotFound, "The resource you requested does not exist.")
 }
 
-// errInUse names the call ("update" or "delete") that a transitional state refuses.
+// errInUse returns the fault of a call ("update" or "delete") that a transitional state refuses.
 func errInUse(verb string) error {
 	return fault.New(fault.CodeInUse, "Cannot %s the event source mapping because it is in use.", verb)
 }
 
-// errDuplicate has the blanks inside the quotes that AWS's text has, and like it prints the function's name, not its
-// ARN.
+// errDuplicate returns AWS's text with its blanks inside the quotes and with the function's name, not its ARN.
 func errDuplicate(sourceARN, functionName, uuid string) error {
 	return fault.New(fault.CodeConflict,
 		`The event source arn (" %s ") and function (" %s ") provided mapping already exists. Please update or delete the existing mapping with UUID %s`,

@@ -9,10 +9,10 @@ import (
 // maxPage is how many mappings one page holds, whatever MaxItems says.
 const maxPage = 100
 
-// List returns a page of the caller's mappings, in an order that stays, and the marker of the next page, "" at the end.
-// A filter that names nothing that exists matches nothing, which is no fault. A FunctionName without a qualifier means
-// the unqualified function. Faults: ValidationException; InvalidParameterValueException for a marker that we did not
-// issue.
+// List returns a page of the caller's mappings, in a stable order, and the marker of the next page, "" at the end. A
+// filter for something that does not exist matches nothing, which is not a fault. A FunctionName without a qualifier
+// means the unqualified function. Faults: ValidationException; InvalidParameterValueException for a marker that we did
+// not issue.
 func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Mapping, marker string, err error) {
 	if err := in.model(); err != nil {
 		return nil, "", err
@@ -51,7 +51,7 @@ func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Map
 	return page, "", nil
 }
 
-// filter tells which mappings c asked for.
+// filter returns whether a mapping is among those that c asks for.
 func (in *ListInput) filter(c Caller) func(*Mapping) bool {
 	source, function := "", ""
 	if in.EventSourceARN != nil {

@@ -59,7 +59,7 @@ func TestMarkerSurvivesTheRemovalOfItsMapping(t *testing.T) {
 	}
 }
 
-// Filters match what they mean to the caller; what matches nothing is an empty page, not a fault (S-22).
+// Filters match what they mean to the caller; without a match the page is empty, and there is no fault (S-22).
 func TestListFilters(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -1,14 +1,14 @@
 // Package mapping holds event source mappings as configuration: what is created, changed, listed and deleted, and which
 // of it is valid.
 //
-// Requests come in from api/lambda, already taken apart; mappings go out to it and to engine, which runs them and
-// reports back when a transition is complete (Settled, Removed) or what the last batch came to (SetResult). This room
-// invokes nothing, reads no records and decides no policy: what the knobs mean to a shard is esm's. Streams and
-// functions are reached through Sources and Functions, which server wires.
+// Parsed requests come in from api/lambda; mappings go out to it and to engine, which runs them and reports back when a
+// transition is complete (Settled, Removed) and how the last batch ended (SetResult). This room invokes nothing, reads
+// no records and decides no policy: esm decides what the settings mean for a shard. Streams and functions are reached
+// through Sources and Functions, which server wires.
 //
 // The behaviour is AWS's, as the Lambda API Reference (CreateEventSourceMapping and its four siblings) and the Lambda
-// Developer Guide, "Using Lambda with Kinesis", describe it. docs/compat/lambda-event-source-mapping.md tells parameter
-// by parameter where we differ.
+// Developer Guide, "Using Lambda with Kinesis", describe it. docs/compat/lambda-event-source-mapping.md lists the
+// differences, parameter by parameter.
 package mapping
 
 import (
@@ -31,7 +31,7 @@ const (
 	AtTimestamp = "AT_TIMESTAMP"
 )
 
-// Texts that a client compares with.
+// Texts that clients compare.
 const (
 	NoRecordsProcessed = "No records processed" // LastResult before the first invocation
 	userAction         = "User action"          // StateReason of a Kinesis mapping
@@ -41,19 +41,19 @@ const (
 // and never changed.
 type Mapping struct {
 	UUID            string
-	Account, Region string // where it was created; nobody else sees it
+	Account, Region string // where it was created and is visible
 
 	EventSourceARN string
-	// numeric id of the stream: a stream that is deleted and made again under the same name is another source
+	// numeric id of the stream: a stream deleted and created again under the same name is another source
 	Stream       uint32
-	FunctionARN  string // as answers show it
+	FunctionARN  string // as shown in answers
 	FunctionName string // unqualified
 
-	Enabled     bool   // what the user wants; State tells how far that is
+	Enabled     bool   // what the user wants; State says how far it is in effect
 	State       State  // see State
 	StateReason string // who caused the state
-	// Version grows with each Update and with Delete. The engine hands back the version that it has put into effect; a
-	// state that settles keeps it.
+	// Version grows with each Update and with Delete. The engine reports the version that it has put into effect;
+	// settling keeps it.
 	Version      uint64
 	LastModified time.Time // of the last change of configuration or state, UTC, whole milliseconds
 	LastResult   string    // LastProcessingResult
@@ -64,18 +64,18 @@ type Mapping struct {
 
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis // with AT_TIMESTAMP only
-	// Starts is the first position to read of every shard that existed at create: LATEST and AT_TIMESTAMP are resolved
-	// there and then, once. A shard that is not in it came later and is read from its start. It matters only where no
-	// checkpoint exists yet; shards that expire leave it.
+	// Starts is the first position to read of every shard that existed at Create, when LATEST and AT_TIMESTAMP are
+	// resolved once and for all. A shard that is not in it is newer and is read from its start. It matters only for
+	// shards without a checkpoint; expired shards are removed from it.
 	Starts map[record.ShardID]record.Position
 }
 
-// ARN names the mapping itself.
+// ARN returns the ARN of the mapping itself.
 func (m *Mapping) ARN() string {
 	return arn.New("lambda", m.Region, m.Account, "event-source-mapping:"+m.UUID).String()
 }
 
-// Settings are the knobs that Update may change.
+// Settings are the settings that Update may change.
 type Settings struct {
 	BatchSize             int           // 1 to 10,000 records
 	BatchingWindow        time.Duration // 0 to 300 s, whole seconds
@@ -88,13 +88,13 @@ type Settings struct {
 	Destination           string        // ARN of the on-failure destination, with a full account id; "" for none
 }
 
-// DefaultSettings are AWS's.
+// DefaultSettings returns AWS's defaults.
 func DefaultSettings() Settings {
 	return Settings{BatchSize: 100, ParallelizationFactor: 1, MaxRetries: esm.Unlimited}
 }
 
-// Core returns what s means to the core. The caller fills in the sizes of payloads, which depend on how the source
-// encodes its records.
+// Core returns s in the core's terms. The caller fills in the payload sizes, which depend on how the source encodes its
+// records.
 func (s Settings) Core() esm.Config {
 	return esm.Config{
 		BatchSize:        s.BatchSize,
@@ -112,8 +112,8 @@ func (s Settings) Core() esm.Config {
 // Source is a stream that a mapping can poll.
 type Source struct {
 	ID   uint32 // numeric stream id
-	ARN  string // as it is stored and shown, with a full account id
-	Hint string // advice for the person who asked, or ""
+	ARN  string // as stored and shown, with a full account id
+	Hint string // advice for the caller, or ""
 }
 
 // Sources finds streams.
@@ -121,10 +121,10 @@ type Sources interface {
 	// Lookup finds the stream that arn names for a caller in account and region. An absent stream is a *fault.Error of
 	// code InvalidParameterValueException, "Stream not found: " and the ARN.
 	Lookup(ctx context.Context, arn, account, region string) (Source, error)
-	// Starts answers the first position to read of every shard that exists now, open or closed and not yet trimmed
+	// Starts returns the first position to read of every shard that exists now, open or closed, unless it is trimmed
 	// away. For LATEST it is the position after the last record that was acknowledged before the call; for TRIM_HORIZON
 	// the oldest readable; for AT_TIMESTAMP that of the first record whose arrival is at or after at. A position beyond
-	// a closed shard's end means that nothing of it is read.
+	// a closed shard's end means that no record of it is read.
 	Starts(ctx context.Context, id uint32, position string, at record.Millis) (
 		map[record.ShardID]record.Position, error,
 	)
@@ -132,8 +132,8 @@ type Sources interface {
 
 // Functions finds functions.
 type Functions interface {
-	// Lookup finds a function by name, partial or full ARN, all unqualified. ok is false when it does not exist or is
-	// not the caller's.
+	// Lookup finds a function by name, partial or full ARN, all unqualified. ok is false if it does not exist or is not
+	// the caller's.
 	Lookup(ctx context.Context, nameOrARN, account, region string) (functionARN, name, hint string, ok bool, err error)
 }
 
@@ -144,15 +144,15 @@ type Options struct {
 	Sources   Sources
 	Functions Functions
 	Log       *slog.Logger // nil: discard
-	// AWSPace makes a call that meets a mapping in a transitional state fail at once, as AWS does. Otherwise it waits
-	// for up to a second of real time, which here is always enough, so that scripts need no retry loop.
+	// AWSPace makes a call on a mapping in a transitional state fail at once, as on AWS. Otherwise the call waits for
+	// up to a second of real time, which is always enough here, so that scripts need no retry loop.
 	AWSPace bool
-	// NewUUID names a new mapping. Whatever chance a mapping depends on is seeded by its UUID, so a test that gives
-	// them out has none. nil: random ones.
+	// NewUUID returns the UUID of a new mapping. All randomness of a mapping is seeded by its UUID, so a test that
+	// supplies UUIDs is deterministic. nil: random ones.
 	NewUUID func() string
 }
 
-// Caller is on whose behalf a request runs.
+// Caller identifies the account and region of a request.
 type Caller struct {
 	Account string // 12 digits
 	Region  string
@@ -176,7 +176,7 @@ type Mappings struct {
 // patience outside AWSPace, real time.
 const patience = time.Second
 
-// New returns the room over what Options name. Close it when done.
+// New returns the room with these options. Close it when done.
 func New(o Options) *Mappings {
 	m := &Mappings{
 		store:     store{coord: storage.Sure(o.Coord), cache: map[string]cached{}},
@@ -200,10 +200,10 @@ func New(o Options) *Mappings {
 	return m
 }
 
-// now returns the steered time in the precision that is stored and shown.
+// now returns the steered time with the precision that is stored and shown.
 func (m *Mappings) now() time.Time { return m.clock.Now().UTC().Round(0).Truncate(time.Millisecond) }
 
-// Get is one mapping of the caller. Fault: ResourceNotFoundException.
+// Get returns one mapping of the caller. Fault: ResourceNotFoundException.
 func (m *Mappings) Get(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
 	mp, _, err := m.find(ctx, c, uuid)
 	if err != nil {
@@ -215,10 +215,10 @@ func (m *Mappings) Get(ctx context.Context, c Caller, uuid string) (*Mapping, er
 	return mp, nil
 }
 
-// uuidForm is what our UUIDs look like; nothing else is looked up.
+// uuidForm matches our UUIDs; nothing else is looked up.
 var uuidForm = compiled(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// find reads a mapping that the caller may see, with the revision it has in the store.
+// find reads a mapping that the caller may see, with its revision in the store.
 func (m *Mappings) find(ctx context.Context, c Caller, uuid string) (*Mapping, storage.Revision, error) {
 	if !uuidForm().MatchString(uuid) {
 		return nil, 0, errNotFound()

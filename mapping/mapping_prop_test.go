@@ -21,8 +21,8 @@ type modelMapping struct {
 }
 
 // TestRoomAgreesWithANaiveModel runs random calls, reports of the engine and restarts against a map, at AWS's pace.
-// What must hold: a stream and a function have at most one mapping; a refused call changes nothing; a mapping's place
-// in the stream never moves; a restart changes nothing.
+// What must hold: a stream and a function have at most one mapping; a refused call changes nothing; a mapping's
+// starting positions never change; a restart changes nothing.
 func TestRoomAgreesWithANaiveModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

@@ -16,30 +16,30 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Result is what the last batch of a shard came to, or why the shard stands still. LastProcessingResult is joined from
-// those of all shards when it is read, so that owners of different shards do not write over each other's.
+// Result is the result of a shard's last batch, or why the shard stands still. LastProcessingResult is joined from the
+// results of all shards when it is read, so that owners of different shards do not overwrite each other's.
 type Result struct {
 	Shard    record.ShardID // or Whole
-	Epoch    uint64         // of the owner who says so; the result of a later owner is not written over
+	Epoch    uint64         // of the owner that reports it; it never overwrites the result of a later owner
 	Text     string
-	Standing bool // it shows before everything else, until the shard has another result
+	Standing bool // it takes precedence until the shard has another result
 }
 
-// Whole is the place of a Result that concerns the mapping as a whole. If it is Standing, it shows before those of
-// shards.
+// Whole is the Shard of a Result for the mapping as a whole. If Standing, it takes precedence over those of shards.
 const Whole = ^record.ShardID(0)
 
-// resultDelay is how long a Result may stay in memory before it is written. A crash in that time shows the one before.
+// resultDelay is how long a Result may stay in memory before it is written. After a crash in that time the previous one
+// is shown.
 const resultDelay = 3 * time.Second
 
-// SetResult notes a result of a mapping. Get and List of this process show it at once; it is written within some
+// SetResult records a result of a mapping. Get and List of this process show it at once; it is written within some
 // seconds, because a synced write per batch would cost more than the batch. It does not block and does not count as a
 // change of the mapping.
 func (m *Mappings) SetResult(_ context.Context, uuid string, r Result) {
 	m.results.set(uuid, told{r, m.clock.Now().UnixNano()}, m.flush)
 }
 
-// Close writes results that are not written yet and waits until that has ended. The room must not be used afterwards.
+// Close writes the remaining results and waits until that is done. The room must not be used afterwards.
 func (m *Mappings) Close(ctx context.Context) error {
 	m.results.close()
 	return m.writeResults(ctx)
@@ -52,7 +52,8 @@ func (m *Mappings) flush() {
 	}
 }
 
-// writeResults brings the store up to date, a commit a mapping. What conflicts with another owner stays pending.
+// writeResults brings the store up to date, with one commit per mapping. Results that conflict with another owner stay
+// pending.
 func (m *Mappings) writeResults(ctx context.Context) error {
 	var errs []error
 	for uuid, pending := range m.results.snapshot() {
@@ -72,7 +73,7 @@ func (m *Mappings) writeResults(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// show fills in what the last batches came to.
+// show fills in the last results.
 func (m *Mappings) show(ctx context.Context, mp *Mapping) error {
 	stored, _, err := m.store.resultsOf(ctx, mp.UUID)
 	if err != nil {
@@ -82,14 +83,14 @@ func (m *Mappings) show(ctx context.Context, mp *Mapping) error {
 	return nil
 }
 
-// told is a Result with the instant at which it was told, in nanoseconds since 1970.
+// told is a Result with the instant at which it was reported, in nanoseconds since 1970.
 type told struct {
 	Result
 	at int64
 }
 
-// joined returns what is shown of results by shard: what stands for the mapping as a whole or for its lowest shard,
-// else the newest, else base.
+// joined returns the text to show: a standing result of the whole mapping or of its lowest shard, else the newest
+// result, else base.
 func joined(base string, results map[record.ShardID]told) string {
 	if r, ok := results[Whole]; ok && r.Standing {
 		return r.Text
@@ -108,7 +109,7 @@ func joined(base string, results map[record.ShardID]told) string {
 	return newest.Text
 }
 
-// standing returns the problems of shards that stand.
+// standing returns the problems of shards that stand still.
 func standing(results map[record.ShardID]told) (problems map[record.ShardID]string) {
 	for id, r := range results {
 		if r.Standing && id != Whole {
@@ -121,7 +122,7 @@ func standing(results map[record.ShardID]told) (problems map[record.ShardID]stri
 	return problems
 }
 
-// overlay returns stored with what of pending counts more: of one shard that of the later owner.
+// overlay returns stored, replaced by pending results where those take precedence: for each shard the later owner's.
 func overlay(stored, pending map[record.ShardID]told) map[record.ShardID]told {
 	if len(pending) == 0 {
 		return stored
@@ -136,7 +137,7 @@ func overlay(stored, pending map[record.ShardID]told) map[record.ShardID]told {
 	return all
 }
 
-// results holds what SetResult was told and the store does not have yet.
+// results holds results that the store does not have yet.
 type results struct {
 	mu      sync.Mutex
 	pending map[string]map[record.ShardID]told // by uuid; at most one for each shard
@@ -188,14 +189,14 @@ func (r *results) close() {
 	r.running.Wait()
 }
 
-// over returns stored with what is pending for a mapping.
+// over returns stored, overlaid with a mapping's pending results.
 func (r *results) over(uuid string, stored map[record.ShardID]told) map[record.ShardID]told {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return overlay(stored, r.pending[uuid])
 }
 
-// wrote tells that the store has results, or needs them no more; newer ones stay pending.
+// wrote is called when the store has results, or no longer needs them; newer ones stay pending.
 func (r *results) wrote(uuid string, results map[record.ShardID]told) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,7 +246,7 @@ func resultKey(uuid string, shard record.ShardID) string {
 func encodeResult(r told) []byte {
 	b, err := json.Marshal(resultRow{resultVersion, r.Epoch, r.at, r.Text, r.Standing})
 	if err != nil {
-		panic(err) // a row of plain values always marshals
+		panic(err) // a row of plain values can always be marshalled
 	}
 	return b
 }
@@ -307,8 +308,8 @@ func (s *store) allResults(ctx context.Context) (map[string]map[record.ShardID]t
 	return all, nil
 }
 
-// writeResults writes what of pending says something new of m: another text, or, where only the order in which shards
-// were heard of has changed, the newest. Results of later owners stay.
+// writeResults writes those pending results that change something: a new text, or the newest result if only the order
+// of reports has changed. Results of later owners stay.
 func (s *store) writeResults(ctx context.Context, m *Mapping, pending map[record.ShardID]told) error {
 	stored, revisions, err := s.resultsOf(ctx, m.UUID)
 	if err != nil {
@@ -338,7 +339,7 @@ func (s *store) writeResults(ctx context.Context, m *Mapping, pending map[record
 	return err
 }
 
-// forgetResults returns what deletes the results of a mapping, or those of one shard.
+// forgetResults returns the ops that delete the results of a mapping, or of some shards.
 func (s *store) forgetResults(ctx context.Context, uuid string, of ...record.ShardID) ([]storage.Op, error) {
 	stored, _, err := s.resultsOf(ctx, uuid)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // A synced commit per batch would cost more than the batch: results are shown at once and written together, some
-// seconds later. They are no change of the mapping, and wake nobody.
+// seconds later. They do not count as a change of the mapping, and wake no waiter.
 func TestResultsAreShownAtOnceAndWrittenLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +111,8 @@ func TestCloseWritesWhatIsPending(t *testing.T) {
 	}
 }
 
-// What is shown of several shards: what stands for the mapping, then for its lowest shard, else what was told last.
+// Of several shards' results the one shown is the mapping's standing one, then that of its lowest shard, else the
+// latest.
 func TestResultsAreJoined(t *testing.T) {
 	t.Parallel()
 	at := func(shard record.ShardID, at int64, text string, standing ...bool) told {
@@ -135,8 +136,8 @@ func TestResultsAreJoined(t *testing.T) {
 	}
 }
 
-// Two processes tell results of different shards of one mapping: neither is lost, whoever writes last, and each sees
-// the other's without a restart. Of one shard the later owner's counts.
+// Two processes report results of different shards of one mapping: neither is lost, whichever writes last, and each
+// sees the other's without a restart. For one shard the later owner's result counts.
 func TestOwnersDoNotOverwriteEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -186,7 +187,7 @@ func TestOwnersDoNotOverwriteEachOther(t *testing.T) {
 	})
 }
 
-// Results that stand are told to the next owner, who alone can say that they do not any more.
+// Standing results are passed to the next owner, which alone can end them.
 func TestStandingResultsAreHandedOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -203,7 +204,7 @@ func TestStandingResultsAreHandedOn(t *testing.T) {
 	}
 }
 
-// Results go with their shard and with their mapping.
+// Results are deleted with their shard and with their mapping.
 func TestResultsAreForgotten(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -239,7 +240,7 @@ func TestResultsAreForgotten(t *testing.T) {
 	}
 }
 
-// docs/format/mapping.md: what this program writes, older and newer ones must read.
+// docs/format/mapping.md: older and newer programs must read what this one writes.
 func TestStoredFormOfAResult(t *testing.T) {
 	t.Parallel()
 	r := told{Result{Shard: 7, Epoch: 3, Text: "OK", Standing: true}, 1_700_000_000_123_456_789}

@@ -2,7 +2,7 @@ package mapping
 
 import "github.com/shardmill/shardmill/esm"
 
-// State is where a mapping stands between what its user wants and what the engine does. The texts are AWS's.
+// State says how far the engine has carried out what the user wants. The texts are AWS's.
 //
 //	Create                    → Creating  → Enabled or Disabled
 //	Update, Enabled → false   → Disabling → Disabled
@@ -15,7 +15,7 @@ type State = esm.State
 
 const (
 	Creating  = esm.Creating  // stored; the engine has not taken it up yet
-	Enabling  = esm.Enabling  // it was Disabled; reading is about to go on at the checkpoint
+	Enabling  = esm.Enabling  // it was Disabled; reading is about to continue at the checkpoint
 	Enabled   = esm.Enabled   // at rest: reading
 	Disabling = esm.Disabling // no new invocation begins; those in flight end and are saved
 	Disabled  = esm.Disabled  // at rest: nothing is delivered, until it is enabled
@@ -23,7 +23,7 @@ const (
 	Deleting  = esm.Deleting  // invocations in flight end, then the mapping is forgotten
 )
 
-// resting reports whether nothing is under way.
+// resting reports whether no transition is under way.
 func resting(s State) bool { return s == Enabled || s == Disabled }
 
 // change is what a caller or the engine does to a mapping.
@@ -38,8 +38,8 @@ const (
 	settleOff                   // the engine: it is at rest, with nothing in flight
 )
 
-// after returns the state that c leads to from s. ok is false when c is not allowed in s: for a caller that is a
-// conflict, a report of the engine has come too late and is passed over.
+// after returns the state to which c leads from s. ok is false if c is not allowed in s: a call is then a conflict, and
+// a report of the engine is too late and ignored.
 func after(s State, c change) (next State, ok bool) {
 	switch c {
 	case edit:

@@ -3,7 +3,7 @@ package mapping
 import "testing"
 
 // Lambda API Reference, EventSourceMappingConfiguration (State), UpdateEventSourceMapping and DeleteEventSourceMapping
-// (ResourceInUseException). Every state and every change: where it leads, or that it is refused.
+// (ResourceInUseException). For every state and every change: where it leads, or that it is refused.
 func TestEveryChangeInEveryStateLeadsWhereTheDiagramSays(t *testing.T) {
 	t.Parallel()
 	changes := []change{edit, enable, disable, remove, settleOn, settleOff}

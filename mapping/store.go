@@ -12,19 +12,19 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Keys. All lie in one Coord group, so that a mapping and its place in the index of pairs change together.
+// Keys. All are in one Coord group, so that a mapping and its entry in the index of pairs change together.
 const (
 	group      = "mapping/"
 	byUUID     = group + "uuid/"   // + uuid → row
 	byResult   = group + "result/" // + uuid, shard → resultRow
-	byPair     = group + "pair/"   // + stream ARN, space, function ARN → uuid; holds that a pair has one mapping
+	byPair     = group + "pair/"   // + stream ARN, space, function ARN → uuid; ensures that a pair has one mapping
 	rowVersion = 2                 // 1 had no TumblingWindow
 )
 
 func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
 
-// store reads and writes mappings. It keeps the last decoded value of every mapping, because the engine reads them all
-// at every change.
+// store reads and writes mappings. It caches the last decoded value of every mapping, because the engine reads all of
+// them at every change.
 type store struct {
 	coord storage.Coord
 
@@ -37,7 +37,7 @@ type cached struct {
 	m   Mapping
 }
 
-// get returns revision 0 for a mapping that does not exist.
+// get reads a mapping; the revision is 0 if it does not exist.
 func (s *store) get(ctx context.Context, uuid string) (Mapping, storage.Revision, error) {
 	e, err := s.coord.Get(ctx, byUUID+uuid)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *store) holder(ctx context.Context, sourceARN, functionARN string) (stri
 	return string(e.Value), nil
 }
 
-// create writes a new mapping and takes its pair. storage.ErrConflict when the pair is taken.
+// create writes a new mapping and takes its pair. storage.ErrConflict if the pair is taken.
 func (s *store) create(ctx context.Context, m *Mapping) error {
 	_, err := s.coord.Commit(ctx, group,
 		storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Value: []byte(m.UUID), Expect: storage.Absent},
@@ -98,7 +98,7 @@ func (s *store) create(ctx context.Context, m *Mapping) error {
 }
 
 // replace writes m over old, which the store has at rev, and moves its pair if the function changed.
-// storage.ErrConflict when somebody else was faster or the new pair is taken.
+// storage.ErrConflict if another change was faster or the new pair is taken.
 func (s *store) replace(
 	ctx context.Context, rev storage.Revision, old, m *Mapping, more ...storage.Op,
 ) error {
@@ -124,11 +124,11 @@ func (s *store) forget(ctx context.Context, rev storage.Revision, m *Mapping) er
 	return err
 }
 
-// changed is closed at the next change of a mapping: its row and its pair change together. Results are no change.
+// changed returns a channel that is closed at the next change of a mapping: its row and its pair change together.
+// Results do not count.
 func (s *store) changed() <-chan struct{} { return s.coord.Changed(byUUID) }
 
-// row is the stored form, JSON. Its members are only ever added to; rowVersion grows when an older reader would misread
-// one.
+// row is the stored form, JSON. Members are only ever added; rowVersion grows when an older reader would misread one.
 type row struct {
 	Version          int
 	UUID             string
@@ -172,7 +172,7 @@ func encode(m *Mapping) []byte {
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
 	if err != nil {
-		panic(err) // a row of plain values always marshals
+		panic(err) // a row of plain values can always be marshalled
 	}
 	return b
 }

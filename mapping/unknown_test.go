@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// A change whose answer is lost is answered as what it came to: done when it was applied, and when it was not, nothing
-// has changed and the same call succeeds.
+// A change whose reply is lost returns what really happened: success if it was applied; if not, nothing has changed and
+// the same call succeeds.
 func TestChangesWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]storagetest.Fault{
@@ -55,8 +55,8 @@ func TestChangesWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-// A loop that cannot win ends: here the new pair is held by what an unfinished change has left, so that nothing that
-// the loop reads ever changes.
+// A loop that cannot win ends: here leftovers of an unfinished change hold the new pair, so that what the loop reads
+// never changes.
 func TestUpdateThatCannotWinEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -77,7 +77,7 @@ func TestUpdateThatCannotWinEnds(t *testing.T) {
 	}
 }
 
-// So does a create: a row is there under its UUID.
+// So does a create: its UUID already has a row.
 func TestCreateThatCannotWinEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *Options) { o.NewUUID = func() string { return "00000000-0000-4000-8000-000000000001" } })

@@ -10,9 +10,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Update changes what was sent and leaves the rest, positions included, and returns the new configuration at once with
-// advice for the caller. The state is Disabling or Enabling when Enabled changes, else Updating, until the engine
-// reports.
+// Update changes the members that were sent, leaves the rest, including positions, and returns the new configuration at
+// once with advice for the caller. The state is Disabling or Enabling when Enabled changes, else Updating, until the
+// engine reports.
 //
 // Faults: ValidationException, ResourceNotFoundException, InvalidParameterValueException, ResourceInUseException while
 // an earlier change is under way, ResourceConflictException when the stream has a mapping to the new function.
@@ -27,7 +27,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	if err := in.applicable(); err != nil {
 		return nil, "", err
 	}
-	// What cannot succeed is told before waiting for a change that is under way.
+	// Refuse what cannot succeed before waiting for a change under way.
 	old, _, err := m.find(ctx, c, uuid)
 	if err != nil {
 		return nil, "", err
@@ -49,7 +49,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 		}
 	}
 	mp, err := m.change(ctx, c, uuid, "update", func(mp *Mapping) (change, error) {
-		if err := in.values(mp.Settings); err != nil { // they may be others now
+		if err := in.values(mp.Settings); err != nil { // they may have changed
 			return 0, err
 		}
 		in.apply(&mp.Settings)
@@ -74,15 +74,14 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	return mp, joinHints(functionHint, destinationHint), nil
 }
 
-// Delete begins the end of a mapping and returns its configuration, in state Deleting. It is gone once the engine
+// Delete begins the deletion of a mapping and returns its configuration, in state Deleting. It is gone once the engine
 // reports Removed. Faults: ResourceNotFoundException, ResourceInUseException while it is Creating or Updating.
 func (m *Mappings) Delete(ctx context.Context, c Caller, uuid string) (*Mapping, error) {
 	return m.change(ctx, c, uuid, "delete", func(mp *Mapping) (change, error) { return remove, nil })
 }
 
-// change applies f to the mapping as it is, in a state that allows it, and stores the result. No concurrent change is
-// lost: when another was faster, f is applied again to what that left. verb is for the fault when the mapping stays in
-// use.
+// change applies f to the mapping in a state that allows it, and stores the result. No concurrent change is lost: if
+// another was faster, f is applied again to its result. verb is for the fault if the mapping stays in use.
 func (m *Mappings) change(
 	ctx context.Context, c Caller, uuid, verb string, f func(*Mapping) (change, error),
 ) (*Mapping, error) {
@@ -133,7 +132,7 @@ func (m *Mappings) change(
 	}
 }
 
-// checkPair tells whether another mapping has mp's stream and function.
+// checkPair refuses mp if another mapping has its stream and function.
 func (m *Mappings) checkPair(ctx context.Context, mp *Mapping) error {
 	uuid, err := m.store.holder(ctx, mp.EventSourceARN, mp.FunctionARN)
 	if err != nil {
@@ -153,7 +152,7 @@ type wait struct {
 
 func (m *Mappings) newWait() *wait { return &wait{left: m.patience} }
 
-// until waits for changed. again is false when the time is up.
+// until waits for changed. again is false once the time is up.
 func (w *wait) until(ctx context.Context, changed <-chan struct{}) (again bool, err error) {
 	if w.left == 0 {
 		return false, nil

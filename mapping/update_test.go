@@ -50,8 +50,7 @@ func TestCreateDisabledSettlesInDisabled(t *testing.T) {
 	}
 }
 
-// Lambda API Reference, UpdateEventSourceMapping: members that are not sent stay; the position is kept whatever
-// changes.
+// Lambda API Reference, UpdateEventSourceMapping: members that are not sent stay; positions are kept whatever changes.
 func TestUpdateChangesWhatWasSentAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -76,7 +75,7 @@ func TestUpdateChangesWhatWasSentAndNothingElse(t *testing.T) {
 	}
 }
 
-// S-21, and the other members whose empty value takes something away.
+// S-21, and the other members whose empty value removes something.
 func TestEmptyValuesRemove(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -97,7 +96,7 @@ func TestEmptyValuesRemove(t *testing.T) {
 	}
 }
 
-// The pair that an Update leaves is free, the one it takes is taken.
+// An Update frees the pair that it leaves and takes the new one.
 func TestUpdateOfTheFunctionMovesThePair(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -118,7 +117,7 @@ func TestUpdateOfTheFunctionMovesThePair(t *testing.T) {
 	}
 }
 
-// S-19, V13, V14: with AWS's pace a call in a transitional state fails at once.
+// S-19, V13, V14: at AWS's pace a call in a transitional state fails at once.
 func TestTransitionalStatesRefuseAtAWSPace(t *testing.T) {
 	t.Parallel()
 	b := setup(t, awsPace)
@@ -190,7 +189,7 @@ func TestUpdateThatWasOvertakenKeepsBothChanges(t *testing.T) {
 	}
 }
 
-// A Delete that comes between the reading and the writing of an Update wins: the mapping does not come back.
+// A Delete between the read and the write of an Update wins: the mapping does not come back.
 func TestUpdateThatWasOvertakenByDeleteIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t, awsPace)
@@ -208,7 +207,7 @@ func TestUpdateThatWasOvertakenByDeleteIsRefused(t *testing.T) {
 	wantFault(t, err, "ResourceNotFoundException", "The resource you requested does not exist.")
 }
 
-// The same from many goroutines, which meet each other's transitions and wait.
+// The same from many goroutines, which wait for each other's transitions.
 func TestConcurrentUpdatesAreNotLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -228,7 +227,7 @@ func TestConcurrentUpdatesAreNotLost(t *testing.T) {
 	}
 	finished := make(chan struct{})
 	go func() { wg.Wait(); close(finished) }()
-	for running := true; running; { // an engine that settles whatever it is told of
+	for running := true; running; { // an engine that settles every transition at once
 		changed := b.Changed()
 		b.settle(t)
 		select {
@@ -272,7 +271,7 @@ func TestDeleteAnswersTheConfigurationAndThenItIsGone(t *testing.T) {
 	b.create(t) // the pair is free
 }
 
-// S-10, V12; and a mapping of another account or region is as good as absent.
+// S-10, V12; a mapping of another account or region counts as absent.
 func TestUnknownMappingsAreNotFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -299,7 +298,7 @@ func TestUnknownMappingsAreNotFound(t *testing.T) {
 	}
 }
 
-// A report of the engine counts only for the configuration it is about.
+// A report of the engine counts only for the configuration that it names.
 func TestOvertakenReportsArePassedOver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Knobs are the members that Create and Update have in common, as they were sent. A nil pointer or slice is a member
-// that was not sent. Numbers are in AWS's units, so that a refusal can quote them.
+// Knobs holds the members that Create and Update have in common, as they were sent. A nil pointer or slice means that
+// the member was not sent. Numbers are in AWS's units, so that a refusal can quote them.
 type Knobs struct {
 	FunctionName          *string
 	Enabled               *bool
@@ -30,7 +30,7 @@ type Knobs struct {
 	Filters               []string // patterns
 	Metrics               []string
 	KMSKeyARN             *string
-	// Inapplicable names the members sent that belong to other kinds of event sources, in the model's order.
+	// Inapplicable names the members sent that belong to other kinds of event source, in the model's order.
 	Inapplicable []string
 }
 
@@ -61,8 +61,8 @@ type ListInput struct {
 	MaxItems       *int64
 }
 
-// AWS's patterns, as its answers print them. Ours differ in one point: an account id may be shorter than twelve digits,
-// as tutorials print it.
+// AWS's patterns, as its answers print them. Ours differ in one point: an account id may have fewer than twelve digits,
+// as in tutorials.
 const (
 	sourcePattern      = `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}(-gov)?-[a-z]+-\d{1})?:(\d{12})?:(.*)`
 	functionPattern    = `(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`
@@ -86,7 +86,7 @@ func compiled(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
-// functionRef is a function name taken apart. Members that were not named are "".
+// functionRef is a parsed function name. Parts that were not given are "".
 type functionRef struct{ partition, region, account, name, qualifier string }
 
 func parseFunction(s string) (f functionRef, ok bool) {
@@ -97,7 +97,7 @@ func parseFunction(s string) (f functionRef, ok bool) {
 	return functionRef{partition: p[1], region: p[2], account: p[3] + p[4], name: p[5], qualifier: p[6]}, true
 }
 
-// arnFor returns the ARN that f means to c, with a full account id.
+// arnFor returns the ARN that f stands for when c sends it, with a full account id.
 func (f functionRef) arnFor(c Caller) string {
 	region, account := c.Region, c.Account
 	if f.region != "" {
@@ -113,8 +113,7 @@ func (f functionRef) arnFor(c Caller) string {
 	return arn.New("lambda", region, account, resource).String()
 }
 
-// model notes what breaks the constraints of AWS's service model. These come first, whatever else is wrong with a
-// request.
+// model records violations of AWS's service model. These come first, whatever else is wrong with a request.
 func (k *Knobs) model(v *fault.Violations) {
 	if k.FunctionName != nil {
 		checkFunctionName(v, *k.FunctionName)
@@ -222,8 +221,8 @@ func checkDestinationForm(v *fault.Violations, s string) {
 	}
 }
 
-// applicable refuses what no mapping of a stream has. AWS checks it before it looks at the event source or the
-// function.
+// applicable refuses members that no mapping of a stream has. AWS checks this before it looks at the event source or
+// the function.
 func (k *Knobs) applicable() error {
 	if len(k.Inapplicable) > 0 {
 		return errInapplicable(k.Inapplicable[0])
@@ -231,14 +230,14 @@ func (k *Knobs) applicable() error {
 	if k.Destination != nil && k.Destination.OnSuccess {
 		return errInapplicable("DestinationConfig")
 	}
-	if k.Destination != nil && k.Destination.Nowhere { // it is what Get answers for none, and AWS does not take it back
+	if k.Destination != nil && k.Destination.Nowhere { // Get answers it for no destination, but AWS does not accept it
 		return invalid("The Destination field is required for an OnFailure configuration.")
 	}
 	return nil
 }
 
-// values checks what the model's bounds leave open, given the knobs that the mapping has unless k changes them, and
-// refuses by name what AWS has and we do not have yet.
+// values checks what the model's bounds leave open, against the mapping's settings unless k changes them, and refuses
+// by name what AWS has and we do not have yet.
 func (k *Knobs) values(has Settings) error {
 	if a := k.MaxAgeSeconds; a != nil && *a >= 0 && *a < 60 {
 		return invalid("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800")
@@ -329,7 +328,7 @@ func (c Caller) fold(a *arn.ARN) (hint string, ok bool) {
 	return hint, true
 }
 
-// apply puts what was sent into s. The values have been checked.
+// apply sets in s what was sent. The values have been checked.
 func (k *Knobs) apply(s *Settings) {
 	if k.BatchSize != nil {
 		s.BatchSize = int(*k.BatchSize)
@@ -357,7 +356,7 @@ func (k *Knobs) apply(s *Settings) {
 	}
 }
 
-// joinHints makes one line of the advice that came together.
+// joinHints joins hints into one line.
 func joinHints(hints ...string) string {
 	var out []string
 	for _, h := range hints {

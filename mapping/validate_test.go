@@ -15,7 +15,7 @@ const (
 	seePage    = " See docs/compat/lambda-event-source-mapping.md."
 )
 
-// V1 to V8, V18 to V21 and what is refused by name, each with AWS's text where one has been seen. Lambda API Reference,
+// V1 to V8, V18 to V21 and what is refused by name, each with AWS's text where it is known. Lambda API Reference,
 // CreateEventSourceMapping.
 func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
@@ -232,8 +232,7 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-// S-02, S-11, S-12, V20, V24: the bounds of the service model, both ends of each, and the values between that are
-// accepted.
+// S-02, S-11, S-12, V20, V24: the bounds of the service model, both ends of each, and accepted values in between.
 func TestBoundsOfTheServiceModel(t *testing.T) {
 	t.Parallel()
 	knobs := map[string]func(*CreateInput, int64){
@@ -313,7 +312,7 @@ func TestUpdateRefuses(t *testing.T) {
 			b := setup(t)
 			m := b.create(t, func(in *CreateInput) { in.ParallelizationFactor = new(int64(2)) })
 
-			// The mapping is still Creating: what cannot succeed is refused without waiting.
+			// The mapping is still Creating: a call that cannot succeed is refused without waiting.
 			_, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{c.knobs})
 
 			wantFault(t, err, c.code, c.message)
@@ -324,8 +323,8 @@ func TestUpdateRefuses(t *testing.T) {
 	}
 }
 
-// S-13, V21: a tumbling window and a factor above 1 exclude each other whichever was there first; together they can be
-// exchanged.
+// S-13, V21: a tumbling window and a factor above 1 exclude each other whichever came first; one call can exchange
+// them.
 func TestWindowAndFactorExcludeEachOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

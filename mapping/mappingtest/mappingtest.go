@@ -1,5 +1,5 @@
-// Package mappingtest is what package mapping is promised by the Sources and Functions that it is given, as tests:
-// those of the server pass them, and so does everything that stands for them in tests.
+// Package mappingtest tests what package mapping expects of its Sources and Functions: those of the server pass, and so
+// does every fake of them.
 package mappingtest
 
 import (
@@ -9,17 +9,17 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 )
 
-// Streams is a Sources without the stream, and what a test does to it.
+// Streams is a Sources that does not have the stream yet, with what a test does to it.
 type Streams struct {
 	mapping.Sources
 	ARN    string         // of the one stream, in the caller's account and region
-	Caller mapping.Caller // who asks
+	Caller mapping.Caller // the caller of Lookup
 	Create func()
 	Put    func() // a record; nil: the fake holds none
-	Delete func() // nil: its streams stay
+	Delete func() // nil: streams cannot be deleted
 }
 
-// RunSources judges what make makes.
+// RunSources tests what make makes.
 func RunSources(t *testing.T, make func(t *testing.T) *Streams) {
 	t.Run("a stream that is not there is named", func(t *testing.T) {
 		s := make(t)
@@ -99,7 +99,7 @@ type Names struct {
 	Caller            mapping.Caller
 }
 
-// RunFunctions judges f.
+// RunFunctions tests f.
 func RunFunctions(t *testing.T, f Names) {
 	for _, name := range []string{f.Name, f.ARN} {
 		arn, bare, _, ok, err := f.Lookup(t.Context(), name, f.Caller.Account, f.Caller.Region)
