@@ -37,9 +37,9 @@ func (b *Budget) add(n int64) {
 	}
 }
 
-// reserve picks the limit of a read that is about to happen and takes its bytes, to be given back once it is known what
-// the read brought: want while it fits, else least. What was reserved is its second result.
-func (b *Budget) reserve(want, least storage.Limit) (storage.Limit, int64) {
+// Reserve picks the limit of a read that is about to happen and takes its bytes, to be given back with Return once it
+// is known what the read brought: want while it fits, else least. What was reserved is its second result.
+func (b *Budget) Reserve(want, least storage.Limit) (storage.Limit, int64) {
 	if b == nil {
 		return want, 0
 	}
@@ -49,6 +49,9 @@ func (b *Budget) reserve(want, least storage.Limit) (storage.Limit, int64) {
 	b.used.Add(int64(least.Bytes) - int64(want.Bytes))
 	return least, int64(least.Bytes)
 }
+
+// Return gives back bytes that Reserve has taken.
+func (b *Budget) Return(n int64) { b.add(-n) }
 
 // recordOverhead is what a held record costs beside its key and data, in bytes.
 const recordOverhead = 96

@@ -198,6 +198,7 @@ func (x *Executor) apply(now time.Time, c esm.Command) {
 	case esm.Save:
 		x.out = append(x.out, Keep{c.Checkpoint})
 	case esm.Finished:
+		x.withheld = false // nothing comes after the last effect, and a read that waits for memory least of all
 		x.out = append(x.out, Done{c.Reason})
 	case esm.Observe:
 		x.observe(Observation{Identity: x.id, At: now, What: c})

@@ -57,8 +57,8 @@ func TestReservationsCount(t *testing.T) {
 	t.Parallel()
 	b := NewBudget(100)
 	want, least := storage.Limit{Records: 9, Bytes: 60}, storage.Limit{Records: 1, Bytes: 10}
-	first, n := b.reserve(want, least)
-	second, m := b.reserve(want, least)
+	first, n := b.Reserve(want, least)
+	second, m := b.Reserve(want, least)
 	if first != want || second != least || n != 60 || m != 10 || b.Used() != 70 {
 		t.Errorf("%v and %v, %d used", first, second, b.Used())
 	}

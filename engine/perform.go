@@ -62,7 +62,7 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 	for {
 		changed := r.src.Changed(r.id.Shard)
 		*buf = (*buf)[:0]
-		limit, reserved := r.e.budget.reserve(f.Limit, f.Least)
+		limit, reserved := r.e.budget.Reserve(f.Limit, f.Least)
 		r.reserved.Add(reserved)
 		next, end, err := r.src.Read(ctx, r.id.Shard, f.From, limit, func(rec record.Record) {
 			*buf = append(*buf, rec)
@@ -101,7 +101,7 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 }
 
 func (r *shardRunner) giveBack(reserved int64) {
-	r.e.budget.add(-reserved)
+	r.e.budget.Return(reserved)
 	r.reserved.Add(-reserved)
 }
 

@@ -82,7 +82,7 @@ func (r *shardRunner) run() {
 	}
 	r.wg.Wait()
 	r.x.Close()
-	r.e.budget.add(-r.reserved.Load())
+	r.e.budget.Return(r.reserved.Load())
 	r.finish(reason)
 }
 
