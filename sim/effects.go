@@ -1,68 +1,88 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
 )
 
 // call runs the function: it may be refused, fail, time out, or report failed items, truthfully or not.
 func (r *runner) call(c engine.Call) {
 	w := r.w
 	w.calls++
-	ps, in, ok := unpack(c.Payload)
+	ps, in, ok := w.format.unpack(c.Payload)
 	if !ok || len(ps) != c.Count {
 		w.complain("shard %d: a payload of %d records that cannot be taken apart", r.s.id, c.Count)
 		return
 	}
 	w.tracef("shard %d > call batch %d lane %d attempt %d: %v %s", r.s.id, c.Batch, c.Lane, c.Attempt, ps, c.RequestID)
-	w.judgeCall(r, &c, ps, in)
-	if w.running >= w.slots {
-		w.waiters = append(w.waiters, waiter{r, c.Lane})
-		r.answer(c, engine.Answer{Kind: engine.AnswerThrottled, StatusCode: 429}, 0)
+	r.seen.judgeCall(&c, ps, in)
+	if len(w.complaints) > 0 {
 		return
 	}
-	if len(c.Payload) > esm.MaxPayload {
-		r.answer(c, engine.Answer{Kind: engine.AnswerError, StatusCode: 413}, 0)
+	if !r.n.slots.take() {
+		r.n.slots.enrol(r, c.Lane)
+		r.answer(c, engine.Answer{Kind: engine.AnswerThrottled, StatusCode: 429})
 		return
 	}
-	if w.chance(5) {
-		r.answer(c, engine.Answer{Kind: engine.AnswerNotRun, StatusCode: 500}, 0)
-		return
-	}
-	w.running++
+	f := *r.seen.lanes[c.Lane].flight
+	gone := w.chance(5) // the environment, before the code ran
 	takes := w.upTo(800 * time.Millisecond)
-	if w.chance(4) {
+	switch {
+	case gone:
+		takes = w.upTo(time.Millisecond)
+	case w.chance(4):
 		takes = w.upTo(15 * time.Second)
 	}
-	p := w.process
-	fate := w.chance(50) // of a call that nobody waits for any more
-	partial := r.seen.configs[len(r.seen.configs)-1].PartialResponses
+	life := r.n.life
+	fate := w.chance(50) // of a call that nothing waits for any more
+	partial := r.seen.partial
 	w.in(takes, func() {
-		if w.process == p {
-			w.running--
-			w.freeSlots()
+		if r.n.life == life {
+			r.n.slots.running--
+			w.offer(r.n)
 		}
-		gone := w.process != p || r.dead() || r.seen.flight[c.Batch] == nil
-		if gone && fate {
+		waited := !r.ended && r.seen.flying(c.Batch) != nil
+		if !waited && fate {
 			return // the environment died with the process
 		}
-		f := flight{ps: ps, window: in}
+		if waited {
+			r.intact(&c, ps)
+		}
 		var a engine.Answer
-		if in != nil && len(ps) == 0 {
+		switch {
+		case gone:
+			a = engine.Answer{Kind: engine.AnswerNotRun, StatusCode: 500}
+		case len(c.Payload) > esm.MaxPayload:
+			a = engine.Answer{Kind: engine.AnswerError, StatusCode: statusTooLarge}
+		case len(ps) == 0:
 			a, f.ok = r.workEnd(in)
-		} else {
+		default:
 			a = r.work(&f, partial)
 			r.s.book.Succeeded(f.done, in != nil)
 		}
-		if !gone {
-			seen := r.seen.flight[c.Batch]
-			seen.done, seen.ok, seen.state = f.done, f.ok, f.state
-			r.answer(c, a, 0)
+		if !waited {
+			return
+		}
+		if l := r.seen.flying(c.Batch); l != nil {
+			*l.flight = f
+		}
+		r.answer(c, a)
+		if a.Kind != engine.AnswerOK { // after a timeout the payload may still be on its way to the function
+			r.soon(5*time.Second, func() { r.intact(&c, ps) })
 		}
 	})
+}
+
+// intact checks that a payload is what it was.
+func (r *runner) intact(c *engine.Call, ps []record.Position) {
+	if now, _, ok := r.w.format.unpack(c.Payload); !ok || !slices.Equal(now, ps) {
+		r.w.complain("shard %d: the payload of %v changes while the function may read it, to %v", r.s.id, ps, now)
+	}
 }
 
 // work returns the function's own code: what it answers; in f, the records that it has processed, and the state that
@@ -125,13 +145,12 @@ func (r *runner) work(f *flight, partial bool) engine.Answer {
 }
 
 // answer brings the answer of a call to the machine.
-func (r *runner) answer(c engine.Call, a engine.Answer, after time.Duration) {
-	r.soon(after+time.Millisecond, func() {
-		if r.seen.flight[c.Batch] == nil {
-			return
+func (r *runner) answer(c engine.Call, a engine.Answer) {
+	r.soon(time.Millisecond, func() {
+		if l := r.seen.flying(c.Batch); l != nil {
+			r.seen.answered(r.seen.lanes[c.Lane], &a)
+			r.step(r.x.Answered(c.Batch, a))
 		}
-		r.seen.answered(r, &c, a)
-		r.step(r.x.Answered(c.Batch, a))
 	})
 }
 
@@ -139,14 +158,12 @@ func (r *runner) answer(c engine.Call, a engine.Answer, after time.Duration) {
 func (r *runner) announce(a engine.Announce) {
 	w := r.w
 	w.notices++
-	ps := w.judgeNotice(r, &a)
+	ps := r.seen.judgeNotice(&a)
 	w.tracef("shard %d > announce batch %d: %v %s", r.s.id, a.Batch, ps, a.ID)
-	p := w.process
 	delay, fate := w.upTo(300*time.Millisecond), w.chance(50)
 	refused, fault := w.chance(25), w.chance(15)
 	w.in(delay, func() {
-		gone := w.process != p || r.dead()
-		if gone && fate {
+		if r.ended && fate {
 			return
 		}
 		result := esm.DeliveryDone
@@ -161,7 +178,7 @@ func (r *runner) announce(a engine.Announce) {
 				r.s.book.Noticed(ps)
 			}
 		}
-		if !gone {
+		if !r.ended {
 			r.seen.delivered(a.Batch, result)
 			r.step(esm.Delivered{Batch: a.Batch, Result: result})
 		}

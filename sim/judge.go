@@ -13,370 +13,401 @@ import (
 	"github.com/shardmill/shardmill/source"
 )
 
-// session is the judge's account of one machine: what it was given, what it has in flight, and what it must not do
-// again.
-type session struct {
-	from     esm.Checkpoint
-	configs  []esm.Config // every one that was in force
-	factor   int          // of the lane map in force
-	planned  bool         // the batches of from still hold
-	flight   map[uint64]*flight
-	settled  map[record.Position]bool     // by this machine: no reason to deliver again
-	batches  map[string][]record.Position // what a request id first stood for
-	failures map[string]int
-	touched  map[[2]int]bool              // lane and number of batches of from that were dealt with
-	discards map[uint64][]record.Position // of a batch, given up now
-	refused  map[uint64]int
-	ahead    map[int][]success // by lane, in order
-	low      record.Position
-
-	win    openWindow
-	latest record.Millis          // the beginning of the last window
-	ended  map[record.Millis]bool // windows that have had their final invocation, by their beginning
-}
-
-type flight struct {
-	lane int
-	ps   []record.Position
-	done []record.Position // of it, processed
-
-	window *source.Window // nil without one
-	ok     bool           // it counts as a success, perhaps of a part
-	state  string         // that it led to
-}
-
-type success struct {
-	last record.Position
-	at   time.Time
-}
-
-func newSession(cfg esm.Config, from esm.Checkpoint) session {
-	factor, width := cfg.Factor, cfg.TumblingWindow
-	if from.Window != nil && from.Window.Last != 0 {
-		factor, width = from.Factor, from.Window.Width // until the open window has had its final invocation
+// judgeCall checks an invocation against everything that the product promises about invocations.
+func (n *session) judgeCall(c *engine.Call, ps []record.Position, in *source.Window) {
+	if c.Lane >= len(n.lanes) {
+		n.complain("an invocation in lane %d of %d", c.Lane, len(n.lanes))
+		return
 	}
-	return session{
-		from: from, configs: []esm.Config{cfg}, factor: factor, low: from.Low, win: expected(&from),
-		ended:   map[record.Millis]bool{},
-		planned: from.Factor == factor && widthOf(&from) == width,
-		flight:  map[uint64]*flight{}, settled: map[record.Position]bool{}, batches: map[string][]record.Position{},
-		failures: map[string]int{},
-		touched:  map[[2]int]bool{}, discards: map[uint64][]record.Position{}, refused: map[uint64]int{},
-		ahead: map[int][]success{},
+	l := n.lanes[c.Lane]
+	switch {
+	case l.flight != nil:
+		n.complain("lane %d: a second invocation while one runs", l.id)
+	case l.notice != nil && l.notice.out:
+		n.complain("lane %d: an invocation while a notice is on its way", l.id)
+	case n.release:
+		n.complain("lane %d: an invocation of a machine that is to end", l.id)
+	case n.next != nil && len(ps) > 0:
+		n.complain("lane %d: an invocation of lanes that are to be rebuilt", l.id)
+	case n.tooFarAhead(l):
+		n.complain("lane %d invokes with %d batches unsaved since %s", l.id, len(l.ahead), n.w.since(l.ahead[0].at))
+	case n.w.now.Before(l.pause.from) && l.atHandIs(ps):
+		n.complain("lane %d tries again at %s, %s before it may", l.id, n.w.clock(), l.pause.from.Sub(n.w.now))
+	}
+	bytes := 0
+	for _, p := range ps {
+		e := n.s.book.At(p)
+		if e == nil {
+			n.complain("record %d was never put", p)
+			return
+		}
+		bytes += e.Size
+		if lane := book.LaneOf(e.Key, n.factor); lane != l.id {
+			n.complain("record %d is in lane %d, not %d", p, lane, l.id)
+			return
+		}
+	}
+	n.judgeWindow(c, in, ps)
+	if len(n.w.complaints) > 0 {
+		return
+	}
+	if bytes += n.base(); len(ps) > 0 {
+		n.judgeBatch(l, c, ps)
+	} else {
+		bytes = n.w.format.Recordless() + len(n.win.given())
+	}
+	if bytes != len(c.Payload) || bytes > esm.MaxPayload && len(ps) > 1 {
+		n.complain("a payload of %d bytes, %d by the book", len(c.Payload), bytes)
+	}
+	l.perhaps = 0
+	l.flight = &flight{batch: c.Batch, lane: c.Lane, ps: ps, window: in}
+	l.pause = pause{}
+}
+
+// atHandIs reports that records belong to the batch at hand; none belong to the end of a window.
+func (l *lane) atHandIs(ps []record.Position) bool {
+	return len(ps) == 0 && l.pause.end || len(ps) > 0 && len(l.plan) > 0 && ps[0] <= l.plan[0].last
+}
+
+// judgeBatch checks that records are those that are due in their lane, all of them and no other.
+func (n *session) judgeBatch(l *lane, c *engine.Call, ps []record.Position) {
+	if n.drop(l, ps[0], false); len(l.queue) < len(ps) || !slices.Equal(positionsOf(l.queue[:len(ps)]), ps) {
+		due := positionsOf(l.queue[:min(len(l.queue), len(ps)+3)])
+		n.complain("lane %d invokes with %v, and %v are due", l.id, ps, due)
+		return
+	}
+	if len(l.plan) == 0 {
+		n.cut(l, "an invocation")
+	}
+	p := l.plan[0]
+	n.fit(l)
+	switch all := l.atHand(); {
+	case n.rereads(l):
+		n.complain("lane %d invokes with %v before all of the batch up to %d is read again", l.id, ps, p.last)
+
+	case len(ps) > all:
+		n.complain("lane %d: %v is more than the batch up to %d", l.id, ps, p.last)
+		return
+	case len(ps) < all:
+		bytes := n.base()
+		for _, i := range l.queue[:min(len(ps)+1, len(l.queue))] {
+			bytes += i.Size
+		}
+		if bytes <= esm.MaxPayload {
+			n.complain("lane %d: %v is less than the batch up to %d", l.id, ps, p.last)
+		}
+		l.split(ps[len(ps)-1])
+	}
+	switch {
+	case c.Attempt != p.invocations+1:
+		n.complain("lane %d: attempt %d of %v follows %d", l.id, c.Attempt, ps, p.invocations)
+	case n.spent(p):
+		n.complain("lane %d: %v is tried again after %d failures", l.id, ps, p.failures)
+	case p.id != "" && p.id != c.RequestID:
+		n.complain("lane %d: %v has the request id %s, and had %s", l.id, ps, c.RequestID, p.id)
+	case p.id == "" && n.batches[c.RequestID]:
+		n.complain("lane %d: %v has the request id of another batch", l.id, ps)
+	case l.queue[0].expired(n.cfg.MaxAge, n.w.now):
+		n.complain("record %d is delivered at an age of %s", ps[0], l.queue[0].Age(n.w.now))
+	}
+	p.restored, p.id = false, c.RequestID
+	n.batches[c.RequestID] = true
+	if start, end := n.windowOf(l.queue[0]); n.cfg.TumblingWindow != 0 {
+		if l.queue[len(ps)-1].arrival >= end {
+			n.complain("record %d is in the window from %d", ps[len(ps)-1], start)
+		}
+		n.win.start, n.win.end = start, end
+	}
+	for _, i := range l.queue[:len(ps)] {
+		if before := n.s.firstOf(i.Key); before != nil && before.Pos < ps[0] {
+			n.complain("record %d is delivered before %d, which has the same key", i.Pos, before.Pos)
+		}
 	}
 }
 
-func widthOf(cp *esm.Checkpoint) time.Duration {
-	if cp.Window == nil {
-		return 0
+// answered notes what an answer means for the batch, by the documented rules.
+func (n *session) answered(l *lane, a *engine.Answer) {
+	f := l.flight
+	l.flight, l.opened = nil, n.w.now
+	p := &n.win.call
+	if len(f.ps) > 0 {
+		p = l.plan[0]
 	}
-	return cp.Window.Width
+	switch a.Kind {
+	case engine.AnswerThrottled, engine.AnswerNotRun:
+		w := afterThrottle
+		if a.Kind == engine.AnswerNotRun {
+			w = afterFault
+		}
+		p.refusals++
+		l.pause = pause{why: w, end: len(f.ps) == 0, span: n.backoff(p.refusals)}
+		return
+	case engine.AnswerOK, engine.AnswerError:
+	}
+	p.invocations++
+	p.refusals = 0
+	p.tooLarge = a.StatusCode == statusTooLarge
+	switch count := len(f.ps); {
+	case f.ok:
+		if f.window != nil {
+			n.windowAnswered(f)
+		}
+		if l.settle(len(f.done), n.w.now); len(f.done) < count {
+			l.plan[0] = &part{last: p.last}
+		}
+	case n.cfg.Bisect && count > 1:
+		l.plan[0] = &part{last: f.ps[count/2-1]}
+		l.plan = slices.Insert(l.plan, 1, &part{last: p.last})
+	default:
+		if p.failures++; !n.spent(p) {
+			l.pause = pause{why: afterFailure, end: count == 0, span: n.backoff(p.failures)}
+		}
+	}
 }
 
-// mark returns how far a checkpoint says that a lane is settled.
-func mark(cp *esm.Checkpoint, factor, lane int) record.Position {
+// judgeNotice checks that records are given up for a reason, and returns those that a notice names.
+func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
+	var doc struct {
+		RequestContext struct {
+			RequestID   string        `json:"requestId"`
+			Condition   esm.Condition `json:"condition"`
+			InvokeCount int           `json:"approximateInvokeCount"`
+		} `json:"requestContext"`
+		Batch []record.Position `json:"batch"`
+	}
+	if err := json.Unmarshal(a.Body, &doc); err != nil || len(doc.Batch) != 3 || n.s.book.At(doc.Batch[0]) == nil {
+		n.complain("a notice that is no document: %s", strings.ToValidUTF8(string(a.Body), "?"))
+		return nil
+	}
+	first, last, count := doc.Batch[0], doc.Batch[1], int(doc.Batch[2])
+	l := n.lanes[book.LaneOf(n.s.book.At(first).Key, n.factor)]
+	if g := l.notice; g != nil {
+		n.judgeRepeat(l, a)
+		return positionsOf(g.items)
+	}
+	n.drop(l, first, false)
+	switch {
+	case n.busy():
+		n.complain("lane %d gives up %v and is to end", l.id, doc.Batch)
+	case l.flight != nil:
+		n.complain("lane %d gives up %v while an invocation runs", l.id, doc.Batch)
+		return nil
+	case !n.cfg.Destination:
+		n.complain("a notice about %v without a destination", doc.Batch)
+	case len(l.queue) < count || l.queue[0].Pos != first || count == 0 || l.queue[count-1].Pos != last:
+		n.complain("lane %d gives up %v, and %v are due", l.id, doc.Batch, positionsOf(l.queue))
+		return nil
+	case n.notices[a.ID]:
+		n.complain("two notices have the id %s", a.ID)
+	}
+	if len(l.plan) == 0 {
+		n.cut(l, "a notice")
+	}
+	n.fit(l)
+	p, all, old := l.plan[0], l.atHand(), l.expired(n)
+	p.restored = false // its records are there, and it is dealt with
+	invocations := p.invocations
+	switch doc.RequestContext.Condition {
+	case esm.RetryAttemptsExhausted:
+		if !n.spent(p) || count != all || n.w.now.Before(l.pause.from) || old > 0 {
+			n.complain("lane %d: %v is given up after %d failures, %d of %d records", l.id, doc.Batch, p.failures, count, all)
+		}
+	case esm.RecordAgeExceeded:
+		invocations++ // AWS's recordings show one more than the function saw
+		if count != old {
+			n.complain("lane %d: %v is given up for its age, and %d records are old", l.id, doc.Batch, old)
+		}
+	default:
+		n.complain("a notice with the condition %s", doc.RequestContext.Condition)
+	}
+	if doc.RequestContext.InvokeCount != invocations || p.id != "" && p.id != doc.RequestContext.RequestID {
+		n.complain("lane %d: a notice of %d invocations of %s, not %d of %s", l.id, doc.RequestContext.InvokeCount,
+			doc.RequestContext.RequestID, invocations, p.id)
+	}
+	if p.id == "" {
+		p.id = doc.RequestContext.RequestID
+		n.batches[p.id] = true
+	}
+	n.notices[a.ID] = true
+	l.perhaps = 0
+	l.notice = &notice{
+		items: slices.Clone(l.queue[:count]), id: a.ID, batch: a.Batch, out: true,
+		condition: doc.RequestContext.Condition,
+	}
+	return positionsOf(l.notice.items)
+}
+
+// judgeRepeat checks that a notice comes again as it was, and not before it may.
+func (n *session) judgeRepeat(l *lane, a *engine.Announce) {
+	g := l.notice
+	switch {
+	case g.id != a.ID:
+		n.complain("lane %d: a notice %s while %s is not delivered", l.id, a.ID, g.id)
+	case g.out:
+		n.complain("lane %d: a notice is sent twice at once", l.id)
+	case n.w.now.Before(g.from):
+		n.complain("lane %d: a notice is sent again %s before it may", l.id, g.from.Sub(n.w.now))
+	case !n.cfg.Destination || n.busy():
+		n.complain("lane %d: a notice is sent again for no reason", l.id)
+	}
+	g.out = true
+}
+
+// delivered notes how a notice ended.
+func (n *session) delivered(batch uint64, result esm.DeliveryResult) {
+	for _, l := range n.lanes {
+		g := l.notice
+		if g == nil || !g.out || g.batch != batch {
+			continue
+		}
+		g.out = false
+		switch result {
+		case esm.DeliveryDone:
+			n.noticeEnds(l)
+		case esm.DeliveryRefused:
+			if g.refusals++; g.refusals == deliveryTries {
+				for _, i := range g.items {
+					i.Dropped = true
+				}
+				n.noticeEnds(l)
+				return
+			}
+			at := n.w.now.Add(time.Duration(g.refusals) * time.Second)
+			g.span = span{at, at}
+		case esm.DeliveryFault:
+			g.faults++
+			g.span = n.backoff(g.faults)
+		}
+	}
+}
+
+// deliveryTries is how often a destination may refuse a notice.
+const deliveryTries = 3
+
+// noticeEnds settles the records of a notice. A pause that was under way goes on for the rest of their batch.
+func (n *session) noticeEnds(l *lane) {
+	count := len(l.notice.items)
+	if l.notice = nil; l.atHand() == count {
+		l.opened = n.w.now
+	}
+	l.settle(count, n.w.now)
+}
+
+// judgeSave checks that a checkpoint tells exactly what the machine has come to.
+func (n *session) judgeSave(cp *esm.Checkpoint) {
+	if n.saving {
+		n.complain("two checkpoints are saved at once")
+	}
+	n.saving = true
+	if cp.Generation != n.gen {
+		n.rebuilt(cp)
+	}
+	if cp.Factor != n.factor || len(cp.Lanes) > n.factor {
+		n.complain("a checkpoint %s of %d lanes", shown(*cp), n.factor)
+		return
+	}
+	if cp.Low < n.low {
+		n.complain("the checkpoint goes back from %d to %d", n.low, cp.Low)
+	}
+	n.low = cp.Low
+	for _, l := range n.lanes {
+		n.judgeLaneMark(l, cp)
+		l.saving = len(l.ahead)
+	}
+	if low := n.lowest(); cp.Low != low {
+		n.complain("a checkpoint at %d, and everything is settled up to %d", cp.Low, low)
+	}
+	if a := n.arrivalAt(cp.Low); cp.MaxArrival != a {
+		n.complain("a checkpoint with the arrival %d instead of %d", cp.MaxArrival, a)
+	}
+	n.judgeMark(cp.Window)
+	if held := n.heldNow(); cp.Ended && (!n.ended || held > 0 || n.win.end != 0) {
+		n.complain("a checkpoint says that the shard has ended, and %d records are held", held)
+	}
+	for _, e := range n.s.book.Records {
+		if !e.Settled() && e.Pos <= markOf(cp, cp.Factor, book.LaneOf(e.Key, cp.Factor)) {
+			n.complain("the checkpoint passes record %d, which is not settled", e.Pos)
+		}
+	}
+}
+
+// markOf is how far a checkpoint says that a lane is settled.
+func markOf(cp *esm.Checkpoint, factor, lane int) record.Position {
 	if cp.Factor == factor && lane < len(cp.Lanes) {
 		return max(cp.Low, cp.Lanes[lane].Settled)
 	}
 	return cp.Low
 }
 
-// judgeCall checks an invocation against everything that the product promises about invocations.
-func (w *world) judgeCall(r *runner, c *engine.Call, ps []record.Position, in *source.Window) {
-	n, b := &r.seen, &r.s.book
-	for _, f := range n.flight {
-		if f.lane == c.Lane {
-			w.complain("shard %d lane %d: a second invocation while one runs", r.s.id, c.Lane)
-		}
-		for _, p := range f.ps {
-			if slices.ContainsFunc(ps, func(q record.Position) bool {
-				return b.At(q) != nil && b.At(q).Key == b.At(p).Key
-			}) {
-				w.complain("shard %d: the key of record %d is in flight twice", r.s.id, p)
-			}
-		}
+// judgeLaneMark checks what a checkpoint says about a lane: how far it is, and which batches it has left to do.
+func (n *session) judgeLaneMark(l *lane, cp *esm.Checkpoint) {
+	mark := markOf(cp, n.factor, l.id)
+	n.drop(l, mark+1, false)
+	if len(l.queue) > 0 && l.queue[0].Pos <= mark {
+		n.complain("the checkpoint passes record %d of lane %d", l.queue[0].Pos, l.id)
+		return
 	}
-	n.flight[c.Batch] = &flight{lane: c.Lane, ps: ps, window: in}
-	for i, p := range ps {
-		e := b.At(p)
-		switch {
-		case e == nil:
-			w.complain("shard %d: record %d was never put", r.s.id, p)
+	var plan []esm.SegmentMark
+	if l.id < len(cp.Lanes) {
+		plan = cp.Lanes[l.id].Plan
+	}
+	if l.mark > cp.Low && mark != l.mark {
+		n.complain("the checkpoint has lane %d at %d, and it is at %d", l.id, mark, l.mark)
+	}
+	n.skipEmpty(l)
+	if len(plan) < len(l.plan) {
+		n.complain("lane %d: a checkpoint with the batches %+v, and those up to %s are at hand", l.id, plan, l.shownPlan())
+		return
+	}
+	for i, p := range l.plan {
+		m := plan[i]
+		if m.Last != p.last || m.Failures != p.failures || m.Invocations != p.invocations {
+			n.complain("lane %d: a checkpoint with the batches %+v instead of %s", l.id, plan, l.shownPlan())
 			return
-		case i > 0 && p <= ps[i-1]:
-			w.complain("shard %d: records out of order: %v", r.s.id, ps)
-		case book.LaneOf(e.Key, n.factor) != c.Lane:
-			w.complain("shard %d: record %d is in lane %d, not %d", r.s.id, p, book.LaneOf(e.Key, n.factor), c.Lane)
-		case p <= mark(&n.from, n.factor, c.Lane) && n.planned || p <= n.from.Low:
-			w.complain("shard %d: record %d is delivered again, though the checkpoint says it is settled", r.s.id, p)
-		case n.settled[p]:
-			w.complain("shard %d: record %d is delivered again without a crash", r.s.id, p)
-		case n.expired(e, w.now):
-			w.complain("shard %d: record %d is delivered at an age of %s", r.s.id, p, e.Age(w.now))
-		}
-		if before := b.Unsettled(p, false, e.Key, ps); before != nil {
-			w.complain("shard %d: record %d is delivered before %d, which has the same key", r.s.id, p, before.Pos)
-		}
-	}
-	w.judgeWindow(r, in, ps)
-	w.judgeBatch(r, c, ps, in)
-	if !r.stale {
-		w.judgeAhead(r, c.Lane)
-	}
-}
-
-// expired reports that a record is too old under every configuration that was in force.
-func (n *session) expired(e *book.Entry, now time.Time) bool {
-	for _, c := range n.configs {
-		if c.MaxAge == 0 || e.Age(now) < c.MaxAge {
-			return false
-		}
-	}
-	return true
-}
-
-// judgeBatch checks a batch's limits, its attempts, and that it is the batch that it was.
-func (w *world) judgeBatch(r *runner, c *engine.Call, ps []record.Position, in *source.Window) {
-	n := &r.seen
-	size, retries := 0, 0
-	for _, cfg := range n.configs {
-		size = max(size, cfg.BatchSize)
-		if cfg.MaxRetries < 0 || retries < 0 {
-			retries = esm.Unlimited
-		} else {
-			retries = max(retries, cfg.MaxRetries)
-		}
-	}
-	if first, again := n.batches[c.RequestID]; again && !suffix(first, ps) {
-		w.complain("shard %d: a retry of %v brings %v", r.s.id, first, ps)
-	} else if !again {
-		n.batches[c.RequestID] = ps
-	}
-	if retries >= 0 && n.failures[c.RequestID] > retries {
-		w.complain("shard %d: %v is tried again after %d failures", r.s.id, ps, n.failures[c.RequestID])
-	}
-	if n.planned && len(ps) > 0 && c.Lane < len(n.from.Lanes) { // batches of the checkpoint come back as they were
-		prev := segmentOf(n.from.Lanes[c.Lane].Plan, ps[0])
-		if segmentOf(n.from.Lanes[c.Lane].Plan, ps[len(ps)-1]) != prev {
-			w.complain(
-				"shard %d lane %d: %v mixes batches of the checkpoint %+v", r.s.id, c.Lane, ps,
-				n.from.Lanes[c.Lane].Plan,
-			)
-		}
-		if prev >= 0 {
-			p := n.from.Lanes[c.Lane].Plan[prev]
-			size = max(size, w.widest())
-			if n.touch(c.Lane, prev) && c.Attempt <= p.Invocations {
-				w.complain("shard %d lane %d: %v has lost its counter of %d", r.s.id, c.Lane, ps, p.Invocations)
-			}
-		}
-	}
-	if len(ps) > size {
-		w.complain("shard %d: %d records in a batch of %d", r.s.id, len(ps), size)
-	}
-	bytes := len(envelope)
-	if in != nil {
-		bytes += windowHead + len(in.State)
-	}
-	for _, p := range ps {
-		bytes += r.s.book.At(p).Size
-	}
-	if bytes != len(c.Payload) || bytes > esm.MaxPayload && len(ps) > 1 {
-		w.complain("shard %d: a payload of %d bytes, %d by the book", r.s.id, len(c.Payload), bytes)
-	}
-}
-
-func (w *world) widest() (n int) {
-	for _, c := range w.configs {
-		n = max(n, c.BatchSize)
-	}
-	return n
-}
-
-// touch notes that a batch of the checkpoint is being dealt with, and reports whether this is the first time.
-func (n *session) touch(lane, segment int) (first bool) {
-	first = !n.touched[[2]int{lane, segment}]
-	n.touched[[2]int{lane, segment}] = true
-	return first
-}
-
-func segmentOf(plan []esm.SegmentMark, p record.Position) int {
-	return slices.IndexFunc(plan, func(m esm.SegmentMark) bool { return p <= m.Last })
-}
-
-func suffix(whole, part []record.Position) bool {
-	return len(part) <= len(whole) && slices.Equal(whole[len(whole)-len(part):], part)
-}
-
-// judgeAhead checks that a crash now would not repeat too much.
-func (w *world) judgeAhead(r *runner, lane int) {
-	m := mark(&r.s.saved.checkpoint, r.seen.factor, lane)
-	unsaved := slices.DeleteFunc(r.seen.ahead[lane], func(s success) bool { return s.last <= m })
-	r.seen.ahead[lane] = unsaved
-	if len(unsaved) >= 64 || len(unsaved) > 0 && w.now.Sub(unsaved[0].at) > time.Second {
-		w.complain(
-			"shard %d lane %d invokes with %d batches unsaved, the first since %s", r.s.id, lane, len(unsaved),
-			w.now.Sub(unsaved[0].at),
-		)
-	}
-}
-
-// answered notes what an answer means for the batch, by the documented rules.
-func (n *session) answered(r *runner, c *engine.Call, a engine.Answer) {
-	f := n.flight[c.Batch]
-	delete(n.flight, c.Batch)
-	n.windowAnswered(r, f)
-	switch {
-	case a.Kind == engine.AnswerThrottled || a.Kind == engine.AnswerNotRun:
-		return
-	case f.ok && len(f.done) == 0:
-		return // the end of a window
-	case len(f.done) == 0:
-		n.failures[c.RequestID]++
-		r.w.failures[c.RequestID]++
-		if a.StatusCode == 413 {
-			r.w.tooLarge[c.RequestID] = true
-		}
-		return
-	}
-	for _, p := range f.done {
-		n.settled[p] = true
-	}
-	n.ahead[f.lane] = append(n.ahead[f.lane], success{f.done[len(f.done)-1], r.w.now})
-}
-
-// observed checks what the machine says that it has done.
-func (r *runner) observed(o engine.Observation) {
-	n, w := &r.seen, r.w
-	if w.opts.Trace {
-		w.tracef("shard %d   %s %+v", r.s.id, esm.KindOf(o.What), o.What)
-	}
-	switch what := o.What.(type) {
-	case *esm.Discarded:
-		var ps []record.Position
-		lane := what.ID.Lane
-		for _, e := range r.s.book.Records {
-			if e.Pos >= what.First && e.Pos <= what.Last && book.LaneOf(e.Key, n.factor) == lane {
-				ps = append(ps, e.Pos)
-			}
-		}
-		n.discards[what.Number], n.refused[what.Number] = ps, 0
-		w.judgeDiscard(r, o.RequestID(), what, ps)
-		if n.planned && lane < len(n.from.Lanes) && len(ps) > 0 {
-			n.touch(lane, segmentOf(n.from.Lanes[lane].Plan, ps[0]))
-		}
-	case *esm.Dropped:
-		always := !slices.ContainsFunc(n.configs, func(c esm.Config) bool { return !c.Destination })
-		if given, refused := n.discards[what.Number], n.refused[what.Number]; always && refused < 3 {
-			w.complain("shard %d: %v is dropped after %d refusals", r.s.id, given, refused)
-		}
-		for _, p := range n.discards[what.Number] {
-			r.s.book.At(p).Dropped, n.settled[p] = true, true
-		}
-	case *esm.RecordsLost:
-		if what.Last >= r.s.oldest {
-			w.complain("shard %d: record %d is called lost and is there", r.s.id, what.Last)
-		}
-		for _, e := range r.s.book.Records {
-			if e.Pos >= what.First && e.Pos <= what.Last {
-				e.Excused = true
-			}
-		}
-	case *esm.StateDropped:
-		w.stateDropped(r, o.RequestID(), what)
-	case *esm.Rebuilt:
-		n.factor, n.planned, n.ahead = what.Factor, false, map[int][]success{}
-		if len(n.flight) > 0 {
-			w.complain("shard %d: lanes are rebuilt under %d invocations", r.s.id, len(n.flight))
-		}
-		if n.win.end != 0 {
-			w.complain("shard %d: lanes are rebuilt under the window from %d", r.s.id, n.win.start)
-		}
-		for p := range n.settled {
-			if p >= what.From {
-				delete(n.settled, p)
-			}
-		}
-	default:
-	}
-}
-
-// judgeDiscard checks that records are given up for a reason.
-func (w *world) judgeDiscard(r *runner, request string, o *esm.Discarded, ps []record.Position) {
-	if len(ps) != o.Count {
-		w.complain("shard %d: %d records are given up, %v by the book", r.s.id, o.Count, ps)
-	}
-	retries, age := -1, time.Duration(0)
-	for _, c := range w.configs {
-		if c.MaxRetries >= 0 && (retries < 0 || c.MaxRetries < retries) {
-			retries = c.MaxRetries
-		}
-		if c.MaxAge > 0 && (age == 0 || c.MaxAge < age) {
-			age = c.MaxAge
-		}
-	}
-	switch o.Condition {
-	case esm.RetryAttemptsExhausted:
-		if f := w.failures[request]; !w.tooLarge[request] && (retries < 0 || f <= retries) {
-			w.complain("shard %d: %v is given up after %d failures", r.s.id, ps, f)
-		}
-	case esm.RecordAgeExceeded:
-		for _, p := range ps {
-			if e := r.s.book.At(p); age == 0 || e.Age(w.now) < age {
-				w.complain("shard %d: record %d is given up at an age of %s", r.s.id, p, e.Age(w.now))
-			}
 		}
 	}
 }
 
-// judgeNotice checks a notice against what the machine has given up, and returns the records that it names.
-func (w *world) judgeNotice(r *runner, a *engine.Announce) []record.Position {
-	var doc struct {
-		RequestContext struct {
-			Condition string `json:"condition"`
-		} `json:"requestContext"`
-		Batch []record.Position `json:"batch"`
-	}
-	ps := r.seen.discards[a.Batch]
-	if err := json.Unmarshal(a.Body, &doc); err != nil || len(doc.Batch) != 3 {
-		w.complain("shard %d: a notice that is no document: %s", r.s.id, strings.ToValidUTF8(string(a.Body), "?"))
-		return nil
-	}
-	if len(ps) == 0 || ps[0] != doc.Batch[0] || ps[len(ps)-1] != doc.Batch[1] || len(ps) != int(doc.Batch[2]) {
-		w.complain("shard %d: a notice about %v for records %v", r.s.id, doc.Batch, ps)
-	}
-	return ps
-}
-
-// delivered notes how a notice ended.
-func (n *session) delivered(batch uint64, result esm.DeliveryResult) {
+// saved notes what became of a checkpoint.
+func (n *session) saved(result esm.SaveResult) {
+	n.saving = false
 	switch result {
-	case esm.DeliveryDone:
-		for _, p := range n.discards[batch] {
-			n.settled[p] = true
+	case esm.SaveDone:
+		for _, l := range n.lanes {
+			l.ahead, l.saving = l.ahead[l.saving:], 0
 		}
-	case esm.DeliveryRefused:
-		n.refused[batch]++
-	case esm.DeliveryFault:
+	case esm.SaveConflict:
+		n.fenced = true
+	case esm.SaveFault:
 	}
 }
 
-// judgeSave checks that a checkpoint passes nothing that is not settled, and does not go back.
-func (w *world) judgeSave(s *shard, r *runner, cp *esm.Checkpoint) {
-	if cp.Low < r.seen.low {
-		w.complain("shard %d: the checkpoint goes back from %d to %d", s.id, r.seen.low, cp.Low)
+// judgeDone checks that a machine ends for the reason that it gives, and leaves nothing behind.
+func (n *session) judgeDone(reason esm.FinishReason) {
+	unsaved := n.saving
+	for _, l := range n.lanes {
+		unsaved = unsaved || len(l.ahead) > 0 || l.flight != nil || l.notice != nil && l.notice.out
 	}
-	r.seen.low = cp.Low
-	for _, e := range s.book.Records {
-		if !e.Settled() && e.Pos <= mark(cp, cp.Factor, book.LaneOf(e.Key, cp.Factor)) {
-			w.complain("shard %d: the checkpoint passes record %d, which is not settled", s.id, e.Pos)
+	switch reason {
+	case esm.Released:
+		if !n.release || unsaved && !n.abandoned {
+			n.complain("released with something left to save: %s", shown(n.s.saved.checkpoint))
+		}
+	case esm.Ended:
+		if e := n.s.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil || !n.s.closed || unsaved {
+			n.complain("it ends and is not at its end: %s", shown(n.s.saved.checkpoint))
+		}
+	case esm.Fenced:
+		if !n.fenced {
+			n.complain("fenced without another owner")
 		}
 	}
 }
 
 // judgeDurable checks that what is durable only moves on.
 func (w *world) judgeDurable(s *shard, cp *esm.Checkpoint) {
-	if old := &s.saved.checkpoint; cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended {
+	old := &s.saved.checkpoint
+	if cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended {
 		w.complain("shard %d: the durable checkpoint goes back from %s to %s", s.id, shown(*old), shown(*cp))
 	}
 }
@@ -391,29 +422,19 @@ func (w *world) judgeStart(s *shard) {
 	}
 }
 
-// judgeEnded checks that a shard ends only when it is closed and settled.
-func (w *world) judgeEnded(s *shard) {
-	if e := s.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil || !s.closed || !s.saved.checkpoint.Ended {
-		w.complain("shard %d ends and is not at its end: %s", s.id, shown(s.saved.checkpoint))
-	}
-}
-
 // judgeEnd checks that everything came to an end.
 func (w *world) judgeEnd() {
 	for _, s := range w.shards {
 		if e := s.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil {
 			lanes := "no machine"
-			if s.runner != nil {
-				lanes = string(mustJSON(s.runner.x.Lanes()))
+			for _, r := range w.on(s) {
+				lanes = string(mustJSON(r.x.Lanes()))
 			}
 			w.complain("shard %d: record %d never came to an end; %s", s.id, e.Pos, lanes)
 			continue
 		}
 		if n := len(s.log); n > 0 && s.saved.checkpoint.Low < s.log[n-1].Pos {
-			w.complain(
-				"shard %d: everything is settled up to %d, and saved up to %d", s.id, s.log[n-1].Pos,
-				s.saved.checkpoint.Low,
-			)
+			w.complain("shard %d: everything is settled up to %d, and saved up to %d", s.id, s.log[n-1].Pos, s.saved.checkpoint.Low)
 		}
 		if s.closed && !s.saved.checkpoint.Ended {
 			w.complain("shard %d is closed and settled, and has not ended", s.id)
@@ -435,4 +456,18 @@ func (w *world) accepted() (n int) {
 		n += len(s.log)
 	}
 	return n
+}
+
+// judgeBudget checks that a process without machines has taken no memory.
+func (w *world) judgeBudget(n *node) {
+	if used := n.budget.Used(); used != 0 && len(n.runners) == 0 {
+		w.complain("node %d runs nothing and has taken %d bytes", n.id, used)
+	}
+}
+
+// observed shows what the machine says of itself. Nothing is learnt from it.
+func (r *runner) observed(o engine.Observation) {
+	if r.w.opts.Trace {
+		r.w.tracef("shard %d   %s %+v", r.s.id, esm.KindOf(o.What), o.What)
+	}
 }

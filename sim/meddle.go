@@ -13,8 +13,12 @@ func (w *world) produce() {
 		return
 	}
 	s := w.shards[w.rng.IntN(len(w.shards))]
-	if !s.closed && len(s.log) < 80 {
-		for range 1 + w.rng.IntN(pick(w, 2, 4, 12)) {
+	if !s.closed && len(s.log) < w.most {
+		burst := 1 + w.rng.IntN(pick(w, 2, 4, 12))
+		if w.most > 1000 {
+			burst = w.most / 2
+		}
+		for range burst {
 			w.put(s)
 		}
 		w.news(s)
@@ -27,21 +31,23 @@ func (w *world) put(s *shard) {
 	s.next = pos + 1
 	key := record.HashKey{byte(w.rng.IntN(8) * 32)} // eight keys, spread over the range
 	arrival := record.MillisOf(w.now.Add(-w.upTo(w.skew + 1)))
-	r := record.Record{
-		Pos: pos, Arrival: arrival, Key: "k", Hash: key, Explicit: true, Data: make([]byte, w.rng.IntN(20)),
+	size := pick(w, w.sizes...)
+	if w.rng.IntN(3000) == 0 && w.most < 1000 { // a payload holds two of these, one, or none
+		size = pick(w, 3_000_000, esm.MaxPayload-len(envelope)-recordHead, 7_000_000)
 	}
-	if w.rng.IntN(4000) == 0 { // a payload holds two of these, or none
-		r.Data = make([]byte, pick(w, 3_000_000, 7_000_000))
-	}
+	r := record.Record{Pos: pos, Arrival: arrival, Key: "k", Hash: key, Explicit: true, Data: dataOf(pos, size)}
 	s.log = append(s.log, r)
-	s.book.Accept(&r, format{}.RecordSize(&r), w.rng.IntN(25) == 0)
+	e := s.book.Accept(&r, w.format.RecordSize(&r), w.rng.IntN(max(25, w.most/20)) == 0)
+	s.keys[e.Key] = append(s.keys[e.Key], e)
 }
 
-// news answers a Fetch that waits for something new.
+// news answers reads that wait for something new.
 func (w *world) news(s *shard) {
-	if s.runner != nil && s.runner.waits {
-		s.runner.waits = false
-		s.runner.fetchSoon()
+	for _, r := range w.on(s) {
+		if r.waits {
+			r.waits = false
+			r.read(r.fetch)
+		}
 	}
 }
 
@@ -52,8 +58,10 @@ func (w *world) meddle() {
 	}
 	switch n := w.rng.IntN(100); {
 	case n < 18:
-		w.crash()
-	case n < 24:
+		if n := w.nodes[w.rng.IntN(len(w.nodes))]; n.up {
+			w.crash(n)
+		}
+	case n < 26:
 		w.takeOver(w.shards[w.rng.IntN(len(w.shards))])
 	case n < 40:
 		c := w.anyConfig()
@@ -62,64 +70,42 @@ func (w *world) meddle() {
 		}
 		w.reconfigure(c)
 	case n < 48:
-		w.tracef("the mapping is disabled")
-		w.mappingStep(esm.Desired{Pending: esm.Disabling})
-		p := w.process
-		w.in(w.upTo(40*time.Second), func() {
-			if w.process == p {
-				w.mappingStep(esm.AbandonDue{})
-			}
-		})
+		w.disable()
 	case n < 53:
 		w.retain(w.shards[w.rng.IntN(len(w.shards))])
 	case n < 60 && len(w.shards) < 6:
 		w.reshard()
-	case n < 72:
-		w.slots = w.rng.IntN(8)
-		w.tracef("%d slots", w.slots)
-		w.freeSlots()
-	case n < 78:
+	case n < 70:
+		n := w.nodes[w.rng.IntN(len(w.nodes))]
+		n.slots.limit = w.rng.IntN(8)
+		w.tracef("%d slots on node %d", n.slots.limit, n.id)
+		w.offer(n)
+	case n < 76:
 		w.tracef("the function changes")
-		for _, s := range w.shards {
-			if s.runner != nil {
-				s.runner.step(esm.Nudge{})
-			}
+		for _, r := range w.runners() {
+			r.step(esm.Nudge{})
 		}
+	case n < 90:
+		w.misoffer()
 	}
 	w.in(w.upTo(6*time.Second), w.meddle)
 }
 
-// crash kills the process. What was on its way may still happen to storage, destination and function, but nobody hears
-// of it.
-func (w *world) crash() {
-	w.crashes++
-	w.tracef("crash")
-	for _, s := range w.shards {
-		s.runner = nil
+// disable switches the mapping off, and gives attempts in flight some time.
+func (w *world) disable() {
+	w.tracef("the mapping is disabled")
+	w.desire(esm.Desired{Pending: esm.Disabling})
+	after := w.upTo(40 * time.Second)
+	for _, n := range w.nodes {
+		w.alive(n, after, func() { w.mappingStep(n, esm.AbandonDue{}) })
 	}
-	w.boot()
-}
-
-// takeOver starts a second machine on a shard while the first one still believes that it owns it.
-func (w *world) takeOver(s *shard) {
-	if s.runner == nil {
-		return
-	}
-	w.tracef("shard %d is taken over", s.id)
-	s.runner.stale = true
-	s.saved.revision++ // the taker writes its epoch before it reads
-	w.start(s)
 }
 
 func (w *world) reconfigure(c esm.Config) {
 	w.tracef("config %+v", c)
 	w.cfg = c
-	w.configs = append(w.configs, c)
-	for _, s := range w.shards {
-		if s.runner != nil {
-			s.runner.seen.configs = append(s.runner.seen.configs, c)
-			s.runner.step(esm.Reconfigured{Config: c})
-		}
+	for _, r := range w.runners() {
+		r.step(esm.Reconfigured{Config: c})
 	}
 }
 
@@ -135,8 +121,10 @@ func (w *world) retain(s *shard) {
 	s.oldest = max(s.oldest, s.log[i].Pos)
 	w.tracef("shard %d is trimmed to %d", s.id, s.oldest)
 	s.book.Trim(s.oldest)
-	if s.runner != nil && w.rng.IntN(3) > 0 { // else the machine finds out by reading
-		s.runner.step(esm.Horizon{Oldest: s.oldest})
+	for _, r := range w.on(s) {
+		if w.rng.IntN(3) > 0 { // else the machine finds out by reading
+			r.step(esm.Horizon{Oldest: s.oldest})
+		}
 	}
 }
 
@@ -162,12 +150,16 @@ func (w *world) reshard() {
 	a := open[w.rng.IntN(len(open))]
 	parents := []record.ShardID{a.id}
 	w.closeShard(a)
+	children := []*shard{}
 	if b := open[w.rng.IntN(len(open))]; b != a {
 		w.closeShard(b)
 		parents = append(parents, b.id)
 	} else {
-		w.addShard(parents)
+		children = append(children, w.addShard(parents))
 	}
-	w.addShard(parents)
-	w.list()
+	children = append(children, w.addShard(parents))
+	w.changed()
+	for _, s := range children {
+		w.grant(s, w.nodes[s.owner.node])
+	}
 }

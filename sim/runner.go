@@ -12,13 +12,16 @@ import (
 // runner performs the effects of one machine, as the live shell does, but in virtual time and with faults.
 type runner struct {
 	w        *world
+	n        *node
 	s        *shard
 	x        *engine.Executor
 	ended    bool
-	stale    bool // another one has taken over
-	revision int  // of the checkpoint that its next Save replaces
+	keeping  bool   // a checkpoint is being saved: that is always waited for
+	finished func() // called once that is over
+	revision int    // of the checkpoint that its next Save replaces
 	fetch    engine.Fetch
-	waits    bool // fetch waits for news
+	waits    bool  // fetch waits for news
+	reserved int64 // of the budget, for reads under way
 	wakes    time.Time
 	seen     session // the judge's
 }
@@ -26,24 +29,29 @@ type runner struct {
 var wholeRange = record.HashKeyRange{End: record.MaxHashKey}
 
 // start makes a machine for a shard from its durable checkpoint.
-func (w *world) start(s *shard) {
+func (w *world) start(n *node, s *shard) {
 	from := s.saved.checkpoint
-	w.tracef("shard %d starts from %s", s.id, shown(from))
-	r := &runner{w: w, s: s, revision: s.saved.revision, seen: newSession(w.cfg, from)}
+	w.tracef("shard %d starts on node %d from %s", s.id, n.id, shown(from))
+	r := &runner{w: w, n: n, s: s, revision: s.saved.revision, seen: newSession(w, n, s, w.cfg, from)}
 	id := engine.Identity{Mapping: "sim", Stream: 1, Shard: s.id, FunctionARN: "function"}
-	r.x = engine.NewExecutor(id, w.cfg, wholeRange, format{}, from, w.rng.Uint64(), r.observed)
-	s.runner = r
-	w.in(0, func() { r.step(esm.Tick{}) })
+	r.x = engine.NewExecutor(id, w.cfg, wholeRange, w.format, from, w.rng.Uint64(), r.observed)
+	r.x.Share(n.budget)
+	n.runners = append(n.runners, r)
+	w.alive(n, 0, func() { r.step(esm.Tick{}) })
 }
 
-// dead reports that nothing that happens reaches the machine any more.
-func (r *runner) dead() bool { return r.ended || r.s.runner != r && !r.stale }
+// close ends the machine, and what it has taken of the budget.
+func (r *runner) close() {
+	r.ended = true
+	r.x.Close()
+	r.n.budget.Return(r.reserved)
+	r.reserved = 0
+}
 
 // soon does something later, unless the machine is dead by then.
 func (r *runner) soon(within time.Duration, do func()) {
-	p := r.w.process
 	r.w.in(r.w.upTo(within), func() {
-		if r.w.process == p && !r.dead() {
+		if !r.ended {
 			do()
 		}
 	})
@@ -51,34 +59,45 @@ func (r *runner) soon(within time.Duration, do func()) {
 
 // step feeds an event to the machine and performs what it wants.
 func (r *runner) step(ev esm.Event) {
-	if r.dead() {
+	if r.ended {
 		return
 	}
 	r.w.steps++
 	if r.w.opts.Trace {
 		if e, ok := ev.(esm.ReadReturned); ok {
-			r.w.tracef("shard %d < read %d records, next %d, %s", r.s.id, len(e.Records), e.Next, e.End)
+			r.w.tracef("shard %d < read %d: %d records, next %d, %s", r.s.id, e.Seq, len(e.Records), e.Next, e.End)
 		} else {
 			r.w.tracef("shard %d < %T%+v", r.s.id, ev, ev)
 		}
 	}
+	r.seen.begins(ev)
 	effects := append([]engine.Effect(nil), r.x.Step(r.w.now, ev)...)
+	r.seen.wants(effects)
 	for _, e := range effects {
+		if r.ended {
+			r.w.complain("shard %d: %T after the last effect", r.s.id, e)
+			return
+		}
 		r.perform(e)
+	}
+	if !r.ended {
+		r.seen.rests()
 	}
 	r.sleep()
 }
 
 // sleep sees to it that the machine gets its Tick.
 func (r *runner) sleep() {
+	if r.ended {
+		return
+	}
 	wake := r.x.Wake()
-	if r.ended || wake.IsZero() || wake.Equal(r.wakes) && wake.After(r.w.now) {
+	if wake.IsZero() || wake.Equal(r.wakes) && wake.After(r.w.now) {
 		return
 	}
 	r.wakes = wake
-	p := r.w.process
 	r.w.in(max(0, wake.Sub(r.w.now)), func() {
-		if r.w.process == p && !r.dead() && r.wakes.Equal(wake) {
+		if !r.ended && r.wakes.Equal(wake) {
 			r.wakes = time.Time{}
 			r.step(esm.Tick{})
 		}
@@ -88,18 +107,22 @@ func (r *runner) sleep() {
 func (r *runner) perform(e engine.Effect) {
 	switch e := e.(type) {
 	case engine.Fetch:
-		r.w.tracef("shard %d > fetch %d from %d, at most %d, wait=%t", r.s.id, e.Seq, e.From, e.Limit.Records, e.Wait)
+		r.w.tracef("shard %d > fetch %d from %d, at most %d and %d bytes, wait=%t",
+			r.s.id, e.Seq, e.From, e.Limit.Records, e.Limit.Bytes, e.Wait)
+		r.seen.fetched(&e)
+		if r.waits && r.w.chance(50) { // the read that it replaces was answered all the same
+			r.read(r.fetch)
+		}
 		r.fetch, r.waits = e, false
-		if e.Wait && len(r.s.log) > 0 && e.From > r.s.log[len(r.s.log)-1].Pos && e.From >= r.s.oldest && !r.s.closed ||
-			e.Wait && len(r.s.log) == 0 && !r.s.closed {
+		if n := len(r.s.log); e.Wait && !r.s.closed && e.From >= r.s.oldest && (n == 0 || e.From > r.s.log[n-1].Pos) {
 			r.waits = true
 			return
 		}
-		r.fetchSoon()
+		r.read(e)
 	case engine.Call:
 		r.call(e)
 	case engine.CancelCall:
-		delete(r.seen.flight, e.Batch)
+		r.seen.cancelled(e.Batch)
 	case engine.Announce:
 		r.announce(e)
 	case engine.Keep:
@@ -109,82 +132,88 @@ func (r *runner) perform(e engine.Effect) {
 	}
 }
 
-// fetchSoon answers the Fetch that is out, after a moment.
-func (r *runner) fetchSoon() {
-	seq := r.fetch.Seq
+// read takes what there is now and brings it after a moment. A newer read may have replaced this one by then: the shell
+// cancels it, or is too late for that.
+func (r *runner) read(f engine.Fetch) {
+	limit, reserved := r.n.budget.Reserve(f.Limit, f.Least)
+	r.reserved += reserved
+	fails, late := r.w.chance(8), r.w.chance(50)
+	got, next, end := r.scan(f.From, limit)
 	r.soon(50*time.Millisecond, func() {
-		if r.fetch.Seq == seq {
-			r.answerFetch()
+		give := func() {
+			r.n.budget.Return(reserved)
+			r.reserved -= reserved
+		}
+		switch {
+		case f.Seq != r.fetch.Seq && !late:
+			give()
+		case fails:
+			give()
+			r.step(esm.ReadFailed{Seq: f.Seq})
+		default:
+			ev := r.x.Fetched(f.Seq, got, next, end)
+			give()
+			r.step(ev)
 		}
 	})
 }
 
-func (r *runner) answerFetch() {
-	f := r.fetch
-	if r.w.chance(8) {
-		r.step(esm.ReadFailed{Seq: f.Seq})
-		return
+// scan reads the log.
+func (r *runner) scan(from record.Position, limit storage.Limit) ([]record.Record, record.Position, storage.End) {
+	if from < r.s.oldest {
+		return nil, from, storage.End{Kind: storage.Trimmed, Oldest: r.s.oldest}
 	}
-	if f.From < r.s.oldest {
-		r.step(r.x.Fetched(f.Seq, nil, f.From, storage.End{Kind: storage.Trimmed, Oldest: r.s.oldest}))
-		return
-	}
-	limit := f.Limit.Records
 	if r.w.chance(25) { // a short read
-		limit = min(limit, 1+r.w.rng.IntN(4))
+		limit.Records = min(limit.Records, 1+r.w.rng.IntN(4))
 	}
 	var got []record.Record
-	next, bytes := f.From, 0
-	for i := range r.s.log {
-		rec := r.s.log[i]
-		if rec.Pos < f.From {
-			continue
-		}
-		if len(got) == limit || len(got) > 0 && bytes+rec.Size() > f.Limit.Bytes {
-			r.step(r.x.Fetched(f.Seq, got, next, storage.End{Kind: storage.More}))
-			return
+	next, bytes := from, 0
+	for _, rec := range r.s.log[r.s.search(from):] {
+		if len(got) == limit.Records || len(got) > 0 && bytes+rec.Size() > limit.Bytes {
+			return got, next, storage.End{Kind: storage.More}
 		}
 		got = append(got, rec)
 		next = rec.Pos + 1
 		bytes += rec.Size()
 	}
-	end := storage.End{Kind: storage.Tail, Sealed: record.MillisOf(r.w.now.Add(-r.w.skew))}
 	if r.s.closed {
-		end = storage.End{Kind: storage.ShardEnd}
+		return got, next, storage.End{Kind: storage.ShardEnd}
 	}
-	r.step(r.x.Fetched(f.Seq, got, next, end))
+	return got, next, storage.End{Kind: storage.Tail, Sealed: record.MillisOf(r.w.now.Add(-r.w.skew))}
 }
 
 // keep makes a checkpoint durable, or does not.
 func (r *runner) keep(cp esm.Checkpoint) {
-	r.w.judgeSave(r.s, r, &cp)
 	r.w.tracef("shard %d > save %s", r.s.id, shown(cp))
-	p := r.w.process
+	r.seen.judgeSave(&cp)
+	r.keeping = true
+	life := r.n.life
 	delay := r.w.upTo(20 * time.Millisecond)
 	if r.w.chance(10) {
 		delay = r.w.upTo(4 * time.Second)
 	}
 	fault, lost := r.w.chance(8), r.w.chance(50)
 	r.w.in(delay, func() {
-		gone := r.w.process != p || r.dead()
-		switch {
-		case r.revision != r.s.saved.revision || gone && r.s.runner != r && lost:
-			if !gone {
-				r.step(esm.Saved{Result: esm.SaveConflict})
-			}
-			return
-		case fault:
-			if !gone {
-				r.step(esm.Saved{Result: esm.SaveFault})
-			}
-			return
-		case gone && r.s.runner != nil: // the next machine has read what was there when it started
-			return
+		crashed := r.n.life != life
+		r.keeping = false
+		if r.finished != nil {
+			defer r.finished()
 		}
-		r.w.judgeDurable(r.s, &cp)
-		r.s.saved = durable{cp, r.s.saved.revision + 1}
-		r.revision = r.s.saved.revision
-		if !gone {
+		switch {
+		case crashed && (lost || len(r.w.on(r.s)) > 0 || r.n.starts[r.s.id] != nil):
+			return // the next machine has read what was there when it started
+		case r.revision != r.s.saved.revision:
+			r.step(esm.Saved{Result: esm.SaveConflict})
+		case fault:
+			r.step(esm.Saved{Result: esm.SaveFault})
+		default:
+			r.w.judgeDurable(r.s, &cp)
+			r.s.saved.checkpoint = cp
+			r.s.saved.revision++
+			r.revision = r.s.saved.revision
+			if cp.Ended {
+				r.w.changed()
+			}
 			r.step(esm.Saved{Result: esm.SaveDone})
 		}
 	})
@@ -192,23 +221,24 @@ func (r *runner) keep(cp esm.Checkpoint) {
 
 func (r *runner) done(reason esm.FinishReason) {
 	r.w.tracef("shard %d > %s", r.s.id, reason)
-	r.ended = true
-	clear(r.seen.flight)
-	if r.stale {
-		return
+	r.seen.judgeDone(reason)
+	r.close()
+	for i, other := range r.n.runners {
+		if other == r {
+			r.n.runners = append(r.n.runners[:i:i], r.n.runners[i+1:]...)
+			break
+		}
 	}
-	r.s.runner = nil
-	if reason == esm.Ended {
-		r.w.judgeEnded(r.s)
+	if len(r.n.runners) == 0 {
+		r.w.judgeBudget(r.n)
 	}
-	r.w.mappingStep(esm.ShardFinished{Shard: r.s.id, Reason: reason})
-}
-
-// freeSlots offers what is free to the lanes that were refused, one after the other.
-func (w *world) freeSlots() {
-	for n := w.slots - w.running; n > 0 && len(w.waiters) > 0; n-- {
-		x := w.waiters[0]
-		w.waiters = w.waiters[1:]
-		w.in(0, func() { x.r.step(esm.SlotFree{Lane: x.lane}) })
+	life := r.n.life
+	r.finished = func() {
+		if r.n.life == life {
+			r.w.mappingStep(r.n, esm.ShardFinished{Shard: r.s.id, Reason: reason})
+		}
+	}
+	if !r.keeping {
+		r.finished()
 	}
 }

@@ -3,7 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
+	"math"
 	"strings"
 	"time"
 
@@ -29,23 +29,127 @@ func aggregateOf(state string) (a aggregate) {
 	return a
 }
 
-// openWindow is what the judge expects of a machine that has aggregated something: its next invocation is in this
-// window and brings this state.
+// openWindow is what the judge knows of the window that a machine has open.
 type openWindow struct {
-	start, end record.Millis // end 0: nothing is aggregated
-	state      string
-	early      bool // the last state was beyond the limit
+	start, end  record.Millis   // end 0: none is open
+	closed      record.Millis   // windows that end at or before it do not open again
+	first, last record.Position // aggregated; last 0: none, and no final invocation is owed
+	state       string
+	early       bool // the last state was beyond the limit: the next invocation says so
+	closing     bool // the next invocation is the final one
+	call        part // of the invocation without records that is due
 }
 
-func expected(from *esm.Checkpoint) (w openWindow) {
-	if m := from.Window; m != nil && m.Last != 0 {
-		w = openWindow{start: m.Start, end: m.End, state: m.State, early: m.Early}
+func windowFrom(m *esm.WindowMark) openWindow {
+	return openWindow{
+		start: m.Start, end: m.End, closed: m.Closed, first: m.First, last: m.Last, state: m.State, early: m.Early,
+		closing: m.Closing, call: part{failures: m.Failures, invocations: m.Invocations},
 	}
-	return w
 }
 
-// answerState returns what the function returns in a window when it has processed done: mostly the state and these
-// records, now and then nonsense. kept is false when that must count as a failure.
+// given is the state that the next invocation brings.
+func (w *openWindow) given() string {
+	if w.state == "" {
+		return "{}"
+	}
+	return w.state
+}
+
+// idleGrace is how long after its end a window waits at an idle tail for proof that no older record can come, and
+// sealAgain the pause between two questions for it.
+const (
+	idleGrace = 120 * time.Second
+	sealAgain = time.Second
+)
+
+// windowOf is the window that a record joins: the open one if it is late, and none that has had its end.
+func (n *session) windowOf(i item) (start, end record.Millis) {
+	width := record.Millis(n.cfg.TumblingWindow.Milliseconds())
+	switch {
+	case width == 0:
+		return 0, math.MaxInt64
+	case n.win.end != 0 && i.arrival < n.win.end:
+		return n.win.start, n.win.end
+	}
+	start = max(i.arrival, n.win.closed) / width * width
+	return start, start + width
+}
+
+func (n *session) endOf(i item) record.Millis {
+	_, end := n.windowOf(i)
+	return end
+}
+
+// proven reports that no record of a window up to end can come any more: a later one was read, the source has said so,
+// or it has had nothing for long enough.
+func (n *session) proven(end record.Millis) bool {
+	return n.cfg.TumblingWindow != 0 && (n.arrival >= end || n.sealed >= end ||
+		n.tail && !n.w.now.Before(end.Time().Add(idleGrace)))
+}
+
+// over reports that the open window has come to its end.
+func (n *session) over(l *lane) bool {
+	switch {
+	case n.next != nil || n.win.closing: // new knobs cut it short
+		return true
+	case len(l.queue) > 0:
+		return l.queue[0].arrival >= n.win.end
+	case n.rereads(l):
+		return false
+	}
+	return n.ended || n.proven(n.win.end)
+}
+
+// turns reports that an invocation without records is due: the state has outgrown its limit, or the window is over.
+func (n *session) turns(l *lane) bool { return n.win.last != 0 && (n.win.early || n.over(l)) }
+
+// turnSilently closes a window in which nothing was aggregated, and drops a state that the function never got over.
+// sure drops it only when that must have happened by now.
+func (n *session) turnSilently(sure bool) {
+	if n.win.end == 0 {
+		return
+	}
+	l, w := n.lanes[0], &n.win
+	if !l.free() || n.release || n.tooFarAhead(l) {
+		return
+	}
+	if w.last == 0 {
+		if paused := l.pause.why != noPause; !w.early && !paused && n.over(l) {
+			if n.next == nil {
+				w.closed = w.end
+			}
+			n.win = openWindow{closed: w.closed}
+		}
+		return
+	}
+	if !n.turns(l) {
+		return
+	}
+	tried := w.call.failures+w.call.refusals+w.call.invocations > 0
+	late := tried && n.cfg.MaxAge != 0 && !n.w.now.Before(w.end.Time().Add(n.cfg.MaxAge))
+	paused := l.pause.why != noPause && (n.w.now.Before(l.pause.from) || sure && n.w.now.Before(l.pause.to))
+	if late || n.spent(&w.call) && !paused {
+		for _, p := range aggregateOf(w.given()).Records {
+			n.s.book.At(p).Excused = true
+		}
+		n.endOfWindow(!w.early)
+	}
+}
+
+// endOfWindow takes the end of a window, or of its state.
+func (n *session) endOfWindow(final bool) {
+	w := &n.win
+	n.lanes[0].pause = pause{}
+	if !final {
+		w.state, w.early, w.call = "", false, part{}
+		return
+	}
+	n.closed[w.start] = w.closed == w.end // else new knobs have cut it short
+	n.win = openWindow{closed: w.closed}
+}
+
+// answerState is what the function answers in a window when it has processed done: mostly the state and these records,
+// now and then nonsense. kept is false when that must count as a failure.
 func (r *runner) answerState(in *source.Window, done []record.Position) (member string, kept bool) {
 	w := r.w
 	a := aggregateOf(in.State)
@@ -61,8 +165,7 @@ func (r *runner) answerState(in *source.Window, done []record.Position) (member 
 	return `"state":` + string(mustJSON(a)), true
 }
 
-// workEnd returns the function's own code for an invocation without records. What is in the state has reached its end
-// then.
+// workEnd is the function's own code for an invocation without records. What is in the state has reached its end then.
 func (r *runner) workEnd(in *source.Window) (a engine.Answer, ok bool) {
 	if r.w.chance(12) {
 		return engine.Answer{
@@ -75,129 +178,142 @@ func (r *runner) workEnd(in *source.Window) (a engine.Answer, ok bool) {
 	return engine.Answer{Kind: engine.AnswerOK, StatusCode: 200, Version: "$LATEST"}, true
 }
 
-// steady reports that the same window width has been in force as long as the machine runs, so a window ends only when
-// it is over.
-func (n *session) steady() bool {
-	for _, c := range n.configs {
-		if c.TumblingWindow != n.configs[0].TumblingWindow || c.Factor != n.configs[0].Factor {
-			return false
-		}
-	}
-	m := n.from.Window
-	return m == nil || m.Width == n.configs[0].TumblingWindow && !m.Closing
-}
-
-// widths are the widths that may be in force.
-func (n *session) widths() (ds []time.Duration) {
-	if m := n.from.Window; m != nil {
-		ds = append(ds, m.Width)
-	} else if n.from.Factor != 0 {
-		ds = append(ds, 0)
-	}
-	for _, c := range n.configs {
-		ds = append(ds, c.TumblingWindow)
-	}
-	return ds
-}
-
 // judgeWindow checks what an invocation says about its window.
-func (w *world) judgeWindow(r *runner, in *source.Window, ps []record.Position) {
-	n, b := &r.seen, &r.s.book
+func (n *session) judgeWindow(c *engine.Call, in *source.Window, ps []record.Position) {
+	w := &n.win
 	if in == nil {
-		if !slices.Contains(n.widths(), 0) || n.win.end != 0 {
-			w.complain("shard %d: %v is delivered without a window, and %+v is open", r.s.id, ps, n.win)
+		if n.cfg.TumblingWindow != 0 || w.end != 0 {
+			n.complain("%v is delivered without a window, and %+v is open", ps, *w)
 		}
 		return
 	}
-	width := in.End - in.Start
-	state := "{}"
-	if n.win.end != 0 && n.win.state != "" {
-		state = n.win.state
+	if w.last != 0 && (in.State != w.given() || in.Start != w.start || w.early && !in.Early) {
+		n.turnSilently(false)
 	}
+	width := record.Millis(n.cfg.TumblingWindow.Milliseconds())
 	switch {
-	case !slices.Contains(n.widths(), time.Duration(width)*time.Millisecond) || width == 0 || in.Start%width != 0:
-		w.complain("shard %d: a window from %d to %d", r.s.id, in.Start, in.End)
-	case n.win.end != 0 && (in.Start != n.win.start || in.End != n.win.end):
-		w.complain(
-			"shard %d: the window from %d is left for that from %d without its final invocation", r.s.id, n.win.start,
-			in.Start,
-		)
-	case in.State != state:
-		w.complain(
-			"shard %d: the window from %d has the state %.80s instead of %.80s", r.s.id, in.Start, in.State, state,
-		)
-	case n.win.early && !in.Early || in.Final && in.Early:
-		w.complain("shard %d: the window from %d goes on with a state beyond the limit", r.s.id, in.Start)
+	case width == 0 || in.End-in.Start != width || in.Start%width != 0:
+		n.complain("a window from %d to %d", in.Start, in.End)
+	case w.last != 0 && (in.Start != w.start || in.End != w.end):
+		n.complain("the window from %d is left for that from %d without its final invocation", w.start, in.Start)
+	case in.State != w.given():
+		n.complain("the window from %d has the state %.80s instead of %.80s", in.Start, in.State, w.given())
+	case w.early && !in.Early || in.Final && in.Early:
+		n.complain("the window from %d goes on with a state beyond the limit", in.Start)
 	case (in.Final || in.Early) != (len(ps) == 0):
-		w.complain("shard %d: %v with final=%t, early=%t", r.s.id, ps, in.Final, in.Early)
-	case n.steady() && in.Start < n.latest:
-		w.complain("shard %d: a window from %d after one from %d", r.s.id, in.Start, n.latest)
-	case n.steady() && n.ended[in.Start]:
-		w.complain("shard %d: the window from %d opens again", r.s.id, in.Start)
+		n.complain("%v with final=%t, early=%t", ps, in.Final, in.Early)
+	case len(ps) == 0:
+		n.judgeTurn(c, in)
+	case n.closing():
+		n.complain("%v is delivered in a window that must be ended", ps)
+	case n.closed[in.Start]:
+		n.complain("the window from %d opens again", in.Start)
 	}
 	n.latest = in.Start
-	for _, p := range ps {
-		if e := b.At(p); e.Own >= in.End || in.Start > e.Arrival/width*width {
-			w.complain("shard %d: record %d of %d is in the window from %d to %d", r.s.id, p, e.Own, in.Start, in.End)
+}
+
+// judgeTurn checks an invocation that ends a window, or its state.
+func (n *session) judgeTurn(c *engine.Call, in *source.Window) {
+	l, w := n.lanes[0], &n.win
+	later := record.MaxPosition
+	for _, i := range l.queue {
+		if i.arrival >= in.End {
+			later = i.Pos
+			break
 		}
 	}
-	if len(ps) == 0 && n.win.end == 0 {
-		w.complain("shard %d: the end of the window from %d, in which nothing was aggregated", r.s.id, in.Start)
+	if in.Final {
+		n.drop(l, later, false)
 	}
-	if !in.Final || !n.steady() {
+	crowded := false
+	if len(l.queue) > 0 {
+		bytes := n.base() + l.queue[0].Size
+		crowded = bytes > esm.MaxPayload && bytes-len(w.given())+len("{}") <= esm.MaxPayload
+	}
+	switch {
+	case w.last == 0:
+		n.complain("the end of the window from %d, in which nothing was aggregated", in.Start)
 		return
+	case in.Early && !w.early && !crowded:
+		n.complain("the state of the window from %d is ended for no reason", in.Start)
+	case in.Final && !n.over(l):
+		n.complain("the window from %d to %s ends while records of it can come: %v", in.Start, n.w.since(in.End.Time()), positionsOf(l.queue))
+	case n.spent(&w.call):
+		n.complain("the end of the window from %d is tried after %d failures", in.Start, w.call.failures)
+	case c.Attempt != w.call.invocations+1:
+		n.complain("attempt %d of the end of the window from %d follows %d", c.Attempt, in.Start, w.call.invocations)
 	}
-	for _, e := range b.Records {
-		if !e.Settled() && e.Arrival < in.End {
-			w.complain("shard %d: the window from %d ends before record %d", r.s.id, in.Start, e.Pos)
+	over := in.Final && !w.closing && n.next == nil
+	if over {
+		w.closed = w.end
+	}
+	if in.Early {
+		w.early = true
+	} else {
+		w.closing = true
+	}
+	tried := w.call.failures+w.call.refusals+w.call.invocations > 0
+	if tried && n.cfg.MaxAge != 0 && !n.w.now.Before(in.End.Time().Add(n.cfg.MaxAge)) {
+		n.complain("the end of the window from %d is tried at %s", in.Start, n.w.since(n.w.now))
+	}
+	if over && n.sealed >= in.End { // a promise of the source is one
+		for _, e := range n.s.book.From(n.from.Low + 1) {
+			if e.Arrival >= in.End {
+				break
+			}
+			if e.Pos >= n.position && e.Pos >= n.oldest {
+				n.complain("the window from %d ends before record %d", in.Start, e.Pos)
+			}
 		}
 	}
 }
 
-// windowAnswered notes what the machine has heard of an invocation in a window.
-func (n *session) windowAnswered(r *runner, f *flight) {
+// windowAnswered notes what an invocation in a window that counts as a success has changed.
+func (n *session) windowAnswered(f *flight) {
+	w := &n.win
 	switch {
-	case f.window == nil || !f.ok:
 	case f.window.Early:
-		n.win.state, n.win.early = "", false
+		n.endOfWindow(false)
 	case f.window.Final:
-		r.w.windows++
-		n.ended[f.window.Start] = true
-		n.win = openWindow{}
-	default:
-		n.win.start, n.win.end = f.window.Start, f.window.End
+		n.w.windows++
+		n.endOfWindow(true)
+	case len(f.done) > 0:
+		if w.last == 0 {
+			w.first = f.done[0]
+		}
+		w.last = f.done[len(f.done)-1]
 		if len(f.state) <= esm.MaxState {
-			n.win.state = f.state
+			w.state = f.state
 			return
 		}
-		n.win.early = true
+		w.early = true
 		for _, p := range f.done { // they are counted as processed, and no state that the function gets back has them
-			r.s.book.At(p).Excused = true
+			n.s.book.At(p).Excused = true
 		}
 	}
 }
 
-// stateDropped checks that a state is given up for a reason, and excuses what was in it.
-func (w *world) stateDropped(r *runner, request string, o *esm.StateDropped) {
-	n := &r.seen
-	failures, justified := w.failures[request], false
-	for _, c := range w.configs {
-		justified = justified || c.MaxRetries >= 0 && failures > c.MaxRetries
-		justified = justified || c.MaxAge > 0 && w.now.Sub(o.Window.End.Time()) >= c.MaxAge
-	}
-	if !justified {
-		w.complain(
-			"shard %d: the state of the window from %d is given up after %d failures", r.s.id, o.Window.Start, failures,
-		)
-	}
-	if n.win.state != "" {
-		for _, p := range aggregateOf(n.win.state).Records {
-			r.s.book.At(p).Excused = true
+// judgeMark checks what a checkpoint says about the open window.
+func (n *session) judgeMark(m *esm.WindowMark) {
+	if m == nil {
+		if n.cfg.TumblingWindow != 0 {
+			n.complain("a checkpoint without the window from %d", n.win.start)
 		}
+		return
 	}
-	if n.win.state, n.win.early = "", false; o.ID.Purpose == esm.ForFinal {
-		n.ended[o.Window.Start] = true
-		n.win = openWindow{}
+	if n.win.last != 0 && (m.Last != n.win.last || m.State != n.win.state || m.Early != n.win.early) {
+		n.turnSilently(false)
+	}
+	w := &n.win
+	if m.Width != n.cfg.TumblingWindow || m.Last != w.last || m.State != w.state {
+		n.complain("a checkpoint with the window %s instead of %d to %d, %.80s", shownWindow(m), w.first, w.last, w.state)
+		return
+	}
+	same := m.Start == w.start && m.End == w.end && m.First == w.first &&
+		m.Failures == w.call.failures && m.Invocations == w.call.invocations
+	turns := m.Early || !w.early && (m.Closing || !w.closing || !n.lanes[0].free())
+	if w.last != 0 && !(same && turns) {
+		n.complain("a checkpoint with the window %s instead of %+v", shownWindow(m), *w)
 	}
 }
 
@@ -214,16 +330,20 @@ func (w *world) judgeWindowsEnded(s *shard) {
 	}
 }
 
-// shown returns a checkpoint for the trace.
+// shown is a checkpoint for the trace.
 func shown(cp esm.Checkpoint) string {
-	window := "none"
-	if m := cp.Window; m != nil {
-		c := *m
-		if len(c.State) > 200 {
-			c.State = fmt.Sprintf("%d bytes", len(c.State))
-		}
-		window = fmt.Sprintf("%+v", c)
-	}
+	window := shownWindow(cp.Window)
 	cp.Window = nil
 	return fmt.Sprintf("%+v window %s", cp, window)
+}
+
+func shownWindow(m *esm.WindowMark) string {
+	if m == nil {
+		return "none"
+	}
+	c := *m
+	if len(c.State) > 200 {
+		c.State = fmt.Sprintf("%d bytes", len(c.State))
+	}
+	return fmt.Sprintf("%+v", c)
 }

@@ -3,8 +3,10 @@ package sim
 import (
 	"container/heap"
 	"math/rand/v2"
+	"sort"
 	"time"
 
+	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/sim/book"
@@ -22,17 +24,14 @@ type world struct {
 	seq  int
 
 	cfg      esm.Config
-	configs  []esm.Config // every one that was ever in force, for limits that may still hold
+	nodes    []*node
 	shards   []*shard
-	failures map[string]int  // of the function, by request id
-	tooLarge map[string]bool // so was the payload
-	mapping  *esm.Mapping
-	process  int           // number of the running process; what an older one started does not come back to it
-	calm     bool          // faults have stopped
-	slots    int           // invocations that may run at once
-	skew     time.Duration // how far arrivals may step back, and how far behind the time the tail is sealed
-	running  int
-	waiters  []waiter        // lanes that were refused
+	disabled bool            // so shall the mapping be
+	calm     bool            // faults have stopped
+	skew     time.Duration   // how far arrivals may step back, and how far behind the time the tail is sealed
+	format   format          // how large records are in a payload
+	sizes    []int           // of the data of most records, in bytes
+	most     int             // records of a shard
 	received map[string]bool // notices at the destination, by id
 
 	complaints []string
@@ -44,8 +43,8 @@ type world struct {
 	notices    int
 }
 
-// shard is one shard of the stream: its log, its durable checkpoint, the machines that run it, and the judge's book
-// about its records.
+// shard is one shard of the stream: its log, its durable checkpoint, who owns it, and the judge's book about its
+// records.
 type shard struct {
 	id      record.ShardID
 	parents []record.ShardID
@@ -54,19 +53,32 @@ type shard struct {
 	oldest  record.Position
 	closed  bool
 	saved   durable
-	runner  *runner
+	owner   grant
 	book    book.Book
+	keys    map[byte][]*book.Entry // of every key those that were not settled when it was looked at last, in order
 }
 
 // durable is a checkpoint as storage holds it.
 type durable struct {
 	checkpoint esm.Checkpoint
+	epoch      uint64 // of its owner
 	revision   int
 }
 
-type waiter struct {
-	r    *runner
-	lane int
+// search returns the index of the first record at or beyond a position.
+func (s *shard) search(from record.Position) int {
+	return sort.Search(len(s.log), func(i int) bool { return s.log[i].Pos >= from })
+}
+
+// firstOf is the first record of a key that is not settled; nil when all are.
+func (s *shard) firstOf(key byte) *book.Entry {
+	for len(s.keys[key]) > 0 {
+		if e := s.keys[key][0]; !e.Settled() {
+			return e
+		}
+		s.keys[key] = s.keys[key][1:]
+	}
+	return nil
 }
 
 // thing is something that will happen.
@@ -95,22 +107,50 @@ func (a *agenda) Pop() any {
 }
 
 func newWorld(seed uint64, o Options) *world {
-	w := &world{
-		opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, failures: map[string]int{},
-		tooLarge: map[string]bool{}, received: map[string]bool{},
-	}
-	w.slots = 1 + w.rng.IntN(12)
+	w := &world{opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, received: map[string]bool{}}
 	w.skew = pick(w, 0, 0, 1500*time.Millisecond)
+	w.drawSizes()
 	w.cfg = w.anyConfig()
-	w.configs = append(w.configs, w.cfg)
+	memory := int64(0)
+	if w.rng.IntN(3) == 0 { // none, about a read of one shard, and a few
+		memory = pick[int64](w, 1, 10_000_000, 13_000_000, 40_000_000)
+	}
+	for i := range 1 + w.rng.IntN(2) {
+		n := &node{id: i, slots: slots{limit: 1 + w.rng.IntN(12)}}
+		if memory != 0 {
+			n.budget = engine.NewBudget(memory)
+		}
+		w.nodes = append(w.nodes, n)
+	}
 	for range 1 + w.rng.IntN(2) {
 		w.addShard(nil)
 	}
 	return w
 }
 
+// drawSizes draws how large records are. In most worlds none of them fills anything; in some a few fill a payload,
+// exactly or by a byte more or less, and a few dozen the buffer of a shard.
+func (w *world) drawSizes() {
+	w.sizes, w.most = []int{0, 1, 5, 9, 13, 19}, 80
+	switch n := w.rng.IntN(400); {
+	case n < 40:
+		size := pick(w, 0, 1, 10, 60)
+		w.sizes = []int{size}
+		if w.rng.IntN(2) == 0 {
+			w.sizes = []int{size, size, size, size + 1, max(0, size-1)}
+		}
+		w.format.padding = (esm.MaxPayload-len(envelope))/pick(w, 1, 2, 3, 4, 6, 11) - recordHead - size
+		w.most = 60
+	case n == 40 && w.rng.IntN(4) == 0: // so many that their number fills the buffer
+		w.most = 30_000
+	}
+}
+
 func (w *world) addShard(parents []record.ShardID) *shard {
-	s := &shard{id: record.ShardID(len(w.shards)), parents: parents, next: 1, oldest: 1}
+	s := &shard{
+		id: record.ShardID(len(w.shards)), parents: parents, next: 1, oldest: 1, keys: map[byte][]*book.Entry{},
+		owner: grant{w.rng.IntN(len(w.nodes)), 1},
+	}
 	w.shards = append(w.shards, s)
 	return s
 }
@@ -135,7 +175,7 @@ func pick[T any](w *world, of ...T) T { return of[w.rng.IntN(len(of))] }
 // anyConfig draws a mapping's knobs.
 func (w *world) anyConfig() esm.Config {
 	c := esm.Config{
-		BatchSize: pick(w, 1, 2, 3, 5, 10, 20), Factor: pick(w, 1, 1, 2, 3, 5),
+		BatchSize: pick(w, w.batches()...), Factor: pick(w, 1, 1, 2, 3, 5),
 		MaxRetries:     pick(w, 0, 1, 2, 3, 5, esm.Unlimited),
 		MaxAge:         pick(w, 0, 0, 0, 20*time.Second, 60*time.Second),
 		BatchingWindow: pick(w, 0, 0, 0, time.Second, 5*time.Second),
@@ -147,9 +187,19 @@ func (w *world) anyConfig() esm.Config {
 	return c.DefaultBackoff()
 }
 
+// batches are the sizes of a batch that suit the number of records.
+func (w *world) batches() []int {
+	if w.most > 1000 {
+		return []int{700, 2500, 10_000}
+	}
+	return []int{1, 2, 3, 5, 10, 20}
+}
+
 // run plays faults for a while, stops them, and waits for everything to end.
 func (w *world) run() {
-	w.boot()
+	for _, n := range w.nodes {
+		w.boot(n)
+	}
 	busy := 30*time.Second + w.upTo(90*time.Second)
 	w.produce()
 	w.meddle()
@@ -176,7 +226,6 @@ func (w *world) run() {
 // stopFaults makes the world kind, so that everything must come to an end.
 func (w *world) stopFaults() {
 	w.calm = true
-	w.slots = 1000
 	w.tracef("faults stop")
 	c := w.cfg
 	if c.MaxRetries < 0 {
@@ -188,53 +237,20 @@ func (w *world) stopFaults() {
 			w.closeShard(s)
 		}
 	}
-	w.list()
-	w.freeSlots()
-}
-
-// boot starts a process: the machines go on from what is durable.
-func (w *world) boot() {
-	w.process++
-	w.mapping = &esm.Mapping{}
-	w.running, w.waiters = 0, nil
-	w.mappingStep(esm.Desired{Enabled: true, Pending: esm.Creating})
-	w.list()
-}
-
-// list tells the mapping machine which shards there are.
-func (w *world) list() {
-	var l []esm.ListedShard
-	for _, s := range w.shards {
-		l = append(l, esm.ListedShard{ID: s.id, Parents: s.parents, Ended: s.saved.checkpoint.Ended})
+	w.changed()
+	if w.disabled {
+		w.enableSoon()
 	}
-	w.mappingStep(esm.ShardsListed{Shards: l})
-	for _, s := range w.shards {
-		w.mappingStep(esm.Owned{Shard: s.id, Epoch: 1})
+	for _, n := range w.nodes {
+		n.slots.limit = 1000
+		w.offer(n)
 	}
 }
 
-func (w *world) mappingStep(ev esm.MappingEvent) {
-	for _, c := range append([]esm.MappingCommand(nil), w.mapping.Step(ev)...) {
-		switch c := c.(type) {
-		case esm.StartShard:
-			w.judgeStart(w.shards[c.Shard])
-			w.start(w.shards[c.Shard])
-		case esm.ReleaseShard:
-			w.tracef("shard %d is released, abandon=%t", c.Shard, c.Abandon)
-			if r := w.shards[c.Shard].runner; r != nil {
-				r.step(esm.Release{Abandon: c.Abandon})
-			}
-		case esm.Settle:
-			w.tracef("mapping is %s", c.State)
-			if c.State == esm.Disabled { // and back, after a while
-				p := w.process
-				w.in(w.upTo(5*time.Second), func() {
-					if w.process == p {
-						w.mappingStep(esm.Desired{Enabled: true, Pending: esm.Enabling})
-					}
-				})
-			}
-		case esm.Forget, esm.ForgetShard:
-		}
+// since is a moment as the trace tells it.
+func (w *world) since(t time.Time) string {
+	if t.IsZero() {
+		return "no moment"
 	}
+	return t.Sub(epoch).String()
 }

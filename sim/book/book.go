@@ -75,6 +75,12 @@ func byPosition(e *Entry, p record.Position) int {
 	return 0
 }
 
+// From is the entries from p on, in order of position.
+func (b *Book) From(p record.Position) []*Entry {
+	i, _ := slices.BinarySearchFunc(b.Records, p, byPosition)
+	return b.Records[i:]
+}
+
 // At is the entry of the record at p; nil when there is none.
 func (b *Book) At(p record.Position) *Entry { return b.places[p] }
 

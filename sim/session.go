@@ -1,0 +1,463 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/sim/book"
+)
+
+// session is the judge's account of one machine: what it was told, what it has done, and what it must do next by the
+// product's own rules. It learns nothing from what the machine says of itself.
+type session struct {
+	w    *world
+	node *node
+	s    *shard
+
+	from    esm.Checkpoint
+	cfg     esm.Config  // in force
+	next    *esm.Config // waits until the lanes can be rebuilt
+	factor  int         // of the lane map in force
+	gen     uint32
+	lanes   []*lane
+	release bool
+	partial bool // what the last configuration says of reports, a waiting one included
+
+	// reading
+	fetch    engineFetch
+	given    []*book.Entry   // every entry that the machine was given and whose records count for the buffer
+	bytes    int             // of given
+	position record.Position // every record below it was given, or is gone
+	oldest   record.Position // every record below it is gone, and the machine knows
+	arrival  record.Millis   // the largest that was given
+	sealed   record.Millis   // no record with an older arrival can still be given
+	dry      bool            // nothing more could be had when it was asked last
+	tail     bool            // because there was nothing more
+	failed   bool            // because it could not be read
+	ended    bool            // because the shard ends there
+	choked   bool            // the buffer was full, and is not empty enough yet
+	failures int             // of reads, in a row
+	again    span            // when a failed read is repeated
+	asked    time.Time       // when a read last asked how far the tail is sealed
+
+	win     openWindow
+	latest  record.Millis          // the beginning of the last window
+	closed  map[record.Millis]bool // windows that have had their final invocation, by their beginning
+	batches map[string]bool        // request ids
+	notices map[string]bool        // their ids
+
+	saving    bool
+	fenced    bool            // a checkpoint was refused
+	abandoned bool            // the machine is not to wait for what is in flight
+	low       record.Position // of the last checkpoint
+}
+
+// engineFetch is what the judge knows of the Fetch that counts.
+type engineFetch struct {
+	seq  uint64
+	out  bool
+	wait bool
+}
+
+// span is the earliest and the latest moment at which something may happen.
+type span struct{ from, to time.Time }
+
+// backoff is the pause before the n-th repeat, from 1, as it is documented: doubling up to a cap, shorter or longer by
+// the jitter, and never beyond the cap.
+func (n *session) backoff(times int) span {
+	d := n.cfg.BackoffBase
+	for range times - 1 {
+		d = min(2*d, n.cfg.BackoffCap)
+	}
+	d = min(d, n.cfg.BackoffCap)
+	j := time.Duration(n.cfg.Jitter)
+	return span{n.w.now.Add(d * (100 - j) / 100), n.w.now.Add(min(d*(100+j)/100, n.cfg.BackoffCap))}
+}
+
+func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpoint) session {
+	n := session{
+		w: w, node: node, s: s, from: from, cfg: cfg, factor: cfg.Factor, gen: from.Generation,
+		partial:  cfg.PartialResponses,
+		position: from.Low + 1, low: from.Low, arrival: from.MaxArrival, ended: from.Ended, dry: from.Ended,
+		closed: map[record.Millis]bool{}, batches: map[string]bool{}, notices: map[string]bool{},
+	}
+	width := time.Duration(0)
+	if m := from.Window; m != nil {
+		width = m.Width
+		n.win = windowFrom(m)
+		if m.Width != cfg.TumblingWindow {
+			if m.Last != 0 { // what is open has its end under the knobs that it was opened with
+				n.next = &cfg
+				n.cfg.TumblingWindow, n.cfg.Factor, n.factor = m.Width, 1, 1
+			} else {
+				n.win = openWindow{closed: m.Closed}
+			}
+		}
+	}
+	same := from.Factor == n.cfg.Factor && width == n.cfg.TumblingWindow
+	if from.Factor != 0 && !same {
+		n.gen++
+	}
+	n.layLanes()
+	for i := range min(len(from.Lanes), len(n.lanes)) {
+		if m := from.Lanes[i]; same {
+			n.lanes[i].mark = m.Settled
+			for _, p := range m.Plan {
+				n.lanes[i].plan = append(n.lanes[i].plan, &part{
+					last: p.Last, restored: true, failures: p.Failures, invocations: p.Invocations,
+					tooLarge: p.Status == statusTooLarge,
+				})
+			}
+		}
+	}
+	return n
+}
+
+const statusTooLarge = 413
+
+func (n *session) layLanes() {
+	n.lanes = make([]*lane, n.factor)
+	for i := range n.lanes {
+		n.lanes[i] = &lane{id: i, opened: n.w.now}
+	}
+}
+
+// of returns the lane of an entry.
+func (n *session) of(e *book.Entry) *lane { return n.lanes[book.LaneOf(e.Key, n.factor)] }
+
+// busy reports that no new batch may start: the machine ends, or its lanes are to be rebuilt.
+func (n *session) busy() bool { return n.release || n.next != nil }
+
+// closing reports that the lanes are rebuilt once the open window has had its end.
+func (n *session) closing() bool { return !n.release && n.next != nil && n.win.end != 0 }
+
+// lowest is the largest position such that the machine has settled all records up to it.
+func (n *session) lowest() record.Position {
+	low := n.position - 1
+	for _, l := range n.lanes {
+		if len(l.queue) > 0 {
+			low = min(low, l.queue[0].Pos-1)
+		}
+	}
+	return low
+}
+
+// used is how much of the buffer is taken: with several lanes, by everything beyond the low-water mark.
+func (n *session) used() (records, bytes int) {
+	if n.factor == 1 {
+		for _, i := range n.lanes[0].queue {
+			bytes += i.Size
+		}
+		return len(n.lanes[0].queue), bytes
+	}
+	low := n.lowest()
+	for len(n.given) > 0 && n.given[0].Pos <= low {
+		n.bytes -= n.given[0].Size
+		n.given = n.given[1:]
+	}
+	return len(n.given), n.bytes
+}
+
+func (n *session) maxRecords() int { return n.cfg.Factor * max(n.cfg.BatchSize, 10_000) }
+func (n *session) maxBytes() int   { return (n.cfg.Factor + 1) * esm.MaxPayload }
+
+// measure notes whether the buffer is full: from then on until a quarter of it is free.
+func (n *session) measure() {
+	records, bytes := n.used()
+	switch {
+	case records >= n.maxRecords() || bytes >= n.maxBytes():
+		n.choked = true
+	case records*4 <= n.maxRecords()*3 && bytes*4 <= n.maxBytes()*3:
+		n.choked = false
+	}
+}
+
+// told notes what the machine is about to be told.
+func (n *session) told(ev esm.Event) {
+	switch ev := ev.(type) {
+	case esm.ReadReturned:
+		n.readReturned(&ev)
+	case esm.ReadFailed:
+		if n.fetch.out && ev.Seq == n.fetch.seq {
+			n.fetch.out = false
+			n.failures++
+			n.again = n.backoff(n.failures)
+			n.dry, n.tail, n.failed = true, false, true
+		}
+	case esm.Horizon:
+		n.horizon(ev.Oldest)
+	case esm.SlotFree:
+		if ev.Lane < len(n.lanes) {
+			n.lanes[ev.Lane].slotFree(n.w.now)
+		}
+	case esm.Saved:
+		n.saved(ev.Result)
+	case esm.Reconfigured:
+		n.reconfigured(ev.Config)
+	case esm.Release:
+		n.release, n.next = true, nil
+	case esm.Nudge:
+		for _, l := range n.lanes {
+			l.nudge(n.w.now)
+		}
+	case esm.Returned, esm.Delivered, esm.Tick: // see answered and delivered, which know the truth
+	}
+	if l := n.lanes[0]; n.closing() && l.flight == nil { // its records come again after the rebuild
+		if l.notice != nil && !l.notice.out {
+			l.notice = nil
+		}
+		if l.notice == nil && !l.pause.end {
+			l.pause = pause{}
+		}
+	}
+	for _, l := range n.lanes {
+		n.lose(l)
+	}
+	n.turnSilently(true)
+	n.measure()
+}
+
+// begins checks that the machine has done what was due before something new happens, and notes what it is told.
+func (n *session) begins(ev esm.Event) {
+	for _, l := range n.lanes {
+		if !l.deadline.IsZero() && n.w.now.After(l.deadline) {
+			n.complain("lane %d does nothing, and something was due at %s", l.id, n.w.since(l.deadline))
+		}
+	}
+	n.told(ev)
+}
+
+// wants looks at all that a step has led to before any of it is judged: a read that is due and not among it waits for
+// memory, and what there is need not wait for it.
+func (n *session) wants(effects []engine.Effect) {
+	for _, e := range effects {
+		if f, ok := e.(engine.Fetch); ok {
+			if f.Wait && n.node.budget != nil && !n.dry { // there was no memory when it was asked first
+				n.dry, n.tail = true, false
+			}
+			return
+		}
+	}
+	if n.readDue() && n.node.budget != nil {
+		n.dry, n.tail = true, false
+	}
+}
+
+// readDue reports that nothing stands in the way of a read but memory.
+func (n *session) readDue() bool {
+	return !n.fetch.out && !n.ended && !n.choked && !n.busy() && !n.w.now.Before(n.again.to)
+}
+
+// rests checks, once a step is done, that nothing was left undone.
+func (n *session) rests() {
+	n.settleSilently()
+	if n.readDue() {
+		n.judgeHungry()
+	}
+	for _, l := range n.lanes {
+		l.deadline = n.deadline(l)
+		if !l.deadline.IsZero() && !l.deadline.After(n.w.now) {
+			due := n.w.since(l.deadline)
+			n.complain("lane %d does nothing, and something is due since %s: %s", l.id, due, l.shownPlan())
+		}
+	}
+}
+
+// settleSilently notes what the machine must have done by now without a sign of it.
+func (n *session) settleSilently() {
+	n.turnSilently(true)
+	for _, l := range n.lanes {
+		n.drop(l, record.MaxPosition, true)
+		n.skipEmpty(l)
+		l.perhaps = max(l.perhaps, n.droppable(l))
+	}
+	n.turnSilently(true)
+	n.measure()
+}
+
+// judgeHungry checks that a machine that does not read is short of memory, and holds a batch at least.
+func (n *session) judgeHungry() {
+	if n.node.budget == nil {
+		n.complain("it does not read on at %d", n.position)
+		return
+	}
+	n.dry, n.tail = true, false
+}
+
+// skipEmpty takes batches off the front of the plan of which nothing is left.
+func (n *session) skipEmpty(l *lane) {
+	for l.free() && !l.pause.end && len(l.plan) > 0 && l.atHand() == 0 && !n.rereads(l) {
+		l.plan = l.plan[1:]
+		l.pause = pause{}
+	}
+}
+
+// flying is the lane whose invocation of a batch is out; nil when none is.
+func (n *session) flying(batch uint64) *lane {
+	for _, l := range n.lanes {
+		if l.flight != nil && l.flight.batch == batch {
+			return l
+		}
+	}
+	return nil
+}
+
+// cancelled notes that the answer to an invocation is not waited for any more.
+func (n *session) cancelled(batch uint64) {
+	if l := n.flying(batch); l != nil {
+		l.flight = nil
+	}
+}
+
+// heldNow is how many records are read and not settled.
+func (n *session) heldNow() (records int) {
+	for _, l := range n.lanes {
+		records += len(l.queue)
+	}
+	return records
+}
+
+func (n *session) reconfigured(cfg esm.Config) {
+	n.partial = cfg.PartialResponses
+	switch {
+	case cfg.Factor == n.cfg.Factor && cfg.TumblingWindow == n.cfg.TumblingWindow:
+		n.cfg, n.next = cfg, nil
+	case !n.release:
+		n.next = &cfg
+		n.cfg.MaxRetries, n.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge // limits hold from the next decision on
+	}
+}
+
+func (n *session) readReturned(ev *esm.ReadReturned) {
+	if !n.fetch.out || ev.Seq != n.fetch.seq {
+		return // an answer to an older read
+	}
+	n.fetch.out = false
+	n.failures, n.again = 0, span{}
+	if ev.End == esm.Trimmed {
+		n.dry, n.tail, n.failed = false, false, false
+		n.horizon(ev.Oldest)
+		return
+	}
+	count := n.give(ev.Next)
+	if records, bytes := n.used(); count > 1 && (records > n.maxRecords() || bytes > n.maxBytes()) {
+		n.complain("%d records of %d bytes are held, %d of %d may be", records, bytes, n.maxRecords(), n.maxBytes())
+	}
+	n.position = max(n.position, ev.Next)
+	n.tail, n.ended, n.failed = ev.End == esm.Tail, ev.End == esm.ShardEnd, false
+	n.dry = n.tail || n.ended
+	if n.tail {
+		n.sealed = max(n.sealed, ev.Sealed)
+	}
+}
+
+// give puts every record of the log up to next into its lane, whatever the machine was shown of them.
+func (n *session) give(next record.Position) (count int) {
+	for _, e := range n.s.book.From(n.position) {
+		if e.Pos >= next {
+			break
+		}
+		count++
+		n.arrival = max(n.arrival, e.Own)
+		l := n.of(e)
+		if n.factor > 1 {
+			n.given = append(n.given, e)
+			n.bytes += e.Size
+		}
+		if e.Pos <= l.mark || e.Pos <= n.from.Low {
+			continue
+		}
+		if l.idle() && !n.w.now.Before(l.opened.Add(n.cfg.BatchingWindow)) {
+			l.opened = n.w.now // a record after an idle time begins a window of its own
+		}
+		l.queue = append(l.queue, item{e, n.arrival})
+	}
+	return count
+}
+
+// horizon notes that the machine knows what retention has taken.
+func (n *session) horizon(oldest record.Position) {
+	n.oldest = max(n.oldest, oldest)
+	if n.position >= oldest {
+		return
+	}
+	for _, e := range n.s.book.From(n.position) {
+		if e.Pos < oldest {
+			e.Excused = true // with it, a window that had aggregated it
+		}
+	}
+	n.position = oldest
+	n.fetch.out = false // what it brings begins at a place that is gone
+}
+
+// fetched checks a read.
+func (n *session) fetched(f *engine.Fetch) {
+	n.settleSilently()
+	records, _ := n.used()
+	switch {
+	case f.From != n.position:
+		n.complain("a read from %d, and everything up to %d was read", f.From, n.position)
+	case n.fetch.out && (f.Wait || !n.fetch.wait):
+		n.complain("a read from %d while one is under way", f.From)
+	case n.ended:
+		n.complain("a read from %d beyond the end of the shard", f.From)
+	case (n.choked || n.busy()) && n.node.budget == nil: // a read that waited for memory is late
+		n.complain("a read from %d of a machine that has no room, or is to end", f.From)
+	case n.w.now.Before(n.again.from):
+		n.complain("a read is repeated %s before it may", n.again.from.Sub(n.w.now))
+	case f.Limit.Records < 1 || f.Limit.Bytes < 1 || f.Limit.Records > min(10_000, max(1, n.maxRecords()-records)):
+		n.complain("a read of %d records and %d bytes with %d held", f.Limit.Records, f.Limit.Bytes, records)
+	}
+	n.fetch = engineFetch{seq: f.Seq, out: true, wait: f.Wait}
+	if !f.Wait {
+		n.asked = n.w.now
+	}
+}
+
+// rebuilt notes that the lanes are another's from now on: what is not below the low-water mark comes again.
+func (n *session) rebuilt(cp *esm.Checkpoint) {
+	low := n.lowest()
+	if n.next == nil || cp.Generation != n.gen+1 || cp.Factor != n.next.Factor {
+		n.complain("lanes are rebuilt as %s, and %+v waits", shown(*cp), n.next)
+		return
+	}
+	for _, l := range n.lanes {
+		if l.flight != nil {
+			n.complain("lanes are rebuilt under an invocation in lane %d", l.id)
+		}
+	}
+	if n.win.last != 0 {
+		n.complain("lanes are rebuilt under the window from %d", n.win.start)
+	}
+	n.arrival = n.arrivalAt(low)
+	n.cfg, n.next, n.gen, n.factor = *n.next, nil, cp.Generation, cp.Factor
+	n.from, n.position = esm.Checkpoint{Low: low}, low+1
+	n.win, n.closed = openWindow{closed: n.win.closed}, map[record.Millis]bool{}
+	n.given, n.bytes, n.choked, n.fetch.out = nil, 0, false, false
+	n.dry, n.tail, n.failed, n.ended, n.sealed, n.again = false, false, false, false, 0, span{}
+	n.layLanes()
+}
+
+// arrivalAt is the arrival that counts for the first record beyond low, if it was given.
+func (n *session) arrivalAt(low record.Position) record.Millis {
+	first, arrival := record.MaxPosition, n.arrival
+	for _, l := range n.lanes {
+		if len(l.queue) > 0 && l.queue[0].Pos < first {
+			first, arrival = l.queue[0].Pos, l.queue[0].arrival
+		}
+	}
+	return arrival
+}
+
+func (n *session) complain(format string, args ...any) {
+	n.w.complain("shard %d: "+format, append([]any{n.s.id}, args...)...)
+}
+
+func positionsOf(items []item) (ps []record.Position) {
+	for _, i := range items {
+		ps = append(ps, i.Pos)
+	}
+	return ps
+}
