@@ -79,11 +79,13 @@ func (f *Functions) conclude(ctx context.Context, conf *Configuration, plan laun
 	revision, err := f.save(ctx, next, e.revision)
 	if err != nil {
 		f.opt.Log.Error("write function", "function", conf.Ref.ARN(), "error", err)
-		// The function stays in its transition, which the next change or start repeats; nobody may wait for it for
-		// ever.
+		// The function stays in its transition, which the next change or start repeats; invocations do not wait for
+		// that.
 		next = e.conf.clone()
 		next.State, next.StateReason, next.StateCode = Failed, "The state of the function could not be written.", "InternalError"
-		next.UpdateStatus, current, revision = Failed, nil, e.revision
+		next.UpdateStatus, revision = Failed, e.revision
+		f.fleet.retire(current) // nothing runs on it, and its code is let go
+		current = nil
 	}
 	if plan.Hint != "" {
 		f.opt.Log.Info("hint", "function", conf.Ref.ARN(), "hint", plan.Hint)

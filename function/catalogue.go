@@ -215,7 +215,7 @@ func (f *Functions) Delete(ctx context.Context, ref Ref) error {
 		return conflict(ref, err)
 	}
 	f.publish(ref, nil)
-	f.fleet.forget(ref)
+	f.fleet.reserve(ref, nil)
 	f.fleet.retire(e.current)
 	if !e.conf.settled() {
 		close(e.settled)

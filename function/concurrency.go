@@ -6,6 +6,12 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
+// Reasons of a refusal. They are AWS's and travel to callers.
+const (
+	ReasonReserved = "ReservedFunctionConcurrentInvocationLimitExceeded"
+	ReasonAccount  = "ConcurrentInvocationLimitExceeded"
+)
+
 // PutConcurrency reserves n concurrent invocations for a function; 0 stops it from being invoked. n has effect at once.
 // Faults: ResourceNotFoundException; InvalidParameterValueException when too little would be left for the other
 // functions. Source: Lambda API Reference, PutFunctionConcurrency.
@@ -55,3 +61,10 @@ func (f *Functions) setConcurrency(ctx context.Context, ref Ref, n *int) error {
 	f.fleet.reserve(ref, n)
 	return nil
 }
+
+// Enrol adds a waiter to the function: when there is a place that it may use, one waiter is called, in the order of
+// enrolling, and is out of the line. When there is a place already that no other was called for, that happens before
+// Enrol returns. waiter runs on the goroutine that freed the place and must not block. A refused caller enrols once
+// and, when called, tries again or cancels within a second; then the place goes to the next. Waiters beyond
+// fleet.MaxWaiters are not called.
+func (f *Functions) Enrol(ref Ref, waiter func()) (cancel func()) { return f.fleet.enrol(ref, waiter) }

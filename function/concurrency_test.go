@@ -12,7 +12,7 @@ import (
 )
 
 // F-42: a function never runs more often at once than it has reserved; the refusal names the limit. A waiter is called
-// when the slot is free.
+// when there is a place.
 func TestReservedConcurrencyIsHeld(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
@@ -138,7 +138,7 @@ func TestEnvironmentsAreReusedAndNotShared(t *testing.T) {
 	all.Wait()
 }
 
-// A caller whose context ends gets its answer at once; the handler goes on and holds its slot until it ends.
+// A caller whose context ends gets its answer at once; the handler goes on and counts until it ends.
 func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
@@ -179,7 +179,7 @@ func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 	}
 }
 
-// Whoever enrols after the slot has become free is called all the same.
+// A waiter that enrols after the place has become free is called all the same.
 func TestEnrollingLateLosesNothing(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -190,7 +190,7 @@ func TestEnrollingLateLosesNothing(t *testing.T) {
 	select {
 	case <-called:
 	default:
-		t.Error("there is a free slot, and the waiter was not called")
+		t.Error("there is a place, and the waiter was not called")
 	}
 }
 

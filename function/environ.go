@@ -21,7 +21,7 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 		"HOME":                      "/tmp",
 	}
 	if taskRoot = e.taskRoot(taskRoot); !e.f.confined() { // /tmp is everybody's
-		vars["TMPDIR"], vars["HOME"] = e.slot, e.slot
+		vars["TMPDIR"], vars["HOME"] = e.directory, e.directory
 	}
 	if url := e.f.opt.Endpoint(); url != "" {
 		vars["AWS_ENDPOINT_URL"] = url

@@ -36,14 +36,14 @@ func TestTimeCountsFromTheEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := &environment{g: &generation{conf: &Configuration{Timeout: time.Second}}}
-		r := &run{inv: &Invocation{}, sent: true, begun: time.Now(), initOver: 100 * time.Millisecond}
-		w := &watcher{e: e, r: r, timer: time.NewTimer(time.Hour)}
+		d := &delivery{inv: &Invocation{}, sent: true, begun: time.Now(), initOver: 100 * time.Millisecond}
+		w := &watcher{e: e, d: d, timer: time.NewTimer(time.Hour)}
 
 		<-time.After(300 * time.Millisecond)
 		w.on(signal{kind: wasSent})
 
-		if up := <-w.timer.C; up.Sub(r.begun) != 900*time.Millisecond {
-			t.Errorf("ended after %v", up.Sub(r.begun))
+		if up := <-w.timer.C; up.Sub(d.begun) != 900*time.Millisecond {
+			t.Errorf("ended after %v", up.Sub(d.begun))
 		}
 	})
 }
@@ -147,61 +147,6 @@ func TestInitPauseGrows(t *testing.T) {
 	}
 }
 
-// Slots of an account are offered in the order of enrolling over its functions; a reserved function's slots are offered
-// to its own waiters.
-func TestSlotsAreOfferedInTurn(t *testing.T) {
-	t.Parallel()
-	fl := newFleet(100, 2, time.Minute)
-	a, b, r := Ref{"1", "x", "a"}, Ref{"1", "x", "b"}, Ref{"1", "x", "r"}
-	other := Ref{"2", "x", "a"}
-	for _, ref := range []Ref{a, a} {
-		if reason := fl.admit(ref); reason != "" {
-			t.Fatal(reason)
-		}
-	}
-	if fl.admit(b) != ReasonAccount || fl.admit(other) != "" {
-		t.Fatal("the account's limit is not held, or is shared with another account")
-	}
-	one := 1
-	var called []string
-	wait := func(ref Ref, name string) func() { return fl.enrol(ref, func() { called = append(called, name) }) }
-	wait(b, "b1")
-	wait(a, "a1")
-	cancel := wait(b, "b2")
-	wait(b, "b3")
-	cancel()
-	cancel()
-	for range 3 {
-		fl.release(a)
-		if fl.admit(a) != "" {
-			t.Fatal("the freed slot is not there")
-		}
-	}
-	if got := strings.Join(called, " "); got != "b1 a1 b3" {
-		t.Errorf("called %s", got)
-	}
-
-	called = nil
-	fl.accountLimit = 10
-	fl.reserve(r, &one)
-	if fl.admit(r) != "" || fl.admit(r) != ReasonReserved {
-		t.Fatal("the reservation is not held")
-	}
-	fl.accountLimit = 3
-	wait(r, "r1")
-	wait(b, "b4")
-	fl.release(a)
-	fl.release(r)
-	two := 2
-	wait(r, "r2")
-	wait(r, "r3")
-	fl.reserve(r, &two)
-	if got := strings.Join(called, " "); !strings.HasPrefix(got, "b4 r1 r2") {
-		t.Errorf("called %s", got)
-	}
-	fl.reserve(r, nil)
-}
-
 // A slow or blocked sink loses the oldest lines of a ring and says how many bytes; nothing waits for it.
 func TestOverflowDropsTheOldest(t *testing.T) {
 	t.Parallel()
@@ -240,41 +185,5 @@ func TestLinesAreSplit(t *testing.T) {
 		events[2].Message != "framed\ntwo" ||
 		len(events[3].Message) != maxLogLine || events[4].Message != "yyyyyyyyyyz" {
 		t.Errorf("%d events", len(events))
-	}
-}
-
-// Whoever waits for room when the function changes looks the function up again: its code may be gone.
-func TestWaitingForACodeThatIsGone(t *testing.T) {
-	t.Parallel()
-	f := &Functions{code: &packages{users: map[string]int{"sha": 2}, zips: t.TempDir(), run: t.TempDir()}}
-	f.fleet = newFleet(1, 10, time.Minute)
-	busy, g := &generation{f: f, conf: &Configuration{}}, &generation{f: f, conf: &Configuration{CodeSHA256: "sha"}}
-	if _, what := f.fleet.acquire(t.Context(), busy, false); what != mayStart {
-		t.Fatal(what)
-	}
-	if _, what := f.fleet.acquire(t.Context(), g, false); what != full {
-		t.Fatal(what)
-	}
-	answer := make(chan grant)
-	go func() {
-		_, what := f.fleet.acquire(t.Context(), g, true)
-		answer <- what
-	}()
-	for waits := false; !waits; runtime.Gosched() {
-		f.fleet.mu.Lock()
-		waits = f.fleet.queue.Len() == 1
-		f.fleet.mu.Unlock()
-	}
-
-	f.fleet.retire(g)
-
-	if what := <-answer; what != stale {
-		t.Errorf("got %v", what)
-	}
-	if _, what := f.fleet.acquire(t.Context(), g, true); what != stale {
-		t.Errorf("later: %v", what)
-	}
-	if f.code.users["sha"] != 1 {
-		t.Errorf("the generation still holds its code")
 	}
 }

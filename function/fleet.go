@@ -1,294 +1,285 @@
 package function
 
 import (
-	"container/list"
 	"context"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/shardmill/shardmill/function/fleet"
 )
 
-// Reasons of a refusal. The first two are AWS's and travel to callers.
+// fleetShell does what fleet.Fleet decides: it knows which invocation, environment, generation and waiter stands behind
+// a number. One lock guards it all; nothing is done under it but deciding.
+type fleetShell struct {
+	mu      sync.Mutex
+	machine *fleet.Fleet
+
+	tickets      fleet.Ticket // given out so far, as are the next two
+	opened       fleet.Generation
+	enrolled     fleet.Waiter
+	inLine       map[fleet.Ticket]chan answer // of invocations that wait for room; each takes one answer
+	environments map[fleet.Environment]*environment
+	generations  map[fleet.Generation]*generation
+	waiters      map[fleet.Waiter]func() // that are not called yet
+
+	drained chan struct{} // closed when the machine says so
+	timer   *time.Timer   // runs out at alarm
+	alarm   time.Time     // zero: it does not run
+}
+
+// grant is what an invocation gets of the fleet.
+type grant uint8
+
 const (
-	ReasonReserved = "ReservedFunctionConcurrentInvocationLimitExceeded"
-	ReasonAccount  = "ConcurrentInvocationLimitExceeded"
+	stands   grant = iota // a place in the line: the answer comes later
+	warm                  // an environment that waits for work
+	mayStart              // leave to start one; it is counted already
+	stale                 // nothing: its generation is over, look up the function again
+	refused               // nothing: it has ended
 )
 
-// fleet counts who may run and keeps the warm environments. Three caps hold: a function's reservation, what its account
-// has left for functions without one, and the environments that this machine carries. One lock guards it all; nothing
-// is done under it but counting.
-type fleet struct {
-	maxEnvironments int
-	accountLimit    int
-	idleTTL         time.Duration
-
-	mu       sync.Mutex
-	closed   bool
-	living   int // environments, starting ones and dying ones included
-	running  int // invocations admitted
-	idle     list.List
-	queue    list.List // *ticket: who waits for room on this machine, first come first served
-	lanes    map[Ref]*lane
-	accounts map[account]*pool
-	all      map[*environment]struct{}
-	rest     chan struct{} // closed when running is 0 and the fleet is closed
-	rested   bool
-	reaper   *time.Timer
-	seq      uint64
+// answer is a grant and what comes with it.
+type answer struct {
+	grant  grant
+	env    *environment      // with warm
+	number fleet.Environment // with mayStart: what is to be started
+	reason fleet.Reason      // with refused
+	later  <-chan answer     // with stands
 }
 
-type account struct{ id, region string }
-
-// pool is what an account's functions without reservation share.
-type pool struct {
-	running  int // invocations of unreserved functions
-	reserved int // sum of reservations
-	waiting  map[*lane]struct{}
+// effect is something to do once the lock is free.
+type effect struct {
+	stop  *environment
+	call  func()
+	letGo *generation
 }
 
-// lane counts one function's invocations.
-type lane struct {
-	ref      Ref
-	running  int
-	reserved int       // -1: none
-	waiters  list.List // *waiter
-}
-
-type waiter struct {
-	seq  uint64
-	call func()
-}
-
-// ticket waits for an idle environment of its generation, or for room to start one.
-type ticket struct {
-	g     *generation
-	ready chan struct{} // closed when it is answered: what follows is set
-	grant grant
-	env   *environment // with warm
-	place *list.Element
-}
-
-func newFleet(maxEnvironments, accountLimit int, idleTTL time.Duration) *fleet {
-	return &fleet{
-		maxEnvironments: maxEnvironments, accountLimit: accountLimit, idleTTL: idleTTL,
-		lanes: map[Ref]*lane{}, accounts: map[account]*pool{}, all: map[*environment]struct{}{},
-		rest: make(chan struct{}),
+func newFleet(maxEnvironments, accountLimit int, idleTTL time.Duration) *fleetShell {
+	return &fleetShell{
+		machine: fleet.New(fleet.Limits{Account: accountLimit, Environments: maxEnvironments, IdleTTL: idleTTL}),
+		inLine:  map[fleet.Ticket]chan answer{}, environments: map[fleet.Environment]*environment{},
+		generations: map[fleet.Generation]*generation{}, waiters: map[fleet.Waiter]func(){},
+		drained: make(chan struct{}),
 	}
 }
 
-func (fl *fleet) pool(ref Ref) *pool {
-	key := account{ref.Account, ref.Region}
-	p, ok := fl.accounts[key]
-	if !ok {
-		p = &pool{waiting: map[*lane]struct{}{}}
-		fl.accounts[key] = p
-	}
-	return p
+// step tells the machine what happened and does what it wants. It returns what own is granted by this very event.
+func (s *fleetShell) step(own fleet.Ticket, ev fleet.Event) answer {
+	now := time.Now()
+	s.mu.Lock()
+	return s.finish(now, own, ev)
 }
 
-func (fl *fleet) lane(ref Ref) *lane {
-	l, ok := fl.lanes[ref]
-	if !ok {
-		l = &lane{ref: ref, reserved: -1}
-		fl.lanes[ref] = l
-	}
-	return l
-}
-
-// admit takes a slot of the function, or says why there is none. "" is admission.
-func (fl *fleet) admit(ref Ref) (reason string) {
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	l, p := fl.lane(ref), fl.pool(ref)
-	if reason := fl.refusal(l, p); reason != "" {
-		fl.drop(l)
-		return reason
-	}
-	l.running++
-	if l.reserved < 0 {
-		p.running++
-	}
-	fl.running++
-	return ""
-}
-
-func (fl *fleet) refusal(l *lane, p *pool) string {
-	switch {
-	case l.reserved >= 0 && l.running >= l.reserved:
-		return ReasonReserved
-	case l.reserved < 0 && p.running >= fl.accountLimit-p.reserved:
-		return ReasonAccount
-	}
-	return ""
-}
-
-// release gives a slot back and offers it to one waiter.
-func (fl *fleet) release(ref Ref) {
-	fl.mu.Lock()
-	l, p := fl.lane(ref), fl.pool(ref)
-	l.running--
-	if l.reserved < 0 {
-		p.running--
-	}
-	fl.running--
-	fl.atRest()
-	call := fl.nextWaiter(l, p)
-	fl.drop(l)
-	fl.mu.Unlock()
-	if call != nil {
-		call()
-	}
-}
-
-// drop forgets a lane that says nothing any more.
-func (fl *fleet) drop(l *lane) {
-	if l.running == 0 && l.reserved < 0 && l.waiters.Len() == 0 && fl.lanes[l.ref] == l {
-		delete(fl.lanes, l.ref)
-		delete(fl.pool(l.ref).waiting, l)
-	}
-}
-
-// forget lets go of a function that is deleted, and of the pool of its account if nothing is counted there any more.
-func (fl *fleet) forget(ref Ref) {
-	fl.reserve(ref, nil)
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	if p := fl.pool(ref); p.running == 0 && p.reserved == 0 && len(p.waiting) == 0 && !fl.laneIn(ref) {
-		delete(fl.accounts, account{ref.Account, ref.Region})
-	}
-}
-
-// laneIn tells whether a function of ref's account and region is still counted.
-func (fl *fleet) laneIn(ref Ref) bool {
-	for other := range fl.lanes {
-		if other.Account == ref.Account && other.Region == ref.Region {
-			return true
+// finish is step with mu held, which it releases.
+func (s *fleetShell) finish(now time.Time, own fleet.Ticket, ev fleet.Event) answer {
+	a, effects := s.decide(now, own, ev)
+	for _, e := range effects {
+		switch {
+		case e.stop != nil:
+			e.stop.stop()
+		case e.call != nil:
+			e.call()
+		case e.letGo != nil:
+			e.letGo.release()
 		}
 	}
-	return false
+	return a
 }
 
-// nextWaiter takes out the waiter whose turn it is for a slot that l or its account has free now. fl.mu is held.
-func (fl *fleet) nextWaiter(l *lane, p *pool) func() {
-	if l.reserved < 0 { // any function of the account may use it: the one that waits longest
-		l = nil
-		for other := range p.waiting {
-			if other.reserved < 0 && (l == nil || firstWaiter(other).seq < firstWaiter(l).seq) {
-				l = other
-			}
+// decide gives out what the machine wants, and returns what is left to do once the lock is free, in that order.
+func (s *fleetShell) decide(now time.Time, own fleet.Ticket, ev fleet.Event) (mine answer, effects []effect) {
+	defer s.mu.Unlock()
+	for _, c := range s.machine.Step(now, ev) {
+		switch c := c.(type) {
+		case fleet.Use:
+			s.give(own, c.Ticket, answer{grant: warm, env: s.environments[c.Environment]}, &mine)
+		case fleet.Start:
+			s.give(own, c.Ticket, answer{grant: mayStart, number: c.Environment}, &mine)
+		case fleet.Wait:
+			later := make(chan answer, 1)
+			s.inLine[c.Ticket] = later
+			s.give(own, c.Ticket, answer{grant: stands, later: later}, &mine)
+		case fleet.Stale:
+			s.give(own, c.Ticket, answer{grant: stale}, &mine)
+		case fleet.Refuse:
+			s.give(own, c.Ticket, answer{grant: refused, reason: c.Reason}, &mine)
+		case fleet.Stop:
+			effects = append(effects, effect{stop: s.environments[c.Environment]})
+		case fleet.Offer:
+			effects = append(effects, effect{call: s.waiters[c.Waiter]})
+			delete(s.waiters, c.Waiter)
+		case fleet.Dismiss:
+			delete(s.waiters, c.Waiter)
+		case fleet.LetGo:
+			effects = append(effects, effect{letGo: s.generations[c.Generation]})
+			delete(s.generations, c.Generation)
+		case fleet.Drained:
+			close(s.drained)
 		}
 	}
-	if l == nil || l.waiters.Len() == 0 || fl.refusal(l, p) != "" {
-		return nil
-	}
-	w := l.waiters.Remove(l.waiters.Front()).(*waiter)
-	if l.waiters.Len() == 0 {
-		delete(p.waiting, l)
-	}
-	return w.call
+	s.setAlarm(now)
+	return mine, effects
 }
 
-func firstWaiter(l *lane) *waiter { return l.waiters.Front().Value.(*waiter) }
-
-// enrol adds a waiter at the end. A slot that became free since the caller was refused is offered at once.
-func (fl *fleet) enrol(ref Ref, call func()) (cancel func()) {
-	fl.mu.Lock()
-	l, p := fl.lane(ref), fl.pool(ref)
-	fl.seq++
-	at := l.waiters.PushBack(&waiter{fl.seq, call})
-	p.waiting[l] = struct{}{}
-	now := fl.nextWaiter(l, p)
-	fl.drop(l)
-	fl.mu.Unlock()
-	if now != nil {
-		now()
+// give brings an answer to the invocation that has asked in this step, or to one in line.
+func (s *fleetShell) give(own, to fleet.Ticket, a answer, mine *answer) {
+	if to == own {
+		*mine = a
+		return
 	}
-	return func() {
-		fl.mu.Lock()
-		defer fl.mu.Unlock()
-		l.waiters.Remove(at)
-		if l.waiters.Len() == 0 {
-			delete(fl.pool(ref).waiting, l)
-		}
-		fl.drop(l)
+	s.inLine[to] <- a // it has room for one, and gets no other
+	delete(s.inLine, to)
+}
+
+// setAlarm sees to it that the machine gets its Tick. One that comes too early does no harm, so that the timer is not
+// set anew with every invocation.
+func (s *fleetShell) setAlarm(now time.Time) {
+	wake := s.machine.Wake()
+	if wake.IsZero() || !s.alarm.IsZero() && !wake.Before(s.alarm) {
+		return
+	}
+	s.alarm = wake
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wake.Sub(now), s.tick)
+	} else {
+		s.timer.Reset(wake.Sub(now))
 	}
 }
 
-// reserve sets or, with nil, ends a function's reservation. Invocations under way keep running. Every slot that becomes
-// free is offered.
-func (fl *fleet) reserve(ref Ref, n *int) {
-	fl.mu.Lock()
-	l, p := fl.lane(ref), fl.pool(ref)
-	if l.reserved >= 0 {
-		p.reserved -= l.reserved
-		p.running += l.running
-	}
-	l.reserved = -1
-	if n != nil {
-		l.reserved = *n
-		p.reserved += *n
-		p.running -= l.running
-	}
-	var calls []func()
-	// waiters do not take their slots under this lock: each is offered once
-	for free := fl.accountLimit; free > 0; free-- {
-		call := fl.nextWaiter(l, p)
-		if call == nil {
-			break
-		}
-		calls = append(calls, call)
-	}
-	fl.drop(l)
-	fl.mu.Unlock()
-	for _, call := range calls {
-		call()
-	}
+func (s *fleetShell) tick() {
+	s.mu.Lock()
+	s.alarm = time.Time{}
+	s.finish(time.Now(), 0, fleet.Tick{})
 }
 
-// Enrol adds a waiter to the function: when a slot that it may use becomes free, one waiter is called, in the order of
-// enrolling, and is out of the line. When there is a free slot already, that happens before Enrol returns. waiter runs
-// on the goroutine that freed the slot and must not block. A refused caller enrols once and, when called, tries again.
-func (f *Functions) Enrol(ref Ref, waiter func()) (cancel func()) { return f.fleet.enrol(ref, waiter) }
-
-// close refuses new environments; drained waits for the invocations.
-func (fl *fleet) close() {
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	fl.closed = true
-	fl.atRest()
-	for fl.queue.Len() > 0 {
-		fl.call(fl.queue.Front().Value.(*ticket), nil, full)
-	}
-	if fl.reaper != nil {
-		fl.reaper.Stop()
-	}
+// ask is a new invocation of g's function, or of a newer generation's if g is over: then it is stale.
+func (s *fleetShell) ask(now time.Time, g *generation, wait bool) (fleet.Ticket, answer) {
+	s.mu.Lock()
+	s.tickets++
+	id := s.tickets
+	return id, s.finish(now, id, fleet.Asked{
+		Ticket: id, Function: fleet.Function(g.conf.Ref), Generation: g.number, Wait: wait,
+	})
 }
 
-// atRest tells drained when the last invocation has ended. fl.mu is held.
-func (fl *fleet) atRest() {
-	if fl.closed && fl.running == 0 && !fl.rested {
-		fl.rested = true
-		close(fl.rest)
-	}
+// again asks for another environment.
+func (s *fleetShell) again(id fleet.Ticket, g *generation) answer {
+	return s.step(id, fleet.Again{Ticket: id, Generation: g.number})
 }
 
-func (fl *fleet) drained(ctx context.Context) {
+// await returns the answer that comes later, or refused if ctx ends first: then what was given meanwhile goes to
+// others.
+func (s *fleetShell) await(ctx context.Context, id fleet.Ticket, later <-chan answer) answer {
 	select {
-	case <-fl.rest:
+	case a := <-later:
+		return a
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	select {
+	case a := <-later:
+		if a.grant == refused {
+			s.mu.Unlock()
+			return a
+		}
+	default:
+		delete(s.inLine, id)
+	}
+	s.finish(time.Now(), id, fleet.Left{Ticket: id})
+	return answer{grant: refused, reason: fleet.MachineLimit}
+}
+
+// done ends an invocation whose environment can take more work.
+func (s *fleetShell) done(id fleet.Ticket, e *environment) {
+	s.step(0, fleet.Done{Ticket: id, Environment: e.number})
+}
+
+// ended ends an invocation that leaves no environment behind.
+func (s *fleetShell) ended(id fleet.Ticket) { s.step(0, fleet.Ended{Ticket: id}) }
+
+// started makes e known under its number: it can be stopped from here on.
+func (s *fleetShell) started(e *environment) {
+	s.mu.Lock()
+	s.environments[e.number] = e
+	s.finish(time.Now(), 0, fleet.Started{Environment: e.number})
+}
+
+// died tells that the process of an environment has ended.
+func (s *fleetShell) died(e *environment) { s.step(0, fleet.Died{Environment: e.number}) }
+
+// gone tells that nothing is left of an environment, or that it was not started.
+func (s *fleetShell) gone(number fleet.Environment) {
+	s.mu.Lock()
+	delete(s.environments, number)
+	s.finish(time.Now(), 0, fleet.Gone{Environment: number})
+}
+
+// open makes a generation known.
+func (s *fleetShell) open(g *generation) {
+	s.mu.Lock()
+	s.opened++
+	g.number = s.opened
+	s.generations[g.number] = g
+	s.finish(time.Now(), 0, fleet.Opened{Generation: g.number, Function: fleet.Function(g.conf.Ref)})
+}
+
+// retire ends a generation: idle environments stop now, busy ones after their invocation. nil is no generation.
+func (s *fleetShell) retire(g *generation) {
+	if g != nil {
+		s.step(0, fleet.Retired{Generation: g.number})
+	}
+}
+
+// reserve sets or, with nil, ends a function's reservation.
+func (s *fleetShell) reserve(ref Ref, n *int) {
+	limit := fleet.Unreserved
+	if n != nil {
+		limit = *n
+	}
+	s.step(0, fleet.Reserved{Function: fleet.Function(ref), Limit: limit})
+}
+
+func (s *fleetShell) enrol(ref Ref, call func()) (cancel func()) {
+	s.mu.Lock()
+	s.enrolled++
+	id := s.enrolled
+	s.waiters[id] = call
+	s.finish(time.Now(), 0, fleet.Enrolled{Waiter: id, Function: fleet.Function(ref)})
+	return func() {
+		s.mu.Lock()
+		delete(s.waiters, id)
+		s.finish(time.Now(), 0, fleet.Withdrawn{Waiter: id})
+	}
+}
+
+// close refuses new invocations; awaitDrained waits for those under way.
+func (s *fleetShell) close() { s.step(0, fleet.Closed{}) }
+
+// cut stops every environment. It does not wait for their ends.
+func (s *fleetShell) cut() { s.step(0, fleet.Cut{}) }
+
+// awaitDrained returns when the last invocation has ended, or with ctx.
+func (s *fleetShell) awaitDrained(ctx context.Context) {
+	select {
+	case <-s.drained:
 	case <-ctx.Done():
 	}
 }
 
-// runningNow lists the functions with an invocation under way, in order.
-func (fl *fleet) runningNow() []Ref {
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
+// running returns how many invocations are under way.
+func (s *fleetShell) running() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.machine.Running()
+}
+
+// busy lists the functions with an invocation under way, in order.
+func (s *fleetShell) busy() []Ref {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var refs []Ref
-	for ref, l := range fl.lanes {
-		if l.running > 0 {
-			refs = append(refs, ref)
-		}
+	for _, fn := range s.machine.Busy() {
+		refs = append(refs, Ref(fn))
 	}
-	slices.SortFunc(refs, Ref.Compare)
 	return refs
 }

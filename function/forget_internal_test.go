@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/shardmill/shardmill/function/fleet"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// Functions that come and go leave nothing behind: no lane, no pool of an account, no channel of somebody who watched,
-// no series, no key.
+// Functions that come and go leave nothing behind: nothing in the fleet, no channel of a watcher, no series, no key.
 func TestDeletedFunctionsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	var code bytes.Buffer
@@ -62,8 +62,11 @@ func TestDeletedFunctionsLeaveNothing(t *testing.T) {
 
 	f.fleet.mu.Lock()
 	defer f.fleet.mu.Unlock()
-	if len(f.fleet.lanes) != 0 || len(f.fleet.accounts) != 0 {
-		t.Errorf("%d lanes and %d pools are left", len(f.fleet.lanes), len(f.fleet.accounts))
+	if c := f.fleet.machine.Counts(); c != (fleet.Counts{}) {
+		t.Errorf("the fleet counts %+v", c)
+	}
+	if n := len(f.fleet.generations) + len(f.fleet.environments) + len(f.fleet.waiters) + len(f.fleet.inLine); n != 0 {
+		t.Errorf("the fleet's shell holds %d things", n)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

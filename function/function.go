@@ -21,7 +21,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
@@ -158,7 +157,7 @@ type Functions struct {
 	code   *packages
 	launch *launcher.Launcher
 	box    *sandbox.Sandbox
-	fleet  *fleet
+	fleet  *fleetShell
 	logs   *logPump
 	guard  *memoryGuard
 	cpu    string // how processors are shared; see CPU
@@ -172,7 +171,6 @@ type Functions struct {
 	appears chan struct{}         // closed when a function appears; nil: nobody watches one that is not there
 
 	starting chan struct{} // environments in their init phase: as many as processors
-	busy     atomic.Int64
 	stopping chan struct{}
 	hard     chan struct{} // closed when the drain is over
 	stopOnce sync.Once
@@ -238,7 +236,7 @@ func (f *Functions) Start(ctx context.Context) error {
 	}
 	f.launch = launcher.New(launcher.Options{
 		Python: f.opt.Python, Node: f.opt.Node, HostPackages: f.opt.HostPackages,
-		Dir: filepath.Join(f.code.run, "runtime"), Work: f.opt.Work,
+		Dir: filepath.Join(f.code.scratch, "runtime"), Work: f.opt.Work,
 	})
 	f.logs.start()
 	return f.load(ctx)
@@ -271,9 +269,9 @@ func (f *Functions) Stop(ctx context.Context) {
 		f.fleet.close()
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
-		f.fleet.drained(ctx)
+		f.fleet.awaitDrained(ctx)
 		close(f.hard)
-		f.fleet.stopAll()
+		f.fleet.cut()
 		f.work.Wait()
 		f.box.Close()
 		f.logs.stop()
@@ -288,10 +286,10 @@ func (f *Functions) Stop(ctx context.Context) {
 }
 
 // Busy returns how many invocations run now.
-func (f *Functions) Busy() int { return int(f.busy.Load()) }
+func (f *Functions) Busy() int { return f.fleet.running() }
 
 // BusyWith names the functions that run now.
-func (f *Functions) BusyWith() []Ref { return f.fleet.runningNow() }
+func (f *Functions) BusyWith() []Ref { return f.fleet.busy() }
 
 // FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines
 // go there by themselves within milliseconds; whoever moves the clock needs them to be there before.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
+	"github.com/shardmill/shardmill/function/fleet"
 	"github.com/shardmill/shardmill/function/launcher"
 	"github.com/shardmill/shardmill/internal/ids"
 )
@@ -27,6 +27,7 @@ type Invocation struct {
 	// of the last record of a batch, by the clock: iterator age is measured from it; zero: no batch of a stream
 	LastArrival time.Time
 
+	ticket  fleet.Ticket
 	measure measurement
 }
 
@@ -57,7 +58,7 @@ var errStopping = errors.New("shardmill is stopping")
 
 // Invoke runs a function and returns what became of it; it does not fail otherwise. It blocks for the function's
 // timeout and the init phase at most, and with Wait for as long as ctx lasts. When ctx ends while the handler runs,
-// Invoke returns PlatformError at once and the handler goes on: its slot stays taken until it ends.
+// Invoke returns PlatformError at once and the handler goes on: it counts until it ends.
 func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 	g, refusal := f.ready(ctx, &inv)
 	if g == nil {
@@ -68,11 +69,8 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 		return platform(ReasonStopping, errStopping)
 	default:
 	}
-	if reason := f.fleet.admit(inv.Ref); reason != "" {
-		f.meter.throttled(inv.Ref, f.opt.Clock.Now())
-		return Result{Class: NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
-	}
-	f.busy.Add(1)
+	now := time.Now()
+	ticket, a := f.fleet.ask(now, g, inv.Wait)
 	if inv.RequestID == "" {
 		inv.RequestID = ids.New()
 	}
@@ -80,21 +78,26 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 		inv.InvokedARN = inv.Ref.ARN()
 	}
 	if inv.TraceID == "" {
-		inv.TraceID = NewTraceID()
+		inv.TraceID = newTraceID(now)
 	}
-	inv.measure.scope = f.meter.scope(inv.Ref)
-	res, running := f.invoke(ctx, g, &inv)
-	if running == nil {
-		inv.end(&res)
-		f.settleSlot(inv.Ref)
+	inv.ticket, inv.measure.scope = ticket, f.meter.scope(inv.Ref)
+	res, e, how := f.invoke(ctx, g, &inv, a)
+	if how != left {
+		f.count(&inv, &res, how, e)
 	}
 	return res
 }
 
-// settleSlot ends an invocation's count.
-func (f *Functions) settleSlot(ref Ref) {
-	f.busy.Add(-1)
-	f.fleet.release(ref)
+// count measures what an invocation came to and ends it in the fleet, unless the fleet has ended it.
+func (f *Functions) count(inv *Invocation, res *Result, how outcome, e *environment) {
+	inv.end(res)
+	switch {
+	case how == unserved:
+	case how == finished && !e.isDead():
+		f.fleet.done(inv.ticket, e)
+	default: // a dead environment is taken out by its supervisor
+		f.fleet.ended(inv.ticket)
+	}
 }
 
 // ready finds the code to run, waiting for a function that is being created.
@@ -145,69 +148,70 @@ func platform(reason string, err error) Result {
 	return Result{Class: PlatformError, Reason: reason, Detail: err.Error(), StatusCode: 500}
 }
 
-// invoke finds or starts an environment and runs inv in it. An environment that dies before it has seen the event costs
-// nothing but a new try. running is set when the handler goes on without the caller.
-func (f *Functions) invoke(ctx context.Context, g *generation, inv *Invocation) (res Result, running *environment) {
+// invoke runs inv in what it is granted, and returns the environment that it was in last. One that dies before it has
+// seen the event costs nothing but a new try.
+func (f *Functions) invoke(
+	ctx context.Context, g *generation, inv *Invocation, a answer,
+) (res Result, e *environment, how outcome) {
 	again := false
 	for {
-		r := &run{inv: inv, again: again}
-		e, what := f.fleet.acquire(ctx, g, inv.Wait)
-		switch what {
+		if a.grant == stands {
+			a = f.fleet.await(ctx, inv.ticket, a.later)
+		}
+		d := &delivery{inv: inv, again: again}
+		switch a.grant {
 		case mayStart:
 			f.begin(&inv.measure)
 			if last, paused := g.pause(); paused {
-				f.fleet.gone(g)
-				return last.result(inv.RequestID), nil
+				f.fleet.gone(a.number)
+				return last.result(inv.RequestID), nil, lost
 			}
 			var err error
-			if e, err = f.boot(ctx, g, r); err != nil {
-				return f.bootFailed(g, inv, err), nil
+			if e, err = f.boot(ctx, g, a.number, d); err != nil {
+				return f.bootFailed(g, inv, err), nil, lost
 			}
-		case full:
-			res := f.noRoom(ctx)
-			if res.Class == NotAdmitted && ctx.Err() == nil {
-				f.meter.throttled(inv.Ref, f.opt.Clock.Now())
-			}
-			return res, nil
-		case stale:
-			if g, res = f.ready(ctx, inv); g == nil {
-				return res, nil
-			}
-			continue
 		case warm:
 			f.begin(&inv.measure)
-			if !e.begin(r) {
+			if e = a.env; !e.begin(d) {
+				a = f.fleet.again(inv.ticket, g)
 				continue
 			}
-		}
-		res, outcome := f.await(ctx, e, r)
-		switch outcome {
-		case retry:
-			again = r.again
+		case stale:
+			if g, res = f.ready(ctx, inv); g == nil {
+				return res, nil, lost
+			}
+			a = f.fleet.again(inv.ticket, g)
 			continue
-		case left:
-			return res, e
-		case finished:
-			return res, nil
+		case refused, stands:
+			return f.refusal(ctx, inv, a.reason), nil, unserved
 		}
+		if res, how = f.await(ctx, e, d); how != retry {
+			return res, e, how
+		}
+		again = d.again
+		a = f.fleet.again(inv.ticket, g)
 	}
 }
 
-func (f *Functions) noRoom(ctx context.Context) Result {
-	select {
-	case <-f.stopping:
+// refusal returns the result of an invocation that the fleet has ended.
+func (f *Functions) refusal(ctx context.Context, inv *Invocation, why fleet.Reason) Result {
+	res := Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429}
+	switch why {
+	case fleet.Closing:
 		return platform(ReasonStopping, errStopping)
-	default:
+	case fleet.ReservedLimit:
+		res.Reason = ReasonReserved
+	case fleet.AccountLimit:
+	case fleet.MachineLimit:
+		if err := ctx.Err(); err != nil {
+			res.Detail = err.Error()
+			return res
+		}
+		res.Hint = fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.",
+			f.opt.MaxEnvironments)
 	}
-	if err := ctx.Err(); err != nil {
-		return Result{Class: NotAdmitted, Reason: ReasonAccount, Detail: err.Error(), StatusCode: 429}
-	}
-	return Result{
-		Class: NotAdmitted, Reason: ReasonAccount, Detail: "Rate Exceeded.", StatusCode: 429,
-		Hint: fmt.Sprintf(
-			"This machine runs at most %d execution environments at once, and all are busy.", f.opt.MaxEnvironments,
-		),
-	}
+	f.meter.throttled(inv.Ref, f.opt.Clock.Now())
+	return res
 }
 
 // bootFailed returns the result when no process could be started.
@@ -230,283 +234,12 @@ func (f *Functions) bootFailed(g *generation, inv *Invocation, err error) Result
 	return platform(ReasonSpawn, err)
 }
 
-// begin gives r to a warm environment. It reports false when the environment is dead.
-func (e *environment) begin(r *run) bool {
-	e.mu.Lock()
-	for len(e.events) > 0 { // of an earlier invocation whose end nobody waited for
-		<-e.events
-	}
-	switch e.phase {
-	case dead:
-		e.mu.Unlock()
-		return false
-	case ready:
-		e.run = r
-		if err := e.dispatch(r); err != nil {
-			e.mu.Lock()
-			e.run, e.phase = nil, dead
-			e.mu.Unlock()
-			e.proc.Kill()
-			return false
-		}
-		return true
-	case answering, initialising, working: // the runtime has answered its last invocation and is on its way back
-		e.run = r
-	}
-	e.mu.Unlock()
-	return true
-}
-
-// comeBack is how long an invocation waits for the runtime to return from the one before; then it goes to another
-// environment.
-const comeBack = 2 * time.Second
-
-// outcome says how await ended.
-type outcome uint8
-
-const (
-	finished outcome = iota
-	retry            // the event was not delivered
-	left             // the caller's context ended; the handler goes on, and its slot is settled by whoever watches it
-)
-
-// await sees r through to its end. e belongs to the caller before, and to the fleet or to nobody after.
-func (f *Functions) await(ctx context.Context, e *environment, r *run) (Result, outcome) {
-	w := f.watchRun(e, r)
-	ours := true
-	defer func() {
-		if ours {
-			w.timer.Stop()
-		}
-	}()
-	for {
-		select {
-		case s := <-e.events:
-			if res, o, over := w.on(s); over {
-				return res, o
-			}
-		case <-w.timer.C:
-			if res, o, over := w.late(); over {
-				return res, o
-			}
-		case <-ctx.Done():
-			if e.withdraw(r) {
-				f.fleet.put(e)
-				return Result{
-					Class: NotAdmitted, Reason: ReasonAccount, Detail: ctx.Err().Error(), StatusCode: 429,
-				}, finished
-			}
-			ours = false
-			f.work.Go(func() {
-				defer w.timer.Stop()
-				res := w.finish()
-				r.inv.end(&res)
-				f.settleSlot(r.inv.Ref)
-			})
-			return platform(ReasonAbandoned, context.Cause(ctx)), left
-		}
-	}
-}
-
-// withdraw takes r back from a warm environment that has not come back for it yet.
-func (e *environment) withdraw(r *run) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.run != r || r.sent || e.phase != answering {
-		return false
-	}
-	e.run = nil
-	return true
-}
-
-// watcher follows one invocation in one environment.
-type watcher struct {
-	f     *Functions
-	e     *environment
-	r     *run
-	timer *time.Timer
-	slow  bool // the init phase has begun to use up the function's timeout
-	held  *Result
-}
-
-func (f *Functions) watchRun(e *environment, r *run) *watcher {
-	w := &watcher{f: f, e: e, r: r}
-	e.mu.Lock()
-	wait := f.opt.InitTimeout
-	switch {
-	case r.sent:
-		wait = time.Until(e.deadline(r))
-	case e.phase == answering:
-		wait = comeBack
-	}
-	e.mu.Unlock()
-	w.timer = time.NewTimer(wait)
-	return w
-}
-
-// finish follows the invocation without a caller. Of what was not delivered there is no result: nobody waits for
-// another try.
-func (w *watcher) finish() (res Result) {
-	for {
-		over := false
-		select {
-		case s := <-w.e.events:
-			res, _, over = w.on(s)
-		case <-w.timer.C:
-			res, _, over = w.late()
-		}
-		if over {
-			return res
-		}
-	}
-}
-
-// on takes a signal.
-func (w *watcher) on(s signal) (Result, outcome, bool) {
-	switch s.kind {
-	case wasSent:
-		w.e.mu.Lock() // until the event has its instant
-		deadline := w.e.deadline(w.r)
-		w.e.mu.Unlock()
-		w.timer.Reset(time.Until(deadline))
-	case wasAnswered:
-		res := w.answered(s)
-		if w.r.inv.Tail {
-			w.held = &res
-			w.timer.Reset(w.f.opt.TailWait)
-			return Result{}, finished, false
-		}
-		w.f.fleet.put(w.e)
-		return res, finished, true
-	case wasReported:
-		if w.held != nil {
-			return w.release(), finished, true
-		}
-	case undelivered:
-		return Result{}, retry, true
-	case initFailed, died:
-		if w.held != nil { // it died after it had answered
-			return w.release(), finished, true
-		}
-		return w.failed(s.fail), finished, true
-	}
-	return Result{}, finished, false
-}
-
-// release returns a result that waited for its log.
-func (w *watcher) release() Result {
-	w.held.LogTail = w.e.out.takeTail()
-	w.f.fleet.put(w.e)
-	return *w.held
-}
-
-// late returns the timer: of the init phase, of the function's timeout, of a runtime that does not come back, or of a
-// held answer.
-func (w *watcher) late() (Result, outcome, bool) {
-	e, r := w.e, w.r
-	if w.held != nil {
-		return w.release(), finished, true
-	}
-	if e.withdraw(r) {
-		// It counts as busy until its timeout and is killed then: something in it still runs.
-		time.AfterFunc(e.g.conf.Timeout, e.stop)
-		return Result{}, retry, true
-	}
-	e.mu.Lock()
-	inInit := e.run == r && !r.sent && e.phase == initialising
-	e.mu.Unlock()
-	if inInit && !w.slow {
-		w.slow = true
-		e.booted()
-		w.timer.Reset(e.g.conf.Timeout)
-		return Result{}, finished, false
-	}
-	fail := w.f.timedOut(r.inv.RequestID, e.g.conf.Timeout)
-	if inInit {
-		e.g.initFailed(fail)
-	}
-	if !e.abandon(r, fail) {
-		w.timer.Reset(time.Second) // the answer is in the channel already
-		return Result{}, finished, false
-	}
-	return w.failed(fail), finished, true
-}
-
-// answered returns the result of a runtime's answer.
-func (w *watcher) answered(s signal) Result {
-	r, a := w.r, s.answer
-	res := Result{
-		Class: Success, Payload: a.Payload, ExecutedVersion: Latest, StatusCode: 200, Hint: w.e.g.conf.Hint,
-		Started: r.begun, Duration: s.at.Sub(r.begun), Init: r.init, MaxMemoryMB: w.e.usedMB(),
-	}
-	switch {
-	case a.TooLarge:
-		fail := tooLarge()
-		res.Class, res.ErrorKind = FunctionError, Unhandled
-		res.Payload, res.Reason, res.Detail = fail.payload, fail.kind, fail.message
-	case a.Failed:
-		res.Class, res.ErrorKind, res.Reason = FunctionError, Unhandled, a.Kind
-	}
-	if a.Hint == "" && a.Failed {
-		a.Hint = w.e.leavesFirst(a.Payload)
-	}
-	if a.Hint == "" {
-		a.Hint = w.e.g.hint()
-	}
-	if a.Hint != "" {
-		res.Hint = a.Hint
-		w.e.g.advise(a.Hint)
-	}
-	return res
-}
-
-// failed returns the result of a failure that ended the environment.
-func (w *watcher) failed(fail failure) Result {
-	r := w.r
-	w.e.mu.Lock()
-	stopped := w.e.stopped && fail.payload == nil && fail.status != "timeout"
-	w.e.mu.Unlock()
-	if stopped {
-		select {
-		case <-w.f.hard: // we cut it off: nobody knows what it did
-			return platform(ReasonStopping, errStopping)
-		default:
-		}
-	}
-	res := fail.result(r.inv.RequestID)
-	if r.sent {
-		res.Started, res.Duration, res.Init = r.begun, r.took, r.init
-	}
-	res.MaxMemoryMB = w.e.usedMB()
-	if r.inv.Tail {
-		res.LogTail = w.e.out.takeTail()
-	}
-	w.adviseSDK(&res, fail)
-	if res.Hint == "" {
-		res.Hint = w.e.leavesFirst(fail.payload)
-	}
-	w.e.g.advise(res.Hint)
-	return res
-}
-
-// adviseSDK adds a hint to a failed init phase for lack of the SDK, which AWS bundles and we do not.
-func (w *watcher) adviseSDK(res *Result, fail failure) {
-	text := string(fail.payload)
-	if !strings.Contains(text, "No module named '") && !strings.Contains(text, "Cannot find module '") &&
-		!strings.Contains(text, "Cannot find package '") {
-		return
-	}
-	plan, err := w.f.plan(context.Background(), w.e.g.conf)
-	if err != nil || plan.SDK == "" || !strings.Contains(text, " '"+plan.SDK) {
-		return
-	}
-	res.Hint = plan.SDKHint
-}
-
 // NewTraceID returns an X-Amzn-Trace-Id that samples nothing.
-func NewTraceID() string {
+func NewTraceID() string { return newTraceID(time.Now()) }
+
+func newTraceID(now time.Time) string {
 	return fmt.Sprintf(
-		"Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(time.Now().Unix()), rand.Uint32(), rand.Uint64(),
+		"Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(now.Unix()), rand.Uint32(), rand.Uint64(),
 		rand.Uint64(),
 	)
 }

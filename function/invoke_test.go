@@ -3,11 +3,14 @@ package function_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shardmill/shardmill/function"
 )
@@ -147,5 +150,30 @@ func TestBootstrapThatIsNoProgram(t *testing.T) {
 			`{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: id Error: fork/exec /var/task/bootstrap: `+
 				c.message+`"}`,
 		)
+	}
+}
+
+// A start that fails takes neither room on the machine nor a place among those that start, however often it happens.
+func TestFailedStartsTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(o *function.Options) { o.MaxEnvironments = 1 })
+	b.provided("good", "echo")
+	for i := range runtime.NumCPU() + 1 {
+		name := fmt.Sprint("bad", i) // a function of its own for each, as failures of one are followed by a pause
+		b.provided(name, "", func(in *function.CreateInput) {
+			in.Zip = zipOf(file{"bootstrap", "#!/nowhere/sh\n", 0o755})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // the next start would wait for the place
+		r := b.Invoke(ctx, function.Invocation{Ref: ref(name), Payload: []byte(`{}`)})
+		cancel()
+		if r.Reason != "Runtime.InvalidEntrypoint" {
+			t.Fatalf("start %d: %+v", i, r)
+		}
+	}
+
+	want(t, b.invoke("good", `1`), function.Success, `1`)
+
+	if n := b.Busy(); n != 0 {
+		t.Errorf("%d invocations are counted", n)
 	}
 }

@@ -95,10 +95,10 @@ func (e *environment) show(spec *sandbox.Spec, plan launcher.Plan, dir string) {
 		return
 	}
 	spec.Dir, spec.Code = sandbox.TaskRoot, dir
-	if runtime := filepath.Join(e.f.code.run, "runtime"); isDir(runtime) { // binaries of the customer need none
+	if runtime := filepath.Join(e.f.code.scratch, "runtime"); isDir(runtime) { // binaries of the customer need none
 		spec.Runtime = runtime
 	}
-	spec.Reads, spec.Temp, spec.TempMB = slices.Concat(plan.Reads, e.f.opt.Show), e.slot, e.g.conf.EphemeralMB
+	spec.Reads, spec.Temp, spec.TempMB = slices.Concat(plan.Reads, e.f.opt.Show), e.directory, e.g.conf.EphemeralMB
 	if e.f.opt.Network == NetworkPrivate {
 		spec.Ports = append(spec.Ports, e.f.insidePort())
 		if port := e.f.endpointPort(); port != 0 {

@@ -23,9 +23,9 @@ func confined(t *testing.T, change ...func(*function.Options)) (*bench, bool) {
 	return b, level == "sandbox"
 }
 
-// Eight lanes that write and read one file meet only their own, two functions with one folder do not meet at all, and
-// TMPDIR is not set.
-func TestLanesDoNotMeetInTmp(t *testing.T) {
+// Eight invocations at once that write and read one file meet only their own, two functions with one folder do not meet
+// at all, and TMPDIR is not set.
+func TestInvocationsDoNotMeetInTmp(t *testing.T) {
 	t.Parallel()
 	b, ok := confined(t)
 	if !ok {
@@ -44,13 +44,13 @@ func TestLanesDoNotMeetInTmp(t *testing.T) {
 	`
 	b.python("f", source)
 	b.python("g", source)
-	var lanes sync.WaitGroup
-	for _, lane := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		lanes.Go(func() {
-			want(t, b.invoke("f", quote(lane)), function.Success, `["`+lane+`", [], false, "/var/task"]`)
+	var callers sync.WaitGroup
+	for _, caller := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		callers.Go(func() {
+			want(t, b.invoke("f", quote(caller)), function.Success, `["`+caller+`", [], false, "/var/task"]`)
 		})
 	}
-	lanes.Wait()
+	callers.Wait()
 
 	want(t, b.invoke("g", `"x"`), function.Success, `["x", [], false, "/var/task"]`)
 }

@@ -23,6 +23,8 @@ func newMeter(store *metric.Store) *meter {
 	return &meter{store: store, functions: map[Ref]*scope{}, accounts: map[account]*scope{}}
 }
 
+type account struct{ id, region string }
+
 // scope is what one set of dimensions is measured by.
 type scope struct {
 	account *scope // of all functions; nil in itself

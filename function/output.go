@@ -269,11 +269,11 @@ func newLogPump(sink LogSink) *logPump {
 
 func (p *logPump) start() {
 	if p.sink != nil {
-		p.ended.Go(p.run)
+		p.ended.Go(p.loop)
 	}
 }
 
-func (p *logPump) run() {
+func (p *logPump) loop() {
 	for {
 		select {
 		case <-p.wake:

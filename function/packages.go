@@ -24,18 +24,18 @@ import (
 // start (unpacked code, compiled files, temporary directories of environments). What it held before is moved aside and
 // removed while the server is at work: whatever functions have left there, no start fails or waits for it. Directories
 // are made when the first function needs them: a start waits for none of them, and a server without functions leaves
-// none behind. A package lives while somebody retains it.
+// none behind. A package lives while it is retained.
 type packages struct {
-	dir, zips, run string
+	dir, zips, scratch string
 
 	mu    sync.Mutex
 	users map[string]int
-	slots int
+	made  int // directories of environments
 }
 
 func openPackages(dir string) *packages {
 	return &packages{
-		dir: dir, zips: filepath.Join(dir, "code"), run: filepath.Join(dir, "run"),
+		dir: dir, zips: filepath.Join(dir, "code"), scratch: filepath.Join(dir, "run"),
 		users: map[string]int{},
 	}
 }
@@ -46,13 +46,13 @@ const leftover = ".leftover-"
 // setAside moves what an earlier process has left in DIR/run out of the way. Where even that is not possible, this
 // process uses another directory.
 func (p *packages) setAside() error {
-	err := os.Rename(p.run, filepath.Join(p.dir, leftover+rand.Text()))
+	err := os.Rename(p.scratch, filepath.Join(p.dir, leftover+rand.Text()))
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	instead := filepath.Join(p.dir, leftover+"run-"+rand.Text()) // removed at the next start
-	err = fmt.Errorf("%s cannot be moved out of the way, so %s is used instead: %w", p.run, instead, err)
-	p.run = instead
+	err = fmt.Errorf("%s cannot be moved out of the way, so %s is used instead: %w", p.scratch, instead, err)
+	p.scratch = instead
 	return err
 }
 
@@ -64,7 +64,7 @@ func (p *packages) clear(ctx context.Context) error {
 	}
 	for _, e := range entries {
 		path := filepath.Join(p.dir, e.Name())
-		if strings.HasPrefix(e.Name(), leftover) && path != p.run {
+		if strings.HasPrefix(e.Name(), leftover) && path != p.scratch {
 			err = errors.Join(err, removeTree(ctx, path))
 		}
 	}
@@ -78,7 +78,7 @@ const closeLimit = 2 * time.Second
 func (p *packages) close() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
-	return removeTree(ctx, p.run) == nil
+	return removeTree(ctx, p.scratch) == nil
 }
 
 func (p *packages) zipPath(sha string) string { return filepath.Join(p.zips, sha+".zip") }
@@ -154,7 +154,7 @@ func (p *packages) check(sha string, size int64) error {
 // unpacked returns the directory of the code and one for its compiled files, unpacking it first if this process has not
 // done so.
 func (p *packages) unpacked(ctx context.Context, sha string) (dir, cache string, err error) {
-	dir, cache = filepath.Join(p.run, "code", sha), filepath.Join(p.run, "cache", sha)
+	dir, cache = filepath.Join(p.scratch, "code", sha), filepath.Join(p.scratch, "cache", sha)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, cache, nil
 	}
@@ -178,11 +178,11 @@ func (p *packages) lost(sha string, err error) error {
 
 // unpack makes run/code/SHA whole or not at all.
 func (p *packages) unpack(ctx context.Context, sha string, b []byte) error {
-	if err := os.MkdirAll(filepath.Join(p.run, "code"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(p.scratch, "code"), 0o755); err != nil {
 		return err
 	}
 	// beside its place: moving a read-only directory elsewhere is not allowed
-	tmp, err := os.MkdirTemp(filepath.Join(p.run, "code"), ".unpack-*")
+	tmp, err := os.MkdirTemp(filepath.Join(p.scratch, "code"), ".unpack-*")
 	if err != nil {
 		return err
 	}
@@ -190,13 +190,13 @@ func (p *packages) unpack(ctx context.Context, sha string, b []byte) error {
 	if err := unzip(ctx, b, tmp); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(p.run, "cache", sha), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(p.scratch, "cache", sha), 0o755); err != nil {
 		return err
 	}
-	dir := filepath.Join(p.run, "code", sha)
+	dir := filepath.Join(p.scratch, "code", sha)
 	if err := os.Rename(tmp, dir); err != nil {
 		if _, e := os.Stat(dir); e == nil {
-			return nil // somebody else was faster
+			return nil // another call was faster
 		}
 		return fmt.Errorf("unpack code package: %w", err)
 	}
@@ -218,11 +218,11 @@ func (p *packages) release(sha string) {
 	}
 	delete(p.users, sha)
 	_ = os.Remove(p.zipPath(sha))
-	_ = removeAll(filepath.Join(p.run, "code", sha))
-	_ = removeAll(filepath.Join(p.run, "cache", sha))
+	_ = removeAll(filepath.Join(p.scratch, "code", sha))
+	_ = removeAll(filepath.Join(p.scratch, "cache", sha))
 }
 
-// sweep removes packages that nobody retains, as a crash between writing code and writing the function leaves them.
+// sweep removes packages that are not retained, as a crash between writing code and writing the function leaves them.
 func (p *packages) sweep() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -238,11 +238,11 @@ func (p *packages) sweep() error {
 	return nil
 }
 
-// slot makes the private directory of an environment: its TMPDIR and HOME.
-func (p *packages) slot() (string, error) {
+// directory makes the private directory of an environment: its TMPDIR and HOME.
+func (p *packages) directory() (string, error) {
 	p.mu.Lock()
-	p.slots++
-	dir := filepath.Join(p.run, "slot", fmt.Sprint(p.slots))
+	p.made++
+	dir := filepath.Join(p.scratch, "environment", fmt.Sprint(p.made))
 	p.mu.Unlock()
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err

@@ -238,8 +238,8 @@ func TestNothingInTheDirectoriesOfPackagesFailsAStart(t *testing.T) {
 			if err := p.setAside(); err != nil {
 				t.Error(err)
 			}
-			if _, err := os.Lstat(p.run); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s is still there: %v", p.run, err)
+			if _, err := os.Lstat(p.scratch); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is still there: %v", p.scratch, err)
 			}
 			_ = p.sweep() // may say something, and comes back
 			if err := p.clear(t.Context()); err != nil {
@@ -267,23 +267,23 @@ func TestAnotherDirectoryWhereTheOldOneStays(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := openPackages(dir)
-	p.run = filepath.Join(dir, "run") + "/." // which no system renames
-	if err := os.MkdirAll(p.run, 0o755); err != nil {
+	p.scratch = filepath.Join(dir, "run") + "/." // which no system renames
+	if err := os.MkdirAll(p.scratch, 0o755); err != nil {
 		t.Fatal(err)
 	}
 
 	err := p.setAside()
 
-	if err == nil || !strings.HasPrefix(filepath.Base(p.run), leftover) {
-		t.Fatalf("%v, and it works in %s", err, p.run)
+	if err == nil || !strings.HasPrefix(filepath.Base(p.scratch), leftover) {
+		t.Fatalf("%v, and it works in %s", err, p.scratch)
 	}
-	if err := os.MkdirAll(p.run, 0o755); err != nil {
+	if err := os.MkdirAll(p.scratch, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.clear(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(p.run); err != nil {
+	if _, err := os.Stat(p.scratch); err != nil {
 		t.Errorf("what it works in has been removed: %v", err)
 	}
 }
@@ -292,7 +292,7 @@ func TestAnotherDirectoryWhereTheOldOneStays(t *testing.T) {
 func TestCompiledFilesGoWithTheirPackage(t *testing.T) {
 	t.Parallel()
 	p := openPackages(t.TempDir())
-	cache := filepath.Join(p.run, "cache", "sha")
+	cache := filepath.Join(p.scratch, "cache", "sha")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}

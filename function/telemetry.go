@@ -85,7 +85,7 @@ func (e *environment) Subscribed(sub runtimeapi.Subscription) {
 	if slices.Contains(sub.Types, runtimeapi.TelemetryPlatform) {
 		s.add(telemetryEvent(e.begun, "platform.initStart", start))
 	}
-	e.f.work.Go(s.run)
+	e.f.work.Go(s.loop)
 	t.platform("platform.telemetrySubscription", map[string]any{
 		"name": sub.Extension, "state": "Subscribed", "types": sub.Types,
 	})
@@ -173,8 +173,8 @@ func signalOnce(c chan struct{}) {
 	}
 }
 
-// run delivers batches until the process has ended: when one is full, or its first event has waited long enough.
-func (s *subscriber) run() {
+// loop delivers batches until the process has ended: when one is full, or its first event has waited long enough.
+func (s *subscriber) loop() {
 	defer s.client.CloseIdleConnections()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

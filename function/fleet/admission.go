@@ -85,9 +85,10 @@ func (f *Fleet) forget(fn *function) {
 }
 
 func (f *Fleet) asked(e Asked) {
-	if f.tickets[e.Ticket] != nil {
-		broken("ticket %d asks twice", e.Ticket)
+	if e.Ticket <= f.asks {
+		broken("ticket %d asks after ticket %d", e.Ticket, f.asks)
 	}
+	f.asks = e.Ticket
 	if f.closed {
 		f.do(Refuse{e.Ticket, Closing})
 		return

@@ -38,6 +38,9 @@ type Stop struct{ Environment Environment }
 // is faster.
 type Offer struct{ Waiter Waiter }
 
+// Dismiss tells that a waiter is not kept, as there are MaxWaiters: it is never called.
+type Dismiss struct{ Waiter Waiter }
+
 // LetGo tells that nothing runs on a retired generation any more, nor will. It is the last that is said of it.
 type LetGo struct{ Generation Generation }
 
@@ -51,6 +54,7 @@ func (Stale) command()   {}
 func (Refuse) command()  {}
 func (Stop) command()    {}
 func (Offer) command()   {}
+func (Dismiss) command() {}
 func (LetGo) command()   {}
 func (Drained) command() {}
 

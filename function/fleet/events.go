@@ -27,6 +27,12 @@ type Left struct{ Ticket Ticket }
 // Ended ends an admitted invocation that is not in line. What becomes of its environment is told apart.
 type Ended struct{ Ticket Ticket }
 
+// Done is Ended and Idle in one: an invocation has ended, and its environment can take more work.
+type Done struct {
+	Ticket      Ticket
+	Environment Environment
+}
+
 // Started tells that the process of an environment exists and can be stopped.
 type Started struct{ Environment Environment }
 
@@ -85,6 +91,7 @@ func (Asked) event()     {}
 func (Again) event()     {}
 func (Left) event()      {}
 func (Ended) event()     {}
+func (Done) event()      {}
 func (Started) event()   {}
 func (Idle) event()      {}
 func (Died) event()      {}

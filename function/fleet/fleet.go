@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// Numbers of what the shell and the machine talk of. None is given out twice in the life of a Fleet.
+// Numbers of what the shell and the machine talk of. None is given out twice in the life of a Fleet, and tickets ask in
+// ascending order.
 type (
 	Ticket      uint64 // one invocation, from Asked until it ends; from the shell
 	Generation  uint64 // a function's code and configuration at one moment; from the shell
@@ -41,7 +42,7 @@ const (
 	// OfferTime is how long an offered place is meant for the waiter that was called. If no invocation of its function
 	// has come by then, the place is offered to the next one. Ours: a waiter that is called asks within milliseconds.
 	OfferTime = time.Second
-	// MaxWaiters is how many waiters are kept. One that comes on top of them is never called: its own back-off ends its
+	// MaxWaiters is how many waiters are kept. One that comes on top of them is dismissed: its own back-off ends its
 	// wait.
 	MaxWaiters = 1 << 16
 	// maxSpare is how many tickets that have ended are kept for the next ones, so that an invocation takes no memory.
@@ -75,6 +76,7 @@ type Fleet struct {
 	living int                // environments that start, work, are idle or are being stopped
 	dying  int                // those of them that are being stopped
 	last   Environment
+	asks   Ticket // the last that has asked
 	called uint64 // numbers waiters in the order in which they enrol
 	closed bool
 	cut    bool
@@ -103,6 +105,9 @@ func (f *Fleet) Step(now time.Time, ev Event) []Command {
 	case Left:
 		f.left(e.Ticket)
 	case Ended:
+		f.ended(e.Ticket)
+	case Done:
+		f.idle(e.Environment)
 		f.ended(e.Ticket)
 	case Started:
 		f.started(e.Environment)

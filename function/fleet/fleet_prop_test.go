@@ -238,6 +238,8 @@ func (p *player) judge(c fleet.Command) {
 			}
 		}
 		p.waiters = slices.DeleteFunc(p.waiters, func(w fleet.Waiter) bool { return w == c.Waiter })
+	case fleet.Dismiss:
+		p.fail("w%d is dismissed from a short line", c.Waiter)
 	case fleet.LetGo:
 		if !p.retired[c.Generation] {
 			p.fail("generation %d is let go, which is not over or is let go already", c.Generation)
@@ -481,10 +483,16 @@ func (p *player) backInTheFleet(id fleet.Environment, ev fleet.Event) {
 // finish is the end of an invocation whose environment can take more.
 func (p *player) finish(id fleet.Ticket) {
 	t := p.tickets[id]
-	if e := p.envs[t.env]; e != nil && e.of == id {
+	switch e := p.envs[t.env]; {
+	case e == nil || e.of != id:
+		p.end(id)
+	case rapid.Bool().Draw(p.t, "in one"):
+		delete(p.tickets, id)
+		p.backInTheFleet(t.env, fleet.Done{Ticket: id, Environment: t.env})
+	default:
 		p.backInTheFleet(t.env, fleet.Idle{Environment: t.env})
+		p.end(id)
 	}
-	p.end(id)
 }
 
 func (p *player) end(id fleet.Ticket) {

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,8 +68,12 @@ func TestWaitersAreBounded(t *testing.T) {
 	t.Parallel()
 	m := fleet.New(limits)
 	m.Step(epoch, fleet.Reserved{Function: fn, Limit: 0})
-	for i := range fleet.MaxWaiters + 10 {
-		m.Step(epoch, fleet.Enrolled{Waiter: fleet.Waiter(i), Function: fn})
+	for i := range fleet.Waiter(fleet.MaxWaiters + 10) {
+		commands := m.Step(epoch, fleet.Enrolled{Waiter: i, Function: fn})
+		dismissed := slices.Contains(commands, fleet.Command(fleet.Dismiss{Waiter: i}))
+		if dismissed != (i >= fleet.MaxWaiters) {
+			t.Fatalf("waiter %d is dismissed: %t", i, dismissed)
+		}
 	}
 	if n := m.Counts().Waiters; n != fleet.MaxWaiters {
 		t.Errorf("%d waiters are kept", n)
@@ -106,8 +111,7 @@ func warm(reserved int) (m *fleet.Fleet, round func()) {
 	m.Step(epoch, fleet.Reserved{Function: fn, Limit: reserved})
 	m.Step(epoch, fleet.Asked{Ticket: 1, Function: fn, Generation: 1})
 	m.Step(epoch, fleet.Started{Environment: 1})
-	m.Step(epoch, fleet.Idle{Environment: 1})
-	m.Step(epoch, fleet.Ended{Ticket: 1})
+	m.Step(epoch, fleet.Done{Ticket: 1, Environment: 1})
 	id := fleet.Ticket(1)
 	return m, func() {
 		id++
@@ -115,12 +119,11 @@ func warm(reserved int) (m *fleet.Fleet, round func()) {
 		if c[0] != (fleet.Use{Ticket: id, Environment: 1}) {
 			panic(fmt.Sprint(c))
 		}
-		m.Step(epoch, fleet.Idle{Environment: 1})
-		m.Step(epoch, fleet.Ended{Ticket: id})
+		m.Step(epoch, fleet.Done{Ticket: id, Environment: 1})
 	}
 }
 
-// BenchmarkWarm is a warm invocation from the machine's side: asked, idle again, ended.
+// BenchmarkWarm is a warm invocation from the machine's side: asked, done.
 func BenchmarkWarm(b *testing.B) {
 	for _, c := range []struct {
 		name     string

@@ -299,6 +299,9 @@ func (m *model) step(now time.Time, ev fleet.Event) []fleet.Command {
 		}
 	case fleet.Ended:
 		m.end(m.ticket(ev.Ticket))
+	case fleet.Done:
+		m.idle(m.environment(ev.Environment))
+		m.end(m.ticket(ev.Ticket))
 	case fleet.Started:
 		e := m.environment(ev.Environment)
 		if e.exists = true; m.cut {

@@ -86,8 +86,7 @@ func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 	case "gone":
 		w.step(fleet.Gone{Environment: fleet.Environment(a.number("e", 0))})
 	case "done": // an invocation comes to its end and its environment can take more
-		w.step(fleet.Idle{Environment: fleet.Environment(a.number("e", 1))})
-		w.step(fleet.Ended{Ticket: fleet.Ticket(a.number("t", 0))})
+		w.step(fleet.Done{Ticket: fleet.Ticket(a.number("t", 0)), Environment: fleet.Environment(a.number("e", 1))})
 	case "reserve":
 		name, limit := a.word(0), a.word(1)
 		n := fleet.Unreserved
@@ -158,7 +157,7 @@ func (w *world) step(ev fleet.Event) {
 			if !w.manualStop {
 				w.step(fleet.Gone{Environment: c.Environment})
 			}
-		case fleet.Use, fleet.Wait, fleet.Stale, fleet.Refuse, fleet.Offer, fleet.LetGo, fleet.Drained:
+		case fleet.Use, fleet.Wait, fleet.Stale, fleet.Refuse, fleet.Offer, fleet.Dismiss, fleet.LetGo, fleet.Drained:
 		}
 	}
 }
@@ -228,6 +227,8 @@ func (w *world) commandText(c fleet.Command) string {
 		return fmt.Sprintf("stop e%d", c.Environment)
 	case fleet.Offer:
 		return fmt.Sprintf("offer w%d", c.Waiter)
+	case fleet.Dismiss:
+		return fmt.Sprintf("dismiss w%d", c.Waiter)
 	case fleet.LetGo:
 		return fmt.Sprintf("let-go %s", w.generationName(c.Generation))
 	case fleet.Drained:

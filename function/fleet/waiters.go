@@ -21,6 +21,7 @@ func (f *Fleet) enrolled(e Enrolled) {
 		broken("waiter %d enrols twice", e.Waiter)
 	}
 	if len(f.waiters) >= MaxWaiters {
+		f.do(Dismiss{e.Waiter})
 		return
 	}
 	fn := f.function(e.Function)

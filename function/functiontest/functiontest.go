@@ -164,7 +164,7 @@ func enrolled(t *testing.T, b *Bench) {
 	}
 	b.Reserve(-1)
 	eventually.Comes(t, "the call of a waiter for which there is room", calls)
-	// frees a slot
+	// frees a place
 	want(t, b.invoke(t.Context(), Echo), function.Result{
 		Class: function.Success, StatusCode: 200, ExecutedVersion: function.Latest,
 	})

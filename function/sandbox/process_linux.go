@@ -214,7 +214,7 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 		r.flags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 		r.steps = newView(&spec, s.opt.Hide, how.insideUID(), how.insideGID())
 		if spec.Temp != "" {
-			r.slot = slot{
+			r.temp = tempDir{
 				spec.Temp,
 				fmt.Sprintf(
 					"mode=700,uid=%d,gid=%d,size=%dm,nr_inodes=%d", how.insideUID(), how.insideGID(), spec.TempMB,

@@ -173,7 +173,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, d := range []string{
-		"read/private", "code/lib", "other", "read/lib", "with, comma and space/x", "slot1", "slot2", "data",
+		"read/private", "code/lib", "other", "read/lib", "with, comma and space/x", "temp1", "temp2", "data",
 	} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -280,7 +280,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 		{"the first process does not die by its hand", "kill -9 1; kill -9 -1 2>/dev/null; echo alive", "alive\n"},
 	} {
 		r := p.sh(c.script, func(s *sandbox.Spec) {
-			s.Dir, s.Code, s.Temp = sandbox.TaskRoot, dir+"/code", dir+"/slot1"
+			s.Dir, s.Code, s.Temp = sandbox.TaskRoot, dir+"/code", dir+"/temp1"
 			s.Reads = []string{
 				dir + "/read", dir + "/link", dir + "/with, comma and space/x", dir + "/nothing", dir + "/other/shown",
 				"/sys/fs",
@@ -335,8 +335,8 @@ func TestLinksInTmpLeadNowhere(t *testing.T) {
 	if err := os.Chmod(shown, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	slot := filepath.Join(outside, "slot")
-	if err := os.Mkdir(slot, 0o700); err != nil {
+	temp := filepath.Join(outside, "temp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, trap := range []string{
@@ -344,10 +344,10 @@ func TestLinksInTmpLeadNowhere(t *testing.T) {
 		"mkdir -p " + shown + "; mkfifo " + shown + "/program; ln -s " + outside + " " + shown + "/lib",
 		"touch " + shown,
 	} {
-		p.sh("rm -rf /tmp/*; "+trap, func(s *sandbox.Spec) { s.Temp = slot }).output()
+		p.sh("rm -rf /tmp/*; "+trap, func(s *sandbox.Spec) { s.Temp = temp }).output()
 
 		got := p.sh("cat "+shown+"/program "+shown+"/lib/x", func(s *sandbox.Spec) {
-			s.Temp, s.Reads = slot, []string{shown + "/program", shown + "/lib"}
+			s.Temp, s.Reads = temp, []string{shown + "/program", shown + "/lib"}
 		}).output()
 
 		if got != "shownshown" {
@@ -422,22 +422,22 @@ func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	slot := func(name string) func(*sandbox.Spec) {
+	temp := func(name string) func(*sandbox.Spec) {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		return func(s *sandbox.Spec) { s.Temp, s.TempMB = filepath.Join(dir, name), 16 }
 	}
-	if got := p.sh(`ls -A /tmp; echo one >/tmp/batch.json; mkdir /tmp/model`, slot("one")).output(); got != "" {
+	if got := p.sh(`ls -A /tmp; echo one >/tmp/batch.json; mkdir /tmp/model`, temp("one")).output(); got != "" {
 		t.Errorf("a new /tmp holds %q", got)
 	}
-	p.sh(`echo two >/tmp/batch.json`, slot("two")).output()
-	if got := p.sh(`cat /tmp/batch.json; ls /tmp | wc -l | tr -d ' '`, slot("one")).output(); got != "one\n2\n" {
+	p.sh(`echo two >/tmp/batch.json`, temp("two")).output()
+	if got := p.sh(`cat /tmp/batch.json; ls /tmp | wc -l | tr -d ' '`, temp("one")).output(); got != "one\n2\n" {
 		t.Errorf("after another process: %q", got)
 	}
 	if got := p.sh(
 		`head -c 15000000 /dev/zero >/tmp/big && echo fits; head -c 3000000 /dev/zero >/tmp/more || echo full`,
-		slot("two"),
+		temp("two"),
 	).output(); !strings.HasPrefix(got, "fits\n") ||
 		!strings.HasSuffix(got, "full\n") {
 		t.Errorf("at its size: %q", got)
@@ -448,7 +448,7 @@ func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "one")); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.sh(`ls -A /tmp`, slot("one")).output(); got != "" {
+	if got := p.sh(`ls -A /tmp`, temp("one")).output(); got != "" {
 		t.Errorf("after its directory was removed: %q", got)
 	}
 }

@@ -155,11 +155,11 @@ func (s *spawner) serve(request, rights []byte) (pid int, err error) {
 		output: uintptr(fds[0]), control: uintptr(fds[1]), limits: s.limits, confined: s.mode != modeNone,
 		drop: s.mode == modeDrop,
 	}
-	slot, err := b.decode(request)
+	temp, err := b.decode(request)
 	if err != nil {
 		return 0, err
 	}
-	if err := slot.mount(); err != nil {
+	if err := temp.mount(); err != nil {
 		return 0, err
 	}
 	b.prepare()
@@ -205,11 +205,11 @@ func (s *spawner) reap() {
 	}
 }
 
-// slot is the place of an environment's /tmp. It is mounted where only spawners see it, so it outlives the processes
+// tempDir is an environment's /tmp. It is mounted where only spawners see it, so it outlives the processes
 // that use it; removing the directory that it is mounted on takes the mount away.
-type slot struct{ dir, options string }
+type tempDir struct{ dir, options string }
 
-func (s slot) mount() error {
+func (s tempDir) mount() error {
 	if s.dir == "" {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (s slot) mount() error {
 type request struct {
 	flags    uintptr
 	uid, gid int
-	slot     slot
+	temp     tempDir
 	dir      string
 	path     string // "": a trial
 	args     []string
@@ -262,7 +262,7 @@ func (r *request) encode() ([]byte, error) {
 	number(int(r.flags))
 	number(r.uid)
 	number(r.gid)
-	texts(r.slot.dir, r.slot.options, r.dir, r.path)
+	texts(r.temp.dir, r.temp.options, r.dir, r.path)
 	number(len(r.args))
 	texts(r.args...)
 	number(len(r.env))
@@ -291,7 +291,7 @@ func (r *request) encode() ([]byte, error) {
 func (r *request) count() int { return 11 + len(r.args) + len(r.env) + len(r.ports) + 8*len(r.steps) }
 
 // decode reads a request in place: what it fills in points into raw, which stays untouched until the fork.
-func (b *birth) decode(raw []byte) (slot, error) {
+func (b *birth) decode(raw []byte) (tempDir, error) {
 	bad := false
 	next := func() []byte {
 		end := bytes.IndexByte(raw, 0)
@@ -319,7 +319,7 @@ func (b *birth) decode(raw []byte) (slot, error) {
 	}
 	b.flags = uintptr(number())
 	b.uid, b.gid = uintptr(number()), uintptr(number())
-	s := slot{word(), word()}
+	s := tempDir{word(), word()}
 	b.dir = &next()[0]
 	if t := next(); len(t) > 1 {
 		b.path = &t[0]
@@ -342,7 +342,7 @@ func (b *birth) decode(raw []byte) (slot, error) {
 		o.b, o.c, o.d = &next()[0], &next()[0], &next()[0]
 	}
 	if bad {
-		return slot{}, unix.EBADMSG
+		return tempDir{}, unix.EBADMSG
 	}
 	return s, nil
 }

@@ -24,8 +24,8 @@ func BenchmarkStart(b *testing.B) {
 	dir := b.TempDir()
 	took := map[string][]time.Duration{}
 	private := 0
-	start := func(p place, slot string) {
-		temp := filepath.Join(dir, slot)
+	start := func(p place, name string) {
+		temp := filepath.Join(dir, name)
 		if err := os.MkdirAll(temp, 0o700); err != nil {
 			b.Fatal(err)
 		}

@@ -234,16 +234,16 @@ func (v *view) proc() {
 }
 
 // temporary is /tmp. A trial has none of its own.
-func (v *view) temporary(slot string) {
+func (v *view) temporary(dir string) {
 	v.mkdir("/tmp")
-	if slot == "" {
+	if dir == "" {
 		v.add(step{
 			kind: opMount, a: "tmpfs", b: base + "/tmp", c: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV,
 			d: "size=4k",
 		})
 		return
 	}
-	v.add(step{kind: opMount, a: slot, b: base + "/tmp", flags: unix.MS_BIND})
+	v.add(step{kind: opMount, a: dir, b: base + "/tmp", flags: unix.MS_BIND})
 }
 
 // withoutHome is dir itself, or, of a home or what holds homes, the directories that an installation there would have.
