@@ -7,16 +7,16 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// SlowCoord is a Coord with a commit that waits. Safe for concurrent use.
+// SlowCoord is a Coord with one commit that blocks. Safe for concurrent use.
 type SlowCoord struct {
 	storage.Coord
 	mu      sync.Mutex
-	left    int // commits until the one that waits, which is the one at 1
+	left    int // commits until the blocking one, which is the one at 1
 	reached chan struct{}
 	gate    chan struct{}
 }
 
-// Hold makes the n-th commit from now on wait for release; reached is closed when it is there.
+// Hold makes the n-th commit from now on block until release; reached is closed once it blocks.
 func (s *SlowCoord) Hold(n int) (reached <-chan struct{}, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
