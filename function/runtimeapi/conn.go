@@ -12,13 +12,13 @@ import (
 type conn struct {
 	net.Conn
 	s     *Server
-	waits bool         // a request on it waits for its answer; guarded by s.mu
-	gone  bool         // its other end was closed before we could see whose it is
+	waits bool         // a request on it is waiting for its response; guarded by s.mu
+	gone  bool         // its other end was closed before we could see its owner
 	got   atomic.Int64 // bytes read
-	cut   bool         // it ended by a reset; for its own goroutine, and for Finish when that has ended
+	cut   bool         // it was reset; read by its own goroutine, and by Finish once that has ended
 }
 
-// Read also notes how a connection ends, and near the end of the process gives the next bytes their time.
+// Read also records how the connection ends, and near the end of the process extends the deadline with every read.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
@@ -33,7 +33,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// hurry ends the connection when it has been silent for lastSilence, and at until.
+// hurry ends the connection after lastSilence without a byte, and in any case at until.
 func (c *conn) hurry(until time.Time) {
 	if at := time.Now().Add(lastSilence); at.Before(until) {
 		until = at

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// takeError is POST /runtime/invocation/{id}/error. The document reaches the caller as it is.
+// takeError handles POST /runtime/invocation/{id}/error. The document reaches the caller as it is.
 func (s *Server) takeError(c *conn, br *bufio.Reader, r *request, id string) bool {
 	body, tooLarge, err := s.body(c, br, r, MaxError)
 	if err != nil && !errors.Is(err, errTooLong) {
@@ -20,8 +20,8 @@ func (s *Server) takeError(c *conn, br *bufio.Reader, r *request, id string) boo
 	return reply(c, 202, accepted) && err == nil
 }
 
-// ends waits for the end of the process. An invocation's id proves who answers it; for an init error of unknown origin
-// the end of the process does.
+// ends waits for the end of the process and reports whether it came. An invocation's id proves the origin of a
+// response; for an init error of unknown origin the end of the process does.
 func (s *Server) ends() bool {
 	select {
 	case <-s.ending:
@@ -31,7 +31,7 @@ func (s *Server) ends() bool {
 	}
 }
 
-// takeInitError is POST /runtime/init/error, allowed until the first /next.
+// takeInitError handles POST /runtime/init/error, allowed until the first /next.
 func (s *Server) takeInitError(c *conn, br *bufio.Reader, r *request) bool {
 	body, _, err := s.body(c, br, r, MaxError)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Server) takeInitError(c *conn, br *bufio.Reader, r *request) bool {
 	if from != starting {
 		return reply(c, 403, badTransition(from, "InitError"))
 	}
-	// before the answer, upon which the process may exit at once: that must not be heard first
+	// before the response, because the process may exit at once upon it, and that must not be noticed first
 	s.h.InitFailed(r.errorType, r.hint, body)
 	return reply(c, 202, accepted)
 }

@@ -15,8 +15,8 @@ import (
 
 // The Extensions API (2020-01-01), for extensions that live inside the runtime's process: they register in the init
 // phase and then wait for events. Source: Lambda Developer Guide, "Lambda Extensions API"; error types, texts and state
-// names follow AWS's open runtime interface emulator. It refuses SHUTDOWN to internal extensions; here every one that
-// waits gets it, because a process that ends on SIGTERM has no other way to know.
+// names follow AWS's open runtime interface emulator. AWS refuses SHUTDOWN to internal extensions; here every waiting
+// one gets it, because it has no other way to learn that the process will get SIGTERM.
 const (
 	extensionBase = "/2020-01-01/extension"
 	maxExtensions = 10
@@ -24,7 +24,7 @@ const (
 	maxExtName    = 128
 )
 
-// Function is what extensions and subscribers are told about the function.
+// Function is what extensions and subscribers learn about the function.
 type Function struct {
 	Account, Name, Version, Handler string
 }
@@ -35,13 +35,13 @@ const (
 	eventShutdown = "SHUTDOWN"
 )
 
-// extension is one that has registered. Guarded by Server.mu.
+// extension is a registered extension. Guarded by Server.mu.
 type extension struct {
 	id, name string
 	events   []string
 	state    string
-	conn     *conn  // with state Ready: it waits there
-	missed   []byte // an event that came while it did not wait
+	conn     *conn  // with state Ready: where it waits
+	missed   []byte // an event that came while it was not waiting
 }
 
 // States of an extension, by AWS's names.
@@ -57,7 +57,7 @@ func (s *Server) refuseExtension(c *conn, kind, format string, args ...any) bool
 	return reply(c, 403, errorBody(kind, fmt.Sprintf(format, args...)))
 }
 
-// routeExtension answers what is below extensionBase.
+// routeExtension answers requests below extensionBase.
 func (s *Server) routeExtension(c *conn, br *bufio.Reader, r *request, path string) bool {
 	body, tooLarge, err := s.body(c, br, r, maxRegister)
 	if err != nil {
@@ -87,8 +87,8 @@ func (s *Server) routeExtension(c *conn, br *bufio.Reader, r *request, path stri
 	}
 }
 
-// identified returns the identifier that a call carries. Without a usable one the call has been refused: the id is ""
-// where the connection may go on.
+// identified returns the identifier in a call. Without a valid one it has refused the call and ok is false; then id is
+// "" if the connection can go on.
 func (s *Server) identified(c *conn, r *request) (id string, ok bool) {
 	sent := true
 	switch {
@@ -107,7 +107,7 @@ func (s *Server) identified(c *conn, r *request) (id string, ok bool) {
 	return "", false
 }
 
-// isUUID reports the usual text form of one.
+// isUUID reports whether s is a UUID in the usual text form.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -126,7 +126,7 @@ func isUUID(s string) bool {
 	return true
 }
 
-// register is POST /extension/register, allowed until the first /next of the runtime.
+// register handles POST /extension/register, allowed until the first /next of the runtime.
 func (s *Server) register(c *conn, r *request, body []byte) bool {
 	if r.extensionName == "" {
 		return s.refuseExtension(c, "Extension.InvalidExtensionName", "Empty extension name")
@@ -185,7 +185,7 @@ func (s *Server) register(c *conn, r *request, body []byte) bool {
 	return replyWith(c, 200, "Lambda-Extension-Identifier: "+e.id+"\r\n", text)
 }
 
-// named finds an extension. s.mu is held.
+// named finds an extension by name. s.mu is held.
 func (s *Server) named(name string) *extension {
 	for _, e := range s.extensions {
 		if e.name == name {
@@ -195,7 +195,7 @@ func (s *Server) named(name string) *extension {
 	return nil
 }
 
-// extension finds one by its identifier. s.mu is held.
+// extension finds an extension by its identifier. s.mu is held.
 func (s *Server) extension(id string) *extension {
 	for _, e := range s.extensions {
 		if e.id == id {
@@ -210,7 +210,7 @@ func badExtension(from, to, id string) []byte {
 		"State transition from %s to %s failed for extension %s. Error: State transition is not allowed", from, to, id))
 }
 
-// extensionNext is GET /extension/event/next: it parks the connection until there is an event.
+// extensionNext handles GET /extension/event/next: it parks the connection until there is an event.
 func (s *Server) extensionNext(c *conn, id string) bool {
 	s.mu.Lock()
 	e := s.extension(id)
@@ -234,7 +234,7 @@ func (s *Server) extensionNext(c *conn, id string) bool {
 	e.state, e.conn, c.waits = extReady, c, true
 	if s.shutdown != nil {
 		select {
-		case s.shutdown <- struct{}{}: // it has done what it had to do
+		case s.shutdown <- struct{}{}: // the extension has handled the shutdown
 		default:
 		}
 	}
@@ -242,8 +242,8 @@ func (s *Server) extensionNext(c *conn, id string) bool {
 	return true
 }
 
-// extensionFailed is POST /extension/init/error or /extension/exit/error: it names what the end of the process will be
-// reported as.
+// extensionFailed handles POST /extension/init/error and /extension/exit/error, which name the error as which the end
+// of the process will be reported.
 func (s *Server) extensionFailed(c *conn, r *request, id, to, kind string, from ...string) bool {
 	if r.extensionError == "" {
 		return s.refuseExtension(c, "Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found")
@@ -258,7 +258,7 @@ func (s *Server) extensionFailed(c *conn, r *request, id, to, kind string, from 
 	if was != to && !slices.Contains(from, was) {
 		s.mu.Unlock()
 		if to == extExitError {
-			to = "Exited" // as AWS names it in this text
+			to = "Exited" // AWS's name in this text
 		}
 		return reply(c, 403, badExtension(was, to, id))
 	}
@@ -268,7 +268,7 @@ func (s *Server) extensionFailed(c *conn, r *request, id, to, kind string, from 
 	return reply(c, 202, accepted)
 }
 
-// invoke tells extensions that asked for it of an event that went to the runtime.
+// invoke sends INVOKE to the extensions that registered for it, for an event that went to the runtime.
 func (s *Server) invoke(ev *Event) {
 	deadline := ev.Deadline
 	if ev.Clock.Follows {
@@ -294,9 +294,9 @@ const (
 	Failure  = "failure"
 )
 
-// Shutdown gives the event SHUTDOWN to the extensions, to those that do not wait for one as soon as they ask, and
-// returns when they have asked for another event after it, or after limit. It reports whether there are extensions at
-// all. deadline is what they are told, in the clock that they see.
+// Shutdown sends the event SHUTDOWN to all extensions, to busy ones as soon as they ask, and returns when each has
+// asked for another event after it, or after limit. It reports whether there are any extensions. deadline is the one in
+// the event, in the clock that they see.
 func (s *Server) Shutdown(reason string, deadline time.Time, limit time.Duration) (registered bool) {
 	text := []byte(
 		`{"eventType":"SHUTDOWN","deadlineMs":` + strconv.FormatInt(
@@ -325,8 +325,8 @@ func (s *Server) Shutdown(reason string, deadline time.Time, limit time.Duration
 	return true
 }
 
-// tell gives an event to the extensions chosen, and returns how many have it or will have it: one that does not wait
-// finds it when it asks, unless a later one came.
+// tell sends an event to the chosen extensions, and returns how many have it or will get it: a busy one gets it when it
+// asks, unless a later one has replaced it.
 func (s *Server) tell(event []byte, chosen func(*extension) bool) (told int) {
 	var waiting []*conn
 	s.mu.Lock()

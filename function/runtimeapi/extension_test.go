@@ -13,7 +13,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// ask sends a request to the API of an extension and answers status, body, and the identifier that came with it.
+// ask sends a request to the Extensions API and returns status and body, and the identifier that came with them.
 func ask(t *testing.T, s *Server, method, path, body string, headers ...string) (answer, id string) {
 	t.Helper()
 	req, err := http.NewRequest(method, "http://"+s.Addr()+path, strings.NewReader(body))
@@ -41,7 +41,7 @@ func registered(t *testing.T, s *Server, name, events string) (id string) {
 	return id
 }
 
-// Registering answers what the function is, with the account where it is asked for.
+// The answer to a registration describes the function, with the account if it was asked for.
 func TestExtensionRegisters(t *testing.T) {
 	t.Parallel()
 	s, _, _ := listen(t)
@@ -61,7 +61,7 @@ func TestExtensionRegisters(t *testing.T) {
 	}
 }
 
-// What does not fit is refused as AWS's emulator refuses it.
+// Invalid requests are refused as by AWS's emulator.
 func TestExtensionRefusals(t *testing.T) {
 	t.Parallel()
 	s, h, rt := listen(t)
@@ -137,7 +137,7 @@ func TestExtensionRefusals(t *testing.T) {
 	}
 }
 
-// next asks for an event; the answer comes in the channel.
+// next asks for an event; the answer comes through the channel.
 func next(t *testing.T, s *Server, id string) chan string {
 	out := make(chan string, 1)
 	go func() {
@@ -147,7 +147,7 @@ func next(t *testing.T, s *Server, id string) chan string {
 	return out
 }
 
-// waits returns when the extension waits for an event.
+// waits returns once the extension waits for an event.
 func waits(t *testing.T, s *Server, id string) {
 	t.Helper()
 	eventually.Reaches(t, "an extension that waits", func() (bool, string) {
@@ -158,7 +158,7 @@ func waits(t *testing.T, s *Server, id string) {
 	})
 }
 
-// missed returns when an event lies ready for an extension that does not wait for one.
+// missed returns once an event is held for an extension that is not waiting.
 func missed(t *testing.T, s *Server, id string) {
 	t.Helper()
 	eventually.Holds(t, "an event that lies ready", func() bool {
@@ -196,8 +196,8 @@ func TestShutdownReachesExtensions(t *testing.T) {
 	}
 }
 
-// Without extensions nothing waits; one that is busy finds the event when it asks, and it is waited for until it has
-// taken it and asks again.
+// Without extensions Shutdown does not wait; a busy extension gets the event when it asks, and Shutdown waits until it
+// asks again after that.
 func TestShutdownWaitsForExtensionsThatAreBusy(t *testing.T) {
 	t.Parallel()
 	s, _, _ := listen(t)
@@ -214,7 +214,7 @@ func TestShutdownWaitsForExtensionsThatAreBusy(t *testing.T) {
 	if len(over) > 0 {
 		t.Error("it was not waited for while it worked on the event")
 	}
-	again := next(t, s, id) // it hears of each event once
+	again := next(t, s, id) // it gets each event once
 	waits(t, s, id)
 	if !<-over {
 		t.Error("there are no extensions")
@@ -245,7 +245,7 @@ func TestExtensionMayAskAgain(t *testing.T) {
 	}
 }
 
-// With the end of the process nobody is left who could come back.
+// When the process has ended, no extension can come back.
 func TestShutdownEndsWithTheProcess(t *testing.T) {
 	t.Parallel()
 	s, _, _ := listen(t)
@@ -261,8 +261,8 @@ func TestShutdownEndsWithTheProcess(t *testing.T) {
 	eventually.Comes(t, "the end of the wait", over)
 }
 
-// An extension that registered for INVOKE hears of each invocation, with the deadline in the clock that its process
-// sees.
+// An extension that registered for INVOKE gets an event for each invocation, with the deadline in the clock that its
+// process sees.
 func TestExtensionHearsOfInvocations(t *testing.T) {
 	t.Parallel()
 	for deadline, clock := range map[int64]Clock{
@@ -322,7 +322,7 @@ func TestExtensionErrors(t *testing.T) {
 	}
 }
 
-// A subscription is checked as a whole; what is not given has AWS's defaults.
+// A subscription is checked as a whole; missing values have AWS's defaults.
 func TestTelemetrySubscription(t *testing.T) {
 	t.Parallel()
 	s, h, _ := listen(t)
@@ -384,7 +384,7 @@ func TestTelemetrySubscription(t *testing.T) {
 	}
 }
 
-// Whatever is subscribed to, either something is wrong with it or all of it is within its bounds.
+// Every subscription either has faults or is entirely within its bounds.
 func FuzzSubscription(f *testing.F) {
 	f.Add([]byte(
 		`{"schemaVersion":"2022-12-13","types":["platform","function"],"buffering":{"maxItems":1000,"maxBytes":262144,"timeoutMs":25},"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:8080/x?y"}}`,
@@ -405,7 +405,7 @@ func FuzzSubscription(f *testing.F) {
 }
 
 // What lambda_runtime 1.1.1 (Rust) with spawn_graceful_shutdown_handler sends, recorded: it registers an extension
-// without events before it asks for work, and panics over a refusal. ID stands for the extension's identifier.
+// without events before it asks for work, and panics if that is refused. ID stands for the extension's identifier.
 func TestRustRuntimeWithAGracefulShutdown(t *testing.T) {
 	t.Parallel()
 	const agent = "user-agent: aws-lambda-rust/1.1.1\r\n"

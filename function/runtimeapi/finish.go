@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Bounds of what is still read when the process has ended. Its last bytes lie in our kernel by then, which sends what a
-// full window held back after 200 ms at the latest: longer silence means that somebody else, such as a child that left
-// its session, holds the connection open.
+// Bounds of what is still read after the process has ended. By then its last bytes are in our kernel, which sends what
+// a full window held back after 200 ms at the latest: longer silence means that another process, such as a child that
+// left its session, holds the connection open.
 const (
 	lastSilence = time.Second
 	lastLimit   = 5 * time.Second
@@ -15,10 +15,10 @@ const (
 	privateSilence = 20 * time.Millisecond // how long connections from a private network are still accepted
 )
 
-// Finish is called when the process has ended. It reads every connection to its end, those included that were not
-// accepted yet, so that an end never overtakes what was sent before it; the Handler hears it before Finish returns. It
-// takes lastLimit at the most, and no new work is handed out any more. unread: the runtime had not read the event of
-// the invocation under way to its end, so no handler has seen it. It must not be called from a Handler method.
+// Finish is called when the process has ended. It reads every connection to its end, even those not accepted yet, so
+// that the end never overtakes what was sent before it; the Handler gets all of it before Finish returns. It takes
+// lastLimit at most, and no new work is handed out after it. unread: the runtime had not read the whole event of the
+// current invocation, so no handler has seen it. Finish must not be called from a Handler method.
 func (s *Server) Finish() (unread bool) {
 	until := time.Now().Add(lastLimit)
 	s.mu.Lock()
@@ -50,10 +50,10 @@ func (s *Server) Finish() (unread bool) {
 	return s.state == invoked && s.sentOn != nil && s.sentOn.cut && s.sentOn.got.Load() == s.sentAt
 }
 
-// acceptRest returns when every connection that was made before has been accepted: connections are accepted in their
-// order, so one of our own is made and waited for.
+// acceptRest returns once every earlier connection has been accepted: connections are accepted in order, so it makes
+// one of its own and waits for that.
 func (s *Server) acceptRest() {
-	if s.user < 0 { // nobody can connect from here; what is to be accepted lies ready
+	if s.user < 0 { // we cannot connect from here; all connections are already queued
 		s.mu.Lock()
 		ln, _ := s.ln.(*net.TCPListener)
 		s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// dial returns a bare connection to s, as a process holds one.
+// dial returns a bare connection to s, like one of a process.
 func dial(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addr())
@@ -34,8 +34,8 @@ func posted(path, body string) string {
 	return fmt.Sprintf("POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", base, path, len(body), body)
 }
 
-// The end of a process never overtakes what it has sent. Each case says what the process does last; then it is gone,
-// and Finish is called at once.
+// The end of a process never overtakes what it has sent. Each case is what the process does last; then it is gone, and
+// Finish is called at once.
 func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", MaxResponse)
@@ -60,7 +60,7 @@ func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 			c.Close()
 		}, []string{"yes"}},
 		"an answer on a connection that nobody has accepted yet": {func(t *testing.T, s *Server, c net.Conn) {
-			s.mu.Lock() // which accepting a connection takes
+			s.mu.Lock() // which is needed to accept a connection
 			defer s.mu.Unlock()
 			c.Close()
 			for range 20 {
@@ -71,7 +71,7 @@ func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 			other.Close()
 		}, []string{"yes"}},
 		"a large answer that is still on its way": {func(t *testing.T, _ *Server, c net.Conn) {
-			go func() { // what the kernel does for a process that is gone
+			go func() { // what the kernel does for a dead process
 				_, _ = io.WriteString(c, posted("/runtime/invocation/id-1/response", large))
 				c.Close()
 			}()
@@ -126,7 +126,7 @@ func TestWhatWasSentBeforeTheEndIsHeard(t *testing.T) {
 	}
 }
 
-// invoke brings conn to the point where it has read the event of id-1.
+// invoke brings conn to the point at which it has read the event of id-1.
 func invoke(t *testing.T, s *Server, h *recorder, conn net.Conn) {
 	t.Helper()
 	say(t, conn, "GET "+base+"/runtime/invocation/next HTTP/1.1\r\n\r\n")
@@ -142,7 +142,7 @@ func invoke(t *testing.T, s *Server, h *recorder, conn net.Conn) {
 	}
 }
 
-// An error of the init phase that is sent with the last breath is heard, too.
+// An error of the init phase that the process sends just before its end is received too.
 func TestInitErrorBeforeTheEndIsHeard(t *testing.T) {
 	t.Parallel()
 	s, h, _ := listen(t)
@@ -173,7 +173,7 @@ func TestEventThatNobodyReadIsTold(t *testing.T) {
 	if err := s.Send(event("id-1")); err != nil {
 		t.Fatal(err)
 	}
-	if peek := make([]byte, 1); true { // it has arrived
+	if peek := make([]byte, 1); true { // the event has arrived
 		if _, err := c.Read(peek); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestEventThatNobodyReadIsTold(t *testing.T) {
 	}
 }
 
-// From the end of the process on nothing is handed out, though something that it has left behind holds the connection.
+// After the end of the process nothing is handed out, even if a process that it left behind holds the connection.
 func TestNothingIsHandedOutAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	s, h, _ := listen(t)
@@ -201,7 +201,7 @@ func TestNothingIsHandedOutAfterTheEnd(t *testing.T) {
 	<-over
 }
 
-// counted notes its deadlines, and gives a byte a read.
+// counted records its deadlines, and returns one byte per read.
 type counted struct {
 	net.Conn
 	deadlines []time.Time
@@ -210,7 +210,7 @@ type counted struct {
 func (c *counted) Read(b []byte) (int, error)     { return copy(b, "x"), nil }
 func (c *counted) SetDeadline(at time.Time) error { c.deadlines = append(c.deadlines, at); return nil }
 
-// What comes slowly after the end of the process has its time from byte to byte, until the limit.
+// Slow data after the end of the process gets time from byte to byte, until the limit.
 func TestEveryByteAfterTheEndGivesTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestEveryByteAfterTheEndGivesTime(t *testing.T) {
 	})
 }
 
-// A connection without anybody at its other end gets no event, and neither do others once the process has ended.
+// A connection whose other end is closed gets no event, and neither do others once the process has ended.
 func TestNobodyGetsWork(t *testing.T) {
 	t.Parallel()
 	s, h, _ := listen(t)

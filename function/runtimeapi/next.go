@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// takeNext is GET /runtime/invocation/next: it parks the connection until Send has an event. One /next per environment
-// may wait.
+// takeNext handles GET /runtime/invocation/next: it parks the connection until Send has an event. Only one /next per
+// environment may wait.
 func (s *Server) takeNext(c *conn, br *bufio.Reader, r *request) bool {
 	if !s.drop(c, br, r) {
 		return false
 	}
 	s.mu.Lock()
-	if c.gone || s.until.Load() != nil { // nobody is there to read an event
+	if c.gone || s.until.Load() != nil { // no process is there to read an event
 		s.mu.Unlock()
 		return false
 	}
@@ -29,11 +29,11 @@ func (s *Server) takeNext(c *conn, br *bufio.Reader, r *request) bool {
 	return true
 }
 
-// inlinePayload is the size up to which head and payload are joined for one write; beyond it, copying costs more than a
-// second buffer.
+// inlinePayload is the size in bytes up to which head and payload are joined for one write; beyond it, copying costs
+// more than a second buffer.
 const inlinePayload = 64 << 10
 
-// writeEvent answers a parked /next. A runtime that stops reading is cut off at the deadline of its invocation.
+// writeEvent answers a parked /next. A runtime that stops reading is disconnected at the deadline of its invocation.
 func writeEvent(c net.Conn, ev *Event) error {
 	small := len(ev.Payload) <= inlinePayload
 	size := 512 + len(ev.ClientContext)
@@ -72,8 +72,8 @@ func appendMillis(b []byte, name string, ms int64) []byte {
 	return append(strconv.AppendInt(append(b, name...), ms, 10), "\r\n"...)
 }
 
-// appendHeader leaves empty values out and turns line breaks, which a client context may contain between JSON tokens,
-// into blanks.
+// appendHeader appends a header unless its value is empty. Line breaks, which a client context may contain between JSON
+// tokens, become blanks.
 func appendHeader(b []byte, name, value string) []byte {
 	if value == "" {
 		return b

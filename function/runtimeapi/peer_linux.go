@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// ownerOf says whose the other end of a loopback connection is. Any user of the machine can connect to a loopback port,
-// and who asks /next first gets the event; the kernel's socket table tells whose socket it is. A socket that was closed
-// belongs to nobody: it has left the table, or stands there as root's.
+// ownerOf returns the owner of the other end of a loopback connection. Any user of the machine can connect to a
+// loopback port, and the first /next gets the event; the kernel's socket table names the user. A closed socket has no
+// owner: it has left the table, or is listed there as root's.
 func ownerOf(c net.Conn, user int) owner {
 	local, ok1 := c.LocalAddr().(*net.TCPAddr)
 	remote, ok2 := c.RemoteAddr().(*net.TCPAddr)
@@ -20,7 +20,7 @@ func ownerOf(c net.Conn, user int) owner {
 	}
 	table, err := os.Open("/proc/net/tcp")
 	if err != nil {
-		return ours // a machine without the table cannot be asked
+		return ours // without the table we cannot tell
 	}
 	defer table.Close()
 	return judge(bufio.NewScanner(table), hexPort(remote), hexPort(local), user)
@@ -29,11 +29,12 @@ func ownerOf(c net.Conn, user int) owner {
 // established is the state of a connection that both ends hold open.
 const established = "01"
 
-// hexPort returns how the table writes an IPv4 loopback address: the address in the machine's byte order, which
-// differs, so only the port is compared.
+// hexPort returns the port in the table's form. The table writes addresses in the machine's byte order, so only ports
+// are compared.
 func hexPort(a *net.TCPAddr) string { return fmt.Sprintf(":%04X", a.Port) }
 
-// judge finds the row whose local and remote address end in the given ports. Columns: sl local_address rem_address st
+// judge returns the owner from the row whose local and remote address end in the given ports. Columns: sl local_address
+// rem_address st
 // tx:rx tr:tm retrnsmt uid …
 func judge(table *bufio.Scanner, local, remote string, self int) owner {
 	for table.Scan() {

@@ -4,5 +4,5 @@ package runtimeapi
 
 import "net"
 
-// ownerOf cannot be told on this system: any user of the machine who finds the port can speak to it.
+// ownerOf always returns ours: this system does not tell, so any user of the machine who finds the port can connect.
 func ownerOf(net.Conn, int) owner { return ours }

@@ -12,8 +12,8 @@ import (
 )
 
 // Bounds of one request. Headers may be large because a runtime sends its X-Ray cause in one (AWS allows 1 MiB); a body
-// beyond its limit is read and dropped, so that the connection and with it the execution environment survive, up to
-// maxDroppedBytes; beyond those the connection is closed.
+// beyond its limit is read and dropped, up to maxDroppedBytes, so that the connection and with it the execution
+// environment survive; beyond that the connection is closed.
 const (
 	maxHeaderBytes  = 1 << 20
 	maxDroppedBytes = 1 << 30
@@ -26,7 +26,7 @@ var (
 	errTruncated = errors.New("truncated body")
 )
 
-// request is the part of an HTTP/1.x request head that the Runtime API looks at.
+// request is the part of an HTTP/1.x request head that the Runtime API needs.
 type request struct {
 	method, path string
 	length       int64 // of the body in bytes; -1: chunked
@@ -36,10 +36,10 @@ type request struct {
 	responseMode string
 
 	extensionName, extensionID, extensionFeature, extensionError string
-	hint                                                         string // a bootstrap of ours has advice for a person
+	hint                                                         string // one of our bootstraps has advice for a person
 }
 
-// readRequest reads one request head. It answers io.EOF when the client closed the connection between requests.
+// readRequest reads one request head. It returns io.EOF if the client closed the connection between requests.
 func readRequest(br *bufio.Reader) (request, error) {
 	budget := maxHeaderBytes
 	line, err := readLine(br, &budget)
@@ -79,7 +79,7 @@ func readRequest(br *bufio.Reader) (request, error) {
 	}
 }
 
-// header takes one header line.
+// header parses one header line.
 func (r *request) header(line []byte) error {
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") {
@@ -127,11 +127,10 @@ func (r *request) header(line []byte) error {
 	return nil
 }
 
-// maxHint bounds advice in bytes as sent.
+// maxHint bounds advice, in bytes as sent.
 const maxHint = 8 << 10
 
-// decodeHint takes percent-encoding, which keeps text beyond ASCII out of a header, off again. What is none of ours is
-// no advice.
+// decodeHint decodes percent-encoding, which keeps text beyond ASCII out of headers. Anything invalid is dropped.
 func decodeHint(value []byte) string {
 	if len(value) > maxHint {
 		return ""
@@ -143,8 +142,8 @@ func decodeHint(value []byte) string {
 	return text
 }
 
-// readBody reads the body up to limit bytes. tooLarge means that there was more, which has been dropped. Trailers of a
-// chunked body may carry a late error; they overwrite what the head said.
+// readBody reads the body up to limit bytes. tooLarge means that the rest was dropped. Trailers of a chunked body may
+// carry a late error; they override the head.
 func (r *request) readBody(br *bufio.Reader, limit int) (body []byte, tooLarge bool, err error) {
 	if r.length >= 0 {
 		if r.length > int64(limit) {
@@ -189,7 +188,7 @@ func (r *request) readBody(br *bufio.Reader, limit int) (body []byte, tooLarge b
 	}
 }
 
-// trailers reads what follows the last chunk.
+// trailers reads the headers after the last chunk.
 func (r *request) trailers(br *bufio.Reader) error {
 	budget := maxHeaderBytes
 	for {
@@ -221,8 +220,8 @@ func readChunkSize(br *bufio.Reader) (int, error) {
 	return int(n), nil
 }
 
-// readLine reads up to a line end and cuts it off; budget, in bytes, shrinks by what was read. The answer is valid
-// until the next read.
+// readLine reads a line without its end; budget, in bytes, shrinks by what was read. The result is valid until the next
+// read.
 func readLine(br *bufio.Reader, budget *int) ([]byte, error) {
 	var long []byte
 	for {
@@ -271,7 +270,7 @@ func equalFold(b []byte, lower string) bool {
 	return true
 }
 
-// appendHead begins an answer with a body of length n.
+// appendHead appends the head of a response with a body of n bytes.
 func appendHead(b []byte, status, n int, contentType string) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(status), 10)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// takeResponse is POST /runtime/invocation/{id}/response. A body beyond MaxResponse fails the invocation but not the
-// environment.
+// takeResponse handles POST /runtime/invocation/{id}/response. A body beyond MaxResponse fails the invocation but not
+// the environment.
 func (s *Server) takeResponse(c *conn, br *bufio.Reader, r *request, id string) bool {
 	if r.responseMode != "" && r.responseMode != "streaming" {
 		return s.refuse(c, br, r, 400, "InvalidFunctionResponseMode", "Invalid function response mode: "+r.responseMode)
@@ -20,8 +20,7 @@ func (s *Server) takeResponse(c *conn, br *bufio.Reader, r *request, id string) 
 	if !s.finish(id) {
 		return reply(c, 400, errorBody("InvalidRequestID", "Invalid request ID"))
 	}
-	// A trailer that names an error turns a streamed answer into a failed one; what was streamed so far is the
-	// document.
+	// A trailer with an error turns a streamed response into a failed one; what was streamed so far is the document.
 	s.h.Answered(Answer{
 		ID: id, Payload: body, TooLarge: tooLarge, Failed: r.errorType != "" && r.length == -1, Kind: r.errorType,
 	})
@@ -37,7 +36,7 @@ func (s *Server) takeResponse(c *conn, br *bufio.Reader, r *request, id string) 
 	return reply(c, 202, accepted)
 }
 
-// finish ends the invocation id, once.
+// finish ends the invocation id; only the first call returns true.
 func (s *Server) finish(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

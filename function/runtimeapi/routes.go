@@ -10,7 +10,7 @@ import (
 
 const base = "/2018-06-01"
 
-// route answers one request. It reports false when the connection cannot be used any more.
+// route answers one request. It returns false if the connection cannot be used any more.
 func (s *Server) route(c *conn, br *bufio.Reader, r *request) bool {
 	if path, ok := strings.CutPrefix(r.path, extensionBase); ok {
 		return s.routeExtension(c, br, r, path)
@@ -51,7 +51,7 @@ func (s *Server) route(c *conn, br *bufio.Reader, r *request) bool {
 	return s.refuse(c, br, r, 404, "NotFound", "The Runtime API has no such path.")
 }
 
-// drop reads and forgets the body of a request that needs none.
+// drop reads and discards the body of a request that needs none.
 func (s *Server) drop(c *conn, br *bufio.Reader, r *request) bool {
 	if r.length == 0 {
 		return true
@@ -73,7 +73,7 @@ func (s *Server) refuse(c *conn, br *bufio.Reader, r *request, status int, kind,
 	return s.drop(c, br, r) && reply(c, status, errorBody(kind, message))
 }
 
-// badTransition is AWS's refusal of a call that does not fit the moment.
+// badTransition returns AWS's refusal of a call that does not fit the current state.
 func badTransition(from state, to string) []byte {
 	return errorBody("InvalidStateTransition", fmt.Sprintf(
 		"State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to))
@@ -97,7 +97,7 @@ func replyRaw(c net.Conn, status int, contentType string, body []byte) bool {
 	return write(c, appendHead(make([]byte, 0, 128+len(body)), status, len(body), contentType), body)
 }
 
-// replyWith has headers of its own, each with its line break.
+// replyWith replies with additional headers, each with its line break.
 func replyWith(c net.Conn, status int, headers string, body []byte) bool {
 	return write(
 		c, append(appendHead(make([]byte, 0, 256+len(body)), status, len(body), "application/json"), headers...), body,

@@ -1,10 +1,10 @@
 // Package runtimeapi speaks AWS's Lambda Runtime API (2018-06-01) to the runtime inside one execution environment.
 //
 // Every language is "a process that polls /next": a provided.al2023 binary, an official runtime client and our own
-// bootstraps are the same thing here. A Server belongs to one environment, listens on an ephemeral loopback port and
-// holds one invocation at a time. What the runtime does comes out through Handler; what it shall do goes in through
-// Send. HTTP is read and written by hand because an environment lives on this path: a parked /next costs one goroutine
-// that reads, and Send writes the event from the caller's goroutine without waking anybody. Source: Lambda Developer
+// bootstraps look the same here. A Server belongs to one environment, listens on an ephemeral loopback port and holds
+// one invocation at a time. What the runtime does comes out through Handler; its work goes in through Send. HTTP is
+// read and written by hand because this path decides the speed of an environment: a parked /next costs one reading
+// goroutine, and Send writes the event from the caller's goroutine without waking another. Source: Lambda Developer
 // Guide, "Using the Lambda runtime API for custom runtimes"; state names follow AWS's open runtime interface emulator.
 package runtimeapi
 
@@ -17,25 +17,24 @@ import (
 	"time"
 )
 
-// MaxResponse is the size in bytes up to which a response is passed on; AWS checks 100 bytes above its documented 6
-// MiB.
+// MaxResponse is the largest response in bytes that is passed on; AWS allows 100 bytes above its documented 6 MiB.
 const MaxResponse = 6<<20 + 100
 
 // MaxError bounds an error document in bytes.
 const MaxError = MaxResponse
 
-// Answer is what the runtime made of one invocation.
+// Answer is the runtime's response to one invocation.
 type Answer struct {
 	ID       string
 	Payload  []byte // owned by the receiver
 	Failed   bool   // it came as /error: Payload is the error document
 	TooLarge bool   // it was larger than MaxResponse and was dropped
 	Kind     string // Lambda-Runtime-Function-Error-Type, as sent
-	Hint     string // advice for a person, of a bootstrap of ours; "" for none
+	Hint     string // advice for a person, from one of our bootstraps; "" for none
 }
 
-// Handler hears what the runtime does. Calls come one at a time per connection, from the goroutine of that connection,
-// and must not block for long.
+// Handler is called for what the runtime does. Calls come one at a time per connection, from the goroutine of that
+// connection, and must not block for long.
 type Handler interface {
 	// Ready: the runtime asked for work. The first call ends the init phase; later ones end an invocation for good.
 	// Send may be called at once.
@@ -47,17 +46,17 @@ type Handler interface {
 	InitFailed(kind, hint string, body []byte)
 	// Registered: an extension inside the process has registered, in the init phase. events are what it asked for.
 	Registered(name string, events []string)
-	// Subscribed: an extension wants telemetry delivered; what it wanted before does not count any more.
+	// Subscribed: an extension wants telemetry delivered; this replaces its earlier subscription.
 	Subscribed(Subscription)
 	// ExtensionFailed: an extension reported an error of this type; its process is expected to end.
 	ExtensionFailed(kind string)
 }
 
-// Clock says which time the runtime sees. The zero value is real time, of which it is told nothing.
+// Clock says which time the runtime sees. The zero value is real time, without an offset in events.
 type Clock struct {
 	Offset time.Duration // how far the server's clock is ahead of real time
-	Told   bool          // Offset goes with each event
-	// the runtime shows the server's clock to the code it runs: so does Lambda-Runtime-Deadline-Ms
+	Told   bool          // Offset is sent with each event
+	// the runtime shows the server's clock to its code, so Lambda-Runtime-Deadline-Ms uses it too
 	Follows bool
 }
 
@@ -72,17 +71,17 @@ type Event struct {
 	Payload       []byte
 }
 
-// ErrNotReady answers Send while no /next is waiting.
+// ErrNotReady is returned by Send while no /next is waiting.
 var ErrNotReady = errors.New("runtimeapi: the runtime is not waiting for work")
 
-// state is where the runtime stands.
+// state is the runtime's state.
 type state uint8
 
 const (
 	starting state = iota // it has not asked for work yet
 	parked                // a /next waits for an event
-	invoked               // it works on the invocation named by Server.id
-	answered              // it has answered and has not asked again; or its /next went away
+	invoked               // it works on the invocation Server.id
+	answered              // it has answered and not asked again, or its /next was dropped
 )
 
 // String returns the name that AWS's error texts use.
@@ -95,7 +94,7 @@ type Server struct {
 	h        Handler
 	function Function
 	addr     string
-	user     int // whose connections are served; -1: nobody else can connect
+	user     int // whose connections are served; -1: only the runtime can connect
 
 	mu     sync.Mutex
 	state  state
@@ -109,10 +108,10 @@ type Server struct {
 
 	accepted   chan struct{} // closed when nothing is accepted any more
 	extensions []*extension
-	shutdown   chan struct{} // with Shutdown under way: gets a value from each extension that has come back
+	shutdown   chan struct{} // with Shutdown under way: gets a value from each extension that has asked again
 
-	last string        // Finish waits for the connection from there,
-	seen chan struct{} // which closes this
+	last string        // Finish waits for the connection from this address,
+	seen chan struct{} // whose acceptance closes this
 
 	until   atomic.Pointer[time.Time] // set by Finish: no connection lasts longer
 	ending  chan struct{}             // closed by Finish, or Close
@@ -120,7 +119,7 @@ type Server struct {
 	running sync.WaitGroup
 }
 
-// Listen opens the API for f on a free port of 127.0.0.1, never on another interface, for processes of the user.
+// Listen opens the API for f on a free port of 127.0.0.1, never another interface, for processes of user.
 func Listen(h Handler, f Function, user int) (*Server, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -132,8 +131,8 @@ func Listen(h Handler, f Function, user int) (*Server, error) {
 	return s, nil
 }
 
-// New returns an API for f that will be at addr, in a network where nobody but the runtime can reach it. Nothing is
-// answered before Serve.
+// New returns an API for f that will be at addr, in a network where only the runtime can reach it. It answers nothing
+// before Serve.
 func New(h Handler, f Function, addr string) *Server {
 	return &Server{
 		h: h, function: f, addr: addr, user: -1, conns: map[*conn]struct{}{}, ending: make(chan struct{}),
@@ -141,7 +140,7 @@ func New(h Handler, f Function, addr string) *Server {
 	}
 }
 
-// Serve answers at ln, which Close closes. It returns at once.
+// Serve serves ln, which Close closes. It returns at once.
 func (s *Server) Serve(ln net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +155,7 @@ func (s *Server) Serve(ln net.Listener) {
 	})
 }
 
-// Addr is host:port, the value of AWS_LAMBDA_RUNTIME_API.
+// Addr returns host:port, the value of AWS_LAMBDA_RUNTIME_API.
 func (s *Server) Addr() string { return s.addr }
 
 // Close ends the API and its connections and waits for their goroutines. It must not be called from a Handler method.
@@ -176,7 +175,7 @@ func (s *Server) Close() {
 	s.running.Wait()
 }
 
-// Send hands ev to the runtime and returns when it is written. ErrNotReady: nothing was sent. Any other error: the
+// Send writes ev to the runtime and returns when it is written. ErrNotReady: nothing was sent. Any other error: the
 // runtime has not received a whole event and never will.
 func (s *Server) Send(ev *Event) error {
 	s.mu.Lock()
@@ -265,7 +264,7 @@ func (s *Server) serve(c *conn) {
 		s.mu.Lock()
 		pipelined := c.waits
 		s.mu.Unlock()
-		if pipelined { // a second request while another waits on this connection: their answers could not be told apart
+		if pipelined { // a second request while another waits on this connection: we could not tell their answers apart
 			return
 		}
 		if !s.route(c, br, &r) || !r.keepAlive {
@@ -293,7 +292,7 @@ func (s *Server) forget(c *conn) {
 			e.conn, e.state = nil, extRunning
 		}
 	}
-	if s.next == c { // the runtime gave up waiting; it may ask again on another connection
+	if s.next == c { // the runtime stopped waiting; it may ask again on another connection
 		s.next, s.state = nil, answered
 	}
 	s.mu.Unlock()

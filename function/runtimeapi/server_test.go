@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// recorder hears a server.
+// recorder is a Handler that records its calls.
 type recorder struct {
 	ready   chan struct{}
 	answers chan Answer
@@ -47,7 +47,7 @@ func listen(t *testing.T) (*Server, *recorder, *runtime) {
 	return s, h, &runtime{t, "http://" + s.Addr() + base}
 }
 
-// runtime speaks to a server as official runtime clients do.
+// runtime talks to a server like official runtime clients.
 type runtime struct {
 	t    *testing.T
 	base string
@@ -69,7 +69,7 @@ func (r *runtime) next() chan *http.Response {
 	return out
 }
 
-// post answers "status body".
+// post returns "status body".
 func (r *runtime) post(path string, body io.Reader, headers ...string) string {
 	r.t.Helper()
 	req, err := http.NewRequest(http.MethodPost, r.base+path, body)
@@ -136,7 +136,7 @@ func TestOneInvocation(t *testing.T) {
 	}
 }
 
-// running brings a server to the point where an invocation runs.
+// running brings a server to the point at which an invocation runs.
 func running(t *testing.T, id string) (*Server, *recorder, *runtime) {
 	t.Helper()
 	s, h, rt := listen(t)
@@ -150,7 +150,7 @@ func running(t *testing.T, id string) (*Server, *recorder, *runtime) {
 	return s, h, rt
 }
 
-// F-49: an invocation is answered once, and by its id.
+// F-49: an invocation is answered once, under its id.
 func TestAnInvocationIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	_, h, rt := running(t, "id-1")
@@ -171,7 +171,7 @@ func TestAnInvocationIsAnsweredOnce(t *testing.T) {
 	}
 }
 
-// Our bootstraps send advice for a person beside an error, percent-encoded; what is not is dropped, and the error
+// Our bootstraps send advice for a person beside an error, percent-encoded; invalid advice is dropped, and the error
 // counts.
 func TestAdviceComesBesideAnError(t *testing.T) {
 	t.Parallel()
@@ -246,7 +246,7 @@ func TestOversizeBodies(t *testing.T) {
 	}
 }
 
-// What is not part of the API is 404, the extensions' paths included; other response modes are refused.
+// Paths outside the API are 404, also below the extensions' paths; other response modes are refused.
 func TestOtherPaths(t *testing.T) {
 	t.Parallel()
 	s, _, rt := running(t, "id-1")
@@ -289,7 +289,7 @@ func TestNextMayBeAskedAgain(t *testing.T) {
 	<-h.ready
 	c.Close()
 
-	for { // until the server has seen the end of the connection
+	for { // until the server has noticed the end of the connection
 		next := rt.next()
 		select {
 		case <-h.ready:
@@ -327,7 +327,7 @@ func TestLargeEvents(t *testing.T) {
 	}
 }
 
-// The parser never panics, holds its limits, and what it accepts it can place in a body of the declared length.
+// The parser never panics and keeps its limits, and an accepted body has the declared length.
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"))
 	f.Add([]byte("POST /x HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc"))
@@ -357,12 +357,12 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// What is too large is dropped up to a bound, over all chunks; beyond it nothing is read any more.
+// An oversize body is dropped up to a bound, over all chunks; beyond it nothing more is read.
 func TestDroppedBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]error{
 		"5\r\nhello\r\n3FFFFFFC\r\n": errTooLong,   // a byte more than 1 GiB
-		"5\r\nhello\r\n3FFFFFFB\r\n": errTruncated, // is awaited
+		"5\r\nhello\r\n3FFFFFFB\r\n": errTruncated, // still expected
 	} {
 		r := request{length: -1}
 		if _, tooLarge, err := r.readBody(bufio.NewReader(strings.NewReader(text)), 3); !tooLarge ||
@@ -372,8 +372,8 @@ func TestDroppedBytesAreBounded(t *testing.T) {
 	}
 }
 
-// The deadline is in the clock that its reader sees: a runtime that follows the server's clock gets it shifted, another
-// does not.
+// The deadline is in the clock that the runtime sees: it is shifted for one that follows the server's clock, but not
+// for others.
 func TestDeadlineIsInTheClockThatTheRuntimeSees(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

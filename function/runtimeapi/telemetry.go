@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// The Telemetry API (2022-07-01): an extension asks for what happens, which somebody else delivers; see Subscription.
-// Source: Lambda Developer Guide, "Lambda Telemetry API reference". Of the texts of a refusal the page shows two; the
-// others follow their form.
+// The Telemetry API (2022-07-01): an extension subscribes to telemetry, which another room delivers; see Subscription.
+// Source: Lambda Developer Guide, "Lambda Telemetry API reference". The page shows two texts of refusals; the others
+// follow their form.
 const (
 	telemetryPath = "/2022-07-01/telemetry"
 	logsPath      = "/2020-08-15/logs"
 	maxSubscribe  = 64 << 10 // bytes of a body
 )
 
-// Kinds of telemetry that one may subscribe to.
+// Kinds of telemetry that an extension may subscribe to.
 const (
 	TelemetryPlatform  = "platform"
 	TelemetryFunction  = "function"
 	TelemetryExtension = "extension"
 )
 
-// Subscription is what an extension wants delivered to a port of its environment, as JSON arrays by POST.
+// Subscription describes what an extension wants delivered to a port of its environment, as JSON arrays by POST.
 type Subscription struct {
 	Extension string // its name
 	Schema    string // schemaVersion
@@ -38,10 +38,10 @@ type Subscription struct {
 	Path      string // of the URI, with its query
 	MaxItems  int
 	MaxBytes  int
-	Timeout   time.Duration // after which a batch goes out that is not full
+	Timeout   time.Duration // after which a batch is sent even if it is not full
 }
 
-// bound is what a number of the buffering may be, and is when it is not given.
+// bound holds the limits and the default of a number of the buffering.
 type bound struct {
 	name                   string
 	least, most, otherwise int
@@ -53,7 +53,7 @@ var bounds = [...]bound{
 
 var schemas = []string{"2022-07-01", "2022-12-13", "2025-01-29"}
 
-// subscribe is PUT /telemetry. A second subscription of an extension replaces the first.
+// subscribe handles PUT /telemetry. A second subscription of an extension replaces the first.
 func (s *Server) subscribe(c *conn, br *bufio.Reader, r *request) bool {
 	body, tooLarge, err := s.body(c, br, r, maxSubscribe)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Server) subscribe(c *conn, br *bufio.Reader, r *request) bool {
 	return replyRaw(c, 200, "application/json", []byte(`"OK"`))
 }
 
-// parseSubscription reads a body; faults are all that is wrong with it.
+// parseSubscription parses a body; faults lists everything wrong with it.
 func parseSubscription(body []byte) (sub Subscription, faults []string) {
 	var in struct {
 		SchemaVersion string                     `json:"schemaVersion"`
@@ -133,7 +133,7 @@ func parseSubscription(body []byte) (sub Subscription, faults []string) {
 	return sub, faults
 }
 
-// value returns a number within the bound.
+// value parses a number and checks it against the bound.
 func (b bound) value(text json.RawMessage, fault func(string, ...any)) int {
 	if len(text) == 0 || bytes.Equal(text, []byte("null")) {
 		return b.otherwise
@@ -146,8 +146,7 @@ func (b bound) value(text json.RawMessage, fault func(string, ...any)) int {
 	return int(n)
 }
 
-// destination returns where a URI leads to: a port of the environment, which is called sandbox or sandbox.localdomain
-// in there.
+// destination returns port and path of a URI in the environment, which is called sandbox or sandbox.localdomain there.
 func destination(uri string, fault func(string, ...any)) (port int, path string) {
 	u, err := url.Parse(uri)
 	switch {
