@@ -13,28 +13,28 @@ import (
 	"time"
 )
 
-// interpreter is what a probe tells.
+// interpreter is the result of a probe.
 type interpreter struct {
 	Path    string `json:"path"`    // the real executable, not a version manager's shim
 	Version string `json:"version"` // three numbers
 }
 
-// search says where the interpreter of a runtime is looked for.
+// search describes where to look for a runtime's interpreter.
 type search struct {
 	runtime  string
 	language string   // as people call it
-	named    string   // by option: a path, or a name on PATH, which must work; "" for none
-	flag     string   // of that option
-	paths    []string // looked at in order when none is named
-	where    string   // these, for a person
-	install  string   // what to install when there is none
+	named    string   // named by option: a path, or a name on PATH, which must work; "" for none
+	flag     string   // the option's name
+	paths    []string // tried in order if none is named
+	where    string   // these places, for a person
+	install  string   // what to install if there is none
 	probe    []string // arguments that make it print an interpreter as JSON
 	usable   func(version string) bool
-	exact    func(version string) bool // ends the search; otherwise the first that is usable is taken
+	exact    func(version string) bool // ends the search; otherwise the first usable one is taken
 }
 
-// find carries out a search. Candidates that do not run, or are something else, are passed over. Success is remembered;
-// failure is not, so that an interpreter installed later is found by the next function.
+// find carries out a search. Candidates that do not run, or are something else, are skipped. Success is remembered;
+// failure is not, so that the next function finds an interpreter that was installed later.
 func (l *Launcher) find(ctx context.Context, s search) (interpreter, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,7 +113,8 @@ func (l *Launcher) probe(ctx context.Context, s search, path string) (interprete
 	return i, nil
 }
 
-// bootstrap puts an embedded bootstrap where an interpreter can read it, and returns where the process of r sees it.
+// bootstrap writes an embedded bootstrap to where an interpreter can read it, and returns its path as the process of r
+// sees it.
 func (l *Launcher) bootstrap(r Request, name string, content []byte) (string, error) {
 	path, err := l.writeBootstrap(name, content)
 	if err == nil && r.RuntimeRoot != "" {
@@ -134,7 +135,7 @@ func (l *Launcher) writeBootstrap(name string, content []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone already once it is renamed
+	defer func() { _ = os.Remove(tmp.Name()) }() // already gone once it is renamed
 	_, err = tmp.Write(content)
 	if err == nil {
 		err = tmp.Chmod(0o444)

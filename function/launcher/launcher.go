@@ -1,9 +1,9 @@
-// Package launcher knows what to start for a runtime identifier: which executable, with which arguments, where its
-// handler language looks for code.
+// Package launcher decides what to start for a runtime identifier: which executable, with which arguments, and where
+// the language looks for code.
 //
 // A runtime family is one file and one line of the families table. The decision is a Plan, a value; sandbox starts it
-// and function fills in what belongs to one environment. Interpreters are looked for when the first function needs one,
-// never before. Source: Lambda Developer Guide, "Lambda runtimes" and the pages of each language.
+// and function fills in what belongs to one environment. Interpreters are searched for when the first function needs
+// one, never before. Source: Lambda Developer Guide, "Lambda runtimes" and the pages of each language.
 package launcher
 
 import (
@@ -15,24 +15,25 @@ import (
 	"sync"
 )
 
-// Options says where interpreters are looked for. The zero value uses the daemon's own environment.
+// Options says where to look for interpreters. The zero value uses the daemon's own environment.
 type Options struct {
-	Python string // the interpreter to use before all others: a path or a name on PATH
+	Python string // the preferred interpreter: a path or a name on PATH
 	Node   string // the same for Node.js
-	// HostPackages lets functions import what is installed on this machine, beside what AWS bundles with their runtime.
+	// HostPackages lets functions import what is installed on this machine, in addition to what AWS bundles with their
+	// runtime.
 	HostPackages bool
-	Dir          string // where embedded bootstraps are written; must be set before functions with one are planned
-	Work         string // where ./.venv and ./node_modules are looked for; "" is the working directory
+	Dir          string // where embedded bootstraps are written; must be set before functions that need one are planned
+	Work         string // where to look for ./.venv and ./node_modules; "" is the working directory
 	// where PATH and VIRTUAL_ENV come from, and what a version manager's shim needs for the probe; nil: os.Environ()
 	Env []string
 }
 
-// Request is what a plan depends on.
+// Request holds everything that a plan depends on.
 type Request struct {
 	Runtime      string
 	Architecture string // x86_64 or arm64
 	Code         string // directory of the unpacked code
-	TaskRoot     string // where the process sees it
+	TaskRoot     string // where the process sees Code
 	RuntimeRoot  string // where the process sees Options.Dir; "" is there
 	Cache        string // a writable directory that belongs to this code, for compiled files; "" keeps none
 	MemoryMB     int
@@ -42,33 +43,34 @@ type Request struct {
 // Plan says how to start the runtime.
 type Plan struct {
 	Path         string
-	Args         []string          // with argv[0]
+	Args         []string          // including argv[0]
 	Env          map[string]string // defaults that customers may override
 	ExecutionEnv string            // AWS_EXECUTION_ENV; "" leaves it out
 	RuntimeDir   string            // LAMBDA_RUNTIME_DIR
-	Version      string            // of what runs, for RuntimeVersionArn; "" when it has none
+	Version      string            // of the runtime, for RuntimeVersionArn; "" if it has none
 	Display      string            // for INIT_START, such as python:3.12 or python:3.12 (running 3.11.7)
-	// directories of this machine that hold the interpreter, its library and what AWS bundles; not those of the system
+	// directories of this machine with the interpreter, its library and what AWS bundles, without the system's
 	Reads       []string
-	Hint        string // advice for a person; "" without any
-	SDK         string // how names of the SDK's modules begin, which AWS bundles; "" when there is none
-	SDKHint     string // advice when one of them cannot be imported
-	SteersClock bool   // the bootstrap shows its code the server's clock, where ClockVariable is set
+	Hint        string // advice for a person; "" for none
+	SDK         string // prefix of the names of the SDK's modules that AWS bundles; "" if there are none
+	SDKHint     string // advice if one of them cannot be imported
+	SteersClock bool   // the bootstrap shows its code the server's clock if ClockVariable is set
 }
 
-// ClockVariable tells a runtime how many milliseconds the server's clock was ahead of real time when it was started.
+// ClockVariable holds how many milliseconds the server's clock was ahead of real time when the runtime was started.
 // Without it a bootstrap leaves time alone.
 const ClockVariable = "SHARDMILL_CLOCK_OFFSET_MS"
 
-// Unusable is a function that cannot run on this machine: its State becomes Failed.
+// Unusable is the error of a function that cannot run on this machine: its State becomes Failed.
 type Unusable struct {
-	Code   string // a StateReasonCode of AWS's
+	Code   string // one of AWS's StateReasonCodes
 	Reason string
 }
 
 func (u *Unusable) Error() string { return u.Reason }
 
-// EntryPoint is a function without a valid entry point. AWS lets it become Active and fails each invocation.
+// EntryPoint is the error of a function without a valid entry point. AWS lets it become Active and fails each
+// invocation.
 type EntryPoint struct {
 	Kind    string // error type of the invocation
 	Message string
@@ -98,12 +100,12 @@ type Launcher struct {
 	mu     sync.Mutex
 	probed map[string]interpreter // by path and modification time
 	found  map[string]interpreter // by runtime
-	sdks   map[string]nodeSDK     // by the names and the places looked for
+	sdks   map[string]nodeSDK     // by names and directories
 
 	surveyed map[string]survey // by path of a Python
 }
 
-// New returns a Launcher. It looks at nothing yet.
+// New returns a Launcher that has not searched for anything yet.
 func New(opt Options) *Launcher {
 	if opt.Env == nil {
 		opt.Env = os.Environ()
@@ -124,7 +126,7 @@ func Runs(runtime string) bool {
 	return false
 }
 
-// Plan decides what to start. *Unusable: never on this machine; *EntryPoint: this code cannot start.
+// Plan decides what to start. *Unusable: the function cannot run on this machine; *EntryPoint: this code cannot start.
 func (l *Launcher) Plan(ctx context.Context, r Request) (Plan, error) {
 	for _, f := range families {
 		if f.has(r.Runtime) {
@@ -140,7 +142,7 @@ func (l *Launcher) Plan(ctx context.Context, r Request) (Plan, error) {
 	}
 }
 
-// getenv looks into Options.Env; the last setting wins.
+// getenv reads a variable from Options.Env; the last setting wins.
 func (l *Launcher) getenv(name string) string {
 	value := ""
 	for _, e := range l.opt.Env {
@@ -156,7 +158,7 @@ func (l *Launcher) lookPath(name string) []string {
 	var found []string
 	for _, dir := range filepath.SplitList(l.getenv("PATH")) {
 		if dir == "" || !filepath.IsAbs(dir) {
-			continue // an entry relative to the working directory is no place to take an interpreter from
+			continue // never take an interpreter from an entry relative to the working directory
 		}
 		if path := filepath.Join(dir, name); executable(path) {
 			found = append(found, path)
@@ -170,8 +172,8 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// prefixes are the directories that an executable's installation lies in: that of the path it is called by, such as a
-// virtual environment, and that of the file itself.
+// prefixes returns the directories of an executable's installation: of the path by which it is called, such as a
+// virtual environment, and of the file itself.
 func prefixes(path string) []string {
 	found := []string{filepath.Dir(filepath.Dir(path))}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -182,7 +184,7 @@ func prefixes(path string) []string {
 	return found
 }
 
-// systemPath is PATH for functions, with first before the system's directories and a layer's after them.
+// systemPath returns PATH for functions: first, the system's directories, and a layer's.
 func systemPath(first string) string {
 	path := "/usr/local/bin:/usr/bin:/bin:/opt/bin"
 	if first != "" && first != "/usr/bin" && first != "/usr/local/bin" {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// fake writes an executable that returns the probe as an interpreter of that version at that path; "" makes one that
-// fails, as a shim without its version does.
+// fake writes an executable that answers the probe like an interpreter of that version at that path; "" makes one that
+// fails, like a shim without its version.
 func fake(t *testing.T, path, version string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -21,7 +21,7 @@ func fake(t *testing.T, path, version string) string {
 	if version != "" {
 		script = fmt.Sprintf("#!/bin/sh\necho '{\"path\": \"%s\", \"version\": \"%s\"}'\n", path, version)
 	}
-	syscall.ForkLock.RLock() // a fork of another test would hold the file open for writing, and nobody could execute it
+	syscall.ForkLock.RLock() // else a fork of another test could hold the file open for writing
 	err := os.WriteFile(path, []byte(script), 0o755)
 	syscall.ForkLock.RUnlock()
 	if err != nil {
@@ -41,8 +41,8 @@ func plan(t *testing.T, opt Options, runtime string) (Plan, error) {
 	})
 }
 
-// Interpreters are looked for in this order: --python, $VIRTUAL_ENV, ./.venv, PATH with the version's own name first;
-// what does not run is passed over.
+// Python is searched for in this order: --python, $VIRTUAL_ENV, ./.venv, PATH with the version's own name first;
+// candidates that do not run are skipped.
 func TestPythonIsLookedForInOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func TestPythonIsLookedForInOrder(t *testing.T) {
 	}
 }
 
-// An interpreter that was found and has gone since is looked for again.
+// If a found interpreter has disappeared, it is searched for again.
 func TestInterpreterThatHasGoneIsLookedForAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -106,7 +106,7 @@ func TestInterpreterThatHasGoneIsLookedForAgain(t *testing.T) {
 	}
 }
 
-// A Python of another minor version runs the function, and that is said in INIT_START and in a hint.
+// A Python of another minor version runs the function, and INIT_START and a hint say so.
 func TestOtherMinorVersionIsTold(t *testing.T) {
 	t.Parallel()
 	python := fake(t, t.TempDir()+"/python", "3.11.7")
@@ -127,7 +127,7 @@ func TestOtherMinorVersionIsTold(t *testing.T) {
 	}
 }
 
-// Without an interpreter the function cannot run, and the reason names what was tried.
+// Without an interpreter the function cannot run, and the reason names all candidates.
 func TestMissingPythonIsExplained(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -147,8 +147,8 @@ func TestMissingPythonIsExplained(t *testing.T) {
 	}
 }
 
-// Node.js is looked for in this order: --node, PATH with the version's own name first. The first of the runtime's major
-// version is taken, else the first.
+// Node.js is searched for in this order: --node, PATH with the version's own name first. The first of the runtime's
+// major version is taken, else the first.
 func TestNodeIsLookedForInOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -182,7 +182,7 @@ func TestNodeIsLookedForInOrder(t *testing.T) {
 	}
 }
 
-// A Node.js of another major version runs the function, and that is said in INIT_START and in a hint.
+// A Node.js of another major version runs the function, and INIT_START and a hint say so.
 func TestOtherNodeVersionIsTold(t *testing.T) {
 	t.Parallel()
 	node := fake(t, t.TempDir()+"/bin/node", "20.1.0")
@@ -208,7 +208,7 @@ func TestOtherNodeVersionIsTold(t *testing.T) {
 	}
 }
 
-// Without Node.js the function cannot run, and the reason says what was tried and what to do.
+// Without Node.js the function cannot run, and the reason names all candidates and what to do.
 func TestMissingNodeIsExplained(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -224,7 +224,7 @@ func TestMissingNodeIsExplained(t *testing.T) {
 	}
 }
 
-// Runtimes without a family are known by name only.
+// Runtimes without a family are only known by name.
 func TestRuns(t *testing.T) {
 	t.Parallel()
 	for runtime, want := range map[string]bool{

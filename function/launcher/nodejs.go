@@ -25,7 +25,7 @@ const oldestNode = 16
 
 func isNodejs(runtime string) bool { return nodejsMajor(runtime) >= oldestNode }
 
-// nodejsMajor is 22 for nodejs22.x, and 0 for what is no such identifier.
+// nodejsMajor returns 22 for nodejs22.x, and 0 for anything else.
 func nodejsMajor(runtime string) int {
 	rest, ok := strings.CutPrefix(runtime, "nodejs")
 	version, ok2 := strings.CutSuffix(rest, ".x")
@@ -41,7 +41,7 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	bootstrap, err := l.bootstrap(r, "index.mjs", nodejsBootstrap) // its name on AWS, where require stacks end with it
+	bootstrap, err := l.bootstrap(r, "index.mjs", nodejsBootstrap) // the name it has in require stacks on AWS
 	if err != nil {
 		return Plan{}, err
 	}
@@ -56,9 +56,9 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	want := strconv.Itoa(major)
 	args := []string{i.Path, "--expose-gc", "--max-http-header-size=81920"} // as on AWS
 	if !setsHeap(r.Environment["NODE_OPTIONS"]) {
-		// V8 sizes its heap by the machine, not by the function: without a limit of its own it would grow into
-		// MemorySize instead of collecting garbage. Of the young generation, which V8 adds, AWS makes half a tenth;
-		// that of Node.js 24 alone would be 192 MB.
+		// V8 sizes its heap by the machine, not by the function: without a limit it would grow to MemorySize instead of
+		// collecting garbage. V8 adds the young generation, for which AWS uses a twentieth; that of Node.js 24 alone
+		// would be 192 MB.
 		args = append(
 			args, fmt.Sprintf("--max-old-space-size=%d", r.MemoryMB*3/4),
 			fmt.Sprintf("--max-semi-space-size=%d", max(r.MemoryMB/20, 1)),
@@ -73,7 +73,7 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 		"/opt/nodejs/node" + want + "/node_modules", "/opt/nodejs/node_modules",
 		filepath.Join(filepath.Dir(bootstrap), sdk.dir, "node_modules"), r.TaskRoot,
 	}
-	preload := "--require" // 6 ms less than --import
+	preload := "--require" // 6 ms faster than --import
 	if release, _, _ := strings.Cut(i.Version, "."); len(release) > 1 && release >= "20" && brokenManifest(r.Code) {
 		preload = "--import"
 	}
@@ -110,8 +110,8 @@ func (l *Launcher) planNodejs(ctx context.Context, r Request) (Plan, error) {
 	return p, nil
 }
 
-// nodeModules are the folders with packages of this machine: where shardmill was started and above, and what is
-// installed for this Node.
+// nodeModules returns the folders with packages on this machine: where shardmill was started and above, and those of
+// this Node.
 func (l *Launcher) nodeModules(i interpreter) []string {
 	var dirs []string
 	dir, err := filepath.Abs(l.opt.Work)
@@ -127,8 +127,8 @@ func (l *Launcher) nodeModules(i interpreter) []string {
 	return append(dirs, filepath.Join(filepath.Dir(filepath.Dir(i.Path)), "lib", "node_modules"))
 }
 
-// nodeReads returns what Node needs to start: its executable and the libraries beside it. Homebrew links its packages
-// to each other.
+// nodeReads returns the directories that Node needs to start: its executable and the libraries beside it. Homebrew's
+// packages link to each other.
 func nodeReads(node string) []string {
 	bin := filepath.Dir(node)
 	if strings.HasPrefix(bin, "/usr/") || bin == "/bin" {
@@ -149,20 +149,20 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// brokenManifest reports whether the package has a package.json that is no JSON. Node reads it before it loads what
+// brokenManifest reports whether the package has a package.json that is not JSON. Node reads it before it loads what
 // --require names, and would end there; the function shall find out itself, as on AWS.
 func brokenManifest(code string) bool {
 	b, err := os.ReadFile(filepath.Join(code, "package.json"))
 	return err == nil && !json.Valid(b)
 }
 
-// setsHeap reports whether the customer's NODE_OPTIONS say how large the heap may be; Node takes both spellings.
+// setsHeap reports whether the customer's NODE_OPTIONS set the size of the heap; Node accepts both spellings.
 func setsHeap(options string) bool {
 	return strings.Contains(strings.ReplaceAll(options, "_", "-"), "--max-old-space-size")
 }
 
-// searchNodejs looks in this order: Options.Node, the version's own name on PATH, node and nodejs on PATH. The first of
-// the runtime's major version is taken, or else the first that works.
+// searchNodejs searches in this order: Options.Node, the version's own name on PATH, node and nodejs on PATH. It takes
+// the first of the runtime's major version, or else the first that works.
 func (l *Launcher) searchNodejs(runtime string) search {
 	want := strconv.Itoa(nodejsMajor(runtime))
 	var paths []string

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// bundledPackages are those that AWS puts beside a Node.js runtime; a name that ends in / is a scope. What they need
-// themselves, such as tslib, lies below them there and cannot be imported by name. Source: Lambda Developer Guide,
-// "Runtime-included SDK versions"; stack traces that name /var/runtime/node_modules/@aws-sdk/node_modules.
+// bundledPackages returns the packages that AWS bundles with a Node.js runtime; a name that ends in / is a scope. Their
+// own dependencies, such as tslib, are below them on AWS and cannot be imported by name. Source: Lambda Developer
+// Guide, "Runtime-included SDK versions"; stack traces that name /var/runtime/node_modules/@aws-sdk/node_modules.
 func bundledPackages(major int) []string {
 	if major < 18 {
 		return []string{"aws-sdk"}
@@ -22,20 +22,20 @@ func bundledPackages(major int) []string {
 	return []string{"@aws-sdk/", "@smithy/"}
 }
 
-// nodeSDK is what AWS bundles, as it was found on this machine.
+// nodeSDK is what AWS bundles, as found on this machine.
 type nodeSDK struct {
-	key string // changes when something is installed or removed
-	// in Options.Dir: node_modules has a link for each bundled package, installed.json says where all others lie
+	key string // changes when a package is installed or removed
+	// in Options.Dir: node_modules has a link for each bundled package, installed.json says where all others are
 	dir   string
-	reads []string // where these links lead, with what the packages need
+	reads []string // the targets of these links, and the packages' dependencies
 }
 
-// systemModules are where distributions put packages for all programs, for those who ask where a package is.
+// systemModules are where distributions install packages for all programs, for hints about where a package is.
 var systemModules = []string{"/usr/local/lib/node_modules", "/usr/share/nodejs", "/usr/lib/nodejs"}
 
-// sdk finds the bundled packages in dirs, folders called node_modules, the first of which wins. Each Node on this
-// machine has its own, because packages may be installed for it alone. Links keep the packages where they are: so they
-// find what they need as the tool that installed them laid it out.
+// sdk finds the bundled packages in dirs, folders called node_modules; the first match wins. Each Node on this machine
+// has its own set, because packages may be installed for it alone. With links the packages stay where they are, and so
+// find their dependencies where the installing tool put them.
 func (l *Launcher) sdk(names, dirs []string) (nodeSDK, error) {
 	key := ""
 	for _, dir := range append(slices.Clone(dirs), systemModules...) {
@@ -79,10 +79,10 @@ func (l *Launcher) sdk(names, dirs []string) (nodeSDK, error) {
 	return s, nil
 }
 
-// packagesIn are the names of the packages in dir, those in scopes included.
+// packagesIn returns the names of the packages in dir, including those in scopes.
 func packagesIn(dir string) []string {
 	var names []string
-	entries, _ := os.ReadDir(dir) // there may be none
+	entries, _ := os.ReadDir(dir) // it may not exist
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case name[0] == '.':
@@ -100,7 +100,7 @@ func packagesIn(dir string) []string {
 	return names
 }
 
-// writeLinks makes a directory in Options.Dir, whole or not at all. The same content is the same directory.
+// writeLinks makes a directory in Options.Dir, completely or not at all. The same content gives the same directory.
 func (l *Launcher) writeLinks(links, installed map[string]string) (string, error) {
 	index, err := json.Marshal(installed)
 	if err != nil {
@@ -144,16 +144,16 @@ func (l *Launcher) writeLinks(links, installed map[string]string) (string, error
 	}
 	if err := os.Rename(tmp, dir); err != nil {
 		if _, e := os.Stat(dir); e == nil {
-			return name, nil // somebody else was faster
+			return name, nil // another call was faster
 		}
 		return "", err
 	}
 	return name, nil
 }
 
-// closure returns where the packages lie and all that they need by their package.json, found as Node finds it: in the
-// folders called node_modules beside and above the package. A package in such a folder counts with the outermost one,
-// since its neighbours may be links.
+// closure returns the directories of the packages and of everything they need according to their package.json, found as
+// Node finds it: in the folders called node_modules beside and above the package. For a package in such a folder it
+// returns the outermost one, since its neighbours may be links.
 func closure(links map[string]string) []string {
 	seen := map[string]bool{}
 	var reads, next []string
@@ -184,7 +184,7 @@ func closure(links map[string]string) []string {
 	}
 	slices.Sort(reads)
 	reads = slices.Compact(reads)
-	return slices.DeleteFunc(reads, func(dir string) bool { // those inside another are shown with it
+	return slices.DeleteFunc(reads, func(dir string) bool { // those inside another are visible with it
 		return slices.ContainsFunc(reads, func(other string) bool {
 			return strings.HasPrefix(dir, other+string(filepath.Separator))
 		})

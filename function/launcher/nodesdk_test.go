@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// tree writes files below a new directory; a value that begins with "-> " makes a link to what follows.
+// tree writes files below a new directory; a value "-> target" makes a link.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -34,8 +34,8 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// The parts of a small SDK. The client needs the core, which needs tslib, and has a subpath and an export that only one
-// kind of module system gets.
+// The parts of a small SDK. The client needs the core, which needs tslib; it has a subpath, and an export for only one
+// kind of module system.
 const (
 	clientManifest = `{"name": "@aws-sdk/client-thing", "version": "3.1.0", "dependencies": {"@smithy/core": "*"},
 		"exports": {".": {"import": "./index.mjs", "require": "./index.js"}, "./sub": "./sub.js", "./package.json": "./package.json"}}`
@@ -50,7 +50,7 @@ const (
 	zod            = `module.exports = "zod";`
 )
 
-// layouts are how tools install packages, seen from the folder where shardmill is started.
+// layouts are the ways in which tools install packages, seen from the folder where shardmill is started.
 var layouts = map[string]map[string]string{
 	"flat": {
 		"app/node_modules/@aws-sdk/client-thing/package.json": clientManifest,
@@ -82,7 +82,7 @@ var layouts = map[string]map[string]string{
 		"app/node_modules/tslib/index.js":                     anotherTslib,
 		"app/node_modules/zod/index.js":                       zod,
 	},
-	"linked": { // as pnpm does it
+	"linked": { // as by pnpm
 		"app/node_modules/@aws-sdk/client-thing": "-> ../.pnpm/client@3/node_modules/@aws-sdk/client-thing",
 		"app/node_modules/zod":                   "-> .pnpm/zod@3/node_modules/zod",
 		"app/node_modules/.pnpm/client@3/node_modules/@aws-sdk/client-thing/package.json": clientManifest,
@@ -98,7 +98,7 @@ var layouts = map[string]map[string]string{
 	},
 }
 
-// probeScript is a function that tries to get a module in every way there is. It says what it got, or - when there is
+// probeScript is a function that tries to load a module in every possible way. It prints what it got, or - if there is
 // no such module.
 const probeScript = `
 import { createRequire } from "node:module";
@@ -118,7 +118,7 @@ console.log(JSON.stringify(got));
 
 const probeCommon = `exports.required = (name) => require(name); exports.imported = (name) => import(name);`
 
-// runProbe starts node as a plan says, with probe.mjs of the code directory in the place of the bootstrap.
+// runProbe starts node as a plan says, with probe.mjs of the code directory instead of the bootstrap.
 func runProbe(t *testing.T, opt Options, code string, names ...string) map[string]string {
 	t.Helper()
 	return runProbeAs(t, opt, code, "limitImport", names...)
@@ -133,7 +133,7 @@ func runProbeAs(t *testing.T, opt Options, code, limit string, names ...string) 
 	}
 	args := slices.Clone(p.Args[1:])
 	bootstrap := args[len(args)-1]
-	// As the bootstrap does it before it imports a handler.
+	// As the bootstrap does before it imports a handler.
 	if err := os.WriteFile(
 		bootstrap+".tmp",
 		[]byte(
@@ -168,8 +168,8 @@ func runProbeAs(t *testing.T, opt Options, code, limit string, names ...string) 
 	return got
 }
 
-// Before Node had hooks that run in place, those of import cost a thread. A function in CommonJS pays for it when it
-// calls import.
+// In Node versions without synchronous hooks, hooks for import cost a thread. A function in CommonJS pays for it only
+// when it calls import.
 func TestFunctionInCommonJSImportsTheSDK(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, layouts["flat"])
@@ -192,8 +192,8 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// What AWS bundles comes from where it is installed on this machine, however a tool laid it out; what it needs itself
-// is found by it alone, and nothing else comes from outside the package.
+// What AWS bundles comes from where it is installed on this machine, whatever the layout; only it finds its own
+// dependencies, and nothing else comes from outside the package.
 func TestOnlyTheBundledSDKComesFromOutsideThePackage(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts {
@@ -223,8 +223,8 @@ func TestOnlyTheBundledSDKComesFromOutsideThePackage(t *testing.T) {
 	}
 }
 
-// Code that is unpacked inside a project does not see the project's packages, which Node would find above it, nor those
-// of the system.
+// Code unpacked inside a project sees neither the project's packages, which Node would find above it, nor those of the
+// system.
 func TestPackagesAboveTheCodeAreNotTheFunctions(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{
@@ -240,7 +240,7 @@ func TestPackagesAboveTheCodeAreNotTheFunctions(t *testing.T) {
 	}
 }
 
-// --host-packages lets everything through that is installed here.
+// With --host-packages everything installed here can be imported.
 func TestHostPackagesLetsEverythingThrough(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, layouts["flat"])
@@ -260,7 +260,7 @@ func TestHostPackagesLetsEverythingThrough(t *testing.T) {
 	}
 }
 
-// The plan names the directories that a confined process has to see: those that the SDK and all that it needs lie in.
+// The plan names the directories that a confined process must see: those of the SDK and of everything it needs.
 func TestPlanNamesTheDirectoriesOfTheSDK(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{
@@ -281,7 +281,7 @@ func TestPlanNamesTheDirectoriesOfTheSDK(t *testing.T) {
 	}
 }
 
-// What is installed or removed while shardmill runs counts from the next environment on.
+// Packages installed or removed while shardmill runs count from the next environment on.
 func TestSDKInstalledLaterIsFound(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{"node_modules/zod/index.js": zod})

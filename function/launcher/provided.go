@@ -14,12 +14,11 @@ func isProvided(runtime string) bool {
 	return runtime == "provided.al2023" || runtime == "provided.al2" || runtime == "provided"
 }
 
-// Custom reports that a runtime is whatever the package brings along: nothing of what configures AWS's own runtimes
-// means anything to it.
+// Custom reports whether the runtime comes with the package: settings of AWS's own runtimes mean nothing to it.
 func Custom(runtime string) bool { return isProvided(runtime) }
 
-// planProvided runs the executable called bootstrap in the code. Names in messages are AWS's, where the code lies in
-// /var/task.
+// planProvided plans to run the executable called bootstrap in the code. Messages name paths as on AWS, where the code
+// is in /var/task.
 func (l *Launcher) planProvided(_ context.Context, r Request) (Plan, error) {
 	path := filepath.Join(r.Code, "bootstrap")
 	info, err := os.Stat(path)
@@ -50,7 +49,7 @@ func (l *Launcher) planProvided(_ context.Context, r Request) (Plan, error) {
 	}, nil
 }
 
-// machines are the processors that a Go architecture runs, and the binfmt_misc entry that would run another.
+// machines maps a Go architecture to the processors it runs, and the binfmt_misc entries that would run others.
 var machines = map[string]struct {
 	elf    elf.Machine
 	lambda string
@@ -61,7 +60,7 @@ var machines = map[string]struct {
 }
 
 // checkMachine refuses a program for another processor, unless the kernel knows how to run it. Scripts and unreadable
-// files are exec's to judge.
+// files are left to exec.
 func checkMachine(path string) error {
 	f, err := elf.Open(path)
 	if err != nil {

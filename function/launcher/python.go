@@ -12,7 +12,7 @@ import (
 //go:embed python/bootstrap.py python/awslambdaric/*.py python/awslambdaric/_shardmill/*.py
 var pythonRuntime embed.FS
 
-// LogEvent and LogBreak are how our bootstraps mark a log message of several lines: a line that begins with LogEvent is
+// LogEvent and LogBreak mark a log message of several lines from our bootstraps: a line that begins with LogEvent is
 // one message, in which LogBreak stands for a line break.
 const (
 	LogEvent = '\x1e'
@@ -48,12 +48,12 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	if l.opt.HostPackages {
 		reads = append(reads, found.Installed...)
 	} else {
-		args = append(args, "-S") // nothing of what is installed but what the bootstrap lets through
+		args = append(args, "-S") // of the installed packages only those that the bootstrap allows
 	}
 	if r.Cache != "" {
 		args = append(args, "-X", "pycache_prefix="+r.Cache)
 	}
-	// The last argument is the bootstrap, as on AWS: wrapper scripts put options of the interpreter before it.
+	// The last argument is the bootstrap, as on AWS: wrapper scripts insert interpreter options before it.
 	args = append(args, "-X", "shardmill="+packages, bootstrap)
 	want := strings.TrimPrefix(r.Runtime, "python")
 	p := Plan{
@@ -80,8 +80,8 @@ func (l *Launcher) planPython(ctx context.Context, r Request) (Plan, error) {
 	return p, nil
 }
 
-// writePython puts the runtime's files into Options.Dir, as they lie in /var/runtime on AWS, and returns where the
-// process of r sees bootstrap.py.
+// writePython writes the runtime's files to Options.Dir, laid out as in /var/runtime on AWS, and returns the path of
+// bootstrap.py as the process of r sees it.
 func (l *Launcher) writePython(r Request) (bootstrap string, err error) {
 	err = fs.WalkDir(pythonRuntime, "python", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -100,8 +100,8 @@ func (l *Launcher) writePython(r Request) (bootstrap string, err error) {
 	return bootstrap, err
 }
 
-// searchPython looks in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3 and
-// python on PATH. The first that works is taken.
+// searchPython searches in this order: Options.Python, $VIRTUAL_ENV, ./.venv, the version's own name on PATH, python3
+// and python on PATH. It takes the first that works.
 func (l *Launcher) searchPython(runtime string) search {
 	var paths []string
 	if venv := l.getenv("VIRTUAL_ENV"); venv != "" {
@@ -116,8 +116,8 @@ func (l *Launcher) searchPython(runtime string) search {
 	return search{
 		runtime: runtime, language: "Python 3", named: l.opt.Python, flag: "--python", paths: paths,
 		where: "$VIRTUAL_ENV, ./.venv, PATH", install: "python3",
-		// It names the real executable behind a shim; a virtual environment's python stays as it is, since its packages
-		// hang on it.
+		// It names the real executable behind a shim; a virtual environment's python stays as it is, because its
+		// packages depend on the path.
 		probe: []string{"-I", "-c", `import sys, json
 print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3]}))`},
 		usable: func(version string) bool { return strings.HasPrefix(version, "3.") },

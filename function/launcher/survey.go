@@ -18,22 +18,22 @@ import (
 //go:embed python/survey.py
 var pythonSurvey string
 
-// survey is what functions need to know of a Python beside itself: which modules AWS bundles and where they lie. It
-// holds until something is installed.
+// survey is what functions need to know about a Python: which modules AWS bundles and where they are. It is valid until
+// something is installed.
 type survey struct {
 	Reads     []string `json:"reads"`     // directories that functions must be able to read
-	Installed []string `json:"installed"` // where the interpreter finds what is installed
+	Installed []string `json:"installed"` // where the interpreter finds installed packages
 	Watch     []string `json:"watch"`     // directories whose modification time changes when something is installed
 
-	text  []byte   // as the bootstrap reads it
+	text  []byte   // in the form that the bootstrap reads
 	times []string // of Watch
 }
 
-// surveyTimeout bounds one survey, which takes a tenth of a second where a disk is not in the way.
+// surveyTimeout bounds one survey, which takes a tenth of a second unless the disk is slow.
 const surveyTimeout = 20 * time.Second
 
-// survey asks python, unless it has been asked and nothing was installed since. dir holds the runtime's modules, which
-// it compiles.
+// survey runs python, unless it has done so and nothing was installed since. dir holds the runtime's modules, which it
+// compiles.
 func (l *Launcher) survey(ctx context.Context, python, dir string) (survey, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +58,8 @@ func (l *Launcher) survey(ctx context.Context, python, dir string) (survey, erro
 	return s, nil
 }
 
-// name is that of the survey's file: another one after each installation, so that no start reads a file that changes.
+// name returns the name of the survey's file: a new one after each installation, so that no start reads a changing
+// file.
 func (s survey) name() string {
 	return fmt.Sprintf("packages-%x.json", sha256.Sum256(s.text))
 }
@@ -73,8 +74,7 @@ func modificationTimes(dirs []string) []string {
 	return times
 }
 
-// besideSystem is dirs without those below /usr, which every process sees, and without those that lie in another of
-// them.
+// besideSystem returns dirs without those below /usr, which every process sees, and without those inside another one.
 func besideSystem(dirs []string) []string {
 	var out []string
 	for _, dir := range slices.Sorted(slices.Values(dirs)) {

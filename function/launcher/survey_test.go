@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// A plan names what a Python reads beside the system: its virtual environment, the installation behind that, and what
-// AWS bundles wherever it lies; with HostPackages, all places where something is installed. What is installed later is
-// found by the next plan.
+// A plan names what a Python reads outside the system's directories: its virtual environment, the installation behind
+// that, and what AWS bundles, wherever it is; with HostPackages, all places with installed packages. The next plan
+// finds what is installed later.
 func TestPlanNamesWhatAPythonReads(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command(

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A wrapper is named as it lies on AWS, by an absolute path, or from the task root, where the runtime starts: by a name
-// alone a shell would look for it in PATH.
+// A wrapper is named by its path on AWS, by an absolute path, or relative to the task root, where the runtime starts:
+// for a bare name a shell would search PATH.
 func TestWrapperIsLookedForWhereTheCodeLies(t *testing.T) {
 	t.Parallel()
 	for named, want := range map[string]string{
