@@ -223,3 +223,29 @@ func (w *world) merge(name string, low, high record.ShardID) {
 	w.Helper()
 	streamtest.Merge(w, w.streams, w.name(name), low, high)
 }
+
+// Memory that one request leaves to the next brings nothing along: neither advice, nor an answer, nor a body.
+func TestRequestsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("orders", 1)
+	for range 50 {
+		if r := w.call(
+			"DescribeStreamSummary", `{"StreamARN":"arn:aws:kinesis:us-east-1:1:stream/gone"}`,
+		); r.status == 200 ||
+			r.header.Get(wire.HintHeader) == "" {
+			t.Fatalf("%d %v", r.status, r.header)
+		}
+		if r := w.call("AddTagsToStream", `{"StreamName":"orders","Tags":{"a":"b"}}`); r.status != 200 ||
+			r.body != "" ||
+			r.header.Get(wire.HintHeader) != "" {
+			t.Fatalf("%d %q %v", r.status, r.body, r.header)
+		}
+		if r := w.call("ListStreams", "{}"); r.status != 200 || !strings.HasPrefix(r.body, `{"HasMoreStreams":`) {
+			t.Fatalf("%d %q", r.status, r.body)
+		}
+		if r := w.call("ListStreams", "{"); r.status != 400 {
+			t.Fatalf("half a body: %d %q", r.status, r.body)
+		}
+	}
+}

@@ -40,6 +40,10 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 	}{
 		{"W-05: an empty body", "ListStreams", typeJSON, "", 400, typeJSON, `{"__type":"SerializationException"}`},
 		{
+			"an empty body for an operation that is not served", "SplitShard", typeJSON, "", 400, typeJSON,
+			`{"__type":"SerializationException"}`,
+		},
+		{
 			"an empty body for an unknown operation", "Nope", typeJSON, "", 400, typeJSON,
 			`{"__type":"UnknownOperationException"}`,
 		},

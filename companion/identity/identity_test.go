@@ -77,8 +77,8 @@ func TestRolesAndPoliciesOutliveTheirStore(t *testing.T) {
 	b.newRole("Reader")
 	arn := b.newPolicy("p")
 	b.must(b.PutRolePolicy(ctx, mine, "reader", "inline", allow))
-	b.must(b.AttachPolicy(ctx, mine, "READER", arn))
-	b.must(b.AttachPolicy(ctx, mine, "Reader", basic))
+	b.must(b.AttachPolicy(ctx, mine, "READER", basic))
+	b.must(b.AttachPolicy(ctx, mine, "Reader", arn))
 	b.must(b.TagRole(ctx, mine, "Reader", []Tag{{"team", "a"}, {"stage", "dev"}}))
 	want, err := b.Role(ctx, mine, "Reader")
 	b.must(err)
@@ -262,5 +262,113 @@ func TestAStoreThatStopsIsUnavailable(t *testing.T) {
 	_, many := s.Roles(t.Context(), mine)
 	if !errors.Is(one, ErrUnavailable) || !errors.Is(many, ErrUnavailable) {
 		t.Errorf("%v, %v", one, many)
+	}
+}
+
+// Versions are numbered on, whatever is deleted; the one in force is what the last change made it.
+func TestVersionsAreNumberedOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	arn := b.newPolicy("p")
+	second, err := b.AddVersion(ctx, mine, arn, allow, true)
+	b.must(err)
+	b.must(b.SetDefaultVersion(ctx, mine, arn, "v1"))
+	b.must(b.DeleteVersion(ctx, mine, arn, second.ID))
+	third, err := b.AddVersion(ctx, mine, arn, allow+" ", false)
+	b.must(err)
+	p, err := b.Policy(ctx, mine, arn)
+	b.must(err)
+	found, err := p.Version("v3")
+	if second.ID != "v2" || third.ID != "v3" || p.Default != "v1" || err != nil || found.Document != allow+" " {
+		t.Errorf("%s, then %s, of %+v; %v", second.ID, third.ID, p, err)
+	}
+	_, err = p.Version("v2")
+	b.fails(err, CodeNoSuchEntity)
+	b.fails(b.SetDefaultVersion(ctx, mine, arn, "v2"), CodeNoSuchEntity)
+	b.fails(b.DeleteVersion(ctx, mine, arn, "v2"), CodeNoSuchEntity)
+}
+
+// A policy is found by its whole ARN only, and ARNs of AWS's count as existing.
+func TestAPolicyIsItsWholeARN(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.newRole("r")
+	arn := b.newPolicy("p")
+	for _, other := range []string{
+		"p", "arn:aws:iam::111122223333:policy/path/p", "arn:aws:iam::444455556666:policy/p",
+	} {
+		_, err := b.Policy(t.Context(), mine, other)
+		b.fails(err, CodeNoSuchEntity)
+		b.fails(b.AttachPolicy(t.Context(), mine, "r", other), CodeNoSuchEntity)
+	}
+	for policy, aws := range map[string]bool{
+		arn: false, basic: true, "arn:aws-cn:iam::aws:policy/x": true, "x" + basic: false,
+	} {
+		if OwnedByAWS(policy) != aws {
+			t.Errorf("%s is AWS's: %v", policy, !aws)
+		}
+	}
+}
+
+// A change that is refused leaves a role as it was; one of a part leaves the rest.
+func TestChangesAreWholeOrNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	before := b.newRole("r")
+	b.fails(b.UpdateTrust(ctx, mine, "r", allow), CodeMalformed)
+	b.fails(b.PutRolePolicy(ctx, mine, "r", "inline", trust), CodeMalformed)
+	b.fails(b.DeleteRolePolicy(ctx, mine, "r", "inline"), CodeNoSuchEntity)
+	b.must(b.UntagRole(ctx, mine, "r", []string{"none"}))
+	after, err := b.Role(ctx, mine, "r")
+	b.must(err)
+	before.Tags = after.Tags // nil and empty are the same
+	if d := cmp.Diff(before, after); d != "" || len(after.Tags) > 0 {
+		t.Error(d)
+	}
+	b.must(b.UpdateRole(ctx, mine, "r", new("new"), nil))
+	b.must(b.UpdateRole(ctx, mine, "r", nil, new(7200)))
+	b.must(b.TagRole(ctx, mine, "r", []Tag{{"Team", "a"}, {"stage", "b"}}))
+	b.must(b.UntagRole(ctx, mine, "r", []string{"TEAM"}))
+	if r, err := b.Role(ctx, mine, "r"); err != nil || r.Description != "new" || r.MaxSession != 7200 ||
+		r.Trust != trust ||
+		!cmp.Equal(r.Tags, []Tag{{"stage", "b"}}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// stale is a store whose reads are those of an earlier moment, as another process may leave them.
+type stale struct {
+	storage.Coord
+	as storage.Entry
+}
+
+func (s stale) Get(context.Context, string) (storage.Entry, error) { return s.as, nil }
+
+// What another process has stored meanwhile is not overwritten.
+func TestAStaleReadOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	b.newRole("r")
+	old, err := b.coord.Get(ctx, key(mine.ID, kindRole, "r"))
+	b.must(err)
+	b.must(b.TagRole(ctx, mine, "r", []Tag{{"a", "b"}}))
+
+	late := New(Options{Coord: stale{b.coord, storage.Entry{}}})
+	if _, err := late.CreateRole(ctx, mine, Role{Name: "r", Path: "/", Trust: trust}); err == nil {
+		t.Error("a role is created over another one")
+	}
+	late = New(Options{Coord: stale{b.coord, old}})
+	for name, err := range map[string]error{
+		"changed": late.UpdateTrust(ctx, mine, "r", trust), "deleted": late.DeleteRole(ctx, mine, "r"),
+	} {
+		if err == nil {
+			t.Errorf("a role is %s that has changed since", name)
+		}
+	}
+	if r, err := b.Role(ctx, mine, "r"); err != nil || len(r.Tags) != 1 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
