@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,6 +60,9 @@ func (l *Launcher) find(ctx context.Context, s search) (interpreter, error) {
 			continue
 		}
 		i, err := l.probe(ctx, s, path)
+		if ctx.Err() != nil {
+			return interpreter{}, ctx.Err() // it says nothing about the interpreter
+		}
 		if err != nil {
 			searched = append(searched, fmt.Sprintf("%s (%v)", path, err))
 			continue
@@ -94,7 +98,10 @@ func (l *Launcher) probe(ctx context.Context, s search, path string) (interprete
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, s.probe...)
-	cmd.Env = l.opt.Env
+	cmd.Env = slices.DeleteFunc(slices.Clone(l.opt.Env), func(e string) bool {
+		// functions do not run under it, and it can keep Node from starting
+		return strings.HasPrefix(e, "NODE_OPTIONS=")
+	})
 	var out, errout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errout
 	if err := cmd.Run(); err != nil {

@@ -66,7 +66,10 @@ var rooms = map[string]struct {
 	"function/functiontest": {
 		[]string{"function", "internal/eventually"}, "how the room and what stands for it are judged",
 	},
-	"function/launcher":   {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
+	"function/launcher": {[]string{"fault", "storage", "internal/clock"}, "what to start for a runtime"},
+	"function/launcher/launchertest": {
+		[]string{"function/launcher", "function/runtimeapi", "internal/eventually"}, "how kinds of runtimes are judged",
+	},
 	"function/sandbox":    {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
 	"function/runtimeapi": {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
 	"companion/queue":     {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
