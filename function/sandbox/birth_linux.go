@@ -7,27 +7,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What follows runs in a process that was forked and executes nothing: one thread, no Go runtime behind it. So it makes
-// raw system calls on memory that was prepared before the fork, allocates nothing, grows no stack, and calls nothing
-// that could. It builds what the environment sees, starts the runtime, and stays as its parent: it reaps what the
-// runtime leaves behind, passes signals on, and tells how the runtime ended. In a PID namespace it is process 1, so the
-// runtime is not, which would be deaf to SIGTERM. A program of its own would cost each environment 7 ms and 2 MB before
-// its first system call.
+// The code below runs in a process that was forked but not executed: one thread, no Go runtime behind it. So it makes
+// raw system calls on memory prepared before the fork, allocates nothing, grows no stack, and calls nothing that could.
+// It builds what the environment sees, starts the runtime, and stays as its parent: it reaps what the runtime leaves
+// behind, passes signals on, and reports how the runtime ended. In a PID namespace it is process 1, so that the
+// runtime, which would then be deaf to SIGTERM, is not. A separate program would cost each environment 7 ms and 2 MB
+// before its first system call.
 
 // Descriptors of the parent. The runtime has the first three.
 const (
 	fdOutput  = 1
 	fdErrors  = 2
 	fdControl = 3
-	fdFirst   = 4 // and all after it are closed
+	fdFirst   = 4 // this and all later ones are closed
 )
 
-// What is said over the control socket, each a packet of one notice.
+// Messages on the control socket, each a packet of one notice.
 const (
 	sayHello   = 'h' // the runtime, before it executes: the kernel attaches its process id
-	sayStarted = 's' // it runs
+	sayStarted = 's' // the runtime runs
 	sayFailed  = 'f' // a step of the start failed: stage, index, error number
-	sayExit    = 'x' // with the wait status
+	sayExit    = 'x' // the runtime ended, with the wait status
 	saySockets = 'l' // with listening sockets attached
 	sayDialled = 'd' // with a socket attached, or an error number
 
@@ -60,23 +60,23 @@ const noticeSize = int(unsafe.Sizeof(notice{}))
 // Kinds of op.
 const (
 	opMount    = iota // a on b as type c with flags and data d
-	opAttr            // attributes flags of b, of all below it as well when deep is set
+	opAttr            // attributes flags of b, and of everything below it if deep is set
 	opMkdir           // b
 	opFile            // b, empty, to mount on
 	opSymlink         // b, which points to a
-	opEnter           // b becomes the root; nothing is left of the old one
+	opEnter           // b becomes the root; the old one is gone
 	opHostname        // a
 	opWrite           // text a into the new file b
 	opUnlink          // b
 )
 
-// op is a step in building what an environment sees.
+// op is one step of building what an environment sees.
 type op struct {
 	kind       uint8
 	deep       bool
-	optional   bool // a failure is no failure
+	optional   bool // a failure is ignored
 	flags      uintptr
-	a, b, c, d *byte // texts that end in a zero byte
+	a, b, c, d *byte // texts that end with a zero byte
 	length     uintptr
 }
 
@@ -86,7 +86,7 @@ type limit struct {
 	unix.Rlimit
 }
 
-// birth is all that a new process needs to know, ready for raw system calls.
+// birth is everything that a new process needs, in the form of raw system calls.
 type birth struct {
 	flags    uintptr // of clone
 	confined bool
@@ -98,7 +98,7 @@ type birth struct {
 	sockets  []unix.RawSockaddrInet4 // to listen on, in a network namespace
 	limits   []limit
 	dir      *byte
-	path     *byte // nil: a trial, which ends where it would execute
+	path     *byte // nil: a trial, which ends instead of executing
 	argv     **byte
 	env      **byte
 
@@ -122,7 +122,7 @@ type birth struct {
 
 const allSignals = ^uint64(0)
 
-// prepare fills in what cannot be filled in later, because storing a pointer is the garbage collector's business too.
+// prepare fills in pointers, which cannot be stored later, because that involves the garbage collector.
 func (b *birth) prepare() {
 	b.part = unix.Iovec{Base: (*byte)(unsafe.Pointer(&b.said)), Len: uint64(noticeSize)}
 	b.rights.Level, b.rights.Type, b.rights.Len = unix.SOL_SOCKET, unix.SCM_RIGHTS, uint64(unix.SizeofCmsghdr+4)
@@ -132,8 +132,8 @@ func (b *birth) prepare() {
 	}
 }
 
-// fork makes the process. Signals are blocked meanwhile, so that none reaches the Go runtime's handlers in a copy that
-// has no Go runtime.
+// fork forks the process. Signals are blocked meanwhile, so that none reaches the Go runtime's handlers in a copy
+// without a Go runtime.
 //
 //go:norace
 //go:nosplit
@@ -177,7 +177,7 @@ func (b *birth) live() {
 	}
 	if sys(unix.SYS_READ, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize)) != uintptr(noticeSize) ||
 		b.said.kind != askGo {
-		exit(0) // whoever started us has changed its mind
+		exit(0) // the server has cancelled the start
 	}
 	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno != 0 {
@@ -186,13 +186,13 @@ func (b *birth) live() {
 	if pid == 0 {
 		b.execute()
 	}
-	b.say(sayStarted, 0, 0, 0) // it has executed or told why not: vfork waits for one of them
+	b.say(sayStarted, 0, 0, 0) // it has executed or reported why not: vfork waits for either
 	sys(unix.SYS_DUP3, 0, fdOutput, 0)
 	sys(unix.SYS_DUP3, 0, fdErrors, 0)
 	b.mind(pid)
 }
 
-// descriptors leaves what the runtime is to have, and the control socket.
+// descriptors closes all descriptors but the runtime's and the control socket.
 //
 //go:norace
 //go:nosplit
@@ -237,12 +237,12 @@ func (b *birth) step(o *op) (e syscall.Errno) {
 			sys(unix.SYS_CLOSE, fd, 0, 0)
 			break
 		}
-		// An earlier process has left a link or a file in its /tmp: following it, we would make directories on the
-		// machine, with rights that it had not.
+		// An earlier process has left a link or a file in its /tmp: following a link, we would make directories on the
+		// machine with rights that it did not have.
 		sys(unix.SYS_UNLINKAT, at, text(o.b), 0)
 		_, _, e = syscall.RawSyscall6(unix.SYS_MKDIRAT, at, text(o.b), 0o755, 0, 0, 0)
 	case opFile:
-		// in /tmp it may be there, and be anything: a link, a pipe that nobody reads
+		// in /tmp it may exist and be anything: a link, a pipe without a reader
 		sys(unix.SYS_UNLINKAT, at, text(o.b), 0)
 		_, _, e = syscall.RawSyscall6(unix.SYS_MKNODAT, at, text(o.b), unix.S_IFREG|0o644, 0, 0, 0)
 	case opSymlink:
@@ -276,7 +276,7 @@ func (b *birth) step(o *op) (e syscall.Errno) {
 	return e
 }
 
-// network brings loopback up and hands the sockets that the environment may reach to the server, which answers there:
+// network brings loopback up and hands the sockets that the environment may reach to the server, which serves them:
 // there is no other way out.
 //
 //go:norace
@@ -312,18 +312,18 @@ func (b *birth) network() {
 	}
 }
 
-// identity gives up what the processes must not have: another user's rights, every capability, and the means to get
-// them back.
+// identity drops what the processes must not have: another user's rights, every capability, and the means to get them
+// back.
 //
 //go:norace
 //go:nosplit
 func (b *birth) identity() {
 	if b.confined {
-		// keys of the server's session are not for functions
+		// functions must not have the keys of the server's session
 		sys(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
 		for c := uintptr(0); c < 64; c++ {
 			if _, _, e := syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0, 0, 0, 0); e != 0 {
-				break // the kernel has no more
+				break // the kernel has no more capabilities
 			}
 		}
 		if _, _, e := syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, secureBits, 0, 0, 0, 0); e != 0 {
@@ -352,11 +352,11 @@ func (b *birth) identity() {
 			b.fail(stageIdentity, 5, e)
 		}
 	}
-	// this memory is a copy of the spawner's, which knows other environments
+	// this memory is a copy of the spawner's, which has data of other environments
 	sys(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0)
 }
 
-// execute becomes the runtime.
+// execute executes the runtime.
 //
 //go:norace
 //go:nosplit
@@ -372,7 +372,7 @@ func (b *birth) execute() {
 		b.fail(stageDir, 0, e)
 	}
 	b.action = [4]uintptr{}
-	for s := uintptr(1); s <= 64; s++ { // what the server ignores is not ignored by functions
+	for s := uintptr(1); s <= 64; s++ { // functions do not ignore the signals that the server ignores
 		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&b.action)), 0, 8, 0, 0)
 	}
 	b.say(sayHello, 0, 0, 0)
@@ -387,7 +387,7 @@ func (b *birth) execute() {
 	b.fail(stageExec, 0, e)
 }
 
-// mind is the parent's work while the runtime, process pid, lives, and after it.
+// mind is the parent's work while the runtime, process pid, lives, and afterwards.
 //
 //go:norace
 //go:nosplit
@@ -407,7 +407,7 @@ func (b *birth) mind(pid uintptr) {
 		for sys(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&b.sig)), unsafe.Sizeof(b.sig)) == unsafe.Sizeof(b.sig) {
 			switch syscall.Signal(b.sig.Signo) {
 			case unix.SIGCHLD:
-			case unix.SIGPWR: // whoever started us has ended
+			case unix.SIGPWR: // the spawner has ended
 				b.killAll(pid)
 			default:
 				sys(unix.SYS_KILL, -pid, uintptr(b.sig.Signo), 0)
@@ -419,7 +419,7 @@ func (b *birth) mind(pid uintptr) {
 		ended = b.reap(pid)
 	}
 	b.killAll(0)
-	for range 500 { // five seconds; what the kernel does not let go then is left to it
+	for range 500 { // five seconds; processes that the kernel has not released by then are left to it
 		if b.orphans() {
 			break
 		}
@@ -427,7 +427,7 @@ func (b *birth) mind(pid uintptr) {
 	exit(0)
 }
 
-// obey does what the server asks; when it is gone, everything ends.
+// obey carries out the server's requests; when the server is gone, everything ends.
 //
 //go:norace
 //go:nosplit
@@ -435,7 +435,7 @@ func (b *birth) obey(pid uintptr) {
 	if sys(unix.SYS_READ, fdControl, uintptr(unsafe.Pointer(&b.said)), uintptr(noticeSize)) != uintptr(noticeSize) {
 		b.killAll(pid)
 		b.poll[1].Revents = 0
-		// nobody speaks to us any more; what is left is to wait for the end
+		// no more requests will come; only wait for the end
 		sys(unix.SYS_DUP3, 0, fdControl, unix.O_CLOEXEC)
 		return
 	}
@@ -449,7 +449,7 @@ func (b *birth) obey(pid uintptr) {
 	}
 }
 
-// dial connects to a port inside. Loopback answers at once or never.
+// dial connects to a port inside the environment. Loopback answers at once or never.
 //
 //go:norace
 //go:nosplit
@@ -471,7 +471,8 @@ func (b *birth) dial(port uint16) {
 	sys(unix.SYS_CLOSE, s, 0, 0)
 }
 
-// reap takes what has ended, and reports whether the runtime, process pid, is among it; then the server knows how.
+// reap reaps ended processes, and reports whether the runtime, process pid, is among them; then the server has been
+// told how it ended.
 //
 //go:norace
 //go:nosplit
@@ -481,7 +482,7 @@ func (b *birth) reap(pid uintptr) (ended bool) {
 		unix.SYS_WAITID, unix.P_PID, pid, uintptr(unsafe.Pointer(&b.sig)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0,
 	)
 	if b.sig.Signo != 0 {
-		b.killAll(pid) // while it is a zombie, nobody else can have the number of its group
+		b.killAll(pid) // while it is a zombie, no other process can have the number of its group
 	}
 	for {
 		var status int32
@@ -498,8 +499,8 @@ func (b *birth) reap(pid uintptr) (ended bool) {
 	}
 }
 
-// killAll ends all that runs in this environment: in a PID namespace everything but its first process, else the process
-// group pid, unless it is 0, and what has this one for its parent. What those leave behind comes to us, and is ended
+// killAll ends everything that runs in this environment: in a PID namespace all but its first process, else the process
+// group pid, unless it is 0, and the children of this process. What those leave behind becomes our child, and is ended
 // then.
 //
 //go:norace
@@ -536,7 +537,7 @@ func (b *birth) killAll(pid uintptr) {
 	sys(unix.SYS_CLOSE, fd, 0, 0)
 }
 
-// orphans waits up to 10 ms for what the runtime has left behind, and reports whether all of it has ended.
+// orphans waits up to 10 ms for processes that the runtime has left behind, and reports whether all have ended.
 //
 //go:norace
 //go:nosplit
@@ -580,7 +581,7 @@ func (b *birth) hand(kind uint8, index int, fd uintptr) {
 	syscall.RawSyscall6(unix.SYS_SENDMSG, fdControl, uintptr(unsafe.Pointer(&b.message)), unix.MSG_NOSIGNAL, 0, 0, 0)
 }
 
-// fail tells why there will be no runtime, and ends.
+// fail reports why there will be no runtime, and exits.
 //
 //go:norace
 //go:nosplit
@@ -597,7 +598,7 @@ func exit(code uintptr) {
 	}
 }
 
-// sys returns a system call whose failure changes nothing.
+// sys makes a system call whose failure does not matter.
 //
 //go:norace
 //go:nosplit
@@ -612,7 +613,7 @@ func text(p *byte) uintptr { return uintptr(unsafe.Pointer(p)) }
 
 const (
 	atCwd = ^uintptr(99) // AT_FDCWD, -100
-	// secureBits: user 0 means nothing, and none of that can be changed (SECBIT_NOROOT, NO_SETUID_FIXUP,
+	// secureBits: user 0 has no special rights, and none of this can be changed (SECBIT_NOROOT, NO_SETUID_FIXUP,
 	// KEEP_CAPS_LOCKED, NO_CAP_AMBIENT_RAISE and their locks).
 	secureBits = 1 | 2 | 4 | 8 | 32 | 64 | 128
 )

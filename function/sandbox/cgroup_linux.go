@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of our two groups below the one that was delegated to us. Processes may only live in leaves, so the daemon
-// moves into one, and beside it all functions together have one: whatever they do, half of the time is the daemon's
-// when it wants it. Source: Linux kernel documentation, "Control Group v2"; systemd, "Control Group APIs and
-// Delegation".
+// Names of our two groups below the delegated one. Processes may only be in leaves, so the daemon moves into one, and
+// all functions together have another: whatever they do, the daemon can have half of the time. Source: Linux kernel
+// documentation, "Control Group v2"; systemd, "Control Group APIs and Delegation".
 const (
 	serverGroup    = "shardmill.server"
 	functionsGroup = "shardmill.functions"
@@ -26,11 +25,11 @@ type cgroups struct {
 	dir string // of the functions
 }
 
-// openCgroups moves process pid, which lives in the group self below mount, aside and makes place for functions. On
-// error everything is as it was.
+// openCgroups moves process pid out of the group self below mount into a leaf, and makes a group for functions. On
+// error everything is as before.
 func openCgroups(mount, self string, pid int) (*cgroups, error) {
 	base := filepath.Join(mount, self)
-	if filepath.Base(base) == serverGroup { // we have been here before
+	if filepath.Base(base) == serverGroup { // we have done this before
 		base = filepath.Dir(base)
 	}
 	controllers, err := os.ReadFile(filepath.Join(base, "cgroup.controllers"))
@@ -54,7 +53,7 @@ func openCgroups(mount, self string, pid int) (*cgroups, error) {
 	}
 	for _, step := range []struct{ dir, file, value string }{
 		{server, "cgroup.procs", strconv.Itoa(pid)},
-		{base, "cgroup.subtree_control", "+cpu"}, // refused when processes of others live here
+		{base, "cgroup.subtree_control", "+cpu"}, // refused if other processes are in this group
 		{functions, "cgroup.subtree_control", "+cpu"},
 	} {
 		if err := writeControl(step.dir, step.file, step.value); err != nil {
@@ -63,14 +62,14 @@ func openCgroups(mount, self string, pid int) (*cgroups, error) {
 		}
 	}
 	old, _ := filepath.Glob(filepath.Join(functions, "*", "cgroup.procs"))
-	for _, file := range old { // of a daemon that was killed; what still has processes stays
+	for _, file := range old { // of a daemon that was killed; groups with processes stay
 		_ = os.Remove(filepath.Dir(file))
 	}
 	return &cgroups{dir: functions}, nil
 }
 
-// create makes the group of one process and moves it there; the caller removes it when the process has ended. On error
-// there is no group.
+// create makes the group of one process and moves the process there; the caller removes it when the process has ended.
+// On error there is no group.
 func (c *cgroups) create(pid, memoryMB int) (dir string, err error) {
 	if dir, err = os.MkdirTemp(c.dir, "env-"); err != nil {
 		return "", err
@@ -78,7 +77,7 @@ func (c *cgroups) create(pid, memoryMB int) (dir string, err error) {
 	if err = writeControl(dir, "cpu.weight", strconv.Itoa(cpuWeight(memoryMB))); err == nil {
 		err = writeControl(dir, "cgroup.procs", strconv.Itoa(pid))
 	}
-	if errors.Is(err, unix.ESRCH) { // it has ended already
+	if errors.Is(err, unix.ESRCH) { // it has already ended
 		err = nil
 	}
 	if err != nil {
@@ -88,9 +87,10 @@ func (c *cgroups) create(pid, memoryMB int) (dir string, err error) {
 	return dir, nil
 }
 
-// removeCgroup ends what is left in a group and removes it. The kernel takes a moment to let killed processes go.
+// removeCgroup kills the processes left in a group and removes it. The kernel takes a moment to release killed
+// processes.
 func removeCgroup(dir string) {
-	_ = writeControl(dir, "cgroup.kill", "1") // since Linux 5.14; what left its process group is hunted down elsewhere
+	_ = writeControl(dir, "cgroup.kill", "1") // since Linux 5.14; processes outside the group are killed elsewhere
 	for range 20 {
 		if err := unix.Rmdir(dir); err != unix.EBUSY {
 			return
@@ -99,7 +99,7 @@ func removeCgroup(dir string) {
 	}
 }
 
-// writeControl sets a value. The kernel makes no files in these directories: one that is missing is an error.
+// writeControl sets a value. Files cannot be created in these directories: a missing one is an error.
 func writeControl(dir, file, value string) error {
 	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {

@@ -2,8 +2,8 @@ package sandbox
 
 import "math"
 
-// vCPU is the memory in MB with which AWS gives a function one whole processor; less and more memory give
-// proportionally. Source: Lambda Developer Guide, "Configure Lambda function memory".
+// vCPU is the memory in MB for which AWS gives a function one whole processor; other sizes get a proportional share.
+// Source: Lambda Developer Guide, "Configure Lambda function memory".
 const vCPU = 1769
 
 // How processors may be shared.
@@ -12,7 +12,7 @@ const (
 	CPUWeight = "weight"
 )
 
-// How they are shared then, as ShareCPU answers.
+// How they are really shared, as ShareCPU returns.
 const (
 	CPUByCgroup = "weight by cgroup"
 	CPUByNice   = "weight by nice (no writable cgroup)"
@@ -24,8 +24,8 @@ func cpuWeight(memoryMB int) int {
 }
 
 // niceness returns how many levels below the daemon a process runs. Each level is worth a quarter more or less time.
-// From one vCPU on there is no difference any more: nobody may run above the daemon, and a nice level weighs threads,
-// of which a larger function can use more.
+// From one vCPU on there is no difference: no function may run above the daemon, and a nice level weighs threads, of
+// which a larger function can use more.
 func niceness(memoryMB int) int {
 	if memoryMB <= 0 {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SharesCPU says whether ShareCPU does anything here.
+// SharesCPU says whether ShareCPU has an effect on this system.
 const SharesCPU = true
 
 // cpuShare gives processes their share of the processors.
@@ -19,9 +19,8 @@ type cpuShare struct {
 	groups *cgroups // nil: by nice levels
 }
 
-// ShareCPU makes processes started from now on share processors by Spec.MemoryMB where they compete for them, and
-// returns how that is held: CPUByCgroup or CPUByNice. Nothing is held back while a processor is idle. It must come
-// before the first Start.
+// ShareCPU makes processes started from now on share processors by Spec.MemoryMB when they compete, and returns how:
+// CPUByCgroup or CPUByNice. Nothing is held back while a processor is idle. Call it before the first Start.
 func (s *Sandbox) ShareCPU() string {
 	if groups, err := ownCgroups(); err == nil {
 		s.cpu = &cpuShare{groups}
@@ -31,7 +30,7 @@ func (s *Sandbox) ShareCPU() string {
 	return CPUByNice
 }
 
-// ownCgroups are those that this process may make.
+// ownCgroups returns the control groups that this process may make.
 func ownCgroups() (*cgroups, error) {
 	mount, err := cgroupMount()
 	if err != nil {
@@ -49,8 +48,8 @@ func ownCgroups() (*cgroups, error) {
 	return nil, errors.New("this process is in no version 2 control group")
 }
 
-// cgroupMount returns where version 2 control groups with processor time are to be found. Where version 1 holds the
-// controllers, there are none.
+// cgroupMount returns the mount point of version 2 control groups with a cpu controller. If version 1 holds the
+// controllers, there is none.
 func cgroupMount() (string, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs("/sys/fs/cgroup", &fs); err != nil {
@@ -62,9 +61,9 @@ func cgroupMount() (string, error) {
 	return "/sys/fs/cgroup", nil
 }
 
-// enter puts a process that is about to start others into a control group for its share, where there are control
-// groups. remove ends that when all of them have ended. The group is entered after the birth because being born in it
-// takes clone3, which container run times refuse at times.
+// enter puts a process that is about to start others into a control group for its share, if there are control groups.
+// remove removes the group once all of them have ended. The process enters the group after the fork, because being
+// forked into it takes clone3, which some container runtimes refuse.
 func (c *cpuShare) enter(pid, memoryMB int) (remove func(), err error) {
 	if c == nil || c.groups == nil {
 		return func() {}, nil
@@ -76,7 +75,7 @@ func (c *cpuShare) enter(pid, memoryMB int) (remove func(), err error) {
 	return func() { removeCgroup(dir) }, nil
 }
 
-// nice gives a process that has just started, and all that it will start, its share by a nice level, where there are no
+// nice gives a process that has just started, and all that it will start, its share by a nice level, if there are no
 // control groups.
 func (c *cpuShare) nice(p *Process, memoryMB int) {
 	if c == nil || c.groups != nil || p.Pid == 0 {
@@ -86,13 +85,13 @@ func (c *cpuShare) nice(p *Process, memoryMB int) {
 	if err != nil {
 		return
 	}
-	nice := min(20-own+niceness(memoryMB), 19)        // the system call answers 20 less the level
-	_ = unix.Setpriority(unix.PRIO_PGRP, p.Pid, nice) // fails when it has ended already
+	nice := min(20-own+niceness(memoryMB), 19)        // the system call returns 20 minus the level
+	_ = unix.Setpriority(unix.PRIO_PGRP, p.Pid, nice) // fails if it has already ended
 	go autogroup(p, nice)
 }
 
-// autogroup gives the level to the session of p: where the kernel groups processes by session, levels count only inside
-// one. Users may write there ten times a second, all together.
+// autogroup gives the level to the session of p: if the kernel groups processes by session, levels count only within a
+// session. All users together may write there ten times a second.
 func autogroup(p *Process, nice int) {
 	for {
 		err := os.WriteFile("/proc/"+strconv.Itoa(p.Pid)+"/autogroup", []byte(strconv.Itoa(nice)), 0)

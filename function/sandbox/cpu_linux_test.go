@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// busy starts a process that never rests, on the one processor given.
+// busy starts a process that never rests, on one processor.
 func busy(t *testing.T, s *Sandbox, memoryMB, processor int) *Process {
 	t.Helper()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -55,7 +55,7 @@ func used(t *testing.T, p *Process) int {
 }
 
 // Where two functions compete for one processor, the one with seven times the memory gets several times the time. The
-// bound is generous: what counts is which of them gets more, by far.
+// bound is generous: it only matters that one gets far more.
 func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 	t.Parallel()
 	s := New(Options{Isolation: None})
@@ -73,8 +73,8 @@ func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 	}
 	large, small := busy(t, s, vCPU, processor), busy(t, s, 256, processor)
 
-	// Levels of sessions may take a moment to hold, so several windows are looked at; without shares none of them ends
-	// like this.
+	// Session levels may take a moment to apply, so several windows are measured; without shares none of them ends like
+	// this.
 	l, m := used(t, large), used(t, small)
 	eventually.Reaches(t, "a window in which 1,769 MB has three times as much as 256 MB", func() (bool, string) {
 		dl, dm := used(t, large)-l, used(t, small)-m
@@ -86,7 +86,7 @@ func TestMoreMemoryGetsMoreOfAProcessor(t *testing.T) {
 	})
 }
 
-// A process has the priority of its memory as soon as it is there.
+// A process has the priority of its memory as soon as it exists.
 func TestPriorityIsThatOfTheMemory(t *testing.T) {
 	t.Parallel()
 	own, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
@@ -106,7 +106,7 @@ func TestPriorityIsThatOfTheMemory(t *testing.T) {
 
 		got, err := unix.Getpriority(unix.PRIO_PROCESS, p.Pid)
 
-		if err != nil || got != max(own-levels, 1) { // the system call answers 20 less the level
+		if err != nil || got != max(own-levels, 1) { // the system call returns 20 minus the level
 			t.Errorf("%d MB: priority %d, %v; ours is %d", memory, got, err, own)
 		}
 		p.Kill()
@@ -169,15 +169,15 @@ func TestControlGroupsOfADelegatedUnit(t *testing.T) {
 	}
 }
 
-// Without the controller, or where processes of others live in the group, nothing is left behind, and the daemon is
-// back where it was.
+// Without the controller, or with other processes in the group, nothing is left behind, and the daemon is back where it
+// was.
 func TestControlGroupsThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	if _, err := openCgroups(delegated(t, "memory pids"), "/unit", 4711); err == nil {
 		t.Error("a group without processor time was taken")
 	}
 	mount := delegated(t, "cpu")
-	// refuses to be written
+	// cannot be written
 	if err := os.Mkdir(filepath.Join(mount, "unit", "cgroup.subtree_control"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,10 @@
 
 package sandbox
 
-// SharesCPU says whether ShareCPU does anything here.
+// SharesCPU says whether ShareCPU has an effect on this system.
 const SharesCPU = false
 
 type cpuShare struct{}
 
-// ShareCPU changes nothing on this system.
+// ShareCPU has no effect on this system.
 func (s *Sandbox) ShareCPU() string { return CPUOff }

@@ -2,8 +2,8 @@ package sandbox
 
 import "testing"
 
-// Weights are proportional to memory, 100 for the 1,769 MB that AWS gives one processor; nice levels come as near to
-// that as levels of a quarter can.
+// Weights are proportional to memory, 100 for the 1,769 MB that AWS gives one processor; nice levels come as close to
+// that as steps of a quarter can.
 func TestWeightsAreProportionalToMemory(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ memory, weight, nice int }{

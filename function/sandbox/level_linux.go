@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// how is the way in which processes are confined here.
+// how says how processes are confined on this machine.
 type how struct {
 	mode     string
-	uid, gid int // with modeDrop: who functions are
+	uid, gid int // with modeDrop: the user of functions
 }
 
 func (h how) insideUID() int {
@@ -30,14 +30,14 @@ func (h how) insideGID() int {
 	return h.gid
 }
 
-// Users that functions of a root server may be. The first is from the range that systemd leaves to containers, so that
-// no file and no process of the machine is theirs; inside a container that has not so many, nobody.
+// Users for functions of a root server. The first is from the range that systemd leaves to containers, so that no file
+// or process of the machine is theirs; inside a container with fewer ids it is the user nobody.
 const (
 	strangerID = 1834754048
 	nobodyID   = 65534
 )
 
-// ways are tried in order.
+// ways returns the ways to confine, to be tried in order.
 func ways() []how {
 	userns := how{mode: modeUserns}
 	if os.Geteuid() != 0 {
@@ -67,7 +67,7 @@ func (s *Sandbox) probe() (level, why string) {
 	return None, reason(first)
 }
 
-// trial starts a process that sees what functions see, and ends where they would execute something.
+// trial starts a process that sees what functions see, and ends instead of executing a program.
 func (s *Sandbox) trial() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *Sandbox) trial() error {
 	return nil
 }
 
-// reason says why there is no level sandbox, and what would help.
+// reason returns why level sandbox is not available, and what would help.
 func reason(err error) string {
 	text := err.Error()
 	var step *stepError
@@ -114,7 +114,7 @@ func reason(err error) string {
 	return text
 }
 
-// UserID is who functions are for the rest of the machine.
+// UserID returns the user id of functions as the rest of the machine sees it.
 func (s *Sandbox) UserID() int {
 	s.Level()
 	if s.how.mode == modeDrop {
@@ -123,8 +123,8 @@ func (s *Sandbox) UserID() int {
 	return os.Geteuid()
 }
 
-// SealDescriptors keeps what this process has inherited from its own children: who starts a server may leave files open
-// that functions must not read.
+// SealDescriptors keeps inherited descriptors from this process's children: the program that started the server may
+// have left files open that functions must not read.
 func SealDescriptors() {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -138,6 +138,6 @@ func SealDescriptors() {
 	}
 }
 
-// HideServer keeps other processes of this user from reading this one's memory and variables. Only without confinement:
-// a server that hides cannot make user namespaces any more.
+// HideServer keeps other processes of this user from reading this one's memory and variables. Use it only without
+// confinement: a hidden server can no longer make user namespaces.
 func HideServer() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// MemoryWatch says how memory limits are held, for status output.
+// MemoryWatch says how memory limits are enforced, for status output.
 const MemoryWatch = "watchdog"
 
 var pageSize = int64(os.Getpagesize())
@@ -31,11 +31,11 @@ func (p *Process) Peak() int64 {
 	return kilobytes(b, "VmHWM:")
 }
 
-// Memory returns the memory in bytes that the processes and all that they have started hold now, whatever session they
-// are in, in the order of ps. Pages that processes share are counted by their share (PSS), where the kernel tells.
+// Memory returns the memory in bytes that each of ps and everything it has started holds now, in any session, in the
+// order of ps. Shared pages are counted by share (PSS) if the kernel reports it.
 func Memory(ps []*Process) []int64 {
 	sums := make([]int64, len(ps))
-	index := make(map[int]int, len(ps)) // by the parent of ours, which orphans come back to
+	index := make(map[int]int, len(ps)) // by our parent process, to which orphans return
 	for i, p := range ps {
 		index[p.watch.parent] = i
 	}
@@ -69,7 +69,7 @@ func memoryOf(pid int) int64 {
 	return statmResident(b)
 }
 
-// pids are the processes of this machine.
+// pids returns the processes of this machine.
 func pids() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		d, err := os.Open("/proc")

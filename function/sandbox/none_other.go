@@ -11,11 +11,11 @@ import (
 	"syscall"
 )
 
-// MemoryWatch says how memory limits are held, for status output: this system gives no cheap reading, so MemorySize is
-// told to the function but not enforced.
+// MemoryWatch says how memory limits are enforced, for status output: this system has no cheap reading, so the function
+// learns its MemorySize, but it is not enforced.
 const MemoryWatch = "off"
 
-// TaskRoot and RuntimeRoot are where level sandbox shows things, on systems that have it.
+// TaskRoot and RuntimeRoot are where level sandbox shows code and runtime, on systems that have it.
 const (
 	TaskRoot    = "/var/task"
 	RuntimeRoot = "/var/runtime"
@@ -30,13 +30,13 @@ func (s *Sandbox) probe() (level, why string) {
 	return None, "level sandbox needs Linux"
 }
 
-// UserID is who functions are for the rest of the machine.
+// UserID returns the user id of functions as the rest of the machine sees it.
 func (s *Sandbox) UserID() int { return os.Geteuid() }
 
-// SealDescriptors does nothing here.
+// SealDescriptors does nothing on this system.
 func SealDescriptors() {}
 
-// HideServer does nothing here.
+// HideServer does nothing on this system.
 func HideServer() {}
 
 type spawning struct {
@@ -49,8 +49,8 @@ type spawned struct {
 	err     error
 }
 
-// spawner starts processes. There is no death with the parent here: after a kill -9 of the daemon, functions may live
-// on until their next /next.
+// spawner starts processes. On this system processes do not die with their parent: after a kill -9 of the daemon,
+// functions may live until their next /next.
 func (s *Sandbox) spawner() {
 	for {
 		select {
@@ -76,7 +76,7 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 
 type watch struct {
 	mu     sync.Mutex
-	reaped bool // Pid may belong to somebody else
+	reaped bool // Pid may belong to another process
 }
 
 func start(spec Spec) (*Process, error) {
@@ -124,14 +124,14 @@ func (p *Process) signal(s syscall.Signal) {
 
 var errNoPort = errors.New("sandbox: this system has no private networks")
 
-// dialPrivate is not possible here.
+// dialPrivate always fails on this system.
 func (p *Process) dialPrivate(context.Context, uint16) (net.Conn, error) { return nil, errNoPort }
 
-// Resident is unknown here.
+// Resident returns 0: it is unknown on this system.
 func (p *Process) Resident() int64 { return 0 }
 
-// Peak is unknown here.
+// Peak returns 0: it is unknown on this system.
 func (p *Process) Peak() int64 { return 0 }
 
-// Memory is unknown here.
+// Memory returns zeros: it is unknown on this system.
 func Memory(ps []*Process) []int64 { return make([]int64, len(ps)) }

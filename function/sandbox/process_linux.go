@@ -17,15 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watch is what the server holds of a process: the control socket of its parent, which ends when the parent does.
+// watch is the server's hold on a process: the control socket of its parent, which closes when the parent ends.
 type watch struct {
 	parent  int // process id
 	control *os.File
 	raw     syscall.RawConn
 	remove  func() // its control group, if it has one
 	insist  sync.Once
-	dial    chan struct{} // holds the one who dials
-	dialled chan dialled  // an answer to that one
+	dial    chan struct{} // capacity 1: held by the call that dials
+	dialled chan dialled  // the answer to that call
 }
 
 type dialled struct {
@@ -33,7 +33,7 @@ type dialled struct {
 	err error
 }
 
-// spawned is what the spawner answers.
+// spawned is the spawner's answer.
 type spawned struct {
 	pid int
 	err error
@@ -50,8 +50,8 @@ type spawning struct {
 type spawnerChild struct{ pid, socket int }
 
 // spawner owns the thread that starts the spawner process. The kernel ties "death with the parent" to the thread that
-// forked, so this one is locked to its goroutine and lives as long as the Sandbox; when it ends, it takes the spawner,
-// and that whatever is left, with it.
+// forked, so this one is locked to its goroutine and lives as long as the Sandbox; when it ends, the spawner ends with
+// it, and with that everything left.
 func (s *Sandbox) spawner() {
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	var child *spawnerChild
@@ -61,7 +61,7 @@ func (s *Sandbox) spawner() {
 		select {
 		case r := <-s.spawn:
 			var answer spawned
-			for range 2 { // somebody may have killed the spawner since; what it had started for us has ended with it
+			for range 2 { // the spawner may have been killed; the processes it had started for us have ended with it
 				if s.how.mode != mode || child == nil {
 					child.end()
 					mode = s.how.mode
@@ -84,21 +84,21 @@ func (s *Sandbox) spawner() {
 	}
 }
 
-// spawnerGone tells that the spawner does not answer.
+// spawnerGone is the error of a spawner that does not answer.
 type spawnerGone struct{ err error }
 
 func (g *spawnerGone) Error() string {
 	return fmt.Sprintf("the process that starts functions has ended: %v", g.err)
 }
 
-// What functions of this user may stop at level none, the spawner and the parents of processes, answers within these
-// times or is killed.
+// At level none functions of this user can stop the spawner and the parents of processes; one that does not answer
+// within these times is killed.
 const (
 	startBound = 30 * time.Second
 	killBound  = time.Second
 )
 
-// ids of processes inside a user namespace: AWS's.
+// ids of processes inside a user namespace, the same as on AWS.
 const (
 	sandboxUser  = 993
 	sandboxGroup = 990
@@ -153,7 +153,7 @@ func startSpawner(mode string) (*spawnerChild, error) {
 	return c, nil
 }
 
-// end kills the spawner and waits for it. nil is none.
+// end kills the spawner and waits for it. c may be nil.
 func (c *spawnerChild) end() {
 	if c == nil {
 		return
@@ -206,7 +206,7 @@ func (c *spawnerChild) answer() (pid int, err error) {
 	}
 }
 
-// start starts a process in the way that was found.
+// start starts a process in the way that probe found.
 func (s *Sandbox) start(spec Spec) (*Process, error) {
 	how := s.how
 	r := request{uid: how.uid, gid: how.gid, dir: spec.Dir, path: spec.Path, args: spec.Args, env: spec.Env}
@@ -257,7 +257,7 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 		err = p.await(s.cpu, &spec, &r)
 	}
 	if err != nil {
-		_ = p.watch.control.Close() // which ends what there is
+		_ = p.watch.control.Close() // which ends everything that was started
 		for _, l := range p.Listeners {
 			_ = l.Close()
 		}
@@ -269,8 +269,8 @@ func (s *Sandbox) start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// handOver gives a pipe to the user that writes to it, who could not open /dev/stdout otherwise. Anything else belongs
-// to somebody.
+// handOver makes the writing user the owner of a pipe, because it could not open /dev/stdout otherwise. Anything else
+// keeps its owner.
 func handOver(output *os.File, how how) {
 	if info, err := output.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
 		_ = output.Chown(how.uid, how.gid)
@@ -287,7 +287,7 @@ func (s *Sandbox) ask(r spawning) (pid int, err error) {
 	}
 }
 
-// await sees a start through.
+// await waits until a start has succeeded or failed.
 func (p *Process) await(cpu *cpuShare, spec *Spec, r *request) (err error) {
 	if p.watch.remove, err = cpu.enter(p.watch.parent, spec.MemoryMB); err != nil {
 		return fmt.Errorf("give a process its share of the processors: %w", err)
@@ -322,7 +322,7 @@ func (p *Process) await(cpu *cpuShare, spec *Spec, r *request) (err error) {
 	}
 }
 
-// failed returns the error of a start whose step failed.
+// failed returns the error of a start in which a step failed.
 func (r *request) failed(spec *Spec, n notice) error {
 	e := syscall.Errno(n.value)
 	switch n.stage {
@@ -344,8 +344,8 @@ func (r *request) failed(spec *Spec, n notice) error {
 	return &stepError{"make a process", e}
 }
 
-// stepError is why an environment could not be built. It hides the system's error, which is about this machine and not
-// about the program.
+// stepError says why an environment could not be built. It hides the system's error, which is about this machine and
+// not about the program.
 type stepError struct {
 	what string
 	err  syscall.Errno
@@ -373,7 +373,7 @@ func (p *Process) send(n notice) (err error) {
 	return err
 }
 
-// receive waits for a notice. fd comes with it, or is -1; pid is the process that sent it.
+// receive waits for a notice. fd is the descriptor sent with it, or -1; pid is the process that sent it.
 func (p *Process) receive() (n notice, fd, pid int, err error) {
 	oob := make([]byte, 128)
 	var size, oobSize int
@@ -387,7 +387,7 @@ func (p *Process) receive() (n notice, fd, pid int, err error) {
 		if e != nil {
 			err = e
 		}
-		// something that we said was not read; what it said before comes now
+		// the peer did not read something that we sent; what it sent before is still to come
 		if err == unix.EINTR || err == unix.ECONNRESET {
 			continue
 		}
@@ -413,9 +413,9 @@ func (p *Process) receive() (n notice, fd, pid int, err error) {
 
 var errEnded = errors.New("the other end is closed")
 
-// follow hears what the parent tells until it has ended; then nothing of the environment is left.
+// follow reads the parent's notices until it has ended; then nothing of the environment is left.
 func (p *Process) follow() {
-	exit := Exit{Signal: syscall.SIGKILL} // when the parent was killed before it could tell
+	exit := Exit{Signal: syscall.SIGKILL} // if the parent was killed before it could report
 	for {
 		n, fd, _, err := p.receive()
 		if err != nil {
@@ -463,7 +463,7 @@ func (p *Process) dialPrivate(ctx context.Context, port uint16) (net.Conn, error
 		<-p.watch.dial
 		return d.conn()
 	case <-ctx.Done():
-		go func() { // the answer is not for the one who asks next
+		go func() { // the answer must not go to the next call
 			p.forget()
 			<-p.watch.dial
 		}()
@@ -475,7 +475,7 @@ func (p *Process) dialPrivate(ctx context.Context, port uint16) (net.Conn, error
 	}
 }
 
-// forget takes an answer that nobody waits for any more.
+// forget receives and drops an answer that no call waits for any more.
 func (p *Process) forget() {
 	select {
 	case d := <-p.watch.dialled:
@@ -502,14 +502,14 @@ func (d dialled) conn() (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// Kill ends everything that runs in the environment at once. It does not wait; Done does.
+// Kill ends everything that runs in the environment at once. It does not wait: use Done.
 func (p *Process) Kill() {
 	p.watch.insist.Do(func() { go p.insist() })
 	_ = p.send(notice{kind: askKill})
 }
 
-// insist ends a parent that does not do what it was asked for, because somebody has stopped it. The kernel or the
-// spawner ends what it leaves behind.
+// insist kills a parent that does not obey, because a function has stopped it. The kernel or the spawner ends what it
+// leaves behind.
 func (p *Process) insist() {
 	select {
 	case <-p.done:
@@ -518,5 +518,5 @@ func (p *Process) insist() {
 	}
 }
 
-// ask sends a signal to the process group.
+// signal sends a signal to the process group.
 func (p *Process) signal(s syscall.Signal) { _ = p.send(notice{kind: askSignal, value: int32(s)}) }

@@ -3,11 +3,11 @@
 // Package sandbox starts the process of an execution environment, confines it, and makes sure that nothing of it
 // outlives its end.
 //
-// There are two levels. In "sandbox" (Linux, where a trial process shows that it works) a process sees what AWS shows:
-// its code at /var/task, a /tmp of its own, the system's programs, and no other process; nothing of the server, of
-// homes, of other functions. In "none" it has an own session, an environment that is not inherited, and resource
-// limits: that keeps mistakes apart, not enemies. In both what it starts ends with it, on Linux. What to start comes
-// from launcher; when, from function. docs/isolation.md says what is left at each level.
+// There are two levels. At "sandbox" (on Linux, if a trial process shows that it works) a process sees what it would
+// see on AWS: its code at /var/task, a /tmp of its own, the system's programs, and no other process; nothing of the
+// server, of homes, of other functions. At "none" it has its own session, an environment that is not inherited, and
+// resource limits: that protects against mistakes, not against attacks. On Linux, at both levels, what it starts ends
+// with it. launcher decides what to start, function when. docs/isolation.md says what each level does not protect.
 package sandbox
 
 import (
@@ -28,39 +28,39 @@ const (
 
 // Options configure a Sandbox.
 type Options struct {
-	Isolation      string   // None or Confined; "": Confined where it works
-	PrivateNetwork bool     // in level sandbox: processes reach Spec.Ports and nothing else
-	Hide           []string // files and directories that no process sees in level sandbox, wherever they lie
+	Isolation      string   // None or Confined; "": Confined if it works
+	PrivateNetwork bool     // at level sandbox: processes reach only Spec.Ports
+	Hide           []string // files and directories that no process sees at level sandbox, wherever they are
 }
 
 // Spec is what to start.
 type Spec struct {
 	Path   string   // absolute, as the process sees it
-	Args   []string // with argv[0]
+	Args   []string // including argv[0]
 	Env    []string // complete: nothing is inherited
-	Dir    string   // where it starts, as it sees it
+	Dir    string   // working directory, as the process sees it
 	Output *os.File // becomes stdout and stderr
-	// MemoryMB is what the share of the processors goes by after ShareCPU.
+	// MemoryMB decides the share of the processors after ShareCPU.
 	MemoryMB int
 
-	// What level sandbox shows; "" shows an empty directory.
+	// What level sandbox shows; for "" it shows an empty directory.
 	Code    string   // directory of this machine, at TaskRoot
 	Runtime string   // directory of this machine, at RuntimeRoot
-	Reads   []string // directories of this machine that show, read-only, under their own names
-	// empty directory of this machine that stands for /tmp: the same one shows the same files to the next process,
+	Reads   []string // directories of this machine that are visible, read-only, under their own names
+	// empty directory of this machine that stands for /tmp: with the same one, the next process sees the same files,
 	// until it is removed
 	Temp   string
-	TempMB int      // how much /tmp holds
-	Ports  []uint16 // with Options.PrivateNetwork: ports of 127.0.0.1 that Process.Listeners answer, in this order
+	TempMB int      // size of /tmp in MB
+	Ports  []uint16 // with Options.PrivateNetwork: ports of 127.0.0.1 that Process.Listeners serve, in this order
 }
 
 // Exit says how a process ended.
 type Exit struct {
-	Code   int            // when it ended by itself
-	Signal syscall.Signal // when a signal ended it; else 0
+	Code   int            // if it ended by itself
+	Signal syscall.Signal // if a signal ended it; else 0
 }
 
-// String is Go's and thereby AWS's wording: "exit status 3", "signal: killed".
+// String returns Go's wording, which is also AWS's: "exit status 3", "signal: killed".
 func (e Exit) String() string {
 	if e.Signal != 0 {
 		return "signal: " + e.Signal.String()
@@ -71,23 +71,23 @@ func (e Exit) String() string {
 // Clean reports exit status 0.
 func (e Exit) Clean() bool { return e.Code == 0 && e.Signal == 0 }
 
-// Process is a started process and all that it starts. Safe for concurrent use.
+// Process is a started process and everything that it starts. Safe for concurrent use.
 type Process struct {
-	Pid       int            // as this process sees it
+	Pid       int            // as seen by this process
 	Listeners []net.Listener // for Spec.Ports; the caller closes them
-	private   bool           // it has a loopback of its own
+	private   bool           // it has its own loopback
 	watch     watch
 	done      chan struct{}
 	exit      Exit // valid once done is closed
 }
 
-// Done is closed when the process has ended and, on Linux, everything that it started has ended too.
+// Done returns a channel that is closed once the process and, on Linux, everything it started have ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exit says how it ended. Only valid after Done.
+// Exit returns how it ended. Only valid after Done.
 func (p *Process) Exit() Exit { return p.exit }
 
-// Terminate asks the process group to end, and ends everything when grace has passed. It returns when all is over.
+// Terminate asks the process group to end, and kills everything after grace. It returns when all have ended.
 func (p *Process) Terminate(grace time.Duration) {
 	p.signal(syscall.SIGTERM)
 	select {
@@ -114,16 +114,16 @@ type Sandbox struct {
 	how    how
 }
 
-// ErrClosed answers Start after Close.
+// ErrClosed is returned by Start after Close.
 var ErrClosed = errors.New("sandbox: closed")
 
-// New returns a Sandbox. It costs nothing before it is first asked for something.
+// New returns a Sandbox. It costs nothing before its first use.
 func New(opt Options) *Sandbox {
 	return &Sandbox{opt: opt, spawn: make(chan spawning), closing: make(chan struct{})}
 }
 
-// Level returns the isolation that processes really have: Confined, or None and why it is not more. The first call
-// takes some 15 ms, since it starts a trial process.
+// Level returns the isolation that processes really have: Confined, or None and why. The first call takes about 15 ms,
+// because it starts a trial process.
 func (s *Sandbox) Level() (level, why string) {
 	s.settle.Do(func() {
 		s.once.Do(func() { s.spawners.Go(s.spawner) })
@@ -149,8 +149,8 @@ func (s *Sandbox) Close() {
 	s.spawners.Wait()
 }
 
-// retryBusy starts again while the executable is still open for writing. Another thread that forked while the file was
-// being unpacked may hold a copy of the descriptor for a moment, until its own exec (ETXTBSY).
+// retryBusy retries start while the executable is still open for writing (ETXTBSY). Another thread that forked while
+// the file was being unpacked may hold a copy of the descriptor for a moment, until its own exec.
 func (s *Sandbox) retryBusy(start func() error) error {
 	wait := time.Millisecond
 	for {

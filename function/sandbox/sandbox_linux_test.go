@@ -21,7 +21,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// alive reports whether a process of this machine has the text among its arguments.
+// alive reports whether a process of this machine has text among its arguments.
 func alive(t testing.TB, text string) bool {
 	t.Helper()
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -33,7 +33,7 @@ func alive(t testing.TB, text string) bool {
 	return false
 }
 
-// F-56: what a process starts ends with it, whatever it ignores, whatever session and environment it has.
+// F-56: what a process starts ends with it, whatever signals it ignores and whatever its session and environment.
 func TestWhatIsStartedEndsToo(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		unique := strconv.Itoa(300_000_000 + os.Getpid()*10 + len(p.level))
@@ -68,7 +68,7 @@ func TestWhatIsStartedEndsToo(t *testing.T) {
 	})
 }
 
-// What is started ends with the server, too, however that ends.
+// All processes end with the server, however the server ends.
 func TestNothingOutlivesTheServer(t *testing.T) {
 	if os.Getenv("SHARDMILL_TEST_SERVER") != "" {
 		p, ok := at(t, sandbox.Options{Isolation: os.Getenv("SHARDMILL_TEST_SERVER")})
@@ -100,9 +100,9 @@ func TestNothingOutlivesTheServer(t *testing.T) {
 	}
 }
 
-// Three descriptors are handed on, whatever the server was started with.
+// A process inherits only three descriptors, whatever the server was started with.
 func TestThreeDescriptors(t *testing.T) {
-	leak, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0) // as a shell leaves one open that starts the server
+	leak, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0) // like one left open by the shell that starts the server
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +115,14 @@ func TestThreeDescriptors(t *testing.T) {
 
 		r := p.sh(`ls /proc/self/fd | tr '\n' ' '`)
 
-		if got := r.output(); got != "0 1 2 3 " { // the last one is that of ls
+		if got := r.output(); got != "0 1 2 3 " { // the last one belongs to ls
 			t.Errorf("%s: descriptors %q", level, got)
 		}
 	}
 }
 
-// At level none a server hides its memory and variables from functions of its own user, and starts others afterwards,
-// even when its spawner has to be made anew.
+// At level none a server hides its memory and variables from functions of its own user, and can still start processes,
+// even if its spawner has to be restarted.
 func TestHiddenServer(t *testing.T) {
 	if os.Getenv("SHARDMILL_TEST_HIDDEN") == "" {
 		c := exec.Command("/proc/self/exe", "-test.run=^TestHiddenServer$", "-test.v")
@@ -150,7 +150,8 @@ func TestHiddenServer(t *testing.T) {
 	}
 }
 
-// Memory of all that was started counts, that of other sessions as well, and what ours needs does not.
+// The memory of all started processes counts, also of those in other sessions, and that of our own parent process does
+// not.
 func TestMemoryCountsAllDescendants(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		grow := `sh -c 'x=$(head -c 30000000 /dev/zero | tr "\\0" x); echo up; sleep 600'`
@@ -168,7 +169,7 @@ func TestMemoryCountsAllDescendants(t *testing.T) {
 	})
 }
 
-// F-59: what AWS gives each environment alone.
+// F-59: everything that on AWS each environment has for itself.
 func TestWhatAnEnvironmentSees(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -208,7 +209,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	}
 	home, _ := os.UserHomeDir()
 	namespaces := "cat /proc/sys/user/max_user_namespaces"
-	if os.Geteuid() == 0 { // no user namespace of ours in between, whose setting it could be
+	if os.Geteuid() == 0 { // there is no user namespace of ours with a setting of its own
 		namespaces = "echo 0"
 	}
 	for _, c := range []struct{ what, script, want string }{
@@ -239,7 +240,7 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 			"nothing below what is hidden",
 			"find '" + dir + "/data' '" + dir + "/read/private' " + hidden + " -mindepth 1 2>/dev/null", "",
 		},
-		// first process, shell and the pipe's ends less what has ended
+		// first process, shell and the pipe's processes, without those that have ended
 		{"a process list of its own", "ls -d /proc/[0-9]* | wc -l | tr -d ' '; echo $$", "3\n2\n"},
 		{
 			"nothing of its parent",
@@ -292,9 +293,9 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 	}
 }
 
-// A server that was started with more open files, or with ignored signals, does not hand that on either.
+// Processes do not inherit a higher limit of open files or ignored signals from the server.
 func TestLimitsAndSignalsAreThoseOfAWS(t *testing.T) {
-	signal.Ignore(syscall.SIGHUP) // as nohup does
+	signal.Ignore(syscall.SIGHUP) // like nohup
 	t.Cleanup(func() { signal.Reset(syscall.SIGHUP) })
 	for _, level := range []string{sandbox.None, sandbox.Confined} {
 		p, ok := at(t, sandbox.Options{Isolation: level})
@@ -310,8 +311,8 @@ func TestLimitsAndSignalsAreThoseOfAWS(t *testing.T) {
 	}
 }
 
-// What an earlier process has left in its /tmp, where things of the machine are to be shown, leads the next start
-// nowhere.
+// Links that an earlier process has left in its /tmp, where directories of the machine are to be mounted, lead the next
+// start nowhere.
 func TestLinksInTmpLeadNowhere(t *testing.T) {
 	t.Parallel()
 	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined})
@@ -359,7 +360,7 @@ func TestLinksInTmpLeadNowhere(t *testing.T) {
 	}
 }
 
-// Whoever kills the process that starts others ends them, and nothing else: the next start works.
+// Killing the spawner ends the processes that it started, and nothing else: the next start works.
 func TestSpawnerKilled(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		first := p.sh("setsid sleep 600 & echo up; sleep 600")
@@ -383,7 +384,7 @@ func TestSpawnerKilled(t *testing.T) {
 	})
 }
 
-// At level none a function may stop its parent, or kill it. Neither keeps anything alive.
+// At level none a function can stop or kill its parent. Neither keeps a process alive.
 func TestParentStoppedOrKilled(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		for how, sig := range map[string]syscall.Signal{"stopped": unix.SIGSTOP, "killed": unix.SIGKILL} {
@@ -413,7 +414,7 @@ func mustAtoi(t *testing.T, text string) int {
 	return n
 }
 
-// F-38, F-59: /tmp is an environment's own, it outlives its process, it holds what it may hold, and it goes with its
+// F-38, F-59: /tmp belongs to one environment, outlives its process, has a limited size, and is removed with its
 // directory.
 func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	t.Parallel()
@@ -453,7 +454,7 @@ func TestTemporaryFilesAreOnesOwn(t *testing.T) {
 	}
 }
 
-// With a private network an environment reaches the sockets that it was given, and nothing else.
+// With a private network an environment reaches only the sockets that it was given.
 func TestPrivateNetwork(t *testing.T) {
 	t.Parallel()
 	p, ok := at(t, sandbox.Options{Isolation: sandbox.Confined, PrivateNetwork: true})
@@ -491,7 +492,7 @@ func TestPrivateNetwork(t *testing.T) {
 	if err := unix.Kill(mustAtoi(t, parentOf(r.Pid)), unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second one while the first one's answer is still to come
+	for range 2 { // the second one while the answer to the first is still to come
 		if _, err := r.DialLoopback(ended, 4566); !errors.Is(err, context.Canceled) {
 			t.Errorf("without an answer: %v", err)
 		}
@@ -512,7 +513,7 @@ func TestPrivateNetwork(t *testing.T) {
 	}
 }
 
-// Both levels work for a user without rights.
+// Both levels work for a user without privileges.
 func TestWithoutRoot(t *testing.T) {
 	if os.Getenv("SHARDMILL_TEST_USER") != "" || os.Geteuid() != 0 {
 		t.Log("this is the user without rights")

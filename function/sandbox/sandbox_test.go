@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// place is a Sandbox at one level, with what a test needs of it.
+// place is a Sandbox at one level, with what a test needs.
 type place struct {
 	t testing.TB
 	*sandbox.Sandbox
@@ -34,7 +34,7 @@ func atEachLevel(t *testing.T, test func(t *testing.T, p place)) {
 	}
 }
 
-// at opens a Sandbox, unless this machine has not the level.
+// at opens a Sandbox, unless the level is not available on this machine.
 func at(t testing.TB, opt sandbox.Options) (place, bool) {
 	t.Helper()
 	s := sandbox.New(opt)
@@ -47,7 +47,7 @@ func at(t testing.TB, opt sandbox.Options) (place, bool) {
 	return place{t, s, level}, true
 }
 
-// run is a script with its output.
+// run is a running script with its output.
 type run struct {
 	*sandbox.Process
 	t   testing.TB
@@ -103,7 +103,7 @@ func (r run) line() string {
 	}
 }
 
-// Exits are told in the words that AWS uses, and exactly.
+// Exits are reported in AWS's exact words.
 func TestExitsAreToldInAWSsWords(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		for script, want := range map[string]string{
@@ -124,8 +124,8 @@ func TestExitsAreToldInAWSsWords(t *testing.T) {
 	})
 }
 
-// Nothing of the server's environment is inherited, nothing is read from its terminal, and no signal is ignored because
-// the server ignores it.
+// Nothing of the server's environment is inherited, nothing is read from its terminal, and no signal is ignored just
+// because the server ignores it.
 func TestNothingIsInherited(t *testing.T) {
 	t.Setenv("CANARY", "1")
 	for _, level := range []string{sandbox.None, sandbox.Confined} {
@@ -144,7 +144,7 @@ func TestNothingIsInherited(t *testing.T) {
 	}
 }
 
-// A runtime hears SIGTERM and may tidy up; what does not end then is killed with all that it has started.
+// A runtime gets SIGTERM and may clean up; if it does not end, it is killed with everything that it has started.
 func TestTerminationIsPoliteFirst(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {
 		polite := p.sh(`trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done`)
@@ -171,7 +171,7 @@ func TestTerminationIsPoliteFirst(t *testing.T) {
 	})
 }
 
-// What the system refuses to run is told as the system tells it; after Close nothing starts, and Close twice is
+// If the system refuses to run a program, its error is returned; after Close nothing starts, and Close twice is
 // harmless.
 func TestRefusals(t *testing.T) {
 	atEachLevel(t, func(t *testing.T, p place) {

@@ -15,23 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spawnerName is argv[0] of the spawner: this program, executed once more, which does nothing but make processes. A
-// fork copies what the parent has mapped, and what a server holds would be copied for each environment; the spawner is
-// small and stays so.
+// spawnerName is argv[0] of the spawner: this program, executed once more to do nothing but fork processes. A fork
+// copies the parent's mappings, so a fork of the server would copy all its memory for each environment; the spawner is
+// small and stays small.
 const spawnerName = "shardmill-spawner"
 
-// Arguments of a spawner: how it and its processes are confined.
+// Arguments of the spawner: how it and its processes are confined.
 const (
 	modeNone   = "none"
-	modeDrop   = "drop"    // by root: a mount namespace; processes give up root for another user
-	modeUserns = "userns"  // by anybody: a mount namespace in a user namespace
-	fdRequests = 3         // descriptor of the socket that requests come from
+	modeDrop   = "drop"    // for root: a mount namespace; processes switch from root to another user
+	modeUserns = "userns"  // for any user: a mount namespace in a user namespace
+	fdRequests = 3         // descriptor of the socket for requests
 	maxRequest = 192 << 10 // bytes of a request; the environment of a function has 4 KB at most, arguments a few
 )
 
 func init() {
 	if len(os.Args) > 1 && os.Args[0] == spawnerName {
-		runtime.LockOSThread() // the main thread: when it ends, so do they that were forked from it
+		runtime.LockOSThread() // the main thread: when it ends, the processes forked from it end too
 		err := (&spawner{mode: os.Args[1], sockets: map[int]int{}}).run()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, spawnerName+":", err)
@@ -46,12 +46,12 @@ type spawner struct {
 	mode   string
 	limits []limit
 
-	mu sync.Mutex // held while a process is made, so that its end is not seen before
-	// by process id: a copy of its control socket, whose end the server takes for the end of the process
+	mu sync.Mutex // held while a process is forked, so that its end is not handled before
+	// by process id: a copy of its control socket; when the last copy closes, the server takes the process for ended
 	sockets map[int]int
 }
 
-// run carries out requests until the server has gone.
+// run carries out requests until the server has ended.
 func (s *spawner) run() error {
 	err := s.enter()
 	text := ""
@@ -84,7 +84,7 @@ func (s *spawner) run() error {
 	}
 }
 
-// reply returns a process id and an error number, four bytes each.
+// reply returns an encoded process id and error number, four bytes each.
 func reply(pid int, err error) []byte {
 	number := int32(0)
 	if err != nil {
@@ -116,22 +116,22 @@ func (s *spawner) enter() error {
 		}
 	}
 	if s.mode == modeNone {
-		// what an environment's parent leaves behind when somebody kills it
+		// to adopt what an environment's parent leaves behind if it is killed
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // it knows the keys of environments
+		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // its memory holds the keys of environments
 	}
-	// What is mounted or unmounted on the machine shows here too; what is mounted here, nowhere else.
+	// Mounts and unmounts on the machine show here too; mounts made here show nowhere else.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("part with the mounts of the machine: %w", err)
 	}
 	if s.mode == modeUserns {
-		// functions have no use for namespaces of their own
+		// functions do not need namespaces of their own
 		_ = os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
 	}
 	return nil
 }
 
-// serve carries out one request. rights are the output and the control socket of the new process.
+// serve carries out one request. rights holds the output and the control socket of the new process.
 func (s *spawner) serve(request, rights []byte) (pid int, err error) {
 	messages, err := unix.ParseSocketControlMessage(rights)
 	if err != nil || len(messages) != 1 {
@@ -175,8 +175,8 @@ func (s *spawner) serve(request, rights []byte) (pid int, err error) {
 	return int(p), nil
 }
 
-// reap takes the processes that have ended. What they left behind in level none, because somebody killed them before
-// their time, is ours then, and is ended.
+// reap reaps ended processes. At level none, processes left behind by a parent that was killed early become our
+// children, and are ended.
 func (s *spawner) reap() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,8 +205,8 @@ func (s *spawner) reap() {
 	}
 }
 
-// tempDir is an environment's /tmp. It is mounted where only spawners see it, so it outlives the processes
-// that use it; removing the directory that it is mounted on takes the mount away.
+// tempDir is an environment's /tmp. It is mounted where only the spawner sees it, so that it outlives the processes
+// that use it; removing the directory under the mount removes the mount.
 type tempDir struct{ dir, options string }
 
 func (s tempDir) mount() error {
@@ -221,13 +221,13 @@ func (s tempDir) mount() error {
 		return err
 	}
 	if at.Dev != above.Dev {
-		return nil // it is there already
+		return nil // it is already mounted
 	}
 	return unix.Mount("tmpfs", s.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, s.options)
 }
 
-// request is what a spawner is asked for. Its fields travel as texts that end in a zero byte, which system calls take
-// as they are.
+// request is a request to the spawner. Its fields are sent as texts that end with a zero byte, the form that system
+// calls take.
 type request struct {
 	flags    uintptr
 	uid, gid int
@@ -240,7 +240,7 @@ type request struct {
 	steps    []step
 }
 
-// step is an op before it is sent.
+// step is an op in a request.
 type step struct {
 	kind       uint8
 	deep       bool
@@ -279,7 +279,7 @@ func (r *request) encode() ([]byte, error) {
 		texts(s.a, s.b, s.c, s.d)
 	}
 	if bytes.Count(b, []byte{0}) != r.count() {
-		return nil, unix.EINVAL // a zero byte in a text
+		return nil, unix.EINVAL // a text contains a zero byte
 	}
 	if len(b) > maxRequest {
 		return nil, errLong
@@ -287,10 +287,10 @@ func (r *request) encode() ([]byte, error) {
 	return b, nil
 }
 
-// count returns how many texts encode makes.
+// count returns how many texts encode writes.
 func (r *request) count() int { return 11 + len(r.args) + len(r.env) + len(r.ports) + 8*len(r.steps) }
 
-// decode reads a request in place: what it fills in points into raw, which stays untouched until the fork.
+// decode decodes a request in place: its pointers point into raw, which stays untouched until the fork.
 func (b *birth) decode(raw []byte) (tempDir, error) {
 	bad := false
 	next := func() []byte {

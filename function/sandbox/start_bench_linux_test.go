@@ -13,8 +13,9 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// BenchmarkStart starts a process at each level in turn and waits until it runs: what level sandbox adds to a start, in
-// the middle and in nine of ten, and the private memory of the parent that stays with it. Run it with -benchtime=30x.
+// BenchmarkStart starts a process at each level in turn and waits until it runs. It reports what level sandbox adds to
+// a start, as median and 90th percentile, and the private memory of the parent that stays with the process. Run it with
+// -benchtime=30x.
 func BenchmarkStart(b *testing.B) {
 	none, _ := at(b, sandbox.Options{Isolation: sandbox.None})
 	confined, ok := at(b, sandbox.Options{Isolation: sandbox.Confined})
@@ -67,7 +68,7 @@ func parentOf(pid int) string {
 	return ""
 }
 
-// privateMemory returns what only process pid holds, in KiB.
+// privateMemory returns the memory of process pid that it shares with no other, in KiB.
 func privateMemory(pid string) (kib int) {
 	b, _ := os.ReadFile("/proc/" + pid + "/smaps_rollup")
 	for line := range bytes.Lines(b) {

@@ -10,36 +10,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where things are in level sandbox, as on AWS.
+// Where things are at level sandbox, as on AWS.
 const (
 	TaskRoot    = "/var/task"
 	RuntimeRoot = "/var/runtime"
 )
 
-// base is where the root of an environment is put together, in a mount namespace of its own. Every machine has this
-// directory, and nothing below it is shown.
+// base is where the root of an environment is built, in a mount namespace of its own. Every machine has this directory,
+// and nothing below it needs to be visible.
 const base = "/sys/kernel"
 
-// systemDirs are shown as they are, read-only. Everything that is not named here or in Spec is not there at all: homes,
-// the data directory, sockets of the machine's services, other disks.
+// systemDirs are visible as they are, read-only. Anything not named here or in Spec does not exist inside: homes, the
+// data directory, sockets of the machine's services, other disks.
 var systemDirs = []string{
 	"/usr", "/bin", "/etc", "/gnu/store", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system",
 	"/sbin", "/sys/devices/system/cpu",
 	"/sys/devices/system/node", "/var/lib/ca-certificates",
 }
 
-// systemFiles are links in /etc at times, to places that are not shown.
+// systemFiles may be links in /etc to places that are not visible.
 var systemFiles = []string{
 	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/ssl/certs",
 	"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem",
 	"/etc/pki/tls/certs/ca-bundle.crt",
 }
 
-// devices are those of AWS's environments. There is no /dev/shm, as on AWS, so that a handler which needs one fails
-// here too.
+// devices are those of AWS's environments. There is no /dev/shm, as on AWS, so that a handler that needs one fails here
+// too.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
-// maskedProc tells about the machine, or about keys of its users.
+// maskedProc lists files with data about the machine, or about its users' keys.
 var maskedProc = []string{
 	"kcore", "key-users", "keys", "kallsyms", "kmsg", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list",
 }
@@ -49,11 +49,12 @@ const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_AT
 // view collects the steps that build what an environment sees.
 type view struct {
 	steps []step
-	dirs  map[string]bool // made already
-	shown []string        // real directories of this machine that show under their own names
+	dirs  map[string]bool // already made
+	shown []string        // real directories of this machine that are visible under their own names
 }
 
-// newView decides what the environment of spec sees. Directories in hide never show, wherever they lie.
+// newView returns the steps that build what the environment of spec sees. Directories in hide are never visible,
+// wherever they are.
 func newView(spec *Spec, hide []string, uid, gid int) []step {
 	v := &view{dirs: map[string]bool{"/": true}}
 	v.add(step{kind: opMount, b: "/", flags: unix.MS_REC | unix.MS_PRIVATE})
@@ -72,7 +73,7 @@ func newView(spec *Spec, hide []string, uid, gid int) []step {
 	v.proc()
 	v.temporary(spec.Temp)
 	reads := slices.Clone(spec.Reads)
-	slices.SortFunc(reads, func(a, b string) int { return len(a) - len(b) }) // those that hold others come first
+	slices.SortFunc(reads, func(a, b string) int { return len(a) - len(b) }) // parents first
 	for _, dir := range reads {
 		for _, d := range withoutHome(dir) {
 			v.reveal(d)
@@ -102,7 +103,7 @@ func (v *view) mkdir(dir string) {
 	v.add(step{kind: opMkdir, b: base + dir})
 }
 
-// bind shows the directory source at dir, read-only. "" shows an empty one.
+// bind shows the directory source at dir, read-only. For "" it shows an empty one.
 func (v *view) bind(source, dir string) {
 	v.mkdir(dir)
 	if source == "" {
@@ -116,13 +117,13 @@ func (v *view) isShown(path string) bool {
 	return slices.ContainsFunc(v.shown, func(dir string) bool { return within(path, dir) })
 }
 
-// within reports whether path is dir or lies below it.
+// within reports whether path is dir or below it.
 func within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+"/") || dir == "/"
 }
 
-// reveal shows a directory or file of this machine under its own name, and the links that lead there. What does not
-// exist is passed over.
+// reveal shows a directory or file of this machine under its own name, and the links that lead there. A missing one is
+// skipped.
 func (v *view) reveal(path string) {
 	rest := strings.Split(strings.TrimPrefix(filepath.Clean(path), "/"), "/")
 	at := "/"
@@ -170,7 +171,7 @@ func (v *view) reveal(path string) {
 	}
 }
 
-// hide covers what lies below a directory that is shown.
+// hide covers a path below a visible directory.
 func (v *view) hide(path string) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil || !v.isShown(real) {
@@ -186,7 +187,8 @@ func (v *view) hide(path string) {
 	v.add(step{kind: opMount, a: "/dev/null", b: base + real, flags: unix.MS_BIND})
 }
 
-// users are root and the one that functions run as, under AWS's name; programs want to know the name of their user.
+// users writes the user files: root and the user of functions, under AWS's name, because programs look up their user's
+// name.
 func (v *view) users(uid, gid int) {
 	const file = base + "/.users"
 	for _, f := range []struct{ path, text string }{
@@ -233,7 +235,7 @@ func (v *view) proc() {
 	v.add(step{kind: opAttr, b: base + "/proc/sys", flags: readOnly | unix.MOUNT_ATTR_NOEXEC})
 }
 
-// temporary is /tmp. A trial has none of its own.
+// temporary shows /tmp. A trial has none of its own.
 func (v *view) temporary(dir string) {
 	v.mkdir("/tmp")
 	if dir == "" {
@@ -246,7 +248,8 @@ func (v *view) temporary(dir string) {
 	v.add(step{kind: opMount, a: dir, b: base + "/tmp", flags: unix.MS_BIND})
 }
 
-// withoutHome is dir itself, or, of a home or what holds homes, the directories that an installation there would have.
+// withoutHome returns dir itself, or for a home or a parent of homes, the directories that an installation there would
+// have.
 func withoutHome(dir string) []string {
 	home, _ := os.UserHomeDir()
 	dir = filepath.Clean(dir)
