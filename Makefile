@@ -46,6 +46,9 @@ mutants: ## would a test notice? one quiet bug after another, each with the test
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
 
+owners: ## two engines over one store hand shards over: make owners N=150, or other ones: make owners SEED=42 N=150
+	$(GO) test -count=1 -timeout 60m -v ./engine -run TestTwoOwners$$ -args -owners.rounds=$(N) $(if $(SEED),-owners.seed=$(SEED))
+
 simshell: ## the simulator of the shell: make simshell N=3000, or one seed's faults: make simshell SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim/simshell -run TestShell$$ -args -simshell.seeds=$(N) $(if $(SEED),-simshell.seed=$(SEED))
 
@@ -82,4 +85,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim simshell mutants e2e tutorial venv ric-oracle fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants e2e tutorial venv ric-oracle fuzz bench lint check
