@@ -295,6 +295,8 @@ type world struct {
 	log       *bytes.Buffer
 	metrics   *metric.Store
 
+	notice chan struct{} // sends wait until it is closed; nil: they do not
+
 	hintsMu sync.Mutex
 	hints   []string // given so far
 }
@@ -369,7 +371,8 @@ func (w *world) newEngine() *engine.Engine {
 			defer w.hintsMu.Unlock()
 			w.hints = append(w.hints, hint)
 		},
-		Destinations: destination.Table{destination.SQS(testQueues{w.queues})}, Ownership: w.everything(),
+		Destinations: destination.Table{destination.SQS(heldQueues{testQueues{w.queues}, w})},
+		Ownership:    w.everything(),
 		Observe: func(o engine.Observation) {
 			if w.observe != nil {
 				w.observe(o)
@@ -540,6 +543,19 @@ func (testFunctions) Lookup(_ context.Context, name, account, region string) (
 ) {
 	n, err := function.ParseName(name, function.Caller{Account: account, Region: region})
 	return n.Ref.ARN(), n.Ref.Name, "", n.Ref.Name != "absent", err
+}
+
+// heldQueues are queues that take their time if the world says so.
+type heldQueues struct {
+	testQueues
+	w *world
+}
+
+func (q heldQueues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
+	if q.w.notice != nil {
+		<-q.w.notice
+	}
+	return q.testQueues.SendNotice(ctx, account, region, name, id, body)
 }
 
 type testQueues struct{ queues *queue.Queues }

@@ -180,6 +180,9 @@ func (x *Executor) Wake() time.Time { return x.shard.Wake() }
 // Lanes tells what every lane does.
 func (x *Executor) Lanes() []esm.LaneState { return x.shard.Lanes() }
 
+// Status returns what the machine does.
+func (x *Executor) Status() esm.ShardStatus { return x.shard.Status() }
+
 // Low returns the checkpoint as it stands.
 func (x *Executor) Low() record.Position { return x.shard.Low() }
 

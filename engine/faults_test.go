@@ -38,8 +38,9 @@ func (c *faultyCoord) fail(fault func(call, key string) bool) {
 
 func (c *faultyCoord) err(call, key string) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fault != nil && c.fault(call, key) {
+	fault := c.fault
+	c.mu.Unlock()
+	if fault != nil && fault(call, key) {
 		return errDisk
 	}
 	return nil

@@ -36,7 +36,9 @@ type mappingRunner struct {
 	// Only the runner's goroutine touches what follows.
 	m        mapping.Mapping
 	machine  esm.Mapping
-	events   []esm.MappingEvent // for the machine, while it takes one
+	stepped  bool                              // since tellShards
+	stood    map[record.ShardID]esm.ShardState // as was told
+	events   []esm.MappingEvent                // for the machine, while it takes one
 	shards   map[record.ShardID]*shardRunner
 	listed   map[record.ShardID]source.Shard
 	order    []record.ShardID // of what is listed
@@ -66,6 +68,7 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 	r := &mappingRunner{
 		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active),
 		ended: make(chan struct{}), ctx: ctx, cancel: cancel,
+		stood:  map[record.ShardID]esm.ShardState{},
 		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
 		grants: map[record.ShardID]Grant{}, awaited: map[record.ShardID]context.CancelFunc{},
 		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
@@ -131,6 +134,7 @@ func (r *mappingRunner) run() {
 	r.list()
 	r.desire()
 	r.await()
+	r.tellShards()
 	r.e.active.end()
 	for !r.over() {
 		if r.gone {
@@ -151,6 +155,7 @@ func (r *mappingRunner) run() {
 			r.own()
 		}
 		r.await()
+		r.tellShards()
 		r.e.active.end()
 	}
 	r.cancel()
@@ -169,6 +174,7 @@ func (r *mappingRunner) over() bool {
 
 // step gives the machine an event and carries out what it wants. What comes up on the way is given to it afterwards.
 func (r *mappingRunner) step(ev esm.MappingEvent) {
+	r.stepped = true
 	r.events = append(r.events, ev)
 	if len(r.events) > 1 {
 		return // the call that is under way takes it

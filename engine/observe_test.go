@@ -9,10 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/source"
+	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
 // heard keeps what is told.
@@ -27,12 +30,12 @@ func (h *heard) observe(o engine.Observation) {
 	h.all = append(h.all, o)
 }
 
-// kinds returns what was told of a shard, in order.
+// kinds returns what a shard's machines told, in order.
 func (h *heard) kinds(shard int) (kinds []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, o := range h.all {
-		if int(o.Shard) == shard {
+		if _, ok := o.What.(*esm.Stands); !ok && int(o.Shard) == shard {
 			kinds = append(kinds, esm.KindOf(o.What))
 		}
 	}
@@ -136,6 +139,35 @@ func TestNoticesThatFailSayWhy(t *testing.T) {
 		}
 		if !slices.Equal(tries, []int{1, 2, 3}) || !slices.Contains(h.kinds(0), "dropped") {
 			t.Errorf("tries %v: %q", tries, h.kinds(0))
+		}
+	})
+}
+
+// How a shard stands is told whether or not a machine runs it: a child that waits for its parent is seen to wait, and
+// to begin when the parent has ended.
+func TestWhatShardsWaitForIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		h := &heard{}
+		w.observe = h.observe
+		w.create(mapping.Knobs{})
+		w.functions.duration = time.Minute
+		w.put("k", "1")
+		w.pass(time.Second)
+		streamtest.Split(t, w.streams, orders, 0)
+		w.pass(time.Second)
+		w.pass(time.Hour)
+		var stands [3][]string
+		for _, o := range h.all {
+			if s, ok := o.What.(*esm.Stands); ok && o.Shard == s.Shard {
+				stands[s.Shard] = append(stands[s.Shard], s.Phase.String())
+			}
+		}
+		want := [3][]string{{"runs", "ended"}, {"parents", "runs"}, {"parents", "runs"}}
+		if d := cmp.Diff(want, stands); d != "" {
+			t.Error(d)
 		}
 	})
 }

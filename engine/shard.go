@@ -57,6 +57,7 @@ type shardRunner struct {
 type posted struct {
 	event esm.Event
 	make  func() esm.Event
+	ask   func(parked string) // neither: a question, with why the machine is parked if it is
 }
 
 func (p posted) get() esm.Event {
@@ -105,7 +106,7 @@ func (r *shardRunner) loop() (reason esm.FinishReason) {
 		r.broken(broken.Error())
 		r.e.tap.put(Observation{Identity: r.id, At: r.e.o.Clock.Now(), What: &esm.Parked{Why: broken.What}})
 		r.e.active.end() // of the event that broke it
-		reason = r.park()
+		reason = r.park(broken.What)
 	}()
 	r.e.active.begin()
 	ev := esm.Event(esm.Tick{})
@@ -115,13 +116,25 @@ func (r *shardRunner) loop() (reason esm.FinishReason) {
 		if done {
 			return reason
 		}
-		ev = (<-r.inbox.ch).get()
+		ev = r.next()
 		if oldest, moved := r.horizonMoved(ev); moved {
 			if reason, done := r.step(esm.Horizon{Oldest: oldest}); done {
 				r.e.active.end()
 				return reason
 			}
 		}
+	}
+}
+
+// next returns the next event, and answers the questions that come before it.
+func (r *shardRunner) next() esm.Event {
+	for {
+		p := <-r.inbox.ch
+		if p.ask == nil {
+			return p.get()
+		}
+		p.ask("")
+		r.e.active.end()
 	}
 }
 
@@ -138,9 +151,12 @@ func (r *shardRunner) step(ev esm.Event) (reason esm.FinishReason, done bool) {
 }
 
 // park keeps taking events, and acts on a release only. Nothing else is looked at: the executor may be in any state.
-func (r *shardRunner) park() esm.FinishReason {
+func (r *shardRunner) park(why string) esm.FinishReason {
 	r.cancel()
 	for next := range r.inbox.ch {
+		if next.ask != nil {
+			next.ask(why)
+		}
 		r.e.active.end()
 		if _, ok := next.event.(esm.Release); ok {
 			break

@@ -35,10 +35,7 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	}
 	r.done(startOf(id))
 	r.overcome(id, epoch)
-	who := Identity{
-		Mapping: r.m.UUID, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN,
-		EventSourceARN: r.m.EventSourceARN,
-	}
+	who := r.identity(id)
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
 	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)

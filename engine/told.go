@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +29,38 @@ func (r *mappingRunner) observe(o Observation, epoch uint64) {
 	default: // whoever observes the engine tells it
 	}
 	r.e.tap.put(o)
+}
+
+// tellShards tells how shards stand, those whose standing has changed since the last time.
+func (r *mappingRunner) tellShards() {
+	if !r.stepped || !r.e.tap.listens() || r.m.UUID == "" {
+		return
+	}
+	r.stepped = false
+	now := r.machine.Shards()
+	for _, sh := range now {
+		if was, ok := r.stood[sh.Shard]; ok && was.Phase == sh.Phase && was.Epoch == sh.Epoch &&
+			slices.Equal(was.Parents, sh.Parents) {
+			continue
+		}
+		r.stood[sh.Shard] = sh
+		r.e.tap.put(Observation{
+			Identity: r.identity(sh.Shard), At: r.e.o.Clock.Now(), What: &esm.Stands{ShardState: sh},
+		})
+	}
+	if len(r.stood) > len(now) { // the stream lists some no more
+		maps.DeleteFunc(r.stood, func(id record.ShardID, _ esm.ShardState) bool {
+			return !slices.ContainsFunc(now, func(sh esm.ShardState) bool { return sh.Shard == id })
+		})
+	}
+}
+
+// identity names the mapping on a shard.
+func (r *mappingRunner) identity(id record.ShardID) Identity {
+	return Identity{
+		Mapping: r.uuid, Stream: r.m.Stream, Shard: id, FunctionARN: r.m.FunctionARN,
+		EventSourceARN: r.m.EventSourceARN,
+	}
 }
 
 // report notes what the last attempt in a shard came to, unless there is something about the shard that a person must

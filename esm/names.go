@@ -22,6 +22,11 @@ var originNames = [...]string{
 	OriginExpired: "expired", OriginFit: "fit", OriginWindow: "window",
 }
 
+var phaseNames = [...]string{
+	PhaseOff: "off", PhaseUnowned: "unowned", PhaseFenced: "fenced", PhaseParents: "parents", PhaseRuns: "runs",
+	PhaseEnds: "ends", PhaseEnded: "ended",
+}
+
 var flushNames = [...]string{
 	FlushFull: "full", FlushPayload: "payload", FlushNow: "now", FlushWindow: "window", FlushBuffer: "buffer",
 	FlushEnd: "shard-end", FlushAgain: "again",
@@ -61,6 +66,7 @@ func (r FlushReason) String() string    { return nameOf(flushNames[:], "FlushRea
 func (r WaitReason) String() string     { return nameOf(waitNames[:], "WaitReason", uint8(r)) }
 func (a Advice) String() string         { return nameOf(adviceNames[:], "Advice", uint8(a)) }
 func (p Purpose) String() string        { return nameOf(purposeNames[:], "Purpose", uint8(p)) }
+func (p ShardPhase) String() string     { return nameOf(phaseNames[:], "ShardPhase", uint8(p)) }
 func (o Origin) String() string         { return nameOf(originNames[:], "Origin", uint8(o)) }
 
 // KindOf returns the name of what an observation tells.
@@ -78,6 +84,8 @@ func KindOf(o Observe) string {
 		return "stopped"
 	case *Parked:
 		return "parked"
+	case *Stands:
+		return "stands"
 	case *Missed:
 		return "missed"
 	case *ReadAsked:

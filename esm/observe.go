@@ -112,6 +112,13 @@ type (
 		Why string
 	}
 
+	// Stands tells how a shard of a mapping stands, when that has changed. The shell tells it, also of shards that no
+	// machine runs. It is in no order with what a machine tells.
+	Stands struct {
+		told
+		ShardState
+	}
+
 	// Missed tells that observations of a shard were lost on their way, by whoever passes them on. It stands where they
 	// would have stood.
 	Missed struct {
@@ -396,6 +403,7 @@ func (o *Nudged) Copy() Observe           { c := *o; return &c }
 func (o *Rebuilt) Copy() Observe          { c := *o; return &c }
 func (o *Stopped) Copy() Observe          { c := *o; return &c }
 func (o *Parked) Copy() Observe           { c := *o; return &c }
+func (o *Stands) Copy() Observe           { c := *o; return &c }
 func (o *Missed) Copy() Observe           { c := *o; return &c }
 func (o *ReadAsked) Copy() Observe        { c := *o; return &c }
 func (o *ReadDone) Copy() Observe         { c := *o; return &c }
@@ -433,6 +441,7 @@ func (*Nudged) command()           {}
 func (*Rebuilt) command()          {}
 func (*Stopped) command()          {}
 func (*Parked) command()           {}
+func (*Stands) command()           {}
 func (*Missed) command()           {}
 func (*ReadAsked) command()        {}
 func (*ReadDone) command()         {}

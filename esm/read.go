@@ -51,6 +51,7 @@ func (s *Shard) readReturned(ev ReadReturned) {
 		done.Sealed = ev.Sealed
 	}
 	s.emit(done)
+	s.lastEnd = ev.End
 	s.tail = ev.End == Tail || ev.End == Withheld || ev.End == ShardEnd
 	s.idleTail = ev.End == Tail || ev.End == Withheld
 	if s.atTail = ev.End == Tail; s.atTail {

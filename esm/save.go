@@ -110,7 +110,7 @@ func (s *Shard) savedReturned(r SaveResult) {
 	s.emit(s.told.saveEnded.put(s.steps, done))
 	switch r {
 	case SaveDone:
-		s.saveFails, s.saveAgain = 0, time.Time{}
+		s.saveFails, s.saveAgain, s.durable = 0, time.Time{}, s.saved
 		for i := range s.lanes {
 			l := &s.lanes[i]
 			l.ahead -= l.aheadSaving

@@ -12,9 +12,9 @@ import (
 // saves.
 func ofBatches(o esm.Observe) bool {
 	switch o.(type) {
-	case *esm.Started, *esm.Adopted, *esm.Nudged, *esm.Stopped, *esm.Parked, *esm.Missed, *esm.ReadAsked, *esm.ReadDone,
-		*esm.ReadBroke, *esm.ReadVoid, *esm.BufferFilled, *esm.BufferFreed, *esm.WaitBegan, *esm.WaitEnded,
-		*esm.Gathered, *esm.SlotFreed, *esm.SaveAsked, *esm.SaveEnded:
+	case *esm.Started, *esm.Adopted, *esm.Nudged, *esm.Stopped, *esm.Parked, *esm.Stands, *esm.Missed, *esm.ReadAsked,
+		*esm.ReadDone, *esm.ReadBroke, *esm.ReadVoid, *esm.BufferFilled, *esm.BufferFreed, *esm.WaitBegan,
+		*esm.WaitEnded, *esm.Gathered, *esm.SlotFreed, *esm.SaveAsked, *esm.SaveEnded:
 		return false
 	case *esm.Rebuilt, *esm.RecordsLost, *esm.BatchCut, *esm.AttemptStarted, *esm.AttemptEnded, *esm.AttemptCancelled,
 		*esm.BatchSettled, *esm.Bisected, *esm.RestLeft, *esm.Vanished, *esm.Discarded, *esm.NoticeSent,
@@ -50,6 +50,8 @@ func observeText(o esm.Observe) string {
 		put("%s", o.Reason)
 	case *esm.Parked:
 		put("%s", o.Why)
+	case *esm.Stands:
+		put("%s", o.Phase)
 	case *esm.Missed:
 		put("count=%d", o.Count)
 	case *esm.ReadAsked:

@@ -30,8 +30,9 @@ type Shard struct {
 	next       record.Position // where the next Read starts
 	seq        uint64          // of the last Read given
 	reading    bool
-	tail       bool // the last answer ended at the tail or at the shard's end
-	idleTail   bool // it ended at the tail: the next Read may wait
+	tail       bool    // the last answer ended at the tail or at the shard's end
+	lastEnd    EndKind // of the last answer
+	idleTail   bool    // it ended at the tail: the next Read may wait
 	shardEnd   bool
 	readAgain  time.Time // after a failed read
 	readFails  int
@@ -52,6 +53,7 @@ type Shard struct {
 
 	// saving
 	saved     record.Position // Low of the last checkpoint given to Save
+	durable   record.Position // and of the last that was saved
 	dirty     bool
 	saving    bool
 	saveAgain time.Time
@@ -70,9 +72,8 @@ func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 	cfg.mustBeUsable()
 	s := &Shard{
 		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x5368617264)), gen: from.Generation,
-		batches: from.Batches,
-		next:    from.Low + 1, saved: from.Low, maxArrival: from.MaxArrival, shardEnd: from.Ended, tail: from.Ended,
-		endSaved: from.Ended,
+		batches: from.Batches, next: from.Low + 1, saved: from.Low, durable: from.Low, maxArrival: from.MaxArrival,
+		shardEnd: from.Ended, tail: from.Ended, endSaved: from.Ended,
 	}
 	width := time.Duration(0)
 	if from.Window != nil {
@@ -328,34 +329,6 @@ func (s *Shard) planned() (n int) {
 		n += len(s.lanes[i].plan)
 	}
 	return n
-}
-
-// LaneState is what one lane does right now, for people.
-type LaneState struct {
-	Wait     WaitReason
-	Until    time.Time // end of a back-off, batching window or tumbling window; zero when none
-	Batch    uint64    // the batch at hand; 0: none
-	Attempt  int       // of the next or running invocation
-	Buffered int       // records held
-	First    record.Position
-}
-
-// Lanes tells the state of every lane.
-func (s *Shard) Lanes() []LaneState {
-	out := make([]LaneState, len(s.lanes))
-	for i := range s.lanes {
-		l := &s.lanes[i]
-		st := LaneState{Buffered: l.queue.len()}
-		st.Wait, st.Until = s.waitOf(l)
-		if l.queue.len() > 0 {
-			st.First = l.queue.at(0).Pos
-		}
-		if len(l.plan) > 0 {
-			st.Batch, st.Attempt = l.plan[0].batch, l.plan[0].invocations+1
-		}
-		out[i] = st
-	}
-	return out
 }
 
 // Low returns the checkpoint as it stands: every record at or below it is settled.
