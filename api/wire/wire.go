@@ -2,7 +2,9 @@
 // may not do, how faults look.
 //
 // One port serves every service. Router picks the service (by X-Amz-Target, path, form action or credential scope) and
-// hands the request over together with its Caller. Protocol details that only one service has live in that service's
+// hands the request over together with its Caller. A service of JSON or CBOR dispatches with RPC, one of the query
+// protocol with Query, both over its Model: the operations that it serves, and the names of those that it refuses. An
+// operation that streams owns its answer; see Stream. Protocol details that only one service has live in that service's
 // room.
 package wire
 
