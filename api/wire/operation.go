@@ -2,8 +2,8 @@ package wire
 
 import "context"
 
-// Operation is a row of a service's model: H carries it out on an input that the dispatcher has read. One of both
-// fields is set.
+// Operation is a row of a service's model: H carries it out on an input that the dispatcher has read.
+// Exactly one field is set.
 type Operation[H, In any] struct {
 	// Serve returns the answer, or nil for an operation that answers nothing. An error that is no *fault.Error is our
 	// own fault.
