@@ -20,12 +20,34 @@ type aggregate struct {
 	Records []record.Position `json:"p"`
 }
 
-// throttled hears of an attempt that was refused.
-func (p *process) throttled(inv function.Invocation) {
-	w := p.w
+// throttled hears of an attempt that was refused. Its lane may stand in the line until it is tried again.
+func (n *node) throttled(inv function.Invocation) {
+	p, w := n.p, n.p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.logf("process %d: refused %s", p.n, inv.RequestID)
+	w.logf("node %d: refused %s", n.n, inv.RequestID)
+	p.refused[attempt{n.n, inv.RequestID}] = time.Now()
+}
+
+// attempt is what a node asks for again and again.
+type attempt struct {
+	node    int
+	request string
+}
+
+// refusedFor is how long a refused attempt is not made again at the most: the longest back-off, with its jitter.
+const refusedFor = 75 * time.Second
+
+// judgeLine checks that no more lanes stand in the line than were refused and not admitted since. w.mu is held.
+func (w *world) judgeLine(p *process) {
+	for id, at := range p.refused {
+		if time.Since(at) > refusedFor {
+			delete(p.refused, id)
+		}
+	}
+	if waiters, _ := p.functions.enrolled(); waiters > len(p.refused) {
+		w.complain("%d lanes stand in the line, and %d wait to be admitted", waiters, len(p.refused))
+	}
 }
 
 // invoked is the code of the function in a process. What becomes of an invocation is drawn by its request.
@@ -39,6 +61,10 @@ func (n *node) invoked(inv function.Invocation) code {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rep.Calls++
+	delete(p.refused, attempt{n.n, inv.RequestID})
+	if !p.dead.Load() {
+		w.judgeLine(p)
+	}
 	switch {
 	case err != nil || sh == nil:
 		w.complain("process %d: a payload that cannot be taken apart: %v", p.n, err)

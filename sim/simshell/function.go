@@ -13,7 +13,6 @@ import (
 type functions struct {
 	// called when an invocation has been admitted, unless its caller brings other code
 	work func(inv function.Invocation) code
-	over func(inv function.Invocation) // called when one was refused; nil: nothing is
 	// all counts the code that runs; it can run longer than any caller waits.
 	all *sync.WaitGroup
 
@@ -64,9 +63,6 @@ func (f *functions) call(
 	}
 	if f.full() {
 		f.mu.Unlock()
-		if f.over != nil {
-			f.over(inv)
-		}
 		return function.Result{
 			Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429,
 		}

@@ -66,7 +66,11 @@ type room struct {
 
 // Invoke runs the code for the node.
 func (c *room) Invoke(ctx context.Context, inv function.Invocation) function.Result {
-	return c.call(ctx, inv, c.n.invoked)
+	res := c.call(ctx, inv, c.n.invoked)
+	if res.Class == function.NotAdmitted {
+		c.n.throttled(inv)
+	}
+	return res
 }
 
 // owners says which node was granted a shard last, of the process that runs.

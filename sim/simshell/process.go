@@ -53,13 +53,14 @@ type process struct {
 	coord     *coord
 	streams   *stream.Streams
 	functions *functions
+	refused   map[attempt]time.Time // attempts that were not admitted, and when; under world.mu
 	nodes     []*node
 }
 
 // open starts a process on a file system. An error is one of opening the store.
 func (w *world) open(fs *vfs.MemFS) (*process, error) {
 	w.processes++
-	p := &process{w: w, n: w.processes, fs: fs, died: make(chan struct{}),
+	p := &process{w: w, n: w.processes, fs: fs, died: make(chan struct{}), refused: map[attempt]time.Time{},
 		clock: clock.New(time.Duration(w.offset.Load()))}
 	log := slog.New(&handler{w: w, p: p})
 	o := pebble.Options{
@@ -84,7 +85,7 @@ func (w *world) open(fs *vfs.MemFS) (*process, error) {
 		return p, err
 	}
 	p.functions = newFunctions(nil, &w.pending)
-	p.functions.limit, p.functions.over = w.slots, p.throttled
+	p.functions.limit = w.slots
 	for range w.knobs.owners {
 		p.newNode(faulty, log)
 	}
@@ -128,6 +129,9 @@ func (p *process) bury() {
 	for _, n := range p.nodes {
 		n.engine.Stop(now)
 		_ = n.mappings.Close(now)
+	}
+	if len(p.nodes) > 0 {
+		p.w.judgeStopped(p)
 	}
 	if p.streams != nil {
 		p.streams.Stop()

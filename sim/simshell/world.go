@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -214,6 +215,12 @@ func (w *world) busy(d time.Duration) {
 		case <-w.p.died:
 			w.crashed()
 		case <-next.C:
+			synctest.Wait()
+			w.mu.Lock()
+			if !w.p.dead.Load() {
+				w.judgeLine(w.p)
+			}
+			w.mu.Unlock()
 			w.meddle()
 		}
 		next.Stop()
@@ -483,7 +490,8 @@ func (w *world) settleDown() {
 func (w *world) probe() {
 	window := time.Duration(*w.config.BatchingWindowSeconds) * time.Second
 	if w.memory < 1<<30 {
-		window *= 2 // a shard that holds one batch for its window reads the next record after that
+		// a shard that holds one batch for its window reads the next record after that, and so do its lanes
+		window *= 10
 	}
 	for range 6 {
 		var all sync.WaitGroup
