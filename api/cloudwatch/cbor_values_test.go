@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Values are counted without being decoded, whatever the width of their heads; strings are passed over, and what is cut
-// off ends the count.
+// Values are counted without being decoded, whatever the width of their heads; strings are skipped, and truncated input
+// ends the count.
 func TestValuesOfCBORAreCounted(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]int{

@@ -1,7 +1,7 @@
-// Package cloudwatch speaks Amazon CloudWatch's metrics API in front of package metric, in all three protocols that
+// Package cloudwatch serves Amazon CloudWatch's metrics API in front of package metric, in all three protocols that
 // clients use: query (2010-08-01), JSON 1.0 and RPC v2 CBOR.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers in the protocol of the request. There is
+// HTTP requests that wire.Router has routed here come in, AWS's answers in the protocol of the request go out. There is
 // one table of operations, whose inputs and outputs are plain structs with AWS's names; a codec per protocol reads and
 // writes them. One file per operation. Operations and parameters that AWS has and this room does not are refused by
 // name. The shapes are those of the CloudWatch API Reference; docs/compat/cloudwatch.md lists what differs.
@@ -196,7 +196,7 @@ func body(charge func(context.Context, []byte) error, decode func(body []byte, i
 	}
 }
 
-// unpack lets gzip, which SDKs use for PutMetricData, be read as what is in it.
+// unpack makes a gzip body, which SDKs use for PutMetricData, read as its contents.
 func unpack(r *http.Request) error {
 	if r.Body == nil {
 		r.Body = http.NoBody
@@ -217,7 +217,7 @@ func unpack(r *http.Request) error {
 	)
 }
 
-// unpacked counts what a body becomes as its own memory.
+// unpacked charges the unpacked bytes to the body.
 type unpacked struct {
 	*gzip.Reader
 	ctx context.Context

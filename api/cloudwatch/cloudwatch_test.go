@@ -64,7 +64,7 @@ func (b *bench) statistics(more object) object {
 	return in
 }
 
-// F-69: whichever protocol puts and whichever asks, the data are equal, and they are those that AWS answered.
+// F-69: whatever protocol puts and whatever protocol reads, the data are equal, and the same as AWS's.
 func TestProtocolsShowEqualData(t *testing.T) {
 	t.Parallel()
 	for _, put := range protocols {
@@ -145,8 +145,7 @@ func TestTooManyDatapoints(t *testing.T) {
 	})
 }
 
-// What a request must not say is refused in CloudWatch's words, the same in every protocol, and nothing of it is
-// recorded.
+// Invalid requests are refused in CloudWatch's words, the same in every protocol, and nothing of them is recorded.
 func TestRefusals(t *testing.T) {
 	each(t, func(t *testing.T, b *bench, protocol string) {
 		datum := func(more object) object {
@@ -496,7 +495,7 @@ func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
 	wiretest.Listed(t, "cloudwatch", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
 }
 
-// Operations that AWS has and we do not are refused by name with 501; names that nobody has with 400.
+// Operations that AWS has and we do not are refused by name with 501; unknown names with 400.
 func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	each(t, func(t *testing.T, b *bench, protocol string) {
 		for _, name := range strings.Fields(model.Others) {

@@ -24,8 +24,8 @@ const (
 	descending = "TimestampDescending"
 )
 
-// getMetricData answers several metrics, one statistic each, by periods that begin at multiples of their length. Pages
-// go on where the one before ended, so that what is recorded meanwhile moves nothing.
+// getMetricData answers several metrics, one statistic each, by periods that begin at multiples of their length. A page
+// continues where the previous one ended, so that values recorded meanwhile shift nothing.
 func (h *Handler) getMetricData(_ context.Context, c wire.Caller, in *getMetricDataInput) (any, error) {
 	queries, err := in.check(c)
 	if err != nil {

@@ -16,11 +16,11 @@ const maxPeriods = 1440
 
 const maxExtended = 10
 
-// plainStatistics are the statistics that are no percentiles.
+// plainStatistics are the statistics other than percentiles.
 var plainStatistics = []string{"SampleCount", "Average", "Sum", "Minimum", "Maximum"}
 
-// getMetricStatistics answers one metric, by periods that begin at the minute of StartTime. A metric that nobody has
-// heard of has no data points.
+// getMetricStatistics answers one metric, by periods that begin at the minute of StartTime. An unknown metric has no
+// data points.
 func (h *Handler) getMetricStatistics(_ context.Context, c wire.Caller, in *getMetricStatisticsInput) (any, error) {
 	q, err := in.check(c)
 	if err != nil {
@@ -161,7 +161,7 @@ func (in *getMetricStatisticsInput) checkStatistics() error {
 	return nil
 }
 
-// checkMetric looks at the name of a metric that is asked for, and adds its dimensions.
+// checkMetric checks the name of a requested metric, and adds its dimensions.
 func checkMetric(path string, id *metric.ID, dimensions []dimension) (err error) {
 	if !metric.ValidNamespace(id.Namespace) {
 		return invalidValue(under(path, "Namespace"), id.Namespace)

@@ -14,7 +14,7 @@ import (
 	"github.com/shardmill/shardmill/metric"
 )
 
-// Requests of the query protocol as clients of before December 2025 write them, and every byte of the answers.
+// Requests of the query protocol as written by clients from before December 2025, and every byte of the answers.
 func TestGoldenQueryRequests(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir("testdata/query")

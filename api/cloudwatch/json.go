@@ -11,7 +11,8 @@ import (
 	"github.com/shardmill/shardmill/internal/jsontext"
 )
 
-// jsonType is what the JSON 1.0 protocol sends, which boto3, the AWS CLI and the SDKs of Ruby and JavaScript speak.
+// jsonType is the content type of the JSON 1.0 protocol, which boto3, the AWS CLI and the SDKs for Ruby and JavaScript
+// use.
 const jsonType = "application/x-amz-json-1.0"
 
 func decodeJSON(body []byte, input any) error {

@@ -90,8 +90,8 @@ func (in *listMetricsInput) check(c wire.Caller, now time.Time) (l metric.Listin
 	return l, nil
 }
 
-// encodeToken makes a token that clients hand back as it is. It holds no secret: whoever changes it asks for another
-// page of what they may read anyway.
+// encodeToken makes a token that clients hand back as it is. It is not secret: changing it only asks for another page
+// that the client may read anyway.
 func encodeToken(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 func decodeToken(s string) (string, bool) {

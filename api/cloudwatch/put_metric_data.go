@@ -68,7 +68,7 @@ func (h *Handler) putMetricData(_ context.Context, c wire.Caller, in *putMetricD
 	return nil, nil
 }
 
-// check turns a datum into what is recorded. path names it in messages.
+// check converts a datum to an entry. path names it in messages.
 func (d *datum) check(path string, now time.Time) (entry, error) {
 	e := entry{unit: metric.None, at: now}
 	if d.MetricName == nil {
@@ -188,7 +188,7 @@ func (s *statisticSet) check(path string) error {
 	return nil
 }
 
-// checkDimensions takes the dimensions of a metric, each with a name of its own.
+// checkDimensions converts the dimensions of a metric; their names must differ.
 func checkDimensions(path string, in []dimension) ([]metric.Dimension, error) {
 	if len(in) > metric.MaxDimensions {
 		return nil, tooMany(path, metric.MaxDimensions)

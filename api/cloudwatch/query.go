@@ -9,8 +9,8 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// namespace is that of answers in the query protocol: forms in, XML out. Every client spoke it until December 2025, and
-// curl does.
+// namespace is the XML namespace of answers in the query protocol: forms in, XML out. Every client used it until
+// December 2025, and curl still does.
 const namespace = "http://monitoring.amazonaws.com/doc/2010-08-01/"
 
 func readForm(_ *http.Request, _ wire.Caller, form wire.Form) (wire.Input, error) {
@@ -55,7 +55,7 @@ func (n *node) put(name, value string) {
 	}
 }
 
-// list returns the elements name.member.1, name.member.2, … up to the first that is not there.
+// list returns the elements name.member.1, name.member.2, … up to the first that is missing.
 func (n *node) list() []any {
 	member := n.children["member"]
 	out := []any{}

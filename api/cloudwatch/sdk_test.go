@@ -16,7 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// newClient is AWS's SDK for Go, which speaks CBOR, against the service behind the shared port.
+// newClient returns a client of AWS's SDK for Go, which uses CBOR, for the service behind the shared port.
 func newClient(t *testing.T, b *bench) *client.Client {
 	t.Helper()
 	server := httptest.NewServer(b.handler)
