@@ -39,9 +39,9 @@ const (
 	PathProfile = wire.ControlPrefix + "debug/pprof/" // for go tool pprof
 )
 
-// Server is what the control API asks of the server around it.
+// Server is what the control API needs from the server around it.
 type Server interface {
-	// Ready reports that every API answers.
+	// Ready reports whether every API answers.
 	Ready() bool
 
 	// Advance moves the clock forward, from deadline to deadline, and waits at each for work to come to rest. A
@@ -58,18 +58,18 @@ type Server interface {
 	Retries() (n int64, ok bool)
 }
 
-// Functions is what it asks of functions.
+// Functions is what it needs from functions.
 type Functions interface {
 	Lookup(ref function.Ref) (*function.Configuration, bool)
 	Named(name string) []function.Ref
 }
 
-// Mappings is what it asks of event source mappings.
+// Mappings is what it needs from event source mappings.
 type Mappings interface {
 	All(ctx context.Context) ([]mapping.Mapping, error)
 }
 
-// Streams is what it asks of streams.
+// Streams is what it needs from streams.
 type Streams interface {
 	LookupID(ctx context.Context, id uint32) (info *stream.Info, ok bool, err error)
 }
@@ -81,13 +81,13 @@ type Replayer interface {
 	) (next string, err error)
 }
 
-// Logs is what functions have printed.
+// Logs holds what functions have printed.
 type Logs interface {
 	Exists(group logstore.Group, stream string) error
 	Read(ctx context.Context, q logstore.Query, each func(logstore.Event) bool) error
 }
 
-// Metrics is what is measured.
+// Metrics holds what is measured.
 type Metrics interface {
 	Each(visit func(id metric.ID, unit string, total metric.Total))
 }
@@ -159,7 +159,7 @@ func New(o Options) http.Handler {
 
 const jsonType = "application/json"
 
-// guarded lets in who has the token, in constant time.
+// guarded serves only requests with the token, which it compares in constant time.
 func (h *handler) guarded(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")

@@ -173,7 +173,7 @@ func TestReadinessIsTheServers(t *testing.T) {
 	}
 }
 
-// The clock moves forward, by so much, under dev alone; what keeps it from moving on is told with its status.
+// The clock moves forward by the requested time, only under dev; a failure has its own status.
 func TestTheClockIsMovedAsItIsAsked(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -219,7 +219,7 @@ func TestResetIsForDev(t *testing.T) {
 	}
 }
 
-// What is wrong before the first line is a status; what goes wrong after it is a line.
+// An error before the first line is a status; a later one is a line.
 func TestLogsAreLines(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -266,7 +266,7 @@ func TestAReplayOfNoMappingIsNotFound(t *testing.T) {
 	}
 }
 
-// The page for Prometheus tells of the build, the requests and a durable store's troubles, whatever is measured.
+// The page for Prometheus always shows the build, the requests and a durable store's troubles.
 func TestMetricsTellOfTheProcess(t *testing.T) {
 	t.Parallel()
 	_, page := do(newWorld().handler(false), "GET", PathMetrics, "")

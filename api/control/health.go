@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// live answers that the process is there.
+// live answers that the process is alive.
 func (h *handler) live(w http.ResponseWriter, _ *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, jsonType, map[string]bool{"live": true})
 }

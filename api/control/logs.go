@@ -24,8 +24,8 @@ type LogLine struct {
 	Message string    `json:"message"`
 }
 
-// loggedBy finds out which function of which account and region a request for logs means, and the group that it logs
-// to. One that was deleted is still known by the group that it had unless it was told otherwise.
+// loggedBy returns the function, with account and region, that a request for logs means, and its log group. A deleted
+// function is still found by its default group.
 func (h *handler) loggedBy(q url.Values) (ref function.Ref, group logstore.Group, err error) {
 	c := function.Caller{
 		Account: cmp.Or(q.Get("account"), wire.DefaultAccount), Region: cmp.Or(q.Get("region"), wire.DefaultRegion),

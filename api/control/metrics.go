@@ -106,7 +106,7 @@ func labels(pairs ...string) string {
 	return b.String() + "}"
 }
 
-// metrics answers Prometheus. It reads counters and waits for nothing.
+// metrics answers Prometheus. It only reads counters and never waits.
 func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
 	type sample struct {
 		labels string
@@ -151,7 +151,7 @@ func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
 	wire.WriteBytes(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", e.b)
 }
 
-// requests tells what requests hold, and what became of those that were not served.
+// requests writes how much memory requests hold, and how many were refused.
 func (e *exposition) requests(u wire.Usage) {
 	e.one("shardmill_requests_under_way", gauge, "Requests under way.", float64(u.Requests))
 	e.one(
@@ -179,7 +179,7 @@ func label(dimension string) string {
 	return "function"
 }
 
-// process tells about this process, under the names that Prometheus' own libraries use.
+// process writes metrics of this process, under the names that Prometheus' own libraries use.
 func (e *exposition) process(version string, began time.Time) {
 	e.head("shardmill_build_info", gauge, "Always 1; the labels name the build.")
 	e.sample("shardmill_build_info", labels("version", version, "go", runtime.Version()), 1)
@@ -207,7 +207,7 @@ func (e *exposition) process(version string, began time.Time) {
 	)
 }
 
-// resident reads it from Linux; other systems do not tell so simply.
+// resident returns the resident memory on Linux; other systems have no simple way.
 func resident() (bytes float64, ok bool) {
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

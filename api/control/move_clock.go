@@ -8,7 +8,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// ClockChange is what POST of the clock takes.
+// ClockChange is the body of a POST to the clock.
 type ClockChange struct {
 	AdvanceMillis int64 `json:"advanceMillis"`
 }

@@ -13,9 +13,9 @@ import (
 // The longest time that a profile may be taken over.
 const profileLimit = 5 * time.Minute
 
-// listProfiles names what go tool pprof and go tool trace can read. A profile tells which functions are called and
-// costs time to take, so it needs the token. The handlers of net/http/pprof would add a megabyte to the memory of a
-// server at rest.
+// listProfiles lists the profiles for go tool pprof and go tool trace. A profile reveals which functions are called and
+// takes time, so it needs the token. The handlers of net/http/pprof would add a megabyte to the memory of an idle
+// server.
 func listProfiles(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintln(w, "profile?seconds=30\ttime on processors\ntrace?seconds=1\twhat the scheduler does")
@@ -58,7 +58,7 @@ func takeProfile(w http.ResponseWriter, req *http.Request) error {
 		if name == "heap" && req.FormValue("gc") != "" {
 			runtime.GC()
 		}
-		debug, _ := strconv.Atoi(req.FormValue("debug")) // what is no number is 0, the binary form
+		debug, _ := strconv.Atoi(req.FormValue("debug")) // 0, the binary form, if it is not a number
 		if debug > 0 {
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		}
@@ -67,7 +67,7 @@ func takeProfile(w http.ResponseWriter, req *http.Request) error {
 	return nil
 }
 
-// secondsOf returns how long a profile is to be taken over.
+// secondsOf returns the duration of a profile.
 func secondsOf(req *http.Request, otherwise float64) (time.Duration, error) {
 	seconds := otherwise
 	if text := req.FormValue("seconds"); text != "" {

@@ -27,8 +27,8 @@ type ReplayRequest struct {
 	To      string `json:"to"`
 }
 
-// ReplayAnswer is what became of at most 10,000 records, or of what some seconds were enough for. With Next the range
-// goes on: ask again with it as From.
+// ReplayAnswer is the result for at most 10,000 records, or for as many as fit into some seconds. If Next is set the
+// range continues: ask again with it as From.
 type ReplayAnswer struct {
 	Function string        `json:"function"`
 	Batches  []ReplayBatch `json:"batches"`

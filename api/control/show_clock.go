@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// ClockState is what GET and POST of the clock answer.
+// ClockState is the answer to GET and POST of the clock.
 type ClockState struct {
 	Now          time.Time `json:"now"`
 	OffsetMillis int64     `json:"offsetMillis"` // how far it is ahead of real time
