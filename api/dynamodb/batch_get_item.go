@@ -21,7 +21,7 @@ type batchGetAnswer struct {
 	ConsumedCapacity []*consumed `json:",omitempty"`
 }
 
-// tableKeys is what a BatchGetItem asks of one table.
+// tableKeys is the part of a BatchGetItem for one table.
 type tableKeys struct {
 	given      string // as the caller names the table
 	request    map[string]any

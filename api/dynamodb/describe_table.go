@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// describeTable answers what a table is and holds. Source: DynamoDB API Reference, DescribeTable.
+// describeTable answers a table's definition and size. Source: DynamoDB API Reference, DescribeTable.
 func (h *Handler) describeTable(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	if err := in.err(); err != nil {

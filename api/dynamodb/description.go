@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/companion/table"
 )
 
-// The shapes of the DynamoDB API Reference, TableDescription and what is in it.
+// The shapes of the DynamoDB API Reference: TableDescription and its parts.
 type (
 	attributeDefinition struct{ AttributeName, AttributeType string }
 	keyElement          struct{ AttributeName, KeyType string }

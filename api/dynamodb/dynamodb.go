@@ -1,9 +1,9 @@
-// Package dynamodb speaks DynamoDB's JSON protocol (X-Amz-Target: DynamoDB_20120810.<operation>) in front of
+// Package dynamodb serves DynamoDB's JSON protocol (X-Amz-Target: DynamoDB_20120810.<operation>) in front of
 // companion/table.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a table does is decided in
-// companion/table, what an expression means in companion/table/expr. One file per operation. Operations and parameters
-// that AWS has and this room does not are refused by name. The shapes are those of the DynamoDB API Reference;
+// HTTP requests that wire.Router has routed here come in, AWS's answers go out; companion/table decides what a table
+// does, companion/table/expr what an expression means. One file per operation. Operations and parameters that AWS has
+// and this room does not are refused by name. The shapes are those of the DynamoDB API Reference;
 // docs/compat/dynamodb.md lists what differs.
 package dynamodb
 
@@ -58,7 +58,7 @@ func New(o Options) *Handler {
 // absent refuses what DynamoDB has and this room does not.
 const absent = wire.Absent("dynamodb")
 
-// operation is a row of the model. Its input has reported nothing yet: an operation reads what it needs and asks in.err
+// operation is a row of the model. Its input is not checked yet: an operation reads what it needs and checks in.err
 // before it acts.
 type operation = wire.Operation[*Handler, *input]
 

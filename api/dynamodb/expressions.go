@@ -21,8 +21,8 @@ type expressions struct {
 
 var tokenPattern = wire.Pattern(`^.[a-zA-Z0-9_]+$`)
 
-// expressions reads those parameters of an operation that are named in takes, with their names and values, and notes
-// the first thing wrong with them.
+// expressions reads the parameters of an operation that takes names, with their names and values, and records their
+// first error.
 func (in *input) expressions(takes ...string) (x expressions) {
 	texts := map[string]string{}
 	withValues := []string{}

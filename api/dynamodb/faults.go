@@ -68,7 +68,7 @@ func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
 	writeAnswer(w, f.Status, body)
 }
 
-// writeAnswer answers with body as JSON and the check sum that SDKs verify.
+// writeAnswer answers with body as JSON and the checksum that SDKs verify.
 func writeAnswer(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 type getItemAnswer struct {
-	// absent: there is none; an item of which nothing is projected is there all the same
+	// absent: there is no item; an item without projected attributes is still present
 	Item             json.RawMessage `json:",omitempty"`
 	ConsumedCapacity *consumed       `json:",omitempty"`
 }

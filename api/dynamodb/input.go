@@ -29,7 +29,7 @@ type input struct {
 	named   bool // the members' names are the caller's, as in RequestItems
 }
 
-// report is what was wrong in a request so far.
+// report holds the errors of a request so far.
 type report struct {
 	broken     error // a member of a wrong type
 	violations fault.Violations
@@ -54,7 +54,7 @@ func parse(body []byte) (*input, error) {
 	return in, nil
 }
 
-// err returns what AWS would answer: wrong types, then every broken constraint, then what else was noted first.
+// err returns AWS's error: a wrong type, else every broken constraint, else the first other error.
 func (in *input) err() error {
 	if in.report.broken != nil {
 		return in.report.broken
@@ -65,14 +65,14 @@ func (in *input) err() error {
 	return in.report.invalid
 }
 
-// fail notes what is wrong beside types and constraints.
+// fail records an error other than of types and constraints.
 func (in *input) fail(err error) {
 	if in.report.invalid == nil {
 		in.report.invalid = err
 	}
 }
 
-// mismatch notes a member of a wrong type.
+// mismatch records a member of a wrong type.
 func (in *input) mismatch(v any, want string) {
 	if in.report.broken == nil {
 		in.report.broken = serialization("%s", mismatch(v, want))
@@ -210,7 +210,7 @@ func stringsOf(in *input, list []any) []string {
 	return out
 }
 
-// need notes a member that is absent.
+// need records each absent member.
 func (in *input) need(names ...string) {
 	for _, name := range names {
 		if !in.has(name) {
@@ -219,7 +219,7 @@ func (in *input) need(names ...string) {
 	}
 }
 
-// sized notes a list or map whose length is out of bounds.
+// sized records a list or map whose length is out of bounds.
 func (in *input) sized(name string, lo, hi int) {
 	n := 0
 	switch v := in.members[name].(type) {
@@ -240,7 +240,7 @@ func (in *input) sized(name string, lo, hi int) {
 	}
 }
 
-// refuse names the first of members that is there: AWS knows them, this room does not.
+// refuse refuses the first of members that is present: AWS has them, this room does not.
 func (in *input) refuse(members ...string) {
 	for _, name := range members {
 		if in.has(name) {

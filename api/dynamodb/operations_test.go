@@ -226,7 +226,7 @@ func TestBatches(t *testing.T) {
 	refused(t, err, "ValidationException", "Provided list of item keys contains duplicates")
 }
 
-// Beyond 16 MB, here a hundredth of that, the keys that were not read come back.
+// Beyond 16 MB, here a hundredth of that, the unread keys are returned.
 func TestBatchGetLeavesWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	b := setup(t).events()

@@ -54,7 +54,7 @@ func (h *Handler) write(ctx context.Context, in *input, name table.Name, w table
 	return result, nil
 }
 
-// returned are the attributes that ReturnValues asks for; nil: none.
+// returned returns the attributes that ReturnValues asks for; nil: none.
 func returned(values string, u *expr.Update, out table.Written) expr.Item {
 	item := out.Old
 	switch values {

@@ -9,7 +9,7 @@ import (
 )
 
 type pageAnswer struct {
-	Items            *[]json.RawMessage `json:",omitempty"` // absent when only the count was asked for
+	Items            *[]json.RawMessage `json:",omitempty"` // absent if only the count was requested
 	Count            int
 	ScannedCount     int
 	LastEvaluatedKey json.RawMessage `json:",omitempty"`
@@ -63,7 +63,7 @@ func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.
 	return answer, nil
 }
 
-// selected reads Select and holds it against the other parameters.
+// selected reads Select and checks it against the other parameters.
 func (in *input) selected() string {
 	s := in.enum("Select", "SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")
 	projection := in.has("ProjectionExpression")

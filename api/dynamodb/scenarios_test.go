@@ -36,7 +36,7 @@ func same(t *testing.T, got, want any) {
 	}
 }
 
-// F-66: three records put, three counted; a table that is missing has its own error.
+// F-66: three records put, three counted; a missing table has its own error.
 func TestRecordsPutAreCounted(t *testing.T) {
 	t.Parallel()
 	b := setup(t).events()

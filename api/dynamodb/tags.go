@@ -41,7 +41,7 @@ func (h *Handler) untagResource(ctx context.Context, c wire.Caller, in *input) (
 
 type tag struct{ Key, Value string }
 
-// listTagsOfResource answers all tags of a table, which has few. Source: DynamoDB API Reference, ListTagsOfResource.
+// listTagsOfResource answers all tags of a table on one page. Source: DynamoDB API Reference, ListTagsOfResource.
 func (h *Handler) listTagsOfResource(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.resource(c)
 	in.refuse("NextToken") // no answer here has one

@@ -23,7 +23,7 @@ func (in *input) item(name string) expr.Item {
 	return in.itemOf(m)
 }
 
-// itemOf reads attribute values, and notes the first thing wrong with them.
+// itemOf reads attribute values, and records their first error.
 func (in *input) itemOf(m map[string]any) expr.Item {
 	out := make(expr.Item, len(m))
 	for _, name := range (&input{members: m}).sortedMembers() {
@@ -46,7 +46,7 @@ func (in *input) itemOf(m map[string]any) expr.Item {
 // maxNameBytes bounds the name of an attribute. Source: DynamoDB Developer Guide, "Naming rules".
 const maxNameBytes = 1<<16 - 1
 
-// failValue notes what is wrong with an attribute value; a wrong JSON type counts before everything else.
+// failValue records the error of an attribute value; a wrong JSON type takes precedence.
 func (in *input) failValue(err error) {
 	if in.report.broken == nil && fault.CodeOf(err) == fault.CodeSerialization {
 		in.report.broken = err
@@ -157,7 +157,7 @@ func decodeScalar(kind expr.Kind, content any) (expr.Value, error) {
 
 const textInvalid = "One or more parameter values were invalid: "
 
-// setTexts are what AWS says about sets.
+// setTexts are AWS's texts about sets.
 var setTexts = map[expr.Kind]struct {
 	element      expr.Kind
 	empty, twice string

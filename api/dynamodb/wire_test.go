@@ -291,7 +291,7 @@ func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
 	wiretest.Listed(t, "dynamodb", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
 }
 
-// F-79's rule for this service: what is not implemented is named, and asked for once.
+// F-79's rule for this service: what is not implemented is named, and SDKs do not retry it.
 func TestWhatIsAbsentIsNamed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
