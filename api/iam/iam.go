@@ -1,8 +1,8 @@
-// Package iam speaks AWS Identity and Access Management (query protocol, version 2010-05-08) in front of
+// Package iam serves AWS Identity and Access Management (query protocol, version 2010-05-08) in front of
 // companion/identity.
 //
-// In flow HTTP requests that wire.Router has picked; out flow AWS's answers; what is kept, and within which quotas, is
-// decided in companion/identity. Operations that AWS has and this room does not are refused by name. The shapes are
+// HTTP requests that wire.Router has routed here come in, AWS's answers go out; companion/identity decides what is
+// stored, and within which quotas. Operations that AWS has and this room does not are refused by name. The shapes are
 // those of the IAM API Reference; docs/compat/iam.md lists what differs.
 package iam
 
@@ -99,10 +99,10 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.WriteQueryError(w, wire.CallerOf(r.Context()), namespace, f.Code, f)
 }
 
-// stamp returns an instant as answers write it.
+// stamp returns an instant in the form of answers.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// encoded returns a document as answers carry it: percent-encoded as RFC 3986 says.
+// encoded returns a document in the form of answers: percent-encoded according to RFC 3986.
 func encoded(document string) string {
 	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }

@@ -39,8 +39,7 @@ func newEndpoint(t testing.TB) *endpoint {
 	})})}
 }
 
-// do sends an action with parameters as name, value, name, value; what is different every time is replaced in the
-// answer.
+// do sends an action with parameters as name, value, name, value; parts of the answer that vary are replaced.
 func (e *endpoint) do(action string, parameters ...string) (int, string) {
 	e.t.Helper()
 	form := url.Values{"Action": {action}, "Version": {Version}}
@@ -63,7 +62,7 @@ func (e *endpoint) do(action string, parameters ...string) (int, string) {
 	return w.Code, regexp.MustCompile(`2026-01-05T12:0\d:\d\dZ`).ReplaceAllString(body, "NOON")
 }
 
-// ok sends an action that must succeed and answers the inside of its result.
+// ok sends an action that must succeed and returns the inside of its result.
 func (e *endpoint) ok(action string, parameters ...string) string {
 	e.t.Helper()
 	status, body := e.do(action, parameters...)
@@ -261,7 +260,7 @@ func TestLifeOfAPolicy(t *testing.T) {
 	)
 }
 
-// Documents are checked for what AWS's first check finds; what is inside a statement is not looked at.
+// Documents get the checks that AWS makes first; the inside of a statement is not checked.
 func TestDocumentsAreChecked(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)

@@ -38,7 +38,8 @@ func (r *request) show(p *identity.Policy, uses identity.Uses) policyXML {
 	}
 }
 
-// policyARN reads the policy that a request names, after everything else in it. Of AWS's own there are no documents.
+// policyARN reads the policy that a request names, after everything else in it. AWS's own policies have no documents
+// here.
 func (v *violations) policyARN(r *request) (string, error) {
 	arn := v.text(r, "PolicyArn", maxARN)
 	if err := v.err(); err != nil {
@@ -97,7 +98,7 @@ type listPoliciesAnswer struct {
 	listing
 }
 
-// listPolicies lists the account's own policies; of AWS's there is no list. Source: IAM API Reference, ListPolicies.
+// listPolicies lists the account's own policies, but none of AWS's. Source: IAM API Reference, ListPolicies.
 func (h *Handler) listPolicies(ctx context.Context, _ wire.Caller, r *request) (any, error) {
 	var v violations
 	if scope := r.Get("Scope"); scope != "" && scope != "All" && scope != "AWS" && scope != "Local" {
@@ -177,7 +178,7 @@ func (h *Handler) listPolicyVersions(ctx context.Context, _ wire.Caller, r *requ
 	if err != nil {
 		return nil, err
 	}
-	var out listVersionsAnswer // five at the most, so there is one page
+	var out listVersionsAnswer // at most five, so there is one page
 	for _, v := range slices.Backward(p.Versions) {
 		out.Versions = append(out.Versions, versionXML{"", v.ID, v.ID == p.Default, stamp(v.Created)})
 	}

@@ -32,14 +32,13 @@ var (
 	paths = wire.Pattern(`^(/|/[!-~]+/)$`)
 )
 
-// violations collects what is wrong with a request.
+// violations collects the errors of a request.
 type violations struct{ fault.Violations }
 
 // err returns the fault that names every violation; this service calls it ValidationError.
 func (v *violations) err() error { return v.As(codeValidation) }
 
-// text reads a parameter that must be there, with at most so many characters. Its path in answers begins with a small
-// letter.
+// text reads a required parameter of at most most characters. Its path in answers begins with a lower-case letter.
 func (v *violations) text(r *request, parameter string, most int) string {
 	path := strings.ToLower(parameter[:1]) + parameter[1:]
 	s := r.Get(parameter)
