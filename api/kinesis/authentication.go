@@ -12,8 +12,8 @@ const (
 	codeIncomplete = "IncompleteSignatureException"
 )
 
-// checkAuthentication checks that a signature is there and has its parts; it is not verified here. Source: recorded
-// from AWS by kinesalite.
+// checkAuthentication checks that a signature is present and complete; it is not verified here. Source: recorded from
+// AWS by kinesalite.
 func checkAuthentication(r *http.Request, c wire.Caller) error {
 	header := r.Header.Get("Authorization")
 	inQuery := r.URL.RawQuery != "" && r.URL.Query().Has("X-Amz-Algorithm")

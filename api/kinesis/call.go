@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// call is one request on its way through an operation. Its memory is used again by later ones.
+// call is one request on its way through an operation. Its memory is reused by later ones.
 type call struct {
 	caller wire.Caller
 	body   []byte // as sent; gone once the call is released
@@ -14,7 +14,7 @@ type call struct {
 	hint   string
 }
 
-// keepBytes is the largest buffer that waits for the next request; larger ones are left to the garbage collector.
+// keepBytes is the largest buffer that is kept for the next request; larger ones are left to the garbage collector.
 const keepBytes = 4 << 20
 
 var pool = sync.Pool{New: func() any { return new(call) }}

@@ -12,17 +12,17 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// fields reads the members of one JSON object as the types of the model. Members that were not asked for are unknown to
-// the operation and dropped; null means absent; of a member that is given twice the last one counts. The first value of
-// a wrong type, in the order in which members are read (the model's order), becomes the request's
-// SerializationException. Source: texts recorded from AWS by kinesalite.
+// fields reads the members of one JSON object as the types of the model. Other members are unknown to the operation and
+// dropped; null means absent; if a member is given twice the last one counts. The first value of a wrong type, in the
+// order in which members are read (the model's order), becomes the request's SerializationException. Source: texts
+// recorded from AWS by kinesalite.
 type fields struct {
 	names []string
 	raws  [][]byte
 	err   *error // the first error of the whole request
 }
 
-// request reads the body of c, whose known members are names. What is no JSON object has none of them, and is the
+// request reads the body of c, whose known members are names. Anything but a JSON object has no members and is an
 // error.
 func (c *call) request(names ...string) *fields {
 	if !isObject(c.body) {
@@ -57,7 +57,7 @@ func (f *fields) fail(format string, args ...any) {
 	}
 }
 
-// Java's names of what was found, as AWS's messages print them.
+// Java's type names of values, as AWS's messages print them.
 const (
 	javaBoolean = "class java.lang.Boolean"
 	javaString  = "class java.lang.String"
@@ -292,5 +292,5 @@ func (f *fields) texts(name string) *textMap {
 	return m
 }
 
-// clip keeps what a caller sent from filling an answer; AWS repeats it whole.
+// clip shortens a caller's text for an answer; AWS repeats it whole.
 func clip(s string) string { return fault.Clip(s, 2048) }

@@ -2,7 +2,7 @@ package kinesis
 
 import "context"
 
-// deleteStream serves DeleteStream. EnforceConsumerDeletion is read and makes no difference: there are no consumers yet
+// deleteStream serves DeleteStream. EnforceConsumerDeletion is read but makes no difference: there are no consumers yet
 // that it could protect.
 func (h *handler) deleteStream(ctx context.Context, c *call) error {
 	f := c.request("StreamName", "EnforceConsumerDeletion", "StreamARN")

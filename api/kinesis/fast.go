@@ -9,8 +9,8 @@ import (
 )
 
 // fastDecoder reads well-formed PutRecord and PutRecords bodies in one pass: each known member at most once, strings
-// without escapes, canonical base64, which it decodes once into its own memory. It gives up at anything else, an error
-// included, and the full decoder starts anew; what it does accept, the full decoder reads alike
+// without escapes, canonical base64, which it decodes once into its own memory. It gives up at anything else, even an
+// error, and the full decoder starts over; whatever it accepts, the full decoder reads in the same way
 // (FuzzFastDecoderAgreesWithTheFullOne).
 type fastDecoder struct {
 	b       []byte
@@ -133,7 +133,7 @@ func (d *fastDecoder) object(member func(name []byte) bool) bool {
 	}
 }
 
-// take skips space and then c, if c is there.
+// take skips space and then c, if c comes next.
 func (d *fastDecoder) take(c byte) bool {
 	if d.i < len(d.b) && d.b[d.i] == c {
 		d.i++
@@ -149,7 +149,7 @@ func (d *fastDecoder) take(c byte) bool {
 
 func (d *fastDecoder) atEnd() bool { return skipSpace(d.b, d.i) == len(d.b) }
 
-// quoted returns what stands between the quotes of the next string, unchecked.
+// quoted returns the text between the quotes of the next string, unchecked.
 func (d *fastDecoder) quoted() ([]byte, bool) {
 	if !d.take('"') {
 		return nil, false
@@ -206,7 +206,7 @@ func (d *fastDecoder) blob(to *[]byte) bool {
 	at := len(d.blobs)
 	room := d.blobs[at : at+len(s)/4*3]
 	got, err := strictBase64.Decode(room, s)
-	if err != nil || got != want { // fewer: the decoder has skipped line breaks, which are no JSON here
+	if err != nil || got != want { // fewer: the decoder has skipped line breaks, which are not JSON here
 		return false
 	}
 	d.blobs = d.blobs[:at+got]

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// plain is what either decoder makes of a body, in comparable form.
+// plain is the result of either decoder, in comparable form.
 type plain struct {
 	Entries             []string
 	Present             bool
@@ -42,8 +42,8 @@ func plainRecord(in *putRecordInput) plain {
 	}
 }
 
-// agree fails unless the full decoder reads body as the fast one did. It answers which of the two fast decoders took
-// it.
+// agree fails unless the full decoder reads body as the fast one did. It returns which of the two fast decoders
+// accepted it.
 func agree(t interface {
 	Fatalf(string, ...any)
 	Helper()

@@ -1,11 +1,10 @@
-// Package kinesis speaks the Kinesis Data Streams API: JSON 1.1 requests in, calls on package stream, answers and
-// errors as AWS's own, to the header.
+// Package kinesis serves the Kinesis Data Streams API: JSON 1.1 requests come in, package stream is called, answers and
+// errors go out like AWS's, down to the headers.
 //
 // A request passes the checks in AWS's order: size, method, empty body, content type, JSON, operation, presence of
 // authentication, types of the members, constraints of the members, and only then the operation. Each operation has a
-// file of its name; operations lists them. What is the same, what differs and what is absent is told in
-// docs/compat/kinesis.md. Source: Kinesis API Reference; order and texts of the checks as recorded from AWS by
-// kinesalite.
+// file of its name; operations lists them. docs/compat/kinesis.md says what is the same, what differs and what is
+// absent. Source: Kinesis API Reference; order and texts of the checks as recorded from AWS by kinesalite.
 package kinesis
 
 import (
@@ -61,8 +60,8 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// read applies the checks that come before an operation, in AWS's order. That the body is JSON is found out by whoever
-// decodes it, which is the operation once nothing else stands in its way.
+// read applies the checks that come before an operation, in AWS's order. Whether the body is JSON is left to the
+// decoder: that is the operation, if all other checks pass.
 func read(w http.ResponseWriter, r *http.Request, caller wire.Caller, refused *fault.Error) (*call, error) {
 	c := takeCall(caller)
 	var err error
@@ -79,7 +78,7 @@ func read(w http.ResponseWriter, r *http.Request, caller wire.Caller, refused *f
 	return c, nil
 }
 
-// check is read once the body is there.
+// check is the part of read after the body has been read.
 func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Error) error {
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	contentType = strings.TrimSpace(contentType)
@@ -115,7 +114,7 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 	return err
 }
 
-// odd answers as AWS does before it knows which protocol is spoken.
+// odd answers as AWS does before it knows the protocol.
 func (c *call) odd(w http.ResponseWriter, status int, contentType string, answer []byte) error {
 	wire.SetIDs(w.Header(), c.caller)
 	wire.WriteBytes(w, status, contentType, answer)
@@ -151,7 +150,7 @@ const (
 	codeInvalidSignature = "InvalidSignatureException"
 )
 
-// errCBOR is longer than other refusals, because people meet it who never chose CBOR.
+// errCBOR is longer than other refusals, because it reaches people who never chose CBOR.
 var errCBOR = &fault.Error{
 	Code: fault.CodeNotImplemented, Status: http.StatusNotImplemented,
 	Message: "shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), " +
@@ -188,7 +187,7 @@ func plainAnswer(body []byte) (status int, answer []byte) {
 	return status, []byte(`{"Output":{"__type":"com.amazon.coral.service#` + code + `"},"Version":"1.0"}`)
 }
 
-// asFault returns what the caller is told about err. A caller that went away is told nothing, and no operator needs to
+// asFault returns the caller's fault for err. For a caller that has left there is none, and nothing an operator must
 // know.
 func (h *handler) asFault(ctx context.Context, caller wire.Caller, err error) *fault.Error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
@@ -236,7 +235,7 @@ func extendedID() string {
 }
 
 // refusedBody answers for a body that is too long, or that the server has no memory or time for. Otherwise the client
-// went away, and no client reads the answer to what came of its body.
+// has left, and no answer to its incomplete body would be read.
 func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 	var long *http.MaxBytesError
 	var refused *fault.Error
@@ -255,8 +254,8 @@ func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 	return false
 }
 
-// isObject reports that body is one valid JSON object whose texts are read as they were sent: two partition keys never
-// become one.
+// isObject reports whether body is one valid JSON object whose texts are read as they were sent: two partition keys
+// never become one.
 func isObject(body []byte) bool {
 	i := skipSpace(body, 0)
 	return i < len(body) && body[i] == '{' && json.Valid(body) && jsontext.Faithful(body)

@@ -182,7 +182,7 @@ func (w *world) create(name string, shards int) {
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-// put puts a record and answers its shard and sequence number.
+// put puts a record and returns its shard and sequence number.
 func (w *world) put(name, key, data string) (shard, seq string) {
 	w.Helper()
 	r := w.ok("PutRecord", `{"StreamName":%q,"PartitionKey":%q,"Data":%q}`, name, key, b64(data))

@@ -36,7 +36,7 @@ func (l stuckLog) Append(ctx context.Context, batches []storage.Batch) []error {
 	return errs
 }
 
-// A client that leaves while its put waits for the disk is no error of ours: one line for the request at level debug,
+// A client that leaves while its put waits for the disk is not our error: the request gets one line at level debug,
 // however many shards it went to.
 func TestAClientThatLeavesDuringAPutIsNoError(t *testing.T) {
 	t.Parallel()

@@ -8,10 +8,10 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// absent refuses what Kinesis has and this room does not.
+// absent makes the refusals of what Kinesis has and this room does not.
 const absent = wire.Absent("kinesis")
 
-// operation is a row of the model: it appends its answer to the call. No bytes are AWS's empty success.
+// operation is a row of the model: it appends its answer to the call. An empty body is AWS's empty success.
 type operation = wire.Operation[*handler, *call]
 
 func on(serve func(h *handler, ctx context.Context, c *call) error) operation {
@@ -32,8 +32,8 @@ type hintedError struct {
 
 func (e *hintedError) Unwrap() error { return e.error }
 
-// model is what Kinesis has, as of API version 2013-12-02. What is not served is refused by name, so that no user takes
-// a typing error for a missing feature.
+// model is what Kinesis has, as of API version 2013-12-02. Operations that are not served are refused by name, so that
+// no user takes a typing error for a missing feature.
 var model = wire.Model[operation]{
 	Absent: absent,
 	Served: map[string]operation{
@@ -96,7 +96,7 @@ func (c *call) address(name, arn *string) (stream.Name, error) {
 	return byARN, nil
 }
 
-// or is *p, or the zero value when p is nil.
+// or returns *p, or the zero value if p is nil.
 func or[T any](p *T) T {
 	if p == nil {
 		var zero T

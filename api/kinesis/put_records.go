@@ -19,7 +19,7 @@ const (
 // entry is one record of a put request. nil: absent; empty slices are present.
 type entry struct{ data, key, hash []byte }
 
-// putRecordsInput is PutRecords decoded. entries holds one more than allowed at the most; count is how many were sent.
+// putRecordsInput is PutRecords decoded. entries holds at most one more than allowed; count is how many were sent.
 type putRecordsInput struct {
 	entries   []entry
 	present   bool
@@ -97,7 +97,7 @@ func (e *entry) check(v *constraints, path string) {
 	}
 }
 
-// valid reports that check has nothing to say; it needs no path.
+// valid reports whether check finds nothing; it needs no path.
 func (e *entry) valid() bool {
 	return e.data != nil && len(e.data) <= maxData && len(e.key) > 0 &&
 		(len(e.key) <= 256 || utf8.RuneCount(e.key) <= 256) &&

@@ -11,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
-// A pattern is a regular expression of the model, anchored; its text appears in messages as it stands in the model.
+// A pattern is a regular expression of the model, anchored; messages show its text as in the model.
 type pattern struct {
 	text  string
 	match func(string) bool
@@ -41,7 +41,7 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// isDecimal takes 0, and 1 to digits digits of which the first is not 0.
+// isDecimal accepts 0, and 1 to digits digits without a leading 0.
 func isDecimal[T string | []byte](s T, digits int) bool {
 	if len(s) == 0 || len(s) > digits || s[0] == '0' && len(s) > 1 {
 		return false
@@ -95,8 +95,8 @@ func (v *constraints) streamARN(s *string) {
 	v.text("streamARN", unfolded(s), optional, arnPattern, 1, 2048)
 }
 
-// unfolded is s with twelve digits for an account where fewer are given, which is a mistake we let pass;
-// stream.ParseARN knows whose they are.
+// unfolded returns s with a twelve-digit account if it has fewer digits, a mistake that we accept; stream.ParseARN
+// resolves the account.
 func unfolded(s *string) *string {
 	if s == nil || len(*s) > 2048 {
 		return s

@@ -447,7 +447,7 @@ func TestAtMostTenViolationsAreNamed(t *testing.T) {
 	})
 }
 
-// What a caller sends does not fill the answer.
+// Long values from a caller are cut in the answer.
 func TestLongValuesAreCutInMessages(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
