@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/mapping/mappingtest"
 )
 
-// What stands for streams and functions in the tests of this room keeps to what the server wires.
+// The fakes of streams and functions in this room's tests keep the contract of what the server wires.
 func TestFakesOfMappingsKeepTheContract(t *testing.T) {
 	t.Parallel()
 	me := mapping.Caller{Account: "000000000000", Region: "us-east-1"}

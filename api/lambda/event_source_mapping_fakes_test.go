@@ -112,7 +112,7 @@ func (b *bench) create(more string) answer {
 	return b.call("POST", "", body+"}")
 }
 
-// settle reports, as the engine does, whatever is under way as complete.
+// settle reports every transition under way as complete, like the engine.
 func (b *bench) settle() {
 	b.t.Helper()
 	all, err := b.mappings.All(b.t.Context())

@@ -13,8 +13,8 @@ import (
 )
 
 // mappingMembers reads the members of a JSON object by AWS's rules: names are exact, null counts as absent, members
-// that the model does not have are passed over, and a member of the wrong type is a SerializationException. The first
-// such fault stays in err; later readings answer nothing.
+// that the model does not have are ignored, and a member of the wrong type is a SerializationException. The first such
+// fault stays in err; later reads return nothing.
 type mappingMembers struct {
 	of  map[string]json.RawMessage
 	err error
@@ -44,7 +44,7 @@ func typeFault(message string) error {
 	return fault.New(fault.CodeSerialization, "%s", message).WithStatus(400)
 }
 
-// jsonKind returns the first byte of a JSON value, which tells its type: { [ " t f n, or 0 for a number.
+// jsonKind returns the first byte of a JSON value, which identifies its type: { [ " t f n, or 0 for a number.
 func jsonKind(v []byte) byte {
 	v = bytes.TrimLeft(v, " \t\r\n")
 	if len(v) == 0 || v[0] == '-' || (v[0] >= '0' && v[0] <= '9') {
@@ -59,7 +59,7 @@ func (d *mappingMembers) member(name string) (v json.RawMessage, ok bool) {
 	return v, ok && d.err == nil && jsonKind(v) != 'n'
 }
 
-// wrong notes that v cannot be a target. AWS names Java's classes.
+// wrong records that v cannot be a target. AWS names Java's classes.
 func (d *mappingMembers) wrong(v []byte, target string) {
 	switch jsonKind(v) {
 	case '{':

@@ -203,7 +203,7 @@ func TestCreateRefusals(t *testing.T) {
 	}
 }
 
-// Lambda API Reference: members of other kinds of event sources. What is empty says nothing and is accepted.
+// Lambda API Reference: members of other kinds of event sources. An empty value asks for nothing and is accepted.
 func TestMembersOfOtherSourcesAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -246,8 +246,8 @@ func TestEmptyOptionsAreAcceptedAndDoNotShow(t *testing.T) {
 	}
 }
 
-// What Get answers for no destination is not taken back: a script that reads, changes and writes fails here as on AWS.
-// Everything else that Get answers is.
+// Update refuses what Get answers for no destination: a script that reads, changes and writes fails here as on AWS. It
+// accepts everything else that Get answers.
 func TestAnswersAreTakenBackAsAWSDoes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -439,7 +439,7 @@ func TestListPages(t *testing.T) {
 }
 
 // A known member of the wrong type is named by its types, whatever else the request says; unknown members and nulls are
-// passed over.
+// ignored.
 func TestWrongTypesAreSerializationFaults(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -512,7 +512,7 @@ func TestHintsTravelInAHeader(t *testing.T) {
 	}
 }
 
-// Our own faults are ServiceException; what happened is for the log only.
+// Our own faults are ServiceException; the cause is only logged.
 func TestInternalErrorsDoNotLeak(t *testing.T) {
 	t.Parallel()
 	newBench(t).create(`"FunctionName":"broken"`).wantFault(t, http.StatusInternalServerError, "ServiceException",
@@ -554,7 +554,7 @@ func TestPathsThatNoOperationHas(t *testing.T) {
 	}
 }
 
-// Whatever bytes come, the answer is an answer and nothing panics.
+// Whatever the bytes, there is a valid answer and no panic.
 func FuzzCreateEventSourceMapping(f *testing.F) {
 	for _, s := range []string{
 		``, `{}`,

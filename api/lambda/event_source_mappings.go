@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 )
 
-// What the five operations on event source mappings share: the answer's shape and who asks.
+// This file holds what the five operations on event source mappings share: the shape of answers, and the caller.
 
 // eventSourceMapping is AWS's EventSourceMappingConfiguration as it looks for a Kinesis stream: these members and no
 // others, always all of them but StartingPositionTimestamp. Source: Lambda API Reference,

@@ -48,7 +48,8 @@ func TestCreateFunctionWithDefaults(t *testing.T) {
 	}
 }
 
-// F-3: CodeSha256 and CodeSize are the zip's, and Code.Location gives it back, without a signature, to who has the URL.
+// F-3: CodeSha256 and CodeSize are the zip's, and Code.Location returns it, without a signature, to any client with the
+// URL.
 func TestPackageCanBeFetched(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -276,8 +277,8 @@ func TestCreateFunctionRefusals(t *testing.T) {
 	)
 }
 
-// What GetFunctionConfiguration answers is taken back by UpdateFunctionConfiguration, member by member and as a whole,
-// as on AWS: nothing in it is refused there.
+// UpdateFunctionConfiguration accepts what GetFunctionConfiguration answers, member by member and as a whole, as on
+// AWS.
 func TestConfigurationIsTakenBack(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -338,7 +339,7 @@ func TestShortAccountIdsFold(t *testing.T) {
 	}
 }
 
-// F-15, F-16: names that lead elsewhere, and qualifiers that contradict each other or that are not there.
+// F-15, F-16: names of other accounts and regions, and qualifiers that contradict each other or do not exist.
 func TestNamesAndQualifiers(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -1,8 +1,8 @@
 // Package lambda is the wire of AWS Lambda: REST-JSON of the API version 2015-03-31 and its younger paths. One file per
 // operation.
 //
-// Requests come through wire.Router and carry a Caller. This room parses and renders; what a function is and does lies
-// in function. Operations and parameters that AWS has and shardmill does not are refused by name, never ignored;
+// Requests come through wire.Router and carry a Caller. This room parses and renders; package function does the rest.
+// Operations and parameters that AWS has and shardmill does not are refused by name, never ignored;
 // docs/compat/lambda.md lists them. Source: Lambda API Reference; error shapes as recorded from AWS.
 package lambda
 
@@ -47,11 +47,10 @@ func New(o Options) *Handler {
 	return h
 }
 
-// codeUnavailable tells clients to try again.
+// codeUnavailable is the code that makes clients retry.
 const codeUnavailable = "ServiceUnavailableException"
 
-// Service is this service's row of the shared port; h is what New made. Code packages are fetched with URLs that carry
-// a proof of their own.
+// Service is this service's row of the shared port; h is what New made. URLs of code packages carry their own proof.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "lambda", Paths: Paths(), Needs: wire.Signature, Open: packagePath, Handler: h, Refuse: Refuse,
@@ -59,7 +58,7 @@ func Service(h http.Handler) wire.Service {
 	}
 }
 
-// Refuse answers a fault that no operation gave.
+// Refuse answers a fault that did not come from an operation.
 func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) { writeFault(w, f) }
 
 // call is one request on its way.
@@ -72,8 +71,8 @@ type call struct {
 	params map[string]string // of the path, decoded
 }
 
-// ServeHTTP answers one request. Browsers can send neither the Authorization that is asked for nor a preflight that
-// would be answered.
+// ServeHTTP answers one request. Web pages cannot send the required Authorization without a preflight, and no preflight
+// is granted.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{ctx: r.Context(), w: w, r: r, caller: wire.CallerOf(r.Context())}
 	wire.SetIDs(w.Header(), c.caller)

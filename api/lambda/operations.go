@@ -16,7 +16,7 @@ type operation struct {
 }
 
 // operations is the whole model of 2015-03-31, as of botocore 1.43. Order matters only where two rows share method and
-// path: the one with a query stands first in effect, because match prefers it.
+// path: the one with a query effectively comes first, because match prefers it.
 var operations = []operation{
 	{"AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", nil},
 	{"AddPermission", "POST", "/2015-03-31/functions/{FunctionName}/policy", nil},
@@ -155,8 +155,8 @@ func Paths() []string {
 	return paths
 }
 
-// match finds the operation of a request and its path parameters, decoded. Matching goes by the escaped path, since an
-// ARN in one segment may contain encoded slashes.
+// match finds the operation of a request and its path parameters, decoded. It matches the escaped path, because an ARN
+// in one segment may contain encoded slashes.
 func match(r *http.Request) (*operation, map[string]string) {
 	path := strings.Split(strings.Trim(r.URL.EscapedPath(), "/"), "/")
 	query := r.URL.Query()

@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// packagePath is where Code.Location leads: our own endpoint in place of AWS's S3. It lies below one of Paths.
+// packagePath is the path of Code.Location: our own endpoint instead of AWS's S3. It is below one of Paths.
 const packagePath = "/2015-03-31/shardmill-packages/"
 
 // packageLife is how long a Location is good for. Real time.
@@ -34,8 +34,8 @@ func (h *Handler) sign(sha, expires string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// getPackage answers the bytes of a package to any client that has its Location. No other authorization is asked for,
-// as with a presigned URL.
+// getPackage answers the bytes of a package to any client that has its Location. It needs no other authorization, like
+// a presigned URL.
 func (h *Handler) getPackage(c *call) error {
 	sha := strings.TrimPrefix(c.r.URL.Path, packagePath)
 	query := c.r.URL.Query()

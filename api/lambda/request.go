@@ -59,7 +59,8 @@ func (c *call) decode(v any) error {
 	return nil
 }
 
-// faithful refuses a body whose texts Go would change: two names that differ in what is no Unicode must not become one.
+// faithful refuses a body whose texts Go would change: two names that differ only in invalid Unicode must not become
+// one.
 func faithful(b []byte) error {
 	if jsontext.Faithful(b) {
 		return nil
@@ -102,8 +103,8 @@ type others struct {
 	SnapStart                                                       snapStartGiven
 }
 
-// snapStartGiven is a SnapStart as sent. Answers hold an OptimizationStatus beside ApplyOn, which is no parameter and
-// passed over where it is sent back.
+// snapStartGiven is a SnapStart as sent. Answers also have an OptimizationStatus, which is not a parameter and is
+// ignored if it is sent back.
 type snapStartGiven struct{ ApplyOn json.RawMessage }
 
 func (s snapStartGiven) asked() json.RawMessage { return s.ApplyOn }
@@ -181,7 +182,7 @@ func (e *environment) variables() map[string]string {
 	return vars
 }
 
-// settings are what CreateFunction and UpdateFunctionConfiguration read in the same way.
+// settings are the parameters that CreateFunction and UpdateFunctionConfiguration have in common.
 type settings struct {
 	EphemeralStorage *ephemeralStorage
 	LoggingConfig    *loggingConfig

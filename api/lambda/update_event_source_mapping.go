@@ -8,8 +8,8 @@ import (
 )
 
 // UpdateEventSourceMapping: PUT /2015-03-31/event-source-mappings/{UUID} → 202 with the new values. EventSourceArn,
-// StartingPosition, StartingPositionTimestamp and Tags are no members of this request, and are passed over like any
-// other unknown name. Source: Lambda API Reference, UpdateEventSourceMapping.
+// StartingPosition, StartingPositionTimestamp and Tags are not members of this request, and are ignored like any other
+// unknown name. Source: Lambda API Reference, UpdateEventSourceMapping.
 func (h *EventSourceMappings) update(r *http.Request, c wire.Caller, uuid string, body []byte) (mappingResult, error) {
 	d, err := readMappingMembers(body)
 	if err != nil {
