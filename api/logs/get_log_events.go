@@ -55,7 +55,7 @@ func (h *Handler) getLogEvents(ctx context.Context, c wire.Caller, in *getLogEve
 		return nil, err
 	}
 	q.Streams = []string{*in.LogStreamName}
-	var place logstore.Place // where an empty page lies
+	var place logstore.Place // the place of an empty page
 	if in.StartTime != nil {
 		place.Millis = at(in.StartTime).UnixMilli()
 	}

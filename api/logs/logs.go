@@ -1,8 +1,8 @@
-// Package logs speaks the JSON protocol of Amazon CloudWatch Logs (X-Amz-Target: Logs_20140328.<operation>) in front of
+// Package logs serves the JSON protocol of Amazon CloudWatch Logs (X-Amz-Target: Logs_20140328.<operation>) in front of
 // companion/logstore.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what is kept, for how long and in which
-// order, is decided in companion/logstore. Operations and parameters that AWS has and this room does not are refused by
+// HTTP requests that wire.Router has routed here come in, AWS's answers go out; companion/logstore decides what is
+// kept, for how long and in which order. Operations and parameters that AWS has and this room does not are refused by
 // name. The shapes are those of the CloudWatch Logs API Reference; docs/compat/logs.md lists what differs.
 package logs
 
@@ -75,7 +75,7 @@ func decode(body []byte) (wire.Input, error) {
 	}, nil
 }
 
-// write answers with what an operation returned; nothing has no body, as on AWS.
+// write answers with an operation's result; without a result there is no body, as on AWS.
 func write(w http.ResponseWriter, _ wire.Caller, _ wire.Input, answer any) {
 	if answer == nil {
 		wire.WriteBytes(w, http.StatusOK, contentType, nil)

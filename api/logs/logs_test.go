@@ -51,7 +51,7 @@ func (e *endpoint) do(op, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-// ok sends a request that must succeed and answers its members; none where there is no body.
+// ok sends a request that must succeed and returns the answer's members; none without a body.
 func (e *endpoint) ok(op, body string) (out map[string]any) {
 	e.t.Helper()
 	w := e.do(op, body)
@@ -351,7 +351,7 @@ func TestFilterFindsWhatFunctionsPrinted(t *testing.T) {
 	)
 }
 
-// A batch is bounded and in order; what is too old or too new is named and left out.
+// A batch is bounded and in order; events that are too old or too new are reported and left out.
 func TestBatchesAreChecked(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
@@ -415,7 +415,7 @@ func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
 	wiretest.Listed(t, "logs", slices.Collect(maps.Keys(model.Served)), strings.Fields(model.Others))
 }
 
-// What AWS has and this room does not is refused by name; what nobody has is unknown.
+// What AWS has and this room does not is refused by name; other names are unknown.
 func TestWhatIsAbsentIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)

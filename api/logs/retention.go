@@ -47,7 +47,7 @@ func joined(numbers []int) (out string) {
 	return out
 }
 
-// deleteRetentionPolicy goes back to what holds for groups without a policy. Source: CloudWatch Logs API Reference,
+// deleteRetentionPolicy restores the retention of groups without a policy. Source: CloudWatch Logs API Reference,
 // DeleteRetentionPolicy.
 func (h *Handler) deleteRetentionPolicy(_ context.Context, c wire.Caller, in *groupInput) (any, error) {
 	var v violations

@@ -28,7 +28,7 @@ var (
 	identifiers = wire.Pattern(`^` + identifierPattern + `$`)
 )
 
-// violations collects what is wrong with a request.
+// violations collects the errors of a request.
 type violations struct{ fault.Violations }
 
 // err returns the fault that names every violation; this service calls it InvalidParameterException.
@@ -42,7 +42,7 @@ func unsupported(parameter string) error {
 	return absent.Parameter(logstore.CodeInvalid, "the parameter "+parameter)
 }
 
-// text checks a string that is there; required tells whether it must be.
+// text checks a string if it is present; required says whether it must be.
 func (v *violations) text(path string, s *string, required bool, most int, pattern *wire.LazyPattern, shown string) {
 	if s == nil {
 		if required {
@@ -69,7 +69,7 @@ func (v *violations) stream(name *string) {
 	v.text("logStreamName", name, true, maxName, streamNames, streamPattern)
 }
 
-// limit checks an optional limit and answers it, or most when it is absent.
+// limit checks an optional limit and returns it, or most if it is absent.
 func (v *violations) limit(n *int64, most int64) int {
 	if n == nil {
 		return int(most)
@@ -145,7 +145,7 @@ func millisOf(t time.Time) *int64 {
 	return new(t.UnixMilli())
 }
 
-// page cuts a sorted list to limit after the place that token names. key is where an element stands; keys fall if
+// page cuts a sorted list to limit elements after the place in token. key returns an element's key; keys fall if
 // descending.
 func page[T any](all []T, limit int, token *string, descending bool, key func(T) string) (
 	out []T, next string, err error,
