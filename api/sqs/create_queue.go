@@ -86,8 +86,8 @@ func settingSeconds(to **time.Duration, name, value string) error {
 	return nil
 }
 
-// refuseAttribute answers for an attribute that no queue here has. The values that AWS takes for "not set" are
-// accepted, since they ask for nothing.
+// refuseAttribute refuses an attribute that no queue here has. Values that AWS takes for "not set" are accepted,
+// because they ask for nothing.
 func refuseAttribute(name, value string) error {
 	switch name {
 	case "SqsManagedSseEnabled":
@@ -102,7 +102,7 @@ func refuseAttribute(name, value string) error {
 			return nil
 		}
 	case "KmsDataKeyReusePeriodSeconds":
-	default: // FifoQueue and its relatives among them: AWS answers so for a name without .fifo
+	default: // also FifoQueue and its relatives: AWS answers this for a name without .fifo
 		return fault.New(queue.CodeUnknownAttribute, "Unknown Attribute %s.", clip(name))
 	}
 	return unsupported("the attribute " + name)

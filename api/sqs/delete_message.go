@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// deleteMessage deletes a received message; one that is gone already is no error. Source: SQS API Reference,
+// deleteMessage deletes a received message; one that is already gone is no error. Source: SQS API Reference,
 // DeleteMessage.
 func (h *Handler) deleteMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.named(c)

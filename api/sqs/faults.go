@@ -16,8 +16,8 @@ const (
 	codeInvalidAddress = "InvalidAddress"
 )
 
-// legacy are the codes that x-amzn-query-error carries, where they are not the code of the JSON protocol. SDKs that
-// grew up with the query protocol report these. Sources: SQS API Reference, errors of each operation; recorded answers.
+// legacy holds the codes in x-amzn-query-error that differ from the JSON protocol's. SDKs with a history in the query
+// protocol report these. Sources: SQS API Reference, errors of each operation; recorded answers.
 var legacy = map[string]string{
 	queue.CodeNoSuchQueue:      "AWS.SimpleQueueService.NonExistentQueue",
 	queue.CodeNameExists:       "QueueAlreadyExists",
@@ -41,7 +41,7 @@ type faultBody struct {
 	Message string `json:"message,omitempty"`
 }
 
-// writeFault answers with f in the JSON protocol. A request with x-amzn-query-mode: true also learns the code of the
+// writeFault answers with f in the JSON protocol. A request with x-amzn-query-mode: true also gets the code of the
 // query protocol.
 func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	wire.Hint(w.Header(), f.Hint)

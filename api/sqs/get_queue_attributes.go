@@ -15,8 +15,8 @@ type attributesAnswer struct {
 	Attributes map[string]string `json:"Attributes,omitempty"`
 }
 
-// unsetAttributes are names that AWS knows and that no queue here has: asking for them is no error, and they are not in
-// the answer.
+// unsetAttributes are attributes of AWS that no queue here has: requesting them is no error, and they are not in the
+// answer.
 var unsetAttributes = []string{
 	"Policy", "RedrivePolicy", "RedriveAllowPolicy", "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope",
 	"FifoThroughputLimit",

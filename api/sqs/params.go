@@ -82,7 +82,7 @@ func (p params) seconds(name string) (*time.Duration, error) {
 	return new(time.Duration(*v) * time.Second), nil
 }
 
-// refuse names the first of members that is there: AWS knows them, this room does not.
+// refuse refuses the first of members that is present: AWS has them, this room does not.
 func (p params) refuse(members ...string) error {
 	for _, name := range members {
 		if _, ok := p[name]; ok {

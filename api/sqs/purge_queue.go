@@ -7,7 +7,7 @@ import (
 )
 
 // purgeQueue empties a queue. AWS takes up to 60 seconds and refuses a second call meanwhile (PurgeQueueInProgress);
-// here the queue is empty when the answer goes out, so there is no such time. Source: SQS API Reference, PurgeQueue.
+// here the queue is empty before the answer, so that cannot happen. Source: SQS API Reference, PurgeQueue.
 func (h *Handler) purgeQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.named(c)
 	if err != nil {

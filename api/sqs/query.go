@@ -16,11 +16,11 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// The query protocol is the older of the two that this service speaks: a form in, XML out. A form becomes the members
-// of the JSON protocol, the same operations answer, and their answers become XML; only names, codes and some texts
-// differ. SDKs before November 2023 and curl speak it.
+// The query protocol is the older of this service's two: a form comes in, XML goes out. A form is converted to the
+// members of the JSON protocol, the same operations run, and their answers are converted to XML; only names, codes and
+// some texts differ. SDKs before November 2023 and curl use it.
 
-// queryNamespace is that of answers in XML.
+// queryNamespace is the namespace of answers in XML.
 const queryNamespace = "http://queue.amazonaws.com/doc/2012-11-05/"
 
 // maxFormFields bounds a form: ten messages with ten attributes each have about 500 fields.
@@ -32,7 +32,7 @@ const (
 	codeMalformed     = "MalformedQueryString"
 )
 
-// queryCodes are codes that this protocol spells in its own way, beside those of legacy.
+// queryCodes holds the codes that are spelt differently only in this protocol, in addition to legacy.
 var queryCodes = map[string]string{
 	fault.CodeSerialization: "InvalidParameterValue", queue.CodeInternal: "InternalError",
 }

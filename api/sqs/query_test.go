@@ -18,8 +18,7 @@ const (
 	metadata  = `<ResponseMetadata><RequestId>` + requestID + `</RequestId></ResponseMetadata>`
 )
 
-// form sends a form to a path, as SDKs of the query protocol do, and answers the body with what is different every time
-// replaced.
+// form sends a form to a path, as SDKs of the query protocol do, and returns the body with varying parts replaced.
 func (e *endpoint) form(path, fields string) (int, string) {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fields))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
@@ -60,7 +59,7 @@ func refusedWith(kind, code, message string) string {
 		requestID + "</RequestId></ErrorResponse>"
 }
 
-// Requests as botocore before 1.30 writes them, to the queue's own URL, and the answers that it parses; one after the
+// Requests as botocore before 1.30 writes them, to the queue's own URL, and the answers that it parses, one after the
 // other on one queue.
 func TestQueryRequestsAndAnswers(t *testing.T) {
 	t.Parallel()
@@ -129,7 +128,7 @@ func TestQueryRequestsAndAnswers(t *testing.T) {
 	}
 }
 
-// The check sums are those of the JSON protocol, and a handle of one protocol serves the other.
+// The checksums are those of the JSON protocol, and a handle from one protocol works in the other.
 func TestBothProtocolsSeeOneQueue(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 )
 
-// newClient is AWS's SDK for Go against the service behind the shared port. requests counts what it sends.
+// newClient returns a client of AWS's SDK for Go for the service behind the shared port. requests counts what it sends.
 func newClient(t *testing.T) (c *client.Client, requests *int) {
 	t.Helper()
 	requests = new(int)
@@ -109,7 +109,7 @@ func TestSDKUnderstandsFaults(t *testing.T) {
 	}
 }
 
-// F-79's rule for this service: what is not implemented is asked for once.
+// F-79's rule for this service: SDKs do not retry what is not implemented.
 func TestSDKDoesNotRetryWhatIsNotImplemented(t *testing.T) {
 	t.Parallel()
 	c, requests := newClient(t)

@@ -1,9 +1,9 @@
-// Package sqs speaks Amazon SQS' JSON protocol (X-Amz-Target: AmazonSQS.<operation>) and its older query protocol in
+// Package sqs serves Amazon SQS's JSON protocol (X-Amz-Target: AmazonSQS.<operation>) and its older query protocol in
 // front of companion/queue.
 //
-// In flow HTTP requests that wire.Router has picked, out flow AWS's answers; what a queue does is decided in
-// companion/queue. One file per operation. Operations and parameters that AWS has and this room does not are refused by
-// name. The shapes are those of the SQS API Reference; docs/compat/sqs.md lists what differs.
+// HTTP requests that wire.Router has routed here come in, AWS's answers go out; companion/queue decides what a queue
+// does. One file per operation. Operations and parameters that AWS has and this room does not are refused by name. The
+// shapes are those of the SQS API Reference; docs/compat/sqs.md lists what differs.
 package sqs
 
 import (

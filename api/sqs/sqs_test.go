@@ -57,7 +57,7 @@ func (e *endpoint) do(op, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-// ok sends a request that must succeed and answers its members.
+// ok sends a request that must succeed and returns the answer's members.
 func (e *endpoint) ok(op, body string) map[string]any {
 	e.t.Helper()
 	w := e.do(op, body)

@@ -14,8 +14,8 @@ func queueURL(c wire.Caller, account, name string) string {
 	return c.Endpoint + "/" + account + "/" + name
 }
 
-// named finds out which queue the parameter QueueUrl means. Only its path counts, /<account>/<name>: a URL stays good
-// whatever host or port we are reached by. The region is the caller's.
+// named returns the queue that the parameter QueueUrl means. Only its path /<account>/<name> counts: a URL stays valid
+// whatever host and port the server is reached by. The region is the caller's.
 func (p params) named(c wire.Caller) (queue.Name, error) {
 	raw, err := p.text("QueueUrl")
 	if err != nil {
