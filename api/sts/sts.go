@@ -1,4 +1,4 @@
-// Package sts answers who calls, as AWS Security Token Service does (query protocol, version 2011-06-15).
+// Package sts answers whose key a caller uses, as AWS Security Token Service does (query protocol, version 2011-06-15).
 //
 // In flow HTTP requests that wire.Router has picked; out flow the identity behind an access key: the role that a
 // function runs under for keys that were issued to its environments, and the account's root for every other key, since
@@ -52,7 +52,7 @@ type Session struct {
 
 // Options are what the handler needs. A nil Log is silent.
 type Options struct {
-	// Session returns what an access key that was issued to a function stands for; nil: no key was.
+	// Session returns the session of an access key that was issued to a function; nil: no keys are issued.
 	Session func(ctx context.Context, accessKey string) (Session, bool)
 	Log     *slog.Logger
 }
@@ -100,8 +100,8 @@ type callerIdentity struct {
 	Account string `xml:"Account"`
 }
 
-// getCallerIdentity answers who the access key of the request belongs to. Signatures are not verified, so it says whose
-// key was named, not who holds it. Source: AWS STS API Reference, GetCallerIdentity.
+// getCallerIdentity answers to whom the access key of the request belongs. Signatures are not verified, so it says
+// whose key was named, not who sent the request. Source: AWS STS API Reference, GetCallerIdentity.
 func (h *Handler) getCallerIdentity(ctx context.Context, c wire.Caller, _ wire.Form) (any, error) {
 	if !c.Signed {
 		return nil, fault.New(

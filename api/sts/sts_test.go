@@ -91,7 +91,7 @@ func TestTheCompatPageListsWhatIsServedAndWhatIsNot(t *testing.T) {
 	}
 }
 
-// What is not here is refused by name, in the protocol's shape.
+// Absent operations are refused by name, in the protocol's shape.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	signed := wire.Caller{AccessKey: "AKID", Account: "000000000000", Signed: true}
