@@ -14,8 +14,8 @@ import (
 // SetIDs puts the request id on an answer.
 func SetIDs(h http.Header, c Caller) { h["X-Amzn-Requestid"] = []string{c.RequestID} }
 
-// AsFault is err as a *fault.Error. Anything that is not one becomes internalCode (500): its text goes to log, and the
-// caller learns only the request id. A caller that has left is no error of ours.
+// AsFault returns err as a *fault.Error. Any other error becomes internalCode (500): its text is logged, and the caller
+// gets only the request id. A caller that has left is not our error.
 func AsFault(err error, internalCode string, c Caller, log *slog.Logger) *fault.Error {
 	var f *fault.Error
 	if errors.As(err, &f) {

@@ -25,8 +25,8 @@ type exchange struct {
 // Unwrap lets http.ResponseController reach what net/http gave.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// remainderPatience is how long net/http may look for the rest of a body that no handler has read, before it answers
-// and to use the connection again.
+// remainderPatience is how long net/http may read the rest of a body that no handler has read, before it answers and in
+// order to reuse the connection.
 const remainderPatience = time.Second
 
 func (x *exchange) WriteHeader(status int) {
@@ -45,7 +45,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 }
 
 // end ends an exchange, deferred by ServeHTTP. A panic is our fault: it is logged with the request's id, and the client
-// learns that id in its own protocol.
+// gets that id in its own protocol.
 func (rt *Router) end(x *exchange, r *http.Request) {
 	panicked := recover()
 	defer rt.Intake.end(x)
@@ -56,12 +56,12 @@ func (rt *Router) end(x *exchange, r *http.Request) {
 		return
 	}
 	if err, ok := panicked.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(http.ErrAbortHandler) // how a handler asks for the connection to be cut
+		panic(http.ErrAbortHandler) // by which a handler asks to cut the connection
 	}
 	rt.crashed(x, r, fmt.Sprint(panicked))
 }
 
-// Bounds of what is logged of a panic, in bytes.
+// Bounds of a logged panic, in bytes.
 const (
 	maxPanicText  = 1 << 10
 	maxPanicStack = 8 << 10
@@ -89,7 +89,7 @@ func (rt *Router) crashed(x *exchange, r *http.Request, text string) {
 	})
 }
 
-// operation returns what the request asked for, as its protocol says it.
+// operation returns the operation of the request, as its protocol names it.
 func (x *exchange) operation(r *http.Request) string {
 	if _, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
 		return clip(name)

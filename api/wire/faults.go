@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// Faults is how a service tells its callers of errors.
+// Faults turns errors into a service's faults.
 type Faults struct {
 	Internal    string         // code of our own faults, 500
 	Unavailable string         // code of what goes on when the server does, 503; SDKs try again
@@ -19,8 +19,8 @@ type Faults struct {
 	Log         *slog.Logger
 }
 
-// Of returns what the caller is told about err, with the status of the answer. What lies behind it goes to the log, but
-// for what no operator must know: that the caller has left, or that the server stops.
+// Of returns the caller's fault for err, with the status of the answer. The cause is logged, unless it is only that the
+// caller has left or that the server is stopping.
 func (t *Faults) Of(_ context.Context, c Caller, err error) *fault.Error {
 	if t.over(err) {
 		return &fault.Error{Code: t.Unavailable, Status: http.StatusServiceUnavailable}

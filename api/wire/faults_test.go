@@ -12,8 +12,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// What a caller may know of an error is told; the rest goes to the log with the request's id, unless the caller or the
-// server is leaving.
+// The caller gets what it may know of an error; the rest is logged with the request's id, unless the caller has left or
+// the server is stopping.
 func TestFaultsAreToldAsTheServiceTellsThem(t *testing.T) {
 	t.Parallel()
 	stopped := errors.New("stopped")

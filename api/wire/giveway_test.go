@@ -99,7 +99,7 @@ func TestAsManyGiveWayAsItNeeds(t *testing.T) {
 		if n := gaveWay(); n != 0 {
 			t.Errorf("%d gave way for nothing", n)
 		}
-		for i, n := range []int64{3 << 20, 1 << 20} { // each beyond what is free, before those that gave way are gone
+		for i, n := range []int64{3 << 20, 1 << 20} { // each needs the memory of those that gave way
 			if !in.take(old, n) {
 				t.Errorf("%d MiB are refused", n>>20)
 			}
@@ -192,8 +192,8 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Memory is given back once, when much of it was in large bodies and no body is there any more: after the last of them,
-// however long it takes.
+// Memory is given back once, if much of it was in large bodies and no body is left: after the last of them, however
+// long it takes.
 func TestMemoryIsGivenBack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -232,7 +232,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 					p.held = make(chan struct{})
 					client := p.dial()
 					go func() { client.head("SendMessage", length, ""); client.send(strings.Repeat("x", length)) }()
-					<-time.After(3 * time.Second) // nothing is coming any more, and nobody looks
+					<-time.After(3 * time.Second) // nothing arrives any more, and no reader notices
 					close(p.held)
 					if status, _, _ := client.answer(); status != 200 {
 						t.Errorf("%d bytes: %d", length, status)

@@ -33,12 +33,12 @@ type incoming struct {
 	listed        bool // written by the reader's goroutine alone
 }
 
-// Read reads on, unless the body is refused: then it fails with the fault that the service answers.
+// Read reads more, unless the body is refused: then it returns the fault that the service answers.
 func (b *incoming) Read(p []byte) (int, error) {
 	if b.why.Load() != 0 {
 		return 0, b.refusal()
 	}
-	if !b.whole && !b.in.take(b, 0) { // before more is asked for: whoever waits for 100 Continue keeps the body
+	if !b.whole && !b.in.take(b, 0) { // before reading: a client that waits for 100 Continue has not sent the body yet
 		return 0, b.refuse(noMemory)
 	}
 	n, err := b.from.Read(p)
@@ -69,8 +69,8 @@ func (b *incoming) refuse(why reason) error {
 	return b.refusal()
 }
 
-// refusal returns the fault of a body that is refused. What is left of it is not waited for, so its connection serves
-// no other request.
+// refusal returns the fault of a refused body. The rest of the body is not awaited, so its connection serves no other
+// request.
 func (b *incoming) refusal() *fault.Error {
 	why := reason(b.why.Load())
 	if b.http1 && !b.whole {
@@ -110,8 +110,7 @@ func (b *incoming) leave(patience time.Duration) {
 	_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Now().Add(patience))
 }
 
-// Charge counts n bytes that a body has become, as by unpacking, as its own. A fault says that there is no memory for
-// them.
+// Charge charges n more bytes to a body, for example after unpacking. A fault means that there is no memory for them.
 func Charge(ctx context.Context, n int64) error {
 	x, _ := ctx.Value(callerKey{}).(*exchange)
 	if x == nil || x.body.in.take(&x.body, n) {

@@ -25,15 +25,15 @@ const smallBody = 64 << 10
 // sayEvery is how often refusals are logged.
 const sayEvery = time.Minute
 
-// Intake bounds what all requests under way hold together: how many they are, how much memory their bodies take, and
-// how long those take to come. What is beyond is refused with 503 in the service's words; the rest is served. A body
-// counts from its first byte until its handler has returned, by what has come of it and never by what its head claims.
-// Real time. Safe for concurrent use; nil bounds nothing.
+// Intake bounds all requests under way together: their number, the memory of their bodies, and how long those take to
+// arrive. Requests beyond a bound are refused with 503 in the service's words. A body counts from its first byte until
+// its handler has returned, by the bytes received and never by what its head claims. Times are real time. Safe for
+// concurrent use; nil bounds nothing.
 type Intake struct {
 	Memory   int64        // bytes of all bodies together; 0: not bounded
 	Requests int64        // under way at once; 0: DefaultRequests
 	Log      *slog.Logger // nil: silent
-	// called when large bodies have gone and no body is there, so that their memory can go back to the system; may be
+	// called when large bodies have gone and no body is left, so that their memory can go back to the system; may be
 	// nil
 	GiveBack func()
 
@@ -66,7 +66,7 @@ func (r reason) String() string {
 	return [...]string{"none", "memory", "slow", "requests"}[r]
 }
 
-// hint says to a person what was beyond its bound.
+// hint tells a person which bound was exceeded.
 func (r reason) hint() string {
 	switch r {
 	case noMemory:
@@ -78,7 +78,7 @@ func (r reason) hint() string {
 	}
 }
 
-// Usage is what an Intake holds and what it has refused since it was made.
+// Usage is what an Intake holds now and has refused since it was made.
 type Usage struct {
 	Bytes    int64            // of bodies
 	Requests int64            // under way
@@ -170,7 +170,7 @@ func (in *Intake) lookSoon() {
 	}
 }
 
-// came takes b out of the line: its body is there, or its reader has given up. Nothing touches b's connection
+// came removes b from the line: its body has arrived, or its reader has given up. Nothing touches b's connection
 // afterwards.
 func (in *Intake) came(b *incoming) {
 	if in == nil || !b.listed {
@@ -192,8 +192,8 @@ func (in *Intake) came(b *incoming) {
 	b.before, b.after = nil, nil
 }
 
-// Memory is given back once giveBackFrom bytes of bodies beyond largeBody bytes have gone; smaller ones lie in buffers
-// that are used again.
+// Memory is given back once giveBackFrom bytes of bodies beyond largeBody bytes have gone; smaller ones are in reused
+// buffers.
 const (
 	largeBody    = 4 << 20
 	giveBackFrom = 64 << 20
@@ -260,7 +260,7 @@ func (in *Intake) take(b *incoming, n int64) bool {
 	return true
 }
 
-// refused counts a refusal, and tells the operator now and then.
+// refused counts a refusal, and logs it now and then.
 func (in *Intake) refused(why reason) {
 	if in == nil {
 		return

@@ -114,7 +114,7 @@ func openPort(t *testing.T, intake *Intake) *port {
 	return p
 }
 
-// peer is a client that sends what it likes.
+// peer is a client that sends arbitrary bytes.
 type peer struct {
 	*testing.T
 	net.Conn
@@ -142,7 +142,7 @@ func (c *peer) head(operation string, length int, more string) {
 	)
 }
 
-// send writes, and gives up when nobody reads any more: the answer says why.
+// send writes, and gives up when the server has stopped reading: the answer says why.
 func (c *peer) send(s string) { _, _ = io.WriteString(c, s) }
 
 // answer reads one; its connection is at its end afterwards when closed is true.
@@ -206,7 +206,7 @@ func TestASlowBodyIsCut(t *testing.T) {
 	}
 }
 
-// Whoever keeps to the rate is served, and a request that is served may take as long as it likes.
+// A client that keeps to the rate is served, and serving a request may take any time.
 func TestABodyThatKeepsComingIsServed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestAnAnswerDoesNotWaitForABodyThatNobodyReads(t *testing.T) {
 	})
 }
 
-// A body that waits for 100 Continue is asked for only when there is memory for it; pipelined requests are answered in
+// A body that waits for 100 Continue is requested only when there is memory for it; pipelined requests are answered in
 // order.
 func TestBodiesThatWaitAndRequestsInARow(t *testing.T) {
 	t.Parallel()
@@ -286,8 +286,8 @@ func TestBodiesThatWaitAndRequestsInARow(t *testing.T) {
 	})
 }
 
-// All bodies together hold what they may. The youngest large one gives way, those before it and small ones are served,
-// and what was held is given back.
+// All bodies together stay within the memory. The youngest large one gives way, older and small ones are served, and
+// the memory is freed.
 func TestBodiesTogetherHoldWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Lazy returns a handler that is made when its first request comes: most services of a server are never called, and
-// what is never touched takes no memory.
+// Lazy returns a handler that is built at its first request: most services of a server are never called, and then take
+// no memory.
 func Lazy(build func() http.Handler) http.Handler {
 	h := sync.OnceValue(build)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h().ServeHTTP(w, r) })

@@ -20,13 +20,12 @@ func (a Absent) Operation(name string) *fault.Error {
 	}
 }
 
-// Parameter refuses a parameter, or a value of one, under the code that the service has for what it does not support.
+// Parameter refuses a parameter, or a value of one, under the service's code for what it does not support.
 func (a Absent) Parameter(code, what string) *fault.Error {
 	return fault.New(code, "shardmill does not support %s yet; see docs/compat/%s.md.", what, string(a))
 }
 
-// Model is what AWS's model of a service has: the operations that are served here, by name, and the names of the
-// others.
+// Model lists a service's operations in AWS's model: those that are served here, by name, and the names of the others.
 type Model[Op any] struct {
 	Absent Absent
 	Served map[string]Op

@@ -5,8 +5,8 @@ import "context"
 // Operation is a row of a service's model: H carries it out on an input that the dispatcher has read.
 // Exactly one field is set.
 type Operation[H, In any] struct {
-	// Serve returns the answer, or nil for an operation that answers nothing. An error that is no *fault.Error is our
-	// own fault.
+	// Serve returns the answer, or nil for an operation without one. An error other than a *fault.Error is our own
+	// fault.
 	Serve func(h H, ctx context.Context, c Caller, in In) (answer any, err error)
 
 	// Stream owns the answer, which it sends in parts. The query protocol has no such operations.

@@ -43,8 +43,8 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	})
 }
 
-// A panic in the midst of an answer cuts the connection: half an answer never looks like a whole one. A handler that
-// asks for the cut is no panic of ours.
+// A panic in the middle of an answer cuts the connection: half an answer never looks like a whole one. A handler that
+// asks for the cut does not count as a panic.
 func TestHalfAnAnswerIsCut(t *testing.T) {
 	t.Parallel()
 	for operation, panics := range map[string]int64{"Half": 1, "Abort": 0} {

@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// Pattern returns a regular expression that is compiled when it is first asked: most services of a server are never
-// called.
+// Pattern returns a regular expression that is compiled at its first use: most services of a server are never called.
 func Pattern(expression string) *LazyPattern {
 	return &LazyPattern{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })}
 }

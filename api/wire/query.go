@@ -58,8 +58,8 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	return validForm(values)
 }
 
-// validForm refuses what is not UTF-8 once it is decoded: on its way to an answer or a file it would become U+FFFD, and
-// two different values one.
+// validForm refuses a form that is not UTF-8 after decoding: in an answer or a file it would become U+FFFD, and two
+// different values would become one.
 func validForm(values url.Values) (Form, error) {
 	for name, all := range values {
 		if !utf8.ValidString(name) || slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) }) {
@@ -76,9 +76,9 @@ func malformed(text string) error {
 // Action returns the operation that the request names.
 func (f Form) Action() string { return f.Get("Action") }
 
-// Elements are the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list
-// "Dimensions.member", "Attribute.1" for the flattened list "Attribute". An element is there if a parameter has its
-// prefix as name, or as the part of its name before a dot.
+// Elements returns the prefixes of the elements of a list, in order from 1 without gaps: "Dimensions.member.1" for list
+// "Dimensions.member", "Attribute.1" for the flattened list "Attribute". An element exists if a parameter's name is its
+// prefix, or begins with it and a dot.
 func (f Form) Elements(list string) []string {
 	there := map[string]bool{}
 	for name := range f.Values {

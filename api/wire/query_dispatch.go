@@ -20,11 +20,11 @@ type Query[H, In any] struct {
 	// Read returns the input of an operation, which is served here.
 	Read func(r *http.Request, c Caller, form Form) (In, error)
 
-	// Result is an answer as XML; see WriteQuery. nil: answers are that already.
+	// Result returns an answer in the form that WriteQuery takes. nil: answers have that form.
 	Result func(answer any) any
 
 	Unknown func(action string) *fault.Error                             // refuses an operation that no model has
-	Fault   func(ctx context.Context, c Caller, err error) *fault.Error  // what the caller is told; see Faults
+	Fault   func(ctx context.Context, c Caller, err error) *fault.Error  // the caller's fault; see Faults
 	Refuse  func(w http.ResponseWriter, r *http.Request, f *fault.Error) // answers f; as Service.Refuse
 }
 

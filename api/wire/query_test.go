@@ -104,7 +104,7 @@ func FuzzReadForm(f *testing.F) {
 	})
 }
 
-// A form that is no UTF-8 is refused, in values and in names, wherever it comes.
+// A form that is not UTF-8 is refused, in values and in names, in body and URL.
 func TestFormsAreUTF8(t *testing.T) {
 	t.Parallel()
 	for _, form := range []string{"Action=%ff", "a=1&a=%c3%28", "%ff=a", "a.%ed%a0%80=b"} {

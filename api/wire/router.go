@@ -25,7 +25,7 @@ type Router struct {
 	Keys     Keys
 	// refuses a service that we do not have; the Caller's Service names it. See NotHere
 	Unknown http.Handler
-	// told of each advice that an answer carries, for people who see no headers; must not block. May be nil
+	// called for each hint in an answer, for people who see no headers; must not block. May be nil
 	Hinted func(c Caller, hint string)
 	Intake *Intake      // bounds what requests hold; nil: nothing does
 	Log    *slog.Logger // of panics; nil: silent
@@ -34,10 +34,10 @@ type Router struct {
 // ControlPrefix is where our own API lives.
 const ControlPrefix = "/_shardmill/"
 
-// ServeHTTP refuses what browsers may not do, finds out who calls, and hands over to the service.
+// ServeHTTP refuses what browsers may not do, determines the caller, and hands over to the service.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w}
-	// a copy: net/http keeps its own, with the body as it was
+	// a copy: net/http keeps the original, with its body
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, x))
 	rt.Intake.begin(x, r)
 	defer rt.end(x, r)
@@ -106,8 +106,8 @@ func unsigned(s *Service) *fault.Error {
 	}
 }
 
-// pick applies the selection rules, first match wins. unknown names what was meant, where that is not here; with
-// neither no rule applies.
+// pick applies the selection rules; the first match wins. unknown names a service that is not served here; without
+// either no rule applies.
 func (rt *Router) pick(x *exchange, r *http.Request) (s *Service, unknown string) {
 	c := x.caller
 	path := r.URL.EscapedPath()
@@ -202,7 +202,7 @@ func formOf(r *http.Request) (action, version string) {
 	return q.Get("Action"), q.Get("Version")
 }
 
-// peeked is a body of which a part lies in a buffer.
+// peeked is a body of which a part is in a buffer.
 type peeked struct {
 	io.Reader
 	io.Closer
@@ -215,8 +215,8 @@ func queuePath(path string) bool {
 }
 
 // LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to
-// 127.0.0.1 gets nowhere. An address counts in its usual spelling: browsers take other spellings, such as
-// [::ffff:127.0.0.1], for no trustworthy origin, and then say less about who sends.
+// 127.0.0.1 gets nowhere. An address counts only in its usual spelling: browsers do not treat other spellings, such as
+// [::ffff:127.0.0.1], as trustworthy origins, and then say less about the sending page.
 func LocalHost(host string) bool {
 	if port, ok := strings.CutPrefix(host, "127.0.0.1:"); ok && isPort(port) { // what nearly every client sends
 		return true

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// testRouter has the services that are there today; each handler answers its name and what reached it.
+// testRouter returns a router with today's services; each handler answers its name and what reached it.
 func testRouter() *Router {
 	named := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +51,8 @@ func scope(service string) string {
 
 const form = "application/x-www-form-urlencoded; charset=utf-8"
 
-// Which service a request means: the first rule that matches decides. A service that is not here answers 501 and its
-// name, whatever it was recognised by.
+// The first matching rule decides which service a request means. A service that is not served here is answered with 501
+// and its name, whichever rule recognised it.
 func TestServiceOfARequest(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

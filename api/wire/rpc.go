@@ -18,20 +18,20 @@ type RPC[H, In any] struct {
 	Target string // comes before the dot in X-Amz-Target
 	Path   string // comes before the operation in the path; "": operations are named by Target
 
-	// Read returns the input of an operation. refused says why there is none, and is nil where there is: a service with
-	// an order of checks of its own looks at something else first. See JSONBody. ErrAnswered: Read has answered itself.
+	// Read returns the input of an operation. refused says why there is no operation, or is nil: a service with its own
+	// order of checks may check something else first. See JSONBody. ErrAnswered: Read has answered itself.
 	Read func(w http.ResponseWriter, r *http.Request, c Caller, refused *fault.Error) (In, error)
 
 	// Write answers with what an operation returned.
 	Write func(w http.ResponseWriter, c Caller, in In, answer any)
 
-	// Done ends the life of an input, once the answer is out. nil: nothing is to be done.
+	// Done releases an input, once the answer is sent. nil: nothing to do.
 	Done func(In)
 
 	// Unknown refuses an operation that no model has, and a method other than POST. nil: CodeUnknownOperation alone.
 	Unknown func(r *http.Request, name string) *fault.Error
 
-	Fault  func(ctx context.Context, c Caller, err error) *fault.Error  // what the caller is told; see Faults
+	Fault  func(ctx context.Context, c Caller, err error) *fault.Error  // the caller's fault; see Faults
 	Refuse func(w http.ResponseWriter, r *http.Request, f *fault.Error) // answers f; as Service.Refuse
 
 	// Broken returns the last part of a stream that fails once its first part is out, such as the exception of an event
@@ -112,8 +112,8 @@ func (d *RPC[H, In]) unknown(r *http.Request, name string) *fault.Error {
 	return &fault.Error{Code: fault.CodeUnknownOperation}
 }
 
-// JSONBody is RPC.Read for services without an order of their own: what is refused is not read, a body has at most
-// limit bytes, and decode makes the input of it.
+// JSONBody is RPC.Read for services without their own order of checks: a refused request is not read, a body has at
+// most limit bytes, and decode converts it to the input.
 func JSONBody[In any](
 	limit int64, decode func(body []byte) (In, error),
 ) func(http.ResponseWriter, *http.Request, Caller, *fault.Error) (In, error) {

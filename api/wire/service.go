@@ -19,20 +19,20 @@ type Service struct {
 	Codes   Codes        // of refusals that no operation gives
 	Handler http.Handler // never sees a request that Router refused
 
-	// Refuse answers f in the protocol of r. The ids are on the answer already. nil: as JSON.
+	// Refuse answers f in the protocol of r. The answer already has its ids. nil: as JSON.
 	Refuse func(w http.ResponseWriter, r *http.Request, f *fault.Error)
 }
 
-// Codes are what a service calls refusals that come before its operations.
+// Codes are a service's codes for refusals before its operations.
 type Codes struct {
 	Internal    string // 500: our own fault
 	Unavailable string // 503: SDKs try again
 	Unsigned    string // 403: nothing on the request says that an AWS client sent it
 }
 
-// Mark is what a request must carry to be served. All of it are headers that a page in a browser can send only after a
+// Mark is what a request must carry to be served. All are headers that a page in a browser can send only after a
 // preflight, and no preflight is ever granted. Without them an image, a link or a form of any page could call a
-// service: such requests carry no Origin, and not every browser sends Sec-Fetch-Site.
+// service: such requests have no Origin, and not every browser sends Sec-Fetch-Site.
 type Mark uint8
 
 const (
@@ -40,7 +40,7 @@ const (
 	// that, or another header of AWS's clients; by other methods than POST the query protocol needs a signature all the
 	// same
 	Header
-	OwnOrder // the service does nothing without X-Amz-Target, and judges signatures in its own order of checks
+	OwnOrder // the service does nothing without X-Amz-Target, and checks signatures in its own order
 )
 
 // admits reports that r may reach the service.

@@ -20,13 +20,12 @@ const (
 // Stream is the answer of an operation that owns it. It is sent in parts as they come to be, each of which is on its
 // way when Send returns; HTTP/1.1 sends chunks, HTTP/2 data frames.
 //
-// Until Begin or the first Send nothing is out: an operation that returns an error is refused as any other. From then
-// on the status is 200. An error after that is told with the part that Broken makes of it. Without one the connection
+// Before Begin or the first Send nothing is sent: an operation that returns an error is refused like any other. From
+// then on the status is 200. A later error is sent as the part that Broken makes of it. Without Broken the connection
 // is cut, or the stream of HTTP/2 reset, so that half an answer never looks like a whole one.
 //
-// An operation ends when its context does, which is when the client goes away; what it returns then is of no interest.
-// The body of its request is read to its end before it begins. Its methods are called from the operation's goroutine
-// alone.
+// An operation ends when its context does, that is when the client leaves; its result is then ignored. The body of its
+// request is read to its end before it begins. Methods may be called only from the operation's goroutine.
 type Stream struct {
 	ContentType string            // of the answer; set before the first part
 	Header      map[string]string // further headers, under their canonical names; as ContentType
@@ -116,8 +115,8 @@ func (s *Stream) flush() error {
 	return nil
 }
 
-// patience bounds what is written from now on; 0 lifts the bound, which would else end a stream of HTTP/2 that has
-// nothing to send, and the next request of a connection of HTTP/1.1.
+// patience bounds the time of later writes; 0 removes the bound, which would otherwise end an idle stream of HTTP/2,
+// and the next request on a connection of HTTP/1.1.
 func (s *Stream) patience(d time.Duration) {
 	var until time.Time
 	if d > 0 {
@@ -126,7 +125,7 @@ func (s *Stream) patience(d time.Duration) {
 	_ = s.control.SetWriteDeadline(until) // a writer of tests has none
 }
 
-// lost notes that the client is gone. net/http ends the context of its request.
+// lost records that the client is gone. net/http ends the context of its request.
 func (s *Stream) lost(err error) error {
 	s.gone = fmt.Errorf("the client is gone: %w", err)
 	return s.gone

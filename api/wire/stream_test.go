@@ -54,7 +54,7 @@ type follower struct {
 }
 
 // eachHTTP runs a test over HTTP/1.1 and over HTTP/2 with prior knowledge, in a bubble each. Reading what was never
-// sent is a deadlock there, which fails it.
+// sent is a deadlock there, which fails the test.
 func eachHTTP(t *testing.T, broken func(*fault.Error) []byte, test func(*follower)) {
 	t.Helper()
 	t.Parallel()
@@ -113,7 +113,7 @@ func (f *follower) call(ctx context.Context) *http.Response {
 	return res
 }
 
-// reads takes so much of an answer, and no more.
+// reads reads exactly want from an answer.
 func (f *follower) reads(res *http.Response, want string) {
 	f.Helper()
 	got := make([]byte, len(want))
@@ -172,7 +172,7 @@ func TestAStreamWithoutPartsHasAHead(t *testing.T) {
 	})
 }
 
-// Before the first part an error is an answer like any other, without what was set for the stream.
+// Before the first part an error is answered like any other, without the headers of the stream.
 func TestAnErrorBeforeTheFirstPartIsRefused(t *testing.T) {
 	eachHTTP(t, func(*fault.Error) []byte { return []byte("broken") }, func(f *follower) {
 		for want, err := range map[string]error{
@@ -220,7 +220,7 @@ func TestAnErrorAfterTheFirstPartIsNoEnd(t *testing.T) {
 	})
 }
 
-// A panic is our own fault: told before the first part, and a cut after it.
+// A panic is our own fault: it is answered before the first part, and cuts the connection after it.
 func TestAPanicInAStreamIsNoEnd(t *testing.T) {
 	eachHTTP(t, func(*fault.Error) []byte { return []byte("broken") }, func(f *follower) {
 		f.do = func(context.Context, *wire.Stream) error { panic("out of order") }
@@ -249,7 +249,7 @@ func TestAClientThatLeavesEndsTheOperation(t *testing.T) {
 			}
 			<-ctx.Done()
 			var err error
-			for range 3 { // HTTP/2 may take one part that nobody reads
+			for range 3 { // HTTP/2 may accept one part without a reader
 				err = errors.Join(err, out.Send([]byte("two")))
 			}
 			ended <- err
@@ -331,7 +331,7 @@ func TestASilentStreamStays(t *testing.T) {
 	})
 }
 
-// What is too long is not sent, in whole or in part.
+// A part that is too long is not sent, not even partly.
 func TestAPartIsBounded(t *testing.T) {
 	eachHTTP(t, nil, func(f *follower) {
 		f.do = func(_ context.Context, out *wire.Stream) error {

@@ -1,5 +1,5 @@
-// Package wire is what all AWS services have in common on the wire: who calls, which service is meant, what a browser
-// may not do, how faults look.
+// Package wire holds what all AWS services have in common on the wire: the caller, the service that is meant, what a
+// browser may not do, the form of faults.
 //
 // One port serves every service. Router picks the service (by X-Amz-Target, path, form action or credential scope) and
 // hands the request over together with its Caller. A service of JSON or CBOR dispatches with RPC, one of the query
@@ -26,7 +26,7 @@ const (
 // HintHeader carries advice for a person. AWS's own message is never changed to hold it.
 const HintHeader = "x-shardmill-hint"
 
-// Caller is who sends a request and how it reached us.
+// Caller identifies the sender of a request, and how the request reached us.
 type Caller struct {
 	Account   string // 12 digits
 	Region    string
@@ -34,7 +34,7 @@ type Caller struct {
 	AccessKey string
 	Signed    bool   // an AWS4-HMAC-SHA256 Authorization or presigned query was there
 	RequestID string // UUID; every answer carries it as x-amzn-RequestId
-	Endpoint  string // http://host:port as the caller addressed us, for URLs in answers
+	Endpoint  string // http://host:port as in the request, for URLs in answers
 }
 
 // Keys resolves access keys that we issued ourselves (to functions) to an account and region.
@@ -59,7 +59,7 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 
 const algorithm = "AWS4-HMAC-SHA256"
 
-// ReadCaller finds out who calls. Signatures are parsed for account and region, not verified. keys may be nil.
+// ReadCaller determines the caller. Signatures are parsed for account and region, not verified. keys may be nil.
 func ReadCaller(r *http.Request, keys Keys) Caller {
 	c := Caller{Account: DefaultAccount, Region: DefaultRegion, RequestID: ids.New(), Endpoint: "http://" + r.Host}
 	credential := ""
@@ -95,7 +95,7 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 	return c
 }
 
-// AuthorizationParts are what commas and spaces separate in an Authorization header, without empty ones.
+// AuthorizationParts returns the parts of an Authorization header between commas and spaces, without empty ones.
 func AuthorizationParts(header string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for start, i := 0, 0; i <= len(header); i++ {

@@ -16,8 +16,8 @@ func (k keys) Resolve(key string) (account, region string, ok bool) {
 	return v[0], v[1], ok
 }
 
-// Who calls is read from the header or the presigned query, in every form that clients write; what cannot be read is
-// the default caller.
+// The caller is read from the header or the presigned query, in every form that clients write; if that fails it is the
+// default caller.
 func TestCallerOfARequest(t *testing.T) {
 	t.Parallel()
 	issued := keys{"SMILL123": {"111122223333", "ap-south-1"}}
@@ -125,7 +125,7 @@ func TestCallerOfARequest(t *testing.T) {
 	}
 }
 
-// Whatever clients send, there is a caller with an account, and only a request that shows a signature counts as signed.
+// Whatever clients send, there is a caller with an account, and only a request with a signature counts as signed.
 func FuzzReadCaller(f *testing.F) {
 	f.Add(
 		"AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/kinesis/aws4_request, SignedHeaders=host, Signature=0", "",

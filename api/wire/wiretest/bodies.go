@@ -7,9 +7,9 @@ import (
 )
 
 // WholeBodies gives the transport request bodies of its own. The SDK for Go closes the body that it made as soon as an
-// answer is there, while net/http may still be looking for its end; the connection is then closed under the answer
-// ("use of closed network connection", aws-sdk-go-v2 issue 1825). A server on loopback is quick enough for that to be
-// seen, and tests do not repeat what may have been done.
+// answer arrives, while net/http may still be looking for its end; the connection is then closed while the answer is
+// read ("use of closed network connection", aws-sdk-go-v2 issue 1825). A server on loopback is fast enough for this to
+// happen, and tests must not repeat a call that may have been done.
 type WholeBodies struct{ Next http.RoundTripper }
 
 // RoundTrip sends r with a copy of its body.

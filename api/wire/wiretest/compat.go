@@ -8,12 +8,11 @@ import (
 	"testing"
 )
 
-// notServed begins the paragraph of a page in docs/compat that lists what is refused with 501.
+// notServed begins the paragraph of a page in docs/compat that lists the operations refused with 501.
 const notServed = "Not served (501): "
 
-// Listed fails unless a page of docs/compat says of a service what its model says: each operation that is refused
-// stands in the page's list of those, and nothing else does; each one that is served stands elsewhere on the page. It
-// runs in the folder of a service.
+// Listed fails unless a page of docs/compat agrees with the service's model: the page's list has exactly the refused
+// operations, and each served one is elsewhere on the page. It runs in the folder of a service.
 func Listed(t *testing.T, page string, served, refused []string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "compat", page+".md"))

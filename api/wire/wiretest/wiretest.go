@@ -103,7 +103,7 @@ type Call struct {
 	Body            string
 }
 
-// Header returns what a call carries beside its body; the signature is no real one.
+// Header returns the headers of a call; the signature is not a real one.
 func (c Call) Header() map[string]string {
 	h := map[string]string{
 		"Authorization": "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/" + c.Service +
@@ -133,7 +133,7 @@ var Victims = []Call{
 	},
 }
 
-// Holdings are calls whose answers show, together, all that clients have made.
+// Holdings are calls whose answers together show everything that clients have created.
 var Holdings = []Call{
 	{"kinesis", "Kinesis_20131202.ListStreams", "POST", "/", json, "{}"},
 	{"dynamodb", "DynamoDB_20120810.ListTables", "POST", "/", json, "{}"},
@@ -147,7 +147,7 @@ var Holdings = []Call{
 
 var requestID = regexp.MustCompile("<RequestId>[^<]*</RequestId>")
 
-// Seen joins the answers to Holdings without what differs from call to call.
+// Seen joins the answers to Holdings without the parts that vary from call to call.
 func Seen(answers []string) string {
 	return requestID.ReplaceAllString(strings.Join(answers, "\n"), "")
 }
