@@ -100,7 +100,7 @@ func (l logLines) Write(owner function.Ref, group, stream string, events []funct
 	l.logs.Write(logstore.Group{Account: owner.Account, Region: owner.Region, Name: group}, stream, lines)
 }
 
-// logTee keeps what functions print, and shows it to whoever watches.
+// logTee stores what functions print, and passes it to a watcher.
 type logTee struct {
 	kept  function.LogSink
 	watch func(owner function.Ref, events []function.LogEvent)
@@ -114,7 +114,7 @@ func (t logTee) Write(owner function.Ref, group, stream string, events []functio
 	}
 }
 
-// hinted passes advice about a mapping on, as that of an answer to whoever owns the function.
+// hinted passes on advice about a mapping, like a hint in an answer to the function's owner.
 func (s *Server) hinted(of function.Ref, hint string) {
 	if s.cfg.Hinted != nil {
 		s.cfg.Hinted(wire.Caller{Account: of.Account, Region: of.Region}, hint)

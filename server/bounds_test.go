@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/api/control"
 )
 
-// Beyond the connections that may be open, a new one is told so and closed; one that ends makes room.
+// Beyond the limit of open connections, a new one gets an answer that says so and is closed; one that ends makes room.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -62,7 +62,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// One HTTP/2 connection has so many requests under way and no more; a client that has more waits, or opens another
+// One HTTP/2 connection has a limited number of requests under way; a client with more waits, or opens another
 // connection.
 func TestStreamsOfAConnectionAreBounded(t *testing.T) {
 	t.Parallel()

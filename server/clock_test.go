@@ -60,8 +60,8 @@ func TestTimesByTheMovedClockAreTaken(t *testing.T) {
 		moved.Unix())))
 }
 
-// An item that lives for an hour more by the clock that a function sees is there; one whose hour is counted from real
-// time has died long ago.
+// An item with an hour to live by the clock that a function sees still exists; one whose hour counts from real time
+// expired long ago.
 func TestTimeToLiveIsJudgedByTheMovedClock(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})

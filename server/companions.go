@@ -20,8 +20,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// companion is a service that functions and destinations call back. What others need of it stands here, so that nothing
-// outside of its row in the table knows who serves it.
+// companion is a service that functions and destinations call back. Everything that others need from it is here, so
+// that only its row in the table knows what serves it.
 type companion struct {
 	services     []wire.Service     // its rows of the shared port, by which functions reach it too
 	destinations []destination.Kind // how notices reach it
@@ -29,14 +29,14 @@ type companion struct {
 	printed      control.Logs       // gives it back; set beside lines
 
 	wake  func() // ends requests that wait for something; nil: none does
-	close func() // once no request is under way; nil: nothing is to be done
+	close func() // once no request is under way; nil: nothing to do
 }
 
-// row is a companion and who serves it. A companion that another program serves is a row whose open forwards: with a
-// handler in services, and with senders in destinations.
+// row is a companion and what serves it. A companion that another program serves is a row whose open returns
+// forwarders: a handler in services, and senders in destinations.
 type row struct {
 	name string
-	// what it returns is closed even beside an error
+	// its result is closed even if there is an error
 	open func(ctx context.Context, s *Server, r *rooms) (companion, error)
 }
 
@@ -123,11 +123,11 @@ func openLogs(_ context.Context, s *Server, r *rooms) (c companion, err error) {
 			return logs.New(logs.Options{Store: l, Clock: s.clock, Log: s.log.With("room", "api/logs")})
 		}))},
 		lines: logLines{l}, printed: l,
-		wake: func() { _ = l.Close() }, // what was logged is written; followers end
+		wake: func() { _ = l.Close() }, // logged events are written; followers end
 	}, nil
 }
 
-// openIdentity makes the two services of who is who. The keys that STS is asked about are those of functions.
+// openIdentity makes the two identity services, IAM and STS. STS knows the keys of functions.
 func openIdentity(_ context.Context, s *Server, r *rooms) (companion, error) {
 	identities := identity.New(identity.Options{Coord: r.store.Coord(), Clock: s.clock})
 	session := func(ctx context.Context, accessKey string) (sts.Session, bool) {

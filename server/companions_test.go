@@ -27,7 +27,7 @@ type elsewhere struct {
 	ended []string
 }
 
-// ServeHTTP answers as a queue service would that is not ours.
+// ServeHTTP answers like another queue service.
 func (e *elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	c := wire.CallerOf(r.Context())
@@ -57,7 +57,7 @@ func (e *elsewhere) Read(_ context.Context, _ logstore.Query, each func(logstore
 	return nil
 }
 
-// end returns what notes that a companion is woken or closed.
+// end returns a function that records that a companion is woken or closed.
 func (e *elsewhere) end(how string) func() {
 	return func() {
 		e.mu.Lock()
@@ -81,7 +81,7 @@ func (e *elsewhere) logs(context.Context, *Server, *rooms) (companion, error) {
 	return companion{lines: e, printed: e, wake: e.end("logs woken")}, nil
 }
 
-// hears fails unless what comes to it next, in any order, begins so.
+// hears fails unless the next things it receives, in any order, begin with want.
 func (e *elsewhere) hears(t *testing.T, want ...string) {
 	t.Helper()
 	for range want {
@@ -95,7 +95,7 @@ func (e *elsewhere) hears(t *testing.T, want ...string) {
 }
 
 // A companion that another program serves is one row of the table: requests, notices and lines go there, logs come from
-// there, and whatever is not in that row stays as it is.
+// there, and everything outside of that row stays the same.
 func TestACompanionServedElsewhereIsOneRow(t *testing.T) {
 	t.Parallel()
 	e := &elsewhere{said: make(chan string, 100)}

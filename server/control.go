@@ -25,7 +25,7 @@ type controlled struct {
 	rooms *rooms
 }
 
-// Ready reports that every API answers.
+// Ready reports whether every API answers.
 func (c controlled) Ready() bool { return c.ready.Load() }
 
 // Usage returns what requests hold.

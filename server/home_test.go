@@ -10,7 +10,7 @@ import (
 	"github.com/shardmill/shardmill/api/control"
 )
 
-// A server needs no home: its token lies in its data directory, and one in memory works without a place for it.
+// A server needs no home: its token is in its data directory, and one in memory works without a place for it.
 func TestServersNeedNoHome(t *testing.T) {
 	for name, env := range map[string][2]string{
 		"none": {"", ""}, "one that is none": {"/nonexistent", ""}, "no place to write": {"", "/proc"},

@@ -51,8 +51,8 @@ func maxConnections() int64 {
 	return most
 }
 
-// boundedListener is a listener of which only so many connections are open at once. Further ones are told so in HTTP,
-// since their service is not known yet, and closed.
+// boundedListener is a listener with a limited number of open connections. Further ones get an answer in HTTP, because
+// their service is not known yet, and are closed.
 type boundedListener struct {
 	*net.TCPListener
 	most int64

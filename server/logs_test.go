@@ -15,7 +15,7 @@ import (
 // owner is an account and a region.
 type owner struct{ account, region string }
 
-// as calls Lambda as somebody.
+// as calls Lambda as an owner.
 func (b *bench) as(o owner, method, path, body string) string {
 	b.Helper()
 	who := strings.NewReplacer("000000000000", o.account, "us-east-1", o.region).Replace(
@@ -44,7 +44,7 @@ func (b *bench) speaker(o owner, name, group, says string) {
 	b.as(o, "POST", "/2015-03-31/functions/"+name+"/invocations", `"say `+says+`"`)
 }
 
-// said waits until a function's log has a line, and answers all its lines that were said.
+// said waits until a function's log has a line, and returns all lines that the function printed.
 func (b *bench) said(o owner, name, line string) string {
 	b.Helper()
 	q := url.Values{"function": {name}, "account": {o.account}, "region": {o.region}}
@@ -66,8 +66,8 @@ func (b *bench) said(o owner, name, line string) string {
 	return got
 }
 
-// A name is not an identity: the log of a function is what this one wrote, in its account and region and in the group
-// that it was told, and nothing of its namesakes elsewhere or of others that write to the same group.
+// A name is not an identity: the log of a function is what this one wrote, in its account and region and in its
+// configured group, and nothing of its namesakes elsewhere or of others that write to the same group.
 func TestLogsAreThoseOfOneFunction(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
@@ -102,7 +102,8 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		}
 	}
 
-	// What a deleted function has logged stays. A function that is nowhere, or elsewhere, is no function without logs.
+	// The logs of a deleted function stay. A function that does not exist, or exists elsewhere, is an error and not an
+	// empty log.
 	b.as(here, "DELETE", "/2015-03-31/functions/f", "")
 	b.said(here, "f", "one")
 	for query, want := range map[string]string{
@@ -134,7 +135,7 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 	}
 }
 
-// A replay that says where the mapping is finds it there only, and is logged among what its own function logs.
+// A replay that names account and region finds the mapping only there, and is logged in its own function's log.
 func TestReplayLooksWhereItIsTold(t *testing.T) {
 	t.Parallel()
 	observe, _, ended := attempts()

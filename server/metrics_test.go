@@ -34,7 +34,7 @@ func (b *bench) cloudwatch(operation string, in any, out any) {
 	}
 }
 
-// statistics are the data points of a metric around now, as the tutorial asks for them: one period of five minutes is
+// statistics returns the data points of a metric around now, with the tutorial's query: one period of five minutes is
 // one data point, unless the clock passes from one to the next.
 func (b *bench) statistics(namespace, name string, dimensions ...string) point {
 	b.Helper()
@@ -100,8 +100,8 @@ func TestTutorialsStatistics(t *testing.T) {
 		}
 	}
 	age := b.lambdaPoint("IteratorAge")
-	// The first retry waits for about a second; the age goes by the moment the batch is sent. It and the elapsed time
-	// are cut to whole milliseconds.
+	// The first retry waits for about a second; the age is that at the moment the batch is sent. It and the elapsed
+	// time are cut to whole milliseconds.
 	if age.SampleCount != 2 || age.Maximum < 500 || age.Maximum > float64(elapsed.Milliseconds())+2 ||
 		age.Minimum >= age.Maximum {
 		t.Errorf("iterator age %+v after %s", age, elapsed)

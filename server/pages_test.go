@@ -85,7 +85,7 @@ type own struct {
 	unavailable, internal string // in the answer
 }
 
-// protocols are all ways in which a client speaks with the services of the table.
+// protocols returns all protocols of the services of the table.
 func protocols() []own {
 	json10, json11, form := []string{"Content-Type", "application/x-amz-json-1.0"}, []string{
 		"Content-Type", "application/x-amz-json-1.1",
@@ -209,7 +209,7 @@ func TestWhatADecodedBodyTakesCounts(t *testing.T) {
 	}
 }
 
-// What is packed counts as what is in it.
+// A packed body counts with its unpacked size.
 func TestWhatABodyIsUnpackedToCounts(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{BodyMemory: 1 << 20})

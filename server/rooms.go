@@ -46,7 +46,7 @@ type rooms struct {
 	ending     atomic.Bool // nothing waits for these rooms to come to rest any more
 }
 
-// DataError tells why a data directory cannot be used, and what to do.
+// DataError says why a data directory cannot be used, and what to do.
 type DataError struct {
 	Dir  string
 	Hint string
@@ -148,8 +148,8 @@ func (s *Server) open() (storage.Store, error) {
 	return store, nil
 }
 
-// storeFailed ends the process: what is on disk is uncertain, and the next start reads what is there. A start that is
-// under way fails instead, because every call of the store does from now on, and says what is at fault.
+// storeFailed ends the process: what is on disk is uncertain, and the next start reads what is there. A start under way
+// fails instead, because every later call of the store fails, and says what is at fault.
 func (s *Server) storeFailed(err error) {
 	s.broken.CompareAndSwap(nil, &err)
 	if s.starting.Load() {
@@ -189,7 +189,7 @@ func foreign(dir string) (name string) {
 	return name
 }
 
-// beside is what lies beside the store, and is never there before it.
+// beside lists what is beside the store and never exists before it.
 var beside = []string{"logs", "functions"}
 
 // wasUsed reports that there must be a store: rooms that are started after it have left something.
@@ -202,8 +202,8 @@ func (s *Server) wasUsed() bool {
 	return false
 }
 
-// resetStore is the name that a reset gives to the store before it deletes anything, so that a crash in its midst is
-// told from a store that was lost.
+// resetStore is the name that a reset gives to the store before it deletes anything, so that a crash in the middle of
+// it can be told from a lost store.
 const resetStore = "store.reset"
 
 // finishReset deletes what a reset has begun to delete; without one it does nothing.
@@ -237,8 +237,8 @@ func (s *Server) dataError(err error) error {
 
 const clockKey = "server/clock"
 
-// resumeClock goes on with the stored offset. A server on real time refuses data from a clock that was moved: it would
-// hand out times that lie in the past.
+// resumeClock continues with the stored offset. A server on real time refuses data from a clock that was moved: it
+// would hand out times that are in the past.
 func (s *Server) resumeClock(ctx context.Context, r *rooms) error {
 	e, err := r.store.Coord().Get(ctx, clockKey)
 	if err != nil {
@@ -287,7 +287,7 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	return nil
 }
 
-// secrets are what functions must not see, wherever it lies: the data, and the tokens of this user's servers.
+// secrets returns what functions must not see, wherever it is: the data, and the tokens of this user's servers.
 func (s *Server) secrets() []string {
 	var paths []string
 	if s.cfg.Data != "" {
@@ -312,8 +312,8 @@ func (s *Server) route(r *rooms) http.Handler {
 	}
 }
 
-// services is the table of the shared port. What a request must carry to reach a service stands in its row. Kinesis is
-// first: what no rule claims is its.
+// services is the table of the shared port. Each row says what a request must carry to reach the service. Kinesis is
+// first: it gets the requests that no rule claims.
 func (s *Server) services(r *rooms) []wire.Service {
 	return append([]wire.Service{
 		kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})),
@@ -334,10 +334,10 @@ func names(services []wire.Service) []string {
 	return out
 }
 
-// use makes the rooms' handler the one that answers.
+// use makes the rooms' handler the current one.
 func (s *Server) use(r *rooms) { s.handler.Store(&r.handler) }
 
-// idle waits until nothing is under way, for patience of real time at the most.
+// idle waits until nothing is under way, for at most patience of real time.
 func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	calm := 0
@@ -424,8 +424,8 @@ func (r *rooms) close() error {
 	return r.store.Close()
 }
 
-// Reset deletes everything and starts afresh, with the clock on real time. Once begun it is carried through, whatever
-// becomes of ctx. A reset that fails ends the server: see Failed.
+// Reset deletes everything and starts over, with the clock on real time. Once begun it is completed, even if ctx ends.
+// A reset that fails ends the server: see Failed.
 func (s *Server) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -41,13 +41,13 @@ type Config struct {
 	Data         string // directory that keeps everything; "": memory
 	Dev          bool   // the clock may be moved and everything reset
 	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB, or a tenth of a smaller disk
-	AcceptLoss   bool   // go on with what is left where acknowledged changes are known to be lost
+	AcceptLoss   bool   // go on with what is left if acknowledged changes are known to be lost
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
 	BodyMemory   int64  // bytes of the bodies of all requests under way; 0: an eighth of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
 	Node         string // interpreter for nodejs functions; "": PATH
-	HostPackages bool   // functions may import what is installed on this machine and AWS does not bundle
+	HostPackages bool   // functions may import packages of this machine that AWS does not bundle
 	CPU          string // "" or off; weight: functions share processors by their MemorySize
 	// Isolation says how functions are confined: none or sandbox; "": sandbox where it works. Network is "" or host, or
 	// private: they reach this server and nothing else. Show names files and directories of this machine that every
@@ -66,7 +66,7 @@ type Config struct {
 	DrainLimit    time.Duration                                        // how long Stop waits for invocations; 0: 30 s
 
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the
-	// server counts as ready. A failure ends the server. nil: there is nothing to prepare.
+	// server counts as ready. A failure ends the server. nil: nothing to prepare.
 	Prepare func(ctx context.Context, endpoint string) error
 }
 
@@ -114,13 +114,13 @@ type Server struct {
 	patience time.Duration // see idlePatience
 	began    time.Time     // when this value was made
 
-	companions []row // who serves what functions and destinations call back
+	companions []row // the services that functions and destinations call
 
 	mu    sync.Mutex // start, stop, reset
 	rooms *rooms
 }
 
-// PortInUse tells that the port is taken.
+// PortInUse is the error of a port that is taken.
 type PortInUse struct{ Port int }
 
 func (e *PortInUse) Error() string { return fmt.Sprintf("port %d is in use", e.Port) }
@@ -149,7 +149,7 @@ func New(cfg Config) (*Server, error) {
 	}, nil
 }
 
-// Start returns when every API answers. A server that runs stays as it is. Faults: *PortInUse, *DataError.
+// Start returns when every API answers. On a running server it does nothing. Faults: *PortInUse, *DataError.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +213,7 @@ func (s *Server) listen(ctx context.Context) error {
 // connection.
 const maxStreams = 250
 
-// newHTTP answers HTTP/1.1 and HTTP/2 with prior knowledge.
+// newHTTP returns a server for HTTP/1.1 and HTTP/2 with prior knowledge.
 func (s *Server) newHTTP() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -238,13 +238,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	(*h).ServeHTTP(w, r)
 }
 
-// serveInside answers on a listener in a function's network until it is closed.
+// serveInside serves a listener in a function's network until it is closed.
 func (s *Server) serveInside(l net.Listener) {
 	server := s.http
 	go func() { _ = server.Serve(l) }() // ends with the listener
 }
 
-// serve answers on the one listener.
+// serve serves the main listener.
 func (s *Server) serve() {
 	s.served = make(chan struct{})
 	go func() {
@@ -265,9 +265,9 @@ func (s *Server) fail(err error) {
 // Failed gets the error that ends the server from within, if one does.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// announce writes the token where commands find it, and the ready file. A server that keeps its data needs nothing
-// outside of its directory: a service may have no home. One in memory whose user has no place for the token still
-// works; the command line is told the token then.
+// announce writes the token where commands find it, and the ready file. A server with a data directory needs nothing
+// outside of it: a service may have no home. A server in memory still works if its user has no place for the token;
+// then the command line must be given the token.
 func (s *Server) announce() error {
 	if s.cfg.Data != "" {
 		if err := writePrivate(DataTokenFile(s.cfg.Data), []byte(s.token+"\n")); err != nil {

@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bootstrap is a runtime: it answers null, unless the payload says what else to do, and never to a payload that says
-// hang.
+// bootstrap is a runtime: it answers null, unless the payload asks for something else; to a payload that says hang it
+// never answers.
 func bootstrap() {
 	seen := map[string]bool{}
 	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
@@ -230,7 +230,7 @@ func (b *bench) put(key string) {
 	b.ok(b.kinesis("PutRecord", `{"StreamName":"orders","PartitionKey":"`+key+`","Data":"AA=="}`))
 }
 
-// attempts returns an Observe that tells the attempts that start and end.
+// attempts returns an Observe that signals starts and ends of attempts.
 func attempts() (observe func(engine.Observation), started, ended chan struct{}) {
 	started, ended = make(chan struct{}, 100), make(chan struct{}, 100)
 	return func(o engine.Observation) {
@@ -239,7 +239,7 @@ func attempts() (observe func(engine.Observation), started, ended chan struct{})
 			started <- struct{}{}
 		case *esm.AttemptEnded:
 			ended <- struct{}{}
-		default: // nobody waits for the rest
+		default: // the test waits for no more
 		}
 	}, started, ended
 }
@@ -336,8 +336,7 @@ func TestStartTwiceAndAgain(t *testing.T) {
 	}
 }
 
-// Health asks for nothing, everything else of the control API for the token of this start, and pages get nothing at
-// all.
+// Health needs nothing, everything else of the control API needs the token of this start, and pages get nothing at all.
 func TestControlIsGuarded(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
@@ -404,7 +403,7 @@ func TestClockMovesForward(t *testing.T) {
 	}
 }
 
-// The offset of the clock lies with the data; a server on real time refuses them.
+// The offset of the clock is stored with the data; a server on real time refuses such data.
 func TestMovedClockIsKeptAndRefusedByServe(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -579,7 +578,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	} else if _, err := os.Stat(token); err == nil {
 		t.Error("the token of the failed start is still there")
 	}
-	start(t, Config{Data: dir}) // nobody holds its lock
+	start(t, Config{Data: dir}) // its lock is free
 }
 
 // A configuration that cannot be is refused by the name and value of its field.
@@ -598,7 +597,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// A replay that is not complete, or of what is not there, is refused before anything runs.
+// An incomplete replay, or one of something that does not exist, is refused before anything runs.
 func TestReplayIsChecked(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Dev: true})
@@ -613,8 +612,8 @@ func TestReplayIsChecked(t *testing.T) {
 	}
 }
 
-// Prepare runs when every API answers and the server is not ready yet, at the start and after a reset. When it fails,
-// nothing stays.
+// Prepare runs when every API answers and the server is not ready yet, at the start and after a reset. If it fails,
+// nothing is left running.
 func TestPrepareRunsBeforeReady(t *testing.T) {
 	t.Parallel()
 	calls, fail := 0, error(nil)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Two different inputs never become one. Go's decoders replace what is no Unicode by U+FFFD, so that the partition keys
+// Two different inputs never become one. Go's decoders replace invalid Unicode by U+FFFD, so that the partition keys
 // \ud800 and \ud801 would be one key; whatever a service would store or compare is refused instead, in the protocol of
 // the request.
 func TestTwoInputsNeverBecomeOne(t *testing.T) {

@@ -18,7 +18,7 @@ func newToken() string {
 	return hex.EncodeToString(b[:])
 }
 
-// TokenFile returns where the token of the server at hostport lies: in a directory of this user alone.
+// TokenFile returns the path of the token of the server at hostport: in a directory that only this user can read.
 func TokenFile(hostport string) (string, error) {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	if base == "" {
@@ -34,13 +34,12 @@ func TokenFile(hostport string) (string, error) {
 	return filepath.Join(base, "shardmill", host+"_"+port+".token"), nil
 }
 
-// DataTokenFile returns where the token of a server lies that keeps its data in a directory.
+// DataTokenFile returns the path of the token of a server with data directory dir.
 func DataTokenFile(dir string) string { return filepath.Join(dir, "token") }
 
 // keepToken writes the token file and removes those of servers of this user that were killed. The file belongs to the
-// process that holds the lock on it: the system gives the lock back however that process ends. Whoever writes or
-// removes token files holds the lock of their directory meanwhile, so that none takes away what another one has just
-// written.
+// process that holds the lock on it: the system releases the lock however that process ends. A process that writes or
+// removes token files holds the lock of their directory meanwhile, so that none removes what another has just written.
 func keepToken(path, token string) (*os.File, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
