@@ -21,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/function/fleet"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/metric"
@@ -77,6 +78,7 @@ type fakeFunctions struct {
 	updating bool // an update is in progress: Invoke still runs what was there before
 	changed  chan struct{}
 	waiters  []*func()
+	offered  []*func() // waiters that were called and not heard of since
 	duration time.Duration
 }
 
@@ -100,11 +102,12 @@ func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) fun
 		f.mu.Unlock()
 		return function.Result{Class: function.PlatformError, Reason: function.ReasonStopping, StatusCode: 500}
 	}
-	if reason := f.full(); reason != "" {
+	if reason := f.full(0); reason != "" {
 		f.mu.Unlock()
 		return function.Result{Class: function.NotAdmitted, Reason: reason, Detail: "Rate Exceeded.", StatusCode: 429}
 	}
 	f.running++
+	f.offered = f.offered[min(1, len(f.offered)):] // which waiter asks cannot be told; the one called first counts
 	f.peak = max(f.peak, f.running)
 	call := decode(inv)
 	f.calls = append(f.calls, call)
@@ -157,25 +160,43 @@ func (f *fakeFunctions) free() {
 	}
 }
 
-// full returns why an attempt would be refused, or "". f.mu is held.
-func (f *fakeFunctions) full() string {
-	switch {
-	case f.limit >= 0 && f.running >= f.limit:
+// full returns why an attempt would be refused if there were so many more, or "". f.mu is held.
+func (f *fakeFunctions) full(more int) string {
+	switch n := f.running + more; {
+	case f.limit >= 0 && n >= f.limit:
 		return function.ReasonReserved
-	case f.limit < 0 && f.account > 0 && f.running >= f.account:
+	case f.limit < 0 && f.account > 0 && n >= f.account:
 		return function.ReasonAccount
 	}
 	return ""
 }
 
-// next takes the waiter whose turn it is out of the line, if there is room for it. f.mu is held.
+// next takes the waiter whose turn it is out of the line, if there is a place that was offered to no other. A place
+// that is not taken in time goes on to the next. f.mu is held.
 func (f *fakeFunctions) next() func() {
-	if len(f.waiters) == 0 || f.full() != "" {
+	if len(f.waiters) == 0 || f.full(len(f.offered)) != "" {
 		return nil
 	}
 	w := f.waiters[0]
-	f.waiters = f.waiters[1:]
+	f.waiters, f.offered = f.waiters[1:], append(f.offered, w)
+	time.AfterFunc(fleet.OfferTime, func() { f.withdraw(w) })
 	return *w
+}
+
+// withdraw ends a wait; a place that was offered for it goes on.
+func (f *fakeFunctions) withdraw(at *func()) {
+	f.mu.Lock()
+	is := func(w *func()) bool { return w == at }
+	n := len(f.offered)
+	f.waiters, f.offered = slices.DeleteFunc(f.waiters, is), slices.DeleteFunc(f.offered, is)
+	var w func()
+	if len(f.offered) < n {
+		w = f.next()
+	}
+	f.mu.Unlock()
+	if w != nil {
+		w()
+	}
 }
 
 func decode(inv function.Invocation) invocation {
@@ -217,11 +238,7 @@ func (f *fakeFunctions) Enrol(_ function.Ref, waiter func()) (cancel func()) {
 	if now != nil {
 		now()
 	}
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.waiters = slices.DeleteFunc(f.waiters, func(w *func()) bool { return w == at })
-	}
+	return func() { f.withdraw(at) }
 }
 
 func (f *fakeFunctions) Changed(function.Ref) <-chan struct{} {
@@ -251,10 +268,8 @@ func (f *fakeFunctions) change(do func()) {
 	close(f.changed)
 	f.changed = make(chan struct{})
 	var free []func()
-	for n := len(f.waiters); n > 0; n-- { // waiters do not take their slots under this lock: each is offered once
-		if w := f.next(); w != nil {
-			free = append(free, w)
-		}
+	for w := f.next(); w != nil; w = f.next() {
+		free = append(free, w)
 	}
 	f.mu.Unlock()
 	for _, w := range free {

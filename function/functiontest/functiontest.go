@@ -50,6 +50,7 @@ func Run(t *testing.T, bench func(t *testing.T) *Bench) {
 		{"every change is told", changes},
 		{"a place calls one waiter, and the next in the order of enrolling", inTurn},
 		{"a waiter that was taken back leaves its turn to the next", withdrawn},
+		{"a place that was offered and is not used goes on to the next", placeGoesOn},
 		{"a caller who goes has its answer at once, and its place stays taken while the code runs", placeStaysTaken},
 		{"a caller who has gone keeps no place", placesAreNotLost},
 		{"an attempt beyond the account's concurrency is refused for that reason", accountLimit},

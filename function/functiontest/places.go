@@ -107,6 +107,28 @@ func withdrawn(t *testing.T, b *Bench) {
 	l.want(t, "a was taken back", "b")
 }
 
+// A lane that was called may be gone, or at work by itself. It lets go of its turn, and the place is for the next.
+func placeGoesOn(t *testing.T, b *Bench) {
+	b.Create()
+	b.Reserve(0)
+	l := newLine()
+	cancelA := l.enrol(b, "a")
+	l.enrol(b, "b")
+	l.enrol(b, "c")
+	b.Reserve(1)
+	l.next(t, "a")
+	l.want(t, "one place is free", "a")
+
+	cancelA()
+	l.next(t, "b")
+	l.want(t, "the first has let go", "a", "b")
+	cancelA()
+	l.want(t, "the first has let go twice", "a", "b")
+	want(t, b.invoke(t.Context(), Echo), succeeded)
+	l.next(t, "c")
+	l.want(t, "the second has used it", "a", "b", "c")
+}
+
 // The engine lets go of a call when a mapping is deleted or a server stops, and the code runs on.
 func placeStaysTaken(t *testing.T, b *Bench) {
 	b.Create()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/function/fleet"
 )
 
 // functions behaves as the function room does, with a Go func as code. functiontest holds it to that.
@@ -23,6 +24,7 @@ type functions struct {
 	missing bool
 	changed chan struct{}
 	waiters []*waiter
+	offered []*waiter // those that were called and not heard of since
 }
 
 // code is what runs in one invocation.
@@ -61,13 +63,13 @@ func (f *functions) call(
 			StatusCode: 404,
 		}
 	}
-	if f.full() {
+	if f.full(0) {
 		f.mu.Unlock()
 		return function.Result{
 			Class: function.NotAdmitted, Reason: function.ReasonReserved, Detail: "Rate Exceeded.", StatusCode: 429,
 		}
 	}
-	f.running++
+	f.take()
 	f.flights++
 	f.mu.Unlock()
 	c := work(inv)
@@ -112,17 +114,41 @@ func (f *functions) free() {
 	}
 }
 
-// full reports that an attempt would be refused. f.mu is held.
-func (f *functions) full() bool { return f.limit >= 0 && f.running >= f.limit }
+// take takes a place. Which waiter asks cannot be told; the one that was called first counts. f.mu is held.
+func (f *functions) take() {
+	f.running++
+	f.offered = f.offered[min(1, len(f.offered)):]
+}
 
-// next takes the waiter whose turn it is out of the line, if there is room for it. f.mu is held.
+// full reports that an attempt would be refused if there were so many more. f.mu is held.
+func (f *functions) full(more int) bool { return f.limit >= 0 && f.running+more >= f.limit }
+
+// next takes the waiter whose turn it is out of the line, if there is a place that was offered to no other. A place
+// that is not taken in time goes on to the next. f.mu is held.
 func (f *functions) next() func() {
-	if len(f.waiters) == 0 || f.full() {
+	if len(f.waiters) == 0 || f.full(len(f.offered)) {
 		return nil
 	}
 	w := f.waiters[0]
-	f.waiters = f.waiters[1:]
+	f.waiters, f.offered = f.waiters[1:], append(f.offered, w)
+	time.AfterFunc(fleet.OfferTime, func() { f.withdraw(w) })
 	return w.call
+}
+
+// withdraw ends a wait; a place that was offered for it goes on.
+func (f *functions) withdraw(w *waiter) {
+	f.mu.Lock()
+	is := func(x *waiter) bool { return x == w }
+	n := len(f.offered)
+	f.waiters, f.offered = slices.DeleteFunc(f.waiters, is), slices.DeleteFunc(f.offered, is)
+	var call func()
+	if len(f.offered) < n {
+		call = f.next()
+	}
+	f.mu.Unlock()
+	if call != nil {
+		call()
+	}
 }
 
 // Enrol calls call once when there is room.
@@ -138,11 +164,7 @@ func (f *functions) enrol(w *waiter) (cancel func()) {
 	if now != nil {
 		now()
 	}
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.waiters = slices.DeleteFunc(f.waiters, func(x *waiter) bool { return x == w })
-	}
+	return func() { f.withdraw(w) }
 }
 
 // Changed is closed at the next change.
@@ -171,10 +193,8 @@ func (f *functions) change(do func()) {
 	close(f.changed)
 	f.changed = make(chan struct{})
 	var calls []func()
-	for n := len(f.waiters); n > 0; n-- { // waiters do not take their slots under this lock: each is offered once
-		if w := f.next(); w != nil {
-			calls = append(calls, w)
-		}
+	for w := f.next(); w != nil; w = f.next() {
+		calls = append(calls, w)
 	}
 	f.mu.Unlock()
 	for _, call := range calls {
@@ -186,8 +206,8 @@ func (f *functions) change(do func()) {
 // there is.
 func (f *functions) occupy(d, slow time.Duration) {
 	f.mu.Lock()
-	if !f.full() {
-		f.running++
+	if !f.full(0) {
+		f.take()
 		f.mu.Unlock()
 		pause(d)
 		f.free()
