@@ -210,7 +210,7 @@ func halfway(t *testing.T, b *bench) {
 	}
 	put := numbered("a", 3)
 	b.Put(put...)
-	tail := b.from(0, storage.Limit{})
+	tail := b.whole(0)
 	finish := b.HalfSplit(first)
 	changed := b.Changed(first)
 	if r := b.from(tail.next, storage.Limit{}); r.end.Kind != storage.Tail {

@@ -114,7 +114,7 @@ func sealed(t *testing.T, b *bench) {
 func unchanged(t *testing.T, b *bench) {
 	put := numbered("a", 20)
 	b.Put(put...)
-	got := b.from(0, storage.Limit{}).records
+	got := b.whole(0).records
 	was := make([]string, len(got))
 	for i, r := range got {
 		was[i] = r.Key + string(r.Data)
@@ -139,7 +139,7 @@ func durable(t *testing.T, b *bench) {
 		return // in this store everything is as durable as it gets
 	}
 	b.Put(numbered("a", 1)...)
-	before := b.from(0, storage.Limit{})
+	before := b.whole(0)
 	reached, release := b.Hold()
 	done := make(chan struct{})
 	go func() {
@@ -154,7 +154,7 @@ func durable(t *testing.T, b *bench) {
 	release()
 	b.soon("the put is durable", done)
 	b.soon("a put has become durable", changed)
-	if r := b.from(before.next, storage.Limit{}); len(r.records) != 3 {
+	if r := b.whole(before.next); len(r.records) != 3 {
 		t.Errorf("%d records are there once they are durable, want 3", len(r.records))
 	}
 }

@@ -18,7 +18,7 @@ func trimmed(t *testing.T, b *bench) {
 		t.Errorf("the oldest position of an empty shard is %d", p)
 	}
 	b.Put(numbered("old", 5)...)
-	old := b.from(0, storage.Limit{})
+	old := b.whole(0)
 	b.Advance(b.Retention + time.Minute)
 	young := numbered("young", 4)
 	b.Put(young...)
@@ -50,7 +50,7 @@ func trimmed(t *testing.T, b *bench) {
 
 func allTrimmed(t *testing.T, b *bench) {
 	b.Put(numbered("old", 5)...)
-	old := b.from(0, storage.Limit{})
+	old := b.whole(0)
 	b.Advance(b.Retention + time.Minute)
 	r := b.from(1, storage.Limit{})
 	if len(r.records) != 0 || r.end.Kind != storage.Trimmed || r.end.Oldest <= old.records[4].Pos {
@@ -60,7 +60,7 @@ func allTrimmed(t *testing.T, b *bench) {
 		t.Errorf("from %d: %+v", r.end.Oldest, tail)
 	}
 	b.Put(numbered("young", 2)...)
-	if tail := b.from(r.end.Oldest, storage.Limit{}); len(tail.records) != 2 {
+	if tail := b.whole(r.end.Oldest); len(tail.records) != 2 {
 		t.Errorf("from %d, after a put: %+v", r.end.Oldest, tail)
 	}
 }

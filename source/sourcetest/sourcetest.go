@@ -28,6 +28,7 @@ type Bench struct {
 	Advance   func(d time.Duration)          // moves Now; d may be negative
 	Retention time.Duration
 	// returns the identifiers that a function finds in a payload, in order
+	// Items returns the identifiers that a function finds in a payload, in order. nil: that is judged elsewhere.
 	Items func(payload []byte) ([]string, error)
 
 	// HalfSplit begins a split and returns when the shard is closed and its children do not exist yet; finish completes
@@ -79,6 +80,16 @@ func (b *bench) from(p record.Position, limit storage.Limit) read {
 	r, err := b.try(b.t.Context(), first, p, limit)
 	if err != nil {
 		b.t.Fatalf("read from %d: %v", p, err)
+	}
+	return r
+}
+
+// whole reads the first shard from a position to its tail or end; a failure ends the test.
+func (b *bench) whole(p record.Position) read {
+	b.t.Helper()
+	r, err := b.all(b.t.Context(), first, p, storage.Limit{})
+	if err != nil {
+		b.t.Fatalf("read from %d on: %v", p, err)
 	}
 	return r
 }
