@@ -24,58 +24,41 @@ func (r *runner) call(c engine.Call) {
 	if len(w.complaints) > 0 {
 		return
 	}
-	if !r.n.slots.take() {
-		r.n.slots.enrol(r, c.Lane)
-		r.answer(c, engine.Answer{Kind: engine.AnswerThrottled, StatusCode: 429})
+	w.invoke(r.n, &call{
+		r: r, life: r.n.life, c: c, ps: ps, window: in, f: *r.seen.lanes[c.Lane].flight, partial: r.seen.partial,
+	})
+}
+
+// worked is the end of an invocation: the function has done its work, and answers if the machine still waits for it.
+func (r *runner) worked(i *call, fate bool) {
+	c := i.c
+	waited := !r.ended && r.seen.flying(c.Batch) != nil
+	if !waited && fate {
+		return // the environment died with the process
+	}
+	if waited {
+		r.intact(&c, i.ps)
+	}
+	var a engine.Answer
+	switch {
+	case len(c.Payload) > esm.MaxPayload:
+		a = engine.Answer{Kind: engine.AnswerError, StatusCode: statusTooLarge}
+	case len(i.ps) == 0:
+		a, i.f.ok = r.workEnd(i.window)
+	default:
+		a = r.work(&i.f, i.partial)
+		r.s.book.Succeeded(i.f.done, i.window != nil)
+	}
+	if !waited {
 		return
 	}
-	f := *r.seen.lanes[c.Lane].flight
-	gone := w.chance(5) // the environment, before the code ran
-	takes := w.upTo(800 * time.Millisecond)
-	switch {
-	case gone:
-		takes = w.upTo(time.Millisecond)
-	case w.chance(4):
-		takes = w.upTo(15 * time.Second)
+	if l := r.seen.flying(c.Batch); l != nil {
+		*l.flight = i.f
 	}
-	life := r.n.life
-	fate := w.chance(50) // of a call that nothing waits for any more
-	partial := r.seen.partial
-	w.in(takes, func() {
-		if r.n.life == life {
-			r.n.slots.running--
-			w.offer(r.n)
-		}
-		waited := !r.ended && r.seen.flying(c.Batch) != nil
-		if !waited && fate {
-			return // the environment died with the process
-		}
-		if waited {
-			r.intact(&c, ps)
-		}
-		var a engine.Answer
-		switch {
-		case gone:
-			a = engine.Answer{Kind: engine.AnswerNotRun, StatusCode: 500}
-		case len(c.Payload) > esm.MaxPayload:
-			a = engine.Answer{Kind: engine.AnswerError, StatusCode: statusTooLarge}
-		case len(ps) == 0:
-			a, f.ok = r.workEnd(in)
-		default:
-			a = r.work(&f, partial)
-			r.s.book.Succeeded(f.done, in != nil)
-		}
-		if !waited {
-			return
-		}
-		if l := r.seen.flying(c.Batch); l != nil {
-			*l.flight = f
-		}
-		r.answer(c, a)
-		if a.Kind != engine.AnswerOK { // after a timeout the payload may still be on its way to the function
-			r.soon(5*time.Second, func() { r.intact(&c, ps) })
-		}
-	})
+	r.answer(c, a)
+	if a.Kind != engine.AnswerOK { // after a timeout the payload may still be on its way to the function
+		r.soon(5*time.Second, func() { r.intact(&c, i.ps) })
+	}
 }
 
 // intact checks that a payload is what it was.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function/fleet"
 	"github.com/shardmill/shardmill/record"
 )
 
@@ -77,11 +78,16 @@ func (w *world) meddle() {
 		w.reshard()
 	case n < 70:
 		n := w.nodes[w.rng.IntN(len(w.nodes))]
-		n.slots.limit = w.rng.IntN(8)
-		w.tracef("%d slots on node %d", n.slots.limit, n.id)
-		w.offer(n)
+		l := n.fn.limits
+		l.Account, l.Environments = w.rng.IntN(8), pick(w, 1, 2, 3, 5, 100)
+		w.limit(n, l, pick(w, fleet.Unreserved, fleet.Unreserved, w.rng.IntN(8)))
 	case n < 76:
 		w.tracef("the function changes")
+		for _, n := range w.nodes {
+			if n.up {
+				w.changeFunction(n)
+			}
+		}
 		for _, r := range w.runners() {
 			r.step(esm.Nudge{})
 		}

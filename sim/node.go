@@ -19,7 +19,7 @@ type node struct {
 	runners []*runner
 	starts  map[record.ShardID]*starting
 	budget  *engine.Budget
-	slots   slots
+	fn      functions
 	awaits  bool // the ends of parents elsewhere are about to be looked at
 }
 
@@ -37,7 +37,7 @@ func (w *world) boot(n *node) {
 	n.up, n.awaits = true, false
 	n.mapping = &esm.Mapping{}
 	n.starts = map[record.ShardID]*starting{}
-	n.slots.clear()
+	w.openFunctions(n)
 	w.mappingStep(n, esm.Desired{Enabled: !w.disabled, Pending: esm.Creating, Guest: n.id > 0})
 	w.list(n)
 	for _, s := range w.shards {

@@ -123,6 +123,7 @@ func (r *runner) perform(e engine.Effect) {
 		r.call(e)
 	case engine.CancelCall:
 		r.seen.cancelled(e.Batch)
+		r.w.cancelInvoke(r, e.Batch)
 	case engine.Announce:
 		r.announce(e)
 	case engine.Keep:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function/fleet"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/sim/book"
 )
@@ -116,7 +117,8 @@ func newWorld(seed uint64, o Options) *world {
 		memory = pick[int64](w, 1, 10_000_000, 13_000_000, 40_000_000)
 	}
 	for i := range 1 + w.rng.IntN(2) {
-		n := &node{id: i, slots: slots{limit: 1 + w.rng.IntN(12)}}
+		n := &node{id: i}
+		w.drawLimits(n)
 		if memory != 0 {
 			n.budget = engine.NewBudget(memory)
 		}
@@ -220,6 +222,7 @@ func (w *world) run() {
 	}
 	if len(w.complaints) == 0 {
 		w.judgeEnd()
+		w.judgeFunctions()
 	}
 }
 
@@ -242,8 +245,7 @@ func (w *world) stopFaults() {
 		w.enableSoon()
 	}
 	for _, n := range w.nodes {
-		n.slots.limit = 1000
-		w.offer(n)
+		w.limit(n, fleet.Limits{Account: 1000, Environments: 1000, IdleTTL: n.fn.limits.IdleTTL}, fleet.Unreserved)
 	}
 }
 
