@@ -61,7 +61,7 @@ func (f *Functions) conclude(ctx context.Context, conf *Configuration, plan laun
 	var unusable *launcher.Unusable
 	var entryPoint *launcher.EntryPoint
 	switch {
-	case planErr == nil || errors.As(planErr, &entryPoint): // AWS tells about a missing entry point at the invocation
+	case planErr == nil || errors.As(planErr, &entryPoint): // AWS reports a missing entry point at the invocation
 		next.State, next.StateReason, next.StateCode = Active, "", ""
 		next.UpdateStatus, next.UpdateReason, next.UpdateCode = Successful, "", ""
 		current = f.newGeneration(next)

@@ -45,7 +45,7 @@ const (
 	lost                    // the environment cannot, or there is none
 	retry                   // the event was not delivered
 	left                    // the caller's context ended; the handler goes on, and its watcher ends the invocation
-	unserved                // the fleet has refused it, and counts it no more
+	unserved                // the fleet has refused it and no longer counts it
 )
 
 // await sees d through to its end, or until ctx ends.
@@ -84,7 +84,7 @@ func (f *Functions) await(ctx context.Context, e *environment, d *delivery) (Res
 	}
 }
 
-// withdraw takes d back from a warm environment that has not come back for it yet.
+// withdraw takes d back from a warm environment whose runtime has not asked for it yet.
 func (e *environment) withdraw(d *delivery) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -120,8 +120,8 @@ func (f *Functions) watch(e *environment, d *delivery) *watcher {
 	return w
 }
 
-// finish follows the invocation without a caller. What was not delivered has no result, as there is no caller for
-// another try.
+// finish follows the invocation after its caller has left. If it was not delivered it has no result, because no caller
+// is left for another try.
 func (w *watcher) finish() (res Result, how outcome) {
 	for over := false; !over; {
 		select {
@@ -171,8 +171,8 @@ func (w *watcher) release() Result {
 	return *w.held
 }
 
-// late is told that the timer has run out: of the init phase, of the function's timeout, of a runtime that does not
-// come back, or of a held answer.
+// late handles the end of the timer: of the init phase, of the function's timeout, of a runtime that does not ask
+// again, or of a held answer.
 func (w *watcher) late() (Result, outcome, bool) {
 	e, d := w.e, w.d
 	if w.held != nil {

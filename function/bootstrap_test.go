@@ -56,7 +56,7 @@ func runBootstrap(role string) {
 			})
 		}
 		os.Exit(3)
-	case "post": // answers the invocation that it is told, as curl does for a script
+	case "post": // answers the given invocation, like curl in a script
 		post("invocation/"+os.Getenv("SHARDMILL_TEST_ID")+"/response", []byte(`"yes"`))
 		os.Exit(0)
 	case "aws-lambda-go":
@@ -123,7 +123,7 @@ func runBootstrap(role string) {
 			child.Env = append(os.Environ(), "SHARDMILL_TEST_BOOTSTRAP=post", "SHARDMILL_TEST_ID="+id)
 			_ = child.Run()
 			os.Exit(3)
-		case "huge": // as many megabytes as it is asked for, in chunks if that is less than nothing
+		case "huge": // that many megabytes, in chunks if negative
 			megabytes, _ := strconv.Atoi(string(event))
 			var body io.Reader = strings.NewReader(strconv.Itoa(n))
 			if megabytes != 0 {
@@ -136,7 +136,7 @@ func runBootstrap(role string) {
 			if resp, err := http.DefaultClient.Do(req); err == nil {
 				resp.Body.Close()
 			}
-		case "twice": // answers with what the calls of the invocation before were told
+		case "twice": // answers with the results of the previous invocation's calls
 			said := quote(heard)
 			first := post("invocation/"+id+"/response", []byte(said))
 			heard = strings.Join(

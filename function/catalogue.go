@@ -77,7 +77,7 @@ func (f *Functions) load(ctx context.Context) error {
 			unsettled = append(unsettled, conf)
 		}
 	}
-	if err := f.code.sweep(); err != nil { // nothing is lost by what is too much
+	if err := f.code.sweep(); err != nil { // a leftover loses nothing
 		f.opt.Log.Error("look for code that no function uses", "error", err)
 	}
 	return nil
@@ -92,8 +92,8 @@ func (f *Functions) save(ctx context.Context, conf *Configuration, expect storag
 	return f.coord.Commit(ctx, coordGroup, storage.Op{Key: conf.Ref.key(), Value: b, Expect: expect})
 }
 
-// dropCode lets go of a package whose change came to err. Where nobody knows whether the change was stored the package
-// stays until the next start, which knows.
+// dropCode releases a package whose change ended with err. If it is unknown whether the change was stored, the package
+// stays until the next start, which will see.
 func (f *Functions) dropCode(sha string, err error) {
 	if !errors.Is(err, storage.ErrUnknown) {
 		f.code.release(sha)
@@ -120,9 +120,9 @@ func (f *Functions) entry(ref Ref) *entry {
 	return &c
 }
 
-// Changed is closed at the next change of the function's code, configuration, concurrency or state, or when it appears
-// or goes. Who watches a function that is not there may be woken by another that appears: nothing is kept for it, as
-// nothing says when nobody watches any more.
+// Changed returns a channel that is closed at the next change of the function's code, configuration, concurrency or
+// state, or when it appears or is deleted. A watcher of a missing function may be woken by any new function: nothing is
+// kept per missing function, because the end of watching is never reported.
 func (f *Functions) Changed(ref Ref) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,7 @@ func (f *Functions) Changed(ref Ref) <-chan struct{} {
 	return ch
 }
 
-// publish replaces the entry, or removes it when e is nil, and wakes who watches.
+// publish replaces the entry, or removes it if e is nil, and wakes watchers.
 func (f *Functions) publish(ref Ref, e *entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -159,7 +159,7 @@ func (f *Functions) publish(ref Ref, e *entry) {
 	}
 }
 
-// NotFound is AWS's answer about a function that is not there; suffix is what the operation appends to the ARN.
+// NotFound returns AWS's fault for a missing function; suffix is what the operation appends to the ARN.
 func NotFound(ref Ref, suffix string) error {
 	return fault.New(fault.CodeNotFound, "Function not found: %s%s", ref.ARN(), suffix)
 }
@@ -190,8 +190,7 @@ func (f *Functions) List(account, region, after string, n int) (page []*Configur
 	return page, false
 }
 
-// Package returns the zip of a package that some function uses. It must be treated as the code's owner would: the
-// caller has checked who asks.
+// Package returns the zip of a package in use by a function. The caller must have authorized the request.
 func (f *Functions) Package(sha string) ([]byte, error) {
 	if len(sha) != 64 || !word(sha, "") {
 		return nil, fault.New(fault.CodeNotFound, "There is no such code package.")

@@ -194,8 +194,8 @@ func TestEnrollingLateLosesNothing(t *testing.T) {
 	}
 }
 
-// Under load, with environments that crash and updates that replace them, every invocation comes to its own end and
-// nothing stays counted.
+// Under load, with environments that crash and updates that replace them, every invocation ends properly and nothing
+// stays counted.
 func TestNothingIsLostUnderLoad(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.MaxEnvironments = 3 })

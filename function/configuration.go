@@ -16,8 +16,8 @@ const (
 	Successful = "Successful"
 )
 
-// Configuration is what a function is, at one moment. A value handed out is a snapshot: it is not modified, neither by
-// us nor by its receiver. The JSON form is what is stored.
+// Configuration describes a function at one moment. A value handed out is a snapshot that neither we nor the receiver
+// modify. Its JSON form is stored.
 type Configuration struct {
 	Ref           Ref
 	Runtime       string

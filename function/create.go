@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// CreateInput is what Create needs. Zero numbers and empty strings are AWS's defaults.
+// CreateInput is the input of Create. Zero numbers and empty strings mean AWS's defaults.
 type CreateInput struct {
 	Name         string // name or ARN
 	Caller       Caller
@@ -112,7 +112,7 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 	if err := checkRuntime(c.Runtime); err != nil {
 		return nil, err
 	}
-	if c.Handler == "" { // AWS asks for one even where the runtime does not look at it
+	if c.Handler == "" { // AWS requires one even if the runtime ignores it
 		return nil, errMandatory
 	}
 	if len(in.Zip) == 0 {

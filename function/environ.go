@@ -9,18 +9,18 @@ import (
 )
 
 // environ builds the variables of an environment from nothing: the daemon's own are never passed on. Defaults come
-// first, then the customer's, then what nobody may change. Source: Lambda Developer Guide, "Defined runtime environment
-// variables".
+// first, then the customer's, then those that customers may not change. Source: Lambda Developer Guide, "Defined
+// runtime environment variables".
 func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 	conf := e.g.conf
 	vars := map[string]string{
 		"LANG":                      locale(),
 		"TZ":                        ":UTC",
 		"AWS_XRAY_CONTEXT_MISSING":  "LOG_ERROR",
-		"AWS_EC2_METADATA_DISABLED": "true", // keeps SDKs from asking a metadata service that is not there
+		"AWS_EC2_METADATA_DISABLED": "true", // keeps SDKs from calling a metadata service that does not exist
 		"HOME":                      "/tmp",
 	}
-	if taskRoot = e.taskRoot(taskRoot); !e.f.confined() { // /tmp is everybody's
+	if taskRoot = e.taskRoot(taskRoot); !e.f.confined() { // /tmp is shared
 		vars["TMPDIR"], vars["HOME"] = e.directory, e.directory
 	}
 	if url := e.f.opt.Endpoint(); url != "" {

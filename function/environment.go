@@ -10,14 +10,14 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// phase is where an environment stands.
+// phase is the phase of an environment.
 type phase uint8
 
 const (
 	initialising phase = iota // its runtime has not asked for work yet
 	ready                     // its runtime waits for work
 	working                   // an invocation runs
-	answering                 // the caller has its answer; the runtime has not come back for more yet
+	answering                 // the caller has its answer; the runtime has not asked for more yet
 	dead                      // it takes no work any more
 )
 
@@ -45,7 +45,7 @@ type environment struct {
 
 	mu       sync.Mutex
 	phase    phase
-	delivery *delivery     // the invocation under way, or waiting for the runtime to come back
+	delivery *delivery     // the invocation under way, or waiting until the runtime asks again
 	report   *report       // of the last invocation, until its END and REPORT lines are out
 	initTime time.Duration // for the first REPORT; then 0
 	kept     bool          // directory goes to the next process
@@ -64,7 +64,7 @@ type delivery struct {
 	inv      *Invocation
 	sent     bool
 	begun    time.Time
-	took     time.Duration // of one whose runtime did not come back
+	took     time.Duration // of an invocation whose runtime did not ask again
 	init     time.Duration
 	initOver time.Duration // part of the timeout that a long init phase has used up
 	again    bool          // an environment has died over the event before it had read it
@@ -118,14 +118,14 @@ func (e *environment) dispatch(d *delivery) error {
 	return err
 }
 
-// deadline returns when the time of d is up: what its runtime is told, and what ends it. d has been sent, and e.mu is
-// held.
+// deadline returns when the time of d is up: the deadline that its runtime gets and that ends it. d has been sent, and
+// e.mu is held.
 func (e *environment) deadline(d *delivery) time.Time {
 	return d.begun.Add(e.g.conf.Timeout - d.initOver)
 }
 
-// clock returns what the runtime is told of the time. It goes with each event, so that a warm environment follows a
-// clock that has moved.
+// clock returns the clock that the runtime gets with each event, so that a warm environment follows a clock that has
+// moved.
 func (e *environment) clock() runtimeapi.Clock {
 	if !e.f.opt.SteeredClock {
 		return runtimeapi.Clock{}

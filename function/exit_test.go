@@ -11,7 +11,7 @@ import (
 )
 
 // A runtime that answers and ends at once has answered: AWS reports success, whatever ended it. Twelve in a row,
-// because what is lost here is lost by chance; each also is the next invocation after such an end, which gets a new
+// because a loss here depends on chance; each is also the next invocation after such an end, which gets a new
 // environment.
 func TestAnswerCountsThoughTheProcessEnds(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestEventGoesToOneOtherEnvironment(t *testing.T) {
 	)
 }
 
-// The keys of an environment are nobody's when it has ended.
+// The keys of an environment are invalid once it has ended.
 func TestKeysEndWithTheirEnvironment(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -115,7 +115,7 @@ func TestKeysEndWithTheirEnvironment(t *testing.T) {
 	})
 }
 
-// Answers of 70 and 100 MB are too large, in one piece and in chunks, and the environment that gave them lives on.
+// Answers of 70 and 100 MB are too large, in one piece and in chunks, and the environment lives on.
 func TestHugeAnswersAreTooLarge(t *testing.T) {
 	t.Parallel()
 	b := start(t)

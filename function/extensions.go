@@ -24,8 +24,8 @@ func (e *environment) ExtensionFailed(kind string) {
 	e.mu.Unlock()
 }
 
-// farewell tells extensions that their process is about to be ended, and reports whether there are any: then it is
-// asked with SIGTERM before it is killed.
+// farewell sends SHUTDOWN to the extensions of a process that is about to be ended, and reports whether there are any:
+// if so, it gets SIGTERM before it is killed.
 func (e *environment) farewell(reason string) (registered bool) {
 	if t := e.telemetry.Load(); t != nil {
 		t.flush()

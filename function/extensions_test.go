@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// extended is a function whose extension notes what it hears in a file of the directory $NOTES; $EVENTS is what it
+// extended is a function whose extension records its events in files of the directory $NOTES; $EVENTS is what it
 // registers for.
 const extended = `
 	import http.client, json, os, signal, sys, threading, time
@@ -61,8 +61,8 @@ func noted(t *testing.T, dir, name string) string {
 	return string(text)
 }
 
-// An extension inside the process registers in the init phase and hears SHUTDOWN, and after it the process SIGTERM:
-// when it is not needed any more, and after a timeout.
+// An extension inside the process registers in the init phase and gets SHUTDOWN before the process gets SIGTERM: when
+// the environment is no longer needed, and after a timeout.
 func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 	t.Parallel()
 	for reason, payload := range map[string]string{"spindown": `{}`, "timeout": `"sleep"`} {
@@ -87,7 +87,7 @@ func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 					t.Errorf("got %+v", r)
 				}
 				reported := fmt.Sprintf("\tDuration: %.2f ms\t", float64(r.Duration)/float64(time.Millisecond))
-				if !strings.Contains(string(r.LogTail), reported) { // the farewell is no time of the function
+				if !strings.Contains(string(r.LogTail), reported) { // the shutdown is not part of Duration
 					t.Errorf("took %v, and the log says %q", r.Duration, r.LogTail)
 				}
 			} else {
@@ -108,7 +108,7 @@ func TestExtensionHearsShutdownBeforeSIGTERM(t *testing.T) {
 	}
 }
 
-// The error that an extension reports before its process ends is what the invocation failed of.
+// If an extension reports an error before its process ends, the invocation failed with that error.
 func TestErrorOfAnExtensionNamesTheFailure(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
@@ -122,7 +122,7 @@ func TestErrorOfAnExtensionNamesTheFailure(t *testing.T) {
 	)
 }
 
-// F-38 holds with an extension, too, though its process is given time to end: the next one finds what was in /tmp.
+// F-38 also holds with an extension, whose process gets time to end: the next process finds the files in /tmp.
 func TestTemporaryFilesOutliveATimeoutWithAnExtension(t *testing.T) {
 	t.Parallel()
 	b, dir := start(t, unconfined), t.TempDir()
@@ -144,7 +144,7 @@ func TestTemporaryFilesOutliveATimeoutWithAnExtension(t *testing.T) {
 }
 
 // subscribed is a function with an extension that prints what telemetry it gets into the file $NOTES/telemetry; $ANSWER
-// is what it answers.
+// is its answer.
 const subscribed = `
 	import http.client, http.server, json, os, threading
 	api, path = os.environ["AWS_LAMBDA_RUNTIME_API"], os.path.join(os.environ["NOTES"], "telemetry")
@@ -226,7 +226,7 @@ func TestTelemetryIsDelivered(t *testing.T) {
 	}
 }
 
-// A subscriber that refuses what it gets holds up nobody, and is told of in the log.
+// A subscriber that refuses its deliveries holds nothing up, and the log reports it.
 func TestDeadSubscriberHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	b, dir := start(t, unconfined), t.TempDir()
@@ -234,7 +234,7 @@ func TestDeadSubscriberHoldsUpNobody(t *testing.T) {
 		in.Environment = map[string]string{"NOTES": dir, "ANSWER": "500"}
 	})
 	eventually.Reaches(t, "what was dropped, counted", func() (bool, string) {
-		want(t, b.invoke("f", `1`), function.Success, `"yes"`) // it is told with the next that happens
+		want(t, b.invoke("f", `1`), function.Success, `"yes"`) // it is reported with the next event
 		text, _ := os.ReadFile(filepath.Join(dir, "telemetry"))
 		return strings.Contains(string(text), `"platform.logsDropped"`) &&
 			strings.Contains(string(text), `"droppedRecords": `), string(text)

@@ -30,8 +30,8 @@ func TestTimeoutTexts(t *testing.T) {
 	}
 }
 
-// The time of an invocation counts from the instant that its runtime is told, however late whoever waits for it hears
-// that the event has gone.
+// The time of an invocation counts from the instant at which its runtime gets the event, however late the waiting
+// goroutine learns of it.
 func TestTimeCountsFromTheEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,8 @@ func TestTimeCountsFromTheEvent(t *testing.T) {
 	})
 }
 
-// answeredEnvironment is one whose runtime is about to come back, and the pipe that its process prints to.
+// answeredEnvironment returns an environment whose runtime is about to ask again, and the pipe to which its process
+// prints.
 func answeredEnvironment(t *testing.T) (*environment, *os.File) {
 	t.Helper()
 	pr, pw, err := os.Pipe()
@@ -68,7 +69,7 @@ func answeredEnvironment(t *testing.T) (*environment, *os.File) {
 	return e, pw
 }
 
-// What a handler has printed stands before the closing lines of its invocation, though nobody has read it yet.
+// A handler's output comes before the closing lines of its invocation, even if it was not read yet.
 func TestLinesStandBeforeTheReport(t *testing.T) {
 	t.Parallel()
 	e, pw := answeredEnvironment(t)
@@ -84,8 +85,8 @@ func TestLinesStandBeforeTheReport(t *testing.T) {
 	}
 }
 
-// An environment takes no other invocation before the closing lines of the last one are out, so that they stand before
-// the first ones of the next.
+// An environment takes no other invocation before the closing lines of the last one are written, so that they come
+// before the first lines of the next.
 func TestNextInvocationComesAfterTheReport(t *testing.T) {
 	t.Parallel()
 	e, _ := answeredEnvironment(t)
@@ -99,7 +100,7 @@ func TestNextInvocationComesAfterTheReport(t *testing.T) {
 		return e.phase, e.report
 	}
 
-	o.mu.Lock() // somebody else writes a line
+	o.mu.Lock() // another goroutine is writing a line
 	over := make(chan struct{})
 	go func() {
 		e.Ready()

@@ -8,13 +8,13 @@ import (
 	"github.com/shardmill/shardmill/function/fleet"
 )
 
-// fleetShell does what fleet.Fleet decides: it knows which invocation, environment, generation and waiter stands behind
-// a number. One lock guards it all; nothing is done under it but deciding.
+// fleetShell carries out what fleet.Fleet decides: it maps numbers to invocations, environments, generations and
+// waiters. One lock guards it all; under it there are only decisions.
 type fleetShell struct {
 	mu      sync.Mutex
 	machine *fleet.Fleet
 
-	tickets      fleet.Ticket // given out so far, as are the next two
+	tickets      fleet.Ticket // the last ones assigned, like the next two
 	opened       fleet.Generation
 	enrolled     fleet.Waiter
 	inLine       map[fleet.Ticket]chan answer // of invocations that wait for room; each takes one answer
@@ -27,7 +27,7 @@ type fleetShell struct {
 	alarm   time.Time     // zero: it does not run
 }
 
-// grant is what an invocation gets of the fleet.
+// grant is the fleet's answer to an invocation.
 type grant uint8
 
 const (
@@ -42,7 +42,7 @@ const (
 type answer struct {
 	grant  grant
 	env    *environment      // with warm
-	number fleet.Environment // with mayStart: what is to be started
+	number fleet.Environment // with mayStart: the environment to start
 	reason fleet.Reason      // with refused
 	later  <-chan answer     // with stands
 }
@@ -63,7 +63,7 @@ func newFleet(maxEnvironments, accountLimit int, idleTTL time.Duration) *fleetSh
 	}
 }
 
-// step tells the machine what happened and does what it wants. It returns what own is granted by this very event.
+// step feeds ev to the machine and carries out its commands. It returns what this event grants to own.
 func (s *fleetShell) step(own fleet.Ticket, ev fleet.Event) answer {
 	now := time.Now()
 	s.mu.Lock()
@@ -86,7 +86,7 @@ func (s *fleetShell) finish(now time.Time, own fleet.Ticket, ev fleet.Event) ans
 	return a
 }
 
-// decide gives out what the machine wants, and returns what is left to do once the lock is free, in that order.
+// decide distributes the machine's grants, and returns what is left to do after unlocking, in order.
 func (s *fleetShell) decide(now time.Time, own fleet.Ticket, ev fleet.Event) (mine answer, effects []effect) {
 	defer s.mu.Unlock()
 	for _, c := range s.machine.Step(now, ev) {
@@ -121,7 +121,7 @@ func (s *fleetShell) decide(now time.Time, own fleet.Ticket, ev fleet.Event) (mi
 	return mine, effects
 }
 
-// give brings an answer to the invocation that has asked in this step, or to one in line.
+// give passes an answer to the invocation that asked in this step, or to one in line.
 func (s *fleetShell) give(own, to fleet.Ticket, a answer, mine *answer) {
 	if to == own {
 		*mine = a
@@ -131,8 +131,8 @@ func (s *fleetShell) give(own, to fleet.Ticket, a answer, mine *answer) {
 	delete(s.inLine, to)
 }
 
-// setAlarm sees to it that the machine gets its Tick. One that comes too early does no harm, so that the timer is not
-// set anew with every invocation.
+// setAlarm ensures that the machine gets its Tick. An early Tick is harmless, so the timer is not reset with every
+// invocation.
 func (s *fleetShell) setAlarm(now time.Time) {
 	wake := s.machine.Wake()
 	if wake.IsZero() || !s.alarm.IsZero() && !wake.Before(s.alarm) {
@@ -167,7 +167,7 @@ func (s *fleetShell) again(id fleet.Ticket, g *generation) answer {
 	return s.step(id, fleet.Again{Ticket: id, Generation: g.number})
 }
 
-// await returns the answer that comes later, or refused if ctx ends first: then what was given meanwhile goes to
+// await returns the answer that comes later, or refused if ctx ends first: then whatever was granted meanwhile goes to
 // others.
 func (s *fleetShell) await(ctx context.Context, id fleet.Ticket, later <-chan answer) answer {
 	select {
@@ -204,10 +204,10 @@ func (s *fleetShell) started(e *environment) {
 	s.finish(time.Now(), 0, fleet.Started{Environment: e.number})
 }
 
-// died tells that the process of an environment has ended.
+// died reports that the process of an environment has ended.
 func (s *fleetShell) died(e *environment) { s.step(0, fleet.Died{Environment: e.number}) }
 
-// gone tells that nothing is left of an environment, or that it was not started.
+// gone reports that nothing is left of an environment, or that it was not started.
 func (s *fleetShell) gone(number fleet.Environment) {
 	s.mu.Lock()
 	delete(s.environments, number)
@@ -223,7 +223,7 @@ func (s *fleetShell) open(g *generation) {
 	s.finish(time.Now(), 0, fleet.Opened{Generation: g.number, Function: fleet.Function(g.conf.Ref)})
 }
 
-// retire ends a generation: idle environments stop now, busy ones after their invocation. nil is no generation.
+// retire ends a generation: idle environments stop now, busy ones after their invocation. g may be nil.
 func (s *fleetShell) retire(g *generation) {
 	if g != nil {
 		s.step(0, fleet.Retired{Generation: g.number})

@@ -25,7 +25,7 @@ func (b *fleetBench) generation(name string) *generation {
 	return b.f.newGeneration(&Configuration{Ref: Ref{Name: name}, CodeSHA256: name})
 }
 
-// must is an invocation that is granted what it should be.
+// must asks for an invocation and fails unless it gets the grant want.
 func (b *fleetBench) must(t *testing.T, g *generation, wait bool, want grant) (fleet.Ticket, answer) {
 	t.Helper()
 	id, a := b.ask(time.Now(), g, wait)
@@ -197,7 +197,7 @@ func TestDrained(t *testing.T) {
 	})
 }
 
-// BenchmarkFleet is what a warm invocation costs in the fleet: asked, put back, ended.
+// BenchmarkFleet measures the cost of a warm invocation in the fleet: ask, give back, end.
 func BenchmarkFleet(b *testing.B) {
 	for _, c := range []struct {
 		name     string

@@ -2,9 +2,9 @@
 // Invoke.
 //
 // Code runs in processes. An execution environment is one process group that works on one invocation at a time and is
-// spoken to through the Runtime API; idle ones are kept warm and reused newest first. launcher decides what to start,
-// sandbox starts and confines it, runtimeapi talks to it; this room decides when, how many, and what became of it.
-// Results are values (Result); nothing here looks into a response. Metadata lies in storage.Coord, code packages are
+// reached through the Runtime API; idle ones are kept warm and reused newest first. launcher decides what to start,
+// sandbox starts and confines it, runtimeapi talks to it; this room decides when and how many, and reports the outcome.
+// Results are values (Result); nothing here looks into a response. Metadata is in storage.Coord, code packages are
 // files named by their SHA-256. Function timeouts and environment lifetimes go by real time, log times by the steered
 // clock. Source: Lambda API Reference; Lambda Developer Guide, "Lambda execution environment lifecycle" and "Lambda
 // function scaling".
@@ -56,8 +56,8 @@ type Options struct {
 	Node     string        // the Node.js to use before all others: a path or a name on PATH
 	Work     string        // where ./.venv and ./node_modules are looked for; "": the working directory
 
-	// HostPackages lets functions import what is installed for their interpreter on this machine, beside what AWS
-	// bundles with their runtime.
+	// HostPackages lets functions import what is installed for their interpreter on this machine, in addition to what
+	// AWS bundles with their runtime.
 	HostPackages bool
 
 	AccountConcurrency int           // per account and region; 0: 1000
@@ -75,7 +75,7 @@ type Options struct {
 	Show    []string // files and directories of this machine that every function sees, read-only
 	// files and directories of this machine that no function sees in level sandbox, beside Dir
 	Hide []string
-	// answers as Endpoint does, until the listener is closed; needed for a private network
+	// serves like Endpoint until the listener is closed; needed for a private network
 	Serve func(net.Listener)
 	// "" or off; weight: processors are shared by MemorySize where functions compete for them, on Linux
 	CPU                  string
@@ -167,8 +167,8 @@ type Functions struct {
 	change  sync.Mutex // one change of the catalogue at a time; held across the commit
 	mu      sync.RWMutex
 	entries map[Ref]*entry
-	watched map[Ref]chan struct{} // of functions that are there; see Changed
-	appears chan struct{}         // closed when a function appears; nil: nobody watches one that is not there
+	watched map[Ref]chan struct{} // of existing functions; see Changed
+	appears chan struct{}         // closed when a function appears; nil: no missing function is watched
 
 	starting chan struct{} // environments in their init phase: as many as processors
 	stopping chan struct{}
@@ -207,7 +207,7 @@ func New(opt Options) (*Functions, error) {
 	return f, nil
 }
 
-// Start loads what is stored and finishes what a crash interrupted. It returns when functions can be invoked.
+// Start loads the stored functions and completes what a crash interrupted. It returns when functions can be invoked.
 func (f *Functions) Start(ctx context.Context) error {
 	dir := f.opt.Dir
 	if dir == "" {
@@ -262,7 +262,7 @@ func (f *Functions) clear() {
 }
 
 // Stop refuses new invocations, lets running ones finish until ctx ends or 30 s have passed, and then ends every
-// process. Invocations cut off come back as PlatformError: their work may or may not be done. Twice is harmless.
+// process. Invocations cut off return PlatformError: their work may or may not be done. Twice is harmless.
 func (f *Functions) Stop(ctx context.Context) {
 	f.stopOnce.Do(func() {
 		close(f.stopping)
@@ -291,8 +291,8 @@ func (f *Functions) Busy() int { return f.fleet.running() }
 // BusyWith names the functions that run now.
 func (f *Functions) BusyWith() []Ref { return f.fleet.busy() }
 
-// FlushLogs returns when the sink has, and the meter has seen, every line that functions have printed up to now. Lines
-// go there by themselves within milliseconds; whoever moves the clock needs them to be there before.
+// FlushLogs returns once every line that functions have printed so far has reached the sink and the meter. Lines get
+// there within milliseconds anyway; before the clock is moved they must have.
 func (f *Functions) FlushLogs() { f.logs.flush() }
 
 // CPU says how processors are shared among functions, for status output: "off", "weight by cgroup" or "weight by nice

@@ -20,7 +20,7 @@ type Invocation struct {
 	ClientContext string // JSON; "" for none
 	Tail          bool   // collect LogTail
 	InvokedARN    string // as the caller addressed the function; "" is its plain ARN
-	// stand in line for room on the machine and for State Active, until ctx ends, instead of being refused
+	// wait in line for room on the machine and for State Active, until ctx ends, instead of being refused
 	Wait    bool
 	TraceID string // of X-Amzn-Trace-Id; "" makes one
 
@@ -34,7 +34,7 @@ type Invocation struct {
 // Unhandled is the only kind of function error that AWS reports.
 const Unhandled = "Unhandled"
 
-// Result is what became of an Invocation.
+// Result is the result of an Invocation.
 type Result struct {
 	Class           Class
 	Payload         []byte // the response, or with FunctionError the error document; owned by the caller
@@ -148,8 +148,8 @@ func platform(reason string, err error) Result {
 	return Result{Class: PlatformError, Reason: reason, Detail: err.Error(), StatusCode: 500}
 }
 
-// invoke runs inv in what it is granted, and returns the environment that it was in last. One that dies before it has
-// seen the event costs nothing but a new try.
+// invoke runs inv in the environment that it is granted, and returns the last one used. If an environment dies before
+// it has seen the event, another is tried.
 func (f *Functions) invoke(
 	ctx context.Context, g *generation, inv *Invocation, a answer,
 ) (res Result, e *environment, how outcome) {

@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// F-32: numbers, key order and blanks of the event reach the handler and come back unchanged.
+// F-32: numbers, key order and blanks of the event reach the handler and return unchanged.
 func TestBytesPassThroughUnchanged(t *testing.T) {
 	t.Parallel()
 	b := start(t)

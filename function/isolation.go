@@ -36,8 +36,8 @@ func CheckNetwork(value string) error {
 	return nil
 }
 
-// settleIsolation finds out how far functions can be confined, in the background unless something is asked for that may
-// be impossible.
+// settleIsolation finds out how far functions can be confined, in the background unless the options require something
+// that may be impossible.
 func (f *Functions) settleIsolation() error {
 	if f.opt.Isolation != sandbox.Confined && f.opt.Network != NetworkPrivate {
 		f.work.Go(func() { f.box.Level() })
@@ -53,7 +53,7 @@ func (f *Functions) settleIsolation() error {
 	return &Impossible{"isolation sandbox", why}
 }
 
-// Impossible tells that this machine cannot confine functions as was asked for.
+// Impossible is the error of a machine that cannot confine functions as required.
 type Impossible struct{ What, Why string }
 
 func (i *Impossible) Error() string { return i.What + " is not possible here: " + i.Why }
@@ -66,7 +66,7 @@ func (f *Functions) Isolation() (level, why string) { return f.box.Level() }
 // process without root can start no sandbox any more.
 func HideServer() { sandbox.HideServer() }
 
-// shared is what functions have in common with each other and with this machine at level none.
+// shared says what functions share with each other and with this machine at level none.
 const shared = "/tmp, ports and the process list are shared with this machine"
 
 // confined reports whether functions run in level sandbox.
@@ -75,7 +75,7 @@ func (f *Functions) confined() bool {
 	return level == sandbox.Confined
 }
 
-// request returns what the start of conf is planned by: code lies in dir, compiled files may lie in cache.
+// request returns the request for a plan to start conf: code is in dir, compiled files may be in cache.
 func (f *Functions) request(conf *Configuration, dir, cache string) launcher.Request {
 	r := launcher.Request{
 		Runtime: conf.Runtime, Architecture: conf.Architecture, Code: dir, TaskRoot: dir, Cache: cache,
@@ -107,7 +107,7 @@ func (e *environment) show(spec *sandbox.Spec, plan launcher.Plan, dir string) {
 	}
 }
 
-// taskRoot returns where the process sees its code, which lies in dir.
+// taskRoot returns where the process sees its code, which is in dir.
 func (e *environment) taskRoot(dir string) string {
 	if e.f.confined() {
 		return sandbox.TaskRoot
@@ -120,7 +120,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// initStart returns the first line of an environment's log. What it shares, and does not on AWS, is said there.
+// initStart returns the first line of an environment's log. It says what the environment shares but would not on AWS.
 func (e *environment) initStart(plan launcher.Plan) string {
 	line := "INIT_START Runtime Version: " + plan.Display + "\tRuntime Version ARN: " + RuntimeVersionARN(e.g.conf)
 	if !e.f.confined() {
@@ -165,7 +165,7 @@ func (e *environment) listen() (err error) {
 	return err
 }
 
-// answerInside answers at the sockets of a private network.
+// answerInside serves the sockets of a private network.
 func (e *environment) answerInside() {
 	for i, l := range e.proc.Listeners {
 		if i == 0 {

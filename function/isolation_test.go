@@ -119,8 +119,8 @@ func TestLiteralTaskRoot(t *testing.T) {
 	want(t, b.invoke("node", `1`), function.Success, `[1,"/var/task/index.js"]`)
 }
 
-// With a private network two environments listen on one port, AWS_ENDPOINT_URL is answered, even where it has the port
-// of the Runtime API, and nothing else of the machine is there. What listened in it for the server ends with it.
+// With a private network two environments can listen on the same port, AWS_ENDPOINT_URL is answered, even if it has the
+// port of the Runtime API, and nothing else of the machine can be reached. The server's listeners in it end with it.
 func TestPrivateNetworkOfFunctions(t *testing.T) {
 	t.Parallel()
 	outside, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -165,7 +165,7 @@ func TestPrivateNetworkOfFunctions(t *testing.T) {
 	}
 }
 
-// At level none the log says what is shared, and a hint names what a package would share.
+// At level none the log says what is shared, and a hint names what a package might share.
 func TestSharedThingsAreNamed(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)

@@ -13,7 +13,7 @@ type keyring struct {
 	refs map[string]Ref
 }
 
-// credentials are what one environment signs its calls with.
+// credentials sign the calls of one environment.
 type credentials struct{ accessKey, secret, token string }
 
 // issue makes credentials for an environment of ref.

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// awsDomain is what the name of each of AWS's endpoints ends in.
+// awsDomain is the end of the name of each of AWS's endpoints.
 var awsDomain = []byte("amazonaws.com")
 
 // awsHost finds the endpoint of a service in a text: a host with a region, or an address. Names of services in

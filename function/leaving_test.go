@@ -30,13 +30,13 @@ func (l *spoken) count(part string) int {
 	return strings.Count(l.b.String(), part)
 }
 
-// An SDK that does not know AWS_ENDPOINT_URL calls AWS. Where an error or a line of the log names the endpoint, a hint
-// says so, once. What the customer's own variables name is meant, and names of services in a policy are no endpoints.
+// An SDK that does not know AWS_ENDPOINT_URL calls AWS. If an error or a log line names the endpoint, a hint says so,
+// once. Endpoints in the customer's own variables are intended, and names of services in a policy are not endpoints.
 func TestCallOfAWSItselfIsHinted(t *testing.T) {
 	t.Parallel()
 	const host = "kinesis.us-east-1.amazonaws.com"
 	for name, c := range map[string]struct {
-		event string // what it prints, or raises where it begins with !
+		event string // what it prints, or raises if it begins with !
 		env   map[string]string
 		want  bool
 	}{

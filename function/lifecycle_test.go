@@ -271,7 +271,7 @@ func TestInvokeWaitsForActive(t *testing.T) {
 	want(t, b.invoke("f", `1`), function.Success, `1`)
 }
 
-// Functions, their reservations and their code are there after a restart, and packages that nobody uses are not.
+// Functions, their reservations and their code survive a restart; unused packages do not.
 func TestFunctionsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	store, dir := memory.New(memory.Options{}), t.TempDir()
@@ -318,7 +318,7 @@ func TestFailedFunctionGetsAnotherChance(t *testing.T) {
 	}
 }
 
-// Stop cuts off what still runs when its time is over; nobody knows what it did, so it is no error of the function.
+// Stop cuts off what still runs when its time is over; what that did is unknown, so it is not an error of the function.
 // Twice is harmless.
 func TestStopCutsOffAndTellsSo(t *testing.T) {
 	t.Parallel()
@@ -388,7 +388,7 @@ func TestLogTailHoldsThisInvocation(t *testing.T) {
 	}
 }
 
-// A function that was never there, or cannot run, is no matter of trying again.
+// For a function that does not exist or cannot run, a retry is pointless.
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.Python = "/nowhere/python3" })
@@ -415,7 +415,7 @@ func waitForFile(t *testing.T, path string) {
 	})
 }
 
-// A refused package must not take anybody else's code away.
+// A refused package must not remove another function's code.
 func TestRefusedPackageHarmsNobody(t *testing.T) {
 	t.Parallel()
 	b := start(t)

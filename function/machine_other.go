@@ -2,5 +2,5 @@
 
 package function
 
-// machineMemory returns a guess where the system is not asked.
+// machineMemory returns a guess, since we do not ask this system.
 func machineMemory() uint64 { return 8 << 30 }

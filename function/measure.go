@@ -25,7 +25,7 @@ func newMeter(store *metric.Store) *meter {
 
 type account struct{ id, region string }
 
-// scope is what one set of dimensions is measured by.
+// scope holds the series for one set of dimensions.
 type scope struct {
 	account *scope // of all functions; nil in itself
 	running atomic.Int64
@@ -99,14 +99,14 @@ func (m *meter) throttled(ref Ref, now time.Time) {
 	}
 }
 
-// measurement follows one invocation. It lies in its Invocation, so that measuring takes no memory of its own.
+// measurement follows one invocation. It is part of its Invocation, so that measuring allocates nothing.
 type measurement struct {
 	scope *scope    // nil: nothing is measured
 	at    time.Time // when the event went to an environment, by the clock; zero: not yet
 }
 
-// begin notes that an environment has been found: from here on the invocation counts as running. A second time changes
-// nothing.
+// begin records that an environment has been found: from here on the invocation counts as running. A second call
+// changes nothing.
 func (f *Functions) begin(m *measurement) {
 	if m.scope == nil || !m.at.IsZero() {
 		return
@@ -117,8 +117,8 @@ func (f *Functions) begin(m *measurement) {
 	}
 }
 
-// end notes what the invocation came to, under the instant at which it began. What ran no code, or is unknown, is no
-// invocation.
+// end records the result of the invocation, with the instant at which it began. An invocation that ran no code, or
+// whose result is unknown, does not count.
 func (inv *Invocation) end(res *Result) {
 	m := &inv.measure
 	if m.scope == nil || m.at.IsZero() {

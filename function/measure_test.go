@@ -62,7 +62,7 @@ func (m measured) want(k metric.Kind, name string, count, sum float64) {
 	}
 }
 
-// untilGo is a handler that runs until a file is there.
+// untilGo is a handler that runs until a file exists.
 const untilGo = `
 	import os, time
 	def handler(event, context):
@@ -71,7 +71,7 @@ const untilGo = `
 	        time.sleep(0.005)
 `
 
-// Whatever runs at once is measured as each begins, for each function and for all of the account.
+// Concurrent invocations are counted as each begins, for each function and for the whole account.
 func TestConcurrencyIsMeasuredExactly(t *testing.T) {
 	t.Parallel()
 	b := startMeasured(t, unconfined)
@@ -131,8 +131,8 @@ func TestAbandonedInvocationIsCountedAtItsEnd(t *testing.T) {
 	b.want(metric.Errors, "f", 1, 0)
 }
 
-// S-111: what is refused for lack of concurrency, or because the machine is full, is a throttle; who waits for the
-// machine is none, and does not run yet.
+// S-111: what is refused for lack of concurrency, or because the machine is full, is a throttle; an invocation that
+// waits for the machine is not, and does not run yet.
 func TestThrottlesAreMeasured(t *testing.T) {
 	t.Parallel()
 	b := startMeasured(t, unconfined, func(o *function.Options) { o.MaxEnvironments = 1 })
@@ -168,8 +168,8 @@ func TestThrottlesAreMeasured(t *testing.T) {
 	b.want(metric.Invocations, "g", 1, 1)
 }
 
-// A function that cannot start by its own fault is an invocation and an error without a duration; one that is not there
-// is nothing.
+// A function that cannot start through its own fault counts as an invocation and an error without a duration; a missing
+// one does not count.
 func TestFailedStartsAreErrors(t *testing.T) {
 	t.Parallel()
 	b := startMeasured(t)

@@ -7,9 +7,8 @@ import (
 	"github.com/shardmill/shardmill/function/sandbox"
 )
 
-// memoryGuard holds MemorySize where no control group does: it reads the memory of environments at work and kills those
-// beyond their limit. A fast allocator can overshoot between two readings. It runs from a timer that stands still while
-// nothing works.
+// memoryGuard enforces MemorySize without control groups: it reads the memory of busy environments and kills those
+// beyond their limit. A fast allocator can overshoot between two readings. Its timer stops while nothing is busy.
 type memoryGuard struct {
 	mu      sync.Mutex
 	watched map[*environment]struct{}

@@ -58,7 +58,7 @@ func TestFunctionNames(t *testing.T) {
 	}
 }
 
-// Whatever comes in, a name that is accepted belongs to the caller and is a valid name.
+// Whatever the text, an accepted name belongs to the caller and is valid.
 func FuzzParseName(f *testing.F) {
 	for _, s := range []string{
 		"f", "f:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:f:1", "1:function:f", "::::::",

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A native module that was built for something else fails in Node's words, and a hint says for what, also where a
-// library catches the error and throws its own.
+// A native module built for another platform fails in Node's words, and a hint says which, even if a library catches
+// the error and throws its own.
 func TestNodeNativeModulesNameWhatTheyWereBuiltFor(t *testing.T) {
 	t.Parallel()
 	elf := make([]byte, 64)

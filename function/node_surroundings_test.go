@@ -11,8 +11,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// An answer is on its way before anything can end the process, however soon and however hard, and the next invocation
-// has a process of its own.
+// An answer is sent before anything can end the process, however soon and however abruptly, and the next invocation has
+// a new process.
 func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -45,8 +45,8 @@ func TestNodeAnswersThatEndTheProcess(t *testing.T) {
 	}
 }
 
-// What is printed without the end of a line, or is more than a pipe holds, is in the log with its own invocation, also
-// when the process ends at once.
+// Output without a line end, or of more than a pipe holds, is in the log of its own invocation, even if the process
+// ends at once.
 func TestNodeOutputComesBeforeItsAnswer(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -66,8 +66,8 @@ func TestNodeOutputComesBeforeItsAnswer(t *testing.T) {
 	}
 }
 
-// Nothing of the runtime stands among the names of a function: its package may use those of our files, and finds what
-// AWS's own client has.
+// No name of the runtime is visible to a function: its package may use our files' names, and finds what AWS's own
+// client has.
 func TestNodeFunctionHasItsNamesForItself(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -35,7 +35,8 @@ func files(fs ...file) func(*function.CreateInput) {
 	return func(in *function.CreateInput) { in.Zip = zipOf(fs...) }
 }
 
-// An error comes back as the document of AWS's Node.js runtime, keys in its order, and the log has it as one event.
+// An error is returned as the document of AWS's Node.js runtime, with keys in its order, and the log has it as one
+// event.
 func TestNodeErrorIsOneDocumentAndOneLogEvent(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -286,7 +287,7 @@ func TestNodePromiseThatIsNeverSettled(t *testing.T) {
 	}
 }
 
-// An error that nobody catches fails the invocation under way and ends the process; the next invocation has a new one.
+// An uncaught error fails the invocation under way and ends the process; the next invocation has a new one.
 func TestNodeUncaughtErrorsEndTheProcess(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -319,7 +320,7 @@ func TestNodeUncaughtErrorsEndTheProcess(t *testing.T) {
 	b.log.find(t, "id\tERROR\tUncaught Exception \t{\"errorType\":\"Error\",\"errorMessage\":\"loose\"")
 }
 
-// A streaming handler's answer arrives in one piece; what is no streaming handler is told so.
+// A streaming handler's answer arrives in one piece; other handlers get an error that says so.
 func TestNodeStreamingHandlersAnswerInOnePiece(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -424,7 +425,7 @@ func TestNodeEnvironmentIsBuiltFromNothing(t *testing.T) {
 			t.Errorf("unexpected variable %s", k)
 		}
 	}
-	// Node adds its young generation to what was asked for.
+	// Node adds its young generation to the requested heap.
 	if heap := env["heap"].(float64); heap < 192 || heap > 256 {
 		t.Errorf("heap of 256 MB function: %v MB", heap)
 	}
@@ -510,7 +511,7 @@ func TestNodeLimitsAndSIGTERM(t *testing.T) {
 	b.log.find(t, "goodbye")
 
 	if function.MemoryWatch() == "off" {
-		return // this system gives no memory reading; the limit is told, not held
+		return // this system has no memory reading; the limit is not enforced
 	}
 	b.nodejs("hog", `
 		exports.handler = () => { const hogs = []; for (;;) hogs.push(Buffer.alloc(8 << 20, 1)); };

@@ -20,12 +20,12 @@ const (
 	maxLogRing = 1 << 20   // bytes that wait for the sink; beyond, the oldest go
 	eventSize  = 64        // bytes that an event takes there beside its text: an empty line is not for nothing
 	tailBytes  = 4096      // of LogResult
-	// bytes that are read in one go, which is what a pipe holds: a process may print faster than we read
+	// bytes read at once, as many as a pipe holds: a process may print faster than we read
 	maxPull = 64 << 10
 )
 
-// output takes what an environment's processes print: it cuts the stream into lines, keeps them for the sink, and the
-// last of them for LogResult. Both its own goroutine and, at the end of an invocation, drain read the pipe, so that a
+// output reads what an environment's processes print: it cuts the stream into lines, passes them to the sink, and keeps
+// the last for LogResult. Both its own goroutine and, at the end of an invocation, drain read the pipe, so that a
 // handler's lines never come after its REPORT.
 type output struct {
 	pump          *logPump
@@ -34,13 +34,13 @@ type output struct {
 	group, stream string
 	pipe          *os.File
 	raw           syscall.RawConn
-	measure       func([]LogEvent) // takes metrics out of what the sink got; nil: nobody does
+	measure       func([]LogEvent) // extracts metrics from lines in the sink; nil: no metrics
 
 	mu      sync.Mutex
-	watch   func([]byte) bool       // looks at each line until it reports true; nil: nobody does
-	printed func(time.Time, string) // takes what the function printed; nil: nobody does
+	watch   func([]byte) bool       // called with each line until it returns true; may be nil
+	printed func(time.Time, string) // called with what the function printed; may be nil
 	line    []byte                  // begun, not ended yet
-	// the line under way has been given out up to here: what follows, unless it is its end, is an event of its own
+	// the beginning of the current line has been emitted: the rest, unless empty, becomes an event of its own
 	cut     bool
 	marked  bool // the event that was cut had a LogEvent
 	tail    []byte
@@ -71,12 +71,12 @@ func (o *output) read() {
 	})
 }
 
-// drain takes what is in the pipe now.
+// drain reads what is in the pipe now.
 func (o *output) drain() {
 	_ = o.raw.Control(func(fd uintptr) { o.pull(int(fd)) })
 }
 
-// close drops the pipe after taking the rest, whoever still prints; a last line without an end counts.
+// close reads the rest and closes the pipe, even if a process still prints; a last line without an end counts.
 func (o *output) close() {
 	o.drain()
 	o.mu.Lock()
@@ -153,8 +153,8 @@ func (o *output) long(line []byte) []byte {
 	return line
 }
 
-// endLine takes what was begun and not ended: it belongs to the invocation that printed it, and never to what we or the
-// next one say after it. o.mu is held.
+// endLine emits an unfinished line: it belongs to the invocation that printed it, never to what we or the next
+// invocation print after it. o.mu is held.
 func (o *output) endLine() {
 	if len(o.line) > 0 {
 		o.take(bytes.TrimSuffix(o.line, []byte("\r")))
@@ -180,14 +180,14 @@ func (o *output) take(line []byte) {
 	o.add(text)
 }
 
-// publish gives what is printed from now on to f as well, which must not block.
+// publish also passes later output to f, which must not block.
 func (o *output) publish(f func(time.Time, string)) {
 	o.mu.Lock()
 	o.printed = f
 	o.mu.Unlock()
 }
 
-// emit adds an event of our own, behind what was printed so far.
+// emit adds an event of our own after what was printed so far.
 func (o *output) emit(text string) {
 	o.mu.Lock()
 	o.endLine()
@@ -218,7 +218,7 @@ func (o *output) add(text string) {
 	}
 }
 
-// startTail begins to keep lines for LogResult; takeTail ends it and answers the last 4,096 bytes.
+// startTail begins to keep lines for LogResult; takeTail ends that and returns the last 4,096 bytes.
 func (o *output) startTail() {
 	o.mu.Lock()
 	o.endLine()
@@ -229,7 +229,7 @@ func (o *output) startTail() {
 func (o *output) takeTail() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.endLine() // of a runtime that has answered and not come back
+	o.endLine() // of a runtime that has answered and not asked again
 	o.tailing = false
 	return append([]byte(nil), fault.CutFront(o.tail, tailBytes)...)
 }

@@ -29,7 +29,7 @@ func TestFlushLogsHandsOverWhatWaits(t *testing.T) {
 	t.Parallel()
 	var c collector
 	measured := 0
-	f := &Functions{logs: newLogPump(&c)} // its goroutine is not started: nothing goes by itself
+	f := &Functions{logs: newLogPump(&c)} // its goroutine is not started: nothing moves by itself
 	o := &output{pump: f.logs, now: time.Now, measure: func(events []LogEvent) { measured += len(events) }}
 	o.emit("one")
 	o.emit("two")
@@ -41,8 +41,8 @@ func TestFlushLogsHandsOverWhatWaits(t *testing.T) {
 	}
 }
 
-// A process that prints without end, such as a child that an invocation has left behind, holds up nobody: neither the
-// end of an invocation, nor what we say ourselves, nor the end of the environment.
+// A process that prints without end, such as a child that an invocation has left behind, delays nothing: neither the
+// end of an invocation, nor our own log lines, nor the end of the environment.
 func TestEndlessOutputHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	pr, pw, err := os.Pipe()
@@ -55,7 +55,7 @@ func TestEndlessOutputHoldsUpNobody(t *testing.T) {
 	}
 	defer pw.Close()
 	line, fd := append(bytes.Repeat([]byte("y"), 1023), '\n'), int(pw.Fd())
-	// one is taken, the next is there: the pipe is never empty
+	// each line read is replaced: the pipe is never empty
 	o.publish(func(time.Time, string) { _, _ = syscall.Write(fd, line) })
 	if _, err := syscall.Write(fd, line); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestEndlessOutputHoldsUpNobody(t *testing.T) {
 	reading.Wait()
 }
 
-// LogResult has what a runtime that does not come back has printed last, with or without a line break.
+// LogResult has the last output of a runtime that does not ask again, with or without a line break.
 func TestLogResultHasALineWithoutItsEnd(t *testing.T) {
 	t.Parallel()
 	o := &output{pump: newLogPump(&collector{}), now: time.Now}
@@ -128,7 +128,7 @@ func printed(pieces ...string) []string {
 }
 
 // What was printed without a line break is an event of the invocation that printed it. A marked event of several lines
-// that is cut there keeps its line breaks.
+// that is cut in this way keeps its line breaks.
 func TestEventOfOursEndsTheLineUnderWay(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", maxLogLine/2-1) + "x"

@@ -9,8 +9,8 @@ import (
 )
 
 // What a function prints without a line break belongs to the invocation that printed it: it is in LogResult, before
-// END, and never in front of what the next one prints. The same holds for what comes from its set-up, before a timeout,
-// and before an exit.
+// END, and never in front of what the next one prints. The same goes for output of its set-up, before a timeout, and
+// before an exit.
 func TestOutputWithoutALineBreak(t *testing.T) {
 	t.Parallel()
 	short := func(in *function.CreateInput) { in.Timeout = number(1) }

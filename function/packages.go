@@ -20,11 +20,11 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 )
 
-// packages keeps code: DIR/code/SHA.zip is durable, DIR/run holds what can be made again and begins empty at every
-// start (unpacked code, compiled files, temporary directories of environments). What it held before is moved aside and
-// removed while the server is at work: whatever functions have left there, no start fails or waits for it. Directories
-// are made when the first function needs them: a start waits for none of them, and a server without functions leaves
-// none behind. A package lives while it is retained.
+// packages stores code: DIR/code/SHA.zip is durable; DIR/run holds what can be rebuilt and is empty at every start
+// (unpacked code, compiled files, temporary directories of environments). Its old contents are moved aside and removed
+// while the server runs: whatever functions have left there, no start fails or waits because of it. Directories are
+// made when the first function needs them, so that a server without functions leaves none behind. A package lives while
+// it is retained.
 type packages struct {
 	dir, zips, scratch string
 
@@ -40,7 +40,7 @@ func openPackages(dir string) *packages {
 	}
 }
 
-// leftover begins the names of directories that are to be removed.
+// leftover is the prefix of directories to be removed.
 const leftover = ".leftover-"
 
 // setAside moves what an earlier process has left in DIR/run out of the way. Where even that is not possible, this
@@ -56,7 +56,7 @@ func (p *packages) setAside() error {
 	return err
 }
 
-// clear removes what was set aside by this process and by those before it, until ctx ends.
+// clear removes what this process and earlier ones have set aside, until ctx ends.
 func (p *packages) clear(ctx context.Context) error {
 	entries, err := os.ReadDir(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,8 +99,7 @@ func (p *packages) put(ctx context.Context, b []byte) (string, error) {
 	return sha, nil
 }
 
-// keep unpacks a package and makes it durable, unless it is there. What is there instead, by whatever accident, is
-// replaced.
+// keep unpacks a package and makes it durable, unless it is already there. Anything else in its place is replaced.
 func (p *packages) keep(ctx context.Context, sha string, b []byte) error {
 	if _, err := p.read(sha); err == nil { // it was judged when it came first
 		_, _, err := p.unpacked(ctx, sha)
@@ -115,12 +114,12 @@ func (p *packages) keep(ctx context.Context, sha string, b []byte) error {
 	return writeDurably(p.zips, sha+".zip", b)
 }
 
-// errCode is a package that is not what it was.
+// errCode is the error of a damaged package.
 var errCode = errors.New("it is damaged: its content does not fit its name")
 
 // read returns the bytes of a package.
 func (p *packages) read(sha string) ([]byte, error) {
-	// of a pipe nobody would wait for the other end
+	// so that a pipe does not block for its other end
 	f, err := os.OpenFile(p.zipPath(sha), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -139,7 +138,7 @@ func (p *packages) read(sha string) ([]byte, error) {
 	return b, nil
 }
 
-// check looks whether a package of a size is there, without reading it.
+// check checks that a package of that size exists, without reading it.
 func (p *packages) check(sha string, size int64) error {
 	info, err := os.Stat(p.zipPath(sha))
 	switch {
@@ -300,7 +299,7 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// isOurs reports errors that come from this machine and not from the package: no space, no more files.
+// isOurs reports whether an error comes from this machine and not from the package: no space, no more files.
 func isOurs(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
 		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EDQUOT)

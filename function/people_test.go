@@ -29,8 +29,7 @@ func TestFunctionsAreNamedForPeople(t *testing.T) {
 	}
 }
 
-// A function's own group holds what nobody else has written there; in a group that is shared, a stream says whose it
-// is.
+// A function's own group holds only its own lines; in a shared group, the name of a stream says whose it is.
 func TestStreamsBelongToOneFunction(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -85,7 +85,7 @@ func TestPythonFunctionsFollowTheClock(t *testing.T) {
 	}
 }
 
-// Types stay what they are: code compares, pickles and copies them, and waits by clocks that nobody moves.
+// Types stay what they are: code compares, pickles and copies them, and waits by clocks that are never moved.
 func TestTheClockLeavesTypesAlone(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.Clock, o.SteeredClock = clock.New(time.Hour), true })

@@ -12,8 +12,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// installed is a Python with packages of its own, made in no time: a virtual environment is a link and a file that says
-// where the rest is.
+// installed is a Python with its own packages, made quickly: a virtual environment is a link and a file that says where
+// the rest is.
 type installed struct {
 	t      testing.TB
 	python string
@@ -59,7 +59,7 @@ func (i *installed) write(path, text string) {
 	}
 }
 
-// distribution installs name into dir with what it requires, and its files as pip records them.
+// distribution installs name into dir with its requirements, and its files recorded as by pip.
 func (i *installed) distribution(dir, name string, requires []string, files ...string) {
 	meta := filepath.Join(dir, strings.ReplaceAll(name, "-", "_")+"-1.0.dist-info")
 	text := "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n"
@@ -75,7 +75,7 @@ func (i *installed) distribution(dir, name string, requires []string, files ...s
 	i.write(filepath.Join(meta, "RECORD"), record)
 }
 
-// sdk installs what stands for the SDK and its closure, in all the shapes that distributions have, and what does not
+// sdk installs a stand-in for the SDK and its closure, in all forms that distributions have, and packages that do not
 // belong to it.
 func (i *installed) sdk(dir string) {
 	i.distribution(
@@ -150,7 +150,7 @@ func TestOnlyWhatAWSBundlesComesFromOutsideThePackage(t *testing.T) {
 			i.write(filepath.Join(i.site, "debian.pth"), dir+"\n")
 			return dir
 		},
-		// a finder that a .pth file installs knows where the package lies
+		// a finder that a .pth file installs knows where the package is
 		"editable install": func(i *installed) string {
 			i.sdk(i.site)
 			source := filepath.Join(i.t.TempDir(), "src", "boto3")
@@ -240,8 +240,8 @@ func TestMissingModuleIsTracedToTheMachine(t *testing.T) {
 	}
 }
 
-// What AWS bundles and this machine lacks is told with the command that installs it, and found by the next start
-// without one of the server.
+// For a bundled module that this machine lacks a hint gives the command that installs it, and the next environment
+// finds it without a restart of the server.
 func TestBundledModuleThatIsNotInstalledHasItsCommand(t *testing.T) {
 	t.Parallel()
 	i := virtualenv(t)
@@ -262,8 +262,7 @@ func TestBundledModuleThatIsNotInstalledHasItsCommand(t *testing.T) {
 	want(t, b.invoke("f", `{}`), function.Success, `1`)
 }
 
-// A package's own copies go before those of this machine, and a virtual environment that somebody has packaged is plain
-// files.
+// A package's own copies go before those of this machine, and a packaged virtual environment counts as plain files.
 func TestPackagesOwnCopiesGoFirst(t *testing.T) {
 	t.Parallel()
 	i := virtualenv(t)
@@ -294,8 +293,7 @@ func TestPackagesOwnCopiesGoFirst(t *testing.T) {
 	}
 }
 
-// Nothing of ours stands in the function's name space: modules of its own may have any name, and awslambdaric is what
-// AWS has under that name.
+// Nothing of ours is in the function's name space: its own modules may have any name, and awslambdaric is like AWS's.
 func TestNothingOfOursIsInTheNameSpaceOfFunctions(t *testing.T) {
 	t.Parallel()
 	b := start(t)

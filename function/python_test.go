@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// F-34: an exception comes back as the error document of AWS's Python runtime, keys in its order, and the log has it as
-// one event.
+// F-34: an exception is returned as the error document of AWS's Python runtime, with keys in its order, and the log has
+// it as one event.
 func TestExceptionIsOneDocumentAndOneLogEvent(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -46,7 +46,7 @@ func TestExceptionIsOneDocumentAndOneLogEvent(t *testing.T) {
 	}
 }
 
-// F-35: an exception at import comes back with an empty request id.
+// F-35: an exception at import is returned with an empty request id.
 func TestExceptionAtImportHasNoRequestId(t *testing.T) {
 	t.Parallel()
 	b := start(t)

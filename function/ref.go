@@ -23,7 +23,7 @@ func (r Ref) String() string { return r.ARN() }
 // Caller is the account and region that a request comes from; names without an ARN are looked up there.
 type Caller struct{ Account, Region string }
 
-// Name is a FunctionName parameter taken apart.
+// Name is a parsed FunctionName parameter.
 type Name struct {
 	Ref       Ref
 	Qualifier string // as given in the name; "" without one
@@ -77,7 +77,7 @@ func ParseName(s string, c Caller) (Name, error) {
 	return n, nil
 }
 
-// FoldHint tells a person that an account id was completed.
+// FoldHint returns a hint that an account id was completed.
 func FoldHint(given, account string) string {
 	return "Account ids have 12 digits; " + given + " was taken as " + account + "."
 }

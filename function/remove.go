@@ -11,13 +11,13 @@ import (
 	"syscall"
 )
 
-// removeAll removes a file or a directory with all that is in it, whatever its modes are. No such file is no error.
+// removeAll removes a file or a directory with all its contents, whatever their modes. A missing file is no error.
 func removeAll(name string) error { return removeTree(context.Background(), name) }
 
-// removeTree is removeAll that ends early with ctx. What functions and packages leave behind may be of any shape, so it
-// goes down no tree: the directories within a directory are moved up, to be emptied in their turn. That takes two
-// descriptors at any depth, and an effort that grows with the number of files. Nothing outside of the directory is
-// touched, whatever changes in it meanwhile.
+// removeTree is removeAll that ends early with ctx. What functions and packages leave behind may have any shape, so it
+// never descends: the directories within a directory are moved up, to be emptied in turn. That takes two descriptors at
+// any depth, and work in proportion to the number of files. Nothing outside of the directory is touched, whatever
+// changes in it meanwhile.
 func removeTree(ctx context.Context, name string) error {
 	info, err := os.Lstat(name)
 	switch {
@@ -49,11 +49,11 @@ type remover struct {
 	moved int // directories that have been moved up
 }
 
-// removeBatch is how many names are read at once. What is read has gone when more is read.
+// removeBatch is how many names are read at once. They are removed before more are read.
 const removeBatch = 1024
 
-// empty calls remove for everything in dir until nothing is there. It ends with the first error that stands in the way
-// of all the rest.
+// empty calls remove for everything in dir until it is empty. It ends with the first error if nothing else can be
+// removed.
 func (r *remover) empty(dir string, remove func(name string) error) error {
 	for {
 		if err := r.ctx.Err(); err != nil {
@@ -78,7 +78,7 @@ func (r *remover) empty(dir string, remove func(name string) error) error {
 	}
 }
 
-// names reads some of what is in dir.
+// names reads some of the names in dir.
 func (r *remover) names(dir string) ([]string, error) {
 	d, err := r.root.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
@@ -92,7 +92,7 @@ func (r *remover) names(dir string) ([]string, error) {
 	return names, err
 }
 
-// removeOrEmpty removes what lies right below the root.
+// removeOrEmpty removes an entry right below the root.
 func (r *remover) removeOrEmpty(name string) error {
 	err := r.root.Remove(name)
 	if err == nil || !r.isDir(name) {
@@ -105,7 +105,7 @@ func (r *remover) removeOrEmpty(name string) error {
 	return r.root.Remove(name)
 }
 
-// removeOrLift removes what lies one level deeper, or moves it up.
+// removeOrLift removes an entry one level deeper, or moves it up.
 func (r *remover) removeOrLift(name string) error {
 	err := r.root.Remove(name)
 	if err == nil || !r.isDir(name) {

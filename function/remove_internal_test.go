@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// deep makes an archive of files at the end of paths of a depth, each path with a beginning of its own.
+// deep makes an archive of files at the end of paths of that depth, which have no directory in common.
 func deep(paths, depth int) []byte {
 	var headers []zip.FileHeader
 	for i := range paths {
@@ -37,8 +37,8 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// What it takes to unpack a package and to remove it grows with the number of its files and directories, however deep
-// they lie. Not parallel: it measures.
+// The cost of unpacking and removing a package grows with the number of its files and directories, whatever their
+// depth. Not parallel: it measures.
 func TestDeepPackagesCostNoMoreThanWideOnes(t *testing.T) {
 	const directories = 4 * 250
 	measure := func(b []byte) time.Duration {
@@ -140,7 +140,7 @@ func junk(t *testing.T, dir string) {
 	}
 }
 
-// Whatever lies in a directory goes with it, and nothing else.
+// A directory is removed with everything in it, and nothing else.
 func TestRemoveAllTakesEverythingAndNoMore(t *testing.T) {
 	t.Parallel()
 	outer := t.TempDir()
@@ -197,7 +197,7 @@ func TestWorkOnPackagesEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What lies where the packages are kept is moved aside or passed over; it neither fails nor delays a start, and it goes
+// Anything in the place of the packages is moved aside or skipped; it neither fails nor delays a start, and is removed
 // in the background.
 func TestNothingInTheDirectoriesOfPackagesFailsAStart(t *testing.T) {
 	t.Parallel()
@@ -241,7 +241,7 @@ func TestNothingInTheDirectoriesOfPackagesFailsAStart(t *testing.T) {
 			if _, err := os.Lstat(p.scratch); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s is still there: %v", p.scratch, err)
 			}
-			_ = p.sweep() // may say something, and comes back
+			_ = p.sweep() // may return an error, but returns
 			if err := p.clear(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -261,8 +261,8 @@ func junkIn(t *testing.T, dir string) {
 	junk(t, dir)
 }
 
-// What an earlier process has left and cannot be moved, such as the root of a mount, stays where it is: this process
-// works beside it, and keeps what it works in.
+// If something left by an earlier process cannot be moved, such as the root of a mount, it stays: this process works
+// beside it, in a directory that it keeps.
 func TestAnotherDirectoryWhereTheOldOneStays(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

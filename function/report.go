@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// report is what the END and REPORT lines of one invocation tell.
+// report is the content of the END and REPORT lines of one invocation.
 type report struct {
 	id       string
 	duration time.Duration
@@ -17,7 +17,7 @@ type report struct {
 	kind     string        // error type
 	note     string        // a line before END, as for a timeout
 	bytes    int           // of the answer
-	tail     bool          // somebody waits for LogResult
+	tail     bool          // the caller wants LogResult
 }
 
 // emit writes the closing lines. Billed time includes the init phase since August 2025.

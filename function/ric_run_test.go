@@ -12,8 +12,8 @@ import (
 	"github.com/shardmill/shardmill/function"
 )
 
-// run does what the case says, with AWS's client out of clients or, without a name, with our bootstrap, and returns the
-// answers and the log as a case holds them: without what differs from run to run.
+// run runs the case with AWS's client from clients or, without a name, with our bootstrap, and returns the answers and
+// the log in the form of a case: without what varies from run to run.
 func (c *ricCase) run(t *testing.T, clients string) string {
 	t.Helper()
 	dir := t.TempDir()

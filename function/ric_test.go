@@ -59,7 +59,7 @@ var ricLanguages = []ricLanguage{
 	},
 }
 
-// ricKinds are what handlers do that a runtime client decides about.
+// ricKinds are the kinds of behaviour that depend on the runtime client.
 var ricKinds = []string{"answers", "import-errors", "run-errors", "exits", "output", "late", "encodings"}
 
 // Handler bodies get the same answers, errors and log lines from our bootstraps as from AWS's own runtime clients,
@@ -138,7 +138,7 @@ func ricPath(parts ...string) string {
 func lines(s string) []string { return strings.Split(s, "\n") }
 
 // readDifferences reads differences.txt: a case and, after a colon, why we differ there, on one line; lines that begin
-// with # are no entries.
+// with # are comments.
 func readDifferences(t *testing.T, l ricLanguage) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile(ricPath(l.name, "differences.txt"))

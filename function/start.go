@@ -105,8 +105,8 @@ var badProgram = []syscall.Errno{
 	syscall.ENOEXEC, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ETXTBSY,
 }
 
-// startError tells an executable that the system refuses from a system without room for a process. Names are AWS's,
-// where code lies in /var/task.
+// startError tells an executable that the system refuses from a system without room for a process. Names are as on AWS,
+// with code in /var/task.
 func startError(plan launcher.Plan, err error) error {
 	ours := plan.ExecutionEnv != "" // an interpreter of this machine, not the customer's bootstrap
 	var errno syscall.Errno

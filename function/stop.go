@@ -43,7 +43,7 @@ func (e *environment) endInit(f failure, kind signalKind) {
 	}
 }
 
-// closeLog writes the lines of an invocation whose runtime will not come back.
+// closeLog writes the closing lines of an invocation whose runtime will not ask again.
 func (e *environment) closeLog(d *delivery, f failure, duration time.Duration) {
 	if !d.sent {
 		if d.inv.Tail {
@@ -63,7 +63,7 @@ func (e *environment) closeLog(d *delivery, f failure, duration time.Duration) {
 	e.tellReport(&rep)
 }
 
-// supervise waits for the end of the process, hears what it had still sent, and tidies up after it.
+// supervise waits for the end of the process, reads what it sent last, and cleans up after it.
 func (e *environment) supervise() {
 	defer close(e.over)
 	<-e.proc.Done()
@@ -83,7 +83,7 @@ func (e *environment) supervise() {
 	switch {
 	case was == initialising:
 		e.endInit(f, died)
-	// it had asked for work and was about to end: no handler has seen the event
+	// it asked for work just before its end: no handler has seen the event
 	case d != nil && d.sent && unread && !d.again:
 		d.again = true
 		e.out.emit("END RequestId: " + d.inv.RequestID)
@@ -161,7 +161,7 @@ func (e *environment) abandon(d *delivery, f failure) bool {
 	if polite {
 		e.farewell(runtimeapi.Timeout)
 		e.proc.Terminate(stopGrace)
-		<-e.over // the directory is there for the next process
+		<-e.over // the directory is kept for the next process
 	} else {
 		e.proc.Kill()
 	}

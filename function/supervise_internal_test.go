@@ -15,8 +15,8 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 )
 
-// What a process printed before its end stands before the closing lines of its last invocation, though nothing has read
-// it yet; a half line of it, too.
+// What a process printed before its end comes before the closing lines of its last invocation, even if it was not read
+// yet, and even half a line.
 func TestLastWordsStandBeforeTheReport(t *testing.T) {
 	t.Parallel()
 	f := &Functions{
@@ -77,8 +77,8 @@ func TestLastWordsStandBeforeTheReport(t *testing.T) {
 	}
 }
 
-// An environment that was given back may still hold what was said of its last invocation. The next one does not take it
-// for its own.
+// An environment that was given back may still hold signals of its last invocation. The next one does not take them for
+// its own.
 func TestSignalsOfAnEarlierInvocationAreNotHeard(t *testing.T) {
 	t.Parallel()
 	for _, at := range []phase{answering, working} {
@@ -97,8 +97,8 @@ func TestSignalsOfAnEarlierInvocationAreNotHeard(t *testing.T) {
 	}
 }
 
-// A second subscription of an extension replaces its first. Extensions that subscribe beside each other get every event
-// once, whatever they are called.
+// A second subscription of an extension replaces its first. Extensions that subscribe at the same time get every event
+// once, whatever their names.
 func TestSecondSubscriptionReplacesTheFirst(t *testing.T) {
 	t.Parallel()
 	f := &Functions{opt: Options{Clock: clock.New(0), Log: slog.New(slog.DiscardHandler)}}

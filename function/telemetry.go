@@ -15,12 +15,12 @@ import (
 	"github.com/shardmill/shardmill/function/runtimeapi"
 )
 
-// Bounds of delivering telemetry. A batch that cannot be delivered is given up, counted, and told in the next one.
+// Bounds of delivering telemetry. A batch that cannot be delivered is given up, counted, and reported in the next one.
 const (
 	telemetryTries   = 3
 	telemetryPause   = 100 * time.Millisecond // before the second try; then twice as long
 	telemetryTimeout = 2 * time.Second        // of one try
-	telemetryFlush   = 200 * time.Millisecond // that an end waits for what is still to be delivered
+	telemetryFlush   = 200 * time.Millisecond // how long an end waits for pending deliveries
 )
 
 // telemetry delivers what happens in an environment to its extensions that subscribed. Nothing waits for it but the end
@@ -47,7 +47,7 @@ type subscriber struct {
 	droppedEvents, droppedSize int
 }
 
-// Subscribed is an extension that wants telemetry. What was said of the init phase so far comes first.
+// Subscribed handles the subscription of an extension. Earlier events of the init phase come first.
 func (e *environment) Subscribed(sub runtimeapi.Subscription) {
 	if !e.isUp() {
 		return
@@ -210,8 +210,8 @@ func (s *subscriber) loop() {
 	}
 }
 
-// batch takes out as much as goes into one delivery, with the news of what was dropped. n and size are what is lost
-// when it is not delivered; more says that there are events left.
+// batch takes out the events for one delivery, with a report of dropped ones. n and size are what is lost if it is not
+// delivered; more says that events are left.
 func (s *subscriber) batch() (body []byte, n, size int, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/shardmill/shardmill/internal/clock"
 )
 
-// receiver is the other end of a subscription: it takes what comes, or refuses it.
+// receiver is the other end of a subscription: it accepts deliveries, or refuses them.
 type receiver struct {
 	refuses bool
 	got     []string // types, records of what was dropped, sizes of bodies
@@ -66,8 +66,8 @@ func subscribe(r *receiver, maxItems, maxBytes int) *subscriber {
 
 func line(i int) []byte { return fmt.Appendf(nil, `{"type":"line %d"}`, i) }
 
-// What a subscriber never got is counted until it has been told, however often the news itself is lost; what comes
-// beyond its queue is counted with it.
+// Events that a subscriber never got are counted until that is reported, however often the report itself is lost;
+// events beyond its queue count too.
 func TestDroppedTelemetryIsCountedUntilItIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestDroppedTelemetryIsCountedUntilItIsTold(t *testing.T) {
 	})
 }
 
-// What was behind a batch that is given up has its turn, though nothing else happens.
+// Events behind a batch that was given up are delivered, even if nothing else happens.
 func TestTelemetryBehindALostBatchIsDelivered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 )
 
 // A server without a directory of its own makes a temporary one. It belongs to the process that holds the lock on its
-// lock file: the system gives the lock back however that process ends, so a directory whose lock is to be had was left
-// behind by one that was killed.
+// lock file: the system releases the lock however that process ends, so a directory whose lock is free was left behind
+// by a killed process.
 const (
 	temporaryPrefix = "shardmill-functions-"
 	lockName        = "lock"
@@ -27,7 +27,7 @@ func makeTemporary(parent string) (dir string, lock *os.File, err error) {
 	}
 	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
-		err = os.Rename(lock.Name(), path) // only now can somebody else find it
+		err = os.Rename(lock.Name(), path) // only now can another process find it
 	}
 	if err != nil {
 		_ = lock.Close()
@@ -56,7 +56,7 @@ func sweepTemporary(parent string) {
 		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			entries, _ := os.ReadDir(dir)
 			for _, e := range entries {
-				if e.Name() != lockName { // it goes last: without it nobody could tell what the rest is
+				if e.Name() != lockName { // removed last: without it the rest could not be recognised
 					_ = removeAll(filepath.Join(dir, e.Name()))
 				}
 			}

@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
-// What a killed process has left behind goes at the next start; what is in use, is just being made, or is not ours to
-// judge stays.
+// The next start removes what a killed process has left behind; directories that are in use, being made, or not ours
+// stay.
 func TestStaleTemporaryDirectoriesAreSwept(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()

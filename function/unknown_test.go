@@ -11,9 +11,8 @@ import (
 	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
-// A change of a function whose answer is lost is answered as what it came to. What did not happen, or of which nobody
-// could find out, can be done again, and the function runs whatever became of it: no change conflicts with the one
-// before.
+// A change of a function whose reply is lost returns what really happened. If nothing happened, or that is unknown, it
+// can be repeated, and the function runs in any case: no change conflicts with the one before.
 func TestChangesOfFunctionsWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -14,10 +14,10 @@ import (
 )
 
 // unzip writes a package into the empty directory dir, read-only. A link may not lead out of dir, and no entry is ever
-// written through one. What is inflated is counted, whatever the directory of the archive says. The work ends with ctx.
+// written through one. Inflated bytes are counted, whatever the directory of the archive says. The work ends with ctx.
 //
-// Directories are made beside each other and moved into each other in the end, the inner ones first: each costs the
-// same, however deep it lies.
+// Directories are made side by side and finally moved into each other, inner ones first: each costs the same at any
+// depth.
 func unzip(ctx context.Context, b []byte, dir string) error {
 	entries, err := openZip(b)
 	if err != nil {
@@ -149,12 +149,12 @@ func what(kind fs.FileMode) string {
 // unzipping is a package on its way to the disk.
 type unzipping struct {
 	ctx         context.Context
-	root, stage *os.Root // the package; in it, where folders lie by number until they are moved
+	root, stage *os.Root // the package; in it, the folders by number until they are moved
 	tree        *tree
 	left        int64 // bytes that may still be inflated
 }
 
-// in is the path of what is in a folder before that is moved, and what it starts from.
+// in returns the path of an entry in a folder that is not moved yet, and the root of that path.
 func (u *unzipping) in(folder int, name string) (*os.Root, string) {
 	if folder == 0 {
 		return u.root, name
@@ -226,8 +226,8 @@ func (u *untilDone) Read(b []byte) (int, error) {
 	return u.r.Read(b)
 }
 
-// target reads where a symbolic link leads. It climbs only at its beginning; then its meaning is the same whatever lies
-// on the way.
+// target reads the target of a symbolic link. It may climb only at its beginning; then it means the same whatever the
+// path crosses.
 func (u *unzipping) target(e zipEntry, in io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(in, maxLink+1))
 	if err != nil {

@@ -189,7 +189,7 @@ func TestBombsStopEarly(t *testing.T) {
 	}
 }
 
-// Whatever comes in, nothing is written outside of the directory, and a refusal is a fault that AWS has.
+// Whatever the archive, nothing is written outside of the directory, and a refusal is one of AWS's faults.
 func FuzzUnzip(f *testing.F) {
 	f.Add(archive(entryOf{name: "a/b", mode: 0o644, body: "x"}))
 	f.Add(archive(entryOf{name: "l", mode: fs.ModeSymlink | 0o777, body: "../x"}, entryOf{name: "l/x", mode: 0o755}))

@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// UpdateCodeInput is what UpdateCode needs.
+// UpdateCodeInput is the input of UpdateCode.
 type UpdateCodeInput struct {
 	Ref          Ref
 	RevisionID   string // expected; "" for any
@@ -50,7 +50,7 @@ func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Config
 	return conf, err
 }
 
-// UpdateConfigurationInput is what UpdateConfiguration needs; nil members stay as they are.
+// UpdateConfigurationInput is the input of UpdateConfiguration; nil members stay as they are.
 type UpdateConfigurationInput struct {
 	Ref         Ref
 	RevisionID  string // expected; "" for any

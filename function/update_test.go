@@ -96,7 +96,7 @@ func TestUpdateReachesTheNextEnvironment(t *testing.T) {
 	}
 }
 
-// separator returns what stands between members of a list in the JSON of a language.
+// separator returns the separator of list members in the JSON of a language.
 func separator(language string) string {
 	if language == "python" {
 		return ", "

@@ -136,7 +136,7 @@ var retired = []string{
 	"ruby2.5", "nodejs10.x", "python2.7", "nodejs8.10",
 }
 
-// errMandatory is AWS's for a package without the one or the other.
+// errMandatory is AWS's fault for a zip package without runtime or handler.
 var errMandatory = fault.New(
 	fault.CodeInvalidParameter,
 	"Runtime and Handler are mandatory parameters for functions created with deployment packages.",
@@ -167,8 +167,8 @@ func checkRuntime(runtime string) error {
 }
 
 // reservedVariables cannot be set by customers. Source: Lambda Developer Guide, "Defined runtime environment
-// variables", the reserved ones, in its order, as of 2026. TZ, LANG and PATH stand on the same page as unreserved;
-// older editions listed TZ here.
+// variables", the reserved ones, in its order, as of 2026. The same page lists TZ, LANG and PATH as unreserved; older
+// editions listed TZ here.
 var reservedVariables = []string{
 	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
 	"AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
@@ -180,8 +180,7 @@ var reservedVariables = []string{
 }
 
 // loggingVariables tell a runtime how to log. AWS sets them from LoggingConfig and does not list them as reserved. A
-// binary reads them as it likes; the runtimes that shardmill brings along log as text only, so there they are refused,
-// in our words.
+// binary may use them freely; shardmill's own runtimes log only as text, so for them they are refused, in our words.
 var loggingVariables = []string{"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"}
 
 func checkEnvironment(runtime string, env map[string]string) error {

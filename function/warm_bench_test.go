@@ -18,8 +18,8 @@ import (
 )
 
 // BenchmarkWarmInvoke measures a warm Invoke end to end: admission, the Runtime API, the handler, log lines, the
-// result. The bare sub-benchmarks are the physical limit beside it: the same runtime on a loop that only answers /next
-// and reads /response.
+// result. The bare sub-benchmarks measure the physical limit: the same runtime with a loop that only answers /next and
+// reads /response.
 func BenchmarkWarmInvoke(b *testing.B) {
 	payload := []byte(`{"Records":[{"data":"` + strings.Repeat("x", 1000) + `"}]}`)
 	warm := func(name string, make func(*bench)) {
@@ -89,7 +89,7 @@ func bare(b *testing.B, payload []byte, cmd *exec.Cmd, env ...string) {
 		b.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	// a runtime that does not start is told, not waited for
+	// fail if the runtime does not start, instead of waiting
 	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
 	c, err := ln.Accept()
 	if err != nil {

@@ -61,8 +61,8 @@ exec "${args[@]}"
 	}
 }
 
-// A wrapper that is not there, or is no program, ends the runtime as on AWS, with a line in the log that says so.
-// provided.* knows no wrapper.
+// A wrapper that is missing, or is not a program, ends the runtime as on AWS, with a line in the log that says so.
+// provided.* has no wrapper.
 func TestExecWrapperThatCannotRun(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -17,7 +17,7 @@ import (
 )
 
 // Limits of a package. Sizes are in bytes. Source: Lambda Developer Guide, "Lambda quotas". The last five are ours: a
-// name must be good for a path below /var/task, and what is made of a package is bounded by its number of files and
+// name must be usable as a path below /var/task, and the result of unpacking is bounded by the number of files and
 // directories, whatever their names imply.
 const (
 	maxZip      = 52_428_800
@@ -165,8 +165,8 @@ func judge(f *zip.File) (zipEntry, error) {
 	return e, nil
 }
 
-// nameOf returns the name of an entry in UTF-8. Many tools write UTF-8 and do not say so; what is none was written in
-// the code page of the first PCs, unless a second name beside it says better. Source: PKWARE's APPNOTE, appendix D;
+// nameOf returns the name of an entry in UTF-8. Many tools write UTF-8 without declaring it; anything else is in the
+// code page of the first PCs, unless a second name beside it is in Unicode. Source: PKWARE's APPNOTE, appendix D;
 // Info-ZIP's extra field 0x7075.
 func nameOf(f *zip.File) (string, error) {
 	switch {
@@ -203,7 +203,7 @@ var codePage437 = []rune(
 	"ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0",
 )
 
-// damage says in words what is wrong with the content of an entry.
+// damage describes what is wrong with the content of an entry.
 func damage(err error) error {
 	var corrupt flate.CorruptInputError
 	switch {

@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// raw makes an archive of headers as they are; a body is stored as it is, whatever the method says.
+// raw makes an archive with these very headers; a body is stored as it is, whatever the method says.
 func raw(headers ...zip.FileHeader) []byte {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
@@ -40,7 +40,7 @@ func raw(headers ...zip.FileHeader) []byte {
 	return b.Bytes()
 }
 
-// unpackedTo unzips into a new directory and lists the files, as path, mode and what is in them.
+// unpackedTo unzips into a new directory and lists the files with path, mode and contents.
 func unpackedTo(t *testing.T, b []byte) (map[string]string, error) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "package")
@@ -80,7 +80,7 @@ func unpackedTo(t *testing.T, b []byte) (map[string]string, error) {
 	})
 }
 
-// Archives that are legal and odd are unpacked as the tools of those who made them meant it.
+// Legal but odd archives are unpacked as the tools that made them intended.
 func TestOddPackagesAreUnpacked(t *testing.T) {
 	t.Parallel()
 	const file, dir = "-r--r--r-- body", "dr-xr-xr-x"
@@ -197,7 +197,7 @@ func zip64() []byte {
 	return slices.Concat(b[:end], record, tail)
 }
 
-// Whatever is refused is named, and the reason is one that helps.
+// A refusal names the entry and gives a useful reason.
 func TestRefusalsOfPackagesNameTheEntry(t *testing.T) {
 	t.Parallel()
 	h := func(name string, change func(*zip.FileHeader)) zip.FileHeader {
@@ -296,7 +296,7 @@ func TestRefusalsOfPackagesNameTheEntry(t *testing.T) {
 	}
 }
 
-// A later entry of a name wins, of whatever kind.
+// The last entry of a name wins, whatever its kind.
 func TestTheLastEntryOfANameCounts(t *testing.T) {
 	t.Parallel()
 	got, err := unpackedTo(t, archive(

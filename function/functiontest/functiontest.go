@@ -1,6 +1,5 @@
-// Package functiontest is what package function promises to whoever invokes functions, as tests. The room itself passes
-// them, and so does everything that stands for it in other rooms' tests: a fake that answers otherwise hides a fault
-// instead of showing it.
+// Package functiontest tests what package function promises to callers that invoke functions. The room itself passes,
+// and so does every fake of it in other rooms' tests: a fake that behaves differently hides faults.
 package functiontest
 
 import (
@@ -12,7 +11,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// Functions is what is judged.
+// Functions is the subject of the tests.
 type Functions interface {
 	Invoke(ctx context.Context, inv function.Invocation) function.Result
 	Enrol(ref function.Ref, waiter func()) (cancel func())
@@ -28,7 +27,7 @@ type Bench struct {
 	Create  func()       // makes a function whose code is Obey
 	Delete  func()
 	Reserve func(n int) // concurrency; -1: none is reserved
-	Account int         // concurrency of the account, which nothing else uses; 0: there is no end of it
+	Account int         // concurrency of the account, which nothing else uses; 0: unlimited
 	// Update begins to replace the code by its version 2 and returns while that is in progress; finish returns when it
 	// is in effect. nil: there are no updates.
 	Update func() (finish func())
@@ -119,7 +118,7 @@ func failure(t *testing.T, b *Bench) {
 
 	got := b.invoke(t.Context(), Fail)
 
-	// Reason is what the runtime says in a header, which not all do: what happened is in the document.
+	// Reason is from a header that not all runtimes send; the error is in the document.
 	want(t, got, function.Result{
 		Class: function.FunctionError, Reason: got.Reason, ErrorKind: function.Unhandled, StatusCode: 200,
 		ExecutedVersion: function.Latest,

@@ -10,8 +10,7 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// The engine asks for the channel, then for the configuration. What changes in between must not wait for another
-// change.
+// The engine takes the channel, then the configuration. A change in between must wake it.
 func nothingMissed(t *testing.T, b *Bench) {
 	var last atomic.Bool
 	ctx, cancel := context.WithCancel(t.Context())

@@ -198,7 +198,7 @@ func reservationEnds(t *testing.T, b *Bench) {
 	l := newLine()
 	l.enrol(b, "a")
 	b.Delete()
-	l.next(t, "a") // who tries now learns that there is nothing to wait for
+	l.next(t, "a") // a try now shows that there is nothing to wait for
 	b.Create()
 	want(t, b.invoke(t.Context(), Echo), succeeded)
 }
