@@ -55,7 +55,6 @@ type mappingRunner struct {
 	guest    bool            // another engine decides the State
 	desired  bool            // the machine knows what the mapping shall be
 	stopping bool
-	abandonT *time.Timer
 
 	ownership <-chan struct{} // closed at its next change
 	vanished  bool            // the mapping is not kept any more, and the runner was told; under Engine.mu
@@ -159,7 +158,6 @@ func (r *mappingRunner) run() {
 		r.e.active.end()
 	}
 	r.cancel()
-	r.stopAbandon()
 	for what := range r.retries {
 		r.done(what)
 	}
@@ -315,7 +313,9 @@ func (r *mappingRunner) command(c esm.MappingCommand) {
 	case esm.ReleaseShard:
 		if s := r.shards[c.Shard]; s != nil {
 			s.postEvent(esm.Release{Abandon: c.Abandon})
-			r.abandonLater()
+			if !c.Abandon {
+				r.abandonLater(c.Shard, s)
+			}
 			return
 		}
 		r.done(startOf(c.Shard)) // it waited to be started
@@ -376,22 +376,18 @@ func (r *mappingRunner) settle(state esm.State) {
 	r.done("settle")
 }
 
-// abandonLater gives attempts in flight some real time to end after a release.
-func (r *mappingRunner) abandonLater() {
-	if r.abandonT == nil {
-		r.abandonT = time.AfterFunc(r.e.o.AbandonAfter, func() {
-			r.inbox.post(func() {
-				r.abandonT = nil
-				r.step(esm.AbandonDue{})
-			})
+// abandonLater gives attempts in flight of a shard some real time to end after its release.
+func (r *mappingRunner) abandonLater(id record.ShardID, s *shardRunner) {
+	if s.abandon != nil {
+		return
+	}
+	s.abandon = time.AfterFunc(r.e.o.AbandonAfter, func() {
+		r.inbox.post(func() {
+			if r.shards[id] == s {
+				r.step(esm.AbandonDue{Shards: []record.ShardID{id}})
+			}
 		})
-	}
-}
-
-func (r *mappingRunner) stopAbandon() {
-	if r.abandonT != nil && r.abandonT.Stop() {
-		r.abandonT = nil
-	}
+	})
 }
 
 // forget ends a deleted mapping: first its checkpoints go, then the mapping itself, so that a crash in between leaves a

@@ -49,6 +49,7 @@ type shardRunner struct {
 	calls    map[uint64]context.CancelFunc
 	waiters  map[int]*waiter // enrolled lanes
 	timer    *clock.Timer
+	abandon  *time.Timer // since its release; the mapping runner's
 	wake     time.Time
 }
 

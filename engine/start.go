@@ -74,10 +74,10 @@ func startOf(id record.ShardID) string { return "start " + id.String() }
 
 // finished takes the end of a shard's machine.
 func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
-	delete(r.shards, id)
-	if len(r.shards) == 0 {
-		r.stopAbandon()
+	if s := r.shards[id]; s.abandon != nil {
+		s.abandon.Stop()
 	}
+	delete(r.shards, id)
 	switch reason {
 	case esm.Released:
 	case esm.Ended:

@@ -109,8 +109,9 @@ type ShardFinished struct {
 	Reason FinishReason
 }
 
-// AbandonDue tells that a delete or a disable has waited long enough for attempts in flight.
-type AbandonDue struct{}
+// AbandonDue tells that attempts in flight of released shards have been waited for long enough; nil: those of all of
+// them.
+type AbandonDue struct{ Shards []record.ShardID }
 
 // SourceGone tells that the stream does not exist: every running shard is released, and the mapping stays as it is.
 type SourceGone struct{}
@@ -183,8 +184,9 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 		m.shardFinished(ev)
 	case AbandonDue:
 		for i := range m.shards {
-			if m.shards[i].phase == shardEnds {
-				m.emit(ReleaseShard{Shard: m.shards[i].id, Abandon: true})
+			e := &m.shards[i]
+			if e.phase == shardEnds && (ev.Shards == nil || slices.Contains(ev.Shards, e.id)) {
+				m.emit(ReleaseShard{Shard: e.id, Abandon: true})
 			}
 		}
 	case SourceGone:

@@ -106,5 +106,13 @@ func (w *world) verbFinished(a *args) {
 	w.mappingStep(esm.ShardFinished{Shard: record.ShardID(a.int("shard", 0)), Reason: r})
 }
 
-func (w *world) verbAbandonDue(*args) { w.mappingStep(esm.AbandonDue{}) }
+// verbAbandonDue ends the wait for shards=(ID,…), by default for all.
+func (w *world) verbAbandonDue(a *args) {
+	var ev esm.AbandonDue
+	if _, ok := a.find("shards"); ok {
+		ev.Shards = a.shards()
+	}
+	w.mappingStep(ev)
+}
+
 func (w *world) verbSourceGone(*args) { w.mappingStep(esm.SourceGone{}) }
