@@ -414,6 +414,9 @@ func (w *world) everything() engine.Ownership {
 func (w *world) close() {
 	w.engine.Stop(w.t.Context())
 	w.functions.handlers.Wait()
+	if n := len(w.functions.waiters); n > 0 {
+		w.t.Errorf("%d lanes stand in line for a function, and nothing runs any more", n)
+	}
 	if n := w.functions.spoiled; n > 0 {
 		w.t.Errorf("%d payloads were changed while handlers ran", n)
 	}
