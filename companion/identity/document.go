@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
-// statement is what is looked at in a statement of a policy. Actions, conditions and resources are kept as they are and
-// never evaluated.
+// statement holds what is checked in a statement of a policy. Actions, conditions and resources are stored as they are
+// and never evaluated.
 type statement struct {
 	Effect                  string
 	Action, NotAction       json.RawMessage
@@ -68,7 +68,7 @@ func checkTrust(document string) error {
 	return nil
 }
 
-// checkPolicy checks the document of a policy that is given to a role.
+// checkPolicy checks the document of a policy for a role.
 func checkPolicy(document string) error {
 	all, err := statements(document)
 	if err != nil {

@@ -25,5 +25,5 @@ func noSuchPolicy(arn string) error {
 	return fault.New(CodeNoSuchEntity, "Policy %s was not found.", clip(arn))
 }
 
-// clip keeps a quoted value of a caller short.
+// clip shortens a caller's value for quoting.
 func clip(s string) string { return fault.Clip(s, 100) }

@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// formatVersion is that of every stored value.
+// formatVersion is the version of every stored value.
 const formatVersion = 1
 
 // Keys. Names of one account differ in more than case, as on AWS.
@@ -25,7 +25,7 @@ const (
 	kindPolicy = "policy"
 )
 
-// load reads one value; ok is false when there is none.
+// load reads one value; ok is false if there is none.
 func load[T any](ctx context.Context, s *Store, key string) (v T, revision storage.Revision, ok bool, err error) {
 	e, err := s.coord.Get(ctx, key)
 	if err != nil || e.Revision == 0 {
@@ -53,7 +53,7 @@ func decode[T any](e storage.Entry) (v T, err error) {
 	return v, nil
 }
 
-// all are the values of a kind, in the order of their names.
+// all returns the values of a kind, in order of name.
 func all[T any](ctx context.Context, s *Store, account, kind string) ([]T, error) {
 	entries, err := s.coord.List(ctx, prefix(account, kind), "", 0)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) save(ctx context.Context, key string, v any, expect storage.Revi
 	if v != nil {
 		b, err := json.Marshal(v)
 		if err != nil {
-			panic(err) // our own types always marshal
+			panic(err) // our own types can always be marshalled
 		}
 		op.Value = b
 	}
@@ -86,7 +86,7 @@ func (s *Store) save(ctx context.Context, key string, v any, expect storage.Revi
 	return nil
 }
 
-// unavailable marks what comes of a store that stops or has no time as ErrUnavailable.
+// unavailable wraps an error of a store that is closed or busy as ErrUnavailable.
 func unavailable(err error) error {
 	if errors.Is(err, storage.ErrClosed) || errors.Is(err, storage.ErrBusy) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -1,9 +1,9 @@
 // Package identity keeps the roles and managed policies of accounts, as AWS Identity and Access Management does.
 //
-// In flow changes of one role or policy, by account; out flow roles and policies as they are. What is created is stored
-// and returned so that tools which create roles work; no policy is ever evaluated, and no other room asks whether a
-// role exists. iam:PassRole and other actions are text inside policy documents. What IAM does is described in the IAM
-// API Reference; docs/format/iam.md lists what is stored.
+// Changes of a role or policy come in, by account; roles and policies go out. What is created is stored and returned so
+// that tools that create roles work; no policy is ever evaluated, and no other room checks whether a role exists.
+// iam:PassRole and other actions are text inside policy documents. What IAM does is described in the IAM API Reference;
+// docs/format/iam.md lists what is stored.
 package identity
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Account is who owns roles and policies, and the partition that their ARNs are in.
+// Account is the owner of roles and policies, and the partition of their ARNs.
 type Account struct {
 	ID        string // 12 digits
 	Partition string // for example aws
@@ -40,7 +40,7 @@ type Options struct {
 	Clock *clock.Clock
 }
 
-// ErrUnavailable is what operations return while the store beneath stops, or is too busy.
+// ErrUnavailable is returned while the store is closed or too busy.
 var ErrUnavailable = errors.New("identity: the store is closed or busy")
 
 // Store keeps roles and policies. Every change is durable when its method returns. Safe for concurrent use.
@@ -51,7 +51,7 @@ type Store struct {
 	change sync.Mutex // one change at a time; held across the commit
 }
 
-// New returns a Store over what o.Coord holds. It reads nothing.
+// New returns a Store over o.Coord. It reads nothing yet.
 func New(o Options) *Store {
 	if o.Clock == nil {
 		o.Clock = clock.New(0)
@@ -59,14 +59,14 @@ func New(o Options) *Store {
 	return &Store{coord: storage.Sure(o.Coord), clock: o.Clock}
 }
 
-// now returns the steered time in whole seconds, which is all that answers carry.
+// now returns the steered time in whole seconds, the precision of answers.
 func (s *Store) now() time.Time { return s.clock.Now().UTC().Truncate(time.Second) }
 
 // newID returns a unique id: AROA for roles, ANPA for policies, and 17 letters and digits.
 func newID(kind string) string { return kind + rand.Text()[:17] }
 
-// RoleID returns the id of the role with an ARN. A role that was never created has one, too, since functions may run
-// under any: it is always the same for the same ARN.
+// RoleID returns the id of the role with an ARN. A role that was never created also has one, because functions may run
+// under any role: the same ARN always gives the same id.
 func (s *Store) RoleID(ctx context.Context, arn string) string {
 	rest, isRole := strings.CutPrefix(arn, "arn:")
 	partition, rest, _ := strings.Cut(rest, ":iam::")

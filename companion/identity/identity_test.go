@@ -69,7 +69,7 @@ func (b *bench) newPolicy(name string) string {
 	return p.ARN(mine)
 }
 
-// What is stored is there for whoever opens the same store, byte for byte, and belongs to one account.
+// Stored values are there for the next Store over the same Coord, byte for byte, and belong to one account.
 func TestRolesAndPoliciesOutliveTheirStore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -113,7 +113,7 @@ func TestNamesDifferInMoreThanCase(t *testing.T) {
 	b.must(err)
 }
 
-// What still holds something is not deleted.
+// A role or policy that is still in use is not deleted.
 func TestWhatIsHeldStays(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -146,7 +146,7 @@ func TestWhatIsHeldStays(t *testing.T) {
 	b.fails(err, CodeNoSuchEntity)
 }
 
-// Quotas hold at their edge: what reaches one is kept, what goes beyond changes nothing.
+// Quotas hold at their limit: reaching one is accepted, exceeding it changes nothing.
 func TestQuotasHoldAtTheirEdge(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -185,7 +185,7 @@ func TestQuotasHoldAtTheirEdge(t *testing.T) {
 	}
 }
 
-// A role has one id: that which it was made with under its whole ARN, and one that follows from the ARN otherwise.
+// A created role has the id it was created with, under its whole ARN; any other ARN has an id derived from it.
 func TestRoleID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -208,7 +208,7 @@ func TestRoleID(t *testing.T) {
 	}
 }
 
-// Changes at the same moment are one after the other: none is lost, and none conflicts.
+// Concurrent changes are made one after the other: none is lost, and none conflicts.
 func TestChangesTakeTurns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -227,7 +227,7 @@ func TestChangesTakeTurns(t *testing.T) {
 	}
 }
 
-// What a newer release has written is not read as something else.
+// Values of a newer release are not misread.
 func TestANewerFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -244,7 +244,7 @@ func TestANewerFormatIsRefused(t *testing.T) {
 	}
 }
 
-// closed is a store that stops.
+// closed is a store that is closed.
 type closed struct{ storage.Coord }
 
 func (closed) Get(context.Context, string) (storage.Entry, error) {
@@ -265,7 +265,7 @@ func TestAStoreThatStopsIsUnavailable(t *testing.T) {
 	}
 }
 
-// Versions are numbered on, whatever is deleted; the one in force is what the last change made it.
+// Version numbers go on whatever is deleted; the last change decides which version is in force.
 func TestVersionsAreNumberedOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -289,7 +289,7 @@ func TestVersionsAreNumberedOn(t *testing.T) {
 	b.fails(b.DeleteVersion(ctx, mine, arn, "v2"), CodeNoSuchEntity)
 }
 
-// A policy is found by its whole ARN only, and ARNs of AWS's count as existing.
+// A policy is found only by its whole ARN, and ARNs of AWS's policies count as existing.
 func TestAPolicyIsItsWholeARN(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -311,7 +311,7 @@ func TestAPolicyIsItsWholeARN(t *testing.T) {
 	}
 }
 
-// A change that is refused leaves a role as it was; one of a part leaves the rest.
+// A refused change leaves a role as it was; a partial change leaves the rest.
 func TestChangesAreWholeOrNone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -338,7 +338,7 @@ func TestChangesAreWholeOrNone(t *testing.T) {
 	}
 }
 
-// stale is a store whose reads are those of an earlier moment, as another process may leave them.
+// stale is a store whose reads are out of date, as after a change by another process.
 type stale struct {
 	storage.Coord
 	as storage.Entry

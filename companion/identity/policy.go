@@ -19,7 +19,7 @@ const (
 	maxPolicyVersions = 5
 )
 
-// Policy is a managed policy, as it is stored.
+// Policy is a managed policy as stored.
 type Policy struct {
 	Format      int       `json:"v"` // set by this room
 	Path        string    `json:"path"`
@@ -65,8 +65,8 @@ var awsPolicies = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:iam::aws:policy/[!-~]*[\w+=,.@-]$`)
 })
 
-// OwnedByAWS recognises the ARNs of policies that AWS makes. They count as existing, whatever their names; their
-// documents are not here.
+// OwnedByAWS reports whether an ARN is of one of AWS's own policies. They count as existing, whatever their names, but
+// without documents.
 func OwnedByAWS(arn string) bool { return awsPolicies().MatchString(arn) }
 
 // CreatePolicy stores a policy and returns it, with document as its first version, v1. Faults: CodeMalformed,
@@ -92,7 +92,7 @@ func (s *Store) CreatePolicy(ctx context.Context, a Account, p Policy, document 
 	return p, s.save(ctx, k, p, storage.Absent)
 }
 
-// Policy returns the policy of an account that has an ARN. Faults: CodeNoSuchEntity.
+// Policy returns an account's policy with that ARN. Faults: CodeNoSuchEntity.
 func (s *Store) Policy(ctx context.Context, a Account, arn string) (Policy, error) {
 	p, _, ok, err := s.policy(ctx, a, arn)
 	if err == nil && !ok {
@@ -109,12 +109,12 @@ func (s *Store) policy(ctx context.Context, a Account, arn string) (Policy, stor
 	return p, revision, true, nil
 }
 
-// Policies returns the policies of an account, in the order of their names. AWS's own are not among them.
+// Policies returns the policies of an account, in order of name, without AWS's own.
 func (s *Store) Policies(ctx context.Context, a Account) ([]Policy, error) {
 	return all[Policy](ctx, s, a.ID, kindPolicy)
 }
 
-// Uses is how many roles have a policy.
+// Uses counts the roles that have a policy.
 type Uses struct {
 	Attached, Boundaries int
 }
@@ -169,7 +169,7 @@ func (s *Store) DeletePolicy(ctx context.Context, a Account, arn string) error {
 	return s.save(ctx, key(a.ID, kindPolicy, p.Name), nil, revision)
 }
 
-// changePolicy stores a policy as change leaves it.
+// changePolicy stores a policy after change.
 func (s *Store) changePolicy(ctx context.Context, a Account, arn string, change func(*Policy) error) error {
 	s.change.Lock()
 	defer s.change.Unlock()
@@ -186,7 +186,7 @@ func (s *Store) changePolicy(ctx context.Context, a Account, arn string, change 
 	return s.save(ctx, key(a.ID, kindPolicy, p.Name), p, revision)
 }
 
-// AddVersion adds a version to a policy, in force if asked for, and returns it. Faults: CodeNoSuchEntity,
+// AddVersion adds a version to a policy, in force if inForce is set, and returns it. Faults: CodeNoSuchEntity,
 // CodeMalformed, CodeLimit.
 func (s *Store) AddVersion(ctx context.Context, a Account, arn, document string, inForce bool) (
 	added Version, err error,
@@ -244,7 +244,7 @@ func (s *Store) TagPolicy(ctx context.Context, a Account, arn string, tags []Tag
 	return s.changePolicy(ctx, a, arn, func(p *Policy) error { return addTags(&p.Tags, tags) })
 }
 
-// UntagPolicy removes tags from a policy; those that it has not are no error. Faults: CodeNoSuchEntity.
+// UntagPolicy removes tags from a policy; missing ones are no error. Faults: CodeNoSuchEntity.
 func (s *Store) UntagPolicy(ctx context.Context, a Account, arn string, keys []string) error {
 	return s.changePolicy(ctx, a, arn, func(p *Policy) error { removeTags(&p.Tags, keys); return nil })
 }

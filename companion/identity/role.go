@@ -16,7 +16,7 @@ const (
 	maxAttached    = 20
 )
 
-// Role is a role, as it is stored.
+// Role is a role as stored.
 type Role struct {
 	Format      int               `json:"v"` // set by this room
 	Path        string            `json:"path"`
@@ -76,12 +76,12 @@ func (s *Store) role(ctx context.Context, a Account, name string) (Role, storage
 	return r, revision, err
 }
 
-// Roles returns the roles of an account, in the order of their names.
+// Roles returns the roles of an account, in order of name.
 func (s *Store) Roles(ctx context.Context, a Account) ([]Role, error) {
 	return all[Role](ctx, s, a.ID, kindRole)
 }
 
-// changeRole stores a role as change leaves it.
+// changeRole stores a role after change.
 func (s *Store) changeRole(ctx context.Context, a Account, name string, change func(*Role) error) error {
 	s.change.Lock()
 	defer s.change.Unlock()
@@ -137,7 +137,7 @@ func (s *Store) TagRole(ctx context.Context, a Account, name string, tags []Tag)
 	return s.changeRole(ctx, a, name, func(r *Role) error { return addTags(&r.Tags, tags) })
 }
 
-// UntagRole removes tags from a role; those that it has not are no error. Faults: CodeNoSuchEntity.
+// UntagRole removes tags from a role; missing ones are no error. Faults: CodeNoSuchEntity.
 func (s *Store) UntagRole(ctx context.Context, a Account, name string, keys []string) error {
 	return s.changeRole(ctx, a, name, func(r *Role) error { removeTags(&r.Tags, keys); return nil })
 }
@@ -176,7 +176,7 @@ func (s *Store) DeleteRolePolicy(ctx context.Context, a Account, role, name stri
 	})
 }
 
-// AttachPolicy attaches a managed policy to a role: one that was created, or any of AWS's. Once attached, again is no
+// AttachPolicy attaches a managed policy to a role: one that was created, or any of AWS's. Attaching it again is no
 // error. Faults: CodeNoSuchEntity, CodeLimit.
 func (s *Store) AttachPolicy(ctx context.Context, a Account, role, arn string) error {
 	return s.changeRole(ctx, a, role, func(r *Role) error {

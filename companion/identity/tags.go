@@ -10,7 +10,7 @@ import (
 // MaxTags is how many tags a role or policy may have.
 const MaxTags = 50
 
-// MergeTags returns tags with more added, in the order of their keys. A key that differs in case alone is the same one,
+// MergeTags returns tags with more added, in the order of their keys. A key that differs only in case is the same key,
 // and is replaced.
 func MergeTags(tags, more []Tag) []Tag {
 	out := slices.Clone(tags)
@@ -22,7 +22,7 @@ func MergeTags(tags, more []Tag) []Tag {
 	return out
 }
 
-// addTags adds tags to those that something has, within the quota.
+// addTags adds tags to existing ones, within the quota.
 func addTags(tags *[]Tag, more []Tag) error {
 	merged := MergeTags(*tags, more)
 	if len(merged) > MaxTags {
