@@ -7,26 +7,26 @@ import (
 
 type accountKey struct{ account, region string }
 
-// account is what the functions of one account and region share.
+// account holds what the functions of one account and region share.
 type account struct {
 	rest      share // of the functions without a reservation
 	reserved  int   // sum of the reservations
-	functions int   // that are counted
+	functions int   // number of functions with counts
 }
 
 // share is a part of an account's concurrency that is counted together: a function's reservation, or the account's
 // rest.
 type share struct {
-	limit   int // below 0 when more is reserved than there is
+	limit   int // below 0 if more is reserved than exists
 	running int
-	offered int           // places offered to waiters that have not asked
+	offered int           // places offered to waiters that have not asked yet
 	waiters chain[waiter] // in the order of enrolling
 }
 
 // free returns how many invocations may be admitted now.
 func (s *share) free() int { return s.limit - s.running }
 
-// function is what is counted of one function. It is forgotten when there is nothing to say of it.
+// function holds the counts of one function. It is dropped when there is nothing to count.
 type function struct {
 	name        Function
 	account     *account
@@ -34,11 +34,11 @@ type function struct {
 	own         share // with a reservation
 	running     int
 	generations int
-	waiting     int           // waiters of it that are in line
-	called      chain[waiter] // waiters of it that were offered a place, the oldest first
+	waiting     int           // its waiters in line
+	called      chain[waiter] // its waiters that were offered a place, oldest first
 }
 
-// share returns what the function's invocations are counted in.
+// share returns the share in which the function's invocations are counted.
 func (fn *function) share() *share {
 	if fn.reservation == Unreserved {
 		return &fn.account.rest
@@ -50,13 +50,13 @@ func (fn *function) share() *share {
 type ticket struct {
 	id    Ticket
 	fn    *function
-	g     *generation  // while it is in line
+	g     *generation  // while the invocation is in line
 	wait  bool         // it may stand in line
-	given *environment // what it may use, since it asked last
+	given *environment // what it was given since it last asked
 	place link[ticket] // in the line
 }
 
-// function returns what is counted of a function; it begins with nothing.
+// function returns the counts of a function, which begin at zero.
 func (f *Fleet) function(name Function) *function {
 	fn, ok := f.functions[name]
 	if !ok {
@@ -73,7 +73,7 @@ func (f *Fleet) function(name Function) *function {
 	return fn
 }
 
-// forget drops a function, and its account, of which there is nothing more to say.
+// forget drops a function, and its account, if nothing is left to count.
 func (f *Fleet) forget(fn *function) {
 	if fn.running > 0 || fn.reservation != Unreserved || fn.generations > 0 || fn.waiting > 0 || fn.called.n > 0 {
 		return
@@ -179,7 +179,7 @@ func (f *Fleet) turnAway(t *ticket, reason Reason) {
 	f.release(t)
 }
 
-// release takes an invocation out of all counts and offers its place.
+// release removes an invocation from all counts and offers its place.
 func (f *Fleet) release(t *ticket) {
 	fn := t.fn
 	s := fn.share()

@@ -1,13 +1,13 @@
 package fleet
 
-// chain is a list whose links lie in its members, so that adding takes no memory. A member is in one chain per link at
-// most.
+// chain is a list whose links are inside its members, so that adding allocates nothing. A member is in at most one
+// chain per link.
 type chain[T any] struct {
 	first, last *link[T]
 	n           int
 }
 
-// link is a place in a chain. of is the member that it lies in.
+// link is a place in a chain. of is the member that contains it.
 type link[T any] struct {
 	in         *chain[T]
 	prev, next *link[T]

@@ -2,7 +2,7 @@ package fleet
 
 import "fmt"
 
-// Broken is the panic of a machine that was told what cannot be, or whose counts do not fit: a bug of ours, never bad
+// Broken is the panic of a machine that got an impossible event, or whose counts do not fit: a bug of ours, never bad
 // input.
 type Broken struct{ What string }
 
@@ -12,8 +12,8 @@ func broken(format string, args ...any) {
 	panic(&Broken{What: fmt.Sprintf(format, args...)})
 }
 
-// check panics with *Broken when the counts do not fit. It looks at totals only and costs the same whatever is counted;
-// the tests' model looks at everything.
+// check panics with *Broken if the counts do not fit. It checks only totals, at constant cost; the tests' model checks
+// everything.
 func (f *Fleet) check() {
 	switch {
 	case f.living != len(f.environments) || f.dying < 0 || f.dying+f.warm.n > f.living:

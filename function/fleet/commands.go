@@ -1,6 +1,6 @@
 package fleet
 
-// Command is what a Fleet wants done. The set is closed.
+// Command is what the shell is to do. The set is closed.
 //
 //sumtype:decl
 type Command interface{ command() }
@@ -18,11 +18,11 @@ type Start struct {
 	Generation  Generation
 }
 
-// Wait tells that an invocation is admitted and stands in line for room. Use, Start, Stale or Refuse follows.
+// Wait says that an invocation is admitted and waits in line for room. Use, Start, Stale or Refuse follows.
 type Wait struct{ Ticket Ticket }
 
-// Stale tells that the generation is over. The invocation keeps its admission: Again with the function's new
-// generation, or Ended.
+// Stale says that the generation is over. The invocation keeps its admission: Again with the function's new generation,
+// or Ended.
 type Stale struct{ Ticket Ticket }
 
 // Refuse ends an invocation: nothing of it is counted any more.
@@ -34,17 +34,17 @@ type Refuse struct {
 // Stop ends an environment. It takes no more work from now on; Gone follows.
 type Stop struct{ Environment Environment }
 
-// Offer calls a waiter: there is a place, and it may ask. It is out of the line, and enrols anew if another caller
-// is faster.
+// Offer calls a waiter: there is a place, and it may ask. It has left the line, and enrols again if another caller is
+// faster.
 type Offer struct{ Waiter Waiter }
 
-// Dismiss tells that a waiter is not kept, as there are MaxWaiters: it is never called.
+// Dismiss says that a waiter is not kept, because there are MaxWaiters: it will never be called.
 type Dismiss struct{ Waiter Waiter }
 
-// LetGo tells that nothing runs on a retired generation any more, nor will. It is the last that is said of it.
+// LetGo says that nothing runs on a retired generation, nor will again. It is the last command about it.
 type LetGo struct{ Generation Generation }
 
-// Drained tells that the Fleet is closed and no invocation is under way. It is said once.
+// Drained says that the Fleet is closed and no invocation is under way. It comes once.
 type Drained struct{}
 
 func (Use) command()     {}
@@ -58,13 +58,13 @@ func (Dismiss) command() {}
 func (LetGo) command()   {}
 func (Drained) command() {}
 
-// Reason is why an invocation is refused.
+// Reason says why an invocation is refused.
 type Reason uint8
 
 const (
 	ReservedLimit Reason = iota + 1 // the function's reservation is used up
-	AccountLimit                    // so is what its account has left for functions without one
-	MachineLimit                    // this machine carries no more environments, and none is idle
+	AccountLimit                    // what the account has left for functions without a reservation is used up
+	MachineLimit                    // this machine can hold no more environments, and none is idle
 	Closing                         // the Fleet is closed
 )
 

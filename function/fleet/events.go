@@ -1,6 +1,6 @@
 package fleet
 
-// Event is what a Fleet is told. The set is closed.
+// Event is the input of a Fleet. The set is closed.
 //
 //sumtype:decl
 type Event interface{ event() }
@@ -10,21 +10,21 @@ type Asked struct {
 	Ticket     Ticket
 	Function   Function
 	Generation Generation // what it wants to run on
-	Wait       bool       // stand in line for room on this machine instead of being refused
+	Wait       bool       // wait in line for room on this machine instead of being refused
 }
 
-// Again is an admitted invocation that needs another environment: the one that it was given is dead or does not come
-// back, or its generation was Stale. It keeps its admission, and is answered as Asked is.
+// Again is an admitted invocation that needs another environment: the one that it was given is dead or does not
+// respond, or its generation was Stale. It keeps its admission, and is answered like Asked.
 type Again struct {
 	Ticket     Ticket
 	Generation Generation
 }
 
-// Left ends an invocation whose caller has gone before it took up what it was given, or while it was in line. An
-// environment that was given to it meanwhile goes to others; one that it was to start counts as never started.
+// Left ends an invocation whose caller left before using its grant, or while in line. An environment that it was given
+// goes to others; one that it was to start counts as never started.
 type Left struct{ Ticket Ticket }
 
-// Ended ends an admitted invocation that is not in line. What becomes of its environment is told apart.
+// Ended ends an admitted invocation that is not in line. Its environment has events of its own.
 type Ended struct{ Ticket Ticket }
 
 // Done is Ended and Idle in one: an invocation has ended, and its environment can take more work.
@@ -33,17 +33,17 @@ type Done struct {
 	Environment Environment
 }
 
-// Started tells that the process of an environment exists and can be stopped.
+// Started reports that the process of an environment exists and can be stopped.
 type Started struct{ Environment Environment }
 
-// Idle tells that an environment has done its work and can take more. It changes nothing when the environment is being
-// stopped or gone.
+// Idle reports that an environment has done its work and can take more. It changes nothing if the environment is being
+// stopped or is gone.
 type Idle struct{ Environment Environment }
 
-// Died tells that an environment has ended by itself and takes no work any more. Its room is taken until it is Gone.
+// Died reports that an environment has ended by itself and takes no more work. Its room is taken until it is Gone.
 type Died struct{ Environment Environment }
 
-// Gone tells that nothing is left of an environment, or that it could not be started.
+// Gone reports that nothing is left of an environment, or that it could not be started.
 type Gone struct{ Environment Environment }
 
 // Opened makes a generation known: invocations may ask for it.
@@ -53,17 +53,17 @@ type Opened struct {
 }
 
 // Retired ends a generation: idle environments stop now, others after their invocation, and invocations in line for one
-// are told that it is stale. It is followed by LetGo when no environment is left. A second time it changes nothing.
+// get Stale. LetGo follows when no environment is left. A second one changes nothing.
 type Retired struct{ Generation Generation }
 
-// Reserved sets the concurrency that is kept for a function, and is its limit; Unreserved is none. Invocations under
-// way go on.
+// Reserved sets the concurrency that is kept for a function and limits it; Unreserved: none. Invocations under way go
+// on.
 type Reserved struct {
 	Function Function
 	Limit    int
 }
 
-// Limited replaces the limits. What is above them goes on and is not replaced when it ends.
+// Limited replaces the limits. What exceeds them goes on, but is not replaced when it ends.
 type Limited struct{ Limits Limits }
 
 // Enrolled is a caller that was refused for lack of concurrency and wants to be called when there is a place. Places
@@ -73,18 +73,18 @@ type Enrolled struct {
 	Function Function
 }
 
-// Withdrawn is a waiter that does not want to be called any more, or that does not want the place that it was offered:
-// that goes on to the next one. A waiter that is no longer known is no error.
+// Withdrawn is a waiter that no longer wants to be called, or declines its offered place, which goes to the next one.
+// An unknown waiter is no error.
 type Withdrawn struct{ Waiter Waiter }
 
-// Tick tells that the instant of Wake has come.
+// Tick reports that the instant of Wake has come.
 type Tick struct{}
 
 // Closed refuses new invocations and those in line, and stops what is idle. Drained follows when the last invocation
 // has ended.
 type Closed struct{}
 
-// Cut closes, and stops every environment whatever it does.
+// Cut closes the Fleet and stops every environment, even busy ones.
 type Cut struct{}
 
 func (Asked) event()     {}

@@ -2,14 +2,14 @@
 // start and stop. It performs no I/O.
 //
 // Fleet is a machine like those of package esm: events and the time go in, commands come out. The shell (package
-// function) starts and stops processes as the commands say and tells what becomes of them. Three limits hold: a
-// function's reservation, what its account has left for the functions without one, and the environments that this
-// machine carries. An invocation that finds the machine full may stand in line for room; a caller that is refused for
-// lack of concurrency may become a waiter, and is offered a place when one is free.
+// function) starts and stops processes as commanded and reports what happens to them. Three limits hold: a function's
+// reservation, what its account has left for the functions without one, and the environments that this machine can
+// hold. An invocation that finds the machine full may wait in line for room; a caller that is refused for lack of
+// concurrency may become a waiter, and is offered a place when one is free.
 //
-// Nothing here may read a clock, start a goroutine, lock, log, or let the order of a map show.
-// Source: Lambda Developer Guide, "Lambda function scaling" and "Configuring reserved concurrency for a function". AWS
-// knows no limit of one machine: the line is ours, and so is the order in which waiters are called.
+// Nothing here may read a clock, start a goroutine, lock, log, or let the order of a map show. Source: Lambda Developer
+// Guide, "Lambda function scaling" and "Configuring reserved concurrency for a function". AWS has no limit of one
+// machine: the line is ours, and so is the order in which waiters are called.
 package fleet
 
 import (
@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// Numbers of what the shell and the machine talk of. None is given out twice in the life of a Fleet, and tickets ask in
-// ascending order.
+// Numbers that the shell and the machine use. None is used twice in the life of a Fleet, and tickets ask in ascending
+// order.
 type (
 	Ticket      uint64 // one invocation, from Asked until it ends; from the shell
 	Generation  uint64 // a function's code and configuration at one moment; from the shell
@@ -39,21 +39,21 @@ func (f Function) Compare(g Function) int {
 const Unreserved = -1
 
 const (
-	// OfferTime is how long an offered place is meant for the waiter that was called. If no invocation of its function
-	// has come by then, the place is offered to the next one. Ours: a waiter that is called asks within milliseconds.
+	// OfferTime is how long an offered place is reserved for the waiter that was called. If no invocation of its
+	// function has come by then, the place is offered to the next one. Our own choice: a called waiter asks within
+	// milliseconds.
 	OfferTime = time.Second
-	// MaxWaiters is how many waiters are kept. One that comes on top of them is dismissed: its own back-off ends its
-	// wait.
+	// MaxWaiters is how many waiters are kept. Any further one is dismissed: its own back-off ends its wait.
 	MaxWaiters = 1 << 16
-	// maxSpare is how many tickets that have ended are kept for the next ones, so that an invocation takes no memory.
+	// maxSpare is how many ended tickets are kept for reuse, so that an invocation allocates nothing.
 	maxSpare = 1024
 )
 
-// Limits are what a Fleet keeps to.
+// Limits are the limits of a Fleet.
 type Limits struct {
 	Account      int           // invocations at once per account and region, reservations included
 	Environments int           // execution environments at once, from the command to start one until it is gone
-	IdleTTL      time.Duration // an environment unused for so long is stopped
+	IdleTTL      time.Duration // an environment is stopped after being unused for that long
 }
 
 // Fleet counts invocations and environments. It is not safe for concurrent use; the zero value is not usable.
@@ -71,16 +71,16 @@ type Fleet struct {
 	spare        []*ticket
 
 	line   chain[ticket]      // invocations that wait for room on this machine, first come first served
-	warm   chain[environment] // idle environments, the one that is idle for longest first
-	offers chain[waiter]      // waiters that were called and have not asked, the oldest first
-	living int                // environments that start, work, are idle or are being stopped
-	dying  int                // those of them that are being stopped
+	warm   chain[environment] // idle environments, longest idle first
+	offers chain[waiter]      // waiters that were called and have not asked, oldest first
+	living int                // environments that are starting, busy, idle or being stopped
+	dying  int                // those that are being stopped
 	last   Environment
-	asks   Ticket // the last that has asked
+	asks   Ticket // the last ticket that has asked
 	called uint64 // numbers waiters in the order in which they enrol
 	closed bool
 	cut    bool
-	over   bool // Drained was said
+	over   bool // Drained was sent
 }
 
 // New returns a machine without functions.
@@ -92,9 +92,9 @@ func New(l Limits) *Fleet {
 	}
 }
 
-// Step tells the machine what happened at now and returns what is to be done, in that order. The slice is valid until
-// the next Step. An event that contradicts an earlier one, such as the end of an invocation that never asked, is a bug
-// of the shell: Step panics with *Broken.
+// Step feeds the machine what happened at now and returns what to do, in order. The slice is valid until the next Step.
+// An event that contradicts an earlier one, such as the end of an invocation that never asked, is a bug of the shell:
+// Step panics with *Broken.
 func (f *Fleet) Step(now time.Time, ev Event) []Command {
 	f.now, f.out = now, f.out[:0]
 	switch e := ev.(type) {
@@ -142,8 +142,8 @@ func (f *Fleet) Step(now time.Time, ev Event) []Command {
 
 func (f *Fleet) do(c Command) { f.out = append(f.out, c) }
 
-// Wake returns the instant of the next Tick: when an idle environment has lived, or an offer has lapsed. It is zero
-// when nothing is due.
+// Wake returns the instant of the next Tick: when an idle environment's time is over, or an offer lapses. It is zero if
+// nothing is due.
 func (f *Fleet) Wake() time.Time {
 	var at time.Time
 	if e := f.warm.front(); e != nil {
@@ -164,7 +164,7 @@ func (f *Fleet) tick() {
 	f.lapse()
 }
 
-// close refuses what waits for room and stops what is idle. Invocations under way go on.
+// close refuses invocations that wait for room and stops idle environments. Invocations under way go on.
 func (f *Fleet) close() {
 	if f.closed {
 		return
@@ -180,7 +180,7 @@ func (f *Fleet) close() {
 	f.drained()
 }
 
-// drained tells once that the machine is closed and the last invocation has ended.
+// drained emits Drained, once, when the machine is closed and the last invocation has ended.
 func (f *Fleet) drained() {
 	if f.closed && !f.over && len(f.tickets) == 0 {
 		f.over = true
@@ -188,7 +188,7 @@ func (f *Fleet) drained() {
 	}
 }
 
-// cutOff stops every environment whatever it does. Those whose process does not exist yet are stopped when it does.
+// cutOff stops every environment, even busy ones. Those without a process yet are stopped when it exists.
 func (f *Fleet) cutOff() {
 	f.close()
 	f.cut = true
@@ -204,7 +204,7 @@ func (f *Fleet) cutOff() {
 	}
 }
 
-// Running returns how many invocations are admitted and have not ended, those in line included.
+// Running returns how many invocations are admitted and have not ended, including those in line.
 func (f *Fleet) Running() int { return len(f.tickets) }
 
 // Busy returns the functions of these invocations, in order.
@@ -219,15 +219,15 @@ func (f *Fleet) Busy() []Function {
 	return busy
 }
 
-// Counts are how much of everything a Fleet holds.
+// Counts says how much of everything a Fleet holds.
 type Counts struct {
 	Accounts, Functions, Generations int
-	Running, InLine                  int // invocations admitted; those of them that wait for room
+	Running, InLine                  int // admitted invocations; those that wait for room
 	Environments, Idle, Dying        int // Idle and Dying are parts of Environments
 	Waiters, Offers                  int // Offers are the Waiters that were called and have not asked
 }
 
-// Counts returns how much of everything there is. What has come to its end is in none of the numbers.
+// Counts returns the present counts. They include nothing that has ended.
 func (f *Fleet) Counts() Counts {
 	return Counts{
 		Accounts: len(f.accounts), Functions: len(f.functions), Generations: len(f.generations),
