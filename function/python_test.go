@@ -234,7 +234,7 @@ func TestPythonEnvironmentIsBuiltFromNothing(t *testing.T) {
 		t.Errorf("the function's key resolves to %s %s %v", account, region, ok)
 	}
 	if _, _, ok := b.Resolve("ASIAAAAAAAAAAAAAAAAA"); ok {
-		t.Error("a key that nobody issued resolves")
+		t.Error("a key that was never issued resolves")
 	}
 	if os.Getenv("CANARY") != "1" {
 		t.Error("the daemon has no canary")

@@ -322,7 +322,7 @@ func TestOvertakenReportsArePassedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := b.get(t, m.UUID); got.State != Updating {
-		t.Error("Removed ended a mapping that nobody deleted")
+		t.Error("Removed ended a mapping that was not deleted")
 	}
 	if err := b.Settled(t.Context(), "11111111-2222-4333-8444-555555555555", 1, Enabled); err != nil {
 		t.Errorf("report about an unknown mapping: %v", err)

@@ -192,7 +192,7 @@ func foreign(dir string) (name string) {
 // beside lists what is beside the store and never exists before it.
 var beside = []string{"logs", "functions"}
 
-// wasUsed reports that there must be a store: rooms that are started after it have left something.
+// wasUsed reports whether there must be a store: rooms that are started after it have left something.
 func (s *Server) wasUsed() bool {
 	for _, name := range beside {
 		if _, err := os.Stat(s.under(name)); err == nil {

@@ -314,7 +314,7 @@ func TestEmbedded(t *testing.T) {
 		}
 	}
 	if _, err := net.Dial("tcp", strings.TrimPrefix(b.s.Endpoint(), "http://")); err == nil {
-		t.Error("somebody still listens")
+		t.Error("the port is still open")
 	}
 }
 
@@ -652,6 +652,6 @@ func TestPrepareRunsBeforeReady(t *testing.T) {
 		t.Errorf("started with %v", err)
 	}
 	if _, err := net.Dial("tcp", s.hostport()); err == nil {
-		t.Error("somebody still listens")
+		t.Error("the port is still open")
 	}
 }

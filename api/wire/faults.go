@@ -38,7 +38,7 @@ func (t *Faults) Of(_ context.Context, c Caller, err error) *fault.Error {
 	return f.WithStatus(http.StatusBadRequest)
 }
 
-// over reports that the caller or the server is leaving.
+// over reports whether the caller or the server is leaving.
 func (t *Faults) over(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		slices.ContainsFunc(t.Stopped, func(stopped error) bool { return errors.Is(err, stopped) })

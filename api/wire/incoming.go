@@ -83,7 +83,7 @@ func (b *incoming) refusal() *fault.Error {
 	}
 }
 
-// slow reports that the body has had all the time that it gets.
+// slow reports whether the body has had all the time that it gets.
 func (b *incoming) slow(now time.Time) bool {
 	age := now.Sub(b.began)
 	return age > bodyDeadline || age > bodyGrace+time.Duration(b.got.Load())*time.Second/bodyRate

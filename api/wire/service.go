@@ -43,7 +43,7 @@ const (
 	OwnOrder // the service does nothing without X-Amz-Target, and checks signatures in its own order
 )
 
-// admits reports that r may reach the service.
+// admits reports whether r may reach the service.
 func (s *Service) admits(r *http.Request) bool {
 	switch {
 	case s.Needs == OwnOrder || signedHeader(r):
@@ -59,13 +59,14 @@ func (s *Service) admits(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.Header.Get("Amz-Sdk-Invocation-Id") != ""
 }
 
-// signedHeader reports that r carries a signature where a page cannot put it. A presigned URL can be put into any page.
+// signedHeader reports whether r carries a signature where a page cannot put it. A presigned URL can be put into any
+// page.
 func signedHeader(r *http.Request) bool {
 	h := r.Header.Get("Authorization")
 	return h == algorithm || strings.HasPrefix(h, algorithm+" ")
 }
 
-// FromPage reports that a browser sends r on behalf of a page. Only an address that a person types, or follows from
+// FromPage reports whether a browser sends r on behalf of a page. Only an address that a person types, or follows from
 // outside the browser, is "none".
 func FromPage(r *http.Request) bool {
 	if _, ok := r.Header["Origin"]; ok {

@@ -120,7 +120,7 @@ func TestAFailedWriteEndsTheStoreAndLosesNothingAcknowledged(t *testing.T) {
 					t.Fatalf("fatal was told %d times, want once", told.Load())
 				}
 				if unknown.Load() == 0 {
-					t.Error("nobody was told that the outcome of the failed write is unknown")
+					t.Error("no caller learned that the outcome of the failed write is unknown")
 				}
 				if _, err := put(t, s, w, "late"); !errors.Is(err, storage.ErrClosed) || !storage.Unchanged(err) {
 					t.Fatalf("an append after the failure: %v", err)

@@ -1,4 +1,4 @@
-// Package launchertest is what package launcher promises to whoever starts functions, as tests. Every kind of runtime
+// Package launchertest tests what package launcher promises to the room that starts functions. Every kind of runtime
 // passes them, over interpreters of this machine and over scripts that stand for one. Imported by tests only.
 package launchertest
 

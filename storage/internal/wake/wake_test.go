@@ -25,7 +25,7 @@ func TestFireWakesEverybodyWhoWaitedBefore(t *testing.T) {
 	}
 	s.Fire()
 	if !fired(c) {
-		t.Fatal("the second Fire woke nobody")
+		t.Fatal("the second Fire woke no waiter")
 	}
 }
 
