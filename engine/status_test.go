@@ -287,6 +287,41 @@ func TestStatusOfShardsThatDoNotRun(t *testing.T) {
 	})
 }
 
+// sticky is a source that does not say what its oldest record is before hold is closed.
+type sticky struct {
+	source.Source
+	hold chan struct{}
+}
+
+func (s sticky) Oldest(ctx context.Context, shard record.ShardID) (record.Position, error) {
+	<-s.hold
+	return s.Source.Oldest(ctx, shard)
+}
+
+// A machine that is busy is not waited for longer than a second, and the others have answered by then.
+func TestStatusDoesNotWaitForABusyMachine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		hold := make(chan struct{})
+		w.restartWith(func(s source.Source) source.Source { return sticky{s, hold} })
+		uuid := w.create(mapping.Knobs{BatchingWindowSeconds: p(int64(5))})
+		w.put("k", "1")
+		w.pass(10 * time.Second) // the end of the window makes the shard ask what retention has taken
+		began := time.Now()
+
+		st := w.status(uuid)
+
+		if took := time.Since(began); took != time.Second || len(st.Shards) != 1 || st.Shards[0].Machine != nil {
+			t.Errorf("after %s: %+v", took, st)
+		}
+		close(hold)
+		w.pass(time.Minute)
+		w.atRest("busy")
+	})
+}
+
 // What is not there has no status, and what does not answer is not waited for.
 func TestStatusEnds(t *testing.T) {
 	t.Parallel()
