@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -197,6 +198,27 @@ func TestHintsAreToldInOrder(t *testing.T) {
 		p.stop(t.Context())
 		if want := []string{"1", "hint", "2"}; !slices.Equal(got, want) {
 			t.Errorf("told %q", got)
+		}
+	})
+}
+
+// Advice that does not fit is given with the next attempt that deserves it, and then once.
+func TestAdviceThatDoesNotFitIsGivenLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		given := 0
+		e := New(Options{
+			Log: slog.New(slog.DiscardHandler), Hinted: func(function.Ref, string) { given++ },
+		})
+		o := numbered(1, 1)
+		for _, size := range []int{0, 10, 10} {
+			e.tap.size = size
+			e.advise(&o, esm.AdviceBlocked)
+		}
+		e.tap.start()
+		e.tap.stop(t.Context())
+		if given != 1 {
+			t.Errorf("given %d times", given)
 		}
 	})
 }
