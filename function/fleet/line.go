@@ -20,7 +20,7 @@ func (f *Fleet) find(t *ticket, g *generation) {
 		f.use(t, e)
 		return
 	}
-	if f.line.n == 0 && f.living < f.limits.Environments {
+	if f.living < f.limits.Environments { // then none is in line
 		f.start(t, g)
 		return
 	}
