@@ -135,6 +135,9 @@ func (e *Engine) follow(run context.Context, changed <-chan struct{}) {
 		if err != nil && run.Err() == nil {
 			e.o.Log.Error("reading event source mappings; trying again", "error", err)
 		}
+		if err != nil {
+			changed = nil // whatever changes meanwhile is read after the pause
+		}
 		if err != nil || !all {
 			again.Reset(reconcileAgain)
 		}

@@ -450,3 +450,52 @@ func TestActivityReturnsToZero(t *testing.T) {
 		}
 	})
 }
+
+// closing is a Coord that can be closed: then nothing is read, and something has always changed.
+type closing struct {
+	storage.Coord
+	closed atomic.Bool
+	lists  atomic.Int64 // while it is closed
+}
+
+func (c *closing) List(ctx context.Context, prefix, after string, n int) ([]storage.Entry, error) {
+	if c.closed.Load() {
+		c.lists.Add(1)
+		return nil, storage.ErrClosed
+	}
+	return c.Coord.List(ctx, prefix, after, n)
+}
+
+func (c *closing) Changed(prefix string) <-chan struct{} {
+	if !c.closed.Load() {
+		return c.Coord.Changed(prefix)
+	}
+	always := make(chan struct{})
+	close(always)
+	return always
+}
+
+// Mappings that cannot be read are read again after a pause, however much changes meanwhile.
+func TestUnreadableMappingsAreReadAgainAfterAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		coord := &closing{}
+		w := newWorldOn(t, 1, func(c storage.Coord) storage.Coord {
+			coord.Coord = c
+			return coord
+		})
+		defer w.close()
+
+		coord.closed.Store(true)
+		w.pass(time.Second) // nothing has told the engine yet
+		w.put("k", "1")
+		_, err := coord.Commit(t.Context(), "mapping/", storage.Op{Key: "mapping/x", Expect: storage.Any})
+		w.must(err)
+		w.pass(time.Second)
+		coord.closed.Store(false)
+
+		if n := coord.lists.Load(); n < 5 || n > 25 {
+			t.Errorf("the mappings were read %d times in a second", n)
+		}
+	})
+}
