@@ -76,11 +76,11 @@ func (n *node) invoked(inv function.Invocation) code {
 		w.judgeCall(c)
 	}
 	w.logf("node %d: shard %d call %s %v final=%t early=%t", n.n, ev.shard, inv.RequestID, c.ps, ev.final, ev.early)
-	takes := 1 + upTo(r, w.knobs.slow)
+	takes := grid + upTo(r, w.knobs.slow)
 	kind := r.IntN(100)
 	switch calm := w.calm.Load(); {
 	case calm:
-		takes, kind = 1+upTo(r, 50*time.Millisecond), 99
+		takes, kind = grid+upTo(r, 50*time.Millisecond), 99
 	case kind < w.knobs.fails/4: // it runs into its timeout
 		takes = 15 * time.Second
 	case r.IntN(50) == 0:

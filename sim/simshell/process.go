@@ -126,10 +126,14 @@ func (p *process) bury() {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.store.Close()
+	var all sync.WaitGroup
 	for _, n := range p.nodes {
-		n.engine.Stop(now)
-		_ = n.mappings.Close(now)
+		all.Go(func() {
+			n.engine.Stop(now)
+			_ = n.mappings.Close(now)
+		})
 	}
+	all.Wait()
 	if len(p.nodes) > 0 {
 		p.w.judgeStopped(p)
 	}

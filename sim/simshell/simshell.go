@@ -122,7 +122,13 @@ func (d *dice) roll(kind, name string) *rand.Rand {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+// grid is what durations are whole multiples of, so that many things happen at the same instant, in an order that the
+// scheduler picks.
+const grid = 5 * time.Millisecond
+
+func upTo(r *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(d))).Truncate(grid)
+}
 
 // pause lets time pass in the bubble.
 func pause(d time.Duration) {

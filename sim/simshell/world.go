@@ -322,8 +322,8 @@ func (w *world) meddle() {
 		pause(upTo(r, 2*time.Second))
 		w.disturb(0)
 		w.p.functions.change(func() { w.p.functions.missing = false })
-	case n < 92:
-		p, d, slow := w.p, upTo(r, 3*time.Second)+1, upTo(r, 50*time.Millisecond)+1
+	case n < 92: // others want slots, too, and do not take at once what they are offered
+		p, d, slow := w.p, upTo(r, 3*time.Second)+1, upTo(r, 1500*time.Millisecond)+1
 		for range 1 + r.IntN(3) {
 			w.pending.Go(func() { p.functions.occupy(d, slow) })
 		}
