@@ -59,7 +59,9 @@ func (n *session) judgeCall(c *engine.Call, ps []record.Position, in *source.Win
 	if bytes != len(c.Payload) || bytes > esm.MaxPayload && len(ps) > 1 {
 		n.complain("a payload of %d bytes, %d by the book", len(c.Payload), bytes)
 	}
-	l.perhaps = 0
+	if len(ps) > 0 {
+		l.perhaps = 0
+	}
 	l.flight = &flight{batch: c.Batch, lane: c.Lane, ps: ps, window: in}
 	l.pause = pause{}
 }
@@ -128,7 +130,7 @@ func (n *session) judgeBatch(l *lane, c *engine.Call, ps []record.Position) {
 // answered notes what an answer means for the batch, by the documented rules.
 func (n *session) answered(l *lane, a *engine.Answer) {
 	f := l.flight
-	l.flight, l.opened = nil, n.w.now
+	l.flight, l.opened = nil, span{n.w.now, n.w.now}
 	p := &n.win.call
 	if len(f.ps) > 0 {
 		p = l.plan[0]
@@ -288,7 +290,7 @@ const deliveryTries = 3
 func (n *session) noticeEnds(l *lane) {
 	count := len(l.notice.items)
 	if l.notice = nil; l.atHand() == count {
-		l.opened = n.w.now
+		l.opened = span{n.w.now, n.w.now}
 	}
 	l.settle(count, n.w.now)
 }
@@ -297,6 +299,9 @@ func (n *session) noticeEnds(l *lane) {
 func (n *session) judgeSave(cp *esm.Checkpoint) {
 	if n.saving {
 		n.complain("two checkpoints are saved at once")
+	}
+	if n.w.now.Before(n.saveAgain.from) {
+		n.complain("a checkpoint is saved again %s before it may", n.saveAgain.from.Sub(n.w.now))
 	}
 	n.saving = true
 	if cp.Generation != n.gen {
@@ -373,12 +378,15 @@ func (n *session) saved(result esm.SaveResult) {
 	n.saving = false
 	switch result {
 	case esm.SaveDone:
+		n.saveFails, n.saveAgain = 0, span{}
 		for _, l := range n.lanes {
 			l.ahead, l.saving = l.ahead[l.saving:], 0
 		}
 	case esm.SaveConflict:
 		n.fenced = true
 	case esm.SaveFault:
+		n.saveFails++
+		n.saveAgain = n.backoff(n.saveFails)
 	}
 }
 

@@ -20,7 +20,7 @@ type lane struct {
 	flight *flight         // the invocation that runs
 	notice *notice         // of records that are given up
 	pause  pause           // before the next attempt
-	opened time.Time       // when the batching window began
+	opened span            // when the batching window began
 	ahead  []success       // settled and perhaps not saved, in order
 	saving int             // of them in the checkpoint that is being saved
 
@@ -183,7 +183,9 @@ func (n *session) extent(l *lane) (count int, full bool) {
 }
 
 // due is the moment at which the batch that gathers goes out; zero: it waits for records that are being read.
-func (n *session) due(l *lane) time.Time {
+func (n *session) due(l *lane) time.Time { return n.dueSince(l, l.opened.to) }
+
+func (n *session) dueSince(l *lane, opened time.Time) time.Time {
 	_, full := n.extent(l)
 	switch {
 	case full, n.ended, n.choked:
@@ -193,13 +195,13 @@ func (n *session) due(l *lane) time.Time {
 	case n.cfg.BatchingWindow == 0, n.proven(n.endOf(l.queue[0])):
 		return n.w.now
 	}
-	return l.opened.Add(n.cfg.BatchingWindow)
+	return opened.Add(n.cfg.BatchingWindow)
 }
 
 // cut makes the batch that goes out now, and complains when it is not due.
 func (n *session) cut(l *lane, what string) {
 	count, _ := n.extent(l)
-	if at := n.due(l); at.IsZero() || at.After(n.w.now) {
+	if at := n.dueSince(l, l.opened.from); at.IsZero() || at.After(n.w.now) {
 		ps := positionsOf(l.queue[:count])
 		n.complain("lane %d: %s of %v, which is due at %s and could grow", l.id, what, ps, n.w.since(at))
 	}
@@ -290,10 +292,16 @@ func (n *session) giveUp(l *lane, count int) {
 	for _, i := range l.queue[:count] {
 		i.Dropped = true
 	}
+	opened := span{n.w.now, n.w.now}
+	if g := l.notice; g != nil { // chance has decided when its pause was over
+		opened.from = g.from
+	} else if l.pause.why != noPause && l.pause.from.Before(n.w.now) {
+		opened.from = l.pause.from
+	}
 	l.notice = nil
 	l.settle(count, n.w.now)
 	if gone {
-		l.opened = n.w.now
+		l.opened = opened
 	}
 }
 
@@ -362,6 +370,8 @@ func (n *session) deadline(l *lane) time.Time {
 		return n.w.now
 	case n.busy():
 		return time.Time{}
+	case l.idle():
+		return n.askAt()
 	case len(l.queue) == 0 || !n.cfg.Destination && l.queue[0].expired(n.cfg.MaxAge, n.w.now):
 		return time.Time{}
 	case len(l.plan) == 0:

@@ -23,7 +23,10 @@ type session struct {
 	gen     uint32
 	lanes   []*lane
 	release bool
-	partial bool // what the last configuration says of reports, a waiting one included
+
+	// What the last configuration says, one that waits included.
+	partial   bool
+	batchSize int
 
 	// reading
 	fetch    engineFetch
@@ -49,6 +52,8 @@ type session struct {
 	notices map[string]bool        // their ids
 
 	saving    bool
+	saveFails int             // in a row
+	saveAgain span            // when a checkpoint that was not saved is
 	fenced    bool            // a checkpoint was refused
 	abandoned bool            // the machine is not to wait for what is in flight
 	low       record.Position // of the last checkpoint
@@ -79,7 +84,7 @@ func (n *session) backoff(times int) span {
 func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpoint) session {
 	n := session{
 		w: w, node: node, s: s, from: from, cfg: cfg, factor: cfg.Factor, gen: from.Generation,
-		partial:  cfg.PartialResponses,
+		partial: cfg.PartialResponses, batchSize: cfg.BatchSize,
 		position: from.Low + 1, low: from.Low, arrival: from.MaxArrival, ended: from.Ended, dry: from.Ended,
 		closed: map[record.Millis]bool{}, batches: map[string]bool{}, notices: map[string]bool{},
 	}
@@ -120,7 +125,7 @@ const statusTooLarge = 413
 func (n *session) layLanes() {
 	n.lanes = make([]*lane, n.factor)
 	for i := range n.lanes {
-		n.lanes[i] = &lane{id: i, opened: n.w.now}
+		n.lanes[i] = &lane{id: i, opened: span{n.w.now, n.w.now}}
 	}
 }
 
@@ -234,15 +239,20 @@ func (n *session) begins(ev esm.Event) {
 func (n *session) wants(effects []engine.Effect) {
 	for _, e := range effects {
 		if f, ok := e.(engine.Fetch); ok {
-			if f.Wait && n.node.budget != nil && !n.dry { // there was no memory when it was asked first
-				n.dry, n.tail = true, false
+			if f.Wait && n.node.budget != nil && (!n.dry || n.failed) { // there was no memory when it was asked first
+				n.shortOfMemory()
 			}
 			return
 		}
 	}
 	if n.readDue() && n.node.budget != nil {
-		n.dry, n.tail = true, false
+		n.shortOfMemory()
 	}
+}
+
+// shortOfMemory notes that a read was answered with nothing, because there was no memory for more.
+func (n *session) shortOfMemory() {
+	n.dry, n.tail, n.failed, n.failures = true, false, false, 0
 }
 
 // readDue reports that nothing stands in the way of a read but memory.
@@ -256,6 +266,7 @@ func (n *session) rests() {
 	if n.readDue() {
 		n.judgeHungry()
 	}
+	n.judgeSaving()
 	for _, l := range n.lanes {
 		l.deadline = n.deadline(l)
 		if !l.deadline.IsZero() && !l.deadline.After(n.w.now) {
@@ -279,11 +290,60 @@ func (n *session) settleSilently() {
 
 // judgeHungry checks that a machine that does not read is short of memory, and holds a batch at least.
 func (n *session) judgeHungry() {
-	if n.node.budget == nil {
-		n.complain("it does not read on at %d", n.position)
-		return
+	n.shortOfMemory()
+	records, bytes := n.used()
+	least := n.position // of what it holds
+	for _, l := range n.lanes {
+		if len(l.queue) > 0 {
+			least = min(least, l.queue[0].Pos)
+		}
 	}
-	n.dry, n.tail = true, false
+	cost := 0
+	for _, r := range n.s.log[n.s.search(least):n.s.search(n.position)] {
+		cost += len(r.Key) + len(r.Data) + recordOverhead
+	}
+	room := raw(n.maxBytes() - bytes)
+	switch {
+	case n.node.budget == nil:
+		n.complain("it does not read on at %d", n.position)
+	case n.node.budget.Used()+int64(room) <= n.w.memory:
+		n.complain("it does not read on at %d, and there is memory", n.position)
+	case records < n.batchSize && cost < raw(esm.MaxPayload):
+		n.complain("it does not read on at %d and holds %d records, which is less than a batch", n.position, records)
+	}
+}
+
+// recordOverhead is what a record that is held counts for in memory, beside its key and data.
+const recordOverhead = 96
+
+// raw is how much data is certain to fill a payload.
+func raw(payload int) int { return payload/4*3 + 1 }
+
+// judgeSaving checks that a machine saves what it has come to, and asks the source about a window that may be over.
+func (n *session) judgeSaving() {
+	for _, l := range n.lanes {
+		if !n.saving && len(l.ahead) > 0 && !n.w.now.Before(n.saveAgain.to) {
+			n.complain("lane %d: what was settled at %s is not being saved", l.id, n.w.since(l.ahead[0].at))
+		}
+	}
+	if at := n.askAt(); !at.IsZero() && !at.After(n.w.now) {
+		n.complain("the source is not asked whether the window from %d is over", n.win.start)
+	}
+}
+
+// askAt is when the source is to be asked how far the tail is sealed: at the end of an idle window, and again after a
+// pause. It is zero while nothing depends on it.
+func (n *session) askAt() time.Time {
+	l, w := n.lanes[0], &n.win
+	idle := l.idle() && n.fetch.out && n.fetch.wait && !n.ended && !n.busy() && len(l.ahead) == 0
+	if w.last == 0 || n.turns(l) || !idle || n.node.budget != nil {
+		return time.Time{}
+	}
+	at := w.end.Time()
+	if again := n.asked.Add(sealAgain); again.After(at) {
+		at = again
+	}
+	return at
 }
 
 // skipEmpty takes batches off the front of the plan of which nothing is left.
@@ -320,7 +380,7 @@ func (n *session) heldNow() (records int) {
 }
 
 func (n *session) reconfigured(cfg esm.Config) {
-	n.partial = cfg.PartialResponses
+	n.partial, n.batchSize = cfg.PartialResponses, cfg.BatchSize
 	switch {
 	case cfg.Factor == n.cfg.Factor && cfg.TumblingWindow == n.cfg.TumblingWindow:
 		n.cfg, n.next = cfg, nil
@@ -369,8 +429,8 @@ func (n *session) give(next record.Position) (count int) {
 		if e.Pos <= l.mark || e.Pos <= n.from.Low {
 			continue
 		}
-		if l.idle() && !n.w.now.Before(l.opened.Add(n.cfg.BatchingWindow)) {
-			l.opened = n.w.now // a record after an idle time begins a window of its own
+		if l.idle() && !n.w.now.Before(l.opened.to.Add(n.cfg.BatchingWindow)) {
+			l.opened = span{n.w.now, n.w.now} // a record after an idle time begins a window of its own
 		}
 		l.queue = append(l.queue, item{e, n.arrival})
 	}

@@ -222,7 +222,7 @@ func (n *session) judgeTurn(c *engine.Call, in *source.Window) {
 			break
 		}
 	}
-	if in.Final {
+	if in.Final && n.next == nil && !w.closing { // it waits for what is before it
 		n.drop(l, later, false)
 	}
 	crowded := false

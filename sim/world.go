@@ -33,6 +33,7 @@ type world struct {
 	format   format          // how large records are in a payload
 	sizes    []int           // of the data of most records, in bytes
 	most     int             // records of a shard
+	memory   int64           // of a process for records, in bytes; 0: without a limit
 	received map[string]bool // notices at the destination, by id
 
 	complaints []string
@@ -112,15 +113,14 @@ func newWorld(seed uint64, o Options) *world {
 	w.skew = pick(w, 0, 0, 1500*time.Millisecond)
 	w.drawSizes()
 	w.cfg = w.anyConfig()
-	memory := int64(0)
 	if w.rng.IntN(3) == 0 { // none, about a read of one shard, and a few
-		memory = pick[int64](w, 1, 10_000_000, 13_000_000, 40_000_000)
+		w.memory = pick[int64](w, 1, 10_000_000, 13_000_000, 40_000_000)
 	}
 	for i := range 1 + w.rng.IntN(2) {
 		n := &node{id: i}
 		w.drawLimits(n)
-		if memory != 0 {
-			n.budget = engine.NewBudget(memory)
+		if w.memory != 0 {
+			n.budget = engine.NewBudget(w.memory)
 		}
 		w.nodes = append(w.nodes, n)
 	}
