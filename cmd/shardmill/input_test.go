@@ -91,10 +91,10 @@ func TestLookingAtCodeIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := scanCode(ctx, dir, false); !errors.Is(err, context.Canceled) {
-		t.Errorf("the reader does not wait: %v", err)
+		t.Errorf("reading goes on after its context has ended: %v", err)
 	}
 	if _, err := readCode(ctx, dir); !errors.Is(err, context.Canceled) {
-		t.Errorf("the reader does not wait: %v", err)
+		t.Errorf("reading goes on after its context has ended: %v", err)
 	}
 	s := scan{ctx: t.Context(), seen: maxCodeNames - 1000, tree: codeTree{root: dir}}
 	if err := s.dir(""); err == nil || !strings.Contains(err.Error(), "holds more than 200000 files and directories") {
