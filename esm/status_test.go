@@ -47,3 +47,28 @@ func TestShardsSayHowTheyStand(t *testing.T) {
 		}
 	}
 }
+
+// What is saved is what the last save that ended had, however far the machine is by then.
+func TestStatusSaysWhatIsSaved(t *testing.T) {
+	t.Parallel()
+	s := esm.NewShard(esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}, esm.Checkpoint{Low: 7}, 1)
+	is := func(when string, saved, low record.Position) {
+		t.Helper()
+		if st := s.Status(); st.Saved != saved || st.Low != low {
+			t.Errorf("%s: saved up to %d, settled up to %d, want %d and %d", when, st.Saved, st.Low, saved, low)
+		}
+	}
+	success := esm.Outcome{Kind: esm.Success, StatusCode: 200}
+	s.Step(epoch, esm.Tick{})
+	is("at the beginning", 7, 7)
+	records := []esm.Rec{{Pos: 8, Bytes: 1, Match: true}, {Pos: 9, Bytes: 1, Match: true}}
+	first := batchOf(t, s.Step(epoch, esm.ReadReturned{Seq: 1, Records: records, Next: 10, End: esm.Tail}))
+	second := batchOf(t, s.Step(epoch, esm.Returned{Batch: first.Batch, Outcome: success}))
+	is("while a save is out", 7, 8)
+	s.Step(epoch, esm.Returned{Batch: second.Batch, Outcome: success})
+	is("while it is behind", 7, 9)
+	s.Step(epoch, esm.Saved{Result: esm.SaveDone})
+	is("when it has ended", 8, 9)
+	s.Step(epoch, esm.Saved{Result: esm.SaveFault})
+	is("when the next has failed", 8, 9)
+}
