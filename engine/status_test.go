@@ -77,6 +77,7 @@ var waits = map[esm.WaitReason]waiting{
 	esm.WaitSlot: {
 		do: func(w *world, _ string) {
 			w.functions.change(func() { w.functions.limit = 0 })
+			synctest.Wait() // or the nudge of the change comes after the first attempt, and makes a second
 			w.put("k", "1")
 			w.pass(500 * time.Millisecond)
 		},
@@ -85,6 +86,7 @@ var waits = map[esm.WaitReason]waiting{
 	esm.WaitService: {
 		do: func(w *world, _ string) {
 			w.functions.change(func() { w.functions.missing = true })
+			synctest.Wait() // or the nudge of the change comes after the first attempt, and makes a second
 			w.put("k", "1")
 			w.pass(500 * time.Millisecond)
 		},
