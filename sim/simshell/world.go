@@ -473,6 +473,10 @@ func (w *world) settleDown() {
 		w.enable(true)
 	}
 	w.distribute(w.learn(w.p))
+	if w.knobs.owners > 1 {
+		// an owner begins when its own attempts under an older grant have ended, and may wait for a zombie's
+		pause(zombies)
+	}
 	for n := 0; ; n++ {
 		open := w.open1()
 		if open == "" || w.red.Load() {
