@@ -201,7 +201,7 @@ func (n *session) dueSince(l *lane, opened time.Time) time.Time {
 // cut makes the batch that goes out now, and complains when it is not due.
 func (n *session) cut(l *lane, what string) {
 	count, _ := n.extent(l)
-	if at := n.dueSince(l, l.opened.from); at.IsZero() || at.After(n.w.now) {
+	if at := n.dueSince(l, l.opened.from); !n.full && (at.IsZero() || at.After(n.w.now)) {
 		ps := positionsOf(l.queue[:count])
 		n.complain("lane %d: %s of %v, which is due at %s and could grow", l.id, what, ps, n.w.since(at))
 	}

@@ -40,6 +40,7 @@ type session struct {
 	tail     bool            // because there was nothing more
 	failed   bool            // because it could not be read
 	ended    bool            // because the shard ends there
+	full     bool            // the buffer was, when the step began
 	choked   bool            // the buffer was full, and is not empty enough yet
 	failures int             // of reads, in a row
 	again    span            // when a failed read is repeated
@@ -217,6 +218,8 @@ func (n *session) told(ev esm.Event) {
 			l.pause = pause{}
 		}
 	}
+	n.measure()
+	n.full = n.choked
 	for _, l := range n.lanes {
 		n.lose(l)
 	}
@@ -456,6 +459,14 @@ func (n *session) horizon(oldest record.Position) {
 func (n *session) fetched(f *engine.Fetch) {
 	n.settleSilently()
 	records, _ := n.used()
+	if n.choked || f.Limit.Records > min(10_000, max(1, n.maxRecords()-records)) { // it tells what else was given up
+		for _, l := range n.lanes {
+			n.drop(l, record.MaxPosition, false)
+		}
+		n.turnSilently(false)
+		n.measure()
+		records, _ = n.used()
+	}
 	switch {
 	case f.From != n.position:
 		n.complain("a read from %d, and everything up to %d was read", f.From, n.position)
