@@ -25,18 +25,26 @@ type node struct {
 	p           *process
 	n           int // of all nodes that ever were
 	grants      *enginetest.Grants
+	streams     *stream.Streams // the process's, which writes, or one that follows it
 	mappings    *mapping.Mappings
 	checkpoints *checkpoint.Store
 	engine      *engine.Engine
 }
 
 // newNode makes an engine over a process's store. It does not run yet.
-func (p *process) newNode(faulty storage.Coord, log *slog.Logger) *node {
+func (p *process) newNode(store storage.Store, log *slog.Logger) (*node, error) {
 	w := p.w
 	w.nodes++
-	n := &node{p: p, n: w.nodes}
+	n := &node{p: p, n: w.nodes, streams: p.streams}
+	if len(p.nodes) > 0 {
+		n.streams = stream.New(stream.Options{Store: store, Clock: p.clock, Log: log})
+		if err := n.streams.Start(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+	faulty := store.Coord()
 	n.mappings = mapping.New(mapping.Options{
-		Coord: faulty, Clock: p.clock, Sources: sources{p.streams}, Functions: names{}, Log: log,
+		Coord: faulty, Clock: p.clock, Sources: sources{n.streams}, Functions: names{}, Log: log,
 		NewUUID: func() string { return uuid },
 	})
 	n.checkpoints = checkpoint.New(faulty)
@@ -50,12 +58,12 @@ func (p *process) newNode(faulty storage.Coord, log *slog.Logger) *node {
 		Mappings: n.mappings, Functions: &room{p.functions, n}, Checkpoints: n.checkpoints, Clock: p.clock, Log: log,
 		Destinations: destination.Table{{Service: "sqs", Open: func(arn.ARN) destination.Sender { return sender{p} }}},
 		Source: func(m mapping.Mapping) source.Source {
-			return &reader{Source: source.NewKinesis(p.streams, m.Stream, m.EventSourceARN, m.Region), p: p}
+			return &reader{Source: source.NewKinesis(n.streams, m.Stream, m.EventSourceARN, m.Region), p: p}
 		},
 		Ownership: ownership, BufferMemory: w.memory, Trace: w.recorder.machine, AbandonAfter: 30 * time.Second,
 	})
 	p.nodes = append(p.nodes, n)
-	return n
+	return n, nil
 }
 
 // room is the function room as one engine sees it.

@@ -87,7 +87,9 @@ func (w *world) open(fs *vfs.MemFS) (*process, error) {
 	p.functions = newFunctions(nil, &w.pending)
 	p.functions.limit = w.slots
 	for range w.knobs.owners {
-		p.newNode(faulty, log)
+		if _, err := p.newNode(store, log); err != nil {
+			return p, err
+		}
 	}
 	return p, nil
 }
@@ -131,6 +133,7 @@ func (p *process) bury() {
 		all.Go(func() {
 			n.engine.Stop(now)
 			_ = n.mappings.Close(now)
+			n.streams.Stop()
 		})
 	}
 	all.Wait()
@@ -154,6 +157,7 @@ func (p *process) stop() {
 	}
 	for _, n := range p.nodes {
 		err = errors.Join(err, n.mappings.Close(context.Background()))
+		n.streams.Stop()
 	}
 	p.streams.Stop()
 	err = errors.Join(err, p.store.Close())

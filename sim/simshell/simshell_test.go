@@ -89,9 +89,13 @@ func TestSeedsThatWereRed(t *testing.T) {
 	for _, c := range []struct {
 		seed uint64
 		what string
-	}{} {
+	}{
+		{48, "a reshard whose last commit was refused left its stream UPDATING until the next start"},
+		{4015, "the engine read mappings that could not be read without a pause, and time stood still"},
+	} {
 		t.Run(fmt.Sprint("seed=", c.seed), func(t *testing.T) {
 			t.Parallel()
+			t.Log(c.what)
 			rep := simshell.Run(t, c.seed, simshell.Options{})
 			judged(t, &rep)
 		})
