@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Advice names what AWS accepts without a word and nobody can want. It changes nothing about what becomes of a batch;
-// whoever observes may tell a person.
+// Advice names something that AWS accepts silently and that is surely a mistake. It does not affect the batch;
+// observers may show it to a person.
 type Advice uint8
 
 const (
@@ -28,7 +28,7 @@ const (
 // blockedAfter is how often in a row a batch has failed when it counts as blocking its lane.
 const blockedAfter = 5
 
-// adviceUnasked looks for reports in an answer that nobody looks at. Most returns hold no such word, and are not
+// adviceUnasked looks for a report in a response that is not evaluated. Most responses lack the word and are not
 // parsed.
 func adviceUnasked(body []byte) Advice {
 	if bytes.Contains(body, []byte(reportMember)) && reports(body) {
@@ -37,19 +37,20 @@ func adviceUnasked(body []byte) Advice {
 	return AdviceNone
 }
 
-// reports tells whether an answer is an object that reports at least one record as failed.
+// reports reports whether a response is an object that reports at least one record as failed.
 func reports(body []byte) bool {
 	var members map[string]json.RawMessage
 	return json.Unmarshal(body, &members) == nil && hasEntries(members[reportMember])
 }
 
-// hasEntries tells whether raw is a list that is not empty.
+// hasEntries reports whether raw is a list that is not empty.
 func hasEntries(raw json.RawMessage) bool {
 	var entries []json.RawMessage
 	return json.Unmarshal(raw, &entries) == nil && len(entries) > 0
 }
 
-// adviceNoObject is about valid JSON that is no object. What AWS documents as an empty answer needs no advice.
+// adviceNoObject returns the advice about valid JSON that is no object. What AWS documents as an empty response needs
+// none.
 func adviceNoObject(body []byte, find func(string) (record.Position, bool)) Advice {
 	switch body[0] {
 	case 'n': // null
@@ -76,8 +77,8 @@ func adviceNoObject(body []byte, find func(string) (record.Position, bool)) Advi
 	return AdviceNoReport
 }
 
-// isItem tells whether an entry of a list names a record as failed: with a member itemIdentifier, or by its identifier
-// alone.
+// isItem reports whether an entry of a list names a record as failed: with a member itemIdentifier, or by its
+// identifier alone.
 func isItem(entry json.RawMessage, find func(string) (record.Position, bool)) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(entry, &members) == nil {
@@ -93,7 +94,7 @@ func isItem(entry json.RawMessage, find func(string) (record.Position, bool)) bo
 }
 
 // adviceMisplaced looks for a report in an object without batchItemFailures: under another spelling, or in the text
-// body of an answer to an HTTP request.
+// body of an HTTP response.
 func adviceMisplaced(members map[string]json.RawMessage) Advice {
 	encoded := false
 	for name, raw := range members {
@@ -109,13 +110,13 @@ func adviceMisplaced(members map[string]json.RawMessage) Advice {
 	return AdviceNone
 }
 
-// spelling returns what a name has in common with those that differ in case, in separators, or in a plural.
+// spelling returns a form of name that is the same for names that differ only in case, separators or a plural.
 func spelling(name string) string {
 	return strings.TrimSuffix(strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name)), "s")
 }
 
-// advise adds what only the machine knows to the advice about a failure: the batch at hand has failed before, and
-// nothing ends that.
+// advise adds what only the machine knows to the advice about a failure: the batch at hand keeps failing, and nothing
+// ends that.
 func (s *Shard) advise(seg *segment, o *Outcome) {
 	if o.Kind == FunctionError && s.cfg.MaxRetries < 0 && s.cfg.MaxAge == 0 && seg.failures+1 >= blockedAfter {
 		o.Advice = AdviceBlocked

@@ -30,14 +30,14 @@ func (s *Shard) cut(l *lane) bool {
 	return true
 }
 
-// gathering is how far fill has come with the front of a queue that is not cut yet.
+// gathering is the progress of fill over the front of a queue that is not cut yet.
 type gathering struct {
 	count, bytes int
 	end          record.Millis // of the tumbling window of the first record
 }
 
-// fill counts the records that fit one batch. flush is 0 when more could join. It goes on where the last call stopped,
-// so records that trickle in are looked at once.
+// fill counts the records that fit one batch. flush is 0 if more could join. It continues where the last call stopped,
+// so records that trickle in are looked at only once.
 func (s *Shard) fill(l *lane) (count int, flush FlushReason) {
 	g := &l.gather
 	if g.count == 0 || g.count > s.cfg.BatchSize {
@@ -92,16 +92,16 @@ func (s *Shard) due(l *lane) (FlushReason, bool) {
 	return FlushWindow, true
 }
 
-// touch starts a fresh batching window when a record arrives after the running one has already ended. AWS leaves open
-// what happens after an idle time.
+// touch starts a new batching window if a record arrives after the running one has ended. AWS leaves open what happens
+// after an idle time.
 func (s *Shard) touch(l *lane) {
 	if l.queue.len() == 0 && len(l.plan) == 0 && l.phase == ready && !s.now.Before(l.opened.Add(s.cfg.BatchingWindow)) {
 		l.opened = s.now
 	}
 }
 
-// expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age goes by the
-// largest arrival seen so far, so they form a prefix.
+// expired counts the records at the front of the batch at hand that are as old as MaxAge or older. Age is measured from
+// the largest arrival seen so far, so they form a prefix.
 func (s *Shard) expired(l *lane) int {
 	if s.cfg.MaxAge == 0 || len(l.plan) == 0 || l.plan[0].restored || l.plan[0].id.Purpose != ForRecords {
 		return 0

@@ -4,8 +4,8 @@ import "github.com/shardmill/shardmill/record"
 
 // The buffer of a shard holds the records that are read and not settled. Its bounds are the contract's: factor ×
 // max(BatchSize, 10,000) records and (factor + 1) × MaxPayload bytes of payload, and always at least one record. What
-// faster lanes have settled beyond the low-water mark counts too, so that the bounds hold for the run-ahead as well,
-// and for what a restart reads again.
+// faster lanes have settled beyond the low-water mark counts too, so the bounds also limit how far lanes run ahead and
+// what a restart reads again.
 
 func (s *Shard) maxRecords() int { return s.cfg.Factor * max(s.cfg.BatchSize, maxRead) }
 func (s *Shard) maxBytes() int   { return (s.cfg.Factor + 1) * MaxPayload }
@@ -18,8 +18,8 @@ func (s *Shard) used() (records, bytes int) {
 	return s.span.len(), s.span.bytes
 }
 
-// measure takes the settled prefix off the span and decides whether reading is choked: from the moment when the buffer
-// is full until a quarter of it is free, so that a full buffer is not refilled record by record.
+// measure takes the settled prefix off the span and decides whether reading is choked. It is from when the buffer is
+// full until a quarter of it is free, so that a full buffer is not refilled record by record.
 func (s *Shard) measure() {
 	if len(s.lanes) > 1 {
 		s.span.dropThrough(s.low())
@@ -41,7 +41,7 @@ func (s *Shard) measure() {
 	}
 }
 
-// queue is a first-in first-out of records that allocates only when it grows.
+// queue is a first-in, first-out queue of records that allocates only when it grows.
 type queue struct {
 	recs      []Rec
 	head      int
@@ -73,7 +73,7 @@ func (q *queue) drop(n int) (last record.Position, bytes int) {
 	return last, bytes
 }
 
-// front lists the positions of the first n records, and their payload bytes. The list is valid until the next call.
+// front returns the positions of the first n records, and their payload bytes. The list is valid until the next call.
 func (q *queue) front(n int) (positions []record.Position, bytes int) {
 	q.positions = q.positions[:0]
 	for _, r := range q.recs[q.head : q.head+n] {
@@ -83,7 +83,7 @@ func (q *queue) front(n int) (positions []record.Position, bytes int) {
 	return q.positions, bytes
 }
 
-// span remembers every record beyond the low-water mark, settled or not, by place and size.
+// span holds the position and size of every record beyond the low-water mark, settled or not.
 type span struct {
 	recs  []spanned
 	head  int

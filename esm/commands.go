@@ -2,14 +2,14 @@ package esm
 
 import "github.com/shardmill/shardmill/record"
 
-// Command is what a Shard wants done, in the order given. The set is closed. Positions are valid until the Step that
-// takes the answer; a Checkpoint is the receiver's to keep.
+// Command is what the shell is to do for a Shard, in the order given. The set is closed. Positions are valid until the
+// Step that takes the result; a Checkpoint belongs to the receiver.
 //
 //sumtype:decl
 type Command interface{ command() }
 
-// Read asks for records from From on. One counts at a time: a newer one replaces an older one that was not answered. A
-// read may bring fewer than asked without being at the tail.
+// Read asks for records from From on. Only the newest counts: it replaces an older one that has no result yet. A read
+// may bring fewer records than asked for without being at the tail.
 type Read struct {
 	Seq        uint64 // comes back in ReadReturned; an answer to an older one is ignored
 	Generation uint32 // lane map under which records are to be marked
@@ -31,16 +31,17 @@ type Invoke struct {
 	Window    *WindowCall       // nil without a tumbling window
 }
 
-// WindowCall is what an invocation in a tumbling window carries beside its records. What for is the batch's ID.Purpose.
+// WindowCall is what an invocation in a tumbling window carries beside its records. The batch's ID.Purpose says what
+// the invocation is for.
 type WindowCall struct {
 	Start, End record.Millis // whole seconds; End is not in the window
 	State      string        // a JSON object, compact
 }
 
-// Cancel asks to end the attempt of a batch; its result no longer matters.
+// Cancel asks the shell to end the attempt of a batch; its result no longer matters.
 type Cancel struct{ Batch uint64 }
 
-// Condition is why records were given up, in AWS's words.
+// Condition says why records were given up, in AWS's words.
 type Condition string
 
 const (
@@ -48,9 +49,9 @@ const (
 	RecordAgeExceeded      Condition = "RecordAgeExceeded"
 )
 
-// Deliver asks to send a notice about discarded records to the destination. The notice's id must be made from ID,
-// Condition and the first and last of Positions, so that a receiver recognises a repeat and nothing else: the prefix of
-// a batch that expired, and the longer prefix that a restart finds expired, are two notices.
+// Deliver asks the shell to send a notice about discarded records to the destination. The notice's id must be made from
+// ID, Condition and the first and last of Positions, so that a receiver recognises repeats, and only repeats: the
+// prefix of a batch that expired, and the longer prefix that a restart finds expired, are two notices.
 type Deliver struct {
 	Batch         uint64 // comes back in Delivered
 	ID            BatchID
@@ -62,11 +63,10 @@ type Deliver struct {
 	Version       string
 }
 
-// Save asks to make a checkpoint durable. One is outstanding at a time; it need not be waited for before the next
-// command.
+// Save asks the shell to make a checkpoint durable. One is outstanding at a time; later commands need not wait for it.
 type Save struct{ Checkpoint Checkpoint }
 
-// FinishReason is why a machine ended.
+// FinishReason says why a machine ended.
 type FinishReason uint8
 
 const (
@@ -78,7 +78,7 @@ const (
 // Finished is the last command: the machine takes no event after it.
 type Finished struct{ Reason FinishReason }
 
-// FlushReason is why a batch was cut when it was.
+// FlushReason says why a batch was cut.
 type FlushReason uint8
 
 const (
@@ -94,7 +94,7 @@ const (
 	FlushRestored // a batch from a checkpoint, as it was
 )
 
-// WaitReason is why a lane does not invoke right now. Every state in which a machine waits has one.
+// WaitReason says why a lane does not invoke right now. Every state in which a machine waits has one.
 type WaitReason uint8
 
 const (

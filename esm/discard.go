@@ -9,8 +9,8 @@ func (s *Shard) pause(l *lane, why WaitReason, d time.Duration) {
 	l.phase, l.wait, l.until = waiting, why, s.now.Add(d)
 }
 
-// giveUp discards the first n records of the batch at hand. With a destination the notice is delivered first and the
-// records are settled after. A back-off that runs goes on for the rest of the batch.
+// giveUp discards the first n records of the batch at hand. With a destination the notice is delivered before the
+// records are settled. A back-off that is running continues for the rest of the batch.
 func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	seg := &l.plan[0]
 	if !seg.cut {
@@ -21,8 +21,8 @@ func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	return s.announce(l)
 }
 
-// announce delivers the notice of the discard at hand; without a destination, or once it has been taken away, the
-// records are dropped instead. It reports whether the lane can go on at once.
+// announce delivers the notice of the discard at hand; without a destination, or if it was removed meanwhile, it drops
+// the records. It reports whether the lane can go on at once.
 func (s *Shard) announce(l *lane) bool {
 	if s.cfg.Destination {
 		s.deliver(l)
@@ -78,7 +78,7 @@ func (s *Shard) delivered(ev Delivered) {
 	}
 }
 
-// discarded settles the records of the discard at hand, and lets the rest of the batch go on.
+// discarded settles the records of the discard at hand; the rest of the batch goes on.
 func (s *Shard) discarded(l *lane) {
 	d := l.discard
 	l.discard = nil

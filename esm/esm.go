@@ -1,14 +1,14 @@
 // Package esm is the core: it decides what an event source mapping does with the records of a shard, and when. It
 // performs no I/O.
 //
-// Two machines live here. Shard decides for one shard: reading, batching, invoking, retrying, bisecting, discarding,
+// It has two machines. Shard decides for one shard: reading, batching, invoking, retrying, bisecting, discarding,
 // checkpointing. Mapping decides which shards run and the mapping's State. Events and the time go in, commands come
 // out; the shell (package engine) carries commands out and posts their results as events. The same values run live, in
 // scripts (testdata), in property tests and in the simulator.
 //
 // Nothing here may read a clock, start a goroutine, log, or let the order of a map show. Times are arguments, chance
 // comes from a seed. The behaviour is AWS's, as the Lambda Developer Guide describes it for Kinesis; where AWS is
-// silent the choice is named at its place.
+// silent, a comment in the code names the choice.
 package esm
 
 import (
@@ -17,35 +17,35 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Limits that are AWS's or ours, and never configurable per mapping.
+// Limits of AWS or our own, never configurable per mapping.
 const (
 	// MaxPayload is the largest event a function can get: Lambda's limit for synchronous requests, in bytes of JSON.
 	MaxPayload = 6_291_456
 	// maxRead is the largest number of records that one Read asks for (GetRecords' own limit).
 	maxRead = 10_000
-	// maxAhead: a lane that has settled so many batches beyond the last saved checkpoint stops invoking until it is
+	// maxAhead: a lane that has settled this many batches beyond the last saved checkpoint stops invoking until it is
 	// saved …
 	maxAhead = 64
-	// … or that settled its first unsaved batch so long ago.
+	// … or that settled its first unsaved batch this long ago.
 	maxAheadTime = time.Second
 	// MaxState is the largest state of a tumbling window, in bytes of compact JSON; a larger one ends the window early.
 	// AWS says 1 MB.
 	MaxState = 1_048_576
-	// idleGrace is how long after its end an open window waits, at an idle tail, for proof that no older record can
+	// idleGrace is how long, after its end, an open window waits at an idle tail for proof that no older record can
 	// come. AWS waits up to two minutes.
 	idleGrace = 120 * time.Second
-	// sealAgain is the pause between two questions for that proof.
+	// sealAgain is the pause between two requests for that proof.
 	sealAgain = time.Second
 	// deliveryTries is how often a destination may refuse a notice before the records are dropped and counted. AWS does
-	// not say; ours.
+	// not say; our own choice.
 	deliveryTries = 3
 )
 
-// Unlimited is the value of MaxRetries that retries until the records expire.
+// Unlimited is the MaxRetries with which batches are retried until their records expire.
 const Unlimited = -1
 
-// Config is what a mapping's knobs mean to one shard. The zero value is not usable; see Validate of package mapping for
-// ranges.
+// Config holds the settings of a mapping that matter to one shard. The zero value is not usable; see Validate of
+// package mapping for ranges.
 type Config struct {
 	BatchSize        int           // records in a batch, 1 to 10,000
 	BatchingWindow   time.Duration // how long a batch may gather; 0: send what is there
@@ -66,15 +66,15 @@ type Config struct {
 	Jitter      int           // percent by which a delay may be shorter or longer
 }
 
-// DefaultBackoff fills the members that no AWS parameter sets: 1 s doubling to 60 s, ±20 %. AWS documents that it backs
+// DefaultBackoff sets the members that no AWS parameter sets: 1 s doubling to 60 s, ±20 %. AWS documents that it backs
 // off but not how.
 func (c Config) DefaultBackoff() Config {
 	c.BackoffBase, c.BackoffCap, c.Jitter = time.Second, time.Minute, 20
 	return c
 }
 
-// Checkpoint is the durable progress of a mapping on a shard: all that a Shard needs to go on where another left off. A
-// crash repeats work, never skips it.
+// Checkpoint is the durable progress of a mapping on a shard: all that a Shard needs to continue where another stopped.
+// A crash repeats work, but never skips any.
 type Checkpoint struct {
 	Low        record.Position // every record at or below it is settled
 	Generation uint32          // of the lane map; grows when the factor or the tumbling window changes
@@ -86,7 +86,7 @@ type Checkpoint struct {
 	Window     *WindowMark     // nil without a tumbling window; never changed once it is part of a checkpoint
 }
 
-// WindowMark is how far a tumbling window is. Batches of the checkpoint were cut under Width.
+// WindowMark is the progress of a tumbling window. The checkpoint's batches were cut under Width.
 type WindowMark struct {
 	Width      time.Duration
 	Start, End record.Millis // of the open window; both 0: none is open

@@ -2,12 +2,12 @@ package esm
 
 import "github.com/shardmill/shardmill/record"
 
-// Event is what a Shard is told. The set is closed.
+// Event is the input of a Shard. The set is closed.
 //
 //sumtype:decl
 type Event interface{ event() }
 
-// Rec is one record as the core sees it: never its bytes.
+// Rec is one record as the core sees it, without its bytes.
 type Rec struct {
 	Pos     record.Position
 	Arrival record.Millis
@@ -27,7 +27,7 @@ const (
 	Trimmed                     // the place asked for is beyond retention: go on at Oldest
 )
 
-// ReadReturned answers the Read with the same Seq. Records is used during Step only.
+// ReadReturned is the result of the Read with the same Seq. Records is used only during Step.
 type ReadReturned struct {
 	Seq     uint64
 	Records []Rec
@@ -37,10 +37,10 @@ type ReadReturned struct {
 	Sealed  record.Millis   // with Tail: no record with an older arrival can still appear; 0: the source cannot tell
 }
 
-// ReadFailed answers a Read that could not be done; the core asks again after a back-off of its own.
+// ReadFailed is the result of a Read that failed; the core reads again after a back-off.
 type ReadFailed struct{ Seq uint64 }
 
-// Horizon tells that retention has taken every record below Oldest.
+// Horizon reports that retention has taken every record below Oldest.
 type Horizon struct{ Oldest record.Position }
 
 // Returned is the result of the Invoke with the same Batch.
@@ -50,10 +50,10 @@ type Returned struct {
 	State   string // of the tumbling window, as ParseWindowResponse establishes it
 }
 
-// SlotFree tells that a lane whose invocation was refused for lack of concurrency may try again.
+// SlotFree reports that a lane whose invocation was refused for lack of concurrency may try again.
 type SlotFree struct{ Lane int }
 
-// DeliveryResult is how a Deliver ended.
+// DeliveryResult says how a Deliver ended.
 type DeliveryResult uint8
 
 const (
@@ -69,7 +69,7 @@ type Delivered struct {
 	Reason string // for people: why it was not delivered
 }
 
-// SaveResult is how a Save ended.
+// SaveResult says how a Save ended.
 type SaveResult uint8
 
 const (
@@ -81,19 +81,19 @@ const (
 // Saved is the result of the outstanding Save.
 type Saved struct{ Result SaveResult }
 
-// Reconfigured replaces the knobs. Limits of a batch hold from the next batch on, retries, age and destination from the
-// next decision on; a new Factor or TumblingWindow lets attempts in flight end, gives an open window its final
-// invocation, saves, and rebuilds the lanes.
+// Reconfigured replaces the settings. Limits of a batch apply from the next batch on; retries, age and destination from
+// the next decision on. With a new Factor or TumblingWindow the machine lets attempts in flight end, gives an open
+// window its final invocation, saves, and rebuilds the lanes.
 type Reconfigured struct{ Config Config }
 
-// Release asks the machine to end after the attempts in flight, with its state saved. Abandon cancels them instead and
-// does not wait for anything.
+// Release asks the machine to end after the attempts in flight, with its state saved. With Abandon it cancels them
+// instead and waits for nothing.
 type Release struct{ Abandon bool }
 
-// Nudge tells that the function has changed: lanes that back off try at once, with their counters as they are.
+// Nudge reports that the function has changed: lanes that back off try at once, with their counters as they are.
 type Nudge struct{}
 
-// Tick tells that the instant named by Wake has come. The first Tick sets the machine going.
+// Tick reports that the instant of Wake has come. The first Tick starts the machine.
 type Tick struct{}
 
 func (ReadReturned) event() {}

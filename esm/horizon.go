@@ -6,8 +6,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// horizon notes what retention has taken: records that were never read are lost now, records of the buffer when their
-// lane comes to them.
+// horizon notes what retention has removed: records never read are lost now, buffered records when their lane reaches
+// them.
 func (s *Shard) horizon(oldest record.Position) {
 	s.oldest = max(s.oldest, oldest)
 	if s.next >= oldest {
@@ -20,9 +20,9 @@ func (s *Shard) horizon(oldest record.Position) {
 	s.reading = false
 }
 
-// lose takes off what retention has taken from the front of a lane that has no attempt and no delivery under way. The
-// records are lost, and said to be: they cannot be read again, so there is no notice either. AWS does not say what
-// happens to them.
+// lose drops from the front of a lane what retention has removed, unless an attempt or a delivery is under way. The
+// records are reported as lost. They cannot be read again, so there is no notice either. AWS does not say what happens
+// to them.
 func (s *Shard) lose(l *lane) {
 	for l.discard == nil && l.queue.len() > 0 && l.queue.at(0).Pos < s.oldest &&
 		(len(l.plan) == 0 || l.plan[0].id.Purpose == ForRecords) {

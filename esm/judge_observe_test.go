@@ -7,9 +7,9 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// observeJudge is the naive model of what a machine tells: every lane waits for exactly one thing at any time, whatever
-// begins ends, once, with what it began with, and whatever comes from something else comes from what was told before.
-// It sees the commands beside the observations and believes none without the other.
+// observeJudge is the naive model of observations: every lane waits for exactly one thing at any time; whatever begins
+// ends once, with the same identity; whatever comes from something else comes from what was reported before. It sees
+// the commands beside the observations and checks each against the other.
 type observeJudge struct {
 	now      time.Time
 	started  bool
@@ -38,7 +38,7 @@ type attempted struct {
 	invoked bool
 }
 
-// begin prepares for a machine that goes on from a checkpoint. Numbers given after it was saved may be given again.
+// begin prepares for a machine that continues from a checkpoint. Numbers given after it was saved may be given again.
 func (o *observeJudge) begin(from esm.Checkpoint) {
 	known := map[uint64]esm.BatchID{}
 	for n, id := range o.known {
@@ -135,7 +135,7 @@ func (j *judge) observed(c esm.Observe) {
 	}
 }
 
-// observedCut checks that a batch gets a number once, the next one, and comes from where it was said to come from.
+// observedCut checks that a batch gets a number once, the next one, and has the parent reported before.
 func (j *judge) observedCut(c *esm.BatchCut) {
 	o := &j.obs
 	if _, again := o.cut[c.Number]; again {
@@ -167,7 +167,7 @@ func (j *judge) observedCut(c *esm.BatchCut) {
 	}
 }
 
-// observedWait checks that waits of a lane follow one another without a gap.
+// observedWait checks that a lane's waits follow one another without a gap.
 func (j *judge) observedWait(c esm.Observe) {
 	o := &j.obs
 	switch c := c.(type) {
@@ -198,7 +198,7 @@ func (j *judge) observedWait(c esm.Observe) {
 	}
 }
 
-// observedRead checks that one read and one save is out at a time.
+// observedRead checks that at most one read and one save are out at a time.
 func (j *judge) observedRead(c esm.Observe) {
 	o := &j.obs
 	ended := func(seq uint64) {
@@ -276,7 +276,7 @@ func (j *judge) observedAttempt(c esm.Observe) {
 	}
 }
 
-// beside checks a command against what was told of it.
+// beside checks a command against its observation.
 func (j *judge) beside(c esm.Command) {
 	o := &j.obs
 	span := func(ps []record.Position, b esm.Batch) bool {
@@ -325,7 +325,7 @@ func (j *judge) observedEnd() {
 	}
 }
 
-// stepped checks, when a Step is over, that every lane waits for one thing, and that this is what it waits for.
+// stepped checks, at the end of a Step, that every lane waits for exactly one thing, and that it is the right one.
 func (j *judge) stepped(lanes []esm.LaneState) {
 	o := &j.obs
 	if o.stopped {

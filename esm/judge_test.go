@@ -10,9 +10,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// judge is the naive model of a shard: it sees every event and every command and keeps, record by record, what became
-// of it. Scripts and property tests run with it; it knows nothing of lanes' queues or plans. Its complaints are broken
-// invariants.
+// judge is the naive model of a shard: it sees every event and command, and records what became of each record. Scripts
+// and property tests run with it; it knows nothing of lanes' queues or plans. Its complaints are broken invariants.
 type judge struct {
 	cfg        esm.Config
 	lanes      int // the factor of the lane map in force
@@ -52,7 +51,7 @@ func newJudge(cfg esm.Config) *judge {
 	return j
 }
 
-// unlimited makes a limit on retries comparable.
+// unlimited returns a limit on retries in a form that compares.
 func unlimited(retries int) int {
 	if retries < 0 {
 		return math.MaxInt
@@ -60,14 +59,14 @@ func unlimited(retries int) int {
 	return retries
 }
 
-// factor is that of the lane map in force, which may lag behind the configuration.
+// factor returns that of the lane map in force, which may lag behind the configuration.
 func (j *judge) factor() int { return j.lanes }
 
 func (j *judge) complain(format string, args ...any) {
 	j.complaints = append(j.complaints, fmt.Sprintf(format, args...))
 }
 
-// restart forgets what died with the machine, and takes back what had not been saved.
+// restart forgets what died with the machine, and undoes what had not been saved.
 func (j *judge) restart(cfg esm.Config, from esm.Checkpoint) {
 	j.flight, j.notices, j.failures = map[uint64]esm.Invoke{}, map[uint64]esm.Deliver{}, map[esm.BatchID]int{}
 	j.saving, j.finished, j.low = false, false, from.Low
@@ -132,7 +131,7 @@ func (j *judge) at(p record.Position) *judged {
 	return j.records[i]
 }
 
-// event notes what the machine is told.
+// event notes an event given to the machine.
 func (j *judge) event(ev esm.Event) {
 	switch ev := ev.(type) {
 	case esm.Returned:
@@ -176,7 +175,7 @@ func (j *judge) settle(ps []record.Position, mark func(*judged)) {
 	}
 }
 
-// command checks what the machine wants.
+// command checks a command of the machine.
 func (j *judge) command(c esm.Command) {
 	if j.finished {
 		j.complain("a command after the last: %T", c)
@@ -330,7 +329,7 @@ func (j *judge) observe(o esm.Observe) {
 	}
 }
 
-// gone settles the records that an observation gives up: those of a lane, or of all where it counts none.
+// gone settles the records that an observation gives up: those of a lane, or of all lanes if its count is 0.
 func (j *judge) gone(o esm.Observe, b esm.Batch, lane int, mark func(*judged)) {
 	n := 0
 	for _, r := range j.records {

@@ -8,7 +8,7 @@ import (
 )
 
 // windowJudge is the naive model of tumbling windows: what the open one has aggregated, and what its next invocation
-// must bring.
+// must carry.
 type windowJudge struct {
 	width time.Duration // in force
 	start record.Millis
@@ -19,7 +19,7 @@ type windowJudge struct {
 	blind bool // the source cannot tell when a window is complete
 }
 
-// resumed takes over what a checkpoint says.
+// resumed takes over the state of a checkpoint.
 func (j *judge) resumed(from esm.Checkpoint) {
 	w := windowJudge{width: j.cfg.TumblingWindow, blind: j.win.blind}
 	if m := from.Window; m != nil && m.Last != 0 {
@@ -30,7 +30,7 @@ func (j *judge) resumed(from esm.Checkpoint) {
 	j.win = w
 }
 
-// arrivals are a record's own arrival and the largest up to it: its window lies between theirs.
+// arrivals returns a record's own arrival and the largest up to it: its window lies between theirs.
 func (j *judge) arrivals(p record.Position) (own, largest record.Millis) {
 	for _, r := range j.records {
 		largest = max(largest, r.Arrival)
@@ -87,7 +87,7 @@ func (j *judge) invokeWindow(c esm.Invoke) {
 	}
 }
 
-// crowded reports that the next record does not fit a payload beside a state of so many bytes.
+// crowded reports whether the next record does not fit a payload beside a state of the given bytes.
 func (j *judge) crowded(state int) bool {
 	for _, r := range j.records {
 		if r.Match && !r.settled {
@@ -97,7 +97,7 @@ func (j *judge) crowded(state int) bool {
 	return false
 }
 
-// returnedWindow takes the state that n records have led to; of an invocation without records, the end.
+// returnedWindow takes the state that results from n records; for an invocation without records, the window's end.
 func (j *judge) returnedWindow(c esm.Invoke, o esm.Outcome, n int, state string) {
 	w := &j.win
 	switch {

@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// phase is what a lane is doing.
+// phase says what a lane is doing.
 type phase uint8
 
 const (
@@ -43,7 +43,7 @@ type lane struct {
 	aheadBetween time.Time       // when the oldest of them that is not in the Save that is out was settled
 }
 
-// segment is one batch identity: the next count records of the queue after the segments before it.
+// segment is one batch: the next count records of the queue after the segments before it.
 type segment struct {
 	id     BatchID
 	batch  uint64 // 0 until numbered
@@ -62,7 +62,7 @@ type segment struct {
 	version     string
 }
 
-// discard is the giving up of the first count records of the batch at hand.
+// discard describes the giving up of the first count records of the batch at hand.
 type discard struct {
 	count     int
 	condition Condition
@@ -87,7 +87,7 @@ func (l *lane) restore(m LaneMark) {
 	}
 }
 
-// advance brings a lane as far as it can go without an answer from outside.
+// advance takes a lane as far as it can go without a result from outside.
 func (s *Shard) advance(l *lane) {
 	for s.stepLane(l) {
 	}
@@ -149,7 +149,7 @@ func (s *Shard) stepLane(l *lane) bool {
 	return s.attempt(l)
 }
 
-// attempt starts the batch at hand, or gives up what has expired or used up its retries.
+// attempt starts the batch at hand, or gives up records that have expired or a batch that has used up its retries.
 func (s *Shard) attempt(l *lane) bool {
 	seg := &l.plan[0]
 	if seg.id.Purpose != ForRecords {
@@ -188,10 +188,10 @@ func (s *Shard) attempt(l *lane) bool {
 	return false
 }
 
-// fit makes the batch from a checkpoint that is at hand one to invoke with. It can have more records than may go
-// together, because another filter or BatchSize is in force now: then it ends where a limit is reached, and the rest is
-// a batch of its own, which is cut in turn when it comes to hand. So a plan stays short, and with it the checkpoint
-// that is written for every batch.
+// fit limits the batch at hand, which comes from a checkpoint, to what one invocation may carry. It can have too many
+// records if the filter or BatchSize has changed since. Then it ends where a limit is reached, and the rest becomes a
+// batch of its own, which is cut in turn when it comes to hand. This keeps the plan short, and the checkpoint that is
+// written for every batch.
 func (s *Shard) fit(l *lane) {
 	seg := &l.plan[0]
 	seg.restored = false
@@ -206,7 +206,7 @@ func (s *Shard) fit(l *lane) {
 	}
 }
 
-// number tells that the batch at hand has come to hand, and gives it a number unless a checkpoint has.
+// number reports that a batch has come to hand, and gives it a number unless it has one from a checkpoint.
 func (s *Shard) number(l *lane, seg *segment) {
 	if seg.batch == 0 {
 		s.batches++
@@ -245,13 +245,13 @@ func (s *Shard) invoke(l *lane, seg *segment) {
 	s.emit(cmd)
 }
 
-// tooFarAhead reports that the lane has settled so much beyond the last saved checkpoint that a crash would repeat too
-// much.
+// tooFarAhead reports whether the lane has settled too much beyond the last saved checkpoint, all of which a crash
+// would repeat.
 func (s *Shard) tooFarAhead(l *lane) bool {
 	return l.ahead >= maxAhead || l.ahead > 0 && s.now.Sub(l.aheadSince) >= maxAheadTime
 }
 
-// settle takes the first n records of the batch at hand off: they are done with, one way or another.
+// settle takes off the first n records of the batch at hand, which are done with in one way or another.
 func (s *Shard) settle(l *lane, n int) {
 	seg := &l.plan[0]
 	if n > seg.count {
@@ -281,7 +281,7 @@ func (s *Shard) dropFront(l *lane, n int) {
 	s.dirty = true
 }
 
-// split leaves the first n records in the batch at hand and makes the rest a batch of its own.
+// split keeps the first n records in the batch at hand and makes the rest a batch of its own.
 func (s *Shard) split(l *lane, n int) {
 	seg := &l.plan[0]
 	rest := segment{count: seg.count - n, last: seg.last, flush: FlushAgain, parent: parentOf(seg, OriginFit)}
@@ -291,8 +291,8 @@ func (s *Shard) split(l *lane, n int) {
 	s.tellRest(Batch{ID: rest.id, Count: rest.count, First: rest.id.First, Last: rest.last}, rest.parent)
 }
 
-// splitRestored ends the batch at hand before a position: what follows becomes a batch of its own, to be read again and
-// with fresh counters.
+// splitRestored ends the batch at hand before a position: what follows becomes a batch of its own, which is read again
+// and has fresh counters.
 func (s *Shard) splitRestored(l *lane, before record.Position) {
 	seg := &l.plan[0]
 	rest := segment{
@@ -304,7 +304,7 @@ func (s *Shard) splitRestored(l *lane, before record.Position) {
 	s.tellRest(Batch{ID: rest.id, First: before, Last: rest.last}, rest.parent) // how many is known when they are read
 }
 
-// vanish takes a batch from a checkpoint off the plan of which nothing is left.
+// vanish takes a batch from a checkpoint off the plan if nothing is left of it.
 func (s *Shard) vanish(l *lane) {
 	seg := &l.plan[0]
 	s.emit(&Vanished{Batch: Batch{Number: seg.batch, ID: seg.id, First: seg.id.First, Last: seg.last}})

@@ -22,8 +22,8 @@ const (
 
 // Mapping decides which shards of a mapping run here, and when a change of its state is complete. A shard runs only
 // while it is owned, and under the epoch of its grant. A child shard waits until its parents are drained and settled,
-// whoever ran them, or order per partition key would break; AWS does the same without documenting it for Kinesis. Not
-// safe for concurrent use.
+// whichever engine ran them, or order per partition key would break; AWS does the same without documenting it for
+// Kinesis. Not safe for concurrent use.
 type Mapping struct {
 	enabled  bool
 	deleting bool
@@ -60,17 +60,17 @@ const (
 type grant struct {
 	shard record.ShardID
 	epoch uint64
-	spent bool // the shard was fenced under it: somebody has a later one, and only another grant helps
+	spent bool // the shard was fenced under it: another owner has a later one, and only another grant helps
 }
 
-// MappingEvent is what a Mapping is told. The set is closed.
+// MappingEvent is the input of a Mapping. The set is closed.
 //
 //sumtype:decl
 type MappingEvent interface{ mappingEvent() }
 
-// ShardsListed tells which shards the stream has now, and of which something is kept: a checkpoint, a place to start.
-// Shards not listed any more (expired) count as ended for their children, and what is kept of them is forgotten. A
-// stream has one shard at least, so an empty list says nothing about what has expired.
+// ShardsListed reports which shards the stream has now, and those for which something is stored: a checkpoint, a place
+// to start. Shards no longer listed (expired) count as ended for their children, and what is stored for them is
+// forgotten. A stream has at least one shard, so an empty list says nothing about what has expired.
 type ShardsListed struct {
 	Shards []ListedShard
 	Kept   []record.ShardID
@@ -83,19 +83,19 @@ type ListedShard struct {
 	Ended   bool // its checkpoint says that every record of it is settled
 }
 
-// Owned tells that a shard is granted under an epoch. Of several the highest counts: one that is not above the one held
-// says nothing new. A shard that runs under a lower one is released and started again under this one.
+// Owned reports that a shard is granted under an epoch. The highest grant counts: one that is not above the present one
+// changes nothing. A shard that runs under a lower one is released and started again under this one.
 type Owned struct {
 	Shard record.ShardID
 	Epoch uint64
 }
 
-// Lost tells that a shard is not owned any more. It is released: attempts in flight may end, and what they came to is
-// saved if no other owner has claimed the shard by then.
+// Lost reports that a shard is no longer owned. It is released: attempts in flight may end, and their results are saved
+// if no other owner has claimed the shard by then.
 type Lost struct{ Shard record.ShardID }
 
-// Desired tells what the mapping shall be, and which transition (Creating, Updating, …) waits to be reported complete;
-// "" when none does.
+// Desired sets what the mapping shall be, and which transition (Creating, Updating, …) waits to be reported complete;
+// "" if none does.
 type Desired struct {
 	Enabled  bool
 	Deleting bool
@@ -103,17 +103,16 @@ type Desired struct {
 	Guest    bool // another owner decides: transitions are not reported complete here, and nothing is forgotten
 }
 
-// ShardFinished tells that a shard machine has ended.
+// ShardFinished reports that a shard machine has ended.
 type ShardFinished struct {
 	Shard  record.ShardID
 	Reason FinishReason
 }
 
-// AbandonDue tells that attempts in flight of released shards have been waited for long enough; nil: those of all of
-// them.
+// AbandonDue reports that the wait for attempts in flight of released shards has been long enough; nil: of all of them.
 type AbandonDue struct{ Shards []record.ShardID }
 
-// SourceGone tells that the stream does not exist: every running shard is released, and the mapping stays as it is.
+// SourceGone reports that the stream does not exist: every running shard is released, and the mapping stays as it is.
 type SourceGone struct{}
 
 func (ShardsListed) mappingEvent()  {}
@@ -124,31 +123,31 @@ func (ShardFinished) mappingEvent() {}
 func (AbandonDue) mappingEvent()    {}
 func (SourceGone) mappingEvent()    {}
 
-// MappingCommand is what a Mapping wants done. The set is closed.
+// MappingCommand is what the shell is to do for a Mapping. The set is closed.
 //
 //sumtype:decl
 type MappingCommand interface{ mappingCommand() }
 
-// StartShard asks to run a shard from its checkpoint, or from where the mapping starts, under the epoch of its grant.
+// StartShard asks the shell to run a shard from its checkpoint, or from where the mapping starts, under its grant's
+// epoch.
 type StartShard struct {
 	Shard record.ShardID
 	Epoch uint64
 }
 
-// ReleaseShard asks a running shard to end; with Abandon at once.
+// ReleaseShard asks a running shard to end, with Abandon at once.
 type ReleaseShard struct {
 	Shard   record.ShardID
 	Abandon bool
 }
 
-// ForgetShard tells that a shard has expired and does not run: its checkpoint and where the mapping starts on it can
-// go.
+// ForgetShard says that a shard has expired and does not run: its checkpoint and its starting place can be deleted.
 type ForgetShard struct{ Shard record.ShardID }
 
-// Settle tells that the pending transition is complete and the mapping is now in State.
+// Settle says that the pending transition is complete and the mapping is now in State.
 type Settle struct{ State State }
 
-// Forget tells that a deleted mapping has come to rest: its checkpoints and the mapping itself can go.
+// Forget says that nothing of a deleted mapping runs any more: its checkpoints and the mapping itself can be deleted.
 type Forget struct{}
 
 func (StartShard) mappingCommand()   {}
@@ -219,7 +218,7 @@ func (m *Mapping) find(id record.ShardID) (i int, found bool) {
 	})
 }
 
-// usable returns the epoch under which a shard may run here; ok is false when it may not.
+// usable returns the epoch under which a shard may run here; ok is false if it may not.
 func (m *Mapping) usable(id record.ShardID) (epoch uint64, ok bool) {
 	i, found := m.find(id)
 	if !found || m.grants[i].spent {
@@ -256,9 +255,9 @@ func (m *Mapping) list(shards []ListedShard) {
 	m.shards = keep
 }
 
-// forgetExpired lets go of what is kept of shards that the stream does not list any more. One that still runs is let go
-// of when it has ended. Of a stream some shard is always open, and what comes of a shard has a higher number: a shard
-// above all that are listed has not expired, but was made after the list was.
+// forgetExpired forgets the shards that the stream no longer lists. One that still runs is forgotten when it has ended.
+// A stream always has an open shard, and the children of a shard have higher numbers: so a shard above all those listed
+// has not expired, but was made after the list.
 func (m *Mapping) forgetExpired(ev ShardsListed) {
 	if len(ev.Shards) == 0 {
 		return
@@ -313,7 +312,7 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 	}
 }
 
-// run starts and releases shards so that what runs is what should run.
+// run starts and releases shards so that exactly those run that should.
 func (m *Mapping) run() {
 	if !m.enabled || m.deleting {
 		for i := range m.grants {
@@ -325,7 +324,7 @@ func (m *Mapping) run() {
 	}
 }
 
-// runOne is run for one shard: no other depends on whether it is owned.
+// runOne does what run does, but for one shard: no other depends on whether that one is owned.
 func (m *Mapping) runOne(id record.ShardID) {
 	if i := m.index(id); i >= 0 {
 		m.runEntry(&m.shards[i])
@@ -354,8 +353,8 @@ func (m *Mapping) parentsEnded(e *shardEntry) bool {
 	return true
 }
 
-// Awaits returns the shards, in order, that do not run here and whose end is all that shards owned here wait for. Their
-// checkpoints tell when it has come, and ShardsListed passes that on.
+// Awaits returns the shards, in order, that do not run here and for whose end alone shards owned here wait. Their
+// checkpoints show when they have ended, and ShardsListed passes that on.
 func (m *Mapping) Awaits() (parents []record.ShardID) {
 	if !m.enabled || m.deleting {
 		return nil
@@ -376,8 +375,8 @@ func (m *Mapping) Awaits() (parents []record.ShardID) {
 	return slices.Compact(parents)
 }
 
-// settle reports a transition complete once what runs is what should run: nothing runs any more when the mapping is
-// disabled or deleted.
+// settle reports a transition complete once exactly those shards run that should: none if the mapping is disabled or
+// deleted.
 func (m *Mapping) settle() {
 	busy := slices.ContainsFunc(m.shards, func(e shardEntry) bool {
 		return e.phase == shardRuns || e.phase == shardEnds

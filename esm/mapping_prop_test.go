@@ -25,13 +25,13 @@ func TestMappingRunsWhatItShould(t *testing.T) {
 	})
 }
 
-// family has three generations: shard 0 is split into 2 and 3, then 1 and 3 are merged into 4.
+// family is a stream with three generations: shard 0 is split into 2 and 3, then 1 and 3 are merged into 4.
 var family = []esm.ListedShard{
 	{ID: 0}, {ID: 1}, {ID: 2, Parents: []record.ShardID{0}}, {ID: 3, Parents: []record.ShardID{0}},
 	{ID: 4, Parents: []record.ShardID{1, 3}},
 }
 
-// owners is what the model knows.
+// owners is the model's state.
 type owners struct {
 	t       *rapid.T
 	machine esm.Mapping
@@ -119,7 +119,7 @@ func (m *owners) step(ev esm.MappingEvent) {
 	}
 }
 
-// should reports that a shard that does not run should.
+// should reports whether a shard that does not run should.
 func (m *owners) should(id record.ShardID) bool {
 	_, owned := m.owned[id]
 	_, fenced := m.fenced[id]

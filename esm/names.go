@@ -2,7 +2,7 @@ package esm
 
 import "strconv"
 
-// The names that people and logs read. They are words, not identifiers, and stay as they are once published.
+// Names for people and logs. They are words, not identifiers, and never change once published.
 
 var outcomeNames = [...]string{
 	Success: "success", PartialFailure: "partial-failure", FunctionError: "function-error", Throttle: "throttle",
@@ -49,7 +49,7 @@ var adviceNames = [...]string{
 
 var purposeNames = [...]string{ForRecords: "records", ForEarlyEnd: "early-end", ForFinal: "final"}
 
-// nameOf returns the name of a value, or the type and number of one that has none.
+// nameOf returns the name of a value, or its type and number if it has none.
 func nameOf(names []string, kind string, v uint8) string {
 	if int(v) < len(names) && names[v] != "" {
 		return names[v]
@@ -69,7 +69,7 @@ func (p Purpose) String() string        { return nameOf(purposeNames[:], "Purpos
 func (p ShardPhase) String() string     { return nameOf(phaseNames[:], "ShardPhase", uint8(p)) }
 func (o Origin) String() string         { return nameOf(originNames[:], "Origin", uint8(o)) }
 
-// KindOf returns the name of what an observation tells.
+// KindOf returns the name of an observation's kind.
 func KindOf(o Observe) string {
 	switch o.(type) {
 	case *Started:

@@ -7,28 +7,28 @@ import (
 )
 
 // Observe is something that happened in a machine, and why. The set is closed, with one type for each kind. Everything
-// that explains a delivery can be rebuilt from these alone: each wait of a lane has a beginning, an end and one reason,
-// each attempt its identity, its times and its outcome, each batch the one that it comes from.
+// that explains a delivery can be rebuilt from these alone: each wait of a lane has a beginning, an end and one reason;
+// each attempt has its identity, times and outcome; each batch names the one that it comes from.
 //
-// What Step returns lies in storage that the machine uses again: it is valid until the next Step. Copy keeps it.
+// What Step returns is in storage that the machine reuses: it is valid until the next Step. Copy keeps it.
 //
 //sumtype:decl
 type Observe interface {
 	Command
 	observe()
-	// Copy returns one that is the caller's to keep.
+	// Copy returns one that the caller may keep.
 	Copy() Observe
 }
 
-// told is embedded in what machines tell.
+// told is embedded in observations.
 type told struct{}
 
 func (*told) observe() {}
 
 // Batch is the batch that an observation is about, and which of its records are concerned.
 type Batch struct {
-	// Number is that of Invoke.Batch; 0 until the turn of the batch comes. It is kept in the checkpoint, and no other
-	// batch gets it. Numbers that were given after the last save before a crash are given again.
+	// Number is Invoke.Batch; 0 until the batch has its turn. It is kept in the checkpoint, and no other batch gets it.
+	// Numbers that were given after the last save before a crash are given again.
 	Number      uint64
 	ID          BatchID         // outlives every crash; request ids and notice ids are made from it
 	Count       int             // records concerned; 0 in the end of a tumbling window
@@ -37,7 +37,7 @@ type Batch struct {
 
 func (b *Batch) about() *Batch { return b }
 
-// BatchOf returns the batch that an observation is about, and nil for one that is about none.
+// BatchOf returns the batch that an observation is about, nil if it is about none.
 func BatchOf(o Observe) *Batch {
 	if a, ok := o.(interface{ about() *Batch }); ok {
 		if b := a.about(); b.ID.Last != 0 {
@@ -47,7 +47,7 @@ func BatchOf(o Observe) *Batch {
 	return nil
 }
 
-// Origin is how a batch came to be.
+// Origin says how a batch came to be.
 type Origin uint8
 
 const (
@@ -60,8 +60,8 @@ const (
 	OriginWindow                // the end of a tumbling window
 )
 
-// Parent is where a batch comes from. It is kept in the checkpoint, so a half that waits for its turn has it after a
-// restart as well.
+// Parent says what a batch comes from. It is kept in the checkpoint, so a half that waits for its turn still has it
+// after a restart.
 type Parent struct {
 	Origin Origin
 	Number uint64 // of the batch that it was a part of; 0 with OriginRecords and OriginWindow
@@ -69,7 +69,7 @@ type Parent struct {
 
 // The machine.
 type (
-	// Started tells that a machine goes on from a checkpoint. It is the first observation of every machine.
+	// Started reports that a machine starts from a checkpoint. It is the first observation of every machine.
 	Started struct {
 		told
 		Low        record.Position // every record at or below it is settled
@@ -78,19 +78,19 @@ type (
 		Config     Config
 	}
 
-	// Adopted tells that other knobs are in force. Those that rebuild the lanes are in force when Rebuilt tells so.
+	// Adopted reports that other settings are in force. Those that rebuild the lanes are in force only after Rebuilt.
 	Adopted struct {
 		told
 		Config Config
 	}
 
-	// Nudged tells that the function has changed, and that lanes in back-off try at once.
+	// Nudged reports that the function has changed, and that lanes in back-off try at once.
 	Nudged struct {
 		told
 		Lanes int // so many did
 	}
 
-	// Rebuilt tells that the lanes were rebuilt for another factor or tumbling window. Their records come again.
+	// Rebuilt reports that the lanes were rebuilt for another factor or tumbling window. Their records come again.
 	Rebuilt struct {
 		told
 		Factor     int
@@ -99,28 +99,28 @@ type (
 		From       record.Position // where reading begins again
 	}
 
-	// Stopped tells that the machine has ended. It is its last observation.
+	// Stopped reports that the machine has ended. It is its last observation.
 	Stopped struct {
 		told
 		Reason FinishReason
 	}
 
-	// Parked tells that a broken invariant has taken the machine out of service. The shell tells it instead of Stopped,
-	// and no wait and no attempt that was under way is told to end.
+	// Parked reports that a broken invariant has taken the machine out of service. The shell emits it instead of
+	// Stopped, and nothing reports the end of waits and attempts that were under way.
 	Parked struct {
 		told
 		Why string
 	}
 
-	// Stands tells how a shard of a mapping stands, when that has changed. The shell tells it, also of shards that no
-	// machine runs. It is in no order with what a machine tells.
+	// Stands reports the state of a mapping's shard when it has changed. The shell emits it, also for shards that no
+	// machine runs. It has no order relative to what a machine emits.
 	Stands struct {
 		told
 		ShardState
 	}
 
-	// Missed tells that observations of a shard were lost on their way, by whoever passes them on. It stands where they
-	// would have stood.
+	// Missed reports that observations of a shard were lost on their way. The code that passes them on puts it in their
+	// place.
 	Missed struct {
 		told
 		Count uint64
@@ -130,7 +130,7 @@ type (
 
 // Reading.
 type (
-	// ReadAsked tells that a Read was given.
+	// ReadAsked reports that a Read was given.
 	ReadAsked struct {
 		told
 		Seq        uint64
@@ -140,7 +140,7 @@ type (
 		Wait       bool // at the tail, until there is something new
 	}
 
-	// ReadDone tells that the Read was answered.
+	// ReadDone reports that the Read has a result.
 	ReadDone struct {
 		told
 		Seq          uint64
@@ -154,33 +154,33 @@ type (
 		Sealed       record.Millis // with Tail: no record with an older arrival can still appear; 0: not known
 	}
 
-	// ReadBroke tells that the Read could not be done.
+	// ReadBroke reports that the Read failed.
 	ReadBroke struct {
 		told
 		Seq   uint64
 		Again time.Time // when the next one is given
 	}
 
-	// ReadVoid tells that the answer to the Read is not wanted any more: another one replaces it, or the machine ends.
+	// ReadVoid reports that the result of the Read is no longer wanted: another one replaces it, or the machine ends.
 	ReadVoid struct {
 		told
 		Seq uint64
 	}
 
-	// BufferFilled tells that no more records are read until a quarter of the buffer is free.
+	// BufferFilled reports that no more records are read until a quarter of the buffer is free.
 	BufferFilled struct {
 		told
 		Records, Bytes       int // held, and settled beyond the low-water mark
 		MaxRecords, MaxBytes int
 	}
 
-	// BufferFreed tells that reading goes on.
+	// BufferFreed reports that reading resumes.
 	BufferFreed struct {
 		told
 		Records, Bytes int
 	}
 
-	// RecordsLost tells that retention took records before they were settled.
+	// RecordsLost reports that retention took records before they were settled.
 	RecordsLost struct {
 		told
 		Batch      // Count 0: everything from First to Last that was never read, in whichever lane
@@ -191,8 +191,8 @@ type (
 
 // Lanes.
 type (
-	// WaitBegan tells what a lane waits for. Every lane waits for exactly one thing at any time, a running invocation
-	// included; what it stops and starts to wait for within one Step is not told.
+	// WaitBegan reports what a lane waits for. Every lane waits for exactly one thing at any time, a running invocation
+	// included; waits that begin and end within one Step are not reported.
 	WaitBegan struct {
 		told
 		Batch    // at hand; Number 0: none is
@@ -207,7 +207,7 @@ type (
 		Ahead    int       // batches settled beyond the last saved checkpoint
 	}
 
-	// WaitEnded tells that a lane does not wait for that any more.
+	// WaitEnded reports that such a wait has ended.
 	WaitEnded struct {
 		told
 		Batch  uint64 // at hand when it began; 0: none was
@@ -216,7 +216,7 @@ type (
 		Since  time.Time
 	}
 
-	// Gathered tells how far a batch is that could still grow, in a lane that waits for its batching window.
+	// Gathered reports how full a batch is that can still grow, in a lane that waits for its batching window.
 	Gathered struct {
 		told
 		Lane  int
@@ -225,7 +225,7 @@ type (
 		Bytes int // of payload
 	}
 
-	// SlotFreed tells that a lane whose invocation was refused for lack of concurrency was offered a slot.
+	// SlotFreed reports that a lane whose invocation was refused for lack of concurrency was offered a slot.
 	SlotFreed struct {
 		told
 		Lane  int
@@ -235,8 +235,8 @@ type (
 
 // Batches.
 type (
-	// BatchCut tells that a batch came to hand and has a number. One that a checkpoint holds keeps the number that it
-	// has there, and is told again by every machine that takes it up.
+	// BatchCut reports that a batch came to hand and has a number. One from a checkpoint keeps its number, and is
+	// reported again by every machine that takes it up.
 	BatchCut struct {
 		told
 		Batch
@@ -249,7 +249,7 @@ type (
 		Failures, Invocations int
 	}
 
-	// AttemptStarted tells that an Invoke was given.
+	// AttemptStarted reports that an Invoke was given.
 	AttemptStarted struct {
 		told
 		Batch
@@ -257,7 +257,7 @@ type (
 		Window  Window // the tumbling window that is open
 	}
 
-	// AttemptEnded tells the result of an attempt.
+	// AttemptEnded reports the result of an attempt.
 	AttemptEnded struct {
 		told
 		Batch
@@ -267,7 +267,7 @@ type (
 		Window  Window
 	}
 
-	// AttemptCancelled tells that nothing waits for the result of an attempt any more.
+	// AttemptCancelled reports that nothing waits for the result of an attempt any longer.
 	AttemptCancelled struct {
 		told
 		Batch
@@ -275,13 +275,13 @@ type (
 		Started time.Time
 	}
 
-	// BatchSettled tells that records succeeded: those of a batch, or the first of them.
+	// BatchSettled reports that records succeeded: all of a batch, or its first ones.
 	BatchSettled struct {
 		told
 		Batch
 	}
 
-	// Bisected tells that a batch was split into two.
+	// Bisected reports that a batch was split into two.
 	Bisected struct {
 		told
 		Batch                         // the whole
@@ -289,14 +289,14 @@ type (
 		LeftCount, RightCount int     // records
 	}
 
-	// RestLeft tells that a part of a batch goes on by itself, or without the others. The part is the Batch of it.
+	// RestLeft reports that a part of a batch goes on by itself, or without the others. Its Batch is the part.
 	RestLeft struct {
 		told
 		Batch         // the part
 		Parent Parent // and what it was a part of
 	}
 
-	// Vanished tells that nothing is left of a batch from a checkpoint: its records do not match any more, or are lost.
+	// Vanished reports that nothing is left of a batch from a checkpoint: its records no longer match, or are lost.
 	Vanished struct {
 		told
 		Batch
@@ -305,7 +305,7 @@ type (
 
 // Records that are given up.
 type (
-	// Discarded tells that records were given up.
+	// Discarded reports that records were given up.
 	Discarded struct {
 		told
 		Batch
@@ -313,7 +313,7 @@ type (
 		Condition Condition
 	}
 
-	// NoticeSent tells that a Deliver was given.
+	// NoticeSent reports that a Deliver was given.
 	NoticeSent struct {
 		told
 		Batch
@@ -321,14 +321,14 @@ type (
 		Try       int // from 1
 	}
 
-	// NoticeDelivered tells that the notice is at the destination.
+	// NoticeDelivered reports that the notice is at the destination.
 	NoticeDelivered struct {
 		told
 		Batch
 		Condition Condition
 	}
 
-	// NoticeFailed tells that it is not. The lane tries again, or Dropped follows.
+	// NoticeFailed reports that it is not. The lane tries again, or Dropped follows.
 	NoticeFailed struct {
 		told
 		Batch
@@ -338,7 +338,7 @@ type (
 		Reason    string // for people
 	}
 
-	// Dropped tells that there is no destination, or that it has refused the notice too often: the records are gone,
+	// Dropped reports that there is no destination, or that it has refused the notice too often: the records are gone,
 	// and counted.
 	Dropped struct {
 		told
@@ -349,7 +349,7 @@ type (
 
 // Tumbling windows.
 type (
-	// WindowEnded tells that a tumbling window is over, and that the function has had its final invocation.
+	// WindowEnded reports that a tumbling window is over, and that the function has had its final invocation.
 	WindowEnded struct {
 		told
 		Batch
@@ -357,8 +357,8 @@ type (
 		Window  Window
 	}
 
-	// StateReset tells that the state of a window outgrew its limit. The function has had it, and the window goes on
-	// without.
+	// StateReset reports that the state of a window outgrew its limit. The function got the state, and the window goes
+	// on without it.
 	StateReset struct {
 		told
 		Batch
@@ -366,8 +366,8 @@ type (
 		Window  Window
 	}
 
-	// StateDropped tells that the function never got over an invocation that ends a window, or its state: the state is
-	// gone, and counted.
+	// StateDropped reports that an invocation that ends a window, or its state, never succeeded: the state is gone, and
+	// counted.
 	StateDropped struct {
 		told
 		Batch
@@ -378,13 +378,13 @@ type (
 
 // Saving.
 type (
-	// SaveAsked tells that a Save was given.
+	// SaveAsked reports that a Save was given.
 	SaveAsked struct {
 		told
 		Low record.Position
 	}
 
-	// SaveEnded tells its result.
+	// SaveEnded reports its result.
 	SaveEnded struct {
 		told
 		Low    record.Position
@@ -394,7 +394,7 @@ type (
 	}
 )
 
-// Window is a tumbling window: Start belongs to it, End does not.
+// Window is a tumbling window; Start is inclusive, End exclusive.
 type Window struct{ Start, End record.Millis }
 
 func (o *Started) Copy() Observe          { c := *o; return &c }

@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// OutcomeKind is the class of an invocation's result. Only PartialFailure and FunctionError use up an attempt.
+// OutcomeKind classifies the result of an invocation. Only PartialFailure and FunctionError use up an attempt.
 type OutcomeKind uint8
 
 const (
@@ -17,7 +17,7 @@ const (
 	ServiceError               // no code ran for another reason: function missing, no environment, engine stopping
 )
 
-// Outcome is the result of one invocation, as ParseResponse and the shell establish it.
+// Outcome is the result of one invocation, as determined by ParseResponse and the shell.
 type Outcome struct {
 	Kind          OutcomeKind
 	At            record.Position // with PartialFailure: the lowest record reported

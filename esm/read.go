@@ -2,9 +2,9 @@ package esm
 
 import "time"
 
-// read asks for more records when there is room and no Read is out.
+// read asks for more records if there is room and no Read is out.
 func (s *Shard) read() {
-	// a Read that waits at the tail does not tell how far it is sealed; another one replaces it
+	// a Read that waits at the tail does not report how far it is sealed; another one replaces it
 	ask := s.ask && s.reading && s.waits
 	if s.reading && !ask || s.shardEnd || s.ending() || s.choked {
 		return
@@ -100,7 +100,7 @@ func (s *Shard) take(r *Rec) {
 	l.takeBack(r)
 }
 
-// takeBack gives a record that is read again to the batch from a checkpoint that it belongs to.
+// takeBack gives a record that was read again to its batch, which comes from a checkpoint.
 func (l *lane) takeBack(r *Rec) {
 	for i := range l.plan {
 		if seg := &l.plan[i]; seg.restored && r.Pos <= seg.last {

@@ -10,11 +10,11 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// ParseResponse turns the answer of a function that ran without error into an outcome. Without partial responses every
-// answer is a success. With them (ReportBatchItemFailures) the lowest reported record decides; an empty report, in any
-// of AWS's forms, is a success, a report that cannot be followed is a failure of the whole batch, and so is what is not
-// JSON. JSON that is no object carries no report, and is a success: AWS says nothing about it, but its own examples
-// answer with a sentence. find returns the place of an itemIdentifier that belongs to the batch. Source: Lambda
+// ParseResponse turns the response of a function that ran without error into an outcome. Without partial responses
+// every response is a success. With them (ReportBatchItemFailures) the lowest reported record decides. An empty report,
+// in any of AWS's forms, is a success; a report that cannot be followed is a failure of the whole batch, and so is
+// invalid JSON. JSON that is no object carries no report, and is a success: AWS says nothing about it, but its own
+// examples return a sentence. find returns the place of an itemIdentifier that belongs to the batch. Source: Lambda
 // Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda", and recordings of its
 // cases.
 func ParseResponse(body []byte, partial bool, find func(identifier string) (record.Position, bool)) Outcome {
@@ -47,10 +47,10 @@ func ParseResponse(body []byte, partial bool, find func(identifier string) (reco
 	return o
 }
 
-// ParseWindowResponse turns the answer of a function that ran without error in a tumbling window into an outcome and
-// the state that the window goes on with, compact. An answer about records must hold a member state with a JSON object:
-// without it the invocation has failed, whatever else it says, because what it has counted would be lost (AWS says so
-// of an answer without the member). What a function returns to the end of a window is not looked at.
+// ParseWindowResponse turns the response of a function that ran without error in a tumbling window into an outcome and
+// the window's next state, as compact JSON. A response about records must have a member state with a JSON object:
+// without it the invocation has failed, whatever else it says, because what it has aggregated would be lost (AWS says
+// so of a response without the member). The response to the end of a window is not evaluated.
 func ParseWindowResponse(
 	body []byte, purpose Purpose, partial bool, find func(identifier string) (record.Position, bool),
 ) (o Outcome, state string) {
@@ -67,7 +67,7 @@ func ParseWindowResponse(
 	return o, state
 }
 
-// stateOf finds the state in an answer. A why means that there is none.
+// stateOf returns the state in a response. If there is none, why says so.
 func stateOf(body []byte) (state, why string) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
@@ -87,13 +87,14 @@ func stateOf(body []byte) (state, why string) {
 	return strings.ToValidUTF8(b.String(), "\uFFFD"), ""
 }
 
-// reportMember is the member that a report is, and itemMember what its entries hold.
+// reportMember is the member that holds a report, itemMember that of its entries.
 const (
 	reportMember = "batchItemFailures"
 	itemMember   = "itemIdentifier"
 )
 
-// reportOf finds the list of failures in an answer, which is not empty. A why means that it cannot be read as a report.
+// reportOf returns the list of failures in a response, which is not empty. If it cannot be read as a report, why says
+// so.
 func reportOf(body []byte, find func(string) (record.Position, bool)) (
 	failures []json.RawMessage, advice Advice, why string,
 ) {
@@ -120,7 +121,7 @@ func reportOf(body []byte, find func(string) (record.Position, bool)) (
 	return failures, AdviceNone, ""
 }
 
-// placeOf reads one entry of a report.
+// placeOf returns the position that one entry of a report names.
 func placeOf(entry json.RawMessage, find func(string) (record.Position, bool)) (at record.Position, why string) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(entry, &members); err != nil || members == nil {
@@ -144,7 +145,7 @@ func placeOf(entry json.RawMessage, find func(string) (record.Position, bool)) (
 	return at, ""
 }
 
-// ErrorReason returns what a function's error document says, for people: its type and message.
+// ErrorReason returns the type and message of a function's error document, for people.
 func ErrorReason(document []byte) string {
 	var d struct{ ErrorType, ErrorMessage string }
 	if err := json.Unmarshal(document, &d); err != nil || d.ErrorType == "" && d.ErrorMessage == "" {

@@ -17,7 +17,7 @@ func in3to10(id string) (record.Position, bool) {
 	return record.Position(n), err == nil && n >= 3 && n <= 10
 }
 
-// reports are AWS's documented and recorded answers to ReportBatchItemFailures, and the cases where it is silent.
+// reports holds AWS's documented and recorded responses with ReportBatchItemFailures, and the cases where it is silent.
 // Source: Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda";
 // recordings.
 var reports = []struct {
@@ -100,7 +100,7 @@ func TestReportsAreJudgedAsAWSDoes(t *testing.T) {
 	}
 }
 
-// What AWS takes without a word and nobody can want gets its advice, and what is as it should be gets none.
+// What AWS accepts silently and is surely a mistake gets its advice, and what is right gets none.
 func TestAdviceIsGivenWhereAReportIsLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -174,7 +174,7 @@ func TestAdviceIsGivenWhereAReportIsLost(t *testing.T) {
 	}
 }
 
-// In a tumbling window an answer needs a state, whatever else it says.
+// In a tumbling window a response needs a state, whatever else it says.
 func TestAdviceAboutAMissingState(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]esm.Advice{
@@ -190,7 +190,7 @@ func TestAdviceAboutAMissingState(t *testing.T) {
 	}
 }
 
-// S-78: without ReportBatchItemFailures the body is not looked at.
+// S-78: without ReportBatchItemFailures the body is not evaluated.
 func TestWithoutPartialResponsesEveryAnswerIsASuccess(t *testing.T) {
 	t.Parallel()
 	for _, c := range reports {
@@ -200,8 +200,8 @@ func TestWithoutPartialResponsesEveryAnswerIsASuccess(t *testing.T) {
 	}
 }
 
-// S-89: in a tumbling window an answer about records must hold the state, an object; it comes out compact. Reports are
-// judged as without a window, first.
+// S-89: in a tumbling window a response about records must hold the state, an object, which is returned compact.
+// Reports are judged first, as without a window.
 func TestWindowAnswersNeedAState(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -247,7 +247,7 @@ func TestWindowAnswersNeedAState(t *testing.T) {
 	}
 }
 
-// What a function answers to the end of a window is not looked at.
+// The response to the end of a window is not evaluated.
 func TestAnswersToTheEndOfAWindowAreSuccesses(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{``, `null`, `oops`, `{"state":1}`, `{"batchItemFailures":[{"itemIdentifier":"5"}]}`} {
@@ -260,7 +260,7 @@ func TestAnswersToTheEndOfAWindowAreSuccesses(t *testing.T) {
 	}
 }
 
-// A state that comes out is compact, valid JSON, so that it can stand in the next payload as it is.
+// A returned state is compact, valid JSON, so that it fits the next payload unchanged.
 func FuzzParseWindowResponse(f *testing.F) {
 	for _, body := range []string{
 		`{"state":{}}`, `{"state":{"a":[1, 2]},"batchItemFailures":[{"itemIdentifier":"5"}]}`,
@@ -306,7 +306,7 @@ func FuzzParseResponse(f *testing.F) {
 	})
 }
 
-// Reasons quote what a function said; a quotation is cut between characters.
+// Reasons quote the function's text, which is cut between characters.
 func TestReasonsAreCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
 	long := "a" + strings.Repeat("ä", 200)

@@ -57,10 +57,10 @@ func (s *Shard) succeeded(l *lane, n int, state string) {
 	s.settle(l, n)
 }
 
-// partial settles what came before the lowest reported record; the rest is a new identity with a fresh counter, due at
-// once. A report of the first record is no progress and counts as a failure of the whole batch (AWS does not say; so
-// the retries end). The state of a tumbling window that came with the report is that of the records before it, and what
-// the rest goes on with.
+// partial settles what comes before the lowest reported record; the rest is a new batch with a fresh counter, due at
+// once. A report of the first record is no progress and counts as a failure of the whole batch (AWS does not say; this
+// way the retries end). A window's state that came with the report covers the records before it, and is passed on with
+// the rest.
 func (s *Shard) partial(l *lane, at record.Position, state string) {
 	seg := &l.plan[0]
 	k, found := slices.BinarySearchFunc(l.queue.recs[l.queue.head:l.queue.head+seg.count], at, func(
@@ -90,8 +90,8 @@ func (s *Shard) partial(l *lane, at record.Position, state string) {
 	s.tellRest(l.of(seg.count), seg.parent)
 }
 
-// failed takes the failure of a whole batch: split it, or count it and back off. A batch that has used up its retries
-// is given up by the next attempt.
+// failed handles the failure of a whole batch: it splits the batch, or counts the failure and backs off. A batch that
+// has used up its retries is given up by the next attempt.
 func (s *Shard) failed(l *lane) {
 	seg := &l.plan[0]
 	if s.cfg.Bisect && seg.count > 1 {
@@ -105,8 +105,8 @@ func (s *Shard) failed(l *lane) {
 	s.pause(l, WaitRetry, s.backoff(seg.failures))
 }
 
-// exhausted reports that a batch has used up its retries. A payload that is too large for any invocation (413) fails
-// alike every time, so without a limit on retries the first failure is the last; AWS would block the shard until the
+// exhausted reports whether a batch has used up its retries. A payload too large for any invocation (413) fails the
+// same way every time, so without a limit on retries the first failure is the last; AWS would block the shard until the
 // record expires.
 func (s *Shard) exhausted(seg *segment) bool {
 	if s.cfg.MaxRetries < 0 {
@@ -117,8 +117,8 @@ func (s *Shard) exhausted(seg *segment) bool {
 
 const statusTooLarge = 413
 
-// bisect splits the batch at hand: the left half has half of the records, rounded down. Each half is a new identity;
-// splitting uses up no retry, also with MaximumRetryAttempts 0. AWS says "two" and "half" and no more.
+// bisect splits the batch at hand: the left half has half of the records, rounded down. Each half is a new batch.
+// Splitting uses up no retry, even with MaximumRetryAttempts 0. AWS says only "two" and "half".
 func (s *Shard) bisect(l *lane) {
 	seg := l.plan[0]
 	n := seg.count / 2
@@ -133,14 +133,14 @@ func (s *Shard) bisect(l *lane) {
 	l.plan = slices.Insert(l.plan, 1, right)
 }
 
-// refused takes an attempt that ran no code: it uses up nothing, and only age or retention ends it.
+// refused handles an attempt that ran no code: it uses up nothing, and only age or retention ends it.
 func (s *Shard) refused(l *lane, why WaitReason) {
 	seg := &l.plan[0]
 	seg.refusals++
 	s.pause(l, why, s.backoff(seg.refusals))
 }
 
-// laneOf returns the lane whose Invoke or Deliver of a batch is out.
+// laneOf returns the lane that has an Invoke or Deliver of the batch out.
 func (s *Shard) laneOf(batch uint64, p phase) *lane {
 	for i := range s.lanes {
 		if l := &s.lanes[i]; l.phase == p && l.batch == batch {

@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// low returns the checkpoint: the records at or below it are all settled.
+// low returns the low-water mark: the records at or below it are all settled.
 func (s *Shard) low() record.Position {
 	low := s.next - 1
 	for i := range s.lanes {
@@ -17,8 +17,8 @@ func (s *Shard) low() record.Position {
 	return low
 }
 
-// arrivalAtLow returns the largest arrival up to the first record that a machine reads which goes on from low. With it,
-// that machine sees the ages that this one sees.
+// arrivalAtLow returns the largest arrival up to the first record that a machine starting from low reads. With it, that
+// machine sees the same ages as this one.
 func (s *Shard) arrivalAtLow() record.Millis {
 	first := record.MaxPosition
 	arrival := s.maxArrival
@@ -30,8 +30,8 @@ func (s *Shard) arrivalAtLow() record.Millis {
 	return arrival
 }
 
-// save gives a Save when something has changed and none is out. The latest state wins; nobody waits for it but a lane
-// that is too far ahead, and the end.
+// save emits a Save if something has changed and none is out. The latest state wins; only a lane that is too far ahead,
+// and the machine's end, wait for it.
 func (s *Shard) save() {
 	if s.saving || !s.dirty {
 		return
@@ -53,7 +53,7 @@ func (s *Shard) save() {
 	s.emit(Save{Checkpoint: cp})
 }
 
-// checkpoint returns all that another machine needs to go on from here. An attempt in flight counts as not made.
+// checkpoint returns all that another machine needs to continue from here. An attempt in flight counts as not made.
 func (s *Shard) checkpoint() Checkpoint {
 	cp := Checkpoint{
 		Low: s.low(), Generation: s.gen, Factor: s.cfg.Factor, MaxArrival: s.arrivalAtLow(), Batches: s.batches,

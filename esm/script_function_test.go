@@ -46,10 +46,10 @@ func (w *world) verbReturned(a *args) {
 	w.answerWith(i, o, state)
 }
 
-// sized returns a state of so many bytes.
+// sized returns a state of n bytes.
 func sized(n int) string { return `{"s":"` + strings.Repeat("x", n-len(`{"s":""}`)) + `"}` }
 
-// answerInvoke answers an invocation; in a tumbling window, with the state that it came with.
+// answerInvoke answers an invocation; in a tumbling window, with the state that it carried.
 func (w *world) answerInvoke(i int, o esm.Outcome) { w.answerWith(i, o, "") }
 
 func (w *world) answerWith(i int, o esm.Outcome, state string) {
@@ -136,7 +136,7 @@ func (w *world) call(inv esm.Invoke) (o esm.Outcome, state string) {
 	return esm.Outcome{Kind: esm.Success, StatusCode: 200, Version: "$LATEST"}, counted(inv, len(inv.Positions))
 }
 
-// counted returns the state that an invocation came with and n more.
+// counted returns the state that an invocation carried, plus n.
 func counted(inv esm.Invoke, n int) string {
 	var state struct {
 		N int `json:"n"`

@@ -29,7 +29,7 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 	return c
 }
 
-// verbMapping starts a machine on an empty shard, or on what was put before it.
+// verbMapping starts a machine on an empty shard, or on one with the records put before.
 func (w *world) verbMapping(a *args) {
 	base := esm.Config{
 		BatchSize: 100, Factor: 1, MaxRetries: esm.Unlimited, BackoffBase: time.Second, BackoffCap: time.Minute,
@@ -79,7 +79,7 @@ func (w *world) verbRestart(a *args) {
 	w.start()
 }
 
-// verbManual hands an answer over to the script, or (off) back.
+// verbManual has the script give a kind of answer, or (off) no longer.
 func (w *world) verbManual(a *args) {
 	on := !a.flag("off")
 	if a.flag("read") {

@@ -8,7 +8,7 @@ import (
 	"github.com/shardmill/shardmill/esm"
 )
 
-// ofBatches reports that an observation tells what becomes of a batch, and not what a machine waits for, reads or
+// ofBatches reports whether an observation tells what becomes of a batch, and not what a machine waits for, reads or
 // saves.
 func ofBatches(o esm.Observe) bool {
 	switch o.(type) {

@@ -56,15 +56,15 @@ func (a *args) shards() (ids []record.ShardID) {
 	return ids
 }
 
-// verbAwaits tells whose end is waited for and cannot come from here.
+// verbAwaits prints the shards whose end is waited for and cannot come from here.
 func (w *world) verbAwaits(*args) {
 	if w.mapping != nil {
 		w.printf("awaits %v", w.mapping.Awaits())
 	}
 }
 
-// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended. Of those in kept=(…)
-// something is kept.
+// verbShards lists the shards of the stream, one a line of input: an id, then parents=… and ended. Something is stored
+// for those in kept=(…).
 func (w *world) verbShards(a *args) {
 	var list []esm.ListedShard
 	var kept []record.ShardID

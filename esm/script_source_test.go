@@ -47,7 +47,7 @@ func (w *world) verbPut(a *args) {
 	w.news()
 }
 
-// news tells the machine, if it waits, that the log has changed.
+// news informs the machine, if it waits, that the log has changed.
 func (w *world) news() {
 	if w.judge == nil {
 		return
@@ -99,13 +99,13 @@ func (w *world) answer(n int) (ev esm.ReadReturned, ok bool) {
 	return ev, !r.Wait || len(ev.Records) > 0
 }
 
-// verbSealed says how far the source knows its tail to be sealed: up to behind=D ago, or never.
+// verbSealed sets how far the source knows its tail to be sealed: up to behind=D ago, or never.
 func (w *world) verbSealed(a *args) {
 	w.behind, w.blind = a.duration("behind", 0), a.word(0) == "never"
 	w.judge.win.blind = w.judge.win.blind || w.blind
 }
 
-// verbAnew begins again, at 0 with an empty shard.
+// verbAnew begins again at 0, with an empty shard.
 func (w *world) verbAnew(*args) { *w = world{} }
 
 // verbRead answers the outstanding Read with the records that the log has, or with max=N of them.
@@ -138,8 +138,8 @@ func (w *world) verbClose(*args) {
 	w.news()
 }
 
-// verbHorizon lets retention take every record below a position, and tells the machine unless it is only found out by
-// reading.
+// verbHorizon has retention remove every record below a position, and informs the machine unless only reading is to
+// reveal it.
 func (w *world) verbHorizon(a *args) {
 	w.oldest = record.Position(a.number(a.word(0)))
 	if !a.flag("untold") {
@@ -147,7 +147,7 @@ func (w *world) verbHorizon(a *args) {
 	}
 }
 
-// function is how run answers invocations: the records that poison a batch, and how it says so.
+// function says how run answers invocations: the records that poison a batch, and how it reports them.
 type function struct {
 	poison  map[record.Position]bool
 	report  bool // as batchItemFailures instead of an exception

@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 // epoch is the instant at which every script begins.
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// world is what a script plays with: a shard's log, one machine, and what is out.
+// world is what a script works on: a shard's log, one machine, and what is out.
 type world struct {
 	source
 	cfg    esm.Config
@@ -54,7 +54,7 @@ type world struct {
 	out strings.Builder
 }
 
-// verb carries out one line of a script and returns what came of it.
+// verb carries out one line of a script and returns its output.
 func (w *world) verb(t *testing.T, d *datadriven.TestData) string {
 	w.out.Reset()
 	verbs := map[string]func(*args){
@@ -257,7 +257,7 @@ func checkpointText(cp esm.Checkpoint) string {
 	return b.String()
 }
 
-// args are the arguments of a verb. Every one must be asked for, so that a misspelt one fails the script.
+// args holds the arguments of a verb. Every one must be asked for, so that a misspelt one fails the script.
 type args struct {
 	t    *testing.T
 	d    *datadriven.TestData

@@ -8,8 +8,8 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Shard decides for one mapping on one shard. It is a value machine: the same events at the same times give the same
-// commands. Not safe for concurrent use.
+// Shard makes the decisions of one mapping on one shard. It is deterministic: the same events at the same times give
+// the same commands. Not safe for concurrent use.
 type Shard struct {
 	cfg  Config
 	rng  *rand.Rand
@@ -48,7 +48,7 @@ type Shard struct {
 	atTail   bool          // the last answer said that nothing more was there, not only that nothing more could be had
 	waits    bool          // the Read that is out waits at the tail
 	sealed   record.Millis // every record with an older arrival has been read
-	ask      bool          // somebody needs to know how far the tail is sealed
+	ask      bool          // a window needs to know how far the tail is sealed
 	askAgain time.Time     // when that was asked last, and a pause
 
 	// saving
@@ -66,8 +66,8 @@ type Shard struct {
 	endSaved bool // the checkpoint of a shard's end has been given to Save
 }
 
-// NewShard returns a machine that goes on from a checkpoint. seed feeds the jitter of back-offs and nothing else. The
-// first Step should be a Tick.
+// NewShard returns a machine that continues from a checkpoint. seed determines only the jitter of back-offs. The first
+// Step should be a Tick.
 func NewShard(cfg Config, from Checkpoint, seed uint64) *Shard {
 	cfg.mustBeUsable()
 	s := &Shard{
@@ -103,7 +103,7 @@ func (c *Config) mustBeUsable() {
 }
 
 // Step takes one event at an instant and returns what to do, in order. The slice is valid until the next Step. It never
-// blocks and never fails: an event that cannot be is a bug of the shell, and panics with *Broken.
+// blocks and never fails; an impossible event is a bug of the shell, and panics with *Broken.
 func (s *Shard) Step(now time.Time, ev Event) []Command {
 	clear(s.out)
 	s.out = s.out[:0]
@@ -151,7 +151,7 @@ func (s *Shard) Step(now time.Time, ev Event) []Command {
 	return s.out
 }
 
-// settleInto gives every command that the state now allows, and works out when to wake.
+// settleInto emits every command that the state now allows, and computes when to wake.
 func (s *Shard) settleInto() {
 	s.wake, s.ask = time.Time{}, false
 	s.measure()
@@ -170,7 +170,7 @@ func (s *Shard) settleInto() {
 	}
 }
 
-// Wake returns the next instant at which a Tick matters; zero: none does. It is worked out anew by every Step.
+// Wake returns the next instant at which a Tick matters; zero: none does. Every Step computes it again.
 func (s *Shard) Wake() time.Time {
 	if s.finished {
 		return time.Time{}
@@ -187,7 +187,7 @@ func (s *Shard) wakeAt(t time.Time) {
 
 func (s *Shard) emit(c Command) { s.out = append(s.out, c) }
 
-// quiet reports that no attempt and no delivery is under way.
+// quiet reports whether no attempt and no delivery is under way.
 func (s *Shard) quiet() bool {
 	for i := range s.lanes {
 		if p := s.lanes[i].phase; p == invoking || p == delivering {
@@ -197,7 +197,7 @@ func (s *Shard) quiet() bool {
 	return true
 }
 
-// ending reports that no new work may start.
+// ending reports whether no new work may start.
 func (s *Shard) ending() bool { return s.release || s.rebuild != nil }
 
 func (s *Shard) reconfigured(cfg Config) {
@@ -220,7 +220,7 @@ func (s *Shard) reconfigured(cfg Config) {
 
 // rebuildLanes makes lanes for another factor or tumbling window. Nothing is in flight, so no key is ever under two
 // lane maps at once. The buffer is dropped and read again from the low-water mark: what faster lanes had settled beyond
-// it is delivered again, and counters start afresh.
+// it is delivered again, and counters start at 0.
 func (s *Shard) rebuildLanes() {
 	s.maxArrival = s.arrivalAtLow()
 	s.next = s.low() + 1
@@ -292,7 +292,7 @@ func (s *Shard) slotFree(id int) {
 	s.emit(&freed)
 }
 
-// finish ends the machine when a release or the end of the shard has nothing left to wait for.
+// finish ends the machine once a release or the end of the shard has nothing left to wait for.
 func (s *Shard) finish() {
 	switch {
 	case s.release:
@@ -309,7 +309,7 @@ func (s *Shard) finish() {
 	}
 }
 
-// drained reports that the shard is closed and nothing of it is left to do.
+// drained reports whether the shard is closed and nothing of it is left to do.
 func (s *Shard) drained() bool {
 	return s.shardEnd && s.records == 0 && s.quiet() && s.planned() == 0 && s.win.End == 0
 }
@@ -331,7 +331,7 @@ func (s *Shard) planned() (n int) {
 	return n
 }
 
-// Low returns the checkpoint as it stands: every record at or below it is settled.
+// Low returns the present low-water mark: every record at or below it is settled.
 func (s *Shard) Low() record.Position { return s.low() }
 
 // Broken is the panic of a machine whose invariants do not hold: a bug of ours, never bad input.

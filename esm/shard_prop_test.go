@@ -15,8 +15,8 @@ import (
 )
 
 // TestShardKeepsItsPromises plays random verbs of the script language against the naive model of judge_test.go, which
-// looks at every event and every command, and lets everything come to an end afterwards: every record that matches must
-// be settled, and the checkpoint must pass them all. A failure prints the script.
+// checks every event and every command. Then it lets everything come to an end: every matching record must be settled,
+// and the checkpoint must pass them all. A failure prints the script.
 func TestShardKeepsItsPromises(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -36,8 +36,7 @@ func TestShardKeepsItsPromises(t *testing.T) {
 // whole compares structs with their unexported members.
 var whole = cmp.Exporter(func(reflect.Type) bool { return true })
 
-// TestSameEventsSameCommands: a machine is a value. What it does depends on its seed, its checkpoint and its events,
-// and on nothing else.
+// TestSameEventsSameCommands: what a machine does depends only on its seed, its checkpoint and its events.
 func TestSameEventsSameCommands(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -59,7 +58,7 @@ func TestSameEventsSameCommands(t *testing.T) {
 	})
 }
 
-// large are the largest state that a window can have, and one that ends it early.
+// large holds the largest state that a window can have, and one that ends it early.
 var large = [2]string{sized(esm.MaxState), sized(esm.MaxState + 1)}
 
 // player draws verbs.
@@ -218,7 +217,7 @@ func (p *player) move() {
 	v.do()
 }
 
-// read answers the outstanding Read, if it does not wait for news that did not come.
+// read answers the outstanding Read, unless it waits for news and there is none.
 func (p *player) read(n int) {
 	ev, ok := p.w.answer(n)
 	if !ok {

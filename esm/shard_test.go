@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// A shell that is late brings an event after the instant at which a Tick was wanted. The machine may end with it.
+// A late shell passes an event after the instant at which a Tick was wanted. The machine may end with it.
 func TestAMachineMayEndAfterItsWakeHasPassed(t *testing.T) {
 	t.Parallel()
 	s := esm.NewShard(
@@ -34,7 +34,7 @@ func TestAMachineMayEndAfterItsWakeHasPassed(t *testing.T) {
 	}
 }
 
-// An event that cannot be is a bug of the shell, and says so.
+// An impossible event is a bug of the shell, and the panic says so.
 func TestAWrongSequenceIsBroken(t *testing.T) {
 	t.Parallel()
 	for name, ev := range map[string]esm.Event{
@@ -67,7 +67,7 @@ func TestAWrongSequenceIsBroken(t *testing.T) {
 }
 
 // A batch of 10,000 that a restart finds under a BatchSize of 1 does not become a checkpoint of 10,000 batches, which
-// is written again for each of them and that no restart could read.
+// would be written again for each of them and which no restart could read.
 func TestACheckpointHoldsFewBatches(t *testing.T) {
 	t.Parallel()
 	const held = 10_000
@@ -130,7 +130,7 @@ func batchOf(t *testing.T, commands []esm.Command) (invoke esm.Invoke) {
 	return invoke
 }
 
-// Every value that people and logs read has a name of its own.
+// Every value that people and logs see has a name of its own.
 func TestEveryEnumValueHasAName(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

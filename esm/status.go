@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// ShardPhase is how a shard of a mapping stands.
+// ShardPhase is the phase of a mapping's shard.
 type ShardPhase uint8
 
 const (
@@ -19,7 +19,7 @@ const (
 	PhaseEnded                         // it is closed, and every record of it is settled
 )
 
-// ShardState is how one shard of a mapping stands.
+// ShardState is the state of a mapping's shard.
 type ShardState struct {
 	Shard   record.ShardID
 	Phase   ShardPhase
@@ -27,7 +27,7 @@ type ShardState struct {
 	Parents []record.ShardID // with PhaseParents: those that it waits for
 }
 
-// Shards returns how every shard that the stream lists stands, in order, and those that it lists no more and that still
+// Shards returns the state of every shard that the stream lists, in order, and of those no longer listed that still
 // run.
 func (m *Mapping) Shards() []ShardState {
 	out := make([]ShardState, len(m.shards))
@@ -67,7 +67,7 @@ func (m *Mapping) Shards() []ShardState {
 	return out
 }
 
-// LaneState is what one lane does right now, for people.
+// LaneState says what one lane is doing right now, for people.
 type LaneState struct {
 	Wait     WaitReason
 	Until    time.Time // when that ends if nothing ends it earlier; zero: not known
@@ -84,7 +84,7 @@ type LaneState struct {
 	Buffered int // records held
 }
 
-// ShardStatus is what a machine does right now, for people.
+// ShardStatus says what a machine is doing right now, for people.
 type ShardStatus struct {
 	Lanes []LaneState
 
@@ -132,7 +132,7 @@ func (s *Shard) Lanes() []LaneState {
 	return out
 }
 
-// Status returns what the machine does.
+// Status returns what the machine is doing.
 func (s *Shard) Status() ShardStatus {
 	st := ShardStatus{
 		Lanes: s.Lanes(), Low: s.low(), Saved: s.durable, Saving: s.saving, Again: s.saveAgain,

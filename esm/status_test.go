@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// A mapping says how each of its shards stands, and what one that no machine runs waits for.
+// A mapping reports the state of each of its shards, and what one that no machine runs waits for.
 func TestShardsSayHowTheyStand(t *testing.T) {
 	t.Parallel()
 	var m esm.Mapping
@@ -48,7 +48,7 @@ func TestShardsSayHowTheyStand(t *testing.T) {
 	}
 }
 
-// What is saved is what the last save that ended had, however far the machine is by then.
+// Saved is what the last completed save held, however far the machine is by then.
 func TestStatusSaysWhatIsSaved(t *testing.T) {
 	t.Parallel()
 	s := esm.NewShard(esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}, esm.Checkpoint{Low: 7}, 1)

@@ -1,18 +1,18 @@
 package esm
 
-// kept holds the observations of one kind that a Step tells. The next Step that tells one uses them again, so a machine
-// in its stride allocates none.
+// kept holds the observations of one kind that a Step emits. The next Step that emits one reuses them, so a machine in
+// steady state allocates none.
 type kept[T any] struct {
 	values []*T
 	used   int
 	step   uint64 // that used counts in
 }
 
-// keptMost is how many observations of a kind a machine holds on to. A Step that told more, because much was given up
-// at once, leaves them to the garbage collector.
+// keptMost is how many observations of a kind a machine keeps. A Step that emitted more, because much was given up at
+// once, leaves them to the garbage collector.
 const keptMost = 64
 
-// put stores what the given Step tells, until the next one.
+// put stores what the given Step emits, until the next one.
 func (k *kept[T]) put(step uint64, v T) *T {
 	if k.step != step {
 		k.step, k.used = step, 0
@@ -29,7 +29,7 @@ func (k *kept[T]) put(step uint64, v T) *T {
 	return p
 }
 
-// tellings is where a machine keeps what it tells, kind by kind. Kinds that are rare have no place here.
+// tellings holds the observations that a machine reuses, by kind. Rare kinds are not kept.
 type tellings struct {
 	readAsked      kept[ReadAsked]
 	readDone       kept[ReadDone]
@@ -44,7 +44,7 @@ type tellings struct {
 	saveEnded      kept[SaveEnded]
 }
 
-// of returns the first n records of the batch at hand; the window's, when it is the end of one.
+// of returns the batch at hand with its first n records; with those of the window, if it is the end of one.
 func (l *lane) of(n int) Batch {
 	seg := &l.plan[0]
 	b := Batch{Number: seg.batch, ID: seg.id, Count: n}
@@ -56,11 +56,11 @@ func (l *lane) of(n int) Batch {
 	return b
 }
 
-// window is the tumbling window that is open.
+// window returns the tumbling window that is open.
 func (s *Shard) window() Window { return Window{s.win.Start, s.win.End} }
 
-// parentOf is the parent of a part of a batch. A batch that has no number yet has told nothing, so its parts come from
-// where it comes from.
+// parentOf returns the parent of a part of a batch. A batch without a number has not been reported, so its parts have
+// its own parent.
 func parentOf(whole *segment, o Origin) Parent {
 	if whole.batch == 0 {
 		return whole.parent
@@ -68,17 +68,17 @@ func parentOf(whole *segment, o Origin) Parent {
 	return Parent{Origin: o, Number: whole.batch}
 }
 
-// tellRest tells that a part of a batch goes on by itself.
+// tellRest reports that a part of a batch goes on by itself.
 func (s *Shard) tellRest(part Batch, from Parent) { s.emit(&RestLeft{Batch: part, Parent: from}) }
 
-// tellVoid tells that the Read that is out is not wanted any more, if one is.
+// tellVoid reports that the Read that is out, if any, is no longer wanted.
 func (s *Shard) tellVoid() {
 	if s.reading {
 		s.emit(&ReadVoid{Seq: s.seq})
 	}
 }
 
-// cancel asks to end the attempt of a lane.
+// cancel asks the shell to end the attempt of a lane.
 func (s *Shard) cancel(l *lane) {
 	seg := &l.plan[0]
 	s.emit(&AttemptCancelled{Batch: l.of(seg.count), Attempt: seg.invocations + 1, Started: l.sentAt})

@@ -7,17 +7,16 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// With a tumbling window the one lane of a shard aggregates: every invocation gets the state that the last successful
-// one of the window has answered, and an invocation without records ends the window. At most one window is open. Its
-// end is put into the lane's plan like a batch, before the batches of later windows, so it is retried, throttled and
-// explained as they are. Source: Lambda Developer Guide, "Tumbling windows for aggregation"; where it is silent, see
-// below.
+// With a tumbling window the one lane of a shard aggregates: every invocation gets the state that the window's last
+// successful one returned, and an invocation without records ends the window. At most one window is open. Its end is
+// put into the lane's plan like a batch, before the batches of later windows, so it is retried, throttled and explained
+// like them. Source: Lambda Developer Guide, "Tumbling windows for aggregation"; where it is silent, see below.
 
-// windowed reports that records are aggregated in tumbling windows.
+// windowed reports whether records are aggregated in tumbling windows.
 func (s *Shard) windowed() bool { return s.cfg.TumblingWindow != 0 }
 
 // windowOf returns the window of the next record in line. A record that arrived before the open window began is late
-// and belongs to the open one, and no window opens again that has been closed: AWS says neither.
+// and belongs to the open one, and a closed window never opens again: AWS says neither.
 func (s *Shard) windowOf(arrival record.Millis) Window {
 	w := &s.win
 	if w.End != 0 && arrival < w.End {
@@ -28,7 +27,7 @@ func (s *Shard) windowOf(arrival record.Millis) Window {
 	return Window{start, start + width}
 }
 
-// base returns how many bytes the payload of a batch has beside its records.
+// base returns how many bytes a batch's payload has beside its records.
 func (s *Shard) base() int {
 	if !s.windowed() {
 		return s.cfg.Envelope
@@ -44,7 +43,7 @@ func (s *Shard) state() string {
 	return s.win.State
 }
 
-// turn sees to the invocation that ends a window, or its state, once that is due. It reports whether it has changed
+// turn plans the invocation that ends a window, or its state, once it is due. It reports whether it has changed
 // anything.
 func (s *Shard) turn(l *lane) bool {
 	w := &s.win
@@ -73,7 +72,7 @@ func (s *Shard) planEnd(l *lane, p Purpose) {
 	})
 }
 
-// windowOver reports that no record can join the open window any more. A change of the knobs cuts it short.
+// windowOver reports whether no record can join the open window any more. A change of settings cuts it short.
 func (s *Shard) windowOver(l *lane) (over bool) {
 	w := &s.win
 	switch {
@@ -91,9 +90,9 @@ func (s *Shard) windowOver(l *lane) (over bool) {
 	return over
 }
 
-// complete reports that every record that arrived before end has been read: there was a later one, filtered or not, the
-// source says so, or it has had nothing new for so long that we stop waiting for its word. Otherwise it arranges for
-// the source to be asked when that can make a difference.
+// complete reports whether every record that arrived before end has been read: a later one was read, filtered or not;
+// or the source says so; or it has had nothing new for so long that we stop waiting for its word. Otherwise it has the
+// source asked when that can make a difference.
 func (s *Shard) complete(end record.Millis) bool {
 	if s.maxArrival >= end || s.sealed >= end {
 		return true
@@ -120,8 +119,8 @@ func (s *Shard) complete(end record.Millis) bool {
 }
 
 // enter opens the window of the batch at hand if it is not open, and takes from the batch what does not fit a payload
-// with the state, which may have grown since the batch was cut. It reports whether the batch can be tried: a lone
-// record that fits only without the state has the state ended first.
+// with the state, which may have grown since the batch was cut. It reports whether the batch can be tried: if a lone
+// record fits only without the state, the state is ended first.
 func (s *Shard) enter(l *lane) bool {
 	seg, w := &l.plan[0], &s.win
 	in := s.windowOf(l.queue.at(0).Arrival)
@@ -141,7 +140,7 @@ func (s *Shard) enter(l *lane) bool {
 	return true
 }
 
-// aggregated takes the state that the first n records of the batch at hand have led to.
+// aggregated stores the state that results from the first n records of the batch at hand.
 func (s *Shard) aggregated(l *lane, n int, state string) {
 	w := &s.win
 	if state == "" {
@@ -161,7 +160,7 @@ func (s *Shard) aggregated(l *lane, n int, state string) {
 
 // attemptEnd starts the invocation without records that is at hand, or gives it up. AWS "suspends processing until a
 // successful invocation" and does not say whether a limit on retries or age ends that: here it does, so that a window
-// cannot hold a shard for ever when its records cannot.
+// cannot hold a shard for ever if records cannot.
 func (s *Shard) attemptEnd(l *lane) bool {
 	seg := &l.plan[0]
 	if !seg.cut {
@@ -177,7 +176,7 @@ func (s *Shard) attemptEnd(l *lane) bool {
 	return false
 }
 
-// tooLate reports that the end of a window has been tried, and has not succeeded within MaxAge of it.
+// tooLate reports whether the end of a window has been tried, and has not succeeded within MaxAge of it.
 func (s *Shard) tooLate(l *lane) bool {
 	seg := &l.plan[0]
 	tried := seg.failures+seg.refusals+seg.invocations > 0
@@ -185,7 +184,7 @@ func (s *Shard) tooLate(l *lane) bool {
 		!s.now.Before(s.win.End.Time().Add(s.cfg.MaxAge))
 }
 
-// endReturned takes the result of an invocation without records.
+// endReturned handles the result of an invocation without records.
 func (s *Shard) endReturned(l *lane, o Outcome) {
 	seg := &l.plan[0]
 	s.win.Invocations = seg.invocations
@@ -207,7 +206,7 @@ func (s *Shard) endReturned(l *lane, o Outcome) {
 	}
 }
 
-// ended takes the end of a window, or of its state, off the plan: the function has had it, or never will.
+// ended takes the end of a window, or of its state, off the plan: the function has had it or never will.
 func (s *Shard) ended(l *lane) {
 	seg, w := l.plan[0], &s.win
 	l.dropSegment()
@@ -227,11 +226,11 @@ func (s *Shard) closeWindow() {
 	s.dirty = true
 }
 
-// closing reports that a change of the knobs waits for the open window to be ended.
+// closing reports whether a change of settings waits for the open window to be ended.
 func (s *Shard) closing() bool { return !s.release && s.rebuild != nil && s.win.End != 0 }
 
-// resume goes on with the window of a checkpoint. A window that was open under other knobs is ended under those before
-// anything else happens.
+// resume continues with the window of a checkpoint. A window that was open under other settings is ended under those
+// before anything else happens.
 func (s *Shard) resume(from *Checkpoint) {
 	s.win = *from.Window
 	if s.win.Width == s.cfg.TumblingWindow {

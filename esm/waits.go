@@ -2,7 +2,7 @@ package esm
 
 import "time"
 
-// toldWait is what a lane was last told to wait for.
+// toldWait is the last wait reported for a lane.
 type toldWait struct {
 	reason WaitReason // WaitNone: nothing was told yet
 	batch  uint64
@@ -12,7 +12,7 @@ type toldWait struct {
 	held   int // records that Gathered told
 }
 
-// tellWaits tells what lanes have stopped and started to wait for in the Step under way, which is over then.
+// tellWaits reports which waits of lanes have ended and begun in the Step under way, which it concludes.
 func (s *Shard) tellWaits() {
 	for i := range s.lanes {
 		l := &s.lanes[i]
@@ -36,7 +36,7 @@ func (s *Shard) tellWaits() {
 	}
 }
 
-// tellWaitEnded tells the end of what a lane was told to wait for, if that was anything.
+// tellWaitEnded reports the end of a lane's last reported wait, if there was one.
 func (s *Shard) tellWaitEnded(l *lane) {
 	if t := &l.told; t.reason != WaitNone {
 		s.emit(s.told.waitEnded.put(s.steps, WaitEnded{
@@ -46,7 +46,7 @@ func (s *Shard) tellWaitEnded(l *lane) {
 	}
 }
 
-// idle is what a lane waits for that has nothing to do.
+// idle returns what a lane waits for that has nothing to do.
 func (s *Shard) idle() WaitReason {
 	switch {
 	case s.choked:
@@ -57,7 +57,7 @@ func (s *Shard) idle() WaitReason {
 	return WaitRecords
 }
 
-// waitOf returns what a lane waits for once a Step is over, and until when if that is known.
+// waitOf returns what a lane waits for at the end of a Step, and until when if that is known.
 func (s *Shard) waitOf(l *lane) (reason WaitReason, until time.Time) {
 	reason = l.wait
 	if reason == WaitBuffer {
@@ -83,7 +83,7 @@ func (s *Shard) waitOf(l *lane) (reason WaitReason, until time.Time) {
 	return reason, time.Time{}
 }
 
-// waitBegan are the numbers of a wait.
+// waitBegan returns the numbers of a wait.
 func (s *Shard) waitBegan(l *lane, reason WaitReason, until time.Time) WaitBegan {
 	w := WaitBegan{Lane: l.id, Reason: reason, Until: until, Held: l.queue.len(), Ahead: l.ahead}
 	if len(l.plan) == 0 {
