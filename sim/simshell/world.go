@@ -377,13 +377,14 @@ func (w *world) change(in mapping.UpdateInput) {
 	var last error
 	for range 200 {
 		_, _, err := w.p.nodes[0].mappings.Update(context.Background(), caller, uuid, in)
-		if last = err; err == nil {
-			return
-		}
-		if w.p.dead.Load() {
+		last = err
+		if w.p.dead.Load() { // what it did may be behind the moment that the crash keeps, whatever it returned
 			<-w.p.died
 			w.crashed()
 			continue
+		}
+		if err == nil {
+			return
 		}
 		pause(time.Second)
 	}
