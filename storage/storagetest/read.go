@@ -125,6 +125,17 @@ var readTests = []test{
 			t.Fatalf("a record arrived at %d although nothing before %d could", r.Arrival, end.Sealed)
 		}
 	}),
+	simple("SealedMovesOnAfterAnAppend", func(t *testing.T, b *bench) {
+		w := b.create(shardAt(0))
+		for i := range 2 {
+			arrival := b.put(w, records("r", 1))[0].Arrival
+			b.Clock.SetOffset(b.Clock.Offset() + time.Hour)
+			_, _, end := b.scan(w.Shard, 1, storage.Limit{})
+			if want := arrival + record.Millis(time.Hour.Milliseconds()); end.Sealed < want {
+				t.Fatalf("after %d appends and an hour the tail is sealed up to %d, want %d or later", i+1, end.Sealed, want)
+			}
+		}
+	}),
 	simple("TrimHidesAtOnceAndNeverMovesBack", func(t *testing.T, b *bench) {
 		w := b.create(shardAt(0))
 		for range 5 {
