@@ -124,6 +124,24 @@ func TestRecordSizesAddUpToThePayload(t *testing.T) {
 	})
 }
 
+// A notice names the first and the last record, each with its own arrival.
+func TestNoticeNamesBothEndsOfABatch(t *testing.T) {
+	t.Parallel()
+	first := record.Record{Pos: 5, Arrival: 1573691884835}
+	last := record.Record{Pos: 9, Arrival: 1573691885580}
+
+	got := format().Batch(&first, &last, 500)
+
+	want := `{"shardId":"shardId-000000000006","startSequenceNumber":"` + sequence(first.Pos, first.Arrival) +
+		`","endSequenceNumber":"` + sequence(last.Pos, last.Arrival) +
+		`","approximateArrivalOfFirstRecord":"2019-11-14T00:38:04.835Z",` +
+		`"approximateArrivalOfLastRecord":"2019-11-14T00:38:05.580Z","batchSize":500,` +
+		`"streamArn":"arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"}`
+	if got.Member != "KinesisBatchInfo" || string(got.JSON) != want {
+		t.Errorf("got  %s %s\nwant %s", got.Member, got.JSON, want)
+	}
+}
+
 func BenchmarkAppendPayload100x1KB(b *testing.B) {
 	f := format()
 	records := make([]record.Record, 100)

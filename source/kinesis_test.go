@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -8,9 +9,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/shardmill/shardmill/internal/clock"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/source/sourcetest"
 	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/storage/pebble"
+	"github.com/shardmill/shardmill/stream"
+	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
 func TestKinesisInMemoryKeepsTheContract(t *testing.T) {
@@ -36,6 +41,33 @@ func TestKinesisOnDiskKeepsTheContract(t *testing.T) {
 		b.Hold = disk.hold
 		return b
 	})
+}
+
+// The child of a merge names both of its parents, so that it waits for both.
+func TestMergedShardsHaveTwoParents(t *testing.T) {
+	t.Parallel()
+	c := clock.New(0)
+	store := memory.New(memory.Options{Clock: c})
+	streams := stream.New(stream.Options{Store: store, Clock: c})
+	if err := streams.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(streams.Stop)
+	name := stream.Name{Account: "000000000000", Region: "us-east-1", Name: "orders"}
+	if err := streams.Create(t.Context(), name, stream.CreateInput{Shards: 2}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := streams.Lookup(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	streamtest.Merge(t, streams, name, 0, 1)
+
+	shards, err := source.NewKinesis(streams, info.ID, name.ARN(), name.Region).Shards(t.Context())
+
+	if err != nil || len(shards) != 3 || !slices.Equal(shards[2].Parents, []record.ShardID{0, 1}) {
+		t.Errorf("%+v, %v", shards, err)
+	}
 }
 
 // slowDisk is a disk whose syncs wait while it is held.
