@@ -130,6 +130,16 @@ func TestDocumentIsJSONForAnyText(t *testing.T) {
 	})
 }
 
+// People read notices: what JSON need not escape is not.
+func TestTextsOfANoticeStayReadable(t *testing.T) {
+	t.Parallel()
+	n := exampleNotice()
+	n.FunctionError = "<a> & b"
+	if !bytes.Contains(n.Document(), []byte(`"functionError":"<a> & b"}`)) {
+		t.Errorf("got %s", n.Document())
+	}
+}
+
 type sent struct{ account, region, queue, id, body string }
 
 func (s *sent) SendNotice(_ context.Context, account, region, queue, id string, body []byte) error {
