@@ -241,3 +241,27 @@ func TestAParameterIsRefusedByName(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// A body of many small values takes a multiple of its text once it is decoded, and is charged for it.
+func TestWhatABodyTakesDecodedIsCharged(t *testing.T) {
+	t.Parallel()
+	body := "[" + strings.Repeat("1,", 1000) + "1]"
+	for memory, want := range map[int64]int{40 << 10: http.StatusServiceUnavailable, 80 << 10: http.StatusOK} {
+		d := (&shop{}).rpc()
+		d.Read = JSONBody(1<<20, func(body []byte) (string, error) { return string(body), nil })
+		rt := &Router{
+			Services: []Service{{Name: "shop", Target: "Shop", Needs: OwnOrder, Handler: d}},
+			Intake:   &Intake{Memory: memory},
+		}
+		w := httptest.NewRecorder()
+
+		r := target("Shop.Sell", body)
+		r.Host = "127.0.0.1"
+
+		rt.ServeHTTP(w, r)
+
+		if w.Code != want {
+			t.Errorf("with %d bytes: %d %s", memory, w.Code, w.Body)
+		}
+	}
+}
