@@ -402,3 +402,31 @@ func TestDeadlineIsInTheClockThatTheRuntimeSees(t *testing.T) {
 		}
 	}
 }
+
+// bounded is a connection that records the bounds of its writes.
+type bounded struct {
+	net.Conn
+	until []time.Time
+}
+
+func (c *bounded) Write(b []byte) (int, error) { return len(b), nil }
+func (c *bounded) SetWriteDeadline(at time.Time) error {
+	c.until = append(c.until, at)
+	return nil
+}
+
+// A large event is written within the time of its invocation, and the connection is not bounded any more after that:
+// it carries later ones too.
+func TestBoundOfALargeEventEndsWithIt(t *testing.T) {
+	t.Parallel()
+	c, ev := &bounded{}, event("id-1")
+	ev.Payload = make([]byte, inlinePayload+1)
+
+	if err := writeEvent(c, ev); err != nil {
+		t.Fatal(err)
+	}
+
+	if len(c.until) != 2 || !c.until[0].Equal(ev.Deadline.Add(time.Second)) || !c.until[1].IsZero() {
+		t.Errorf("bounds %v", c.until)
+	}
+}
