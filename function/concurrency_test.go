@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // F-42: a function never runs more often at once than it has reserved; the refusal names the limit. A waiter is called
@@ -56,6 +57,60 @@ func TestReservedConcurrencyIsHeld(t *testing.T) {
 	if who := <-called; who != "third" {
 		t.Errorf("%s waiter was called", who)
 	}
+}
+
+// A new reservation takes the place of the old one: what the others are left is counted without it.
+func TestReservationIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(o *function.Options) { o.AccountConcurrency, o.UnreservedMinimum = 10, 1 })
+	for _, name := range []string{"f", "g"} {
+		b.provided(name, "echo")
+		if err := b.PutConcurrency(t.Context(), ref(name), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if err := b.PutConcurrency(t.Context(), ref("f"), 5); err != nil {
+		t.Errorf("5 and 4 of 10 leave the one that must be left: %v", err)
+	}
+	if err := b.PutConcurrency(t.Context(), ref("f"), 6); err == nil {
+		t.Error("6 and 4 of 10 leave nothing")
+	}
+}
+
+// An invocation in line whose function is deleted ends, and is not counted any more.
+func TestDeletedWhileInLine(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(o *function.Options) { o.MaxEnvironments = 1 }, unconfined)
+	b.python("busy", `
+		import os, time
+		def handler(event, context):
+		    open(event + "/started", "w").close()
+		    while not os.path.exists(event + "/go"):
+		        time.sleep(0.005)
+	`)
+	b.provided("f", "echo")
+	dir := t.TempDir()
+	busy, waits := make(chan function.Result, 1), make(chan function.Result, 1)
+	go func() { busy <- b.invoke("busy", quote(dir)) }()
+	waitForFile(t, filepath.Join(dir, "started"))
+	go func() { waits <- b.invoke("f", `1`, func(i *function.Invocation) { i.Wait = true }) }()
+	eventually.Holds(t, "an invocation in line", func() bool { return b.Busy() == 2 })
+
+	if err := b.Delete(t.Context(), ref("f")); err != nil {
+		t.Fatal(err)
+	}
+
+	if r := <-waits; r.Class != function.ConfigError || r.Reason != function.ReasonNotFound {
+		t.Errorf("got %+v", r)
+	}
+	if n := b.Busy(); n != 1 {
+		t.Errorf("%d busy", n)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want(t, <-busy, function.Success, `null`)
 }
 
 // F-18: a reservation of zero stops a function.

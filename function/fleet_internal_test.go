@@ -84,6 +84,67 @@ func TestWhatALeavingCallerIsGivenIsNotLost(t *testing.T) {
 	}
 }
 
+// Of what is granted as a caller leaves nothing is lost: the caller has it, or the next in line.
+func TestGrantsMeetLeavingCallers(t *testing.T) {
+	t.Parallel()
+	for range 64 { // both are ready: either may be seen first
+		b := newFleetBench(t, 1, 10)
+		g := b.generation("f")
+		id, first := b.must(t, g, false, mayStart)
+		second, a := b.must(t, g, true, stands)
+		_, third := b.must(t, g, true, stands)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		b.gone(first.number)
+		b.ended(id)
+
+		if got := b.await(ctx, second, a.later); got.grant == mayStart {
+			b.gone(got.number)
+			b.ended(second)
+		}
+
+		select {
+		case got := <-third.later:
+			if got.grant != mayStart {
+				t.Fatalf("the third is granted %d", got.grant)
+			}
+		default:
+			t.Fatal("what the second was granted is lost")
+		}
+	}
+}
+
+// An offer lapses after its second, though an idle environment has set the alarm to a later instant.
+func TestAlarmMovesForward(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newFleetBench(t, 1, 1)
+		g := b.generation("f")
+		id, a := b.must(t, g, false, mayStart)
+		e := &environment{f: b.f, g: g, number: a.number}
+		b.started(e)
+		b.done(id, e) // idle for a minute
+		begun := time.Now()
+		called := make(chan string, 2)
+		for _, name := range []string{"a", "b"} {
+			b.enrol(g.conf.Ref, func() { called <- name + " " + time.Since(begun).String() })
+		}
+
+		time.Sleep(10 * time.Second)
+
+		for _, want := range []string{"a 0s", "b 1s"} {
+			select {
+			case got := <-called:
+				if got != want {
+					t.Errorf("called %s, want %s", got, want)
+				}
+			default:
+				t.Errorf("not called: %s", want)
+			}
+		}
+	})
+}
+
 // A caller that leaves as it is refused has ended once.
 func TestLeavingWhileTheServerStops(t *testing.T) {
 	t.Parallel()

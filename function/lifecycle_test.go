@@ -211,6 +211,21 @@ func TestFailingInitPhasesPause(t *testing.T) {
 	}
 }
 
+// An invocation that meets the pause takes no room: on a full machine another function would be refused.
+func TestPauseTakesNoRoom(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(o *function.Options) { o.MaxEnvironments = 1 })
+	b.provided("bad", "exit-in-init")
+	b.provided("good", "echo")
+	for range 4 { // the last one meets the pause
+		if r := b.invoke("bad", `1`); r.Class != function.FunctionError {
+			t.Fatalf("%+v", r)
+		}
+	}
+
+	want(t, b.invoke("good", `1`), function.Success, `1`)
+}
+
 func countEvents(b *bench, prefix string) int {
 	n := 0
 	for _, e := range b.log.all() {

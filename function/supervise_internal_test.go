@@ -150,3 +150,25 @@ func TestSecondSubscriptionReplacesTheFirst(t *testing.T) {
 		t.Errorf("subscribed are %v; the first one got %q", ports, first.events)
 	}
 }
+
+// An init phase that takes longer than it may gives its place among the starting environments to another one.
+func TestLongInitPhaseHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	f := &Functions{opt: Options{InitTimeout: time.Minute}, starting: make(chan struct{}, 1)}
+	f.starting <- struct{}{}
+	d := &delivery{inv: &Invocation{}}
+	e := &environment{
+		f: f, g: &generation{f: f, conf: &Configuration{Timeout: time.Minute}}, events: make(chan signal, 8),
+		phase: initialising, delivery: d,
+	}
+	w := f.watch(e, d)
+	defer w.timer.Stop()
+
+	if _, _, over := w.late(); over {
+		t.Fatal("the invocation has ended")
+	}
+
+	if len(f.starting) != 0 {
+		t.Error("its place is not given back")
+	}
+}
