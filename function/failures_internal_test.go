@@ -121,6 +121,27 @@ func TestNextInvocationComesAfterTheReport(t *testing.T) {
 	}
 }
 
+// What an init phase takes beyond its own limit is taken from the timeout of the invocation that waits for it.
+func TestLongInitPhaseUsesUpTheTimeout(t *testing.T) {
+	t.Parallel()
+	e, _ := answeredEnvironment(t)
+	if err := e.out.pipe.Close(); err != nil { // nothing is printed
+		t.Fatal(err)
+	}
+	const limit, timeout = 10 * time.Second, time.Minute
+	e.f = &Functions{opt: Options{InitTimeout: limit}, starting: make(chan struct{}, 1)}
+	e.f.starting <- struct{}{}
+	e.g.conf.Timeout = timeout
+	d := &delivery{inv: &Invocation{}, sent: true, begun: time.Now()}
+	e.phase, e.report, e.delivery, e.started = initialising, nil, d, d.begun.Add(-limit-2*time.Second)
+
+	e.Ready()
+
+	if left := e.deadline(d).Sub(d.begun); left != timeout-(e.initTime-limit) || left > timeout-2*time.Second {
+		t.Errorf("after an init phase of %s it has %s", e.initTime, left)
+	}
+}
+
 // The pause grows from one second to thirty, and a start that works ends it.
 func TestInitPauseGrows(t *testing.T) {
 	t.Parallel()

@@ -225,6 +225,37 @@ func TestOffersLapseByThemselves(t *testing.T) {
 	})
 }
 
+// However an invocation ends, it is counted no more: also one that was not delivered and has no caller to try again.
+func TestEveryOutcomeEndsItsInvocation(t *testing.T) {
+	t.Parallel()
+	for _, how := range []outcome{lost, retry} {
+		b := newFleetBench(t, 1, 10)
+		id, _ := b.must(t, b.generation("f"), false, mayStart)
+
+		b.f.count(&Invocation{ticket: id}, &Result{}, how, nil)
+
+		if n := b.running(); n != 0 {
+			t.Errorf("outcome %d: %d are running", how, n)
+		}
+	}
+}
+
+// An invocation that waits for a function to be created ends when the server stops, however long it would wait.
+func TestWaitingForActiveEndsWithStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pending := &entry{conf: &Configuration{State: Pending}, settled: make(chan struct{})}
+		f := &Functions{entries: map[Ref]*entry{{Name: "f"}: pending}, stopping: make(chan struct{})}
+		time.AfterFunc(time.Hour, func() { close(f.stopping) })
+
+		g, r := f.ready(t.Context(), &Invocation{Ref: Ref{Name: "f"}, Wait: true})
+
+		if g != nil || r.Class != PlatformError || r.Reason != ReasonStopping {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
 // Stopping waits for invocations, and no longer than it may.
 func TestDrained(t *testing.T) {
 	t.Parallel()

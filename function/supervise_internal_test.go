@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shardmill/shardmill/function/runtimeapi"
@@ -19,6 +20,47 @@ import (
 // yet, and even half a line.
 func TestLastWordsStandBeforeTheReport(t *testing.T) {
 	t.Parallel()
+	e := ends(t, "a line\nlast words")
+	f := e.f
+
+	e.supervise()
+
+	var lines []string
+	for _, ev := range e.out.batch() {
+		line, _, _ := strings.Cut(ev.Message, "\t")
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	closing := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "RequestId: id-1 Error: ") })
+	if closing != 2 || lines[0] != "a line" || lines[1] != "last words" || lines[3] != "END RequestId: id-1" {
+		t.Errorf("got %q", lines)
+	}
+	if s := <-e.events; s.kind != died {
+		t.Errorf("signal %d", s.kind)
+	}
+	if c := f.fleet.machine.Counts(); c.Environments != 0 || len(f.starting) != 0 {
+		t.Errorf("%d environments are counted, %d starting", c.Environments, len(f.starting))
+	}
+}
+
+// The directory of a process that ended by itself goes to the next one; that of one that was stopped goes.
+func TestStoppedEnvironmentLeavesNoFiles(t *testing.T) {
+	t.Parallel()
+	for _, stopped := range []bool{false, true} {
+		e := ends(t, "")
+		e.stopped = stopped
+
+		e.supervise()
+
+		_, err := os.Stat(e.directory)
+		if kept := slices.Contains(e.g.directories, e.directory); kept == stopped || os.IsNotExist(err) != stopped {
+			t.Errorf("stopped is %t: kept is %t, %v", stopped, kept, err)
+		}
+	}
+}
+
+// ends returns an environment whose process has printed something and ends by itself, in the middle of an invocation.
+func ends(t *testing.T, printed string) *environment {
+	t.Helper()
 	f := &Functions{
 		opt:  Options{Clock: clock.New(0), Log: slog.New(slog.DiscardHandler)},
 		code: &packages{users: map[string]int{}, zips: t.TempDir(), scratch: t.TempDir()},
@@ -51,30 +93,13 @@ func TestLastWordsStandBeforeTheReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.fleet.started(e)
-	if _, err := io.WriteString(pw, "a line\nlast words"); err != nil {
+	if _, err := io.WriteString(pw, printed); err != nil {
 		t.Fatal(err)
 	}
 	if err := pw.Close(); err != nil {
 		t.Fatal(err)
 	}
-
-	e.supervise()
-
-	var lines []string
-	for _, ev := range e.out.batch() {
-		line, _, _ := strings.Cut(ev.Message, "\t")
-		lines = append(lines, strings.TrimSpace(line))
-	}
-	closing := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "RequestId: id-1 Error: ") })
-	if closing != 2 || lines[0] != "a line" || lines[1] != "last words" || lines[3] != "END RequestId: id-1" {
-		t.Errorf("got %q", lines)
-	}
-	if s := <-e.events; s.kind != died {
-		t.Errorf("signal %d", s.kind)
-	}
-	if c := f.fleet.machine.Counts(); c.Environments != 0 || len(f.starting) != 0 {
-		t.Errorf("%d environments are counted, %d starting", c.Environments, len(f.starting))
-	}
+	return e
 }
 
 // An environment that was given back may still hold signals of its last invocation. The next one does not take them for
@@ -171,4 +196,43 @@ func TestLongInitPhaseHoldsUpNoOther(t *testing.T) {
 	if len(f.starting) != 0 {
 		t.Error("its place is not given back")
 	}
+}
+
+// A runtime that has answered and does not ask again is left after two seconds, by an invocation that it has not heard
+// of and that goes elsewhere. Something in it still runs: it is stopped once the function's timeout has passed, too.
+func TestRuntimeThatDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = time.Minute
+		f := &Functions{opt: Options{InitTimeout: 10 * time.Second}}
+		e := &environment{
+			f: f, g: &generation{f: f, conf: &Configuration{Timeout: timeout}}, events: make(chan signal, 8),
+			phase:   answering,
+			stopped: true, // there is no process to end
+		}
+		d := &delivery{inv: &Invocation{}}
+		if !e.begin(d) {
+			t.Fatal("it is dead")
+		}
+		begun := time.Now()
+
+		_, how := f.await(t.Context(), e, d)
+
+		if took := time.Since(begun); how != retry || took != 2*time.Second {
+			t.Errorf("outcome %d after %s", how, took)
+		}
+		if e.delivery != nil {
+			t.Error("the invocation stays with it")
+		}
+		time.Sleep(timeout - 1)
+		synctest.Wait()
+		if e.isDead() {
+			t.Error("it is stopped before its time")
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if !e.isDead() {
+			t.Error("it is not stopped")
+		}
+	})
 }
