@@ -113,7 +113,7 @@ func (s *Store) remember(k string, parts int) {
 }
 
 // Save writes a checkpoint over the revision that its owner knows, and the state beside it, in one commit. It is
-// durable on return. storage.ErrConflict: somebody else has written it. After any other error it may be saved again
+// durable on return. storage.ErrConflict: another owner has written it. After any other error it may be saved again
 // over the same revision: a save whose answer was lost is no conflict with the next.
 func (s *Store) Save(
 	ctx context.Context, mapping string, shard record.ShardID, cp *esm.Checkpoint, epoch uint64, over storage.Revision,

@@ -90,7 +90,7 @@ func comesBack(t *testing.T, coord storage.Coord) {
 	}
 }
 
-// A checkpoint and the state beside it change together: whoever has been replaced changes neither.
+// A checkpoint and the state beside it change together: an owner that has been replaced changes neither.
 func TestConflictLeavesTheStateAlone(t *testing.T) {
 	t.Parallel()
 	coord := open(t)

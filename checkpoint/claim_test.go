@@ -82,7 +82,7 @@ func TestAnOlderEpochIsRefused(t *testing.T) {
 	}
 }
 
-// Whoever has claimed a shard has it: again under the same epoch, nothing is written.
+// An owner that has claimed a shard keeps it: a second claim under the same epoch writes nothing.
 func TestClaimUnderTheSameEpochWritesNothing(t *testing.T) {
 	t.Parallel()
 	coord := &counting{Coord: open(t)}
@@ -144,7 +144,7 @@ func TestClaimGoesOnFromTheLastSave(t *testing.T) {
 	}
 }
 
-// Of two takers the one with the higher epoch has the shard, whoever comes first.
+// Of two takers the one with the higher epoch has the shard, in whatever order they come.
 func TestTheHigherClaimWins(t *testing.T) {
 	t.Parallel()
 	coord := open(t)
@@ -168,7 +168,7 @@ func TestTheHigherClaimWins(t *testing.T) {
 	}
 }
 
-// A claim whose answer is lost is found out about; where it cannot be, a second one finishes it, and nobody is fenced
+// A claim whose answer is lost is found out about; where it cannot be, a second one finishes it, and no owner is fenced
 // by their own claim.
 func TestClaimWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
@@ -209,7 +209,7 @@ func TestClaimWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// Whoever waits for the end of a shard that another runs is woken by the save that tells it.
+// An owner that waits for the end of a shard that another runs is woken by the save that tells it.
 func TestChangedTellsOfASave(t *testing.T) {
 	t.Parallel()
 	s := checkpoint.New(open(t))
@@ -220,11 +220,11 @@ func TestChangedTellsOfASave(t *testing.T) {
 	select {
 	case <-changed:
 	default:
-		t.Error("the save woke nobody")
+		t.Error("the save did not wake the one who waits")
 	}
 	select {
 	case <-other:
-		t.Error("the save of another shard woke somebody")
+		t.Error("the save of another shard woke one who does not wait for it")
 	default:
 	}
 }

@@ -192,7 +192,7 @@ func TestAPageInChromiumChangesNothing(t *testing.T) {
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
 		"--disable-extensions", "--disable-domain-reliability",
 		"--disable-breakpad", "--metrics-recording-only", "--disable-popup-blocking", "--user-data-dir="+h.path("home"),
-		// nobody listens on the port of discard; loopback needs no proxy
+		// nothing listens on the port of discard; loopback needs no proxy
 		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost", "--proxy-server=127.0.0.1:9",
 		own.URL)
 	for range 2 { // a page of another port of this host, and then one of another site

@@ -75,7 +75,7 @@ func TestAdvancingTheClockFiresBackOff(t *testing.T) {
 	}
 }
 
-// Moving the clock ends a visibility timeout: the message that somebody took and did not delete can be received again.
+// Moving the clock ends a visibility timeout: a message that was taken and not deleted can be received again.
 func TestAdvancingTheClockEndsAVisibilityTimeout(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")

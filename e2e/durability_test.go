@@ -204,7 +204,7 @@ func (d *durability) produce(ctx context.Context, t *testing.T, poisonOnly bool)
 					StreamName: &stream, PartitionKey: &n.Key, Data: []byte(data),
 				})
 				if err != nil {
-					return // the server has gone, and nobody knows about this record
+					return // the server has gone, and what became of this record is unknown
 				}
 				n.Kind, n.Sequence = "ack", *out.SequenceNumber
 				if err := d.note(context.WithoutCancel(ctx), n); err != nil {

@@ -301,7 +301,7 @@ func (s *server) command(t *testing.T, name string, args ...string) (stdout, std
 	return out.String(), errs.String(), err
 }
 
-// zipped packs files, all of them executable, as somebody would who deploys them.
+// zipped packs files, all of them executable, as a user would who deploys them.
 func zipped(t *testing.T, files map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer

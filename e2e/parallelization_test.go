@@ -136,7 +136,7 @@ func lanesByKey(all []invocation) func(key string) string {
 	return find
 }
 
-// barrier lets invocations go on in groups of size: nobody before the last has come. After a number of rounds it is
+// barrier lets invocations go on in groups of size: none before the last has come. After a number of rounds it is
 // open.
 type barrier struct {
 	size int

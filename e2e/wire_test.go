@@ -119,7 +119,7 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 	}
 }
 
-// What nobody must authenticate for, and what the token opens.
+// What needs no authentication, and what the token opens.
 func TestHealthNeedsNothingAndTheTokenOpensTheRest(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
@@ -197,7 +197,7 @@ func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
 }
 
 // SDKs with signing switched off put headers on their requests that no page can send, so they are served; what AWS
-// serves to nobody without a signature is refused.
+// serves only with a signature is refused without one.
 func TestAnAWSCLIThatDoesNotSignIsServed(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")

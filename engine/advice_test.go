@@ -22,7 +22,7 @@ func answering(answer func(invocation) string) func(invocation) function.Result 
 	}
 }
 
-// What AWS takes without a word and nobody can want is done as AWS does it, and said once for each mapping, however
+// What AWS takes without a word and no user can want is done as AWS does it, and said once for each mapping, however
 // often it happens.
 func TestAdviceIsGivenOnceForEachMapping(t *testing.T) {
 	t.Parallel()

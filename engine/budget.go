@@ -28,7 +28,7 @@ func (b *Budget) Used() int64 {
 	return b.used.Load()
 }
 
-// fits reports that n bytes more are within the budget.
+// fits reports whether n bytes more are within the budget.
 func (b *Budget) fits(n int) bool { return b == nil || b.used.Load()+int64(n) <= b.limit }
 
 func (b *Budget) add(n int64) {
@@ -99,8 +99,8 @@ func (x *Executor) resume() esm.Event {
 	return esm.ReadReturned{Seq: c.Seq, Next: c.From, End: esm.Withheld}
 }
 
-// rereads reports that a batch from a checkpoint waits for its records, which may lie behind more of other lanes than
-// one batch: nothing else would move the shard.
+// rereads reports whether a batch from a checkpoint waits for its records, which may lie behind more of other lanes
+// than one batch: nothing else would move the shard.
 func (x *Executor) rereads() bool {
 	return slices.ContainsFunc(x.shard.Lanes(), func(l esm.LaneState) bool { return l.Wait == esm.WaitReread })
 }

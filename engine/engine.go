@@ -214,7 +214,7 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 	return all, nil
 }
 
-// Idle reports that nothing is under way: no invocation, no delivery, no save, no read that has found something, no
+// Idle reports whether nothing is under way: no invocation, no delivery, no save, no read that has found something, no
 // event that waits to be taken, and no observation that waits to be told.
 func (e *Engine) Idle() bool { return e.active.n.Load() == 0 }
 

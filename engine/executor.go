@@ -177,7 +177,7 @@ func (x *Executor) Step(now time.Time, ev esm.Event) []Effect {
 // Wake returns when the machine wants a Tick; zero: not by itself.
 func (x *Executor) Wake() time.Time { return x.shard.Wake() }
 
-// Lanes tells what every lane does.
+// Lanes returns what every lane does.
 func (x *Executor) Lanes() []esm.LaneState { return x.shard.Lanes() }
 
 // Status returns what the machine does.
@@ -328,7 +328,7 @@ func (x *Executor) Answered(batch uint64, a Answer) esm.Event {
 		return esm.ParseResponse(payload, f.partial, finder(x.format, f.records))
 	})
 	delete(x.flight, batch)
-	if a.Kind == AnswerOK { // after anything else somebody may still be writing the payload to a function
+	if a.Kind == AnswerOK { // after anything else the payload may still be on its way to a function
 		clear(f.records)
 		x.free = append(x.free, f)
 	}

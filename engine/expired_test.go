@@ -15,7 +15,7 @@ import (
 
 // A shard that was split and has outlived its records leaves nothing of a mapping behind: neither its checkpoint nor
 // the place where the mapping started on it. Its children go on where they are, also over a restart, and a shard that
-// expired while nobody ran is forgotten at the next start.
+// expired while no engine ran is forgotten at the next start.
 func TestExpiredShardsAreForgotten(t *testing.T) {
 	t.Parallel()
 	for name, stopped := range map[string]bool{"while it runs": false, "while nobody runs": true} {

@@ -2,7 +2,7 @@ package engine
 
 import "sync"
 
-// inbox is the queue of one runner: many post, one takes. It holds inboxSize entries; whoever posts to a full one waits
+// inbox is the queue of one runner: many post, one takes. It holds inboxSize entries; a post to a full one waits
 // until there is room or the runner ends. Every entry counts as activity from the moment it is posted until its taker
 // calls active.end, and what is never taken stops counting when the inbox closes.
 type inbox[T any] struct {

@@ -165,7 +165,7 @@ func (r *mappingRunner) run() {
 	r.wg.Wait()
 }
 
-// over reports that the mapping is forgotten, or that the engine stops and no shard runs any more.
+// over reports whether the mapping is forgotten, or that the engine stops and no shard runs any more.
 func (r *mappingRunner) over() bool {
 	return r.m.UUID == "" || r.stopping && len(r.shards) == 0
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// Each engine runs the shards that it is granted, all of them together run every shard, and none runs what nobody owns.
+// Each engine runs the shards that it is granted, all of them together run every shard, and none runs what no engine
+// owns.
 func TestEnginesRunWhatTheyOwn(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 3, func(t *testing.T, o *owners, a, b *owner) {
@@ -37,7 +38,7 @@ func TestEnginesRunWhatTheyOwn(t *testing.T) {
 			t.Errorf("a runs %d, b %d; of the shards %v", a.calls.Load(), b.calls.Load(), perShard)
 		}
 		if h := o.held(uuid, 2); h.Revision != storage.Absent {
-			t.Errorf("the shard that nobody owns has a checkpoint: %+v", h)
+			t.Errorf("the shard that no engine owns has a checkpoint: %+v", h)
 		}
 	})
 }
@@ -179,7 +180,7 @@ func TestAZombieCannotMoveACheckpoint(t *testing.T) {
 	})
 }
 
-// Whoever comes late is refused: an engine that is granted a shard under an epoch that was overtaken does not run it.
+// A late claim is refused: an engine that is granted a shard under an epoch that was overtaken does not run it.
 func TestALateGrantIsRefused(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 1, func(t *testing.T, o *owners, a, b *owner) {
@@ -216,7 +217,7 @@ func TestTheStateIsDecidedByOne(t *testing.T) {
 		}
 		pass(time.Minute)
 		if got := state(); got != mapping.Creating {
-			t.Errorf("nobody decides, and it is %s", got)
+			t.Errorf("no engine decides, and it is %s", got)
 		}
 		b.grants.Decide(true)
 		pass(time.Second)

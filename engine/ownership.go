@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// Ownership says what an engine may run. It is an input: the engine asks nobody for a shard and keeps no lease, it runs
+// Ownership says what an engine may run. It is an input: the engine does not ask for shards and keeps no lease, it runs
 // what it is granted and lets go of what it is not granted any more. Safe for concurrent use; no method may wait.
 type Ownership interface {
 	// Owned returns the grant under which the engine runs a shard of a stream; ok is false when it has none.

@@ -118,7 +118,7 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 	})
 	r.meter.sent(sent, lastArrival, &a)
 	if ctx.Err() != nil {
-		return // cancelled: nobody waits
+		return // cancelled: the result no longer matters
 	}
 	r.answered(c, a)
 }
@@ -191,7 +191,7 @@ func (r *shardRunner) enrol(lane int) {
 		}
 		return esm.SlotFree{Lane: lane}
 	}}
-	// Whoever frees the slot does not wait for us: were the inbox full, the lane's back-off would end its wait.
+	// What frees the place does not wait for us: were the inbox full, the lane's back-off would end its wait.
 	w.cancel = r.e.o.Functions.Enrol(r.ref, func() { r.inbox.offer(free) })
 }
 

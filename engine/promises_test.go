@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 )
 
-// A payload is written again only when the function has answered it. After a timeout, or when nobody waits any more,
+// A payload is written again only when the function has answered it. After a timeout, or when its caller has gone,
 // the room may still be giving it to a process, and would give it the records of another batch.
 func TestPayloadsAreLeftAloneAfterATimeout(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestPayloadsAreLeftAloneAfterATimeout(t *testing.T) {
 }
 
 // A lane that tries by itself, its back-off being over, leaves the line: a place that is offered to it while it runs,
-// or when it has nothing more to do, is kept from whoever waits.
+// or when it has nothing more to do, is kept from those that wait.
 func TestLaneThatTriesByItselfLeavesTheLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,8 +25,8 @@ const (
 // ReplayLimit is how many records one Replay hands out.
 const ReplayLimit = 10_000
 
-// replayPatience is for how long, in real time, a Replay begins another batch: whoever waits for its answer sees how it
-// goes.
+// replayPatience is for how long, in real time, a Replay begins another batch: the client that waits for its answer
+// sees how it goes.
 const replayPatience = 5 * time.Second
 
 // ReplayRange are the records of one shard from From to To, both included.

@@ -281,7 +281,7 @@ func TestReplayOfATumblingWindowIsRefused(t *testing.T) {
 	})
 }
 
-// Whoever asked for a replay can go away: the next batch is not begun.
+// The client that asked for a replay can go away: the next batch is not begun.
 func TestReplayEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -81,7 +81,7 @@ func newTap(active *activity, observe func(Observation), hinted func(function.Re
 	return t
 }
 
-// listens reports that there is a listener.
+// listens reports whether there is a listener.
 func (t *tap) listens() bool { return len(t.to) > 0 }
 
 // put takes a copy of an observation, to be told. It does not wait.

@@ -12,7 +12,7 @@ import (
 	"github.com/shardmill/shardmill/record"
 )
 
-// What is told of a mapping's shards: to whoever observes the engine, and to whoever looks at the mapping.
+// What is told of a mapping's shards: to those that observe the engine, and to those that look at the mapping.
 
 // observe passes what happened on, and keeps LastProcessingResult.
 func (r *mappingRunner) observe(o Observation, epoch uint64) {
@@ -26,7 +26,7 @@ func (r *mappingRunner) observe(o Observation, epoch uint64) {
 	case *esm.StateDropped:
 		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age",
 			"shard", o.Shard.String(), "window", what.Window.Start.Time(), "attempts", what.Attempt)
-	default: // whoever observes the engine tells it
+	default: // those that observe the engine tell it
 	}
 	r.e.tap.put(o)
 }

@@ -29,7 +29,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if r.refuses {
-		return nil, errors.New("nobody listens")
+		return nil, errors.New("nothing listens")
 	}
 	r.largest = max(r.largest, len(body))
 	var events []struct {

@@ -66,7 +66,7 @@ func (n *session) judgeCall(c *engine.Call, ps []record.Position, in *source.Win
 	l.pause = pause{}
 }
 
-// atHandIs reports that records belong to the batch at hand; none belong to the end of a window.
+// atHandIs reports whether records belong to the batch at hand; none belong to the end of a window.
 func (l *lane) atHandIs(ps []record.Position) bool {
 	return len(ps) == 0 && l.pause.end || len(ps) > 0 && len(l.plan) > 0 && ps[0] <= l.plan[0].last
 }

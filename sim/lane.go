@@ -94,12 +94,12 @@ type success struct {
 	at   time.Time
 }
 
-// idle reports that the lane has nothing to do and nothing under way.
+// idle reports whether the lane has nothing to do and nothing under way.
 func (l *lane) idle() bool {
 	return len(l.queue) == 0 && len(l.plan) == 0 && l.free() && l.pause.why == noPause
 }
 
-// free reports that the lane has neither an invocation nor a notice under way.
+// free reports whether the lane has neither an invocation nor a notice under way.
 func (l *lane) free() bool { return l.flight == nil && l.notice == nil }
 
 func (l *lane) slotFree(now time.Time) {
@@ -208,7 +208,7 @@ func (n *session) cut(l *lane, what string) {
 	l.plan = []*part{{last: l.queue[count-1].Pos}}
 }
 
-// spent reports that the batch at hand has used up its retries.
+// spent reports whether the batch at hand has used up its retries.
 func (n *session) spent(p *part) bool {
 	if n.cfg.MaxRetries < 0 {
 		return p.failures > 0 && p.tooLarge
@@ -339,12 +339,12 @@ func (l *lane) expired(n *session) (count int) {
 	return count
 }
 
-// rereads reports that the batch at hand is from a checkpoint and not all of it is read again.
+// rereads reports whether the batch at hand is from a checkpoint and not all of it is read again.
 func (n *session) rereads(l *lane) bool {
 	return len(l.plan) > 0 && l.plan[0].restored && n.position <= l.plan[0].last && !n.ended
 }
 
-// tooFarAhead reports that the lane must wait for a checkpoint to be saved.
+// tooFarAhead reports whether the lane must wait for a checkpoint to be saved.
 func (n *session) tooFarAhead(l *lane) bool {
 	return len(l.ahead) >= 64 || len(l.ahead) > 0 && n.w.now.Sub(l.ahead[0].at) >= time.Second
 }

@@ -133,10 +133,10 @@ func (n *session) layLanes() {
 // of returns the lane of an entry.
 func (n *session) of(e *book.Entry) *lane { return n.lanes[book.LaneOf(e.Key, n.factor)] }
 
-// busy reports that no new batch may start: the machine ends, or its lanes are to be rebuilt.
+// busy reports whether no new batch may start: the machine ends, or its lanes are to be rebuilt.
 func (n *session) busy() bool { return n.release || n.next != nil }
 
-// closing reports that the lanes are rebuilt once the open window has had its end.
+// closing reports whether the lanes are rebuilt once the open window has had its end.
 func (n *session) closing() bool { return !n.release && n.next != nil && n.win.end != 0 }
 
 // lowest is the largest position such that the machine has settled all records up to it.
@@ -258,7 +258,7 @@ func (n *session) shortOfMemory() {
 	n.dry, n.tail, n.failed, n.failures = true, false, false, 0
 }
 
-// readDue reports that nothing stands in the way of a read but memory.
+// readDue reports whether nothing stands in the way of a read but memory.
 func (n *session) readDue() bool {
 	return !n.fetch.out && !n.ended && !n.choked && !n.busy() && !n.w.now.Before(n.again.to)
 }

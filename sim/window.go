@@ -80,14 +80,14 @@ func (n *session) endOf(i item) record.Millis {
 	return end
 }
 
-// proven reports that no record of a window up to end can come any more: a later one was read, the source has said so,
-// or it has had nothing for long enough.
+// proven reports whether no record of a window up to end can come any more: a later one was read, the source has said
+// so, or it has had nothing for long enough.
 func (n *session) proven(end record.Millis) bool {
 	return n.cfg.TumblingWindow != 0 && (n.arrival >= end || n.sealed >= end ||
 		n.tail && !n.w.now.Before(end.Time().Add(idleGrace)))
 }
 
-// over reports that the open window has come to its end.
+// over reports whether the open window has come to its end.
 func (n *session) over(l *lane) bool {
 	switch {
 	case n.next != nil || n.win.closing: // new knobs cut it short
@@ -100,7 +100,7 @@ func (n *session) over(l *lane) bool {
 	return n.ended || n.proven(n.win.end)
 }
 
-// turns reports that an invocation without records is due: the state has outgrown its limit, or the window is over.
+// turns reports whether an invocation without records is due: the state has outgrown its limit, or the window is over.
 func (n *session) turns(l *lane) bool { return n.win.last != 0 && (n.win.early || n.over(l)) }
 
 // turnSilently closes a window in which nothing was aggregated, and drops a state that the function never got over.

@@ -109,7 +109,7 @@ func (d *demo) startServer(ctx context.Context, errs terminal) error {
 	cfg.Observe = func(o engine.Observation) {
 		select {
 		case d.seen <- o:
-		default: // a demonstration of twelve records never comes here, but whoever plays with it afterwards does
+		default: // a demonstration of twelve records never comes here, but a user who plays with it afterwards does
 		}
 	}
 	s, err := server.New(cfg)

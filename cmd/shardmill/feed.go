@@ -15,7 +15,7 @@ import (
 )
 
 // feed shows what happens in a server as it happens: invocations, failures, discards, and what functions print, summed
-// up by a digest when it is much. Whoever reports never waits for the terminal: beyond a bound lines are dropped, and
+// up by a digest when it is much. What reports never waits for the terminal: beyond a bound lines are dropped, and
 // their number is shown.
 type feed struct {
 	t       terminal
@@ -210,7 +210,9 @@ func describe(t terminal, o engine.Observation) text {
 		return line(t.red("dropped  "), "%s: the function never got over it, and its state is gone", records)
 	case *esm.Missed:
 		since := what.Since.Local().Format("15:04:05.000")
-		return line(t.yellow("missed   "), "%d observations since %s: more happened than could be told", what.Count, since)
+		return line(
+			t.yellow("missed   "), "%d observations since %s: more happened than could be told", what.Count, since,
+		)
 	default:
 	}
 	return ""

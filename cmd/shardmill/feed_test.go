@@ -28,7 +28,7 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.out.Write(b)
 }
 
-// Whoever reports never waits for the terminal, memory stays bounded, and everything is shown or counted.
+// What reports never waits for the terminal, memory stays bounded, and everything is shown or counted.
 func TestFloodIsBoundedAndCounted(t *testing.T) {
 	t.Parallel()
 	w := &stuck{gate: make(chan struct{})}
@@ -194,7 +194,7 @@ func TestFeedShowsAnAdviceOnce(t *testing.T) {
 	h.hinted(us, "a")
 	h.hinted(us, "b")
 	h.hinted(us, "a")
-	h.hinted(them, "a") // the same advice about somebody else's function
+	h.hinted(them, "a") // the same advice about another account's function
 	h.hinted(them, "a")
 	f.stop()
 	if got := out.String(); got != "hint: a\nhint: b\nhint (111122223333, eu-west-1): a\n" {

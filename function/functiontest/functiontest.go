@@ -54,7 +54,7 @@ func Run(t *testing.T, bench func(t *testing.T) *Bench) {
 		{"a caller who has gone keeps no place", placesAreNotLost},
 		{"an attempt beyond the account's concurrency is refused for that reason", accountLimit},
 		{"a reservation ends with its function", reservationEnds},
-		{"whoever asks before each look misses no change", nothingMissed},
+		{"a caller that asks before each look misses no change", nothingMissed},
 		{"the old code runs until an update is in effect", updated},
 		{"a payload is the caller's and an answer is the caller's", shared},
 		{"a room that has stopped says so", stopped},

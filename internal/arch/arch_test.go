@@ -312,7 +312,7 @@ func TestTestsSeedTheirChance(t *testing.T) {
 			if s, ok := n.(*ast.SelectorExpr); ok {
 				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "rand" &&
 					slices.Contains(imports(f), "math/rand/v2") && !slices.Contains(own, s.Sel.Name) {
-					t.Errorf("%s draws rand.%s from a generator that nobody seeds", f.path, s.Sel.Name)
+					t.Errorf("%s draws rand.%s from a generator that is not seeded", f.path, s.Sel.Name)
 				}
 			}
 			return true

@@ -226,7 +226,7 @@ func TestTrackedFilesAreSmallAndText(t *testing.T) {
 		inTestdata := slices.Contains(strings.Split(path, "/"), "testdata")
 		if generated := strings.Contains(path, "__pycache__/") || strings.Contains(path, "node_modules/"); generated ||
 			!inTestdata && bytes.IndexByte(text, 0) >= 0 {
-			t.Errorf("%s is committed and nobody wrote it: git rm --cached it, and name it in .gitignore", path)
+			t.Errorf("%s is committed and was not written by hand: git rm --cached it, and name it in .gitignore", path)
 		}
 	}
 }

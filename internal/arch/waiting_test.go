@@ -20,7 +20,7 @@ var inBubbles = []string{
 
 // awaited lists the places in the product that sleep without a way to wake them, with the reason why.
 var awaited = map[string]string{
-	"function/sandbox/cgroup_linux.go: removeCgroup": "the kernel tells nobody when a control group is empty",
+	"function/sandbox/cgroup_linux.go: removeCgroup": "the kernel does not tell when a control group is empty",
 }
 
 // A test waits for events, not for time to pass: with a channel, in a bubble of fake time, or, where nothing signals

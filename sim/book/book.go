@@ -35,7 +35,7 @@ type Entry struct {
 	Excused  bool // the state with it was given up, as configured, or outgrew its limit; or it was lost after all
 }
 
-// Settled reports that the record has come to an end: no promise about it is open.
+// Settled reports whether the record has come to an end: no promise about it is open.
 func (e *Entry) Settled() bool { return e.Done || e.Noticed || e.Dropped || e.Lost }
 
 // Age is how old the record is at now.

@@ -14,7 +14,7 @@ import (
 // head is what every record's data begins with: its number, its length, and a checksum of the rest.
 const head = 8 + 4 + 4
 
-// dataOf is the data of a record, made from its number alone, so that whoever gets it can tell whether it is whole.
+// dataOf is the data of a record, made from its number alone, so that its receiver can tell whether it is whole.
 func dataOf(id uint64, size int) []byte {
 	size = max(size, head)
 	b := make([]byte, size)

@@ -146,7 +146,7 @@ func (w *world) open1() string {
 	return ""
 }
 
-// reported reports that what was aggregated has come to the end of a window, or was given up as configured. w.mu is
+// reported reports whether what was aggregated has come to the end of a window, or was given up as configured. w.mu is
 // held.
 func (w *world) reported(sh *shard, e *book.Entry) bool {
 	if e.Reported || e.Excused || e.Noticed || e.Dropped || e.Lost || w.gone(sh, e) {

@@ -120,7 +120,7 @@ func (f *functions) take() {
 	f.offered = f.offered[min(1, len(f.offered)):]
 }
 
-// full reports that an attempt would be refused if there were so many more. f.mu is held.
+// full reports whether an attempt would be refused if there were so many more. f.mu is held.
 func (f *functions) full(more int) bool { return f.limit >= 0 && f.running+more >= f.limit }
 
 // next takes the waiter whose turn it is out of the line, if there is a place that was offered to no other. A place

@@ -271,8 +271,8 @@ func (w *world) limits() (retries int, age time.Duration, always bool) {
 	return retries, age, always
 }
 
-// resolved reports that a record which is not settled may be gone all the same: taken by retention, or given up without
-// a notice, as configured. w.mu is held.
+// resolved reports whether a record which is not settled may be gone all the same: taken by retention, or given up
+// without a notice, as configured. w.mu is held.
 func (w *world) resolved(sh *shard, e *book.Entry) bool {
 	if e.Settled() {
 		return true
@@ -291,7 +291,7 @@ func (w *world) resolved(sh *shard, e *book.Entry) bool {
 	return e.Dropped
 }
 
-// gone reports that retention has taken a record. w.mu is held.
+// gone reports whether retention has taken a record. w.mu is held.
 func (w *world) gone(sh *shard, e *book.Entry) bool {
 	return e.Pos < sh.trimmed || w.now().Sub(e.Own.Time()) >= stream.DefaultRetention
 }

@@ -131,7 +131,7 @@ func (w *world) give(id record.ShardID, to *node) {
 	}
 }
 
-// distribute gives every shard that nobody has to a node.
+// distribute gives every shard without an owner to a node.
 func (w *world) distribute(info *stream.Info) {
 	if w.knobs.owners < 2 {
 		return

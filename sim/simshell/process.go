@@ -194,9 +194,9 @@ func (p *process) disk(op errorfs.Op) error {
 	return nil
 }
 
-// rotating reports that the caller changes from one log to the next. There Pebble holds a mutex, on which waiting stops
-// the time of a bubble, and it panics on its own goroutine when the disk fails, which ends the product, and would end
-// the simulator.
+// rotating reports whether the caller changes from one log to the next. There Pebble holds a mutex, on which waiting
+// stops the time of a bubble, and it panics on its own goroutine when the disk fails, which ends the product, and would
+// end the simulator.
 func rotating() bool {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])

@@ -40,8 +40,8 @@ type knobs struct {
 	owners      int // engines over the one store
 }
 
-// rough reports that syncs fail or take their time. Then nothing is trimmed: Pebble flushes a trim a second later on a
-// goroutine of its own, and holds a mutex while it waits for the log, so the time of the bubble would stand still.
+// rough reports whether syncs fail or take their time. Then nothing is trimmed: Pebble flushes a trim a second later on
+// a goroutine of its own, and holds a mutex while it waits for the log, so the time of the bubble would stand still.
 func (k *knobs) rough() bool { return k.diskFails || k.slowDisk > 0 }
 
 // world is everything that happens in one run. The root goroutine of the bubble meddles; everything else is started by

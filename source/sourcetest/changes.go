@@ -15,7 +15,7 @@ import (
 
 var changeTests = []test{
 	{"every change wakes all who have asked before it", wakes},
-	{"whoever asks before each read misses nothing, over reshards too", follow},
+	{"a reader that asks before each read misses nothing, over reshards too", follow},
 	{"a closed shard ends once its children are listed", ends},
 	{"a shard that is closed and has no children yet is waited for", halfway},
 	{"shards are listed by id and divide the keys", divided},

@@ -139,5 +139,5 @@ func answer(w http.ResponseWriter, err error, v any) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(v) // whoever has gone needs no answer
+	_ = json.NewEncoder(w).Encode(v) // a client that has gone needs no answer
 }
