@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,8 +180,22 @@ func TestAReaderInTheMidstOfTheReshardOfAnotherProcess(t *testing.T) {
 type hooked struct {
 	storage.Store
 	commit func(ops []storage.Op) // before a commit
-	create func()                 // before a shard is created, once
 	list   func(prefix string)    // before a list
+
+	mu     sync.Mutex // guards what follows: some calls come from several goroutines
+	create func()     // before a shard is created, once
+	seek   func()     // before a seek, once
+}
+
+// once calls and forgets one of the functions.
+func (h *hooked) once(f *func()) {
+	h.mu.Lock()
+	call := *f
+	*f = nil
+	h.mu.Unlock()
+	if call != nil {
+		call()
+	}
 }
 
 func (h *hooked) Coord() storage.Coord { return hookedCoord{h.Store.Coord(), h} }
@@ -211,11 +226,13 @@ type hookedLog struct {
 }
 
 func (l hookedLog) Create(ctx context.Context, shard storage.Shard, first record.Position) error {
-	if f := l.h.create; f != nil {
-		l.h.create = nil
-		f()
-	}
+	l.h.once(&l.h.create)
 	return l.Log.Create(ctx, shard, first)
+}
+
+func (l hookedLog) Seek(ctx context.Context, shard storage.Shard, at record.Millis) (record.Position, error) {
+	l.h.once(&l.h.seek)
+	return l.Log.Seek(ctx, shard, at)
 }
 
 // A stream that another process is creating is in use: nothing of it is cleared away, and the creation completes.

@@ -60,10 +60,10 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 // sweeper trims expired records, by the steered clock, until ctx ends.
 func (s *Streams) sweeper(ctx context.Context) {
 	for {
-		wait, any := s.sweep(ctx)
+		next, any := s.sweep(ctx)
 		due := make(chan struct{})
 		if any {
-			timer := s.clock.After(wait, func() { close(due) })
+			timer := s.clock.At(next, func() { close(due) }) // at once if the clock was moved past it during the sweep
 			select {
 			case <-due:
 			case <-ctx.Done():
@@ -80,9 +80,9 @@ func (s *Streams) sweeper(ctx context.Context) {
 	}
 }
 
-// sweep trims every shard once and returns how long to wait for the next record to expire; any is false if there is no
-// stream.
-func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
+// sweep trims every shard once and returns when to look again, on the steered clock: when the next record expires, as
+// seen from the moment at which the sweep began. any is false if there is no stream.
+func (s *Streams) sweep(ctx context.Context) (next time.Time, any bool) {
 	s.mu.RLock()
 	snaps := make([]*snapshot, 0, len(s.byName))
 	for _, st := range s.byName {
@@ -98,7 +98,7 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 		due = min(due, s.expire(ctx, sn, now))
 		for _, sh := range sn.shards {
 			if ctx.Err() != nil {
-				return 0, false
+				return time.Time{}, false
 			}
 			expires, err := s.trim(ctx, sn, sh, now)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrNotFound) {
@@ -110,7 +110,7 @@ func (s *Streams) sweep(ctx context.Context) (wait time.Duration, any bool) {
 			due = min(due, expires)
 		}
 	}
-	return max(sweepLeast, time.Duration(due-now)*time.Millisecond), len(snaps) > 0
+	return max(due, now+record.Millis(sweepLeast.Milliseconds())).Time(), len(snaps) > 0
 }
 
 // expire wakes those that wait for a new shard list when closed shards have outlived their records, and returns when

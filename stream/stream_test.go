@@ -285,6 +285,31 @@ func TestAFencedWriterIsAcquiredAgain(t *testing.T) {
 	}
 }
 
+// A clock that is moved while the sweep looks may have passed what the sweep would wait for: it looks again at once,
+// and not as much later as it would have waited.
+func TestASweepIsNotLateWhenTheClockMovesMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.New(0)
+		store := memory.New(memory.Options{Clock: c})
+		b := &bench{T: t, clock: c, ctx: t.Context()}
+		b.store = &hooked{Store: store, seek: func() { b.advance(time.Hour) }} // when the first record can have expired
+		b.reopen()
+		info := b.create(orders, 1)
+		<-time.After(50 * time.Minute)
+		b.put(orders, "k")
+
+		<-time.After(DefaultRetention - 40*time.Minute)
+		synctest.Wait()
+
+		oldest, end, _, err := store.Log().Bounds(b.ctx, storage.Shard{Stream: info.ID})
+		if err != nil || oldest != end {
+			t.Errorf("records from %d to %d are still kept after %s, %v", oldest, end, c.Now().Sub(info.Created), err)
+		}
+		b.s.Stop()
+	})
+}
+
 // P-24, first half: the horizon is exact at the moment of the read, whether or not the sweep has passed.
 func TestRecordsDisappearWhenRetentionHasPassed(t *testing.T) {
 	t.Parallel()
