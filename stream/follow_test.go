@@ -176,15 +176,19 @@ func TestAReaderInTheMidstOfTheReshardOfAnotherProcess(t *testing.T) {
 	})
 }
 
-// hooked is a store that calls a test's functions before certain calls.
+// hooked is a store that calls a test's functions around certain calls.
 type hooked struct {
 	storage.Store
 	commit func(ops []storage.Op) // before a commit
 	list   func(prefix string)    // before a list
 
-	mu     sync.Mutex // guards what follows: some calls come from several goroutines
-	create func()     // before a shard is created, once
-	seek   func()     // before a seek, once
+	mu        sync.Mutex // guards what follows: some calls come from several goroutines
+	committed func()     // after a commit, once
+	listed    func()     // after a list, once
+	create    func()     // before a shard is created, once
+	append    func()     // before an append, once
+	seek      func()     // before a seek, once
+	acquires  int        // how many there were
 }
 
 // once calls and forgets one of the functions.
@@ -210,14 +214,18 @@ func (c hookedCoord) Commit(ctx context.Context, group string, ops ...storage.Op
 	if c.h.commit != nil {
 		c.h.commit(ops)
 	}
-	return c.Coord.Commit(ctx, group, ops...)
+	revision, err := c.Coord.Commit(ctx, group, ops...)
+	c.h.once(&c.h.committed)
+	return revision, err
 }
 
 func (c hookedCoord) List(ctx context.Context, prefix, after string, n int) ([]storage.Entry, error) {
 	if c.h.list != nil {
 		c.h.list(prefix)
 	}
-	return c.Coord.List(ctx, prefix, after, n)
+	entries, err := c.Coord.List(ctx, prefix, after, n)
+	c.h.once(&c.h.listed)
+	return entries, err
 }
 
 type hookedLog struct {
@@ -235,6 +243,18 @@ func (l hookedLog) Seek(ctx context.Context, shard storage.Shard, at record.Mill
 	return l.Log.Seek(ctx, shard, at)
 }
 
+func (l hookedLog) Append(ctx context.Context, batches []storage.Batch) []error {
+	l.h.once(&l.h.append)
+	return l.Log.Append(ctx, batches)
+}
+
+func (l hookedLog) Acquire(ctx context.Context, shard storage.Shard) (storage.Writer, record.Position, error) {
+	l.h.mu.Lock()
+	l.h.acquires++
+	l.h.mu.Unlock()
+	return l.Log.Acquire(ctx, shard)
+}
+
 // A stream that another process is creating is in use: nothing of it is cleared away, and the creation completes.
 func TestAStreamThatAnotherProcessIsCreating(t *testing.T) {
 	t.Parallel()
@@ -245,11 +265,14 @@ func TestAStreamThatAnotherProcessIsCreating(t *testing.T) {
 			name := Name{
 				Account: "000000000000", Region: "us-east-1", Name: map[bool]string{false: "x", true: "y"}[follows],
 			}
+			second := New(Options{Store: b.store, Clock: b.clock}) // knows only what was there before
+			b.must(second.ready(b.ctx))
 			h.create = func() {
 				if follows {
 					synctest.Wait()
+					second = b.s
 				}
-				err := b.s.Create(b.ctx, name, CreateInput{Shards: 3})
+				err := second.Create(b.ctx, name, CreateInput{Shards: 3})
 				if fault.CodeOf(err) != codeInUse {
 					t.Errorf("follows %t: %v", follows, err)
 				}
@@ -419,5 +442,13 @@ func TestFollowingIsTriedAgain(t *testing.T) {
 		<-time.After(time.Minute)
 		synctest.Wait()
 		b.lookup(orders)
+
+		u.left = 1000
+		s.lookAgain()
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if tries := 1000 - u.left; tries < 5 || tries > 20 {
+			t.Errorf("a store that cannot be read was read %d times in a minute", tries)
+		}
 	})
 }
