@@ -275,6 +275,7 @@ func (s *Streams) update(
 			return err
 		}
 		if known := st.snap.Load().revision; known != 0 && known != e.Revision {
+			// our view is behind, and would be installed as the latest
 			if gone, err := s.renewHeld(ctx, st); err != nil || gone {
 				return cmp.Or(err, s.notFound(st.name))
 			}
@@ -290,7 +291,6 @@ func (s *Streams) update(
 		if r.ID != st.id.Load() {
 			return s.notFound(st.name)
 		}
-		// our view is behind, and would be installed as the latest
 		if err := change(&r); err != nil {
 			return err
 		}
