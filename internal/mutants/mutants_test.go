@@ -49,7 +49,7 @@ func root(t *testing.T) string {
 // shell matches the rooms that carry out what a core decides.
 var shell = regexp.MustCompile(`^(engine|checkpoint|stream|function|storage/pebble)/`)
 
-const least, leastInShell = 16, 0
+const least, leastInShell = 100, 50
 
 // There are enough mutants, and each applies to the present code.
 func TestMutantsFollowTheCode(t *testing.T) {
