@@ -129,6 +129,7 @@ func build(t *testing.T, base, pkg string, sources map[string]string) (binary st
 	binary = filepath.Join(dir, "mutant.test")
 	cmd := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", binary, pkg)
 	cmd.Dir = base
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as the product is built; the C linker would take most of the time
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
