@@ -51,6 +51,31 @@ func TestTimeoutEndsTheInvocation(t *testing.T) {
 	}
 }
 
+// A handler that its caller has left has its time and no more: it is ended then, and its place is free again.
+func TestTimeoutEndsWhatItsCallerHasLeft(t *testing.T) {
+	t.Parallel()
+	b, dir := start(t, unconfined), t.TempDir()
+	b.python("f", `
+		import time
+		def handler(event, context):
+		    open(event + "/started", "w").close()
+		    time.sleep(600)
+	`, func(in *function.CreateInput) { in.Timeout = number(1) })
+	ctx, leave := context.WithCancel(t.Context())
+	result := make(chan function.Result, 1)
+	go func() {
+		result <- b.Invoke(ctx, function.Invocation{Ref: ref("f"), RequestID: "id", Payload: []byte(quote(dir))})
+	}()
+	waitForFile(t, filepath.Join(dir, "started"))
+
+	leave()
+
+	if r := <-result; r.Reason != function.ReasonAbandoned {
+		t.Fatalf("got %+v", r)
+	}
+	eventually.Holds(t, "the end of the handler", func() bool { return b.Busy() == 0 })
+}
+
 // F-38: after a timeout /tmp is as it was, globals are new.
 func TestTemporaryFilesOutliveATimeout(t *testing.T) {
 	t.Parallel()
