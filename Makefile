@@ -43,6 +43,9 @@ sim200: ## both simulators, a few hundred seeds each
 mutants: ## would a test notice? one quiet bug after another, each with the test that catches it; make mutants ONLY=lane
 	$(GO) test -count=1 -timeout 15m ./internal/mutants $(if $(ONLY),-v -run TestMutantsAreCaught -args -mutants.only='$(ONLY)')
 
+spec-mutants: ## what do the core's scripts prove? flip one decision of esm after another: make spec-mutants N=120
+	$(GO) run ./internal/mutants/spec $(if $(N),-n $(N))
+
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
 
@@ -85,4 +88,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants e2e tutorial venv ric-oracle fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial venv ric-oracle fuzz bench lint check

@@ -21,6 +21,9 @@ import (
 // cuts lists the places where slicing text by byte offset cuts no character, with the reason why. All other code uses
 // fault.Clip (messages that a person reads), fault.Cut (text that is kept) or strings.Cut and the like.
 var cuts = map[string][]string{
+	"Go's parser says where an expression begins and ends": {
+		"internal/mutants/spec/sites.go: f.text[f.set.Position(from).Offset:f.set.Position(to).Offset]",
+	},
 	"fault.Clip is made of it": {"fault/clip.go: s[:at]", "fault/clip.go: s[:most]"},
 	"the bound is where an ASCII character was found, or the end of a run of them": {
 		"api/kinesis/answer.go: s[from:i]",
