@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/internal/durable"
 )
 
 // packages stores code: DIR/code/SHA.zip is durable; DIR/run holds what can be rebuilt and is empty at every start
@@ -251,7 +252,7 @@ func (p *packages) directory() (string, error) {
 
 // writeDurably writes a file, syncs it, renames it and syncs the directory: after a crash it is whole or absent.
 func writeDurably(dir, name string, b []byte) error {
-	if err := makeDurably(dir); err != nil {
+	if err := durable.MakeDir(dir); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(dir, ".new-*")
@@ -272,31 +273,7 @@ func writeDurably(dir, name string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return syncDir(dir)
-}
-
-// makeDurably makes a directory and those above it that are missing, each recorded in the one above.
-func makeDurably(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	above := filepath.Dir(dir)
-	if err := makeDurably(above); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(above)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.SyncDir(dir)
 }
 
 // isOurs reports whether an error comes from this machine and not from the package: no space, no more files.
