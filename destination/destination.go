@@ -37,7 +37,7 @@ func Refused(err error) bool {
 }
 
 // ownFaults are codes with which a destination says that the fault is its own, not the notice's.
-var ownFaults = []string{"InternalFailure", "ServiceUnavailable", "RequestThrottled"}
+var ownFaults = []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestThrottled", "SlowDown"}
 
 // Kind is one kind of destination: it recognises its ARNs and opens them.
 type Kind struct {
