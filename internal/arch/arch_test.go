@@ -34,6 +34,7 @@ var rooms = map[string]struct {
 	"internal/jsontext":   {nil, "which JSON means one thing only"},
 	"internal/clock":      {nil, "the vocabulary"},
 	"internal/crashpoint": {nil, "where a test build may die"},
+	"internal/durable":    {nil, "how files survive a crash"},
 	"internal/ram":        {nil, "how much memory there is"},
 	"internal/arch":       {nil, "these rules"},
 	"esm":                 {[]string{"record", "fault"}, "the policy AWS documents"},
@@ -59,7 +60,7 @@ var rooms = map[string]struct {
 		"how a source and what stands for it are judged",
 	},
 	"function": {
-		[]string{"fault", "storage", "metric", "internal/clock", "function/*"},
+		[]string{"fault", "storage", "metric", "internal/clock", "internal/durable", "function/*"},
 		"how code is held, started, confined, spoken to",
 	},
 	"function/fleet": {[]string{"fault"}, "which invocations are admitted, in which environment and when"},
@@ -76,7 +77,10 @@ var rooms = map[string]struct {
 	"companion/table": {
 		[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics",
 	},
-	"companion/table/expr":       {[]string{"fault"}, "DynamoDB's expression language"},
+	"companion/table/expr": {[]string{"fault"}, "DynamoDB's expression language"},
+	"companion/bucket": {
+		[]string{"fault", "storage", "internal/clock", "internal/durable"}, "an object's semantics",
+	},
 	"companion/identity":         {[]string{"fault", "storage", "internal/clock"}, "how roles and policies are kept"},
 	"companion/logstore":         {[]string{"fault", "storage", "internal/clock"}, "how log events are kept"},
 	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},

@@ -1,0 +1,84 @@
+package bucket
+
+import (
+	"sync"
+)
+
+// uses counts who is using content at this moment, beside what the store refers to: objects that are being written,
+// copied or read. Content goes when it is neither used nor referred to.
+//
+// A name is used before its content can be found, and given up only after what refers to it is stored. So whoever finds
+// it unused, holding mu, sees every reference that will ever be made.
+type uses struct {
+	mu     sync.Mutex
+	count  map[blob]int
+	doomed map[blob]bool // to be looked at once the last use ends
+}
+
+func (u *uses) begin(names ...blob) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, n := range names {
+		u.count[n]++
+	}
+}
+
+// end ends uses. Names that may have lost their last reference are removed if they have.
+func (u *uses) end(bs *Buckets, lost bool, names ...blob) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, n := range names {
+		u.doomed[n] = u.doomed[n] || lost
+		if u.count[n]--; u.count[n] > 0 {
+			continue
+		}
+		delete(u.count, n)
+		doomed := u.doomed[n]
+		delete(u.doomed, n)
+		if doomed {
+			u.remove(bs, n)
+		}
+	}
+}
+
+// lost looks at names that have just lost a reference.
+func (u *uses) lost(bs *Buckets, names ...blob) {
+	u.begin(names...)
+	u.end(bs, true, names...)
+}
+
+// remove removes content that nothing refers to. u.mu is held. What stays because of an error goes with the next sweep.
+func (u *uses) remove(bs *Buckets, n blob) {
+	referred, err := bs.referred(n)
+	if err == nil && !referred {
+		err = bs.content.remove(n)
+	}
+	if err != nil {
+		bs.log.Warn("remove content of an object that is gone", "error", err)
+	}
+}
+
+// removeUnused removes content that nothing uses or refers to, and reports whether it did.
+func (u *uses) removeUnused(bs *Buckets, n blob) (bool, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.count[n] > 0 {
+		return false, nil
+	}
+	referred, err := bs.referred(n)
+	if err != nil || referred {
+		return false, err
+	}
+	return true, bs.content.remove(n)
+}
+
+// referred reports whether the store refers to a name.
+func (bs *Buckets) referred(n blob) (found bool, err error) {
+	lo := referenceKey(n, owner{})
+	hi := referenceKey(n, owner{0xff}) // no owner begins with that
+	err = bs.local.Scan(lo, hi, false, func([]byte, []byte) bool {
+		found = true
+		return false
+	})
+	return found, err
+}
