@@ -108,6 +108,7 @@ type watcher struct {
 func (f *Functions) watch(e *environment, d *delivery) *watcher {
 	w := &watcher{f: f, e: e, d: d}
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	wait := f.opt.InitTimeout
 	switch {
 	case d.sent:
@@ -115,8 +116,8 @@ func (f *Functions) watch(e *environment, d *delivery) *watcher {
 	case e.phase == answering:
 		wait = comeBack
 	}
-	e.mu.Unlock()
 	w.timer = time.NewTimer(wait)
+	d.timer = w.timer
 	return w
 }
 
@@ -137,11 +138,6 @@ func (w *watcher) finish() (res Result, how outcome) {
 // on takes a signal.
 func (w *watcher) on(s signal) (Result, outcome, bool) {
 	switch s.kind {
-	case wasSent:
-		w.e.mu.Lock() // until the event has its instant
-		deadline := w.e.deadline(w.d)
-		w.e.mu.Unlock()
-		w.timer.Reset(time.Until(deadline))
 	case wasAnswered:
 		res := w.answered(s)
 		if w.d.inv.Tail {
@@ -184,14 +180,25 @@ func (w *watcher) late() (Result, outcome, bool) {
 		return Result{}, retry, true
 	}
 	e.mu.Lock()
-	inInit := e.delivery == d && !d.sent && e.phase == initialising
-	e.mu.Unlock()
-	if inInit && !w.slow {
-		w.slow = true
-		e.booted()
-		w.timer.Reset(e.g.conf.Timeout)
-		return Result{}, finished, false
+	inInit := false
+	switch {
+	case d.sent:
+		if left := time.Until(e.deadline(d)); left > 0 { // it was sent as the time of what came before ended
+			w.timer.Reset(left)
+			e.mu.Unlock()
+			return Result{}, finished, false
+		}
+	case e.delivery == d && e.phase == initialising:
+		if !w.slow {
+			w.slow = true
+			w.timer.Reset(e.g.conf.Timeout)
+			e.mu.Unlock()
+			e.booted()
+			return Result{}, finished, false
+		}
+		inInit = true
 	}
+	e.mu.Unlock()
 	fail := w.f.timedOut(d.inv.RequestID, e.g.conf.Timeout)
 	if inInit {
 		e.g.initFailed(fail)

@@ -68,6 +68,8 @@ type delivery struct {
 	init     time.Duration
 	initOver time.Duration // part of the timeout that a long init phase has used up
 	again    bool          // an environment has died over the event before it had read it
+	// of who waits for the end: sending the event sets it to the deadline, which wakes nobody. nil: there is none yet
+	timer *time.Timer
 }
 
 // signal tells the invoker what happened.
@@ -81,8 +83,7 @@ type signal struct {
 type signalKind uint8
 
 const (
-	wasSent     signalKind = iota // the event is with the runtime; its time runs
-	wasAnswered                   // with answer
+	wasAnswered signalKind = iota // with answer
 	wasReported                   // REPORT is out
 	initFailed                    // with fail
 	died                          // with fail
@@ -95,6 +96,9 @@ func (e *environment) dispatch(d *delivery) error {
 	d.init, e.initTime = e.initTime, 0
 	e.phase = working
 	deadline := e.deadline(d)
+	if d.timer != nil {
+		d.timer.Reset(time.Until(deadline))
+	}
 	e.mu.Unlock()
 
 	e.f.guard.watch(e)
@@ -185,7 +189,6 @@ func (e *environment) Ready() {
 		e.mu.Unlock()
 		return
 	}
-	e.events <- signal{kind: wasSent}
 	if err := e.dispatch(d); err != nil {
 		e.lose(d)
 	}

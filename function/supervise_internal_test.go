@@ -108,7 +108,7 @@ func TestSignalsOfAnEarlierInvocationAreNotHeard(t *testing.T) {
 	t.Parallel()
 	for _, at := range []phase{answering, working} {
 		e := &environment{events: make(chan signal, 8), phase: at}
-		for _, kind := range []signalKind{wasSent, wasAnswered, wasReported, died} {
+		for _, kind := range []signalKind{undelivered, wasAnswered, wasReported, died} {
 			e.events <- signal{kind: kind}
 		}
 

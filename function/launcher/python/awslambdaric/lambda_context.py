@@ -17,11 +17,12 @@ class LambdaContext(object):
         self.function_version = env("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = invoked_function_arn
         self.tenant_id = tenant_id
-        self._w3c_fields = self._take_w3c(client_context)
+        self._w3c_fields = self._take_w3c(client_context) if client_context else {}
         self.client_context = make_obj_from_dict(ClientContext, client_context)
         if self.client_context is not None:
             self.client_context.client = make_obj_from_dict(Client, self.client_context.client)
-        self.identity = make_obj_from_dict(CognitoIdentity, {})
+        self.identity = CognitoIdentity()
+        self.identity.cognito_identity_id = self.identity.cognito_identity_pool_id = None
         if cognito_identity is not None:
             self.identity.cognito_identity_id = cognito_identity.get("cognitoIdentityId")
             self.identity.cognito_identity_pool_id = cognito_identity.get("cognitoIdentityPoolId")

@@ -36,24 +36,29 @@ class Connection:
         host, _, port = address.rpartition(":")
         self.address, self.host = (host, int(port)), address
         self.sock, self.buffer = None, b""
+        self.next = f"GET {BASE}invocation/next HTTP/1.1\r\nHost: {address}\r\n\r\n".encode("latin-1")
 
-    def call(self, method, path, body=None, headers=()):
-        head = "%s %s%s HTTP/1.1\r\nHost: %s\r\n" % (method, BASE, path, self.host)
-        if body is not None:
-            head += "Content-Length: %d\r\n" % len(body)
-        for name, value in headers:
-            head += "%s: %s\r\n" % (name, value)
-        head = (head + "\r\n").encode("latin-1", "replace")
+    def connect(self):
         if self.sock is None:
             self.sock = socket.create_connection(self.address)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if body is None:
-            self.sock.sendall(head)
-        elif len(body) < 65536:
-            self.sock.sendall(head + body)
+        return self.sock
+
+    def get_next(self):
+        self.connect().sendall(self.next)
+        return self.receive()
+
+    def post(self, path, body, headers):
+        head = f"POST {BASE}{path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Length: {len(body)}\r\n"
+        for name, value in headers:
+            head += f"{name}: {value}\r\n"
+        head = (head + "\r\n").encode("latin-1", "replace")
+        sock = self.connect()
+        if len(body) < 65536:
+            sock.sendall(head + body)
         else:
-            self.sock.sendall(head)
-            self.sock.sendall(body)
+            sock.sendall(head)
+            sock.sendall(body)
         return self.receive()
 
     def receive(self):
@@ -67,12 +72,12 @@ class Connection:
             if not part:
                 raise ConnectionError("the Runtime API closed the connection")
             data += part
-        lines = data[:end].split(b"\r\n")
-        status = int(lines[0].split(b" ", 2)[1])
+        status, *lines = data[:end].decode("utf-8", "replace").split("\r\n")
+        status = int(status.split(" ", 2)[1])
         headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(b":")
-            headers[name.lower().decode()] = value.strip().decode("utf-8", "replace")
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
         size = int(headers.get("content-length", 0))
         body = data[end + 4 :]
         missing = size - len(body)
@@ -103,7 +108,7 @@ class LambdaRuntimeClient(object):
         self._connection = Connection(lambda_runtime_address)
 
     def wait_next_invocation(self):
-        status, headers, body = self._connection.call("GET", "invocation/next")
+        status, headers, body = self._connection.get_next()
         if status != 200:
             raise LambdaRuntimeClientError("/2018-06-01/runtime/invocation/next", status, bytes(body))
         clock.follow(headers.get("shardmill-clock-offset-ms"))
@@ -123,7 +128,7 @@ class LambdaRuntimeClient(object):
     def post_invocation_result(self, invoke_id, result_data, content_type="application/json", invocation_id=None):
         body = result_data if isinstance(result_data, (bytes, bytearray)) else result_data.encode("utf-8")
         flush()
-        self._connection.call("POST", "invocation/%s/response" % invoke_id, body, [("Content-Type", content_type)])
+        self._connection.post("invocation/%s/response" % invoke_id, body, (("Content-Type", content_type),))
 
     def post_invocation_error(self, invoke_id, error_response_data, xray_fault, invocation_id=None):
         self._post_error("invocation/%s/error" % invoke_id, error_response_data.encode("utf-8"), json.loads(error_response_data).get("errorType"))
@@ -139,7 +144,7 @@ class LambdaRuntimeClient(object):
             headers.append(("Shardmill-Hint", quote(self.hint[:2000], safe=" ")))
         self.hint = None
         flush()
-        self._connection.call("POST", path, document, headers)
+        self._connection.post(path, document, headers)
 
 
 def flush():
