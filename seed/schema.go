@@ -103,6 +103,7 @@ var sections = sync.OnceValue(func() []section {
 			"Architectures":    listOf(words("x86_64", "arm64")),
 			"EphemeralStorage": members(map[string]value{"Size": between(512, 10240).must()}),
 			"LoggingConfig":    members(map[string]value{"LogGroup": value{kind: text}.must()}),
+			"Tags":             {kind: dict},
 
 			"ReservedConcurrentExecutions": between(0, math.MaxInt32),
 		}, func(p *Plan) *[]Item { return &p.Functions }},
@@ -126,6 +127,7 @@ var sections = sync.OnceValue(func() []section {
 			"DestinationConfig": members(map[string]value{
 				"OnFailure": members(map[string]value{"Destination": value{kind: text}.must()}).must(),
 			}),
+			"Tags": {kind: dict},
 		}, func(p *Plan) *[]Item { return &p.Mappings }},
 	}
 })

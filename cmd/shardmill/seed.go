@@ -257,10 +257,17 @@ func (s *seeder) mapping(ctx context.Context, it *seed.Item) (string, error) {
 	if have == nil {
 		return made, s.c.lambda(ctx, "POST", mappingsPath, it.Input, nil)
 	}
+	arn, _ := have["EventSourceMappingArn"].(string)
+	tagged, err := s.tag(ctx, arn, it)
+	if err != nil {
+		return "", err
+	}
 	have["FunctionName"] = it.Name
 	have["Enabled"] = have["State"] != "Disabled" && have["State"] != "Disabling"
+	want := maps.Clone(it.Input)
+	delete(want, "Tags")
 	change := map[string]any{}
-	for _, key := range different(it.Input, have) {
+	for _, key := range different(want, have) {
 		if strings.HasPrefix(key, "StartingPosition") {
 			return "", it.Key(key).Errorf(
 				"the mapping %s is there with another %s, which cannot be changed; delete the mapping, or write what it has",
@@ -270,10 +277,27 @@ func (s *seeder) mapping(ctx context.Context, it *seed.Item) (string, error) {
 		change[key] = it.Input[key]
 	}
 	if len(change) == 0 {
-		return unchanged, nil
+		return tagged, nil
 	}
 	uuid, _ := have["UUID"].(string)
 	return updated, s.c.lambda(ctx, "PUT", mappingsPath+"/"+uuid, change, nil)
+}
+
+// tag gives a resource that is there the tags of an item that it lacks. Others stay: somebody else may have set them.
+func (s *seeder) tag(ctx context.Context, arn string, it *seed.Item) (string, error) {
+	want := map[string]any{"Tags": it.Input["Tags"]}
+	if want["Tags"] == nil {
+		return unchanged, nil
+	}
+	path := "/2017-03-31/tags/" + url.PathEscape(arn)
+	var have map[string]any
+	if err := s.c.lambda(ctx, "GET", path, nil, &have); err != nil {
+		return "", err
+	}
+	if len(different(want, have)) == 0 {
+		return unchanged, nil
+	}
+	return updated, s.c.lambda(ctx, "POST", path, want, nil)
 }
 
 // findMapping returns the mapping between a source and a function; nil if there is none.

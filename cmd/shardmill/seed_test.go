@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/seed"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -92,6 +94,42 @@ func TestSeedTables(t *testing.T) {
 				t.Errorf("said %q", said)
 			}
 		})
+	}
+}
+
+// Tags of a seed reach what is there already: those that it lacks, once, and the others stay.
+func TestSeedTagsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:00000000-0000-4000-8000-000000000001"
+	for name, c := range map[string]struct{ has, done string }{
+		"lacks one":  {`{"Tags":{"team":"a","other":"x"}}`, updated},
+		"has them":   {`{"Tags":{"team":"a","cost":"7","other":"x"}}`, unchanged},
+		"has others": {`{"Tags":{"team":"b","cost":"7"}}`, updated},
+	} {
+		var posted string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				b, _ := io.ReadAll(r.Body)
+				posted = r.URL.Path + " " + string(b)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			_, _ = io.WriteString(w, c.has)
+		}))
+		s := &seeder{c: newClient(server.URL, seedAccount, "us-east-1")}
+
+		done, err := s.tag(t.Context(), arn, &seed.Item{
+			Input: map[string]any{"Tags": map[string]any{"team": "a", "cost": "7"}},
+		})
+
+		server.Close()
+		want := ""
+		if c.done == updated {
+			want = "/2017-03-31/tags/" + arn + ` {"Tags":{"cost":"7","team":"a"}}`
+		}
+		if err != nil || done != c.done || strings.TrimSpace(posted) != want {
+			t.Errorf("%s: %v, %s, posted %q; want %s and %q", name, err, done, posted, c.done, want)
+		}
 	}
 }
 

@@ -61,6 +61,12 @@ func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string
 	if err != nil {
 		return "", err
 	}
+	arn, _ := have["FunctionArn"].(string)
+	done, err := s.tag(ctx, arn, it)
+	if err != nil {
+		return "", err
+	}
+	delete(in, "Tags")
 	change := map[string]any{}
 	for _, key := range different(in, have) {
 		if key == "Architectures" {
@@ -71,7 +77,6 @@ func (s *seeder) bringFunction(ctx context.Context, it *seed.Item, in map[string
 		}
 		change[key] = in[key]
 	}
-	done := unchanged
 	if have["CodeSha256"] != codeSum(zip) {
 		done = updated
 		if err := updateCode(ctx, s.c, it.Name, zip); err != nil {
