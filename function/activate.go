@@ -11,8 +11,9 @@ import (
 )
 
 // activate ends the transition that conf is in, in the background: it unpacks the code if need be, looks for the
-// runtime, and makes the function Active or its update Successful, or Failed with the reason.
-func (f *Functions) activate(conf *Configuration) {
+// runtime, and makes the function Active or its update Successful, or Failed with the reason. transition is the settled
+// of its entry.
+func (f *Functions) activate(conf *Configuration, transition chan struct{}) {
 	f.work.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -32,7 +33,7 @@ func (f *Functions) activate(conf *Configuration) {
 		if dir, _, e := f.code.unpacked(ctx, conf.CodeSHA256); err == nil && e == nil && !f.confined() {
 			plan.Hint = strings.TrimSpace(plan.Hint + " " + sharedHint(dir))
 		}
-		f.conclude(ctx, conf, plan, err)
+		f.conclude(ctx, conf, transition, plan, err)
 	})
 }
 
@@ -46,11 +47,13 @@ func (f *Functions) plan(ctx context.Context, conf *Configuration) (launcher.Pla
 }
 
 // conclude writes the end of the transition, unless the function was deleted meanwhile.
-func (f *Functions) conclude(ctx context.Context, conf *Configuration, plan launcher.Plan, planErr error) {
+func (f *Functions) conclude(
+	ctx context.Context, conf *Configuration, transition chan struct{}, plan launcher.Plan, planErr error,
+) {
 	f.change.Lock()
 	defer f.change.Unlock()
 	e := f.entry(conf.Ref)
-	if e == nil || e.conf.RevisionID != conf.RevisionID {
+	if e == nil || e.settled != transition {
 		return
 	}
 	next := e.conf.clone()

@@ -39,10 +39,10 @@ func (f *Functions) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list functions: %w", err)
 	}
-	var unsettled []*Configuration
+	var unsettled []*entry
 	defer func() {
-		for _, conf := range unsettled {
-			f.activate(conf)
+		for _, en := range unsettled {
+			f.activate(en.conf, en.settled)
 		}
 	}()
 	f.mu.Lock()
@@ -74,7 +74,7 @@ func (f *Functions) load(ctx context.Context) error {
 				en.current = f.newGeneration(conf)
 			}
 		} else {
-			unsettled = append(unsettled, conf)
+			unsettled = append(unsettled, en)
 		}
 	}
 	if err := f.code.sweep(); err != nil { // a leftover loses nothing
@@ -157,6 +157,13 @@ func (f *Functions) publish(ref Ref, e *entry) {
 		delete(f.watched, ref)
 		close(ch)
 	}
+}
+
+// replace puts another entry in the place of one, for a change that is none to watchers.
+func (f *Functions) replace(ref Ref, e *entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.entries[ref] = e
 }
 
 // NotFound returns AWS's fault for a missing function; suffix is what the operation appends to the ARN.

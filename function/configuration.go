@@ -43,8 +43,9 @@ type Configuration struct {
 	UpdateStatus  string // "", InProgress, Successful, Failed
 	UpdateReason  string
 	UpdateCode    string
-	RuntimeDigest string // 64 hex digits: what the runtime version ARN ends in
-	Hint          string // advice for a person about how it runs here; "" without any
+	RuntimeDigest string            // 64 hex digits: what the runtime version ARN ends in
+	Tags          map[string]string `json:",omitempty"` // of the function, not of a version; nil: none
+	Hint          string            // advice for a person about how it runs here; "" without any
 }
 
 // ARN returns the unqualified ARN.
@@ -54,6 +55,7 @@ func (c *Configuration) ARN() string { return c.Ref.ARN() }
 func (c *Configuration) clone() *Configuration {
 	d := *c
 	d.Environment = maps.Clone(c.Environment)
+	d.Tags = maps.Clone(c.Tags)
 	if c.Reserved != nil {
 		n := *c.Reserved
 		d.Reserved = &n

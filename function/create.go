@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -23,6 +24,7 @@ type CreateInput struct {
 	Environment  map[string]string // nil: none
 	Architecture []string
 	LogGroup     string
+	Tags         map[string]string
 	Zip          []byte // the package; not modified
 }
 
@@ -62,8 +64,9 @@ func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration,
 		}
 		return nil, conflict(conf.Ref, err)
 	}
-	f.publish(conf.Ref, &entry{conf: conf, revision: revision, settled: make(chan struct{})})
-	f.activate(conf)
+	transition := make(chan struct{})
+	f.publish(conf.Ref, &entry{conf: conf, revision: revision, settled: transition})
+	f.activate(conf, transition)
 	return conf, nil
 }
 
@@ -96,6 +99,7 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 	if in.Role == "" {
 		v.Null("role")
 	}
+	tags.Check(&v, in.Tags)
 	checkLimits(&v, c, in.Timeout, in.MemoryMB, in.EphemeralMB)
 	checkArchitectures(&v, c, in.Architecture)
 	c.Role = checkRole(&v, c.Role, in.Caller.Account)
@@ -117,6 +121,9 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 	}
 	if len(in.Zip) == 0 {
 		return nil, errEmptyZip
+	}
+	if c.Tags, err = tags.Change(nil, in.Tags, nil); err != nil {
+		return nil, err
 	}
 	return c, checkEnvironment(c.Runtime, c.Environment)
 }

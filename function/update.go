@@ -133,7 +133,8 @@ func (f *Functions) update(
 	if err != nil {
 		return nil, conflict(ref, err)
 	}
-	f.publish(ref, &entry{conf: next, revision: revision, current: e.current, settled: make(chan struct{})})
-	f.activate(next)
+	transition := make(chan struct{})
+	f.publish(ref, &entry{conf: next, revision: revision, current: e.current, settled: transition})
+	f.activate(next, transition)
 	return next, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -26,6 +27,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 		Enabled: in.Enabled == nil || *in.Enabled, State: Creating, StateReason: userAction, Version: 1,
 		LastResult: NoRecordsProcessed, Settings: DefaultSettings(),
 		StartingPosition: *in.StartingPosition, StartingPositionTimestamp: in.StartingPositionTimestamp,
+		Tags: in.Tags,
 	}
 	in.apply(&mp.Settings)
 	destinationHint := ""
@@ -70,8 +72,8 @@ func (m *Mappings) checkCreate(c Caller, in *CreateInput) (sourceARN, hint strin
 	if err := in.values(DefaultSettings()); err != nil {
 		return "", "", err
 	}
-	if in.Tags > 0 {
-		return "", "", errUnsupported("Tags", "event source mappings have no tags.")
+	if in.Tags, err = tags.Change(nil, in.Tags, nil); err != nil {
+		return "", "", err
 	}
 	return sourceARN, hint, nil
 }

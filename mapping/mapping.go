@@ -37,8 +37,8 @@ const (
 	userAction         = "User action"          // StateReason of a Kinesis mapping
 )
 
-// Mapping is one event source mapping: the configured link from a stream to a function. It is a value; Starts is shared
-// and never changed.
+// Mapping is one event source mapping: the configured link from a stream to a function. It is a value; Starts and Tags
+// are shared and never changed.
 type Mapping struct {
 	UUID            string
 	Account, Region string // where it was created and is visible
@@ -55,8 +55,9 @@ type Mapping struct {
 	// Version grows with each Update and with Delete. The engine reports the version that it has put into effect;
 	// settling keeps it.
 	Version      uint64
-	LastModified time.Time // of the last change of configuration or state, UTC, whole milliseconds
-	LastResult   string    // LastProcessingResult
+	LastModified time.Time         // of the last change of configuration or state, UTC, whole milliseconds
+	LastResult   string            // LastProcessingResult
+	Tags         map[string]string // never changed in place; nil: none
 	// Standing are the problems that stand in the results of shards, for the engine; All fills it in. nil: none.
 	Standing map[record.ShardID]string
 

@@ -148,11 +148,12 @@ type row struct {
 	BatchingWindow   time.Duration // ns
 	Factor           int
 	MaxRetries       int
-	MaxAge           time.Duration // ns
-	Bisect           bool          `json:",omitempty"`
-	PartialResponses bool          `json:",omitempty"`
-	TumblingWindow   time.Duration `json:",omitempty"` // ns
-	Destination      string        `json:",omitempty"`
+	MaxAge           time.Duration     // ns
+	Bisect           bool              `json:",omitempty"`
+	PartialResponses bool              `json:",omitempty"`
+	TumblingWindow   time.Duration     `json:",omitempty"` // ns
+	Destination      string            `json:",omitempty"`
+	Tags             map[string]string `json:",omitempty"`
 
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis `json:",omitempty"`
@@ -168,7 +169,7 @@ func encode(m *Mapping) []byte {
 		BatchSize: m.BatchSize, BatchingWindow: m.BatchingWindow, Factor: m.ParallelizationFactor,
 		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
 		Bisect: m.Bisect, PartialResponses: m.PartialResponses, TumblingWindow: m.TumblingWindow,
-		Destination:      m.Destination,
+		Destination: m.Destination, Tags: m.Tags,
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
 	if err != nil {
@@ -191,7 +192,7 @@ func decode(b []byte) (Mapping, error) {
 		UUID: r.UUID, Account: r.Account, Region: r.Region,
 		EventSourceARN: r.EventSourceARN, Stream: r.Stream, FunctionARN: r.FunctionARN, FunctionName: r.FunctionName,
 		Enabled: r.Enabled, State: r.State, StateReason: r.StateReason, Version: r.Change,
-		LastModified: r.LastModified.Time(), LastResult: r.LastResult,
+		LastModified: r.LastModified.Time(), LastResult: r.LastResult, Tags: r.Tags,
 		Settings: Settings{
 			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
 			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,

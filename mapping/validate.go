@@ -10,6 +10,7 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/record"
 )
 
@@ -47,7 +48,7 @@ type CreateInput struct {
 	EventSourceARN            *string
 	StartingPosition          *string
 	StartingPositionTimestamp *record.Millis
-	Tags                      int // how many were sent
+	Tags                      map[string]string
 }
 
 // UpdateInput is an UpdateEventSourceMapping request. Members that were not sent stay as they are.
@@ -154,6 +155,7 @@ func (in *CreateInput) model() error {
 	if p := in.StartingPosition; p != nil && !slices.Contains([]string{Latest, AtTimestamp, TrimHorizon}, *p) {
 		v.Add("startingPosition", *p, "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]")
 	}
+	tags.Check(&v, in.Tags)
 	return v.Err()
 }
 

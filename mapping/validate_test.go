@@ -123,8 +123,14 @@ func TestCreateRefuses(t *testing.T) {
 			func(in *CreateInput) { in.KMSKeyARN = new("arn:aws:kms:us-east-1:000000000000:key/k") },
 		},
 		{
-			"tags", parameter, "Tags is not supported: event source mappings have no tags." + seePage,
-			func(in *CreateInput) { in.Tags = 1 },
+			"51 tags, after the starting position", parameter, "Number of tags exceeds resource tag limit.",
+			func(in *CreateInput) { in.Tags, in.FunctionName = manyTags(51), new("absent") },
+		},
+		{
+			"a tag without a key", validation,
+			one("tags", "{=v}", "Map keys must satisfy constraint: [Member must have length less than or equal to 128, "+
+				"Member must have length greater than or equal to 1]"),
+			func(in *CreateInput) { in.Tags = map[string]string{"": "v"} },
 		},
 		{"a version", parameter,
 			"FunctionName with a qualifier is not supported: give the function's name or ARN without :1; " +

@@ -20,9 +20,7 @@ func (h *EventSourceMappings) create(r *http.Request, c wire.Caller, body []byte
 		StartingPosition:          d.text("StartingPosition"),
 		StartingPositionTimestamp: d.timestamp("StartingPositionTimestamp"),
 	}
-	if tags := d.structure("Tags"); tags != nil {
-		in.Tags = len(tags.of)
-	}
+	in.Tags = d.dict("Tags")
 	if d.err != nil {
 		return mappingResult{}, d.err
 	}

@@ -16,6 +16,7 @@ type createFunctionRequest struct {
 	Publish                       bool
 	Environment                   *environment
 	Architectures                 []string
+	Tags                          map[string]string
 	settings
 }
 
@@ -81,7 +82,7 @@ func (h *Handler) createFunction(c *call) error {
 		Runtime: in.Runtime, Role: *in.Role, Handler: in.Handler, Description: in.Description, Timeout: in.Timeout,
 		MemoryMB:    in.MemorySize,
 		EphemeralMB: size, Environment: in.Environment.variables(), Architecture: in.Architectures, LogGroup: group,
-		Zip: zip,
+		Tags: in.Tags, Zip: zip,
 	})
 	if err != nil {
 		return err

@@ -160,6 +160,22 @@ func (d *mappingMembers) structure(name string) *mappingMembers {
 	return in
 }
 
+// dict reads a map from text to text; nil when it is absent.
+func (d *mappingMembers) dict(name string) map[string]string {
+	in := d.structure(name)
+	if in == nil {
+		return nil
+	}
+	out := make(map[string]string, len(in.of))
+	for key := range in.of {
+		if s := in.text(key); s != nil {
+			out[key] = *s
+		}
+	}
+	d.adopt(in)
+	return out
+}
+
 // list reads a list of raw values; nil when it is absent, empty and not nil when it is empty.
 func (d *mappingMembers) list(name string) []json.RawMessage {
 	v, ok := d.member(name)

@@ -289,7 +289,6 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 		"FilterCriteria":    `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
 		"MetricsConfig":     `"MetricsConfig":{"Metrics":["EventCount"]}`,
 		"KMSKeyArn":         `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
-		"Tags":              `"Tags":{"a":"b"}`,
 		"FunctionName":      `"FunctionName":"f:$LATEST"`,
 		"DestinationConfig": `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
 		"EventSourceArn":    `"EventSourceArn":"` + orders + `/consumer/c:1"`,

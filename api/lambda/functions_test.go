@@ -244,10 +244,6 @@ func TestCreateFunctionRefusals(t *testing.T) {
 			"shardmill does not support KMSKeyArn yet; see docs/compat/lambda.md.",
 		},
 		{
-			"tags", object{"Tags": object{"a": "b"}}, invalid,
-			"shardmill does not support Tags yet; see docs/compat/lambda.md.",
-		},
-		{
 			"JSON logs", object{"LoggingConfig": object{"LogFormat": "JSON"}}, invalid,
 			"shardmill does not support LoggingConfig (LogFormat JSON) yet; see docs/compat/lambda.md.",
 		},
@@ -489,7 +485,7 @@ func TestUnknownOperations(t *testing.T) {
 	for _, c := range []struct{ method, path, name string }{
 		{"POST", functions + "/f/versions", "PublishVersion"},
 		{"POST", "/2025-11-30/capacity-providers", "CreateCapacityProvider"},
-		{"GET", "/2017-03-31/tags/" + strings.ReplaceAll(arnF, ":", "%3A"), "ListTags"},
+		{"GET", "/2020-04-22/code-signing-configs/" + strings.ReplaceAll(arnF, ":", "%3A"), "GetCodeSigningConfig"},
 		{"GET", "/2019-09-30/functions/f/provisioned-concurrency?List=ALL", "ListProvisionedConcurrencyConfigs"},
 		{"GET", "/2019-09-30/functions/f/provisioned-concurrency", "GetProvisionedConcurrencyConfig"},
 		{"GET", "/2018-10-31/layers?find=LayerVersion&Arn=x", "GetLayerVersionByArn"},

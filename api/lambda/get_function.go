@@ -9,7 +9,8 @@ import (
 type getFunctionResponse struct {
 	Configuration *configuration
 	Code          codeLocation
-	Concurrency   *concurrency `json:",omitempty"`
+	Tags          map[string]string `json:",omitempty"`
+	Concurrency   *concurrency      `json:",omitempty"`
 }
 
 type codeLocation struct{ RepositoryType, Location string }
@@ -25,7 +26,9 @@ func (h *Handler) getFunction(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := getFunctionResponse{Configuration: render(conf, qualifier), Code: codeLocation{"S3", h.packageURL(c, conf)}}
+	out := getFunctionResponse{
+		Configuration: render(conf, qualifier), Code: codeLocation{"S3", h.packageURL(c, conf)}, Tags: conf.Tags,
+	}
 	if conf.Reserved != nil && qualifier == "" {
 		out.Concurrency = &concurrency{*conf.Reserved}
 	}

@@ -97,7 +97,7 @@ func (c *call) name() (function.Ref, string, error) {
 // others are parameters of CreateFunction and UpdateFunctionConfiguration that shardmill does not have. Values that
 // switch nothing on are accepted, because the AWS CLI, SAM and Terraform send them.
 type others struct {
-	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Tags, Layers, FileSystemConfigs, ImageConfig,
+	VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, Layers, FileSystemConfigs, ImageConfig,
 	CodeSigningConfigArn json.RawMessage
 	CapacityProviderConfig, PublishTo, DurableConfig, TenancyConfig json.RawMessage
 	SnapStart                                                       snapStartGiven
@@ -120,7 +120,6 @@ func (o *others) refuse() error {
 		{"DeadLetterConfig", o.DeadLetterConfig, ""},
 		{"KMSKeyArn", o.KMSKeyArn, ""},
 		{"TracingConfig (Mode Active)", o.TracingConfig, "PassThrough"},
-		{"Tags", o.Tags, ""},
 		{"Layers", o.Layers, ""},
 		{"FileSystemConfigs", o.FileSystemConfigs, ""},
 		{"ImageConfig", o.ImageConfig, ""},

@@ -32,6 +32,7 @@ var rooms = map[string]struct {
 	"internal/arn":        {nil, "the vocabulary"},
 	"internal/ids":        {nil, "the vocabulary"},
 	"internal/jsontext":   {nil, "which JSON means one thing only"},
+	"internal/tags":       {[]string{"fault"}, "what tags of Lambda's resources have in common"},
 	"internal/clock":      {nil, "the vocabulary"},
 	"internal/crashpoint": {nil, "where a test build may die"},
 	"internal/durable":    {nil, "how files survive a crash"},
@@ -60,7 +61,9 @@ var rooms = map[string]struct {
 		"how a source and what stands for it are judged",
 	},
 	"function": {
-		[]string{"fault", "storage", "metric", "internal/clock", "internal/durable", "function/*"},
+		[]string{
+			"fault", "storage", "metric", "internal/clock", "internal/durable", "internal/tags", "function/*",
+		},
 		"how code is held, started, confined, spoken to",
 	},
 	"function/fleet": {[]string{"fault"}, "which invocations are admitted, in which environment and when"},
@@ -92,7 +95,7 @@ var rooms = map[string]struct {
 	},
 	"checkpoint": {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
 	"mapping": {
-		[]string{"record", "fault", "esm", "storage", "internal/clock"}, "what may be configured",
+		[]string{"record", "fault", "esm", "storage", "internal/clock", "internal/tags"}, "what may be configured",
 	},
 	"mapping/mappingtest": {[]string{"fault", "mapping"}, "how what a mapping is given is judged"},
 	"engine": {
@@ -114,7 +117,7 @@ var rooms = map[string]struct {
 	},
 	"api/kinesis": {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
 	"api/lambda": {
-		[]string{"record", "fault", "internal/clock", "api/wire", "function", "mapping"}, "AWS's wire",
+		[]string{"record", "fault", "internal/clock", "internal/tags", "api/wire", "function", "mapping"}, "AWS's wire",
 	},
 	"api/cloudwatch": {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
 	"api/sqs":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
