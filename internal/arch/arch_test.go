@@ -39,6 +39,7 @@ var rooms = map[string]struct {
 	"internal/ram":        {nil, "how much memory there is"},
 	"internal/arch":       {nil, "these rules"},
 	"esm":                 {[]string{"record", "fault"}, "the policy AWS documents"},
+	"filter":              {[]string{"fault", "internal/jsontext"}, "which records AWS's filter patterns match"},
 	"storage":             {[]string{"record", "fault", "internal/clock"}, "how bytes are kept"},
 	"storage/memory": {
 		[]string{"record", "fault", "internal/clock", "internal/ram", "storage", "storage/internal/*"}, "one backend",
@@ -95,13 +96,14 @@ var rooms = map[string]struct {
 	},
 	"checkpoint": {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
 	"mapping": {
-		[]string{"record", "fault", "esm", "storage", "internal/clock", "internal/tags"}, "what may be configured",
+		[]string{"record", "fault", "esm", "filter", "storage", "internal/clock", "internal/tags"},
+		"what may be configured",
 	},
 	"mapping/mappingtest": {[]string{"fault", "mapping"}, "how what a mapping is given is judged"},
 	"engine": {
 		[]string{
-			"record", "fault", "storage", "esm", "mapping", "source", "function", "destination", "checkpoint", "metric",
-			"internal/clock", "internal/crashpoint",
+			"record", "fault", "storage", "esm", "filter", "mapping", "source", "function", "destination", "checkpoint",
+			"metric", "internal/clock", "internal/crashpoint",
 		},
 		"concurrency and ownership",
 	},

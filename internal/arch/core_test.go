@@ -8,7 +8,7 @@ import (
 )
 
 // cores are the rooms that decide: pure machines that take events and the time and return what to do.
-var cores = []string{"esm", "function/fleet"}
+var cores = []string{"esm", "filter", "function/fleet"}
 
 // coreMayImport lists what a core may import of the standard library. Anything else could bring a clock, I/O, chance or
 // another goroutine; a package joins the list with its reason.
@@ -18,7 +18,8 @@ var coreMayImport = map[string]string{
 	"slices": "lists",
 	"sort":   "search", "strings": "texts", "time": "durations and instants, as values",
 	"container/heap": "order", "container/list": "lines", "errors": "values", "iter": "lists", "maps": "lists",
-	"math/bits": "numbers", "strconv": "texts", "unicode/utf8": "texts",
+	"encoding/binary": "eight bytes at once", "net/netip": "addresses, as values", "unicode": "upper and lower case",
+	"unicode/utf16": "escapes of JSON", "math/bits": "numbers", "strconv": "texts", "unicode/utf8": "texts",
 }
 
 // coreMayUse lists what a core may use of packages that hold more than values.
@@ -26,9 +27,10 @@ var coreMayUse = map[string][]string{
 	"time": {
 		"Time", "Duration", "Month", "UTC", "Nanosecond", "Microsecond", "Millisecond", "Second", "Minute", "Hour",
 	},
-	"rand": {"Rand", "New", "NewPCG"},
-	"fmt":  {"Sprintf", "Sprint", "Errorf", "Appendf", "Append", "Stringer"},
-	"maps": {"Clone", "Equal"}, // Keys and Values come in any order
+	"rand":  {"Rand", "New", "NewPCG"},
+	"fmt":   {"Sprintf", "Sprint", "Errorf", "Appendf", "Append", "Stringer"},
+	"netip": {"Prefix", "ParsePrefix", "ParseAddr"},
+	"maps":  {"Clone", "Equal"}, // Keys and Values come in any order
 }
 
 // A core decides and performs no I/O. It imports nothing that could, uses only types and constants of package time,

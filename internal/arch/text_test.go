@@ -43,6 +43,8 @@ var cuts = map[string][]string{
 		"function/measure.go: line[:at]",
 		"function/unzip.go: dir[:i]",
 		"internal/bench/report.go: whole[:i]",
+		"filter/scan.go: b[i : i+len(want)]",
+		"filter/syntax.go: p.text[n.at:p.at]",
 		"internal/doctest/shell.go: s.out.Bytes()[:loc[0]]",
 		"internal/doctest/shell.go: s.out.Bytes()[loc[2]:loc[3]]",
 		"stream/sequence.go: digits[:i]",
@@ -56,7 +58,8 @@ var cuts = map[string][]string{
 		"api/dynamodb/input.go: name[:1]",
 		"api/iam/role_policies.go: path[:len(path)-len(name)]",
 		"api/iam/validate.go: parameter[:1]",
-		"function/validate.go: s[:1]", // compared with digits; the rest of the name is ASCII
+		"filter/rule.go: want[:len(want)-wsize]", // a whole character
+		"function/validate.go: s[:1]",            // compared with digits; the rest of the name is ASCII
 		"companion/logstore/pattern/json.go: p.rest[:len(word)]",
 	},
 	"only digits, letters of an encoding, or what we put there": {
@@ -71,6 +74,11 @@ var cuts = map[string][]string{
 		"stream/sequence.go: hex[1:10]",
 		"stream/sequence.go: hex[28:32]",
 		"internal/jsontext/jsontext.go: b[i+1 : i+5]",
+	},
+	"what is cut off is compared byte by byte, and never shown": {
+		"filter/rule.go: v.text[:len(t.text)]",
+		"filter/rule.go: s[:len(first)]",
+		"filter/rule.go: s[from : from+len(part)]",
 	},
 	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
 	"a binary format, whose lengths are written in it": {
