@@ -18,9 +18,6 @@ import (
 // to 7 s old when the call returns.
 const birthOffset = 2000
 
-// createsAtOnce bounds how many shards are created in storage concurrently, so that their syncs share commits.
-const createsAtOnce = 64
-
 // maxNameBytes bounds the parts of a name, so that an iterator fits into the 512 characters that AWS allows it.
 const maxNameBytes = 128
 
@@ -32,9 +29,10 @@ type CreateInput struct {
 	Tags        map[string]string
 }
 
-// Create makes a stream and returns when it is durable and ACTIVE. Faults: ResourceInUseException when the name is
-// taken in any state, LimitExceededException over the shard or on-demand quota, InvalidArgumentException for a
-// provisioned stream without a shard count and for bad tags. Source: Kinesis API Reference, CreateStream.
+// Create makes a stream and returns when it is durable and ACTIVE; with a pace, when it is durable. Faults:
+// ResourceInUseException when the name is taken in any state, LimitExceededException over the shard or on-demand quota
+// and, with a pace, for a sixth stream that is CREATING, InvalidArgumentException for a provisioned stream without a
+// shard count and for bad tags. Source: Kinesis API Reference, CreateStream.
 func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -66,6 +64,11 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 		s.lookAgain() // another process may have taken the name by now
 		return err
 	}
+	if s.schedulePaced(st) {
+		return nil
+	}
+	st.working <- struct{}{}
+	defer func() { <-st.working }()
 	if err := s.activate(ctx, st); err != nil {
 		// What exists by now would be an ACTIVE stream after the next start, although the caller learns that the
 		// creation failed.
@@ -75,7 +78,6 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 		}
 		return errors.Join(err, undo)
 	}
-	s.wakeSweeper()
 	return nil
 }
 
@@ -95,35 +97,21 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	if len(in.Tags) > tagQuota {
 		return nil, tooManyTags(name)
 	}
-	shards, onDemand := 0, 0
-	for other, st := range s.byName {
-		if other.Account != name.Account || other.Region != name.Region {
-			continue
-		}
-		sn := st.snap.Load()
-		if sn.info.Mode == OnDemand {
-			onDemand++
-			continue
-		}
-		shards += len(sn.open)
-	}
-	if in.Mode == OnDemand && onDemand >= OnDemandQuota {
+	held := s.held(name)
+	if s.pace.Creating > 0 && held.creating >= creatingQuota {
 		return nil, fault.New(codeLimit,
-			"This request would exceed the on-demand stream limit for the account %s in %s. Current on-demand stream count for the account: %d. Limit: %d.",
-			name.Account, name.Region, onDemand, OnDemandQuota)
+			"This request would exceed the limit of %d streams in the CREATING state for the account %s in %s.",
+			creatingQuota, name.Account, name.Region)
 	}
-	if in.Mode == Provisioned && shards+in.Shards > s.quota {
-		return nil, fault.New(codeLimit,
-			"This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. Limit: %d. "+
-				"Number of additional shards that would have resulted from this request: %d. Refer to the AWS Service Limits page "+
-				"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits.",
-			name.Account, name.Region, shards, s.quota, in.Shards)
+	if err := s.checkQuotas(name, in.Mode, in.Shards, held); err != nil {
+		return nil, err
 	}
 	now := s.now()
 	r := streamRecord{
 		Version: metaVersion, Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating,
 		Mode:    in.Mode,
 		Created: now, RetentionMS: DefaultRetention.Milliseconds(), RecordBytes: in.RecordBytes, Tags: in.Tags,
+		Due: s.dueAfter(s.pace.Creating),
 	}
 	info := r.info()
 	for i, rng := range evenRanges(in.Shards) {
@@ -132,6 +120,49 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	st := newStream(newSnapshot(info, in.Tags, 0, nil))
 	s.byName[name] = st
 	return st, nil
+}
+
+// holding is what an account has in a region.
+type holding struct {
+	shards   int // open ones of provisioned streams
+	onDemand int // streams
+	creating int // streams
+}
+
+// held counts what the account has in the region of name, without the stream of that name. s.mu is held.
+func (s *Streams) held(name Name) (h holding) {
+	for other, st := range s.byName {
+		if other == name || other.Account != name.Account || other.Region != name.Region {
+			continue
+		}
+		sn := st.snap.Load()
+		if sn.info.Status == Creating {
+			h.creating++
+		}
+		if sn.info.Mode == OnDemand {
+			h.onDemand++
+		} else {
+			h.shards += len(sn.open)
+		}
+	}
+	return h
+}
+
+// checkQuotas refuses a stream of a mode with more shards, of which the account has none among held.
+func (s *Streams) checkQuotas(name Name, mode Mode, shards int, held holding) error {
+	if mode == OnDemand && held.onDemand >= OnDemandQuota {
+		return fault.New(codeLimit,
+			"This request would exceed the on-demand stream limit for the account %s in %s. Current on-demand stream count for the account: %d. Limit: %d.",
+			name.Account, name.Region, held.onDemand, OnDemandQuota)
+	}
+	if mode == Provisioned && held.shards+shards > s.quota {
+		return fault.New(codeLimit,
+			"This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. Limit: %d. "+
+				"Number of additional shards that would have resulted from this request: %d. Refer to the AWS Service Limits page "+
+				"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits.",
+			name.Account, name.Region, held.shards, s.quota, shards)
+	}
+	return nil
 }
 
 // record allocates the stream's id and commits it together with the stream and its shards, CREATING: from here on the
@@ -158,7 +189,7 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 			Version: metaVersion, ID: info.ID, Account: info.Name.Account, Region: info.Name.Region,
 			Name: info.Name.Name, Status: Creating, Mode: info.Mode,
 			Created: record.MillisOf(info.Created), RetentionMS: info.Retention.Milliseconds(),
-			RecordBytes: info.RecordBytes, Tags: in.Tags,
+			RecordBytes: info.RecordBytes, Tags: in.Tags, Due: info.Due,
 		}
 		ops := make([]storage.Op, 0, 2+len(info.Shards))
 		ops = append(ops,
@@ -223,11 +254,11 @@ func (s *Streams) clear(ctx context.Context, name Name) error {
 	return nil
 }
 
-// activate creates the shards in storage and then makes the stream ACTIVE.
+// activate creates the shards in storage and then makes the stream ACTIVE. st.working is held.
 func (s *Streams) activate(ctx context.Context, st *stream) error {
 	sn := st.snap.Load()
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(createsAtOnce)
+	g.SetLimit(atOnce)
 	for _, sh := range sn.shards {
 		g.Go(func() error {
 			if err := s.log.Create(gctx, sh.key, 0); err != nil && !errors.Is(err, storage.ErrExists) {
@@ -239,7 +270,11 @@ func (s *Streams) activate(ctx context.Context, st *stream) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return s.setStatus(ctx, st, Active)
+	if err := s.setStatusIf(ctx, st, Active, s.unlessDeleting(st)); err != nil {
+		return err
+	}
+	s.wakeSweeper()
+	return nil
 }
 
 func (s *Streams) setStatus(ctx context.Context, st *stream, status Status) error {
@@ -248,35 +283,41 @@ func (s *Streams) setStatus(ctx context.Context, st *stream, status Status) erro
 
 // setStatusIf sets the status unless allowed refuses the stored one.
 func (s *Streams) setStatusIf(ctx context.Context, st *stream, status Status, allowed func(now Status) error) error {
-	return s.update(ctx, st, func(r *streamRecord) error {
+	return s.update(ctx, st, func(r *streamRecord) ([]storage.Op, error) {
 		if err := allowed(r.Status); err != nil {
-			return err
+			return nil, err
 		}
-		r.Status = status
-		return nil
-	}, nil, func(r streamRecord, revision storage.Revision) *snapshot {
-		old := st.snap.Load()
-		info := old.info
-		info.Status = status
-		return newSnapshot(info, r.Tags, revision, old)
-	})
+		r.Status, r.Due = status, 0
+		if status == Deleting {
+			r.Due = s.dueAfter(s.pace.Deleting)
+		}
+		return nil, nil
+	}, st.renewed)
 }
 
-// Delete removes a stream with its records and tags, and returns when that is durable. Faults:
-// ResourceNotFoundException; ResourceInUseException while another call deletes it. Source: Kinesis API Reference,
-// DeleteStream.
+// Delete removes a stream with its records and tags, and returns when that is durable; with a pace, when the stream is
+// DELETING. It waits for a creation or another change of the stream to end; with a pace a CREATING stream is deleted at
+// once. Faults: ResourceNotFoundException; ResourceInUseException while another call deletes it and, with a pace, while
+// it is UPDATING. Source: Kinesis API Reference, DeleteStream.
 func (s *Streams) Delete(ctx context.Context, name Name) error {
 	for {
 		st, err := s.settled(ctx, name)
 		if err != nil {
 			return err
 		}
+		waited := st.snap.Load().info
 		err = s.setStatusIf(ctx, st, Deleting, func(now Status) error {
 			switch now {
-			case Deleting:
-				return notActive(name, Deleting)
 			case Updating, Creating:
+				switch {
+				case now == Creating && waited.Due != 0:
+					return nil
+				case now == waited.Status: // for as long as settled waits
+					return notActive(name, now)
+				}
 				return errUnsettled
+			case Deleting:
+				return notActive(name, now)
 			case Active:
 			}
 			return nil
@@ -287,12 +328,21 @@ func (s *Streams) Delete(ctx context.Context, name Name) error {
 		case err != nil:
 			return err
 		}
-		return s.erase(context.WithoutCancel(ctx), st)
+		if s.schedulePaced(st) {
+			return nil
+		}
+		st.working <- struct{}{}
+		defer func() { <-st.working }()
+		err = s.erase(context.WithoutCancel(ctx), st)
+		if err != nil {
+			s.scheduleAgain(st, err)
+		}
+		return err
 	}
 }
 
 // erase deletes a DELETING stream's records, then its metadata. After a crash between the two the next start completes
-// it.
+// it. st.working is held.
 func (s *Streams) erase(ctx context.Context, st *stream) error {
 	sn := st.snap.Load()
 	if err := s.log.Delete(ctx, sn.info.ID); err != nil {

@@ -48,10 +48,12 @@ type streamRecord struct {
 	Account     string            `json:"account"`
 	Region      string            `json:"region"`
 	Name        string            `json:"name"`
-	Status      Status            `json:"status"` // CREATING and DELETING are completed when the store is opened
+	Status      Status            `json:"status"` // all but ACTIVE are completed when the store is opened, or when due
 	Mode        Mode              `json:"mode"`
 	Created     record.Millis     `json:"created"`
 	RetentionMS int64             `json:"retention_ms"`
+	Trimmed     record.Millis     `json:"trimmed,omitempty"` // see Info.Trimmed
+	Due         record.Millis     `json:"due,omitempty"`     // see Info.Due
 	RecordBytes int               `json:"record_bytes"`
 	Tags        map[string]string `json:"tags,omitempty"`
 }
@@ -72,6 +74,7 @@ func (r *streamRecord) info() Info {
 	return Info{
 		ID: r.ID, Name: n, ARN: n.ARN(), Created: r.Created.Time(), Status: r.Status, Mode: r.Mode,
 		Retention: time.Duration(r.RetentionMS) * time.Millisecond, RecordBytes: r.RecordBytes,
+		Trimmed: r.Trimmed, Due: r.Due,
 	}
 }
 
@@ -90,14 +93,17 @@ func encodeShard(s *ShardInfo) []byte {
 	})
 }
 
-func decode(e storage.Entry, v any) error {
+func decode(e storage.Entry, v any) error { return decodeUpTo(e, v, metaVersion) }
+
+// decodeUpTo is decode for a value of which more than one version can be read.
+func decodeUpTo(e storage.Entry, v any, newest int) error {
 	var head struct {
 		Version int `json:"v"`
 	}
 	if err := json.Unmarshal(e.Value, &head); err != nil {
 		return fmt.Errorf("read %s: %w", e.Key, err)
 	}
-	if head.Version != metaVersion {
+	if head.Version < 1 || head.Version > newest {
 		return fmt.Errorf(
 			"read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version,
 		)
@@ -179,22 +185,16 @@ func (s *Streams) load(ctx context.Context) error {
 		info := r.info()
 		info.Shards = shards[r.ID]
 		st := s.adopt(newSnapshot(info, r.Tags, e.Revision, nil))
-		if err := s.finish(ctx, st); err != nil {
+		if s.pace != (Pace{}) && r.Due > s.now() {
+			s.schedulePaced(st)
+			continue
+		}
+		st.working <- struct{}{}
+		err := s.finish(ctx, st)
+		<-st.working
+		if err != nil {
 			return fmt.Errorf("finish %s, which was %s: %w", strings.TrimPrefix(e.Key, prefixName), r.Status, err)
 		}
-	}
-	return nil
-}
-
-// finish completes what was under way when the process ended.
-func (s *Streams) finish(ctx context.Context, st *stream) error {
-	switch st.snap.Load().info.Status {
-	case Creating:
-		return s.activate(ctx, st)
-	case Deleting:
-		return s.erase(ctx, st)
-	case Active, Updating:
-		return s.resumeReshard(ctx, st)
 	}
 	return nil
 }
@@ -237,6 +237,12 @@ func (s *Streams) install(st *stream, sn *snapshot) {
 	if old.changed != sn.changed {
 		close(old.changed)
 	}
+	if sn.info.Retention < old.info.Retention {
+		select {
+		case s.shrunk <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // forget removes st from memory.
@@ -251,15 +257,26 @@ func (s *Streams) forget(st *stream) {
 	close(st.snap.Load().changed)
 }
 
+// renewed builds the snapshot of a changed record; the shards stay the same.
+func (st *stream) renewed(r streamRecord, revision storage.Revision) *snapshot {
+	old := st.snap.Load()
+	info := r.info()
+	info.Shards = old.info.Shards
+	return newSnapshot(info, r.Tags, revision, old)
+}
+
 // errUnsettled is returned by a change that must wait for another one to end.
 var errUnsettled = errors.New("stream: another change is under way")
 
-// update changes the stored record of st: change edits a copy, which is committed against the revision that was read,
-// and again if another process was faster. A conflict with one of ops is not such a race and ends it with
-// storage.ErrConflict. installed builds the new snapshot. Only one update of a stream runs at a time, or an older state
-// could be installed over a newer one.
+// errUnchanged ends a change that turns out to be none.
+var errUnchanged = errors.New("stream: nothing is to be changed")
+
+// update changes the stored record of st: change edits a copy and returns what is to be committed with it, against the
+// revision that was read, and again if another process was faster. A conflict with one of these ops is not such a race
+// and ends it with storage.ErrConflict. installed builds the new snapshot. Only one update of a stream runs at a time,
+// or an older state could be installed over a newer one.
 func (s *Streams) update(
-	ctx context.Context, st *stream, change func(*streamRecord) error, ops []storage.Op,
+	ctx context.Context, st *stream, change func(*streamRecord) ([]storage.Op, error),
 	installed func(streamRecord, storage.Revision) *snapshot,
 ) error {
 	select {
@@ -291,7 +308,8 @@ func (s *Streams) update(
 		if r.ID != st.id.Load() {
 			return s.notFound(st.name)
 		}
-		if err := change(&r); err != nil {
+		ops, err := change(&r)
+		if err != nil {
 			return err
 		}
 		all := append([]storage.Op{{Key: key, Value: encode(r), Expect: e.Revision}}, ops...)

@@ -89,7 +89,6 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 				at.FillBytes(low.End[:])
 				high.Start = successor(low.End)
 				must(s.Reshard(ctx, orders, []record.ShardID{sh.ID}, []record.HashKeyRange{low, high}))
-				c.SetOffset(c.Offset() + time.Second) // a child counts as created one second later
 			},
 			"merge": func(t *rapid.T) {
 				shards := openShards()
@@ -101,7 +100,11 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 					ctx, orders, []record.ShardID{shards[i].ID, shards[i+1].ID},
 					[]record.HashKeyRange{{Start: shards[i].Range.Start, End: shards[i+1].Range.End}},
 				))
-				c.SetOffset(c.Offset() + time.Second)
+			},
+			"rescale": func(t *rapid.T) {
+				n := len(openShards())
+				_, err := s.UpdateShardCount(ctx, orders, rapid.IntRange((n+1)/2, min(2*n, 16)).Draw(t, "target"))
+				must(err)
 			},
 			"time passes": func(t *rapid.T) {
 				c.SetOffset(c.Offset() + time.Duration(rapid.IntRange(1, 13).Draw(t, "hours"))*time.Hour)

@@ -262,9 +262,9 @@ func (p *scratch) group(sn *snapshot, recs []record.Record) {
 }
 
 // appendOnce routes the pending records and appends them in one call. Those that must be tried again stay pending.
-func (s *Streams) appendOnce(ctx context.Context, sn *snapshot, p *scratch, recs []record.Record, placed []Placed) (
-	closed, fenced bool, err error,
-) {
+func (s *Streams) appendOnce(
+	ctx context.Context, sn *snapshot, p *scratch, recs []record.Record, placed []Placed,
+) (closed, fenced bool, err error) {
 	p.group(sn, recs)
 	for n, sh := range p.shards {
 		if p.batches[n].Writer, err = s.writer(ctx, sh); err != nil {

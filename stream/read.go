@@ -149,14 +149,11 @@ func (s *Streams) Changed(id uint32, shard record.ShardID) <-chan struct{} {
 	if int64(shard) >= int64(len(sn.shards)) {
 		return closedChannel
 	}
-	if sh := sn.shards[shard]; sh.closing.Load() {
-		return sn.changed
-	}
 	key := storage.Shard{Stream: id, Index: shard}
 	changed := s.log.Changed(key)
 	if sn.info.Shards[shard].Closed == 0 {
 		if _, _, closed, err := s.log.Bounds(context.Background(), key); err == nil && closed {
-			return sn.changed // another process has closed it, and the log will not change again
+			return sn.changed // a reshard has closed it, and the log will not change again
 		}
 	}
 	return changed

@@ -66,6 +66,8 @@ func (s *Streams) sweeper(ctx context.Context) {
 			timer := s.clock.At(next, func() { close(due) }) // at once if the clock was moved past it during the sweep
 			select {
 			case <-due:
+			case <-s.shrunk:
+				timer.Stop()
 			case <-ctx.Done():
 				timer.Stop()
 				return
@@ -92,7 +94,7 @@ func (s *Streams) sweep(ctx context.Context) (next time.Time, any bool) {
 	now := s.now()
 	due := now + record.Millis(sweepMost.Milliseconds())
 	for _, sn := range snaps {
-		if sn.info.Status != Active {
+		if !sn.writable() {
 			continue
 		}
 		due = min(due, s.expire(ctx, sn, now))
@@ -121,7 +123,7 @@ func (s *Streams) expire(ctx context.Context, sn *snapshot, now record.Millis) (
 	for i := range sn.info.Shards {
 		sh := &sn.info.Shards[i]
 		switch {
-		case sh.expired(now, sn.info.Retention):
+		case sh.expired(sn.trimHorizon(now)):
 			expired++
 		case sh.Closed != 0:
 			next = min(next, sh.Closed+record.Millis(sn.info.Retention.Milliseconds())+1)

@@ -6,7 +6,6 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
@@ -29,7 +28,6 @@ type shard struct {
 	key       storage.Shard
 	writer    atomic.Pointer[storage.Writer] // nil until the first put
 	acquiring chan struct{}                  // capacity 1: concurrent Acquires would fence one another
-	closing   atomic.Bool                    // a reshard is about to close it
 
 	mu      sync.Mutex
 	horizon horizon
@@ -86,20 +84,19 @@ func (sn *snapshot) shardInfo(sh *shard) *ShardInfo { return &sn.info.Shards[sh.
 // live finds a shard that is still readable.
 func (sn *snapshot) live(id record.ShardID, now record.Millis) (*shard, bool) {
 	if sn.info.Status == Creating || sn.info.Status == Deleting || int64(id) >= int64(len(sn.shards)) ||
-		sn.info.Shards[id].expired(now, sn.info.Retention) {
+		sn.info.Shards[id].expired(sn.trimHorizon(now)) {
 		return nil, false
 	}
 	return sn.shards[id], true
 }
 
 // expired reports whether a closed shard has outlived its records: then it is no longer listed and cannot be read.
-func (s *ShardInfo) expired(now record.Millis, retention time.Duration) bool {
-	return s.Closed != 0 && s.Closed < now-record.Millis(retention.Milliseconds())
-}
+func (s *ShardInfo) expired(horizon record.Millis) bool { return s.Closed != 0 && s.Closed < horizon }
 
 // visible returns what may be shown of sn.
 func (sn *snapshot) visible(now record.Millis) *Info {
-	hidden := func(s ShardInfo) bool { return s.expired(now, sn.info.Retention) }
+	horizon := sn.trimHorizon(now)
+	hidden := func(s ShardInfo) bool { return s.expired(horizon) }
 	switch {
 	case sn.info.Status == Creating:
 		c := sn.info
@@ -115,5 +112,5 @@ func (sn *snapshot) visible(now record.Millis) *Info {
 
 // trimHorizon returns the instant before which records of the stream have expired.
 func (sn *snapshot) trimHorizon(now record.Millis) record.Millis {
-	return now - record.Millis(sn.info.Retention.Milliseconds())
+	return max(now-record.Millis(sn.info.Retention.Milliseconds()), sn.info.Trimmed)
 }

@@ -3,8 +3,8 @@
 //
 // Parsed requests come in from api/kinesis, positions and records from storage; results are values, and faults with
 // AWS's words. The room keeps no record itself and knows nothing of HTTP. Transitions are complete before a call
-// returns. Where AWS's behaviour is described: Kinesis API Reference; Developer Guide, "Key concepts", "Quotas and
-// limits", "Resharding a stream".
+// returns, unless Options.Pace wants them visible. Where AWS's behaviour is described: Kinesis API Reference; Developer
+// Guide, "Key concepts", "Quotas and limits", "Resharding a stream".
 package stream
 
 import (
@@ -28,6 +28,7 @@ const (
 	DefaultShardQuota  = 20000   // open provisioned shards per account and region
 	OnDemandQuota      = 50      // on-demand streams per account and region
 	onDemandShards     = 4       // a new on-demand stream has this many
+	creatingQuota      = 5       // streams that are CREATING at once, per account and region; only with a pace
 	DefaultRecordBytes = 1 << 20 // data plus partition key, unless the stream allows more
 	MaxCallBytes       = 10 << 20
 	MaxReadRecords     = 10000
@@ -48,11 +49,11 @@ func (n Name) String() string { return n.ARN() }
 // Status is the state of a stream, in AWS's words.
 type Status string
 
-// Between calls a stream is ACTIVE; the other states are seen only during a call.
+// Between calls a stream is ACTIVE, unless Pace keeps another state visible for longer than the call.
 const (
 	Creating Status = "CREATING" // its shards are being created: no reads, no writes, no shards shown
 	Active   Status = "ACTIVE"
-	Updating Status = "UPDATING" // a reshard is under way; reads and writes go on
+	Updating Status = "UPDATING" // a change is under way; reads and writes go on
 	Deleting Status = "DELETING" // no reads or writes any more
 )
 
@@ -76,6 +77,10 @@ type Info struct {
 	Retention   time.Duration
 	RecordBytes int         // the largest record, data plus partition key
 	Shards      []ShardInfo // by id; OPEN and CLOSED ones, not EXPIRED ones; empty while CREATING
+	// What arrived before has expired even if Retention would keep it: a longer retention brings nothing back. 0: it
+	// was never made longer.
+	Trimmed record.Millis
+	Due     record.Millis // when a visible transition ends, see Pace; 0: Status is ACTIVE, or about to change
 }
 
 // ShardInfo describes one shard.
@@ -183,6 +188,7 @@ type Options struct {
 	Log        *slog.Logger  // nil: silent
 	Metrics    *metric.Store // nil: nothing is measured
 	ShardQuota int           // open provisioned shards per account and region; 0: DefaultShardQuota
+	Pace       Pace          // how long transitions stay visible; the zero value: not at all
 }
 
 // Streams holds all streams of all accounts. Every method is safe for concurrent use.
@@ -206,7 +212,11 @@ type Streams struct {
 
 	tokens sealer
 	first  chan struct{} // capacity 1: tells the sweeper that there is a stream
+	shrunk chan struct{} // capacity 1: tells the sweeper that a retention period has become shorter
 	looks  chan struct{} // capacity 1: tells follow to look
+
+	pace    Pace
+	transit transitions
 }
 
 // stream is one stream in memory; its snapshot is replaced as a whole.
@@ -215,10 +225,11 @@ type stream struct {
 	id       atomic.Uint32 // 0 until it is allocated
 	snap     atomic.Pointer[snapshot]
 	changing chan struct{} // capacity 1: changes are committed and installed in the same order
+	working  chan struct{} // capacity 1: one creation, reshard or deletion at a time is carried out
 }
 
 func newStream(sn *snapshot) *stream {
-	st := &stream{name: sn.info.Name, changing: make(chan struct{}, 1)}
+	st := &stream{name: sn.info.Name, changing: make(chan struct{}, 1), working: make(chan struct{}, 1)}
 	st.id.Store(sn.info.ID)
 	st.snap.Store(sn)
 	return st
@@ -239,7 +250,7 @@ func New(o Options) *Streams {
 		log: o.Store.Log(), coord: storage.Sure(o.Store.Coord()), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{},
 		doubted: map[Name]uint32{},
-		first:   make(chan struct{}, 1), looks: make(chan struct{}, 1),
+		first:   make(chan struct{}, 1), shrunk: make(chan struct{}, 1), looks: make(chan struct{}, 1), pace: o.Pace,
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
 	}
 }
@@ -254,6 +265,7 @@ func (s *Streams) Start(ctx context.Context) error {
 	if s.stop != nil {
 		return nil
 	}
+	s.resumeTransitions()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.stopped = stop, make(chan struct{})
 	var ended sync.WaitGroup
@@ -266,8 +278,8 @@ func (s *Streams) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the sweeper and the following of other processes, and returns when both have ended. Twice is harmless;
-// other calls keep working.
+// Stop ends the sweeper, the following of other processes and transitions under way, and returns when all have ended.
+// Twice is harmless; other calls keep working.
 func (s *Streams) Stop() {
 	s.mu.Lock()
 	stop, stopped := s.stop, s.stopped
@@ -277,6 +289,7 @@ func (s *Streams) Stop() {
 		stop()
 		<-stopped
 	}
+	s.transit.stop()
 }
 
 func (s *Streams) now() record.Millis { return record.MillisOf(s.clock.Now()) }
@@ -300,10 +313,11 @@ func (s *Streams) LookupARN(ctx context.Context, arnText, callerAccount, _ strin
 	return s.Lookup(ctx, name)
 }
 
-// LookupID returns the description of the stream with a numeric id; ok is false if it was deleted or never existed.
+// LookupID returns the description of the stream with a numeric id; ok is false if it is DELETING, was deleted or never
+// existed.
 func (s *Streams) LookupID(ctx context.Context, id uint32) (info *Info, ok bool, err error) {
 	sn, ok, err := s.byNumber(ctx, id)
-	if err != nil || !ok {
+	if err != nil || !ok || sn.info.Status == Deleting {
 		return nil, false, err
 	}
 	return sn.visible(s.now()), true, nil
@@ -322,19 +336,24 @@ func (s *Streams) find(ctx context.Context, name Name) (*stream, error) {
 	return st, nil
 }
 
-// settled is find, but first waits for a creation or reshard under way to end.
+// settled is find, but first waits for a creation or reshard under way to end, for as long as puts do. It does not wait
+// for a transition that is to be visible.
 func (s *Streams) settled(ctx context.Context, name Name) (*stream, error) {
+	patience := time.NewTimer(reshardPatience)
+	defer patience.Stop()
 	for {
 		st, err := s.find(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		sn := st.snap.Load()
-		if sn.info.Status != Creating && sn.info.Status != Updating {
+		if sn.info.Status != Creating && sn.info.Status != Updating || sn.info.Due != 0 {
 			return st, nil
 		}
 		select {
 		case <-sn.changed:
+		case <-patience.C:
+			return st, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -220,8 +220,6 @@ func TestAHalfDoneReshardLooksOpen(t *testing.T) {
 	b := setup(t)
 	info := b.create(orders, 1)
 	b.put(orders, "a")
-	sn, _, _ := b.s.byNumber(b.ctx, info.ID)
-	sn.shards[0].closing.Store(true)
 	_, err := b.store.Log().Close(b.ctx, storage.Shard{Stream: info.ID})
 	b.must(err)
 

@@ -31,18 +31,18 @@ func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string
 	if status := st.snap.Load().info.Status; status != Active && status != Updating {
 		return notActive(name, status)
 	}
-	return s.update(ctx, st, func(r *streamRecord) error {
+	return s.update(ctx, st, func(r *streamRecord) ([]storage.Op, error) {
 		all := maps.Clone(r.Tags)
 		if all == nil {
 			all = map[string]string{}
 		}
 		maps.Copy(all, tags)
 		if len(all) > tagQuota {
-			return tooManyTags(name)
+			return nil, tooManyTags(name)
 		}
 		r.Tags = all
-		return nil
-	}, nil, func(r streamRecord, revision storage.Revision) *snapshot {
+		return nil, nil
+	}, func(r streamRecord, revision storage.Revision) *snapshot {
 		return st.snap.Load().withTags(r.Tags, revision)
 	})
 }
