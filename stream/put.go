@@ -169,7 +169,7 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 		if !sn.writable() {
 			return nil, s.notFound(st.name)
 		}
-		closed, refenced, err := s.appendOnce(ctx, sn, p, recs, placed)
+		closed, refenced, err := s.appendOnce(ctx, st, sn, p, recs, placed)
 		if err != nil {
 			return nil, err
 		}
@@ -263,7 +263,7 @@ func (p *scratch) group(sn *snapshot, recs []record.Record) {
 
 // appendOnce routes the pending records and appends them in one call. Those that must be tried again stay pending.
 func (s *Streams) appendOnce(
-	ctx context.Context, sn *snapshot, p *scratch, recs []record.Record, placed []Placed,
+	ctx context.Context, st *stream, sn *snapshot, p *scratch, recs []record.Record, placed []Placed,
 ) (closed, fenced bool, err error) {
 	p.group(sn, recs)
 	for n, sh := range p.shards {
@@ -285,6 +285,9 @@ func (s *Streams) appendOnce(
 				placed[i] = Placed{
 					Shard: sh.key.Index, Pos: b.Records[j].Pos, Arrival: b.Records[j].Arrival, created: created,
 				}
+			}
+			if sn.info.Mode == OnDemand {
+				s.measureLoad(st, sh, b.Records)
 			}
 		// the stream was deleted meanwhile, with the records that other shards took
 		case errors.Is(err, storage.ErrNotFound):

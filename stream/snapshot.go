@@ -28,6 +28,7 @@ type shard struct {
 	key       storage.Shard
 	writer    atomic.Pointer[storage.Writer] // nil until the first put
 	acquiring chan struct{}                  // capacity 1: concurrent Acquires would fence one another
+	gauge     gauge                          // what it takes, if the stream is on-demand
 
 	mu      sync.Mutex
 	horizon horizon

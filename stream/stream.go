@@ -226,6 +226,7 @@ type stream struct {
 	snap     atomic.Pointer[snapshot]
 	changing chan struct{} // capacity 1: changes are committed and installed in the same order
 	working  chan struct{} // capacity 1: one creation, reshard or deletion at a time is carried out
+	scaling  atomic.Bool   // an on-demand stream is being given more shards
 }
 
 func newStream(sn *snapshot) *stream {
