@@ -25,25 +25,30 @@ func (h *handler) createStream(ctx context.Context, c *call) error {
 	var v constraints
 	v.name("streamName", name, required)
 	v.number("shardCount", shards, optional, 1, maxInteger)
-	v.enum("streamModeDetails.streamMode", mode, details != nil, string(stream.Provisioned), string(stream.OnDemand))
+	v.mode(mode, details != nil)
 	v.tags(tags, optional)
 	v.number("warmThroughputMiBps", warm, optional, 0, maxInteger)
-	v.number("maxRecordSizeInKiB", size, optional, 1024, 10240)
+	v.recordSize(size, optional)
 	if err := v.Err(); err != nil {
 		return err
 	}
 	if warm != nil {
-		return fault.New(
-			codeInvalid,
-			"WarmThroughputMiBps needs an account whose MinimumThroughputBillingCommitment is enabled; account %s has it disabled.",
-			c.caller.Account,
-		)
+		return c.refuseWarmThroughput()
 	}
 	in := stream.CreateInput{Mode: stream.Mode(or(mode)), Shards: int(or(shards)), RecordBytes: int(or(size)) * 1024}
 	if tags != nil {
 		in.Tags = tags.values
 	}
 	return h.streams.Create(ctx, stream.Name{Account: c.caller.Account, Region: c.caller.Region, Name: *name}, in)
+}
+
+// refuseWarmThroughput is the answer to WarmThroughputMiBps.
+func (c *call) refuseWarmThroughput() error {
+	return fault.New(
+		codeInvalid,
+		"WarmThroughputMiBps needs an account whose MinimumThroughputBillingCommitment is enabled; account %s has it disabled.",
+		c.caller.Account,
+	)
 }
 
 // maxInteger is the largest Integer of the model; larger numbers arrive as this one.

@@ -34,7 +34,7 @@ func (h *handler) describeStream(ctx context.Context, c *call) error {
 	v.name("streamName", name, optional)
 	v.number("limit", limit, optional, 1, 10000)
 	v.name("exclusiveStartShardId", after, optional)
-	v.streamARN(arn)
+	v.streamARN(arn, optional)
 	if err := v.Err(); err != nil {
 		return err
 	}

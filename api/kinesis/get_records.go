@@ -20,7 +20,7 @@ func (h *handler) getRecords(ctx context.Context, c *call) error {
 	var v constraints
 	v.text("shardIterator", token, required, nil, 1, 512)
 	v.number("limit", limit, optional, 1, stream.MaxReadRecords)
-	v.streamARN(arn)
+	v.streamARN(arn, optional)
 	if err := v.Err(); err != nil {
 		return err
 	}

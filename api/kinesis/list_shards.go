@@ -38,7 +38,7 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 	), string(stream.FilterFromTrimHorizon),
 		string(stream.FilterAtLatest), string(stream.FilterAtTimestamp), string(stream.FilterFromTimestamp))
 	v.name("shardFilter.shardId", filterShard, optional)
-	v.streamARN(arn)
+	v.streamARN(arn, optional)
 	if err := v.Err(); err != nil {
 		return err
 	}

@@ -37,25 +37,31 @@ func (e *hintedError) Unwrap() error { return e.error }
 var model = wire.Model[operation]{
 	Absent: absent,
 	Served: map[string]operation{
-		"AddTagsToStream":       on((*handler).addTagsToStream),
-		"CreateStream":          on((*handler).createStream),
-		"DeleteStream":          on((*handler).deleteStream),
-		"DescribeStream":        on((*handler).describeStream),
-		"DescribeStreamSummary": on((*handler).describeStreamSummary),
-		"GetRecords":            on((*handler).getRecords),
-		"GetShardIterator":      on((*handler).getShardIterator),
-		"ListShards":            on((*handler).listShards),
-		"ListStreams":           on((*handler).listStreams),
-		"ListTagsForStream":     on((*handler).listTagsForStream),
-		"PutRecord":             on((*handler).putRecord),
-		"PutRecords":            on((*handler).putRecords),
+		"AddTagsToStream":               on((*handler).addTagsToStream),
+		"CreateStream":                  on((*handler).createStream),
+		"DecreaseStreamRetentionPeriod": on((*handler).decreaseStreamRetentionPeriod),
+		"DeleteStream":                  on((*handler).deleteStream),
+		"DescribeStream":                on((*handler).describeStream),
+		"DescribeStreamSummary":         on((*handler).describeStreamSummary),
+		"GetRecords":                    on((*handler).getRecords),
+		"GetShardIterator":              on((*handler).getShardIterator),
+		"IncreaseStreamRetentionPeriod": on((*handler).increaseStreamRetentionPeriod),
+		"ListShards":                    on((*handler).listShards),
+		"ListStreams":                   on((*handler).listStreams),
+		"ListTagsForStream":             on((*handler).listTagsForStream),
+		"MergeShards":                   on((*handler).mergeShards),
+		"PutRecord":                     on((*handler).putRecord),
+		"PutRecords":                    on((*handler).putRecords),
+		"SplitShard":                    on((*handler).splitShard),
+		"UpdateMaxRecordSize":           on((*handler).updateMaxRecordSize),
+		"UpdateShardCount":              on((*handler).updateShardCount),
+		"UpdateStreamMode":              on((*handler).updateStreamMode),
 	},
-	Others: `DecreaseStreamRetentionPeriod DeleteResourcePolicy DeregisterStreamConsumer DescribeAccountSettings
+	Others: `DeleteResourcePolicy DeregisterStreamConsumer DescribeAccountSettings
 		DescribeLimits DescribeStreamConsumer DisableEnhancedMonitoring EnableEnhancedMonitoring GetResourcePolicy
-		IncreaseStreamRetentionPeriod ListStreamConsumers ListTagsForResource MergeShards PutResourcePolicy
-		RegisterStreamConsumer RemoveTagsFromStream SplitShard StartStreamEncryption StopStreamEncryption
-		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateMaxRecordSize UpdateShardCount
-		UpdateStreamMode UpdateStreamWarmThroughput`,
+		ListStreamConsumers ListTagsForResource PutResourcePolicy
+		RegisterStreamConsumer RemoveTagsFromStream StartStreamEncryption StopStreamEncryption
+		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateStreamWarmThroughput`,
 }
 
 // named returns the stream of a request that has no other member to judge.
@@ -66,7 +72,7 @@ func (c *call) named(f *fields) (stream.Name, error) {
 	}
 	var v constraints
 	v.name("streamName", name, optional)
-	v.streamARN(arn)
+	v.streamARN(arn, optional)
 	if err := v.Err(); err != nil {
 		return stream.Name{}, err
 	}

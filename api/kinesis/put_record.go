@@ -42,7 +42,7 @@ func (h *handler) finishPutRecord(ctx context.Context, c *call, in *putRecordInp
 	v.name("streamName", in.name, optional)
 	in.check(&v, "")
 	v.text("sequenceNumberForOrdering", in.ordering, optional, seqPattern, 0, 0)
-	v.streamARN(in.arn)
+	v.streamARN(in.arn, optional)
 	if err := v.Err(); err != nil {
 		return err
 	}

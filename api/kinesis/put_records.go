@@ -120,7 +120,7 @@ func (in *putRecordsInput) check() error {
 		}
 	}
 	v.name("streamName", in.name, optional)
-	v.streamARN(in.arn)
+	v.streamARN(in.arn, optional)
 	return v.Err()
 }
 

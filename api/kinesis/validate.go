@@ -9,6 +9,7 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/stream"
 )
 
 // A pattern is a regular expression of the model, anchored; messages show its text as in the model.
@@ -91,8 +92,18 @@ func (v *constraints) name(path string, s *string, need bool) {
 }
 
 // streamARN checks the ARN of a stream, and rewrites an account of fewer than twelve digits to the caller's.
-func (v *constraints) streamARN(s *string) {
-	v.text("streamARN", unfolded(s), optional, arnPattern, 1, 2048)
+func (v *constraints) streamARN(s *string, need bool) {
+	v.text("streamARN", unfolded(s), need, arnPattern, 1, 2048)
+}
+
+// mode checks a stream mode.
+func (v *constraints) mode(s *string, need bool) {
+	v.enum("streamModeDetails.streamMode", s, need, string(stream.Provisioned), string(stream.OnDemand))
+}
+
+// recordSize checks the largest size of a record.
+func (v *constraints) recordSize(n *int64, need bool) {
+	v.number("maxRecordSizeInKiB", n, need, 1024, 10240)
 }
 
 // unfolded returns s with a twelve-digit account if it has fewer digits, a mistake that we accept; stream.ParseARN

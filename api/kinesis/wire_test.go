@@ -40,7 +40,7 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 	}{
 		{"W-05: an empty body", "ListStreams", typeJSON, "", 400, typeJSON, `{"__type":"SerializationException"}`},
 		{
-			"an empty body for an operation that is not served", "SplitShard", typeJSON, "", 400, typeJSON,
+			"an empty body for an operation that is not served", "SubscribeToShard", typeJSON, "", 400, typeJSON,
 			`{"__type":"SerializationException"}`,
 		},
 		{
@@ -82,8 +82,8 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 			`{"__type":"UnknownOperationException"}`,
 		},
 		{
-			"an operation of the model that is not served", "SplitShard", typeJSON, "{}", 501, typeJSON,
-			`{"__type":"NotImplementedException","message":"shardmill does not implement kinesis SplitShard yet; see docs/compat/kinesis.md."}`,
+			"an operation of the model that is not served", "SubscribeToShard", typeJSON, "{}", 501, typeJSON,
+			`{"__type":"NotImplementedException","message":"shardmill does not implement kinesis SubscribeToShard yet; see docs/compat/kinesis.md."}`,
 		},
 	} {
 		w := setup(t)

@@ -1,0 +1,27 @@
+package kinesis
+
+import "context"
+
+// splitShard serves SplitShard.
+func (h *handler) splitShard(ctx context.Context, c *call) error {
+	f := c.request("StreamName", "ShardToSplit", "NewStartingHashKey", "StreamARN")
+	name, shard, start := f.str("StreamName"), f.str("ShardToSplit"), f.str("NewStartingHashKey")
+	arn := f.str("StreamARN")
+	if *f.err != nil {
+		return *f.err
+	}
+
+	var v constraints
+	v.name("streamName", name, optional)
+	v.name("shardToSplit", shard, required)
+	v.text("newStartingHashKey", start, required, hashPattern, 0, 0)
+	v.streamARN(arn, optional)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	target, err := c.address(name, arn)
+	if err != nil {
+		return err
+	}
+	return h.streams.Split(ctx, target, *shard, *start)
+}

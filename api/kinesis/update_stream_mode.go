@@ -1,0 +1,41 @@
+package kinesis
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/stream"
+)
+
+// updateStreamMode serves UpdateStreamMode, which leaves the shards as they are.
+func (h *handler) updateStreamMode(ctx context.Context, c *call) error {
+	f := c.request("StreamARN", "StreamModeDetails", "WarmThroughputMiBps")
+	arn := f.str("StreamARN")
+	var mode *string
+	details := f.structure("StreamModeDetails", "StreamMode")
+	if details != nil {
+		mode = details.str("StreamMode")
+	}
+	warm := f.integer("WarmThroughputMiBps")
+	if *f.err != nil {
+		return *f.err
+	}
+
+	var v constraints
+	v.streamARN(arn, required)
+	if details == nil {
+		v.Null("streamModeDetails")
+	}
+	v.mode(mode, details != nil)
+	v.number("warmThroughputMiBps", warm, optional, 0, maxInteger)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	target, err := c.address(nil, arn)
+	if err != nil {
+		return err
+	}
+	if warm != nil {
+		return c.refuseWarmThroughput()
+	}
+	return h.streams.SetMode(ctx, target, stream.Mode(*mode))
+}
