@@ -64,6 +64,7 @@ type Engine struct {
 	budget  *Budget
 	advices advices
 	tap     *tap
+	pulse   pulse
 
 	mu      sync.Mutex
 	cancel  context.CancelFunc        // nil: not started
@@ -76,7 +77,10 @@ func New(o Options) *Engine {
 	if o.AbandonAfter == 0 {
 		o.AbandonAfter = 30 * time.Second
 	}
-	e := &Engine{o: o, runners: map[string]*mappingRunner{}, advices: advices{given: map[string]uint64{}}}
+	e := &Engine{
+		o: o, runners: map[string]*mappingRunner{}, advices: advices{given: map[string]uint64{}},
+		pulse: pulse{clock: o.Clock},
+	}
 	e.tap = newTap(&e.active, o.Observe, o.Hinted)
 	if o.BufferMemory > 0 {
 		e.budget = NewBudget(o.BufferMemory)

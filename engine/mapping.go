@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
@@ -32,6 +33,7 @@ type mappingRunner struct {
 	cancel context.CancelFunc
 
 	problems problems
+	counts   atomic.Pointer[counts] // nil unless MetricsConfig asks for them
 
 	// Only the runner's goroutine touches what follows.
 	m        mapping.Mapping
@@ -55,6 +57,7 @@ type mappingRunner struct {
 	guest    bool            // another engine decides the State
 	desired  bool            // the machine knows what the mapping shall be
 	stopping bool
+	pulsing  bool // counted in by the pulse
 
 	ownership <-chan struct{} // closed at its next change
 	vanished  bool            // the mapping is not kept any more, and the runner was told; under Engine.mu
@@ -130,10 +133,12 @@ func (r *mappingRunner) run() {
 	shardsChanged := r.src.ShardsChanged()
 	r.setFunction()
 	r.ownership = r.e.o.Ownership.Changed(r.m.Stream) // own takes it again, unless nothing can be listed
+	r.count() // before the first read
 	r.list()
 	r.desire()
 	r.await()
 	r.tellShards()
+	r.count()
 	r.e.active.end()
 	for !r.over() {
 		if r.gone {
@@ -155,14 +160,44 @@ func (r *mappingRunner) run() {
 		}
 		r.await()
 		r.tellShards()
+		r.count()
 		r.e.active.end()
 	}
+	r.uncount()
 	r.cancel()
 	for what := range r.retries {
 		r.done(what)
 	}
 	r.inbox.close()
 	r.wg.Wait()
+}
+
+// count follows MetricsConfig. The pulse counts the mapping in while any shard of it runs here, so not while it is
+// disabled.
+func (r *mappingRunner) count() {
+	c := r.counts.Load()
+	if r.m.UUID != "" && r.m.EventCount != (c != nil) {
+		r.uncount()
+		c = newCounts(r.e.o.Metrics, &r.m)
+		r.counts.Store(c)
+	}
+	switch runs := c != nil && len(r.shards) > 0; {
+	case runs && !r.pulsing:
+		r.e.pulse.add(c)
+	case !runs && r.pulsing:
+		r.e.pulse.remove(c)
+	}
+	r.pulsing = c != nil && len(r.shards) > 0
+}
+
+// uncount ends the counting.
+func (r *mappingRunner) uncount() {
+	c := r.counts.Swap(nil)
+	if r.pulsing {
+		r.e.pulse.remove(c)
+	}
+	r.pulsing = false
+	c.release()
 }
 
 // over reports whether the mapping is forgotten, or that the engine stops and no shard runs any more.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
@@ -14,11 +15,13 @@ import (
 type meter struct {
 	iteratorAge, settled, discarded, dropped, losses *metric.Series
 	failures, allFailures                            *metric.Series // of deliveries: the function's, and the account's
+	counts                                           *atomic.Pointer[counts]
 }
 
-func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref) *meter {
+func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref, c *atomic.Pointer[counts]) *meter {
 	of := func(k metric.Kind) *metric.Series { return st.Of(k, m.Account, m.Region, metric.MappingUUID, m.UUID) }
 	return &meter{
+		counts:      c,
 		iteratorAge: of(metric.MappingIteratorAge), settled: of(metric.RecordsSettled),
 		discarded: of(metric.RecordsDiscarded),
 		dropped:   of(metric.StatesDropped), losses: of(metric.RetentionLosses),
@@ -37,8 +40,9 @@ func (m *meter) release() {
 	}
 }
 
-// observe counts what came to an end.
+// observe counts what came to an end, and for a mapping with EventCount what happened to its records.
 func (m *meter) observe(o *Observation) {
+	m.counts.Load().observe(o)
 	switch what := o.What.(type) {
 	case *esm.BatchSettled:
 		m.settled.Add(o.At, float64(what.Count))

@@ -38,7 +38,7 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	who := r.identity(id)
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
-	meter := newMeter(r.e.o.Metrics, &r.m, r.ref)
+	meter := newMeter(r.e.o.Metrics, &r.m, r.ref, &r.counts)
 	r.meter = meter
 	observe := func(o Observation) {
 		meter.observe(&o)

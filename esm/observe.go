@@ -147,6 +147,7 @@ type (
 		From, Next   record.Position
 		Records      int           // read, those included that are settled or do not match
 		Taken        int           // of them, put into lanes
+		Filtered     int           // of them, that do not match the filter
 		Bytes        int           // of payload, put into lanes
 		FirstArrival record.Millis // of the first record; 0: none came
 		LastArrival  record.Millis // of the last

@@ -41,6 +41,9 @@ func (s *Shard) readReturned(ev ReadReturned) {
 		Taken: -s.records, Bytes: -s.bytes,
 	})
 	for i := range ev.Records {
+		if !ev.Records[i].Match {
+			done.Filtered++
+		}
 		s.take(&ev.Records[i])
 	}
 	done.Taken, done.Bytes = done.Taken+s.records, done.Bytes+s.bytes

@@ -86,6 +86,7 @@ type Settings struct {
 	Bisect                bool          // BisectBatchOnFunctionError
 	PartialResponses      bool          // FunctionResponseTypes holds ReportBatchItemFailures
 	TumblingWindow        time.Duration // 0 to 900 s, whole seconds; ParallelizationFactor is 1 with one
+	EventCount            bool          // MetricsConfig holds EventCount
 	Destination           string        // ARN of the on-failure destination, with a full account id; "" for none
 }
 

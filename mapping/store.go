@@ -154,6 +154,7 @@ type row struct {
 	TumblingWindow   time.Duration     `json:",omitempty"` // ns
 	Destination      string            `json:",omitempty"`
 	Tags             map[string]string `json:",omitempty"`
+	EventCount       bool              `json:",omitempty"`
 
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis `json:",omitempty"`
@@ -169,7 +170,7 @@ func encode(m *Mapping) []byte {
 		BatchSize: m.BatchSize, BatchingWindow: m.BatchingWindow, Factor: m.ParallelizationFactor,
 		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
 		Bisect: m.Bisect, PartialResponses: m.PartialResponses, TumblingWindow: m.TumblingWindow,
-		Destination: m.Destination, Tags: m.Tags,
+		Destination: m.Destination, Tags: m.Tags, EventCount: m.EventCount,
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
 	if err != nil {
@@ -197,7 +198,7 @@ func decode(b []byte) (Mapping, error) {
 			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
 			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,
 			Bisect: r.Bisect, PartialResponses: r.PartialResponses, TumblingWindow: r.TumblingWindow,
-			Destination: r.Destination,
+			Destination: r.Destination, EventCount: r.EventCount,
 		},
 		StartingPosition: r.StartingPosition, StartingPositionTimestamp: r.StartingPositionTimestamp, Starts: r.Starts,
 	}, nil

@@ -140,8 +140,11 @@ func (k *Knobs) model(v *fault.Violations) {
 	if k.KMSKeyARN != nil && !kmsForm().MatchString(*k.KMSKeyARN) {
 		v.Add("kMSKeyArn", *k.KMSKeyARN, "Member must satisfy regular expression pattern: "+kmsPattern)
 	}
-	checkEnumList(v, "metricsConfig.metrics", k.Metrics, 3, "EventCount", "ErrorCount", "KafkaMetrics")
+	checkEnumList(v, "metricsConfig.metrics", k.Metrics, 3, eventCount, "ErrorCount", "KafkaMetrics")
 }
+
+// eventCount is the only group of metrics that a stream has; the others are those of Kafka.
+const eventCount = "EventCount"
 
 func (in *CreateInput) model() error {
 	var v fault.Violations
@@ -251,8 +254,10 @@ func (k *Knobs) values(has Settings) error {
 	if len(k.Filters) > 0 {
 		return errUnsupported("FilterCriteria", "only an empty list of filters is accepted.")
 	}
-	if len(k.Metrics) > 0 {
-		return errUnsupported("MetricsConfig", "only an empty list of metrics is accepted.")
+	for _, name := range k.Metrics {
+		if name != eventCount {
+			return invalid("Unsupported MetricsConfig metric %s for given event source mapping type.", name)
+		}
 	}
 	if k.KMSKeyARN != nil && *k.KMSKeyARN != "" {
 		return errUnsupported("KMSKeyArn", "there is no key management service; only the empty value is accepted.")
@@ -352,6 +357,9 @@ func (k *Knobs) apply(s *Settings) {
 	}
 	if k.Bisect != nil {
 		s.Bisect = *k.Bisect
+	}
+	if k.Metrics != nil {
+		s.EventCount = len(k.Metrics) > 0
 	}
 	if k.ResponseTypes != nil {
 		s.PartialResponses = len(k.ResponseTypes) > 0

@@ -112,9 +112,9 @@ func TestCreateRefuses(t *testing.T) {
 			func(in *CreateInput) { in.Filters = []string{"{}"} },
 		},
 		{
-			"metrics", parameter,
-			"MetricsConfig is not supported: only an empty list of metrics is accepted." + seePage,
-			func(in *CreateInput) { in.Metrics = []string{"EventCount"} },
+			"metrics that only Kafka has", parameter,
+			"Unsupported MetricsConfig metric ErrorCount for given event source mapping type.",
+			func(in *CreateInput) { in.Metrics = []string{"EventCount", "ErrorCount"} },
 		},
 		{
 			"a key", parameter,

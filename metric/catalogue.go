@@ -62,6 +62,23 @@ var (
 	RetentionLosses = Kind{Engine, "RetentionLosses", Count}
 )
 
+// Metrics of event source mappings whose MetricsConfig names EventCount, by EventSourceMappingUUID. All count records.
+// Source: Lambda Developer Guide, "Event source mapping metrics".
+var (
+	// read; 0 where there was nothing to read
+	PolledEvents = Kind{Lambda, "PolledEventCount", Count}
+	// that did not match the filter; 0 where all that were read did
+	FilteredOutEvents = Kind{Lambda, "FilteredOutEventCount", Count}
+	// sent to the function, again at each retry, whether or not its code ran
+	InvokedEvents = Kind{Lambda, "InvokedEventCount", Count}
+	// of attempts that failed in any way, with the instant of their end
+	FailedInvokeEvents = Kind{Lambda, "FailedInvokeEventCount", Count}
+	// given up for their age or the end of their retries, and whose notice no destination got
+	DroppedEvents = Kind{Lambda, "DroppedEventCount", Count}
+	// given up, and whose notice is at the destination
+	DeliveredEvents = Kind{Lambda, "OnFailureDestinationDeliveredEventCount", Count}
+)
+
 // Metrics of streams, by StreamName. Source: Kinesis Developer Guide, "Monitor the Amazon Kinesis Data Streams service
 // with Amazon CloudWatch".
 var (
@@ -73,8 +90,29 @@ var (
 	PutRecordSuccess = Kind{Kinesis, "PutRecord.Success", Count}
 	// 1 when at least one of the records is durable
 	PutRecordsSuccess = Kind{Kinesis, "PutRecords.Success", Count}
-	// age of the last record of a GetRecords, 0 without records
-	GetRecordsAge = Kind{Kinesis, "GetRecords.IteratorAgeMilliseconds", Milliseconds}
+	// of the durable records of a call
+	PutRecordBytes  = Kind{Kinesis, "PutRecord.Bytes", Bytes}
+	PutRecordsBytes = Kind{Kinesis, "PutRecords.Bytes", Bytes}
+	// of a call, in real time
+	PutRecordLatency  = Kind{Kinesis, "PutRecord.Latency", Milliseconds}
+	PutRecordsLatency = Kind{Kinesis, "PutRecords.Latency", Milliseconds}
+	GetRecordsLatency = Kind{Kinesis, "GetRecords.Latency", Milliseconds}
+	// records of a PutRecords: all, durable ones under two names, refused for lack of throughput, and failed otherwise
+	PutRecordsTotal      = Kind{Kinesis, "PutRecords.TotalRecords", Count}
+	PutRecordsRecords    = Kind{Kinesis, "PutRecords.Records", Count}
+	PutRecordsSuccessful = Kind{Kinesis, "PutRecords.SuccessfulRecords", Count}
+	PutRecordsThrottled  = Kind{Kinesis, "PutRecords.ThrottledRecords", Count}
+	PutRecordsFailed     = Kind{Kinesis, "PutRecords.FailedRecords", Count}
+	// records that a put refused for lack of throughput, and reads so refused, which there are none of; 0 for each call
+	WriteThroughputExceeded = Kind{Kinesis, "WriteProvisionedThroughputExceeded", Count}
+	ReadThroughputExceeded  = Kind{Kinesis, "ReadProvisionedThroughputExceeded", Count}
+	// Reads of clients and of event source mappings.
+	// age of the last record of a read, 0 without records
+	GetRecordsAge     = Kind{Kinesis, "GetRecords.IteratorAgeMilliseconds", Milliseconds}
+	GetRecordsBytes   = Kind{Kinesis, "GetRecords.Bytes", Bytes}
+	GetRecordsRecords = Kind{Kinesis, "GetRecords.Records", Count}
+	// 1 for a read that succeeded, 0 for one that failed at the store
+	GetRecordsSuccess = Kind{Kinesis, "GetRecords.Success", Count}
 )
 
 // Of returns the series of a kind in an account and region, with dimensions given as name, value, name, value. A nil

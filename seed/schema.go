@@ -127,7 +127,8 @@ var sections = sync.OnceValue(func() []section {
 			"DestinationConfig": members(map[string]value{
 				"OnFailure": members(map[string]value{"Destination": value{kind: text}.must()}).must(),
 			}),
-			"Tags": {kind: dict},
+			"Tags":          {kind: dict},
+			"MetricsConfig": members(map[string]value{"Metrics": listOf(words("EventCount")).must()}),
 		}, func(p *Plan) *[]Item { return &p.Mappings }},
 	}
 })

@@ -52,11 +52,11 @@ func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 // ShardsChanged returns a channel that is closed when the stream's shards change or the stream is deleted.
 func (k *Kinesis) ShardsChanged() <-chan struct{} { return k.streams.ShardsChanged(k.id) }
 
-// Read visits durable records.
+// Read visits durable records. It counts as a read of the stream, as AWS's pollers do.
 func (k *Kinesis) Read(
 	ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record),
 ) (record.Position, storage.End, error) {
-	return k.streams.Read(ctx, k.id, shard, from, limit, visit)
+	return k.streams.Poll(ctx, k.id, shard, from, limit, visit)
 }
 
 // Oldest returns the trim horizon.

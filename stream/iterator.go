@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
@@ -179,16 +180,16 @@ func (s *Streams) GetRecords(
 	if limit.Records <= 0 {
 		limit.Records = MaxReadRecords
 	}
-	count, last := 0, record.Millis(0)
+	got := reading{began: time.Now()}
 	from, end := p.pos, storage.End{}
 	for {
 		var next record.Position
 		next, end, err = s.Read(ctx, p.stream, p.shard, from, limit, func(r record.Record) {
-			count++
-			last = r.Arrival
+			got.saw(&r)
 			visit(r)
 		})
 		if err != nil {
+			s.measureRead(sn, &got, err)
 			return out, err
 		}
 		if end.Kind != storage.Trimmed {
@@ -198,8 +199,8 @@ func (s *Streams) GetRecords(
 		from = end.Oldest // a place behind the horizon moves to it silently
 	}
 	now := s.now()
-	s.measureGet(sn, count, last, now)
-	if end.Kind == storage.ShardEnd && count == 0 {
+	s.measureRead(sn, &got, nil)
+	if end.Kind == storage.ShardEnd && got.records == 0 {
 		return s.shardEnd(ctx, p, now)
 	}
 	if end.Kind == storage.More {
@@ -208,7 +209,7 @@ func (s *Streams) GetRecords(
 			return out, s.readFault(p.name, p.shard, err)
 		}
 		if from < tip {
-			out.Behind = max(int64(now-last), 0)
+			out.Behind = max(int64(now-got.last), 0)
 		}
 	}
 	out.Next = s.issue(sn, sh, from)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"sync"
+	"time"
 
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
@@ -16,7 +17,24 @@ type meters struct {
 
 // meter holds the series of one stream. A nil meter measures nothing.
 type meter struct {
-	records, bytes, putRecord, putRecords, age *metric.Series
+	records, bytes, writesExceeded                                *metric.Series
+	putRecord, putRecords                                         putMeter
+	total, successful, alsoSuccessful, throttled, failed          *metric.Series // records of PutRecords
+	age, readBytes, readRecords, readLatency, read, readsExceeded *metric.Series
+}
+
+// putMeter holds the series of one operation that puts.
+type putMeter struct{ success, bytes, latency *metric.Series }
+
+// all returns every series of m.
+func (m *meter) all() []*metric.Series {
+	return []*metric.Series{
+		m.records, m.bytes, m.writesExceeded,
+		m.putRecord.success, m.putRecord.bytes, m.putRecord.latency,
+		m.putRecords.success, m.putRecords.bytes, m.putRecords.latency,
+		m.total, m.successful, m.alsoSuccessful, m.throttled, m.failed,
+		m.age, m.readBytes, m.readRecords, m.readLatency, m.read, m.readsExceeded,
+	}
 }
 
 // of returns the meter of a stream by its number, which is never reused.
@@ -38,8 +56,20 @@ func (m *meters) of(sn *snapshot) *meter {
 			return m.store.Of(k, name.Account, name.Region, metric.StreamName, name.Name)
 		}
 		found = &meter{
-			of(metric.IncomingRecords), of(metric.IncomingBytes), of(metric.PutRecordSuccess),
-			of(metric.PutRecordsSuccess), of(metric.GetRecordsAge),
+			records: of(metric.IncomingRecords), bytes: of(metric.IncomingBytes),
+			writesExceeded: of(metric.WriteThroughputExceeded),
+			putRecord: putMeter{
+				of(metric.PutRecordSuccess), of(metric.PutRecordBytes), of(metric.PutRecordLatency),
+			},
+			putRecords: putMeter{
+				of(metric.PutRecordsSuccess), of(metric.PutRecordsBytes), of(metric.PutRecordsLatency),
+			},
+			total: of(metric.PutRecordsTotal), successful: of(metric.PutRecordsSuccessful),
+			alsoSuccessful: of(metric.PutRecordsRecords), throttled: of(metric.PutRecordsThrottled),
+			failed: of(metric.PutRecordsFailed),
+			age:    of(metric.GetRecordsAge), readBytes: of(metric.GetRecordsBytes),
+			readRecords: of(metric.GetRecordsRecords), readLatency: of(metric.GetRecordsLatency),
+			read: of(metric.GetRecordsSuccess), readsExceeded: of(metric.ReadThroughputExceeded),
 		}
 		m.byID[sn.info.ID] = found
 	}
@@ -55,46 +85,88 @@ func (m *meters) forget(id uint32) {
 	if found == nil {
 		return
 	}
-	for _, s := range []*metric.Series{found.records, found.bytes, found.putRecord, found.putRecords, found.age} {
+	for _, s := range found.all() {
 		s.Release()
 	}
 }
 
-// measurePut counts a put of one record or of several: the durable records, and whether there are any.
-func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, placed []Placed) {
+// measurePut counts a put of one record or of several that began at an instant of real time: the durable records, and
+// whether there are any.
+func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, placed []Placed, began time.Time) {
 	m := s.meters.of(sn)
 	if m == nil {
 		return
 	}
-	records, bytes, success := 0, 0, 0.0
+	records, throttled, bytes, success := 0, 0, 0, 0.0
 	for i := range placed {
-		if placed[i].Fault == nil {
+		switch f := placed[i].Fault; {
+		case f == nil:
 			records++
 			bytes += recs[i].Size()
+		case f.Code == codeThrottled:
+			throttled++
 		}
 	}
 	at := s.clock.Now()
+	put := &m.putRecord
+	if several {
+		put = &m.putRecords
+		m.total.Add(at, float64(len(placed)))
+		m.successful.Add(at, float64(records))
+		m.alsoSuccessful.Add(at, float64(records))
+		m.throttled.Add(at, float64(throttled))
+		m.failed.Add(at, float64(len(placed)-records-throttled))
+	}
 	if records > 0 {
 		success = 1
 		m.records.Add(at, float64(records))
 		m.bytes.Add(at, float64(bytes))
+		put.bytes.Add(at, float64(bytes))
 	}
-	if several {
-		m.putRecords.Add(at, success)
-	} else {
-		m.putRecord.Add(at, success)
-	}
+	put.success.Add(at, success)
+	put.latency.Add(at, millisSince(began))
+	m.writesExceeded.Add(at, float64(throttled))
 }
 
-// measureGet records how old the last record of a GetRecords was; 0 if there was nothing to read.
-func (s *Streams) measureGet(sn *snapshot, count int, last, now record.Millis) {
+// reading follows one read that is measured.
+type reading struct {
+	began   time.Time // real time
+	records int
+	bytes   int
+	last    record.Millis // arrival of the last record
+}
+
+func (r *reading) saw(rec *record.Record) {
+	r.records++
+	r.bytes += rec.Size()
+	r.last = rec.Arrival
+}
+
+// measureRead records what a read of a client or a mapping brought, and how old its last record was; 0 if there was
+// nothing to read.
+func (s *Streams) measureRead(sn *snapshot, r *reading, err error) {
 	m := s.meters.of(sn)
 	if m == nil {
 		return
 	}
-	age := record.Millis(0)
-	if count > 0 {
-		age = max(0, now-last)
+	at := s.clock.Now()
+	m.readsExceeded.Add(at, 0)
+	if err != nil {
+		m.read.Add(at, 0)
+		return
 	}
-	m.age.Add(s.clock.Now(), float64(age))
+	age := record.Millis(0)
+	if r.records > 0 {
+		age = max(0, record.MillisOf(at)-r.last)
+	}
+	m.age.Add(at, float64(age))
+	m.readBytes.Add(at, float64(r.bytes))
+	m.readRecords.Add(at, float64(r.records))
+	m.readLatency.Add(at, millisSince(r.began))
+	m.read.Add(at, 1)
+}
+
+// millisSince has two decimals.
+func millisSince(began time.Time) float64 {
+	return float64(time.Since(began)/(10*time.Microsecond)) / 100
 }

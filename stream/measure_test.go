@@ -6,10 +6,11 @@ import (
 
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/storage"
 )
 
-// Puts count durable records, reads the age of the last record; a put that was refused before it reached a shard does
-// not count.
+// Puts count durable records, reads what they bring and the age of the last record, those of a mapping as well; a put
+// that was refused before it reached a shard does not count.
 func TestStreamsAreMeasured(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -35,6 +36,11 @@ func TestStreamsAreMeasured(t *testing.T) {
 	_, err = b.s.GetRecords(b.ctx, GetRecordsInput{Iterator: out.Next}, func(*ShardInfo) {}, func(record.Record) {})
 	b.must(err)
 
+	info, err := b.s.Lookup(b.ctx, orders)
+	b.must(err)
+	_, _, err = b.s.Poll(b.ctx, info.ID, 0, 1, storage.Limit{Records: 10, Bytes: 1 << 20}, func(record.Record) {})
+	b.must(err)
+
 	total := func(k metric.Kind) metric.Summary {
 		t.Helper()
 		id := metric.ID{
@@ -54,13 +60,22 @@ func TestStreamsAreMeasured(t *testing.T) {
 	}
 	for k, want := range map[metric.Kind][2]float64{
 		metric.IncomingRecords: {2, 3}, metric.IncomingBytes: {2, 10 + 12 + 2}, metric.PutRecordSuccess: {1, 1},
-		metric.PutRecordsSuccess: {1, 1},
+		metric.PutRecordsSuccess: {1, 1}, metric.PutRecordBytes: {1, 2}, metric.PutRecordsBytes: {1, 22},
+		metric.PutRecordsTotal: {1, 2}, metric.PutRecordsRecords: {1, 2}, metric.PutRecordsSuccessful: {1, 2},
+		metric.PutRecordsThrottled: {1, 0}, metric.PutRecordsFailed: {1, 0}, metric.WriteThroughputExceeded: {2, 0},
+		metric.GetRecordsSuccess: {3, 3}, metric.GetRecordsRecords: {3, 6}, metric.GetRecordsBytes: {3, 48},
+		metric.ReadThroughputExceeded: {3, 0},
 	} {
 		if got := total(k); got.Count != want[0] || got.Sum != want[1] {
 			t.Errorf("%s: %g in %g values, want %g in %g", k.Name, got.Sum, got.Count, want[1], want[0])
 		}
 	}
-	if got := total(metric.GetRecordsAge); got.Count != 2 || got.Max < 5000 || got.Min != 0 {
+	for _, k := range []metric.Kind{metric.PutRecordLatency, metric.PutRecordsLatency, metric.GetRecordsLatency} {
+		if got := total(k); got.Count == 0 || got.Min < 0 || got.Max > 60_000 {
+			t.Errorf("%s: %+v", k.Name, got)
+		}
+	}
+	if got := total(metric.GetRecordsAge); got.Count != 3 || got.Max < 5000 || got.Min != 0 {
 		t.Errorf("ages %+v", got)
 	}
 }

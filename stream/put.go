@@ -75,12 +75,12 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 		v.Hidden("data", tooLong(sn.info.RecordBytes))
 		return Placed{}, v.Err()
 	}
-	recs := [1]record.Record{in.Record}
+	recs, began := [1]record.Record{in.Record}, time.Now()
 	placed, err := s.put(ctx, st, recs[:])
 	if err != nil {
 		return Placed{}, err
 	}
-	s.measurePut(sn, false, recs[:], placed)
+	s.measurePut(sn, false, recs[:], placed, began)
 	if f := placed[0].Fault; f != nil {
 		if f.Code == codeInternal {
 			// AWS gives its own faults no text
@@ -119,9 +119,10 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	if total > MaxCallBytes {
 		return nil, fault.New(codeInvalid, "Records size exceeds 10 MB limit")
 	}
+	began := time.Now()
 	placed, err := s.put(ctx, st, recs)
 	if err == nil {
-		s.measurePut(sn, true, recs, placed)
+		s.measurePut(sn, true, recs, placed, began)
 	}
 	return placed, err
 }

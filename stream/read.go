@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
@@ -96,6 +97,27 @@ func (s *Streams) Read(
 		end = storage.End{Kind: storage.Tail}
 	}
 	return next, end, nil
+}
+
+// Poll is Read, and counts in the stream's GetRecords metrics, as the reads of clients do.
+func (s *Streams) Poll(
+	ctx context.Context, id uint32, shard record.ShardID, from record.Position, limit storage.Limit,
+	visit func(record.Record),
+) (record.Position, storage.End, error) {
+	if s.meters.store == nil {
+		return s.Read(ctx, id, shard, from, limit, visit)
+	}
+	got := reading{began: time.Now()}
+	next, end, err := s.Read(ctx, id, shard, from, limit, func(r record.Record) {
+		got.saw(&r)
+		visit(r)
+	})
+	if ctx.Err() == nil {
+		if sn, ok, found := s.byNumber(ctx, id); ok && found == nil {
+			s.measureRead(sn, &got, err)
+		}
+	}
+	return next, end, err
 }
 
 // read is Read without the check of a shard's end. If the first record it meets is young enough, nothing before it can

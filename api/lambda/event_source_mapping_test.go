@@ -118,6 +118,38 @@ func TestCreateEchoesEveryKnob(t *testing.T) {
 	}
 }
 
+// MetricsConfig is echoed while it names EventCount; an empty list ends it, and one that was not sent leaves it.
+func TestMetricsConfigIsSwitchedOnAndOff(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	on := map[string]any{"Metrics": []any{"EventCount"}}
+	a := b.create(`"MetricsConfig":{"Metrics":["EventCount","EventCount"]}`)
+	uuid := "/" + a.body["UUID"].(string)
+	if d := cmp.Diff(any(on), a.body["MetricsConfig"]); d != "" || len(a.body) != 19 {
+		t.Errorf("Create: %d members, %s", len(a.body), d)
+	}
+	for _, c := range []struct {
+		sent string
+		want any
+	}{
+		{`{"BatchSize":5}`, on}, {`{"MetricsConfig":{}}`, on}, {`{"MetricsConfig":{"Metrics":[]}}`, nil},
+		{`{"MetricsConfig":{"Metrics":["EventCount"]}}`, on},
+	} {
+		b.settle()
+		b.call("PUT", uuid, c.sent)
+		if d := cmp.Diff(c.want, b.call("GET", uuid, "").body["MetricsConfig"]); d != "" {
+			t.Errorf("after %s: %s", c.sent, d)
+		}
+	}
+	a = b.create(`"FunctionName":"g","MetricsConfig":{"Metrics":["Everything"]}`)
+	if message, _ := a.body["message"].(string); a.status != 400 ||
+		a.header.Get("x-amzn-errortype") != "ValidationException" || !strings.Contains(
+		message, "Member must satisfy enum value set: [EventCount, ErrorCount, KafkaMetrics]",
+	) {
+		t.Errorf("an unknown metric: %d %v", a.status, a.body)
+	}
+}
+
 // S-03 to S-08, S-11, S-16: codes and bodies as they have been recorded. The checks themselves are tested in package
 // mapping.
 func TestCreateRefusals(t *testing.T) {
@@ -287,7 +319,6 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	b := newBench(t)
 	for name, option := range map[string]string{
 		"FilterCriteria":    `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
-		"MetricsConfig":     `"MetricsConfig":{"Metrics":["EventCount"]}`,
 		"KMSKeyArn":         `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
 		"FunctionName":      `"FunctionName":"f:$LATEST"`,
 		"DestinationConfig": `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,

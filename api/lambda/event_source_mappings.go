@@ -12,7 +12,7 @@ import (
 // This file holds what the five operations on event source mappings share: the shape of answers, and the caller.
 
 // eventSourceMapping is AWS's EventSourceMappingConfiguration as it looks for a Kinesis stream: these members and no
-// others, always all of them but StartingPositionTimestamp. Source: Lambda API Reference,
+// others, always all of them but StartingPositionTimestamp and MetricsConfig. Source: Lambda API Reference,
 // EventSourceMappingConfiguration.
 type eventSourceMapping struct {
 	UUID                           string
@@ -33,8 +33,11 @@ type eventSourceMapping struct {
 	MaximumRetryAttempts           int
 	TumblingWindowInSeconds        int
 	FunctionResponseTypes          []string
+	MetricsConfig                  *mappingMetrics `json:",omitempty"`
 	EventSourceMappingArn          string
 }
+
+type mappingMetrics struct{ Metrics []string }
 
 type mappingDestination struct {
 	OnFailure struct {
@@ -82,6 +85,9 @@ func showMapping(m *mapping.Mapping) eventSourceMapping {
 	a.DestinationConfig.OnFailure.Destination = m.Destination
 	if m.MaxAge > 0 {
 		a.MaximumRecordAgeInSeconds = int(m.MaxAge / time.Second)
+	}
+	if m.EventCount {
+		a.MetricsConfig = &mappingMetrics{[]string{"EventCount"}}
 	}
 	if m.PartialResponses {
 		a.FunctionResponseTypes = append(a.FunctionResponseTypes, "ReportBatchItemFailures")

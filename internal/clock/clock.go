@@ -18,6 +18,7 @@ type Clock struct {
 	mu     sync.Mutex
 	offset time.Duration
 	timers timerHeap
+	loose  timerHeap   // those that an Advance jumps over
 	alarm  *time.Timer // fires at the real time of the earliest timer
 	seq    uint64
 	firing int           // functions of timers that have not returned
@@ -64,17 +65,32 @@ type Timer struct {
 	f     func()
 	seq   uint64
 	index int // in the heap; -1 when not in it
+	loose bool
 }
 
 // At calls f on its own goroutine once the clock shows at or later.
-func (c *Clock) At(at time.Time, f func()) *Timer {
+func (c *Clock) At(at time.Time, f func()) *Timer { return c.set(at, f, false) }
+
+// AtLeast is At for what need not happen at its very instant, as a count once a minute: an Advance does not stop at it,
+// and f is called where the clock stops next.
+func (c *Clock) AtLeast(at time.Time, f func()) *Timer { return c.set(at, f, true) }
+
+func (c *Clock) set(at time.Time, f func(), loose bool) *Timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++
-	t := &Timer{c: c, at: at.Round(0), f: f, seq: c.seq}
-	heap.Push(&c.timers, t)
+	t := &Timer{c: c, at: at.Round(0), f: f, seq: c.seq, loose: loose}
+	heap.Push(t.heap(), t)
 	c.rearm()
 	return t
+}
+
+// heap returns where t is kept.
+func (t *Timer) heap() *timerHeap {
+	if t.loose {
+		return &t.c.loose
+	}
+	return &t.c.timers
 }
 
 // After calls f on its own goroutine once d has passed on this clock.
@@ -87,7 +103,7 @@ func (t *Timer) Stop() bool {
 	if t.index < 0 {
 		return false
 	}
-	heap.Remove(&t.c.timers, t.index)
+	heap.Remove(t.heap(), t.index)
 	t.c.rearm()
 	return true
 }
@@ -108,17 +124,25 @@ func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 // rearm fires what is due and sets the alarm for the next timer. c.mu is held.
 func (c *Clock) rearm() {
 	now := c.now()
-	for len(c.timers) > 0 && !c.timers[0].at.After(now) {
-		t := heap.Pop(&c.timers).(*Timer)
-		c.firing++
-		go c.fire(t.f)
+	for _, timers := range []*timerHeap{&c.timers, &c.loose} {
+		for len(*timers) > 0 && !(*timers)[0].at.After(now) {
+			t := heap.Pop(timers).(*Timer)
+			c.firing++
+			go c.fire(t.f)
+		}
 	}
 	if c.alarm != nil {
 		c.alarm.Stop()
 		c.alarm = nil
 	}
-	if len(c.timers) > 0 {
-		c.alarm = time.AfterFunc(c.timers[0].at.Sub(now), func() {
+	var next *Timer
+	for _, timers := range []timerHeap{c.timers, c.loose} {
+		if len(timers) > 0 && (next == nil || timers[0].at.Before(next.at)) {
+			next = timers[0]
+		}
+	}
+	if next != nil {
+		c.alarm = time.AfterFunc(next.at.Sub(now), func() {
 			c.mu.Lock()
 			c.rearm()
 			c.mu.Unlock()

@@ -1,0 +1,186 @@
+package engine_test
+
+import (
+	"context"
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
+)
+
+// counted is what EventCount has counted: sums by name, of those metrics that have any value.
+func (w *world) counted(uuid string) map[string]float64 {
+	w.t.Helper()
+	out := map[string]float64{}
+	for _, k := range []metric.Kind{
+		metric.PolledEvents, metric.FilteredOutEvents, metric.InvokedEvents, metric.FailedInvokeEvents,
+		metric.DroppedEvents, metric.DeliveredEvents,
+	} {
+		if got := w.total(k, metric.MappingUUID, uuid); got.Count > 0 {
+			out[k.Name] = got.Sum
+		}
+	}
+	return out
+}
+
+func withEventCount(k mapping.Knobs) mapping.Knobs {
+	k.Metrics = []string{"EventCount"}
+	return k
+}
+
+// What becomes of records is counted as §8.3's metrics say, worked out for single runs. S-61: 10 records, poison 7,
+// bisect, three retries, then Polled 10, Invoked 30, FailedInvoke 21, Delivered 1, Dropped 0. S-84: a destination that
+// is gone, then DroppedEventCount += n and OnFailureDestinationDelivered not emitted. S-85: no destination, then
+// DroppedEventCount += n. S-110: a partial failure, then FailedInvokeEventCount > 0.
+func TestEventsAreCounted(t *testing.T) {
+	t.Parallel()
+	to := func(arn string) *mapping.DestinationConfig { return &mapping.DestinationConfig{OnFailure: arn} }
+	partial := func(i invocation) function.Result {
+		res := ok()
+		if len(i.data) > 1 {
+			res.Payload = []byte(`{"batchItemFailures":[{"itemIdentifier":"` + i.sequences[2] + `"}]}`)
+		}
+		return res
+	}
+	for name, c := range map[string]struct {
+		knobs   mapping.Knobs
+		records int
+		handle  func(invocation) function.Result
+		want    map[string]float64
+	}{
+		"S-61": {
+			mapping.Knobs{
+				BatchSize: p(int64(10)), MaxRetries: p(int64(3)), Bisect: p(true), Destination: to(deadARN),
+			}, 10, poisoned("7"),
+			map[string]float64{
+				"PolledEventCount": 10, "FilteredOutEventCount": 0, "InvokedEventCount": 30,
+				"FailedInvokeEventCount": 21, "OnFailureDestinationDeliveredEventCount": 1,
+			},
+		},
+		"S-84": {
+			mapping.Knobs{BatchSize: p(int64(5)), MaxRetries: p(int64(0)), Destination: to(deadARN + "-gone")}, 5,
+			poisoned("1"),
+			map[string]float64{
+				"PolledEventCount": 5, "FilteredOutEventCount": 0, "InvokedEventCount": 5, "FailedInvokeEventCount": 5,
+				"DroppedEventCount": 5,
+			},
+		},
+		"S-85": {
+			mapping.Knobs{BatchSize: p(int64(2)), MaxRetries: p(int64(0))}, 4, poisoned("1"),
+			map[string]float64{
+				"PolledEventCount": 4, "FilteredOutEventCount": 0, "InvokedEventCount": 4, "FailedInvokeEventCount": 2,
+				"DroppedEventCount": 2,
+			},
+		},
+		"S-110": {
+			mapping.Knobs{BatchSize: p(int64(3)), ResponseTypes: []string{"ReportBatchItemFailures"}}, 3, partial,
+			map[string]float64{
+				"PolledEventCount": 3, "FilteredOutEventCount": 0, "InvokedEventCount": 4, "FailedInvokeEventCount": 3,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				defer w.close()
+				w.functions.handle = c.handle
+				w.put("k", numbered(1, c.records)...)
+				uuid := w.create(withEventCount(c.knobs))
+				w.pass(time.Minute)
+
+				if got := w.counted(uuid); !maps.Equal(got, c.want) {
+					t.Errorf("counted %v\nwant    %v", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// S-112: given MetricsConfig absent, then no ESM metric. Given EventCount and an empty stream, then PolledEventCount
+// data points of 0: one a minute, without a read. A disabled mapping has none, nor has one whose MetricsConfig was
+// emptied.
+func TestIdleMappingsCountZeros(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		defer w.close()
+		silent := w.create(mapping.Knobs{})
+		_, err := w.mappings.Delete(t.Context(), caller, silent)
+		w.must(err)
+		w.pass(time.Minute)
+		uuid := w.create(withEventCount(mapping.Knobs{}))
+		polled := func() metric.Summary { return w.total(metric.PolledEvents, metric.MappingUUID, uuid) }
+		update := func(k mapping.Knobs) {
+			t.Helper()
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: k})
+			w.must(err)
+			synctest.Wait()
+		}
+
+		first := polled()
+		w.pass(10 * time.Minute)
+
+		if first.Count != 3 || first.Sum != 0 {
+			t.Errorf("a first read of three empty shards: %+v", first)
+		}
+		if got := polled(); got.Count != first.Count+10 || got.Sum != 0 {
+			t.Errorf("ten minutes without records: %+v, first %+v", got, first)
+		}
+		if got := w.counted(silent); len(got) != 0 {
+			t.Errorf("without MetricsConfig: %v", got)
+		}
+		update(mapping.Knobs{Enabled: p(false)})
+		off := polled()
+		w.pass(10 * time.Minute)
+		if got := polled(); got.Count != off.Count {
+			t.Errorf("a disabled mapping has data points: %+v, was %+v", got, off)
+		}
+		update(mapping.Knobs{Enabled: p(true), Metrics: []string{}})
+		w.put("k", "1")
+		w.pass(10 * time.Minute)
+		if got := w.counted(uuid); polled().Count != off.Count || got["InvokedEventCount"] != 0 {
+			t.Errorf("after MetricsConfig was emptied: %v", got)
+		}
+		update(mapping.Knobs{Metrics: []string{"EventCount"}})
+		w.put("k", "2")
+		w.pass(time.Minute)
+		if got := w.counted(uuid); got["PolledEventCount"] != 1 || got["InvokedEventCount"] != 1 {
+			t.Errorf("after it was switched on again: %v", got)
+		}
+	})
+}
+
+// A minute in which records came needs no zero. Minutes over which the clock was moved get theirs afterwards, the last
+// hour of them, and moving it does not stop at each.
+func TestZerosFollowTheClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(withEventCount(mapping.Knobs{}))
+		w.pass(time.Minute - time.Duration(w.clock.Now().Second())*time.Second + 30*time.Second)
+		polled := func() metric.Summary { return w.total(metric.PolledEvents, metric.MappingUUID, uuid) }
+		before := polled()
+
+		stops := 0
+		_, err := w.clock.Advance(t.Context(), 23*time.Hour, func(ctx context.Context) error { stops++; return nil })
+		w.must(err)
+		synctest.Wait()
+
+		if got := polled(); got.Count < 59 || got.Count > 61 || got.Sum != 0 || stops > 3 {
+			t.Errorf("%+v for a day that was skipped, in %d stops", got, stops)
+		}
+		w.put("k", "1")
+		synctest.Wait()
+		before = polled()
+		w.pass(5 * time.Second)
+		if got := polled(); got.Count != before.Count {
+			t.Error("a minute with records got a zero as well")
+		}
+	})
+}
