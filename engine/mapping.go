@@ -133,7 +133,7 @@ func (r *mappingRunner) run() {
 	shardsChanged := r.src.ShardsChanged()
 	r.setFunction()
 	r.ownership = r.e.o.Ownership.Changed(r.m.Stream) // own takes it again, unless nothing can be listed
-	r.count() // before the first read
+	r.count()                                         // before the first read
 	r.list()
 	r.desire()
 	r.await()
