@@ -30,7 +30,7 @@ type Functions interface {
 	Lookup(ref function.Ref) (*function.Configuration, bool)
 }
 
-// Options of an Engine. All members but Observe, Hinted, Metrics and Trace are required.
+// Options of an Engine. All members but Pace, Observe, Hinted, Metrics and Trace are required.
 type Options struct {
 	Mappings     *mapping.Mappings
 	Functions    Functions
@@ -39,6 +39,7 @@ type Options struct {
 	Source       func(mapping.Mapping) source.Source // what a mapping polls
 	Clock        *clock.Clock
 	Log          *slog.Logger
+	Pace         Pace      // the zero value: as fast as it goes
 	Ownership    Ownership // which shards it runs; Everything, if no other engine works on the store
 	// Observe is told what happens in every shard, in order. It runs on no shard's goroutine and holds none up; while
 	// it takes its time the engine is not idle, and what does not fit into the bound of what waits is told as

@@ -294,6 +294,7 @@ func (f *fakeFunctions) delivered() []string {
 
 // world is every room around an engine, over one store.
 type world struct {
+	pace      engine.Pace
 	t         *testing.T
 	store     storage.Store
 	coord     *faultyCoord                      // of mappings and checkpoints
@@ -377,7 +378,7 @@ func (w *world) newEngine() *engine.Engine {
 		Trace: w.trace, Mappings: w.mappings, Functions: w.functions, Checkpoints: checkpoint.New(w.coord),
 		BufferMemory: w.budget,
 		Clock:        w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Metrics: w.metrics,
+		Metrics: w.metrics, Pace: w.pace,
 		Hinted: func(of function.Ref, hint string) {
 			if of.Account != account || of.Region != region || of.Name != "f" {
 				w.t.Errorf("a hint about %s", of)

@@ -13,6 +13,7 @@ import (
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/source"
@@ -57,7 +58,8 @@ type mappingRunner struct {
 	guest    bool            // another engine decides the State
 	desired  bool            // the machine knows what the mapping shall be
 	stopping bool
-	pulsing  bool // counted in by the pulse
+	pulsing  bool         // counted in by the pulse
+	paced    *clock.Timer // of the end of a transition; nil: none is waited for
 
 	ownership <-chan struct{} // closed at its next change
 	vanished  bool            // the mapping is not kept any more, and the runner was told; under Engine.mu
@@ -164,6 +166,7 @@ func (r *mappingRunner) run() {
 		r.e.active.end()
 	}
 	r.uncount()
+	r.stopPace()
 	r.cancel()
 	for what := range r.retries {
 		r.done(what)
@@ -400,7 +403,7 @@ func (r *mappingRunner) forgetShard(id record.ShardID) {
 // settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is
 // tried again.
 func (r *mappingRunner) settle(state esm.State) {
-	if r.stopping {
+	if r.stopping || r.early(r.desire) {
 		return
 	}
 	if err := r.e.o.Mappings.Settled(r.ctx, r.m.UUID, r.m.Version, state); err != nil {
@@ -428,8 +431,8 @@ func (r *mappingRunner) abandonLater(id record.ShardID, s *shardRunner) {
 // forget ends a deleted mapping: first its checkpoints go, then the mapping itself, so that a crash in between leaves a
 // mapping to be deleted again.
 func (r *mappingRunner) forget() {
-	if r.stopping {
-		return // it is deleted at the next start
+	if r.stopping || r.early(r.forget) {
+		return // if it stops, it is deleted at the next start
 	}
 	err := r.e.o.Checkpoints.Forget(r.ctx, r.m.UUID)
 	if err == nil {

@@ -59,7 +59,11 @@ var fetchBuffers = sync.Pool{New: func() any { return new([]record.Record) }}
 // read brings records, waiting at the tail for something new if it may.
 func (r *shardRunner) read(ctx context.Context, f Fetch) {
 	buf := fetchBuffers.Get().(*[]record.Record)
+	paced := f.Wait && r.e.o.Pace.Poll > 0 // the tail was seen, and nothing is known of what came since
 	for {
+		if paced && !r.polled(ctx.Done()) {
+			return
+		}
 		changed := r.src.Changed(r.id.Shard)
 		*buf = (*buf)[:0]
 		limit, reserved := r.e.budget.Reserve(f.Limit, f.Least)
@@ -88,6 +92,9 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 				return ev
 			})
 			return
+		}
+		if paced {
+			continue
 		}
 		r.e.active.end() // a read that waits at the tail is not work under way
 		select {

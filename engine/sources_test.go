@@ -21,7 +21,8 @@ func TestSourcesOfTestsKeepTheContract(t *testing.T) {
 	t.Parallel()
 	var visited atomic.Int64
 	for name, wrap := range map[string]func(source.Source) source.Source{
-		"counting": func(s source.Source) source.Source { return counting{s, &visited} },
+		"counting":       func(s source.Source) source.Source { return counting{s, &visited} },
+		"counting reads": func(s source.Source) source.Source { return countedReads{s, &visited} },
 		"unlistable, when its time is over": func(s source.Source) source.Source {
 			return unlistable{s, new(atomic.Int64)}
 		},

@@ -33,6 +33,10 @@ func (f *Functions) activate(conf *Configuration, transition chan struct{}) {
 		if dir, _, e := f.code.unpacked(ctx, conf.CodeSHA256); err == nil && e == nil && !f.confined() {
 			plan.Hint = strings.TrimSpace(plan.Hint + " " + sharedHint(dir))
 		}
+		if left := conf.LastModified.Add(f.opt.Transition).Sub(f.opt.Clock.Now()); f.opt.Transition > 0 && left > 0 &&
+			f.opt.Clock.Sleep(ctx, left) != nil {
+			return
+		}
 		f.conclude(ctx, conf, transition, plan, err)
 	})
 }

@@ -250,9 +250,17 @@ func inProgress(ref Ref) *fault.Error {
 // milliseconds here.
 const conflictWait = time.Second
 
+// patience returns how long a call waits for a transition to end: not at all where transitions are meant to be seen.
+func (f *Functions) patience(most time.Duration) time.Duration {
+	if f.opt.Transition > 0 {
+		return 0
+	}
+	return most
+}
+
 // settle locks the catalogue at a moment when the function is in no transition. On success the caller unlocks f.change.
 func (f *Functions) settle(ctx context.Context, ref Ref) (*entry, error) {
-	timeout := time.NewTimer(conflictWait)
+	timeout := time.NewTimer(f.patience(conflictWait))
 	defer timeout.Stop()
 	for {
 		f.change.Lock()

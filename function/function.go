@@ -68,8 +68,11 @@ type Options struct {
 	TailWait time.Duration
 	// how long extensions may work on SHUTDOWN before their process gets SIGTERM; 0: 300 ms
 	ShutdownGrace time.Duration
-	InitTimeout   time.Duration // until init time counts against the function's timeout; 0: 10 s
-	Isolation     string        // none or sandbox; "": sandbox where it works
+	// how long Pending and InProgress are shown at least, by Clock. With it, changes that conflict and invocations of a
+	// function that is Pending fail at once, as on AWS; without it they wait for a moment, which is always enough
+	Transition  time.Duration
+	InitTimeout time.Duration // until init time counts against the function's timeout; 0: 10 s
+	Isolation   string        // none or sandbox; "": sandbox where it works
 	// "" or host: that of this machine; private: functions reach the Runtime API and Endpoint alone, in level sandbox
 	Network string
 	Show    []string // files and directories of this machine that every function sees, read-only
@@ -94,7 +97,7 @@ func (o *Options) Validate() error {
 	}{
 		{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum},
 		{"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)},
-		{"TailWait", int(o.TailWait)}, {"ShutdownGrace", int(o.ShutdownGrace)},
+		{"TailWait", int(o.TailWait)}, {"Transition", int(o.Transition)}, {"ShutdownGrace", int(o.ShutdownGrace)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)

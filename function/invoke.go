@@ -108,7 +108,7 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 	}
 	var limit <-chan time.Time
 	if !inv.Wait {
-		t := time.NewTimer(pendingWait)
+		t := time.NewTimer(f.patience(pendingWait))
 		defer t.Stop()
 		limit = t.C
 	}

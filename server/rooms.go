@@ -75,8 +75,9 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	if err = s.startMetrics(r); err != nil {
 		return r, s.dataError(err)
 	}
+	pace := s.paces()
 	r.streams = stream.New(stream.Options{
-		Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
+		Pace: pace.streams, Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
 	})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)
@@ -89,7 +90,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	r.mappings = mapping.New(mapping.Options{
 		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions},
-		Log: s.log.With("room", "mapping"),
+		Log: s.log.With("room", "mapping"), AWSPace: s.cfg.Pace == PaceAWS,
 	})
 	checkpoints := checkpoint.New(r.store.Coord())
 	epoch, err := checkpoints.Epoch(ctx)
@@ -102,7 +103,8 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Source: func(m mapping.Mapping) source.Source {
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
-		Clock: s.clock, Log: s.log.With("room", "engine"), Ownership: engine.Everything(epoch), Observe: s.cfg.Observe,
+		Clock: s.clock, Log: s.log.With("room", "engine"),
+		Pace: pace.engine, Ownership: engine.Everything(epoch), Observe: s.cfg.Observe,
 		Hinted:  s.hinted,
 		Metrics: r.metrics, BufferMemory: s.cfg.BufferMemory,
 	})
@@ -111,6 +113,21 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	r.handler = s.route(r)
 	return r, nil
+}
+
+// paces is Config.Pace in the words of the rooms.
+type paces struct {
+	streams   stream.Pace
+	functions time.Duration // of transitions
+	engine    engine.Pace
+}
+
+func (s *Server) paces() paces {
+	if s.cfg.Pace != PaceAWS {
+		return paces{}
+	}
+	e := engine.AWSPace()
+	return paces{stream.AWSPace(), e.Transition, e}
 }
 
 // under returns a place in the data directory; "" in memory.
@@ -272,6 +289,7 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU,
 		Metrics:   r.metrics,
 		Isolation: s.cfg.Isolation, Network: s.cfg.Network, Hide: s.secrets(), Show: s.cfg.Show, Serve: s.serveInside,
+		Transition:   s.paces().functions,
 		SteeredClock: s.cfg.Dev && s.cfg.FunctionClock != ClockReal,
 	})
 	if err == nil {

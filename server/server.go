@@ -29,6 +29,12 @@ import (
 // DefaultPort is the port that AWS emulators use.
 const DefaultPort = 4566
 
+// Values of Config.Pace.
+const (
+	PaceInstant = "instant"
+	PaceAWS     = "aws"
+)
+
 // Values of Config.FunctionClock.
 const (
 	ClockSteered = "steered"
@@ -57,13 +63,16 @@ type Config struct {
 	// FunctionClock says which time functions see with Dev: "" or steered, the server's; real, the machine's, as calls
 	// of real services need. Without Dev it is real.
 	FunctionClock string
-	ReadyFile     string // written once everything answers
-	Version       string
-	Log           *slog.Logger                                         // nil: nothing is logged
-	Observe       func(engine.Observation)                             // what happens in mappings; see engine.Options
-	LogLines      func(owner function.Ref, events []function.LogEvent) // what functions print; must not block
-	Hinted        func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
-	DrainLimit    time.Duration                                        // how long Stop waits for invocations; 0: 30 s
+	// Pace is "" or instant: what is put is read at once, and transitions are over before they matter; aws: mappings
+	// poll once a second, and transitions of streams, functions and mappings stay visible for five seconds.
+	Pace       string
+	ReadyFile  string // written once everything answers
+	Version    string
+	Log        *slog.Logger                                         // nil: nothing is logged
+	Observe    func(engine.Observation)                             // what happens in mappings; see engine.Options
+	LogLines   func(owner function.Ref, events []function.LogEvent) // what functions print; must not block
+	Hinted     func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
+	DrainLimit time.Duration                                        // how long Stop waits for invocations; 0: 30 s
 
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the
 	// server counts as ready. A failure ends the server. nil: nothing to prepare.
@@ -86,6 +95,9 @@ func (c *Config) Validate() error {
 	}
 	if c.FunctionClock != "" && c.FunctionClock != ClockSteered && c.FunctionClock != ClockReal {
 		return fmt.Errorf("function-clock %q is neither steered nor real", c.FunctionClock)
+	}
+	if c.Pace != "" && c.Pace != PaceInstant && c.Pace != PaceAWS {
+		return fmt.Errorf("pace %q is neither instant nor aws", c.Pace)
 	}
 	if c.Network == function.NetworkPrivate && c.Isolation == "none" {
 		return errors.New("function-network private needs isolation sandbox")

@@ -595,6 +595,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"min-free -1 is negative":          {MinFree: -1},
 		"memory-limit -1 is negative":      {MemoryLimit: -1},
 		"buffer-memory -1 is negative":     {BufferMemory: -1},
+
+		`pace "slow" is neither instant nor aws`: {Pace: "slow"},
 	} {
 		if _, err := New(cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -37,6 +37,7 @@ type serverFlags struct {
 	verbose   bool
 	logLevel  string
 	logFormat string
+	pace      string
 }
 
 func (f *serverFlags) register(c *cobra.Command) {
@@ -79,14 +80,18 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
 	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "how it is logged, to standard error: text, json")
-	for _, later := range []string{"pace", "limits", "auth"} { // known, and refused by name until they exist
+	c.Flags().StringVar(
+		&f.pace, "pace", server.PaceInstant,
+		"instant, or aws: mappings poll once a second, and changes of streams, functions and mappings take five",
+	)
+	for _, later := range []string{"limits", "auth"} { // known, and refused by name until they exist
 		c.Flags().String(later, "", "")
 		_ = c.Flags().MarkHidden(later)
 	}
 }
 
 func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
-	for _, later := range []string{"pace", "limits", "auth"} {
+	for _, later := range []string{"limits", "auth"} {
 		if c.Flags().Changed(later) {
 			return server.Config{}, usage(c, "--%s is not supported yet", later)
 		}
@@ -123,6 +128,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host,
 		CPU:     f.cpu,
 		Version: versionText(), Log: log, AcceptLoss: f.loss, Isolation: f.isolation, Network: f.network,
+		Pace: f.pace,
 	}
 	for _, size := range []struct {
 		flag, text string

@@ -125,7 +125,8 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 	f.say(
 		"%s",
 		f.t.dim(
-			"isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · signatures are not verified on loopback",
+			"isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · pace: "+
+				first(cfg.Pace, server.PaceInstant)+" · signatures are not verified on loopback",
 		),
 	)
 	if !cfg.Dev {

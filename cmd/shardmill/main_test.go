@@ -89,7 +89,7 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 			"dev --buffer-memory 0", 2,
 			"error: --buffer-memory \"0\" is not a size such as 64MiB or 1GiB\nhint: run shardmill dev --help\n",
 		},
-		{"dev --pace aws", 2, "error: --pace is not supported yet\nhint: run shardmill dev --help\n"},
+		{"dev --pace slow", 2, "error: pace \"slow\" is neither instant nor aws\nhint: run shardmill dev --help\n"},
 		{
 			"dev --bind 0.0.0.0", 2,
 			"error: --bind 0.0.0.0: requests cannot be authenticated yet, so only 127.0.0.1 is possible\nhint: to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n",

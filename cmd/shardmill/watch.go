@@ -82,7 +82,15 @@ func newWatcher(ctx context.Context, s *seeder) (*watcher, error) {
 	if len(w.functions) == 0 {
 		return nil, nil
 	}
-	w.reload = func(ctx context.Context, name string, zip []byte) error { return updateCode(ctx, s.c, name, zip) }
+	w.reload = func(ctx context.Context, name string, zip []byte) error {
+		err := updateCode(ctx, s.c, name, zip)
+		if isCode(err, fault.CodeConflict) { // at AWS's pace the update before takes a while
+			if err = s.settled(ctx, name); err == nil {
+				err = updateCode(ctx, s.c, name, zip)
+			}
+		}
+		return err
+	}
 	return w, nil
 }
 

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/internal/eventually"
+)
+
+// At AWS's pace transitions of streams, functions and mappings are seen for five seconds, calls that conflict fail at
+// once (S-19), and a mapping polls once a second; moving the clock ends them all and brings the poll.
+func TestPaceReachesEveryRoom(t *testing.T) {
+	t.Parallel()
+	observe, started, _ := attempts()
+	b := start(t, Config{Dev: true, Pace: PaceAWS, Observe: observe})
+	const mappings, function = "/2015-03-31/event-source-mappings", "/2015-03-31/functions/f/configuration"
+	advance := func(d time.Duration) {
+		t.Helper()
+		b.ok(b.control("POST", control.PathClock, fmt.Sprintf(`{"advanceMillis":%d}`, d.Milliseconds())))
+	}
+	shows := func(want string, status int, answer string) {
+		t.Helper()
+		if b.ok(status, answer); !strings.Contains(answer, want) {
+			t.Errorf("%s does not show %s", answer, want)
+		}
+	}
+	status := func() (int, string) { return b.kinesis("DescribeStreamSummary", `{"StreamName":"orders"}`) }
+	get := func(path string) (int, string) { return b.lambda("GET", path, "") }
+	three := func(stream, functionState, mapping string) {
+		t.Helper()
+		code, answer := status()
+		shows(`"StreamStatus":"`+stream+`"`, code, answer)
+		code, answer = get(function)
+		shows(`"State":"`+functionState+`"`, code, answer)
+		code, answer = get(mappings)
+		shows(`"State":"`+mapping+`"`, code, answer)
+	}
+
+	b.pipeline()
+
+	three("CREATING", "Pending", "Creating")
+	_, uuid, _ := strings.Cut(b.ok(get(mappings)), `"UUID":"`)
+	one := mappings + "/" + uuid[:36]
+	for what, refusal := range map[string]func() (int, string){
+		`"Type":"User","Message":"Cannot update the event source mapping because it is in use."`: func() (int, string) {
+			return b.lambda("PUT", one, `{"BatchSize":5}`)
+		},
+		`An update is in progress for resource: arn:aws:lambda:us-east-1:000000000000:function:f`: func() (int, string) {
+			return b.lambda("PUT", function, `{"Timeout":5}`)
+		},
+		`ResourceInUseException`: func() (int, string) {
+			return b.kinesis("SplitShard", `{"StreamName":"orders","ShardToSplit":"shardId-000000000000","NewStartingHashKey":"9"}`)
+		},
+	} {
+		if code, answer := refusal(); code/100 != 4 || !strings.Contains(answer, what) {
+			t.Errorf("%d %s, want %s", code, answer, what)
+		}
+	}
+	eventually.Reaches(t, "the function becomes Active", func() (bool, string) { // its code is unpacked by real time
+		advance(5 * time.Second)
+		_, answer := get(function)
+		return strings.Contains(answer, `"State":"Active"`), answer
+	})
+	three("ACTIVE", "Active", "Enabled")
+	b.put("k")
+	advance(time.Second)
+	eventually.Comes(t, "the batch of the next poll", started)
+	shows(`"State":"Deleting"`, 200, b.ok(b.lambda("DELETE", one, "")))
+	code, answer := get(one)
+	shows(`"State":"Deleting"`, code, answer)
+	advance(5 * time.Second)
+	if code, answer := get(one); code != 404 {
+		t.Errorf("a deleted mapping: %d %s", code, answer)
+	}
+}
