@@ -220,9 +220,9 @@ func (w *world) entry(sh *shard, id uint64, pos record.Position, arrival record.
 // acknowledged takes in that a put returned. w.mu is held.
 func (w *world) acknowledged(id uint64, r *record.Record, at *stream.Placed) {
 	sh := w.shards[at.Shard]
-	if sh == nil { // of a reshard under way
-		sh = &shard{id: at.Shard, facts: map[record.Position]*fact{}, keys: record.HashKeyRange{End: record.MaxHashKey}}
-		w.shards[at.Shard] = sh
+	if sh == nil {
+		w.complain("record %d was put to shard %d, which is not listed", id, at.Shard)
+		return
 	}
 	w.rep.Records++
 	w.rep.Bytes += len(r.Data)

@@ -408,52 +408,6 @@ func (w *world) trim() {
 	_ = p.store.Log().Trim(context.Background(), storage.Shard{Stream: w.stream, Index: sh.id}, before)
 }
 
-// reshard splits a shard, or merges two that are next to each other.
-func (w *world) reshard() {
-	p := w.p
-	info, err := p.streams.Lookup(context.Background(), orders)
-	if err != nil || len(info.Shards) > 8 {
-		return
-	}
-	var open []stream.ShardInfo
-	for _, s := range info.Shards {
-		if s.Closed == 0 {
-			open = append(open, s)
-		}
-	}
-	a := open[w.rng.IntN(len(open))]
-	parents, children := []record.ShardID{a.ID}, []record.HashKeyRange(nil)
-	for _, b := range open {
-		if w.rng.IntN(2) == 0 && a.Range.End[0] != 0xff && b.Range.Start[0] == a.Range.End[0]+1 {
-			parents = append(parents, b.ID)
-			children = []record.HashKeyRange{{Start: a.Range.Start, End: b.Range.End}}
-		}
-	}
-	if children == nil {
-		if a.Range.End[0]-a.Range.Start[0] < 8 {
-			return
-		}
-		middle := a.Range.Start[0] + (a.Range.End[0]-a.Range.Start[0])/2
-		left, right := a.Range, a.Range
-		left.End = record.MaxHashKey
-		left.End[0] = middle
-		right.Start = record.HashKey{middle + 1}
-		children = []record.HashKeyRange{left, right}
-	}
-	w.note("%v become %v", parents, children)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	err = p.streams.Reshard(ctx, orders, parents, children)
-	switch {
-	case p.dead.Load():
-	case err != nil: // a start finishes what is half done
-		w.note("reshard: %v", err)
-		w.restart()
-	default:
-		w.distribute(w.learn(p))
-	}
-}
-
 // settleDown stops the faults and waits until every promise is kept.
 func (w *world) settleDown() {
 	w.note("faults stop")
@@ -586,6 +540,11 @@ func (w *world) idAt(r *record.Record) uint64 {
 // put puts records and enters those that are acknowledged.
 func (w *world) put(p *process, recs []record.Record) {
 	placed, err := p.streams.PutRecords(context.Background(), orders, recs)
+	for i := range placed { // a reshard that has just ended may be known here first
+		if placed[i].Fault == nil {
+			w.shardOf(p, placed[i].Shard)
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
