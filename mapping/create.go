@@ -16,9 +16,23 @@ import (
 // AWS, where LATEST means "once polling has begun".
 //
 // Faults, in the order of the checks: ValidationException, InvalidParameterValueException (parameters, event source,
-// starting position, function, stream), ResourceConflictException when the pair of stream and function has a mapping.
+// starting position, function, kind of source, stream, access), ResourceConflictException when the pair of stream and
+// function has a mapping.
 func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Mapping, hint string, err error) {
-	sourceARN, sourceHint, err := m.checkCreate(c, &in)
+	if err := m.checkCreate(&in); err != nil {
+		return nil, "", err
+	}
+	// A kind of event source that cannot be polled is refused once the function is found, as on AWS.
+	sourceARN, sourceHint, refused := c.source(*in.EventSourceARN)
+	if refused == nil {
+		err = in.checkStart(m.now())
+	}
+	if err == nil {
+		err = in.values(DefaultSettings())
+	}
+	if err == nil {
+		in.Tags, err = tags.Change(nil, in.Tags, nil)
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -26,8 +40,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 		UUID: m.newUUID(), Account: c.Account, Region: c.Region,
 		Enabled: in.Enabled == nil || *in.Enabled, State: Creating, StateReason: userAction, Version: 1,
 		LastResult: NoRecordsProcessed, Settings: DefaultSettings(),
-		StartingPosition: *in.StartingPosition, StartingPositionTimestamp: in.StartingPositionTimestamp,
-		Tags: in.Tags,
+		StartingPositionTimestamp: in.StartingPositionTimestamp, Tags: in.Tags,
 	}
 	in.apply(&mp.Settings)
 	destinationHint := ""
@@ -40,8 +53,15 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 	if err != nil {
 		return nil, "", err
 	}
+	if refused != nil {
+		return nil, "", refused
+	}
+	mp.StartingPosition = *in.StartingPosition
 	source, err := m.sources.Lookup(ctx, sourceARN, c.Account, c.Region)
 	if err != nil {
+		return nil, "", err
+	}
+	if err := m.mayRead(ctx, c, mp.FunctionARN, source.ARN); err != nil {
 		return nil, "", err
 	}
 	mp.EventSourceARN, mp.Stream = source.ARN, source.ID
@@ -51,31 +71,31 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 	return mp, joinHints(sourceHint, source.Hint, functionHint, destinationHint), nil
 }
 
-// checkCreate makes the checks that need only the request and the time, and returns the ARN to look up.
-func (m *Mappings) checkCreate(c Caller, in *CreateInput) (sourceARN, hint string, err error) {
+// checkCreate makes the checks that come before all others.
+func (m *Mappings) checkCreate(in *CreateInput) error {
 	if err := in.model(); err != nil {
-		return "", "", err
+		return err
 	}
 	if err := in.applicable(); err != nil {
-		return "", "", err
+		return err
 	}
 	if in.EventSourceARN == nil {
-		return "", "", invalid("Unrecognized event source.")
+		return invalid("Unrecognized event source.")
 	}
-	sourceARN, hint, err = c.source(*in.EventSourceARN)
-	if err != nil {
-		return "", "", err
+	return nil
+}
+
+// mayRead refuses a function whose role may not read the stream, if Options.MayRead decides that.
+func (m *Mappings) mayRead(ctx context.Context, c Caller, functionARN, sourceARN string) error {
+	if m.mayReadStream == nil {
+		return nil
 	}
-	if err := in.checkStart(m.now()); err != nil {
-		return "", "", err
+	ok, err := m.mayReadStream(ctx, c, functionARN, sourceARN)
+	if err == nil && !ok {
+		return invalid("Cannot access stream %s. Please ensure the role can perform the GetRecords, GetShardIterator, "+
+			"DescribeStream, ListShards, and ListStreams Actions on your stream in IAM.", sourceARN)
 	}
-	if err := in.values(DefaultSettings()); err != nil {
-		return "", "", err
-	}
-	if in.Tags, err = tags.Change(nil, in.Tags, nil); err != nil {
-		return "", "", err
-	}
-	return sourceARN, hint, nil
+	return err
 }
 
 func (in *CreateInput) checkStart(now time.Time) error {

@@ -149,6 +149,9 @@ type Options struct {
 	// AWSPace makes a call on a mapping in a transitional state fail at once, as on AWS. Otherwise the call waits for
 	// up to a second of real time, which is always enough here, so that scripts need no retry loop.
 	AWSPace bool
+	// MayRead reports whether the role of a function may read a stream, which Create asks once both are found. nil:
+	// every role may.
+	MayRead func(ctx context.Context, c Caller, functionARN, sourceARN string) (bool, error)
 	// NewUUID returns the UUID of a new mapping. All randomness of a mapping is seeded by its UUID, so a test that
 	// supplies UUIDs is deterministic. nil: random ones.
 	NewUUID func() string
@@ -170,7 +173,10 @@ type Mappings struct {
 	functions Functions
 	log       *slog.Logger
 	newUUID   func() string
-	patience  time.Duration // how long a call waits for a transitional state to end
+
+	mayReadStream func(ctx context.Context, c Caller, functionARN, sourceARN string) (bool, error)
+
+	patience time.Duration // how long a call waits for a transitional state to end
 
 	results results
 }
@@ -188,6 +194,8 @@ func New(o Options) *Mappings {
 		log:       o.Log,
 		newUUID:   o.NewUUID,
 		patience:  patience,
+
+		mayReadStream: o.MayRead,
 	}
 	if m.newUUID == nil {
 		m.newUUID = ids.New
