@@ -10,10 +10,10 @@ import (
 	"github.com/shardmill/shardmill/function/launcher"
 )
 
-// activate ends the transition that conf is in, in the background: it unpacks the code if need be, looks for the
-// runtime, and makes the function Active or its update Successful, or Failed with the reason. transition is the settled
-// of its entry.
-func (f *Functions) activate(conf *Configuration, transition chan struct{}) {
+// activate ends the transition that a version is in, in the background: it unpacks the code if need be, looks for the
+// runtime, and makes the version Active or its update Successful, or Failed with the reason.
+func (f *Functions) activate(l live) {
+	conf := l.conf
 	f.work.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -37,7 +37,7 @@ func (f *Functions) activate(conf *Configuration, transition chan struct{}) {
 			f.opt.Clock.Sleep(ctx, left) != nil {
 			return
 		}
-		f.conclude(ctx, conf, transition, plan, err)
+		f.conclude(ctx, l, plan, err)
 	})
 }
 
@@ -50,56 +50,85 @@ func (f *Functions) plan(ctx context.Context, conf *Configuration) (launcher.Pla
 	return f.launch.Plan(ctx, f.request(conf, dir, cache))
 }
 
-// conclude writes the end of the transition, unless the function was deleted meanwhile.
-func (f *Functions) conclude(
-	ctx context.Context, conf *Configuration, transition chan struct{}, plan launcher.Plan, planErr error,
-) {
+// conclude writes the end of the transition, unless the version was deleted meanwhile.
+func (f *Functions) conclude(ctx context.Context, l live, plan launcher.Plan, planErr error) {
+	conf := l.conf
 	f.change.Lock()
 	defer f.change.Unlock()
 	e := f.entry(conf.Ref)
-	if e == nil || e.settled != transition {
+	if e == nil {
 		return
 	}
-	next := e.conf.clone()
+	now, ok := e.version(conf.Version)
+	if !ok || now.settled != l.settled { // another transition
+		return
+	}
+	before := now.live
+	next := before.conf.clone()
 	f.touch(next)
 	next.RuntimeDigest = runtimeDigest(conf.Runtime, plan.Version)
 	next.Hint = plan.Hint
-	var current *generation
+	now.current = nil
 	var unusable *launcher.Unusable
 	var entryPoint *launcher.EntryPoint
 	switch {
 	case planErr == nil || errors.As(planErr, &entryPoint): // AWS reports a missing entry point at the invocation
 		next.State, next.StateReason, next.StateCode = Active, "", ""
 		next.UpdateStatus, next.UpdateReason, next.UpdateCode = Successful, "", ""
-		current = f.newGeneration(next)
+		now.current = f.newGeneration(next)
 	default:
 		reason, code := planErr.Error(), "InternalError"
 		if errors.As(planErr, &unusable) {
 			code = unusable.Code
 		} else {
-			f.opt.Log.Error("activate function", "function", conf.Ref.ARN(), "error", planErr)
+			f.opt.Log.Error("activate function", "function", conf.Ref.ARN(), "version", conf.Version, "error", planErr)
 			reason = "The function could not be prepared. See the log of shardmill."
 		}
 		next.State, next.StateReason, next.StateCode = Failed, reason, code
 		next.UpdateStatus, next.UpdateReason, next.UpdateCode = Failed, reason, code
 	}
-	revision, err := f.save(ctx, next, e.revision)
-	if err != nil {
-		f.opt.Log.Error("write function", "function", conf.Ref.ARN(), "error", err)
-		// The function stays in its transition, which the next change or start repeats; invocations do not wait for
+	now.conf = next
+	if err := f.saveConclusion(ctx, e, &now); err != nil {
+		f.opt.Log.Error("write function", "function", conf.Ref.ARN(), "version", conf.Version, "error", err)
+		// The version stays in its transition, which the next change or start repeats; invocations do not wait for
 		// that.
-		next = e.conf.clone()
+		next = before.conf.clone()
 		next.State, next.StateReason, next.StateCode = Failed, "The state of the function could not be written.", "InternalError"
-		next.UpdateStatus, revision = Failed, e.revision
-		f.fleet.retire(current) // nothing runs on it, and its code is let go
-		current = nil
+		next.UpdateStatus = Failed
+		f.fleet.retire(now.current) // nothing runs on it, and its code is let go
+		now.conf, now.current = next, nil
+		e.set(now)
 	}
 	if plan.Hint != "" {
 		f.opt.Log.Info("hint", "function", conf.Ref.ARN(), "hint", plan.Hint)
 	}
-	f.publish(conf.Ref, &entry{conf: next, revision: revision, current: current, settled: e.settled})
-	close(e.settled)
-	f.fleet.retire(e.current)
+	f.publish(conf.Ref, e)
+	close(now.settled)
+	f.fleet.retire(before.current)
+}
+
+// saveConclusion commits a version at the end of its transition and makes it part of e. On error nothing is stored.
+func (f *Functions) saveConclusion(ctx context.Context, e *entry, now *version) error {
+	if now.conf.Version == Latest {
+		old := e.live
+		e.live = now.live
+		err := f.save(ctx, e)
+		if err != nil {
+			e.live = old
+		}
+		now.revision = e.revision
+		return err
+	}
+	op, err := now.op()
+	if err != nil {
+		return err
+	}
+	if now.revision, err = f.coord.Commit(ctx, coordGroup, op); err != nil {
+		now.revision = op.Expect
+		return err
+	}
+	e.set(*now)
+	return nil
 }
 
 // runtimeDigest changes when the interpreter changes.

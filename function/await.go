@@ -214,7 +214,7 @@ func (w *watcher) late() (Result, outcome, bool) {
 func (w *watcher) answered(s signal) Result {
 	d, a := w.d, s.answer
 	res := Result{
-		Class: Success, Payload: a.Payload, ExecutedVersion: Latest, StatusCode: 200, Hint: w.e.g.conf.Hint,
+		Class: Success, Payload: a.Payload, ExecutedVersion: w.e.g.conf.Version, StatusCode: 200, Hint: w.e.g.conf.Hint,
 		Started: d.begun, Duration: s.at.Sub(d.begun), Init: d.init, MaxMemoryMB: w.e.usedMB(),
 	}
 	switch {
@@ -251,7 +251,7 @@ func (w *watcher) failed(fail failure) Result {
 		default:
 		}
 	}
-	res := fail.result(d.inv.RequestID)
+	res := fail.result(d.inv.RequestID, w.e.g.conf.Version)
 	if d.sent {
 		res.Started, res.Duration, res.Init = d.begun, d.took, d.init
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
@@ -13,12 +14,27 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
+// live is a version as it is now: $LATEST or a published one.
+type live struct {
+	conf     *Configuration
+	revision storage.Revision // of the row that holds conf
+	current  *generation      // what new invocations run on; nil before the first activation and when it failed
+	settled  chan struct{}    // closed when no transition is under way
+}
+
 // entry is one function. Its members are replaced, never changed, under Functions.mu.
 type entry struct {
-	conf     *Configuration
-	revision storage.Revision
-	current  *generation   // what new invocations run on; nil before the first activation and when it failed
-	settled  chan struct{} // closed when no transition is under way
+	live                        // $LATEST
+	versions map[string]version // published and not deleted, by number
+	last     uint64             // the highest number that a version got; numbers are used once
+	aliases  map[string]Alias   // by name
+	policies map[string]Policy  // by qualifier; "" is the function itself
+}
+
+// version is a published version: its code and configuration stay as they are.
+type version struct {
+	live
+	print string // fingerprint of what it was published from
 }
 
 // coordGroup holds every function: one commit changes one of them.
@@ -26,10 +42,25 @@ const coordGroup = "function/"
 
 func (r Ref) key() string { return coordGroup + r.Account + "/" + r.Region + "/" + r.Name }
 
+func (r Ref) versionKey(number string) string { return r.key() + "/" + number }
+
+// The stored formats. 1 had no versions, aliases and policies.
+const storedFormat = 2
+
 // stored is the form of a function in Coord.
 type stored struct {
-	Format int // 1
+	Format int
 	Configuration
+	LastVersion uint64            `json:",omitempty"`
+	Aliases     map[string]Alias  `json:",omitempty"`
+	Policies    map[string]Policy `json:",omitempty"`
+}
+
+// storedVersion is the form of a published version in Coord.
+type storedVersion struct {
+	Format int
+	Configuration
+	Fingerprint string
 }
 
 // load reads all functions. Those that a crash caught in a transition finish it, and those that could not run here are
@@ -39,43 +70,49 @@ func (f *Functions) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list functions: %w", err)
 	}
-	var unsettled []*entry
+	var unsettled []live
 	defer func() {
-		for _, en := range unsettled {
-			f.activate(en.conf, en.settled)
+		for _, l := range unsettled {
+			f.activate(l)
 		}
 	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	published := func(e storage.Entry) bool { return strings.Count(e.Key, "/") == strings.Count(coordGroup, "/")+3 }
 	for _, e := range all {
+		if published(e) {
+			continue // when its function is known
+		}
 		var s stored
-		if err := json.Unmarshal(e.Value, &s); err != nil {
-			return fmt.Errorf("read function %s: %w", e.Key, err)
+		if err := decodeRow(e, &s, &s.Format); err != nil {
+			return err
 		}
-		if s.Format != 1 {
-			return fmt.Errorf("read function %s: format %d is newer than this program", e.Key, s.Format)
+		en := &entry{
+			live: live{conf: &s.Configuration, revision: e.Revision}, versions: map[string]version{},
+			last: s.LastVersion, aliases: s.Aliases, policies: s.Policies,
 		}
-		conf := &s.Configuration
-		if conf.State == Failed {
-			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
+		if en.conf.Version == "" {
+			en.conf.Version = Latest
 		}
-		f.code.retain(conf.CodeSHA256)
-		if err := f.code.check(conf.CodeSHA256, conf.CodeBytes); err != nil && conf.State == Active {
-			f.opt.Log.Error("the code of a function is missing or damaged", "function", conf.Ref.ARN(), "error", err)
-			// and then Failed, with what to do
-			conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
+		f.entries[en.conf.Ref] = en
+		f.fleet.reserve(en.conf.Ref, en.conf.Reserved)
+		f.revive(&en.live, &unsettled)
+	}
+	for _, e := range all {
+		if !published(e) {
+			continue
 		}
-		en := &entry{conf: conf, revision: e.Revision, settled: make(chan struct{})}
-		f.entries[conf.Ref] = en
-		f.fleet.reserve(conf.Ref, conf.Reserved)
-		if conf.settled() {
-			close(en.settled)
-			if conf.State == Active {
-				en.current = f.newGeneration(conf)
-			}
-		} else {
-			unsettled = append(unsettled, en)
+		var s storedVersion
+		if err := decodeRow(e, &s, &s.Format); err != nil {
+			return err
 		}
+		en := f.entries[s.Ref]
+		if en == nil {
+			return fmt.Errorf("read function %s: %w: there is no such function", e.Key, storage.ErrCorrupt)
+		}
+		v := version{live{conf: &s.Configuration, revision: e.Revision}, s.Fingerprint}
+		f.revive(&v.live, &unsettled)
+		en.versions[s.Version] = v
 	}
 	if err := f.code.sweep(); err != nil { // a leftover loses nothing
 		f.opt.Log.Error("look for code that no function uses", "error", err)
@@ -83,13 +120,61 @@ func (f *Functions) load(ctx context.Context) error {
 	return nil
 }
 
-// save commits conf in place of revision and makes it visible. f.change is held.
-func (f *Functions) save(ctx context.Context, conf *Configuration, expect storage.Revision) (storage.Revision, error) {
-	b, err := json.Marshal(stored{1, *conf})
-	if err != nil {
-		return 0, err
+// decodeRow reads a stored row whose format is in format afterwards.
+func decodeRow(e storage.Entry, row any, format *int) error {
+	if err := json.Unmarshal(e.Value, row); err != nil {
+		return fmt.Errorf("read function %s: %w", e.Key, err)
 	}
-	return f.coord.Commit(ctx, coordGroup, storage.Op{Key: conf.Ref.key(), Value: b, Expect: expect})
+	if *format < 1 || *format > storedFormat {
+		return fmt.Errorf("read function %s: format %d is newer than this program", e.Key, *format)
+	}
+	return nil
+}
+
+// revive takes up a version that was stored: it holds on to its code, and is run, or added to unsettled.
+func (f *Functions) revive(l *live, unsettled *[]live) {
+	conf := l.conf
+	if conf.State == Failed {
+		conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
+	}
+	f.code.retain(conf.CodeSHA256)
+	if err := f.code.check(conf.CodeSHA256, conf.CodeBytes); err != nil && conf.State == Active {
+		f.opt.Log.Error(
+			"the code of a function is missing or damaged", "function", conf.Ref.ARN(), "version", conf.Version,
+			"error", err,
+		)
+		// and then Failed, with what to do
+		conf.State, conf.StateReason, conf.StateCode = Pending, creatingReason, creatingCode
+	}
+	l.settled = make(chan struct{})
+	if !conf.settled() {
+		*unsettled = append(*unsettled, *l)
+		return
+	}
+	close(l.settled)
+	if conf.State == Active {
+		l.current = f.newGeneration(conf)
+	}
+}
+
+// save commits e in place of what is stored, together with more, and gives it its new revision. f.change is held.
+func (f *Functions) save(ctx context.Context, e *entry, more ...storage.Op) error {
+	b, err := json.Marshal(stored{storedFormat, *e.conf, e.last, e.aliases, e.policies})
+	if err != nil {
+		return err
+	}
+	ops := append([]storage.Op{{Key: e.conf.Ref.key(), Value: b, Expect: e.revision}}, more...)
+	revision, err := f.coord.Commit(ctx, coordGroup, ops...)
+	if err == nil {
+		e.revision = revision
+	}
+	return err
+}
+
+// op returns what writes a published version in place of what is stored.
+func (v *version) op() (storage.Op, error) {
+	b, err := json.Marshal(storedVersion{storedFormat, *v.conf, v.print})
+	return storage.Op{Key: v.conf.Ref.versionKey(v.conf.Version), Value: b, Expect: v.revision}, err
 }
 
 // dropCode releases a package whose change ended with err. If it is unknown whether the change was stored, the package
@@ -197,6 +282,31 @@ func (f *Functions) List(account, region, after string, n int) (page []*Configur
 	return page, false
 }
 
+// ListAll is List with all versions of each function, in the order of Versions: those behind a version of a function.
+func (f *Functions) ListAll(account, region, name, version string, n int) (page []*Configuration, more bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	var all []*entry
+	for ref, e := range f.entries {
+		if ref.Account == account && ref.Region == region && ref.Name >= name {
+			all = append(all, e)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].conf.Ref.Name < all[j].conf.Ref.Name })
+	for _, e := range all {
+		for _, conf := range e.all() {
+			if conf.Ref.Name == name && CompareVersions(conf.Version, version) <= 0 {
+				continue
+			}
+			if len(page) == n {
+				return page, true
+			}
+			page = append(page, conf)
+		}
+	}
+	return page, false
+}
+
 // Package returns the zip of a package in use by a function. The caller must have authorized the request.
 func (f *Functions) Package(sha string) ([]byte, error) {
 	if len(sha) != 64 || !word(sha, "") {
@@ -209,7 +319,8 @@ func (f *Functions) Package(sha string) ([]byte, error) {
 	return b, nil
 }
 
-// Delete removes a function. Invocations under way finish. Faults: ResourceNotFoundException.
+// Delete removes a function with its versions, aliases and policies. Invocations under way finish. Faults:
+// ResourceNotFoundException.
 func (f *Functions) Delete(ctx context.Context, ref Ref) error {
 	f.change.Lock()
 	defer f.change.Unlock()
@@ -217,18 +328,30 @@ func (f *Functions) Delete(ctx context.Context, ref Ref) error {
 	if e == nil {
 		return NotFound(ref, "")
 	}
-	if _, err := f.coord.Commit(ctx, coordGroup, storage.Op{Key: ref.key(), Expect: e.revision}); err != nil {
+	ops := []storage.Op{{Key: ref.key(), Expect: e.revision}}
+	for number, v := range e.versions {
+		ops = append(ops, storage.Op{Key: ref.versionKey(number), Expect: v.revision})
+	}
+	if _, err := f.coord.Commit(ctx, coordGroup, ops...); err != nil {
 		return conflict(ref, err)
 	}
 	f.publish(ref, nil)
 	f.fleet.reserve(ref, nil)
-	f.fleet.retire(e.current)
-	if !e.conf.settled() {
-		close(e.settled)
+	f.end(e.live)
+	for _, v := range e.versions {
+		f.end(v.live)
 	}
-	f.code.release(e.conf.CodeSHA256)
 	f.meter.forget(ref)
 	return nil
+}
+
+// end lets go of a version that does not exist any more.
+func (f *Functions) end(l live) {
+	f.fleet.retire(l.current)
+	if !l.conf.settled() {
+		close(l.settled)
+	}
+	f.code.release(l.conf.CodeSHA256)
 }
 
 // conflict turns a lost race into AWS's answer.

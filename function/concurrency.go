@@ -51,13 +51,12 @@ func (f *Functions) setConcurrency(ctx context.Context, ref Ref, n *int) error {
 				f.opt.UnreservedMinimum)
 		}
 	}
-	next := e.conf.clone()
-	next.Reserved = n
-	revision, err := f.save(ctx, next, e.revision)
-	if err != nil {
+	e.conf = e.conf.clone()
+	e.conf.Reserved = n
+	if err := f.save(ctx, e); err != nil {
 		return conflict(ref, err)
 	}
-	f.publish(ref, &entry{conf: next, revision: revision, current: e.current, settled: e.settled})
+	f.publish(ref, e)
 	f.fleet.reserve(ref, n)
 	return nil
 }
@@ -68,3 +67,32 @@ func (f *Functions) setConcurrency(ctx context.Context, ref Ref, n *int) error {
 // and, when called, tries again or cancels within a second; then the place goes to the next. Waiters beyond
 // fleet.MaxWaiters are not called.
 func (f *Functions) Enrol(ref Ref, waiter func()) (cancel func()) { return f.fleet.enrol(ref, waiter) }
+
+// Account is what an account has in a region.
+type Account struct {
+	Concurrency int   // the limit
+	Unreserved  int   // what is left of it for functions without a reservation
+	Functions   int   // how many there are
+	CodeBytes   int64 // of the packages of all versions
+}
+
+// Account returns what an account has in a region now.
+func (f *Functions) Account(account, region string) Account {
+	a := Account{Concurrency: f.opt.AccountConcurrency, Unreserved: f.opt.AccountConcurrency}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for ref, e := range f.entries {
+		if ref.Account != account || ref.Region != region {
+			continue
+		}
+		a.Functions++
+		if e.conf.Reserved != nil {
+			a.Unreserved -= *e.conf.Reserved
+		}
+		a.CodeBytes += e.conf.CodeBytes
+		for _, v := range e.versions {
+			a.CodeBytes += v.conf.CodeBytes
+		}
+	}
+	return a
+}

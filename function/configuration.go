@@ -16,10 +16,11 @@ const (
 	Successful = "Successful"
 )
 
-// Configuration describes a function at one moment. A value handed out is a snapshot that neither we nor the receiver
-// modify. Its JSON form is stored.
+// Configuration describes a version of a function at one moment. A value handed out is a snapshot that neither we nor
+// the receiver modify. Its JSON form is stored.
 type Configuration struct {
 	Ref           Ref
+	Version       string // $LATEST, or the number of a published version
 	Runtime       string
 	Role          string
 	Handler       string

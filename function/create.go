@@ -26,11 +26,13 @@ type CreateInput struct {
 	LogGroup     string
 	Tags         map[string]string
 	Zip          []byte // the package; not modified
+	Publish      bool   // also as version 1
 }
 
-// Create adds a function and returns it in State Pending; it becomes Active within milliseconds. It is durable on
-// return. Faults: ValidationException; InvalidParameterValueException; RequestEntityTooLargeException;
-// ResourceConflictException when the name is taken. Source: Lambda API Reference, CreateFunction.
+// Create adds a function and returns it in State Pending; it becomes Active within milliseconds. With Publish it
+// returns version 1. It is durable on return. Faults: ValidationException; InvalidParameterValueException;
+// RequestEntityTooLargeException; ResourceConflictException when the name is taken. Source: Lambda API Reference,
+// CreateFunction.
 func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration, error) {
 	if len(in.Zip) > maxZip {
 		return nil, errZipSize
@@ -56,17 +58,23 @@ func (f *Functions) Create(ctx context.Context, in CreateInput) (*Configuration,
 
 	f.change.Lock()
 	defer f.change.Unlock()
-	revision, err := f.save(ctx, conf, storage.Absent)
+	e := &entry{
+		live: live{conf: conf, revision: storage.Absent, settled: make(chan struct{})}, versions: map[string]version{},
+	}
+	if in.Publish {
+		conf, err = f.saveWithVersion(ctx, e, "")
+	} else {
+		err = f.save(ctx, e)
+	}
 	if err != nil {
 		f.dropCode(sha, err)
 		if errors.Is(err, storage.ErrConflict) {
 			return nil, taken
 		}
-		return nil, conflict(conf.Ref, err)
+		return nil, conflict(e.conf.Ref, err)
 	}
-	transition := make(chan struct{})
-	f.publish(conf.Ref, &entry{conf: conf, revision: revision, settled: transition})
-	f.activate(conf, transition)
+	f.publish(conf.Ref, e)
+	f.activate(e.live)
 	return conf, nil
 }
 
@@ -89,8 +97,9 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		return nil, err
 	}
 	c := &Configuration{
-		Ref: name.Ref, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler, Description: in.Description,
-		Timeout: 3 * time.Second, MemoryMB: 128, EphemeralMB: 512, Environment: in.Environment,
+		Ref: name.Ref, Version: Latest, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler,
+		Description: in.Description, Timeout: 3 * time.Second, MemoryMB: 128, EphemeralMB: 512,
+		Environment:  in.Environment,
 		Architecture: "x86_64", LogGroup: in.LogGroup,
 	}
 	if c.LogGroup == "" {
@@ -107,11 +116,7 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		return nil, err
 	}
 	if name.Qualifier != "" && name.Qualifier != Latest {
-		return nil, fault.New(
-			fault.CodeInvalidParameter,
-			"shardmill does not implement versions and aliases yet; the name must not carry the qualifier %s.",
-			name.Qualifier,
-		)
+		return nil, ErrUnqualified
 	}
 	if err := checkRuntime(c.Runtime); err != nil {
 		return nil, err

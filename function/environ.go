@@ -33,7 +33,7 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 		"AWS_REGION":                      conf.Ref.Region,
 		"AWS_DEFAULT_REGION":              conf.Ref.Region, // the one that boto3 reads
 		"AWS_LAMBDA_FUNCTION_NAME":        conf.Ref.Name,
-		"AWS_LAMBDA_FUNCTION_VERSION":     Latest,
+		"AWS_LAMBDA_FUNCTION_VERSION":     conf.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(conf.MemoryMB),
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME":       conf.LogGroup,

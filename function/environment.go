@@ -105,10 +105,10 @@ func (e *environment) dispatch(d *delivery) error {
 	if d.inv.Tail {
 		e.out.startTail()
 	}
-	e.out.emit("START RequestId: " + d.inv.RequestID + " Version: " + Latest)
+	e.out.emit("START RequestId: " + d.inv.RequestID + " Version: " + e.g.conf.Version)
 	if t := e.telemetry.Load(); t != nil {
 		t.platform("platform.start", map[string]any{
-			"requestId": d.inv.RequestID, "version": Latest,
+			"requestId": d.inv.RequestID, "version": e.g.conf.Version,
 			"tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": d.inv.TraceID},
 		})
 	}

@@ -73,11 +73,11 @@ func errorDocument(kind, message string) []byte {
 	return b
 }
 
-// result returns the failure as an invocation's result.
-func (f failure) result(requestID string) Result {
+// result returns the failure as the result of an invocation of a version.
+func (f failure) result(requestID, version string) Result {
 	return Result{
 		Class: FunctionError, Payload: f.document(requestID), ErrorKind: Unhandled, Reason: f.kind, Detail: f.message,
-		StatusCode: 200, ExecutedVersion: Latest, Hint: f.hint,
+		StatusCode: 200, ExecutedVersion: version, Hint: f.hint,
 	}
 }
 

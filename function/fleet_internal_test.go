@@ -244,7 +244,7 @@ func TestEveryOutcomeEndsItsInvocation(t *testing.T) {
 func TestWaitingForActiveEndsWithStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		pending := &entry{conf: &Configuration{State: Pending}, settled: make(chan struct{})}
+		pending := &entry{live: live{conf: &Configuration{State: Pending}, settled: make(chan struct{})}}
 		f := &Functions{entries: map[Ref]*entry{{Name: "f"}: pending}, stopping: make(chan struct{})}
 		time.AfterFunc(time.Hour, func() { close(f.stopping) })
 

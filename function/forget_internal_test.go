@@ -73,8 +73,8 @@ func TestDeletedFunctionsLeaveNothing(t *testing.T) {
 	if len(f.entries) != 0 || len(f.watched) != 0 {
 		t.Errorf("%d functions and %d watchers are left", len(f.entries), len(f.watched))
 	}
-	if len(f.meter.functions) != 0 || len(f.keys.refs) != 0 {
-		t.Errorf("%d meters and %d keys are left", len(f.meter.functions), len(f.keys.refs))
+	if len(f.meter.scopes) != 0 || len(f.keys.holders) != 0 {
+		t.Errorf("%d meters and %d keys are left", len(f.meter.scopes), len(f.keys.holders))
 	}
 	store.Each(func(id metric.ID, _ string, _ metric.Total) {
 		for _, d := range id.Dimensions {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,6 +65,9 @@ type Options struct {
 	UnreservedMinimum  int           // what reserving must leave of it; 0: 100
 	MaxEnvironments    int           // on this machine; 0: half its memory in pieces of 64 MB, from 8 to 1000
 	IdleTTL            time.Duration // an environment unused for so long ends; 0: 10 minutes
+	// a number from 0 to below 1 for each invocation through an alias with weights; nil: a random one. Safe for
+	// concurrent use
+	Coin func() float64
 	// how long an answer with LogTail waits for its END and REPORT lines; 0: 50 ms
 	TailWait time.Duration
 	// how long extensions may work on SHUTDOWN before their process gets SIGTERM; 0: 300 ms
@@ -128,6 +132,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Coin == nil {
+		o.Coin = rand.Float64
 	}
 	if o.Endpoint == nil {
 		o.Endpoint = func() string { return "" }
@@ -201,7 +208,7 @@ func New(opt Options) (*Functions, error) {
 		starting: make(chan struct{}, max(1, runtime.NumCPU())),
 		stopping: make(chan struct{}), hard: make(chan struct{}),
 	}
-	f.keys.refs = map[string]Ref{}
+	f.keys.holders = map[string]holder{}
 	f.fleet = newFleet(opt.MaxEnvironments, opt.AccountConcurrency, opt.IdleTTL)
 	f.logs = newLogPump(opt.Sink)
 	f.guard = &memoryGuard{}
@@ -307,18 +314,19 @@ func MemoryWatch() string { return sandbox.MemoryWatch }
 
 // Resolve returns the account and region of the function that the access key was issued to.
 func (f *Functions) Resolve(accessKey string) (account, region string, ok bool) {
-	ref, ok := f.keys.lookup(accessKey)
-	return ref.Account, ref.Region, ok
+	h, ok := f.keys.lookup(accessKey)
+	return h.ref.Account, h.ref.Region, ok
 }
 
-// Holder returns the function that the access key was issued to, and the ARN of the role that it has now.
+// Holder returns the function that the access key was issued to, and the ARN of the role that its version has now.
 func (f *Functions) Holder(accessKey string) (ref Ref, role string, ok bool) {
-	if ref, ok = f.keys.lookup(accessKey); !ok {
+	h, ok := f.keys.lookup(accessKey)
+	if !ok {
 		return Ref{}, "", false
 	}
-	conf, ok := f.Lookup(ref)
+	conf, ok := f.Find(h.ref, h.version)
 	if !ok {
 		return Ref{}, "", false // deleted while it runs
 	}
-	return ref, conf.Role, true
+	return h.ref, conf.Role, true
 }

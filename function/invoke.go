@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,12 @@ import (
 // Invocation is one call of a function.
 type Invocation struct {
 	Ref           Ref
+	Qualifier     string // a version or an alias; "" is $LATEST
 	RequestID     string // "" makes one
 	Payload       []byte // JSON; not modified, may be shared
 	ClientContext string // JSON; "" for none
 	Tail          bool   // collect LogTail
-	InvokedARN    string // as the caller addressed the function; "" is its plain ARN
+	InvokedARN    string // as the caller addressed the function; "" is its ARN with the qualifier
 	// wait in line for room on the machine and for State Active, until ctx ends, instead of being refused
 	Wait    bool
 	TraceID string // of X-Amzn-Trace-Id; "" makes one
@@ -27,6 +29,7 @@ type Invocation struct {
 	// of the last record of a batch, by the clock: iterator age is measured from it; zero: no batch of a stream
 	LastArrival time.Time
 
+	coin    float64 // decides where an alias with weights leads to
 	ticket  fleet.Ticket
 	measure measurement
 }
@@ -60,6 +63,7 @@ var errStopping = errors.New("shardmill is stopping")
 // timeout and the init phase at most, and with Wait for as long as ctx lasts. When ctx ends while the handler runs,
 // Invoke returns PlatformError at once and the handler goes on: it counts until it ends.
 func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
+	inv.coin = f.opt.Coin()
 	g, refusal := f.ready(ctx, &inv)
 	if g == nil {
 		return refusal
@@ -75,12 +79,12 @@ func (f *Functions) Invoke(ctx context.Context, inv Invocation) Result {
 		inv.RequestID = ids.New()
 	}
 	if inv.InvokedARN == "" {
-		inv.InvokedARN = inv.Ref.ARN()
+		inv.InvokedARN = inv.Ref.ARN() + suffixOf(inv.Qualifier)
 	}
 	if inv.TraceID == "" {
 		inv.TraceID = newTraceID(now)
 	}
-	inv.ticket, inv.measure.scope = ticket, f.meter.scope(inv.Ref)
+	inv.ticket, inv.measure.scope = ticket, f.meter.scope(inv.Ref, inv.Qualifier, g.conf.Version)
 	res, e, how := f.invoke(ctx, g, &inv, a)
 	if how != left {
 		f.count(&inv, &res, how, e)
@@ -100,11 +104,11 @@ func (f *Functions) count(inv *Invocation, res *Result, how outcome, e *environm
 	}
 }
 
-// ready finds the code to run, waiting for a function that is being created.
+// ready finds the code to run, waiting for a version that is being created.
 func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Result) {
-	e := f.entry(inv.Ref)
-	if e != nil && e.current != nil {
-		return e.current, Result{}
+	now, ok := f.find(inv)
+	if ok && now.current != nil {
+		return now.current, Result{}
 	}
 	var limit <-chan time.Time
 	if !inv.Wait {
@@ -113,18 +117,19 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 		limit = t.C
 	}
 	for {
-		e = f.entry(inv.Ref)
+		now, ok = f.find(inv)
 		switch {
-		case e == nil:
+		case !ok:
+			qualifier := cmp.Or(inv.Qualifier, Latest)
 			return nil, Result{
 				Class: ConfigError, Reason: ReasonNotFound,
-				Detail: "Function not found: " + inv.Ref.ARN() + ":" + Latest, StatusCode: 404,
+				Detail: "Function not found: " + inv.Ref.ARN() + ":" + qualifier, StatusCode: 404,
 			}
-		case e.current != nil:
-			return e.current, Result{}
-		case e.conf.settled():
+		case now.current != nil:
+			return now.current, Result{}
+		case now.conf.settled():
 			return nil, Result{
-				Class: ConfigError, Reason: e.conf.StateCode, Detail: e.conf.StateReason, StatusCode: 502,
+				Class: ConfigError, Reason: now.conf.StateCode, Detail: now.conf.StateReason, StatusCode: 502,
 			}
 		}
 		pending := Result{
@@ -133,7 +138,7 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 				Pending,
 		}
 		select {
-		case <-e.settled:
+		case <-now.settled:
 		case <-limit:
 			return nil, pending
 		case <-ctx.Done():
@@ -142,6 +147,16 @@ func (f *Functions) ready(ctx context.Context, inv *Invocation) (*generation, Re
 			return nil, platform(ReasonStopping, errStopping)
 		}
 	}
+}
+
+// find returns the version that an invocation goes to.
+func (f *Functions) find(inv *Invocation) (version, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if e := f.entries[inv.Ref]; e != nil {
+		return e.resolve(inv.Qualifier, inv.coin)
+	}
+	return version{}, false
 }
 
 func platform(reason string, err error) Result {
@@ -164,7 +179,7 @@ func (f *Functions) invoke(
 			f.begin(&inv.measure)
 			if last, paused := g.pause(); paused {
 				f.fleet.gone(a.number)
-				return last.result(inv.RequestID), nil, lost
+				return last.result(inv.RequestID, g.conf.Version), nil, lost
 			}
 			var err error
 			if e, err = f.boot(ctx, g, a.number, d); err != nil {
@@ -210,7 +225,7 @@ func (f *Functions) refusal(ctx context.Context, inv *Invocation, why fleet.Reas
 		res.Hint = fmt.Sprintf("This machine runs at most %d execution environments at once, and all are busy.",
 			f.opt.MaxEnvironments)
 	}
-	f.meter.throttled(inv.Ref, f.opt.Clock.Now())
+	inv.measure.scope.throttled(f.opt.Clock.Now())
 	return res
 }
 
@@ -222,7 +237,7 @@ func (f *Functions) bootFailed(g *generation, inv *Invocation, err error) Result
 	case errors.As(err, &entry):
 		fail := failure{kind: entry.Kind, message: entry.Message, status: "error"}
 		g.initFailed(fail)
-		return fail.result(inv.RequestID)
+		return fail.result(inv.RequestID, g.conf.Version)
 	case errors.As(err, &unusable):
 		return Result{Class: ConfigError, Reason: unusable.Code, Detail: unusable.Reason, StatusCode: 502}
 	case errors.Is(err, errStopping):

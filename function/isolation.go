@@ -155,7 +155,7 @@ func (f *Functions) endpointPort() uint16 {
 // listen opens the Runtime API, or, in a private network, decides where it will be.
 func (e *environment) listen() (err error) {
 	f := runtimeapi.Function{
-		Account: e.g.conf.Ref.Account, Name: e.g.conf.Ref.Name, Version: Latest, Handler: e.g.conf.Handler,
+		Account: e.g.conf.Ref.Account, Name: e.g.conf.Ref.Name, Version: e.g.conf.Version, Handler: e.g.conf.Handler,
 	}
 	if e.f.opt.Network == NetworkPrivate {
 		e.api = runtimeapi.New(e, f, net.JoinHostPort("127.0.0.1", strconv.Itoa(int(e.f.insidePort()))))

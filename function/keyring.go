@@ -7,17 +7,22 @@ import (
 	"sync"
 )
 
-// keyring knows which access keys belong to which function. A key lives as long as its environment.
+// keyring knows which access keys belong to which version of a function. A key lives as long as its environment.
 type keyring struct {
-	mu   sync.RWMutex
-	refs map[string]Ref
+	mu      sync.RWMutex
+	holders map[string]holder
+}
+
+type holder struct {
+	ref     Ref
+	version string
 }
 
 // credentials sign the calls of one environment.
 type credentials struct{ accessKey, secret, token string }
 
-// issue makes credentials for an environment of ref.
-func (k *keyring) issue(ref Ref) credentials {
+// issue makes credentials for an environment of a version.
+func (k *keyring) issue(ref Ref, version string) credentials {
 	var raw [10 + 30 + 48]byte
 	_, _ = rand.Read(raw[:]) // never fails, says crypto/rand
 	c := credentials{
@@ -26,20 +31,20 @@ func (k *keyring) issue(ref Ref) credentials {
 		token:     base64.StdEncoding.EncodeToString(raw[40:]),
 	}
 	k.mu.Lock()
-	k.refs[c.accessKey] = ref
+	k.holders[c.accessKey] = holder{ref, version}
 	k.mu.Unlock()
 	return c
 }
 
 func (k *keyring) revoke(accessKey string) {
 	k.mu.Lock()
-	delete(k.refs, accessKey)
+	delete(k.holders, accessKey)
 	k.mu.Unlock()
 }
 
-func (k *keyring) lookup(accessKey string) (Ref, bool) {
+func (k *keyring) lookup(accessKey string) (holder, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	ref, ok := k.refs[accessKey]
-	return ref, ok
+	h, ok := k.holders[accessKey]
+	return h, ok
 }

@@ -10,24 +10,32 @@ import (
 	"github.com/shardmill/shardmill/metric"
 )
 
-// meter measures invocations, per function and per account and region. Without a store it measures nothing.
+// meter measures invocations, per function, qualifier and version, and per account and region. Without a store it
+// measures nothing.
 type meter struct {
 	store *metric.Store
 
-	mu        sync.RWMutex
-	functions map[Ref]*scope
-	accounts  map[account]*scope
+	mu       sync.RWMutex
+	scopes   map[measured]*scope
+	accounts map[account]*scope
 }
 
 func newMeter(store *metric.Store) *meter {
-	return &meter{store: store, functions: map[Ref]*scope{}, accounts: map[account]*scope{}}
+	return &meter{store: store, scopes: map[measured]*scope{}, accounts: map[account]*scope{}}
 }
 
 type account struct{ id, region string }
 
+// measured is what values are counted of: a function, its invocations through a qualifier, or those of them that an
+// alias led to a version.
+type measured struct {
+	ref                 Ref
+	qualifier, executed string // "": all
+}
+
 // scope holds the series for one set of dimensions.
 type scope struct {
-	account *scope // of all functions; nil in itself
+	over    *scope // what counts this one's values, too; nil in an account
 	running atomic.Int64
 
 	invocations, errors, throttles, duration, concurrent *metric.Series
@@ -35,31 +43,54 @@ type scope struct {
 	iteratorAge                                          *metric.Series // nil for an account
 }
 
-func (m *meter) scope(ref Ref) *scope {
+// scope returns where an invocation is counted that a qualifier, or "", has led to a version.
+func (m *meter) scope(ref Ref, qualifier, executed string) *scope {
 	if m.store == nil {
 		return nil
 	}
+	if qualifier == executed || qualifier == "" {
+		executed = "" // the qualifier says it, or nothing does
+	}
+	key := measured{ref, qualifier, executed}
 	m.mu.RLock()
-	s := m.functions[ref]
+	s := m.scopes[key]
 	m.mu.RUnlock()
 	if s != nil {
 		return s
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s = m.functions[ref]; s != nil {
+	return m.open(key)
+}
+
+// open returns a scope and makes it if it is missing, with those over it. m.mu is held.
+func (m *meter) open(key measured) *scope {
+	if s := m.scopes[key]; s != nil {
 		return s
 	}
-	key := account{ref.Account, ref.Region}
-	all := m.accounts[key]
-	if all == nil {
-		all = m.newScope(ref)
-		m.accounts[key] = all
+	ref := key.ref
+	dimensions := []string{metric.FunctionName, ref.Name}
+	var over *scope
+	switch {
+	case key.executed != "":
+		over = m.open(measured{ref: ref, qualifier: key.qualifier})
+		dimensions = append(
+			dimensions, metric.Resource, ref.Name+":"+key.qualifier, metric.ExecutedVersion, key.executed,
+		)
+	case key.qualifier != "":
+		over = m.open(measured{ref: ref})
+		dimensions = append(dimensions, metric.Resource, ref.Name+":"+key.qualifier)
+	default:
+		all := account{ref.Account, ref.Region}
+		if over = m.accounts[all]; over == nil {
+			over = m.newScope(ref)
+			m.accounts[all] = over
+		}
 	}
-	s = m.newScope(ref, metric.FunctionName, ref.Name)
-	s.account = all
-	s.iteratorAge = m.store.Of(metric.IteratorAge, ref.Account, ref.Region, metric.FunctionName, ref.Name)
-	m.functions[ref] = s
+	s := m.newScope(ref, dimensions...)
+	s.over = over
+	s.iteratorAge = m.store.Of(metric.IteratorAge, ref.Account, ref.Region, dimensions...)
+	m.scopes[key] = s
 	return s
 }
 
@@ -75,26 +106,41 @@ func (m *meter) newScope(ref Ref, dimensions ...string) *scope {
 
 // forget lets go of a function that is deleted. Invocations that still run are counted all the same.
 func (m *meter) forget(ref Ref) {
-	m.mu.Lock()
-	s := m.functions[ref]
-	delete(m.functions, ref)
-	m.mu.Unlock()
+	m.release(func(key measured) bool { return key.ref == ref })
 	// its mappings measured them
 	m.store.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name).Release()
-	if s == nil {
-		return
+}
+
+// forgetQualifier lets go of a version or an alias that is deleted.
+func (m *meter) forgetQualifier(ref Ref, qualifier string) {
+	m.release(func(key measured) bool {
+		return key.ref == ref && (key.qualifier == qualifier || key.executed == qualifier)
+	})
+}
+
+func (m *meter) release(over func(measured) bool) {
+	m.mu.Lock()
+	var gone []*scope
+	for key, s := range m.scopes {
+		if over(key) {
+			gone = append(gone, s)
+			delete(m.scopes, key)
+		}
 	}
-	for _, series := range []*metric.Series{
-		s.invocations, s.errors, s.throttles, s.duration, s.concurrent, s.coldStarts, s.initDuration, s.outOfMemory,
-		s.iteratorAge,
-	} {
-		series.Release()
+	m.mu.Unlock()
+	for _, s := range gone {
+		for _, series := range []*metric.Series{
+			s.invocations, s.errors, s.throttles, s.duration, s.concurrent, s.coldStarts, s.initDuration, s.outOfMemory,
+			s.iteratorAge,
+		} {
+			series.Release()
+		}
 	}
 }
 
-// throttled counts an attempt that was refused for lack of concurrency.
-func (m *meter) throttled(ref Ref, now time.Time) {
-	for s := m.scope(ref); s != nil; s = s.account {
+// throttled counts an attempt that was refused for lack of concurrency. s may be nil.
+func (s *scope) throttled(now time.Time) {
+	for ; s != nil; s = s.over {
 		s.throttles.Add(now, 1)
 	}
 }
@@ -112,7 +158,7 @@ func (f *Functions) begin(m *measurement) {
 		return
 	}
 	m.at = f.opt.Clock.Now()
-	for s := m.scope; s != nil; s = s.account {
+	for s := m.scope; s != nil; s = s.over {
 		s.concurrent.Add(m.at, float64(s.running.Add(1)))
 	}
 }
@@ -125,14 +171,16 @@ func (inv *Invocation) end(res *Result) {
 		return
 	}
 	ran := res.Class == Success || res.Class == FunctionError
-	for s := m.scope; s != nil; s = s.account {
+	for s := m.scope; s != nil; s = s.over {
 		s.running.Add(-1)
 		if ran {
 			s.ended(m.at, res)
 		}
 	}
 	if ran && !inv.LastArrival.IsZero() {
-		m.scope.iteratorAge.Add(m.at, max(0, millis(m.at.Sub(inv.LastArrival))))
+		for s := m.scope; s.over != nil; s = s.over {
+			s.iteratorAge.Add(m.at, max(0, millis(m.at.Sub(inv.LastArrival))))
+		}
 	}
 }
 

@@ -72,8 +72,9 @@ func LogsTo(group, stream, name string) bool {
 	if len(parts) < 4 {
 		return own
 	}
-	writer, _, ok := strings.Cut(parts[3], "["+Latest+"]")
-	if !ok || writer == "" {
+	writer, rest, ok := strings.Cut(parts[3], "[")
+	version, _, closed := strings.Cut(rest, "]")
+	if !ok || !closed || writer == "" || version != Latest && !digits(version) {
 		return own
 	}
 	return writer == name

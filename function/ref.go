@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
-// Latest is the one version there is so far.
+// Latest is the version that code and configuration are changed in.
 const Latest = "$LATEST"
 
 // Ref names a function.
@@ -29,6 +29,9 @@ type Name struct {
 	Qualifier string // as given in the name; "" without one
 	Hint      string // advice when an account id was folded to the caller's
 }
+
+// ARN returns the ARN with the qualifier, if there is one.
+func (n Name) ARN() string { return n.Ref.ARN() + suffixOf(n.Qualifier) }
 
 // Patterns that AWS's answers quote. Create allows no dot in names.
 const (

@@ -63,12 +63,12 @@ func appendMillis(b []byte, d time.Duration) []byte {
 }
 
 // streamName returns the log stream of a new environment.
-func streamName(now time.Time, name string, customGroup bool) string {
+func streamName(now time.Time, conf *Configuration) string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:])
 	s := now.UTC().Format("2006/01/02/")
-	if customGroup {
-		s += name
+	if conf.LogGroup != DefaultLogGroup(conf.Ref.Name) {
+		s += conf.Ref.Name
 	}
-	return s + "[" + Latest + "]" + hex.EncodeToString(raw[:])
+	return s + "[" + conf.Version + "]" + hex.EncodeToString(raw[:])
 }

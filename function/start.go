@@ -71,7 +71,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, d *delivery) (_ 
 	}
 	undo = append(undo, e.api.Close, func() { close(e.up) })
 	e.follows = f.opt.SteeredClock && plan.SteersClock
-	e.cred = f.keys.issue(g.conf.Ref)
+	e.cred = f.keys.issue(g.conf.Ref, g.conf.Version)
 	undo = append(undo, func() { f.keys.revoke(e.cred.accessKey) })
 	pr, pw, err := os.Pipe()
 	if err != nil {
@@ -79,7 +79,7 @@ func (f *Functions) prepare(ctx context.Context, g *generation, d *delivery) (_ 
 	}
 	defer pw.Close()
 	undo = append(undo, func() { _ = pr.Close() })
-	stream := streamName(f.opt.Clock.Now(), g.conf.Ref.Name, g.conf.LogGroup != DefaultLogGroup(g.conf.Ref.Name))
+	stream := streamName(f.opt.Clock.Now(), g.conf)
 	if e.out, err = newOutput(f.logs, f.opt.Clock.Now, g.conf.Ref, g.conf.LogGroup, stream, pr); err != nil {
 		return nil, fmt.Errorf("read a pipe for the log: %w", err)
 	}

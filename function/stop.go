@@ -49,7 +49,7 @@ func (e *environment) closeLog(d *delivery, f failure, duration time.Duration) {
 		if d.inv.Tail {
 			e.out.startTail()
 		}
-		e.out.emit("START RequestId: " + d.inv.RequestID + " Version: " + Latest)
+		e.out.emit("START RequestId: " + d.inv.RequestID + " Version: " + e.g.conf.Version)
 	}
 	d.took = duration
 	rep := report{id: d.inv.RequestID, duration: duration, init: d.init, status: f.status, kind: f.kind}

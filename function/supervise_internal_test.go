@@ -67,7 +67,7 @@ func ends(t *testing.T, printed string) *environment {
 		box:  sandbox.New(sandbox.Options{Isolation: sandbox.None}),
 		logs: newLogPump(&collector{}), guard: &memoryGuard{}, starting: make(chan struct{}, 1),
 	}
-	f.keys.refs = map[string]Ref{}
+	f.keys.holders = map[string]holder{}
 	f.fleet = newFleet(1, 1, time.Minute)
 	f.starting <- struct{}{}
 	g := f.newGeneration(&Configuration{MemoryMB: 128, Timeout: time.Minute})

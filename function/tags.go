@@ -22,10 +22,10 @@ func (f *Functions) ChangeTags(ctx context.Context, ref Ref, more map[string]str
 		return err
 	}
 	f.touch(next)
-	revision, err := f.save(ctx, next, e.revision)
-	if err != nil {
+	e.conf = next
+	if err := f.save(ctx, e); err != nil {
 		return conflict(ref, err)
 	}
-	f.replace(ref, &entry{conf: next, revision: revision, current: e.current, settled: e.settled})
+	f.replace(ref, e)
 	return nil
 }

@@ -80,7 +80,7 @@ func (e *environment) Subscribed(sub runtimeapi.Subscription) {
 	start := map[string]any{
 		"initializationType": "on-demand", "phase": "init", "runtimeVersion": e.display,
 		"runtimeVersionArn": RuntimeVersionARN(conf),
-		"functionName":      conf.Ref.Name, "functionVersion": Latest,
+		"functionName":      conf.Ref.Name, "functionVersion": conf.Version,
 	}
 	if slices.Contains(sub.Types, runtimeapi.TelemetryPlatform) {
 		s.add(telemetryEvent(e.begun, "platform.initStart", start))

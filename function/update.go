@@ -14,10 +14,12 @@ type UpdateCodeInput struct {
 	Architecture []string
 	Zip          []byte // the package; not modified
 	DryRun       bool   // judge and answer, change nothing
+	Publish      bool   // also as a version
 }
 
 // UpdateCode gives a function new code and returns it with its update InProgress. Invocations that began before the
-// update is Successful finish on the old code. Faults: those of Create about the package; ResourceNotFoundException;
+// update is Successful finish on the old code. With Publish it returns the new version, which is Pending, or the last
+// one if it has the same code and configuration. Faults: those of Create about the package; ResourceNotFoundException;
 // PreconditionFailedException; ResourceConflictException while another transition takes longer than a second.
 func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Configuration, error) {
 	var v fault.Violations
@@ -34,7 +36,7 @@ func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Config
 		return nil, err
 	}
 	old := ""
-	conf, err := f.update(ctx, in.Ref, in.RevisionID, in.DryRun, func(c *Configuration) error {
+	conf, err := f.update(ctx, in.Ref, updateHow{in.RevisionID, in.DryRun, in.Publish}, func(c *Configuration) error {
 		old = c.CodeSHA256
 		c.CodeSHA256, c.CodeBytes = sha, int64(len(in.Zip))
 		if probe.Architecture != "" {
@@ -68,7 +70,7 @@ type UpdateConfigurationInput struct {
 // UpdateConfiguration changes a function and returns it with its update InProgress. Faults as UpdateCode, and
 // ValidationException.
 func (f *Functions) UpdateConfiguration(ctx context.Context, in UpdateConfigurationInput) (*Configuration, error) {
-	return f.update(ctx, in.Ref, in.RevisionID, false, func(c *Configuration) error {
+	return f.update(ctx, in.Ref, updateHow{revisionID: in.RevisionID}, func(c *Configuration) error {
 		set(&c.Runtime, in.Runtime)
 		set(&c.Role, in.Role)
 		set(&c.Handler, in.Handler)
@@ -100,20 +102,24 @@ func set(to *string, from *string) {
 	}
 }
 
+// updateHow is how an update is made.
+type updateHow struct {
+	revisionID string // expected; "" for any
+	dryRun     bool   // change nothing
+	publish    bool   // also as a version
+}
+
 // update carries a change of code or configuration through to InProgress and starts what ends it.
 func (f *Functions) update(
-	ctx context.Context, ref Ref, revisionID string, dryRun bool, change func(*Configuration) error,
+	ctx context.Context, ref Ref, how updateHow, change func(*Configuration) error,
 ) (*Configuration, error) {
 	e, err := f.settle(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	defer f.change.Unlock()
-	if revisionID != "" && revisionID != e.conf.RevisionID {
-		return nil, fault.New(fault.CodePrecondition,
-			"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id").WithStatus(
-			412,
-		)
+	if how.revisionID != "" && how.revisionID != e.conf.RevisionID {
+		return nil, errRevision
 	}
 	next := e.conf.clone()
 	if err := change(next); err != nil {
@@ -126,15 +132,30 @@ func (f *Functions) update(
 		next.State, next.StateReason, next.StateCode = Pending, creatingReason, creatingCode
 	}
 	f.touch(next)
-	if dryRun {
+	e.conf, e.settled = next, make(chan struct{})
+	if how.dryRun {
+		if how.publish {
+			v, _ := f.nextVersion(e, "")
+			return v.conf, nil
+		}
 		return next, nil
 	}
-	revision, err := f.save(ctx, next, e.revision)
+	shown := next
+	if how.publish {
+		shown, err = f.saveWithVersion(ctx, e, "")
+	} else {
+		err = f.save(ctx, e)
+	}
 	if err != nil {
 		return nil, conflict(ref, err)
 	}
-	transition := make(chan struct{})
-	f.publish(ref, &entry{conf: next, revision: revision, current: e.current, settled: transition})
-	f.activate(next, transition)
-	return next, nil
+	f.publish(ref, e)
+	f.activate(e.live)
+	return shown, nil
 }
+
+// errRevision is AWS's fault for a revision id that is not the latest.
+var errRevision = fault.New(
+	fault.CodePrecondition,
+	"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+).WithStatus(412)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function/launcher"
@@ -51,12 +50,7 @@ func checkLimits(v *fault.Violations, c *Configuration, timeout, memory, ephemer
 	if strings.ContainsAny(c.Handler, " \t\r\n\v\f") {
 		v.Add("handler", fault.Clip(c.Handler, maxHandler), `Member must satisfy regular expression pattern: [^\s]+`)
 	}
-	if utf8.RuneCountInString(c.Description) > maxDescription {
-		v.Add(
-			"description", fault.Clip(c.Description, maxDescription),
-			"Member must have length less than or equal to 256",
-		)
-	}
+	checkDescription(v, c.Description)
 	if len(c.LogGroup) > maxLogGroup {
 		v.Add(
 			"loggingConfig.logGroup", fault.Clip(c.LogGroup, maxDescription),

@@ -18,16 +18,19 @@ const (
 
 // Dimensions of our own metrics.
 const (
-	FunctionName = "FunctionName"
-	MappingUUID  = "EventSourceMappingUUID"
-	StreamName   = "StreamName"
+	FunctionName    = "FunctionName"
+	Resource        = "Resource"        // beside FunctionName: the function with the qualifier that it was invoked by
+	ExecutedVersion = "ExecutedVersion" // beside Resource, where that is an alias
+	MappingUUID     = "EventSourceMappingUUID"
+	StreamName      = "StreamName"
 )
 
 // Kind is a metric that shardmill itself measures.
 type Kind struct{ Namespace, Name, Unit string }
 
-// Metrics of functions: by FunctionName, and without dimensions for all functions of the account in the region. Values
-// carry the instant at which the invocation began. Source: Lambda Developer Guide, "Types of metrics for Lambda
+// Metrics of functions: by FunctionName, and without dimensions for all functions of the account in the region; those
+// of an invocation by a qualifier also by FunctionName and Resource, and behind an alias by ExecutedVersion, too.
+// Values carry the instant at which the invocation began. Source: Lambda Developer Guide, "Types of metrics for Lambda
 // functions".
 var (
 	// 1 for each invocation whose code ran, or failed to start by the function's fault
@@ -47,8 +50,8 @@ var (
 	OutOfMemory = Kind{Engine, "OutOfMemory", Count}
 )
 
-// IteratorAge is by FunctionName only: the age of the last record of a batch at the moment the batch goes to the
-// function, once for each invocation, retries included.
+// IteratorAge is by FunctionName, Resource and ExecutedVersion as above, and not for accounts: the age of the last
+// record of a batch at the moment the batch goes to the function, once for each invocation, retries included.
 var IteratorAge = Kind{Lambda, "IteratorAge", Milliseconds}
 
 // Metrics of event source mappings, by EventSourceMappingUUID.

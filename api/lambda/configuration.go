@@ -1,11 +1,6 @@
 package lambda
 
-import (
-	"encoding/base64"
-	"encoding/hex"
-
-	"github.com/shardmill/shardmill/function"
-)
+import "github.com/shardmill/shardmill/function"
 
 // configuration is FunctionConfiguration on the wire.
 type configuration struct {
@@ -49,13 +44,13 @@ type (
 // modified is the form of LastModified, which unlike other times is a string.
 const modified = "2006-01-02T15:04:05.000+0000"
 
-// render shows a function; suffix is what the caller's qualifier appends to the ARN.
+// render shows a version of a function; its ARN ends in the qualifier, unless that is "".
 func render(c *function.Configuration, qualifier string) *configuration {
 	out := &configuration{
 		FunctionName: c.Ref.Name, FunctionArn: c.ARN(), Runtime: c.Runtime, Role: c.Role, Handler: c.Handler,
 		CodeSize: c.CodeBytes, Description: c.Description, Timeout: int(c.Timeout.Seconds()), MemorySize: c.MemoryMB,
-		LastModified: c.LastModified.UTC().Format(modified), CodeSha256: base64SHA(c.CodeSHA256),
-		Version:       function.Latest,
+		LastModified: c.LastModified.UTC().Format(modified), CodeSha256: function.Base64SHA(c.CodeSHA256),
+		Version:       c.Version,
 		TracingConfig: mode{"PassThrough"}, RevisionId: c.RevisionID,
 		State: c.State, StateReason: c.StateReason, StateReasonCode: c.StateCode,
 		LastUpdateStatus: c.UpdateStatus, LastUpdateStatusReason: c.UpdateReason,
@@ -79,9 +74,4 @@ func listed(c *function.Configuration, qualifier string) *configuration {
 	out.State, out.StateReason, out.StateReasonCode = "", "", ""
 	out.LastUpdateStatus, out.LastUpdateStatusReason, out.LastUpdateStatusReasonCode = "", "", ""
 	return out
-}
-
-func base64SHA(hexSHA string) string {
-	b, _ := hex.DecodeString(hexSHA)
-	return base64.StdEncoding.EncodeToString(b)
 }

@@ -40,8 +40,8 @@ func (c *functionCode) zip() ([]byte, error) {
 	return c.ZipFile, nil
 }
 
-// createFunction answers 201 with the function in State Pending. Not here: S3 and image packages, versions, and the
-// parameters of others.
+// createFunction answers 201 with the function, or with Publish its version 1, in State Pending. The ARN is the
+// function's in both cases, as on AWS. Not here: S3 and image packages, and the parameters of others.
 func (h *Handler) createFunction(c *call) error {
 	var in createFunctionRequest
 	if err := c.decode(&in); err != nil {
@@ -60,11 +60,8 @@ func (h *Handler) createFunction(c *call) error {
 	if err := v.Err(); err != nil {
 		return err
 	}
-	switch {
-	case in.PackageType != "" && in.PackageType != "Zip":
+	if in.PackageType != "" && in.PackageType != "Zip" {
 		return unsupported("PackageType " + clip(in.PackageType))
-	case in.Publish:
-		return unsupported("Publish")
 	}
 	if err := in.refuse(); err != nil {
 		return err
@@ -82,7 +79,7 @@ func (h *Handler) createFunction(c *call) error {
 		Runtime: in.Runtime, Role: *in.Role, Handler: in.Handler, Description: in.Description, Timeout: in.Timeout,
 		MemoryMB:    in.MemorySize,
 		EphemeralMB: size, Environment: in.Environment.variables(), Architecture: in.Architectures, LogGroup: group,
-		Tags: in.Tags, Zip: zip,
+		Tags: in.Tags, Zip: zip, Publish: in.Publish,
 	})
 	if err != nil {
 		return err

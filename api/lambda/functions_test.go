@@ -212,10 +212,6 @@ func TestCreateFunctionRefusals(t *testing.T) {
 			"shardmill does not support PackageType Image yet; see docs/compat/lambda.md.",
 		},
 		{
-			"F-10 publish", object{"Publish": true}, invalid,
-			"shardmill does not support Publish yet; see docs/compat/lambda.md.",
-		},
-		{
 			"layers", object{"Layers": []string{"arn"}}, invalid,
 			"shardmill does not support Layers yet; see docs/compat/lambda.md.",
 		},
@@ -348,8 +344,7 @@ func TestNamesAndQualifiers(t *testing.T) {
 		"The derived qualifier from the function name does not match the specified qualifier.",
 	)
 	b.do("GET", functions+"/f?Qualifier=1", nil).fails(
-		400, "InvalidParameterValueException",
-		"shardmill does not support versions and aliases (Qualifier 1) yet; see docs/compat/lambda.md.",
+		404, "ResourceNotFoundException", "Function not found: "+arnF+":1",
 	)
 	if m := b.do(
 		"GET", functions+"/f/configuration?Qualifier=%24LATEST", nil,
@@ -483,7 +478,7 @@ func TestUnknownOperations(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	for _, c := range []struct{ method, path, name string }{
-		{"POST", functions + "/f/versions", "PublishVersion"},
+		{"PUT", "/2020-06-30/functions/f/code-signing-config", "PutFunctionCodeSigningConfig"},
 		{"POST", "/2025-11-30/capacity-providers", "CreateCapacityProvider"},
 		{"GET", "/2020-04-22/code-signing-configs/" + strings.ReplaceAll(arnF, ":", "%3A"), "GetCodeSigningConfig"},
 		{"GET", "/2019-09-30/functions/f/provisioned-concurrency?List=ALL", "ListProvisionedConcurrencyConfigs"},

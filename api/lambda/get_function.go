@@ -35,13 +35,13 @@ func (h *Handler) getFunction(c *call) error {
 	return c.json(http.StatusOK, out)
 }
 
-// find looks up the function that the path names.
+// find looks up the version that the path and the qualifier name.
 func (h *Handler) find(c *call) (*function.Configuration, string, error) {
 	ref, qualifier, err := c.name()
 	if err != nil {
 		return nil, "", err
 	}
-	conf, ok := h.functions.Lookup(ref)
+	conf, ok := h.functions.Find(ref, qualifier)
 	if !ok {
 		suffix := ""
 		if qualifier != "" {

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -20,7 +21,7 @@ const (
 )
 
 // invoke runs a function. The payload is checked to be JSON and forwarded as it is. A client that goes away does not
-// stop the function. Not here: InvocationType Event, qualifiers other than $LATEST, tenants, durable executions.
+// stop the function. Not here: InvocationType Event, tenants, durable executions.
 func (h *Handler) invoke(c *call) error {
 	ref, qualifier, err := c.name()
 	if err != nil {
@@ -45,24 +46,24 @@ func (h *Handler) invoke(c *call) error {
 	if err := checkPayload(payload); err != nil {
 		return err
 	}
-	if _, ok := h.functions.Lookup(ref); !ok {
-		return function.NotFound(ref, ":"+function.Latest)
+	missing := function.NotFound(ref, ":"+cmp.Or(qualifier, function.Latest))
+	if _, ok := h.functions.Find(ref, qualifier); !ok {
+		return missing
 	}
 	if kind == "DryRun" {
 		return c.empty()
-	}
-	arn := ref.ARN()
-	if qualifier != "" {
-		arn += ":" + qualifier
 	}
 	trace := header.Get("X-Amzn-Trace-Id")
 	if trace == "" {
 		trace = function.NewTraceID()
 	}
 	res := h.functions.Invoke(context.WithoutCancel(c.ctx), function.Invocation{
-		Ref: ref, RequestID: c.caller.RequestID, Payload: payload, ClientContext: clientContext,
-		Tail: header.Get("X-Amz-Log-Type") == "Tail", InvokedARN: arn, TraceID: trace,
+		Ref: ref, Qualifier: qualifier, RequestID: c.caller.RequestID, Payload: payload, ClientContext: clientContext,
+		Tail: header.Get("X-Amz-Log-Type") == "Tail", TraceID: trace,
 	})
+	if res.Class == function.ConfigError && res.StatusCode == http.StatusNotFound {
+		return missing // deleted meanwhile
+	}
 	return h.answerInvoke(c, ref, res, trace)
 }
 
@@ -134,9 +135,6 @@ func (h *Handler) answerInvoke(c *call, ref function.Ref, res function.Result, t
 		f.Reason, f.Hint = res.Reason, res.Hint
 		return f
 	case function.ConfigError:
-		if res.StatusCode == http.StatusNotFound {
-			return function.NotFound(ref, ":"+function.Latest)
-		}
 		return fault.New(fault.CodeInvalidRuntime, "%s", res.Detail)
 	case function.PlatformError:
 		h.log.Error(

@@ -1,9 +1,8 @@
 package lambda
 
 import (
-	"encoding/base64"
 	"net/http"
-	"strconv"
+	"strings"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
@@ -17,24 +16,19 @@ type listFunctionsResponse struct {
 	NextMarker string `json:",omitempty"`
 }
 
-// listFunctions lists by name. With FunctionVersion=ALL each function's one version is shown, with its qualified ARN.
+// listFunctions lists by name. With FunctionVersion=ALL all versions are shown, with their qualified ARNs.
 func (h *Handler) listFunctions(c *call) error {
 	query := c.r.URL.Query()
 	var v fault.Violations
-	n := pageSize
-	if s := query.Get("MaxItems"); s != "" {
-		items, err := strconv.ParseInt(s, 10, 32)
-		if err != nil {
-			return fault.New(fault.CodeInvalidParameter, "MaxItems must be a number; got %s.", clip(s))
-		}
-		v.Range("maxItems", items, 1, 10000)
-		n = min(n, int(items))
+	n, after, err := c.page(&v)
+	if err != nil {
+		return err
 	}
-	qualifier := ""
+	all := false
 	switch s := query.Get("FunctionVersion"); s {
 	case "":
 	case "ALL":
-		qualifier = function.Latest
+		all = true
 	default:
 		v.Add("functionVersion", clip(s), "Member must satisfy enum value set: [ALL]")
 	}
@@ -44,23 +38,29 @@ func (h *Handler) listFunctions(c *call) error {
 	if query.Get("MasterRegion") != "" {
 		return unsupported("MasterRegion")
 	}
-	after := ""
-	if marker := query.Get("Marker"); marker != "" {
-		b, err := base64.RawURLEncoding.DecodeString(marker)
-		if err != nil {
-			return fault.New(
-				fault.CodeInvalidParameter, "The marker %s is not one that ListFunctions gave.", clip(marker),
-			)
-		}
-		after = string(b)
+	var page []*function.Configuration
+	var more bool
+	if all {
+		name, version, _ := strings.Cut(after, ":")
+		page, more = h.functions.ListAll(c.caller.Account, c.caller.Region, name, version, n)
+	} else {
+		page, more = h.functions.List(c.caller.Account, c.caller.Region, after, n)
 	}
-	page, more := h.functions.List(c.caller.Account, c.caller.Region, after, n)
 	out := listFunctionsResponse{Functions: make([]*configuration, len(page))}
 	for i, conf := range page {
+		qualifier := ""
+		if all {
+			qualifier = conf.Version
+		}
 		out.Functions[i] = listed(conf, qualifier)
 	}
 	if more {
-		out.NextMarker = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].Ref.Name))
+		last := page[len(page)-1]
+		out.NextMarker = last.Ref.Name
+		if all {
+			out.NextMarker += ":" + last.Version
+		}
+		out.NextMarker = marker(out.NextMarker)
 	}
 	return c.json(http.StatusOK, out)
 }

@@ -38,9 +38,7 @@ func (c *call) unqualified() (function.Ref, error) {
 	}
 	c.hint(n.Hint)
 	if n.Qualifier != "" {
-		return function.Ref{}, fault.New(fault.CodeInvalidParameter,
-			"This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "+
-				"Please specify either a function name or an unqualified function ARN.")
+		return function.Ref{}, function.ErrUnqualified
 	}
 	return n.Ref, nil
 }

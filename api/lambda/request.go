@@ -3,9 +3,11 @@ package lambda
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
@@ -68,17 +70,21 @@ func faithful(b []byte) error {
 	return fault.New(fault.CodeInvalidRequestContent, "Could not parse request body into json: it is not valid Unicode")
 }
 
-// name resolves the FunctionName of the path together with the Qualifier parameter. $LATEST is the only version there
-// is: other qualifiers are refused, the answer carries the one that was given.
+// name resolves the FunctionName of the path together with the Qualifier parameter.
 func (c *call) name() (function.Ref, string, error) {
+	var v fault.Violations
+	qualifier := c.r.URL.Query().Get("Qualifier")
+	checkQualifier(&v, qualifier)
 	n, err := function.ParseName(c.params["FunctionName"], function.Caller{
 		Account: c.caller.Account, Region: c.caller.Region,
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return function.Ref{}, "", err
+	case v.Err() != nil:
+		return function.Ref{}, "", v.Err()
 	}
 	c.hint(n.Hint)
-	qualifier := c.r.URL.Query().Get("Qualifier")
 	switch {
 	case n.Qualifier != "" && qualifier != "" && n.Qualifier != qualifier:
 		return function.Ref{}, "", fault.New(
@@ -88,11 +94,58 @@ func (c *call) name() (function.Ref, string, error) {
 	case qualifier == "":
 		qualifier = n.Qualifier
 	}
-	if qualifier != "" && qualifier != function.Latest {
-		return function.Ref{}, "", unsupported("versions and aliases (Qualifier " + clip(qualifier) + ")")
-	}
 	return n.Ref, qualifier, nil
 }
+
+const maxQualifier = 128
+
+// checkQualifier judges the form of a qualifier.
+func checkQualifier(v *fault.Violations, qualifier string) {
+	if len(qualifier) > maxQualifier {
+		v.Add("qualifier", clip(qualifier), "Member must have length less than or equal to 128")
+	}
+	for _, r := range qualifier {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '$' {
+			v.Add(
+				"qualifier", clip(qualifier), "Member must satisfy regular expression pattern: (|[a-zA-Z0-9$_-]+)",
+			)
+			return
+		}
+	}
+}
+
+// whole is name for operations that change a function: they take no version but $LATEST.
+func (c *call) whole() (function.Ref, error) {
+	ref, qualifier, err := c.name()
+	if err == nil && qualifier != "" && qualifier != function.Latest {
+		err = function.ErrUnqualified
+	}
+	return ref, err
+}
+
+// page reads MaxItems and Marker: how many items one page holds at most, and what the marker says, or "".
+func (c *call) page(v *fault.Violations) (n int, after string, err error) {
+	query := c.r.URL.Query()
+	n = pageSize
+	if s := query.Get("MaxItems"); s != "" {
+		items, err := strconv.ParseInt(s, 10, 32)
+		if err != nil {
+			return 0, "", fault.New(fault.CodeInvalidParameter, "MaxItems must be a number; got %s.", clip(s))
+		}
+		v.Range("maxItems", items, 1, 10000)
+		n = min(n, int(items))
+	}
+	marker, err := base64.RawURLEncoding.DecodeString(query.Get("Marker"))
+	if err != nil {
+		return 0, "", fault.New(
+			fault.CodeInvalidParameter, "The marker %s is not one that %s gave.", clip(query.Get("Marker")), c.op,
+		)
+	}
+	return n, string(marker), nil
+}
+
+// marker returns the marker of a page that ends with last.
+func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
 // others are parameters of CreateFunction and UpdateFunctionConfiguration that shardmill does not have. Values that
 // switch nothing on are accepted, because the AWS CLI, SAM and Terraform send them.

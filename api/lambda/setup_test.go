@@ -37,11 +37,15 @@ type bench struct {
 	f      *function.Functions
 }
 
-func start(t *testing.T) *bench {
+func start(t *testing.T, change ...func(*function.Options)) *bench {
 	t.Helper()
-	f, err := function.New(function.Options{
+	opt := function.Options{
 		Python: "python3", TailWait: time.Minute, Store: memory.New(memory.Options{}), Dir: t.TempDir(),
-	})
+	}
+	for _, c := range change {
+		c(&opt)
+	}
+	f, err := function.New(opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,19 +14,18 @@ type updateFunctionCodeRequest struct {
 	Architectures         []string
 }
 
-// updateFunctionCode answers with the update InProgress. Not here: S3 and image packages, Publish.
+// updateFunctionCode answers with the update InProgress, or with Publish the new version. Not here: S3 and image
+// packages.
 func (h *Handler) updateFunctionCode(c *call) error {
 	var in updateFunctionCodeRequest
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	ref, _, err := c.name()
+	ref, err := c.whole()
 	if err != nil {
 		return err
 	}
 	switch {
-	case in.Publish:
-		return unsupported("Publish")
 	case in.PublishTo != "":
 		return unsupported("PublishTo")
 	case in.ImageUri != "":
@@ -40,9 +39,14 @@ func (h *Handler) updateFunctionCode(c *call) error {
 	}
 	conf, err := h.functions.UpdateCode(c.ctx, function.UpdateCodeInput{
 		Ref: ref, RevisionID: in.RevisionId, Architecture: in.Architectures, Zip: zip, DryRun: in.DryRun,
+		Publish: in.Publish,
 	})
 	if err != nil {
 		return err
 	}
-	return c.json(http.StatusOK, render(conf, ""))
+	qualifier := ""
+	if in.Publish {
+		qualifier = conf.Version
+	}
+	return c.json(http.StatusOK, render(conf, qualifier))
 }

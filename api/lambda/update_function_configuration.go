@@ -21,7 +21,7 @@ func (h *Handler) updateFunctionConfiguration(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	ref, _, err := c.name()
+	ref, err := c.whole()
 	if err != nil {
 		return err
 	}
