@@ -24,7 +24,7 @@ func (e *Engine) advise(o *Observation, kind esm.Advice) {
 	if had {
 		return
 	}
-	ref := refOf(o.FunctionARN)
+	ref := targetOf(o.FunctionARN).Ref
 	text := "mapping " + o.Mapping + " of " + ref.Name + ": " + adviceText(kind)
 	if !e.tap.hint(ref, text) { // it comes again with the next attempt that deserves it
 		e.advices.mu.Lock()

@@ -24,10 +24,10 @@ type Functions interface {
 	Invoke(ctx context.Context, inv function.Invocation) function.Result
 	// Enrol calls waiter once when concurrency of the function is free again; cancel takes the waiter back.
 	Enrol(ref function.Ref, waiter func()) (cancel func())
-	// Changed is closed at the next change of the function's code, configuration or concurrency.
+	// Changed is closed at the next change of the function's code, configuration, concurrency, versions or aliases.
 	Changed(ref function.Ref) <-chan struct{}
-	// Lookup is the function's configuration.
-	Lookup(ref function.Ref) (*function.Configuration, bool)
+	// Find is the configuration of what a qualifier stands for; "" is $LATEST.
+	Find(ref function.Ref, qualifier string) (*function.Configuration, bool)
 }
 
 // Options of an Engine. All members but Pace, Observe, Hinted, Metrics and Trace are required.

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/function/fleet"
+	"github.com/shardmill/shardmill/function/functiontest"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/metric"
@@ -49,6 +51,10 @@ type invocation struct {
 	at        time.Time
 	arrived   time.Time // LastArrival
 	requestID string
+	qualifier string
+	invoked   string // InvokedARN
+	version   string // that runs
+	code      int    // its version
 	shard     string
 	keys      []string
 	data      []string
@@ -70,12 +76,14 @@ type fakeFunctions struct {
 	account  int           // concurrency of the account; 0: no end
 	timeout  time.Duration // of the function; 0: none
 	spoiled  int           // payloads that were changed while the handler ran
-	version  int           // of the code that runs
+	version  int           // of the code of $LATEST
 	stopped  bool
 	handlers sync.WaitGroup
 	role     string
+	roles    map[string]string // of versions that have another one
 	missing  bool
-	updating bool // an update is in progress: Invoke still runs what was there before
+	named    functiontest.Qualifiers // versions and aliases
+	updating bool                    // an update is in progress: Invoke still runs what was there before
 	changed  chan struct{}
 	waiters  []*func()
 	offered  []*func() // waiters that were called and not heard of since
@@ -91,7 +99,8 @@ func newFakeFunctions() *fakeFunctions {
 
 func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
 	f.mu.Lock()
-	if f.missing {
+	version, code, found := f.named.Resolve(inv.Qualifier, f.version)
+	if f.missing || !found {
 		f.mu.Unlock()
 		return function.Result{
 			Class: function.ConfigError, Reason: function.ReasonNotFound,
@@ -110,6 +119,7 @@ func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) fun
 	f.offered = f.offered[min(1, len(f.offered)):] // which waiter asks cannot be told; the one called first counts
 	f.peak = max(f.peak, f.running)
 	call := decode(inv)
+	call.qualifier, call.invoked, call.version, call.code = inv.Qualifier, inv.InvokedARN, version, code
 	f.calls = append(f.calls, call)
 	handle, duration, timeout := f.handle, f.duration, f.timeout
 	f.mu.Unlock()
@@ -127,6 +137,9 @@ func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) fun
 		}
 		if !late && handle != nil {
 			res = handle(call)
+		}
+		if res.ExecutedVersion != "" {
+			res.ExecutedVersion = version
 		}
 		if string(inv.Payload) != call.payload {
 			f.mu.Lock()
@@ -247,14 +260,14 @@ func (f *fakeFunctions) Changed(function.Ref) <-chan struct{} {
 	return f.changed
 }
 
-func (f *fakeFunctions) Lookup(function.Ref) (*function.Configuration, bool) {
+func (f *fakeFunctions) Find(_ function.Ref, qualifier string) (*function.Configuration, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.missing {
+	version, _, found := f.named.Resolve(qualifier, f.version)
+	if f.missing || !found {
 		return nil, false
 	}
-	c := &function.Configuration{}
-	c.Role = f.role
+	c := &function.Configuration{Version: version, Role: cmp.Or(f.roles[version], f.role)}
 	if f.updating {
 		c.UpdateStatus = function.InProgress
 	}
@@ -430,10 +443,12 @@ func (w *world) close() {
 
 func p[T any](v T) *T { return &v }
 
-// create makes a mapping with the given knobs and waits until it is at rest.
+// create makes a mapping with the given knobs, of f unless they say otherwise, and waits until it is at rest.
 func (w *world) create(k mapping.Knobs) string {
 	w.t.Helper()
-	k.FunctionName = p("f")
+	if k.FunctionName == nil {
+		k.FunctionName = p("f")
+	}
 	m, _, err := w.mappings.Create(w.t.Context(), caller, mapping.CreateInput{
 		Knobs: k, EventSourceARN: p(orders.ARN()), StartingPosition: p("TRIM_HORIZON"),
 	})
@@ -554,14 +569,15 @@ func (s testSources) Starts(ctx context.Context, id uint32, position string, at 
 	return out, nil
 }
 
-// testFunctions is a Functions in which every name but absent exists.
+// testFunctions is a Functions in which every name but absent exists, with version 1 and alias live.
 type testFunctions struct{}
 
 func (testFunctions) Lookup(_ context.Context, name, account, region string) (
 	arn, short, hint string, ok bool, err error,
 ) {
 	n, err := function.ParseName(name, function.Caller{Account: account, Region: region})
-	return n.Ref.ARN(), n.Ref.Name, "", n.Ref.Name != "absent", err
+	known := slices.Contains([]string{"", function.Latest, "1", "live"}, n.Qualifier)
+	return n.ARN(), n.Ref.Name, "", n.Ref.Name != "absent" && known, err
 }
 
 // heldQueues are queues that take their time if the world says so.

@@ -19,10 +19,7 @@ func TestFakeFunctionsKeepTheContract(t *testing.T) {
 		f := newFakeFunctions()
 		f.missing, f.account, f.duration = true, 4, time.Millisecond
 		f.handle = func(i invocation) function.Result {
-			f.mu.Lock()
-			version := f.version
-			f.mu.Unlock()
-			answer, fails := functiontest.Obey([]byte(i.payload), version)
+			answer, fails := functiontest.Obey([]byte(i.payload), i.code)
 			if fails {
 				return failed("Boom")
 			}
@@ -39,7 +36,15 @@ func TestFakeFunctionsKeepTheContract(t *testing.T) {
 				f.change(func() { f.updating = true })
 				return func() { f.change(func() { f.updating, f.version = false, f.version+1 }) }
 			},
-			Stop: func() { f.change(func() { f.stopped = true }) },
+			Publish: func() (version string) {
+				f.change(func() { version = f.named.Publish(f.version) })
+				return version
+			},
+			Point: func(alias, version string, weights map[string]float64) {
+				f.change(func() { f.named.Point(alias, version, weights) })
+			},
+			Remove: func(qualifier string) { f.change(func() { f.named.Remove(qualifier) }) },
+			Stop:   func() { f.change(func() { f.stopped = true }) },
 		}
 	})
 }

@@ -159,9 +159,11 @@ func (w *owner) Invoke(ctx context.Context, inv function.Invocation) function.Re
 	return w.functions.Invoke(ctx, inv)
 }
 
-func (w *owner) Enrol(ref function.Ref, waiter func()) func()          { return w.functions.Enrol(ref, waiter) }
-func (w *owner) Changed(ref function.Ref) <-chan struct{}              { return w.functions.Changed(ref) }
-func (w *owner) Lookup(r function.Ref) (*function.Configuration, bool) { return w.functions.Lookup(r) }
+func (w *owner) Enrol(ref function.Ref, waiter func()) func() { return w.functions.Enrol(ref, waiter) }
+func (w *owner) Changed(ref function.Ref) <-chan struct{}     { return w.functions.Changed(ref) }
+func (w *owner) Find(r function.Ref, qualifier string) (*function.Configuration, bool) {
+	return w.functions.Find(r, qualifier)
+}
 
 // held returns the checkpoint of a mapping on a shard.
 func (o *owners) held(uuid string, shard record.ShardID) checkpoint.Held {

@@ -50,7 +50,7 @@ type mappingRunner struct {
 	settled  map[record.ShardID]bool               // closed shards that are known to be processed to their end
 	retries  map[string]*retry
 	meter    *meter // of the shards; nil before the first
-	ref      function.Ref
+	target   function.Name
 	changed  <-chan struct{} // closed at the next change of the function
 	role     string          // of the function, as the payloads say it
 	updating bool            // the function: its new code or configuration is not in effect yet
@@ -85,22 +85,25 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 
 // setFunction looks at the function as it is now; the next change of it comes through r.changed.
 func (r *mappingRunner) setFunction() {
-	r.ref = refOf(r.m.FunctionARN)
-	r.changed = r.e.o.Functions.Changed(r.ref)
+	r.target = targetOf(r.m.FunctionARN)
+	r.changed = r.e.o.Functions.Changed(r.target.Ref)
 	r.updating = false
-	if c, ok := r.e.o.Functions.Lookup(r.ref); ok {
+	if c, ok := r.e.o.Functions.Find(r.target.Ref, r.target.Qualifier); ok {
 		r.role = c.Role
 		r.updating = c.UpdateStatus == function.InProgress || c.State == function.Pending
 	}
 }
 
-// refOf returns the function that an ARN names, with or without a qualifier.
-func refOf(functionARN string) function.Ref {
-	ref := function.Ref{}
-	if parts := strings.SplitN(functionARN, ":", 8); len(parts) >= 7 {
-		ref = function.Ref{Region: parts[3], Account: parts[4], Name: parts[6]}
+// targetOf returns what an ARN names: a function, or its version or alias.
+func targetOf(functionARN string) (n function.Name) {
+	parts := strings.SplitN(functionARN, ":", 8)
+	if len(parts) >= 7 {
+		n.Ref = function.Ref{Region: parts[3], Account: parts[4], Name: parts[6]}
 	}
-	return ref
+	if len(parts) == 8 {
+		n.Qualifier = parts[7]
+	}
+	return n
 }
 
 // configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to

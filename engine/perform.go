@@ -120,8 +120,8 @@ func (r *shardRunner) call(ctx context.Context, c Call) {
 	}
 	sent := r.e.o.Clock.Now()
 	a := r.e.invoke(ctx, function.Invocation{
-		Ref: r.ref, RequestID: c.RequestID, Payload: c.Payload, InvokedARN: r.id.FunctionARN, Wait: true,
-		LastArrival: lastArrival,
+		Ref: r.target.Ref, Qualifier: r.target.Qualifier, RequestID: c.RequestID, Payload: c.Payload,
+		InvokedARN: r.id.FunctionARN, Wait: true, LastArrival: lastArrival,
 	})
 	r.meter.sent(sent, lastArrival, &a)
 	if ctx.Err() != nil {
@@ -138,7 +138,11 @@ func (e *Engine) invoke(ctx context.Context, inv function.Invocation) Answer {
 			fault.CodeRequestTooLarge,
 			"%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", n, esm.MaxPayload,
 		)
-		return Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()}
+		a := Answer{Kind: AnswerError, StatusCode: 413, Reason: f.Error()}
+		if c, ok := e.o.Functions.Find(inv.Ref, inv.Qualifier); ok {
+			a.Version = c.Version // that would have run
+		}
+		return a
 	}
 	res := e.o.Functions.Invoke(ctx, inv)
 	a := Answer{
@@ -199,7 +203,7 @@ func (r *shardRunner) enrol(lane int) {
 		return esm.SlotFree{Lane: lane}
 	}}
 	// What frees the place does not wait for us: were the inbox full, the lane's back-off would end its wait.
-	w.cancel = r.e.o.Functions.Enrol(r.ref, func() { r.inbox.offer(free) })
+	w.cancel = r.e.o.Functions.Enrol(r.target.Ref, func() { r.inbox.offer(free) })
 }
 
 // leave takes a lane off the function's waiters: it tries by itself now, and a slot offered to it would be lost to the

@@ -85,7 +85,7 @@ func (e *Engine) Replay(ctx context.Context, uuid string, r ReplayRange, each fu
 type replayer struct {
 	e      *Engine
 	m      mapping.Mapping
-	ref    function.Ref
+	target function.Name
 	src    source.Source
 	format source.Format
 	r      ReplayRange
@@ -107,7 +107,7 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 			"The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without.",
 		)
 	}
-	p := &replayer{e: e, m: all[i], ref: refOf(all[i].FunctionARN), r: r}
+	p := &replayer{e: e, m: all[i], target: targetOf(all[i].FunctionARN), r: r}
 	p.src = e.o.Source(p.m)
 	shards, err := p.src.Shards(ctx)
 	if err != nil {
@@ -120,7 +120,7 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 		return nil, fault.New(CodeBadRange, "The range ends before it begins: exchange its two ends.")
 	}
 	var role string
-	if c, ok := e.o.Functions.Lookup(p.ref); ok {
+	if c, ok := e.o.Functions.Find(p.target.Ref, p.target.Qualifier); ok {
 		role = c.Role
 	}
 	p.format = p.src.Format(r.Shard, role)
@@ -181,7 +181,8 @@ func (p *replayer) replay(ctx context.Context, batch []record.Record) (Replayed,
 	p.observe(&b, &esm.AttemptStarted{Batch: about, Attempt: 1})
 	started := p.e.o.Clock.Now()
 	a := p.e.invoke(ctx, function.Invocation{
-		Ref: p.ref, RequestID: b.RequestID, Payload: payload, InvokedARN: p.m.FunctionARN, Wait: true,
+		Ref: p.target.Ref, Qualifier: p.target.Qualifier, RequestID: b.RequestID, Payload: payload,
+		InvokedARN: p.m.FunctionARN, Wait: true,
 	})
 	if ctx.Err() != nil {
 		return b, ctx.Err()

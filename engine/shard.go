@@ -27,7 +27,7 @@ const inboxSize = 64
 type shardRunner struct {
 	e      *Engine
 	id     Identity
-	ref    function.Ref
+	target function.Name
 	src    source.Source
 	send   destination.Sender // nil without a destination
 	x      *Executor

@@ -38,14 +38,14 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	who := r.identity(id)
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
-	meter := newMeter(r.e.o.Metrics, &r.m, r.ref, &r.counts)
+	meter := newMeter(r.e.o.Metrics, &r.m, r.target.Ref, &r.counts)
 	r.meter = meter
 	observe := func(o Observation) {
 		meter.observe(&o)
 		r.observe(o, epoch)
 	}
 	s := &shardRunner{
-		e: r.e, id: who, ref: r.ref, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
+		e: r.e, id: who, target: r.target, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
 		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
 		inbox: newInbox[posted](&r.e.active), epoch: epoch, revision: held.Revision,
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},

@@ -3,6 +3,7 @@ package function_test
 import (
 	"testing"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/function/functiontest"
 	"github.com/shardmill/shardmill/internal/eventually"
@@ -48,6 +49,29 @@ func TestRoomKeepsItsContract(t *testing.T) {
 					release()
 					b.settled("f")
 				}
+			},
+			Publish: func() string {
+				conf, err := b.Publish(t.Context(), function.PublishInput{Ref: ref("f")})
+				must(err)
+				return conf.Version
+			},
+			Point: func(alias, version string, weights map[string]float64) {
+				in := function.AliasInput{Ref: ref("f"), Name: alias, Version: &version, Weights: weights}
+				if in.Weights == nil {
+					in.Weights = map[string]float64{}
+				}
+				_, err := b.CreateAlias(t.Context(), in)
+				if fault.CodeOf(err) == fault.CodeConflict {
+					_, err = b.UpdateAlias(t.Context(), in)
+				}
+				must(err)
+			},
+			Remove: func(qualifier string) {
+				if _, err := b.Alias(ref("f"), qualifier); err == nil {
+					must(b.DeleteAlias(t.Context(), ref("f"), qualifier))
+					return
+				}
+				must(b.DeleteVersion(t.Context(), ref("f"), qualifier))
 			},
 			Stop: func() { b.Stop(t.Context()) },
 		}

@@ -3,6 +3,7 @@ package mapping
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,7 +110,7 @@ func (s *streams) Starts(_ context.Context, id uint32, position string, at recor
 	return map[record.ShardID]record.Position{0: 1}, nil
 }
 
-// functions is a Functions that knows the names in it.
+// functions is a Functions that knows the names in it, each with version 1 and alias live.
 type functions struct {
 	mu    sync.Mutex
 	names map[string]bool
@@ -119,10 +120,10 @@ func (f *functions) Lookup(_ context.Context, name, account, region string) (str
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ref, ok := parseFunction(name)
-	if !ok || !f.names[ref.name] {
+	if !ok || !f.names[ref.name] || !slices.Contains([]string{"", "$LATEST", "1", "live"}, ref.qualifier) {
 		return "", "", "", false, nil
 	}
-	return "arn:aws:lambda:" + region + ":" + account + ":function:" + ref.name, ref.name, "", true, nil
+	return ref.arnFor(Caller{account, region}), ref.name, "", true, nil
 }
 
 var me = Caller{Account: "000000000000", Region: "us-east-1"}

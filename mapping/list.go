@@ -10,9 +10,9 @@ import (
 const maxPage = 100
 
 // List returns a page of the caller's mappings, in a stable order, and the marker of the next page, "" at the end. A
-// filter for something that does not exist matches nothing, which is not a fault. A FunctionName without a qualifier
-// means the unqualified function. Faults: ValidationException; InvalidParameterValueException for a marker that we did
-// not issue.
+// filter for something that does not exist matches nothing, which is not a fault. A FunctionName means exactly the
+// function that it names, qualifier included. Faults: ValidationException; InvalidParameterValueException for a marker
+// that we did not issue.
 func (m *Mappings) List(ctx context.Context, c Caller, in ListInput) (page []Mapping, marker string, err error) {
 	if err := in.model(); err != nil {
 		return nil, "", err

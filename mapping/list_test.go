@@ -68,13 +68,15 @@ func TestListFilters(t *testing.T) {
 	b.create(t)
 	b.create(t, func(in *CreateInput) { in.FunctionName = new("g") })
 	b.create(t, func(in *CreateInput) { in.EventSourceARN = &other })
+	b.create(t, func(in *CreateInput) { in.FunctionName = new("g:live") })
+	b.create(t, func(in *CreateInput) { in.FunctionName = new("g:1") })
 	cases := map[string]struct {
 		caller Caller
 		in     ListInput
 		want   int
 	}{
-		"everything":       {me, ListInput{}, 3},
-		"an empty marker":  {me, ListInput{Marker: new("")}, 3},
+		"everything":       {me, ListInput{}, 5},
+		"an empty marker":  {me, ListInput{Marker: new("")}, 5},
 		"by function name": {me, ListInput{FunctionName: new("f")}, 2},
 		"by function ARN": {
 			me, ListInput{FunctionName: new("arn:aws:lambda:us-east-1:000000000000:function:f")}, 2,
@@ -82,10 +84,16 @@ func TestListFilters(t *testing.T) {
 		"by partial ARN":              {me, ListInput{FunctionName: new("000000000000:function:f")}, 2},
 		"by ARN with a short account": {me, ListInput{FunctionName: new("arn:aws:lambda:us-east-1:123:function:f")}, 2},
 		"by qualified function":       {me, ListInput{FunctionName: new("f:$LATEST")}, 0},
-		"by unknown function":         {me, ListInput{FunctionName: new("absent")}, 0},
-		"by stream":                   {me, ListInput{EventSourceARN: new(orders)}, 2},
+		"by alias":                    {me, ListInput{FunctionName: new("g:live")}, 1},
+		"by version, as an ARN": {
+			me, ListInput{FunctionName: new("arn:aws:lambda:us-east-1:123:function:g:1")}, 1,
+		},
+		"by an unknown version":               {me, ListInput{FunctionName: new("g:2")}, 0},
+		"by name, without its qualified ones": {me, ListInput{FunctionName: new("g")}, 1},
+		"by unknown function":                 {me, ListInput{FunctionName: new("absent")}, 0},
+		"by stream":                           {me, ListInput{EventSourceARN: new(orders)}, 4},
 		"by stream, short account": {
-			me, ListInput{EventSourceARN: new("arn:aws:kinesis:us-east-1:123:stream/orders")}, 2,
+			me, ListInput{EventSourceARN: new("arn:aws:kinesis:us-east-1:123:stream/orders")}, 4,
 		},
 		"by stream and function":    {me, ListInput{EventSourceARN: &other, FunctionName: new("f")}, 1},
 		"by unknown stream":         {me, ListInput{EventSourceARN: new(orders + "3")}, 0},

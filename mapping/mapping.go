@@ -46,7 +46,7 @@ type Mapping struct {
 	EventSourceARN string
 	// numeric id of the stream: a stream deleted and created again under the same name is another source
 	Stream       uint32
-	FunctionARN  string // as shown in answers
+	FunctionARN  string // as shown in answers, with the qualifier that the caller gave
 	FunctionName string // unqualified
 
 	Enabled     bool   // what the user wants; State says how far it is in effect
@@ -134,8 +134,9 @@ type Sources interface {
 
 // Functions finds functions.
 type Functions interface {
-	// Lookup finds a function by name, partial or full ARN, all unqualified. ok is false if it does not exist or is not
-	// the caller's.
+	// Lookup finds a function by name, partial or full ARN, each with or without a qualifier, which is part of
+	// functionARN as it was given, and not of name. ok is false if the function does not exist, does not have what the
+	// qualifier names, or is not the caller's.
 	Lookup(ctx context.Context, nameOrARN, account, region string) (functionARN, name, hint string, ok bool, err error)
 }
 

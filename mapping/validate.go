@@ -263,12 +263,10 @@ func (k *Knobs) values(has Settings) error {
 		return errUnsupported("KMSKeyArn", "there is no key management service; only the empty value is accepted.")
 	}
 	if k.FunctionName != nil {
-		if f, _ := parseFunction(*k.FunctionName); f.qualifier != "" {
-			return errUnsupported("FunctionName with a qualifier",
-				fmt.Sprintf(
-					"give the function's name or ARN without :%s; versions, aliases and $LATEST cannot be mapped.",
-					f.qualifier,
-				))
+		if f, _ := parseFunction(*k.FunctionName); f.qualifier == "$LATEST.PUBLISHED" {
+			return errUnsupported(
+				"FunctionName with $LATEST.PUBLISHED", "it names a version of capacity providers, which there are none of.",
+			)
 		}
 	}
 	return nil

@@ -132,17 +132,15 @@ func TestCreateRefuses(t *testing.T) {
 				"Member must have length greater than or equal to 1]"),
 			func(in *CreateInput) { in.Tags = map[string]string{"": "v"} },
 		},
-		{"a version", parameter,
-			"FunctionName with a qualifier is not supported: give the function's name or ARN without :1; " +
-				"versions, aliases and $LATEST cannot be mapped." + seePage,
-			func(in *CreateInput) { in.FunctionName = new("f:1") }},
 		{
-			"$LATEST in a full ARN", parameter,
-			"FunctionName with a qualifier is not supported: give the function's name or ARN without :$LATEST; " +
-				"versions, aliases and $LATEST cannot be mapped." + seePage,
-			func(in *CreateInput) {
-				in.FunctionName = new("arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST")
-			},
+			"a version of capacity providers", parameter,
+			"FunctionName with $LATEST.PUBLISHED is not supported: " +
+				"it names a version of capacity providers, which there are none of." + seePage,
+			func(in *CreateInput) { in.FunctionName = new("f:$LATEST.PUBLISHED") },
+		},
+		{
+			"V2 with a version that is not there", parameter, "Function does not exist",
+			func(in *CreateInput) { in.FunctionName = new("f:7") },
 		},
 		{
 			"a stream consumer", parameter,

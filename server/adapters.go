@@ -74,8 +74,8 @@ func (f functions) Lookup(_ context.Context, nameOrARN, account, region string) 
 	if err != nil {
 		return "", "", "", false, err
 	}
-	_, ok = f.functions.Lookup(n.Ref)
-	return n.Ref.ARN(), n.Ref.Name, n.Hint, ok, nil
+	_, ok = f.functions.Find(n.Ref, n.Qualifier)
+	return n.ARN(), n.Ref.Name, n.Hint, ok, nil
 }
 
 // queues shows queues to package destination.

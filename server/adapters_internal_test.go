@@ -58,6 +58,11 @@ func TestAdaptersKeepTheContract(t *testing.T) {
 		Handler: "h", Role: "arn:aws:iam::000000000000:role/r", Zip: code.Bytes(),
 	})
 	must(err)
+	ref := function.Ref{Account: me.Account, Region: me.Region, Name: "f"}
+	_, err = f.Publish(t.Context(), function.PublishInput{Ref: ref})
+	must(err)
+	_, err = f.CreateAlias(t.Context(), function.AliasInput{Ref: ref, Name: "live", Version: new("1")})
+	must(err)
 	mappingtest.RunFunctions(t, mappingtest.Names{
 		Functions: functions{f}, Name: "f", ARN: "arn:aws:lambda:us-east-1:000000000000:function:f", Absent: "absent",
 		Caller: me,

@@ -41,15 +41,22 @@ func (streams) Starts(context.Context, uint32, string, record.Millis) (map[recor
 	return map[record.ShardID]record.Position{0: 1}, nil
 }
 
-// functions is a Functions in which every name but absent exists.
+// functions is a Functions in which every name but absent exists, with version 1 and alias live.
 type functions struct{}
 
-func (functions) Lookup(_ context.Context, name, account, region string) (string, string, string, bool, error) {
-	name = strings.TrimPrefix(name, lambdas)
+func (functions) Lookup(_ context.Context, name, account, region string) (
+	arn, bare, hint string, ok bool, err error,
+) {
+	name, qualifier, qualified := strings.Cut(strings.TrimPrefix(name, lambdas), ":")
+	arn = lambdas + name
+	if qualified {
+		arn += ":" + qualifier
+	}
 	if name == "broken" {
 		return "", "", "", false, errors.New("secret detail")
 	}
-	return lambdas + name, name, "", name != "absent", nil
+	known := !qualified || qualifier == "$LATEST" || qualifier == "1" || qualifier == "live"
+	return arn, name, "", name != "absent" && known, nil
 }
 
 // bench is a handler over a room of its own.

@@ -16,7 +16,7 @@ type Functions interface {
 	Invoke(ctx context.Context, inv function.Invocation) function.Result
 	Enrol(ref function.Ref, waiter func()) (cancel func())
 	Changed(ref function.Ref) <-chan struct{}
-	Lookup(ref function.Ref) (*function.Configuration, bool)
+	Find(ref function.Ref, qualifier string) (*function.Configuration, bool)
 }
 
 // Bench is a room or a fake of it, without a function, and what a test does to it. Its verbs return when they are in
@@ -30,8 +30,11 @@ type Bench struct {
 	Account int         // concurrency of the account, which nothing else uses; 0: unlimited
 	// Update begins to replace the code by its version 2 and returns while that is in progress; finish returns when it
 	// is in effect. nil: there are no updates.
-	Update func() (finish func())
-	Stop   func() // nil: it does not stop
+	Update  func() (finish func())
+	Publish func() (version string)                                 // makes a version of $LATEST
+	Point   func(alias, version string, weights map[string]float64) // makes an alias, or changes it
+	Remove  func(qualifier string)                                  // deletes a version or an alias
+	Stop    func()                                                  // nil: it does not stop
 }
 
 // Run judges what bench makes.
@@ -57,6 +60,11 @@ func Run(t *testing.T, bench func(t *testing.T) *Bench) {
 		{"a caller that asks before each look misses no change", nothingMissed},
 		{"the old code runs until an update is in effect", updated},
 		{"a payload is the caller's and an answer is the caller's", shared},
+		{"a version is what was published", published},
+		{"an alias leads where it points, and its change is told", followed},
+		{"a qualifier that is not there is a function that is not there", unknownQualifier},
+		{"versions share the function's places", sharedPlaces},
+		{"an alias with weights routes each invocation", weighted},
 		{"a room that has stopped says so", stopped},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, bench(t)) })
@@ -81,7 +89,7 @@ func want(t *testing.T, got, want function.Result) {
 }
 
 func missing(t *testing.T, b *Bench) {
-	if _, ok := b.Lookup(b.Ref); ok {
+	if _, ok := b.Find(b.Ref, ""); ok {
 		t.Error("a function is there before it was made")
 	}
 	want(t, b.invoke(t.Context(), Echo), function.Result{
@@ -91,7 +99,7 @@ func missing(t *testing.T, b *Bench) {
 	b.Create()
 	b.Delete()
 
-	if _, ok := b.Lookup(b.Ref); ok {
+	if _, ok := b.Find(b.Ref, ""); ok {
 		t.Error("a function is there after it was deleted")
 	}
 	want(t, b.invoke(t.Context(), Echo), function.Result{
@@ -101,7 +109,7 @@ func missing(t *testing.T, b *Bench) {
 
 func success(t *testing.T, b *Bench) {
 	b.Create()
-	if c, ok := b.Lookup(b.Ref); !ok || c.Role == "" {
+	if c, ok := b.Find(b.Ref, ""); !ok || c.Role == "" {
 		t.Errorf("the configuration is %+v, %t", c, ok)
 	}
 

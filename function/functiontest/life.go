@@ -19,7 +19,7 @@ func nothingMissed(t *testing.T, b *Bench) {
 	go func() {
 		for {
 			changed := b.Changed(b.Ref)
-			if _, ok := b.Lookup(b.Ref); ok && last.Load() {
+			if _, ok := b.Find(b.Ref, ""); ok && last.Load() {
 				close(seen)
 				return
 			}
@@ -50,7 +50,7 @@ func updated(t *testing.T, b *Bench) {
 		}
 	}
 	inProgress := func() bool {
-		c, ok := b.Lookup(b.Ref)
+		c, ok := b.Find(b.Ref, "")
 		return ok && c.UpdateStatus == function.InProgress
 	}
 	version("before", "1")

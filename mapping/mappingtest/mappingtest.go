@@ -92,7 +92,8 @@ func wantMissing(t *testing.T, err error, text string) {
 	}
 }
 
-// Names is a Functions in which function Name exists and function Absent does not.
+// Names is a Functions in which function Name exists, with version 1 and alias live and no other, and function Absent
+// does not.
 type Names struct {
 	mapping.Functions
 	Name, ARN, Absent string
@@ -105,6 +106,20 @@ func RunFunctions(t *testing.T, f Names) {
 		arn, bare, _, ok, err := f.Lookup(t.Context(), name, f.Caller.Account, f.Caller.Region)
 		if err != nil || !ok || arn != f.ARN || bare != f.Name {
 			t.Errorf("%s is %s, %q, %t, %v", name, arn, bare, ok, err)
+		}
+	}
+	for _, qualifier := range []string{"$LATEST", "1", "live"} {
+		for _, name := range []string{f.Name, f.ARN} { // S-17: shown as it was given
+			arn, bare, _, ok, err := f.Lookup(t.Context(), name+":"+qualifier, f.Caller.Account, f.Caller.Region)
+			if err != nil || !ok || arn != f.ARN+":"+qualifier || bare != f.Name {
+				t.Errorf("%s:%s is %s, %q, %t, %v", name, qualifier, arn, bare, ok, err)
+			}
+		}
+	}
+	for _, qualifier := range []string{"2", "absent"} {
+		if _, _, _, ok, err := f.Lookup(t.Context(), f.Name+":"+qualifier, f.Caller.Account, f.Caller.Region); ok ||
+			err != nil {
+			t.Errorf("qualifier %s, which the function does not have: %t, %v", qualifier, ok, err)
 		}
 	}
 	if _, _, _, ok, err := f.Lookup(t.Context(), f.Absent, f.Caller.Account, f.Caller.Region); ok || err != nil {

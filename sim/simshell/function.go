@@ -8,6 +8,7 @@ import (
 
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/function/fleet"
+	"github.com/shardmill/shardmill/function/functiontest"
 )
 
 // functions behaves as the function room does, with a Go func as code. functiontest holds it to that.
@@ -22,6 +23,7 @@ type functions struct {
 	running int // invocations whose code has not ended, whether or not a caller waits
 	flights int // invocations that a caller waits for
 	missing bool
+	named   functiontest.Qualifiers // versions and aliases
 	changed chan struct{}
 	waiters []*waiter
 	offered []*waiter // those that were called and not heard of since
@@ -55,7 +57,8 @@ func (f *functions) call(
 	ctx context.Context, inv function.Invocation, work func(function.Invocation) code,
 ) function.Result {
 	f.mu.Lock()
-	if f.missing {
+	version, _, found := f.named.Resolve(inv.Qualifier, 1)
+	if f.missing || !found {
 		f.mu.Unlock()
 		return function.Result{
 			Class: function.ConfigError, Reason: function.ReasonNotFound,
@@ -79,6 +82,9 @@ func (f *functions) call(
 			pause(c.takes)
 		}
 		res := c.answer()
+		if res.ExecutedVersion != "" {
+			res.ExecutedVersion = version
+		}
 		f.free()
 		done <- res
 	})
@@ -174,14 +180,15 @@ func (f *functions) Changed(function.Ref) <-chan struct{} {
 	return f.changed
 }
 
-// Lookup is the configuration.
-func (f *functions) Lookup(function.Ref) (*function.Configuration, bool) {
+// Find is the configuration.
+func (f *functions) Find(_ function.Ref, qualifier string) (*function.Configuration, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.missing {
+	version, _, found := f.named.Resolve(qualifier, 1)
+	if f.missing || !found {
 		return nil, false
 	}
-	c := &function.Configuration{}
+	c := &function.Configuration{Version: version}
 	c.Role = "arn:aws:iam::000000000000:role/r"
 	return c, true
 }

@@ -27,8 +27,16 @@ func TestTheFunctionKeepsTheContract(t *testing.T) {
 		f.missing = true
 		return &functiontest.Bench{
 			Functions: f, Ref: function.Ref{Account: account, Region: region, Name: "f"},
-			Create:  func() { f.change(func() { f.missing = false }) },
-			Delete:  func() { f.change(func() { f.missing, f.limit = true, -1 }) },
+			Create: func() { f.change(func() { f.missing = false }) },
+			Delete: func() { f.change(func() { f.missing, f.limit = true, -1 }) },
+			Publish: func() (version string) {
+				f.change(func() { version = f.named.Publish(1) })
+				return version
+			},
+			Point: func(alias, version string, weights map[string]float64) {
+				f.change(func() { f.named.Point(alias, version, weights) })
+			},
+			Remove:  func(qualifier string) { f.change(func() { f.named.Remove(qualifier) }) },
 			Reserve: func(n int) { f.change(func() { f.limit = n }) },
 		}
 	})

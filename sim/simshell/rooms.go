@@ -64,7 +64,7 @@ type names struct{}
 
 func (names) Lookup(_ context.Context, name, account, region string) (arn, short, hint string, ok bool, err error) {
 	n, err := function.ParseName(name, function.Caller{Account: account, Region: region})
-	return n.Ref.ARN(), n.Ref.Name, "", true, err
+	return n.ARN(), n.Ref.Name, "", true, err
 }
 
 // reader is a source whose reads are late and fail by seed.
