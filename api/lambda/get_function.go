@@ -27,7 +27,10 @@ func (h *Handler) getFunction(c *call) error {
 		return err
 	}
 	out := getFunctionResponse{
-		Configuration: render(conf, qualifier), Code: codeLocation{"S3", h.packageURL(c, conf)}, Tags: conf.Tags,
+		Configuration: render(conf, qualifier), Code: codeLocation{"S3", h.packageURL(c, conf)},
+	}
+	if whole, ok := h.functions.Lookup(conf.Ref); ok {
+		out.Tags = whole.Tags // they are the function's, whatever the qualifier
 	}
 	if conf.Reserved != nil && qualifier == "" {
 		out.Concurrency = &concurrency{*conf.Reserved}
