@@ -8,6 +8,7 @@ import (
 
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/filter"
 	"github.com/shardmill/shardmill/internal/ids"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/source"
@@ -38,6 +39,8 @@ type Executor struct {
 	free    []*flight          // to be used again
 	recs    []esm.Rec          // scratch of Fetched
 	out     []Effect
+
+	sieve sieve
 
 	observe func(Observation)
 	trace   Tracer // nil: nothing is traced
@@ -97,6 +100,10 @@ func NewExecutor(
 		flight:    map[uint64]*flight{}, observe: observe,
 	}
 }
+
+// Filter sets which records pass; nil: all. Call it before the first Step, and later before the Step that takes the
+// Reconfigured with the filter's identity.
+func (x *Executor) Filter(f *filter.Filter) { x.sieve = newSieve(f, x.format) }
 
 // sized tells the core how large payloads of a format are.
 func sized(cfg esm.Config, format source.Format) esm.Config {
@@ -204,6 +211,9 @@ func (x *Executor) apply(now time.Time, c esm.Command) {
 		x.withheld = false // nothing comes after the last effect, and a read that waits for memory least of all
 		x.out = append(x.out, Done{c.Reason})
 	case esm.Observe:
+		if _, ok := c.(*esm.Refiltered); ok {
+			x.held.retain(x.shard.AppendHeld(nil))
+		}
 		x.observe(Observation{Identity: x.id, At: now, What: c})
 	}
 }
@@ -216,8 +226,8 @@ func (x *Executor) read(c esm.Read) {
 	x.reading, x.withheld = c, true
 }
 
-// Fetched returns the event for the records that a Fetch brought, in order. Records that do not fit what the core has
-// room for are left to the next Read.
+// Fetched returns the event for the records that a Fetch brought, in order, each with whether it passes the filter.
+// Those that pass and do not fit what the core has room for are left to the next Read. The slice is changed.
 func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Position, end storage.End) esm.Event {
 	ev := esm.ReadReturned{Seq: seq, Next: next, Oldest: end.Oldest}
 	if seq != x.reading.Seq {
@@ -234,23 +244,27 @@ func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Posi
 		ev.End = esm.Trimmed
 	}
 	x.recs = x.recs[:0]
-	room := x.reading.MaxBytes
+	room, taken := x.reading.MaxBytes, 0
 	for i := range records {
 		r := &records[i]
-		size := x.format.RecordSize(r)
-		if i > 0 && (size > room || i >= x.reading.MaxRecords) {
-			ev.Next, ev.End = r.Pos, esm.More
-			records = records[:i]
-			break
-		}
-		room -= size
-		rec := esm.Rec{Pos: r.Pos, Arrival: r.Arrival, Bytes: int32(size), Match: true}
-		if x.factor > 1 {
-			rec.Lane = x.lanes.Of(r.HashKeyOf())
+		rec := esm.Rec{Pos: r.Pos, Arrival: r.Arrival}
+		if rec.Match = x.sieve.passes(r); rec.Match {
+			size := x.format.RecordSize(r)
+			if taken > 0 && (size > room || taken >= x.reading.MaxRecords) {
+				ev.Next, ev.End = r.Pos, esm.More
+				break
+			}
+			room -= size
+			rec.Bytes = int32(size)
+			if x.factor > 1 {
+				rec.Lane = x.lanes.Of(r.HashKeyOf())
+			}
+			records[taken] = *r // what does not match is not held
+			taken++
 		}
 		x.recs = append(x.recs, rec)
 	}
-	x.held.push(records)
+	x.held.push(records[:taken])
 	x.account()
 	ev.Records = x.recs
 	return ev
@@ -417,8 +431,9 @@ func (h *heldRecords) len() int { return len(h.recs) - h.head }
 
 func (h *heldRecords) push(records []record.Record) {
 	live := h.recs[h.head:]
-	for len(records) > 0 && len(live) > 0 && records[0].Pos <= live[len(live)-1].Pos {
-		records = records[1:] // read again after a rebuild that kept them
+	if len(records) > 0 && len(live) > 0 && records[0].Pos <= live[len(live)-1].Pos {
+		h.merge(records)
+		return
 	}
 	if h.head > 0 && len(h.recs)+len(records) > cap(h.recs) {
 		n := copy(h.recs, live)
@@ -429,6 +444,46 @@ func (h *heldRecords) push(records []record.Record) {
 	for i := range records {
 		h.cost += costOf(&records[i])
 	}
+}
+
+// merge adds records of which some lie before or among those held: after another lane map or filter a part is read
+// again, and what is held already stays.
+func (h *heldRecords) merge(records []record.Record) {
+	live := h.recs[h.head:]
+	all := make([]record.Record, 0, len(live)+len(records))
+	for len(live) > 0 || len(records) > 0 {
+		switch {
+		case len(records) == 0 || len(live) > 0 && live[0].Pos <= records[0].Pos:
+			if len(records) > 0 && live[0].Pos == records[0].Pos {
+				records = records[1:]
+			}
+			all = append(all, live[0])
+			live = live[1:]
+		default:
+			h.cost += costOf(&records[0])
+			all = append(all, records[0])
+			records = records[1:]
+		}
+	}
+	h.recs, h.head = all, 0
+}
+
+// retain drops every record but those at positions, which are ascending.
+func (h *heldRecords) retain(positions []record.Position) {
+	live := h.recs[h.head:]
+	kept := live[:0]
+	for i := range live {
+		for len(positions) > 0 && positions[0] < live[i].Pos {
+			positions = positions[1:]
+		}
+		if len(positions) > 0 && positions[0] == live[i].Pos {
+			kept = append(kept, live[i])
+			continue
+		}
+		h.cost -= costOf(&live[i])
+	}
+	clear(live[len(kept):])
+	h.recs = h.recs[:h.head+len(kept)]
 }
 
 // keep drops every record at or beyond from.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/filter"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/mapping"
@@ -37,18 +38,23 @@ type mappingRunner struct {
 	counts   atomic.Pointer[counts] // nil unless MetricsConfig asks for them
 
 	// Only the runner's goroutine touches what follows.
-	m        mapping.Mapping
-	machine  esm.Mapping
-	stepped  bool                              // since tellShards
-	stood    map[record.ShardID]esm.ShardState // as was told
-	events   []esm.MappingEvent                // for the machine, while it takes one
-	shards   map[record.ShardID]*shardRunner
-	listed   map[record.ShardID]source.Shard
-	order    []record.ShardID // of what is listed
-	grants   map[record.ShardID]Grant
-	awaited  map[record.ShardID]context.CancelFunc // ends the watch of a parent that runs elsewhere
-	settled  map[record.ShardID]bool               // closed shards that are known to be processed to their end
-	retries  map[string]*retry
+	m       mapping.Mapping
+	machine esm.Mapping
+	stepped bool                              // since tellShards
+	stood   map[record.ShardID]esm.ShardState // as was told
+	events  []esm.MappingEvent                // for the machine, while it takes one
+	shards  map[record.ShardID]*shardRunner
+	listed  map[record.ShardID]source.Shard
+	order   []record.ShardID // of what is listed
+	grants  map[record.ShardID]Grant
+	awaited map[record.ShardID]context.CancelFunc // ends the watch of a parent that runs elsewhere
+	settled map[record.ShardID]bool               // closed shards that are known to be processed to their end
+	retries map[string]*retry
+
+	filter     *filter.Filter            // nil: every record passes
+	unusable   error                     // why there is no filter although the mapping has one
+	unfiltered map[record.ShardID]uint64 // shards that wait for one, and their epochs
+
 	meter    *meter // of the shards; nil before the first
 	target   function.Name
 	changed  <-chan struct{} // closed at the next change of the function
@@ -72,7 +78,7 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 	r := &mappingRunner{
 		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active),
 		ended: make(chan struct{}), ctx: ctx, cancel: cancel,
-		stood:  map[record.ShardID]esm.ShardState{},
+		stood: map[record.ShardID]esm.ShardState{}, unfiltered: map[record.ShardID]uint64{},
 		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
 		grants: map[record.ShardID]Grant{}, awaited: map[record.ShardID]context.CancelFunc{},
 		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
@@ -137,6 +143,7 @@ func (r *mappingRunner) run() {
 	defer close(r.ended)
 	shardsChanged := r.src.ShardsChanged()
 	r.setFunction()
+	r.setFilter()
 	r.ownership = r.e.o.Ownership.Changed(r.m.Stream) // own takes it again, unless nothing can be listed
 	r.count()                                         // before the first read
 	r.list()
@@ -293,9 +300,10 @@ func (r *mappingRunner) configured(m mapping.Mapping) {
 	}
 	old := r.m
 	r.m = m
-	if m.Settings != old.Settings {
+	if core := m.Core(); core != old.Core() {
+		r.setFilter()
 		for _, s := range r.shards {
-			s.postEvent(esm.Reconfigured{Config: m.Core()})
+			r.reconfigure(s, core)
 		}
 	}
 	if m.FunctionARN != old.FunctionARN || m.Destination != old.Destination {
@@ -303,6 +311,31 @@ func (r *mappingRunner) configured(m mapping.Mapping) {
 		r.restart()
 	}
 	r.desire()
+}
+
+// setFilter compiles the mapping's filters.
+func (r *mappingRunner) setFilter() {
+	if r.filter, r.unusable = r.m.Filter(); r.unusable != nil {
+		r.log.Error("the mapping waits: its filters cannot be used; update or remove them", "error", r.unusable)
+		return
+	}
+	for id, epoch := range r.unfiltered {
+		delete(r.unfiltered, id)
+		r.startShard(id, epoch)
+	}
+}
+
+// reconfigure hands settings to a shard. It ends instead when the filters cannot be used, and then waits to be started.
+func (r *mappingRunner) reconfigure(s *shardRunner, core esm.Config) {
+	if r.unusable != nil {
+		s.postEvent(esm.Release{})
+		return
+	}
+	f := r.filter
+	s.post(func() esm.Event {
+		s.x.Filter(f)
+		return esm.Reconfigured{Config: core}
+	})
 }
 
 // functionChanged lets lanes that back off try at once on what is new.
@@ -360,6 +393,7 @@ func (r *mappingRunner) command(c esm.MappingCommand) {
 			return
 		}
 		r.done(startOf(c.Shard)) // it waited to be started
+		delete(r.unfiltered, c.Shard)
 		r.overcome(c.Shard, r.grants[c.Shard].Epoch)
 		r.step(esm.ShardFinished{Shard: c.Shard, Reason: esm.Released})
 	case esm.ForgetShard:

@@ -46,9 +46,9 @@ type Replayed struct {
 }
 
 // Replay invokes a mapping's function once for every batch of a range, outside every lane, one after the other: at most
-// BatchSize records and the payload limit each. It moves no checkpoint, retries nothing, announces nothing, and works
-// whether or not the mapping is enabled; a mapping with a tumbling window is refused. What it does is observed with
-// Replay set.
+// BatchSize records and the payload limit each, of those that pass the mapping's filters. It moves no checkpoint,
+// retries nothing, announces nothing, and works whether or not the mapping is enabled; a mapping with a tumbling window
+// is refused. What it does is observed with Replay set.
 //
 // each is called with every batch when its answer is there. After ReplayLimit records or some seconds Replay returns
 // with the next record of the range in next; "" is the end. Its faults have the codes CodeNoMapping, CodeBadRange and
@@ -89,6 +89,7 @@ type replayer struct {
 	src    source.Source
 	format source.Format
 	r      ReplayRange
+	sieve  sieve
 }
 
 // replayer checks a range against the mapping's stream as it is now.
@@ -124,6 +125,11 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 		role = c.Role
 	}
 	p.format = p.src.Format(r.Shard, role)
+	f, err := p.m.Filter()
+	if err != nil {
+		return nil, fault.New(CodeBadRange, "The filter criteria of the mapping cannot be used: %s.", err)
+	}
+	p.sieve = newSieve(f, p.format)
 	oldest, err := p.src.Oldest(ctx, r.Shard)
 	if err != nil {
 		return nil, err
@@ -137,6 +143,7 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 // trimmed says from where on the range could be replayed.
 func (p *replayer) trimmed(ctx context.Context, oldest record.Position) error {
 	p.r.From, p.r.To = oldest, record.MaxPosition
+	p.sieve = newSieve(nil, p.format)
 	if first, err := p.read(ctx, 1); err == nil && len(first) > 0 {
 		return fault.New(
 			CodeTrimmed, "Retention has taken the beginning of the range. The oldest record of %s is %s.", p.r.Shard,
@@ -148,12 +155,30 @@ func (p *replayer) trimmed(ctx context.Context, oldest record.Position) error {
 	)
 }
 
-// read returns the next batch: at most so many records of the range, and one at least, whose payload keeps the limit.
+// read returns the next batch: at most so many records of the range that pass the mapping's filters, and one at least,
+// whose payload keeps the limit.
 func (p *replayer) read(ctx context.Context, most int) (batch []record.Record, err error) {
+	for {
+		from := p.r.From
+		batch, next, err := p.readFrom(ctx, from, most)
+		if err != nil || len(batch) > 0 || next <= from || next > p.r.To {
+			return batch, err
+		}
+		p.r.From = next // nothing up to there passes
+	}
+}
+
+// readFrom reads once, and tells where the next read would start; no further than from when nothing was there.
+func (p *replayer) readFrom(ctx context.Context, from record.Position, most int) (
+	batch []record.Record, next record.Position, err error,
+) {
 	room := esm.MaxPayload - p.format.Envelope()
 	full := false
 	limit := storage.Limit{Records: most, Bytes: rawBytes(esm.MaxPayload)}
-	_, end, err := p.src.Read(ctx, p.r.Shard, p.r.From, limit, func(rec record.Record) {
+	next, end, err := p.src.Read(ctx, p.r.Shard, from, limit, func(rec record.Record) {
+		if full || !p.sieve.passes(&rec) {
+			return
+		}
 		size := p.format.RecordSize(&rec)
 		if full = full || rec.Pos > p.r.To || len(batch) == most || len(batch) > 0 && size > room; !full {
 			room -= size
@@ -161,9 +186,9 @@ func (p *replayer) read(ctx context.Context, most int) (batch []record.Record, e
 		}
 	})
 	if err == nil && end.Kind == storage.Trimmed && len(batch) == 0 {
-		return nil, p.trimmed(ctx, end.Oldest)
+		return nil, from, p.trimmed(ctx, end.Oldest)
 	}
-	return batch, err
+	return batch, next, err
 }
 
 // replay invokes the function with one batch and judges its answer by the core's own rules. It fails when ctx ends

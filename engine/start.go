@@ -14,6 +14,11 @@ import (
 // before anything is read, unless no other owner can have had the shard.
 func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	sh := r.listed[id]
+	if r.unusable != nil {
+		r.problem(id, epoch, "PROBLEM: The filter criteria cannot be used: "+r.unusable.Error())
+		r.unfiltered[id] = epoch
+		return
+	}
 	take := r.e.o.Checkpoints.Claim
 	if r.grants[id].Standing {
 		take = r.e.o.Checkpoints.Resume
@@ -51,6 +56,7 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}
 	s.x.Share(r.e.budget)
+	s.x.Filter(r.filter)
 	if r.e.o.Trace != nil {
 		cfg := sized(r.m.Core(), r.src.Format(id, r.role))
 		s.x.Trace(r.e.o.Trace(Machine{who, cfg, held.Checkpoint, seed.Sum64(), sh.Range}))

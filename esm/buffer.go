@@ -73,6 +73,17 @@ func (q *queue) drop(n int) (last record.Position, bytes int) {
 	return last, bytes
 }
 
+// cut takes all but the first n records off, and returns their payload bytes.
+func (q *queue) cut(n int) (bytes int) {
+	for _, r := range q.recs[q.head+n:] {
+		bytes += int(r.Bytes)
+	}
+	if q.recs = q.recs[:q.head+n]; n == 0 {
+		q.recs, q.head = q.recs[:0], 0
+	}
+	return bytes
+}
+
 // front returns the positions of the first n records, and their payload bytes. The list is valid until the next call.
 func (q *queue) front(n int) (positions []record.Position, bytes int) {
 	q.positions = q.positions[:0]
@@ -113,5 +124,13 @@ func (p *span) dropThrough(low record.Position) {
 	}
 	if p.head == len(p.recs) {
 		p.recs, p.head = p.recs[:0], 0
+	}
+}
+
+// cut forgets the records at and beyond from.
+func (p *span) cut(from record.Position) {
+	for n := len(p.recs); n > p.head && p.recs[n-1].pos >= from; n-- {
+		p.bytes -= int(p.recs[n-1].bytes)
+		p.recs = p.recs[:n-1]
 	}
 }

@@ -57,6 +57,9 @@ type Config struct {
 	Destination      bool          // discards are delivered as notices
 	TumblingWindow   time.Duration // whole seconds, at most 900; 0: none. Factor is 1 with one
 
+	// identity of the filter, 0 without one: when it changes, records that are in no batch are read again
+	Filter uint64
+
 	Envelope int // payload bytes beside the records
 	Windowed int // payload bytes that a tumbling window adds beside the records and its state
 	// payload bytes beside the state in an invocation that ends a tumbling window and has no records

@@ -83,7 +83,8 @@ type Saved struct{ Result SaveResult }
 
 // Reconfigured replaces the settings. Limits of a batch apply from the next batch on; retries, age and destination from
 // the next decision on. With a new Factor or TumblingWindow the machine lets attempts in flight end, gives an open
-// window its final invocation, saves, and rebuilds the lanes.
+// window its final invocation, saves, and rebuilds the lanes. With another Filter what is read and in no batch is
+// dropped and read again; from then on no Read may be answered by the old filter.
 type Reconfigured struct{ Config Config }
 
 // Release asks the machine to end after the attempts in flight, with its state saved. With Abandon it cancels them

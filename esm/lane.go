@@ -37,6 +37,7 @@ type lane struct {
 	opened  time.Time // when the batching window began: at the end of the last invocation, or when the machine started
 
 	settled      record.Position // every record of the lane at or below it is settled
+	decided      record.Position // and those at or below it are in a batch or filtered out, since the last refilter
 	ahead        int             // batches settled since the last Saved …
 	aheadSaving  int             // … of them in the Save that is out
 	aheadSince   time.Time       // when the oldest of them was settled

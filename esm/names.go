@@ -78,6 +78,8 @@ func KindOf(o Observe) string {
 		return "adopted"
 	case *Nudged:
 		return "nudged"
+	case *Refiltered:
+		return "refiltered"
 	case *Rebuilt:
 		return "rebuilt"
 	case *Stopped:

@@ -99,6 +99,15 @@ type (
 		From       record.Position // where reading begins again
 	}
 
+	// Refiltered reports that another filter counts for all that is in no batch yet: it is read again. Batches keep
+	// their records.
+	Refiltered struct {
+		told
+		Filter  uint64
+		From    record.Position // where reading goes on
+		Dropped int             // records that were waiting for a batch
+	}
+
 	// Stopped reports that the machine has ended. It is its last observation.
 	Stopped struct {
 		told
@@ -146,8 +155,8 @@ type (
 		Seq          uint64
 		From, Next   record.Position
 		Records      int           // read, those included that are settled or do not match
+		Filtered     int           // of them, taken out by the filter, and so settled
 		Taken        int           // of them, put into lanes
-		Filtered     int           // of them, that do not match the filter
 		Bytes        int           // of payload, put into lanes
 		FirstArrival record.Millis // of the first record; 0: none came
 		LastArrival  record.Millis // of the last
@@ -402,6 +411,7 @@ func (o *Started) Copy() Observe          { c := *o; return &c }
 func (o *Adopted) Copy() Observe          { c := *o; return &c }
 func (o *Nudged) Copy() Observe           { c := *o; return &c }
 func (o *Rebuilt) Copy() Observe          { c := *o; return &c }
+func (o *Refiltered) Copy() Observe       { c := *o; return &c }
 func (o *Stopped) Copy() Observe          { c := *o; return &c }
 func (o *Parked) Copy() Observe           { c := *o; return &c }
 func (o *Stands) Copy() Observe           { c := *o; return &c }
@@ -440,6 +450,7 @@ func (*Started) command()          {}
 func (*Adopted) command()          {}
 func (*Nudged) command()           {}
 func (*Rebuilt) command()          {}
+func (*Refiltered) command()       {}
 func (*Stopped) command()          {}
 func (*Parked) command()           {}
 func (*Stands) command()           {}

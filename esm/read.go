@@ -91,7 +91,7 @@ func (s *Shard) take(r *Rec) {
 	if len(s.lanes) > 1 {
 		s.span.push(r.Pos, r.Bytes)
 	}
-	if r.Pos <= l.settled {
+	if r.Pos <= l.settled || r.Pos <= l.decided {
 		return
 	}
 	s.touch(l)

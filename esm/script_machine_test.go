@@ -1,9 +1,11 @@
 package esm_test
 
 import (
+	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/record"
 )
 
 // The verbs that make, change and end machines: mapping, reconfigure, release, restart, manual; and those that look at
@@ -20,6 +22,7 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 	c.PartialResponses = a.flag("partial") || c.PartialResponses
 	c.Destination = a.flag("destination") || c.Destination
 	c.Jitter = a.int("jitter", c.Jitter)
+	c.Filter = uint64(a.int("filter", int(c.Filter)))
 	if a.flag("no-bisect") {
 		c.Bisect = false
 	}
@@ -61,6 +64,14 @@ func (w *world) start() {
 // verbReconfigure changes knobs of the running machine.
 func (w *world) verbReconfigure(a *args) {
 	w.cfg = w.config(a, w.cfg)
+	for i, list := range []string{"no-match", "match"} { // what another filter says of single records
+		text, _ := a.find(list)
+		for _, p := range strings.Split(strings.Trim(text, "()"), ",") {
+			if p != "" {
+				w.judge.at(record.Position(a.number(p))).Match = i == 1
+			}
+		}
+	}
 	w.step(esm.Reconfigured{Config: w.cfg})
 }
 

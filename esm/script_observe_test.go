@@ -16,7 +16,8 @@ func ofBatches(o esm.Observe) bool {
 		*esm.ReadDone, *esm.ReadBroke, *esm.ReadVoid, *esm.BufferFilled, *esm.BufferFreed, *esm.WaitBegan,
 		*esm.WaitEnded, *esm.Gathered, *esm.SlotFreed, *esm.SaveAsked, *esm.SaveEnded:
 		return false
-	case *esm.Rebuilt, *esm.RecordsLost, *esm.BatchCut, *esm.AttemptStarted, *esm.AttemptEnded, *esm.AttemptCancelled,
+	case *esm.Rebuilt, *esm.Refiltered, *esm.RecordsLost, *esm.BatchCut, *esm.AttemptStarted, *esm.AttemptEnded,
+		*esm.AttemptCancelled,
 		*esm.BatchSettled, *esm.Bisected, *esm.RestLeft, *esm.Vanished, *esm.Discarded, *esm.NoticeSent,
 		*esm.NoticeDelivered, *esm.NoticeFailed, *esm.Dropped, *esm.WindowEnded, *esm.StateReset, *esm.StateDropped:
 	}
@@ -46,6 +47,8 @@ func observeText(o esm.Observe) string {
 		put("lanes=%d", o.Lanes)
 	case *esm.Rebuilt:
 		put("factor=%d from=%d", o.Factor, o.From)
+	case *esm.Refiltered:
+		put("filter=%d from=%d dropped=%d", o.Filter, o.From, o.Dropped)
 	case *esm.Stopped:
 		put("%s", o.Reason)
 	case *esm.Parked:
@@ -57,7 +60,8 @@ func observeText(o esm.Observe) string {
 	case *esm.ReadAsked:
 		put("from=%d records=%d bytes=%d%s", o.From, o.MaxRecords, o.MaxBytes, flag(o.Wait, " wait"))
 	case *esm.ReadDone:
-		put("from=%d next=%d records=%d taken=%d %s", o.From, o.Next, o.Records, o.Taken, o.End)
+		put("from=%d next=%d records=%d%s taken=%d %s", o.From, o.Next, o.Records,
+			flag(o.Filtered > 0, fmt.Sprintf(" filtered=%d", o.Filtered)), o.Taken, o.End)
 	case *esm.ReadBroke:
 		put("again=%s", instant(o.Again))
 	case *esm.ReadVoid:

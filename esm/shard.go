@@ -211,11 +211,16 @@ func (s *Shard) reconfigured(cfg Config) {
 		}
 		return
 	}
+	other := cfg.Filter != s.cfg.Filter
 	if s.rebuild != nil { // back to the lanes in force before the rebuild began
+		other = other || cfg.Filter != s.rebuild.Filter
 		s.rebuild = nil
 	}
 	s.cfg = cfg
 	s.emit(&Adopted{Config: cfg})
+	if other && !s.release { // the next machine reads under the new filter from the start
+		s.refilter()
+	}
 }
 
 // rebuildLanes makes lanes for another factor or tumbling window. Nothing is in flight, so no key is ever under two

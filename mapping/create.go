@@ -28,7 +28,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 		err = in.checkStart(m.now())
 	}
 	if err == nil {
-		err = in.values(DefaultSettings())
+		err = in.values(DefaultSettings(), m.filters)
 	}
 	if err == nil {
 		in.Tags, err = tags.Change(nil, in.Tags, nil)
@@ -68,7 +68,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 	if err := m.insert(ctx, mp); err != nil {
 		return nil, "", err
 	}
-	return mp, joinHints(sourceHint, source.Hint, functionHint, destinationHint), nil
+	return mp, joinHints(sourceHint, source.Hint, functionHint, destinationHint, filterHint(in.Filters)), nil
 }
 
 // checkCreate makes the checks that come before all others.

@@ -12,6 +12,7 @@
 package mapping
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -88,6 +89,8 @@ type Settings struct {
 	TumblingWindow        time.Duration // 0 to 900 s, whole seconds; ParallelizationFactor is 1 with one
 	EventCount            bool          // MetricsConfig holds EventCount
 	Destination           string        // ARN of the on-failure destination, with a full account id; "" for none
+	Filters               []string      // patterns as they were sent; none: every record passes. Never changed
+	KMSKeyARN             string        // KMSKeyArn as it was sent; "": AWS's own key. With it List hides the filters
 }
 
 // DefaultSettings returns AWS's defaults.
@@ -108,6 +111,7 @@ func (s Settings) Core() esm.Config {
 		PartialResponses: s.PartialResponses,
 		TumblingWindow:   s.TumblingWindow,
 		Destination:      s.Destination != "",
+		Filter:           s.filterID(),
 	}.DefaultBackoff()
 }
 
@@ -153,6 +157,8 @@ type Options struct {
 	// MayRead reports whether the role of a function may read a stream, which Create asks once both are found. nil:
 	// every role may.
 	MayRead func(ctx context.Context, c Caller, functionARN, sourceARN string) (bool, error)
+	// MaxFilters is how many filters a mapping may have: AWS's quota is 5, and 10 at most. 0: 5.
+	MaxFilters int
 	// NewUUID returns the UUID of a new mapping. All randomness of a mapping is seeded by its UUID, so a test that
 	// supplies UUIDs is deterministic. nil: random ones.
 	NewUUID func() string
@@ -178,6 +184,7 @@ type Mappings struct {
 	mayReadStream func(ctx context.Context, c Caller, functionARN, sourceARN string) (bool, error)
 
 	patience time.Duration // how long a call waits for a transitional state to end
+	filters  int           // how many a mapping may have
 
 	results results
 }
@@ -197,6 +204,7 @@ func New(o Options) *Mappings {
 		patience:  patience,
 
 		mayReadStream: o.MayRead,
+		filters:       cmp.Or(o.MaxFilters, DefaultMaxFilters),
 	}
 	if m.newUUID == nil {
 		m.newUUID = ids.New

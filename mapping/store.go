@@ -18,7 +18,7 @@ const (
 	byUUID     = group + "uuid/"   // + uuid → row
 	byResult   = group + "result/" // + uuid, shard → resultRow
 	byPair     = group + "pair/"   // + stream ARN, space, function ARN → uuid; ensures that a pair has one mapping
-	rowVersion = 2                 // 1 had no TumblingWindow
+	rowVersion = 3                 // 1 had no TumblingWindow, 2 no Filters
 )
 
 func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
@@ -155,6 +155,8 @@ type row struct {
 	Destination      string            `json:",omitempty"`
 	Tags             map[string]string `json:",omitempty"`
 	EventCount       bool              `json:",omitempty"`
+	Filters          []string          `json:",omitempty"`
+	KMSKeyARN        string            `json:",omitempty"`
 
 	StartingPosition          string
 	StartingPositionTimestamp *record.Millis `json:",omitempty"`
@@ -171,6 +173,7 @@ func encode(m *Mapping) []byte {
 		MaxRetries: m.MaxRetries, MaxAge: m.MaxAge,
 		Bisect: m.Bisect, PartialResponses: m.PartialResponses, TumblingWindow: m.TumblingWindow,
 		Destination: m.Destination, Tags: m.Tags, EventCount: m.EventCount,
+		Filters: m.Filters, KMSKeyARN: m.KMSKeyARN,
 		StartingPosition: m.StartingPosition, StartingPositionTimestamp: m.StartingPositionTimestamp, Starts: m.Starts,
 	})
 	if err != nil {
@@ -198,7 +201,7 @@ func decode(b []byte) (Mapping, error) {
 			BatchSize: r.BatchSize, BatchingWindow: r.BatchingWindow, ParallelizationFactor: r.Factor,
 			MaxRetries: r.MaxRetries, MaxAge: r.MaxAge,
 			Bisect: r.Bisect, PartialResponses: r.PartialResponses, TumblingWindow: r.TumblingWindow,
-			Destination: r.Destination, EventCount: r.EventCount,
+			Destination: r.Destination, EventCount: r.EventCount, Filters: r.Filters, KMSKeyARN: r.KMSKeyARN,
 		},
 		StartingPosition: r.StartingPosition, StartingPositionTimestamp: r.StartingPositionTimestamp, Starts: r.Starts,
 	}, nil

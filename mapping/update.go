@@ -32,7 +32,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	if err != nil {
 		return nil, "", err
 	}
-	if err := in.values(old.Settings); err != nil {
+	if err := in.values(old.Settings, m.filters); err != nil {
 		return nil, "", err
 	}
 	destination, destinationHint := "", ""
@@ -49,7 +49,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 		}
 	}
 	mp, err := m.change(ctx, c, uuid, "update", func(mp *Mapping) (change, error) {
-		if err := in.values(mp.Settings); err != nil { // they may have changed
+		if err := in.values(mp.Settings, m.filters); err != nil { // they may have changed
 			return 0, err
 		}
 		in.apply(&mp.Settings)
@@ -71,7 +71,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	if err != nil {
 		return nil, "", err
 	}
-	return mp, joinHints(functionHint, destinationHint), nil
+	return mp, joinHints(functionHint, destinationHint, filterHint(in.Filters)), nil
 }
 
 // Delete begins the deletion of a mapping and returns its configuration, in state Deleting. It is gone once the engine

@@ -83,6 +83,7 @@ func TestEmptyValuesRemove(t *testing.T) {
 		in.MaxAgeSeconds = new(int64(60))
 		in.ResponseTypes = []string{"ReportBatchItemFailures"}
 		in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:dead"}
+		in.Filters, in.KMSKeyARN = []string{`{"data":{"a":[1]}}`}, new("arn:aws:kms:us-east-1:000000000000:key/k")
 	})
 	b.settle(t)
 
@@ -239,7 +240,7 @@ func TestConcurrentUpdatesAreNotLost(t *testing.T) {
 
 	want := DefaultSettings()
 	want.BatchSize, want.MaxRetries, want.Bisect, want.MaxAge = 5, 4, true, time.Minute
-	if got := b.get(t, m.UUID); got.Settings != want || got.Version != 5 {
+	if got := b.get(t, m.UUID); !cmp.Equal(got.Settings, want) || got.Version != 5 {
 		t.Errorf("version %d, %+v; want version 5, %+v", got.Version, got.Settings, want)
 	}
 }

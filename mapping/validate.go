@@ -243,7 +243,7 @@ func (k *Knobs) applicable() error {
 
 // values checks what the model's bounds leave open, against the mapping's settings unless k changes them, and refuses
 // by name what AWS has and we do not have yet.
-func (k *Knobs) values(has Settings) error {
+func (k *Knobs) values(has Settings, maxFilters int) error {
 	if a := k.MaxAgeSeconds; a != nil && *a >= 0 && *a < 60 {
 		return invalid("MaximumRecordAgeInSeconds must be -1 or between 60 and 604800")
 	}
@@ -251,16 +251,13 @@ func (k *Knobs) values(has Settings) error {
 	if k.apply(&has); has.TumblingWindow > 0 && has.ParallelizationFactor > 1 {
 		return invalid("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set")
 	}
-	if len(k.Filters) > 0 {
-		return errUnsupported("FilterCriteria", "only an empty list of filters is accepted.")
+	if err := checkFilters(k.Filters, maxFilters); err != nil {
+		return err
 	}
 	for _, name := range k.Metrics {
 		if name != eventCount {
 			return invalid("Unsupported MetricsConfig metric %s for given event source mapping type.", name)
 		}
-	}
-	if k.KMSKeyARN != nil && *k.KMSKeyARN != "" {
-		return errUnsupported("KMSKeyArn", "there is no key management service; only the empty value is accepted.")
 	}
 	if k.FunctionName != nil {
 		if f, _ := parseFunction(*k.FunctionName); f.qualifier == "$LATEST.PUBLISHED" {
@@ -361,6 +358,15 @@ func (k *Knobs) apply(s *Settings) {
 	}
 	if k.ResponseTypes != nil {
 		s.PartialResponses = len(k.ResponseTypes) > 0
+	}
+	if k.Filters != nil {
+		s.Filters = slices.Clip(k.Filters)
+		if len(k.Filters) == 0 {
+			s.Filters = nil
+		}
+	}
+	if k.KMSKeyARN != nil {
+		s.KMSKeyARN = *k.KMSKeyARN
 	}
 }
 

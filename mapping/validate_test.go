@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,20 +108,31 @@ func TestCreateRefuses(t *testing.T) {
 			},
 		},
 		{
-			"filters", parameter,
-			"FilterCriteria is not supported: only an empty list of filters is accepted." + seePage,
-			func(in *CreateInput) { in.Filters = []string{"{}"} },
+			"a filter that is no pattern (V15, S-14), before the missing function", parameter,
+			"Invalid filter pattern definition.",
+			func(in *CreateInput) { in.Filters, in.FunctionName = []string{"{}"}, new("absent") },
+		},
+		{
+			"a list of values for data (V16)", parameter, "Invalid filter pattern definition.",
+			func(in *CreateInput) { in.Filters = []string{`{"data":["plain"]}`} },
+		},
+		{
+			"six filters (V17, S-101)", parameter,
+			"The number of filters in FilterCriteria exceeds the limit of 5.",
+			func(in *CreateInput) { in.Filters = slices.Repeat([]string{`{"data":{"a":[1]}}`}, 6) },
+		},
+		{
+			"a pattern of 4,097 characters", validation,
+			one("filterCriteria.filters.2.member.pattern", strings.Repeat("ä", 4097),
+				"Member must have length less than or equal to 4096"),
+			func(in *CreateInput) {
+				in.Filters = []string{strings.Repeat("ä", 4096), strings.Repeat("ä", 4097)}
+			},
 		},
 		{
 			"metrics that only Kafka has", parameter,
 			"Unsupported MetricsConfig metric ErrorCount for given event source mapping type.",
 			func(in *CreateInput) { in.Metrics = []string{"EventCount", "ErrorCount"} },
-		},
-		{
-			"a key", parameter,
-			"KMSKeyArn is not supported: there is no key management service; only the empty value is accepted." +
-				seePage,
-			func(in *CreateInput) { in.KMSKeyARN = new("arn:aws:kms:us-east-1:000000000000:key/k") },
 		},
 		{
 			"51 tags, after the starting position", parameter, "Number of tags exceeds resource tag limit.",

@@ -24,6 +24,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/internal/ram"
+	"github.com/shardmill/shardmill/mapping"
 )
 
 // DefaultPort is the port that AWS emulators use.
@@ -51,6 +52,7 @@ type Config struct {
 	MemoryLimit  int64  // bytes of records in memory; 0: a quarter of RAM
 	BodyMemory   int64  // bytes of the bodies of all requests under way; 0: an eighth of RAM
 	BufferMemory int64  // bytes of records that mappings hold between reading and settling; 0: an eighth of RAM
+	MaxFilters   int    // of a mapping, 5 to 10; 0: AWS's quota of 5
 	Python       string // interpreter for python3.x functions; "": $VIRTUAL_ENV, ./.venv, PATH
 	Node         string // interpreter for nodejs functions; "": PATH
 	HostPackages bool   // functions may import packages of this machine that AWS does not bundle
@@ -92,6 +94,11 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("body-memory %d is negative", c.BodyMemory)
 	case c.BufferMemory < 0:
 		return fmt.Errorf("buffer-memory %d is negative", c.BufferMemory)
+	}
+	if c.MaxFilters != 0 && (c.MaxFilters < mapping.DefaultMaxFilters || c.MaxFilters > mapping.MaxMaxFilters) {
+		return fmt.Errorf(
+			"max-filters %d is outside %d to %d", c.MaxFilters, mapping.DefaultMaxFilters, mapping.MaxMaxFilters,
+		)
 	}
 	if c.FunctionClock != "" && c.FunctionClock != ClockSteered && c.FunctionClock != ClockReal {
 		return fmt.Errorf("function-clock %q is neither steered nor real", c.FunctionClock)

@@ -24,6 +24,13 @@ const (
 func (format) Envelope() int                     { return len(envelope) }
 func (f format) RecordSize(r *record.Record) int { return recordHead + len(r.Data) + f.padding }
 
+// AppendMetadata names the position only, by which filters tell records apart here.
+func (format) AppendMetadata(dst []byte, r *record.Record) []byte {
+	dst = append(dst, `{"position":"`...)
+	dst = append(dst, identifier(r.Pos)...)
+	return append(dst, `"}`...)
+}
+
 func (format) Windowed() int   { return windowHead }
 func (format) Recordless() int { return len(envelope) + windowHead }
 

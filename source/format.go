@@ -124,6 +124,22 @@ func (f *KinesisFormat) appendRecord(dst []byte, r *record.Record) []byte {
 	return append(dst, f.end...)
 }
 
+// AppendMetadata appends the members of a record, those inside kinesis and those beside it as one flat object, as the
+// Lambda Developer Guide of 2022 shows patterns for them.
+func (f *KinesisFormat) AppendMetadata(dst []byte, r *record.Record) []byte {
+	dst = append(dst, `{"kinesisSchemaVersion":"1.0","partitionKey":`...)
+	dst = appendQuoted(dst, r.Key)
+	dst = append(dst, memberSequence...)
+	at := len(dst)
+	dst = f.Sequence(dst, r.Pos, r.Arrival)
+	end := len(dst)
+	dst = append(dst, memberArrival...)
+	dst = appendSeconds(dst, r.Arrival)
+	dst = append(dst, f.tail[len("}"):]...)
+	dst = append(dst, dst[at:end]...)
+	return append(dst, f.end...)
+}
+
 // Identifier returns the record's sequence number.
 func (f *KinesisFormat) Identifier(r *record.Record) string {
 	return string(f.Sequence(nil, r.Pos, r.Arrival))

@@ -44,6 +44,8 @@ type Format interface {
 	Envelope() int
 	// RecordSize returns the exact number of bytes that r adds to a payload, including its separator.
 	RecordSize(r *record.Record) int
+	// AppendMetadata appends what filters see of a record beside its data: a JSON object.
+	AppendMetadata(dst []byte, r *record.Record) []byte
 	// Windowed returns the number of payload bytes that the members of a tumbling window add, without its state;
 	// Recordless returns the size, without the state, of the payload of an invocation without records that ends a
 	// window, in either way.

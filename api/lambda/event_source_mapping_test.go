@@ -318,8 +318,6 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for name, option := range map[string]string{
-		"FilterCriteria":    `"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"}]}`,
-		"KMSKeyArn":         `"KMSKeyArn":"arn:aws:kms:us-east-1:000000000000:key/k"`,
 		"FunctionName":      `"FunctionName":"f:$LATEST.PUBLISHED"`,
 		"DestinationConfig": `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
 		"EventSourceArn":    `"EventSourceArn":"` + orders + `/consumer/c:1"`,

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/mapping"
 )
 
 // This file holds what the five operations on event source mappings share: the shape of answers, and the caller.
 
 // eventSourceMapping is AWS's EventSourceMappingConfiguration as it looks for a Kinesis stream: these members and no
-// others, always all of them but StartingPositionTimestamp and MetricsConfig. Source: Lambda API Reference,
+// others, always all of them but those that are left out when they are empty. Source: Lambda API Reference,
 // EventSourceMappingConfiguration.
 type eventSourceMapping struct {
 	UUID                           string
@@ -33,9 +34,19 @@ type eventSourceMapping struct {
 	MaximumRetryAttempts           int
 	TumblingWindowInSeconds        int
 	FunctionResponseTypes          []string
-	MetricsConfig                  *mappingMetrics `json:",omitempty"`
+	FilterCriteria                 *filterCriteria      `json:",omitempty"`
+	FilterCriteriaError            *filterCriteriaError `json:",omitempty"`
+	KMSKeyArn                      string               `json:",omitempty"`
+	MetricsConfig                  *mappingMetrics      `json:",omitempty"`
 	EventSourceMappingArn          string
 }
+
+type filterCriteria struct {
+	Filters []struct{ Pattern string }
+}
+
+// filterCriteriaError says why the filters of a mapping cannot be used.
+type filterCriteriaError struct{ ErrorCode, Message string }
 
 type mappingMetrics struct{ Metrics []string }
 
@@ -89,6 +100,18 @@ func showMapping(m *mapping.Mapping) eventSourceMapping {
 	if m.EventCount {
 		a.MetricsConfig = &mappingMetrics{[]string{"EventCount"}}
 	}
+	if len(m.Filters) > 0 {
+		a.FilterCriteria = &filterCriteria{}
+		for _, p := range m.Filters {
+			a.FilterCriteria.Filters = append(a.FilterCriteria.Filters, struct{ Pattern string }{p})
+		}
+		if _, err := m.Filter(); err != nil {
+			a.FilterCriteriaError = &filterCriteriaError{
+				fault.CodeInvalidParameter, "Invalid filter pattern definition.",
+			}
+		}
+	}
+	a.KMSKeyArn = m.KMSKeyARN
 	if m.PartialResponses {
 		a.FunctionResponseTypes = append(a.FunctionResponseTypes, "ReportBatchItemFailures")
 	}

@@ -37,7 +37,11 @@ func (h *EventSourceMappings) list(r *http.Request, c wire.Caller) (mappingResul
 	}
 	out := listedMappings{EventSourceMappings: make([]eventSourceMapping, 0, len(page)), NextMarker: marker}
 	for i := range page {
-		out.EventSourceMappings = append(out.EventSourceMappings, showMapping(&page[i]))
+		shown := showMapping(&page[i])
+		if shown.KMSKeyArn != "" { // AWS decrypts filters for Get only, where the caller's own right to the key counts
+			shown.FilterCriteria, shown.FilterCriteriaError = nil, nil
+		}
+		out.EventSourceMappings = append(out.EventSourceMappings, shown)
 	}
 	return mappingResult{http.StatusOK, out, ""}, nil
 }

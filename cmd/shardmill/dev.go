@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -34,6 +35,7 @@ type serverFlags struct {
 	memory    string
 	buffer    string
 	bodies    string
+	filters   int
 	verbose   bool
 	logLevel  string
 	logFormat string
@@ -76,6 +78,9 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(
 		&f.bodies, "body-memory", "",
 		"bytes of the bodies of all requests under way; what is beyond is answered 503 (default: an eighth of RAM)",
+	)
+	c.Flags().IntVar(
+		&f.filters, "max-filters", mapping.DefaultMaxFilters, "filters that a mapping may have: AWS's quota, raised up to 10",
 	)
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything: --log-level debug")
 	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "least severe of what is logged: debug, info, warn, error")
@@ -126,7 +131,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 	}
 	cfg := server.Config{
 		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host,
-		CPU:     f.cpu,
+		CPU: f.cpu, MaxFilters: f.filters,
 		Version: versionText(), Log: log, AcceptLoss: f.loss, Isolation: f.isolation, Network: f.network,
 		Pace: f.pace,
 	}

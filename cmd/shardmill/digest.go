@@ -114,7 +114,8 @@ func classOf(o engine.Observation) (c class, word int) {
 		name = "states dropped"
 	case *esm.Missed:
 		name = "not seen"
-	case *esm.Started, *esm.Adopted, *esm.Nudged, *esm.Rebuilt, *esm.Stopped, *esm.Parked, *esm.Stands, *esm.ReadAsked,
+	case *esm.Started, *esm.Adopted, *esm.Nudged, *esm.Rebuilt, *esm.Refiltered,
+		*esm.Stopped, *esm.Parked, *esm.Stands, *esm.ReadAsked,
 		*esm.ReadDone, *esm.ReadBroke, *esm.ReadVoid, *esm.BufferFilled, *esm.BufferFreed, *esm.WaitEnded,
 		*esm.Gathered, *esm.SlotFreed, *esm.BatchCut, *esm.AttemptStarted, *esm.AttemptCancelled, *esm.BatchSettled,
 		*esm.RestLeft, *esm.Vanished, *esm.NoticeSent, *esm.NoticeFailed, *esm.WindowEnded, *esm.StateReset,

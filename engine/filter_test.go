@@ -1,0 +1,391 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/checkpoint"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
+	"github.com/shardmill/shardmill/storage"
+)
+
+// objects are records with a number and whether it is even.
+func objects(from, to int) (out []string) {
+	for i := from; i <= to; i++ {
+		out = append(out, fmt.Sprintf(`{"n":%d,"even":%t}`, i, i%2 == 0))
+	}
+	return out
+}
+
+const onlyEven, onlyOdd = `{"data":{"even":[true]}}`, `{"data":{"even":[false]}}`
+
+// parity returns those of objects that are even, or odd.
+func parity(all []string, even bool) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool {
+		return strings.Contains(s, "true") != even
+	})
+}
+
+// lowOf returns the durable checkpoint of the first shard.
+func (w *world) lowOf(uuid string) record.Position {
+	held, _, err := checkpoint.New(w.coord).Load(w.t.Context(), uuid, 0)
+	w.must(err)
+	return held.Checkpoint.Low
+}
+
+// S-98: `filter {"data":{"event_type":["function_1"]}} and two records, one matching, BS=1. Then exactly one invocation
+// with the match.` Two mappings share the stream, each with its filter.
+func TestEachMappingGetsWhatItsFilterLetsThrough(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.put("k", `{"event_type":"function_2"}`, `{"event_type":"function_1"}`)
+		uuid := w.create(mapping.Knobs{
+			BatchSize: p(int64(1)), Filters: []string{`{"data":{"event_type":["function_1"]}}`},
+		})
+		w.pass(time.Minute)
+
+		if got := w.functions.delivered(); !slices.Equal(got, []string{`{"event_type":"function_1"}`}) {
+			t.Errorf("delivered %v", got)
+		}
+		if low := w.lowOf(uuid); low != 2 {
+			t.Errorf("the checkpoint is at %d", low)
+		}
+	})
+}
+
+// S-25: "with a JSON `data` filter and data `{"b":1, "a":2}` (odd spacing) the delivered bytes are unchanged". S-99: "a
+// `data` filter and records `not json`, `{"a":1}`, “. Then only the JSON one can match; others dropped silently,
+// checkpoint passes them." S-100: "no `data` filter (partitionKey rule only) and non-JSON data. Then evaluated on
+// metadata".
+func TestFiltersLookAtJSONAndDeliverBytes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		const odd = "{\"b\":1,  \"a\":2, \"c\":\"\\u00e9\"}\n"
+		w.put("k", "not json", `{"a":1}`, odd, "\xff", `[{"a":2}]`)
+		w.put("other", "raw \x00 bytes", `{"a":3}`)
+		uuid := w.create(mapping.Knobs{
+			Filters:     []string{`{"data":{"a":[2]}}`, `{"partitionKey":["other"]}`},
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
+		w.pass(time.Minute)
+
+		if got := w.functions.delivered(); !slices.Equal(got, []string{odd, "raw \x00 bytes", `{"a":3}`}) {
+			t.Errorf("delivered %q", got)
+		}
+		sent := base64.StdEncoding.EncodeToString([]byte(odd))
+		if !strings.Contains(w.functions.seen()[0].payload, sent) {
+			t.Error("the payload holds other bytes")
+		}
+		if low := w.lowOf(uuid); low != 7 || len(w.notices()) > 0 {
+			t.Errorf("the checkpoint is at %d", low)
+		}
+	})
+}
+
+// Every member that the function gets beside data can be matched, under its own name and without a wrapper.
+func TestFiltersSeeTheMetadataOfARecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.role = "arn:aws:iam::000000000000:role/r"
+		w.put("k", "x")
+		first := w.create(mapping.Knobs{})
+		w.pass(time.Second)
+		var event struct{ Records []map[string]any }
+		w.must(json.Unmarshal([]byte(w.functions.seen()[0].payload), &event))
+		rule, inner := event.Records[0], event.Records[0]["kinesis"].(map[string]any)
+		delete(rule, "kinesis")
+		for name, v := range inner {
+			rule[name] = v
+		}
+		delete(rule, "data")
+		if len(rule) != 11 {
+			t.Errorf("%d members: %v", len(rule), rule)
+		}
+		for name, v := range rule {
+			rule[name] = []any{v}
+		}
+		// numbers compare as they are written, with three decimals
+		at := inner["approximateArrivalTimestamp"].(float64)
+		rule["approximateArrivalTimestamp"] = []any{json.Number(fmt.Sprintf("%.3f", at))}
+		rule["kinesis"] = []any{map[string]bool{"exists": false}}
+		pattern, err := json.Marshal(rule)
+		w.must(err)
+		_, err = w.mappings.Delete(t.Context(), caller, first)
+		w.must(err)
+		w.pass(time.Second)
+
+		w.create(mapping.Knobs{Filters: []string{string(pattern)}})
+		w.pass(time.Second)
+
+		if n := len(w.functions.seen()); n != 2 {
+			t.Errorf("%d invocations; a filter of all metadata is %s", n, pattern)
+		}
+	})
+}
+
+// S-108: "1000 records, 10 match, BS=100, BW=5 … few invocations totalling 10 records; Polled 1000, FilteredOut 990 …
+// restart does not re-read filtered runs beyond the commit interval". A record that is filtered out is not held.
+func TestFilteredRecordsCostNoInvocationAndNoMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		var visited atomic.Int64
+		w.restartWith(func(s source.Source) source.Source { return counting{s, &visited} })
+		polled, filtered, bytes := 0, 0, 0
+		w.observe = func(o engine.Observation) {
+			if r, ok := o.What.(*esm.ReadDone); ok {
+				polled, filtered, bytes = polled+r.Records, filtered+r.Filtered, bytes+r.Bytes
+			}
+		}
+		for i := range 10 {
+			w.put("k", objects(100*i+1, 100*i+99)...)
+			w.put("k", `{"n":0}`)
+		}
+		uuid := w.create(mapping.Knobs{
+			BatchSize: p(int64(100)), BatchingWindowSeconds: p(int64(5)), Filters: []string{`{"data":{"n":[0]}}`},
+		})
+		w.pass(time.Minute)
+
+		if calls := w.functions.seen(); len(calls) > 2 || len(w.functions.delivered()) != 10 {
+			t.Errorf("%d invocations with %v", len(calls), w.functions.delivered())
+		}
+		if polled != 1000 || filtered != 990 || bytes > 10*1000 {
+			t.Errorf("%d records read, %d filtered out, %d bytes taken", polled, filtered, bytes)
+		}
+		if low := w.lowOf(uuid); low != 1000 {
+			t.Errorf("the checkpoint is at %d", low)
+		}
+		w.put("k", objects(1, 50)...)
+		w.pass(6 * time.Second)
+		before := visited.Load()
+		w.engine.Stop(t.Context())
+		w.start()
+		w.pass(time.Second)
+		if n := visited.Load() - before; n > 0 {
+			t.Errorf("%d records are read again after a restart", n)
+		}
+	})
+}
+
+// What is filtered out takes none of the memory that shards share, and none of a shard's buffer: a backlog of large
+// records that do not match leaves room for those behind it.
+func TestFilteredRecordsTakeNoneOfTheBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.budget = 100_000
+		w.restartWith(func(s source.Source) source.Source { return s })
+		w.functions.handle = func(invocation) function.Result { return failure() }
+		w.put("k", `{"n":0}`)
+		for range 30 {
+			w.put("k", `{"n":1,"text":"`+strings.Repeat("x", 900_000)+`"}`)
+		}
+		w.put("k", `{"n":0,"last":true}`)
+		w.create(mapping.Knobs{
+			BatchSize: p(int64(1)), MaxRetries: p(int64(1)), Filters: []string{`{"data":{"n":[0]}}`},
+		})
+		w.pass(time.Minute)
+
+		if got := w.functions.delivered(); len(got) != 4 || got[3] != `{"n":0,"last":true}` {
+			t.Errorf("delivered %v", got)
+		}
+		w.atRest("after the backlog")
+	})
+}
+
+// With another filter what is in no batch is dropped and read again; the batch in retry keeps its records, its identity
+// and its attempts, whatever the filter says.
+func TestAnotherFilterCountsForWhatIsInNoBatch(t *testing.T) {
+	t.Parallel()
+	for _, factor := range []int64{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			defer w.close()
+			healthy := atomic.Bool{}
+			w.functions.handle = func(invocation) function.Result {
+				if healthy.Load() {
+					return ok()
+				}
+				return failure()
+			}
+			all := objects(1, 40)
+			for i, o := range all {
+				w.put(fmt.Sprint("k", i/2%6), o)
+			}
+			uuid := w.create(mapping.Knobs{
+				BatchSize: p(int64(2)), ParallelizationFactor: p(factor), Filters: []string{onlyEven},
+			})
+			w.pass(2500 * time.Millisecond) // every lane has a batch in retry
+			tried := w.functions.seen()
+			held := map[string]bool{}
+			ids := map[string]bool{}
+			for _, c := range tried {
+				ids[c.requestID] = true
+				for _, d := range c.data {
+					held[d] = true
+				}
+			}
+
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+				Knobs: mapping.Knobs{Filters: []string{onlyOdd}},
+			})
+			w.must(err)
+			w.pass(10 * time.Millisecond)
+			healthy.Store(true)
+			w.pass(3 * time.Minute)
+
+			calls := w.functions.seen()[len(tried):]
+			got := map[string]int{}
+			for _, c := range calls {
+				for _, d := range c.data {
+					got[d]++
+				}
+				if strings.Contains(c.data[0], "true") && !ids[c.requestID] {
+					t.Errorf("factor %d: %v has a new identity", factor, c.data)
+				}
+			}
+			for i, d := range all {
+				odd, inBatch := i%2 == 0, held[d]
+				switch {
+				case inBatch && got[d] == 0:
+					t.Errorf("factor %d: %s was in a batch and is gone", factor, d)
+				case !odd && !inBatch && got[d] > 0:
+					t.Errorf("factor %d: %s does not match, and was in no batch", factor, d)
+				case odd && i > 20 && got[d] != 1:
+					t.Errorf("factor %d: %s matches now and is delivered %d times", factor, d, got[d])
+				}
+			}
+			if low := w.lowOf(uuid); low != 40 {
+				t.Errorf("factor %d: the checkpoint is at %d", factor, low)
+			}
+			w.atRest("after the update")
+		})
+	}
+}
+
+// After a restart records of a batch in retry that no longer match leave it; a batch of which nothing is left is
+// settled.
+func TestRestartUnderAnotherFilter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		healthy := atomic.Bool{}
+		w.functions.handle = func(invocation) function.Result {
+			if healthy.Load() {
+				return ok()
+			}
+			return failure()
+		}
+		w.put("k", objects(1, 4)...)
+		uuid := w.create(mapping.Knobs{BatchSize: p(int64(4))})
+		w.pass(3500 * time.Millisecond)
+		first := w.functions.seen()[0].requestID
+		n := len(w.functions.seen())
+		healthy.Store(true)
+		w.engine.Stop(t.Context())
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Filters: []string{onlyEven}},
+		})
+		w.must(err)
+		w.start()
+		w.pass(time.Minute)
+
+		calls := w.functions.seen()[n:]
+		if len(calls) != 1 || calls[0].requestID != first || !slices.Equal(calls[0].data, parity(objects(1, 4), true)) {
+			t.Errorf("after the restart: %+v", calls)
+		}
+		if low := w.lowOf(uuid); low != 4 {
+			t.Errorf("the checkpoint is at %d", low)
+		}
+	})
+}
+
+// Filters that cannot be used, as of a store that another program wrote, stop the mapping with a reason, and nothing is
+// delivered unfiltered. New ones set it going.
+func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{Filters: []string{onlyEven}})
+		w.pass(time.Second)
+		w.engine.Stop(t.Context())
+		e, err := w.store.Coord().Get(t.Context(), "mapping/uuid/"+uuid)
+		w.must(err)
+		damaged := strings.Replace(string(e.Value), `{\"data\":{\"even\":[true]}}`, `{\"data\":{\"even\":true}}`, 1)
+		_, err = w.store.Coord().Commit(context.Background(), "mapping/", storage.Op{
+			Key: "mapping/uuid/" + uuid, Value: []byte(damaged), Expect: e.Revision,
+		})
+		w.must(err)
+		w.start()
+		w.put("k", objects(1, 4)...)
+		w.pass(time.Minute)
+
+		const want = "PROBLEM: The filter criteria cannot be used: filters[0].data.even: at byte 16: " +
+			"give a list of values or an object, not true"
+		if m := w.state(uuid); m.LastResult != want {
+			t.Errorf("last result %q", m.LastResult)
+		}
+		if got := w.functions.delivered(); len(got) > 0 {
+			t.Errorf("delivered %v", got)
+		}
+		w.atRest("while the filter cannot be used")
+
+		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Filters: []string{onlyOdd}},
+		})
+		w.must(err)
+		w.pass(time.Minute)
+
+		if got := w.functions.delivered(); !slices.Equal(got, parity(objects(1, 4), false)) {
+			t.Errorf("delivered %v", got)
+		}
+		if m := w.state(uuid); m.LastResult != "OK" || m.State != mapping.Enabled {
+			t.Errorf("%s, last result %q", m.State, m.LastResult)
+		}
+	})
+}
+
+// A replay hands out what the mapping's filters let through.
+func TestReplayKeepsToTheFilters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.put("k", objects(1, 30)...)
+		uuid := w.create(mapping.Knobs{
+			BatchSize: p(int64(3)), Filters: []string{`{"data":{"n":[{"numeric":[">",20]}]}}`},
+		})
+		w.pass(time.Minute)
+		n := len(w.functions.delivered())
+
+		batches, next, err := w.replay(uuid, engine.ReplayRange{From: 1, To: 25})
+		w.must(err)
+
+		if got := w.functions.delivered()[n:]; !slices.Equal(got, objects(21, 25)) || next != "" || len(batches) > 3 {
+			t.Errorf("replayed %v in %d batches, next %q", got, len(batches), next)
+		}
+	})
+}

@@ -1,0 +1,74 @@
+package esm
+
+import (
+	"slices"
+
+	"github.com/shardmill/shardmill/record"
+)
+
+// refilter makes another filter count. What is in no batch is dropped and read again, with what the old filter took out
+// behind the batches; a record that such a batch has jumped over stays out. Batches keep their records, whatever the
+// new filter says of them, and with them their identity and counters. Only those from a checkpoint that have not been
+// tried since are read again: which of their records still match is asked anew, as after a restart.
+func (s *Shard) refilter() {
+	from, arrival, dropped := s.next, s.maxArrival, 0
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		kept := l.kept()
+		switch { // where the lane goes on, and the largest arrival up to there
+		case kept > 0:
+			r := l.queue.at(kept - 1)
+			l.decided = r.Pos
+			if r.Pos < from-1 {
+				from, arrival = r.Pos+1, r.Arrival
+			}
+		case l.queue.len() > 0:
+			if r := l.queue.at(0); r.Pos < from {
+				from, arrival = r.Pos, r.Arrival
+			}
+		}
+		if n := l.queue.len() - kept; n > 0 {
+			dropped += n
+			s.records -= n
+			s.bytes -= l.queue.cut(kept)
+			l.gather = gathering{}
+		}
+		for j := range l.plan {
+			if l.plan[j].restored {
+				l.plan[j].count = 0
+			}
+		}
+	}
+	if from < s.next {
+		s.tellVoid()
+		s.next, s.maxArrival = from, arrival
+		s.span.cut(from)
+		s.reading, s.tail, s.idleTail, s.atTail, s.shardEnd, s.sealed = false, false, false, false, false, 0
+	}
+	s.emit(&Refiltered{Filter: s.cfg.Filter, From: s.next, Dropped: dropped})
+}
+
+// kept returns how many records at the front of the queue are in batches that do not depend on what is read again.
+func (l *lane) kept() (n int) {
+	for i := range l.plan {
+		if l.plan[i].restored {
+			break // and so are those behind it
+		}
+		n += l.plan[i].count
+	}
+	return n
+}
+
+// AppendHeld appends the positions of all records that the machine holds, in ascending order: those that are read and
+// not settled.
+func (s *Shard) AppendHeld(dst []record.Position) []record.Position {
+	for i := range s.lanes {
+		for q, j := &s.lanes[i].queue, 0; j < q.len(); j++ {
+			dst = append(dst, q.at(j).Pos)
+		}
+	}
+	if len(s.lanes) > 1 {
+		slices.Sort(dst)
+	}
+	return dst
+}
