@@ -23,6 +23,7 @@ type incoming struct {
 	whole  bool  // nothing more will come
 	http1  bool
 
+	passes  atomic.Bool  // what has been read is not kept; see Passing
 	got     atomic.Int64 // bytes that have come
 	why     atomic.Int32 // a reason, once it is refused
 	leaving atomic.Int64 // bytes that it held when it gave way to another one
@@ -52,7 +53,7 @@ func (b *incoming) Read(p []byte) (int, error) {
 	case b.why.Load() != 0:
 		b.whole = false
 		return 0, b.refusal()
-	case n > 0 && !b.in.take(b, int64(n)):
+	case n > 0 && !b.passes.Load() && !b.in.take(b, int64(n)):
 		return 0, b.refuse(noMemory)
 	}
 	return n, err
@@ -86,7 +87,7 @@ func (b *incoming) refusal() *fault.Error {
 // slow reports whether the body has had all the time that it gets.
 func (b *incoming) slow(now time.Time) bool {
 	age := now.Sub(b.began)
-	return age > bodyDeadline || age > bodyGrace+time.Duration(b.got.Load())*time.Second/bodyRate
+	return age > bodyDeadline && !b.passes.Load() || age > bodyGrace+time.Duration(b.got.Load())*time.Second/bodyRate
 }
 
 // cut refuses a body from outside, and wakes its reader. in.mu is held, and the body is listed: its connection still
@@ -117,6 +118,18 @@ func Charge(ctx context.Context, n int64) error {
 		return nil
 	}
 	return x.body.refuse(noMemory)
+}
+
+// Passing says that the rest of a body passes through a buffer of so many bytes, which are charged instead: it is
+// written to a disk as it comes. Its whole time is bounded no more, only its rate. A fault means that there is no
+// memory for the buffer.
+func Passing(ctx context.Context, buffer int64) error {
+	x, _ := ctx.Value(callerKey{}).(*exchange)
+	if x == nil {
+		return nil
+	}
+	x.body.passes.Store(true)
+	return Charge(ctx, buffer)
 }
 
 // treeBytes is about what a value takes once it is decoded, beside its text.

@@ -27,8 +27,8 @@ const sayEvery = time.Minute
 
 // Intake bounds all requests under way together: their number, the memory of their bodies, and how long those take to
 // arrive. Requests beyond a bound are refused with 503 in the service's words. A body counts from its first byte until
-// its handler has returned, by the bytes received and never by what its head claims. Times are real time. Safe for
-// concurrent use; nil bounds nothing.
+// its handler has returned, by the bytes received and never by what its head claims; one that passes counts its buffer.
+// Times are real time. Safe for concurrent use; nil bounds nothing.
 type Intake struct {
 	Memory   int64        // bytes of all bodies together; 0: not bounded
 	Requests int64        // under way at once; 0: DefaultRequests
@@ -243,7 +243,7 @@ func (in *Intake) take(b *incoming, n int64) bool {
 	over := in.used.Load() - in.leaving.Load() - limit // others may have given way meanwhile
 	var giving []*incoming
 	for v := in.youngest; over > 0 && v != nil && v != b; v = v.before {
-		if got := v.got.Load(); got > smallBody && v.why.Load() == 0 {
+		if got := v.got.Load(); got > smallBody && v.why.Load() == 0 && !v.passes.Load() {
 			over -= got
 			giving = append(giving, v)
 		}

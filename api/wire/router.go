@@ -147,7 +147,7 @@ func (rt *Router) pick(x *exchange, r *http.Request) (s *Service, unknown string
 	case c.Service != "" && c.Service != "kinesis":
 		return rt.named(c.Service)
 	case c.Service == "" && path != "/" && path != "" && r.Method != http.MethodOptions:
-		return nil, "s3"
+		return rt.named("s3")
 	}
 	return nil, ""
 }

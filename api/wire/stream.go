@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,14 +22,15 @@ const (
 // way when Send returns; HTTP/1.1 sends chunks, HTTP/2 data frames.
 //
 // Before Begin or the first Send nothing is sent: an operation that returns an error is refused like any other. From
-// then on the status is 200. A later error is sent as the part that Broken makes of it. Without Broken the connection
-// is cut, or the stream of HTTP/2 reset, so that half an answer never looks like a whole one.
+// then on the status is Status. A later error is sent as the part that Broken makes of it. Without Broken the
+// connection is cut, or the stream of HTTP/2 reset, so that half an answer never looks like a whole one.
 //
 // An operation ends when its context does, that is when the client leaves; its result is then ignored. The body of its
 // request is read to its end before it begins. Methods may be called only from the operation's goroutine.
 type Stream struct {
-	ContentType string            // of the answer; set before the first part
-	Header      map[string]string // further headers, under their canonical names; as ContentType
+	Status      int               // of the answer; 0: 200. Set before the first part
+	ContentType string            // as Status
+	Header      map[string]string // further headers, under the names that are sent; as Status
 
 	Refuse func(err error)        // answers an error before the first part
 	Broken func(err error) []byte // returns the last part after an error; nil: the protocol has none for it
@@ -86,7 +88,7 @@ func (s *Stream) Begin() error {
 		h[name] = []string{value}
 	}
 	s.patience(streamPatience)
-	s.w.WriteHeader(http.StatusOK)
+	s.w.WriteHeader(cmp.Or(s.Status, http.StatusOK))
 	return s.flush()
 }
 
