@@ -51,6 +51,9 @@ func both(t *testing.T, test func(t *testing.T, b *bench)) {
 // restart is a start over the same store and directory, as after a crash.
 func (b *bench) restart() {
 	b.Helper()
+	if b.Buckets != nil {
+		b.Stop() // the directory belongs to one process
+	}
 	bs, err := New(Options{Local: b.local, Dir: b.dir, MinFree: -1})
 	if err != nil {
 		b.Fatal(err)

@@ -117,6 +117,13 @@ func (d *digester) sums() Sums {
 	return s
 }
 
+// SumsOf returns the digests of bytes.
+func SumsOf(b []byte, a Algorithm) Sums {
+	d := newDigester(a)
+	d.add(b)
+	return d.sums()
+}
+
 func (s *Sums) etag() string { return hex.EncodeToString(s.MD5[:]) }
 
 // compositeETag returns the ETag of an object in parts: the MD5 of their MD5s, and how many there are.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/storage"
@@ -21,6 +22,9 @@ type Upload struct {
 	Composite bool      `json:",omitempty"` // the checksum of the object is one over those of its parts
 	Initiated int64     // Unix milliseconds
 }
+
+// Began returns when the upload began.
+func (u *Upload) Began() time.Time { return time.UnixMilli(u.Initiated).UTC() }
 
 // text returns an upload's id as clients see it.
 func (id uploadID) text() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
@@ -110,7 +114,9 @@ func (bs *Buckets) PutPart(ctx context.Context, p PutPart) (Part, error) {
 	}
 	defer leave()
 	if p.Number < 1 || p.Number > MaxParts {
-		return Part{}, fault.New(CodeInvalidArgument, "Part number must be an integer between 1 and %d, inclusive", MaxParts)
+		return Part{}, fault.New(
+			CodeInvalidArgument, "Part number must be an integer between 1 and %d, inclusive", MaxParts,
+		)
 	}
 	if err := bs.admitPart(&p); err != nil {
 		return Part{}, err
@@ -120,9 +126,9 @@ func (bs *Buckets) PutPart(ctx context.Context, p PutPart) (Part, error) {
 		return Part{}, err
 	}
 	defer done()
-	part := Part{Number: p.Number, Size: sums.Size, ETag: sums.etag(), Modified: bs.clock.Now().UnixMilli()}
-	if p.Algorithm != "" {
-		part.Checksum = Checksum{Algorithm: p.Algorithm, Value: base64.StdEncoding.EncodeToString(sums.Checksum)}
+	part := Part{
+		Number: p.Number, Size: sums.Size, ETag: sums.etag(), Modified: bs.clock.Now().UnixMilli(),
+		Checksum: checksumOf(p.Algorithm, sums),
 	}
 	return part, bs.storePart(ctx, &p, part, taken)
 }
@@ -323,11 +329,13 @@ func (bs *Buckets) Complete(ctx context.Context, c Complete) (Description, error
 func (bs *Buckets) assemble(id uploadID, u *Upload, c *Complete) (*stored, error) {
 	s := &stored{Description: Description{Attributes: u.Attributes, Tags: u.Tags, Upload: c.Upload}}
 	parts := make([]Part, 0, len(c.Parts))
-	for i, want := range c.Parts {
-		if i > 0 && want.Number <= c.Parts[i-1].Number {
+	for i := range c.Parts {
+		if i > 0 && c.Parts[i].Number <= c.Parts[i-1].Number {
 			return nil, fault.New(CodeInvalidPartOrder, "The list of parts was not in ascending order. "+
 				"The parts list must be specified in order by part number.")
 		}
+	}
+	for i, want := range c.Parts {
 		var p *storedPart
 		var err error
 		if want.Number >= 1 && want.Number <= MaxParts {
@@ -415,7 +423,8 @@ func (bs *Buckets) Parts(_ context.Context, bucket, key, upload string, after, n
 type UploadPage struct {
 	Uploads []Uploading
 	Groups  []string
-	More    bool
+	// where a further page goes on: behind an upload of a key, or behind a group; "" if there is none
+	Last, LastID string
 }
 
 // Uploads returns a page of a bucket's uploads. With afterID, only uploads behind that one of the key q.After and those
@@ -440,28 +449,31 @@ func (bs *Buckets) Uploads(_ context.Context, bucket string, q Query, afterID st
 		from = append(uploadKey(b.meta.Number, q.After, id), 0)
 	}
 	var bad error
-	last := ""
+	group, key, id := "", "", ""
+	more := false
 	err = bs.local.Scan(from, numbered(prefixUpload, b.meta.Number+1), false, func(k, v []byte) bool {
-		key, id, _ := splitUploadKey(k)
-		group := q.groupOf(key)
+		next, upload, _ := splitUploadKey(k)
+		g := q.groupOf(next)
 		switch {
-		case key < q.Prefix || group != "" && group == last:
+		case next < q.Prefix || g != "" && g == group:
 			return true
-		case !strings.HasPrefix(key, q.Prefix):
+		case !strings.HasPrefix(next, q.Prefix):
 			return false
 		}
-		if page.More = len(page.Uploads)+len(page.Groups) == q.Max; page.More {
+		if more = len(page.Uploads)+len(page.Groups) == q.Max; more {
 			return false
 		}
-		if last = group; group != "" {
-			page.Groups = append(page.Groups, group)
+		if group = g; g != "" {
+			page.Groups = append(page.Groups, g)
+			key, id = g, ""
 			return true
 		}
-		u := Uploading{Key: key, ID: id.text()}
+		u := Uploading{Key: next, ID: upload.text()}
 		if bad = decode(v, "upload", &u.Upload); bad != nil {
 			return false
 		}
 		page.Uploads = append(page.Uploads, u)
+		key, id = u.Key, u.ID
 		return true
 	})
 	if err == nil {
@@ -469,6 +481,9 @@ func (bs *Buckets) Uploads(_ context.Context, bucket string, q Query, afterID st
 	}
 	if err != nil {
 		return page, storageFault("list the uploads to bucket "+bucket, err)
+	}
+	if more {
+		page.Last, page.LastID = key, id
 	}
 	return page, nil
 }

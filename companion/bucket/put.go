@@ -3,7 +3,7 @@ package bucket
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -71,10 +71,8 @@ func (bs *Buckets) Put(ctx context.Context, p Put) (Description, error) {
 	defer done()
 	s := &stored{Description: Description{
 		Size: sums.Size, ETag: sums.etag(), Attributes: p.Attributes, Tags: p.Tags,
+		Checksum: checksumOf(p.Algorithm, sums),
 	}, pieces: []piece{taken}}
-	if p.Algorithm != "" {
-		s.Checksum = Checksum{Algorithm: p.Algorithm, Value: base64.StdEncoding.EncodeToString(sums.Checksum)}
-	}
 	if err := bs.commit(ctx, p.Bucket, p.Key, p.Condition, s); err != nil {
 		return Description{}, err
 	}
@@ -138,7 +136,7 @@ func (bs *Buckets) take(ctx context.Context, in intake) (p piece, sums Sums, don
 		}
 	}()
 	for {
-		n, rerr := io.ReadAtLeast(in.body, in.buffer, len(in.buffer))
+		n, rerr := fill(in.body, in.buffer)
 		if d.size+int64(n) > MaxPut {
 			return p, sums, nil, fault.New(CodeEntityTooLarge,
 				"Your proposed upload exceeds the maximum allowed size").WithStatus(http.StatusBadRequest)
@@ -154,7 +152,7 @@ func (bs *Buckets) take(ctx context.Context, in intake) (p piece, sums Sums, don
 				return p, sums, nil, storageFault("write an object", err)
 			}
 		}
-		if rerr == io.EOF || rerr == io.ErrUnexpectedEOF { //nolint:errorlint // as ReadAtLeast returns them
+		if errors.Is(rerr, io.EOF) {
 			break
 		}
 		if rerr == nil {
@@ -187,6 +185,17 @@ func (bs *Buckets) take(ctx context.Context, in intake) (p piece, sums Sums, don
 		return p, sums, nil, storageFault("write an object", err)
 	}
 	return p, sums, done, nil
+}
+
+// fill reads until a buffer is full or there is an error: io.EOF at the end. io.ReadFull will not do: its error is the
+// same for an end in the middle of the buffer and for a body that was cut off.
+func fill(r io.Reader, buffer []byte) (n int, err error) {
+	for n < len(buffer) && err == nil {
+		var got int
+		got, err = r.Read(buffer[n:])
+		n += got
+	}
+	return n, err
 }
 
 // commit stores an object of which the content is in use.

@@ -3,7 +3,6 @@ package bucket
 import (
 	"context"
 	"fmt"
-	"io"
 )
 
 // Object is an object that can be read. It stays what it was when it was opened, until Close.
@@ -112,21 +111,4 @@ func (o *Object) copyPiece(
 		from, size = from+int64(len(part)), size-int64(len(part))
 	}
 	return nil
-}
-
-// reader returns a stretch of an object as a reader. It reads ahead by nothing.
-func (o *Object) reader(ctx context.Context, from, size int64) (r io.Reader, end func()) {
-	pr, pw := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		pw.CloseWithError(o.Copy(ctx, from, size, make([]byte, bufferSize), func(b []byte) error {
-			_, err := pw.Write(b)
-			return err
-		}))
-	}()
-	return pr, func() {
-		_ = pr.Close()
-		<-done
-	}
 }
