@@ -9,9 +9,11 @@ import (
 	"github.com/shardmill/shardmill/api/dynamodb"
 	"github.com/shardmill/shardmill/api/iam"
 	"github.com/shardmill/shardmill/api/logs"
+	"github.com/shardmill/shardmill/api/s3"
 	"github.com/shardmill/shardmill/api/sqs"
 	"github.com/shardmill/shardmill/api/sts"
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/bucket"
 	"github.com/shardmill/shardmill/companion/identity"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
@@ -45,6 +47,7 @@ func embedded() []row {
 	return []row{
 		{"sqs", openQueues},
 		{"dynamodb", openTables},
+		{"s3", openObjects},
 		{"logs", openLogs},
 		{"identity", openIdentity},
 	}
@@ -109,6 +112,23 @@ func openTables(ctx context.Context, s *Server, r *rooms) (c companion, err erro
 		}))},
 		close: t.Stop,
 	}, t.Start(ctx)
+}
+
+// openObjects makes S3's buckets usable. Nothing is read of a bucket before it is used.
+func openObjects(ctx context.Context, s *Server, r *rooms) (c companion, err error) {
+	b, err := bucket.New(bucket.Options{
+		Local: r.store.Local(), Dir: s.under("objects"), MinFree: s.cfg.MinFree, Clock: s.clock,
+		Log: s.log.With("room", "bucket"),
+	})
+	if err != nil {
+		return c, err
+	}
+	return companion{
+		services: []wire.Service{s3.Service(wire.Lazy(func() http.Handler {
+			return s3.New(s3.Options{Buckets: b, Log: s.log.With("room", "api/s3")})
+		}))},
+		close: b.Stop,
+	}, b.Start(ctx)
 }
 
 func openLogs(_ context.Context, s *Server, r *rooms) (c companion, err error) {

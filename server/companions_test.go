@@ -157,8 +157,8 @@ func TestEveryCompanionIsEmbedded(t *testing.T) {
 			sinks++
 		}
 	}
-	if got := names(b.s.rooms.services()); !slices.Equal(got, []string{"dynamodb", "iam", "logs", "sqs", "sts"}) ||
-		sinks != 1 {
+	want := []string{"dynamodb", "iam", "logs", "s3", "sqs", "sts"}
+	if got := names(b.s.rooms.services()); !slices.Equal(got, want) || sinks != 1 {
 		t.Errorf("companions speak %q; %d keep lines", got, sinks)
 	}
 	if _, err := b.s.rooms.destinations().Open("arn:aws:sqs:us-east-1:000000000000:q"); err != nil {

@@ -198,7 +198,7 @@ func foreign(dir string) (name string) {
 		switch e.Name() {
 		case "store":
 			return ""
-		case "logs", "functions", "token", "lost+found", resetStore:
+		case "logs", "functions", "objects", "token", "lost+found", resetStore:
 		default:
 			name = e.Name()
 		}
@@ -207,7 +207,7 @@ func foreign(dir string) (name string) {
 }
 
 // beside lists what is beside the store and never exists before it.
-var beside = []string{"logs", "functions"}
+var beside = []string{"logs", "functions", "objects"}
 
 // wasUsed reports whether there must be a store: rooms that are started after it have left something.
 func (s *Server) wasUsed() bool {

@@ -134,6 +134,7 @@ var rooms = map[string]struct {
 	"api/iam": {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/identity"}, "AWS's wire",
 	},
+	"api/s3":                {[]string{"record", "fault", "internal/clock", "api/wire", "companion/bucket"}, "AWS's wire"},
 	"api/sts":               {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":        {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/mutants":      {nil, "whether a test would notice"},

@@ -55,6 +55,23 @@ var Acts = map[string][]Act{
 			"", "",
 		},
 	},
+	"s3": {
+		{"GET", "/victim?list-type=2", "", ""},
+		{"GET", "/victim/k", "", ""},
+		{
+			"GET",
+			"/victim/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/s3/aws4_request&X-Amz-Signature=0",
+			"", "",
+		},
+		{"POST", "/victim?delete", "text/plain", "<Delete><Object><Key>k</Key></Object></Delete>"},
+		{
+			"POST",
+			"/victim?delete&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/s3/aws4_request&X-Amz-Signature=0",
+			"text/plain", "<Delete><Object><Key>k</Key></Object></Delete>",
+		},
+		{"POST", "/victim", "multipart/form-data; boundary=x", "--x--"},
+		{"POST", "/victim/page?uploads", "application/x-www-form-urlencoded", ""},
+	},
 	"monitoring": {
 		{
 			"GET",
@@ -126,6 +143,8 @@ const roleDocument = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5
 
 // Victims make what the acts would take away.
 var Victims = []Call{
+	{"s3", "", "PUT", "/victim", "", ""},
+	{"s3", "", "PUT", "/victim/k", "", "v"},
 	{"sqs", "", "POST", "/", form, "Action=CreateQueue&Version=2012-11-05&QueueName=victim"},
 	{
 		"iam", "", "POST", "/", form,
@@ -143,6 +162,9 @@ var Holdings = []Call{
 	{"lambda", "", "GET", "/2015-03-31/event-source-mappings", "", ""},
 	{"sqs", "", "POST", "/", form, "Action=ListQueues&Version=2012-11-05"},
 	{"iam", "", "POST", "/", form, "Action=ListRoles&Version=2010-05-08"},
+	{"s3", "", "GET", "/", "", ""},
+	{"s3", "", "GET", "/victim?list-type=2", "", ""},
+	{"s3", "", "GET", "/victim?uploads", "", ""},
 }
 
 var requestID = regexp.MustCompile("<RequestId>[^<]*</RequestId>")
