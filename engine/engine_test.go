@@ -559,8 +559,11 @@ func (s testSources) Starts(ctx context.Context, id uint32, position string, at 
 	out := map[record.ShardID]record.Position{}
 	for _, sh := range info.Shards {
 		kind := stream.TrimHorizon
-		if position == mapping.Latest {
+		switch position {
+		case mapping.Latest:
 			kind = stream.Latest
+		case mapping.AtTimestamp:
+			kind = stream.AtTimestamp
 		}
 		if out[sh.ID], err = s.streams.Resolve(ctx, id, sh.ID, stream.Start{Kind: kind, At: at}); err != nil {
 			return nil, err
