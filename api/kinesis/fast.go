@@ -2,10 +2,11 @@ package kinesis
 
 import (
 	"bytes"
-	"encoding/base64"
 	"slices"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/shardmill/shardmill/internal/base64"
 )
 
 // fastDecoder reads well-formed PutRecord and PutRecords bodies in one pass: each known member at most once, strings
@@ -33,7 +34,7 @@ func (d *fastDecoder) release() {
 
 func (d *fastDecoder) start(body []byte) {
 	d.b, d.i = body, 0
-	d.blobs = slices.Grow(d.blobs[:0], base64.StdEncoding.DecodedLen(len(body)))
+	d.blobs = slices.Grow(d.blobs[:0], len(body)/4*3)
 	d.entries = d.entries[:0]
 }
 
@@ -190,9 +191,6 @@ func (d *fastDecoder) text(to **string) bool {
 	return true
 }
 
-// strictBase64 refuses bits that padding leaves over, as AWS does.
-var strictBase64 = base64.StdEncoding.Strict()
-
 // blob decodes a string of canonical base64, which needs no escapes.
 func (d *fastDecoder) blob(to *[]byte) bool {
 	s, ok := d.quoted()
@@ -205,7 +203,7 @@ func (d *fastDecoder) blob(to *[]byte) bool {
 	}
 	at := len(d.blobs)
 	room := d.blobs[at : at+len(s)/4*3]
-	got, err := strictBase64.Decode(room, s)
+	got, err := base64.Decode(room, s)
 	if err != nil || got != want { // fewer: the decoder has skipped line breaks, which are not JSON here
 		return false
 	}
