@@ -35,7 +35,8 @@ func withEventCount(k mapping.Knobs) mapping.Knobs {
 // What becomes of records is counted as §8.3's metrics say, worked out for single runs. S-61: 10 records, poison 7,
 // bisect, three retries, then Polled 10, Invoked 30, FailedInvoke 21, Delivered 1, Dropped 0. S-84: a destination that
 // is gone, then DroppedEventCount += n and OnFailureDestinationDelivered not emitted. S-85: no destination, then
-// DroppedEventCount += n. S-110: a partial failure, then FailedInvokeEventCount > 0.
+// DroppedEventCount += n. S-108: 1000 records of which 10 match, then Polled 1000, FilteredOut 990, Invoked 10. S-110:
+// a partial failure, then FailedInvokeEventCount > 0.
 func TestEventsAreCounted(t *testing.T) {
 	t.Parallel()
 	to := func(arn string) *mapping.DestinationConfig { return &mapping.DestinationConfig{OnFailure: arn} }
@@ -76,6 +77,13 @@ func TestEventsAreCounted(t *testing.T) {
 				"DroppedEventCount": 2,
 			},
 		},
+		"S-108": {
+			mapping.Knobs{
+				BatchSize: p(int64(100)), BatchingWindowSeconds: p(int64(5)),
+				Filters: []string{`{"partitionKey":["k"],"data":{"n":[{"numeric":["<=",10]}]}}`},
+			}, 1000, nil,
+			map[string]float64{"PolledEventCount": 1000, "FilteredOutEventCount": 990, "InvokedEventCount": 10},
+		},
 		"S-110": {
 			mapping.Knobs{BatchSize: p(int64(3)), ResponseTypes: []string{"ReportBatchItemFailures"}}, 3, partial,
 			map[string]float64{
@@ -89,7 +97,15 @@ func TestEventsAreCounted(t *testing.T) {
 				w := newWorld(t, 1)
 				defer w.close()
 				w.functions.handle = c.handle
-				w.put("k", numbered(1, c.records)...)
+				for first := 1; first <= c.records; first += 500 {
+					data := numbered(first, min(c.records, first+499))
+					if len(c.knobs.Filters) > 0 {
+						for i := range data {
+							data[i] = `{"n":` + data[i] + `}`
+						}
+					}
+					w.put("k", data...)
+				}
 				uuid := w.create(withEventCount(c.knobs))
 				w.pass(time.Minute)
 
