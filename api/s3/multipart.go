@@ -183,8 +183,12 @@ func (h *Handler) completeMultipartUpload(ctx context.Context, c wire.Caller, q 
 	if err != nil {
 		return nil, err
 	}
+	place := q.key
+	if hostBucket(q.r.Host) == "" {
+		place = q.bucket + "/" + q.key
+	}
 	return reply{body: completeResult{
-		Location: text(c.Endpoint+"/"+q.bucket+"/") + spelling(true).of(q.key), Bucket: q.bucket, Key: text(q.key),
+		Location: text(c.Endpoint+"/") + spelling(true).of(place), Bucket: q.bucket, Key: text(q.key),
 		ETag: quoted(d.ETag), checksums: elements(d.Checksum), ChecksumType: checksumType(d.Checksum),
 	}}, nil
 }
