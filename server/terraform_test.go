@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -135,6 +136,17 @@ func TestTerraformsCallsAreAnswered(t *testing.T) {
 		t.Errorf("GetFunctionConcurrency: %v", m)
 	}
 
+	tf.call(http.StatusNoContent, "POST", "/2017-03-31/tags/"+url.PathEscape(tfFunction), object{
+		"Tags": object{"a": "b", "c": "d"},
+	})
+	tf.call(http.StatusNoContent, "DELETE", "/2017-03-31/tags/"+url.PathEscape(tfFunction)+"?tagKeys=c", nil)
+	for _, qualifier := range []string{"", "?Qualifier=2"} {
+		m := tf.call(http.StatusOK, "GET", functionsPath+"/f"+qualifier, nil)
+		if tags, _ := m["Tags"].(object); len(tags) != 1 || tags["a"] != "b" {
+			t.Errorf("GetFunction%s has tags %v", qualifier, m["Tags"])
+		}
+	}
+
 	// aws_lambda_alias
 	tf.call(http.StatusCreated, "POST", functionsPath+"/f/aliases", object{
 		"Name": "live", "FunctionVersion": "1", "Description": "",
@@ -172,12 +184,16 @@ func TestTerraformsCallsAreAnswered(t *testing.T) {
 	tf.ok(tf.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
 	mapping := tf.call(http.StatusAccepted, "POST", mappingsPath, object{
 		"Enabled": true, "FunctionName": tfFunction + ":live", "StartingPosition": "LATEST",
-		"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
+		"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/orders", "Tags": object{"a": "b"},
 	})
 	path := mappingsPath + "/" + mapping["UUID"].(string)
 	m := tf.poll(path, "State", "Enabled")
 	if m["FunctionArn"] != tfFunction+":live" {
 		t.Errorf("GetEventSourceMapping: %v", m)
+	}
+	tags := "/2017-03-31/tags/" + url.PathEscape(mapping["EventSourceMappingArn"].(string))
+	if m := tf.call(http.StatusOK, "GET", tags, nil)["Tags"].(object); len(m) != 1 || m["a"] != "b" {
+		t.Errorf("ListTags: %v", m)
 	}
 	tf.call(http.StatusAccepted, "PUT", path, object{
 		"BatchSize": 10, "Enabled": false, "FunctionName": tfFunction, "MaximumRetryAttempts": 3,
@@ -187,6 +203,8 @@ func TestTerraformsCallsAreAnswered(t *testing.T) {
 	if m := tf.poll(path, "State", "Disabled"); m["FunctionArn"] != tfFunction || m["BatchSize"] != 10.0 {
 		t.Errorf("after the update: %v", m)
 	}
+	tf.call(http.StatusNoContent, "POST", tags, object{"Tags": object{"c": "d"}})
+	tf.call(http.StatusNoContent, "DELETE", tags+"?tagKeys=a", nil)
 	tf.call(http.StatusAccepted, "DELETE", path, nil)
 	tf.gone(path)
 
