@@ -69,6 +69,9 @@ func adviceText(kind esm.Advice) string {
 	case esm.AdviceBlocked:
 		return "a batch fails again and again and holds up its part of the shard until its records expire, because neither MaximumRetryAttempts nor MaximumRecordAgeInSeconds ends it. " +
 			"Set one of them, with an on-failure destination for what is given up"
+	case esm.AdviceDestination:
+		return "records are given up without a notice, because the on-failure destination refused it three times. " +
+			"Make the queue, topic or bucket, or give another: aws lambda update-event-source-mapping --destination-config"
 	case esm.AdviceNone:
 	}
 	return ""

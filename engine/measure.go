@@ -14,7 +14,7 @@ import (
 // meter measures one mapping. Without a store its series are nil and take nothing. Safe for concurrent use.
 type meter struct {
 	iteratorAge, settled, discarded, dropped, losses *metric.Series
-	failures, allFailures                            *metric.Series // of deliveries: the function's, and the account's
+	failures, allFailures                            *metric.Series // of deliveries given up: the function's, and the account's
 	counts                                           *atomic.Pointer[counts]
 }
 
@@ -48,6 +48,11 @@ func (m *meter) observe(o *Observation) {
 		m.settled.Add(o.At, float64(what.Count))
 	case *esm.Discarded:
 		m.discarded.Add(o.At, float64(what.Count))
+	case *esm.Dropped:
+		if what.Why == esm.DropRefused {
+			m.failures.Add(o.At, 1)
+			m.allFailures.Add(o.At, 1)
+		}
 	case *esm.StateDropped:
 		m.dropped.Add(o.At, 1)
 	case *esm.RecordsLost:
@@ -62,10 +67,4 @@ func (m *meter) sent(at, lastArrival time.Time, a *Answer) {
 	if a.StatusCode == http.StatusOK && !lastArrival.IsZero() {
 		m.iteratorAge.Add(at, max(0, float64(at.Sub(lastArrival).Milliseconds())))
 	}
-}
-
-// undelivered counts a send to a destination that failed.
-func (m *meter) undelivered(at time.Time) {
-	m.failures.Add(at, 1)
-	m.allFailures.Add(at, 1)
 }

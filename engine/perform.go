@@ -221,9 +221,6 @@ func (r *shardRunner) announce(a Announce) {
 	if r.send != nil {
 		err = r.send.Send(r.ctx, a.ID, a.Body)
 	}
-	if err != nil {
-		r.meter.undelivered(r.e.o.Clock.Now())
-	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
 	if err != nil {
 		ev.Reason = fault.Clip(err.Error(), 200)

@@ -23,6 +23,13 @@ func (r *mappingRunner) observe(o Observation, epoch uint64) {
 	case *esm.RecordsLost: // there is no notice of them: they cannot be read again
 		r.log.Warn("retention took records before they were processed",
 			"shard", o.Shard.String(), "first", what.First, "last", what.Last)
+	case *esm.Dropped:
+		r.log.Warn("records are given up without a notice", "shard", o.Shard.String(), "first", what.First, "last",
+			what.Last, "records", what.Count, "condition", what.Condition, "why", what.Why.String(), "reason", what.Reason)
+		if what.Why == esm.DropRefused {
+			r.report(o.Shard, epoch, "PROBLEM: The on-failure destination cannot be written: "+what.Reason)
+			r.e.advise(&o, esm.AdviceDestination)
+		}
 	case *esm.StateDropped:
 		r.log.Warn("the state of a tumbling window is dropped: the function failed to the end of its retries or age",
 			"shard", o.Shard.String(), "window", what.Window.Start.Time(), "attempts", what.Attempt)

@@ -23,6 +23,8 @@ const (
 	AdviceIdentifier // a report that cannot be followed: the whole batch counts as failed
 	AdviceNoState    // an answer in a tumbling window without a state: the whole batch counts as failed
 	AdviceBlocked    // a batch fails again and again, and neither a number of retries nor an age ends it
+	// a notice was given up because the destination refused it: the shell gives it with Dropped
+	AdviceDestination
 )
 
 // blockedAfter is how often in a row a batch has failed when it counts as blocking its lane.

@@ -1,6 +1,10 @@
 package esm
 
-import "github.com/shardmill/shardmill/record"
+import (
+	"time"
+
+	"github.com/shardmill/shardmill/record"
+)
 
 // Command is what the shell is to do for a Shard, in the order given. The set is closed. Positions are valid until the
 // Step that takes the result; a Checkpoint belongs to the receiver.
@@ -61,6 +65,8 @@ type Deliver struct {
 	StatusCode    int    // of the last invocation; 0: the function was not the cause
 	FunctionError string // "" with StatusCode ≠ 0: reported by the function itself
 	Version       string
+	At            time.Time   // when the records were given up: the same for every try
+	Window        *WindowCall // as an invocation of the batch has it; nil without a tumbling window
 }
 
 // Save asks the shell to make a checkpoint durable. One is outstanding at a time; later commands need not wait for it.
@@ -92,6 +98,14 @@ const (
 	FlushTumbling
 	FlushAgain    // a part of another batch: see its Parent
 	FlushRestored // a batch from a checkpoint, as it was
+)
+
+// DropReason says why records went without a notice.
+type DropReason uint8
+
+const (
+	DropNoDestination DropReason = iota + 1 // the mapping has none
+	DropRefused                             // it has refused the notice at every try
 )
 
 // WaitReason says why a lane does not invoke right now. Every state in which a machine waits has one.

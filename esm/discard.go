@@ -16,7 +16,7 @@ func (s *Shard) giveUp(l *lane, n int, c Condition) bool {
 	if !seg.cut {
 		s.number(l, seg)
 	}
-	l.discard = &discard{count: n, condition: c, resume: l.until, wait: l.wait}
+	l.discard = &discard{count: n, condition: c, at: s.now, resume: l.until, wait: l.wait}
 	s.emit(&Discarded{Batch: l.of(n), Attempt: seg.invocations, Condition: c})
 	return s.announce(l)
 }
@@ -28,7 +28,7 @@ func (s *Shard) announce(l *lane) bool {
 		s.deliver(l)
 		return false
 	}
-	s.emit(&Dropped{Batch: l.of(l.discard.count), Condition: l.discard.condition})
+	s.emit(&Dropped{Batch: l.of(l.discard.count), Condition: l.discard.condition, Why: DropNoDestination})
 	s.discarded(l)
 	return true
 }
@@ -39,6 +39,10 @@ func (s *Shard) deliver(l *lane) {
 	positions, _ := l.queue.front(d.count)
 	cmd := Deliver{
 		Batch: seg.batch, ID: seg.id, Positions: positions, Condition: d.condition, Invocations: seg.invocations,
+		At: d.at,
+	}
+	if s.windowed() {
+		cmd.Window = s.windowAt(l)
 	}
 	switch d.condition {
 	case RetryAttemptsExhausted:
@@ -67,7 +71,7 @@ func (s *Shard) delivered(ev Delivered) {
 		s.discarded(l)
 	case DeliveryRefused:
 		if d.tries++; d.tries >= deliveryTries {
-			s.emit(&Dropped{Batch: about, Condition: d.condition})
+			s.emit(&Dropped{Batch: about, Condition: d.condition, Why: DropRefused, Reason: ev.Reason})
 			s.discarded(l)
 			return
 		}

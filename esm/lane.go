@@ -67,6 +67,7 @@ type segment struct {
 type discard struct {
 	count     int
 	condition Condition
+	at        time.Time
 	tries     int // used up at the destination
 	faults    int // of our own, in a row
 	resume    time.Time
@@ -234,7 +235,7 @@ func (s *Shard) invoke(l *lane, seg *segment) {
 		Positions: positions, Bytes: bytes + s.base(),
 	}
 	if s.windowed() {
-		cmd.Window = &WindowCall{Start: s.win.Start, End: s.win.End, State: s.state()}
+		cmd.Window = s.windowCall()
 		if seg.id.Purpose != ForRecords {
 			cmd.Bytes = s.cfg.Recordless + len(cmd.Window.State)
 		}

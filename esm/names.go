@@ -13,6 +13,8 @@ var endNames = [...]string{More: "more", Tail: "tail", ShardEnd: "shard-end", Wi
 
 var deliveryNames = [...]string{DeliveryDone: "done", DeliveryRefused: "refused", DeliveryFault: "fault"}
 
+var dropNames = [...]string{DropNoDestination: "no-destination", DropRefused: "refused"}
+
 var saveNames = [...]string{SaveDone: "done", SaveConflict: "conflict", SaveFault: "fault"}
 
 var finishNames = [...]string{Released: "released", Ended: "ended", Fenced: "fenced"}
@@ -45,6 +47,7 @@ var adviceNames = [...]string{
 	AdviceNone: "none", AdviceUnasked: "unasked", AdviceNoReport: "no-report", AdviceBareList: "bare-list",
 	AdviceEncoded: "encoded", AdviceSpelling: "spelling",
 	AdviceIdentifier: "identifier", AdviceNoState: "no-state", AdviceBlocked: "blocked",
+	AdviceDestination: "destination",
 }
 
 var purposeNames = [...]string{ForRecords: "records", ForEarlyEnd: "early-end", ForFinal: "final"}
@@ -60,6 +63,7 @@ func nameOf(names []string, kind string, v uint8) string {
 func (k OutcomeKind) String() string    { return nameOf(outcomeNames[:], "OutcomeKind", uint8(k)) }
 func (k EndKind) String() string        { return nameOf(endNames[:], "EndKind", uint8(k)) }
 func (r DeliveryResult) String() string { return nameOf(deliveryNames[:], "DeliveryResult", uint8(r)) }
+func (r DropReason) String() string     { return nameOf(dropNames[:], "DropReason", uint8(r)) }
 func (r SaveResult) String() string     { return nameOf(saveNames[:], "SaveResult", uint8(r)) }
 func (r FinishReason) String() string   { return nameOf(finishNames[:], "FinishReason", uint8(r)) }
 func (r FlushReason) String() string    { return nameOf(flushNames[:], "FlushReason", uint8(r)) }

@@ -354,6 +354,8 @@ type (
 		told
 		Batch
 		Condition Condition
+		Why       DropReason
+		Reason    string // for people: the destination's last refusal
 	}
 )
 

@@ -107,7 +107,7 @@ func observeText(o esm.Observe) string {
 	case *esm.NoticeFailed:
 		put("condition=%s try=%d %s", o.Condition, o.Try, o.Result)
 	case *esm.Dropped:
-		put("condition=%s", o.Condition)
+		put("condition=%s %s", o.Condition, o.Why)
 	case *esm.WindowEnded:
 		put("window=%s..%s", timeOfDay(o.Window.Start), timeOfDay(o.Window.End))
 	case *esm.StateReset:

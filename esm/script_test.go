@@ -141,8 +141,8 @@ func (w *world) command(c esm.Command) {
 		c.Positions = slices.Clone(c.Positions)
 		w.notices = append(w.notices, c)
 		w.printf(
-			"deliver batch=%d%s records=%s %s count=%d%s", c.Batch, w.lane(c.ID.Lane), positions(c.Positions),
-			c.Condition, c.Invocations, responseOf(c),
+			"deliver batch=%d%s records=%s %s count=%d%s%s", c.Batch, w.lane(c.ID.Lane), positions(c.Positions),
+			c.Condition, c.Invocations, responseOf(c), windowText(c.Window),
 		)
 	case esm.Save:
 		cp := c.Checkpoint
@@ -158,7 +158,7 @@ func (w *world) command(c esm.Command) {
 		}
 		switch c := c.(type) { // the only trace of records, or of a state, that are gone
 		case *esm.Dropped:
-			w.printf("dropped records=%s count=%d", span(c.First, c.Last), c.Count)
+			w.printf("dropped records=%s count=%d %s", span(c.First, c.Last), c.Count, c.Why)
 		case *esm.RecordsLost:
 			w.printf("lost records=%s count=%d", span(c.First, c.Last), c.Count)
 		case *esm.StateDropped:

@@ -43,6 +43,20 @@ func (s *Shard) state() string {
 	return s.win.State
 }
 
+// windowCall returns what the next invocation in the open window carries.
+func (s *Shard) windowCall() *WindowCall {
+	return &WindowCall{Start: s.win.Start, End: s.win.End, State: s.state()}
+}
+
+// windowAt returns what an invocation of the batch at hand carries. Records that expired before they were tried need not
+// have opened their window: it would have begun without a state.
+func (s *Shard) windowAt(l *lane) *WindowCall {
+	if in := s.windowOf(l.queue.at(0).Arrival); s.win.End != in.End {
+		return &WindowCall{Start: in.Start, End: in.End, State: "{}"}
+	}
+	return s.windowCall()
+}
+
 // turn plans the invocation that ends a window, or its state, once it is due. It reports whether it has changed
 // anything.
 func (s *Shard) turn(l *lane) bool {

@@ -41,7 +41,7 @@ var (
 	Duration  = Kind{Lambda, "Duration", Milliseconds} // of the handler, without the init phase
 	// running invocations, recorded as each begins
 	ConcurrentExecutions = Kind{Lambda, "ConcurrentExecutions", Count}
-	// 1 for each send to a destination that failed
+	// 1 for each notice given up because the destination refused it at every try
 	DeliveryFailures = Kind{Lambda, "DestinationDeliveryFailures", Count}
 	// 1 for each invocation for which an environment was started and which it served
 	ColdStarts   = Kind{Engine, "ColdStarts", Count}

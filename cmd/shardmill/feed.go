@@ -203,7 +203,12 @@ func describe(t terminal, o engine.Observation) text {
 		return line(t.blue("notice   "), "a notice about %s is at the destination", counted(what.Count, "record"))
 	case *esm.Dropped:
 		records := counted(what.Count, "record")
-		return line(t.red("dropped  "), "%s: %s, and no destination took a notice", records, what.Condition)
+		if what.Why == esm.DropRefused {
+			return line(
+				t.red("dropped  "), "%s: %s, and the destination refused the notice: %s", records, what.Condition, what.Reason,
+			)
+		}
+		return line(t.red("dropped  "), "%s: %s, and the mapping has no destination", records, what.Condition)
 	case *esm.RecordsLost:
 		return line(t.red("lost     "), "retention took records before they were processed")
 	case *esm.StateDropped:

@@ -156,8 +156,11 @@ func TestWhatHappensIsDescribed(t *testing.T) {
 			Batch: of, Condition: esm.RetryAttemptsExhausted,
 		},
 		f + "notice     a notice about 1 record is at the destination": &esm.NoticeDelivered{Batch: of},
-		f + "dropped    1 record: RecordAgeExceeded, and no destination took a notice": &esm.Dropped{
-			Batch: of, Condition: esm.RecordAgeExceeded,
+		f + "dropped    1 record: RecordAgeExceeded, and the mapping has no destination": &esm.Dropped{
+			Batch: of, Condition: esm.RecordAgeExceeded, Why: esm.DropNoDestination,
+		},
+		f + "dropped    1 record: RecordAgeExceeded, and the destination refused the notice: it is gone": &esm.Dropped{
+			Batch: of, Condition: esm.RecordAgeExceeded, Why: esm.DropRefused, Reason: "it is gone",
 		},
 		f + "lost       retention took records before they were processed": &esm.RecordsLost{},
 		f + "missed     7 observations since " + clock + ": more happened than could be told": &esm.Missed{
