@@ -155,7 +155,7 @@ func TestQueueDestination(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := to.Send(t.Context(), "the-id", []byte("body")); err != nil {
+	if err := to.Send(t.Context(), Sending{ID: "the-id", Body: []byte("body")}); err != nil {
 		t.Fatal(err)
 	}
 	if want := (sent{"111122223333", "eu-west-1", "dead", "the-id", "body"}); got != want {

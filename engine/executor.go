@@ -24,6 +24,7 @@ type Executor struct {
 	format  source.Format
 	keys    record.HashKeyRange
 	partial bool // FunctionResponseTypes holds ReportBatchItemFailures
+	payload bool // notices carry the payload
 
 	lanes      esm.LaneMap
 	generation uint32
@@ -143,8 +144,7 @@ type CancelCall struct{ Batch uint64 }
 // Announce asks to deliver a notice: pass the result to the core as esm.Delivered.
 type Announce struct {
 	Batch uint64
-	ID    string // the same for every repeat of the notice, also after a crash
-	Body  []byte
+	destination.Sending
 }
 
 // Keep asks to save a checkpoint: pass the result to the core as esm.Saved.
@@ -204,7 +204,7 @@ func (x *Executor) apply(now time.Time, c esm.Command) {
 		delete(x.flight, c.Batch)
 		x.out = append(x.out, CancelCall{c.Batch})
 	case esm.Deliver:
-		x.deliver(now, c)
+		x.deliver(c)
 	case esm.Save:
 		x.out = append(x.out, Keep{c.Checkpoint})
 	case esm.Finished:
@@ -278,17 +278,10 @@ func (x *Executor) invoke(c esm.Invoke) {
 	x.flight[c.Batch] = f
 	f.records = x.held.find(f.records[:0], c.Positions)
 	f.partial, f.windowed, f.purpose = x.partial, c.Window != nil, c.ID.Purpose
-	var w *source.Window
-	if c.Window != nil {
-		w = &source.Window{
-			Start: c.Window.Start, End: c.Window.End, State: c.Window.State, Final: c.ID.Purpose == esm.ForFinal,
-			Early: c.ID.Purpose == esm.ForEarlyEnd,
-		}
-	}
 	if cap(f.payload) < c.Bytes {
 		f.payload = make([]byte, 0, c.Bytes)
 	}
-	f.payload = x.format.AppendPayload(f.payload[:0], f.records, w)
+	f.payload = x.format.AppendPayload(f.payload[:0], f.records, windowOf(c.Window, c.ID.Purpose))
 	if len(f.payload) != c.Bytes {
 		panic(&esm.Broken{
 			What: "a payload has " + strconv.Itoa(len(f.payload)) + " bytes, the core counted " + strconv.Itoa(c.Bytes),
@@ -302,6 +295,16 @@ func (x *Executor) invoke(c esm.Invoke) {
 		call.LastArrival = f.records[call.Count-1].Arrival
 	}
 	x.out = append(x.out, call)
+}
+
+// windowOf returns what a payload says about a tumbling window; nil without one.
+func windowOf(w *esm.WindowCall, p esm.Purpose) *source.Window {
+	if w == nil {
+		return nil
+	}
+	return &source.Window{
+		Start: w.Start, End: w.End, State: w.State, Final: p == esm.ForFinal, Early: p == esm.ForEarlyEnd,
+	}
 }
 
 // AnswerKind is the class of an answer to a Call.
@@ -386,23 +389,31 @@ func finder(format source.Format, records []record.Record) func(string) (record.
 	}
 }
 
-func (x *Executor) deliver(now time.Time, c esm.Deliver) {
+// CarryPayload makes notices carry the payload, as the destination wants it. It is called before the first Step.
+func (x *Executor) CarryPayload() { x.payload = true }
+
+func (x *Executor) deliver(c esm.Deliver) {
 	records := x.held.find(nil, c.Positions)
 	info := x.format.Batch(&records[0], &records[len(records)-1], len(records))
 	n := destination.Notice{
 		RequestID: x.id.requestID(c.ID), FunctionARN: x.id.FunctionARN, Condition: c.Condition,
 		InvokeCount: c.Invocations,
-		StatusCode:  c.StatusCode, FunctionError: c.FunctionError, Version: c.Version, At: now,
+		StatusCode:  c.StatusCode, FunctionError: c.FunctionError, Version: c.Version, At: c.At,
 		BatchMember: info.Member, Batch: info.JSON,
 	}
 	if n.StatusCode != 0 && n.Version == "" {
 		n.Version = "$LATEST"
 	}
+	if x.payload {
+		n.Payload = x.format.AppendPayload(nil, records, windowOf(c.Window, c.ID.Purpose))
+	}
 	id := x.id.named(
 		"notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10),
 		strconv.FormatUint(uint64(records[len(records)-1].Pos), 10),
 	)
-	x.out = append(x.out, Announce{Batch: c.Batch, ID: id, Body: n.Document()})
+	x.out = append(x.out, Announce{c.Batch, destination.Sending{
+		ID: id, Mapping: x.id.Mapping, Shard: x.id.Shard.String(), At: c.At, Body: n.Document(),
+	}})
 }
 
 func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation", id) }

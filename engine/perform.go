@@ -219,7 +219,7 @@ func (r *shardRunner) leave(lane int) {
 func (r *shardRunner) announce(a Announce) {
 	err := errors.New("the mapping has no destination")
 	if r.send != nil {
-		err = r.send.Send(r.ctx, a.ID, a.Body)
+		err = r.send.Send(r.ctx, a.Sending)
 	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
 	if err != nil {

@@ -65,6 +65,8 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	if r.m.Destination != "" {
 		if s.send, err = r.e.o.Destinations.Open(r.m.Destination); err != nil {
 			r.log.Error("opening the destination; notices wait", "error", err)
+		} else if s.send.Payload() {
+			s.x.CarryPayload()
 		}
 	}
 	s.broken = func(why string) {

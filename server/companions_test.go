@@ -36,10 +36,13 @@ func (e *elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Send takes a notice.
-func (e *elsewhere) Send(_ context.Context, _ string, body []byte) error {
-	e.said <- "notice " + string(body)
+func (e *elsewhere) Send(_ context.Context, n destination.Sending) error {
+	e.said <- "notice " + string(n.Body)
 	return nil
 }
+
+// Payload says that notices carry no records.
+func (e *elsewhere) Payload() bool { return false }
 
 // Write takes what a function prints.
 func (e *elsewhere) Write(owner function.Ref, group, _ string, events []function.LogEvent) {

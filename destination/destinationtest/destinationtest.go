@@ -3,6 +3,7 @@
 package destinationtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/internal/eventually"
@@ -19,12 +21,15 @@ import (
 type Bench struct {
 	destination.Sender
 	Take    func() []string // receives and deletes all messages, as a reader does, and returns the bodies
-	Largest int             // bytes that a body may have at most
-	Remove  func()          // removes the destination; nil: impossible
-	Make    func()          // creates it again, empty
-	Stop    func()          // stops the room that serves it; nil: there is none
-	Crash   func()          // ends the process and starts another on what is durable; nil: nothing is durable
-	Fail    func(on bool)   // makes the messages' store fail, which is our own fault; nil: impossible
+	Carries bool            // its notices carry the records
+	Largest int             // bytes that a body may have at most; 0: there is no limit
+	// a repeat takes the place of the first, if a reader has left it there: nothing keeps ids
+	Replaces bool
+	Remove   func()        // removes the destination; nil: impossible
+	Make     func()        // creates it again, empty
+	Stop     func()        // stops the room that serves it; nil: there is none
+	Crash    func()        // ends the process and starts another on what is durable; nil: nothing is durable
+	Fail     func(on bool) // makes the messages' store fail, which is our own fault; nil: impossible
 	// Hold makes the next Send block inside. reached is closed once it blocks, release lets it go on. nil: impossible.
 	Hold func() (reached <-chan struct{}, release func())
 }
@@ -36,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *Bench) {
 		run  func(t *testing.T, b *Bench)
 	}{
 		{"what was sent is there, to the letter", delivered},
+		{"it says whether notices carry the records", payload},
 		{"what was sent outlives the process", durable},
 		{"a repeat is no second message", once},
 		{"a repeat is none after the first was read, or the process ended, either", onceForLong},
@@ -52,9 +58,19 @@ func Run(t *testing.T, open func(t *testing.T) *Bench) {
 	}
 }
 
+// at is when all records of the suite were given up.
+var at = time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
+
+// deliver sends a notice of which only the id counts.
+func (b *Bench) deliver(ctx context.Context, id string, body []byte) error {
+	return b.Send(ctx, destination.Sending{
+		ID: id, Mapping: "3f7a1c5e-0000-4000-8000-000000000000", Shard: "shardId-000000000000", At: at, Body: body,
+	})
+}
+
 func (b *Bench) send(t *testing.T, id, body string) {
 	t.Helper()
-	if err := b.Send(t.Context(), id, []byte(body)); err != nil {
+	if err := b.deliver(t.Context(), id, []byte(body)); err != nil {
 		t.Fatalf("send %s: %v", id, err)
 	}
 }
@@ -86,13 +102,19 @@ func ours(t *testing.T, what string, err error) {
 }
 
 func delivered(t *testing.T, b *Bench) {
-	bodies := []string{`{"a":1}`, `{"a":1} `, "\u00e9 \U0001f600 \t\n", "x", strings.Repeat("y", b.Largest)}
+	bodies := []string{`{"a":1}`, `{"a":1} `, "\u00e9 \U0001f600 \t\n", "x", strings.Repeat("y", cmp.Or(b.Largest, 7<<20))}
 	for i, body := range bodies {
 		b.send(t, fmt.Sprint("id-", i), body)
 	}
 	b.send(t, "another", "x") // the id counts, not the body
 	b.want(t, append(bodies, "x")...)
 	b.want(t)
+}
+
+func payload(t *testing.T, b *Bench) {
+	if got := b.Payload(); got != b.Carries {
+		t.Errorf("notices carry the records: %t", got)
+	}
 }
 
 func durable(t *testing.T, b *Bench) {
@@ -117,16 +139,24 @@ func once(t *testing.T, b *Bench) {
 // The engine saves its checkpoint after a notice. If the process ends in between, the notice is sent again.
 func onceForLong(t *testing.T, b *Bench) {
 	b.send(t, "one", "body")
-	b.want(t, "body")
+	if !b.Replaces {
+		b.want(t, "body")
+	}
 	b.send(t, "one", "body")
-	b.want(t)
 	if b.Crash == nil {
 		return
+	}
+	if !b.Replaces {
+		b.want(t)
 	}
 	b.send(t, "two", "body")
 	b.Crash()
 	b.send(t, "one", "body")
 	b.send(t, "two", "body")
+	if b.Replaces {
+		b.want(t, "body", "body")
+		return
+	}
 	b.want(t, "body")
 }
 
@@ -134,7 +164,7 @@ func onceAtOnce(t *testing.T, b *Bench) {
 	var senders sync.WaitGroup
 	for range 20 {
 		senders.Go(func() {
-			if err := b.Send(t.Context(), "one", []byte("body")); err != nil {
+			if err := b.deliver(t.Context(), "one", []byte("body")); err != nil {
 				t.Errorf("send: %v", err)
 			}
 		})
@@ -147,7 +177,7 @@ func onceAtOnce(t *testing.T, b *Bench) {
 
 	reached, release := b.Hold()
 	again := func() {
-		if err := b.Send(t.Context(), "two", []byte("body")); err != nil {
+		if err := b.deliver(t.Context(), "two", []byte("body")); err != nil {
 			t.Errorf("send: %v", err)
 		}
 	}
@@ -175,7 +205,7 @@ func concurrent(t *testing.T, b *Bench) {
 		body := fmt.Sprint("body ", i)
 		bodies = append(bodies, body)
 		senders.Go(func() {
-			if err := b.Send(t.Context(), body, []byte(body)); err != nil {
+			if err := b.deliver(t.Context(), body, []byte(body)); err != nil {
 				t.Errorf("send: %v", err)
 			}
 		})
@@ -186,7 +216,7 @@ func concurrent(t *testing.T, b *Bench) {
 
 func unshared(t *testing.T, b *Bench) {
 	body := []byte("body")
-	if err := b.Send(t.Context(), "one", body); err != nil {
+	if err := b.deliver(t.Context(), "one", body); err != nil {
 		t.Fatal(err)
 	}
 	copy(body, "XXXX")
@@ -194,7 +224,10 @@ func unshared(t *testing.T, b *Bench) {
 }
 
 func tooLarge(t *testing.T, b *Bench) {
-	refused(t, "a body that is too large", b.Send(t.Context(), "one", []byte(strings.Repeat("y", b.Largest+1))))
+	if b.Largest == 0 {
+		return
+	}
+	refused(t, "a body that is too large", b.deliver(t.Context(), "one", []byte(strings.Repeat("y", b.Largest+1))))
 	b.want(t)
 	b.send(t, "one", "body") // a refusal is not taken for the message
 	b.want(t, "body")
@@ -205,7 +238,7 @@ func missing(t *testing.T, b *Bench) {
 		return // it always exists
 	}
 	b.Remove()
-	refused(t, "a destination that is not there", b.Send(t.Context(), "one", []byte("body")))
+	refused(t, "a destination that is not there", b.deliver(t.Context(), "one", []byte("body")))
 	b.Make()
 	b.send(t, "one", "body")
 	b.want(t, "body")
@@ -217,7 +250,7 @@ func stopped(t *testing.T, b *Bench) {
 		return
 	}
 	b.Stop()
-	ours(t, "a room that has stopped", b.Send(t.Context(), "one", []byte("body")))
+	ours(t, "a room that has stopped", b.deliver(t.Context(), "one", []byte("body")))
 }
 
 func failing(t *testing.T, b *Bench) {
@@ -225,8 +258,8 @@ func failing(t *testing.T, b *Bench) {
 		return
 	}
 	b.Fail(true)
-	ours(t, "a store that fails", b.Send(t.Context(), "one", []byte("body")))
-	ours(t, "a store that fails", b.Send(t.Context(), "one", []byte("body")))
+	ours(t, "a store that fails", b.deliver(t.Context(), "one", []byte("body")))
+	ours(t, "a store that fails", b.deliver(t.Context(), "one", []byte("body")))
 	b.Fail(false)
 	b.send(t, "one", "body")
 	b.send(t, "one", "body")
@@ -237,7 +270,7 @@ func cancelled(t *testing.T, b *Bench) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var bodies []string
-	switch err := b.Send(ctx, "before", []byte("before")); {
+	switch err := b.deliver(ctx, "before", []byte("before")); {
 	case err == nil:
 		bodies = append(bodies, "before")
 	case destination.Refused(err):
@@ -251,7 +284,7 @@ func cancelled(t *testing.T, b *Bench) {
 	ctx, cancel = context.WithCancel(t.Context())
 	reached, release := b.Hold()
 	sent := make(chan error, 1)
-	go func() { sent <- b.Send(ctx, "during", []byte("during")) }()
+	go func() { sent <- b.deliver(ctx, "during", []byte("during")) }()
 	eventually.Comes(t, "a send within the destination", reached)
 	cancel()
 	release()

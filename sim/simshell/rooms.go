@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
@@ -149,7 +150,10 @@ func (c *coord) Commit(ctx context.Context, group string, ops ...storage.Op) (st
 // sender is the destination: it drops a notice that it has, refuses, fails, and takes its time, by seed.
 type sender struct{ p *process }
 
-func (s sender) Send(ctx context.Context, id string, body []byte) error {
+func (sender) Payload() bool { return false }
+
+func (s sender) Send(ctx context.Context, n destination.Sending) error {
+	id, body := n.ID, n.Body
 	p, w := s.p, s.p.w
 	r := w.dice.roll("send", id)
 	refused, faulty, dies := r.IntN(100) < 20, r.IntN(100) < 10, r.IntN(2) == 0
