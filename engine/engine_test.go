@@ -19,6 +19,7 @@ import (
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/destination/destinationtest"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
@@ -318,6 +319,7 @@ type world struct {
 	clock     *clock.Clock
 	streams   *stream.Streams
 	queues    *queue.Queues
+	bucket    destinationtest.Objects // that S3 destinations are
 	mappings  *mapping.Mappings
 	functions *fakeFunctions
 	engine    *engine.Engine
@@ -400,7 +402,7 @@ func (w *world) newEngine() *engine.Engine {
 			defer w.hintsMu.Unlock()
 			w.hints = append(w.hints, hint)
 		},
-		Destinations: destination.Table{destination.SQS(heldQueues{testQueues{w.queues}, w})},
+		Destinations: destination.Table{destination.SQS(heldQueues{testQueues{w.queues}, w}), destination.S3(&w.bucket)},
 		Ownership:    w.everything(),
 		Observe: func(o engine.Observation) {
 			if w.observe != nil {

@@ -62,6 +62,12 @@ func TestMiscountingSourceMiscounts(t *testing.T) {
 	}
 }
 
+// So is the bucket behind notices.
+func TestBucketOfTestsIsADestination(t *testing.T) {
+	t.Parallel()
+	destinationtest.Run(t, destinationtest.FakeBucket)
+}
+
 // The queue behind notices is wired here as the server wires it.
 func TestQueuesOfTestsAreADestination(t *testing.T) {
 	t.Parallel()

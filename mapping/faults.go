@@ -18,7 +18,7 @@ func errUnsupported(parameter, detail string) error {
 }
 
 // errInapplicable returns AWS's fault for a parameter of another kind of event source.
-func errInapplicable(parameter string) error {
+func errInapplicable(parameter string) *fault.Error {
 	return invalid("Unsupported %s parameter for given event source mapping type.", parameter)
 }
 

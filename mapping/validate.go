@@ -238,6 +238,9 @@ func (k *Knobs) applicable() error {
 	if k.Destination != nil && k.Destination.Nowhere { // Get answers it for no destination, but AWS does not accept it
 		return invalid("The Destination field is required for an OnFailure configuration.")
 	}
+	if k.Destination != nil {
+		return checkDestinationKind(k.Destination.OnFailure)
+	}
 	return nil
 }
 
@@ -290,28 +293,6 @@ func (c Caller) source(text string) (folded, hint string, err error) {
 	hint, ok = c.fold(&a)
 	if !ok {
 		return "", "", invalid("Stream not found: %s", text)
-	}
-	return a.String(), hint, nil
-}
-
-// destination returns the queue that a Destination names, with a full account id; "" stays "".
-func (c Caller) destination(text string) (folded, hint string, err error) {
-	const member = "DestinationConfig.OnFailure.Destination"
-	if text == "" {
-		return "", "", nil
-	}
-	a, ok := arn.Parse(text)
-	if !ok || a.Service != "sqs" {
-		return "", "", errUnsupported(member+" "+text, "only the ARN of a standard SQS queue is accepted.")
-	}
-	if strings.HasSuffix(a.Resource, ".fifo") {
-		return "", "", errUnsupported(
-			member+" "+text, "a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted.",
-		)
-	}
-	hint, ok = c.fold(&a)
-	if !ok || a.Resource == "" || strings.ContainsAny(a.Resource, ":/") {
-		return "", "", invalid("%s %s is not the ARN of an SQS queue.", member, text)
 	}
 	return a.String(), hint, nil
 }

@@ -169,22 +169,9 @@ func TestCreateRefuses(t *testing.T) {
 			},
 		},
 		{
-			"a topic as destination", parameter,
-			"DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
-				"only the ARN of a standard SQS queue is accepted." + seePage,
-			func(in *CreateInput) {
-				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}
-			},
-		},
-		{"a Kafka topic as destination", parameter,
-			"DestinationConfig.OnFailure.Destination kafka://t is not supported: " +
-				"only the ARN of a standard SQS queue is accepted." + seePage,
-			func(in *CreateInput) { in.Destination = &DestinationConfig{OnFailure: "kafka://t"} }},
-		{
-			"a FIFO queue as destination", parameter,
-			"DestinationConfig.OnFailure.Destination arn:aws:sqs:us-east-1:000000000000:q.fifo is not supported: " +
-				"a FIFO queue cannot be a destination; only the ARN of a standard SQS queue is accepted." + seePage,
-			func(in *CreateInput) {
+			"a FIFO queue as destination, before the missing function and source", parameter,
+			"Unsupported DestinationConfig parameter for given event source mapping type.", func(in *CreateInput) {
+				in.FunctionName, in.EventSourceARN = new("absent"), nil
 				in.Destination = &DestinationConfig{OnFailure: "arn:aws:sqs:us-east-1:000000000000:q.fifo"}
 			},
 		},
@@ -317,10 +304,9 @@ func TestUpdateRefuses(t *testing.T) {
 			Knobs{TumblingWindowSeconds: new(int64(60))},
 		},
 		{"a function that does not exist", parameter, "Function does not exist", Knobs{FunctionName: new("absent")}},
-		{"a topic as destination", parameter,
-			"DestinationConfig.OnFailure.Destination arn:aws:sns:us-east-1:000000000000:t is not supported: " +
-				"only the ARN of a standard SQS queue is accepted." + seePage,
-			Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t"}}},
+		{"a FIFO topic as destination", parameter,
+			"Unsupported DestinationConfig parameter for given event source mapping type.",
+			Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t.fifo"}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -399,7 +385,7 @@ func TestFunctionNamesAreTakenApart(t *testing.T) {
 // No text that a request can carry as an ARN or a name panics, and what is accepted has a full account id.
 func FuzzARNs(f *testing.F) {
 	for _, s := range []string{
-		orders, "f:$LATEST", "arn:aws:sqs:us-east-1:1:q", "arn:aws:kinesis:::stream/", "kafka://t",
+		orders, "f:$LATEST", "arn:aws:sqs:us-east-1:1:q", "arn:aws:s3:::b-1", "arn:aws:kinesis:::stream/", "kafka://t",
 		"arn:aws:kinesis:us-east-1:1:stream/a/consumer/b:1", "", "arn",
 	} {
 		f.Add(s)
@@ -412,7 +398,7 @@ func FuzzARNs(f *testing.F) {
 		parseFunction(s)
 		for _, read := range []func(string) (string, string, error){me.source, me.destination} {
 			folded, _, err := read(s)
-			if err == nil && folded != "" && !strings.Contains(folded, ":"+me.Account+":") &&
+			if err == nil && folded != "" && !strings.HasPrefix(folded, "arn:aws:s3:::") && !strings.Contains(folded, ":"+me.Account+":") &&
 				len(strings.Split(folded, ":")[4]) != 12 {
 				t.Errorf("%q was accepted as %q", s, folded)
 			}

@@ -318,9 +318,8 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for name, option := range map[string]string{
-		"FunctionName":      `"FunctionName":"f:$LATEST.PUBLISHED"`,
-		"DestinationConfig": `"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::b"}}`,
-		"EventSourceArn":    `"EventSourceArn":"` + orders + `/consumer/c:1"`,
+		"FunctionName":   `"FunctionName":"f:$LATEST.PUBLISHED"`,
+		"EventSourceArn": `"EventSourceArn":"` + orders + `/consumer/c:1"`,
 	} {
 		a := b.create(option)
 		message, _ := a.body["message"].(string)

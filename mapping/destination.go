@@ -1,0 +1,75 @@
+package mapping
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/shardmill/shardmill/internal/arn"
+)
+
+// destinationKind is a kind of on-failure destination.
+type destinationKind struct {
+	service, noun string
+	form          func() *regexp.Regexp // of the resource's name
+	global        bool                  // its ARN has neither region nor account
+}
+
+// destinationKinds are what a mapping of a stream can announce discarded records to. Source: Lambda API Reference,
+// OnFailure; Amazon SQS, SNS and S3, rules for names.
+var destinationKinds = []destinationKind{
+	{service: "sqs", noun: "an SQS queue", form: compiled(`^[A-Za-z0-9_-]{1,80}$`)},
+	{service: "sns", noun: "an SNS topic", form: compiled(`^[A-Za-z0-9_-]{1,256}$`)},
+	{service: "s3", noun: "an S3 bucket", form: compiled(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`), global: true},
+}
+
+// kindOf returns the kind of a destination's service; nil if there is none.
+func kindOf(service string) *destinationKind {
+	i := slices.IndexFunc(destinationKinds, func(k destinationKind) bool { return k.service == service })
+	if i < 0 {
+		return nil
+	}
+	return &destinationKinds[i]
+}
+
+// checkDestinationKind refuses what no mapping of a stream can have as destination: Kafka topics, which mappings of Kafka
+// have, functions and event buses, which asynchronous invocations have, and FIFO queues and topics. Like OnSuccess, it is
+// refused before the event source and the function are looked at.
+func checkDestinationKind(text string) error {
+	if text == "" {
+		return nil
+	}
+	a, ok := arn.Parse(text)
+	switch {
+	case !ok || kindOf(a.Service) == nil:
+		return errInapplicable("DestinationConfig").WithHint(
+			"%s cannot be an on-failure destination of a stream: give the ARN of a standard queue, a standard topic or a bucket",
+			text,
+		)
+	case (a.Service == "sqs" || a.Service == "sns") && strings.HasSuffix(a.Resource, ".fifo"):
+		return errInapplicable("DestinationConfig").WithHint(
+			"%s is FIFO, and only a standard queue or topic can be an on-failure destination", text,
+		)
+	}
+	return nil
+}
+
+// destination returns the ARN of the queue, topic or bucket that a Destination names, with a full account id; "" stays
+// "". Whether it exists is not looked at, as on AWS: a notice that finds nothing is counted.
+func (c Caller) destination(text string) (folded, hint string, err error) {
+	if err := checkDestinationKind(text); err != nil || text == "" {
+		return "", "", err
+	}
+	a, _ := arn.Parse(text)
+	kind, region, ok := kindOf(a.Service), a.Region, a.Region == "" && a.Account == ""
+	if kind.global {
+		region = c.Region
+	} else {
+		hint, ok = c.fold(&a)
+		ok = ok && region != ""
+	}
+	if !ok || a.Partition != arn.PartitionOf(region) || !kind.form().MatchString(a.Resource) {
+		return "", "", invalid("DestinationConfig.OnFailure.Destination %s is not the ARN of %s.", text, kind.noun)
+	}
+	return a.String(), hint, nil
+}

@@ -1,0 +1,71 @@
+package mapping
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/shardmill/shardmill/fault"
+)
+
+// What a mapping can announce discarded records to: standard queues, standard topics and buckets, whether they exist or
+// not (contract 5.7, O17). Short account ids fold to the caller's.
+func TestDestinationsOfAMapping(t *testing.T) {
+	t.Parallel()
+	china := Caller{Account: me.Account, Region: "cn-north-1"}
+	for _, c := range []struct {
+		name   string
+		caller Caller
+		in     string
+		want   string // "": refused
+		hint   bool
+	}{
+		{"a queue", me, "arn:aws:sqs:us-east-1:111122223333:q-1_A", "arn:aws:sqs:us-east-1:111122223333:q-1_A", false},
+		{"a queue of another region", me, "arn:aws:sqs:eu-west-1:111122223333:q", "arn:aws:sqs:eu-west-1:111122223333:q", false},
+		{"a topic", me, "arn:aws:sns:us-east-1:111122223333:t", "arn:aws:sns:us-east-1:111122223333:t", false},
+		{"a topic under a short account id", me, "arn:aws:sns:us-east-1:123456789:t", "arn:aws:sns:us-east-1:" + me.Account + ":t", true},
+		{"a topic in China", me, "arn:aws-cn:sns:cn-north-1:111122223333:t", "arn:aws-cn:sns:cn-north-1:111122223333:t", false},
+		{"a bucket", me, "arn:aws:s3:::my.bucket-1", "arn:aws:s3:::my.bucket-1", false},
+		{"a bucket in China", china, "arn:aws-cn:s3:::b-1", "arn:aws-cn:s3:::b-1", false},
+		{"none", me, "", "", false},
+
+		{"a subscription", me, "arn:aws:sns:us-east-1:111122223333:t:3f7a1c5e-0000-4000-8000-000000000000", "", false},
+		{"a topic without a region", me, "arn:aws:sns::111122223333:t", "", false},
+		{"a topic without an account", me, "arn:aws:sns:us-east-1::t", "", false},
+		{"a topic of another partition", me, "arn:aws-cn:sns:us-east-1:111122223333:t", "", false},
+		{"a queue of another partition", me, "arn:aws-us-gov:sqs:us-east-1:111122223333:q", "", false},
+		{"a queue without a name", me, "arn:aws:sqs:us-east-1:111122223333:", "", false},
+		{"a bucket with an account", me, "arn:aws:s3::111122223333:my-bucket", "", false},
+		{"a bucket with a region", me, "arn:aws:s3:us-east-1::my-bucket", "", false},
+		{"an object", me, "arn:aws:s3:::my-bucket/failures", "", false},
+		{"an access point", me, "arn:aws:s3:us-east-1:111122223333:accesspoint/a", "", false},
+		{"a bucket of another partition", me, "arn:aws-cn:s3:::my-bucket", "", false},
+		{"a bucket name in capitals", me, "arn:aws:s3:::My-Bucket", "", false},
+		{"a bucket name of two letters", me, "arn:aws:s3:::ab", "", false},
+	} {
+		got, hint, err := c.caller.destination(c.in)
+		refused := err != nil && fault.CodeOf(err) == fault.CodeInvalidParameter &&
+			strings.Contains(err.Error(), "DestinationConfig.OnFailure.Destination "+c.in+" is not the ARN of a")
+		if got != c.want || (hint != "") != c.hint || c.want == "" && c.in != "" && !refused {
+			t.Errorf("%s: %q, hint %q, %v", c.name, got, hint, err)
+		}
+	}
+}
+
+// "FIFO queue / FIFO topic: unsupported"; Kafka is for mappings of Kafka (O16), "Lambda, EventBridge: not offered for
+// ESM". All are refused as OnSuccess is (V18), with a hint that names the reason.
+func TestOtherDestinationsAreUnsupported(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"arn:aws:sqs:us-east-1:111122223333:q.fifo", "arn:aws:sns:us-east-1:111122223333:t.fifo", "kafka://topic",
+		"arn:aws:lambda:us-east-1:111122223333:function:f", "arn:aws:events:us-east-1:111122223333:event-bus/default",
+		"arn:aws:kinesis:us-east-1:111122223333:stream/s",
+	} {
+		err := (&Knobs{Destination: &DestinationConfig{OnFailure: text}}).applicable()
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Code != fault.CodeInvalidParameter || !strings.Contains(f.Hint, text) ||
+			f.Message != "Unsupported DestinationConfig parameter for given event source mapping type." {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
