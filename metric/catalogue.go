@@ -13,6 +13,7 @@ const (
 const (
 	Lambda  = "AWS/Lambda"
 	Kinesis = "AWS/Kinesis"
+	SNS     = "AWS/SNS"
 	Engine  = "Engine"
 )
 
@@ -23,6 +24,7 @@ const (
 	ExecutedVersion = "ExecutedVersion" // beside Resource, where that is an alias
 	MappingUUID     = "EventSourceMappingUUID"
 	StreamName      = "StreamName"
+	TopicName       = "TopicName"
 )
 
 // Kind is a metric that shardmill itself measures.
@@ -116,6 +118,14 @@ var (
 	GetRecordsRecords = Kind{Kinesis, "GetRecords.Records", Count}
 	// 1 for a read that succeeded, 0 for one that failed at the store
 	GetRecordsSuccess = Kind{Kinesis, "GetRecords.Success", Count}
+)
+
+// Metrics of topics, by TopicName. Source: SNS Developer Guide, "Monitoring Amazon SNS topics using CloudWatch".
+var (
+	MessagesPublished      = Kind{SNS, "NumberOfMessagesPublished", Count}
+	PublishSize            = Kind{SNS, "PublishSize", Bytes}
+	NotificationsDelivered = Kind{SNS, "NumberOfNotificationsDelivered", Count} // copies that are in a queue
+	NotificationsFailed    = Kind{SNS, "NumberOfNotificationsFailed", Count}    // copies that a queue refused
 )
 
 // Of returns the series of a kind in an account and region, with dimensions given as name, value, name, value. A nil

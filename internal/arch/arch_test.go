@@ -85,13 +85,16 @@ var rooms = map[string]struct {
 	"companion/bucket": {
 		[]string{"fault", "storage", "internal/clock", "internal/durable"}, "an object's semantics",
 	},
+	"companion/topic":            {[]string{"fault", "storage", "metric", "internal/clock"}, "a topic's semantics"},
 	"companion/identity":         {[]string{"fault", "storage", "internal/clock"}, "how roles and policies are kept"},
 	"companion/logstore":         {[]string{"fault", "storage", "internal/clock"}, "how log events are kept"},
 	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},
 	"metric":                     {[]string{"record", "fault", "storage", "internal/clock"}, "what is measured"},
 	"destination":                {[]string{"record", "fault", "esm"}, "a kind of destination"},
 	"destination/destinationtest": {
-		[]string{"companion/queue", "destination", "storage", "storage/storagetest", "internal/eventually"},
+		[]string{
+			"companion/queue", "companion/topic", "destination", "fault", "storage", "storage/storagetest", "internal/eventually",
+		},
 		"how a destination and what stands for it are judged",
 	},
 	"checkpoint": {[]string{"record", "fault", "storage", "esm"}, "how progress is kept"},
@@ -122,6 +125,7 @@ var rooms = map[string]struct {
 		[]string{"record", "fault", "internal/clock", "internal/tags", "api/wire", "function", "mapping"}, "AWS's wire",
 	},
 	"api/cloudwatch": {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
+	"api/sns":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/topic"}, "AWS's wire"},
 	"api/sqs":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb": {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"},
