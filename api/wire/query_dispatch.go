@@ -23,6 +23,8 @@ type Query[H, In any] struct {
 	// Result returns an answer in the form that WriteQuery takes. nil: answers have that form.
 	Result func(answer any) any
 
+	Hint func(in In) string // advice for a person with an answer; nil: there is never any
+
 	Unknown func(action string) *fault.Error                             // refuses an operation that no model has
 	Fault   func(ctx context.Context, c Caller, err error) *fault.Error  // the caller's fault; see Faults
 	Refuse  func(w http.ResponseWriter, r *http.Request, f *fault.Error) // answers f; as Service.Refuse
@@ -31,36 +33,40 @@ type Query[H, In any] struct {
 // ServeHTTP answers one request, by POST with the form as its body or by GET with the form in the URL.
 func (d *Query[H, In]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := CallerOf(r.Context())
-	action, answer, err := d.serve(r, c)
+	action, hint, answer, err := d.serve(r, c)
 	if err != nil {
 		d.Refuse(w, r, d.Fault(r.Context(), c, err))
 		return
 	}
+	Hint(w.Header(), hint)
 	WriteQuery(w, c, d.Namespace, action, answer)
 }
 
-func (d *Query[H, In]) serve(r *http.Request, c Caller) (action string, answer any, err error) {
+func (d *Query[H, In]) serve(r *http.Request, c Caller) (action, hint string, answer any, err error) {
 	form, err := ReadForm(r, d.Limit)
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	action = form.Action()
 	if action == "" {
-		return "", nil, fault.New(CodeMissingAction, "The request must contain the parameter Action.")
+		return "", "", nil, fault.New(CodeMissingAction, "The request must contain the parameter Action.")
 	}
 	op, refused := d.Model.Find(action, d.Unknown)
 	if refused == nil && r.Method != http.MethodPost && r.Method != http.MethodGet {
 		refused = d.Unknown(action)
 	}
 	if refused != nil {
-		return "", nil, refused
+		return "", "", nil, refused
 	}
 	in, err := d.Read(r, c, form)
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	if answer, err = op.Serve(d.Of, r.Context(), c, in); err == nil && d.Result != nil {
 		answer = d.Result(answer)
 	}
-	return action, answer, err
+	if d.Hint != nil {
+		hint = d.Hint(in)
+	}
+	return action, hint, answer, err
 }

@@ -44,6 +44,16 @@ var Acts = map[string][]Act{
 		},
 		{"POST", "/", "text/plain", `{"QueueName":"page"}`},
 	},
+	"sns": {
+		{"GET", "/?Action=CreateTopic&Name=page&Version=2010-03-31", "", ""},
+		{"POST", "/", "application/x-www-form-urlencoded", "Action=CreateTopic&Name=page&Version=2010-03-31"},
+		{"POST", "/?Action=CreateTopic&Name=page&Version=2010-03-31", "text/plain", "x"},
+		{
+			"GET",
+			"/?Action=DeleteTopic&TopicArn=arn:aws:sns:us-east-1:000000000000:victim&Version=2010-03-31&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k/20260101/us-east-1/sns/aws4_request&X-Amz-Signature=0",
+			"", "",
+		},
+	},
 	"dynamodb": {
 		{
 			"POST", "/", "text/plain",
@@ -146,6 +156,7 @@ var Victims = []Call{
 	{"s3", "", "PUT", "/victim", "", ""},
 	{"s3", "", "PUT", "/victim/k", "", "v"},
 	{"sqs", "", "POST", "/", form, "Action=CreateQueue&Version=2012-11-05&QueueName=victim"},
+	{"sns", "", "POST", "/", form, "Action=CreateTopic&Version=2010-03-31&Name=victim"},
 	{
 		"iam", "", "POST", "/", form,
 		"Action=CreateRole&Version=2010-05-08&RoleName=victim&AssumeRolePolicyDocument=" + roleDocument,
@@ -161,6 +172,7 @@ var Holdings = []Call{
 	{"lambda", "", "GET", "/2015-03-31/functions", "", ""},
 	{"lambda", "", "GET", "/2015-03-31/event-source-mappings", "", ""},
 	{"sqs", "", "POST", "/", form, "Action=ListQueues&Version=2012-11-05"},
+	{"sns", "", "POST", "/", form, "Action=ListTopics&Version=2010-03-31"},
 	{"iam", "", "POST", "/", form, "Action=ListRoles&Version=2010-05-08"},
 	{"s3", "", "GET", "/", "", ""},
 	{"s3", "", "GET", "/victim?list-type=2", "", ""},
