@@ -43,7 +43,11 @@ func Refused(err error) bool {
 }
 
 // ownFaults are codes with which a destination says that the fault is its own, not the notice's.
-var ownFaults = []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestThrottled", "SlowDown"}
+var ownFaults = []string{
+	"InternalFailure", "ServiceUnavailable", "RequestThrottled", // of queues
+	"InternalError", "Throttled", // of topics
+	"SlowDown", // of buckets, beside two of the above
+}
 
 // Kind is one kind of destination: it recognises its ARNs and opens them.
 type Kind struct {

@@ -153,8 +153,8 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 			`"__type":"NotImplementedException"`,
 		},
 		{
-			"sns", "POST", "/", "Action=Publish&Version=2010-03-31",
-			map[string]string{"Authorization": signed("sns"), "Content-Type": form},
+			"cloudformation", "POST", "/", "Action=ListStacks&Version=2010-05-15",
+			map[string]string{"Authorization": signed("cloudformation"), "Content-Type": form},
 			"<Code>NotImplementedException</Code>",
 		},
 	} {
@@ -181,7 +181,9 @@ func TestAnUnknownServiceIsNamedWith501(t *testing.T) {
 func TestTheAWSCLIShowsTheNameOfAnUnknownService(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
-	for service, args := range map[string][]string{"cloudformation": {"cloudformation", "list-stacks"}, "sns": {"sns", "list-topics"}} {
+	for service, args := range map[string][]string{
+		"cloudformation": {"cloudformation", "list-stacks"}, "secretsmanager": {"secretsmanager", "list-secrets"},
+	} {
 		_, stderr, err := s.command(t, venv(t, "aws"), append(args, "--endpoint-url", s.Endpoint)...)
 
 		if want := "shardmill does not have the service " + service + ";"; err == nil ||

@@ -2,12 +2,17 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/topic"
+	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
@@ -86,6 +91,40 @@ func (q queues) SendNotice(ctx context.Context, account, region, name, id string
 		Body: string(body), DedupID: id,
 	})
 	return err
+}
+
+// Deliver puts a topic's copy of a message into a queue.
+func (q queues) Deliver(ctx context.Context, queueARN, id string, c topic.Copy) error {
+	a, _ := arn.Parse(queueARN)
+	m := queue.Message{Body: c.Body, DedupID: id}
+	for _, attribute := range c.Attributes {
+		m.Attributes = append(m.Attributes, queue.Attribute(attribute))
+	}
+	_, err := q.queues.Send(ctx, queue.Name{Account: a.Account, Region: a.Region, Name: a.Resource}, m)
+	switch {
+	case errors.Is(err, queue.ErrStopped):
+		return topic.ErrStopped
+	case destination.Refused(err):
+		return fmt.Errorf("%w: %w", topic.ErrRefused, err)
+	}
+	return err
+}
+
+// topics shows topics to package destination.
+type topics struct{ topics *topic.Topics }
+
+func (t topics) PublishNotice(ctx context.Context, account, region, name, id string, message []byte) error {
+	return t.topics.PublishNotice(
+		ctx, topic.Name{Account: account, Region: region, Name: name}, id, string(message),
+	)
+}
+
+// noQueues stands for the queues of a server without any.
+type noQueues struct{}
+
+// Deliver refuses every copy.
+func (noQueues) Deliver(context.Context, string, string, topic.Copy) error {
+	return fmt.Errorf("%w: there are no queues here", topic.ErrRefused)
 }
 
 // logLines keeps what functions print in a log store.

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/destination/destinationtest"
 	"github.com/shardmill/shardmill/function"
@@ -96,4 +97,15 @@ func TestQueuesAreADestination(t *testing.T) {
 			})
 		})
 	}
+}
+
+// So are the topics, whose subscribers are queues of this server.
+func TestTopicsAreADestination(t *testing.T) {
+	t.Parallel()
+	destinationtest.Run(t, func(t *testing.T) *destinationtest.Bench {
+		fresh := func() storage.Local { return memory.New(memory.Options{}).Local() }
+		return destinationtest.Topic(t, fresh,
+			func(qs *queue.Queues) topic.Queues { return queues{qs} },
+			func(ts *topic.Topics) destination.Topics { return topics{ts} })
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/shardmill/shardmill/api/iam"
 	"github.com/shardmill/shardmill/api/logs"
 	"github.com/shardmill/shardmill/api/s3"
+	"github.com/shardmill/shardmill/api/sns"
 	"github.com/shardmill/shardmill/api/sqs"
 	"github.com/shardmill/shardmill/api/sts"
 	"github.com/shardmill/shardmill/api/wire"
@@ -18,6 +19,7 @@ import (
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/companion/table"
+	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/function"
 )
@@ -27,6 +29,7 @@ import (
 type companion struct {
 	services     []wire.Service     // its rows of the shared port, by which functions reach it too
 	destinations []destination.Kind // how notices reach it
+	copies       topic.Queues       // how a topic's messages reach queues; set by one companion
 	lines        function.LogSink   // keeps what functions print; set by one companion
 	printed      control.Logs       // gives it back; set beside lines
 
@@ -46,6 +49,7 @@ type row struct {
 func embedded() []row {
 	return []row{
 		{"sqs", openQueues},
+		{"sns", openTopics}, // behind the row whose queues get the copies
 		{"dynamodb", openTables},
 		{"s3", openObjects},
 		{"logs", openLogs},
@@ -81,6 +85,16 @@ func (r *rooms) destinations() (all destination.Table) {
 	return all
 }
 
+// copies returns how a topic's messages reach queues.
+func (r *rooms) copies() topic.Queues {
+	for _, c := range r.companions {
+		if c.copies != nil {
+			return c.copies
+		}
+	}
+	return noQueues{}
+}
+
 // logs returns the companion that keeps what functions print.
 func (r *rooms) logs() companion {
 	return r.companions[slices.IndexFunc(r.companions, func(c companion) bool { return c.lines != nil })]
@@ -96,8 +110,27 @@ func openQueues(ctx context.Context, s *Server, r *rooms) (c companion, err erro
 			return sqs.New(sqs.Options{Queues: q, Log: s.log.With("room", "api/sqs")})
 		}))},
 		destinations: []destination.Kind{destination.SQS(queues{q})},
+		copies:       queues{q},
 		wake:         q.Stop,
 	}, q.Start(ctx)
+}
+
+// openTopics makes SNS's topics usable. Nothing is read of a topic before it is used.
+func openTopics(_ context.Context, s *Server, r *rooms) (c companion, err error) {
+	t, err := topic.New(topic.Options{
+		Local: r.store.Local(), Queues: r.copies(), Clock: s.clock, Metrics: r.metrics, Endpoint: s.Endpoint,
+		Log: s.log.With("room", "topic"),
+	})
+	if err != nil {
+		return c, err
+	}
+	return companion{
+		services: []wire.Service{sns.Service(wire.Lazy(func() http.Handler {
+			return sns.New(sns.Options{Topics: t, Log: s.log.With("room", "api/sns")})
+		}))},
+		destinations: []destination.Kind{destination.SNS(topics{t})},
+		close:        t.Stop,
+	}, nil
 }
 
 // openTables makes DynamoDB's tables usable. Nothing is read of a table before it is used.

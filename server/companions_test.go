@@ -160,11 +160,13 @@ func TestEveryCompanionIsEmbedded(t *testing.T) {
 			sinks++
 		}
 	}
-	want := []string{"dynamodb", "iam", "logs", "s3", "sqs", "sts"}
+	want := []string{"dynamodb", "iam", "logs", "s3", "sns", "sqs", "sts"}
 	if got := names(b.s.rooms.services()); !slices.Equal(got, want) || sinks != 1 {
 		t.Errorf("companions speak %q; %d keep lines", got, sinks)
 	}
-	if _, err := b.s.rooms.destinations().Open("arn:aws:sqs:us-east-1:000000000000:q"); err != nil {
-		t.Error(err)
+	for _, destination := range []string{"arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t"} {
+		if _, err := b.s.rooms.destinations().Open(destination); err != nil {
+			t.Error(err)
+		}
 	}
 }

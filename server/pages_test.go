@@ -136,6 +136,10 @@ func protocols() []own {
 			`{"__type":"ServiceUnavailableException"`, `{"__type":"InternalFailure"}`,
 		},
 		{
+			"sns", "POST", "/", form, "Action=ListTopics&Version=2010-03-31",
+			"<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalError</Code>",
+		},
+		{
 			"iam", "POST", "/", form, "Action=ListRoles&Version=2010-05-08",
 			"<Type>Receiver</Type><Code>ServiceUnavailable</Code>", "<Type>Receiver</Type><Code>InternalFailure</Code>",
 		},

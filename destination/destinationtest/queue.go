@@ -17,13 +17,29 @@ var ErrDisk = errors.New("the disk is on fire")
 // Queue returns a queue as a destination, over stores that fresh makes. adapt adapts the queues to the kind of
 // destination.
 func Queue(t *testing.T, fresh func() storage.Local, adapt func(*queue.Queues) destination.Queues) *Bench {
+	return queueBench(t, fresh, func(qs *queue.Queues, _ storage.Local) destination.Sender {
+		to, err := destination.Table{destination.SQS(adapt(qs))}.Open(deadQueue.ARN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return to
+	})
+}
+
+// deadQueue is the queue of a bench.
+var deadQueue = queue.Name{Account: "111122223333", Region: "eu-west-1", Name: "dead"}
+
+// queueBench returns a bench whose messages are in a queue. open makes the sender, after each start.
+func queueBench(
+	t *testing.T, fresh func() storage.Local, open func(*queue.Queues, storage.Local) destination.Sender,
+) *Bench {
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	dead := queue.Name{Account: "111122223333", Region: "eu-west-1", Name: "dead"}
+	dead := deadQueue
 	local := storagetest.NewCrashable(fresh)
 	b := &Bench{Largest: queue.MaxMessageBytes}
 	var qs *queue.Queues
@@ -32,8 +48,7 @@ func Queue(t *testing.T, fresh func() storage.Local, adapt func(*queue.Queues) d
 		qs, err = queue.New(queue.Options{Local: local})
 		must(err)
 		must(qs.Start(t.Context()))
-		b.Sender, err = destination.Table{destination.SQS(adapt(qs))}.Open(dead.ARN())
-		must(err)
+		b.Sender = open(qs, local)
 	}
 	start()
 	t.Cleanup(func() { qs.Stop() })
