@@ -28,8 +28,8 @@ type Sending struct {
 // Sender delivers notices to one destination.
 type Sender interface {
 	// Send returns when the notice is durable at the destination. A repeat with the same id may be dropped by the
-	// receiver, or take the place of the first. Refused decides whether an error uses up a try. When ctx ends the notice
-	// may or may not have arrived. The caller owns the body again once Send has returned.
+	// receiver, or take the place of the first. Refused decides whether an error uses up a try. When ctx ends the
+	// notice may or may not have arrived. The caller owns the body again once Send has returned.
 	Send(ctx context.Context, n Sending) error
 	// Payload reports whether notices for this destination carry the records: see Notice.Payload.
 	Payload() bool
@@ -57,6 +57,11 @@ type Kind struct {
 
 // Table lists the kinds that a process has. It is built once, by server.
 type Table []Kind
+
+// Has reports whether there are destinations of a service.
+func (t Table) Has(service string) bool {
+	return slices.ContainsFunc(t, func(k Kind) bool { return k.Service == service })
+}
 
 // Open returns the sender for a destination ARN.
 func (t Table) Open(text string) (Sender, error) {

@@ -81,8 +81,12 @@ func TestTopicDestination(t *testing.T) {
 // The payload is the last member, a text that holds the event to the letter. Contract 5.7, O15.
 func TestThePayloadIsATextInTheDocument(t *testing.T) {
 	t.Parallel()
-	n := destination.Notice{BatchMember: "KinesisBatchInfo", Batch: []byte(`{}`), Payload: []byte(`{"Records":["\n\\"]}`)}
-	if got := string(n.Document()); !strings.HasSuffix(got, `,"KinesisBatchInfo":{},"payload":"{\"Records\":[\"\\n\\\\\"]}"}`) {
+	n := destination.Notice{
+		BatchMember: "KinesisBatchInfo", Batch: []byte(`{}`), Payload: []byte(`{"Records":["\n\\"]}`),
+	}
+	if got := string(n.Document()); !strings.HasSuffix(
+		got, `,"KinesisBatchInfo":{},"payload":"{\"Records\":[\"\\n\\\\\"]}"}`,
+	) {
 		t.Errorf("got %s", got)
 	}
 	n.Payload = nil
@@ -90,7 +94,9 @@ func TestThePayloadIsATextInTheDocument(t *testing.T) {
 		t.Errorf("without a payload: %s", got)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		n := destination.Notice{BatchMember: "b", Batch: []byte(`{}`), Payload: []byte(rapid.String().Draw(t, "payload"))}
+		n := destination.Notice{
+			BatchMember: "b", Batch: []byte(`{}`), Payload: []byte(rapid.String().Draw(t, "payload")),
+		}
 		var got struct{ Payload string }
 		if err := json.Unmarshal(n.Document(), &got); err != nil || got.Payload != string(n.Payload) {
 			t.Fatalf("%q became %q: %v", n.Payload, got.Payload, err)
@@ -100,7 +106,9 @@ func TestThePayloadIsATextInTheDocument(t *testing.T) {
 
 // A payload is written without a copy of each part: what a bucket costs is the payload and its document.
 func BenchmarkDocumentOf6MB(b *testing.B) {
-	n := destination.Notice{BatchMember: "b", Batch: []byte(`{}`), Payload: bytes.Repeat([]byte(`{"data":"aGVsbG8="},`), 6<<20/20)}
+	n := destination.Notice{
+		BatchMember: "b", Batch: []byte(`{}`), Payload: bytes.Repeat([]byte(`{"data":"aGVsbG8="},`), 6<<20/20),
+	}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(n.Payload)))
 	for b.Loop() {

@@ -3,7 +3,6 @@ package destination
 import (
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/esm"
 )
@@ -20,8 +19,8 @@ type Notice struct {
 	At            time.Time
 	BatchMember   string // for example KinesisBatchInfo
 	Batch         []byte // its JSON
-	// Payload is the event that the function would have got, as JSON, for destinations that keep it; nil for the others.
-	// In the document it is a text, as the Lambda Developer Guide says.
+	// Payload is the event that the function would have got, as JSON, for destinations that keep it; nil for the
+	// others. In the document it is a text, as the Lambda Developer Guide says.
 	Payload []byte
 }
 
@@ -62,32 +61,20 @@ func (n *Notice) Document() []byte {
 	return append(b, '}')
 }
 
-// appendText appends s as a JSON string. Angle brackets and ampersands stay readable: a notice is not put into a web
-// page unescaped. What is not UTF-8 becomes U+FFFD.
+// appendText appends s, which is UTF-8, as a JSON string. Angle brackets and ampersands stay readable: a notice is not
+// put into a web page unescaped.
 func appendText[T ~string | ~[]byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
-	plain := 0 // where the text begins that is not appended yet
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
+	for i := range len(s) {
+		switch c := s[i]; {
 		case c == '"' || c == '\\':
-			b = append(append(b, s[plain:i]...), '\\', c)
+			b = append(b, '\\', c)
 		case c < 0x20:
-			b = append(append(b, s[plain:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			i++
-			continue
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		default:
-			r, n := utf8.DecodeRune([]byte(s[i:min(len(s), i+utf8.UTFMax)]))
-			if r != utf8.RuneError || n > 1 {
-				i += n
-				continue
-			}
-			b = append(append(b, s[plain:i]...), "\ufffd"...)
+			b = append(b, c)
 		}
-		i++
-		plain = i
 	}
-	return append(append(b, s[plain:]...), '"')
+	return append(b, '"')
 }

@@ -28,9 +28,9 @@ func (s s3Sender) Send(ctx context.Context, n Sending) error {
 
 func (s3Sender) Payload() bool { return true }
 
-// objectKey returns the name of a notice's object, in the form of the Lambda Developer Guide. Where AWS's is random, the
-// last part is made from the notice's id, so that a repeat replaces the object instead of adding another. Only a repeat
-// after a crash has a later time, and so a name of its own; both names end alike.
+// objectKey returns the name of a notice's object, in the form of the Lambda Developer Guide. Where AWS's is random,
+// the last part is made from the notice's id, so that a repeat replaces the object instead of adding another. Only a
+// repeat after a crash has a later time, and so a name of its own; both names end alike.
 func objectKey(n Sending) string {
 	return "aws/lambda/" + n.Mapping + "/" + n.Shard + "/" + n.At.UTC().Format("2006/01/02/2006-01-02T15.04.05") + "-" +
 		ids.Named("object", n.ID)

@@ -76,15 +76,16 @@ func TestAnObjectHoldsTheEventThatTheFunctionGot(t *testing.T) {
 			if !form.MatchString(key) {
 				t.Errorf("the key %s of %s", key, o.Timestamp)
 			}
-			if o.Payload != event || o.Batch.Size != 3 || o.RequestContext.InvokeCount != 2 || o.ResponseContext == nil {
+			if o.Payload != event || o.Batch.Size != 3 || o.RequestContext.InvokeCount != 2 ||
+				o.ResponseContext == nil {
 				t.Errorf("%+v, and the function got\n%s", o, event)
 			}
 		}
 	})
 }
 
-// Records that expired before they were tried are in the object as the function would have got them, and one that is too
-// large for any invocation is, too.
+// Records that expired before they were tried are in the object as the function would have got them, and one that is
+// too large for any invocation is, too.
 func TestAnObjectHoldsRecordsThatWereNeverInvoked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -196,7 +197,8 @@ func TestABucketIsTriedThreeTimes(t *testing.T) {
 		for key, o := range late {
 			at, err := time.Parse("2006-01-02T15:04:05.000Z", o.Timestamp)
 			w.must(err)
-			if !strings.Contains(key, given.UTC().Format("2006-01-02T15.04.05")) || at.Sub(given) > 500*time.Millisecond {
+			if !strings.Contains(key, given.UTC().Format("2006-01-02T15.04.05")) ||
+				at.Sub(given) > 500*time.Millisecond {
 				t.Errorf("the key %s, the time %s; the records were given up at %s", key, at, given)
 			}
 		}

@@ -402,8 +402,10 @@ func (w *world) newEngine() *engine.Engine {
 			defer w.hintsMu.Unlock()
 			w.hints = append(w.hints, hint)
 		},
-		Destinations: destination.Table{destination.SQS(heldQueues{testQueues{w.queues}, w}), destination.S3(&w.bucket)},
-		Ownership:    w.everything(),
+		Destinations: destination.Table{
+			destination.SQS(heldQueues{testQueues{w.queues}, w}), destination.S3(&w.bucket),
+		},
+		Ownership: w.everything(),
 		Observe: func(o engine.Observation) {
 			if w.observe != nil {
 				w.observe(o)

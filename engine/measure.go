@@ -14,8 +14,9 @@ import (
 // meter measures one mapping. Without a store its series are nil and take nothing. Safe for concurrent use.
 type meter struct {
 	iteratorAge, settled, discarded, dropped, losses *metric.Series
-	failures, allFailures                            *metric.Series // of deliveries given up: the function's, and the account's
 	counts                                           *atomic.Pointer[counts]
+	// of deliveries given up: the function's, and the account's
+	failures, allFailures *metric.Series
 }
 
 func newMeter(st *metric.Store, m *mapping.Mapping, ref function.Ref, c *atomic.Pointer[counts]) *meter {

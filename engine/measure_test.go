@@ -52,7 +52,8 @@ func TestMappingsAreMeasured(t *testing.T) {
 				t.Errorf("%s: %g, want %g", k.Name, got.Sum, want)
 			}
 		}
-		if got := w.total(metric.DeliveryFailures, metric.FunctionName, "f"); got.Sum != 1 { // S-84, not one for each try
+		// S-84, not one for each try
+		if got := w.total(metric.DeliveryFailures, metric.FunctionName, "f"); got.Sum != 1 {
 			t.Errorf("%g deliveries failed", got.Sum)
 		}
 	})

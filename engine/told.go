@@ -25,7 +25,8 @@ func (r *mappingRunner) observe(o Observation, epoch uint64) {
 			"shard", o.Shard.String(), "first", what.First, "last", what.Last)
 	case *esm.Dropped:
 		r.log.Warn("records are given up without a notice", "shard", o.Shard.String(), "first", what.First, "last",
-			what.Last, "records", what.Count, "condition", what.Condition, "why", what.Why.String(), "reason", what.Reason)
+			what.Last, "records", what.Count, "condition", what.Condition, "why", what.Why.String(), "reason",
+			what.Reason)
 		if what.Why == esm.DropRefused {
 			r.report(o.Shard, epoch, "PROBLEM: The on-failure destination cannot be written: "+what.Reason)
 			r.e.advise(&o, esm.AdviceDestination)

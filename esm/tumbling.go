@@ -48,8 +48,8 @@ func (s *Shard) windowCall() *WindowCall {
 	return &WindowCall{Start: s.win.Start, End: s.win.End, State: s.state()}
 }
 
-// windowAt returns what an invocation of the batch at hand carries. Records that expired before they were tried need not
-// have opened their window: it would have begun without a state.
+// windowAt returns what an invocation of the batch at hand carries. Records that expired before they were tried need
+// not have opened their window: it would have begun without a state.
 func (s *Shard) windowAt(l *lane) *WindowCall {
 	if in := s.windowOf(l.queue.at(0).Arrival); s.win.End != in.End {
 		return &WindowCall{Start: in.Start, End: in.End, State: "{}"}

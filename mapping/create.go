@@ -45,7 +45,7 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 	in.apply(&mp.Settings)
 	destinationHint := ""
 	if in.Destination != nil {
-		if mp.Destination, destinationHint, err = c.destination(in.Destination.OnFailure); err != nil {
+		if mp.Destination, destinationHint, err = m.destination(c, in.Destination.OnFailure); err != nil {
 			return nil, "", err
 		}
 	}

@@ -32,9 +32,9 @@ func kindOf(service string) *destinationKind {
 	return &destinationKinds[i]
 }
 
-// checkDestinationKind refuses what no mapping of a stream can have as destination: Kafka topics, which mappings of Kafka
-// have, functions and event buses, which asynchronous invocations have, and FIFO queues and topics. Like OnSuccess, it is
-// refused before the event source and the function are looked at.
+// checkDestinationKind refuses what no mapping of a stream can have as destination: Kafka topics, which mappings of
+// Kafka have, functions and event buses, which asynchronous invocations have, and FIFO queues and topics. Like
+// OnSuccess, it is refused before the event source and the function are looked at.
 func checkDestinationKind(text string) error {
 	if text == "" {
 		return nil
@@ -52,6 +52,18 @@ func checkDestinationKind(text string) error {
 		)
 	}
 	return nil
+}
+
+// destination is Caller.destination, and refuses a destination whose service there is none of here: a notice would wait
+// for it for ever.
+func (m *Mappings) destination(c Caller, text string) (folded, hint string, err error) {
+	folded, hint, err = c.destination(text)
+	if a, _ := arn.Parse(folded); err == nil && folded != "" && m.serves != nil && !m.serves(a.Service) {
+		return "", "", errUnsupported(
+			"DestinationConfig.OnFailure.Destination "+text, "this server does not have the service "+a.Service+".",
+		)
+	}
+	return folded, hint, err
 }
 
 // destination returns the ARN of the queue, topic or bucket that a Destination names, with a full account id; "" stays

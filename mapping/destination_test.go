@@ -69,3 +69,20 @@ func TestOtherDestinationsAreUnsupported(t *testing.T) {
 		}
 	}
 }
+
+// A destination whose service this server does not have is refused: a notice would wait for it for ever.
+func TestADestinationOfAServiceThatIsNotHereIsRefused(t *testing.T) {
+	t.Parallel()
+	m := New(Options{Serves: func(service string) bool { return service == "sqs" }})
+	if got, _, err := m.destination(me, "arn:aws:sqs:us-east-1:111122223333:q"); err != nil || got == "" {
+		t.Errorf("a queue: %q, %v", got, err)
+	}
+	if got, _, err := m.destination(me, ""); err != nil || got != "" {
+		t.Errorf("none: %q, %v", got, err)
+	}
+	const want = "InvalidParameterValueException: DestinationConfig.OnFailure.Destination arn:aws:s3:::bucket is not " +
+		"supported: this server does not have the service s3." + seePage
+	if _, _, err := m.destination(me, "arn:aws:s3:::bucket"); err == nil || err.Error() != want {
+		t.Errorf("a bucket: %v", err)
+	}
+}

@@ -150,7 +150,8 @@ type Options struct {
 	Clock     *clock.Clock
 	Sources   Sources
 	Functions Functions
-	Log       *slog.Logger // nil: discard
+	Serves    func(service string) bool // reports whether there are destinations of a service; nil: of all
+	Log       *slog.Logger              // nil: discard
 	// AWSPace makes a call on a mapping in a transitional state fail at once, as on AWS. Otherwise the call waits for
 	// up to a second of real time, which is always enough here, so that scripts need no retry loop.
 	AWSPace bool
@@ -178,6 +179,7 @@ type Mappings struct {
 	clock     *clock.Clock
 	sources   Sources
 	functions Functions
+	serves    func(service string) bool
 	log       *slog.Logger
 	newUUID   func() string
 
@@ -199,6 +201,7 @@ func New(o Options) *Mappings {
 		clock:     o.Clock,
 		sources:   o.Sources,
 		functions: o.Functions,
+		serves:    o.Serves,
 		log:       o.Log,
 		newUUID:   o.NewUUID,
 		patience:  patience,

@@ -37,7 +37,7 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 	}
 	destination, destinationHint := "", ""
 	if in.Destination != nil {
-		if destination, destinationHint, err = c.destination(in.Destination.OnFailure); err != nil {
+		if destination, destinationHint, err = m.destination(c, in.Destination.OnFailure); err != nil {
 			return nil, "", err
 		}
 	}

@@ -140,8 +140,9 @@ func TestCreateRefuses(t *testing.T) {
 		},
 		{
 			"a tag without a key", validation,
-			one("tags", "{=v}", "Map keys must satisfy constraint: [Member must have length less than or equal to 128, "+
-				"Member must have length greater than or equal to 1]"),
+			one("tags", "{=v}",
+				"Map keys must satisfy constraint: [Member must have length less than or equal to 128, "+
+					"Member must have length greater than or equal to 1]"),
 			func(in *CreateInput) { in.Tags = map[string]string{"": "v"} },
 		},
 		{
@@ -398,7 +399,8 @@ func FuzzARNs(f *testing.F) {
 		parseFunction(s)
 		for _, read := range []func(string) (string, string, error){me.source, me.destination} {
 			folded, _, err := read(s)
-			if err == nil && folded != "" && !strings.HasPrefix(folded, "arn:aws:s3:::") && !strings.Contains(folded, ":"+me.Account+":") &&
+			if err == nil && folded != "" && !strings.HasPrefix(folded, "arn:aws:s3:::") &&
+				!strings.Contains(folded, ":"+me.Account+":") &&
 				len(strings.Split(folded, ":")[4]) != 12 {
 				t.Errorf("%q was accepted as %q", s, folded)
 			}

@@ -164,7 +164,9 @@ func TestEveryCompanionIsEmbedded(t *testing.T) {
 	if got := names(b.s.rooms.services()); !slices.Equal(got, want) || sinks != 1 {
 		t.Errorf("companions speak %q; %d keep lines", got, sinks)
 	}
-	for _, destination := range []string{"arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t"} {
+	for _, destination := range []string{
+		"arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t",
+	} {
 		if _, err := b.s.rooms.destinations().Open(destination); err != nil {
 			t.Error(err)
 		}

@@ -90,7 +90,8 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	r.mappings = mapping.New(mapping.Options{
 		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions},
-		Log: s.log.With("room", "mapping"), AWSPace: s.cfg.Pace == PaceAWS, MaxFilters: s.cfg.MaxFilters,
+		Serves: r.destinations().Has, Log: s.log.With("room", "mapping"), AWSPace: s.cfg.Pace == PaceAWS,
+		MaxFilters: s.cfg.MaxFilters,
 	})
 	checkpoints := checkpoint.New(r.store.Coord())
 	epoch, err := checkpoints.Epoch(ctx)

@@ -68,7 +68,8 @@ func (r *request) message(prefix string) (m topic.Message, err error) {
 	for _, parameter := range []string{"MessageGroupId", "MessageDeduplicationId"} {
 		if r.Get(prefix+parameter) != "" {
 			return m, topic.Invalid(
-				"%s Reason: The request includes %s parameter that is not valid for this topic type", parameter, parameter,
+				"%s Reason: The request includes %s parameter that is not valid for this topic type", parameter,
+				parameter,
 			)
 		}
 	}
@@ -87,7 +88,8 @@ func (r *request) message(prefix string) (m topic.Message, err error) {
 		}
 		if binary != "" {
 			return m, fault.New(
-				topic.CodeInvalidValue, "The message attribute '%s' with type '%s' must use field '%s'.", clip(a.Name), clip(a.Type),
+				topic.CodeInvalidValue, "The message attribute '%s' with type '%s' must use field '%s'.", clip(a.Name),
+				clip(a.Type),
 				map[bool]string{true: "Binary", false: "String"}[a.Type == "Binary"],
 			)
 		}
@@ -135,7 +137,9 @@ func (h *Handler) publishBatch(ctx context.Context, c wire.Caller, r *request) (
 		total += messages[i].Size()
 	}
 	if total > topic.MaxMessageBytes {
-		return nil, fault.New("BatchRequestTooLong", "The length of all the messages put together is more than the limit.")
+		return nil, fault.New(
+			codeBatchTooLong, "The length of all the messages put together is more than the limit.",
+		)
 	}
 	var a publishBatchAnswer
 	for i, e := range entries {
@@ -145,7 +149,9 @@ func (h *Handler) publishBatch(ctx context.Context, c wire.Caller, r *request) (
 		}
 		if err != nil {
 			f := wire.AsFault(err, topic.CodeInternal, c, h.log)
-			a.Failed = append(a.Failed, failedXML{r.Get(e + ".Id"), f.Code, f.Message, f.Status < http.StatusInternalServerError})
+			a.Failed = append(a.Failed, failedXML{
+				r.Get(e + ".Id"), f.Code, f.Message, f.Status < http.StatusInternalServerError,
+			})
 			continue
 		}
 		a.Successful = append(a.Successful, batchedXML{r.Get(e + ".Id"), id})
@@ -158,19 +164,19 @@ func (r *request) checkBatch(entries []string) error {
 	ids := map[string]bool{}
 	switch {
 	case len(entries) == 0:
-		return fault.New("EmptyBatchRequest", "The batch request doesn't contain any entries.")
+		return fault.New(codeBatchEmpty, "The batch request doesn't contain any entries.")
 	case len(entries) > maxBatch:
-		return fault.New("TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.")
+		return fault.New(codeBatchTooMany, "The batch request contains more entries than permissible.")
 	}
 	for _, e := range entries {
 		id := r.Get(e + ".Id")
 		if len(id) > 80 || !topic.ValidTopicName(id) {
 			return fault.New(
-				"InvalidBatchEntryId", "The Id of a batch entry in a batch request doesn't abide by the specification.",
+				codeBatchEntryID, "The Id of a batch entry in a batch request doesn't abide by the specification.",
 			)
 		}
 		if ids[id] {
-			return fault.New("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
+			return fault.New(codeBatchIDsTwice, "Two or more batch entries in the request have the same Id.")
 		}
 		ids[id] = true
 	}

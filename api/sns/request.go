@@ -130,7 +130,8 @@ func (r *request) behind() (string, error) {
 	text := r.Get("NextToken")
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	for _, c := range b { // what a token of ours can hold: names, ids, and what separates them
-		if err == nil && c != '/' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		if err == nil && c != '/' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') &&
+			(c < 'a' || c > 'z') {
 			err = base64.CorruptInputError(0)
 		}
 	}

@@ -32,6 +32,11 @@ const (
 const (
 	codeValidation    = "ValidationError"
 	codeInvalidAction = "InvalidAction"
+	codeBatchEmpty    = "EmptyBatchRequest"
+	codeBatchTooMany  = "TooManyEntriesInBatchRequest"
+	codeBatchTooLong  = "BatchRequestTooLong"
+	codeBatchEntryID  = "InvalidBatchEntryId"
+	codeBatchIDsTwice = "BatchEntryIdsNotDistinct"
 )
 
 // statuses are those of codes that are not 400.

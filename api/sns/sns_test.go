@@ -74,7 +74,8 @@ func (e *endpoint) do(action string, parameters ...string) (int, string) {
 	e.handler.ServeHTTP(w, r.WithContext(wire.WithCaller(e.t.Context(), wire.Caller{
 		Account: "111122223333", Region: "us-east-1", RequestID: requestID,
 	})))
-	if e.header = w.Header(); e.header.Get("Content-Type") != "text/xml" || e.header.Get("X-Amzn-Requestid") != requestID {
+	if e.header = w.Header(); e.header.Get("Content-Type") != "text/xml" ||
+		e.header.Get("X-Amzn-Requestid") != requestID {
 		e.t.Errorf("%s: headers %v", action, e.header)
 	}
 	return w.Code, w.Body.String()
@@ -84,7 +85,8 @@ func (e *endpoint) do(action string, parameters ...string) (int, string) {
 func (e *endpoint) ok(action string, parameters ...string) string {
 	e.t.Helper()
 	status, body := e.do(action, parameters...)
-	head, tail := `<?xml version="1.0" encoding="UTF-8"?>`+"\n<"+action+`Response xmlns="http://sns.amazonaws.com/doc/2010-03-31/">`,
+	head, tail := `<?xml version="1.0" encoding="UTF-8"?>`+"\n<"+action+
+		`Response xmlns="http://sns.amazonaws.com/doc/2010-03-31/">`,
 		"<ResponseMetadata><RequestId>"+requestID+"</RequestId></ResponseMetadata></"+action+"Response>"
 	if status != 200 || !strings.HasPrefix(body, head) || !strings.HasSuffix(body, tail) {
 		e.t.Fatalf("%s %q: %d %s", action, parameters, status, body)
@@ -153,9 +155,13 @@ func TestLifeOfATopic(t *testing.T) {
 	e.answers(made, "CreateTopic", "Name", "orders")
 	e.answers("<Topics><member>"+made+"</member></Topics>", "ListTopics")
 	e.answers("", "SetTopicAttributes", "TopicArn", orders, "AttributeName", "DisplayName", "AttributeValue", "c")
-	e.answers("", "SetTopicAttributes", "TopicArn", orders, "AttributeName", "Policy", "AttributeValue", `{"Statement":[]}`)
+	e.answers(
+		"", "SetTopicAttributes", "TopicArn", orders, "AttributeName", "Policy", "AttributeValue", `{"Statement":[]}`,
+	)
 
-	arn := e.subscribe("Endpoint", queue, "Attributes.entry.1.key", "RawMessageDelivery", "Attributes.entry.1.value", "true")
+	arn := e.subscribe(
+		"Endpoint", queue, "Attributes.entry.1.key", "RawMessageDelivery", "Attributes.entry.1.value", "true",
+	)
 	if again := e.subscribe("Endpoint", queue, "ReturnSubscriptionArn", "true"); again != arn {
 		t.Errorf("subscribed again as %s, not %s", again, arn)
 	}
@@ -165,7 +171,8 @@ func TestLifeOfATopic(t *testing.T) {
 		entry("RawMessageDelivery", "true")+entry("SubscriptionArn", orders+":id")+
 		entry("SubscriptionPrincipal", "arn:aws:iam::111122223333:root")+entry("TopicArn", orders)+"</Attributes>",
 		"GetSubscriptionAttributes", "SubscriptionArn", arn)
-	const listed = "<Subscriptions><member>" + sub + "<Owner>111122223333</Owner><Protocol>sqs</Protocol><Endpoint>" + queue +
+	const listed = "<Subscriptions><member>" + sub + "<Owner>111122223333</Owner><Protocol>sqs</Protocol><Endpoint>" +
+		queue +
 		"</Endpoint>" + made + "</member></Subscriptions>"
 	e.answers(listed, "ListSubscriptions")
 	e.answers(listed, "ListSubscriptionsByTopic", "TopicArn", orders)
@@ -178,25 +185,37 @@ func TestLifeOfATopic(t *testing.T) {
 			t.Errorf("%s lacks %s", got, want)
 		}
 	}
-	e.answers("", "SetSubscriptionAttributes", "SubscriptionArn", arn, "AttributeName", "RawMessageDelivery", "AttributeValue", "false")
+	e.answers(
+		"", "SetSubscriptionAttributes", "SubscriptionArn", arn, "AttributeName", "RawMessageDelivery",
+		"AttributeValue", "false",
+	)
 
 	const message = "<MessageId>id</MessageId>"
 	e.answers(message, "Publish", "TopicArn", orders, "Message", "hello", "Subject", "s",
-		"MessageAttributes.entry.1.Name", "n", "MessageAttributes.entry.1.Value.DataType", "Number", "MessageAttributes.entry.1.Value.StringValue", "1",
-		"MessageAttributes.entry.2.Name", "b", "MessageAttributes.entry.2.Value.DataType", "Binary", "MessageAttributes.entry.2.Value.BinaryValue", "AP8=")
-	e.answers(message, "Publish", "TargetArn", orders, "Message", `{"default":"d","sqs":"q"}`, "MessageStructure", "json")
+		"MessageAttributes.entry.1.Name", "n", "MessageAttributes.entry.1.Value.DataType", "Number",
+		"MessageAttributes.entry.1.Value.StringValue", "1",
+		"MessageAttributes.entry.2.Name", "b", "MessageAttributes.entry.2.Value.DataType", "Binary",
+		"MessageAttributes.entry.2.Value.BinaryValue", "AP8=")
+	e.answers(
+		message, "Publish", "TargetArn", orders, "Message", `{"default":"d","sqs":"q"}`, "MessageStructure", "json",
+	)
 	if len(e.inbox.got) != 2 || !strings.Contains(e.inbox.got[0].Body, `"b" : {"Type":"Binary","Value":"AP8="}`) ||
 		!strings.Contains(e.inbox.got[1].Body, `"Message" : "q"`) {
 		t.Errorf("delivered %q", e.inbox.got)
 	}
-	e.answers("<Successful><member><Id>one</Id>"+message+"</member></Successful><Failed><member><Id>two</Id><Code>InvalidParameter</Code>"+
+	e.answers("<Successful><member><Id>one</Id>"+message+
+		"</member></Successful><Failed><member><Id>two</Id><Code>InvalidParameter</Code>"+
 		"<Message>Invalid parameter: Empty message</Message><SenderFault>true</SenderFault></member></Failed>",
-		"PublishBatch", "TopicArn", orders, "PublishBatchRequestEntries.member.1.Id", "one", "PublishBatchRequestEntries.member.1.Message", "m",
+		"PublishBatch", "TopicArn", orders, "PublishBatchRequestEntries.member.1.Id", "one",
+		"PublishBatchRequestEntries.member.1.Message", "m",
 		"PublishBatchRequestEntries.member.2.Id", "two", "PublishBatchRequestEntries.member.2.Message", "")
 
 	e.emptyResult("TagResource", "ResourceArn", orders, "Tags.member.1.Key", "stage", "Tags.member.1.Value", "dev")
 	const tag = "<member><Key>%s</Key><Value>%s</Value></member>"
-	e.answers("<Tags>"+fmt.Sprintf(tag, "stage", "dev")+fmt.Sprintf(tag, "team", "a")+"</Tags>", "ListTagsForResource", "ResourceArn", orders)
+	e.answers(
+		"<Tags>"+fmt.Sprintf(tag, "stage", "dev")+fmt.Sprintf(tag, "team", "a")+"</Tags>", "ListTagsForResource",
+		"ResourceArn", orders,
+	)
 	e.emptyResult("UntagResource", "ResourceArn", orders, "TagKeys.member.1", "team", "TagKeys.member.2", "none")
 	e.answers("<Tags>"+fmt.Sprintf(tag, "stage", "dev")+"</Tags>", "ListTagsForResource", "ResourceArn", orders)
 
@@ -220,14 +239,17 @@ func TestRefusals(t *testing.T) {
 	null := func(at ...string) string {
 		s := fmt.Sprintf("%d validation error%s detected: ", len(at), map[bool]string{true: "s"}[len(at) > 1])
 		for i, a := range at {
-			s += map[bool]string{true: "; "}[i > 0] + "Value null at '" + a + "' failed to satisfy constraint: Member must not be null"
+			s += map[bool]string{true: "; "}[i > 0] + "Value null at '" + a +
+				"' failed to satisfy constraint: Member must not be null"
 		}
 		return s
 	}
 	batch := func(n int, id string) []string {
 		p := []string{"TopicArn", orders}
 		for i := range n {
-			p = append(p, fmt.Sprintf("PublishBatchRequestEntries.member.%d.Id", i+1), strings.ReplaceAll(id, "#", fmt.Sprint(i)),
+			p = append(p, fmt.Sprintf(
+				"PublishBatchRequestEntries.member.%d.Id", i+1,
+			), strings.ReplaceAll(id, "#", fmt.Sprint(i)),
 				fmt.Sprintf("PublishBatchRequestEntries.member.%d.Message", i+1), strings.Repeat("m", 100_000))
 		}
 		return p
@@ -239,58 +261,210 @@ func TestRefusals(t *testing.T) {
 	}{
 		{400, "ValidationError", null("name"), "CreateTopic", nil},
 		{400, "InvalidParameter", "Invalid parameter: Topic Name", "CreateTopic", []string{"Name", "a b"}},
-		{400, "InvalidParameter", "Invalid parameter: Attributes Reason: Topic already exists with different attributes", "CreateTopic", []string{"Name", "orders", "Attributes.entry.1.key", "DisplayName", "Attributes.entry.1.value", "e"}},
-		{400, "InvalidParameter", "Invalid parameter: Tags Reason: Topic already exists with different tags", "CreateTopic", []string{"Name", "orders", "Tags.member.1.Key", "k", "Tags.member.1.Value", "w"}},
-		{400, "InvalidParameter", "shardmill does not support FIFO topics" + page, "CreateTopic", []string{"Name", "t.fifo", "Attributes.entry.1.key", "FifoTopic", "Attributes.entry.1.value", "true"}},
-		{400, "InvalidParameter", "shardmill does not support the attribute KmsMasterKeyId" + page, "CreateTopic", []string{"Name", "t", "Attributes.entry.1.key", "KmsMasterKeyId", "Attributes.entry.1.value", "k"}},
-		{400, "InvalidParameter", "shardmill does not support DataProtectionPolicy" + page, "CreateTopic", []string{"Name", "t", "DataProtectionPolicy", "{}"}},
-		{400, "ValidationError", "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1", "TagResource", []string{"ResourceArn", orders, "Tags.member.1.Key", "", "Tags.member.1.Value", "v"}},
+		{
+			400, "InvalidParameter",
+			"Invalid parameter: Attributes Reason: Topic already exists with different attributes", "CreateTopic",
+			[]string{"Name", "orders", "Attributes.entry.1.key", "DisplayName", "Attributes.entry.1.value", "e"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: Tags Reason: Topic already exists with different tags",
+			"CreateTopic", []string{"Name", "orders", "Tags.member.1.Key", "k", "Tags.member.1.Value", "w"},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support FIFO topics" + page, "CreateTopic",
+			[]string{"Name", "t.fifo", "Attributes.entry.1.key", "FifoTopic", "Attributes.entry.1.value", "true"},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support the attribute KmsMasterKeyId" + page, "CreateTopic",
+			[]string{"Name", "t", "Attributes.entry.1.key", "KmsMasterKeyId", "Attributes.entry.1.value", "k"},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support DataProtectionPolicy" + page, "CreateTopic",
+			[]string{"Name", "t", "DataProtectionPolicy", "{}"},
+		},
+		{
+			400, "ValidationError",
+			"1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1",
+			"TagResource", []string{"ResourceArn", orders, "Tags.member.1.Key", "", "Tags.member.1.Value", "v"},
+		},
 		{404, "ResourceNotFound", "Resource does not exist", "ListTagsForResource", []string{"ResourceArn", absent}},
 		{404, "NotFound", "Topic does not exist", "GetTopicAttributes", []string{"TopicArn", absent}},
 		{404, "NotFound", "Topic does not exist", "GetTopicAttributes", []string{"TopicArn", absent + ".fifo"}},
 		{404, "NotFound", "Topic does not exist", "Publish", []string{"TopicArn", absent, "Message", "m"}},
-		{404, "NotFound", "Topic does not exist", "Subscribe", []string{"TopicArn", absent, "Protocol", "sqs", "Endpoint", queue}},
+		{
+			404, "NotFound", "Topic does not exist", "Subscribe",
+			[]string{"TopicArn", absent, "Protocol", "sqs", "Endpoint", queue},
+		},
 		{404, "NotFound", "Topic does not exist", "ListSubscriptionsByTopic", []string{"TopicArn", absent}},
 		{400, "ValidationError", null("topicArn"), "DeleteTopic", nil},
 		{400, "ValidationError", null("topicArn", "attributeName"), "SetTopicAttributes", nil},
 		{400, "ValidationError", null("topicArn", "protocol"), "Subscribe", nil},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not 1", "DeleteTopic", []string{"TopicArn", "orders"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn Reason: x:aws:sns:us-east-1:111122223333:orders does not start with arn", "DeleteTopic", []string{"TopicArn", "x:aws:sns:us-east-1:111122223333:orders"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic", []string{"TopicArn", "arn:aws:sns:eu-west-1:111122223333:orders"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic", []string{"TopicArn", "arn:aws:sqs:us-east-1:111122223333:orders"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic", []string{"TopicArn", "arn:aws-cn:sns:us-east-1:111122223333:orders"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic", []string{"TopicArn", "arn:aws:sns:us-east-1::orders"}},
-		{400, "InvalidParameter", "Invalid parameter: Topic Name", "Publish", []string{"TopicArn", arn, "Message", "m"}},
-		{400, "InvalidParameter", "Invalid parameter: AttributeName", "SetTopicAttributes", []string{"TopicArn", orders, "AttributeName", "Color", "AttributeValue", "red"}},
-		{400, "InvalidParameter", "shardmill does not support the attribute FilterPolicy" + page, "SetSubscriptionAttributes", []string{"SubscriptionArn", arn, "AttributeName", "FilterPolicy", "AttributeValue", `{"a":["b"]}`}},
-		{400, "InvalidParameter", "shardmill does not support the attribute FilterPolicy" + page, "Subscribe", []string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", queue, "Attributes.entry.1.key", "FilterPolicy", "Attributes.entry.1.value", `{"a":["b"]}`}},
-		{400, "InvalidParameter", "shardmill does not support the protocol lambda" + page, "Subscribe", []string{"TopicArn", orders, "Protocol", "lambda", "Endpoint", "arn:aws:lambda:us-east-1:111122223333:function:f"}},
-		{400, "InvalidParameter", "Invalid parameter: Amazon SNS does not support this protocol string: pigeon", "Subscribe", []string{"TopicArn", orders, "Protocol", "pigeon", "Endpoint", "x"}},
-		{400, "InvalidParameter", "Invalid parameter: SQS endpoint ARN", "Subscribe", []string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", "http://127.0.0.1/111122223333/q"}},
-		{400, "InvalidParameter", "Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics", "Subscribe", []string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", queue + ".fifo"}},
-		{400, "InvalidParameter", "Invalid parameter: Token", "ConfirmSubscription", []string{"TopicArn", orders, "Token", "x"}},
-		{400, "InvalidParameter", "Invalid parameter: SubscriptionId", "Unsubscribe", []string{"SubscriptionArn", orders}},
-		{400, "InvalidParameter", "Invalid parameter: SubscriptionArn Reason: An ARN must have at least 6 elements, not 1", "Unsubscribe", []string{"SubscriptionArn", "x"}},
-		{404, "NotFound", "Subscription does not exist", "GetSubscriptionAttributes", []string{"SubscriptionArn", orders + ":x/y"}},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not 1",
+			"DeleteTopic", []string{"TopicArn", "orders"},
+		},
+		{
+			400, "InvalidParameter",
+			"Invalid parameter: TopicArn Reason: x:aws:sns:us-east-1:111122223333:orders does not start with arn",
+			"DeleteTopic", []string{"TopicArn", "x:aws:sns:us-east-1:111122223333:orders"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic",
+			[]string{"TopicArn", "arn:aws:sns:eu-west-1:111122223333:orders"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic",
+			[]string{"TopicArn", "arn:aws:sqs:us-east-1:111122223333:orders"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic",
+			[]string{"TopicArn", "arn:aws-cn:sns:us-east-1:111122223333:orders"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic",
+			[]string{"TopicArn", "arn:aws:sns:us-east-1::orders"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: Topic Name", "Publish",
+			[]string{"TopicArn", arn, "Message", "m"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: AttributeName", "SetTopicAttributes",
+			[]string{"TopicArn", orders, "AttributeName", "Color", "AttributeValue", "red"},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support the attribute FilterPolicy" + page,
+			"SetSubscriptionAttributes",
+			[]string{"SubscriptionArn", arn, "AttributeName", "FilterPolicy", "AttributeValue", `{"a":["b"]}`},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support the attribute FilterPolicy" + page, "Subscribe",
+			[]string{
+				"TopicArn", orders, "Protocol", "sqs", "Endpoint", queue, "Attributes.entry.1.key", "FilterPolicy",
+				"Attributes.entry.1.value", `{"a":["b"]}`,
+			},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support the protocol lambda" + page, "Subscribe",
+			[]string{
+				"TopicArn", orders, "Protocol", "lambda", "Endpoint",
+				"arn:aws:lambda:us-east-1:111122223333:function:f",
+			},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: Amazon SNS does not support this protocol string: pigeon",
+			"Subscribe", []string{"TopicArn", orders, "Protocol", "pigeon", "Endpoint", "x"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: SQS endpoint ARN", "Subscribe",
+			[]string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", "http://127.0.0.1/111122223333/q"},
+		},
+		{
+			400, "InvalidParameter",
+			"Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
+			"Subscribe", []string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", queue + ".fifo"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: Token", "ConfirmSubscription",
+			[]string{"TopicArn", orders, "Token", "x"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: SubscriptionId", "Unsubscribe",
+			[]string{"SubscriptionArn", orders},
+		},
+		{
+			400, "InvalidParameter",
+			"Invalid parameter: SubscriptionArn Reason: An ARN must have at least 6 elements, not 1", "Unsubscribe",
+			[]string{"SubscriptionArn", "x"},
+		},
+		{
+			404, "NotFound", "Subscription does not exist", "GetSubscriptionAttributes",
+			[]string{"SubscriptionArn", orders + ":x/y"},
+		},
 		{400, "ValidationError", null("message"), "Publish", []string{"TopicArn", orders}},
-		{400, "InvalidParameter", "Invalid parameter: Empty message", "Publish", []string{"TopicArn", orders, "Message", ""}},
-		{400, "InvalidParameter", "Invalid parameter: Message too long", "Publish", []string{"TopicArn", orders, "Message", strings.Repeat("%", topic.MaxMessageBytes+1)}},
-		{400, "InvalidParameter", "Invalid parameter: Subject", "Publish", []string{"TopicArn", orders, "Message", "m", "Subject", ""}},
-		{400, "InvalidParameter", "Invalid parameter: MessageStructure", "Publish", []string{"TopicArn", orders, "Message", "m", "MessageStructure", "xml"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter", "Publish", []string{"Message", "m"}},
-		{400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: only one of them can be given", "Publish", []string{"Message", "m", "TopicArn", orders, "TargetArn", orders}},
-		{400, "InvalidParameter", "shardmill does not support PhoneNumber" + page, "Publish", []string{"Message", "m", "PhoneNumber", "+15550100"}},
-		{400, "InvalidParameter", "shardmill does not support TargetArn of an endpoint" + page, "Publish", []string{"Message", "m", "TargetArn", "arn:aws:sns:us-east-1:111122223333:endpoint/GCM/app/x"}},
-		{400, "InvalidParameter", "Invalid parameter: MessageGroupId Reason: The request includes MessageGroupId parameter that is not valid for this topic type", "Publish", []string{"TopicArn", orders, "Message", "m", "MessageGroupId", "g"}},
-		{400, "ParameterValueInvalid", "The value of the message attribute 'b' is not base64.", "Publish", []string{"TopicArn", orders, "Message", "m", "MessageAttributes.entry.1.Name", "b", "MessageAttributes.entry.1.Value.DataType", "Binary", "MessageAttributes.entry.1.Value.BinaryValue", "!"}},
-		{400, "ParameterValueInvalid", "The message attribute 's' with type 'String' must use field 'String'.", "Publish", []string{"TopicArn", orders, "Message", "m", "MessageAttributes.entry.1.Name", "s", "MessageAttributes.entry.1.Value.DataType", "String", "MessageAttributes.entry.1.Value.BinaryValue", "eA=="}},
-		{400, "EmptyBatchRequest", "The batch request doesn't contain any entries.", "PublishBatch", []string{"TopicArn", orders}},
-		{400, "TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.", "PublishBatch", batch(11, "#")},
-		{400, "BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.", "PublishBatch", batch(2, "x")},
-		{400, "InvalidBatchEntryId", "The Id of a batch entry in a batch request doesn't abide by the specification.", "PublishBatch", batch(1, "a.b")},
-		{400, "BatchRequestTooLong", "The length of all the messages put together is more than the limit.", "PublishBatch", batch(3, "#")},
-		{400, "InvalidParameter", "Invalid parameter: NextToken Reason: the token !! is not from this service", "ListTopics", []string{"NextToken", "!!"}},
-		{501, "NotImplementedException", "shardmill does not implement sns AddPermission" + page, "AddPermission", []string{"TopicArn", orders}},
+		{
+			400, "InvalidParameter", "Invalid parameter: Empty message", "Publish",
+			[]string{"TopicArn", orders, "Message", ""},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: Message too long", "Publish",
+			[]string{"TopicArn", orders, "Message", strings.Repeat("%", topic.MaxMessageBytes+1)},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: Subject", "Publish",
+			[]string{"TopicArn", orders, "Message", "m", "Subject", ""},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: MessageStructure", "Publish",
+			[]string{"TopicArn", orders, "Message", "m", "MessageStructure", "xml"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter",
+			"Publish", []string{"Message", "m"},
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: only one of them can be given",
+			"Publish", []string{"Message", "m", "TopicArn", orders, "TargetArn", orders},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support PhoneNumber" + page, "Publish",
+			[]string{"Message", "m", "PhoneNumber", "+15550100"},
+		},
+		{
+			400, "InvalidParameter", "shardmill does not support TargetArn of an endpoint" + page, "Publish",
+			[]string{"Message", "m", "TargetArn", "arn:aws:sns:us-east-1:111122223333:endpoint/GCM/app/x"},
+		},
+		{
+			400, "InvalidParameter",
+			"Invalid parameter: MessageGroupId Reason: The request includes MessageGroupId parameter that is not valid for this topic type",
+			"Publish", []string{"TopicArn", orders, "Message", "m", "MessageGroupId", "g"},
+		},
+		{
+			400, "ParameterValueInvalid", "The value of the message attribute 'b' is not base64.", "Publish",
+			[]string{
+				"TopicArn", orders, "Message", "m", "MessageAttributes.entry.1.Name", "b",
+				"MessageAttributes.entry.1.Value.DataType", "Binary", "MessageAttributes.entry.1.Value.BinaryValue",
+				"!",
+			},
+		},
+		{
+			400, "ParameterValueInvalid", "The message attribute 's' with type 'String' must use field 'String'.",
+			"Publish",
+			[]string{
+				"TopicArn", orders, "Message", "m", "MessageAttributes.entry.1.Name", "s",
+				"MessageAttributes.entry.1.Value.DataType", "String", "MessageAttributes.entry.1.Value.BinaryValue",
+				"eA==",
+			},
+		},
+		{
+			400, "EmptyBatchRequest", "The batch request doesn't contain any entries.", "PublishBatch",
+			[]string{"TopicArn", orders},
+		},
+		{
+			400, "TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.",
+			"PublishBatch", batch(11, "#"),
+		},
+		{
+			400, "BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.",
+			"PublishBatch", batch(2, "x"),
+		},
+		{
+			400, "InvalidBatchEntryId",
+			"The Id of a batch entry in a batch request doesn't abide by the specification.", "PublishBatch",
+			batch(1, "a.b"),
+		},
+		{
+			400, "BatchRequestTooLong", "The length of all the messages put together is more than the limit.",
+			"PublishBatch", batch(3, "#"),
+		},
+		{
+			400, "InvalidParameter", "Invalid parameter: NextToken Reason: the token !! is not from this service",
+			"ListTopics", []string{"NextToken", "!!"},
+		},
+		{
+			501, "NotImplementedException", "shardmill does not implement sns AddPermission" + page, "AddPermission",
+			[]string{"TopicArn", orders},
+		},
 		{400, "InvalidAction", "Could not find operation Shout for version 2010-03-31", "Shout", nil},
 	} {
 		e.refused(c.status, c.code, c.text, c.call, c.parameters...)
@@ -305,7 +479,10 @@ func TestShortAccountsFold(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.ok("CreateTopic", "Name", "orders")
-	e.ok("Subscribe", "TopicArn", "arn:aws:sns:us-east-1:123456789:orders", "Protocol", "sqs", "Endpoint", "arn:aws:sqs:us-east-1:123456789:q")
+	e.ok(
+		"Subscribe", "TopicArn", "arn:aws:sns:us-east-1:123456789:orders", "Protocol", "sqs", "Endpoint",
+		"arn:aws:sqs:us-east-1:123456789:q",
+	)
 	const hint = "account 123456789 in an ARN has fewer than 12 digits and was read as 111122223333"
 	if got := e.header.Get(wire.HintHeader); got != hint+"; "+hint {
 		t.Errorf("the hint is %q", got)
@@ -325,10 +502,14 @@ func TestListsHave100EntriesAPage(t *testing.T) {
 	e := newEndpoint(t)
 	for i := range 150 {
 		e.ok("CreateTopic", "Name", fmt.Sprintf("t%03d", i))
-		e.ok("Subscribe", "TopicArn", "arn:aws:sns:us-east-1:111122223333:t000", "Protocol", "sqs", "Endpoint", queue+fmt.Sprint(i))
+		e.ok(
+			"Subscribe", "TopicArn", "arn:aws:sns:us-east-1:111122223333:t000", "Protocol", "sqs", "Endpoint",
+			queue+fmt.Sprint(i),
+		)
 	}
 	for _, call := range [][]string{
-		{"ListTopics"}, {"ListSubscriptions"}, {"ListSubscriptionsByTopic", "TopicArn", "arn:aws:sns:us-east-1:111122223333:t000"},
+		{"ListTopics"}, {"ListSubscriptions"},
+		{"ListSubscriptionsByTopic", "TopicArn", "arn:aws:sns:us-east-1:111122223333:t000"},
 	} {
 		first := e.ok(call[0], call[1:]...)
 		_, token, found := strings.Cut(first, "<NextToken>")
@@ -361,7 +542,8 @@ func TestCompatPageListsTheOperations(t *testing.T) {
 // Whatever a form holds, the answer is XML of the protocol, and no fault of ours.
 func FuzzRequest(f *testing.F) {
 	for action := range model.Served {
-		f.Add("Action=" + action + "&Name=t&TopicArn=" + orders + "&ResourceArn=" + orders + "&Message=m&Protocol=sqs&Endpoint=" +
+		f.Add("Action=" + action + "&Name=t&TopicArn=" + orders + "&ResourceArn=" + orders +
+			"&Message=m&Protocol=sqs&Endpoint=" +
 			queue + "&Attributes.entry.1.key=DisplayName&NextToken=YQ&PublishBatchRequestEntries.member.1.Id=1")
 	}
 	f.Add("Action=Unsubscribe&SubscriptionArn=" + orders + ":89c2f2cf-3bac-4535-a995-20c5867e67e8")
@@ -370,7 +552,9 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, fields string) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(fields))
 		w := httptest.NewRecorder()
-		e.handler.ServeHTTP(w, r.WithContext(wire.WithCaller(t.Context(), wire.Caller{Account: "111122223333", Region: "us-east-1"})))
+		e.handler.ServeHTTP(
+			w, r.WithContext(wire.WithCaller(t.Context(), wire.Caller{Account: "111122223333", Region: "us-east-1"})),
+		)
 		var any struct{ XMLName xml.Name }
 		if err := xml.Unmarshal(w.Body.Bytes(), &any); err != nil || w.Code >= 500 && w.Code != 501 {
 			t.Errorf("%s: %d %s: %v", fields, w.Code, w.Body, err)

@@ -50,7 +50,9 @@ func (m *meta) set(attribute, value, parameter string) error {
 		m.DisplayName = value
 	case "Policy":
 		if value != "" && !policyDocument(value) {
-			return Invalid("%s Reason: Policy: it must be a policy document in JSON, of at most %d bytes", parameter, maxPolicy)
+			return Invalid(
+				"%s Reason: Policy: it must be a policy document in JSON, of at most %d bytes", parameter, maxPolicy,
+			)
 		}
 		m.Policy = value
 	default:
@@ -70,7 +72,8 @@ func (m *meta) set(attribute, value, parameter string) error {
 // policyDocument reports whether a text can be a policy. What it says is kept and shown, and permits or denies nothing.
 func policyDocument(text string) bool {
 	var document struct{ Statement json.RawMessage }
-	return len(text) <= maxPolicy && jsontext.Faithful([]byte(text)) && json.Unmarshal([]byte(text), &document) == nil &&
+	return len(text) <= maxPolicy && jsontext.Faithful([]byte(text)) &&
+		json.Unmarshal([]byte(text), &document) == nil &&
 		len(document.Statement) > 0
 }
 

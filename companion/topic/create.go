@@ -126,9 +126,11 @@ func (ts *Topics) Delete(ctx context.Context, name Name) error {
 	return nil
 }
 
-// List returns up to n names of an account's topics in a region that sort behind after, in byte order, and whether there
-// are more.
-func (ts *Topics) List(_ context.Context, account, region, behind string, n int) (names []string, more bool, err error) {
+// List returns up to n names of an account's topics in a region that sort behind after, in byte order, and whether
+// there are more.
+func (ts *Topics) List(_ context.Context, account, region, behind string, n int) (
+	names []string, more bool, err error,
+) {
 	leave, err := ts.enter()
 	if err != nil {
 		return nil, false, err
@@ -136,7 +138,9 @@ func (ts *Topics) List(_ context.Context, account, region, behind string, n int)
 	defer leave()
 	base := topicsOf(account, region)
 	if !ValidAccount(account) || !validRegion(region) {
-		return nil, false, fmt.Errorf("list topics of account %q in region %q: there are no such topics", account, region)
+		return nil, false, fmt.Errorf(
+			"list topics of account %q in region %q: there are no such topics", account, region,
+		)
 	}
 	err = ts.o.Local.Scan([]byte(base+behind), after(base), false, func(k, _ []byte) bool {
 		name := strings.TrimPrefix(string(k), base)

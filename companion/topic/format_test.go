@@ -15,8 +15,12 @@ func TestStoredBytesAreAsDocumented(t *testing.T) {
 	for got, want := range map[string]string{
 		string(topicKey(orders)):            "topic/t/111122223333/eu-west-1/orders",
 		string(subscriptionKey(orders, id)): "topic/s/111122223333/eu-west-1/orders/" + id,
-		string(encode(meta{Version: formatVersion, Created: 5, DisplayName: "d", Policy: "p", Tags: []Tag{{"a", "1"}}})): `{"v":1,"created":5,"displayName":"d","policy":"p","tags":[{"k":"a","v":"1"}]}`,
-		string(encode(subscribed{Version: formatVersion, Created: 5, Owner: "o", Queue: "q", Raw: true})):                `{"v":1,"created":5,"owner":"o","queue":"q","raw":true}`,
+		string(encode(meta{
+			Version: formatVersion, Created: 5, DisplayName: "d", Policy: "p", Tags: []Tag{{"a", "1"}},
+		})): `{"v":1,"created":5,"displayName":"d","policy":"p","tags":[{"k":"a","v":"1"}]}`,
+		string(encode(subscribed{
+			Version: formatVersion, Created: 5, Owner: "o", Queue: "q", Raw: true,
+		})): `{"v":1,"created":5,"owner":"o","queue":"q","raw":true}`,
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -47,7 +51,9 @@ func FuzzStoredSubscriptions(f *testing.F) {
 		if got := string(subscriptionKey(s.Topic, s.ID)); got != key {
 			t.Errorf("the key %q became %q", key, got)
 		}
-		again, err := subscriptionOf([]byte(key), encode(subscribed{Version: formatVersion, Owner: s.Owner, Queue: s.Queue, Raw: s.Raw}))
+		again, err := subscriptionOf(
+			[]byte(key), encode(subscribed{Version: formatVersion, Owner: s.Owner, Queue: s.Queue, Raw: s.Raw}),
+		)
 		if err != nil || !reflect.DeepEqual(again, s) {
 			t.Errorf("%+v became %+v: %v", s, again, err)
 		}
@@ -56,7 +62,10 @@ func FuzzStoredSubscriptions(f *testing.F) {
 
 // Whatever is published as JSON, the text for queues is one of its texts or a refusal.
 func FuzzMessageStructure(f *testing.F) {
-	for _, s := range []string{`{"default":"d","sqs":"q"}`, `{"default":null}`, `null`, `{"default":"\ud800"}`, `[]`, `{"default":"a","sqs":{}}`} {
+	for _, s := range []string{
+		`{"default":"d","sqs":"q"}`, `{"default":null}`, `null`, `{"default":"\ud800"}`, `[]`,
+		`{"default":"a","sqs":{}}`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {

@@ -75,7 +75,8 @@ func (m *Message) Validate() error {
 
 // validSubject reports whether s is a line of ASCII that begins with a letter, a digit or a punctuation mark.
 func validSubject(s string) bool {
-	return len(s) <= maxSubject && s[0] != ' ' && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+	return len(s) <= maxSubject && s[0] != ' ' &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // forQueues returns the text that queues get of a message.
@@ -110,13 +111,21 @@ func (a *Attribute) validate() error {
 	case a.Type == "":
 		return invalidValue("The message attribute '%s' must contain non-empty message attribute type.", name)
 	case a.Type != "String" && a.Type != "String.Array" && a.Type != "Number" && a.Type != "Binary":
-		return invalidValue("The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+		return invalidValue(
+			"The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.",
+			name,
+		)
 	case len(a.Value) == 0:
-		return invalidValue("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", name, a.Type)
+		return invalidValue(
+			"The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.",
+			name, a.Type,
+		)
 	case a.Type == "Number" && !validNumber(string(a.Value)):
 		return invalidValue("Could not cast message attribute '%s' value to number.", name)
 	case a.Type == "String.Array" && !array(a.Value):
-		return invalidValue("The message attribute '%s' is not an array of texts, numbers, true, false and null in JSON.", name)
+		return invalidValue(
+			"The message attribute '%s' is not an array of texts, numbers, true, false and null in JSON.", name,
+		)
 	}
 	return nil
 }
@@ -158,11 +167,12 @@ func array(text []byte) bool {
 // clip shortens a caller's value for quoting.
 func clip(s string) string { return fault.Clip(s, 100) }
 
-// unsigned is the signature of every message. Nobody has AWS's key, so a receiver who verifies signatures refuses it, as
-// it must; its form is that of a signature.
+// unsigned is the signature of every message. Nobody has AWS's key, so a receiver who verifies signatures refuses it,
+// as it must; its form is that of a signature.
 var unsigned = base64.StdEncoding.EncodeToString([]byte("not signed by AWS"))
 
-// envelope returns the JSON that a queue gets of a message: AWS's, down to its white space and the order of its members.
+// envelope returns the JSON that a queue gets of a message: AWS's, down to its white space and the order of its
+// members.
 func envelope(to Subscription, id, subject, text string, attributes []Attribute, at time.Time, endpoint string) string {
 	var b strings.Builder
 	b.Grow(1024 + len(text) + len(text)/8)

@@ -59,7 +59,9 @@ func (ts *Topics) publish(ctx context.Context, name Name, m Message, id string) 
 }
 
 // deliver gives each subscriber its copy, and returns the first error that a repeat may change.
-func (ts *Topics) deliver(ctx context.Context, to []Subscription, m *Message, id string, now time.Time, meter *meter) error {
+func (ts *Topics) deliver(
+	ctx context.Context, to []Subscription, m *Message, id string, now time.Time, meter *meter,
+) error {
 	text, err := m.forQueues()
 	if err != nil {
 		return err
@@ -84,7 +86,8 @@ func (ts *Topics) deliver(ctx context.Context, to []Subscription, m *Message, id
 				meter.delivered.Add(now, 1)
 			case errors.Is(err, ErrRefused):
 				meter.failed.Add(now, 1)
-				ts.o.Log.Warn("a copy of a message is dropped: the queue refused it", "topic", s.Topic.ARN(), "queue", s.Queue,
+				ts.o.Log.Warn("a copy of a message is dropped: the queue refused it", "topic", s.Topic.ARN(), "queue",
+					s.Queue,
 					"subscription", s.ID, "message", id, "error", err)
 			default:
 				mu.Lock()

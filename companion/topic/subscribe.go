@@ -27,8 +27,8 @@ type Subscription struct {
 func (s Subscription) ARN() string { return s.Topic.ARN() + ":" + s.ID }
 
 // Subscribe subscribes a queue to a topic, durably, and returns the subscription; it needs no confirmation. Subscribing
-// the same queue again returns the subscription that there is, unless a given attribute differs. Whether the queue exists
-// is not looked at. Faults: NotFound, InvalidParameter, SubscriptionLimitExceeded; or Unsupported.
+// the same queue again returns the subscription that there is, unless a given attribute differs. Whether the queue
+// exists is not looked at. Faults: NotFound, InvalidParameter, SubscriptionLimitExceeded; or Unsupported.
 func (ts *Topics) Subscribe(
 	ctx context.Context, name Name, owner, queueARN string, attributes map[string]string,
 ) (Subscription, error) {
@@ -98,7 +98,10 @@ func (s *Subscription) set(attribute, value, parameter string) error {
 			s.Raw = strings.EqualFold(value, "true")
 			return nil
 		}
-		return Invalid("%s Reason: RawMessageDelivery: Invalid value [%s]. Must be true or false.", parameter, fault.Clip(value, 100))
+		return Invalid(
+			"%s Reason: RawMessageDelivery: Invalid value [%s]. Must be true or false.", parameter,
+			fault.Clip(value, 100),
+		)
 	case "DeliveryPolicy", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "ReplayPolicy", "SubscriptionRoleArn":
 		if value != "" {
 			return &Unsupported{attribute}
@@ -204,7 +207,9 @@ type Scope struct{ Account, Region, Topic string }
 
 // Subscriptions returns up to n subscriptions that sort behind one, which is given as the Last that came with it, and
 // where the next page begins; "" if there is none. Fault: NotFound, if the scope is a topic that does not exist.
-func (ts *Topics) Subscriptions(_ context.Context, of Scope, behind string, n int) (page []Subscription, last string, err error) {
+func (ts *Topics) Subscriptions(_ context.Context, of Scope, behind string, n int) (
+	page []Subscription, last string, err error,
+) {
 	leave, err := ts.enter()
 	if err != nil {
 		return nil, "", err

@@ -144,7 +144,10 @@ func (ts *Topics) meterOf(n Name) *meter {
 		of := func(k metric.Kind) *metric.Series {
 			return ts.o.Metrics.Of(k, n.Account, n.Region, metric.TopicName, n.Name)
 		}
-		m = &meter{of(metric.MessagesPublished), of(metric.PublishSize), of(metric.NotificationsDelivered), of(metric.NotificationsFailed)}
+		m = &meter{
+			of(metric.MessagesPublished), of(metric.PublishSize), of(metric.NotificationsDelivered),
+			of(metric.NotificationsFailed),
+		}
 		if ts.meters == nil {
 			ts.meters = map[Name]*meter{}
 		}

@@ -90,7 +90,8 @@ func open(t *testing.T, local *storagetest.Crashable, box *postbox) *bench {
 		t.Fatal(err)
 	}
 	ts, err := New(Options{
-		Local: local, Queues: box, Clock: c, Metrics: metrics, Endpoint: func() string { return "http://127.0.0.1:4566" },
+		Local: local, Queues: box, Clock: c, Metrics: metrics,
+		Endpoint: func() string { return "http://127.0.0.1:4566" },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +166,8 @@ func TestNamesOfTopics(t *testing.T) {
 	b := setup(t)
 	for name, ok := range map[string]bool{
 		"t": true, strings.Repeat("x", 256): true, "A-z_9": true,
-		"": false, strings.Repeat("x", 257): false, "a/b": false, "a b": false, "t.fifo": false, "ü": false, "a:b": false,
+		"": false, strings.Repeat("x", 257): false, "a/b": false, "a b": false, "t.fifo": false, "ü": false,
+		"a:b": false,
 	} {
 		n := orders
 		n.Name = name
@@ -206,7 +208,9 @@ func TestAMessageReachesEverySubscriber(t *testing.T) {
 		t.Errorf("queues %v", got)
 	}
 	if b.total(metric.MessagesPublished) != 1 || b.total(metric.NotificationsDelivered) != 2 {
-		t.Errorf("%g published, %g delivered", b.total(metric.MessagesPublished), b.total(metric.NotificationsDelivered))
+		t.Errorf(
+			"%g published, %g delivered", b.total(metric.MessagesPublished), b.total(metric.NotificationsDelivered),
+		)
 	}
 }
 
@@ -262,7 +266,8 @@ func TestACopyThatAQueueRefusesIsDroppedAndCounted(t *testing.T) {
 	}
 }
 
-// A fault of ours is told to the publisher, who sends again: no copy is lost behind an answer that says that all is well.
+// A fault of ours is told to the publisher, who sends again: no copy is lost behind an answer that says that all is
+// well.
 func TestAFaultOfOursIsToldToThePublisher(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -351,7 +356,8 @@ func TestADeletedTopicLeavesNothing(t *testing.T) {
 	if got := b.box.take(queueARN("q")); len(got) != 0 {
 		t.Errorf("a subscription of the deleted topic got %q", got)
 	}
-	if all, _, err := b.Subscriptions(ctx, Scope{orders.Account, orders.Region, ""}, "", 10); err != nil || len(all) != 1 {
+	if all, _, err := b.Subscriptions(ctx, Scope{orders.Account, orders.Region, ""}, "", 10); err != nil ||
+		len(all) != 1 {
 		t.Errorf("subscriptions %v: %v", all, err)
 	}
 }
@@ -386,7 +392,8 @@ func TestListsComeInPages(t *testing.T) {
 		t.Errorf("topics %q", names)
 	}
 	for of, want := range map[Scope]int{
-		{orders.Account, orders.Region, ""}: 21, {orders.Account, orders.Region, "t3"}: 3, {orders.Account, "eu-west-2", ""}: 0,
+		{orders.Account, orders.Region, ""}: 21, {orders.Account, orders.Region, "t3"}: 3,
+		{orders.Account, "eu-west-2", ""}: 0,
 	} {
 		seen := map[string]bool{}
 		for behind, first := "", true; first || behind != ""; first = false {
@@ -416,8 +423,14 @@ func TestSubscribing(t *testing.T) {
 		t.Errorf("subscribed again as %+v, not %+v", again, s)
 	}
 	for _, c := range []struct{ name, queue, attribute, value, want string }{
-		{"another form", queueARN("q"), "RawMessageDelivery", "false", "Attributes Reason: Subscription already exists with different attributes"},
-		{"a value of neither kind", queueARN("r"), "RawMessageDelivery", "yes", "RawMessageDelivery: Invalid value [yes]"},
+		{
+			"another form", queueARN("q"), "RawMessageDelivery", "false",
+			"Attributes Reason: Subscription already exists with different attributes",
+		},
+		{
+			"a value of neither kind", queueARN("r"), "RawMessageDelivery", "yes",
+			"RawMessageDelivery: Invalid value [yes]",
+		},
 		{"an attribute that nobody has", queueARN("r"), "Color", "red", "Attributes Reason: Unknown attribute: Color"},
 		{"a FIFO queue", queueARN("q.fifo"), "", "", "FIFO SQS Queues can not be subscribed to standard SNS topics"},
 		{"a topic", "arn:aws:sns:eu-west-1:111122223333:t", "", "", "SQS endpoint ARN"},
@@ -434,14 +447,17 @@ func TestSubscribing(t *testing.T) {
 	}
 	var u *Unsupported
 	for _, attribute := range []string{"FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "DeliveryPolicy"} {
-		if _, err := b.Subscribe(ctx, orders, orders.Account, queueARN("r"), map[string]string{attribute: "{}"}); !errors.As(err, &u) {
+		if _, err := b.Subscribe(
+			ctx, orders, orders.Account, queueARN("r"), map[string]string{attribute: "{}"},
+		); !errors.As(err, &u) {
 			t.Errorf("%s: %v", attribute, err)
 		}
 		if err := b.SetSubscriptionAttribute(ctx, orders, s.ID, attribute, "{}"); !errors.As(err, &u) {
 			t.Errorf("%s: %v", attribute, err)
 		}
 	}
-	if all, _, err := b.Subscriptions(ctx, Scope{orders.Account, orders.Region, "orders"}, "", 10); err != nil || len(all) != 1 {
+	if all, _, err := b.Subscriptions(ctx, Scope{orders.Account, orders.Region, "orders"}, "", 10); err != nil ||
+		len(all) != 1 {
 		t.Errorf("a refused subscription was kept: %v, %v", all, err)
 	}
 	_, err := b.Subscription(ctx, orders, "89c2f2cf-3bac-4535-a995-20c5867e67e8")
@@ -455,7 +471,8 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	b := setup(t)
 	for i := range MaxSubscriptions {
 		b.must(b.keep(t.Context(), "test", Subscription{
-			Topic: orders, ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", i), Owner: orders.Account, Queue: queueARN(fmt.Sprint("q", i)),
+			Topic: orders, ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", i), Owner: orders.Account,
+			Queue: queueARN(fmt.Sprint("q", i)),
 		}))
 	}
 	_, err := b.Subscribe(t.Context(), orders, orders.Account, queueARN("one-more"), nil)
@@ -479,9 +496,16 @@ func TestMessagesAreChecked(t *testing.T) {
 		code string // "": accepted
 		text string
 	}{
-		{"as large as it may be", Message{Body: strings.Repeat("x", MaxMessageBytes-3), Attributes: attribute("a", "String", "")[:0]}, "", ""},
+		{
+			"as large as it may be",
+			Message{Body: strings.Repeat("x", MaxMessageBytes-3), Attributes: attribute("a", "String", "")[:0]}, "", "",
+		},
 		{"a byte more", Message{Body: strings.Repeat("x", MaxMessageBytes+1)}, CodeInvalid, "Message too long"},
-		{"with its attributes", Message{Body: strings.Repeat("x", MaxMessageBytes-7), Attributes: attribute("a", "String", "v")}, CodeInvalid, "Message too long"},
+		{
+			"with its attributes",
+			Message{Body: strings.Repeat("x", MaxMessageBytes-7), Attributes: attribute("a", "String", "v")},
+			CodeInvalid, "Message too long",
+		},
 		{"empty", Message{}, CodeInvalid, "Empty message"},
 		{"a subject of 100", Message{Body: "m", Subject: strings.Repeat("s", 100)}, "", ""},
 		{"of 101", Message{Body: "m", Subject: strings.Repeat("s", 101)}, CodeInvalid, "Subject"},
@@ -489,19 +513,66 @@ func TestMessagesAreChecked(t *testing.T) {
 		{"in other letters", Message{Body: "m", Subject: "ä"}, CodeInvalid, "Subject"},
 		{"that begins with a space", Message{Body: "m", Subject: " a"}, CodeInvalid, "Subject"},
 		{"a text for each protocol", Message{Body: `{"default":"d","sqs":"q"}`, Structured: true}, "", ""},
-		{"for no protocol", Message{Body: `{"sqs":"q"}`, Structured: true}, CodeInvalid, "Message Structure - No default entry in JSON message body"},
-		{"that is none", Message{Body: `{"default":{"a":1}}`, Structured: true}, CodeInvalid, "Message Structure - No default entry in JSON message body"},
-		{"that is no JSON", Message{Body: `{"default":"d"} }`, Structured: true}, CodeInvalid, "Message Structure - JSON message body failed to parse"},
-		{"a list", Message{Body: `["default"]`, Structured: true}, CodeInvalid, "Message Structure - JSON message body failed to parse"},
-		{"attributes", Message{Body: "m", Attributes: []Attribute{{"a.b-c_1", "String", []byte("v")}, {"n", "Number", []byte("-1.5e3")}, {"l", "String.Array", []byte(`["a",1,null]`)}, {"b", "Binary", []byte{0}}}}, "", ""},
-		{"an attribute twice", Message{Body: "m", Attributes: []Attribute{{"a", "String", []byte("v")}, {"a", "String", []byte("v")}}}, CodeInvalidValue, "'a' is given twice"},
-		{"without a name", Message{Body: "m", Attributes: attribute("", "String", "v")}, CodeInvalidValue, "Invalid attribute name"},
-		{"with a name of AWS's", Message{Body: "m", Attributes: attribute("AWS.x", "String", "v")}, CodeInvalidValue, "Invalid attribute name"},
-		{"without a type", Message{Body: "m", Attributes: attribute("a", "", "v")}, CodeInvalidValue, "non-empty message attribute type"},
-		{"of an unknown type", Message{Body: "m", Attributes: attribute("a", "Text", "v")}, CodeInvalidValue, "invalid message attribute type"},
-		{"without a value", Message{Body: "m", Attributes: attribute("a", "String", "")}, CodeInvalidValue, "non-empty message attribute value"},
-		{"a number that is none", Message{Body: "m", Attributes: attribute("a", "Number", "0x1")}, CodeInvalidValue, "Could not cast message attribute 'a' value to number."},
-		{"a list that is none", Message{Body: "m", Attributes: attribute("a", "String.Array", `[{}]`)}, CodeInvalidValue, "not an array"},
+		{
+			"for no protocol", Message{Body: `{"sqs":"q"}`, Structured: true}, CodeInvalid,
+			"Message Structure - No default entry in JSON message body",
+		},
+		{
+			"that is none", Message{Body: `{"default":{"a":1}}`, Structured: true}, CodeInvalid,
+			"Message Structure - No default entry in JSON message body",
+		},
+		{
+			"that is no JSON", Message{Body: `{"default":"d"} }`, Structured: true}, CodeInvalid,
+			"Message Structure - JSON message body failed to parse",
+		},
+		{
+			"a list", Message{Body: `["default"]`, Structured: true}, CodeInvalid,
+			"Message Structure - JSON message body failed to parse",
+		},
+		{
+			"attributes",
+			Message{
+				Body: "m",
+				Attributes: []Attribute{
+					{"a.b-c_1", "String", []byte("v")}, {"n", "Number", []byte("-1.5e3")},
+					{"l", "String.Array", []byte(`["a",1,null]`)}, {"b", "Binary", []byte{0}},
+				},
+			},
+			"", "",
+		},
+		{
+			"an attribute twice",
+			Message{Body: "m", Attributes: []Attribute{{"a", "String", []byte("v")}, {"a", "String", []byte("v")}}},
+			CodeInvalidValue, "'a' is given twice",
+		},
+		{
+			"without a name", Message{Body: "m", Attributes: attribute("", "String", "v")}, CodeInvalidValue,
+			"Invalid attribute name",
+		},
+		{
+			"with a name of AWS's", Message{Body: "m", Attributes: attribute("AWS.x", "String", "v")}, CodeInvalidValue,
+			"Invalid attribute name",
+		},
+		{
+			"without a type", Message{Body: "m", Attributes: attribute("a", "", "v")}, CodeInvalidValue,
+			"non-empty message attribute type",
+		},
+		{
+			"of an unknown type", Message{Body: "m", Attributes: attribute("a", "Text", "v")}, CodeInvalidValue,
+			"invalid message attribute type",
+		},
+		{
+			"without a value", Message{Body: "m", Attributes: attribute("a", "String", "")}, CodeInvalidValue,
+			"non-empty message attribute value",
+		},
+		{
+			"a number that is none", Message{Body: "m", Attributes: attribute("a", "Number", "0x1")}, CodeInvalidValue,
+			"Could not cast message attribute 'a' value to number.",
+		},
+		{
+			"a list that is none", Message{Body: "m", Attributes: attribute("a", "String.Array", `[{}]`)},
+			CodeInvalidValue, "not an array",
+		},
 	} {
 		_, err := b.Publish(t.Context(), orders, c.m)
 		if c.code == "" && err != nil {
@@ -518,7 +589,9 @@ func TestQueuesGetTheirOwnText(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.subscribe("q", "RawMessageDelivery", "true")
-	for _, body := range []string{`{"default":"d","sqs":"q"}`, `{"default":"d","email":"e"}`, `{"default":"d","sqs":1}`} {
+	for _, body := range []string{
+		`{"default":"d","sqs":"q"}`, `{"default":"d","email":"e"}`, `{"default":"d","sqs":1}`,
+	} {
 		_, err := b.Publish(t.Context(), orders, Message{Body: body, Structured: true})
 		b.must(err)
 	}
@@ -534,7 +607,8 @@ func TestAttributesOfATopic(t *testing.T) {
 	ctx := t.Context()
 	const policy = `{"Version":"2012-10-17","Statement":[]}`
 	for attribute, value := range map[string]string{
-		"DisplayName": "d", "Policy": policy, "SignatureVersion": "1", "TracingConfig": "PassThrough", "KmsMasterKeyId": "",
+		"DisplayName": "d", "Policy": policy, "SignatureVersion": "1", "TracingConfig": "PassThrough",
+		"KmsMasterKeyId": "",
 		"DeliveryPolicy": "", "FifoTopic": "false",
 	} {
 		if err := b.SetAttribute(ctx, orders, attribute, value); err != nil {
@@ -543,18 +617,29 @@ func TestAttributesOfATopic(t *testing.T) {
 	}
 	var u *Unsupported
 	for attribute, value := range map[string]string{
-		"SignatureVersion": "2", "TracingConfig": "Active", "KmsMasterKeyId": "k", "DeliveryPolicy": "{}", "FifoTopic": "true",
+		"SignatureVersion": "2", "TracingConfig": "Active", "KmsMasterKeyId": "k", "DeliveryPolicy": "{}",
+		"FifoTopic":                 "true",
 		"SQSFailureFeedbackRoleArn": "arn:aws:iam::111122223333:role/r",
 	} {
 		if err := b.SetAttribute(ctx, orders, attribute, value); !errors.As(err, &u) || u.Attribute != attribute {
 			t.Errorf("%s: %v", attribute, err)
 		}
 	}
-	refused(t, "an unknown attribute", b.SetAttribute(ctx, orders, "Color", "red"), CodeInvalid, "Invalid parameter: AttributeName")
-	refused(t, "an unknown attribute", b.Create(ctx, Name{orders.Account, orders.Region, "n"}, map[string]string{"Color": "red"}, nil), CodeInvalid, "Unknown attribute: Color")
+	refused(
+		t, "an unknown attribute", b.SetAttribute(ctx, orders, "Color", "red"), CodeInvalid,
+		"Invalid parameter: AttributeName",
+	)
+	refused(
+		t, "an unknown attribute",
+		b.Create(ctx, Name{orders.Account, orders.Region, "n"}, map[string]string{"Color": "red"}, nil), CodeInvalid,
+		"Unknown attribute: Color",
+	)
 	refused(t, "no policy", b.SetAttribute(ctx, orders, "Policy", "{}"), CodeInvalid, "Policy")
 	refused(t, "two lines", b.SetAttribute(ctx, orders, "DisplayName", "a\nb"), CodeInvalid, "DisplayName")
-	refused(t, "no topic", b.SetAttribute(ctx, Name{orders.Account, orders.Region, "n"}, "DisplayName", "a"), CodeNotFound, "Topic does not exist")
+	refused(
+		t, "no topic", b.SetAttribute(ctx, Name{orders.Account, orders.Region, "n"}, "DisplayName", "a"), CodeNotFound,
+		"Topic does not exist",
+	)
 	if got, err := b.Attributes(ctx, orders); err != nil || got["Policy"] != policy || got["DisplayName"] != "d" {
 		t.Errorf("%v: %v", got, err)
 	}
@@ -572,7 +657,10 @@ func TestTagsAreBounded(t *testing.T) {
 	b.must(b.Tag(ctx, orders, many))
 	b.must(b.Tag(ctx, orders, []Tag{{"0", "w"}}))
 	refused(t, "one more", b.Tag(ctx, orders, []Tag{{"x", "v"}}), CodeTagLimit, "tag quota of per resource exceeded")
-	refused(t, "a key twice", b.Tag(ctx, orders, []Tag{{"0", "v"}, {"0", "w"}}), CodeInvalid, "Duplicated keys are not allowed.")
+	refused(
+		t, "a key twice", b.Tag(ctx, orders, []Tag{{"0", "v"}, {"0", "w"}}), CodeInvalid,
+		"Duplicated keys are not allowed.",
+	)
 	_, err := b.Tags(ctx, Name{orders.Account, orders.Region, "none"})
 	refused(t, "no topic", err, CodeResourceNotFound, "Resource does not exist")
 	if tags, err := b.Tags(ctx, orders); err != nil || len(tags) != maxTags || tags[0].Value != "w" {

@@ -102,7 +102,9 @@ func ours(t *testing.T, what string, err error) {
 }
 
 func delivered(t *testing.T, b *Bench) {
-	bodies := []string{`{"a":1}`, `{"a":1} `, "\u00e9 \U0001f600 \t\n", "x", strings.Repeat("y", cmp.Or(b.Largest, 7<<20))}
+	bodies := []string{
+		`{"a":1}`, `{"a":1} `, "\u00e9 \U0001f600 \t\n", "x", strings.Repeat("y", cmp.Or(b.Largest, 7<<20)),
+	}
 	for i, body := range bodies {
 		b.send(t, fmt.Sprint("id-", i), body)
 	}

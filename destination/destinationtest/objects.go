@@ -12,6 +12,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 )
 
+// codeNoSuchBucket is how buckets say that one is not there.
+const codeNoSuchBucket = "NoSuchBucket"
+
 // Objects is a bucket in memory, for tests of what is put there. The zero value is one that exists. Safe for concurrent
 // use.
 type Objects struct {
@@ -37,7 +40,7 @@ func (o *Objects) PutNotice(ctx context.Context, _, key string, body []byte) err
 	defer o.mu.Unlock()
 	switch {
 	case o.gone:
-		return fault.New("NoSuchBucket", "The specified bucket does not exist")
+		return fault.New(codeNoSuchBucket, "The specified bucket does not exist")
 	case o.fail != nil:
 		return o.fail
 	case ctx.Err() != nil:

@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Topic returns a topic with a subscribed queue as a destination, over stores that fresh makes. copies and notices adapt
-// the queues to the topics, and the topics to the kind of destination. What the queue gets is unwrapped.
+// Topic returns a topic with a subscribed queue as a destination, over stores that fresh makes. copies and notices
+// adapt the queues to the topics, and the topics to the kind of destination. What the queue gets is unwrapped.
 func Topic(
 	t *testing.T, fresh func() storage.Local, copies func(*queue.Queues) topic.Queues,
 	notices func(*topic.Topics) destination.Topics,

@@ -58,6 +58,7 @@ var cuts = map[string][]string{
 		"api/dynamodb/input.go: name[:1]",
 		"api/iam/role_policies.go: path[:len(path)-len(name)]",
 		"api/iam/validate.go: parameter[:1]",
+		"api/sns/request.go: p[:1]",
 		"filter/rule.go: want[:len(want)-wsize]", // a whole character
 		"function/validate.go: s[:1]",            // compared with digits; the rest of the name is ASCII
 		"companion/logstore/pattern/json.go: p.rest[:len(word)]",
