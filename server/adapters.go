@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/companion/bucket"
 	"github.com/shardmill/shardmill/companion/logstore"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/companion/topic"
@@ -125,6 +126,13 @@ type noQueues struct{}
 // Deliver refuses every copy.
 func (noQueues) Deliver(context.Context, string, string, topic.Copy) error {
 	return fmt.Errorf("%w: there are no queues here", topic.ErrRefused)
+}
+
+// buckets shows buckets to package destination.
+type buckets struct{ buckets *bucket.Buckets }
+
+func (b buckets) PutNotice(ctx context.Context, name, key string, body []byte) error {
+	return b.buckets.PutObject(ctx, "", "", name, key, body, "application/json")
 }
 
 // logLines keeps what functions print in a log store.

@@ -160,7 +160,8 @@ func openObjects(ctx context.Context, s *Server, r *rooms) (c companion, err err
 		services: []wire.Service{s3.Service(wire.Lazy(func() http.Handler {
 			return s3.New(s3.Options{Buckets: b, Log: s.log.With("room", "api/s3")})
 		}))},
-		close: b.Stop,
+		destinations: []destination.Kind{destination.S3(buckets{b})},
+		close:        b.Stop,
 	}, b.Start(ctx)
 }
 

@@ -166,6 +166,7 @@ func TestEveryCompanionIsEmbedded(t *testing.T) {
 	}
 	for _, destination := range []string{
 		"arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t",
+		"arn:aws:s3:::bucket",
 	} {
 		if _, err := b.s.rooms.destinations().Open(destination); err != nil {
 			t.Error(err)
