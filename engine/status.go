@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
@@ -74,6 +76,26 @@ func (e *Engine) Status(ctx context.Context, uuid string) (MappingStatus, error)
 		}
 	}
 	return st, nil
+}
+
+// Statuses returns the Status of every mapping, in order of UUID, of as many as answer within a second of real time in
+// all.
+func (e *Engine) Statuses(ctx context.Context) []MappingStatus {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	e.mu.Lock()
+	uuids := slices.Sorted(maps.Keys(e.runners))
+	e.mu.Unlock()
+	out := make([]MappingStatus, 0, len(uuids))
+	for _, uuid := range uuids {
+		if ctx.Err() != nil {
+			break
+		}
+		if st, err := e.Status(ctx, uuid); err == nil { // else it is busy or has ended
+			out = append(out, st)
+		}
+	}
+	return out
 }
 
 // status asks the runner how the shards stand, and which machines run them.

@@ -82,6 +82,8 @@ type LaneState struct {
 	Tries    int // of the notice, used up
 	Ahead    int // batches settled beyond the last saved checkpoint
 	Buffered int // records held
+	// arrival of the first of them, which ages go by; 0: none is held
+	FirstArrival record.Millis
 }
 
 // ShardStatus says what a machine is doing right now, for people.
@@ -122,7 +124,7 @@ func (s *Shard) Lanes() []LaneState {
 			Buffered: w.Held,
 		}
 		if l.queue.len() > 0 {
-			st.First = l.queue.at(0).Pos
+			st.First, st.FirstArrival = l.queue.at(0).Pos, l.queue.at(0).Arrival
 		}
 		if reason == WaitWindow {
 			st.Count = l.gather.count

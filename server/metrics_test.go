@@ -256,6 +256,9 @@ func TestPrometheus(t *testing.T) {
 		`shardmill_function_throttles_total{account="000000000000",region="us-east-1",function="f"} 0` + "\n",
 		`shardmill_function_duration_seconds_count{account="000000000000",region="us-east-1",function="f"} 2` + "\n",
 		`shardmill_mapping_records_settled_total{account="000000000000",region="us-east-1",mapping="`,
+		`shardmill_mapping_shard_phase{mapping="`, `",shard="shardId-000000000000",phase="runs"} 1` + "\n",
+		`",shard="shardId-000000000000",lane="0",reason="`, "shardmill_mapping_checkpoint_lag_seconds{",
+		"shardmill_mapping_buffered_records{",
 		`shardmill_mapping_iterator_age_seconds{`, "go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(page, line) {

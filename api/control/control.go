@@ -81,6 +81,11 @@ type Replayer interface {
 	) (next string, err error)
 }
 
+// Statuses says what mappings do right now.
+type Statuses interface {
+	Statuses(ctx context.Context) []engine.MappingStatus
+}
+
 // Logs holds what functions have printed.
 type Logs interface {
 	Exists(group logstore.Group, stream string) error
@@ -105,6 +110,7 @@ type Options struct {
 	Mappings  Mappings
 	Streams   Streams
 	Replayer  Replayer
+	Statuses  Statuses
 	Logs      Logs
 	Sink      function.LogSink // gets a line for each batch of a replay
 	Metrics   Metrics

@@ -27,12 +27,13 @@ const token = "t0ken"
 // world is everything that the control API sees of a server, which has one function, f, one mapping, m, of stream 7,
 // and nothing measured.
 type world struct {
-	ready   bool
-	refuses error // what Advance and Reset return
-	asked   []string
-	clock   *clock.Clock
-	lines   []logstore.Event
-	broken  error // how reading them ends
+	statuses []engine.MappingStatus
+	ready    bool
+	refuses  error // what Advance and Reset return
+	asked    []string
+	clock    *clock.Clock
+	lines    []logstore.Event
+	broken   error // how reading them ends
 }
 
 func (w *world) Ready() bool            { return w.ready }
@@ -83,13 +84,15 @@ func (w *world) Write(function.Ref, string, string, []function.LogEvent) {}
 
 func (w *world) Each(func(metric.ID, string, metric.Total)) {}
 
+func (w *world) Statuses(context.Context) []engine.MappingStatus { return w.statuses }
+
 func newWorld() *world { return &world{ready: true, clock: clock.New(0)} }
 
 func (w *world) handler(dev bool) http.Handler {
 	return New(Options{
 		Token: token, Dev: dev, Version: "v1", Began: time.Unix(0, 0), Clock: w.clock, Server: w, Functions: w,
 		Mappings: w,
-		Streams:  w, Replayer: w, Logs: w, Sink: w, Metrics: w,
+		Streams:  w, Replayer: w, Logs: w, Sink: w, Metrics: w, Statuses: w,
 	})
 }
 

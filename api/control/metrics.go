@@ -106,8 +106,8 @@ func labels(pairs ...string) string {
 	return b.String() + "}"
 }
 
-// metrics answers Prometheus. It only reads counters and never waits.
-func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
+// metrics answers Prometheus. It reads counters, and asks mappings what they do, for a second at most.
+func (h *handler) metrics(w http.ResponseWriter, r *http.Request) {
 	type sample struct {
 		labels string
 		total  metric.Total
@@ -140,6 +140,7 @@ func (h *handler) metrics(w http.ResponseWriter, _ *http.Request) {
 			}
 		}
 	}
+	e.shards(h.Statuses.Statuses(r.Context()), h.Clock.Now())
 	if n, durable := h.Server.Retries(); durable {
 		e.one(
 			"shardmill_store_retries_total", counter,
