@@ -29,7 +29,7 @@ type sent struct {
 
 // R-17 and the promise of the room: whatever happens to a stream's shards, clock and process, open ranges cover the
 // hash key space, and a reader of all shards, parents first, sees every acknowledged record inside the retention period
-// once and in order per key.
+// once and in order per key, and none that had ever expired.
 func TestAStreamAgreesWithItsModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -45,6 +45,7 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 		}
 		must(s.Create(ctx, orders, CreateInput{Shards: rapid.IntRange(1, 7).Draw(t, "shards")}))
 		model := map[string][]sent{}
+		hours, gone := 24, record.Millis(0) // the retention period, and what had expired when it was made longer
 		total := 0
 
 		openShards := func() []ShardInfo {
@@ -109,6 +110,17 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 			"time passes": func(t *rapid.T) {
 				c.SetOffset(c.Offset() + time.Duration(rapid.IntRange(1, 13).Draw(t, "hours"))*time.Hour)
 			},
+			"retention": func(t *rapid.T) {
+				now := s.now()
+				n := rapid.IntRange(24, 60).Draw(t, "hours")
+				if n >= hours {
+					must(s.IncreaseRetention(ctx, orders, n))
+					gone = max(gone, now-record.Millis(hours)*3_600_000)
+				} else {
+					must(s.DecreaseRetention(ctx, orders, n))
+				}
+				hours = n
+			},
 			"sweep":   func(*rapid.T) { s.sweep(ctx) },
 			"restart": func(*rapid.T) { s = open() },
 			"": func(t *rapid.T) {
@@ -125,7 +137,7 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 				if shards[len(shards)-1].Range.End != record.MaxHashKey {
 					t.Fatalf("the open ranges end early: %+v", shards)
 				}
-				horizon := s.now() - record.Millis(DefaultRetention.Milliseconds())
+				horizon := max(s.now()-record.Millis(hours)*3_600_000, gone)
 				want := map[string][]string{}
 				for key, all := range model {
 					for _, r := range all {
@@ -134,7 +146,7 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 						}
 					}
 				}
-				got := readAll(t, ctx, s, horizon+margin)
+				got := readAll(t, ctx, s, horizon, horizon+margin)
 				if !maps.EqualFunc(want, got, slices.Equal) {
 					t.Fatalf("readable are %v\nwant %v", got, want)
 				}
@@ -143,9 +155,9 @@ func TestAStreamAgreesWithItsModel(t *testing.T) {
 	})
 }
 
-// readAll reads every listed shard, in id order: parents come before their children. Records that arrived before since
-// are left out.
-func readAll(t *rapid.T, ctx context.Context, s *Streams, since record.Millis) map[string][]string {
+// readAll reads every listed shard, in id order: parents come before their children. Records that arrived before
+// expired must not be there, and those that arrived before since are left out.
+func readAll(t *rapid.T, ctx context.Context, s *Streams, expired, since record.Millis) map[string][]string {
 	info, err := s.Lookup(ctx, orders)
 	if err != nil {
 		t.Fatal(err)
@@ -156,6 +168,9 @@ func readAll(t *rapid.T, ctx context.Context, s *Streams, since record.Millis) m
 		for err == nil {
 			var end storage.End
 			from, end, err = s.Read(ctx, info.ID, sh.ID, from, storage.Limit{Records: 3}, func(r record.Record) {
+				if r.Arrival < expired {
+					t.Fatalf("%s of key %s arrived %d ms before the horizon", r.Data, r.Key, expired-r.Arrival)
+				}
 				if r.Arrival >= since {
 					got[r.Key] = append(got[r.Key], info.SequenceNumber(sh.ID, r.Pos, r.Arrival))
 				}

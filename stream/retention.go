@@ -29,10 +29,8 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 	sh.mu.Lock()
 	h := sh.horizon
 	sh.mu.Unlock()
-	if at <= sn.shardInfo(sh).Began() {
-		return h.pos, nil
-	}
-	if at <= h.until {
+	// A shard may count as begun some seconds after its first record, if reshards follow each other quickly.
+	if at <= record.MillisOf(sn.info.Created) || at <= h.until {
 		return h.pos, nil
 	}
 	pos, err := s.log.Seek(ctx, sh.key, at)
