@@ -201,6 +201,7 @@ func TestAFailedChangeIsTriedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := b.lookup(orders)
+			b.advance(1500 * time.Millisecond) // the first try fails as well
 			f.left.Store(1 << 30)
 
 			b.advance(2 * time.Second)
@@ -224,6 +225,24 @@ func TestAFailedChangeIsTriedAgain(t *testing.T) {
 		}
 	}
 	t.Fatal("the change takes more steps than were tried")
+}
+
+// An appointment of a stream that is gone does nothing to the stream that has its name now.
+func TestALateAppointmentMeetsANamesake(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(orders, 1)
+	gone := b.s.byName[orders]
+	b.must(b.s.Delete(b.ctx, orders))
+	info := b.create(orders, 1)
+
+	b.s.complete(b.ctx, gone)
+
+	b.put(orders, "a")
+	b.reopen()
+	if got := b.lookup(orders); got.ID != info.ID {
+		t.Errorf("%+v", got)
+	}
 }
 
 // R-11 with a crash at every step: the next process finds the change done or not begun, finishes what was begun, and
