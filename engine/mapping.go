@@ -300,6 +300,7 @@ func (r *mappingRunner) configured(m mapping.Mapping) {
 	}
 	old := r.m
 	r.m = m
+	r.count() // before a shard is started that would be counted under the old settings
 	if core := m.Core(); core != old.Core() {
 		r.setFilter()
 		for _, s := range r.shards {
