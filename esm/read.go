@@ -1,6 +1,9 @@
 package esm
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // read asks for more records if there is room and no Read is out.
 func (s *Shard) read() {
@@ -100,16 +103,29 @@ func (s *Shard) take(r *Rec) {
 	l.queue.push(rec)
 	s.records++
 	s.bytes += int(r.Bytes)
-	l.takeBack(r)
+	s.takeBack(l, r)
 }
 
-// takeBack gives a record that was read again to its batch, which comes from a checkpoint.
-func (l *lane) takeBack(r *Rec) {
+// takeBack gives a record that was read again to its batch, which comes from a checkpoint. One that lies in front of
+// it, where no batch was before, matches only now: it begins a batch of its own, so that no two have one identity.
+func (s *Shard) takeBack(l *lane, r *Rec) {
 	for i := range l.plan {
-		if seg := &l.plan[i]; seg.restored && r.Pos <= seg.last {
-			seg.count++
+		seg := &l.plan[i]
+		if !seg.restored || r.Pos > seg.last {
+			continue
+		}
+		if r.Pos < seg.id.First && seg.id.Purpose == ForRecords {
+			last := seg.id.First - 1
+			front := segment{
+				id: BatchID{Generation: s.gen, Lane: l.id, First: r.Pos, Last: last}, last: last, count: 1,
+				restored: true, flush: FlushAgain, parent: parentOf(seg, OriginFit),
+			}
+			l.plan = slices.Insert(l.plan, i, front)
+			s.tellRest(Batch{ID: front.id, First: r.Pos, Last: last}, front.parent)
 			return
 		}
+		seg.count++
+		return
 	}
 }
 
