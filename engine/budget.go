@@ -82,9 +82,13 @@ func (x *Executor) resume() esm.Event {
 	}
 	c := x.reading
 	want := storage.Limit{Records: c.MaxRecords, Bytes: rawBytes(c.MaxBytes)}
-	least := storage.Limit{
-		Records: min(want.Records, x.batchSize-x.held.len()),
-		Bytes:   min(want.Bytes, rawBytes(esm.MaxPayload)-int(x.held.cost)),
+	least := x.least(want)
+	if !x.budget.fits(want.Bytes) && (least.Records <= 0 || least.Bytes <= 0) && x.held.len() > x.shard.Held() {
+		// What is settled beyond the low-water mark is not needed any more. It must not keep the very read from
+		// happening that moves the mark, as it would once another filter has begun behind it.
+		x.held.retain(x.shard.AppendHeld(nil))
+		x.account()
+		least = x.least(want)
 	}
 	if x.budget.fits(want.Bytes) || least.Records > 0 && least.Bytes > 0 || x.rereads() {
 		x.withheld = false
@@ -97,6 +101,14 @@ func (x *Executor) resume() esm.Event {
 	}
 	x.withheld = false
 	return esm.ReadReturned{Seq: c.Seq, Next: c.From, End: esm.Withheld}
+}
+
+// least returns how much may be read while memory is short: what is missing of one batch.
+func (x *Executor) least(want storage.Limit) storage.Limit {
+	return storage.Limit{
+		Records: min(want.Records, x.batchSize-x.held.len()),
+		Bytes:   min(want.Bytes, rawBytes(esm.MaxPayload)-int(x.held.cost)),
+	}
 }
 
 // rereads reports whether a batch from a checkpoint waits for its records, which may lie behind more of other lanes

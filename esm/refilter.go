@@ -59,8 +59,10 @@ func (l *lane) kept() (n int) {
 	return n
 }
 
-// AppendHeld appends the positions of all records that the machine holds, in ascending order: those that are read and
-// not settled.
+// Held returns how many records the machine holds: those that are read and not settled.
+func (s *Shard) Held() int { return s.records }
+
+// AppendHeld appends the positions of the records that the machine holds, in ascending order.
 func (s *Shard) AppendHeld(dst []record.Position) []record.Position {
 	for i := range s.lanes {
 		for q, j := &s.lanes[i].queue, 0; j < q.len(); j++ {

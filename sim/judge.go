@@ -20,6 +20,7 @@ func (n *session) judgeCall(c *engine.Call, ps []record.Position, in *source.Win
 		return
 	}
 	l := n.lanes[c.Lane]
+	n.skipEmpty(l)
 	switch {
 	case l.flight != nil:
 		n.complain("lane %d: a second invocation while one runs", l.id)
@@ -73,7 +74,8 @@ func (l *lane) atHandIs(ps []record.Position) bool {
 
 // judgeBatch checks that records are those that are due in their lane, all of them and no other.
 func (n *session) judgeBatch(l *lane, c *engine.Call, ps []record.Position) {
-	if n.drop(l, ps[0], false); len(l.queue) < len(ps) || !slices.Equal(positionsOf(l.queue[:len(ps)]), ps) {
+	n.drop(l, ps[0], false)
+	if n.skipEmpty(l); len(l.queue) < len(ps) || !slices.Equal(positionsOf(l.queue[:len(ps)]), ps) {
 		due := positionsOf(l.queue[:min(len(l.queue), len(ps)+3)])
 		n.complain("lane %d invokes with %v, and %v are due", l.id, ps, due)
 		return
@@ -188,6 +190,7 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 		return positionsOf(g.items)
 	}
 	n.drop(l, first, false)
+	n.skipEmpty(l)
 	switch {
 	case n.busy():
 		n.complain("lane %d gives up %v and is to end", l.id, doc.Batch)
@@ -319,6 +322,7 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 		n.judgeLaneMark(l, cp)
 		l.saving = len(l.ahead)
 	}
+	n.turnSilently(false) // what was given up may have been the last of its window
 	if low := n.lowest(); cp.Low != low {
 		n.complain("a checkpoint at %d, and everything is settled up to %d", cp.Low, low)
 	}

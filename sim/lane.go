@@ -13,16 +13,18 @@ import (
 
 // lane is the judge's account of one lane of a machine.
 type lane struct {
-	id     int
-	mark   record.Position // a checkpoint says that everything up to it is settled
-	queue  []item          // given to the machine and not settled by it, in order
-	plan   []*part         // batches that were cut from the front of the queue, in order; the first is at hand
-	flight *flight         // the invocation that runs
-	notice *notice         // of records that are given up
-	pause  pause           // before the next attempt
-	opened span            // when the batching window began
-	ahead  []success       // settled and perhaps not saved, in order
-	saving int             // of them in the checkpoint that is being saved
+	id   int
+	mark record.Position // a checkpoint says that everything up to it is settled
+	// since a change of the filter: up to here everything is in a batch, or is left out
+	decided record.Position
+	queue   []item    // given to the machine and not settled by it, in order
+	plan    []*part   // batches that were cut from the front of the queue, in order; the first is at hand
+	flight  *flight   // the invocation that runs
+	notice  *notice   // of records that are given up
+	pause   pause     // before the next attempt
+	opened  span      // when the batching window began
+	ahead   []success // settled and perhaps not saved, in order
+	saving  int       // of them in the checkpoint that is being saved
 
 	perhaps  record.Position // up to here the batch at hand may have been given up without a sign
 	deadline time.Time       // when the lane must have done something; zero: it waits for something else
@@ -42,9 +44,10 @@ func (i item) expired(maxAge time.Duration, now time.Time) bool {
 // part is one batch: the records of the queue after the parts before it, up to last.
 type part struct {
 	last        record.Position
-	id          string // the request id, once it was invoked
-	restored    bool   // from a checkpoint, and not tried since
-	failures    int    // that count
+	first       record.Position // where the batch began that it is; 0: not known
+	id          string          // the request id, once it was invoked
+	restored    bool            // from a checkpoint, and not tried since
+	failures    int             // that count
 	invocations int
 	refusals    int // in a row
 	tooLarge    bool
@@ -326,8 +329,11 @@ func (n *session) fit(l *lane) {
 
 // split ends the batch at hand at a record. What follows is a batch of its own.
 func (l *lane) split(at record.Position) {
-	p := l.plan[0]
-	l.plan = slices.Insert(l.plan, 1, &part{last: p.last, restored: p.restored})
+	p, first := l.plan[0], at+1
+	if i := slices.IndexFunc(l.queue, func(i item) bool { return i.Pos > at }); i >= 0 {
+		first = l.queue[i].Pos
+	}
+	l.plan = slices.Insert(l.plan, 1, &part{last: p.last, first: first, restored: p.restored})
 	p.last = at
 }
 

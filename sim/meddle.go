@@ -69,6 +69,9 @@ func (w *world) meddle() {
 		if w.rng.IntN(2) == 0 { // most updates leave the lanes alone
 			c.Factor, c.TumblingWindow = w.cfg.Factor, w.cfg.TumblingWindow
 		}
+		if w.rng.IntN(2) == 0 {
+			c.Filter = w.cfg.Filter
+		}
 		w.reconfigure(c)
 	case n < 48:
 		w.disable()

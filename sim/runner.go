@@ -36,6 +36,7 @@ func (w *world) start(n *node, s *shard) {
 	id := engine.Identity{Mapping: "sim", Stream: 1, Shard: s.id, FunctionARN: "function"}
 	r.x = engine.NewExecutor(id, w.cfg, wholeRange, w.format, from, w.rng.Uint64(), r.observed)
 	r.x.Share(n.budget)
+	r.x.Filter(w.compiled(w.cfg.Filter))
 	n.runners = append(n.runners, r)
 	w.alive(n, 0, func() { r.step(esm.Tick{}) })
 }
@@ -69,6 +70,9 @@ func (r *runner) step(ev esm.Event) {
 		} else {
 			r.w.tracef("shard %d < %T%+v", r.s.id, ev, ev)
 		}
+	}
+	if c, ok := ev.(esm.Reconfigured); ok {
+		r.x.Filter(r.w.compiled(c.Config.Filter))
 	}
 	r.seen.begins(ev)
 	effects := append([]engine.Effect(nil), r.x.Step(r.w.now, ev)...)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/shardmill/shardmill/engine"
@@ -27,6 +28,9 @@ type session struct {
 	// What the last configuration says, one that waits included.
 	partial   bool
 	batchSize int
+	filter    uint64
+
+	refiltered bool // and nothing was read since
 
 	// reading
 	fetch    engineFetch
@@ -85,7 +89,7 @@ func (n *session) backoff(times int) span {
 func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpoint) session {
 	n := session{
 		w: w, node: node, s: s, from: from, cfg: cfg, factor: cfg.Factor, gen: from.Generation,
-		partial: cfg.PartialResponses, batchSize: cfg.BatchSize,
+		partial: cfg.PartialResponses, batchSize: cfg.BatchSize, filter: cfg.Filter,
 		position: from.Low + 1, low: from.Low, arrival: from.MaxArrival, ended: from.Ended, dry: from.Ended,
 		closed: map[record.Millis]bool{}, batches: map[string]bool{}, notices: map[string]bool{},
 	}
@@ -112,7 +116,7 @@ func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpo
 			n.lanes[i].mark = m.Settled
 			for _, p := range m.Plan {
 				n.lanes[i].plan = append(n.lanes[i].plan, &part{
-					last: p.Last, restored: true, failures: p.Failures, invocations: p.Invocations,
+					last: p.Last, first: p.ID.First, restored: true, failures: p.Failures, invocations: p.Invocations,
 					tooLarge: p.Status == statusTooLarge,
 				})
 			}
@@ -295,14 +299,23 @@ func (n *session) settleSilently() {
 func (n *session) judgeHungry() {
 	n.shortOfMemory()
 	records, bytes := n.used()
-	least := n.position // of what it holds
+	records = max(records, n.heldNow())
+	least, cost := n.position, 0 // of what it holds
 	for _, l := range n.lanes {
 		if len(l.queue) > 0 {
 			least = min(least, l.queue[0].Pos)
 		}
+		for _, i := range l.queue { // in batches, and beyond the place from where another filter has it read again
+			if i.Pos >= n.position {
+				r := &n.s.log[n.s.search(i.Pos)]
+				cost += len(r.Key) + len(r.Data) + recordOverhead
+			}
+		}
 	}
-	cost := 0
 	for _, r := range n.s.log[n.s.search(least):n.s.search(n.position)] {
+		if !passes(n.filter, r.Pos) && !n.holds(r.Pos) {
+			continue
+		}
 		cost += len(r.Key) + len(r.Data) + recordOverhead
 	}
 	room := raw(n.maxBytes() - bytes)
@@ -314,6 +327,16 @@ func (n *session) judgeHungry() {
 	case records < n.batchSize && cost < raw(esm.MaxPayload):
 		n.complain("it does not read on at %d and holds %d records, which is less than a batch", n.position, records)
 	}
+}
+
+// holds reports whether a record is in a lane.
+func (n *session) holds(p record.Position) bool {
+	for _, l := range n.lanes {
+		if slices.ContainsFunc(l.queue, func(i item) bool { return i.Pos == p }) {
+			return true
+		}
+	}
+	return false
 }
 
 // recordOverhead is what a record that is held counts for in memory, beside its key and data.
@@ -383,10 +406,13 @@ func (n *session) heldNow() (records int) {
 }
 
 func (n *session) reconfigured(cfg esm.Config) {
-	n.partial, n.batchSize = cfg.PartialResponses, cfg.BatchSize
+	n.partial, n.batchSize, n.filter = cfg.PartialResponses, cfg.BatchSize, cfg.Filter
 	switch {
 	case cfg.Factor == n.cfg.Factor && cfg.TumblingWindow == n.cfg.TumblingWindow:
-		n.cfg, n.next = cfg, nil
+		other := cfg.Filter != n.cfg.Filter || n.next != nil && cfg.Filter != n.next.Filter
+		if n.cfg, n.next = cfg, nil; other && !n.release {
+			n.refilter()
+		}
 	case !n.release:
 		n.next = &cfg
 		n.cfg.MaxRetries, n.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge // limits hold from the next decision on
@@ -422,20 +448,34 @@ func (n *session) give(next record.Position) (count int) {
 		if e.Pos >= next {
 			break
 		}
-		count++
 		n.arrival = max(n.arrival, e.Own)
+		if !passes(n.filter, e.Pos) {
+			if l := n.of(e); e.Pos > l.mark && e.Pos > l.decided {
+				e.Out, e.Excused = true, true // a state that it was part of is not saved
+			}
+			continue
+		}
+		count++
 		l := n.of(e)
 		if n.factor > 1 {
 			n.given = append(n.given, e)
 			n.bytes += e.Size
 		}
-		if e.Pos <= l.mark || e.Pos <= n.from.Low {
+		if e.Pos <= l.mark || e.Pos <= n.from.Low || e.Pos <= l.decided {
 			continue
 		}
 		if l.idle() && !n.w.now.Before(l.opened.to.Add(n.cfg.BatchingWindow)) {
 			l.opened = span{n.w.now, n.w.now} // a record after an idle time begins a window of its own
 		}
 		l.queue = append(l.queue, item{e, n.arrival})
+		for i, p := range l.plan {
+			if p.restored && e.Pos <= p.last {
+				if e.Pos < p.first { // it was not in the batch, and matches now: it is in one of its own
+					l.plan = slices.Insert(l.plan, i, &part{last: p.first - 1, restored: true})
+				}
+				break
+			}
+		}
 	}
 	return count
 }
@@ -467,6 +507,8 @@ func (n *session) fetched(f *engine.Fetch) {
 		n.measure()
 		records, _ = n.used()
 	}
+	n.skipped(f.From)
+	n.refiltered = false
 	switch {
 	case f.From != n.position:
 		n.complain("a read from %d, and everything up to %d was read", f.From, n.position)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/filter"
 	"github.com/shardmill/shardmill/function/fleet"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/sim/book"
@@ -35,6 +36,7 @@ type world struct {
 	most     int             // records of a shard
 	memory   int64           // of a process for records, in bytes; 0: without a limit
 	received map[string]bool // notices at the destination, by id
+	filters  map[uint64]*filter.Filter
 
 	complaints []string
 	trace      []string
@@ -110,6 +112,7 @@ func (a *agenda) Pop() any {
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, received: map[string]bool{}}
+	w.filters = map[uint64]*filter.Filter{}
 	w.skew = pick(w, 0, 0, 1500*time.Millisecond)
 	w.drawSizes()
 	w.cfg = w.anyConfig()
@@ -186,6 +189,7 @@ func (w *world) anyConfig() esm.Config {
 	if c.TumblingWindow = pick(w, 0, 0, 3*time.Second, 10*time.Second, 25*time.Second); c.TumblingWindow != 0 {
 		c.Factor = 1
 	}
+	c.Filter = w.anyFilter()
 	return c.DefaultBackoff()
 }
 

@@ -28,6 +28,7 @@ type Entry struct {
 	Noticed bool // a notice that names it is at the destination
 	Dropped bool // given up without a notice, as configured or after three refusals
 	Lost    bool // retention took it before anything else happened
+	Out     bool // a machine was given it under a filter that it does not pass
 
 	Windowed bool // the function has aggregated it in a window
 	Plain    bool // the function has processed it without one
@@ -36,7 +37,7 @@ type Entry struct {
 }
 
 // Settled reports whether the record has come to an end: no promise about it is open.
-func (e *Entry) Settled() bool { return e.Done || e.Noticed || e.Dropped || e.Lost }
+func (e *Entry) Settled() bool { return e.Done || e.Noticed || e.Dropped || e.Lost || e.Out }
 
 // Age is how old the record is at now.
 func (e *Entry) Age(now time.Time) time.Duration { return now.Sub(e.Arrival.Time()) }
