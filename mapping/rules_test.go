@@ -137,10 +137,10 @@ func TestTheFunctionIsLookedUpBeforeAKindOfSourceIsRefused(t *testing.T) {
 	}
 }
 
-// The rules that are no refusal of Create, or one of a single value. V5 to V8: starting positions. V10, V11: another
-// function of the same stream is another mapping. V12: an unknown UUID. V24: more than 10 records need no batching
-// window. V13 and V14 are pinned by TestTransitionalStatesRefuseAtAWSPace, V15 to V17 and V22 where filters are tested,
-// V25 and V26 with tags.
+// The rules that are no refusal of Create, or one of a single value. V5 to V8: starting positions. V10: another
+// function of the same stream is another mapping. V12: an unknown UUID. V15 to V17: filters; V22: with a tumbling
+// window they are accepted. V24: more than 10 records need no batching window. V11 is pinned with qualifiers, V13 and
+// V14 by TestTransitionalStatesRefuseAtAWSPace, V25 and V26 with tags.
 func TestRulesOfSingleValues(t *testing.T) {
 	t.Parallel()
 	create := func(edit func(*CreateInput)) error {
@@ -170,6 +170,22 @@ func TestRulesOfSingleValues(t *testing.T) {
 			parameter, "StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
 			func(in *CreateInput) { in.StartingPositionTimestamp = new(record.Millis(1)) },
 		},
+		"V15": {
+			parameter, "Invalid filter pattern definition.",
+			func(in *CreateInput) { in.Filters = []string{`[{"eventName": ["INSERT"=123}]`} },
+		},
+		"V16": {
+			parameter, "Invalid filter pattern definition.",
+			func(in *CreateInput) { in.Filters = []string{`{"data":"plain text"}`} },
+		},
+		"V17": {
+			parameter, "The number of filters in FilterCriteria exceeds the limit of 5.",
+			func(in *CreateInput) {
+				for range 6 {
+					in.Filters = append(in.Filters, `{"data":{"a":[1]}}`)
+				}
+			},
+		},
 		"V8, the oldest record": {
 			parameter, "StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
 			func(in *CreateInput) {
@@ -184,6 +200,11 @@ func TestRulesOfSingleValues(t *testing.T) {
 		in.BatchSize, in.BatchingWindowSeconds = new(int64(500)), new(int64(0))
 	}); err != nil {
 		t.Error("V24:", err)
+	}
+	if err := create(func(in *CreateInput) {
+		in.TumblingWindowSeconds, in.Filters = new(int64(60)), []string{`{"data":{"a":[1]}}`}
+	}); err != nil {
+		t.Error("V22:", err)
 	}
 	b := setup(t)
 	b.create(t)
