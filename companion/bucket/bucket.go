@@ -128,7 +128,7 @@ func (bs *Buckets) enter() (leave func(), err error) {
 }
 
 // prepare makes the place of contents usable, at its first use after a start, and lets what a crash has left behind be
-// removed while it is used.
+// removed while it is used. It is part of an operation that Stop waits for.
 func (bs *Buckets) prepare() error {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
@@ -136,7 +136,7 @@ func (bs *Buckets) prepare() error {
 		return nil
 	}
 	if err := bs.content.prepare(); err != nil {
-		return err
+		return storageFault("prepare the directory of objects", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	bs.stop = stop

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -217,4 +218,36 @@ func TestPutObjectSaysWhoseFaultItIs(t *testing.T) {
 	if fault.CodeOf(err) != CodeInternal {
 		t.Errorf("a full store: %v", err)
 	}
+}
+
+// A stop does not wait for the body of an object, which ends with the next bytes that come; nothing of it is stored.
+func TestAStopDoesNotWaitForABody(t *testing.T) {
+	both(t, func(t *testing.T, b *bench) {
+		r, w := io.Pipe()
+		put := make(chan error, 1)
+		go func() {
+			_, err := b.Put(t.Context(), Put{Bucket: "bbb", Key: "k", Body: r, Buffer: make([]byte, 4)})
+			_ = r.CloseWithError(err) // it may have seen the stop already
+			put <- err
+		}()
+		if _, err := w.Write([]byte("12345678")); err != nil {
+			t.Fatal(err)
+		}
+
+		b.Stop()
+
+		if _, err := w.Write([]byte("more")); err != nil && !errors.Is(err, ErrStopped) {
+			t.Fatal(err)
+		}
+		if err := <-put; !errors.Is(err, ErrStopped) {
+			t.Error(err)
+		}
+		if _, err := b.Open(t.Context(), "bbb", "k"); !errors.Is(err, ErrStopped) {
+			t.Error(err)
+		}
+		b.restart()
+		if got := b.content("k"); got != CodeNoSuchKey {
+			t.Errorf("it is %q", got)
+		}
+	})
 }

@@ -108,17 +108,12 @@ type PutPart struct {
 // InvalidArgument (number); InvalidRequest (another algorithm); EntityTooLarge; InternalError with a hint when no space
 // is left; those of Body and Check.
 func (bs *Buckets) PutPart(ctx context.Context, p PutPart) (Part, error) {
-	leave, err := bs.enter()
-	if err != nil {
-		return Part{}, err
-	}
-	defer leave()
 	if p.Number < 1 || p.Number > MaxParts {
 		return Part{}, fault.New(
 			CodeInvalidArgument, "Part number must be an integer between 1 and %d, inclusive", MaxParts,
 		)
 	}
-	if err := bs.admitPart(&p); err != nil {
+	if err := bs.briefly(func() error { return bs.admitPart(&p) }); err != nil {
 		return Part{}, err
 	}
 	taken, sums, done, err := bs.take(ctx, intake{p.Body, p.Buffer, p.Algorithm, p.Check})
@@ -130,7 +125,7 @@ func (bs *Buckets) PutPart(ctx context.Context, p PutPart) (Part, error) {
 		Number: p.Number, Size: sums.Size, ETag: sums.etag(), Modified: bs.clock.Now().UnixMilli(),
 		Checksum: checksumOf(p.Algorithm, sums),
 	}
-	return part, bs.storePart(ctx, &p, part, taken)
+	return part, bs.briefly(func() error { return bs.storePart(ctx, &p, part, taken) })
 }
 
 // admitPart refuses what would be refused in the end before its body is read, and settles the algorithm.

@@ -53,15 +53,11 @@ type Put struct {
 // NoSuchBucket; EntityTooLarge; PreconditionFailed; KeyTooLongError; InvalidArgument (key); InvalidTag; InternalError
 // with a hint when no space is left; those of Body and Check.
 func (bs *Buckets) Put(ctx context.Context, p Put) (Description, error) {
-	leave, err := bs.enter()
-	if err != nil {
-		return Description{}, err
-	}
-	defer leave()
-	if err := bs.admit(p.Bucket, p.Key, p.Condition); err != nil {
-		return Description{}, err
-	}
 	if err := checkTags(p.Tags, MaxObjectTags); err != nil {
+		return Description{}, err
+	}
+	admit := func() error { return bs.admit(p.Bucket, p.Key, p.Condition) }
+	if err := bs.briefly(admit); err != nil {
 		return Description{}, err
 	}
 	taken, sums, done, err := bs.take(ctx, intake{p.Body, p.Buffer, p.Algorithm, p.Check})
@@ -73,10 +69,22 @@ func (bs *Buckets) Put(ctx context.Context, p Put) (Description, error) {
 		Size: sums.Size, ETag: sums.etag(), Attributes: p.Attributes, Tags: p.Tags,
 		Checksum: checksumOf(p.Algorithm, sums),
 	}, pieces: []piece{taken}}
-	if err := bs.commit(ctx, p.Bucket, p.Key, p.Condition, s); err != nil {
+	commit := func() error { return bs.commit(ctx, p.Bucket, p.Key, p.Condition, s) }
+	if err := bs.briefly(commit); err != nil {
 		return Description{}, err
 	}
 	return s.Description, nil
+}
+
+// briefly counts do as an operation that Stop waits for. A body may take as long as its client likes, so what waits for
+// one is not counted as a whole.
+func (bs *Buckets) briefly(do func() error) error {
+	leave, err := bs.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return do()
 }
 
 // PutObject writes an object of which the caller has all bytes; see Put. Bucket names belong to all accounts and
@@ -122,8 +130,8 @@ type intake struct {
 
 // take makes a body durable. The caller calls done once something refers to it, or nothing ever will.
 func (bs *Buckets) take(ctx context.Context, in intake) (p piece, sums Sums, done func(), err error) {
-	if err := bs.prepare(); err != nil {
-		return p, sums, nil, storageFault("prepare the directory of objects", err)
+	if err := bs.briefly(bs.prepare); err != nil {
+		return p, sums, nil, err
 	}
 	if in.buffer == nil {
 		in.buffer = make([]byte, bufferSize)
@@ -142,13 +150,17 @@ func (bs *Buckets) take(ctx context.Context, in intake) (p piece, sums Sums, don
 				"Your proposed upload exceeds the maximum allowed size").WithStatus(http.StatusBadRequest)
 		}
 		if n > 0 {
-			if out == nil {
-				if out, err = bs.content.create(); err != nil {
-					return p, sums, nil, storageFault("write an object", err)
-				}
-			}
 			d.add(in.buffer[:n])
-			if _, err := out.Write(in.buffer[:n]); err != nil {
+			write := func() (err error) {
+				if out == nil {
+					out, err = bs.content.create()
+				}
+				if err == nil {
+					_, err = out.Write(in.buffer[:n])
+				}
+				return err
+			}
+			if err := bs.briefly(write); err != nil {
 				return p, sums, nil, storageFault("write an object", err)
 			}
 		}
@@ -173,9 +185,11 @@ func (bs *Buckets) take(ctx context.Context, in intake) (p piece, sums Sums, don
 		return p, sums, func() {}, nil
 	}
 	used := false
-	err = out.keep(sums.SHA256, func(n blob) {
-		p.name, used = n, true
-		bs.uses.begin(n)
+	err = bs.briefly(func() error {
+		return out.keep(sums.SHA256, func(n blob) {
+			p.name, used = n, true
+			bs.uses.begin(n)
+		})
 	})
 	done = func() { bs.uses.end(bs, true, p.name) }
 	if err != nil {
