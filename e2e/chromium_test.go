@@ -230,7 +230,7 @@ func servicesOf(t *testing.T, s *server) []string {
 	a := send(t, http.DefaultClient, "POST", s.Endpoint+"/", "{}", map[string]string{
 		"X-Amz-Target": "secretsmanager.GetSecretValue",
 	})
-	m := regexp.MustCompile(`it has ([a-z, ]+)\.`).FindStringSubmatch(a.body)
+	m := regexp.MustCompile(`it has ([a-z0-9, ]+)\.`).FindStringSubmatch(a.body)
 	if m == nil {
 		t.Fatalf("the server does not say what it has: %s", a.body)
 	}
