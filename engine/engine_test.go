@@ -99,6 +99,7 @@ func newFakeFunctions() *fakeFunctions {
 }
 
 func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
+	theFunction(inv.Ref)
 	f.mu.Lock()
 	version, code, found := f.named.Resolve(inv.Qualifier, f.version)
 	if f.missing || !found {
@@ -243,7 +244,15 @@ func decode(inv function.Invocation) invocation {
 	return call
 }
 
-func (f *fakeFunctions) Enrol(_ function.Ref, waiter func()) (cancel func()) {
+// theFunction fails unless a reference is to a function of the tests: names carry no qualifier.
+func theFunction(ref function.Ref) {
+	if ref.Account != account || ref.Region != region || strings.Contains(ref.Name, ":") {
+		panic(fmt.Sprintf("%+v is no function of these tests", ref))
+	}
+}
+
+func (f *fakeFunctions) Enrol(ref function.Ref, waiter func()) (cancel func()) {
+	theFunction(ref)
 	f.mu.Lock()
 	at := &waiter
 	f.waiters = append(f.waiters, at)
@@ -255,13 +264,15 @@ func (f *fakeFunctions) Enrol(_ function.Ref, waiter func()) (cancel func()) {
 	return func() { f.withdraw(at) }
 }
 
-func (f *fakeFunctions) Changed(function.Ref) <-chan struct{} {
+func (f *fakeFunctions) Changed(ref function.Ref) <-chan struct{} {
+	theFunction(ref)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.changed
 }
 
-func (f *fakeFunctions) Find(_ function.Ref, qualifier string) (*function.Configuration, bool) {
+func (f *fakeFunctions) Find(ref function.Ref, qualifier string) (*function.Configuration, bool) {
+	theFunction(ref)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	version, _, found := f.named.Resolve(qualifier, f.version)

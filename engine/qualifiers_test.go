@@ -167,6 +167,29 @@ func TestQualifierThatIsGoneIsAMissingFunction(t *testing.T) {
 	}
 }
 
+// A record whose payload is beyond Invoke's limit is refused before anything runs. Its notice names the version that
+// would have run.
+func TestNoticeOfATooLargePayloadNamesTheVersion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.must(w.streams.SetRecordBytes(t.Context(), orders, 10<<20))
+		w.name(func(f *fakeFunctions) { f.named.Publish(1); f.named.Point("live", "1", nil) })
+		w.create(mapping.Knobs{
+			FunctionName: p("f:live"), MaxRetries: p(int64(0)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
+		w.put("k", strings.Repeat("x", 5<<20))
+		w.pass(time.Minute)
+
+		bodies := w.notices()
+		if len(bodies) != 1 || !strings.Contains(bodies[0], `"statusCode":413,"executedVersion":"1"`) {
+			t.Errorf("notices %q", bodies)
+		}
+	})
+}
+
 // An alias that leads to a version with another role changes the payload, as a new role of the function does.
 func TestPayloadsNameTheRoleOfTheVersion(t *testing.T) {
 	t.Parallel()

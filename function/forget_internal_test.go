@@ -51,7 +51,37 @@ func TestDeletedFunctionsLeaveNothing(t *testing.T) {
 		if err := f.PutConcurrency(t.Context(), ref, 0); err != nil {
 			t.Fatal(err)
 		}
-		f.Invoke(t.Context(), Invocation{Ref: ref, Wait: true}) // refused
+		version, err := f.Publish(t.Context(), PublishInput{Ref: ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alias := AliasInput{Ref: ref, Name: "live", Version: &version.Version}
+		if _, err := f.CreateAlias(t.Context(), alias); err != nil {
+			t.Fatal(err)
+		}
+		for _, qualifier := range []string{"", "1", "live"} {
+			f.Invoke(t.Context(), Invocation{Ref: ref, Qualifier: qualifier, Wait: true}) // refused
+			_, err := f.AddPermission(t.Context(), PermissionInput{
+				Ref: ref, Qualifier: qualifier, Sid: "s", Action: "*", Principal: "*",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%2 == 0 { // else they go with the function
+			if err := f.DeleteAlias(t.Context(), ref, "live"); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.DeleteVersion(t.Context(), ref, "1"); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(f.entry(ref).policies); n != 1 {
+				t.Errorf("%d policies are left, want the function's", n)
+			}
+			if n := len(f.meter.scopes); n != 1 {
+				t.Errorf("%d meters are left, want the function's", n)
+			}
+		}
 		store.Of(metric.DeliveryFailures, ref.Account, ref.Region, metric.FunctionName, ref.Name)
 		if err := f.Delete(t.Context(), ref); err != nil {
 			t.Fatal(err)

@@ -48,6 +48,9 @@ func TestAliasLifecycle(t *testing.T) {
 		m["FunctionVersion"] != "1" || m["RevisionId"] == made["RevisionId"] {
 		t.Errorf("updated to %v", m)
 	}
+	if m := b.do("GET", functions+"/f:live/configuration", nil).fields(); m["Version"] != "1" {
+		t.Errorf("an alias with weights shows version %v, want its main one", m["Version"])
+	}
 	b.do("PUT", aliases+"/live", object{"RevisionId": made["RevisionId"]}).fails(
 		412, "PreconditionFailedException", stale,
 	)

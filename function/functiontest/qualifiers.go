@@ -112,6 +112,9 @@ func followed(t *testing.T, b *Bench) {
 	changed = b.Changed(b.Ref)
 	b.Remove("live")
 	eventually.Comes(t, "word of an alias that is gone", changed)
+	changed = b.Changed(b.Ref)
+	b.Remove(version)
+	eventually.Comes(t, "word of a version that is gone", changed)
 }
 
 func unknownQualifier(t *testing.T, b *Bench) {
