@@ -37,9 +37,8 @@ func BenchmarkTenThousandRecords(b *testing.B) {
 			)
 			now := time.Unix(1_700_000_000, 0)
 			cfg := esm.Config{BatchSize: 1000, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
-			x := NewExecutor(
-				Identity{Mapping: "m"}, cfg, record.HashKeyRange{End: record.MaxHashKey}, format, esm.Checkpoint{}, 1, nil,
-			)
+			whole := record.HashKeyRange{End: record.MaxHashKey}
+			x := NewExecutor(Identity{Mapping: "m"}, cfg, whole, format, esm.Checkpoint{}, 1, nil)
 			x.Filter(c.filter)
 			var fetch *Fetch // the read that is out
 			next := record.Position(1)

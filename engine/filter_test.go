@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/engine"
@@ -388,4 +391,67 @@ func TestReplayKeepsToTheFilters(t *testing.T) {
 			t.Errorf("replayed %v in %d batches, next %q", got, len(batches), next)
 		}
 	})
+}
+
+// A mapping with a filter and one whose function filters by hand agree: the same records, each key's in the same order,
+// whatever the other knobs are and however often the function fails.
+func TestFilteringByHandGivesTheSame(t *testing.T) {
+	t.Parallel()
+	all := objects(1, 120)
+	run := func(k mapping.Knobs, byHand bool) (keys map[string][]string) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 2)
+			defer w.close()
+			chance := rand.New(rand.NewPCG(1, 2))
+			keys = map[string][]string{}
+			seen := map[string]bool{}
+			w.functions.handle = func(i invocation) function.Result {
+				w.functions.mu.Lock()
+				defer w.functions.mu.Unlock()
+				if chance.IntN(4) == 0 {
+					return failure()
+				}
+				for j, d := range i.data {
+					if matches := strings.Contains(d, "true"); (matches || !byHand) && !seen[d] {
+						seen[d] = true
+						keys[i.keys[j]] = append(keys[i.keys[j]], d)
+					}
+				}
+				r := ok()
+				r.Payload = []byte(`{"state":{}}`) // as a tumbling window needs it
+				return r
+			}
+			if !byHand {
+				k.Filters = []string{onlyEven}
+			}
+			for i, o := range all[:60] {
+				w.put(fmt.Sprint("k", i%7), o)
+			}
+			w.create(k)
+			w.pass(3 * time.Second)
+			for i, o := range all[60:] {
+				w.put(fmt.Sprint("k", i%7), o)
+			}
+			w.pass(time.Hour)
+		})
+		return keys
+	}
+	for _, k := range []mapping.Knobs{
+		{BatchSize: p(int64(1))},
+		{BatchSize: p(int64(7)), ParallelizationFactor: p(int64(3)), Bisect: p(true)},
+		{BatchSize: p(int64(100)), BatchingWindowSeconds: p(int64(2)), ParallelizationFactor: p(int64(10))},
+		{BatchSize: p(int64(10)), TumblingWindowSeconds: p(int64(5))},
+	} {
+		filtered, byHand := run(k, false), run(k, true)
+		if d := cmp.Diff(byHand, filtered); d != "" {
+			t.Errorf("batch size %d: %s", *k.BatchSize, d)
+		}
+		n := 0
+		for _, list := range filtered {
+			n += len(list)
+		}
+		if n != len(all)/2 {
+			t.Errorf("batch size %d: %d records of %d", *k.BatchSize, n, len(all)/2)
+		}
+	}
 }
