@@ -259,7 +259,10 @@ func TestIdleMappingsWriteNothing(t *testing.T) {
 		w.put("k", "1")
 		for i := range mappings {
 			_, _, err := w.mappings.Create(t.Context(), caller, mapping.CreateInput{
-				Knobs: mapping.Knobs{FunctionName: p(fmt.Sprint("f", i))}, EventSourceARN: p(orders.ARN()),
+				Knobs: mapping.Knobs{
+					FunctionName: p(fmt.Sprint("f", i)), Metrics: []string{"EventCount"}[:i%2], // the pulse of half of them
+				},
+				EventSourceARN:   p(orders.ARN()),
 				StartingPosition: p([]string{"TRIM_HORIZON", "LATEST"}[i%2]),
 			})
 			w.must(err)
