@@ -68,9 +68,9 @@ func add(s *metric.Series, at time.Time, records int) {
 	}
 }
 
-// idle notes that nothing was read since a minute began, unless something was.
+// idle notes that nothing was read in a minute that is over, unless something was.
 func (c *counts) idle(minute time.Time) {
-	if c.polled.Total().At.Before(minute) {
+	if last := c.polled.Total().At; last.Before(minute) || !last.Before(minute.Add(time.Minute)) {
 		c.polled.Add(minute, 0)
 	}
 }
@@ -86,11 +86,11 @@ type pulse struct {
 
 	mu     sync.Mutex
 	counts map[*counts]struct{}
-	minute time.Time    // the last one looked at
+	minute time.Time    // the first one not looked at
 	timer  *clock.Timer // nil: nobody counts
 }
 
-// add has c counted in from the next minute on.
+// add has c counted in from this minute on.
 func (p *pulse) add(c *counts) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,7 +114,7 @@ func (p *pulse) remove(c *counts) {
 	}
 }
 
-// arm waits for the next minute. p.mu is held.
+// arm waits for the end of the minute. p.mu is held.
 func (p *pulse) arm() { p.timer = p.clock.AtLeast(p.minute.Add(time.Minute), p.beat) }
 
 func (p *pulse) beat() {
@@ -128,10 +128,10 @@ func (p *pulse) beat() {
 		p.minute = now.Add(-pulseMinutes * time.Minute)
 	}
 	for p.minute.Before(now) {
-		p.minute = p.minute.Add(time.Minute)
 		for c := range p.counts {
 			c.idle(p.minute)
 		}
+		p.minute = p.minute.Add(time.Minute)
 	}
 	p.arm()
 }

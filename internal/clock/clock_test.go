@@ -12,6 +12,35 @@ import (
 
 func calm(context.Context) error { return nil }
 
+// An Advance stops at the instants of At and jumps over those of AtLeast, whose functions run at the next stop.
+func TestAnAdvanceJumpsOverLooseTimers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := New(0)
+		start := c.Now()
+		fired := make(chan time.Duration, 3)
+		note := func() { fired <- c.Now().Sub(start) }
+		c.AtLeast(start.Add(time.Minute), note)
+		c.At(start.Add(time.Hour), note)
+		late := c.AtLeast(start.Add(24*time.Hour), note)
+		stops := 0
+
+		_, err := c.Advance(t.Context(), 2*time.Hour, func(context.Context) error { stops++; return nil })
+
+		first, second := <-fired, <-fired
+		if err != nil || stops != 3 || first != time.Hour || second != time.Hour {
+			t.Errorf("%v: %d stops, fired at %s and %s", err, stops, first, second)
+		}
+		if !late.Stop() || late.Stop() {
+			t.Error("a loose timer was not stopped once")
+		}
+		c.AtLeast(c.Now().Add(time.Second), note)
+		if got := <-fired; got != 2*time.Hour+time.Second {
+			t.Errorf("without an advance it fired at %s", got)
+		}
+	})
+}
+
 // While its offset does not change, the clock behaves like package time.
 func TestTimersFireInOrderOfTheirInstants(t *testing.T) {
 	t.Parallel()
