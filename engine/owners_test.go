@@ -260,7 +260,8 @@ func TestIdleMappingsWriteNothing(t *testing.T) {
 		for i := range mappings {
 			_, _, err := w.mappings.Create(t.Context(), caller, mapping.CreateInput{
 				Knobs: mapping.Knobs{
-					FunctionName: p(fmt.Sprint("f", i)), Metrics: []string{"EventCount"}[:i%2], // the pulse of half of them
+					FunctionName: p(fmt.Sprint("f", i)),
+					Metrics:      []string{"EventCount"}[:i%2], // half of them have zeros to count
 				},
 				EventSourceARN:   p(orders.ARN()),
 				StartingPosition: p([]string{"TRIM_HORIZON", "LATEST"}[i%2]),
