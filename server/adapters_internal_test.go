@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/shardmill/shardmill/companion/bucket"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
@@ -107,5 +108,16 @@ func TestTopicsAreADestination(t *testing.T) {
 		return destinationtest.Topic(t, fresh,
 			func(qs *queue.Queues) topic.Queues { return queues{qs} },
 			func(ts *topic.Topics) destination.Topics { return topics{ts} })
+	})
+}
+
+// So are the buckets.
+func TestBucketsAreADestination(t *testing.T) {
+	t.Parallel()
+	destinationtest.Run(t, func(t *testing.T) *destinationtest.Bench {
+		fresh := func() storage.Local { return memory.New(memory.Options{}).Local() }
+		return destinationtest.Bucket(
+			t, fresh, func(bs *bucket.Buckets) destination.Buckets { return buckets{bs} },
+		)
 	})
 }

@@ -93,7 +93,8 @@ var rooms = map[string]struct {
 	"destination":                {[]string{"record", "fault", "esm"}, "a kind of destination"},
 	"destination/destinationtest": {
 		[]string{
-			"companion/queue", "companion/topic", "destination", "fault", "storage", "storage/storagetest", "internal/eventually",
+			"companion/bucket", "companion/queue", "companion/topic", "destination", "fault", "storage",
+			"storage/storagetest", "internal/eventually",
 		},
 		"how a destination and what stands for it are judged",
 	},
