@@ -18,6 +18,7 @@ import (
 
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/destination/destinationtest"
 	"github.com/shardmill/shardmill/engine"
@@ -330,6 +331,7 @@ type world struct {
 	clock     *clock.Clock
 	streams   *stream.Streams
 	queues    *queue.Queues
+	topics    *topic.Topics
 	bucket    destinationtest.Objects // that S3 destinations are
 	mappings  *mapping.Mappings
 	functions *fakeFunctions
@@ -369,6 +371,8 @@ func newWorldOn(t *testing.T, shards int, over func(storage.Coord) storage.Coord
 	w.must(err)
 	w.must(w.queues.Start(t.Context()))
 	w.must(w.queues.Create(t.Context(), dead, queue.Given{}))
+	w.topics, err = topic.New(topic.Options{Local: w.store.Local(), Queues: testQueues{w.queues}, Clock: c})
+	w.must(err)
 	w.coord = &faultyCoord{Coord: over(w.store.Coord())}
 	w.metrics, err = metric.New(metric.Options{Local: w.store.Local(), Clock: c})
 	w.must(err)
@@ -414,7 +418,8 @@ func (w *world) newEngine() *engine.Engine {
 			w.hints = append(w.hints, hint)
 		},
 		Destinations: destination.Table{
-			destination.SQS(heldQueues{testQueues{w.queues}, w}), destination.S3(&w.bucket),
+			destination.SQS(heldQueues{testQueues{w.queues}, w}), destination.SNS(testTopics{w.topics}),
+			destination.S3(&w.bucket),
 		},
 		Ownership: w.everything(),
 		Observe: func(o engine.Observation) {

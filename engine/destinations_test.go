@@ -1,0 +1,199 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/companion/topic"
+	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/destination/destinationtest"
+	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/metric"
+	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
+)
+
+const topicARN = "arn:aws:sns:" + region + ":" + account + ":discards"
+
+// testTopics shows topics to destinations, as the server does.
+type testTopics struct{ topics *topic.Topics }
+
+func (t testTopics) PublishNotice(ctx context.Context, account, region, name, id string, message []byte) error {
+	return t.topics.PublishNotice(
+		ctx, topic.Name{Account: account, Region: region, Name: name}, id, string(message),
+	)
+}
+
+// Deliver puts a topic's copy into a queue, as the server does.
+func (q testQueues) Deliver(ctx context.Context, queueARN, id string, c topic.Copy) error {
+	a, _ := arn.Parse(queueARN)
+	_, err := q.queues.Send(ctx, queue.Name{Account: a.Account, Region: a.Region, Name: a.Resource}, queue.Message{
+		Body: c.Body, DedupID: id,
+	})
+	if destination.Refused(err) {
+		return fmt.Errorf("%w: %w", topic.ErrRefused, err)
+	}
+	return err
+}
+
+// The topics behind notices are wired here as the server wires them.
+func TestTopicsOfTestsAreADestination(t *testing.T) {
+	t.Parallel()
+	destinationtest.Run(t, func(t *testing.T) *destinationtest.Bench {
+		return destinationtest.Topic(t, func() storage.Local { return memory.New(memory.Options{}).Local() },
+			func(qs *queue.Queues) topic.Queues { return testQueues{qs} },
+			func(ts *topic.Topics) destination.Topics { return testTopics{ts} })
+	})
+}
+
+// makeTopic makes the topic that discards go to, with the dead-letter queue as its subscriber.
+func (w *world) makeTopic() {
+	w.t.Helper()
+	a, _ := arn.Parse(topicARN)
+	name := topic.Name{Account: a.Account, Region: a.Region, Name: a.Resource}
+	w.must(w.topics.Create(w.t.Context(), name, nil, nil))
+	_, err := w.topics.Subscribe(w.t.Context(), name, account, dead.ARN(), nil)
+	w.must(err)
+}
+
+// S-81: "Notification.Message parses to the §5.7 document."
+func TestATopicGetsTheDocument(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.makeTopic()
+		w.functions.handle = func(invocation) function.Result { return failure() }
+		w.create(mapping.Knobs{
+			MaxRetries: p(int64(1)), Destination: &mapping.DestinationConfig{OnFailure: topicARN},
+		})
+		w.put("k", "one", "two")
+		w.pass(time.Minute)
+
+		got := w.notices()
+		if len(got) != 1 {
+			t.Fatalf("%d messages: %q", len(got), got)
+		}
+		var envelope struct{ Type, TopicArn, Message string }
+		w.must(json.Unmarshal([]byte(got[0]), &envelope))
+		const instant = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
+		document := regexp.MustCompile(`^\{"requestContext":\{"requestId":"[0-9a-f-]{36}","functionArn":"[^"]*:function:f",` +
+			`"condition":"RetryAttemptsExhausted","approximateInvokeCount":2\},"responseContext":\{"statusCode":200,` +
+			`"executedVersion":"[^"]+","functionError":"Unhandled"\},"version":"1.0","timestamp":"` + instant + `",` +
+			`"KinesisBatchInfo":\{"shardId":"shardId-000000000000","startSequenceNumber":"\d+","endSequenceNumber":"\d+",` +
+			`"approximateArrivalOfFirstRecord":"` + instant + `","approximateArrivalOfLastRecord":"` + instant + `",` +
+			`"batchSize":2,"streamArn":"` + orders.ARN() + `"\}\}$`)
+		if envelope.Type != "Notification" || envelope.TopicArn != topicARN || !document.MatchString(envelope.Message) {
+			t.Errorf("got %s", got[0])
+		}
+	})
+}
+
+// S-84: "destination queue deleted: DestinationDeliveryFailures 1, DroppedEventCount += n,
+// OnFailureDestinationDelivered not emitted, lane continues." So for a topic and a bucket.
+func TestADestinationThatIsGoneCostsTheRecordsAndNotTheLane(t *testing.T) {
+	t.Parallel()
+	for kind, to := range map[string]string{
+		"queue": deadARN + "-missing", "topic": topicARN, "bucket": bucketARN,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				defer w.close()
+				w.bucket.Remove(true)
+				w.functions.handle = func(i invocation) function.Result {
+					if i.data[0] == "bad" {
+						return failure()
+					}
+					return ok()
+				}
+				uuid := w.create(mapping.Knobs{
+					MaxRetries: p(int64(0)), Metrics: []string{"EventCount"},
+					Destination: &mapping.DestinationConfig{OnFailure: to},
+				})
+				w.put("k", "bad", "x", "y")
+				w.pass(time.Minute)
+				w.put("k", "good")
+				w.pass(time.Minute)
+
+				if got := w.total(metric.DeliveryFailures, metric.FunctionName, "f"); got.Sum != 1 {
+					t.Errorf("DestinationDeliveryFailures is %g", got.Sum)
+				}
+				if got := w.total(metric.DroppedEvents, metric.MappingUUID, uuid); got.Sum != 3 {
+					t.Errorf("DroppedEventCount is %g", got.Sum)
+				}
+				if got := w.total(metric.DeliveredEvents, metric.MappingUUID, uuid); got.Count != 0 {
+					t.Errorf("OnFailureDestinationDeliveredEventCount is %+v", got)
+				}
+				if seen := w.functions.seen(); len(seen) != 2 || seen[1].data[0] != "good" {
+					t.Errorf("the lane does not go on: %d invocations", len(seen))
+				}
+				if hints := w.hinted(); len(hints) != 1 || !strings.Contains(hints[0], "refused it three times") {
+					t.Errorf("hints %q", hints)
+				}
+			})
+		})
+	}
+}
+
+// S-86: "crash after the destination send and before the checkpoint write: the batch may be retried and a second
+// destination record appears; never zero records." A queue and the subscribers of a topic have the notice once; objects
+// of the repeat end in the same uuid.
+func TestACrashAfterANoticeRepeatsIt(t *testing.T) {
+	t.Parallel()
+	for kind, to := range map[string]string{"queue": deadARN, "topic": topicARN, "bucket": bucketARN} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				defer w.close()
+				w.makeTopic()
+				w.functions.handle = func(invocation) function.Result { return failure() }
+				w.create(mapping.Knobs{MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: to}})
+				w.coord.fail(failing("commit", "checkpoint/")) // nothing is saved any more
+				w.put("k", "one")
+				w.pass(time.Minute)
+				objects := w.bucket.Take()
+				now, cancel := context.WithCancel(t.Context())
+				cancel()
+				w.engine.Stop(now)
+				w.coord.fail(nil)
+				w.start()
+				w.pass(time.Minute)
+
+				if n := len(w.functions.seen()); n != 2 {
+					t.Errorf("%d invocations: the crash left a checkpoint", n)
+				}
+				again := w.bucket.Take()
+				if kind != "bucket" {
+					if got := w.notices(); len(got) != 1 {
+						t.Errorf("%d notices: %q", len(got), got)
+					}
+					return
+				}
+				if len(objects) != 1 || len(again) != 1 {
+					t.Fatalf("%d objects, %d after the crash", len(objects), len(again))
+				}
+				var ends []string
+				for _, all := range []map[string]string{objects, again} {
+					for key := range all {
+						ends = append(ends, key[len(key)-36:])
+					}
+				}
+				if ends[0] != ends[1] {
+					t.Errorf("objects of one notice end in %q", ends)
+				}
+			})
+		})
+	}
+}
