@@ -155,7 +155,8 @@ func TestAnObjectHoldsTheTumblingWindow(t *testing.T) {
 			}
 		}
 		for _, o := range expired {
-			if !strings.Contains(o.Payload, `"window":{"start":"`) || !strings.Contains(o.Payload, `"state":{},`) ||
+			if !strings.Contains(o.Payload, `"window":{"start":"2000-01-01T`) ||
+				!strings.Contains(o.Payload, `"state":{},`) ||
 				!strings.Contains(o.Payload, `"isFinalInvokeForWindow":false`) {
 				t.Errorf("the object holds %s", o.Payload)
 			}
