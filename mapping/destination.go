@@ -58,10 +58,10 @@ func checkDestinationKind(text string) error {
 // for it for ever.
 func (m *Mappings) destination(c Caller, text string) (folded, hint string, err error) {
 	folded, hint, err = c.destination(text)
-	if a, _ := arn.Parse(folded); err == nil && folded != "" && m.serves != nil && !m.serves(a.Service) {
-		return "", "", errUnsupported(
-			"DestinationConfig.OnFailure.Destination "+text, "this server does not have the service "+a.Service+".",
-		)
+	if a, _ := arn.Parse(folded); err == nil && folded != "" && m.lacks != nil {
+		if why := m.lacks(a.Service); why != "" {
+			return "", "", errUnsupported("DestinationConfig.OnFailure.Destination "+text, why)
+		}
 	}
 	return folded, hint, err
 }

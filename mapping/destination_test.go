@@ -73,7 +73,12 @@ func TestOtherDestinationsAreUnsupported(t *testing.T) {
 // A destination whose service this server does not have is refused: a notice would wait for it for ever.
 func TestADestinationOfAServiceThatIsNotHereIsRefused(t *testing.T) {
 	t.Parallel()
-	m := New(Options{Serves: func(service string) bool { return service == "sqs" }})
+	m := New(Options{Lacks: func(service string) string {
+		if service == "sqs" {
+			return ""
+		}
+		return "this server does not have the service " + service + "."
+	}})
 	if got, _, err := m.destination(me, "arn:aws:sqs:us-east-1:111122223333:q"); err != nil || got == "" {
 		t.Errorf("a queue: %q, %v", got, err)
 	}

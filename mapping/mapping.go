@@ -150,8 +150,8 @@ type Options struct {
 	Clock     *clock.Clock
 	Sources   Sources
 	Functions Functions
-	Serves    func(service string) bool // reports whether there are destinations of a service; nil: of all
-	Log       *slog.Logger              // nil: discard
+	Lacks     func(service string) string // says why there are no destinations of a service; nil, "": there are
+	Log       *slog.Logger                // nil: discard
 	// AWSPace makes a call on a mapping in a transitional state fail at once, as on AWS. Otherwise the call waits for
 	// up to a second of real time, which is always enough here, so that scripts need no retry loop.
 	AWSPace bool
@@ -179,7 +179,7 @@ type Mappings struct {
 	clock     *clock.Clock
 	sources   Sources
 	functions Functions
-	serves    func(service string) bool
+	lacks     func(service string) string
 	log       *slog.Logger
 	newUUID   func() string
 
@@ -201,7 +201,7 @@ func New(o Options) *Mappings {
 		clock:     o.Clock,
 		sources:   o.Sources,
 		functions: o.Functions,
-		serves:    o.Serves,
+		lacks:     o.Lacks,
 		log:       o.Log,
 		newUUID:   o.NewUUID,
 		patience:  patience,

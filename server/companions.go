@@ -22,6 +22,7 @@ import (
 	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/proxy"
 )
 
 // companion is a service that functions and destinations call back. Everything that others need from it is here, so
@@ -32,28 +33,32 @@ type companion struct {
 	copies       topic.Queues       // how a topic's messages reach queues; set by one companion
 	lines        function.LogSink   // keeps what functions print; set by one companion
 	printed      control.Logs       // gives it back; set beside lines
+	off          string             // its name, if it refuses everything
 
 	wake  func() // ends requests that wait for something; nil: none does
 	close func() // once no request is under way; nil: nothing to do
 }
 
 // row is a companion and what serves it. A companion that another program serves is a row whose open returns
-// forwarders: a handler in services, and senders in destinations.
+// forwarders: a handler in services, and senders in destinations. See arrange.
 type row struct {
 	name string
-	// its result is closed even if there is an error
-	open func(ctx context.Context, s *Server, r *rooms) (companion, error)
+	open opener
+	away elsewhere // what is left of it where this process does not serve it
 }
+
+// opener makes a companion usable. Its result is closed even if there is an error.
+type opener func(ctx context.Context, s *Server, r *rooms) (companion, error)
 
 // embedded returns the table of companions in which this process serves them all.
 func embedded() []row {
 	return []row{
-		{"sqs", openQueues},
-		{"sns", openTopics}, // behind the row whose queues get the copies
-		{"dynamodb", openTables},
-		{"s3", openObjects},
-		{"logs", openLogs},
-		{"identity", openIdentity},
+		{"queue", openQueues, queuesElsewhere},
+		{"topic", openTopics, topicsElsewhere}, // behind the row whose queues get the copies
+		{"table", openTables, tablesElsewhere},
+		{"bucket", openObjects, bucketsElsewhere},
+		{"logs", openLogs, logsElsewhere},
+		{"identity", openIdentity, identityElsewhere},
 	}
 }
 
@@ -83,6 +88,19 @@ func (r *rooms) destinations() (all destination.Table) {
 		all = append(all, c.destinations...)
 	}
 	return all
+}
+
+// lacks says why a service can be no destination of new mappings; "" if it can.
+func (r *rooms) lacks(service string) string {
+	for _, c := range r.companions {
+		if c.off != "" && slices.ContainsFunc(c.services, func(s wire.Service) bool { return s.Name == service }) {
+			return proxy.OffText(c.off)
+		}
+	}
+	if !r.destinations().Has(service) {
+		return "this server does not have the service " + service + "."
+	}
+	return ""
 }
 
 // copies returns how a topic's messages reach queues.

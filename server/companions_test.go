@@ -19,8 +19,8 @@ import (
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
-// elsewhere is a program that serves queues and logs in our place.
-type elsewhere struct {
+// another is a program that serves queues and logs in our place.
+type another struct {
 	said chan string // what reached it
 
 	mu    sync.Mutex
@@ -28,7 +28,7 @@ type elsewhere struct {
 }
 
 // ServeHTTP answers like another queue service.
-func (e *elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *another) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	c := wire.CallerOf(r.Context())
 	e.said <- fmt.Sprintf("request %s of %s: %s %v", r.Header.Get("X-Amz-Target"), c.Account, body, err)
@@ -36,16 +36,16 @@ func (e *elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Send takes a notice.
-func (e *elsewhere) Send(_ context.Context, n destination.Sending) error {
+func (e *another) Send(_ context.Context, n destination.Sending) error {
 	e.said <- "notice " + string(n.Body)
 	return nil
 }
 
 // Payload says that notices carry no records.
-func (e *elsewhere) Payload() bool { return false }
+func (e *another) Payload() bool { return false }
 
 // Write takes what a function prints.
-func (e *elsewhere) Write(owner function.Ref, group, _ string, events []function.LogEvent) {
+func (e *another) Write(owner function.Ref, group, _ string, events []function.LogEvent) {
 	for _, event := range events {
 		if strings.Contains(event.Message, "say") {
 			e.said <- "line of " + owner.Name + " in " + group
@@ -53,15 +53,15 @@ func (e *elsewhere) Write(owner function.Ref, group, _ string, events []function
 	}
 }
 
-func (e *elsewhere) Exists(logstore.Group, string) error { return nil }
+func (e *another) Exists(logstore.Group, string) error { return nil }
 
-func (e *elsewhere) Read(_ context.Context, _ logstore.Query, each func(logstore.Event) bool) error {
+func (e *another) Read(_ context.Context, _ logstore.Query, each func(logstore.Event) bool) error {
 	each(logstore.Event{At: time.Unix(0, 0).UTC(), Stream: "s", Message: "kept elsewhere\n"})
 	return nil
 }
 
 // end returns a function that records that a companion is woken or closed.
-func (e *elsewhere) end(how string) func() {
+func (e *another) end(how string) func() {
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -69,7 +69,7 @@ func (e *elsewhere) end(how string) func() {
 	}
 }
 
-func (e *elsewhere) queues(context.Context, *Server, *rooms) (companion, error) {
+func (e *another) queues(context.Context, *Server, *rooms) (companion, error) {
 	return companion{
 		services: []wire.Service{{Name: "sqs", Target: "AmazonSQS", Needs: wire.Header, Handler: e}},
 		destinations: []destination.Kind{{Service: "sqs", Open: func(a arn.ARN) destination.Sender {
@@ -80,12 +80,12 @@ func (e *elsewhere) queues(context.Context, *Server, *rooms) (companion, error) 
 	}, nil
 }
 
-func (e *elsewhere) logs(context.Context, *Server, *rooms) (companion, error) {
+func (e *another) logs(context.Context, *Server, *rooms) (companion, error) {
 	return companion{lines: e, printed: e, wake: e.end("logs woken")}, nil
 }
 
 // hears fails unless the next things it receives, in any order, begin with want.
-func (e *elsewhere) hears(t *testing.T, want ...string) {
+func (e *another) hears(t *testing.T, want ...string) {
 	t.Helper()
 	for range want {
 		got := <-e.said
@@ -101,11 +101,11 @@ func (e *elsewhere) hears(t *testing.T, want ...string) {
 // there, and everything outside of that row stays the same.
 func TestACompanionServedElsewhereIsOneRow(t *testing.T) {
 	t.Parallel()
-	e := &elsewhere{said: make(chan string, 100)}
+	e := &another{said: make(chan string, 100)}
 	b := startWith(t, Config{}, func(s *Server) {
 		for i, row := range s.companions {
 			switch row.name {
-			case "sqs":
+			case "queue":
 				s.companions[i].open = e.queues
 			case "logs":
 				s.companions[i].open = e.logs

@@ -90,7 +90,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	r.mappings = mapping.New(mapping.Options{
 		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions},
-		Serves: r.destinations().Has, Log: s.log.With("room", "mapping"), AWSPace: s.cfg.Pace == PaceAWS,
+		Lacks: r.lacks, Log: s.log.With("room", "mapping"), AWSPace: s.cfg.Pace == PaceAWS,
 		MaxFilters: s.cfg.MaxFilters,
 	})
 	checkpoints := checkpoint.New(r.store.Coord())
@@ -315,8 +315,10 @@ func (s *Server) secrets() []string {
 	if token, err := TokenFile(s.hostport()); err == nil {
 		paths = append(paths, filepath.Dir(token))
 	}
-	if s.cfg.ReadyFile != "" {
-		paths = append(paths, s.cfg.ReadyFile)
+	for _, file := range []string{s.cfg.ReadyFile, s.cfg.ProxyCredentials} {
+		if file != "" {
+			paths = append(paths, file)
+		}
 	}
 	return paths
 }

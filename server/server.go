@@ -76,6 +76,11 @@ type Config struct {
 	Hinted     func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
 	DrainLimit time.Duration                                        // how long Stop waits for invocations; 0: 30 s
 
+	// Companions says what serves each companion, by its name: embedded, off or proxy:URL; see proxy.ParseSetting. What
+	// is not named is embedded. ProxyCredentials is the file of keys that forwarded requests are signed with.
+	Companions       map[string]string
+	ProxyCredentials string
+
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the
 	// server counts as ready. A failure ends the server. nil: nothing to prepare.
 	Prepare func(ctx context.Context, endpoint string) error
@@ -108,6 +113,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Network == function.NetworkPrivate && c.Isolation == "none" {
 		return errors.New("function-network private needs isolation sandbox")
+	}
+	if _, err := c.arrange(); err != nil {
+		return err
 	}
 	return errors.Join(function.CheckIsolation(c.Isolation), function.CheckNetwork(c.Network), function.CheckCPU(c.CPU))
 }
@@ -149,6 +157,10 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	companions, err := cfg.arrange()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -164,7 +176,7 @@ func New(cfg Config) (*Server, error) {
 	intake := &wire.Intake{Memory: cfg.BodyMemory, Log: cfg.Log, GiveBack: debug.FreeOSMemory}
 	return &Server{
 		intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1),
-		patience: idlePatience, companions: embedded(), began: time.Now(),
+		patience: idlePatience, companions: companions, began: time.Now(),
 	}, nil
 }
 

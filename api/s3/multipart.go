@@ -184,7 +184,7 @@ func (h *Handler) completeMultipartUpload(ctx context.Context, c wire.Caller, q 
 		return nil, err
 	}
 	place := q.key
-	if hostBucket(q.r.Host) == "" {
+	if HostBucket(q.r.Host) == "" {
 		place = q.bucket + "/" + q.key
 	}
 	return reply{body: completeResult{

@@ -53,7 +53,7 @@ func parse(r *http.Request) (*request, error) {
 	}
 	q.query = query
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
-	if q.bucket = hostBucket(r.Host); q.bucket == "" {
+	if q.bucket = HostBucket(r.Host); q.bucket == "" {
 		q.bucket, path, _ = strings.Cut(path, "/")
 		if q.bucket, err = url.PathUnescape(q.bucket); err != nil {
 			return q, bad
@@ -72,9 +72,9 @@ func parse(r *http.Request) (*request, error) {
 	return q, nil
 }
 
-// hostBucket returns the bucket that a Host header names, as in bucket.localhost or bucket.s3.eu-west-1.localhost; "":
+// HostBucket returns the bucket that a Host header names, as in bucket.localhost or bucket.s3.eu-west-1.localhost; "":
 // it names none. Router serves only names below .localhost, which no name server can give to anybody.
-func hostBucket(host string) string {
+func HostBucket(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

@@ -48,14 +48,7 @@ func ReadForm(r *http.Request, limit int64) (Form, error) {
 	case err != nil:
 		return Form{}, malformed("The request ended early.")
 	}
-	fields, err := url.ParseQuery(string(body))
-	if err != nil {
-		return Form{}, malformed("The form is malformed: " + err.Error())
-	}
-	for name, v := range fields {
-		values[name] = append(values[name], v...)
-	}
-	return validForm(values)
+	return withBody(values, string(body))
 }
 
 // validForm refuses a form that is not UTF-8 after decoding: in an answer or a file it would become U+FFFD, and two
@@ -67,6 +60,27 @@ func validForm(values url.Values) (Form, error) {
 		}
 	}
 	return Form{values}, nil
+}
+
+// ParseForm returns the parameters of a request in the query protocol whose query and body are at hand.
+func ParseForm(query, body string) (Form, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return Form{}, malformed("The query string is malformed: " + err.Error())
+	}
+	return withBody(values, body)
+}
+
+// withBody adds the parameters of a body.
+func withBody(values url.Values, body string) (Form, error) {
+	fields, err := url.ParseQuery(body)
+	if err != nil {
+		return Form{}, malformed("The form is malformed: " + err.Error())
+	}
+	for name, v := range fields {
+		values[name] = append(values[name], v...)
+	}
+	return validForm(values)
 }
 
 func malformed(text string) error {

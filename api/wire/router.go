@@ -211,7 +211,7 @@ type peeked struct {
 // queuePath recognises the path of a queue's URL, /account/name.
 func queuePath(path string) bool {
 	account, name, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return ok && isAccount(account) && name != "" && !strings.Contains(name, "/")
+	return ok && IsAccount(account) && name != "" && !strings.Contains(name, "/")
 }
 
 // LocalHost reports whether a Host header names this machine's loopback, so that a page that rebinds its own name to

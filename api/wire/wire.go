@@ -85,7 +85,7 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 		}
 		c.Service, _, _ = strings.Cut(rest, "/")
 	}
-	if isAccount(c.AccessKey) {
+	if IsAccount(c.AccessKey) {
 		c.Account = c.AccessKey
 	} else if keys != nil && c.AccessKey != "" {
 		if account, region, ok := keys.Resolve(c.AccessKey); ok {
@@ -110,7 +110,8 @@ func AuthorizationParts(header string) iter.Seq[string] {
 	}
 }
 
-func isAccount(s string) bool {
+// IsAccount reports whether s has the form of an account id: twelve digits.
+func IsAccount(s string) bool {
 	if len(s) != 12 {
 		return false
 	}

@@ -138,7 +138,7 @@ func FuzzReadCaller(f *testing.F) {
 			Header: http.Header{"Authorization": {header}},
 		}
 		c := ReadCaller(r, nil)
-		if !isAccount(c.Account) || c.Region == "" || strings.Contains(c.Service, "/") {
+		if !IsAccount(c.Account) || c.Region == "" || strings.Contains(c.Service, "/") {
 			t.Fatalf("%+v", c)
 		}
 		if c.Signed && !strings.HasPrefix(header, "AWS4-HMAC-SHA256") && !strings.Contains(query, "X-Amz-Credential=") {

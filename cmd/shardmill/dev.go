@@ -39,6 +39,8 @@ type serverFlags struct {
 	verbose   bool
 	logLevel  string
 	logFormat string
+	companion map[string]*string // what serves it, by name
+	keys      string             // the credentials file of proxies
 	pace      string
 }
 
@@ -59,6 +61,16 @@ func (f *serverFlags) register(c *cobra.Command) {
 		&f.cpu, "cpu", "off", "off, or weight: functions that compete share processors by their MemorySize (Linux)",
 	)
 	registerIsolation(c, &f.isolation, &f.network)
+	f.companion = map[string]*string{}
+	for _, name := range server.CompanionNames() {
+		f.companion[name] = c.Flags().String(
+			name, "embedded", "what serves the companion "+name+": embedded, off, or proxy:URL[,PROFILE]; see docs/companions.md",
+		)
+	}
+	c.Flags().StringVar(
+		&f.keys, "proxy-credentials", "",
+		"file of keys that requests to proxied companions are signed with, as in ~/.aws/credentials",
+	)
 	c.Flags().StringVar(
 		&f.minFree, "min-free", "",
 		"with --data: disk space that puts leave free; below it they are refused (default: 1GiB, or a tenth of a smaller disk)",
@@ -134,6 +146,10 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		CPU: f.cpu, MaxFilters: f.filters,
 		Version: versionText(), Log: log, AcceptLoss: f.loss, Isolation: f.isolation, Network: f.network,
 		Pace: f.pace,
+	}
+	cfg.ProxyCredentials, cfg.Companions = f.keys, map[string]string{}
+	for name, value := range f.companion {
+		cfg.Companions[name] = *value
 	}
 	for _, size := range []struct {
 		flag, text string

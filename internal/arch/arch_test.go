@@ -147,13 +147,18 @@ var rooms = map[string]struct {
 	"internal/eventually":   {nil, "how tests wait"},
 	"internal/fuzzall":      {nil, "how fuzz targets are run"},
 	"internal/doctest":      {nil, "how documents are run"},
-	"seed":                  {[]string{"record", "fault"}, "what a seed file may say"},
-	"server":                {[]string{"*"}, "wiring"},
-	"cmd/shardmill":         {[]string{"*"}, "the command line"},
-	"sim":                   {[]string{"*"}, "how we judge; imported by tests only"},
-	"sim/book":              {[]string{"record"}, "what became of every record"},
-	"sim/simshell":          {[]string{"*"}, "how we judge the shell; imported by tests only"},
-	"e2e":                   {[]string{"*"}, "how we judge; imported by tests only"},
+	"proxy": {
+		[]string{"fault", "api/wire", "proxy/*"}, "how another server serves what functions and destinations call",
+	},
+	"proxy/sigv4":     {nil, "how requests are signed"},
+	"proxy/translate": {nil, "where requests and answers hold names"},
+	"seed":            {[]string{"record", "fault"}, "what a seed file may say"},
+	"server":          {[]string{"*"}, "wiring"},
+	"cmd/shardmill":   {[]string{"*"}, "the command line"},
+	"sim":             {[]string{"*"}, "how we judge; imported by tests only"},
+	"sim/book":        {[]string{"record"}, "what became of every record"},
+	"sim/simshell":    {[]string{"*"}, "how we judge the shell; imported by tests only"},
+	"e2e":             {[]string{"*"}, "how we judge; imported by tests only"},
 }
 
 type file struct {

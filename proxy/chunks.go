@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// errChunks says that a body in aws-chunked encoding is none.
+var errChunks = errors.New("the body is not in aws-chunked encoding")
+
+// maxChunkLine bounds a line between chunks, in bytes.
+const maxChunkLine = 8 << 10
+
+// chunks reads a body in S3's aws-chunked encoding. Its signatures are by the key of our caller, so they are taken off;
+// data and checksums in the trailer stay what they are. Source: S3 API Reference, "Signature calculations for the
+// Authorization header: transferring a payload in multiple chunks".
+type chunks struct {
+	from *bufio.Reader
+	// framed: what is read is aws-chunked as well, without signatures; else it is the data alone
+	framed bool
+	out    []byte // to be read before more data
+	left   int64  // bytes of the chunk
+	inside bool   // a chunk has begun, and its end has not been seen
+	ended  bool
+}
+
+func newChunks(from io.Reader, framed bool) *chunks {
+	return &chunks{from: bufio.NewReaderSize(from, maxChunkLine), framed: framed}
+}
+
+// Read reads more. An error other than io.EOF is errChunks, or what the body itself returned.
+func (c *chunks) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case len(c.out) > 0:
+			n := copy(p, c.out)
+			c.out = c.out[n:]
+			return n, nil
+		case c.ended:
+			return 0, io.EOF
+		case c.left > 0:
+			n, err := io.LimitReader(c.from, c.left).Read(p)
+			c.left -= int64(n)
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return n, err
+		}
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// next passes the end of a chunk and takes the line that begins another one.
+func (c *chunks) next() error {
+	if c.inside {
+		if line, err := c.line(); err != nil || line != "" {
+			return or(err, errChunks)
+		}
+		c.inside = false
+		c.put("\r\n")
+	}
+	line, err := c.line()
+	if err != nil {
+		return err
+	}
+	size, _, _ := strings.Cut(line, ";")
+	if c.left, err = strconv.ParseInt(size, 16, 64); err != nil || c.left < 0 {
+		return errChunks
+	}
+	c.put(size + "\r\n")
+	if c.left > 0 {
+		c.inside = true
+		return nil
+	}
+	return c.trailer()
+}
+
+// trailer takes the lines behind the last chunk.
+func (c *chunks) trailer() error {
+	for {
+		line, err := c.line()
+		if errors.Is(err, io.ErrUnexpectedEOF) && line == "" { // some clients end without an empty line
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		if line == "" {
+			break
+		}
+		if name, _, _ := strings.Cut(line, ":"); strings.EqualFold(name, "x-amz-trailer-signature") {
+			continue
+		}
+		c.put(line + "\r\n")
+		if len(c.out) > maxChunkLine {
+			return errChunks
+		}
+	}
+	c.put("\r\n")
+	c.ended = true
+	return nil
+}
+
+func (c *chunks) put(text string) {
+	if c.framed {
+		c.out = append(c.out, text...)
+	}
+}
+
+// line returns a line without its end.
+func (c *chunks) line() (string, error) {
+	line, err := c.from.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "", errChunks
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	return strings.TrimRight(string(line), "\r\n"), err
+}
+
+func or(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
