@@ -117,7 +117,7 @@ func TestAnObjectHoldsRecordsThatWereNeverInvoked(t *testing.T) {
 }
 
 // A batch in a tumbling window is in the object with the window and the state that its last invocation got; expired
-// records that never opened their window have it without a state.
+// records whose window a throttled attempt opened have it without a state.
 func TestAnObjectHoldsTheTumblingWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -215,6 +215,34 @@ func TestABucketIsTriedThreeTimes(t *testing.T) {
 		}
 		if hints := w.hinted(); len(hints) != 1 || !strings.Contains(hints[0], "refused it three times") {
 			t.Errorf("hints %q", hints)
+		}
+	})
+}
+
+// Records that were too old before the mapping read them (S-58) have their window in the object, too, without a state.
+func TestAnObjectHoldsTheWindowThatNeverOpened(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = summing
+		w.put("k", "1")
+		w.pass(2 * time.Minute)
+		w.create(mapping.Knobs{
+			TumblingWindowSeconds: p(int64(60)), MaxAgeSeconds: p(int64(60)),
+			Destination: &mapping.DestinationConfig{OnFailure: bucketARN},
+		})
+		w.pass(time.Minute)
+
+		got := w.objects()
+		for _, o := range got {
+			if !strings.Contains(o.Payload, `"window":{"start":"2000-01-01T`) ||
+				!strings.Contains(o.Payload, `"state":{},`) {
+				t.Errorf("the object holds %s", o.Payload)
+			}
+		}
+		if len(got) != 1 || len(w.functions.seen()) != 0 {
+			t.Errorf("%d objects after %d invocations", len(got), len(w.functions.seen()))
 		}
 	})
 }
