@@ -132,7 +132,10 @@ func (bs *Buckets) enter() (leave func(), err error) {
 func (bs *Buckets) prepare() error {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	if bs.stop != nil {
+	switch {
+	case !bs.running: // nobody would stop the sweep
+		return ErrStopped
+	case bs.stop != nil:
 		return nil
 	}
 	if err := bs.content.prepare(); err != nil {

@@ -71,12 +71,12 @@ func (bs *Buckets) Create(ctx context.Context, account, region, name string, tag
 	}
 	bs.define.Lock()
 	defer bs.define.Unlock()
-	switch b, err := bs.find(name); {
-	case err == nil && b.meta.Account != account:
+	switch has, err := bs.look(name); {
+	case err == nil && has.Account != account:
 		return fault.New(CodeBucketExists, "The requested bucket name is not available. The bucket namespace is shared "+
 			"by all users of the system. Please select a different name and try again.").
 			WithStatus(http.StatusConflict)
-	case err == nil && region == "us-east-1" && b.meta.Region == region:
+	case err == nil && region == "us-east-1" && has.Region == region:
 		return nil
 	case err == nil:
 		return fault.New(CodeBucketOwned, "Your previous request to create the named bucket succeeded and you already "+
@@ -169,6 +169,10 @@ func (bs *Buckets) Look(_ context.Context, name string) (Info, error) {
 		return Info{}, err
 	}
 	defer leave()
+	return bs.look(name)
+}
+
+func (bs *Buckets) look(name string) (Info, error) {
 	b, release, err := bs.use(name)
 	if err != nil {
 		return Info{}, err
@@ -223,7 +227,7 @@ func (bs *Buckets) Delete(ctx context.Context, name string) error {
 		}
 	}
 	if err == nil {
-		err = bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...)
+		err = bs.replace(ctx, lost, ops...)
 	}
 	if err != nil {
 		return storageFault("delete bucket "+name, err)
@@ -233,6 +237,5 @@ func (bs *Buckets) Delete(ctx context.Context, name string) error {
 	delete(bs.buckets, name)
 	bs.deletes++
 	bs.mu.Unlock()
-	bs.uses.lost(bs, lost...)
 	return nil
 }

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/shardmill/shardmill/storage"
@@ -29,26 +30,27 @@ func (bs *Buckets) Remove(ctx context.Context, bucket string, which ...Remove) (
 	defer release()
 	ctx = context.WithoutCancel(ctx)
 	out := make([]error, len(which))
-	var removed bool
+	var done bool
 	var lost []blob
 	for i, r := range which {
 		gone, err := bs.remove(ctx, b, r)
 		lost = append(lost, gone...)
-		removed = removed || gone != nil
+		done = done || err == nil
 		out[i] = err
 	}
-	if removed {
-		// what was applied before this is durable with it
+	if done {
+		// What was applied before this is durable with it: what we deleted, and what somebody else did, where there was
+		// nothing left for us.
 		op := storage.LocalOp{Key: objectKey(b.meta.Number, "")}
 		if err := bs.local.Apply(ctx, storage.Sync, op); err != nil {
 			return nil, storageFault("delete objects of bucket "+bucket, err)
 		}
 	}
-	bs.uses.lost(bs, lost...) // only now: an object that a crash brings back has its content
+	bs.uses.end(bs, true, lost...) // only now: an object that a crash brings back has its content
 	return out, nil
 }
 
-// remove deletes one object, soon, and returns what it referred to; nil: there was none.
+// remove deletes one object, soon, if there is one, and returns what it referred to, which is in use then.
 func (bs *Buckets) remove(ctx context.Context, b *bucket, r Remove) (lost []blob, err error) {
 	if err := checkKey(r.Key); err != nil {
 		return nil, err
@@ -64,9 +66,14 @@ func (bs *Buckets) remove(ctx context.Context, b *bucket, r Remove) (lost []blob
 	if err := (Condition{ETag: r.ETag}).holds(old); err != nil {
 		return nil, err
 	}
+	lost = names(old.pieces)
+	bs.uses.begin(lost...) // as in replace
 	ops := refer([]storage.LocalOp{{Key: objectKey(b.meta.Number, r.Key)}}, old.owner, old.pieces, false)
 	if err := bs.local.Apply(ctx, storage.Soon, ops...); err != nil {
+		if !errors.Is(err, storage.ErrUnknown) {
+			bs.uses.end(bs, false, lost...)
+		}
 		return nil, storageFault(fmt.Sprintf("delete object %q of bucket %s", r.Key, b.name), err)
 	}
-	return append([]blob{}, names(old.pieces)...), nil
+	return lost, nil
 }

@@ -174,10 +174,9 @@ func (bs *Buckets) storePart(ctx context.Context, p *PutPart, part Part, content
 		ops = refer(ops, old.owner, old.pieces, false)
 		lost = names(old.pieces)
 	}
-	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...); err != nil {
+	if err := bs.replace(ctx, lost, ops...); err != nil {
 		return storageFault(fmt.Sprintf("write part %d of an upload to bucket %s", part.Number, p.Bucket), err)
 	}
-	bs.uses.lost(bs, lost...)
 	return nil
 }
 
@@ -263,10 +262,9 @@ func (bs *Buckets) Abort(ctx context.Context, bucket, key, upload string) error 
 	if err != nil {
 		return err
 	}
-	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...); err != nil {
+	if err := bs.replace(ctx, lost, ops...); err != nil {
 		return storageFault("abort an upload to bucket "+bucket, err)
 	}
-	bs.uses.lost(bs, lost...)
 	return nil
 }
 
@@ -312,9 +310,7 @@ func (bs *Buckets) Complete(ctx context.Context, c Complete) (Description, error
 	if err != nil {
 		return Description{}, err
 	}
-	bs.uses.begin(lost...)
-	defer bs.uses.end(bs, true, lost...)
-	if err := bs.commitIn(ctx, b, c.Key, c.Condition, s, end); err != nil {
+	if err := bs.commitIn(ctx, b, c.Key, c.Condition, s, lost, end); err != nil {
 		return Description{}, err
 	}
 	return s.Description, nil

@@ -219,13 +219,13 @@ func (bs *Buckets) commit(ctx context.Context, bucket, key string, c Condition, 
 		return err
 	}
 	defer release()
-	return bs.commitIn(ctx, b, key, c, s, nil)
+	return bs.commitIn(ctx, b, key, c, s, nil, nil)
 }
 
-// commitIn stores an object under its key, with further changes, and lets go of what it replaces. The content of the
-// object and the bucket are in use.
+// commitIn stores an object under its key, with further changes by which names may be lost, and lets go of what it
+// replaces. The bucket is in use, and so is the content of the object unless something refers to it until then.
 func (bs *Buckets) commitIn(
-	ctx context.Context, b *bucket, key string, c Condition, s *stored, more []storage.LocalOp,
+	ctx context.Context, b *bucket, key string, c Condition, s *stored, lost []blob, more []storage.LocalOp,
 ) error {
 	defer bs.lock(b, key)()
 	old, err := bs.read(b, key)
@@ -240,14 +240,12 @@ func (bs *Buckets) commitIn(
 		Key: objectKey(b.meta.Number, key), Value: encodeHolding(&s.Description, s.owner, s.pieces), Refusable: true,
 	})
 	ops = refer(ops, s.owner, s.pieces, true)
-	var lost []blob
 	if old != nil {
 		ops = refer(ops, old.owner, old.pieces, false)
-		lost = names(old.pieces)
+		lost = append(lost, names(old.pieces)...)
 	}
-	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...); err != nil {
+	if err := bs.replace(ctx, lost, ops...); err != nil {
 		return storageFault(fmt.Sprintf("write object %q of bucket %s", key, b.name), err)
 	}
-	bs.uses.lost(bs, lost...)
 	return nil
 }

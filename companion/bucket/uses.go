@@ -1,7 +1,11 @@
 package bucket
 
 import (
+	"context"
+	"errors"
 	"sync"
+
+	"github.com/shardmill/shardmill/storage"
 )
 
 // uses counts who is using content at this moment, beside what the store refers to: objects that are being written,
@@ -41,10 +45,16 @@ func (u *uses) end(bs *Buckets, lost bool, names ...blob) {
 	}
 }
 
-// lost looks at names that have just lost a reference.
-func (u *uses) lost(bs *Buckets, names ...blob) {
-	u.begin(names...)
-	u.end(bs, true, names...)
+// replace applies changes, durably, by which names may lose their last reference, and removes those that have. They
+// are in use until the changes are durable: changes can be seen before that, and what a crash brings back needs its
+// content. Where nobody knows whether they are durable, names stay in use; the next start looks at them again.
+func (bs *Buckets) replace(ctx context.Context, lost []blob, ops ...storage.LocalOp) error {
+	bs.uses.begin(lost...)
+	err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, ops...)
+	if !errors.Is(err, storage.ErrUnknown) {
+		bs.uses.end(bs, err == nil, lost...)
+	}
+	return err
 }
 
 // remove removes content that nothing refers to. u.mu is held. What stays because of an error goes with the next sweep.
