@@ -102,6 +102,15 @@ func unquoted(etag string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimSpace(etag), "W/"), `"`)
 }
 
+// wanted returns the ETag that a condition of a write asks for; "": it asks for none. An ETag that is empty between its
+// quotes is that of no object.
+func wanted(etag string) string {
+	if v := unquoted(etag); v != "" {
+		return v
+	}
+	return etag
+}
+
 // stamp returns an instant in the form of documents, whose times are whole seconds.
 func stamp(t time.Time) string {
 	return t.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05.000Z")

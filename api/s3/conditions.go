@@ -61,9 +61,7 @@ func writeCondition(h http.Header) (c bucket.Condition, err error) {
 		}
 		c.Absent = true
 	}
-	if v := h.Get("If-Match"); v != "" {
-		c.ETag = unquoted(v)
-	}
+	c.ETag = wanted(h.Get("If-Match"))
 	return c, nil
 }
 

@@ -66,12 +66,17 @@ func TestUploadInParts(t *testing.T) {
 	b.refused(complete("<Complete/>"), 400, "MalformedXML", "")
 	b.refused(complete(document("1", first), "x-amz-mp-object-size", "7"), 400, "InvalidRequest", "")
 	b.refused(complete(document("1", first), "x-amz-checksum-crc32", crc("x")), 400, "BadDigest", "")
+	b.refused(complete(document("1", first), "If-Match", `"x"`), 404, "NoSuchKey", "")
 	a := b.ok(complete(document("1", first, "2", strings.Trim(two.ETag, `"`)), "x-amz-mp-object-size", "6291454"))
 	if !strings.Contains(a.body, "-2&#34;</ETag>") ||
 		!strings.Contains(a.body, "<ChecksumType>COMPOSITE</ChecksumType>") {
 		t.Error(a.body)
 	}
 
+	if a := b.ok(b.do("HEAD", "/bbb/big", "", "x-amz-checksum-mode", "ENABLED")); a.get("x-amz-checksum-type") != "COMPOSITE" ||
+		!strings.HasSuffix(a.get("x-amz-checksum-crc32"), "-2") {
+		t.Errorf("%v", a.header)
+	}
 	a = b.ok(b.do("GET", "/bbb/big?partNumber=2", ""))
 	if a.status != 206 || a.body != "very" || a.get("Content-Range") != "bytes 6291450-6291453/6291454" ||
 		a.get("x-amz-mp-parts-count") != "2" || a.get("Content-Type") != "a/b" {

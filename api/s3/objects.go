@@ -237,7 +237,7 @@ func (h *Handler) headObject(ctx context.Context, _ wire.Caller, q *request) (an
 }
 
 func (h *Handler) deleteObject(ctx context.Context, _ wire.Caller, q *request) (any, error) {
-	errs, err := h.buckets.Remove(ctx, q.bucket, bucket.Remove{Key: q.key, ETag: unquoted(q.r.Header.Get("If-Match"))})
+	errs, err := h.buckets.Remove(ctx, q.bucket, bucket.Remove{Key: q.key, ETag: wanted(q.r.Header.Get("If-Match"))})
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +295,7 @@ func (h *Handler) deleteObjects(ctx context.Context, c wire.Caller, q *request) 
 			})
 			continue
 		}
-		which = append(which, bucket.Remove{Key: o.Key, ETag: unquoted(o.ETag)})
+		which = append(which, bucket.Remove{Key: o.Key, ETag: wanted(o.ETag)})
 	}
 	errs, err := h.buckets.Remove(ctx, q.bucket, which...)
 	if err != nil {
