@@ -209,6 +209,12 @@ func TestLifeOfATopic(t *testing.T) {
 		"PublishBatch", "TopicArn", orders, "PublishBatchRequestEntries.member.1.Id", "one",
 		"PublishBatchRequestEntries.member.1.Message", "m",
 		"PublishBatchRequestEntries.member.2.Id", "two", "PublishBatchRequestEntries.member.2.Message", "")
+	e.answers("<Successful><member><Id>two</Id>"+message+
+		"</member></Successful><Failed><member><Id>one</Id><Code>InvalidParameter</Code>"+
+		"<Message>Invalid parameter: Empty message</Message><SenderFault>true</SenderFault></member></Failed>",
+		"PublishBatch", "TopicArn", orders, "PublishBatchRequestEntries.member.1.Id", "one",
+		"PublishBatchRequestEntries.member.1.Message", "",
+		"PublishBatchRequestEntries.member.2.Id", "two", "PublishBatchRequestEntries.member.2.Message", "m")
 
 	e.emptyResult("TagResource", "ResourceArn", orders, "Tags.member.1.Key", "stage", "Tags.member.1.Value", "dev")
 	const tag = "<member><Key>%s</Key><Value>%s</Value></member>"

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
@@ -422,9 +423,18 @@ func TestSubscribing(t *testing.T) {
 	if again := b.subscribe("q"); again != s {
 		t.Errorf("subscribed again as %+v, not %+v", again, s)
 	}
+	again, err := b.Subscribe(ctx, orders, "444455556666", s.Queue, nil)
+	if b.must(err); again != s {
+		t.Errorf("subscribed by another account as %+v, not %+v", again, s)
+	}
+	wrapped := b.subscribe("wrapped")
 	for _, c := range []struct{ name, queue, attribute, value, want string }{
 		{
 			"another form", queueARN("q"), "RawMessageDelivery", "false",
+			"Attributes Reason: Subscription already exists with different attributes",
+		},
+		{
+			"another form of one that is wrapped", queueARN("wrapped"), "RawMessageDelivery", "true",
 			"Attributes Reason: Subscription already exists with different attributes",
 		},
 		{
@@ -457,10 +467,11 @@ func TestSubscribing(t *testing.T) {
 		}
 	}
 	if all, _, err := b.Subscriptions(ctx, Scope{orders.Account, orders.Region, "orders"}, "", 10); err != nil ||
-		len(all) != 1 {
+		len(all) != 2 {
 		t.Errorf("a refused subscription was kept: %v, %v", all, err)
 	}
-	_, err := b.Subscription(ctx, orders, "89c2f2cf-3bac-4535-a995-20c5867e67e8")
+	b.must(b.Unsubscribe(ctx, orders, wrapped.ID))
+	_, err = b.Subscription(ctx, orders, "89c2f2cf-3bac-4535-a995-20c5867e67e8")
 	refused(t, "a subscription that is not there", err, CodeNotFound, "Subscription does not exist")
 	b.must(b.Unsubscribe(ctx, orders, "89c2f2cf-3bac-4535-a995-20c5867e67e8")) // harmless
 }
@@ -679,5 +690,38 @@ func TestAfterStopNothingIsAnswered(t *testing.T) {
 	}
 	if err := b.Delete(t.Context(), orders); !errors.Is(err, ErrStopped) {
 		t.Errorf("delete: %v", err)
+	}
+}
+
+func TestStoppingWaitsForCopiesUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.subscribe("q")
+		b.box.pause = time.Minute
+		published := make(chan error, 1)
+		go func() { published <- b.publish("x") }()
+		synctest.Wait()
+
+		b.Stop()
+
+		if got := b.box.take(queueARN("q")); len(got) != 1 {
+			t.Errorf("received %q when it had stopped", got)
+		}
+		b.must(<-published)
+	})
+}
+
+// What is kept in memory of a topic is bounded by the topics that there are.
+func TestADeletedTopicIsNotCountedAnyMore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 3 {
+		b.must(b.publish("x"))
+		b.must(b.Delete(t.Context(), orders))
+		if len(b.meters) != 0 {
+			t.Errorf("%d topics are counted", len(b.meters))
+		}
+		b.must(b.Create(t.Context(), orders, nil, nil))
 	}
 }
