@@ -3,6 +3,9 @@ package server
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,6 +22,7 @@ import (
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/storage/pebble"
+	"github.com/shardmill/shardmill/storage/storagetest"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -120,4 +124,51 @@ func TestBucketsAreADestination(t *testing.T) {
 			t, fresh, func(bs *bucket.Buckets) destination.Buckets { return buckets{bs} },
 		)
 	})
+}
+
+// A copy that a queue will never take is dropped; one that it cannot take now is tried again.
+func TestQueuesTellTopicsWhoseFaultItIs(t *testing.T) {
+	t.Parallel()
+	local := storagetest.NewCrashable(func() storage.Local { return memory.New(memory.Options{}).Local() })
+	qs, err := queue.New(queue.Options{Local: local})
+	if err == nil {
+		err = qs.Start(t.Context())
+	}
+	q := queue.Name{Account: "111122223333", Region: "eu-west-1", Name: "q"}
+	if err == nil {
+		err = qs.Create(t.Context(), q, queue.Given{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	attributes := []topic.Attribute{{Name: "n", Type: "Binary", Value: []byte{0}}}
+	deliver := func(arn, body string) error {
+		return queues{qs}.Deliver(t.Context(), arn, body, topic.Copy{Body: body, Attributes: attributes})
+	}
+	if err := deliver(q.ARN(), "a copy"); err != nil {
+		t.Error(err)
+	}
+	got, err := qs.Receive(t.Context(), q, queue.ReceiveInput{Max: 10})
+	if err != nil || len(got) != 1 || got[0].Body != "a copy" || len(got[0].Attributes) != 1 ||
+		!reflect.DeepEqual(topic.Attribute(got[0].Attributes[0]), attributes[0]) {
+		t.Errorf("%+v %v", got, err)
+	}
+	for _, c := range []struct {
+		name, arn, body string
+		refused         bool
+	}{
+		{"no such queue", q.ARN() + "-missing", "x", true},
+		{"too long", q.ARN(), strings.Repeat("x", queue.MaxMessageBytes), true}, // with its attribute
+		{"a full store", q.ARN(), "full", false},
+		{"a broken store", q.ARN(), "broken", false},
+	} {
+		local.FailWith(map[string]error{"full": storage.ErrFull, "broken": destinationtest.ErrDisk}[c.body])
+		if err := deliver(c.arn, c.body); err == nil || errors.Is(err, topic.ErrRefused) != c.refused {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	qs.Stop()
+	if err := deliver(q.ARN(), "x"); !errors.Is(err, topic.ErrStopped) || errors.Is(err, topic.ErrRefused) {
+		t.Errorf("stopped: %v", err)
+	}
 }
