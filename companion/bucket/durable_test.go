@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -348,5 +349,36 @@ func TestOnlyTheUploadOfAnObjectCanBeCompletedAgain(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// The last number that a part can have is one like every other.
+func TestTheLastPartCounts(t *testing.T) {
+	both(t, func(t *testing.T, b *bench) {
+		id := b.upload(Upload{})
+		b.part(id, MaxParts, "body", "")
+		_, parts, more, err := b.Parts(t.Context(), "bbb", "k", id, MaxParts-1, 10)
+		if err != nil || more || len(parts) != 1 || parts[0].Number != MaxParts {
+			t.Errorf("%+v %t %v", parts, more, err)
+		}
+		if err := b.Abort(t.Context(), "bbb", "k", id); err != nil || b.kept() != 0 {
+			t.Errorf("%v, %d contents", err, b.kept())
+		}
+	})
+}
+
+// A disk that fails when an object is all but kept leaves nothing in use.
+func TestWhatCannotBeKeptIsNotInUse(t *testing.T) {
+	t.Parallel()
+	b, _ := watch(t)
+	b.put("first", "so that there is a directory")
+	if err := os.RemoveAll(b.content0().kept()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(t.Context(), Put{Bucket: "bbb", Key: "k", Body: strings.NewReader("x")}); err == nil {
+		t.Error("it was kept nowhere")
+	}
+	if n := len(b.uses.count); n != 0 || b.content("k") != CodeNoSuchKey {
+		t.Errorf("%d contents are in use, the object is %q", n, b.content("k"))
 	}
 }
