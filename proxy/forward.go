@@ -111,9 +111,6 @@ func (f *forwarder) forward(r *http.Request) (got answer, err error) {
 	if err != nil {
 		return got, err
 	}
-	if err := wire.Charge(r.Context(), 2*int64(len(got.body))); err != nil {
-		return got, err
-	}
 	f.rename(names.Back(), &got)
 	return got, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +27,7 @@ func passed(h http.Header) http.Header {
 			strings.HasPrefix(name, "Sec-") || listed(named, strings.ToLower(name)) {
 			continue
 		}
-		out[name] = values
+		out[name] = slices.Clone(values)
 	}
 	return out
 }

@@ -23,6 +23,9 @@ const CodeFailed = "CompanionFailed"
 // CodeOff is the code of the fault of a notice to a companion that is off.
 const CodeOff = "CompanionOff"
 
+// CodeInvalidParameter is SNS's code for a parameter that it cannot take.
+const CodeInvalidParameter = "InvalidParameter"
+
 // Attribute is an attribute of a message. Its value is base64 on the wire if its type begins with Binary.
 type Attribute struct {
 	Name, Type string

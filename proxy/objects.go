@@ -82,7 +82,7 @@ func (s *objects) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := wire.Passing(r.Context(), 3*passBuffer); err != nil {
 		return err
 	}
-	ctx, leave, err := s.target.enter(r.Context())
+	ctx, leave, err := s.target.enter(r.Context(), o.header)
 	if err != nil {
 		return err
 	}
@@ -130,6 +130,9 @@ func (s *objects) read(r *http.Request) (*object, error) {
 		if owner := o.header.Get(name); owner != "" {
 			o.header.Set(name, o.names.Account(owner))
 		}
+	}
+	if o.service || o.alone || r.Method == http.MethodPost { // what comes back may be rewritten
+		o.header["Accept-Encoding"] = []string{"identity"}
 	}
 	o.unwrap(r)
 	if o.body == nil || o.length == 0 {
@@ -340,9 +343,9 @@ func (s *objects) answer(w http.ResponseWriter, r *http.Request, o *object, got 
 		header.Set("X-Amz-Bucket-Region", o.names.Back().Region(where))
 	}
 	if o.rewritten(r.Method, got.StatusCode) {
-		body, err := io.ReadAll(io.LimitReader(got.Body, maxAnswer+1))
-		if err != nil || len(body) > maxAnswer {
-			return s.target.unreachable(or(err, errors.New("its answer is too long")))
+		body, err := s.target.whole(r.Context(), got.Body)
+		if err != nil {
+			return err
 		}
 		got.Body, got.ContentLength = io.NopCloser(bytes.NewReader(nil)), 0
 		body = o.rename(body)
@@ -353,7 +356,7 @@ func (s *objects) answer(w http.ResponseWriter, r *http.Request, o *object, got 
 		return nil
 	}
 	copyHeaders(h, header)
-	if got.ContentLength >= 0 {
+	if got.ContentLength >= 0 && got.StatusCode != http.StatusNoContent && got.StatusCode != http.StatusNotModified {
 		h["Content-Length"] = []string{strconv.FormatInt(got.ContentLength, 10)}
 	}
 	w.WriteHeader(got.StatusCode)

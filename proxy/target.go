@@ -9,6 +9,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,6 +49,7 @@ type Target struct {
 
 	transport func() *http.Transport
 	slots     chan struct{}
+	via       string // marks what has come through here
 	stopped   context.Context
 	stop      context.CancelFunc
 }
@@ -72,7 +75,8 @@ func NewTarget(companion string, s Setting, keys *Credentials, log *slog.Logger)
 	}
 	t := &Target{
 		companion: companion, setting: s, url: u, keys: keys, log: log, now: time.Now,
-		slots: make(chan struct{}, maxAtOnce), transport: sync.OnceValue(newTransport),
+		slots: make(chan struct{}, maxAtOnce), via: "1.1 shardmill-" + rand.Text(),
+		transport: sync.OnceValue(newTransport),
 	}
 	t.stopped, t.stop = context.WithCancel(context.Background())
 	return t, nil
@@ -124,7 +128,14 @@ func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.err }
 
 // enter takes one of the places for requests; leave gives it back and ends the request's context.
-func (t *Target) enter(ctx context.Context) (inner context.Context, leave func(), err error) {
+func (t *Target) enter(ctx context.Context, h http.Header) (inner context.Context, leave func(), err error) {
+	if slices.Contains(h["Via"], t.via) {
+		return nil, nil, &failure{
+			text: fmt.Sprintf("the companion %s is proxied to %s, which leads back to this server", t.companion, t),
+			hint: "name the server that has it with --" + t.companion,
+		}
+	}
+	h.Add("Via", t.via)
 	select {
 	case t.slots <- struct{}{}:
 	default:
@@ -206,7 +217,7 @@ type answer struct {
 func (t *Target) call(
 	ctx context.Context, service, method, path, query string, h http.Header, body []byte,
 ) (answer, error) {
-	ctx, leave, err := t.enter(ctx)
+	ctx, leave, err := t.enter(ctx, h)
 	if err != nil {
 		return answer{}, err
 	}
@@ -226,16 +237,40 @@ func (t *Target) call(
 		return answer{}, err
 	}
 	defer func() { _ = got.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(got.Body, maxAnswer+1))
-	if err != nil {
-		return answer{}, t.unreachable(err)
-	}
-	if len(b) > maxAnswer {
-		return answer{}, &failure{text: fmt.Sprintf(
+	b, err := t.whole(ctx, got.Body)
+	return answer{got.StatusCode, got.Header, b}, err
+}
+
+// whole reads an answer. It is charged as it comes, twice for its copy with other names.
+func (t *Target) whole(ctx context.Context, body io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(charged{ctx, io.LimitReader(body, maxAnswer+1)})
+	var f *fault.Error
+	switch {
+	case errors.As(err, &f):
+		return nil, err
+	case err != nil:
+		return nil, t.unreachable(err)
+	case len(b) > maxAnswer:
+		return nil, &failure{text: fmt.Sprintf(
 			"the companion %s got an answer of more than %d bytes from %s", t.companion, maxAnswer, t,
 		)}
 	}
-	return answer{got.StatusCode, got.Header, b}, nil
+	return b, nil
+}
+
+// charged charges what is read to the request.
+type charged struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+// Read reads more, unless there is no memory for it.
+func (c charged) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	if cerr := wire.Charge(c.ctx, 2*int64(n)); cerr != nil {
+		return n, cerr
+	}
+	return n, err
 }
 
 // request returns a request to the target without a body.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shardmill/shardmill/api/dynamodb"
 	"github.com/shardmill/shardmill/api/iam"
@@ -33,6 +34,7 @@ type elsewhere struct {
 	forward  func(t *proxy.Target, row wire.Service) wire.Service
 	kind     func(notices) destination.Kind // nil: it is no destination
 	copies   bool                           // topics deliver to it
+	sends    bool                           // it delivers to queues and functions
 	lines    bool                           // it keeps what functions print
 	shared   bool                           // its services are several at AWS, on several hosts
 }
@@ -56,7 +58,7 @@ var (
 	}
 	topicsElsewhere = elsewhere{
 		services: []wire.Service{sns.Service(nil)}, forward: forms(translate.SNS),
-		kind: func(n notices) destination.Kind { return destination.SNS(n) },
+		kind: func(n notices) destination.Kind { return destination.SNS(n) }, sends: true,
 	}
 	tablesElsewhere  = elsewhere{services: []wire.Service{dynamodb.Service(nil)}, forward: forms(translate.DynamoDB)}
 	bucketsElsewhere = elsewhere{
@@ -112,13 +114,14 @@ func (c *Config) proxied(r *row, setting proxy.Setting) (opener, error) {
 	if r.away.shared && !setting.Shared() {
 		return nil, errors.New("IAM and STS are two hosts at AWS; name a server that serves both, or leave it embedded")
 	}
-	if r.away.lines {
-		return nil, errors.New("the log lines of functions cannot be kept elsewhere yet; it is embedded or off")
-	}
 	if c.ProxyCredentials == "" {
 		return nil, errors.New("proxy: needs --proxy-credentials FILE, with the key that requests are signed with")
 	}
 	name, away := r.name, r.away
+	if away.sends {
+		queues, _ := proxy.ParseSetting(c.Companions["queue"]) // what is wrong with it is said for itself
+		away.forward = subscribing(queues.Mode == proxy.Proxied)
+	}
 	keys := proxy.NewCredentials(c.ProxyCredentials)
 	if _, err := proxy.NewTarget(name, setting, keys, nil); err != nil {
 		return nil, err
@@ -142,8 +145,29 @@ func (c *Config) proxied(r *row, setting proxy.Setting) (opener, error) {
 		if away.copies {
 			c.copies = proxiedQueues{t}
 		}
+		if away.lines {
+			kept := proxiedLines{proxy.NewLines(t)}
+			c.lines, c.printed, c.wake = kept, kept, kept.lines.Stop
+		}
 		return c, nil
 	}, nil
+}
+
+// subscribing returns a forwarder of topics that refuses subscriptions of what the target cannot reach: functions, and
+// queues unless they are elsewhere, too.
+func subscribing(queuesToo bool) func(*proxy.Target, wire.Service) wire.Service {
+	return func(t *proxy.Target, row wire.Service) wire.Service {
+		return t.Service(row, translate.SNS, func(c wire.Caller, form wire.Form) *fault.Error {
+			a, ok := arn.Parse(form.Get("Endpoint"))
+			if id, _, _ := arn.FoldAccount(a.Account, c.Account); form.Action() != "Subscribe" || !ok ||
+				id != c.Account || a.Region != c.Region || a.Service != "lambda" && (a.Service != "sqs" || queuesToo) {
+				return nil
+			}
+			return fault.New(proxy.CodeInvalidParameter,
+				"Invalid parameter: Endpoint Reason: %s is of this server, and topics are served by %s, which cannot reach it.",
+				fault.Clip(form.Get("Endpoint"), 200), t).WithHint("proxy queues, too (--queue), or leave topics embedded")
+		})
+	}
 }
 
 // off opens a companion that is off: its operations, and notices to it, are refused by name.
@@ -214,4 +238,37 @@ func (q proxiedQueues) Deliver(ctx context.Context, queueARN, _ string, c topic.
 		return fmt.Errorf("%w: %w", topic.ErrRefused, err)
 	}
 	return err
+}
+
+// proxiedLines shows the log groups of a target to packages function and control.
+type proxiedLines struct{ lines *proxy.Lines }
+
+// Write sends lines as Lambda's are kept: each ends in a line break.
+func (l proxiedLines) Write(_ function.Ref, group, stream string, events []function.LogEvent) {
+	lines := make([]proxy.Line, len(events))
+	for i, e := range events {
+		lines[i] = proxy.Line{At: e.At, Message: e.Message + "\n"}
+	}
+	l.lines.Write(proxy.Stream{Group: group, Name: stream}, lines)
+}
+
+// lookLimit is how long a target may take to say that it has a log group.
+const lookLimit = 10 * time.Second
+
+// Exists returns an error unless the target has the group.
+func (l proxiedLines) Exists(group logstore.Group, _ string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	return l.lines.Exists(ctx, group.Name)
+}
+
+// Read visits the lines of a query.
+func (l proxiedLines) Read(ctx context.Context, q logstore.Query, visit func(logstore.Event) bool) error {
+	r := proxy.Reading{Group: q.Group.Name, Since: q.Since, Follow: q.Follow}
+	return l.lines.Read(ctx, r, func(p proxy.Printed) bool {
+		if q.Stream != nil && !q.Stream(p.Stream) {
+			return true
+		}
+		return visit(logstore.Event{Group: q.Group, Stream: p.Stream, At: p.At, Message: p.Message})
+	})
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,13 +13,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
 )
 
 // The target of these tests: another server of ours, which takes the access key for the account.
@@ -29,26 +35,40 @@ const (
 
 // gate stands in front of a server and lets through only what is signed with the key above. AWS's SDK judges.
 type gate struct {
-	b     *bench
-	seen  chan string // operations that came through
-	big   int64       // bytes of the longest body
-	wrong string      // why a request was refused
+	b    *bench
+	seen chan string  // operations that came through
+	big  atomic.Int64 // bytes of the longest body
+
+	mu    sync.Mutex
+	wrong string // why a request was refused
 }
 
 // ServeHTTP checks one request.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if g.wrong = misSigned(r); g.wrong != "" {
+	if wrong := misSigned(r); wrong != "" {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.wrong = wrong
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, `{"__type":"SignatureDoesNotMatch","message":%q}`, g.wrong)
+		fmt.Fprintf(w, `{"__type":"SignatureDoesNotMatch","message":%q}`, wrong)
 		return
 	}
-	g.big = max(g.big, r.ContentLength)
+	if r.ContentLength > g.big.Load() {
+		g.big.Store(r.ContentLength)
+	}
 	select {
 	case g.seen <- r.Header.Get("X-Amz-Target"):
 	default:
 	}
 	g.b.s.answer(w, r)
+}
+
+// refused returns why a request was refused; "": none was.
+func (g *gate) refused() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.wrong
 }
 
 // misSigned says what is wrong with a signature; "" if nothing is.
@@ -179,8 +199,8 @@ func TestAProxiedQueueHasOurNames(t *testing.T) {
 	if contains(t, answer, "QueueDoesNotExist", "The specified queue does not exist."); status != 400 {
 		t.Errorf("a queue that does not exist: %d", status)
 	}
-	if g.wrong != "" {
-		t.Errorf("the gate: %s", g.wrong)
+	if wrong := g.refused(); wrong != "" {
+		t.Errorf("the gate: %s", wrong)
 	}
 }
 
@@ -237,8 +257,8 @@ func TestProxiedBucketsLetObjectsThrough(t *testing.T) {
 	b.ok(b.do(
 		"PUT", "/things/a/%C3%A9%20+.txt", big, "Authorization", s3, "X-Amz-Content-Sha256", hex.EncodeToString(sum[:]),
 	))
-	if g.big != int64(len(big)) {
-		t.Errorf("the longest body that came there has %d bytes of %d", g.big, len(big))
+	if g.big.Load() != int64(len(big)) {
+		t.Errorf("the longest body that came there has %d bytes of %d", g.big.Load(), len(big))
 	}
 	if got := there.ok(there.do("GET", "/things/a/%C3%A9%20+.txt", "", "Authorization", s3)); got != big {
 		t.Errorf("%d bytes of %d are there", len(got), len(big))
@@ -289,8 +309,8 @@ func TestAWrongSecretIsRefusedByTheTarget(t *testing.T) {
 	cfg.Companions["queue"] = strings.Replace(cfg.Companions["queue"], ",there,", ",wrong,", 1)
 	b := start(t, cfg)
 	status, answer := b.call("AmazonSQS.ListQueues", jsonType, `{}`)
-	if status != 403 || !strings.Contains(answer, "SignatureDoesNotMatch") || !strings.HasPrefix(g.wrong, "got") {
-		t.Errorf("answered %d %s; the gate says %s", status, answer, g.wrong)
+	if status != 403 || !strings.Contains(answer, "SignatureDoesNotMatch") || !strings.HasPrefix(g.refused(), "got") {
+		t.Errorf("answered %d %s; the gate says %s", status, answer, g.refused())
 	}
 }
 
@@ -363,17 +383,8 @@ func TestATargetThatDoesNotAnswerIsNamed(t *testing.T) {
 	for url, says := range map[string]string{
 		gone.URL: "which does not answer: ", redirecting.URL: "which redirects to another place (307)",
 	} {
-		var proxied []string
-		for _, name := range CompanionNames() {
-			if name != "logs" {
-				proxied = append(proxied, name)
-			}
-		}
-		b := start(t, proxyTo(t, url, proxied...))
+		b := start(t, proxyTo(t, url, CompanionNames()...))
 		for i, w := range wordings {
-			if w.companion == "logs" {
-				continue
-			}
 			status, answer := b.says(i)
 			if status != http.StatusServiceUnavailable {
 				t.Errorf("%s %s: %d", w.companion, w.service, status)
@@ -388,28 +399,249 @@ func TestATargetThatDoesNotAnswerIsNamed(t *testing.T) {
 	}
 }
 
-// Notices of a mapping go through the proxy, to the target's queue.
+// A companion that is proxied to this very server, by whatever way, is no endless loop.
+func TestAProxyThatLeadsBackIsNoLoop(t *testing.T) {
+	t.Parallel()
+	var b *bench
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.s.answer(w, r) }))
+	defer front.Close()
+	b = start(t, proxyTo(t, front.URL, "queue", "bucket"))
+	for i, w := range wordings {
+		if w.companion == "queue" || w.companion == "bucket" {
+			_, answer := b.says(i)
+			contains(t, answer, "which leads back to this server")
+		}
+	}
+}
+
+// Notices of a mapping go through the proxy, to the target's queue, topic or bucket; S-50, and S-82 for the last.
 func TestNoticesGoThroughTheProxy(t *testing.T) {
 	t.Parallel()
-	there, g, cfg := target(t, "queue")
+	there, g, cfg := target(t, "queue", "topic", "bucket")
 	there.there("AmazonSQS.CreateQueue", jsonType, `{"QueueName":"dead"}`)
+	there.there("AmazonSQS.CreateQueue", jsonType, `{"QueueName":"copies"}`)
+	there.there("", formType, "Action=CreateTopic&Version=2010-03-31&Name=gone")
+	there.there("", formType, "Action=Subscribe&Version=2010-03-31&Protocol=sqs&TopicArn=arn:aws:sns:eu-west-1:111122223333:gone"+
+		"&Endpoint=arn:aws:sqs:eu-west-1:111122223333:copies&Attributes.entry.1.key=RawMessageDelivery&Attributes.entry.1.value=true")
+	s3 := fmt.Sprintf(signature, "s3")
+	there.ok(there.do("PUT", "/objects", "", "Authorization", s3))
+
+	told := make(chan struct{}, 10)
+	cfg.Observe = func(o engine.Observation) {
+		if _, ok := o.What.(*esm.NoticeDelivered); ok {
+			told <- struct{}{}
+		}
+	}
 	b := start(t, cfg)
 	b.pipeline()
-	b.announcing("arn:aws:sqs:us-east-1:000000000000:dead")
-	b.put("fail once, say")
-	for <-g.seen != "AmazonSQS.SendMessage" {
+	for to, look := range map[string]func() string{
+		"arn:aws:sqs:us-east-1:000000000000:dead": func() string {
+			return there.there("AmazonSQS.ReceiveMessage", jsonType, `{"QueueUrl":"http://x/111122223333/dead"}`)
+		},
+		"arn:aws:sns:us-east-1:000000000000:gone": func() string {
+			return there.there("AmazonSQS.ReceiveMessage", jsonType, `{"QueueUrl":"http://x/111122223333/copies"}`)
+		},
+		"arn:aws:s3:::objects": func() string {
+			list := there.ok(there.do("GET", "/objects?list-type=2", "", "Authorization", s3))
+			_, key, _ := strings.Cut(list, "<Key>")
+			key, _, _ = strings.Cut(key, "<")
+			return there.ok(there.do("GET", "/objects/"+key, "", "Authorization", s3))
+		},
+	} {
+		b.announcing(to)
+		b.put("fail once for " + to)
+		<-told
+		contains(t, strings.ReplaceAll(look(), `\"`, `"`), `"condition":"RetryAttemptsExhausted"`,
+			`arn:aws:kinesis:us-east-1:000000000000:stream/orders`)
 	}
+	if wrong := g.refused(); wrong != "" {
+		t.Errorf("the gate: %s", wrong)
+	}
+}
+
+// A target that refuses a notice, or does not answer, uses up its three tries; so does a companion that has become off
+// since. Then the notice is given up with the reason, and counted; S-84.
+func TestANoticeThatNobodyTakesIsGivenUpAndCounted(t *testing.T) {
+	t.Parallel()
+	_, _, refusing := target(t, "queue")
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	off := Config{Companions: map[string]string{"queue": "off"}}
+	for name, c := range map[string]struct {
+		cfg  Config
+		want string
+	}{
+		"refused":     {refusing, "answers 400 QueueDoesNotExist: The specified queue does not exist."},
+		"unreachable": {proxyTo(t, gone.URL, "queue"), "which does not answer: "},
+		"off":         {off, "The companion queue is off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := t.TempDir()
+			before := start(t, Config{Data: data})
+			before.pipeline()
+			before.announcing("arn:aws:sqs:us-east-1:000000000000:dead")
+			before.stopNow()
+
+			given := make(chan *esm.Dropped, 10)
+			var tries atomic.Int64
+			c.cfg.Data = data
+			c.cfg.Observe = func(o engine.Observation) {
+				switch what := o.What.(type) {
+				case *esm.NoticeFailed:
+					tries.Add(1)
+				case *esm.Dropped:
+					given <- what
+				default: // the test waits for no more
+				}
+			}
+			b := start(t, c.cfg)
+			b.put("fail once, say")
+			got := <-given
+			if got.Why != esm.DropRefused || got.Count != 1 || tries.Load() != 3 {
+				t.Errorf("%s of %d after %d tries", got.Why, got.Count, tries.Load())
+			}
+			contains(t, got.Reason, c.want)
+		})
+	}
+}
+
+// A mapping cannot get a destination whose companion is off; the refusal names it.
+func TestADestinationThatIsOffIsRefused(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Companions: map[string]string{"queue": "off", "topic": "off", "bucket": "off"}})
+	b.pipeline()
+	for to, name := range map[string]string{
+		"arn:aws:sqs:us-east-1:000000000000:q": "queue", "arn:aws:sns:us-east-1:000000000000:t": "topic", "arn:aws:s3:::things": "bucket",
+	} {
+		for _, request := range [][2]string{
+			{"POST", `{"FunctionName":"f","EventSourceArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders","StartingPosition":"LATEST",`},
+			{"PUT", `{`},
+		} {
+			path := "/2015-03-31/event-source-mappings"
+			if request[0] == "PUT" {
+				path += "/" + b.mapping()
+			}
+			in := request[1] + `"DestinationConfig":{"OnFailure":{"Destination":"` + to + `"}}}`
+			status, answer := b.lambda(request[0], path, in)
+			if status != 400 {
+				t.Errorf("%s %s: %d", request[0], to, status)
+			}
+			contains(t, answer, "The companion "+name+" is off")
+		}
+	}
+}
+
+// Topics of a proxied companion have our names; a subscription of what the target cannot reach is refused.
+func TestAProxiedTopicHasOurNames(t *testing.T) {
+	t.Parallel()
+	there, _, cfg := target(t, "topic", "queue")
+	const version = "&Version=2010-03-31"
+	const topic, queue = "arn:aws:sns:us-east-1:000000000000:t", "arn:aws:sqs:us-east-1:000000000000:q"
+	b := start(t, cfg)
+	b.ok(b.call("AmazonSQS.CreateQueue", jsonType, `{"QueueName":"q"}`))
+	contains(t, b.ok(b.call("", formType, "Action=CreateTopic&Name=t"+version)), "<TopicArn>"+topic+"</TopicArn>")
+	contains(t, there.there("", formType, "Action=ListTopics"+version), "arn:aws:sns:eu-west-1:111122223333:t")
+	contains(t, b.ok(b.call("", formType, "Action=Subscribe&Protocol=sqs&TopicArn="+topic+"&Endpoint="+queue+version)),
+		"<SubscriptionArn>"+topic+":")
+	contains(t, b.ok(b.call("", formType, "Action=ListSubscriptions"+version)), "<Endpoint>"+queue+"<", "<Owner>000000000000<")
+	contains(t, b.ok(b.call("", formType, "Action=GetTopicAttributes&TopicArn="+topic+version)),
+		"<value>"+topic+"</value>", "<value>000000000000</value>")
+	b.ok(b.call("", formType, "Action=Publish&TopicArn="+topic+"&Message="+queue+version))
+	contains(t, b.ok(b.call("AmazonSQS.ReceiveMessage", jsonType, `{"QueueUrl":"http://x/000000000000/q"}`)),
+		`\"Message\" : \"`+queue+`\"`)
+
+	delete(cfg.Companions, "queue")
+	alone := start(t, cfg)
+	for _, endpoint := range []string{"sqs&Endpoint=" + queue, "lambda&Endpoint=arn:aws:lambda:us-east-1:000000000000:function:f"} {
+		status, answer := alone.call("", formType, "Action=Subscribe&TopicArn="+topic+"&Protocol="+endpoint+version)
+		if contains(t, answer, "<Code>InvalidParameter</Code>", "which cannot reach it"); status != 400 {
+			t.Errorf("%s: %d", endpoint, status)
+		}
+	}
+}
+
+// Copies of a topic of ours go to the target's queues, raw ones with their attributes.
+func TestATopicDeliversToProxiedQueues(t *testing.T) {
+	t.Parallel()
+	there, _, cfg := target(t, "queue")
+	b := start(t, cfg)
+	const version = "&Version=2010-03-31"
+	const topic, queue = "arn:aws:sns:us-east-1:000000000000:t", "arn:aws:sqs:us-east-1:000000000000:q"
+	b.ok(b.call("AmazonSQS.CreateQueue", jsonType, `{"QueueName":"q"}`))
+	b.ok(b.call("", formType, "Action=CreateTopic&Name=t"+version))
+	b.ok(b.call("", formType, "Action=Subscribe&Protocol=sqs&TopicArn="+topic+"&Endpoint="+queue+
+		"&Attributes.entry.1.key=RawMessageDelivery&Attributes.entry.1.value=true"+version))
+	b.ok(b.call("", formType, "Action=Publish&TopicArn="+topic+"&Message=hello"+
+		"&MessageAttributes.entry.1.Name=s&MessageAttributes.entry.1.Value.DataType=String&MessageAttributes.entry.1.Value.StringValue=text"+
+		"&MessageAttributes.entry.2.Name=b&MessageAttributes.entry.2.Value.DataType=Binary&MessageAttributes.entry.2.Value.BinaryValue=AP8%3D"+version))
 	contains(t, there.there("AmazonSQS.ReceiveMessage", jsonType,
-		`{"QueueUrl":"http://x/111122223333/dead","WaitTimeSeconds":20}`),
-		`\"condition\":\"RetryAttemptsExhausted\"`, `arn:aws:kinesis:us-east-1:000000000000:stream/orders`)
+		`{"QueueUrl":"http://x/111122223333/q","MessageAttributeNames":["All"]}`),
+		`"Body":"hello"`, `"StringValue":"text"`, `"BinaryValue":"AP8="`)
+}
+
+// What functions print is kept in the target's log groups, which are made, and comes back from there.
+func TestLinesOfFunctionsAreKeptElsewhere(t *testing.T) {
+	t.Parallel()
+	there, g, cfg := target(t, "logs")
+	b := start(t, cfg)
+	b.pipeline()
+	b.put("say something")
+	puts := 0
+	for puts < 2 { // the first finds no group
+		if <-g.seen == "Logs_20140328.PutLogEvents" {
+			puts++
+		}
+	}
+	follower := make(chan string, 1)
+	go func() {
+		_, text := b.followed("f", "say something")
+		follower <- text
+	}()
+	contains(t, <-follower, "say something")
+	contains(t, there.there("Logs_20140328.FilterLogEvents", "application/x-amz-json-1.1",
+		`{"logGroupName":"/aws/lambda/f","filterPattern":"say"}`), "say something")
+	contains(t, b.ok(b.call("Logs_20140328.DescribeLogGroups", "application/x-amz-json-1.1", `{}`)),
+		"arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/f")
+	b.stopNow() // which sends what is left
+	contains(t, there.there("Logs_20140328.FilterLogEvents", "application/x-amz-json-1.1",
+		`{"logGroupName":"/aws/lambda/f","filterPattern":"REPORT"}`), "REPORT RequestId")
+}
+
+// followed reads the log of a function until a line holds a text.
+func (b *bench) followed(name, until string) (int, string) {
+	url := b.s.Endpoint() + control.PathLogs + "?follow=1&function=" + name
+	r, err := http.NewRequestWithContext(b.Context(), "GET", url, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	r.Header.Set("Authorization", "Bearer "+b.s.Token())
+	resp, err := b.client.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), until) {
+			return resp.StatusCode, lines.Text()
+		}
+	}
+	return resp.StatusCode, fmt.Sprint("ended: ", lines.Err())
+}
+
+// mapping returns the id of the one mapping.
+func (b *bench) mapping() string {
+	b.Helper()
+	_, uuid, _ := strings.Cut(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", "")), `"UUID":"`)
+	uuid, _, _ = strings.Cut(uuid, `"`)
+	return uuid
 }
 
 // announcing makes the one mapping give up at once, and announce it.
 func (b *bench) announcing(to string) {
 	b.Helper()
-	_, uuid, _ := strings.Cut(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", "")), `"UUID":"`)
-	uuid, _, _ = strings.Cut(uuid, `"`)
-	b.ok(b.lambda("PUT", "/2015-03-31/event-source-mappings/"+uuid,
+	b.ok(b.lambda("PUT", "/2015-03-31/event-source-mappings/"+b.mapping(),
 		`{"MaximumRetryAttempts":0,"DestinationConfig":{"OnFailure":{"Destination":"`+to+`"}}}`))
 }
 

@@ -315,10 +315,11 @@ func (s *Server) secrets() []string {
 	if token, err := TokenFile(s.hostport()); err == nil {
 		paths = append(paths, filepath.Dir(token))
 	}
-	for _, file := range []string{s.cfg.ReadyFile, s.cfg.ProxyCredentials} {
-		if file != "" {
-			paths = append(paths, file)
-		}
+	if s.cfg.ReadyFile != "" {
+		paths = append(paths, s.cfg.ReadyFile)
+	}
+	if keys, err := filepath.Abs(s.cfg.ProxyCredentials); err == nil && s.cfg.ProxyCredentials != "" {
+		paths = append(paths, keys)
 	}
 	return paths
 }
