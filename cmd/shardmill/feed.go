@@ -129,10 +129,32 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 				first(cfg.Pace, server.PaceInstant)+" · signatures are not verified on loopback",
 		),
 	)
+	if text := companionsText(cfg.Companions); text != "" {
+		f.say("%s", f.t.dim(text))
+	}
 	if !cfg.Dev {
 		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
 	}
 	f.say("%s", f.t.dim(`in another terminal: eval "$(shardmill env --endpoint `+s.Endpoint()+`)"`))
+}
+
+// companionsText returns one line about the companions that are not embedded; "" if all are.
+func companionsText(companions map[string]string) string {
+	var parts []string
+	for _, name := range server.CompanionNames() {
+		switch value := companions[name]; value {
+		case "", "embedded":
+		case "off":
+			parts = append(parts, name+": off")
+		default:
+			target, _, _ := strings.Cut(strings.TrimPrefix(value, "proxy:"), ",")
+			parts = append(parts, name+": "+target)
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return "served elsewhere or off: " + strings.Join(parts, " · ")
 }
 
 func stamp(t terminal, at time.Time) text { return t.dim(at.Local().Format("15:04:05.000")) }
