@@ -65,6 +65,9 @@ func TestEveryScenarioOfMappingsHasItsVerdict(t *testing.T) {
 				t.Errorf("no test and no script names S-%02d, which %s holds for %s", n, mappingPage, how)
 			}
 		case "absent":
+			if named[number("S", row[1])] {
+				t.Errorf("%s calls S-%02d absent, and a test or script names it", mappingPage, n)
+			}
 		default:
 			t.Errorf("%s says %q of S-%02d, which is neither same, differs nor absent", mappingPage, row[2], n)
 		}
