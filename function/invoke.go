@@ -195,6 +195,7 @@ func (f *Functions) invoke(
 			if g, res = f.ready(ctx, inv); g == nil {
 				return res, nil, lost
 			}
+			f.led(inv, g) // an alias may lead elsewhere by now
 			a = f.fleet.again(inv.ticket, g)
 			continue
 		case refused, stands:

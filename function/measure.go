@@ -151,6 +151,22 @@ type measurement struct {
 	at    time.Time // when the event went to an environment, by the clock; zero: not yet
 }
 
+// led has an invocation counted under the version that it has been led to. One that counts as running begins again.
+func (f *Functions) led(inv *Invocation, g *generation) {
+	m := &inv.measure
+	scope := f.meter.scope(inv.Ref, inv.Qualifier, g.conf.Version)
+	if scope == m.scope {
+		return
+	}
+	if !m.at.IsZero() {
+		for s := m.scope; s != nil; s = s.over {
+			s.running.Add(-1)
+		}
+		m.at = time.Time{}
+	}
+	m.scope = scope
+}
+
 // begin records that an environment has been found: from here on the invocation counts as running. A second call
 // changes nothing.
 func (f *Functions) begin(m *measurement) {

@@ -2,7 +2,12 @@ package function
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/storage/memory"
 )
 
 // F-47: a weight of .5 over 1,000 invocations gives each version 400 to 600; a weight is the extra version's share.
@@ -41,5 +46,92 @@ func TestVersionsAreOrdered(t *testing.T) {
 				t.Errorf("%q and %q compare as %d", a, b, got)
 			}
 		}
+	}
+}
+
+// §2.6: publishing with code and configuration unchanged is no new version, and with any member of them changed it is:
+// all but those that say where the function is, how it stands and what belongs to no version.
+func TestEveryMemberOfTheConfigurationMakesAnotherVersion(t *testing.T) {
+	t.Parallel()
+	none := map[string]bool{
+		"Ref": true, "Version": true, "CodeBytes": true, "LastModified": true, "RevisionID": true, "Generation": true,
+		"Created": true, "Reserved": true, "State": true, "StateReason": true, "StateCode": true, "UpdateStatus": true,
+		"UpdateReason": true, "UpdateCode": true, "RuntimeDigest": true, "Tags": true, "Hint": true,
+	}
+	plain := fingerprint(&Configuration{})
+	for _, member := range reflect.VisibleFields(reflect.TypeFor[Configuration]()) {
+		c := &Configuration{}
+		v := reflect.ValueOf(c).Elem().FieldByIndex(member.Index)
+		switch v.Interface().(type) {
+		case string:
+			v.SetString("x")
+		case int, int64, time.Duration:
+			v.SetInt(1)
+		case uint64:
+			v.SetUint(1)
+		case map[string]string:
+			v.Set(reflect.ValueOf(map[string]string{"k": "v"}))
+		case *int:
+			v.Set(reflect.ValueOf(new(int)))
+		case time.Time:
+			v.Set(reflect.ValueOf(time.Unix(1, 0)))
+		case Ref:
+			v.Set(reflect.ValueOf(Ref{Name: "x"}))
+		default:
+			t.Fatalf("%s has a type that this test does not know", member.Name)
+		}
+
+		if got := fingerprint(c) != plain; got == none[member.Name] {
+			t.Errorf("another %s makes another version: %t", member.Name, got)
+		}
+	}
+}
+
+// What readers hold of a function does not change under them.
+func TestVersionsThatReadersHoldStay(t *testing.T) {
+	t.Parallel()
+	e := &entry{versions: map[string]version{"1": {print: "old"}}}
+	held := *e
+
+	e.set(version{live: live{conf: &Configuration{Version: "1"}}, print: "new"})
+	e.set(version{live: live{conf: &Configuration{Version: "2"}}})
+
+	if len(held.versions) != 1 || held.versions["1"].print != "old" {
+		t.Errorf("a reader sees %v", held.versions)
+	}
+	if len(e.versions) != 2 || e.versions["1"].print != "new" {
+		t.Errorf("there are %v", e.versions)
+	}
+}
+
+// A function that is made again under the name of one that was deleted in its transition is Pending for its own time:
+// the end of the other's transition, which comes late, is none of its own.
+func TestTransitionOfADeletedFunctionEndsNoOther(t *testing.T) {
+	t.Parallel()
+	f, err := New(Options{Store: memory.New(memory.Options{}), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop(t.Context())
+	conf := &Configuration{Ref: Ref{"000000000000", "us-east-1", "f"}, Version: Latest, State: Pending}
+	deleted := live{conf: conf.clone(), settled: make(chan struct{})}
+	again := live{conf: conf, settled: make(chan struct{})}
+	f.publish(conf.Ref, &entry{live: again, versions: map[string]version{"1": {live: again}}})
+
+	for _, number := range []string{Latest, "1"} {
+		deleted.conf.Version = number
+		f.conclude(t.Context(), deleted, launcher.Plan{}, nil)
+	}
+
+	select {
+	case <-again.settled:
+		t.Error("its transition has ended")
+	default:
+	}
+	if e := f.entry(conf.Ref); e.conf != conf || e.versions["1"].conf != conf {
+		t.Errorf("it is %s, and its version %s", e.conf.State, e.versions["1"].conf.State)
 	}
 }

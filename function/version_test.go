@@ -3,6 +3,8 @@ package function_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -254,6 +256,52 @@ func TestQualifiedInvocationsAreMeasured(t *testing.T) {
 		if got[0].Sum != c.invocations || got[1].Sum != c.errors || got[2].Sum != c.throttles ||
 			got[3].Count != c.invocations || got[4].Count != ages {
 			t.Errorf("%v: %+v", c.of, got)
+		}
+	}
+}
+
+// An invocation that waits in line as its alias is pointed to another version, and the first one deleted, runs on the
+// other one and counts there: ExecutedVersion tells which code ran.
+func TestInvocationsCountUnderTheVersionThatRan(t *testing.T) {
+	t.Parallel()
+	m := startMeasured(t, func(o *function.Options) { o.MaxEnvironments = 1 }, unconfined)
+	m.provided("busy", "obey")
+	m.provided("f", "echo")
+	m.publish("f")
+	m.recode("f", "obey")
+	m.publish("f")
+	m.alias("f", "live", "1", nil)
+	came, goOn := make(chan struct{}), make(chan struct{})
+	gate := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(came)
+		<-goOn
+	}))
+	defer gate.Close()
+	busy, waits := make(chan function.Result, 1), make(chan function.Result, 1)
+	go func() { busy <- m.invoke("busy", `{"do":"hold","url":"`+gate.URL+`"}`) }()
+	<-came
+	go func() {
+		waits <- m.invoke("f", `{"do":"echo"}`, by("live"), func(i *function.Invocation) { i.Wait = true })
+	}()
+	eventually.Holds(t, "an invocation in line", func() bool { return m.Busy() == 2 })
+
+	two := function.AliasInput{Ref: ref("f"), Name: "live", Version: new("2")}
+	if _, err := m.UpdateAlias(t.Context(), two); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.DeleteVersion(t.Context(), ref("f"), "1"); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	want(t, <-busy, function.Success, `{"do":"hold","url":"`+gate.URL+`"}`)
+
+	if res := <-waits; res.Class != function.Success || res.ExecutedVersion != "2" {
+		t.Fatalf("got %+v", res)
+	}
+	for version, want := range map[string]float64{"1": 0, "2": 1} {
+		of := []string{"ExecutedVersion", version, "FunctionName", "f", "Resource", "f:live"}
+		if got := m.sums(of, metric.Invocations)[0].Sum; got != want {
+			t.Errorf("%g invocations of version %s, want %g", got, version, want)
 		}
 	}
 }
