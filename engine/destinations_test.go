@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -196,4 +197,46 @@ func TestACrashAfterANoticeRepeatsIt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// S-86: "never zero records." After a crash that follows a notice on the records at the front of a batch that had grown
+// too old, more of them have: the longer front is no repeat of the first notice, so that no queue drops it.
+func TestALongerFrontThatGrewTooOldIsAnotherNotice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.put("k", "1", "2")
+		w.pass(30 * time.Second)
+		w.put("k", "3", "4")
+		w.functions.handle = func(invocation) function.Result { return failure() }
+		w.create(mapping.Knobs{
+			MaxAgeSeconds: p(int64(60)), Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
+		w.pass(25 * time.Second)
+		w.coord.fail(failing("commit", "checkpoint/")) // nothing is saved any more
+		w.pass(15 * time.Second)
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.engine.Stop(now)
+		w.coord.fail(nil)
+		w.pass(time.Minute)
+		w.start()
+		w.pass(time.Minute)
+
+		if sizes := w.batchSizes(); !slices.Equal(sizes, []int{2, 4}) {
+			t.Errorf("notices on %v records, want the front of 2, and all 4 after the crash", sizes)
+		}
+	})
+}
+
+// batchSizes are the numbers of records that notices name, by notice.
+func (w *world) batchSizes() (sizes []int) {
+	w.t.Helper()
+	for _, text := range w.notices() {
+		var n struct{ KinesisBatchInfo struct{ BatchSize int } }
+		w.must(json.Unmarshal([]byte(text), &n))
+		sizes = append(sizes, n.KinesisBatchInfo.BatchSize)
+	}
+	return sizes
 }
