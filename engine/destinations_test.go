@@ -230,6 +230,26 @@ func TestALongerFrontThatGrewTooOldIsAnotherNotice(t *testing.T) {
 	})
 }
 
+// Contract 5.7: batchSize is the "number of records between start and end that were in the batch (filtered-out records
+// not counted)".
+func TestANoticeCountsTheRecordsOfItsBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = func(invocation) function.Result { return failure() }
+		w.create(mapping.Knobs{
+			MaxRetries: p(int64(0)), BatchingWindowSeconds: p(int64(1)), Filters: []string{`{"data":{"n":[1]}}`},
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
+		w.put("k", `{"n":1}`, `{"n":2}`, `{"n":2}`, `{"n":1}`, `{"n":1}`)
+		w.pass(time.Minute)
+		if sizes := w.batchSizes(); !slices.Equal(sizes, []int{3}) {
+			t.Errorf("notices on %v records, want 3", sizes)
+		}
+	})
+}
+
 // batchSizes are the numbers of records that notices name, by notice.
 func (w *world) batchSizes() (sizes []int) {
 	w.t.Helper()
