@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"net/http"
 	"strconv"
@@ -164,9 +165,9 @@ func (e *failure) detail(q *request, f *fault.Error) {
 	switch f.Code {
 	case bucket.CodeNoSuchBucket, bucket.CodeBucketExists, bucket.CodeBucketOwned, bucket.CodeBucketNotEmpty,
 		bucket.CodeInvalidBucketName, bucket.CodeNoSuchTagSet:
-		e.BucketName = text(fault.Clip(q.bucket, bucket.MaxKey))
+		e.BucketName = text(fault.Clip(cmp.Or(f.Reason, q.bucket), bucket.MaxKey))
 	case bucket.CodeNoSuchKey:
-		e.Key = text(fault.Clip(q.key, bucket.MaxKey))
+		e.Key = text(fault.Clip(cmp.Or(f.Reason, q.key), bucket.MaxKey))
 	case bucket.CodeNoSuchUpload:
 		e.UploadID = text(fault.Clip(q.query.Get("uploadId"), bucket.MaxKey))
 	case bucket.CodePreconditionFailed:

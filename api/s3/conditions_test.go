@@ -80,6 +80,23 @@ func TestTheOwnerOfASourceIsChecked(t *testing.T) {
 	b.ok(b.do("PUT", "/bbb/copy", "", append(from, "111122223333")...))
 }
 
+// A copy of what is not there names the source, not the copy.
+func TestAMissingSourceIsNamed(t *testing.T) {
+	t.Parallel()
+	b := begin(t)
+	for source, want := range map[string]string{
+		"bbb/none": "<Key>none</Key>", "none/k": "<BucketName>none</BucketName>",
+	} {
+		a := b.do("PUT", "/bbb/copy", "", "x-amz-copy-source", source)
+		if a.status != 404 || !strings.Contains(a.body, want) {
+			t.Errorf("%s: %d %s", source, a.status, a.body)
+		}
+	}
+	if a := b.do("GET", "/bbb/copy", ""); !strings.Contains(a.body, "<Key>copy</Key>") {
+		t.Error(a.body)
+	}
+}
+
 // A document has one element and nothing behind it but white space and comments.
 func TestADocumentHasOneElement(t *testing.T) {
 	t.Parallel()

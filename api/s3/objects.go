@@ -330,6 +330,10 @@ func (h *Handler) source(ctx context.Context, q *request) (o *bucket.Object, nam
 		return nil, "", "", err
 	}
 	if o, err = h.buckets.Open(ctx, name, key); err != nil {
+		var f *fault.Error
+		if errors.As(err, &f) { // it is about the source, not about what the request names first
+			f.Reason = map[string]string{bucket.CodeNoSuchBucket: name, bucket.CodeNoSuchKey: key}[f.Code]
+		}
 		return nil, "", "", err
 	}
 	if err := checkConditions(q.r.Header, "X-Amz-Copy-Source-", &o.Description); err != nil {
