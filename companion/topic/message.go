@@ -216,9 +216,15 @@ func envelope(to Subscription, id, subject, text string, attributes []Attribute,
 	return b.String()
 }
 
-// quote returns s, which is UTF-8, as a JSON string in which angle brackets and ampersands stay readable.
+// nonCharacters are those above ' ' that queues take in no message; as JSON they can be escaped.
+var nonCharacters = strings.NewReplacer("\ufffe", `\ufffe`, "\uffff", `\uffff`)
+
+// quote returns s, which is UTF-8, as a JSON string in which angle brackets and ampersands stay readable and which a
+// queue takes whatever is in s.
 func quote(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == utf8.RuneError }) {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' || r == '"' || r == '\\' || r >= utf8.RuneError && r <= 0xffff
+	}) {
 		return `"` + s + `"`
 	}
 	var b strings.Builder
@@ -227,5 +233,5 @@ func quote(s string) string {
 	if err := e.Encode(s); err != nil {
 		panic(err) // a text can always be encoded
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return nonCharacters.Replace(strings.TrimSuffix(b.String(), "\n"))
 }

@@ -226,7 +226,7 @@ func TestTheEnvelopeIsAsOnAWS(t *testing.T) {
   "MessageId" : "the-id",
   "TopicArn" : "arn:aws:sns:eu-west-1:111122223333:orders",
   "Subject" : "a \"subject\"",
-  "Message" : "<é>\n\u0001",
+  "Message" : "<é>\n\u0001\ufffe\uffff�",
   "Timestamp" : "2026-01-05T12:00:00.001Z",
   "SignatureVersion" : "1",
   "Signature" : "bm90IHNpZ25lZCBieSBBV1M=",
@@ -237,7 +237,7 @@ func TestTheEnvelopeIsAsOnAWS(t *testing.T) {
     "b" : {"Type":"Binary","Value":"AP8="}
   }
 }`
-	got := envelope(s, "the-id", `a "subject"`, "<é>\n\x01", []Attribute{
+	got := envelope(s, "the-id", `a "subject"`, "<é>\n\x01\ufffe\uffff\ufffd", []Attribute{
 		{"n", "Number", []byte("1")}, {"b", "Binary", []byte("\x00\xff")},
 	}, at, "http://here")
 	if got != want {
