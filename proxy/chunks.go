@@ -84,8 +84,8 @@ func (c *chunks) next() error {
 func (c *chunks) trailer() error {
 	for {
 		line, err := c.line()
-		if errors.Is(err, io.ErrUnexpectedEOF) && line == "" { // some clients end without an empty line
-			err = nil
+		if errors.Is(err, io.ErrUnexpectedEOF) && line == "" && !c.framed {
+			err = nil // no trailer is to come, and some clients end without an empty line
 		}
 		if err != nil {
 			return err

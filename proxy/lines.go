@@ -104,6 +104,14 @@ func (l *Lines) Stop() {
 		}
 	}
 	l.target.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.waiting {
+		l.dropped += int64(len(b.lines))
+	}
+	if l.waiting = nil; l.dropped > 0 {
+		l.target.log.Warn("the target did not get all lines of functions", "lost", l.dropped)
+	}
 }
 
 // run sends what waits until nothing does.
