@@ -74,7 +74,7 @@ func New(o Options) (*Buckets, error) {
 	if o.Dir == "" {
 		bs.content = &values{local: o.Local}
 	} else {
-		bs.content = &files{dir: o.Dir, minFree: o.MinFree}
+		bs.content = newFiles(o.Dir, o.MinFree)
 	}
 	bs.uses = uses{count: map[blob]int{}, doomed: map[blob]bool{}}
 	return bs, nil

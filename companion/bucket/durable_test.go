@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -270,10 +271,51 @@ func TestTheLastOwnerIsFound(t *testing.T) {
 	}
 }
 
+// What is answered is durable: the bytes first, then the name of their file, then what refers to it. Where one of these
+// fails there is no object.
+func TestAnObjectIsDurableStepByStep(t *testing.T) {
+	t.Parallel()
+	b, w := watch(t)
+	b.put("k", "old") // which makes the directories
+	var steps []string
+	var failing string
+	step := func(name string) error {
+		if steps = append(steps, name); name == failing {
+			return errDead
+		}
+		return nil
+	}
+	f := b.content0()
+	syncFile, syncDir := f.syncFile, f.syncDir
+	f.syncFile = func(file *os.File) error {
+		if filepath.Dir(file.Name()) != f.incoming() {
+			t.Errorf("%s has its name already", file.Name())
+		}
+		return errors.Join(step("bytes"), syncFile(file))
+	}
+	f.syncDir = func(dir string) error {
+		if _, err := os.Stat(f.path(sha256.Sum256([]byte("new")))); dir != f.kept() || err != nil {
+			t.Errorf("%s is synced: %v", dir, err)
+		}
+		return errors.Join(step("name"), syncDir(dir))
+	}
+	w.applied = func() { _ = step("reference") }
+	for _, failing = range []string{"bytes", "name", ""} {
+		steps = nil
+		_, err := b.Put(t.Context(), Put{Bucket: "bbb", Key: "k", Body: strings.NewReader("new")})
+		if got := b.content("k"); failing != "" && (!errors.Is(err, errDead) || got != "old" || b.kept() != 1) {
+			t.Errorf("%s failed: %v, it is %q of %d", failing, err, got, b.kept())
+		}
+	}
+	if got := strings.Join(steps, " "); got != "bytes name reference" || b.content("k") != "new" {
+		t.Errorf("steps: %s", got)
+	}
+}
+
 // The disk may fill while an object comes.
 func TestFreeSpaceIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
-	f := &files{dir: t.TempDir(), minFree: -1}
+	f := newFiles(t.TempDir(), -1)
 	if err := f.prepare(); err != nil {
 		t.Fatal(err)
 	}

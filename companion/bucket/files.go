@@ -15,8 +15,14 @@ import (
 
 // files keeps content in files: DIR/content/SHA256, once it is whole and durable, and DIR/incoming before that.
 type files struct {
-	dir     string
-	minFree int64
+	dir      string
+	minFree  int64
+	syncFile func(*os.File) error   // returns when what was written to a file is durable
+	syncDir  func(dir string) error // as durable.SyncDir
+}
+
+func newFiles(dir string, minFree int64) *files {
+	return &files{dir, minFree, (*os.File).Sync, durable.SyncDir}
 }
 
 func (f *files) kept() string     { return filepath.Join(f.dir, "content") }
@@ -89,7 +95,7 @@ func (d *fileDraft) Write(p []byte) (int, error) {
 }
 
 func (d *fileDraft) keep(sum [32]byte, named func(blob)) error {
-	err := d.file.Sync()
+	err := d.files.syncFile(d.file)
 	if e := d.file.Close(); err == nil {
 		err = e
 	}
@@ -101,7 +107,7 @@ func (d *fileDraft) keep(sum [32]byte, named func(blob)) error {
 	if err := os.Rename(d.file.Name(), d.files.path(sum)); err != nil {
 		return err
 	}
-	return durable.SyncDir(d.files.kept())
+	return d.files.syncDir(d.files.kept())
 }
 
 func (d *fileDraft) drop() {
