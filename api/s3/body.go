@@ -33,7 +33,11 @@ func openUpload(q *request) (*upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.r.ContentLength > bucket.MaxPut+bucket.MaxPut/8 { // chunks take a little room, too
+	most := int64(bucket.MaxPut)
+	if claims.chunked {
+		most += most / 8 // chunks take a little room, too
+	}
+	if q.r.ContentLength > most {
 		return nil, fault.New(bucket.CodeEntityTooLarge, "Your proposed upload exceeds the maximum allowed size")
 	}
 	u := &upload{body: q.r.Body, buffer: make([]byte, bufferBytes), algorithm: claims.algorithm}

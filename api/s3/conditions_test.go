@@ -1,6 +1,9 @@
 package s3
 
 import (
+	"io"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -139,4 +142,36 @@ func TestAQuietDeletionNamesWhatStays(t *testing.T) {
 		t.Error(a.body)
 	}
 	b.ok(b.do("GET", "/bbb/k", ""))
+}
+
+// unread is a body that nobody should ask for.
+type unread struct{ *testing.T }
+
+func (b unread) Read([]byte) (int, error) {
+	b.Error("the body is read")
+	return 0, io.EOF
+}
+
+// What says that it is too large is refused before a byte of it is read.
+func TestTooLargeABodyIsNotRead(t *testing.T) {
+	t.Parallel()
+	b := begin(t)
+	for _, headers := range []map[string]string{
+		{"Content-Length": "5368709121"},
+		{
+			"Content-Length": "5368709999", "X-Amz-Content-Sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+			"X-Amz-Decoded-Content-Length": "5368709121",
+		},
+	} {
+		r := httptest.NewRequest("PUT", "http://"+b.host+"/bbb/k", unread{t})
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=111122223333/20260101/us-east-1/s3/aws4_request, "+
+			"SignedHeaders=host, Signature=00")
+		for name, value := range headers {
+			r.Header.Set(name, value)
+		}
+		r.ContentLength, _ = strconv.ParseInt(headers["Content-Length"], 10, 64)
+		w := httptest.NewRecorder()
+		b.router.ServeHTTP(w, r)
+		b.refused(answer{w.Code, w.Header(), w.Body.String()}, 400, "EntityTooLarge", "Your proposed upload exceeds")
+	}
 }
