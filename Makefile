@@ -47,7 +47,7 @@ spec-mutants: ## what do the core's scripts prove? flip one decision of esm afte
 	$(GO) run ./internal/mutants/spec $(if $(N),-n $(N))
 
 sim: ## the simulator at length: make sim N=10000, or one seed: make sim SEED=42 N=1
-	$(GO) test -count=1 -timeout 60m -v ./sim -run TestSim$$ -args -sim.seeds=$(N) $(if $(SEED),-sim.seed=$(SEED))
+	$(GO) test -count=1 -timeout 60m -v ./sim -run 'TestSim$$|Agree' -args -sim.seeds=$(N) -sim.pairs=$(N) $(if $(SEED),-sim.seed=$(SEED))
 
 owners: ## two engines over one store hand shards over: make owners N=150, or other ones: make owners SEED=42 N=150
 	$(GO) test -count=1 -timeout 60m -v ./engine -run TestTwoOwners$$ -args -owners.rounds=$(N) $(if $(SEED),-owners.seed=$(SEED))
