@@ -250,6 +250,31 @@ func TestANoticeCountsTheRecordsOfItsBatch(t *testing.T) {
 	})
 }
 
+// Contract 5.7: "functionError: JSON null, not absent, for reported failures", and the version is that which ran.
+func TestAReportedFailureHasAVersionAndNoError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = func(i invocation) function.Result {
+			res := ok()
+			res.Payload = fmt.Appendf(nil, `{"batchItemFailures":[{"itemIdentifier":%q}]}`, i.sequences[0])
+			res.ExecutedVersion = "" // as from a server that does not say it
+			return res
+		}
+		w.create(mapping.Knobs{
+			MaxRetries: p(int64(0)), ResponseTypes: []string{"ReportBatchItemFailures"},
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
+		w.put("k", "a")
+		w.pass(time.Minute)
+		const want = `"responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":null}`
+		if got := w.notices(); len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("notices %q", got)
+		}
+	})
+}
+
 // batchSizes are the numbers of records that notices name, by notice.
 func (w *world) batchSizes() (sizes []int) {
 	w.t.Helper()
