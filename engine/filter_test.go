@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
@@ -325,6 +327,19 @@ func TestRestartUnderAnotherFilter(t *testing.T) {
 	})
 }
 
+// damageFilters starts the engine anew on a store in which another program has left an illegal pattern.
+func (w *world) damageFilters(uuid string) {
+	w.engine.Stop(w.t.Context())
+	e, err := w.store.Coord().Get(w.t.Context(), "mapping/uuid/"+uuid)
+	w.must(err)
+	damaged := strings.Replace(string(e.Value), `{\"data\":{\"even\":[true]}}`, `{\"data\":{\"even\":true}}`, 1)
+	_, err = w.store.Coord().Commit(context.Background(), "mapping/", storage.Op{
+		Key: "mapping/uuid/" + uuid, Value: []byte(damaged), Expect: e.Revision,
+	})
+	w.must(err)
+	w.start()
+}
+
 // Filters that cannot be used, as of a store that another program wrote, stop the mapping with a reason, and nothing is
 // delivered unfiltered. New ones set it going.
 func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
@@ -334,15 +349,7 @@ func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
 		defer w.close()
 		uuid := w.create(mapping.Knobs{Filters: []string{onlyEven}})
 		w.pass(time.Second)
-		w.engine.Stop(t.Context())
-		e, err := w.store.Coord().Get(t.Context(), "mapping/uuid/"+uuid)
-		w.must(err)
-		damaged := strings.Replace(string(e.Value), `{\"data\":{\"even\":[true]}}`, `{\"data\":{\"even\":true}}`, 1)
-		_, err = w.store.Coord().Commit(context.Background(), "mapping/", storage.Op{
-			Key: "mapping/uuid/" + uuid, Value: []byte(damaged), Expect: e.Revision,
-		})
-		w.must(err)
-		w.start()
+		w.damageFilters(uuid)
 		w.put("k", objects(1, 4)...)
 		w.pass(time.Minute)
 
@@ -356,7 +363,7 @@ func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
 		}
 		w.atRest("while the filter cannot be used")
 
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
 			Knobs: mapping.Knobs{Filters: []string{onlyOdd}},
 		})
 		w.must(err)
@@ -367,6 +374,41 @@ func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
 		}
 		if m := w.state(uuid); m.LastResult != "OK" || m.State != mapping.Enabled {
 			t.Errorf("%s, last result %q", m.State, m.LastResult)
+		}
+	})
+}
+
+// A mapping whose filters cannot be used, and that is switched off while it waits for others, stays off when they come.
+func TestUsableFiltersStartNothingThatIsSwitchedOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{Filters: []string{onlyEven}})
+		w.pass(time.Second)
+		w.damageFilters(uuid)
+		w.put("k", objects(1, 4)...)
+		w.pass(time.Minute)
+		_, _, err := w.replay(uuid, engine.ReplayRange{From: 1, To: 4})
+		if f := new(fault.Error); !errors.As(err, &f) || f.Code != engine.CodeBadRange {
+			t.Errorf("a replay without filters: %v", err)
+		}
+		for _, k := range []mapping.Knobs{{Enabled: p(false)}, {Filters: []string{onlyOdd}}} {
+			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: k})
+			w.must(err)
+			w.pass(time.Minute)
+		}
+
+		if got := w.functions.delivered(); len(got) > 0 || w.state(uuid).State != mapping.Disabled {
+			t.Errorf("%s, delivered %v", w.state(uuid).State, got)
+		}
+		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Enabled: p(true)},
+		})
+		w.must(err)
+		w.pass(time.Minute)
+		if got := w.functions.delivered(); !slices.Equal(got, parity(objects(1, 4), false)) {
+			t.Errorf("delivered %v", got)
 		}
 	})
 }
