@@ -100,3 +100,21 @@ func TestRulesForWhatNoRecordHasAreAdvisedAbout(t *testing.T) {
 		}
 	}
 }
+
+// The core learns of every other list of filters by its identity, whichever of them differs; 0 says that there are
+// none.
+func TestFiltersAreToldApart(t *testing.T) {
+	t.Parallel()
+	const other = `{"data":{"a":[2]}}`
+	seen := map[uint64][]string{}
+	for _, filters := range [][]string{
+		nil, {someFilter}, {other}, {someFilter, someFilter}, {someFilter, other}, {other, someFilter},
+	} {
+		s := Settings{Filters: filters}
+		id := s.Core().Filter
+		if before, ok := seen[id]; ok || (id == 0) != (filters == nil) {
+			t.Errorf("%q and %q are %d", filters, before, id)
+		}
+		seen[id] = filters
+	}
+}

@@ -112,7 +112,8 @@ func TestAKeyHidesFilterCriteriaInLists(t *testing.T) {
 	}
 }
 
-// FilterCriteriaError is what AWS shows when filters cannot be read; here it says that they cannot be used.
+// FilterCriteriaError is what AWS shows when filters cannot be read; here it says that they cannot be used. With a key
+// of one's own List says nothing about filters, and so nothing about what is wrong with them.
 func TestFiltersThatCannotBeUsedShowAnError(t *testing.T) {
 	t.Parallel()
 	m := mapping.Mapping{Settings: mapping.Settings{Filters: []string{`{"a":1}`}}}
@@ -120,5 +121,12 @@ func TestFiltersThatCannotBeUsedShowAnError(t *testing.T) {
 	if e := shown.FilterCriteriaError; e == nil || e.ErrorCode != "InvalidParameterValueException" || e.Message == "" ||
 		shown.FilterCriteria == nil {
 		t.Errorf("%+v", shown)
+	}
+	if l := listMapping(&m); l.FilterCriteriaError == nil {
+		t.Errorf("listed: %+v", l)
+	}
+	m.KMSKeyARN = aKey
+	if l := listMapping(&m); l.FilterCriteriaError != nil || l.FilterCriteria != nil || l.KMSKeyArn != aKey {
+		t.Errorf("listed with a key: %+v", l)
 	}
 }

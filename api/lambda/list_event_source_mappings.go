@@ -37,13 +37,19 @@ func (h *EventSourceMappings) list(r *http.Request, c wire.Caller) (mappingResul
 	}
 	out := listedMappings{EventSourceMappings: make([]eventSourceMapping, 0, len(page)), NextMarker: marker}
 	for i := range page {
-		shown := showMapping(&page[i])
-		if shown.KMSKeyArn != "" { // AWS decrypts filters for Get only, where the caller's own right to the key counts
-			shown.FilterCriteria, shown.FilterCriteriaError = nil, nil
-		}
-		out.EventSourceMappings = append(out.EventSourceMappings, shown)
+		out.EventSourceMappings = append(out.EventSourceMappings, listMapping(&page[i]))
 	}
 	return mappingResult{http.StatusOK, out, ""}, nil
+}
+
+// listMapping returns a mapping as a list shows it: AWS decrypts filters for Get only, where the caller's own right to
+// the key counts.
+func listMapping(m *mapping.Mapping) eventSourceMapping {
+	shown := showMapping(m)
+	if shown.KMSKeyArn != "" {
+		shown.FilterCriteria, shown.FilterCriteriaError = nil, nil
+	}
+	return shown
 }
 
 // queryText returns a parameter of the query; one without a value is absent.
