@@ -201,6 +201,14 @@ func TestRecordsThatAreNotJSON(t *testing.T) {
 	}
 }
 
+// How deep lists nest is limited, how many there are is not.
+func TestListsBesideEachOtherDoNotNest(t *testing.T) {
+	t.Parallel()
+	if data := `{"a":[` + strings.Repeat(`[1],`, 10_001) + `2]}`; !match(t, data, `{"data":{"a":[2]}}`) {
+		t.Error("ten thousand short lists in one are refused")
+	}
+}
+
 // What the record shows beside data is one flat object without a wrapper.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
