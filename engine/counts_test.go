@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,6 +168,58 @@ func TestIdleMappingsCountZeros(t *testing.T) {
 		w.pass(time.Minute)
 		if got := w.counted(uuid); got["PolledEventCount"] != 1 || got["InvokedEventCount"] != 1 {
 			t.Errorf("after it was switched on again: %v", got)
+		}
+	})
+}
+
+// A mapping that is running as its MetricsConfig is emptied, or that is deleted, gets no zeros from then on; others go
+// on counting, and the last one ends the pulse.
+func TestCountingEndsWhileAMappingRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		polled := func(uuid string) float64 { return w.total(metric.PolledEvents, metric.MappingUUID, uuid).Count }
+		kept := func() (series int) {
+			w.metrics.Each(func(id metric.ID, _ string, _ metric.Total) {
+				if strings.HasSuffix(id.Name, "EventCount") {
+					series++
+				}
+			})
+			return series
+		}
+		uuid := w.create(withEventCount(mapping.Knobs{}))
+		w.pass(5 * time.Minute)
+
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{Metrics: []string{}},
+		})
+		w.must(err)
+		synctest.Wait()
+		emptied := polled(uuid)
+		w.pass(5 * time.Minute)
+		if n := polled(uuid); n != emptied || n == 0 {
+			t.Errorf("%g data points after MetricsConfig was emptied, %g before", n, emptied)
+		}
+		if n := kept(); n != 0 {
+			t.Errorf("%d series are kept for a mapping that does not count", n)
+		}
+
+		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: withEventCount(mapping.Knobs{}),
+		})
+		w.must(err)
+		w.pass(5 * time.Minute)
+		again := polled(uuid)
+		_, err = w.mappings.Delete(t.Context(), caller, uuid)
+		w.must(err)
+		synctest.Wait()
+		w.pass(5 * time.Minute)
+		if n := polled(uuid); n != again || n < emptied+4 {
+			t.Errorf("%g data points after the deletion, %g before, %g before it counted again", n, again, emptied)
+		}
+		if n := kept(); n != 0 {
+			t.Errorf("%d series are kept for a mapping that is gone", n)
 		}
 	})
 }

@@ -178,3 +178,28 @@ func TestTransitionsStayVisibleAtAWSPace(t *testing.T) {
 		}
 	})
 }
+
+// An engine that has stopped in the middle of transitions and polls leaves no appointments: moving the clock stops
+// nowhere.
+func TestStoppedEngineHasNoAppointments(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newPacedWorld(t, 4)
+		defer w.close()
+		w.create(mapping.Knobs{})
+		w.create(withEventCount(mapping.Knobs{FunctionName: p("g")}))
+		w.pass(2500 * time.Millisecond) // Creating, at the tail
+		w.engine.Stop(t.Context())
+
+		stops := 0
+		_, err := w.clock.Advance(t.Context(), 50*time.Minute, func(context.Context) error { stops++; return nil })
+		w.must(err)
+
+		if !w.engine.Idle() {
+			t.Error("it is not idle")
+		}
+		if stops > 2 { // at its beginning and its end
+			t.Errorf("moving the clock by 50 minutes stopped %d times", stops)
+		}
+	})
+}
