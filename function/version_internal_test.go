@@ -1,6 +1,9 @@
 package function
 
 import (
+	"archive/zip"
+	"bytes"
+	"context"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -108,14 +111,7 @@ func TestVersionsThatReadersHoldStay(t *testing.T) {
 // the end of the other's transition, which comes late, is none of its own.
 func TestTransitionOfADeletedFunctionEndsNoOther(t *testing.T) {
 	t.Parallel()
-	f, err := New(Options{Store: memory.New(memory.Options{}), Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer f.Stop(t.Context())
+	f := startInside(t, Options{})
 	conf := &Configuration{Ref: Ref{"000000000000", "us-east-1", "f"}, Version: Latest, State: Pending}
 	deleted := live{conf: conf.clone(), settled: make(chan struct{})}
 	again := live{conf: conf, settled: make(chan struct{})}
@@ -134,4 +130,58 @@ func TestTransitionOfADeletedFunctionEndsNoOther(t *testing.T) {
 	if e := f.entry(conf.Ref); e.conf != conf || e.versions["1"].conf != conf {
 		t.Errorf("it is %s, and its version %s", e.conf.State, e.versions["1"].conf.State)
 	}
+}
+
+// Whoever waits for the end of a transition is let go when what is in it is deleted: the function, or a version alone.
+func TestDeletionEndsWaitingForTransitions(t *testing.T) {
+	t.Parallel()
+	f := startInside(t, Options{Transition: time.Hour})
+	var zipped bytes.Buffer
+	z := zip.NewWriter(&zipped)
+	_, _ = z.Create("bootstrap")
+	_ = z.Close()
+	in := CreateInput{
+		Name: "f", Caller: Caller{"000000000000", "us-east-1"}, Role: "arn:aws:iam::000000000000:role/r",
+		Runtime: "provided.al2023", Handler: "bootstrap", Zip: zipped.Bytes(), Publish: true,
+	}
+	if _, err := f.Create(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	ref := Ref{"000000000000", "us-east-1", "f"}
+	e := f.entry(ref)
+	ended := func(l live) bool {
+		select {
+		case <-l.settled:
+			return true
+		default:
+			return false
+		}
+	}
+
+	if err := f.DeleteVersion(t.Context(), ref, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if !ended(e.versions["1"].live) || ended(e.live) {
+		t.Errorf("after the version: it has ended %t, $LATEST %t", ended(e.versions["1"].live), ended(e.live))
+	}
+	if err := f.Delete(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if !ended(e.live) {
+		t.Error("the deleted function is still waited for")
+	}
+}
+
+func startInside(t *testing.T, o Options) *Functions {
+	t.Helper()
+	o.Store, o.Dir = memory.New(memory.Options{}), t.TempDir()
+	f, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Stop(context.Background()) })
+	return f
 }

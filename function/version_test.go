@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -304,6 +305,11 @@ func TestInvocationsCountUnderTheVersionThatRan(t *testing.T) {
 			t.Errorf("%g invocations of version %s, want %g", got, version, want)
 		}
 	}
+	m.metrics.Each(func(id metric.ID, _ string, _ metric.Total) {
+		if slices.Contains(id.Dimensions, metric.Dimension{Name: metric.ExecutedVersion, Value: "1"}) {
+			t.Errorf("%v of the deleted version is kept", id)
+		}
+	})
 }
 
 // sums returns all that was ever recorded of metrics under dimensions, which are given in order of their names.

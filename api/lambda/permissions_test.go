@@ -43,6 +43,9 @@ func TestPolicies(t *testing.T) {
 		"RevisionId": got["RevisionId"],
 	}).is(201, `{"Statement":"{\"Sid\":\"all\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"`+
 		arnF+`\",\"Condition\":{\"StringEquals\":{\"aws:PrincipalOrgID\":\"o-abcdefghij\"}}}"}`)
+	if now := b.do("GET", policy, nil).fields()["RevisionId"]; now == got["RevisionId"] {
+		t.Errorf("the policy has another statement and still revision %v", now)
+	}
 	for qualifier, principal := range map[string]string{
 		"1": "111122223333", "live": "arn:aws:iam::111122223333:role/r",
 	} {
