@@ -28,6 +28,35 @@ func (w *world) total(k metric.Kind, dimension, value string) metric.Summary {
 	return points[0].Summary
 }
 
+// §8.1: DestinationDeliveryFailures is a metric of the function that the mapping has now, not of the one before.
+func TestDeliveryFailuresAreTheFunctionsOfToday(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = poisoned("1")
+		uuid := w.create(mapping.Knobs{
+			MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: deadARN + "-gone"},
+		})
+		w.put("k", "1")
+		w.pass(time.Minute)
+
+		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
+			Knobs: mapping.Knobs{FunctionName: p("g")},
+		})
+		w.must(err)
+		synctest.Wait()
+		w.put("k", "1")
+		w.pass(time.Minute)
+
+		for _, name := range []string{"f", "g"} {
+			if n := w.total(metric.DeliveryFailures, metric.FunctionName, name).Sum; n != 1 {
+				t.Errorf("%g failures of %s, want 1", n, name)
+			}
+		}
+	})
+}
+
 // A stuck batch grows older at every retry by the time that it waits; what is settled and what is given up is counted;
 // every send that fails is counted.
 func TestMappingsAreMeasured(t *testing.T) {

@@ -81,6 +81,25 @@ func TestShardsArePolledOnceASecondAtAWSPace(t *testing.T) {
 	})
 }
 
+// A shard whose tail was not seen yet is read at once, without a wait for the next whole second.
+func TestBacklogsAreReadAtOnceAtAWSPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newPacedWorld(t, 1)
+		defer w.close()
+		for range 5 {
+			w.put("k", numbered(1, 500)...)
+		}
+
+		w.create(mapping.Knobs{BatchSize: p(int64(50))})
+		w.pass(900 * time.Millisecond)
+
+		if n := len(w.functions.delivered()); n != 2500 {
+			t.Errorf("%d records of 2500 are delivered within a second", n)
+		}
+	})
+}
+
 // The clock that can be moved brings the next poll.
 func TestMovingTheClockPolls(t *testing.T) {
 	t.Parallel()

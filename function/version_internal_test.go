@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
 )
 
@@ -169,6 +170,31 @@ func TestDeletionEndsWaitingForTransitions(t *testing.T) {
 	}
 	if !ended(e.live) {
 		t.Error("the deleted function is still waited for")
+	}
+}
+
+// A version that is published from a function that cannot run cannot run either: it says why, and nothing is started.
+func TestVersionOfAFailedFunctionIsFailed(t *testing.T) {
+	t.Parallel()
+	f := startInside(t, Options{})
+	ref := Ref{"000000000000", "us-east-1", "f"}
+	failed := &Configuration{
+		Ref: ref, Version: Latest, State: Failed, StateReason: "no interpreter", StateCode: "InvalidRuntime",
+	}
+	e := &entry{
+		live:     live{conf: failed, revision: storage.Absent, settled: make(chan struct{})},
+		versions: map[string]version{},
+	}
+	close(e.settled)
+	f.publish(ref, e)
+
+	if _, err := f.Publish(t.Context(), PublishInput{Ref: ref}); err != nil {
+		t.Fatal(err)
+	}
+
+	res := f.Invoke(t.Context(), Invocation{Ref: ref, Qualifier: "1"})
+	if res.Class != ConfigError || res.Reason != "InvalidRuntime" || res.Detail != "no interpreter" {
+		t.Errorf("got %+v", res)
 	}
 }
 
