@@ -3,10 +3,12 @@ package mapping
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -59,8 +61,10 @@ func TestTagsAreAddedReplacedAndRemoved(t *testing.T) {
 // waits for, nor LastModified changes with them.
 func TestTagsLeaveTheStateAlone(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *Options) { o.AWSPace = true })
+	var steered *clock.Clock
+	b := setup(t, func(o *Options) { o.AWSPace, steered = true, o.Clock })
 	created := *b.create(t)
+	steered.SetOffset(time.Hour) // LastModified stays
 
 	err := b.ChangeTags(t.Context(), me, created.UUID, map[string]string{"k": "v"}, nil)
 

@@ -78,4 +78,11 @@ func TestStreamsAreMeasured(t *testing.T) {
 	if got := total(metric.GetRecordsAge); got.Count != 3 || got.Max < 5000 || got.Min != 0 {
 		t.Errorf("ages %+v", got)
 	}
+
+	b.must(b.s.Delete(b.ctx, orders))
+	st.Each(func(id metric.ID, _ string, _ metric.Total) {
+		if id.Namespace == metric.IncomingRecords.Namespace {
+			t.Errorf("%s of the deleted stream is kept", id.Name)
+		}
+	})
 }
