@@ -45,7 +45,8 @@ type mappingRunner struct {
 	events  []esm.MappingEvent                // for the machine, while it takes one
 	shards  map[record.ShardID]*shardRunner
 	listed  map[record.ShardID]source.Shard
-	order   []record.ShardID // of what is listed
+	order   []record.ShardID        // of what is listed
+	parents map[record.ShardID]bool // of what is listed
 	grants  map[record.ShardID]Grant
 	awaited map[record.ShardID]context.CancelFunc // ends the watch of a parent that runs elsewhere
 	settled map[record.ShardID]bool               // closed shards that are known to be processed to their end
@@ -156,9 +157,11 @@ func (r *mappingRunner) run() {
 		if r.gone {
 			shardsChanged = nil // a stream that is made again under the same name is another one
 		}
+		taken := 1
 		select {
 		case f := <-r.inbox.ch:
 			f()
+			taken += r.takeMore()
 		case <-shardsChanged:
 			r.e.active.begin()
 			shardsChanged = r.src.ShardsChanged()
@@ -173,7 +176,9 @@ func (r *mappingRunner) run() {
 		r.await()
 		r.tellShards()
 		r.count()
-		r.e.active.end()
+		for range taken {
+			r.e.active.end()
+		}
 	}
 	r.uncount()
 	r.stopPace()
@@ -183,6 +188,21 @@ func (r *mappingRunner) run() {
 	}
 	r.inbox.close()
 	r.wg.Wait()
+}
+
+// takeMore takes what else is in the inbox, so that what follows each turn of the loop, which looks at every shard, is
+// done once for many shards that end together. It returns how many entries that were.
+func (r *mappingRunner) takeMore() (taken int) {
+	for taken < inboxSize && !r.over() {
+		select {
+		case f := <-r.inbox.ch:
+			f()
+			taken++
+		default:
+			return taken
+		}
+	}
+	return taken
 }
 
 // count follows MetricsConfig. The pulse counts the mapping in while any shard of it runs here, so not while it is
@@ -250,18 +270,18 @@ func (r *mappingRunner) list() {
 	}
 	r.done("list")
 	r.listed, r.order = make(map[record.ShardID]source.Shard, len(shards)), r.order[:0]
-	parents := map[record.ShardID]bool{}
+	r.parents = map[record.ShardID]bool{}
 	for _, sh := range shards {
 		r.listed[sh.ID] = sh
 		r.order = append(r.order, sh.ID)
 		for _, p := range sh.Parents {
-			parents[p] = true
+			r.parents[p] = true
 		}
 	}
 	ev := esm.ShardsListed{Kept: r.kept()}
 	for _, sh := range shards {
 		// only children ask, and a running shard has not ended
-		if parents[sh.ID] && r.shards[sh.ID] == nil && !r.settled[sh.ID] {
+		if r.parents[sh.ID] && r.shards[sh.ID] == nil && !r.settled[sh.ID] {
 			// An error shows again when the shard is started.
 			if h, found, err := r.e.o.Checkpoints.Load(r.ctx, r.m.UUID, sh.ID); err == nil && found &&
 				h.Checkpoint.Ended {

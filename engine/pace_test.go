@@ -100,6 +100,36 @@ func TestBacklogsAreReadAtOnceAtAWSPace(t *testing.T) {
 	})
 }
 
+// Polls come at whole seconds, whenever the mapping began; and a poll that is not waited for any more leaves nothing
+// under way.
+func TestPollsKeepToWholeSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newPacedWorld(t, 1)
+		defer w.close()
+		w.pass(300 * time.Millisecond)
+		uuid := w.create(mapping.Knobs{})
+		w.pass(10 * time.Millisecond)
+		w.put("k", "1")
+		w.pass(689 * time.Millisecond)
+		if n := len(w.functions.seen()); n != 0 {
+			t.Errorf("%d invocations before the second is full", n)
+		}
+		w.pass(time.Millisecond)
+		if n := len(w.functions.seen()); n != 1 {
+			t.Errorf("%d invocations when it is", n)
+		}
+
+		w.pass(10 * time.Second)
+		w.pass(300 * time.Millisecond)
+		w.disable(uuid)
+		w.pass(10 * time.Second)
+		if !w.engine.Idle() {
+			t.Error("something is under way in a mapping that is disabled")
+		}
+	})
+}
+
 // The clock that can be moved brings the next poll.
 func TestMovingTheClockPolls(t *testing.T) {
 	t.Parallel()

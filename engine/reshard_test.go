@@ -1,12 +1,14 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/stream"
 	"github.com/shardmill/shardmill/stream/streamtest"
 )
@@ -466,4 +469,40 @@ func openShards(info *stream.Info) []stream.ShardInfo {
 	open := slices.DeleteFunc(slices.Clone(info.Shards), func(s stream.ShardInfo) bool { return s.Closed != 0 })
 	slices.SortFunc(open, func(a, b stream.ShardInfo) int { return a.Range.Start.Compare(b.Range.Start) })
 	return open
+}
+
+// countedLists counts how often the shards of a source are listed.
+type countedLists struct {
+	source.Source
+	n *atomic.Int64
+}
+
+func (s countedLists) Shards(ctx context.Context) ([]source.Shard, error) {
+	s.n.Add(1)
+	return s.Source.Shards(ctx)
+}
+
+// Shards that end at once have their children started without a list for each of them: what a rescale costs grows with
+// the shards, not with their square.
+func TestARescaleListsTheShardsOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 50)
+		defer w.close()
+		var lists atomic.Int64
+		w.restartWith(func(s source.Source) source.Source { return countedLists{s, &lists} })
+		w.create(mapping.Knobs{})
+		lists.Store(0)
+
+		w.rescale(100)
+		for k := range 200 {
+			w.put(fmt.Sprint("k", k), fmt.Sprintf("k%d 1", k))
+		}
+		synctest.Wait()
+
+		w.complete(200)
+		if n := lists.Load(); n > 5 {
+			t.Errorf("the shards were listed %d times when 50 ended", n)
+		}
+	})
 }

@@ -94,8 +94,8 @@ func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
 		r.fenced(id)
 	}
 	r.step(esm.ShardFinished{Shard: id, Reason: reason})
-	if reason == esm.Ended {
-		r.list() // children may start, and the list may have changed
+	if reason == esm.Ended && !r.parents[id] {
+		r.list() // its children are not known yet
 	}
 }
 

@@ -181,6 +181,10 @@ func (m *Mapping) Step(ev MappingEvent) []MappingCommand {
 		m.enabled, m.deleting, m.pending, m.guest = ev.Enabled, ev.Deleting, ev.Pending, ev.Guest
 	case ShardFinished:
 		m.shardFinished(ev)
+		m.runOne(ev.Shard) // nothing but it and its children can have changed, and thousands may end at once
+		m.runChildren(ev.Shard)
+		m.settle()
+		return m.out
 	case AbandonDue:
 		for i := range m.shards {
 			e := &m.shards[i]
@@ -240,8 +244,11 @@ func (m *Mapping) list(shards []ListedShard) {
 		}
 		keep = append(keep, e)
 	}
+	byID := func(a, b shardEntry) int { return cmp.Compare(a.id, b.id) }
+	slices.SortFunc(keep, byID)
+	now := keep
 	for _, old := range m.shards { // gone from the stream: let it end, then forget it
-		if !slices.ContainsFunc(keep, func(e shardEntry) bool { return e.id == old.id }) &&
+		if _, kept := slices.BinarySearchFunc(now, old, byID); !kept &&
 			(old.phase == shardRuns || old.phase == shardEnds) {
 			if old.phase == shardRuns {
 				old.phase = shardEnds
@@ -251,7 +258,9 @@ func (m *Mapping) list(shards []ListedShard) {
 			keep = append(keep, old)
 		}
 	}
-	slices.SortFunc(keep, func(a, b shardEntry) int { return cmp.Compare(a.id, b.id) })
+	if len(keep) > len(now) {
+		slices.SortFunc(keep, byID)
+	}
 	m.shards = keep
 }
 
@@ -304,7 +313,7 @@ func (m *Mapping) shardFinished(ev ShardFinished) {
 		m.shards[i].phase = shardEnded
 	case Fenced:
 		if g, found := m.find(ev.Shard); found && m.grants[g].epoch <= m.shards[i].epoch {
-			m.grants[g].spent = true
+			m.grants[g].spent = m.enabled && !m.deleting // as run says
 		}
 		m.shards[i].phase = shardWaits
 	case Released:
@@ -328,6 +337,15 @@ func (m *Mapping) run() {
 func (m *Mapping) runOne(id record.ShardID) {
 	if i := m.index(id); i >= 0 {
 		m.runEntry(&m.shards[i])
+	}
+}
+
+// runChildren does what run does, but for the children of one shard.
+func (m *Mapping) runChildren(id record.ShardID) {
+	for i := range m.shards {
+		if slices.Contains(m.shards[i].parents, id) {
+			m.runEntry(&m.shards[i])
+		}
 	}
 }
 
@@ -361,7 +379,10 @@ func (m *Mapping) Awaits() (parents []record.ShardID) {
 	}
 	for i := range m.shards {
 		e := &m.shards[i]
-		if _, owned := m.usable(e.id); !owned || e.phase != shardWaits {
+		if e.phase != shardWaits || len(e.parents) == 0 {
+			continue
+		}
+		if _, owned := m.usable(e.id); !owned {
 			continue
 		}
 		for _, p := range e.parents {
@@ -378,13 +399,15 @@ func (m *Mapping) Awaits() (parents []record.ShardID) {
 // settle reports a transition complete once exactly those shards run that should: none if the mapping is disabled or
 // deleted.
 func (m *Mapping) settle() {
-	busy := slices.ContainsFunc(m.shards, func(e shardEntry) bool {
-		return e.phase == shardRuns || e.phase == shardEnds
-	})
+	busy := func() bool {
+		return slices.ContainsFunc(m.shards, func(e shardEntry) bool {
+			return e.phase == shardRuns || e.phase == shardEnds
+		})
+	}
 	switch {
 	case m.guest:
 	case m.deleting:
-		if !busy {
+		if !busy() {
 			m.gone = true
 			m.emit(Forget{})
 		}
@@ -392,7 +415,7 @@ func (m *Mapping) settle() {
 	case m.enabled && m.listed:
 		m.pending = ""
 		m.emit(Settle{State: Enabled})
-	case !m.enabled && !busy:
+	case !m.enabled && !busy():
 		m.pending = ""
 		m.emit(Settle{State: Disabled})
 	}

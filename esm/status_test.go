@@ -48,6 +48,24 @@ func TestShardsSayHowTheyStand(t *testing.T) {
 	}
 }
 
+// A shard that has expired while it ends is waited for, over any number of lists, and then forgotten.
+func TestAnExpiredShardIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	var m esm.Mapping
+	m.Step(esm.ShardsListed{Shards: []esm.ListedShard{{ID: 1}, {ID: 2, Parents: []record.ShardID{1}}}})
+	m.Step(esm.Desired{Enabled: true})
+	m.Step(esm.Owned{Shard: 1, Epoch: 5})
+	m.Step(esm.Owned{Shard: 2, Epoch: 5})
+	now := esm.ShardsListed{Shards: []esm.ListedShard{{ID: 2, Parents: []record.ShardID{1}}}, Kept: []record.ShardID{1}}
+	m.Step(now)
+	m.Step(now)
+	got := fmt.Sprintf("%T %[1]v", m.Step(esm.ShardFinished{Shard: 1, Reason: esm.Released}))
+	want := fmt.Sprintf("%T %[1]v", []esm.MappingCommand{esm.ForgetShard{Shard: 1}, esm.StartShard{Shard: 2, Epoch: 5}})
+	if got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // Saved is what the last completed save held, however far the machine is by then.
 func TestStatusSaysWhatIsSaved(t *testing.T) {
 	t.Parallel()
