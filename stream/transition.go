@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +40,7 @@ type transitions struct {
 	mu      sync.Mutex
 	timers  map[uint32]*clock.Timer // by stream id
 	pauses  map[uint32]time.Duration
+	failed  []uint32 // ids of streams that waited for another attempt when stop was called
 	stopped bool
 	ctx     context.Context // of all that run; made with the first timer
 	cancel  context.CancelFunc
@@ -167,14 +170,19 @@ func (s *Streams) scheduleAgain(st *stream, err error) {
 // resumeTransitions sets the ends of all transitions that are under way, after a Stop. s.mu is held.
 func (s *Streams) resumeTransitions() {
 	s.transit.mu.Lock()
-	stopped := s.transit.stopped
-	s.transit.stopped = false
+	stopped, failed := s.transit.stopped, s.transit.failed
+	s.transit.stopped, s.transit.failed = false, nil
 	s.transit.mu.Unlock()
 	if !stopped {
 		return
 	}
 	for _, st := range s.byID {
 		s.schedulePaced(st)
+	}
+	for _, id := range failed {
+		if st := s.byID[id]; st != nil {
+			s.schedule(st, s.clock.Now())
+		}
 	}
 }
 
@@ -185,6 +193,7 @@ func (t *transitions) stop() {
 	for _, timer := range t.timers {
 		timer.Stop()
 	}
+	t.failed = slices.AppendSeq(t.failed, maps.Keys(t.pauses))
 	cancel := t.cancel
 	t.timers, t.pauses, t.cancel = nil, nil, nil
 	t.mu.Unlock()
