@@ -258,7 +258,8 @@ func TestAStreamIsSweptWhileUpdating(t *testing.T) {
 			b.advance(time.Hour)
 			synctest.Wait()
 		}
-		if oldest, tip, _, err := b.store.Log().Bounds(b.ctx, storage.Shard{Stream: info.ID}); err != nil || oldest != tip {
+		oldest, tip, _, err := b.store.Log().Bounds(b.ctx, storage.Shard{Stream: info.ID})
+		if err != nil || oldest != tip {
 			t.Errorf("the log begins at %d of %d; %v", oldest, tip, err)
 		}
 		b.s.Stop()
