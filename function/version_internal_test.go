@@ -211,3 +211,18 @@ func startInside(t *testing.T, o Options) *Functions {
 	t.Cleanup(func() { f.Stop(context.Background()) })
 	return f
 }
+
+// §2.7: what an update of an alias does not name stays, its weights too; an empty map removes them.
+func TestUpdatesOfAnAliasKeepWhatTheyDoNotName(t *testing.T) {
+	t.Parallel()
+	a := Alias{Name: "live", Version: "1", Weights: map[string]float64{"2": .25}}
+
+	(&AliasInput{Description: new("x")}).apply(&a)
+	if a.Version != "1" || a.Description != "x" || a.Weights["2"] != .25 {
+		t.Errorf("after another description: %+v", a)
+	}
+	(&AliasInput{Weights: map[string]float64{}}).apply(&a)
+	if a.Version != "1" || a.Description != "x" || a.Weights != nil {
+		t.Errorf("without weights: %+v", a)
+	}
+}
