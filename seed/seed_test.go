@@ -142,7 +142,7 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 		{mapping + good + "BatchSze: 10", "8:5: unknown key BatchSze; did you mean BatchSize?"},
 		{
 			mapping + good + "Frobnicate: 1",
-			"8:5: unknown key Frobnicate; known are BatchSize, BisectBatchOnFunctionError, DestinationConfig, Enabled, EventSourceArn, FilterCriteria, FunctionName, FunctionResponseTypes, MaximumBatchingWindowInSeconds, MaximumRecordAgeInSeconds, MaximumRetryAttempts, ParallelizationFactor, StartingPosition, StartingPositionTimestamp, TumblingWindowInSeconds",
+			"8:5: unknown key Frobnicate; known are BatchSize, BisectBatchOnFunctionError, DestinationConfig, Enabled, EventSourceArn, FilterCriteria, FunctionName, FunctionResponseTypes, MaximumBatchingWindowInSeconds, MaximumRecordAgeInSeconds, MaximumRetryAttempts, MetricsConfig, ParallelizationFactor, StartingPosition, StartingPositionTimestamp, Tags, TumblingWindowInSeconds",
 		},
 		{
 			mapping + good + "BatchSize: 10001",
