@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 GO ?= go
+# As the product is built, so that all that does not run under the race detector shares what is compiled.
+export CGO_ENABLED := 0
 SEED ?=
 N ?= 10000
 FUZZTIME ?= 20s
@@ -14,7 +16,7 @@ help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 build: ## bin/shardmill, static and stripped
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
+	$(GO) build -trimpath -ldflags='-s -w' -o bin/shardmill ./cmd/shardmill
 
 test: preflight sumtypes race sim200 mutants e2e ## everything: the gate
 

@@ -41,7 +41,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build compiles a package of this module and returns the binary's path. The first caller builds, others wait.
+// build compiles a package of this module and returns the binary's path. The first caller builds, others wait. It goes
+// without the -trimpath of make build, so that what was compiled for the tests is used again.
 func build(t *testing.T, name, pkg string, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(workshop.dir, name)
@@ -50,7 +51,7 @@ func build(t *testing.T, name, pkg string, flags ...string) string {
 	if once == nil {
 		once = sync.OnceValue(func() error {
 			cmd := exec.Command(
-				"go", append(append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", path}, flags...), pkg)...,
+				"go", append(append([]string{"build", "-ldflags=-s -w", "-o", path}, flags...), pkg)...,
 			)
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := cmd.CombinedOutput(); err != nil {
