@@ -24,6 +24,7 @@ const (
 	ExecutedVersion = "ExecutedVersion" // beside Resource, where that is an alias
 	MappingUUID     = "EventSourceMappingUUID"
 	StreamName      = "StreamName"
+	ShardID         = "ShardId" // beside StreamName
 	TopicName       = "TopicName"
 )
 
@@ -118,6 +119,16 @@ var (
 	GetRecordsRecords = Kind{Kinesis, "GetRecords.Records", Count}
 	// 1 for a read that succeeded, 0 for one that failed at the store
 	GetRecordsSuccess = Kind{Kinesis, "GetRecords.Success", Count}
+)
+
+// Metrics that only shards have, by StreamName and ShardId, for streams whose owners asked for them; so are
+// IncomingRecords, IncomingBytes and the two of exceeded throughput. Source: as above, "Enhanced shard-level metrics".
+var (
+	// of the data and partition keys of records that were read
+	OutgoingBytes   = Kind{Kinesis, "OutgoingBytes", Bytes}
+	OutgoingRecords = Kind{Kinesis, "OutgoingRecords", Count}
+	// age of the last record of a read, 0 without records
+	ShardIteratorAge = Kind{Kinesis, "IteratorAgeMilliseconds", Milliseconds}
 )
 
 // Metrics of topics, by TopicName. Source: SNS Developer Guide, "Monitoring Amazon SNS topics using CloudWatch".

@@ -189,7 +189,7 @@ func (s *Streams) GetRecords(
 			visit(r)
 		})
 		if err != nil {
-			s.measureRead(sn, &got, err)
+			s.measureRead(sn, p.shard, &got, err)
 			return out, err
 		}
 		if end.Kind != storage.Trimmed {
@@ -199,7 +199,7 @@ func (s *Streams) GetRecords(
 		from = end.Oldest // a place behind the horizon moves to it silently
 	}
 	now := s.now()
-	s.measureRead(sn, &got, nil)
+	s.measureRead(sn, p.shard, &got, nil)
 	if end.Kind == storage.ShardEnd && got.records == 0 {
 		return s.shardEnd(ctx, p, now)
 	}

@@ -21,6 +21,7 @@ type meter struct {
 	putRecord, putRecords                                         putMeter
 	total, successful, alsoSuccessful, throttled, failed          *metric.Series // records of PutRecords
 	age, readBytes, readRecords, readLatency, read, readsExceeded *metric.Series
+	shards                                                        shardMeters
 }
 
 // putMeter holds the series of one operation that puts.
@@ -71,6 +72,7 @@ func (m *meters) of(sn *snapshot) *meter {
 			readRecords: of(metric.GetRecordsRecords), readLatency: of(metric.GetRecordsLatency),
 			read: of(metric.GetRecordsSuccess), readsExceeded: of(metric.ReadThroughputExceeded),
 		}
+		found.shards.measure = sn.info.Monitored
 		m.byID[sn.info.ID] = found
 	}
 	return found
@@ -87,6 +89,20 @@ func (m *meters) forget(id uint32) {
 	}
 	for _, s := range found.all() {
 		s.Release()
+	}
+	found.shards.keep(0, nil)
+}
+
+// keep has the meter of a stream measure the shards that sn has, as sn says.
+func (m *meters) keep(sn *snapshot, now record.Millis) {
+	m.mu.RLock()
+	found := m.byID[sn.info.ID]
+	m.mu.RUnlock()
+	if found != nil {
+		horizon := sn.trimHorizon(now)
+		found.shards.keep(sn.info.Monitored, func(id record.ShardID) bool {
+			return sn.info.Shards[id].expired(horizon)
+		})
 	}
 }
 
@@ -126,6 +142,35 @@ func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, p
 	put.success.Add(at, success)
 	put.latency.Add(at, millisSince(began))
 	m.writesExceeded.Add(at, float64(throttled))
+	if sn.info.Monitored != 0 {
+		s.measureShardPuts(sn, recs, placed)
+	}
+}
+
+// measureShardPuts counts a put for each shard that it reached.
+func (s *Streams) measureShardPuts(sn *snapshot, recs []record.Record, placed []Placed) {
+	byShard := map[record.ShardID]*shardValues{}
+	for i := range placed {
+		v := byShard[placed[i].Shard]
+		if v == nil {
+			v = &shardValues{}
+			byShard[placed[i].Shard] = v
+		}
+		switch f := placed[i].Fault; {
+		case f == nil:
+			v.add(ShardIncomingRecords, 1)
+			v.add(ShardIncomingBytes, float64(recs[i].Size()))
+		case f.Code == codeThrottled:
+			v.add(ShardWritesExceeded, 1)
+		}
+	}
+	for shard, v := range byShard {
+		which := ShardWritesExceeded
+		if v.of(ShardIncomingRecords) > 0 {
+			which |= ShardIncomingRecords | ShardIncomingBytes
+		}
+		s.measureShard(sn, shard, which, v)
+	}
 }
 
 // reading follows one read that is measured.
@@ -144,7 +189,7 @@ func (r *reading) saw(rec *record.Record) {
 
 // measureRead records what a read of a client or a mapping brought, and how old its last record was; 0 if there was
 // nothing to read.
-func (s *Streams) measureRead(sn *snapshot, r *reading, err error) {
+func (s *Streams) measureRead(sn *snapshot, shard record.ShardID, r *reading, err error) {
 	m := s.meters.of(sn)
 	if m == nil {
 		return
@@ -153,6 +198,9 @@ func (s *Streams) measureRead(sn *snapshot, r *reading, err error) {
 	m.readsExceeded.Add(at, 0)
 	if err != nil {
 		m.read.Add(at, 0)
+		if sn.info.Monitored != 0 {
+			s.measureShard(sn, shard, ShardReadsExceeded, &shardValues{})
+		}
 		return
 	}
 	age := record.Millis(0)
@@ -164,6 +212,13 @@ func (s *Streams) measureRead(sn *snapshot, r *reading, err error) {
 	m.readRecords.Add(at, float64(r.records))
 	m.readLatency.Add(at, millisSince(r.began))
 	m.read.Add(at, 1)
+	if sn.info.Monitored != 0 {
+		var v shardValues
+		v.add(ShardOutgoingRecords, float64(r.records))
+		v.add(ShardOutgoingBytes, float64(r.bytes))
+		v.add(ShardIteratorAge, float64(age))
+		s.measureShard(sn, shard, ShardOutgoingRecords|ShardOutgoingBytes|ShardIteratorAge|ShardReadsExceeded, &v)
+	}
 }
 
 // millisSince has two decimals.

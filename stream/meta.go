@@ -55,6 +55,7 @@ type streamRecord struct {
 	Trimmed     record.Millis     `json:"trimmed,omitempty"` // see Info.Trimmed
 	Due         record.Millis     `json:"due,omitempty"`     // see Info.Due
 	RecordBytes int               `json:"record_bytes"`
+	Monitored   []string          `json:"monitored,omitempty"` // names of ShardMetrics
 	Tags        map[string]string `json:"tags,omitempty"`
 }
 
@@ -74,7 +75,7 @@ func (r *streamRecord) info() Info {
 	return Info{
 		ID: r.ID, Name: n, ARN: n.ARN(), Created: r.Created.Time(), Status: r.Status, Mode: r.Mode,
 		Retention: time.Duration(r.RetentionMS) * time.Millisecond, RecordBytes: r.RecordBytes,
-		Trimmed: r.Trimmed, Due: r.Due,
+		Trimmed: r.Trimmed, Due: r.Due, Monitored: shardMetricsNamed(r.Monitored),
 	}
 }
 
@@ -232,7 +233,6 @@ func (s *Streams) adopt(sn *snapshot) *stream {
 // install replaces the snapshot of st and wakes those that wait for a new shard list.
 func (s *Streams) install(st *stream, sn *snapshot) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	old := st.snap.Swap(sn)
 	if old.changed != sn.changed {
 		close(old.changed)
@@ -242,6 +242,10 @@ func (s *Streams) install(st *stream, sn *snapshot) {
 		case s.shrunk <- struct{}{}:
 		default:
 		}
+	}
+	s.mu.Unlock()
+	if old.info.Monitored != sn.info.Monitored || sn.info.Monitored != 0 && old.expired != sn.expired {
+		s.meters.keep(sn, s.now())
 	}
 }
 

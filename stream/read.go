@@ -114,7 +114,7 @@ func (s *Streams) Poll(
 	})
 	if ctx.Err() == nil {
 		if sn, ok, found := s.byNumber(ctx, id); ok && found == nil {
-			s.measureRead(sn, &got, err)
+			s.measureRead(sn, shard, &got, err)
 		}
 	}
 	return next, end, err

@@ -75,8 +75,9 @@ type Info struct {
 	Status      Status
 	Mode        Mode
 	Retention   time.Duration
-	RecordBytes int         // the largest record, data plus partition key
-	Shards      []ShardInfo // by id; OPEN and CLOSED ones, not EXPIRED ones; empty while CREATING
+	RecordBytes int          // the largest record, data plus partition key
+	Monitored   ShardMetrics // what is measured for each of its shards
+	Shards      []ShardInfo  // by id; OPEN and CLOSED ones, not EXPIRED ones; empty while CREATING
 	// What arrived before has expired even if Retention would keep it: a longer retention brings nothing back. 0: it
 	// was never made longer.
 	Trimmed record.Millis

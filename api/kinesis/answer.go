@@ -139,5 +139,7 @@ func shardShapes(shards []stream.ShardInfo) []shardShape {
 	return out
 }
 
-// noMonitoring returns how AWS shows a stream without shard-level metrics.
-func noMonitoring() []monitoring { return []monitoring{{ShardLevelMetrics: []string{}}} }
+// monitoringOf returns how AWS shows what is measured for each shard of a stream, also where that is nothing.
+func monitoringOf(info *stream.Info) []monitoring {
+	return []monitoring{{ShardLevelMetrics: info.Monitored.Names()}}
+}

@@ -57,7 +57,7 @@ func (h *handler) describeStream(ctx context.Context, c *call) error {
 		page = page[:most]
 	}
 	return c.answer(struct{ StreamDescription streamDescription }{streamDescription{
-		EncryptionType: "NONE", EnhancedMonitoring: noMonitoring(), HasMoreShards: more,
+		EncryptionType: "NONE", EnhancedMonitoring: monitoringOf(info), HasMoreShards: more,
 		RetentionPeriodHours: int(info.Retention.Hours()),
 		Shards:               shardShapes(page), StreamARN: info.ARN, StreamCreationTimestamp: secondsOf(info.Created),
 		StreamModeDetails: streamMode{info.Mode}, StreamName: info.Name.Name, StreamStatus: info.Status,

@@ -33,7 +33,7 @@ func (h *handler) describeStreamSummary(ctx context.Context, c *call) error {
 	return c.answer(struct {
 		StreamDescriptionSummary streamDescriptionSummary
 	}{streamDescriptionSummary{
-		EncryptionType: "NONE", EnhancedMonitoring: noMonitoring(), MaxRecordSizeInKiB: info.RecordBytes / 1024,
+		EncryptionType: "NONE", EnhancedMonitoring: monitoringOf(info), MaxRecordSizeInKiB: info.RecordBytes / 1024,
 		OpenShardCount:       info.OpenShards(),
 		RetentionPeriodHours: int(info.Retention.Hours()), StreamARN: info.ARN,
 		StreamCreationTimestamp: secondsOf(info.Created),

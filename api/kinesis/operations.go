@@ -43,6 +43,8 @@ var model = wire.Model[operation]{
 		"DeleteStream":                  on((*handler).deleteStream),
 		"DescribeStream":                on((*handler).describeStream),
 		"DescribeStreamSummary":         on((*handler).describeStreamSummary),
+		"DisableEnhancedMonitoring":     on((*handler).disableEnhancedMonitoring),
+		"EnableEnhancedMonitoring":      on((*handler).enableEnhancedMonitoring),
 		"GetRecords":                    on((*handler).getRecords),
 		"GetShardIterator":              on((*handler).getShardIterator),
 		"IncreaseStreamRetentionPeriod": on((*handler).increaseStreamRetentionPeriod),
@@ -58,7 +60,7 @@ var model = wire.Model[operation]{
 		"UpdateStreamMode":              on((*handler).updateStreamMode),
 	},
 	Others: `DeleteResourcePolicy DeregisterStreamConsumer DescribeAccountSettings
-		DescribeLimits DescribeStreamConsumer DisableEnhancedMonitoring EnableEnhancedMonitoring GetResourcePolicy
+		DescribeLimits DescribeStreamConsumer GetResourcePolicy
 		ListStreamConsumers ListTagsForResource PutResourcePolicy
 		RegisterStreamConsumer RemoveTagsFromStream StartStreamEncryption StopStreamEncryption
 		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateStreamWarmThroughput`,
