@@ -3,9 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 
+	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -29,6 +32,17 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 		r.done(startOf(id))
 		r.fenced(id)
 		r.step(esm.ShardFinished{Shard: id, Reason: esm.Fenced})
+		return
+	}
+	if err == nil {
+		err = r.foreign(id, &held)
+	}
+	if errors.Is(err, storage.ErrCorrupt) {
+		r.done(startOf(id))
+		r.log.Error("the shard stands still: its checkpoint cannot be used, and is left as it is", "shard", id.String(),
+			"error", err)
+		r.problem(id, epoch, "PROBLEM: "+err.Error()+". It is left as it is: run the shardmill that wrote it, or restore "+
+			"a backup of the data directory; or delete this mapping and create it anew")
 		return
 	}
 	if err != nil {
@@ -76,6 +90,32 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
 	r.shards[id] = s
 	r.wg.Go(s.run)
+}
+
+// foreign returns storage.ErrCorrupt if a checkpoint cannot come from the shard as it is: it speaks of records that the
+// shard never had, or of the end of a shard that is open. Going on from it would skip the records to come.
+func (r *mappingRunner) foreign(id record.ShardID, held *checkpoint.Held) error {
+	if held.Revision == storage.Absent {
+		return nil
+	}
+	next, closed, err := r.src.Tip(r.ctx, id)
+	if fault.CodeOf(err) == fault.CodeNotFound {
+		return nil // the shard has expired, and reading it says so
+	}
+	if err != nil {
+		return err
+	}
+	no := func(format string, args ...any) error {
+		return fmt.Errorf("checkpoint of mapping %s on %s: %w: %s", r.uuid, id, storage.ErrCorrupt,
+			fmt.Sprintf(format, args...))
+	}
+	if reach := held.Checkpoint.Reach(); reach >= next {
+		return no("it speaks of record %d, and the next one of the shard will be %d", reach, next)
+	}
+	if held.Checkpoint.Ended && !closed {
+		return no("it says that the shard has ended, and the shard is open")
+	}
+	return nil
 }
 
 func startOf(id record.ShardID) string { return "start " + id.String() }

@@ -89,6 +89,21 @@ type Checkpoint struct {
 	Window     *WindowMark     // nil without a tumbling window; never changed once it is part of a checkpoint
 }
 
+// Reach returns the highest position of a record that c speaks of; 0: of none.
+func (c *Checkpoint) Reach() record.Position {
+	last := c.Low
+	for _, lane := range c.Lanes {
+		last = max(last, lane.Settled)
+		for _, batch := range lane.Plan {
+			last = max(last, batch.Last)
+		}
+	}
+	if c.Window != nil {
+		last = max(last, c.Window.Last)
+	}
+	return last
+}
+
 // WindowMark is the progress of a tumbling window. The checkpoint's batches were cut under Width.
 type WindowMark struct {
 	Width      time.Duration

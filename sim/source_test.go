@@ -136,6 +136,20 @@ func (l *logs) Oldest(_ context.Context, id record.ShardID) (record.Position, er
 	return s.oldest, nil
 }
 
+func (l *logs) Tip(_ context.Context, id record.ShardID) (record.Position, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.shard(id)
+	if err != nil {
+		return 0, false, err
+	}
+	next := max(s.oldest, 1)
+	if n := len(s.log); n > 0 {
+		next = max(next, s.log[n-1].Pos+1)
+	}
+	return next, s.closed, nil
+}
+
 func (l *logs) Changed(record.ShardID) <-chan struct{} { return l.ShardsChanged() }
 
 func (l *logs) ShardsChanged() <-chan struct{} {

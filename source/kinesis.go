@@ -64,6 +64,11 @@ func (k *Kinesis) Oldest(ctx context.Context, shard record.ShardID) (record.Posi
 	return k.streams.Resolve(ctx, k.id, shard, stream.Start{Kind: stream.TrimHorizon})
 }
 
+// Tip returns where the next record of a shard goes.
+func (k *Kinesis) Tip(ctx context.Context, shard record.ShardID) (record.Position, bool, error) {
+	return k.streams.Tip(ctx, k.id, shard)
+}
+
 // Changed returns a channel that is closed at the next change of the shard.
 func (k *Kinesis) Changed(shard record.ShardID) <-chan struct{} {
 	return k.streams.Changed(k.id, shard)

@@ -32,6 +32,9 @@ type Source interface {
 	) (next record.Position, end storage.End, err error)
 	// Oldest returns the oldest position inside the retention period.
 	Oldest(ctx context.Context, shard record.ShardID) (record.Position, error)
+	// Tip returns the position that the next record of a shard gets, and whether the shard is closed, so that none
+	// does.
+	Tip(ctx context.Context, shard record.ShardID) (next record.Position, closed bool, err error)
 	// Changed returns a channel that is closed at the next change of the shard. Take it before Read.
 	Changed(shard record.ShardID) <-chan struct{}
 	// Format returns how the shard's records look in a payload for a function with the given role.

@@ -58,6 +58,24 @@ func (s *Streams) resolve(ctx context.Context, sn *snapshot, sh *shard, start St
 	return max(pos, oldest, 1), nil
 }
 
+// Tip returns the position that the next record of a shard gets, and whether the shard is closed, so that none does.
+// Fault: ResourceNotFoundException when the stream is gone or the shard expired.
+func (s *Streams) Tip(ctx context.Context, id uint32, shard record.ShardID) (record.Position, bool, error) {
+	sn, sh, err := s.live(ctx, id, shard)
+	if err != nil {
+		return 0, false, err
+	}
+	next, err := s.resolve(ctx, sn, sh, Start{Kind: Latest})
+	if err != nil {
+		return 0, false, err
+	}
+	_, _, closed, err := s.log.Bounds(ctx, sh.key)
+	if err != nil {
+		return 0, false, s.readFault(sn.info.Name, shard, err)
+	}
+	return next, closed, nil
+}
+
 // live finds a readable shard by its numbers.
 func (s *Streams) live(ctx context.Context, id uint32, shard record.ShardID) (*snapshot, *shard, error) {
 	sn, ok, err := s.byNumber(ctx, id)

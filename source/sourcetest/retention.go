@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -11,6 +12,7 @@ var retentionTests = []test{
 	{"records beyond retention are announced by Trimmed, and never visited", trimmed},
 	{"when retention has taken everything, reading goes on behind it", allTrimmed},
 	{"the oldest position never moves back", monotone},
+	{"the tip is where the next record goes, and ends with its shard", tip},
 }
 
 func trimmed(t *testing.T, b *bench) {
@@ -82,5 +84,34 @@ func monotone(t *testing.T, b *bench) {
 	}
 	if last <= 1 {
 		t.Error("retention has taken nothing: the test has tested nothing")
+	}
+}
+
+// The engine knows by it a checkpoint that is not this shard's.
+func tip(t *testing.T, b *bench) {
+	is := func(when string, closed bool) record.Position {
+		t.Helper()
+		next, ended, err := b.Tip(t.Context(), first)
+		if err != nil || ended != closed || next < 1 {
+			t.Errorf("%s: the next position is %d, closed: %v, %v", when, next, ended, err)
+		}
+		return next
+	}
+	empty := is("empty", false)
+	for range 2 {
+		b.Put(numbered("r", 3)...)
+		all := b.whole(empty)
+		if last := all.records[len(all.records)-1].Pos; is("after a put", false) != last+1 {
+			t.Errorf("the last record lies at %d", last)
+		}
+	}
+	before := is("before the retention", false)
+	b.Advance(b.Retention + time.Minute)
+	if next := is("when retention has taken everything", false); next < before {
+		t.Errorf("the next position was %d and is %d", before, next)
+	}
+	b.Split(first)
+	if next := is("closed", true); next < before {
+		t.Errorf("the next position was %d and is %d", before, next)
 	}
 }
