@@ -322,7 +322,9 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 		n.judgeLaneMark(l, cp)
 		l.saving = len(l.ahead)
 	}
-	n.turnSilently(false) // what was given up may have been the last of its window
+	if n.win.last == 0 || n.tellsOtherwise(cp.Window) {
+		n.turnSilently(false) // what was given up may have been the last of its window
+	}
 	if low := n.lowest(); cp.Low != low {
 		n.complain("a checkpoint at %d, and everything is settled up to %d", cp.Low, low)
 	}

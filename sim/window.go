@@ -293,6 +293,11 @@ func (n *session) windowAnswered(f *flight) {
 	}
 }
 
+// tellsOtherwise reports whether a checkpoint knows another state of the open window than the judge.
+func (n *session) tellsOtherwise(m *esm.WindowMark) bool {
+	return m == nil || m.Last != n.win.last || m.State != n.win.state || m.Early != n.win.early
+}
+
 // judgeMark checks what a checkpoint says about the open window.
 func (n *session) judgeMark(m *esm.WindowMark) {
 	if m == nil {
@@ -301,7 +306,7 @@ func (n *session) judgeMark(m *esm.WindowMark) {
 		}
 		return
 	}
-	if n.win.last != 0 && (m.Last != n.win.last || m.State != n.win.state || m.Early != n.win.early) {
+	if n.win.last != 0 && n.tellsOtherwise(m) {
 		n.turnSilently(false)
 	}
 	w := &n.win
