@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -80,24 +81,28 @@ func parse(path string) (all []mutant, err error) {
 	return all, lines.Err()
 }
 
+// switchOff keeps the assertions of the core from catching what must show in what is delivered.
+var switchOff = edit{"esm/check.go", "const assertions = true\n", "const assertions = false\n"}
+
+// inCore reports whether a mutant changes the core.
+func (m *mutant) inCore() bool {
+	return slices.ContainsFunc(m.edits, func(e edit) bool { return strings.HasPrefix(e.path, "esm/") })
+}
+
 // sources returns the files that a mutant changes, with the change, by path.
 func (m *mutant) sources(root string) (map[string]string, error) {
 	out := map[string]string{}
 	edits := m.edits
-	for _, e := range m.edits {
-		if strings.HasPrefix(e.path, "esm/") {
-			edits = append(edits, edit{"esm/check.go", "const assertions = true\n", "const assertions = false\n"})
-			break
-		}
+	if m.inCore() {
+		edits = append(slices.Clip(edits), switchOff)
 	}
 	for _, e := range edits {
 		text, ok := out[e.path]
 		if !ok {
-			b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(e.path)))
-			if err != nil {
+			var err error
+			if text, err = read(root, e.path); err != nil {
 				return nil, err
 			}
-			text = string(b)
 		}
 		if n := strings.Count("\n"+text, "\n"+e.before); n != 1 {
 			return nil, fmt.Errorf("%s holds this %d times; the mutant must follow the code:\n%s", e.path, n, e.before)
@@ -106,4 +111,10 @@ func (m *mutant) sources(root string) (map[string]string, error) {
 		out[e.path] = text[:at] + e.after + text[at+len(e.before):]
 	}
 	return out, nil
+}
+
+// read returns a file of the module.
+func read(root, path string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+	return string(b), err
 }
