@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -167,21 +168,29 @@ func (s *Store) Shards(ctx context.Context, mapping string) ([]record.ShardID, e
 	}
 }
 
-// ForgetShard deletes the checkpoint of a mapping on a shard, with the state beside it. Idempotent.
-func (s *Store) ForgetShard(ctx context.Context, mapping string, shard record.ShardID) error {
-	k := key(mapping, shard)
-	beside, err := s.coord.List(ctx, k+"/", "", 0)
-	if err != nil {
-		return err
+// ForgetShards deletes the checkpoints of a mapping on shards, with the state beside them. Idempotent. After an error
+// some of them may be gone.
+func (s *Store) ForgetShards(ctx context.Context, mapping string, shards []record.ShardID) error {
+	for some := range slices.Chunk(shards, 1000) {
+		var ops []storage.Op
+		for _, shard := range some {
+			k := key(mapping, shard)
+			beside, err := s.coord.List(ctx, k+"/", "", 0)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, storage.Op{Key: k, Expect: storage.Any})
+			for _, e := range beside {
+				ops = append(ops, storage.Op{Key: e.Key, Expect: storage.Any})
+			}
+		}
+		if _, err := s.coord.Commit(ctx, group(mapping), ops...); err != nil {
+			return err
+		}
+		for _, shard := range some {
+			s.remember(key(mapping, shard), 0)
+		}
 	}
-	ops := []storage.Op{{Key: k, Expect: storage.Any}}
-	for _, e := range beside {
-		ops = append(ops, storage.Op{Key: e.Key, Expect: storage.Any})
-	}
-	if _, err := s.coord.Commit(ctx, group(mapping), ops...); err != nil {
-		return err
-	}
-	s.remember(k, 0)
 	return nil
 }
 

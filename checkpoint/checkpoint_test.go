@@ -196,7 +196,7 @@ func TestForgetShardLeavesTheOthers(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := s.ForgetShard(t.Context(), "m", 30); err != nil {
+		if err := s.ForgetShards(t.Context(), "m", []record.ShardID{30}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,8 +1,11 @@
 package engine_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,4 +78,41 @@ func (w *world) keptShards(uuid string) (shards []string) {
 		shards = append(shards, strings.TrimPrefix(e.Key, "checkpoint/"+uuid+"/"))
 	}
 	return shards
+}
+
+// countedCommits counts the commits that write a mapping or delete a checkpoint.
+type countedCommits struct {
+	storage.Coord
+	n *atomic.Int64
+}
+
+func (c countedCommits) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
+	if strings.HasPrefix(ops[0].Key, "mapping/uuid/") || strings.HasPrefix(ops[0].Key, "checkpoint/") {
+		c.n.Add(1)
+	}
+	return c.Coord.Commit(ctx, group, ops...)
+}
+
+// Shards that expire at once are forgotten at once: what that costs grows with the shards, not with their square, of
+// which a rescale makes thousands.
+func TestShardsThatExpireTogetherAreForgottenTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var commits atomic.Int64
+		w := newWorldOn(t, 50, func(c storage.Coord) storage.Coord { return countedCommits{c, &commits} })
+		defer w.close()
+		uuid := w.create(mapping.Knobs{})
+		for k := range 50 {
+			w.put(fmt.Sprint("k", k), "1")
+		}
+		w.rescale(100)
+		w.pass(time.Second)
+		commits.Store(0)
+
+		w.pass(30 * time.Hour)
+
+		if got, n := w.keptShards(uuid), commits.Load(); len(got) != 0 || n > 5 {
+			t.Errorf("checkpoints of %v after %d commits for 50 expired shards", got, n)
+		}
+	})
 }

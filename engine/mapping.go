@@ -50,6 +50,7 @@ type mappingRunner struct {
 	grants  map[record.ShardID]Grant
 	awaited map[record.ShardID]context.CancelFunc // ends the watch of a parent that runs elsewhere
 	settled map[record.ShardID]bool               // closed shards that are known to be processed to their end
+	expired map[record.ShardID]bool               // to be forgotten when the turn is over
 	retries map[string]*retry
 
 	filter     *filter.Filter            // nil: every record passes
@@ -80,7 +81,8 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 		e: e, uuid: m.UUID, m: m, told: m.Version, src: e.o.Source(m), inbox: newInbox[func()](&e.active),
 		ended: make(chan struct{}), ctx: ctx, cancel: cancel,
 		stood: map[record.ShardID]esm.ShardState{}, unfiltered: map[record.ShardID]uint64{},
-		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{}, retries: map[string]*retry{},
+		shards: map[record.ShardID]*shardRunner{}, settled: map[record.ShardID]bool{},
+		expired: map[record.ShardID]bool{}, retries: map[string]*retry{},
 		grants: map[record.ShardID]Grant{}, awaited: map[record.ShardID]context.CancelFunc{},
 		log: e.o.Log.With("mapping", m.UUID, "function", m.FunctionARN),
 	}
@@ -149,9 +151,7 @@ func (r *mappingRunner) run() {
 	r.count()                                         // before the first read
 	r.list()
 	r.desire()
-	r.await()
-	r.tellShards()
-	r.count()
+	r.turned()
 	r.e.active.end()
 	for !r.over() {
 		if r.gone {
@@ -173,9 +173,7 @@ func (r *mappingRunner) run() {
 			r.e.active.begin()
 			r.own()
 		}
-		r.await()
-		r.tellShards()
-		r.count()
+		r.turned()
 		for range taken {
 			r.e.active.end()
 		}
@@ -188,6 +186,16 @@ func (r *mappingRunner) run() {
 	}
 	r.inbox.close()
 	r.wg.Wait()
+}
+
+// turned does what follows each turn of the loop, once for all shards that something has happened to.
+func (r *mappingRunner) turned() {
+	if len(r.expired) > 0 && r.retries[forgetting] == nil {
+		r.forgetShards()
+	}
+	r.await()
+	r.tellShards()
+	r.count()
 }
 
 // takeMore takes what else is in the inbox, so that what follows each turn of the loop, which looks at every shard, is
@@ -418,7 +426,7 @@ func (r *mappingRunner) command(c esm.MappingCommand) {
 		r.overcome(c.Shard, r.grants[c.Shard].Epoch)
 		r.step(esm.ShardFinished{Shard: c.Shard, Reason: esm.Released})
 	case esm.ForgetShard:
-		r.forgetShard(c.Shard)
+		r.expired[c.Shard] = true
 	case esm.Settle:
 		r.settle(c.State)
 	case esm.Forget:
@@ -441,21 +449,29 @@ func (r *mappingRunner) kept() []record.ShardID {
 	return kept
 }
 
-// forgetShard lets go of a shard that has expired: first of its checkpoint, so that a crash in between leaves a shard
-// to be forgotten again.
-func (r *mappingRunner) forgetShard(id record.ShardID) {
-	err := r.e.o.Checkpoints.ForgetShard(r.ctx, r.m.UUID, id)
+// forgetting is what forgetShards is tried again as.
+const forgetting = "forget shards"
+
+// forgetShards lets go of shards that have expired: first of their checkpoints, so that a crash in between leaves
+// shards to be forgotten again. Thousands can expire at once, and the mapping is written as a whole: so it is one call
+// for all of them.
+func (r *mappingRunner) forgetShards() {
+	ids := slices.Sorted(maps.Keys(r.expired))
+	err := r.e.o.Checkpoints.ForgetShards(r.ctx, r.uuid, ids)
 	if err == nil {
-		err = r.e.o.Mappings.ForgetShard(r.ctx, r.m.UUID, id)
+		err = r.e.o.Mappings.ForgetShards(r.ctx, r.uuid, ids)
 	}
 	if err != nil {
-		r.log.Warn("forgetting an expired shard; trying again", "shard", id, "error", err)
-		r.again("forget "+id.String(), func() { r.forgetShard(id) })
+		r.log.Warn("forgetting expired shards; trying again", "shards", len(ids), "error", err)
+		r.again(forgetting, r.forgetShards)
 		return
 	}
-	r.done("forget " + id.String())
-	delete(r.settled, id)
-	r.problems.clear(id)
+	r.done(forgetting)
+	for _, id := range ids {
+		delete(r.settled, id)
+		r.problems.clear(id)
+	}
+	clear(r.expired)
 }
 
 // settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is

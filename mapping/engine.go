@@ -63,24 +63,29 @@ func (m *Mappings) Settled(ctx context.Context, uuid string, version uint64, sta
 	}
 }
 
-// ForgetShard reports that a shard has expired: its starting position and last result no longer matter. Unknown
-// mappings and shards are ignored.
-func (m *Mappings) ForgetShard(ctx context.Context, uuid string, shard record.ShardID) error {
+// ForgetShards reports that shards have expired: their starting positions and last results no longer matter. The
+// mapping is written once. Unknown mappings and shards are ignored.
+func (m *Mappings) ForgetShards(ctx context.Context, uuid string, shards []record.ShardID) error {
+	if len(shards) == 0 {
+		return nil
+	}
 	for race := (storage.Race{}); ; {
 		old, rev, err := m.store.get(ctx, uuid)
 		if err != nil {
 			return err
 		}
-		ops, err := m.store.forgetResults(ctx, uuid, shard)
+		ops, err := m.store.forgetResults(ctx, uuid, shards...)
 		if err != nil {
 			return err
 		}
-		if _, starts := old.Starts[shard]; rev == 0 || !starts && len(ops) == 0 {
-			return nil
-		}
 		mp := old
 		mp.Starts = maps.Clone(old.Starts)
-		delete(mp.Starts, shard)
+		for _, id := range shards {
+			delete(mp.Starts, id)
+		}
+		if rev == 0 || len(mp.Starts) == len(old.Starts) && len(ops) == 0 {
+			return nil
+		}
 		err = m.store.replace(ctx, rev, &old, &mp, ops...)
 		if !errors.Is(err, storage.ErrConflict) {
 			return err

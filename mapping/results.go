@@ -346,8 +346,12 @@ func (s *store) forgetResults(ctx context.Context, uuid string, of ...record.Sha
 		return nil, err
 	}
 	var ops []storage.Op
+	wanted := make(map[record.ShardID]bool, len(of))
+	for _, id := range of {
+		wanted[id] = true
+	}
 	for _, id := range slices.Sorted(maps.Keys(stored)) {
-		if len(of) == 0 || slices.Contains(of, id) {
+		if len(of) == 0 || wanted[id] {
 			ops = append(ops, storage.Op{Key: resultKey(uuid, id), Expect: storage.Any})
 		}
 	}

@@ -227,7 +227,7 @@ func TestResultsAreForgotten(t *testing.T) {
 		t.Fatalf("%d results", keys())
 	}
 	for range 2 {
-		if err := b.ForgetShard(t.Context(), m.UUID, 2); err != nil || keys() != 2 {
+		if err := b.ForgetShards(t.Context(), m.UUID, []record.ShardID{2}); err != nil || keys() != 2 {
 			t.Errorf("%d results, %v", keys(), err)
 		}
 	}
