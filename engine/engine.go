@@ -62,6 +62,7 @@ type Options struct {
 type Engine struct {
 	o       Options
 	active  activity
+	reads   atomic.Uint64 // that have ended
 	budget  *Budget
 	advices advices
 	tap     *tap
@@ -223,12 +224,53 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 // event that waits to be taken, and no observation that waits to be told.
 func (e *Engine) Idle() bool { return e.active.n.Load() == 0 }
 
+// Rested returns a channel that is closed when nothing has been under way for a moment, at once if that is so now.
+func (e *Engine) Rested() <-chan struct{} { return e.active.rested() }
+
+// Reads returns how many reads have ended, whether they brought records, a failure or an end of the shard, or were
+// abandoned. A poll that finds nothing is followed by the next one of the same read. It is counted before the engine
+// can be idle.
+func (e *Engine) Reads() uint64 { return e.reads.Load() }
+
 // Buffered returns how many bytes of the buffer memory are taken, those reserved for reads under way included. It is 0
 // where that memory has no bound.
 func (e *Engine) Buffered() int64 { return e.budget.Used() }
 
-// activity counts what is under way.
-type activity struct{ n atomic.Int64 }
+// activity counts what is under way. The zero value is ready.
+type activity struct {
+	n     atomic.Int64
+	await atomic.Pointer[chan struct{}] // closed when n falls to 0; nil without a waiter
+}
 
 func (a *activity) begin() { a.n.Add(1) }
-func (a *activity) end()   { a.n.Add(-1) }
+
+func (a *activity) end() {
+	if a.n.Add(-1) == 0 {
+		a.wake()
+	}
+}
+
+// wake lets those go that wait for rest.
+func (a *activity) wake() {
+	if a.await.Load() == nil {
+		return
+	}
+	if c := a.await.Swap(nil); c != nil {
+		close(*c)
+	}
+}
+
+// rested returns a channel that is closed when n is, or has been a moment ago, 0.
+func (a *activity) rested() <-chan struct{} {
+	c := make(chan struct{})
+	for !a.await.CompareAndSwap(nil, &c) {
+		if other := a.await.Load(); other != nil {
+			c = *other
+			break
+		}
+	}
+	if a.n.Load() == 0 { // the last end may have come before there was a waiter
+		a.wake()
+	}
+	return c
+}

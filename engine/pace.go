@@ -28,7 +28,7 @@ func (p Pace) due(began time.Time) time.Time { return began.Add(p.Transition) }
 func (r *shardRunner) polled(done <-chan struct{}) bool {
 	active := &r.e.active
 	due := make(chan struct{})
-	t := r.e.o.Clock.At(r.e.o.Pace.next(r.e.o.Clock.Now()), func() {
+	t := r.e.o.Clock.Poll(r.e.o.Pace.next(r.e.o.Clock.Now()), func() {
 		active.begin() // before the clock can move on
 		close(due)
 	})

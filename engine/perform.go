@@ -58,6 +58,7 @@ var fetchBuffers = sync.Pool{New: func() any { return new([]record.Record) }}
 
 // read brings records, waiting at the tail for something new if it may.
 func (r *shardRunner) read(ctx context.Context, f Fetch) {
+	defer r.e.reads.Add(1)
 	buf := fetchBuffers.Get().(*[]record.Record)
 	paced := f.Wait && r.e.o.Pace.Poll > 0 // the tail was seen, and nothing is known of what came since
 	for {

@@ -1,12 +1,16 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
@@ -75,4 +79,77 @@ func TestPaceReachesEveryRoom(t *testing.T) {
 	if code, answer := get(one); code != 404 {
 		t.Errorf("a deleted mapping: %d %s", code, answer)
 	}
+}
+
+// Moving the clock by an hour stops at 3,600 polls. Where they find nothing and nothing else is due, it goes on at
+// once; what a poll finds has happened at its own instant, with its retry, before the clock moves on.
+func TestAnHourOfPollsPassesAtOnce(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var began []time.Time
+	b := start(t, Config{Dev: true, Pace: PaceAWS, Observe: func(o engine.Observation) {
+		if _, ok := o.What.(*esm.AttemptStarted); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			began = append(began, o.At)
+		}
+	}})
+	b.pipeline()
+	full, light := 0, 0
+	advance := func(d time.Duration) {
+		t.Helper()
+		s := steps{rooms: b.s.rooms, patience: time.Minute}
+		full, light = 0, 0
+		_, err := b.s.clock.Advance(t.Context(), d, func(ctx context.Context) error {
+			if s.begun && s.polled(ctx) {
+				light++
+				return nil
+			}
+			full++
+			return s.idle(ctx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually.Reaches(t, "the function becomes Active", func() (bool, string) { // its code is unpacked by real time
+		advance(5 * time.Second)
+		_, answer := b.lambda("GET", "/2015-03-31/functions/f/configuration", "")
+		return strings.Contains(answer, `"State":"Active"`), answer
+	})
+	b.put("fail once")
+	put := b.s.clock.Now()
+
+	advance(time.Hour)
+
+	mu.Lock()
+	if len(began) != 2 || began[0].Sub(put) > 2*time.Second || began[1].Sub(began[0]) > 10*time.Second {
+		t.Errorf("put at %s, tried at %s", put, began)
+	}
+	mu.Unlock()
+	if full > 100 || light < 3500 {
+		t.Errorf("%d full looks and %d light ones in an hour", full, light)
+	}
+	s := steps{rooms: b.s.rooms, patience: time.Minute}
+	looked := func() {
+		t.Helper()
+		if s.begun && s.polled(t.Context()) {
+			t.Error("no full look")
+		}
+		s.begun = false
+		if err := s.idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	looked()
+	fired := make(chan struct{})
+	b.s.clock.At(b.s.clock.Now(), func() { close(fired) }) // what it wakes may need a moment to be seen
+	<-fired
+	looked()
+	b.put("k")
+	b.s.clock.SetOffset(b.s.clock.Offset() + time.Second)
+	eventually.Reaches(t, "the read of the record", func() (bool, string) {
+		return b.s.rooms.engine.Reads() > s.reads, ""
+	})
+	looked()
 }

@@ -21,6 +21,7 @@ type Clock struct {
 	loose  timerHeap   // those that an Advance jumps over
 	alarm  *time.Timer // fires at the real time of the earliest timer
 	seq    uint64
+	fired  uint64        // timers, without those of polls
 	firing int           // functions of timers that have not returned
 	calm   chan struct{} // closed when firing falls to 0; nil without a waiter
 
@@ -65,21 +66,42 @@ type Timer struct {
 	f     func()
 	seq   uint64
 	index int // in the heap; -1 when not in it
-	loose bool
+	kind  kind
 }
 
+// kind says what an Advance makes of a timer.
+type kind uint8
+
+const (
+	exact kind = iota // it stops there
+	loose             // it goes on
+	poll              // it stops there, and what happens there can be told from nothing
+)
+
 // At calls f on its own goroutine once the clock shows at or later.
-func (c *Clock) At(at time.Time, f func()) *Timer { return c.set(at, f, false) }
+func (c *Clock) At(at time.Time, f func()) *Timer { return c.set(at, f, exact) }
 
 // AtLeast is At for what need not happen at its very instant, as a count once a minute: an Advance does not stop at it,
 // and f is called where the clock stops next.
-func (c *Clock) AtLeast(at time.Time, f func()) *Timer { return c.set(at, f, true) }
+func (c *Clock) AtLeast(at time.Time, f func()) *Timer { return c.set(at, f, loose) }
 
-func (c *Clock) set(at time.Time, f func(), loose bool) *Timer {
+// Poll is At for a look that finds nothing most of the time, and whose owner can tell when it has found something: see
+// Fired.
+func (c *Clock) Poll(at time.Time, f func()) *Timer { return c.set(at, f, poll) }
+
+// Fired returns how many timers have fired, without those of Poll. While it stays the same, what polls have found is
+// all that can have happened because time has passed.
+func (c *Clock) Fired() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fired
+}
+
+func (c *Clock) set(at time.Time, f func(), k kind) *Timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++
-	t := &Timer{c: c, at: at.Round(0), f: f, seq: c.seq, loose: loose}
+	t := &Timer{c: c, at: at.Round(0), f: f, seq: c.seq, kind: k}
 	heap.Push(t.heap(), t)
 	c.rearm()
 	return t
@@ -87,7 +109,7 @@ func (c *Clock) set(at time.Time, f func(), loose bool) *Timer {
 
 // heap returns where t is kept.
 func (t *Timer) heap() *timerHeap {
-	if t.loose {
+	if t.kind == loose {
 		return &t.c.loose
 	}
 	return &t.c.timers
@@ -128,6 +150,9 @@ func (c *Clock) rearm() {
 		for len(*timers) > 0 && !(*timers)[0].at.After(now) {
 			t := heap.Pop(timers).(*Timer)
 			c.firing++
+			if t.kind != poll {
+				c.fired++
+			}
 			go c.fire(t.f)
 		}
 	}

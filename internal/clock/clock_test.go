@@ -41,6 +41,29 @@ func TestAnAdvanceJumpsOverLooseTimers(t *testing.T) {
 	})
 }
 
+// An Advance stops at the instants of Poll as at those of At, but Fired does not count them.
+func TestPollsAreNotCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := New(0)
+		var fired []uint64
+		for _, d := range []time.Duration{1, 3} {
+			c.Poll(c.Now().Add(d*time.Second), func() {})
+		}
+		c.After(2*time.Second, func() {})
+		c.AtLeast(c.Now().Add(2500*time.Millisecond), func() {})
+
+		_, err := c.Advance(t.Context(), time.Minute, func(context.Context) error {
+			fired = append(fired, c.Fired())
+			return nil
+		})
+
+		if want := []uint64{0, 0, 1, 2, 2}; err != nil || !slices.Equal(fired, want) {
+			t.Errorf("%v: %d have fired at the stops, want %d", err, fired, want)
+		}
+	})
+}
+
 // While its offset does not change, the clock behaves like package time.
 func TestTimersFireInOrderOfTheirInstants(t *testing.T) {
 	t.Parallel()
