@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,12 @@ import (
 
 // counts are the metrics that EventCount switches on for a mapping. They come from what the core observes, here and
 // nowhere else, and from the pulse. A nil counts counts nothing. Safe for concurrent use.
-type counts struct{ polled, filtered, invoked, failed, dropped, delivered *metric.Series }
+type counts struct {
+	polled, filtered, invoked, failed, dropped, delivered *metric.Series
+
+	mu   sync.Mutex
+	read []int64 // minutes since 1970 in which something was read and that the pulse has not looked at, in order
+}
 
 // newCounts returns nil unless the mapping's MetricsConfig asks for them and there is a store.
 func newCounts(st *metric.Store, m *mapping.Mapping) *counts {
@@ -44,6 +50,7 @@ func (c *counts) observe(o *Observation) {
 	}
 	switch what := o.What.(type) {
 	case *esm.ReadDone:
+		c.note(o.At)
 		c.polled.Add(o.At, float64(what.Records))
 		if what.Records > 0 {
 			c.filtered.Add(o.At, float64(what.Filtered))
@@ -68,12 +75,34 @@ func add(s *metric.Series, at time.Time, records int) {
 	}
 }
 
-// idle notes that nothing was read in a minute that is over, unless something was.
+// note keeps that something was read in the minute of an instant, until the pulse has looked at it. What is older than
+// the pulse looks back is let go of.
+func (c *counts) note(at time.Time) {
+	minute := minuteOf(at)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, found := slices.BinarySearch(c.read, minute)
+	if found {
+		return
+	}
+	if c.read = slices.Insert(c.read, i, minute); len(c.read) > pulseMinutes+1 {
+		c.read = slices.Delete(c.read, 0, 1)
+	}
+}
+
+// idle notes that nothing was read in a minute that is over, unless something was. Minutes come in order.
 func (c *counts) idle(minute time.Time) {
-	if last := c.polled.Total().At; last.Before(minute) || !last.Before(minute.Add(time.Minute)) {
+	c.mu.Lock()
+	i, found := slices.BinarySearch(c.read, minuteOf(minute))
+	c.read = slices.Delete(c.read, 0, i)
+	c.mu.Unlock()
+	if !found {
 		c.polled.Add(minute, 0)
 	}
 }
+
+// minuteOf counts minutes since 1970.
+func minuteOf(at time.Time) int64 { return at.Unix() / 60 }
 
 // pulseMinutes is how many minutes get their zeros afterwards when the clock has jumped.
 const pulseMinutes = 60

@@ -24,7 +24,7 @@ type Series struct {
 // Total is what a series has recorded since the process started.
 type Total struct {
 	Count, Sum float64
-	Last       float64   // the last value recorded
+	Last       float64   // the latest value
 	At         time.Time // when that was measured
 }
 
@@ -63,7 +63,9 @@ func (s *Series) record(at time.Time, change func(*bucket), count, sum, last flo
 func (s *Series) took(at time.Time, count, sum, last float64) {
 	s.total.Count += count
 	s.total.Sum += sum
-	s.total.Last, s.total.At = last, at
+	if !at.Before(s.total.At) { // what comes late is not the latest
+		s.total.Last, s.total.At = last, at
+	}
 	first := !s.waiting
 	s.waiting = true
 	s.mu.Unlock()
