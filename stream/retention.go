@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/shardmill/shardmill/record"
@@ -15,6 +16,9 @@ const (
 	sweepLeast = time.Minute
 	sweepMost  = time.Hour
 )
+
+// never is later than anything expires, with room to add a retention period.
+const never record.Millis = math.MaxInt64 / 2
 
 // horizon is the first readable position of a shard. It is valid until the trim horizon passes until, the arrival of
 // the record there, so that most reads need not ask storage.
@@ -44,8 +48,12 @@ func (s *Streams) horizonOf(ctx context.Context, sn *snapshot, sh *shard, now re
 	if err != nil {
 		return 0, fmt.Errorf("read the trim horizon: %w", err)
 	}
-	if end.Kind == storage.Tail && !found {
+	switch {
+	case found:
+	case end.Kind == storage.Tail:
 		next.until = max(at, end.Sealed) // there is no record, and none older than Sealed will come
+	case end.Kind == storage.ShardEnd:
+		next.until = never // there is no record, and none will come
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
