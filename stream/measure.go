@@ -38,8 +38,10 @@ func (m *meter) all() []*metric.Series {
 	}
 }
 
-// of returns the meter of a stream by its number, which is never reused.
-func (m *meters) of(sn *snapshot) *meter {
+// meterOf returns the meter of a stream by its number, which is never reused; nil for one that is gone, which a reader
+// or a put may still have in hand.
+func (s *Streams) meterOf(sn *snapshot) *meter {
+	m := &s.meters
 	if m.store == nil {
 		return nil
 	}
@@ -51,7 +53,7 @@ func (m *meters) of(sn *snapshot) *meter {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if found = m.byID[sn.info.ID]; found == nil {
+	if found = m.byID[sn.info.ID]; found == nil && s.exists(sn.info.ID) {
 		name := sn.info.Name
 		of := func(k metric.Kind) *metric.Series {
 			return m.store.Of(k, name.Account, name.Region, metric.StreamName, name.Name)
@@ -78,7 +80,14 @@ func (m *meters) of(sn *snapshot) *meter {
 	return found
 }
 
-// forget drops the meter of a deleted stream.
+// exists reports whether there is a stream with a number.
+func (s *Streams) exists(id uint32) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byID[id] != nil
+}
+
+// forget drops the meter of a deleted stream, which must be unknown already, or it would be made again.
 func (m *meters) forget(id uint32) {
 	m.mu.Lock()
 	found := m.byID[id]
@@ -109,7 +118,7 @@ func (m *meters) keep(sn *snapshot, now record.Millis) {
 // measurePut counts a put of one record or of several that began at an instant of real time: the durable records, and
 // whether there are any.
 func (s *Streams) measurePut(sn *snapshot, several bool, recs []record.Record, placed []Placed, began time.Time) {
-	m := s.meters.of(sn)
+	m := s.meterOf(sn)
 	if m == nil {
 		return
 	}
@@ -190,7 +199,7 @@ func (r *reading) saw(rec *record.Record) {
 // measureRead records what a read of a client or a mapping brought, and how old its last record was; 0 if there was
 // nothing to read.
 func (s *Streams) measureRead(sn *snapshot, shard record.ShardID, r *reading, err error) {
-	m := s.meters.of(sn)
+	m := s.meterOf(sn)
 	if m == nil {
 		return
 	}

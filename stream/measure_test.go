@@ -4,16 +4,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Puts count durable records, reads what they bring and the age of the last record, those of a mapping as well; a put
-// that was refused before it reached a shard does not count.
-func TestStreamsAreMeasured(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
+// setupMeasured returns an empty room that measures, and what it has measured of orders.
+func setupMeasured(t *testing.T) (b *bench, total func(metric.Kind) metric.Summary) {
+	b = setup(t)
 	st, err := metric.New(metric.Options{Local: b.store.Local(), Clock: b.clock})
 	b.must(err)
 	t.Cleanup(st.Stop)
@@ -21,9 +20,33 @@ func TestStreamsAreMeasured(t *testing.T) {
 	b.s = New(Options{Store: b.store, Clock: b.clock, Metrics: st})
 	b.must(b.s.Start(b.ctx))
 	t.Cleanup(b.s.Stop)
+	return b, func(k metric.Kind) metric.Summary {
+		t.Helper()
+		id := metric.ID{
+			Account: orders.Account, Region: orders.Region, Namespace: k.Namespace, Name: k.Name,
+			Dimensions: []metric.Dimension{{Name: metric.StreamName, Value: "orders"}},
+		}
+		now := b.clock.Now()
+		points, err := st.Points(metric.Query{
+			ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour),
+			Period: 24 * time.Hour,
+		})
+		b.must(err)
+		if len(points) != 1 {
+			t.Fatalf("%s: %d periods", k.Name, len(points))
+		}
+		return points[0].Summary
+	}
+}
+
+// Puts count durable records, reads what they bring and the age of the last record, those of a mapping as well; a put
+// that was refused before it reached a shard does not count.
+func TestStreamsAreMeasured(t *testing.T) {
+	t.Parallel()
+	b, total := setupMeasured(t)
 	b.create(orders, 1)
 	b.put(orders, "a", "bb") // 10 and 12 bytes, keys included
-	_, err = b.s.PutRecord(b.ctx, orders, PutRecordInput{Record: record.Record{Key: "c", Data: []byte("x")}})
+	_, err := b.s.PutRecord(b.ctx, orders, PutRecordInput{Record: record.Record{Key: "c", Data: []byte("x")}})
 	b.must(err)
 	if _, err := b.s.PutRecord(b.ctx, orders, PutRecordInput{HashKey: "-1"}); err == nil {
 		t.Error("a hash key below 0 was taken")
@@ -41,23 +64,6 @@ func TestStreamsAreMeasured(t *testing.T) {
 	_, _, err = b.s.Poll(b.ctx, info.ID, 0, 1, storage.Limit{Records: 10, Bytes: 1 << 20}, func(record.Record) {})
 	b.must(err)
 
-	total := func(k metric.Kind) metric.Summary {
-		t.Helper()
-		id := metric.ID{
-			Account: orders.Account, Region: orders.Region, Namespace: k.Namespace, Name: k.Name,
-			Dimensions: []metric.Dimension{{Name: metric.StreamName, Value: "orders"}},
-		}
-		now := b.clock.Now()
-		points, err := st.Points(metric.Query{
-			ID: id, Unit: k.Unit, Start: now.Add(-time.Hour).Truncate(time.Minute), End: now.Add(time.Hour),
-			Period: 24 * time.Hour,
-		})
-		b.must(err)
-		if len(points) != 1 {
-			t.Fatalf("%s: %d periods", k.Name, len(points))
-		}
-		return points[0].Summary
-	}
 	for k, want := range map[metric.Kind][2]float64{
 		metric.IncomingRecords: {2, 3}, metric.IncomingBytes: {2, 10 + 12 + 2}, metric.PutRecordSuccess: {1, 1},
 		metric.PutRecordsSuccess: {1, 1}, metric.PutRecordBytes: {1, 2}, metric.PutRecordsBytes: {1, 22},
@@ -80,9 +86,53 @@ func TestStreamsAreMeasured(t *testing.T) {
 	}
 
 	b.must(b.s.Delete(b.ctx, orders))
-	st.Each(func(id metric.ID, _ string, _ metric.Total) {
+	b.s.meters.store.Each(func(id metric.ID, _ string, _ metric.Total) {
 		if id.Namespace == metric.IncomingRecords.Namespace {
 			t.Errorf("%s of the deleted stream is kept", id.Name)
 		}
 	})
+}
+
+// "ThrottledRecords: the number of records rejected due to throttling"; "FailedRecords: … due to internal failures". A
+// record is one or the other.
+func TestThrottledRecordsAreNotFailedOnes(t *testing.T) {
+	t.Parallel()
+	b, total := setupMeasured(t)
+	b.create(orders, 1)
+	st, err := b.s.find(b.ctx, orders)
+	b.must(err)
+	recs := make([]record.Record, 6)
+	placed := make([]Placed, 6)
+	for i, code := range []string{codeThrottled, codeThrottled, codeThrottled, codeInternal, codeInternal} {
+		placed[i].Fault = &fault.Error{Code: code}
+	}
+
+	b.s.measurePut(st.snap.Load(), true, recs, placed, time.Now())
+
+	for k, want := range map[metric.Kind]float64{
+		metric.PutRecordsTotal: 6, metric.PutRecordsSuccessful: 1, metric.PutRecordsThrottled: 3,
+		metric.PutRecordsFailed: 2, metric.WriteThroughputExceeded: 3,
+	} {
+		if got := total(k); got.Sum != want {
+			t.Errorf("%s: %g, want %g", k.Name, got.Sum, want)
+		}
+	}
+}
+
+// What is still measured for a stream that was deleted meanwhile does not bring its meter back.
+func TestADeletedStreamIsNotMeasuredAgain(t *testing.T) {
+	t.Parallel()
+	b, _ := setupMeasured(t)
+	b.create(orders, 1)
+	st, err := b.s.find(b.ctx, orders)
+	b.must(err)
+	sn := st.snap.Load()
+	b.must(b.s.Delete(b.ctx, orders))
+
+	b.s.measureRead(sn, 0, &reading{began: time.Now(), records: 1}, nil)
+	b.s.measurePut(sn, false, make([]record.Record, 1), make([]Placed, 1), time.Now())
+
+	if n := len(b.s.meters.byID); n != 0 {
+		t.Errorf("%d streams are measured", n)
+	}
 }

@@ -100,7 +100,7 @@ func (v *shardValues) of(m ShardMetrics) float64 { return v[bits.TrailingZeros8(
 
 // measureShard records values of the metrics in which for one shard, as far as the stream measures them.
 func (s *Streams) measureShard(sn *snapshot, shard record.ShardID, which ShardMetrics, values *shardValues) {
-	m := s.meters.of(sn)
+	m := s.meterOf(sn)
 	if m == nil {
 		return
 	}

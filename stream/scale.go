@@ -147,7 +147,7 @@ func (s *Streams) measureLoad(st *stream, sh *shard, recs []record.Record) {
 		})
 		switch {
 		case err == nil:
-			s.slog.Info("an on-demand stream has grown with its traffic",
+			s.slog.Info("an on-demand stream gets more shards for its traffic",
 				"stream", st.name.ARN(), "open_shards_before", before, "open_shards", after)
 		case !errors.Is(err, errUnchanged) && ctx.Err() == nil: // the next minute tries again
 			s.slog.Error("an on-demand stream cannot grow with its traffic", "stream", st.name.ARN(), "error", err)
