@@ -122,14 +122,7 @@ func TestGrowthGoesOnWhileTheModeAllows(t *testing.T) {
 		b.must(err)
 		minute := int64(1_000_000_000)
 		hot := func(id record.ShardID) int {
-			sn := st.snap.Load()
-			for range hotMinutes + 1 {
-				at := record.Millis(minute * minuteMillis)
-				rec := record.Record{Arrival: at, Data: make([]byte, nearBytes)}
-				b.s.measureLoad(st, sn.shards[id], []record.Record{rec})
-				synctest.Wait()
-				minute++
-			}
+			minute = b.heat(st, id, minute)
 			return b.lookup(orders).OpenShards()
 		}
 		b.advance(time.Hour)
@@ -139,12 +132,32 @@ func TestGrowthGoesOnWhileTheModeAllows(t *testing.T) {
 		if n := hot(1); n != 6 {
 			t.Errorf("%d shards after the second", n)
 		}
-		b.must(b.s.SetMode(b.ctx, orders, Provisioned))
+		b.s.Stop()
 		if n := hot(2); n != 6 {
+			t.Errorf("%d shards after a load while the room is stopped", n)
+		}
+		b.must(b.s.Start(b.ctx))
+		if n := hot(2); n != 7 {
+			t.Errorf("%d shards after the third load", n)
+		}
+		b.must(b.s.SetMode(b.ctx, orders, Provisioned))
+		if n := hot(3); n != 7 {
 			t.Errorf("a provisioned stream has grown to %d shards", n)
 		}
 		b.s.Stop()
 	})
+}
+
+// heat gives a shard the load of a few minutes near its capacity, beginning with one since 1970, and returns the next.
+func (b *bench) heat(st *stream, id record.ShardID, minute int64) int64 {
+	sh := st.snap.Load().shards[id]
+	for range hotMinutes + 1 {
+		at := record.Millis(minute * minuteMillis)
+		b.s.measureLoad(st, sh, []record.Record{{Arrival: at, Data: make([]byte, nearBytes)}})
+		synctest.Wait()
+		minute++
+	}
+	return minute
 }
 
 // closing is a store in which something happens whenever a shard is closed.
@@ -266,6 +279,35 @@ func TestAStreamIsSweptWhileUpdating(t *testing.T) {
 		if err != nil || oldest != tip {
 			t.Errorf("the log begins at %d of %d; %v", oldest, tip, err)
 		}
+		b.s.Stop()
+	})
+}
+
+// Stop returns when no change of a stream is being carried out any more.
+func TestStopWaitsForAChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.create(orders, 1)
+		gate, stopped := make(chan struct{}), make(chan struct{})
+		s := New(Options{Store: closing{b.store, func() { <-gate }}, Clock: b.clock, Pace: AWSPace()})
+		b.must(s.Start(b.ctx))
+		b.must(s.Split(b.ctx, orders, "0", "9"))
+		b.clock.SetOffset(5 * time.Second)
+		synctest.Wait()
+		go func() {
+			s.Stop()
+			close(stopped)
+		}()
+		synctest.Wait()
+
+		select {
+		case <-stopped:
+			t.Error("stopped while a shard was being closed")
+		default:
+		}
+		close(gate)
+		<-stopped
 		b.s.Stop()
 	})
 }

@@ -129,7 +129,8 @@ type holding struct {
 	creating int // streams
 }
 
-// held counts what the account has in the region of name, without the stream of that name. s.mu is held.
+// held counts what the account has in the region of name, without the stream of that name. A stream that is changing
+// counts as what it is and as what it becomes. s.mu is held.
 func (s *Streams) held(name Name) (h holding) {
 	for other, st := range s.byName {
 		if other == name || other.Account != name.Account || other.Region != name.Region {
@@ -139,13 +140,68 @@ func (s *Streams) held(name Name) (h holding) {
 		if sn.info.Status == Creating {
 			h.creating++
 		}
-		if sn.info.Mode == OnDemand {
+		shards := 0
+		if sn.info.Mode == Provisioned {
+			shards = len(sn.open)
+		}
+		if c := st.claim; c != nil && c.mode == Provisioned {
+			shards = max(shards, c.shards)
+		}
+		h.shards += shards
+		if sn.info.Mode == OnDemand || st.claim != nil && st.claim.mode == OnDemand {
 			h.onDemand++
-		} else {
-			h.shards += len(sn.open)
 		}
 	}
 	return h
+}
+
+// claim is what a stream becomes by a change that the quotas have let through and that is not in effect yet.
+type claim struct {
+	of     *stream
+	mode   Mode
+	shards int // open ones, at most
+}
+
+// claimQuota lets a change through by which a stream has a mode and more open shards that count than it has, and counts
+// the stream as changed until the claim is released, or the stream is ACTIVE again: so two changes at once cannot
+// exceed a quota together. Faults: LimitExceededException; ResourceNotFoundException.
+func (s *Streams) claimQuota(info *Info, mode Mode, more int) (*claim, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.byName[info.Name]
+	if st == nil {
+		return nil, s.notFound(info.Name)
+	}
+	if err := s.checkMore(info, mode, more); err != nil {
+		return nil, err
+	}
+	shards := more
+	if info.Mode == Provisioned {
+		shards += info.OpenShards()
+	}
+	st.claim = &claim{st, mode, shards}
+	return st.claim, nil
+}
+
+// release ends a claim, if it has not ended.
+func (s *Streams) release(c *claim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c != nil && c.of.claim == c {
+		c.of.claim = nil
+	}
+}
+
+// checkMore refuses a mode, or more additional open shards that count, than the account's quotas leave. s.mu is held.
+func (s *Streams) checkMore(info *Info, mode Mode, more int) error {
+	if mode == Provisioned && more <= 0 {
+		return nil
+	}
+	held := s.held(info.Name)
+	if info.Mode == Provisioned {
+		held.shards += info.OpenShards()
+	}
+	return s.checkQuotas(info.Name, mode, more, held)
 }
 
 // checkQuotas refuses a stream of a mode with more shards, of which the account has none among held.

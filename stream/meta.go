@@ -187,6 +187,9 @@ func (s *Streams) load(ctx context.Context) error {
 		info.Shards = shards[r.ID]
 		st := s.adopt(newSnapshot(info, r.Tags, e.Revision, nil))
 		if s.pace != (Pace{}) && r.Due > s.now() {
+			if err := s.reclaim(ctx, st); err != nil {
+				return err
+			}
 			s.schedulePaced(st)
 			continue
 		}
@@ -236,6 +239,9 @@ func (s *Streams) install(st *stream, sn *snapshot) {
 	old := st.snap.Swap(sn)
 	if old.changed != sn.changed {
 		close(old.changed)
+	}
+	if sn.info.Status == Active {
+		st.claim = nil
 	}
 	if sn.info.Retention < old.info.Retention {
 		select {

@@ -103,11 +103,17 @@ func (s *Streams) reshape(ctx context.Context, name Name, plan func(*Info) ([]st
 		return err
 	}
 	var steps []step
+	var c *claim
 	err = s.update(ctx, st, func(r *streamRecord) (ops []storage.Op, err error) {
 		info := r.info()
 		info.Shards = st.snap.Load().info.Shards
 		if steps, err = plan(&info); err != nil {
 			return nil, err
+		}
+		if more := peak(steps); more > 0 && info.Mode == Provisioned {
+			if c, err = s.claimQuota(&info, Provisioned, more); err != nil {
+				return nil, err
+			}
 		}
 		s.beginUpdate(r)
 		if len(steps) == 0 {
@@ -117,6 +123,7 @@ func (s *Streams) reshape(ctx context.Context, name Name, plan func(*Info) ([]st
 		return []storage.Op{{Key: planKey(r.ID), Value: encodePlan(steps), Expect: storage.Absent}}, nil
 	}, st.renewed)
 	if err != nil {
+		s.release(c)
 		return err
 	}
 	if s.schedulePaced(st) || len(steps) == 0 {
@@ -131,18 +138,39 @@ func (s *Streams) reshape(ctx context.Context, name Name, plan func(*Info) ([]st
 	return err
 }
 
-// resumeReshard carries out the stored intent of a stream, if there is one. st.working is held.
-func (s *Streams) resumeReshard(ctx context.Context, st *stream) error {
+// intended returns the steps of the stored intent of a stream; nil: there is none.
+func (s *Streams) intended(ctx context.Context, st *stream) ([]step, error) {
 	e, err := s.coord.Get(ctx, planKey(st.id.Load()))
 	if err != nil || e.Revision == 0 {
-		return err
+		return nil, err
 	}
 	steps, err := decodePlan(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkSteps(&st.snap.Load().info, steps); err != nil {
-		return fmt.Errorf("read %s: %w", e.Key, err)
+		return nil, fmt.Errorf("read %s: %w", e.Key, err)
+	}
+	return steps, nil
+}
+
+// reclaim claims what the stored intent of a stream was let through for, before the process started.
+func (s *Streams) reclaim(ctx context.Context, st *stream) error {
+	steps, err := s.intended(ctx, st)
+	info := &st.snap.Load().info
+	if more := peak(steps); err == nil && more > 0 && info.Mode == Provisioned {
+		s.mu.Lock()
+		st.claim = &claim{st, Provisioned, info.OpenShards() + more}
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// resumeReshard carries out the stored intent of a stream, if there is one. st.working is held.
+func (s *Streams) resumeReshard(ctx context.Context, st *stream) error {
+	steps, err := s.intended(ctx, st)
+	if err != nil || len(steps) == 0 {
+		return err
 	}
 	err = s.carryOut(ctx, st, steps)
 	if errors.Is(err, storage.ErrConflict) { // another process may have been faster

@@ -53,18 +53,18 @@ func (s *Streams) set(
 // ResourceInUseException unless ACTIVE, LimitExceededException over the quota of on-demand streams, or of shards of
 // provisioned ones. Source: Kinesis API Reference, UpdateStreamMode.
 func (s *Streams) SetMode(ctx context.Context, name Name, mode Mode) error {
-	return s.set(ctx, name, func(info *Info, r *streamRecord) (bool, error) {
+	var c *claim
+	defer func() { s.release(c) }()
+	return s.set(ctx, name, func(info *Info, r *streamRecord) (same bool, err error) {
 		if r.Status != Active {
 			return false, notActive(name, r.Status)
 		}
 		if r.Mode == mode {
 			return true, nil
 		}
-		s.mu.RLock()
-		held := s.held(name)
-		s.mu.RUnlock()
+		c, err = s.claimQuota(info, mode, info.OpenShards())
 		r.Mode = mode
-		return false, s.checkQuotas(name, mode, info.OpenShards(), held)
+		return false, err
 	})
 }
 

@@ -28,7 +28,7 @@ func (s *Streams) Split(ctx context.Context, name Name, shard, start string) err
 		if err := s.checkOpen(info, id); err != nil {
 			return nil, err
 		}
-		if err := s.checkMore(info, 1); err != nil {
+		if err := s.checkRoom(info, 1); err != nil {
 			return nil, err
 		}
 		keys := info.Shards[id].Range
@@ -93,24 +93,32 @@ func (s *Streams) UpdateShardCount(ctx context.Context, name Name, target int) (
 			return nil, err
 		}
 		before = info.OpenShards()
-		refused := func(why string) error {
-			return fault.New(codeLimit, "UpdateShardCount cannot change the open shards of stream %s under account %s from %d to %d: %s.",
-				name.Name, name.Account, before, target, why)
-		}
-		switch {
-		case target > 2*before:
-			return nil, refused("at most double the current shard count is possible in one call")
-		case 2*target < before:
-			return nil, refused("at least half the current shard count must remain in one call")
-		case target > MostShards:
-			return nil, refused("at most 10000 shards are possible")
-		case before > MostShards && target == MostShards:
-			return nil, refused("a stream of more than 10000 shards can only be scaled to fewer than 10000")
+		if err := checkTarget(name, before, target); err != nil {
+			return nil, err
 		}
 		steps := sweep(info.Shards, target)
-		return steps, s.checkMore(info, peak(steps))
+		return steps, s.checkRoom(info, peak(steps))
 	})
 	return before, err
+}
+
+// checkTarget refuses a number of shards that one call cannot lead to.
+func checkTarget(name Name, before, target int) error {
+	why := ""
+	switch {
+	case target > 2*before:
+		why = "at most double the current shard count is possible in one call"
+	case 2*target < before:
+		why = "at least half the current shard count must remain in one call"
+	case target > MostShards:
+		why = "at most 10000 shards are possible"
+	case before > MostShards && target == MostShards:
+		why = "a stream of more than 10000 shards can only be scaled to fewer than 10000"
+	default:
+		return nil
+	}
+	return fault.New(codeLimit, "UpdateShardCount cannot change the open shards of stream %s under account %s from %d to %d: %s.",
+		name.Name, name.Account, before, target, why)
 }
 
 // checkChange refuses changes of shards by a caller unless the stream is provisioned and ACTIVE.
@@ -145,14 +153,10 @@ func (s *Streams) checkOpen(info *Info, id record.ShardID) error {
 	return nil
 }
 
-// checkMore refuses more additional open shards than the account's quota leaves.
-func (s *Streams) checkMore(info *Info, more int) error {
-	if more <= 0 {
-		return nil
-	}
+// checkRoom refuses more additional open shards than the account's quota leaves now. That they still fit is certain
+// only when they are claimed.
+func (s *Streams) checkRoom(info *Info, more int) error {
 	s.mu.RLock()
-	held := s.held(info.Name)
-	s.mu.RUnlock()
-	held.shards += info.OpenShards()
-	return s.checkQuotas(info.Name, Provisioned, more, held)
+	defer s.mu.RUnlock()
+	return s.checkMore(info, Provisioned, more)
 }

@@ -228,6 +228,7 @@ type stream struct {
 	changing chan struct{} // capacity 1: changes are committed and installed in the same order
 	working  chan struct{} // capacity 1: one creation, reshard or deletion at a time is carried out
 	scaling  atomic.Bool   // an on-demand stream is being given more shards
+	claim    *claim        // what a change under way makes of it; nil: there is none. Under Streams.mu
 }
 
 func newStream(sn *snapshot) *stream {
