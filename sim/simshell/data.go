@@ -36,6 +36,9 @@ func dataOf(id uint64, size int) []byte {
 
 // idOf is the number of the record whose data this is; an error when a byte of it is not what it was.
 func idOf(b []byte) (uint64, error) {
+	if len(b) > 0 && b[0] == '{' {
+		return textID(b)
+	}
 	if len(b) < head || int(binary.BigEndian.Uint32(b[8:])) != len(b) {
 		return 0, fmt.Errorf("data of %d bytes that was never put", len(b))
 	}
@@ -60,6 +63,7 @@ type delivered struct {
 type event struct {
 	shard        record.ShardID
 	records      []delivered
+	role         string
 	windowed     bool
 	start, end   string // of the tumbling window, as written
 	state        string
@@ -130,6 +134,8 @@ func unpack(payload []byte) (e event, err error) {
 		if again := string(s.until(`"`)); s.err == nil && again != d.sequence {
 			return e, fmt.Errorf("the event id of %s is that of %s", d.sequence, again)
 		}
+		s.until(`"invokeIdentityArn":"`)
+		e.role = string(s.until(`"`))
 		s.until(`}`)
 		if s.err != nil {
 			return e, s.err

@@ -77,7 +77,7 @@ func (w *world) judgeReopened(p *process) {
 			_, _, err = p.store.Log().Scan(ctx, key, oldest, storage.Limit{},
 				func(r record.Record) { found = append(found, r) })
 		}
-		h, saved, err2 := p.nodes[0].checkpoints.Load(ctx, uuid, id)
+		h, saved, err2 := p.nodes[0].checkpoints.Load(ctx, w.uuid(), id)
 		w.mu.Lock()
 		sh := w.shards[id]
 		if err != nil || err2 != nil {
@@ -106,7 +106,7 @@ func (w *world) judgeReopened(p *process) {
 				w.complain("shard %d: record %d was delivered and is gone", id, e.Pos)
 			}
 		}
-		if expired := sh.closed && !saved; sh.durable != nil && !expired && h.Revision < sh.revision {
+		if expired := sh.closed && !saved || w.leaving; sh.durable != nil && !expired && h.Revision < sh.revision {
 			w.complain("shard %d: a checkpoint that was saved is gone: %d instead of %d", id, h.Revision, sh.revision)
 		}
 		if saved {
@@ -135,12 +135,15 @@ func (w *world) open1() string {
 			if !w.resolved(sh, e) {
 				return fmt.Sprintf("record %d of shard %d never comes to an end", e.Pos, id)
 			}
-			if live[id] && e.Pos > sh.marked(sh.durable, e.Key) && !w.gone(sh, e) {
+			if live[id] && e.Pos > sh.marked(sh.durable, e.Key) && !w.gone(sh, e) && !sh.facts[e.Pos].early {
 				return fmt.Sprintf("record %d of shard %d has come to an end, and no checkpoint passes it", e.Pos, id)
 			}
 			if e.Windowed && !e.Plain && !w.reported(sh, e) {
 				return fmt.Sprintf("record %d of shard %d was aggregated, and no end of a window has it", e.Pos, id)
 			}
+		}
+		if cp := sh.durable; live[id] && cp != nil && cp.Window != nil && cp.Window.Last != 0 {
+			return fmt.Sprintf("the window of shard %d from %d never got its final invocation", id, cp.Window.Start)
 		}
 	}
 	return ""
@@ -149,11 +152,11 @@ func (w *world) open1() string {
 // reported reports whether what was aggregated has come to the end of a window, or was given up as configured. w.mu is
 // held.
 func (w *world) reported(sh *shard, e *book.Entry) bool {
-	if e.Reported || e.Excused || e.Noticed || e.Dropped || e.Lost || w.gone(sh, e) {
+	f := sh.facts[e.Pos]
+	if e.Reported || e.Excused || e.Noticed || e.Dropped || e.Lost || w.gone(sh, e) || w.excluded(e, f) {
 		return true
 	}
 	retries, age, _ := w.limits()
-	f := sh.facts[e.Pos]
 	e.Excused = f.ends && (retries >= 0 || age > 0) || age > 0 && e.Age(w.now()) >= age
 	return e.Excused
 }
@@ -163,6 +166,9 @@ func (w *world) judgeProbe(within time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, sh := range w.shards {
+		for _, e := range sh.book.Records {
+			e.Out = e.Out || !e.Settled() && w.excluded(e, sh.facts[e.Pos])
+		}
 		if e := sh.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil {
 			w.complain("shard %d: record %d is not processed %s after it was put, and nothing holds it up", sh.id,
 				e.Pos, within)
@@ -213,14 +219,17 @@ func (w *world) judgeEnd(p *process) {
 				w.complain("shard %d: record %d never came to an end", sh.id, e.Pos)
 			}
 			f := sh.facts[e.Pos]
+			if e.Out && !f.early {
+				w.rep.Events["a record is left out"]++
+			}
 			if before := order[e.Key]; f.first > 0 && before != nil && sh.facts[before.Pos].first > f.first {
 				w.complain("shard %d: record %d came for the first time before %d, which has the same key", sh.id,
 					e.Pos, before.Pos)
 			}
-			if f.first > 0 {
+			if f.first > 0 && !w.excluded(e, f) { // left out at first, it may come after those behind it
 				order[e.Key] = e
 			}
-			if !w.gone(sh, e) {
+			if !w.gone(sh, e) && !f.early {
 				last = e.Pos
 			}
 		}

@@ -55,7 +55,7 @@ func (n *node) invoked(inv function.Invocation) code {
 	p, w := n.p, n.p.w
 	sum := crc32.ChecksumIEEE(inv.Payload)
 	ev, err := unpack(inv.Payload)
-	c := &call{p: p, n: n, id: inv.RequestID, ev: ev, started: w.now()}
+	c := &call{p: p, n: n, gen: w.generation.Load(), id: inv.RequestID, ev: ev, started: w.now()}
 	r := w.dice.roll("call", inv.RequestID)
 	sh := w.shardOf(p, ev.shard)
 	w.mu.Lock()
@@ -73,6 +73,7 @@ func (n *node) invoked(inv function.Invocation) code {
 		if ev.windowed {
 			c.state = w.judgeState(sh, ev)
 		}
+		w.judgeTarget(&inv, ev.role)
 		w.judgeCall(c)
 	}
 	w.logf("node %d: shard %d call %s %v final=%t early=%t", n.n, ev.shard, inv.RequestID, c.ps, ev.final, ev.early)
@@ -99,6 +100,9 @@ func (n *node) invoked(inv function.Invocation) code {
 		if gone && dies {
 			return fails("Gone")
 		}
+		if c.gen != w.generation.Load() { // what its mapping was told is over
+			return succeeds(`null`)
+		}
 		intact("before its answer")
 		var res function.Result
 		switch {
@@ -123,7 +127,7 @@ func (n *node) invoked(inv function.Invocation) code {
 	return code{takes: takes, answer: answer, told: func(function.Result) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !p.dead.Load() {
+		if !p.dead.Load() && c.gen == w.generation.Load() {
 			w.answeredTo(c)
 		}
 	}, left: func() {
@@ -226,7 +230,8 @@ func fails(kind string) function.Result {
 func (w *world) judgeNotice(p *process, id string, body []byte) {
 	var doc struct {
 		RequestContext struct {
-			Condition esm.Condition `json:"condition"`
+			FunctionARN string        `json:"functionArn"`
+			Condition   esm.Condition `json:"condition"`
 		} `json:"requestContext"`
 		Batch struct {
 			ShardID string `json:"shardId"`
@@ -256,6 +261,7 @@ func (w *world) judgeNotice(p *process, id string, body []byte) {
 	if p.dead.Load() {
 		return
 	}
+	w.judgeSender(doc.RequestContext.FunctionARN)
 	if n.ps == nil {
 		w.complain("shard %d: a notice about %d records from %d to %d, which no lane has", sh.id, doc.Batch.Size,
 			first.Pos, last.Pos)
@@ -287,16 +293,29 @@ func (w *world) named(sh *shard, first, last record.Position, count int) []recor
 	if a == nil {
 		return nil
 	}
-	for i := len(w.configs) - 1; i >= 0; i-- {
-		factor := w.configs[i].Factor
-		var ps []record.Position
-		for _, e := range sh.book.Records {
-			if e.Pos >= first && e.Pos <= last && sh.lane(e.Key, factor) == sh.lane(a.Key, factor) {
-				ps = append(ps, e.Pos)
-			}
+	var factors []int
+	for _, c := range w.configs {
+		if !slices.Contains(factors, c.Factor) {
+			factors = append(factors, c.Factor)
 		}
-		if len(ps) == count && ps[count-1] == last {
-			return ps
+	}
+	for i := len(w.sieves) - 1; i >= 0; i-- {
+		if !w.sieves[i].passes(a.Key, sh.facts[first].id) {
+			continue
+		}
+		for _, factor := range factors {
+			var ps []record.Position
+			for _, e := range sh.book.From(first) {
+				if e.Pos > last {
+					break
+				}
+				if w.sieves[i].passes(e.Key, sh.facts[e.Pos].id) && sh.lane(e.Key, factor) == sh.lane(a.Key, factor) {
+					ps = append(ps, e.Pos)
+				}
+			}
+			if len(ps) == count && ps[count-1] == last {
+				return ps
+			}
 		}
 	}
 	return nil
@@ -306,8 +325,9 @@ func (w *world) named(sh *shard, first, last record.Position, count int) []recor
 func (w *world) noticed(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := w.notices[id]
-	w.shards[n.shard].book.Noticed(n.ps)
+	if n := w.notices[id]; n != nil { // else the mapping is another
+		w.shards[n.shard].book.Noticed(n.ps)
+	}
 }
 
 // refused takes in that the destination answered no.
@@ -318,6 +338,9 @@ func (w *world) refused(p *process, id string) {
 		return
 	}
 	n := w.notices[id]
+	if n == nil {
+		return
+	}
 	n.tries++
 	for _, pos := range n.ps {
 		f := w.shards[n.shard].facts[pos]

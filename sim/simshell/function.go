@@ -24,6 +24,10 @@ type functions struct {
 	flights int // invocations that a caller waits for
 	missing bool
 	named   functiontest.Qualifiers // versions and aliases
+
+	published int    // of the versions
+	alias     string // the version that decides what is said of the alias
+
 	changed chan struct{}
 	waiters []*waiter
 	offered []*waiter // those that were called and not heard of since
@@ -188,8 +192,11 @@ func (f *functions) Find(_ function.Ref, qualifier string) (*function.Configurat
 	if f.missing || !found {
 		return nil, false
 	}
+	if qualifier == live && f.alias != "" {
+		version = f.alias // whatever its weights
+	}
 	c := &function.Configuration{Version: version}
-	c.Role = "arn:aws:iam::000000000000:role/r"
+	c.Role = roleOf(version)
 	return c, true
 }
 

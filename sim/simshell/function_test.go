@@ -61,8 +61,11 @@ func TestFaultsAreFixedByTheSeed(t *testing.T) {
 // What the judge takes a payload for is what was put, to the byte; anything else is an error.
 func TestChangedDataIsSeen(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{1, 16, 17, 1000} {
+	for _, size := range []int{1, 16, 17, 1000, -17, -1000} {
 		data := dataOf(42, size)
+		if size < 0 {
+			data = textOf(42, -size)
+		}
 		if id, err := idOf(data); id != 42 || err != nil {
 			t.Fatalf("%d bytes: record %d, %v", size, id, err)
 		}

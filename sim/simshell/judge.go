@@ -19,7 +19,9 @@ type judge struct {
 	shards  map[record.ShardID]*shard
 	sent    map[uint64]*sent // by the number in the data
 	configs []esm.Config     // every one that was ever in force
-	at      []time.Time      // when each of them may have come into force
+	sieves  []sieve          // the filters of each
+	until   []time.Time      // when it is known that another has taken the place of each; zero: it has not
+	runs    []running        // what the mapping has called
 	lost    map[string]int   // failures that the engine heard of, by request id
 	ends    map[string][]record.Position
 	notices map[string]*notice
@@ -28,6 +30,10 @@ type judge struct {
 	firsts    int       // deliveries of records that had never been delivered
 	forgiven  time.Time // what was processed until then may be processed again
 	disturbed time.Time // until then a retry may come before its time
+	spoiled   time.Time // since then the filters cannot be used; zero: they can
+	leaving   bool      // the mapping is being deleted
+	absent    bool      // there is no mapping
+	from      begins    // where it began
 }
 
 func newJudge() judge {
@@ -73,12 +79,15 @@ type fact struct {
 	fails    int       // the most failures of one batch with it that the engine heard of
 	refusals int       // of one notice with it
 	ends     bool      // the end of a window with it in its state has failed
+	early    bool      // it lies before the start of the mapping, or may
+	never    bool      // it does
 }
 
 // call is one invocation under way.
 type call struct {
 	p       *process
 	n       *node
+	gen     uint64 // of the mapping
 	id      string // of the request
 	ev      event
 	ps      []record.Position
@@ -135,9 +144,15 @@ const rebuilding = 10 * time.Minute
 func (w *world) configured(k mapping.Knobs, rebuilt bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := core(k, k.Destination.OnFailure != "")
+	c := core(k)
 	if n := len(w.configs); n == 0 || w.configs[n-1] != c {
-		w.configs, w.at = append(w.configs, c), append(w.at, w.now())
+		w.configs, w.sieves, w.until = append(w.configs, c), append(w.sieves, w.sieve), append(w.until, time.Time{})
+	} else {
+		for i := range w.until[:n-1] {
+			if w.until[i].IsZero() {
+				w.until[i] = w.now()
+			}
+		}
 	}
 	w.unsettle(attempts)
 	if rebuilt {
@@ -210,6 +225,7 @@ func (w *world) entry(sh *shard, id uint64, pos record.Position, arrival record.
 	if f == nil {
 		f = &fact{id: id}
 		sh.facts[pos] = f
+		w.begun(sh, e, f)
 	}
 	if f.id != id {
 		w.complain("shard %d: records %d and %d are both at %d", sh.id, f.id, id, pos)
@@ -279,6 +295,10 @@ func (w *world) resolved(sh *shard, e *book.Entry) bool {
 	}
 	f := sh.facts[e.Pos]
 	now := w.now()
+	if w.excluded(e, f) {
+		e.Out = true
+		return true
+	}
 	if w.gone(sh, e) {
 		e.Lost = true
 		return true
@@ -301,6 +321,12 @@ func (w *world) judgeCall(c *call) {
 	sh := w.shards[c.ev.shard]
 	now := w.now()
 	keys := map[byte]bool{}
+	switch {
+	case w.absent:
+		w.complain("shard %d: an invocation, and there is no mapping", sh.id)
+	case !w.spoiled.IsZero() && now.Sub(w.spoiled) > spoiling:
+		w.complain("shard %d: an invocation, and the filters cannot be used since %s", sh.id, w.spoiled.Sub(w.began))
+	}
 	for i, d := range c.ev.records {
 		e, f := w.entry(sh, d.id, d.pos, d.arrival, d.size)
 		if e == nil {
@@ -313,6 +339,10 @@ func (w *world) judgeCall(c *call) {
 			w.complain("shard %d: record %d comes with the key %q", sh.id, d.id, d.key)
 		case i > 0 && d.pos <= c.ev.records[i-1].pos:
 			w.complain("shard %d: records out of order: %v", sh.id, c.ps)
+		case f.never:
+			w.complain("shard %d: record %d lies before the start of the mapping", sh.id, d.pos)
+		case !w.let(e, f):
+			w.complain("shard %d: record %d is delivered, and no filter lets it through", sh.id, d.pos)
 		case e.Arrival != d.arrival && e.Own != d.arrival:
 			w.complain("shard %d: record %d arrived at %d and comes with %d", sh.id, d.pos, e.Own, d.arrival)
 		case !f.answered.IsZero() && f.answered.After(w.forgiven) && f.answered.After(sh.forgiven):

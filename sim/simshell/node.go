@@ -37,7 +37,7 @@ func (p *process) newNode(store storage.Store, log *slog.Logger) (*node, error) 
 	w.nodes++
 	n := &node{p: p, n: w.nodes, streams: p.streams}
 	if len(p.nodes) > 0 {
-		n.streams = stream.New(stream.Options{Store: store, Clock: p.clock, Log: log})
+		n.streams = stream.New(stream.Options{Store: store, Clock: p.clock, Log: log, Pace: w.streamPace()})
 		if err := n.streams.Start(context.Background()); err != nil {
 			return nil, err
 		}
@@ -45,7 +45,7 @@ func (p *process) newNode(store storage.Store, log *slog.Logger) (*node, error) 
 	faulty := store.Coord()
 	n.mappings = mapping.New(mapping.Options{
 		Coord: faulty, Clock: p.clock, Sources: sources{n.streams}, Functions: names{}, Log: log,
-		NewUUID: func() string { return uuid },
+		NewUUID: w.uuid, MaxFilters: w.quota, AWSPace: w.knobs.paced,
 	})
 	n.checkpoints = checkpoint.New(faulty)
 	ownership := engine.Everything(1)
@@ -61,6 +61,7 @@ func (p *process) newNode(store storage.Store, log *slog.Logger) (*node, error) 
 			return &reader{Source: source.NewKinesis(n.streams, m.Stream, m.EventSourceARN, m.Region), p: p}
 		},
 		Ownership: ownership, BufferMemory: w.memory, Trace: w.recorder.machine, AbandonAfter: 30 * time.Second,
+		Pace: w.pace(),
 	})
 	p.nodes = append(p.nodes, n)
 	return n, nil

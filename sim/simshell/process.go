@@ -80,12 +80,13 @@ func (w *world) open(fs *vfs.MemFS) (*process, error) {
 	faulty.Fail(p.commitFault)
 	store := storagetest.With(p.store, faulty)
 	ctx := context.Background()
-	p.streams = stream.New(stream.Options{Store: store, Clock: p.clock, Log: log})
+	p.streams = stream.New(stream.Options{Store: store, Clock: p.clock, Log: log, Pace: w.streamPace()})
 	if err := p.streams.Start(ctx); err != nil {
 		return p, err
 	}
 	p.functions = newFunctions(nil, &w.pending)
 	p.functions.limit = w.slots
+	w.point(p.functions)
 	for range w.knobs.owners {
 		if _, err := p.newNode(store, log); err != nil {
 			return p, err

@@ -13,7 +13,7 @@ import (
 // yet: it splits, merges, and rescales, which opens and closes shards that never hold a record.
 func (w *world) reshard() {
 	p := w.p
-	for range pick(w.rng, 1, 1, 2, 3) {
+	for n := range pick(w.rng, 1, 1, 2, 3) {
 		info, err := p.streams.Lookup(context.Background(), orders)
 		if err != nil || len(info.Shards) > 40 {
 			return
@@ -38,6 +38,11 @@ func (w *world) reshard() {
 			if p.dead.Load() {
 				return
 			}
+		}
+		if err == nil && n > 0 {
+			w.count("reshards in a row")
+		} else if err == nil {
+			w.count("a reshard")
 		}
 		w.distribute(w.learn(p))
 	}
@@ -69,6 +74,9 @@ func (w *world) anyReshard(info *stream.Info) func(context.Context, *stream.Stre
 		w.note("%d shards become %d", len(open), target)
 		return func(ctx context.Context, s *stream.Streams) error {
 			_, err := s.UpdateShardCount(ctx, orders, target)
+			if err == nil {
+				w.count("a rescale")
+			}
 			return err
 		}
 	}

@@ -19,9 +19,6 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// uuid is the one mapping of a world. What depends on chance in a mapping is seeded by it.
-const uuid = "00000000-0000-4000-8000-000000000001"
-
 // sources finds streams for mappings, as the server does.
 type sources struct{ streams *stream.Streams }
 
@@ -48,8 +45,11 @@ func (s sources) Starts(
 			"Stream not found: it was deleted while the mapping was created.")
 	}
 	kind := stream.TrimHorizon
-	if position == mapping.Latest {
+	switch position {
+	case mapping.Latest:
 		kind = stream.Latest
+	case mapping.AtTimestamp:
+		kind = stream.AtTimestamp
 	}
 	out := map[record.ShardID]record.Position{}
 	for _, sh := range info.Shards {
@@ -136,7 +136,8 @@ type coord struct {
 }
 
 func (c *coord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
-	if !strings.HasPrefix(group, "checkpoint/") || len(ops) == 0 || ops[0].Value == nil {
+	if !strings.HasPrefix(group, "checkpoint/") || len(ops) == 0 || ops[0].Value == nil ||
+		!strings.Contains(ops[0].Key, c.p.w.uuid()) {
 		return c.Coord.Commit(ctx, group, ops...)
 	}
 	shard, cp, epoch := c.p.w.judgeSave(c.p, ops)
@@ -176,9 +177,10 @@ func (s sender) Send(ctx context.Context, n destination.Sending) error {
 	return nil
 }
 
-// setting is a mapping's configuration as the judge and the world draw it.
-func core(k mapping.Knobs, dest bool) esm.Config {
+// core is a mapping's configuration as the judge and the world draw it.
+func core(k mapping.Knobs) esm.Config {
 	c := mapping.Settings{
+		Filters:   k.Filters,
 		BatchSize: int(*k.BatchSize), BatchingWindow: time.Duration(*k.BatchingWindowSeconds) * time.Second,
 		ParallelizationFactor: int(*k.ParallelizationFactor), MaxRetries: int(*k.MaxRetries), Bisect: *k.Bisect,
 		TumblingWindow: time.Duration(*k.TumblingWindowSeconds) * time.Second,
@@ -186,7 +188,7 @@ func core(k mapping.Knobs, dest bool) esm.Config {
 	if *k.MaxAgeSeconds > 0 {
 		c.MaxAge = time.Duration(*k.MaxAgeSeconds) * time.Second
 	}
-	if dest {
+	if k.Destination.OnFailure != "" {
 		c.Destination = deadARN
 	}
 	return c.Core()

@@ -22,7 +22,8 @@ import (
 
 // Options choose how a world is played. The zero value is the usual one.
 type Options struct {
-	Log bool // keep what happened, line by line
+	Log   bool // keep what happened, line by line
+	Plain bool // without what a world may have beside: filters, qualifiers, another mapping, a pace
 }
 
 // Report is what came of one run.
@@ -37,7 +38,8 @@ type Report struct {
 	Bytes      int
 	Notices    int
 	Windows    int
-	Machines   []*Machine // every machine that ran, in order of their beginning
+	Events     map[string]int // how often it came to what only some worlds have
+	Machines   []*Machine     // every machine that ran, in order of their beginning
 }
 
 // Run plays the world of a seed to its end, in a bubble of its own. t is for the bubble alone: what is wrong is in the
@@ -94,6 +96,14 @@ func (w *world) note(format string, args ...any) {
 		defer w.mu.Unlock()
 		w.logf(format, args...)
 	}
+}
+
+// count notes that it came to something. The root goroutine's.
+func (w *world) count(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rep.Events[what]++
+	w.logf("%s", what)
 }
 
 func (w *world) since() string { return time.Since(w.began).String() }

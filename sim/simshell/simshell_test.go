@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -24,6 +25,8 @@ var (
 func TestShell(t *testing.T) {
 	t.Parallel()
 	var red, crashes, calls, records, bytes, notices, windows, machines atomic.Int64
+	var mu sync.Mutex
+	events := map[string]int{}
 	t.Run("worlds", func(t *testing.T) {
 		for s := *seed; s < *seed+uint64(*seeds); s++ {
 			t.Run(fmt.Sprint("seed=", s), func(t *testing.T) {
@@ -42,11 +45,42 @@ func TestShell(t *testing.T) {
 				notices.Add(int64(rep.Notices))
 				windows.Add(int64(rep.Windows))
 				machines.Add(int64(len(rep.Machines)))
+				mu.Lock()
+				defer mu.Unlock()
+				for what, n := range rep.Events {
+					events[what] += n
+				}
 			})
 		}
 	})
 	t.Logf("%d records, %d MiB, %d invocations, %d windows, %d notices, %d crashes, %d machines", records.Load(),
 		bytes.Load()>>20, calls.Load(), windows.Load(), notices.Load(), crashes.Load(), machines.Load())
+	if red.Load() == 0 && *seeds >= gate {
+		often(t, events, *seeds)
+	}
+}
+
+// gate is how many worlds are enough to say what comes about in them.
+const gate = 200
+
+// often checks that it comes to everything that only some worlds have, and often enough to matter: in so many worlds
+// for each 200.
+func often(t *testing.T, events map[string]int, seeds int) {
+	t.Helper()
+	t.Logf("%v", events)
+	for what, least := range map[string]int{
+		"worlds with filters": 60, "worlds with qualifiers": 35, "worlds at AWS's pace": 25,
+		"the filters change": 75, "the filters cannot be used": 30, "the filters can be used again": 30,
+		"filters beyond the quota are refused": 15, "more filters than the usual quota": 6,
+		"the mapping is deleted": 35, "created at TRIM_HORIZON": 10, "created at LATEST": 10,
+		"created at AT_TIMESTAMP": 10, "the alias moves": 60, "the alias has weights": 6,
+		"the alias is gone for a moment": 30, "the mapping changes its qualifier": 30,
+		"a record is left out": 5000, "a reshard": 75, "a rescale": 45, "reshards in a row": 45,
+	} {
+		if events[what]*gate < least*seeds {
+			t.Errorf("%q came about %d times in %d worlds, want %d in %d", what, events[what], seeds, least, gate)
+		}
+	}
 }
 
 // enough is how many red worlds say all that there is to say.
@@ -87,16 +121,17 @@ func judged(t *testing.T, rep *simshell.Report) (green bool) {
 func TestSeedsThatWereRed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		seed uint64
-		what string
+		seed  uint64
+		plain bool
+		what  string
 	}{
-		{48, "a reshard whose last commit was refused left its stream UPDATING until the next start"},
-		{4015, "the engine read mappings that could not be read without a pause, and time stood still"},
+		{48, true, "a reshard whose last commit was refused left its stream UPDATING until the next start"},
+		{4015, true, "the engine read mappings that could not be read without a pause, and time stood still"},
 	} {
 		t.Run(fmt.Sprint("seed=", c.seed), func(t *testing.T) {
 			t.Parallel()
 			t.Log(c.what)
-			rep := simshell.Run(t, c.seed, simshell.Options{})
+			rep := simshell.Run(t, c.seed, simshell.Options{Plain: c.plain})
 			judged(t, &rep)
 		})
 	}

@@ -12,9 +12,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
-	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -38,6 +38,12 @@ type knobs struct {
 	slow        time.Duration
 	meddling    time.Duration
 	owners      int // engines over the one store
+
+	// What a world has beside all that, in any combination.
+	filtered  bool // filters, and changes of them
+	qualified bool // versions of the function, and an alias that moves between them
+	recreated bool // the mapping is deleted and created again
+	paced     bool // everything takes as long as on AWS
 }
 
 // rough reports whether syncs fail or take their time. Then nothing is trimmed: Pebble flushes a trim a second later on
@@ -51,6 +57,7 @@ type world struct {
 	seed     uint64
 	opts     Options
 	rng      *rand.Rand // the root goroutine's alone
+	more     *rand.Rand // as rng, of what a world has beside
 	dice     dice
 	began    time.Time
 	knobs    knobs
@@ -70,6 +77,13 @@ type world struct {
 	config    mapping.Knobs
 	enabled   bool
 	slots     int
+	sieve     sieve  // the mapping's filters
+	stored    string // as they are stored
+	quota     int    // of filters
+	q         qualified
+
+	generation atomic.Uint64           // of the mapping
+	current    atomic.Pointer[process] // that records are put to
 
 	mu         sync.Mutex
 	complaints []string
@@ -84,6 +98,7 @@ func newWorld(t *testing.T, seed uint64, o Options) *world {
 		t: t, seed: seed, opts: o, rng: r, dice: dice{seed: seed, seen: map[string]uint64{}}, began: time.Now(),
 		enabled: true,
 		judge:   newJudge(),
+		rep:     Report{Events: map[string]int{}},
 	}
 	w.knobs = knobs{
 		shards: pick(r, 1, 1, 2, 3), keys: pick(r, 1, 3, 8, 16), burst: pick(r, 3, 10, 40), slowDisk: pick(r, 0, 0,
@@ -107,7 +122,23 @@ func newWorld(t *testing.T, seed uint64, o Options) *world {
 	}
 	w.knobs.owners = pick(r, 1, 1, 2)
 	w.slots = pick(r, 1, 2, 4, 12, -1)
+	w.more = rand.New(rand.NewPCG(seed, 0x6d6f7265))
+	w.quota = mapping.DefaultMaxFilters
+	if m := w.more; !o.Plain {
+		w.knobs.filtered, w.knobs.qualified = m.IntN(2) == 0, m.IntN(3) == 0
+		w.knobs.recreated, w.knobs.paced = m.IntN(3) == 0, m.IntN(5) == 0
+	}
+	if w.knobs.filtered {
+		w.quota = pick(w.more, mapping.DefaultMaxFilters, mapping.MaxMaxFilters)
+		if w.more.IntN(2) == 0 {
+			w.sieve = w.anySieve(2)
+		}
+	}
+	if w.knobs.qualified {
+		w.q = qualified{versions: 2, alias: 1, qualifier: live}
+	}
 	w.config = w.anyKnobs()
+	w.runsNow()
 	return w
 }
 
@@ -139,6 +170,14 @@ func (w *world) anyKnobs() mapping.Knobs {
 // run plays faults for a while, stops them, waits for everything to end, and looks at what is left.
 func (w *world) run() {
 	defer w.pending.Wait()
+	for what, is := range map[string]bool{
+		"worlds with filters": w.knobs.filtered, "worlds with qualifiers": w.knobs.qualified,
+		"worlds at AWS's pace": w.knobs.paced,
+	} {
+		if is {
+			w.count(what)
+		}
+	}
 	if !w.begin() {
 		return
 	}
@@ -165,12 +204,15 @@ func (w *world) begin() bool {
 		return false
 	}
 	w.p, w.owners = p, owners{map[record.ShardID]*node{}}
+	w.current.Store(p)
 	ctx := context.Background()
 	if err := p.streams.Create(ctx, orders, stream.CreateInput{Shards: w.knobs.shards}); err != nil {
 		w.say("create the stream: %v", err)
 		return false
 	}
-	w.learn(p)
+	for w.learn(p).Status != stream.Active && !w.red.Load() {
+		pause(time.Second)
+	}
 	for n := w.knobs.backlog; n > 0; {
 		recs, bytes := w.records(w.rng, max(1, min(300, 4<<20/w.knobs.sizes[1])))
 		w.put(p, recs)
@@ -178,7 +220,11 @@ func (w *world) begin() bool {
 	}
 	in := mapping.CreateInput{Knobs: w.config, EventSourceARN: ptr(orders.ARN()),
 		StartingPosition: ptr(mapping.TrimHorizon)}
-	in.FunctionName = ptr("f")
+	in.FunctionName = ptr(w.target())
+	if w.knobs.filtered {
+		in.Filters = w.sieve.patterns()
+		w.config.Filters, w.stored = in.Filters, list(in.Filters)
+	}
 	if _, _, err := p.nodes[0].mappings.Create(ctx, caller, in); err != nil {
 		w.say("create the mapping: %v", err)
 		return false
@@ -196,13 +242,11 @@ func (w *world) begin() bool {
 func (w *world) busy(d time.Duration) {
 	end := time.Now().Add(d)
 	produced := make(chan struct{})
-	current := atomic.Pointer[process]{}
-	current.Store(w.p)
 	go func() {
 		defer close(produced)
 		r := rand.New(rand.NewPCG(w.seed, 0x70726f64))
 		for time.Now().Before(end) && !w.red.Load() {
-			if p := current.Load(); !p.dead.Load() && p.ready.Load() {
+			if p := w.current.Load(); !p.dead.Load() && p.ready.Load() {
 				recs, _ := w.records(r, 1+r.IntN(w.knobs.burst))
 				w.pending.Go(func() { w.put(p, recs) })
 			}
@@ -221,10 +265,11 @@ func (w *world) busy(d time.Duration) {
 				w.judgeLine(w.p)
 			}
 			w.mu.Unlock()
-			w.meddle()
+			if !w.extra() {
+				w.meddle()
+			}
 		}
 		next.Stop()
-		current.Store(w.p)
 	}
 	<-produced
 }
@@ -254,6 +299,7 @@ func (w *world) boot(fs *vfs.MemFS) {
 		return
 	}
 	w.p = p
+	w.current.Store(p)
 	w.owners = owners{map[record.ShardID]*node{}}
 	info := w.learn(p)
 	w.judgeReopened(p)
@@ -266,6 +312,9 @@ func (w *world) boot(fs *vfs.MemFS) {
 // restart ends the process as a user does, and starts another one.
 func (w *world) restart() {
 	w.mu.Lock()
+	if w.knobs.filtered {
+		w.quota = pick(w.more, mapping.DefaultMaxFilters, mapping.MaxMaxFilters)
+	}
 	w.rep.Restarts++
 	w.logf("restart")
 	w.mu.Unlock()
@@ -280,133 +329,8 @@ func (w *world) restart() {
 	w.boot(p.fs)
 }
 
-// meddle does something to the world.
-func (w *world) meddle() {
-	r := w.rng
-	if w.knobs.owners > 1 && r.IntN(3) == 0 {
-		w.handOver()
-		return
-	}
-	switch n := r.IntN(100); {
-	case n < 20:
-		w.p.die(pick(r, 0, 0, 50, 100))
-		w.crashed()
-	case n < 27:
-		w.restart()
-	case n < 42:
-		k := w.anyKnobs()
-		if r.IntN(2) == 0 { // most updates leave the lanes alone
-			k.ParallelizationFactor, k.TumblingWindowSeconds = w.config.ParallelizationFactor,
-				w.config.TumblingWindowSeconds
-		}
-		w.update(k)
-	case n < 50:
-		w.enable(!w.enabled)
-	case n < 55 && !w.knobs.rough():
-		w.trim()
-	case n < 63:
-		w.reshard()
-	case n < 75:
-		w.slots = pick(r, 0, 1, 1, 2, 4, -1)
-		w.note("%d slots", w.slots)
-		w.disturb(0)
-		w.p.functions.change(func() { w.p.functions.limit = w.slots })
-	case n < 80:
-		w.note("the function changes")
-		w.disturb(0)
-		w.p.functions.change(func() {})
-	case n < 83:
-		w.note("the function is gone for a moment")
-		w.disturb(0)
-		w.p.functions.change(func() { w.p.functions.missing = true })
-		pause(upTo(r, 2*time.Second))
-		w.disturb(0)
-		w.p.functions.change(func() { w.p.functions.missing = false })
-	case n < 92: // others want slots, too, and do not take at once what they are offered
-		p, d, slow := w.p, upTo(r, 3*time.Second)+1, upTo(r, 1500*time.Millisecond)+1
-		for range 1 + r.IntN(3) {
-			w.pending.Go(func() { p.functions.occupy(d, slow) })
-		}
-	case n < 93 && w.knobs.backlog == 0 && !w.knobs.rough():
-		w.outage()
-	}
-}
-
-// outage lets nothing be processed for longer than records are kept. It is the product's clock that jumps, as a user
-// may let it.
-func (w *world) outage() {
-	w.note("nothing is processed for longer than records are kept")
-	f := w.p.functions
-	f.change(func() { f.limit = 0 })
-	pause(20 * time.Second) // invocations end
-	w.mu.Lock()
-	w.offset.Add(int64(stream.DefaultRetention + upTo(w.rng, 2*time.Hour)))
-	w.mu.Unlock()
-	w.p.clock.SetOffset(time.Duration(w.offset.Load()))
-	pause(upTo(w.rng, 3*time.Minute)) // the sweeper comes by
-	w.disturb(0)
-	f.change(func() { f.limit = w.slots })
-}
-
 // now is the time of the product's clock.
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }
-
-// update changes the mapping, again and again until it is known that it did.
-func (w *world) update(k mapping.Knobs) {
-	rebuilt := *k.ParallelizationFactor != *w.config.ParallelizationFactor ||
-		*k.TumblingWindowSeconds != *w.config.TumblingWindowSeconds
-	w.mu.Lock()
-	w.logf("config %+v", core(k, k.Destination.OnFailure != ""))
-	w.mu.Unlock()
-	w.config = k
-	w.configured(k, rebuilt)
-	w.change(mapping.UpdateInput{Knobs: k})
-	w.configured(k, rebuilt)
-}
-
-func (w *world) enable(on bool) {
-	w.note("enabled %t", on)
-	w.disturb(attempts)
-	w.enabled = on
-	w.change(mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: &on}})
-	w.disturb(attempts)
-}
-
-// change makes an Update until it succeeds or the process dies; what a crash undoes is done again.
-func (w *world) change(in mapping.UpdateInput) {
-	var last error
-	for range 200 {
-		_, _, err := w.p.nodes[0].mappings.Update(context.Background(), caller, uuid, in)
-		last = err
-		if w.p.dead.Load() { // what it did may be behind the moment that the crash keeps, whatever it returned
-			<-w.p.died
-			w.crashed()
-			continue
-		}
-		if err == nil {
-			return
-		}
-		pause(time.Second)
-	}
-	w.say("the mapping cannot be changed for minutes: %v", last)
-}
-
-// trim lets retention take a part of a shard before its time.
-func (w *world) trim() {
-	p := w.p
-	w.mu.Lock()
-	sh := w.shards[record.ShardID(w.rng.IntN(len(w.shards)))]
-	if sh == nil || len(sh.book.Records) == 0 {
-		w.mu.Unlock()
-		return
-	}
-	before := sh.book.Records[w.rng.IntN(len(sh.book.Records))].Pos
-	sh.trimmed = max(sh.trimmed, before)
-	sh.book.Trim(before)
-	w.logf("shard %d is trimmed to %d", sh.id, before)
-	w.mu.Unlock()
-	_ = p.store.Log().Trim(context.Background(), storage.Shard{Stream: w.stream, Index: sh.id}, before)
-}
 
 // settleDown stops the faults and waits until every promise is kept.
 func (w *world) settleDown() {
@@ -426,6 +350,9 @@ func (w *world) settleDown() {
 	w.update(k)
 	if !w.enabled {
 		w.enable(true)
+	}
+	for w.learn(w.p).Status != stream.Active && !w.red.Load() { // a reshard takes its time
+		w.linger(time.Second)
 	}
 	w.distribute(w.learn(w.p))
 	if w.knobs.owners > 1 {
@@ -448,6 +375,9 @@ func (w *world) settleDown() {
 // probe puts a few records into the calm: nothing holds them up.
 func (w *world) probe() {
 	window := time.Duration(*w.config.BatchingWindowSeconds) * time.Second
+	if w.knobs.paced {
+		window += 2 * engine.AWSPace().Poll
+	}
 	if w.memory < 1<<30 {
 		// a shard that holds one batch for its window reads the next record after that, and so do its lanes
 		window *= 10
@@ -518,14 +448,17 @@ func (w *world) records(r *rand.Rand, n int) (recs []record.Record, bytes int) {
 		if w.knobs.backlog == 0 && r.IntN(600) == 0 {
 			size = 900_000
 		}
-		key := byte(r.IntN(w.knobs.keys) * 256 / w.knobs.keys)
-		rec := record.Record{Key: keyName(key), Hash: record.HashKey{key}, Explicit: true, Data: dataOf(id, size)}
+		key := w.keyAt(r.IntN(w.knobs.keys))
+		rec := record.Record{Key: keyName(key), Hash: record.HashKey{key}, Explicit: true, Data: w.dataOf(id, size)}
 		w.sent[id] = &sent{key: key, poison: w.knobs.backlog == 0 && r.IntN(100) < w.knobs.poison}
 		recs = append(recs, rec)
 		bytes += len(rec.Data)
 	}
 	return recs, bytes
 }
+
+// keyAt is the n-th key of a world.
+func (w *world) keyAt(n int) byte { return byte(n * 256 / w.knobs.keys) }
 
 func keyName(key byte) string { return fmt.Sprintf("key-%02x", key) }
 
