@@ -46,11 +46,13 @@ func (e *environment) environ(plan launcher.Plan, taskRoot string) []string {
 		"LAMBDA_RUNTIME_DIR":              plan.RuntimeDir,
 	})
 	delete(vars, launcher.ClockVariable) // a function does not steer itself
+	delete(vars, launcher.DirectVariable)
 	if e.f.opt.SteeredClock {
 		vars[launcher.ClockVariable] = strconv.FormatInt(e.f.opt.Clock.Offset().Milliseconds(), 10)
 	}
 	if plan.ExecutionEnv != "" {
 		vars["AWS_EXECUTION_ENV"] = plan.ExecutionEnv
+		vars[launcher.DirectVariable] = e.api.Addr()
 	}
 	env := make([]string, 0, len(vars))
 	for _, key := range sortedKeys(vars) {

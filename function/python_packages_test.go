@@ -362,6 +362,70 @@ func TestToolsPatchTheRuntime(t *testing.T) {
 	)
 }
 
+// What runs between an answer and the request for the next event is part of the invocation, as on AWS: its lines come
+// before END and REPORT. Tools work there, and objects end there.
+func TestWhatFollowsAnAnswerIsPartOfItsInvocation(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]string{
+		"a tool around the answer": `
+			post = runtime.LambdaRuntimeClient.post_invocation_result
+			def late(*args):
+			    post(*args)
+			    work()
+			runtime.LambdaRuntimeClient.post_invocation_result = late
+		`,
+		"a tool around the answer of one client": `
+			def handler(event, context):
+			    client = next(o for o in gc.get_objects() if type(o) is runtime.LambdaRuntimeClient)
+			    post = client.post_invocation_result
+			    def late(*args):
+			        post(*args)
+			        work()
+			    client.post_invocation_result = late
+		`,
+		"a tool around the handling": `
+			handle = runtime.handle_event_request
+			def late(*args):
+			    handle(*args)
+			    work()
+			runtime.handle_event_request = late
+		`,
+		"a tool before the next event": `
+			wait = runtime.LambdaRuntimeClient.wait_next_invocation
+			def late(*args):
+			    if asked: work()
+			    asked.append(1)
+			    return wait(*args)
+			asked = []
+			runtime.LambdaRuntimeClient.wait_next_invocation = late
+		`,
+		"the end of a response": `
+			class Response(dict):
+			    def __del__(self): work()
+			def handler(event, context): return Response()
+		`,
+		"the end of a context": `
+			def handler(event, context): weakref.finalize(context, work)
+		`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			b.python("f", dedent(`
+				import gc, sys, time, weakref
+				runtime = sys.modules["__main__"].awslambdaricmain.bootstrap
+				def work():
+				    time.sleep(.02)
+				    print("worked")
+				def handler(event, context): pass
+			`)+dedent(code))
+			if log := string(b.invoke("f", `{}`, tail).LogTail); !strings.Contains(log, "worked\nEND ") {
+				t.Errorf("log %q", log)
+			}
+		})
+	}
+}
+
 // A module of machine code that this interpreter or machine cannot load is named with what it was built for, beside
 // AWS's document.
 func TestForeignMachineCodeIsNamed(t *testing.T) {

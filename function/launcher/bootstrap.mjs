@@ -26,6 +26,9 @@ const CONTEXT_HEADERS = { clientContext: 'client-context', identity: 'cognito-id
 const require = module.createRequire(import.meta.url);
 const surroundings = process[SURROUNDINGS] ?? {}; // of surroundings.cjs, which ran before
 delete process[SURROUNDINGS];
+// Whether the server itself is at the other end: a wrapper may have put a proxy before it.
+const direct = process.env.SHARDMILL_RUNTIME_API === process.env.AWS_LAMBDA_RUNTIME_API;
+delete process.env.SHARDMILL_RUNTIME_API;
 // From nodejs24.x on, AWS's runtime awaits its handler, and knows no callbacks, no done, succeed and fail, and no wait for an empty event loop.
 const modern = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV || '')?.[1] || 0) >= 24;
 
@@ -89,9 +92,12 @@ class RuntimeAPI {
     this.socket.on('close', () => process.exit(0));
   }
 
+  // A call without answered gets no answer; only the server itself grants that.
   call(method, route, answered, body, headers = '') {
-    this.waiting.push(answered);
-    this.socket.ref();
+    if (answered) {
+      this.waiting.push(answered);
+      this.socket.ref();
+    } else headers += 'Shardmill-Quiet: 1\r\n';
     let head = `${method} ${BASE}${route} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}`;
     if (body !== undefined) head += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
     head += '\r\n';
@@ -409,7 +415,8 @@ class Runtime {
   // respond and fail end the invocation with that id, unless it has ended. They ask for the next one in the next turn of the event loop: what the handler left
   // behind may end the process in this one, and must not take an event with it.
   respond(id, body, type = 'application/json') {
-    this.end(id, () => this.api.call('POST', `invocation/${id}/response`, () => {}, body, `Content-Type: ${type.replace(/[^\x20-\x7e]/g, '?')}\r\n`));
+    const answered = direct ? undefined : () => {};
+    this.end(id, () => this.api.call('POST', `invocation/${id}/response`, answered, body, `Content-Type: ${type.replace(/[^\x20-\x7e]/g, '?')}\r\n`));
   }
 
   fail(id, error) {

@@ -61,6 +61,11 @@ type Plan struct {
 // Without it a bootstrap leaves time alone.
 const ClockVariable = "SHARDMILL_CLOCK_OFFSET_MS"
 
+// DirectVariable holds the address of the Runtime API for our own bootstraps, which take it away before any code of the
+// function runs. Where AWS_LAMBDA_RUNTIME_API is another one, a wrapper has put a proxy between, and the bootstrap asks
+// nothing of it that AWS's Runtime API does not have.
+const DirectVariable = "SHARDMILL_RUNTIME_API"
+
 // Unusable is the error of a function that cannot run on this machine: its State becomes Failed.
 type Unusable struct {
 	Code   string // one of AWS's StateReasonCodes

@@ -37,6 +37,7 @@ type request struct {
 
 	extensionName, extensionID, extensionFeature, extensionError string
 	hint                                                         string // one of our bootstraps has advice for a person
+	quiet                                                        bool   // its sender reads no reply
 }
 
 // readRequest reads one request head. It returns io.EOF if the client closed the connection between requests.
@@ -113,6 +114,8 @@ func (r *request) header(line []byte) error {
 		r.errorType = string(value)
 	case equalFold(name, "shardmill-hint"):
 		r.hint = decodeHint(value)
+	case equalFold(name, "shardmill-quiet"):
+		r.quiet = true
 	case equalFold(name, "lambda-runtime-function-response-mode"):
 		r.responseMode = string(value)
 	case equalFold(name, "lambda-extension-name"):

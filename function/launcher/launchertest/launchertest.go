@@ -63,6 +63,7 @@ func Run(t *testing.T, k Kind) {
 		{"what is no runtime is unusable", unknown},
 		{"a package without an entry point is told as AWS tells it", noEntryPoint},
 		{"the runtime speaks the Runtime API", speaks},
+		{"a proxy before the Runtime API hears only what AWS's knows", proxied},
 		{"the process sees what it is given", seesItsEnvironment},
 		{"a package that cannot start says so", breaks},
 	} {

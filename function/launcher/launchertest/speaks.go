@@ -3,12 +3,15 @@ package launchertest
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -48,7 +51,10 @@ func (p *process) InitFailed(kind, _ string, body []byte) {
 }
 
 // start carries out the plan. The process has ended when the test ends.
-func (b *bench) start() *process {
+func (b *bench) start() *process { return b.startAt(func(addr string) string { return addr }) }
+
+// startAt does so for a process that finds the Runtime API at another address than its own.
+func (b *bench) startAt(other func(addr string) string) *process {
 	b.t.Helper()
 	plan := b.plan()
 	p := &process{
@@ -64,7 +70,8 @@ func (b *bench) start() *process {
 	p.given = maps.Clone(plan.Env)
 	maps.Copy(p.given, b.req.Environment)
 	maps.Copy(p.given, map[string]string{
-		"_HANDLER": b.Handler, "AWS_LAMBDA_RUNTIME_API": p.Addr(), "LAMBDA_TASK_ROOT": b.req.TaskRoot,
+		"_HANDLER": b.Handler, "AWS_LAMBDA_RUNTIME_API": other(p.Addr()), launcher.DirectVariable: p.Addr(),
+		"LAMBDA_TASK_ROOT":   b.req.TaskRoot,
 		"LAMBDA_RUNTIME_DIR": plan.RuntimeDir, "AWS_LAMBDA_FUNCTION_NAME": "f",
 		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "g", "AWS_LAMBDA_LOG_STREAM_NAME": "s",
@@ -122,6 +129,64 @@ func speaks(b *bench) {
 			b.t.Errorf("the answer to an error is %+v: %s", a, a.Payload)
 		}
 	}
+}
+
+// proxied has a wrapper's proxy listen: it need not know what our bootstraps and our Runtime API have agreed on.
+func proxied(b *bench) {
+	if b.Fake {
+		return
+	}
+	var mu sync.Mutex
+	var heard bytes.Buffer
+	p := b.startAt(func(addr string) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		b.must(err)
+		b.t.Cleanup(func() { _ = ln.Close() })
+		go func() {
+			for {
+				in, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				out, err := net.Dial("tcp", addr)
+				if err != nil {
+					_ = in.Close()
+					continue
+				}
+				go func() {
+					_, _ = io.Copy(in, out)
+					_ = in.Close()
+				}()
+				go func() {
+					_, _ = io.Copy(out, io.TeeReader(in, locked{&mu, &heard}))
+					_ = out.Close()
+				}()
+			}
+		}()
+		return ln.Addr().String()
+	})
+	eventually.Comes(b.t, "the question for the first event", p.ready)
+	for _, id := range []string{"one", "two"} {
+		if a := p.invoke(id, echo); a.Failed || !sameJSON(string(a.Payload), echo) {
+			b.t.Errorf("the answer is %+v: %s", a, a.Payload)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if heard.Len() == 0 || strings.Contains(strings.ToLower(heard.String()), "shardmill") {
+		b.t.Errorf("the proxy hears %q", heard.String())
+	}
+}
+
+type locked struct {
+	mu *sync.Mutex
+	io.Writer
+}
+
+func (l locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Writer.Write(p)
 }
 
 func sameJSON(a, b string) bool {

@@ -42,6 +42,7 @@ def main():
         site.setcopyright()
         site.sethelper()
     surroundings = awslambdaricmain.surroundings
+    surroundings.set_up_connection()
     surroundings.set_up_clock()
     surroundings.set_up_packages(packages)
     surroundings.set_up_endpoint()

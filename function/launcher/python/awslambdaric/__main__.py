@@ -9,7 +9,10 @@ from .lambda_runtime_client import LambdaRuntimeClient
 def main(args):
     config = LambdaConfigProvider(args)
     try:
-        bootstrap.run(config.handler, LambdaRuntimeClient(config.api_address, config.use_thread_polling))
+        client = LambdaRuntimeClient(config.api_address, config.use_thread_polling)
+        if surroundings.is_direct(config.api_address):
+            client.next_follows = bootstrap.next_follows
+        bootstrap.run(config.handler, client)
     except ConnectionError:
         sys.exit(0)  # the server is gone
 

@@ -90,6 +90,7 @@ def handle_event_request(
         event = lambda_runtime_client.marshaller.unmarshal_request(event_body, content_type)
         response = request_handler(event, lambda_context)
         result, result_content_type = lambda_runtime_client.marshaller.marshal_response(response)
+        event = lambda_context = response = None  # what they do at their end is part of this invocation, and the answer may end it
     except FaultException as e:
         xray_fault = make_xray_fault("LambdaValidationError", e.msg, os.getcwd(), [])
         error_result = make_error(e.msg, e.exception_type, e.trace, invoke_id)
@@ -161,6 +162,7 @@ class LambdaLoggerFilter(logging.Filter):
 class Unbuffered(object):
     def __init__(self, stream):
         self.stream = stream
+        self.flush = stream.flush  # asked for once an invocation
 
     def __enter__(self):
         return self
@@ -220,6 +222,15 @@ def _setup_logging(log_sink):
     logging.getLogger().addHandler(handler)
 
 
+def next_follows(lambda_runtime_client):
+    """Reports whether nothing comes between an answer and the wait for the next event. The code of a tool that has wrapped what lies on the way does: it runs as
+    long as the environment has not asked."""
+    own = lambda_runtime_client.__dict__
+    kind = type(lambda_runtime_client)
+    on_the_way = (run, handle_event_request, kind.post_invocation_result, kind.wait_next_invocation)
+    return on_the_way == _ON_THE_WAY and "post_invocation_result" not in own and "wait_next_invocation" not in own
+
+
 def run(handler, lambda_runtime_client):
     global _GLOBAL_AWS_REQUEST_ID, _GLOBAL_TENANT_ID
     sys.stdout = Unbuffered(sys.stdout)
@@ -261,3 +272,6 @@ def run(handler, lambda_runtime_client):
                 log_sink,
                 event_request.invocation_id,
             )
+
+
+_ON_THE_WAY = (run, handle_event_request, LambdaRuntimeClient.post_invocation_result, LambdaRuntimeClient.wait_next_invocation)

@@ -7,6 +7,21 @@ import sys
 from . import causes, clock, endpoint, packages
 
 
+DIRECT = "SHARDMILL_RUNTIME_API"
+
+_direct = None  # address of the server's Runtime API
+
+
+def set_up_connection():
+    global _direct
+    _direct = os.environ.pop(DIRECT, None)
+
+
+def is_direct(address):
+    """Reports whether the server itself is at an address: a wrapper may have put a proxy before it."""
+    return address == _direct
+
+
 def set_up_clock():
     offset = os.environ.get(clock.VARIABLE)
     if offset is not None:
