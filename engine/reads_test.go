@@ -15,7 +15,7 @@ func TestAReadTakesNoMoreThanThereIsRoomFor(t *testing.T) {
 	records := recordsOf(1, 1, 1, 1)
 	size := x.format.RecordSize(&records[0])
 	for room, want := range map[int]int{1: 1, 2 * size: 2, 3*size - 1: 2, 3 * size: 3} {
-		x.held.keep(100) // nothing
+		x.held.keep(0) // nothing
 		x.reading = esm.Read{Seq: 1, Factor: 1, MaxRecords: 10, MaxBytes: room}
 
 		ev := x.Fetched(1, recordsOf(1, 1, 1, 1), 5, storage.End{Kind: storage.Tail, Sealed: 1}).(esm.ReadReturned)
