@@ -199,6 +199,72 @@ func TestACrashAfterANoticeRepeatsIt(t *testing.T) {
 	}
 }
 
+// S-86: "a second destination record appears": but not in a queue that knows the first. What was given up at the end of
+// its retries, and after a crash because it had grown too old, is the same notice.
+func TestAnotherReasonForTheSameRecordsIsTheSameNotice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.functions.handle = func(invocation) function.Result { return failure() }
+		w.create(mapping.Knobs{
+			MaxRetries: p(int64(0)), MaxAgeSeconds: p(int64(60)),
+			Destination: &mapping.DestinationConfig{OnFailure: deadARN},
+		})
+		w.coord.fail(failing("commit", "checkpoint/")) // nothing is saved any more
+		w.put("k", "1", "2")
+		w.pass(time.Second)
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.engine.Stop(now)
+		w.coord.fail(nil)
+		w.pass(2 * time.Minute)
+		w.start()
+		w.pass(time.Minute)
+
+		notices := w.notices()
+		if len(notices) != 1 || !strings.Contains(notices[0], `"condition":"RetryAttemptsExhausted"`) {
+			t.Errorf("%d notices: %s", len(notices), notices)
+		}
+		if n := len(w.functions.seen()); n != 1 {
+			t.Errorf("%d invocations", n)
+		}
+	})
+}
+
+// S-86: "never zero records." A notice that is abandoned because the engine stops was not refused, whatever its sender
+// says: with two refusals before, a third one would drop it.
+func TestAnAbandonedNoticeIsNotRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		late := queue.Name{Account: account, Region: region, Name: dead.Name + "-late"}
+		w.functions.handle = func(invocation) function.Result { return failure() }
+		w.create(mapping.Knobs{
+			MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: late.ARN()},
+		})
+		w.put("k", "one")
+		w.pass(2500 * time.Millisecond) // refused twice: the queue is not there
+		w.notice = make(chan struct{})
+		w.pass(time.Minute)
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.engine.Stop(now)
+		w.notice = nil
+		w.must(w.queues.Create(t.Context(), late, queue.Given{}))
+		w.start()
+		w.pass(time.Minute)
+
+		if n := w.total(metric.DroppedEvents, metric.FunctionName, "f"); n.Sum != 0 {
+			t.Errorf("%g records are dropped", n.Sum)
+		}
+		if got := w.messages(late); len(got) != 1 {
+			t.Errorf("%d notices", len(got))
+		}
+	})
+}
+
 // S-86: "never zero records." After a crash that follows a notice on the records at the front of a batch that had grown
 // too old, more of them have: the longer front is no repeat of the first notice, so that no queue drops it.
 func TestALongerFrontThatGrewTooOldIsAnotherNotice(t *testing.T) {

@@ -505,8 +505,14 @@ func (w *world) state(uuid string) mapping.Mapping {
 // notices are the bodies in the dead-letter queue.
 func (w *world) notices() (bodies []string) {
 	w.t.Helper()
+	return w.messages(dead)
+}
+
+// messages empties a queue.
+func (w *world) messages(of queue.Name) (bodies []string) {
+	w.t.Helper()
 	for {
-		got, err := w.queues.Receive(w.t.Context(), dead, queue.ReceiveInput{Max: 10})
+		got, err := w.queues.Receive(w.t.Context(), of, queue.ReceiveInput{Max: 10})
 		w.must(err)
 		if len(got) == 0 {
 			return bodies
@@ -611,7 +617,11 @@ type heldQueues struct {
 
 func (q heldQueues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
 	if q.w.notice != nil {
-		<-q.w.notice
+		select {
+		case <-q.w.notice:
+		case <-ctx.Done():
+			return fault.New("Abandoned", "The sender has left, and takes that for a no.")
+		}
 	}
 	return q.testQueues.SendNotice(ctx, account, region, name, id, body)
 }

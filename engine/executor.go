@@ -407,8 +407,9 @@ func (x *Executor) deliver(c esm.Deliver) {
 	if x.payload {
 		n.Payload = x.format.AppendPayload(nil, records, windowOf(c.Window, c.ID.Purpose))
 	}
+	// A crash may have the same records given up for another reason: that is a repeat as well.
 	id := x.id.named(
-		"notice", c.ID, string(c.Condition), strconv.FormatUint(uint64(records[0].Pos), 10),
+		"notice", c.ID, strconv.FormatUint(uint64(records[0].Pos), 10),
 		strconv.FormatUint(uint64(records[len(records)-1].Pos), 10),
 	)
 	x.out = append(x.out, Announce{c.Batch, destination.Sending{

@@ -137,8 +137,8 @@ func (r *mappingRunner) stop() { r.inbox.post(r.stopNow) }
 
 // abandon ends what a stop waits for: attempts in flight, and whatever else takes its time.
 func (r *mappingRunner) abandon() {
-	r.inbox.post(func() { r.step(esm.AbandonDue{}) })
 	r.cancel()
+	r.inbox.post(func() { r.step(esm.AbandonDue{}) })
 }
 
 // run is the loop. Activity of its start was begun by the engine.

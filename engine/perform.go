@@ -222,6 +222,9 @@ func (r *shardRunner) announce(a Announce) {
 	if r.send != nil {
 		err = r.send.Send(r.ctx, a.Sending)
 	}
+	if err != nil && r.ctx.Err() != nil {
+		return // abandoned: that is no answer of the destination, whatever the error says
+	}
 	ev := esm.Delivered{Batch: a.Batch, Result: esm.DeliveryDone}
 	if err != nil {
 		ev.Reason = fault.Clip(err.Error(), 200)
