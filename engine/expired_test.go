@@ -69,6 +69,29 @@ func TestExpiredShardsAreForgotten(t *testing.T) {
 	}
 }
 
+// So is where the mapping would have started on a shard that expired before anything was saved of it: a mapping that is
+// switched off has no checkpoints.
+func TestTheStartsOfExpiredShardsAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{Enabled: p(false)})
+		w.pass(time.Second)
+		if starts := w.state(uuid).Starts; len(starts) != 2 {
+			t.Fatalf("starts at %v", starts)
+		}
+		streamtest.Split(t, w.streams, orders, 0)
+
+		w.pass(30 * time.Hour)
+
+		starts, kept := w.state(uuid).Starts, w.keptShards(uuid)
+		if len(starts) != 1 || starts[1] == 0 || len(kept) > 0 {
+			t.Errorf("starts at %v, checkpoints of %v", starts, kept)
+		}
+	})
+}
+
 // keptShards are the shards that have a checkpoint.
 func (w *world) keptShards(uuid string) (shards []string) {
 	w.t.Helper()

@@ -330,14 +330,21 @@ func TestRestartUnderAnotherFilter(t *testing.T) {
 // damageFilters starts the engine anew on a store in which another program has left an illegal pattern.
 func (w *world) damageFilters(uuid string) {
 	w.engine.Stop(w.t.Context())
+	w.damage(uuid)
+	w.start()
+}
+
+// damage leaves an illegal pattern in the store, as another program.
+func (w *world) damage(uuid string) {
+	w.t.Helper()
 	e, err := w.store.Coord().Get(w.t.Context(), "mapping/uuid/"+uuid)
 	w.must(err)
 	damaged := strings.Replace(string(e.Value), `{\"data\":{\"even\":[true]}}`, `{\"data\":{\"even\":true}}`, 1)
+	damaged = strings.Replace(damaged, `"Change":`, `"Change":1`, 1) // a later one
 	_, err = w.store.Coord().Commit(context.Background(), "mapping/", storage.Op{
 		Key: "mapping/uuid/" + uuid, Value: []byte(damaged), Expect: e.Revision,
 	})
 	w.must(err)
-	w.start()
 }
 
 // Filters that cannot be used, as of a store that another program wrote, stop the mapping with a reason, and nothing is
@@ -378,6 +385,28 @@ func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
 	})
 }
 
+// The same while the mapping runs: what another program has written stops it where it is.
+func TestARunningMappingStopsAtFiltersThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{Filters: []string{onlyEven}})
+		w.put("k", objects(1, 4)...)
+		w.pass(time.Second)
+		w.damage(uuid)
+		w.pass(time.Second)
+
+		w.put("k", objects(5, 8)...)
+		w.pass(time.Minute)
+
+		if got := w.functions.delivered(); !slices.Equal(got, parity(objects(1, 4), true)) {
+			t.Errorf("delivered %v", got)
+		}
+		w.atRest("while the filter cannot be used")
+	})
+}
+
 // A mapping whose filters cannot be used, and that is switched off while it waits for others, stays off when they come.
 func TestUsableFiltersStartNothingThatIsSwitchedOff(t *testing.T) {
 	t.Parallel()
@@ -409,6 +438,32 @@ func TestUsableFiltersStartNothingThatIsSwitchedOff(t *testing.T) {
 		w.pass(time.Minute)
 		if got := w.functions.delivered(); !slices.Equal(got, parity(objects(1, 4), false)) {
 			t.Errorf("delivered %v", got)
+		}
+	})
+}
+
+// What retention has left is named whether or not it passes the filters: the range may begin there.
+func TestAReplayNamesTheOldestRecordThatIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.put("k", objects(2, 2)...)
+		uuid := w.create(mapping.Knobs{BatchSize: p(int64(3)), Filters: []string{onlyEven}})
+		w.pass(23 * time.Hour)
+		w.put("k", objects(3, 4)...)
+		w.pass(2 * time.Hour)
+		passed := w.sequences()
+
+		_, _, err := w.replay(uuid, engine.ReplayRange{From: 1, To: w.position(passed[1])})
+
+		f := new(fault.Error)
+		if !errors.As(err, &f) || f.Code != engine.CodeTrimmed {
+			t.Fatalf("%v", err)
+		}
+		_, oldest, _ := strings.Cut(f.Message, "The oldest record of shardId-000000000000 is ")
+		if at := w.position(strings.TrimSuffix(oldest, ".")); at <= 1 || at >= w.position(passed[1]) {
+			t.Errorf("%s, which is position %d", f.Message, at)
 		}
 	})
 }

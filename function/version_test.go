@@ -109,6 +109,40 @@ func TestRestartKeepsVersionsAliasesAndPolicies(t *testing.T) {
 	want(t, b.invoke("f", `{"do":"echo"}`, by("2")), function.Success, `{"do":"echo"}`)
 }
 
+// A policy that was handed out stays as it was when a permission is removed or added: an answer may still be written
+// from it.
+func TestPoliciesThatReadersHoldStay(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.provided("f", "echo", func(*function.CreateInput) {})
+	add := func(sid string) {
+		t.Helper()
+		_, err := b.AddPermission(t.Context(), function.PermissionInput{
+			Ref: ref("f"), Sid: sid, Action: "*", Principal: "*",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sid := range []string{"a", "b", "c"} {
+		add(sid)
+	}
+	held, err := b.Policy(ref("f"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := held.Document()
+
+	if err := b.RemovePermission(t.Context(), ref("f"), "", "a", ""); err != nil {
+		t.Fatal(err)
+	}
+	add("d")
+
+	if now := held.Document(); now != before {
+		t.Errorf("the policy was %s\nand is %s", before, now)
+	}
+}
+
 // A function that a program before versions has stored, in format 1, is read, runs, and can be published.
 func TestFunctionsOfFormat1AreRead(t *testing.T) {
 	t.Parallel()
