@@ -13,10 +13,11 @@ type Query struct {
 	Max       int    // of keys and groups together
 }
 
-// Listed is an object in a list.
+// Listed is an object in a list: without what may be large, its metadata and tags.
 type Listed struct {
 	Key string
-	Description
+	Summary
+	Checksum
 }
 
 // Page is a part of a list, in the order of the bytes of keys.
@@ -81,11 +82,11 @@ func (bs *Buckets) List(_ context.Context, bucket string, q Query) (Page, error)
 			if group = q.groupOf(key); group != "" {
 				return false
 			}
-			o := Listed{Key: key}
-			if _, bad = decodeHead(v, "object", &o.Description); bad != nil {
+			var d Description
+			if _, bad = decodeHead(v, "object", &d); bad != nil {
 				return false
 			}
-			p.Objects, last = append(p.Objects, o), key
+			p.Objects, last = append(p.Objects, Listed{key, d.Summary, d.Checksum}), key
 			return true
 		})
 		if err == nil {

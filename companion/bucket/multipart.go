@@ -17,14 +17,19 @@ import (
 // Upload is an object that is being uploaded in parts.
 type Upload struct {
 	Attributes
-	Tags      []Tag     `json:",omitempty"`
+	Tags []Tag `json:",omitempty"`
+	UploadSummary
+}
+
+// UploadSummary is the part of an Upload that every list shows.
+type UploadSummary struct {
 	Algorithm Algorithm `json:",omitempty"` // of the checksums of its parts; "": what each part says
 	Composite bool      `json:",omitempty"` // the checksum of the object is one over those of its parts
 	Initiated int64     // Unix milliseconds
 }
 
 // Began returns when the upload began.
-func (u *Upload) Began() time.Time { return time.UnixMilli(u.Initiated).UTC() }
+func (u *UploadSummary) Began() time.Time { return time.UnixMilli(u.Initiated).UTC() }
 
 // text returns an upload's id as clients see it.
 func (id uploadID) text() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
@@ -375,10 +380,10 @@ func BadDigest(a Algorithm) *fault.Error {
 		WithStatus(http.StatusBadRequest)
 }
 
-// Uploading is an upload in a list.
+// Uploading is an upload in a list: without what may be large, its metadata and tags.
 type Uploading struct {
 	Key, ID string
-	Upload
+	UploadSummary
 }
 
 // Parts returns an upload with up to n of its parts behind a number, and whether there are more. Faults: NoSuchBucket;
@@ -459,12 +464,12 @@ func (bs *Buckets) Uploads(_ context.Context, bucket string, q Query, afterID st
 			key, id = g, ""
 			return true
 		}
-		u := Uploading{Key: next, ID: upload.text()}
-		if bad = decode(v, "upload", &u.Upload); bad != nil {
+		var u Upload
+		if bad = decode(v, "upload", &u); bad != nil {
 			return false
 		}
-		page.Uploads = append(page.Uploads, u)
-		key, id = u.Key, u.ID
+		key, id = next, upload.text()
+		page.Uploads = append(page.Uploads, Uploading{key, id, u.UploadSummary})
 		return true
 	})
 	if err == nil {

@@ -37,7 +37,10 @@ func TestPartsBecomeAnObject(t *testing.T) {
 		first, second := strings.Repeat("0123456789", MinPart/10), "the end"
 		for _, a := range append([]Algorithm{""}, Algorithms...) {
 			composite := a == SHA1 || a == SHA256
-			id := b.upload(Upload{Algorithm: a, Composite: composite, Attributes: Attributes{ContentType: "x/y"}})
+			id := b.upload(Upload{
+				UploadSummary: UploadSummary{Algorithm: a, Composite: composite},
+				Attributes:    Attributes{ContentType: "x/y"},
+			})
 			b.part(id, 2, "replaced", a)
 			parts := []Part{b.part(id, 2, first, ""), b.part(id, 7, second, a)}
 			b.part(id, 9, "not named", a)
@@ -83,7 +86,7 @@ func TestPartsBecomeAnObject(t *testing.T) {
 // What an upload refuses, and that it can be given up.
 func TestAnUploadRefusesWhatDoesNotFit(t *testing.T) {
 	both(t, func(t *testing.T, b *bench) {
-		id := b.upload(Upload{Algorithm: CRC32})
+		id := b.upload(Upload{UploadSummary: UploadSummary{Algorithm: CRC32}})
 		one, two := b.part(id, 1, "small", CRC32), b.part(id, 2, "small, too", CRC32)
 		wrong := one
 		wrong.ETag = two.ETag

@@ -64,17 +64,22 @@ type Checksum struct {
 
 // Description is what is known of an object.
 type Description struct {
-	Size     int64 // bytes
-	ETag     string
-	Modified int64 // Unix milliseconds
+	Summary
 	Attributes
 	Checksum
 	Tags   []Tag  `json:",omitempty"`
 	Upload string `json:",omitempty"` // that made it from parts; ""
 }
 
+// Summary is the part of a Description that every list shows.
+type Summary struct {
+	Size     int64 // bytes
+	ETag     string
+	Modified int64 // Unix milliseconds
+}
+
 // ModifiedAt returns when the object was written.
-func (d *Description) ModifiedAt() time.Time { return time.UnixMilli(d.Modified).UTC() }
+func (s *Summary) ModifiedAt() time.Time { return time.UnixMilli(s.Modified).UTC() }
 
 // Part is a part of an object, or of one that is being uploaded.
 type Part struct {

@@ -66,7 +66,7 @@ func (bs *Buckets) Put(ctx context.Context, p Put) (Description, error) {
 	}
 	defer done()
 	s := &stored{Description: Description{
-		Size: sums.Size, ETag: sums.etag(), Attributes: p.Attributes, Tags: p.Tags,
+		Summary: Summary{Size: sums.Size, ETag: sums.etag()}, Attributes: p.Attributes, Tags: p.Tags,
 		Checksum: checksumOf(p.Algorithm, sums),
 	}, pieces: []piece{taken}}
 	commit := func() error { return bs.commit(ctx, p.Bucket, p.Key, p.Condition, s) }
