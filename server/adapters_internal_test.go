@@ -159,6 +159,7 @@ func TestQueuesTellTopicsWhoseFaultItIs(t *testing.T) {
 	}{
 		{"no such queue", q.ARN() + "-missing", "x", true},
 		{"too long", q.ARN(), strings.Repeat("x", queue.MaxMessageBytes), true}, // with its attribute
+		{"a character that queues do not take", q.ARN(), "\ufffe", true},
 		{"a full store", q.ARN(), "full", false},
 		{"a broken store", q.ARN(), "broken", false},
 	} {

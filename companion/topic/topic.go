@@ -135,11 +135,22 @@ func (ts *Topics) enter() (leave func(), err error) {
 // meter counts what becomes of a topic's messages.
 type meter struct{ published, size, delivered, failed *metric.Series }
 
-// meterOf returns the meter of a topic.
+// meterOf returns the meter of a topic that was there a moment ago.
 func (ts *Topics) meterOf(n Name) *meter {
+	m, made := ts.findMeter(n)
+	if made {
+		if _, there, err := ts.find(n); err == nil && !there {
+			ts.forget(n) // it was deleted meanwhile, before there was a meter to forget
+		}
+	}
+	return m
+}
+
+// findMeter returns the meter of a topic, and whether it was made for that.
+func (ts *Topics) findMeter(n Name) (m *meter, made bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	m := ts.meters[n]
+	m = ts.meters[n]
 	if m == nil {
 		of := func(k metric.Kind) *metric.Series {
 			return ts.o.Metrics.Of(k, n.Account, n.Region, metric.TopicName, n.Name)
@@ -152,8 +163,9 @@ func (ts *Topics) meterOf(n Name) *meter {
 			ts.meters = map[Name]*meter{}
 		}
 		ts.meters[n] = m
+		made = true
 	}
-	return m
+	return m, made
 }
 
 // forget lets go of the meter of a topic that is deleted.

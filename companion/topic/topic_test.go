@@ -725,3 +725,36 @@ func TestADeletedTopicIsNotCountedAnyMore(t *testing.T) {
 		b.must(b.Create(t.Context(), orders, nil, nil))
 	}
 }
+
+// deleting is a store in which a topic is deleted when it has been looked at.
+type deleting struct {
+	storage.Local
+	found func()
+}
+
+func (d deleting) Get(key []byte) ([]byte, bool, error) {
+	value, there, err := d.Local.Get(key)
+	d.found()
+	return value, there, err
+}
+
+// A Publish that meets the deletion of its topic leaves nothing of the topic in memory.
+func TestAPublishLeavesNothingOfADeletedTopic(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.subscribe("q")
+	looks := 0
+	b.Topics.o.Local = deleting{b.local, func() {
+		if looks++; looks == 1 {
+			b.Topics.o.Local = b.local
+			b.must(b.Delete(t.Context(), orders))
+		}
+	}}
+
+	_, err := b.Publish(t.Context(), orders, Message{Body: "m"})
+
+	b.must(err)
+	if n := len(b.meters); n != 0 {
+		t.Errorf("%d topics are measured", n)
+	}
+}
