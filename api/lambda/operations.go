@@ -84,7 +84,10 @@ var operations = []operation{
 	{"ListAliases", "GET", "/2015-03-31/functions/{FunctionName}/aliases", (*Handler).listAliases},
 	{"ListCapacityProviders", "GET", "/2025-11-30/capacity-providers", nil},
 	{"ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs", nil},
-	{"ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions", nil},
+	{
+		"ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions",
+		(*Handler).listDurableExecutionsByFunction,
+	},
 	{"ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings", (*Handler).eventSourceMapping},
 	{"ListFunctionEventInvokeConfigs", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", nil},
 	{"ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", nil},

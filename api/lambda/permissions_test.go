@@ -188,3 +188,19 @@ func TestNoFunctionHasCodeSigning(t *testing.T) {
 		)
 	}
 }
+
+// §2.1: ListDurableExecutionsByFunction answers an empty list, because Terraform's provider calls it on delete.
+func TestNoFunctionHasDurableExecutions(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.create(nil)
+	const of = "/2025-12-01/functions/"
+	b.do("GET", of+"f/durable-executions?Statuses=RUNNING&MaxItems=10", nil).is(200, `{"DurableExecutions":[]}`)
+	b.do("GET", of+"f/durable-executions?Qualifier=$LATEST", nil).is(200, `{"DurableExecutions":[]}`)
+	b.do("GET", of+"g/durable-executions", nil).fails(
+		404, "ResourceNotFoundException", "Function not found: "+strings.TrimSuffix(arnF, "f")+"g",
+	)
+	b.do("GET", of+"f/durable-executions?MaxItems=many", nil).fails(
+		400, "InvalidParameterValueException", "MaxItems must be a number; got many.",
+	)
+}
