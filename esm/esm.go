@@ -28,6 +28,9 @@ const (
 	maxAhead = 64
 	// … or that settled its first unsaved batch this long ago.
 	maxAheadTime = time.Second
+	// hurryAhead: a lane that has settled this many batches beyond the last saved checkpoint does not wait for the next
+	// beat of saving.
+	hurryAhead = maxAhead / 4
 	// MaxState is the largest state of a tumbling window, in bytes of compact JSON; a larger one ends the window early.
 	// AWS says 1 MB.
 	MaxState = 1_048_576
@@ -67,12 +70,16 @@ type Config struct {
 	BackoffBase time.Duration // delay before the first retry; doubles
 	BackoffCap  time.Duration // the longest delay
 	Jitter      int           // percent by which a delay may be shorter or longer
+	// one Save at most in each interval of this length, all counted from one instant, so that shards save together; 0: as
+	// many as there are changes
+	SaveBeat time.Duration
 }
 
-// DefaultBackoff sets the members that no AWS parameter sets: 1 s doubling to 60 s, ±20 %. AWS documents that it backs
-// off but not how.
+// DefaultBackoff sets the members that no AWS parameter sets: back-off of 1 s doubling to 60 s, ±20 %, and a beat of
+// saving of 10 ms. AWS documents that it backs off but not how.
 func (c Config) DefaultBackoff() Config {
 	c.BackoffBase, c.BackoffCap, c.Jitter = time.Second, time.Minute, 20
+	c.SaveBeat = 10 * time.Millisecond
 	return c
 }
 

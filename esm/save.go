@@ -40,6 +40,10 @@ func (s *Shard) save() {
 		s.wakeAt(s.saveAgain)
 		return
 	}
+	if at := s.saveDue(); s.now.Before(at) {
+		s.wakeAt(at)
+		return
+	}
 	s.saving, s.dirty = true, false
 	for i := range s.lanes {
 		l := &s.lanes[i]
@@ -51,6 +55,21 @@ func (s *Shard) save() {
 	s.saveAsked = s.now
 	s.emit(s.told.saveAsked.put(s.steps, SaveAsked{Low: cp.Low}))
 	s.emit(Save{Checkpoint: cp})
+}
+
+// saveDue returns when the next Save may be given: in the next beat after that of the last one, and at once if anything
+// might wait for it. A Save costs the store as much as an append, and there is one for every batch else: they would slow
+// down the very records that come next.
+func (s *Shard) saveDue() time.Time {
+	if s.cfg.SaveBeat == 0 || s.ending() || s.drained() {
+		return time.Time{}
+	}
+	for i := range s.lanes {
+		if s.lanes[i].ahead >= hurryAhead {
+			return time.Time{}
+		}
+	}
+	return s.saveAsked.Truncate(s.cfg.SaveBeat).Add(s.cfg.SaveBeat)
 }
 
 // checkpoint returns all that another machine needs to continue from here. An attempt in flight counts as not made.

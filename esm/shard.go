@@ -245,7 +245,7 @@ func (s *Shard) rebuildLanes() {
 	s.records, s.bytes, s.span, s.choked = 0, 0, span{}, false
 	s.reading, s.tail, s.idleTail, s.atTail, s.shardEnd = false, false, false, false, false
 	s.readAgain, s.sealed = time.Time{}, 0
-	s.dirty = true
+	s.dirty, s.saveAsked = true, time.Time{} // and saved at once
 	s.emit(&Rebuilt{Factor: s.cfg.Factor, Generation: s.gen, Width: s.cfg.TumblingWindow, From: s.next})
 	s.emit(&Adopted{Config: s.cfg})
 	for i := range s.lanes {

@@ -306,7 +306,10 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 	if n.w.now.Before(n.saveAgain.from) {
 		n.complain("a checkpoint is saved again %s before it may", n.saveAgain.from.Sub(n.w.now))
 	}
-	n.saving = true
+	if at := n.saveDue(); n.w.now.Before(at) && cp.Generation == n.gen && !cp.Ended {
+		n.complain("a checkpoint is saved %s before the next beat, and nothing waits for it", at.Sub(n.w.now))
+	}
+	n.saving, n.savedAt = true, n.w.now
 	if cp.Generation != n.gen {
 		n.rebuilt(cp)
 	}

@@ -59,6 +59,7 @@ type session struct {
 	saving    bool
 	saveFails int             // in a row
 	saveAgain span            // when a checkpoint that was not saved is
+	savedAt   time.Time       // when the last checkpoint was given
 	fenced    bool            // a checkpoint was refused
 	abandoned bool            // the machine is not to wait for what is in flight
 	low       record.Position // of the last checkpoint
@@ -347,14 +348,31 @@ func raw(payload int) int { return payload/4*3 + 1 }
 
 // judgeSaving checks that a machine saves what it has come to, and asks the source about a window that may be over.
 func (n *session) judgeSaving() {
+	due := n.saveDue()
+	if due.Before(n.saveAgain.to) {
+		due = n.saveAgain.to
+	}
 	for _, l := range n.lanes {
-		if !n.saving && len(l.ahead) > 0 && !n.w.now.Before(n.saveAgain.to) {
+		if !n.saving && len(l.ahead) > 0 && !n.w.now.Before(due) {
 			n.complain("lane %d: what was settled at %s is not being saved", l.id, n.w.since(l.ahead[0].at))
 		}
 	}
 	if at := n.askAt(); !at.IsZero() && !at.After(n.w.now) {
 		n.complain("the source is not asked whether the window from %d is over", n.win.start)
 	}
+}
+
+// saveDue is when what was settled must be saved, unless a save has failed: in the next beat after the last checkpoint,
+// and at once before an end, a rebuild, or when a lane is a quarter of the way to where it must wait.
+func (n *session) saveDue() time.Time {
+	const beat, hurry = 10 * time.Millisecond, 16
+	ended := n.ended && n.heldNow() == 0 && n.win.end == 0
+	if n.release || n.next != nil || ended || slices.ContainsFunc(n.lanes, func(l *lane) bool {
+		return len(l.ahead) >= hurry
+	}) {
+		return time.Time{}
+	}
+	return n.savedAt.Truncate(beat).Add(beat)
 }
 
 // askAt is when the source is to be asked how far the tail is sealed: at the end of an idle window, and again after a
