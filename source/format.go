@@ -12,10 +12,12 @@ import (
 type KinesisFormat struct {
 	ShardID   record.ShardID
 	StreamARN string
-	// Sequence appends the sequence number of the record at a position of this shard with an arrival.
+	// Sequence appends the sequence number of the record at a position of this shard with an arrival. All of a shard are
+	// equally long.
 	Sequence func([]byte, record.Position, record.Millis) []byte
 
-	shard string // its text
+	digits int    // of a sequence number
+	shard  string // its text
 	head  string // `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	tail  string // `},"eventSource":…` up to eventID's value
 	end   string // after eventID
@@ -32,7 +34,9 @@ func NewKinesisFormat(
 	shard record.ShardID, streamARN, region, roleARN string,
 	sequence func([]byte, record.Position, record.Millis) []byte,
 ) *KinesisFormat {
-	f := &KinesisFormat{ShardID: shard, StreamARN: streamARN, Sequence: sequence, shard: shard.String()}
+	f := &KinesisFormat{
+		ShardID: shard, StreamARN: streamARN, Sequence: sequence, digits: len(sequence(nil, 1, 0)), shard: shard.String(),
+	}
 	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	f.tail = `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"` + f.shard + `:`
 	f.end = `","eventName":"aws:kinesis:record","invokeIdentityArn":` + quote(roleARN) + `,"awsRegion":` +
@@ -52,11 +56,9 @@ const (
 
 // RecordSize returns the exact size; it encodes only the sequence number.
 func (f *KinesisFormat) RecordSize(r *record.Record) int {
-	var scratch [64]byte
-	seq := len(f.Sequence(scratch[:0], r.Pos, r.Arrival))
-	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + seq + len(memberData) +
-		base64.EncodedLen(len(r.Data)) +
-		len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + seq + len(f.end) + 1
+	return len(f.head) + quotedLen(r.Key) + len(memberSequence) + f.digits + len(memberData) +
+		base64.EncodedLen(len(r.Data)) + len(memberArrival) + secondsLen(r.Arrival) + len(f.tail) + f.digits +
+		len(f.end) + 1
 }
 
 // The members of a tumbling window, in the order of the Lambda Developer Guide's example: window, state, shardId,
@@ -183,12 +185,25 @@ func secondsLen(m record.Millis) int {
 
 func quote(s string) string { return string(appendQuoted(nil, s)) }
 
+// plain reports whether s stands between quotation marks as it is, as nearly every partition key does.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 const hexDigits = "0123456789abcdef"
 
 // appendQuoted appends s as a JSON string: quotes, backslashes and control characters are escaped, everything else
 // stays; invalid UTF-8 becomes U+FFFD.
 func appendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
+	if plain(s) {
+		return append(append(dst, s...), '"')
+	}
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
@@ -221,6 +236,9 @@ func appendQuoted(dst []byte, s string) []byte {
 // quotedLen returns len(appendQuoted(nil, s)).
 func quotedLen(s string) int {
 	n := len(s) + 2
+	if plain(s) {
+		return n
+	}
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {

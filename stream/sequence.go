@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 
 	"github.com/shardmill/shardmill/record"
@@ -34,29 +36,25 @@ type Sequence struct {
 // uint192 is a number of three words, least significant first.
 type uint192 [3]uint64
 
+// SequenceDigits is how many digits the sequence number of any record has: the leading bits of version 2 fix it.
+const SequenceDigits = 56
+
 // String returns q as the Kinesis API prints it. Only version 2 can be printed.
-func (q Sequence) String() string { return string(q.Append(make([]byte, 0, 56))) }
+func (q Sequence) String() string { return string(q.Append(make([]byte, 0, SequenceDigits))) }
 
-// Append appends the text of q to dst: it will have 56 digits for many years.
+// Append appends the text of q, SequenceDigits long, to dst.
 func (q Sequence) Append(dst []byte) []byte {
-	var n uint192
-	n.or(seqVersion, 0)
-	n.or(uint64(q.Shard), seqShardShift)
-	n.or(uint64(q.Time)&seqMask36, seqTimeShift)
-	n.or(uint64(q.Pos&record.MaxPosition), seqIndexShift)
-	n.or(uint64(q.Shard)&15, seqNibbleShift)
-	n.or(uint64(q.Created)&seqMask36, seqCreatedShift)
-	n.or(2, 184)
-	return n.appendDecimal(dst)
-}
-
-// or sets the bits of v from bit shift on; no shift used here exceeds the last word.
-func (n *uint192) or(v uint64, shift uint) {
-	word, bit := shift/64, shift%64
-	n[word] |= v << bit
-	if bit > 0 && word < 2 {
-		n[word+1] |= v >> (64 - bit)
+	shard, pos, at := uint64(q.Shard), uint64(q.Pos&record.MaxPosition), uint64(q.Time)&seqMask36
+	n := uint192{
+		seqVersion | shard<<seqShardShift | at<<seqTimeShift,
+		at>>(64-seqTimeShift) | pos<<(seqIndexShift-64),
+		pos>>(128-seqIndexShift) | shard&15<<(seqNibbleShift-128) |
+			uint64(q.Created)&seqMask36<<(seqCreatedShift-128) | 2<<(184-128),
 	}
+	dst = slices.Grow(dst, SequenceDigits)
+	whole := dst[:len(dst)+SequenceDigits]
+	n.decimal((*[SequenceDigits]byte)(whole[len(dst):]))
+	return whole
 }
 
 // field returns width bits of n from bit shift on.
@@ -71,40 +69,57 @@ func (n *uint192) field(shift, width uint) uint64 {
 
 const tenTo19 = 10_000_000_000_000_000_000 // the largest power of ten in a word
 
-// appendDecimal divides by 10^19 instead of using math/big: a read of 10,000 records prints 10,000 of these.
-func (n uint192) appendDecimal(dst []byte) []byte {
-	var parts [4]uint64
-	count := 0
-	for n != (uint192{}) {
-		var rem uint64
-		n[2], rem = n[2]/tenTo19, n[2]%tenTo19
-		n[1], rem = bits.Div64(rem, n[1], tenTo19)
-		n[0], rem = bits.Div64(rem, n[0], tenTo19)
-		parts[count] = rem
-		count++
+// decimal writes n, a number of 56 digits, into d. It divides by 10^19 instead of using math/big: a batch of 10,000
+// records prints 10,000 of these.
+func (n uint192) decimal(d *[SequenceDigits]byte) {
+	high, rem := byTenTo19(n[2], n[1])
+	low, last := byTenTo19(rem, n[0])
+	first, middle := byTenTo19(high, low)
+	top := first / 1e16
+	d[0], d[1] = byte('0'+top/10), byte('0'+top%10)
+	put16(d[2:], first%1e16)
+	for i, v := range [...]uint64{middle, last} {
+		group := d[18+19*i:]
+		top := v / 1e16
+		group[0], group[1], group[2] = byte('0'+top/100), byte('0'+top/10%10), byte('0'+top%10)
+		put16(group[3:], v%1e16)
 	}
-	if count == 0 {
-		return append(dst, '0')
-	}
-	dst = strconv.AppendUint(dst, parts[count-1], 10)
-	for i := count - 2; i >= 0; i-- {
-		dst = appendPadded(dst, parts[i])
-	}
-	return dst
 }
 
-const digitPairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
-
-// appendPadded appends v, below 10^19, as exactly 19 digits.
-func appendPadded(dst []byte, v uint64) []byte {
-	var b [19]byte
-	for i := 17; i > 0; i -= 2 {
-		pair := v % 100 * 2
-		v /= 100
-		b[i], b[i+1] = digitPairs[pair], digitPairs[pair+1]
+// byTenTo19 divides the two words hi, below 10^19, and lo. Two multiplications with the divisor's reciprocal take a
+// quarter of the time of a division: Möller and Granlund, "Improved division by invariant integers", algorithm 4.
+func byTenTo19(hi, lo uint64) (quo, rem uint64) {
+	const reciprocal = 0xd83c94fb6d2ac34a // ⌊(2^128 − 1) / 10^19⌋ − 2^64
+	quo, low := bits.Mul64(reciprocal, hi)
+	low, carry := bits.Add64(low, lo, 0)
+	quo += hi + carry + 1
+	rem = lo - quo*tenTo19
+	if rem > low {
+		quo--
+		rem += tenTo19
 	}
-	b[0] = byte('0' + v)
-	return append(dst, b[:]...)
+	if rem >= tenTo19 {
+		quo++
+		rem -= tenTo19
+	}
+	return quo, rem
+}
+
+// put16 writes v, below 10^16, as 16 digits.
+func put16(d []byte, v uint64) {
+	binary.LittleEndian.PutUint64(d, digits8(v/1e8))
+	binary.LittleEndian.PutUint64(d[8:], digits8(v%1e8))
+}
+
+// digits8 returns the eight digits of v, below 10^8, the first in the lowest byte. It cuts v into halves, and each part
+// again, all parts at once: 10486/2^20 and 103/2^10 divide by 100 and by 10, exactly for so few digits.
+func digits8(v uint64) uint64 {
+	v = v/10000 | v%10000<<32
+	q := v * 10486 >> 20 & 0x0000_007f_0000_007f
+	v = q | (v-100*q)<<16
+	q = v * 103 >> 10 & 0x000f_000f_000f_000f
+	v = q | (v-10*q)<<8
+	return v | 0x3030_3030_3030_3030
 }
 
 // parseUint192 reads decimal text; ok is false when it is not plain digits or needs more than 192 bits.

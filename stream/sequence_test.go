@@ -1,7 +1,11 @@
 package stream
 
 import (
+	"encoding/binary"
+	"fmt"
+	"math"
 	"math/big"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -142,6 +146,36 @@ func TestSequenceNumbersRoundTrip(t *testing.T) {
 
 		if text != want.String() || err != nil || back != q {
 			t.Fatalf("%+v prints as %s, want %s; parses as %+v, %v", q, text, want, back, err)
+		}
+	})
+}
+
+func TestEightDigitsAreWrittenAtOnce(t *testing.T) {
+	t.Parallel()
+	check := func(v uint64) {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], digits8(v))
+		if want := fmt.Sprintf("%08d", v); string(b[:]) != want {
+			t.Fatalf("%s is written as %s", want, b)
+		}
+	}
+	for v := range uint64(10_000) { // both halves are written alike: every four digits in each
+		check(v)
+		check(v * 10_000)
+		check(v*10_000 + (9_999 - v))
+	}
+}
+
+func TestWordsAreDividedExactly(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		hi := rapid.OneOf(rapid.Uint64Max(tenTo19-1), rapid.Just(uint64(tenTo19-1))).Draw(t, "hi")
+		lo := rapid.OneOf(rapid.Uint64(), rapid.Just(uint64(math.MaxUint64))).Draw(t, "lo")
+
+		quo, rem := byTenTo19(hi, lo)
+
+		if q, r := bits.Div64(hi, lo, tenTo19); quo != q || rem != r {
+			t.Fatalf("(%d, %d) / 10^19 is %d, rest %d; want %d, rest %d", hi, lo, quo, rem, q, r)
 		}
 	})
 }
