@@ -1,6 +1,10 @@
 package esm
 
-import "github.com/shardmill/shardmill/record"
+import (
+	"slices"
+
+	"github.com/shardmill/shardmill/record"
+)
 
 // The buffer of a shard holds the records that are read and not settled. Its bounds are the contract's: factor ×
 // max(BatchSize, 10,000) records and (factor + 1) × MaxPayload bytes of payload, and always at least one record. What
@@ -9,6 +13,32 @@ import "github.com/shardmill/shardmill/record"
 
 func (s *Shard) maxRecords() int { return s.cfg.Factor * max(s.cfg.BatchSize, maxRead) }
 func (s *Shard) maxBytes() int   { return (s.cfg.Factor + 1) * MaxPayload }
+
+// wanted returns how many records the lanes lack of what they are to be kept supplied with; 0: every lane has enough
+// for now. What is read long before it is sent has left the processor's caches by then, and takes memory that others
+// need.
+func (s *Shard) wanted() (n int) {
+	most := max(2*s.cfg.BatchSize, s.cfg.ReadAhead)
+	hungry := false
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		if s.cfg.ReadAhead == 0 || s.rereads(l) {
+			return maxRead
+		}
+		have := l.queue.len()
+		n += max(0, most-have)
+		hungry = hungry || have <= most/2
+	}
+	if !hungry {
+		return 0
+	}
+	return n
+}
+
+// rereads reports whether records of a batch from a checkpoint are still to be read.
+func (s *Shard) rereads(l *lane) bool {
+	return slices.ContainsFunc(l.plan, func(seg segment) bool { return seg.restored && s.next <= seg.last })
+}
 
 // used returns how much of the buffer is taken.
 func (s *Shard) used() (records, bytes int) {

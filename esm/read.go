@@ -16,6 +16,10 @@ func (s *Shard) read() {
 		s.wakeAt(s.readAgain)
 		return
 	}
+	want := s.wanted()
+	if want == 0 && !ask {
+		return
+	}
 	s.tellVoid()
 	s.seq++
 	s.reading = true
@@ -24,13 +28,13 @@ func (s *Shard) read() {
 		s.askAgain = s.now.Add(sealAgain)
 	}
 	records, bytes := s.used()
+	records, bytes = min(maxRead, s.maxRecords()-records, max(1, want)), s.maxBytes()-bytes
 	s.emit(s.told.readAsked.put(s.steps, ReadAsked{
-		Seq: s.seq, From: s.next, Wait: s.waits,
-		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
+		Seq: s.seq, From: s.next, Wait: s.waits, MaxRecords: records, MaxBytes: bytes,
 	}))
 	s.emit(Read{
 		Seq: s.seq, Generation: s.gen, Factor: s.cfg.Factor, From: s.next, Wait: s.waits,
-		MaxRecords: min(maxRead, s.maxRecords()-records), MaxBytes: s.maxBytes() - bytes,
+		MaxRecords: records, MaxBytes: bytes,
 	})
 }
 

@@ -58,8 +58,8 @@ func (s *Shard) save() {
 }
 
 // saveDue returns when the next Save may be given: in the next beat after that of the last one, and at once if anything
-// might wait for it. A Save costs the store as much as an append, and there is one for every batch else: they would slow
-// down the very records that come next.
+// might wait for it. A Save costs the store as much as an append, and else there is one for every batch: they would
+// slow down the very records that come next.
 func (s *Shard) saveDue() time.Time {
 	if s.cfg.SaveBeat == 0 || s.ending() || s.drained() {
 		return time.Time{}

@@ -23,6 +23,7 @@ func (w *world) config(a *args, c esm.Config) esm.Config {
 	c.Destination = a.flag("destination") || c.Destination
 	c.Jitter = a.int("jitter", c.Jitter)
 	c.SaveBeat = a.duration("save-beat", c.SaveBeat)
+	c.ReadAhead = a.int("read-ahead", c.ReadAhead)
 	c.Filter = uint64(a.int("filter", int(c.Filter)))
 	if a.flag("no-bisect") {
 		c.Bisect = false

@@ -265,7 +265,26 @@ func (n *session) shortOfMemory() {
 
 // readDue reports whether nothing stands in the way of a read but memory.
 func (n *session) readDue() bool {
-	return !n.fetch.out && !n.ended && !n.choked && !n.busy() && !n.w.now.Before(n.again.to)
+	return !n.fetch.out && !n.ended && !n.choked && !n.busy() && !n.w.now.Before(n.again.to) && n.wanted() > 0
+}
+
+// wanted is how many records the next read may ask for, by what the lanes hold: each is kept supplied with two batches,
+// or as many records as the world says, and is supplied again when half of that is left. A batch from a checkpoint is
+// read at any rate.
+func (n *session) wanted() (records int) {
+	most, hungry := max(2*n.cfg.BatchSize, n.cfg.ReadAhead), false
+	for _, l := range n.lanes {
+		again := func(p *part) bool { return p.restored && n.position <= p.last }
+		if slices.ContainsFunc(l.plan, again) {
+			return 10_000
+		}
+		records += max(0, most-len(l.queue))
+		hungry = hungry || 2*len(l.queue) <= most
+	}
+	if !hungry {
+		return 0
+	}
+	return records
 }
 
 // rests checks, once a step is done, that nothing was left undone.
@@ -534,11 +553,12 @@ func (n *session) fetched(f *engine.Fetch) {
 		n.complain("a read from %d while one is under way", f.From)
 	case n.ended:
 		n.complain("a read from %d beyond the end of the shard", f.From)
-	case (n.choked || n.busy()) && n.node.budget == nil: // a read that waited for memory is late
+	case (n.choked || n.busy() || n.wanted() == 0) && n.node.budget == nil: // a read that waited for memory is late
 		n.complain("a read from %d of a machine that has no room, or is to end", f.From)
 	case n.w.now.Before(n.again.from):
 		n.complain("a read is repeated %s before it may", n.again.from.Sub(n.w.now))
-	case f.Limit.Records < 1 || f.Limit.Bytes < 1 || f.Limit.Records > min(10_000, max(1, n.maxRecords()-records)):
+	case f.Limit.Records < 1 || f.Limit.Bytes < 1 ||
+		f.Limit.Records > min(10_000, max(1, n.maxRecords()-records), max(1, n.wanted())) && n.node.budget == nil:
 		n.complain("a read of %d records and %d bytes with %d held", f.Limit.Records, f.Limit.Bytes, records)
 	}
 	n.fetch = engineFetch{seq: f.Seq, out: true, wait: f.Wait}

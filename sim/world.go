@@ -190,7 +190,11 @@ func (w *world) anyConfig() esm.Config {
 		c.Factor = 1
 	}
 	c.Filter = w.anyFilter()
-	return c.DefaultBackoff()
+	c = c.DefaultBackoff()
+	if c.BatchSize%2 == 1 { // not drawn, so that the seeds of older finds keep their worlds
+		c.ReadAhead = 4
+	}
+	return c
 }
 
 // batches are the sizes of a batch that suit the number of records.

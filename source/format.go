@@ -12,8 +12,8 @@ import (
 type KinesisFormat struct {
 	ShardID   record.ShardID
 	StreamARN string
-	// Sequence appends the sequence number of the record at a position of this shard with an arrival. All of a shard are
-	// equally long.
+	// Sequence appends the sequence number of the record at a position of this shard with an arrival. All of a shard
+	// are equally long.
 	Sequence func([]byte, record.Position, record.Millis) []byte
 
 	digits int    // of a sequence number
@@ -35,7 +35,8 @@ func NewKinesisFormat(
 	sequence func([]byte, record.Position, record.Millis) []byte,
 ) *KinesisFormat {
 	f := &KinesisFormat{
-		ShardID: shard, StreamARN: streamARN, Sequence: sequence, digits: len(sequence(nil, 1, 0)), shard: shard.String(),
+		ShardID: shard, StreamARN: streamARN, Sequence: sequence, digits: len(sequence(nil, 1, 0)),
+		shard: shard.String(),
 	}
 	f.head = `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
 	f.tail = `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"` + f.shard + `:`
