@@ -6,23 +6,37 @@ import time
 W3C_ALLOWED_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
+VARIABLES = (
+    "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
+)
+_KEYS = tuple(name.encode() for name in VARIABLES)
+_raw, _values = None, None  # what VARIABLES were last
+
+
+def configured():
+    """The values of VARIABLES. Functions may change them, and rarely do: they are decoded again only then."""
+    global _raw, _values
+    data = getattr(os.environ, "_data", None)  # None where os.environ is a stand-in
+    if data is None:
+        return tuple(map(os.environ.get, VARIABLES))
+    raw = tuple(map(data.get, _KEYS))
+    if raw != _raw:
+        _raw, _values = raw, tuple(map(os.environ.get, VARIABLES))
+    return _values
+
+
 class LambdaContext(object):
     def __init__(self, invoke_id, client_context, cognito_identity, epoch_deadline_time_in_ms, invoked_function_arn=None, tenant_id=None):
-        env = os.environ.get
         self.aws_request_id = invoke_id
-        self.log_group_name = env("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = env("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = env("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.function_version = env("AWS_LAMBDA_FUNCTION_VERSION")
+        self.log_group_name, self.log_stream_name, self.function_name, self.memory_limit_in_mb, self.function_version = configured()
         self.invoked_function_arn = invoked_function_arn
         self.tenant_id = tenant_id
         self._w3c_fields = self._take_w3c(client_context) if client_context else {}
         self.client_context = make_obj_from_dict(ClientContext, client_context)
         if self.client_context is not None:
             self.client_context.client = make_obj_from_dict(Client, self.client_context.client)
-        self.identity = CognitoIdentity()
-        self.identity.cognito_identity_id = self.identity.cognito_identity_pool_id = None
+        self.identity = identity = CognitoIdentity()
+        identity.cognito_identity_id = identity.cognito_identity_pool_id = None
         if cognito_identity is not None:
             self.identity.cognito_identity_id = cognito_identity.get("cognitoIdentityId")
             self.identity.cognito_identity_pool_id = cognito_identity.get("cognitoIdentityPoolId")

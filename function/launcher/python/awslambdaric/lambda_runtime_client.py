@@ -12,14 +12,13 @@ LARGE = 65536  # bytes of a body from which on a write of its own costs less tha
 ERROR_TYPE_HEADER = "Lambda-Runtime-Function-Error-Type"
 
 
-# What the server writes, and what it is in lower case, as proxies may have it.
-NAMES = {
-    name: name.lower()
-    for name in (
-        "Content-Type", "Content-Length", "Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Deadline-Ms", "Shardmill-Clock-Offset-Ms",
-        "Lambda-Runtime-Invoked-Function-Arn", "Lambda-Runtime-Trace-Id", "Lambda-Runtime-Client-Context",
-    )
-}
+# What is read, as the server writes it, and as a proxy may.
+HEADERS = frozenset((
+    "Content-Type", "Content-Length", "Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Deadline-Ms", "Shardmill-Clock-Offset-Ms",
+    "Lambda-Runtime-Invoked-Function-Arn", "Lambda-Runtime-Trace-Id", "Lambda-Runtime-Client-Context", "Lambda-Runtime-Cognito-Identity",
+    "Lambda-Runtime-Aws-Tenant-Id", "Lambda-Runtime-Invocation-Id",
+))
+LOWER = {name.lower(): name for name in HEADERS}
 
 
 class InvocationRequest(object):
@@ -104,9 +103,12 @@ class Connection:
         status = int(lines.pop(0).split(" ", 2)[1])
         headers = {}
         for line in lines:
-            name, _, value = line.partition(":")
-            headers[NAMES.get(name) or name.lower()] = value.strip()
-        size = int(headers.get("content-length", 0))
+            name, _, value = line.partition(": ")
+            if name not in HEADERS:
+                name, _, value = line.partition(":")
+                name, value = LOWER.get(name.lower()), value.strip()
+            headers[name] = value
+        size = int(headers.get("Content-Length", 0))
         body = data[end + 4 :]
         missing = size - len(body)
         if missing > 0:
@@ -141,18 +143,18 @@ class LambdaRuntimeClient(object):
         if status != 200:
             raise LambdaRuntimeClientError("/2018-06-01/runtime/invocation/next", status, bytes(body))
         get = headers.get
-        clock.follow(get("shardmill-clock-offset-ms"))
+        clock.follow(get("Shardmill-Clock-Offset-Ms"))
         return InvocationRequest(
-            invoke_id=get("lambda-runtime-aws-request-id"),
-            x_amzn_trace_id=get("lambda-runtime-trace-id"),
-            invoked_function_arn=get("lambda-runtime-invoked-function-arn"),
-            deadline_time_in_ms=int(get("lambda-runtime-deadline-ms", 0)),
-            client_context=get("lambda-runtime-client-context"),
-            cognito_identity=get("lambda-runtime-cognito-identity"),
-            tenant_id=get("lambda-runtime-aws-tenant-id"),
-            content_type=get("content-type"),
+            invoke_id=get("Lambda-Runtime-Aws-Request-Id"),
+            x_amzn_trace_id=get("Lambda-Runtime-Trace-Id"),
+            invoked_function_arn=get("Lambda-Runtime-Invoked-Function-Arn"),
+            deadline_time_in_ms=int(get("Lambda-Runtime-Deadline-Ms", 0)),
+            client_context=get("Lambda-Runtime-Client-Context"),
+            cognito_identity=get("Lambda-Runtime-Cognito-Identity"),
+            tenant_id=get("Lambda-Runtime-Aws-Tenant-Id"),
+            content_type=get("Content-Type"),
             event_body=body,
-            invocation_id=get("lambda-runtime-invocation-id"),
+            invocation_id=get("Lambda-Runtime-Invocation-Id"),
         )
 
     def post_invocation_result(self, invoke_id, result_data, content_type="application/json", invocation_id=None):

@@ -14,15 +14,29 @@ from .lambda_runtime_exception import FaultException
 # From python3.12 on text leaves as it is.
 ESCAPES = os.environ.get("AWS_EXECUTION_ENV") not in {"AWS_Lambda_python3.%d" % minor for minor in range(12, 20)}
 
+_loads, _decoder = json.loads, getattr(json, "_default_decoder", None)
+
 
 class Encoder(json.JSONEncoder):
     def __init__(self):
         super().__init__(ensure_ascii=ESCAPES, allow_nan=True)
+        self.c, self.within = None, {}  # what JSONEncoder makes anew for each value: the encoder in C, and the containers that it is in
+        if json.encoder.c_make_encoder is not None:
+            text = json.encoder.encode_basestring_ascii if ESCAPES else json.encoder.encode_basestring
+            self.c = json.encoder.c_make_encoder(
+                self.within, self.default, text, None, self.key_separator, self.item_separator, False, False, True
+            )
 
     def encode(self, o):
         try:
             marshal.dumps(o)  # fails for what is no plain value, or not exactly one: in C, at a third of the price of encoding
-            return super().encode(o)
+            if self.c is None:
+                return super().encode(o)
+            try:
+                return "".join(self.c(o, 0))
+            except BaseException:
+                self.within.clear()
+                raise
         except (TypeError, ValueError):
             raw = Raw()
             return raw.put_in(super().encode(Plain(self, raw).of(o)))
@@ -114,6 +128,19 @@ class Members(dict):
         return self.members
 
 
+def from_json(document):
+    """json.loads, without what it does first and last where the document is UTF-8 with nothing around it."""
+    if json.loads is _loads and getattr(json, "_default_decoder", None) is _decoder:
+        try:
+            text = str(document, "utf-8", "surrogatepass")
+            value, end = _decoder.scan_once(text, 0)
+            if end == len(text):
+                return value
+        except Exception:
+            pass  # in another encoding, or wrong: it knows
+    return json.loads(document)
+
+
 def to_json(obj):
     return Encoder().encode(obj)
 
@@ -126,7 +153,7 @@ class LambdaMarshaller:
         if content_type != "application/json":
             return request
         try:
-            return json.loads(request)
+            return from_json(request)
         except Exception as e:
             raise FaultException(FaultException.UNMARSHAL_ERROR, "Unable to unmarshal input: {}".format(str(e)), None)
 

@@ -17,6 +17,7 @@ DEPRECATED = (
 
 _offset = [0, 0.0]  # nanoseconds and seconds
 _installed = False
+_followed = None  # the last offset, as it came
 _real = {name: getattr(time, name) for name in ("time", "time_ns", "gmtime", "localtime", "ctime", "asctime", "strftime", "clock_gettime", "clock_gettime_ns")}
 _clocks = {getattr(time, name) for name in ("CLOCK_REALTIME", "CLOCK_TAI") if hasattr(time, name)}
 if sys.platform == "linux":
@@ -25,7 +26,9 @@ if sys.platform == "linux":
 
 def follow(milliseconds):
     """Takes the offset that comes with an invocation; None leaves the last."""
-    if _installed and milliseconds is not None:
+    global _followed
+    if milliseconds != _followed and _installed and milliseconds is not None:
+        _followed = milliseconds
         _set(int(milliseconds))
 
 
