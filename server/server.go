@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shardmill/shardmill/api/front"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/function"
@@ -131,7 +132,7 @@ type Server struct {
 
 	listener net.Listener
 	intake   *wire.Intake
-	http     *http.Server
+	front    *front.Server
 	served   chan struct{}
 	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
 	ready    atomic.Bool
@@ -190,7 +191,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
-	s.http = s.newHTTP()
+	s.front = front.New(s.newHTTP())
 	s.starting.Store(true)
 	defer s.starting.Store(false)
 	r, err := s.build(ctx)
@@ -271,7 +272,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 
 // serveInside serves a listener in a function's network until it is closed.
 func (s *Server) serveInside(l net.Listener) {
-	server := s.http
+	server := s.front
 	go func() { _ = server.Serve(l) }() // ends with the listener
 }
 
@@ -280,7 +281,7 @@ func (s *Server) serve() {
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.front.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.fail(err)
 		}
 	}()
@@ -385,8 +386,8 @@ func (s *Server) stop(ctx context.Context) {
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer done()
 	s.rooms.wake()
-	if s.http.Shutdown(closing) != nil {
-		_ = s.http.Close() // a client that holds its request open does not keep us
+	if s.front.Shutdown(closing) != nil {
+		_ = s.front.Close() // a client that holds its request open does not keep us
 	}
 	<-s.served
 	if s.cfg.Data != "" { // the directory is still ours

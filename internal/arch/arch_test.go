@@ -113,6 +113,7 @@ var rooms = map[string]struct {
 	},
 	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
 	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
+	"api/front":         {nil, "which requests are plain, and how they are read and answered"},
 	"api/wire/wiretest": {[]string{"fault", "api/wire"}, "what tests of the shared port need"},
 	"api/control": {
 		[]string{

@@ -1,0 +1,201 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync/atomic"
+)
+
+// conn is one connection. Its goroutine reads requests and calls the handler; other goroutines only touch word, and
+// what its calm guards.
+type conn struct {
+	s      *Server
+	nc     net.Conn
+	remote string // the client's address
+
+	buf       []byte
+	from, to  int  // what has been read and not used: buf[from:to]
+	broken    bool // nothing more can be read, and not because the client has ended it
+	afterPost bool // the last request was a POST; see await
+	head      head
+	out       []byte // storage for the beginning of an answer
+
+	// word is the number of a step and the phase that began with it, so that whoever sees the same word twice knows
+	// that nothing has happened in between.
+	word   atomic.Uint64
+	cancel atomic.Pointer[context.CancelFunc] // of the request under way
+	calm   calm
+}
+
+// phase is what a connection does.
+type phase uint8
+
+const (
+	fresh   phase = iota // it has sent nothing yet
+	idle                 // it waits for the next request
+	heading              // a head is coming
+	bodied               // the handler runs, and has not read the whole body
+	waiting              // the handler runs, and the client sends nothing more before it has its answer
+	phases  = 8
+)
+
+func phaseOf(word uint64) phase { return phase(word % phases) }
+
+// enter begins a phase.
+func (c *conn) enter(p phase) {
+	w := c.word.Load()
+	if phaseOf(w) == p {
+		return
+	}
+	c.word.Store((w/phases+1)*phases + uint64(p))
+	if c.calm.set.Load() {
+		c.rouse()
+	}
+}
+
+const readSize = 4 << 10 // bytes of a connection's buffer; it grows for longer heads
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{s: s, nc: nc}
+	c.calm.set.Store(true)
+	if a := nc.RemoteAddr(); a != nil {
+		c.remote = a.String()
+	}
+	return c
+}
+
+// serve serves requests until the connection ends or is handed over.
+func (c *conn) serve() {
+	over := false
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked(p)
+		}
+		c.cut()
+		c.leave()
+		c.s.forget(c)
+		if !over {
+			_ = c.nc.Close()
+		}
+	}()
+	c.buf = make([]byte, readSize)
+	c.rouse() // the time for the first head has begun
+	for {
+		v := c.readHead()
+		var x *exchange
+		if c.s.closing.Load() {
+			return
+		}
+		if v == plain {
+			x, v = c.newExchange()
+		}
+		switch v {
+		case plain:
+			if !x.serve() {
+				return
+			}
+			c.enter(idle)
+		case odd:
+			over = true
+			c.leave()
+			c.s.handOver(c.nc, slices.Clone(c.buf[c.from:c.to]))
+			return
+		case more: // the connection has ended
+			return
+		}
+	}
+}
+
+// panicked logs a panic as net/http does, unless the handler has asked by it to cut the connection.
+func (c *conn) panicked(p any) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return
+	}
+	stack := make([]byte, 64<<10)
+	c.s.logf("front: panic serving %s: %v\n%s", c.remote, p, stack[:runtime.Stack(stack, false)])
+}
+
+func (s *Server) logf(format string, args ...any) {
+	if s.http.ErrorLog != nil {
+		s.http.ErrorLog.Printf(format, args...)
+	}
+}
+
+// readHead reads the next head. more means that there is none, because the connection has ended.
+func (c *conn) readHead() verdict {
+	first := phaseOf(c.word.Load()) == fresh
+	if !first && !c.await() {
+		return more
+	}
+	h := &c.head
+	h.reset()
+	for {
+		if c.from < c.to {
+			if !first { // the time for the first head began with the connection
+				c.enter(heading)
+			}
+			if v := h.read(c.buf[c.from:c.to]); v != more {
+				return v
+			}
+		}
+		switch {
+		case c.fill():
+		case c.broken || c.from == c.to:
+			return more
+		default:
+			return odd // net/http says that it is incomplete
+		}
+	}
+}
+
+// leastNext is how many bytes net/http waits for before it takes them for another request.
+const leastNext = 4
+
+// await waits for another request. It returns false when none comes. After a POST, line breaks at the front of the
+// first bytes are ignored, as net/http does for clients that send one behind a body.
+func (c *conn) await() bool {
+	for c.to-c.from < leastNext {
+		if !c.fill() {
+			return false
+		}
+	}
+	if !c.afterPost {
+		return true
+	}
+	for range leastNext {
+		if b := c.buf[c.from]; b != '\r' && b != '\n' {
+			break
+		}
+		c.from++
+	}
+	return true
+}
+
+// fill reads more into buf, which grows up to maxHead. It returns false at the end of the connection.
+func (c *conn) fill() bool {
+	if c.from == c.to {
+		c.from, c.to = 0, 0
+	}
+	if c.to == len(c.buf) {
+		if c.from > 0 {
+			c.to = copy(c.buf, c.buf[c.from:c.to])
+			c.from = 0
+		} else {
+			c.buf = append(c.buf, make([]byte, max(len(c.buf), readSize))...)
+		}
+	}
+	n, err := c.nc.Read(c.buf[c.to:])
+	c.to += n
+	if n > 0 {
+		return true
+	}
+	if !errors.Is(err, io.EOF) {
+		c.broken = true
+	}
+	return false
+}
