@@ -165,9 +165,9 @@ func (in *PermissionInput) principal() (json.RawMessage, error) {
 	switch {
 	case p == "*":
 		return json.RawMessage(`"*"`), nil
-	case len(p) == 12 && digits(p):
+	case arn.IsAccount(p):
 		p = arn.New("iam", "", p, "root").String()
-	case isARN && (a.Service == "iam" || a.Service == "sts") && len(a.Account) == 12 && digits(a.Account):
+	case isARN && (a.Service == "iam" || a.Service == "sts") && arn.IsAccount(a.Account):
 	case !isARN && strings.Contains(p, ".") && word(p, "."):
 		member = "Service"
 	default:

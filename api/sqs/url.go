@@ -7,6 +7,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
 )
 
 // queueURL returns where a caller reaches a queue: the address by which it reached us, account, name.
@@ -23,7 +24,7 @@ func (p params) named(c wire.Caller) (queue.Name, error) {
 	}
 	if u, err := url.Parse(raw); err == nil && u.RawQuery == "" && u.Fragment == "" {
 		account, name, ok := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-		if ok && queue.ValidAccount(account) && name != "" && !strings.Contains(name, "/") {
+		if ok && arn.IsAccount(account) && name != "" && !strings.Contains(name, "/") {
 			return queue.Name{Account: account, Region: c.Region, Name: name}, nil
 		}
 	}

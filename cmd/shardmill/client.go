@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -78,10 +79,10 @@ func (f *connection) client() (*client, error) {
 	}
 	account := first(f.account, wire.DefaultAccount)
 	// as for the AWS CLI in the same shell
-	if key := os.Getenv("AWS_ACCESS_KEY_ID"); f.account == "" && isAccount(key) {
+	if key := os.Getenv("AWS_ACCESS_KEY_ID"); f.account == "" && arn.IsAccount(key) {
 		account = key
 	}
-	if !isAccount(account) {
+	if !arn.IsAccount(account) {
 		return nil, &failure{
 			code: exitUsage, text: fmt.Sprintf("the account %q does not have twelve digits", f.account),
 			hint: "leave --account away for 000000000000",
@@ -91,8 +92,6 @@ func (f *connection) client() (*client, error) {
 	cl.data = f.data
 	return cl, nil
 }
-
-func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
 // regionOf returns the region of the flag, else of the environment.
 func regionOf(flag string) (string, error) {

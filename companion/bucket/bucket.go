@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/shardmill/shardmill/companion/door"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -48,10 +49,9 @@ type Buckets struct {
 	content content
 	uses    uses
 
+	door    door.Door // for operations, and the sweep
 	mu      sync.Mutex
-	running bool
 	stop    context.CancelFunc // ends the sweep
-	work    *sync.WaitGroup    // operations under way, and the sweep
 	buckets map[string]*bucket // buckets used since the start, by name
 	deletes uint64             // how many buckets were deleted since the start
 	nextID  uint64             // of the next bucket; never reused; define guards it
@@ -84,7 +84,7 @@ func New(o Options) (*Buckets, error) {
 func (bs *Buckets) Start(context.Context) error {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	if bs.running {
+	if bs.door.IsOpen() {
 		return nil
 	}
 	next, err := readNextID(bs.local)
@@ -92,39 +92,34 @@ func (bs *Buckets) Start(context.Context) error {
 		return err
 	}
 	bs.nextID = next
-	bs.work = new(sync.WaitGroup)
 	bs.buckets = make(map[string]*bucket)
-	bs.running = true
 	bs.stop = nil
+	bs.door.Open()
 	return nil
 }
 
 // Stop waits for operations under way and forgets what is in memory. An object that is being read stays readable until
 // it is closed. Twice is harmless.
 func (bs *Buckets) Stop() {
-	bs.mu.Lock()
-	if !bs.running {
-		bs.mu.Unlock()
+	wait, ok := bs.door.Shut()
+	if !ok {
 		return
 	}
-	bs.running = false
+	bs.mu.Lock()
 	if bs.stop != nil {
 		bs.stop()
 	}
-	work := bs.work
 	bs.mu.Unlock()
-	work.Wait()
+	wait()
 }
 
 // enter counts an operation that Stop waits for. The caller calls leave when it has ended.
 func (bs *Buckets) enter() (leave func(), err error) {
-	bs.mu.Lock()
-	defer bs.mu.Unlock()
-	if !bs.running {
+	leave, ok := bs.door.Enter()
+	if !ok {
 		return nil, ErrStopped
 	}
-	bs.work.Add(1)
-	return bs.work.Done, nil
+	return leave, nil
 }
 
 // prepare makes the place of contents usable, at its first use after a start, and lets what a crash has left behind be
@@ -132,20 +127,22 @@ func (bs *Buckets) enter() (leave func(), err error) {
 func (bs *Buckets) prepare() error {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	switch {
-	case !bs.running: // nobody would stop the sweep
-		return ErrStopped
-	case bs.stop != nil:
+	leave, err := bs.enter() // a Stop ends the sweep of those only who are inside before it
+	if err != nil {
+		return err
+	}
+	if bs.stop != nil {
+		leave()
 		return nil
 	}
 	if err := bs.content.prepare(); err != nil {
+		leave()
 		return storageFault("prepare the directory of objects", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	bs.stop = stop
-	bs.work.Add(1)
 	go func() {
-		defer bs.work.Done()
+		defer leave()
 		bs.sweep(ctx)
 	}()
 	return nil

@@ -1,18 +1,18 @@
 package queue
 
 import (
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/shardmill/shardmill/companion/message"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
 )
 
 // Limits of message attributes (SQS Developer Guide, message metadata).
 const (
 	MaxMessageAttributes  = 10
-	maxAttributeNameBytes = 256
 	maxAttributeTypeBytes = 256
 	maxDedupBytes         = 128
 )
@@ -78,10 +78,10 @@ func (m Message) validate(s Settings) error {
 }
 
 func (a Attribute) validate() error {
-	if !validAttributeName(a.Name) {
+	if !message.ValidAttributeName(a.Name) {
 		return invalid("Message (user) attribute name '%s' is invalid. Names have 1 to %d characters A-Z, a-z, 0-9, underscore, hyphen and period; they neither begin nor end "+
 			"with a period, have no two in a row, and do not begin with AWS. or Amazon.", clip(a.Name),
-			maxAttributeNameBytes)
+			message.MaxAttributeName)
 	}
 	kind := kindOf(a.Type)
 	switch {
@@ -100,30 +100,10 @@ func (a Attribute) validate() error {
 		)
 	case kind != "Binary" && !validText(string(a.Value)):
 		return fault.New(CodeInvalidContents, textInvalidCharacters)
-	case kind == "Number" && !validNumber(string(a.Value)):
+	case kind == "Number" && !message.ValidNumber(string(a.Value)):
 		return invalid("Can't cast the value of message (user) attribute '%s' to a number.", a.Name)
 	}
 	return nil
-}
-
-func validAttributeName(s string) bool {
-	if s == "" || len(s) > maxAttributeNameBytes || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
-		return false
-	}
-	lower := strings.ToLower(s)
-	if strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return !isNameRune(r) && r != '.' })
-}
-
-// validNumber accepts decimal numbers, with sign, fraction and exponent; no hexadecimal, underscores, infinities.
-func validNumber(s string) bool {
-	if strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789+-.eE", r) }) {
-		return false
-	}
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
 }
 
 // validText reports whether s has only the characters that SQS allows: those of XML 1.0.
@@ -141,22 +121,11 @@ func validText(s string) bool {
 
 // validName reports whether n can name a standard queue.
 func validName(n Name) bool {
-	return ValidAccount(n.Account) && n.Region != "" && !strings.Contains(n.Region, "/") && ValidQueueName(n.Name)
-}
-
-// ValidAccount reports whether s has 12 digits.
-func ValidAccount(s string) bool {
-	return len(s) == 12 && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+	return arn.IsAccount(n.Account) && n.Region != "" && !strings.Contains(n.Region, "/") && ValidQueueName(n.Name)
 }
 
 // ValidQueueName reports whether s has 1 to 80 letters, digits, hyphens and underscores.
-func ValidQueueName(s string) bool {
-	return s != "" && len(s) <= 80 && !strings.ContainsFunc(s, func(r rune) bool { return !isNameRune(r) })
-}
-
-func isNameRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-}
+func ValidQueueName(s string) bool { return message.ValidName(s, 80) }
 
 // clip shortens a caller's value for quoting.
 func clip(s string) string { return fault.Clip(s, 100) }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shardmill/shardmill/companion/door"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
@@ -54,9 +55,9 @@ type Queues struct {
 
 	inFlightLimit int // MaxInFlight, lower in tests
 
+	door   door.Door // for operations
 	mu     sync.Mutex
-	stop   chan struct{}   // closed by Stop; nil while not running
-	work   *sync.WaitGroup // operations under way
+	stop   chan struct{}   // closed by Stop; another one since each Start
 	queues map[Name]*queue // queues used since the start
 	nextID uint64          // of the next queue; never reused; create guards it
 	create chan struct{}   // capacity 1: held by the create or delete under way
@@ -81,7 +82,7 @@ func New(o Options) (*Queues, error) {
 func (qs *Queues) Start(context.Context) error {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	if qs.stop != nil {
+	if qs.door.IsOpen() {
 		return nil
 	}
 	next, err := readNextID(qs.local)
@@ -90,26 +91,25 @@ func (qs *Queues) Start(context.Context) error {
 	}
 	qs.nextID = next
 	qs.stop = make(chan struct{})
-	qs.work = new(sync.WaitGroup)
 	qs.queues = make(map[Name]*queue)
 	qs.create = make(chan struct{}, 1)
+	qs.door.Open()
 	return nil
 }
 
 // Stop ends every long poll with what it has (nothing), waits for operations under way, and forgets what is in memory.
 // Twice is harmless.
 func (qs *Queues) Stop() {
-	qs.mu.Lock()
-	if qs.stop == nil {
-		qs.mu.Unlock()
+	wait, ok := qs.door.Shut()
+	if !ok {
 		return
 	}
+	qs.mu.Lock()
 	close(qs.stop)
-	qs.stop = nil
-	work, queues := qs.work, qs.queues
+	queues := qs.queues
 	qs.mu.Unlock()
 
-	work.Wait()
+	wait()
 	for _, q := range queues {
 		q.mu.Lock()
 		q.deleted = true // so that a timer that has fired but not run yet does nothing, even after another Start
@@ -121,13 +121,13 @@ func (qs *Queues) Stop() {
 // enter counts an operation that Stop waits for. The caller calls leave when it has ended; stop is closed when it
 // should hurry.
 func (qs *Queues) enter() (stop <-chan struct{}, leave func(), err error) {
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	if qs.stop == nil {
+	leave, ok := qs.door.Enter()
+	if !ok {
 		return nil, nil, ErrStopped
 	}
-	qs.work.Add(1)
-	return qs.stop, qs.work.Done, nil
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	return qs.stop, leave, nil
 }
 
 // lookup finds an existing queue and makes sure that its entries are in memory.

@@ -64,7 +64,7 @@ func (ts *Tables) nextExpiry() (second int64, ok bool, err error) {
 func (ts *Tables) armFor(second int64) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.running && (ts.timer == nil || second < ts.armed) {
+	if ts.door.IsOpen() && (ts.timer == nil || second < ts.armed) {
 		ts.arm(second)
 	}
 }

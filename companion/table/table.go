@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/shardmill/shardmill/companion/door"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/storage"
@@ -53,9 +54,8 @@ type Tables struct {
 	clock *clock.Clock
 	log   *slog.Logger
 
+	door    door.Door // for operations
 	mu      sync.Mutex
-	running bool
-	work    *sync.WaitGroup // operations under way
 	tables  map[Name]*table // tables used since the start
 	deletes uint64          // how many tables were deleted since the start
 	nextID  uint64          // of the next table; never reused; define guards it
@@ -82,22 +82,20 @@ func New(o Options) (*Tables, error) {
 func (ts *Tables) Start(context.Context) error {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.running {
+	if ts.door.IsOpen() {
 		return nil
 	}
 	next, err := readNextID(ts.local)
 	if err != nil {
 		return err
 	}
-	ts.nextID = next
-	ts.work = new(sync.WaitGroup)
-	ts.tables = make(map[Name]*table)
-	ts.running = true
 	due, ok, err := ts.nextExpiry()
 	if err != nil {
-		ts.running = false
 		return err
 	}
+	ts.nextID = next
+	ts.tables = make(map[Name]*table)
+	ts.door.Open()
 	if ok {
 		ts.arm(due)
 	}
@@ -106,30 +104,26 @@ func (ts *Tables) Start(context.Context) error {
 
 // Stop waits for operations under way and forgets what is in memory. Twice is harmless.
 func (ts *Tables) Stop() {
-	ts.mu.Lock()
-	if !ts.running {
-		ts.mu.Unlock()
+	wait, ok := ts.door.Shut()
+	if !ok {
 		return
 	}
-	ts.running = false
+	ts.mu.Lock()
 	if ts.timer != nil {
 		ts.timer.Stop()
 		ts.timer = nil
 	}
-	work := ts.work
 	ts.mu.Unlock()
-	work.Wait()
+	wait()
 }
 
 // enter counts an operation that Stop waits for. The caller calls leave when it has ended.
 func (ts *Tables) enter() (leave func(), err error) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if !ts.running {
+	leave, ok := ts.door.Enter()
+	if !ok {
 		return nil, ErrStopped
 	}
-	ts.work.Add(1)
-	return ts.work.Done, nil
+	return leave, nil
 }
 
 // stripes is the number of locks that the items of a table share.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -137,7 +138,7 @@ func (ts *Topics) List(_ context.Context, account, region, behind string, n int)
 	}
 	defer leave()
 	base := topicsOf(account, region)
-	if !ValidAccount(account) || !validRegion(region) {
+	if !arn.IsAccount(account) || !validRegion(region) {
 		return nil, false, fmt.Errorf(
 			"list topics of account %q in region %q: there are no such topics", account, region,
 		)

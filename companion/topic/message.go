@@ -3,11 +3,11 @@ package topic
 import (
 	"encoding/base64"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/shardmill/shardmill/companion/message"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/jsontext"
 )
@@ -15,10 +15,7 @@ import (
 // MaxMessageBytes bounds a message with its attributes; the messages of a batch together stay within it, too.
 const MaxMessageBytes = 256 << 10
 
-const (
-	maxSubject       = 100 // characters
-	maxAttributeName = 256
-)
+const maxSubject = 100 // characters
 
 // Message is what Publish takes.
 type Message struct {
@@ -105,9 +102,9 @@ func invalidValue(format string, args ...any) error {
 func (a *Attribute) validate() error {
 	name := clip(a.Name)
 	switch {
-	case !validAttributeName(a.Name):
+	case !message.ValidAttributeName(a.Name):
 		return invalidValue("Invalid attribute name: %s. It has 1 to %d characters A-Z, a-z, 0-9, underscore, hyphen and period; it neither begins nor ends with a period, "+
-			"has no two in a row, and does not begin with AWS. or Amazon.", name, maxAttributeName)
+			"has no two in a row, and does not begin with AWS. or Amazon.", name, message.MaxAttributeName)
 	case a.Type == "":
 		return invalidValue("The message attribute '%s' must contain non-empty message attribute type.", name)
 	case a.Type != "String" && a.Type != "String.Array" && a.Type != "Number" && a.Type != "Binary":
@@ -120,7 +117,7 @@ func (a *Attribute) validate() error {
 			"The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.",
 			name, a.Type,
 		)
-	case a.Type == "Number" && !validNumber(string(a.Value)):
+	case a.Type == "Number" && !message.ValidNumber(string(a.Value)):
 		return invalidValue("Could not cast message attribute '%s' value to number.", name)
 	case a.Type == "String.Array" && !array(a.Value):
 		return invalidValue(
@@ -130,27 +127,6 @@ func (a *Attribute) validate() error {
 	return nil
 }
 
-func validAttributeName(s string) bool {
-	if s == "" || len(s) > maxAttributeName || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
-		return false
-	}
-	lower := strings.ToLower(s)
-	if strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return !isNameRune(r) && r != '.' })
-}
-
-// validNumber accepts decimal numbers, with sign, fraction and exponent.
-func validNumber(s string) bool {
-	if strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789+-.eE", r) }) {
-		return false
-	}
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
-}
-
-// array reports whether a text is a JSON array without objects and arrays in it.
 func array(text []byte) bool {
 	var values []json.RawMessage
 	if !jsontext.Faithful(text) || json.Unmarshal(text, &values) != nil || values == nil {

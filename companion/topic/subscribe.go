@@ -76,7 +76,7 @@ func (ts *Topics) Subscribe(
 func checkQueue(text string) error {
 	a, ok := arn.Parse(text)
 	switch {
-	case !ok || a.Service != "sqs" || !ValidAccount(a.Account) || !validRegion(a.Region) ||
+	case !ok || a.Service != "sqs" || !arn.IsAccount(a.Account) || !validRegion(a.Region) ||
 		a.Partition != arn.PartitionOf(a.Region):
 		return Invalid("SQS endpoint ARN")
 	case strings.HasSuffix(a.Resource, ".fifo"):

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/shardmill/shardmill/companion/door"
+	"github.com/shardmill/shardmill/companion/message"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/metric"
@@ -29,25 +31,14 @@ func (n Name) ARN() string { return arn.New("sns", n.Region, n.Account, n.Name).
 
 // valid reports whether n can name a standard topic.
 func (n Name) valid() bool {
-	return ValidAccount(n.Account) && validRegion(n.Region) && ValidTopicName(n.Name)
-}
-
-// ValidAccount reports whether s has 12 digits.
-func ValidAccount(s string) bool {
-	return len(s) == 12 && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+	return arn.IsAccount(n.Account) && validRegion(n.Region) && ValidTopicName(n.Name)
 }
 
 // ValidTopicName reports whether s has 1 to 256 letters, digits, hyphens and underscores.
-func ValidTopicName(s string) bool {
-	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool { return !isNameRune(r) })
-}
+func ValidTopicName(s string) bool { return message.ValidName(s, 256) }
 
 // validRegion keeps what separates the parts of a key out of them.
 func validRegion(s string) bool { return s != "" && !strings.Contains(s, "/") }
-
-func isNameRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-}
 
 // Queues takes copies of messages to queues.
 type Queues interface {
@@ -90,10 +81,9 @@ type Topics struct {
 
 	change sync.Mutex // held while a topic or a subscription is changed
 
-	mu      sync.Mutex
-	stopped bool
-	work    sync.WaitGroup // operations under way
-	meters  map[Name]*meter
+	door   door.Door // for operations
+	mu     sync.Mutex
+	meters map[Name]*meter
 }
 
 // New returns topics, which need no start: nothing is read before it is used.
@@ -110,26 +100,25 @@ func New(o Options) (*Topics, error) {
 	if o.Endpoint == nil {
 		o.Endpoint = func() string { return "" }
 	}
-	return &Topics{o: o}, nil
+	ts := &Topics{o: o}
+	ts.door.Open()
+	return ts, nil
 }
 
 // Stop waits for operations under way; those that come later get ErrStopped. Twice is harmless.
 func (ts *Topics) Stop() {
-	ts.mu.Lock()
-	ts.stopped = true
-	ts.mu.Unlock()
-	ts.work.Wait()
+	if wait, ok := ts.door.Shut(); ok {
+		wait()
+	}
 }
 
 // enter counts an operation that Stop waits for. The caller calls leave when it has ended.
 func (ts *Topics) enter() (leave func(), err error) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if ts.stopped {
+	leave, ok := ts.door.Enter()
+	if !ok {
 		return nil, ErrStopped
 	}
-	ts.work.Add(1)
-	return ts.work.Done, nil
+	return leave, nil
 }
 
 // meter counts what becomes of a topic's messages.

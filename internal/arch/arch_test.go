@@ -77,15 +77,22 @@ var rooms = map[string]struct {
 	},
 	"function/sandbox":    {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
 	"function/runtimeapi": {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
-	"companion/queue":     {[]string{"fault", "storage", "internal/clock"}, "a queue's semantics"},
+	"companion/door":      {nil, "when a companion lets operations in"},
+	"companion/message":   {nil, "what messages of queues and topics may carry"},
+	"companion/queue": {
+		[]string{"fault", "storage", "internal/clock", "companion/door", "companion/message"}, "a queue's semantics",
+	},
 	"companion/table": {
-		[]string{"fault", "storage", "internal/clock", "companion/table/*"}, "a table's semantics",
+		[]string{"fault", "storage", "internal/clock", "companion/door", "companion/table/*"}, "a table's semantics",
 	},
 	"companion/table/expr": {[]string{"fault"}, "DynamoDB's expression language"},
 	"companion/bucket": {
-		[]string{"fault", "storage", "internal/clock", "internal/durable"}, "an object's semantics",
+		[]string{"fault", "storage", "internal/clock", "internal/durable", "companion/door"}, "an object's semantics",
 	},
-	"companion/topic":            {[]string{"fault", "storage", "metric", "internal/clock"}, "a topic's semantics"},
+	"companion/topic": {
+		[]string{"fault", "storage", "metric", "internal/clock", "companion/door", "companion/message"},
+		"a topic's semantics",
+	},
 	"companion/identity":         {[]string{"fault", "storage", "internal/clock"}, "how roles and policies are kept"},
 	"companion/logstore":         {[]string{"fault", "storage", "internal/clock"}, "how log events are kept"},
 	"companion/logstore/pattern": {[]string{"fault"}, "the syntax of filter patterns"},

@@ -37,6 +37,11 @@ func New(service, region, account, resource string) ARN {
 	return ARN{PartitionOf(region), service, region, account, resource}
 }
 
+// IsAccount reports whether s is an account id: 12 digits.
+func IsAccount(s string) bool {
+	return len(s) == 12 && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
 // FoldAccount applies the rule for account ids in ARNs: twelve digits are literal; one to eleven digits, as tutorials
 // print them, fold to the caller's account, and folded is true. ok is false for anything else.
 func FoldAccount(account, caller string) (id string, folded, ok bool) {

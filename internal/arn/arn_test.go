@@ -39,3 +39,15 @@ func TestParseAndStringAreInverse(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAccountsHaveTwelveDigits(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]bool{
+		"123456789012": true, "000000000000": true, "12345678901": false, "1234567890123": false, "": false,
+		"12345678901a": false, "12345678901٣": false,
+	} {
+		if IsAccount(s) != want {
+			t.Errorf("%q: %t", s, !want)
+		}
+	}
+}
