@@ -134,8 +134,7 @@ func TestIdleMappingsCountZeros(t *testing.T) {
 		polled := func() metric.Summary { return w.total(metric.PolledEvents, metric.MappingUUID, uuid) }
 		update := func(k mapping.Knobs) {
 			t.Helper()
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: k})
-			w.must(err)
+			w.update(uuid, k)
 			synctest.Wait()
 		}
 
@@ -191,10 +190,7 @@ func TestCountingEndsWhileAMappingRuns(t *testing.T) {
 		uuid := w.create(withEventCount(mapping.Knobs{}))
 		w.pass(5 * time.Minute)
 
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Metrics: []string{}},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Metrics: []string{}})
 		synctest.Wait()
 		emptied := polled(uuid)
 		w.pass(5 * time.Minute)
@@ -205,13 +201,10 @@ func TestCountingEndsWhileAMappingRuns(t *testing.T) {
 			t.Errorf("%d series are kept for a mapping that does not count", n)
 		}
 
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: withEventCount(mapping.Knobs{}),
-		})
-		w.must(err)
+		w.update(uuid, withEventCount(mapping.Knobs{}))
 		w.pass(5 * time.Minute)
 		again := polled(uuid)
-		_, err = w.mappings.Delete(t.Context(), caller, uuid)
+		_, err := w.mappings.Delete(t.Context(), caller, uuid)
 		w.must(err)
 		synctest.Wait()
 		w.pass(5 * time.Minute)

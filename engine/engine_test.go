@@ -495,6 +495,25 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
+func (w *world) update(uuid string, k mapping.Knobs) {
+	w.t.Helper()
+	_, _, err := w.mappings.Update(w.t.Context(), caller, uuid, mapping.UpdateInput{Knobs: k})
+	w.must(err)
+}
+
+// advance moves the clock on, as a user who waits for what is due.
+func (w *world) advance(d time.Duration) {
+	w.t.Helper()
+	_, err := w.clock.Advance(w.t.Context(), d, func(context.Context) error {
+		synctest.Wait()
+		for !w.engine.Idle() {
+			w.pass(time.Millisecond)
+		}
+		return nil
+	})
+	w.must(err)
+}
+
 func (w *world) state(uuid string) mapping.Mapping {
 	w.t.Helper()
 	m, err := w.mappings.Get(w.t.Context(), caller, uuid)

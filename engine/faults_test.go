@@ -117,10 +117,7 @@ func TestUnreadableCheckpointHoldsUpNothingElse(t *testing.T) {
 		w.put("k", "1")
 		w.coord.fail(failing("get", "checkpoint/"))
 		uuid := w.create(mapping.Knobs{})
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Enabled: p(false)},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Enabled: p(false)})
 		w.pass(time.Second)
 		if m := w.state(uuid); m.State != mapping.Disabled {
 			t.Errorf("state %s", m.State)
@@ -182,10 +179,7 @@ func TestTransitionIsReportedOnceItCanBe(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		uuid := w.create(mapping.Knobs{})
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{BatchSize: p(int64(7))},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{BatchSize: p(int64(7))})
 		w.coord.fail(failing("commit", "mapping/"))
 		w.pass(time.Minute)
 		w.coord.fail(nil)
@@ -305,10 +299,7 @@ func TestWaitingNoticeGoesToTheNewDestination(t *testing.T) {
 		})
 		w.put("k", "1")
 		w.pass(500 * time.Millisecond) // refused once
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Destination: &mapping.DestinationConfig{OnFailure: deadARN}},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Destination: &mapping.DestinationConfig{OnFailure: deadARN}})
 		w.pass(time.Minute)
 		if n := len(w.notices()); n != 1 {
 			t.Errorf("%d notices at the new destination", n)
@@ -431,19 +422,13 @@ func TestActivityReturnsToZero(t *testing.T) {
 			}
 			w.pass(time.Duration(round*7) * time.Millisecond)
 			w.functions.change(func() { w.functions.role += "x" })
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{ParallelizationFactor: p(int64(10 - round%10))},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{ParallelizationFactor: p(int64(10 - round%10))})
 			w.pass(time.Duration(round*3) * time.Millisecond)
-			_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{Enabled: p(false)},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{Enabled: p(false)})
 			if round%2 == 0 {
 				w.pass(time.Second)
 			}
-			_, err = w.mappings.Delete(t.Context(), caller, uuid)
+			_, err := w.mappings.Delete(t.Context(), caller, uuid)
 			w.must(err)
 			w.pass(time.Minute)
 			w.atRest(fmt.Sprint("round ", round))

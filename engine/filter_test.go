@@ -252,10 +252,7 @@ func TestAnotherFilterCountsForWhatIsInNoBatch(t *testing.T) {
 				}
 			}
 
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{Filters: []string{onlyOdd}},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{Filters: []string{onlyOdd}})
 			w.pass(10 * time.Millisecond)
 			healthy.Store(true)
 			w.pass(3 * time.Minute)
@@ -310,10 +307,7 @@ func TestRestartUnderAnotherFilter(t *testing.T) {
 		n := len(w.functions.seen())
 		healthy.Store(true)
 		w.engine.Stop(t.Context())
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Filters: []string{onlyEven}},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Filters: []string{onlyEven}})
 		w.start()
 		w.pass(time.Minute)
 
@@ -370,10 +364,7 @@ func TestFiltersThatCannotBeUsedStopTheMapping(t *testing.T) {
 		}
 		w.atRest("while the filter cannot be used")
 
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Filters: []string{onlyOdd}},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Filters: []string{onlyOdd}})
 		w.pass(time.Minute)
 
 		if got := w.functions.delivered(); !slices.Equal(got, parity(objects(1, 4), false)) {
@@ -423,18 +414,14 @@ func TestUsableFiltersStartNothingThatIsSwitchedOff(t *testing.T) {
 			t.Errorf("a replay without filters: %v", err)
 		}
 		for _, k := range []mapping.Knobs{{Enabled: p(false)}, {Filters: []string{onlyOdd}}} {
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{Knobs: k})
-			w.must(err)
+			w.update(uuid, k)
 			w.pass(time.Minute)
 		}
 
 		if got := w.functions.delivered(); len(got) > 0 || w.state(uuid).State != mapping.Disabled {
 			t.Errorf("%s, delivered %v", w.state(uuid).State, got)
 		}
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Enabled: p(true)},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Enabled: p(true)})
 		w.pass(time.Minute)
 		if got := w.functions.delivered(); !slices.Equal(got, parity(objects(1, 4), false)) {
 			t.Errorf("delivered %v", got)

@@ -41,10 +41,7 @@ func TestDeliveryFailuresAreTheFunctionsOfToday(t *testing.T) {
 		w.put("k", "1")
 		w.pass(time.Minute)
 
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{FunctionName: p("g")},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{FunctionName: p("g")})
 		synctest.Wait()
 		w.put("k", "1")
 		w.pass(time.Minute)

@@ -139,13 +139,7 @@ func TestMovingTheClockPolls(t *testing.T) {
 		w.create(mapping.Knobs{})
 		w.put("k", "1")
 
-		_, err := w.clock.Advance(t.Context(), time.Second, func(context.Context) error {
-			for !w.engine.Idle() {
-				<-time.After(time.Millisecond)
-			}
-			return nil
-		})
-		w.must(err)
+		w.advance(time.Second)
 
 		if got := w.functions.delivered(); !slices.Equal(got, []string{"1"}) {
 			t.Errorf("delivered %v", got)

@@ -224,10 +224,7 @@ func TestMappingMovesToAnotherQualifier(t *testing.T) {
 		uuid := w.create(mapping.Knobs{})
 		w.put("k", "1")
 		w.pass(time.Second)
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{FunctionName: p("f:live")},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{FunctionName: p("f:live")})
 		w.pass(time.Second)
 		w.put("k", "2")
 		w.pass(time.Second)

@@ -107,10 +107,7 @@ func TestReplayOfADisabledMappingNamesTheReportedItem(t *testing.T) {
 		w.put("k", numbered(1, 4)...)
 		uuid := w.create(mapping.Knobs{BatchSize: p(int64(10)), ResponseTypes: []string{"ReportBatchItemFailures"}})
 		w.pass(time.Minute)
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Enabled: p(false)},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Enabled: p(false)})
 		w.pass(time.Minute)
 		at := w.sequences()
 		w.functions.handle = func(i invocation) function.Result {
@@ -254,10 +251,7 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 			t.Errorf("%d records were delivered", n)
 		}
 
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{TumblingWindowSeconds: p(int64(60))},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{TumblingWindowSeconds: p(int64(60))})
 		_, _, err = w.replay(uuid, engine.ReplayRange{From: w.position(third), To: w.position(third)})
 		const windowed = "The mapping has a tumbling window, and what its function answers belongs to the state of one. Replay is for mappings without."
 		if f := new(fault.Error); !errors.As(err, &f) || f.Message != windowed {

@@ -351,10 +351,7 @@ func TestAShorterRetentionMovesAReader(t *testing.T) {
 				w.pass(20 * time.Minute)
 				w.functions.change(func() { w.functions.handle, w.functions.calls = nil, nil })
 				if disabled {
-					_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-						Knobs: mapping.Knobs{Enabled: p(true)},
-					})
-					w.must(err)
+					w.update(uuid, mapping.Knobs{Enabled: p(true)})
 				}
 				w.pass(20 * time.Minute)
 

@@ -158,10 +158,7 @@ func TestDisabledIsTrueAndEnableGoesOn(t *testing.T) {
 		if got := w.functions.delivered(); !slices.Equal(got, before) {
 			t.Errorf("delivered %v while disabled, after %v", got, before)
 		}
-		_, _, err = w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Enabled: p(true)},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Enabled: p(true)})
 		w.pass(time.Minute)
 
 		if got := w.functions.delivered(); !slices.Equal(got, numbered(1, 4)) {
@@ -326,10 +323,7 @@ func TestFactorChangesUnderLoad(t *testing.T) {
 		for _, factor := range []int64{10, 3, 1} {
 			load()
 			w.pass(20 * time.Millisecond)
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{ParallelizationFactor: p(factor)},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{ParallelizationFactor: p(factor)})
 		}
 		load()
 		w.pass(time.Minute)
@@ -382,15 +376,7 @@ func TestAdvanceFiresBackOffs(t *testing.T) {
 		w.create(mapping.Knobs{})
 		real := time.Now()
 
-		_, err := w.clock.Advance(t.Context(), 10*time.Minute, func(ctx context.Context) error {
-			synctest.Wait()
-			for !w.engine.Idle() {
-				<-time.After(time.Millisecond)
-				synctest.Wait()
-			}
-			return nil
-		})
-		w.must(err)
+		w.advance(10 * time.Minute)
 
 		if n := len(w.functions.seen()); n != 8 {
 			t.Errorf("%d invocations, want 8 (S-52)", n)
@@ -429,10 +415,7 @@ func TestRetentionWhileDisabled(t *testing.T) {
 		w.put("k", "old")
 		w.pass(25 * time.Hour)
 		w.put("k", "new")
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Enabled: p(true)},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Enabled: p(true)})
 		w.pass(time.Minute)
 
 		if got := w.functions.delivered(); !slices.Equal(got, []string{"new"}) {

@@ -173,9 +173,7 @@ var waits = map[esm.WaitReason]waiting{
 
 func (w *world) disable(uuid string) {
 	w.t.Helper()
-	off := mapping.UpdateInput{Knobs: mapping.Knobs{Enabled: p(false)}}
-	_, _, err := w.mappings.Update(w.t.Context(), caller, uuid, off)
-	w.must(err)
+	w.update(uuid, mapping.Knobs{Enabled: p(false)})
 }
 
 // hang puts three records into a batch whose invocation takes an hour.

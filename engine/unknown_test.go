@@ -92,10 +92,7 @@ func TestDisableAndEnableTryAFencedShardAgain(t *testing.T) {
 		}
 
 		for _, on := range []bool{false, true} {
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{Enabled: p(on)},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{Enabled: p(on)})
 			w.pass(time.Second)
 		}
 		w.put("k", "4")

@@ -73,10 +73,7 @@ func TestACheckpointThatCannotBeUsedIsLeftAlone(t *testing.T) {
 					". It is left as it is: run the shardmill that wrote it, or restore a backup of the data directory; " +
 					"or delete this mapping and create it anew"
 				for _, enabled := range []bool{true, false, true} {
-					_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-						Knobs: mapping.Knobs{Enabled: &enabled},
-					})
-					w.must(err)
+					w.update(uuid, mapping.Knobs{Enabled: &enabled})
 					w.pass(time.Minute)
 					m := w.state(uuid)
 					if (m.State == mapping.Enabled) != enabled || m.LastResult != want {

@@ -150,10 +150,7 @@ func TestBusyRunnersAreToldLater(t *testing.T) {
 		w.pass(2 * time.Second) // those who asked have gone, what they asked fills the inbox
 		asks.Wait()
 
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{BatchSize: p(int64(7))},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{BatchSize: p(int64(7))})
 		w.pass(time.Second)
 		close(goOn)
 		w.pass(time.Second)
@@ -199,10 +196,7 @@ func TestReadsThatNoMachineTakesReserveNothing(t *testing.T) {
 		if w.engine.Buffered() == 0 {
 			t.Fatal("a read under way has reserved nothing")
 		}
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{Enabled: p(false)},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{Enabled: p(false)})
 		w.pass(time.Second) // the machine is about to take its release
 
 		close(reads)
@@ -237,10 +231,7 @@ func TestReadsThatAreReplacedReserveNothing(t *testing.T) {
 		uuid := w.create(mapping.Knobs{})
 		w.put("k", "1")
 		w.pass(time.Second)
-		_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-			Knobs: mapping.Knobs{ParallelizationFactor: p(int64(3))},
-		})
-		w.must(err)
+		w.update(uuid, mapping.Knobs{ParallelizationFactor: p(int64(3))})
 		w.pass(time.Second) // another read takes the place of the one that is held
 		close(first)
 		w.pass(time.Minute)
@@ -286,10 +277,7 @@ func TestTimeOfAnEarlierReleaseEndsNoLaterRun(t *testing.T) {
 		uuid := w.create(mapping.Knobs{})
 		enabled := func(on bool) {
 			t.Helper()
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{Enabled: p(on)},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{Enabled: p(on)})
 			synctest.Wait()
 		}
 		w.functions.duration = 10 * time.Second

@@ -86,15 +86,7 @@ func TestAdvanceEndsWindows(t *testing.T) {
 		w.pass(time.Second)
 		real := time.Now()
 
-		_, err := w.clock.Advance(t.Context(), time.Hour, func(ctx context.Context) error {
-			synctest.Wait()
-			for !w.engine.Idle() {
-				<-time.After(time.Millisecond)
-				synctest.Wait()
-			}
-			return nil
-		})
-		w.must(err)
+		w.advance(time.Hour)
 
 		w.expect("00:00:00 [1 2] {}", `00:00:00 final {"n":2}`)
 		if took := time.Since(real); took > time.Second {
@@ -226,10 +218,7 @@ func TestWindowChangesInTheMiddle(t *testing.T) {
 		uuid := w.create(mapping.Knobs{TumblingWindowSeconds: p(int64(60))})
 		update := func(seconds int64) {
 			t.Helper()
-			_, _, err := w.mappings.Update(t.Context(), caller, uuid, mapping.UpdateInput{
-				Knobs: mapping.Knobs{TumblingWindowSeconds: &seconds},
-			})
-			w.must(err)
+			w.update(uuid, mapping.Knobs{TumblingWindowSeconds: &seconds})
 			w.pass(time.Second)
 		}
 		w.put("k", "1")
