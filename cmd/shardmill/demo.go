@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -359,10 +361,20 @@ func (d *demo) showQueue(ctx context.Context) error {
 	return nil
 }
 
+// found reports whether a shell finds a binary by the name that it has. What go run started, as the README does, is on
+// no PATH.
+func found(binary string) bool {
+	_, err := exec.LookPath(filepath.Base(binary))
+	return err == nil
+}
+
 // next says what to type.
 func (d *demo) next() {
 	t := d.t
 	t.printf("\n%s The server stays up until you press Ctrl-C. In another terminal:\n", t.bold("Next:"))
+	if self, err := os.Executable(); err == nil && !found(self) {
+		t.printf("    export PATH=\"%s:$PATH\"\n", filepath.Dir(self))
+	}
 	t.printf("    eval \"$(shardmill env --endpoint %s)\"\n", d.s.Endpoint())
 	t.printf("    shardmill put %s --key anna '%s'          # another poison record\n", demoStream, demoPoison)
 	t.printf("    shardmill tail %s --from start            # the records themselves\n", demoStream)
