@@ -117,7 +117,7 @@ func newRoot() *cobra.Command {
 		Short: "Kinesis → Lambda pipelines anywhere: on a laptop, in CI, on your own hardware",
 		Long: `shardmill runs Kinesis → Lambda pipelines in one process, without Docker and without an AWS account.
 Producers put records over the Kinesis API; event source mappings batch them and invoke functions, which are plain processes;
-failed batches are retried, bisected, aged out or announced to a queue as AWS does it.`,
+failed batches are retried, bisected, aged out or announced to a queue, a topic or a bucket as AWS does it.`,
 		Example: `  shardmill demo                    see a pipeline at work, one poison record included
   shardmill dev                     a server in memory for development and tests
   shardmill serve --data DIR        a server that keeps everything`,
