@@ -9,12 +9,14 @@ import (
 // refilter makes another filter count. What is in no batch is dropped and read again, with what the old filter took out
 // behind the batches; a record that such a batch has jumped over stays out. Batches keep their records, whatever the
 // new filter says of them, and with them their identity and counters. Only those from a checkpoint that have not been
-// tried since are read again: which of their records still match is asked anew, as after a restart.
+// tried since are read again: which of their records still match is asked anew, as after a restart. The others end with
+// their last record: what matches only now and lies behind it joins none of them, after a restart either.
 func (s *Shard) refilter() {
 	from, arrival, dropped := s.next, s.maxArrival, 0
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		kept := l.kept()
+		s.dirty = l.endKept() || s.dirty
 		switch { // where the lane goes on, and the largest arrival up to there
 		case kept > 0:
 			r := l.queue.at(kept - 1)
@@ -57,6 +59,23 @@ func (l *lane) kept() (n int) {
 		n += l.plan[i].count
 	}
 	return n
+}
+
+// endKept ends the batches that kept counts at the last record that each has, and reports whether one ended behind it.
+func (l *lane) endKept() (moved bool) {
+	n := 0
+	for i := range l.plan {
+		seg := &l.plan[i]
+		if seg.restored {
+			break
+		}
+		if n += seg.count; seg.count > 0 {
+			last := l.queue.at(n - 1).Pos
+			moved = moved || last != seg.last
+			seg.last = last
+		}
+	}
+	return moved
 }
 
 // Held returns how many records the machine holds: those that are read and not settled.

@@ -66,7 +66,13 @@ func (w *world) start() {
 // verbReconfigure changes knobs of the running machine.
 func (w *world) verbReconfigure(a *args) {
 	w.cfg = w.config(a, w.cfg)
-	for i, list := range []string{"no-match", "match"} { // what another filter says of single records
+	w.matches(a)
+	w.step(esm.Reconfigured{Config: w.cfg})
+}
+
+// matches takes what another filter says of single records.
+func (w *world) matches(a *args) {
+	for i, list := range []string{"no-match", "match"} {
 		text, _ := a.find(list)
 		for _, p := range strings.Split(strings.Trim(text, "()"), ",") {
 			if p != "" {
@@ -74,7 +80,6 @@ func (w *world) verbReconfigure(a *args) {
 			}
 		}
 	}
-	w.step(esm.Reconfigured{Config: w.cfg})
 }
 
 func (w *world) verbRelease(a *args) { w.step(esm.Release{Abandon: a.flag("abandon")}) }
@@ -88,6 +93,7 @@ func (w *world) verbRestart(a *args) {
 			r.Match = true
 		}
 	}
+	w.matches(a)
 	w.judge.restart(w.cfg, w.saved)
 	w.start()
 }
