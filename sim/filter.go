@@ -60,6 +60,18 @@ func (n *session) refilter() {
 		kept := l.kept()
 		switch {
 		case kept > 0:
+			for _, p := range l.plan { // what matches only now and lies behind its last record joins no batch
+				if p.restored {
+					break
+				}
+				count := 0
+				for count < kept && l.queue[count].Pos <= p.last {
+					count++
+				}
+				if count > 0 {
+					p.last = l.queue[count-1].Pos
+				}
+			}
 			last := l.queue[kept-1]
 			if l.decided = last.Pos; last.Pos < from-1 {
 				from, arrival = last.Pos+1, last.arrival

@@ -9,7 +9,6 @@ import (
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/record"
-	"github.com/shardmill/shardmill/sim/book"
 	"github.com/shardmill/shardmill/source"
 )
 
@@ -43,7 +42,7 @@ func (n *session) judgeCall(c *engine.Call, ps []record.Position, in *source.Win
 			return
 		}
 		bytes += e.Size
-		if lane := book.LaneOf(e.Key, n.factor); lane != l.id {
+		if lane := n.s.laneOf(e.Key, n.factor); lane != l.id {
 			n.complain("record %d is in lane %d, not %d", p, lane, l.id)
 			return
 		}
@@ -126,6 +125,7 @@ func (n *session) judgeBatch(l *lane, c *engine.Call, ps []record.Position) {
 		if before := n.s.firstOf(i.Key); before != nil && before.Pos < ps[0] {
 			n.complain("record %d is delivered before %d, which has the same key", i.Pos, before.Pos)
 		}
+		n.w.judgeLineage(n.s, i.Key, i.Pos)
 	}
 }
 
@@ -184,7 +184,7 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 		return nil
 	}
 	first, last, count := doc.Batch[0], doc.Batch[1], int(doc.Batch[2])
-	l := n.lanes[book.LaneOf(n.s.book.At(first).Key, n.factor)]
+	l := n.lanes[n.s.laneOf(n.s.book.At(first).Key, n.factor)]
 	if g := l.notice; g != nil {
 		n.judgeRepeat(l, a)
 		return positionsOf(g.items)
@@ -339,7 +339,7 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 		n.complain("a checkpoint says that the shard has ended, and %d records are held", held)
 	}
 	for _, e := range n.s.book.Records {
-		if !e.Settled() && e.Pos <= markOf(cp, cp.Factor, book.LaneOf(e.Key, cp.Factor)) {
+		if !e.Settled() && e.Pos <= markOf(cp, cp.Factor, n.s.laneOf(e.Key, cp.Factor)) {
 			n.complain("the checkpoint passes record %d, which is not settled", e.Pos)
 		}
 	}
@@ -429,19 +429,12 @@ func (w *world) judgeDurable(s *shard, cp *esm.Checkpoint) {
 	}
 }
 
-// judgeStart checks that a child waits for its parents.
-func (w *world) judgeStart(s *shard) {
-	for _, p := range s.parents {
-		parent := w.shards[p]
-		if e := parent.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil || !parent.saved.checkpoint.Ended {
-			w.complain("shard %d starts before its parent %d has ended", s.id, p)
-		}
-	}
-}
-
 // judgeEnd checks that everything came to an end.
 func (w *world) judgeEnd() {
 	for _, s := range w.shards {
+		if s.expired { // nothing is kept of it
+			continue
+		}
 		if e := s.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil {
 			lanes := "no machine"
 			for _, r := range w.on(s) {

@@ -240,7 +240,7 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 			n.giveUp(l, len(g.items))
 			continue
 		}
-		if len(l.plan) == 0 {
+		if n.skipEmpty(l); len(l.plan) == 0 {
 			if at := n.due(l); n.tooFarAhead(l) || n.win.end != 0 && n.turns(l) || at.IsZero() || at.After(n.w.now) {
 				return
 			}

@@ -13,8 +13,11 @@ func (w *world) produce() {
 	if w.calm {
 		return
 	}
-	s := w.shards[w.rng.IntN(len(w.shards))]
-	if !s.closed && len(s.log) < w.most {
+	open := w.open()
+	if len(open) == 0 { // they close as faults stop
+		return
+	}
+	if s := open[w.rng.IntN(len(open))]; len(s.log) < w.most {
 		burst := 1 + w.rng.IntN(pick(w, 2, 4, 12))
 		if w.most > 1000 {
 			burst = w.most / 2
@@ -30,7 +33,7 @@ func (w *world) produce() {
 func (w *world) put(s *shard) {
 	pos := s.next + record.Position(w.rng.IntN(3))
 	s.next = pos + 1
-	key := record.HashKey{byte(w.rng.IntN(8) * 32)} // eight keys, spread over the range
+	key := record.HashKey{s.anyKey(w)}
 	arrival := record.MillisOf(w.now.Add(-w.upTo(w.skew + 1)))
 	size := pick(w, w.sizes...)
 	if w.rng.IntN(3000) == 0 && w.most < 1000 { // a payload holds two of these, one, or none
@@ -77,14 +80,16 @@ func (w *world) meddle() {
 		w.disable()
 	case n < 53:
 		w.retain(w.shards[w.rng.IntN(len(w.shards))])
-	case n < 60 && len(w.shards) < 6:
+	case n < 60:
 		w.reshard()
-	case n < 70:
+	case n < 64:
+		w.expire()
+	case n < 72:
 		n := w.nodes[w.rng.IntN(len(w.nodes))]
 		l := n.fn.limits
 		l.Account, l.Environments = w.rng.IntN(8), pick(w, 1, 2, 3, 5, 100)
 		w.limit(n, l, pick(w, fleet.Unreserved, fleet.Unreserved, w.rng.IntN(8)))
-	case n < 76:
+	case n < 78:
 		w.tracef("the function changes")
 		for _, n := range w.nodes {
 			if n.up {
@@ -120,7 +125,7 @@ func (w *world) reconfigure(c esm.Config) {
 
 // retain lets retention take a part of a shard.
 func (w *world) retain(s *shard) {
-	if len(s.log) == 0 {
+	if len(s.log) == 0 || s.expired {
 		return
 	}
 	i := w.rng.IntN(len(s.log))
@@ -142,33 +147,5 @@ func (w *world) closeShard(s *shard) {
 		w.tracef("shard %d is closed", s.id)
 		s.closed = true
 		w.news(s)
-	}
-}
-
-// reshard splits a shard, or merges two.
-func (w *world) reshard() {
-	var open []*shard
-	for _, s := range w.shards {
-		if !s.closed {
-			open = append(open, s)
-		}
-	}
-	if len(open) == 0 {
-		return
-	}
-	a := open[w.rng.IntN(len(open))]
-	parents := []record.ShardID{a.id}
-	w.closeShard(a)
-	children := []*shard{}
-	if b := open[w.rng.IntN(len(open))]; b != a {
-		w.closeShard(b)
-		parents = append(parents, b.id)
-	} else {
-		children = append(children, w.addShard(parents))
-	}
-	children = append(children, w.addShard(parents))
-	w.changed()
-	for _, s := range children {
-		w.grant(s, w.nodes[s.owner.node])
 	}
 }

@@ -122,10 +122,16 @@ func (w *world) takeOver(s *shard) {
 // list tells a mapping machine which shards there are.
 func (w *world) list(n *node) {
 	var l []esm.ListedShard
+	var kept []record.ShardID
 	for _, s := range w.shards {
-		l = append(l, esm.ListedShard{ID: s.id, Parents: s.parents, Ended: s.saved.checkpoint.Ended})
+		if s.saved.kept() {
+			kept = append(kept, s.id)
+		}
+		if !s.expired {
+			l = append(l, esm.ListedShard{ID: s.id, Parents: s.parents, Ended: s.saved.checkpoint.Ended})
+		}
 	}
-	w.mappingStep(n, esm.ShardsListed{Shards: l})
+	w.mappingStep(n, esm.ShardsListed{Shards: l, Kept: kept})
 }
 
 // changed has the processes that run find out which shards there are now, and which have ended.
@@ -152,7 +158,9 @@ func (w *world) mappingStep(n *node, ev esm.MappingEvent) {
 			if c.State == esm.Disabled {
 				w.enableSoon()
 			}
-		case esm.Forget, esm.ForgetShard:
+		case esm.ForgetShard:
+			w.forget(c.Shard)
+		case esm.Forget:
 		}
 	}
 	for _, p := range n.mapping.Awaits() {

@@ -34,10 +34,13 @@ func (w *world) start(n *node, s *shard) {
 	w.tracef("shard %d starts on node %d from %s", s.id, n.id, shown(from))
 	r := &runner{w: w, n: n, s: s, revision: s.saved.revision, seen: newSession(w, n, s, w.cfg, from)}
 	id := engine.Identity{Mapping: "sim", Stream: 1, Shard: s.id, FunctionARN: "function"}
-	r.x = engine.NewExecutor(id, w.cfg, wholeRange, w.format, from, w.rng.Uint64(), r.observed)
+	r.x = engine.NewExecutor(id, w.cfg, s.keyRange(), w.format, from, w.rng.Uint64(), r.observed)
 	r.x.Share(n.budget)
 	r.x.Filter(w.compiled(w.cfg.Filter))
 	n.runners = append(n.runners, r)
+	if w.cfg.Factor > 1 && s.keyRange() != wholeRange {
+		w.saw("lanes over a part of the keys")
+	}
 	w.alive(n, 0, func() { r.step(esm.Tick{}) })
 }
 

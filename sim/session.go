@@ -136,7 +136,7 @@ func (n *session) layLanes() {
 }
 
 // of returns the lane of an entry.
-func (n *session) of(e *book.Entry) *lane { return n.lanes[book.LaneOf(e.Key, n.factor)] }
+func (n *session) of(e *book.Entry) *lane { return n.lanes[n.s.laneOf(e.Key, n.factor)] }
 
 // busy reports whether no new batch may start: the machine ends, or its lanes are to be rebuilt.
 func (n *session) busy() bool { return n.release || n.next != nil }

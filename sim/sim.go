@@ -29,6 +29,7 @@ type Report struct {
 	Windows    int // tumbling windows that had their final invocation
 	Notices    int
 	Records    int
+	Events     map[string]int // how often it came to what few worlds have
 }
 
 // Run plays the world of a seed to its end.
@@ -45,6 +46,7 @@ func Run(seed uint64, o Options) (rep Report) {
 		rep = Report{
 			Seed: seed, Complaints: w.complaints, Trace: w.trace, Steps: w.steps, Crashes: w.crashes, Calls: w.calls,
 			Windows: w.windows, Notices: w.notices, Records: w.accepted(),
+			Events: w.events,
 		}
 	}()
 	w.run()
@@ -57,6 +59,9 @@ func (w *world) complain(format string, args ...any) {
 	w.complaints = append(w.complaints, c)
 	w.tracef("BROKEN %s", c)
 }
+
+// saw counts that it came to something.
+func (w *world) saw(what string) { w.events[what]++ }
 
 func (w *world) tracef(format string, args ...any) {
 	if w.opts.Trace {

@@ -19,10 +19,14 @@ var (
 func TestSim(t *testing.T) {
 	t.Logf("seeds %d to %d", *seed, *seed+uint64(*seeds)-1)
 	var steps, calls, windows, notices, crashes, records int
+	events := map[string]int{}
 	for s := *seed; s < *seed+uint64(*seeds); s++ {
 		rep := sim.Run(s, sim.Options{})
 		steps, calls, windows, notices = steps+rep.Steps, calls+rep.Calls, windows+rep.Windows, notices+rep.Notices
 		crashes, records = crashes+rep.Crashes, records+rep.Records
+		for what, n := range rep.Events {
+			events[what] += n
+		}
 		if len(rep.Complaints) == 0 && (*seeds != 1 || !testing.Verbose()) {
 			continue
 		}
@@ -44,9 +48,18 @@ func TestSim(t *testing.T) {
 		}
 	}
 	t.Logf(
-		"%d records, %d invocations, %d windows, %d notices, %d crashes, %d steps", records, calls, windows, notices,
-		crashes, steps,
+		"%d records, %d invocations, %d windows, %d notices, %d crashes, %d steps; %v", records, calls, windows, notices,
+		crashes, steps, events,
 	)
+	for what, least := range map[string]int{ // in 400 worlds
+		"reshard": 200, "rescale": 75, "split of a child": 75, "merge of parents that are not equally far": 75,
+		"shard expires": 75, "shard expires before its end is reached": 20, "child waits for a shard that expires": 20,
+		"lanes over a part of the keys": 200,
+	} {
+		if *seeds >= 400 && events[what]*400 < least**seeds {
+			t.Errorf("%q came about %d times in %d worlds, want %d in 400", what, events[what], *seeds, least)
+		}
+	}
 }
 
 // TestSameSeedSameRun: a seed decides everything, so a red run can be looked at again.

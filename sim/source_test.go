@@ -22,7 +22,7 @@ func TestTheLogsOfAWorldKeepTheContractOfASource(t *testing.T) {
 	sourcetest.Run(t, func(t *testing.T) *sourcetest.Bench {
 		w := newWorld(7, Options{})
 		w.shards, w.skew = nil, 0
-		w.addShard(nil)
+		w.addShard(0, 255)
 		l := &logs{w: w, changed: make(chan struct{})}
 		return &sourcetest.Bench{
 			Source: l, Put: l.put, Split: l.split, Delete: func() { l.change(func() { l.gone = true }) },
@@ -67,8 +67,8 @@ func (l *logs) put(records ...record.Record) {
 func (l *logs) split(id record.ShardID) {
 	l.change(func() {
 		l.w.shards[id].closed = true
-		l.w.addShard([]record.ShardID{id})
-		l.w.addShard([]record.ShardID{id})
+		l.w.addShard(0, 127, id)
+		l.w.addShard(128, 255, id)
 	})
 }
 

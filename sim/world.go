@@ -45,6 +45,7 @@ type world struct {
 	calls      int
 	windows    int
 	notices    int
+	events     map[string]int
 }
 
 // shard is one shard of the stream: its log, its durable checkpoint, who owns it, and the judge's book about its
@@ -52,10 +53,12 @@ type world struct {
 type shard struct {
 	id      record.ShardID
 	parents []record.ShardID
+	lo, hi  byte // the first bytes of its hash keys, from and to
 	log     []record.Record
 	next    record.Position
 	oldest  record.Position
 	closed  bool
+	expired bool // the stream lists it no more
 	saved   durable
 	owner   grant
 	book    book.Book
@@ -65,9 +68,12 @@ type shard struct {
 // durable is a checkpoint as storage holds it.
 type durable struct {
 	checkpoint esm.Checkpoint
-	epoch      uint64 // of its owner
+	epoch      uint64 // of its owner; 0: there is none
 	revision   int
 }
+
+// kept reports whether there is a checkpoint.
+func (d *durable) kept() bool { return d.epoch != 0 }
 
 // search returns the index of the first record at or beyond a position.
 func (s *shard) search(from record.Position) int {
@@ -112,7 +118,7 @@ func (a *agenda) Pop() any {
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{opts: o, rng: rand.New(rand.NewPCG(seed, 0x73696d)), now: epoch, received: map[string]bool{}}
-	w.filters = map[uint64]*filter.Filter{}
+	w.filters, w.events = map[uint64]*filter.Filter{}, map[string]int{}
 	w.skew = pick(w, 0, 0, 1500*time.Millisecond)
 	w.drawSizes()
 	w.cfg = w.anyConfig()
@@ -127,8 +133,11 @@ func newWorld(seed uint64, o Options) *world {
 		}
 		w.nodes = append(w.nodes, n)
 	}
-	for range 1 + w.rng.IntN(2) {
-		w.addShard(nil)
+	if w.rng.IntN(2) == 0 {
+		w.addShard(0, 255)
+	} else {
+		w.addShard(0, 127)
+		w.addShard(128, 255)
 	}
 	return w
 }
@@ -151,9 +160,10 @@ func (w *world) drawSizes() {
 	}
 }
 
-func (w *world) addShard(parents []record.ShardID) *shard {
+// addShard makes a shard of the keys from lo to hi.
+func (w *world) addShard(lo, hi byte, parents ...record.ShardID) *shard {
 	s := &shard{
-		id: record.ShardID(len(w.shards)), parents: parents, next: 1, oldest: 1, keys: map[byte][]*book.Entry{},
+		id: record.ShardID(len(w.shards)), parents: parents, lo: lo, hi: hi, next: 1, oldest: 1, keys: map[byte][]*book.Entry{},
 		owner: grant{w.rng.IntN(len(w.nodes)), 1},
 	}
 	w.shards = append(w.shards, s)
@@ -230,6 +240,7 @@ func (w *world) run() {
 	}
 	if len(w.complaints) == 0 {
 		w.judgeEnd()
+		w.judgeForgotten()
 		w.judgeFunctions()
 	}
 }
@@ -244,6 +255,9 @@ func (w *world) stopFaults() {
 	}
 	w.reconfigure(c)
 	for _, s := range w.shards {
+		if s.expired {
+			continue
+		}
 		if len(w.shards) > 2 || w.rng.IntN(2) == 0 { // some worlds end with every shard closed, some with open ones
 			w.closeShard(s)
 		}
