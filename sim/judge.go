@@ -306,11 +306,10 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 	if n.w.now.Before(n.saveAgain.from) {
 		n.complain("a checkpoint is saved again %s before it may", n.saveAgain.from.Sub(n.w.now))
 	}
-	if at := n.saveDue(); n.w.now.Before(at) && cp.Generation == n.gen && !cp.Ended {
-		n.complain("a checkpoint is saved %s before the next beat, and nothing waits for it", at.Sub(n.w.now))
-	}
+	before := n.savedAt
 	n.saving, n.savedAt = true, n.w.now
-	if cp.Generation != n.gen {
+	rebuilt := cp.Generation != n.gen
+	if rebuilt {
 		n.rebuilt(cp)
 	}
 	if cp.Factor != n.factor || len(cp.Lanes) > n.factor {
@@ -327,6 +326,9 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 	}
 	if n.win.last == 0 || n.tellsOtherwise(cp.Window) {
 		n.turnSilently(false) // what was given up may have been the last of its window
+	if at := n.saveDue(before); n.w.now.Before(at) && !rebuilt && !cp.Ended {
+		n.complain("a checkpoint is saved %s before the next beat, and nothing waits for it", at.Sub(n.w.now))
+	}
 	}
 	if low := n.lowest(); cp.Low != low {
 		n.complain("a checkpoint at %d, and everything is settled up to %d", cp.Low, low)

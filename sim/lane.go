@@ -142,7 +142,8 @@ func (l *lane) settle(count int, now time.Time) {
 	l.queue = l.queue[count:]
 	l.ahead = append(l.ahead, success{last, now})
 	l.mark = last
-	for len(l.plan) > 0 && l.plan[0].last <= last {
+	// Its last records may be filtered since it was cut: what is left then is no batch any more.
+	for len(l.plan) > 0 && (l.plan[0].last <= last || !l.plan[0].restored && l.atHand() == 0) {
 		l.plan = l.plan[1:]
 		l.pause = pause{}
 	}

@@ -367,7 +367,7 @@ func raw(payload int) int { return payload/4*3 + 1 }
 
 // judgeSaving checks that a machine saves what it has come to, and asks the source about a window that may be over.
 func (n *session) judgeSaving() {
-	due := n.saveDue()
+	due := n.saveDue(n.savedAt)
 	if due.Before(n.saveAgain.to) {
 		due = n.saveAgain.to
 	}
@@ -383,7 +383,7 @@ func (n *session) judgeSaving() {
 
 // saveDue is when what was settled must be saved, unless a save has failed: in the next beat after the last checkpoint,
 // and at once before an end, a rebuild, or when a lane is a quarter of the way to where it must wait.
-func (n *session) saveDue() time.Time {
+func (n *session) saveDue(last time.Time) time.Time {
 	const beat, hurry = 10 * time.Millisecond, 16
 	ended := n.ended && n.heldNow() == 0 && n.win.end == 0
 	if n.release || n.next != nil || ended || slices.ContainsFunc(n.lanes, func(l *lane) bool {
@@ -391,7 +391,7 @@ func (n *session) saveDue() time.Time {
 	}) {
 		return time.Time{}
 	}
-	return n.savedAt.Truncate(beat).Add(beat)
+	return last.Truncate(beat).Add(beat)
 }
 
 // askAt is when the source is to be asked how far the tail is sealed: at the end of an idle window, and again after a
@@ -536,7 +536,10 @@ func (n *session) horizon(oldest record.Position) {
 func (n *session) fetched(f *engine.Fetch) {
 	n.settleSilently()
 	records, _ := n.used()
-	if n.choked || f.Limit.Records > min(10_000, max(1, n.maxRecords()-records)) { // it tells what else was given up
+	most := func() int { return min(10_000, max(1, n.maxRecords()-records), max(1, n.wanted())) }
+	late := n.node.budget != nil // it may have waited for memory
+	if n.choked || f.Limit.Records > max(1, n.maxRecords()-records) ||
+		!late && (n.wanted() == 0 || f.Limit.Records > most()) { // it tells what else was given up
 		for _, l := range n.lanes {
 			n.drop(l, record.MaxPosition, false)
 		}
@@ -553,12 +556,12 @@ func (n *session) fetched(f *engine.Fetch) {
 		n.complain("a read from %d while one is under way", f.From)
 	case n.ended:
 		n.complain("a read from %d beyond the end of the shard", f.From)
-	case (n.choked || n.busy() || n.wanted() == 0) && n.node.budget == nil: // a read that waited for memory is late
+	case (n.choked || n.busy() || n.wanted() == 0) && !late:
 		n.complain("a read from %d of a machine that has no room, or is to end", f.From)
 	case n.w.now.Before(n.again.from):
 		n.complain("a read is repeated %s before it may", n.again.from.Sub(n.w.now))
 	case f.Limit.Records < 1 || f.Limit.Bytes < 1 ||
-		f.Limit.Records > min(10_000, max(1, n.maxRecords()-records), max(1, n.wanted())) && n.node.budget == nil:
+		f.Limit.Records > most() && !late:
 		n.complain("a read of %d records and %d bytes with %d held", f.Limit.Records, f.Limit.Bytes, records)
 	}
 	n.fetch = engineFetch{seq: f.Seq, out: true, wait: f.Wait}

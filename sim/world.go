@@ -163,7 +163,8 @@ func (w *world) drawSizes() {
 // addShard makes a shard of the keys from lo to hi.
 func (w *world) addShard(lo, hi byte, parents ...record.ShardID) *shard {
 	s := &shard{
-		id: record.ShardID(len(w.shards)), parents: parents, lo: lo, hi: hi, next: 1, oldest: 1, keys: map[byte][]*book.Entry{},
+		id: record.ShardID(len(w.shards)), parents: parents, lo: lo, hi: hi, next: 1, oldest: 1,
+		keys:  map[byte][]*book.Entry{},
 		owner: grant{w.rng.IntN(len(w.nodes)), 1},
 	}
 	w.shards = append(w.shards, s)
