@@ -77,7 +77,7 @@ func (x *Executor) account() {
 // batch, else while the budget has room. A Read that must wait tells the core that nothing more can be had now, so that
 // a batch that could still grow goes out; the core then asks again with Wait.
 func (x *Executor) resume() esm.Event {
-	if !x.withheld {
+	if x.withheld = x.withheld && x.shard.Reads(x.reading.Seq); !x.withheld {
 		return nil
 	}
 	c := x.reading

@@ -82,3 +82,33 @@ func TestWhatAnotherFilterDropsIsNotHeld(t *testing.T) {
 		t.Errorf("%d records held, which cost %d", x.held.len(), x.held.cost)
 	}
 }
+
+// A read that waits for memory is not made any more once other settings have made it void and ask for no other: what it
+// brought would belong nowhere.
+func TestAReadThatIsVoidDoesNotWaitForMemory(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1_700_000_000_000)
+	cfg := esm.Config{BatchSize: 4, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+	x := sieved(cfg, nil)
+	const room = 20 << 20
+	b := NewBudget(room)
+	x.Share(b)
+	f := x.Step(now, esm.Tick{})[0].(Fetch)
+	b.add(room)
+	x.Step(now, x.Fetched(f.Seq, recordsOf(1, 1, 1, 1, 1), 6, storage.End{Kind: storage.More}))
+	if !x.withheld {
+		t.Fatal("no read waits for memory")
+	}
+
+	cfg.BatchSize, cfg.ReadAhead, cfg.Filter = 1, 2, 1
+	x.Filter(compiled(t, 1))
+	x.Step(now, esm.Reconfigured{Config: cfg})
+	b.Return(room)
+	effects := x.Step(now, esm.Tick{})
+
+	for _, e := range effects {
+		if f, ok := e.(Fetch); ok {
+			t.Errorf("the read %d from %d is made", f.Seq, f.From)
+		}
+	}
+}

@@ -133,6 +133,10 @@ func (s *Shard) takeBack(l *lane, r *Rec) {
 	}
 }
 
+// Reads reports whether the machine waits for what the Read of a number brings: it was not answered, and nothing has
+// made it void since.
+func (s *Shard) Reads(seq uint64) bool { return s.reading && s.seq == seq }
+
 func (s *Shard) readFailed(ev ReadFailed) {
 	if !s.reading || ev.Seq != s.seq {
 		return

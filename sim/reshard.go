@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/record"
-	"github.com/shardmill/shardmill/sim/book"
 )
 
-// grain is where shards may be cut: hash keys here differ in their first byte alone, and shards are cut at multiples of it.
+// grain is where shards may be cut: hash keys here differ in their first byte alone, and shards are cut at multiples of
+// it.
 const grain = 8
 
 // keyRange is the hash key range of a shard.
@@ -188,7 +188,8 @@ func (w *world) ancestors(s *shard, f func(*shard)) {
 // judgeStart checks that a child waits for everything that it descends from.
 func (w *world) judgeStart(s *shard) {
 	w.ancestors(s, func(p *shard) {
-		if e := p.book.Unsettled(record.MaxPosition, true, 0, nil); e != nil || !p.expired && !p.saved.checkpoint.Ended {
+		e := p.book.Unsettled(record.MaxPosition, true, 0, nil)
+		if e != nil || !p.expired && !p.saved.checkpoint.Ended {
 			w.complain("shard %d starts before %d, which it descends from, has ended", s.id, p.id)
 		}
 	})
@@ -197,8 +198,7 @@ func (w *world) judgeStart(s *shard) {
 // judgeLineage checks that nothing of a key is open in what a shard descends from.
 func (w *world) judgeLineage(s *shard, key byte, at record.Position) {
 	w.ancestors(s, func(p *shard) {
-		var before *book.Entry
-		if before = p.firstOf(key); before != nil {
+		if before := p.firstOf(key); before != nil {
 			w.complain("record %d of shard %d is delivered before %d of shard %d, which has the same key", at, s.id,
 				before.Pos, p.id)
 		}
