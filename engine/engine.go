@@ -66,6 +66,7 @@ type Engine struct {
 	budget  *Budget
 	advices advices
 	tap     *tap
+	crew    *crew
 	pulse   pulse
 
 	mu      sync.Mutex
@@ -81,7 +82,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{
 		o: o, runners: map[string]*mappingRunner{}, advices: advices{given: map[string]uint64{}},
-		pulse: pulse{clock: o.Clock},
+		crew: newCrew(), pulse: pulse{clock: o.Clock},
 	}
 	e.tap = newTap(&e.active, o.Observe, o.Hinted)
 	if o.BufferMemory > 0 {
@@ -176,6 +177,7 @@ func (e *Engine) Stop(ctx context.Context) {
 		}
 	}
 	e.tap.stop(ctx)
+	e.crew.dismiss()
 }
 
 // reconcile brings the runners in line with the mappings. all is false when a runner was too busy to be told; nothing

@@ -44,10 +44,12 @@ func (r *shardRunner) perform(eff Effect) {
 	}
 }
 
-// start runs f on its own goroutine, which the runner waits for at its end.
+// start runs f on another goroutine. The runner waits for its end before it ends itself.
 func (r *shardRunner) start(f func()) {
 	r.e.active.begin()
-	r.wg.Go(func() {
+	r.wg.Add(1)
+	r.e.crew.do(func() {
+		defer r.wg.Done()
 		defer r.e.active.end()
 		f()
 	})
