@@ -326,9 +326,9 @@ func (n *session) judgeSave(cp *esm.Checkpoint) {
 	}
 	if n.win.last == 0 || n.tellsOtherwise(cp.Window) {
 		n.turnSilently(false) // what was given up may have been the last of its window
+	}
 	if at := n.saveDue(before); n.w.now.Before(at) && !rebuilt && !cp.Ended {
 		n.complain("a checkpoint is saved %s before the next beat, and nothing waits for it", at.Sub(n.w.now))
-	}
 	}
 	if low := n.lowest(); cp.Low != low {
 		n.complain("a checkpoint at %d, and everything is settled up to %d", cp.Low, low)

@@ -384,14 +384,14 @@ func (n *session) judgeSaving() {
 // saveDue is when what was settled must be saved, unless a save has failed: in the next beat after the last checkpoint,
 // and at once before an end, a rebuild, or when a lane is a quarter of the way to where it must wait.
 func (n *session) saveDue(last time.Time) time.Time {
-	const beat, hurry = 10 * time.Millisecond, 16
+	const hurry = 16
 	ended := n.ended && n.heldNow() == 0 && n.win.end == 0
 	if n.release || n.next != nil || ended || slices.ContainsFunc(n.lanes, func(l *lane) bool {
 		return len(l.ahead) >= hurry
 	}) {
 		return time.Time{}
 	}
-	return last.Truncate(beat).Add(beat)
+	return last.Truncate(n.cfg.SaveBeat).Add(n.cfg.SaveBeat)
 }
 
 // askAt is when the source is to be asked how far the tail is sealed: at the end of an idle window, and again after a
