@@ -246,12 +246,13 @@ func TestAnAbandonedNoticeIsNotRefused(t *testing.T) {
 		})
 		w.put("k", "one")
 		w.pass(2500 * time.Millisecond) // refused twice: the queue is not there
-		w.notice = make(chan struct{})
+		held := make(chan struct{})
+		w.notice.Store(&held)
 		w.pass(time.Minute)
 		now, cancel := context.WithCancel(t.Context())
 		cancel()
 		w.engine.Stop(now)
-		w.notice = nil
+		w.notice.Store(nil)
 		w.must(w.queues.Create(t.Context(), late, queue.Given{}))
 		w.start()
 		w.pass(time.Minute)

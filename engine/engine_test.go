@@ -339,7 +339,7 @@ type world struct {
 	log       *bytes.Buffer
 	metrics   *metric.Store
 
-	notice chan struct{} // sends wait until it is closed; nil: they do not
+	notice atomic.Pointer[chan struct{}] // sends wait until it is closed; nil: they do not
 
 	hintsMu sync.Mutex
 	hints   []string // given so far
@@ -635,9 +635,9 @@ type heldQueues struct {
 }
 
 func (q heldQueues) SendNotice(ctx context.Context, account, region, name, id string, body []byte) error {
-	if q.w.notice != nil {
+	if held := q.w.notice.Load(); held != nil {
 		select {
-		case <-q.w.notice:
+		case <-*held:
 		case <-ctx.Done():
 			return fault.New("Abandoned", "The sender has left, and takes that for a no.")
 		}

@@ -96,7 +96,8 @@ var waits = map[esm.WaitReason]waiting{
 		knobs: mapping.Knobs{MaxRetries: p(int64(0)), Destination: &mapping.DestinationConfig{OnFailure: deadARN}},
 		do: func(w *world, _ string) {
 			w.functions.handle = poisoned("1")
-			w.notice = make(chan struct{})
+			held := make(chan struct{})
+			w.notice.Store(&held)
 			w.put("k", "1")
 			w.pass(time.Second)
 		},
@@ -223,8 +224,8 @@ func TestStatusNamesEveryReasonToWait(t *testing.T) {
 
 // release ends what a test has made to last.
 func (w *world) release() {
-	if w.notice != nil {
-		close(w.notice)
+	if held := w.notice.Load(); held != nil {
+		close(*held)
 		w.pass(time.Second)
 	}
 	w.coord.fail(nil)
