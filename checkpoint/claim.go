@@ -59,8 +59,9 @@ func (s *Store) Claim(
 		}
 		// The owner before has saved once more, or a later one was faster: what is there now says which.
 		if lost := race.Lost(h.Revision, err); lost != nil {
-			return Held{}, fmt.Errorf( //nolint:errorlint // it says nothing about another owner
-				"claim the checkpoint of mapping %s on %s: %w: %v", mapping, shard, storage.ErrUnchanged, lost,
+			return Held{}, fmt.Errorf(
+				"claim the checkpoint of mapping %s on %s: %w: %s", mapping, shard, storage.ErrUnchanged,
+				lost.Error(), // in words only: it is no conflict with another owner
 			)
 		}
 	}

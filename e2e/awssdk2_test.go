@@ -75,7 +75,6 @@ func TestCallsOfTheOldJavaScriptSDKComeBack(t *testing.T) {
 		}
 
 		out, err := c.lambda.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String(handler)})
-
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,11 @@ var crashes = []struct {
 	moment     string
 	poisonOnly bool // so that the first thing delivered is a notice
 }{
-	{"delivered:1", false}, {"delivered:7", false}, {"delivered:1", true}, {"save:1", false}, {"save:2", true},
+	{"delivered:1", false},
+	{"delivered:7", false},
+	{"delivered:1", true},
+	{"save:1", false},
+	{"save:2", true},
 	{"save:9", false},
 }
 

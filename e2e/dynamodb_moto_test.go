@@ -366,7 +366,8 @@ func motoTable() object {
 	return object{
 		"TableName": "diff", "BillingMode": "PAY_PER_REQUEST",
 		"AttributeDefinitions": list{
-			object{"AttributeName": "id", "AttributeType": "S"}, object{"AttributeName": "sk", "AttributeType": "N"},
+			object{"AttributeName": "id", "AttributeType": "S"},
+			object{"AttributeName": "sk", "AttributeType": "N"},
 			object{"AttributeName": "g", "AttributeType": "S"},
 		},
 		"KeySchema": list{

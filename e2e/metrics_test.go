@@ -98,7 +98,8 @@ func (s *server) metricsBySDK(t *testing.T, from, to time.Time) (m measured) {
 				Metric: &cloudwatchtypes.Metric{Namespace: in.Namespace, MetricName: in.MetricName, Dimensions: shop},
 				Period: in.Period, Stat: aws.String("Sum"),
 			},
-		}}})
+		}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

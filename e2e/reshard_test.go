@@ -101,7 +101,7 @@ func TestFourClientsReshardUnderTraffic(t *testing.T) {
 	last, shards := map[string]int{}, map[string]bool{}
 	for _, inv := range l.invocations() {
 		for _, r := range inv.records {
-			i, err := strconv.Atoi(string(r.Data))
+			i, err := strconv.Atoi(r.Data)
 			if err != nil || i != last[r.Key]+1 {
 				t.Fatalf("%s: %q comes after %d", r.Key, r.Data, last[r.Key])
 			}

@@ -41,7 +41,6 @@ func TestTransitionsTagsAndCountsWithBoto3(t *testing.T) {
 	}
 
 	stdout, stderr, err := s.command(t, venv(t, "python"), script, shardmill(t), code)
-
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
 	}

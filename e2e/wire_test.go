@@ -70,7 +70,8 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 		},
 		{
 			"a foreign Host at the control API", "GET", "/_shardmill/health/live",
-			map[string]string{"Host": "evil.example"}, 421, "shardmill answers only to its own address",
+			map[string]string{"Host": "evil.example"},
+			421, "shardmill answers only to its own address",
 		},
 		{
 			"a page's Origin", "POST", "/", listStreams(map[string]string{"Origin": "https://evil.example"}), 403,
@@ -82,7 +83,8 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 		},
 		{
 			"a preflight", "OPTIONS", "/2015-03-31/functions",
-			map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, 403,
+			map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
+			403,
 			"shardmill refuses requests from web pages",
 		},
 		{
@@ -90,7 +92,8 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
 		},
 		{
-			"a reset with another token", "POST", "/_shardmill/reset", map[string]string{"Authorization": "Bearer 00"},
+			"a reset with another token", "POST", "/_shardmill/reset",
+			map[string]string{"Authorization": "Bearer 00"},
 			401, "the control API needs the token of this start",
 		},
 		{
@@ -98,7 +101,8 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 			403, "the control API does not answer web pages",
 		},
 		{
-			"health from a page", "GET", "/_shardmill/health/ready", map[string]string{"Sec-Fetch-Site": "cross-site"},
+			"health from a page", "GET", "/_shardmill/health/ready",
+			map[string]string{"Sec-Fetch-Site": "cross-site"},
 			403, "the control API does not answer web pages",
 		},
 		{"Lambda without Authorization", "GET", "/2015-03-31/functions", nil, 403, "Missing Authentication Token"},

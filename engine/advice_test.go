@@ -38,30 +38,38 @@ func TestAdviceIsGivenOnceForEachMapping(t *testing.T) {
 		hint   string // what it says; "": none is given
 	}{
 		{
-			"a report that nobody asked for", mapping.Knobs{}, report,
+			"a report that nobody asked for",
+			mapping.Knobs{},
+			report,
 			"FunctionResponseTypes does not hold ReportBatchItemFailures",
 		},
 		{"an empty report that nobody asked for", mapping.Knobs{}, say(`{"batchItemFailures":[]}`), ""},
 		{"a sentence that nobody reads", mapping.Knobs{}, say(`"Delivered 2 records"`), ""},
 		{
-			"a sentence where reports are expected", mapping.Knobs{ResponseTypes: reports},
+			"a sentence where reports are expected",
+			mapping.Knobs{ResponseTypes: reports},
 			say(`"Delivered 2 records"`), "carries no report",
 		},
 		{"a bare list", mapping.Knobs{ResponseTypes: reports}, say(`[{"itemIdentifier":"1"}]`), "a bare list"},
 		{
-			"a report in a text", mapping.Knobs{ResponseTypes: reports},
+			"a report in a text",
+			mapping.Knobs{ResponseTypes: reports},
 			say(`"{\"batchItemFailures\":[{\"itemIdentifier\":\"1\"}]}"`), "within a text",
 		},
 		{
-			"another spelling", mapping.Knobs{ResponseTypes: reports},
+			"another spelling",
+			mapping.Knobs{ResponseTypes: reports},
 			say(`{"BatchItemFailures":[{"itemIdentifier":"1"}]}`), "spelt exactly so",
 		},
 		{
-			"a report that cannot be followed", mapping.Knobs{ResponseTypes: reports},
+			"a report that cannot be followed",
+			mapping.Knobs{ResponseTypes: reports},
 			say(`{"batchItemFailures":[{"itemIdentifier":""}]}`), "cannot be followed",
 		},
 		{
-			"a window without a state", mapping.Knobs{TumblingWindowSeconds: p(int64(60))}, say(`"counted"`),
+			"a window without a state",
+			mapping.Knobs{TumblingWindowSeconds: p(int64(60))},
+			say(`"counted"`),
 			"without a state",
 		},
 		{"nothing at all", mapping.Knobs{ResponseTypes: reports}, say(`null`), ""},

@@ -57,14 +57,16 @@ func TestEventsAreCounted(t *testing.T) {
 		"S-61": {
 			mapping.Knobs{
 				BatchSize: p(int64(10)), MaxRetries: p(int64(3)), Bisect: p(true), Destination: to(deadARN),
-			}, 10, poisoned("7"),
+			},
+			10, poisoned("7"),
 			map[string]float64{
 				"PolledEventCount": 10, "FilteredOutEventCount": 0, "InvokedEventCount": 30,
 				"FailedInvokeEventCount": 21, "OnFailureDestinationDeliveredEventCount": 1,
 			},
 		},
 		"S-84": {
-			mapping.Knobs{BatchSize: p(int64(5)), MaxRetries: p(int64(0)), Destination: to(deadARN + "-gone")}, 5,
+			mapping.Knobs{BatchSize: p(int64(5)), MaxRetries: p(int64(0)), Destination: to(deadARN + "-gone")},
+			5,
 			poisoned("1"),
 			map[string]float64{
 				"PolledEventCount": 5, "FilteredOutEventCount": 0, "InvokedEventCount": 5, "FailedInvokeEventCount": 5,
@@ -72,7 +74,8 @@ func TestEventsAreCounted(t *testing.T) {
 			},
 		},
 		"S-85": {
-			mapping.Knobs{BatchSize: p(int64(2)), MaxRetries: p(int64(0))}, 4, poisoned("1"),
+			mapping.Knobs{BatchSize: p(int64(2)), MaxRetries: p(int64(0))},
+			4, poisoned("1"),
 			map[string]float64{
 				"PolledEventCount": 4, "FilteredOutEventCount": 0, "InvokedEventCount": 4, "FailedInvokeEventCount": 2,
 				"DroppedEventCount": 2,
@@ -82,11 +85,13 @@ func TestEventsAreCounted(t *testing.T) {
 			mapping.Knobs{
 				BatchSize: p(int64(100)), BatchingWindowSeconds: p(int64(5)),
 				Filters: []string{`{"partitionKey":["k"],"data":{"n":[{"numeric":["<=",10]}]}}`},
-			}, 1000, nil,
+			},
+			1000, nil,
 			map[string]float64{"PolledEventCount": 1000, "FilteredOutEventCount": 990, "InvokedEventCount": 10},
 		},
 		"S-110": {
-			mapping.Knobs{BatchSize: p(int64(3)), ResponseTypes: []string{"ReportBatchItemFailures"}}, 3, partial,
+			mapping.Knobs{BatchSize: p(int64(3)), ResponseTypes: []string{"ReportBatchItemFailures"}},
+			3, partial,
 			map[string]float64{
 				"PolledEventCount": 3, "FilteredOutEventCount": 0, "InvokedEventCount": 4, "FailedInvokeEventCount": 3,
 			},

@@ -53,6 +53,7 @@ func BenchmarkTenThousandRecords(b *testing.B) {
 						take(x.Step(now, x.Answered(e.Batch, ok)))
 					case Keep:
 						take(x.Step(now, esm.Saved{Result: esm.SaveDone}))
+					default: // nothing fails
 					}
 				}
 			}

@@ -62,8 +62,11 @@ func TestTimestampsStartToTheMillisecond(t *testing.T) {
 			timestamp record.Millis
 			want      []string
 		}{
-			{record.MillisOf(at(200_500)), all[1:]}, {record.MillisOf(at(200_501)), all[2:]},
-			{record.MillisOf(at(201_000)), all[2:]}, {record.MillisOf(at(300_251)), nil}, {1000, all},
+			{record.MillisOf(at(200_500)), all[1:]},
+			{record.MillisOf(at(200_501)), all[2:]},
+			{record.MillisOf(at(201_000)), all[2:]},
+			{record.MillisOf(at(300_251)), nil},
+			{1000, all},
 		} {
 			before := len(w.functions.delivered())
 			m, _, err := w.mappings.Create(t.Context(), caller, mapping.CreateInput{

@@ -223,11 +223,15 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		}{
 			{"nobody", engine.ReplayRange{From: from, To: to}, engine.CodeNoMapping, "There is no mapping nobody."},
 			{
-				uuid, engine.ReplayRange{Shard: 7, From: from, To: to}, engine.CodeBadRange,
+				uuid,
+				engine.ReplayRange{Shard: 7, From: from, To: to},
+				engine.CodeBadRange,
 				"The stream of the mapping has no shardId-000000000007 that can be read.",
 			},
 			{
-				uuid, engine.ReplayRange{From: to, To: from}, engine.CodeBadRange,
+				uuid,
+				engine.ReplayRange{From: to, To: from},
+				engine.CodeBadRange,
 				"The range ends before it begins: exchange its two ends.",
 			},
 		} {

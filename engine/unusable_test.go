@@ -41,13 +41,17 @@ func TestACheckpointThatCannotBeUsedIsLeftAlone(t *testing.T) {
 		"empty":           {func([]byte) []byte { return []byte{} }, unknown},
 		"of a newer one":  {func(b []byte) []byte { return append([]byte{99}, b[1:]...) }, unknown},
 		"with more in it": {func(b []byte) []byte { return append(b, 0) }, "checkpoint of 16 bytes does not parse"},
-		"ahead of the shard": {encoded(func(cp *esm.Checkpoint) { cp.Low = 1000 }),
-			"it speaks of record 1000, and the next one of the shard will be 5"},
+		"ahead of the shard": {
+			encoded(func(cp *esm.Checkpoint) { cp.Low = 1000 }),
+			"it speaks of record 1000, and the next one of the shard will be 5",
+		},
 		"with a batch that the shard never had": {encoded(func(cp *esm.Checkpoint) {
 			cp.Lanes = []esm.LaneMark{{Settled: 2, Plan: []esm.SegmentMark{{First: 3, Last: 7}}}}
 		}), "it speaks of record 7, and the next one of the shard will be 5"},
-		"at the end of an open shard": {encoded(func(cp *esm.Checkpoint) { cp.Ended = true }),
-			"it says that the shard has ended, and the shard is open"},
+		"at the end of an open shard": {
+			encoded(func(cp *esm.Checkpoint) { cp.Ended = true }),
+			"it says that the shard has ended, and the shard is open",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -27,7 +27,10 @@ func TestMappingRunsWhatItShould(t *testing.T) {
 
 // family is a stream with three generations: shard 0 is split into 2 and 3, then 1 and 3 are merged into 4.
 var family = []esm.ListedShard{
-	{ID: 0}, {ID: 1}, {ID: 2, Parents: []record.ShardID{0}}, {ID: 3, Parents: []record.ShardID{0}},
+	{ID: 0},
+	{ID: 1},
+	{ID: 2, Parents: []record.ShardID{0}},
+	{ID: 3, Parents: []record.ShardID{0}},
 	{ID: 4, Parents: []record.ShardID{1, 3}},
 }
 

@@ -2,6 +2,7 @@ package filter_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -295,7 +296,8 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, pattern string) {
 		c, err := filter.Compile([]string{pattern})
 		if err != nil {
-			if e := err.(*filter.Error); e.Offset < 0 || e.Offset > len(pattern) || e.Why == "" {
+			e := (*filter.Error)(nil)
+			if !errors.As(err, &e) || e.Offset < 0 || e.Offset > len(pattern) || e.Why == "" {
 				t.Errorf("%q: %#v", pattern, e)
 			}
 			return

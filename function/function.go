@@ -99,9 +99,14 @@ func (o *Options) Validate() error {
 		name  string
 		value int
 	}{
-		{"AccountConcurrency", o.AccountConcurrency}, {"UnreservedMinimum", o.UnreservedMinimum},
-		{"MaxEnvironments", o.MaxEnvironments}, {"IdleTTL", int(o.IdleTTL)}, {"InitTimeout", int(o.InitTimeout)},
-		{"TailWait", int(o.TailWait)}, {"Transition", int(o.Transition)}, {"ShutdownGrace", int(o.ShutdownGrace)},
+		{"AccountConcurrency", o.AccountConcurrency},
+		{"UnreservedMinimum", o.UnreservedMinimum},
+		{"MaxEnvironments", o.MaxEnvironments},
+		{"IdleTTL", int(o.IdleTTL)},
+		{"InitTimeout", int(o.InitTimeout)},
+		{"TailWait", int(o.TailWait)},
+		{"Transition", int(o.Transition)},
+		{"ShutdownGrace", int(o.ShutdownGrace)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("function.Options.%s is %d; it must not be negative", f.name, f.value)

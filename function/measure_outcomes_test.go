@@ -28,21 +28,31 @@ func TestEveryOutcomeIsMeasuredInEverySetOfDimensions(t *testing.T) {
 		want function.Class
 		add  [8]values // in the order of kinds
 	}{
-		{"a success", "obey", func(b measured) function.Result { return b.invoke("f", functiontest.Echo) },
+		{
+			"a success", "obey", func(b measured) function.Result { return b.invoke("f", functiontest.Echo) },
 			function.Success,
-			[8]values{one, zero, zero, some, one, one, some, none}},
-		{"a failure", "obey", func(b measured) function.Result { return b.invoke("f", functiontest.Fail) },
+			[8]values{one, zero, zero, some, one, one, some, none},
+		},
+		{
+			"a failure", "obey", func(b measured) function.Result { return b.invoke("f", functiontest.Fail) },
 			function.FunctionError,
-			[8]values{one, one, zero, some, one, one, some, none}},
-		{"a timeout", "obey", func(b measured) function.Result { return b.invoke("f", functiontest.Hang) },
+			[8]values{one, one, zero, some, one, one, some, none},
+		},
+		{
+			"a timeout", "obey", func(b measured) function.Result { return b.invoke("f", functiontest.Hang) },
 			function.FunctionError,
-			[8]values{one, one, zero, some, one, one, some, none}},
-		{"an exit", "exit-on-event", func(b measured) function.Result { return b.invoke("f", `1`) },
+			[8]values{one, one, zero, some, one, one, some, none},
+		},
+		{
+			"an exit", "exit-on-event", func(b measured) function.Result { return b.invoke("f", `1`) },
 			function.FunctionError,
-			[8]values{one, one, zero, some, one, one, some, none}},
-		{"an exit before the first event", "exit-in-init",
+			[8]values{one, one, zero, some, one, one, some, none},
+		},
+		{
+			"an exit before the first event", "exit-in-init",
 			func(b measured) function.Result { return b.invoke("f", `1`) }, function.FunctionError,
-			[8]values{one, one, zero, none, one, none, none, none}},
+			[8]values{one, one, zero, none, one, none, none, none},
+		},
 		{"an attempt beyond the reservation", "obey", func(b measured) function.Result {
 			if err := b.PutConcurrency(b.t.Context(), ref("f"), 0); err != nil {
 				b.t.Fatal(err)

@@ -56,18 +56,20 @@ func TestOutputWithoutALineBreak(t *testing.T) {
 				    time.sleep(9)
 			`, short)
 		}, [2][]string{{"before", "Task", "", "END"}, {"before", "Task", "", "END"}}},
-		"an exit": {func(b *bench) {
-			b.python("f", `
+		"an exit": {
+			func(b *bench) {
+				b.python("f", `
 				import os
 				def handler(event, context):
 				    os.write(2, b"before")
 				    os._exit(1)
 			`)
-		},
+			},
 			[2][]string{
 				{"before", "RequestId:", "Runtime.ExitError", "END"},
 				{"before", "RequestId:", "Runtime.ExitError", "END"},
-			}},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -468,7 +468,8 @@ func TestForeignMachineCodeIsNamed(t *testing.T) {
 		{
 			"another minor version, a name of a package",
 			[]file{
-				{"PIL/__init__.py", "", 0o644}, {"PIL/_imaging.cpython-399-x86_64-linux-gnu.so", "", 0o755},
+				{"PIL/__init__.py", "", 0o644},
+				{"PIL/_imaging.cpython-399-x86_64-linux-gnu.so", "", 0o755},
 				{"index.py", "from PIL import _imaging\n", 0o644},
 			},
 			"Unable to import module 'index': cannot import name '_imaging' from 'PIL'",
@@ -489,7 +490,8 @@ func TestForeignMachineCodeIsNamed(t *testing.T) {
 					0o644,
 				},
 				{"numpy/_core/__init__.py", "from . import _umath\nimport numpy._core._umath\n", 0o644},
-				{"numpy/_core/_umath.cpython-399-darwin.so", "", 0o755}, {"index.py", "import numpy\n", 0o644},
+				{"numpy/_core/_umath.cpython-399-darwin.so", "", 0o755},
+				{"index.py", "import numpy\n", 0o644},
 			},
 			"Unable to import module 'index': you should not",
 			"numpy/_core/_umath.cpython-399-darwin.so is built for CPython 3.99 on darwin",

@@ -83,8 +83,10 @@ func TestPythonContextFollowsTheEnvironment(t *testing.T) {
 		    return [context.function_name, context.function_version, context.memory_limit_in_mb]
 	`)
 	for _, c := range []struct{ event, answer string }{
-		{`"set"`, `["f", "$LATEST", "256"]`}, {`"delete"`, `["mine", "$LATEST", "256"]`},
-		{`"replace"`, `["mine", null, "256"]`}, {`0`, `["replaced", null, null]`},
+		{`"set"`, `["f", "$LATEST", "256"]`},
+		{`"delete"`, `["mine", "$LATEST", "256"]`},
+		{`"replace"`, `["mine", null, "256"]`},
+		{`0`, `["replaced", null, null]`},
 	} {
 		want(t, b.invoke("f", c.event), function.Success, c.answer)
 	}

@@ -229,7 +229,7 @@ func TestRuntimeThatDoesNotComeBack(t *testing.T) {
 		if e.isDead() {
 			t.Error("it is stopped before its time")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !e.isDead() {
 			t.Error("it is not stopped")

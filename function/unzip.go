@@ -72,8 +72,7 @@ type tree struct {
 func layOut(entries []zipEntry) (*tree, error) {
 	t := &tree{folders: []folder{{path: "."}}, home: make([]int, len(entries))}
 	at := map[string]int{".": 0}
-	var enter func(dir string) (int, error)
-	enter = func(dir string) (int, error) {
+	enter := func(dir string) (int, error) {
 		var missing []string
 		for ; ; dir = above(dir) {
 			if _, there := at[dir]; there {

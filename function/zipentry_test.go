@@ -119,19 +119,25 @@ func TestOddPackagesAreUnpacked(t *testing.T) {
 			"colons in names from Unix", raw(unix("C:/x"), unix("a:b")),
 			map[string]string{"C:": dir, "C:/x": file, "a:b": file},
 		},
-		{"directories after what is in them, and without entries",
+		{
+			"directories after what is in them, and without entries",
 			raw(unix("a/b/c"), with(unix("a/"), func(h *zip.FileHeader) { h.ExternalAttrs = 0o40000 << 16 })),
-			map[string]string{"a": dir, "a/b": dir, "a/b/c": file}},
+			map[string]string{"a": dir, "a/b": dir, "a/b/c": file},
+		},
 		{
 			"names that differ by case", raw(unix("Readme"), unix("readme")),
 			map[string]string{"Readme": file, "readme": file},
 		},
-		{"no mode at all, and every bit that there is",
+		{
+			"no mode at all, and every bit that there is",
 			raw(with(unix("none"), func(h *zip.FileHeader) { h.ExternalAttrs = 0 }),
 				with(unix("all"), func(h *zip.FileHeader) { h.ExternalAttrs = 0o107777 << 16 })),
-			map[string]string{"none": file, "all": "-r-xr-xr-x body"}},
-		{"a file or directory of the name of our own", raw(unix(".unpacking"), unix(".unpacking-/x")),
-			map[string]string{".unpacking": file, ".unpacking-": dir, ".unpacking-/x": file}},
+			map[string]string{"none": file, "all": "-r-xr-xr-x body"},
+		},
+		{
+			"a file or directory of the name of our own", raw(unix(".unpacking"), unix(".unpacking-/x")),
+			map[string]string{".unpacking": file, ".unpacking-": dir, ".unpacking-/x": file},
+		},
 		{"a name of 255 bytes", raw(unix(strings.Repeat("n", 255))), map[string]string{strings.Repeat("n", 255): file}},
 		{
 			"UTF-8 that does not say so", raw(with(unix("grün/日本"), func(h *zip.FileHeader) { h.NonUTF8 = true })),
@@ -159,7 +165,8 @@ func TestOddPackagesAreUnpacked(t *testing.T) {
 		{"control characters in a name", raw(unix("a\nb\x1b")), map[string]string{"a\nb\x1b": file}},
 		{
 			"something in front, as in archives that unpack themselves",
-			append([]byte("#!/bin/sh\nexit 1\n"), plain...), map[string]string{"x": file},
+			append([]byte("#!/bin/sh\nexit 1\n"), plain...),
+			map[string]string{"x": file},
 		},
 		{
 			"a comment behind", append(plain[:len(plain)-2:len(plain)-2], "\x05\x00hello"...),

@@ -193,7 +193,8 @@ func TestStandingResultsAreHandedOn(t *testing.T) {
 	b := setup(t)
 	m := b.create(t)
 	for _, r := range []Result{
-		{Shard: 0, Text: "fine"}, {Shard: 4, Text: "parked", Standing: true},
+		{Shard: 0, Text: "fine"},
+		{Shard: 4, Text: "parked", Standing: true},
 		{Shard: Whole, Text: "gone", Standing: true},
 	} {
 		b.SetResult(t.Context(), m.UUID, r)
@@ -257,8 +258,10 @@ func TestStoredFormOfAResult(t *testing.T) {
 		t.Errorf("%s %+v, %v", uuid, back, err)
 	}
 	for _, e := range []storage.Entry{
-		{Key: key, Value: []byte(strings.Replace(want, "1", "2", 1))}, {Key: key, Value: []byte("nonsense")},
-		{Key: "mapping/result/u", Value: []byte(want)}, {Key: "mapping/result/u/x", Value: []byte(want)},
+		{Key: key, Value: []byte(strings.Replace(want, "1", "2", 1))},
+		{Key: key, Value: []byte("nonsense")},
+		{Key: "mapping/result/u", Value: []byte(want)},
+		{Key: "mapping/result/u/x", Value: []byte(want)},
 		{Key: key, Value: []byte("{}")},
 	} {
 		if _, _, err := decodeResult(e); !errors.Is(err, storage.ErrCorrupt) {

@@ -28,10 +28,12 @@ func TestCreateRefuses(t *testing.T) {
 		name, code, message string
 		edit                func(*CreateInput)
 	}{
-		{"no event source, before the missing function (V1, S-05)", parameter, "Unrecognized event source.",
+		{
+			"no event source, before the missing function (V1, S-05)", parameter, "Unrecognized event source.",
 			func(in *CreateInput) {
 				in.EventSourceARN, in.FunctionName = nil, new("absent")
-			}},
+			},
+		},
 		{"an ARN of a service that has no events", parameter, "Unrecognized event source.", func(in *CreateInput) {
 			in.EventSourceARN = new("arn:aws:s3:::bucket")
 		}},
@@ -47,14 +49,18 @@ func TestCreateRefuses(t *testing.T) {
 		{"a missing function before a missing stream", parameter, "Function does not exist", func(in *CreateInput) {
 			in.FunctionName, in.EventSourceARN = new("absent"), new(orders+"-absent")
 		}},
-		{"a stream that does not exist (V3, S-03)", parameter, "Stream not found: " + orders + "-absent",
+		{
+			"a stream that does not exist (V3, S-03)", parameter, "Stream not found: " + orders + "-absent",
 			func(in *CreateInput) {
 				in.EventSourceARN = new(orders + "-absent")
-			}},
-		{"an account that is none", parameter, "Stream not found: arn:aws:kinesis:us-east-1::stream/orders",
+			},
+		},
+		{
+			"an account that is none", parameter, "Stream not found: arn:aws:kinesis:us-east-1::stream/orders",
 			func(in *CreateInput) {
 				in.EventSourceARN = new("arn:aws:kinesis:us-east-1::stream/orders")
-			}},
+			},
+		},
 		{
 			"no starting position, before the missing function (V4, S-06)", parameter,
 			"1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
@@ -73,10 +79,12 @@ func TestCreateRefuses(t *testing.T) {
 			"StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP",
 			func(in *CreateInput) { in.StartingPosition = new(AtTimestamp) },
 		},
-		{"a timestamp in the future (V7, S-08)", parameter, "StartingPositionTimestamp cannot be in the future",
+		{
+			"a timestamp in the future (V7, S-08)", parameter, "StartingPositionTimestamp cannot be in the future",
 			func(in *CreateInput) {
 				in.StartingPosition, in.StartingPositionTimestamp = new(AtTimestamp), new(record.Millis(1)<<50)
-			}},
+			},
+		},
 		{
 			"a timestamp with LATEST (V8)", parameter,
 			"StartingPositionTimestamp is valid only when StartingPosition is AT_TIMESTAMP",
@@ -288,9 +296,12 @@ func TestUpdateRefuses(t *testing.T) {
 		name, code, message string
 		knobs               Knobs
 	}{
-		{"a bound", validation,
+		{
+			"a bound", validation,
 			"1 validation error detected: Value '0' at 'parallelizationFactor' failed to satisfy constraint: " +
-				"Member must have value greater than or equal to 1", Knobs{ParallelizationFactor: new(int64(0))}},
+				"Member must have value greater than or equal to 1",
+			Knobs{ParallelizationFactor: new(int64(0))},
+		},
 		{
 			"OnSuccess", parameter, "Unsupported DestinationConfig parameter for given event source mapping type.",
 			Knobs{Destination: &DestinationConfig{OnSuccess: true}},
@@ -305,9 +316,11 @@ func TestUpdateRefuses(t *testing.T) {
 			Knobs{TumblingWindowSeconds: new(int64(60))},
 		},
 		{"a function that does not exist", parameter, "Function does not exist", Knobs{FunctionName: new("absent")}},
-		{"a FIFO topic as destination", parameter,
+		{
+			"a FIFO topic as destination", parameter,
 			"Unsupported DestinationConfig parameter for given event source mapping type.",
-			Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t.fifo"}}},
+			Knobs{Destination: &DestinationConfig{OnFailure: "arn:aws:sns:us-east-1:000000000000:t.fifo"}},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -98,7 +98,9 @@ func parseCredentials(b []byte) (map[string]sigv4.Key, error) {
 				return nil, fmt.Errorf("line %d begins like a profile, and is none", n)
 			}
 			profile, begun = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "profile ")), true
-			keys[profile] = keys[profile]
+			if _, known := keys[profile]; !known {
+				keys[profile] = sigv4.Key{}
+			}
 			continue
 		}
 		name, value, ok := strings.Cut(line, "=")

@@ -198,7 +198,7 @@ func (o *object) configure(r *http.Request) error {
 			http.StatusBadRequest,
 		)
 	}
-	changed := body
+	var changed []byte
 	switch {
 	case o.query.Has("notification"):
 		changed = translate.S3.RequestXML(o.names, body)
@@ -279,7 +279,7 @@ func (s *objects) exchange(out *http.Request, o *object, progress func()) (*http
 	}
 	done := make(chan result, 1)
 	go func() {
-		answer, err := s.target.send(out)
+		answer, err := s.target.send(out) //nolint:bodyclose // who gets the answer closes it
 		_ = reader.Close() // an answer may come before the body has been read
 		done <- result{answer, err}
 	}()

@@ -85,7 +85,11 @@ func TestLogsAreThoseOfOneFunction(t *testing.T) {
 		owner
 		name, want string
 	}{
-		{here, "f", "one"}, {abroad, "f", "two"}, {other, "f", "three"}, {here, "g", "four"}, {here, "h", "five"},
+		{here, "f", "one"},
+		{abroad, "f", "two"},
+		{other, "f", "three"},
+		{here, "g", "four"},
+		{here, "h", "five"},
 		{here, "guest", "six"},
 	} {
 		if got := b.said(c.owner, c.name, c.want); got != c.want {

@@ -53,9 +53,13 @@ func TestNoServiceServesWhatAPageCanSend(t *testing.T) {
 		for _, a := range wiretest.Acts[s.Name] {
 			for _, says := range [][]string{
 				{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"},
-				{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors"}, {"Sec-Fetch-Site", "same-origin"},
-				{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, {"Origin", "null"},
-				{"Origin", "http://127.0.0.1:3000"}, {"Referer", "http://127.0.0.1:3000/"}, nil,
+				{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors"},
+				{"Sec-Fetch-Site", "same-origin"},
+				{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"},
+				{"Origin", "null"},
+				{"Origin", "http://127.0.0.1:3000"},
+				{"Referer", "http://127.0.0.1:3000/"},
+				nil,
 			} {
 				headers := says
 				if a.ContentType != "" {
@@ -128,7 +132,8 @@ func protocols() []own {
 		},
 		{
 			"monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics",
-			[]string{"Content-Type", "application/cbor", "Smithy-Protocol", "rpc-v2-cbor"}, "\xa0",
+			[]string{"Content-Type", "application/cbor", "Smithy-Protocol", "rpc-v2-cbor"},
+			"\xa0",
 			"#ServiceUnavailable", "#InternalServiceFault",
 		},
 		{

@@ -18,10 +18,10 @@ type KinesisFormat struct {
 
 	digits int    // of a sequence number
 	shard  string // its text
-	head  string // `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
-	tail  string // `},"eventSource":…` up to eventID's value
-	end   string // after eventID
-	name  string // `,"shardId":…,"eventSourceARN":…`
+	head   string // `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`
+	tail   string // `},"eventSource":…` up to eventID's value
+	end    string // after eventID
+	name   string // `,"shardId":…,"eventSourceARN":…`
 }
 
 const (

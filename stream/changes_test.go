@@ -22,8 +22,14 @@ func TestASweepUsesABoundaryThatAlmostExists(t *testing.T) {
 		off          int64 // of the shard boundary that lies near the first even one
 		used         bool
 	}{
-		{3, 2, 3, true}, {3, 2, -3, true}, {3, 2, 4, false}, {3, 2, -4, false},
-		{2, 4, 4, true}, {2, 4, -4, true}, {2, 4, 5, false}, {2, 4, -5, false},
+		{3, 2, 3, true},
+		{3, 2, -3, true},
+		{3, 2, 4, false},
+		{3, 2, -4, false},
+		{2, 4, 4, true},
+		{2, 4, -4, true},
+		{2, 4, 5, false},
+		{2, 4, -5, false},
 	} {
 		half := evenRanges(c.target)[1].Start
 		var at record.HashKey

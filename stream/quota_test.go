@@ -104,9 +104,17 @@ func TestTargetsOfUpdateShardCount(t *testing.T) {
 		before, target int
 		refused        string
 	}{
-		{1, 2, ""}, {1, 3, "double"}, {4, 2, ""}, {5, 2, "half"}, {5, 3, ""},
-		{10_000, 10_000, ""}, {9_999, 10_000, ""}, {10_000, 10_001, "at most 10000"},
-		{10_001, 10_000, "fewer than 10000"}, {10_001, 9_999, ""}, {10_001, 10_001, "at most 10000"},
+		{1, 2, ""},
+		{1, 3, "double"},
+		{4, 2, ""},
+		{5, 2, "half"},
+		{5, 3, ""},
+		{10_000, 10_000, ""},
+		{9_999, 10_000, ""},
+		{10_000, 10_001, "at most 10000"},
+		{10_001, 10_000, "fewer than 10000"},
+		{10_001, 9_999, ""},
+		{10_001, 10_001, "at most 10000"},
 	} {
 		err := checkTarget(orders, c.before, c.target)
 		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {

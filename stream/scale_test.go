@@ -22,7 +22,10 @@ func TestOnlyLastingLoadCounts(t *testing.T) {
 	}
 	for name, puts := range map[string][]put{
 		"records": {
-			{0, nearRecords, 0, false}, {1, nearRecords, 0, false}, {2, 1, 0, true}, {2, nearRecords, 0, false},
+			{0, nearRecords, 0, false},
+			{1, nearRecords, 0, false},
+			{2, 1, 0, true},
+			{2, nearRecords, 0, false},
 			{3, 1, 0, true},
 		},
 		"bytes":        {{0, 1, nearBytes, false}, {1, 1, nearBytes, false}, {2, 1, 1, true}},

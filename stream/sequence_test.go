@@ -91,12 +91,14 @@ func TestOlderSequenceNumbersParse(t *testing.T) {
 		{"version 3 is unknown", hex("2" + strings.Repeat("0", 45) + "3"), Sequence{}, false},
 		{
 			"an index with its top bit set", hex("2" + strings.Repeat("0", 10) + "8" + strings.Repeat("0", 34) + "2"),
-			Sequence{}, false,
+			Sequence{},
+			false,
 		},
 		{"a creation time that AWS refuses", hex("2" + "3bb2cc3d8" + strings.Repeat("0", 36) + "2"), Sequence{}, false},
 		{
 			"the last creation time that AWS takes", hex("2" + "3bb2cc3d7" + strings.Repeat("0", 36) + "2"),
-			Sequence{Created: 16025174999, Version: 2}, true,
+			Sequence{Created: 16025174999, Version: 2},
+			true,
 		},
 		{"between the versions", hex("2" + strings.Repeat("0", 40)), Sequence{}, false},
 		{"nothing", "", Sequence{}, false},
@@ -135,8 +137,13 @@ func TestSequenceNumbersRoundTrip(t *testing.T) {
 			bits uint
 			v    uint64
 		}{
-			{36, uint64(q.Created)}, {4, uint64(q.Shard) & 15}, {64, uint64(q.Pos)}, {8, 0}, {36, uint64(q.Time)},
-			{32, uint64(q.Shard)}, {4, 2},
+			{36, uint64(q.Created)},
+			{4, uint64(q.Shard) & 15},
+			{64, uint64(q.Pos)},
+			{8, 0},
+			{36, uint64(q.Time)},
+			{32, uint64(q.Shard)},
+			{4, 2},
 		} {
 			want.Lsh(want, f.bits).Or(want, new(big.Int).SetUint64(f.v))
 		}

@@ -299,7 +299,7 @@ func TestPutsGoOnWhileAStreamIsRescaled(t *testing.T) {
 					{Key: fmt.Sprint(p), Data: fmt.Append(nil, i)}, {Key: fmt.Sprint(p, "-", i)},
 				})
 				if err != nil || placed[0].Fault != nil || placed[1].Fault != nil {
-					done <- fmt.Errorf("%v, %v", placed, err)
+					done <- fmt.Errorf("%v, %w", placed, err)
 					return
 				}
 			}

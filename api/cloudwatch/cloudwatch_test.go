@@ -182,7 +182,9 @@ func TestRefusals(t *testing.T) {
 			code, text string
 		}{
 			{
-				"PutMetricData", object{"MetricData": []any{object{"MetricName": "m", "Value": 1}}}, "MissingParameter",
+				"PutMetricData",
+				object{"MetricData": []any{object{"MetricName": "m", "Value": 1}}},
+				"MissingParameter",
 				"The parameter Namespace is required.",
 			},
 			{"PutMetricData", object{"Namespace": "n"}, "MissingParameter", "The parameter MetricData is required."},
@@ -286,15 +288,20 @@ func TestRefusals(t *testing.T) {
 				"The parameter NextToken is invalid.",
 			},
 			{
-				"ListMetrics", object{"RecentlyActive": "PT1H"}, "InvalidParameterValue",
+				"ListMetrics",
+				object{"RecentlyActive": "PT1H"},
+				"InvalidParameterValue",
 				"The parameter RecentlyActive must be a value in the set [ PT3H ].",
 			},
 			{
-				"ListMetrics", object{"IncludeLinkedAccounts": true}, "InvalidParameterValue",
+				"ListMetrics",
+				object{"IncludeLinkedAccounts": true},
+				"InvalidParameterValue",
 				"shardmill does not support the parameter IncludeLinkedAccounts yet; see docs/compat/cloudwatch.md.",
 			},
 			{
-				"ListMetrics", object{"NextToken": encodeToken("list/999999999999\x00us-east-1\x00")},
+				"ListMetrics",
+				object{"NextToken": encodeToken("list/999999999999\x00us-east-1\x00")},
 				"InvalidParameterValue", "The parameter NextToken is invalid.",
 			},
 		} {

@@ -292,7 +292,8 @@ func TestUpdateTableAddsAnIndex(t *testing.T) {
 			Create: &types.CreateGlobalSecondaryIndexAction{
 				IndexName: aws.String("byNote"), KeySchema: schema,
 				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-			}}},
+			},
+		}},
 	})
 	b.must(err)
 	if d := out.TableDescription; d.TableStatus != "UPDATING" ||

@@ -54,9 +54,11 @@ func TestRequestsAreRefused(t *testing.T) {
 			"GetItem", `"TableName":"ab",` + key,
 			"1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3",
 		},
-		{"GetItem", `"TableName":"a b;","ReturnConsumedCapacity":"x"`,
+		{
+			"GetItem", `"TableName":"a b;","ReturnConsumedCapacity":"x"`,
 			"3 validation errors detected: Value 'a b;' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; " +
-				"Value null at 'key' failed to satisfy constraint: Member must not be null; Value 'x' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]"},
+				"Value null at 'key' failed to satisfy constraint: Member must not be null; Value 'x' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]",
+		},
 		{
 			"GetItem", `"TableName":"games","AttributesToGet":["a"],` + key,
 			"shardmill does not support the legacy parameter AttributesToGet (use an expression) yet; see docs/compat/dynamodb.md.",
@@ -215,9 +217,11 @@ func TestRequestsAreRefused(t *testing.T) {
 			"BatchWriteItem", `"RequestItems":{}`,
 			"1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
 		},
-		{"BatchWriteItem", `"RequestItems":{"Games":[]}`,
+		{
+			"BatchWriteItem", `"RequestItems":{"Games":[]}`,
 			"1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: " +
-				"[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]"},
+				"[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
+		},
 		{
 			"BatchWriteItem", `"RequestItems":{"Games":[{"PutRequest":{}}]}`,
 			"1 validation error detected: Value null at 'requestItems.Games.member.1.member.putRequest.item' failed to satisfy constraint: Member must not be null",

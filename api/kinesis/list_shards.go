@@ -48,8 +48,11 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 			given bool
 			name  string
 		}{
-			{name != nil, "StreamName"}, {arn != nil, "StreamARN"}, {filter != nil, "ShardFilter"},
-			{after != nil, "ExclusiveStartShardId"}, {created != nil, "StreamCreationTimestamp"},
+			{name != nil, "StreamName"},
+			{arn != nil, "StreamARN"},
+			{filter != nil, "ShardFilter"},
+			{after != nil, "ExclusiveStartShardId"},
+			{created != nil, "StreamCreationTimestamp"},
 		} {
 			if m.given {
 				return fault.New(codeInvalid, "NextToken and %s cannot be provided together.", m.name)

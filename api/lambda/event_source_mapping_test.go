@@ -132,7 +132,9 @@ func TestMetricsConfigIsSwitchedOnAndOff(t *testing.T) {
 		sent string
 		want any
 	}{
-		{`{"BatchSize":5}`, on}, {`{"MetricsConfig":{}}`, on}, {`{"MetricsConfig":{"Metrics":[]}}`, nil},
+		{`{"BatchSize":5}`, on},
+		{`{"MetricsConfig":{}}`, on},
+		{`{"MetricsConfig":{"Metrics":[]}}`, nil},
 		{`{"MetricsConfig":{"Metrics":["EventCount"]}}`, on},
 	} {
 		b.settle()
@@ -221,9 +223,11 @@ func TestCreateRefusals(t *testing.T) {
 			"InvalidParameterValueException",
 			user("Unsupported DestinationConfig parameter for given event source mapping type."),
 		},
-		{"no members", ``, "ValidationException",
+		{
+			"no members", ``, "ValidationException",
 			map[string]any{"message": "1 validation error detected: Value null at 'functionName' failed to satisfy " +
-				"constraint: Member must not be null"}},
+				"constraint: Member must not be null"},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

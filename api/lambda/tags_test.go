@@ -173,33 +173,55 @@ func TestTagRefusals(t *testing.T) {
 	}{
 		{"V25: a qualified mapping", "GET", b.mapping + ":1", "", "", 400, "ValidationException", pattern(b.mapping + ":1")},
 		{"V25: no ARN", "POST", "f", "", `{"Tags":{"k":"v"}}`, 400, "ValidationException", pattern("f")},
-		{"V25: another service", "DELETE", "arn:aws:sqs:us-east-1:000000000000:q", "?tagKeys=k", "", 400,
-			"ValidationException", pattern("arn:aws:sqs:us-east-1:000000000000:q")},
-		{"V26", "GET", unknown, "", "", 404, "ResourceNotFoundException",
-			`{"Type":"User","Message":"Event source mapping not found: ` + unknown + `"}`},
+		{
+			"V25: another service", "DELETE", "arn:aws:sqs:us-east-1:000000000000:q", "?tagKeys=k", "", 400,
+			"ValidationException", pattern("arn:aws:sqs:us-east-1:000000000000:q"),
+		},
+		{
+			"V26", "GET", unknown, "", "", 404, "ResourceNotFoundException",
+			`{"Type":"User","Message":"Event source mapping not found: ` + unknown + `"}`,
+		},
 		{"V26: tagging", "POST", unknown, "", `{"Tags":{"k":"v"}}`, 404, "ResourceNotFoundException", ""},
 		{"V26: untagging", "DELETE", unknown, "?tagKeys=k", "", 404, "ResourceNotFoundException", ""},
-		{"V26: a mapping of another region", "GET", strings.Replace(b.mapping, "us-east-1", "eu-west-1", 1), "", "", 404,
-			"ResourceNotFoundException", ""},
-		{"an unknown function", "POST", b.function + "x", "", `{"Tags":{"k":"v"}}`, 404, "ResourceNotFoundException",
-			`{"Type":"User","Message":"Function not found: ` + b.function + `x"}`},
-		{"a function of another account", "GET", strings.Replace(b.function, "000000000000", "000000000001", 1), "", "",
-			404, "ResourceNotFoundException", ""},
-		{"a version", "GET", b.function + ":1", "", "", 400, "InvalidParameterValueException",
-			`{"Type":"User","message":"Tags on function aliases and versions are not supported. Please specify a function ARN."}`},
-		{"no tags", "POST", b.mapping, "", `{}`, 400, "ValidationException",
-			`{"message":"1 validation error detected: Value null at 'tags' failed to satisfy constraint: Member must not be null"}`},
-		{"an empty map", "POST", b.function, "", `{"Tags":{}}`, 400, "InvalidParameterValueException",
-			`{"Type":"User","message":"An error occurred and the request cannot be processed."}`},
-		{"51 tags", "POST", b.mapping, "", `{"Tags":{` + strings.Join(many, ",") + `}}`, 400,
-			"InvalidParameterValueException", `{"Type":"User","message":"Number of tags exceeds resource tag limit."}`},
-		{"no keys", "DELETE", b.mapping, "", "", 400, "ValidationException",
-			`{"message":"1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null"}`},
+		{
+			"V26: a mapping of another region", "GET", strings.Replace(b.mapping, "us-east-1", "eu-west-1", 1), "", "", 404,
+			"ResourceNotFoundException", "",
+		},
+		{
+			"an unknown function", "POST", b.function + "x", "", `{"Tags":{"k":"v"}}`, 404, "ResourceNotFoundException",
+			`{"Type":"User","Message":"Function not found: ` + b.function + `x"}`,
+		},
+		{
+			"a function of another account", "GET", strings.Replace(b.function, "000000000000", "000000000001", 1), "", "",
+			404, "ResourceNotFoundException", "",
+		},
+		{
+			"a version", "GET", b.function + ":1", "", "", 400, "InvalidParameterValueException",
+			`{"Type":"User","message":"Tags on function aliases and versions are not supported. Please specify a function ARN."}`,
+		},
+		{
+			"no tags", "POST", b.mapping, "", `{}`, 400, "ValidationException",
+			`{"message":"1 validation error detected: Value null at 'tags' failed to satisfy constraint: Member must not be null"}`,
+		},
+		{
+			"an empty map", "POST", b.function, "", `{"Tags":{}}`, 400, "InvalidParameterValueException",
+			`{"Type":"User","message":"An error occurred and the request cannot be processed."}`,
+		},
+		{
+			"51 tags", "POST", b.mapping, "", `{"Tags":{` + strings.Join(many, ",") + `}}`, 400,
+			"InvalidParameterValueException", `{"Type":"User","message":"Number of tags exceeds resource tag limit."}`,
+		},
+		{
+			"no keys", "DELETE", b.mapping, "", "", 400, "ValidationException",
+			`{"message":"1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null"}`,
+		},
 		{"every violation at once", "DELETE", "f", "?tagKeys=", "", 400, "ValidationException", ""},
-		{"a code signing configuration", "GET",
+		{
+			"a code signing configuration", "GET",
 			"arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0", "", "", 400,
 			"InvalidParameterValueException",
-			`{"Type":"User","message":"shardmill does not support tags of a code-signing-config yet; see docs/compat/lambda.md."}`},
+			`{"Type":"User","message":"shardmill does not support tags of a code-signing-config yet; see docs/compat/lambda.md."}`,
+		},
 	} {
 		w := b.tags(c.method, c.arn, c.more, c.body)
 		if code := w.Header().Get("x-amzn-errortype"); code != c.code {

@@ -30,6 +30,7 @@ func FuzzChunked(f *testing.F) {
 				t.Fatalf("%d bytes of %d", len(got), size)
 			}
 			if err != nil {
+				//nolint:errorlint // whoever reads a body compares with io.EOF itself
 				if errors.Is(err, io.EOF) != (err == io.EOF) || err == io.EOF && int64(len(got)) != size {
 					t.Fatalf("%d bytes of %d: %v", len(got), size, err)
 				}

@@ -120,7 +120,8 @@ func (h *Handler) uploadPartCopy(ctx context.Context, _ wire.Caller, q *request)
 		return nil, err
 	}
 	return reply{body: copyResult{
-		xml.Name{Space: namespace, Local: "CopyPartResult"}, stamp(time.UnixMilli(p.Modified)), quoted(p.ETag),
+		xml.Name{Space: namespace, Local: "CopyPartResult"},
+		stamp(time.UnixMilli(p.Modified)), quoted(p.ETag),
 		elements(p.Checksum),
 	}}, nil
 }

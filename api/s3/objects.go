@@ -439,7 +439,8 @@ func (h *Handler) copyObject(ctx context.Context, _ wire.Caller, q *request) (an
 		return nil, err
 	}
 	return reply{body: copyResult{
-		xml.Name{Space: namespace, Local: "CopyObjectResult"}, stamp(d.ModifiedAt()), quoted(d.ETag),
+		xml.Name{Space: namespace, Local: "CopyObjectResult"},
+		stamp(d.ModifiedAt()), quoted(d.ETag),
 		elements(d.Checksum),
 	}}, nil
 }

@@ -96,7 +96,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if op.Stream != nil {
 		s := &wire.Stream{Refuse: func(err error) { h.refuse(w, r, err) }}
 		s.Broken = func(err error) []byte {
-			h.faults.Of(ctx, q.caller, err) // which logs it
+			_ = h.faults.Of(ctx, q.caller, err) // which logs it
 			return nil
 		}
 		s.Serve(w, r, func(ctx context.Context) error { return op.Stream(h, ctx, q.caller, q, s) })

@@ -265,10 +265,18 @@ func TestRangesAndConditions(t *testing.T) {
 		header, value string
 		status        int
 	}{
-		{"If-Match", etag, 200}, {"If-Match", `"x", ` + etag, 200}, {"If-Match", "*", 200}, {"If-Match", `"x"`, 412},
-		{"If-None-Match", etag, 304}, {"If-None-Match", "*", 304}, {"If-None-Match", `"x"`, 200},
-		{"If-Modified-Since", past, 200}, {"If-Modified-Since", future, 304}, {"If-Modified-Since", "x", 200},
-		{"If-Unmodified-Since", past, 412}, {"If-Unmodified-Since", future, 200},
+		{"If-Match", etag, 200},
+		{"If-Match", `"x", ` + etag, 200},
+		{"If-Match", "*", 200},
+		{"If-Match", `"x"`, 412},
+		{"If-None-Match", etag, 304},
+		{"If-None-Match", "*", 304},
+		{"If-None-Match", `"x"`, 200},
+		{"If-Modified-Since", past, 200},
+		{"If-Modified-Since", future, 304},
+		{"If-Modified-Since", "x", 200},
+		{"If-Unmodified-Since", past, 412},
+		{"If-Unmodified-Since", future, 200},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			a := b.do(method, "/bbb/k", "", c.header, c.value)
@@ -372,9 +380,14 @@ func TestLists(t *testing.T) {
 		})
 	}
 	for _, c := range []struct{ query, want string }{
-		{"", "a d/1 d/2 d/e/3 f g/1 | "}, {"delimiter=/", "a f d/ g/ | "}, {"prefix=d/&delimiter=/", "d/1 d/2 d/e/ | "},
-		{"max-keys=2", "a d/1 | d/2 d/e/3 | f g/1 | "}, {"max-keys=1&delimiter=/", "a | d/ | f | g/ | "},
-		{"prefix=x", "| "}, {"max-keys=0", "| "}, {"prefix=d/&max-keys=2&delimiter=/", "d/1 d/2 | d/e/ | "},
+		{"", "a d/1 d/2 d/e/3 f g/1 | "},
+		{"delimiter=/", "a f d/ g/ | "},
+		{"prefix=d/&delimiter=/", "d/1 d/2 d/e/ | "},
+		{"max-keys=2", "a d/1 | d/2 d/e/3 | f g/1 | "},
+		{"max-keys=1&delimiter=/", "a | d/ | f | g/ | "},
+		{"prefix=x", "| "},
+		{"max-keys=0", "| "},
+		{"prefix=d/&max-keys=2&delimiter=/", "d/1 d/2 | d/e/ | "},
 	} {
 		if got := v2(c.query); got != c.want {
 			t.Errorf("V2 %s: %q, want %q", c.query, got, c.want)

@@ -82,7 +82,7 @@ func (r *request) message(prefix string) (m topic.Message, err error) {
 					topic.CodeInvalidValue, "The value of the message attribute '%s' is not base64.", clip(a.Name),
 				)
 			}
-			text, binary = "", text
+			binary = text // must not be there
 		} else {
 			a.Value = []byte(text)
 		}

@@ -274,7 +274,8 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: Tags Reason: Topic already exists with different tags",
-			"CreateTopic", []string{"Name", "orders", "Tags.member.1.Key", "k", "Tags.member.1.Value", "w"},
+			"CreateTopic",
+			[]string{"Name", "orders", "Tags.member.1.Key", "k", "Tags.member.1.Value", "w"},
 		},
 		{
 			400, "InvalidParameter", "shardmill does not support FIFO topics" + page, "CreateTopic",
@@ -291,7 +292,8 @@ func TestRefusals(t *testing.T) {
 		{
 			400, "ValidationError",
 			"1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1",
-			"TagResource", []string{"ResourceArn", orders, "Tags.member.1.Key", "", "Tags.member.1.Value", "v"},
+			"TagResource",
+			[]string{"ResourceArn", orders, "Tags.member.1.Key", "", "Tags.member.1.Value", "v"},
 		},
 		{404, "ResourceNotFound", "Resource does not exist", "ListTagsForResource", []string{"ResourceArn", absent}},
 		{404, "NotFound", "Topic does not exist", "GetTopicAttributes", []string{"TopicArn", absent}},
@@ -307,12 +309,14 @@ func TestRefusals(t *testing.T) {
 		{400, "ValidationError", null("topicArn", "protocol"), "Subscribe", nil},
 		{
 			400, "InvalidParameter", "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not 1",
-			"DeleteTopic", []string{"TopicArn", "orders"},
+			"DeleteTopic",
+			[]string{"TopicArn", "orders"},
 		},
 		{
 			400, "InvalidParameter",
 			"Invalid parameter: TopicArn Reason: x:aws:sns:us-east-1:111122223333:orders does not start with arn",
-			"DeleteTopic", []string{"TopicArn", "x:aws:sns:us-east-1:111122223333:orders"},
+			"DeleteTopic",
+			[]string{"TopicArn", "x:aws:sns:us-east-1:111122223333:orders"},
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: TopicArn", "DeleteTopic",
@@ -359,7 +363,8 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: Amazon SNS does not support this protocol string: pigeon",
-			"Subscribe", []string{"TopicArn", orders, "Protocol", "pigeon", "Endpoint", "x"},
+			"Subscribe",
+			[]string{"TopicArn", orders, "Protocol", "pigeon", "Endpoint", "x"},
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: SQS endpoint ARN", "Subscribe",
@@ -368,7 +373,8 @@ func TestRefusals(t *testing.T) {
 		{
 			400, "InvalidParameter",
 			"Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
-			"Subscribe", []string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", queue + ".fifo"},
+			"Subscribe",
+			[]string{"TopicArn", orders, "Protocol", "sqs", "Endpoint", queue + ".fifo"},
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: Token", "ConfirmSubscription",
@@ -406,11 +412,13 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter",
-			"Publish", []string{"Message", "m"},
+			"Publish",
+			[]string{"Message", "m"},
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: TopicArn or TargetArn Reason: only one of them can be given",
-			"Publish", []string{"Message", "m", "TopicArn", orders, "TargetArn", orders},
+			"Publish",
+			[]string{"Message", "m", "TopicArn", orders, "TargetArn", orders},
 		},
 		{
 			400, "InvalidParameter", "shardmill does not support PhoneNumber" + page, "Publish",
@@ -423,7 +431,8 @@ func TestRefusals(t *testing.T) {
 		{
 			400, "InvalidParameter",
 			"Invalid parameter: MessageGroupId Reason: The request includes MessageGroupId parameter that is not valid for this topic type",
-			"Publish", []string{"TopicArn", orders, "Message", "m", "MessageGroupId", "g"},
+			"Publish",
+			[]string{"TopicArn", orders, "Message", "m", "MessageGroupId", "g"},
 		},
 		{
 			400, "ParameterValueInvalid", "The value of the message attribute 'b' is not base64.", "Publish",
@@ -465,7 +474,8 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			400, "InvalidParameter", "Invalid parameter: NextToken Reason: the token !! is not from this service",
-			"ListTopics", []string{"NextToken", "!!"},
+			"ListTopics",
+			[]string{"NextToken", "!!"},
 		},
 		{
 			501, "NotImplementedException", "shardmill does not implement sns AddPermission" + page, "AddPermission",
@@ -514,7 +524,8 @@ func TestListsHave100EntriesAPage(t *testing.T) {
 		)
 	}
 	for _, call := range [][]string{
-		{"ListTopics"}, {"ListSubscriptions"},
+		{"ListTopics"},
+		{"ListSubscriptions"},
 		{"ListSubscriptionsByTopic", "TopicArn", "arn:aws:sns:us-east-1:111122223333:t000"},
 	} {
 		first := e.ok(call[0], call[1:]...)

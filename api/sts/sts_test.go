@@ -101,7 +101,8 @@ func TestRefusals(t *testing.T) {
 		code, text string
 	}{
 		"Action=GetCallerIdentity": {
-			wire.Caller{Account: "000000000000"}, 403, "MissingAuthenticationToken",
+			wire.Caller{Account: "000000000000"},
+			403, "MissingAuthenticationToken",
 			"Request is missing Authentication Token",
 		},
 		"Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/r": {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,8 +79,7 @@ func openPort(t *testing.T, intake *Intake) *port {
 			panic(http.ErrAbortHandler)
 		}
 		body, err := ReadBody(r, 1<<30)
-		if f := (*fault.Error)(nil); err != nil {
-			f, _ = err.(*fault.Error)
+		if f := (*fault.Error)(nil); errors.As(err, &f) {
 			WriteJSON(w, max(f.Status, 400), "application/json", map[string]string{"code": f.Code})
 			return
 		}

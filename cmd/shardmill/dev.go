@@ -155,8 +155,10 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		flag, text string
 		into       *int64
 	}{
-		{"min-free", f.minFree, &cfg.MinFree}, {"memory-limit", f.memory, &cfg.MemoryLimit},
-		{"buffer-memory", f.buffer, &cfg.BufferMemory}, {"body-memory", f.bodies, &cfg.BodyMemory},
+		{"min-free", f.minFree, &cfg.MinFree},
+		{"memory-limit", f.memory, &cfg.MemoryLimit},
+		{"buffer-memory", f.buffer, &cfg.BufferMemory},
+		{"body-memory", f.bodies, &cfg.BodyMemory},
 	} {
 		if size.text == "" {
 			continue

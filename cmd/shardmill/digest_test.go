@@ -30,13 +30,15 @@ func happening(o esm.Observe) engine.Observation {
 }
 
 func worked(records int) engine.Observation {
-	return happening(&esm.AttemptEnded{Batch: esm.Batch{Count: records}, Attempt: 1,
+	return happening(&esm.AttemptEnded{
+		Batch: esm.Batch{Count: records}, Attempt: 1,
 		Outcome: esm.Outcome{Kind: esm.Success, Duration: time.Millisecond},
 	})
 }
 
 func failed(reason string) engine.Observation {
-	return happening(&esm.AttemptEnded{Batch: esm.Batch{Count: 1}, Attempt: 1,
+	return happening(&esm.AttemptEnded{
+		Batch: esm.Batch{Count: 1}, Attempt: 1,
 		Outcome: esm.Outcome{Kind: esm.FunctionError, Duration: time.Millisecond, Reason: reason},
 	})
 }

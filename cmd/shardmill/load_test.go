@@ -145,11 +145,13 @@ func TestProgressOfALoad(t *testing.T) {
 	}{
 		{load{}, tally{Records: 100, Seconds: 2}, "100 records in 2.0 s (50/s)"},
 		{
-			load{count: 200}, tally{Records: 100, Seconds: 2},
+			load{count: 200},
+			tally{Records: 100, Seconds: 2},
 			"[████████████············]  50 %  100 records in 2.0 s (50/s)",
 		},
 		{
-			load{duration: 8 * time.Second}, tally{Records: 9, Seconds: 2, Throttled: 3, Resent: 4},
+			load{duration: 8 * time.Second},
+			tally{Records: 9, Seconds: 2, Throttled: 3, Resent: 4},
 			"[██████··················]  25 %  9 records in 2.0 s (4/s), 3 throttled, 4 sent again",
 		},
 		{load{count: 1}, tally{Records: 1}, "[████████████████████████] 100 %  1 record in 0.0 s (1000/s)"},

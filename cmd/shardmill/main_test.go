@@ -179,8 +179,11 @@ func TestPutFromStandardInput(t *testing.T) {
 		args  []string
 		lines int
 	}{
-		{"", []string{"argument"}, 1}, {"two\nlines\n", nil, 1}, {"", []string{""}, 1},
-		{"a\nb\r\n\nd", []string{"--lines"}, 4}, {"\xff\xfe", []string{"--key", "k"}, 1},
+		{"", []string{"argument"}, 1},
+		{"two\nlines\n", nil, 1},
+		{"", []string{""}, 1},
+		{"a\nb\r\n\nd", []string{"--lines"}, 4},
+		{"\xff\xfe", []string{"--key", "k"}, 1},
 	} {
 		got, err := put(c.stdin, c.args...)
 		if err != nil || strings.Count(got, "shardId-000000000000 ") != c.lines || strings.Contains(got, "\x1b") {

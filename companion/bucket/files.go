@@ -56,6 +56,7 @@ func (f *files) look() error {
 	if err := syscall.Statfs(f.dir, &s); err != nil {
 		return fmt.Errorf("the free space of %s is unknown: %w", f.dir, err)
 	}
+	//nolint:unconvert // Bsize has another type on macOS
 	free, size := int64(s.Bavail)*int64(s.Bsize), int64(s.Blocks)*int64(s.Bsize)
 	least := f.minFree
 	if least == 0 {

@@ -266,8 +266,14 @@ func TestPutLeavesOutWhatIsTooOldOrTooNew(t *testing.T) {
 func TestPlacesAreOrderedAsText(t *testing.T) {
 	t.Parallel()
 	all := []Place{
-		{}, {Index: 1}, {Offset: 9}, {Offset: 10}, {Segment: 1}, {Millis: 1},
-		{Millis: 1767614400000, Segment: 3, Offset: 1 << 30, Index: 10000}, {Millis: 1 << 52},
+		{},
+		{Index: 1},
+		{Offset: 9},
+		{Offset: 10},
+		{Segment: 1},
+		{Millis: 1},
+		{Millis: 1767614400000, Segment: 3, Offset: 1 << 30, Index: 10000},
+		{Millis: 1 << 52},
 	}
 	for i, p := range all {
 		text := p.String()

@@ -332,8 +332,10 @@ func TestListIsByAccountRegionPrefixAndPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{})
 	for _, n := range []Name{
-		{orders.Account, orders.Region, "a"}, {orders.Account, orders.Region, "order"},
-		{orders.Account, "eu-west-2", "orders2"}, {"999999999999", orders.Region, "orders3"},
+		{orders.Account, orders.Region, "a"},
+		{orders.Account, orders.Region, "order"},
+		{orders.Account, "eu-west-2", "orders2"},
+		{"999999999999", orders.Region, "orders3"},
 	} {
 		b.must(b.Create(t.Context(), n, Given{}))
 	}

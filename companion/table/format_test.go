@@ -52,7 +52,9 @@ func TestDamagedItemsAreNamed(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]byte{
-		append(bytes.Clone(b), 0), append([]byte{2}, b[1:]...), {1, 1, 1, 'a', 99}, {1, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		append(bytes.Clone(b), 0), append([]byte{2}, b[1:]...),
+		{1, 1, 1, 'a', 99},
+		{1, 0xff, 0xff, 0xff, 0xff, 0x0f},
 		{1, 1, 1, 'a', byte(expr.N), 1, 'x'},
 	} {
 		if _, err := decodeItem(bad); !errors.Is(err, storage.ErrCorrupt) {

@@ -218,8 +218,10 @@ func TestListGoesByAccountAndRegion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, n := range []Name{
-		{"111122223333", "eu-west-1", "b.b"}, {"111122223333", "eu-west-1", "aaa"},
-		{"111122223333", "eu-west-2", "other"}, {"111122223334", "eu-west-1", "other"},
+		{"111122223333", "eu-west-1", "b.b"},
+		{"111122223333", "eu-west-1", "aaa"},
+		{"111122223333", "eu-west-2", "other"},
+		{"111122223334", "eu-west-1", "other"},
 	} {
 		_, err := b.Create(t.Context(), n, definition())
 		b.must(err)

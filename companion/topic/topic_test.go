@@ -509,7 +509,8 @@ func TestMessagesAreChecked(t *testing.T) {
 	}{
 		{
 			"as large as it may be",
-			Message{Body: strings.Repeat("x", MaxMessageBytes-3), Attributes: attribute("a", "String", "")[:0]}, "", "",
+			Message{Body: strings.Repeat("x", MaxMessageBytes-3), Attributes: attribute("a", "String", "")[:0]},
+			"", "",
 		},
 		{"a byte more", Message{Body: strings.Repeat("x", MaxMessageBytes+1)}, CodeInvalid, "Message too long"},
 		{
@@ -525,19 +526,27 @@ func TestMessagesAreChecked(t *testing.T) {
 		{"that begins with a space", Message{Body: "m", Subject: " a"}, CodeInvalid, "Subject"},
 		{"a text for each protocol", Message{Body: `{"default":"d","sqs":"q"}`, Structured: true}, "", ""},
 		{
-			"for no protocol", Message{Body: `{"sqs":"q"}`, Structured: true}, CodeInvalid,
+			"for no protocol",
+			Message{Body: `{"sqs":"q"}`, Structured: true},
+			CodeInvalid,
 			"Message Structure - No default entry in JSON message body",
 		},
 		{
-			"that is none", Message{Body: `{"default":{"a":1}}`, Structured: true}, CodeInvalid,
+			"that is none",
+			Message{Body: `{"default":{"a":1}}`, Structured: true},
+			CodeInvalid,
 			"Message Structure - No default entry in JSON message body",
 		},
 		{
-			"that is no JSON", Message{Body: `{"default":"d"} }`, Structured: true}, CodeInvalid,
+			"that is no JSON",
+			Message{Body: `{"default":"d"} }`, Structured: true},
+			CodeInvalid,
 			"Message Structure - JSON message body failed to parse",
 		},
 		{
-			"a list", Message{Body: `["default"]`, Structured: true}, CodeInvalid,
+			"a list",
+			Message{Body: `["default"]`, Structured: true},
+			CodeInvalid,
 			"Message Structure - JSON message body failed to parse",
 		},
 		{
@@ -545,8 +554,10 @@ func TestMessagesAreChecked(t *testing.T) {
 			Message{
 				Body: "m",
 				Attributes: []Attribute{
-					{"a.b-c_1", "String", []byte("v")}, {"n", "Number", []byte("-1.5e3")},
-					{"l", "String.Array", []byte(`["a",1,null]`)}, {"b", "Binary", []byte{0}},
+					{"a.b-c_1", "String", []byte("v")},
+					{"n", "Number", []byte("-1.5e3")},
+					{"l", "String.Array", []byte(`["a",1,null]`)},
+					{"b", "Binary", []byte{0}},
 				},
 			},
 			"", "",
@@ -557,31 +568,44 @@ func TestMessagesAreChecked(t *testing.T) {
 			CodeInvalidValue, "'a' is given twice",
 		},
 		{
-			"without a name", Message{Body: "m", Attributes: attribute("", "String", "v")}, CodeInvalidValue,
+			"without a name",
+			Message{Body: "m", Attributes: attribute("", "String", "v")},
+			CodeInvalidValue,
 			"Invalid attribute name",
 		},
 		{
-			"with a name of AWS's", Message{Body: "m", Attributes: attribute("AWS.x", "String", "v")}, CodeInvalidValue,
+			"with a name of AWS's",
+			Message{Body: "m", Attributes: attribute("AWS.x", "String", "v")},
+			CodeInvalidValue,
 			"Invalid attribute name",
 		},
 		{
-			"without a type", Message{Body: "m", Attributes: attribute("a", "", "v")}, CodeInvalidValue,
+			"without a type",
+			Message{Body: "m", Attributes: attribute("a", "", "v")},
+			CodeInvalidValue,
 			"non-empty message attribute type",
 		},
 		{
-			"of an unknown type", Message{Body: "m", Attributes: attribute("a", "Text", "v")}, CodeInvalidValue,
+			"of an unknown type",
+			Message{Body: "m", Attributes: attribute("a", "Text", "v")},
+			CodeInvalidValue,
 			"invalid message attribute type",
 		},
 		{
-			"without a value", Message{Body: "m", Attributes: attribute("a", "String", "")}, CodeInvalidValue,
+			"without a value",
+			Message{Body: "m", Attributes: attribute("a", "String", "")},
+			CodeInvalidValue,
 			"non-empty message attribute value",
 		},
 		{
-			"a number that is none", Message{Body: "m", Attributes: attribute("a", "Number", "0x1")}, CodeInvalidValue,
+			"a number that is none",
+			Message{Body: "m", Attributes: attribute("a", "Number", "0x1")},
+			CodeInvalidValue,
 			"Could not cast message attribute 'a' value to number.",
 		},
 		{
-			"a list that is none", Message{Body: "m", Attributes: attribute("a", "String.Array", `[{}]`)},
+			"a list that is none",
+			Message{Body: "m", Attributes: attribute("a", "String.Array", `[{}]`)},
 			CodeInvalidValue, "not an array",
 		},
 	} {

@@ -76,15 +76,17 @@ type played struct {
 
 // process is an environment that is not gone.
 type process struct {
-	g             fleet.Generation
-	exists, idle  bool
-	dying, killed bool
-	of            fleet.Ticket // 0: of none
+	g            fleet.Generation
+	exists, idle bool
+	dying        bool
+	of           fleet.Ticket // 0: of none
 }
 
 var functions = []fleet.Function{
-	{Account: "1", Region: "r", Name: "a"}, {Account: "1", Region: "r", Name: "b"},
-	{Account: "1", Region: "r", Name: "c"}, {Account: "2", Region: "r", Name: "a"},
+	{Account: "1", Region: "r", Name: "a"},
+	{Account: "1", Region: "r", Name: "b"},
+	{Account: "1", Region: "r", Name: "c"},
+	{Account: "2", Region: "r", Name: "a"},
 }
 
 func newPlayer(t *rapid.T) *player {
@@ -265,6 +267,7 @@ func (p *player) answered(id fleet.Ticket) *played {
 	t := p.tickets[id]
 	if t == nil {
 		p.fail("t%d is answered, which is not under way", id)
+		return nil
 	}
 	switch t.phase {
 	case "asked":

@@ -79,9 +79,11 @@ func (l *Launcher) find(ctx context.Context, s search) (interpreter, error) {
 		l.found[s.runtime] = *nearest
 		return *nearest, nil
 	}
-	return interpreter{}, &Unusable{Code: "InvalidRuntime",
+	return interpreter{}, &Unusable{
+		Code: "InvalidRuntime",
 		Reason: fmt.Sprintf("No usable %s was found for %s. Searched: %s. Install %s or start shardmill with %s PATH.",
-			s.language, s.runtime, strings.Join(append(searched, where), "; "), s.install, s.flag)}
+			s.language, s.runtime, strings.Join(append(searched, where), "; "), s.install, s.flag),
+	}
 }
 
 // probe runs path once per file version; shims of version managers cost 110 to 340 ms each time, the real interpreter a

@@ -271,7 +271,6 @@ func TestPlanNamesTheDirectoriesOfTheSDK(t *testing.T) {
 		node := fake(t, t.TempDir()+"/bin/node", "20.1.0")
 
 		p, err := plan(t, Options{Node: node, Work: filepath.Join(dir, "app")}, "nodejs20.x")
-
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func (s *Server) routeExtension(c *conn, br *bufio.Reader, r *request, path stri
 // identified returns the identifier in a call. Without a valid one it has refused the call and ok is false; then id is
 // "" if the connection can go on.
 func (s *Server) identified(c *conn, r *request) (id string, ok bool) {
-	sent := true
+	var sent bool
 	switch {
 	case r.extensionID == "":
 		sent = s.refuseExtension(

@@ -79,15 +79,18 @@ func TestExtensionRefusals(t *testing.T) {
 		{"POST /register", "{}", nil, refusal("Extension.InvalidExtensionName", "Empty extension name")},
 		{"POST /register", "{", []string{name, "x"}, refusal("InvalidRequestFormat", "unexpected end of JSON input")},
 		{
-			"POST /register", `{"configurationKeys":["a"]}`, []string{name, "x"},
+			"POST /register", `{"configurationKeys":["a"]}`,
+			[]string{name, "x"},
 			refusal("InvalidRequestFormat", "configurationKeys are deprecated; use environment variables instead"),
 		},
 		{
-			"POST /register", `{"events":["OTHER"]}`, []string{name, "x"},
+			"POST /register", `{"events":["OTHER"]}`,
+			[]string{name, "x"},
 			refusal("Extension.InvalidEventType", "OTHER: ErrorInvalidEventType"),
 		},
 		{
-			"POST /register", `{}`, []string{name, "one"},
+			"POST /register", `{}`,
+			[]string{name, "one"},
 			refusal("Extension.InvalidExtensionState", "Extension with this name already registered"),
 		},
 		{
@@ -95,19 +98,23 @@ func TestExtensionRefusals(t *testing.T) {
 			refusal("Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header"),
 		},
 		{
-			"GET /event/next", "", []string{identifier, "x"},
+			"GET /event/next", "",
+			[]string{identifier, "x"},
 			refusal("Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier"),
 		},
 		{
-			"GET /event/next", "", []string{identifier, unknown},
+			"GET /event/next", "",
+			[]string{identifier, unknown},
 			refusal("Extension.UnknownExtensionIdentifier", "Unknown extension "+unknown),
 		},
 		{
-			"POST /init/error", "", []string{identifier, id},
+			"POST /init/error", "",
+			[]string{identifier, id},
 			refusal("Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found"),
 		},
 		{
-			"POST /exit/error", "", []string{identifier, unknown, "Lambda-Extension-Function-Error-Type", "A.B"},
+			"POST /exit/error", "",
+			[]string{identifier, unknown, "Lambda-Extension-Function-Error-Type", "A.B"},
 			refusal("Extension.UnknownExtensionIdentifier", "Unknown Lambda-Extension-Identifier"),
 		},
 		{
@@ -354,9 +361,11 @@ func TestTelemetrySubscription(t *testing.T) {
 			`{` + strings.Replace(least, `"platform"`, `"platform","platform","logs"`, 1) + `}`,
 			`types should be unique; type \"logs\" should be platform, function or extension`,
 		},
-		{`{` + least + `,"buffering":{"maxItems":999,"maxBytes":1048577,"timeoutMs":"1"}}`,
+		{
+			`{` + least + `,"buffering":{"maxItems":999,"maxBytes":1048577,"timeoutMs":"1"}}`,
 			`buffering maxItems should be a number from 1000 to 10000; ` +
-				`buffering maxBytes should be a number from 262144 to 1048576; buffering timeoutMs should be a number from 25 to 30000`},
+				`buffering maxBytes should be a number from 262144 to 1048576; buffering timeoutMs should be a number from 25 to 30000`,
+		},
 	} {
 		want := `200 "OK"`
 		if c.want != "" {

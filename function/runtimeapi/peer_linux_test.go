@@ -24,9 +24,15 @@ func TestOwnerOfAConnection(t *testing.T) {
 		self   int
 		want   owner
 	}{
-		{":C350", 1000, ours}, {":C350", 1001, foreign}, {":C350", 0, foreign}, {":C351", 1000, nobody},
+		{":C350", 1000, ours},
+		{":C350", 1001, foreign},
+		{":C350", 0, foreign},
+		{":C351", 1000, nobody},
 		{":C352", 1000, nobody},
-		{":C353", 1000, nobody}, {":C353", 0, ours}, {":C354", 1000, foreign}, {":C355", 1000, foreign},
+		{":C353", 1000, nobody},
+		{":C353", 0, ours},
+		{":C354", 1000, foreign},
+		{":C355", 1000, foreign},
 		{":C356", 1000, ours},
 	} {
 		if got := judge(bufio.NewScanner(strings.NewReader(table)), c.client, ":1F90", c.self); got != c.want {

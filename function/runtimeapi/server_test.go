@@ -229,7 +229,9 @@ func TestOversizeBodies(t *testing.T) {
 		chunked bool
 		want    string
 	}{
-		{MaxResponse, false, "202"}, {MaxResponse, true, "202"}, {MaxResponse + 1, false, "413"},
+		{MaxResponse, false, "202"},
+		{MaxResponse, true, "202"},
+		{MaxResponse + 1, false, "413"},
 		{MaxResponse + 1, true, "413"},
 	} {
 		_, h, rt := running(t, "id-1")

@@ -101,7 +101,8 @@ func reason(err error) string {
 	}
 	for _, s := range []struct{ file, bad string }{
 		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0"}, {"/proc/sys/user/max_user_namespaces", "0"},
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0"},
+		{"/proc/sys/user/max_user_namespaces", "0"},
 	} {
 		if b, err := os.ReadFile(s.file); err == nil && strings.TrimSpace(string(b)) == s.bad && os.Geteuid() != 0 {
 			name := strings.ReplaceAll(strings.TrimPrefix(s.file, "/proc/sys/"), "/", ".")

@@ -296,7 +296,7 @@ func (p *Process) await(cpu *cpuShare, spec *Spec, r *request) (err error) {
 		return err
 	}
 	_ = p.watch.control.SetReadDeadline(time.Now().Add(startBound))
-	defer p.watch.control.SetReadDeadline(time.Time{})
+	defer func() { _ = p.watch.control.SetReadDeadline(time.Time{}) }()
 	for {
 		n, fd, pid, err := p.receive()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -365,7 +365,7 @@ func listener(fd int) (net.Listener, error) {
 func (p *Process) send(n notice) (err error) {
 	e := p.watch.raw.Write(func(fd uintptr) bool {
 		err = unix.Sendto(int(fd), (*[noticeSize]byte)(unsafe.Pointer(&n))[:], unix.MSG_NOSIGNAL, nil)
-		return err != unix.EAGAIN
+		return !errors.Is(err, unix.EAGAIN)
 	})
 	if e != nil {
 		return e
@@ -382,13 +382,13 @@ func (p *Process) receive() (n notice, fd, pid int, err error) {
 			size, oobSize, _, _, err = unix.Recvmsg(
 				int(c), (*[noticeSize]byte)(unsafe.Pointer(&n))[:], oob, unix.MSG_CMSG_CLOEXEC,
 			)
-			return err != unix.EAGAIN
+			return !errors.Is(err, unix.EAGAIN)
 		})
 		if e != nil {
 			err = e
 		}
 		// the peer did not read something that we sent; what it sent before is still to come
-		if err == unix.EINTR || err == unix.ECONNRESET {
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNRESET) {
 			continue
 		}
 		break

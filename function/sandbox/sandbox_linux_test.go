@@ -256,11 +256,13 @@ func TestWhatAnEnvironmentSees(t *testing.T) {
 			"mount -t tmpfs x /tmp 2>/dev/null || mount -o remount,rw /usr 2>/dev/null || umount /tmp 2>/dev/null || echo no",
 			"no\n",
 		},
-		{"nothing mounted that gives rights, and nothing to change but /tmp, whatever is mounted below what is shown",
+		{
+			"nothing mounted that gives rights, and nothing to change but /tmp, whatever is mounted below what is shown",
 			`while read -r _ _ _ root at options _; do
 			case "$options," in rw,nosuid,nodev,*) test "$at" = /tmp || test "$at" = /proc;; ro,nosuid,nodev,*) ;; *)
 				case "$root" in /null | /zero | /full | /random | /urandom) ;; *) false;; esac;; esac || echo "$at $options"
-			done </proc/self/mountinfo; echo ok`, "ok\n"},
+			done </proc/self/mountinfo; echo ok`, "ok\n",
+		},
 		{"no groups of the server", "sed -n 's/^Groups:[^0-9]*//p' /proc/self/status; " + namespaces, "\n0\n"},
 		{
 			"no namespaces with more rights",
@@ -320,7 +322,7 @@ func TestLinksInTmpLeadNowhere(t *testing.T) {
 		return
 	}
 	outside := t.TempDir()
-	shown, err := os.MkdirTemp("/tmp", "shardmill-shown-")
+	shown, err := os.MkdirTemp("/tmp", "shardmill-shown-") //nolint:usetesting // it has to be in /tmp
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -476,7 +478,6 @@ func TestPrivateNetwork(t *testing.T) {
 	}
 
 	c, err := r.Listeners[0].Accept()
-
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -519,7 +520,7 @@ func TestWithoutRoot(t *testing.T) {
 		t.Log("this is the user without rights")
 		return
 	}
-	dir, err := os.MkdirTemp("", "shardmill-user-")
+	dir, err := os.MkdirTemp("", "shardmill-user-") //nolint:usetesting // another user cannot enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,7 +105,9 @@ func (s *spawner) enter() error {
 		resource int
 		most     uint64
 	}{
-		{unix.RLIMIT_NOFILE, 1024}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_STACK, 8 << 20},
+		{unix.RLIMIT_NOFILE, 1024},
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_STACK, 8 << 20},
 		{unix.RLIMIT_MEMLOCK, 64 << 10},
 	} {
 		var now unix.Rlimit

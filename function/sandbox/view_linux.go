@@ -215,7 +215,9 @@ func (v *view) devices() {
 		v.add(step{kind: opMount, a: "/dev/" + name, b: base + "/dev/" + name, flags: unix.MS_BIND})
 	}
 	for _, l := range [][2]string{
-		{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+		{"/proc/self/fd", "/dev/fd"},
+		{"/proc/self/fd/0", "/dev/stdin"},
+		{"/proc/self/fd/1", "/dev/stdout"},
 		{"/proc/self/fd/2", "/dev/stderr"},
 	} {
 		v.add(step{kind: opSymlink, a: l[0], b: base + l[1]})

@@ -16,7 +16,9 @@ func TestQuantileLiesBetweenItsNeighboursInProportion(t *testing.T) {
 		q      float64
 		want   float64
 	}{
-		{[]float64{3, 1, 2}, .5, 2}, {[]float64{4, 1, 3, 2}, .5, 2.5}, {[]float64{7}, .99, 7},
+		{[]float64{3, 1, 2}, .5, 2},
+		{[]float64{4, 1, 3, 2}, .5, 2.5},
+		{[]float64{7}, .99, 7},
 		{[]float64{0, 10}, .9, 9},
 	} {
 		if got := quantile(c.values, c.q); math.Abs(got-c.want) > 1e-9 {

@@ -110,8 +110,12 @@ func visibleMetrics(p50 float64) []metric {
 // memoryMetrics returns metrics in the order of idle's values: dev, serve, and demo.
 func memoryMetrics() []metric {
 	m := []metric{
-		{name: "dev, VmRSS", of: map[string]float64{"ready": 1.4}}, {name: "dev, RssAnon"}, {name: "serve, VmRSS"},
-		{name: "serve, RssAnon"}, {name: "after demo, VmRSS"}, {name: "after demo, RssAnon"},
+		{name: "dev, VmRSS", of: map[string]float64{"ready": 1.4}},
+		{name: "dev, RssAnon"},
+		{name: "serve, VmRSS"},
+		{name: "serve, RssAnon"},
+		{name: "after demo, VmRSS"},
+		{name: "after demo, RssAnon"},
 	}
 	for i := range m {
 		m[i].unit, m[i].lower, m[i].index, m[i].digits = "MiB", true, i, 1

@@ -16,7 +16,8 @@ func TestPageIsReadInOrder(t *testing.T) {
 	t.Parallel()
 	got, err := Parse(page)
 	want := []Step{
-		{6, "Title", "echo one\n", ""}, {12, "Part", "x=2\n", ""},
+		{6, "Title", "echo one\n", ""},
+		{12, "Part", "x=2\n", ""},
 		{16, "Part", "echo $x; false\n", "2\n[exit status 1]\n"},
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -82,8 +83,12 @@ func TestChangedBlockFails(t *testing.T) {
 		t.Error(err)
 	}
 	for _, change := range [][2]string{
-		{"echo one", "echo two"}, {"x=2", "x=3"}, {"; false", ""}, {"; false", "; false; exit 1"},
-		{"text\n2", "text\n3"}, {"[exit status 1]", ""},
+		{"echo one", "echo two"},
+		{"x=2", "x=3"},
+		{"; false", ""},
+		{"; false", "; false; exit 1"},
+		{"text\n2", "text\n3"},
+		{"[exit status 1]", ""},
 	} {
 		if err := run(t, strings.Replace(good, change[0], change[1], 1)); err == nil {
 			t.Errorf("%q for %q went unnoticed", change[1], change[0])

@@ -41,7 +41,8 @@ func (w *world) judgeSave(p *process, ops []storage.Op) (record.ShardID, *esm.Ch
 
 // judgeDurable checks that what is durable only moves on.
 func (w *world) judgeDurable(p *process, id record.ShardID, cp *esm.Checkpoint, epoch uint64,
-	revision storage.Revision) {
+	revision storage.Revision,
+) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sh := w.shards[id]

@@ -60,8 +60,10 @@ type process struct {
 // open starts a process on a file system. An error is one of opening the store.
 func (w *world) open(fs *vfs.MemFS) (*process, error) {
 	w.processes++
-	p := &process{w: w, n: w.processes, fs: fs, died: make(chan struct{}), refused: map[attempt]time.Time{},
-		clock: clock.New(time.Duration(w.offset.Load()))}
+	p := &process{
+		w: w, n: w.processes, fs: fs, died: make(chan struct{}), refused: map[attempt]time.Time{},
+		clock: clock.New(time.Duration(w.offset.Load())),
+	}
 	log := slog.New(&handler{w: w, p: p})
 	o := pebble.Options{
 		Dir: dir, FS: errorfs.Wrap(fs, errorfs.InjectorFunc(p.disk)), Clock: p.clock, Logger: log, MinFree: -1,

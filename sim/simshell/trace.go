@@ -117,9 +117,17 @@ type line struct {
 var kinds = func() map[string]esm.Event {
 	all := map[string]esm.Event{}
 	for _, ev := range []esm.Event{
-		esm.ReadReturned{}, esm.ReadFailed{}, esm.Horizon{}, esm.Returned{}, esm.SlotFree{}, esm.Delivered{},
+		esm.ReadReturned{},
+		esm.ReadFailed{},
+		esm.Horizon{},
+		esm.Returned{},
+		esm.SlotFree{},
+		esm.Delivered{},
 		esm.Saved{},
-		esm.Reconfigured{}, esm.Release{}, esm.Nudge{}, esm.Tick{},
+		esm.Reconfigured{},
+		esm.Release{},
+		esm.Nudge{},
+		esm.Tick{},
 	} {
 		all[fmt.Sprintf("%T", ev)] = ev
 	}
@@ -140,8 +148,10 @@ func WriteTrace(out io.Writer, machines []*Machine) error {
 			if err != nil {
 				return err
 			}
-			l := line{Machine: i, At: s.At, Kind: fmt.Sprintf("%T", s.Event), Event: text, Wanted: texts(s.Wanted),
-				Broke: s.Unended}
+			l := line{
+				Machine: i, At: s.At, Kind: fmt.Sprintf("%T", s.Event), Event: text, Wanted: texts(s.Wanted),
+				Broke: s.Unended,
+			}
 			if err := e.Encode(l); err != nil {
 				return err
 			}

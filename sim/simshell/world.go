@@ -218,8 +218,10 @@ func (w *world) begin() bool {
 		w.put(p, recs)
 		n -= bytes
 	}
-	in := mapping.CreateInput{Knobs: w.config, EventSourceARN: ptr(orders.ARN()),
-		StartingPosition: ptr(mapping.TrimHorizon)}
+	in := mapping.CreateInput{
+		Knobs: w.config, EventSourceARN: ptr(orders.ARN()),
+		StartingPosition: ptr(mapping.TrimHorizon),
+	}
 	in.FunctionName = ptr(w.target())
 	if w.knobs.filtered {
 		in.Filters = w.sieve.patterns()

@@ -75,9 +75,11 @@ func (s *Store) check(fs vfs.FS, acceptLoss bool) (*mark, error) {
 		m = &mark{}
 	}
 	if m.manifest.number == inv.number && inv.bytes+plainHead <= m.manifest.bytes {
-		return m, &ruined{s.dir,
+		return m, &ruined{
+			s.dir,
 			fmt.Sprintf("the list of its files, %s%06d, can be read up to byte %d only, and %d were on disk: it was cut or is corrupt",
-				manifestPrefix, inv.number, inv.bytes, m.manifest.bytes)}
+				manifestPrefix, inv.number, inv.bytes, m.manifest.bytes),
+		}
 	}
 	if err := s.checkOutputs(fs, inv); err != nil {
 		return m, err

@@ -45,7 +45,9 @@ func TestOpeningGivesUpForFlushesOnly(t *testing.T) {
 		err  error
 		ends bool
 	}{
-		{compacting, syscall.EIO, false}, {reading, errors.New("a table"), false}, {flushing, syscall.ENOSPC, false},
+		{compacting, syscall.EIO, false},
+		{reading, errors.New("a table"), false},
+		{flushing, syscall.ENOSPC, false},
 		{flushing, syscall.EIO, true},
 	} {
 		tr := newTroubles("store", slog.New(slog.DiscardHandler))

@@ -143,9 +143,12 @@ var appendTests = []test{
 		missing := storage.Writer{Shard: shardAt(3), Epoch: 1}
 
 		errs := b.Store.Log().Append(b.ctx, []storage.Batch{
-			{Writer: open, Records: records("a", 2)}, {Writer: shut, Records: records("b", 1)},
-			{Writer: stale, Records: records("c", 1)}, {Writer: missing, Records: records("d", 1)},
-			{Writer: open, Records: nil}, {Writer: open, Records: records("e", 1)},
+			{Writer: open, Records: records("a", 2)},
+			{Writer: shut, Records: records("b", 1)},
+			{Writer: stale, Records: records("c", 1)},
+			{Writer: missing, Records: records("d", 1)},
+			{Writer: open, Records: nil},
+			{Writer: open, Records: records("e", 1)},
 		})
 
 		for i, want := range []error{nil, storage.ErrShardClosed, storage.ErrFenced, storage.ErrNotFound, nil, nil} {

@@ -31,8 +31,14 @@ func Run(t *testing.T, open func(t testing.TB) Harness) {
 		name  string
 		tests []test
 	}{
-		{"Append", appendTests}, {"Read", readTests}, {"End", endTests}, {"Coord", coordTests}, {"Sure", sureTests},
-		{"Local", localTests}, {"Life", lifeTests}, {"Model", modelTests},
+		{"Append", appendTests},
+		{"Read", readTests},
+		{"End", endTests},
+		{"Coord", coordTests},
+		{"Sure", sureTests},
+		{"Local", localTests},
+		{"Life", lifeTests},
+		{"Model", modelTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()

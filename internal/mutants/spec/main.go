@@ -58,7 +58,7 @@ func run(n, from int) error {
 	}
 	fmt.Printf("%d flips are possible; %d are tried\n", len(all), n)
 	if v, err := try(nil, base); err != nil || len(v.scenarios) > 0 || v.ended != "" {
-		return fmt.Errorf("the scripts do not pass on the code as it is: %v %s %v", v.scenarios, v.ended, err)
+		return fmt.Errorf("the scripts do not pass on the code as it is: %v %s %w", v.scenarios, v.ended, err)
 	}
 	verdicts := make([]verdict, n)
 	next, done := make(chan int), 0
@@ -137,7 +137,7 @@ func try(s *site, base scripts) (v verdict, err error) {
 	if err != nil {
 		return v, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", filepath.Join(dir, "esm.test")}
 	if s != nil {
 		overlay, err := s.overlay(dir)
