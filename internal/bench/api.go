@@ -135,13 +135,24 @@ func (a api) until(ctx context.Context, path, state string) error {
 
 const mappings = "/2015-03-31/event-source-mappings/"
 
-// createMapping connects a stream and a function and waits until the mapping is enabled.
-func (a api) createMapping(ctx context.Context, stream, function, from string, batch int) (uuid string, err error) {
+// createMapping connects a stream and a function, through filters if there are any, and waits until the mapping is
+// enabled.
+func (a api) createMapping(
+	ctx context.Context, stream, function, from string, batch int, filters ...string,
+) (uuid string, err error) {
 	var out struct{ UUID string }
-	err = a.do(ctx, "lambda", "POST", mappings, "", object{
+	in := object{
 		"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/" + stream, "FunctionName": function,
 		"StartingPosition": from, "BatchSize": batch,
-	}, &out)
+	}
+	if len(filters) > 0 {
+		patterns := make([]object, len(filters))
+		for i, f := range filters {
+			patterns[i] = object{"Pattern": f}
+		}
+		in["FilterCriteria"] = object{"Filters": patterns}
+	}
+	err = a.do(ctx, "lambda", "POST", mappings, "", in, &out)
 	if err == nil {
 		err = a.until(ctx, mappings+out.UUID, "Enabled")
 	}

@@ -64,6 +64,18 @@ func figures() []figure {
 			metrics: rate(0, map[string]float64{"bare": .4}),
 			prepare: backlog{batch: 100, records: 40_000, handler: "handler.count"}.prepare,
 		},
+		{
+			name: "both-1000", what: "put and deliver at once, 1 KB, BatchSize 1000",
+			metrics: bothMetrics(110_000), rounds: 3, prepare: both{batch: 1000, perSecond: 125_000}.prepare,
+		},
+		{
+			name: "both-100", what: "put and deliver at once, 1 KB, BatchSize 100",
+			metrics: bothMetrics(70_000), rounds: 3, prepare: both{batch: 100, perSecond: 80_000}.prepare,
+		},
+		{name: "filtered", what: "10,000 filtered records, 1 KB, BatchSize 100", metrics: []metric{
+			{name: "processor", unit: "ms", lower: true, of: map[string]float64{"delivered": .3}, digits: 1},
+			{name: "wall", unit: "ms", lower: true, of: map[string]float64{"delivered": .3}, index: 1, digits: 1},
+		}, prepare: sieved{batch: 100, records: 80_000}.prepare},
 		{name: "start-go", what: "put → function start, durable, Go, 1,000 rec/s", metrics: []metric{
 			{name: "p50", unit: "ms", lower: true, at: 1.5, digits: 2},
 			{name: "p99", unit: "ms", lower: true, at: 6, index: 1, digits: 2},
@@ -95,6 +107,15 @@ func figures() []figure {
 		{name: "reopen", what: "reopen after kill -9", metrics: []metric{
 			{name: "exec → ready", unit: "ms", lower: true, at: 1000, digits: 0}, {name: "data", unit: "MiB", index: 1},
 		}, prepare: prepareReopen},
+	}
+}
+
+func bothMetrics(at float64) []metric {
+	return []metric{
+		{unit: "rec/s", at: at},
+		{name: "age at the begin, p50", unit: "ms", lower: true, index: 1, digits: 1},
+		{name: "age at the end, p50", unit: "ms", lower: true, index: 2, digits: 1},
+		{name: "growth of the age", unit: "ms", lower: true, at: 10, index: 3, digits: 1},
 	}
 }
 

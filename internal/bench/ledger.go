@@ -31,6 +31,7 @@ type batch struct {
 	shard        string
 	first, last  string // sequence numbers
 	records      int64
+	arrival      int64 // of the last record, in milliseconds since the epoch; 0: the function did not tell
 }
 
 // stamp is the report of one record: when it was due to be sent, and when it reached the function.
@@ -83,6 +84,10 @@ func (g *ledger) note(line string) {
 	switch {
 	case strings.HasPrefix(line, "b "):
 		_, err = fmt.Sscanf(line, "b %d %d %s %s %s %d", &b.began, &b.ended, &b.shard, &b.first, &b.last, &b.records)
+	case strings.HasPrefix(line, "a "):
+		_, err = fmt.Sscanf(
+			line, "a %d b %d %d %s %s %s %d", &b.arrival, &b.began, &b.ended, &b.shard, &b.first, &b.last, &b.records,
+		)
 	default:
 		_, err = fmt.Sscanf(line, "r %d %d", &s.due, &s.got)
 	}

@@ -81,6 +81,41 @@ func resident(pid int) (rss, anonymous float64, err error) {
 	return read("VmRSS"), read("RssAnon"), nil
 }
 
+// familyTime returns how much time of the processors a process and its descendants have taken, as far as they live.
+func familyTime(pid int) (sum time.Duration, err error) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, task := range tasks {
+		dir := fmt.Sprintf("/proc/%d/task/%s/", pid, task.Name())
+		stat, err := os.ReadFile(dir + "schedstat")
+		if err != nil {
+			continue // it has ended
+		}
+		ran, _, _ := strings.Cut(string(stat), " ")
+		ns, err := strconv.ParseInt(ran, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(ns)
+		children, err := os.ReadFile(dir + "children")
+		if err != nil {
+			return 0, err
+		}
+		for _, child := range strings.Fields(string(children)) {
+			id, err := strconv.Atoi(child)
+			if err != nil {
+				return 0, err
+			}
+			if took, err := familyTime(id); err == nil {
+				sum += took
+			}
+		}
+	}
+	return sum, nil
+}
+
 // writtenBytes returns how many bytes this process has caused to be written to disks so far.
 func writtenBytes() (int64, error) {
 	text, err := os.ReadFile("/proc/self/io")

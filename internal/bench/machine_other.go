@@ -34,6 +34,11 @@ func resident(pid int) (rss, anonymous float64, err error) {
 	return float64(kib) / 1024, float64(kib) / 1024, err
 }
 
+// familyTime fails: only Linux tells it to the nanosecond.
+func familyTime(int) (time.Duration, error) {
+	return 0, fmt.Errorf("%s does not tell how much time a process and its descendants have taken", runtime.GOOS)
+}
+
 // writtenBytes fails: only Linux counts them.
 func writtenBytes() (int64, error) {
 	return 0, fmt.Errorf("%s does not tell how many bytes a process writes to disks", runtime.GOOS)

@@ -2,7 +2,7 @@
 // payload to its end, and reports to the ledger.
 //
 // Handler "count" reports for each batch when it began and finished arriving, its shard, its first and last sequence
-// number, and its number of records. Handler "stamp" reports for each record the instant in its data, and the instant
+// number, and its number of records; "age" also reports when the last record arrived. Handler "stamp" reports for each record the instant in its data, and the instant
 // at which the last byte of the payload arrived.
 package main
 
@@ -33,8 +33,11 @@ func run() error {
 		return err
 	}
 	report := count
-	if os.Getenv("_HANDLER") == "stamp" {
+	switch os.Getenv("_HANDLER") {
+	case "stamp":
 		report = stamp
+	case "age":
+		report = age
 	}
 	host := os.Getenv("AWS_LAMBDA_RUNTIME_API")
 	api, err := net.Dial("tcp", host)
@@ -134,6 +137,21 @@ func count(line []byte, a answer, now int64) []byte {
 	return fmt.Appendf(
 		line, "b %d %d %s %s %s %d\n", a.began, now, shard, first, last, bytes.Count(a.body, []byte(eventID)),
 	)
+}
+
+// age is count with the arrival of the last record, in milliseconds, in front.
+func age(line []byte, a answer, now int64) []byte {
+	const mark = `"approximateArrivalTimestamp":`
+	digits := make([]byte, 0, 16)
+	for _, c := range a.body[bytes.LastIndex(a.body, []byte(mark))+len(mark):] {
+		if c == '}' {
+			break
+		}
+		if c != '.' { // seconds with exactly three decimals
+			digits = append(digits, c)
+		}
+	}
+	return count(append(append(append(line, "a "...), digits...), ' '), a, now)
 }
 
 func stamp(line []byte, a answer, now int64) []byte {
