@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,47 +88,6 @@ func newMappingRunner(e *Engine, m mapping.Mapping) *mappingRunner {
 		r.problems.set(id, text)
 	}
 	return r
-}
-
-// setFunction looks at the function as it is now; the next change of it comes through r.changed.
-func (r *mappingRunner) setFunction() {
-	r.target = targetOf(r.m.FunctionARN)
-	r.changed = r.e.o.Functions.Changed(r.target.Ref)
-	r.updating = false
-	if c, ok := r.e.o.Functions.Find(r.target.Ref, r.target.Qualifier); ok {
-		r.role = c.Role
-		r.updating = c.UpdateStatus == function.InProgress || c.State == function.Pending
-	}
-}
-
-// targetOf returns what an ARN names: a function, or its version or alias.
-func targetOf(functionARN string) (n function.Name) {
-	parts := strings.SplitN(functionARN, ":", 8)
-	if len(parts) >= 7 {
-		n.Ref = function.Ref{Region: parts[3], Account: parts[4], Name: parts[6]}
-	}
-	if len(parts) == 8 {
-		n.Qualifier = parts[7]
-	}
-	return n
-}
-
-// configure hands a version of the mapping over. It does not wait: false means that the runner is too busy, and is to
-// be told later. Engine.mu is held.
-func (r *mappingRunner) configure(m mapping.Mapping) bool {
-	if m.Version <= r.told {
-		return true
-	}
-	select {
-	case <-r.ended:
-		return true
-	default:
-	}
-	if !r.inbox.offer(func() { r.configured(m) }) {
-		return false
-	}
-	r.told = m.Version
-	return true
 }
 
 func (r *mappingRunner) stop() { r.inbox.post(r.stopNow) }
@@ -321,76 +278,6 @@ func (r *mappingRunner) desire() {
 	r.step(d)
 }
 
-// configured takes a new version of the mapping.
-func (r *mappingRunner) configured(m mapping.Mapping) {
-	if m.Version <= r.m.Version || r.m.UUID == "" {
-		return
-	}
-	old := r.m
-	r.m = m
-	r.count() // before a shard is started that would be counted under the old settings
-	if core := m.Core(); core != old.Core() {
-		r.setFilter()
-		for _, s := range r.shards {
-			r.reconfigure(s, core)
-		}
-	}
-	if m.FunctionARN != old.FunctionARN || m.Destination != old.Destination {
-		r.setFunction()
-		r.restart()
-	}
-	r.desire()
-}
-
-// setFilter compiles the mapping's filters.
-func (r *mappingRunner) setFilter() {
-	if r.filter, r.unusable = r.m.Filter(); r.unusable != nil {
-		r.log.Error("the mapping waits: its filters cannot be used; update or remove them", "error", r.unusable)
-		return
-	}
-	for id, epoch := range r.unfiltered {
-		delete(r.unfiltered, id)
-		r.startShard(id, epoch)
-	}
-}
-
-// reconfigure hands settings to a shard. It ends instead when the filters cannot be used, and then waits to be started.
-func (r *mappingRunner) reconfigure(s *shardRunner, core esm.Config) {
-	if r.unusable != nil {
-		s.postEvent(esm.Release{})
-		return
-	}
-	f := r.filter
-	s.post(func() esm.Event {
-		s.x.Filter(f)
-		return esm.Reconfigured{Config: core}
-	})
-}
-
-// functionChanged lets lanes that back off try at once on what is new.
-func (r *mappingRunner) functionChanged() {
-	role := r.role
-	r.setFunction()
-	if r.role != role {
-		r.restart() // the role is part of every payload, and payload sizes are already counted
-		return
-	}
-	if r.updating {
-		return // a retry now would run the old code; the end of the update is a change as well
-	}
-	for _, s := range r.shards {
-		s.postEvent(esm.Nudge{})
-	}
-}
-
-// restart ends every shard after its attempts in flight; the machine starts them again, from what they saved, with what
-// has changed.
-func (r *mappingRunner) restart() {
-	for _, s := range r.shards {
-		s.postEvent(esm.Release{})
-	}
-}
-
 func (r *mappingRunner) stopNow() {
 	r.stopping = true
 	r.desire()
@@ -434,46 +321,6 @@ func (r *mappingRunner) command(c esm.MappingCommand) {
 	}
 }
 
-// kept are the shards of which something is kept. An error shows again at the next listing.
-func (r *mappingRunner) kept() []record.ShardID {
-	kept, err := r.e.o.Checkpoints.Shards(r.ctx, r.m.UUID)
-	if err != nil {
-		r.log.Warn("listing checkpoints; those of expired shards stay for now", "error", err)
-	}
-	for id := range r.m.Starts {
-		if !slices.Contains(kept, id) {
-			kept = append(kept, id)
-		}
-	}
-	slices.Sort(kept)
-	return kept
-}
-
-// forgetting is what forgetShards is tried again as.
-const forgetting = "forget shards"
-
-// forgetShards lets go of shards that have expired: first of their checkpoints, so that a crash in between leaves
-// shards to be forgotten again. Thousands can expire at once, and the mapping is written as a whole: so it is one call
-// for all of them.
-func (r *mappingRunner) forgetShards() {
-	ids := slices.Sorted(maps.Keys(r.expired))
-	err := r.e.o.Checkpoints.ForgetShards(r.ctx, r.uuid, ids)
-	if err == nil {
-		err = r.e.o.Mappings.ForgetShards(r.ctx, r.uuid, ids)
-	}
-	if err != nil {
-		r.log.Warn("forgetting expired shards; trying again", "shards", len(ids), "error", err)
-		r.again(forgetting, r.forgetShards)
-		return
-	}
-	r.done(forgetting)
-	for _, id := range ids {
-		delete(r.settled, id)
-		r.problems.clear(id)
-	}
-	clear(r.expired)
-}
-
 // settle reports a transition complete. While that cannot be written the mapping stays in its transition, and it is
 // tried again.
 func (r *mappingRunner) settle(state esm.State) {
@@ -500,22 +347,4 @@ func (r *mappingRunner) abandonLater(id record.ShardID, s *shardRunner) {
 			}
 		})
 	})
-}
-
-// forget ends a deleted mapping: first its checkpoints go, then the mapping itself, so that a crash in between leaves a
-// mapping to be deleted again.
-func (r *mappingRunner) forget() {
-	if r.stopping || r.early(r.forget) {
-		return // if it stops, it is deleted at the next start
-	}
-	err := r.e.o.Checkpoints.Forget(r.ctx, r.m.UUID)
-	if err == nil {
-		err = r.e.o.Mappings.Removed(r.ctx, r.m.UUID)
-	}
-	if err != nil {
-		r.log.Error("forgetting a deleted mapping; trying again", "error", err)
-		r.again("forget", r.forget)
-		return
-	}
-	r.m = mapping.Mapping{}
 }
