@@ -32,6 +32,10 @@ func BenchmarkMatch(b *testing.B) {
 		{"three conditions hold", threeConditions, order("paid", 120), true},
 		{"the first fails", threeConditions, order("open", 120), false},
 		{"in a list", `{"data":{"items":{"sku":["SKU-39595"],"quantity":[6]}}}`, order("paid", 120), true},
+		{
+			"metadata decides", `{"partitionKey":[{"prefix":"vendor-"}],"data":{"status":["paid"]}}`, order("paid", 120),
+			false,
+		},
 		{"metadata only", `{"partitionKey":[{"prefix":"customer-"}]}`, order("paid", 120), true},
 	} {
 		b.Run(c.name, func(b *testing.B) {

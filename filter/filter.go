@@ -26,7 +26,8 @@ type Filter struct {
 	patterns []*object // one per filter
 	usesData []bool    // the filter has a rule for data, so it matches no record whose data is not a JSON object
 	root     *level
-	data     *name // of root; nil when no filter has a rule for data
+	data     *name  // of root; nil when no filter has a rule for data
+	ofData   []bool // the slot of root depends on data
 	metadata bool
 	slots    int // of all levels
 	marks    int // of all names
@@ -47,11 +48,19 @@ func Compile(patterns []string) (*Filter, error) {
 	b := builder{}
 	f.root = b.level(f.patterns)
 	f.slots, f.marks = b.slots, b.marks
+	f.ofData = make([]bool, len(f.root.initial))
 	for i := range f.root.names {
-		if n := &f.root.names[i]; n.text == Data {
-			f.data = n
-		} else {
+		n := &f.root.names[i]
+		if n.text != Data {
 			f.metadata = true
+			continue
+		}
+		f.data = n
+		for _, slot := range n.slots {
+			f.ofData[slot] = true
+		}
+		for _, r := range n.rules {
+			f.ofData[r.slot] = true
 		}
 	}
 	return f, nil

@@ -1,6 +1,9 @@
 package filter
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Matcher matches records against a Filter. It has the scratch that this needs, so that matching allocates nothing. Not
 // safe for concurrent use.
@@ -32,6 +35,11 @@ func (m *Matcher) Match(metadata, data []byte) bool {
 			return false // it is ours, so this does not happen
 		}
 	}
+	if f.data != nil && f.metadata {
+		if match, known := f.beforeData(slots); known {
+			return match
+		}
+	}
 	isObject := f.data != nil && m.readData(data)
 	for i := range l.askers {
 		if (isObject || !f.usesData[i]) && l.askers[i].all.holds(slots) {
@@ -39,6 +47,24 @@ func (m *Matcher) Match(metadata, data []byte) bool {
 		}
 	}
 	return false
+}
+
+// beforeData tells whether the metadata decides alone, and how: data that decides nothing need not be read, and be it
+// no JSON.
+func (f *Filter) beforeData(slots []bool) (match, known bool) {
+	known = true
+	for i := range f.root.askers {
+		c := &f.root.askers[i].all
+		switch {
+		case !f.usesData[i]:
+			if c.holds(slots) {
+				return true, true
+			}
+		case !slices.ContainsFunc(c.slots, func(slot int) bool { return !slots[slot] && !f.ofData[slot] }):
+			known = false
+		}
+	}
+	return false, known
 }
 
 // readData reads a record's data and reports whether it is a JSON object.
