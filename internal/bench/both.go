@@ -28,7 +28,7 @@ func (b both) prepare(ctx context.Context, l *lab) (*stage, error) {
 
 func (b both) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, conns = "bench", 4
-	g, a, err := l.streaming(ctx, c, stream)
+	g, a, err := l.streaming(ctx, c, l.durable, stream)
 	if err != nil {
 		return nil, err
 	}

@@ -25,13 +25,15 @@ func (l *lab) install(ctx context.Context, a api, handler, ledger string) error 
 	return a.createFunction(ctx, "bench", "provided.al2023", handler, map[string]string{"bootstrap": l.handler}, env)
 }
 
-// streaming starts a durable server with one stream, and a ledger for the function that will read it.
-func (l *lab) streaming(ctx context.Context, c *cleanup, stream string) (*ledger, api, error) {
+// streaming starts a server with one stream, and a ledger for the function that will read it.
+func (l *lab) streaming(
+	ctx context.Context, c *cleanup, start func(context.Context, *cleanup) (*process, error), stream string,
+) (*ledger, api, error) {
 	g, err := newLedger(c)
 	if err != nil {
 		return nil, api{}, err
 	}
-	server, err := l.durable(ctx, c)
+	server, err := start(ctx, c)
 	if err != nil {
 		return nil, api{}, err
 	}
@@ -71,7 +73,7 @@ func (b backlog) prepare(ctx context.Context, l *lab) (*stage, error) {
 
 func (b backlog) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, size = "bench", 1024
-	g, a, err := l.streaming(ctx, c, stream)
+	g, a, err := l.streaming(ctx, c, l.durable, stream)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +143,7 @@ func (b backlog) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) 
 type latency struct {
 	handler            string
 	perSecond, records int
+	memory             bool // not durable
 }
 
 func (y latency) prepare(ctx context.Context, l *lab) (*stage, error) {
@@ -151,7 +154,11 @@ func (y latency) prepare(ctx context.Context, l *lab) (*stage, error) {
 
 func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, conns = "bench", 16
-	g, a, err := l.streaming(ctx, c, stream)
+	start := l.durable
+	if y.memory {
+		start = l.memory
+	}
+	g, a, err := l.streaming(ctx, c, start, stream)
 	if err != nil {
 		return nil, err
 	}
