@@ -63,6 +63,9 @@ e2e: venv e2e/javascript/node_modules ## real clients, kill rounds, the command 
 tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
 	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
 
+terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder: make terraform MIRROR=/opt/tf-plugins
+	$(GO) test -count=1 -v -timeout 15m ./e2e -run 'TestTerraform$$' -args -terraform.mirror=$(MIRROR)
+
 venv: .venv/.installed
 .venv/.installed: e2e/requirements.txt e2e/wheels.txt e2e/packaged.txt
 	python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
@@ -90,4 +93,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial venv ric-oracle fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial terraform venv ric-oracle fuzz bench lint check
