@@ -172,15 +172,7 @@ func TestTheHigherClaimWins(t *testing.T) {
 // by their own claim.
 func TestClaimWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		fault  storagetest.Fault
-		unread bool
-	}{
-		"applied":                          {storagetest.LoseWord, false},
-		"not applied":                      {storagetest.LoseIt, false},
-		"applied, and nothing is readable": {storagetest.LoseWord, true},
-		"not applied, nor readable":        {storagetest.LoseIt, true},
-	} {
+	for name, c := range storagetest.Losses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			coord := &storagetest.Faulty{Coord: open(t)}
@@ -190,8 +182,8 @@ func TestClaimWhoseAnswerIsLost(t *testing.T) {
 			}
 
 			tried := false
-			coord.Fail(func([]storage.Op) storagetest.Fault { tried = true; return c.fault })
-			coord.Unread(func(string) bool { return c.unread && tried })
+			coord.Fail(func([]storage.Op) storagetest.Fault { tried = true; return c.Fault })
+			coord.Unread(func(string) bool { return c.Unread && tried })
 			_, err := s.Claim(t.Context(), "m", 0, 2, 0)
 			coord.Fail(nil)
 			coord.Unread(nil)

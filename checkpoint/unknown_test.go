@@ -17,15 +17,7 @@ import (
 // no part of another one.
 func TestSaveDoesNotConflictWithItself(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		fault  storagetest.Fault
-		unread bool
-	}{
-		"applied":                          {storagetest.LoseWord, false},
-		"not applied":                      {storagetest.LoseIt, false},
-		"applied, and nothing is readable": {storagetest.LoseWord, true},
-		"not applied, nor readable":        {storagetest.LoseIt, true},
-	} {
+	for name, c := range storagetest.Losses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			coord := &storagetest.Faulty{Coord: open(t)}
@@ -35,11 +27,11 @@ func TestSaveDoesNotConflictWithItself(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			coord.FailNext(1, c.fault)
-			coord.Unread(func(string) bool { return c.unread })
+			coord.FailNext(1, c.Fault)
+			coord.Unread(func(string) bool { return c.Unread })
 			lost, err := s.Save(t.Context(), "m", 0, aggregated(300_000), 7, revision)
 			coord.Unread(nil)
-			if errors.Is(err, storage.ErrConflict) || (err == nil) != (c.fault == storagetest.LoseWord && !c.unread) {
+			if errors.Is(err, storage.ErrConflict) || (err == nil) != (c.Fault == storagetest.LoseWord && !c.Unread) {
 				t.Fatalf("the lost one: %v", err)
 			}
 			if err == nil {

@@ -26,15 +26,7 @@ func ofCheckpoints(fault storagetest.Fault) func([]storage.Op) storagetest.Fault
 // the shard goes on, and what was saved holds over a restart.
 func TestLostAnswersOfSavesAreNoOtherProcess(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		fault  storagetest.Fault
-		unread bool
-	}{
-		"applied":                          {storagetest.LoseWord, false},
-		"not applied":                      {storagetest.LoseIt, false},
-		"applied, and nothing is readable": {storagetest.LoseWord, true},
-		"not applied, nor readable":        {storagetest.LoseIt, true},
-	} {
+	for name, c := range storagetest.Losses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -45,8 +37,8 @@ func TestLostAnswersOfSavesAreNoOtherProcess(t *testing.T) {
 				w.put("k", numbered(1, 3)...)
 				w.pass(5 * time.Second)
 
-				faulty.Fail(ofCheckpoints(c.fault))
-				faulty.Unread(func(key string) bool { return c.unread && strings.HasPrefix(key, "checkpoint/") })
+				faulty.Fail(ofCheckpoints(c.Fault))
+				faulty.Unread(func(key string) bool { return c.Unread && strings.HasPrefix(key, "checkpoint/") })
 				w.put("k", numbered(4, 6)...)
 				w.pass(10 * time.Second)
 				faulty.Fail(nil)

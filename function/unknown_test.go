@@ -15,15 +15,7 @@ import (
 // can be repeated, and the function runs in any case: no change conflicts with the one before.
 func TestChangesOfFunctionsWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		fault  storagetest.Fault
-		unread bool
-	}{
-		"applied":                          {storagetest.LoseWord, false},
-		"not applied":                      {storagetest.LoseIt, false},
-		"applied, and nothing is readable": {storagetest.LoseWord, true},
-		"not applied, nor readable":        {storagetest.LoseIt, true},
-	} {
+	for name, c := range storagetest.Losses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := memory.New(memory.Options{})
@@ -31,14 +23,14 @@ func TestChangesOfFunctionsWhoseAnswersAreLost(t *testing.T) {
 			b := start(t, func(o *function.Options) { o.Store = storagetest.With(store, f) })
 			do := func(what string, call func() error) {
 				t.Helper()
-				f.Unread(func(string) bool { return c.unread })
-				f.FailNext(1, c.fault)
+				f.Unread(func(string) bool { return c.Unread })
+				f.FailNext(1, c.Fault)
 				err := call()
 				f.Unread(nil)
-				if sure := c.fault == storagetest.LoseWord && !c.unread; (err == nil) != sure {
+				if sure := c.Fault == storagetest.LoseWord && !c.Unread; (err == nil) != sure {
 					t.Fatalf("%s: %v", what, err)
 				}
-				if c.unread != errors.Is(err, storage.ErrUnknown) {
+				if c.Unread != errors.Is(err, storage.ErrUnknown) {
 					t.Fatalf("%s: %v", what, err)
 				}
 				if err != nil {

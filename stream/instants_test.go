@@ -49,6 +49,16 @@ func TestShardsAtAnInstant(t *testing.T) {
 	})
 }
 
+// pass moves the clock, and has the work of each stop done. It is for bubbles.
+func (b *bench) pass(d time.Duration) {
+	b.Helper()
+	_, err := b.clock.Advance(b.ctx, d, func(context.Context) error {
+		synctest.Wait()
+		return nil
+	})
+	b.must(err)
+}
+
 // A closed shard is gone from the list in the millisecond after its retention, and those who wait for another list are
 // told then, not at a later sweep, unless one came in the minute before.
 func TestTheEndOfAShardIsTold(t *testing.T) {
@@ -62,11 +72,7 @@ func TestTheEndOfAShardIsTold(t *testing.T) {
 		b.put(orders, "k")
 		changed := b.s.ShardsChanged(id)
 		to := func(at record.Millis) (told bool) {
-			_, err := b.clock.Advance(b.ctx, at.Time().Sub(b.clock.Now()), func(context.Context) error {
-				synctest.Wait()
-				return nil
-			})
-			b.must(err)
+			b.pass(at.Time().Sub(b.clock.Now()))
 			select {
 			case <-changed:
 				return true
@@ -117,17 +123,10 @@ func TestEmptyClosedShardsAreNotSweptAgain(t *testing.T) {
 		s := New(Options{Store: seeking{b.store, func() { looks++ }}, Clock: b.clock})
 		b.s.Stop()
 		b.must(s.Start(b.ctx))
-		pass := func(d time.Duration) {
-			_, err := b.clock.Advance(b.ctx, d, func(context.Context) error {
-				synctest.Wait()
-				return nil
-			})
-			b.must(err)
-		}
-		pass(2 * DefaultRetention)
+		b.pass(2 * DefaultRetention)
 		looks = 0
 
-		pass(DefaultRetention)
+		b.pass(DefaultRetention)
 
 		if looks > 2*2*24 { // two open shards, with a sweep an hour
 			t.Errorf("%d looks in a day", looks)

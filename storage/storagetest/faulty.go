@@ -19,6 +19,20 @@ const (
 	Refuse                // it is not applied, and the error says so
 )
 
+// Loss is a commit whose answer is lost.
+type Loss struct {
+	Fault  Fault
+	Unread bool // and nothing can be read either
+}
+
+// Losses are all kinds of Loss, by the names of their tests.
+var Losses = map[string]Loss{
+	"applied":                          {LoseWord, false},
+	"not applied":                      {LoseIt, false},
+	"applied, and nothing is readable": {LoseWord, true},
+	"not applied, nor readable":        {LoseIt, true},
+}
+
 // ErrLost is returned by a commit whose outcome is unknown. It is like any error of a network: it does not say what
 // happened.
 var ErrLost = errors.New("the connection was lost")
