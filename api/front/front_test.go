@@ -160,7 +160,7 @@ func TestRequestsThatComeTooEarlyAreServedNext(t *testing.T) {
 			if r.URL.Path == "/slow" {
 				time.Sleep(time.Second)
 			}
-			fmt.Fprint(w, r.URL.Path, r.Context().Err())
+			fmt.Fprint(w, r.Method, r.URL.Path, r.Context().Err())
 		})
 		defer s.Close()
 		go func() {
@@ -170,7 +170,7 @@ func TestRequestsThatComeTooEarlyAreServedNext(t *testing.T) {
 		}()
 		r := bufio.NewReader(c)
 
-		for _, want := range []string{"/slow<nil>", "/next<nil>", "/last<nil>"} {
+		for _, want := range []string{"GET/slow<nil>", "POST/next<nil>", "GET/last<nil>"} {
 			a, err := http.ReadResponse(r, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -212,15 +212,20 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		"sends half a head":  {[]string{"GET / HTTP/1.1\r\n"}, 30 * time.Second},
 		"drips":              {strings.Split(strings.Repeat("GET /|", 40), "|"), 30 * time.Second},
 		"is idle":            {[]string{request("GET", "/", "")}, 10 * time.Minute},
-		"is idle after work": {[]string{request("GET", "/slow", ""), ""}, 10*time.Minute + time.Hour},
+		"is idle after work": {[]string{request("GET", "/", ""), request("GET", "/slow", "")}, time.Hour + 10*time.Minute + time.Second},
 		"half a second head": {[]string{request("GET", "/", ""), "GET / HTTP/1.1\r\n"}, 31 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, conn := inBubble(t, func(_ http.ResponseWriter, r *http.Request) {
-					if r.URL.Path == "/slow" {
-						time.Sleep(time.Hour)
+					if r.URL.Path != "/slow" {
+						return
+					}
+					select {
+					case <-time.After(time.Hour):
+					case <-r.Context().Done():
+						t.Error("the context ended with the client there")
 					}
 				})
 				defer s.Close()

@@ -78,6 +78,8 @@ var oddOnes = []string{
 	request("POST", "/", "", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\n\r\n" + request("GET", "/after", ""),
 	request("POST", "/", "", "transfer-encoding: Chunked", "Content-Length: 3") + "3\r\nabc\r\n0\r\n\r\n" +
 		request("GET", "/after", ""),
+	request("POST", "/", "", "Content-Length: 3", "Transfer-Encoding: chunked") +
+		"3\r\nabc\r\n0\r\n\r\n" + request("GET", "/after", ""),
 	request("POST", "/", "", "Transfer-Encoding: chunked, chunked") + "0\r\n\r\n",
 	request("POST", "/", "", "Transfer-Encoding: identity"),
 	request("POST", "/", "", "Transfer-Encoding: gzip") + "abc",
