@@ -254,8 +254,18 @@ func (f *Functions) bootFailed(g *generation, inv *Invocation, err error) Result
 func NewTraceID() string { return newTraceID(time.Now()) }
 
 func newTraceID(now time.Time) string {
-	return fmt.Sprintf(
-		"Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0", uint32(now.Unix()), rand.Uint32(), rand.Uint64(),
-		rand.Uint64(),
-	)
+	b := make([]byte, 0, len("Root=1-01234567-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0"))
+	b = appendHex(append(b, "Root=1-"...), uint64(uint32(now.Unix())), 8)
+	b = appendHex(append(b, '-'), uint64(rand.Uint32()), 8)
+	b = appendHex(b, rand.Uint64(), 16)
+	b = appendHex(append(b, ";Parent="...), rand.Uint64(), 16)
+	return string(append(b, ";Sampled=0"...))
+}
+
+// appendHex appends the last digits of n, so many of them.
+func appendHex(b []byte, n uint64, digits int) []byte {
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[n>>shift&15])
+	}
+	return b
 }

@@ -73,9 +73,9 @@ func (h *EventSourceMappings) serve(r *http.Request, c wire.Caller) (mappingResu
 	if !create && !update {
 		return mappingResult{}, unknownMappingOperation(r)
 	}
-	body, err := readBody(
-		r, maxMappingBody, fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody),
-	)
+	body, err := readBody(r, maxMappingBody, func() error {
+		return fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes.", maxMappingBody)
+	})
 	if err != nil {
 		return mappingResult{}, err
 	}

@@ -139,7 +139,10 @@ func (c *call) empty() error {
 
 // hint puts advice on the answer; an earlier one stays in front.
 func (c *call) hint(text string) {
-	if before := c.w.Header().Get(wire.HintHeader); before != "" && text != "" {
+	if text == "" {
+		return
+	}
+	if before := c.w.Header().Get(wire.HintHeader); before != "" {
 		text = before + " " + text
 	}
 	wire.Hint(c.w.Header(), text)

@@ -174,17 +174,17 @@ func Paths() []string {
 // in one segment may contain encoded slashes.
 func match(r *http.Request) (*operation, map[string]string) {
 	path := strings.Split(strings.Trim(r.URL.EscapedPath(), "/"), "/")
-	query := r.URL.Query()
+	version := "/" + path[0] + "/" // with which every pattern begins
 	var best *operation
 	var params map[string]string
 	for i := range operations {
 		op := &operations[i]
-		if op.method != r.Method {
+		if op.method != r.Method || !strings.HasPrefix(op.path, version) || strings.Count(op.path, "/") != len(path) {
 			continue
 		}
 		pattern, needs, _ := strings.Cut(op.path, "?")
 		p, ok := matchPath(strings.Split(pattern[1:], "/"), path)
-		if !ok || !hasQuery(query, needs) {
+		if !ok || !hasQuery(r, needs) {
 			continue
 		}
 		if best == nil || strings.Contains(op.path, "?") {
@@ -218,7 +218,7 @@ func matchPath(pattern, path []string) (map[string]string, bool) {
 	return params, true
 }
 
-func hasQuery(query url.Values, needs string) bool {
+func hasQuery(r *http.Request, needs string) bool {
 	name, value, ok := strings.Cut(needs, "=")
-	return !ok || query.Get(name) == value
+	return !ok || r.URL.Query().Get(name) == value
 }

@@ -21,17 +21,18 @@ const maxBody = 70_167_211
 
 // body reads the request's body, up to limit bytes.
 func (c *call) body(limit int64, name string) ([]byte, error) {
-	tooLarge := fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes for the %s operation", limit, name)
-	return readBody(c.r, limit, tooLarge)
+	return readBody(c.r, limit, func() error {
+		return fault.New(fault.CodeTooLarge, "Request must be smaller than %d bytes for the %s operation", limit, name)
+	})
 }
 
-// readBody reads a body of at most limit bytes; tooLarge is the fault of a longer one.
-func readBody(r *http.Request, limit int64, tooLarge error) ([]byte, error) {
+// readBody reads a body of at most limit bytes; tooLarge makes the fault of a longer one.
+func readBody(r *http.Request, limit int64, tooLarge func() error) ([]byte, error) {
 	b, err := wire.AppendBody(nil, r, limit)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return nil, tooLarge
+		return nil, tooLarge()
 	case fault.CodeOf(err) != "":
 		return nil, err
 	case err != nil:

@@ -23,8 +23,9 @@ const (
 	DefaultRegion  = "us-east-1"
 )
 
-// HintHeader carries advice for a person. AWS's own message is never changed to hold it.
-const HintHeader = "x-shardmill-hint"
+// HintHeader carries advice for a person. AWS's own message is never changed to hold it. It is in the spelling of
+// http.Header, which makes another one anew for each look.
+const HintHeader = "X-Shardmill-Hint"
 
 // Caller identifies the sender of a request, and how the request reached us.
 type Caller struct {
