@@ -208,11 +208,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		sent []string // a second apart
 		want time.Duration
 	}{
-		"sends nothing":      {nil, 30 * time.Second},
-		"sends half a head":  {[]string{"GET / HTTP/1.1\r\n"}, 30 * time.Second},
-		"drips":              {strings.Split(strings.Repeat("GET /|", 40), "|"), 30 * time.Second},
-		"is idle":            {[]string{request("GET", "/", "")}, 10 * time.Minute},
-		"is idle after work": {[]string{request("GET", "/", ""), request("GET", "/slow", "")}, time.Hour + 10*time.Minute + time.Second},
+		"sends nothing":     {nil, 30 * time.Second},
+		"sends half a head": {[]string{"GET / HTTP/1.1\r\n"}, 30 * time.Second},
+		"drips":             {strings.Split(strings.Repeat("GET /|", 40), "|"), 30 * time.Second},
+		"is idle":           {[]string{request("GET", "/", "")}, 10 * time.Minute},
+		"is idle after work": {
+			[]string{request("GET", "/", ""), request("GET", "/slow", "")}, time.Hour + 10*time.Minute + time.Second,
+		},
 		"half a second head": {[]string{request("GET", "/", ""), "GET / HTTP/1.1\r\n"}, 31 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
