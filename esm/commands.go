@@ -96,7 +96,9 @@ const (
 	FlushEnd                            // the shard is closed: nothing can join
 	// the tumbling window is over: the next record is in a later one, or none can come
 	FlushTumbling
-	FlushAgain    // a part of another batch: see its Parent
+	// a part of another batch: see its Parent; without one, records that match only now and lie before a batch from a
+	// checkpoint
+	FlushAgain
 	FlushRestored // a batch from a checkpoint, as it was
 )
 

@@ -82,7 +82,7 @@ func (l *lane) restore(m LaneMark) {
 			failures: p.Failures, invocations: p.Invocations,
 			status: p.Status, funcError: p.FunctionError, version: p.Version,
 		}
-		if p.Batch == 0 && p.Parent.Origin != OriginRecords {
+		if p.Batch == 0 {
 			seg.flush = FlushAgain // its turn never came
 		}
 		l.plan = append(l.plan, seg)

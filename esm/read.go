@@ -122,7 +122,10 @@ func (s *Shard) takeBack(l *lane, r *Rec) {
 			last := seg.id.First - 1
 			front := segment{
 				id: BatchID{Generation: s.gen, Lane: l.id, First: r.Pos, Last: last}, last: last, count: 1,
-				restored: true, flush: FlushAgain, parent: parentOf(seg, OriginFit),
+				restored: true, flush: FlushAgain,
+			}
+			if seg.batch == 0 { // what is left of one batch surrounds it
+				front.parent = seg.parent
 			}
 			l.plan = slices.Insert(l.plan, i, front)
 			s.tellRest(Batch{ID: front.id, First: r.Pos, Last: last}, front.parent)

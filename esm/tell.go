@@ -68,8 +68,13 @@ func parentOf(whole *segment, o Origin) Parent {
 	return Parent{Origin: o, Number: whole.batch}
 }
 
-// tellRest reports that a part of a batch goes on by itself.
-func (s *Shard) tellRest(part Batch, from Parent) { s.emit(&RestLeft{Batch: part, Parent: from}) }
+// tellRest reports that a part of a batch goes on by itself. What was in no batch that has been reported is left of
+// none.
+func (s *Shard) tellRest(part Batch, from Parent) {
+	if from.Origin != OriginRecords {
+		s.emit(&RestLeft{Batch: part, Parent: from})
+	}
+}
 
 // tellVoid reports that the Read that is out, if any, is no longer wanted.
 func (s *Shard) tellVoid() {
