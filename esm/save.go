@@ -69,7 +69,9 @@ func (s *Shard) saveDue() time.Time {
 			return time.Time{}
 		}
 	}
-	return s.saveAsked.Truncate(s.cfg.SaveBeat).Add(s.cfg.SaveBeat)
+	// Truncate would take the monotonic reading away, and a wall clock that is set back would hold every Save, and then
+	// every lane, until it has caught up.
+	return s.saveAsked.Add(s.cfg.SaveBeat - s.saveAsked.Sub(s.saveAsked.Truncate(s.cfg.SaveBeat)))
 }
 
 // checkpoint returns all that another machine needs to continue from here. An attempt in flight counts as not made.
