@@ -83,6 +83,8 @@ func (p *player) config() esm.Config {
 		MaxAge:         rapid.SampledFrom([]time.Duration{0, 10 * time.Second}).Draw(p.t, "age"),
 		BackoffCap:     time.Minute, Envelope: 14, Windowed: 200, Recordless: 213,
 		BackoffBase: rapid.SampledFrom([]time.Duration{time.Second, 0}).Draw(p.t, "pause"),
+		SaveBeat:    rapid.SampledFrom([]time.Duration{0, 25 * time.Millisecond}).Draw(p.t, "beat"),
+		ReadAhead:   rapid.SampledFrom([]int{0, 2, 5}).Draw(p.t, "ahead"),
 	}
 	if c.TumblingWindow = rapid.SampledFrom([]time.Duration{
 		0, 0, 3 * time.Second, 10 * time.Second,
