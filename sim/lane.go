@@ -26,8 +26,9 @@ type lane struct {
 	ahead   []success // settled and perhaps not saved, in order
 	saving  int       // of them in the checkpoint that is being saved
 
-	perhaps  record.Position // up to here the batch at hand may have been given up without a sign
-	deadline time.Time       // when the lane must have done something; zero: it waits for something else
+	perhaps   record.Position // up to here the batch at hand may have been given up without a sign
+	perhapsAt time.Time       // since then
+	deadline  time.Time       // when the lane must have done something; zero: it waits for something else
 }
 
 // item is a record that a machine holds, and the arrival that counts for it there: the largest that the machine had
@@ -95,6 +96,7 @@ type flight struct {
 type success struct {
 	last record.Position
 	at   time.Time
+	from time.Time // it may have been so early
 }
 
 // idle reports whether the lane has nothing to do and nothing under way.
@@ -140,7 +142,7 @@ func (l *lane) settle(count int, now time.Time) {
 	}
 	last := l.queue[count-1].Pos
 	l.queue = l.queue[count:]
-	l.ahead = append(l.ahead, success{last, now})
+	l.ahead = append(l.ahead, success{last, now, now})
 	l.mark = last
 	// Its last records may be filtered since it was cut: what is left then is no batch any more.
 	for len(l.plan) > 0 && (l.plan[0].last <= last || !l.plan[0].restored && l.atHand() == 0) {
@@ -225,13 +227,15 @@ func (n *session) spent(p *part) bool {
 func (n *session) drop(l *lane, before record.Position, sure bool) {
 	if !sure && l.free() && len(l.queue) > 0 && l.queue[0].Pos < before && l.queue[0].Pos <= l.perhaps {
 		count := 0
-		for count < len(l.queue) && l.queue[count].Pos <= l.perhaps {
+		for count < len(l.queue) && l.queue[count].Pos <= l.perhaps && l.queue[count].Pos < before {
 			count++
 		}
 		n.giveUp(l, count)
+		l.ahead[len(l.ahead)-1].from = l.perhapsAt
 	}
 	for l.flight == nil && !l.pause.end && !n.busy() {
-		if n.lose(l); len(l.queue) == 0 || l.queue[0].Pos >= before || n.cfg.Destination {
+		n.lose(l)
+		if n.skipEmpty(l); len(l.queue) == 0 || l.queue[0].Pos >= before || n.cfg.Destination {
 			return
 		}
 		if g := l.notice; g != nil { // the destination was there when it began
@@ -241,8 +245,10 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 			n.giveUp(l, len(g.items))
 			continue
 		}
-		if n.skipEmpty(l); len(l.plan) == 0 {
-			if at := n.due(l); n.tooFarAhead(l) || n.win.end != 0 && n.turns(l) || at.IsZero() || at.After(n.w.now) {
+		if len(l.plan) == 0 {
+			at := n.due(l)
+			if n.tooFarAhead(l) || sure && n.perhapsTooFar(l) || n.win.end != 0 && n.turns(l) || at.IsZero() ||
+				at.After(n.w.now) {
 				return
 			}
 			count, _ := n.extent(l)
@@ -252,7 +258,7 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 			l.plan = []*part{{last: l.queue[count-1].Pos}}
 		}
 		running := n.w.now.Before(l.pause.from) || !sure && n.w.now.Before(l.pause.to)
-		if sure && n.tooFarAhead(l) && !running { // in a pause, age is looked at all the same
+		if sure && n.perhapsTooFar(l) && !running { // in a pause, age is looked at all the same
 			return
 		}
 		if !running && n.win.end != 0 && n.turns(l) { // the end of the window comes first
@@ -354,6 +360,12 @@ func (n *session) rereads(l *lane) bool {
 // tooFarAhead reports whether the lane must wait for a checkpoint to be saved.
 func (n *session) tooFarAhead(l *lane) bool {
 	return len(l.ahead) >= 64 || len(l.ahead) > 0 && n.w.now.Sub(l.ahead[0].at) >= time.Second
+}
+
+// perhapsTooFar reports whether the lane may wait for a checkpoint to be saved: it is not known when all of what is
+// ahead of the last one was settled.
+func (n *session) perhapsTooFar(l *lane) bool {
+	return n.tooFarAhead(l) || len(l.ahead) > 0 && n.w.now.Sub(l.ahead[0].from) >= time.Second
 }
 
 // deadline is the moment by which the lane must have done something that can be seen; zero: it waits for something

@@ -309,6 +309,9 @@ func (n *session) settleSilently() {
 	for _, l := range n.lanes {
 		n.drop(l, record.MaxPosition, true)
 		n.skipEmpty(l)
+		if l.perhaps == 0 {
+			l.perhapsAt = n.w.now
+		}
 		l.perhaps = max(l.perhaps, n.droppable(l))
 	}
 	n.turnSilently(true)
