@@ -31,6 +31,9 @@ const least = 60
 // patience is how long the scripts may take on a flip; without one they take a second.
 const patience = 20 * time.Second
 
+// patienceOne is how long one script may take.
+const patienceOne = 5 * time.Second
+
 func main() {
 	n := flag.Int("n", 120, "how many flips to try, spread evenly over the core; 0 means all")
 	from := flag.Int("from", 0, "begin so many flips later: another sample")
@@ -154,9 +157,10 @@ func try(s *site, base scripts) (v verdict, err error) {
 	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS("esm/testdata")); err != nil {
 		return v, err
 	}
-	if whole, _ := rewrite(dir, "TestScripts"); !whole { // one file ends the process for all: each by itself
+	if whole, _ := rewrite(dir, "TestScripts", patience); !whole { // one file ends the process for all: each by itself
 		for file := range base {
-			if whole, out := rewrite(dir, "TestScripts/"+regexp.QuoteMeta(file)); !whole {
+			name := strings.TrimSuffix(file, filepath.Ext(file)) // as the test of the script is called
+			if whole, out := rewrite(dir, "TestScripts/"+regexp.QuoteMeta(name), patienceOne); !whole {
 				v.add(base, file, out)
 			}
 		}
@@ -194,14 +198,14 @@ func (v *verdict) add(base scripts, file, out string) {
 
 // rewrite runs scripts that write what they see into themselves. It returns whether all ran to their end, and what was
 // printed.
-func rewrite(dir, pattern string) (whole bool, out string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func rewrite(dir, pattern string, within time.Duration) (whole bool, out string) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	pattern = "^" + strings.ReplaceAll(pattern, "/", "$/^") + "$"
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "esm.test"), "-test.run", pattern, "-rewrite")
 	cmd.Dir = dir
 	b, err := cmd.CombinedOutput()
-	return err == nil, string(b)
+	return err == nil && !bytes.Contains(b, []byte("no tests to run")), string(b)
 }
 
 // overlay writes the changed file, without the core's own assertions, which would end a script before it shows
