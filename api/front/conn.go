@@ -88,9 +88,6 @@ func (c *conn) serve() {
 	for {
 		v := c.readHead()
 		var x *exchange
-		if c.s.closing.Load() {
-			return
-		}
 		if v == plain {
 			x, v = c.newExchange()
 		}
@@ -159,6 +156,9 @@ const leastNext = 4
 // await waits for another request. It returns false when none comes. After a POST, line breaks at the front of the
 // first bytes are ignored, as net/http does for clients that send one behind a body.
 func (c *conn) await() bool {
+	if c.from == c.to && len(c.buf) > readSize { // thousands of connections may wait after one long head each
+		c.buf, c.from, c.to = make([]byte, readSize), 0, 0
+	}
 	for c.to-c.from < leastNext {
 		if !c.fill() {
 			return false

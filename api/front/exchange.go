@@ -39,7 +39,9 @@ func (c *conn) newExchange() (*exchange, verdict) {
 	return x, plain
 }
 
-// serve calls the handler and ends the answer. It returns false when the connection cannot be used any more.
+// serve calls the handler and ends the answer. It returns false when the connection cannot be used any more. At a stop
+// it serves nothing: that is asked for after the phase has begun, so that Shutdown, which asks the other way round,
+// closes no connection whose handler has been called.
 func (x *exchange) serve() bool {
 	c := x.c
 	if x.body.left == 0 {
@@ -48,6 +50,9 @@ func (x *exchange) serve() bool {
 	} else {
 		x.request.Body = &x.body
 		c.enter(bodied)
+	}
+	if c.s.closing.Load() {
+		return false
 	}
 	c.s.http.Handler.ServeHTTP(&x.response, x.request)
 	c.cut()

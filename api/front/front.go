@@ -130,7 +130,8 @@ const (
 	maxShutdownPause = 100 * time.Millisecond
 )
 
-// Shutdown closes the listeners, then every connection as it becomes idle. It returns when none is left, or with the
+// Shutdown closes the listeners, then every connection that no handler works for, as its request would not be served
+// any more. It returns when none is left, or with the
 // error of ctx; requests under way go on then, until Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopListening()
@@ -169,13 +170,16 @@ func (s *Server) drain(ctx context.Context) error {
 	return nil
 }
 
-// closeIdle closes the connections that wait for a request, and reports whether there are no others.
+// closeIdle closes the connections that wait for a request or for the rest of its head, and reports whether there are
+// no others.
 func (s *Server) closeIdle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if phaseOf(c.word.Load()) == idle {
+		switch phaseOf(c.word.Load()) {
+		case fresh, idle, heading:
 			_ = c.nc.Close() // its goroutine forgets it
+		case bodied, waiting:
 		}
 	}
 	return len(s.conns) == 0
