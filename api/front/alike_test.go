@@ -171,6 +171,7 @@ func (w *witness) answer(rw http.ResponseWriter, r *http.Request, verb, rest str
 		h["X-Two"] = []string{"a", "b"}
 		h.Set("X-Break", "a\r\nInjected: b")
 		h.Set("X-Blank", " \t blank ")
+		h.Set("X-Return", "a\rb\r")
 		h["X Bad"] = []string{"name"}
 		h.Set("Date", "today")
 		h.Set("Content-Encoding", "none")

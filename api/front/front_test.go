@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,31 +156,46 @@ func TestABodyThatIsCutOffEndsTheContext(t *testing.T) {
 // leave has read it; the context does not end by it.
 func TestRequestsThatComeTooEarlyAreServedNext(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, c := inBubble(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/slow" {
-				time.Sleep(time.Second)
-			}
-			fmt.Fprint(w, r.Method, r.URL.Path, r.Context().Err())
-		})
-		defer s.Close()
-		go func() {
-			_, _ = io.WriteString(c, request("GET", "/slow", ""))
-			time.Sleep(500 * time.Millisecond) // it is watched by now
-			_, _ = io.WriteString(c, request("POST", "/next", "body")+request("GET", "/last", ""))
-		}()
-		r := bufio.NewReader(c)
+	post, get := request("POST", "/next", "body"), request("GET", "/last", "")
+	for name, c := range map[string]struct {
+		early, late string
+		want        []string
+	}{
+		"nothing was there yet":    {"", post + get, []string{"POST/next<nil>", "GET/last<nil>"}},
+		"a part was there already": {post[:3], post[3:] + get, []string{"POST/next<nil>", "GET/last<nil>"}},
+		"a whole one was": {
+			request("PUT", "/soon", "") + post[:3], post[3:] + get, []string{"PUT/soon<nil>", "POST/next<nil>", "GET/last<nil>"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, conn := inBubble(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/slow" {
+						time.Sleep(time.Second)
+					}
+					fmt.Fprint(w, r.Method, r.URL.Path, r.Context().Err())
+				})
+				defer s.Close()
+				go func() {
+					_, _ = io.WriteString(conn, request("GET", "/slow", "")+c.early)
+					time.Sleep(500 * time.Millisecond) // it is watched by now
+					_, _ = io.WriteString(conn, c.late)
+				}()
+				r := bufio.NewReader(conn)
 
-		for _, want := range []string{"GET/slow<nil>", "POST/next<nil>", "GET/last<nil>"} {
-			a, err := http.ReadResponse(r, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, _ := io.ReadAll(a.Body); string(got) != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
-		}
-	})
+				for _, want := range append([]string{"GET/slow<nil>"}, c.want...) {
+					a, err := http.ReadResponse(r, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got, _ := io.ReadAll(a.Body); string(got) != want {
+						t.Errorf("got %q, want %q", got, want)
+					}
+				}
+			})
+		})
+	}
 }
 
 // inBubble serves one end of a pipe, and returns the other.
@@ -216,18 +232,26 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			[]string{request("GET", "/", ""), request("GET", "/slow", "")}, time.Hour + 10*time.Minute + time.Second,
 		},
 		"half a second head": {[]string{request("GET", "/", ""), "GET / HTTP/1.1\r\n"}, 31 * time.Second},
+		"drips a second head": {
+			append([]string{request("GET", "/", "")}, strings.Split(strings.Repeat("GET /|", 40), "|")...),
+			31 * time.Second,
+		},
+		"works for long after a slow head": {
+			[]string{"POST /slow HTTP/1.1\r\nHost: a\r\n", "Content-Length: 2\r\n\r\na", "b"},
+			2*time.Second + time.Hour + 10*time.Minute,
+		},
+		"half a head for net/http": {[]string{"GET / HTTP/1.1\r\n", "Pragma: no-cache\r\n"}, 31 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, conn := inBubble(t, func(_ http.ResponseWriter, r *http.Request) {
-					if r.URL.Path != "/slow" {
-						return
+					_, _ = io.Copy(io.Discard, r.Body)
+					if r.URL.Path == "/slow" {
+						time.Sleep(time.Hour)
 					}
-					select {
-					case <-time.After(time.Hour):
-					case <-r.Context().Done():
-						t.Error("the context ended with the client there")
+					if err := r.Context().Err(); err != nil {
+						t.Errorf("while its client is there the handler's context has ended: %v", err)
 					}
 				})
 				defer s.Close()
@@ -246,6 +270,26 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 					t.Errorf("cut off after %s, want %s", got, c.want)
 				}
 			})
+		})
+	}
+}
+
+// A line of a head that does not end is refused when it is too long, not kept until the time for the head is over.
+func TestALineWithoutAnEndIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, begin := range []string{"GET /", "GET / HTTP/1.1\r\nHost: a\r\nX: "} {
+		synctest.Test(t, func(t *testing.T) {
+			s, c := inBubble(t, nil)
+			defer s.Close()
+			began := time.Now()
+			go func() { _, _ = io.WriteString(c, begin+strings.Repeat("x", 2<<20)) }()
+
+			a, err := http.ReadResponse(bufio.NewReader(c), nil)
+
+			if err != nil || a.StatusCode != http.StatusRequestHeaderFieldsTooLarge || time.Since(began) > 0 {
+				t.Errorf("%q: after %s came %+v, %v", begin, time.Since(began), a, err)
+			}
+			_, _ = io.Copy(io.Discard, c)
 		})
 	}
 }
@@ -289,6 +333,67 @@ func TestDeadlinesOfAHandlerEndWithItsRequest(t *testing.T) {
 	})
 }
 
+// The context of a request ends with its handler, before the client can know of its answer.
+func TestAContextEndsWithItsHandler(t *testing.T) {
+	t.Parallel()
+	var of context.Context
+	s := serving(t, func(_ http.ResponseWriter, r *http.Request) { of = r.Context() })
+	c := s.dial()
+	c.send(request("GET", "/", ""))
+
+	c.gets()
+
+	if !errors.Is(of.Err(), context.Canceled) {
+		t.Errorf("after the answer the context of its request says %v", of.Err())
+	}
+}
+
+// A write that fails ends the context at once: nobody has to look for the client first.
+func TestAFailedWriteEndsTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan error, 1)
+		gone := make(chan struct{})
+		s, c := inBubble(t, func(w http.ResponseWriter, r *http.Request) {
+			<-gone
+			if _, err := w.Write(make([]byte, 8<<10)); err == nil {
+				t.Error("a write to nobody succeeds")
+			}
+			got <- r.Context().Err()
+		})
+		defer s.Close()
+		_, _ = io.WriteString(c, request("GET", "/", ""))
+		_ = c.Close()
+		close(gone)
+
+		if err := <-got; !errors.Is(err, context.Canceled) {
+			t.Errorf("after a failed write the context says %v", err)
+		}
+	})
+}
+
+// A handler that wants the connection to end, and has not read the body, still gets its client to send all of it:
+// closing earlier would reset the connection, and the answer with it.
+func TestTheLastAnswerWaitsForTheRestOfItsBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := inBubble(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
+		defer s.Close()
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(c, request("POST", "/", strings.Repeat("x", 200_000)))
+			sent <- err
+		}()
+
+		if a, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || !a.Close {
+			t.Errorf("got %+v, %v", a, err)
+		}
+		if err := <-sent; err != nil {
+			t.Errorf("while it sends its body the client sees %v", err)
+		}
+	})
+}
+
 // Shutdown waits for requests under way, closes connections that are idle, and serves nothing that comes later.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
@@ -320,8 +425,12 @@ func TestShutdown(t *testing.T) {
 	}
 	close(goOn)
 
-	if got := busy.gets(); got != "/slow" {
-		t.Errorf("got %q", got)
+	a, err := http.ReadResponse(busy.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(a.Body); string(got) != "/slow" || !a.Close {
+		t.Errorf("got %q, and that the connection ends: %v", got, a.Close)
 	}
 	busy.isCut()
 	if err := <-stopped; err != nil {
@@ -333,6 +442,64 @@ func TestShutdown(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Errorf("the second time: %v", err)
 	}
+	late := newCalls()
+	if err := s.Serve(late); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("served a listener after the stop until %v", err)
+	}
+	if _, err := late.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("its listener is open: %v", err)
+	}
+}
+
+// A client that has not sent a whole head keeps no server from stopping: its request would not be served.
+func TestShutdownClosesUnfinishedHeads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, sent := range map[string]string{
+			"nothing": "", "half a head": "GET / HTTP/1.1\r\n",
+			"half a second head": request("GET", "/", "") + "GET / HTTP/1.1\r\n",
+		} {
+			s, c := inBubble(t, func(http.ResponseWriter, *http.Request) {})
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			_, _ = io.WriteString(c, sent)
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+
+			err := s.Shutdown(ctx)
+			cancel()
+
+			if err != nil {
+				t.Errorf("%s: stopped with %v", name, err)
+			}
+		}
+	})
+}
+
+// Close ends at once the context of a request whose body nobody reads, where no read fails and nobody looks for the
+// client, and connections that net/http has.
+func TestCloseEndsEverything(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan time.Time, 1)
+		s, c := inBubble(t, func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			ended <- time.Now()
+		})
+		handedOver, handedOut := inBubble(t, nil)
+		_, _ = io.WriteString(c, strings.TrimSuffix(request("POST", "/", "body"), "body"))
+		_, _ = io.WriteString(handedOut, "GET / HTTP/1.1\r\nPragma: no-cache\r\n")
+		synctest.Wait()
+		began := time.Now()
+
+		_, _ = s.Close(), handedOver.Close()
+
+		if after := (<-ended).Sub(began); after > 0 {
+			t.Errorf("the context ended %s later", after)
+		}
+		if after := endsAfter(handedOut); after > 0 {
+			t.Errorf("the connection that net/http has ended %s later", after)
+		}
+	})
 }
 
 // A shutdown that takes too long gives up; Close then cuts what is left, and ends its context.
@@ -420,6 +587,9 @@ func TestWhoServesWhat(t *testing.T) {
 		request("PUT", "/", strings.Repeat("x", 262_144)):                                          "net/httpfront",
 		request("GET", "/", "", "X: \xc3\xb6"):                                                     "net/httpfront",
 		request("GET", "/", "", "Transfer-Encoding: chunked") + "0\r\n\r\n":                        "net/httpfront",
+		request("GET", "/", "", "Upgrade: h2c"):                                                    "net/httpfront",
+		request("POST", "/", "abc", "Trailer: X"):                                                  "net/httpfront",
+		request("GET", "/", "", "HTTP2-Settings: AAMAAABk"):                                        "net/httpfront",
 		long: "front", strings.Replace(long, "xxx", "xxxx", 1): "net/httpfront",
 	} {
 		c := s.dial()
@@ -432,6 +602,71 @@ func TestWhoServesWhat(t *testing.T) {
 			t.Errorf("%.200q was served by %s, want %s", sent, got, want)
 		}
 	}
+}
+
+// faulty is a listener with these errors, after which it has connections.
+type faulty struct {
+	*calls
+	errs []error
+	at   []time.Time // when it was asked
+}
+
+func (l *faulty) Accept() (net.Conn, error) {
+	l.at = append(l.at, time.Now())
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		if err != nil {
+			return nil, err
+		}
+		ours, theirs := net.Pipe()
+		_ = ours.Close()
+		return theirs, nil
+	}
+	return l.calls.Accept()
+}
+
+// Where connections cannot be accepted for the moment, the server tries again after a pause that doubles up to a second
+// and begins anew after a success. Another error ends it.
+func TestFailedAccepts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		full, broken := &net.OpError{Op: "accept", Err: syscall.EMFILE}, &net.OpError{Op: "accept", Err: syscall.EBADF}
+		l := &faulty{calls: newCalls(), errs: append(slices.Repeat([]error{full}, 10), nil, full, broken)}
+		s := front.New(&http.Server{})
+
+		if err := s.Serve(l); !errors.Is(err, syscall.EBADF) {
+			t.Errorf("served until %v", err)
+		}
+		var pauses []time.Duration
+		for i, at := range l.at[1:] {
+			pauses = append(pauses, at.Sub(l.at[i])/time.Millisecond)
+		}
+		if want := []time.Duration{5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 0, 5}; !slices.Equal(pauses, want) {
+			t.Errorf("the pauses in ms were %d, want %d", pauses, want)
+		}
+	})
+}
+
+// The Date of an answer is that of its second.
+func TestDatesGoOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := inBubble(t, func(http.ResponseWriter, *http.Request) {})
+		defer s.Close()
+		r := bufio.NewReader(c)
+		for range 3 {
+			go func() { _, _ = io.WriteString(c, request("GET", "/", "")) }()
+			a, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := a.Header.Get("Date"), time.Now().UTC().Format(http.TimeFormat); got != want {
+				t.Errorf("the date is %s at %s", got, want)
+			}
+			time.Sleep(time.Second)
+		}
+	})
 }
 
 // HTTP/2 with prior knowledge works on the same port.
@@ -454,11 +689,13 @@ func TestHTTP2ReachesNetHTTP(t *testing.T) {
 	}
 }
 
-// Parts of an answer reach the client when they are flushed, not when the answer ends.
+// An interim answer reaches the client at once, and parts of an answer when they are flushed, not when it ends.
 func TestPartsAreSentWhenTheyAreFlushed(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})
 	s := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		<-goOn
 		for _, part := range []string{"one", "two"} {
 			fmt.Fprint(w, part)
 			_ = http.NewResponseController(w).Flush()
@@ -467,6 +704,10 @@ func TestPartsAreSentWhenTheyAreFlushed(t *testing.T) {
 	})
 	c := s.dial()
 	c.send(request("GET", "/", ""))
+	if a, err := http.ReadResponse(c.r, nil); err != nil || a.StatusCode != http.StatusEarlyHints {
+		t.Fatalf("got %+v, %v", a, err)
+	}
+	goOn <- struct{}{}
 	a, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		t.Fatal(err)
