@@ -26,6 +26,9 @@ func TestACrewRunsWhateverItIsGivenAtOnce(t *testing.T) {
 			if n := len(began); n != many {
 				t.Errorf("%d of %d functions run at once", n, many)
 			}
+			if n := c.idle.Load(); n != 0 { // too many would keep others from waiting
+				t.Errorf("%d goroutines count as idle while all are busy", n)
+			}
 			close(gate)
 			done.Wait()
 			synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -109,6 +110,9 @@ func TestRecordSizesAddUpToThePayload(t *testing.T) {
 		}
 		if sum != len(payload) {
 			t.Fatalf("sizes say %d, the payload has %d: %s", sum, len(payload), payload)
+		}
+		if !utf8.Valid(payload) { // encoding/json would not mind
+			t.Fatalf("a payload that is no text in UTF-8: %q", payload)
 		}
 		var event struct {
 			Records []struct{ Kinesis struct{ Data []byte } }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/storage"
 )
 
 var clicks = Name{orders.Account, orders.Region, "clicks"}
@@ -68,6 +70,52 @@ func TestTwoReshardsStayWithinTheQuotaTogether(t *testing.T) {
 		s.Stop()
 		b.s.Stop()
 	})
+}
+
+// What another stream is becoming counts as well, in the quota of on-demand streams, before the change is durable.
+func TestTwoChangesOfModeStayWithinTheQuotaTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(orders, 1)
+	b.create(clicks, 1)
+	var s *Streams
+	var during []error
+	asked := false
+	s = New(Options{Store: committing{b.store, func() {
+		if asked && len(during) == 0 {
+			asked = false
+			during = append(during, s.SetMode(b.ctx, clicks, OnDemand))
+		}
+	}}, Clock: b.clock})
+	for i := range OnDemandQuota - 1 {
+		name := Name{orders.Account, orders.Region, fmt.Sprint("other", i)}
+		b.must(s.Create(b.ctx, name, CreateInput{Mode: OnDemand}))
+	}
+	asked = true
+	b.must(s.SetMode(b.ctx, orders, OnDemand))
+	if len(during) != 1 || fault.CodeOf(during[0]) != codeLimit {
+		t.Errorf("while the last one becomes on-demand: %v", during)
+	}
+	s.Stop()
+	b.s.Stop()
+}
+
+// committing calls before ahead of each commit of metadata.
+type committing struct {
+	storage.Store
+	before func()
+}
+
+type committingCoord struct {
+	storage.Coord
+	before func()
+}
+
+func (c committing) Coord() storage.Coord { return committingCoord{c.Store.Coord(), c.before} }
+
+func (c committingCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
+	c.before()
+	return c.Coord.Commit(ctx, group, ops...)
 }
 
 // With a pace the same holds for as long as the first stream is UPDATING, over a restart too.
