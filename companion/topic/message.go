@@ -127,6 +127,7 @@ func (a *Attribute) validate() error {
 	return nil
 }
 
+// array reports whether a text is a JSON array without objects and arrays in it.
 func array(text []byte) bool {
 	var values []json.RawMessage
 	if !jsontext.Faithful(text) || json.Unmarshal(text, &values) != nil || values == nil {
