@@ -137,5 +137,14 @@ func TestShardsThatExpireTogetherAreForgottenTogether(t *testing.T) {
 		if got, n := w.keptShards(uuid), commits.Load(); len(got) != 0 || n > 5 {
 			t.Errorf("checkpoints of %v after %d commits for 50 expired shards", got, n)
 		}
+
+		commits.Store(0) // and it is over with that
+		for i := range int64(10) {
+			w.update(uuid, mapping.Knobs{BatchSize: p(10 + i)})
+			w.pass(time.Second)
+		}
+		if n := commits.Load(); n > 20 {
+			t.Errorf("%d commits for ten updates after the shards have expired", n)
+		}
 	})
 }

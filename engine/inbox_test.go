@@ -89,3 +89,27 @@ func TestHeldRecordsCostNothingOnceDropped(t *testing.T) {
 		t.Errorf("cost %d of %d records", h.cost, h.len())
 	}
 }
+
+// Who waits for rest is let go at once if there is rest, and else by the end of what is under way.
+func TestRestIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	var a activity
+	rests := func() bool {
+		select {
+		case <-a.rested():
+			return true
+		default:
+			return false
+		}
+	}
+	if !rests() {
+		t.Error("nothing is under way, and it does not rest")
+	}
+	a.begin()
+	waits := a.rested()
+	if rests() {
+		t.Error("it rests while something is under way")
+	}
+	a.end()
+	<-waits
+}
