@@ -63,7 +63,7 @@ e2e: venv e2e/javascript/node_modules ## real clients, kill rounds, the command 
 tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
 	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
 
-terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder: make terraform MIRROR=/opt/tf-plugins
+terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder: make terraform MIRROR=DIR
 	$(GO) test -count=1 -v -timeout 15m ./e2e -run 'TestTerraform$$' -args -terraform.mirror=$(MIRROR)
 
 venv: .venv/.installed

@@ -36,7 +36,7 @@ func BenchmarkTenThousandRecords(b *testing.B) {
 				},
 			)
 			now := time.Unix(1_700_000_000, 0)
-			cfg := esm.Config{BatchSize: 1000, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+			cfg := esm.Config{BatchSize: 1000, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 			whole := record.HashKeyRange{End: record.MaxHashKey}
 			x := NewExecutor(Identity{Mapping: "m"}, cfg, whole, format, esm.Checkpoint{}, 1, nil)
 			x.Filter(c.filter)

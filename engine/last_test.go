@@ -17,7 +17,7 @@ func TestNothingComesAfterTheLastEffect(t *testing.T) {
 	budget := NewBudget(20_000_000)
 	sequence := func(b []byte, _ record.Position, _ record.Millis) []byte { return append(b, '1') }
 	x := NewExecutor(
-		Identity{Mapping: "m"}, esm.Config{BatchSize: 1, Factor: 1}.DefaultBackoff(),
+		Identity{Mapping: "m"}, esm.Config{BatchSize: 1, Factor: 1}.WithDefaults(),
 		record.HashKeyRange{End: record.MaxHashKey}, source.NewKinesisFormat(0, "stream", "region", "role", sequence),
 		esm.Checkpoint{}, 1, nil,
 	)

@@ -10,7 +10,7 @@ import (
 // A read takes what the core has room for, to the byte, and leaves the rest to the next one.
 func TestAReadTakesNoMoreThanThereIsRoomFor(t *testing.T) {
 	t.Parallel()
-	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 	x := sieved(cfg, nil)
 	records := recordsOf(1, 1, 1, 1)
 	size := x.format.RecordSize(&records[0])
@@ -32,7 +32,7 @@ func TestAReadTakesNoMoreThanThereIsRoomFor(t *testing.T) {
 // What a read brings that another one has replaced is not held: the core ignores it, and would never let go of it.
 func TestWhatAReplacedReadBringsIsNotHeld(t *testing.T) {
 	t.Parallel()
-	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 	x := sieved(cfg, nil)
 	x.reading = esm.Read{Seq: 2, Factor: 1, MaxRecords: 10, MaxBytes: 1 << 20}
 

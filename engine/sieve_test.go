@@ -47,7 +47,7 @@ func sieved(cfg esm.Config, f *filter.Filter) *Executor {
 // takes everything up to the third that matches, and the next one begins there.
 func TestRecordsThatDoNotMatchTakeNoRoomInARead(t *testing.T) {
 	t.Parallel()
-	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 	x := sieved(cfg, compiled(t, 1))
 	x.reading = esm.Read{Seq: 1, Factor: 1, MaxRecords: 2, MaxBytes: 1 << 20}
 
@@ -66,7 +66,7 @@ func TestRecordsThatDoNotMatchTakeNoRoomInARead(t *testing.T) {
 func TestWhatAnotherFilterDropsIsNotHeld(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
-	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited, BatchingWindow: time.Minute}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited, BatchingWindow: time.Minute}.WithDefaults()
 	x := sieved(cfg, compiled(t, 1))
 	f := x.Step(now, esm.Tick{})[0].(Fetch)
 	x.Step(now, x.Fetched(f.Seq, recordsOf(1, 0, 1, 1), 5, storage.End{Kind: storage.Tail}))
@@ -88,7 +88,7 @@ func TestWhatAnotherFilterDropsIsNotHeld(t *testing.T) {
 func TestAReadThatIsVoidDoesNotWaitForMemory(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
-	cfg := esm.Config{BatchSize: 4, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: 4, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 	x := sieved(cfg, nil)
 	const room = 20 << 20
 	b := NewBudget(room)

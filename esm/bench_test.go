@@ -21,7 +21,7 @@ func BenchmarkSettle(b *testing.B) {
 
 func benchmarkSettle(b *testing.B, batch, factor int) {
 	const perRead = 1000
-	cfg := esm.Config{BatchSize: batch, Factor: factor, MaxRetries: esm.Unlimited, Envelope: 14}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: batch, Factor: factor, MaxRetries: esm.Unlimited, Envelope: 14}.WithDefaults()
 	s := esm.NewShard(cfg, esm.Checkpoint{}, 1)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	recs := make([]esm.Rec, perRead)

@@ -15,7 +15,7 @@ import (
 func TestAWallClockThatIsSetBackHoldsNoSave(t *testing.T) {
 	t.Parallel()
 	now := time.Now() // with a monotonic reading, as a live clock gives it
-	cfg := esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}.DefaultBackoff()
+	cfg := esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 	shard := esm.NewShard(cfg, esm.Checkpoint{}, 1)
 	var read esm.Read
 	step := func(ev esm.Event) (saves, invokes int) {

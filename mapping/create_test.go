@@ -60,7 +60,7 @@ func TestCoreConfigurationFollowsTheKnobs(t *testing.T) {
 	want := esm.Config{
 		BatchSize: 500, BatchingWindow: 5 * time.Second, Factor: 10, MaxRetries: 3, MaxAge: 24 * time.Hour,
 		Bisect: true, PartialResponses: true, Destination: true,
-	}.DefaultBackoff()
+	}.WithDefaults()
 	if d := cmp.Diff(want, b.get(t, m.UUID).Core()); d != "" {
 		t.Error(d)
 	}

@@ -112,7 +112,7 @@ func (s Settings) Core() esm.Config {
 		TumblingWindow:   s.TumblingWindow,
 		Destination:      s.Destination != "",
 		Filter:           s.filterID(),
-	}.DefaultBackoff()
+	}.WithDefaults()
 }
 
 // Source is a stream that a mapping can poll.

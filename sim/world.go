@@ -201,7 +201,7 @@ func (w *world) anyConfig() esm.Config {
 		c.Factor = 1
 	}
 	c.Filter = w.anyFilter()
-	c = c.DefaultBackoff()
+	c = c.WithDefaults()
 	if c.BatchSize%2 == 1 { // not drawn, so that the seeds of older finds keep their worlds
 		c.ReadAhead = 4
 	}
