@@ -78,8 +78,8 @@ type Config struct {
 	ReadAhead int
 }
 
-// WithDefaults sets the members that no AWS parameter sets: back-off of 1 s doubling to 60 s, ±20 %, a beat of saving of
-// 25 ms, and reading ahead by 3,000 records. AWS documents that it backs off but not how.
+// WithDefaults sets the members that no AWS parameter sets: back-off of 1 s doubling to 60 s, ±20 %, a beat of 25 ms
+// for saving, and reading ahead by 3,000 records. AWS documents that it backs off but not how.
 func (c Config) WithDefaults() Config {
 	c.BackoffBase, c.BackoffCap, c.Jitter = time.Second, time.Minute, 20
 	c.SaveBeat, c.ReadAhead = 25*time.Millisecond, 3000

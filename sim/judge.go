@@ -202,8 +202,10 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 	case len(l.queue) < count || l.queue[0].Pos != first || count == 0 || l.queue[count-1].Pos != last:
 		n.complain("lane %d gives up %v, and %v are due", l.id, doc.Batch, positionsOf(l.queue))
 		return nil
-	case n.notices[a.ID]:
-		n.complain("two notices have the id %s", a.ID)
+	}
+	// A batch of which a notice was refused may be tried again under new limits, and is given up again.
+	if named := n.notices[a.ID]; named != nil && !slices.Equal(named, doc.Batch) {
+		n.complain("the notices of %v and %v have the id %s", named, doc.Batch, a.ID)
 	}
 	if len(l.plan) == 0 {
 		n.cut(l, "a notice")
@@ -233,7 +235,7 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 		p.id = doc.RequestContext.RequestID
 		n.batches[p.id] = true
 	}
-	n.notices[a.ID] = true
+	n.notices[a.ID] = doc.Batch
 	l.perhaps = 0
 	l.notice = &notice{
 		items: slices.Clone(l.queue[:count]), id: a.ID, batch: a.Batch, out: true,

@@ -279,17 +279,36 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 	}
 }
 
-// droppable is the last record of the batch at hand that a machine without a destination may give up now: chance
-// decides when a pause is over, and with it whether the lane waits for its checkpoint to be saved.
+// droppable is the last record that a machine without a destination may give up now, of the batch at hand and of those
+// that it would cut next: chance decides when a pause is over, and with it whether the lane waits for its checkpoint to
+// be saved.
 func (n *session) droppable(l *lane) record.Position {
 	turns := l.pause.end || n.win.end != 0 && n.turns(l)
-	if !l.free() || turns || n.busy() || n.cfg.Destination || len(l.plan) == 0 || n.rereads(l) {
+	if !l.free() || turns || n.busy() || n.cfg.Destination || n.rereads(l) {
 		return 0
 	}
-	count := l.expired(n)
-	if count == 0 && n.spent(l.plan[0]) && !n.w.now.Before(l.pause.from) {
-		count = l.atHand()
+	count := 0
+	if len(l.plan) > 0 {
+		count = l.expired(n)
+		if count == 0 && n.spent(l.plan[0]) && !n.w.now.Before(l.pause.from) {
+			count = l.atHand()
+		}
+		if count < l.atHand() {
+			return l.before(count)
+		}
+	} else if len(l.queue) > 0 {
+		if at := n.due(l); n.tooFarAhead(l) || at.IsZero() || at.After(n.w.now) {
+			return 0
+		}
 	}
+	for count < len(l.queue) && l.queue[count].expired(n.cfg.MaxAge, n.w.now) {
+		count++
+	}
+	return l.before(count)
+}
+
+// before is the position of the last of so many records at the front of the queue; 0: of none.
+func (l *lane) before(count int) record.Position {
 	if count == 0 {
 		return 0
 	}
@@ -298,7 +317,7 @@ func (n *session) droppable(l *lane) record.Position {
 
 // giveUp settles records without a notice.
 func (n *session) giveUp(l *lane, count int) {
-	gone := l.atHand() == count
+	gone := len(l.plan) == 0 || l.atHand() <= count
 	for _, i := range l.queue[:count] {
 		i.Dropped = true
 	}

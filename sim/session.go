@@ -51,10 +51,10 @@ type session struct {
 	asked    time.Time       // when a read last asked how far the tail is sealed
 
 	win     openWindow
-	latest  record.Millis          // the beginning of the last window
-	closed  map[record.Millis]bool // windows that have had their final invocation, by their beginning
-	batches map[string]bool        // request ids
-	notices map[string]bool        // their ids
+	latest  record.Millis                // the beginning of the last window
+	closed  map[record.Millis]bool       // windows that have had their final invocation, by their beginning
+	batches map[string]bool              // request ids
+	notices map[string][]record.Position // whose they are, by their ids
 
 	saving    bool
 	saveFails int             // in a row
@@ -92,7 +92,7 @@ func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpo
 		w: w, node: node, s: s, from: from, cfg: cfg, factor: cfg.Factor, gen: from.Generation,
 		partial: cfg.PartialResponses, batchSize: cfg.BatchSize, filter: cfg.Filter,
 		position: from.Low + 1, low: from.Low, arrival: from.MaxArrival, ended: from.Ended, dry: from.Ended,
-		closed: map[record.Millis]bool{}, batches: map[string]bool{}, notices: map[string]bool{},
+		closed: map[record.Millis]bool{}, batches: map[string]bool{}, notices: map[string][]record.Position{},
 	}
 	width := time.Duration(0)
 	if m := from.Window; m != nil {

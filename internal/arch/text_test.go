@@ -26,6 +26,10 @@ var cuts = map[string][]string{
 	},
 	"fault.Clip is made of it": {"fault/clip.go: s[:at]", "fault/clip.go: s[:most]"},
 	"the bound is where an ASCII character was found, or the end of a run of them": {
+		"api/front/head.go: b[:h.at]",
+		"api/front/head.go: text[f.from:f.to]",
+		"api/front/head.go: text[f.name:f.colon]",
+		"api/front/head.go: text[h.method+1 : h.target]",
 		"api/kinesis/answer.go: s[from:i]",
 		"api/wire/router.go: text[:max(0, strings.LastIndexByte(text, '&'))]",
 		"api/wire/wire.go: header[start:i]",
@@ -80,6 +84,10 @@ var cuts = map[string][]string{
 		"filter/rule.go: v.text[:len(t.text)]",
 		"filter/rule.go: s[:len(first)]",
 		"filter/rule.go: s[from : from+len(part)]",
+	},
+	"bytes of a request or an answer on their way, in pieces of any size": {
+		"api/front/exchange.go: p[:min(int64(len(p)), b.left)]",
+		"api/front/response.go: p[:min(len(p), sniffed)]",
 	},
 	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
 	"a binary format, whose lengths are written in it": {
