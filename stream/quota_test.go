@@ -80,18 +80,26 @@ func TestTwoChangesOfModeStayWithinTheQuotaTogether(t *testing.T) {
 	b.create(clicks, 1)
 	var s *Streams
 	var during []error
-	asked := false
-	s = New(Options{Store: committing{b.store, func() {
-		if asked && len(during) == 0 {
+	asked, fails := false, false
+	s = New(Options{Store: committing{b.store, func() error {
+		if fails {
+			return errDied
+		}
+		if asked {
 			asked = false
 			during = append(during, s.SetMode(b.ctx, clicks, OnDemand))
 		}
+		return nil
 	}}, Clock: b.clock})
 	for i := range OnDemandQuota - 1 {
 		name := Name{orders.Account, orders.Region, fmt.Sprint("other", i)}
 		b.must(s.Create(b.ctx, name, CreateInput{Mode: OnDemand}))
 	}
-	asked = true
+	fails = true // and what has failed does not count
+	if err := s.SetMode(b.ctx, clicks, OnDemand); !errors.Is(err, errDied) {
+		t.Errorf("a store that fails: %v", err)
+	}
+	fails, asked = false, true
 	b.must(s.SetMode(b.ctx, orders, OnDemand))
 	if len(during) != 1 || fault.CodeOf(during[0]) != codeLimit {
 		t.Errorf("while the last one becomes on-demand: %v", during)
@@ -100,21 +108,23 @@ func TestTwoChangesOfModeStayWithinTheQuotaTogether(t *testing.T) {
 	b.s.Stop()
 }
 
-// committing calls before ahead of each commit of metadata.
+// committing calls before ahead of each commit of metadata, which fails if that does.
 type committing struct {
 	storage.Store
-	before func()
+	before func() error
 }
 
 type committingCoord struct {
 	storage.Coord
-	before func()
+	before func() error
 }
 
 func (c committing) Coord() storage.Coord { return committingCoord{c.Store.Coord(), c.before} }
 
 func (c committingCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
-	c.before()
+	if err := c.before(); err != nil {
+		return 0, err
+	}
 	return c.Coord.Commit(ctx, group, ops...)
 }
 

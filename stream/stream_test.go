@@ -389,6 +389,28 @@ func TestTheHorizonStaysWhenTheClockStepsBack(t *testing.T) {
 	}
 }
 
+// A shard of which every record has expired is open for others, and they expire in their time.
+func TestWhatFollowsAnEmptyTimeExpires(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	info := b.create(orders, 1)
+	horizon := func() record.Position {
+		p, err := b.s.Resolve(b.ctx, info.ID, 0, Start{Kind: TrimHorizon})
+		b.must(err)
+		return p
+	}
+	last := horizon()
+	for range 3 {
+		b.put(orders, "k")
+		b.advance(DefaultRetention + time.Minute)
+		p := horizon()
+		if p <= last {
+			t.Fatalf("the horizon was %d and is %d once the record has expired", last, p)
+		}
+		last = p
+	}
+}
+
 func TestTheSweepGivesSpaceBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
