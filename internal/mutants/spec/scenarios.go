@@ -30,14 +30,17 @@ func readScripts(dir string) (scripts, error) {
 }
 
 // named returns the scenarios that a line, counted from 0, belongs to: those that the nearest comment above it names.
-func (s scripts) named(file string, line int) []string {
+// Lines of comment that follow each other are one comment.
+func (s scripts) named(file string, line int) (ids []string) {
 	lines := s[file]
 	for i := min(line, len(lines)-1); i >= 0; i-- {
-		if ids := number.FindAllString(lines[i], -1); len(ids) > 0 && strings.HasPrefix(lines[i], "#") {
-			return ids
+		if strings.HasPrefix(lines[i], "#") {
+			ids = append(ids, number.FindAllString(lines[i], -1)...)
+		} else if len(ids) > 0 {
+			break
 		}
 	}
-	return nil
+	return inOrder(ids)
 }
 
 // all returns every scenario that some script names, in order of number.
