@@ -53,7 +53,10 @@ func (s *Streams) meterOf(sn *snapshot) *meter {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if found = m.byID[sn.info.ID]; found == nil && s.exists(sn.info.ID) {
+	if found = m.byID[sn.info.ID]; found != nil {
+		return found
+	}
+	if now := s.current(sn.info.ID); now != nil {
 		name := sn.info.Name
 		of := func(k metric.Kind) *metric.Series {
 			return m.store.Of(k, name.Account, name.Region, metric.StreamName, name.Name)
@@ -74,17 +77,20 @@ func (s *Streams) meterOf(sn *snapshot) *meter {
 			readRecords: of(metric.GetRecordsRecords), readLatency: of(metric.GetRecordsLatency),
 			read: of(metric.GetRecordsSuccess), readsExceeded: of(metric.ReadThroughputExceeded),
 		}
-		found.shards.measure = sn.info.Monitored
+		found.shards.measure = now.info.Monitored // sn may be older: nobody tells a meter of what was before it
 		m.byID[sn.info.ID] = found
 	}
 	return found
 }
 
-// exists reports whether there is a stream with a number.
-func (s *Streams) exists(id uint32) bool {
+// current returns the latest snapshot of the stream with a number; nil: there is none.
+func (s *Streams) current(id uint32) *snapshot {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.byID[id] != nil
+	if st := s.byID[id]; st != nil {
+		return st.snap.Load()
+	}
+	return nil
 }
 
 // forget drops the meter of a deleted stream, which must be unknown already, or it would be made again.

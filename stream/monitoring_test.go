@@ -107,6 +107,19 @@ func TestShardsAreMeasuredWhenAskedFor(t *testing.T) {
 	}
 }
 
+// Who measures a stream first may have looked at it before what is measured was changed.
+func TestTheFirstMeasureIsLate(t *testing.T) {
+	t.Parallel()
+	b, shown := monitored(t)
+	old := b.s.byName[orders].snap.Load()
+	b.monitor(ShardIncomingRecords, 0)
+
+	b.s.measurePut(old, false, make([]record.Record, 1), make([]Placed, 1), time.Now())
+	b.put(orders, "a")
+
+	b.shows(shown, "IncomingRecords 0 1/1")
+}
+
 // What is no longer asked for is no longer measured, and its series are given back; so are those of shards that have
 // expired, and of streams that are deleted.
 func TestShardsAreNoLongerMeasured(t *testing.T) {
