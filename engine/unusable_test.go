@@ -45,6 +45,16 @@ func TestACheckpointThatCannotBeUsedIsLeftAlone(t *testing.T) {
 			encoded(func(cp *esm.Checkpoint) { cp.Low = 1000 }),
 			"it speaks of record 1000, and the next one of the shard will be 5",
 		},
+		"ahead by the next record": {
+			encoded(func(cp *esm.Checkpoint) { cp.Low = 5 }),
+			"it speaks of record 5, and the next one of the shard will be 5",
+		},
+		"with a window that the shard never had": {
+			encoded(func(cp *esm.Checkpoint) {
+				cp.Window = &esm.WindowMark{Width: time.Minute, End: 60_000, First: 3, Last: 7}
+			}),
+			"it speaks of record 7, and the next one of the shard will be 5",
+		},
 		"with a batch that the shard never had": {encoded(func(cp *esm.Checkpoint) {
 			cp.Lanes = []esm.LaneMark{{Settled: 2, Plan: []esm.SegmentMark{{First: 3, Last: 7}}}}
 		}), "it speaks of record 7, and the next one of the shard will be 5"},
