@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,62 @@ func TestQuietResponseGetsNoReply(t *testing.T) {
 			next("id-3")
 			if len(h.answers) > 0 {
 				t.Error("the invocation has a second answer")
+			}
+		})
+	}
+}
+
+// A quiet response that is not read to its end closes its connection without a word: what comes next could be a part of
+// its body, and a reply would be taken for the event. Beyond what is read and dropped it still ends its invocation.
+func TestQuietResponseThatIsNotReadEndsItsConnection(t *testing.T) {
+	t.Parallel()
+	const head = "POST " + base + "/runtime/invocation/id-1/response HTTP/1.1\r\nShardmill-Quiet: 1\r\nContent-Length: "
+	for name, c := range map[string]struct {
+		sends string
+		ends  bool // and then the connection, towards the server
+	}{
+		"cut off": {head + "10\r\n\r\nfour", true},
+		"of more than 1 GB": {
+			head + strconv.Itoa(maxDroppedBytes+1) + "\r\n\r\n" +
+				"GET " + base + "/ping HTTP/1.1\r\nConnection: close\r\n\r\n", false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, h, _ := listen(t)
+			nc, err := net.Dial("tcp", s.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = nc.Close() })
+			if _, err := io.WriteString(nc, "GET "+base+"/runtime/invocation/next HTTP/1.1\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			<-h.ready
+			if err := s.Send(event("id-1")); err != nil {
+				t.Fatal(err)
+			}
+			br := bufio.NewReader(nc)
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+
+			if _, err := io.WriteString(nc, c.sends); err != nil {
+				t.Fatal(err)
+			}
+			if c.ends {
+				_ = nc.(*net.TCPConn).CloseWrite()
+			} else if a := <-h.answers; a.ID != "id-1" || !a.TooLarge {
+				t.Errorf("the answer is %+v", a)
+			}
+
+			if got, _ := io.ReadAll(br); len(got) > 0 {
+				t.Errorf("got %q", got)
+			}
+			if len(h.answers) > 0 {
+				t.Errorf("a part of an answer counts: %+v", <-h.answers)
 			}
 		})
 	}
