@@ -107,6 +107,17 @@ func TestShardsAreMeasuredWhenAskedFor(t *testing.T) {
 	}
 }
 
+// A read that failed was not refused for its rate, and brought nothing: of its shard it measures just that.
+func TestAFailedReadOfAShardIsMeasured(t *testing.T) {
+	t.Parallel()
+	b, shown := monitored(t)
+	b.monitor(AllShardMetrics, 0)
+
+	b.s.measureRead(b.s.byName[orders].snap.Load(), 0, &reading{began: time.Now()}, errDied)
+
+	b.shows(shown, "ReadProvisionedThroughputExceeded 0 0/1")
+}
+
 // Who measures a stream first may have looked at it before what is measured was changed.
 func TestTheFirstMeasureIsLate(t *testing.T) {
 	t.Parallel()
