@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
@@ -116,6 +117,18 @@ func TestAFailedReadOfAShardIsMeasured(t *testing.T) {
 	b.s.measureRead(b.s.byName[orders].snap.Load(), 0, &reading{began: time.Now()}, errDied)
 
 	b.shows(shown, "ReadProvisionedThroughputExceeded 0 0/1")
+}
+
+// A shard that has taken none of a put's records measures those that it refused, and no bytes.
+func TestARefusedPutOfAShardIsMeasured(t *testing.T) {
+	t.Parallel()
+	b, shown := monitored(t)
+	b.monitor(AllShardMetrics, 0)
+	placed := []Placed{{Fault: &fault.Error{Code: codeThrottled}}, {Fault: &fault.Error{Code: codeInternal}}}
+
+	b.s.measurePut(b.s.byName[orders].snap.Load(), true, make([]record.Record, 2), placed, time.Now())
+
+	b.shows(shown, "WriteProvisionedThroughputExceeded 0 1/1")
 }
 
 // Who measures a stream first may have looked at it before what is measured was changed.
