@@ -239,7 +239,19 @@ func (n *session) begins(ev esm.Event) {
 			n.complain("lane %d does nothing, and something was due at %s", l.id, n.w.since(l.deadline))
 		}
 	}
+	n.overdue()
 	n.told(ev)
+}
+
+// overdue notes what the machine has done without a sign since its last step, under what held until now: a notice whose
+// destination is gone, and a window, end at a moment that chance decides.
+func (n *session) overdue() {
+	n.turnSilently(true)
+	for _, l := range n.lanes {
+		if l.notice != nil {
+			n.drop(l, record.MaxPosition, true)
+		}
+	}
 }
 
 // wants looks at all that a step has led to before any of it is judged: a read that is due and not among it waits for
