@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -179,6 +180,7 @@ type cut struct {
 	commits atomic.Int64
 	once    sync.Once
 	gone    chan struct{} // closed: nothing reaches the store any more, as after the death of the process
+	claims  chan struct{} // unless nil, taken from before a checkpoint is looked at, twice
 }
 
 func (c *cut) Coord() storage.Coord { return cutCoord{c.Store.Coord(), c} }
@@ -202,6 +204,10 @@ type cutCoord struct {
 func (c cutCoord) Get(ctx context.Context, key string) (storage.Entry, error) {
 	if err := c.c.err(); err != nil {
 		return storage.Entry{}, err
+	}
+	if c.c.claims != nil && strings.HasPrefix(key, "checkpoint/") {
+		<-c.c.claims // it is about to look
+		<-c.c.claims // it may
 	}
 	return c.Coord.Get(ctx, key)
 }

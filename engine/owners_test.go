@@ -247,6 +247,36 @@ func TestTheStateIsDecidedByOne(t *testing.T) {
 	})
 }
 
+// An engine that is granted a shard of a mapping and hears late that the mapping is deleted finds no checkpoint. It
+// does not begin from the start of the shard: nothing is delivered once more, and nothing is left of the mapping.
+func TestADeletedMappingIsNotBegunAnew(t *testing.T) {
+	t.Parallel()
+	inBubble(t, 1, func(t *testing.T, o *owners, a, b *owner) {
+		uuid := a.create(mapping.Knobs{BatchSize: p(int64(1))})
+		o.give(a, o.shards)
+		a.put("k", numbered(1, 3)...)
+		pass(time.Minute)
+		b.cut.claims = make(chan struct{})
+		o.give(b, o.shards, a)
+		b.cut.claims <- struct{}{}
+		_, err := a.mappings.Delete(t.Context(), caller, uuid)
+		o.must(err)
+		pass(time.Minute) // a forgets it
+		close(b.cut.claims)
+		pass(time.Minute)
+
+		if got := o.functions.delivered(); !slices.Equal(got, numbered(1, 3)) || b.calls.Load() != 0 {
+			t.Errorf("delivered %v, %d of them by b", got, b.calls.Load())
+		}
+		if left, err := o.checkpoints.Shards(t.Context(), uuid); err != nil || len(left) != 0 {
+			t.Errorf("checkpoints of %v are left, %v", left, err)
+		}
+		if !a.engine.Idle() || !b.engine.Idle() {
+			t.Error("something still counts as under way")
+		}
+	})
+}
+
 // An engine that has the store for itself writes nothing when it starts and nothing while its mappings are idle,
 // however many there are and whatever epochs their checkpoints have.
 func TestIdleMappingsWriteNothing(t *testing.T) {

@@ -34,6 +34,12 @@ func (m *Mappings) All(ctx context.Context) ([]Mapping, error) {
 // happen, lost ones do not.
 func (m *Mappings) Changed() <-chan struct{} { return m.store.changed() }
 
+// Stands reports whether a mapping exists and is not being deleted, by what the store says now.
+func (m *Mappings) Stands(ctx context.Context, uuid string) (bool, error) {
+	mp, rev, err := m.store.get(ctx, uuid)
+	return err == nil && rev != 0 && mp.State != Deleting, err
+}
+
 // Settled reports that the configuration numbered version is in effect and the mapping at rest in state: Enabled, it
 // reads; Disabled, nothing is in flight any more. A report is ignored if another change has overtaken it, if it does
 // not fit the transition under way, or if the mapping is unknown.

@@ -105,3 +105,24 @@ func FuzzDecode(f *testing.F) {
 func reopen(b bundle) *Mappings {
 	return New(Options{Coord: b.coord, Clock: clock.New(0), Sources: b.streams, Functions: b.functions})
 }
+
+// A mapping stands from Create to Delete, and not while it is being deleted.
+func TestAMappingStandsUntilItIsDeleted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.create(t)
+	stands := func(want bool, when string) {
+		t.Helper()
+		if got, err := b.Stands(t.Context(), m.UUID); err != nil || got != want {
+			t.Errorf("%s: %t, %v", when, got, err)
+		}
+	}
+	stands(true, "created")
+	b.settle(t)
+	if _, err := b.Delete(t.Context(), me, m.UUID); err != nil {
+		t.Fatal(err)
+	}
+	stands(false, "being deleted")
+	b.settle(t)
+	stands(false, "gone")
+}
