@@ -49,7 +49,10 @@ func (w *world) judgeDurable(p *process, id record.ShardID, cp *esm.Checkpoint, 
 	if p.dead.Load() || revision <= sh.revision {
 		return
 	}
-	if old := sh.durable; old != nil && (cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended) {
+	// One engine forgets a deleted mapping while another, which has not heard of it, claims a shard.
+	claimed := w.leaving && cp.Batches == 0 && cp.Lanes == nil && epoch > sh.epoch
+	if old := sh.durable; old != nil && !claimed &&
+		(cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended) {
 		w.complain("shard %d: the durable checkpoint goes back from %d to %d", sh.id, old.Low, cp.Low)
 	}
 	if epoch < sh.epoch {
