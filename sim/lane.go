@@ -225,13 +225,12 @@ func (n *session) spent(p *part) bool {
 // dropped takes off what a machine without a destination gives up in silence, up to a position. sure takes only what it
 // must have given up by now.
 func (n *session) drop(l *lane, before record.Position, sure bool) {
-	if !sure && l.free() && len(l.queue) > 0 && l.queue[0].Pos < before && l.queue[0].Pos <= l.perhaps {
+	if !sure && l.free() && len(l.plan) > 0 && l.atHand() > 0 && l.queue[0].Pos < min(before, l.perhaps+1) {
 		count := 0
-		for count < len(l.queue) && l.queue[count].Pos <= l.perhaps && l.queue[count].Pos < before {
+		for count < l.atHand() && l.queue[count].Pos <= l.perhaps && l.queue[count].Pos < before {
 			count++
 		}
 		n.giveUp(l, count)
-		l.ahead[len(l.ahead)-1].from = l.perhapsAt
 	}
 	for l.flight == nil && !l.pause.end && !n.busy() {
 		n.lose(l)
@@ -246,9 +245,9 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 			continue
 		}
 		if len(l.plan) == 0 {
-			at := n.due(l)
-			if n.tooFarAhead(l) || sure && n.perhapsTooFar(l) || n.win.end != 0 && n.turns(l) || at.IsZero() ||
-				at.After(n.w.now) {
+			at, then := n.due(l), !sure && l.queue[0].Pos <= l.perhaps
+			waits := n.tooFarAhead(l) || sure && n.perhapsTooFar(l) || n.win.end != 0 && n.turns(l)
+			if !then && (waits || at.IsZero() || at.After(n.w.now)) {
 				return
 			}
 			count, _ := n.extent(l)
@@ -307,6 +306,18 @@ func (n *session) droppable(l *lane) record.Position {
 	return l.before(count)
 }
 
+// behindBatch is the position behind the batch at hand, or behind the one that would be cut now.
+func (n *session) behindBatch(l *lane) record.Position {
+	switch {
+	case len(l.plan) > 0:
+		return l.plan[0].last + 1
+	case len(l.queue) > 0:
+		count, _ := n.extent(l)
+		return l.before(count) + 1
+	}
+	return 0
+}
+
 // before is the position of the last of so many records at the front of the queue; 0: of none.
 func (l *lane) before(count int) record.Position {
 	if count == 0 {
@@ -318,6 +329,7 @@ func (l *lane) before(count int) record.Position {
 // giveUp settles records without a notice.
 func (n *session) giveUp(l *lane, count int) {
 	gone := len(l.plan) == 0 || l.atHand() <= count
+	last := l.before(count)
 	for _, i := range l.queue[:count] {
 		i.Dropped = true
 	}
@@ -329,6 +341,9 @@ func (n *session) giveUp(l *lane, count int) {
 	}
 	l.notice = nil
 	l.settle(count, n.w.now)
+	if last <= l.perhaps { // it may have been then
+		l.ahead[len(l.ahead)-1].from = l.perhapsAt
+	}
 	if gone {
 		l.opened = opened
 	}

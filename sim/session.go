@@ -246,9 +246,11 @@ func (n *session) begins(ev esm.Event) {
 // overdue notes what the machine has done without a sign since its last step, under what held until now: a notice whose
 // destination is gone, and a window, end at a moment that chance decides.
 func (n *session) overdue() {
-	n.turnSilently(true)
+	if p := n.lanes[0].pause; p.why != noPause && n.w.now.After(p.to) {
+		n.turnSilently(true)
+	}
 	for _, l := range n.lanes {
-		if l.notice != nil {
+		if l.notice != nil && n.w.now.After(l.notice.to) {
 			n.drop(l, record.MaxPosition, true)
 		}
 	}
@@ -516,8 +518,11 @@ func (n *session) give(next record.Position) (count int) {
 		if e.Pos <= l.mark || e.Pos <= n.from.Low || e.Pos <= l.decided {
 			continue
 		}
+		// A record after an idle time begins a window of its own, if the last one has run out.
 		if l.idle() && !n.w.now.Before(l.opened.to.Add(n.cfg.BatchingWindow)) {
-			l.opened = span{n.w.now, n.w.now} // a record after an idle time begins a window of its own
+			l.opened = span{n.w.now, n.w.now}
+		} else if l.idle() && !n.w.now.Before(l.opened.from.Add(n.cfg.BatchingWindow)) {
+			l.opened.to = n.w.now // perhaps it has
 		}
 		l.queue = append(l.queue, item{e, n.arrival})
 		for i, p := range l.plan {
@@ -553,14 +558,17 @@ func (n *session) fetched(f *engine.Fetch) {
 	records, _ := n.used()
 	most := func() int { return min(10_000, max(1, n.maxRecords()-records), max(1, n.wanted())) }
 	late := n.node.budget != nil // it may have waited for memory
-	if n.choked || f.Limit.Records > max(1, n.maxRecords()-records) ||
+	for n.choked || f.Limit.Records > max(1, n.maxRecords()-records) ||
 		!late && (n.wanted() == 0 || f.Limit.Records > most()) { // it tells what else was given up
+		held := n.heldNow()
 		for _, l := range n.lanes {
-			n.drop(l, record.MaxPosition, false)
+			n.drop(l, n.behindBatch(l), false)
 		}
 		n.turnSilently(false)
 		n.measure()
-		records, _ = n.used()
+		if records, _ = n.used(); n.heldNow() == held {
+			break
+		}
 	}
 	n.skipped(f.From)
 	n.refiltered = false
