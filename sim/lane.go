@@ -246,6 +246,9 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 		}
 		if len(l.plan) == 0 {
 			at, then := n.due(l), !sure && l.queue[0].Pos <= l.perhaps
+			if !sure && n.full { // a machine whose buffer was full when the step began cuts what it holds
+				at = n.w.now
+			}
 			waits := n.tooFarAhead(l) || sure && n.perhapsTooFar(l) || n.win.end != 0 && n.turns(l)
 			if !then && (waits || at.IsZero() || at.After(n.w.now)) {
 				return

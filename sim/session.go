@@ -48,6 +48,7 @@ type session struct {
 	choked   bool            // the buffer was full, and is not empty enough yet
 	failures int             // of reads, in a row
 	again    span            // when a failed read is repeated
+	anew     bool            // failures may count from the read that is out
 	asked    time.Time       // when a read last asked how far the tail is sealed
 
 	win     openWindow
@@ -194,7 +195,9 @@ func (n *session) told(ev esm.Event) {
 		if n.fetch.out && ev.Seq == n.fetch.seq {
 			n.fetch.out = false
 			n.failures++
-			n.again = n.backoff(n.failures)
+			if n.again = n.backoff(n.failures); n.anew {
+				n.again.from = n.backoff(1).from
+			}
 			n.dry, n.tail, n.failed = true, false, true
 		}
 	case esm.Horizon:
@@ -588,6 +591,8 @@ func (n *session) fetched(f *engine.Fetch) {
 		n.complain("a read of %d records and %d bytes with %d held", f.Limit.Records, f.Limit.Bytes, records)
 	}
 	n.fetch = engineFetch{seq: f.Seq, out: true, wait: f.Wait}
+	// A repeat may have been answered with nothing, for lack of memory, before this one: then failures count anew.
+	n.anew = late && n.failures > 0 && n.w.now.Before(n.again.to)
 	if !f.Wait {
 		n.asked = n.w.now
 	}
