@@ -65,15 +65,15 @@ func (s *Streams) Tip(ctx context.Context, id uint32, shard record.ShardID) (rec
 	if err != nil {
 		return 0, false, err
 	}
-	next, err := s.resolve(ctx, sn, sh, Start{Kind: Latest})
-	if err != nil {
-		return 0, false, err
-	}
-	_, _, closed, err := s.log.Bounds(ctx, sh.key)
+	_, next, closed, err := s.log.Bounds(ctx, sh.key)
 	if err != nil {
 		return 0, false, s.readFault(sn.info.Name, shard, err)
 	}
-	return next, closed, nil
+	oldest, err := s.horizonOf(ctx, sn, sh, s.now())
+	if err != nil {
+		return 0, false, s.readFault(sn.info.Name, shard, err)
+	}
+	return max(next, oldest, 1), closed, nil
 }
 
 // live finds a readable shard by its numbers.
