@@ -10,8 +10,8 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// setupMeasured returns an empty room that measures, and what it has measured of orders.
-func setupMeasured(t *testing.T) (b *bench, total func(metric.Kind) metric.Summary) {
+// metered returns an empty room that measures, and where.
+func metered(t *testing.T) (b *bench, st *metric.Store) {
 	b = setup(t)
 	st, err := metric.New(metric.Options{Local: b.store.Local(), Clock: b.clock})
 	b.must(err)
@@ -20,6 +20,12 @@ func setupMeasured(t *testing.T) (b *bench, total func(metric.Kind) metric.Summa
 	b.s = New(Options{Store: b.store, Clock: b.clock, Metrics: st})
 	b.must(b.s.Start(b.ctx))
 	t.Cleanup(b.s.Stop)
+	return b, st
+}
+
+// setupMeasured returns an empty room that measures, and what it has measured of orders.
+func setupMeasured(t *testing.T) (b *bench, total func(metric.Kind) metric.Summary) {
+	b, st := metered(t)
 	return b, func(k metric.Kind) metric.Summary {
 		t.Helper()
 		id := metric.ID{

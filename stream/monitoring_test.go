@@ -16,14 +16,7 @@ import (
 // monitored returns a stream of one shard in a room that measures, and a summary of what its shards have measured:
 // one "NAME SHARD sum/values" for each series that is held.
 func monitored(t *testing.T) (b *bench, shown func() []string) {
-	b = setup(t)
-	st, err := metric.New(metric.Options{Local: b.store.Local(), Clock: b.clock})
-	b.must(err)
-	t.Cleanup(st.Stop)
-	b.s.Stop()
-	b.s = New(Options{Store: b.store, Clock: b.clock, Metrics: st})
-	b.must(b.s.Start(b.ctx))
-	t.Cleanup(b.s.Stop)
+	b, st := metered(t)
 	b.create(orders, 1)
 	return b, func() (all []string) {
 		st.Each(func(id metric.ID, _ string, total metric.Total) {
