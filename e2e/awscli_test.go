@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -257,6 +258,7 @@ func TestAPipelineWithBoto3(t *testing.T) {
 		Notice, Put, Data, Mapping, Missing string
 		Arrival                             float64
 		More                                int
+		Tags                                map[string]string
 	}
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
 		t.Fatalf("%v: %s", err, stdout)
@@ -278,6 +280,9 @@ func TestAPipelineWithBoto3(t *testing.T) {
 			"the notice says %s, the record arrived at %.3f", n.KinesisBatchInfo.ApproximateArrivalOfFirstRecord,
 			got.Arrival,
 		)
+	}
+	if want := map[string]string{"cost": "8"}; !maps.Equal(got.Tags, want) {
+		t.Errorf("the queue's tags are %v, want %v", got.Tags, want)
 	}
 	if want := "Stream nope under account 000000000000 not found."; got.Missing != want {
 		t.Errorf("a stream that is not there: %q, want %q", got.Missing, want)

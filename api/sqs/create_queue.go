@@ -16,8 +16,8 @@ type urlAnswer struct {
 	QueueURL string `json:"QueueUrl"`
 }
 
-// createQueue makes a standard queue. Source: SQS API Reference, CreateQueue. FIFO queues, redrive, policies, KMS and
-// tags are refused by name.
+// createQueue makes a standard queue. Source: SQS API Reference, CreateQueue. FIFO queues, redrive, policies and KMS
+// are refused by name.
 func (h *Handler) createQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.text("QueueName")
 	if err != nil {
@@ -31,15 +31,11 @@ func (h *Handler) createQueue(ctx context.Context, c wire.Caller, p params) (any
 	if fifo && queue.ValidQueueName(strings.TrimSuffix(name, ".fifo")) {
 		return nil, unsupported("FIFO queues (the name " + name + " ends in .fifo)")
 	}
-	var tags map[string]string
-	if err := decode(p, "tags", &tags); err != nil {
-		return nil, err
-	}
-	if len(tags) > 0 {
-		return nil, unsupported("the parameter tags")
-	}
 	given, err := givenSettings(attributes)
 	if err != nil {
+		return nil, err
+	}
+	if err := decode(p, "tags", &given.Tags); err != nil {
 		return nil, err
 	}
 	if err := h.queues.Create(ctx, queue.Name{Account: c.Account, Region: c.Region, Name: name}, given); err != nil {

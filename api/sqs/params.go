@@ -59,9 +59,13 @@ func (p params) text(name string) (string, error) {
 		return "", err
 	}
 	if s == "" {
-		return "", fault.New(queue.CodeMissingParameter, "The request must contain the parameter %s.", name)
+		return "", missing(name)
 	}
 	return s, nil
+}
+
+func missing(name string) error {
+	return fault.New(queue.CodeMissingParameter, "The request must contain the parameter %s.", name)
 }
 
 // integer reads an optional 32-bit integer; nil: absent.

@@ -95,8 +95,11 @@ func formParams(form wire.Form) (params, error) {
 		}
 	}
 	p.pairs(form, "Attribute", "Name", "Attributes")
-	p.pairs(form, "Tag", "Key", "tags")
-	p.pairs(form, "Tag", "Key", "Tags") // CreateQueue and TagQueue spell it differently
+	for _, list := range []string{"Tag", "Tags"} { // as the API Reference says, and as the Java SDK v1 tags a queue
+		for _, member := range []string{"tags", "Tags"} { // of CreateQueue, and of TagQueue
+			p.pairs(form, list, "Key", member)
+		}
+	}
 	for list, member := range map[string]string{
 		"MessageAttribute": "MessageAttributes", "MessageSystemAttribute": "MessageSystemAttributes",
 	} {
@@ -190,6 +193,13 @@ type (
 	attributesXML struct {
 		Attributes []pairXML `xml:"Attribute"`
 	}
+	tagXML struct {
+		Key   string `xml:"Key"`
+		Value string `xml:"Value"`
+	}
+	tagsXML struct {
+		Tags []tagXML `xml:"Tag"`
+	}
 	sendMessageXML struct {
 		MessageID           string `xml:"MessageId"`
 		MD5OfBody           string `xml:"MD5OfMessageBody"`
@@ -209,6 +219,12 @@ func queryAnswer(answer any) any {
 		return listQueuesXML(a)
 	case attributesAnswer:
 		return attributesXML{pairsOf(a.Attributes)}
+	case tagsAnswer:
+		var out tagsXML
+		for _, t := range pairsOf(a.Tags) {
+			out.Tags = append(out.Tags, tagXML{t.Name, t.Value})
+		}
+		return out
 	case sendMessageAnswer:
 		return sendMessageXML(a)
 	case receiveMessageAnswer:

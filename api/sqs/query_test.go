@@ -114,6 +114,16 @@ func TestQueryRequestsAndAnswers(t *testing.T) {
 		},
 		{q, "Action=PurgeQueue" + v, answered("PurgeQueue", "")},
 		{
+			q, "Action=TagQueue" + v + "&Tag.1.Key=b&Tag.1.Value=x%2By&Tag.2.Key=a&Tag.2.Value=",
+			answered("TagQueue", ""),
+		},
+		{q, "Action=TagQueue" + v + "&Tags.1.Key=c&Tags.1.Value=of+the+Java+SDK+v1", answered("TagQueue", "")},
+		{q, "Action=UntagQueue" + v + "&TagKey.1=a&TagKey.2=none", answered("UntagQueue", "")},
+		{
+			q, "Action=ListQueueTags" + v, answered("ListQueueTags", "<Tag><Key>b</Key><Value>x+y</Value></Tag>"+
+				"<Tag><Key>c</Key><Value>of the Java SDK v1</Value></Tag>"),
+		},
+		{
 			"/", "Action=DeleteQueue" + v + "&QueueUrl=http%3A%2F%2Flocalhost%2F111122223333%2Forders",
 			answered("DeleteQueue", ""),
 		},
@@ -222,9 +232,12 @@ func TestQueryFaults(t *testing.T) {
 			"The input receipt handle &#34;x&#34; is not a valid receipt handle.",
 		},
 		{
-			"/", "Action=CreateQueue&QueueName=q&Tag.1.Key=a&Tag.1.Value=b", 400, "Sender",
-			"AWS.SimpleQueueService.UnsupportedOperation",
-			"shardmill does not support the parameter tags yet; see docs/compat/sqs.md.",
+			"/", "Action=CreateQueue&QueueName=q&Tag.1.Key=&Tag.1.Value=b", 400, "Sender", "InvalidParameterValue",
+			"Tag keys must be between 1 and 128 characters in length.",
+		},
+		{
+			"/111122223333/there", "Action=TagQueue", 400, "Sender", "MissingParameter",
+			"The request must contain the parameter Tags.",
 		},
 		{"/", "Action=Nobody", 400, "Sender", "InvalidAction", "The action Nobody is not valid for this endpoint."},
 		{"/", "QueueName=q", 400, "Sender", "MissingAction", "The request must contain the parameter Action."},

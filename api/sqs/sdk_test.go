@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -95,6 +96,28 @@ func TestSDKSendsReceivesAndDeletes(t *testing.T) {
 	}
 }
 
+func TestSDKTagsQueues(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	c, _ := newClient(t)
+	made, err := c.CreateQueue(ctx, &client.CreateQueueInput{
+		QueueName: aws.String("orders"), Tags: map[string]string{"team": "orders", "cost": "7"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tagErr := c.TagQueue(ctx, &client.TagQueueInput{
+		QueueUrl: made.QueueUrl, Tags: map[string]string{"cost": "8", "größe": ""},
+	})
+	_, untagErr := c.UntagQueue(ctx, &client.UntagQueueInput{QueueUrl: made.QueueUrl, TagKeys: []string{"team"}})
+	got, err := c.ListQueueTags(ctx, &client.ListQueueTagsInput{QueueUrl: made.QueueUrl})
+
+	want := map[string]string{"cost": "8", "größe": ""}
+	if err := errors.Join(tagErr, untagErr, err); err != nil || !maps.Equal(got.Tags, want) {
+		t.Errorf("tags %v, want %v: %v", got, want, err)
+	}
+}
+
 // F-73, as an SDK reports it.
 func TestSDKUnderstandsFaults(t *testing.T) {
 	t.Parallel()
@@ -113,8 +136,8 @@ func TestSDKUnderstandsFaults(t *testing.T) {
 func TestSDKDoesNotRetryWhatIsNotImplemented(t *testing.T) {
 	t.Parallel()
 	c, requests := newClient(t)
-	_, err := c.TagQueue(t.Context(), &client.TagQueueInput{
-		QueueUrl: aws.String("http://localhost/111122223333/none"), Tags: map[string]string{"k": "v"},
+	_, err := c.SetQueueAttributes(t.Context(), &client.SetQueueAttributesInput{
+		QueueUrl: aws.String("http://localhost/111122223333/none"), Attributes: map[string]string{"DelaySeconds": "1"},
 	})
 	var refused smithy.APIError
 	if !errors.As(err, &refused) || refused.ErrorCode() != "NotImplementedException" || *requests != 1 {

@@ -73,14 +73,17 @@ var model = wire.Model[operation]{
 		"DeleteQueue":        {Serve: (*Handler).deleteQueue},
 		"GetQueueAttributes": {Serve: (*Handler).getQueueAttributes},
 		"GetQueueUrl":        {Serve: (*Handler).getQueueURL},
+		"ListQueueTags":      {Serve: (*Handler).listQueueTags},
 		"ListQueues":         {Serve: (*Handler).listQueues},
 		"PurgeQueue":         {Serve: (*Handler).purgeQueue},
 		"ReceiveMessage":     {Serve: (*Handler).receiveMessage},
 		"SendMessage":        {Serve: (*Handler).sendMessage},
+		"TagQueue":           {Serve: (*Handler).tagQueue},
+		"UntagQueue":         {Serve: (*Handler).untagQueue},
 	},
 	Others: `AddPermission CancelMessageMoveTask ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessageBatch
-		ListDeadLetterSourceQueues ListMessageMoveTasks ListQueueTags RemovePermission SendMessageBatch SetQueueAttributes
-		StartMessageMoveTask TagQueue UntagQueue`,
+		ListDeadLetterSourceQueues ListMessageMoveTasks RemovePermission SendMessageBatch SetQueueAttributes
+		StartMessageMoveTask`,
 }
 
 // Service returns this service's row of the shared port; h is what New made.

@@ -99,8 +99,9 @@ func TestUnknownQueueIsNamedForBothProtocols(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	for op, members := range map[string]string{
-		"ReceiveMessage": "", "GetQueueAttributes": "", "PurgeQueue": "", "DeleteQueue": "",
-		"SendMessage": `"MessageBody":"x"`, "DeleteMessage": `"ReceiptHandle":"x"`,
+		"ReceiveMessage": "", "GetQueueAttributes": "", "PurgeQueue": "", "DeleteQueue": "", "ListQueueTags": "",
+		"SendMessage": `"MessageBody":"x"`, "DeleteMessage": `"ReceiptHandle":"x"`, "TagQueue": `"Tags":{"k":"v"}`,
+		"UntagQueue": `"TagKeys":["k"]`,
 	} {
 		e.refused(
 			op, withURL(members), 400, "com.amazonaws.sqs#QueueDoesNotExist",
@@ -269,10 +270,6 @@ func TestParametersAreChecked(t *testing.T) {
 			"CreateQueue", `{"QueueName":"a","Attributes":{"SqsManagedSseEnabled":"true"}}`, unsupportedType,
 			unsupportedQuery,
 			"shardmill does not support the attribute SqsManagedSseEnabled yet; see docs/compat/sqs.md.",
-		},
-		{
-			"CreateQueue", `{"QueueName":"a","tags":{"k":"v"}}`, unsupportedType, unsupportedQuery,
-			"shardmill does not support the parameter tags yet; see docs/compat/sqs.md.",
 		},
 		{
 			"GetQueueAttributes", withURL(`"AttributeNames":["Nope"]`), "com.amazonaws.sqs#InvalidAttributeName",
@@ -520,7 +517,7 @@ func TestStoppedServiceAnswersUnavailable(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	names := []string{
 		"CreateQueue", "GetQueueUrl", "GetQueueAttributes", "ListQueues", "SendMessage", "ReceiveMessage",
-		"DeleteMessage", "PurgeQueue", "DeleteQueue",
+		"DeleteMessage", "PurgeQueue", "DeleteQueue", "TagQueue", "UntagQueue", "ListQueueTags",
 	}
 	for i, body := range []string{
 		`{"QueueName":"orders","Attributes":{"DelaySeconds":"1"}}`, `{"QueueName":"orders"}`,
@@ -529,7 +526,8 @@ func FuzzRequest(f *testing.F) {
 			`"MessageBody":"\ud83d\ude00\\ud83d","MessageAttributes":{"a":{"DataType":"Binary","BinaryValue":"AA=="}}`,
 		),
 		withURL(`"MaxNumberOfMessages":1`),
-		withURL(`"ReceiptHandle":"AQ=="`), `{"QueueUrl":"%"}`, `null`,
+		withURL(`"ReceiptHandle":"AQ=="`), `{"QueueUrl":"%"}`, `null`, withURL(`"Tags":{"k":"v"}`),
+		withURL(`"TagKeys":["k"]`), withURL(""),
 	} {
 		f.Add(uint8(i), body)
 	}

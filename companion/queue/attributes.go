@@ -37,10 +37,11 @@ func Defaults() Settings {
 	}
 }
 
-// Given holds the settings that a caller of Create sets; nil: not set.
+// Given holds what a caller of Create sets; nil: not set.
 type Given struct {
 	VisibilityTimeout, Delay, Retention, ReceiveWait *time.Duration
 	MaxMessageBytes                                  *int
+	Tags                                             map[string]string // empty: not set
 }
 
 // over returns s with the settings of g.

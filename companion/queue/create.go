@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"maps"
 	"math"
 	"strings"
 
@@ -9,8 +10,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
-// Create makes a queue, durably. Creating one again is harmless unless a given setting differs from the queue's.
-// Faults: QueueNameExists; InvalidAttributeValue; InvalidParameterValueException (the name).
+// Create makes a queue, durably. Creating one again is harmless unless a given setting differs from the queue's, or
+// tags are given that are not exactly the queue's. Faults: QueueNameExists; InvalidAttributeValue;
+// InvalidParameterValueException (the name, the tags).
 func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	stop, leave, err := qs.enter()
 	if err != nil {
@@ -24,6 +26,13 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	if err := settings.Validate(); err != nil {
 		return err
 	}
+	if err := checkTags(given.Tags); err != nil {
+		return err
+	}
+	tags, err := merge(name, nil, given.Tags)
+	if err != nil {
+		return err
+	}
 	done, err := qs.alone(ctx, stop)
 	if err != nil {
 		return err
@@ -35,15 +44,18 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 		if attribute := given.differs(q.meta.settings); attribute != "" {
 			return fault.New(CodeNameExists, textDifferentAttribute, attribute)
 		}
+		if len(tags) > 0 && !maps.Equal(tags, q.meta.tags) {
+			return fault.New(CodeNameExists, textDifferentTags)
+		}
 		return nil
 	case fault.CodeOf(err) != CodeNoSuchQueue:
 		return err
 	}
 	now := qs.now()
-	m := meta{id: qs.nextID, created: now, modified: now, settings: settings}
+	m := meta{id: qs.nextID, created: now, modified: now, settings: settings, tags: tags}
 	err = qs.local.Apply(context.WithoutCancel(ctx), storage.Sync,
 		storage.LocalOp{Key: []byte(prefixNext), Value: encodeNextID(m.id + 1)},
-		storage.LocalOp{Key: metaKey(name), Value: encodeMeta(m)})
+		storage.LocalOp{Key: metaKey(name), Value: encodeMeta(m), Refusable: len(tags) > 0})
 	if err != nil {
 		return storageFault("create queue "+name.ARN(), err)
 	}
@@ -55,8 +67,8 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	return nil
 }
 
-// alone waits until no other create or delete of a queue is under way; it guards nextID and keeps map and store
-// consistent.
+// alone waits until no other create, delete or change of tags of a queue is under way; it guards nextID and tags, and
+// keeps map and store consistent.
 func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(), err error) {
 	select {
 	case qs.create <- struct{}{}:

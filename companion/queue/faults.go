@@ -31,6 +31,17 @@ const (
 	textInvalidQueueName   = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
 	textInvalidCharacters  = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
 	textDifferentAttribute = "A queue already exists with the same name and a different value for attribute %s"
+	textTooManyTags        = "Too many tags added for queue %s."
+	textTagKeyLength       = "Tag keys must be between 1 and 128 characters in length."
+	textTagKeyCharacters   = "Tag keys may only contain unicode letters, digits, whitespace, or one of these symbols: _ . : / = + - @"
+)
+
+// Texts in AWS's tone where AWS's own is not known.
+const (
+	textDifferentTags      = "A queue already exists with the same name and different tags"
+	textTagValueLength     = "Tag values must be between 0 and 256 characters in length."
+	textTagValueCharacters = "Tag values may only contain unicode letters, digits, whitespace, or one of these symbols: _ . : / = + - @"
+	textReservedTag        = "Tag keys and values that begin with aws: are reserved; %s was given."
 )
 
 func noSuchQueue() error { return fault.New(CodeNoSuchQueue, textNoSuchQueue) }
@@ -47,7 +58,7 @@ func storageFault(doing string, err error) error {
 	case errors.Is(err, storage.ErrFull):
 		return fault.New(CodeInternal, "").WithStatus(http.StatusInternalServerError).Because(err).
 			WithHint(
-				"no space is left for messages: free disk space or raise the memory limit; receiving and deleting go on",
+				"no space is left: free disk space or raise the memory limit; receiving and deleting go on",
 			)
 	case errors.Is(err, storage.ErrBusy):
 		return fault.New(CodeThrottled, "The request was denied due to request throttling.").Because(err)

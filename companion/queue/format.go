@@ -4,15 +4,22 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/storage"
 )
 
-// formatVersion is the first byte of every stored value. docs/format/queue.md describes the bytes.
+// formatVersion is the first byte of every stored value but a queue's own. docs/format/queue.md describes the bytes.
 const formatVersion = 1
+
+// metaVersion is the first byte of what is stored about a queue itself: since 2 with its tags.
+const metaVersion = 2
 
 // The key families, all under our prefix.
 const (
@@ -58,10 +65,11 @@ type meta struct {
 	id                uint64 // never reused
 	created, modified int64
 	settings          Settings
+	tags              map[string]string // nil: none. Replaced, never changed, while create is held
 }
 
 func encodeMeta(m meta) []byte {
-	b := []byte{formatVersion}
+	b := []byte{metaVersion}
 	for _, v := range []uint64{
 		m.id, uint64(m.created), uint64(m.modified),
 		uint64(millis(m.settings.VisibilityTimeout)), uint64(millis(m.settings.Delay)),
@@ -70,15 +78,23 @@ func encodeMeta(m meta) []byte {
 	} {
 		b = binary.AppendUvarint(b, v)
 	}
+	b = binary.AppendUvarint(b, uint64(len(m.tags)))
+	for _, key := range slices.Sorted(maps.Keys(m.tags)) {
+		b = appendBytes(b, key)
+		b = appendBytes(b, m.tags[key])
+	}
 	return b
 }
 
 func decodeMeta(b []byte) (meta, error) {
-	r := newReader(b)
+	r, version := newReader(b, formatVersion, metaVersion)
 	m := meta{id: r.uvarint(), created: r.instant(), modified: r.instant()}
 	m.settings = Settings{
 		VisibilityTimeout: r.duration(), Delay: r.duration(), Retention: r.duration(), ReceiveWait: r.duration(),
 		MaxMessageBytes: int(min(r.uvarint(), math.MaxInt32)),
+	}
+	if version >= metaVersion {
+		m.tags = r.tags()
 	}
 	if err := r.end("queue"); err != nil {
 		return meta{}, err
@@ -101,7 +117,7 @@ func decodeState(key, b []byte) (*entry, error) {
 	if len(key) != len(prefixState)+16 {
 		return nil, fmt.Errorf("%w: message key of %d bytes", storage.ErrCorrupt, len(key))
 	}
-	r := newReader(b)
+	r, _ := newReader(b, formatVersion)
 	e := &entry{
 		seq: binary.BigEndian.Uint64(key[len(prefixState)+8:]), sent: r.instant(), visible: r.instant(),
 		first: r.instant(),
@@ -143,7 +159,7 @@ func appendBytes[T ~string | ~[]byte](b []byte, v T) []byte {
 }
 
 func decodeContent(b []byte) (content, error) {
-	r := newReader(b)
+	r, _ := newReader(b, formatVersion)
 	var c content
 	copy(c.id[:], r.take(16))
 	c.sender, c.body = string(r.bytes()), string(r.bytes())
@@ -171,7 +187,7 @@ func encodeDedup(d dedup) []byte {
 }
 
 func decodeDedup(b []byte) (dedup, error) {
-	r := newReader(b)
+	r, _ := newReader(b, formatVersion)
 	d := dedup{due: r.instant()}
 	copy(d.id[:], r.take(16))
 	return d, r.end("deduplication id")
@@ -186,7 +202,7 @@ func readNextID(l storage.Local) (uint64, error) {
 	if !ok {
 		return 1, nil
 	}
-	r := newReader(b)
+	r, _ := newReader(b, formatVersion)
 	n := r.uvarint()
 	return n, r.end("number of the next queue")
 }
@@ -201,12 +217,17 @@ type reader struct {
 	err error
 }
 
-func newReader(b []byte) *reader {
-	r := &reader{b: b}
-	if v := r.take(1); r.err == nil && v[0] != formatVersion {
-		r.err = fmt.Errorf("version %d is not known to this program, which writes version %d", v[0], formatVersion)
+// newReader returns a reader behind the version of a value, and that version; the last of the known ones is the one
+// that is written.
+func newReader(b []byte, known ...byte) (r *reader, version byte) {
+	r = &reader{b: b}
+	version = r.take(1)[0]
+	if r.err == nil && !slices.Contains(known, version) {
+		r.err = fmt.Errorf(
+			"version %d is not known to this program, which writes version %d", version, known[len(known)-1],
+		)
 	}
-	return r
+	return r, version
 }
 
 // take returns the next n bytes, or n zero bytes after an error (n is small then: see bytes).
@@ -245,6 +266,23 @@ func (r *reader) bytes() []byte {
 		return nil
 	}
 	return r.take(int(n))
+}
+
+// tags returns tags, nil for none.
+func (r *reader) tags() map[string]string {
+	n := r.uvarint()
+	if n > tags.Most && r.err == nil {
+		r.err = fmt.Errorf("%d tags", n)
+	}
+	if n == 0 || r.err != nil {
+		return nil
+	}
+	out := make(map[string]string, n)
+	for range n {
+		key, value := string(r.bytes()), string(r.bytes())
+		out[key] = value
+	}
+	return out
 }
 
 // maxInstant is in the year 5138: later instants are damage, and sums with durations stay far from overflow.

@@ -10,6 +10,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
+// plainQueue is what both versions store of a queue: number 5, created at 1, modified at 2, with the defaults.
+const plainQueue = "\x05\x01\x02\xb0\xea\x01\x00\x80\xe0\xe5\xa4\x01\x00\x80\x80\x40"
+
 // The bytes of docs/format/queue.md. A change here is a change of the format: it needs a new version.
 func TestStoredBytesAreAsDocumented(t *testing.T) {
 	t.Parallel()
@@ -25,8 +28,14 @@ func TestStoredBytesAreAsDocumented(t *testing.T) {
 			encodeState(taken{seq: 9, sent: 1, visible: 128, first: 3, receives: 2}), []byte{1, 1, 0x80, 1, 3, 2},
 		},
 		"meta": {
+			encodeMeta(meta{
+				id: 5, created: 1, modified: 2, settings: Defaults(), tags: map[string]string{"b": "", "a": "xy"},
+			}),
+			[]byte("\x02" + plainQueue + "\x02\x01a\x02xy\x01b\x00"),
+		},
+		"meta without tags": {
 			encodeMeta(meta{id: 5, created: 1, modified: 2, settings: Defaults()}),
-			[]byte("\x01\x05\x01\x02\xb0\xea\x01\x00\x80\xe0\xe5\xa4\x01\x00\x80\x80\x40"),
+			[]byte("\x02" + plainQueue + "\x00"),
 		},
 		"dedup": {encodeDedup(dedup{due: 7, id: id}), append(append([]byte{1, 7, 0xAA}, make([]byte, 14)...), 0xBB)},
 		"key":   {stateKey(1, 258), []byte("queue/i/\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01\x02")},
@@ -41,8 +50,35 @@ func TestAnUnknownVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := encodeState(taken{sent: 1})
 	b[0] = 2
-	if _, err := decodeState(stateKey(1, 1), b); !errors.Is(err, storage.ErrCorrupt) {
-		t.Errorf("got %v", err)
+	_, stateErr := decodeState(stateKey(1, 1), b)
+	_, metaErr := decodeMeta([]byte("\x03" + plainQueue + "\x00"))
+	for _, err := range []error{stateErr, metaErr} {
+		if !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// A queue of the first version, which knew no tags, works, can be tagged, and is stored in the second one then.
+func TestAQueueOfTheFirstVersionIsUnderstood(t *testing.T) {
+	t.Parallel()
+	b := open(t, newCrashable())
+	store := func(key []byte, value string) {
+		b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: key, Value: []byte(value)}))
+	}
+	store([]byte(prefixNext), "\x01\x06")
+	store(metaKey(orders), "\x01"+plainQueue)
+
+	before, err := b.Tags(t.Context(), orders)
+	b.must(err)
+	b.send("a")
+	b.must(b.Tag(t.Context(), orders, map[string]string{"team": "orders"}))
+
+	b.expect(b.receive(), "a")
+	value, _, err := b.local.Get(metaKey(orders))
+	b.must(err)
+	if want := "\x02" + plainQueue + "\x01\x04team\x06orders"; len(before) != 0 || string(value) != want {
+		t.Errorf("had tags %v, is stored as %q, want %q", before, value, want)
 	}
 }
 
@@ -50,7 +86,8 @@ func TestAnUnknownVersionIsRefused(t *testing.T) {
 func FuzzStoredValues(f *testing.F) {
 	f.Add(encodeContent(content{sender: "me", body: "hi", attributes: []Attribute{{"n", "Number", []byte("1")}}}))
 	f.Add(encodeState(taken{sent: 1, visible: 2, first: 3, receives: 4}))
-	f.Add(encodeMeta(meta{id: 1, settings: Defaults()}))
+	f.Add(encodeMeta(meta{id: 1, settings: Defaults(), tags: map[string]string{"team": "orders"}}))
+	f.Add([]byte("\x01" + plainQueue))
 	f.Add(encodeDedup(dedup{due: 1}))
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -69,7 +106,7 @@ func FuzzStoredValues(f *testing.F) {
 		}
 		if m, err := decodeMeta(b); err == nil {
 			again, err := decodeMeta(encodeMeta(m))
-			if err != nil || again != m {
+			if err != nil || !reflect.DeepEqual(again, m) {
 				t.Errorf("meta %+v became %+v (%v)", m, again, err)
 			}
 		}

@@ -60,7 +60,7 @@ type Queues struct {
 	stop   chan struct{}   // closed by Stop; another one since each Start
 	queues map[Name]*queue // queues used since the start
 	nextID uint64          // of the next queue; never reused; create guards it
-	create chan struct{}   // capacity 1: held by the create or delete under way
+	create chan struct{}   // capacity 1: held by the create, delete or change of tags under way
 }
 
 // New returns a Queues that does nothing until Start.

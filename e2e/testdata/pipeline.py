@@ -13,7 +13,9 @@ client = lambda service: boto3.client(
 )
 kinesis, lambda_, sqs = client("kinesis"), client("lambda"), client("sqs")
 
-queue = sqs.create_queue(QueueName="py-failures")["QueueUrl"]
+queue = sqs.create_queue(QueueName="py-failures", tags={"team": "orders", "cost": "7"})["QueueUrl"]
+sqs.tag_queue(QueueUrl=queue, Tags={"cost": "8"})
+sqs.untag_queue(QueueUrl=queue, TagKeys=["team"])
 queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 kinesis.create_stream(StreamName="py-orders", ShardCount=4)
 kinesis.get_waiter("stream_exists").wait(StreamName="py-orders")
@@ -59,6 +61,7 @@ json.dump(
         "mapping": lambda_.get_event_source_mapping(UUID=mapping)["State"],
         "more": len(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])),
         "missing": missing,
+        "tags": sqs.list_queue_tags(QueueUrl=queue)["Tags"],
     },
     sys.stdout,
 )

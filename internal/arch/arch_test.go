@@ -32,7 +32,7 @@ var rooms = map[string]struct {
 	"internal/arn":        {nil, "the vocabulary"},
 	"internal/ids":        {nil, "the vocabulary"},
 	"internal/jsontext":   {nil, "which JSON means one thing only"},
-	"internal/tags":       {[]string{"fault"}, "what tags of Lambda's resources have in common"},
+	"internal/tags":       {[]string{"fault"}, "what tags of resources have in common"},
 	"internal/clock":      {nil, "the vocabulary"},
 	"internal/crashpoint": {nil, "where a test build may die"},
 	"internal/durable":    {nil, "how files survive a crash"},
@@ -80,7 +80,8 @@ var rooms = map[string]struct {
 	"companion/door":      {nil, "when a companion lets operations in"},
 	"companion/message":   {nil, "what messages of queues and topics may carry"},
 	"companion/queue": {
-		[]string{"fault", "storage", "internal/clock", "companion/door", "companion/message"}, "a queue's semantics",
+		[]string{"fault", "storage", "internal/clock", "internal/tags", "companion/door", "companion/message"},
+		"a queue's semantics",
 	},
 	"companion/table": {
 		[]string{"fault", "storage", "internal/clock", "companion/door", "companion/table/*"}, "a table's semantics",

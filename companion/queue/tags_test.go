@@ -1,0 +1,78 @@
+package queue
+
+import (
+	"errors"
+	"maps"
+	"testing"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/storage"
+)
+
+func (b *bench) tags() map[string]string {
+	b.t.Helper()
+	got, err := b.Tags(b.t.Context(), orders)
+	b.must(err)
+	return got
+}
+
+// Tags are on disk when the call returns, as settings are, and a queue with the name of a deleted one has none.
+func TestTagsSurviveACrashAndEndWithTheirQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Given{Tags: map[string]string{"team": "orders"}})
+	b.must(b.Tag(t.Context(), orders, map[string]string{"cost": "7", "old": ""}))
+	b.must(b.Untag(t.Context(), orders, []string{"old"}))
+	b.send("a")
+
+	b = open(t, b.local.Kill())
+
+	if got := b.tags(); !maps.Equal(got, map[string]string{"team": "orders", "cost": "7"}) {
+		t.Errorf("after a crash: %v", got)
+	}
+	b.expect(b.receive(), "a")
+	b.must(b.DeleteQueue(t.Context(), orders))
+	if _, err := b.Tags(t.Context(), orders); fault.CodeOf(err) != CodeNoSuchQueue {
+		t.Errorf("tags of a deleted queue: %v", err)
+	}
+	b.must(b.Create(t.Context(), orders, Given{}))
+	if got := b.tags(); len(got) != 0 {
+		t.Errorf("the new queue has tags %v", got)
+	}
+}
+
+// What is returned is the caller's, and what is given stays the caller's.
+func TestTagsAreCopied(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{"team": "orders"}
+	b := setup(t, Given{Tags: given})
+	given["team"] = "others"
+	b.tags()["team"] = "nobody"
+	if got := b.tags(); got["team"] != "orders" {
+		t.Errorf("tags %v", got)
+	}
+}
+
+func TestTagsThatAreNotStoredAreNotShown(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Given{})
+
+	b.local.FailWith(storage.ErrFull)
+	err := b.Tag(t.Context(), orders, map[string]string{"team": "orders"})
+	b.local.FailWith(nil)
+
+	if got := b.tags(); !errors.Is(err, storage.ErrFull) || len(got) != 0 {
+		t.Errorf("tags %v: %v", got, err)
+	}
+}
+
+func TestStoppedQueuesHaveNoTags(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Given{})
+	b.Stop()
+	_, listErr := b.Tags(t.Context(), orders)
+	for _, err := range []error{listErr, b.Tag(t.Context(), orders, nil), b.Untag(t.Context(), orders, nil)} {
+		if !errors.Is(err, ErrStopped) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
