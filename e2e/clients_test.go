@@ -11,6 +11,7 @@ import (
 	kinesistypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -32,6 +33,7 @@ func queueARN(name string) string { return "arn:aws:sqs:" + region + ":" + accou
 type clients struct {
 	kinesis *kinesis.Client
 	lambda  *lambda.Client
+	sns     *sns.Client
 	sqs     *sqs.Client
 }
 
@@ -44,7 +46,9 @@ func (s *server) clients() clients {
 		},
 		RetryMaxAttempts: 1,
 	}
-	return clients{kinesis.NewFromConfig(cfg), lambda.NewFromConfig(cfg), sqs.NewFromConfig(cfg)}
+	return clients{
+		kinesis.NewFromConfig(cfg), lambda.NewFromConfig(cfg), sns.NewFromConfig(cfg), sqs.NewFromConfig(cfg),
+	}
 }
 
 func (c clients) createStream(t *testing.T, name string, shards int32) {
