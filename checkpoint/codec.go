@@ -12,7 +12,7 @@ import (
 )
 
 // version is the first byte of every stored checkpoint. docs/format/checkpoint.md describes the rest.
-const version = 3 // 1 had no tumbling windows, 2 no numbers of batches
+const version = 4 // 1 had no tumbling windows, 2 no numbers of batches, 3 no filters of batches
 
 // Append encodes a checkpoint and its owner's epoch.
 func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
@@ -42,6 +42,7 @@ func Append(dst []byte, cp *esm.Checkpoint, epoch uint64) []byte {
 			u(uint64(p.ID.Generation))
 			u(uint64(p.ID.First))
 			u(uint64(p.ID.Last))
+			u(p.ID.Filter)
 			u(uint64(p.First))
 			u(uint64(p.Last))
 			u(p.Batch)
@@ -134,7 +135,8 @@ func Decode(b []byte) (cp esm.Checkpoint, epoch uint64, apart int, err error) {
 		for range d.count(maxPlan) {
 			m.Plan = append(m.Plan, esm.SegmentMark{
 				ID: esm.BatchID{
-					Generation: uint32(d.most(math.MaxUint32)), Lane: i, First: d.position(), Last: d.position(),
+					Generation: uint32(d.most(math.MaxUint32)), Factor: cp.Factor, Lane: i,
+					First: d.position(), Last: d.position(), Filter: d.filter(),
 				},
 				First: d.position(), Last: d.position(), Batch: d.number(), Parent: d.parent(),
 				Failures: d.count(math.MaxInt32), Invocations: d.count(math.MaxInt32), Status: d.count(999),
@@ -188,6 +190,14 @@ type decoder struct {
 func (d *decoder) number() uint64 {
 	if d.version < 3 {
 		return 0
+	}
+	return d.uvarint()
+}
+
+// filter returns that of a batch.
+func (d *decoder) filter() uint64 {
+	if d.version < 4 {
+		return esm.FilterUnknown
 	}
 	return d.uvarint()
 }

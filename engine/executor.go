@@ -339,8 +339,8 @@ func (i Identity) requestID(id esm.BatchID) string { return i.named("invocation"
 func (i Identity) named(kind string, id esm.BatchID, more ...string) string {
 	u := func(v uint64) string { return strconv.FormatUint(v, 10) }
 	parts := []string{
-		i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Lane)),
-		u(uint64(id.First)), u(uint64(id.Last)),
+		i.Mapping, u(uint64(i.Stream)), i.Shard.String(), u(uint64(id.Generation)), u(uint64(id.Factor)),
+		u(uint64(id.Lane)), u(uint64(id.First)), u(uint64(id.Last)), u(id.Filter),
 	}
 	if id.Purpose != esm.ForRecords {
 		parts = append(parts, id.Purpose.String())

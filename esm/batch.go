@@ -24,7 +24,10 @@ func (s *Shard) cut(l *lane) bool {
 	}
 	first, last := l.queue.at(0).Pos, l.queue.at(count-1).Pos
 	l.plan = append(l.plan, segment{
-		id: BatchID{Generation: s.gen, Lane: l.id, First: first, Last: last}, count: count, last: last, flush: flush,
+		id: BatchID{
+			Generation: s.gen, Factor: len(s.lanes), Lane: l.id, First: first, Last: last, Filter: s.cfg.Filter,
+		},
+		count: count, last: last, flush: flush,
 	})
 	l.gather = gathering{}
 	return true

@@ -12,6 +12,7 @@
 package esm
 
 import (
+	"math"
 	"time"
 
 	"github.com/shardmill/shardmill/record"
@@ -60,7 +61,8 @@ type Config struct {
 	Destination      bool          // discards are delivered as notices
 	TumblingWindow   time.Duration // whole seconds, at most 900; 0: none. Factor is 1 with one
 
-	// identity of the filter, 0 without one: when it changes, records that are in no batch are read again
+	// identity of the filter, 0 without one, never FilterUnknown: when it changes, records that are in no batch are
+	// read again
 	Filter uint64
 
 	Envelope int // payload bytes beside the records
@@ -136,7 +138,8 @@ type LaneMark struct {
 	Plan    []SegmentMark   // batches already cut, in order: what a retry or a bisect left to do
 }
 
-// SegmentMark is one batch that was cut and is not settled. It is rebuilt by reading First … Last of its lane again.
+// SegmentMark is one batch that was cut and is not settled. It is rebuilt by reading First … Last of its lane again
+// under the filter that cut it. Under another one it is not the same batch any more, and its records come in new ones.
 type SegmentMark struct {
 	ID          BatchID
 	First, Last record.Position
@@ -153,12 +156,24 @@ type SegmentMark struct {
 
 // BatchID is the identity that owns a retry counter. It outlives a crash, so request ids and notice ids are made from
 // it. A new one comes with a fresh batch, each half of a bisect, and the rest after a partial success; a prefix that
-// expired leaves it as it is.
+// expired leaves it as it is. It says which records there can be: those from First to Last of the lane that pass the
+// filter.
 type BatchID struct {
 	Generation  uint32
+	Factor      int     // how many lanes there are
 	Purpose     Purpose // First and Last are those of the window's records when it is not ForRecords
 	Lane        int
 	First, Last record.Position // as they were when the identity began
+	Filter      uint64          // identity of the filter that cut it; 0: there was none
+}
+
+// FilterUnknown is the filter of a batch from a checkpoint that does not name it.
+const FilterUnknown = math.MaxUint64
+
+// part returns the identity of a part of a batch.
+func (id BatchID) part(first, last record.Position) BatchID {
+	id.First, id.Last = first, last
+	return id
 }
 
 // Purpose is what an invocation is for.

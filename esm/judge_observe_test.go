@@ -365,7 +365,7 @@ func (j *judge) stepped(lanes []esm.LaneState) {
 		case esm.WaitWindow:
 			ok = j.cfg.BatchingWindow > 0 && w.Held > 0
 		case esm.WaitRecords:
-			ok = w.Held == 0 || j.cfg.BatchingWindow == 0
+			ok = l.Buffered == 0 || j.cfg.BatchingWindow == 0
 		case esm.WaitTumbling:
 			ok = j.win.width > 0 && w.Held == 0
 		case esm.WaitBuffer:

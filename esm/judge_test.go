@@ -23,7 +23,8 @@ type judge struct {
 	flight     map[uint64]esm.Invoke
 	notices    map[uint64]esm.Deliver
 	failures   map[esm.BatchID]int
-	low        record.Position // of the last Save
+	members    map[esm.BatchID][]record.Position // that an identity has had, restarts or not
+	low        record.Position                   // of the last Save
 	saving     bool
 	savedOnce  bool
 	finished   bool
@@ -46,6 +47,7 @@ func newJudge(cfg esm.Config) *judge {
 		cfg: cfg, win: windowJudge{width: cfg.TumblingWindow}, lanes: cfg.Factor, widest: cfg.BatchSize,
 		retries: cfg.MaxRetries, fewest: unlimited(cfg.MaxRetries), tooLarge: map[esm.BatchID]bool{},
 		flight: map[uint64]esm.Invoke{}, notices: map[uint64]esm.Deliver{}, failures: map[esm.BatchID]int{},
+		members: map[esm.BatchID][]record.Position{},
 	}
 	j.obs.begin(esm.Checkpoint{})
 	return j
@@ -258,8 +260,26 @@ func (j *judge) invoke(c esm.Invoke) {
 	}
 	if len(c.Positions) > 0 {
 		j.front("invocation", c.Positions)
+		j.member(c.ID, c.Positions)
 	}
 	j.flight[c.Batch] = c
+}
+
+// member checks that an identity is not given to other records than before: what lies between two records that it has
+// had, and was none of them, is none of them now. Its request ids and notices would be taken for repeats.
+func (j *judge) member(id esm.BatchID, ps []record.Position) {
+	had := j.members[id]
+	for _, p := range ps {
+		i, found := slices.BinarySearch(had, p)
+		if found {
+			continue
+		}
+		if 0 < i && i < len(had) {
+			j.complain("batch %+v has record %d, and was %v", id, p, had)
+		}
+		had = slices.Insert(had, i, p)
+	}
+	j.members[id] = had
 }
 
 // front checks that records are the first unsettled ones of their lane, without a gap.

@@ -163,13 +163,13 @@ func (s *Shard) attempt(l *lane) bool {
 				l.wait = WaitReread
 				return false
 			}
-			// more records match now than when the batch was cut, and the buffer is full of them
+			// other lanes may hold more than when the batch was cut, and the buffer is full of it
 			s.splitRestored(l, s.next)
 		}
 		s.fit(l)
 		seg = &l.plan[0]
 	}
-	if seg.count == 0 { // every record of it is gone: filtered by now, or lost to retention
+	if seg.count == 0 { // retention has taken every record of it
 		s.vanish(l)
 		s.dirty = true
 		return true
@@ -191,9 +191,9 @@ func (s *Shard) attempt(l *lane) bool {
 }
 
 // fit limits the batch at hand, which comes from a checkpoint, to what one invocation may carry. It can have too many
-// records if the filter or BatchSize has changed since. Then it ends where a limit is reached, and the rest becomes a
-// batch of its own, which is cut in turn when it comes to hand. This keeps the plan short, and the checkpoint that is
-// written for every batch.
+// records if BatchSize has changed since. Then it ends where a limit is reached, and the rest becomes a batch of its
+// own, which is cut in turn when it comes to hand. This keeps the plan short, and the checkpoint that is written for
+// every batch.
 func (s *Shard) fit(l *lane) {
 	seg := &l.plan[0]
 	seg.restored = false
@@ -287,7 +287,7 @@ func (s *Shard) dropFront(l *lane, n int) {
 func (s *Shard) split(l *lane, n int) {
 	seg := &l.plan[0]
 	rest := segment{count: seg.count - n, last: seg.last, flush: FlushAgain, parent: parentOf(seg, OriginFit)}
-	rest.id = BatchID{Generation: s.gen, Lane: l.id, First: l.queue.at(n).Pos, Last: seg.last}
+	rest.id = seg.id.part(l.queue.at(n).Pos, seg.last)
 	seg.count, seg.last = n, l.queue.at(n-1).Pos
 	l.plan = slices.Insert(l.plan, 1, rest)
 	s.tellRest(Batch{ID: rest.id, Count: rest.count, First: rest.id.First, Last: rest.last}, rest.parent)
@@ -298,7 +298,7 @@ func (s *Shard) split(l *lane, n int) {
 func (s *Shard) splitRestored(l *lane, before record.Position) {
 	seg := &l.plan[0]
 	rest := segment{
-		id: BatchID{Generation: seg.id.Generation, Lane: l.id, First: before, Last: seg.last}, last: seg.last,
+		id: seg.id.part(before, seg.last), last: seg.last,
 		restored: true, flush: FlushAgain, parent: parentOf(seg, OriginFit),
 	}
 	seg.last = before - 1
@@ -306,7 +306,7 @@ func (s *Shard) splitRestored(l *lane, before record.Position) {
 	s.tellRest(Batch{ID: rest.id, First: before, Last: rest.last}, rest.parent) // how many is known when they are read
 }
 
-// vanish takes a batch from a checkpoint off the plan if nothing is left of it.
+// vanish takes the batch at hand, which comes from a checkpoint, off the plan: nothing is left of it.
 func (s *Shard) vanish(l *lane) {
 	seg := &l.plan[0]
 	s.emit(&Vanished{Batch: Batch{Number: seg.batch, ID: seg.id, First: seg.id.First, Last: seg.last}})

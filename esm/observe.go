@@ -306,10 +306,12 @@ type (
 		Parent Parent // and what it was a part of
 	}
 
-	// Vanished reports that nothing is left of a batch from a checkpoint: its records no longer match, or are lost.
+	// Vanished reports that a batch from a checkpoint is no more: its records are lost to retention, or it was cut
+	// under another filter and they come again, those that match now, in new batches.
 	Vanished struct {
 		told
 		Batch
+		Refiltered bool
 	}
 )
 

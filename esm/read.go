@@ -1,8 +1,9 @@
 package esm
 
 import (
-	"slices"
 	"time"
+
+	"github.com/shardmill/shardmill/record"
 )
 
 // read asks for more records if there is room and no Read is out.
@@ -107,32 +108,16 @@ func (s *Shard) take(r *Rec) {
 	l.queue.push(rec)
 	s.records++
 	s.bytes += int(r.Bytes)
-	s.takeBack(l, r)
+	l.takeBack(r.Pos)
 }
 
-// takeBack gives a record that was read again to its batch, which comes from a checkpoint. One that lies in front of
-// it, where no batch was before, matches only now: it begins a batch of its own, so that no two have one identity.
-func (s *Shard) takeBack(l *lane, r *Rec) {
+// takeBack gives a record that was read again to its batch, which comes from a checkpoint.
+func (l *lane) takeBack(p record.Position) {
 	for i := range l.plan {
-		seg := &l.plan[i]
-		if !seg.restored || r.Pos > seg.last {
-			continue
-		}
-		if r.Pos < seg.id.First && seg.id.Purpose == ForRecords {
-			last := seg.id.First - 1
-			front := segment{
-				id: BatchID{Generation: s.gen, Lane: l.id, First: r.Pos, Last: last}, last: last, count: 1,
-				restored: true, flush: FlushAgain,
-			}
-			if seg.batch == 0 { // what is left of one batch surrounds it
-				front.parent = seg.parent
-			}
-			l.plan = slices.Insert(l.plan, i, front)
-			s.tellRest(Batch{ID: front.id, First: r.Pos, Last: last}, front.parent)
+		if seg := &l.plan[i]; seg.restored && p <= seg.last {
+			seg.count++
 			return
 		}
-		seg.count++
-		return
 	}
 }
 

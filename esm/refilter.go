@@ -8,15 +8,14 @@ import (
 
 // refilter makes another filter count. What is in no batch is dropped and read again, with what the old filter took out
 // behind the batches; a record that such a batch has jumped over stays out. Batches keep their records, whatever the
-// new filter says of them, and with them their identity and counters. Only those from a checkpoint that have not been
-// tried since are read again: which of their records still match is asked anew, as after a restart. The others end with
-// their last record: what matches only now and lies behind it joins none of them, after a restart either.
+// new filter says of them, and with them their identity and counters. Those from a checkpoint that have not been tried
+// since are still to be read, and begin anew, as they would after a restart.
 func (s *Shard) refilter() {
+	s.forgetOthers()
 	from, arrival, dropped := s.next, s.maxArrival, 0
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		kept := l.kept()
-		s.dirty = l.endKept() || s.dirty
 		switch { // where the lane goes on, and the largest arrival up to there
 		case kept > 0:
 			r := l.queue.at(kept - 1)
@@ -36,7 +35,7 @@ func (s *Shard) refilter() {
 			l.gather = gathering{}
 		}
 		for j := range l.plan {
-			if l.plan[j].restored {
+			if l.plan[j].restored { // cut under this very filter
 				l.plan[j].count = 0
 			}
 		}
@@ -50,6 +49,25 @@ func (s *Shard) refilter() {
 	s.emit(&Refiltered{Filter: s.cfg.Filter, From: s.next, Dropped: dropped})
 }
 
+// forgetOthers takes the batches off the plans that come from a checkpoint, have not been tried since, and were cut
+// under another filter than the one in force. They cannot be rebuilt: of what is read again, the failures of such a
+// batch may not count for a record that only the filter in force lets through, or it could be given up before the
+// function has seen it. So all of their records come in new batches, with counters at 0.
+func (s *Shard) forgetOthers() {
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		l.plan = slices.DeleteFunc(l.plan, func(seg segment) bool {
+			other := seg.restored && seg.id.Filter != s.cfg.Filter
+			if other {
+				s.emit(&Vanished{
+					Batch: Batch{Number: seg.batch, ID: seg.id, First: seg.id.First, Last: seg.last}, Refiltered: true,
+				})
+			}
+			return other
+		})
+	}
+}
+
 // kept returns how many records at the front of the queue are in batches that do not depend on what is read again.
 func (l *lane) kept() (n int) {
 	for i := range l.plan {
@@ -59,23 +77,6 @@ func (l *lane) kept() (n int) {
 		n += l.plan[i].count
 	}
 	return n
-}
-
-// endKept ends the batches that kept counts at the last record that each has, and reports whether one ended behind it.
-func (l *lane) endKept() (moved bool) {
-	n := 0
-	for i := range l.plan {
-		seg := &l.plan[i]
-		if seg.restored {
-			break
-		}
-		if n += seg.count; seg.count > 0 {
-			last := l.queue.at(n - 1).Pos
-			moved = moved || last != seg.last
-			seg.last = last
-		}
-	}
-	return moved
 }
 
 // Held returns how many records the machine holds: those that are read and not settled.

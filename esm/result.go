@@ -84,7 +84,7 @@ func (s *Shard) partial(l *lane, at record.Position, state string) {
 	s.succeeded(l, k, state)
 	seg = &l.plan[0]
 	*seg = segment{
-		id: BatchID{s.gen, ForRecords, l.id, at, seg.last}, count: seg.count, last: seg.last, flush: FlushAgain,
+		id: seg.id.part(at, seg.last), count: seg.count, last: seg.last, flush: FlushAgain,
 		parent: Parent{OriginPartial, seg.batch},
 	}
 	s.tellRest(l.of(seg.count), seg.parent)
@@ -123,9 +123,9 @@ func (s *Shard) bisect(l *lane) {
 	seg := l.plan[0]
 	n := seg.count / 2
 	left := segment{count: n, last: l.queue.at(n - 1).Pos, flush: FlushAgain, parent: Parent{OriginLeft, seg.batch}}
-	left.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(0).Pos, left.last}
+	left.id = seg.id.part(l.queue.at(0).Pos, left.last)
 	right := segment{count: seg.count - n, last: seg.last, flush: FlushAgain, parent: Parent{OriginRight, seg.batch}}
-	right.id = BatchID{s.gen, ForRecords, l.id, l.queue.at(n).Pos, seg.last}
+	right.id = seg.id.part(l.queue.at(n).Pos, seg.last)
 	s.emit(&Bisected{
 		Batch: l.of(seg.count), Left: left.id, Right: right.id, LeftCount: n, RightCount: right.count,
 	})

@@ -15,8 +15,8 @@ import (
 func TestAWallClockThatIsSetBackHoldsNoSave(t *testing.T) {
 	t.Parallel()
 	cfg := esm.Config{BatchSize: 1, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
-	now := time.Now()                                                 // with a monotonic reading, as a live clock gives it
-	now = now.Add(cfg.SaveBeat - now.Sub(now.Truncate(cfg.SaveBeat))) // where a beat begins
+	now := time.Now() // with a monotonic reading, as a live clock gives it
+	now = now.Add(cfg.SaveBeat - now.Sub(now.Truncate(cfg.SaveBeat)))
 	shard := esm.NewShard(cfg, esm.Checkpoint{}, 1)
 	var read esm.Read
 	step := func(ev esm.Event) (saves, invokes int) {

@@ -65,20 +65,29 @@ func (w *world) start() {
 
 // verbReconfigure changes knobs of the running machine.
 func (w *world) verbReconfigure(a *args) {
-	w.cfg = w.config(a, w.cfg)
-	w.matches(a)
+	w.reconfigured(a)
 	w.step(esm.Reconfigured{Config: w.cfg})
 }
 
-// matches takes what another filter says of single records.
-func (w *world) matches(a *args) {
+// reconfigured takes other knobs, and what another filter says of all records or of single ones.
+func (w *world) reconfigured(a *args) {
+	old := w.cfg.Filter
+	w.cfg = w.config(a, w.cfg)
+	other := a.flag("match-all")
+	for _, r := range w.records {
+		r.Match = r.Match || other
+	}
 	for i, list := range []string{"no-match", "match"} {
 		text, _ := a.find(list)
 		for _, p := range strings.Split(strings.Trim(text, "()"), ",") {
 			if p != "" {
 				w.judge.at(record.Position(a.number(p))).Match = i == 1
+				other = true
 			}
 		}
+	}
+	if other && w.cfg.Filter == old {
+		w.printf("error: one filter, and other records match")
 	}
 }
 
@@ -87,13 +96,7 @@ func (w *world) verbRelease(a *args) { w.step(esm.Release{Abandon: a.flag("aband
 // verbRestart kills the machine and goes on from the last durable checkpoint, with other knobs if given.
 func (w *world) verbRestart(a *args) {
 	w.reads, w.flight, w.notices, w.saving = nil, nil, nil, nil
-	w.cfg = w.config(a, w.cfg)
-	if a.flag("match-all") { // another filter
-		for _, r := range w.records {
-			r.Match = true
-		}
-	}
-	w.matches(a)
+	w.reconfigured(a)
 	w.judge.restart(w.cfg, w.saved)
 	w.start()
 }

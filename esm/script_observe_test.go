@@ -93,7 +93,9 @@ func observeText(o esm.Observe) string {
 			flag(o.Outcome.Advice != esm.AdviceNone, " advice="+o.Outcome.Advice.String()))
 	case *esm.AttemptCancelled:
 		put("attempt=%d", o.Attempt)
-	case *esm.BatchSettled, *esm.Vanished:
+	case *esm.BatchSettled:
+	case *esm.Vanished:
+		b.WriteString(flag(o.Refiltered, " refiltered"))
 	case *esm.Bisected:
 		put("left=%s right=%s", span(o.Left.First, o.Left.Last), span(o.Right.First, o.Right.Last))
 	case *esm.RestLeft:

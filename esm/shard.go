@@ -120,6 +120,7 @@ func (s *Shard) Step(now time.Time, ev Event) []Command {
 			s.lanes[i].opened = s.now
 		}
 		s.emit(&Started{Low: s.saved, Generation: s.gen, Batches: s.batches, Config: s.cfg})
+		s.forgetOthers()
 	}
 	switch ev := ev.(type) {
 	case ReadReturned:

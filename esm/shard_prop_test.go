@@ -85,6 +85,7 @@ func (p *player) config() esm.Config {
 		BackoffBase: rapid.SampledFrom([]time.Duration{time.Second, 0}).Draw(p.t, "pause"),
 		SaveBeat:    rapid.SampledFrom([]time.Duration{0, 25 * time.Millisecond}).Draw(p.t, "beat"),
 		ReadAhead:   rapid.SampledFrom([]int{0, 2, 5}).Draw(p.t, "ahead"),
+		Filter:      p.w.cfg.Filter,
 	}
 	if c.TumblingWindow = rapid.SampledFrom([]time.Duration{
 		0, 0, 3 * time.Second, 10 * time.Second,
@@ -94,6 +95,10 @@ func (p *player) config() esm.Config {
 	p.log("config %+v", c)
 	return c
 }
+
+// passes is what a filter says of a record, each time that it is asked: four of five pass, and others under each
+// filter.
+func passes(id uint64, p record.Position) bool { return (uint64(p)*7+id*3)%10 > 1 }
 
 // move plays one verb that is possible now.
 func (p *player) move() {
@@ -115,7 +120,7 @@ func (p *player) move() {
 					Bytes: int32(
 						rapid.SampledFrom([]int{50, 50, 100, 100, 3_000_000, 6_000_000, 7_000_000}).Draw(p.t, "bytes"),
 					),
-					Match: rapid.IntRange(0, 4).Draw(p.t, "match") > 0, Lane: uint8(r.key % w.judge.factor()),
+					Match: passes(w.cfg.Filter, w.last), Lane: uint8(r.key % w.judge.factor()),
 				}
 				w.records = append(w.records, r)
 				p.log("put %d key=%d match=%t", r.Pos, r.key, r.Match)
@@ -138,8 +143,10 @@ func (p *player) move() {
 				w.cfg = p.config()
 			}
 			if rapid.IntRange(0, 3).Draw(p.t, "other filter") == 0 {
+				w.cfg.Filter = rapid.Uint64Range(0, 3).Draw(p.t, "filter")
+				p.log("restart filter=%d", w.cfg.Filter)
 				for _, r := range w.records {
-					r.Match = r.Pos <= w.saved.Low || rapid.IntRange(0, 4).Draw(p.t, "match") > 0
+					r.Match = r.Pos <= w.saved.Low || passes(w.cfg.Filter, r.Pos)
 				}
 			}
 			w.judge.restart(w.cfg, w.saved)

@@ -81,7 +81,7 @@ func (s *Shard) turn(l *lane) bool {
 func (s *Shard) planEnd(l *lane, p Purpose) {
 	w := &s.win
 	l.plan = slices.Insert(l.plan, 0, segment{
-		id: BatchID{Generation: s.gen, Purpose: p, Lane: l.id, First: w.First, Last: w.Last}, batch: w.Batch,
+		id: BatchID{Generation: s.gen, Factor: 1, Purpose: p, Lane: l.id, First: w.First, Last: w.Last}, batch: w.Batch,
 		parent: Parent{Origin: OriginWindow}, flush: FlushTumbling, failures: w.Failures, invocations: w.Invocations,
 	})
 }

@@ -20,6 +20,10 @@ import (
 // of its metadata.
 const Data = "data"
 
+// Version is raised when a pattern begins to let other records through than before: what was decided by an older
+// version is not taken for what this one decides.
+const Version = 1
+
 // Filter is a compiled list of filters; a record passes if one of them matches. It is immutable, and safe for
 // concurrent use.
 type Filter struct {

@@ -30,6 +30,7 @@ func (s *Settings) filterID() uint64 {
 		return 0
 	}
 	h := fnv.New64a()
+	_, _ = h.Write([]byte{filter.Version})
 	for _, p := range s.Filters {
 		_, _ = h.Write([]byte(p))
 		_, _ = h.Write([]byte{0})

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shardmill/shardmill/filter"
@@ -55,34 +56,30 @@ func (w *world) compiled(id uint64) *filter.Filter {
 
 // refilter notes that another filter counts for what is in no batch: the machine reads again from behind its batches.
 func (n *session) refilter() {
-	from, arrival := n.position, n.arrival
+	from, arrival, sure := n.position, n.arrival, false
 	for _, l := range n.lanes {
+		l.forget(n.cfg.Filter)
 		kept := l.kept()
 		switch {
 		case kept > 0:
-			for _, p := range l.plan { // what matches only now and lies behind its last record joins no batch
-				if p.restored {
-					break
-				}
-				count := 0
-				for count < kept && l.queue[count].Pos <= p.last {
-					count++
-				}
-				if count > 0 {
-					p.last = l.queue[count-1].Pos
-				}
-			}
 			last := l.queue[kept-1]
+			sure = sure || last.Pos < n.position-1 && last.Pos > l.perhaps || len(l.queue) > kept
 			if l.decided = last.Pos; last.Pos < from-1 {
 				from, arrival = last.Pos+1, last.arrival
 			}
 		case len(l.queue) > 0 && l.queue[0].Pos < from:
-			from, arrival = l.queue[0].Pos, l.queue[0].arrival
+			from, arrival, sure = l.queue[0].Pos, l.queue[0].arrival, true
 		}
 		l.queue = l.queue[:kept]
 	}
+	n.before = nil
 	if from == n.position {
 		return
+	}
+	if !sure {
+		was := *n
+		was.given = slices.Clone(n.given)
+		n.before = &was
 	}
 	n.position, n.arrival, n.refiltered = from, arrival, true
 	for len(n.given) > 0 && n.given[len(n.given)-1].Pos >= from {
@@ -90,6 +87,30 @@ func (n *session) refilter() {
 		n.given = n.given[:len(n.given)-1]
 	}
 	n.fetch.out, n.dry, n.tail, n.failed, n.ended, n.sealed = false, false, false, false, false, 0
+}
+
+// unmoved notes that a change of the filter has made no read void, and reports whether that can be: all that the judge
+// holds in batches may have been given up in silence before, and then nothing is read again.
+func (n *session) unmoved() bool {
+	was := n.before
+	if was == nil {
+		return false
+	}
+	n.position, n.arrival, n.given, n.bytes, n.sealed = was.position, was.arrival, was.given, was.bytes, was.sealed
+	n.fetch, n.dry, n.tail, n.failed, n.ended = was.fetch, was.dry, was.tail, was.failed, was.ended
+	n.before, n.refiltered = nil, false
+	for _, l := range n.lanes {
+		if kept := len(l.queue); kept > 0 && l.queue[kept-1].Pos < n.position-1 {
+			n.drop(l, l.queue[kept-1].Pos+1, false)
+		}
+	}
+	return true
+}
+
+// forget takes the batches from a checkpoint that have not been tried since off the plan, unless this filter has cut
+// them: what is read again is another batch.
+func (l *lane) forget(filter uint64) {
+	l.plan = slices.DeleteFunc(l.plan, func(p *part) bool { return p.restored && p.filter != filter })
 }
 
 // kept is how many records at the front of the queue are in batches that have been tried.

@@ -157,11 +157,11 @@ func (n *session) answered(l *lane, a *engine.Answer) {
 			n.windowAnswered(f)
 		}
 		if l.settle(len(f.done), n.w.now); len(f.done) < count {
-			l.plan[0] = &part{last: p.last}
+			l.plan[0] = p.rest(p.last)
 		}
 	case n.cfg.Bisect && count > 1:
-		l.plan[0] = &part{last: f.ps[count/2-1]}
-		l.plan = slices.Insert(l.plan, 1, &part{last: p.last})
+		l.plan[0] = p.rest(f.ps[count/2-1])
+		l.plan = slices.Insert(l.plan, 1, p.rest(p.last))
 	default:
 		if p.failures++; !n.spent(p) {
 			l.pause = pause{why: afterFailure, end: count == 0, span: n.backoff(p.failures)}
@@ -204,8 +204,9 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 		return nil
 	}
 	// A batch of which a notice was refused may be tried again under new limits, and is given up again.
-	if named := n.notices[a.ID]; named != nil && !slices.Equal(named, doc.Batch) {
-		n.complain("the notices of %v and %v have the id %s", named, doc.Batch, a.ID)
+	// In every machine the same records are meant, or the destination takes one notice for a repeat of the other.
+	if named, now := n.s.notices[a.ID], positionsOf(l.queue[:count]); named != nil && !slices.Equal(named, now) {
+		n.complain("the notices of %v and %v have the id %s", named, now, a.ID)
 	}
 	if len(l.plan) == 0 {
 		n.cut(l, "a notice")
@@ -235,13 +236,13 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 		p.id = doc.RequestContext.RequestID
 		n.batches[p.id] = true
 	}
-	n.notices[a.ID] = doc.Batch
 	l.perhaps = 0
 	l.notice = &notice{
 		items: slices.Clone(l.queue[:count]), id: a.ID, batch: a.Batch, out: true,
 		condition: doc.RequestContext.Condition,
 	}
-	return positionsOf(l.notice.items)
+	n.s.notices[a.ID] = positionsOf(l.notice.items)
+	return n.s.notices[a.ID]
 }
 
 // judgeRepeat checks that a notice comes again as it was, and not before it may.
@@ -379,7 +380,7 @@ func (n *session) judgeLaneMark(l *lane, cp *esm.Checkpoint) {
 	}
 	for i, p := range l.plan {
 		m := plan[i]
-		if m.Last != p.last || m.Failures != p.failures || m.Invocations != p.invocations {
+		if m.Last != p.last || m.ID.Filter != p.filter || m.Failures != p.failures || m.Invocations != p.invocations {
 			n.complain("lane %d: a checkpoint with the batches %+v instead of %s", l.id, plan, l.shownPlan())
 			return
 		}

@@ -45,14 +45,17 @@ func (i item) expired(maxAge time.Duration, now time.Time) bool {
 // part is one batch: the records of the queue after the parts before it, up to last.
 type part struct {
 	last        record.Position
-	first       record.Position // where the batch began that it is; 0: not known
-	id          string          // the request id, once it was invoked
-	restored    bool            // from a checkpoint, and not tried since
-	failures    int             // that count
+	filter      uint64 // that cut it
+	id          string // the request id, once it was invoked
+	restored    bool   // from a checkpoint, and not tried since
+	failures    int    // that count
 	invocations int
 	refusals    int // in a row
 	tooLarge    bool
 }
+
+// rest is a batch that was a part of another one, up to a position.
+func (p *part) rest(last record.Position) *part { return &part{last: last, filter: p.filter} }
 
 // why names what a pause is for.
 type why uint8
@@ -211,7 +214,7 @@ func (n *session) cut(l *lane, what string) {
 		ps := positionsOf(l.queue[:count])
 		n.complain("lane %d: %s of %v, which is due at %s and could grow", l.id, what, ps, n.w.since(at))
 	}
-	l.plan = []*part{{last: l.queue[count-1].Pos}}
+	l.plan = []*part{{last: l.queue[count-1].Pos, filter: n.cfg.Filter}}
 }
 
 // spent reports whether the batch at hand has used up its retries.
@@ -257,7 +260,7 @@ func (n *session) drop(l *lane, before record.Position, sure bool) {
 			if !l.queue[0].expired(n.cfg.MaxAge, n.w.now) {
 				return
 			}
-			l.plan = []*part{{last: l.queue[count-1].Pos}}
+			l.plan = []*part{{last: l.queue[count-1].Pos, filter: n.cfg.Filter}}
 		}
 		running := n.w.now.Before(l.pause.from) || !sure && n.w.now.Before(l.pause.to)
 		if sure && n.perhapsTooFar(l) && !running { // in a pause, age is looked at all the same
@@ -373,11 +376,10 @@ func (n *session) fit(l *lane) {
 
 // split ends the batch at hand at a record. What follows is a batch of its own.
 func (l *lane) split(at record.Position) {
-	p, first := l.plan[0], at+1
-	if i := slices.IndexFunc(l.queue, func(i item) bool { return i.Pos > at }); i >= 0 {
-		first = l.queue[i].Pos
-	}
-	l.plan = slices.Insert(l.plan, 1, &part{last: p.last, first: first, restored: p.restored})
+	p := l.plan[0]
+	rest := p.rest(p.last)
+	rest.restored = p.restored
+	l.plan = slices.Insert(l.plan, 1, rest)
 	p.last = at
 }
 

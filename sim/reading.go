@@ -135,14 +135,6 @@ func (n *session) give(next record.Position) (count int) {
 			l.opened.to = n.w.now // perhaps it has
 		}
 		l.queue = append(l.queue, item{e, n.arrival})
-		for i, p := range l.plan {
-			if p.restored && e.Pos <= p.last {
-				if e.Pos < p.first { // it was not in the batch, and matches now: it is in one of its own
-					l.plan = slices.Insert(l.plan, i, &part{last: p.first - 1, restored: true})
-				}
-				break
-			}
-		}
 	}
 	return count
 }
@@ -181,7 +173,7 @@ func (n *session) fetched(f *engine.Fetch) {
 		}
 	}
 	n.skipped(f.From)
-	n.refiltered = false
+	n.refiltered, n.before = false, nil
 	switch {
 	case f.From != n.position:
 		n.complain("a read from %d, and everything up to %d was read", f.From, n.position)

@@ -30,7 +30,8 @@ type session struct {
 	batchSize int
 	filter    uint64
 
-	refiltered bool // and nothing was read since
+	refiltered bool     // and nothing was read since
+	before     *session // how it was then, if it may be so still
 
 	// reading
 	fetch    engineFetch
@@ -52,10 +53,9 @@ type session struct {
 	asked    time.Time       // when a read last asked how far the tail is sealed
 
 	win     openWindow
-	latest  record.Millis                // the beginning of the last window
-	closed  map[record.Millis]bool       // windows that have had their final invocation, by their beginning
-	batches map[string]bool              // request ids
-	notices map[string][]record.Position // whose they are, by their ids
+	latest  record.Millis          // the beginning of the last window
+	closed  map[record.Millis]bool // windows that have had their final invocation, by their beginning
+	batches map[string]bool        // request ids
 
 	saving    bool
 	saveFails int             // in a row
@@ -93,7 +93,7 @@ func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpo
 		w: w, node: node, s: s, from: from, cfg: cfg, factor: cfg.Factor, gen: from.Generation,
 		partial: cfg.PartialResponses, batchSize: cfg.BatchSize, filter: cfg.Filter,
 		position: from.Low + 1, low: from.Low, arrival: from.MaxArrival, ended: from.Ended, dry: from.Ended,
-		closed: map[record.Millis]bool{}, batches: map[string]bool{}, notices: map[string][]record.Position{},
+		closed: map[record.Millis]bool{}, batches: map[string]bool{},
 	}
 	width := time.Duration(0)
 	if m := from.Window; m != nil {
@@ -118,10 +118,11 @@ func newSession(w *world, node *node, s *shard, cfg esm.Config, from esm.Checkpo
 			n.lanes[i].mark = m.Settled
 			for _, p := range m.Plan {
 				n.lanes[i].plan = append(n.lanes[i].plan, &part{
-					last: p.Last, first: p.ID.First, restored: true, failures: p.Failures, invocations: p.Invocations,
+					last: p.Last, filter: p.ID.Filter, restored: true, failures: p.Failures, invocations: p.Invocations,
 					tooLarge: p.Status == statusTooLarge,
 				})
 			}
+			n.lanes[i].forget(cfg.Filter)
 		}
 	}
 	return n
@@ -278,7 +279,7 @@ func (n *session) wants(effects []engine.Effect) {
 // rests checks, once a step is done, that nothing was left undone.
 func (n *session) rests() {
 	n.settleSilently()
-	if n.readDue() {
+	if n.readDue() && (!n.unmoved() || n.readDue()) {
 		n.judgeHungry()
 	}
 	n.judgeSaving()

@@ -62,7 +62,8 @@ type shard struct {
 	saved   durable
 	owner   grant
 	book    book.Book
-	keys    map[byte][]*book.Entry // of every key those that were not settled when it was looked at last, in order
+	keys    map[byte][]*book.Entry       // of every key those not settled when it was looked at last, in order
+	notices map[string][]record.Position // whose they are, by their ids
 }
 
 // durable is a checkpoint as storage holds it.
@@ -164,7 +165,7 @@ func (w *world) drawSizes() {
 func (w *world) addShard(lo, hi byte, parents ...record.ShardID) *shard {
 	s := &shard{
 		id: record.ShardID(len(w.shards)), parents: parents, lo: lo, hi: hi, next: 1, oldest: 1,
-		keys:  map[byte][]*book.Entry{},
+		keys: map[byte][]*book.Entry{}, notices: map[string][]record.Position{},
 		owner: grant{w.rng.IntN(len(w.nodes)), 1},
 	}
 	w.shards = append(w.shards, s)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/sim/book"
@@ -219,26 +218,6 @@ func (w *world) let(e *book.Entry, f *fact) bool {
 		}
 	}
 	return false
-}
-
-// share counts the failures of a batch for what lies between its records and was left out of it by a filter. A
-// checkpoint says from where to where a batch reaches, not which records it has: read again under other filters, it has
-// those as well, and what it has failed so far counts for all of them. w.mu is held.
-func (w *world) share(sh *shard, c *call) {
-	if len(c.ps) == 0 {
-		return
-	}
-	key := sh.book.At(c.ps[0]).Key
-	for _, e := range sh.book.From(c.ps[0]) {
-		if e.Pos > c.ps[len(c.ps)-1] {
-			return
-		}
-		f := sh.facts[e.Pos]
-		lane := func(cfg esm.Config) bool { return sh.lane(e.Key, cfg.Factor) == sh.lane(key, cfg.Factor) }
-		if w.excluded(e, f) && slices.ContainsFunc(w.configs, lane) {
-			f.fails = max(f.fails, w.lost[c.id])
-		}
-	}
 }
 
 // metBy reports whether the n-th configuration can have been in force since a record was put. w.mu is held.

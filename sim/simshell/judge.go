@@ -526,7 +526,6 @@ func (w *world) answeredTo(c *call) {
 			f := sh.facts[p]
 			f.fails = max(f.fails, w.lost[c.id])
 		}
-		w.share(sh, c)
 		for _, p := range c.state {
 			if len(c.ps) == 0 && sh.facts[p] != nil {
 				sh.facts[p].ends = true
