@@ -1,11 +1,13 @@
 package launchertest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,7 +133,8 @@ func speaks(b *bench) {
 	}
 }
 
-// proxied has a wrapper's proxy listen: it need not know what our bootstraps and our Runtime API have agreed on.
+// proxied has a wrapper's proxy in between: it need not know what our bootstraps and our Runtime API have agreed on,
+// and it writes headers in its own way, in lower case and without a blank behind the colon.
 func proxied(b *bench) {
 	if b.Fake {
 		return
@@ -154,7 +157,7 @@ func proxied(b *bench) {
 					continue
 				}
 				go func() {
-					_, _ = io.Copy(in, out)
+					_ = relay(in, out) // its end is that of a connection
 					_ = in.Close()
 				}()
 				go func() {
@@ -175,6 +178,30 @@ func proxied(b *bench) {
 	defer mu.Unlock()
 	if heard.Len() == 0 || strings.Contains(strings.ToLower(heard.String()), "shardmill") {
 		b.t.Errorf("the proxy hears %q", heard.String())
+	}
+}
+
+// relay copies responses until the last one, with the names of headers in lower case.
+func relay(to io.Writer, from io.Reader) error {
+	responses := bufio.NewReader(from)
+	for {
+		resp, err := http.ReadResponse(responses, nil)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err
+		}
+		text := []byte("HTTP/1.1 " + resp.Status + "\r\n")
+		for name, values := range resp.Header {
+			for _, value := range values {
+				text = append(text, strings.ToLower(name)+":"+value+"\r\n"...)
+			}
+		}
+		if _, err := to.Write(append(append(text, "\r\n"...), body...)); err != nil {
+			return err
+		}
 	}
 }
 
