@@ -228,8 +228,8 @@ func (x *Executor) read(c esm.Read) {
 // Those that pass and do not fit what the core has room for are left to the next Read. The slice is changed.
 func (x *Executor) Fetched(seq uint64, records []record.Record, next record.Position, end storage.End) esm.Event {
 	ev := esm.ReadReturned{Seq: seq, Next: next, Oldest: end.Oldest}
-	if seq != x.reading.Seq {
-		return ev // the core ignores it
+	if !x.shard.Reads(seq) {
+		return ev // replaced, or void: the core ignores it, so nothing of it may be held
 	}
 	switch end.Kind {
 	case storage.More:

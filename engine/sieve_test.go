@@ -49,6 +49,7 @@ func TestRecordsThatDoNotMatchTakeNoRoomInARead(t *testing.T) {
 	t.Parallel()
 	cfg := esm.Config{BatchSize: 10, Factor: 1, MaxRetries: esm.Unlimited}.WithDefaults()
 	x := sieved(cfg, compiled(t, 1))
+	x.Step(time.UnixMilli(1_700_000_000_000), esm.Tick{}) // asks for the first read
 	x.reading = esm.Read{Seq: 1, Factor: 1, MaxRecords: 2, MaxBytes: 1 << 20}
 
 	records := recordsOf(0, 0, 1, 0, 0, 1, 0, 1, 0)

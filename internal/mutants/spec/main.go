@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,10 +30,14 @@ import (
 const least = 60
 
 // patience is how long the scripts may take on a flip; without one they take a second.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
-// patienceOne is how long one script may take.
-const patienceOne = 5 * time.Second
+// patienceOne is how long one script may take; without a flip it takes milliseconds.
+const patienceOne = 2 * time.Second
+
+// enough is how many scripts may run out of patience until the rest of them is left out: a flip that never ends in one
+// ends in hardly any.
+const enough = 3
 
 func main() {
 	n := flag.Int("n", 120, "how many flips to try, spread evenly over the core; 0 means all")
@@ -167,10 +172,18 @@ func try(s *site, base scripts) (v verdict, err error) {
 		return v, err
 	}
 	if whole, _ := rewrite(dir, "TestScripts", patience); !whole { // one file ends the process for all: each by itself
-		for file := range base {
+		endless := 0
+		for _, file := range slices.Sorted(maps.Keys(base)) {
 			name := strings.TrimSuffix(file, filepath.Ext(file)) // as the test of the script is called
+			begun := time.Now()
 			if whole, out := rewrite(dir, "TestScripts/"+regexp.QuoteMeta(name), patienceOne); !whole {
 				v.add(base, file, out)
+			}
+			if time.Since(begun) >= patienceOne {
+				endless++
+			}
+			if endless == enough {
+				break
 			}
 		}
 	}
@@ -211,7 +224,8 @@ func rewrite(dir, pattern string, within time.Duration) (whole bool, out string)
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	pattern = "^" + strings.ReplaceAll(pattern, "/", "$/^") + "$"
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "esm.test"), "-test.run", pattern, "-rewrite")
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "esm.test"), "-test.run", pattern, "-rewrite",
+		"-test.timeout", (2 * within).String()) // should this process be ended first
 	cmd.Dir = dir
 	b, err := cmd.CombinedOutput()
 	return err == nil && !bytes.Contains(b, []byte("no tests to run")), string(b)
