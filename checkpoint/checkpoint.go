@@ -42,7 +42,10 @@ type Held struct {
 	Revision   storage.Revision // 0: none was ever written
 }
 
-func group(mapping string) string { return "checkpoint/" + mapping + "/" }
+// all is the prefix of every checkpoint.
+const all = "checkpoint/"
+
+func group(mapping string) string { return all + mapping + "/" }
 
 func key(mapping string, shard record.ShardID) string {
 	return fmt.Sprintf("%s%010d", group(mapping), uint32(shard))
@@ -143,6 +146,19 @@ func (s *Store) Save(
 		s.remember(k, max(had, parts)) // whichever of the two there are, the next save leaves none behind
 	}
 	return revision, err
+}
+
+// Mappings returns the UUIDs of the mappings that have a checkpoint, in order.
+func (s *Store) Mappings(ctx context.Context) (out []string, err error) {
+	for after := ""; ; {
+		entries, err := s.coord.List(ctx, all, after, 1)
+		if err != nil || len(entries) == 0 {
+			return out, err
+		}
+		mapping, _, _ := strings.Cut(strings.TrimPrefix(entries[0].Key, all), "/")
+		out = append(out, mapping)
+		after = group(mapping) + "\xff" // behind every shard of it
+	}
 }
 
 // Shards are the shards on which a mapping has a checkpoint, in order.

@@ -73,6 +73,7 @@ type Engine struct {
 	cancel  context.CancelFunc        // nil: not started
 	done    chan struct{}             // closed when no mapping is taken up any more
 	runners map[string]*mappingRunner // by UUID
+	left    leftovers                 // that are looked for and forgotten as the mappings are followed
 }
 
 // New returns an engine that runs nothing yet.
@@ -84,6 +85,7 @@ func New(o Options) *Engine {
 		o: o, runners: map[string]*mappingRunner{}, advices: advices{given: map[string]uint64{}},
 		crew: newCrew(), pulse: pulse{clock: o.Clock},
 	}
+	e.left = leftovers{checkpoints: o.Checkpoints, of: map[string]bool{}}
 	e.tap = newTap(&e.active, o.Observe, o.Hinted)
 	if o.BufferMemory > 0 {
 		e.budget = NewBudget(o.BufferMemory)
@@ -137,8 +139,16 @@ func (e *Engine) follow(run context.Context, changed <-chan struct{}) {
 		}
 		e.active.begin()
 		changed = e.o.Mappings.Changed()
+		failed := e.left.look(run)
 		all, err := e.reconcile(run, run)
+		if err == nil && failed == nil {
+			failed = e.left.forget(run, e.runs)
+		}
 		e.active.end()
+		if err == nil && failed != nil && run.Err() == nil {
+			e.o.Log.Warn("forgetting checkpoints of deleted mappings; trying again", "error", failed)
+			again.Reset(forgetAgain)
+		}
 		if err != nil && run.Err() == nil {
 			e.o.Log.Error("reading event source mappings; trying again", "error", err)
 		}
@@ -213,6 +223,7 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 				delete(e.runners, id)
 				e.advices.forget(id)
 				r.meter.release()
+				e.left.of[id] = true
 			default:
 				r.vanish()
 				all = false // look again
@@ -220,6 +231,13 @@ func (e *Engine) reconcile(ctx, run context.Context) (all bool, err error) {
 		}
 	}
 	return all, nil
+}
+
+// runs reports whether a mapping has a runner, as every one does that was there when the mappings were read last.
+func (e *Engine) runs(uuid string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.runners[uuid] != nil
 }
 
 // Idle reports whether nothing is under way: no invocation, no delivery, no save, no read that has found something, no

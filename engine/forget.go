@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"context"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/record"
 )
@@ -64,4 +67,43 @@ func (r *mappingRunner) forget() {
 		return
 	}
 	r.m = mapping.Mapping{}
+}
+
+// leftovers are checkpoints of mappings that are not kept any more: claimed by an engine that had not heard yet, after
+// the one that decides had forgotten the mapping. Each engine forgets its own once it has heard; what a process that
+// died before has left, the next one finds when it starts. Not safe for concurrent use.
+type leftovers struct {
+	checkpoints *checkpoint.Store
+	looked      bool
+	of          map[string]bool // by UUID of the mapping
+}
+
+// forgetAgain is how long, in real time, it takes to try again what could not be forgotten.
+const forgetAgain = time.Second
+
+// look finds whose checkpoints there are, once. Mappings are read after it, or one that has just been made would be
+// taken for one that is gone.
+func (l *leftovers) look(ctx context.Context) error {
+	if l.looked {
+		return nil
+	}
+	uuids, err := l.checkpoints.Mappings(ctx)
+	for _, uuid := range uuids {
+		l.of[uuid] = true
+	}
+	l.looked = err == nil
+	return err
+}
+
+// forget deletes what is left of those that are not kept any more.
+func (l *leftovers) forget(ctx context.Context, kept func(uuid string) bool) error {
+	for uuid := range l.of {
+		if !kept(uuid) {
+			if err := l.checkpoints.Forget(ctx, uuid); err != nil {
+				return err
+			}
+		}
+		delete(l.of, uuid)
+	}
+	return nil
 }

@@ -74,7 +74,13 @@ func newOwners(t *testing.T, store storage.Store, c *clock.Clock, shards int, na
 // begin starts an engine with rooms of its own.
 func (o *owners) begin(name string, grants *enginetest.Grants) *owner {
 	o.t.Helper()
-	w := &owner{owners: o, name: name, grants: grants, cut: &cut{Store: o.store, gone: make(chan struct{})}}
+	return o.beginOn(&cut{Store: o.store, gone: make(chan struct{})}, name, grants)
+}
+
+// beginOn does so over a store as the engine sees it.
+func (o *owners) beginOn(store *cut, name string, grants *enginetest.Grants) *owner {
+	o.t.Helper()
+	w := &owner{owners: o, name: name, grants: grants, cut: store}
 	w.streams = stream.New(stream.Options{Store: w.cut, Clock: o.clock})
 	o.must(w.streams.Start(o.t.Context()))
 	w.mappings = mapping.New(mapping.Options{
@@ -181,6 +187,9 @@ type cut struct {
 	once    sync.Once
 	gone    chan struct{} // closed: nothing reaches the store any more, as after the death of the process
 	claims  chan struct{} // unless nil, taken from before a checkpoint is looked at, twice
+	looks   chan struct{} // unless nil, taken from before it is looked whose checkpoints there are, twice
+	keeps   atomic.Bool   // no checkpoint can be deleted
+	deaf    atomic.Bool   // mappings cannot be listed, so no change of them is heard of
 }
 
 func (c *cut) Coord() storage.Coord { return cutCoord{c.Store.Coord(), c} }
@@ -216,12 +225,22 @@ func (c cutCoord) List(ctx context.Context, prefix, after string, n int) ([]stor
 	if err := c.c.err(); err != nil {
 		return nil, err
 	}
+	if c.c.deaf.Load() && strings.HasPrefix(prefix, "mapping/") {
+		return nil, errDisk
+	}
+	if c.c.looks != nil && prefix == "checkpoint/" {
+		<-c.c.looks
+		<-c.c.looks
+	}
 	return c.Coord.List(ctx, prefix, after, n)
 }
 
 func (c cutCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
 	if err := c.c.err(); err != nil {
 		return 0, err
+	}
+	if c.c.keeps.Load() && strings.HasPrefix(group, "checkpoint/") && ops[0].Value == nil {
+		return 0, errDisk
 	}
 	c.c.commits.Add(1)
 	return c.Coord.Commit(ctx, group, ops...)

@@ -259,6 +259,7 @@ func TestADeletedMappingIsNotBegunAnew(t *testing.T) {
 		b.cut.claims = make(chan struct{})
 		o.give(b, o.shards, a)
 		b.cut.claims <- struct{}{}
+		b.cut.deaf.Store(true)
 		_, err := a.mappings.Delete(t.Context(), caller, uuid)
 		o.must(err)
 		pass(time.Minute) // a forgets it
@@ -268,6 +269,8 @@ func TestADeletedMappingIsNotBegunAnew(t *testing.T) {
 		if got := o.functions.delivered(); !slices.Equal(got, numbered(1, 3)) || b.calls.Load() != 0 {
 			t.Errorf("delivered %v, %d of them by b", got, b.calls.Load())
 		}
+		b.cut.deaf.Store(false)
+		pass(time.Minute)
 		if left, err := o.checkpoints.Shards(t.Context(), uuid); err != nil || len(left) != 0 {
 			t.Errorf("checkpoints of %v are left, %v", left, err)
 		}

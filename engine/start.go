@@ -36,9 +36,12 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	}
 	if err == nil && !r.grants[id].Standing {
 		var stands bool
-		if stands, err = r.unclaim(id); err == nil && !stands {
+		if stands, err = r.e.o.Mappings.Stands(r.ctx, r.uuid); err == nil && !stands {
+			// The engine that decides forgets a deleted mapping without waiting for the others, so one that is told
+			// late finds no checkpoint, and would begin the shard from its start. Its release is on the way; what was
+			// claimed goes with the mapping, or when this engine hears that the mapping is gone.
 			r.done(startOf(id))
-			return // its release is on the way
+			return
 		}
 	}
 	if err == nil {
@@ -97,18 +100,6 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
 	r.shards[id] = s
 	r.wg.Go(s.run)
-}
-
-// unclaim deletes a checkpoint that was just claimed if its mapping is being deleted, or is gone, and reports whether
-// the mapping stands. The engine that decides forgets the checkpoints of a deleted mapping without waiting for the
-// others, so one that is told late finds none, and would begin the shard from its start. It asks after the claim: what
-// is claimed before the checkpoints are forgotten goes with them.
-func (r *mappingRunner) unclaim(id record.ShardID) (stands bool, err error) {
-	stands, err = r.e.o.Mappings.Stands(r.ctx, r.uuid)
-	if err == nil && !stands {
-		err = r.e.o.Checkpoints.ForgetShards(r.ctx, r.uuid, []record.ShardID{id})
-	}
-	return stands, err
 }
 
 // foreign returns storage.ErrCorrupt if a checkpoint cannot come from the shard as it is: it speaks of records that the

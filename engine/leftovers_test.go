@@ -1,0 +1,79 @@
+package engine_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/engine/enginetest"
+	"github.com/shardmill/shardmill/mapping"
+)
+
+// What an engine has claimed of a mapping that was deleted meanwhile is forgotten in the end, though it cannot be for a
+// while, and though the process dies before it could: the next one finds it when it starts. Mappings that stand keep
+// theirs.
+func TestALateClaimIsForgottenInTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func(o *owners, b *owner){
+		"nothing can be deleted for a while": func(_ *owners, b *owner) { b.cut.keeps.Store(false) },
+		"the process dies": func(o *owners, b *owner) {
+			b.cut.die()
+			o.begin("c", &enginetest.Grants{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, 1, func(t *testing.T, o *owners, a, b *owner) {
+				deleted := a.create(mapping.Knobs{})
+				o.give(a, o.shards)
+				a.put("k", "1")
+				pass(time.Minute)
+				b.cut.claims = make(chan struct{})
+				b.cut.keeps.Store(true)
+				o.give(b, o.shards, a)
+				b.cut.claims <- struct{}{} // it is about to look for a checkpoint
+				_, err := a.mappings.Delete(t.Context(), caller, deleted)
+				o.must(err)
+				pass(time.Minute) // a forgets it
+				close(b.cut.claims)
+				pass(time.Minute)
+				stands := a.create(mapping.Knobs{})
+				o.give(a, o.shards, b)
+				pass(time.Minute)
+				left, err := o.checkpoints.Mappings(t.Context())
+				if err != nil || !slices.Equal(left, []string{deleted, stands}) {
+					t.Fatalf("checkpoints of %v are left, %v", left, err)
+				}
+
+				after(o, b)
+				pass(2 * time.Second)
+
+				left, err = o.checkpoints.Mappings(t.Context())
+				if err != nil || !slices.Equal(left, []string{stands}) {
+					t.Errorf("checkpoints of %v are left, want those of %s, %v", left, stands, err)
+				}
+			})
+		})
+	}
+}
+
+// A mapping that is made while an engine starts keeps its checkpoints.
+func TestAnEngineThatStartsForgetsNothingThatIsNew(t *testing.T) {
+	t.Parallel()
+	inBubble(t, 1, func(t *testing.T, o *owners, a, _ *owner) {
+		o.give(a, o.shards)
+		store := &cut{Store: o.store, gone: make(chan struct{}), looks: make(chan struct{})}
+		o.beginOn(store, "c", &enginetest.Grants{})
+		store.looks <- struct{}{} // it has read the mappings, and is about to look
+		uuid := a.create(mapping.Knobs{})
+		a.put("k", "1")
+		pass(time.Minute)
+
+		close(store.looks)
+		pass(time.Minute)
+
+		if h := o.held(uuid, 0); h.Checkpoint.Low != 1 {
+			t.Errorf("the checkpoint is %+v", h)
+		}
+	})
+}
