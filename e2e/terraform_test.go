@@ -14,9 +14,10 @@ var terraformMirror = flag.String(
 	"terraform.mirror", "", "a folder with Terraform's AWS provider, as terraform providers mirror makes it",
 )
 
-// F-26: Terraform creates a stream, a topic, a bucket, a function with an alias and a permission, and a mapping with
-// most of its knobs; changes function, alias and mapping; and destroys all. A plan after each apply is empty: what the
-// provider reads back is what was asked for.
+// F-26: Terraform creates a stream, a queue with tags, a topic that delivers to it, a bucket, a function with an alias
+// and a permission, and a mapping with most of its knobs, whose failures go to the queue; changes function, alias,
+// mapping, tags and delivery; and destroys all. A plan after each apply is empty: what the provider reads back is what
+// was asked for.
 func TestTerraform(t *testing.T) {
 	if *terraformMirror == "" {
 		t.Skip("by hand: make terraform MIRROR=DIR")
@@ -62,7 +63,7 @@ func TestTerraform(t *testing.T) {
 		terraform("apply", "-auto-approve", "-var", "release="+release)
 		terraform("plan", "-detailed-exitcode", "-var", "release="+release) // an error where something is left to do
 	}
-	if out := terraform("destroy", "-auto-approve"); !strings.Contains(out, "8 destroyed") {
+	if out := terraform("destroy", "-auto-approve"); !strings.Contains(out, "10 destroyed") {
 		t.Errorf("destroy: %s", tail(out))
 	}
 }

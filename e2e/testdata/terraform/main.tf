@@ -29,8 +29,21 @@ resource "aws_kinesis_stream" "orders" {
   tags             = { team = "orders" }
 }
 
+resource "aws_sqs_queue" "given_up" {
+  name                       = "given-up"
+  visibility_timeout_seconds = 60
+  tags                       = { team = "orders", release = var.release }
+}
+
 resource "aws_sns_topic" "given_up" {
   name = "given-up"
+}
+
+resource "aws_sns_topic_subscription" "given_up" {
+  topic_arn            = aws_sns_topic.given_up.arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.given_up.arn
+  raw_message_delivery = var.release == "two"
 }
 
 resource "aws_s3_bucket" "given_up" {
@@ -87,7 +100,7 @@ resource "aws_lambda_event_source_mapping" "orders" {
 
   destination_config {
     on_failure {
-      destination_arn = var.release == "one" ? aws_sns_topic.given_up.arn : aws_s3_bucket.given_up.arn
+      destination_arn = var.release == "one" ? aws_sqs_queue.given_up.arn : aws_s3_bucket.given_up.arn
     }
   }
 
