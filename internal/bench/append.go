@@ -12,15 +12,13 @@ const shards = 4
 
 // appends measures storage alone: producers append to the durable backend in process, beside files that get the same
 // bytes in the same groups.
-func appends(producers, records int) func(context.Context, *lab) (*stage, error) {
-	return func(ctx context.Context, l *lab) (*stage, error) {
-		var c cleanup
-		s, err := prepareAppends(ctx, l, &c, producers, records)
-		return settle(s, &c, err)
+func appends(producers, records int) builder {
+	return func(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
+		return buildAppends(ctx, l, c, producers, records)
 	}
 }
 
-func prepareAppends(ctx context.Context, l *lab, c *cleanup, producers, records int) (*stage, error) {
+func buildAppends(ctx context.Context, l *lab, c *cleanup, producers, records int) (*stage, error) {
 	const size = 1024
 	pre, err := rawSide(l, c, "pre", false, producers, records, size)
 	if err != nil {

@@ -20,12 +20,6 @@ const (
 	bothWindow  = time.Second / 2 // at its begin and at its end, in which the age is looked at
 )
 
-func (b both) prepare(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := b.build(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 func (b both) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, conns = "bench", 4
 	g, a, err := l.streaming(ctx, c, l.durable, stream)

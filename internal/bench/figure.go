@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -16,8 +15,11 @@ type figure struct {
 	what    string
 	metrics []metric
 	rounds  int // 0: as asked for
-	prepare func(ctx context.Context, l *lab) (*stage, error)
+	build   builder
 }
+
+// builder makes a figure ready. What it starts, c stops after the measurements, or at once after an error.
+type builder func(ctx context.Context, l *lab, c *cleanup) (*stage, error)
 
 // metric is one number that every measurement of a figure returns, in the order of figure.metrics.
 type metric struct {
@@ -37,7 +39,6 @@ type stage struct {
 	ours side
 	// checks that everything acknowledged was delivered; nil: each measurement checks itself
 	check func(ctx context.Context) error
-	close func()
 }
 
 // side is one of the things that take turns.
@@ -81,11 +82,12 @@ func (l *lab) measure(ctx context.Context, f figure, progress string) (r result,
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", progress, fmt.Sprintf(format, args...))
 	}
-	s, err := f.prepare(ctx, l)
+	var c cleanup
+	defer c.run()
+	s, err := f.build(ctx, l, &c)
 	if err != nil {
 		return r, fmt.Errorf("making it ready: %w", err)
 	}
-	defer s.close()
 	sides := append(slices.Clone(s.refs), s.ours)
 	r = result{figure: f, samples: make([][][]float64, len(sides))}
 	for _, s := range sides {
@@ -176,17 +178,4 @@ func (c *cleanup) run() {
 		f()
 	}
 	*c = nil
-}
-
-// settle completes a stage that prepare built, or takes it down again on an error.
-func settle(s *stage, c *cleanup, err error) (*stage, error) {
-	if err != nil {
-		c.run()
-		return nil, err
-	}
-	if s == nil {
-		return nil, errors.New("nothing was prepared")
-	}
-	s.close = c.run
-	return s, nil
 }

@@ -53,10 +53,9 @@ func TestSidesTakeTurnsAndWhoBeginsChanges(t *testing.T) {
 			return []float64{1}, nil
 		}}
 	}
-	f := figure{prepare: func(context.Context, *lab) (*stage, error) {
-		return &stage{
-			refs: []side{note("raw")}, ours: note("ours"), close: func() { order = append(order, "closed") },
-		}, nil
+	f := figure{build: func(_ context.Context, _ *lab, c *cleanup) (*stage, error) {
+		c.add(func() { order = append(order, "closed") })
+		return &stage{refs: []side{note("raw")}, ours: note("ours")}, nil
 	}}
 
 	_, err := (&lab{opt: options{rounds: 2}}).measure(t.Context(), f, t.Name())
@@ -69,10 +68,9 @@ func TestSidesTakeTurnsAndWhoBeginsChanges(t *testing.T) {
 func TestFigureFailsWhenAcknowledgedAndDeliveredDiffer(t *testing.T) {
 	t.Parallel()
 	one := func(context.Context) ([]float64, error) { return []float64{1}, nil }
-	f := figure{prepare: func(context.Context, *lab) (*stage, error) {
+	f := figure{build: func(context.Context, *lab, *cleanup) (*stage, error) {
 		return &stage{
 			ours: side{"ours", one}, check: func(context.Context) error { return same(10, 9, "records") },
-			close: func() {},
 		}, nil
 	}}
 
@@ -87,8 +85,8 @@ func TestFigureFailsWhenAcknowledgedAndDeliveredDiffer(t *testing.T) {
 func TestNumberThatIsNotMeasuredIsAnError(t *testing.T) {
 	t.Parallel()
 	nothing := func(context.Context) ([]float64, error) { return []float64{quantile(nil, .5)}, nil }
-	f := figure{prepare: func(context.Context, *lab) (*stage, error) {
-		return &stage{ours: side{"ours", nothing}, close: func() {}}, nil
+	f := figure{build: func(context.Context, *lab, *cleanup) (*stage, error) {
+		return &stage{ours: side{"ours", nothing}}, nil
 	}}
 
 	if _, err := (&lab{opt: options{rounds: 1}}).measure(t.Context(), f, t.Name()); err == nil {
@@ -124,7 +122,7 @@ func TestEveryFigureHasANameOfItsOwnAndMetrics(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, f := range figures() {
-		if seen[f.name] || f.name == "" || f.what == "" || len(f.metrics) == 0 || f.prepare == nil {
+		if seen[f.name] || f.name == "" || f.what == "" || len(f.metrics) == 0 || f.build == nil {
 			t.Errorf("figure %q is incomplete or there twice", f.name)
 		}
 		seen[f.name] = true

@@ -9,110 +9,110 @@ func figures() []figure {
 	return []figure{
 		{
 			name: "append-1", what: "append 1 KB in process, 1 producer",
-			metrics: rate(0, map[string]float64{"pre": .55, "app": .90}), prepare: appends(1, 1),
+			metrics: rate(0, map[string]float64{"pre": .55, "app": .90}), build: appends(1, 1),
 		},
 		{
 			name: "append-64", what: "append 1 KB in process, 64 producers",
-			metrics: rate(0, map[string]float64{"pre": .40, "app": .90}), prepare: appends(64, 1),
+			metrics: rate(0, map[string]float64{"pre": .40, "app": .90}), build: appends(64, 1),
 		},
 		{
 			name: "append-8x100", what: "append 100 × 1 KB in process, 8 producers",
-			metrics: rate(0, map[string]float64{"app": 1}), prepare: appends(8, 100),
+			metrics: rate(0, map[string]float64{"app": 1}), build: appends(8, 100),
 		},
 		{
 			name: "puts-1k-durable", what: "PutRecords × 500, 1 KB, durable",
 			metrics: rate(150_000, map[string]float64{"app": .25}),
-			prepare: puts{conns: 4, records: 500, size: 1024, durable: true}.prepare,
+			build:   puts{conns: 4, records: 500, size: 1024, durable: true}.build,
 		},
 		{
 			name: "puts-100-durable", what: "PutRecords × 500, 100 B, durable", metrics: rate(350_000, nil),
-			prepare: puts{conns: 4, records: 500, size: 100, durable: true}.prepare,
+			build: puts{conns: 4, records: 500, size: 100, durable: true}.build,
 		},
 		{
 			name: "puts-100-memory", what: "PutRecords × 500, 100 B, memory", metrics: rate(600_000, nil),
-			prepare: puts{conns: 4, records: 500, size: 100}.prepare,
+			build: puts{conns: 4, records: 500, size: 100}.build,
 		},
 		{
 			name: "put-64-durable", what: "PutRecord, 100 B, durable, 64 connections",
 			metrics: rate(12_000, map[string]float64{"bare": .5}),
-			prepare: puts{conns: 64, records: 1, size: 100, durable: true}.prepare,
+			build:   puts{conns: 64, records: 1, size: 100, durable: true}.build,
 		},
 		{
 			name: "put-1-memory", what: "PutRecord, 100 B, memory, 1 connection",
-			metrics: rate(0, map[string]float64{"bare": 1}), prepare: puts{conns: 1, records: 1, size: 100}.prepare,
+			metrics: rate(0, map[string]float64{"bare": 1}), build: puts{conns: 1, records: 1, size: 100}.build,
 		},
 		{
 			name: "put-16-memory", what: "PutRecord, 100 B, memory, 16 connections",
-			metrics: rate(0, map[string]float64{"bare": 1}), prepare: puts{conns: 16, records: 1, size: 100}.prepare,
+			metrics: rate(0, map[string]float64{"bare": 1}), build: puts{conns: 16, records: 1, size: 100}.build,
 		},
 		{
 			name: "get-drain", what: "GetRecords, 100 B, a connection per shard", metrics: rate(800_000, nil),
-			prepare: prepareDrain,
+			build: buildDrain,
 		},
-		{name: "visible-memory", what: "put → visible, memory", metrics: visibleMetrics(.5), prepare: visible(false)},
-		{name: "visible-durable", what: "put → visible, durable", metrics: visibleMetrics(1), prepare: visible(true)},
+		{name: "visible-memory", what: "put → visible, memory", metrics: visibleMetrics(.5), build: visible(false)},
+		{name: "visible-durable", what: "put → visible, durable", metrics: visibleMetrics(1), build: visible(true)},
 		{
 			name: "backlog-go-1000", what: "backlog to Go, BatchSize 1000",
 			metrics: rate(350_000, map[string]float64{"bare": .6}),
-			prepare: backlog{batch: 1000, records: 160_000, handler: "count"}.prepare,
+			build:   backlog{batch: 1000, records: 160_000, handler: "count"}.build,
 		},
 		{
 			name: "backlog-go-100", what: "backlog to Go, BatchSize 100",
 			metrics: rate(140_000, map[string]float64{"bare": .55}),
-			prepare: backlog{batch: 100, records: 80_000, handler: "count"}.prepare,
+			build:   backlog{batch: 100, records: 80_000, handler: "count"}.build,
 		},
 		{
 			name: "backlog-python-100", what: "backlog to Python that counts, BatchSize 100",
 			metrics: rate(0, map[string]float64{"bare": .75}),
-			prepare: backlog{batch: 100, records: 40_000, handler: "handler.count"}.prepare,
+			build:   backlog{batch: 100, records: 40_000, handler: "handler.count"}.build,
 		},
 		{
 			name: "both-1000", what: "put and deliver at once, 1 KB, BatchSize 1000",
-			metrics: bothMetrics(110_000), rounds: 3, prepare: both{batch: 1000, perSecond: 125_000}.prepare,
+			metrics: bothMetrics(110_000), rounds: 3, build: both{batch: 1000, perSecond: 125_000}.build,
 		},
 		{
 			name: "both-100", what: "put and deliver at once, 1 KB, BatchSize 100",
-			metrics: bothMetrics(70_000), rounds: 3, prepare: both{batch: 100, perSecond: 80_000}.prepare,
+			metrics: bothMetrics(70_000), rounds: 3, build: both{batch: 100, perSecond: 80_000}.build,
 		},
 		{name: "filtered", what: "10,000 filtered records, 1 KB, BatchSize 100", metrics: []metric{
 			{name: "processor", unit: "ms", lower: true, of: map[string]float64{"delivered": .3}, digits: 1},
 			{name: "wall", unit: "ms", lower: true, of: map[string]float64{"delivered": .3}, index: 1, digits: 1},
-		}, prepare: sieved{batch: 100, records: 80_000}.prepare},
+		}, build: sieved{batch: 100, records: 80_000}.build},
 		{
 			name: "start-go", what: "put → function start, durable, Go, 1,000 rec/s",
-			metrics: startMetrics(1.5, 6), prepare: latency{handler: "stamp", perSecond: 1000, records: 1500}.prepare,
+			metrics: startMetrics(1.5, 6), build: latency{handler: "stamp", perSecond: 1000, records: 1500}.build,
 		},
 		{
 			name: "start-go-memory", what: "put → function start, memory, Go, 1,000 rec/s", metrics: startMetrics(0, 0),
-			prepare: latency{handler: "stamp", perSecond: 1000, records: 1500, memory: true}.prepare,
+			build: latency{handler: "stamp", perSecond: 1000, records: 1500, memory: true}.build,
 		},
 		{name: "start-python", what: "put → function start, durable, Python, 5 rec/s", metrics: []metric{
 			{name: "p50", unit: "ms", lower: true, of: map[string]float64{"bare": 2}, digits: 2},
-		}, prepare: latency{handler: "handler.stamp", perSecond: 5, records: 10}.prepare},
+		}, build: latency{handler: "handler.stamp", perSecond: 5, records: 10}.build},
 		{
 			name: "invoke-1", what: "Invoke, warm Python, 1 client",
-			metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, prepare: invokes(1),
+			metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, build: invokes(1),
 		},
 		{
 			name: "invoke-8", what: "Invoke, warm Python, 8 clients",
-			metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, prepare: invokes(8),
+			metrics: []metric{{unit: "calls/s", of: map[string]float64{"bare": .9}}}, build: invokes(8),
 		},
 		{name: "start", what: "start of dev, exec → ready, 30 starts", rounds: 30, metrics: []metric{
 			{name: "p50", unit: "ms", lower: true, of: map[string]float64{"ready": 1.6}, digits: 1},
 			{name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
-		}, prepare: starts(false)},
+		}, build: starts(false)},
 		{name: "start-serve", what: "start of serve, empty directory, 30 starts", rounds: 30, metrics: []metric{
 			{name: "p50", unit: "ms", lower: true, digits: 1},
 			{name: "p90", unit: "ms", lower: true, upper: true, digits: 1},
-		}, prepare: starts(true)},
-		{name: "idle-memory", what: "idle memory", metrics: memoryMetrics(), prepare: prepareIdle},
+		}, build: starts(true)},
+		{name: "idle-memory", what: "idle memory", metrics: memoryMetrics(), build: buildIdle},
 		{name: "retention", what: "retention at 40 MB/s", rounds: 3, metrics: []metric{
 			{name: "device bytes", unit: "× payload", lower: true, at: 2.5, digits: 2},
 			{name: "worst put", unit: "ms", lower: true, at: 50, index: 1, upper: true},
-		}, prepare: prepareRetention},
+		}, build: buildRetention},
 		{name: "reopen", what: "reopen after kill -9", metrics: []metric{
 			{name: "exec → ready", unit: "ms", lower: true, at: 1000, digits: 0}, {name: "data", unit: "MiB", index: 1},
-		}, prepare: prepareReopen},
+		}, build: buildReopen},
 	}
 }
 

@@ -18,12 +18,6 @@ const unpaid = `{"data":{"status":["paid","shipped"],"price":[{"numeric":[">",10
 // processor's time of server and function, and the time on the wall.
 type sieved struct{ batch, records int }
 
-func (v sieved) prepare(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := v.build(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 func (v sieved) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream = "bench"
 	g, err := newLedger(c)

@@ -65,12 +65,6 @@ type backlog struct {
 	handler        string
 }
 
-func (b backlog) prepare(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := b.build(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 func (b backlog) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, size = "bench", 1024
 	g, a, err := l.streaming(ctx, c, l.durable, stream)
@@ -144,12 +138,6 @@ type latency struct {
 	handler            string
 	perSecond, records int
 	memory             bool // not durable
-}
-
-func (y latency) prepare(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := y.build(ctx, l, &c)
-	return settle(s, &c, err)
 }
 
 func (y latency) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
@@ -257,11 +245,9 @@ func paced(ctx context.Context, perSecond, n, conns int, send func(conn, i int, 
 
 // invokes measures synchronous Invoke of a warm function over the API, beside a bare server that hands the same body to
 // a bare loop.
-func invokes(clients int) func(context.Context, *lab) (*stage, error) {
-	return func(ctx context.Context, l *lab) (*stage, error) {
-		var c cleanup
-		s, err := buildInvokes(ctx, l, &c, clients)
-		return settle(s, &c, err)
+func invokes(clients int) builder {
+	return func(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
+		return buildInvokes(ctx, l, c, clients)
 	}
 }
 

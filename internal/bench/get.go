@@ -7,13 +7,7 @@ import (
 	"time"
 )
 
-// prepareDrain is reading a stream from its beginning to its tip, beside a bare server that returns as many bytes.
-func prepareDrain(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := buildDrain(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
+// buildDrain is reading a stream from its beginning to its tip, beside a bare server that returns as many bytes.
 func buildDrain(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, records = "bench", 400_000
 	server, err := l.memory(ctx, c)
@@ -100,11 +94,9 @@ func buildDrain(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 
 // visible returns how long it takes from sending a record until a reader that asks right after the acknowledgement has
 // it. The reference makes the same two round trips to a bare server.
-func visible(durable bool) func(context.Context, *lab) (*stage, error) {
-	return func(ctx context.Context, l *lab) (*stage, error) {
-		var c cleanup
-		s, err := buildVisible(ctx, l, &c, durable)
-		return settle(s, &c, err)
+func visible(durable bool) builder {
+	return func(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
+		return buildVisible(ctx, l, c, durable)
 	}
 }
 

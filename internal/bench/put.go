@@ -11,12 +11,6 @@ type puts struct {
 	durable              bool
 }
 
-func (p puts) prepare(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := p.build(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 func (p puts) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream = "bench"
 	start := l.memory

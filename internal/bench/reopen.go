@@ -8,15 +8,9 @@ import (
 	"time"
 )
 
-// prepareReopen fills a durable server, kills it in the middle of puts, and measures how long the next one takes to be
+// buildReopen fills a durable server, kills it in the middle of puts, and measures how long the next one takes to be
 // ready. Afterwards every record that any of them acknowledged must be there. Records of the put that the kill cut off
 // may be missing: they were not acknowledged.
-func prepareReopen(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := buildReopen(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 func buildReopen(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	const stream, size, producers = "bench", 1024, 4
 	dir, err := l.scratch("reopen", c)

@@ -22,12 +22,6 @@ const (
 	retentionKeep      = 2 * time.Second
 )
 
-func prepareRetention(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := buildRetention(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 // buildRetention measures bytes written by this process per byte of data acknowledged, and the longest time from when a
 // batch was due until it was durable.
 func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {

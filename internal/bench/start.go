@@ -14,11 +14,9 @@ const readyPath = "/_shardmill/health/ready"
 
 // starts measures the time from exec to the first 200 of the health endpoint, polled every millisecond, in turn with a
 // program that links the same modules and only answers. Both are stripped and in the page cache.
-func starts(durable bool) func(context.Context, *lab) (*stage, error) {
-	return func(ctx context.Context, l *lab) (*stage, error) {
-		var c cleanup
-		s, err := buildStarts(ctx, l, &c, durable)
-		return settle(s, &c, err)
+func starts(durable bool) builder {
+	return func(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
+		return buildStarts(ctx, l, c, durable)
 	}
 }
 
@@ -117,14 +115,8 @@ func ready(ctx context.Context, p *process, port int) error {
 // idleFor is how long processes are left idle before their memory is read.
 const idleFor = 10 * time.Second
 
-// prepareIdle starts as many processes of each kind as there are rounds, leaves all of them idle together, and reads
+// buildIdle starts as many processes of each kind as there are rounds, leaves all of them idle together, and reads
 // one of each kind per round.
-func prepareIdle(ctx context.Context, l *lab) (*stage, error) {
-	var c cleanup
-	s, err := buildIdle(ctx, l, &c)
-	return settle(s, &c, err)
-}
-
 func buildIdle(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	var ours, references []func() ([]float64, error)
 	for range l.opt.rounds {
