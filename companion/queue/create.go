@@ -80,6 +80,29 @@ func (qs *Queues) alone(ctx context.Context, stop <-chan struct{}) (done func(),
 	}
 }
 
+// own begins an operation that changes an existing queue itself, alone. The caller calls release when it has ended.
+func (qs *Queues) own(ctx context.Context, name Name) (q *queue, release func(), err error) {
+	stop, leave, err := qs.enter()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !validName(name) {
+		leave()
+		return nil, nil, noSuchQueue()
+	}
+	done, err := qs.alone(ctx, stop)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	release = func() { done(); leave() }
+	if q, err = qs.find(name); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return q, release, nil
+}
+
 // Find returns nil if the queue exists, else the fault QueueDoesNotExist.
 func (qs *Queues) Find(_ context.Context, name Name) error {
 	_, leave, err := qs.enter()
@@ -130,23 +153,11 @@ func (qs *Queues) List(_ context.Context, account, region, prefix, after string,
 // DeleteQueue deletes a queue with everything in it and returns when that is durable. The name can be used again at
 // once; the new queue inherits nothing. Long polls end with QueueDoesNotExist. Faults: QueueDoesNotExist.
 func (qs *Queues) DeleteQueue(ctx context.Context, name Name) error {
-	stop, leave, err := qs.enter()
+	q, release, err := qs.own(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	if !validName(name) {
-		return noSuchQueue()
-	}
-	done, err := qs.alone(ctx, stop)
-	if err != nil {
-		return err
-	}
-	defer done()
-	q, err := qs.find(name)
-	if err != nil {
-		return err
-	}
+	defer release()
 	q.mu.Lock()
 	q.deleted = true
 	q.disarm()

@@ -59,23 +59,11 @@ func (qs *Queues) Tags(_ context.Context, name Name) (map[string]string, error) 
 func (qs *Queues) retag(
 	ctx context.Context, name Name, change func(have map[string]string) (map[string]string, error),
 ) error {
-	stop, leave, err := qs.enter()
+	q, release, err := qs.own(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	if !validName(name) {
-		return noSuchQueue()
-	}
-	done, err := qs.alone(ctx, stop)
-	if err != nil {
-		return err
-	}
-	defer done()
-	q, err := qs.find(name)
-	if err != nil {
-		return err
-	}
+	defer release()
 	m := q.meta
 	if m.tags, err = change(m.tags); err != nil || maps.Equal(m.tags, q.meta.tags) {
 		return err
