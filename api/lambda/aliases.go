@@ -143,11 +143,7 @@ func (h *Handler) listAliases(c *call) error {
 	if err != nil {
 		return err
 	}
-	var v fault.Violations
-	n, after, err := c.page(&v)
-	if err == nil {
-		err = v.Err()
-	}
+	n, after, err := c.page()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type listFunctionsResponse struct {
 func (h *Handler) listFunctions(c *call) error {
 	query := c.r.URL.Query()
 	var v fault.Violations
-	n, after, err := c.page(&v)
+	n, after, err := c.pageOf(&v)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 )
 
@@ -20,11 +19,7 @@ func (h *Handler) listVersionsByFunction(c *call) error {
 	if err != nil {
 		return err
 	}
-	var v fault.Violations
-	n, after, err := c.page(&v)
-	if err == nil {
-		err = v.Err()
-	}
+	n, after, err := c.page()
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,16 @@ func (c *call) whole() (function.Ref, error) {
 }
 
 // page reads MaxItems and Marker: how many items one page holds at most, and what the marker says, or "".
-func (c *call) page(v *fault.Violations) (n int, after string, err error) {
+func (c *call) page() (n int, after string, err error) {
+	var v fault.Violations
+	if n, after, err = c.pageOf(&v); err == nil {
+		err = v.Err()
+	}
+	return n, after, err
+}
+
+// pageOf is page where more than these two parameters may violate the model.
+func (c *call) pageOf(v *fault.Violations) (n int, after string, err error) {
 	query := c.r.URL.Query()
 	n = pageSize
 	if s := query.Get("MaxItems"); s != "" {
