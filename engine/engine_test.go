@@ -99,6 +99,13 @@ func newFakeFunctions() *fakeFunctions {
 	}
 }
 
+// takes sets how long invocations take from now on.
+func (f *fakeFunctions) takes(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.duration = d
+}
+
 func (f *fakeFunctions) Invoke(ctx context.Context, inv function.Invocation) function.Result {
 	theFunction(inv.Ref)
 	f.mu.Lock()
@@ -466,25 +473,38 @@ func p[T any](v T) *T { return &v }
 // create makes a mapping with the given knobs, of f unless they say otherwise, and waits until it is at rest.
 func (w *world) create(k mapping.Knobs) string {
 	w.t.Helper()
+	return createMapping(w.t, w.mappings, k)
+}
+
+func createMapping(t *testing.T, at *mapping.Mappings, k mapping.Knobs) string {
+	t.Helper()
 	if k.FunctionName == nil {
 		k.FunctionName = p("f")
 	}
-	m, _, err := w.mappings.Create(w.t.Context(), caller, mapping.CreateInput{
+	m, _, err := at.Create(t.Context(), caller, mapping.CreateInput{
 		Knobs: k, EventSourceARN: p(orders.ARN()), StartingPosition: p("TRIM_HORIZON"),
 	})
-	w.must(err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Wait()
 	return m.UUID
 }
 
 func (w *world) put(key string, data ...string) {
 	w.t.Helper()
+	putRecords(w.t, w.streams, key, data)
+}
+
+func putRecords(t *testing.T, to *stream.Streams, key string, data []string) {
+	t.Helper()
 	recs := make([]record.Record, len(data))
 	for i, d := range data {
 		recs[i] = record.Record{Key: key, Data: []byte(d)}
 	}
-	_, err := w.streams.PutRecords(w.t.Context(), orders, recs)
-	w.must(err)
+	if _, err := to.PutRecords(t.Context(), orders, recs); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // pass lets time pass in the bubble.

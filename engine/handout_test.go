@@ -135,23 +135,22 @@ func (o *owners) give(to *owner, shards []storage.Shard, from ...*owner) (epoch 
 // create makes a mapping at an engine and waits until it is at rest.
 func (w *owner) create(k mapping.Knobs) string {
 	w.t.Helper()
-	k.FunctionName = p("f")
-	m, _, err := w.mappings.Create(w.t.Context(), caller, mapping.CreateInput{
-		Knobs: k, EventSourceARN: p(orders.ARN()), StartingPosition: p("TRIM_HORIZON"),
-	})
-	w.must(err)
-	synctest.Wait()
-	return m.UUID
+	return createMapping(w.t, w.mappings, k)
 }
 
 func (w *owner) put(key string, data ...string) {
 	w.t.Helper()
-	recs := make([]record.Record, len(data))
-	for i, d := range data {
-		recs[i] = record.Record{Key: key, Data: []byte(d)}
+	putRecords(w.t, w.streams, key, data)
+}
+
+// atRest fails unless nothing counts as under way at any engine.
+func (o *owners) atRest() {
+	o.t.Helper()
+	for _, w := range o.all {
+		if !w.engine.Idle() {
+			o.t.Errorf("%s: something still counts as under way", w.name)
+		}
 	}
-	_, err := w.streams.PutRecords(w.t.Context(), orders, recs)
-	w.must(err)
 }
 
 // Invoke and its neighbours are the functions as one engine sees them.

@@ -139,9 +139,7 @@ func TestAZombieCannotMoveACheckpoint(t *testing.T) {
 		o.give(a, o.shards)
 		a.put("k", numbered(1, 3)...)
 		pass(time.Second)
-		o.functions.mu.Lock()
-		o.functions.duration = 10 * time.Second
-		o.functions.mu.Unlock()
+		o.functions.takes(10 * time.Second)
 		a.put("k", "4")
 		pass(time.Second) // it runs at a
 
@@ -156,9 +154,7 @@ func TestAZombieCannotMoveACheckpoint(t *testing.T) {
 		if h := o.held(uuid, 0); h.Revision != before.Revision {
 			t.Errorf("the zombie has moved the checkpoint to %+v", h)
 		}
-		o.functions.mu.Lock()
-		o.functions.duration = 10 * time.Millisecond
-		o.functions.mu.Unlock()
+		o.functions.takes(10 * time.Millisecond)
 		a.put("k", "5", "6")
 		pass(time.Minute)
 		if n := a.calls.Load(); n > 5 { // one more may have begun before its save conflicted
@@ -241,9 +237,7 @@ func TestTheStateIsDecidedByOne(t *testing.T) {
 				t.Errorf("left: %s", e.Key)
 			}
 		}
-		if !a.engine.Idle() || !b.engine.Idle() {
-			t.Error("something still counts as under way")
-		}
+		o.atRest()
 	})
 }
 
@@ -274,9 +268,7 @@ func TestADeletedMappingIsNotBegunAnew(t *testing.T) {
 		if left, err := o.checkpoints.Shards(t.Context(), uuid); err != nil || len(left) != 0 {
 			t.Errorf("checkpoints of %v are left, %v", left, err)
 		}
-		if !a.engine.Idle() || !b.engine.Idle() {
-			t.Error("something still counts as under way")
-		}
+		o.atRest()
 	})
 }
 
@@ -407,9 +399,7 @@ func TestEveryLostShardHasItsTime(t *testing.T) {
 		o.give(a, o.shards)
 		begin := func(hash string, takes time.Duration) {
 			t.Helper()
-			o.functions.mu.Lock()
-			o.functions.duration = takes
-			o.functions.mu.Unlock()
+			o.functions.takes(takes)
 			_, err := a.streams.PutRecord(t.Context(), orders, stream.PutRecordInput{
 				Record: record.Record{Key: "k", Data: []byte(hash)}, HashKey: hash,
 			})
@@ -421,9 +411,7 @@ func TestEveryLostShardHasItsTime(t *testing.T) {
 		pass(20 * time.Second)
 		begin("340282366920938463463374607431768211455", 25*time.Second)
 		a.grants.Revoke(o.shards[1])
-		o.functions.mu.Lock()
-		o.functions.duration = 10 * time.Millisecond
-		o.functions.mu.Unlock()
+		o.functions.takes(10 * time.Millisecond)
 		pass(time.Minute)
 		o.give(b, o.shards)
 		pass(time.Minute)
