@@ -6,7 +6,6 @@ import (
 	"github.com/shardmill/shardmill/companion/bucket"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/storage"
-	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
 // Bucket returns a bucket as a destination, over stores that fresh makes. adapt adapts the buckets to the kind of
@@ -19,19 +18,17 @@ func Bucket(t *testing.T, fresh func() storage.Local, adapt func(*bucket.Buckets
 		}
 	}
 	const dead = "dead"
-	local := storagetest.NewCrashable(fresh)
 	b := &Bench{Carries: true, Replaces: true}
 	var bs *bucket.Buckets
-	start := func() {
+	b.over(t, fresh, func(local storage.Local) (stop func()) {
 		var err error
 		bs, err = bucket.New(bucket.Options{Local: local})
 		must(err)
 		must(bs.Start(t.Context()))
 		b.Sender, err = destination.Table{destination.S3(adapt(bs))}.Open("arn:aws:s3:::" + dead)
 		must(err)
-	}
-	start()
-	t.Cleanup(func() { bs.Stop() })
+		return bs.Stop
+	})
 	b.Make = func() { must(bs.Create(t.Context(), "111122223333", "us-east-1", dead, nil)) }
 	b.Make()
 	b.Take = func() (bodies []string) {
@@ -53,18 +50,5 @@ func Bucket(t *testing.T, fresh func() storage.Local, adapt func(*bucket.Buckets
 		return bodies
 	}
 	b.Remove = func() { must(bs.Delete(t.Context(), dead)) }
-	b.Stop = func() { bs.Stop() }
-	b.Crash = func() {
-		was := bs
-		local = local.Kill()
-		start()
-		was.Stop()
-	}
-	b.Fail = func(on bool) {
-		if local.FailWith(nil); on {
-			local.FailWith(ErrDisk)
-		}
-	}
-	b.Hold = func() (<-chan struct{}, func()) { return local.HoldNext() }
 	return b
 }

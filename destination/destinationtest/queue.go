@@ -1,18 +1,13 @@
 package destinationtest
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/shardmill/shardmill/companion/queue"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/storage"
-	"github.com/shardmill/shardmill/storage/storagetest"
 )
-
-// ErrDisk is the error of a Queue's failing store.
-var ErrDisk = errors.New("the disk is on fire")
 
 // Queue returns a queue as a destination, over stores that fresh makes. adapt adapts the queues to the kind of
 // destination.
@@ -40,18 +35,16 @@ func queueBench(
 		}
 	}
 	dead := deadQueue
-	local := storagetest.NewCrashable(fresh)
 	b := &Bench{Largest: queue.MaxMessageBytes}
 	var qs *queue.Queues
-	start := func() {
+	b.over(t, fresh, func(local storage.Local) (stop func()) {
 		var err error
 		qs, err = queue.New(queue.Options{Local: local})
 		must(err)
 		must(qs.Start(t.Context()))
 		b.Sender = open(qs, local)
-	}
-	start()
-	t.Cleanup(func() { qs.Stop() })
+		return qs.Stop
+	})
 	b.Make = func() { must(qs.Create(t.Context(), dead, queue.Given{})) }
 	b.Make()
 	b.Take = func() (bodies []string) {
@@ -69,18 +62,5 @@ func queueBench(
 		}
 	}
 	b.Remove = func() { must(qs.DeleteQueue(t.Context(), dead)) }
-	b.Stop = func() { qs.Stop() }
-	b.Crash = func() {
-		was := qs
-		local = local.Kill()
-		start()
-		was.Stop()
-	}
-	b.Fail = func(on bool) {
-		if local.FailWith(nil); on {
-			local.FailWith(ErrDisk)
-		}
-	}
-	b.Hold = func() (<-chan struct{}, func()) { return local.HoldNext() }
 	return b
 }
