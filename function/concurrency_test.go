@@ -17,13 +17,7 @@ import (
 func TestReservedConcurrencyIsHeld(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
-	b.python("f", `
-		import os, time
-		def handler(event, context):
-		    open(event + "/started", "w").close()
-		    while not os.path.exists(event + "/go"):
-		        time.sleep(0.005)
-	`)
+	b.python("f", untilGo)
 	if err := b.PutConcurrency(t.Context(), ref("f"), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -82,13 +76,7 @@ func TestReservationIsReplaced(t *testing.T) {
 func TestDeletedWhileInLine(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(o *function.Options) { o.MaxEnvironments = 1 }, unconfined)
-	b.python("busy", `
-		import os, time
-		def handler(event, context):
-		    open(event + "/started", "w").close()
-		    while not os.path.exists(event + "/go"):
-		        time.sleep(0.005)
-	`)
+	b.python("busy", untilGo)
 	b.provided("f", "echo")
 	dir := t.TempDir()
 	busy, waits := make(chan function.Result, 1), make(chan function.Result, 1)
@@ -138,13 +126,7 @@ func TestMachineCapMakesPollersWait(t *testing.T) {
 	b := start(t, unconfined, func(o *function.Options) { o.MaxEnvironments = 1 })
 	b.provided("idle", "echo")
 	want(t, b.invoke("idle", `1`), function.Success, `1`)
-	b.python("f", `
-		import os, time
-		def handler(event, context):
-		    open(event + "/started", "w").close()
-		    while not os.path.exists(event + "/go"):
-		        time.sleep(0.005)
-	`)
+	b.python("f", untilGo)
 	dir := t.TempDir()
 	first := make(chan function.Result, 1)
 	go func() { first <- b.invoke("f", quote(dir)) }()
@@ -197,13 +179,7 @@ func TestEnvironmentsAreReusedAndNotShared(t *testing.T) {
 func TestHandlerGoesOnWithoutItsCaller(t *testing.T) {
 	t.Parallel()
 	b := start(t, unconfined)
-	b.python("f", `
-		import os, time
-		def handler(event, context):
-		    open(event + "/started", "w").close()
-		    while not os.path.exists(event + "/go"):
-		        time.sleep(0.005)
-	`)
+	b.python("f", untilGo)
 	if err := b.PutConcurrency(t.Context(), ref("f"), 1); err != nil {
 		t.Fatal(err)
 	}

@@ -62,15 +62,6 @@ func (m measured) want(k metric.Kind, name string, count, sum float64) {
 	}
 }
 
-// untilGo is a handler that runs until a file exists.
-const untilGo = `
-	import os, time
-	def handler(event, context):
-	    open(event + "/started" + context.aws_request_id, "w").close()
-	    while not os.path.exists(event + "/go"):
-	        time.sleep(0.005)
-`
-
 // Concurrent invocations are counted as each begins, for each function and for the whole account.
 func TestConcurrencyIsMeasuredExactly(t *testing.T) {
 	t.Parallel()

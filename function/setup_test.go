@@ -117,6 +117,17 @@ func (b *bench) python(name, source string, change ...func(*function.CreateInput
 	return b.create(name, in)
 }
 
+// untilGo is a function in Python whose event is a directory: it makes the files started and started<request id> there,
+// and runs until there is a file go.
+const untilGo = `
+	import os, time
+	def handler(event, context):
+	    for name in "/started" + context.aws_request_id, "/started":
+	        open(event + name, "w").close()
+	    while not os.path.exists(event + "/go"):
+	        time.sleep(0.005)
+`
+
 // nodejs makes a function from the text of index.js, index.handler, with ten seconds and 256 MB.
 func (b *bench) nodejs(name, source string, change ...func(*function.CreateInput)) *function.Configuration {
 	b.t.Helper()
