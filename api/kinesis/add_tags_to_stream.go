@@ -13,11 +13,7 @@ func (h *handler) addTagsToStream(ctx context.Context, c *call) error {
 	var v constraints
 	v.name("streamName", name, optional)
 	v.tags(tags, required)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}

@@ -34,11 +34,7 @@ func (h *handler) describeStream(ctx context.Context, c *call) error {
 	v.name("streamName", name, optional)
 	v.number("limit", limit, optional, 1, 10000)
 	v.name("exclusiveStartShardId", after, optional)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}

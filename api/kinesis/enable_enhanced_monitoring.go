@@ -44,11 +44,7 @@ func (c *call) monitoring() (target stream.Name, metrics stream.ShardMetrics, er
 	var v constraints
 	v.name("streamName", name, optional)
 	metrics = v.shardMetrics(listed, present)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return stream.Name{}, 0, err
-	}
-	target, err = c.address(name, arn)
+	target, err = c.target(&v, name, arn)
 	return target, metrics, err
 }
 

@@ -24,11 +24,7 @@ func (h *handler) getShardIterator(ctx context.Context, c *call) error {
 		string(stream.IterAtTimestamp),
 		string(stream.IterAt), string(stream.IterTrimHorizon))
 	v.text("startingSequenceNumber", sequence, optional, seqPattern, 0, 0)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}

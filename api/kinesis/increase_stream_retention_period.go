@@ -26,10 +26,8 @@ func (c *call) retention() (target stream.Name, hours int, err error) {
 	var v constraints
 	v.name("streamName", name, optional)
 	v.number("retentionPeriodHours", period, required, 1, maxInteger)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
+	if target, err = c.target(&v, name, arn); err != nil {
 		return stream.Name{}, 0, err
 	}
-	target, err = c.address(name, arn)
-	return target, int(*period), err
+	return target, int(*period), nil
 }

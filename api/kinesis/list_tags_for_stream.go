@@ -18,11 +18,7 @@ func (h *handler) listTagsForStream(ctx context.Context, c *call) error {
 	v.name("streamName", name, optional)
 	v.text("exclusiveStartTagKey", after, optional, nil, 1, 128)
 	v.number("limit", limit, optional, 1, most)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}

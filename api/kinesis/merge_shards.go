@@ -15,11 +15,7 @@ func (h *handler) mergeShards(ctx context.Context, c *call) error {
 	v.name("streamName", name, optional)
 	v.name("shardToMerge", shard, required)
 	v.name("adjacentShardToMerge", adjacent, required)
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,12 @@ func (c *call) named(f *fields) (stream.Name, error) {
 	}
 	var v constraints
 	v.name("streamName", name, optional)
+	return c.target(&v, name, arn)
+}
+
+// target judges the ARN, the last member of most requests, and returns the stream that they mean. Faults: those of all
+// that v has, and of address.
+func (c *call) target(v *constraints, name, arn *string) (stream.Name, error) {
 	v.streamARN(arn, optional)
 	if err := v.Err(); err != nil {
 		return stream.Name{}, err

@@ -15,11 +15,7 @@ func (h *handler) updateShardCount(ctx context.Context, c *call) error {
 	v.name("streamName", name, optional)
 	v.number("targetShardCount", count, required, 1, maxInteger)
 	v.enum("scalingType", scaling, required, "UNIFORM_SCALING")
-	v.streamARN(arn, optional)
-	if err := v.Err(); err != nil {
-		return err
-	}
-	target, err := c.address(name, arn)
+	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}
