@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
 )
@@ -14,7 +15,9 @@ import (
 // runtime, and makes the version Active or its update Successful, or Failed with the reason.
 func (f *Functions) activate(l live) {
 	conf := l.conf
+	f.preparing.Add(1)
 	f.work.Go(func() {
+		defer f.preparing.Add(-1)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		stop := make(chan struct{})
@@ -33,12 +36,33 @@ func (f *Functions) activate(l live) {
 		if dir, _, e := f.code.unpacked(ctx, conf.CodeSHA256); err == nil && e == nil && !f.confined() {
 			plan.Hint = strings.TrimSpace(plan.Hint + " " + sharedHint(dir))
 		}
-		if left := conf.LastModified.Add(f.opt.Transition).Sub(f.opt.Clock.Now()); f.opt.Transition > 0 && left > 0 &&
-			f.opt.Clock.Sleep(ctx, left) != nil {
+		end := conf.LastModified.Add(f.opt.Transition)
+		if f.opt.Transition > 0 && end.After(f.opt.Clock.Now()) && !f.rest(ctx, end) {
 			return
 		}
 		f.conclude(ctx, l, plan, err)
 	})
+}
+
+// rest lets an activation wait for an instant by the clock; it is not at work until then. It reports false if ctx ends
+// before.
+func (f *Functions) rest(ctx context.Context, until time.Time) bool {
+	over := make(chan struct{})
+	timer := f.opt.Clock.At(until, func() {
+		f.preparing.Add(1)
+		close(over)
+	})
+	f.preparing.Add(-1)
+	select {
+	case <-over:
+	case <-ctx.Done():
+		if timer.Stop() {
+			f.preparing.Add(1)
+			return false
+		}
+		<-over
+	}
+	return ctx.Err() == nil
 }
 
 // plan finds out how conf is started.

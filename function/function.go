@@ -22,6 +22,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shardmill/shardmill/function/launcher"
@@ -185,13 +186,14 @@ type Functions struct {
 	watched map[Ref]chan struct{} // of existing functions; see Changed
 	appears chan struct{}         // closed when a function appears; nil: no missing function is watched
 
-	starting chan struct{} // environments in their init phase: as many as processors
-	stopping chan struct{}
-	hard     chan struct{} // closed when the drain is over
-	stopOnce sync.Once
-	work     sync.WaitGroup // activations and environments
-	tempDir  string         // to remove at Stop
-	tempLock *os.File
+	starting  chan struct{} // environments in their init phase: as many as processors
+	stopping  chan struct{}
+	hard      chan struct{} // closed when the drain is over
+	stopOnce  sync.Once
+	work      sync.WaitGroup // activations and environments
+	preparing atomic.Int64   // activations at work, without those that only wait for the clock
+	tempDir   string         // to remove at Stop
+	tempLock  *os.File
 }
 
 // New checks opt and builds Functions; nothing is read or started before Start.
@@ -302,6 +304,10 @@ func (f *Functions) Stop(ctx context.Context) {
 
 // Busy returns how many invocations run now.
 func (f *Functions) Busy() int { return f.fleet.running() }
+
+// Preparing returns how many versions are being made ready to run. One that only waits for its transition to be over by
+// the clock is not among them.
+func (f *Functions) Preparing() int { return int(f.preparing.Load()) }
 
 // BusyWith names the functions that run now.
 func (f *Functions) BusyWith() []Ref { return f.fleet.busy() }

@@ -84,7 +84,7 @@ func (s *steps) polled(ctx context.Context) bool {
 	same := func() bool { return s.rooms.clock.Fired() == s.fired && s.rooms.engine.Reads() == s.reads }
 	for same() && !s.rooms.ending.Load() {
 		if s.rooms.engine.Idle() {
-			return s.rooms.functions.Busy() == 0 && same() // what is counted is counted before the engine is idle
+			return s.rooms.still() && same() // what is counted is counted before the engine is idle
 		}
 		soon := time.NewTimer(time.Millisecond) // to look whether something else goes on as well
 		select {

@@ -369,7 +369,7 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 				Status: http.StatusConflict, Text: "the clock stays where it is: the server stops or is reset",
 			}
 		}
-		if r.engine.Idle() && r.functions.Busy() == 0 {
+		if r.engine.Idle() && r.still() {
 			calm++
 		} else {
 			calm = 0
@@ -387,11 +387,16 @@ func (r *rooms) idle(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
+// still reports whether no function runs, or is made ready to run.
+func (r *rooms) still() bool { return r.functions.Busy() == 0 && r.functions.Preparing() == 0 }
+
 // stillBusy says what keeps the clock from moving on.
 func (r *rooms) stillBusy(patience time.Duration) string {
 	what := "event source mappings at work"
 	if refs := r.functions.BusyWith(); len(refs) > 0 {
 		what = "function " + refsText(refs)
+	} else if n := r.functions.Preparing(); n > 0 {
+		what = fmt.Sprintf("the preparation of functions (%d)", n)
 	}
 	return fmt.Sprintf("the clock stays where it is: after %s of real time there is still running: %s", patience, what)
 }
