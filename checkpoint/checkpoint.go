@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -210,12 +211,18 @@ func (s *Store) ForgetShards(ctx context.Context, mapping string, shards []recor
 	return nil
 }
 
-// Forget deletes every checkpoint of a mapping.
+// Forget deletes every checkpoint of a mapping, and what the Store remembers of those that another has deleted.
 func (s *Store) Forget(ctx context.Context, mapping string) error {
 	for {
 		entries, err := s.coord.List(ctx, group(mapping), "", 1000)
-		if err != nil || len(entries) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(entries) == 0 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			maps.DeleteFunc(s.parts, func(k string, _ int) bool { return strings.HasPrefix(k, group(mapping)) })
+			return nil
 		}
 		ops := make([]storage.Op, len(entries))
 		for i, e := range entries {
@@ -223,9 +230,6 @@ func (s *Store) Forget(ctx context.Context, mapping string) error {
 		}
 		if _, err := s.coord.Commit(ctx, group(mapping), ops...); err != nil {
 			return err
-		}
-		for _, e := range entries {
-			s.remember(e.Key, 0)
 		}
 	}
 }
