@@ -10,7 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/mapping"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/storagetest"
 	"github.com/shardmill/shardmill/stream/streamtest"
@@ -145,6 +148,83 @@ func TestShardsThatExpireTogetherAreForgottenTogether(t *testing.T) {
 		}
 		if n := commits.Load(); n > 20 {
 			t.Errorf("%d commits for ten updates after the shards have expired", n)
+		}
+	})
+}
+
+// Expired shards that cannot be forgotten are tried again after a pause that grows to ten seconds, whatever else the
+// mapping does meanwhile: each of its turns comes by here.
+func TestForgettingKeepsToItsPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{})
+		w.put("a", "1")
+		w.put("b", "2")
+		w.pass(time.Second)
+		streamtest.Split(t, w.streams, orders, 0)
+		w.pass(time.Second)
+		var tries atomic.Int64
+		w.coord.fail(func(call, key string) bool {
+			if call != "commit" || !strings.HasPrefix(key, "checkpoint/") {
+				return false
+			}
+			tries.Add(1)
+			return true
+		})
+		w.pass(30 * time.Hour)
+		if kept := w.keptShards(uuid); tries.Load() == 0 || !slices.Contains(kept, "0000000000") {
+			t.Fatalf("checkpoints of %v after %d commits", kept, tries.Load())
+		}
+
+		tries.Store(0)
+		for i := range int64(50) {
+			w.update(uuid, mapping.Knobs{BatchSize: p(10 + i)})
+			w.pass(100 * time.Millisecond)
+		}
+
+		if n := tries.Load(); n > 3 { // each asks the store once more what has become of it
+			t.Errorf("%d commits in five seconds", n)
+		}
+		w.coord.fail(nil)
+		w.pass(11 * time.Second)
+		if kept := w.keptShards(uuid); slices.Contains(kept, "0000000000") {
+			t.Errorf("checkpoints of %v", kept)
+		}
+	})
+}
+
+// tipless is a source in which the first shard expires between the list of shards and its start.
+type tipless struct{ source.Source }
+
+func (s tipless) Tip(ctx context.Context, shard record.ShardID) (record.Position, bool, error) {
+	if shard == 0 {
+		return 0, false, fault.New(fault.CodeNotFound, "shard 0 has expired")
+	}
+	return s.Source.Tip(ctx, shard)
+}
+
+// A shard that expires between the list of shards and its start is no problem of the mapping, which says nothing about
+// it: reading will tell what has become of it.
+func TestAShardThatExpiresAsItStartsIsNoProblem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		uuid := w.create(mapping.Knobs{})
+		w.put("k", "1")
+		w.pass(time.Second) // and saved: a checkpoint is held against its shard
+
+		w.restartWith(func(s source.Source) source.Source { return tipless{s} })
+		w.put("k", "2")
+		w.pass(time.Minute)
+
+		if m := w.state(uuid); m.LastResult != "OK" {
+			t.Errorf("last result %q", m.LastResult)
+		}
+		if got := w.functions.delivered(); !slices.Equal(got, numbered(1, 2)) {
+			t.Errorf("delivered %v", got)
 		}
 	})
 }
