@@ -11,6 +11,7 @@ import (
 	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
@@ -144,4 +145,16 @@ func TestAnHourOfPollsPassesAtOnce(t *testing.T) {
 		return b.s.rooms.engine.Reads() > s.reads, ""
 	})
 	looked()
+	var client sync.WaitGroup
+	client.Go(func() { // until the server stops
+		b.s.functions().Invoke(context.Background(), function.Invocation{
+			Ref: function.Ref{Account: "000000000000", Region: "us-east-1", Name: "f"}, Payload: []byte(`"hang"`),
+		})
+	})
+	t.Cleanup(client.Wait)
+	t.Cleanup(b.stopNow)
+	eventually.Holds(t, "an invocation of a client", func() bool { return b.s.functions().Busy() > 0 })
+	if s.polled(t.Context()) {
+		t.Error("no full look while a function runs that no mapping has called")
+	}
 }
