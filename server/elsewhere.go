@@ -217,10 +217,11 @@ func (nowhere) Write(function.Ref, string, string, []function.LogEvent) {}
 // Exists says that a log group may exist.
 func (nowhere) Exists(logstore.Group, string) error { return nil }
 
-// Read says why there is nothing to be read.
-func (n nowhere) Read(context.Context, logstore.Query, func(logstore.Event) bool) error {
-	return errors.New(proxy.OffText(string(n)))
-}
+// Off says why there is nothing to be read.
+func (n nowhere) Off() error { return n.err() }
+
+// Read refuses by name.
+func (n nowhere) Read(context.Context, logstore.Query, func(logstore.Event) bool) error { return n.err() }
 
 // proxiedQueues shows the queues of a target to package topic.
 type proxiedQueues struct{ target *proxy.Target }

@@ -360,6 +360,12 @@ func TestCompanionsThatAreOffAreRefusedByName(t *testing.T) {
 			contains(t, answer, "<Code>NotImplemented")
 		}
 	}
+	for _, query := range []string{"?function=f", "?function=f&follow=1"} {
+		status, answer := b.control("GET", control.PathLogs+query, "")
+		if contains(t, answer, "The companion logs is off"); status != http.StatusNotImplemented {
+			t.Errorf("what a function has printed: %d %s", status, answer)
+		}
+	}
 	for _, name := range []string{"logs", "objects"} {
 		if _, err := os.Stat(filepath.Join(cfg.Data, name)); err == nil {
 			t.Errorf("%s has been opened", name)

@@ -92,6 +92,9 @@ type Logs interface {
 	Read(ctx context.Context, q logstore.Query, each func(logstore.Event) bool) error
 }
 
+// LogsOff is what Logs implements that keeps nothing: Off says why.
+type LogsOff interface{ Off() error }
+
 // Metrics holds what is measured.
 type Metrics interface {
 	Each(visit func(id metric.ID, unit string, total metric.Total))

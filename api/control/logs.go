@@ -59,6 +59,9 @@ func (h *handler) logs(w http.ResponseWriter, req *http.Request) error {
 	if q.Get("function") == "" {
 		return &Problem{http.StatusBadRequest, "the query parameter function is missing"}
 	}
+	if off, ok := h.Logs.(LogsOff); ok {
+		return &Problem{http.StatusNotImplemented, off.Off().Error()}
+	}
 	ref, group, err := h.loggedBy(q)
 	var refused *fault.Error
 	if errors.As(err, &refused) {

@@ -15,7 +15,7 @@ func (e *exposition) shards(all []engine.MappingStatus, now time.Time) {
 		labels string
 		value  float64
 	}
-	var phases, lags, buffered, attempts, waits, windows []sample
+	var phases, problems, lags, buffered, attempts, waits, windows []sample
 	for i := range all {
 		for j := range all[i].Shards {
 			sh := &all[i].Shards[j]
@@ -23,6 +23,11 @@ func (e *exposition) shards(all []engine.MappingStatus, now time.Time) {
 				return labels(append([]string{"mapping", all[i].UUID, "shard", sh.Shard.String()}, more...)...)
 			}
 			phases = append(phases, sample{of("phase", sh.Phase.String()), 1})
+			stuck := 0.0
+			if all[i].Problem != "" || sh.Problem != "" || sh.Parked != "" {
+				stuck = 1
+			}
+			problems = append(problems, sample{of(), stuck})
 			m := sh.Machine
 			if m == nil {
 				continue
@@ -55,6 +60,10 @@ func (e *exposition) shards(all []engine.MappingStatus, now time.Time) {
 		samples    []sample
 	}{
 		{"shardmill_mapping_shard_phase", "Always 1; the label says whether the shard runs or what it waits for.", phases},
+		{
+			"shardmill_mapping_shard_problem", "1 while a person must act: LastProcessingResult says why the shard stands still.",
+			problems,
+		},
 		{"shardmill_mapping_checkpoint_lag_seconds", "Age of the oldest record read and not settled; 0 without one.", lags},
 		{"shardmill_mapping_buffered_records", "Records held, and settled beyond the checkpoint.", buffered},
 		{"shardmill_mapping_batch_attempt", "Attempt of the batch at hand: the one that runs, or the next.", attempts},

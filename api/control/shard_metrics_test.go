@@ -28,6 +28,10 @@ func TestShardsShowHowTheyStand(t *testing.T) {
 			},
 		},
 		{ShardState: esm.ShardState{Shard: 1, Phase: esm.PhaseParents}},
+		{ShardState: esm.ShardState{Shard: 2, Phase: esm.PhaseRuns}, Problem: "PROBLEM: its checkpoint is corrupt"},
+		{ShardState: esm.ShardState{Shard: 3, Phase: esm.PhaseRuns}, Parked: "lane 1 is lost"},
+	}}, {UUID: "v", Problem: "PROBLEM: no stream", Shards: []engine.ShardStatus{
+		{ShardState: esm.ShardState{Shard: 0, Phase: esm.PhaseOff}},
 	}}}
 
 	_, page := do(w.handler(true), "GET", PathMetrics, "")
@@ -36,6 +40,11 @@ func TestShardsShowHowTheyStand(t *testing.T) {
 	for _, line := range []string{
 		"shardmill_mapping_shard_phase" + first + `,phase="runs"} 1`,
 		`shardmill_mapping_shard_phase{mapping="u",shard="shardId-000000000001",phase="parents"} 1`,
+		"shardmill_mapping_shard_problem" + first + "} 0",
+		`shardmill_mapping_shard_problem{mapping="u",shard="shardId-000000000001"} 0`,
+		`shardmill_mapping_shard_problem{mapping="u",shard="shardId-000000000002"} 1`,
+		`shardmill_mapping_shard_problem{mapping="u",shard="shardId-000000000003"} 1`,
+		`shardmill_mapping_shard_problem{mapping="v",shard="shardId-000000000000"} 1`,
 		"shardmill_mapping_buffered_records" + first + "} 7",
 		"shardmill_mapping_batch_attempt" + first + `,lane="1"} 3`,
 		"shardmill_mapping_lane_state" + first + `,lane="0",reason="records"} 1`,
