@@ -60,10 +60,11 @@ type Shard struct {
 	saveFails int
 
 	// ending
-	release  bool    // finish after the attempts in flight
-	rebuild  *Config // a new factor waits for the attempts in flight
-	finished bool
-	endSaved bool // the checkpoint of a shard's end has been given to Save
+	release     bool    // finish after the attempts in flight
+	rebuild     *Config // a new factor waits for the attempts in flight
+	otherFilter bool    // and a filter other than that of cfg has counted meanwhile
+	finished    bool
+	endSaved    bool // the checkpoint of a shard's end has been given to Save
 }
 
 // NewShard returns a machine that continues from a checkpoint. seed determines only the jitter of back-offs. The first
@@ -206,18 +207,16 @@ func (s *Shard) reconfigured(cfg Config) {
 	if cfg.Factor != s.cfg.Factor || cfg.TumblingWindow != s.cfg.TumblingWindow {
 		if !s.release { // the next machine finds out by itself
 			s.rebuild = &cfg
+			s.otherFilter = s.otherFilter || cfg.Filter != s.cfg.Filter
 			// they decide how long the end of a window may fail
 			s.cfg.MaxRetries, s.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge
 			s.emit(&Adopted{Config: s.cfg})
 		}
 		return
 	}
-	other := cfg.Filter != s.cfg.Filter
-	if s.rebuild != nil { // back to the lanes in force before the rebuild began
-		other = other || cfg.Filter != s.rebuild.Filter
-		s.rebuild = nil
-	}
-	s.cfg = cfg
+	other := cfg.Filter != s.cfg.Filter || s.otherFilter
+	// if there is one, these are the lanes in force before it began
+	s.cfg, s.rebuild, s.otherFilter = cfg, nil, false
 	s.emit(&Adopted{Config: cfg})
 	if other && !s.release { // the next machine reads under the new filter from the start
 		s.refilter()
@@ -230,7 +229,7 @@ func (s *Shard) reconfigured(cfg Config) {
 func (s *Shard) rebuildLanes() {
 	s.maxArrival = s.arrivalAtLow()
 	s.next = s.low() + 1
-	s.cfg, s.rebuild = *s.rebuild, nil
+	s.cfg, s.rebuild, s.otherFilter = *s.rebuild, nil, false
 	s.gen++
 	for i := range s.lanes {
 		s.tellWaitEnded(&s.lanes[i])

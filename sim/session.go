@@ -20,6 +20,7 @@ type session struct {
 	from    esm.Checkpoint
 	cfg     esm.Config  // in force
 	next    *esm.Config // waits until the lanes can be rebuilt
+	sifted  bool        // and meanwhile the shell may have read under other filters than those of cfg
 	factor  int         // of the lane map in force
 	gen     uint32
 	lanes   []*lane
@@ -388,12 +389,13 @@ func (n *session) reconfigured(cfg esm.Config) {
 	n.partial, n.batchSize, n.filter = cfg.PartialResponses, cfg.BatchSize, cfg.Filter
 	switch {
 	case cfg.Factor == n.cfg.Factor && cfg.TumblingWindow == n.cfg.TumblingWindow:
-		other := cfg.Filter != n.cfg.Filter || n.next != nil && cfg.Filter != n.next.Filter
-		if n.cfg, n.next = cfg, nil; other && !n.release {
+		other := cfg.Filter != n.cfg.Filter || n.sifted
+		if n.cfg, n.next, n.sifted = cfg, nil, false; other && !n.release {
 			n.refilter()
 		}
 	case !n.release:
 		n.next = &cfg
+		n.sifted = n.sifted || cfg.Filter != n.cfg.Filter
 		n.cfg.MaxRetries, n.cfg.MaxAge = cfg.MaxRetries, cfg.MaxAge // limits hold from the next decision on
 	}
 }
@@ -414,7 +416,7 @@ func (n *session) rebuilt(cp *esm.Checkpoint) {
 		n.complain("lanes are rebuilt under the window from %d", n.win.start)
 	}
 	n.arrival = n.arrivalAt(low)
-	n.cfg, n.next, n.gen, n.factor = *n.next, nil, cp.Generation, cp.Factor
+	n.cfg, n.next, n.sifted, n.gen, n.factor = *n.next, nil, false, cp.Generation, cp.Factor
 	n.from, n.position = esm.Checkpoint{Low: low}, low+1
 	n.win, n.closed = openWindow{closed: n.win.closed}, map[record.Millis]bool{}
 	n.given, n.bytes, n.choked, n.fetch.out = nil, 0, false, false
