@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -46,13 +47,14 @@ func TestStoredBytesAreAsDocumented(t *testing.T) {
 	}
 }
 
-func TestAnUnknownVersionIsRefused(t *testing.T) {
+func TestUnknownVersionsAndTooManyTagsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := encodeState(taken{sent: 1})
 	b[0] = 2
 	_, stateErr := decodeState(stateKey(1, 1), b)
 	_, metaErr := decodeMeta([]byte("\x03" + plainQueue + "\x00"))
-	for _, err := range []error{stateErr, metaErr} {
+	_, tagsErr := decodeMeta([]byte("\x02" + plainQueue + "\x33" + strings.Repeat("\x01k\x01v", 51)))
+	for _, err := range []error{stateErr, metaErr, tagsErr} {
 		if !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("got %v", err)
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/storage"
+	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/storage/storagetest"
 )
 
 func (b *bench) tags() map[string]string {
@@ -20,9 +22,10 @@ func (b *bench) tags() map[string]string {
 func TestTagsSurviveACrashAndEndWithTheirQueue(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Given{Tags: map[string]string{"team": "orders"}})
-	b.must(b.Tag(t.Context(), orders, map[string]string{"cost": "7", "old": ""}))
-	b.must(b.Untag(t.Context(), orders, []string{"old"}))
 	b.send("a")
+	b.must(b.Tag(t.Context(), orders, map[string]string{"cost": "7", "old": ""}))
+	b = open(t, b.local.Kill())
+	b.must(b.Untag(t.Context(), orders, []string{"old"}))
 
 	b = open(t, b.local.Kill())
 
@@ -54,14 +57,41 @@ func TestTagsAreCopied(t *testing.T) {
 
 func TestTagsThatAreNotStoredAreNotShown(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Given{})
+	b := setup(t, Given{Tags: map[string]string{"team": "orders"}})
 
 	b.local.FailWith(storage.ErrFull)
-	err := b.Tag(t.Context(), orders, map[string]string{"team": "orders"})
+	err := b.Tag(t.Context(), orders, map[string]string{"cost": "7"})
+	again := b.Tag(t.Context(), orders, map[string]string{"team": "orders"})
 	b.local.FailWith(nil)
 
-	if got := b.tags(); !errors.Is(err, storage.ErrFull) || len(got) != 0 {
+	if got := b.tags(); !errors.Is(err, storage.ErrFull) || !maps.Equal(got, map[string]string{"team": "orders"}) {
 		t.Errorf("tags %v: %v", got, err)
+	}
+	if again != nil {
+		t.Errorf("tags that are there were written again: %v", again)
+	}
+}
+
+// Without space tags are refused like messages, with a queue or without, and can be removed.
+func TestAFullStoreTakesNoTags(t *testing.T) {
+	t.Parallel()
+	full := memory.New(memory.Options{Limit: 1}).Local()
+	b := open(t, storagetest.NewCrashable(func() storage.Local { return full }))
+	tagged := encodeMeta(meta{id: 1, settings: Defaults(), tags: map[string]string{"team": "orders"}})
+	b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: metaKey(orders), Value: tagged}))
+
+	more := map[string]string{"cost": "7"}
+	tagErr := b.Tag(t.Context(), orders, more)
+	createErr := b.Create(t.Context(), Name{orders.Account, orders.Region, "other"}, Given{Tags: more})
+	untagErr := b.Untag(t.Context(), orders, []string{"team"})
+
+	for _, err := range []error{tagErr, createErr} {
+		if !errors.Is(err, storage.ErrFull) {
+			t.Errorf("got %v, want no space", err)
+		}
+	}
+	if got := b.tags(); untagErr != nil || len(got) != 0 {
+		t.Errorf("tags %v: %v", got, untagErr)
 	}
 }
 
