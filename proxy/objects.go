@@ -280,7 +280,7 @@ func (s *objects) exchange(out *http.Request, o *object, progress func()) (*http
 	done := make(chan result, 1)
 	go func() {
 		answer, err := s.target.send(out) //nolint:bodyclose // who gets the answer closes it
-		_ = reader.Close() // an answer may come before the body has been read
+		_ = reader.Close()                // an answer may come before the body has been read
 		done <- result{answer, err}
 	}()
 	err := pass(writer, o.body, progress)

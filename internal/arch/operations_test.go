@@ -15,7 +15,7 @@ import (
 
 // operations are those of a service's model, as the code lists them.
 type operations struct {
-	page           string // of docs/compat
+	page           string   // of docs/compat
 	served, others []string // others may be empty where whatever is not served is refused
 }
 

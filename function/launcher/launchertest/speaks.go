@@ -190,6 +190,7 @@ func relay(to io.Writer, from io.Reader) error {
 			return err
 		}
 		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close() // it is read, or the connection is of no use
 		if err != nil {
 			return err
 		}
