@@ -49,12 +49,20 @@ func (w *world) judgeDurable(p *process, id record.ShardID, cp *esm.Checkpoint, 
 	if p.dead.Load() || revision <= sh.revision {
 		return
 	}
-	// One engine forgets a deleted mapping while another, which has not heard of it, claims a shard.
-	claimed := w.leaving && cp.Batches == 0 && cp.Lanes == nil && epoch > sh.epoch
-	if old := sh.durable; old != nil && !claimed &&
-		(cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended) {
+	old := sh.durable
+	back := old != nil && (cp.Low < old.Low || cp.Generation < old.Generation || old.Ended && !cp.Ended)
+	// One engine forgets a deleted mapping while another, which has not heard of it, claims a shard, and hears before
+	// it begins.
+	claim := w.leaving && cp.Batches == 0 && cp.Lanes == nil && epoch > sh.epoch
+	switch {
+	case w.absent:
+		w.complain("shard %d: a checkpoint at %d is saved, and there is no mapping", sh.id, cp.Low)
+	case sh.late && !claim:
+		w.complain("shard %d: the mapping was deleted, and is begun anew and saved at %d", sh.id, cp.Low)
+	case back && !claim:
 		w.complain("shard %d: the durable checkpoint goes back from %d to %d", sh.id, old.Low, cp.Low)
 	}
+	sh.late = sh.late || back && claim
 	if epoch < sh.epoch {
 		w.complain("shard %d: a checkpoint of epoch %d is written over one of epoch %d", sh.id, epoch, sh.epoch)
 	}

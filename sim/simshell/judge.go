@@ -68,6 +68,7 @@ type shard struct {
 
 	durable  *esm.Checkpoint
 	revision storage.Revision
+	late     bool // claimed after the checkpoints of a deleted mapping were forgotten
 }
 
 // fact is what the judge knows of a record beyond the book.

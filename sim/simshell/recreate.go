@@ -162,7 +162,7 @@ func (w *world) anew(from begins) {
 	w.lost, w.tries, w.notices = map[string]int{}, map[string]*try{}, map[string]*notice{}
 	w.forgive(w.now())
 	for _, sh := range w.shards {
-		sh.durable, sh.epoch, sh.revision, sh.flights = nil, 0, 0, nil
+		sh.durable, sh.epoch, sh.revision, sh.late, sh.flights = nil, 0, 0, false, nil
 		for _, e := range sh.book.Records {
 			f := sh.facts[e.Pos]
 			*f = fact{id: f.id}
