@@ -94,19 +94,19 @@ func (s *Store) CreatePolicy(ctx context.Context, a Account, p Policy, document 
 
 // Policy returns an account's policy with that ARN. Faults: CodeNoSuchEntity.
 func (s *Store) Policy(ctx context.Context, a Account, arn string) (Policy, error) {
-	p, _, ok, err := s.policy(ctx, a, arn)
-	if err == nil && !ok {
-		err = noSuchPolicy(arn)
-	}
+	p, _, err := s.policy(ctx, a, arn)
 	return p, err
 }
 
-func (s *Store) policy(ctx context.Context, a Account, arn string) (Policy, storage.Revision, bool, error) {
+func (s *Store) policy(ctx context.Context, a Account, arn string) (Policy, storage.Revision, error) {
 	p, revision, ok, err := load[Policy](ctx, s, key(a.ID, kindPolicy, arn[strings.LastIndexByte(arn, '/')+1:]))
-	if err != nil || !ok || p.ARN(a) != arn {
-		return Policy{}, 0, false, err
+	switch {
+	case err != nil:
+		return Policy{}, 0, err
+	case !ok || p.ARN(a) != arn:
+		return Policy{}, 0, noSuchPolicy(arn)
 	}
-	return p, revision, true, nil
+	return p, revision, nil
 }
 
 // Policies returns the policies of an account, in order of name, without AWS's own.
@@ -145,10 +145,7 @@ func (s *Store) Uses(ctx context.Context, a Account) (map[string]Uses, error) {
 func (s *Store) DeletePolicy(ctx context.Context, a Account, arn string) error {
 	s.change.Lock()
 	defer s.change.Unlock()
-	p, revision, ok, err := s.policy(ctx, a, arn)
-	if err == nil && !ok {
-		err = noSuchPolicy(arn)
-	}
+	p, revision, err := s.policy(ctx, a, arn)
 	if err != nil {
 		return err
 	}
@@ -173,10 +170,7 @@ func (s *Store) DeletePolicy(ctx context.Context, a Account, arn string) error {
 func (s *Store) changePolicy(ctx context.Context, a Account, arn string, change func(*Policy) error) error {
 	s.change.Lock()
 	defer s.change.Unlock()
-	p, revision, ok, err := s.policy(ctx, a, arn)
-	if err == nil && !ok {
-		err = noSuchPolicy(arn)
-	}
+	p, revision, err := s.policy(ctx, a, arn)
 	if err != nil {
 		return err
 	}

@@ -181,10 +181,11 @@ func (s *Store) DeleteRolePolicy(ctx context.Context, a Account, role, name stri
 func (s *Store) AttachPolicy(ctx context.Context, a Account, role, arn string) error {
 	return s.changeRole(ctx, a, role, func(r *Role) error {
 		if !OwnedByAWS(arn) {
-			if _, _, ok, err := s.policy(ctx, a, arn); err != nil {
-				return err
-			} else if !ok {
+			switch _, _, err := s.policy(ctx, a, arn); {
+			case fault.CodeOf(err) == CodeNoSuchEntity:
 				return fault.New(CodeNoSuchEntity, "Policy %s does not exist or is not attachable.", clip(arn))
+			case err != nil:
+				return err
 			}
 		}
 		if !slices.Contains(r.Attached, arn) {
