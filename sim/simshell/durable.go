@@ -118,7 +118,8 @@ func (w *world) judgeReopened(p *process) {
 				w.complain("shard %d: record %d was delivered and is gone", id, e.Pos)
 			}
 		}
-		if expired := sh.closed && !saved || w.leaving; sh.durable != nil && !expired && h.Revision < sh.revision {
+		forgotten := (sh.closed || sh.expired) && !saved || w.leaving
+		if sh.durable != nil && !forgotten && h.Revision < sh.revision {
 			w.complain("shard %d: a checkpoint that was saved is gone: %d instead of %d", id, h.Revision, sh.revision)
 		}
 		if saved {
@@ -252,7 +253,7 @@ func (w *world) judgeEnd(p *process) {
 		case cp == nil:
 		case cp.Low < last:
 			w.complain("shard %d: everything came to an end up to %d, and is saved up to %d", sh.id, last, cp.Low)
-		case sh.closed && !cp.Ended:
+		case sh.closed && !sh.expired && !cp.Ended:
 			w.complain("shard %d is closed and everything of it came to an end, and it has not ended", sh.id)
 		case cp.Window != nil && cp.Window.Last != 0:
 			w.complain("shard %d: the window from %d never got its final invocation", sh.id, cp.Window.Start)

@@ -75,6 +75,9 @@ func (n *node) invoked(inv function.Invocation) code {
 		}
 		w.judgeTarget(&inv, ev.role)
 		w.judgeCall(c)
+		if len(c.ps) > 0 {
+			w.judgeIdentity(sh, c)
+		}
 	}
 	w.logf("node %d: shard %d call %s %v final=%t early=%t", n.n, ev.shard, inv.RequestID, c.ps, ev.final, ev.early)
 	takes := grid + upTo(r, w.knobs.slow)
@@ -230,6 +233,7 @@ func fails(kind string) function.Result {
 func (w *world) judgeNotice(p *process, id string, body []byte) {
 	var doc struct {
 		RequestContext struct {
+			RequestID   string        `json:"requestId"`
 			FunctionARN string        `json:"functionArn"`
 			Condition   esm.Condition `json:"condition"`
 		} `json:"requestContext"`
@@ -256,7 +260,7 @@ func (w *world) judgeNotice(p *process, id string, body []byte) {
 		n = &notice{shard: sh.id}
 		w.notices[id] = n
 	}
-	n.ps = w.named(sh, first.Pos, last.Pos, doc.Batch.Size)
+	n.ps = w.meant(sh, doc.RequestContext.RequestID, first.Pos, last.Pos, doc.Batch.Size)
 	w.logf("process %d: notice %s %s shard %d %v", p.n, id, doc.RequestContext.Condition, sh.id, n.ps)
 	if p.dead.Load() {
 		return
@@ -287,7 +291,22 @@ func (w *world) judgeNotice(p *process, id string, body []byte) {
 	}
 }
 
-// named are the records that a notice means: so many of one lane, the first and the last among them. w.mu is held.
+// meant are the records that a notice means. If the function has had them all in its last invocation for the batch,
+// they are known; what it has not had is found by what lanes and filters there were. w.mu is held.
+func (w *world) meant(sh *shard, id string, first, last record.Position, count int) []record.Position {
+	had := w.called[id]
+	if len(had) == 0 || had[0] > first || had[len(had)-1] < last {
+		return w.named(sh, first, last, count)
+	}
+	from, ok := slices.BinarySearch(had, first)
+	to, ok2 := slices.BinarySearch(had, last)
+	if !ok || !ok2 || to-from+1 != count {
+		return nil
+	}
+	return had[from : to+1]
+}
+
+// named are the records that a notice may mean: so many of one lane, the first and the last among them. w.mu is held.
 func (w *world) named(sh *shard, first, last record.Position, count int) []record.Position {
 	a := sh.book.At(first)
 	if a == nil {

@@ -25,7 +25,8 @@ type judge struct {
 	lost    map[string]int   // failures that the engine heard of, by request id
 	ends    map[string][]record.Position
 	notices map[string]*notice
-	tries   map[string]*try // by request id
+	tries   map[string]*try              // by request id
+	called  map[string][]record.Position // of the last invocation, by request id
 
 	firsts    int       // deliveries of records that had never been delivered
 	forgiven  time.Time // what was processed until then may be processed again
@@ -40,7 +41,7 @@ func newJudge() judge {
 	return judge{
 		shards: map[record.ShardID]*shard{}, sent: map[uint64]*sent{}, lost: map[string]int{},
 		ends:    map[string][]record.Position{},
-		notices: map[string]*notice{}, tries: map[string]*try{},
+		notices: map[string]*notice{}, tries: map[string]*try{}, called: map[string][]record.Position{},
 	}
 }
 
@@ -61,6 +62,7 @@ type shard struct {
 	keys     record.HashKeyRange
 	parents  []record.ShardID
 	closed   bool
+	expired  bool // the stream lists it no more
 	trimmed  record.Position
 	forgiven time.Time // as that of all, for this shard
 	epoch    uint64    // in the durable checkpoint
@@ -173,6 +175,9 @@ func (w *world) learn(p *process) *stream.Info {
 	w.stream = info.ID
 	for i := range info.Shards {
 		w.known(&info.Shards[i])
+	}
+	for id, sh := range w.shards {
+		sh.expired = !slices.ContainsFunc(info.Shards, func(s stream.ShardInfo) bool { return s.ID == id })
 	}
 	return info
 }
@@ -429,6 +434,28 @@ func (w *world) judgeFlights(sh *shard, c *call, keys map[byte]bool) {
 	waiters, flights := c.p.functions.enrolled()
 	if lanes := most * len(w.shards) * len(c.p.nodes); waiters+flights > lanes {
 		w.complain("%d lanes stand in the line while %d run, of %d", waiters, flights, lanes)
+	}
+}
+
+// judgeIdentity checks that a request id stands for the same records as before, as far as both invocations reach. w.mu
+// is held.
+func (w *world) judgeIdentity(sh *shard, c *call) {
+	had, last := w.called[c.id], len(c.ps)-1
+	w.called[c.id] = c.ps
+	if len(had) == 0 {
+		return
+	}
+	from, to := max(had[0], c.ps[0]), min(had[len(had)-1], c.ps[last])
+	within := func(ps []record.Position) (out []record.Position) {
+		for _, p := range ps {
+			if p >= from && p <= to {
+				out = append(out, p)
+			}
+		}
+		return out
+	}
+	if !slices.Equal(within(had), within(c.ps)) {
+		w.complain("shard %d: %v and %v have the request id %s", sh.id, had, c.ps, c.id)
 	}
 }
 

@@ -160,6 +160,7 @@ func (w *world) anew(from begins) {
 	w.from, w.leaving, w.absent = from, false, false
 	w.configs, w.sieves, w.until = nil, nil, nil
 	w.lost, w.tries, w.notices = map[string]int{}, map[string]*try{}, map[string]*notice{}
+	w.called = map[string][]record.Position{}
 	w.forgive(w.now())
 	for _, sh := range w.shards {
 		sh.durable, sh.epoch, sh.revision, sh.late, sh.flights = nil, 0, 0, false, nil
