@@ -221,7 +221,9 @@ func (nowhere) Exists(logstore.Group, string) error { return nil }
 func (n nowhere) Off() error { return n.err() }
 
 // Read refuses by name.
-func (n nowhere) Read(context.Context, logstore.Query, func(logstore.Event) bool) error { return n.err() }
+func (n nowhere) Read(context.Context, logstore.Query, func(logstore.Event) bool) error {
+	return n.err()
+}
 
 // proxiedQueues shows the queues of a target to package topic.
 type proxiedQueues struct{ target *proxy.Target }
