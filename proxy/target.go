@@ -54,6 +54,12 @@ type Target struct {
 	stop      context.CancelFunc
 }
 
+// NamesAs reports whether o has its resources in the same account and region: what one target names is the other's,
+// too.
+func (t *Target) NamesAs(o *Target) bool {
+	return t.setting.Account == o.setting.Account && t.setting.Region == o.setting.Region
+}
+
 // NewTarget returns what serves a companion, by its name. It fails if the setting lacks something, or the file a key.
 func NewTarget(companion string, s Setting, keys *Credentials, log *slog.Logger) (*Target, error) {
 	if keys == nil {

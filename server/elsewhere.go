@@ -118,11 +118,17 @@ func (c *Config) proxied(r *row, setting proxy.Setting) (opener, error) {
 		return nil, errors.New("proxy: needs --proxy-credentials FILE, with the key that requests are signed with")
 	}
 	name, away := r.name, r.away
-	if away.sends {
-		queues, _ := proxy.ParseSetting(c.Companions["queue"]) // what is wrong with it is said for itself
-		away.forward = subscribing(queues.Mode == proxy.Proxied)
-	}
 	keys := proxy.NewCredentials(c.ProxyCredentials)
+	if away.sends {
+		away.forward = subscribing(func(topics *proxy.Target) bool {
+			queues, err := proxy.ParseSetting(c.Companions["queue"]) // what is wrong with it is said for itself
+			if err != nil || queues.Mode != proxy.Proxied {
+				return false
+			}
+			t, err := proxy.NewTarget("queue", queues, keys, nil)
+			return err == nil && t.NamesAs(topics)
+		})
+	}
 	if _, err := proxy.NewTarget(name, setting, keys, nil); err != nil {
 		return nil, err
 	}
@@ -154,9 +160,10 @@ func (c *Config) proxied(r *row, setting proxy.Setting) (opener, error) {
 }
 
 // subscribing returns a forwarder of topics that refuses subscriptions of what the target cannot reach: functions, and
-// queues unless they are elsewhere, too.
-func subscribing(queuesToo bool) func(*proxy.Target, wire.Service) wire.Service {
+// queues unless they are there, too.
+func subscribing(queuesThere func(topics *proxy.Target) bool) func(*proxy.Target, wire.Service) wire.Service {
 	return func(t *proxy.Target, row wire.Service) wire.Service {
+		queuesToo := queuesThere(t)
 		return t.Service(row, translate.SNS, func(c wire.Caller, form wire.Form) *fault.Error {
 			a, ok := arn.Parse(form.Get("Endpoint"))
 			if id, _, _ := arn.FoldAccount(a.Account, c.Account); form.Action() != "Subscribe" || !ok ||
@@ -165,7 +172,7 @@ func subscribing(queuesToo bool) func(*proxy.Target, wire.Service) wire.Service 
 			}
 			return fault.New(proxy.CodeInvalidParameter,
 				"Invalid parameter: Endpoint Reason: %s is of this server, and topics are served by %s, which cannot reach it.",
-				fault.Clip(form.Get("Endpoint"), 200), t).WithHint("proxy queues, too (--queue), or leave topics embedded")
+				fault.Clip(form.Get("Endpoint"), 200), t).WithHint("proxy queues to the same account and region, too (--queue), or leave topics embedded")
 		})
 	}
 }

@@ -557,12 +557,18 @@ func TestAProxiedTopicHasOurNames(t *testing.T) {
 	contains(t, b.ok(b.call("AmazonSQS.ReceiveMessage", jsonType, `{"QueueUrl":"http://x/000000000000/q"}`)),
 		`\"Message\" : \"`+queue+`\"`)
 
-	delete(cfg.Companions, "queue")
-	alone := start(t, cfg)
-	for _, endpoint := range []string{"sqs&Endpoint=" + queue, "lambda&Endpoint=arn:aws:lambda:us-east-1:000000000000:function:f"} {
-		status, answer := alone.call("", formType, "Action=Subscribe&TopicArn="+topic+"&Protocol="+endpoint+version)
-		if contains(t, answer, "<Code>InvalidParameter</Code>", "which cannot reach it"); status != 400 {
-			t.Errorf("%s: %d", endpoint, status)
+	together := cfg.Companions["queue"]
+	for what, elsewhere := range map[string]string{
+		"queues of ours": "embedded", "queues of another account": together + ",account=444455556666",
+		"queues of another region": together + ",region=eu-west-2",
+	} {
+		cfg.Companions["queue"] = elsewhere
+		alone := start(t, cfg)
+		for _, endpoint := range []string{"sqs&Endpoint=" + queue, "lambda&Endpoint=arn:aws:lambda:us-east-1:000000000000:function:f"} {
+			status, answer := alone.call("", formType, "Action=Subscribe&TopicArn="+topic+"&Protocol="+endpoint+version)
+			if contains(t, answer, "<Code>InvalidParameter</Code>", "which cannot reach it"); status != 400 {
+				t.Errorf("%s, %s: %d", what, endpoint, status)
+			}
 		}
 	}
 }
