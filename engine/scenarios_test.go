@@ -13,6 +13,7 @@ import (
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/metric"
+	"github.com/shardmill/shardmill/stream"
 	"github.com/shardmill/shardmill/stream/streamtest"
 )
 
@@ -387,7 +388,8 @@ func TestAdvanceFiresBackOffs(t *testing.T) {
 	})
 }
 
-// A deleted stream leaves the mapping enabled, with the reason in LastProcessingResult.
+// A deleted stream leaves the mapping enabled, with the reason in LastProcessingResult. One that is made again under
+// its name is another one.
 func TestDeletedStreamIsNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -400,6 +402,12 @@ func TestDeletedStreamIsNamed(t *testing.T) {
 
 		if m := w.state(uuid); m.State != mapping.Enabled || m.LastResult != "PROBLEM: Stream not found" {
 			t.Errorf("state %s, last result %s", m.State, m.LastResult)
+		}
+		w.must(w.streams.Create(t.Context(), orders, stream.CreateInput{Shards: 1})) // another one
+		w.put("k", "a")
+		w.pass(time.Second)
+		if m := w.state(uuid); m.LastResult != "PROBLEM: Stream not found" || len(w.functions.seen()) != 0 {
+			t.Errorf("with another stream: last result %s, %d invocations", m.LastResult, len(w.functions.seen()))
 		}
 	})
 }

@@ -137,6 +137,11 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 			return server.Config{}, usage(c, "--%s: %s", interpreter.flag, err)
 		}
 	}
+	if f.filters == 0 { // it would stand for the default
+		return server.Config{}, usage(
+			c, "max-filters 0 is outside %d to %d", mapping.DefaultMaxFilters, mapping.MaxMaxFilters,
+		)
+	}
 	log, err := f.log(c.ErrOrStderr())
 	if err != nil {
 		return server.Config{}, usage(c, "%s", err)

@@ -186,7 +186,7 @@ func TestFirstSignalEndsACommandThatReads(t *testing.T) {
 func TestAReplayOfNothingFails(t *testing.T) {
 	t.Parallel()
 	var r replayed
-	if err := r.verdict(); err == nil || err.Error() != "there is no record in that range; nothing has been replayed" {
+	if err := r.verdict(); err == nil || err.Error() != "there is no record in that range that the mapping's filters let through; nothing has been replayed" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -80,6 +80,7 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 			"serve", 2,
 			"error: serve needs --data DIR, the directory that keeps everything\nhint: for a server in memory: shardmill dev\n",
 		},
+		{"dev --max-filters 0", 2, "error: max-filters 0 is outside 5 to 10\nhint: run shardmill dev --help\n"},
 		{"dev --port 70000", 2, "error: port 70000 is outside 0 to 65535\nhint: run shardmill dev --help\n"},
 		{
 			"dev --memory-limit lots", 2,

@@ -160,7 +160,7 @@ func (r *replayed) verdict() error {
 	switch {
 	case r.batches == 0:
 		return &failure{
-			text: "there is no record in that range; nothing has been replayed",
+			text: "there is no record in that range that the mapping's filters let through; nothing has been replayed",
 			hint: "sequence numbers: shardmill tail STREAM --from start --follow=false -o json",
 		}
 	case r.failed > 0:
