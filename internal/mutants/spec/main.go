@@ -55,6 +55,13 @@ func run(n, from int, only string) error {
 	if err != nil {
 		return err
 	}
+	known, err := readNotes(noted)
+	if err != nil {
+		return err
+	}
+	for _, n := range known.stale(all) {
+		fmt.Printf("a note is about no flip any more: %s\n", n)
+	}
 	if only != "" {
 		files := strings.Split(only, ",")
 		all = slices.DeleteFunc(all, func(s site) bool { return !slices.Contains(files, s.file) })
@@ -85,6 +92,7 @@ func run(n, from int, only string) error {
 				if err != nil {
 					v.ended = err.Error()
 				}
+				v.note = known.of(&s)
 				mu.Lock()
 				done++
 				verdicts[i] = v
@@ -107,29 +115,37 @@ type verdict struct {
 	scenarios []string // those that changed
 	files     []string // scripts without a scenario that changed, or that ended early
 	ended     string   // not empty: the flip did not compile
+	note      string   // why no script can show it, if somebody has noted that
 }
 
 func (v verdict) String() string {
 	switch {
 	case v.ended != "":
 		return "no program: " + v.ended
-	case len(v.scenarios) == 0 && len(v.files) == 0:
+	case v.survived() && v.note != "":
+		return "survived: " + v.note
+	case v.survived():
 		return "SURVIVED"
 	}
 	return strings.Join(append(v.scenarios, v.files...), " ")
 }
 
+func (v verdict) survived() bool { return len(v.scenarios) == 0 && len(v.files) == 0 }
+
 // report prints what verdicts say; about scenarios only if flips are of the whole core.
 func report(base scripts, verdicts []verdict, whole bool) {
 	by := map[string]int{}
-	survived, programs := 0, 0
+	survived, noted, programs := 0, 0, 0
 	for _, v := range verdicts {
 		if v.ended != "" {
 			continue
 		}
 		programs++
-		if len(v.scenarios) == 0 && len(v.files) == 0 {
+		if v.survived() {
 			survived++
+			if v.note != "" {
+				noted++
+			}
 		}
 		for _, id := range v.scenarios {
 			by[id]++
@@ -141,7 +157,8 @@ func report(base scripts, verdicts []verdict, whole bool) {
 			unproved = append(unproved, id)
 		}
 	}
-	fmt.Printf("\n%d flips: %d change a script, %d survive all of them\n", programs, programs-survived, survived)
+	fmt.Printf("\n%d flips: %d change a script, %d survive all of them, %d of these for a reason that is noted\n", programs,
+		programs-survived, survived, noted)
 	if !whole {
 		return
 	}

@@ -27,6 +27,8 @@ type site struct {
 	line     int
 	from, to int // byte offsets
 	old, new string
+	code     string // the line, without blanks around it
+	nth      int    // of the flips of a line that exchange the same, from 1
 }
 
 func (s site) String() string {
@@ -69,6 +71,13 @@ func sites(dir string) (out []site, err error) {
 	slices.SortStableFunc(out, func(a, b site) int {
 		return cmp.Or(strings.Compare(a.file, b.file), cmp.Compare(a.from, b.from))
 	})
+	count := map[string]int{}
+	for i := range out {
+		s := &out[i]
+		same := fmt.Sprint(s.file, s.line, s.old, s.new)
+		count[same]++
+		s.nth = count[same]
+	}
 	return out, nil
 }
 
@@ -132,7 +141,9 @@ func (f *finder) between(from, to token.Pos) string {
 
 func (f *finder) flip(from, to token.Pos, with string) {
 	p := f.set.Position(from)
+	code, _, _ := strings.Cut(string(f.text[p.Offset-p.Column+1:]), "\n")
 	f.found = append(f.found, site{
 		file: f.name, line: p.Line, from: p.Offset, to: f.set.Position(to).Offset, old: f.between(from, to), new: with,
+		code: strings.TrimSpace(code),
 	})
 }
