@@ -20,12 +20,15 @@ func TestLanesPartitionTheHashKeyRange(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := record.HashKeyRange{Start: hashKey(t, "start"), End: hashKey(t, "end")}
-		switch rapid.IntRange(0, 3).Draw(t, "shape") {
+		switch rapid.IntRange(0, 4).Draw(t, "shape") {
 		case 0:
 			r = record.HashKeyRange{End: record.MaxHashKey}
 		case 1: // narrower than the factor
 			r.End = r.Start
 			r.End[15] = max(r.End[15], byte(rapid.IntRange(0, 255).Draw(t, "width")))
+		case 2: // and at the top of the space, where some lanes would begin beyond it
+			r = record.HashKeyRange{Start: record.MaxHashKey, End: record.MaxHashKey}
+			r.Start[15] -= byte(rapid.IntRange(0, 12).Draw(t, "width"))
 		}
 		if r.Start.Compare(r.End) > 0 {
 			r.Start, r.End = r.End, r.Start

@@ -27,7 +27,7 @@ type site struct {
 	line     int
 	from, to int // byte offsets
 	old, new string
-	code     string // the line, without blanks around it
+	code     string // the line, without blanks around it; with the line before it if it is a return
 	nth      int    // of the flips of a line that exchange the same, from 1
 }
 
@@ -139,11 +139,20 @@ func (f *finder) between(from, to token.Pos) string {
 	return string(f.text[f.set.Position(from).Offset:f.set.Position(to).Offset])
 }
 
+// code returns the line that holds a place. A bare return is one of many, so it comes with the line before it.
+func (f *finder) code(p token.Position) string {
+	lines := strings.Split(string(f.text), "\n")
+	line := strings.TrimSpace(lines[p.Line-1])
+	if strings.HasPrefix(line, "return ") {
+		line = strings.TrimSpace(lines[p.Line-2]) + "; " + line
+	}
+	return line
+}
+
 func (f *finder) flip(from, to token.Pos, with string) {
 	p := f.set.Position(from)
-	code, _, _ := strings.Cut(string(f.text[p.Offset-p.Column+1:]), "\n")
 	f.found = append(f.found, site{
 		file: f.name, line: p.Line, from: p.Offset, to: f.set.Position(to).Offset, old: f.between(from, to), new: with,
-		code: strings.TrimSpace(code),
+		code: f.code(p),
 	})
 }
