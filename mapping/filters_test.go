@@ -118,3 +118,14 @@ func TestFiltersAreToldApart(t *testing.T) {
 		seen[id] = filters
 	}
 }
+
+// TestTheIdentityOfFiltersIsKept: checkpoints name filters by it, so another one for the same filters means that every
+// batch that was tried begins anew with the upgrade. Whoever changes what filters let through wants just that, raises
+// filter.Version, and sees this test fail.
+func TestTheIdentityOfFiltersIsKept(t *testing.T) {
+	t.Parallel()
+	s := Settings{Filters: []string{`{"data":{"a":[1]}}`, `{"data":{"a":[2]}}`}}
+	if got, want := s.Core().Filter, uint64(0xe5463c02924530d); got != want {
+		t.Errorf("%#x, want %#x", got, want)
+	}
+}
