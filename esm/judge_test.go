@@ -313,6 +313,17 @@ func (j *judge) save(cp esm.Checkpoint) {
 		j.complain("the checkpoint went back from %d to %d", j.low, cp.Low)
 	}
 	j.low = cp.Low
+	for i, lane := range cp.Lanes {
+		for _, m := range lane.Plan {
+			id := m.ID // stored without what the checkpoint says already
+			if id.Generation != cp.Generation || id.Factor != cp.Factor || id.Lane != i {
+				j.complain("a checkpoint of generation %d has batch %+v in lane %d of %d", cp.Generation, id, i, cp.Factor)
+			}
+			if whole := lane.Plan[0].ID; id.Filter != whole.Filter {
+				j.complain("batches %+v and %+v, which were one, and only one filter can have cut it", whole, id)
+			}
+		}
+	}
 	for _, r := range j.records {
 		mark := cp.Low
 		if int(r.Lane) < len(cp.Lanes) && cp.Lanes[r.Lane].Settled > mark {
