@@ -12,6 +12,7 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function/launcher"
+	"github.com/shardmill/shardmill/internal/nonblock"
 )
 
 // Bounds of what one environment may log. Source: Lambda Developer Guide; CloudWatch Logs quotas.
@@ -101,7 +102,7 @@ func (o *output) pull(fd int) (over, more bool) {
 		if o.closed {
 			return true, false
 		}
-		n, err := syscall.Read(fd, buf[:])
+		n, err := nonblock.Read(fd, buf[:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
+
+	"github.com/shardmill/shardmill/internal/nonblock"
 )
 
 // conn is one connection. Its goroutine reads requests and calls the handler; other goroutines only touch word, and
@@ -16,7 +18,8 @@ import (
 type conn struct {
 	s      *Server
 	nc     net.Conn
-	remote string // the client's address
+	io     net.Conn // nc, for reads and writes
+	remote string   // the client's address
 
 	buf       []byte
 	from, to  int  // what has been read and not used: buf[from:to]
@@ -61,7 +64,7 @@ func (c *conn) enter(p phase) {
 const readSize = 4 << 10 // bytes of a connection's buffer; it grows for longer heads
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{s: s, nc: nc}
+	c := &conn{s: s, nc: nc, io: nonblock.Wrap(nc)}
 	c.calm.set.Store(true)
 	if a := nc.RemoteAddr(); a != nil {
 		c.remote = a.String()
@@ -189,7 +192,7 @@ func (c *conn) fill() bool {
 			c.buf = append(c.buf, make([]byte, max(len(c.buf), readSize))...)
 		}
 	}
-	n, err := c.nc.Read(c.buf[c.to:])
+	n, err := c.io.Read(c.buf[c.to:])
 	c.to += n
 	if n > 0 {
 		return true

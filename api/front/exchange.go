@@ -103,10 +103,10 @@ func (b *body) read(p []byte) (n int, err error) {
 		n = copy(p, c.buf[c.from:c.to])
 		c.from += n
 	case len(p) >= directRead:
-		n, err = c.nc.Read(p)
+		n, err = c.io.Read(p)
 	default:
 		c.from, c.to = 0, 0
-		c.to, err = c.nc.Read(c.buf)
+		c.to, err = c.io.Read(c.buf)
 		n = copy(p, c.buf[:c.to])
 		c.from = n
 	}

@@ -2,13 +2,14 @@ package front
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/nonblock"
 )
 
 // response is the http.ResponseWriter of a request. It frames an answer as net/http does, with these exceptions: what
@@ -278,10 +279,9 @@ func (w *response) push(p []byte) error {
 func (w *response) write(p []byte) error {
 	if w.err == nil {
 		if len(p) == 0 {
-			_, w.err = w.x.c.nc.Write(w.out)
+			_, w.err = w.x.c.io.Write(w.out)
 		} else {
-			both := net.Buffers{w.out, p}
-			_, w.err = both.WriteTo(w.x.c.nc)
+			_, w.err = nonblock.WriteBoth(w.x.c.io, w.out, p)
 		}
 		if w.err != nil {
 			w.x.c.cut()

@@ -151,7 +151,7 @@ func (c *conn) readAhead() {
 	go func() {
 		defer close(a.over)
 		var err error
-		if a.n, err = c.nc.Read(a.b[:]); err != nil && !a.stopped.Load() {
+		if a.n, err = c.io.Read(a.b[:]); err != nil && !a.stopped.Load() {
 			c.cut()
 		}
 	}()

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/nonblock"
 )
 
 // takeNext handles GET /runtime/invocation/next: it parks the connection until Send has an event. Only one /next per
@@ -61,8 +63,7 @@ func writeEvent(c net.Conn, ev *Event) error {
 	if err := c.SetWriteDeadline(ev.Deadline.Add(time.Second)); err != nil {
 		return err
 	}
-	buffers := net.Buffers{b, ev.Payload}
-	if _, err := buffers.WriteTo(c); err != nil {
+	if _, err := nonblock.WriteBoth(c, b, ev.Payload); err != nil {
 		return err
 	}
 	return c.SetWriteDeadline(time.Time{})

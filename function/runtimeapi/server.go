@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/nonblock"
 )
 
 // MaxResponse is the largest response in bytes that is passed on; AWS allows 100 bytes above its documented 6 MiB.
@@ -209,7 +211,7 @@ func (s *Server) accept(ln net.Listener) {
 		if err != nil {
 			return
 		}
-		c := &conn{Conn: nc, s: s}
+		c := &conn{Conn: nonblock.Wrap(nc), s: s}
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()

@@ -37,6 +37,7 @@ var rooms = map[string]struct {
 	"internal/crashpoint": {nil, "where a test build may die"},
 	"internal/durable":    {nil, "how files survive a crash"},
 	"internal/ram":        {nil, "how much memory there is"},
+	"internal/nonblock":   {nil, "how sockets are read and written in Go's runtime"},
 	"internal/arch":       {nil, "these rules"},
 	"esm":                 {[]string{"record", "fault"}, "the policy AWS documents"},
 	"filter":              {[]string{"fault", "internal/jsontext"}, "which records AWS's filter patterns match"},
@@ -63,7 +64,8 @@ var rooms = map[string]struct {
 	},
 	"function": {
 		[]string{
-			"fault", "storage", "metric", "internal/clock", "internal/durable", "internal/tags", "function/*",
+			"fault", "storage", "metric", "internal/clock", "internal/durable", "internal/nonblock", "internal/tags",
+			"function/*",
 		},
 		"how code is held, started, confined, spoken to",
 	},
@@ -75,10 +77,12 @@ var rooms = map[string]struct {
 	"function/launcher/launchertest": {
 		[]string{"function/launcher", "function/runtimeapi", "internal/eventually"}, "how kinds of runtimes are judged",
 	},
-	"function/sandbox":    {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
-	"function/runtimeapi": {[]string{"fault", "storage", "internal/clock"}, "the Runtime API"},
-	"companion/door":      {nil, "when a companion lets operations in"},
-	"companion/message":   {nil, "what messages of queues and topics may carry"},
+	"function/sandbox": {[]string{"fault", "storage", "internal/clock"}, "how it is confined"},
+	"function/runtimeapi": {
+		[]string{"fault", "storage", "internal/clock", "internal/nonblock"}, "the Runtime API",
+	},
+	"companion/door":    {nil, "when a companion lets operations in"},
+	"companion/message": {nil, "what messages of queues and topics may carry"},
 	"companion/queue": {
 		[]string{"fault", "storage", "internal/clock", "internal/tags", "companion/door", "companion/message"},
 		"a queue's semantics",
@@ -121,7 +125,7 @@ var rooms = map[string]struct {
 	},
 	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
 	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
-	"api/front":         {nil, "which requests are plain, and how they are read and answered"},
+	"api/front":         {[]string{"internal/nonblock"}, "which requests are plain, and how they are read and answered"},
 	"api/wire/wiretest": {[]string{"fault", "api/wire"}, "what tests of the shared port need"},
 	"api/control": {
 		[]string{

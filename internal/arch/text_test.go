@@ -88,6 +88,7 @@ var cuts = map[string][]string{
 	"bytes of a request or an answer on their way, in pieces of any size": {
 		"api/front/exchange.go: p[:min(int64(len(p)), b.left)]",
 		"api/front/response.go: p[:min(len(p), sniffed)]",
+		"internal/nonblock/conn_linux.go: b[:min(len(b), maxCall)]",
 	},
 	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
 	"a binary format, whose lengths are written in it": {

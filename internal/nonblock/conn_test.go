@@ -1,0 +1,252 @@
+package nonblock_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/nonblock"
+)
+
+// pair returns both ends of a connection over loopback.
+func pair(t *testing.T) (ours net.Conn, theirs *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialled, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dialled.Close() })
+	ours, err = l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ours.Close() })
+	return ours, dialled.(*net.TCPConn)
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	chance := rand.NewChaCha8([32]byte{7})
+	_, _ = chance.Read(b)
+	return b
+}
+
+// Whatever goes through a wrapped connection arrives whole and in order, in parts of any size: also more than one call
+// moves, and more than the socket takes before somebody reads.
+func TestWhatIsWrittenArrives(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{
+		{0, 0}, {0, 1}, {1, 0}, {1, 1}, {300, 100_000}, {256 << 10, 0}, {256 << 10, 1}, {1, 200_000},
+		{3 << 20, 5<<20 + 3},
+	} {
+		c, peer := pair(t)
+		w := nonblock.Wrap(c)
+		a, b := random(size[0]), random(size[1])
+		var got []byte
+		read := make(chan error)
+		go func() {
+			var err error
+			got, err = io.ReadAll(peer)
+			read <- err
+		}()
+		n, err := nonblock.WriteBoth(w, a, b)
+		if err != nil || n != int64(len(a)+len(b)) {
+			t.Errorf("%v: %d bytes written, %v", size, n, err)
+		}
+		_ = w.Close()
+		if err := <-read; err != nil || !bytes.Equal(got, append(a, b...)) {
+			t.Errorf("%v: %d bytes arrived, %v", size, len(got), err)
+		}
+	}
+}
+
+func TestWhatArrivesIsRead(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t)
+	w := nonblock.Wrap(c)
+	sent := random(3<<20 + 11)
+	go func() {
+		_, _ = peer.Write(sent)
+		_ = peer.CloseWrite()
+	}()
+
+	got := make([]byte, len(sent))
+	_, err := io.ReadFull(w, got)
+
+	if err != nil || !bytes.Equal(got, sent) {
+		t.Fatalf("read %v", err)
+	}
+	if n, err := w.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // callers compare it so
+		t.Errorf("at the end: %d, %v", n, err)
+	}
+	if n, err := w.Read(nil); n != 0 || err != nil {
+		t.Errorf("into nothing: %d, %v", n, err)
+	}
+}
+
+// Errors are found in what fails as in what package net returns.
+func TestFailuresAreThoseOfNet(t *testing.T) {
+	t.Parallel()
+	late := func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+		if err := c.SetDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reset := func(_ *testing.T, _ net.Conn, peer *net.TCPConn) {
+		_ = peer.SetLinger(0)
+		_ = peer.Close()
+	}
+	for _, test := range []struct {
+		name        string
+		before      func(*testing.T, net.Conn, *net.TCPConn)
+		read, write error
+	}{
+		{"too late", late, os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
+		{"closed here", func(_ *testing.T, c net.Conn, _ *net.TCPConn) { _ = c.Close() }, net.ErrClosed, net.ErrClosed},
+		{"reset there", reset, syscall.ECONNRESET, syscall.EPIPE},
+	} {
+		for _, wrap := range []func(net.Conn) net.Conn{nonblock.Wrap, func(c net.Conn) net.Conn { return c }} {
+			c, peer := pair(t)
+			w := wrap(c)
+			test.before(t, c, peer)
+			var failed net.Error
+			if _, err := w.Read(make([]byte, 8)); !errors.Is(err, test.read) || !errors.As(err, &failed) ||
+				failed.Timeout() != errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: read with %T: %v", test.name, w, err)
+			}
+			if n, err := w.Write([]byte("x")); n != 0 || !errors.Is(err, test.write) || !errors.As(err, &failed) {
+				t.Errorf("%s: write with %T: %d, %v", test.name, w, n, err)
+			}
+		}
+	}
+}
+
+// A write that nobody reads ends with its deadline and says how much went, or goes on when somebody does; a reader that
+// waits wakes up for what comes.
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t)
+	w := nonblock.Wrap(c)
+	piece := random(200_000)
+	_ = w.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	var sent []byte
+	for {
+		n, err := w.Write(piece)
+		sent = append(sent, piece[:n]...)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil || n != len(piece) || len(sent) > 64<<20 {
+			t.Fatalf("%d bytes written, the last time %d: %v", len(sent), n, err)
+		}
+	}
+	_ = w.SetWriteDeadline(time.Time{})
+	sent = append(sent, piece...)
+	got := make([]byte, len(sent))
+	arrived := make(chan error)
+	go func() {
+		_, err := io.ReadFull(peer, got)
+		arrived <- err
+	}()
+	if n, err := w.Write(piece); err != nil || n != len(piece) {
+		t.Errorf("when somebody reads: %d bytes written, %v", n, err)
+	}
+	if err := <-arrived; err != nil || !bytes.Equal(got, sent) {
+		t.Fatalf("what was written has not come: %v", err)
+	}
+
+	read := make(chan string)
+	go func() {
+		b := make([]byte, 8)
+		n, err := w.Read(b)
+		if err != nil {
+			t.Error(err)
+		}
+		read <- string(b[:n])
+	}()
+	_, _ = peer.Write([]byte("here"))
+	if got := <-read; got != "here" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// An end of the connection reaches whoever waits in it.
+func TestCloseEndsARead(t *testing.T) {
+	t.Parallel()
+	c, _ := pair(t)
+	w := nonblock.Wrap(c)
+	read := make(chan error)
+	go func() {
+		_, err := w.Read(make([]byte, 1))
+		read <- err
+	}()
+	_ = w.Close()
+	if err := <-read; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the read ended with %v", err)
+	}
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("connections are read and written as package net does")
+	}
+	c, peer := pair(t)
+	w := nonblock.Wrap(c)
+	go func() { _, _ = io.Copy(peer, peer) }()
+	a, b, back := []byte("head"), []byte("payload"), make([]byte, 11)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := nonblock.WriteBoth(w, a, b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(w, back); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations for a write and a read", n)
+	}
+}
+
+// What has no socket stays what it is.
+func TestAPipeIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	c, _ := net.Pipe()
+	if w := nonblock.Wrap(c); w != c {
+		t.Errorf("a pipe became a %T", w)
+	}
+}
+
+func TestReadOfADescriptor(t *testing.T) {
+	t.Parallel()
+	var p [2]int
+	if err := syscall.Pipe(p[:]); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(p[0])
+	if err := syscall.SetNonblock(p[0], true); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 8)
+	if _, err := nonblock.Read(p[0], b); !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("empty: %v", err)
+	}
+	_, _ = syscall.Write(p[1], []byte("line"))
+	if n, err := nonblock.Read(p[0], b); err != nil || string(b[:n]) != "line" {
+		t.Errorf("read %q, %v", b[:n], err)
+	}
+	_ = syscall.Close(p[1])
+	if n, err := nonblock.Read(p[0], b); n != 0 || err != nil {
+		t.Errorf("at the end: %d, %v", n, err)
+	}
+}
