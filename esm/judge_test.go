@@ -258,6 +258,9 @@ func (j *judge) invoke(c esm.Invoke) {
 	if bytes != c.Bytes || bytes > esm.MaxPayload && len(c.Positions) > 1 {
 		j.complain("a payload of %d bytes, told as %d", bytes, c.Bytes)
 	}
+	if c.ID.Purpose != esm.ForRecords && c.ID.Filter != 0 {
+		j.complain("the end of a window has the filter %d, and would be another one once that changes", c.ID.Filter)
+	}
 	if len(c.Positions) > 0 {
 		j.front("invocation", c.Positions)
 		j.member(c.ID, c.Positions)

@@ -114,6 +114,29 @@ func TestACheckpointHoldsFewBatches(t *testing.T) {
 	t.Error("nothing is saved")
 }
 
+// A checkpoint of version 3 does not name the filter of a batch: it can be any, so the batch begins anew under every
+// one, and where there is none.
+func TestABatchOfAnUnknownFilterBeginsAnew(t *testing.T) {
+	t.Parallel()
+	for _, filter := range []uint64{0, 7} {
+		from := esm.Checkpoint{Factor: 1, Batches: 4, Lanes: []esm.LaneMark{{Plan: []esm.SegmentMark{{
+			ID:    esm.BatchID{Factor: 1, First: 1, Last: 2, Filter: esm.FilterUnknown},
+			First: 1, Last: 2, Batch: 4, Failures: 3, Invocations: 3,
+		}}}}}
+		s := esm.NewShard(esm.Config{BatchSize: 2, Factor: 1, MaxRetries: 3, Filter: filter}, from, 1)
+		s.Step(epoch, esm.Tick{})
+
+		invoked := batchOf(t, s.Step(epoch, esm.ReadReturned{
+			Seq: 1, Records: []esm.Rec{{Pos: 1, Bytes: 100, Match: true}, {Pos: 2, Bytes: 100, Match: true}}, Next: 3,
+			End: esm.Tail,
+		}))
+
+		if invoked.Attempt != 1 || invoked.Batch != 5 || invoked.ID.Filter != filter {
+			t.Errorf("under filter %d: %+v", filter, invoked)
+		}
+	}
+}
+
 // batchOf returns the one Invoke of a Step.
 func batchOf(t *testing.T, commands []esm.Command) (invoke esm.Invoke) {
 	t.Helper()
