@@ -32,7 +32,7 @@ func TestTagsAreAddedReplacedAndRemoved(t *testing.T) {
 		{"", "", "map[]"},
 		{"TagQueue", `"Tags":{"team":"orders","cost":"7","empty":"","none":null}`, "map[cost:7 empty: none: team:orders]"},
 		{"TagQueue", `"Tags":{"cost":"8","Cost":"9"}`, "map[Cost:9 cost:8 empty: none: team:orders]"},
-		{"UntagQueue", `"TagKeys":["cost","team","absent","empty","none"]`, "map[Cost:9]"},
+		{"UntagQueue", `"TagKeys":["absent","cost","team","empty","none"]`, "map[Cost:9]"},
 		{"UntagQueue", `"TagKeys":["Cost"]`, "map[]"},
 	} {
 		if step.op != "" {

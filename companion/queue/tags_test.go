@@ -3,9 +3,13 @@ package queue
 import (
 	"errors"
 	"maps"
+	"strconv"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/memory"
 	"github.com/shardmill/shardmill/storage/storagetest"
@@ -52,6 +56,26 @@ func TestTagsAreCopied(t *testing.T) {
 	b.tags()["team"] = "nobody"
 	if got := b.tags(); got["team"] != "orders" {
 		t.Errorf("tags %v", got)
+	}
+}
+
+// Of changes that are made at once none undoes another, in memory or in the store.
+func TestChangesOfTagsDoNotUndoEachOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Given{})
+	var changes errgroup.Group
+	for i := range tags.Most {
+		changes.Go(func() error {
+			return b.Tag(t.Context(), orders, map[string]string{strconv.Itoa(i): "7"})
+		})
+	}
+	b.must(changes.Wait())
+
+	shown := len(b.tags())
+	b = open(t, b.local.Kill())
+
+	if stored := len(b.tags()); shown != tags.Most || stored != tags.Most {
+		t.Errorf("%d tags, %d after a crash, of %d", shown, stored, tags.Most)
 	}
 }
 
