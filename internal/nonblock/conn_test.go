@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +56,9 @@ func TestWhatIsWrittenArrives(t *testing.T) {
 		c, peer := pair(t)
 		w := nonblock.Wrap(c)
 		a, b := random(size[0]), random(size[1])
+		if len(a)+len(b) < 1<<20 {
+			_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // or it takes all of them whole
+		}
 		var got []byte
 		read := make(chan error)
 		go func() {
@@ -93,6 +98,45 @@ func TestWhatArrivesIsRead(t *testing.T) {
 	}
 	if n, err := w.Read(nil); n != 0 || err != nil {
 		t.Errorf("into nothing: %d, %v", n, err)
+	}
+}
+
+// Writes made at once arrive whole, one after the other, and reads made at once share what comes.
+func TestUseAtOnce(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t)
+	w, back := nonblock.Wrap(c), nonblock.Wrap(peer)
+	const users, times, size = 4, 50, 1000
+	var writers, readers sync.WaitGroup
+	var counts [users]atomic.Int64
+	for i := range users {
+		piece := bytes.Repeat([]byte{byte(i)}, size)
+		writers.Go(func() {
+			for range times {
+				if n, err := nonblock.WriteBoth(w, piece[:size/3], piece[size/3:]); n != size || err != nil {
+					t.Errorf("%d bytes written, %v", n, err)
+				}
+			}
+		})
+		readers.Go(func() {
+			for b := make([]byte, 3*size); ; {
+				n, err := back.Read(b)
+				if err != nil {
+					return
+				}
+				for _, of := range b[:n] {
+					counts[of].Add(1)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	_ = w.Close()
+	readers.Wait()
+	for i := range counts {
+		if n := counts[i].Load(); n != times*size {
+			t.Errorf("%d bytes of %d have come, not %d", n, i, times*size)
+		}
 	}
 }
 
