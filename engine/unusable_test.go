@@ -58,6 +58,10 @@ func TestACheckpointThatCannotBeUsedIsLeftAlone(t *testing.T) {
 		"with a batch that the shard never had": {encoded(func(cp *esm.Checkpoint) {
 			cp.Lanes = []esm.LaneMark{{Settled: 2, Plan: []esm.SegmentMark{{First: 3, Last: 7}}}}
 		}), "it speaks of record 7, and the next one of the shard will be 5"},
+		"with a lane that is beyond the shard": {
+			encoded(func(cp *esm.Checkpoint) { cp.Lanes = []esm.LaneMark{{Settled: 7}} }),
+			"it speaks of record 7, and the next one of the shard will be 5",
+		},
 		"at the end of an open shard": {
 			encoded(func(cp *esm.Checkpoint) { cp.Ended = true }),
 			"it says that the shard has ended, and the shard is open",
