@@ -123,10 +123,10 @@ func (f *Functions) load(ctx context.Context) error {
 // decodeRow reads a stored row whose format is in format afterwards.
 func decodeRow(e storage.Entry, row any, format *int) error {
 	if err := json.Unmarshal(e.Value, row); err != nil {
-		return fmt.Errorf("read function %s: %w", e.Key, err)
+		return fmt.Errorf("read function %s: %w: %w", e.Key, storage.ErrCorrupt, err)
 	}
 	if *format < 1 || *format > storedFormat {
-		return fmt.Errorf("read function %s: format %d is newer than this program", e.Key, *format)
+		return fmt.Errorf("read function %s: %w: format %d is newer than this program", e.Key, storage.ErrCorrupt, *format)
 	}
 	return nil
 }

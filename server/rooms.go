@@ -247,6 +247,10 @@ func (s *Server) dataError(err error) error {
 	if errors.As(err, &h) {
 		hint = h.Hint()
 	}
+	if hint == "" && errors.Is(err, storage.ErrCorrupt) {
+		hint = "run the shardmill that wrote it if that is a newer one; else check the disk and restore " + s.cfg.Data +
+			" from a backup"
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		hint = "make space on the disk that " + s.cfg.Data + " lies on, or move the directory to a larger one"
 	}

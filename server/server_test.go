@@ -21,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/eventually"
+	"github.com/shardmill/shardmill/storage"
 )
 
 func TestMain(m *testing.M) {
@@ -407,6 +408,37 @@ func TestClockMovesForward(t *testing.T) {
 		if status, answer := serve.control("POST", path, `{"advanceMillis":1}`); status != 403 {
 			t.Errorf("%s under serve: %d %s", path, status, answer)
 		}
+	}
+}
+
+// What is stored and cannot be read ends the start with what to do: nothing is guessed, and nothing is written over.
+func TestWhatIsDamagedComesWithAdvice(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"mapping/uuid/", "function/", "stream/name/", "stream/shard/"} {
+		data := t.TempDir()
+		b := start(t, Config{Data: data})
+		b.pipeline()
+		coord := b.s.rooms.store.Coord()
+		entries, err := coord.List(t.Context(), prefix, "", 1)
+		if err != nil || len(entries) == 0 {
+			t.Fatalf("%s: %d entries, err %v", prefix, len(entries), err)
+		}
+		if _, err := coord.Commit(t.Context(), prefix, storage.Op{
+			Key: entries[0].Key, Value: []byte{0xff}, Expect: entries[0].Revision,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.s.Stop(t.Context())
+		s, err := New(Config{Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *DataError
+		if err := s.Start(t.Context()); !errors.As(err, &refused) || !errors.Is(err, storage.ErrCorrupt) ||
+			!strings.Contains(refused.Hint, "from a backup") {
+			t.Errorf("%s: started with %v, hint %+v", entries[0].Key, err, refused)
+		}
+		s.Stop(t.Context())
 	}
 }
 

@@ -233,7 +233,7 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		var id uint64
 		if last.Revision != 0 {
 			if id, err = strconv.ParseUint(string(last.Value), 10, 32); err != nil {
-				return fmt.Errorf("read %s: %w", keyID, err)
+				return fmt.Errorf("read %s: %w: %w", keyID, storage.ErrCorrupt, err)
 			}
 		}
 		if id++; id > 1<<32-1 {

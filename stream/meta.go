@@ -102,22 +102,23 @@ func decodeUpTo(e storage.Entry, v any, newest int) error {
 		Version int `json:"v"`
 	}
 	if err := json.Unmarshal(e.Value, &head); err != nil {
-		return fmt.Errorf("read %s: %w", e.Key, err)
+		return fmt.Errorf("read %s: %w: %w", e.Key, storage.ErrCorrupt, err)
 	}
 	if head.Version < 1 || head.Version > newest {
 		return fmt.Errorf(
-			"read %s: format version %d is not known here; it was written by a newer release", e.Key, head.Version,
+			"read %s: %w: format version %d is not known here; it was written by a newer release", e.Key,
+			storage.ErrCorrupt, head.Version,
 		)
 	}
 	if err := json.Unmarshal(e.Value, v); err != nil {
-		return fmt.Errorf("read %s: %w", e.Key, err)
+		return fmt.Errorf("read %s: %w: %w", e.Key, storage.ErrCorrupt, err)
 	}
 	return nil
 }
 
 func decodeShard(e storage.Entry) (stream uint32, s ShardInfo, err error) {
 	if _, err := fmt.Sscanf(e.Key, prefixShard+"%d/%d", &stream, &s.ID); err != nil {
-		return 0, s, fmt.Errorf("read %s: %w", e.Key, err)
+		return 0, s, fmt.Errorf("read %s: %w: %w", e.Key, storage.ErrCorrupt, err)
 	}
 	var r shardRecord
 	if err := decode(e, &r); err != nil {

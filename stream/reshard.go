@@ -149,7 +149,7 @@ func (s *Streams) intended(ctx context.Context, st *stream) ([]step, error) {
 		return nil, err
 	}
 	if err := checkSteps(&st.snap.Load().info, steps); err != nil {
-		return nil, fmt.Errorf("read %s: %w", e.Key, err)
+		return nil, fmt.Errorf("read %s: %w: %w", e.Key, storage.ErrCorrupt, err)
 	}
 	return steps, nil
 }

@@ -23,7 +23,7 @@ const (
 	lockFile = "LOCK" // Pebble's
 )
 
-var errForeign = errors.New("not a shardmill data directory: it holds other files; name an empty or a new one")
+var errForeign = errors.New("not a shardmill data directory: it holds other files; name an empty or a new one, or restore it from a backup")
 
 // claim makes dir, or checks that it is ours or empty. Any other directory is left unchanged.
 func claim(fs vfs.FS, dir string) error {
