@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/shardmill/shardmill/engine"
@@ -63,13 +64,17 @@ func (n *session) judgeHungry() {
 		cost += len(r.Key) + len(r.Data) + recordOverhead
 	}
 	room := raw(n.maxBytes() - bytes)
+	why := ""
 	switch {
 	case n.node.budget == nil:
-		n.complain("it does not read on at %d", n.position)
+		why = "nothing keeps it from that"
 	case n.node.budget.Used()+int64(room) <= n.w.memory:
-		n.complain("it does not read on at %d, and there is memory", n.position)
+		why = "there is memory"
 	case records < n.batchSize && cost < raw(esm.MaxPayload):
-		n.complain("it does not read on at %d and holds %d records, which is less than a batch", n.position, records)
+		why = fmt.Sprintf("it holds %d records, which is less than a batch", records)
+	}
+	if at := n.position; why != "" && (!n.unmoved() || n.readDue()) {
+		n.complain("it does not read on at %d, and %s", at, why)
 	}
 }
 
@@ -128,8 +133,10 @@ func (n *session) give(next record.Position) (count int) {
 		if e.Pos <= l.mark || e.Pos <= n.from.Low || e.Pos <= l.decided {
 			continue
 		}
-		// A record after an idle time begins a window of its own, if the last one has run out.
-		if l.idle() && !n.w.now.Before(l.opened.to.Add(n.cfg.BatchingWindow)) {
+		// A record after an idle time begins a window of its own, if the last one has run out. A lane that waits for a
+		// save is not idle if it has the end of a tumbling window at hand, which may be dropped in silence only then.
+		atHand := n.cfg.TumblingWindow != 0 && n.perhapsTooFar(l)
+		if l.idle() && !atHand && !n.w.now.Before(l.opened.to.Add(n.cfg.BatchingWindow)) {
 			l.opened = span{n.w.now, n.w.now}
 		} else if l.idle() && !n.w.now.Before(l.opened.from.Add(n.cfg.BatchingWindow)) {
 			l.opened.to = n.w.now // perhaps it has

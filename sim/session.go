@@ -280,7 +280,7 @@ func (n *session) wants(effects []engine.Effect) {
 // rests checks, once a step is done, that nothing was left undone.
 func (n *session) rests() {
 	n.settleSilently()
-	if n.readDue() && (!n.unmoved() || n.readDue()) {
+	if n.readDue() {
 		n.judgeHungry()
 	}
 	n.judgeSaving()
