@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
 	"strings"
 
 	"github.com/shardmill/shardmill/esm"
@@ -57,10 +60,10 @@ func (r *mappingRunner) configured(m mapping.Mapping) {
 	old := r.m
 	r.m = m
 	r.count() // before a shard is started that would be counted under the old settings
-	if core := m.Core(); core != old.Core() {
+	if m.Core() != old.Core() {
 		r.setFilter()
 		for _, s := range r.shards {
-			r.reconfigure(s, core)
+			r.reconfigure(s)
 		}
 	}
 	if m.FunctionARN != old.FunctionARN || m.Destination != old.Destination {
@@ -82,13 +85,25 @@ func (r *mappingRunner) setFilter() {
 	}
 }
 
+// core returns the settings of the mapping as machines take them. Filters that look at the role let other records
+// through when it changes, so it is part of their identity then.
+func (r *mappingRunner) core() esm.Config {
+	c := r.m.Core()
+	if r.filter != nil && slices.Contains(r.filter.Names(), "invokeIdentityArn") {
+		h := fnv.New64a()
+		_, _ = h.Write(binary.BigEndian.AppendUint64([]byte(r.role), c.Filter))
+		c.Filter = h.Sum64() | 1 // never 0, which is no filter
+	}
+	return c
+}
+
 // reconfigure hands settings to a shard. It ends instead when the filters cannot be used, and then waits to be started.
-func (r *mappingRunner) reconfigure(s *shardRunner, core esm.Config) {
+func (r *mappingRunner) reconfigure(s *shardRunner) {
 	if r.unusable != nil {
 		s.postEvent(esm.Release{})
 		return
 	}
-	f := r.filter
+	f, core := r.filter, r.core()
 	s.post(func() esm.Event {
 		s.x.Filter(f)
 		return esm.Reconfigured{Config: core}

@@ -318,6 +318,43 @@ func TestRestartUnderAnotherFilter(t *testing.T) {
 	})
 }
 
+// Patterns see the role of the function. When it changes, they may let other records through though they are the same:
+// these do not join a batch that was tried before, and its identity is another one. It stays what it is for patterns
+// that do not look.
+func TestARoleThatFiltersLookAtIsPartOfTheirIdentity(t *testing.T) {
+	t.Parallel()
+	const role = "arn:aws:iam::000000000000:role/another"
+	for _, test := range []struct {
+		pattern string
+		same    bool
+		data    []string
+	}{
+		{`{"invokeIdentityArn":[{"suffix":"/another"}]}`, false, objects(1, 5)},
+		{`{"data":{"absent":[1]}}`, true, parity(objects(1, 5), false)},
+	} {
+		t.Run(test.pattern, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				defer w.close()
+				w.functions.handle = func(invocation) function.Result { return failure() }
+				w.put("k", objects(1, 5)...)
+				w.create(mapping.Knobs{BatchSize: p(int64(5)), Filters: []string{onlyOdd, test.pattern}})
+				w.pass(3500 * time.Millisecond)
+				n := len(w.functions.seen())
+				w.functions.change(func() { w.functions.role = role })
+				w.pass(time.Minute)
+
+				first, next := w.functions.seen()[0], w.functions.seen()[n]
+				if !slices.Equal(first.data, parity(objects(1, 5), false)) || !slices.Equal(next.data, test.data) ||
+					(next.requestID == first.requestID) != test.same {
+					t.Errorf("first %+v, with the other role %+v", first, next)
+				}
+			})
+		})
+	}
+}
+
 // damageFilters starts the engine anew on a store in which another program has left an illegal pattern.
 func (w *world) damageFilters(uuid string) {
 	w.engine.Stop(w.t.Context())

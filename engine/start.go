@@ -75,14 +75,14 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	}
 	s := &shardRunner{
 		e: r.e, id: who, target: r.target, meter: meter, src: r.src, log: r.log.With("shard", id.String()),
-		x:     NewExecutor(who, r.m.Core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
+		x:     NewExecutor(who, r.core(), sh.Range, r.src.Format(id, r.role), held.Checkpoint, seed.Sum64(), observe),
 		inbox: newInbox[posted](&r.e.active), epoch: epoch, revision: held.Revision,
 		calls: map[uint64]context.CancelFunc{}, waiters: map[int]*waiter{},
 	}
 	s.x.Share(r.e.budget)
 	s.x.Filter(r.filter)
 	if r.e.o.Trace != nil {
-		cfg := sized(r.m.Core(), r.src.Format(id, r.role))
+		cfg := sized(r.core(), r.src.Format(id, r.role))
 		s.x.Trace(r.e.o.Trace(Machine{who, cfg, held.Checkpoint, seed.Sum64(), sh.Range}))
 	}
 	s.ctx, s.cancel = context.WithCancel(r.ctx)
