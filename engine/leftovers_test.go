@@ -3,8 +3,10 @@ package engine_test
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/shardmill/shardmill/checkpoint"
 	"github.com/shardmill/shardmill/engine/enginetest"
 	"github.com/shardmill/shardmill/mapping"
 )
@@ -55,6 +57,29 @@ func TestALateClaimIsForgottenInTheEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An engine that cannot look for them when it starts looks again.
+func TestLeftoversAreLookedForUntilTheyAreFound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.engine.Stop(t.Context())
+		store := checkpoint.New(w.store.Coord())
+		_, err := store.Claim(t.Context(), "00000000-0000-4000-8000-000000000001", 0, 1, 0)
+		w.must(err)
+		w.coord.fail(failing("list", "checkpoint/"))
+		w.start()
+		w.pass(time.Minute)
+
+		w.coord.fail(nil)
+		w.pass(2 * time.Second)
+
+		if left, err := store.Mappings(t.Context()); err != nil || len(left) > 0 {
+			t.Errorf("checkpoints of %v are left, %v", left, err)
+		}
+	})
 }
 
 // A mapping that is made while an engine starts keeps its checkpoints.
