@@ -82,6 +82,31 @@ func TestLeftoversAreLookedForUntilTheyAreFound(t *testing.T) {
 	})
 }
 
+// While the mappings cannot be read, none of them is taken for one that is gone.
+func TestNothingIsForgottenWhileMappingsCannotBeRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.engine.Stop(t.Context())
+		checkpoints, mappings := failing("list", "checkpoint/"), failing("list", "mapping/result/")
+		w.coord.fail(checkpoints)
+		w.start()
+		w.coord.fail(func(call, key string) bool { return checkpoints(call, key) || mappings(call, key) })
+		store, uuid := checkpoint.New(w.store.Coord()), w.create(mapping.Knobs{})
+		_, err := store.Claim(t.Context(), uuid, 0, 1, 0)
+		w.must(err)
+
+		w.coord.fail(mappings)
+		w.pass(time.Minute)
+
+		if left, err := store.Mappings(t.Context()); err != nil || !slices.Equal(left, []string{uuid}) {
+			t.Errorf("checkpoints of %v are left, %v", left, err)
+		}
+		w.coord.fail(nil)
+	})
+}
+
 // A mapping that is made while an engine starts keeps its checkpoints.
 func TestAnEngineThatStartsForgetsNothingThatIsNew(t *testing.T) {
 	t.Parallel()
