@@ -112,13 +112,20 @@ func (l *lane) free() bool { return l.flight == nil && l.notice == nil }
 
 func (l *lane) slotFree(now time.Time) {
 	if l.pause.why == afterThrottle && l.free() {
-		l.pause.span = span{now, now}
+		l.pause.ends(now)
 	}
 }
 
 func (l *lane) nudge(now time.Time) {
 	if l.pause.why != noPause {
-		l.pause.span = span{now, now}
+		l.pause.ends(now)
+	}
+}
+
+// ends ends a pause now, unless chance has ended it before.
+func (p *pause) ends(now time.Time) {
+	if p.to = now; now.Before(p.from) {
+		p.from = now
 	}
 }
 

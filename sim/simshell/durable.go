@@ -3,6 +3,7 @@ package simshell
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func (w *world) open1() string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id := record.ShardID(0); int(id) < len(w.shards); id++ {
+	for _, id := range slices.Sorted(maps.Keys(w.shards)) { // one may have expired before anything was heard of it
 		sh := w.shards[id]
 		for _, e := range sh.book.Records {
 			if !w.resolved(sh, e) {
