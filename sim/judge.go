@@ -189,6 +189,9 @@ func (n *session) judgeNotice(a *engine.Announce) (ps []record.Position) {
 		n.judgeRepeat(l, a)
 		return positionsOf(g.items)
 	}
+	if n.win.end != 0 && n.turns(l) { // it tells that the end of the window, which came first, was dropped
+		n.turnSilently(false)
+	}
 	n.drop(l, first, false)
 	n.skipEmpty(l)
 	switch {
