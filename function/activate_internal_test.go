@@ -40,3 +40,25 @@ func TestAnActivationIsWorkUnlessItWaitsForTheClock(t *testing.T) {
 	f.change.Unlock()
 	eventually.Holds(t, "its end", func() bool { return f.Preparing() == 0 })
 }
+
+// A stop ends the wait for the clock at once, and leaves no timer that would count the activation as work later.
+func TestAWaitForTheClockEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c := clock.New(0)
+	f := &Functions{opt: Options{Clock: c}}
+	f.preparing.Add(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	over := f.rest(ctx, c.Now().Add(time.Hour))
+
+	if n := f.Preparing(); over || n != 1 {
+		t.Errorf("over %t, %d at work, want 1", over, n)
+	}
+	if _, err := c.Advance(t.Context(), 2*time.Hour, func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Preparing(); n != 1 {
+		t.Errorf("%d at work an hour after the wait, want 1", n)
+	}
+}

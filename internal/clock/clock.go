@@ -130,19 +130,6 @@ func (t *Timer) Stop() bool {
 	return true
 }
 
-// Sleep waits until d has passed on this clock or ctx ends.
-func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
-	done := make(chan struct{})
-	t := c.After(d, func() { close(done) })
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		t.Stop()
-		return ctx.Err()
-	}
-}
-
 // rearm fires what is due and sets the alarm for the next timer. c.mu is held.
 func (c *Clock) rearm() {
 	now := c.now()

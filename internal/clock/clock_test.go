@@ -175,18 +175,3 @@ func TestAdvanceWaitsForWhatTimersStart(t *testing.T) {
 		}
 	})
 }
-
-func TestSleepEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := New(0)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-
-		err := c.Sleep(ctx, time.Hour)
-
-		if !errors.Is(err, context.DeadlineExceeded) || len(c.timers) != 0 {
-			t.Errorf("err %v, %d timers left", err, len(c.timers))
-		}
-	})
-}
