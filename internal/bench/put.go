@@ -47,18 +47,16 @@ func (p puts) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	}
 	s := &stage{
 		refs: []side{{"bare", func(context.Context) ([]float64, error) {
-			r, _, err := rate(p.conns, l.opt.each, func(i int) (int, error) {
+			return timed(p.conns, l.opt.each, func(i int) (int, error) {
 				status, _, err := bareConns[i].call(bareRequests[i])
 				if err == nil && status != 200 {
 					err = fmt.Errorf("answered %d", status)
 				}
 				return p.records, err
 			})
-			return []float64{r}, err
 		}}},
 		ours: side{"ours", func(context.Context) ([]float64, error) {
-			r, _, err := rate(p.conns, l.opt.each, ours.put)
-			return []float64{r}, err
+			return timed(p.conns, l.opt.each, ours.put)
 		}},
 		check: func(ctx context.Context) error {
 			delivered, err := drained(ctx, server.addr, stream, shards)

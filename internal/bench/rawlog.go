@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -131,6 +132,18 @@ func rate(n int, each time.Duration, appendOne func(producer int) (records int, 
 		return nil
 	})
 	return float64(total) / time.Since(began).Seconds(), total, err
+}
+
+// timed is rate for calls whose slowest matter: it returns the rate, and the 99th percentile of a call in milliseconds.
+func timed(n int, each time.Duration, call func(i int) (records int, err error)) ([]float64, error) {
+	took := make([][]float64, n)
+	r, _, err := rate(n, each, func(i int) (int, error) {
+		began := time.Now()
+		records, err := call(i)
+		took[i] = append(took[i], time.Since(began).Seconds()*1000)
+		return records, err
+	})
+	return []float64{r, quantile(slices.Concat(took...), .99)}, err
 }
 
 // rawSide returns a reference that writes with a number of producers, each a number of records of size bytes at a time.
