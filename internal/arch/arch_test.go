@@ -32,6 +32,7 @@ var rooms = map[string]struct {
 	"internal/arn":        {nil, "the vocabulary"},
 	"internal/ids":        {nil, "the vocabulary"},
 	"internal/jsontext":   {nil, "which JSON means one thing only"},
+	"internal/kpl":        {[]string{"record"}, "how the KPL packs user records into one"},
 	"internal/tags":       {[]string{"fault"}, "what tags of resources have in common"},
 	"internal/clock":      {nil, "the vocabulary"},
 	"internal/crashpoint": {nil, "where a test build may die"},
