@@ -354,8 +354,15 @@ func (s *Streams) setStatusIf(ctx context.Context, st *stream, status Status, al
 // Delete removes a stream with its records and tags, and returns when that is durable; with a pace, when the stream is
 // DELETING. It waits for a creation or another change of the stream to end; with a pace a CREATING stream is deleted at
 // once. Faults: ResourceNotFoundException; ResourceInUseException while another call deletes it and, with a pace, while
-// it is UPDATING. Source: Kinesis API Reference, DeleteStream.
-func (s *Streams) Delete(ctx context.Context, name Name) error {
+// it is UPDATING, and while it has consumers. Source: Kinesis API Reference, DeleteStream.
+func (s *Streams) Delete(ctx context.Context, name Name) error { return s.delete(ctx, name, false) }
+
+// DeleteWithConsumers is Delete for a stream with its consumers: they are DELETING as long as it is.
+func (s *Streams) DeleteWithConsumers(ctx context.Context, name Name) error {
+	return s.delete(ctx, name, true)
+}
+
+func (s *Streams) delete(ctx context.Context, name Name, consumers bool) error {
 	for {
 		st, err := s.settled(ctx, name)
 		if err != nil {
@@ -375,6 +382,9 @@ func (s *Streams) Delete(ctx context.Context, name Name) error {
 			case Deleting:
 				return notActive(name, now)
 			case Active:
+			}
+			if !consumers && len(st.snap.Load().registered(s.now())) > 0 {
+				return hasConsumers(name)
 			}
 			return nil
 		})
@@ -408,6 +418,7 @@ func (s *Streams) erase(ctx context.Context, st *stream) error {
 	for _, sh := range sn.shards {
 		ops = append(ops, storage.Op{Key: shardKey(sn.info.ID, sh.key.Index), Expect: storage.Any})
 	}
+	ops = append(ops, consumerOps(sn, nil)...)
 	if _, err := s.coord.Commit(ctx, group, ops...); err != nil {
 		return fmt.Errorf("delete metadata of %s: %w", st.name, err)
 	}

@@ -74,6 +74,14 @@ func notActive(name Name, status Status) error {
 	)
 }
 
+// hasConsumers returns AWS's fault for the deletion of a stream that has consumers.
+func hasConsumers(name Name) error {
+	return fault.New(codeInUse,
+		"DeleteStream can't delete %[1]s:%[2]s because there are consumers associated with this data stream. "+
+			"To delete %[2]s anyway, set the EnforceConsumerDeletion parameter to true to force the deletion of all the "+
+			"consumers that are associated with it.", name.Account, name.Name)
+}
+
 func throttled(name Name, shard record.ShardID) *fault.Error {
 	return fault.New(
 		codeThrottled, "Rate exceeded for shard %s in stream %s under account %s.", shard, name.Name, name.Account,

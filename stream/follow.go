@@ -120,33 +120,29 @@ func (s *Streams) renewHeld(ctx context.Context, st *stream) (gone bool, err err
 	if st.snap.Load().revision == 0 {
 		return false, nil // its creation is under way in this process
 	}
-	r, shards, revision, err := s.readStream(ctx, st.name)
+	r, err := s.readStream(ctx, st.name)
 	if err != nil {
 		return false, err
 	}
 	id := st.id.Load()
-	if revision == 0 || r.ID != id {
+	if r.revision == 0 || r.ID != id {
 		s.forget(st)
 		s.meters.forget(id)
 		return true, nil
 	}
-	if old := st.snap.Load(); old.revision != revision {
-		info := r.info()
-		info.Shards = shards
-		s.install(st, newSnapshot(info, r.Tags, revision, old))
+	if old := st.snap.Load(); old.revision != r.revision {
+		s.install(st, r.snapshot(old))
 	}
 	return false, nil
 }
 
 // discover loads a stream that another process has created.
 func (s *Streams) discover(ctx context.Context, name Name) error {
-	r, shards, revision, err := s.readStream(ctx, name)
-	if err != nil || revision == 0 {
+	r, err := s.readStream(ctx, name)
+	if err != nil || r.revision == 0 {
 		return err
 	}
-	info := r.info()
-	info.Shards = shards
-	st := newStream(newSnapshot(info, r.Tags, revision, nil))
+	st := newStream(r.snapshot(nil))
 	s.mu.Lock()
 	if s.byName[name] != nil || s.doubted[name] == r.ID {
 		s.mu.Unlock()
@@ -158,43 +154,61 @@ func (s *Streams) discover(ctx context.Context, name Name) error {
 	return nil
 }
 
-// readStream returns a stream as the store has it at one moment; revision is 0 if there is none.
-func (s *Streams) readStream(
-	ctx context.Context, name Name,
-) (r streamRecord, shards []ShardInfo, revision storage.Revision, err error) {
+// stored is a stream as the store has it at one moment; with revision 0 it has none.
+type stored struct {
+	streamRecord
+	shards    []ShardInfo
+	consumers []*consumer
+	revision  storage.Revision
+}
+
+// snapshot builds the snapshot of r; old is that of an earlier moment, or nil.
+func (r *stored) snapshot(old *snapshot) *snapshot {
+	info := r.info()
+	info.Shards = r.shards
+	return newSnapshot(info, r.Tags, r.revision, old).withConsumers(r.consumers, r.revision)
+}
+
+// readStream reads a stream from the store.
+func (s *Streams) readStream(ctx context.Context, name Name) (r stored, err error) {
 	for {
 		e, err := s.coord.Get(ctx, nameKey(name))
 		if err != nil || e.Revision == 0 {
-			return streamRecord{}, nil, 0, err
+			return stored{}, err
 		}
-		r = streamRecord{}
-		if err := decode(e, &r); err != nil {
-			return streamRecord{}, nil, 0, err
+		r = stored{revision: e.Revision}
+		if err := decode(e, &r.streamRecord); err != nil {
+			return stored{}, err
 		}
 		entries, err := s.coord.List(ctx, fmt.Sprintf("%s%010d/", prefixShard, r.ID), "", 0)
 		if err != nil {
-			return streamRecord{}, nil, 0, err
+			return stored{}, err
+		}
+		registered, err := s.listConsumers(ctx, consumersPrefix(r.ID))
+		if err != nil {
+			return stored{}, err
 		}
 		again, err := s.coord.Get(ctx, nameKey(name))
 		if err != nil {
-			return streamRecord{}, nil, 0, err
+			return stored{}, err
 		}
 		if again.Revision != e.Revision {
 			continue // the shards may be from another moment; writers will stop some time
 		}
-		shards = make([]ShardInfo, 0, len(entries))
+		r.shards = make([]ShardInfo, 0, len(entries))
 		for _, entry := range entries {
 			_, info, err := decodeShard(entry)
 			if err != nil {
-				return streamRecord{}, nil, 0, err
+				return stored{}, err
 			}
-			if info.ID != record.ShardID(len(shards)) {
-				return streamRecord{}, nil, 0, fmt.Errorf("read %s: shard %d is missing: %w", entry.Key, len(shards),
+			if info.ID != record.ShardID(len(r.shards)) {
+				return stored{}, fmt.Errorf("read %s: shard %d is missing: %w", entry.Key, len(r.shards),
 					storage.ErrCorrupt)
 			}
-			shards = append(shards, info)
+			r.shards = append(r.shards, info)
 		}
-		return r, shards, e.Revision, nil
+		r.consumers = registered[r.ID]
+		return r, nil
 	}
 }
 

@@ -321,11 +321,11 @@ func TestAStreamIsReadAtOneMoment(t *testing.T) {
 		h.list = nil
 		a.must(a.s.Reshard(a.ctx, orders, []record.ShardID{0}, halves()))
 	}
-	r, shards, revision, err := b.readStream(t.Context(), orders)
+	r, err := b.readStream(t.Context(), orders)
 	e, unread := a.store.Coord().Get(t.Context(), nameKey(orders))
 	a.must(unread)
-	if err != nil || r.ID != info.ID || len(shards) != 3 || revision != e.Revision {
-		t.Errorf("%d shards at revision %d of %d, %v", len(shards), revision, e.Revision, err)
+	if err != nil || r.ID != info.ID || len(r.shards) != 3 || r.revision != e.Revision {
+		t.Errorf("%d shards at revision %d of %d, %v", len(r.shards), r.revision, e.Revision, err)
 	}
 }
 

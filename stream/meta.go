@@ -21,6 +21,7 @@ import (
 //	stream/name/ACCOUNT/REGION/NAME  streamRecord
 //	stream/shard/ID/INDEX            shardRecord; ID and INDEX as ten digits
 //	stream/reshard/ID                intent: a reshard that is under way
+//	stream/consumer/ID/NAME          consumerRecord
 const (
 	group       = "stream/"
 	keyID       = group + "id"
@@ -28,6 +29,8 @@ const (
 	prefixName  = group + "name/"
 	prefixShard = group + "shard/"
 	prefixPlan  = group + "reshard/"
+
+	prefixConsumer = group + "consumer/"
 )
 
 func nameKey(n Name) string { return prefixName + n.Account + "/" + n.Region + "/" + n.Name }
@@ -57,6 +60,8 @@ type streamRecord struct {
 	RecordBytes int               `json:"record_bytes"`
 	Monitored   []string          `json:"monitored,omitempty"` // names of ShardMetrics
 	Tags        map[string]string `json:"tags,omitempty"`
+	// a random mark of the last change of its consumers, which have keys of their own: it tells such changes apart
+	ConsumerChange string `json:"consumer_change,omitempty"`
 }
 
 // shardRecord is the stored form of a shard; stream and index are in its key.
@@ -179,14 +184,17 @@ func (s *Streams) load(ctx context.Context) error {
 		}
 		shards[id] = append(shards[id], info)
 	}
+	consumers, err := s.listConsumers(ctx, prefixConsumer)
+	if err != nil {
+		return err
+	}
 	for _, e := range names {
-		var r streamRecord
-		if err := decode(e, &r); err != nil {
+		r := stored{revision: e.Revision}
+		if err := decode(e, &r.streamRecord); err != nil {
 			return err
 		}
-		info := r.info()
-		info.Shards = shards[r.ID]
-		st := s.adopt(newSnapshot(info, r.Tags, e.Revision, nil))
+		r.shards, r.consumers = shards[r.ID], consumers[r.ID]
+		st := s.adopt(r.snapshot(nil))
 		if s.pace != (Pace{}) && r.Due > s.now() {
 			if err := s.reclaim(ctx, st); err != nil {
 				return err

@@ -13,14 +13,16 @@ import (
 
 // snapshot is a stream at one moment: immutable, so that the hot path takes no lock beyond the map's.
 type snapshot struct {
-	info     Info     // with every shard that ever existed, so that info.Shards[i].ID == i
-	shards   []*shard // the live state of info.Shards, shared between snapshots
-	open     []*shard // the open shards, by the start of their range
-	starts   []record.HashKey
-	tags     map[string]string
-	revision storage.Revision // of the stream's record in Coord
-	changed  chan struct{}    // closed when the shard list is replaced, a shard has expired or the stream is gone
-	expired  int              // number of expired shards that the sweeper has reported
+	info   Info     // with every shard that ever existed, so that info.Shards[i].ID == i
+	shards []*shard // the live state of info.Shards, shared between snapshots
+	open   []*shard // the open shards, by the start of their range
+	starts []record.HashKey
+	tags   map[string]string
+	// by name; also some that are gone, see consumer.needed
+	consumers []*consumer
+	revision  storage.Revision // of the stream's record in Coord
+	changed   chan struct{}    // closed when the shard list is replaced, a shard has expired or the stream is gone
+	expired   int              // number of expired shards that the sweeper has reported
 }
 
 // shard is this process's state of one shard.
@@ -43,7 +45,7 @@ func newShard(stream uint32, id record.ShardID) *shard {
 func newSnapshot(info Info, tags map[string]string, revision storage.Revision, old *snapshot) *snapshot {
 	sn := &snapshot{info: info, tags: tags, revision: revision, changed: make(chan struct{})}
 	if old != nil {
-		sn.shards, sn.expired = slices.Clone(old.shards), old.expired
+		sn.shards, sn.expired, sn.consumers = slices.Clone(old.shards), old.expired, old.consumers
 	}
 	for i := len(sn.shards); i < len(info.Shards); i++ {
 		sn.shards = append(sn.shards, newShard(info.ID, record.ShardID(i)))

@@ -34,6 +34,8 @@ const (
 	kindIterator = "iterator"
 	kindShards   = "shards"
 	kindStreams  = "streams"
+
+	kindConsumers = "consumers"
 )
 
 // sealer makes and opens tokens.

@@ -30,9 +30,14 @@ func (h *handler) describeStreamSummary(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	consumers, err := h.streams.CountConsumers(ctx, target)
+	if err != nil {
+		return err
+	}
 	return c.answer(struct {
 		StreamDescriptionSummary streamDescriptionSummary
 	}{streamDescriptionSummary{
+		ConsumerCount:  consumers,
 		EncryptionType: "NONE", EnhancedMonitoring: monitoringOf(info), MaxRecordSizeInKiB: info.RecordBytes / 1024,
 		OpenShardCount:       info.OpenShards(),
 		RetentionPeriodHours: int(info.Retention.Hours()), StreamARN: info.ARN,

@@ -41,7 +41,9 @@ var model = wire.Model[operation]{
 		"CreateStream":                  on((*handler).createStream),
 		"DecreaseStreamRetentionPeriod": on((*handler).decreaseStreamRetentionPeriod),
 		"DeleteStream":                  on((*handler).deleteStream),
+		"DeregisterStreamConsumer":      on((*handler).deregisterStreamConsumer),
 		"DescribeStream":                on((*handler).describeStream),
+		"DescribeStreamConsumer":        on((*handler).describeStreamConsumer),
 		"DescribeStreamSummary":         on((*handler).describeStreamSummary),
 		"DisableEnhancedMonitoring":     on((*handler).disableEnhancedMonitoring),
 		"EnableEnhancedMonitoring":      on((*handler).enableEnhancedMonitoring),
@@ -49,20 +51,22 @@ var model = wire.Model[operation]{
 		"GetShardIterator":              on((*handler).getShardIterator),
 		"IncreaseStreamRetentionPeriod": on((*handler).increaseStreamRetentionPeriod),
 		"ListShards":                    on((*handler).listShards),
+		"ListStreamConsumers":           on((*handler).listStreamConsumers),
 		"ListStreams":                   on((*handler).listStreams),
 		"ListTagsForStream":             on((*handler).listTagsForStream),
 		"MergeShards":                   on((*handler).mergeShards),
 		"PutRecord":                     on((*handler).putRecord),
 		"PutRecords":                    on((*handler).putRecords),
+		"RegisterStreamConsumer":        on((*handler).registerStreamConsumer),
 		"SplitShard":                    on((*handler).splitShard),
 		"UpdateMaxRecordSize":           on((*handler).updateMaxRecordSize),
 		"UpdateShardCount":              on((*handler).updateShardCount),
 		"UpdateStreamMode":              on((*handler).updateStreamMode),
 	},
-	Others: `DeleteResourcePolicy DeregisterStreamConsumer DescribeAccountSettings
-		DescribeLimits DescribeStreamConsumer GetResourcePolicy
-		ListStreamConsumers ListTagsForResource PutResourcePolicy
-		RegisterStreamConsumer RemoveTagsFromStream StartStreamEncryption StopStreamEncryption
+	Others: `DeleteResourcePolicy DescribeAccountSettings
+		DescribeLimits GetResourcePolicy
+		ListTagsForResource PutResourcePolicy
+		RemoveTagsFromStream StartStreamEncryption StopStreamEncryption
 		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateStreamWarmThroughput`,
 }
 

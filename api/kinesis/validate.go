@@ -27,6 +27,17 @@ var (
 	}
 )
 
+// consumerPattern is the model's; its text stands in messages as the model has it.
+var consumerPattern = &pattern{
+	`^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`,
+	func(s string) bool { return consumerForm().MatchString(s) },
+}
+
+// consumerForm is compiled at its first use, as arnForm.
+var consumerForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws.*:kinesis:.*:\d{12}:.*stream/[a-zA-Z0-9_.-]+/consumer/[a-zA-Z0-9_.-]+:[0-9]+$`)
+})
+
 // arnForm is compiled when the first ARN comes, not at every start.
 var arnForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`)
@@ -94,6 +105,10 @@ func (v *constraints) name(path string, s *string, need bool) {
 // streamARN checks the ARN of a stream, and rewrites an account of fewer than twelve digits to the caller's.
 func (v *constraints) streamARN(s *string, need bool) {
 	v.text("streamARN", unfolded(s), need, arnPattern, 1, 2048)
+}
+
+func (v *constraints) consumerARN(s *string, need bool) {
+	v.text("consumerARN", unfolded(s), need, consumerPattern, 1, 2048)
 }
 
 // mode checks a stream mode.
