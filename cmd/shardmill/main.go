@@ -129,7 +129,7 @@ failed batches are retried, bisected, aged out or announced to a queue, a topic 
 	})
 	root.AddCommand(
 		newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newInit(), newInvoke(), newPut(), newTail(),
-		newLogs(), newReplay(), newClock(), newVersion(),
+		newStream(), newLogs(), newReplay(), newClock(), newVersion(),
 	)
 	root.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
