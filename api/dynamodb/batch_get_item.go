@@ -86,7 +86,7 @@ func (in *input) tableKeys(given string, c wire.Caller) tableKeys {
 		in.need(given)
 		return k
 	}
-	one.legacy("AttributesToGet")
+	projections.keepApart(one)
 	one.need("Keys")
 	one.sized("Keys", 1, maxBatchKeys)
 	keys, _ := member[[]any](one, "Keys", "list")
@@ -99,6 +99,6 @@ func (in *input) tableKeys(given string, c wire.Caller) tableKeys {
 		k.keys = append(k.keys, one.itemOf(m))
 	}
 	k.request, k.consistent = one.members, one.boolean("ConsistentRead")
-	k.projection = one.expressions("ProjectionExpression").projection
+	k.projection = projections.read(one).projection
 	return k
 }

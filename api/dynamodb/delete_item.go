@@ -11,6 +11,6 @@ import (
 func (h *Handler) deleteItem(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.need("Key")
-	in.legacy("Expected", "ConditionalOperator")
-	return h.write(ctx, in, name, table.Write{Kind: table.Delete, Key: in.item("Key")}, "ConditionExpression")
+	conditions.keepApart(in)
+	return h.write(ctx, in, name, table.Write{Kind: table.Delete, Key: in.item("Key")}, conditions)
 }

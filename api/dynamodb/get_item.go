@@ -14,13 +14,16 @@ type getItemAnswer struct {
 	ConsumedCapacity *consumed       `json:",omitempty"`
 }
 
+// projections are what GetItem takes, and each table of a BatchGetItem.
+var projections = parameters{[]string{"ProjectionExpression"}, []string{"AttributesToGet"}}
+
 // getItem reads one item. Source: DynamoDB API Reference, GetItem.
 func (h *Handler) getItem(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.need("Key")
-	in.legacy("AttributesToGet")
+	projections.keepApart(in)
 	key, consistent, wanted := in.item("Key"), in.boolean("ConsistentRead"), in.returnCapacity()
-	x := in.expressions("ProjectionExpression")
+	x := projections.read(in)
 	if err := in.err(); err != nil {
 		return nil, err
 	}

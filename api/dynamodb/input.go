@@ -252,15 +252,6 @@ func (in *input) refuse(members ...string) {
 // unsupported refuses what DynamoDB has and this room does not.
 func unsupported(what string) error { return absent.Parameter(table.CodeValidation, what) }
 
-// legacy are the parameters that expressions have replaced.
-func (in *input) legacy(members ...string) {
-	for _, name := range members {
-		if in.has(name) {
-			in.fail(unsupported("the legacy parameter " + name + " (use an expression)"))
-		}
-	}
-}
-
 var namePattern = wire.Pattern(`^[a-zA-Z0-9_.-]+$`)
 
 // name checks the name of a table or index.

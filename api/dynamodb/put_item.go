@@ -17,17 +17,20 @@ type writeResult struct {
 
 var returnValues = []string{"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"}
 
+// conditions are what PutItem and DeleteItem take.
+var conditions = parameters{[]string{"ConditionExpression"}, []string{"Expected"}}
+
 // putItem stores an item in the place of the one with its key. Source: DynamoDB API Reference, PutItem.
 func (h *Handler) putItem(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.need("Item")
-	in.legacy("Expected", "ConditionalOperator")
+	conditions.keepApart(in)
 	w := table.Write{Kind: table.Put, Item: in.item("Item")}
-	return h.write(ctx, in, name, w, "ConditionExpression")
+	return h.write(ctx, in, name, w, conditions)
 }
 
 // write returns what PutItem, UpdateItem and DeleteItem have in common.
-func (h *Handler) write(ctx context.Context, in *input, name table.Name, w table.Write, takes ...string) (any, error) {
+func (h *Handler) write(ctx context.Context, in *input, name table.Name, w table.Write, p parameters) (any, error) {
 	values := in.enum("ReturnValues", returnValues...)
 	onFailure := in.enum("ReturnValuesOnConditionCheckFailure", "ALL_OLD", "NONE")
 	wanted := in.returnCapacity()
@@ -35,7 +38,7 @@ func (h *Handler) write(ctx context.Context, in *input, name table.Name, w table
 	if w.Kind != table.Update && values != "" && values != "NONE" && values != "ALL_OLD" {
 		in.fail(invalid("ReturnValues can only be ALL_OLD or NONE"))
 	}
-	x := in.expressions(takes...)
+	x := p.read(in)
 	if err := in.err(); err != nil {
 		return nil, err
 	}

@@ -16,21 +16,26 @@ type pageAnswer struct {
 	ConsumedCapacity *consumed       `json:",omitempty"`
 }
 
+var queries = parameters{
+	[]string{"ProjectionExpression", "FilterExpression", "KeyConditionExpression"},
+	[]string{"AttributesToGet", "QueryFilter", "KeyConditions"},
+}
+
 // query reads the items of one hash key. Source: DynamoDB API Reference, Query.
 func (h *Handler) query(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
-	in.legacy("KeyConditions", "QueryFilter", "ConditionalOperator", "AttributesToGet")
-	if !in.has("KeyConditionExpression") {
+	queries.keepApart(in)
+	if !in.has("KeyConditionExpression") && !in.has("KeyConditions") {
 		in.fail(invalid(
 			"Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
 		))
 	}
 	r := table.Range{Descending: in.has("ScanIndexForward") && !in.boolean("ScanIndexForward")}
-	return h.page(ctx, in, name, r, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
+	return h.page(ctx, in, name, r, queries)
 }
 
 // page returns what Query and Scan have in common.
-func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.Range, takes ...string) (any, error) {
+func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.Range, p parameters) (any, error) {
 	if r.Index = in.text("IndexName"); in.has("IndexName") {
 		in.name("IndexName", r.Index)
 	}
@@ -38,11 +43,12 @@ func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.
 	r.Limit, r.Consistent, r.After = int(limit), in.boolean("ConsistentRead"), in.item("ExclusiveStartKey")
 	selected := in.selected()
 	wanted := in.returnCapacity()
-	x := in.expressions(takes...)
+	x := p.read(in)
 	if err := in.err(); err != nil {
 		return nil, err
 	}
 	r.Query, r.Filter, r.Everything = x.key, x.filter, selected == "ALL_ATTRIBUTES"
+	r.LegacyFilter = in.has("QueryFilter")
 	if x.projection != nil {
 		r.Attributes = x.projection.Attributes()
 	}
@@ -66,7 +72,11 @@ func (h *Handler) page(ctx context.Context, in *input, name table.Name, r table.
 // selected reads Select and checks it against the other parameters.
 func (in *input) selected() string {
 	s := in.enum("Select", "SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")
-	projection := in.has("ProjectionExpression")
+	name := "ProjectionExpression"
+	if in.has("AttributesToGet") {
+		name = "AttributesToGet"
+	}
+	projection := in.has(name)
 	switch {
 	case s == "SPECIFIC_ATTRIBUTES" && !projection:
 		in.fail(invalid(
@@ -77,9 +87,9 @@ func (in *input) selected() string {
 			"One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
 		))
 	case s == "COUNT" && projection:
-		in.fail(invalid("Cannot specify the ProjectionExpression when choosing to get only the Count"))
+		in.fail(invalid("Cannot specify the %s when choosing to get only the Count", name))
 	case s != "" && s != "SPECIFIC_ATTRIBUTES" && projection:
-		in.fail(invalid("Cannot specify the ProjectionExpression when choosing to get %s", s))
+		in.fail(invalid("Cannot specify the %s when choosing to get %s", name, s))
 	}
 	return s
 }

@@ -7,10 +7,14 @@ import (
 	"github.com/shardmill/shardmill/companion/table"
 )
 
+var scans = parameters{
+	[]string{"ProjectionExpression", "FilterExpression"}, []string{"AttributesToGet", "ScanFilter"},
+}
+
 // scan reads every item, or one of the equal parts that a scan is split into. Source: DynamoDB API Reference, Scan.
 func (h *Handler) scan(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
-	in.legacy("ScanFilter", "ConditionalOperator", "AttributesToGet")
+	scans.keepApart(in)
 	segment, split := in.integer("Segment", 0, 999_999)
 	total, counted := in.integer("TotalSegments", 1, 1_000_000)
 	switch {
@@ -27,5 +31,5 @@ func (h *Handler) scan(ctx context.Context, c wire.Caller, in *input) (any, erro
 			"Segment: %d is not less than TotalSegments: %d", segment, total))
 	}
 	r := table.Range{Segment: int(segment), Segments: int(total)}
-	return h.page(ctx, in, name, r, "FilterExpression", "ProjectionExpression")
+	return h.page(ctx, in, name, r, scans)
 }

@@ -39,6 +39,17 @@ func (b *bench) post(operation, body string) (status int, header http.Header, an
 	return resp.StatusCode, resp.Header, string(text)
 }
 
+// refuses checks that a body is answered with a ValidationException of this message.
+func (b *bench) refuses(operation, body, message string) {
+	b.t.Helper()
+	status, _, answer := b.post(operation, body)
+	var f struct{ Type, Message string }
+	_ = json.Unmarshal([]byte(strings.Replace(answer, `"__type"`, `"type"`, 1)), &f)
+	if status != 400 || f.Type != "com.amazon.coral.validate#ValidationException" || f.Message != message {
+		b.t.Errorf("%s %.200s:\n%d %s\nwant %s", operation, body, status, answer, message)
+	}
+}
+
 // The texts are AWS's where AWS has one.
 func TestRequestsAreRefused(t *testing.T) {
 	t.Parallel()
@@ -58,26 +69,6 @@ func TestRequestsAreRefused(t *testing.T) {
 			"GetItem", `"TableName":"a b;","ReturnConsumedCapacity":"x"`,
 			"3 validation errors detected: Value 'a b;' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; " +
 				"Value null at 'key' failed to satisfy constraint: Member must not be null; Value 'x' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]",
-		},
-		{
-			"GetItem", `"TableName":"games","AttributesToGet":["a"],` + key,
-			"shardmill does not support the legacy parameter AttributesToGet (use an expression) yet; see docs/compat/dynamodb.md.",
-		},
-		{
-			"PutItem", `"TableName":"games","Expected":{},` + put + `"x":{"S":"y"}}`,
-			"shardmill does not support the legacy parameter Expected (use an expression) yet; see docs/compat/dynamodb.md.",
-		},
-		{
-			"UpdateItem", `"TableName":"games","AttributeUpdates":{},` + key,
-			"shardmill does not support the legacy parameter AttributeUpdates (use an expression) yet; see docs/compat/dynamodb.md.",
-		},
-		{
-			"Query", `"TableName":"games","KeyConditions":{}`,
-			"shardmill does not support the legacy parameter KeyConditions (use an expression) yet; see docs/compat/dynamodb.md.",
-		},
-		{
-			"Scan", `"TableName":"games","ScanFilter":{}`,
-			"shardmill does not support the legacy parameter ScanFilter (use an expression) yet; see docs/compat/dynamodb.md.",
 		},
 		{
 			"Query", `"TableName":"games"`,
@@ -231,13 +222,7 @@ func TestRequestsAreRefused(t *testing.T) {
 			"1 validation error detected: Value at 'requestItems.Games.member.keys' failed to satisfy constraint: Member must have length greater than or equal to 1",
 		},
 	} {
-		status, _, answer := b.post(c.operation, "{"+c.members+"}")
-
-		var f struct{ Type, Message string }
-		_ = json.Unmarshal([]byte(strings.Replace(answer, `"__type"`, `"type"`, 1)), &f)
-		if status != 400 || f.Type != "com.amazon.coral.validate#ValidationException" || f.Message != c.message {
-			t.Errorf("%s %.200s:\n%d %s\nwant %s", c.operation, c.members, status, answer, c.message)
-		}
+		b.refuses(c.operation, "{"+c.members+"}", c.message)
 	}
 }
 

@@ -22,7 +22,9 @@ type Range struct {
 	Descending bool           // a query in descending order
 	Limit      int            // items to read, before the filter; 0: only MaxPageBytes ends the page
 	Filter     expr.Condition // nil: everything
-	Consistent bool
+	// Filter was given as QueryFilter, for the text of its refusal
+	LegacyFilter bool
+	Consistent   bool
 	// ALL_ATTRIBUTES: a global index that does not project them is refused; for a local one the table is read
 	Everything bool
 	Attributes []string // what the caller wants; nil: whatever the index has, or with Everything all
@@ -164,8 +166,12 @@ func (r *Range) queryBounds(s *schema) (lo, hi []byte, err error) {
 	if r.Filter != nil {
 		for _, name := range expr.Attributes(r.Filter) {
 			if slices.ContainsFunc(s.key, func(k keyAttribute) bool { return k.name == name }) {
+				filter := "Filter Expression"
+				if r.LegacyFilter {
+					filter = "QueryFilter"
+				}
 				return nil, nil, invalid(
-					"Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name,
+					"%s can only contain non-primary key attributes: Primary key attribute: %s", filter, name,
 				)
 			}
 		}

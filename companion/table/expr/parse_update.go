@@ -71,7 +71,7 @@ func (p *parser) action(u *Update, section string) {
 				fmt.Sprintf("Incorrect operand type for operator or function; operator: %s, operand type: %s, "+
 					"typeSet: ALLOWED_FOR_%[1]s_OPERAND", section, longNames[k]))
 		}
-		u.Adds = append(u.Adds, AddAction{path, l, section == "DELETE"})
+		u.Adds = append(u.Adds, AddAction{Path: path, Value: l, Delete: section == "DELETE"})
 	}
 }
 

@@ -205,9 +205,9 @@ func TestUpdatesAreReadAsTheyAreWritten(t *testing.T) {
 			want.Removes, want.paths = append(want.Removes, path), append(want.paths, path)
 			removes = append(removes, p.path(path))
 		}
-		add := AddAction{d.path(), d.literal(Num(Integer(1))), false}
+		add := AddAction{Path: d.path(), Value: d.literal(Num(Integer(1)))}
 		set, _ := SetOf(SS, []Value{Text("a")})
-		del := AddAction{d.path(), d.literal(set), true}
+		del := AddAction{Path: d.path(), Value: d.literal(set), Delete: true}
 		want.Adds, want.paths = append(want.Adds, add, del), append(want.paths, add.Path, del.Path)
 		adds, deletes = append(adds, p.path(add.Path)+p.operand(add.Value)), append(
 			deletes, p.path(del.Path)+" "+p.operand(del.Value),

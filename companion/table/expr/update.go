@@ -24,6 +24,7 @@ type AddAction struct {
 	Path   Path
 	Value  Literal
 	Delete bool
+	Legacy bool // from AttributeUpdates, where ADD also takes lists, and a refusal reads differently
 }
 
 // Paths returns the places that the update writes, in the order of the text.
@@ -95,6 +96,9 @@ func (a AddAction) result(item Item) (v Value, keep bool, err error) {
 	old, there := a.Path.Find(item)
 	by := a.Value.Value
 	if there && old.Kind != by.Kind {
+		if a.Legacy {
+			return Value{}, false, invalid("Type mismatch for attribute to update")
+		}
 		return Value{}, false, errIncorrectType()
 	}
 	switch {
@@ -108,6 +112,8 @@ func (a AddAction) result(item Item) (v Value, keep bool, err error) {
 	case by.Kind == N:
 		sum, err := old.Number.Add(by.Number)
 		return Num(sum), true, err
+	case by.Kind == L:
+		return Value{Kind: L, List: slices.Concat(old.List, by.List)}, true, nil
 	}
 	v, _ = SetOf(old.Kind, slices.Concat(old.List, by.List))
 	return v, true, nil
