@@ -12,8 +12,8 @@ type descriptionAnswer struct {
 	TableDescription *tableDescription
 }
 
-// createTable makes a table that can be used at once. Source: DynamoDB API Reference, CreateTable. Streams, encryption
-// keys, replicas, other table classes and policies are refused by name.
+// createTable makes a table that can be used at once. Source: DynamoDB API Reference, CreateTable. Streams, replicas,
+// other table classes and policies are refused by name.
 func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.need("AttributeDefinitions", "KeySchema")
@@ -22,7 +22,6 @@ func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (an
 		"GlobalTableSettingsReplicationMode",
 	)
 	in.refuseOn("StreamSpecification", "StreamEnabled")
-	in.refuseOn("SSESpecification", "Enabled")
 	if class := in.enum("TableClass", "STANDARD", "STANDARD_INFREQUENT_ACCESS"); class == "STANDARD_INFREQUENT_ACCESS" {
 		in.fail(unsupported("the TableClass STANDARD_INFREQUENT_ACCESS"))
 	}
@@ -31,6 +30,9 @@ func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (an
 		Protected: in.boolean("DeletionProtectionEnabled"),
 		Tags:      in.tags("Tags"), Local: in.indexes("LocalSecondaryIndexes"),
 		Global: in.indexes("GlobalSecondaryIndexes"),
+	}
+	if key := in.encryption(c); key != nil {
+		d.EncryptionKey = *key
 	}
 	if d.Billing == "" {
 		d.Billing = table.Provisioned

@@ -49,6 +49,7 @@ type (
 		BillingModeSummary        *billingSummary    `json:",omitempty"`
 		LocalSecondaryIndexes     []indexDescription `json:",omitempty"`
 		GlobalSecondaryIndexes    []indexDescription `json:",omitempty"`
+		SSEDescription            *sseDescription    `json:",omitempty"`
 		DeletionProtectionEnabled bool
 	}
 )
@@ -80,6 +81,9 @@ func described(d table.Description, status string) *tableDescription {
 	}
 	if def.Billing == table.OnDemand {
 		out.BillingModeSummary = &billingSummary{def.Billing, seconds(d.Created)}
+	}
+	if key := def.EncryptionKey; key != "" {
+		out.SSEDescription = &sseDescription{"ENABLED", "KMS", key}
 	}
 	for _, x := range def.Local {
 		out.LocalSecondaryIndexes = append(out.LocalSecondaryIndexes, indexOf(d, x))

@@ -7,20 +7,22 @@ import (
 	"github.com/shardmill/shardmill/companion/table"
 )
 
-// updateTable changes billing, throughput, protection, and global indexes, which are complete when the answer goes out.
-// Source: DynamoDB API Reference, UpdateTable. What CreateTable refuses is refused here as well.
+// updateTable changes billing, throughput, protection, the key of encryption, and global indexes, which are complete
+// when the answer goes out. Source: DynamoDB API Reference, UpdateTable. What CreateTable refuses is refused here as
+// well.
 func (h *Handler) updateTable(ctx context.Context, c wire.Caller, in *input) (any, error) {
 	name := in.table(c)
 	in.refuse("OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "GlobalTableWitnessUpdates",
 		"MultiRegionConsistency",
-		"GlobalTableSettingsReplicationMode", "SSESpecification", "StreamSpecification", "TableClass")
+		"GlobalTableSettingsReplicationMode", "StreamSpecification", "TableClass")
 	change := table.Change{Attributes: in.attributes(), Billing: in.billing(), Throughput: in.throughput()}
 	if in.has("DeletionProtectionEnabled") {
 		change.Protected = new(in.boolean("DeletionProtectionEnabled"))
 	}
+	change.EncryptionKey = in.encryption(c)
 	in.indexChanges(&change)
 	if !in.has("BillingMode") && !in.has("ProvisionedThroughput") && !in.has("DeletionProtectionEnabled") &&
-		!in.has("GlobalSecondaryIndexUpdates") {
+		!in.has("GlobalSecondaryIndexUpdates") && !in.has("SSESpecification") {
 		in.fail(invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification " +
 			"or ReplicaUpdates is required"))
 	}

@@ -16,9 +16,11 @@ type Change struct {
 	Billing    string
 	Throughput *Throughput
 	Protected  *bool
-	Add        []Index // global indexes to make
-	Remove     []string
-	Indexes    map[string]Throughput // of global indexes, by name
+	// EncryptionKey is as in Definition
+	EncryptionKey *string
+	Add           []Index // global indexes to make
+	Remove        []string
+	Indexes       map[string]Throughput // of global indexes, by name
 }
 
 // Changed is the result of a Change. Description shows the table afterwards; Removed is the index that was removed.
@@ -81,6 +83,9 @@ func (c *Change) apply(m *meta) (removed *Index, err error) {
 	}
 	if c.Protected != nil {
 		d.Protected = *c.Protected
+	}
+	if c.EncryptionKey != nil {
+		d.EncryptionKey = *c.EncryptionKey
 	}
 	for name, throughput := range c.Indexes {
 		i := indexOf(d.Global, name)

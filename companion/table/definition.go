@@ -36,7 +36,9 @@ type Definition struct {
 	Billing    string      // Provisioned or OnDemand
 	Throughput *Throughput `json:",omitempty"` // with Provisioned; stored and returned, but nothing is throttled
 	Protected  bool        `json:",omitempty"` // DeleteTable is refused
-	Tags       map[string]string
+	// what the table says it is encrypted with; "": AWS's own key, of which AWS shows nothing. Stored and returned only
+	EncryptionKey string `json:",omitempty"`
+	Tags          map[string]string
 }
 
 // Attribute names an attribute that is part of a key, and its type: S, N or B.

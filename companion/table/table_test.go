@@ -38,6 +38,7 @@ func definition() Definition {
 	return Definition{
 		Attributes: []Attribute{{"id", "S"}, {"at", "N"}, {"g", "S"}},
 		Key:        []KeyElement{{"id", "HASH"}, {"at", "RANGE"}}, Billing: OnDemand,
+		EncryptionKey: "arn:aws:kms:a:b:key/c",
 		Global: []Index{
 			{
 				Name: "byG", Key: []KeyElement{{"g", "HASH"}, {"at", "RANGE"}}, Projection: Include,
