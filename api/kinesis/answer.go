@@ -1,87 +1,29 @@
 package kinesis
 
 import (
-	"bytes"
-	"encoding/json"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
 )
 
-// answer appends v as JSON. The hot operations write their answers themselves.
-func (c *call) answer(v any) error {
-	w := bytes.NewBuffer(c.out)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	c.out = bytes.TrimSuffix(w.Bytes(), []byte("\n"))
-	return nil
+// answer appends v in the encoding of the request. The hot operations write their answers themselves.
+func (c *call) answer(v any) (err error) {
+	c.out, err = c.in.answer(c.out, v)
+	return err
 }
 
-// seconds is a timestamp on the wire: epoch seconds with up to three decimals, never with an exponent.
+// seconds is a timestamp on the wire: in JSON epoch seconds with up to three decimals, never with an exponent; in CBOR
+// milliseconds.
 type seconds record.Millis
 
 // MarshalJSON prints s.
 func (s seconds) MarshalJSON() ([]byte, error) { return appendSeconds(nil, record.Millis(s)), nil }
 
+// MarshalCBOR encodes s.
+func (s seconds) MarshalCBOR() ([]byte, error) { return appendMillis(nil, record.Millis(s)), nil }
+
 func secondsOf(t time.Time) seconds { return seconds(record.MillisOf(t)) }
-
-// appendSeconds appends ms as seconds. Times before 1970 do not occur.
-func appendSeconds(dst []byte, ms record.Millis) []byte {
-	dst = strconv.AppendInt(dst, int64(ms)/1000, 10)
-	rest := int64(ms) % 1000
-	if rest <= 0 {
-		return dst
-	}
-	dst = append(dst, '.', byte('0'+rest/100))
-	if rest %= 100; rest > 0 {
-		dst = append(dst, byte('0'+rest/10))
-		if rest %= 10; rest > 0 {
-			dst = append(dst, byte('0'+rest))
-		}
-	}
-	return dst
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s, which is UTF-8, as a JSON string.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-	}
-	dst = append(dst, s[from:]...)
-	if !utf8.ValidString(s[from:]) {
-		// Only a shard's stored key could be so, and keys are made valid when they are read; an answer must be JSON in
-		// any case.
-		dst = bytes.ToValidUTF8(dst, []byte("\ufffd"))
-	}
-	return append(dst, '"')
-}
 
 // appendShardID appends the canonical text of a shard id.
 func appendShardID(dst []byte, id record.ShardID) []byte {

@@ -9,8 +9,9 @@ import (
 // call is one request on its way through an operation. Its memory is reused by later ones.
 type call struct {
 	caller wire.Caller
-	body   []byte // as sent; gone once the call is released
-	out    []byte // the answer's body
+	in     encoding // of the request and of its answer
+	body   []byte   // as sent; gone once the call is released
+	out    []byte   // the answer's body
 	hint   string
 }
 
@@ -19,9 +20,9 @@ const keepBytes = 4 << 20
 
 var pool = sync.Pool{New: func() any { return new(call) }}
 
-func takeCall(caller wire.Caller) *call {
+func takeCall(caller wire.Caller, in encoding) *call {
 	c := pool.Get().(*call)
-	c.caller, c.out, c.hint = caller, c.out[:0], ""
+	c.caller, c.in, c.out, c.hint = caller, in, c.out[:0], ""
 	return c
 }
 

@@ -3,52 +3,47 @@ package kinesis
 import (
 	"encoding/base64"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
 )
 
-// fields reads the members of one JSON object as the types of the model. Other members are unknown to the operation and
+// fields reads the members of one map as the types of the model. Other members are unknown to the operation and
 // dropped; null means absent; if a member is given twice the last one counts. The first value of a wrong type, in the
 // order in which members are read (the model's order), becomes the request's SerializationException. Source: texts
 // recorded from AWS by kinesalite.
 type fields struct {
+	in    encoding
 	names []string
 	raws  [][]byte
 	err   *error // the first error of the whole request
 }
 
-// request reads the body of c, whose known members are names. Anything but a JSON object has no members and is an
-// error.
+// request reads the body of c, whose known members are names. Anything but a map has no members and is an error.
 func (c *call) request(names ...string) *fields {
-	if !isObject(c.body) {
+	if !c.in.object(c.body) {
 		err := error(&fault.Error{Code: fault.CodeSerialization})
-		return &fields{names: names, raws: make([][]byte, len(names)), err: &err}
+		return &fields{in: c.in, names: names, raws: make([][]byte, len(names)), err: &err}
 	}
-	return newFields(c.body, new(error), names)
+	return newFields(value{c.in, c.body}, new(error), names)
 }
 
-func newFields(raw []byte, err *error, names []string) *fields {
-	f := &fields{names: names, raws: make([][]byte, len(names)), err: err}
-	for name, value := range members(raw) {
+func newFields(v value, err *error, names []string) *fields {
+	f := &fields{in: v.in, names: names, raws: make([][]byte, len(names)), err: err}
+	for name, raw := range v.in.members(v.raw) {
 		if i := slices.Index(names, name); i >= 0 {
-			f.raws[i] = value
+			f.raws[i] = raw
 		}
 	}
 	return f
 }
 
-// get returns the raw value of a member, nil when it is absent or null, or when an earlier member was of a wrong type.
-func (f *fields) get(name string) []byte {
-	raw := f.raws[slices.Index(f.names, name)]
-	if *f.err != nil || isNull(raw) {
-		return nil
-	}
-	return raw
+// get returns the value of a member, which is absent when it is null or when an earlier member was of a wrong type.
+func (f *fields) get(name string) (v value, present bool) {
+	v = value{f.in, f.raws[slices.Index(f.names, name)]}
+	return v, *f.err == nil && !v.isNull()
 }
 
 func (f *fields) fail(format string, args ...any) {
@@ -57,131 +52,126 @@ func (f *fields) fail(format string, args ...any) {
 	}
 }
 
-// Java's type names of values, as AWS's messages print them.
+// Java's type names of values, as AWS's messages print them. No recording shows the one of bytes.
 const (
 	javaBoolean = "class java.lang.Boolean"
 	javaString  = "class java.lang.String"
 	javaNumber  = "class com.amazon.coral.value.json.numbers.TruncatingBigNumber"
+	javaBytes   = "class java.nio.HeapByteBuffer"
 
 	foundList = "Start of list found where not expected"
 	foundMap  = "Start of structure or map found where not expected."
 )
 
 // mismatch refuses a value; target follows "can not be converted to".
-func (f *fields) mismatch(raw []byte, target string) {
-	switch {
-	case isList(raw):
+func (f *fields) mismatch(v value, target string) {
+	switch v.kind() {
+	case kindList:
 		f.fail(foundList)
-	case isMap(raw):
+	case kindMap:
 		f.fail(foundMap)
-	case isBool(raw):
+	case kindBool:
 		f.fail("%s can not be converted to %s", javaBoolean, target)
-	case isString(raw):
+	case kindText:
 		f.fail("%s can not be converted to %s", javaString, target)
-	default:
+	case kindBytes:
+		f.fail("%s can not be converted to %s", javaBytes, target)
+	case kindNumber, kindNull:
 		f.fail("%s can not be converted to %s", javaNumber, target)
 	}
 }
 
 // str reads a String; nil: absent.
 func (f *fields) str(name string) *string {
-	raw := f.get(name)
-	if raw == nil {
+	v, present := f.get(name)
+	if !present {
 		return nil
 	}
-	if !isString(raw) {
-		f.mismatch(raw, "an String")
+	s, ok := f.textOf(v)
+	if !ok {
 		return nil
 	}
-	s := text(raw)
 	return &s
+}
+
+// textOf reads a String that is not null, or refuses it.
+func (f *fields) textOf(v value) (s string, ok bool) {
+	if v.kind() != kindText {
+		f.mismatch(v, "an String")
+		return "", false
+	}
+	return f.in.text(v.raw), true
 }
 
 // integer reads an Integer: fractions are floored, what does not fit 32 bits saturates. nil: absent.
 func (f *fields) integer(name string) *int64 {
-	raw := f.get(name)
-	if raw == nil {
+	v, present := f.get(name)
+	if !present {
 		return nil
 	}
-	if !isNumber(raw) {
-		f.mismatch(raw, "an Integer")
+	if v.kind() != kindNumber {
+		f.mismatch(v, "an Integer")
 		return nil
 	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
-		x, _ := strconv.ParseFloat(string(raw), 64) // ±Inf beyond its range
-		n = int64(max(min(math.Floor(x), math.MaxInt32), math.MinInt32))
-	}
-	n = max(min(n, math.MaxInt32), math.MinInt32)
+	n := f.in.integer(v.raw)
 	return &n
-}
-
-func isNumber(raw []byte) bool {
-	return !isString(raw) && !isBool(raw) && !isList(raw) && !isMap(raw)
 }
 
 // boolean reads a Boolean; nil: absent.
 func (f *fields) boolean(name string) *bool {
-	raw := f.get(name)
-	switch {
-	case raw == nil:
+	v, present := f.get(name)
+	if !present {
 		return nil
-	case isBool(raw):
-		b := raw[0] == 't'
+	}
+	switch v.kind() {
+	case kindBool:
+		b := f.in.truth(v.raw)
 		return &b
-	case isString(raw):
-		f.fail("'%s' can not be converted to an Boolean", clip(strings.ToUpper(text(raw))))
-	default:
-		f.mismatch(raw, "an Boolean")
+	case kindText:
+		f.fail("'%s' can not be converted to an Boolean", clip(strings.ToUpper(f.in.text(v.raw))))
+	case kindNull, kindNumber, kindBytes, kindList, kindMap:
+		f.mismatch(v, "an Boolean")
 	}
 	return nil
 }
 
-// timestamp reads epoch seconds with a fraction, to the millisecond; nil: absent.
+// timestamp reads a moment to the millisecond: epoch seconds with a fraction in JSON, milliseconds in CBOR. nil:
+// absent.
 func (f *fields) timestamp(name string) *record.Millis {
-	raw := f.get(name)
-	if raw == nil {
+	v, present := f.get(name)
+	if !present {
 		return nil
 	}
-	if !isNumber(raw) {
-		f.mismatch(raw, "milliseconds since epoch")
+	if v.kind() != kindNumber {
+		f.mismatch(v, "milliseconds since epoch")
 		return nil
 	}
-	ms := millisOf(string(raw))
+	ms := f.in.millis(v.raw)
 	return &ms
 }
 
-// millisOf reads seconds in decimal, cut to whole milliseconds. Plain decimals are read digit by digit, so that
-// 1506440188.749 is exactly that.
-func millisOf(number string) record.Millis {
-	const most = math.MaxInt64 / 4
-	whole, fraction, _ := strings.Cut(number, ".")
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	if err == nil && seconds >= 0 && seconds < most/1000 && !strings.ContainsAny(number, "eE-") {
-		thousandths, _ := strconv.ParseInt((fraction + "000")[:3], 10, 64)
-		return record.Millis(seconds*1000 + thousandths)
-	}
-	x, _ := strconv.ParseFloat(number, 64)
-	return record.Millis(max(min(math.Floor(x*1000), most), -most))
-}
-
-// blob reads base64; present is false when it is absent.
+// blob reads bytes, or a text of base64, which is what JSON has; present is false when it is absent. data may be a part
+// of the body.
 func (f *fields) blob(name string) (data []byte, present bool) {
-	raw := f.get(name)
-	if raw == nil {
+	v, present := f.get(name)
+	if !present {
 		return nil, false
 	}
-	if !isString(raw) {
-		f.mismatch(raw, "a Blob")
-		return nil, false
+	switch v.kind() {
+	case kindBytes:
+		return f.in.blob(v.raw), true
+	case kindText:
+		s := f.in.text(v.raw)
+		data, why := decodeBlob(s)
+		if why != "" {
+			f.fail("'%s' can not be converted to a Blob: %s", clip(s), why)
+			return nil, false
+		}
+		return data, true
+	case kindNull, kindBool, kindNumber, kindList, kindMap:
+		f.mismatch(v, "a Blob")
 	}
-	s := text(raw)
-	data, why := decodeBlob(s)
-	if why != "" {
-		f.fail("'%s' can not be converted to a Blob: %s", clip(s), why)
-		return nil, false
-	}
-	return data, true
+	return nil, false
 }
 
 // decodeBlob decodes padded standard base64, or says in AWS's words (and spelling) why it cannot.
@@ -207,45 +197,65 @@ func isBase64(c rune) bool {
 
 // structure reads a nested structure whose known members are names; nil: absent.
 func (f *fields) structure(name string, names ...string) *fields {
-	raw := f.get(name)
-	if raw == nil {
+	v, present := f.get(name)
+	if !present {
 		return nil
 	}
-	return f.nested(raw, names)
+	return f.nested(v, names)
 }
 
-func (f *fields) nested(raw []byte, names []string) *fields {
-	switch {
-	case isList(raw):
+// nested reads a structure that is not null, such as an element of a list; nil: it is none.
+func (f *fields) nested(v value, names []string) *fields {
+	switch v.kind() {
+	case kindMap:
+		return newFields(v, f.err, names)
+	case kindList:
 		f.fail(foundList)
-	case !isMap(raw):
+	case kindNull, kindBool, kindNumber, kindText, kindBytes:
 		f.fail("Expected null")
-	default:
-		return newFields(raw, f.err, names)
 	}
 	return nil
 }
 
-// list yields the raw elements of a list; present is false when it is absent.
-func (f *fields) list(name string, element func(raw []byte)) (present bool) {
-	raw := f.get(name)
-	switch {
-	case raw == nil:
+// list yields the elements of a list; present is false when it is absent.
+func (f *fields) list(name string, element func(value)) (present bool) {
+	v, present := f.get(name)
+	if !present {
 		return false
-	case isMap(raw):
-		f.fail(foundMap)
-	case !isList(raw):
-		f.fail("Expected list or null")
-	default:
-		for e := range elements(raw) {
-			element(e)
+	}
+	switch v.kind() {
+	case kindList:
+		for raw := range f.in.elements(v.raw) {
+			element(value{f.in, raw})
 			if *f.err != nil {
 				return false
 			}
 		}
 		return true
+	case kindMap:
+		f.fail(foundMap)
+	case kindNull, kindBool, kindNumber, kindText, kindBytes:
+		f.fail("Expected list or null")
 	}
 	return false
+}
+
+// keptEntries is how many entries of a list or map are kept: more than any constraint allows, so that the request is
+// refused all the same.
+const keptEntries = 1000
+
+// strings reads a list of strings, of which null is read as "".
+func (f *fields) strings(name string) (all []string, present bool) {
+	present = f.list(name, func(v value) {
+		s, ok := "", true
+		if !v.isNull() {
+			s, ok = f.textOf(v)
+		}
+		if ok && len(all) < keptEntries {
+			all = append(all, s)
+		}
+	})
+	return all, present
 }
 
 // textMap is a map of strings in the order of the request.
@@ -254,35 +264,31 @@ type textMap struct {
 	values map[string]string
 }
 
-// mapEntries is how many entries of a map are kept: more than any constraint allows, so that the request is refused all
-// the same.
-const mapEntries = 1000
-
-// texts reads a map of strings; nil: absent.
+// texts reads a map of strings, of which null is read as ""; nil: absent.
 func (f *fields) texts(name string) *textMap {
-	raw := f.get(name)
-	switch {
-	case raw == nil:
+	v, present := f.get(name)
+	if !present {
 		return nil
-	case isList(raw):
+	}
+	switch v.kind() {
+	case kindMap:
+	case kindList:
 		f.fail(foundList)
 		return nil
-	case !isMap(raw):
+	case kindNull, kindBool, kindNumber, kindText, kindBytes:
 		f.fail("Expected map or null")
 		return nil
 	}
 	m := &textMap{values: map[string]string{}}
-	for key, value := range members(raw) {
-		s := ""
-		if !isNull(value) {
-			if !isString(value) {
-				f.mismatch(value, "an String")
+	for key, raw := range f.in.members(v.raw) {
+		s, ok := "", true
+		if of := (value{f.in, raw}); !of.isNull() {
+			if s, ok = f.textOf(of); !ok {
 				return nil
 			}
-			s = text(value)
 		}
 		if _, again := m.values[key]; !again {
-			if len(m.keys) == mapEntries {
+			if len(m.keys) == keptEntries {
 				continue
 			}
 			m.keys = append(m.keys, key)

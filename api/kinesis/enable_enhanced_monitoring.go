@@ -24,18 +24,8 @@ func (h *handler) enableEnhancedMonitoring(ctx context.Context, c *call) error {
 // monitoring returns the parameters that both operations on shard-level metrics have.
 func (c *call) monitoring() (target stream.Name, metrics stream.ShardMetrics, err error) {
 	f := c.request("StreamName", "ShardLevelMetrics", "StreamARN")
-	var listed []string
 	name := f.str("StreamName")
-	present := f.list("ShardLevelMetrics", func(raw []byte) {
-		switch {
-		case isNull(raw):
-			listed = append(listed, "")
-		case !isString(raw):
-			f.mismatch(raw, "an String")
-		case len(listed) < mapEntries:
-			listed = append(listed, text(raw))
-		}
-	})
+	listed, present := f.strings("ShardLevelMetrics")
 	arn := f.str("StreamARN")
 	if *f.err != nil {
 		return stream.Name{}, 0, *f.err

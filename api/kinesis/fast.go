@@ -9,36 +9,45 @@ import (
 	"github.com/shardmill/shardmill/internal/base64"
 )
 
-// fastDecoder reads well-formed PutRecord and PutRecords bodies in one pass: each known member at most once, strings
-// without escapes, canonical base64, which it decodes once into its own memory. It gives up at anything else, even an
-// error, and the full decoder starts over; whatever it accepts, the full decoder reads in the same way
+// decoder reads the bodies of the operations that put records, if they are of the common kind. What it returns lasts
+// until its release.
+type decoder interface {
+	putRecord(body []byte) (in putRecordInput, ok bool)
+	putRecords(body []byte) (in putRecordsInput, ok bool)
+	release()
+}
+
+// jsonDecoder reads well-formed PutRecord and PutRecords bodies in JSON in one pass: each known member at most once,
+// strings without escapes, canonical base64, which it decodes once into its own memory. It gives up at anything else,
+// even an error, and the full decoder starts over; whatever it accepts, the full decoder reads in the same way
 // (FuzzFastDecoderAgreesWithTheFullOne).
-type fastDecoder struct {
+type jsonDecoder struct {
 	b       []byte
 	i       int
 	blobs   []byte // grown once per request, so that earlier slices stay put
 	entries []entry
 }
 
-var decoders = sync.Pool{New: func() any { return new(fastDecoder) }}
+var jsonDecoders = sync.Pool{New: func() any { return new(jsonDecoder) }}
 
-// release ends the life of everything that was decoded.
-func (d *fastDecoder) release() {
+func (asJSON) decoder() decoder { return jsonDecoders.Get().(*jsonDecoder) }
+
+func (d *jsonDecoder) release() {
 	d.b = nil
 	clear(d.entries)
 	if cap(d.blobs) > keepBytes {
 		d.blobs = nil
 	}
-	decoders.Put(d)
+	jsonDecoders.Put(d)
 }
 
-func (d *fastDecoder) start(body []byte) {
+func (d *jsonDecoder) start(body []byte) {
 	d.b, d.i = body, 0
 	d.blobs = slices.Grow(d.blobs[:0], len(body)/4*3)
 	d.entries = d.entries[:0]
 }
 
-func (d *fastDecoder) putRecord(body []byte) (in putRecordInput, ok bool) {
+func (d *jsonDecoder) putRecord(body []byte) (in putRecordInput, ok bool) {
 	d.start(body)
 	ok = d.object(func(name []byte) bool {
 		switch string(name) {
@@ -54,7 +63,7 @@ func (d *fastDecoder) putRecord(body []byte) (in putRecordInput, ok bool) {
 	return in, ok && d.atEnd()
 }
 
-func (d *fastDecoder) putRecords(body []byte) (in putRecordsInput, ok bool) {
+func (d *jsonDecoder) putRecords(body []byte) (in putRecordsInput, ok bool) {
 	d.start(body)
 	ok = d.object(func(name []byte) bool {
 		switch string(name) {
@@ -75,7 +84,7 @@ func (d *fastDecoder) putRecords(body []byte) (in putRecordsInput, ok bool) {
 	return in, ok && d.atEnd()
 }
 
-func (d *fastDecoder) records() bool {
+func (d *jsonDecoder) records() bool {
 	if !d.take('[') {
 		return false
 	}
@@ -100,7 +109,7 @@ func (d *fastDecoder) records() bool {
 	}
 }
 
-func (d *fastDecoder) entryMember(e *entry, name []byte) bool {
+func (d *jsonDecoder) entryMember(e *entry, name []byte) bool {
 	switch string(name) {
 	case "Data":
 		return e.data == nil && d.blob(&e.data)
@@ -113,7 +122,7 @@ func (d *fastDecoder) entryMember(e *entry, name []byte) bool {
 }
 
 // object reads an object and calls member, which must read the value, for each name.
-func (d *fastDecoder) object(member func(name []byte) bool) bool {
+func (d *jsonDecoder) object(member func(name []byte) bool) bool {
 	if !d.take('{') {
 		return false
 	}
@@ -135,7 +144,7 @@ func (d *fastDecoder) object(member func(name []byte) bool) bool {
 }
 
 // take skips space and then c, if c comes next.
-func (d *fastDecoder) take(c byte) bool {
+func (d *jsonDecoder) take(c byte) bool {
 	if d.i < len(d.b) && d.b[d.i] == c {
 		d.i++
 		return true
@@ -148,10 +157,10 @@ func (d *fastDecoder) take(c byte) bool {
 	return false
 }
 
-func (d *fastDecoder) atEnd() bool { return skipSpace(d.b, d.i) == len(d.b) }
+func (d *jsonDecoder) atEnd() bool { return skipSpace(d.b, d.i) == len(d.b) }
 
 // quoted returns the text between the quotes of the next string, unchecked.
-func (d *fastDecoder) quoted() ([]byte, bool) {
+func (d *jsonDecoder) quoted() ([]byte, bool) {
 	if !d.take('"') {
 		return nil, false
 	}
@@ -165,7 +174,7 @@ func (d *fastDecoder) quoted() ([]byte, bool) {
 }
 
 // str reads a string without escapes; it is not copied and never nil.
-func (d *fastDecoder) str(to *[]byte) bool {
+func (d *jsonDecoder) str(to *[]byte) bool {
 	s, ok := d.quoted()
 	if !ok {
 		return false
@@ -181,7 +190,7 @@ func (d *fastDecoder) str(to *[]byte) bool {
 	return ascii || utf8.Valid(s)
 }
 
-func (d *fastDecoder) text(to **string) bool {
+func (d *jsonDecoder) text(to **string) bool {
 	var s []byte
 	if *to != nil || !d.str(&s) {
 		return false
@@ -192,7 +201,7 @@ func (d *fastDecoder) text(to **string) bool {
 }
 
 // blob decodes a string of canonical base64, which needs no escapes.
-func (d *fastDecoder) blob(to *[]byte) bool {
+func (d *jsonDecoder) blob(to *[]byte) bool {
 	s, ok := d.quoted()
 	if !ok || len(s)%4 != 0 {
 		return false

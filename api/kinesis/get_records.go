@@ -2,9 +2,7 @@ package kinesis
 
 import (
 	"context"
-	"strconv"
 
-	"github.com/shardmill/shardmill/internal/base64"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
 )
@@ -34,65 +32,39 @@ func (h *handler) getRecords(ctx context.Context, c *call) error {
 	}
 
 	var shard *stream.ShardInfo
-	out := append(c.out, `{"Records":[`...)
-	first := true
+	w := c.in
+	out := w.beginList(w.name(w.beginMap(c.out), "Records"))
 	end, err := h.streams.GetRecords(ctx, in,
 		func(s *stream.ShardInfo) { shard = s },
-		func(r record.Record) {
-			if !first {
-				out = append(out, ',')
-			}
-			first = false
-			out = appendRecord(out, shard, &r)
-		})
+		func(r record.Record) { out = w.record(w.element(out), shard, &r) })
 	c.out = out
 	if err != nil {
 		return err
 	}
-	out = append(out, `],"MillisBehindLatest":`...)
-	out = strconv.AppendInt(out, end.Behind, 10)
+	out = w.number(w.name(w.endList(out), "MillisBehindLatest"), end.Behind)
 	if end.Next != "" {
-		out = append(out, `,"NextShardIterator":"`...)
-		out = append(append(out, end.Next...), '"')
+		out = w.string(w.name(out, "NextShardIterator"), end.Next)
 	}
-	c.out = append(appendChildren(out, end.Children), '}')
+	c.out = w.endMap(appendChildren(w, out, end.Children))
 	return nil
 }
 
-func appendRecord(out []byte, shard *stream.ShardInfo, r *record.Record) []byte {
-	out = append(out, `{"ApproximateArrivalTimestamp":`...)
-	out = appendSeconds(out, r.Arrival)
-	out = append(out, `,"Data":"`...)
-	out = base64.AppendEncode(out, r.Data)
-	out = append(out, `","PartitionKey":`...)
-	out = appendString(out, r.Key)
-	out = append(out, `,"SequenceNumber":"`...)
-	out = shard.AppendSequenceNumber(out, r.Pos, r.Arrival)
-	return append(out, `"}`...)
-}
-
 // appendChildren appends the member that only the end of a shard has.
-func appendChildren(out []byte, children []stream.Child) []byte {
-	for i, child := range children {
-		if i == 0 {
-			out = append(out, `,"ChildShards":[`...)
-		} else {
-			out = append(out, ',')
-		}
-		out = append(out, `{"ShardId":"`...)
-		out = append(appendShardID(out, child.ID), `","ParentShards":["`...)
-		for j, p := range child.Parents {
-			if j > 0 {
-				out = append(out, `","`...)
-			}
-			out = appendShardID(out, p)
-		}
-		out = append(out, `"],"HashKeyRange":{"StartingHashKey":"`...)
-		out = append(append(out, child.Range.Start.String()...), `","EndingHashKey":"`...)
-		out = append(append(out, child.Range.End.String()...), `"}}`...)
+func appendChildren(w encoding, out []byte, children []stream.Child) []byte {
+	if len(children) == 0 {
+		return out
 	}
-	if len(children) > 0 {
-		out = append(out, ']')
+	out = w.beginList(w.name(out, "ChildShards"))
+	for _, child := range children {
+		out = w.string(w.name(w.beginMap(w.element(out)), "ShardId"), child.ID.String())
+		out = w.beginList(w.name(out, "ParentShards"))
+		for _, p := range child.Parents {
+			out = w.string(w.element(out), p.String())
+		}
+		out = w.beginMap(w.name(w.endList(out), "HashKeyRange"))
+		out = w.string(w.name(out, "StartingHashKey"), child.Range.Start.String())
+		out = w.string(w.name(out, "EndingHashKey"), child.Range.End.String())
+		out = w.endMap(w.endMap(out))
 	}
-	return out
+	return w.endList(out)
 }

@@ -1,7 +1,7 @@
-// Package kinesis serves the Kinesis Data Streams API: JSON 1.1 requests come in, package stream is called, answers and
-// errors go out like AWS's, down to the headers.
+// Package kinesis serves the Kinesis Data Streams API: requests in JSON 1.1 or CBOR 1.1 come in, package stream is
+// called, answers and errors go out like AWS's, in the encoding of the request, down to the headers.
 //
-// A request passes the checks in AWS's order: size, method, empty body, content type, JSON, operation, presence of
+// A request passes the checks in AWS's order: size, method, empty body, content type, encoding, operation, presence of
 // authentication, types of the members, constraints of the members, and only then the operation. Each operation has a
 // file of its name; operations lists them. docs/compat/kinesis.md says what is the same, what differs and what is
 // absent. Source: Kinesis API Reference; order and texts of the checks as recorded from AWS by kinesalite.
@@ -11,7 +11,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/internal/jsontext"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -60,10 +58,10 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// read applies the checks that come before an operation, in AWS's order. Whether the body is JSON is left to the
-// decoder: that is the operation, if all other checks pass.
+// read applies the checks that come before an operation, in AWS's order. Whether the body is a JSON object or a CBOR
+// map is left to the decoder: that is the operation, if all other checks pass.
 func read(w http.ResponseWriter, r *http.Request, caller wire.Caller, refused *fault.Error) (*call, error) {
-	c := takeCall(caller)
+	c := takeCall(caller, encodingOf(r))
 	var err error
 	if c.body, err = wire.AppendBody(c.body[:0], r, maxBody); err != nil && refusedBody(w, r, err) {
 		c.release()
@@ -80,8 +78,7 @@ func read(w http.ResponseWriter, r *http.Request, caller wire.Caller, refused *f
 
 // check is the part of read after the body has been read.
 func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Error) error {
-	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	contentType = strings.TrimSpace(contentType)
+	contentType := mediaType(r)
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	known := refused == nil || refused.Code == fault.CodeNotImplemented
 
@@ -89,17 +86,16 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 	case r.Method != http.MethodPost:
 		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
 	case len(c.body) == 0 && contentType == typeJSON:
-		return c.odd(w, http.StatusBadRequest, typeJSON, []byte(`{"__type":"`+emptyCode(known)+`"}`))
+		return c.odd(w, http.StatusBadRequest, typeJSON, appendFault(asJSON{}, nil, emptyFault(known)))
 	case len(c.body) == 0: // of any other content type, and of none
-		return c.odd(w, http.StatusBadRequest, typeCBOR, cborType(emptyCode(known)))
-	case contentType == typeCBOR:
-		return errCBOR
+		return c.odd(w, http.StatusBadRequest, typeCBOR, appendFault(asCBOR{}, nil, emptyFault(known)))
 	case contentType == typePlain:
 		status, answer := plainAnswer(c.body)
 		return c.odd(w, status, typePlain, answer)
-	case contentType != typeJSON && (service == "" || name == ""):
+	case contentType == typeJSON || contentType == typeCBOR:
+	case service == "" || name == "":
 		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
-	case contentType != typeJSON:
+	default:
 		return c.odd(w, http.StatusNotFound, "", []byte("<UnknownOperationException/>\n"))
 	}
 	var err error
@@ -108,7 +104,7 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 	} else {
 		err = checkAuthentication(r, c.caller)
 	}
-	if err != nil && !isObject(c.body) {
+	if err != nil && !c.in.object(c.body) {
 		return &fault.Error{Code: fault.CodeSerialization}
 	}
 	return err
@@ -123,7 +119,13 @@ func (c *call) odd(w http.ResponseWriter, status int, contentType string, answer
 
 func write(w http.ResponseWriter, _ wire.Caller, c *call, _ any) {
 	wire.Hint(w.Header(), c.hint)
-	wire.WriteBytes(w, http.StatusOK, typeJSON, c.out)
+	wire.WriteBytes(w, http.StatusOK, c.in.contentType(), c.out)
+}
+
+// mediaType returns the content type of a request without its parameters.
+func mediaType(r *http.Request) string {
+	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.TrimSpace(contentType)
 }
 
 // Service is this service's row of the shared port; h is what New made.
@@ -150,38 +152,18 @@ const (
 	codeInvalidSignature = "InvalidSignatureException"
 )
 
-// errCBOR is longer than other refusals, because it reaches people who never chose CBOR.
-var errCBOR = &fault.Error{
-	Code: fault.CodeNotImplemented, Status: http.StatusNotImplemented,
-	Message: "shardmill does not speak CBOR with Kinesis clients yet; switch it off there: AWS_CBOR_DISABLE=true (Java SDK v1), " +
-		"-Daws.cborEnabled=false or CBOR_ENABLED=false (Java SDK v2). See docs/compat/kinesis.md.",
-}
-
-// emptyCode is the code for an empty body, which has no text.
-func emptyCode(known bool) string {
+// emptyFault is the refusal of an empty body, which has no text.
+func emptyFault(known bool) *fault.Error {
 	if known {
-		return fault.CodeSerialization
+		return &fault.Error{Code: fault.CodeSerialization}
 	}
-	return fault.CodeUnknownOperation
-}
-
-// cborType returns the CBOR map {__type: code}, of indefinite length as AWS writes them. code has 1 to 255 bytes.
-func cborType(code string) []byte {
-	b := []byte{0xbf, 0x66}
-	b = append(b, "__type"...)
-	if len(code) < 24 {
-		b = append(b, 0x60|byte(len(code)))
-	} else {
-		b = append(b, 0x78, byte(len(code)))
-	}
-	b = append(b, code...)
-	return append(b, 0xff)
+	return &fault.Error{Code: fault.CodeUnknownOperation}
 }
 
 // plainAnswer is the answer to application/json, which AWS reads but never serves.
 func plainAnswer(body []byte) (status int, answer []byte) {
 	code, status := fault.CodeUnknownOperation, http.StatusNotFound
-	if !isObject(body) {
+	if !(asJSON{}).object(body) {
 		code, status = fault.CodeSerialization, http.StatusBadRequest
 	}
 	return status, []byte(`{"Output":{"__type":"com.amazon.coral.service#` + code + `"},"Version":"1.0"}`)
@@ -204,23 +186,28 @@ func (h *handler) asFault(ctx context.Context, caller wire.Caller, err error) *f
 	return f
 }
 
-// writeFault answers with a fault: 400 unless it says otherwise, {"__type":…,"message":…}; the member of a
-// SerializationException is Message.
-func writeFault(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
+// writeFault answers with a fault in the encoding of the request: 400 unless it says otherwise.
+func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	status := f.Status
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	b := append([]byte(`{"__type":`), appendString(nil, f.Code)...)
+	in := encodingOf(r)
+	wire.Hint(w.Header(), f.Hint)
+	wire.WriteBytes(w, status, in.contentType(), appendFault(in, nil, f))
+}
+
+// appendFault appends the map {__type, message}; the member of a SerializationException is Message.
+func appendFault(w encoding, to []byte, f *fault.Error) []byte {
+	to = w.string(w.name(w.beginMap(to), "__type"), f.Code)
 	switch {
 	case f.Message == "":
 	case f.Code == fault.CodeSerialization:
-		b = appendString(append(b, `,"Message":`...), f.Message)
+		to = w.string(w.name(to, "Message"), f.Message)
 	default:
-		b = appendString(append(b, `,"message":`...), f.Message)
+		to = w.string(w.name(to, "message"), f.Message)
 	}
-	wire.Hint(w.Header(), f.Hint)
-	wire.WriteBytes(w, status, typeJSON, append(b, '}'))
+	return w.endMap(to)
 }
 
 // extendedID is x-amz-id-2: base64 of 72 bytes that mean nothing.
@@ -252,11 +239,4 @@ func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 		return true
 	}
 	return false
-}
-
-// isObject reports whether body is one valid JSON object whose texts are read as they were sent: two partition keys
-// never become one.
-func isObject(body []byte) bool {
-	i := skipSpace(body, 0)
-	return i < len(body) && body[i] == '{' && json.Valid(body) && jsontext.Faithful(body)
 }

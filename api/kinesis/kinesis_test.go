@@ -1,9 +1,11 @@
 package kinesis
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,11 +32,13 @@ type world struct {
 	handler http.Handler
 	access  string // access key id
 	region  string
+	cbor    bool // what the client speaks; its answers are shown in JSON all the same
 }
 
 func setup(t *testing.T) *world {
 	c := clock.New(0)
 	w := &world{T: t, clock: c, store: memory.New(memory.Options{Clock: c}), access: "AKIDEXAMPLE", region: "us-east-1"}
+	w.cbor = strings.HasPrefix(t.Name(), "TestOperationsInCBOR/")
 	w.restart(20000)
 	return w
 }
@@ -85,7 +89,20 @@ func (w *world) call(op, body string, args ...any) reply {
 	if len(args) > 0 {
 		body = fmt.Sprintf(body, args...)
 	}
-	return w.send(w.request(http.MethodPost, op, body))
+	r := w.request(http.MethodPost, op, body)
+	if !w.cbor || !json.Valid([]byte(body)) {
+		return w.send(r)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(inCBOR(w, body)))
+	r.Header.Set("Content-Type", typeCBOR)
+	reply := w.send(r)
+	if got := reply.header.Get("Content-Type"); got != typeCBOR {
+		w.Errorf("%s in CBOR is answered as %s", op, got)
+	}
+	if reply.body != "" {
+		reply.body = inJSON(w, []byte(reply.body))
+	}
+	return reply
 }
 
 // ok sends an operation that must succeed.

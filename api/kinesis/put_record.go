@@ -16,7 +16,7 @@ type putRecordInput struct {
 // putRecord serves PutRecord. Well-formed requests of the common kind have a decoder of their own, which needs no other
 // check.
 func (h *handler) putRecord(ctx context.Context, c *call) error {
-	d := decoders.Get().(*fastDecoder)
+	d := c.in.decoder()
 	defer d.release()
 	in, ok := d.putRecord(c.body)
 	if !ok {
@@ -57,13 +57,6 @@ func (h *handler) finishPutRecord(ctx context.Context, c *call, in *putRecordInp
 	if err != nil {
 		return err
 	}
-	c.out = append(appendPlace(append(c.out, '{'), &placed), '}')
+	c.out = c.in.endMap(c.in.place(c.in.beginMap(c.out), &placed))
 	return nil
-}
-
-// appendPlace appends the members of a success.
-func appendPlace(out []byte, p *stream.Placed) []byte {
-	out = append(out, `"SequenceNumber":"`...)
-	out = append(p.AppendSequenceNumber(out), `","ShardId":"`...)
-	return append(appendShardID(out, p.Shard), '"')
 }

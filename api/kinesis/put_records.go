@@ -30,7 +30,7 @@ type putRecordsInput struct {
 // putRecords serves PutRecords. Well-formed requests of the common kind have a decoder of their own, which needs no
 // other check.
 func (h *handler) putRecords(ctx context.Context, c *call) error {
-	d := decoders.Get().(*fastDecoder)
+	d := c.in.decoder()
 	defer d.release()
 	in, ok := d.putRecords(c.body)
 	if !ok {
@@ -45,11 +45,11 @@ func (h *handler) putRecords(ctx context.Context, c *call) error {
 // decodePutRecords decodes any PutRecords, or returns what is wrong with it.
 func decodePutRecords(c *call) (in putRecordsInput, err error) {
 	f := c.request("Records", "StreamName", "StreamARN")
-	in.present = f.list("Records", func(raw []byte) {
+	in.present = f.list("Records", func(v value) {
 		in.count++
 		e := entry{}
-		if !isNull(raw) {
-			if nested := f.nested(raw, []string{"Data", "PartitionKey", "ExplicitHashKey"}); nested != nil {
+		if !v.isNull() {
+			if nested := f.nested(v, []string{"Data", "PartitionKey", "ExplicitHashKey"}); nested != nil {
 				e = nested.entry()
 			}
 		}
@@ -169,25 +169,22 @@ func (h *handler) finishPutRecords(ctx context.Context, c *call, in *putRecordsI
 		return err
 	}
 	failed := 0
-	out := append(c.out, `{"Records":[`...)
+	w := c.in
+	out := w.beginList(w.name(w.beginMap(c.out), "Records"))
 	for i := range placed {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, '{')
+		out = w.beginMap(w.element(out))
 		if f := placed[i].Fault; f != nil {
 			failed++
 			if c.hint == "" {
 				c.hint = f.Hint
 			}
-			out = appendString(append(out, `"ErrorCode":`...), f.Code)
-			out = appendString(append(out, `,"ErrorMessage":`...), f.Message)
+			out = w.string(w.name(out, "ErrorCode"), f.Code)
+			out = w.string(w.name(out, "ErrorMessage"), f.Message)
 		} else {
-			out = appendPlace(out, &placed[i])
+			out = w.place(out, &placed[i])
 		}
-		out = append(out, '}')
+		out = w.endMap(out)
 	}
-	out = append(out, `],"FailedRecordCount":`...)
-	c.out = append(strconv.AppendInt(out, int64(failed), 10), '}')
+	c.out = w.endMap(w.number(w.name(w.endList(out), "FailedRecordCount"), int64(failed)))
 	return nil
 }

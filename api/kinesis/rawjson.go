@@ -3,10 +3,72 @@ package kinesis
 import (
 	"encoding/json"
 	"iter"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/shardmill/shardmill/internal/jsontext"
+	"github.com/shardmill/shardmill/record"
 )
 
-// The functions here walk JSON that isObject has accepted. They keep nothing, so a request of any shape costs no more
-// memory than its body.
+// asJSON is JSON 1.1.
+type asJSON struct{}
+
+func (asJSON) contentType() string { return typeJSON }
+
+func (asJSON) object(body []byte) bool {
+	i := skipSpace(body, 0)
+	return i < len(body) && body[i] == '{' && json.Valid(body) && jsontext.Faithful(body)
+}
+
+func (asJSON) kind(raw []byte) kind {
+	switch raw[0] {
+	case 'n':
+		return kindNull
+	case 't', 'f':
+		return kindBool
+	case '"':
+		return kindText
+	case '[':
+		return kindList
+	case '{':
+		return kindMap
+	}
+	return kindNumber
+}
+
+func (asJSON) truth(raw []byte) bool { return raw[0] == 't' }
+
+func (asJSON) integer(raw []byte) int64 {
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		x, _ := strconv.ParseFloat(string(raw), 64) // ±Inf beyond its range
+		n = int64(max(min(math.Floor(x), math.MaxInt32), math.MinInt32))
+	}
+	return max(min(n, math.MaxInt32), math.MinInt32)
+}
+
+// millis reads epoch seconds with a fraction.
+func (asJSON) millis(raw []byte) record.Millis { return millisOf(string(raw)) }
+
+// latest is the largest timestamp that is read, in milliseconds; larger ones are taken for it.
+const latest = math.MaxInt64 / 4
+
+// millisOf reads seconds in decimal, cut to whole milliseconds. Plain decimals are read digit by digit, so that
+// 1506440188.749 is exactly that.
+func millisOf(number string) record.Millis {
+	whole, fraction, _ := strings.Cut(number, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err == nil && seconds >= 0 && seconds < latest/1000 && !strings.ContainsAny(number, "eE-") {
+		thousandths, _ := strconv.ParseInt((fraction + "000")[:3], 10, 64)
+		return record.Millis(seconds*1000 + thousandths)
+	}
+	x, _ := strconv.ParseFloat(number, 64)
+	return record.Millis(max(min(math.Floor(x*1000), latest), -latest))
+}
+
+// blob is not called: JSON has no bytes.
+func (asJSON) blob([]byte) []byte { return nil }
 
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
@@ -55,13 +117,12 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-// members yields the names (decoded) and values (raw) of an object, in order.
-func members(b []byte) iter.Seq2[string, []byte] {
+func (asJSON) members(b []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		i := skipSpace(b, skipSpace(b, 0)+1)
 		for b[i] != '}' {
 			nameEnd := stringEnd(b, i)
-			name := text(b[i:nameEnd])
+			name := asJSON{}.text(b[i:nameEnd])
 			i = skipSpace(b, skipSpace(b, nameEnd)+1) // behind the colon
 			end := valueEnd(b, i)
 			if !yield(name, b[i:end]) {
@@ -75,8 +136,7 @@ func members(b []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// elements yields the raw values of a list, in order.
-func elements(b []byte) iter.Seq[[]byte] {
+func (asJSON) elements(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		i := skipSpace(b, skipSpace(b, 0)+1)
 		for b[i] != ']' {
@@ -92,8 +152,7 @@ func elements(b []byte) iter.Seq[[]byte] {
 	}
 }
 
-// text returns a raw string decoded.
-func text(raw []byte) string {
+func (asJSON) text(raw []byte) string {
 	plain := true
 	for _, c := range raw {
 		if c == '\\' || c >= 0x80 {
@@ -110,10 +169,3 @@ func text(raw []byte) string {
 	}
 	return s
 }
-
-// Kinds of raw values, by their first byte.
-func isNull(raw []byte) bool   { return len(raw) == 0 || raw[0] == 'n' }
-func isString(raw []byte) bool { return raw[0] == '"' }
-func isBool(raw []byte) bool   { return raw[0] == 't' || raw[0] == 'f' }
-func isList(raw []byte) bool   { return raw[0] == '[' }
-func isMap(raw []byte) bool    { return raw[0] == '{' }

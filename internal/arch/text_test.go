@@ -30,7 +30,7 @@ var cuts = map[string][]string{
 		"api/front/head.go: text[f.from:f.to]",
 		"api/front/head.go: text[f.name:f.colon]",
 		"api/front/head.go: text[h.method+1 : h.target]",
-		"api/kinesis/answer.go: s[from:i]",
+		"api/kinesis/answer_json.go: s[from:i]",
 		"api/wire/router.go: text[:max(0, strings.LastIndexByte(text, '&'))]",
 		"api/wire/wire.go: header[start:i]",
 		"cmd/shardmill/put.go: s[:i]",
@@ -69,7 +69,7 @@ var cuts = map[string][]string{
 	},
 	"only digits, letters of an encoding, or what we put there": {
 		"companion/identity/identity.go: rand.Text()[:17]",
-		"api/kinesis/decode.go: (fraction + \"000\")[:3]",
+		"api/kinesis/rawjson.go: (fraction + \"000\")[:3]",
 		"cmd/shardmill/client.go: date[:8]",
 		"cmd/shardmill/load.go: r[:b.width-1]",
 		"companion/table/expr/number.go: n.digits[:n.exponent]",
