@@ -35,16 +35,16 @@ const (
 )
 
 // Objects returns the row of S3 on the shared port, forwarding to the target. bucketOf returns the bucket that a Host
-// header names, or "". Bodies pass through, whatever their size; only configurations of buckets, in which other
-// services are named, are held and rewritten.
-func (t *Target) Objects(row wire.Service, bucketOf func(host string) string) wire.Service {
+// header names by its prefix (see wire.HostPrefix), or "". Bodies pass through, whatever their size; only
+// configurations of buckets, in which other services are named, are held and rewritten.
+func (t *Target) Objects(row wire.Service, bucketOf func(prefix string) string) wire.Service {
 	row.Handler = &objects{refuser{t, row}, bucketOf}
 	return row
 }
 
 type objects struct {
 	refuser
-	bucketOf func(host string) string
+	bucketOf func(prefix string) string
 }
 
 // errSilent is why a request ends of whose body or answer nothing has come for too long.
@@ -119,7 +119,7 @@ func (s *objects) read(r *http.Request) (*object, error) {
 	if err != nil {
 		return nil, fault.New(codeInvalidURI, "Couldn't parse the specified URI.").WithStatus(http.StatusBadRequest)
 	}
-	if bucket := s.bucketOf(r.Host); bucket != "" {
+	if bucket := s.bucketOf(wire.HostPrefix(r)); bucket != "" {
 		plain = "/" + bucket + plain
 	}
 	o.path = sigv4.Escape(plain)

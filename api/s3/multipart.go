@@ -185,7 +185,7 @@ func (h *Handler) completeMultipartUpload(ctx context.Context, c wire.Caller, q 
 		return nil, err
 	}
 	place := q.key
-	if HostBucket(q.r.Host) == "" {
+	if HostBucket(wire.HostPrefix(q.r)) == "" || !strings.HasSuffix(c.Endpoint, q.r.Host) {
 		place = q.bucket + "/" + q.key
 	}
 	return reply{body: completeResult{

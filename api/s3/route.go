@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,7 +52,7 @@ func parse(r *http.Request) (*request, error) {
 	}
 	q.query = query
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
-	if q.bucket = HostBucket(r.Host); q.bucket == "" {
+	if q.bucket = HostBucket(wire.HostPrefix(r)); q.bucket == "" {
 		q.bucket, path, _ = strings.Cut(path, "/")
 		if q.bucket, err = url.PathUnescape(q.bucket); err != nil {
 			return q, bad
@@ -72,14 +71,10 @@ func parse(r *http.Request) (*request, error) {
 	return q, nil
 }
 
-// HostBucket returns the bucket that a Host header names, as in bucket.localhost or bucket.s3.eu-west-1.localhost; "":
-// it names none. Router serves only names below .localhost, which no name server can give to anybody.
-func HostBucket(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	name, ok := strings.CutSuffix(strings.ToLower(host), ".localhost")
-	if !ok || endpoint(name) {
+// HostBucket returns the bucket that a Host header names by what it has in front of one of our names (see
+// wire.HostPrefix), as in bucket.localhost or bucket.s3.eu-west-1.localhost; "": it names none.
+func HostBucket(name string) string {
+	if name == "" || endpoint(name) {
 		return ""
 	}
 	for _, marker := range []string{".s3.", ".s3-"} {

@@ -16,6 +16,7 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	caller  Caller
+	hosts   *Hosts   // of the router
 	service *Service // nil: not known yet, or none
 	action  string   // of the query protocol, once a form has been looked at
 	body    incoming

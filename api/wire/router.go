@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/fault"
@@ -27,6 +26,8 @@ type Router struct {
 	Unknown http.Handler
 	// called for each hint in an answer, for people who see no headers; must not block. May be nil
 	Hinted func(c Caller, hint string)
+	Hosts  *Hosts       // the names by which clients may call; nil: those of loopback
+	Open   bool         // other machines reach the server, and nobody verifies who calls
 	Intake *Intake      // bounds what requests hold; nil: nothing does
 	Log    *slog.Logger // of panics; nil: silent
 }
@@ -36,7 +37,7 @@ const ControlPrefix = "/_shardmill/"
 
 // ServeHTTP refuses what browsers may not do, determines the caller, and hands over to the service.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w}
+	x := &exchange{ResponseWriter: w, hosts: rt.Hosts}
 	// a copy: net/http keeps the original, with its body
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, x))
 	rt.Intake.begin(x, r)
@@ -45,12 +46,11 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = &x.body
 	}
 	switch {
-	case !LocalHost(r.Host):
-		refuse(
-			x, http.StatusMisdirectedRequest,
-			"shardmill answers only to its own address; the Host header says "+strconv.Quote(clip(r.Host))+
-				". Use 127.0.0.1 or localhost.",
-		)
+	case !rt.Hosts.accepts(r.Host):
+		refuse(x, http.StatusMisdirectedRequest, notOurs(r.Host))
+	case rt.Open && fromBrowser(r): // of the other checks none is left that a browser could not pass
+		refuse(x, http.StatusForbidden,
+			"shardmill runs with --auth off and can be reached from other machines, so it refuses every request of a browser.")
 	case strings.HasPrefix(r.URL.Path, ControlPrefix):
 		rt.Control.ServeHTTP(x, r)
 	case FromPage(r):
@@ -66,6 +66,9 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve hands an exchange over to the service that it means, if the service admits it.
 func (rt *Router) serve(x *exchange, r *http.Request) {
 	x.caller = ReadCaller(r, rt.Keys)
+	if base := rt.Hosts.Advertised(); base != "" && !x.caller.Issued {
+		x.caller.Endpoint = base
+	}
 	s, unknown := rt.pick(x, r)
 	if unknown != "" {
 		x.caller.Service = unknown

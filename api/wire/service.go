@@ -80,6 +80,19 @@ func FromPage(r *http.Request) bool {
 	return false
 }
 
+// fromBrowser reports whether r has a header that only browsers send.
+func fromBrowser(r *http.Request) bool {
+	if _, ok := r.Header["Origin"]; ok {
+		return true
+	}
+	for name := range r.Header {
+		if strings.HasPrefix(name, "Sec-Fetch-") {
+			return true
+		}
+	}
+	return false
+}
+
 // refuse answers f in the service's words.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, c Caller, f *fault.Error) {
 	SetIDs(w.Header(), c)

@@ -35,7 +35,8 @@ type Caller struct {
 	AccessKey string
 	Signed    bool   // an AWS4-HMAC-SHA256 Authorization or presigned query was there
 	RequestID string // UUID; every answer carries it as x-amzn-RequestId
-	Endpoint  string // http://host:port as in the request, for URLs in answers
+	Endpoint  string // scheme://host:port as in the request, or what is advertised, for URLs in answers
+	Issued    bool   // AccessKey is one that we gave to a function
 }
 
 // Keys resolves access keys that we issued ourselves (to functions) to an account and region.
@@ -63,6 +64,9 @@ const algorithm = "AWS4-HMAC-SHA256"
 // ReadCaller determines the caller. Signatures are parsed for account and region, not verified. keys may be nil.
 func ReadCaller(r *http.Request, keys Keys) Caller {
 	c := Caller{Account: DefaultAccount, Region: DefaultRegion, RequestID: ids.New(), Endpoint: "http://" + r.Host}
+	if r.TLS != nil {
+		c.Endpoint = "https://" + r.Host
+	}
 	credential := ""
 	if h := r.Header.Get("Authorization"); h == algorithm || strings.HasPrefix(h, algorithm+" ") {
 		c.Signed = true
@@ -90,7 +94,7 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 		c.Account = c.AccessKey
 	} else if keys != nil && c.AccessKey != "" {
 		if account, region, ok := keys.Resolve(c.AccessKey); ok {
-			c.Account, c.Region = account, region
+			c.Account, c.Region, c.Issued = account, region, true
 		}
 	}
 	return c

@@ -61,7 +61,10 @@ func TestCallerOfARequest(t *testing.T) {
 		},
 		"a key that we issued": {
 			signed + "SMILL123/20260101/us-east-1/sqs/aws4_request", "",
-			Caller{Account: "111122223333", Region: "ap-south-1", Service: "sqs", AccessKey: "SMILL123", Signed: true},
+			Caller{
+				Account: "111122223333", Region: "ap-south-1", Service: "sqs", AccessKey: "SMILL123", Signed: true,
+				Issued: true,
+			},
 		},
 		"presigned": {
 			"",
