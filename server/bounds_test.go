@@ -19,7 +19,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &boundedListener{TCPListener: tcp, most: 2, log: slog.New(slog.DiscardHandler)}
+	l := &boundedListener{tcp, &connections{most: 2, log: slog.New(slog.DiscardHandler)}}
 	t.Cleanup(func() { _ = l.Close() })
 	accepted := make(chan net.Conn)
 	go func() {
@@ -57,7 +57,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	dial()
 	third := <-accepted
 	t.Cleanup(func() { _ = third.Close() })
-	if n := l.open.Load(); n != 2 {
+	if n := l.all.open.Load(); n != 2 {
 		t.Errorf("%d are counted as open", n)
 	}
 }

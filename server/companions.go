@@ -136,7 +136,7 @@ func openQueues(ctx context.Context, s *Server, r *rooms) (c companion, err erro
 // openTopics makes SNS's topics usable. Nothing is read of a topic before it is used.
 func openTopics(_ context.Context, s *Server, r *rooms) (c companion, err error) {
 	t, err := topic.New(topic.Options{
-		Local: r.store.Local(), Queues: r.copies(), Clock: s.clock, Metrics: r.metrics, Endpoint: s.Endpoint,
+		Local: r.store.Local(), Queues: r.copies(), Clock: s.clock, Metrics: r.metrics, Endpoint: s.advertised,
 		Log: s.log.With("room", "topic"),
 	})
 	if err != nil {

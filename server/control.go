@@ -32,6 +32,11 @@ func (c controlled) Ready() bool { return c.ready.Load() }
 // Usage returns what requests hold.
 func (c controlled) Usage() wire.Usage { return c.intake.Usage() }
 
+// Reach returns how the server is reached.
+func (c controlled) Reach() control.Reach {
+	return control.Reach{Addresses: c.Addresses(), Advertise: c.hosts.Advertised(), Open: c.Open()}
+}
+
 // Retries returns how often the store has tried something again; ok is false for one in memory.
 func (c controlled) Retries() (n int64, ok bool) {
 	store, ok := c.rooms.store.(interface{ Retries() int64 })

@@ -51,14 +51,19 @@ func maxConnections() int64 {
 	return most
 }
 
-// boundedListener is a listener with a limited number of open connections. Further ones get an answer in HTTP, because
-// their service is not known yet, and are closed.
-type boundedListener struct {
-	*net.TCPListener
+// connections bounds how many connections are open at once, over all listeners. Further ones get an answer in HTTP,
+// because their service is not known yet, and are closed.
+type connections struct {
 	most int64
 	log  *slog.Logger
 	open atomic.Int64
 	full atomic.Bool // that it is full has been logged
+}
+
+// boundedListener is a listener whose connections count.
+type boundedListener struct {
+	net.Listener
+	all *connections
 }
 
 const tooManyConnections = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 75\r\nConnection: close\r\n\r\n" +
@@ -67,17 +72,17 @@ const tooManyConnections = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: ap
 // Accept returns the next connection that is not too many.
 func (l *boundedListener) Accept() (net.Conn, error) {
 	for {
-		c, err := l.AcceptTCP()
+		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= l.most {
-			l.full.Store(false)
-			return &countedConn{c, sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		if l.all.open.Add(1) <= l.all.most {
+			l.all.full.Store(false)
+			return l.all.counted(c), nil
 		}
-		l.open.Add(-1)
-		if !l.full.Swap(true) {
-			l.log.Warn("connections are refused", "open", l.most)
+		l.all.open.Add(-1)
+		if !l.all.full.Swap(true) {
+			l.all.log.Warn("connections are refused", "open", l.all.most)
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the socket's buffer
 		_, _ = c.Write([]byte(tooManyConnections))
@@ -85,14 +90,38 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// countedConn is an open connection. It embeds what net/http looks for in one of TCP.
-type countedConn struct {
+// counted returns c, which makes room for another one when it is closed.
+func (all *connections) counted(c net.Conn) net.Conn {
+	leave := sync.OnceFunc(func() { all.open.Add(-1) })
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return &countedTCP{c, leave}
+	case *net.UnixConn:
+		return &countedUnix{c, leave}
+	}
+	panic("a listener of neither TCP nor unix sockets") // we have no other
+}
+
+// countedTCP is an open connection. It embeds what net/http looks for in one of TCP.
+type countedTCP struct {
 	*net.TCPConn
 	leave func()
 }
 
 // Close closes the connection and makes room for another one.
-func (c *countedConn) Close() error {
+func (c *countedTCP) Close() error {
 	c.leave()
 	return c.TCPConn.Close()
+}
+
+// countedUnix is an open connection of a unix socket.
+type countedUnix struct {
+	*net.UnixConn
+	leave func()
+}
+
+// Close closes the connection and makes room for another one.
+func (c *countedUnix) Close() error {
+	c.leave()
+	return c.UnixConn.Close()
 }

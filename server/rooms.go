@@ -291,7 +291,7 @@ func (s *Server) startFunctions(ctx context.Context, r *rooms) (err error) {
 	r.functions, err = function.New(function.Options{
 		Store: r.store, Dir: s.under("functions"), Clock: s.clock, Log: s.log.With("room", "function"),
 		Sink:     logTee{r.logs().lines, s.cfg.LogLines},
-		Endpoint: s.Endpoint, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU,
+		Endpoint: s.Inside, Python: s.cfg.Python, Node: s.cfg.Node, HostPackages: s.cfg.HostPackages, CPU: s.cfg.CPU,
 		Metrics:   r.metrics,
 		Isolation: s.cfg.Isolation, Network: s.cfg.Network, Hide: s.secrets(), Show: s.cfg.Show, Serve: s.serveInside,
 		Transition:   s.paces().functions,
@@ -316,7 +316,7 @@ func (s *Server) secrets() []string {
 	if s.cfg.Data != "" {
 		paths = append(paths, s.cfg.Data)
 	}
-	if token, err := TokenFile(s.hostport()); err == nil {
+	if token, err := TokenFile(s.inner); err == nil {
 		paths = append(paths, filepath.Dir(token))
 	}
 	if s.cfg.ReadyFile != "" {
@@ -332,6 +332,7 @@ func (s *Server) secrets() []string {
 func (s *Server) route(r *rooms) http.Handler {
 	services := s.services(r)
 	return &wire.Router{
+		Hosts: s.hosts, Open: s.cfg.open(),
 		Services: services, Fallback: services[0], Control: s.control(r), Keys: r.functions,
 		Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 		Intake: s.intake, Log: s.log.With("room", "api"),

@@ -13,10 +13,8 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/shardmill/shardmill/api/front"
@@ -45,7 +43,15 @@ const (
 
 // Config is everything that can be set. The zero value is a server in memory on any free port.
 type Config struct {
-	Port         int    // 0: any free one
+	Port int // 0: any free one
+	// Listen is where the server listens: addresses with or without a port, Port being that of the others, and
+	// unix:PATH. nil: 127.0.0.1. An address beyond loopback needs verified signatures, or AuthOff, which is for Dev.
+	Listen  []string
+	AuthOff bool
+	// Advertise is the scheme://host:port that URLs in answers have; "": those that the client has used. AllowHosts are
+	// further names by which clients may call, *.NAME for all below one.
+	Advertise    string
+	AllowHosts   []string
 	Data         string // directory that keeps everything; "": memory
 	Dev          bool   // the clock may be moved and everything reset
 	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB, or a tenth of a smaller disk
@@ -118,6 +124,9 @@ func (c *Config) Validate() error {
 	if _, err := c.arrange(); err != nil {
 		return err
 	}
+	if err := c.checkReach(); err != nil {
+		return err
+	}
 	return errors.Join(function.CheckIsolation(c.Isolation), function.CheckNetwork(c.Network), function.CheckCPU(c.CPU))
 }
 
@@ -128,19 +137,22 @@ type Server struct {
 	clock *clock.Clock
 	token string
 
-	tokenFile *os.File // its lock says that we are alive
+	tokenFiles []tokenFile // of this start
 
-	listener net.Listener
-	intake   *wire.Intake
-	front    *front.Server
-	served   chan struct{}
-	handler  atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
-	ready    atomic.Bool
-	starting atomic.Bool
-	broken   atomic.Pointer[error] // why the store failed
-	failed   chan error
-	patience time.Duration // see idlePatience
-	began    time.Time     // when this value was made
+	listeners []*listener
+	inner     string // 127.0.0.1:port, by which functions reach us
+	intake    *wire.Intake
+	front     *front.Server
+	served    chan struct{}
+	handler   atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
+	ready     atomic.Bool
+	starting  atomic.Bool
+	broken    atomic.Pointer[error] // why the store failed
+	failed    chan error
+	patience  time.Duration // see idlePatience
+	began     time.Time     // when this value was made
+
+	hosts *wire.Hosts // the names by which clients may call
 
 	companions []row // the services that functions and destinations call
 
@@ -148,17 +160,16 @@ type Server struct {
 	rooms *rooms
 }
 
-// PortInUse is the error of a port that is taken.
-type PortInUse struct{ Port int }
-
-func (e *PortInUse) Error() string { return fmt.Sprintf("port %d is in use", e.Port) }
-
 // New returns a server that has not started. It fails when the configuration cannot be.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	companions, err := cfg.arrange()
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := cfg.hosts()
 	if err != nil {
 		return nil, err
 	}
@@ -177,11 +188,12 @@ func New(cfg Config) (*Server, error) {
 	intake := &wire.Intake{Memory: cfg.BodyMemory, Log: cfg.Log, GiveBack: debug.FreeOSMemory}
 	return &Server{
 		intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1),
-		patience: idlePatience, companions: companions, began: time.Now(),
+		patience: idlePatience, hosts: hosts, companions: companions, began: time.Now(),
 	}, nil
 }
 
-// Start returns when every API answers. On a running server it does nothing. Faults: *PortInUse, *DataError.
+// Start returns when every API answers. On a running server it does nothing. Faults: *PortInUse, *ListenError,
+// *DataError.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +208,7 @@ func (s *Server) Start(ctx context.Context) error {
 	defer s.starting.Store(false)
 	r, err := s.build(ctx)
 	if err != nil {
-		_ = s.listener.Close()
+		s.closeListeners()
 		return err
 	}
 	s.rooms = r
@@ -222,23 +234,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	if s.cfg.Prepare == nil {
 		return nil
 	}
-	return s.cfg.Prepare(ctx, s.Endpoint())
-}
-
-func (s *Server) listen(ctx context.Context) error {
-	var lc net.ListenConfig
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port))
-	l, err := listenPatiently(ctx, func(ctx context.Context) (net.Listener, error) {
-		return lc.Listen(ctx, "tcp", address)
-	})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return &PortInUse{s.cfg.Port}
-	}
-	if err != nil {
-		return err
-	}
-	s.listener = &boundedListener{TCPListener: l.(*net.TCPListener), most: maxConnections(), log: s.log}
-	return nil
+	return s.cfg.Prepare(ctx, s.Inside())
 }
 
 // maxStreams is how many requests one HTTP/2 connection may have under way; clients that have more open another
@@ -276,14 +272,20 @@ func (s *Server) serveInside(l net.Listener) {
 	go func() { _ = server.Serve(l) }() // ends with the listener
 }
 
-// serve serves the main listener.
+// serve serves the listeners.
 func (s *Server) serve() {
 	s.served = make(chan struct{})
+	var all sync.WaitGroup
+	for _, l := range s.listeners {
+		all.Go(func() {
+			if err := s.front.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				s.fail(err)
+			}
+		})
+	}
 	go func() {
 		defer close(s.served)
-		if err := s.front.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.fail(err)
-		}
+		all.Wait()
 	}()
 }
 
@@ -308,10 +310,7 @@ func (s *Server) announce() error {
 			}
 		}
 	}
-	path, err := TokenFile(s.hostport())
-	if err == nil {
-		s.tokenFile, err = keepToken(path, s.token)
-	}
+	err := s.keepTokens()
 	switch {
 	case err != nil && s.cfg.Data == "":
 		s.log.Warn(
@@ -326,17 +325,14 @@ func (s *Server) announce() error {
 	if s.cfg.ReadyFile == "" {
 		return nil
 	}
-	ready := Ready{Endpoint: s.Endpoint(), Token: s.token, PID: os.Getpid(), Version: s.cfg.Version}
+	ready := Ready{
+		Endpoint: s.Endpoint(), Token: s.token, PID: os.Getpid(), Version: s.cfg.Version, Addresses: s.Addresses(),
+	}
 	if err := writePrivate(s.cfg.ReadyFile, ready.bytes()); err != nil {
 		return fmt.Errorf("writing the ready file: %w", err)
 	}
 	return nil
 }
-
-func (s *Server) hostport() string { return s.listener.Addr().String() }
-
-// Endpoint is http://127.0.0.1:port.
-func (s *Server) Endpoint() string { return "http://" + s.hostport() }
 
 // Token returns the control API's token.
 func (s *Server) Token() string { return s.token }
@@ -397,10 +393,7 @@ func (s *Server) stop(ctx context.Context) {
 		s.log.Error("closing the store", "error", err)
 	}
 	s.rooms = nil
-	if path, err := TokenFile(s.hostport()); err == nil && s.tokenFile != nil {
-		dropToken(path, s.tokenFile)
-		s.tokenFile = nil
-	}
+	s.dropTokens()
 	if s.cfg.ReadyFile != "" {
 		_ = os.Remove(s.cfg.ReadyFile)
 	}

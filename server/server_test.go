@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -289,7 +290,8 @@ func TestEmbedded(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(text, &got)
 	}
-	if want := (Ready{b.s.Endpoint(), b.s.Token(), os.Getpid(), "1.2.3"}); err != nil || got != want {
+	if want := (Ready{b.s.Endpoint(), b.s.Token(), os.Getpid(), "1.2.3", []string{b.s.Endpoint()}}); err != nil ||
+		!reflect.DeepEqual(got, want) {
 		t.Errorf("the ready file says %s (%v), want %+v", text, err, want)
 	}
 	token, err := TokenFile(strings.TrimPrefix(b.s.Endpoint(), "http://"))
@@ -321,8 +323,10 @@ func TestEmbedded(t *testing.T) {
 // have got it meanwhile.
 func (s *Server) closed(t *testing.T) {
 	t.Helper()
-	if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the port is still open: closing it returned %v", err)
+	for _, l := range s.listeners {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s is still open: closing it returned %v", l.text(), err)
+		}
 	}
 }
 
@@ -610,7 +614,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "ready file") {
 		t.Errorf("with a ready file that cannot be: %v", err)
 	}
-	if token, err := TokenFile(s.hostport()); err != nil {
+	if token, err := TokenFile(s.inner); err != nil {
 		t.Error(err)
 	} else if _, err := os.Stat(token); err == nil {
 		t.Error("the token of the failed start is still there")

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,8 @@ func newToken() string {
 	return hex.EncodeToString(b[:])
 }
 
-// TokenFile returns the path of the token of the server at hostport: in a directory that only this user can read.
+// TokenFile returns the path of the token of the server at hostport, or at unix:PATH: in a directory that only this
+// user can read.
 func TokenFile(hostport string) (string, error) {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	if base == "" {
@@ -27,11 +29,17 @@ func TokenFile(hostport string) (string, error) {
 			return "", fmt.Errorf("there is no place for the server's token: %w; set XDG_RUNTIME_DIR or HOME", err)
 		}
 	}
-	host, port, _ := strings.Cut(hostport, ":")
+	if path, ok := strings.CutPrefix(hostport, unixPrefix); ok {
+		return filepath.Join(base, "shardmill", "unix"+strings.ReplaceAll(path, "/", "_")+".token"), nil
+	}
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = hostport, ""
+	}
 	if host == "localhost" || host == "" {
 		host = "127.0.0.1"
 	}
-	return filepath.Join(base, "shardmill", host+"_"+port+".token"), nil
+	return filepath.Join(base, "shardmill", strings.ReplaceAll(host, ":", "-")+"_"+port+".token"), nil
 }
 
 // DataTokenFile returns the path of the token of a server with data directory dir.
@@ -139,6 +147,8 @@ type Ready struct {
 	Token    string `json:"token"`
 	PID      int    `json:"pid"`
 	Version  string `json:"version"`
+	// all that the server listens on, Endpoint among them
+	Addresses []string `json:"addresses"`
 }
 
 func (r Ready) bytes() []byte {

@@ -33,6 +33,7 @@ const (
 	PathClock  = wire.ControlPrefix + "clock"
 	PathReset  = wire.ControlPrefix + "reset"
 	PathLogs   = wire.ControlPrefix + "logs"
+	PathReach  = wire.ControlPrefix + "reach"  // answers a Reach
 	PathReplay = wire.ControlPrefix + "replay" // takes a ReplayRequest by POST and answers a ReplayAnswer
 
 	PathMetrics = wire.ControlPrefix + "metrics"      // for Prometheus
@@ -53,6 +54,9 @@ type Server interface {
 
 	// Usage returns what requests hold, and what became of those that were not served.
 	Usage() wire.Usage
+
+	// Reach returns how the server is reached.
+	Reach() Reach
 
 	// Retries returns how often the store has tried something again; ok is false for one in memory.
 	Retries() (n int64, ok bool)
@@ -149,6 +153,7 @@ func New(o Options) http.Handler {
 	}{
 		{"GET " + PathClock, h.showClock},
 		{"POST " + PathClock, h.moveClock},
+		{"GET " + PathReach, h.reach},
 		{"POST " + PathReset, h.reset},
 		{"POST " + PathReplay, h.replay},
 		{"GET " + PathLogs, h.logs},

@@ -38,6 +38,7 @@ type world struct {
 
 func (w *world) Ready() bool            { return w.ready }
 func (w *world) Usage() wire.Usage      { return wire.Usage{} }
+func (w *world) Reach() Reach           { return Reach{Addresses: []string{"http://127.0.0.1:4566"}} }
 func (w *world) Retries() (int64, bool) { return 3, true }
 
 func (w *world) Advance(_ context.Context, by time.Duration) error {

@@ -1,0 +1,20 @@
+package control
+
+import (
+	"net/http"
+
+	"github.com/shardmill/shardmill/api/wire"
+)
+
+// Reach says how a server is reached.
+type Reach struct {
+	Addresses []string `json:"addresses"`           // http://host:port, or unix:PATH
+	Advertise string   `json:"advertise,omitempty"` // what URLs in answers begin with
+	Open      bool     `json:"open"`                // other machines reach it, and nobody verifies who calls
+}
+
+// reach answers how the server is reached.
+func (h *handler) reach(w http.ResponseWriter, _ *http.Request) error {
+	wire.WriteJSON(w, http.StatusOK, jsonType, h.Server.Reach())
+	return nil
+}
