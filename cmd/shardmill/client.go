@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +24,8 @@ import (
 // client talks to a running server: over the AWS APIs like any client, and over the control API with the server's
 // token.
 type client struct {
-	endpoint string // http://host:port
+	endpoint string // for people; see at
+	at       remote
 	account  string // access key id to send; twelve digits name an account
 	region   string
 	data     string // directory of the server, which holds its token; "": the token is found by the endpoint
@@ -59,19 +59,15 @@ func controlFlags(c *cobra.Command) *connection {
 }
 
 func (f *connection) client() (*client, error) {
-	endpoint := first(f.endpoint, os.Getenv("AWS_ENDPOINT_URL"), fmt.Sprintf("http://127.0.0.1:%d", server.DefaultPort))
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, &failure{
-			code: exitUsage, text: fmt.Sprintf("the endpoint %q is not an http:// address", endpoint),
-			hint: "for example --endpoint http://127.0.0.1:4566",
-		}
+	to, err := parseRemote(
+		first(f.endpoint, os.Getenv("AWS_ENDPOINT_URL"), fmt.Sprintf("http://127.0.0.1:%d", server.DefaultPort)),
+	)
+	if err != nil {
+		return nil, err
 	}
-	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-		return nil, &failure{
-			code: exitUsage, text: fmt.Sprintf("the endpoint %q has more than a host and a port", endpoint),
-			hint: "for example --endpoint http://127.0.0.1:4566",
-		}
+	transport, err := to.transport()
+	if err != nil {
+		return nil, err
 	}
 	region, err := regionOf(f.region)
 	if err != nil {
@@ -88,9 +84,10 @@ func (f *connection) client() (*client, error) {
 			hint: "leave --account away for 000000000000",
 		}
 	}
-	cl := newClient("http://"+u.Host, account, region)
-	cl.data = f.data
-	return cl, nil
+	return &client{
+		endpoint: to.text, at: to, account: account, region: region, data: f.data,
+		http: &http.Client{Transport: transport},
+	}, nil
 }
 
 // regionOf returns the region of the flag, else of the environment.
@@ -126,10 +123,11 @@ func (f *connection) flags(c *client) string {
 	return " --endpoint " + c.endpoint + whereFlags(c.account, c.region)
 }
 
-func newClient(endpoint, account, region string) *client {
+// newClient returns a client of the server at http://host:port.
+func newClient(address, account, region string) *client {
 	return &client{
-		endpoint: endpoint, account: account, region: region,
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		endpoint: address, at: remote{address, address, strings.TrimPrefix(address, "http://"), ""},
+		account: account, region: region, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 }
 
@@ -235,7 +233,7 @@ func (c *client) send(
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.endpoint+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.at.base+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -273,8 +271,8 @@ func (c *client) unreachable(err error) error {
 		return err
 	}
 	var op *net.OpError
-	hint := ""
-	if errors.As(err, &op) {
+	hint := untrusted(err)
+	if hint == "" && errors.As(err, &op) {
 		hint = "start one with: shardmill dev   (or name another address with --endpoint)"
 	}
 	return &failure{code: exitUnreachable, text: "no shardmill answers at " + c.endpoint, hint: hint, err: err}
@@ -291,7 +289,7 @@ func (c *client) token() (string, error) {
 		return given, nil
 	default:
 		var err error
-		if path, err = server.TokenFile(strings.TrimPrefix(c.endpoint, "http://")); err != nil {
+		if path, err = server.TokenFile(c.at.key); err != nil {
 			return "", &failure{
 				code: exitUnreachable, text: "there is no token for a server at " + c.endpoint, hint: tokenHint,
 				err: err,

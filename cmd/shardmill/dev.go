@@ -20,8 +20,8 @@ import (
 
 // serverFlags are what dev and serve have in common.
 type serverFlags struct {
-	port      int
-	bind      string
+	reach     reachFlags
+	dev       bool
 	data      string
 	readyFile string
 	python    string
@@ -45,10 +45,7 @@ type serverFlags struct {
 }
 
 func (f *serverFlags) register(c *cobra.Command) {
-	c.Flags().IntVar(&f.port, "port", server.DefaultPort, "port for every API; 0: any free one")
-	c.Flags().StringVar(
-		&f.bind, "bind", "127.0.0.1", "address to listen on; only loopback until requests can be authenticated",
-	)
+	f.reach.register(c)
 	c.Flags().StringVar(
 		&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON",
 	)
@@ -101,23 +98,16 @@ func (f *serverFlags) register(c *cobra.Command) {
 		&f.pace, "pace", server.PaceInstant,
 		"instant, or aws: mappings poll once a second, and changes of streams, functions and mappings take five",
 	)
-	for _, later := range []string{"limits", "auth"} { // known, and refused by name until they exist
+	for _, later := range []string{"limits"} { // known, and refused by name until it exists
 		c.Flags().String(later, "", "")
 		_ = c.Flags().MarkHidden(later)
 	}
 }
 
 func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
-	for _, later := range []string{"limits", "auth"} {
+	for _, later := range []string{"limits"} {
 		if c.Flags().Changed(later) {
 			return server.Config{}, usage(c, "--%s is not supported yet", later)
-		}
-	}
-	if f.bind != "127.0.0.1" && f.bind != "localhost" {
-		return server.Config{}, &failure{
-			code: exitUsage,
-			text: fmt.Sprintf("--bind %s: requests cannot be authenticated yet, so only 127.0.0.1 is possible", f.bind),
-			hint: "to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST",
 		}
 	}
 	if f.verbose && c.Flags().Changed("log-level") {
@@ -147,10 +137,13 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return server.Config{}, usage(c, "%s", err)
 	}
 	cfg := server.Config{
-		Port: f.port, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host,
+		Dev: f.dev, Data: f.data, ReadyFile: f.readyFile, Python: f.python, Node: f.node, HostPackages: *f.host,
 		CPU: f.cpu, MaxFilters: f.filters,
 		Version: versionText(), Log: log, AcceptLoss: f.loss, Isolation: f.isolation, Network: f.network,
 		Pace: f.pace,
+	}
+	if err := f.reach.into(c, &cfg); err != nil {
+		return cfg, err
 	}
 	cfg.ProxyCredentials, cfg.Companions = f.keys, map[string]string{}
 	for name, value := range f.companion {
@@ -174,7 +167,7 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		}
 	}
 	if err := cfg.Validate(); err != nil {
-		return cfg, usage(c, "%s", err)
+		return cfg, refused(c, err)
 	}
 	return cfg, nil
 }
@@ -235,7 +228,7 @@ func (f *serverFlags) log(to io.Writer) (*slog.Logger, error) {
 }
 
 func newDev() *cobra.Command {
-	f := &serverFlags{}
+	f := &serverFlags{dev: true}
 	var seedFile, functionClock string
 	c := &cobra.Command{
 		Use:   "dev",
@@ -254,7 +247,7 @@ mappings of a file, and a function whose directory changes is reloaded.`,
 		if err != nil {
 			return err
 		}
-		cfg.Dev, cfg.FunctionClock = true, functionClock
+		cfg.FunctionClock = functionClock
 		if err := cfg.Validate(); err != nil {
 			return usage(c, "%s", err)
 		}
@@ -364,6 +357,10 @@ func startFailure(err error) error {
 			code: exitPort, text: port.Error(),
 			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
 		}
+	}
+	var address *server.ListenError
+	if errors.As(err, &address) {
+		return &failure{text: address.Error(), hint: address.Hint}
 	}
 	var impossible *function.Impossible
 	if errors.As(err, &impossible) {

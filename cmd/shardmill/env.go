@@ -1,9 +1,14 @@
 package main
 
 import (
+	"context"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shardmill/shardmill/api/control"
 )
 
 func newEnv() *cobra.Command {
@@ -56,6 +61,9 @@ func newEnv() *cobra.Command {
 		for _, v := range vars {
 			t.printf("export %s=%s\n", v[0], shellWord(v[1]))
 		}
+		for _, line := range reachLines(cl.endpoint, cl.reach(c.Context())) {
+			t.printf("# %s\n", line)
+		}
 		t.printf(
 			"# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n",
 			shellWord(cl.endpoint),
@@ -63,6 +71,19 @@ func newEnv() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// reachPatience is how long a server is asked how it is reached: env also serves to prepare for one that does not run.
+const reachPatience = 300 * time.Millisecond
+
+// reach returns how the server is reached. Of one that does not answer, or whose token is not here, nothing is known.
+func (c *client) reach(ctx context.Context) (r control.Reach) {
+	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+	defer cancel()
+	if err := c.control(ctx, http.MethodGet, control.PathReach, nil, &r); err != nil {
+		return control.Reach{}
+	}
+	return r
 }
 
 // shellWord quotes s if a shell would not read it as one plain word: the output goes through eval.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -118,22 +119,30 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 	if cfg.Data != "" {
 		where = "in " + cfg.Data
 	}
+	at := make([]string, 0, 1)
+	for _, a := range s.Addresses() {
+		at = append(at, string(f.t.bold(a)))
+	}
 	f.say(
-		"%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, f.t.bold(s.Endpoint()),
+		"%s %s is ready at %s, keeping everything %s", f.t.bold("shardmill"), cfg.Version, text(strings.Join(at, " and ")),
 		where,
 	)
+	if !slices.Contains(s.Addresses(), s.Inside()) {
+		f.say("%s", f.t.dim("functions and this machine reach it at "+s.Inside()))
+	}
+	who, warning := whoCalls(s, cfg)
 	f.say(
 		"%s",
 		f.t.dim(
 			"isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · pace: "+
-				first(cfg.Pace, server.PaceInstant)+" · signatures are not verified on loopback",
+				first(cfg.Pace, server.PaceInstant)+" · "+who,
 		),
 	)
 	if text := companionsText(cfg.Companions); text != "" {
 		f.say("%s", f.t.dim(text))
 	}
-	if !cfg.Dev {
-		f.say("%s", f.t.yellow("every process on this machine can call it: requests are not authenticated"))
+	if warning != "" {
+		f.say("%s", f.t.yellow(warning))
 	}
 	f.say("%s", f.t.dim(`in another terminal: eval "$(shardmill env --endpoint `+s.Endpoint()+`)"`))
 }

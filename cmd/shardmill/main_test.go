@@ -66,7 +66,7 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 		},
 		{
 			"env --endpoint ftp://x", 2,
-			"error: the endpoint \"ftp://x\" is not an http:// address\nhint: for example --endpoint http://127.0.0.1:4566\n",
+			"error: the endpoint \"ftp://x\" is not an http:// or https:// address, nor unix:PATH\nhint: for example --endpoint http://127.0.0.1:4566\n",
 		},
 		{
 			"env --region $(reboot)", 2,
@@ -93,7 +93,7 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 		{"dev --pace slow", 2, "error: pace \"slow\" is neither instant nor aws\nhint: run shardmill dev --help\n"},
 		{
 			"dev --bind 0.0.0.0", 2,
-			"error: --bind 0.0.0.0: requests cannot be authenticated yet, so only 127.0.0.1 is possible\nhint: to reach it from elsewhere, forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n",
+			"error: 0.0.0.0:4566 can be reached from other machines, and requests would not be authenticated\nhint: add --auth off if everybody who reaches it may do everything, run code included; else listen on loopback and forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n",
 		},
 	} {
 		code, stdout, stderr := cmd(strings.Fields(c.line)...)

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/server"
+)
+
+// reachFlags say where a server listens, and by which names it is called.
+type reachFlags struct {
+	port      int
+	bind      string
+	listen    []string
+	advertise string
+	allow     []string
+	auth      string
+}
+
+func (f *reachFlags) register(c *cobra.Command) {
+	c.Flags().IntVar(
+		&f.port, "port", server.DefaultPort, "port for every API, of addresses without one; 0: any free one",
+	)
+	c.Flags().StringVar(&f.bind, "bind", "127.0.0.1", "address to listen on at --port; --listen takes several")
+	c.Flags().StringSliceVar(
+		&f.listen, "listen", nil,
+		"addresses to listen on: 127.0.0.1, [::1]:4566, 0.0.0.0, unix:PATH; other machines need --auth (default: --bind)",
+	)
+	c.Flags().StringVar(
+		&f.advertise, "advertise", "",
+		"http://host:port of URLs in answers, such as QueueUrl (default: the address that the client has used)",
+	)
+	c.Flags().StringSliceVar(
+		&f.allow, "allow-host", nil, "further names by which clients may call it, *.NAME for all names below one",
+	)
+	c.Flags().StringVar(
+		&f.auth, "auth", "", "off, under dev: other machines may reach it although nobody verifies who calls",
+	)
+}
+
+// into puts the flags into a configuration.
+func (f *reachFlags) into(c *cobra.Command, cfg *server.Config) error {
+	if c.Flags().Changed("bind") && c.Flags().Changed("listen") {
+		return usage(c, "--bind and --listen exclude each other")
+	}
+	switch f.auth {
+	case "":
+		if c.Flags().Changed("auth") {
+			return usage(c, `--auth is ""; it must be off`)
+		}
+	case "off":
+		cfg.AuthOff = true
+	default:
+		return usage(c, "--auth %s is not supported yet; it must be off", f.auth)
+	}
+	cfg.Port, cfg.Listen, cfg.Advertise, cfg.AllowHosts = f.port, f.listen, f.advertise, f.allow
+	if c.Flags().Changed("listen") && len(f.listen) == 0 {
+		return usage(c, "--listen names no address")
+	}
+	if f.bind != "127.0.0.1" && f.bind != "localhost" {
+		cfg.Listen = []string{net.JoinHostPort(strings.Trim(f.bind, "[]"), strconv.Itoa(f.port))}
+	}
+	return nil
+}
+
+// refused says what is wrong with a configuration, and what to do.
+func refused(c *cobra.Command, err error) error {
+	var beyond *server.BeyondLoopback
+	if errors.As(err, &beyond) {
+		return &failure{code: exitUsage, text: beyond.Error(), hint: beyond.Hint()}
+	}
+	return usage(c, "%s", err)
+}
+
+// whoCalls says what is known of those who call: a part of a line, and a warning or "".
+func whoCalls(s *server.Server, cfg server.Config) (part, warning string) {
+	switch {
+	case s.Open():
+		return "signatures are not verified (--auth off)", fmt.Sprintf(
+			"whoever reaches %s may do everything, run code here included: requests are not authenticated (--auth off)",
+			strings.Join(s.Addresses(), " or "),
+		)
+	case !cfg.Dev:
+		return "signatures are not verified on loopback",
+			"every process on this machine can call it: requests are not authenticated"
+	}
+	return "signatures are not verified on loopback", ""
+}
+
+// reachLines returns what a person needs to know of how a running server is reached, beside its endpoint.
+func reachLines(endpoint string, r control.Reach) (lines []string) {
+	var others []string
+	for _, a := range r.Addresses {
+		if a != endpoint {
+			others = append(others, a)
+		}
+	}
+	if others != nil {
+		lines = append(lines, "It also listens on "+strings.Join(others, ", ")+".")
+	}
+	if r.Advertise != "" {
+		lines = append(lines, "URLs in answers begin with "+r.Advertise+".")
+	}
+	if r.Open {
+		lines = append(lines, "Requests are not authenticated (--auth off): whoever reaches it may do everything.")
+	}
+	return lines
+}
