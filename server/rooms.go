@@ -78,6 +78,10 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	pace := s.paces()
 	r.streams = stream.New(stream.Options{
 		Pace: pace.streams, Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
+		Role: func(accessKey string) string {
+			_, role, _ := r.functions.Holder(accessKey)
+			return role
+		},
 	})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)

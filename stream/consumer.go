@@ -294,7 +294,7 @@ func (s *Streams) ListConsumers(ctx context.Context, of Name, in ListConsumersIn
 	}
 	sn, now, after := st.snap.Load(), s.now(), ""
 	if in.Token != "" {
-		payload, err := s.openList(kindConsumers, in.Token, now)
+		payload, err := s.openList(kindConsumers, of.Account, of.Region, in.Token, now)
 		if err != nil {
 			return nil, "", err
 		}
@@ -323,7 +323,7 @@ func (s *Streams) ListConsumers(ctx context.Context, of Name, in ListConsumersIn
 		if len(page) == in.Limit {
 			last := binary.BigEndian.AppendUint32(nil, sn.info.ID)
 			last = appendTexts(last, page[len(page)-1].ID.Name)
-			return page, s.sealList(kindConsumers, now, last), nil
+			return page, s.sealList(kindConsumers, of.Account, of.Region, now, last), nil
 		}
 		page = append(page, sn.describe(c, now))
 	}

@@ -108,8 +108,7 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	}
 	now := s.now()
 	r := streamRecord{
-		Version: metaVersion, Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating,
-		Mode:    in.Mode,
+		Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating, Mode: in.Mode,
 		Created: now, RetentionMS: DefaultRetention.Milliseconds(), RecordBytes: in.RecordBytes, Tags: in.Tags,
 		Due: s.dueAfter(s.pace.Creating),
 	}
@@ -242,7 +241,7 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		info := sn.info
 		info.ID = uint32(id)
 		r := streamRecord{
-			Version: metaVersion, ID: info.ID, Account: info.Name.Account, Region: info.Name.Region,
+			ID: info.ID, Account: info.Name.Account, Region: info.Name.Region,
 			Name: info.Name.Name, Status: Creating, Mode: info.Mode,
 			Created: record.MillisOf(info.Created), RetentionMS: info.Retention.Milliseconds(),
 			RecordBytes: info.RecordBytes, Tags: in.Tags, Due: info.Due,
@@ -250,7 +249,7 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 		ops := make([]storage.Op, 0, 2+len(info.Shards))
 		ops = append(ops,
 			// first: it tells whose commit it was, which the last number cannot
-			storage.Op{Key: nameKey(st.name), Value: encode(r), Expect: storage.Absent},
+			storage.Op{Key: nameKey(st.name), Value: encodeStream(r), Expect: storage.Absent},
 			storage.Op{Key: keyID, Value: strconv.AppendUint(nil, id, 10), Expect: last.Revision})
 		for i := range info.Shards {
 			ops = append(ops, storage.Op{
@@ -289,8 +288,8 @@ func (s *Streams) clear(ctx context.Context, name Name) error {
 	if err != nil || e.Revision == 0 {
 		return err
 	}
-	var r streamRecord
-	if err := decode(e, &r); err != nil {
+	r, err := decodeStream(e)
+	if err != nil {
 		return err
 	}
 	if r.Status != Creating || !s.settleDoubt(name, r.ID) {

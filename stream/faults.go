@@ -21,6 +21,7 @@ const (
 
 	codeExpiredIterator = "ExpiredIteratorException"
 	codeExpiredToken    = "ExpiredNextTokenException"
+	codeDenied          = "AccessDeniedException"
 )
 
 // notFound returns the fault for an unknown stream, with a hint if the account has one of that name in another region.
@@ -102,7 +103,8 @@ const hintFull = "No room is left for records: the disk is below --min-free, or 
 func expiredTime(t time.Time) string { return t.UTC().Format("Mon Jan 02 15:04:05 UTC 2006") }
 
 // ParseARN reads the ARN of a stream. An account of fewer than twelve digits, as tutorials print them, means the
-// caller's; then hint says so. Fault: InvalidArgumentException for text that is not a stream ARN.
+// caller's; then hint says so. Fault: InvalidArgumentException for text that is not a stream ARN, or whose partition is
+// not the region's.
 func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 	a, ok := arn.Parse(text)
 	if ok {
@@ -116,7 +118,7 @@ func ParseARN(text, callerAccount string) (name Name, hint string, err error) {
 	if rest, found := strings.CutPrefix(a.Resource, "stream/"); found {
 		resource, isStream = rest, rest != ""
 	}
-	if !ok || !isStream || a.Service != "kinesis" || a.Region == "" {
+	if !ok || !isStream || a.Service != "kinesis" || a.Region == "" || a.Partition != arn.PartitionOf(a.Region) {
 		return Name{}, "", fault.New(codeInvalid, "%s is not the ARN of a stream.", clip(text))
 	}
 	name.Region, name.Name = a.Region, resource

@@ -177,7 +177,7 @@ func (s *Streams) readStream(ctx context.Context, name Name) (r stored, err erro
 			return stored{}, err
 		}
 		r = stored{revision: e.Revision}
-		if err := decode(e, &r.streamRecord); err != nil {
+		if r.streamRecord, err = decodeStream(e); err != nil {
 			return stored{}, err
 		}
 		entries, err := s.coord.List(ctx, fmt.Sprintf("%s%010d/", prefixShard, r.ID), "", 0)

@@ -138,6 +138,7 @@ type GetRecordsInput struct {
 	Iterator string // one pair of double quotes around it is stripped
 	Limit    int    // 1 to 10000; 0: 10000
 	Stream   *Name  // the stream that the caller expects; nil: any
+	Caller   Caller // whom the records are for
 }
 
 // GetRecordsOutput is what GetRecords returns besides the records.
@@ -149,9 +150,9 @@ type GetRecordsOutput struct {
 
 // GetRecords visits up to Limit records and 10 MiB from the iterator's place on, without waiting for more. begin is
 // called once before the first visit, with the shard that all records come from. The records must not be changed.
-// Faults: InvalidArgumentException for an iterator that is not ours or of another stream, ExpiredIteratorException
-// after five minutes, ResourceNotFoundException when the stream or shard is gone. Source: Kinesis API Reference,
-// GetRecords.
+// Faults: InvalidArgumentException for an iterator that is not ours, of another region or of another stream,
+// AccessDeniedException, ExpiredIteratorException after five minutes, ResourceNotFoundException when the stream or
+// shard is gone. Source: Kinesis API Reference, GetRecords.
 func (s *Streams) GetRecords(
 	ctx context.Context, in GetRecordsInput, begin func(*ShardInfo), visit func(record.Record),
 ) (GetRecordsOutput, error) {
@@ -229,8 +230,8 @@ func (s *Streams) shardEnd(ctx context.Context, p place, now record.Millis) (Get
 	return GetRecordsOutput{Behind: max(int64(now-closed), 0), Children: sn.info.Children(p.shard)}, nil
 }
 
-// openIterator checks an iterator in AWS's order: first whether it is ours, then its age, both before the stream is
-// looked up.
+// openIterator checks an iterator in AWS's order: first whether it is ours and the caller's, then its age, all before
+// the stream is looked up. A region cannot read the iterators of another one.
 func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
 	token := in.Iterator
 	if len(token) >= 2 && strings.HasPrefix(token, `"`) && strings.HasSuffix(token, `"`) {
@@ -243,8 +244,11 @@ func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
 	}
 	p, ok := decodePlace(payload)
 	now := s.now()
-	if !ok || p.issued > now || p.pos > math.MaxInt64 {
+	if !ok || p.issued > now || p.pos > math.MaxInt64 || in.Caller.Region != "" && p.name.Region != in.Caller.Region {
 		return place{}, invalid
+	}
+	if err := s.Authorize(in.Caller, p.name, "GetRecords"); err != nil {
+		return place{}, err
 	}
 	if int64(now-p.issued) > IteratorLife.Milliseconds() {
 		return place{}, fault.New(codeExpiredIterator,

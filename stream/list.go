@@ -34,7 +34,7 @@ func (s *Streams) List(ctx context.Context, account, region string, in ListInput
 	}
 	now := s.now()
 	if in.Token != "" {
-		payload, err := s.openList(kindStreams, in.Token, now)
+		payload, err := s.openList(kindStreams, account, region, in.Token, now)
 		if err != nil {
 			return nil, "", err
 		}
@@ -60,7 +60,7 @@ func (s *Streams) List(ctx context.Context, account, region string, in ListInput
 		page = append(page, st.snap.Load().visible(now))
 	}
 	if len(found) > in.Limit {
-		next = s.sealList(kindStreams, now, appendTexts(nil, found[in.Limit-1].name.Name))
+		next = s.sealList(kindStreams, account, region, now, appendTexts(nil, found[in.Limit-1].name.Name))
 	}
 	return page, next, nil
 }
@@ -90,7 +90,8 @@ type ListShardsInput struct {
 	After   string         // exclusive shard id; compared as text
 	Created *record.Millis // the creation time of the stream, to the second; nil: whichever stream has the name
 	Filter  *ShardFilter
-	Limit   int // 0 or above 1000: 1000
+	Limit   int    // 0 or above 1000: 1000
+	Caller  Caller // whose the token is
 }
 
 // ListShards returns a page of the shards that are OPEN or CLOSED, by id, and a token when more follow. Faults:
@@ -128,16 +129,17 @@ func (s *Streams) ListShards(ctx context.Context, name Name, in ListShardsInput)
 	return s.listShards(sn, in)
 }
 
-// ListShardsNext returns the page that follows the one which returned token. limit as in ListShardsInput. Faults:
-// InvalidArgumentException, ExpiredNextTokenException after five minutes, ResourceNotFoundException when the stream is
-// gone.
-func (s *Streams) ListShardsNext(ctx context.Context, token string, limit int) (
+// ListShardsNext returns the page that follows the one which returned token, which is the caller's alone. limit as in
+// ListShardsInput. Faults: InvalidArgumentException, also for a token of another account or region;
+// AccessDeniedException when the stream is no longer shared; ExpiredNextTokenException after five minutes;
+// ResourceNotFoundException when the stream is gone.
+func (s *Streams) ListShardsNext(ctx context.Context, c Caller, token string, limit int) (
 	page []ShardInfo, next string, err error,
 ) {
 	if err := s.ready(ctx); err != nil {
 		return nil, "", err
 	}
-	payload, err := s.openList(kindShards, token, s.now())
+	payload, err := s.openList(kindShards, c.Account, c.Region, token, s.now())
 	if err != nil {
 		return nil, "", err
 	}
@@ -149,14 +151,18 @@ func (s *Streams) ListShardsNext(ctx context.Context, token string, limit int) (
 	if !ok {
 		return nil, "", invalidToken()
 	}
+	name := Name{texts[2], texts[3], texts[4]}
+	if err := s.Authorize(c, name, "ListShards"); err != nil {
+		return nil, "", err
+	}
 	sn, ok, err := s.byNumber(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
 	if !ok {
-		return nil, "", s.notFound(Name{texts[2], texts[3], texts[4]})
+		return nil, "", s.notFound(name)
 	}
-	in := ListShardsInput{After: texts[0], Limit: limit}
+	in := ListShardsInput{After: texts[0], Limit: limit, Caller: c}
 	if texts[1] != "" {
 		in.Filter = &ShardFilter{Type: FilterType(texts[1]), At: &at}
 	}
@@ -227,17 +233,20 @@ func (s *Streams) shardsToken(sn *snapshot, in ListShardsInput, last record.Shar
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(at))
 	n := sn.info.Name
-	return s.sealList(kindShards, now, appendTexts(b, last.String(), filter, n.Account, n.Region, n.Name))
+	return s.sealList(
+		kindShards, in.Caller.Account, in.Caller.Region, now,
+		appendTexts(b, last.String(), filter, n.Account, n.Region, n.Name),
+	)
 }
 
-// sealList returns a list token with its time of issue and a payload.
-func (s *Streams) sealList(kind string, now record.Millis, payload []byte) string {
+// sealList returns a list token with its time of issue and a payload, for callers of one account in one region.
+func (s *Streams) sealList(kind, account, region string, now record.Millis, payload []byte) string {
 	b := append([]byte{tokenVersion}, binary.BigEndian.AppendUint64(nil, uint64(now))...)
-	return s.tokens.seal(kind, append(b, payload...))
+	return s.tokens.seal(kind+"/"+account+"/"+region, append(b, payload...))
 }
 
-func (s *Streams) openList(kind, token string, now record.Millis) ([]byte, error) {
-	b, ok := s.tokens.open(kind, token)
+func (s *Streams) openList(kind, account, region, token string, now record.Millis) ([]byte, error) {
+	b, ok := s.tokens.open(kind+"/"+account+"/"+region, token)
 	if !ok || len(b) < 9 || b[0] != tokenVersion {
 		return nil, invalidToken()
 	}

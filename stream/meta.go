@@ -41,8 +41,12 @@ func shardKey(stream uint32, index record.ShardID) string {
 
 func planKey(stream uint32) string { return fmt.Sprintf("%s%010d", prefixPlan, stream) }
 
-// metaVersion is the format of the values below.
+// metaVersion is the format of the values below, but for streams.
 const metaVersion = 1
+
+// streamVersion is the format of streamRecord. Version 1 had no policy. A release that does not know a member would
+// drop it at the next change of the stream, so each that matters raises the version.
+const streamVersion = 2
 
 // streamRecord is the stored form of a stream, without its shards.
 type streamRecord struct {
@@ -60,6 +64,7 @@ type streamRecord struct {
 	RecordBytes int               `json:"record_bytes"`
 	Monitored   []string          `json:"monitored,omitempty"` // names of ShardMetrics
 	Tags        map[string]string `json:"tags,omitempty"`
+	Policy      string            `json:"policy,omitempty"` // as it was put
 	// a random mark of the last change of its consumers, which have keys of their own: it tells such changes apart
 	ConsumerChange string `json:"consumer_change,omitempty"`
 }
@@ -80,8 +85,18 @@ func (r *streamRecord) info() Info {
 	return Info{
 		ID: r.ID, Name: n, ARN: n.ARN(), Created: r.Created.Time(), Status: r.Status, Mode: r.Mode,
 		Retention: time.Duration(r.RetentionMS) * time.Millisecond, RecordBytes: r.RecordBytes,
-		Trimmed: r.Trimmed, Due: r.Due, Monitored: shardMetricsNamed(r.Monitored),
+		Trimmed: r.Trimmed, Due: r.Due, Monitored: shardMetricsNamed(r.Monitored), Policy: r.Policy,
 	}
+}
+
+func encodeStream(r streamRecord) []byte {
+	r.Version = streamVersion
+	return encode(r)
+}
+
+func decodeStream(e storage.Entry) (r streamRecord, err error) {
+	err = decodeUpTo(e, &r, streamVersion)
+	return r, err
 }
 
 func encode(v any) []byte {
@@ -190,7 +205,7 @@ func (s *Streams) load(ctx context.Context) error {
 	}
 	for _, e := range names {
 		r := stored{revision: e.Revision}
-		if err := decode(e, &r.streamRecord); err != nil {
+		if r.streamRecord, err = decodeStream(e); err != nil {
 			return err
 		}
 		r.shards, r.consumers = shards[r.ID], consumers[r.ID]
@@ -203,7 +218,7 @@ func (s *Streams) load(ctx context.Context) error {
 			continue
 		}
 		st.working <- struct{}{}
-		err := s.finish(ctx, st)
+		err = s.finish(ctx, st)
 		<-st.working
 		if err != nil {
 			return fmt.Errorf("finish %s, which was %s: %w", strings.TrimPrefix(e.Key, prefixName), r.Status, err)
@@ -320,8 +335,8 @@ func (s *Streams) update(
 		if e.Revision == 0 {
 			return s.notFound(st.name)
 		}
-		var r streamRecord
-		if err := decode(e, &r); err != nil {
+		r, err := decodeStream(e)
+		if err != nil {
 			return err
 		}
 		if r.ID != st.id.Load() {
@@ -331,7 +346,7 @@ func (s *Streams) update(
 		if err != nil {
 			return err
 		}
-		all := append([]storage.Op{{Key: key, Value: encode(r), Expect: e.Revision}}, ops...)
+		all := append([]storage.Op{{Key: key, Value: encodeStream(r), Expect: e.Revision}}, ops...)
 		revision, err := s.coord.Commit(ctx, group, all...)
 		if errors.Is(err, storage.ErrConflict) {
 			if err := race.Lost(e.Revision, err); err != nil {

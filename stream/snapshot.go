@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -18,6 +19,7 @@ type snapshot struct {
 	open   []*shard // the open shards, by the start of their range
 	starts []record.HashKey
 	tags   map[string]string
+	policy *policy.Document // of info.Policy; nil: there is none
 	// by name; also some that are gone, see consumer.needed
 	consumers []*consumer
 	revision  storage.Revision // of the stream's record in Coord
@@ -47,6 +49,7 @@ func newSnapshot(info Info, tags map[string]string, revision storage.Revision, o
 	if old != nil {
 		sn.shards, sn.expired, sn.consumers = slices.Clone(old.shards), old.expired, old.consumers
 	}
+	sn.policy = policyOf(info.Policy, old)
 	for i := len(sn.shards); i < len(info.Shards); i++ {
 		sn.shards = append(sn.shards, newShard(info.ID, record.ShardID(i)))
 	}

@@ -82,6 +82,7 @@ type Info struct {
 	// was never made longer.
 	Trimmed record.Millis
 	Due     record.Millis // when a visible transition ends, see Pace; 0: Status is ACTIVE, or about to change
+	Policy  string        // who else may use it, as it was put; "": nobody
 }
 
 // ShardInfo describes one shard.
@@ -190,6 +191,8 @@ type Options struct {
 	Metrics    *metric.Store // nil: nothing is measured
 	ShardQuota int           // open provisioned shards per account and region; 0: DefaultShardQuota
 	Pace       Pace          // how long transitions stay visible; the zero value: not at all
+	// Role returns the ARN of the role that an access key was issued to, "" for other keys; nil: there are no roles
+	Role func(accessKey string) string
 }
 
 // Streams holds all streams of all accounts. Every method is safe for concurrent use.
@@ -218,6 +221,7 @@ type Streams struct {
 
 	pace    Pace
 	transit transitions
+	role    func(accessKey string) string
 }
 
 // stream is one stream in memory; its snapshot is replaced as a whole.
@@ -253,7 +257,8 @@ func New(o Options) *Streams {
 		log: o.Store.Log(), coord: storage.Sure(o.Store.Coord()), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{},
 		doubted: map[Name]uint32{},
-		first:   make(chan struct{}, 1), shrunk: make(chan struct{}, 1), looks: make(chan struct{}, 1), pace: o.Pace,
+		first:   make(chan struct{}, 1), shrunk: make(chan struct{}, 1), looks: make(chan struct{}, 1),
+		pace: o.Pace, role: o.Role,
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
 	}
 }

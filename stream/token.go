@@ -29,7 +29,8 @@ const (
 
 var tokenHeader = [8]byte{7: 1}
 
-// Kinds of tokens; one kind is not accepted for another.
+// Kinds of tokens; one kind is not accepted for another. Those of lists continue with the account and region of the
+// caller to whom they were given: kind/ACCOUNT/REGION.
 const (
 	kindIterator = "iterator"
 	kindShards   = "shards"

@@ -345,9 +345,9 @@ func TestAnOldIntentIsCarriedOut(t *testing.T) {
 	b.s.Stop()
 	e, err := b.store.Coord().Get(b.ctx, nameKey(orders))
 	b.must(err)
-	var r streamRecord
-	b.must(decode(e, &r))
-	r.Status = Updating
+	r, err := decodeStream(e)
+	b.must(err)
+	r.Status, r.Version = Updating, 1
 	_, err = b.store.Coord().Commit(b.ctx, group,
 		storage.Op{Key: e.Key, Value: encode(r), Expect: e.Revision},
 		storage.Op{Key: planKey(info.ID), Value: []byte(

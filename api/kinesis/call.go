@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/stream"
 )
 
 // call is one request on its way through an operation. Its memory is reused by later ones.
@@ -13,6 +14,9 @@ type call struct {
 	body   []byte   // as sent; gone once the call is released
 	out    []byte   // the answer's body
 	hint   string
+
+	operation string          // its name; set with streams, before it is carried out
+	streams   *stream.Streams // that it works with
 }
 
 // keepBytes is the largest buffer that is kept for the next request; larger ones are left to the garbage collector.

@@ -22,7 +22,7 @@ func (h *handler) getRecords(ctx context.Context, c *call) error {
 	if err := v.Err(); err != nil {
 		return err
 	}
-	in := stream.GetRecordsInput{Iterator: *token, Limit: int(or(limit))}
+	in := stream.GetRecordsInput{Iterator: *token, Limit: int(or(limit)), Caller: c.who()}
 	if arn != nil {
 		target, err := c.address(nil, arn)
 		if err != nil {

@@ -58,7 +58,7 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 				return fault.New(codeInvalid, "NextToken and %s cannot be provided together.", m.name)
 			}
 		}
-		page, next, err := h.streams.ListShardsNext(ctx, *token, int(or(limit)))
+		page, next, err := h.streams.ListShardsNext(ctx, c.who(), *token, int(or(limit)))
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	in := stream.ListShardsInput{After: or(after), Created: created, Limit: int(or(limit))}
+	in := stream.ListShardsInput{After: or(after), Created: created, Limit: int(or(limit)), Caller: c.who()}
 	if filter != nil {
 		in.Filter = &stream.ShardFilter{Type: stream.FilterType(or(filterType)), Shard: or(filterShard), At: filterAt}
 	}

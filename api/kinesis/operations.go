@@ -34,12 +34,13 @@ func (e *hintedError) Unwrap() error { return e.error }
 
 // model is what Kinesis has, as of API version 2013-12-02. Operations that are not served are refused by name, so that
 // no user takes a typing error for a missing feature.
-var model = wire.Model[operation]{
+var model = named(wire.Model[operation]{
 	Absent: absent,
 	Served: map[string]operation{
 		"AddTagsToStream":               on((*handler).addTagsToStream),
 		"CreateStream":                  on((*handler).createStream),
 		"DecreaseStreamRetentionPeriod": on((*handler).decreaseStreamRetentionPeriod),
+		"DeleteResourcePolicy":          on((*handler).deleteResourcePolicy),
 		"DeleteStream":                  on((*handler).deleteStream),
 		"DeregisterStreamConsumer":      on((*handler).deregisterStreamConsumer),
 		"DescribeStream":                on((*handler).describeStream),
@@ -48,6 +49,7 @@ var model = wire.Model[operation]{
 		"DisableEnhancedMonitoring":     on((*handler).disableEnhancedMonitoring),
 		"EnableEnhancedMonitoring":      on((*handler).enableEnhancedMonitoring),
 		"GetRecords":                    on((*handler).getRecords),
+		"GetResourcePolicy":             on((*handler).getResourcePolicy),
 		"GetShardIterator":              on((*handler).getShardIterator),
 		"IncreaseStreamRetentionPeriod": on((*handler).increaseStreamRetentionPeriod),
 		"ListShards":                    on((*handler).listShards),
@@ -57,17 +59,42 @@ var model = wire.Model[operation]{
 		"MergeShards":                   on((*handler).mergeShards),
 		"PutRecord":                     on((*handler).putRecord),
 		"PutRecords":                    on((*handler).putRecords),
+		"PutResourcePolicy":             on((*handler).putResourcePolicy),
 		"RegisterStreamConsumer":        on((*handler).registerStreamConsumer),
 		"SplitShard":                    on((*handler).splitShard),
 		"UpdateMaxRecordSize":           on((*handler).updateMaxRecordSize),
 		"UpdateShardCount":              on((*handler).updateShardCount),
 		"UpdateStreamMode":              on((*handler).updateStreamMode),
 	},
-	Others: `DeleteResourcePolicy DescribeAccountSettings
-		DescribeLimits GetResourcePolicy
-		ListTagsForResource PutResourcePolicy
+	Others: `DescribeAccountSettings DescribeLimits ListTagsForResource
 		RemoveTagsFromStream StartStreamEncryption StopStreamEncryption
 		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateStreamWarmThroughput`,
+})
+
+// named has each operation tell its call for whom it works, and its name, by which policies speak of it.
+func named(m wire.Model[operation]) wire.Model[operation] {
+	for name, op := range m.Served {
+		if serve := op.Serve; serve != nil {
+			op.Serve = func(h *handler, ctx context.Context, caller wire.Caller, c *call) (any, error) {
+				if err := h.streams.Ready(ctx); err != nil {
+					return nil, err
+				}
+				c.operation, c.streams = name, h.streams
+				return serve(h, ctx, caller, c)
+			}
+		}
+		if stream := op.Stream; stream != nil {
+			op.Stream = func(h *handler, ctx context.Context, caller wire.Caller, c *call, out *wire.Stream) error {
+				if err := h.streams.Ready(ctx); err != nil {
+					return err
+				}
+				c.operation, c.streams = name, h.streams
+				return stream(h, ctx, caller, c, out)
+			}
+		}
+		m.Served[name] = op
+	}
+	return m
 }
 
 // named returns the stream of a request that has no other member to judge.
@@ -91,8 +118,18 @@ func (c *call) target(v *constraints, name, arn *string) (stream.Name, error) {
 	return c.address(name, arn)
 }
 
-// address returns the stream that a request means by name, by ARN, or by both.
+// address returns the stream that a request means by name, by ARN, or by both. Faults: as Authorize, and
+// InvalidArgumentException.
 func (c *call) address(name, arn *string) (stream.Name, error) {
+	found, err := c.resolve(name, arn)
+	if err != nil {
+		return stream.Name{}, err
+	}
+	return found, c.streams.Authorize(c.who(), found, c.operation)
+}
+
+// resolve is address without a decision about the caller.
+func (c *call) resolve(name, arn *string) (stream.Name, error) {
 	if name == nil && arn == nil {
 		return stream.Name{}, fault.New(codeInvalid, "Either StreamName or StreamARN should be provided.")
 	}
@@ -112,6 +149,11 @@ func (c *call) address(name, arn *string) (stream.Name, error) {
 		return stream.Name{}, fault.New(codeInvalid, "StreamName and StreamARN do not refer to the same stream.")
 	}
 	return byARN, nil
+}
+
+// who returns the caller in the words of package stream.
+func (c *call) who() stream.Caller {
+	return stream.Caller{Account: c.caller.Account, Region: c.caller.Region, AccessKey: c.caller.AccessKey}
 }
 
 // or returns *p, or the zero value if p is nil.

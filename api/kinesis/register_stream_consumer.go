@@ -76,12 +76,13 @@ func (c *call) consumer() (stream.ConsumerID, error) {
 	var of stream.Name
 	var err error
 	if ofStream != nil {
-		if of, err = c.address(nil, ofStream); err != nil {
+		if of, err = c.resolve(nil, ofStream); err != nil {
 			return stream.ConsumerID{}, err
 		}
 	}
 	if arn == nil {
-		return stream.ConsumerNamed(of, *name), nil
+		id := stream.ConsumerNamed(of, *name)
+		return id, c.streams.AuthorizeConsumer(c.who(), id, c.operation)
 	}
 	id, err := c.consumerByARN(*arn)
 	if err != nil {
@@ -94,12 +95,12 @@ func (c *call) consumer() (stream.ConsumerID, error) {
 	return id, nil
 }
 
-// consumerByARN returns the consumer that an ARN means.
+// consumerByARN returns the consumer that an ARN means. Faults: as AuthorizeConsumer, and InvalidArgumentException.
 func (c *call) consumerByARN(text string) (stream.ConsumerID, error) {
 	id, hint, err := stream.ParseConsumerARN(text, c.caller.Account)
 	if err != nil {
 		return stream.ConsumerID{}, err
 	}
 	c.hint = hint
-	return id, nil
+	return id, c.streams.AuthorizeConsumer(c.who(), id, c.operation)
 }

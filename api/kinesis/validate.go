@@ -19,10 +19,13 @@ type pattern struct {
 }
 
 var (
-	namePattern = &pattern{`[a-zA-Z0-9_.-]+`, isName}
-	hashPattern = &pattern{`0|([1-9]\d{0,38})`, func(s string) bool { return isDecimal(s, 39) }}
-	seqPattern  = &pattern{`0|([1-9]\d{0,128})`, func(s string) bool { return isDecimal(s, 129) }}
-	arnPattern  = &pattern{
+	namePattern     = &pattern{`[a-zA-Z0-9_.-]+`, isName}
+	hashPattern     = &pattern{`0|([1-9]\d{0,38})`, func(s string) bool { return isDecimal(s, 39) }}
+	seqPattern      = &pattern{`0|([1-9]\d{0,128})`, func(s string) bool { return isDecimal(s, 129) }}
+	resourcePattern = &pattern{
+		`arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+`, func(s string) bool { return resourceForm().MatchString(s) },
+	}
+	arnPattern = &pattern{
 		`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, func(s string) bool { return arnForm().MatchString(s) },
 	}
 )
@@ -41,6 +44,10 @@ var consumerForm = sync.OnceValue(func() *regexp.Regexp {
 // arnForm is compiled when the first ARN comes, not at every start.
 var arnForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:stream/\S+)$`)
+})
+
+var resourceForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+)$`)
 })
 
 func isName(s string) bool {
@@ -109,6 +116,11 @@ func (v *constraints) streamARN(s *string, need bool) {
 
 func (v *constraints) consumerARN(s *string, need bool) {
 	v.text("consumerARN", unfolded(s), need, consumerPattern, 1, 2048)
+}
+
+// resourceARN checks the ARN of a stream or consumer as streamARN does.
+func (v *constraints) resourceARN(s *string) {
+	v.text("resourceARN", unfolded(s), required, resourcePattern, 1, 2048)
 }
 
 // mode checks a stream mode.

@@ -33,6 +33,7 @@ var rooms = map[string]struct {
 	"internal/ids":        {nil, "the vocabulary"},
 	"internal/jsontext":   {nil, "which JSON means one thing only"},
 	"internal/kpl":        {[]string{"record"}, "how the KPL packs user records into one"},
+	"internal/policy":     {[]string{"fault"}, "how policies of resources are read and decide"},
 	"internal/tags":       {[]string{"fault"}, "what tags of resources have in common"},
 	"internal/clock":      {nil, "the vocabulary"},
 	"internal/crashpoint": {nil, "where a test build may die"},
@@ -52,7 +53,7 @@ var rooms = map[string]struct {
 	"storage/internal/wake": {[]string{"record", "storage"}, "how sleepers are woken"},
 	"storage/storagetest":   {[]string{"record", "fault", "internal/clock", "storage"}, "how backends are judged"},
 	"stream": {
-		[]string{"record", "fault", "storage", "metric", "internal/clock"}, "stream semantics",
+		[]string{"record", "fault", "storage", "metric", "internal/clock", "internal/policy"}, "stream semantics",
 	},
 	"stream/streamtest": {[]string{"record", "stream"}, "what other rooms' tests need of streams"},
 	"source":            {[]string{"record", "fault", "storage", "stream"}, "a kind of source"},

@@ -1,0 +1,148 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/policy"
+)
+
+// Caller is whose request it is: an account in a region, by an access key, which may be one of a role. The zero value
+// is this process itself, which may do everything.
+type Caller struct{ Account, Region, AccessKey string }
+
+// principal returns whom policies mean by a caller.
+func (s *Streams) principal(c Caller) policy.Caller {
+	p := policy.Caller{Account: c.Account}
+	if s.role != nil {
+		p.Role = s.role(c.AccessKey)
+	}
+	return p
+}
+
+// The actions that the policy of a stream, or of a consumer, can open to other accounts. All others are the owner's.
+// Source: Kinesis Developer Guide, "Share your data stream with another account".
+var (
+	shared = map[string]bool{
+		"DescribeStream": true, "DescribeStreamSummary": true, "ListShards": true, "GetShardIterator": true,
+		"GetRecords": true, "PutRecord": true, "PutRecords": true,
+	}
+	sharedOfConsumer = map[string]bool{"DescribeStreamConsumer": true, "SubscribeToShard": true}
+)
+
+// Ready loads the metadata, if that has not been done; other methods do it themselves.
+func (s *Streams) Ready(ctx context.Context) error { return s.ready(ctx) }
+
+// Authorize decides whether a caller may carry out an action, such as PutRecord, on a stream. A request is answered by
+// the region that it was signed for, whatever an ARN in it says. The owner may do everything that the stream's policy
+// does not deny; other accounts what it allows. A stream of another account that does not exist is not told apart from
+// one that is not shared. Call it after Ready. Faults: ResourceNotFoundException for another region,
+// AccessDeniedException.
+func (s *Streams) Authorize(c Caller, name Name, action string) error {
+	if c == (Caller{}) {
+		return nil
+	}
+	if name.Region != c.Region {
+		return outside(name, c)
+	}
+	var document *policy.Document
+	if sn := s.known(name); sn != nil {
+		document = sn.policy
+	}
+	owner := name.Account == c.Account
+	if owner && document == nil {
+		return nil
+	}
+	return s.decide(document, c, owner, owner || shared[action], action, name.ARN())
+}
+
+// AuthorizeConsumer is Authorize for an action on a consumer, such as SubscribeToShard: its own policy counts, not its
+// stream's.
+func (s *Streams) AuthorizeConsumer(c Caller, id ConsumerID, action string) error {
+	if c == (Caller{}) {
+		return nil
+	}
+	if id.Stream.Region != c.Region {
+		return outside(id.Stream, c)
+	}
+	var document *policy.Document
+	if sn := s.known(id.Stream); sn != nil {
+		if found := sn.consumer(id, s.now()); found != nil {
+			id.Created = found.seconds()
+			document = parsePolicy(found.policy)
+		}
+	}
+	owner := id.Stream.Account == c.Account
+	if owner && document == nil {
+		return nil
+	}
+	resource := id.ARN()
+	if id.Created == anyCreation {
+		resource = id.Stream.ARN() + "/consumer/" + id.Name
+	}
+	return s.decide(document, c, owner, owner || sharedOfConsumer[action], action, resource)
+}
+
+// known returns the snapshot of a stream; nil: there is none of that name.
+func (s *Streams) known(name Name) *snapshot {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if st := s.byName[name]; st != nil {
+		return st.snap.Load()
+	}
+	return nil
+}
+
+// outside refuses a request for a stream of another region than its own.
+func outside(name Name, c Caller) error {
+	return fault.New(codeNotFound, "Stream %s under account %s not found.", name.Name, name.Account).WithHint(
+		"The ARN names a stream of %s, but the request was signed for %s; a region answers for its own streams only.",
+		name.Region, c.Region)
+}
+
+// decide applies a policy to an action on a resource. possible is false for an action that only the owner can have.
+func (s *Streams) decide(
+	document *policy.Document, c Caller, owner, possible bool, action, resource string,
+) error {
+	action = "kinesis:" + action
+	who, decision := s.principal(c), policy.Silent
+	if possible {
+		decision = document.Decide(policy.Request{Caller: who, Action: action, Resource: resource})
+	}
+	denied := func(why string) *fault.Error {
+		return fault.New(codeDenied, "User: %s is not authorized to perform: %s on resource: %s %s",
+			who.ARN(c.Region), action, resource, why)
+	}
+	switch {
+	case decision == policy.Denied:
+		return denied("with an explicit deny in a resource-based policy")
+	case owner || decision == policy.Allowed:
+		return nil
+	}
+	f := denied("because no resource-based policy allows the " + action + " action")
+	if !possible {
+		return f.WithHint("%s is the owner's alone: a policy cannot open it to another account.", action)
+	}
+	return f.WithHint("The owner of %s can allow it: kinesis put-resource-policy.", resource)
+}
+
+// policyOf returns the parsed form of a stream's policy, which old may have already.
+func policyOf(text string, old *snapshot) *policy.Document {
+	if old != nil && old.info.Policy == text {
+		return old.policy
+	}
+	return parsePolicy(text)
+}
+
+// parsePolicy returns nil without a policy. One that this release cannot read, which no release of ours has stored,
+// opens nothing.
+func parsePolicy(text string) *policy.Document {
+	if text == "" {
+		return nil
+	}
+	document, err := policy.Parse(text)
+	if err != nil {
+		return nil
+	}
+	return document
+}
