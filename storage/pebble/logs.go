@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,12 +25,16 @@ type logs struct {
 	failed func(error) // called when a log could not be written: nothing can be promised any more
 	synced func()      // called when more has become durable
 
+	// Appends ask for bytes once a second, so no file is touched while mu is held: to remove a full log may take as
+	// long as a disk stands still.
 	mu      sync.Mutex
 	live    []*syncedFile // in order of their numbers
 	current *syncedFile   // the manifest
-	spare   int64         // bytes of the spare, 0: none
-	takes   int           // how many spares there were, to tell an old timer from the last
-	closed  bool
+
+	keep   sync.Mutex // held while a log is made and while the spare is: taken before mu
+	spare  bool       // there is one
+	takes  int        // how many spares there were, to tell an old timer from the last
+	closed bool
 }
 
 // syncedFile is a file whose durable length is known.
@@ -94,8 +97,8 @@ func (f *syncedFile) check(err error) error {
 }
 
 func (l *logs) create(name string, number uint64, category vfs.DiskWriteCategory) (vfs.File, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.keep.Lock()
+	defer l.keep.Unlock()
 	file, err := l.reuse(name, category)
 	if file == nil && err == nil {
 		file, err = l.fs.Create(name, category)
@@ -105,16 +108,18 @@ func (l *logs) create(name string, number uint64, category vfs.DiskWriteCategory
 		return nil, err
 	}
 	f := &syncedFile{File: file, logs: l, number: number, isLog: true}
+	l.mu.Lock()
 	l.live = append(l.live, f)
+	l.mu.Unlock()
 	return f, nil
 }
 
 // reuse opens the spare under the name of a log; nil without one.
 func (l *logs) reuse(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if l.spare == 0 {
+	if !l.spare {
 		return nil, nil
 	}
-	l.spare = 0
+	l.spare = false
 	l.takes++
 	return l.fs.ReuseForWrite(l.fs.PathJoin(l.dir, spareFile), name, category)
 }
@@ -122,30 +127,36 @@ func (l *logs) reuse(name string, category vfs.DiskWriteCategory) (vfs.File, err
 // remove deletes a log, or keeps it as the spare.
 func (l *logs) remove(name string, number uint64) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	ours := len(l.live)
 	l.live = slices.DeleteFunc(l.live, func(f *syncedFile) bool { return f.number == number })
-	if ours == len(l.live) || l.closed {
-		return l.fs.Remove(name) // of an earlier process
+	ours -= len(l.live)
+	l.mu.Unlock()
+	if ours > 0 { // else of an earlier process
+		if info, err := l.fs.Stat(name); err == nil && info.Size() >= spareLeast && l.spareFrom(name) {
+			return nil
+		}
 	}
-	info, err := l.fs.Stat(name)
-	if err != nil || info.Size() < spareLeast || info.Size() <= l.spare {
-		return errors.Join(err, l.fs.Remove(name))
+	return l.fs.Remove(name)
+}
+
+// spareFrom makes a log the spare, unless there is one.
+func (l *logs) spareFrom(name string) bool {
+	l.keep.Lock()
+	defer l.keep.Unlock()
+	if l.spare || l.closed || l.fs.Rename(name, l.fs.PathJoin(l.dir, spareFile)) != nil {
+		return false
 	}
-	if err := l.fs.Rename(name, l.fs.PathJoin(l.dir, spareFile)); err != nil {
-		return errors.Join(err, l.fs.Remove(name))
-	}
-	l.spare = info.Size()
+	l.spare = true
 	l.takes++
 	l.releaseLater(l.takes)
-	return nil
+	return true
 }
 
 // releaseLater deletes the spare unless a log takes it in time.
 func (l *logs) releaseLater(take int) {
 	time.AfterFunc(spareFor, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
+		l.keep.Lock()
+		defer l.keep.Unlock()
 		if take == l.takes && !l.closed {
 			_ = l.release() // else the next start does it
 		}
@@ -153,16 +164,16 @@ func (l *logs) releaseLater(take int) {
 }
 
 func (l *logs) release() error {
-	if l.spare == 0 {
+	if !l.spare {
 		return nil
 	}
-	l.spare = 0
+	l.spare = false
 	return l.fs.Remove(l.fs.PathJoin(l.dir, spareFile))
 }
 
 func (l *logs) close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.keep.Lock()
+	defer l.keep.Unlock()
 	l.closed = true
 	return l.release()
 }

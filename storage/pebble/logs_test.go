@@ -82,3 +82,43 @@ func TestAnOutputThatFailedIsRemoved(t *testing.T) {
 		t.Errorf("left: %v", names)
 	}
 }
+
+// slowRemove is a disk that stands still while it removes a file.
+type slowRemove struct {
+	vfs.FS
+	begun, goOn chan struct{}
+}
+
+func (s *slowRemove) Remove(name string) error {
+	s.begun <- struct{}{}
+	<-s.goOn
+	return s.FS.Remove(name)
+}
+
+// A log that is being removed holds back neither those that ask how much lies in logs, as appends do once a second, nor
+// the next log.
+func TestALogThatIsRemovedHoldsNobodyBack(t *testing.T) {
+	t.Parallel()
+	fs := &slowRemove{vfs.NewMem(), make(chan struct{}), make(chan struct{})}
+	l := &logs{fs: fs, synced: func() {}, failed: func(err error) { t.Error(err) }}
+	for n, name := range map[uint64]string{1: "000001.log", 2: "000002.log"} {
+		f, err := l.create(name, n, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte("commit")); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	removed := make(chan error)
+	go func() { removed <- l.remove("000001.log", 1) }()
+	<-fs.begun
+	left := l.bytes()
+	_, err := l.create("000003.log", 3, vfs.WriteCategoryUnspecified)
+	close(fs.goOn)
+
+	if err := errors.Join(err, <-removed); err != nil || left != 6 {
+		t.Errorf("%d bytes left, %v", left, err)
+	}
+}
