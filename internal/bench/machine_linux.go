@@ -129,3 +129,40 @@ func writtenBytes() (int64, error) {
 	}
 	return 0, errors.New("/proc/self/io does not tell write_bytes")
 }
+
+// diskQueue returns how many requests the disk of dir has completed so far, and how many are under way.
+func diskQueue(dir string) (done, open int64, err error) {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	dev := uint64(st.Dev) //nolint:unconvert // 32 bits on some machines
+	device := fmt.Sprintf("%d %d ", unix.Major(dev), unix.Minor(dev))
+	text, err := os.ReadFile("/proc/diskstats")
+	if err != nil {
+		return 0, 0, err
+	}
+	// name, then reads, merged, sectors, ms, writes, merged, sectors, ms, under way (Documentation/admin-guide/iostats)
+	for line := range strings.Lines(string(text)) {
+		rest, ok := strings.CutPrefix(strings.Join(strings.Fields(line), " "), device)
+		fields := strings.Fields(rest)
+		if !ok || len(fields) < 10 {
+			continue
+		}
+		number := func(i int) int64 {
+			n, _ := strconv.ParseInt(fields[i], 10, 64)
+			return n
+		}
+		return number(1) + number(5), number(9), nil
+	}
+	return 0, 0, fmt.Errorf("/proc/diskstats does not have the disk of %s", dir)
+}
+
+// processTime returns how much time of the processors this process has taken.
+func processTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(unix.TimevalToNsec(u.Utime) + unix.TimevalToNsec(u.Stime))
+}

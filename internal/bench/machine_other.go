@@ -43,3 +43,11 @@ func familyTime(int) (time.Duration, error) {
 func writtenBytes() (int64, error) {
 	return 0, fmt.Errorf("%s does not tell how many bytes a process writes to disks", runtime.GOOS)
 }
+
+// diskQueue fails: only Linux tells what a disk does.
+func diskQueue(string) (done, open int64, err error) {
+	return 0, 0, fmt.Errorf("%s does not tell what its disk does", runtime.GOOS)
+}
+
+// processTime returns 0: stalls of the processors are then all taken to be others' doing.
+func processTime() time.Duration { return 0 }

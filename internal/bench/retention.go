@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +21,9 @@ const (
 	retentionKeep      = 2 * time.Second
 )
 
-// buildRetention measures bytes written by this process per byte of data acknowledged, and the longest time from when a
-// batch was due until it was durable.
+// buildRetention measures bytes written by this process per byte of data acknowledged, the longest time from when a
+// batch was due until it was durable, how long it is without the time in which the machine stood still, and the longest
+// such standstill.
 func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 	if _, err := writtenBytes(); err != nil {
 		return nil, err
@@ -52,23 +52,35 @@ func buildRetention(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 			stop()
 			return nil, err
 		}
-		worst := make([]time.Duration, conns)
 		n := retentionPerSecond * retentionSeconds
-		err = paced(ctx, retentionPerSecond, n, conns, func(conn, _ int, due time.Time) error {
+		puts := make([]span, n)
+		machine := watchMachine(ctx, l.dir)
+		err = paced(ctx, retentionPerSecond, n, conns, func(conn, i int, due time.Time) error {
 			err := errors.Join(log.Append(ctx, batches[conn])...)
-			worst[conn] = max(worst[conn], time.Since(due))
+			puts[i] = span{due, time.Now()}
 			return err
 		})
+		machine.end()
 		stop()
 		trimmer.Wait()
 		after, werr := writtenBytes()
 		payload := float64(n) * retentionBatch * retentionRecord
+		var worst, ours time.Duration
+		for _, p := range puts {
+			took := p.to.Sub(p.from)
+			worst = max(worst, took)
+			if took > ours {
+				ours = max(ours, took-machine.within(p))
+			}
+		}
 		return []float64{
-			float64(after-before) / payload, float64(slices.Max(worst)) / float64(time.Millisecond),
+			float64(after-before) / payload, millis(worst), millis(ours), millis(machine.longest()),
 		}, errors.Join(err, trimErr, werr)
 	}}
 	return &stage{ours: ours}, nil
 }
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // trimBehind trims records older than retentionKeep, once a second.
 func trimBehind(ctx context.Context, log storage.Log, writers []storage.Writer) error {
