@@ -16,22 +16,28 @@ type shard struct {
 	ShardId               string
 	ParentShardId         string `json:",omitempty"`
 	AdjacentParentShardId string `json:",omitempty"`
-	HashKeyRange          struct{ StartingHashKey, EndingHashKey string }
+	HashKeyRange          hashKeys
 	SequenceNumberRange   struct {
 		StartingSequenceNumber string
 		EndingSequenceNumber   string `json:",omitempty"`
 	}
 }
 
-func (s *shard) open() bool { return s.SequenceNumberRange.EndingSequenceNumber == "" }
+// hashKeys is a part of the hash key space as the API names it.
+type hashKeys struct{ StartingHashKey, EndingHashKey string }
 
-// keys returns the shard's part of the hash key space. ok is false if a server sends what is none.
-func (s *shard) keys() (keys record.HashKeyRange, ok bool) {
+// keys returns the part as a range; ok is false if the text is none.
+func (h hashKeys) keys() (keys record.HashKeyRange, ok bool) {
 	var start, end bool
-	keys.Start, start = record.ParseHashKey(s.HashKeyRange.StartingHashKey)
-	keys.End, end = record.ParseHashKey(s.HashKeyRange.EndingHashKey)
+	keys.Start, start = record.ParseHashKey(h.StartingHashKey)
+	keys.End, end = record.ParseHashKey(h.EndingHashKey)
 	return keys, start && end && keys.Start.Compare(keys.End) <= 0
 }
+
+func (s *shard) open() bool { return s.SequenceNumberRange.EndingSequenceNumber == "" }
+
+// asChild returns the shard as the end of its parents names it.
+func (s *shard) asChild() child { return child{s.ShardId, s.parents(), s.HashKeyRange} }
 
 // parents returns the ids of the shards that this one has followed: two after a merge, none if it is of the first.
 func (s *shard) parents() []string {
@@ -98,12 +104,12 @@ func (c *client) openShards(ctx context.Context, stream string) ([]shard, error)
 		return nil, err
 	}
 	open := slices.DeleteFunc(all, func(s shard) bool {
-		_, ok := s.keys()
+		_, ok := s.HashKeyRange.keys()
 		return !s.open() || !ok
 	})
 	slices.SortFunc(open, func(a, b shard) int {
-		x, _ := a.keys()
-		y, _ := b.keys()
+		x, _ := a.HashKeyRange.keys()
+		y, _ := b.HashKeyRange.keys()
 		return x.Start.Compare(y.Start)
 	})
 	return open, nil

@@ -220,7 +220,7 @@ func (b *table) end() error { return b.w.Flush() }
 
 // share returns how much of the hash key space belongs to a shard: about so many of all keys go to it.
 func (s *shard) share() string {
-	keys, ok := s.keys()
+	keys, ok := s.HashKeyRange.keys()
 	if !ok {
 		return "?"
 	}

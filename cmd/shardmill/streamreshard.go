@@ -198,7 +198,7 @@ Records that the shard already has stay in it: readers finish it before they beg
 
 // middle returns the hash key with which the second half of a shard begins.
 func middle(s *shard) string {
-	keys, _ := s.keys() // open shards have some
+	keys, _ := s.HashKeyRange.keys() // open shards have some
 	n := new(big.Int).Add(keys.Start.Big(), keys.End.Big())
 	return n.Add(n, big.NewInt(1)).Rsh(n, 1).String()
 }

@@ -3,83 +3,186 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/internal/kpl"
+	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/stream"
 )
 
-type tailRecord struct {
-	Shard                       string
-	SequenceNumber              string
-	PartitionKey                string
-	ApproximateArrivalTimestamp float64
-	Data                        []byte
-}
-
 func newTail() *cobra.Command {
-	var from string
-	var follow bool
+	var from, shard string
+	var follow, decode bool
 	c := &cobra.Command{
-		Use:     "tail STREAM",
-		Short:   "Print the records of a stream as they come",
-		Example: "  shardmill tail orders\n  shardmill tail orders --from start --follow=false",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage(c, "tail takes one stream; got %d arguments", len(args))
-			}
-			return nil
-		},
+		Use:   "tail STREAM",
+		Short: "Print the records of a stream as they come",
+		Long: `Prints the records of all shards of a stream, or of one, as they come; after a reshard those of the children, once their parents have been read.
+User records that the KPL has packed into one are shown one by one, what gzip has packed is unpacked, and JSON is shown on one line.`,
+		Example: `  shardmill tail orders
+  shardmill tail orders --from start --follow=false
+  shardmill tail orders --from 10m --shard shardId-000000000002
+  shardmill tail orders --from 2026-01-31T12:00:00Z -o json`,
+		Args: exactly("tail", "one stream", 1),
 	}
 	conn, out := connectionFlags(c), outputFlag(c)
-	c.Flags().StringVar(&from, "from", "now", "where to begin: now, or start (the oldest record)")
+	c.Flags().StringVar(
+		&from, "from", "now",
+		"where to begin: now, start (the oldest record), how long ago (10m), a time, or a sequence number",
+	)
+	c.Flags().StringVar(&shard, "shard", "", "only this shard: its id or the number in it")
 	c.Flags().BoolVarP(&follow, "follow", "f", true, "go on as records come; false: end when all have been printed")
+	c.Flags().BoolVar(&decode, "decode", true, "open KPL aggregates, gzip and JSON; false: show data as it is")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		js, err := wantJSON(c, *out)
 		if err != nil {
 			return err
 		}
-		kind, ok := map[string]string{"now": "LATEST", "start": "TRIM_HORIZON"}[from]
-		if !ok {
-			return usage(c, "--from is %q; it must be now or start", from)
+		only := ""
+		if shard != "" {
+			id, ok := stream.ParseShardID(shard)
+			if !ok {
+				return usage(c, "--shard is %q; a shard is named by its id or the number in it", shard)
+			}
+			only = id.String()
+		}
+		if _, _, err := parseFrom(from, time.Now()); err != nil {
+			return usage(c, "--from: %s", err)
 		}
 		cl, err := conn.client()
 		if err != nil {
 			return err
 		}
-		t := newTerminal(c.OutOrStdout())
-		var mu sync.Mutex
-		shown := 0
-		show := func(r tailRecord) error {
-			mu.Lock()
-			defer mu.Unlock()
-			shown++
-			if js {
-				return printJSON(c.OutOrStdout(), r)
-			}
-			at := time.UnixMilli(int64(r.ApproximateArrivalTimestamp * 1000)).Format("15:04:05.000")
-			t.printf(
-				"%s %s %s %s\n", t.dim(at), t.blue(shardNumber(r.Shard)+"·"), t.bold(r.PartitionKey), t.data(r.Data),
-			)
-			return nil
+		now := cl.serverTime(c.Context())
+		start, its, _ := parseFrom(from, now)
+		p := &tailPrinter{c: c, t: newTerminal(c.OutOrStdout()), js: js, decode: decode, name: args[0]}
+		t := &tailer{c: cl, stream: args[0], from: start, follow: follow, began: now, show: p.show}
+		if only = first(only, its); only == "" {
+			err = t.all(c.Context())
+		} else {
+			var children []child
+			children, err = t.one(c.Context(), only)
+			defer p.hintEnd(only, children, args[0], conn.flags(cl))
 		}
-		if err := cl.tail(c.Context(), args[0], kind, follow, show); err != nil {
-			return explain(err)
+		if err != nil {
+			return explainStream(err, conn.flags(cl))
 		}
-		if shown == 0 && c.Context().Err() == nil {
-			errs := newTerminal(c.ErrOrStderr())
-			if from == "now" {
-				errs.printf("%s no record has come; --from start begins with the oldest\n", errs.dim("hint:"))
-			} else {
-				errs.printf("%s the stream %s holds no record\n", errs.dim("hint:"), args[0])
-			}
-		}
+		p.hintNone(from)
 		return nil
 	}
 	return c
+}
+
+// serverTime returns the time by the server's clock, which may be steered, if this user may see it, else that of this
+// machine.
+func (c *client) serverTime(ctx context.Context) time.Time {
+	var s control.ClockState
+	if err := c.control(ctx, http.MethodGet, control.PathClock, nil, &s); err != nil {
+		return time.Now()
+	}
+	return s.Now
+}
+
+// tailPrinter prints records.
+type tailPrinter struct {
+	c      *cobra.Command
+	t      terminal
+	js     bool
+	decode bool
+	name   string // of the stream
+
+	mu     sync.Mutex
+	shown  int
+	hinted bool // about aggregates that clients do not deliver
+}
+
+// show prints a record of a shard with those keys, nil if they are not known. Safe for concurrent use.
+func (p *tailPrinter) show(keys *record.HashKeyRange, r tailRecord) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown++
+	if !p.decode {
+		return p.print(r)
+	}
+	if a, ok := kpl.Open(r.Data); ok && keys != nil && !p.hinted && !a.Within(*keys) {
+		p.hinted = true
+		errs := newTerminal(p.c.ErrOrStderr())
+		errs.printf(
+			"%s the aggregate %s in %s holds keys of other shards: a KCL application delivers none of its records\n",
+			errs.dim("hint:"), r.SequenceNumber, r.Shard,
+		)
+	}
+	for one := range opened(r) {
+		if err := p.print(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *tailPrinter) print(r tailRecord) error {
+	if p.js {
+		return printJSON(p.c.OutOrStdout(), r)
+	}
+	at := time.UnixMilli(int64(r.ApproximateArrivalTimestamp * 1000)).Format("15:04:05.000")
+	where, data := shardNumber(r.Shard)+"·", r.Data
+	if r.SubSequenceNumber != nil {
+		where += strconv.Itoa(*r.SubSequenceNumber)
+	}
+	if r.JSON != nil {
+		data = oneLine(r.JSON)
+	}
+	p.t.printf("%s %s %s %s\n", p.t.dim(at), p.t.blue(where), p.t.bold(r.PartitionKey), p.t.data(data))
+	return nil
+}
+
+// oneLine returns JSON on one line: compact if it is on several, else as it is.
+func oneLine(b []byte) []byte {
+	var line bytes.Buffer
+	if !bytes.ContainsRune(b, '\n') || json.Compact(&line, b) != nil {
+		return b
+	}
+	return line.Bytes()
+}
+
+// hintNone says why nothing was printed.
+func (p *tailPrinter) hintNone(from string) {
+	if p.shown > 0 || p.c.Context().Err() != nil {
+		return
+	}
+	errs := newTerminal(p.c.ErrOrStderr())
+	switch from {
+	case "now":
+		errs.printf("%s no record has come; --from start begins with the oldest\n", errs.dim("hint:"))
+	case "start":
+		errs.printf("%s the stream %s holds no record\n", errs.dim("hint:"), p.name)
+	default:
+		errs.printf("%s no record has come since; --from start begins with the oldest\n", errs.dim("hint:"))
+	}
+}
+
+// hintEnd says what follows a shard that has come to its end.
+func (p *tailPrinter) hintEnd(shard string, children []child, stream, flags string) {
+	if children == nil {
+		return
+	}
+	ids := make([]string, len(children))
+	for i := range children {
+		ids[i] = children[i].ShardId
+	}
+	errs := newTerminal(p.c.ErrOrStderr())
+	errs.printf(
+		"%s %s has ended; it is followed by %s: shardmill tail %s%s --from start --shard %s\n", errs.dim("hint:"), shard,
+		strings.Join(ids, " and "), shellWord(stream), flags, ids[0],
+	)
 }
 
 // shardNumber returns a shard's id without the prefix that all ids share.
@@ -108,75 +211,4 @@ func (t terminal) data(b []byte) text {
 		return t.text("%s: % x …", counted(len(b), "byte"), b[:hexBytes])
 	}
 	return t.text("%s: % x", counted(len(b), "byte"), b)
-}
-
-// tail reads every shard of a stream, starting at an iterator type.
-func (c *client) tail(ctx context.Context, stream, kind string, follow bool, show func(tailRecord) error) error {
-	var shards struct{ Shards []struct{ ShardId string } }
-	if err := c.kinesis(ctx, "ListShards", map[string]any{"StreamName": stream}, &shards); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	for _, s := range shards.Shards {
-		wg.Go(func() {
-			if err := c.tailShard(ctx, stream, s.ShardId, kind, follow, show); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	wg.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// pollEvery is how often tail asks for more at the end of a shard; GetRecords does not wait.
-const pollEvery = 250 * time.Millisecond
-
-func (c *client) tailShard(
-	ctx context.Context, stream, shard, kind string, follow bool, show func(tailRecord) error,
-) error {
-	var it struct{ ShardIterator string }
-	if err := c.kinesis(
-		ctx, "GetShardIterator", map[string]any{"StreamName": stream, "ShardId": shard, "ShardIteratorType": kind}, &it,
-	); err != nil {
-		return err
-	}
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for it.ShardIterator != "" {
-		var got struct {
-			Records            []tailRecord
-			NextShardIterator  string
-			MillisBehindLatest int64
-		}
-		if err := c.kinesis(ctx, "GetRecords", map[string]any{"ShardIterator": it.ShardIterator}, &got); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		it.ShardIterator = got.NextShardIterator
-		for _, r := range got.Records {
-			r.Shard = shard
-			if err := show(r); err != nil {
-				return err
-			}
-		}
-		if len(got.Records) > 0 || got.MillisBehindLatest > 0 {
-			continue
-		}
-		if !follow {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	return nil
 }
