@@ -224,7 +224,7 @@ func (d *demo) putRecords(ctx context.Context) error {
 	}
 	var got struct {
 		FailedRecordCount int
-		Records           []putAnswer
+		Records           []placement
 	}
 	if err := d.c.kinesis(
 		ctx, "PutRecords", map[string]any{"StreamName": demoStream, "Records": entries}, &got,

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -151,4 +153,11 @@ func explainStream(err error, flags string) error {
 		return f
 	}
 	return explain(err)
+}
+
+// transient reports whether a request may succeed a little later.
+func transient(err error) bool {
+	var e *apiError
+	return errors.As(err, &e) && (e.code == throttleCode || e.code == "LimitExceededException" ||
+		e.status >= http.StatusInternalServerError && e.status != http.StatusNotImplemented)
 }

@@ -29,7 +29,9 @@ type load struct {
 	duration time.Duration // 0: no end
 	data     string        // of every record, with {{n}} for its number
 	key      string        // of every record; "": one of keys
+	field    []string      // where in the data the key is; nil: not there
 	keys     int
+	batch    int // records that are put at once, at most; 0: as many as one PutRecords takes
 }
 
 // loadFlags are the flags of put that ask for a load.
@@ -56,8 +58,9 @@ func (f *loadFlags) asked(c *cobra.Command) bool {
 }
 
 // load checks the flags.
-func (f *loadFlags) load(c *cobra.Command, key, data string) (l load, err error) {
-	l = load{count: f.count, duration: f.duration, data: first(data, `{"id": {{n}}}`), key: key, keys: f.keys}
+func (f *loadFlags) load(c *cobra.Command, k keyer, data string) (l load, err error) {
+	l = load{count: f.count, duration: f.duration, data: first(data, `{"id": {{n}}}`), keys: f.keys}
+	l.key, l.field = k.key, k.field
 	if f.rate != "" {
 		if l.rate, err = parseRate(f.rate); err != nil {
 			return l, usage(c, "--rate %s", err)
@@ -70,8 +73,10 @@ func (f *loadFlags) load(c *cobra.Command, key, data string) (l load, err error)
 		return l, usage(c, "--duration is %s; it must be more than nothing", f.duration)
 	case f.keys < 1:
 		return l, usage(c, "--keys is %d; it must be 1 or more", f.keys)
-	case key != "" && c.Flags().Changed("keys"):
+	case l.key != "" && c.Flags().Changed("keys"):
 		return l, usage(c, "--key gives every record the same key; leave --keys away")
+	case l.field != nil && c.Flags().Changed("keys"):
+		return l, usage(c, "--key-field takes the keys from the data; leave --keys away")
 	case len(l.data) > loadBytes/2:
 		return l, usage(c, "generated records have at most %d bytes", loadBytes/2)
 	}
@@ -94,7 +99,11 @@ func parseRate(s string) (float64, error) {
 // due returns how many records to put now, given the elapsed time and the records sent so far. done: no more will
 // follow.
 func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
-	n = loadRecords
+	most := loadRecords
+	if l.batch > 0 {
+		most = l.batch
+	}
+	n = most
 	over := l.duration > 0 && elapsed >= l.duration
 	if l.rate > 0 {
 		have := math.Floor(elapsed.Seconds()*l.rate) + 1 // the first one at once
@@ -103,27 +112,28 @@ func (l *load) due(elapsed time.Duration, sent int) (n int, done bool) {
 		}
 		n = int(have) - sent
 		// the rest of the last tick is still sent, but not a backlog that a slow server has caused
-		over = over && (n <= 0 || n > loadRecords)
+		over = over && (n <= 0 || n > most)
 	}
 	if l.count > 0 {
 		n = min(n, l.count-sent)
 		over = over || sent >= l.count
 	}
-	return max(0, min(n, loadRecords, max(1, loadBytes/(len(l.data)+300)))), over
-}
-
-type loadEntry struct {
-	Data         []byte
-	PartitionKey string
+	return max(0, min(n, most, max(1, loadBytes/(len(l.data)+300)))), over
 }
 
 // entry returns the n-th record, from 1.
-func (l *load) entry(n int) loadEntry {
-	number := strconv.Itoa(n)
-	return loadEntry{
-		[]byte(strings.ReplaceAll(l.data, "{{n}}", number)),
-		first(l.key, "key-"+strconv.Itoa(rand.IntN(max(1, l.keys)))),
+func (l *load) entry(n int) (putEntry, error) {
+	e := putEntry{Data: []byte(strings.ReplaceAll(l.data, "{{n}}", strconv.Itoa(n)))}
+	var err error
+	switch {
+	case l.field != nil:
+		if e.PartitionKey, err = (&keyer{field: l.field}).of(e.Data); err != nil {
+			err = fmt.Errorf("the generated record %s %w", e.Data, err)
+		}
+	default:
+		e.PartitionKey = first(l.key, "key-"+strconv.Itoa(rand.IntN(max(1, l.keys))))
 	}
+	return e, err
 }
 
 // tally is the result of a load so far.
@@ -132,12 +142,16 @@ type tally struct {
 	Throttled int     // refusals for lack of throughput
 	Resent    int     // records sent again, for that or another reason
 	Seconds   float64 // how long it took
+	Packed    int     `json:",omitempty"` // records of the stream that hold them, if they are packed
 }
 
 func (t tally) String() string {
 	s := fmt.Sprintf(
 		"%s in %.1f s (%.0f/s)", counted(t.Records, "record"), t.Seconds, float64(t.Records)/max(t.Seconds, 0.001),
 	)
+	if t.Packed > 0 {
+		s += fmt.Sprintf(", packed into %d", t.Packed)
+	}
 	if t.Throttled > 0 {
 		s += fmt.Sprintf(", %d throttled", t.Throttled)
 	}
@@ -168,12 +182,12 @@ func (l *load) progress(t tally) string {
 
 // runLoad puts records until the load is done or the user interrupts. A load without an end succeeds when it is
 // interrupted.
-func runLoad(c *cobra.Command, cl *client, stream string, l load, js bool) error {
+func runLoad(c *cobra.Command, p *putter, l load, js bool) error {
+	t := &p.tally
 	ctx, bar := c.Context(), newBar(newTerminal(c.ErrOrStderr()))
 	began := time.Now()
 	tick := time.NewTicker(loadTick)
 	defer tick.Stop()
-	var t tally
 	var err error
 	for err == nil {
 		elapsed := time.Since(began)
@@ -182,14 +196,18 @@ func runLoad(c *cobra.Command, cl *client, stream string, l load, js bool) error
 			break
 		}
 		if n > 0 {
-			entries := make([]loadEntry, n)
+			entries := make([]putEntry, n)
 			for i := range entries {
-				entries[i] = l.entry(t.Records + i + 1)
+				if entries[i], err = l.entry(t.Records + i + 1); err != nil {
+					break
+				}
 			}
-			err = cl.putAll(ctx, stream, entries, &t)
+			if err == nil {
+				err = p.put(ctx, entries)
+			}
 		}
 		t.Seconds = time.Since(began).Seconds()
-		bar.show(l.progress(t), time.Now())
+		bar.show(l.progress(*t), time.Now())
 		if err == nil && l.rate > 0 {
 			select {
 			case <-tick.C:
@@ -201,85 +219,17 @@ func runLoad(c *cobra.Command, cl *client, stream string, l load, js bool) error
 	bar.end()
 	if t.Records > 0 || err == nil {
 		if js {
-			if jerr := printJSON(c.OutOrStdout(), t); jerr != nil {
+			if jerr := printJSON(c.OutOrStdout(), *t); jerr != nil {
 				return jerr
 			}
 		} else {
-			newTerminal(c.OutOrStdout()).printf("%s\n", t)
+			newTerminal(c.OutOrStdout()).printf("%s\n", *t)
 		}
 	}
 	if errors.Is(err, context.Canceled) && l.count == 0 && l.duration == 0 {
 		return nil
 	}
 	return explain(err)
-}
-
-// Pauses before records are sent again, and after how many pauses without any progress the load fails.
-const (
-	resendPause = 50 * time.Millisecond
-	resendMost  = time.Second
-	resendTries = 20
-)
-
-// resend counts how often in a row no record was accepted.
-type resend struct{ tries int }
-
-// after returns the pause after a refusal; ok is false if it is time to give up.
-func (r *resend) after(progress bool) (pause time.Duration, ok bool) {
-	if progress {
-		r.tries = 0
-	}
-	r.tries++
-	return min(resendPause<<(r.tries-1), resendMost), r.tries < resendTries
-}
-
-const throttleCode = "ProvisionedThroughputExceededException"
-
-// putAll puts records with one PutRecords, and refused ones again until all are acknowledged.
-func (c *client) putAll(ctx context.Context, stream string, entries []loadEntry, t *tally) error {
-	var again resend
-	for {
-		var got struct {
-			Records []struct{ ErrorCode, ErrorMessage string }
-		}
-		err := c.kinesis(ctx, "PutRecords", map[string]any{"StreamName": stream, "Records": entries}, &got)
-		var refused []loadEntry
-		var why error
-		switch {
-		case isCode(err, throttleCode):
-			refused, why = entries, err
-			t.Throttled += len(entries)
-		case err != nil:
-			return err
-		case len(got.Records) != len(entries):
-			return fmt.Errorf("PutRecords answered %d results for %d records", len(got.Records), len(entries))
-		default:
-			for i, r := range got.Records {
-				if r.ErrorCode == "" {
-					continue
-				}
-				refused, why = append(refused, entries[i]), fmt.Errorf("%s: %s", r.ErrorCode, r.ErrorMessage)
-				if r.ErrorCode == throttleCode {
-					t.Throttled++
-				}
-			}
-		}
-		t.Records += len(entries) - len(refused)
-		if len(refused) == 0 {
-			return nil
-		}
-		pause, ok := again.after(len(refused) < len(entries))
-		if !ok {
-			return fmt.Errorf("%d records were refused %d times in a row: %w", len(refused), resendTries, why)
-		}
-		t.Resent += len(refused)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		entries = refused
-	}
 }
 
 // bar shows one line of progress: repainted on a terminal, a new line now and then elsewhere.

@@ -67,7 +67,7 @@ func TestRefusedRecordsAreSentAgain(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls++
-		var in struct{ Records []loadEntry }
+		var in struct{ Records []putEntry }
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 			t.Error(err)
 		}
@@ -96,14 +96,19 @@ func TestRefusedRecordsAreSentAgain(t *testing.T) {
 	cl := newClient(s.URL, wireAccount, "us-east-1")
 	defer cl.http.CloseIdleConnections()
 	l := load{data: "record {{n}}", keys: 3}
-	var entries []loadEntry
+	var entries []putEntry
 	for i := range 4 {
-		entries = append(entries, l.entry(i+1))
+		e, err := l.entry(i + 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, e)
 	}
-	var got tally
-	if err := cl.putAll(t.Context(), "orders", entries, &got); err != nil {
+	p := &putter{cl: cl, stream: "orders"}
+	if err := p.put(t.Context(), entries); err != nil {
 		t.Fatal(err)
 	}
+	got := p.tally
 	if want := (tally{Records: 4, Throttled: 3, Resent: 4}); got != want || calls != 3 {
 		t.Errorf("%d calls, %+v; want %+v", calls, got, want)
 	}

@@ -218,22 +218,6 @@ func TestPutFromStandardInput(t *testing.T) {
 
 const wireAccount = "000000000000"
 
-func TestTooLongLineIsNamed(t *testing.T) {
-	t.Parallel()
-	n := 0
-	err := eachLine(
-		strings.NewReader("a\nb\n"+strings.Repeat("x", maxPut+3)+"\n"), func([]byte) error { n++; return nil },
-	)
-	if n != 2 || err == nil ||
-		err.Error() != "line 3 is longer than 10 MiB, the largest record there can be; the 2 before it are put" {
-		t.Errorf("after %d lines: %v", n, err)
-	}
-	broken := errors.New("refused")
-	if err := eachLine(strings.NewReader("a\nb\n"), func([]byte) error { return broken }); !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-}
-
 // The first signal asks the process to end; the second one ends it at once. The test is its own child process, which
 // never ends by itself.
 func TestSecondSignalLeavesAtOnce(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -145,7 +144,7 @@ func (r *shardReader) read(ctx context.Context) (children []child, over bool, er
 			r.iterator = "" // the clock was moved, or this process was stopped for minutes
 			continue
 		case transient(err):
-			if err := r.wait(ctx, err); err != nil {
+			if err := r.refused.wait(ctx, err); err != nil && ctx.Err() == nil {
 				return nil, false, err
 			}
 			continue
@@ -223,23 +222,3 @@ func (r *shardReader) gone(ctx context.Context, why error) (children []child, ov
 }
 
 const codeExpired = "ExpiredIteratorException"
-
-// transient reports whether a request may succeed a little later.
-func transient(err error) bool {
-	var e *apiError
-	return errors.As(err, &e) && (e.code == throttleCode || e.code == "LimitExceededException" ||
-		e.status >= http.StatusInternalServerError && e.status != http.StatusNotImplemented)
-}
-
-// wait pauses after a refusal, and returns it if there have been too many in a row.
-func (r *shardReader) wait(ctx context.Context, why error) error {
-	pause, ok := r.refused.after(false)
-	if !ok {
-		return why
-	}
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
-	return nil
-}
