@@ -57,7 +57,7 @@ owners: ## two engines over one store hand shards over: make owners N=150, or ot
 simshell: ## the simulator of the shell: make simshell N=3000, or one seed's faults: make simshell SEED=42 N=1
 	$(GO) test -count=1 -timeout 60m -v ./sim/simshell -run TestShell$$ -args -simshell.seeds=$(N) $(if $(SEED),-simshell.seed=$(SEED))
 
-e2e: venv e2e/javascript/node_modules ## real clients, kill rounds, the command line
+e2e: venv e2e/javascript/node_modules e2e/java/kcl3/out/.compiled ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
 
 tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
@@ -75,6 +75,13 @@ venv: .venv/.installed
 
 e2e/javascript/node_modules: e2e/javascript/package-lock.json
 	cd e2e/javascript && npm ci --silent --no-audit --no-fund && touch node_modules
+
+# Maven fetches what the programs of a folder run on; what folders have in common is in shared.
+.SECONDEXPANSION:
+e2e/java/%/out/.compiled: e2e/java/%/pom.xml $$(wildcard e2e/java/%/*.java e2e/java/shared/*.java)
+	rm -rf $(@D) && mkdir $(@D) && cd e2e/java/$* && mvn --batch-mode --quiet dependency:build-classpath
+	cd e2e/java/$* && javac -encoding UTF-8 -d out -sourcepath .:../shared -cp "$$(cat out/classpath)" *.java
+	touch $@
 
 # Their versions are those whose answers testdata/ric holds. Both may have to be built (cmake, a C++ compiler, autoconf, automake, libtool).
 ric-oracle: ## record again what AWS's own runtime clients answer, in minutes; read the diff like code

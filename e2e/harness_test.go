@@ -286,6 +286,14 @@ func (s *server) advance(t *testing.T, d time.Duration) {
 	}
 }
 
+// aws returns the environment that points AWS's clients at the server.
+func (s *server) aws() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + s.Endpoint, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=000000000000", "AWS_SECRET_ACCESS_KEY=any",
+	}
+}
+
 // command runs a program to its end, in the server's home, pointed at the server.
 func (s *server) command(t *testing.T, name string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
@@ -293,8 +301,7 @@ func (s *server) command(t *testing.T, name string, args ...string) (stdout, std
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = s.home.path("work")
-	cmd.Env = s.home.environ("AWS_ENDPOINT_URL="+s.Endpoint, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
-		"AWS_ACCESS_KEY_ID=000000000000", "AWS_SECRET_ACCESS_KEY=any", "AWS_PAGER=", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = s.home.environ(append(s.aws(), "AWS_PAGER=", "PYTHONDONTWRITEBYTECODE=1")...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.WaitDelay = time.Second

@@ -1,0 +1,61 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// jvm returns the command that runs a program of e2e/java/<folder>, with settings of Java first. The compiler that only
+// optimises what runs for long is left out, since nothing here does.
+func jvm(t *testing.T, folder string, settings []string, program string, args ...string) (name string, argv []string) {
+	t.Helper()
+	out := absolute(t, filepath.Join("java", folder, "out"))
+	classes, err := os.ReadFile(filepath.Join(out, "classpath"))
+	if err != nil {
+		t.Fatalf("%v; run: make e2e/java/%s/out/.compiled", err, folder)
+	}
+	argv = append([]string{
+		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+	}, settings...)
+	argv = append(argv, "-cp", out+string(os.PathListSeparator)+strings.TrimSpace(string(classes)), program)
+	return "java", append(argv, args...)
+}
+
+// W-01, W-02, W-07: AWS's SDK for Java 2 as it is installed, in CBOR over HTTP/1.1 from its client that blocks and over
+// HTTP/2 without TLS from the one that does not, sees what it sees in JSON.
+func TestJavaSDK(t *testing.T) {
+	t.Parallel()
+	const want = `shard: shardId-000000000000
+failed: 0
+bytes kept: true
+keys kept: true
+arrived: true
+absent: 400 ResourceNotFoundException Stream absent under account 000000000000 not found. true
+forged: Invalid ShardIterator.
+seen: 1004
+cause: ResourceNotFoundException
+`
+	for name, settings := range map[string][]string{
+		"application/x-amz-cbor-1.1": nil, "application/x-amz-json-1.1": {"-Daws.cborEnabled=false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, r := start(t, newHome(t), "dev").recorded(t)
+
+			java, args := jvm(t, "kcl3", settings, "Sdk")
+			stdout, stderr, err := s.command(t, java, args...)
+
+			if err != nil || stdout != want {
+				t.Errorf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
+			}
+			for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
+				if !r.spoke(version + " " + name) {
+					t.Errorf("nothing came in %s over %s", name, version)
+				}
+			}
+			r.listed(t, "AWS SDK for Java 2")
+		})
+	}
+}

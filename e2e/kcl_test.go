@@ -1,0 +1,214 @@
+package e2e_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/shardmill/shardmill/internal/eventually"
+)
+
+// A Kinesis Client Library waits up to half a minute by chance before its first worker lists the shards, and then for
+// the leases of a worker that died; so its tests have more patience than others.
+const libraryPatience = 3 * patience
+
+// application is an application of the Kinesis Client Library with its workers.
+type application struct {
+	t       *testing.T
+	s       *server // as its workers see it
+	clients         // of the server itself
+	folder  string  // of e2e/java
+	name    string
+	stream  string
+	reads   string // polling or fan-out
+	workers []*process
+
+	// led says that one worker assigns the shards, and holds a lock for minutes after it was killed
+	led bool
+}
+
+// work starts a worker.
+func (a *application) work(name string) *process {
+	a.t.Helper()
+	java, args := jvm(a.t, a.folder, nil, "Kcl", a.name, a.stream, name, a.reads)
+	p := launch(a.t, a.s.home, a.s.aws(), java, args...)
+	a.workers = append(a.workers, p)
+	return p
+}
+
+// lines returns what one worker has printed with a first word.
+func lines(p *process, verb string) (found []string) {
+	for line := range strings.Lines(p.stdout.String()) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), verb+" "); ok && strings.HasSuffix(line, "\n") {
+			found = append(found, rest)
+		}
+	}
+	return found
+}
+
+// until waits for a state of the application.
+func (a *application) until(what string, check func() (done bool, state string)) {
+	a.t.Helper()
+	if state, ok := eventually.Within(libraryPatience, check); !ok {
+		a.t.Fatalf("%s: not within %s; the last state was: %s", what, libraryPatience, state)
+	}
+}
+
+// seen waits until the workers have seen the records 0 to n-1, each by its data.
+func (a *application) seen(n int) {
+	a.t.Helper()
+	a.until(fmt.Sprintf("%d records", n), func() (bool, string) {
+		seen := map[string]bool{}
+		for _, p := range a.workers {
+			for _, line := range lines(p, "record") {
+				_, data, _ := strings.Cut(line, " ")
+				seen[data] = true
+			}
+		}
+		for i := range n {
+			if !seen[fmt.Sprint(i)] {
+				return false, fmt.Sprintf("%d records, without %d", len(seen), i)
+			}
+		}
+		return len(seen) == n, fmt.Sprint(len(seen), " records")
+	})
+}
+
+// put puts the records from lo to hi-1 under forty keys.
+func (a *application) put(lo, hi int) {
+	a.t.Helper()
+	var batch []entry
+	for i := lo; i < hi; i++ {
+		batch = append(batch, entry{fmt.Sprint("key", i%40), fmt.Sprint(i)})
+	}
+	a.putAll(a.t, a.stream, batch)
+}
+
+// leader returns the name of the worker that assigns the shards.
+func (a *application) leader() (name string) {
+	a.t.Helper()
+	tables := dynamodb.New(dynamodb.Options{
+		Region: region, BaseEndpoint: a.kinesis.Options().BaseEndpoint, Credentials: a.kinesis.Options().Credentials,
+		HTTPClient: a.kinesis.Options().HTTPClient, RetryMaxAttempts: 1,
+	})
+	a.until("a leader", func() (bool, string) {
+		got, err := tables.GetItem(a.t.Context(), &dynamodb.GetItemInput{
+			TableName: aws.String(a.name + "-CoordinatorState"),
+			Key:       map[string]types.AttributeValue{"key": &types.AttributeValueMemberS{Value: "Leader"}},
+		})
+		if err != nil {
+			return false, err.Error() // there is no table yet
+		}
+		owner, ok := got.Item["ownerName"].(*types.AttributeValueMemberS)
+		if !ok {
+			return false, "there is none"
+		}
+		name = owner.Value
+		return true, name
+	})
+	return name
+}
+
+// split splits a shard in the middle.
+func (a *application) split(shard string) {
+	a.t.Helper()
+	for _, s := range a.openShards(a.t, a.stream) {
+		if *s.ShardId != shard {
+			continue
+		}
+		if _, err := a.kinesis.SplitShard(a.t.Context(), &kinesis.SplitShardInput{
+			StreamName: &a.stream, ShardToSplit: &shard, NewStartingHashKey: aws.String(middle(s.HashKeyRange)),
+		}); err != nil {
+			a.t.Fatal(err)
+		}
+		return
+	}
+	a.t.Fatalf("%s is not open", shard)
+}
+
+// round has two workers share four shards, kills one, splits one of its shards, and sees whether the other goes on
+// where the dead one's checkpoints were: every record is seen, and no shard is read from its beginning again.
+func (a *application) round() {
+	t := a.t
+	a.createStream(t, a.stream, 4)
+	one, two := a.work("one"), a.work("two")
+	if a.led && a.leader() == "two" {
+		one, two = two, one
+	}
+	a.until("both workers have shards, all four together", func() (bool, string) {
+		first, second := lines(one, "began"), lines(two, "began")
+		return len(first) > 0 && len(second) > 0 && len(first)+len(second) >= 4, fmt.Sprint(first, second)
+	})
+	a.put(0, 200)
+	a.seen(200)
+	a.until("a checkpoint on each shard that has records", func() (bool, string) {
+		at := map[string]string{} // what was said last of a shard that has records
+		for _, p := range a.workers {
+			for line := range strings.Lines(p.stdout.String()) {
+				if words := strings.Fields(line); len(words) > 1 && (words[0] == "record" || words[0] == "checkpoint") {
+					at[words[1]] = words[0]
+				}
+			}
+		}
+		open := slices.DeleteFunc(slices.Sorted(maps.Keys(at)), func(s string) bool { return at[s] == "checkpoint" })
+		return len(open) == 0, strings.Join(open, " ")
+	})
+
+	two.kill()
+	shard, _, _ := strings.Cut(lines(two, "began")[0], " ")
+	a.split(shard)
+	a.put(200, 400)
+	a.seen(400)
+	a.until("the end of the shard that was split", func() (bool, string) {
+		ended := lines(one, "ended")
+		return slices.Contains(ended, shard), fmt.Sprint(ended)
+	})
+
+	one.signal(t, syscall.SIGTERM)
+	a.until("the end of the worker", func() (bool, string) { return !one.running(), "it runs" })
+	for _, p := range a.workers {
+		for _, line := range lines(p, "error") {
+			t.Errorf("a worker met %s", line)
+		}
+	}
+	for _, line := range lines(one, "began") {
+		if shard, from, _ := strings.Cut(line, " "); from == "TRIM_HORIZON" &&
+			slices.ContainsFunc(lines(two, "began"), func(l string) bool { return strings.HasPrefix(l, shard+" ") }) {
+			t.Errorf("%s was read from its beginning again", shard)
+		}
+	}
+	if left := lines(one, "left"); len(left) < 5 {
+		t.Errorf("told to end, the worker left %v in order, want the five shards that are open", left)
+	}
+}
+
+// Version 3 as its guide sets it up: leases, their index and its own state in tables, metrics in CloudWatch, CBOR over
+// HTTP/2.
+func TestKinesisClientLibrary3(t *testing.T) {
+	t.Parallel()
+	direct := start(t, newHome(t), "dev")
+	s, r := direct.recorded(t)
+
+	(&application{
+		t: t, s: s, clients: direct.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "polling",
+		led: true,
+	}).round()
+
+	if !r.spoke("HTTP/2.0 application/x-amz-cbor-1.1") {
+		t.Error("nothing came in CBOR over HTTP/2")
+	}
+	r.listed(t, "Kinesis Client Library 3")
+	names, _, err := s.command(t, venv(t, "aws"), "cloudwatch", "list-metrics", "--namespace", "billing",
+		"--query", "Metrics[].MetricName", "--output", "text")
+	if err != nil || !strings.Contains(names, "RecordsProcessed") || !strings.Contains(names, "MillisBehindLatest") {
+		t.Errorf("%v: the library's metrics are %s", err, names)
+	}
+}
