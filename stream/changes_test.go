@@ -97,7 +97,7 @@ func TestTheQuotaHoldsForAChangeOfMode(t *testing.T) {
 	b := setup(t)
 	s := New(Options{Store: b.store, Clock: b.clock, ShardQuota: 3})
 	b.must(s.Create(b.ctx, orders, CreateInput{Mode: OnDemand}))
-	if err := s.SetMode(b.ctx, orders, Provisioned); fault.CodeOf(err) != codeLimit {
+	if err := s.SetMode(b.ctx, orders, Provisioned, nil); fault.CodeOf(err) != codeLimit {
 		t.Errorf("four shards in a quota of three: %v", err)
 	}
 	s.Stop()
@@ -146,7 +146,7 @@ func TestGrowthGoesOnWhileTheModeAllows(t *testing.T) {
 		if n := hot(2); n != 7 {
 			t.Errorf("%d shards after the third load", n)
 		}
-		b.must(b.s.SetMode(b.ctx, orders, Provisioned))
+		b.must(b.s.SetMode(b.ctx, orders, Provisioned, nil))
 		if n := hot(3); n != 7 {
 			t.Errorf("a provisioned stream has grown to %d shards", n)
 		}

@@ -20,6 +20,7 @@ import (
 // Quotas of registered consumers, and AWS's page size.
 const (
 	ConsumerQuota         = 20 // consumers of one stream, in any state
+	committedQuota        = 50 // the same for an on-demand stream of an account with a Commitment
 	creatingConsumerQuota = 5  // of those, how many are CREATING at once; only with a pace
 	MaxListConsumers      = 100
 )
@@ -165,13 +166,17 @@ func (s *Streams) RegisterConsumer(
 	if err := s.checkConsumer(of, name, tags); err != nil {
 		return Consumer{}, err
 	}
+	commitment, err := s.Commitment(ctx, of.Account, of.Region)
+	if err != nil {
+		return Consumer{}, err
+	}
 	var made *consumer
 	st, err := s.changeConsumers(ctx, of, func(sn *snapshot, status Status) ([]*consumer, error) {
 		if status != Active {
 			return nil, notActive(of, status)
 		}
 		now := s.now()
-		if err := sn.mayRegister(name, now); err != nil {
+		if err := sn.mayRegister(name, commitment.Active(), now); err != nil {
 			return nil, err
 		}
 		created := now
@@ -206,8 +211,9 @@ func (s *Streams) checkConsumer(of Name, name string, tags map[string]string) er
 	return nil
 }
 
-// mayRegister refuses a name that is taken, and consumers above the quotas.
-func (sn *snapshot) mayRegister(name string, now record.Millis) error {
+// mayRegister refuses a name that is taken, and consumers above the quotas; committed says whether the account has a
+// Commitment.
+func (sn *snapshot) mayRegister(name string, committed bool, now record.Millis) error {
 	of, all, creating := sn.info.Name, sn.registered(now), 0
 	for _, c := range all {
 		if c.name == name {
@@ -218,9 +224,13 @@ func (sn *snapshot) mayRegister(name string, now record.Millis) error {
 			creating++
 		}
 	}
-	if len(all) >= ConsumerQuota {
+	quota := ConsumerQuota
+	if committed && sn.info.Mode == OnDemand {
+		quota = committedQuota
+	}
+	if len(all) >= quota {
 		return fault.New(codeLimit,
-			"This request would exceed the limit of %d consumers for stream %s under account %s.", ConsumerQuota, of.Name,
+			"This request would exceed the limit of %d consumers for stream %s under account %s.", quota, of.Name,
 			of.Account)
 	}
 	if creating >= creatingConsumerQuota {

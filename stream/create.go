@@ -26,6 +26,7 @@ type CreateInput struct {
 	Mode        Mode // "": Provisioned when Shards is given, else OnDemand
 	Shards      int  // 0: not given. Ignored for OnDemand, which starts with four
 	RecordBytes int  // largest record, data plus partition key; 0: 1 MiB
+	Warm        *int // warm throughput in MiB a second, see SetWarm: as many shards are created; nil: none
 	Tags        map[string]string
 }
 
@@ -49,7 +50,12 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 		}
 	}
 	if in.Mode == OnDemand {
-		in.Shards = onDemandShards
+		in.Shards = max(onDemandShards, in.warm())
+	}
+	if in.Warm != nil {
+		if err := s.checkWarm(ctx, name, in.Mode, *in.Warm); err != nil {
+			return err
+		}
 	}
 	if in.RecordBytes == 0 {
 		in.RecordBytes = DefaultRecordBytes
@@ -81,6 +87,13 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 	return nil
 }
 
+func (in *CreateInput) warm() int {
+	if in.Warm == nil {
+		return 0
+	}
+	return *in.Warm
+}
+
 // reserve takes the name in memory, so that no other call creates it meanwhile, and checks the quotas.
 func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	s.mu.Lock()
@@ -110,7 +123,7 @@ func (s *Streams) reserve(name Name, in CreateInput) (*stream, error) {
 	r := streamRecord{
 		Account: name.Account, Region: name.Region, Name: name.Name, Status: Creating, Mode: in.Mode,
 		Created: now, RetentionMS: DefaultRetention.Milliseconds(), RecordBytes: in.RecordBytes, Tags: in.Tags,
-		Due: s.dueAfter(s.pace.Creating),
+		Due: s.dueAfter(s.pace.Creating), Warm: in.warm(),
 	}
 	info := r.info()
 	for i, rng := range evenRanges(in.Shards) {
@@ -244,7 +257,7 @@ func (s *Streams) record(ctx context.Context, st *stream, in CreateInput) error 
 			ID: info.ID, Account: info.Name.Account, Region: info.Name.Region,
 			Name: info.Name.Name, Status: Creating, Mode: info.Mode,
 			Created: record.MillisOf(info.Created), RetentionMS: info.Retention.Milliseconds(),
-			RecordBytes: info.RecordBytes, Tags: in.Tags, Due: info.Due,
+			RecordBytes: info.RecordBytes, Tags: in.Tags, Due: info.Due, Warm: info.Warm,
 		}
 		ops := make([]storage.Op, 0, 2+len(info.Shards))
 		ops = append(ops,

@@ -175,7 +175,7 @@ func (s *Streams) GetRecords(
 	if !ok {
 		return out, s.shardMissing(p.name, p.shard)
 	}
-	begin(sn.shardInfo(sh))
+	begin(sn.readable(sh))
 
 	limit := storage.Limit{Records: min(in.Limit, MaxReadRecords), Bytes: MaxReadBytes}
 	if limit.Records <= 0 {

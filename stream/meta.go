@@ -21,14 +21,16 @@ import (
 //	stream/name/ACCOUNT/REGION/NAME  streamRecord
 //	stream/shard/ID/INDEX            shardRecord; ID and INDEX as ten digits
 //	stream/reshard/ID                intent: a reshard that is under way
+//	stream/account/ACCOUNT/REGION    commitmentRecord
 //	stream/consumer/ID/NAME          consumerRecord
 const (
-	group       = "stream/"
-	keyID       = group + "id"
-	keyToken    = group + "key"
-	prefixName  = group + "name/"
-	prefixShard = group + "shard/"
-	prefixPlan  = group + "reshard/"
+	group         = "stream/"
+	keyID         = group + "id"
+	keyToken      = group + "key"
+	prefixName    = group + "name/"
+	prefixShard   = group + "shard/"
+	prefixAccount = group + "account/"
+	prefixPlan    = group + "reshard/"
 
 	prefixConsumer = group + "consumer/"
 )
@@ -44,8 +46,8 @@ func planKey(stream uint32) string { return fmt.Sprintf("%s%010d", prefixPlan, s
 // metaVersion is the format of the values below, but for streams.
 const metaVersion = 1
 
-// streamVersion is the format of streamRecord. Version 1 had no policy. A release that does not know a member would
-// drop it at the next change of the stream, so each that matters raises the version.
+// streamVersion is the format of streamRecord. Version 1 had no policy, encryption and warm throughput. A release that
+// does not know a member would drop it at the next change of the stream, so each that matters raises the version.
 const streamVersion = 2
 
 // streamRecord is the stored form of a stream, without its shards.
@@ -64,7 +66,11 @@ type streamRecord struct {
 	RecordBytes int               `json:"record_bytes"`
 	Monitored   []string          `json:"monitored,omitempty"` // names of ShardMetrics
 	Tags        map[string]string `json:"tags,omitempty"`
-	Policy      string            `json:"policy,omitempty"` // as it was put
+	Policy      string            `json:"policy,omitempty"`    // as it was put
+	KeyID       string            `json:"key_id,omitempty"`    // of the encryption; "": there is none
+	Encrypted   []Span            `json:"encrypted,omitempty"` // when it was encrypted, in order
+	Warm        int               `json:"warm,omitempty"`      // MiB a second, see Info.WarmThroughput
+	WarmBefore  int               `json:"warm_before,omitempty"`
 	// a random mark of the last change of its consumers, which have keys of their own: it tells such changes apart
 	ConsumerChange string `json:"consumer_change,omitempty"`
 }
@@ -86,6 +92,7 @@ func (r *streamRecord) info() Info {
 		ID: r.ID, Name: n, ARN: n.ARN(), Created: r.Created.Time(), Status: r.Status, Mode: r.Mode,
 		Retention: time.Duration(r.RetentionMS) * time.Millisecond, RecordBytes: r.RecordBytes,
 		Trimmed: r.Trimmed, Due: r.Due, Monitored: shardMetricsNamed(r.Monitored), Policy: r.Policy,
+		KeyID: r.KeyID, Encrypted: r.Encrypted, Warm: r.Warm, WarmBefore: r.WarmBefore,
 	}
 }
 

@@ -23,6 +23,8 @@ type Placed struct {
 	Arrival record.Millis
 	Fault   *fault.Error // nil: the record is durable and readable
 	created int64        // of the shard, epoch seconds
+
+	Encrypted bool // the record counts as encrypted
 }
 
 // AppendSequenceNumber appends the text of the record's place to dst.
@@ -285,6 +287,7 @@ func (s *Streams) appendOnce(
 			for j, i := range origin {
 				placed[i] = Placed{
 					Shard: sh.key.Index, Pos: b.Records[j].Pos, Arrival: b.Records[j].Arrival, created: created,
+					Encrypted: sn.cipher.at(b.Records[j].Arrival),
 				}
 			}
 			if sn.info.Mode == OnDemand {

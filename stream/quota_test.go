@@ -87,7 +87,7 @@ func TestTwoChangesOfModeStayWithinTheQuotaTogether(t *testing.T) {
 		}
 		if asked {
 			asked = false
-			during = append(during, s.SetMode(b.ctx, clicks, OnDemand))
+			during = append(during, s.SetMode(b.ctx, clicks, OnDemand, nil))
 		}
 		return nil
 	}}, Clock: b.clock})
@@ -96,11 +96,11 @@ func TestTwoChangesOfModeStayWithinTheQuotaTogether(t *testing.T) {
 		b.must(s.Create(b.ctx, name, CreateInput{Mode: OnDemand}))
 	}
 	fails = true // and what has failed does not count
-	if err := s.SetMode(b.ctx, clicks, OnDemand); !errors.Is(err, errDied) {
+	if err := s.SetMode(b.ctx, clicks, OnDemand, nil); !errors.Is(err, errDied) {
 		t.Errorf("a store that fails: %v", err)
 	}
 	fails, asked = false, true
-	b.must(s.SetMode(b.ctx, orders, OnDemand))
+	b.must(s.SetMode(b.ctx, orders, OnDemand, nil))
 	if len(during) != 1 || fault.CodeOf(during[0]) != codeLimit {
 		t.Errorf("while the last one becomes on-demand: %v", during)
 	}

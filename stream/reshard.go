@@ -98,6 +98,13 @@ func (s *Streams) Reshard(
 // Without a pace it waits for another change of the stream to end. Plan's faults are returned, and no step at all is a
 // success. An error of storage leaves the intent, which is then carried out later. Faults: ResourceNotFoundException.
 func (s *Streams) reshape(ctx context.Context, name Name, plan func(*Info) ([]step, error)) error {
+	return s.reshapeWith(ctx, name, func(info *Info, _ *streamRecord) ([]step, error) { return plan(info) })
+}
+
+// reshapeWith is reshape for a plan that also edits the stream's record, which is stored with the intent.
+func (s *Streams) reshapeWith(
+	ctx context.Context, name Name, plan func(*Info, *streamRecord) ([]step, error),
+) error {
 	st, err := s.settled(ctx, name)
 	if err != nil {
 		return err
@@ -107,10 +114,10 @@ func (s *Streams) reshape(ctx context.Context, name Name, plan func(*Info) ([]st
 	err = s.update(ctx, st, func(r *streamRecord) (ops []storage.Op, err error) {
 		info := r.info()
 		info.Shards = st.snap.Load().info.Shards
-		if steps, err = plan(&info); err != nil {
+		if steps, err = plan(&info, r); err != nil {
 			return nil, err
 		}
-		if more := peak(steps); more > 0 && info.Mode == Provisioned {
+		if more := peak(steps); more > 0 && r.Mode == Provisioned {
 			if c, err = s.claimQuota(&info, Provisioned, more); err != nil {
 				return nil, err
 			}

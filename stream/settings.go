@@ -49,23 +49,47 @@ func (s *Streams) set(
 	return err
 }
 
-// SetMode sets how a stream's capacity is set; the shards stay as they are. Faults: ResourceNotFoundException,
-// ResourceInUseException unless ACTIVE, LimitExceededException over the quota of on-demand streams, or of shards of
-// provisioned ones. Source: Kinesis API Reference, UpdateStreamMode.
-func (s *Streams) SetMode(ctx context.Context, name Name, mode Mode) error {
+// SetMode sets how a stream's capacity is set; the shards stay as they are, unless warm wants more (see SetWarm; nil:
+// no change). A provisioned stream has no warm throughput. Faults: ResourceNotFoundException, InvalidArgumentException
+// as for SetWarm, ResourceInUseException unless ACTIVE, LimitExceededException over the quota of on-demand streams, or
+// of shards of provisioned ones. Source: Kinesis API Reference, UpdateStreamMode.
+func (s *Streams) SetMode(ctx context.Context, name Name, mode Mode, warm *int) error {
+	if _, err := s.find(ctx, name); err != nil {
+		return err
+	}
+	if warm != nil {
+		if err := s.checkWarm(ctx, name, mode, *warm); err != nil {
+			return err
+		}
+	}
 	var c *claim
 	defer func() { s.release(c) }()
-	return s.set(ctx, name, func(info *Info, r *streamRecord) (same bool, err error) {
+	err := s.reshapeWith(ctx, name, func(info *Info, r *streamRecord) (steps []step, err error) {
 		if r.Status != Active {
-			return false, notActive(name, r.Status)
+			return nil, notActive(name, r.Status)
 		}
-		if r.Mode == mode {
-			return true, nil
+		target := 0
+		if mode == OnDemand {
+			target = r.Warm
+			if warm != nil {
+				target = *warm
+			}
 		}
-		c, err = s.claimQuota(info, mode, info.OpenShards())
-		r.Mode = mode
-		return false, err
+		if r.Mode == mode && r.Warm == target {
+			return nil, errUnchanged
+		}
+		if r.Mode != mode {
+			if c, err = s.claimQuota(info, mode, info.OpenShards()); err != nil {
+				return nil, err
+			}
+		}
+		r.Mode, r.Warm, r.WarmBefore = mode, target, r.Warm
+		return widen(info.Shards, target), nil
 	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
 }
 
 // SetRecordBytes sets the largest size of a record, data plus partition key, for puts to come. Faults:

@@ -20,6 +20,7 @@ type snapshot struct {
 	starts []record.HashKey
 	tags   map[string]string
 	policy *policy.Document // of info.Policy; nil: there is none
+	cipher *encryptions     // of info.Encrypted, shared between snapshots
 	// by name; also some that are gone, see consumer.needed
 	consumers []*consumer
 	revision  storage.Revision // of the stream's record in Coord
@@ -50,6 +51,12 @@ func newSnapshot(info Info, tags map[string]string, revision storage.Revision, o
 		sn.shards, sn.expired, sn.consumers = slices.Clone(old.shards), old.expired, old.consumers
 	}
 	sn.policy = policyOf(info.Policy, old)
+	if old == nil {
+		sn.cipher = newEncryptions(info.Encrypted)
+	} else {
+		sn.cipher = old.cipher
+		sn.cipher.spans.Store(&sn.info.Encrypted)
+	}
 	for i := len(sn.shards); i < len(info.Shards); i++ {
 		sn.shards = append(sn.shards, newShard(info.ID, record.ShardID(i)))
 	}

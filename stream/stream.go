@@ -83,6 +83,10 @@ type Info struct {
 	Trimmed record.Millis
 	Due     record.Millis // when a visible transition ends, see Pace; 0: Status is ACTIVE, or about to change
 	Policy  string        // who else may use it, as it was put; "": nobody
+
+	KeyID            string // of its encryption, see Encryption
+	Encrypted        []Span // when it was encrypted, in order
+	Warm, WarmBefore int    // see WarmThroughput
 }
 
 // ShardInfo describes one shard.
@@ -93,6 +97,9 @@ type ShardInfo struct {
 	Parent, AdjacentParent *record.ShardID
 	Created                record.Millis // its whole seconds are in every sequence number of the shard
 	Closed                 record.Millis // 0: open
+
+	// Cipher tells readers which records count as encrypted, by their arrival; nil elsewhere.
+	Cipher func(arrival record.Millis) bool
 }
 
 // StartingSequenceNumber is below every record of the shard.

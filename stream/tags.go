@@ -28,17 +28,69 @@ func (s *Streams) AddTags(ctx context.Context, name Name, tags map[string]string
 	if err := checkTags(name, tags); err != nil {
 		return err
 	}
+	return s.changeTags(ctx, st, func(all map[string]string) error { return addTags(name, all, tags) })
+}
+
+// RemoveTags removes tags from a stream, and returns when that is durable. Keys that it does not have may be named.
+// Faults: ResourceNotFoundException, then InvalidArgumentException for characters that AWS refuses,
+// ResourceInUseException unless ACTIVE or UPDATING. Source: Kinesis API Reference, RemoveTagsFromStream.
+func (s *Streams) RemoveTags(ctx context.Context, name Name, keys []string) error {
+	st, err := s.settled(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := checkTagKeys(name, keys); err != nil {
+		return err
+	}
+	return s.changeTags(ctx, st, func(all map[string]string) error { removeTags(all, keys); return nil })
+}
+
+// AddConsumerTags is AddTags for a consumer, which must be ACTIVE.
+func (s *Streams) AddConsumerTags(ctx context.Context, id ConsumerID, tags map[string]string) error {
+	if _, err := s.Consumer(ctx, id); err != nil {
+		return err
+	}
+	if err := checkTags(id.Stream, tags); err != nil {
+		return err
+	}
+	return s.SetConsumerTags(ctx, id, func(all map[string]string) error { return addTags(id.Stream, all, tags) })
+}
+
+// RemoveConsumerTags is RemoveTags for a consumer, which must be ACTIVE.
+func (s *Streams) RemoveConsumerTags(ctx context.Context, id ConsumerID, keys []string) error {
+	if _, err := s.Consumer(ctx, id); err != nil {
+		return err
+	}
+	if err := checkTagKeys(id.Stream, keys); err != nil {
+		return err
+	}
+	return s.SetConsumerTags(ctx, id, func(all map[string]string) error { removeTags(all, keys); return nil })
+}
+
+func addTags(name Name, all, tags map[string]string) error {
+	maps.Copy(all, tags)
+	if len(all) > tagQuota {
+		return tooManyTags(name)
+	}
+	return nil
+}
+
+func removeTags(all map[string]string, keys []string) {
+	for _, k := range keys {
+		delete(all, k)
+	}
+}
+
+// changeTags changes the tags of a stream: edit gets a copy of them, changes it, and may refuse.
+func (s *Streams) changeTags(ctx context.Context, st *stream, edit func(all map[string]string) error) error {
+	name := st.name
 	if status := st.snap.Load().info.Status; status != Active && status != Updating {
 		return notActive(name, status)
 	}
 	return s.update(ctx, st, func(r *streamRecord) ([]storage.Op, error) {
-		all := maps.Clone(r.Tags)
-		if all == nil {
-			all = map[string]string{}
-		}
-		maps.Copy(all, tags)
-		if len(all) > tagQuota {
-			return nil, tooManyTags(name)
+		all := cloneTags(r.Tags)
+		if err := edit(all); err != nil {
+			return nil, err
 		}
 		r.Tags = all
 		return nil, nil
@@ -54,17 +106,28 @@ func (s *Streams) Tags(ctx context.Context, name Name, after string, limit int) 
 	if err != nil {
 		return nil, false, err
 	}
-	all := st.snap.Load().tags
+	tags, more = listTags(st.snap.Load().tags, after, limit)
+	return tags, more, nil
+}
+
+// TagsOfConsumer returns all tags of a consumer, by code point. Fault: ResourceNotFoundException.
+func (s *Streams) TagsOfConsumer(ctx context.Context, id ConsumerID) ([]Tag, error) {
+	all, err := s.ConsumerTags(ctx, id)
+	tags, _ := listTags(all, "", tagQuota)
+	return tags, err
+}
+
+func listTags(all map[string]string, after string, limit int) (tags []Tag, more bool) {
 	for _, k := range slices.Sorted(maps.Keys(all)) { // UTF-8 in byte order is code point order
 		if k <= after && after != "" {
 			continue
 		}
 		if len(tags) == limit {
-			return tags, true, nil
+			return tags, true
 		}
 		tags = append(tags, Tag{k, all[k]})
 	}
-	return tags, false, nil
+	return tags, false
 }
 
 // tooManyTags returns AWS's text, which says 10 although the limit is 50.
@@ -79,26 +142,42 @@ func tooManyTags(name Name) error {
 // checkTags refuses the characters that AWS refuses, in AWS's two texts: one for characters outside its list, one for a
 // percent sign, which is on the list and is refused all the same.
 func checkTags(name Name, tags map[string]string) error {
-	percent := false
+	texts := make([]string, 0, 2*len(tags))
 	for k, v := range tags {
-		if strings.ContainsFunc(k+v, badTagRune) {
-			return fault.New(
-				codeInvalid,
-				"Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - %% @.",
-			)
-		}
-		percent = percent || strings.Contains(k+v, "%")
+		texts = append(texts, k, v)
 	}
-	if percent {
-		return fault.New(codeInvalid,
-			"Failed to add tags to stream %s under account %s because some tags contained illegal characters. "+
-				"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.", name.Name,
-			name.Account)
+	if err := checkTagTexts(name, "add tags to", texts); err != nil {
+		return err
 	}
 	for k := range tags {
 		if strings.HasPrefix(k, "aws:") {
 			return fault.New(codeInvalid, "Tag keys that begin with aws: are reserved; %s was given.", clip(k))
 		}
+	}
+	return nil
+}
+
+func checkTagKeys(name Name, keys []string) error {
+	return checkTagTexts(name, "remove tags from", keys)
+}
+
+// checkTagTexts refuses characters in keys and values; doing goes before "stream" in one of the texts.
+func checkTagTexts(name Name, doing string, texts []string) error {
+	percent := false
+	for _, text := range texts {
+		if strings.ContainsFunc(text, badTagRune) {
+			return fault.New(
+				codeInvalid,
+				"Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - %% @.",
+			)
+		}
+		percent = percent || strings.Contains(text, "%")
+	}
+	if percent {
+		return fault.New(codeInvalid,
+			"Failed to %s stream %s under account %s because some tags contained illegal characters. "+
+				"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.", doing, name.Name,
+			name.Account)
 	}
 	return nil
 }

@@ -93,6 +93,9 @@ func (asCBOR) record(to []byte, shard *stream.ShardInfo, r *record.Record) []byt
 	to = appendMillis(append(to, cborArrival...), r.Arrival)
 	to = appendHead(append(to, cborData...), majorBytes, uint64(len(r.Data)))
 	to = append(to, r.Data...)
+	if shard.Encrypted(r.Arrival) {
+		to = append(to, "\x6eEncryptionType\x63KMS"...)
+	}
 	to = asCBOR{}.string(append(to, cborPartitionKey...), r.Key)
 	to = append(to, cborSequenceNumber+"\x00"...)
 	from := len(to)

@@ -54,6 +54,9 @@ func (asJSON) record(to []byte, shard *stream.ShardInfo, r *record.Record) []byt
 	to = appendSeconds(to, r.Arrival)
 	to = append(to, `,"Data":"`...)
 	to = base64.AppendEncode(to, r.Data)
+	if shard.Encrypted(r.Arrival) {
+		to = append(to, `","EncryptionType":"KMS`...)
+	}
 	to = append(to, `","PartitionKey":`...)
 	to = appendString(to, r.Key)
 	to = append(to, `,"SequenceNumber":"`...)

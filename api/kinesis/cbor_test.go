@@ -123,12 +123,17 @@ func asShown(t testing.TB, v any) any {
 func TestOperationsInCBOR(t *testing.T) {
 	t.Parallel()
 	for _, test := range []func(*testing.T){
-		TestAMergeNamesBothParents, TestAReadMayNameItsStream, TestAShardIsSplitInTheMiddle,
+		TestACommitmentLastsForADay, TestAMergeNamesBothParents, TestAReadMayNameItsStream,
+		TestAShardIsSplitInTheMiddle,
 		TestAccountsDoNotSeeEachOther, TestAggregatesAreNotOpened, TestAnswersStandInRequestOrder,
-		TestAtMostTenViolationsAreNamed, TestConstraintsOfTheModel, TestDeletedStreamsAreGone,
+		TestAtMostTenViolationsAreNamed, TestBothKindsOfTagOperationsShareOneSet, TestConstraintsOfTheModel,
+		TestConsumersHaveTagsOfTheirOwn, TestDeletedStreamsAreGone,
 		TestDescribeStreamShowsTheWholeStream, TestEveryAnswerCarriesItsIds, TestExpiredShardsAreNotListed,
 		TestIteratorsAreRefused, TestIteratorsBeginWhereTheirTypeSays, TestIteratorsSurviveQuotesAndRestarts,
-		TestKeysAreChecked, TestListShardsPages, TestMergedShardsEndWithOneChild, TestNamesAreTakenOnce,
+		TestKeysAreChecked, TestKeysOfEncryptionAreChecked, TestKeysOfTagsAreChecked, TestLimitsAreDescribed,
+		TestPoliciesAreKeptAsTheyWerePut, TestRecordsShowTheEncryptionThatTheyArrivedUnder,
+		TestWarmThroughputGivesShards,
+		TestListShardsPages, TestMergedShardsEndWithOneChild, TestNamesAreTakenOnce,
 		TestOneBadHashKeyRefusesTheCall, TestReadingStepByStep, TestRecordsHaveExactlyTheirMembers,
 		TestRequestsLeaveNothingBehind, TestRetentionPeriodsAreChecked, TestSequenceNumberForOrdering,
 		TestShardFilters, TestShardIdsAreReadLeniently, TestShardLevelMetricsAreSettings, TestSplitsAreChecked,

@@ -7,9 +7,10 @@ import (
 )
 
 type streamDescription struct {
-	EncryptionType          string
+	EncryptionType          stream.EncryptionType
 	EnhancedMonitoring      []monitoring
 	HasMoreShards           bool
+	KeyID                   string `json:"KeyId,omitempty"`
 	RetentionPeriodHours    int
 	Shards                  []shardShape
 	StreamARN               string
@@ -52,8 +53,9 @@ func (h *handler) describeStream(ctx context.Context, c *call) error {
 	if more {
 		page = page[:most]
 	}
+	encryption, keyID := info.Encryption()
 	return c.answer(struct{ StreamDescription streamDescription }{streamDescription{
-		EncryptionType: "NONE", EnhancedMonitoring: monitoringOf(info), HasMoreShards: more,
+		EncryptionType: encryption, EnhancedMonitoring: monitoringOf(info), HasMoreShards: more, KeyID: keyID,
 		RetentionPeriodHours: int(info.Retention.Hours()),
 		Shards:               shardShapes(page), StreamARN: info.ARN, StreamCreationTimestamp: secondsOf(info.Created),
 		StreamModeDetails: streamMode{info.Mode}, StreamName: info.Name.Name, StreamStatus: info.Status,

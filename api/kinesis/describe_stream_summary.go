@@ -8,8 +8,9 @@ import (
 
 type streamDescriptionSummary struct {
 	ConsumerCount           int
-	EncryptionType          string
+	EncryptionType          stream.EncryptionType
 	EnhancedMonitoring      []monitoring
+	KeyID                   string `json:"KeyId,omitempty"`
 	MaxRecordSizeInKiB      int
 	OpenShardCount          int
 	RetentionPeriodHours    int
@@ -18,6 +19,7 @@ type streamDescriptionSummary struct {
 	StreamModeDetails       streamMode
 	StreamName              string
 	StreamStatus            stream.Status
+	WarmThroughput          *warmThroughput `json:",omitempty"` // only if one was asked for
 }
 
 // describeStreamSummary serves DescribeStreamSummary, without StreamId as in DescribeStream.
@@ -34,14 +36,21 @@ func (h *handler) describeStreamSummary(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	encryption, keyID := info.Encryption()
+	var warm *warmThroughput
+	if target, current := info.WarmThroughput(); target > 0 || current > 0 {
+		warm = &warmThroughput{CurrentMiBps: current, TargetMiBps: target}
+	}
 	return c.answer(struct {
 		StreamDescriptionSummary streamDescriptionSummary
 	}{streamDescriptionSummary{
 		ConsumerCount:  consumers,
-		EncryptionType: "NONE", EnhancedMonitoring: monitoringOf(info), MaxRecordSizeInKiB: info.RecordBytes / 1024,
+		EncryptionType: encryption, KeyID: keyID, EnhancedMonitoring: monitoringOf(info),
+		MaxRecordSizeInKiB:   info.RecordBytes / 1024,
 		OpenShardCount:       info.OpenShards(),
 		RetentionPeriodHours: int(info.Retention.Hours()), StreamARN: info.ARN,
 		StreamCreationTimestamp: secondsOf(info.Created),
 		StreamModeDetails:       streamMode{info.Mode}, StreamName: info.Name.Name, StreamStatus: info.Status,
+		WarmThroughput: warm,
 	}})
 }

@@ -1,6 +1,10 @@
 package kinesis
 
-import "context"
+import (
+	"context"
+
+	"github.com/shardmill/shardmill/stream"
+)
 
 // listTagsForStream serves ListTagsForStream: up to 50 tags by code point of their keys, after a key that need not
 // exist.
@@ -13,16 +17,15 @@ func (h *handler) listTagsForStream(ctx context.Context, c *call) error {
 		return *f.err
 	}
 
-	const most = 50
 	var v constraints
 	v.name("streamName", name, optional)
 	v.text("exclusiveStartTagKey", after, optional, nil, 1, 128)
-	v.number("limit", limit, optional, 1, most)
+	v.number("limit", limit, optional, 1, mostTags)
 	target, err := c.target(&v, name, arn)
 	if err != nil {
 		return err
 	}
-	n := most
+	n := mostTags
 	if limit != nil {
 		n = int(*limit)
 	}
@@ -30,13 +33,21 @@ func (h *handler) listTagsForStream(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	type tag struct{ Key, Value string }
+	return c.answer(struct {
+		HasMoreTags bool
+		Tags        []tag
+	}{more, tagShapes(tags)})
+}
+
+// mostTags is how many tags a stream or consumer can have.
+const mostTags = 50
+
+type tag struct{ Key, Value string }
+
+func tagShapes(tags []stream.Tag) []tag {
 	shown := make([]tag, len(tags))
 	for i, t := range tags {
 		shown[i] = tag(t)
 	}
-	return c.answer(struct {
-		HasMoreTags bool
-		Tags        []tag
-	}{more, shown})
+	return shown
 }

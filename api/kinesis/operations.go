@@ -43,6 +43,8 @@ var model = named(wire.Model[operation]{
 		"DeleteResourcePolicy":          on((*handler).deleteResourcePolicy),
 		"DeleteStream":                  on((*handler).deleteStream),
 		"DeregisterStreamConsumer":      on((*handler).deregisterStreamConsumer),
+		"DescribeAccountSettings":       on((*handler).describeAccountSettings),
+		"DescribeLimits":                on((*handler).describeLimits),
 		"DescribeStream":                on((*handler).describeStream),
 		"DescribeStreamConsumer":        on((*handler).describeStreamConsumer),
 		"DescribeStreamSummary":         on((*handler).describeStreamSummary),
@@ -55,20 +57,26 @@ var model = named(wire.Model[operation]{
 		"ListShards":                    on((*handler).listShards),
 		"ListStreamConsumers":           on((*handler).listStreamConsumers),
 		"ListStreams":                   on((*handler).listStreams),
+		"ListTagsForResource":           on((*handler).listTagsForResource),
 		"ListTagsForStream":             on((*handler).listTagsForStream),
 		"MergeShards":                   on((*handler).mergeShards),
 		"PutRecord":                     on((*handler).putRecord),
 		"PutRecords":                    on((*handler).putRecords),
 		"PutResourcePolicy":             on((*handler).putResourcePolicy),
 		"RegisterStreamConsumer":        on((*handler).registerStreamConsumer),
+		"RemoveTagsFromStream":          on((*handler).removeTagsFromStream),
 		"SplitShard":                    on((*handler).splitShard),
+		"StartStreamEncryption":         on((*handler).startStreamEncryption),
+		"StopStreamEncryption":          on((*handler).stopStreamEncryption),
+		"TagResource":                   on((*handler).tagResource),
+		"UntagResource":                 on((*handler).untagResource),
+		"UpdateAccountSettings":         on((*handler).updateAccountSettings),
 		"UpdateMaxRecordSize":           on((*handler).updateMaxRecordSize),
 		"UpdateShardCount":              on((*handler).updateShardCount),
 		"UpdateStreamMode":              on((*handler).updateStreamMode),
+		"UpdateStreamWarmThroughput":    on((*handler).updateStreamWarmThroughput),
 	},
-	Others: `DescribeAccountSettings DescribeLimits ListTagsForResource
-		RemoveTagsFromStream StartStreamEncryption StopStreamEncryption
-		SubscribeToShard TagResource UntagResource UpdateAccountSettings UpdateStreamWarmThroughput`,
+	Others: `SubscribeToShard`,
 })
 
 // named has each operation tell its call for whom it works, and its name, by which policies speak of it.

@@ -57,6 +57,10 @@ func (h *handler) finishPutRecord(ctx context.Context, c *call, in *putRecordInp
 	if err != nil {
 		return err
 	}
-	c.out = c.in.endMap(c.in.place(c.in.beginMap(c.out), &placed))
+	out := c.in.place(c.in.beginMap(c.out), &placed)
+	if placed.Encrypted {
+		out = c.in.string(c.in.name(out, "EncryptionType"), string(stream.KMS))
+	}
+	c.out = c.in.endMap(out)
 	return nil
 }

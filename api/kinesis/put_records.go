@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/stream"
 )
 
 // Bounds of PutRecords.
@@ -168,7 +169,7 @@ func (h *handler) finishPutRecords(ctx context.Context, c *call, in *putRecordsI
 	if err != nil {
 		return err
 	}
-	failed := 0
+	failed, encrypted := 0, false
 	w := c.in
 	out := w.beginList(w.name(w.beginMap(c.out), "Records"))
 	for i := range placed {
@@ -182,9 +183,14 @@ func (h *handler) finishPutRecords(ctx context.Context, c *call, in *putRecordsI
 			out = w.string(w.name(out, "ErrorMessage"), f.Message)
 		} else {
 			out = w.place(out, &placed[i])
+			encrypted = encrypted || placed[i].Encrypted
 		}
 		out = w.endMap(out)
 	}
-	c.out = w.endMap(w.number(w.name(w.endList(out), "FailedRecordCount"), int64(failed)))
+	out = w.number(w.name(w.endList(out), "FailedRecordCount"), int64(failed))
+	if encrypted {
+		out = w.string(w.name(out, "EncryptionType"), string(stream.KMS))
+	}
+	c.out = w.endMap(out)
 	return nil
 }

@@ -25,16 +25,23 @@ var byARN = map[string]string{
 	"IncreaseStreamRetentionPeriod": `{"StreamARN":%q,"RetentionPeriodHours":48}`,
 	"ListShards":                    `{"StreamARN":%q}`,
 	"ListStreamConsumers":           `{"StreamARN":%q}`,
+	"ListTagsForResource":           `{"ResourceARN":%q}`,
 	"ListTagsForStream":             `{"StreamARN":%q}`,
 	"MergeShards":                   `{"StreamARN":%q,"ShardToMerge":"0","AdjacentShardToMerge":"1"}`,
 	"PutRecord":                     `{"StreamARN":%q,"PartitionKey":"a","Data":"YQ=="}`,
 	"PutRecords":                    `{"StreamARN":%q,"Records":[{"PartitionKey":"a","Data":"YQ=="}]}`,
 	"PutResourcePolicy":             `{"ResourceARN":%q,"Policy":"{}"}`,
 	"RegisterStreamConsumer":        `{"StreamARN":%q,"ConsumerName":"c"}`,
+	"RemoveTagsFromStream":          `{"StreamARN":%q,"TagKeys":["a"]}`,
 	"SplitShard":                    `{"StreamARN":%q,"ShardToSplit":"0","NewStartingHashKey":"9"}`,
+	"StartStreamEncryption":         `{"StreamARN":%q,"EncryptionType":"KMS","KeyId":"alias/a"}`,
+	"StopStreamEncryption":          `{"StreamARN":%q,"EncryptionType":"KMS","KeyId":"alias/a"}`,
+	"TagResource":                   `{"ResourceARN":%q,"Tags":{"a":"b"}}`,
+	"UntagResource":                 `{"ResourceARN":%q,"TagKeys":["a"]}`,
 	"UpdateMaxRecordSize":           `{"StreamARN":%q,"MaxRecordSizeInKiB":2048}`,
 	"UpdateShardCount":              `{"StreamARN":%q,"TargetShardCount":4,"ScalingType":"UNIFORM_SCALING"}`,
 	"UpdateStreamMode":              `{"StreamARN":%q,"StreamModeDetails":{"StreamMode":"ON_DEMAND"}}`,
+	"UpdateStreamWarmThroughput":    `{"StreamARN":%q,"WarmThroughputMiBps":8}`,
 }
 
 // byConsumerARN are the operations that name a consumer; %s is its ARN.
@@ -44,12 +51,17 @@ var byConsumerARN = map[string]string{
 	"DescribeStreamConsumer":   `{"ConsumerARN":%q}`,
 	"GetResourcePolicy":        `{"ResourceARN":%q}`,
 	"PutResourcePolicy":        `{"ResourceARN":%q,"Policy":"{}"}`,
+	"ListTagsForResource":      `{"ResourceARN":%q}`,
 	"SubscribeToShard":         `{"ConsumerARN":%q,"ShardId":"0","StartingPosition":{"Type":"LATEST"}}`,
+	"TagResource":              `{"ResourceARN":%q,"Tags":{"a":"b"}}`,
+	"UntagResource":            `{"ResourceARN":%q,"TagKeys":["a"]}`,
 }
 
 // byToken are the operations that name none: they are about the caller's account, or take a token, whose tests are
 // below.
-var byToken = []string{"CreateStream", "GetRecords", "ListStreams"}
+var byToken = []string{
+	"CreateStream", "DescribeAccountSettings", "DescribeLimits", "GetRecords", "ListStreams", "UpdateAccountSettings",
+}
 
 func TestEveryOperationIsHeldToItsScope(t *testing.T) {
 	t.Parallel()

@@ -358,3 +358,113 @@ func TestTagsAreListedInOrder(t *testing.T) {
 	w.restart(100)
 	w.ok("ListTagsForStream", `{"StreamName":"s","Limit":1}`).want(`[{"Key":"a","Value":"1"}]`, "Tags")
 }
+
+// O-36: tag by AddTagsToStream · ListTagsForResource on the stream ARN: the same tag; and vice versa after TagResource.
+func TestBothKindsOfTagOperationsShareOneSet(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("s", 1)
+	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+	is := func(want string) {
+		t.Helper()
+		if got := w.ok("ListTagsForResource", `{"ResourceARN":%q}`, arn).body; got != `{"Tags":`+want+`}` {
+			t.Errorf("for the resource: %s, want %s", got, want)
+		}
+		if got := w.ok("ListTagsForStream", `{"StreamName":"s"}`).body; got != `{"HasMoreTags":false,"Tags":`+want+`}` {
+			t.Errorf("for the stream: %s, want %s", got, want)
+		}
+	}
+
+	is(`[]`)
+	w.ok("AddTagsToStream", `{"StreamName":"s","Tags":{"b":"1","a":""}}`)
+	is(`[{"Key":"a","Value":""},{"Key":"b","Value":"1"}]`)
+	if r := w.ok("TagResource", `{"ResourceARN":%q,"Tags":{"b":"2","c":"3"}}`, arn); r.body != "" {
+		t.Errorf("the answer is %q", r.body)
+	}
+	is(`[{"Key":"a","Value":""},{"Key":"b","Value":"2"},{"Key":"c","Value":"3"}]`)
+	w.ok("RemoveTagsFromStream", `{"StreamName":"s","TagKeys":["a","unknown"]}`)
+	is(`[{"Key":"b","Value":"2"},{"Key":"c","Value":"3"}]`)
+	w.ok("UntagResource", `{"ResourceARN":%q,"TagKeys":["c","b","b"]}`, arn)
+	is(`[]`)
+	w.restart(20000)
+	is(`[]`)
+}
+
+// O-37: a consumer registered with Tags · ListTagsForResource on the consumer ARN: those tags; the stream's set is
+// unaffected.
+func TestConsumersHaveTagsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("s", 1)
+	const ofStream = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+	w.ok("AddTagsToStream", `{"StreamName":"s","Tags":{"s":"1"}}`)
+	arn := w.ok("RegisterStreamConsumer", `{"StreamARN":%q,"ConsumerName":"c","Tags":{"b":"1"}}`, ofStream).
+		get("Consumer", "ConsumerARN")
+	is := func(of, want string) {
+		t.Helper()
+		if got := w.ok("ListTagsForResource", `{"ResourceARN":%q}`, of).body; got != `{"Tags":`+want+`}` {
+			t.Errorf("tags of %s: %s, want %s", of, got, want)
+		}
+	}
+
+	is(arn, `[{"Key":"b","Value":"1"}]`)
+	w.ok("TagResource", `{"ResourceARN":%q,"Tags":{"a":"2"}}`, arn)
+	is(arn, `[{"Key":"a","Value":"2"},{"Key":"b","Value":"1"}]`)
+	w.ok("UntagResource", `{"ResourceARN":%q,"TagKeys":["b"]}`, arn)
+	is(arn, `[{"Key":"a","Value":"2"}]`)
+	is(ofStream, `[{"Key":"s","Value":"1"}]`)
+	w.call("TagResource", `{"ResourceARN":%q,"Tags":{%s}}`, arn, manyTags(50)).failsLike("InvalidArgumentException",
+		"… cannot have more than 10 tags", func(text string) bool {
+			return strings.HasSuffix(text, "cannot have more than 10 tags associated with it.")
+		})
+	w.call("TagResource", `{"ResourceARN":%q,"Tags":{"a;":""}}`, arn).fails("InvalidArgumentException",
+		"Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @.")
+	for _, r := range []reply{
+		w.call("TagResource", `{"ResourceARN":"%s1","Tags":{"a;":""}}`, arn),
+		w.call("UntagResource", `{"ResourceARN":"%s1","TagKeys":["a;"]}`, arn),
+		w.call("ListTagsForResource", `{"ResourceARN":"%s1"}`, arn),
+	} {
+		r.fails("ResourceNotFoundException", "Consumer c under stream s and account 000000000000 not found.")
+	}
+	is(arn, `[{"Key":"a","Value":"2"}]`)
+}
+
+// manyTags returns n members of a map of tags.
+func manyTags(n int) string {
+	tags := make([]string, n)
+	for i := range tags {
+		tags[i] = fmt.Sprintf(`"t%d":""`, i)
+	}
+	return strings.Join(tags, ",")
+}
+
+// Keys that are removed are checked as keys that are added, in the texts of a removal.
+func TestKeysOfTagsAreChecked(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("s", 1)
+	const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+	for op, of := range map[string]string{"RemoveTagsFromStream": `"StreamName":"s"`, "UntagResource": `"ResourceARN":"` + arn + `"`} {
+		remove := func(keys string) reply { return w.call(op, `{%s,"TagKeys":[%s]}`, of, keys) }
+		remove(`"a;b"`).fails("InvalidArgumentException",
+			"Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @.")
+		remove(`"a%%"`).fails("InvalidArgumentException", "Failed to remove tags from stream s under account 000000000000 "+
+			"because some tags contained illegal characters. The allowed characters are Unicode letters, white-spaces, "+
+			"'_',',','/','=','+','-','@'.")
+		const each = "Value '[]' at 'tagKeys' failed to satisfy constraint: "
+		remove(`""`).fails("ValidationException", "1 validation error detected: "+each+"Member must satisfy constraint: "+
+			"[Member must have length less than or equal to 128, Member must have length greater than or equal to 1]")
+		remove(``).fails("ValidationException",
+			"1 validation error detected: "+each+"Member must have length greater than or equal to 1")
+		remove(strings.TrimSuffix(strings.Repeat(`"a",`, 51), ",")).failsLike("ValidationException",
+			"… less than or equal to 50", func(text string) bool {
+				return strings.HasSuffix(text, "at 'tagKeys' failed to satisfy constraint: Member must have length less than or equal to 50")
+			})
+		remove(`7`).fails("SerializationException", "class com.amazon.coral.value.json.numbers.TruncatingBigNumber "+
+			"can not be converted to an String")
+		w.call(op, `{%s}`, of).fails("ValidationException", "1 validation error detected: "+
+			"Value null at 'tagKeys' failed to satisfy constraint: Member must not be null")
+	}
+	w.call("RemoveTagsFromStream", `{"StreamName":"q","TagKeys":["a;"]}`).fails(
+		"ResourceNotFoundException", "Stream q under account 000000000000 not found.")
+}

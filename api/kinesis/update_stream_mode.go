@@ -6,7 +6,7 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
-// updateStreamMode serves UpdateStreamMode, which leaves the shards as they are.
+// updateStreamMode serves UpdateStreamMode, which leaves the shards as they are unless WarmThroughputMiBps wants more.
 func (h *handler) updateStreamMode(ctx context.Context, c *call) error {
 	f := c.request("StreamARN", "StreamModeDetails", "WarmThroughputMiBps")
 	arn := f.str("StreamARN")
@@ -26,7 +26,7 @@ func (h *handler) updateStreamMode(ctx context.Context, c *call) error {
 		v.Null("streamModeDetails")
 	}
 	v.mode(mode, details != nil)
-	v.number("warmThroughputMiBps", warm, optional, 0, maxInteger)
+	v.warm(warm, optional)
 	if err := v.Err(); err != nil {
 		return err
 	}
@@ -34,8 +34,9 @@ func (h *handler) updateStreamMode(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if warm != nil {
-		return c.refuseWarmThroughput()
+	if warm == nil {
+		return h.streams.SetMode(ctx, target, stream.Mode(*mode), nil)
 	}
-	return h.streams.SetMode(ctx, target, stream.Mode(*mode))
+	n := int(*warm)
+	return h.streams.SetMode(ctx, target, stream.Mode(*mode), &n)
 }

@@ -213,6 +213,29 @@ func (v *constraints) tags(m *textMap, need bool) {
 	}
 }
 
+// tagKeys checks a list of keys of tags.
+func (v *constraints) tagKeys(keys []string, present bool) {
+	const path, most = "tagKeys", 50
+	if !present {
+		v.Null(path)
+		return
+	}
+	shown := clip("[" + strings.Join(keys, ", ") + "]")
+	if len(keys) < 1 {
+		v.Add(path, shown, "Member must have length greater than or equal to 1")
+	}
+	if len(keys) > most {
+		v.Add(path, shown, fmt.Sprintf("Member must have length less than or equal to %d", most))
+	}
+	for _, k := range keys {
+		if n := utf8.RuneCountInString(k); n < 1 || n > 128 {
+			v.Add(path, shown, "Member must satisfy constraint: [Member must have length less than or equal to 128, "+
+				"Member must have length greater than or equal to 1]")
+			break
+		}
+	}
+}
+
 // String renders m as AWS's messages do.
 func (m *textMap) String() string {
 	var b strings.Builder
