@@ -37,6 +37,7 @@ var rooms = map[string]struct {
 	"internal/tags":       {[]string{"fault"}, "what tags of resources have in common"},
 	"internal/clock":      {nil, "the vocabulary"},
 	"internal/crashpoint": {nil, "where a test build may die"},
+	"internal/cert":       {nil, "by which certificate a server is known"},
 	"internal/durable":    {nil, "how files survive a crash"},
 	"internal/ram":        {nil, "how much memory there is"},
 	"internal/nonblock":   {nil, "how sockets are read and written in Go's runtime"},

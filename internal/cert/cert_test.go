@@ -1,0 +1,246 @@
+package cert_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardmill/shardmill/internal/cert"
+)
+
+// issue writes a certificate with a number and its key, as whoever renews certificates does.
+func issue(t *testing.T, certFile, keyFile string, number int64) {
+	t.Helper()
+	chance := rand.NewChaCha8([32]byte{byte(number)}) // Go makes keys by its own chance all the same
+	key, err := ecdsa.GenerateKey(elliptic.P256(), chance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(number), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"mill.example"},
+	}
+	der, err := x509.CreateCertificate(chance, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, certFile, "CERTIFICATE", der)
+	if keyFile != "" {
+		put(t, keyFile, "PRIVATE KEY", secret)
+	}
+}
+
+func put(t *testing.T, file, kind string, der []byte) {
+	t.Helper()
+	next := file + ".next"
+	if err := os.WriteFile(next, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A certificate that is renewed is shown from the next connection on, a second later at most. One whose key does not
+// fit, which may be half of a renewal, changes nothing, is logged once, and counts as soon as the key does fit.
+func TestFilesAreReadAgainWhenTheyChange(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		issue(t, certFile, keyFile, 1)
+		files, err := cert.LoadFiles(certFile, keyFile, logger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shows := func(want int64, when string) {
+			t.Helper()
+			c, err := files.Get(nil)
+			if err != nil || c.Leaf.SerialNumber.Int64() != want {
+				t.Errorf("%s: number %v, %v; want %d", when, c.Leaf.SerialNumber, err, want)
+			}
+		}
+		shows(1, "at first")
+
+		issue(t, certFile, keyFile, 2)
+		shows(1, "within a second")
+		time.Sleep(time.Second)
+		shows(2, "a second later")
+
+		issue(t, certFile, "", 3)
+		for range 3 {
+			time.Sleep(time.Second)
+			shows(2, "with a key that does not fit")
+		}
+		if n := strings.Count(log.String(), "cannot be used"); n != 1 {
+			t.Errorf("logged %d times: %s", n, &log)
+		}
+		issue(t, certFile, keyFile, 4)
+		time.Sleep(time.Second)
+		shows(4, "with the key")
+
+		if err := os.Remove(certFile); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		shows(4, "without a file")
+		issue(t, certFile, keyFile, 5)
+		time.Sleep(time.Second)
+		shows(5, "with files again")
+	})
+}
+
+// What cannot be read at the start is named.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certFile, other := filepath.Join(dir, "c.pem"), filepath.Join(dir, "other.pem")
+	log := slog.New(slog.DiscardHandler)
+	if _, err := cert.LoadFiles(certFile, certFile, log); err == nil || !strings.Contains(err.Error(), "c.pem") {
+		t.Errorf("no file: %v", err)
+	}
+	issue(t, certFile, other, 1)
+	issue(t, certFile, "", 2)
+	if _, err := cert.LoadFiles(certFile, other, log); err == nil || !strings.Contains(err.Error(), "does not match") {
+		t.Errorf("a key of another certificate: %v", err)
+	}
+}
+
+// called is a connection of a client that has called an IP address.
+type called struct {
+	net.Conn
+	ip string
+}
+
+func (c called) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.ip), Port: 4566} }
+
+// verify returns whether a client that trusts the file of an authority takes what the authority shows it.
+func verify(t *testing.T, a *cert.Authority, hello *tls.ClientHelloInfo, as string) error {
+	t.Helper()
+	text, err := os.ReadFile(a.CA())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	c, err := a.Get(hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: as})
+	return err
+}
+
+// Who trusts the authority's file is shown a certificate with the name that it calls, if that is one of the server's,
+// or with the address; the file stays the same over restarts, and so does what it vouches for. Its key is for its user
+// alone.
+func TestAnAuthorityVouchesForItsServer(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tls")
+	var files []string
+	for range 2 {
+		a, err := cert.OpenAuthority(dir, []string{"localhost", "127.0.0.1", "::1"}, func(name string) bool {
+			return strings.HasSuffix(name, ".localhost")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(a.CA())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, string(text))
+		for name, ok := range map[string]bool{
+			"localhost": true, "things.localhost": true, "THINGS.s3.localhost": true, "evil.example": false,
+		} {
+			if err := verify(t, a, &tls.ClientHelloInfo{ServerName: name}, strings.ToLower(name)); (err == nil) != ok {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, ip := range []string{"127.0.0.1", "::1", "10.0.0.7"} {
+			if err := verify(t, a, &tls.ClientHelloInfo{Conn: called{ip: ip}}, ip); err != nil {
+				t.Errorf("%s: %v", ip, err)
+			}
+		}
+	}
+	if files[0] != files[1] {
+		t.Error("clients would have to trust another file after the restart")
+	}
+	if info, err := os.Stat(filepath.Join(dir, "ca-key.pem")); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the key: %v, %v", info, err)
+	}
+}
+
+// Certificates are renewed while the server runs, and the authority itself when it starts near its end. A file without
+// its key is left alone.
+func TestAnAuthorityRenewsWhatEnds(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		open := func() (*cert.Authority, error) {
+			return cert.OpenAuthority(dir, []string{"localhost"}, func(string) bool { return false })
+		}
+		a, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := &tls.ClientHelloInfo{ServerName: "localhost"}
+		for range 8 {
+			time.Sleep(45 * 24 * time.Hour)
+			if err := verify(t, a, hello, "localhost"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, _ := os.ReadFile(a.CA()) // verify has read it
+		time.Sleep(9 * 365 * 24 * time.Hour)
+		if a, err = open(); err != nil {
+			t.Fatal(err)
+		}
+		if err := verify(t, a, hello, "localhost"); err != nil {
+			t.Fatal(err)
+		}
+		if after, _ := os.ReadFile(a.CA()); string(after) == string(before) {
+			t.Error("the authority is at its end and was not renewed")
+		}
+		if err := os.Remove(filepath.Join(dir, "ca-key.pem")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(); err == nil || !strings.Contains(err.Error(), "without its key") {
+			t.Errorf("without the key: %v", err)
+		}
+	})
+}
+
+// However many names clients call, few certificates are kept.
+func TestCertificatesAreBounded(t *testing.T) {
+	t.Parallel()
+	a, err := cert.OpenAuthority(t.TempDir(), nil, func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 300 {
+		name := strings.Repeat("x", i%60+1) + strings.Repeat("y", i/60) + ".localhost"
+		if _, err := a.Get(&tls.ClientHelloInfo{ServerName: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := a.Kept(); n > 256 {
+		t.Errorf("%d are kept", n)
+	}
+}
