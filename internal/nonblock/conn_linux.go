@@ -29,6 +29,16 @@ func Wrap(c net.Conn) net.Conn {
 	return w
 }
 
+// WrapStalling is Wrap with a function that is called whenever the other end takes no more for now, before a write
+// waits for it: to set a deadline that a write which does not wait has no need of.
+func WrapStalling(c net.Conn, stalled func()) net.Conn {
+	w := Wrap(c)
+	if w, ok := w.(*conn); ok {
+		w.out.stalled = stalled
+	}
+	return w
+}
+
 type conn struct {
 	net.Conn
 	raw syscall.RawConn
@@ -61,6 +71,9 @@ func (c *conn) Write(b []byte) (int, error) {
 
 func (c *conn) writeBoth(a, b []byte) (int64, error) {
 	if len(a)+len(b) > maxCall {
+		if c.out.stalled != nil {
+			c.out.stalled()
+		}
 		both := net.Buffers{a, b}
 		return both.WriteTo(c.Conn)
 	}
@@ -115,8 +128,10 @@ type output struct {
 	a, b []byte // what is left to write
 	n    int64
 	err  error
-	vec  [2]syscall.Iovec
-	step func(fd uintptr) bool
+	// called before a write waits; may be nil
+	stalled func()
+	vec     [2]syscall.Iovec
+	step    func(fd uintptr) bool
 }
 
 // write returns how much was written, and what the last call returned, or why there could be none.
@@ -136,6 +151,9 @@ func (o *output) try(fd uintptr) bool {
 		n, err := o.call(fd, o.a, o.b)
 		switch {
 		case errors.Is(err, syscall.EAGAIN):
+			if o.stalled != nil {
+				o.stalled()
+			}
 			return false
 		case errors.Is(err, syscall.EINTR):
 			continue
