@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -18,8 +19,11 @@ import (
 type conn struct {
 	s      *Server
 	nc     net.Conn
-	io     net.Conn // nc, for reads and writes
+	io     net.Conn // nc, or TLS over it, for reads and writes
 	remote string   // the client's address
+
+	secured bool                 // io is TLS
+	tls     *tls.ConnectionState // of a connection of TLS
 
 	buf       []byte
 	from, to  int  // what has been read and not used: buf[from:to]
@@ -32,6 +36,7 @@ type conn struct {
 	// that nothing has happened in between.
 	word   atomic.Uint64
 	cancel atomic.Pointer[context.CancelFunc] // of the request under way
+	slow   slow
 	calm   calm
 }
 
@@ -64,7 +69,8 @@ func (c *conn) enter(p phase) {
 const readSize = 4 << 10 // bytes of a connection's buffer; it grows for longer heads
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{s: s, nc: nc, io: nonblock.Wrap(nc)}
+	c := &conn{s: s, nc: nc}
+	c.io = nonblock.WrapStalling(nc, c.stall)
 	c.calm.set.Store(true)
 	if a := nc.RemoteAddr(); a != nil {
 		c.remote = a.String()
@@ -83,11 +89,15 @@ func (c *conn) serve() {
 		c.leave()
 		c.s.forget(c)
 		if !over {
-			_ = c.nc.Close()
+			_ = c.io.Close()
 		}
 	}()
 	c.buf = make([]byte, readSize)
 	c.rouse() // the time for the first head has begun
+	var ok bool
+	if over, ok = c.begin(); !ok {
+		return
+	}
 	for {
 		v := c.readHead()
 		var x *exchange
@@ -103,12 +113,21 @@ func (c *conn) serve() {
 		case odd:
 			over = true
 			c.leave()
-			c.s.handOver(c.nc, slices.Clone(c.buf[c.from:c.to]))
+			c.slow.own.Store(true)
+			c.s.handOver(c.inner(), slices.Clone(c.buf[c.from:c.to]))
 			return
 		case more: // the connection has ended
 			return
 		}
 	}
+}
+
+// inner returns what net/http reads and writes of a connection that is handed over.
+func (c *conn) inner() net.Conn {
+	if c.secured {
+		return c.io
+	}
+	return c.nc
 }
 
 // panicked logs a panic as net/http does, unless the handler has asked by it to cut the connection.

@@ -31,7 +31,7 @@ func (c *conn) newExchange() (*exchange, verdict) {
 	c.cancel.Store(&cancel)
 	c.from += c.head.at
 	c.afterPost = x.request.Method == http.MethodPost
-	x.request.RemoteAddr = c.remote
+	x.request.RemoteAddr, x.request.TLS = c.remote, c.tls
 	x.body.c, x.body.left = c, c.head.length
 	x.response = response{
 		x: x, header: make(http.Header), out: c.out[:0], length: -1, bodiless: x.request.Method == http.MethodHead,
@@ -54,7 +54,7 @@ func (x *exchange) serve() bool {
 	if c.s.closing.Load() {
 		return false
 	}
-	c.s.http.Handler.ServeHTTP(&x.response, x.request)
+	c.s.handler.ServeHTTP(&x.response, x.request)
 	c.cut()
 	c.cancel.Store(nil)
 	return x.response.finish()

@@ -10,6 +10,7 @@ package front
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -19,12 +20,23 @@ import (
 )
 
 // Server serves the connections of its listeners. It takes its settings, the handler among them, from an http.Server,
-// which also gets the connections that are not plain: Handler, ReadHeaderTimeout, IdleTimeout and ErrorLog count here,
-// and MaxHeaderBytes has no effect because longer heads are not plain. The http.Server must serve nothing else. Safe
-// for concurrent use.
+// which also gets the connections that are not plain: Handler, TLSConfig, ReadHeaderTimeout, IdleTimeout and ErrorLog
+// count here, and MaxHeaderBytes has no effect because longer heads are not plain. The http.Server must serve nothing
+// else, and its ConnContext is ours. With a TLSConfig a connection that begins with a TLS client's hello is one of TLS.
+// Safe for concurrent use.
 type Server struct {
-	http *http.Server
-	rest handover
+	// MayBePlain reports whether a connection may do without TLS where there is a TLSConfig; nil: all may. Hello is
+	// told of a TLS client that calls where there is none, which is then refused as such; nil: net/http judges. Neither
+	// changes once connections are served.
+	MayBePlain func(net.Conn) bool
+	Hello      func(net.Conn)
+
+	http    *http.Server
+	handler http.Handler
+	tls     *tls.Config // nil: there are no certificates
+	rest    handover
+
+	patience time.Duration // see writePatience
 
 	closing atomic.Bool
 
@@ -38,9 +50,16 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(h *http.Server) *Server {
-	s := &Server{http: h, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}}
+	s := &Server{
+		http: h, handler: h.Handler, patience: writePatience,
+		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
+	}
 	s.rest.conns = make(chan net.Conn)
 	s.rest.done = make(chan struct{})
+	if h.TLSConfig != nil {
+		s.tls = h.TLSConfig.Clone() // net/http changes its own when it gets the first connection
+	}
+	h.Handler, h.ConnContext = http.HandlerFunc(s.serveRest), remember
 	return s
 }
 

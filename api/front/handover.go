@@ -26,8 +26,11 @@ func (s *Server) handOver(nc net.Conn, read []byte) {
 			}
 		}()
 	})
+	if read != nil {
+		nc = &replayed{nc, read}
+	}
 	select {
-	case s.rest.conns <- &replayed{nc, read}:
+	case s.rest.conns <- nc:
 	case <-s.rest.done:
 		_ = nc.Close()
 	}

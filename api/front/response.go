@@ -43,6 +43,8 @@ type stated struct{ contentType, encoding, date, length bool }
 const (
 	maxEarly = 2 << 10 // bytes of a body of unknown length that are kept to find it
 	maxOut   = 4 << 10 // bytes that are kept for one write
+	// bytes that are copied to be written together over TLS: two records cost more
+	maxJoined = 12 << 10
 )
 
 // Header returns the header of the answer. Changes after WriteHeader have no effect.
@@ -278,10 +280,18 @@ func (w *response) push(p []byte) error {
 // write writes out and p in one call.
 func (w *response) write(p []byte) error {
 	if w.err == nil {
+		if w.x.c.secured && len(p) <= maxJoined { // one record instead of two
+			w.out, p = append(w.out, p...), nil
+		}
 		if len(p) == 0 {
 			_, w.err = w.x.c.io.Write(w.out)
 		} else {
-			_, w.err = nonblock.WriteBoth(w.x.c.io, w.out, p)
+			first := p[:min(len(p), writePiece)]
+			_, w.err = nonblock.WriteBoth(w.x.c.io, w.out, first)
+			for p = p[len(first):]; w.err == nil && len(p) > 0; p = p[len(first):] {
+				first = p[:min(len(p), writePiece)]
+				_, w.err = w.x.c.io.Write(first)
+			}
 		}
 		if w.err != nil {
 			w.x.c.cut()
@@ -314,6 +324,7 @@ func (w *response) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline bounds the time of writes; it ends with the request.
 func (w *response) SetWriteDeadline(t time.Time) error {
 	w.deadlines.Store(true)
+	w.x.c.slow.own.Store(true)
 	return w.x.c.nc.SetWriteDeadline(t)
 }
 
@@ -334,8 +345,10 @@ func (w *response) finish() bool {
 	}
 	c := w.x.c
 	_ = w.x.body.Close()
-	if w.deadlines.Load() {
+	if w.deadlines.Load() || c.slow.bound.Load() {
 		_ = c.nc.SetDeadline(time.Time{})
+		c.slow.own.Store(false)
+		c.slow.bound.Store(false)
 	}
 	if cap(w.out) <= 2*maxOut {
 		c.out = w.out[:0]

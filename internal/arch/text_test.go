@@ -88,6 +88,8 @@ var cuts = map[string][]string{
 	"bytes of a request or an answer on their way, in pieces of any size": {
 		"api/front/exchange.go: p[:min(int64(len(p)), b.left)]",
 		"api/front/response.go: p[:min(len(p), sniffed)]",
+		"api/front/response.go: p[:min(len(p), writePiece)]",
+		"api/front/patient.go: b[:min(len(b), writePiece)]",
 		"internal/nonblock/conn_linux.go: b[:min(len(b), maxCall)]",
 	},
 	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
