@@ -164,8 +164,10 @@ func (c *Config) checkReach() error {
 	if a, beyond := c.beyond(); beyond && !c.AuthOff && !c.authenticates() {
 		return &BeyondLoopback{Address: a.String(), Dev: c.Dev}
 	}
-	_, err := c.hosts()
-	return err
+	if _, err := c.hosts(); err != nil {
+		return err
+	}
+	return c.checkTLS()
 }
 
 // BeyondLoopback is the error of an address that other machines can reach, of a server that does not verify who calls.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -41,15 +42,16 @@ func (e *ListenError) Unwrap() error { return e.Err }
 type listener struct {
 	boundedListener
 	asked  address
-	inside bool // it is there for functions alone
+	scheme string // http or https
+	inside bool   // it is there for functions alone
 }
 
-// text returns the address for people and clients, with the port that it has got: http://host:port, or unix:PATH.
+// text returns the address for people and clients, with the port that it has got: scheme://host:port, or unix:PATH.
 func (l *listener) text() string {
 	if l.asked.path != "" {
 		return l.asked.String()
 	}
-	return "http://" + net.JoinHostPort(l.asked.host, strconv.Itoa(l.port()))
+	return l.scheme + "://" + net.JoinHostPort(l.asked.host, strconv.Itoa(l.port()))
 }
 
 // port returns the port that it has got; 0 for a unix socket.
@@ -79,13 +81,17 @@ func (s *Server) listen(ctx context.Context) error {
 	}
 	s.listeners = nil
 	all := &connections{most: maxConnections(), log: s.log}
+	scheme := "http"
+	if s.tls != nil {
+		scheme = "https"
+	}
 	for _, a := range addresses {
 		l, err := open(ctx, a)
 		if err != nil {
 			s.closeListeners()
 			return s.explain(a, err)
 		}
-		s.listeners = append(s.listeners, &listener{boundedListener: boundedListener{l, all}, asked: a})
+		s.listeners = append(s.listeners, &listener{boundedListener{l, all}, a, scheme, false})
 	}
 	return s.listenInside(ctx, all)
 }
@@ -204,7 +210,7 @@ func (s *Server) listenInside(ctx context.Context, all *connections) error {
 		s.closeListeners()
 		return s.explain(a, err)
 	}
-	s.listeners = append(s.listeners, &listener{boundedListener{l, all}, a, true})
+	s.listeners = append(s.listeners, &listener{boundedListener{l, all}, a, "http", true})
 	s.inner = l.Addr().String()
 	return nil
 }
@@ -215,7 +221,7 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Addresses returns all that the server listens on, the first being Endpoint: http://host:port, or unix:PATH. What is
+// Addresses returns all that the server listens on, in order: http://host:port (https with TLS), or unix:PATH. What is
 // there for functions alone is not among them; see Inside.
 func (s *Server) Addresses() (all []string) {
 	for _, l := range s.listeners {
@@ -226,14 +232,22 @@ func (s *Server) Addresses() (all []string) {
 	return all
 }
 
-// Endpoint is where clients of this machine reach the server: http://host:port.
+// Endpoint is where clients of this machine reach the server: http://host:port, https with TLS.
 func (s *Server) Endpoint() string {
 	for _, l := range s.listeners {
 		if l.asked.path == "" && !l.inside && !l.asked.every() {
 			return l.text()
 		}
 	}
+	if s.tls != nil && !s.apart() {
+		return "https://" + s.inner
+	}
 	return s.Inside()
+}
+
+// apart reports whether the address for functions is one of its own.
+func (s *Server) apart() bool {
+	return slices.ContainsFunc(s.listeners, func(l *listener) bool { return l.inside })
 }
 
 // Inside is where functions and this machine reach the server, whatever it listens on: http://127.0.0.1:port.

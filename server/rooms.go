@@ -203,7 +203,7 @@ func foreign(dir string) (name string) {
 		switch e.Name() {
 		case "store":
 			return ""
-		case "logs", "functions", "objects", "token", "lost+found", resetStore:
+		case "logs", "functions", "objects", "token", "tls", "lost+found", resetStore:
 		default:
 			name = e.Name()
 		}
@@ -325,6 +325,11 @@ func (s *Server) secrets() []string {
 	}
 	if s.cfg.ReadyFile != "" {
 		paths = append(paths, s.cfg.ReadyFile)
+	}
+	for _, path := range []string{s.cfg.TLSKey, s.cfg.TLSSelfSigned} {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			paths = append(paths, abs)
+		}
 	}
 	if keys, err := filepath.Abs(s.cfg.ProxyCredentials); err == nil && s.cfg.ProxyCredentials != "" {
 		paths = append(paths, keys)

@@ -6,6 +6,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,15 +44,7 @@ const (
 
 // Config is everything that can be set. The zero value is a server in memory on any free port.
 type Config struct {
-	Port int // 0: any free one
-	// Listen is where the server listens: addresses with or without a port, Port being that of the others, and
-	// unix:PATH. nil: 127.0.0.1. An address beyond loopback needs verified signatures, or AuthOff, which is for Dev.
-	Listen  []string
-	AuthOff bool
-	// Advertise is the scheme://host:port that URLs in answers have; "": those that the client has used. AllowHosts are
-	// further names by which clients may call, *.NAME for all below one.
-	Advertise    string
-	AllowHosts   []string
+	Port         int    // 0: any free one
 	Data         string // directory that keeps everything; "": memory
 	Dev          bool   // the clock may be moved and everything reset
 	MinFree      int64  // bytes of disk that puts leave free; 0: 1 GiB, or a tenth of a smaller disk
@@ -91,6 +84,18 @@ type Config struct {
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the
 	// server counts as ready. A failure ends the server. nil: nothing to prepare.
 	Prepare func(ctx context.Context, endpoint string) error
+
+	// Listen is where the server listens: addresses with or without a port, Port being that of the others, and
+	// unix:PATH. nil: 127.0.0.1. An address beyond loopback needs verified signatures, or AuthOff, which is for Dev.
+	Listen  []string
+	AuthOff bool
+	// Advertise is the scheme://host:port that URLs in answers have; "": those that the client has used. AllowHosts are
+	// further names by which clients may call, *.NAME for all below one.
+	Advertise  string
+	AllowHosts []string
+	// TLSCert and TLSKey are files of a certificate and its key, which may be replaced at any time. TLSSelfSigned is a
+	// directory for an authority of its own that signs certificates, for tests. Without them there is no TLS.
+	TLSCert, TLSKey, TLSSelfSigned string
 }
 
 // Validate names the first field that cannot be.
@@ -153,6 +158,8 @@ type Server struct {
 	began     time.Time     // when this value was made
 
 	hosts *wire.Hosts // the names by which clients may call
+	tls   *tls.Config // nil: without
+	ca    string      // see CA
 
 	companions []row // the services that functions and destinations call
 
@@ -193,17 +200,21 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Start returns when every API answers. On a running server it does nothing. Faults: *PortInUse, *ListenError,
-// *DataError.
+// *CertificateError, *DataError.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rooms != nil {
 		return nil
 	}
+	if err := s.secure(); err != nil {
+		return err
+	}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
 	s.front = front.New(s.newHTTP())
+	s.front.MayBePlain, s.front.Hello = mayBePlain, s.hello()
 	s.starting.Store(true)
 	defer s.starting.Store(false)
 	r, err := s.build(ctx)
@@ -238,21 +249,36 @@ func (s *Server) prepare(ctx context.Context) error {
 }
 
 // maxStreams is how many requests one HTTP/2 connection may have under way; clients that have more open another
-// connection.
-const maxStreams = 250
+// connection. SDKs put all their subscriptions and long polls on one.
+const maxStreams = 1000
 
-// newHTTP returns a server for HTTP/1.1 and HTTP/2 with prior knowledge.
+// maxHeader is how many bytes the head of a request may have. AWS's clients need some 10 KiB at most; of streams that
+// are opened and reset at once, net/http keeps the heads of up to four times maxStreams.
+const maxHeader = 32 << 10
+
+// Patience with clients of HTTP/2: how long one may take nothing of what is sent, and how long it may be silent before
+// it is asked whether it is still there.
+const (
+	takesNothing = 30 * time.Second
+	isSilent     = time.Minute
+)
+
+// newHTTP returns a server for HTTP/1.1 and for HTTP/2 with prior knowledge or, over TLS, by agreement.
 func (s *Server) newHTTP() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(s.tls != nil)
 	return &http.Server{
-		Handler:           http.HandlerFunc(s.answer),
-		Protocols:         &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		Handler:   http.HandlerFunc(s.answer),
+		Protocols: &protocols,
+		TLSConfig: s.tls,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, WriteByteTimeout: takesNothing, SendPingTimeout: isSilent,
+		},
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       10 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -327,6 +353,7 @@ func (s *Server) announce() error {
 	}
 	ready := Ready{
 		Endpoint: s.Endpoint(), Token: s.token, PID: os.Getpid(), Version: s.cfg.Version, Addresses: s.Addresses(),
+		CA: s.ca,
 	}
 	if err := writePrivate(s.cfg.ReadyFile, ready.bytes()); err != nil {
 		return fmt.Errorf("writing the ready file: %w", err)

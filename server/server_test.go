@@ -290,7 +290,7 @@ func TestEmbedded(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(text, &got)
 	}
-	if want := (Ready{b.s.Endpoint(), b.s.Token(), os.Getpid(), "1.2.3", []string{b.s.Endpoint()}}); err != nil ||
+	if want := (Ready{b.s.Endpoint(), b.s.Token(), os.Getpid(), "1.2.3", []string{b.s.Endpoint()}, ""}); err != nil ||
 		!reflect.DeepEqual(got, want) {
 		t.Errorf("the ready file says %s (%v), want %+v", text, err, want)
 	}

@@ -149,6 +149,8 @@ type Ready struct {
 	Version  string `json:"version"`
 	// all that the server listens on, Endpoint among them
 	Addresses []string `json:"addresses"`
+	// the certificate to trust, of a server that signs its own
+	CA string `json:"ca,omitempty"`
 }
 
 func (r Ready) bytes() []byte {

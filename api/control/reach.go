@@ -11,6 +11,7 @@ type Reach struct {
 	Addresses []string `json:"addresses"`           // http://host:port, or unix:PATH
 	Advertise string   `json:"advertise,omitempty"` // what URLs in answers begin with
 	Open      bool     `json:"open"`                // other machines reach it, and nobody verifies who calls
+	CA        string   `json:"ca,omitempty"`        // the certificate to trust, of a server that signs its own
 }
 
 // reach answers how the server is reached.

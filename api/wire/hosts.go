@@ -2,10 +2,12 @@ package wire
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -68,8 +70,11 @@ func (h *Hosts) Advertised() string {
 	return h.advertise
 }
 
-// accepts reports whether a Host header names this server.
-func (h *Hosts) accepts(host string) bool {
+// Names returns the hosts that are added, in order, without those that stand for many.
+func (h *Hosts) Names() []string { return slices.Sorted(maps.Keys(h.names)) }
+
+// Accepts reports whether a Host header names this server.
+func (h *Hosts) Accepts(host string) bool {
 	if LocalHost(host) {
 		return true
 	}

@@ -56,7 +56,7 @@ func FuzzHosts(f *testing.F) {
 		f.Add(host)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		accepted, prefix := hosts.accepts(host), hosts.Prefix(host)
+		accepted, prefix := hosts.Accepts(host), hosts.Prefix(host)
 		if !accepted {
 			return
 		}

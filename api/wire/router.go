@@ -46,7 +46,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = &x.body
 	}
 	switch {
-	case !rt.Hosts.accepts(r.Host):
+	case !rt.Hosts.Accepts(r.Host):
 		refuse(x, http.StatusMisdirectedRequest, notOurs(r.Host))
 	case rt.Open && fromBrowser(r): // of the other checks none is left that a browser could not pass
 		refuse(x, http.StatusForbidden,
