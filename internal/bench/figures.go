@@ -46,6 +46,11 @@ func figures() []figure {
 			metrics: putMetrics(1.6), build: puts{conns: 16, records: 1, size: 100}.build,
 		},
 		{
+			name: "put-16-tls", what: "PutRecord, 100 B, memory, 16 connections over TLS",
+			metrics: []metric{{unit: "rec/s", of: map[string]float64{"plain": .5}}},
+			build:   secure{conns: 16, size: 100}.build,
+		},
+		{
 			name: "get-drain", what: "GetRecords, 100 B, a connection per shard", metrics: rate(800_000, nil),
 			build: buildDrain,
 		},

@@ -144,7 +144,7 @@ func (l *lab) launch(ctx context.Context, args ...string) (*process, error) {
 				p.kill()
 				return nil, err
 			}
-			p.addr = strings.TrimPrefix(r.Endpoint, "http://")
+			_, p.addr, _ = strings.Cut(r.Endpoint, "://")
 			return p, nil
 		}
 		select {
