@@ -358,6 +358,10 @@ func startFailure(err error) error {
 			hint: "another shardmill or emulator runs there; stop it, or choose another port: --port 4567 (0 takes any free one)",
 		}
 	}
+	var certificate *server.CertificateError
+	if errors.As(err, &certificate) {
+		return &failure{code: exitUsage, text: certificate.Error()}
+	}
 	var address *server.ListenError
 	if errors.As(err, &address) {
 		return &failure{text: address.Error(), hint: address.Hint}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/api/wire"
 )
 
 func newEnv() *cobra.Command {
@@ -43,12 +44,17 @@ func newEnv() *cobra.Command {
 				errs.printf("%s\n", line)
 			}
 		}
+		reached := cl.reach(c.Context())
 		vars := [][2]string{
 			{"AWS_ENDPOINT_URL", cl.endpoint},
 			{"AWS_REGION", cl.region},
 			{"AWS_DEFAULT_REGION", cl.region},
 			{"AWS_ACCESS_KEY_ID", cl.account},
 			{"AWS_SECRET_ACCESS_KEY", "shardmill"},
+		}
+		if reached.CA != "" && strings.HasPrefix(cl.at.base, "https:") {
+			vars = append(vars, [2]string{"AWS_CA_BUNDLE", reached.CA})
+			reached.CA = ""
 		}
 		if js {
 			m := map[string]string{}
@@ -61,7 +67,7 @@ func newEnv() *cobra.Command {
 		for _, v := range vars {
 			t.printf("export %s=%s\n", v[0], shellWord(v[1]))
 		}
-		for _, line := range reachLines(cl.endpoint, cl.reach(c.Context())) {
+		for _, line := range reachLines(cl.endpoint, reached) {
 			t.printf("# %s\n", line)
 		}
 		t.printf(
@@ -80,6 +86,11 @@ const reachPatience = 300 * time.Millisecond
 func (c *client) reach(ctx context.Context) (r control.Reach) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
+	if base, secure := strings.CutPrefix(c.at.base, "https://"); secure && wire.LocalHost(base) {
+		plain := *c // on this machine the certificate need not be known yet
+		plain.at.base = "http://" + base
+		c = &plain
+	}
 	if err := c.control(ctx, http.MethodGet, control.PathReach, nil, &r); err != nil {
 		return control.Reach{}
 	}

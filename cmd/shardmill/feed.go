@@ -130,6 +130,9 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 	if !slices.Contains(s.Addresses(), s.Inside()) {
 		f.say("%s", f.t.dim("functions and this machine reach it at "+s.Inside()))
 	}
+	if s.CA() != "" {
+		f.say("%s", f.t.dim("clients have to trust its certificate: export AWS_CA_BUNDLE="+shellWord(s.CA())))
+	}
 	who, warning := whoCalls(s, cfg)
 	f.say(
 		"%s",

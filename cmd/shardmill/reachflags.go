@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,8 @@ type reachFlags struct {
 	advertise string
 	allow     []string
 	auth      string
+	cert, key string
+	signed    string
 }
 
 func (f *reachFlags) register(c *cobra.Command) {
@@ -42,6 +45,35 @@ func (f *reachFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(
 		&f.auth, "auth", "", "off, under dev: other machines may reach it although nobody verifies who calls",
 	)
+	f.registerTLS(c)
+}
+
+// registerTLS adds the flags of TLS.
+func (f *reachFlags) registerTLS(c *cobra.Command) {
+	c.Flags().StringVar(
+		&f.cert, "tls-cert", "", "file of the certificate in PEM, with its chain: addresses speak TLS; read again when it changes",
+	)
+	c.Flags().StringVar(&f.key, "tls-key", "", "file of the key of --tls-cert in PEM")
+	c.Flags().StringVar(
+		&f.signed, "tls-self-signed", "",
+		"TLS for tests: sign a certificate, and keep what clients have to trust as ca.pem in =DIR (default: DATA/tls, or a place of this user)",
+	)
+	c.Flags().Lookup("tls-self-signed").NoOptDefVal = defaultSigned
+}
+
+// defaultSigned is the value of --tls-self-signed without one.
+const defaultSigned = "in its place"
+
+// signedDir returns the directory that --tls-self-signed means.
+func (f *reachFlags) signedDir(data string) (string, error) {
+	switch {
+	case f.signed != defaultSigned:
+		return f.signed, nil
+	case data != "":
+		return filepath.Join(data, "tls"), nil
+	}
+	token, err := server.TokenFile("127.0.0.1:0")
+	return filepath.Join(filepath.Dir(token), "tls"), err
 }
 
 // into puts the flags into a configuration.
@@ -60,6 +92,11 @@ func (f *reachFlags) into(c *cobra.Command, cfg *server.Config) error {
 		return usage(c, "--auth %s is not supported yet; it must be off", f.auth)
 	}
 	cfg.Port, cfg.Listen, cfg.Advertise, cfg.AllowHosts = f.port, f.listen, f.advertise, f.allow
+	var err error
+	if cfg.TLSSelfSigned, err = f.signedDir(cfg.Data); err != nil {
+		return err
+	}
+	cfg.TLSCert, cfg.TLSKey = f.cert, f.key
 	if c.Flags().Changed("listen") && len(f.listen) == 0 {
 		return usage(c, "--listen names no address")
 	}
@@ -106,6 +143,9 @@ func reachLines(endpoint string, r control.Reach) (lines []string) {
 	}
 	if r.Advertise != "" {
 		lines = append(lines, "URLs in answers begin with "+r.Advertise+".")
+	}
+	if r.CA != "" {
+		lines = append(lines, "Over https clients have to trust "+r.CA+": let AWS_CA_BUNDLE name it.")
 	}
 	if r.Open {
 		lines = append(lines, "Requests are not authenticated (--auth off): whoever reaches it may do everything.")
