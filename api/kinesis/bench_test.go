@@ -27,7 +27,7 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(b []byte) (int, error) { d.bytes += len(b); return len(b), nil }
 
 // benchmark sends the same request again and again, past no network.
-func benchmark(b *testing.B, prepare func(http.Handler), op string, body []byte, records int) {
+func benchmark(b *testing.B, in encoding, op string, body []byte, records int) {
 	c := clock.New(0)
 	s := stream.New(stream.Options{Store: memory.New(memory.Options{Clock: c}), Clock: c})
 	h := New(Options{Streams: s})
@@ -37,12 +37,12 @@ func benchmark(b *testing.B, prepare func(http.Handler), op string, body []byte,
 	); err != nil {
 		b.Fatal(err)
 	}
-	if prepare != nil {
-		prepare(h)
+	if in == (asCBOR{}) {
+		body = inCBOR(b, string(body))
 	}
 	w := &discard{header: http.Header{}}
 	reader := bytes.NewReader(nil)
-	r := benchRequest(op)
+	r := benchRequest(in, op)
 	r.Body, r.ContentLength = io.NopCloser(reader), int64(len(body))
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
@@ -58,13 +58,13 @@ func benchmark(b *testing.B, prepare func(http.Handler), op string, body []byte,
 	b.ReportMetric(float64(w.bytes)/float64(b.N), "answer-B/op")
 }
 
-func benchRequest(op string) *http.Request {
+func benchRequest(in encoding, op string) *http.Request {
 	r, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:4566/", nil)
 	if err != nil {
 		panic(err)
 	}
 	r.Header.Set("X-Amz-Target", targetPrefix+"."+op)
-	r.Header.Set("Content-Type", typeJSON)
+	r.Header.Set("Content-Type", in.contentType())
 	r.Header.Set("X-Amz-Date", "20260101T000000Z")
 	r.Header.Set(
 		"Authorization",
@@ -91,29 +91,35 @@ func putRecordsBody(n, size int) []byte {
 	return []byte(b.String())
 }
 
+// inBoth runs a benchmark once for each encoding.
+func inBoth(b *testing.B, benchmark func(b *testing.B, in encoding)) {
+	b.Run("JSON", func(b *testing.B) { benchmark(b, asJSON{}) })
+	b.Run("CBOR", func(b *testing.B) { benchmark(b, asCBOR{}) })
+}
+
 func BenchmarkPutRecords500x100B(b *testing.B) {
-	benchmark(b, nil, "PutRecords", putRecordsBody(500, 100), 500)
+	inBoth(b, func(b *testing.B, in encoding) { benchmark(b, in, "PutRecords", putRecordsBody(500, 100), 500) })
 }
 
 func BenchmarkPutRecords500x1KB(b *testing.B) {
-	benchmark(b, nil, "PutRecords", putRecordsBody(500, 1000), 500)
+	inBoth(b, func(b *testing.B, in encoding) { benchmark(b, in, "PutRecords", putRecordsBody(500, 1000), 500) })
 }
 
 // The cost of what the fast decoder gives up on: one unknown member.
 func BenchmarkPutRecords500x100BFullDecoder(b *testing.B) {
 	body := bytes.Replace(putRecordsBody(500, 100), []byte(`{"StreamName"`), []byte(`{"X":1,"StreamName"`), 1)
-	benchmark(b, nil, "PutRecords", body, 500)
+	inBoth(b, func(b *testing.B, in encoding) { benchmark(b, in, "PutRecords", body, 500) })
 }
 
 func BenchmarkPutRecord100B(b *testing.B) {
-	benchmark(
-		b, nil, "PutRecord",
-		fmt.Appendf(nil, `{"StreamName":"s","PartitionKey":"key-1","Data":%q}`, b64(strings.Repeat("x", 100))), 1,
-	)
+	body := fmt.Appendf(nil, `{"StreamName":"s","PartitionKey":"key-1","Data":%q}`, b64(strings.Repeat("x", 100)))
+	inBoth(b, func(b *testing.B, in encoding) { benchmark(b, in, "PutRecord", body, 1) })
 }
 
 // 10,000 records of 100 bytes a call, from one shard.
-func BenchmarkGetRecords(b *testing.B) {
+func BenchmarkGetRecords(b *testing.B) { inBoth(b, benchmarkGetRecords) }
+
+func benchmarkGetRecords(b *testing.B, in encoding) {
 	var body []byte
 	c := clock.New(0)
 	store := memory.New(memory.Options{Clock: c})
@@ -124,8 +130,8 @@ func BenchmarkGetRecords(b *testing.B) {
 	}
 	put := bytes.Replace(putRecordsBody(500, 100), []byte(`"s"`), []byte(`"one"`), 1)
 	h := New(Options{Streams: s})
-	send := func(op string, body []byte, w *discard) {
-		r := benchRequest(op)
+	send := func(in encoding, op string, body []byte, w *discard) {
+		r := benchRequest(in, op)
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		h.ServeHTTP(w, r.WithContext(wire.WithCaller(b.Context(), wire.ReadCaller(r, nil))))
 		if w.status != http.StatusOK {
@@ -134,17 +140,19 @@ func BenchmarkGetRecords(b *testing.B) {
 	}
 	w := &discard{header: http.Header{}}
 	for range 20 {
-		send("PutRecords", put, w)
+		send(asJSON{}, "PutRecords", put, w)
 	}
 	token, err := s.Iterator(b.Context(), name, stream.IteratorInput{Shard: "0", Type: stream.IterTrimHorizon})
 	if err != nil {
 		b.Fatal(err)
 	}
-	body = fmt.Appendf(nil, `{"ShardIterator":%q}`, token)
+	if body = fmt.Appendf(nil, `{"ShardIterator":%q}`, token); in == (asCBOR{}) {
+		body = inCBOR(b, string(body))
+	}
 	w.bytes = 0
 	b.ReportAllocs()
 	for b.Loop() {
-		send("GetRecords", body, w)
+		send(in, "GetRecords", body, w)
 	}
 	b.SetBytes(int64(w.bytes / b.N))
 	b.ReportMetric(10000*float64(b.N)/b.Elapsed().Seconds(), "records/s")

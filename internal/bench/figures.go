@@ -33,6 +33,14 @@ func figures() []figure {
 			build: puts{conns: 4, records: 500, size: 100}.build,
 		},
 		{
+			name: "puts-100-cbor", what: "PutRecords × 500 in CBOR, 100 B, memory",
+			metrics: rate(0, map[string]float64{"json": 1}), build: encodings{conns: 4, size: 100}.build,
+		},
+		{
+			name: "puts-1k-cbor", what: "PutRecords × 500 in CBOR, 1 KB, memory",
+			metrics: rate(0, map[string]float64{"json": 1.1}), build: encodings{conns: 4, size: 1024}.build,
+		},
+		{
 			name: "put-64-durable", what: "PutRecord, 100 B, durable, 64 connections",
 			metrics: rate(12_000, map[string]float64{"bare": .6}),
 			build:   puts{conns: 64, records: 1, size: 100, durable: true}.build,

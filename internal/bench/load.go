@@ -47,6 +47,7 @@ type putter struct {
 	conns        []*connection
 	requests     [][]byte // by connection
 	records      int      // per request
+	success      []byte   // in the answer to a PutRecords; nil: that of JSON
 	acknowledged atomic.Int64
 }
 
@@ -55,7 +56,11 @@ func (p *putter) put(conn int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if status != 200 || p.records > 1 && !bytes.Contains(body, []byte(`"FailedRecordCount":0`)) {
+	success := p.success
+	if success == nil {
+		success = []byte(`"FailedRecordCount":0`)
+	}
+	if status != 200 || p.records > 1 && !bytes.Contains(body, success) {
 		return 0, fmt.Errorf("a put was answered with %d: %.200s", status, body)
 	}
 	p.acknowledged.Add(int64(p.records))
