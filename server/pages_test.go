@@ -101,6 +101,12 @@ func protocols() []own {
 			`{"__type":"ServiceUnavailable","message":"The request`, `{"__type":"InternalFailure"}`,
 		},
 		{
+			"kinesis", "POST", "/", target("Kinesis_20131202.ListStreams", []string{
+				"Content-Type", "application/x-amz-cbor-1.1",
+			}), "\xa0",
+			"\x66__type\x72ServiceUnavailable", "\xbf\x66__type\x6fInternalFailure\xff",
+		},
+		{
 			"lambda", "POST", "/2015-03-31/functions", nil, "{}", `{"message":"The request`,
 			`{"Type":"Service","Message":"An error occurred`,
 		},

@@ -21,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/api/front"
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/internal/ram"
@@ -286,7 +287,9 @@ func (s *Server) newHTTP() *http.Server {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	h := s.handler.Load()
 	if h == nil { // a function in a private network is faster than we are
-		http.Error(w, "starting", http.StatusServiceUnavailable)
+		wire.RefuseUnrouted(w, r, &fault.Error{
+			Code: fault.CodeUnavailable, Status: http.StatusServiceUnavailable, Message: "shardmill is starting.",
+		})
 		return
 	}
 	(*h).ServeHTTP(w, r)

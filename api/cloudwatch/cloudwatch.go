@@ -108,7 +108,7 @@ func unknownAction(name string) *fault.Error {
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: Name, Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Name: Name, Target: Target, CBOR: cborType, Needs: wire.Header, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken},
 	}
 }
@@ -153,7 +153,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Refuse answers a fault in the protocol of the request.
 func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
-	wire.Hint(w.Header(), f.Hint)
+	wire.FaultHeader(w.Header(), f)
 	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
 		side := ";Sender"
 		if f.Status >= 500 && f.Status != http.StatusNotImplemented {

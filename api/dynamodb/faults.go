@@ -56,7 +56,7 @@ func (t *faults) of(ctx context.Context, c wire.Caller, err error) *fault.Error 
 
 // Refuse answers a fault, with the item that it shows.
 func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
-	wire.Hint(w.Header(), f.Hint)
+	wire.FaultHeader(w.Header(), f)
 	space := spaces[f.Code]
 	if space == "" {
 		space = "com.amazonaws.dynamodb.v20120810#"

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
@@ -84,18 +85,17 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 
 	switch {
 	case r.Method != http.MethodPost:
-		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
-	case len(c.body) == 0 && contentType == typeJSON:
-		return c.odd(w, http.StatusBadRequest, typeJSON, appendFault(asJSON{}, nil, emptyFault(known)))
-	case len(c.body) == 0: // of any other content type, and of none
-		return c.odd(w, http.StatusBadRequest, typeCBOR, appendFault(asCBOR{}, nil, emptyFault(known)))
+		return c.denied(w)
+	case len(c.body) == 0:
+		return c.empty(w, contentType, known)
 	case contentType == typePlain:
-		status, answer := plainAnswer(c.body)
-		return c.odd(w, status, typePlain, answer)
+		return c.plain(w)
 	case contentType == typeJSON || contentType == typeCBOR:
 	case service == "" || name == "":
-		return c.odd(w, http.StatusForbidden, "", []byte(pseudoXMLDenied))
+		return c.denied(w)
 	default:
+		wire.Explain(w.Header(), fault.CodeUnknownOperation, "Kinesis takes the Content-Type "+typeJSON+" or "+typeCBOR+
+			", and not "+strconv.Quote(clip(contentType))+".")
 		return c.odd(w, http.StatusNotFound, "", []byte("<UnknownOperationException/>\n"))
 	}
 	var err error
@@ -110,11 +110,46 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 	return err
 }
 
-// odd answers as AWS does before it knows the protocol.
+// odd answers as AWS does before it knows the protocol. What an SDK prints of it is in the header.
 func (c *call) odd(w http.ResponseWriter, status int, contentType string, answer []byte) error {
 	wire.SetIDs(w.Header(), c.caller)
 	wire.WriteBytes(w, status, contentType, answer)
 	return wire.ErrAnswered
+}
+
+const deniedText = "Unable to determine service/operation name to be authorized"
+
+// denied refuses what names no operation, in XML of a kind.
+func (c *call) denied(w http.ResponseWriter) error {
+	wire.Explain(w.Header(), fault.CodeAccessDenied, deniedText)
+	return c.odd(w, http.StatusForbidden, "", []byte(
+		"<AccessDeniedException>\n  <Message>"+deniedText+"</Message>\n</AccessDeniedException>\n",
+	))
+}
+
+// empty refuses an empty body, without a text: in JSON if that was said, else in CBOR.
+func (c *call) empty(w http.ResponseWriter, contentType string, known bool) error {
+	f, in := &fault.Error{Code: fault.CodeUnknownOperation}, encoding(asCBOR{})
+	if known {
+		f.Code = fault.CodeSerialization
+	}
+	if contentType == typeJSON {
+		in = asJSON{}
+	}
+	wire.FaultHeader(w.Header(), f)
+	return c.odd(w, http.StatusBadRequest, in.contentType(), appendFault(in, nil, f))
+}
+
+// plain refuses application/json, which AWS reads but never serves.
+func (c *call) plain(w http.ResponseWriter) error {
+	code, status := fault.CodeUnknownOperation, http.StatusNotFound
+	if !(asJSON{}).object(c.body) {
+		code, status = fault.CodeSerialization, http.StatusBadRequest
+	}
+	wire.Explain(w.Header(), code, "Kinesis takes the Content-Type "+typeJSON+", and not "+typePlain+".")
+	return c.odd(w, status, typePlain, []byte(
+		`{"Output":{"__type":"com.amazon.coral.service#`+code+`"},"Version":"1.0"}`,
+	))
 }
 
 func write(w http.ResponseWriter, _ wire.Caller, c *call, _ any) {
@@ -131,7 +166,7 @@ func mediaType(r *http.Request) string {
 // Service is this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "kinesis", Target: targetPrefix, Needs: wire.OwnOrder, Handler: h, Refuse: Refuse,
+		Name: "kinesis", Target: targetPrefix, CBOR: typeCBOR, Needs: wire.OwnOrder, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
 			Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: fault.CodeMissingToken,
 		},
@@ -144,30 +179,11 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	writeFault(w, r, f)
 }
 
-const pseudoXMLDenied = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n"
-
 // Codes of the faults that belong to the wire.
 const (
 	codeInvalid          = "InvalidArgumentException"
 	codeInvalidSignature = "InvalidSignatureException"
 )
-
-// emptyFault is the refusal of an empty body, which has no text.
-func emptyFault(known bool) *fault.Error {
-	if known {
-		return &fault.Error{Code: fault.CodeSerialization}
-	}
-	return &fault.Error{Code: fault.CodeUnknownOperation}
-}
-
-// plainAnswer is the answer to application/json, which AWS reads but never serves.
-func plainAnswer(body []byte) (status int, answer []byte) {
-	code, status := fault.CodeUnknownOperation, http.StatusNotFound
-	if !(asJSON{}).object(body) {
-		code, status = fault.CodeSerialization, http.StatusBadRequest
-	}
-	return status, []byte(`{"Output":{"__type":"com.amazon.coral.service#` + code + `"},"Version":"1.0"}`)
-}
 
 // asFault returns the caller's fault for err. For a caller that has left there is none, and nothing an operator must
 // know.
@@ -193,7 +209,7 @@ func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 		status = http.StatusBadRequest
 	}
 	in := encodingOf(r)
-	wire.Hint(w.Header(), f.Hint)
+	wire.FaultHeader(w.Header(), f)
 	wire.WriteBytes(w, status, in.contentType(), appendFault(in, nil, f))
 }
 
@@ -231,6 +247,8 @@ func refusedBody(w http.ResponseWriter, r *http.Request, err error) bool {
 		if r.ProtoMajor == 1 {
 			w.Header().Set("Connection", "close")
 		}
+		wire.Explain(w.Header(), fault.CodeTooLarge, "A request to Kinesis has a body of at most "+
+			strconv.Itoa(maxBody)+" bytes.")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return true
 	case errors.As(err, &refused):

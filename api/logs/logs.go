@@ -101,6 +101,6 @@ type faultBody struct {
 
 // Refuse answers a fault.
 func Refuse(w http.ResponseWriter, _ *http.Request, f *fault.Error) {
-	wire.Hint(w.Header(), f.Hint)
+	wire.FaultHeader(w.Header(), f)
 	wire.WriteJSON(w, f.Status, contentType, faultBody{Type: f.Code, Message: f.Message})
 }

@@ -135,7 +135,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 		w.WriteHeader(status)
 		return
 	}
-	e := failure{Code: code, Message: text(f.Message), RequestID: c.RequestID, HostID: hostID}
+	e := failure{Code: code, Message: text(wire.Explanation(f)), RequestID: c.RequestID, HostID: hostID}
 	if f.Message == "" && code == bucket.CodeInternal {
 		e.Message = "We encountered an internal error. Please try again."
 	}

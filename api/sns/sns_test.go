@@ -539,15 +539,21 @@ func TestListsHave100EntriesAPage(t *testing.T) {
 	}
 }
 
-// What is our own fault is 500 with no detail, after a stop 503; SDKs try both again.
+// What is our own fault is 500 with no detail but AWS's common text, after a stop 503; SDKs try both again.
 func TestFaultsOfOurOwn(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.local.FailWith(fmt.Errorf("the disk is on fire"))
-	e.refused(500, "InternalError", "", "CreateTopic", "Name", "orders")
+	e.refused(
+		500, "InternalError", "The request processing has failed because of an unknown error, exception or failure; "+
+			"the server has logged it under the request id.", "CreateTopic", "Name", "orders",
+	)
 	e.local.FailWith(nil)
 	e.topics.Stop()
-	e.refused(503, "ServiceUnavailable", "", "CreateTopic", "Name", "orders")
+	e.refused(
+		503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.",
+		"CreateTopic", "Name", "orders",
+	)
 }
 
 // docs/compat/sns.md names every operation.

@@ -44,7 +44,7 @@ type faultBody struct {
 // writeFault answers with f in the JSON protocol. A request with x-amzn-query-mode: true also gets the code of the
 // query protocol.
 func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
-	wire.Hint(w.Header(), f.Hint)
+	wire.FaultHeader(w.Header(), f)
 	if r.Header.Get("X-Amzn-Query-Mode") == "true" {
 		w.Header().Set("X-Amzn-Query-Error", queryError(f.Code, f.Status))
 	}

@@ -136,7 +136,7 @@ func WriteQueryError(w http.ResponseWriter, c Caller, namespace, legacy string, 
 		side = "Receiver"
 	}
 	writeXML(w, f.Status, queryError{
-		Namespace: namespace, Type: side, Code: legacy, Message: f.Message, RequestID: c.RequestID,
+		Namespace: namespace, Type: side, Code: legacy, Message: Explanation(f), RequestID: c.RequestID,
 	})
 }
 

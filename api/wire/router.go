@@ -47,15 +47,15 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case !rt.Hosts.Accepts(r.Host):
-		refuse(x, http.StatusMisdirectedRequest, notOurs(r.Host))
+		rt.turnAway(x, r, http.StatusMisdirectedRequest, codeMisdirected, notOurs(r.Host))
 	case rt.Open && fromBrowser(r): // of the other checks none is left that a browser could not pass
-		refuse(x, http.StatusForbidden,
+		rt.turnAway(x, r, http.StatusForbidden, fault.CodeAccessDenied,
 			"shardmill runs with --auth off and can be reached from other machines, so it refuses every request of a browser.")
 	case strings.HasPrefix(r.URL.Path, ControlPrefix):
 		rt.Control.ServeHTTP(x, r)
 	case FromPage(r):
-		refuse(
-			x, http.StatusForbidden,
+		rt.turnAway(
+			x, r, http.StatusForbidden, fault.CodeAccessDenied,
 			"shardmill refuses requests from web pages (this one carries an Origin or Sec-Fetch-Site header).",
 		)
 	default:
@@ -83,9 +83,9 @@ func (rt *Router) serve(x *exchange, r *http.Request) {
 	case x.body.why.Load() == int32(tooMany):
 		s.refuse(x, r, c, x.body.refusal())
 	case s.Name != "kinesis" && s != &rt.Fallback && !ValidRegion(c.Region): // Kinesis has its own order of checks
-		SetIDs(x.Header(), c)
-		x.Header().Set("X-Amzn-Errortype", "InvalidSignatureException")
-		refuse(x, http.StatusForbidden, "Credential should be scoped to a valid region.")
+		s.refuse(x, r, c, s.misscoped(r))
+	case !s.speaks(r):
+		s.refuseEncoding(x, r)
 	case !s.admits(r):
 		s.refuse(x, r, c, unsigned(s))
 	default:
@@ -94,6 +94,25 @@ func (rt *Router) serve(x *exchange, r *http.Request) {
 	if hint := x.Header().Get(HintHeader); hint != "" && rt.Hinted != nil {
 		rt.Hinted(x.caller, hint)
 	}
+}
+
+// codeMisdirected is the code of a request to a name that is not ours; AWS has none, as no request comes so far there.
+const codeMisdirected = "MisdirectedRequest"
+
+// turnAway refuses a request before it is routed, in the words of the service that it means: it may come from an SDK
+// that calls us by another name, and whoever runs that must read why.
+func (rt *Router) turnAway(x *exchange, r *http.Request, status int, code, text string) {
+	if strings.HasPrefix(r.URL.Path, ControlPrefix) {
+		WriteJSON(x, status, "application/json", map[string]string{"message": text})
+		return
+	}
+	x.caller = ReadCaller(r, rt.Keys)
+	s, unknown := rt.pick(x, r)
+	if unknown != "" {
+		x.caller.Service = unknown
+	}
+	x.service = s
+	s.refuse(x, r, x.caller, &fault.Error{Code: code, Status: status, Message: text})
 }
 
 // unsigned refuses what any page could have sent.
@@ -247,10 +266,6 @@ func isPort(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func refuse(w http.ResponseWriter, status int, text string) {
-	WriteJSON(w, status, "application/json", map[string]string{"message": text})
 }
 
 // clip cuts a caller's text to what one reads.

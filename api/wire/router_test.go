@@ -101,7 +101,7 @@ func TestServiceOfARequest(t *testing.T) {
 				"POST", "/service/Logs_20140328/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor", "X-Amz-Target",
 				"AmazonSQS.X",
 			),
-			"logs",
+			"501 in CBOR logs", // which does not speak it
 		},
 		"CBOR of a shape that nobody has": {
 			request("POST", "/service/Shape/operation/X", "", "Smithy-Protocol", "rpc-v2-cbor"), "501 Shape",
@@ -207,6 +207,12 @@ func TestServiceOfARequest(t *testing.T) {
 				if w.Code != 403 || w.Header().Get("X-Amzn-Requestid") == "" {
 					t.Errorf("answered %d, reached %q", w.Code, w.Header().Get("Reached"))
 				}
+			case strings.HasPrefix(name, "in CBOR "):
+				want := "shardmill does not implement " + name[len("in CBOR "):] + " in application/cbor yet"
+				if w.Code != 501 || !strings.Contains(w.Body.String(), want) ||
+					w.Header().Get("Content-Type") != "application/cbor" {
+					t.Errorf("answered %d %v %q", w.Code, w.Header(), w.Body)
+				}
 			case !missing:
 				if got := w.Header().Get("Reached"); got != name {
 					t.Errorf("reached %q, answered %d %s", got, w.Code, w.Body)
@@ -268,6 +274,17 @@ func TestNotHereSpeaksTheCallersProtocol(t *testing.T) {
 			w.Body.String(), "<ErrorResponse><Error><Type>Sender</Type><Code>NotImplementedException</Code>",
 		) {
 		t.Errorf("query: %s", w.Body)
+	}
+
+	w = do(request("POST", "/", "Action=DescribeVpcs&Version=2016-11-15", "Content-Type", form, "Authorization",
+		scope("ec2")))
+	if !strings.Contains(w.Body.String(), "<Response><Errors><Error><Code>NotImplementedException</Code><Message>") {
+		t.Errorf("EC2: %s", w.Body)
+	}
+
+	w = do(request("GET", "/2013-04-01/hostedzone", "", "Authorization", scope("route53")))
+	if !strings.Contains(w.Body.String(), "<ErrorResponse><Error><Type>Sender</Type><Code>NotImplementedException<") {
+		t.Errorf("Route 53: %s", w.Body)
 	}
 
 	w = do(request("GET", "/bucket/key", ""))

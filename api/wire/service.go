@@ -17,6 +17,7 @@ type Service struct {
 	// path prefix of URLs that prove by themselves that they may be fetched, by GET alone; "" when there is none
 	Open    string
 	Codes   Codes        // of refusals that no operation gives
+	CBOR    string       // Content-Type of CBOR with it; "": it does not speak CBOR
 	Handler http.Handler // never sees a request that Router refused
 
 	// Refuse answers f in the protocol of r. The answer already has its ids. nil: as JSON.
@@ -100,8 +101,41 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, c Caller, f *fa
 		s.Refuse(w, r, f)
 		return
 	}
-	Hint(w.Header(), f.Hint)
-	WriteJSON(w, f.Status, "application/json", map[string]string{"__type": f.Code, "message": f.Message})
+	RefuseUnrouted(w, r, f)
+}
+
+// Codes of a scope without a region: of JSON and CBOR, of the query protocol, and of S3.
+const (
+	codeMisscoped       = "InvalidSignatureException"
+	codeMisscopedForm   = "SignatureDoesNotMatch"
+	codeMisscopedObject = "AuthorizationHeaderMalformed"
+)
+
+// misscoped is the fault of a signature whose scope names no region. Source: the texts and codes by which AWS refuses a
+// scope, by protocol.
+func (s *Service) misscoped(r *http.Request) *fault.Error {
+	f := &fault.Error{
+		Code: codeMisscoped, Status: http.StatusForbidden,
+		Message: "Credential should be scoped to a valid region.",
+	}
+	switch {
+	case s.Name == "s3":
+		f.Code, f.Status = codeMisscopedObject, http.StatusBadRequest
+	case s.Needs == Header && r.Header.Get("X-Amz-Target") == "" && r.Header.Get(smithyHeader) == "":
+		f.Code = codeMisscopedForm
+	}
+	return f
+}
+
+// speaks reports whether the service speaks the CBOR of r, or r none. Every service speaks its own other protocols.
+func (s *Service) speaks(r *http.Request) bool {
+	contentType := cborOf(r)
+	return contentType == "" || contentType == s.CBOR || contentType == typeAWSCBOR && s.Target == ""
+}
+
+// refuseEncoding refuses a protocol by name, in that protocol.
+func (s *Service) refuseEncoding(w http.ResponseWriter, r *http.Request) {
+	RefuseUnrouted(w, r, Absent(s.Name).Operation("in "+cborOf(r)))
 }
 
 // codes are those of the service; common ones where there is none.
