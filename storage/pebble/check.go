@@ -114,15 +114,13 @@ func (s *Store) checkOutputs(fs vfs.FS, inv *inventory) error {
 
 // checkLogs checks that every log that is still needed exists and holds all its durable bytes.
 func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) error {
-	names, err := fs.List(s.dir)
+	found, err := logNumbers(fs, s.dir, inv.minLog)
 	if err != nil {
 		return err
 	}
 	there, marked, all := map[uint64]bool{}, map[uint64]int64{}, map[uint64]struct{}{}
-	for _, name := range names {
-		if kind, number := fileKind(name); kind == logFile && number >= inv.minLog {
-			there[number], all[number] = true, struct{}{}
-		}
+	for _, number := range found {
+		there[number], all[number] = true, struct{}{}
 	}
 	for _, l := range m.logs {
 		if l.number >= inv.minLog {
@@ -131,7 +129,7 @@ func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) e
 	}
 	numbers := slices.Sorted(maps.Keys(all))
 	for i, number := range numbers {
-		name := fmt.Sprintf("%06d.log", number)
+		name := logName(number)
 		var l logScan
 		why := ""
 		if there[number] {
@@ -179,6 +177,20 @@ func (s *Store) checkLogs(fs vfs.FS, inv *inventory, m *mark, acceptLoss bool) e
 	return nil
 }
 
+// logNumbers returns the logs in dir whose numbers are at least least, in order.
+func logNumbers(fs vfs.FS, dir string, least uint64) (numbers []uint64, err error) {
+	names, err := fs.List(dir)
+	for _, name := range names {
+		if kind, number := fileKind(name); kind == logFile && number >= least {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, err
+}
+
+func logName(number uint64) string { return fmt.Sprintf("%06d.log", number) }
+
 // lostPrefix begins the names of logs that were set aside.
 const lostPrefix = "LOST-"
 
@@ -190,7 +202,7 @@ func (s *Store) giveUpLogs(fs vfs.FS, why string, m *mark, numbers []uint64, the
 		if !there[number] {
 			continue
 		}
-		name := fmt.Sprintf("%06d.log", number)
+		name := logName(number)
 		from, to := fs.PathJoin(s.dir, name), fs.PathJoin(s.dir, lostPrefix+name)
 		kept, err := setAside(fs, from, to)
 		switch {

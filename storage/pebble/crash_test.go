@@ -352,6 +352,9 @@ func crashCoord(ctx context.Context, t *testing.T, s *pebble.Store, c *crasher, 
 func checkCrash(t *testing.T, crash crash) (wrong []string) {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	ctx, l := t.Context(), crash.l
+	for _, f := range findings(t, crash.fs) {
+		bad("the check takes what a power loss leaves for damage: %s: %s", f.Where, f.What)
+	}
 	s, err := pebble.Open(pebble.Options{
 		Dir: "store", FS: crash.fs, Fatal: func(err error) { t.Errorf("fatal: %v", err) },
 	})

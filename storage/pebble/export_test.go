@@ -77,3 +77,9 @@ func Inventory(fs vfs.FS, dir string) (files map[string]uint64, err error) {
 	}
 	return files, nil
 }
+
+// ShardKey returns where the state of a shard lies.
+func ShardKey(id storage.Shard) []byte { return shardKey(tableShards, id) }
+
+// TimeKey returns where the index entry of a shard for an arrival lies.
+func TimeKey(id storage.Shard, at record.Millis) []byte { return timeKey(id, at) }

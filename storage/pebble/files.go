@@ -58,12 +58,21 @@ const archive = "archive"
 // files is the file system as Pebble sees it. Here the store learns of writes, holds them back and bounds them.
 type files struct {
 	vfs.FS   // frees the ballast when the disk is full
+	dir      string
 	logs     *logs
 	troubles *troubles
 }
 
+// kindOf is fileKind for the files of the database itself: a copy of it has the same names, and nothing of it is ours.
+func (f *files) kindOf(name string) (kind, uint64) {
+	if f.PathDir(name) != f.dir {
+		return otherFile, 0
+	}
+	return fileKind(name)
+}
+
 func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	switch kind, number := fileKind(name); kind {
+	switch kind, number := f.kindOf(name); kind {
 	case logFile:
 		return f.logs.create(name, number, category)
 	case tableFile, blobFile:
@@ -88,7 +97,7 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 // panic.
 func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	file, err := f.FS.Open(name, opts...)
-	if kind, _ := fileKind(name); kind != blobFile {
+	if kind, _ := f.kindOf(name); kind != blobFile {
 		return file, err
 	}
 	if err != nil {
@@ -125,7 +134,7 @@ func (f *files) Rename(from, to string) error {
 }
 
 func (f *files) Remove(name string) error {
-	if kind, number := fileKind(name); kind == logFile {
+	if kind, number := f.kindOf(name); kind == logFile {
 		return f.logs.remove(name, number)
 	}
 	return f.FS.Remove(name)

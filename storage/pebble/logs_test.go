@@ -68,7 +68,8 @@ func TestAnOutputThatFailedIsRemoved(t *testing.T) {
 		}
 		return nil
 	}))
-	f, err := (&files{FS: fs, troubles: newTroubles("", nil)}).Create("000009.blob", vfs.WriteCategoryUnspecified)
+	ours := &files{FS: fs, dir: ".", troubles: newTroubles("", nil)}
+	f, err := ours.Create("000009.blob", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,22 +124,26 @@ func explainOpen(err error) error {
 	return err
 }
 
+// newerFormat returns an error if the store has a format that this program does not know, and crdb.ErrNotFound if it
+// says nothing.
+func (s *Store) newerFormat() error {
+	b, closer, err := s.get(formatKey)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	if len(b) != 4 {
+		return fmt.Errorf("corrupt: a format version of %d bytes; restore it from a backup", len(b))
+	}
+	if v := binary.LittleEndian.Uint32(b); v > formatVersion {
+		return fmt.Errorf("format version %d is newer than this program's %d: use a newer program", v, formatVersion)
+	}
+	return nil
+}
+
 // checkFormat checks the format version in the database, or writes it into a new one.
 func (s *Store) checkFormat(acceptLoss bool) error {
-	b, closer, err := s.get(formatKey)
-	if err == nil {
-		defer closer.Close()
-		if len(b) != 4 {
-			return fmt.Errorf("corrupt: a format version of %d bytes; restore it from a backup", len(b))
-		}
-		if v := binary.LittleEndian.Uint32(b); v > formatVersion {
-			return fmt.Errorf(
-				"format version %d is newer than this program's %d: use a newer program", v, formatVersion,
-			)
-		}
-		return nil
-	}
-	if !errors.Is(err, crdb.ErrNotFound) {
+	if err := s.newerFormat(); !errors.Is(err, crdb.ErrNotFound) {
 		return explainOpen(err)
 	}
 	it, err := s.rows(nil)

@@ -44,7 +44,7 @@ func (s *Store) open(o Options) (err error) {
 	}
 	o = o.fit()
 	s.disk.minFree, s.disk.size = o.MinFree, o.Ballast
-	s.files = &files{FS: fs, troubles: s.troubles, logs: &logs{fs: fs, dir: s.dir, failed: s.logFailed}}
+	s.files = s.newFiles(fs)
 	if s.marker, err = newMarker(fs, s.dir, old, cmp.Or(o.markEvery, markEvery), s.files.logs, s.troubles); err != nil {
 		return s.explain(err, 0)
 	}
@@ -64,6 +64,13 @@ func (s *Store) open(o Options) (err error) {
 	}
 	s.troubles.opened()
 	return s.failure()
+}
+
+func (s *Store) newFiles(fs vfs.FS) *files {
+	return &files{
+		FS: fs, dir: fs.PathDir(fs.PathJoin(s.dir, "a")), troubles: s.troubles,
+		logs: &logs{fs: fs, dir: s.dir, failed: s.logFailed},
+	}
 }
 
 // openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. The goroutine

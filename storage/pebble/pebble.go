@@ -97,6 +97,16 @@ var _ storage.Store = (*Store)(nil)
 // newer program wrote.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
+	s := newStore(o)
+	if err := s.open(o); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
+	}
+	go s.runCommitter()
+	s.disk.start()
+	return s, nil
+}
+
+func newStore(o Options) *Store {
 	s := &Store{
 		dir: o.Dir, clock: o.Clock, log: o.Logger, fatal: o.Fatal,
 		queue:     queue{limit: queueBytes, wake: make(chan struct{}, 1)},
@@ -106,12 +116,7 @@ func Open(o Options) (*Store, error) {
 		dying:     make(map[uint32]struct{}),
 	}
 	s.life.idle.L = &s.life.mu
-	if err := s.open(o); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
-	}
-	go s.runCommitter()
-	s.disk.start()
-	return s, nil
+	return s
 }
 
 func (o Options) withDefaults() Options {

@@ -14,7 +14,11 @@ var errPanic = errors.New("the database panicked")
 // contain turns a panic of the database into an error. Defer it around a call of the database and nothing else: our own
 // panics stay panics.
 func contain(err *error) {
-	if p := recover(); p != nil {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("%w: %w", errPanic, p)
+	default:
 		*err = fmt.Errorf("%w: %v", errPanic, p)
 	}
 }
@@ -69,6 +73,8 @@ func (r *rows) SeekLT(key []byte) (ok bool) {
 	defer contain(&r.panicked)
 	return r.panicked == nil && r.it.SeekLT(key)
 }
+
+func (r *rows) Valid() bool { return r.panicked == nil && r.it.Valid() }
 
 func (r *rows) Key() []byte { return r.it.Key() }
 
