@@ -31,7 +31,9 @@ type packages struct {
 
 	mu    sync.Mutex
 	users map[string]int
-	made  int // directories of environments
+	made  int      // directories of environments
+	holds int      // how many want every package to stay, used or not
+	later []string // packages that nobody used any more while there was a hold
 }
 
 func openPackages(dir string) *packages {
@@ -217,9 +219,38 @@ func (p *packages) release(sha string) {
 		return
 	}
 	delete(p.users, sha)
+	if p.holds > 0 {
+		p.later = append(p.later, sha)
+		return
+	}
+	p.remove(sha)
+}
+
+// remove removes a package. mu is held.
+func (p *packages) remove(sha string) {
 	_ = os.Remove(p.zipPath(sha))
 	_ = removeAll(filepath.Join(p.scratch, "code", sha))
 	_ = removeAll(filepath.Join(p.scratch, "cache", sha))
+}
+
+// hold keeps every package that is there until release, which is called once.
+func (p *packages) hold() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.holds--; p.holds > 0 {
+			return
+		}
+		for _, sha := range p.later {
+			if p.users[sha] == 0 {
+				p.remove(sha)
+			}
+		}
+		p.later = nil
+	}
 }
 
 // sweep removes packages that are not retained, as a crash between writing code and writing the function leaves them.

@@ -17,6 +17,33 @@ type uses struct {
 	mu     sync.Mutex
 	count  map[blob]int
 	doomed map[blob]bool // to be looked at once the last use ends
+	holds  int           // how many want all content to stay
+	later  []blob        // to be looked at when the last hold ends
+}
+
+// Hold keeps all content that there is, whatever is deleted meanwhile, until release, which is called once: who copies
+// the store and then the files finds every file that the copy refers to.
+func (bs *Buckets) Hold() (release func()) {
+	u := &bs.uses
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.holds++
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.holds--; u.holds > 0 {
+			return
+		}
+		later := u.later
+		u.later = nil
+		for _, n := range later {
+			if u.count[n] == 0 {
+				u.remove(bs, n)
+			} else {
+				u.doomed[n] = true
+			}
+		}
+	}
 }
 
 func (u *uses) begin(names ...blob) {
@@ -59,6 +86,10 @@ func (bs *Buckets) replace(ctx context.Context, lost []blob, ops ...storage.Loca
 
 // remove removes content that nothing refers to. u.mu is held. What stays because of an error goes with the next sweep.
 func (u *uses) remove(bs *Buckets, n blob) {
+	if u.holds > 0 {
+		u.later = append(u.later, n)
+		return
+	}
 	referred, err := bs.referred(n)
 	if err == nil && !referred {
 		err = bs.content.remove(n)
@@ -73,6 +104,10 @@ func (u *uses) removeUnused(bs *Buckets, n blob) (bool, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.count[n] > 0 {
+		return false, nil
+	}
+	if u.holds > 0 {
+		u.later = append(u.later, n)
 		return false, nil
 	}
 	referred, err := bs.referred(n)
