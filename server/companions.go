@@ -37,6 +37,8 @@ type companion struct {
 
 	wake  func() // ends requests that wait for something; nil: none does
 	close func() // once no request is under way; nil: nothing to do
+	// keeps its files, whatever is deleted, until the result is called; nil: the store has everything
+	hold func() (release func())
 }
 
 // row is a companion and what serves it. A companion that another program serves is a row whose open returns
@@ -180,6 +182,7 @@ func openObjects(ctx context.Context, s *Server, r *rooms) (c companion, err err
 		}))},
 		destinations: []destination.Kind{destination.S3(buckets{b})},
 		close:        b.Stop,
+		hold:         b.Hold,
 	}, b.Start(ctx)
 }
 

@@ -153,6 +153,7 @@ type Server struct {
 	handler   atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
 	ready     atomic.Bool
 	starting  atomic.Bool
+	copying   atomic.Bool           // a backup is under way
 	broken    atomic.Pointer[error] // why the store failed
 	failed    chan error
 	patience  time.Duration // see idlePatience

@@ -34,6 +34,7 @@ const (
 	PathReset  = wire.ControlPrefix + "reset"
 	PathLogs   = wire.ControlPrefix + "logs"
 	PathReach  = wire.ControlPrefix + "reach"  // answers a Reach
+	PathBackup = wire.ControlPrefix + "backup" // takes a BackupRequest by POST and answers a BackupAnswer
 	PathReplay = wire.ControlPrefix + "replay" // takes a ReplayRequest by POST and answers a ReplayAnswer
 
 	PathMetrics = wire.ControlPrefix + "metrics"      // for Prometheus
@@ -51,6 +52,10 @@ type Server interface {
 
 	// Reset deletes everything and starts afresh.
 	Reset(ctx context.Context) error
+
+	// Backup copies everything that the server keeps to a directory of its machine, which must not exist or be empty. A
+	// *Problem says why it does not.
+	Backup(ctx context.Context, to string) (BackupAnswer, error)
 
 	// Usage returns what requests hold, and what became of those that were not served.
 	Usage() wire.Usage
@@ -156,6 +161,7 @@ func New(o Options) http.Handler {
 		{"GET " + PathReach, h.reach},
 		{"POST " + PathReset, h.reset},
 		{"POST " + PathReplay, h.replay},
+		{"POST " + PathBackup, h.backup},
 		{"GET " + PathLogs, h.logs},
 		{"GET " + PathProfile + "{$}", listProfiles},
 		{"GET " + PathProfile + "{name}", takeProfile},

@@ -51,6 +51,11 @@ func (w *world) Reset(context.Context) error {
 	return w.refuses
 }
 
+func (w *world) Backup(_ context.Context, to string) (BackupAnswer, error) {
+	w.asked = append(w.asked, "backup "+to)
+	return BackupAnswer{Data: "/data", To: to, Files: 3}, w.refuses
+}
+
 func (w *world) Lookup(ref function.Ref) (*function.Configuration, bool) {
 	if ref.Name != "f" {
 		return nil, false
@@ -124,6 +129,7 @@ func TestTheTokenOpensWhatIsNotHealth(t *testing.T) {
 		{"POST", PathClock},
 		{"POST", PathReset},
 		{"POST", PathReplay},
+		{"POST", PathBackup},
 		{"GET", PathLogs},
 		{"GET", PathProfile},
 		{"GET", PathProfile + "heap"},
@@ -282,5 +288,27 @@ func TestMetricsTellOfTheProcess(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is not on the page:\n%s", want, page)
 		}
+	}
+}
+
+// A backup goes to an absolute path, and says what it has copied; what the server refuses has its own status.
+func TestABackupGoesToAnAbsolutePath(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	h := w.handler(false)
+	for _, body := range []string{``, `{}`, `{"to":"here"}`, `{"to":5}`} {
+		if status, answer := do(h, "POST", PathBackup, body); status != 400 || len(w.asked) != 0 {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+
+	status, answer := do(h, "POST", PathBackup, `{"to":"/mnt/../mnt/monday/"}`)
+
+	if status != 200 || answer != `{"data":"/data","to":"/mnt/monday","files":3,"bytes":0,"linked":0}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	w.refuses = &Problem{409, "not now"}
+	if status, answer := do(h, "POST", PathBackup, `{"to":"/x"}`); status != 409 || answer != `{"message":"not now"}` {
+		t.Errorf("%d %s", status, answer)
 	}
 }
