@@ -311,6 +311,67 @@ func TestAClientThatTakesNothingIsCut(t *testing.T) {
 	})
 }
 
+// An operation may have more patience, and give it up while a part is under way.
+func TestAClientIsHurried(t *testing.T) {
+	eachHTTP(t, nil, func(f *follower) {
+		began := time.Now()
+		ended := make(chan time.Duration, 1)
+		f.do = func(_ context.Context, out *wire.Stream) error {
+			out.Patience = time.Hour
+			part := bytes.Repeat([]byte("x"), 1<<20)
+			for range 1000 {
+				if err := out.Send(part); err != nil {
+					ended <- time.Since(began)
+					return err
+				}
+			}
+			return nil
+		}
+		f.call(f.Context())
+		if got := <-ended; got != time.Hour {
+			f.Errorf("with patience it takes %s", got)
+		}
+
+		began = time.Now()
+		patient := f.do
+		f.do = func(ctx context.Context, out *wire.Stream) error {
+			time.AfterFunc(time.Minute, func() { out.Hurry(5 * time.Second) })
+			time.AfterFunc(time.Minute+time.Second, func() { out.Hurry(time.Minute) }) // which is no longer
+			return patient(ctx, out)
+		}
+		f.call(f.Context())
+		if got := <-ended; got != time.Minute+5*time.Second {
+			f.Errorf("hurried it takes %s", got)
+		}
+	})
+}
+
+// Hurry does nothing to the next answer of a connection, and a client that takes everything in time gets the whole.
+func TestAHurriedAnswerIsWhole(t *testing.T) {
+	eachHTTP(t, nil, func(f *follower) {
+		var last *wire.Stream
+		f.do = func(_ context.Context, out *wire.Stream) error {
+			if last != nil {
+				last.Hurry(time.Second)
+			}
+			last = out
+			err := out.Send([]byte("one"))
+			out.Hurry(time.Minute)
+			f.pass(50 * time.Second)
+			return errors.Join(err, out.Send([]byte("two")))
+		}
+		for range 2 {
+			if got, err := io.ReadAll(f.call(f.Context()).Body); string(got) != "onetwo" || err != nil {
+				f.Errorf("%q, %v", got, err)
+			}
+			f.pass(2 * time.Minute)
+		}
+		if f.dialled != 1 {
+			f.Errorf("%d connections", f.dialled)
+		}
+	})
+}
+
 // A stream that has nothing to send for long stays, and so does its connection.
 func TestASilentStreamStays(t *testing.T) {
 	eachHTTP(t, nil, func(f *follower) {
