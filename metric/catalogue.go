@@ -24,7 +24,8 @@ const (
 	ExecutedVersion = "ExecutedVersion" // beside Resource, where that is an alias
 	MappingUUID     = "EventSourceMappingUUID"
 	StreamName      = "StreamName"
-	ShardID         = "ShardId" // beside StreamName
+	ShardID         = "ShardId"      // beside StreamName
+	ConsumerName    = "ConsumerName" // beside StreamName
 	TopicName       = "TopicName"
 )
 
@@ -119,6 +120,20 @@ var (
 	GetRecordsRecords = Kind{Kinesis, "GetRecords.Records", Count}
 	// 1 for a read that succeeded, 0 for one that failed at the store
 	GetRecordsSuccess = Kind{Kinesis, "GetRecords.Success", Count}
+)
+
+// Metrics of registered consumers, by StreamName and ConsumerName. Source: as above.
+var (
+	// 1 for a subscription that was let through, 0 for one that another kept out
+	SubscribeSuccess = Kind{Kinesis, "SubscribeToShard.Success", Count}
+	// 1 for a subscription that another one kept out, or that came too soon
+	SubscribeRateExceeded = Kind{Kinesis, "SubscribeToShard.RateExceeded", Count}
+	// 1 for each event, also for one without records; 0 where the store failed
+	SubscribeEvents  = Kind{Kinesis, "SubscribeToShardEvent.Success", Count}
+	SubscribeBytes   = Kind{Kinesis, "SubscribeToShardEvent.Bytes", Bytes}
+	SubscribeRecords = Kind{Kinesis, "SubscribeToShardEvent.Records", Count}
+	// of each event, as it says itself
+	SubscribeBehind = Kind{Kinesis, "SubscribeToShardEvent.MillisBehindLatest", Milliseconds}
 )
 
 // Metrics that only shards have, by StreamName and ShardId, for streams whose owners asked for them; so are

@@ -281,6 +281,7 @@ func (s *Streams) install(st *stream, sn *snapshot) {
 		}
 	}
 	s.mu.Unlock()
+	s.closeGone(old, sn)
 	if old.info.Monitored != sn.info.Monitored || sn.info.Monitored != 0 && old.expired != sn.expired {
 		s.meters.keep(sn, s.now())
 	}
@@ -289,13 +290,16 @@ func (s *Streams) install(st *stream, sn *snapshot) {
 // forget removes st from memory.
 func (s *Streams) forget(st *stream) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.byName[st.name] != st {
+		s.mu.Unlock()
 		return
 	}
 	delete(s.byName, st.name)
 	delete(s.byID, st.id.Load())
-	close(st.snap.Load().changed)
+	last := st.snap.Load()
+	close(last.changed)
+	s.mu.Unlock()
+	s.closeGone(last, nil)
 }
 
 // renewed builds the snapshot of a changed record; the shards stay the same.

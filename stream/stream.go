@@ -200,6 +200,9 @@ type Options struct {
 	Pace       Pace          // how long transitions stay visible; the zero value: not at all
 	// Role returns the ARN of the role that an access key was issued to, "" for other keys; nil: there are no roles
 	Role func(accessKey string) string
+	// how old a subscription to a shard is before a second one of its consumer takes over; younger ones keep others
+	// out. 0: DefaultTakeOver; negative: none are too young
+	TakeOver time.Duration
 }
 
 // Streams holds all streams of all accounts. Every method is safe for concurrent use.
@@ -229,6 +232,7 @@ type Streams struct {
 	pace    Pace
 	transit transitions
 	role    func(accessKey string) string
+	seats   seats
 }
 
 // stream is one stream in memory; its snapshot is replaced as a whole.
@@ -257,6 +261,9 @@ func New(o Options) *Streams {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.TakeOver == 0 {
+		o.TakeOver = DefaultTakeOver
+	}
 	if o.ShardQuota == 0 {
 		o.ShardQuota = DefaultShardQuota
 	}
@@ -266,7 +273,7 @@ func New(o Options) *Streams {
 		doubted: map[Name]uint32{},
 		first:   make(chan struct{}, 1), shrunk: make(chan struct{}, 1), looks: make(chan struct{}, 1),
 		pace: o.Pace, role: o.Role,
-		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}},
+		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}}, seats: seats{gap: o.TakeOver},
 	}
 }
 
