@@ -77,7 +77,8 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	}
 	pace := s.paces()
 	r.streams = stream.New(stream.Options{
-		Pace: pace.streams, Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
+		Pace: pace.streams, TakeOver: s.cfg.TakeOverAfter,
+		Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
 		Role: func(accessKey string) string {
 			_, role, _ := r.functions.Holder(accessKey)
 			return role
@@ -437,6 +438,9 @@ func (r *rooms) drain(ctx context.Context) {
 
 // wake ends requests that wait for something.
 func (r *rooms) wake() {
+	if r.streams != nil {
+		r.streams.EndSubscriptions()
+	}
 	for _, c := range r.companions {
 		if c.wake != nil {
 			c.wake()

@@ -68,14 +68,17 @@ type Config struct {
 	FunctionClock string
 	// Pace is "" or instant: what is put is read at once, and transitions are over before they matter; aws: mappings
 	// poll once a second, and transitions of streams, functions and mappings stay visible for five seconds.
-	Pace       string
-	ReadyFile  string // written once everything answers
-	Version    string
-	Log        *slog.Logger                                         // nil: nothing is logged
-	Observe    func(engine.Observation)                             // what happens in mappings; see engine.Options
-	LogLines   func(owner function.Ref, events []function.LogEvent) // what functions print; must not block
-	Hinted     func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
-	DrainLimit time.Duration                                        // how long Stop waits for invocations; 0: 30 s
+	Pace string
+	// TakeOverAfter is how long a subscription to a shard keeps out another one of its consumer; 0: AWS's five seconds;
+	// negative: not at all.
+	TakeOverAfter time.Duration
+	ReadyFile     string // written once everything answers
+	Version       string
+	Log           *slog.Logger                                         // nil: nothing is logged
+	Observe       func(engine.Observation)                             // what happens in mappings; see engine.Options
+	LogLines      func(owner function.Ref, events []function.LogEvent) // what functions print; must not block
+	Hinted        func(c wire.Caller, hint string)                     // advice that an answer carries; must not block
+	DrainLimit    time.Duration                                        // how long Stop waits for invocations; 0: 30 s
 
 	// Companions says what serves each companion, by its name: embedded, off or proxy:URL; see proxy.ParseSetting. What
 	// is not named is embedded. ProxyCredentials is the file of keys that forwarded requests are signed with.

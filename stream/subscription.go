@@ -146,12 +146,12 @@ type Event struct {
 	Children     []Child // only at the end of the shard, and never empty there
 }
 
-// Next visits the next records, at least one and at most as limit says at that moment, or waits for them; after four
-// seconds without any it returns all the same. io.EOF: the five minutes are over, or the end of the shard was returned
-// before. Any other error is a fault to be told, such as ResourceInUseException when a later subscription has taken
-// over, or that of ctx. The records must not be changed.
+// Next visits the next records, or waits for them: 10,000 at most and as many bytes of data and keys as most says at
+// that moment, but at least one record. After four seconds without any it returns all the same. io.EOF: the five
+// minutes are over, or the end of the shard was returned before. Any other error is a fault to be told, such as
+// ResourceInUseException when a later subscription has taken over, or that of ctx. The records must not be changed.
 func (sub *Subscription) Next(
-	ctx context.Context, limit func() storage.Limit, visit func(record.Record),
+	ctx context.Context, most func() int, visit func(record.Record),
 ) (Event, error) {
 	if sub.done {
 		return Event{}, io.EOF
@@ -161,7 +161,7 @@ func (sub *Subscription) Next(
 	for {
 		changed := sub.s.Changed(sub.key.stream, sub.shard.key.Index)
 		got := reading{}
-		next, end, err := sub.read(ctx, sub.from, limit(), &got, visit)
+		next, end, err := sub.read(ctx, sub.from, storage.Limit{Records: MaxReadRecords, Bytes: most()}, &got, visit)
 		switch {
 		case err != nil:
 			return Event{}, err

@@ -14,10 +14,9 @@ import (
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
-	"github.com/shardmill/shardmill/storage"
 )
 
-func anyLimit() storage.Limit { return storage.Limit{Records: MaxReadRecords, Bytes: MaxReadBytes} }
+func anySize() int { return MaxReadBytes }
 
 // subscribe begins a subscription that must be let through.
 func (b *bench) subscribe(id ConsumerID, in IteratorInput) *Subscription {
@@ -34,7 +33,7 @@ var fromHorizon = IteratorInput{Shard: "0", Type: IterTrimHorizon}
 func (b *bench) next(sub *Subscription) string {
 	b.Helper()
 	var keys []string
-	_, err := sub.Next(b.ctx, anyLimit, func(r record.Record) { keys = append(keys, r.Key) })
+	_, err := sub.Next(b.ctx, anySize, func(r record.Record) { keys = append(keys, r.Key) })
 	switch {
 	case errors.Is(err, io.EOF):
 		return "end"
@@ -77,7 +76,7 @@ func TestConsumersAreMeasured(t *testing.T) {
 		b.put(orders, "a", "bb") // 10 and 12 bytes, keys included
 		b.put(orders, "c")
 		<-time.After(time.Second)
-		if _, err := sub.Next(b.ctx, func() storage.Limit { return storage.Limit{Records: 2} },
+		if _, err := sub.Next(b.ctx, func() int { return 22 },
 			func(record.Record) {}); err != nil { // one second behind
 			t.Fatal(err)
 		}
@@ -188,7 +187,7 @@ func TestEndsAreTold(t *testing.T) {
 		sub.OnEnd(func() { told++ })
 		ctx, leave := context.WithCancel(b.ctx)
 		leave()
-		if _, err := sub.Next(ctx, anyLimit, func(record.Record) {}); !errors.Is(err, context.Canceled) {
+		if _, err := sub.Next(ctx, anySize, func(record.Record) {}); !errors.Is(err, context.Canceled) {
 			t.Errorf("a reader that has left gets %v", err)
 		}
 		sub.Close()

@@ -30,6 +30,12 @@ func takeCall(caller wire.Caller, in encoding) *call {
 	return c
 }
 
+// lend gives the buffers of c to other calls while c goes on for long. What has been read of the body stays valid.
+func (c *call) lend() {
+	pool.Put(&call{body: c.body, out: c.out})
+	c.body, c.out = nil, nil
+}
+
 func (c *call) release() {
 	if cap(c.body) > keepBytes {
 		c.body = nil

@@ -6,6 +6,12 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
+// iteratorTypes are the ways to begin, in the order of AWS's messages.
+var iteratorTypes = []string{
+	string(stream.IterAfter), string(stream.IterLatest), string(stream.IterAtTimestamp), string(stream.IterAt),
+	string(stream.IterTrimHorizon),
+}
+
 // getShardIterator serves GetShardIterator, all five types.
 func (h *handler) getShardIterator(ctx context.Context, c *call) error {
 	f := c.request("StreamName", "ShardId", "ShardIteratorType", "StartingSequenceNumber", "Timestamp", "StreamARN")
@@ -20,9 +26,7 @@ func (h *handler) getShardIterator(ctx context.Context, c *call) error {
 	var v constraints
 	v.name("streamName", name, optional)
 	v.name("shardId", shard, required)
-	v.enum("shardIteratorType", kind, required, string(stream.IterAfter), string(stream.IterLatest),
-		string(stream.IterAtTimestamp),
-		string(stream.IterAt), string(stream.IterTrimHorizon))
+	v.enum("shardIteratorType", kind, required, iteratorTypes...)
 	v.text("startingSequenceNumber", sequence, optional, seqPattern, 0, 0)
 	target, err := c.target(&v, name, arn)
 	if err != nil {

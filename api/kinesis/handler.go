@@ -57,6 +57,7 @@ func New(o Options) http.Handler {
 type handler struct {
 	streams *stream.Streams
 	log     *slog.Logger
+	events  eventRoom
 }
 
 // read applies the checks that come before an operation, in AWS's order. Whether the body is a JSON object or a CBOR

@@ -16,12 +16,23 @@ type operation = wire.Operation[*handler, *call]
 
 func on(serve func(h *handler, ctx context.Context, c *call) error) operation {
 	return operation{Serve: func(h *handler, ctx context.Context, _ wire.Caller, c *call) (any, error) {
-		err := serve(h, ctx, c)
-		if err != nil && c.hint != "" {
-			err = &hintedError{err, c.hint}
-		}
-		return nil, err
+		return nil, c.hinted(serve(h, ctx, c))
 	}}
+}
+
+// streaming is on for an operation that owns its answer.
+func streaming(serve func(h *handler, ctx context.Context, c *call, out *wire.Stream) error) operation {
+	return operation{Stream: func(h *handler, ctx context.Context, _ wire.Caller, c *call, out *wire.Stream) error {
+		return c.hinted(serve(h, ctx, c, out))
+	}}
+}
+
+// hinted adds the advice of the call to an error.
+func (c *call) hinted(err error) error {
+	if err != nil && c.hint != "" {
+		return &hintedError{err, c.hint}
+	}
+	return err
 }
 
 // hintedError is an error whose answer carries advice.
@@ -68,6 +79,7 @@ var model = named(wire.Model[operation]{
 		"SplitShard":                    on((*handler).splitShard),
 		"StartStreamEncryption":         on((*handler).startStreamEncryption),
 		"StopStreamEncryption":          on((*handler).stopStreamEncryption),
+		"SubscribeToShard":              streaming((*handler).subscribeToShard),
 		"TagResource":                   on((*handler).tagResource),
 		"UntagResource":                 on((*handler).untagResource),
 		"UpdateAccountSettings":         on((*handler).updateAccountSettings),
@@ -76,7 +88,6 @@ var model = named(wire.Model[operation]{
 		"UpdateStreamMode":              on((*handler).updateStreamMode),
 		"UpdateStreamWarmThroughput":    on((*handler).updateStreamWarmThroughput),
 	},
-	Others: `SubscribeToShard`,
 })
 
 // named has each operation tell its call for whom it works, and its name, by which policies speak of it.

@@ -21,6 +21,7 @@ import (
 // serverFlags are what dev and serve have in common.
 type serverFlags struct {
 	reach     reachFlags
+	fanout    fanoutFlags
 	dev       bool
 	data      string
 	readyFile string
@@ -46,6 +47,7 @@ type serverFlags struct {
 
 func (f *serverFlags) register(c *cobra.Command) {
 	f.reach.register(c)
+	f.fanout.register(c)
 	c.Flags().StringVar(
 		&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON",
 	)
@@ -143,6 +145,9 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		Pace: f.pace,
 	}
 	if err := f.reach.into(c, &cfg); err != nil {
+		return cfg, err
+	}
+	if err := f.fanout.into(c, &cfg); err != nil {
 		return cfg, err
 	}
 	cfg.ProxyCredentials, cfg.Companions = f.keys, map[string]string{}

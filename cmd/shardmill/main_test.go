@@ -90,6 +90,10 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 			"dev --buffer-memory 0", 2,
 			"error: --buffer-memory \"0\" is not a size such as 64MiB or 1GiB\nhint: run shardmill dev --help\n",
 		},
+		{
+			"dev --take-over-after -1s", 2,
+			"error: --take-over-after -1s is negative\nhint: run shardmill dev --help\n",
+		},
 		{"dev --pace slow", 2, "error: pace \"slow\" is neither instant nor aws\nhint: run shardmill dev --help\n"},
 		{
 			"dev --bind 0.0.0.0", 2,

@@ -95,6 +95,7 @@ var cuts = map[string][]string{
 	"shown in hex": {"cmd/shardmill/tail.go: b[:hexBytes]"},
 	"a binary format, whose lengths are written in it": {
 		"api/kinesis/put_records.go: keys[:len(e.key)]",
+		"api/wire/eventstream.go: m[:8]",
 		"checkpoint/checkpoint.go: rest[:n]",
 		"checkpoint/codec.go: d.b[:n]",
 		"companion/logstore/frame.go: d.b[:n]",

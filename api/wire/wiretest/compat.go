@@ -20,8 +20,11 @@ func Listed(t *testing.T, page string, served, refused []string) {
 		t.Fatal(err)
 	}
 	before, list, found := strings.Cut(string(b), "\n"+notServed)
-	if !found {
-		t.Fatalf("docs/compat/%s.md has no paragraph that begins with %q", page, notServed)
+	if found != (len(refused) > 0) {
+		t.Fatalf(
+			"%d operations are refused, and docs/compat/%s.md has a paragraph that begins with %q: %t", len(refused), page,
+			notServed, found,
+		)
 	}
 	list, after, _ := strings.Cut(list, "\n\n")
 	listed := words(list)
