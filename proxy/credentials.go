@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/shardmill/shardmill/proxy/sigv4"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // maxCredentials bounds a credentials file, in bytes.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
-	"github.com/shardmill/shardmill/proxy/sigv4"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // CodeFailed is the code of the faults with which the senders below say that a target refused something, or that it did

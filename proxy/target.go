@@ -23,7 +23,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/proxy/sigv4"
+	"github.com/shardmill/shardmill/internal/sigv4"
 	"github.com/shardmill/shardmill/proxy/translate"
 )
 
