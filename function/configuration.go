@@ -47,6 +47,10 @@ type Configuration struct {
 	RuntimeDigest string            // 64 hex digits: what the runtime version ARN ends in
 	Tags          map[string]string `json:",omitempty"` // of the function, not of a version; nil: none
 	Hint          string            // advice for a person about how it runs here; "" without any
+
+	// Owner is whoever said last what the version does, by the name in the key file: its calls may do what the owner
+	// may. "": signatures were not verified then.
+	Owner string `json:",omitempty"`
 }
 
 // ARN returns the unqualified ARN.

@@ -14,6 +14,7 @@ import (
 type CreateInput struct {
 	Name         string // name or ARN
 	Caller       Caller
+	Owner        string // see Configuration.Owner
 	Runtime      string
 	Role         string
 	Handler      string
@@ -100,7 +101,7 @@ func (f *Functions) judgeCreate(in CreateInput) (*Configuration, error) {
 		Ref: name.Ref, Version: Latest, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler,
 		Description: in.Description, Timeout: 3 * time.Second, MemoryMB: 128, EphemeralMB: 512,
 		Environment:  in.Environment,
-		Architecture: "x86_64", LogGroup: in.LogGroup,
+		Architecture: "x86_64", LogGroup: in.LogGroup, Owner: in.Owner,
 	}
 	if c.LogGroup == "" {
 		c.LogGroup = DefaultLogGroup(name.Ref.Name)

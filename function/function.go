@@ -329,6 +329,27 @@ func (f *Functions) Resolve(accessKey string) (account, region string, ok bool) 
 	return h.ref.Account, h.ref.Region, ok
 }
 
+// Holding is what is known of an access key that was issued to a function.
+type Holding struct {
+	Ref           Ref
+	Secret, Token string
+	Role          string // the ARN of the role that the version has now
+	Owner         string // of the version; see Configuration.Owner
+}
+
+// Holding returns what is known of an access key; ok is false for one that was not issued, or whose function is gone.
+func (f *Functions) Holding(accessKey string) (out Holding, ok bool) {
+	h, ok := f.keys.lookup(accessKey)
+	if !ok {
+		return out, false
+	}
+	conf, ok := f.Find(h.ref, h.version)
+	if !ok {
+		return out, false // deleted while it runs
+	}
+	return Holding{h.ref, h.cred.secret, h.cred.token, conf.Role, conf.Owner}, true
+}
+
 // Holder returns the function that the access key was issued to, and the ARN of the role that its version has now.
 func (f *Functions) Holder(accessKey string) (ref Ref, role string, ok bool) {
 	h, ok := f.keys.lookup(accessKey)

@@ -16,6 +16,7 @@ type keyring struct {
 type holder struct {
 	ref     Ref
 	version string
+	cred    credentials
 }
 
 // credentials sign the calls of one environment.
@@ -31,7 +32,7 @@ func (k *keyring) issue(ref Ref, version string) credentials {
 		token:     base64.StdEncoding.EncodeToString(raw[40:]),
 	}
 	k.mu.Lock()
-	k.holders[c.accessKey] = holder{ref, version}
+	k.holders[c.accessKey] = holder{ref, version, c}
 	k.mu.Unlock()
 	return c
 }

@@ -15,6 +15,7 @@ type UpdateCodeInput struct {
 	Zip          []byte // the package; not modified
 	DryRun       bool   // judge and answer, change nothing
 	Publish      bool   // also as a version
+	Owner        string // see Configuration.Owner
 }
 
 // UpdateCode gives a function new code and returns it with its update InProgress. Invocations that began before the
@@ -38,7 +39,7 @@ func (f *Functions) UpdateCode(ctx context.Context, in UpdateCodeInput) (*Config
 	old := ""
 	conf, err := f.update(ctx, in.Ref, updateHow{in.RevisionID, in.DryRun, in.Publish}, func(c *Configuration) error {
 		old = c.CodeSHA256
-		c.CodeSHA256, c.CodeBytes = sha, int64(len(in.Zip))
+		c.CodeSHA256, c.CodeBytes, c.Owner = sha, int64(len(in.Zip)), in.Owner
 		if probe.Architecture != "" {
 			c.Architecture = probe.Architecture
 		}
@@ -65,12 +66,14 @@ type UpdateConfigurationInput struct {
 	EphemeralMB *int
 	Environment map[string]string // nil: as it is; empty: none
 	LogGroup    string            // "": as it is
+	Owner       string            // see Configuration.Owner
 }
 
 // UpdateConfiguration changes a function and returns it with its update InProgress. Faults as UpdateCode, and
 // ValidationException.
 func (f *Functions) UpdateConfiguration(ctx context.Context, in UpdateConfigurationInput) (*Configuration, error) {
 	return f.update(ctx, in.Ref, updateHow{revisionID: in.RevisionID}, func(c *Configuration) error {
+		c.Owner = in.Owner
 		set(&c.Runtime, in.Runtime)
 		set(&c.Role, in.Role)
 		set(&c.Handler, in.Handler)

@@ -60,7 +60,7 @@ func TestEveryMemberOfTheConfigurationMakesAnotherVersion(t *testing.T) {
 	none := map[string]bool{
 		"Ref": true, "Version": true, "CodeBytes": true, "LastModified": true, "RevisionID": true, "Generation": true,
 		"Created": true, "Reserved": true, "State": true, "StateReason": true, "StateCode": true, "UpdateStatus": true,
-		"UpdateReason": true, "UpdateCode": true, "RuntimeDigest": true, "Tags": true, "Hint": true,
+		"UpdateReason": true, "UpdateCode": true, "RuntimeDigest": true, "Tags": true, "Hint": true, "Owner": true,
 	}
 	plain := fingerprint(&Configuration{})
 	for _, member := range reflect.VisibleFields(reflect.TypeFor[Configuration]()) {
