@@ -6,6 +6,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // errChunks says that a body in aws-chunked encoding is none.
@@ -18,7 +21,8 @@ const maxChunkLine = 8 << 10
 // data and checksums in the trailer stay what they are. Source: S3 API Reference, "Signature calculations for the
 // Authorization header: transferring a payload in multiple chunks".
 type chunks struct {
-	from *bufio.Reader
+	from   *bufio.Reader
+	signed *sigv4.Chunks // verifies signatures; nil: there are none, or nobody asks for them
 	// framed: what is read is aws-chunked as well, without signatures; else it is the data alone
 	framed bool
 	out    []byte // to be read before more data
@@ -27,8 +31,8 @@ type chunks struct {
 	ended  bool
 }
 
-func newChunks(from io.Reader, framed bool) *chunks {
-	return &chunks{from: bufio.NewReaderSize(from, maxChunkLine), framed: framed}
+func newChunks(from io.Reader, framed bool, signed *sigv4.Chunks) *chunks {
+	return &chunks{from: bufio.NewReaderSize(from, maxChunkLine), framed: framed, signed: signed}
 }
 
 // Read reads more. An error other than io.EOF is errChunks, or what the body itself returned.
@@ -44,6 +48,12 @@ func (c *chunks) Read(p []byte) (int, error) {
 		case c.left > 0:
 			n, err := io.LimitReader(c.from, c.left).Read(p)
 			c.left -= int64(n)
+			if c.signed != nil {
+				c.signed.Write(p[:n])
+				if c.left == 0 && !c.signed.End() { // before the last of it is handed on
+					return 0, wire.ChunkMismatch()
+				}
+			}
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
@@ -68,9 +78,15 @@ func (c *chunks) next() error {
 	if err != nil {
 		return err
 	}
-	size, _, _ := strings.Cut(line, ";")
+	size, extensions, _ := strings.Cut(line, ";")
 	if c.left, err = strconv.ParseInt(size, 16, 64); err != nil || c.left < 0 {
 		return errChunks
+	}
+	if c.signed != nil {
+		c.signed.Begin(extensions)
+		if c.left == 0 && !c.signed.End() {
+			return wire.ChunkMismatch()
+		}
 	}
 	c.put(size + "\r\n")
 	if c.left > 0 {
@@ -82,6 +98,8 @@ func (c *chunks) next() error {
 
 // trailer takes the lines behind the last chunk.
 func (c *chunks) trailer() error {
+	var lines strings.Builder // as they are signed
+	signature := ""
 	for {
 		line, err := c.line()
 		if errors.Is(err, io.ErrUnexpectedEOF) && line == "" && !c.framed {
@@ -93,13 +111,22 @@ func (c *chunks) trailer() error {
 		if line == "" {
 			break
 		}
-		if name, _, _ := strings.Cut(line, ":"); strings.EqualFold(name, "x-amz-trailer-signature") {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.EqualFold(name, "x-amz-trailer-signature") {
+			signature = strings.TrimSpace(value)
 			continue
+		}
+		lines.WriteString(strings.ToLower(name) + ":" + strings.TrimSpace(value) + "\n")
+		if lines.Len() > maxChunkLine {
+			return errChunks
 		}
 		c.put(line + "\r\n")
 		if len(c.out) > maxChunkLine {
 			return errChunks
 		}
+	}
+	if c.signed != nil && c.signed.Trailed && !c.signed.Trailer(lines.String(), signature) {
+		return wire.ChunkMismatch()
 	}
 	c.put("\r\n")
 	c.ended = true

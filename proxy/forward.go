@@ -92,6 +92,9 @@ func (f *forwarder) forward(r *http.Request) (got answer, err error) {
 	c := wire.CallerOf(r.Context())
 	names := f.target.namesOf(c)
 	query := unsigned(r.URL.RawQuery)
+	if err := f.permit(r, query, body); err != nil {
+		return got, err
+	}
 	if f.isJSON(r) {
 		body = f.names.RequestJSON(names, body)
 	} else {
@@ -117,6 +120,18 @@ func (f *forwarder) forward(r *http.Request) (got answer, err error) {
 
 // isJSON reports whether a request is one of the JSON protocols; all others have forms.
 func (f *forwarder) isJSON(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" }
+
+// permit judges whether the caller may call the operation that the request names.
+func (f *forwarder) permit(r *http.Request, query string, body []byte) error {
+	if _, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		return wire.Permit(r, name)
+	}
+	form, err := wire.ParseForm(query, string(body))
+	if err != nil {
+		return err
+	}
+	return wire.Permit(r, form.Action())
+}
 
 // plain refuses bodies that cannot be looked into.
 func plain(r *http.Request) error {

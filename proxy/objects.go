@@ -16,7 +16,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/proxy/sigv4"
+	"github.com/shardmill/shardmill/internal/sigv4"
 	"github.com/shardmill/shardmill/proxy/translate"
 )
 
@@ -35,16 +35,20 @@ const (
 )
 
 // Objects returns the row of S3 on the shared port, forwarding to the target. bucketOf returns the bucket that a Host
-// header names by its prefix (see wire.HostPrefix), or "". Bodies pass through, whatever their size; only
-// configurations of buckets, in which other services are named, are held and rewritten.
-func (t *Target) Objects(row wire.Service, bucketOf func(prefix string) string) wire.Service {
-	row.Handler = &objects{refuser{t, row}, bucketOf}
+// header names by its prefix (see wire.HostPrefix), or "", and operationOf the operation that a request means. Bodies
+// pass through, whatever their size; only configurations of buckets, in which other services are named, are held and
+// rewritten.
+func (t *Target) Objects(
+	row wire.Service, bucketOf func(prefix string) string, operationOf func(r *http.Request) string,
+) wire.Service {
+	row.Handler = &objects{refuser{t, row}, bucketOf, operationOf}
 	return row
 }
 
 type objects struct {
 	refuser
-	bucketOf func(prefix string) string
+	bucketOf    func(prefix string) string
+	operationOf func(r *http.Request) string
 }
 
 // errSilent is why a request ends of whose body or answer nothing has come for too long.
@@ -72,6 +76,9 @@ func (s *objects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *objects) serve(w http.ResponseWriter, r *http.Request) error {
+	if err := wire.Permit(r, s.operationOf(r)); err != nil {
+		return err
+	}
 	o, err := s.read(r)
 	if err != nil {
 		return err
@@ -150,13 +157,13 @@ func (o *object) unwrap(r *http.Request) {
 	case claimed == sigv4.UnsignedTrailer:
 		o.digest = claimed // there is no signature in it
 	case strings.HasPrefix(claimed, "STREAMING-") && strings.HasSuffix(claimed, "-TRAILER"):
-		o.digest, o.length, o.body = sigv4.UnsignedTrailer, -1, newChunks(r.Body, true)
+		o.digest, o.length, o.body = sigv4.UnsignedTrailer, -1, newChunks(r.Body, true, wire.Chunks(r))
 	case strings.HasPrefix(claimed, "STREAMING-"):
 		o.length = -1
 		if n, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64); err == nil && n >= 0 {
 			o.length = n
 		}
-		o.body = newChunks(r.Body, false)
+		o.body = newChunks(r.Body, false, wire.Chunks(r))
 		o.header.Del("X-Amz-Decoded-Content-Length")
 		o.dechunked()
 	}
@@ -184,7 +191,7 @@ func (o *object) configure(r *http.Request) error {
 		return nil
 	}
 	if o.digest == sigv4.UnsignedTrailer {
-		o.body = newChunks(o.body, false)
+		o.body = newChunks(o.body, false, nil)
 	}
 	var body []byte
 	if o.body != nil {

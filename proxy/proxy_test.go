@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shardmill/shardmill/proxy/sigv4"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // The region comes from a host of AWS's, in every form that AWS gives its hosts.
@@ -137,13 +137,13 @@ func FuzzChunks(f *testing.F) {
 			framed bool
 			want   []byte
 		}{{false, data}, {true, framed.Bytes()}} {
-			got, err := io.ReadAll(bufio.NewReaderSize(newChunks(bytes.NewReader(signed.Bytes()), c.framed), read))
+			got, err := io.ReadAll(bufio.NewReaderSize(newChunks(bytes.NewReader(signed.Bytes()), c.framed, nil), read))
 			if err != nil || !bytes.Equal(got, c.want) {
 				t.Fatalf("framed %t: %q, %v, want %q", c.framed, got, err, c.want)
 			}
-			_, _ = io.ReadAll(newChunks(bytes.NewReader(data), c.framed)) // whatever it is
+			_, _ = io.ReadAll(newChunks(bytes.NewReader(data), c.framed, nil)) // whatever it is
 			cut := signed.Bytes()[:signed.Len()/2]
-			got, err = io.ReadAll(newChunks(bytes.NewReader(cut), c.framed))
+			got, err = io.ReadAll(newChunks(bytes.NewReader(cut), c.framed, nil))
 			if err == nil && (c.framed || !bytes.Equal(got, data)) {
 				t.Fatalf("%q is whole", cut)
 			}

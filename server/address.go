@@ -149,7 +149,7 @@ func (c *Config) open() bool {
 }
 
 // authenticates reports whether signatures are verified.
-func (c *Config) authenticates() bool { return false }
+func (c *Config) authenticates() bool { return c.Auth != nil }
 
 // checkReach names the first setting of how the server is reached that cannot be.
 func (c *Config) checkReach() error {
@@ -184,8 +184,9 @@ func (e *BeyondLoopback) Error() string {
 
 // Hint says what to do.
 func (e *BeyondLoopback) Hint() string {
+	const keys = "add --auth static:FILE, a file that shardmill auth new NAME --role admin --file FILE makes; "
 	if e.Dev {
-		return "add --auth off if everybody who reaches it may do everything, run code included; else listen on loopback and forward a port: ssh -L 4566:127.0.0.1:4566 HOST"
+		return keys + "or --auth off if everybody who reaches it may do everything, run code included; else listen on loopback and forward a port: ssh -L 4566:127.0.0.1:4566 HOST"
 	}
-	return "listen on loopback, and forward a port to reach it from elsewhere: ssh -L 4566:127.0.0.1:4566 HOST"
+	return keys + "or listen on loopback, and forward a port to reach it from elsewhere: ssh -L 4566:127.0.0.1:4566 HOST"
 }

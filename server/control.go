@@ -34,7 +34,10 @@ func (c controlled) Usage() wire.Usage { return c.intake.Usage() }
 
 // Reach returns how the server is reached.
 func (c controlled) Reach() control.Reach {
-	return control.Reach{Addresses: c.Addresses(), Advertise: c.hosts.Advertised(), Open: c.Open(), CA: c.ca}
+	return control.Reach{
+		Addresses: c.Addresses(), Advertise: c.hosts.Advertised(), Open: c.Open(), Verified: c.cfg.Auth != nil,
+		CA: c.ca,
+	}
 }
 
 // Retries returns how often the store has tried something again; ok is false for one in memory.

@@ -64,7 +64,7 @@ var (
 	bucketsElsewhere = elsewhere{
 		services: []wire.Service{s3.Service(nil)},
 		forward: func(t *proxy.Target, row wire.Service) wire.Service {
-			return t.Objects(row, s3.HostBucket)
+			return t.Objects(row, s3.HostBucket, s3.OperationOf)
 		},
 		kind: func(n notices) destination.Kind { return destination.S3(n) },
 	}

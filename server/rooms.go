@@ -344,6 +344,7 @@ func (s *Server) route(r *rooms) http.Handler {
 	return &wire.Router{
 		Hosts: s.hosts, Open: s.cfg.open(),
 		Services: services, Fallback: services[0], Control: s.control(r), Keys: r.functions,
+		Gate:    s.gate(r),
 		Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 		Intake: s.intake, Log: s.log.With("room", "api"),
 	}

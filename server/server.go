@@ -20,6 +20,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/front"
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/auth"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
@@ -84,6 +85,10 @@ type Config struct {
 	// is not named is embedded. ProxyCredentials is the file of keys that forwarded requests are signed with.
 	Companions       map[string]string
 	ProxyCredentials string
+
+	// Auth are the keys with which requests must be signed: signatures are verified, and each key may do what its role
+	// says. nil: signatures must only be there, and whoever reaches the server may do everything.
+	Auth *auth.Keys
 
 	// Prepare is called at the start and after every reset, when every API answers at the endpoint and before the
 	// server counts as ready. A failure ends the server. nil: nothing to prepare.
@@ -166,6 +171,8 @@ type Server struct {
 	tls   *tls.Config // nil: without
 	ca    string      // see CA
 
+	unwatchKeys func() // ends what watchKeys began
+
 	companions []row // the services that functions and destinations call
 
 	mu    sync.Mutex // start, stop, reset
@@ -229,6 +236,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.rooms = r
 	s.use(r)
+	s.watchKeys()
 	s.serve()
 	err = s.prepare(ctx)
 	s.starting.Store(false)
@@ -427,6 +435,7 @@ func (s *Server) stop(ctx context.Context) {
 		s.log.Error("closing the store", "error", err)
 	}
 	s.rooms = nil
+	s.unwatchKeys()
 	s.dropTokens()
 	if s.cfg.ReadyFile != "" {
 		_ = os.Remove(s.cfg.ReadyFile)

@@ -9,7 +9,25 @@ import (
 
 // Caller is whose request it is: an account in a region, by an access key, which may be one of a role. The zero value
 // is this process itself, which may do everything.
-type Caller struct{ Account, Region, AccessKey string }
+type Caller struct {
+	Account, Region, AccessKey string
+
+	Holder string // the ARN of whoever holds the key; "": signatures are not verified
+	Rights Rights // nil: all streams
+}
+
+// Rights say which streams the holder of a key may use. They are compared, so a pointer is behind them.
+type Rights interface{ MayUse(stream string) bool }
+
+// permit judges whether the holder of the caller's key may use a stream.
+func (c *Caller) permit(name Name, action string) error {
+	if c.Rights == nil || c.Rights.MayUse(name.Name) {
+		return nil
+	}
+	return fault.New(codeDenied, "User: %s is not authorized to perform: kinesis:%s on resource: %s because no "+
+		"identity-based policy allows the kinesis:%s action", c.Holder, action, name.ARN(), action).
+		WithHint("The key file of this server gives the key other streams; see docs/auth.md.")
+}
 
 // principal returns whom policies mean by a caller.
 func (s *Streams) principal(c Caller) policy.Caller {
@@ -45,6 +63,9 @@ func (s *Streams) Authorize(c Caller, name Name, action string) error {
 	if name.Region != c.Region {
 		return outside(name, c)
 	}
+	if err := c.permit(name, action); err != nil {
+		return err
+	}
 	var document *policy.Document
 	if sn := s.known(name); sn != nil {
 		document = sn.policy
@@ -64,6 +85,9 @@ func (s *Streams) AuthorizeConsumer(c Caller, id ConsumerID, action string) erro
 	}
 	if id.Stream.Region != c.Region {
 		return outside(id.Stream, c)
+	}
+	if err := c.permit(id.Stream, action); err != nil {
+		return err
 	}
 	var document *policy.Document
 	if sn := s.known(id.Stream); sn != nil {

@@ -108,8 +108,9 @@ func unknownAction(name string) *fault.Error {
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: Name, Target: Target, CBOR: cborType, Needs: wire.Header, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken},
+		Name: Name, Target: Target, CBOR: cborType, Needs: wire.Header, Dialect: wire.Forms, Handler: h,
+		Refuse: Refuse,
+		Codes:  wire.Codes{Internal: codeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken},
 	}
 }
 

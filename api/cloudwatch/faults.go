@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 )
 
@@ -31,7 +32,7 @@ func legacyCode(code string) string {
 	case fault.CodeSerialization:
 		return "MalformedInput"
 	}
-	return code
+	return wire.FormCode(code)
 }
 
 // shape returns the full name of an error, for __type.

@@ -12,6 +12,7 @@ type Reach struct {
 	Advertise string   `json:"advertise,omitempty"` // what URLs in answers begin with
 	Open      bool     `json:"open"`                // other machines reach it, and nobody verifies who calls
 	CA        string   `json:"ca,omitempty"`        // the certificate to trust, of a server that signs its own
+	Verified  bool     `json:"verified,omitempty"`  // signatures are verified
 }
 
 // reach answers how the server is reached.

@@ -86,7 +86,7 @@ func read(_ *http.Request, c wire.Caller, form wire.Form) (*request, error) {
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "iam", Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Name: "iam", Needs: wire.Header, Dialect: wire.Forms, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
 			Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
 		},

@@ -38,7 +38,11 @@ func (h *handler) createStream(ctx context.Context, c *call) error {
 		n := int(*warm)
 		in.Warm = &n
 	}
-	return h.streams.Create(ctx, stream.Name{Account: c.caller.Account, Region: c.caller.Region, Name: *name}, in)
+	made := stream.Name{Account: c.caller.Account, Region: c.caller.Region, Name: *name}
+	if err := c.caller.PermitStream(made.Name, made.ARN()); err != nil {
+		return err
+	}
+	return h.streams.Create(ctx, made, in)
 }
 
 // maxInteger is the largest Integer of the model; larger numbers arrive as this one.

@@ -103,7 +103,7 @@ func (c *call) check(w http.ResponseWriter, r *http.Request, refused *fault.Erro
 	if refused != nil {
 		err = refused
 	} else {
-		err = checkAuthentication(r, c.caller)
+		err = c.authenticate(r)
 	}
 	if err != nil && !c.in.object(c.body) {
 		return &fault.Error{Code: fault.CodeSerialization}

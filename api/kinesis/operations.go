@@ -172,7 +172,10 @@ func (c *call) resolve(name, arn *string) (stream.Name, error) {
 
 // who returns the caller in the words of package stream.
 func (c *call) who() stream.Caller {
-	return stream.Caller{Account: c.caller.Account, Region: c.caller.Region, AccessKey: c.caller.AccessKey}
+	return stream.Caller{
+		Account: c.caller.Account, Region: c.caller.Region, AccessKey: c.caller.AccessKey, Holder: c.caller.Holder(),
+		Rights: c.caller.Rights(),
+	}
 }
 
 // or returns *p, or the zero value if p is nil.

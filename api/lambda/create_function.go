@@ -79,7 +79,7 @@ func (h *Handler) createFunction(c *call) error {
 		Runtime: in.Runtime, Role: *in.Role, Handler: in.Handler, Description: in.Description, Timeout: in.Timeout,
 		MemoryMB:    in.MemorySize,
 		EphemeralMB: size, Environment: in.Environment.variables(), Architecture: in.Architectures, LogGroup: group,
-		Tags: in.Tags, Zip: zip, Publish: in.Publish,
+		Tags: in.Tags, Zip: zip, Publish: in.Publish, Owner: c.caller.Owner,
 	})
 	if err != nil {
 		return err

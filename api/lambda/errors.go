@@ -35,6 +35,7 @@ var capital = map[string]bool{
 var untyped = map[string]bool{
 	fault.CodeValidation: true, fault.CodeTooLarge: true, fault.CodeAccessDenied: true, fault.CodeMissingToken: true,
 	fault.CodeUnknownOperation: true, fault.CodeNotImplemented: true, fault.CodeSerialization: true,
+	wire.CodeInvalidSignature: true, wire.CodeIncompleteSignature: true, wire.CodeUnknownClient: true,
 }
 
 type errorBody struct {

@@ -53,8 +53,9 @@ const codeUnavailable = "ServiceUnavailableException"
 // Service is this service's row of the shared port; h is what New made. URLs of code packages carry their own proof.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "lambda", Paths: Paths(), Needs: wire.Signature, Open: packagePath, Handler: h, Refuse: Refuse,
-		Codes: wire.Codes{Internal: fault.CodeService, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
+		Name: "lambda", Paths: Paths(), Needs: wire.Signature, MaxBody: maxBody, Open: packagePath, Handler: h,
+		Refuse: Refuse,
+		Codes:  wire.Codes{Internal: fault.CodeService, Unavailable: codeUnavailable, Unsigned: fault.CodeMissingToken},
 	}
 }
 
@@ -71,8 +72,7 @@ type call struct {
 	params map[string]string // of the path, decoded
 }
 
-// ServeHTTP answers one request. Web pages cannot send the required Authorization without a preflight, and no preflight
-// is granted.
+// ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{ctx: r.Context(), w: w, r: r, caller: wire.CallerOf(r.Context())}
 	wire.SetIDs(w.Header(), c.caller)
@@ -80,7 +80,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answer(c, h.getPackage(c))
 		return
 	}
-	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256") {
+	if !c.caller.Signed {
 		h.answer(c, fault.New(fault.CodeMissingToken, "Missing Authentication Token"))
 		return
 	}
@@ -97,7 +97,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answer(c, absent.Operation(op.name))
 	default:
 		c.op, c.params = op.name, params
-		h.answer(c, op.serve(h, c))
+		err := wire.Permit(r, op.name)
+		if err == nil {
+			err = op.serve(h, c)
+		}
+		h.answer(c, err)
 	}
 }
 

@@ -39,7 +39,7 @@ func (h *Handler) updateFunctionCode(c *call) error {
 	}
 	conf, err := h.functions.UpdateCode(c.ctx, function.UpdateCodeInput{
 		Ref: ref, RevisionID: in.RevisionId, Architecture: in.Architectures, Zip: zip, DryRun: in.DryRun,
-		Publish: in.Publish,
+		Publish: in.Publish, Owner: c.caller.Owner,
 	})
 	if err != nil {
 		return err

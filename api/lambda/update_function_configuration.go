@@ -36,7 +36,7 @@ func (h *Handler) updateFunctionConfiguration(c *call) error {
 		Ref: ref, RevisionID: in.RevisionId, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler,
 		Description: in.Description,
 		Timeout:     in.Timeout, MemoryMB: in.MemorySize, EphemeralMB: size, Environment: in.Environment.variables(),
-		LogGroup: group,
+		LogGroup: group, Owner: c.caller.Owner,
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/bucket"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // upload is a body that passes, and what it must turn out to be.
@@ -52,6 +53,7 @@ func openUpload(q *request) (*upload, error) {
 			return nil, fault.New(bucket.CodeEntityTooLarge, "Your proposed upload exceeds the maximum allowed size")
 		}
 		chunks = newChunked(q.r.Body, size)
+		chunks.signed = wire.Chunks(q.r)
 		u.body = chunks
 	}
 	u.check = func(s bucket.Sums) error {
@@ -283,8 +285,9 @@ const (
 )
 
 // chunked takes aws-chunked encoding off a body: chunks with their size and perhaps a signature, an empty chunk, and
-// perhaps trailers. Signatures are not verified.
+// perhaps trailers.
 type chunked struct {
+	signed  *sigv4.Chunks // verifies signatures; nil: there are none, or nobody asks for them
 	from    *bufio.Reader
 	left    int64 // of the chunk
 	rest    int64 // of the body, as was said
@@ -312,6 +315,13 @@ func (c *chunked) Read(p []byte) (int, error) {
 	}
 	n, err := c.from.Read(p)
 	c.left, c.rest = c.left-int64(n), c.rest-int64(n)
+	if c.signed != nil {
+		c.signed.Write(p[:n])
+		if c.left == 0 && !c.signed.End() {
+			c.ended = wire.ChunkMismatch()
+			return 0, c.ended
+		}
+	}
 	if err != nil {
 		c.ended = ended(err)
 		return n, c.ended
@@ -339,7 +349,7 @@ func (c *chunked) next() error {
 	if err != nil {
 		return ended(err)
 	}
-	digits, _, _ := strings.Cut(line, ";")
+	digits, extensions, _ := strings.Cut(line, ";")
 	size, err := strconv.ParseInt(digits, 16, 64)
 	switch {
 	case err != nil || size < 0 || digits[0] == '+' || digits[0] == '-':
@@ -347,11 +357,18 @@ func (c *chunked) next() error {
 	case size > c.rest:
 		return fault.New(codeIncompleteBody,
 			"The request body has more bytes than the x-amz-decoded-content-length HTTP header says")
-	case size > 0:
+	case size == 0 && c.rest > 0:
+		return io.ErrUnexpectedEOF
+	}
+	if c.signed != nil {
+		c.signed.Begin(extensions)
+	}
+	if size > 0 {
 		c.left = size
 		return nil
-	case c.rest > 0:
-		return io.ErrUnexpectedEOF
+	}
+	if c.signed != nil && !c.signed.End() {
+		return wire.ChunkMismatch()
 	}
 	return c.readTrailers()
 }
@@ -367,24 +384,32 @@ func badChunk() error {
 	return fault.New(bucket.CodeInvalidRequest, "The request body is not in the aws-chunked encoding.")
 }
 
+// trailerSignature is the name of the line that signs the others behind the last chunk.
+const trailerSignature = "x-amz-trailer-signature"
+
 // readTrailers reads up to an empty line or the end.
 func (c *chunked) readTrailers() error {
+	var lines strings.Builder // as they are signed
 	for range maxTrailerLines {
 		line, err := c.line()
-		switch {
-		case errors.Is(err, io.EOF):
-			return io.EOF
-		case err != nil:
-			return err
-		case line == "":
+		if errors.Is(err, io.EOF) || err == nil && line == "" {
+			if c.signed != nil && c.signed.Trailed && !c.signed.Trailer(lines.String(), c.trailer[trailerSignature]) {
+				return wire.ChunkMismatch()
+			}
 			return io.EOF
 		}
+		if err != nil {
+			return err
+		}
 		name, value, ok := strings.Cut(line, ":")
-		name = strings.ToLower(strings.TrimSpace(name))
+		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
 		if _, twice := c.trailer[name]; !ok || twice {
 			return malformedTrailer()
 		}
-		c.trailer[name] = strings.TrimSpace(value)
+		c.trailer[name] = value
+		if name != trailerSignature {
+			lines.WriteString(name + ":" + value + "\n")
+		}
 	}
 	return malformedTrailer()
 }

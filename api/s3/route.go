@@ -36,10 +36,22 @@ func (h *Handler) find(r *http.Request) (*request, operation, error) {
 	if refused != nil {
 		return q, op, refused
 	}
+	if err := wire.Permit(r, name); err != nil {
+		return q, op, err
+	}
 	if v := q.query.Get("versionId"); v != "" && v != "null" {
 		return q, op, invalid("Invalid version id specified")
 	}
 	return q, op, checkHeaders(r.Header)
+}
+
+// OperationOf returns the name of the operation that a request means; "": none.
+func OperationOf(r *http.Request) string {
+	q, err := parse(r)
+	if err != nil {
+		return ""
+	}
+	return q.operation()
 }
 
 // parse finds bucket and key, in the path or in the Host header.

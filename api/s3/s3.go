@@ -74,7 +74,7 @@ func New(o Options) http.Handler {
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "s3", Needs: wire.Signature, Handler: h, Refuse: Refuse,
+		Name: "s3", Needs: wire.Signature, Dialect: wire.Objects, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
 			Internal: bucket.CodeInternal, Unavailable: codeServiceUnavailable, Unsigned: codeAccessDenied,
 		},

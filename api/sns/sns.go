@@ -78,7 +78,7 @@ func New(o Options) http.Handler {
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "sns", Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Name: "sns", Needs: wire.Header, Dialect: wire.Forms, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
 			Internal: topic.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
 		},

@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"cmp"
 	"mime"
 	"net/http"
 
@@ -56,9 +57,7 @@ func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 }
 
 func queryError(code string, status int) string {
-	if l := legacy[code]; l != "" {
-		code = l
-	}
+	code = cmp.Or(legacy[code], wire.FormCode(code))
 	if status >= 500 && status != http.StatusNotImplemented {
 		return code + ";Receiver"
 	}

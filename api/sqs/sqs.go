@@ -89,7 +89,7 @@ var model = wire.Model[operation]{
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "sqs", Target: Target, Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Name: "sqs", Target: Target, Needs: wire.Header, Dialect: wire.Forms, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
 			Internal: queue.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
 		},

@@ -81,7 +81,7 @@ func New(o Options) http.Handler {
 // Service returns this service's row of the shared port; h is what New made.
 func Service(h http.Handler) wire.Service {
 	return wire.Service{
-		Name: "sts", Needs: wire.Header, Handler: h, Refuse: Refuse,
+		Name: "sts", Needs: wire.Header, Dialect: wire.Forms, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
 			Internal: fault.CodeInternal, Unavailable: fault.CodeUnavailable, Unsigned: wire.CodeMissingToken,
 		},
@@ -100,7 +100,7 @@ type callerIdentity struct {
 	Account string `xml:"Account"`
 }
 
-// getCallerIdentity answers to whom the access key of the request belongs. Signatures are not verified, so it says
+// getCallerIdentity answers to whom the access key of the request belongs. Where signatures are not verified, it says
 // whose key was named, not who sent the request. Source: AWS STS API Reference, GetCallerIdentity.
 func (h *Handler) getCallerIdentity(ctx context.Context, c wire.Caller, _ wire.Form) (any, error) {
 	if !c.Signed {
@@ -114,6 +114,9 @@ func (h *Handler) getCallerIdentity(ctx context.Context, c wire.Caller, _ wire.F
 				return id, nil
 			}
 		}
+	}
+	if holder := c.Holder(); holder != "" {
+		return callerIdentity{holder, c.AccessKey, c.Account}, nil
 	}
 	return callerIdentity{
 		"arn:" + arn.PartitionOf(c.Region) + ":iam::" + c.Account + ":root", c.Account, c.Account,

@@ -41,6 +41,9 @@ const (
 // fails with *http.MaxBytesError for a longer one, with a *fault.Error for one that Intake refuses, and with any other
 // error for one that ends early; what has come until then is lost.
 func AppendBody(dst []byte, r *http.Request, limit int64) ([]byte, error) {
+	if held, ok := r.Body.(*heldBody); ok {
+		return held.take(limit)
+	}
 	if r.ContentLength > limit {
 		return dst, &http.MaxBytesError{Limit: limit}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/ids"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // exchange is one request and its answer on their way through Router; the context of the request carries it.
@@ -21,6 +22,13 @@ type exchange struct {
 	action  string   // of the query protocol, once a form has been looked at
 	body    incoming
 	wrote   bool // the head of the answer is out
+
+	gate      *Gate   // nil: signatures are not verified
+	who       *Holder // of the key, once it is found
+	proven    bool    // the signature is right
+	permitted bool    // Permit was asked
+	mute      bool    // the answer must not leave: see unasked
+	chunks    *sigv4.Chunks
 }
 
 // Unwrap lets http.ResponseController reach what net/http gave.
@@ -34,6 +42,7 @@ func (x *exchange) WriteHeader(status int) {
 	if !x.wrote {
 		x.wrote = true
 		x.body.leave(remainderPatience)
+		status = x.unasked(status)
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
@@ -42,7 +51,22 @@ func (x *exchange) Write(b []byte) (int, error) {
 	if !x.wrote {
 		x.WriteHeader(http.StatusOK)
 	}
+	if x.mute {
+		return len(b), nil
+	}
 	return x.ResponseWriter.Write(b)
+}
+
+// unasked keeps back the success of an operation of which nobody has asked whether the caller may call it: that is a
+// fault of ours, and must not become a hole.
+func (x *exchange) unasked(status int) int {
+	if x.gate == nil || x.proven && x.permitted || status < http.StatusOK || status >= http.StatusMultipleChoices {
+		return status
+	}
+	x.mute = true
+	clear(x.Header())
+	x.Header()["Content-Length"] = []string{"0"}
+	return http.StatusInternalServerError
 }
 
 // end ends an exchange, deferred by ServeHTTP. A panic is our fault: it is logged with the request's id, and the client
@@ -51,7 +75,9 @@ func (rt *Router) end(x *exchange, r *http.Request) {
 	panicked := recover()
 	defer rt.Intake.end(x)
 	if panicked == nil {
-		if !x.wrote { // net/http will answer 200 by itself
+		if !x.wrote && x.gate != nil { // net/http would answer 200 by itself
+			x.WriteHeader(http.StatusOK)
+		} else if !x.wrote {
 			x.body.leave(remainderPatience)
 		}
 		return

@@ -58,6 +58,9 @@ func (d *Query[H, In]) serve(r *http.Request, c Caller) (action, hint string, an
 	if refused != nil {
 		return "", "", nil, refused
 	}
+	if err := Permit(r, action); err != nil {
+		return "", "", nil, err
+	}
 	in, err := d.Read(r, c, form)
 	if err != nil {
 		return "", "", nil, err

@@ -22,6 +22,7 @@ type Router struct {
 	Fallback Service      // what no rule claims: Kinesis' order of checks. It does nothing without X-Amz-Target
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
+	Gate     *Gate // lets in who can prove who it is; nil: signatures are not verified
 	// refuses a service that we do not have; the Caller's Service names it. See NotHere
 	Unknown http.Handler
 	// called for each hint in an answer, for people who see no headers; must not block. May be nil
@@ -86,6 +87,8 @@ func (rt *Router) serve(x *exchange, r *http.Request) {
 		s.refuse(x, r, c, s.misscoped(r))
 	case !s.speaks(r):
 		s.refuseEncoding(x, r)
+	case rt.Gate != nil:
+		rt.guarded(x, r)
 	case !s.admits(r):
 		s.refuse(x, r, c, unsigned(s))
 	default:

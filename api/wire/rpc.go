@@ -46,11 +46,12 @@ var ErrAnswered = errors.New("answered")
 func (d *RPC[H, In]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	c := CallerOf(ctx)
-	op, refused := d.find(r)
+	op, name, refused := d.find(r)
 	in, err := d.Read(w, r, c, refused)
 	if errors.Is(err, ErrAnswered) {
 		return
 	}
+	c = CallerOf(ctx) // Read may have found out who it is
 	SetIDs(w.Header(), c)
 	if err != nil {
 		d.Refuse(w, r, d.Fault(ctx, c, err))
@@ -58,6 +59,10 @@ func (d *RPC[H, In]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if d.Done != nil {
 		defer d.Done(in)
+	}
+	if err := Permit(r, name); err != nil {
+		d.Refuse(w, r, d.Fault(ctx, c, err))
+		return
 	}
 	if op.Stream != nil {
 		d.stream(op, w, r, c, in)
@@ -85,9 +90,8 @@ func (d *RPC[H, In]) stream(op Operation[H, In], w http.ResponseWriter, r *http.
 }
 
 // find returns the operation that a request names, or why it is refused.
-func (d *RPC[H, In]) find(r *http.Request) (op Operation[H, In], refused *fault.Error) {
+func (d *RPC[H, In]) find(r *http.Request) (op Operation[H, In], name string, refused *fault.Error) {
 	var ours bool
-	var name string
 	if d.Path != "" {
 		name, ours = strings.CutPrefix(r.URL.Path, d.Path)
 	} else {
@@ -96,13 +100,13 @@ func (d *RPC[H, In]) find(r *http.Request) (op Operation[H, In], refused *fault.
 		ours = service == d.Target
 	}
 	if !ours {
-		return op, d.unknown(r, "")
+		return op, "", d.unknown(r, "")
 	}
 	op, refused = d.Model.Find(name, func(name string) *fault.Error { return d.unknown(r, name) })
 	if refused == nil && r.Method != http.MethodPost {
 		refused = d.unknown(r, name)
 	}
-	return op, refused
+	return op, name, refused
 }
 
 func (d *RPC[H, In]) unknown(r *http.Request, name string) *fault.Error {

@@ -18,6 +18,8 @@ type Service struct {
 	Open    string
 	Codes   Codes        // of refusals that no operation gives
 	CBOR    string       // Content-Type of CBOR with it; "": it does not speak CBOR
+	Dialect Dialect      // of refusals of signatures
+	MaxBody int64        // bytes of a body that are read to verify a signature; 0: 20 MiB
 	Handler http.Handler // never sees a request that Router refused
 
 	// Refuse answers f in the protocol of r. The answer already has its ids. nil: as JSON.
@@ -47,9 +49,7 @@ const (
 // admits reports whether r may reach the service.
 func (s *Service) admits(r *http.Request) bool {
 	switch {
-	case s.Needs == OwnOrder || signedHeader(r):
-		return true
-	case s.Open != "" && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, s.Open):
+	case s.Needs == OwnOrder || signedHeader(r) || s.open(r):
 		return true
 	case s.Needs == Signature:
 		return false
@@ -58,6 +58,11 @@ func (s *Service) admits(r *http.Request) bool {
 	}
 	// as SDKs send it with signing switched off
 	return r.Method == http.MethodPost && r.Header.Get("Amz-Sdk-Invocation-Id") != ""
+}
+
+// open reports whether the URL of r proves by itself that it may be fetched.
+func (s *Service) open(r *http.Request) bool {
+	return s.Open != "" && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, s.Open)
 }
 
 // signedHeader reports whether r carries a signature where a page cannot put it. A presigned URL can be put into any

@@ -10,11 +10,11 @@ package wire
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"strings"
 
 	"github.com/shardmill/shardmill/internal/ids"
+	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
 // Defaults for callers that do not say.
@@ -37,6 +37,10 @@ type Caller struct {
 	RequestID string // UUID; every answer carries it as x-amzn-RequestId
 	Endpoint  string // scheme://host:port as in the request, or what is advertised, for URLs in answers
 	Issued    bool   // AccessKey is one that we gave to a function
+	Owner     string // who answers for the caller, by the name in the key file; "": signatures are not verified
+
+	who       *Holder // of the key, once it is proven
+	operation string  // of a verified request, once it is known
 }
 
 // Keys resolves access keys that we issued ourselves (to functions) to an account and region.
@@ -59,7 +63,7 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, &exchange{caller: c})
 }
 
-const algorithm = "AWS4-HMAC-SHA256"
+const algorithm = sigv4.Algorithm
 
 // ReadCaller determines the caller. Signatures are parsed for account and region, not verified. keys may be nil.
 func ReadCaller(r *http.Request, keys Keys) Caller {
@@ -70,7 +74,7 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 	credential := ""
 	if h := r.Header.Get("Authorization"); h == algorithm || strings.HasPrefix(h, algorithm+" ") {
 		c.Signed = true
-		for part := range AuthorizationParts(h[len(algorithm):]) {
+		for part := range sigv4.Parts(h[len(algorithm):]) {
 			if v, ok := strings.CutPrefix(part, "Credential="); ok {
 				credential = v
 				break
@@ -98,21 +102,6 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 		}
 	}
 	return c
-}
-
-// AuthorizationParts returns the parts of an Authorization header between commas and spaces, without empty ones.
-func AuthorizationParts(header string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for start, i := 0, 0; i <= len(header); i++ {
-			if i < len(header) && header[i] != ',' && header[i] != ' ' {
-				continue
-			}
-			if i > start && !yield(header[start:i]) {
-				return
-			}
-			start = i + 1
-		}
-	}
 }
 
 // IsAccount reports whether s has the form of an account id: twelve digits.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -148,16 +147,4 @@ func FuzzReadCaller(f *testing.F) {
 			t.Fatalf("%q and %q count as signed", header, query)
 		}
 	})
-}
-
-func TestAuthorizationIsSplitAtCommasAndBlanks(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string][]string{
-		"": nil, " , ,": nil, "a": {"a"},
-		" Credential=x, SignedHeaders=y;z ,Signature=0": {"Credential=x", "SignedHeaders=y;z", "Signature=0"},
-	} {
-		if got := slices.Collect(AuthorizationParts(header)); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, want %q", header, got, want)
-		}
-	}
 }

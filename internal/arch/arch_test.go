@@ -127,9 +127,11 @@ var rooms = map[string]struct {
 		"concurrency and ownership",
 	},
 	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
-	"api/wire":          {[]string{"record", "fault", "internal/clock"}, "what services have in common on the wire"},
+	"api/wire": {
+		[]string{"record", "fault", "internal/clock", "internal/sigv4"}, "what services have in common on the wire",
+	},
 	"api/front":         {[]string{"internal/nonblock"}, "which requests are plain, and how they are read and answered"},
-	"api/wire/wiretest": {[]string{"fault", "api/wire"}, "what tests of the shared port need"},
+	"api/wire/wiretest": {[]string{"fault", "api/wire", "auth"}, "what tests of the shared port need"},
 	"api/control": {
 		[]string{
 			"record", "fault", "internal/clock", "api/wire", "engine", "esm", "function", "mapping", "metric", "stream",
@@ -155,7 +157,9 @@ var rooms = map[string]struct {
 	"api/iam": {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/identity"}, "AWS's wire",
 	},
-	"api/s3":                {[]string{"record", "fault", "internal/clock", "api/wire", "companion/bucket"}, "AWS's wire"},
+	"api/s3": {
+		[]string{"record", "fault", "internal/clock", "internal/sigv4", "api/wire", "companion/bucket"}, "AWS's wire",
+	},
 	"api/sts":               {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":        {[]string{"*"}, "how fast we are, beside the physical limit"},
 	"internal/mutants":      {nil, "whether a test would notice"},
@@ -164,10 +168,12 @@ var rooms = map[string]struct {
 	"internal/fuzzall":      {nil, "how fuzz targets are run"},
 	"internal/doctest":      {nil, "how documents are run"},
 	"proxy": {
-		[]string{"fault", "api/wire", "proxy/*"}, "how another server serves what functions and destinations call",
+		[]string{"fault", "api/wire", "proxy/*", "internal/sigv4"},
+		"how another server serves what functions and destinations call",
 	},
-	"proxy/sigv4":     {nil, "how requests are signed"},
+	"internal/sigv4":  {[]string{"fault"}, "how requests are signed, and signatures verified"},
 	"proxy/translate": {nil, "where requests and answers hold names"},
+	"auth":            {nil, "which keys there are, and what each may do"},
 	"seed":            {[]string{"record", "fault"}, "what a seed file may say"},
 	"server":          {[]string{"*"}, "wiring"},
 	"cmd/shardmill":   {[]string{"*"}, "the command line"},

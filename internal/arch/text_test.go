@@ -32,8 +32,8 @@ var cuts = map[string][]string{
 		"api/front/head.go: text[h.method+1 : h.target]",
 		"api/kinesis/answer_json.go: s[from:i]",
 		"api/wire/router.go: text[:max(0, strings.LastIndexByte(text, '&'))]",
-		"api/wire/wire.go: header[start:i]",
 		"cmd/shardmill/putkey.go: s[:i]",
+		"internal/sigv4/given.go: header[start:i]",
 		"companion/logstore/catalogue.go: name[:max(cut, 0)]",
 		"companion/logstore/pattern/json.go: p.rest[1:end]",
 		"companion/logstore/pattern/json.go: p.rest[:end]",
@@ -70,7 +70,6 @@ var cuts = map[string][]string{
 	"only digits, letters of an encoding, or what we put there": {
 		"companion/identity/identity.go: rand.Text()[:17]",
 		"api/kinesis/rawjson.go: (fraction + \"000\")[:3]",
-		"cmd/shardmill/client.go: date[:8]",
 		"cmd/shardmill/load.go: r[:b.width-1]",
 		"companion/table/expr/number.go: n.digits[:n.exponent]",
 		"internal/bench/rawhttp.go: line[9:12]",

@@ -1,18 +1,22 @@
 package wiretest
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/shardmill/shardmill/auth"
 )
 
 // notServed begins the paragraph of a page in docs/compat that lists the operations refused with 501.
 const notServed = "Not served (501): "
 
 // Listed fails unless a page of docs/compat agrees with the service's model: the page's list has exactly the refused
-// operations, and each served one is elsewhere on the page. It runs in the folder of a service.
+// operations, and each served one is elsewhere on the page; or unless each served one is in the lists of roles. It runs
+// in the folder of a service.
 func Listed(t *testing.T, page string, served, refused []string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "compat", page+".md"))
@@ -49,8 +53,14 @@ func Listed(t *testing.T, page string, served, refused []string) {
 		if slices.Contains(refused, name) {
 			t.Errorf("%s is both served and refused", name)
 		}
+		if service := cmp.Or(scopes[page], page); !auth.Known(service, name) {
+			t.Errorf("%s of %s is served, and auth/operations.go does not list what it is for", name, service)
+		}
 	}
 }
+
+// scopes are the names of services in credential scopes, by pages that have another name.
+var scopes = map[string]string{"cloudwatch": "monitoring"}
 
 // words returns the runs of letters and digits in a text.
 func words(text string) []string {
