@@ -18,6 +18,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/sigv4"
 	"github.com/shardmill/shardmill/server"
 )
 
@@ -26,10 +27,13 @@ import (
 type client struct {
 	endpoint string // for people; see at
 	at       remote
-	account  string // access key id to send; twelve digits name an account
+	account  string // twelve digits
 	region   string
 	data     string // directory of the server, which holds its token; "": the token is found by the endpoint
 	http     *http.Client
+
+	given sigv4.Key // with which requests are signed; zero: that of the account
+	own   *ownSecret
 }
 
 // connection holds the flags with which a client command finds the server.
@@ -84,10 +88,14 @@ func (f *connection) client() (*client, error) {
 			hint: "leave --account away for 000000000000",
 		}
 	}
-	return &client{
-		endpoint: to.text, at: to, account: account, region: region, data: f.data,
+	cl := &client{
+		endpoint: to.text, at: to, account: account, region: region, data: f.data, own: &ownSecret{},
 		http: &http.Client{Transport: transport},
-	}, nil
+	}
+	if f.account == "" {
+		cl.given = keyFromEnvironment()
+	}
+	return cl, nil
 }
 
 // regionOf returns the region of the flag, else of the environment.
@@ -127,7 +135,8 @@ func (f *connection) flags(c *client) string {
 func newClient(address, account, region string) *client {
 	return &client{
 		endpoint: address, at: remote{address, address, strings.TrimPrefix(address, "http://"), ""},
-		account: account, region: region, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		account: account, region: region, own: &ownSecret{},
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 }
 
@@ -155,15 +164,6 @@ func (e *apiError) Error() string {
 		return e.message // of the control API, whose errors have no code
 	}
 	return e.code + ": " + e.message
-}
-
-// authorization returns headers in the form that AWS's services expect; signatures are not verified on loopback.
-func (c *client) authorization(service string, now time.Time) (date, header string) {
-	date = now.UTC().Format("20060102T150405Z")
-	return date, fmt.Sprintf(
-		"AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d",
-		c.account, date[:8], c.region, service, 0,
-	)
 }
 
 // json calls an AWS JSON operation, for example Kinesis_20131202.PutRecord. out may be nil.
@@ -221,27 +221,24 @@ func (c *client) do(ctx context.Context, service, method, path string, h http.He
 func (c *client) send(
 	ctx context.Context, service, method, path string, h http.Header, in any,
 ) (*http.Response, error) {
-	var body io.Reader
+	var body []byte
 	switch in := in.(type) {
 	case nil:
 	case json.RawMessage:
-		body = bytes.NewReader(in)
+		body = in
 	default:
-		b, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.at.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.at.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header = h
 	if service != "" {
-		date, auth := c.authorization(service, time.Now())
-		req.Header.Set("X-Amz-Date", date)
-		req.Header.Set("Authorization", auth)
+		sigv4.Sign(req, sigv4.Digest(body), c.signer(), sigv4.Scope{Region: c.region, Service: service}, time.Now())
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -307,9 +307,10 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	feed := newFeed(newTerminal(c.OutOrStdout()))
 	cfg.Observe, cfg.LogLines, cfg.Hinted = feed.observe, feed.logLines, newHints(feed).hinted
 	watch := func(context.Context) {}
+	var seeding *seeder
 	if seedFile != "" {
-		seeding, err := loadSeed(c.Context(), seedFile, feed.say)
-		if err != nil {
+		var err error
+		if seeding, err = loadSeed(c.Context(), seedFile, feed.say); err != nil {
 			return err
 		}
 		w, err := newWatcher(c.Context(), seeding)
@@ -325,6 +326,9 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	if err != nil {
 		return err
 	}
+	if seeding != nil {
+		seeding.secret = s.Token()
+	}
 	feed.start()
 	if err := s.Start(c.Context()); err != nil {
 		feed.stop()
@@ -332,6 +336,8 @@ func runServer(c *cobra.Command, cfg server.Config, seedFile string) error {
 	}
 	feed.hello(s, cfg)
 	hideServer(s)
+	stopReloading := reloadOnHangup(cfg.Auth)
+	defer stopReloading()
 	watching, stopWatching := context.WithCancel(c.Context())
 	watched := make(chan struct{})
 	go func() {

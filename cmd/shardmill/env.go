@@ -49,8 +49,10 @@ func newEnv() *cobra.Command {
 			{"AWS_ENDPOINT_URL", cl.endpoint},
 			{"AWS_REGION", cl.region},
 			{"AWS_DEFAULT_REGION", cl.region},
-			{"AWS_ACCESS_KEY_ID", cl.account},
-			{"AWS_SECRET_ACCESS_KEY", "shardmill"},
+		}
+		if !reached.Verified { // else the keys of this shell stay
+			vars = append(vars,
+				[2]string{"AWS_ACCESS_KEY_ID", cl.account}, [2]string{"AWS_SECRET_ACCESS_KEY", anySecret})
 		}
 		if reached.CA != "" && strings.HasPrefix(cl.at.base, "https:") {
 			vars = append(vars, [2]string{"AWS_CA_BUNDLE", reached.CA})

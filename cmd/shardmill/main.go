@@ -128,8 +128,9 @@ failed batches are retried, bisected, aged out or announced to a queue, a topic 
 		return &failure{code: exitUsage, text: err.Error(), hint: "run " + c.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newHealth(), newInit(), newInvoke(), newPut(),
-		newTail(), newStream(), newLogs(), newReplay(), newClock(), newBackup(), newCheck(), newVersion(),
+		newAuth(), newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newHealth(), newInit(), newInvoke(),
+		newPut(), newTail(), newStream(), newLogs(), newReplay(), newClock(), newBackup(), newCheck(),
+		newVersion(),
 	)
 	root.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {

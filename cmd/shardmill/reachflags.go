@@ -43,7 +43,8 @@ func (f *reachFlags) register(c *cobra.Command) {
 		&f.allow, "allow-host", nil, "further names by which clients may call it, *.NAME for all names below one",
 	)
 	c.Flags().StringVar(
-		&f.auth, "auth", "", "off, under dev: other machines may reach it although nobody verifies who calls",
+		&f.auth, "auth", "",
+		"static:FILE: signatures are verified with the keys in a file, see docs/auth.md; off, under dev: nobody is asked",
 	)
 	f.registerTLS(c)
 }
@@ -84,12 +85,14 @@ func (f *reachFlags) into(c *cobra.Command, cfg *server.Config) error {
 	switch f.auth {
 	case "":
 		if c.Flags().Changed("auth") {
-			return usage(c, `--auth is ""; it must be off`)
+			return usage(c, `--auth is ""; it must be static:FILE or off`)
 		}
 	case "off":
 		cfg.AuthOff = true
 	default:
-		return usage(c, "--auth %s is not supported yet; it must be off", f.auth)
+		if err := openKeys(c, f.auth, cfg); err != nil {
+			return err
+		}
 	}
 	cfg.Port, cfg.Listen, cfg.Advertise, cfg.AllowHosts = f.port, f.listen, f.advertise, f.allow
 	var err error
@@ -118,6 +121,8 @@ func refused(c *cobra.Command, err error) error {
 // whoCalls says what is known of those who call: a part of a line, and a warning or "".
 func whoCalls(s *server.Server, cfg server.Config) (part, warning string) {
 	switch {
+	case cfg.Auth != nil:
+		return "signatures are verified (" + cfg.Auth.Path() + ")", ""
 	case s.Open():
 		return "signatures are not verified (--auth off)", fmt.Sprintf(
 			"whoever reaches %s may do everything, run code here included: requests are not authenticated (--auth off)",
@@ -146,6 +151,9 @@ func reachLines(endpoint string, r control.Reach) (lines []string) {
 	}
 	if r.CA != "" {
 		lines = append(lines, "Over https clients have to trust "+r.CA+": let AWS_CA_BUNDLE name it.")
+	}
+	if r.Verified {
+		lines = append(lines, "Signatures are verified: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a key in its file.")
 	}
 	if r.Open {
 		lines = append(lines, "Requests are not authenticated (--auth off): whoever reaches it may do everything.")

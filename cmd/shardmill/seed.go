@@ -24,6 +24,7 @@ type seeder struct {
 	file   string
 	plan   *seed.Plan
 	region string
+	secret string                           // of the key of the account; see client.signer
 	say    func(format string, args ...any) // reports to people what was done
 
 	c      *client
@@ -108,6 +109,7 @@ func (s *seeder) code(f *seed.Item) string {
 func (s *seeder) apply(ctx context.Context, endpoint string) error {
 	if s.c == nil { // a reset calls it again, with the same endpoint
 		s.c = newClient(endpoint, seedAccount, s.region)
+		s.c.own.secret = s.secret
 	}
 	s.counts = map[string]int{}
 	for _, section := range []struct {
