@@ -70,6 +70,11 @@ type Config struct {
 	// Pace is "" or instant: what is put is read at once, and transitions are over before they matter; aws: mappings
 	// poll once a second, and transitions of streams, functions and mappings stay visible for five seconds.
 	Pace string
+	// Limits is "" or off, or aws: shards have AWS's rates of records and reads, calls have AWS's rates, and what AWS
+	// counts for a day is counted. ShardLimit is how many open shards of provisioned streams an account may have in a
+	// region; 0: 20,000.
+	Limits     string
+	ShardLimit int
 	// TakeOverAfter is how long a subscription to a shard keeps out another one of its consumer; 0: AWS's five seconds;
 	// negative: not at all.
 	TakeOverAfter time.Duration
@@ -139,6 +144,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.checkReach(); err != nil {
+		return err
+	}
+	if err := c.checkLimits(); err != nil {
 		return err
 	}
 	return errors.Join(function.CheckIsolation(c.Isolation), function.CheckNetwork(c.Network), function.CheckCPU(c.CPU))

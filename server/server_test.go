@@ -633,6 +633,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"buffer-memory -1 is negative":     {BufferMemory: -1},
 
 		`pace "slow" is neither instant nor aws`: {Pace: "slow"},
+		`limits "some" is neither off nor aws`:   {Limits: "some"},
+		"shard-limit -1 is outside 1 to 1000000": {ShardLimit: -1},
 	} {
 		if _, err := New(cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

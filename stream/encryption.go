@@ -131,7 +131,11 @@ func (s *Streams) setEncryption(
 		r.Encrypted = slices.DeleteFunc(slices.Clone(r.Encrypted), func(p Span) bool {
 			return p.Until != 0 && p.Until <= horizon // no record of then can be read
 		})
-		return change(r, from)
+		same, err := change(r, from)
+		if err == nil && !same && r.Status == Active {
+			err = s.countChange(r, changesOfEncryption)
+		}
+		return same, err
 	})
 	if err != nil {
 		return err

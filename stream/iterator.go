@@ -53,6 +53,9 @@ func (s *Streams) Iterator(ctx context.Context, name Name, in IteratorInput) (st
 	if !ok {
 		return "", s.shardMissing(name, id)
 	}
+	if b := s.budgetOf(sh); b != nil && !b.iterator(s.clock.Now()) {
+		return "", readThrottled(name, id)
+	}
 	pos, err := s.startOf(ctx, sn, sh, in)
 	if err != nil {
 		return "", err
@@ -152,7 +155,8 @@ type GetRecordsOutput struct {
 // called once before the first visit, with the shard that all records come from. The records must not be changed.
 // Faults: InvalidArgumentException for an iterator that is not ours, of another region or of another stream,
 // AccessDeniedException, ExpiredIteratorException after five minutes, ResourceNotFoundException when the stream or
-// shard is gone. Source: Kinesis API Reference, GetRecords.
+// shard is gone, ProvisionedThroughputExceededException beyond the shard's rate if that is limited. Source: Kinesis API
+// Reference, GetRecords.
 func (s *Streams) GetRecords(
 	ctx context.Context, in GetRecordsInput, begin func(*ShardInfo), visit func(record.Record),
 ) (GetRecordsOutput, error) {
@@ -174,6 +178,12 @@ func (s *Streams) GetRecords(
 	sh, ok := sn.live(p.shard, s.now())
 	if !ok {
 		return out, s.shardMissing(p.name, p.shard)
+	}
+	budget := s.budgetOf(sh)
+	if budget != nil && !budget.mayRead(s.clock.Now()) {
+		err := readThrottled(p.name, p.shard)
+		s.measureRead(sn, p.shard, &reading{}, err)
+		return out, err
 	}
 	begin(sn.readable(sh))
 
@@ -201,6 +211,9 @@ func (s *Streams) GetRecords(
 	}
 	now := s.now()
 	s.measureRead(sn, p.shard, &got, nil)
+	if budget != nil {
+		budget.hasRead(s.clock.Now(), got.bytes)
+	}
 	if end.Kind == storage.ShardEnd && got.records == 0 {
 		return s.shardEnd(ctx, p, now)
 	}

@@ -155,6 +155,9 @@ func (s *Streams) ListShardsNext(ctx context.Context, c Caller, token string, li
 	if err := s.Authorize(c, name, "ListShards"); err != nil {
 		return nil, "", err
 	}
+	if err := s.Admit(name, "ListShards"); err != nil {
+		return nil, "", err
+	}
 	sn, ok, err := s.byNumber(ctx, id)
 	if err != nil {
 		return nil, "", err

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
 )
@@ -210,11 +211,17 @@ func (s *Streams) measureRead(sn *snapshot, shard record.ShardID, r *reading, er
 		return
 	}
 	at := s.clock.Now()
-	m.readsExceeded.Add(at, 0)
+	exceeded := 0.0
+	if fault.CodeOf(err) == codeThrottled {
+		exceeded = 1
+	}
+	m.readsExceeded.Add(at, exceeded)
 	if err != nil {
 		m.read.Add(at, 0)
 		if sn.info.Monitored != 0 {
-			s.measureShard(sn, shard, ShardReadsExceeded, &shardValues{})
+			var v shardValues
+			v.add(ShardReadsExceeded, exceeded)
+			s.measureShard(sn, shard, ShardReadsExceeded, &v)
 		}
 		return
 	}

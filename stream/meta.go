@@ -71,6 +71,8 @@ type streamRecord struct {
 	Encrypted   []Span            `json:"encrypted,omitempty"` // when it was encrypted, in order
 	Warm        int               `json:"warm,omitempty"`      // MiB a second, see Info.WarmThroughput
 	WarmBefore  int               `json:"warm_before,omitempty"`
+	// when something was changed that may be changed so often in a day, by its kind; only while that is limited
+	Changes map[string][]record.Millis `json:"changes,omitempty"`
 	// a random mark of the last change of its consumers, which have keys of their own: it tells such changes apart
 	ConsumerChange string `json:"consumer_change,omitempty"`
 }

@@ -44,8 +44,9 @@ type PutRecordInput struct {
 // PutRecord appends one record to the shard whose hash key range holds its hash key, and returns when it is durable and
 // readable. Data and Key are copied. Faults, in this order: ResourceNotFoundException; InvalidArgumentException for an
 // explicit hash key beyond 2^128−1 or a sequence number for ordering that no record can have yet; ValidationException
-// over the stream's record size; ProvisionedThroughputExceededException when storage is busy; InternalFailure, with a
-// hint, when it is full. May block on a sync. Source: Kinesis API Reference, PutRecord.
+// over the stream's record size; ProvisionedThroughputExceededException when storage is busy, and beyond the shard's
+// rate if that is limited; InternalFailure, with a hint, when storage is full. May block on a sync. Source: Kinesis API
+// Reference, PutRecord.
 func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (Placed, error) {
 	st, err := s.find(ctx, name)
 	if err != nil {
@@ -166,11 +167,16 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 	for i := range recs {
 		p.pending = append(p.pending, i)
 	}
-	fenced := false
+	fenced, judged := false, false
 	for {
 		sn := st.snap.Load()
 		if !sn.writable() {
 			return nil, s.notFound(st.name)
+		}
+		if !judged {
+			if s.admit(sn, p, recs, placed); len(p.pending) == 0 {
+				return placed, nil
+			}
 		}
 		closed, refenced, err := s.appendOnce(ctx, st, sn, p, recs, placed)
 		if err != nil {
@@ -190,6 +196,7 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 			}
 			fenced = true
 		}
+		judged = !closed // the children judge anew
 		if closed {
 			if err := s.awaitChildren(ctx, sn); err != nil {
 				return nil, err

@@ -82,6 +82,9 @@ func (s *Streams) SetMode(ctx context.Context, name Name, mode Mode, warm *int) 
 			if c, err = s.claimQuota(info, mode, info.OpenShards()); err != nil {
 				return nil, err
 			}
+			if err = s.countChange(r, changesOfMode); err != nil {
+				return nil, err
+			}
 		}
 		r.Mode, r.Warm, r.WarmBefore = mode, target, r.Warm
 		return widen(info.Shards, target), nil

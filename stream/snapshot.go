@@ -34,6 +34,7 @@ type shard struct {
 	writer    atomic.Pointer[storage.Writer] // nil until the first put
 	acquiring chan struct{}                  // capacity 1: concurrent Acquires would fence one another
 	gauge     gauge                          // what it takes, if the stream is on-demand
+	budget    atomic.Pointer[budget]         // nil until limits need it
 
 	mu      sync.Mutex
 	horizon horizon

@@ -88,7 +88,7 @@ func (s *Streams) Merge(ctx context.Context, name Name, shard, adjacent string) 
 // or below half the present number, above 10,000, and over the shard quota, which counts short-lived shards. Source:
 // Kinesis API Reference, UpdateShardCount.
 func (s *Streams) UpdateShardCount(ctx context.Context, name Name, target int) (before int, err error) {
-	err = s.reshape(ctx, name, func(info *Info) ([]step, error) {
+	err = s.reshapeWith(ctx, name, func(info *Info, r *streamRecord) ([]step, error) {
 		if err := s.checkChange(info); err != nil {
 			return nil, err
 		}
@@ -97,7 +97,10 @@ func (s *Streams) UpdateShardCount(ctx context.Context, name Name, target int) (
 			return nil, err
 		}
 		steps := sweep(info.Shards, target)
-		return steps, s.checkRoom(info, peak(steps))
+		if err := s.checkRoom(info, peak(steps)); err != nil {
+			return nil, err
+		}
+		return steps, s.countChange(r, changesOfShards)
 	})
 	return before, err
 }

@@ -198,6 +198,7 @@ type Options struct {
 	Metrics    *metric.Store // nil: nothing is measured
 	ShardQuota int           // open provisioned shards per account and region; 0: DefaultShardQuota
 	Pace       Pace          // how long transitions stay visible; the zero value: not at all
+	Limits     bool          // AWS's rates of records, reads and calls are enforced, and its counts of changes in a day
 	// Role returns the ARN of the role that an access key was issued to, "" for other keys; nil: there are no roles
 	Role func(accessKey string) string
 	// how old a subscription to a shard is before a second one of its consumer takes over; younger ones keep others
@@ -233,6 +234,7 @@ type Streams struct {
 	transit transitions
 	role    func(accessKey string) string
 	seats   seats
+	limits  *limits // nil: nothing is limited by time
 }
 
 // stream is one stream in memory; its snapshot is replaced as a whole.
@@ -272,7 +274,7 @@ func New(o Options) *Streams {
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{},
 		doubted: map[Name]uint32{},
 		first:   make(chan struct{}, 1), shrunk: make(chan struct{}, 1), looks: make(chan struct{}, 1),
-		pace: o.Pace, role: o.Role,
+		pace: o.Pace, role: o.Role, limits: newLimits(o.Limits),
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}}, seats: seats{gap: o.TakeOver},
 	}
 }

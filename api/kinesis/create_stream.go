@@ -42,6 +42,9 @@ func (h *handler) createStream(ctx context.Context, c *call) error {
 	if err := c.caller.PermitStream(made.Name, made.ARN()); err != nil {
 		return err
 	}
+	if err := h.streams.Admit(made, c.operation); err != nil {
+		return err
+	}
 	return h.streams.Create(ctx, made, in)
 }
 

@@ -19,6 +19,9 @@ func (h *handler) describeAccountSettings(ctx context.Context, c *call) error {
 	if f := c.request(); *f.err != nil {
 		return *f.err
 	}
+	if err := c.admit(); err != nil {
+		return err
+	}
 	commitment, err := h.streams.Commitment(ctx, c.caller.Account, c.caller.Region)
 	if err != nil {
 		return err

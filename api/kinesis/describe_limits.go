@@ -7,6 +7,9 @@ func (h *handler) describeLimits(ctx context.Context, c *call) error {
 	if f := c.request(); *f.err != nil {
 		return *f.err
 	}
+	if err := c.admit(); err != nil {
+		return err
+	}
 	u, err := h.streams.Usage(ctx, c.caller.Account, c.caller.Region)
 	if err != nil {
 		return err

@@ -44,8 +44,12 @@ func setup(t *testing.T) *world {
 }
 
 // restart opens the same store in a new process.
-func (w *world) restart(quota int) {
-	w.streams = stream.New(stream.Options{Store: w.store, Clock: w.clock, ShardQuota: quota})
+func (w *world) restart(quota int) { w.reopen(stream.Options{ShardQuota: quota}) }
+
+// reopen is restart with other options, of which the store and the clock are the world's.
+func (w *world) reopen(o stream.Options) {
+	o.Store, o.Clock = w.store, w.clock
+	w.streams = stream.New(o)
 	if err := w.streams.Start(w.Context()); err != nil {
 		w.Fatal(err)
 	}

@@ -30,6 +30,9 @@ func (h *handler) listStreams(ctx context.Context, c *call) error {
 	if err := v.Err(); err != nil {
 		return err
 	}
+	if err := c.admit(); err != nil {
+		return err
+	}
 	page, next, err := h.streams.List(ctx, c.caller.Account, c.caller.Region, stream.ListInput{
 		After: or(after), Token: or(token), Limit: int(or(limit)),
 	})

@@ -144,7 +144,23 @@ func (c *call) address(name, arn *string) (stream.Name, error) {
 	if err != nil {
 		return stream.Name{}, err
 	}
-	return found, c.streams.Authorize(c.who(), found, c.operation)
+	if err := c.streams.Authorize(c.who(), found, c.operation); err != nil {
+		return stream.Name{}, err
+	}
+	return found, c.streams.Admit(found, c.operation)
+}
+
+// admit lets a call through that is about the caller's account, at AWS's rate if that is limited.
+func (c *call) admit() error {
+	return c.streams.Admit(stream.Name{Account: c.caller.Account, Region: c.caller.Region}, c.operation)
+}
+
+// authorizeConsumer decides about a request for a consumer, as address does about one for a stream.
+func (c *call) authorizeConsumer(id stream.ConsumerID) error {
+	if err := c.streams.AuthorizeConsumer(c.who(), id, c.operation); err != nil {
+		return err
+	}
+	return c.streams.Admit(id.Stream, c.operation)
 }
 
 // resolve is address without a decision about the caller.

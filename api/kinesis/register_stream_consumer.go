@@ -82,7 +82,7 @@ func (c *call) consumer() (stream.ConsumerID, error) {
 	}
 	if arn == nil {
 		id := stream.ConsumerNamed(of, *name)
-		return id, c.streams.AuthorizeConsumer(c.who(), id, c.operation)
+		return id, c.authorizeConsumer(id)
 	}
 	id, err := c.consumerByARN(*arn)
 	if err != nil {
@@ -102,5 +102,5 @@ func (c *call) consumerByARN(text string) (stream.ConsumerID, error) {
 		return stream.ConsumerID{}, err
 	}
 	c.hint = hint
-	return id, c.streams.AuthorizeConsumer(c.who(), id, c.operation)
+	return id, c.authorizeConsumer(id)
 }

@@ -28,6 +28,9 @@ func (h *handler) updateAccountSettings(ctx context.Context, c *call) error {
 	if err := v.Err(); err != nil {
 		return err
 	}
+	if err := c.admit(); err != nil {
+		return err
+	}
 	now, err := h.streams.SetCommitment(
 		ctx, c.caller.Account, c.caller.Region, *status == string(stream.CommitmentEnabled),
 	)

@@ -43,11 +43,13 @@ type serverFlags struct {
 	companion map[string]*string // what serves it, by name
 	keys      string             // the credentials file of proxies
 	pace      string
+	limits    limitsFlags
 }
 
 func (f *serverFlags) register(c *cobra.Command) {
 	f.reach.register(c)
 	f.fanout.register(c)
+	f.limits.register(c)
 	c.Flags().StringVar(
 		&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON",
 	)
@@ -100,18 +102,9 @@ func (f *serverFlags) register(c *cobra.Command) {
 		&f.pace, "pace", server.PaceInstant,
 		"instant, or aws: mappings poll once a second, and changes of streams, functions and mappings take five",
 	)
-	for _, later := range []string{"limits"} { // known, and refused by name until it exists
-		c.Flags().String(later, "", "")
-		_ = c.Flags().MarkHidden(later)
-	}
 }
 
 func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
-	for _, later := range []string{"limits"} {
-		if c.Flags().Changed(later) {
-			return server.Config{}, usage(c, "--%s is not supported yet", later)
-		}
-	}
 	if f.verbose && c.Flags().Changed("log-level") {
 		return server.Config{}, usage(c, "--verbose and --log-level exclude each other")
 	}
@@ -148,6 +141,9 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return cfg, err
 	}
 	if err := f.fanout.into(c, &cfg); err != nil {
+		return cfg, err
+	}
+	if err := f.limits.into(c, &cfg); err != nil {
 		return cfg, err
 	}
 	cfg.ProxyCredentials, cfg.Companions = f.keys, map[string]string{}

@@ -138,7 +138,7 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 		"%s",
 		f.t.dim(
 			"isolation of functions: "+isolationText(s)+" · cpu: "+s.CPU()+" · pace: "+
-				first(cfg.Pace, server.PaceInstant)+" · "+who,
+				first(cfg.Pace, server.PaceInstant)+" · limits: "+first(cfg.Limits, server.LimitsOff)+" · "+who,
 		),
 	)
 	if text := companionsText(cfg.Companions); text != "" {
