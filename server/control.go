@@ -15,7 +15,7 @@ func (s *Server) control(r *rooms) http.Handler {
 		Token: s.token, Dev: s.cfg.Dev, Version: s.cfg.Version, Began: s.began, Clock: s.clock,
 		Server:    controlled{s, r},
 		Functions: r.functions, Mappings: r.mappings, Streams: r.streams, Replayer: r.engine,
-		Statuses: r.engine, Logs: r.logs().printed,
+		Chaos: r.streams, Statuses: r.engine, Logs: r.logs().printed,
 		Sink: logTee{r.logs().lines, s.cfg.LogLines}, Metrics: r.metrics,
 	})
 }

@@ -179,6 +179,9 @@ func (s *Streams) GetRecords(
 	if !ok {
 		return out, s.shardMissing(p.name, p.shard)
 	}
+	if err := s.chaosOfRead(ctx, sn, p.shard); err != nil {
+		return out, err
+	}
 	budget := s.budgetOf(sh)
 	if budget != nil && !budget.mayRead(s.clock.Now()) {
 		err := readThrottled(p.name, p.shard)

@@ -167,6 +167,6 @@ func (s *Streams) admit(sn *snapshot, p *scratch, recs []record.Record, placed [
 }
 
 // readThrottled returns the fault of reads beyond a shard's rate, in AWS's words.
-func readThrottled(name Name, shard record.ShardID) error {
+func readThrottled(name Name, shard record.ShardID) *fault.Error {
 	return fault.New(codeThrottled, "Rate exceeded for Shard - %s/%s/%s", name.Account, name.Name, shard)
 }

@@ -23,6 +23,7 @@ type Placed struct {
 	Arrival record.Millis
 	Fault   *fault.Error // nil: the record is durable and readable
 	created int64        // of the shard, epoch seconds
+	whole   bool         // Fault is that of the call
 
 	Encrypted bool // the record counts as encrypted
 }
@@ -85,13 +86,17 @@ func (s *Streams) PutRecord(ctx context.Context, name Name, in PutRecordInput) (
 	}
 	s.measurePut(sn, false, recs[:], placed, began)
 	if f := placed[0].Fault; f != nil {
-		if f.Code == codeInternal {
-			// AWS gives its own faults no text
-			f = &fault.Error{Code: f.Code, Status: f.Status, Hint: f.Hint, Err: f.Err}
-		}
-		return Placed{}, f
+		return Placed{}, ofCall(f)
 	}
 	return placed[0], nil
+}
+
+// ofCall returns the fault of a record as the one of a call: AWS gives its own faults no text there.
+func ofCall(f *fault.Error) *fault.Error {
+	if f.Code != codeInternal {
+		return f
+	}
+	return &fault.Error{Code: f.Code, Status: f.Status, Hint: f.Hint, Err: f.Err}
 }
 
 // PutRecords appends 1 to 500 records with one commit and returns where each went, in request order. Records of one
@@ -124,10 +129,14 @@ func (s *Streams) PutRecords(ctx context.Context, name Name, recs []record.Recor
 	}
 	began := time.Now()
 	placed, err := s.put(ctx, st, recs)
-	if err == nil {
-		s.measurePut(sn, true, recs, placed, began)
+	if err != nil {
+		return nil, err
 	}
-	return placed, err
+	s.measurePut(sn, true, recs, placed, began)
+	if placed[0].whole {
+		return nil, ofCall(placed[0].Fault)
+	}
+	return placed, nil
 }
 
 // RefuseHashKey returns the fault of a PutRecords call with an explicit hash key of 2^128 or more; a fault of the
@@ -164,8 +173,15 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 	placed := make([]Placed, len(recs))
 	p := scratches.Get().(*scratch)
 	defer p.release()
+	if c := st.chaos.Load(); c != nil {
+		if err := c.judgePuts(ctx, st.snap.Load(), recs, placed); err != nil {
+			return nil, err
+		}
+	}
 	for i := range recs {
-		p.pending = append(p.pending, i)
+		if placed[i].Fault == nil {
+			p.pending = append(p.pending, i)
+		}
 	}
 	fenced, judged := false, false
 	for {

@@ -235,6 +235,9 @@ type Streams struct {
 	role    func(accessKey string) string
 	seats   seats
 	limits  *limits // nil: nothing is limited by time
+
+	chaotic    atomic.Bool // chaos was set for a stream; reads look for it only then
+	chaosTotal chaosCounters
 }
 
 // stream is one stream in memory; its snapshot is replaced as a whole.
@@ -242,10 +245,11 @@ type stream struct {
 	name     Name
 	id       atomic.Uint32 // 0 until it is allocated
 	snap     atomic.Pointer[snapshot]
-	changing chan struct{} // capacity 1: changes are committed and installed in the same order
-	working  chan struct{} // capacity 1: one creation, reshard or deletion at a time is carried out
-	scaling  atomic.Bool   // an on-demand stream is being given more shards
-	claim    *claim        // what a change under way makes of it; nil: there is none. Under Streams.mu
+	changing chan struct{}         // capacity 1: changes are committed and installed in the same order
+	working  chan struct{}         // capacity 1: one creation, reshard or deletion at a time is carried out
+	scaling  atomic.Bool           // an on-demand stream is being given more shards
+	chaos    atomic.Pointer[chaos] // what is refused on purpose; nil: nothing
+	claim    *claim                // what a change under way makes of it; nil: there is none. Under Streams.mu
 }
 
 func newStream(sn *snapshot) *stream {

@@ -37,6 +37,9 @@ const (
 	PathBackup = wire.ControlPrefix + "backup" // takes a BackupRequest by POST and answers a BackupAnswer
 	PathReplay = wire.ControlPrefix + "replay" // takes a ReplayRequest by POST and answers a ReplayAnswer
 
+	// takes a ChaosRequest by POST, answers a ChaosList to GET and DELETE (of ?stream=, or of all)
+	PathChaos = wire.ControlPrefix + "chaos"
+
 	PathMetrics = wire.ControlPrefix + "metrics"      // for Prometheus
 	PathProfile = wire.ControlPrefix + "debug/pprof/" // for go tool pprof
 )
@@ -123,6 +126,7 @@ type Options struct {
 	Streams   Streams
 	Replayer  Replayer
 	Statuses  Statuses
+	Chaos     Chaos
 	Logs      Logs
 	Sink      function.LogSink // gets a line for each batch of a replay
 	Metrics   Metrics
@@ -163,6 +167,9 @@ func New(o Options) http.Handler {
 		{"POST " + PathReplay, h.replay},
 		{"POST " + PathBackup, h.backup},
 		{"GET " + PathLogs, h.logs},
+		{"GET " + PathChaos, h.listChaos},
+		{"POST " + PathChaos, h.setChaos},
+		{"DELETE " + PathChaos, h.stopChaos},
 		{"GET " + PathProfile + "{$}", listProfiles},
 		{"GET " + PathProfile + "{name}", takeProfile},
 	} {

@@ -34,6 +34,7 @@ type world struct {
 	clock    *clock.Clock
 	lines    []logstore.Event
 	broken   error // how reading them ends
+	chaos    []stream.ChaosState
 }
 
 func (w *world) Ready() bool            { return w.ready }
@@ -98,7 +99,7 @@ func (w *world) handler(dev bool) http.Handler {
 	return New(Options{
 		Token: token, Dev: dev, Version: "v1", Began: time.Unix(0, 0), Clock: w.clock, Server: w, Functions: w,
 		Mappings: w,
-		Streams:  w, Replayer: w, Logs: w, Sink: w, Metrics: w, Statuses: w,
+		Streams:  w, Chaos: w, Replayer: w, Logs: w, Sink: w, Metrics: w, Statuses: w,
 	})
 }
 

@@ -148,6 +148,9 @@ func (h *handler) metrics(w http.ResponseWriter, r *http.Request) {
 		)
 	}
 	e.requests(h.Server.Usage())
+	if h.Dev {
+		e.chaos(h.Chaos.ChaosTotals())
+	}
 	e.process(cmp.Or(h.Version, "unknown"), h.Began)
 	wire.WriteBytes(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", e.b)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/shardmill/shardmill/storage/memory"
+	"github.com/shardmill/shardmill/stream"
 )
 
 // entries returns a list of n equal records of data bytes under a key.
@@ -176,4 +177,37 @@ func TestFullStorageIsToldInAHint(t *testing.T) {
 	if n := len(w.read(w.iterator("s", "0", "TRIM_HORIZON", "")).each("Records", "Data")); n != taken {
 		t.Errorf("%d records are readable, %d were acknowledged", n, taken)
 	}
+}
+
+// L-10: injection, every 2nd record; PutRecords of 4: "entries 2 and 4 fail, FailedRecordCount 2, only 1 and 3
+// readable". A refused entry has AWS's code and text, and nothing else.
+func TestChaosRefusesEntries(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("s", 1)
+	every2nd := stream.Chaos{Throttle: stream.Share{Every: 2}}
+	if _, err := w.streams.SetChaos(t.Context(), w.name("s"), every2nd); err != nil {
+		t.Fatal(err)
+	}
+	const refused = "Rate exceeded for shard shardId-000000000000 in stream s under account 000000000000."
+
+	got := w.ok("PutRecords", `{"StreamName":"s","Records":[{"Data":"MQ==","PartitionKey":"a"},
+		{"Data":"Mg==","PartitionKey":"b"},{"Data":"Mw==","PartitionKey":"c"},{"Data":"NA==","PartitionKey":"d"}]}`)
+
+	got.want("2", "FailedRecordCount")
+	for _, i := range []int{1, 3} {
+		got.want(fmt.Sprintf(
+			`{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":%q}`, refused,
+		), "Records", i)
+	}
+	if hint := got.header.Get("X-Shardmill-Hint"); hint != "refused on purpose; it ends with: shardmill chaos off s" {
+		t.Errorf("the hint is %q", hint)
+	}
+	if keys := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); keys != "a c" {
+		t.Errorf("readable are %s", keys)
+	}
+	w.put("s", "e", "5")
+	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"f","Data":"Ng=="}`).fails(
+		"ProvisionedThroughputExceededException", refused,
+	)
 }

@@ -129,7 +129,7 @@ failed batches are retried, bisected, aged out or announced to a queue, a topic 
 	})
 	root.AddCommand(
 		newAuth(), newDemo(), newDemoHandler(), newDev(), newServe(), newEnv(), newHealth(), newInit(), newInvoke(),
-		newPut(), newTail(), newStream(), newLogs(), newReplay(), newClock(), newBackup(), newCheck(),
+		newPut(), newTail(), newStream(), newLogs(), newReplay(), newClock(), newChaos(), newBackup(), newCheck(),
 		newVersion(),
 	)
 	root.Args = func(c *cobra.Command, args []string) error {

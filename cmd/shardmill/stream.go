@@ -23,13 +23,7 @@ func newStream() *cobra.Command {
   shardmill stream scale orders 8`,
 	}
 	c.AddCommand(newStreamLs(), newStreamDescribe(), newStreamSplit(), newStreamMerge(), newStreamScale())
-	c.Args = func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usage(c, "stream has no command %q", args[0])
-		}
-		return usage(c, "stream needs a command: ls, describe, split, merge or scale")
-	}
-	c.RunE = func(*cobra.Command, []string) error { return nil } // not reached: its arguments are refused
+	needsCommand(c, "ls, describe, split, merge or scale")
 	return c
 }
 
