@@ -50,7 +50,7 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 		},
 		{
 			"tail s --from tomorrow", 2,
-			"error: --from is \"tomorrow\"; it must be now or start\nhint: run shardmill tail --help\n",
+			"error: --from: \"tomorrow\" is none of: now; start; how long ago, such as 10m; a time, such as 2006-01-02T15:04:05Z or seconds since 1970; a sequence number\nhint: run shardmill tail --help\n",
 		},
 		{
 			"clock advance soon", 2,
