@@ -92,6 +92,9 @@ ric-oracle: ## record again what AWS's own runtime clients answer, in minutes; r
 fuzz: ## every fuzz target for FUZZTIME
 	$(GO) run ./internal/fuzzall -time $(FUZZTIME)
 
+image: ## bin/shardmill-image.tar, for docker load and podman load; make image PLATFORMS=linux/amd64,linux/arm64
+	$(GO) run ./internal/image/write $(if $(PLATFORMS),-platforms $(PLATFORMS))
+
 bench: build ## every figure beside its raw reference
 	$(GO) run ./internal/bench
 
@@ -100,4 +103,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial terraform venv ric-oracle fuzz bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial terraform venv ric-oracle fuzz image bench lint check
