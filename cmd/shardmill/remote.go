@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // remote is where a client command finds a server.
@@ -45,14 +46,19 @@ func parseRemote(text string) (remote, error) {
 	return remote{base, base, u.Host, ""}, nil
 }
 
+// connectPatience is how long a machine that says nothing may take to accept a connection, and then to agree on TLS.
+const connectPatience = 15 * time.Second
+
 // transport returns how requests get there. With TLS, servers are trusted whose certificate $AWS_CA_BUNDLE vouches for,
 // as AWS's clients do, else those that this machine trusts.
 func (e remote) transport() (*http.Transport, error) {
-	t := &http.Transport{MaxIdleConnsPerHost: 64}
+	dialer := net.Dialer{Timeout: connectPatience}
+	t := &http.Transport{
+		MaxIdleConnsPerHost: 64, DialContext: dialer.DialContext, TLSHandshakeTimeout: connectPatience,
+	}
 	if e.path != "" {
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", e.path)
+			return dialer.DialContext(ctx, "unix", e.path)
 		}
 	}
 	bundle := os.Getenv("AWS_CA_BUNDLE")

@@ -63,7 +63,11 @@ func newStreamLs() *cobra.Command {
 		}
 		if len(all) == 0 {
 			errs := newTerminal(c.ErrOrStderr())
-			errs.printf("%s there is no stream in account %s, %s\n", errs.dim("hint:"), cl.account, cl.region)
+			where := "account " + cl.account + ", " + cl.region
+			if cl.given.ID != "" {
+				where = cl.region + " of the account of this key"
+			}
+			errs.printf("%s there is no stream in %s\n", errs.dim("hint:"), where)
 			return nil
 		}
 		table := newTable(c)
