@@ -64,7 +64,11 @@ tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/us
 	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
 
 terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder: make terraform MIRROR=DIR
-	$(GO) test -count=1 -v -timeout 15m ./e2e -run 'TestTerraform$$' -args -terraform.mirror=$(MIRROR)
+	$(GO) test -count=1 -v -timeout 15m ./e2e -run 'TestTerraform' -args -terraform.mirror=$(MIRROR)
+
+CLIENTS = $(patsubst %,e2e/java/%/out/.compiled,kcl1 kcl2 kcl3 kpl camel)
+clients: venv e2e/javascript/node_modules $(CLIENTS) ## the clients that fetch too much or take too long for the gate
+	$(GO) test -count=1 -p 1 -timeout 20m ./e2e -run 'KinesisClientLibrary|ProducerLibrary|Camel|SDK' -args -clients
 
 venv: .venv/.installed
 .venv/.installed: e2e/requirements.txt e2e/wheels.txt e2e/packaged.txt
@@ -103,4 +107,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial terraform venv ric-oracle fuzz image bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial terraform clients venv ric-oracle fuzz image bench lint check

@@ -1,11 +1,22 @@
 package e2e_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+var everyClient = flag.Bool("clients", false, "run the clients that take too long, or fetch too much, for every run")
+
+// byHand skips a test that only make clients runs.
+func byHand(t *testing.T) {
+	t.Helper()
+	if !*everyClient {
+		t.Skip("by hand: make clients")
+	}
+}
 
 // jvm returns the command that runs a program of e2e/java/<folder>, with settings of Java first. The compiler that only
 // optimises what runs for long is left out, since nothing here does.

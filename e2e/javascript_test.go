@@ -23,10 +23,13 @@ func TestJavaScriptSDK(t *testing.T) {
 	if err := os.WriteFile(code, zipped(t, map[string][]byte{"handler.mjs": []byte(handler)}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, h, "dev")
+	s, r := start(t, h, "dev").recorded(t)
 	stdout, stderr, err := s.command(t, "node", absolute(t, "javascript/pipeline.mjs"), code)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
+	}
+	if !r.spoke("HTTP/2.0 application/x-amz-json-1.1") {
+		t.Error("nothing came over HTTP/2")
 	}
 	var saw, want map[string]any
 	if err := json.Unmarshal([]byte(stdout), &saw); err != nil {
@@ -40,4 +43,17 @@ func TestJavaScriptSDK(t *testing.T) {
 	if diff := cmp.Diff(want, saw); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// Version 2 of the SDK puts records and reads them.
+func TestOldJavaScriptSDK(t *testing.T) {
+	t.Parallel()
+	s, r := start(t, newHome(t), "dev").recorded(t)
+	stdout, stderr, err := s.command(t, "node", absolute(t, "javascript/old.mjs"))
+	const want = `{"failed":0,"data":["0080ff","62","c3bc"],"arrived":true,` +
+		`"absent":"400 ResourceNotFoundException Stream absent under account 000000000000 not found."}` + "\n"
+	if err != nil || stdout != want {
+		t.Errorf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
+	}
+	r.listed(t, "AWS SDK for JavaScript 2")
 }

@@ -32,6 +32,13 @@ type recorder struct {
 // recorded returns s as clients see it that go by a new recorder.
 func (s *server) recorded(t *testing.T) (*server, *recorder) {
 	t.Helper()
+	return s.recordedOver(t, (*httptest.Server).Start)
+}
+
+// recordedOver is recorded with a listener that start opens: httptest.Server's StartTLS is for clients that know only
+// TLS.
+func (s *server) recordedOver(t *testing.T, start func(*httptest.Server)) (*server, *recorder) {
+	t.Helper()
 	to, err := url.Parse(s.Endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +69,7 @@ func (s *server) recorded(t *testing.T) (*server, *recorder) {
 	proxy.Config.Protocols = new(http.Protocols)
 	proxy.Config.Protocols.SetHTTP1(true)
 	proxy.Config.Protocols.SetUnencryptedHTTP2(true)
-	proxy.Start()
+	start(proxy)
 	t.Cleanup(func() {
 		proxy.CloseClientConnections()
 		proxy.Close()
