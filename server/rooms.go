@@ -354,8 +354,10 @@ func (s *Server) route(r *rooms) http.Handler {
 // services is the table of the shared port. Each row says what a request must carry to reach the service. Kinesis is
 // first: it gets the requests that no rule claims.
 func (s *Server) services(r *rooms) []wire.Service {
+	streams := kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")}))
+	streams.Pages = s.cfg.KinesisCORS
 	return append([]wire.Service{
-		kinesis.Service(kinesis.New(kinesis.Options{Streams: r.streams, Log: s.log.With("room", "api/kinesis")})),
+		streams,
 		lambda.Service(lambda.New(lambda.Options{
 			Functions: r.functions, Mappings: r.mappings, Log: s.log.With("room", "api/lambda"),
 		})),

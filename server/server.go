@@ -75,6 +75,8 @@ type Config struct {
 	// region; 0: 20,000.
 	Limits     string
 	ShardLimit int
+	// KinesisCORS is the origin of web pages that may call Kinesis; "*": of all; "": none may.
+	KinesisCORS string
 	// TakeOverAfter is how long a subscription to a shard keeps out another one of its consumer; 0: AWS's five seconds;
 	// negative: not at all.
 	TakeOverAfter time.Duration
@@ -147,6 +149,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	if err := c.checkPages(); err != nil {
 		return err
 	}
 	return errors.Join(function.CheckIsolation(c.Isolation), function.CheckNetwork(c.Network), function.CheckCPU(c.CPU))

@@ -632,8 +632,15 @@ func TestConfigIsChecked(t *testing.T) {
 		"memory-limit -1 is negative":      {MemoryLimit: -1},
 		"buffer-memory -1 is negative":     {BufferMemory: -1},
 
-		`pace "slow" is neither instant nor aws`: {Pace: "slow"},
-		`limits "some" is neither off nor aws`:   {Limits: "some"},
+		`pace "slow" is neither instant nor aws`:                                     {Pace: "slow"},
+		`limits "some" is neither off nor aws`:                                       {Limits: "some"},
+		`kinesis-cors "null" is no origin, such as http://localhost:3000, and not *`: {KinesisCORS: "null"},
+		`kinesis-cors "http://a.b/path" is no origin, such as http://localhost:3000, and not *`: {
+			KinesisCORS: "http://a.b/path",
+		},
+		"kinesis-cors * has no effect beyond loopback with auth off, where browsers are refused": {
+			Dev: true, Listen: []string{"0.0.0.0"}, AuthOff: true, KinesisCORS: "*",
+		},
 		"shard-limit -1 is outside 1 to 1000000": {ShardLimit: -1},
 	} {
 		if _, err := New(cfg); err == nil || err.Error() != want {

@@ -55,6 +55,9 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, ControlPrefix):
 		rt.Control.ServeHTTP(x, r)
 	case FromPage(r):
+		if rt.servePage(x, r) {
+			return
+		}
 		rt.turnAway(
 			x, r, http.StatusForbidden, fault.CodeAccessDenied,
 			"shardmill refuses requests from web pages (this one carries an Origin or Sec-Fetch-Site header).",

@@ -19,6 +19,7 @@ type Service struct {
 	Codes   Codes        // of refusals that no operation gives
 	CBOR    string       // Content-Type of CBOR with it; "": it does not speak CBOR
 	Dialect Dialect      // of refusals of signatures
+	Pages   string       // origin of web pages that may call it, AnyPage for all; "": none may
 	MaxBody int64        // bytes of a body that are read to verify a signature; 0: 20 MiB
 	Handler http.Handler // never sees a request that Router refused
 
@@ -34,7 +35,7 @@ type Codes struct {
 }
 
 // Mark is what a request must carry to be served. All are headers that a page in a browser can send only after a
-// preflight, and no preflight is ever granted. Without them an image, a link or a form of any page could call a
+// preflight, and none is granted but for Pages. Without them an image, a link or a form of any page could call a
 // service: such requests have no Origin, and not every browser sends Sec-Fetch-Site.
 type Mark uint8
 

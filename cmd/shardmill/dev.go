@@ -44,12 +44,14 @@ type serverFlags struct {
 	keys      string             // the credentials file of proxies
 	pace      string
 	limits    limitsFlags
+	cors      corsFlags
 }
 
 func (f *serverFlags) register(c *cobra.Command) {
 	f.reach.register(c)
 	f.fanout.register(c)
 	f.limits.register(c)
+	f.cors.register(c)
 	c.Flags().StringVar(
 		&f.readyFile, "ready-file", "", "file to write once everything answers: endpoint, token, pid, version as JSON",
 	)
@@ -144,6 +146,9 @@ func (f *serverFlags) config(c *cobra.Command) (server.Config, error) {
 		return cfg, err
 	}
 	if err := f.limits.into(c, &cfg); err != nil {
+		return cfg, err
+	}
+	if err := f.cors.into(c, &cfg); err != nil {
 		return cfg, err
 	}
 	cfg.ProxyCredentials, cfg.Companions = f.keys, map[string]string{}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/fault"
@@ -143,6 +144,9 @@ func (f *feed) hello(s *server.Server, cfg server.Config) {
 	)
 	if text := companionsText(cfg.Companions); text != "" {
 		f.say("%s", f.t.dim(text))
+	}
+	if cfg.KinesisCORS == wire.AnyPage {
+		f.say("%s", f.t.yellow("web pages of all origins may call Kinesis (--kinesis-cors *)"))
 	}
 	if warning != "" {
 		f.say("%s", f.t.yellow(warning))
