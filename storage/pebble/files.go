@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path"
@@ -61,11 +62,12 @@ type files struct {
 	dir      string
 	logs     *logs
 	troubles *troubles
+	stuck    atomic.Bool // work in the background waits for the end of the process
 }
 
 // kindOf is fileKind for the files of the database itself: a copy of it has the same names, and nothing of it is ours.
 func (f *files) kindOf(name string) (kind, uint64) {
-	if f.PathDir(name) != f.dir {
+	if !f.ours(name) {
 		return otherFile, 0
 	}
 	return fileKind(name)
@@ -81,16 +83,89 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 		if err != nil {
 			return nil, err
 		}
-		return &outputFile{File: file, fs: f.FS, name: name}, nil
+		o := &outputFile{File: file, fs: f.FS, name: name}
+		if kind == blobFile {
+			o.unfinished = f.abandon
+		}
+		return o, nil
 	case manifestFile:
 		file, err := f.FS.Create(name, category)
 		if err != nil {
-			return nil, err
+			return nil, f.refused(err)
 		}
 		return f.logs.manifest(file, number), nil
 	case otherFile:
 	}
-	return f.FS.Create(name, category)
+	file, err := f.FS.Create(name, category)
+	if err != nil || !f.ours(name) {
+		return file, f.refusedIn(name, err)
+	}
+	return &settingFile{file, f}, nil
+}
+
+// ours reports whether a file lies in the directory of the store, and not in that of a copy.
+func (f *files) ours(name string) bool { return f.PathDir(name) == f.dir }
+
+// refused ends an opening that cannot write, and returns err when the store is open. Pebble would take itself apart
+// while work in its background still goes on, which then panics. So it learns nothing, and waits for the end of the
+// process.
+func (f *files) refused(err error) error {
+	if err != nil && f.troubles.giveUp(err) {
+		select {}
+	}
+	return err
+}
+
+func (f *files) refusedIn(name string, err error) error {
+	if f.ours(name) {
+		return f.refused(err)
+	}
+	return err
+}
+
+// abandon ends the store where Pebble could only panic. It does not return.
+func (f *files) abandon(err error) {
+	f.stuck.Store(true)
+	f.logs.failed(err)
+	select {}
+}
+
+// settingFile is a small file that Pebble writes as a whole: its options, a marker.
+type settingFile struct {
+	vfs.File
+	files *files
+}
+
+func (s *settingFile) Write(p []byte) (int, error) {
+	n, err := s.File.Write(p)
+	return n, s.files.refused(err)
+}
+
+func (s *settingFile) Sync() error     { return s.files.refused(s.File.Sync()) }
+func (s *settingFile) SyncData() error { return s.files.refused(s.File.SyncData()) }
+func (s *settingFile) Close() error    { return s.files.refused(s.File.Close()) }
+
+// OpenDir watches the syncs of the store's own directory. Which files are there is then as unknown as what a failed
+// sync has left of a log, and Pebble could only panic.
+func (f *files) OpenDir(name string) (vfs.File, error) {
+	dir, err := f.FS.OpenDir(name)
+	if err != nil || !f.ours(f.PathJoin(name, "a")) {
+		return dir, err
+	}
+	return &syncedDir{dir, f.logs.failed}, nil
+}
+
+type syncedDir struct {
+	vfs.File
+	failed func(error)
+}
+
+func (d *syncedDir) Sync() error {
+	err := d.File.Sync()
+	if err != nil {
+		d.failed(err)
+	}
+	return err
 }
 
 // Open checks what is read from a blob file: Pebble would report a damaged one as a file that it does not know, and
@@ -130,7 +205,7 @@ func (f *files) Rename(from, to string) error {
 	if f.PathBase(f.PathDir(to)) == archive {
 		return f.Remove(from)
 	}
-	return f.FS.Rename(from, to)
+	return f.refusedIn(to, f.FS.Rename(from, to))
 }
 
 func (f *files) Remove(name string) error {
@@ -159,6 +234,8 @@ type outputFile struct {
 	fs     vfs.FS
 	name   string
 	failed atomic.Bool
+	// called when a blob could not be finished, which Pebble does not survive; nil: not a blob
+	unfinished func(error)
 }
 
 func (o *outputFile) note(err error) error {
@@ -170,19 +247,34 @@ func (o *outputFile) note(err error) error {
 
 func (o *outputFile) Write(p []byte) (int, error) {
 	n, err := o.File.Write(p)
+	if err != nil && o.unfinished != nil && bytes.HasSuffix(p, []byte(blobMagic)) { // its end; else Pebble starts over
+		o.unfinished(err)
+	}
 	return n, o.note(err)
 }
 
-func (o *outputFile) Sync() error     { return o.note(o.File.Sync()) }
-func (o *outputFile) SyncData() error { return o.note(o.File.SyncData()) }
+func (o *outputFile) Sync() error     { return o.synced(o.File.Sync()) }
+func (o *outputFile) SyncData() error { return o.synced(o.File.SyncData()) }
 
 func (o *outputFile) SyncTo(length int64) (bool, error) {
 	full, err := o.File.SyncTo(length)
-	return full, o.note(err)
+	return full, o.synced(err)
+}
+
+// synced ends the store where a blob could not be synced: that is part of its end, too.
+func (o *outputFile) synced(err error) error {
+	if err != nil && o.unfinished != nil {
+		o.unfinished(err)
+	}
+	return o.note(err)
 }
 
 func (o *outputFile) Close() error {
+	given := o.failed.Load() // up before
 	err := o.note(o.File.Close())
+	if err != nil && !given && o.unfinished != nil {
+		o.unfinished(err)
+	}
 	if o.failed.Load() {
 		err = errors.Join(err, o.fs.Remove(o.name))
 	}

@@ -41,8 +41,8 @@ func (i *Inspection) open(o Options) (err error) {
 	s, fs := i.s, o.FS
 	s.troubles = newTroubles(o.Dir, o.Logger)
 	s.disk = newDisk(o, s.troubles)
-	if !exists(fs, fs.PathJoin(s.dir, signFile)) {
-		return errForeign
+	if _, err := signed(fs, s.dir); err != nil {
+		return s.explain(err, 0)
 	}
 	if s.lock, err = lock(fs, s.dir); err != nil {
 		return s.explain(err, 0)
@@ -76,7 +76,7 @@ func (i *Inspection) open(o Options) (err error) {
 		return nil
 	}
 	// Check looks whether it may be missing.
-	if err := s.newerFormat(); err != nil && !errors.Is(err, crdb.ErrNotFound) {
+	if err := newerFormat(s.db); err != nil && !errors.Is(err, crdb.ErrNotFound) {
 		return errors.Join(err, s.db.Close())
 	}
 	return nil

@@ -75,9 +75,15 @@ func (c *inspector) found(where, format string, args ...any) {
 
 // store checks the format and reads the revision counter.
 func (c *inspector) store() error {
-	if _, closer, err := c.s.get(formatKey); err == nil {
+	_, closer, err := c.s.get(formatKey)
+	switch {
+	case err == nil:
 		_ = closer.Close()
-	} else {
+	case errors.Is(err, crdb.ErrNotFound):
+		if found, err := anything(c.s.db); err != nil || found { // else a crash came before the first change
+			c.found("the format version", "it is missing: a log of the store was deleted or lost")
+		}
+	default:
 		c.found("the format version", "%v", firstLine{err})
 	}
 	b, closer, err := c.s.get(revisionKey)

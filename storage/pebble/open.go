@@ -30,24 +30,30 @@ func claim(fs vfs.FS, dir string) error {
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	_, err := signed(fs, dir)
+	return err
+}
+
+// signed reports whether dir is ours already. A directory that holds anything else is an error.
+func signed(fs vfs.FS, dir string) (bool, error) {
 	names, err := fs.List(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	foreign := false
 	for _, name := range names {
 		switch name {
 		case signFile:
-			return nil
+			return true, nil
 		case lockFile, "lost+found": // a crash before sign leaves only a lock
 		default:
 			foreign = true
 		}
 	}
 	if foreign {
-		return errForeign
+		return false, errForeign
 	}
-	return nil
+	return false, nil
 }
 
 // lock takes the directory for this process.
@@ -126,8 +132,9 @@ func explainOpen(err error) error {
 
 // newerFormat returns an error if the store has a format that this program does not know, and crdb.ErrNotFound if it
 // says nothing.
-func (s *Store) newerFormat() error {
-	b, closer, err := s.get(formatKey)
+func newerFormat(db *crdb.DB) (err error) {
+	defer contain(&err)
+	b, closer, err := db.Get(formatKey)
 	if err != nil {
 		return err
 	}
@@ -142,23 +149,28 @@ func (s *Store) newerFormat() error {
 }
 
 // checkFormat checks the format version in the database, or writes it into a new one.
-func (s *Store) checkFormat(acceptLoss bool) error {
-	if err := s.newerFormat(); !errors.Is(err, crdb.ErrNotFound) {
+func checkFormat(db *crdb.DB, o Options) (err error) {
+	if err := newerFormat(db); !errors.Is(err, crdb.ErrNotFound) {
 		return explainOpen(err)
 	}
-	it, err := s.rows(nil)
+	found, err := anything(db)
 	if err != nil {
 		return explainOpen(err)
 	}
-	found := it.First()
-	if err := errors.Join(it.Error(), it.Close()); err != nil {
-		return explainOpen(err)
+	if found && !o.AcceptLoss { // the sign says that it is ours, and this key is written before any other
+		return &lost{o.Dir, "its beginning is missing: a log of the store was deleted or lost"}
 	}
-	if found && !acceptLoss { // the sign says that it is ours, and this key is written before any other
-		return &lost{s.dir, "its beginning is missing: a log of the store was deleted or lost"}
+	defer contain(&err)
+	return db.Set(formatKey, binary.LittleEndian.AppendUint32(nil, formatVersion), crdb.Sync)
+}
+
+// anything reports whether the database has any row.
+func anything(db *crdb.DB) (found bool, err error) {
+	defer contain(&err)
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return false, err
 	}
-	if err := s.db.Set(formatKey, binary.LittleEndian.AppendUint32(nil, formatVersion), crdb.Sync); err != nil {
-		return err
-	}
-	return s.failure()
+	found = it.First()
+	return found, errors.Join(it.Error(), it.Close())
 }

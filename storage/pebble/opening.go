@@ -59,9 +59,6 @@ func (s *Store) open(o Options) (err error) {
 		return errors.Join(err, s.marker.file.Close())
 	}
 	go s.marker.run() // not before: a failed opening must leave the marks as they are
-	if err := s.checkFormat(o.AcceptLoss); err != nil {
-		return errors.Join(s.explain(err, 0), s.closeDatabase())
-	}
 	s.troubles.opened()
 	return s.failure()
 }
@@ -73,8 +70,8 @@ func (s *Store) newFiles(fs vfs.FS) *files {
 	}
 }
 
-// openDatabase opens the database, or gives up when it cannot write: Pebble itself would try for ever. The goroutine
-// inside Pebble then waits until the process ends.
+// openDatabase opens the database and checks its format, or gives up when it cannot write: Pebble itself would try for
+// ever. The goroutine inside Pebble then waits until the process ends.
 func (s *Store) openDatabase(o Options) error {
 	type opened struct {
 		db  *crdb.DB
@@ -83,6 +80,11 @@ func (s *Store) openDatabase(o Options) error {
 	done := make(chan opened, 1)
 	go func() {
 		db, err := s.tryOpen(o)
+		if err == nil {
+			if err = checkFormat(db, o); err != nil {
+				err = errors.Join(err, closeQuietly(db))
+			}
+		}
 		done <- opened{db, err}
 	}()
 	select {
@@ -97,6 +99,11 @@ func (s *Store) openDatabase(o Options) error {
 func (s *Store) tryOpen(o Options) (db *crdb.DB, err error) {
 	defer contain(&err)
 	return crdb.Open(s.dir, s.pebbleOptions(o.memTable))
+}
+
+func closeQuietly(db *crdb.DB) (err error) {
+	defer contain(&err)
+	return db.Close()
 }
 
 func exists(fs vfs.FS, path string) bool {
@@ -122,14 +129,14 @@ func (s *Store) replayed() int64 {
 	return sum
 }
 
-// logFailed ends the store: a log could not be written. During opening, Open returns the error instead.
+// logFailed ends the store: a log could not be written, or the directory that lists it. During opening, Open returns
+// the error instead.
 func (s *Store) logFailed(err error) {
-	s.troubles.mu.Lock()
-	opening := s.troubles.opening
-	s.troubles.mu.Unlock()
-	if !opening {
-		s.fail(fmt.Errorf("write the log: %w", err))
+	err = fmt.Errorf("write the log: %w", err)
+	if s.troubles.giveUp(err) {
+		select {} // see files.refused
 	}
+	s.fail(err)
 }
 
 // startNeeds is how many bytes a start writes beside the contents of logs: a manifest, options, an empty log.

@@ -180,6 +180,9 @@ func (s *Store) Retries() int64 { return s.troubles.retries.Load() }
 func (s *Store) closeDatabase() (err error) {
 	defer contain(&err)
 	s.troubles.close()
+	if s.files.stuck.Load() {
+		return nil // the database would wait for it
+	}
 	return errors.Join(s.db.Close(), s.marker.close(), s.files.logs.close())
 }
 
