@@ -352,7 +352,7 @@ func (g *Given) timely(now time.Time) error {
 
 // covers judges what is signed: the host, and what would change the meaning of the request.
 func (g *Given) covers(r *http.Request, s3 bool) error {
-	if !g.signs("host") {
+	if !g.signs("host") && !g.signs(":authority") { // the host in HTTP/2, under which some SDKs sign it
 		text := "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
 		return &Refusal{Why: Uncovered, Text: text, Object: unsignedHeaders}
 	}

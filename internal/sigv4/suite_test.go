@@ -283,6 +283,30 @@ func TestADateOfHTTPCounts(t *testing.T) {
 	}
 }
 
+// In HTTP/2 the host is the pseudo-header :authority, and the SDK for JavaScript signs it under that name.
+func TestTheHostMayBeSignedAsAuthority(t *testing.T) {
+	t.Parallel()
+	r := &http.Request{
+		Method: "POST", Host: "mill.example:4566", URL: &url.URL{Path: "/"}, Header: http.Header{
+			"Authorization": {
+				"AWS4-HMAC-SHA256 Credential=A/20150830/r/kinesis/aws4_request,SignedHeaders=:authority,Signature=b",
+			},
+			"X-Amz-Date": {"20150830T123600Z"},
+		},
+	}
+	g, err := Read(r, false)
+	if err == nil {
+		err = g.Check(r, "kinesis", time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(g.appendCanonical(nil, r, "/", "digest", true))
+	if !strings.Contains(text, "\n:authority:mill.example:4566\n") {
+		t.Errorf("what is signed is %q", text)
+	}
+}
+
 func TestAuthorizationIsSplitAtCommasAndBlanks(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string][]string{
