@@ -35,8 +35,9 @@ sumtypes: ## closed sets are handled completely, everywhere
 spec: ## the scripts of the cores
 	$(GO) test -count=1 ./esm ./function/fleet -run TestScripts
 
-golden: ## rewrite expected output of scripts; read the diff like code
+golden: venv e2e/java/kcl3/out/.compiled ## rewrite expected output of scripts and of recorded calls; read the diff like code
 	$(GO) test -count=1 ./esm ./function/fleet -run TestScripts -rewrite
+	$(GO) test -count=1 ./e2e -run TestRecordGoldens -args -golden.record
 
 sim200: ## both simulators, a few hundred seeds each
 	$(GO) test -count=1 -timeout 10m ./sim

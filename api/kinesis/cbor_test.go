@@ -9,14 +9,13 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
-
-	"github.com/shardmill/shardmill/record"
 )
 
 // inCBOR says the same as a JSON text that a test has written, in the same order: blobs of records become bytes,
@@ -83,39 +82,49 @@ func marshalled(t testing.TB, v any) []byte {
 	return b
 }
 
-// inJSON shows an answer in CBOR as JSON.
+// inJSON shows an answer in CBOR as JSON, with members in their order.
 func inJSON(t testing.TB, body []byte) string {
 	t.Helper()
 	var v any
-	if err := cbor.Unmarshal(body, &v); err != nil {
+	if err := cbor.Unmarshal(body, &v); err != nil { // by another reader than ours
 		t.Fatalf("%v in %q", err, body)
 	}
-	b, err := json.Marshal(asShown(t, v))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return string(appendShown(t, nil, body))
 }
 
-func asShown(t testing.TB, v any) any {
+func appendShown(t testing.TB, to, raw []byte) []byte {
 	t.Helper()
-	switch v := v.(type) {
-	case map[any]any:
-		out := map[string]any{}
-		for name, of := range v {
-			out[name.(string)] = asShown(t, of)
+	in := asCBOR{}
+	if h, content, tag := untag(raw); tag == tagTimestamp {
+		if h.major != majorUnsigned {
+			t.Fatalf("a timestamp is %x", content)
 		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = asShown(t, v[i])
-		}
-		return out
-	case time.Time: // how the decoder shows tag 1, which it takes for seconds
-		return json.RawMessage(appendSeconds(nil, record.Millis(v.Unix())))
+		return appendSeconds(to, in.millis(raw))
 	}
-	return v
+	switch in.kind(raw) {
+	case kindMap:
+		to = asJSON{}.beginMap(to)
+		for name, of := range in.members(raw) {
+			to = appendShown(t, asJSON{}.name(to, name), of)
+		}
+		return asJSON{}.endMap(to)
+	case kindList:
+		to = asJSON{}.beginList(to)
+		for of := range in.elements(raw) {
+			to = appendShown(t, asJSON{}.element(to), of)
+		}
+		return asJSON{}.endList(to)
+	case kindBytes:
+		return asJSON{}.string(to, base64.StdEncoding.EncodeToString(in.blob(raw)))
+	case kindText:
+		return asJSON{}.string(to, in.text(raw))
+	case kindBool:
+		return strconv.AppendBool(to, in.truth(raw))
+	case kindNumber:
+		return asJSON{}.number(to, in.integer(raw))
+	case kindNull:
+	}
+	return append(to, "null"...)
 }
 
 // What holds in JSON holds in CBOR: these tests are written in JSON, run once more by a client that speaks CBOR, and
