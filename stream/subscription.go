@@ -28,6 +28,7 @@ type Subscription struct {
 	id    ConsumerID
 	sn    *snapshot // as of its beginning
 	shard *shard
+	info  *ShardInfo // of shard, for readers
 	meter *consumerMeter
 	timer *clock.Timer
 
@@ -77,6 +78,7 @@ func (s *Streams) Subscribe(ctx context.Context, id ConsumerID, in IteratorInput
 func (s *Streams) subscribe(sn *snapshot, c *consumer, sh *shard, from record.Position) (*Subscription, error) {
 	sub := &Subscription{
 		s: s, key: keyOf(sn, c), id: ConsumerID{sn.info.Name, c.name, c.seconds()}, sn: sn, shard: sh, from: from,
+		info: sn.readable(sh),
 		sent: time.Now(), ended: make(chan struct{}),
 	}
 	now := s.now()
@@ -136,7 +138,7 @@ func (sub *Subscription) Ended() error {
 }
 
 // Shard returns the shard whose records Next visits.
-func (sub *Subscription) Shard() *ShardInfo { return sub.sn.shardInfo(sub.shard) }
+func (sub *Subscription) Shard() *ShardInfo { return sub.info }
 
 // Event is what a subscription tells at one moment, beside records.
 type Event struct {

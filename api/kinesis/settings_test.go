@@ -54,6 +54,26 @@ func TestRecordsShowTheEncryptionThatTheyArrivedUnder(t *testing.T) {
 	}
 }
 
+// A subscription shows what its reader would see with GetRecords, also of what changed since it began.
+func TestEventsShowTheEncryptionOfTheirRecords(t *testing.T) {
+	fanOut(t, 1, func(w *world, arn string) {
+		s := w.begun(arn, shard0, fromLatest)
+		for i, op := range []string{"StartStreamEncryption", "StopStreamEncryption"} {
+			w.ok(op, `{"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/a"}`)
+			w.put("s", "a", "")
+			shown := ""
+			for _, r := range s.event().Records {
+				if r.EncryptionType != nil {
+					shown += *r.EncryptionType
+				}
+			}
+			if want := []string{"KMS", ""}[i]; shown != want {
+				t.Errorf("after %s: %q, want %q", op, shown, want)
+			}
+		}
+	})
+}
+
 // Starting it again replaces the key, stopping it twice changes nothing, and each stretch counts for itself.
 func TestEncryptionStartsAndStopsAgain(t *testing.T) {
 	t.Parallel()
