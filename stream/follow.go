@@ -149,6 +149,7 @@ func (s *Streams) discover(ctx context.Context, name Name) error {
 		return nil // this process creates it, or has tried to: Create handles what is left
 	}
 	s.byName[name], s.byID[r.ID] = st, st
+	s.sawPolicy(st.snap.Load())
 	s.mu.Unlock()
 	s.wakeSweeper()
 	return nil

@@ -53,6 +53,38 @@ func (b *bench) absent(name Name) {
 	}
 }
 
+// What another process decides about a stream holds here, too: whom its policy means, and which records count as
+// encrypted.
+func TestSettingsOfAnotherProcessHold(t *testing.T) {
+	t.Parallel()
+	two(t, func(t *testing.T, a, b *bench) {
+		other := Name{orders.Account, orders.Region, "clicks"}
+		owner := Caller{Account: orders.Account, Region: orders.Region}
+		a.create(orders, 1)
+		a.create(other, 1)
+		deny := func(action string) string {
+			return `{"Statement":{"Effect":"Deny","Principal":"*","Action":"kinesis:` + action + `","Resource":"*"}}`
+		}
+		a.must(a.s.SetPolicy(a.ctx, orders, deny("PutRecord")))
+		a.must(a.s.StartEncryption(a.ctx, orders, KMS, "alias/a"))
+		synctest.Wait()
+		wantCode(t, b.s.Authorize(owner, orders, "PutRecord"), codeDenied)
+		b.must(b.s.Authorize(owner, other, "PutRecord"))
+		if placed := b.put(orders, "x"); !placed[0].Encrypted {
+			t.Error("a record is not encrypted")
+		}
+
+		a.must(a.s.SetPolicy(a.ctx, orders, deny("PutRecords")))
+		synctest.Wait()
+		b.must(b.s.Authorize(owner, orders, "PutRecord"))
+		wantCode(t, b.s.Authorize(owner, orders, "PutRecords"), codeDenied)
+		b.s.Stop()
+		b.s = New(Options{Store: b.store, Clock: b.clock}) // a process that finds the policy when it begins
+		b.must(b.s.Ready(b.ctx))
+		wantCode(t, b.s.Authorize(owner, orders, "PutRecords"), codeDenied)
+	})
+}
+
 // Changes by another process show without a restart: a new stream, its tags, its shards, its deletion, and another
 // stream under its name.
 func TestChangesOfAnotherProcessAreSeen(t *testing.T) {

@@ -262,6 +262,7 @@ func (s *Streams) adopt(sn *snapshot) *stream {
 	st := newStream(sn)
 	s.mu.Lock()
 	s.byName[st.name], s.byID[sn.info.ID] = st, st
+	s.sawPolicy(sn)
 	s.mu.Unlock()
 	return st
 }
@@ -269,6 +270,7 @@ func (s *Streams) adopt(sn *snapshot) *stream {
 // install replaces the snapshot of st and wakes those that wait for a new shard list.
 func (s *Streams) install(st *stream, sn *snapshot) {
 	s.mu.Lock()
+	s.sawPolicy(sn)
 	old := st.snap.Swap(sn)
 	if old.changed != sn.changed {
 		close(old.changed)

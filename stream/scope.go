@@ -66,11 +66,14 @@ func (s *Streams) Authorize(c Caller, name Name, action string) error {
 	if err := c.permit(name, action); err != nil {
 		return err
 	}
+	owner := name.Account == c.Account
+	if owner && !s.policed.Load() {
+		return nil
+	}
 	var document *policy.Document
 	if sn := s.known(name); sn != nil {
 		document = sn.policy
 	}
-	owner := name.Account == c.Account
 	if owner && document == nil {
 		return nil
 	}
@@ -148,6 +151,13 @@ func (s *Streams) decide(
 		return f.WithHint("%s is the owner's alone: a policy cannot open it to another account.", action)
 	}
 	return f.WithHint("The owner of %s can allow it: kinesis put-resource-policy.", resource)
+}
+
+// sawPolicy has Authorize look for the policies of streams, once there is one.
+func (s *Streams) sawPolicy(sn *snapshot) {
+	if sn.policy != nil {
+		s.policed.Store(true)
+	}
 }
 
 // policyOf returns the parsed form of a stream's policy, which old may have already.

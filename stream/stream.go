@@ -233,6 +233,7 @@ type Streams struct {
 	pace    Pace
 	transit transitions
 	role    func(accessKey string) string
+	policed atomic.Bool // a stream has had a policy since the process began: puts to others look for theirs only then
 	seats   seats
 	limits  *limits // nil: nothing is limited by time
 
