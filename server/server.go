@@ -75,6 +75,8 @@ type Config struct {
 	// region; 0: 20,000.
 	Limits     string
 	ShardLimit int
+	// IteratorLife is how long a shard iterator is valid; 0: AWS's five minutes.
+	IteratorLife time.Duration
 	// KinesisCORS is the origin of web pages that may call Kinesis; "*": of all; "": none may.
 	KinesisCORS string
 	// TakeOverAfter is how long a subscription to a shard keeps out another one of its consumer; 0: AWS's five seconds;

@@ -266,11 +266,11 @@ func (s *Streams) openIterator(in GetRecordsInput) (place, error) {
 	if err := s.Authorize(in.Caller, p.name, "GetRecords"); err != nil {
 		return place{}, err
 	}
-	if int64(now-p.issued) > IteratorLife.Milliseconds() {
+	if int64(now-p.issued) > s.life.Milliseconds() {
 		return place{}, fault.New(codeExpiredIterator,
 			"Iterator expired. The iterator was created at time %s while right now it is %s "+
 				"which is further in the future than the tolerated delay of %d milliseconds.",
-			expiredTime(p.issued.Time()), expiredTime(now.Time()), IteratorLife.Milliseconds())
+			expiredTime(p.issued.Time()), expiredTime(now.Time()), s.life.Milliseconds())
 	}
 	if in.Stream != nil && *in.Stream != p.name {
 		return place{}, fault.New(

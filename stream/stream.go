@@ -198,7 +198,9 @@ type Options struct {
 	Metrics    *metric.Store // nil: nothing is measured
 	ShardQuota int           // open provisioned shards per account and region; 0: DefaultShardQuota
 	Pace       Pace          // how long transitions stay visible; the zero value: not at all
-	Limits     bool          // AWS's rates of records, reads and calls are enforced, and its counts of changes in a day
+	// how long a shard iterator is valid; 0: IteratorLife
+	IteratorLife time.Duration
+	Limits       bool // AWS's rates of records, reads and calls are enforced, and its counts of changes in a day
 	// Role returns the ARN of the role that an access key was issued to, "" for other keys; nil: there are no roles
 	Role func(accessKey string) string
 	// how old a subscription to a shard is before a second one of its consumer takes over; younger ones keep others
@@ -233,7 +235,8 @@ type Streams struct {
 	pace    Pace
 	transit transitions
 	role    func(accessKey string) string
-	policed atomic.Bool // a stream has had a policy since the process began: puts to others look for theirs only then
+	life    time.Duration // of iterators
+	policed atomic.Bool   // a stream has had a policy since the process began: puts to others look for theirs only then
 	seats   seats
 	limits  *limits // nil: nothing is limited by time
 
@@ -274,12 +277,15 @@ func New(o Options) *Streams {
 	if o.ShardQuota == 0 {
 		o.ShardQuota = DefaultShardQuota
 	}
+	if o.IteratorLife == 0 {
+		o.IteratorLife = IteratorLife
+	}
 	return &Streams{
 		log: o.Store.Log(), coord: storage.Sure(o.Store.Coord()), clock: o.Clock, slog: o.Log, quota: o.ShardQuota,
 		loading: make(chan struct{}, 1), byName: map[Name]*stream{}, byID: map[uint32]*stream{},
 		doubted: map[Name]uint32{},
 		first:   make(chan struct{}, 1), shrunk: make(chan struct{}, 1), looks: make(chan struct{}, 1),
-		pace: o.Pace, role: o.Role, limits: newLimits(o.Limits),
+		pace: o.Pace, role: o.Role, limits: newLimits(o.Limits), life: o.IteratorLife,
 		meters: meters{store: o.Metrics, byID: map[uint32]*meter{}}, seats: seats{gap: o.TakeOver},
 	}
 }

@@ -251,6 +251,30 @@ func TestIteratorsLiveForFiveMinutes(t *testing.T) {
 	})
 }
 
+// How long an iterator lives can be set, for tests; lists are not concerned.
+func TestTheLifeOfIteratorsCanBeSet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := setup(t)
+		w.create("s", 2)
+		w.streams.Stop()
+		w.reopen(stream.Options{IteratorLife: time.Second})
+		it := w.iterator("s", "0", "LATEST", "")
+		next := w.ok("ListShards", `{"StreamName":"s","MaxResults":1}`).get("NextToken")
+
+		w.advance(time.Second)
+		w.read(it)
+		w.advance(time.Millisecond)
+		w.call("GetRecords", `{"ShardIterator":%q}`, it).failsLike(
+			"ExpiredIteratorException", "… of 1000 milliseconds.", func(text string) bool {
+				return strings.HasSuffix(text, "the tolerated delay of 1000 milliseconds.")
+			},
+		)
+		w.ok("ListShards", `{"NextToken":%q}`, next)
+		w.streams.Stop()
+	})
+}
+
 // P-14, P-15
 func TestIteratorsSurviveQuotesAndRestarts(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/shardmill/shardmill/server"
@@ -11,6 +13,7 @@ import (
 type limitsFlags struct {
 	limits string
 	shards int
+	life   time.Duration
 }
 
 func (f *limitsFlags) register(c *cobra.Command) {
@@ -21,6 +24,7 @@ func (f *limitsFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(
 		&f.shards, "shard-limit", stream.DefaultShardQuota, "open shards of provisioned streams of an account in a region",
 	)
+	c.Flags().DurationVar(&f.life, "iterator-life", stream.IteratorLife, "how long a shard iterator is valid")
 }
 
 // into puts the flags into a configuration.
@@ -28,6 +32,9 @@ func (f *limitsFlags) into(c *cobra.Command, cfg *server.Config) error {
 	if f.shards == 0 { // it would stand for the default
 		return usage(c, "--shard-limit must be at least 1")
 	}
-	cfg.Limits, cfg.ShardLimit = f.limits, f.shards
+	if f.life < time.Millisecond {
+		return usage(c, "--iterator-life must be at least 1ms")
+	}
+	cfg.Limits, cfg.ShardLimit, cfg.IteratorLife = f.limits, f.shards, f.life
 	return nil
 }
