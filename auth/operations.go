@@ -149,9 +149,9 @@ var classes = sync.OnceValue(func() map[string]map[string]class {
 		}.byName(),
 		"sts": lists{look: {"GetCallerIdentity"}}.byName(),
 		ControlAPI: lists{
-			look:   {"ShowClock", "ShowLogs"},
+			look:   {"ListChaos", "ShowClock", "ShowLogs", "ShowReach"},
 			manage: {"Replay"},
-			govern: {"MoveClock", "Reset", "TakeProfile"},
+			govern: {"Backup", "MoveClock", "Reset", "SetChaos", "StopChaos", "TakeProfile"},
 		}.byName(),
 	}
 })

@@ -196,6 +196,8 @@ type server struct {
 	Token    string `json:"token"`
 	PID      int    `json:"pid"`
 	Version  string `json:"version"`
+
+	keys []string // the key of clients, as an environment; nil: an account and any secret
 }
 
 // start runs "shardmill dev" or "shardmill serve" on a free port and waits until it answers.
@@ -288,10 +290,13 @@ func (s *server) advance(t *testing.T, d time.Duration) {
 
 // aws returns the environment that points AWS's clients at the server.
 func (s *server) aws() []string {
-	return []string{
-		"AWS_ENDPOINT_URL=" + s.Endpoint, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
-		"AWS_ACCESS_KEY_ID=000000000000", "AWS_SECRET_ACCESS_KEY=any",
+	keys := s.keys
+	if keys == nil {
+		keys = []string{"AWS_ACCESS_KEY_ID=000000000000", "AWS_SECRET_ACCESS_KEY=any"}
 	}
+	return append([]string{
+		"AWS_ENDPOINT_URL=" + s.Endpoint, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
+	}, keys...)
 }
 
 // command runs a program to its end, in the server's home, pointed at the server.

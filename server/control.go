@@ -10,8 +10,13 @@ import (
 )
 
 // control returns our own API, in front of rooms.
-func (s *Server) control(r *rooms) http.Handler {
+func (s *Server) control(r *rooms, gate *wire.Gate) http.Handler {
+	var admit func(r *http.Request, operation string) error
+	if gate != nil {
+		admit = gate.AdmitControl
+	}
 	return control.New(control.Options{
+		Admit: admit,
 		Token: s.token, Dev: s.cfg.Dev, Version: s.cfg.Version, Began: s.began, Clock: s.clock,
 		Server:    controlled{s, r},
 		Functions: r.functions, Mappings: r.mappings, Streams: r.streams, Replayer: r.engine,

@@ -336,16 +336,21 @@ func (s *Server) secrets() []string {
 	if keys, err := filepath.Abs(s.cfg.ProxyCredentials); err == nil && s.cfg.ProxyCredentials != "" {
 		paths = append(paths, keys)
 	}
+	if s.cfg.Auth != nil {
+		if keys, err := filepath.Abs(s.cfg.Auth.Path()); err == nil {
+			paths = append(paths, keys)
+		}
+	}
 	return paths
 }
 
 // route puts every API behind the one port.
 func (s *Server) route(r *rooms) http.Handler {
-	services := s.services(r)
+	services, gate := s.services(r), s.gate(r)
 	return &wire.Router{
 		Hosts: s.hosts, Open: s.cfg.open(),
-		Services: services, Fallback: services[0], Control: s.control(r), Keys: r.functions,
-		Gate:    s.gate(r),
+		Services: services, Fallback: services[0], Control: s.control(r, gate), Keys: r.functions,
+		Gate:    gate,
 		Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 		Intake: s.intake, Log: s.log.With("room", "api"),
 	}

@@ -64,6 +64,9 @@ func bootstrap() {
 			answer = `"` + os.Getenv("SHARDMILL_CLOCK_OFFSET_MS") + " " + resp.Header.Get(
 				"Shardmill-Clock-Offset-Ms",
 			) + `"`
+		case bytes.Contains(body, []byte("keys")):
+			answer = `["` + os.Getenv("AWS_ACCESS_KEY_ID") + `","` + os.Getenv("AWS_SECRET_ACCESS_KEY") + `","` +
+				os.Getenv("AWS_SESSION_TOKEN") + `"]`
 		case bytes.Contains(body, []byte("fail once")) && !again:
 			end, answer = "/error", `{"errorType":"Oops"}`
 		case bytes.Contains(body, []byte("partial once")) && !again:

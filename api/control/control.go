@@ -8,6 +8,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -130,6 +131,10 @@ type Options struct {
 	Logs      Logs
 	Sink      function.LogSink // gets a line for each batch of a replay
 	Metrics   Metrics
+
+	// Admit judges a request that carries a signature instead of the token: whether it is right, and whether the key
+	// may call the operation. nil: nothing but the token counts.
+	Admit func(r *http.Request, operation string) error
 }
 
 // Problem is an answer that is not a success.
@@ -157,23 +162,24 @@ func New(o Options) http.Handler {
 		mux.Handle(open.pattern, open.serve)
 	}
 	for _, guarded := range []struct {
-		pattern string
-		serve   func(http.ResponseWriter, *http.Request) error
+		pattern   string
+		operation string // as auth/operations.go lists it
+		serve     func(http.ResponseWriter, *http.Request) error
 	}{
-		{"GET " + PathClock, h.showClock},
-		{"POST " + PathClock, h.moveClock},
-		{"GET " + PathReach, h.reach},
-		{"POST " + PathReset, h.reset},
-		{"POST " + PathReplay, h.replay},
-		{"POST " + PathBackup, h.backup},
-		{"GET " + PathLogs, h.logs},
-		{"GET " + PathChaos, h.listChaos},
-		{"POST " + PathChaos, h.setChaos},
-		{"DELETE " + PathChaos, h.stopChaos},
-		{"GET " + PathProfile + "{$}", listProfiles},
-		{"GET " + PathProfile + "{name}", takeProfile},
+		{"GET " + PathClock, "ShowClock", h.showClock},
+		{"POST " + PathClock, "MoveClock", h.moveClock},
+		{"GET " + PathReach, "ShowReach", h.reach},
+		{"POST " + PathReset, "Reset", h.reset},
+		{"POST " + PathReplay, "Replay", h.replay},
+		{"POST " + PathBackup, "Backup", h.backup},
+		{"GET " + PathLogs, "ShowLogs", h.logs},
+		{"GET " + PathChaos, "ListChaos", h.listChaos},
+		{"POST " + PathChaos, "SetChaos", h.setChaos},
+		{"DELETE " + PathChaos, "StopChaos", h.stopChaos},
+		{"GET " + PathProfile + "{$}", "TakeProfile", listProfiles},
+		{"GET " + PathProfile + "{name}", "TakeProfile", takeProfile},
 	} {
-		mux.Handle(guarded.pattern, h.guarded(guarded.serve))
+		mux.Handle(guarded.pattern, h.guarded(guarded.operation, guarded.serve))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wire.FromPage(r) {
@@ -186,21 +192,53 @@ func New(o Options) http.Handler {
 
 const jsonType = "application/json"
 
-// guarded serves only requests with the token, which it compares in constant time.
-func (h *handler) guarded(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+// guarded serves only requests with the token, or with a signature that is admitted.
+func (h *handler) guarded(operation string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(token), []byte(h.Token)) != 1 {
-			answerProblem(w, &Problem{
-				http.StatusUnauthorized,
-				"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
-			})
-			return
+		err := h.admit(r, operation)
+		if err == nil {
+			err = serve(w, r)
 		}
-		if err := serve(w, r); err != nil {
+		if err != nil {
 			answerProblem(w, err)
 		}
 	})
+}
+
+// admit judges who calls. The token is compared in constant time.
+func (h *handler) admit(r *http.Request, operation string) error {
+	header := r.Header.Get("Authorization")
+	token, bearer := strings.CutPrefix(header, "Bearer ")
+	if bearer && subtle.ConstantTimeCompare([]byte(token), []byte(h.Token)) == 1 {
+		return nil
+	}
+	if h.Admit == nil || bearer || header == "" {
+		return &Problem{
+			http.StatusUnauthorized,
+			"the control API needs the token of this start: it is in the ready file, and the command line finds it by itself",
+		}
+	}
+	return refusal(h.Admit(r, operation))
+}
+
+// refusal returns a fault of a signature, or of what its key may not do, in our own form.
+func refusal(err error) error {
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		return &Problem{cmp.Or(f.Status, http.StatusForbidden), f.Code + ": " + f.Message}
+	}
+	return err
+}
+
+// within refuses a request that is signed with a key of another account than the one it is about. The token stands
+// above accounts.
+func within(r *http.Request, account string) error {
+	c := wire.CallerOf(r.Context())
+	if c.Rights() == nil || c.Account == account {
+		return nil
+	}
+	return &Problem{
+		http.StatusForbidden, "the key is one of account " + c.Account + ", and the request is about account " + account,
+	}
 }
 
 func answerProblem(w http.ResponseWriter, err error) {

@@ -56,6 +56,9 @@ func (h *handler) loggedBy(q url.Values) (ref function.Ref, group logstore.Group
 // logs writes a function's log lines, and with follow=1 those that come, until the client goes.
 func (h *handler) logs(w http.ResponseWriter, req *http.Request) error {
 	q := req.URL.Query()
+	if err := within(req, cmp.Or(q.Get("account"), wire.DefaultAccount)); err != nil {
+		return err
+	}
 	if q.Get("function") == "" {
 		return &Problem{http.StatusBadRequest, "the query parameter function is missing"}
 	}

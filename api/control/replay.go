@@ -70,6 +70,9 @@ func (h *handler) replay(w http.ResponseWriter, req *http.Request) error {
 	var owner function.Ref
 	for i := range all {
 		if m := &all[i]; m.UUID == in.Mapping {
+			if err := within(req, m.Account); err != nil {
+				return err
+			}
 			if in.Account != "" && in.Account != m.Account || in.Region != "" && in.Region != m.Region {
 				return &Problem{
 					http.StatusNotFound,
@@ -114,6 +117,10 @@ func (h *handler) replayRange(req *http.Request, id uint32, in *ReplayRequest) (
 	}
 	if !ok {
 		return out, &Problem{http.StatusNotFound, "the stream of the mapping does not exist any more"}
+	}
+	c := wire.CallerOf(req.Context())
+	if err := c.PermitStream(info.Name.Name, info.ARN); err != nil {
+		return out, refusal(err)
 	}
 	names := make([]string, len(info.Shards))
 	for i, sh := range info.Shards {

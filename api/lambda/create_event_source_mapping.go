@@ -24,6 +24,11 @@ func (h *EventSourceMappings) create(r *http.Request, c wire.Caller, body []byte
 	if d.err != nil {
 		return mappingResult{}, d.err
 	}
+	if in.EventSourceARN != nil {
+		if err := permitSource(c, *in.EventSourceARN); err != nil {
+			return mappingResult{}, err
+		}
+	}
 	m, hint, err := h.mappings.Create(r.Context(), mappingCaller(c), in)
 	if err != nil {
 		return mappingResult{}, err

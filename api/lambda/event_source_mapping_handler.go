@@ -8,6 +8,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/mapping"
 )
 
@@ -86,6 +87,29 @@ func (h *EventSourceMappings) serve(r *http.Request, c wire.Caller) (mappingResu
 		return h.create(r, c, body)
 	}
 	return h.update(r, c, uuid, body)
+}
+
+// permit judges whether the caller may use the stream of a mapping. One that is not there is the operation's to tell.
+func (h *EventSourceMappings) permit(r *http.Request, c wire.Caller, uuid string) error {
+	if c.Rights() == nil {
+		return nil
+	}
+	m, err := h.mappings.Get(r.Context(), mappingCaller(c), uuid)
+	if err != nil {
+		return nil
+	}
+	return permitSource(c, m.EventSourceARN)
+}
+
+// permitSource judges whether the caller may use the stream that an ARN names, or the consumer of which it names.
+func permitSource(c wire.Caller, source string) error {
+	a, _ := arn.Parse(source)
+	name, ok := strings.CutPrefix(a.Resource, "stream/")
+	if !ok {
+		return nil // no stream, which is refused for that
+	}
+	name, _, _ = strings.Cut(name, "/")
+	return c.PermitStream(name, source)
 }
 
 var errUnsigned = &fault.Error{Code: fault.CodeMissingToken, Message: "Missing Authentication Token"}

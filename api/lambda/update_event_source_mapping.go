@@ -19,6 +19,9 @@ func (h *EventSourceMappings) update(r *http.Request, c wire.Caller, uuid string
 	if d.err != nil {
 		return mappingResult{}, d.err
 	}
+	if err := h.permit(r, c, uuid); err != nil {
+		return mappingResult{}, err
+	}
 	m, hint, err := h.mappings.Update(r.Context(), mappingCaller(c), uuid, in)
 	if err != nil {
 		return mappingResult{}, err

@@ -238,6 +238,25 @@ func (c *Caller) PermitStream(name, arn string) error {
 	return c.denied(Plain, arn)
 }
 
+// ControlAPI is the name of our own API in credential scopes.
+const ControlAPI = "shardmill"
+
+var controlRow = Service{Name: ControlAPI}
+
+// AdmitControl judges a request to our own API that is signed: whether the signature is right, and whether the holder
+// of the key may call the operation. Faults: those of services whose protocol is JSON.
+func (g *Gate) AdmitControl(r *http.Request, operation string) error {
+	x, ok := r.Context().Value(callerKey{}).(*exchange)
+	if !ok {
+		return mismatch // it did not come through Router
+	}
+	x.caller, x.service, x.gate = ReadCaller(r, nil), &controlRow, g
+	if refused := g.admit(x, r); refused != nil {
+		return refused
+	}
+	return Permit(r, operation)
+}
+
 // Rights returns what the caller may do; nil: everything, or nothing is known of the caller.
 func (c *Caller) Rights() Rights {
 	if c.who == nil {

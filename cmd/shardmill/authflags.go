@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/auth"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/sigv4"
@@ -90,4 +92,17 @@ func (c *client) signer() sigv4.Key {
 type ownSecret struct {
 	once   sync.Once
 	secret string
+}
+
+// controller returns with what requests of the control API prove who sends them: the server's token, or a signature of
+// the key of the environment where the token is not at hand.
+func (c *client) controller() (service string, h http.Header, err error) {
+	token, err := c.token()
+	switch {
+	case err == nil:
+		return "", http.Header{"Authorization": {"Bearer " + token}}, nil
+	case c.given.ID != "":
+		return wire.ControlAPI, http.Header{}, nil
+	}
+	return "", nil, err
 }

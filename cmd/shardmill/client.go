@@ -190,11 +190,11 @@ func (c *client) lambda(ctx context.Context, method, path string, in, out any) e
 
 // control calls the control API.
 func (c *client) control(ctx context.Context, method, path string, in, out any) error {
-	token, err := c.token()
+	service, h, err := c.controller()
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, "", method, path, http.Header{"Authorization": {"Bearer " + token}}, in, out)
+	return c.do(ctx, service, method, path, h, in, out)
 }
 
 func (c *client) do(ctx context.Context, service, method, path string, h http.Header, in, out any) error {

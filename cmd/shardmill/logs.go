@@ -43,7 +43,7 @@ func newLogs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		token, err := cl.token()
+		service, h, err := cl.controller()
 		if err != nil {
 			return err
 		}
@@ -55,8 +55,7 @@ func newLogs() *cobra.Command {
 			q.Set("follow", "1")
 		}
 		resp, err := cl.send(
-			c.Context(), "", http.MethodGet, control.PathLogs+"?"+q.Encode(),
-			http.Header{"Authorization": {"Bearer " + token}}, nil,
+			c.Context(), service, http.MethodGet, control.PathLogs+"?"+q.Encode(), h, nil,
 		)
 		if err != nil {
 			return explain(err)

@@ -8,9 +8,7 @@ import sys
 import boto3
 
 endpoint, code = sys.argv[1], sys.argv[2]
-client = lambda service: boto3.client(
-    service, endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="000000000000", aws_secret_access_key="any"
-)
+client = lambda service: boto3.client(service, endpoint_url=endpoint)  # region and keys come from the environment
 kinesis, lambda_, sqs = client("kinesis"), client("lambda"), client("sqs")
 
 queue = sqs.create_queue(QueueName="py-failures", tags={"team": "orders", "cost": "7"})["QueueUrl"]

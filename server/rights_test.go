@@ -1,0 +1,303 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/shardmill/shardmill/auth"
+)
+
+// call calls an operation of a JSON service with a key.
+func (g *guarded) call(k aws.Credentials, service, target, body string) (int, string) {
+	g.Helper()
+	r := g.request(own{method: "POST", path: "/", body: body, headers: []string{
+		"X-Amz-Target", target, "Content-Type", "application/x-amz-json-1.1",
+	}})
+	g.sign(r, k, service, body, time.Now())
+	return g.send(g.client, r)
+}
+
+// rest calls an operation of Lambda, or of our own API, with a key.
+func (g *guarded) rest(k aws.Credentials, service, method, path, body string) (int, string) {
+	g.Helper()
+	r := g.request(own{method: method, path: path, body: body})
+	g.sign(r, k, service, body, time.Now())
+	return g.send(g.client, r)
+}
+
+// Each role may do what it is for, in every service and in our own API, and nothing else.
+func TestRolesHoldInEveryService(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, Config{Dev: true})
+	admin := g.keys[auth.Admin]
+	g.ok(g.call(admin, "kinesis", "Kinesis_20131202.CreateStream", `{"StreamName":"s","ShardCount":1}`))
+	g.ok(g.call(admin, "sqs", "AmazonSQS.CreateQueue", `{"QueueName":"q"}`))
+	json := func(service, target, body string) func(aws.Credentials) (int, string) {
+		return func(k aws.Credentials) (int, string) { return g.call(k, service, target, body) }
+	}
+	rest := func(service, method, path, body string) func(aws.Credentials) (int, string) {
+		return func(k aws.Credentials) (int, string) { return g.rest(k, service, method, path, body) }
+	}
+	form := func(service, body string) func(aws.Credentials) (int, string) {
+		return func(k aws.Credentials) (int, string) {
+			r := g.request(own{method: "POST", path: "/", body: body, headers: []string{
+				"Content-Type", "application/x-www-form-urlencoded",
+			}})
+			g.sign(r, k, service, body, time.Now())
+			return g.send(g.client, r)
+		}
+	}
+	all := auth.Roles
+	for _, c := range []struct {
+		what string
+		may  []auth.Role
+		do   func(aws.Credentials) (int, string)
+	}{
+		{"list streams", all, json("kinesis", "Kinesis_20131202.ListStreams", "{}")},
+		{"put a record", []auth.Role{auth.Produce, auth.Operate, auth.Admin}, json(
+			"kinesis", "Kinesis_20131202.PutRecord", `{"StreamName":"s","Data":"YQ==","PartitionKey":"k"}`,
+		)},
+		{"read records", []auth.Role{auth.Consume, auth.Operate, auth.Admin}, json(
+			"kinesis", "Kinesis_20131202.GetShardIterator",
+			`{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"LATEST"}`,
+		)},
+		{"tag a stream", []auth.Role{auth.Operate, auth.Admin}, json(
+			"kinesis", "Kinesis_20131202.AddTagsToStream", `{"StreamName":"s","Tags":{"a":"b"}}`,
+		)},
+		{"list functions", all, rest("lambda", "GET", "/2015-03-31/functions", "")},
+		{"create a function", []auth.Role{auth.Operate, auth.Admin}, rest(
+			"lambda", "POST", "/2015-03-31/functions", "{}",
+		)},
+		{"invoke a function", []auth.Role{auth.Operate, auth.Admin}, rest(
+			"lambda", "POST", "/2015-03-31/functions/f/invocations", "{}",
+		)},
+		{"list queues", all, json("sqs", "AmazonSQS.ListQueues", "{}")},
+		{"send a message", []auth.Role{auth.Operate, auth.Admin}, form(
+			"sqs",
+			"Version=2012-11-05&MessageBody=a&QueueUrl=http%3A%2F%2F127.0.0.1%2F000000000000%2Fq&Action=SendMessage",
+		)},
+		{"list tables", all, json("dynamodb", "DynamoDB_20120810.ListTables", "{}")},
+		{"keep account", []auth.Role{auth.Consume, auth.Operate, auth.Admin}, json(
+			"dynamodb", "DynamoDB_20120810.GetItem", `{"TableName":"leases","Key":{"a":{"S":"b"}}}`,
+		)},
+		{"delete a table", []auth.Role{auth.Operate, auth.Admin}, json(
+			"dynamodb", "DynamoDB_20120810.DeleteTable", `{"TableName":"leases"}`,
+		)},
+		{"list metrics", all, json("monitoring", "GraniteServiceVersion20100801.ListMetrics", "{}")},
+		{"put metrics", []auth.Role{auth.Consume, auth.Produce, auth.Operate, auth.Admin}, form(
+			"monitoring", "Action=PutMetricData&Version=2010-08-01",
+		)},
+		{"list topics", all, form("sns", "Action=ListTopics&Version=2010-03-31")},
+		{"create a topic", []auth.Role{auth.Operate, auth.Admin}, form(
+			"sns", "Action=CreateTopic&Version=2010-03-31&Name=t",
+		)},
+		{"describe log groups", all, json("logs", "Logs_20140328.DescribeLogGroups", "{}")},
+		{"delete a log group", []auth.Role{auth.Operate, auth.Admin}, json(
+			"logs", "Logs_20140328.DeleteLogGroup", `{"logGroupName":"g"}`,
+		)},
+		{"list roles", all, form("iam", "Action=ListRoles&Version=2010-05-08")},
+		{"delete a role", []auth.Role{auth.Admin}, form("iam", "Action=DeleteRole&Version=2010-05-08&RoleName=r")},
+		{"ask who one is", all, form("sts", "Action=GetCallerIdentity&Version=2011-06-15")},
+		{"list buckets", all, rest("s3", "GET", "/", "")},
+		{"get an object", []auth.Role{auth.Operate, auth.Admin}, rest("s3", "GET", "/bucket/key", "")},
+		{"put an object", []auth.Role{auth.Operate, auth.Admin}, rest("s3", "PUT", "/bucket/key", "x")},
+		{"see the clock", all, rest("shardmill", "GET", "/_shardmill/clock", "")},
+		{"replay", []auth.Role{auth.Operate, auth.Admin}, rest("shardmill", "POST", "/_shardmill/replay", "{}")},
+		{"move the clock", []auth.Role{auth.Admin}, rest(
+			"shardmill", "POST", "/_shardmill/clock", `{"advanceMillis":-1}`,
+		)},
+		{"take a profile", []auth.Role{auth.Admin}, rest("shardmill", "GET", "/_shardmill/debug/pprof/", "")},
+	} {
+		for _, role := range auth.Roles {
+			status, answer := c.do(g.keys[role])
+			denied := strings.Contains(answer, "is not authorized to perform: ")
+			if denied == slices.Contains(c.may, role) || denied && status != 403 && status != 400 {
+				t.Errorf("%s, to %s: %d %s", role, c.what, status, answer)
+			}
+		}
+	}
+	if status, answer := g.rest(aws.Credentials{AccessKeyID: "AKIANOBODYHASTHISKEY", SecretAccessKey: "x"}, "shardmill",
+		"GET", "/_shardmill/clock", ""); status != 403 || !strings.Contains(answer, "UnrecognizedClientException") {
+		t.Errorf("our own API takes an unknown key: %d %s", status, answer)
+	}
+	if status, answer := g.control("GET", "/_shardmill/clock", ""); status != 200 {
+		t.Errorf("our own API does not take its token: %d %s", status, answer)
+	}
+	status, answer := g.rest(admin, "sts", "GET", "/?Action=GetCallerIdentity&Version=2011-06-15", "")
+	if status != 200 || !strings.Contains(answer, "<Arn>arn:aws:iam::000000000000:user/admin</Arn>") {
+		t.Errorf("who one is: %d %s", status, answer)
+	}
+}
+
+// add puts a key into the file of a server, which reads it again.
+func (g *guarded) add(name, account string, rights auth.Rights) aws.Credentials {
+	g.Helper()
+	k := auth.New(name, account, rights)
+	if err := errors.Join(auth.Add(g.s.cfg.Auth.Path(), k), g.s.cfg.Auth.Reload()); err != nil {
+		g.Fatal(err)
+	}
+	return aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}
+}
+
+// A key with patterns uses the streams that these describe, however it names them, and lists all.
+func TestPatternsOfStreamsHold(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, Config{})
+	admin := g.keys[auth.Admin]
+	k := g.add("limited", "", auth.Rights{Role: auth.Operate, Streams: []string{"orders-*"}})
+	for _, name := range []string{"orders-eu", "secrets"} {
+		g.ok(g.call(admin, "kinesis", "Kinesis_20131202.CreateStream", `{"StreamName":"`+name+`","ShardCount":1}`))
+	}
+	streamARN := func(name string) string { return "arn:aws:kinesis:us-east-1:000000000000:stream/" + name }
+	putRecords := func(name string) string {
+		return `{"StreamARN":"` + streamARN(name) + `","Records":[{"Data":"YQ==","PartitionKey":"k"}]}`
+	}
+	const shard = `,"ShardId":"shardId-000000000000","ShardIteratorType":"LATEST"}`
+	iterator := func(k aws.Credentials, name string) string {
+		t.Helper()
+		answer := g.ok(g.call(k, "kinesis", "Kinesis_20131202.GetShardIterator", `{"StreamName":"`+name+`"`+shard))
+		_, token, _ := strings.Cut(answer, `":"`)
+		token, _, _ = strings.Cut(token, `"`)
+		return token
+	}
+	iterators := map[string]string{"orders-eu": iterator(k, "orders-eu"), "secrets": iterator(admin, "secrets")}
+	for _, name := range []string{"orders-eu", "secrets"} {
+		for target, body := range map[string]string{
+			"PutRecord":              `{"StreamName":"` + name + `","Data":"YQ==","PartitionKey":"k"}`,
+			"PutRecords":             putRecords(name),
+			"DescribeStreamSummary":  `{"StreamARN":"` + streamARN(name) + `"}`,
+			"ListShards":             `{"StreamName":"` + name + `"}`,
+			"GetShardIterator":       `{"StreamName":"` + name + `"` + shard,
+			"GetRecords":             `{"ShardIterator":"` + iterators[name] + `"}`,
+			"RegisterStreamConsumer": `{"ConsumerName":"c","StreamARN":"` + streamARN(name) + `"}`,
+			"AddTagsToStream":        `{"StreamName":"` + name + `","Tags":{"a":"b"}}`,
+		} {
+			status, answer := g.call(k, "kinesis", "Kinesis_20131202."+target, body)
+			if refused := status == 400 && strings.Contains(answer, "AccessDeniedException") && strings.Contains(answer,
+				"User: arn:aws:iam::000000000000:user/limited is not authorized to perform: kinesis:"+target+
+					" on resource: "+streamARN(name)); refused != (name == "secrets") || !refused && status != 200 {
+				t.Errorf("%s of %s: %d %s", target, name, status, answer)
+			}
+		}
+		status, answer := g.rest(k, "lambda", "POST", "/2015-03-31/event-source-mappings",
+			`{"EventSourceArn":"`+streamARN(name)+`","FunctionName":"none","StartingPosition":"LATEST"}`)
+		denied := status == 403 &&
+			strings.Contains(answer, "not authorized to perform: lambda:CreateEventSourceMapping")
+		if denied != (name == "secrets") {
+			t.Errorf("a mapping of %s: %d %s", name, status, answer)
+		}
+	}
+	if status, answer := g.call(k, "kinesis", "Kinesis_20131202.CreateStream", `{"StreamName":"mine"}`); status != 400 ||
+		!strings.Contains(answer, "AccessDeniedException") {
+		t.Errorf("a stream of another name is created: %d %s", status, answer)
+	}
+	answer := g.ok(g.call(k, "kinesis", "Kinesis_20131202.ListStreams", `{}`))
+	if !strings.Contains(answer, "secrets") {
+		t.Errorf("a list shows less than the account has: %s", answer)
+	}
+}
+
+// A key works in its account, and sees nothing of others.
+func TestAKeyBelongsToItsAccount(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, Config{})
+	other := g.add("other", "111111111111", auth.Rights{Role: auth.Operate})
+	g.ok(g.call(g.keys[auth.Admin], "kinesis", "Kinesis_20131202.CreateStream", `{"StreamName":"s","ShardCount":1}`))
+	answer := g.ok(g.call(other, "kinesis", "Kinesis_20131202.ListStreams", `{}`))
+	if !strings.Contains(answer, `"StreamNames":[]`) {
+		t.Errorf("another account sees %s", answer)
+	}
+	status, answer := g.rest(other, "shardmill", "GET", "/_shardmill/logs?function=f&account=000000000000", "")
+	if status != 403 {
+		t.Errorf("another account's logs: %d %s", status, answer)
+	}
+	// the key of an account is the server's own, and its secret the token of the start
+	if status, answer := g.call(aws.Credentials{AccessKeyID: "111111111111", SecretAccessKey: "any"}, "kinesis",
+		"Kinesis_20131202.ListStreams", "{}"); status != 400 || !strings.Contains(answer, "InvalidSignatureException") {
+		t.Errorf("any secret for an account: %d %s", status, answer)
+	}
+	g.ok(g.call(aws.Credentials{AccessKeyID: "111111111111", SecretAccessKey: g.s.Token()}, "kinesis",
+		"Kinesis_20131202.ListStreams", "{}"))
+}
+
+// A function calls with keys of its own, token included, and may do what whoever said last what it does may do now.
+func TestAFunctionMayDoWhatItsOwnerMay(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, Config{Dev: true})
+	admin := g.keys[auth.Admin]
+	limited := g.add("limited", "", auth.Rights{Role: auth.Operate, Streams: []string{"orders-*"}})
+	for _, name := range []string{"orders-eu", "secrets"} {
+		g.ok(g.call(admin, "kinesis", "Kinesis_20131202.CreateStream", `{"StreamName":"`+name+`","ShardCount":1}`))
+	}
+	in, err := json.Marshal(map[string]any{
+		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r",
+		"Code":        map[string]any{"ZipFile": g.code()},
+		"Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.ok(g.rest(limited, "lambda", "POST", "/2015-03-31/functions", string(in)))
+	keys := func() aws.Credentials {
+		t.Helper()
+		answer := g.ok(g.rest(admin, "lambda", "POST", "/2015-03-31/functions/f/invocations", `"keys"`))
+		var k [3]string
+		if err := json.Unmarshal([]byte(answer), &k); err != nil {
+			t.Fatal(answer, err)
+		}
+		return aws.Credentials{AccessKeyID: k[0], SecretAccessKey: k[1], SessionToken: k[2]}
+	}
+	describe := func(k aws.Credentials, stream string) (int, string) {
+		t.Helper()
+		return g.call(k, "kinesis", "Kinesis_20131202.DescribeStreamSummary", `{"StreamName":"`+stream+`"}`)
+	}
+	k := keys()
+	g.ok(describe(k, "orders-eu"))
+	if status, answer := describe(k, "secrets"); status != 400 || !strings.Contains(answer,
+		"User: arn:aws:sts::000000000000:assumed-role/r/f is not authorized to perform: kinesis:DescribeStreamSummary") {
+		t.Errorf("its owner may not: %d %s", status, answer)
+	}
+	for what, change := range map[string]func(*aws.Credentials){
+		"no token":       func(k *aws.Credentials) { k.SessionToken = "" },
+		"another token":  func(k *aws.Credentials) { k.SessionToken += "x" },
+		"another secret": func(k *aws.Credentials) { k.SecretAccessKey += "x" },
+	} {
+		wrong := k
+		change(&wrong)
+		if status, answer := describe(wrong, "orders-eu"); status != 400 || !strings.Contains(answer, "Exception") {
+			t.Errorf("with %s: %d %s", what, status, answer)
+		}
+	}
+	// by the clock that functions see
+	g.ok(g.control("POST", "/_shardmill/clock", `{"advanceMillis":7200000}`))
+	for what, at := range map[string]time.Time{"its clock": g.s.clock.Now(), "the machine's": time.Now()} {
+		r := g.request(own{method: "POST", path: "/", body: "{}", headers: []string{
+			"X-Amz-Target", "Kinesis_20131202.ListStreams", "Content-Type", "application/x-amz-json-1.1",
+		}})
+		g.sign(r, k, "kinesis", "{}", at)
+		if status, answer := g.send(g.client, r); status != 200 {
+			t.Errorf("signed by %s: %d %s", what, status, answer)
+		}
+	}
+	// whoever changes what it does answers for it
+	g.ok(g.rest(admin, "lambda", "PUT", "/2015-03-31/functions/f/configuration", `{"Description":"mine"}`))
+	g.ok(describe(keys(), "secrets"))
+	g.ok(g.rest(limited, "lambda", "PUT", "/2015-03-31/functions/f/configuration", `{"Description":"mine"}`))
+	k = keys()
+	if err := os.WriteFile(g.s.cfg.Auth.Path(), []byte("keys:\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.s.cfg.Auth.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := describe(k, "orders-eu"); status != 400 || !strings.Contains(answer, "AccessDeniedException") {
+		t.Errorf("its owner is gone: %d %s", status, answer)
+	}
+}
