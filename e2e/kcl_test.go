@@ -215,6 +215,22 @@ func TestKinesisClientLibrary3(t *testing.T) {
 	}
 }
 
+// Version 3 reads by enhanced fan-out unless it is told to poll: it registers a consumer and subscribes to each shard
+// that a worker holds.
+func TestKinesisClientLibrary3FanOut(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	direct := start(t, newHome(t), "dev")
+	s, r := direct.recorded(t)
+
+	(&application{
+		t: t, s: s, clients: direct.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "fan-out",
+		led: true,
+	}).round()
+
+	r.listed(t, "Kinesis Client Library 3")
+}
+
 // Version 2 sets its leases by the legacy parameters alone, and each of its workers takes what it finds free.
 func TestKinesisClientLibrary2(t *testing.T) {
 	byHand(t)

@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -12,24 +14,18 @@ import (
 	"github.com/shardmill/shardmill/internal/kpl"
 )
 
-// The Kinesis Producer Library knows only TLS. It puts five thousand records in aggregates, and none of them is lost.
+// The Kinesis Producer Library knows only TLS, and verifies a certificate that the server signed itself. It puts five
+// thousand records in aggregates, and none of them is lost.
 func TestKinesisProducerLibrary(t *testing.T) {
 	byHand(t)
 	t.Parallel()
-	direct := start(t, newHome(t), "dev")
-	direct.clients().createStream(t, "orders", 2)
-	s, r := direct.recordedOver(t, (*httptest.Server).StartTLS)
-	address, err := url.Parse(s.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := newHome(t)
+	s := start(t, h, "dev", "--tls-self-signed="+h.path("tls"))
+	c := s.plain().clients()
+	c.createStream(t, "orders", 2)
 
-	java, args := jvm(t, "kpl", nil, "Produce", address.Hostname(), address.Port(), "orders", "5000")
-	stdout, stderr, err := direct.command(t, java, args...)
+	s.produce(t, filepath.Join(h.path("tls"), "ca.pem"))
 
-	if err != nil || stdout != "put: 5000\n" {
-		t.Fatalf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
-	}
 	aggregates, seen := 0, map[string]bool{}
 	see := func(data []byte) {
 		if seen[string(data)] {
@@ -37,7 +33,7 @@ func TestKinesisProducerLibrary(t *testing.T) {
 		}
 		seen[string(data)] = true
 	}
-	for _, r := range direct.clients().everyRecord(t, "orders") {
+	for _, r := range c.everyRecord(t, "orders") {
 		aggregate, ok := kpl.Open(r.Data)
 		if !ok { // a record that stood alone
 			see(r.Data)
@@ -51,7 +47,33 @@ func TestKinesisProducerLibrary(t *testing.T) {
 	if len(seen) != 5000 || aggregates == 0 || aggregates > 1000 {
 		t.Errorf("%d records in %d aggregates", len(seen), aggregates)
 	}
+	recorded, r := s.plain().recordedOver(t, (*httptest.Server).StartTLS)
+	recorded.produce(t)
 	r.listed(t, "Kinesis Producer Library")
+}
+
+// plain returns a server that speaks TLS as this machine's own clients may call it.
+func (s *server) plain() *server {
+	p := *s
+	p.Endpoint = strings.Replace(s.Endpoint, "https:", "http:", 1)
+	return &p
+}
+
+// produce puts five thousand records with the Kinesis Producer Library, which verifies the certificate if it is told
+// whom to trust.
+func (s *server) produce(t *testing.T, trust ...string) {
+	t.Helper()
+	address, err := url.Parse(s.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	java, args := jvm(
+		t, "kpl", nil, "Produce", append([]string{address.Hostname(), address.Port(), "orders", "5000"}, trust...)...,
+	)
+	stdout, stderr, err := s.command(t, java, args...)
+	if err != nil || stdout != "put: 5000\n" {
+		t.Fatalf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
+	}
 }
 
 // everyRecord returns all records of a stream, shard by shard.

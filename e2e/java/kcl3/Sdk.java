@@ -1,6 +1,7 @@
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import software.amazon.awssdk.core.SdkBytes;
 import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
@@ -10,6 +11,7 @@ import software.amazon.awssdk.services.kinesis.model.PutRecordsRequestEntry;
 import software.amazon.awssdk.services.kinesis.model.Record;
 import software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException;
 import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponseHandler;
 
 /** What a program does with AWS's SDK for Java 2, by its client that blocks and by the one that does not. */
 class Sdk {
@@ -67,18 +69,42 @@ class Sdk {
         }
     }
 
-    /** A thousand records at once, each in a call of its own, over the few connections that HTTP/2 needs. */
+    /** Whether a consumer is sent as many records of a shard as GetRecords has found, beginning with its oldest. */
+    static boolean pushed(KinesisAsyncClient kinesis, String shard, int records) {
+        String stream = kinesis.describeStreamSummary(b -> b.streamName("orders")).join()
+            .streamDescriptionSummary().streamARN();
+        String consumer = kinesis.registerStreamConsumer(b -> b.streamARN(stream).consumerName("billing")).join()
+            .consumer().consumerARN();
+        var left = new AtomicInteger(records);
+        var all = new CompletableFuture<Boolean>();
+        var count = SubscribeToShardResponseHandler.Visitor.builder().onSubscribeToShardEvent(e -> {
+            if (left.addAndGet(-e.records().size()) <= 0) {
+                all.complete(left.get() == 0);
+            }
+        }).build();
+        var subscription = kinesis.subscribeToShard(
+            b -> b.consumerARN(consumer).shardId(shard).startingPosition(p -> p.type(ShardIteratorType.TRIM_HORIZON)),
+            SubscribeToShardResponseHandler.builder().onError(all::completeExceptionally).subscriber(count).build());
+        boolean sent = all.join();
+        subscription.cancel(true);
+        return sent;
+    }
+
+    /** Two hundred records at once, each in a call of its own, over the few connections that HTTP/2 needs. */
     static void async(KinesisAsyncClient kinesis) {
         List<CompletableFuture<?>> puts = new ArrayList<>();
-        for (int i = 0; i < 1000; i++) {
+        for (int i = 0; i < 200; i++) {
             String key = "key " + i;
             puts.add(kinesis.putRecord(b -> b.streamName("orders").partitionKey(key).data(SdkBytes.fromUtf8String(key))));
         }
         CompletableFuture.allOf(puts.toArray(CompletableFuture[]::new)).join();
-        int seen = 0;
+        int seen = 0, inLast = 0;
+        String last = "";
         for (var shard : kinesis.listShards(b -> b.streamName("orders")).join().shards()) {
             String next = kinesis.getShardIterator(b -> b.streamName("orders").shardId(shard.shardId())
                 .shardIteratorType(ShardIteratorType.TRIM_HORIZON)).join().shardIterator();
+            last = shard.shardId();
+            inLast = -seen;
             for (boolean more = true; more;) {
                 String iterator = next;
                 var page = kinesis.getRecords(b -> b.shardIterator(iterator)).join();
@@ -86,8 +112,10 @@ class Sdk {
                 next = page.nextShardIterator();
                 more = page.millisBehindLatest() > 0 || !page.records().isEmpty();
             }
+            inLast += seen;
         }
         say("seen", seen);
+        say("pushed", inLast > 0 && pushed(kinesis, last, inLast));
         kinesis.describeStreamSummary(b -> b.streamName("absent")).handle((answer, e) -> {
             say("cause", e.getCause().getClass().getSimpleName());
             return null;

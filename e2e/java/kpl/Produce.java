@@ -8,14 +8,17 @@ import software.amazon.kinesis.producer.UserRecordResult;
 
 /** Puts records with the Kinesis Producer Library, which knows only TLS, in aggregates as it does unasked. */
 class Produce {
-    /** args are host, port, stream and the number of records. */
+    /** args are host, port, stream, the number of records, and the file of the authority to trust; none: any. */
     public static void main(String[] args) throws Exception {
         var config = new KinesisProducerConfiguration()
-            .setRegion("us-east-1").setVerifyCertificate(false)
+            .setRegion("us-east-1").setVerifyCertificate(args.length > 4)
             .setKinesisEndpoint(args[0]).setKinesisPort(Long.parseLong(args[1]))
             .setCloudwatchEndpoint(args[0]).setCloudwatchPort(Long.parseLong(args[1]))
             .setStsEndpoint(args[0]).setStsPort(Long.parseLong(args[1]))
             .setMetricsUploadDelay(1000);
+        if (args.length > 4) {
+            config.setCaCertFile(args[4]);
+        }
         var producer = new KinesisProducer(config);
         var puts = new ArrayList<ListenableFuture<UserRecordResult>>();
         for (int i = 0; i < Integer.parseInt(args[3]); i++) {
