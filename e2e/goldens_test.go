@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -131,7 +130,7 @@ func (s *scribe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer) // the client's own failure to read is its story's
 }
 
-// same for every run, in the place of what is not.
+// sameHeader makes values the same in every run that differ otherwise.
 var sameHeader = map[string]func(string) string{
 	"Authorization": func(v string) string {
 		v = regexp.MustCompile(`Credential=([^/]+)/\d{8}/`).ReplaceAllString(v, "Credential=$1/20260101/")
@@ -141,26 +140,16 @@ var sameHeader = map[string]func(string) string{
 	"User-Agent": func(v string) string { first, _, _ := strings.Cut(v, " "); return first },
 }
 
-// left out: what comes anew with each call or belongs to the connection.
-var leftOut = []string{
-	"Accept-Encoding", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Connection", "Content-Length", "Date", "Expect",
-	"Host", "X-Amz-Content-Sha256", "X-Amz-Id-2", "X-Amzn-Requestid",
-}
-
-// kept returns a header as it is kept.
+// kept returns a header as it is written down.
 func kept(h http.Header) []string {
-	var all []string
+	same := http.Header{}
 	for name, values := range h {
-		if slices.Contains(leftOut, name) {
-			continue
-		}
 		for _, v := range values {
-			if same := sameHeader[name]; same != nil {
-				v = same(v)
+			if change := sameHeader[name]; change != nil {
+				v = change(v)
 			}
-			all = append(all, name+": "+v)
+			same.Add(name, v)
 		}
 	}
-	slices.Sort(all)
-	return all
+	return wiretest.Kept(same)
 }

@@ -110,25 +110,18 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, c Caller, f *fa
 	RefuseUnrouted(w, r, f)
 }
 
-// Codes of a scope without a region: of JSON and CBOR, of the query protocol, and of S3.
-const (
-	codeMisscoped       = "InvalidSignatureException"
-	codeMisscopedForm   = "SignatureDoesNotMatch"
-	codeMisscopedObject = "AuthorizationHeaderMalformed"
-)
-
-// misscoped is the fault of a signature whose scope names no region. Source: the texts and codes by which AWS refuses a
-// scope, by protocol.
+// misscoped is the fault of a signature whose scope names no region.
 func (s *Service) misscoped(r *http.Request) *fault.Error {
 	f := &fault.Error{
-		Code: codeMisscoped, Status: http.StatusForbidden,
+		Code: CodeInvalidSignature, Status: http.StatusForbidden,
 		Message: "Credential should be scoped to a valid region.",
 	}
-	switch {
-	case s.Name == "s3":
-		f.Code, f.Status = codeMisscopedObject, http.StatusBadRequest
-	case s.Needs == Header && r.Header.Get("X-Amz-Target") == "" && r.Header.Get(smithyHeader) == "":
-		f.Code = codeMisscopedForm
+	switch s.dialect(r) {
+	case Plain:
+	case Forms:
+		f.Code = codeSignatureMismatch
+	case Objects:
+		f.Code, f.Status = codeMalformed, http.StatusBadRequest
 	}
 	return f
 }

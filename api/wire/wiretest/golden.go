@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"unicode/utf8"
 )
 
@@ -115,6 +117,55 @@ func message(head, body string) (m Message, err error) {
 	}
 	m.Body = []byte(body)
 	return m, nil
+}
+
+// Apply sets the header of a request as it was sent.
+func (m *Message) Apply(h http.Header) {
+	for _, line := range m.Header {
+		name, value, _ := strings.Cut(line, ": ")
+		h.Set(name, value)
+	}
+}
+
+// anew are the headers that come anew with each call, or belong to the connection.
+var anew = []string{
+	"Accept-Encoding", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Connection", "Content-Length", "Date", "Expect",
+	"Host", "X-Amz-Content-Sha256", "X-Amz-Id-2", "X-Amzn-Requestid",
+}
+
+// Kept returns the lines of a header that are the same in each run.
+func Kept(h http.Header) (lines []string) {
+	for name, values := range h {
+		if !slices.Contains(anew, name) {
+			for _, v := range values {
+				lines = append(lines, name+": "+v)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// Tell plays a story back: send makes each call, and its answer must be the recorded one.
+func Tell(
+	t testing.TB, story []Golden,
+	send func(g Golden, body []byte) (status int, header http.Header, answer []byte),
+) {
+	t.Helper()
+	values := Values{}
+	for _, g := range story {
+		status, header, body := send(g, values.Fill(g.Request.Body))
+		where := fmt.Sprintf("%s, turn %d, %s, %s", g.Client, g.Turn, g.Operation, g.Case)
+		if first := fmt.Sprintf("HTTP/1.1 %d %s", status, http.StatusText(status)); first != g.Answer.First {
+			t.Fatalf("%s: %s %s", where, first, body)
+		}
+		if kept := Kept(header); !slices.Equal(kept, g.Answer.Header) {
+			t.Errorf("%s: the header is %q, want %q", where, kept, g.Answer.Header)
+		}
+		if err := values.Match(g.Answer.Body, body); err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+	}
 }
 
 // varying are the forms of what differs from run to run: sequence numbers (which have 56 digits, and so x8 before them
