@@ -180,7 +180,10 @@ func readRequest(r *bufio.Reader) (get bool, body []byte, err error) {
 }
 
 // bareServer is the parent's view of a bare server.
-type bareServer struct{ addr, loops string }
+type bareServer struct {
+	addr, loops string
+	pid         int
+}
 
 // bare starts one, and stops it with the stage.
 func (l *lab) bare(c *cleanup) (*bareServer, error) {
@@ -204,7 +207,7 @@ func (l *lab) bare(c *cleanup) (*bareServer, error) {
 		return nil, err
 	}
 	c.add(p.kill)
-	s := &bareServer{}
+	s := &bareServer{pid: p.cmd.Process.Pid}
 	_, err = fmt.Fscanln(read, &s.addr, &s.loops)
 	return s, err
 }

@@ -6,7 +6,7 @@ import "strings"
 // with the load generator.
 func figures() []figure {
 	rate := func(at float64, of map[string]float64) []metric { return []metric{{unit: "rec/s", at: at, of: of}} }
-	return []figure{
+	return append([]figure{
 		{
 			name: "append-1", what: "append 1 KB in process, 1 producer",
 			metrics: rate(0, map[string]float64{"pre": .55, "app": .90}), build: appends(1, 1),
@@ -128,7 +128,11 @@ func figures() []figure {
 		{name: "reopen", what: "reopen after kill -9", metrics: []metric{
 			{name: "exec → ready", unit: "ms", lower: true, at: 1000, digits: 0}, {name: "data", unit: "MiB", index: 1},
 		}, build: buildReopen},
-	}
+		{name: "idle-connections", what: "5,000 idle connections, memory", rounds: 3, metrics: []metric{
+			{name: "VmRSS", unit: "MiB", lower: true, at: 60, of: map[string]float64{"bare": 1.1}, digits: 1},
+			{name: "RssAnon", unit: "MiB", lower: true, index: 1, digits: 1},
+		}, build: buildConnections},
+	}, shardFigures()...)
 }
 
 // putMetrics are those of PutRecord in memory; p99 in milliseconds.
