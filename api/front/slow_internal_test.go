@@ -16,13 +16,17 @@ import (
 func TestClientsThatTakeNothingAreCutOff(t *testing.T) {
 	t.Parallel()
 	left := make(chan error, 1)
-	s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, err := w.Write(make([]byte, 16<<20)) // more than the system keeps for anybody
 		if err == nil {
 			err = errors.New("all was taken")
 		}
 		left <- err
-	})})
+	})
+	s := New(&http.Server{Protocols: &protocols, Handler: answer})
 	s.patience = 200 * time.Millisecond
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -36,6 +40,9 @@ func TestClientsThatTakeNothingAreCutOff(t *testing.T) {
 	})
 	for name, head := range map[string]string{
 		"plain": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "odd": "GET / HTTP/1.1\r\nHost: x\r\nOdd: 1\r\nConnection: close\r\n\r\n",
+		// a client of HTTP/2 that has room for nothing, whatever the system keeps: SETTINGS with a window of 0; a GET
+		"HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00" +
+			"\x00\x00\x06\x01\x05\x00\x00\x00\x01\x82\x84\x86\x01\x01x",
 	} {
 		c, err := net.Dial("tcp4", l.Addr().String())
 		if err != nil {

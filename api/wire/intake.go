@@ -123,9 +123,29 @@ func (in *Intake) begin(x *exchange, r *http.Request) {
 		_ = b.refuse(tooMany)
 		return
 	}
+	if r.ProtoMajor == 2 { // a connection of which has a thousand heads at once
+		if n := headBytes(r); n > smallHead && !in.take(b, n) {
+			_ = b.refuse(noMemory)
+			panic(http.ErrAbortHandler) // an answer that nobody reads would keep the head
+		}
+	}
 	if !b.whole {
 		in.watch(b)
 	}
+}
+
+// smallHead is how many bytes of a head do not count.
+const smallHead = 4 << 10
+
+// headBytes returns how many bytes of text a request's head has.
+func headBytes(r *http.Request) int64 {
+	n := len(r.RequestURI)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return int64(n)
 }
 
 // end forgets a request and what its body held.

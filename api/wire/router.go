@@ -41,8 +41,8 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, hosts: rt.Hosts}
 	// a copy: net/http keeps the original, with its body
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, x))
-	rt.Intake.begin(x, r)
 	defer rt.end(x, r)
+	rt.Intake.begin(x, r)
 	if r.Body != nil {
 		r.Body = &x.body
 	}
