@@ -18,9 +18,9 @@ import (
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
-// rebinding is a page that fires shots at a server's own address, as a page of another origin, and then at its own name,
-// which leads to the server by then: for the browser that is the page's own origin, to which it may send any header and
-// whose answers it may read. It tells what it could read.
+// rebinding is a page that fires shots at a server's own address, as a page of another origin, and then at its own
+// name, which leads to the server by then: for the browser that is the page's own origin, to which it may send any
+// header and whose answers it may read. It tells what it could read.
 const rebinding = `<!doctype html><body><script type="module">
 const shots = SHOTS, read = [], waits = [];
 const tell = p => waits.push(p.then(async r => { const t = await r.text(); if (t) read.push(r.status + ' ' + t); }).catch(() => 0));
@@ -55,14 +55,19 @@ type way struct {
 
 const attacker = "attacker.example"
 
+// by returns how requests go through a unix socket.
+func by(socket string) *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}
+}
+
 func newWay(socket, page string) *way {
 	w := &way{page: page, done: make(chan []string, 1), seen: map[string][]string{}}
 	w.next = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host }, // as the browser says it
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		}},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host }, // as the browser says it
+		Transport: by(socket),
 		ModifyResponse: func(resp *http.Response) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -100,10 +105,7 @@ func TestARebindingPageGetsNothing(t *testing.T) {
 	n, h := twoHosts(t), newHome(t)
 	socket := h.path("run/s")
 	s := startOn(t, n.server, h, "dev", "--listen", serverHost+":4566,unix:"+socket, "--auth", "off")
-	own := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}}
+	own := &http.Client{Transport: by(socket)}
 	calls := func(of []wiretest.Call) (answers []string) {
 		for _, c := range of {
 			a := send(t, own, c.Method, s.Endpoint+c.Path, c.Body, c.Header())

@@ -261,6 +261,16 @@ func (s *Server) advertised() string {
 	return s.Endpoint()
 }
 
+// Beyond returns those of Addresses that other machines reach.
+func (s *Server) Beyond() (all []string) {
+	for _, l := range s.listeners {
+		if !l.asked.local() {
+			all = append(all, l.text())
+		}
+	}
+	return all
+}
+
 // Open reports whether other machines reach the server, and nobody verifies who calls.
 func (s *Server) Open() bool { return s.cfg.open() }
 

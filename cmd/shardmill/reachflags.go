@@ -126,7 +126,7 @@ func whoCalls(s *server.Server, cfg server.Config) (part, warning string) {
 	case s.Open():
 		return "signatures are not verified (--auth off)", fmt.Sprintf(
 			"whoever reaches %s may do everything, run code here included: requests are not authenticated (--auth off)",
-			strings.Join(s.Addresses(), " or "),
+			strings.Join(s.Beyond(), " or "),
 		)
 	case !cfg.Dev:
 		return "signatures are not verified on loopback",
