@@ -62,6 +62,14 @@ func figures() []figure {
 			name: "get-drain", what: "GetRecords, 100 B, a connection per shard", metrics: rate(800_000, nil),
 			build: buildDrain,
 		},
+		{
+			name: "push-durable", what: "put → SubscribeToShard, durable, 1,000 rec/s", metrics: pushMetrics(0),
+			build: pushed{consumers: 1, shards: 1, perSecond: 1000, batch: 1, durable: true}.build,
+		},
+		{
+			name: "push-200", what: "put → 200 subscriptions, 40 shards, memory, 2,000 rec/s", metrics: pushMetrics(1),
+			build: pushed{consumers: 5, shards: 40, perSecond: 2000, batch: 20}.build,
+		},
 		{name: "visible-memory", what: "put → visible, memory", metrics: visibleMetrics(.5), build: visible(false)},
 		{name: "visible-durable", what: "put → visible, durable", metrics: visibleMetrics(1), build: visible(true)},
 		{
