@@ -435,6 +435,9 @@ func (w *world) newEngine() *engine.Engine {
 			}
 		},
 		Source: func(m mapping.Mapping) source.Source {
+			if m.Consumer() {
+				return source.NewConsumer(w.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID)
+			}
 			k := source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
 			if w.source != nil {
 				return w.source(k)
@@ -599,6 +602,14 @@ func poisoned(data string) func(invocation) function.Result {
 type testSources struct{ streams *stream.Streams }
 
 func (s testSources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
+	if id, _, err := stream.ParseConsumerARN(arn, account); err == nil {
+		if _, err := s.streams.Consumer(ctx, id); err != nil {
+			return mapping.Source{}, fault.New(fault.CodeInvalidParameter, "Stream consumer not found: %s", arn)
+		}
+		found, err := s.Lookup(ctx, id.Stream.ARN(), account, region)
+		found.ARN = arn
+		return found, err
+	}
 	info, err := s.streams.LookupARN(ctx, arn, account, region)
 	if fault.CodeOf(err) == fault.CodeNotFound {
 		return mapping.Source{}, fault.New(fault.CodeInvalidParameter, "Stream not found: %s", arn)

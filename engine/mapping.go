@@ -224,7 +224,7 @@ func (r *mappingRunner) list() {
 	if fault.CodeOf(err) == fault.CodeNotFound {
 		r.done("list")
 		r.listed, r.order, r.gone = nil, nil, true
-		r.problem(mapping.Whole, 0, "PROBLEM: Stream not found")
+		r.problem(mapping.Whole, 0, r.m.Missing())
 		r.step(esm.SourceGone{})
 		return
 	}

@@ -62,7 +62,7 @@ var fetchBuffers = sync.Pool{New: func() any { return new([]record.Record) }}
 func (r *shardRunner) read(ctx context.Context, f Fetch) {
 	defer r.e.reads.Add(1)
 	buf := fetchBuffers.Get().(*[]record.Record)
-	paced := f.Wait && r.e.o.Pace.Poll > 0 // the tail was seen, and nothing is known of what came since
+	paced := f.Wait && r.e.o.Pace.Poll > 0 && !r.src.Pushed() // the tail was seen, and what came since is not known
 	for {
 		if paced && !r.polled(ctx.Done()) {
 			return

@@ -109,7 +109,7 @@ func (e *Engine) replayer(ctx context.Context, uuid string, r ReplayRange) (*rep
 		)
 	}
 	p := &replayer{e: e, m: all[i], target: targetOf(all[i].FunctionARN), r: r}
-	p.src = e.o.Source(p.m)
+	p.src = source.Again(e.o.Source(p.m))
 	shards, err := p.src.Shards(ctx)
 	if err != nil {
 		return nil, err

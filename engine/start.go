@@ -136,6 +136,7 @@ func (r *mappingRunner) finished(id record.ShardID, reason esm.FinishReason) {
 		s.abandon.Stop()
 	}
 	delete(r.shards, id)
+	r.src.Release(id)
 	switch reason {
 	case esm.Released:
 	case esm.Ended:

@@ -151,6 +151,12 @@ func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 			}
 			return errDuplicate(mp.EventSourceARN, mp.FunctionName, uuid)
 		}
+		if uuid, err = m.store.reader(ctx, mp); err != nil {
+			return err
+		}
+		if uuid != "" {
+			return errConsumerTaken(mp.EventSourceARN, uuid)
+		}
 		var at record.Millis
 		if mp.StartingPositionTimestamp != nil {
 			at = *mp.StartingPositionTimestamp
@@ -163,7 +169,7 @@ func (m *Mappings) insert(ctx context.Context, mp *Mapping) error {
 		if !errors.Is(err, storage.ErrConflict) {
 			return err
 		}
-		if err := race.Lost(storage.Absent, err); err != nil { // the pair was free, both times
+		if err := race.Lost(storage.Absent, err); err != nil { // what it takes was free, both times
 			return fmt.Errorf("create mapping %s: %w", mp.UUID, err)
 		}
 	}

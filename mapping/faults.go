@@ -31,6 +31,13 @@ func errInUse(verb string) error {
 	return fault.New(fault.CodeInUse, "Cannot %s the event source mapping because it is in use.", verb)
 }
 
+// errConsumerTaken refuses a second enabled mapping of a consumer, whose subscription they would take from each other.
+func errConsumerTaken(consumerARN, uuid string) error {
+	return fault.New(fault.CodeConflict,
+		"The stream consumer %s is the event source of the enabled mapping with UUID %s. A consumer serves one mapping: "+
+			"disable or delete that one, or register another consumer.", consumerARN, uuid)
+}
+
 // errDuplicate returns AWS's text with its blanks inside the quotes and with the function's name, not its ARN.
 func errDuplicate(sourceARN, functionName, uuid string) error {
 	return fault.New(fault.CodeConflict,

@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/shardmill/shardmill/esm"
@@ -75,6 +76,20 @@ type Mapping struct {
 // ARN returns the ARN of the mapping itself.
 func (m *Mapping) ARN() string {
 	return arn.New("lambda", m.Region, m.Account, "event-source-mapping:"+m.UUID).String()
+}
+
+// consumerPart is in the ARN of a consumer and in no other one of a source.
+const consumerPart = "/consumer/"
+
+// Consumer reports whether the mapping reads by a registered consumer of its stream.
+func (m *Mapping) Consumer() bool { return strings.Contains(m.EventSourceARN, consumerPart) }
+
+// Missing is what LastProcessingResult says when the source is gone.
+func (m *Mapping) Missing() string {
+	if m.Consumer() {
+		return "PROBLEM: Stream consumer not found"
+	}
+	return "PROBLEM: Stream not found"
 }
 
 // Settings are the settings that Update may change.

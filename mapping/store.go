@@ -15,13 +15,22 @@ import (
 // Keys. All are in one Coord group, so that a mapping and its entry in the index of pairs change together.
 const (
 	group      = "mapping/"
-	byUUID     = group + "uuid/"   // + uuid → row
-	byResult   = group + "result/" // + uuid, shard → resultRow
-	byPair     = group + "pair/"   // + stream ARN, space, function ARN → uuid; ensures that a pair has one mapping
-	rowVersion = 3                 // 1 had no TumblingWindow, 2 no Filters
+	byUUID     = group + "uuid/"     // + uuid → row
+	byResult   = group + "result/"   // + uuid, shard → resultRow
+	byConsumer = group + "consumer/" // + consumer ARN → uuid of the enabled mapping that reads by it
+	byPair     = group + "pair/"     // + stream ARN, space, function ARN → uuid; ensures that a pair has one mapping
+	rowVersion = 3                   // 1 had no TumblingWindow, 2 no Filters
 )
 
 func pairKey(sourceARN, functionARN string) string { return byPair + sourceARN + " " + functionARN }
+
+// consumerKey returns the key by which m has its consumer for itself; "": it needs none.
+func consumerKey(m *Mapping) string {
+	if !m.Consumer() || !m.Enabled || m.State == Deleting {
+		return ""
+	}
+	return byConsumer + m.EventSourceARN
+}
 
 // store reads and writes mappings. It caches the last decoded value of every mapping, because the engine reads all of
 // them at every change.
@@ -89,16 +98,37 @@ func (s *store) holder(ctx context.Context, sourceARN, functionARN string) (stri
 	return string(e.Value), nil
 }
 
-// create writes a new mapping and takes its pair. storage.ErrConflict if the pair is taken.
+// reader returns the UUID of the other mapping that has the consumer which m wants for itself, or "".
+func (s *store) reader(ctx context.Context, m *Mapping) (string, error) {
+	key := consumerKey(m)
+	if key == "" {
+		return "", nil
+	}
+	e, err := s.coord.Get(ctx, key)
+	if err != nil {
+		return "", fmt.Errorf("look for a mapping that reads by %s: %w", m.EventSourceARN, err)
+	}
+	if uuid := string(e.Value); uuid != m.UUID {
+		return uuid, nil
+	}
+	return "", nil
+}
+
+// create writes a new mapping and takes its pair, and its consumer. storage.ErrConflict if either is taken.
 func (s *store) create(ctx context.Context, m *Mapping) error {
-	_, err := s.coord.Commit(ctx, group,
-		storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Value: []byte(m.UUID), Expect: storage.Absent},
-		storage.Op{Key: byUUID + m.UUID, Value: encode(m), Expect: storage.Absent})
+	ops := []storage.Op{
+		{Key: pairKey(m.EventSourceARN, m.FunctionARN), Value: []byte(m.UUID), Expect: storage.Absent},
+		{Key: byUUID + m.UUID, Value: encode(m), Expect: storage.Absent},
+	}
+	if key := consumerKey(m); key != "" {
+		ops = append(ops, storage.Op{Key: key, Value: []byte(m.UUID), Expect: storage.Absent})
+	}
+	_, err := s.coord.Commit(ctx, group, ops...)
 	return err
 }
 
-// replace writes m over old, which the store has at rev, and moves its pair if the function changed.
-// storage.ErrConflict if another change was faster or the new pair is taken.
+// replace writes m over old, which the store has at rev, moves its pair if the function changed, and takes or frees its
+// consumer. storage.ErrConflict if another change was faster, or what is to be taken is taken.
 func (s *store) replace(
 	ctx context.Context, rev storage.Revision, old, m *Mapping, more ...storage.Op,
 ) error {
@@ -107,6 +137,12 @@ func (s *store) replace(
 		ops = append(ops,
 			storage.Op{Key: pairKey(old.EventSourceARN, old.FunctionARN), Expect: storage.Any},
 			storage.Op{Key: pairKey(m.EventSourceARN, m.FunctionARN), Value: []byte(m.UUID), Expect: storage.Absent})
+	}
+	switch had, has := consumerKey(old), consumerKey(m); {
+	case had == "" && has != "":
+		ops = append(ops, storage.Op{Key: has, Value: []byte(m.UUID), Expect: storage.Absent})
+	case had != "" && has == "":
+		ops = append(ops, storage.Op{Key: had, Expect: storage.Any})
 	}
 	_, err := s.coord.Commit(ctx, group, ops...)
 	return err

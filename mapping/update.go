@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 // engine reports.
 //
 // Faults: ValidationException, ResourceNotFoundException, InvalidParameterValueException, ResourceInUseException while
-// an earlier change is under way, ResourceConflictException when the stream has a mapping to the new function.
+// an earlier change is under way, ResourceConflictException when the stream has a mapping to the new function, or the
+// consumer an enabled mapping.
 func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateInput) (
 	_ *Mapping, hint string, err error,
 ) {
@@ -125,6 +127,9 @@ func (m *Mappings) change(
 			if err := m.checkPair(ctx, &mp); err != nil {
 				return nil, err
 			}
+		}
+		if uuid, err := m.store.reader(ctx, &mp); err != nil || uuid != "" {
+			return nil, cmp.Or(err, errConsumerTaken(mp.EventSourceARN, uuid))
 		}
 		if err := race.Lost(rev, err); err != nil {
 			return nil, fmt.Errorf("%s mapping %s: %w", verb, uuid, err)

@@ -272,7 +272,7 @@ func (k *Knobs) values(has Settings, maxFilters int) error {
 	return nil
 }
 
-// source returns the Kinesis stream that an EventSourceArn names, with a full account id.
+// source returns the Kinesis stream, or the consumer of one, that an EventSourceArn names, with a full account id.
 func (c Caller) source(text string) (folded, hint string, err error) {
 	a, ok := arn.Parse(text)
 	if !ok {
@@ -284,11 +284,6 @@ func (c Caller) source(text string) (folded, hint string, err error) {
 		return "", "", errUnsupported("EventSourceArn of service "+a.Service, "only Kinesis streams are accepted.")
 	default:
 		return "", "", invalid("Unrecognized event source.")
-	}
-	if name, ok := strings.CutPrefix(a.Resource, "stream/"); ok {
-		if _, consumer, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(consumer, "consumer/") {
-			return "", "", errUnsupported("EventSourceArn of a stream consumer", "give the ARN of the stream itself.")
-		}
 	}
 	hint, ok = c.fold(&a)
 	if !ok {

@@ -164,8 +164,7 @@ func TestCreateRefuses(t *testing.T) {
 			func(in *CreateInput) { in.FunctionName = new("f:7") },
 		},
 		{
-			"a stream consumer", parameter,
-			"EventSourceArn of a stream consumer is not supported: give the ARN of the stream itself." + seePage,
+			"a stream consumer that is not there", parameter, "Stream not found: " + orders + "/consumer/c:1700000000",
 			func(in *CreateInput) { in.EventSourceARN = new(orders + "/consumer/c:1700000000") },
 		},
 		{

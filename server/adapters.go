@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/bucket"
@@ -23,6 +24,9 @@ import (
 type sources struct{ streams *stream.Streams }
 
 func (s sources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
+	if strings.Contains(arn, "/consumer/") {
+		return s.lookupConsumer(ctx, arn, account)
+	}
 	name, hint, err := stream.ParseARN(arn, account)
 	if err != nil {
 		return mapping.Source{}, err
@@ -38,6 +42,26 @@ func (s sources) Lookup(ctx context.Context, arn, account, region string) (mappi
 		return mapping.Source{}, err
 	}
 	return mapping.Source{ID: info.ID, ARN: info.ARN, Hint: hint}, nil
+}
+
+// lookupConsumer is Lookup for the ARN of a registered consumer.
+func (s sources) lookupConsumer(ctx context.Context, arn, account string) (mapping.Source, error) {
+	missing := fault.New(fault.CodeInvalidParameter, "Stream consumer not found: %s", arn)
+	id, hint, err := stream.ParseConsumerARN(arn, account)
+	if err != nil {
+		return mapping.Source{}, missing
+	}
+	info, err := s.streams.Lookup(ctx, id.Stream)
+	if err == nil {
+		_, err = s.streams.Consumer(ctx, id)
+	}
+	switch {
+	case fault.CodeOf(err) == fault.CodeNotFound:
+		return mapping.Source{}, missing
+	case err != nil:
+		return mapping.Source{}, err
+	}
+	return mapping.Source{ID: info.ID, ARN: id.ARN(), Hint: hint}, nil
 }
 
 func (s sources) Starts(ctx context.Context, id uint32, position string, at record.Millis) (

@@ -47,6 +47,14 @@ func TestAdaptersKeepTheContract(t *testing.T) {
 				must(err)
 			},
 			Delete: func() { must(s.Delete(t.Context(), orders)) },
+			Register: func() string {
+				c, err := s.RegisterConsumer(t.Context(), orders, "c", nil)
+				must(err)
+				return c.ARN()
+			},
+			Deregister: func() {
+				must(s.DeregisterConsumer(t.Context(), stream.ConsumerNamed(orders, "c")))
+			},
 		}
 	})
 

@@ -108,6 +108,9 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoints,
 		Destinations: r.destinations(),
 		Source: func(m mapping.Mapping) source.Source {
+			if m.Consumer() {
+				return source.NewConsumer(r.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID)
+			}
 			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 		},
 		Clock: s.clock, Log: s.log.With("room", "engine"),

@@ -39,6 +39,9 @@ type logs struct {
 	gone    bool
 }
 
+func (l *logs) Pushed() bool           { return false }
+func (l *logs) Release(record.ShardID) {}
+
 func (l *logs) now() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 // KinesisFormat is the payload of records from a Kinesis stream.
 type KinesisFormat struct {
 	ShardID   record.ShardID
-	StreamARN string
+	StreamARN string // in notices
 	// Sequence appends the sequence number of the record at a position of this shard with an arrival. All of a shard
 	// are equally long.
 	Sequence func([]byte, record.Position, record.Millis) []byte

@@ -16,6 +16,7 @@ type Kinesis struct {
 	id      uint32
 	arn     string
 	region  string
+	notices string                      // the ARN in notices; "": arn
 	info    atomic.Pointer[stream.Info] // as last listed
 }
 
@@ -74,11 +75,21 @@ func (k *Kinesis) Changed(shard record.ShardID) <-chan struct{} {
 	return k.streams.Changed(k.id, shard)
 }
 
+// Pushed reports false: it is polled.
+func (k *Kinesis) Pushed() bool { return false }
+
+// Release does nothing: no place is kept for a reader.
+func (k *Kinesis) Release(record.ShardID) {}
+
 // Format returns the payload format of a shard that Shards has listed.
 func (k *Kinesis) Format(shard record.ShardID, roleARN string) Format {
 	s, ok := k.info.Load().Shard(shard)
 	if !ok {
 		panic("source: the format of a shard that was not listed") // a bug of the caller
 	}
-	return NewKinesisFormat(shard, k.arn, k.region, roleARN, s.AppendSequenceNumber)
+	f := NewKinesisFormat(shard, k.arn, k.region, roleARN, s.AppendSequenceNumber)
+	if k.notices != "" {
+		f.StreamARN = k.notices
+	}
+	return f
 }

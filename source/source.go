@@ -37,8 +37,21 @@ type Source interface {
 	Tip(ctx context.Context, shard record.ShardID) (next record.Position, closed bool, err error)
 	// Changed returns a channel that is closed at the next change of the shard. Take it before Read.
 	Changed(shard record.ShardID) <-chan struct{}
+	// Pushed reports whether what is new is pushed, so that nobody polls for it.
+	Pushed() bool
+	// Release says that a shard is not read any more; if it is all the same, reading begins anew. Until then a source
+	// may keep what it needs for the shard.
+	Release(shard record.ShardID)
 	// Format returns how the shard's records look in a payload for a function with the given role.
 	Format(shard record.ShardID, roleARN string) Format
+}
+
+// Again returns the source for reading once more what may have been read before, beside who reads it now.
+func Again(s Source) Source {
+	if a, ok := s.(interface{ Again() Source }); ok {
+		return a.Again()
+	}
+	return s
 }
 
 // Format writes records of one shard as a function gets them. It is a value; safe for concurrent use.

@@ -137,10 +137,17 @@ func (sn *snapshot) consumer(id ConsumerID, now record.Millis) *consumer {
 	return nil
 }
 
-// withConsumers returns sn with other consumers; the shard list is the same, so no waiter is woken.
+// withConsumers returns sn with other consumers. The shard list is the same, so no waiter is woken, unless he may read
+// for a consumer that is gone.
 func (sn *snapshot) withConsumers(all []*consumer, revision storage.Revision) *snapshot {
 	c := *sn
 	c.consumers, c.revision = all, revision
+	for _, old := range sn.consumers {
+		if key := keyOf(sn, old); sn.serves(key) && !c.serves(key) {
+			c.changed = make(chan struct{})
+			break
+		}
+	}
 	return &c
 }
 

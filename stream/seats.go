@@ -49,6 +49,7 @@ type consumerSeats struct {
 type seat struct {
 	since record.Millis
 	sub   *Subscription // nil: nobody
+	owner string        // of the last subscription
 }
 
 // mostFree is how many free seats are kept before those that mean nothing any more are removed.
@@ -81,7 +82,8 @@ func (r *seats) take(sub *Subscription, now record.Millis) error {
 	sub.meter = &c.meter
 	old, taken := c.at[shard]
 	age := time.Duration(now-old.since) * time.Millisecond
-	if taken && age < r.gap {
+	own := sub.owner != "" && old.owner == sub.owner
+	if taken && age < r.gap && !own {
 		r.mu.Unlock()
 		sub.began(false)
 		return anotherSubscription(id, shard).WithHint(
@@ -91,7 +93,7 @@ func (r *seats) take(sub *Subscription, now record.Millis) error {
 	if taken && old.sub == nil {
 		c.free--
 	}
-	c.at[shard] = seat{now, sub}
+	c.at[shard] = seat{now, sub, sub.owner}
 	r.mu.Unlock()
 	if old.sub != nil {
 		old.sub.end(anotherSubscription(id, shard))
@@ -109,7 +111,7 @@ func (r *seats) leave(sub *Subscription, now record.Millis) {
 		return
 	}
 	old := c.at[sub.shard.key.Index]
-	c.at[sub.shard.key.Index] = seat{since: old.since}
+	c.at[sub.shard.key.Index] = seat{since: old.since, owner: old.owner}
 	if c.free++; c.free <= mostFree {
 		return
 	}

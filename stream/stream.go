@@ -411,8 +411,8 @@ func (s *Streams) byNumber(ctx context.Context, id uint32) (*snapshot, bool, err
 // closedChannel is for waiting on something that has already happened.
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// ShardsChanged returns a channel that is closed when the stream's shard list changes or the stream is deleted. Take it
-// before Lookup.
+// ShardsChanged returns a channel that is closed when the stream's shard list changes, the stream is deleted, or one of
+// its consumers is gone. Take it before Lookup.
 func (s *Streams) ShardsChanged(id uint32) <-chan struct{} {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

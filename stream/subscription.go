@@ -29,6 +29,7 @@ type Subscription struct {
 	sn    *snapshot // as of its beginning
 	shard *shard
 	info  *ShardInfo // of shard, for readers
+	owner string     // "": a client, which is not told from others
 	meter *consumerMeter
 	timer *clock.Timer
 
@@ -41,6 +42,9 @@ type Subscription struct {
 	why   error         // why it has ended; nil: it has not
 	ended chan struct{} // closed then
 	onEnd func()
+
+	waits  <-chan struct{} // what either tells of beside the end; see Changed
+	either <-chan struct{}
 }
 
 // Subscribe begins a subscription of a consumer to a shard. Another one of both ends with a fault, if it is old enough
@@ -55,9 +59,7 @@ func (s *Streams) Subscribe(ctx context.Context, id ConsumerID, in IteratorInput
 	}
 	now := s.now()
 	if c.status(sn.info.Status, now) != Active {
-		return nil, fault.New(codeInUse,
-			"Consumer %s with creation timestamp %d under stream: %s , account %s is not in ACTIVE status.",
-			c.name, c.seconds(), sn.info.Name.Name, sn.info.Name.Account)
+		return nil, consumerNotReady(sn, c)
 	}
 	shard, ok := ParseShardID(in.Shard)
 	if !ok {
@@ -71,15 +73,24 @@ func (s *Streams) Subscribe(ctx context.Context, id ConsumerID, in IteratorInput
 	if err != nil {
 		return nil, err
 	}
-	return s.subscribe(sn, c, sh, max(from, 1))
+	return s.subscribe(sn, c, sh, max(from, 1), "")
+}
+
+// consumerNotReady returns AWS's fault for reading by a consumer that is CREATING or DELETING.
+func consumerNotReady(sn *snapshot, c *consumer) error {
+	return fault.New(codeInUse,
+		"Consumer %s with creation timestamp %d under stream: %s , account %s is not in ACTIVE status.",
+		c.name, c.seconds(), sn.info.Name.Name, sn.info.Name.Account)
 }
 
 // subscribe is the part of Subscribe after the checks of what was asked for.
-func (s *Streams) subscribe(sn *snapshot, c *consumer, sh *shard, from record.Position) (*Subscription, error) {
+func (s *Streams) subscribe(
+	sn *snapshot, c *consumer, sh *shard, from record.Position, owner string,
+) (*Subscription, error) {
 	sub := &Subscription{
 		s: s, key: keyOf(sn, c), id: ConsumerID{sn.info.Name, c.name, c.seconds()}, sn: sn, shard: sh, from: from,
-		info: sn.readable(sh),
-		sent: time.Now(), ended: make(chan struct{}),
+		info:  sn.readable(sh),
+		owner: owner, sent: time.Now(), ended: make(chan struct{}),
 	}
 	now := s.now()
 	if err := s.seats.take(sub, now); err != nil {

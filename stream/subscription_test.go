@@ -123,7 +123,7 @@ func TestASubscriptionIsNotForgottenByARace(t *testing.T) {
 	before := st.snap.Load()
 	b.must(b.s.DeregisterConsumer(b.ctx, c.ID))
 
-	_, err = b.s.subscribe(before, before.consumers[0], before.shards[0], 1)
+	_, err = b.s.subscribe(before, before.consumers[0], before.shards[0], 1, "")
 
 	wantCode(t, err, "ResourceNotFoundException")
 }

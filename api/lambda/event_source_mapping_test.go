@@ -323,7 +323,7 @@ func TestUnsupportedOptionsAreRefusedByName(t *testing.T) {
 	b := newBench(t)
 	for name, option := range map[string]string{
 		"FunctionName":   `"FunctionName":"f:$LATEST.PUBLISHED"`,
-		"EventSourceArn": `"EventSourceArn":"` + orders + `/consumer/c:1"`,
+		"EventSourceArn": `"EventSourceArn":"arn:aws:sqs:us-east-1:000000000000:q"`,
 	} {
 		a := b.create(option)
 		message, _ := a.body["message"].(string)

@@ -63,7 +63,8 @@ func (v pushed) build(ctx context.Context, l *lab, c *cleanup) (*stage, error) {
 		err = paced(ctx, v.perSecond/v.batch, puts, len(conns), func(conn, i int, due time.Time) error {
 			body := v.put(stream, hashes, i*v.batch, due)
 			p := &putter{
-				conns: conns[conn : conn+1], requests: [][]byte{request(server.addr, "PutRecords", body)}, records: v.batch,
+				conns: conns[conn : conn+1], records: v.batch,
+				requests: [][]byte{request(server.addr, "PutRecords", body)},
 			}
 			_, err := p.put(0)
 			acknowledged(due)

@@ -17,6 +17,9 @@ type Streams struct {
 	Create func()
 	Put    func() // a record; nil: the fake holds none
 	Delete func() // nil: streams cannot be deleted
+
+	Register   func() (arn string) // a consumer of the stream; nil: streams have no consumers
+	Deregister func()              // that consumer
 }
 
 // RunSources tests what make makes.
@@ -62,6 +65,36 @@ func RunSources(t *testing.T, make func(t *testing.T) *Streams) {
 		}
 		_, err = s.Lookup(t.Context(), s.ARN, s.Caller.Account, s.Caller.Region)
 		wantMissing(t, err, "Stream not found: "+s.ARN)
+	})
+	runConsumers(t, make)
+}
+
+// runConsumers tests what make makes, where streams have consumers.
+func runConsumers(t *testing.T, make func(t *testing.T) *Streams) {
+	t.Run("a consumer is found by its ARN, and reads the stream", func(t *testing.T) {
+		s := make(t)
+		if s.Register == nil {
+			return
+		}
+		s.Create()
+		arn := s.Register()
+		found, err := s.Lookup(t.Context(), arn, s.Caller.Account, s.Caller.Region)
+		if err != nil || found.ID != s.find(t).ID || found.ARN != arn {
+			t.Errorf("found %+v, %v", found, err)
+		}
+	})
+	t.Run("a consumer that is not there is named", func(t *testing.T) {
+		s := make(t)
+		if s.Register == nil {
+			return
+		}
+		s.Create()
+		arn := s.Register()
+		s.Deregister()
+		for _, absent := range []string{arn, arn + "0", s.ARN + "-other/consumer/c:1"} {
+			_, err := s.Lookup(t.Context(), absent, s.Caller.Account, s.Caller.Region)
+			wantMissing(t, err, "Stream consumer not found: "+absent)
+		}
 	})
 }
 

@@ -19,6 +19,7 @@ var changeTests = []test{
 	{"a closed shard ends once its children are listed", ends},
 	{"a shard that is closed and has no children yet is waited for", halfway},
 	{"shards are listed by id and divide the keys", divided},
+	{"a shard that was released is read on, and its readers are woken", released},
 	{"a deleted stream is not found", deleted},
 	{"a stream made again under its name is another one", again},
 }
@@ -44,6 +45,22 @@ func wakes(t *testing.T, b *bench) {
 			b.soon(c.what+" wakes the other who watches the list", again)
 		}
 	}
+}
+
+// released lets go of a shard between reads, also of one that was not read, as a mapping does that is disabled.
+func released(t *testing.T, b *bench) {
+	b.Release(first)
+	b.Put(numbered("a", 3)...)
+	got := b.from(0, storage.Limit{})
+	b.Release(first)
+	b.Release(first)
+	changed := b.Changed(first)
+	b.Put(numbered("b", 2)...)
+	b.soon("a put wakes a reader after a release", changed)
+	if rest := b.from(got.next, storage.Limit{}); len(got.records) != 3 || len(rest.records) != 2 {
+		t.Errorf("%d records before the release and %d after it", len(got.records), len(rest.records))
+	}
+	b.Release(first)
 }
 
 // follow polls as the engine does: a channel first, then the read; the list of shards in the same way.

@@ -18,6 +18,25 @@ import (
 
 // Kinesis returns a stream of one shard as a source, in a store with clock c. The store is closed when the test ends.
 func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
+	return kinesis(t, store, c, func(s *stream.Streams, of *stream.Info) source.Source {
+		return source.NewKinesis(s, of.ID, of.ARN, of.Name.Region)
+	})
+}
+
+// Consumer is Kinesis, read by a registered consumer.
+func Consumer(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
+	return kinesis(t, store, c, func(s *stream.Streams, of *stream.Info) source.Source {
+		made, err := s.RegisterConsumer(t.Context(), of.Name, "reader", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return source.NewConsumer(s, of.ID, made.ARN(), of.Name.Region, "owner")
+	})
+}
+
+func kinesis(
+	t *testing.T, store storage.Store, c *clock.Clock, open func(*stream.Streams, *stream.Info) source.Source,
+) *Bench {
 	name := stream.Name{Account: "000000000000", Region: "us-east-1", Name: "orders"}
 	must := func(err error) {
 		t.Helper()
@@ -37,7 +56,7 @@ func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 	info, err := s.Lookup(t.Context(), name)
 	must(err)
 	return &Bench{
-		Source: source.NewKinesis(s, info.ID, name.ARN(), name.Region),
+		Source: open(s, info),
 		Put: func(records ...record.Record) {
 			_, err := s.PutRecords(t.Context(), name, records)
 			must(err)
@@ -56,7 +75,7 @@ func Kinesis(t *testing.T, store storage.Store, c *clock.Clock) *Bench {
 				<-done
 			}
 		},
-		Delete:    func() { must(s.Delete(t.Context(), name)) },
+		Delete:    func() { must(s.DeleteWithConsumers(t.Context(), name)) },
 		Again:     create,
 		Now:       func() record.Millis { return record.MillisOf(c.Now()) },
 		Advance:   func(d time.Duration) { c.SetOffset(c.Offset() + d) },
