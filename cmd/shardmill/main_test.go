@@ -97,7 +97,7 @@ func TestFailuresHaveCodeTextAndHint(t *testing.T) {
 		{"dev --pace slow", 2, "error: pace \"slow\" is neither instant nor aws\nhint: run shardmill dev --help\n"},
 		{
 			"dev --bind 0.0.0.0", 2,
-			"error: 0.0.0.0:4566 can be reached from other machines, and requests would not be authenticated\nhint: add --auth off if everybody who reaches it may do everything, run code included; else listen on loopback and forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n",
+			"error: 0.0.0.0:4566 can be reached from other machines, and requests would not be authenticated\nhint: add --auth static:FILE, a file that shardmill auth new NAME --role admin --file FILE makes; or --auth off if everybody who reaches it may do everything, run code included; else listen on loopback and forward a port: ssh -L 4566:127.0.0.1:4566 HOST\n",
 		},
 	} {
 		code, stdout, stderr := cmd(strings.Fields(c.line)...)
