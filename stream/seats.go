@@ -102,6 +102,17 @@ func (r *seats) take(sub *Subscription, now record.Millis) error {
 	return nil
 }
 
+// young reports whether the last subscription of a consumer to a shard began so lately that it keeps others out.
+func (r *seats) young(key consumerKeyOf, shard record.ShardID, now record.Millis) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of[key] == nil {
+		return false
+	}
+	last, taken := r.of[key].at[shard]
+	return taken && time.Duration(now-last.since)*time.Millisecond < r.gap
+}
+
 // leave frees the seat of sub, if it still has it.
 func (r *seats) leave(sub *Subscription, now record.Millis) {
 	r.mu.Lock()

@@ -37,6 +37,7 @@ type Subscription struct {
 	reach Sequence        // what the last event has shown as examined
 	sent  time.Time       // when the last event was returned, in real time
 	done  bool            // the end of the shard has been returned
+	paced int64           // no event before, if rates are limited; nanoseconds
 
 	mu    sync.Mutex
 	why   error         // why it has ended; nil: it has not
@@ -50,6 +51,7 @@ type Subscription struct {
 // Subscribe begins a subscription of a consumer to a shard. Another one of both ends with a fault, if it is old enough
 // to be taken over. The caller must Close it. Faults, in this order: ResourceNotFoundException for an unknown consumer,
 // ResourceInUseException for one that is not ACTIVE, ResourceNotFoundException for an unknown shard,
+// LimitExceededException for a second call within a second after one that failed, if rates are limited,
 // InvalidArgumentException for a start that does not fit, ResourceInUseException while the last subscription of both is
 // too young. Source: Kinesis API Reference, SubscribeToShard.
 func (s *Streams) Subscribe(ctx context.Context, id ConsumerID, in IteratorInput) (*Subscription, error) {
@@ -68,6 +70,9 @@ func (s *Streams) Subscribe(ctx context.Context, id ConsumerID, in IteratorInput
 	sh, ok := sn.live(shard, now)
 	if !ok {
 		return nil, s.shardMissing(sn.info.Name, shard)
+	}
+	if err := s.admitSubscription(sn, c, sh, now); err != nil {
+		return nil, err
 	}
 	from, err := s.startOf(ctx, sn, sh, in)
 	if err != nil {
@@ -171,6 +176,9 @@ func (sub *Subscription) Next(
 	}
 	beat := time.NewTimer(time.Until(sub.sent.Add(heartBeat)))
 	defer beat.Stop()
+	if err := sub.pace(ctx); err != nil {
+		return Event{}, err
+	}
 	for {
 		changed := sub.s.Changed(sub.key.stream, sub.shard.key.Index)
 		got := reading{}
@@ -183,6 +191,7 @@ func (sub *Subscription) Next(
 			continue
 		case got.records > 0 || end.Kind == storage.ShardEnd:
 			sub.from = next
+			sub.count(got.bytes)
 			return sub.event(ctx, &got, end)
 		}
 		select {

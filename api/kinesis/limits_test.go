@@ -278,3 +278,53 @@ func TestChangesOfADayAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// 6.1: more than 1 call/s per consumer + shard, none of them successful · 400 LimitExceededException. While a
+// subscription is young, it is what keeps others out, F-05.
+func TestSubscriptionsAreLimited(t *testing.T) {
+	limited(t, func(t *testing.T, w *world) {
+		w.create("s", 2)
+		arn := w.register("c")
+		const tooOften, text = "LimitExceededException", "Rate exceeded for stream s under account 000000000000."
+		const bad, why = `{"Type":"AT_TIMESTAMP"}`, "Must specify timestampInMillis parameter for iterator of type " +
+			"AT_TIMESTAMP. Current request has no timestamp parameter."
+
+		w.refused(arn, shard0, bad, "InvalidArgumentException", why)
+		w.refused(arn, shard0, fromLatest, tooOften, text)
+		w.begun(arn, "shardId-000000000001", fromLatest)
+		w.advance(time.Second)
+		s := w.begun(arn, shard0, fromLatest)
+		w.refused(arn, shard0, fromLatest, "ResourceInUseException",
+			"Another active subscription exists for this consumer: 000000000000:s:shardId-000000000000:c")
+		w.advance(5 * time.Second)
+		w.begun(arn, shard0, fromLatest)
+		if got := s.message(); !strings.HasPrefix(got, "exception ResourceInUseException ") {
+			t.Errorf("the first is told %s", got)
+		}
+	})
+}
+
+// A subscription brings two mebibytes a second, and a GetRecords of the same shard has a rate of its own.
+func TestASubscriptionBringsTwoMebibytesASecond(t *testing.T) {
+	limited(t, func(t *testing.T, w *world) {
+		w.create("s", 1)
+		arn := w.register("c")
+		for range 8 {
+			w.ok("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":%q}`, b64(strings.Repeat("x", 1<<20-1)))
+			w.advance(time.Second)
+		}
+		began := time.Now()
+
+		s := w.begun(arn, shard0, fromHorizon)
+		for range 8 {
+			if got := s.keys(); got != "a" {
+				t.Errorf("an event brings %q", got)
+			}
+		}
+
+		if took := time.Since(began); took < 3500*time.Millisecond || took > 4*time.Second {
+			t.Errorf("eight mebibytes took %s", took)
+		}
+		w.read(w.iterator("s", "0", "TRIM_HORIZON", ""))
+	})
+}
