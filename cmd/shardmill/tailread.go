@@ -17,7 +17,7 @@ import (
 // requests are under way at once.
 const (
 	pollEvery    = 250 * time.Millisecond
-	pollShards   = 50 // from so many on, all together are asked as often as that many would be
+	pollShards   = 500 // from so many on, all together are asked as often as that many would be
 	pollRequests = 32
 )
 
