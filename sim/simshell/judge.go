@@ -319,7 +319,7 @@ func (w *world) resolved(sh *shard, e *book.Entry) bool {
 
 // gone reports whether retention has taken a record. w.mu is held.
 func (w *world) gone(sh *shard, e *book.Entry) bool {
-	return e.Pos < sh.trimmed || w.now().Sub(e.Own.Time()) >= stream.DefaultRetention
+	return e.Pos < sh.trimmed || w.now().Sub(e.Own.Time()) >= w.kept || e.Own.Time().Before(w.horizon)
 }
 
 // judgeCall checks an invocation as it begins. w.mu is held.

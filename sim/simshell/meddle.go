@@ -106,7 +106,7 @@ func (w *world) outage() {
 	f.change(func() { f.limit = 0 })
 	pause(20 * time.Second) // invocations end
 	w.mu.Lock()
-	w.offset.Add(int64(stream.DefaultRetention + upTo(w.rng, 2*time.Hour)))
+	w.offset.Add(int64(w.kept + upTo(w.rng, 2*time.Hour)))
 	w.mu.Unlock()
 	w.p.clock.SetOffset(time.Duration(w.offset.Load()))
 	pause(upTo(w.rng, 3*time.Minute)) // the sweeper comes by

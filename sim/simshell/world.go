@@ -44,6 +44,7 @@ type knobs struct {
 	qualified bool // versions of the function, and an alias that moves between them
 	recreated bool // the mapping is deleted and created again
 	paced     bool // everything takes as long as on AWS
+	adjusted  bool // retention, tags and consumers of the stream change
 }
 
 // rough reports whether syncs fail or take their time. Then nothing is trimmed: Pebble flushes a trim a second later on
@@ -81,12 +82,15 @@ type world struct {
 	stored    string // as they are stored
 	quota     int    // of filters
 	q         qualified
+	settings  settings // of the stream
 
 	generation atomic.Uint64           // of the mapping
 	current    atomic.Pointer[process] // that records are put to
 
 	mu         sync.Mutex
 	complaints []string
+	kept       time.Duration // how long the stream keeps records
+	horizon    time.Time     // what arrived before is gone, however long records are kept now
 	lines      []string
 	rep        Report
 	judge
@@ -96,9 +100,9 @@ func newWorld(t *testing.T, seed uint64, o Options) *world {
 	r := rand.New(rand.NewPCG(seed, 0x7368656c6c))
 	w := &world{
 		t: t, seed: seed, opts: o, rng: r, dice: dice{seed: seed, seen: map[string]uint64{}}, began: time.Now(),
-		enabled: true,
-		judge:   newJudge(),
-		rep:     Report{Events: map[string]int{}},
+		enabled: true, kept: stream.DefaultRetention, settings: newSettings(seed),
+		judge: newJudge(),
+		rep:   Report{Events: map[string]int{}},
 	}
 	w.knobs = knobs{
 		shards: pick(r, 1, 1, 2, 3), keys: pick(r, 1, 3, 8, 16), burst: pick(r, 3, 10, 40), slowDisk: pick(r, 0, 0,
@@ -128,6 +132,8 @@ func newWorld(t *testing.T, seed uint64, o Options) *world {
 		w.knobs.filtered, w.knobs.qualified = m.IntN(2) == 0, m.IntN(3) == 0
 		w.knobs.recreated, w.knobs.paced = m.IntN(3) == 0, m.IntN(5) == 0
 	}
+	// A paced stream is UPDATING for seconds after each change, and its consumers come and go as slowly.
+	w.knobs.adjusted = w.settings.rng.IntN(2) == 0 && !w.knobs.paced && !o.Plain
 	if w.knobs.filtered {
 		w.quota = pick(w.more, mapping.DefaultMaxFilters, mapping.MaxMaxFilters)
 		if w.more.IntN(2) == 0 {
@@ -172,7 +178,7 @@ func (w *world) run() {
 	defer w.pending.Wait()
 	for what, is := range map[string]bool{
 		"worlds with filters": w.knobs.filtered, "worlds with qualifiers": w.knobs.qualified,
-		"worlds at AWS's pace": w.knobs.paced,
+		"worlds at AWS's pace": w.knobs.paced, "worlds with settings": w.knobs.adjusted,
 	} {
 		if is {
 			w.count(what)
@@ -267,7 +273,9 @@ func (w *world) busy(d time.Duration) {
 				w.judgeLine(w.p)
 			}
 			w.mu.Unlock()
-			if !w.extra() {
+			if w.knobs.adjusted && w.settings.rng.IntN(2) == 0 {
+				w.adjust()
+			} else if !w.extra() {
 				w.meddle()
 			}
 		}
@@ -305,6 +313,7 @@ func (w *world) boot(fs *vfs.MemFS) {
 	w.owners = owners{map[record.ShardID]*node{}}
 	info := w.learn(p)
 	w.judgeReopened(p)
+	w.look(p)
 	w.distribute(info)
 	if err := p.start(); err != nil {
 		w.say("start the engine: %v", err)
@@ -356,6 +365,7 @@ func (w *world) settleDown() {
 	for w.learn(w.p).Status != stream.Active && !w.red.Load() { // a reshard takes its time
 		w.linger(time.Second)
 	}
+	w.look(w.p)
 	w.distribute(w.learn(w.p))
 	if w.knobs.owners > 1 {
 		// an owner begins when its own attempts under an older grant have ended, and may wait for a zombie's
@@ -434,6 +444,7 @@ func (w *world) finish() {
 	w.p = last
 	w.learn(last)
 	w.judgeReopened(last)
+	w.look(last)
 	w.judgeEnd(last)
 }
 
