@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -163,4 +164,99 @@ func TestRefusalsOfStorageReachThePutter(t *testing.T) {
 			t.Errorf("%v: PutRecord says %q", c.err, sf.Message)
 		}
 	}
+}
+
+// Wherever a process dies while it changes a stream's retention, tags, consumers, record size or shards, the next one
+// finds each change done or not begun, every acknowledged one done, and nothing of what was never asked for.
+func TestACrashLeavesEachSettingOldOrNew(t *testing.T) {
+	t.Parallel()
+	changes := []struct {
+		do   func(ctx context.Context, s *Streams) error
+		show func(b *bench, info *Info) string
+		is   string // once it is done
+	}{
+		{
+			func(ctx context.Context, s *Streams) error { return s.IncreaseRetention(ctx, orders, 48) },
+			func(_ *bench, info *Info) string { return info.Retention.String() }, "48h0m0s",
+		},
+		{
+			func(ctx context.Context, s *Streams) error {
+				return s.AddTags(ctx, orders, map[string]string{"team": "a", "stage": "b"})
+			},
+			func(b *bench, _ *Info) string {
+				tags, _, err := b.s.Tags(b.ctx, orders, "", 10)
+				b.must(err)
+				return fmt.Sprint(tags)
+			}, "[{stage b} {team a}]",
+		},
+		{
+			func(ctx context.Context, s *Streams) error {
+				_, err := s.RegisterConsumer(ctx, orders, "billing", map[string]string{"for": "c"})
+				return err
+			},
+			func(b *bench, _ *Info) string {
+				all, _, err := b.s.ListConsumers(b.ctx, orders, ListConsumersInput{})
+				b.must(err)
+				names := ""
+				for i := range all {
+					tags, err := b.s.TagsOfConsumer(b.ctx, all[i].ID)
+					b.must(err)
+					names += all[i].ID.Name + fmt.Sprint(tags)
+				}
+				return names
+			}, "billing[{for c}]",
+		},
+		{
+			func(ctx context.Context, s *Streams) error { return s.SetRecordBytes(ctx, orders, 2<<20) },
+			func(_ *bench, info *Info) string { return fmt.Sprint(info.RecordBytes) }, fmt.Sprint(2 << 20),
+		},
+		{
+			func(ctx context.Context, s *Streams) error {
+				return s.Reshard(ctx, orders, []record.ShardID{0, 1}, []record.HashKeyRange{{End: record.MaxHashKey}})
+			},
+			func(_ *bench, info *Info) string { return fmt.Sprint(len(info.Shards), info.Status) }, "3ACTIVE",
+		},
+	}
+	for steps := range 40 {
+		b := setup(t)
+		b.create(orders, 2)
+		before := make([]string, len(changes))
+		for i := range changes {
+			before[i] = changes[i].show(b, b.lookup(orders))
+		}
+		f := &failing{Store: b.store}
+		f.left.Store(int64(steps))
+		dying := New(Options{Store: f, Clock: b.clock})
+		done := 0
+		var err error
+		for done < len(changes) && err == nil {
+			if err = changes[done].do(b.ctx, dying); err == nil {
+				done++
+			}
+		}
+
+		b.reopen()
+
+		if err != nil && !errors.Is(err, errDied) {
+			t.Fatalf("after %d steps: %v", steps, err)
+		}
+		for i := range changes {
+			got := changes[i].show(b, b.lookup(orders))
+			switch {
+			case i < done && got != changes[i].is:
+				t.Errorf("after %d steps change %d was acknowledged and is %s, not %s", steps, i, got, changes[i].is)
+			case i == done && got != before[i] && got != changes[i].is:
+				t.Errorf("after %d steps change %d is %s, neither %s nor %s", steps, i, got, before[i], changes[i].is)
+			case i > done && got != before[i]:
+				t.Errorf("after %d steps change %d was never asked for and is %s", steps, i, got)
+			}
+		}
+		if err == nil {
+			if done != len(changes) || steps < len(changes) {
+				t.Fatalf("%d of %d changes in %d steps", done, len(changes), steps)
+			}
+			return
+		}
+	}
+	t.Fatal("the whole story takes more steps than were tried")
 }
