@@ -34,7 +34,7 @@ func newEnv() *cobra.Command {
 			return usage(c, "--wait is %s; it must be more than nothing", *wait)
 		}
 		if *wait > 0 {
-			if err := cl.untilReady(c.Context(), *wait); err != nil {
+			if err := cl.here().untilReady(c.Context(), *wait); err != nil {
 				return explain(err)
 			}
 		}
@@ -88,15 +88,21 @@ const reachPatience = 300 * time.Millisecond
 func (c *client) reach(ctx context.Context) (r control.Reach) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
-	if base, secure := strings.CutPrefix(c.at.base, "https://"); secure && wire.LocalHost(base) {
-		plain := *c // on this machine the certificate need not be known yet
-		plain.at.base = "http://" + base
-		c = &plain
-	}
-	if err := c.control(ctx, http.MethodGet, control.PathReach, nil, &r); err != nil {
+	if err := c.here().control(ctx, http.MethodGet, control.PathReach, nil, &r); err != nil {
 		return control.Reach{}
 	}
 	return r
+}
+
+// here returns a client that speaks to a server of this machine without TLS: its certificate need not be trusted yet.
+func (c *client) here() *client {
+	base, secure := strings.CutPrefix(c.at.base, "https://")
+	if !secure || !wire.LocalHost(base) {
+		return c
+	}
+	plain := *c
+	plain.at.base = "http://" + base
+	return &plain
 }
 
 // shellWord quotes s if a shell would not read it as one plain word: the output goes through eval.
