@@ -183,13 +183,13 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 			p.pending = append(p.pending, i)
 		}
 	}
-	fenced, judged := false, false
-	for {
+	fenced := false
+	for first := true; ; first = false {
 		sn := st.snap.Load()
 		if !sn.writable() {
 			return nil, s.notFound(st.name)
 		}
-		if !judged {
+		if first { // once let through, a record is not judged again by the shard that it gets to in the end
 			if s.admit(sn, p, recs, placed); len(p.pending) == 0 {
 				return placed, nil
 			}
@@ -212,7 +212,6 @@ func (s *Streams) put(ctx context.Context, st *stream, recs []record.Record) ([]
 			}
 			fenced = true
 		}
-		judged = !closed // the children judge anew
 		if closed {
 			if err := s.awaitChildren(ctx, sn); err != nil {
 				return nil, err
