@@ -68,8 +68,8 @@ terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder:
 	$(GO) test -count=1 -v -timeout 15m ./e2e -run 'TestTerraform' -args -terraform.mirror=$(MIRROR)
 
 CLIENTS = $(patsubst %,e2e/java/%/out/.compiled,kcl1 kcl2 kcl3 kpl camel)
-clients: venv e2e/javascript/node_modules $(CLIENTS) ## the clients that fetch too much or take too long for the gate
-	$(GO) test -count=1 -p 1 -timeout 20m ./e2e -run 'KinesisClientLibrary|ProducerLibrary|Camel|SDK' -args -clients
+clients: venv e2e/javascript/node_modules e2e/javascript/lifion/node_modules $(CLIENTS) ## the clients that fetch too much or take too long for the gate
+	$(GO) test -count=1 -p 1 -timeout 20m ./e2e -run 'KinesisClientLibrary|ProducerLibrary|Camel|SDK|Lifion' -args -clients
 
 venv: .venv/.installed
 .venv/.installed: e2e/requirements.txt e2e/wheels.txt e2e/packaged.txt
@@ -78,11 +78,11 @@ venv: .venv/.installed
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/packaged -r e2e/packaged.txt
 	touch $@
 
-e2e/javascript/node_modules: e2e/javascript/package-lock.json
-	cd e2e/javascript && npm ci --silent --no-audit --no-fund && touch node_modules
+.SECONDEXPANSION:
+e2e/javascript/node_modules e2e/javascript/lifion/node_modules: $$(@D)/package-lock.json
+	cd $(@D) && npm ci --silent --no-audit --no-fund && touch node_modules
 
 # Maven fetches what the programs of a folder run on; what folders have in common is in shared.
-.SECONDEXPANSION:
 e2e/java/%/out/.compiled: e2e/java/%/pom.xml $$(wildcard e2e/java/%/*.java e2e/java/shared/*.java)
 	rm -rf $(@D) && mkdir $(@D) && cd e2e/java/$* && mvn --batch-mode --quiet dependency:build-classpath
 	cd e2e/java/$* && javac -encoding UTF-8 -d out -sourcepath .:../shared -cp "$$(cat out/classpath)" *.java

@@ -57,3 +57,15 @@ func TestOldJavaScriptSDK(t *testing.T) {
 	}
 	r.listed(t, "AWS SDK for JavaScript 2")
 }
+
+// lifion-kinesis keeps its leases in a table that it wants encrypted, and asks for that at every start.
+func TestLifionKinesis(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	s, r := start(t, newHome(t), "dev").recorded(t)
+	stdout, stderr, err := s.command(t, "node", absolute(t, "javascript/lifion/consumer.mjs"))
+	if err != nil || stdout != "seen: 20\n" {
+		t.Errorf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
+	}
+	r.listed(t, "lifion-kinesis")
+}

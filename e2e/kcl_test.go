@@ -18,7 +18,7 @@ import (
 
 // A Kinesis Client Library waits up to half a minute by chance before its first worker lists the shards, and then for
 // the leases of a worker that died; so its tests have more patience than others.
-const libraryPatience = 3 * patience
+const libraryPatience = 4 * patience
 
 // application is an application of the Kinesis Client Library with its workers.
 type application struct {
@@ -34,6 +34,8 @@ type application struct {
 	// led: one worker assigns the shards, and holds a lock for minutes after it was killed (version 3). Without a
 	// leader (versions 1 and 2) a worker that leaves in order does not end: it waits for the shard that has ended
 	led bool
+	// beheaded kills the leader, whose lock the other has to wait for
+	beheaded bool
 }
 
 // work starts a worker.
@@ -135,13 +137,28 @@ func (a *application) split(shard string) {
 	a.t.Fatalf("%s is not open", shard)
 }
 
+// saved waits for a checkpoint of all that a worker has seen.
+func (a *application) saved(p *process) {
+	a.t.Helper()
+	a.until("a checkpoint of all that a worker has seen", func() (bool, string) {
+		open := map[string]bool{}
+		for line := range strings.Lines(p.stdout.String()) {
+			if words := strings.Fields(line); len(words) > 1 {
+				open[words[1]] = words[0] == "record"
+			}
+		}
+		maps.DeleteFunc(open, func(_ string, seen bool) bool { return !seen })
+		return len(open) == 0, strings.Join(slices.Sorted(maps.Keys(open)), " ")
+	})
+}
+
 // round has two workers share four shards, kills one, splits one of its shards, and sees whether the other goes on
 // where the dead one's checkpoints were: every record is seen, and no shard is read from its beginning again.
 func (a *application) round() {
 	t := a.t
 	a.createStream(t, a.stream, 4)
 	one, two := a.work("one"), a.work("two")
-	if a.led && a.leader() == "two" {
+	if a.led && (a.leader() == "two") != a.beheaded {
 		one, two = two, one
 	}
 	a.until("both workers have shards, all four together", func() (bool, string) {
@@ -150,16 +167,7 @@ func (a *application) round() {
 	})
 	a.put(0, 200)
 	a.seen(200)
-	a.until("a checkpoint of all that the second has seen", func() (bool, string) {
-		open := map[string]bool{}
-		for line := range strings.Lines(two.stdout.String()) {
-			if words := strings.Fields(line); len(words) > 1 {
-				open[words[1]] = words[0] == "record"
-			}
-		}
-		maps.DeleteFunc(open, func(_ string, seen bool) bool { return !seen })
-		return len(open) == 0, strings.Join(slices.Sorted(maps.Keys(open)), " ")
-	})
+	a.saved(two)
 
 	two.kill()
 	saved, before := lines(two, "checkpoint"), len(lines(one, "began"))
@@ -213,6 +221,59 @@ func TestKinesisClientLibrary3(t *testing.T) {
 	if err != nil || !strings.Contains(names, "RecordsProcessed") || !strings.Contains(names, "MillisBehindLatest") {
 		t.Errorf("%v: the library's metrics are %s", err, names)
 	}
+}
+
+// The server is killed under two workers and started again: leases and checkpoints are as they were acknowledged, the
+// workers go on, and no shard is read from its beginning again.
+func TestKinesisClientLibrary3OutlivesTheServer(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	h := newHome(t)
+	first := start(t, h, "serve", "--data", h.path("data"))
+	s, r := first.recorded(t)
+	a := &application{
+		t: t, s: s, clients: first.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "polling",
+	}
+	a.createStream(t, a.stream, 4)
+	one, two := a.work("one"), a.work("two")
+	a.put(0, 200)
+	a.seen(200)
+	a.saved(one)
+	a.saved(two)
+	before, again := map[string]bool{}, map[*process]int{one: len(lines(one, "began")), two: len(lines(two, "began"))}
+	for _, shard := range slices.Concat(lines(one, "checkpoint"), lines(two, "checkpoint")) {
+		before[shard] = true
+	}
+
+	first.kill()
+	second := start(t, h, "serve", "--data", h.path("data"))
+	r.forward(t, second)
+	a.clients = second.clients()
+	a.put(200, 400)
+	a.seen(400)
+
+	for p, n := range again {
+		for _, line := range lines(p, "began")[n:] {
+			if shard, from, _ := strings.Cut(line, " "); from == "TRIM_HORIZON" && before[shard] {
+				t.Errorf("%s was read from its beginning again", shard)
+			}
+		}
+	}
+}
+
+// The worker that assigns the shards is killed: the other becomes the leader when two minutes have passed.
+func TestKinesisClientLibrary3WithoutItsLeader(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	direct := start(t, newHome(t), "dev")
+	s, r := direct.recorded(t)
+
+	(&application{
+		t: t, s: s, clients: direct.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "polling",
+		led: true, beheaded: true,
+	}).round()
+
+	r.listed(t, "Kinesis Client Library 3")
 }
 
 // Version 3 reads by enhanced fan-out unless it is told to poll: it registers a consumer and subscribes to each shard

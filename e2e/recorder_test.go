@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
@@ -24,6 +26,7 @@ import (
 // recorder stands between clients and a server, forwards what they send as it came, over the same version of HTTP, and
 // keeps which operations they call with which members.
 type recorder struct {
+	to        atomic.Pointer[url.URL] // the server
 	mu        sync.Mutex
 	members   map[string]map[string]bool // by "service operation"
 	protocols map[string]bool            // "HTTP/2.0 application/x-amz-cbor-1.1"
@@ -39,19 +42,16 @@ func (s *server) recorded(t *testing.T) (*server, *recorder) {
 // TLS.
 func (s *server) recordedOver(t *testing.T, start func(*httptest.Server)) (*server, *recorder) {
 	t.Helper()
-	to, err := url.Parse(s.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &recorder{members: map[string]map[string]bool{}, protocols: map[string]bool{}}
+	r.forward(t, s)
 	h2 := &http.Transport{Protocols: new(http.Protocols)}
 	h2.Protocols.SetUnencryptedHTTP2(true)
 	one := &http.Transport{MaxIdleConnsPerHost: 64}
 	forward := func(transport http.RoundTripper) http.Handler {
 		return &httputil.ReverseProxy{
-			Transport: transport, FlushInterval: -1, ErrorLog: nil,
+			Transport: transport, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), // a server that was killed
 			Rewrite: func(p *httputil.ProxyRequest) {
-				p.SetURL(to)
+				p.SetURL(r.to.Load())
 				p.Out.Host = p.In.Host // signed
 			},
 		}
@@ -79,6 +79,16 @@ func (s *server) recordedOver(t *testing.T, start func(*httptest.Server)) (*serv
 	through := *s
 	through.Endpoint = proxy.URL
 	return &through, r
+}
+
+// forward has further requests go to s, which may be the same server after a restart.
+func (r *recorder) forward(t *testing.T, s *server) {
+	t.Helper()
+	to, err := url.Parse(s.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.to.Store(to)
 }
 
 var scopePattern = regexp.MustCompile(`Credential=[^/]+/[0-9]+/[^/]+/([^/]+)/aws4_request`)
