@@ -146,7 +146,7 @@ func (rt *Router) pick(x *exchange, r *http.Request) (s *Service, unknown string
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		prefix, _, _ := strings.Cut(target, ".")
 		for i := range rt.Services {
-			if rt.Services[i].Target == prefix {
+			if prefix != "" && rt.Services[i].Target == prefix {
 				return &rt.Services[i], ""
 			}
 		}

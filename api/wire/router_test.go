@@ -89,6 +89,9 @@ func TestServiceOfARequest(t *testing.T) {
 		"target that nobody has": {
 			request("POST", "/", "", "X-Amz-Target", "Nobody.Does"), "fallback",
 		},
+		"target without a service": {
+			request("POST", "/", "", "X-Amz-Target", ".ListStreams", "Authorization", scope("kinesis")), "fallback",
+		},
 		"CBOR operation of CloudWatch": {
 			request(
 				"POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "", "Smithy-Protocol",
