@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/record"
@@ -176,8 +177,12 @@ func (f *fields) blob(name string) (data []byte, present bool) {
 
 // decodeBlob decodes padded standard base64, or says in AWS's words (and spelling) why it cannot.
 func decodeBlob(s string) (data []byte, why string) {
-	if len(s)%4 != 0 {
-		return nil, fmt.Sprintf("Base64 encoded length is expected a multiple of 4 bytes but found: %d", len(s))
+	length := 0 // as Java counts it
+	for _, c := range s {
+		length += utf16.RuneLen(c)
+	}
+	if length%4 != 0 {
+		return nil, fmt.Sprintf("Base64 encoded length is expected a multiple of 4 bytes but found: %d", length)
 	}
 	for _, c := range strings.TrimRight(s, "=") {
 		if !isBase64(c) {

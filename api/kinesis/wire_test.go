@@ -262,6 +262,10 @@ func TestValuesOfAWrongType(t *testing.T) {
 			"PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"23456"}`,
 			"'23456' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 5",
 		}, // W-16
+		{
+			"PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"ééé😀"}`,
+			"'ééé😀' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 5",
+		},
 		{"DescribeStream", `{"StreamName":true}`, boolean + "an String"},            // W-17
 		{"CreateStream", `{"StreamName":"x","ShardCount":"1"}`, str + "an Integer"}, // W-18
 		{"DescribeStream", `{"StreamName":1}`, number + "an String"},
