@@ -78,6 +78,12 @@ venv: .venv/.installed
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/packaged -r e2e/packaged.txt
 	touch $@
 
+kinesalite: e2e/kinesalite/node_modules ## 16,000 answers beside those of kinesalite, whose checks and texts were recorded from AWS
+	$(GO) test -count=1 -v ./e2e -run TestAnswersAreThoseOfKinesalite -args -kinesalite
+
+e2e/kinesalite/node_modules: e2e/kinesalite/package-lock.json
+	cd e2e/kinesalite && npm ci --silent --ignore-scripts --omit=optional --no-audit --no-fund && touch node_modules
+
 .SECONDEXPANSION:
 e2e/javascript/node_modules e2e/javascript/lifion/node_modules: $$(@D)/package-lock.json
 	cd $(@D) && npm ci --silent --no-audit --no-fund && touch node_modules
@@ -108,4 +114,4 @@ lint: ## golangci-lint with the rules of .golangci.yml
 
 check: test lint ## the gate and the linter
 
-.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial terraform clients venv ric-oracle fuzz image bench lint check
+.PHONY: help build test preflight race sumtypes spec golden sim200 sim owners simshell mutants spec-mutants e2e tutorial kinesalite terraform clients venv ric-oracle fuzz image bench lint check
