@@ -15,8 +15,8 @@ import (
 	"github.com/shardmill/shardmill/internal/ids"
 )
 
-// Policy says who may call a function, a version or an alias. It is stored and shown; nothing enforces it. Its JSON
-// form is stored. A value handed out is not modified.
+// Policy says who may call a function, a version or an alias. It is stored and shown; what it allows to other accounts
+// is its reader's to enforce. Its JSON form is stored. A value handed out is not modified.
 type Policy struct {
 	RevisionID string
 	Statements []Statement

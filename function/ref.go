@@ -80,6 +80,12 @@ func ParseName(s string, c Caller) (Name, error) {
 	return n, nil
 }
 
+// AccountOf returns the account that a FunctionName parameter names; "" for one that names none.
+func AccountOf(s string) string {
+	n, _ := splitName(s)
+	return n.Ref.Account
+}
+
 // FoldHint returns a hint that an account id was completed.
 func FoldHint(given, account string) string {
 	return "Account ids have 12 digits; " + given + " was taken as " + account + "."

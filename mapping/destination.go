@@ -13,13 +13,14 @@ type destinationKind struct {
 	service, noun string
 	form          func() *regexp.Regexp // of the resource's name
 	global        bool                  // its ARN has neither region nor account
+	sends         string                // the call by which notices reach it
 }
 
 // destinationKinds are what a mapping of a stream can announce discarded records to. Source: Lambda API Reference,
 // OnFailure; Amazon SQS, SNS and S3, rules for names.
 var destinationKinds = []destinationKind{
-	{service: "sqs", noun: "an SQS queue", form: compiled(`^[A-Za-z0-9_-]{1,80}$`)},
-	{service: "sns", noun: "an SNS topic", form: compiled(`^[A-Za-z0-9_-]{1,256}$`)},
+	{service: "sqs", noun: "an SQS queue", form: compiled(`^[A-Za-z0-9_-]{1,80}$`), sends: "SendMessage"},
+	{service: "sns", noun: "an SNS topic", form: compiled(`^[A-Za-z0-9_-]{1,256}$`), sends: "Publish"},
 	{service: "s3", noun: "an S3 bucket", form: compiled(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`), global: true},
 }
 
@@ -82,6 +83,11 @@ func (c Caller) destination(text string) (folded, hint string, err error) {
 	}
 	if !ok || a.Partition != arn.PartitionOf(region) || !kind.form().MatchString(a.Resource) {
 		return "", "", invalid("DestinationConfig.OnFailure.Destination %s is not the ARN of %s.", text, kind.noun)
+	}
+	if !kind.global && (a.Account != c.Account || a.Region != c.Region) {
+		return "", "", invalid(
+			"The provided execution role does not have permissions to call %s on %s", kind.sends, strings.ToUpper(a.Service),
+		).WithHint("%s is of another account or region than the mapping, and nothing there can open it.", text)
 	}
 	return a.String(), hint, nil
 }

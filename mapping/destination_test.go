@@ -13,6 +13,7 @@ import (
 func TestDestinationsOfAMapping(t *testing.T) {
 	t.Parallel()
 	china := Caller{Account: me.Account, Region: "cn-north-1"}
+	inChina := "arn:aws-cn:sns:cn-north-1:" + me.Account + ":t"
 	for _, c := range []struct {
 		name   string
 		caller Caller
@@ -20,11 +21,10 @@ func TestDestinationsOfAMapping(t *testing.T) {
 		want   string // "": refused
 		hint   bool
 	}{
-		{"a queue", me, "arn:aws:sqs:us-east-1:111122223333:q-1_A", "arn:aws:sqs:us-east-1:111122223333:q-1_A", false},
-		{"a queue of another region", me, "arn:aws:sqs:eu-west-1:111122223333:q", "arn:aws:sqs:eu-west-1:111122223333:q", false},
-		{"a topic", me, "arn:aws:sns:us-east-1:111122223333:t", "arn:aws:sns:us-east-1:111122223333:t", false},
+		{"a queue", me, mine("sqs", "q-1_A"), mine("sqs", "q-1_A"), false},
+		{"a topic", me, mine("sns", "t"), mine("sns", "t"), false},
 		{"a topic under a short account id", me, "arn:aws:sns:us-east-1:123456789:t", "arn:aws:sns:us-east-1:" + me.Account + ":t", true},
-		{"a topic in China", me, "arn:aws-cn:sns:cn-north-1:111122223333:t", "arn:aws-cn:sns:cn-north-1:111122223333:t", false},
+		{"a topic in China", china, inChina, inChina, false},
 		{"a bucket", me, "arn:aws:s3:::my.bucket-1", "arn:aws:s3:::my.bucket-1", false},
 		{"a bucket in China", china, "arn:aws-cn:s3:::b-1", "arn:aws-cn:s3:::b-1", false},
 		{"none", me, "", "", false},
@@ -48,6 +48,29 @@ func TestDestinationsOfAMapping(t *testing.T) {
 			strings.Contains(err.Error(), "DestinationConfig.OnFailure.Destination "+c.in+" is not the ARN of a")
 		if got != c.want || (hint != "") != c.hint || c.want == "" && c.in != "" && !refused {
 			t.Errorf("%s: %q, hint %q, %v", c.name, got, hint, err)
+		}
+	}
+}
+
+// mine returns the ARN of something of the caller's account and region.
+func mine(service, name string) string {
+	return "arn:aws:" + service + ":" + me.Region + ":" + me.Account + ":" + name
+}
+
+// A destination of another account, or of another region, is beyond the mapping's scope: the refusal is that of a role
+// that may not send there.
+func TestADestinationIsInTheScopeOfItsMapping(t *testing.T) {
+	t.Parallel()
+	for text, call := range map[string]string{
+		"arn:aws:sqs:" + me.Region + ":999999999999:q": "SendMessage on SQS",
+		"arn:aws:sqs:eu-west-3:" + me.Account + ":q":   "SendMessage on SQS",
+		"arn:aws:sns:" + me.Region + ":999999999999:t": "Publish on SNS",
+		"arn:aws:sns:eu-west-3:" + me.Account + ":t":   "Publish on SNS",
+	} {
+		_, _, err := me.destination(text)
+		want := "The provided execution role does not have permissions to call " + call
+		if fault.CodeOf(err) != fault.CodeInvalidParameter || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
@@ -79,7 +102,7 @@ func TestADestinationOfAServiceThatIsNotHereIsRefused(t *testing.T) {
 		}
 		return "this server does not have the service " + service + "."
 	}})
-	if got, _, err := m.destination(me, "arn:aws:sqs:us-east-1:111122223333:q"); err != nil || got == "" {
+	if got, _, err := m.destination(me, mine("sqs", "q")); err != nil || got == "" {
 		t.Errorf("a queue: %q, %v", got, err)
 	}
 	if got, _, err := m.destination(me, ""); err != nil || got != "" {

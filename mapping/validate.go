@@ -286,8 +286,13 @@ func (c Caller) source(text string) (folded, hint string, err error) {
 		return "", "", invalid("Unrecognized event source.")
 	}
 	hint, ok = c.fold(&a)
-	if !ok {
+	switch {
+	case !ok:
 		return "", "", invalid("Stream not found: %s", text)
+	case a.Region != c.Region:
+		return "", "", invalid("Stream not found: %s", text).WithHint(
+			"The request was signed for %s, and a mapping reads a stream of its own region.", c.Region,
+		)
 	}
 	return a.String(), hint, nil
 }

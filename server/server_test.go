@@ -212,8 +212,19 @@ func (b *bench) code() []byte {
 // pipeline makes a stream, the function f and a mapping between them.
 func (b *bench) pipeline() {
 	b.Helper()
+	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	b.ok(b.lambda("POST", "/2015-03-31/functions", b.functionInput("000000000000")))
+	b.ok(b.lambda(
+		"POST", "/2015-03-31/event-source-mappings",
+		`{"FunctionName":"f","EventSourceArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders","StartingPosition":"TRIM_HORIZON","BatchSize":1}`,
+	))
+}
+
+// functionInput is the input of CreateFunction for the function f, whose code is this very binary.
+func (b *bench) functionInput(account string) string {
+	b.Helper()
 	in, err := json.Marshal(map[string]any{
-		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::000000000000:role/r",
+		"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "x", "Role": "arn:aws:iam::" + account + ":role/r",
 		"Timeout":     600,
 		"Code":        map[string]any{"ZipFile": b.code()},
 		"Environment": map[string]any{"Variables": map[string]string{"SERVER_TEST_BOOTSTRAP": "1"}},
@@ -221,12 +232,7 @@ func (b *bench) pipeline() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.ok(b.kinesis("CreateStream", `{"StreamName":"orders","ShardCount":1}`))
-	b.ok(b.lambda("POST", "/2015-03-31/functions", string(in)))
-	b.ok(b.lambda(
-		"POST", "/2015-03-31/event-source-mappings",
-		`{"FunctionName":"f","EventSourceArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders","StartingPosition":"TRIM_HORIZON","BatchSize":1}`,
-	))
+	return string(in)
 }
 
 // put puts a record with a key that the function sees.

@@ -279,6 +279,9 @@ func (in *input) tableNamed(member, given string, c wire.Caller) table.Name {
 		account, _, valid := arn.FoldAccount(a.Account, c.Account)
 		if a.Service != "dynamodb" || !isTable || a.Region != c.Region || !valid {
 			in.fail(invalid("Invalid table ARN: %s", clip(given)))
+		} else if account != c.Account {
+			a.Account = account
+			in.fail(c.Outside("dynamodb", a.String()))
 		}
 		n.Account, n.Table = account, name
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/mapping"
 )
 
@@ -70,6 +71,8 @@ type call struct {
 	op     string
 	caller wire.Caller
 	params map[string]string // of the path, decoded
+
+	permissions func(ref function.Ref, qualifier string) *policy.Document // of a function; nil: none
 }
 
 // ServeHTTP answers one request.
@@ -96,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case op.serve == nil:
 		h.answer(c, absent.Operation(op.name))
 	default:
-		c.op, c.params = op.name, params
+		c.op, c.params, c.permissions = op.name, params, h.permissionsOf
 		err := wire.Permit(r, op.name)
 		if err == nil {
 			err = op.serve(h, c)

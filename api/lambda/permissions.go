@@ -4,12 +4,13 @@ import (
 	"net/http"
 
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/policy"
 )
 
-// This file holds the three operations on policies of functions, versions and aliases. Policies are stored and shown;
-// nothing enforces them, which a hint says.
+// This file holds the three operations on policies of functions, versions and aliases. They open functions to other
+// accounts, and nothing else, which a hint says: within an account everybody may call, and so may services.
 
-const notEnforced = "Policies are stored and shown; shardmill does not enforce them."
+const notEnforced = "Policies open a function to callers of other accounts; within its account shardmill does not enforce them."
 
 // addPermission answers 201 with the statement.
 func (h *Handler) addPermission(c *call) error {
@@ -64,4 +65,17 @@ func (h *Handler) removePermission(c *call) error {
 		return err
 	}
 	return c.empty()
+}
+
+// permissionsOf returns the permissions of a function, of a version or of an alias; nil without any.
+func (h *Handler) permissionsOf(ref function.Ref, qualifier string) *policy.Document {
+	p, err := h.functions.Policy(ref, qualifier)
+	if err != nil {
+		return nil
+	}
+	document, err := policy.Parse(p.Document())
+	if err != nil {
+		return nil // opens nothing
+	}
+	return document
 }

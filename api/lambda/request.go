@@ -13,7 +13,9 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/jsontext"
+	"github.com/shardmill/shardmill/internal/policy"
 )
 
 // maxBody is AWS's limit of a request body, in bytes, where no other is set.
@@ -76,9 +78,7 @@ func (c *call) name() (function.Ref, string, error) {
 	var v fault.Violations
 	qualifier := c.r.URL.Query().Get("Qualifier")
 	checkQualifier(&v, qualifier)
-	n, err := function.ParseName(c.params["FunctionName"], function.Caller{
-		Account: c.caller.Account, Region: c.caller.Region,
-	})
+	n, err := c.parse(c.params["FunctionName"], qualifier)
 	switch {
 	case err != nil:
 		return function.Ref{}, "", err
@@ -96,6 +96,36 @@ func (c *call) name() (function.Ref, string, error) {
 		qualifier = n.Qualifier
 	}
 	return n.Ref, qualifier, nil
+}
+
+// parse takes a FunctionName apart. A function of another account is the caller's to use where its permissions say so;
+// one that is not there is not told apart from one that is not shared.
+func (c *call) parse(name, qualifier string) (function.Name, error) {
+	n, err := function.ParseName(name, function.Caller{Account: c.caller.Account, Region: c.caller.Region})
+	owner := function.AccountOf(name)
+	if fault.CodeOf(err) != fault.CodeAccessDenied || !arn.IsAccount(owner) {
+		return n, err
+	}
+	there, err := function.ParseName(name, function.Caller{Account: owner, Region: c.caller.Region})
+	if err != nil {
+		return n, err
+	}
+	action := c.op
+	if action == "Invoke" {
+		action = "InvokeFunction"
+	}
+	resource := there.Ref.ARN()
+	if q := cmp.Or(there.Qualifier, qualifier); q != "" {
+		resource += ":" + q
+	}
+	who := policy.Caller{Account: c.caller.Account, Role: c.caller.Holder()}
+	if c.permissions != nil && c.permissions(there.Ref, cmp.Or(there.Qualifier, qualifier)).Decide(policy.Request{
+		Caller: who, Action: "lambda:" + action, Resource: resource,
+	}) == policy.Allowed {
+		return there, nil
+	}
+	return n, fault.New(fault.CodeAccessDenied, "User: %s is not authorized to perform: lambda:%s on resource: %s because "+
+		"no resource-based policy allows the lambda:%s action", who.ARN(c.caller.Region), action, resource, action)
 }
 
 const maxQualifier = 128

@@ -27,7 +27,8 @@ func (h *Handler) source(ctx context.Context, q *request) (o *bucket.Object, nam
 	case versioned && version != "null":
 		return nil, "", "", invalid("Invalid version id specified")
 	}
-	if err := h.owns(ctx, name, q.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner")); err != nil {
+	// AWS copies between regions, too
+	if _, err := h.owns(ctx, q, name, q.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner")); err != nil {
 		return nil, "", "", err
 	}
 	if o, err = h.buckets.Open(ctx, name, key); err != nil {

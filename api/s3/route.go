@@ -16,6 +16,7 @@ type request struct {
 	caller      wire.Caller
 	bucket, key string // "": none
 	query       url.Values
+	home        string // the region of the bucket, where that is not the caller's
 }
 
 // operation is a row of the model.

@@ -21,7 +21,10 @@ import (
 
 // Codes that only the wire gives.
 const (
-	codeAccessDenied       = "AccessDenied"
+	codeAccessDenied = "AccessDenied"
+
+	codeMalformedAuthorization = "AuthorizationHeaderMalformed"
+
 	codeIncompleteBody     = "IncompleteBody"
 	codeInvalidDigest      = "InvalidDigest"
 	codeInvalidRange       = "InvalidRange"
@@ -89,6 +92,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = h.checkOwner(ctx, q)
 	}
 	if err != nil {
+		if q.home != "" {
+			w.Header()["x-amz-bucket-region"] = []string{q.home} // where SDKs try again
+		}
 		h.refuse(w, r, err)
 		return
 	}
@@ -126,23 +132,37 @@ func bodyFault(err error) error {
 		"You did not provide the number of bytes specified by the Content-Length HTTP header")
 }
 
-// checkOwner refuses a bucket of another account than the caller expects.
+// checkOwner refuses a bucket of another account than the caller's, or than the caller expects, and one of another
+// region than the request was signed for: buckets have no policies here that could admit others.
 func (h *Handler) checkOwner(ctx context.Context, q *request) error {
-	return h.owns(ctx, q.bucket, q.r.Header.Get("X-Amz-Expected-Bucket-Owner"))
+	operation := q.operation()
+	if operation == "CreateBucket" {
+		return nil // which says whose the name is
+	}
+	home, err := h.owns(ctx, q, q.bucket, q.r.Header.Get("X-Amz-Expected-Bucket-Owner"))
+	if err != nil || home == "" || home == q.caller.Region || anywhere[operation] {
+		return err
+	}
+	q.home = home
+	return fault.New(codeMalformedAuthorization,
+		"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", q.caller.Region, home)
 }
 
-func (h *Handler) owns(ctx context.Context, name, expected string) error {
-	if expected == "" {
-		return nil
-	}
+// anywhere are the operations by which clients find out where a bucket is.
+var anywhere = map[string]bool{"GetBucketLocation": true, "HeadBucket": true}
+
+// owns returns the region of a bucket of the caller's account; "" if there is no bucket, which the operation says.
+func (h *Handler) owns(ctx context.Context, q *request, name, expected string) (home string, err error) {
 	i, err := h.buckets.Look(ctx, name)
-	if fault.CodeOf(err) == bucket.CodeNoSuchBucket {
-		return nil // the operation says so
+	switch {
+	case fault.CodeOf(err) == bucket.CodeNoSuchBucket:
+		return "", nil
+	case err != nil:
+		return "", err
+	case i.Account != q.caller.Account || expected != "" && i.Account != expected:
+		return "", fault.New(codeAccessDenied, "Access Denied").WithStatus(http.StatusForbidden)
 	}
-	if err == nil && i.Account != expected {
-		return fault.New(codeAccessDenied, "Access Denied").WithStatus(http.StatusForbidden)
-	}
-	return err
+	return i.Region, nil
 }
 
 // absent refuses by name what S3 has and this room does not.

@@ -432,11 +432,19 @@ func TestLifeOfABucket(t *testing.T) {
 	if a := b.ok(b.do("HEAD", "/europe", "")); a.get("x-amz-bucket-region") != "eu-west-1" {
 		t.Errorf("%v", a.header)
 	}
-	if got := b.ok(b.do("GET", "/europe?tagging", "")).body; !strings.Contains(got, "<Key>k</Key>") {
+	// a bucket is used with the region that it is in, and whoever asks with another is told it
+	a := b.do("GET", "/europe?tagging", "")
+	b.refused(a, 400, "AuthorizationHeaderMalformed",
+		"The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'")
+	if a.get("x-amz-bucket-region") != "eu-west-1" {
+		t.Errorf("%v", a.header)
+	}
+	there := []string{"Authorization", "AWS4-HMAC-SHA256 Credential=111122223333/20260101/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=00"}
+	if got := b.ok(b.do("GET", "/europe?tagging", "", there...)).body; !strings.Contains(got, "<Key>k</Key>") {
 		t.Error(got)
 	}
-	b.ok(b.do("DELETE", "/europe?tagging", ""))
-	b.refused(b.do("GET", "/europe?tagging", ""), 404, "NoSuchTagSet", "The TagSet does not exist")
+	b.ok(b.do("DELETE", "/europe?tagging", "", there...))
+	b.refused(b.do("GET", "/europe?tagging", "", there...), 404, "NoSuchTagSet", "The TagSet does not exist")
 	got = b.ok(b.do("GET", "/?max-buckets=1", "")).body
 	if strings.Count(got, "<Bucket>") != 1 || !strings.Contains(got, "<ContinuationToken>") {
 		t.Error(got)
@@ -571,7 +579,7 @@ func TestABodyThatEndsEarlyStoresNothing(t *testing.T) {
 	b := begin(t)
 	body := io.MultiReader(bytes.NewReader(make([]byte, 300_000)), broken{})
 	r := httptest.NewRequest("PUT", "http://127.0.0.1/bbb/k", body)
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=111122223333/20260101/us-east-1/s3/aws4_request")
 	w := httptest.NewRecorder()
 	b.router.ServeHTTP(w, r)
 	b.refused(

@@ -1,6 +1,7 @@
 package sns
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/policy"
 )
 
 // pageSize is how many entries a page of a list has, as on AWS.
@@ -21,13 +23,15 @@ type request struct {
 	wire.Form
 	caller wire.Caller
 	hints  []string // advice for the caller
+	ctx    context.Context
+	topics *topic.Topics // whose policies open them to other accounts
 }
 
-func read(_ *http.Request, c wire.Caller, form wire.Form) (*request, error) {
+func (h *Handler) read(r *http.Request, c wire.Caller, form wire.Form) (*request, error) {
 	if len(form.Values) > maxFormFields {
 		return nil, fault.New(codeValidation, "The request has more than %d parameters.", maxFormFields)
 	}
-	return &request{Form: form, caller: c}, nil
+	return &request{Form: form, caller: c, ctx: r.Context(), topics: h.topics}, nil
 }
 
 // need refuses a request without one of its required parameters. All that are absent are named at once.
@@ -60,7 +64,37 @@ func (r *request) resource(parameter string) (name topic.Name, more string, err 
 		return name, "", topic.Invalid("%s", parameter)
 	}
 	a.Resource, more, _ = strings.Cut(a.Resource, ":")
-	return topic.Name{Account: account, Region: a.Region, Name: a.Resource}, more, nil
+	name = topic.Name{Account: account, Region: a.Region, Name: a.Resource}
+	return name, more, r.authorize(name)
+}
+
+// shared are the actions that a topic's policy can open to other accounts. Source: SNS Developer Guide, "Amazon SNS API
+// permissions".
+var shared = map[string]bool{
+	"DeleteTopic": true, "GetTopicAttributes": true, "ListSubscriptionsByTopic": true, "Publish": true,
+	"SetTopicAttributes": true, "Subscribe": true,
+}
+
+// authorize judges whether the caller may do to a topic what the request asks: to one of another account only if that
+// topic's policy allows it. A topic that is not there is not told apart from one that is not shared.
+func (r *request) authorize(name topic.Name) error {
+	if name.Account == r.caller.Account {
+		return nil
+	}
+	action := strings.TrimSuffix(r.Action(), "Batch") // PublishBatch is allowed by Publish
+	who := policy.Caller{Account: r.caller.Account, Role: r.caller.Holder()}
+	if shared[action] {
+		if attributes, err := r.topics.Attributes(r.ctx, name); err == nil {
+			document, err := policy.Parse(attributes["Policy"])
+			if err == nil && document.Decide(policy.Request{
+				Caller: who, Action: "SNS:" + action, Resource: name.ARN(),
+			}) == policy.Allowed {
+				return nil
+			}
+		}
+	}
+	return fault.New(codeAuthorization, "User: %s is not authorized to perform: SNS:%s on resource: %s because no "+
+		"resource-based policy allows the SNS:%s action", who.ARN(name.Region), action, name.ARN(), action)
 }
 
 // topic reads the ARN of a topic.

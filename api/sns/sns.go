@@ -32,6 +32,7 @@ const (
 const (
 	codeValidation    = "ValidationError"
 	codeInvalidAction = "InvalidAction"
+	codeAuthorization = "AuthorizationError"
 	codeBatchEmpty    = "EmptyBatchRequest"
 	codeBatchTooMany  = "TooManyEntriesInBatchRequest"
 	codeBatchTooLong  = "BatchRequestTooLong"
@@ -42,7 +43,7 @@ const (
 // statuses are those of codes that are not 400.
 var statuses = map[string]int{
 	topic.CodeNotFound: 404, topic.CodeResourceNotFound: 404, topic.CodeInternal: 500, topic.CodeThrottled: 429,
-	topic.CodeSubscriptionLimit: 403,
+	topic.CodeSubscriptionLimit: 403, codeAuthorization: 403,
 }
 
 // Options are what the handler needs. Topics is required; a nil Log is silent.
@@ -66,8 +67,9 @@ func New(o Options) http.Handler {
 		Internal: topic.CodeInternal, Unavailable: fault.CodeUnavailable, Statuses: statuses,
 		Stopped: []error{topic.ErrStopped}, Log: o.Log,
 	}
+	h := &Handler{o.Topics, o.Log}
 	return &wire.Query[*Handler, *request]{
-		Of: &Handler{o.Topics, o.Log}, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Read: read,
+		Of: h, Model: &model, Namespace: namespace, Limit: maxRequestBytes, Read: h.read,
 		Fault: faults.Of, Refuse: Refuse, Hint: func(r *request) string { return strings.Join(r.hints, "; ") },
 		Unknown: func(action string) *fault.Error {
 			return fault.New(codeInvalidAction, "Could not find operation %s for version %s", clip(action), Version)

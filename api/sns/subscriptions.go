@@ -37,6 +37,12 @@ func (h *Handler) subscribe(ctx context.Context, c wire.Caller, r *request) (any
 		if a.Account, ok = r.fold(a.Account); ok {
 			endpoint = a.String()
 		}
+		if ok && a.Service == "sqs" && a.Account != c.Account {
+			return nil, topic.Invalid(
+				"Endpoint Reason: the queue %s is of another account, and no policy of it can let the topic send there",
+				clip(endpoint),
+			)
+		}
 	}
 	s, err := h.topics.Subscribe(ctx, name, c.Account, endpoint, r.entries("Attributes"))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/companion/queue"
+	"github.com/shardmill/shardmill/fault"
 )
 
 // getQueueURL answers the URL of an existing queue. Source: SQS API Reference, GetQueueUrl.
@@ -16,6 +17,11 @@ func (h *Handler) getQueueURL(ctx context.Context, c wire.Caller, p params) (any
 	account := c.Account
 	if err := decode(p, "QueueOwnerAWSAccountId", &account); err != nil {
 		return nil, err
+	}
+	if account != c.Account {
+		return nil, fault.New(
+			queue.CodeNoSuchQueue, "The specified queue does not exist or you do not have access to it.",
+		)
 	}
 	if err := h.queues.Find(ctx, queue.Name{Account: account, Region: c.Region, Name: name}); err != nil {
 		return nil, err

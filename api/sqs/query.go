@@ -264,7 +264,7 @@ func pairsOf(m map[string]string) []pairXML {
 
 // writeQueryFault answers with f in the query protocol.
 func writeQueryFault(w http.ResponseWriter, c wire.Caller, f *fault.Error) {
-	code := cmp.Or(queryCodes[f.Code], legacy[f.Code], f.Code)
+	code := cmp.Or(queryCodes[f.Code], legacy[f.Code], wire.FormCode(f.Code))
 	out := *f
 	if text := queryTexts[f.Code]; text != "" {
 		out.Message = text

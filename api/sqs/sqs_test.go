@@ -502,7 +502,9 @@ func TestStoppedServiceAnswersUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(
+		wire.WithCaller(t.Context(), wire.Caller{Account: "111122223333", Region: "eu-west-1"}),
+	)
 	cancel()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(withURL(`"MessageBody":"x"`))).WithContext(ctx)
 	r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")

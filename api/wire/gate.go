@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
@@ -212,10 +213,13 @@ func Authenticate(r *http.Request, body []byte) (Caller, error) {
 // calls one; an answer of an operation that nobody has asked for does not leave the server.
 func Permit(r *http.Request, operation string) error {
 	x, _ := r.Context().Value(callerKey{}).(*exchange)
-	if x == nil || x.gate == nil {
+	if x == nil {
 		return nil
 	}
-	x.permitted, x.caller.operation = true, operation
+	if x.caller.operation = operation; x.gate == nil {
+		return nil
+	}
+	x.permitted = true
 	switch {
 	case !x.proven: // a service with its own order of checks has not asked
 		return x.service.unproven(r, &sigv4.Given{}, &sigv4.Refusal{Why: sigv4.Missing})
@@ -255,6 +259,18 @@ func (g *Gate) AdmitControl(r *http.Request, operation string) error {
 		return refused
 	}
 	return Permit(r, operation)
+}
+
+// Outside returns the fault of an operation on a resource of another account, which no policy opens to the caller, for
+// a service whose protocol is JSON.
+func (c *Caller) Outside(service, resource string) *fault.Error {
+	user := c.Holder()
+	if user == "" {
+		user = "arn:" + arn.PartitionOf(c.Region) + ":iam::" + c.Account + ":root"
+	}
+	action := service + ":" + c.operation
+	return fault.New(fault.CodeAccessDenied, "User: %s is not authorized to perform: %s on resource: %s because no "+
+		"resource-based policy allows the %s action", user, action, resource, action)
 }
 
 // Rights returns what the caller may do; nil: everything, or nothing is known of the caller.

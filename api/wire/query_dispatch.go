@@ -61,6 +61,7 @@ func (d *Query[H, In]) serve(r *http.Request, c Caller) (action, hint string, an
 	if err := Permit(r, action); err != nil {
 		return "", "", nil, err
 	}
+	c = CallerOf(r.Context())
 	in, err := d.Read(r, c, form)
 	if err != nil {
 		return "", "", nil, err

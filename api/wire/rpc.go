@@ -64,6 +64,7 @@ func (d *RPC[H, In]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.Refuse(w, r, d.Fault(ctx, c, err))
 		return
 	}
+	c = CallerOf(ctx)
 	if op.Stream != nil {
 		d.stream(op, w, r, c, in)
 		return

@@ -40,7 +40,7 @@ type Caller struct {
 	Owner     string // who answers for the caller, by the name in the key file; "": signatures are not verified
 
 	who       *Holder // of the key, once it is proven
-	operation string  // of a verified request, once it is known
+	operation string  // once it is known
 }
 
 // Keys resolves access keys that we issued ourselves (to functions) to an account and region.

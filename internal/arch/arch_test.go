@@ -143,10 +143,15 @@ var rooms = map[string]struct {
 	},
 	"api/kinesis": {[]string{"record", "fault", "internal/clock", "api/wire", "stream"}, "AWS's wire"},
 	"api/lambda": {
-		[]string{"record", "fault", "internal/clock", "internal/tags", "api/wire", "function", "mapping"}, "AWS's wire",
+		[]string{
+			"record", "fault", "internal/clock", "internal/policy", "internal/tags", "api/wire", "function", "mapping",
+		},
+		"AWS's wire",
 	},
 	"api/cloudwatch": {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
-	"api/sns":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/topic"}, "AWS's wire"},
+	"api/sns": {
+		[]string{"record", "fault", "internal/clock", "internal/policy", "api/wire", "companion/topic"}, "AWS's wire",
+	},
 	"api/sqs":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb": {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"},
