@@ -107,6 +107,7 @@ func (w *world) judgeReopened(p *process) {
 			there[found[i].Pos] = n
 			w.entry(sh, n, found[i].Pos, found[i].Arrival, 0)
 		}
+		w.judgePushed(id, oldest, there)
 		for _, e := range sh.book.Records {
 			f := sh.facts[e.Pos]
 			if _, ok := there[e.Pos]; ok || e.Pos < oldest {
@@ -128,6 +129,9 @@ func (w *world) judgeReopened(p *process) {
 		}
 		sh.flights = nil
 		w.mu.Unlock()
+	}
+	if w.knobs.consumed {
+		w.judgeConsumers(p)
 	}
 }
 

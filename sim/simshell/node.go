@@ -58,6 +58,11 @@ func (p *process) newNode(store storage.Store, log *slog.Logger) (*node, error) 
 		Mappings: n.mappings, Functions: &room{p.functions, n}, Checkpoints: n.checkpoints, Clock: p.clock, Log: log,
 		Destinations: destination.Table{{Service: "sqs", Open: func(arn.ARN) destination.Sender { return sender{p} }}},
 		Source: func(m mapping.Mapping) source.Source {
+			if m.Consumer() {
+				return &reader{
+					Source: source.NewConsumer(n.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID), p: p,
+				}
+			}
 			return &reader{Source: source.NewKinesis(n.streams, m.Stream, m.EventSourceARN, m.Region), p: p}
 		},
 		Ownership: ownership, BufferMemory: w.memory, Trace: w.recorder.machine, AbandonAfter: 30 * time.Second,

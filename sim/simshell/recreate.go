@@ -66,7 +66,7 @@ func (w *world) recreate() {
 
 // create creates the mapping again, somewhere in the stream.
 func (w *world) create() {
-	in := mapping.CreateInput{Knobs: w.config, EventSourceARN: ptr(orders.ARN())}
+	in := mapping.CreateInput{Knobs: w.config, EventSourceARN: ptr(w.sourceARN())}
 	in.FunctionName, in.Enabled = ptr(w.target()), ptr(w.enabled)
 	if w.knobs.filtered {
 		in.Filters = w.sieve.patterns()

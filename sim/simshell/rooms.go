@@ -23,6 +23,14 @@ import (
 type sources struct{ streams *stream.Streams }
 
 func (s sources) Lookup(ctx context.Context, arn, account, region string) (mapping.Source, error) {
+	if id, _, err := stream.ParseConsumerARN(arn, account); err == nil {
+		if _, err := s.streams.Consumer(ctx, id); err != nil {
+			return mapping.Source{}, err
+		}
+		found, err := s.Lookup(ctx, id.Stream.ARN(), account, region)
+		found.ARN = arn
+		return found, err
+	}
 	info, err := s.streams.LookupARN(ctx, arn, account, region)
 	if fault.CodeOf(err) == fault.CodeNotFound {
 		return mapping.Source{}, fault.New(fault.CodeInvalidParameter, "Stream not found: %s", arn)

@@ -75,7 +75,10 @@ func often(t *testing.T, events map[string]int, seeds int) {
 		"the mapping is deleted": 35, "created at TRIM_HORIZON": 10, "created at LATEST": 10,
 		"created at AT_TIMESTAMP": 10, "the alias moves": 60, "the alias has weights": 6,
 		"the alias is gone for a moment": 30, "the mapping changes its qualifier": 30,
-		"worlds with settings": 60, "a setting changes": 150, "a record is left out": 5000, "a reshard": 75, "a rescale": 45, "reshards in a row": 45,
+		"worlds with settings": 60, "a setting changes": 150,
+		"worlds with consumers": 40, "mappings by a consumer": 20, "a consumer changes": 100,
+		"consumers are found again": 150, "a record is pushed": 20_000, "a subscriber goes on with a child": 15,
+		"a record is left out": 5000, "a reshard": 75, "a rescale": 45, "reshards in a row": 45,
 	} {
 		if events[what]*gate < least*seeds {
 			t.Errorf("%q came about %d times in %d worlds, want %d in %d", what, events[what], seeds, least, gate)

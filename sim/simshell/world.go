@@ -45,6 +45,7 @@ type knobs struct {
 	recreated bool // the mapping is deleted and created again
 	paced     bool // everything takes as long as on AWS
 	adjusted  bool // retention, tags and consumers of the stream change
+	consumed  bool // consumers come, go and read
 }
 
 // rough reports whether syncs fail or take their time. Then nothing is trimmed: Pebble flushes a trim a second later on
@@ -83,6 +84,7 @@ type world struct {
 	quota     int    // of filters
 	q         qualified
 	settings  settings // of the stream
+	consumers consumers
 
 	generation atomic.Uint64           // of the mapping
 	current    atomic.Pointer[process] // that records are put to
@@ -145,6 +147,10 @@ func newWorld(t *testing.T, seed uint64, o Options) *world {
 	}
 	w.config = w.anyKnobs()
 	w.runsNow()
+	if r := rand.New(rand.NewPCG(seed, 0x636f6e73)); !o.Plain && r.IntN(3) == 0 {
+		w.knobs.consumed = true
+		w.consumers = consumers{r: r, known: map[string]*registered{}, of: map[uint64]place{}}
+	}
 	return w
 }
 
@@ -179,6 +185,7 @@ func (w *world) run() {
 	for what, is := range map[string]bool{
 		"worlds with filters": w.knobs.filtered, "worlds with qualifiers": w.knobs.qualified,
 		"worlds at AWS's pace": w.knobs.paced, "worlds with settings": w.knobs.adjusted,
+		"worlds with consumers": w.knobs.consumed,
 	} {
 		if is {
 			w.count(what)
@@ -187,7 +194,10 @@ func (w *world) run() {
 	if !w.begin() {
 		return
 	}
-	defer func() { w.p.bury() }()
+	defer func() {
+		w.dismiss()
+		w.p.bury()
+	}()
 	w.busy(20*time.Second + upTo(w.rng, 40*time.Second))
 	if w.red.Load() {
 		w.p.die(0)
@@ -224,8 +234,11 @@ func (w *world) begin() bool {
 		w.put(p, recs)
 		n -= bytes
 	}
+	if w.knobs.consumed && !w.register(p) {
+		return false
+	}
 	in := mapping.CreateInput{
-		Knobs: w.config, EventSourceARN: ptr(orders.ARN()),
+		Knobs: w.config, EventSourceARN: ptr(w.sourceARN()),
 		StartingPosition: ptr(mapping.TrimHorizon),
 	}
 	in.FunctionName = ptr(w.target())
@@ -243,6 +256,7 @@ func (w *world) begin() bool {
 		w.say("start the engine: %v", err)
 		return false
 	}
+	w.subscriber(p)
 	return true
 }
 
@@ -273,6 +287,9 @@ func (w *world) busy(d time.Duration) {
 				w.judgeLine(w.p)
 			}
 			w.mu.Unlock()
+			if w.knobs.consumed && w.consumers.r.IntN(2) == 0 {
+				w.consume()
+			}
 			if w.knobs.adjusted && w.settings.rng.IntN(2) == 0 {
 				w.adjust()
 			} else if !w.extra() {
@@ -290,6 +307,7 @@ func (w *world) crashed() {
 	w.rep.Crashes++
 	w.forgive(w.now())
 	w.mu.Unlock()
+	w.dismiss()
 	w.p.bury()
 	w.mu.Lock()
 	w.forgive(w.now())
@@ -318,6 +336,7 @@ func (w *world) boot(fs *vfs.MemFS) {
 	if err := p.start(); err != nil {
 		w.say("start the engine: %v", err)
 	}
+	w.subscriber(p)
 }
 
 // restart ends the process as a user does, and starts another one.
@@ -331,6 +350,7 @@ func (w *world) restart() {
 	w.mu.Unlock()
 	p := w.p
 	p.gentle.Store(true)
+	w.dismiss()
 	p.stop()
 	if p.dead.Load() {
 		w.crashed()
@@ -430,7 +450,9 @@ func (w *world) finish() {
 	p := w.p
 	w.mu.Lock()
 	w.judgeIdle(p)
+	w.judgeComplete()
 	w.mu.Unlock()
+	w.dismiss()
 	p.stop()
 	if w.red.Load() {
 		return
