@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -59,6 +60,7 @@ type streamSummary struct {
 	ConsumerCount           int
 	MaxRecordSizeInKiB      int
 	EncryptionType          string
+	KeyId                   string `json:",omitempty"`
 }
 
 // of returns the members of a request that names a stream, which may be an ARN, and what else it has.
@@ -77,6 +79,18 @@ func of(stream string, members map[string]any) map[string]any {
 func (c *client) summary(ctx context.Context, stream string) (streamSummary, error) {
 	var got struct{ StreamDescriptionSummary streamSummary }
 	err := c.kinesis(ctx, "DescribeStreamSummary", of(stream, nil), &got)
+	return got.StreamDescriptionSummary, err
+}
+
+// summaryAsItIs is summary with all members that the server has sent.
+func (c *client) summaryAsItIs(ctx context.Context, stream string) (map[string]json.RawMessage, error) {
+	var got struct {
+		StreamDescriptionSummary map[string]json.RawMessage
+	}
+	err := c.kinesis(ctx, "DescribeStreamSummary", of(stream, nil), &got)
+	if err == nil && got.StreamDescriptionSummary == nil {
+		err = fmt.Errorf("DescribeStreamSummary answered nothing; is %s a shardmill?", c.endpoint)
+	}
 	return got.StreamDescriptionSummary, err
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -136,16 +138,21 @@ func newStreamDescribe() *cobra.Command {
 			}
 		}
 		if js {
-			return printJSON(c.OutOrStdout(), struct {
-				streamSummary
-				Shards []shard
-			}{s, append([]shard{}, shards...)})
+			all, err := cl.summaryAsItIs(c.Context(), args[0])
+			if err != nil {
+				return explainStream(err, f.conn.flags(cl))
+			}
+			if all["Shards"], err = json.Marshal(append([]shard{}, shards...)); err != nil {
+				return err
+			}
+			return printJSON(c.OutOrStdout(), all)
 		}
 		t := newTerminal(c.OutOrStdout())
 		t.printf("%s  %s, %s, %s\n", t.bold(s.StreamName), s.StreamStatus, s.StreamModeDetails.StreamMode, s.StreamARN)
 		t.printf(
 			"records of at most %d KiB are kept for %d h; encryption %s; %s; created %s\n", s.MaxRecordSizeInKiB,
-			s.RetentionPeriodHours, s.EncryptionType, counted(s.ConsumerCount, "consumer"),
+			s.RetentionPeriodHours, strings.TrimSpace(s.EncryptionType+" "+s.KeyId),
+			counted(s.ConsumerCount, "consumer"),
 			stampOf(s.StreamCreationTimestamp),
 		)
 		table := newTable(c)
