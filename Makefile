@@ -69,7 +69,7 @@ terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder:
 
 CLIENTS = $(patsubst %,e2e/java/%/out/.compiled,kcl1 kcl2 kcl3 kpl camel)
 clients: venv e2e/javascript/node_modules e2e/javascript/lifion/node_modules $(CLIENTS) ## the clients that fetch too much or take too long for the gate
-	$(GO) test -count=1 -p 1 -timeout 20m ./e2e -run 'KinesisClientLibrary|ProducerLibrary|Camel|SDK|Lifion' -args -clients
+	$(GO) test -count=1 -p 1 -timeout 20m ./e2e -run 'KinesisClientLibrary|ProducerLibrary|Camel|SDK|Lifion|CLISends' -args -clients
 
 venv: .venv/.installed
 .venv/.installed: e2e/requirements.txt e2e/wheels.txt e2e/packaged.txt

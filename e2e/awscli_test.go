@@ -314,3 +314,26 @@ func TestEveryRequirementIsPinned(t *testing.T) {
 		}
 	}
 }
+
+// What the AWS CLI sends for the commands of a stream's life, with its pages and its waiters.
+func TestWhatTheAWSCLISends(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	s, r := start(t, newHome(t), "dev").recorded(t)
+	c := cli{s, t}
+	const stream = "--stream-name=orders"
+	c.run("kinesis", "create-stream", stream, "--shard-count=1")
+	c.run("kinesis", "wait", "stream-exists", stream)
+	c.run("kinesis", "put-record", stream, "--partition-key=a", "--data=YQ==")
+	c.run("kinesis", "put-records", stream, "--records", `[{"PartitionKey":"a","Data":"YQ=="}]`)
+	c.run("kinesis", "list-streams")
+	c.run("kinesis", "list-shards", stream)
+	c.run("kinesis", "describe-stream", stream)
+	c.run("kinesis", "describe-stream-summary", stream)
+	iterator := c.run("kinesis", "get-shard-iterator", stream, "--shard-id=shardId-000000000000",
+		"--shard-iterator-type=TRIM_HORIZON", "--query=ShardIterator", "--output=text")
+	c.run("kinesis", "get-records", "--shard-iterator", strings.TrimSpace(iterator))
+	c.run("kinesis", "delete-stream", stream)
+	c.run("kinesis", "wait", "stream-not-exists", stream)
+	r.listed(t, "AWS CLI")
+}

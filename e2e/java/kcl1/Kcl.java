@@ -1,6 +1,7 @@
 import com.amazonaws.auth.DefaultAWSCredentialsProviderChain;
 import com.amazonaws.client.builder.AwsClientBuilder.EndpointConfiguration;
 import com.amazonaws.services.cloudwatch.AmazonCloudWatchClientBuilder;
+import com.amazonaws.services.kinesis.clientlibrary.exceptions.ShutdownException;
 import com.amazonaws.services.kinesis.clientlibrary.interfaces.IRecordProcessorCheckpointer;
 import com.amazonaws.services.kinesis.clientlibrary.interfaces.v2.IRecordProcessor;
 import com.amazonaws.services.kinesis.clientlibrary.interfaces.v2.IShutdownNotificationAware;
@@ -83,7 +84,9 @@ class Kcl {
             try {
                 checkpointer.checkpoint();
                 say(what + " " + shard);
-            } catch (Exception e) { // the shard went to another worker, which reads on from the checkpoint before
+            } catch (ShutdownException e) { // the shard went to another worker, which reads on from the checkpoint before
+                say("yielded " + shard);
+            } catch (Exception e) {
                 say("error " + shard + " " + e);
             }
         }

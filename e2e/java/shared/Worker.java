@@ -8,6 +8,7 @@ import software.amazon.kinesis.common.InitialPositionInStream;
 import software.amazon.kinesis.common.InitialPositionInStreamExtended;
 import software.amazon.kinesis.common.KinesisClientUtil;
 import software.amazon.kinesis.coordinator.Scheduler;
+import software.amazon.kinesis.exceptions.ShutdownException;
 import software.amazon.kinesis.leases.LeaseManagementConfig;
 import software.amazon.kinesis.lifecycle.events.InitializationInput;
 import software.amazon.kinesis.lifecycle.events.LeaseLostInput;
@@ -103,7 +104,9 @@ class Worker {
             try {
                 checkpoint.save();
                 say(what + " " + shard);
-            } catch (Exception e) { // the shard went to another worker, which reads on from the checkpoint before
+            } catch (ShutdownException e) { // the shard went to another worker, which reads on from the checkpoint before
+                say("yielded " + shard);
+            } catch (Exception e) {
                 say("error " + shard + " " + e);
             }
         }
