@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // Beyond the limit of open connections, a new one gets an answer that says so and is closed; one that ends makes room.
@@ -118,4 +119,40 @@ func (r *recorded) maxConcurrentStreams() int {
 		}
 	}
 	return -1
+}
+
+// Who opens as many connections as there may be, and sends nothing, shuts nobody out: some of the idle ones are closed
+// for those that come. Busy ones stay.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	t.Parallel()
+	b := startWith(t, Config{}, func(s *Server) { s.connections = 8 })
+	b.ok(b.do("POST", "/", `{"QueueName":"q"}`, "X-Amz-Target", "AmazonSQS.CreateQueue"))
+	b.client.CloseIdleConnections()
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := b.do("POST", "/", `{"QueueUrl":"http://x/000000000000/q","WaitTimeSeconds":20}`,
+			"X-Amz-Target", "AmazonSQS.ReceiveMessage")
+		answered <- status
+	}()
+	eventually.Holds(t, "the request that waits", func() bool { return b.s.intake.Usage().Requests == 1 })
+	idle := make([]net.Conn, 40)
+	for i := range idle {
+		c, err := net.Dial("tcp", strings.TrimPrefix(b.s.Endpoint(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		idle[i] = c
+	}
+
+	eventually.Holds(t, "an answer for somebody else", func() bool { // idle is who has sent nothing for 20 ms
+		other := b.through(b.s.Endpoint())
+		status, _ := other.do("GET", control.PathReady, "")
+		return status == 200
+	})
+	b.ok(b.through(b.s.Endpoint()).do("POST", "/", `{"QueueUrl":"http://x/000000000000/q","MessageBody":"m"}`,
+		"X-Amz-Target", "AmazonSQS.SendMessage"))
+	if status := <-answered; status != 200 {
+		t.Errorf("the request that waited was answered with %d", status)
+	}
 }

@@ -51,11 +51,13 @@ func maxConnections() int64 {
 	return most
 }
 
-// connections bounds how many connections are open at once, over all listeners. Further ones get an answer in HTTP,
-// because their service is not known yet, and are closed.
+// connections bounds how many connections are open at once, over all listeners. Where they are too many, some that are
+// idle are closed; if all are busy, further ones get an answer in HTTP, because their service is not known yet, and are
+// closed.
 type connections struct {
 	most int64
 	log  *slog.Logger
+	room func() // closes idle ones; nil: none
 	open atomic.Int64
 	full atomic.Bool // that it is full has been logged
 }
@@ -79,6 +81,11 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if l.all.open.Add(1) <= l.all.most {
 			l.all.full.Store(false)
 			return l.all.counted(c), nil
+		}
+		if l.all.room != nil {
+			if l.all.room(); l.all.open.Load() <= l.all.most {
+				return l.all.counted(c), nil
+			}
 		}
 		l.all.open.Add(-1)
 		if !l.all.full.Swap(true) {

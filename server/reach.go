@@ -80,7 +80,7 @@ func (s *Server) listen(ctx context.Context) error {
 		return err
 	}
 	s.listeners = nil
-	all := &connections{most: maxConnections(), log: s.log}
+	all := &connections{most: s.connections, log: s.log, room: s.closeIdle}
 	scheme := "http"
 	if s.tls != nil {
 		scheme = "https"
@@ -214,6 +214,11 @@ func (s *Server) listenInside(ctx context.Context, all *connections) error {
 	s.inner = l.Addr().String()
 	return nil
 }
+
+// idleAtOnce is how many idle connections make room at once for new ones.
+const idleAtOnce = 64
+
+func (s *Server) closeIdle() { s.front.CloseIdle(idleAtOnce) }
 
 func (s *Server) closeListeners() {
 	for _, l := range s.listeners {

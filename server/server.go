@@ -170,17 +170,19 @@ type Server struct {
 
 	listeners []*listener
 	inner     string // 127.0.0.1:port, by which functions reach us
-	intake    *wire.Intake
-	front     *front.Server
-	served    chan struct{}
-	handler   atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
-	ready     atomic.Bool
-	starting  atomic.Bool
-	copying   atomic.Bool           // a backup is under way
-	broken    atomic.Pointer[error] // why the store failed
-	failed    chan error
-	patience  time.Duration // see idlePatience
-	began     time.Time     // when this value was made
+
+	connections int64 // at most, of all listeners
+	intake      *wire.Intake
+	front       *front.Server
+	served      chan struct{}
+	handler     atomic.Pointer[http.Handler] // of the rooms; replaced by a reset
+	ready       atomic.Bool
+	starting    atomic.Bool
+	copying     atomic.Bool           // a backup is under way
+	broken      atomic.Pointer[error] // why the store failed
+	failed      chan error
+	patience    time.Duration // see idlePatience
+	began       time.Time     // when this value was made
 
 	hosts *wire.Hosts // the names by which clients may call
 	tls   *tls.Config // nil: without
@@ -222,7 +224,7 @@ func New(cfg Config) (*Server, error) {
 	intake := &wire.Intake{Memory: cfg.BodyMemory, Log: cfg.Log, GiveBack: debug.FreeOSMemory}
 	return &Server{
 		intake: intake, cfg: cfg, log: cfg.Log, clock: clock.New(0), token: newToken(), failed: make(chan error, 1),
-		patience: idlePatience, hosts: hosts, companions: companions, began: time.Now(),
+		patience: idlePatience, hosts: hosts, connections: maxConnections(), companions: companions, began: time.Now(),
 	}, nil
 }
 

@@ -204,6 +204,27 @@ func (s *Server) closeIdle() bool {
 	return len(s.conns) == 0
 }
 
+// CloseIdle closes connections that have sent nothing for a while and wait for nothing, at most so many, and returns
+// how many it has closed. Whose they are is left to chance: nobody can hold all of them by opening the most.
+func (s *Server) CloseIdle(most int) (closed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if closed == most {
+			break
+		}
+		switch phaseOf(c.word.Load()) {
+		case fresh, idle, heading:
+			if c.calm.set.Load() {
+				_ = c.nc.Close() // its goroutine forgets it
+				closed++
+			}
+		case bodied, waiting:
+		}
+	}
+	return closed
+}
+
 // Close closes the listeners and all connections. It does not wait for handlers.
 func (s *Server) Close() error {
 	s.stopListening()
