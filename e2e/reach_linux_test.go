@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/shardmill/shardmill/internal/eventually"
 )
@@ -189,5 +192,39 @@ func TestFromAnotherHost(t *testing.T) {
 				t.Errorf("without the certificate: %s", out)
 			}
 		})
+	}
+}
+
+// What compose.yaml runs serves another host that calls it by the name of its container, and by no other name.
+func TestWhatComposeRuns(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compose struct {
+		Services map[string]struct{ Command []string }
+	}
+	if err := yaml.Unmarshal(text, &compose); err != nil {
+		t.Fatal(err)
+	}
+	n, h := twoHosts(t), newHome(t)
+	args := compose.Services["shardmill"].Command
+	if at := slices.Index(args, "/data"); at >= 0 {
+		args[at] = h.path("data")
+	}
+	startOn(t, n.server, h, args...)
+	for host, want := range map[string]string{"shardmill:4566": "True", "evil.example:4566": "421"} {
+		const get = `import sys, urllib.request, urllib.error
+try:
+    r = urllib.request.Request(sys.argv[1] + "/_shardmill/health/ready", headers={"Host": sys.argv[2]})
+    print(b"true" in urllib.request.urlopen(r, timeout=20).read())
+except urllib.error.HTTPError as e:
+    print(e.code)`
+		s := &server{home: h}
+		name, args := on(n.client, venv(t, "python3"), "-c", get, "http://"+serverHost+":4566", host)
+		if out, errs, err := s.command(t, name, args...); err != nil || out != want+"\n" {
+			t.Errorf("%s: %v: %s%s", host, err, out, errs)
+		}
 	}
 }
