@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/shardmill/shardmill/internal/nonblock"
@@ -25,10 +26,10 @@ type conn struct {
 	secured bool                 // io is TLS
 	tls     *tls.ConnectionState // of a connection of TLS
 
-	buf       []byte
-	from, to  int  // what has been read and not used: buf[from:to]
-	broken    bool // nothing more can be read, and not because the client has ended it
-	afterPost bool // the last request was a POST; see await
+	buf       []byte // nil while it waits for a request
+	from, to  int    // what has been read and not used: buf[from:to]
+	broken    bool   // nothing more can be read, and not because the client has ended it
+	afterPost bool   // the last request was a POST; see await
 	head      head
 	out       []byte // storage for the beginning of an answer
 
@@ -68,6 +69,27 @@ func (c *conn) enter(p phase) {
 
 const readSize = 4 << 10 // bytes of a connection's buffer; it grows for longer heads
 
+// spare are the buffers that no connection holds.
+var spare = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// buffers lends them.
+type buffers struct{}
+
+func (buffers) Lend() []byte {
+	b, _ := spare.Get().(*[readSize]byte)
+	return b[:]
+}
+
+func (buffers) Return(b []byte) { spare.Put((*[readSize]byte)(b)) }
+
+// release gives up a buffer from which everything is used. One that has grown is not kept.
+func (c *conn) release() {
+	if len(c.buf) == readSize {
+		buffers{}.Return(c.buf)
+	}
+	c.buf, c.from, c.to = nil, 0, 0
+}
+
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{s: s, nc: nc}
 	c.io = nonblock.WrapStalling(nc, c.stall)
@@ -92,7 +114,6 @@ func (c *conn) serve() {
 			_ = c.io.Close()
 		}
 	}()
-	c.buf = make([]byte, readSize)
 	c.rouse() // the time for the first head has begun
 	var ok bool
 	if over, ok = c.begin(); !ok {
@@ -178,8 +199,8 @@ const leastNext = 4
 // await waits for another request. It returns false when none comes. After a POST, line breaks at the front of the
 // first bytes are ignored, as net/http does for clients that send one behind a body.
 func (c *conn) await() bool {
-	if c.from == c.to && len(c.buf) > readSize { // thousands of connections may wait after one long head each
-		c.buf, c.from, c.to = make([]byte, readSize), 0, 0
+	if c.from == c.to { // thousands of connections may wait
+		c.release()
 	}
 	for c.to-c.from < leastNext {
 		if !c.fill() {
@@ -203,6 +224,11 @@ func (c *conn) fill() bool {
 	if c.from == c.to {
 		c.from, c.to = 0, 0
 	}
+	if c.buf == nil {
+		b, n, err := nonblock.ReadLent(c.io, buffers{})
+		c.buf = b
+		return c.filled(n, err)
+	}
 	if c.to == len(c.buf) {
 		if c.from > 0 {
 			c.to = copy(c.buf, c.buf[c.from:c.to])
@@ -211,7 +237,11 @@ func (c *conn) fill() bool {
 			c.buf = append(c.buf, make([]byte, max(len(c.buf), readSize))...)
 		}
 	}
-	n, err := c.io.Read(c.buf[c.to:])
+	return c.filled(c.io.Read(c.buf[c.to:]))
+}
+
+// filled takes the result of a read into buf.
+func (c *conn) filled(n int, err error) bool {
 	c.to += n
 	if n > 0 {
 		return true

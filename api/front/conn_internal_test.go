@@ -3,7 +3,6 @@ package front
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -35,11 +34,10 @@ func TestAConnectionThatWaitsHoldsLittle(t *testing.T) {
 			t.Errorf("the answer has %d bytes", len(got))
 		}
 	}
-	_, _ = io.WriteString(ours, "G") // it waits for the next request by now
-	_ = ours.Close()
+	_ = ours.Close() // it waits for the next request by now
 	serving.Wait()
 
-	if cap(c.buf) > readSize || cap(c.out) > 2*maxOut {
+	if c.buf != nil || cap(c.out) > 2*maxOut {
 		t.Errorf("it holds %d bytes of requests and %d of answers", cap(c.buf), cap(c.out))
 	}
 }

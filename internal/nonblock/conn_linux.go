@@ -51,7 +51,17 @@ func (c *conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	n, err, failed := c.in.read(c.raw, b)
+	return c.ended(c.in.read(c.raw, b))
+}
+
+func (c *conn) readLent(l Lender) ([]byte, int, error) {
+	b, n, err, failed := c.in.readLent(c.raw, l)
+	n, err = c.ended(n, err, failed)
+	return b, n, err
+}
+
+// ended is the result of a read, from what the call returned, or why there could be none.
+func (c *conn) ended(n int, err, failed error) (int, error) {
 	switch {
 	case failed != nil: // closed, or too late
 		return 0, failed
@@ -97,6 +107,7 @@ func (c *conn) failed(call string, err error) error {
 type input struct {
 	mu   sync.Mutex
 	b    []byte
+	lent Lender // of b; nil: b is the caller's
 	n    int
 	err  error
 	step func(fd uintptr) bool
@@ -112,13 +123,41 @@ func (i *input) read(raw syscall.RawConn, b []byte) (n int, err, failed error) {
 	return i.n, i.err, failed
 }
 
+// readLent is read with a borrowed buffer, which it returns if nothing was read.
+func (i *input) readLent(raw syscall.RawConn, l Lender) (b []byte, n int, err, failed error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.lent = l
+	failed = raw.Read(i.step)
+	if failed != nil || i.n <= 0 {
+		i.giveBack()
+	}
+	b, i.b, i.lent = i.b, nil, nil
+	return b, i.n, i.err, failed
+}
+
+func (i *input) giveBack() {
+	if i.lent != nil && i.b != nil {
+		i.lent.Return(i.b)
+		i.b = nil
+	}
+}
+
 // try reads once. It returns false when nothing has come.
 func (i *input) try(fd uintptr) bool {
+	if i.lent != nil && i.b == nil {
+		i.b = i.lent.Lend()
+	}
 	for {
 		i.n, i.err = read(fd, i.b)
-		if !errors.Is(i.err, syscall.EINTR) {
-			return !errors.Is(i.err, syscall.EAGAIN)
+		switch {
+		case errors.Is(i.err, syscall.EINTR):
+			continue
+		case errors.Is(i.err, syscall.EAGAIN):
+			i.giveBack()
+			return false
 		}
+		return true
 	}
 }
 

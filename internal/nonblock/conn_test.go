@@ -294,3 +294,64 @@ func TestReadOfADescriptor(t *testing.T) {
 		t.Errorf("at the end: %d, %v", n, err)
 	}
 }
+
+// purse lends buffers, counts those that are out, and tells when one comes back.
+type purse struct {
+	out  atomic.Int32
+	back chan struct{}
+}
+
+func (p *purse) Lend() []byte {
+	p.out.Add(1)
+	return make([]byte, 16)
+}
+
+func (p *purse) Return([]byte) {
+	p.out.Add(-1)
+	p.back <- struct{}{}
+}
+
+// A connection that waits has given its buffer back. What comes is in the buffer that it then borrows; an end or an
+// error leaves it none.
+func TestAWaitHoldsNoBuffer(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere a read waits as in package net")
+	}
+	ours, theirs := pair(t)
+	conn, p := nonblock.Wrap(ours), &purse{back: make(chan struct{}, 8)}
+	type got struct {
+		text string
+		err  error
+	}
+	read := func() <-chan got {
+		done := make(chan got, 1)
+		go func() {
+			b, n, err := nonblock.ReadLent(conn, p)
+			done <- got{string(b[:n]), err}
+		}()
+		<-p.back
+		return done
+	}
+
+	first := read()
+	waiting := p.out.Load()
+	_, err := theirs.Write([]byte("hello"))
+	g := <-first
+	if err != nil || g.text != "hello" || g.err != nil || waiting != 0 || p.out.Load() != 1 {
+		t.Errorf("read %q, %v with %d buffers out, and %d before", g.text, g.err, p.out.Load(), waiting)
+	}
+	second := read()
+	if err := ours.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if g := <-second; !errors.Is(g.err, os.ErrDeadlineExceeded) || p.out.Load() != 1 {
+		t.Errorf("too late: %q, %v with %d buffers out", g.text, g.err, p.out.Load())
+	}
+	if err := errors.Join(ours.SetReadDeadline(time.Time{}), theirs.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if g := <-read(); !errors.Is(g.err, io.EOF) || p.out.Load() != 1 {
+		t.Errorf("at the end: %q, %v with %d buffers out", g.text, g.err, p.out.Load())
+	}
+}

@@ -11,6 +11,31 @@ package nonblock
 
 import "net"
 
+// Lender lends buffers.
+type Lender interface {
+	Lend() []byte
+	Return(b []byte) // of Lend, at its full length
+}
+
+// readsLent is what connections of Wrap have beside a net.Conn.
+type readsLent interface {
+	readLent(l Lender) (b []byte, n int, err error)
+}
+
+// ReadLent reads once into a buffer of l. Where it can, it borrows the buffer only when something has come, so that a
+// connection that waits holds none. With n > 0 the buffer is the caller's, to be returned; else b is nil.
+func ReadLent(c net.Conn, l Lender) (b []byte, n int, err error) {
+	if c, ok := c.(readsLent); ok {
+		return c.readLent(l)
+	}
+	b = l.Lend()
+	if n, err = c.Read(b); n == 0 {
+		l.Return(b)
+		b = nil
+	}
+	return b, n, err
+}
+
 // writesBoth is what connections of Wrap have beside a net.Conn.
 type writesBoth interface {
 	writeBoth(a, b []byte) (int64, error)
