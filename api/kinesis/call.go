@@ -14,6 +14,7 @@ type call struct {
 	body   []byte   // as sent; gone once the call is released
 	out    []byte   // the answer's body
 	hint   string
+	placed stream.Placed // by PutRecord; here, as what an interface is given would be on the heap each time
 
 	operation string          // its name; set with streams, before it is carried out
 	streams   *stream.Streams // that it works with

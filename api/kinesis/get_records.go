@@ -32,11 +32,15 @@ func (h *handler) getRecords(ctx context.Context, c *call) error {
 	}
 
 	var shard *stream.ShardInfo
+	var kept record.Record // one for all, as what an interface is given is on the heap
 	w := c.in
 	out := w.beginList(w.name(w.beginMap(c.out), "Records"))
 	end, err := h.streams.GetRecords(ctx, in,
 		func(s *stream.ShardInfo) { shard = s },
-		func(r record.Record) { out = w.record(w.element(out), shard, &r) })
+		func(r record.Record) {
+			kept = r
+			out = w.record(w.element(out), shard, &kept)
+		})
 	c.out = out
 	if err != nil {
 		return err

@@ -160,7 +160,14 @@ func write(w http.ResponseWriter, _ wire.Caller, c *call, _ any) {
 
 // mediaType returns the content type of a request without its parameters.
 func mediaType(r *http.Request) string {
-	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	said := r.Header["Content-Type"]
+	if len(said) == 0 {
+		return ""
+	}
+	if said[0] == typeJSON || said[0] == typeCBOR { // what nearly every client sends
+		return said[0]
+	}
+	contentType, _, _ := strings.Cut(said[0], ";")
 	return strings.TrimSpace(contentType)
 }
 

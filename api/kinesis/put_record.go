@@ -50,15 +50,15 @@ func (h *handler) finishPutRecord(ctx context.Context, c *call, in *putRecordInp
 	if err != nil {
 		return err
 	}
-	placed, err := h.streams.PutRecord(ctx, target, stream.PutRecordInput{
+	c.placed, err = h.streams.PutRecord(ctx, target, stream.PutRecordInput{
 		Record:  record.Record{Key: string(in.key), Data: in.data},
 		HashKey: string(in.hash), Ordering: or(in.ordering),
 	})
 	if err != nil {
 		return err
 	}
-	out := c.in.place(c.in.beginMap(c.out), &placed)
-	if placed.Encrypted {
+	out := c.in.place(c.in.beginMap(c.out), &c.placed)
+	if c.placed.Encrypted {
 		out = c.in.string(c.in.name(out, "EncryptionType"), string(stream.KMS))
 	}
 	c.out = c.in.endMap(out)
