@@ -124,7 +124,7 @@ func (in *Intake) begin(x *exchange, r *http.Request) {
 		return
 	}
 	if r.ProtoMajor == 2 { // a connection of which has a thousand heads at once
-		if n := headBytes(r); n > smallHead && !in.take(b, n) {
+		if n := headBytes(r); n > smallHead && !in.takeHead(b, n) {
 			_ = b.refuse(noMemory)
 			panic(http.ErrAbortHandler) // an answer that nobody reads would keep the head
 		}
@@ -132,6 +132,16 @@ func (in *Intake) begin(x *exchange, r *http.Request) {
 	if !b.whole {
 		in.watch(b)
 	}
+}
+
+// takeHead charges b with its head. Heads leave the last eighth of the memory to the beginnings of bodies: else whoever
+// sends the most heads would shut out requests that hardly have one.
+func (in *Intake) takeHead(b *incoming, n int64) bool {
+	if in.Memory == 0 {
+		return true
+	}
+	b.held += n
+	return in.used.Add(n)-in.leaving.Load() <= in.Memory-in.Memory/8
 }
 
 // smallHead is how many bytes of a head do not count.
