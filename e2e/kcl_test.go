@@ -299,6 +299,41 @@ func TestKinesisClientLibrary3FanOut(t *testing.T) {
 	r.listed(t, "Kinesis Client Library 3")
 }
 
+// F-15: "KCL 3 with fan-out, 2 shards, then UpdateShardCount 4 … both parents finish before children start; all records
+// once".
+func TestKinesisClientLibrary3FollowsAReshardByFanOut(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	direct := start(t, newHome(t), "dev")
+	a := &application{
+		t: t, s: direct, clients: direct.clients(), folder: "kcl3", name: "audit", stream: "orders", reads: "fan-out",
+		led: true,
+	}
+	a.createStream(t, a.stream, 2)
+	worker := a.work("one")
+	a.put(0, 200)
+	a.seen(200)
+	if _, err := a.kinesis.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{
+		StreamName: &a.stream, TargetShardCount: aws.Int32(4), ScalingType: "UNIFORM_SCALING",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a.put(200, 400)
+	a.seen(400)
+
+	if n := len(lines(worker, "record")); n != 400 {
+		t.Errorf("%d deliveries of 400 records", n)
+	}
+	said := worker.stdout.String()
+	for child, parent := range map[int]int{2: 0, 3: 0, 4: 1, 5: 1} {
+		began := strings.Index(said, fmt.Sprintf("began shardId-%012d ", child))
+		ended := strings.Index(said, fmt.Sprintf("ended shardId-%012d\n", parent))
+		if ended < 0 || began < ended {
+			t.Errorf("shard %d began at %d of the output, its parent %d ended at %d", child, began, parent, ended)
+		}
+	}
+}
+
 // Version 2 sets its leases by the legacy parameters alone, and each of its workers takes what it finds free.
 func TestKinesisClientLibrary2(t *testing.T) {
 	byHand(t)

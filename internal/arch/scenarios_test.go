@@ -84,6 +84,59 @@ func TestEveryScenarioOfMappingsHasItsVerdict(t *testing.T) {
 	}
 }
 
+// kinesisScenarios says how many scenarios of streams there are, by their letter.
+var kinesisScenarios = map[string]int{"W": 31, "D": 20, "O": 44, "R": 18, "P": 25, "L": 12, "F": 15, "K": 5}
+
+const kinesisScenario = "docs/compat/scenarios/kinesis.md"
+
+// streamRow is a row of the tables of scenarios of streams: number, what holds, evidence, tests.
+var streamRow = regexp.MustCompile(`(?m)^\| ([DFKLOPRW])-(\d+) \|.*\| ([^|]*) \|$`)
+
+// Every scenario of streams has one row, whose tests exist, and a file with one of these tests names the scenario in
+// turn: letters stand for scenarios of other services elsewhere.
+func TestEveryScenarioOfStreamsHasItsTest(t *testing.T) {
+	t.Parallel()
+	where := map[string][]map[string]bool{} // by the name of a test, the scenarios that its files name
+	for _, f := range files(t) {
+		if !f.test || f.room == "internal/arch" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root(t), filepath.FromSlash(f.path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := map[string]bool{}
+		nameScenarios(string(text), named)
+		for _, name := range regexp.MustCompile(`func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			where[name[1]] = append(where[name[1]], named)
+		}
+	}
+	rows := map[string]int{}
+	for _, row := range streamRow.FindAllStringSubmatch(pages(t, scenarioPages)[kinesisScenario], -1) {
+		id := number(row[1], row[2])
+		rows[id]++
+		said := false
+		for _, name := range testName.FindAllString(row[3], -1) {
+			if where[name] == nil {
+				t.Errorf("%s names %s for %s, and there is no such test", kinesisScenario, name, id)
+			}
+			for _, named := range where[name] {
+				said = said || named[id]
+			}
+		}
+		if !said {
+			t.Errorf("no test that %s names for %s says that it is about %s", kinesisScenario, id, id)
+		}
+	}
+	for letter, last := range kinesisScenarios {
+		for n := 1; n <= last; n++ {
+			if id := fmt.Sprintf("%s-%d", letter, n); rows[id] != 1 {
+				t.Errorf("%s has %d rows for %s", kinesisScenario, rows[id], id)
+			}
+		}
+	}
+}
+
 // nameScenarios notes the scenarios that a text names, spans included.
 func nameScenarios(text string, named map[string]bool) {
 	for _, m := range scenario.FindAllStringSubmatch(text, -1) {
