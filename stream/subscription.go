@@ -99,6 +99,8 @@ func (s *Streams) subscribe(
 	}
 	now := s.now()
 	if err := s.seats.take(sub, now); err != nil {
+		s.slog.Info("a subscription is refused", "stream", sub.id.Stream.ARN(), "consumer", sub.id.Name,
+			"shard", sh.key.Index.String(), "reason", err)
 		return nil, err
 	}
 	// whoever has changed the consumer since it was looked up has not found the subscription
