@@ -152,7 +152,7 @@ var rooms = map[string]struct {
 	"api/sns": {
 		[]string{"record", "fault", "internal/clock", "internal/policy", "api/wire", "companion/topic"}, "AWS's wire",
 	},
-	"api/sqs":        {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
+	"api/sqs": {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb": {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"},
 		"AWS's wire",

@@ -33,7 +33,6 @@ var cuts = map[string][]string{
 		"api/kinesis/answer_json.go: s[from:i]",
 		"api/wire/router.go: text[:max(0, strings.LastIndexByte(text, '&'))]",
 		"cmd/shardmill/putkey.go: s[:i]",
-		"internal/sigv4/given.go: header[start:i]",
 		"companion/logstore/catalogue.go: name[:max(cut, 0)]",
 		"companion/logstore/pattern/json.go: p.rest[1:end]",
 		"companion/logstore/pattern/json.go: p.rest[:end]",

@@ -61,7 +61,7 @@ func (r *Refusal) Error() string { return r.Text }
 // Present reports whether a request has a signature with all its parts, whatever they say. Errors are *Refusal. Source:
 // recorded from AWS by kinesalite.
 func Present(r *http.Request) error {
-	header, presigned := r.Header.Get("Authorization"), queried(r)
+	header, presigned := first(r.Header, "Authorization"), queried(r)
 	switch {
 	case header != "" && presigned:
 		return &Refusal{
@@ -81,6 +81,14 @@ func Present(r *http.Request) error {
 	return &Refusal{Why: Missing, Text: "Missing Authentication Token", Object: "Access Denied"}
 }
 
+// first is Get for a name in the spelling of http.Header, which it does not look at.
+func first(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // queried reports whether a request is presigned.
 func queried(r *http.Request) bool {
 	return r.URL.RawQuery != "" && r.URL.Query().Has("X-Amz-Algorithm")
@@ -89,7 +97,7 @@ func queried(r *http.Request) bool {
 // complete names the missing parts of an Authorization header, split on commas and spaces after its first token.
 func complete(h http.Header, header string) *Refusal {
 	g, credential, _ := split(header)
-	dated := h.Get("X-Amz-Date") != "" || h.Get("Date") != ""
+	dated := first(h, "X-Amz-Date") != "" || first(h, "Date") != ""
 	if credential != "" && g.Signature != "" && g.Names != "" && dated {
 		return nil
 	}
@@ -152,7 +160,7 @@ func completeQuery(q url.Values, s3 bool) error {
 // Read returns what a request says of its signature, whose service is S3 or another one. Errors are *Refusal: the
 // request has no signature, or an unreadable one.
 func Read(r *http.Request, s3 bool) (g Given, err error) {
-	if header := r.Header.Get("Authorization"); header != "" && !queried(r) {
+	if header := first(r.Header, "Authorization"); header != "" && !queried(r) {
 		return readHeader(r.Header, header)
 	}
 	if err := Present(r); err != nil {
@@ -176,9 +184,9 @@ func readHeader(h http.Header, header string) (Given, error) {
 			Why: Foreign, Text: "Unsupported AWS 'algorithm': '" + clip(scheme) + "'.", Object: otherScheme,
 		}
 	}
-	g.Stamp = h.Get("X-Amz-Date")
+	g.Stamp = first(h, "X-Amz-Date")
 	if g.Stamp == "" {
-		g.Stamp = h.Get("Date")
+		g.Stamp = first(h, "Date")
 		if at, err := http.ParseTime(g.Stamp); err == nil {
 			g.Stamp = at.UTC().Format(stampForm)
 		}
@@ -189,7 +197,7 @@ func readHeader(h http.Header, header string) (Given, error) {
 	if err := g.dated(); err != nil {
 		return g, err
 	}
-	g.Session = h.Get("X-Amz-Security-Token")
+	g.Session = first(h, "X-Amz-Security-Token")
 	return g, g.scope(credential)
 }
 
@@ -198,14 +206,14 @@ const otherScheme = "The authorization mechanism you have provided is not suppor
 // Parts returns the parts of an Authorization header between commas and spaces, without empty ones.
 func Parts(header string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for start, i := 0, 0; i <= len(header); i++ {
-			if i < len(header) && header[i] != ',' && header[i] != ' ' {
-				continue
+		for header != "" {
+			var some string
+			for some, header, _ = strings.Cut(header, ","); some != ""; {
+				var part string
+				if part, some, _ = strings.Cut(some, " "); part != "" && !yield(part) {
+					return
+				}
 			}
-			if i > start && !yield(header[start:i]) {
-				return
-			}
-			start = i + 1
 		}
 	}
 }
