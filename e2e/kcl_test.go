@@ -32,8 +32,8 @@ type application struct {
 	workers []*process
 
 	// led: one worker assigns the shards, and holds a lock for minutes after it was killed (version 3). Without a
-	// leader (versions 1 and 2) a worker's end is not waited for: told to leave, version 2 waits for ever for a shard
-	// that has ended
+	// leader (versions 1 and 2) a worker's end is not waited for: told to leave after a shard has ended, version 2
+	// was not seen to end within minutes
 	led bool
 	// beheaded kills the leader, whose lock the other has to wait for
 	beheaded bool
