@@ -59,6 +59,11 @@ func figures() []figure {
 			build:   secure{conns: 16, size: 100}.build,
 		},
 		{
+			name: "put-16-signed", what: "PutRecord, 100 B, memory, 16 connections, signatures verified",
+			metrics: []metric{{unit: "rec/s", of: map[string]float64{"parsed": 1 / 1.15}}},
+			build:   signed{conns: 16, size: 100}.build,
+		},
+		{
 			name: "get-drain", what: "GetRecords, 100 B, a connection per shard", metrics: rate(800_000, nil),
 			build: buildDrain,
 		},

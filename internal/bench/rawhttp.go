@@ -136,6 +136,12 @@ func request(host, operation string, body []byte) []byte {
 // post returns a whole HTTP request with the headers that an SDK sends.
 func post(host, path, service, target string, body []byte) []byte {
 	now := time.Now().UTC()
+	target = "X-Amz-Date: " + now.Format("20060102T150405Z") + "\r\n" + target
+	return posted(host, path, service, target, authorization(service, now), body)
+}
+
+// posted is post of a request whose date is among more, the lines of other headers.
+func posted(host, path, service, more, authorization string, body []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(
 		&b,
@@ -145,10 +151,7 @@ func post(host, path, service, target string, body []byte) []byte {
 	b.WriteString(
 		"Amz-Sdk-Invocation-Id: 5a41e2b5-0d3c-4f38-9c53-2a7a0e3c8c11\r\nAmz-Sdk-Request: attempt=1; max=3\r\nContent-Type: application/x-amz-json-1.1\r\n",
 	)
-	fmt.Fprintf(
-		&b, "X-Amz-Date: %s\r\n%sAccept-Encoding: identity\r\nAuthorization: %s\r\n\r\n",
-		now.Format("20060102T150405Z"), target, authorization(service, now),
-	)
+	fmt.Fprintf(&b, "%sAccept-Encoding: identity\r\nAuthorization: %s\r\n\r\n", more, authorization)
 	b.Write(body)
 	return b.Bytes()
 }
