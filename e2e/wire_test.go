@@ -66,7 +66,8 @@ func TestRequestsOfBrowsersAndStrangersAreRefused(t *testing.T) {
 		{
 			"a foreign Host, as after DNS rebinding", "POST", "/",
 			listStreams(map[string]string{"Host": "evil.example:4566"}), 421,
-			`shardmill answers only to its own address; the Host header says "evil.example:4566". Use 127.0.0.1 or localhost.`,
+			`shardmill answers only to its own addresses; the Host header says "evil.example:4566". ` +
+				`Use 127.0.0.1 or localhost, or start it with --allow-host evil.example.`,
 		},
 		{
 			"a foreign Host at the control API", "GET", "/_shardmill/health/live",
