@@ -16,10 +16,12 @@ import (
 
 // Frames of HTTP/2 by their types and flags. Source: RFC 9113, 6.
 const (
+	frameData         = 0
 	frameHeaders      = 1
 	frameReset        = 3
 	frameSettings     = 4
 	framePing         = 6
+	frameWindow       = 8
 	frameContinuation = 9
 
 	endStream  = 1
@@ -200,4 +202,72 @@ func TestAHalfClosedConnectionEnds(t *testing.T) {
 		t.Errorf("its connection ends with %v", err)
 	}
 	b.calm()
+}
+
+// What a client sends although it will be refused is read before the answer: Node.js drops an answer that is followed
+// by a reset, and waits for ever.
+func TestARefusalOverHTTP2WaitsForItsBody(t *testing.T) {
+	t.Parallel()
+	kinesis := []string{
+		"content-type", "application/x-amz-json-1.1", "x-amz-target", "Kinesis_20131202.PutRecord", "authorization",
+		"AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/kinesis/aws4_request, " +
+			"SignedHeaders=host, Signature=0", "x-amz-date", "20260101T000000Z",
+	}
+	for name, c := range map[string]struct {
+		head []string
+		size int
+	}{
+		"403: a page has sent it":     {head: append([]string{"origin", "http://x"}, kinesis...), size: 2 << 20},
+		"413: its length says enough": {
+			head: append([]string{"content-length", "22020096"}, kinesis...), size: 21 << 20,
+		},
+		"413: it turns out too long":  {head: kinesis, size: 24 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, Config{})
+			r := b.flooder()
+			_ = r.SetReadDeadline(time.Now().Add(eventually.Patience))
+			r.frame(frameHeaders, endHeaders, 1, post("/", c.head...))
+
+			conn, stream := 64<<10-1, 1<<20 // what may be sent: as RFC 9113 says at first, and our SETTINGS
+			for left := c.size; ; {
+				for n := 1; n > 0 && left > 0; left -= n {
+					if n = min(left, conn, stream, 16<<10); n == left {
+						r.frame(frameData, endStream, 1, make([]byte, n))
+					} else if n > 0 {
+						r.frame(frameData, 0, 1, make([]byte, n))
+					}
+					conn, stream = conn-n, stream-n
+				}
+				if err := r.flush(); err != nil {
+					t.Fatal(err)
+				}
+				kind, id, payload := r.next()
+				switch {
+				case kind == frameWindow && id == 0:
+					conn += int(binary.BigEndian.Uint32(payload))
+				case kind == frameWindow:
+					stream += int(binary.BigEndian.Uint32(payload))
+				case kind == frameReset:
+					t.Fatalf("the stream is reset while %d bytes are left", left)
+				case kind == frameHeaders && left > 0:
+					t.Fatalf("answered while %d bytes are left", left)
+				case kind == frameHeaders:
+					return
+				}
+			}
+		})
+	}
+}
+
+// next reads a frame.
+func (r *flooder) next() (kind byte, stream uint32, payload []byte) {
+	head := make([]byte, 9)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return frameReset, 0, nil
+	}
+	payload = make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
+	_, _ = io.ReadFull(r, payload)
+	return head[3], binary.BigEndian.Uint32(head[5:]), payload
 }

@@ -22,6 +22,7 @@ type incoming struct {
 	held   int64 // bytes that it is charged with
 	whole  bool  // nothing more will come
 	http1  bool
+	waits  bool // the client sends it when it has read 100 Continue
 
 	passes  atomic.Bool  // what has been read is not kept; see Passing
 	got     atomic.Int64 // bytes that have come
@@ -100,15 +101,31 @@ func (b *incoming) cut(why reason) {
 	}
 }
 
-// leave bounds how long net/http looks for the rest of a body that no handler will read. In HTTP/2 it does not look at
-// all.
+// Bounds of how much of a body that nobody wants is read over HTTP/2, in bytes and for how long.
+const (
+	remainderMost  = 64 << 20
+	remainderGrace = 10 * time.Second
+)
+
+// leave deals with the rest of a body that no handler will read, before the answer. In HTTP/1 net/http looks for it as
+// long as patience lasts. In HTTP/2 it would reset the stream behind the answer: Node.js then drops the answer and
+// waits for ever, as long as it has more to send. So the rest is read and dropped, as far as it is bounded.
 func (b *incoming) leave(patience time.Duration) {
-	if b.whole || !b.http1 || b.in == nil {
+	if b.whole || b.in == nil {
 		return
 	}
 	b.in.came(b)
 	b.whole = true
-	_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Now().Add(patience))
+	if !b.http1 {
+		if reason(b.why.Load()) == tooMany || b.waits && b.got.Load() == 0 || b.length > remainderMost {
+			return
+		}
+		patience = remainderGrace
+	}
+	err := http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Now().Add(patience))
+	if !b.http1 && err == nil {
+		_, _ = io.CopyN(io.Discard, b.from, remainderMost)
+	}
 }
 
 // Charge charges n more bytes to a body, for example after unpacking. A fault means that there is no memory for them.

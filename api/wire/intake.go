@@ -108,7 +108,9 @@ func (in *Intake) panicked() {
 // begin lets a request in, or refuses it when there are too many. Its body is watched from now on.
 func (in *Intake) begin(x *exchange, r *http.Request) {
 	b := &x.body
-	*b = incoming{from: r.Body, in: in, x: x, length: r.ContentLength, http1: r.ProtoMajor == 1}
+	*b = incoming{
+		from: r.Body, in: in, x: x, length: r.ContentLength, http1: r.ProtoMajor == 1, waits: r.Header["Expect"] != nil,
+	}
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		b.whole = true
 	}
