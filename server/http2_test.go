@@ -217,11 +217,11 @@ func TestARefusalOverHTTP2WaitsForItsBody(t *testing.T) {
 		head []string
 		size int
 	}{
-		"403: a page has sent it":     {head: append([]string{"origin", "http://x"}, kinesis...), size: 2 << 20},
+		"403: a page has sent it": {head: append([]string{"origin", "http://x"}, kinesis...), size: 2 << 20},
 		"413: its length says enough": {
 			head: append([]string{"content-length", "22020096"}, kinesis...), size: 21 << 20,
 		},
-		"413: it turns out too long":  {head: kinesis, size: 24 << 20},
+		"413: it turns out too long": {head: kinesis, size: 24 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
