@@ -455,6 +455,6 @@ func (s *Server) stop(ctx context.Context) {
 	s.unwatchKeys()
 	s.dropTokens()
 	if s.cfg.ReadyFile != "" {
-		_ = os.Remove(s.cfg.ReadyFile)
+		dropReady(s.cfg.ReadyFile, s.token)
 	}
 }

@@ -288,6 +288,23 @@ func TestStopLeavesNoGoroutine(t *testing.T) {
 	}
 }
 
+// A server that ends while its successor is up already, because it had to drain, leaves the successor's ready file.
+func TestTheReadyFileBelongsToTheLastServer(t *testing.T) {
+	t.Parallel()
+	ready := filepath.Join(t.TempDir(), "ready.json")
+	before, after := start(t, Config{ReadyFile: ready}), start(t, Config{ReadyFile: ready})
+
+	before.s.Stop(t.Context())
+
+	if text, err := os.ReadFile(ready); err != nil || !strings.Contains(string(text), after.s.Token()) {
+		t.Errorf("it says %q: %v", text, err)
+	}
+	after.s.Stop(t.Context())
+	if _, err := os.Stat(ready); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is left behind: %v", err)
+	}
+}
+
 // A server embeds in a Go test: any free port, everything in memory, and no trace of it afterwards.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()

@@ -160,3 +160,12 @@ func (r Ready) bytes() []byte {
 	}
 	return append(b, '\n')
 }
+
+// dropReady removes the ready file of the server with this token. One that has been started while that drained may have
+// written its own meanwhile, which stays.
+func dropReady(path, token string) {
+	var now Ready
+	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &now) == nil && now.Token == token {
+		_ = os.Remove(path)
+	}
+}
