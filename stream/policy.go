@@ -3,7 +3,6 @@ package stream
 import (
 	"cmp"
 	"context"
-	"strings"
 
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/policy"
@@ -40,7 +39,7 @@ func (s *Streams) SetPolicy(ctx context.Context, name Name, text string) error {
 	if _, err := s.find(ctx, name); err != nil {
 		return err
 	}
-	if err := checkPolicy(text, shared); err != nil {
+	if _, err := rules.Check(text); err != nil {
 		return err
 	}
 	return s.changePolicy(ctx, name, func(r *streamRecord) error {
@@ -54,7 +53,7 @@ func (s *Streams) SetPolicyOfConsumer(ctx context.Context, id ConsumerID, text s
 	if _, err := s.Consumer(ctx, id); err != nil {
 		return err
 	}
-	if err := checkPolicy(text, sharedOfConsumer); err != nil {
+	if _, err := rulesOfConsumer.Check(text); err != nil {
 		return err
 	}
 	return s.SetConsumerPolicy(ctx, id, func(string) (string, error) { return text, nil })
@@ -100,44 +99,11 @@ func (s *Streams) changePolicy(ctx context.Context, name Name, change func(r *st
 	}, st.renewed)
 }
 
-// checkPolicy refuses a policy that cannot be read, or that says something which would have no effect. actions are
-// those that it can open to other accounts.
-func checkPolicy(text string, actions map[string]bool) error {
-	if len(text) > maxPolicyBytes {
-		return fault.New(
-			codeInvalid, "The policy has %d bytes; a resource policy has at most %d.", len(text), maxPolicyBytes,
-		)
+// rulesOf returns what Kinesis asks of a policy that can open these actions to other accounts.
+func rulesOf(actions map[string]bool) policy.Rules {
+	return policy.Rules{
+		Service: "kinesis", Name: "Kinesis Data Streams", Code: codeInvalid, Most: maxPolicyBytes, Shared: actions,
 	}
-	document, err := policy.Parse(text)
-	if err != nil {
-		return fault.New(codeInvalid, "The policy is not valid: %s.", clip(err.Error()))
-	}
-	if unknown := document.Unknown(); len(unknown) > 0 {
-		return fault.New(codeInvalid,
-			"The policy is not valid: %s cannot be evaluated by shardmill and would be ignored; leave it out.",
-			strings.Join(unknown, " and "))
-	}
-	for _, pattern := range document.Actions(false) {
-		if !covers(pattern, actions) {
-			return fault.New(codeInvalid,
-				"The policy is not valid: %s cannot be shared with another account on this resource.", clip(pattern))
-		}
-	}
-	for _, pattern := range document.Actions(true) {
-		if service, _, ok := strings.Cut(pattern, ":"); ok && !policy.Match(service, "kinesis") {
-			return fault.New(codeInvalid,
-				"The policy is not valid: %s is no action of Kinesis Data Streams.", clip(pattern))
-		}
-	}
-	return nil
 }
 
-// covers reports whether a pattern in lower case names any of the actions.
-func covers(pattern string, actions map[string]bool) bool {
-	for action := range actions {
-		if policy.Match(pattern, strings.ToLower("kinesis:"+action)) {
-			return true
-		}
-	}
-	return false
-}
+var rules, rulesOfConsumer = rulesOf(shared), rulesOf(sharedOfConsumer)

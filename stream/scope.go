@@ -77,7 +77,7 @@ func (s *Streams) Authorize(c Caller, name Name, action string) error {
 	if owner && document == nil {
 		return nil
 	}
-	return s.decide(document, c, owner, owner || shared[action], action, name.ARN())
+	return s.judge(document, c, name.Account, shared[action], action, name.ARN())
 }
 
 // AuthorizeConsumer is Authorize for an action on a consumer, such as SubscribeToShard: its own policy counts, not its
@@ -107,7 +107,7 @@ func (s *Streams) AuthorizeConsumer(c Caller, id ConsumerID, action string) erro
 	if id.Created == anyCreation {
 		resource = id.Stream.ARN() + "/consumer/" + id.Name
 	}
-	return s.decide(document, c, owner, owner || sharedOfConsumer[action], action, resource)
+	return s.judge(document, c, id.Stream.Account, sharedOfConsumer[action], action, resource)
 }
 
 // known returns the snapshot of a stream; nil: there is none of that name.
@@ -127,30 +127,17 @@ func outside(name Name, c Caller) error {
 		name.Region, c.Region)
 }
 
-// decide applies a policy to an action on a resource. possible is false for an action that only the owner can have.
-func (s *Streams) decide(
-	document *policy.Document, c Caller, owner, possible bool, action, resource string,
+// judge applies a policy to an action on a resource. shared says that the action can be another account's.
+func (s *Streams) judge(
+	document *policy.Document, c Caller, owner string, shared bool, action, resource string,
 ) error {
-	action = "kinesis:" + action
-	who, decision := s.principal(c), policy.Silent
-	if possible {
-		decision = document.Decide(policy.Request{Caller: who, Action: action, Resource: resource})
-	}
-	denied := func(why string) *fault.Error {
-		return fault.New(codeDenied, "User: %s is not authorized to perform: %s on resource: %s %s",
-			who.ARN(c.Region), action, resource, why)
-	}
-	switch {
-	case decision == policy.Denied:
-		return denied("with an explicit deny in a resource-based policy")
-	case owner || decision == policy.Allowed:
+	refusal := document.Judge(
+		policy.Request{Caller: s.principal(c), Action: "kinesis:" + action, Resource: resource}, owner, !shared,
+	)
+	if refusal == nil {
 		return nil
 	}
-	f := denied("because no resource-based policy allows the " + action + " action")
-	if !possible {
-		return f.WithHint("%s is the owner's alone: a policy cannot open it to another account.", action)
-	}
-	return f.WithHint("The owner of %s can allow it: kinesis put-resource-policy.", resource)
+	return refusal.Fault(codeDenied)
 }
 
 // sawPolicy has Authorize look for the policies of streams, once there is one.

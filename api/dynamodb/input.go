@@ -17,6 +17,7 @@ import (
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/jsontext"
+	"github.com/shardmill/shardmill/internal/policy"
 )
 
 // input reads the members of one structure of a request, by their exact names. null counts as absent; members that no
@@ -281,7 +282,10 @@ func (in *input) tableNamed(member, given string, c wire.Caller) table.Name {
 			in.fail(invalid("Invalid table ARN: %s", clip(given)))
 		} else if account != c.Account {
 			a.Account = account
-			in.fail(c.Outside("dynamodb", a.String()))
+			var none *policy.Document // tables have no policies
+			in.fail(none.Judge(policy.Request{
+				Caller: c.Principal(), Action: "dynamodb:" + c.Operation(), Resource: a.String(),
+			}, account, false).Fault(fault.CodeAccessDenied))
 		}
 		n.Account, n.Table = account, name
 	}

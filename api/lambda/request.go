@@ -118,14 +118,17 @@ func (c *call) parse(name, qualifier string) (function.Name, error) {
 	if q := cmp.Or(there.Qualifier, qualifier); q != "" {
 		resource += ":" + q
 	}
-	who := policy.Caller{Account: c.caller.Account, Role: c.caller.Holder()}
-	if c.permissions != nil && c.permissions(there.Ref, cmp.Or(there.Qualifier, qualifier)).Decide(policy.Request{
-		Caller: who, Action: "lambda:" + action, Resource: resource,
-	}) == policy.Allowed {
-		return there, nil
+	var document *policy.Document
+	if c.permissions != nil {
+		document = c.permissions(there.Ref, cmp.Or(there.Qualifier, qualifier))
 	}
-	return n, fault.New(fault.CodeAccessDenied, "User: %s is not authorized to perform: lambda:%s on resource: %s because "+
-		"no resource-based policy allows the lambda:%s action", who.ARN(c.caller.Region), action, resource, action)
+	refusal := document.Judge(
+		policy.Request{Caller: c.caller.Principal(), Action: "lambda:" + action, Resource: resource}, owner, false,
+	)
+	if refusal != nil {
+		return n, refusal.Fault(fault.CodeAccessDenied)
+	}
+	return there, nil
 }
 
 const maxQualifier = 128

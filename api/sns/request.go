@@ -82,19 +82,18 @@ func (r *request) authorize(name topic.Name) error {
 		return nil
 	}
 	action := strings.TrimSuffix(r.Action(), "Batch") // PublishBatch is allowed by Publish
-	who := policy.Caller{Account: r.caller.Account, Role: r.caller.Holder()}
-	if shared[action] {
-		if attributes, err := r.topics.Attributes(r.ctx, name); err == nil {
-			document, err := policy.Parse(attributes["Policy"])
-			if err == nil && document.Decide(policy.Request{
-				Caller: who, Action: "SNS:" + action, Resource: name.ARN(),
-			}) == policy.Allowed {
-				return nil
-			}
-		}
+	var document *policy.Document
+	if attributes, err := r.topics.Attributes(r.ctx, name); err == nil {
+		document, _ = policy.Parse(attributes["Policy"]) // one that cannot be read opens nothing
 	}
-	return fault.New(codeAuthorization, "User: %s is not authorized to perform: SNS:%s on resource: %s because no "+
-		"resource-based policy allows the SNS:%s action", who.ARN(name.Region), action, name.ARN(), action)
+	refusal := document.Judge(
+		policy.Request{Caller: r.caller.Principal(), Action: "SNS:" + action, Resource: name.ARN()}, name.Account,
+		!shared[action],
+	)
+	if refusal == nil {
+		return nil
+	}
+	return refusal.Fault(codeAuthorization)
 }
 
 // topic reads the ARN of a topic.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
-	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/internal/sigv4"
 )
 
@@ -261,16 +261,12 @@ func (g *Gate) AdmitControl(r *http.Request, operation string) error {
 	return Permit(r, operation)
 }
 
-// Outside returns the fault of an operation on a resource of another account, which no policy opens to the caller, for
-// a service whose protocol is JSON.
-func (c *Caller) Outside(service, resource string) *fault.Error {
-	user := c.Holder()
-	if user == "" {
-		user = "arn:" + arn.PartitionOf(c.Region) + ":iam::" + c.Account + ":root"
-	}
-	action := service + ":" + c.operation
-	return fault.New(fault.CodeAccessDenied, "User: %s is not authorized to perform: %s on resource: %s because no "+
-		"resource-based policy allows the %s action", user, action, resource, action)
+// Operation returns the name of the operation that is carried out; "" before Permit was asked for it.
+func (c *Caller) Operation() string { return c.operation }
+
+// Principal returns whom policies of resources mean by the caller.
+func (c *Caller) Principal() policy.Caller {
+	return policy.Caller{Account: c.Account, Role: c.Holder()}
 }
 
 // Rights returns what the caller may do; nil: everything, or nothing is known of the caller.

@@ -130,7 +130,8 @@ var rooms = map[string]struct {
 	},
 	"engine/enginetest": {[]string{"record", "storage", "engine"}, "what other rooms' tests need of the engine"},
 	"api/wire": {
-		[]string{"record", "fault", "internal/clock", "internal/sigv4"}, "what services have in common on the wire",
+		[]string{"record", "fault", "internal/clock", "internal/policy", "internal/sigv4"},
+		"what services have in common on the wire",
 	},
 	"api/front":         {[]string{"internal/nonblock"}, "which requests are plain, and how they are read and answered"},
 	"api/wire/wiretest": {[]string{"fault", "api/wire", "auth"}, "what tests of the shared port need"},
@@ -154,7 +155,9 @@ var rooms = map[string]struct {
 	},
 	"api/sqs": {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb": {
-		[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"},
+		[]string{
+			"record", "fault", "internal/clock", "internal/policy", "api/wire", "companion/table", "companion/table/expr",
+		},
 		"AWS's wire",
 	},
 	"api/logs": {

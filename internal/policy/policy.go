@@ -42,16 +42,16 @@ const (
 	Denied
 )
 
-// Caller is whose request it is. Role is the ARN of a role or user of the account; "": the account itself.
+// Caller is whose request it is. Role is the ARN of a role, of a session of one, or of a user of the account; "": the
+// account itself.
 type Caller struct{ Account, Role string }
 
-// ARN returns the caller's name in messages; it needs the region's partition.
-func (c Caller) ARN(region string) string {
+// arn returns the caller's name in messages.
+func (c Caller) arn(partition string) string {
 	if c.Role != "" {
 		return c.Role
 	}
-	root := arn.ARN{Partition: arn.PartitionOf(region), Service: "iam", Account: c.Account, Resource: "root"}
-	return root.String()
+	return arn.ARN{Partition: partition, Service: "iam", Account: c.Account, Resource: "root"}.String()
 }
 
 // Request is what is asked of a policy. Action has the service's prefix: kinesis:PutRecord.
@@ -59,6 +59,43 @@ type Request struct {
 	Caller   Caller
 	Action   string
 	Resource string // ARN
+}
+
+// Judge returns nil if a request may be carried out under the policy of its resource, and else why not. The owner may
+// do everything that d does not deny, another account what d allows. alone says that only the owner can have the
+// action: no policy opens it to another account. A nil d is no policy.
+func (d *Document) Judge(r Request, owner string, alone bool) *Refusal {
+	decision, owns := Silent, r.Caller.Account == owner
+	if owns || !alone {
+		decision = d.Decide(r)
+	}
+	if decision == Denied || decision == Silent && !owns {
+		return &Refusal{Request: r, Denied: decision == Denied, Alone: alone}
+	}
+	return nil
+}
+
+// Refusal says why a request may not be carried out.
+type Refusal struct {
+	Request
+	Denied bool // a statement denies it; otherwise none allows it
+	Alone  bool // none can
+}
+
+// Fault returns the refusal in AWS's words, under the code that the service has for it.
+func (r *Refusal) Fault(code string) *fault.Error {
+	a, _ := arn.Parse(r.Resource)
+	lead := "User: " + r.Caller.arn(a.Partition) + " is not authorized to perform: " + r.Action + " on resource: " +
+		r.Resource
+	switch {
+	case r.Denied:
+		return fault.New(code, "%s with an explicit deny in a resource-based policy", lead)
+	case r.Alone:
+		return fault.New(code, "%s because no resource-based policy allows the %s action", lead, r.Action).WithHint(
+			"%s is the owner's alone: a policy cannot open it to another account.", r.Action)
+	}
+	return fault.New(code, "%s because no resource-based policy allows the %s action", lead, r.Action).WithHint(
+		"The owner of %s can allow it in a resource policy.", r.Resource)
 }
 
 // Decide returns what d says about a request. A statement with an element that is not evaluated allows nothing, and
@@ -106,7 +143,24 @@ func (d *Document) Actions(deny bool) []string {
 }
 
 func (s *statement) means(c Caller) bool {
-	return s.anybody || slices.Contains(s.accounts, c.Account) || c.Role != "" && slices.Contains(s.roles, c.Role)
+	return s.anybody || slices.Contains(s.accounts, c.Account) || c.Role != "" && slices.ContainsFunc(s.roles, c.is)
+}
+
+// is reports whether the caller is a principal: it has the same ARN, or is a session of that role.
+func (c Caller) is(principal string) bool {
+	if c.Role == principal {
+		return true
+	}
+	session, _ := arn.Parse(c.Role)
+	role, assumed := strings.CutPrefix(session.Resource, "assumed-role/")
+	if !assumed {
+		return false
+	}
+	role, _, _ = strings.Cut(role, "/")
+	a, _ := arn.Parse(principal)
+	path, isRole := strings.CutPrefix(a.Resource, "role/")
+	return isRole && a.Service == "iam" && a.Account == session.Account &&
+		path[strings.LastIndexByte(path, '/')+1:] == role
 }
 
 func (s *statement) covers(action, resource string) bool {

@@ -52,6 +52,18 @@ func TestAPolicyDecides(t *testing.T) {
 			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/reader"},"Action":"*"` + resource),
 			put(Caller{Account: friend}), Silent,
 		},
+		"a session of a role is that role, whatever its path": {
+			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/apps/reader"},"Action":"*"` + resource),
+			put(Caller{friend, "arn:aws:sts::222222222222:assumed-role/reader/f"}), Allowed,
+		},
+		"a session of another role is not": {
+			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/read"},"Action":"*"` + resource),
+			put(Caller{friend, "arn:aws:sts::222222222222:assumed-role/reader/f"}), Silent,
+		},
+		"nor that of another account's role": {
+			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::333333333333:role/reader"},"Action":"*"` + resource),
+			put(Caller{friend, "arn:aws:sts::222222222222:assumed-role/reader/f"}), Silent,
+		},
 		"everybody": {
 			statementOf(`"Effect":"Allow","Principal":"*","Action":"kinesis:Put*"` + resource),
 			put(Caller{Account: friend}), Allowed,
@@ -117,6 +129,79 @@ func TestAPolicyDecides(t *testing.T) {
 	}
 	if got := (*Document)(nil).Decide(put(Caller{Account: owner})); got != Silent {
 		t.Errorf("no policy: the decision is %d", got)
+	}
+}
+
+// The owner may do what is not denied, another account what is allowed; what is the owner's alone cannot be opened.
+func TestTheOwnerNeedsNoPolicyAndOthersDo(t *testing.T) {
+	t.Parallel()
+	open := meaning(`"Principal":"*"`)
+	shut := `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},` +
+		`{"Effect":"Deny","Principal":"*","Action":"kinesis:PutRecord","Resource":"*"}]}`
+	const no = " is not authorized to perform: kinesis:PutRecord on resource: " + orders
+	const silent = no + " because no resource-based policy allows the kinesis:PutRecord action"
+	const another, user = "arn:aws:iam::222222222222:root", "arn:aws:iam::111111111111:user/x"
+	const denied = no + " with an explicit deny in a resource-based policy"
+	for name, c := range map[string]struct {
+		document string
+		caller   Caller
+		alone    bool
+		want     string // without User: and the code
+	}{
+		"the owner without a policy":         {"", Caller{Account: owner}, false, ""},
+		"another without a policy":           {"", Caller{Account: friend}, false, another + silent},
+		"another who is allowed":             {open, Caller{Account: friend}, false, ""},
+		"another, what is the owner's alone": {open, Caller{Account: friend}, true, another + silent},
+		"the owner, what is the owner's":     {open, Caller{Account: owner}, true, ""},
+		"the owner, denied":                  {shut, Caller{owner, user}, true, user + denied},
+		"another, denied too":                {shut, Caller{Account: friend}, false, another + denied},
+	} {
+		var d *Document
+		if c.document != "" {
+			d, _ = Parse(c.document)
+		}
+		got := ""
+		if refusal := d.Judge(put(c.caller), owner, c.alone); refusal != nil {
+			got = strings.TrimPrefix(refusal.Fault("Code").Error(), "Code: User: ")
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestAPolicyThatIsPutMustHaveAnEffect(t *testing.T) {
+	t.Parallel()
+	every := Rules{Service: "kinesis", Name: "Kinesis", Code: "Invalid", Most: 300}
+	some := every
+	some.Shared = map[string]bool{"PutRecord": true}
+	act := func(effect, action string) string {
+		return statementOf(`"Effect":"` + effect + `","Principal":"*","Resource":"*","Action":"` + action + `"`)
+	}
+	for _, c := range []struct {
+		rules    *Rules
+		document string
+		want     string // "": it may be put
+	}{
+		{&some, act("Allow", "kinesis:PutRecord"), ""},
+		{&some, act("Allow", "Kinesis:Put*"), ""},
+		{&some, act("Allow", "*"), ""},
+		{&some, act("Allow", "kinesis:DeleteStream"), "kinesis:deletestream cannot be shared"},
+		{&some, act("Allow", "sqs:*"), "sqs:* cannot be shared"},
+		{&every, act("Allow", "kinesis:DeleteStream"), ""},
+		{&every, act("Allow", "*"), ""},
+		{&every, act("Allow", "sqs:SendMessage"), "sqs:sendmessage cannot be shared"},
+		{&some, act("Deny", "kinesis:DeleteStream"), ""},
+		{&some, act("Deny", "sqs:SendMessage"), "sqs:sendmessage is no action of Kinesis"},
+		{&some, act("Allow", "*") + strings.Repeat(" ", 300), "a resource policy has at most 300"},
+		{&some, "{", "The policy is not valid: the policy is not JSON."},
+		{&some, meaning(`"Principal":"*","Condition":{"Null":{"x:y":"true"}}`), "Condition"},
+	} {
+		d, err := c.rules.Check(c.document)
+		if (d == nil) == (err == nil) || (err == nil) != (c.want == "") ||
+			err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.document, err, c.want)
+		}
 	}
 }
 
