@@ -18,11 +18,13 @@ import (
 
 // Sending is a notice on its way to a destination.
 type Sending struct {
-	ID      string    // the same for every repeat of the notice, after a crash, too
-	Mapping string    // UUID of the mapping that gave the records up
-	Shard   string    // for example shardId-000000000000
-	At      time.Time // when they were given up, as Body says
-	Body    []byte    // a Document
+	ID      string // the same for every repeat of the notice, after a crash, too
+	Mapping string // UUID of the mapping that gave the records up
+	// Function is the ARN of the mapping's function, in whose name the notice is sent
+	Function string
+	Shard    string    // for example shardId-000000000000
+	At       time.Time // when they were given up, as Body says
+	Body     []byte    // a Document
 }
 
 // Sender delivers notices to one destination.

@@ -329,7 +329,8 @@ func (x *Executor) deliver(c esm.Deliver) {
 		strconv.FormatUint(uint64(records[len(records)-1].Pos), 10),
 	)
 	x.out = append(x.out, Announce{c.Batch, destination.Sending{
-		ID: id, Mapping: x.id.Mapping, Shard: x.id.Shard.String(), At: c.At, Body: n.Document(),
+		ID: id, Mapping: x.id.Mapping, Function: x.id.FunctionARN,
+		Shard: x.id.Shard.String(), At: c.At, Body: n.Document(),
 	}})
 }
 

@@ -35,6 +35,7 @@ type shardRunner struct {
 	meter  *meter
 	inbox  *inbox[posted]
 	broken func(why string)       // the machine is parked; called at most once, must not block
+	denied func(denied bool)      // whether the function's role may not read; must not block
 	finish func(esm.FinishReason) // called once, when everything has ended
 
 	ctx    context.Context // of everything that may be abandoned
@@ -45,6 +46,7 @@ type shardRunner struct {
 	revision storage.Revision // of the last checkpoint saved
 	horizon  record.Position  // the last one told
 	reserved atomic.Int64     // of the budget, for reads under way
+	barred   atomic.Bool      // it was told that reads are denied
 	fetch    context.CancelFunc
 	calls    map[uint64]context.CancelFunc
 	waiters  map[int]*waiter // enrolled lanes

@@ -64,7 +64,7 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	}
 	r.done(startOf(id))
 	r.overcome(id, epoch)
-	who := r.identity(id)
+	who, unreadable := r.identity(id), r.m.Unreadable()
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
 	meter := newMeter(r.e.o.Metrics, &r.m, r.target.Ref, &r.counts)
@@ -96,6 +96,13 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	s.broken = func(why string) {
 		r.problem(id, epoch,
 			"PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why)
+	}
+	s.denied = func(denied bool) {
+		if denied {
+			r.problem(id, epoch, unreadable)
+			return
+		}
+		r.overcome(id, epoch)
 	}
 	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
 	r.shards[id] = s

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
@@ -57,11 +58,11 @@ func (m *Mappings) Create(ctx context.Context, c Caller, in CreateInput) (_ *Map
 		return nil, "", refused
 	}
 	mp.StartingPosition = *in.StartingPosition
-	source, err := m.sources.Lookup(ctx, sourceARN, c.Account, c.Region)
+	source, err := m.readable(ctx, c, mp.FunctionARN, sourceARN)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := m.mayRead(ctx, c, mp.FunctionARN, source.ARN); err != nil {
+	if err := m.maySend(ctx, c, mp.FunctionARN, mp.Destination); err != nil {
 		return nil, "", err
 	}
 	mp.EventSourceARN, mp.Stream = source.ARN, source.ID
@@ -85,6 +86,22 @@ func (m *Mappings) checkCreate(in *CreateInput) error {
 	return nil
 }
 
+// readable finds a source that a function may read. Of a source of another account that it may not read nothing is
+// told, not even whether it exists.
+func (m *Mappings) readable(ctx context.Context, c Caller, functionARN, sourceARN string) (Source, error) {
+	if a, _ := arn.Parse(sourceARN); a.Account != c.Account {
+		if err := m.mayRead(ctx, c, functionARN, sourceARN); err != nil {
+			return Source{}, err
+		}
+		return m.sources.Lookup(ctx, sourceARN, c.Account, c.Region)
+	}
+	source, err := m.sources.Lookup(ctx, sourceARN, c.Account, c.Region)
+	if err != nil {
+		return Source{}, err
+	}
+	return source, m.mayRead(ctx, c, functionARN, source.ARN)
+}
+
 // mayRead refuses a function whose role may not read the stream, if Options.MayRead decides that.
 func (m *Mappings) mayRead(ctx context.Context, c Caller, functionARN, sourceARN string) error {
 	if m.mayReadStream == nil {
@@ -92,8 +109,8 @@ func (m *Mappings) mayRead(ctx context.Context, c Caller, functionARN, sourceARN
 	}
 	ok, err := m.mayReadStream(ctx, c, functionARN, sourceARN)
 	if err == nil && !ok {
-		return invalid("Cannot access stream %s. Please ensure the role can perform the GetRecords, GetShardIterator, "+
-			"DescribeStream, ListShards, and ListStreams Actions on your stream in IAM.", sourceARN)
+		return invalid("%s", cannotAccess(sourceARN)).WithHint(
+			"The role of %s needs the policy of the stream, and of the consumer if it reads by one.", functionARN)
 	}
 	return err
 }

@@ -1,10 +1,12 @@
 package mapping
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
 )
 
@@ -21,7 +23,7 @@ type destinationKind struct {
 var destinationKinds = []destinationKind{
 	{service: "sqs", noun: "an SQS queue", form: compiled(`^[A-Za-z0-9_-]{1,80}$`), sends: "SendMessage"},
 	{service: "sns", noun: "an SNS topic", form: compiled(`^[A-Za-z0-9_-]{1,256}$`), sends: "Publish"},
-	{service: "s3", noun: "an S3 bucket", form: compiled(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`), global: true},
+	{service: "s3", noun: "an S3 bucket", form: compiled(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`), global: true, sends: "PutObject"},
 }
 
 // kindOf returns the kind of a destination's service; nil if there is none.
@@ -84,10 +86,30 @@ func (c Caller) destination(text string) (folded, hint string, err error) {
 	if !ok || a.Partition != arn.PartitionOf(region) || !kind.form().MatchString(a.Resource) {
 		return "", "", invalid("DestinationConfig.OnFailure.Destination %s is not the ARN of %s.", text, kind.noun)
 	}
-	if !kind.global && (a.Account != c.Account || a.Region != c.Region) {
-		return "", "", invalid(
-			"The provided execution role does not have permissions to call %s on %s", kind.sends, strings.ToUpper(a.Service),
-		).WithHint("%s is of another account or region than the mapping, and nothing there can open it.", text)
+	if !kind.global && a.Region != c.Region {
+		return "", "", mayNotSend(a).WithHint("%s is of another region than the mapping, and nothing can open it.", text)
 	}
 	return a.String(), hint, nil
+}
+
+// mayNotSend is AWS's fault for a destination that the function's role may not send to.
+func mayNotSend(a arn.ARN) *fault.Error {
+	return invalid("The provided execution role does not have permissions to call %s on %s", kindOf(a.Service).sends,
+		strings.ToUpper(a.Service))
+}
+
+// maySend refuses a destination that the role of a function may not send to; "" is none.
+func (m *Mappings) maySend(ctx context.Context, c Caller, functionARN, destination string) error {
+	if destination == "" {
+		return nil
+	}
+	a, _ := arn.Parse(destination)
+	ok, err := a.Account == "" || a.Account == c.Account, error(nil)
+	if m.maySendTo != nil {
+		ok, err = m.maySendTo(ctx, c, functionARN, destination)
+	}
+	if err == nil && !ok {
+		err = mayNotSend(a).WithHint("The role of %s needs the resource policy of %s.", functionARN, destination)
+	}
+	return err
 }

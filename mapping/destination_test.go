@@ -1,11 +1,13 @@
 package mapping
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/arn"
 )
 
 // What a mapping can announce discarded records to: standard queues, standard topics and buckets, whether they exist or
@@ -57,22 +59,90 @@ func mine(service, name string) string {
 	return "arn:aws:" + service + ":" + me.Region + ":" + me.Account + ":" + name
 }
 
-// A destination of another account, or of another region, is beyond the mapping's scope: the refusal is that of a role
-// that may not send there.
+// A destination of another region is beyond the mapping's scope, and one of another account unless it is asked and says
+// yes: the refusal is that of a role that may not send there.
 func TestADestinationIsInTheScopeOfItsMapping(t *testing.T) {
 	t.Parallel()
-	for text, call := range map[string]string{
+	abroad := map[string]string{
+		"arn:aws:sqs:eu-west-3:" + me.Account + ":q": "SendMessage on SQS",
+		"arn:aws:sns:eu-west-3:" + me.Account + ":t": "Publish on SNS",
+	}
+	others := map[string]string{
 		"arn:aws:sqs:" + me.Region + ":999999999999:q": "SendMessage on SQS",
-		"arn:aws:sqs:eu-west-3:" + me.Account + ":q":   "SendMessage on SQS",
 		"arn:aws:sns:" + me.Region + ":999999999999:t": "Publish on SNS",
-		"arn:aws:sns:eu-west-3:" + me.Account + ":t":   "Publish on SNS",
-	} {
-		_, _, err := me.destination(text)
-		want := "The provided execution role does not have permissions to call " + call
-		if fault.CodeOf(err) != fault.CodeInvalidParameter || !strings.HasSuffix(err.Error(), want) {
+		"arn:aws:s3:::bucket":                          "PutObject on S3",
+	}
+	create := func(b bundle, text string) error {
+		_, _, err := b.Create(t.Context(), me, input(func(in *CreateInput) {
+			in.Destination = &DestinationConfig{OnFailure: text}
+		}))
+		return err
+	}
+	refused := func(err error, call string) {
+		t.Helper()
+		wantFault(t, err, fault.CodeInvalidParameter,
+			"The provided execution role does not have permissions to call "+call)
+	}
+	for text, call := range abroad {
+		refused(create(setup(t), text), call)
+	}
+	for text, call := range others {
+		if a, _ := arn.Parse(text); a.Account != "" {
+			refused(create(setup(t), text), call) // nobody can be asked
+		}
+		says := false
+		b := setup(t, func(o *Options) {
+			o.MaySend = func(_ context.Context, c Caller, functionARN, to string) (bool, error) {
+				if c != me || functionARN != mine("lambda", "function:f") || to != text {
+					t.Errorf("%v asks for %s to %s", c, functionARN, to)
+				}
+				return says, nil
+			}
+		})
+		refused(create(b, text), call)
+		m := b.create(t)
+		b.settle(t)
+		change := UpdateInput{Knobs: Knobs{Destination: &DestinationConfig{OnFailure: text}}}
+		_, _, err := b.Update(t.Context(), me, m.UUID, change)
+		refused(err, call)
+
+		says = true
+		if _, _, err := b.Update(t.Context(), me, m.UUID, change); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
+		b.settle(t)
+		says = false // which another function would have to ask anew
+		_, _, err = b.Update(t.Context(), me, m.UUID, UpdateInput{Knobs: Knobs{FunctionName: new("f")}})
+		refused(err, call)
 	}
+}
+
+// Of a stream of another account nothing is told to whom its policy does not let read, not even whether it exists; and
+// a function whose role may not read takes no mapping over.
+func TestAForeignStreamIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	const there, absent = "arn:aws:kinesis:us-east-1:999999999999:stream/s", "arn:aws:kinesis:us-east-1:999999999999:stream/x"
+	may := false
+	b := setup(t, func(o *Options) {
+		o.MayRead = func(context.Context, Caller, string, string) (bool, error) { return may, nil }
+	})
+	b.streams.add(there)
+	create := func(stream string) error {
+		_, _, err := b.Create(t.Context(), me, input(func(in *CreateInput) { in.EventSourceARN = &stream }))
+		return err
+	}
+	for _, stream := range []string{there, absent} {
+		wantFault(t, create(stream), fault.CodeInvalidParameter, cannotAccess(stream))
+	}
+	may = true
+	wantFault(t, create(absent), fault.CodeInvalidParameter, "Stream not found: "+absent)
+	if err := create(there); err != nil {
+		t.Error(err)
+	}
+	m := b.create(t)
+	may = false
+	_, _, err := b.Update(t.Context(), me, m.UUID, UpdateInput{Knobs: Knobs{FunctionName: new("g")}})
+	wantFault(t, err, fault.CodeInvalidParameter, cannotAccess(orders))
 }
 
 // "FIFO queue / FIFO topic: unsupported"; Kafka is for mappings of Kafka (O16), "Lambda, EventBridge: not offered for

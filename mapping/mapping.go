@@ -92,6 +92,15 @@ func (m *Mapping) Missing() string {
 	return "PROBLEM: Stream not found"
 }
 
+// Unreadable is what LastProcessingResult says when the function's role may not read the source any more.
+func (m *Mapping) Unreadable() string { return "PROBLEM: " + cannotAccess(m.EventSourceARN) }
+
+// cannotAccess is AWS's text.
+func cannotAccess(sourceARN string) string {
+	return "Cannot access stream " + sourceARN + ". Please ensure the role can perform the GetRecords, " +
+		"GetShardIterator, DescribeStream, ListShards, and ListStreams Actions on your stream in IAM."
+}
+
 // Settings are the settings that Update may change.
 type Settings struct {
 	BatchSize             int           // 1 to 10,000 records
@@ -170,9 +179,12 @@ type Options struct {
 	// AWSPace makes a call on a mapping in a transitional state fail at once, as on AWS. Otherwise the call waits for
 	// up to a second of real time, which is always enough here, so that scripts need no retry loop.
 	AWSPace bool
-	// MayRead reports whether the role of a function may read a stream, which Create asks once both are found. nil:
-	// every role may.
+	// MayRead reports whether the role of a function may read a stream or consumer, which Create and Update ask once
+	// both are found; whether there is one of another account is asked first. nil: every role may.
 	MayRead func(ctx context.Context, c Caller, functionARN, sourceARN string) (bool, error)
+	// MaySend reports whether the role of a function may send to a destination. nil: every role may, within the account
+	// of the mapping.
+	MaySend func(ctx context.Context, c Caller, functionARN, destinationARN string) (bool, error)
 	// MaxFilters is how many filters a mapping may have: AWS's quota is 5, and 10 at most. 0: 5.
 	MaxFilters int
 	// NewUUID returns the UUID of a new mapping. All randomness of a mapping is seeded by its UUID, so a test that
@@ -199,6 +211,7 @@ type Mappings struct {
 	newUUID   func() string
 
 	mayReadStream func(ctx context.Context, c Caller, functionARN, sourceARN string) (bool, error)
+	maySendTo     func(ctx context.Context, c Caller, functionARN, destinationARN string) (bool, error)
 
 	patience time.Duration // how long a call waits for a transitional state to end
 	filters  int           // how many a mapping may have
@@ -222,6 +235,7 @@ func New(o Options) *Mappings {
 		patience:  patience,
 
 		mayReadStream: o.MayRead,
+		maySendTo:     o.MaySend,
 		filters:       cmp.Or(o.MaxFilters, DefaultMaxFilters),
 	}
 	if m.newUUID == nil {

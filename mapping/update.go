@@ -49,6 +49,18 @@ func (m *Mappings) Update(ctx context.Context, c Caller, uuid string, in UpdateI
 		if functionHint, err = m.lookupFunction(ctx, c, *in.FunctionName, &function); err != nil {
 			return nil, "", err
 		}
+		if err := m.mayRead(ctx, c, function.FunctionARN, old.EventSourceARN); err != nil {
+			return nil, "", err
+		}
+	}
+	if in.Destination != nil || in.FunctionName != nil {
+		to := old.Destination
+		if in.Destination != nil {
+			to = destination
+		}
+		if err := m.maySend(ctx, c, cmp.Or(function.FunctionARN, old.FunctionARN), to); err != nil {
+			return nil, "", err
+		}
 	}
 	mp, err := m.change(ctx, c, uuid, "update", func(mp *Mapping) (change, error) {
 		if err := in.values(mp.Settings, m.filters); err != nil { // they may have changed

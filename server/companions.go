@@ -22,6 +22,8 @@ import (
 	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/function"
+	"github.com/shardmill/shardmill/internal/arn"
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/proxy"
 )
 
@@ -30,10 +32,12 @@ import (
 type companion struct {
 	services     []wire.Service     // its rows of the shared port, by which functions reach it too
 	destinations []destination.Kind // how notices reach it
-	copies       topic.Queues       // how a topic's messages reach queues; set by one companion
-	lines        function.LogSink   // keeps what functions print; set by one companion
-	printed      control.Logs       // gives it back; set beside lines
-	off          string             // its name, if it refuses everything
+	// judges whether a caller may send to one of the destinations; nil: everybody of its account may
+	admits  func(ctx context.Context, who policy.Caller, to arn.ARN) error
+	copies  topic.Queues     // how a topic's messages reach queues; set by one companion
+	lines   function.LogSink // keeps what functions print; set by one companion
+	printed control.Logs     // gives it back; set beside lines
+	off     string           // its name, if it refuses everything
 
 	wake  func() // ends requests that wait for something; nil: none does
 	close func() // once no request is under way; nil: nothing to do
@@ -87,7 +91,9 @@ func (r *rooms) services() (all []wire.Service) {
 // destinations returns the kinds of destinations that there are.
 func (r *rooms) destinations() (all destination.Table) {
 	for _, c := range r.companions {
-		all = append(all, c.destinations...)
+		for _, kind := range c.destinations {
+			all = append(all, r.guarded(kind))
+		}
 	}
 	return all
 }

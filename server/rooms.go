@@ -97,7 +97,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 	r.mappings = mapping.New(mapping.Options{
 		Coord: r.store.Coord(), Clock: s.clock, Sources: sources{r.streams}, Functions: functions{r.functions},
 		Lacks: r.lacks, Log: s.log.With("room", "mapping"), AWSPace: s.cfg.Pace == PaceAWS,
-		MaxFilters: s.cfg.MaxFilters,
+		MaxFilters: s.cfg.MaxFilters, MayRead: r.mayRead, MaySend: r.maySend,
 	})
 	checkpoints := checkpoint.New(r.store.Coord())
 	epoch, err := checkpoints.Epoch(ctx)
@@ -108,10 +108,11 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Mappings: r.mappings, Functions: r.functions, Checkpoints: checkpoints,
 		Destinations: r.destinations(),
 		Source: func(m mapping.Mapping) source.Source {
+			var s source.Source = source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
 			if m.Consumer() {
-				return source.NewConsumer(r.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID)
+				s = source.NewConsumer(r.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID)
 			}
-			return source.NewKinesis(r.streams, m.Stream, m.EventSourceARN, m.Region)
+			return source.Guard(s, r.reader(&m))
 		},
 		Clock: s.clock, Log: s.log.With("room", "engine"),
 		Pace: pace.engine, Ownership: engine.Everything(epoch), Observe: s.cfg.Observe,

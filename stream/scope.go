@@ -12,6 +12,7 @@ import (
 type Caller struct {
 	Account, Region, AccessKey string
 
+	Role   string // the ARN of the role as which it acts; "": what the access key says
 	Holder string // the ARN of whoever holds the key; "": signatures are not verified
 	Rights Rights // nil: all streams
 }
@@ -31,8 +32,8 @@ func (c *Caller) permit(name Name, action string) error {
 
 // principal returns whom policies mean by a caller.
 func (s *Streams) principal(c Caller) policy.Caller {
-	p := policy.Caller{Account: c.Account}
-	if s.role != nil {
+	p := policy.Caller{Account: c.Account, Role: c.Role}
+	if p.Role == "" && s.role != nil {
 		p.Role = s.role(c.AccessKey)
 	}
 	return p

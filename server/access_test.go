@@ -1,0 +1,165 @@
+package server
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/shardmill/shardmill/internal/eventually"
+)
+
+// granting returns a policy that allows a principal some actions.
+func granting(principal, resource string, actions ...string) string {
+	text, _ := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Principal": map[string]string{"AWS": principal}, "Action": actions, "Resource": resource,
+	}}})
+	return string(text)
+}
+
+// quoted returns a text as JSON.
+func quoted(s string) string {
+	text, _ := json.Marshal(s)
+	return string(text)
+}
+
+const (
+	ownersStream = "arn:aws:kinesis:us-east-1:111111111111:stream/orders"
+	friendsRole  = "arn:aws:iam::222222222222:role/r"
+)
+
+var streamOwner, streamFriend = caller{"111111111111", "us-east-1"}, caller{"222222222222", "us-east-1"}
+
+// kin calls Kinesis as somebody.
+func (b *bench) kin(c caller, operation, body string) (int, string) {
+	b.Helper()
+	return b.from(c, "kinesis", "POST", "/", body, "X-Amz-Target", "Kinesis_20131202."+operation,
+		"Content-Type", "application/x-amz-json-1.1")
+}
+
+// maps creates a mapping of the friend's function.
+func (b *bench) maps(source string, more string) (int, string) {
+	b.Helper()
+	return b.from(streamFriend, "lambda", "POST", "/2015-03-31/event-source-mappings",
+		`{"FunctionName":"f","StartingPosition":"TRIM_HORIZON","EventSourceArn":"`+source+`"`+more+`}`)
+}
+
+// result waits until the LastProcessingResult of the friend's mapping begins with a text.
+func (b *bench) result(uuid, want string) {
+	b.Helper()
+	eventually.Reaches(b.T, want, func() (bool, string) {
+		var m struct{ LastProcessingResult string }
+		answer := b.ok(b.from(streamFriend, "lambda", "GET", "/2015-03-31/event-source-mappings/"+uuid, ""))
+		_ = json.Unmarshal([]byte(answer), &m)
+		return strings.HasPrefix(m.LastProcessingResult, want), answer
+	})
+}
+
+func uuidOf(t *testing.T, answer string) string {
+	t.Helper()
+	var m struct{ UUID string }
+	if err := json.Unmarshal([]byte(answer), &m); err != nil || m.UUID == "" {
+		t.Fatalf("no mapping: %s", answer)
+	}
+	return m.UUID
+}
+
+// "Cross-account: the stream's resource policy must grant the function's role; then Create with the foreign ARN works"
+// (contract 8.1, V23). The policy is asked again at each read: without it the mapping stands still, says so, and goes
+// on where it was once it is allowed again.
+func TestAMappingReadsAnotherAccountsStreamByItsPolicy(t *testing.T) {
+	t.Parallel()
+	observe, _, ended := attempts()
+	b := start(t, Config{Observe: observe})
+	b.ok(b.kin(streamOwner, "CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions", b.functionInput("222222222222")))
+	share := func(principal string, actions ...string) {
+		t.Helper()
+		b.ok(b.kin(streamOwner, "PutResourcePolicy", `{"ResourceARN":"`+ownersStream+`","Policy":`+
+			quoted(granting(principal, ownersStream, actions...))+`}`))
+	}
+	put := func() {
+		t.Helper()
+		b.ok(b.kin(streamOwner, "PutRecord", `{"StreamName":"orders","PartitionKey":"k","Data":"AA=="}`))
+	}
+	needs := []string{"kinesis:DescribeStream", "kinesis:ListShards", "kinesis:GetShardIterator", "kinesis:GetRecords"}
+	refused := func(source string) {
+		t.Helper()
+		status, answer := b.maps(source, "")
+		if status != 400 || !strings.Contains(answer, "Cannot access stream "+source+". Please ensure the role can "+
+			"perform the GetRecords, GetShardIterator, DescribeStream, ListShards, and ListStreams Actions on your "+
+			"stream in IAM.") {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	refused(ownersStream)
+	refused(ownersStream + "-that-is-not-there")
+	for i := range needs {
+		share(friendsRole, append(append([]string{}, needs[:i]...), needs[i+1:]...)...)
+		refused(ownersStream)
+	}
+	share("arn:aws:iam::222222222222:role/another", needs...)
+	refused(ownersStream)
+
+	share(friendsRole, needs...)
+	mapping := uuidOf(t, b.ok(b.maps(ownersStream, "")))
+	put()
+	<-ended
+	b.result(mapping, "OK")
+
+	b.ok(b.kin(streamOwner, "DeleteResourcePolicy", `{"ResourceARN":"`+ownersStream+`"}`))
+	put()
+	b.result(mapping, "PROBLEM: Cannot access stream "+ownersStream)
+	select {
+	case <-ended:
+		t.Error("it has read what it may not")
+	default:
+	}
+
+	share("222222222222", "kinesis:*")
+	<-ended
+	b.result(mapping, "OK")
+}
+
+// A denial holds for the role of a function of the stream's own account, too. A mapping of a consumer needs the
+// policies of both, stream and consumer.
+func TestPoliciesOfStreamAndConsumerHoldForMappings(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	b.ok(b.kin(streamFriend, "CreateStream", `{"StreamName":"own","ShardCount":1}`))
+	b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions", b.functionInput("222222222222")))
+	const own = "arn:aws:kinesis:us-east-1:222222222222:stream/own"
+	deny := `{"Statement":{"Effect":"Deny","Principal":{"AWS":"` + friendsRole +
+		`"},"Action":"kinesis:GetRecords","Resource":"*"}}`
+	b.ok(b.kin(streamFriend, "PutResourcePolicy", `{"ResourceARN":"`+own+`","Policy":`+quoted(deny)+`}`))
+	if status, answer := b.maps(own, ""); status != 400 || !strings.Contains(answer, "Cannot access stream "+own) {
+		t.Errorf("a role that is denied: %d %s", status, answer)
+	}
+
+	b.ok(b.kin(streamOwner, "CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	var made struct{ Consumer struct{ ConsumerARN string } }
+	answer := b.ok(b.kin(streamOwner, "RegisterStreamConsumer", `{"StreamARN":"`+ownersStream+`","ConsumerName":"c"}`))
+	if err := json.Unmarshal([]byte(answer), &made); err != nil {
+		t.Fatal(err)
+	}
+	consumer := made.Consumer.ConsumerARN
+	share := func(resource string, actions ...string) {
+		t.Helper()
+		b.ok(b.kin(streamOwner, "PutResourcePolicy", `{"ResourceARN":"`+resource+`","Policy":`+
+			quoted(granting(friendsRole, resource, actions...))+`}`))
+	}
+	for _, step := range []func(){
+		func() {},
+		func() { share(ownersStream, "kinesis:*") },
+		func() { share(consumer, "kinesis:DescribeStreamConsumer") },
+		func() { share(consumer, "kinesis:SubscribeToShard") },
+		func() { share(consumer, "kinesis:*"); share(ownersStream, "kinesis:ListShards") },
+	} {
+		step()
+		status, answer := b.maps(consumer, "")
+		if status != 400 || !strings.Contains(answer, "Cannot access stream "+consumer) {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	share(ownersStream, "kinesis:ListShards", "kinesis:DescribeStream")
+	b.ok(b.maps(consumer, ""))
+}
