@@ -61,6 +61,7 @@ func TestAWrongFileIsRefused(t *testing.T) {
 		replaced("role: operate", "role: root"):                     "line 5: role is one of view",
 		replaced("role: operate", "role: [admin]"):                  "line 5: role is one of view",
 		replaced("secret: abcdefghijklmnop", "secret: abc"):         "line 4: secret has 16",
+		replaced("abcdefghijklmnop", `"abcdefgh ijklmnop"`):         "line 4: secret has 16",
 		replaced("012345678901", "12345678901"):                     "line 9: account has twelve digits",
 		replaced("[orders-*, clicks]", "[]"):                        "line 11: streams is a list of 1 to 100",
 		replaced("[orders-*, clicks]", "orders"):                    "line 11: streams is a list of 1 to 100",

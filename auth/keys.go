@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -125,9 +126,14 @@ func stateOf(about fs.FileInfo) state {
 
 // load reads a key file that nobody else can read.
 func load(path string) (map[string]*Key, state, error) {
-	f, err := os.Open(path)
+	// without O_NONBLOCK a pipe would keep us until somebody writes to it
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, state{}, plain(err)
+		var as state
+		if about, err := os.Stat(path); err == nil {
+			as = stateOf(about) // it is not tried again before it has changed
+		}
+		return nil, as, plain(err)
 	}
 	defer func() { _ = f.Close() }()
 	about, err := f.Stat()

@@ -12,6 +12,7 @@ var inBubbles = []string{
 	"api/kinesis/subscribe_test.go: pass",
 	"api/wire/intake_test.go: openPort",
 	"api/wire/stream_test.go: pass",
+	"auth/keys_test.go: after",
 	"engine/engine_test.go: Invoke",
 	"engine/engine_test.go: pass",
 	"metric/metric_test.go: pass",
