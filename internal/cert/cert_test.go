@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,10 +85,15 @@ func TestFilesAreReadAgainWhenTheyChange(t *testing.T) {
 		time.Sleep(time.Second)
 		shows(2, "a second later")
 
+		issue(t, certFile, keyFile, 20)
+		shows(2, "within a second of the last look")
+		time.Sleep(time.Second)
+		shows(20, "a second after it")
+
 		issue(t, certFile, "", 3)
 		for range 3 {
 			time.Sleep(time.Second)
-			shows(2, "with a key that does not fit")
+			shows(20, "with a key that does not fit")
 		}
 		if n := strings.Count(log.String(), "cannot be used"); n != 1 {
 			t.Errorf("logged %d times: %s", n, &log)
@@ -96,14 +102,82 @@ func TestFilesAreReadAgainWhenTheyChange(t *testing.T) {
 		time.Sleep(time.Second)
 		shows(4, "with the key")
 
-		if err := os.Remove(certFile); err != nil {
-			t.Fatal(err)
+		for _, gone := range []string{certFile, keyFile} {
+			log.Reset()
+			if err := os.Remove(gone); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				time.Sleep(time.Second)
+				shows(4, "without a file")
+			}
+			if n := strings.Count(log.String(), "cannot be used"); n != 1 {
+				t.Errorf("logged %d times that a file is gone: %s", n, &log)
+			}
 		}
-		time.Sleep(time.Second)
-		shows(4, "without a file")
 		issue(t, certFile, keyFile, 5)
 		time.Sleep(time.Second)
 		shows(5, "with files again")
+	})
+}
+
+// Either file may come first, and either may be written over instead of moved into its place: what is new counts once
+// both belong together.
+func TestEitherFileMayComeFirst(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
+	nextCert, nextKey := filepath.Join(dir, "next-c.pem"), filepath.Join(dir, "next-k.pem")
+	moved := func(from, to string) error { return os.Rename(from, to) }
+	over := func(from, to string) error { // with another time, as whoever writes a moment later gives it
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		before, err := os.Stat(to)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, content, 0o600); err != nil {
+			return err
+		}
+		later := before.ModTime().Add(time.Second)
+		return os.Chtimes(to, later, later)
+	}
+	like := func(from, to string) error { // moved, with the time of the one before
+		before, err := os.Stat(to)
+		if err != nil {
+			return err
+		}
+		if err := os.Chtimes(from, before.ModTime(), before.ModTime()); err != nil {
+			return err
+		}
+		return os.Rename(from, to)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		issue(t, certFile, keyFile, 1)
+		files, err := cert.LoadFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		number := int64(1)
+		ways := map[string]func(from, to string) error{"moved": moved, "written over": over, "alike": like}
+		for how, take := range ways {
+			for _, order := range [][2]string{{certFile, keyFile}, {keyFile, certFile}} {
+				before := number
+				number++
+				issue(t, nextCert, nextKey, number)
+				from := map[string]string{certFile: nextCert, keyFile: nextKey}
+				for i, want := range []int64{before, number} {
+					if err := take(from[order[i]], order[i]); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					if c, err := files.Get(nil); err != nil || c.Leaf.SerialNumber.Int64() != want {
+						t.Errorf("%s, %s: number %v, %v; want %d", how, order[i], c.Leaf.SerialNumber, err, want)
+					}
+				}
+			}
+		}
 	})
 }
 
@@ -207,6 +281,10 @@ func TestAnAuthorityRenewsWhatEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(16 * 24 * time.Hour)
+		if c, err := a.Get(hello); err != nil || time.Until(c.Leaf.NotAfter) < 30*24*time.Hour {
+			t.Errorf("29 days before its end a certificate is not renewed: %v", err)
+		}
 		before, _ := os.ReadFile(a.CA()) // verify has read it
 		time.Sleep(9 * 365 * 24 * time.Hour)
 		if a, err = open(); err != nil {
@@ -225,6 +303,90 @@ func TestAnAuthorityRenewsWhatEnds(t *testing.T) {
 			t.Errorf("without the key: %v", err)
 		}
 	})
+}
+
+// The authority is made again while the certificates that it signs could outlive it.
+func TestNoCertificateOutlivesItsAuthority(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		hello := &tls.ClientHelloInfo{ServerName: "localhost"}
+		for _, after := range []time.Duration{0, (10*365 - 60) * 24 * time.Hour} {
+			time.Sleep(after)
+			a, err := cert.OpenAuthority(dir, []string{"localhost"}, func(string) bool { return false })
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := a.Get(hello)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ca, err := x509.ParseCertificate(c.Certificate[1]); err != nil || ca.NotAfter.Before(c.Leaf.NotAfter) {
+				t.Errorf("after %s: the authority ends at %v, what it signs at %v, %v", after, ca.NotAfter, c.Leaf.NotAfter, err)
+			}
+		}
+	})
+}
+
+// Servers that start at once in one place make one authority: its certificate and its key belong together, and what one
+// of them signs everybody takes who trusts the file.
+func TestServersThatStartAtOnceShareAnAuthority(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		dir := filepath.Join(t.TempDir(), "tls")
+		var made [4]*cert.Authority
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for i := range made {
+			all.Go(func() {
+				<-begin
+				a, err := cert.OpenAuthority(dir, []string{"localhost"}, func(string) bool { return false })
+				if err != nil {
+					t.Error(err)
+				}
+				made[i] = a
+			})
+		}
+		close(begin)
+		all.Wait()
+		if t.Failed() {
+			return
+		}
+		for _, a := range made {
+			if err := verify(t, a, &tls.ClientHelloInfo{ServerName: "localhost"}, "localhost"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("the directory of the key: %v, %v", info.Mode(), err)
+		}
+	}
+}
+
+// A start that fails between the two files leaves none that the next one could not go on from.
+func TestAnAuthorityIsNotHalfMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	obstacle := filepath.Join(dir, "ca-key.pem", "x")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil { // which keeps the key from getting its name
+		t.Fatal(err)
+	}
+	open := func() error {
+		_, err := cert.OpenAuthority(dir, nil, func(string) bool { return false })
+		return err
+	}
+	if err := open(); err == nil {
+		t.Error("an authority without its key is made")
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if hidden, _ := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) != 1 || len(hidden) != 0 {
+		t.Errorf("it leaves %v and %v, %v", left, hidden, err)
+	}
+	if err := os.RemoveAll(filepath.Dir(obstacle)); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err != nil {
+		t.Errorf("the next start: %v", err)
+	}
 }
 
 // However many names clients call, few certificates are kept.

@@ -6,6 +6,7 @@
 package cert
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -30,7 +31,7 @@ type Files struct {
 
 // stamp tells a file from what replaces it.
 type stamp struct {
-	info os.FileInfo
+	info os.FileInfo // nil: it is not there
 	size int64
 	at   time.Time
 }
@@ -62,19 +63,24 @@ func (f *Files) load() (*tls.Certificate, error) {
 	return &c, nil
 }
 
+// look returns the stamps of both files, also beside the error of one that is not there.
 func (f *Files) look() (stamps [2]stamp, err error) {
 	for i, name := range []string{f.cert, f.key} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return stamps, err
+		info, missing := os.Stat(name)
+		if missing != nil {
+			err = cmp.Or(err, missing)
+			continue
 		}
 		stamps[i] = stamp{info, info.Size(), info.ModTime()}
 	}
-	return stamps, nil
+	return stamps, err
 }
 
 func (s stamp) same(as stamp) bool {
-	return s.info != nil && as.info != nil && os.SameFile(s.info, as.info) && s.size == as.size && s.at.Equal(as.at)
+	if s.info == nil || as.info == nil {
+		return s.info == as.info
+	}
+	return os.SameFile(s.info, as.info) && s.size == as.size && s.at.Equal(as.at)
 }
 
 // Get returns the certificate for a connection that begins. It is a tls.Config's GetCertificate.
@@ -87,21 +93,19 @@ func (f *Files) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	f.looked = now
 	stamps, err := f.look()
-	if err == nil && stamps[0].same(f.seen[0]) && stamps[1].same(f.seen[1]) {
+	if stamps[0].same(f.seen[0]) && stamps[1].same(f.seen[1]) {
 		return f.current, nil
 	}
+	f.seen = stamps
 	var fresh *tls.Certificate
 	if err == nil {
 		fresh, err = f.load()
 	}
 	if err != nil { // the other file may come in a moment; until something changes again this is said once
-		if !stamps[0].same(f.seen[0]) || !stamps[1].same(f.seen[1]) {
-			f.log.Warn("the new certificate cannot be used, so the old one is", "error", err)
-		}
-		f.seen = stamps
+		f.log.Warn("the new certificate cannot be used, so the old one is", "error", err)
 		return f.current, nil
 	}
 	f.log.Info("there is a new certificate", "file", f.cert, "until", fresh.Leaf.NotAfter)
-	f.seen, f.current = stamps, fresh
+	f.current = fresh
 	return f.current, nil
 }
