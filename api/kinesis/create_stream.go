@@ -6,9 +6,13 @@ import (
 	"github.com/shardmill/shardmill/stream"
 )
 
+// byPartitionKey is the one way in which records find their shard here.
+const byPartitionKey = "USER_PARTITION_KEY"
+
 // createStream serves CreateStream. A stream without ShardCount and mode is on-demand.
 func (h *handler) createStream(ctx context.Context, c *call) error {
-	f := c.request("StreamName", "ShardCount", "StreamModeDetails", "Tags", "WarmThroughputMiBps", "MaxRecordSizeInKiB")
+	f := c.request("StreamName", "ShardCount", "StreamModeDetails", "Tags", "WarmThroughputMiBps", "MaxRecordSizeInKiB",
+		"RecordDistributionStrategy")
 	name, shards := f.str("StreamName"), f.integer("ShardCount")
 	var mode *string
 	details := f.structure("StreamModeDetails", "StreamMode")
@@ -16,6 +20,7 @@ func (h *handler) createStream(ctx context.Context, c *call) error {
 		mode = details.str("StreamMode")
 	}
 	tags, warm, size := f.texts("Tags"), f.integer("WarmThroughputMiBps"), f.integer("MaxRecordSizeInKiB")
+	distribution := f.str("RecordDistributionStrategy")
 	if *f.err != nil {
 		return *f.err
 	}
@@ -27,8 +32,12 @@ func (h *handler) createStream(ctx context.Context, c *call) error {
 	v.tags(tags, optional)
 	v.warm(warm, optional)
 	v.recordSize(size, optional)
+	v.enum("recordDistributionStrategy", distribution, optional, "AUTO", byPartitionKey)
 	if err := v.Err(); err != nil {
 		return err
+	}
+	if distribution != nil && *distribution != byPartitionKey {
+		return absent.Parameter(codeInvalid, "RecordDistributionStrategy "+*distribution)
 	}
 	in := stream.CreateInput{Mode: stream.Mode(or(mode)), Shards: int(or(shards)), RecordBytes: int(or(size)) * 1024}
 	if tags != nil {

@@ -136,6 +136,13 @@ func (f *fields) boolean(name string) *bool {
 	return nil
 }
 
+// refuseDryRun refuses a call that asks whether it would succeed: it must not be carried out.
+func (f *fields) refuseDryRun() {
+	if or(f.boolean("DryRun")) {
+		*f.err = absent.Parameter(codeInvalid, "DryRun")
+	}
+}
+
 // timestamp reads a moment to the millisecond: epoch seconds with a fraction in JSON, milliseconds in CBOR. nil:
 // absent.
 func (f *fields) timestamp(name string) *record.Millis {

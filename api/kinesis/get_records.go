@@ -9,8 +9,9 @@ import (
 
 // getRecords serves GetRecords. Records go from storage straight into the answer.
 func (h *handler) getRecords(ctx context.Context, c *call) error {
-	f := c.request("ShardIterator", "Limit", "StreamARN")
+	f := c.request("ShardIterator", "Limit", "StreamARN", "DryRun")
 	token, limit, arn := f.str("ShardIterator"), f.integer("Limit"), f.str("StreamARN")
+	f.refuseDryRun()
 	if *f.err != nil {
 		return *f.err
 	}

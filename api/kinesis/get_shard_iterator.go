@@ -14,11 +14,14 @@ var iteratorTypes = []string{
 
 // getShardIterator serves GetShardIterator, all five types.
 func (h *handler) getShardIterator(ctx context.Context, c *call) error {
-	f := c.request("StreamName", "ShardId", "ShardIteratorType", "StartingSequenceNumber", "Timestamp", "StreamARN")
+	f := c.request(
+		"StreamName", "ShardId", "ShardIteratorType", "StartingSequenceNumber", "Timestamp", "StreamARN", "DryRun",
+	)
 	name, shard, kind, sequence := f.str("StreamName"), f.str("ShardId"), f.str("ShardIteratorType"), f.str(
 		"StartingSequenceNumber",
 	)
 	at, arn := f.timestamp("Timestamp"), f.str("StreamARN")
+	f.refuseDryRun()
 	if *f.err != nil {
 		return *f.err
 	}

@@ -47,6 +47,10 @@ func (e *hintedError) Unwrap() error { return e.error }
 // no user takes a typing error for a missing feature.
 var model = named(wire.Model[operation]{
 	Absent: absent,
+	Others: `AcknowledgeDeadLetterQueueRecords AcknowledgeQueueRecords CreateChannel CreateQueue DeleteChannel DeleteQueue
+		DescribeChannel DescribeQueue ListChannels ListQueues ReceiveDeadLetterQueueRecords ReceiveQueueRecords
+		RestoreDeadLetterQueueRecords UpdateChannel UpdateDeadLetterQueueRecordsVisibility UpdateQueue
+		UpdateQueueRecordsVisibility UpdateStreamRecordDistributionStrategy`,
 	Served: map[string]operation{
 		"AddTagsToStream":               on((*handler).addTagsToStream),
 		"CreateStream":                  on((*handler).createStream),

@@ -30,10 +30,13 @@ func (h *handler) putRecord(ctx context.Context, c *call) error {
 
 // decodePutRecord decodes any PutRecord, or returns what is wrong with it.
 func decodePutRecord(c *call) (in putRecordInput, err error) {
-	f := c.request("StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering", "StreamARN")
+	f := c.request(
+		"StreamName", "Data", "PartitionKey", "ExplicitHashKey", "SequenceNumberForOrdering", "StreamARN", "DryRun",
+	)
 	in.name = f.str("StreamName")
 	in.entry = f.entry()
 	in.ordering, in.arn = f.str("SequenceNumberForOrdering"), f.str("StreamARN")
+	f.refuseDryRun()
 	return in, *f.err
 }
 

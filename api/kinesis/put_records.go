@@ -45,7 +45,7 @@ func (h *handler) putRecords(ctx context.Context, c *call) error {
 
 // decodePutRecords decodes any PutRecords, or returns what is wrong with it.
 func decodePutRecords(c *call) (in putRecordsInput, err error) {
-	f := c.request("Records", "StreamName", "StreamARN")
+	f := c.request("Records", "StreamName", "StreamARN", "DryRun")
 	in.present = f.list("Records", func(v value) {
 		in.count++
 		e := entry{}
@@ -59,6 +59,7 @@ func decodePutRecords(c *call) (in putRecordsInput, err error) {
 		}
 	})
 	in.name, in.arn = f.str("StreamName"), f.str("StreamARN")
+	f.refuseDryRun()
 	return in, *f.err
 }
 

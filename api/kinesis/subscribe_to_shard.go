@@ -31,7 +31,7 @@ const (
 
 // subscribeToShard serves SubscribeToShard: an answer of many messages, which ends with the subscription.
 func (h *handler) subscribeToShard(ctx context.Context, c *call, out *wire.Stream) error {
-	f := c.request("ConsumerARN", "ShardId", "StartingPosition")
+	f := c.request("ConsumerARN", "ShardId", "StartingPosition", "DryRun")
 	arn, shard := f.str("ConsumerARN"), f.str("ShardId")
 	var kind, sequence *string
 	var at *record.Millis
@@ -39,6 +39,7 @@ func (h *handler) subscribeToShard(ctx context.Context, c *call, out *wire.Strea
 	if start != nil {
 		kind, sequence, at = start.str("Type"), start.str("SequenceNumber"), start.timestamp("Timestamp")
 	}
+	f.refuseDryRun()
 	if *f.err != nil {
 		return *f.err
 	}

@@ -102,13 +102,63 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 	}
 }
 
-// All operations of the model are served.
-func TestTheModelHasThirtyNineOperations(t *testing.T) {
+// The operations of 2013-12-02 that streams have are served. Those of queues and channels, which AWS has added since,
+// are refused by name.
+func TestThirtyNineOperationsAreServed(t *testing.T) {
 	t.Parallel()
-	if n := len(model.Served); n != 39 || model.Others != "" {
-		t.Errorf("%d operations are served, and others are known: %s", n, model.Others)
+	others := strings.Fields(model.Others)
+	if n := len(model.Served); n != 39 {
+		t.Errorf("%d operations are served", n)
 	}
-	wiretest.Listed(t, "kinesis", slices.Collect(maps.Keys(model.Served)), nil)
+	wiretest.Listed(t, "kinesis", slices.Collect(maps.Keys(model.Served)), others)
+	w := setup(t)
+	for _, op := range others {
+		want := `{"__type":"NotImplementedException","message":"shardmill does not implement kinesis ` + op +
+			` yet; see docs/compat/kinesis.md."}`
+		if r := w.call(op, "{}"); r.status != 501 || r.body != want {
+			t.Errorf("%s: %d %s", op, r.status, r.body)
+		}
+	}
+}
+
+// A call that asks whether it would succeed must not be carried out.
+func TestADryRunIsRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("s", 1)
+	for op, body := range map[string]string{
+		"PutRecord":        `{"StreamName":"s","PartitionKey":"a","Data":"","DryRun":%s}`,
+		"PutRecords":       `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}],"DryRun":%s}`,
+		"GetShardIterator": `{"StreamName":"s","ShardId":"0","ShardIteratorType":"LATEST","DryRun":%s}`,
+		"GetRecords":       `{"ShardIterator":"` + w.iterator("s", "0", "LATEST", "") + `","DryRun":%s}`,
+		"SubscribeToShard": `{"ConsumerARN":"x","ShardId":"0","StartingPosition":{"Type":"LATEST"},"DryRun":%s}`,
+	} {
+		w.call(op, body, "true").fails(
+			codeInvalid, "shardmill does not support DryRun yet; see docs/compat/kinesis.md.",
+		)
+		w.call(op, body, `"x"`).fails("SerializationException", "'X' can not be converted to an Boolean")
+		if op != "SubscribeToShard" {
+			w.ok(op, body, "false")
+		}
+	}
+	if keys := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); keys != "a a" {
+		t.Errorf("with DryRun false both puts are carried out, with true none: %s", keys)
+	}
+}
+
+// Records find their shard by their partition key, which is all that is supported.
+func TestRecordsAreDistributedByTheirKeys(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const create = `{"StreamName":"d","RecordDistributionStrategy":%q}`
+
+	w.call("CreateStream", create, "AUTO").fails(
+		codeInvalid, "shardmill does not support RecordDistributionStrategy AUTO yet; see docs/compat/kinesis.md.",
+	)
+	w.call("CreateStream", create, "X").fails("ValidationException",
+		"1 validation error detected: Value 'X' at 'recordDistributionStrategy' failed to satisfy constraint: "+
+			"Member must satisfy enum value set: [AUTO, USER_PARTITION_KEY]")
+	w.ok("CreateStream", create, "USER_PARTITION_KEY")
 }
 
 func TestBodiesAboveTheLimitAreNotRead(t *testing.T) {
