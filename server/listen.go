@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -99,36 +98,48 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 
 // counted returns c, which makes room for another one when it is closed.
 func (all *connections) counted(c net.Conn) net.Conn {
-	leave := sync.OnceFunc(func() { all.open.Add(-1) })
 	switch c := c.(type) {
 	case *net.TCPConn:
-		return &countedTCP{c, leave}
+		return &countedTCP{TCPConn: c, place: place{all: all}}
 	case *net.UnixConn:
-		return &countedUnix{c, leave}
+		return &countedUnix{UnixConn: c, place: place{all: all}}
 	}
 	panic("a listener of neither TCP nor unix sockets") // we have no other
+}
+
+// place is what an open connection takes of those that may be open.
+type place struct {
+	all  *connections
+	left atomic.Bool
+}
+
+// leave makes room for another one, once.
+func (p *place) leave() {
+	if !p.left.Swap(true) {
+		p.all.open.Add(-1)
+	}
 }
 
 // countedTCP is an open connection. It embeds what net/http looks for in one of TCP.
 type countedTCP struct {
 	*net.TCPConn
-	leave func()
+	place place
 }
 
 // Close closes the connection and makes room for another one.
 func (c *countedTCP) Close() error {
-	c.leave()
+	c.place.leave()
 	return c.TCPConn.Close()
 }
 
 // countedUnix is an open connection of a unix socket.
 type countedUnix struct {
 	*net.UnixConn
-	leave func()
+	place place
 }
 
 // Close closes the connection and makes room for another one.
 func (c *countedUnix) Close() error {
-	c.leave()
+	c.place.leave()
 	return c.UnixConn.Close()
 }

@@ -243,7 +243,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.front = front.New(s.newHTTP())
-	s.front.MayBePlain, s.front.Hello = mayBePlain, s.hello()
+	s.front.MayBePlain, s.front.Hello, s.front.GiveBack = mayBePlain, s.hello(), debug.FreeOSMemory
 	s.starting.Store(true)
 	defer s.starting.Store(false)
 	r, err := s.build(ctx)

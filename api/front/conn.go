@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -28,10 +29,12 @@ type conn struct {
 
 	buf       []byte // nil while it waits for a request
 	from, to  int    // what has been read and not used: buf[from:to]
-	broken    bool   // nothing more can be read, and not because the client has ended it
+	broken    bool   // the last read has failed, and not because the client has ended it
+	late      bool   // it has failed because it took too long
 	afterPost bool   // the last request was a POST; see await
-	head      head
+	head      *head  // nil in the lot
 	out       []byte // storage for the beginning of an answer
+	wait      wait
 
 	// word is the number of a step and the phase that began with it, so that whoever sees the same word twice knows
 	// that nothing has happened in between.
@@ -93,6 +96,7 @@ func (c *conn) release() {
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{s: s, nc: nc}
 	c.io = nonblock.WrapStalling(nc, c.stall)
+	c.head = new(head)
 	c.calm.set.Store(true)
 	if a := nc.RemoteAddr(); a != nil {
 		c.remote = a.String()
@@ -100,10 +104,13 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return c
 }
 
-// serve serves requests until the connection ends or is handed over.
+// serve serves requests until the connection ends, is handed over, or waits in the lot, which then serves it on.
 func (c *conn) serve() {
-	over := false
+	over, parked := false, false
 	defer func() {
+		if parked { // it may be somebody else's by now
+			return
+		}
 		if p := recover(); p != nil {
 			c.panicked(p)
 		}
@@ -114,9 +121,13 @@ func (c *conn) serve() {
 			_ = c.io.Close()
 		}
 	}()
-	c.rouse() // the time for the first head has begun
-	var ok bool
-	if over, ok = c.begin(); !ok {
+	if phaseOf(c.word.Load()) == fresh {
+		c.rouse() // the time for the first head has begun
+		var ok bool
+		if over, ok = c.begin(); !ok {
+			return
+		}
+	} else if !c.resume() {
 		return
 	}
 	for {
@@ -130,6 +141,7 @@ func (c *conn) serve() {
 			if !x.serve() {
 				return
 			}
+			c.wait.last = !c.s.mayRest()
 			c.enter(idle)
 		case odd:
 			over = true
@@ -138,6 +150,9 @@ func (c *conn) serve() {
 			c.s.handOver(c.inner(), slices.Clone(c.buf[c.from:c.to]))
 			return
 		case more: // the connection has ended
+			return
+		case resting:
+			parked = true
 			return
 		}
 	}
@@ -166,13 +181,16 @@ func (s *Server) logf(format string, args ...any) {
 	}
 }
 
-// readHead reads the next head. more means that there is none, because the connection has ended.
+// readHead reads the next head. more means that there is none, because the connection has ended, and resting that it
+// waits in the lot.
 func (c *conn) readHead() verdict {
 	first := phaseOf(c.word.Load()) == fresh
-	if !first && !c.await() {
-		return more
+	if !first {
+		if v := c.await(); v != plain {
+			return v
+		}
 	}
-	h := &c.head
+	h := c.head
 	h.reset()
 	for {
 		if c.from < c.to {
@@ -196,19 +214,24 @@ func (c *conn) readHead() verdict {
 // leastNext is how many bytes net/http waits for before it takes them for another request.
 const leastNext = 4
 
-// await waits for another request. It returns false when none comes. After a POST, line breaks at the front of the
-// first bytes are ignored, as net/http does for clients that send one behind a body.
-func (c *conn) await() bool {
+// await waits for the first bytes of another request. more means that none comes, resting that the lot waits for it,
+// plain that they are there. After a POST, line breaks at their front are ignored, as net/http does for clients that
+// send one behind a body.
+func (c *conn) await() verdict {
 	if c.from == c.to { // thousands of connections may wait
 		c.release()
 	}
 	for c.to-c.from < leastNext {
-		if !c.fill() {
-			return false
+		switch {
+		case c.fill():
+		case !c.late || c.wait.last:
+			return more
+		case c.rest():
+			return resting
 		}
 	}
 	if !c.afterPost {
-		return true
+		return plain
 	}
 	for range leastNext {
 		if b := c.buf[c.from]; b != '\r' && b != '\n' {
@@ -216,7 +239,7 @@ func (c *conn) await() bool {
 		}
 		c.from++
 	}
-	return true
+	return plain
 }
 
 // fill reads more into buf, which grows up to maxHead. It returns false at the end of the connection.
@@ -246,8 +269,6 @@ func (c *conn) filled(n int, err error) bool {
 	if n > 0 {
 		return true
 	}
-	if !errors.Is(err, io.EOF) {
-		c.broken = true
-	}
+	c.broken, c.late = !errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded)
 	return false
 }

@@ -30,30 +30,35 @@ type Server struct {
 	// changes once connections are served.
 	MayBePlain func(net.Conn) bool
 	Hello      func(net.Conn)
+	// GiveBack is called when many connections have come to rest, so that the memory that they held can go back to the
+	// system; nil: nothing is. It does not change once connections are served.
+	GiveBack func()
 
 	http    *http.Server
 	handler http.Handler
 	tls     *tls.Config // nil: there are no certificates
 	rest    handover
 
-	patience time.Duration // see writePatience
+	patience   time.Duration // see writePatience
+	restBefore time.Duration // see the constant
 
 	closing atomic.Bool
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	serving   sync.WaitGroup // one for each of conns
 
 	watch watch
+	lot   lot
 }
 
 // New returns a server that has not started.
 func New(h *http.Server) *Server {
 	s := &Server{
-		http: h, handler: h.Handler, patience: writePatience,
+		http: h, handler: h.Handler, patience: writePatience, restBefore: restBefore,
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
+	s.lot.many, s.lot.quiet = manyCame, whileQuiet
 	s.rest.conns = make(chan net.Conn)
 	s.rest.done = make(chan struct{})
 	if h.TLSConfig != nil {
@@ -133,7 +138,7 @@ func (s *Server) take(nc net.Conn) {
 		return
 	}
 	s.conns[c] = struct{}{}
-	s.serving.Go(c.serve)
+	go c.serve()
 }
 
 // forget drops a connection that is closed, or handed over.
@@ -170,6 +175,7 @@ func (s *Server) stopListening() {
 	s.mu.Unlock()
 	if first {
 		close(s.rest.done)
+		s.lot.close()
 	}
 }
 
@@ -217,6 +223,7 @@ func (s *Server) CloseIdle(most int) (closed int) {
 		case fresh, idle, heading:
 			if c.calm.set.Load() {
 				_ = c.nc.Close() // its goroutine forgets it
+				s.lot.end(c)
 				closed++
 			}
 		case bodied, waiting:

@@ -38,9 +38,10 @@ type field struct{ name, colon, from, to uint16 }
 type verdict uint8
 
 const (
-	more  verdict = iota // they may be plain; the head is not complete
-	plain                // it is complete
-	odd                  // net/http judges them
+	more    verdict = iota // they may be plain; the head is not complete
+	plain                  // it is complete
+	odd                    // net/http judges them
+	resting                // there are none: the connection waits in the lot
 )
 
 // reset prepares for the next head. Only the fields up to count have a meaning.

@@ -89,7 +89,7 @@ func (w *watch) look() {
 	kept := w.restless[:0]
 	for _, c := range w.restless {
 		word := c.word.Load()
-		if word == c.calm.seen && c.rest(word, now) {
+		if word == c.calm.seen && c.settle(word, now) {
 			continue
 		}
 		c.calm.seen = word
@@ -104,8 +104,8 @@ func (w *watch) look() {
 	}
 }
 
-// rest makes a connection calm that is still in the step that began with word. It returns false when it is not.
-func (c *conn) rest(word uint64, now time.Time) bool {
+// settle makes a connection calm that is still in the step that began with word. It returns false when it is not.
+func (c *conn) settle(word uint64, now time.Time) bool {
 	c.calm.mu.Lock()
 	defer c.calm.mu.Unlock()
 	if c.calm.gone {
@@ -121,7 +121,7 @@ func (c *conn) rest(word uint64, now time.Time) bool {
 	case fresh, heading:
 		c.limit(now, c.s.http.ReadHeaderTimeout)
 	case idle:
-		c.limit(now, c.s.http.IdleTimeout)
+		c.limit(now, c.s.firstWait())
 	case waiting:
 		c.readAhead()
 	case bodied: // its reader notices
