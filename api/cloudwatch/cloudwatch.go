@@ -83,14 +83,18 @@ var model = wire.Model[operation]{
 		"ListMetrics":         wire.Typed((*Handler).listMetrics),
 		"PutMetricData":       wire.Typed((*Handler).putMetricData),
 	},
-	Others: `DeleteAlarmMuteRule DeleteAlarms DeleteAnomalyDetector DeleteDashboards DeleteInsightRules DeleteMetricStream
-		DescribeAlarmContributors DescribeAlarmHistory DescribeAlarms DescribeAlarmsForMetric
-		DescribeAnomalyDetectors DescribeInsightRules DisableAlarmActions DisableInsightRules EnableAlarmActions
-		EnableInsightRules GetAlarmMuteRule GetDashboard GetInsightRuleReport GetMetricStream GetMetricWidgetImage
-		GetOTelEnrichment ListAlarmMuteRules ListDashboards ListManagedInsightRules ListMetricStreams
-		ListTagsForResource PutAlarmMuteRule PutAnomalyDetector PutCompositeAlarm PutDashboard PutInsightRule
-		PutManagedInsightRules PutMetricAlarm PutMetricStream SetAlarmState StartMetricStreams StartOTelEnrichment
-		StopMetricStreams StopOTelEnrichment TagResource UntagResource`,
+	Others: `AssociateDatasetKmsKey CreateResourceMetricsConfiguration DeleteAlarmMuteRule DeleteAlarms
+		DeleteAnomalyDetector DeleteDashboards DeleteInsightRules DeleteMetricDataQueryDefinition DeleteMetricStream
+		DeleteResourceMetricsConfiguration DescribeAlarmContributors DescribeAlarmHistory DescribeAlarms
+		DescribeAlarmsForMetric DescribeAnomalyDetectors DescribeInsightRules DisableAlarmActions DisableInsightRules
+		DisassociateDatasetKmsKey EnableAlarmActions EnableInsightRules GetAlarmMuteRule GetDashboard GetDataset
+		GetInsightRuleReport GetMetricDataQueryDefinition GetMetricStream GetMetricWidgetImage GetOTelEnrichment
+		GetResourceMetricsConfiguration ListAlarmMuteRules ListDashboards ListManagedInsightRules
+		ListMetricDataQueryDefinitions ListMetricStreams ListTagsForResource PutAlarmMuteRule PutAnomalyDetector
+		PutCompositeAlarm PutDashboard PutInsightRule PutLogAlarm PutManagedInsightRules PutMetricAlarm
+		PutMetricDataQueryDefinition PutMetricStream SetAlarmState StartMetricStreams StartOTelEnrichment
+		StopMetricStreams StopOTelEnrichment TagResource UntagResource UpdateOTelEnrichment
+		UpdateResourceMetricsConfiguration`,
 }
 
 // unknown refuses an operation that no model has, or that is called in another way.

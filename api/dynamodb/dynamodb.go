@@ -86,12 +86,16 @@ var model = wire.Model[operation]{
 		"UpdateTable":               {Serve: (*Handler).updateTable},
 		"UpdateTimeToLive":          {Serve: (*Handler).updateTimeToLive},
 	},
-	Others: `BatchExecuteStatement CreateBackup CreateGlobalTable DeleteBackup DeleteResourcePolicy DescribeBackup DescribeContributorInsights
-		DescribeEndpoints DescribeExport DescribeGlobalTable DescribeGlobalTableSettings DescribeImport DescribeKinesisStreamingDestination DescribeLimits
-		DescribeTableReplicaAutoScaling DisableKinesisStreamingDestination EnableKinesisStreamingDestination ExecuteStatement ExecuteTransaction
-		ExportTableToPointInTime GetResourcePolicy ImportTable ListBackups ListContributorInsights ListExports ListGlobalTables ListImports PutResourcePolicy
-		RestoreTableFromBackup RestoreTableToPointInTime TransactGetItems TransactWriteItems UpdateContinuousBackups UpdateContributorInsights
-		UpdateGlobalTable UpdateGlobalTableSettings UpdateKinesisStreamingDestination UpdateTableReplicaAutoScaling`,
+	Others: `BatchExecuteStatement CancelBulkOperation CreateBackup CreateGlobalTable DeleteBackup
+		DeleteResourcePolicy DescribeBackup DescribeBulkOperation DescribeContributorInsights DescribeEndpoints
+		DescribeExport DescribeGlobalTable DescribeGlobalTableSettings DescribeImport
+		DescribeKinesisStreamingDestination DescribeLimits DescribeTableReplicaAutoScaling
+		DisableKinesisStreamingDestination EnableKinesisStreamingDestination ExecuteStatement ExecuteTransaction
+		ExportTableToPointInTime GetResourcePolicy ImportTable ListBackups ListBulkOperations ListContributorInsights
+		ListExports ListGlobalTables ListImports PutResourcePolicy RestoreTableFromBackup RestoreTableToPointInTime
+		SearchVectors StartBulkPutItems TransactGetItems TransactWriteItems UpdateContinuousBackups
+		UpdateContributorInsights UpdateGlobalTable UpdateGlobalTableSettings UpdateKinesisStreamingDestination
+		UpdateTableReplicaAutoScaling`,
 }
 
 // Service returns this service's row of the shared port; h is what New made.

@@ -15,7 +15,7 @@ type operation struct {
 	serve  func(*Handler, *call) error
 }
 
-// operations is the whole model of 2015-03-31, as of botocore 1.43. Order matters only where two rows share method and
+// operations is the whole model of 2015-03-31, as of botocore 1.44. Order matters only where two rows share method and
 // path: the one with a query effectively comes first, because match prefers it.
 var operations = []operation{
 	{"AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", nil},
@@ -30,6 +30,7 @@ var operations = []operation{
 	{"DeleteAlias", "DELETE", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", (*Handler).deleteAlias},
 	{"DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}", nil},
 	{"DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", nil},
+	{"DeleteDurableExecution", "DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}", nil},
 	{"DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}", (*Handler).eventSourceMapping},
 	{"DeleteFunction", "DELETE", "/2015-03-31/functions/{FunctionName}", (*Handler).deleteFunction},
 	{
@@ -47,6 +48,7 @@ var operations = []operation{
 		"DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
 		nil,
 	},
+	{"DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}", nil},
 	{"GetAccountSettings", "GET", "/2016-08-19/account-settings", (*Handler).getAccountSettings},
 	{"GetAlias", "GET", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", (*Handler).getAlias},
 	{"GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}", nil},
@@ -77,6 +79,7 @@ var operations = []operation{
 	{"GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", nil},
 	{"GetPolicy", "GET", "/2015-03-31/functions/{FunctionName}/policy", (*Handler).getPolicy},
 	{"GetProvisionedConcurrencyConfig", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", nil},
+	{"GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}", nil},
 	{"GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config", nil},
 	{"Invoke", "POST", "/2015-03-31/functions/{FunctionName}/invocations", (*Handler).invoke},
 	{"InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async", nil},
@@ -111,6 +114,7 @@ var operations = []operation{
 		"ListVersionsByFunction", "GET", "/2015-03-31/functions/{FunctionName}/versions",
 		(*Handler).listVersionsByFunction,
 	},
+	{"PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause", nil},
 	{"PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions", nil},
 	{"PublishVersion", "POST", "/2015-03-31/functions/{FunctionName}/versions", (*Handler).publishVersion},
 	{"PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config", nil},
@@ -122,6 +126,7 @@ var operations = []operation{
 	{"PutFunctionRecursionConfig", "PUT", "/2024-08-31/functions/{FunctionName}/recursion-config", nil},
 	{"PutFunctionScalingConfig", "PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config", nil},
 	{"PutProvisionedConcurrencyConfig", "PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", nil},
+	{"PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}", nil},
 	{"PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config", nil},
 	{
 		"RemoveLayerVersionPermission", "DELETE",
@@ -131,6 +136,7 @@ var operations = []operation{
 		"RemovePermission", "DELETE", "/2015-03-31/functions/{FunctionName}/policy/{StatementId}",
 		(*Handler).removePermission,
 	},
+	{"ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume", nil},
 	{"SendDurableExecutionCallbackFailure", "POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail", nil},
 	{
 		"SendDurableExecutionCallbackHeartbeat", "POST",

@@ -37,8 +37,9 @@ var model = wire.Model[operation]{
 	Served: map[string]operation{
 		"GetCallerIdentity": {Serve: (*Handler).getCallerIdentity},
 	},
-	Others: `AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot DecodeAuthorizationMessage GetAccessKeyInfo
-		GetDelegatedAccessToken GetFederationToken GetSessionToken GetWebIdentityToken`,
+	Others: `AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot DecodeAuthorizationMessage
+		GetAccessKeyInfo GetDelegatedAccessToken GetFederationToken GetScopedCredentials GetSessionToken
+		GetWebIdentityToken`,
 }
 
 type operation = wire.Operation[*Handler, wire.Form]
