@@ -19,7 +19,7 @@ func (h *Handler) createTable(ctx context.Context, c wire.Caller, in *input) (an
 	in.need("AttributeDefinitions", "KeySchema")
 	in.refuse(
 		"OnDemandThroughput", "WarmThroughput", "ResourcePolicy", "GlobalTableSourceArn",
-		"GlobalTableSettingsReplicationMode",
+		"GlobalTableSettingsReplicationMode", "VectorIndexes",
 	)
 	in.refuseOn("StreamSpecification", "StreamEnabled")
 	if class := in.enum("TableClass", "STANDARD", "STANDARD_INFREQUENT_ACCESS"); class == "STANDARD_INFREQUENT_ACCESS" {

@@ -14,7 +14,8 @@ func (h *Handler) updateTable(ctx context.Context, c wire.Caller, in *input) (an
 	name := in.table(c)
 	in.refuse("OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "GlobalTableWitnessUpdates",
 		"MultiRegionConsistency",
-		"GlobalTableSettingsReplicationMode", "StreamSpecification", "TableClass")
+		"GlobalTableSettingsReplicationMode", "StreamSpecification", "TableClass", "VectorIndexUpdates",
+		"DisassociationProtectionEnabled")
 	change := table.Change{Attributes: in.attributes(), Billing: in.billing(), Throughput: in.throughput()}
 	if in.has("DeletionProtectionEnabled") {
 		change.Protected = new(in.boolean("DeletionProtectionEnabled"))

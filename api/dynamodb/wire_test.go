@@ -195,6 +195,19 @@ func TestRequestsAreRefused(t *testing.T) {
 			"shardmill does not support the parameter ReplicaUpdates yet; see docs/compat/dynamodb.md.",
 		},
 		{
+			"UpdateTable", `"TableName":"games","VectorIndexUpdates":[]`,
+			"shardmill does not support the parameter VectorIndexUpdates yet; see docs/compat/dynamodb.md.",
+		},
+		{
+			"UpdateTable", `"TableName":"games","DisassociationProtectionEnabled":true`,
+			"shardmill does not support the parameter DisassociationProtectionEnabled yet; see docs/compat/dynamodb.md.",
+		},
+		{
+			"CreateTable",
+			`"TableName":"new","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"S"}],"VectorIndexes":[]`,
+			"shardmill does not support the parameter VectorIndexes yet; see docs/compat/dynamodb.md.",
+		},
+		{
 			"CreateTable",
 			`"TableName":"new","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"S"}],"StreamSpecification":{"StreamEnabled":true}`,
 			"shardmill does not support the parameter StreamSpecification yet; see docs/compat/dynamodb.md.",

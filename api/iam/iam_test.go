@@ -312,6 +312,19 @@ func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	}
 }
 
+// Parameters that a role does not keep are refused by name.
+func TestOtherParametersOfRolesAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t)
+	for _, op := range []string{"CreateRole", "UpdateRole"} {
+		e.refused(
+			400, "ValidationError",
+			"shardmill does not support the parameter MaxSigninSessionDuration yet; see docs/compat/iam.md.", op,
+			"RoleName", "r", "AssumeRolePolicyDocument", "{}", "MaxSigninSessionDuration", "3600",
+		)
+	}
+}
+
 // Every broken constraint of a request is named.
 func TestParametersAreChecked(t *testing.T) {
 	t.Parallel()

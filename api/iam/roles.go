@@ -48,8 +48,21 @@ type roleAnswer struct {
 	Role roleXML
 }
 
+// refuseSignin refuses what roles do not keep: how long one who has signed in to AWS's console stays so.
+func refuseSignin(r *request) error {
+	for _, name := range []string{"MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"} {
+		if r.Has(name) {
+			return absent.Parameter(codeValidation, "the parameter "+name)
+		}
+	}
+	return nil
+}
+
 // createRole stores a role. Source: IAM API Reference, CreateRole.
 func (h *Handler) createRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
+	if err := refuseSignin(r); err != nil {
+		return nil, err
+	}
 	var v violations
 	ro := identity.Role{
 		Name: v.name(r, "RoleName", maxRoleName), Path: v.path(r), Description: v.description(r),
@@ -143,6 +156,9 @@ func (h *Handler) updateAssumeRolePolicy(ctx context.Context, _ wire.Caller, r *
 
 // updateRole changes description and longest session. Source: IAM API Reference, UpdateRole.
 func (h *Handler) updateRole(ctx context.Context, _ wire.Caller, r *request) (any, error) {
+	if err := refuseSignin(r); err != nil {
+		return nil, err
+	}
 	var v violations
 	var description *string
 	if text := v.description(r); r.Has("Description") {
