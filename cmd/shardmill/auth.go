@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,14 @@ within a second. The output goes through eval in the shell that is to use the ke
 			return err
 		}
 		k := auth.New(args[0], account, rights)
-		if err := auth.Add(file, k); err != nil {
+		switch err := auth.Add(file, k); {
+		case errors.Is(err, fs.ErrNotExist):
+			dir := shellWord(filepath.Dir(file))
+			return &failure{
+				code: exitUsage, text: "the key file " + file + ": its directory does not exist",
+				hint: "mkdir -p " + dir,
+			}
+		case err != nil:
 			return authFailure(err, file)
 		}
 		if js {

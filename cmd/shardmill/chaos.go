@@ -214,7 +214,7 @@ func newChaosOff() *cobra.Command {
 		t := newTerminal(c.OutOrStdout())
 		for _, a := range list.Streams {
 			t.printf(
-				"%s is left alone: of %d were throttled %d, failed %d; %s held up\n", a.Stream, a.Judged,
+				"%s is left alone: of %d judged, %d were throttled and %d failed; %s held up\n", a.Stream, a.Judged,
 				a.Throttled, a.Failed, counted(int(a.Delayed), "call"),
 			)
 		}

@@ -58,7 +58,7 @@ against their shards, code packages and objects against what names them. Each fi
 		}
 		if n := len(result.Findings); n > 0 {
 			return &failure{
-				text: fmt.Sprintf("%s is not whole: %d findings", *data, n),
+				text: fmt.Sprintf("%s is not whole: %s", *data, counted(n, "finding")),
 				hint: "check the disk, then restore a backup: shardmill backup makes them",
 			}
 		}

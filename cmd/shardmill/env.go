@@ -72,6 +72,10 @@ func newEnv() *cobra.Command {
 		for _, line := range reachLines(cl.endpoint, reached) {
 			t.printf("# %s\n", line)
 		}
+		if strings.HasPrefix(cl.endpoint, "unix:") {
+			t.printf("# The clients of AWS do not speak over unix sockets; the commands of shardmill do.\n")
+			return nil
+		}
 		t.printf(
 			"# The AWS CLI v1 ignores AWS_ENDPOINT_URL for `aws sqs`: add --endpoint-url %s there.\n",
 			shellWord(cl.endpoint),
