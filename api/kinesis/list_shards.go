@@ -55,6 +55,8 @@ func (h *handler) listShards(ctx context.Context, c *call) error {
 			{created != nil, "StreamCreationTimestamp"},
 		} {
 			if m.given {
+				c.hint = "The paginators of the AWS CLI and boto3 send both from the second page on, which fails on " +
+					"AWS, too: list with --no-paginate, then with --next-token alone."
 				return fault.New(codeInvalid, "NextToken and %s cannot be provided together.", m.name)
 			}
 		}

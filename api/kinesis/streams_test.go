@@ -209,9 +209,11 @@ func TestListShardsPages(t *testing.T) {
 		"ShardFilter":           `{"Type":"AT_LATEST"}`,
 		"ExclusiveStartShardId": `"shardId-000000000000"`, "StreamCreationTimestamp": `1`,
 	} {
-		w.call("ListShards", `{"NextToken":%q,%q:%s}`, token, member, value).fails(
-			"InvalidArgumentException", "NextToken and "+member+" cannot be provided together.",
-		)
+		r := w.call("ListShards", `{"NextToken":%q,%q:%s}`, token, member, value)
+		r.fails("InvalidArgumentException", "NextToken and "+member+" cannot be provided together.")
+		if !strings.Contains(r.header.Get("x-shardmill-hint"), "--no-paginate") {
+			t.Errorf("%s: the hint is %q", member, r.header.Get("x-shardmill-hint"))
+		}
 	}
 	w.call("ListShards", `{}`).fails("InvalidArgumentException", "Either NextToken or StreamName should be provided.")
 	w.call("ListShards", `{"NextToken":"aaaa"}`).fails("InvalidArgumentException", "Invalid NextToken.")
