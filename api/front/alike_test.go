@@ -114,7 +114,7 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // answer answers in one of the ways in which answers are framed.
 func (w *witness) answer(rw http.ResponseWriter, r *http.Request, verb, rest string, b *strings.Builder) {
 	n, _ := strconv.Atoi(rest)
-	n = min(n, 100_000)
+	n = min(n, 500_000)
 	h := rw.Header()
 	write := func(p string) {
 		if n, err := io.WriteString(rw, p); err != nil || n != len(p) {
@@ -149,6 +149,9 @@ func (w *witness) answer(rw http.ResponseWriter, r *http.Request, verb, rest str
 	case "short", "long":
 		h.Set("Content-Length", "10")
 		write(strings.Repeat("l", map[string]int{"short": 5, "long": 15}[verb]))
+	case "none":
+		h.Set("Content-Length", "0")
+		write("more")
 	case "status":
 		if n >= 200 && n < 1000 {
 			h.Set("Content-Type", "text/x")
@@ -323,9 +326,11 @@ func TestEveryAnswerIsFramedAsNetHTTPFramesIt(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	targets := []string{
-		"/sized/0", "/sized/1", "/sized/2047", "/sized/2048", "/sized/2049", "/sized/5000", "/sized/100000", "/unsized/0",
-		"/unsized/1", "/unsized/2047", "/unsized/2048", "/unsized/2049", "/unsized/4096", "/unsized/100000", "/parts/1",
-		"/parts/3", "/parts/49", "/flushed/0", "/flushed/1", "/flushed/5", "/short/", "/long/", "/status/200",
+		"/sized/0", "/sized/1", "/sized/2047", "/sized/2048", "/sized/2049", "/sized/5000", "/sized/100000",
+		"/sized/196608", "/sized/450000", "/unsized/0",
+		"/unsized/1", "/unsized/2047", "/unsized/2048", "/unsized/2049", "/unsized/4096", "/unsized/100000",
+		"/unsized/450000", "/parts/1",
+		"/parts/3", "/parts/49", "/flushed/0", "/flushed/1", "/flushed/5", "/short/", "/long/", "/none/", "/status/200",
 		"/status/204", "/status/299", "/status/304", "/status/404", "/status/500", "/status/999", "/body/204", "/body/304",
 		"/body/404", "/early/", "/headers/", "/close/", "/connection/", "/html/0", "/html/600", "/html/3000", "/unread/",
 		"/late/", "/closed/", "/",

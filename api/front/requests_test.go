@@ -33,6 +33,7 @@ var plainOnes = []string{
 	request("POST", "/late/", "read too late"), request("POST", "/closed/", "body") + request("GET", "/after", ""),
 	request("POST", "/", strings.Repeat("y", 100_000)),
 	request("GET", "/", "", "X-A: 1", "x-a: 2", "X-a:3", "X-Empty:", "X-Blanks: \t a\tb \t", "!#$%&'*+-.^_`|~1: token"),
+	request("GET", "/", "", "X-A: 1", "X-B: 2", "X-A: 3", "X-C: 4", "X-B: 5", "X-A: 6"),
 	request("GET", "/", "", "Cookie: a=b", "cookie: c=d", "TE: trailers", "Keep-Alive: 5", "Proxy-Connection: close"),
 	request("POST", "/one", "1") + request("POST", "/two", "22") + request("GET", "/three", ""),
 	request("POST", "/one", "1") + "\r\n" + request("GET", "/two", ""),

@@ -1,10 +1,13 @@
 package front
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +60,110 @@ func TestClientsThatTakeNothingAreCutOff(t *testing.T) {
 			t.Errorf("%s: the handler ended with %v", name, err)
 		}
 	}
+}
+
+// The bound that a handler has set for the writes of its answer ends with it: who takes nothing of the next answer on
+// the same connection is cut off.
+func TestABoundOfAHandlerEndsWithItsAnswer(t *testing.T) {
+	t.Parallel()
+	left := make(chan error, 1)
+	s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/own" {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour))
+			return
+		}
+		_, err := w.Write(make([]byte, 16<<20))
+		left <- err
+	})})
+	s.patience = 50 * time.Millisecond
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.Serve(l) })
+	t.Cleanup(func() {
+		_ = s.Close()
+		running.Wait()
+	})
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+
+	both := "GET /own HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	if _, err := io.WriteString(c, both); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // for who is not cut off
+	defer cancel()
+	select {
+	case err := <-left:
+		if err == nil || !strings.Contains(err.Error(), "timeout") {
+			t.Errorf("the handler ended with %v", err)
+		}
+	case <-ctx.Done():
+		t.Error("the handler goes on")
+	}
+}
+
+// remembering is a writer of answers that remembers the deadlines for its writes.
+type remembering struct {
+	*httptest.ResponseRecorder
+	deadlines int
+}
+
+func (r *remembering) SetWriteDeadline(time.Time) error {
+	r.deadlines++
+	return nil
+}
+
+// Where net/http serves, each piece of an answer and each flush has a bound of its own, unless the handler has set one;
+// and however many pieces there are, the handler learns how much it has written.
+func TestEachPieceOfNetHTTPHasItsBound(t *testing.T) {
+	t.Parallel()
+	w := &remembering{ResponseRecorder: httptest.NewRecorder()}
+	p := &patient{ResponseWriter: w, patience: time.Minute}
+	answer := bytes.Repeat([]byte("0123456789"), 2*writePiece/10+1)
+
+	n, err := p.Write(answer)
+
+	if err != nil || n != len(answer) || !bytes.Equal(w.Body.Bytes(), answer) || w.deadlines != 3 {
+		t.Errorf("wrote %d of %d with %d bounds, %v", n, len(answer), w.deadlines, err)
+	}
+	if n, err := p.Write(nil); n != 0 || err != nil {
+		t.Errorf("nothing: %d, %v", n, err)
+	}
+	w.deadlines = 0
+	if err := p.FlushError(); err != nil || !w.Flushed || w.deadlines != 1 {
+		t.Errorf("a flush: %d bounds, %v", w.deadlines, err)
+	}
+	if err := http.NewResponseController(p).SetWriteDeadline(time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w.deadlines = 0
+	_, _ = p.Write(answer)
+	if _ = p.FlushError(); w.deadlines != 0 {
+		t.Errorf("the handler's own bound is replaced %d times", w.deadlines)
+	}
+}
+
+// What is handed over while the server stops is closed.
+func TestNothingIsHandedOverAtAStop(t *testing.T) {
+	t.Parallel()
+	s := New(&http.Server{})
+	mine, theirs := net.Pipe()
+	s.stopListening()
+
+	s.handOver(theirs, []byte("GET"))
+
+	_ = mine.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := mine.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("it is open: %v", err)
+	}
+	_ = s.Close()
 }
 
 // watched is a connection that remembers the deadlines for its writes.
