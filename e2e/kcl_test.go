@@ -208,23 +208,31 @@ func (a *application) round() {
 	}
 }
 
+// billing is an application that polls a stream by means of a version of the library, at a server that writes down what
+// it is asked.
+func billing(t *testing.T, folder string) (*application, *recorder) {
+	t.Helper()
+	direct := start(t, newHome(t), "dev")
+	s, r := direct.recorded(t)
+	return &application{
+		t: t, s: s, clients: direct.clients(), folder: folder, name: "billing", stream: "orders", reads: "polling",
+	}, r
+}
+
 // Version 3 as its guide sets it up: leases, their index and its own state in tables, metrics in CloudWatch, CBOR over
 // HTTP/2.
 func TestKinesisClientLibrary3(t *testing.T) {
 	t.Parallel()
-	direct := start(t, newHome(t), "dev")
-	s, r := direct.recorded(t)
+	a, r := billing(t, "kcl3")
+	a.led = true
 
-	(&application{
-		t: t, s: s, clients: direct.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "polling",
-		led: true,
-	}).round()
+	a.round()
 
 	if !r.spoke("HTTP/2.0 application/x-amz-cbor-1.1") {
 		t.Error("nothing came in CBOR over HTTP/2")
 	}
 	r.listed(t, "Kinesis Client Library 3")
-	names, _, err := s.command(t, venv(t, "aws"), "cloudwatch", "list-metrics", "--namespace", "billing",
+	names, _, err := a.s.command(t, venv(t, "aws"), "cloudwatch", "list-metrics", "--namespace", "billing",
 		"--query", "Metrics[].MetricName", "--output", "text")
 	if err != nil || !strings.Contains(names, "RecordsProcessed") || !strings.Contains(names, "MillisBehindLatest") {
 		t.Errorf("%v: the library's metrics are %s", err, names)
@@ -273,13 +281,10 @@ func TestKinesisClientLibrary3OutlivesTheServer(t *testing.T) {
 func TestKinesisClientLibrary3WithoutItsLeader(t *testing.T) {
 	byHand(t)
 	t.Parallel()
-	direct := start(t, newHome(t), "dev")
-	s, r := direct.recorded(t)
+	a, r := billing(t, "kcl3")
+	a.led, a.beheaded = true, true
 
-	(&application{
-		t: t, s: s, clients: direct.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "polling",
-		led: true, beheaded: true,
-	}).round()
+	a.round()
 
 	r.listed(t, "Kinesis Client Library 3")
 }
@@ -289,13 +294,10 @@ func TestKinesisClientLibrary3WithoutItsLeader(t *testing.T) {
 func TestKinesisClientLibrary3FanOut(t *testing.T) {
 	byHand(t)
 	t.Parallel()
-	direct := start(t, newHome(t), "dev")
-	s, r := direct.recorded(t)
+	a, r := billing(t, "kcl3")
+	a.led, a.reads = true, "fan-out"
 
-	(&application{
-		t: t, s: s, clients: direct.clients(), folder: "kcl3", name: "billing", stream: "orders", reads: "fan-out",
-		led: true,
-	}).round()
+	a.round()
 
 	r.listed(t, "Kinesis Client Library 3")
 }
@@ -339,12 +341,9 @@ func TestKinesisClientLibrary3FollowsAReshardByFanOut(t *testing.T) {
 func TestKinesisClientLibrary2(t *testing.T) {
 	byHand(t)
 	t.Parallel()
-	direct := start(t, newHome(t), "dev")
-	s, r := direct.recorded(t)
+	a, r := billing(t, "kcl2")
 
-	(&application{
-		t: t, s: s, clients: direct.clients(), folder: "kcl2", name: "billing", stream: "orders", reads: "polling",
-	}).round()
+	a.round()
 
 	r.listed(t, "Kinesis Client Library 2")
 }
@@ -353,12 +352,9 @@ func TestKinesisClientLibrary2(t *testing.T) {
 func TestKinesisClientLibrary1(t *testing.T) {
 	byHand(t)
 	t.Parallel()
-	direct := start(t, newHome(t), "dev")
-	s, r := direct.recorded(t)
+	a, r := billing(t, "kcl1")
 
-	(&application{
-		t: t, s: s, clients: direct.clients(), folder: "kcl1", name: "billing", stream: "orders", reads: "polling",
-	}).round()
+	a.round()
 
 	r.listed(t, "Kinesis Client Library 1")
 }
