@@ -91,7 +91,15 @@ func (s *Service) unproven(r *http.Request, g *sigv4.Given, err error) *fault.Er
 		return &fault.Error{Code: s.codes().Internal, Status: http.StatusInternalServerError}
 	}
 	d := s.dialect(r)
-	if d == Objects {
+	switch {
+	case d == Objects && why.Why == sigv4.Missing && r.URL.Query().Has("AWSAccessKeyId"):
+		return &fault.Error{
+			Code: codeInvalidRequest, Status: http.StatusBadRequest,
+			Message: "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+			Hint: "boto3 and the AWS CLI sign URLs of us-east-1 in version 2 unless told otherwise: " +
+				"Config(signature_version='s3v4'), aws configure set default.s3.signature_version s3v4",
+		}
+	case d == Objects:
 		return objectsRefusal(g, why)
 	}
 	f := &fault.Error{Code: codesOf[why.Why].plain, Status: http.StatusForbidden, Message: why.Text}
