@@ -185,6 +185,72 @@ func TestLateChangesAreNotPutOffForEver(t *testing.T) {
 	})
 }
 
+// Calls that change nothing come in between: what may become durable later does so all the same.
+func TestACallThatChangesNothingPutsNoLateChangeOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStuck(t)
+		if err := errors.Join(s.note(storage.Soon, "k"), s.Local().Apply(t.Context(), storage.Sync)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(1100 * time.Millisecond)
+		synctest.Wait()
+
+		if _, found, err := s.afterPowerLoss().Local().Get([]byte("k")); err != nil || !found {
+			t.Errorf("it is not there after more than a second: %v", err)
+		}
+	})
+}
+
+// Pebble shows records before they are durable. A reader who needs the database, because no block is in memory, stops
+// before those and waits for them at the tip.
+func TestAReaderOfTheDatabaseStopsBeforeWhatIsNotDurable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStuck(t)
+		pebble.SetTailBytes(s.Store, 0)
+		if _, err := put(t, s.Store, s.writer, "durable"); err != nil {
+			t.Fatal(err)
+		}
+		release := s.hold()
+		s.start(func() error { _, err := put(t, s.Store, s.writer, "in the commit"); return err })
+		read := 0
+		next, end, err := s.Log().Scan(
+			t.Context(), s.writer.Shard, 1, storage.Limit{}, func(record.Record) { read++ },
+		)
+		if err != nil || read != 1 || next != 2 || end.Kind != storage.Tail {
+			t.Errorf("read %d records, next %d, end %d, %v; want the durable one, and the tail", read, next, end.Kind, err)
+		}
+		release()
+		if got := readAll(t, s.Store, s.writer.Shard); len(got) != 2 {
+			t.Errorf("records %q", got)
+		}
+	})
+}
+
+// A shard that is created while its stream is being deleted is not there afterwards, nor after a restart: its creator
+// learns that the stream is gone.
+func TestNoShardIsCreatedBehindTheDeletionOfItsStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStuck(t)
+		second := storage.Shard{Stream: 1, Index: 1} // beside the first, whose group is in memory
+		release := s.hold()
+		s.start(func() error { return s.set("in the commit", "v") })
+		s.start(func() error { return s.Log().Delete(t.Context(), 1) })
+		s.start(func() error {
+			if err := s.Log().Create(t.Context(), second, 0); !errors.Is(err, storage.ErrNotFound) {
+				return fmt.Errorf("creating it: %w", err)
+			}
+			return nil
+		})
+		release()
+		if _, _, _, err := s.afterPowerLoss().Log().Bounds(t.Context(), second); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("after a restart: %v", err)
+		}
+	})
+}
+
 // A caller who leaves while the commit is under way waits for its outcome, since the committer still reads the records:
 // the records are there, and no later call gets the answer that was meant for it.
 func TestACallerWhoLeavesWaitsForACommitUnderWay(t *testing.T) {

@@ -127,10 +127,12 @@ func (l *log) Create(ctx context.Context, id storage.Shard, first record.Positio
 
 func (op *creating) stage(c *commit) {
 	slot := &op.group.known[op.id.Index%groupSize]
-	if *slot != nil {
-		if op.err = storage.ErrExists; (*slot).deleted {
-			op.err = storage.ErrNotFound // its stream is being deleted
-		}
+	switch {
+	case op.group.gone: // since this call has found the group
+		op.err = storage.ErrNotFound
+		return
+	case *slot != nil:
+		op.err = storage.ErrExists
 		return
 	}
 	c.seal()

@@ -25,7 +25,7 @@ func idOf(shard storage.Shard) groupID { return groupID{shard.Stream, shard.Inde
 type group struct {
 	load   sync.Mutex // held while loading; guards loaded and gone
 	loaded bool
-	gone   bool // the stream was deleted
+	gone   bool // the stream was deleted; only the committer says so
 
 	// Used by the committer only, once loaded.
 	last   record.Position   // highest position assigned
