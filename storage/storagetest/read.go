@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -170,6 +171,66 @@ var readTests = []test{
 			t.Fatalf("after trimming all, %d records are readable, want the new one", len(rs))
 		}
 	}),
+	simple("AReadOfWhatIsTrimmedMeanwhileLeavesNothingOut", func(t *testing.T, b *bench) {
+		w := b.create(shardAt(0))
+		for range 4 {
+			b.put(w, records("r", 2))
+		}
+		trim := func() { b.must(b.Store.Log().Trim(b.ctx, w.Shard, 7)) }
+		for _, limit := range []storage.Limit{{Records: 1}, {Bytes: 1}, {Records: 4}} {
+			from, end := record.Position(1), storage.End{}
+			var err error
+			visits := 0
+			if from, end, err = b.Store.Log().Scan(b.ctx, w.Shard, from, limit, func(record.Record) {
+				if visits++; visits == 1 {
+					trim()
+				}
+			}); err != nil || visits == 0 || end.Kind != storage.More {
+				t.Fatalf("limit %+v: %d visits, next %d, end %d, %v; want more to follow", limit, visits, from, end.Kind, err)
+			}
+			if _, next, end := b.scan(w.Shard, from, storage.Limit{}); from < 7 &&
+				(end.Kind != storage.Trimmed || end.Oldest != 7 || next != from) {
+				t.Fatalf("limit %+v: the scan behind it: next %d, %+v; want trimmed up to 7", limit, next, end)
+			}
+			w = b.create(shardAt(w.Shard.Index + 5)) // a group of its own, whose positions begin at 1
+			for range 4 {
+				b.put(w, records("r", 2))
+			}
+		}
+	}),
+	simple("ASeekOfWhatIsTrimmedMeanwhileFindsTheOldest", func(t *testing.T, b *bench) {
+		for at := range 6 {
+			w := b.create(shardAt(record.ShardID(5 * at)))
+			first := b.put(w, records("trimmed", 2))[0]
+			b.put(w, records("kept", 2))
+			trim := func() { b.must(b.Store.Log().Trim(b.ctx, w.Shard, 3)) }
+			ctx := &askedContext{Context: b.ctx, left: at, then: trim}
+			pos, err := b.Store.Log().Seek(ctx, w.Shard, first.Arrival)
+			if err != nil || pos != 1 && pos != 3 {
+				t.Fatalf("trimmed when asked for the %dth time: position %d, %v; want 1, or 3", at, pos, err)
+			}
+		}
+	}),
+	simple("SeekKnowsEachMillisecondAfterReopening", func(t *testing.T, b *bench) {
+		var in []record.Record
+		gaps := []time.Duration{999, 1000, 1001, 1999} // milliseconds; a backend may index arrivals once a second
+		for i := range gaps {
+			w := b.create(shardAt(record.ShardID(i)))
+			b.put(w, records("first", 1))
+			b.Clock.SetOffset(b.Clock.Offset() + gaps[i]*time.Millisecond)
+			in = append(in, b.put(w, records("r", 1))[0])
+			b.Clock.SetOffset(b.Clock.Offset() - time.Hour)
+			b.put(w, records("last", 1))
+		}
+		if b.Reopen != nil {
+			b.Store = b.Reopen()
+		}
+		for i, r := range in {
+			if got := b.seek(shardAt(record.ShardID(i)), r.Arrival); got != r.Pos {
+				t.Errorf("%d ms after the first: position %d, want %d", gaps[i], got, r.Pos)
+			}
+		}
+	}),
 	simple("RecordsStayValidAfterTrim", func(t *testing.T, b *bench) {
 		w := b.create(shardAt(0))
 		b.put(w, records("r", 100))
@@ -208,6 +269,20 @@ var readTests = []test{
 			}
 		}
 	}),
+}
+
+// askedContext calls then when it is asked for its error for the left-th time: between two steps of a call.
+type askedContext struct {
+	context.Context
+	left int
+	then func()
+}
+
+func (c *askedContext) Err() error {
+	if c.left--; c.left == -1 {
+		c.then()
+	}
+	return c.Context.Err()
 }
 
 // instants are all arrivals and the milliseconds around them.
