@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/auth"
 )
 
@@ -144,6 +145,52 @@ func (g *guarded) add(name, account string, rights auth.Rights) aws.Credentials 
 		g.Fatal(err)
 	}
 	return aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}
+}
+
+// Chaos is held to the account of its key, and to the streams that the key may use: it is neither set nor ended for
+// others, and not shown to another account.
+func TestChaosIsHeldToTheKey(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, Config{Dev: true})
+	const other = "111122223333"
+	admin := g.keys[auth.Admin]
+	theirs := g.add("theirs", other, auth.Rights{Role: auth.Admin})
+	limited := g.add("limited", "", auth.Rights{Role: auth.Admin, Streams: []string{"mine-*"}})
+	for k, name := range map[aws.Credentials]string{admin: "orders", theirs: "orders", limited: "mine-1"} {
+		g.ok(g.call(k, "kinesis", "Kinesis_20131202.CreateStream", `{"StreamName":"`+name+`","ShardCount":1}`))
+	}
+	set := func(k aws.Credentials, account, stream string) (int, string) {
+		return g.rest(k, "shardmill", "POST", control.PathChaos,
+			`{"account":"`+account+`","stream":"`+stream+`","fail":"1/2"}`)
+	}
+	stop := func(k aws.Credentials, query string) (int, string) {
+		return g.rest(k, "shardmill", "DELETE", control.PathChaos+query, "")
+	}
+	g.ok(set(admin, "", "orders"))
+	g.ok(set(theirs, other, "orders"))
+	g.ok(set(limited, "", "mine-1"))
+
+	for what, try := range map[string]func() (int, string){
+		"set for another account":      func() (int, string) { return set(theirs, "", "orders") },
+		"set for a stream not its own": func() (int, string) { return set(limited, "", "orders") },
+		"end for another account":      func() (int, string) { return stop(theirs, "?stream=orders") },
+		"end for a stream not its own": func() (int, string) { return stop(limited, "?stream=orders") },
+	} {
+		if status, answer := try(); status != 403 {
+			t.Errorf("a key may %s: %d %s", what, status, answer)
+		}
+	}
+	for k, want := range map[aws.Credentials]int{admin: 2, theirs: 1} {
+		answer := g.ok(g.rest(k, "shardmill", "GET", control.PathChaos, ""))
+		if got := strings.Count(answer, `"account"`); got != want {
+			t.Errorf("shown are %d streams, want %d: %s", got, want, answer)
+		}
+	}
+	g.ok(stop(limited, ""))
+	if answer := g.ok(g.control("GET", control.PathChaos, "")); strings.Count(answer, `"orders"`) != 2 ||
+		strings.Contains(answer, "mine-1") {
+		t.Errorf("after all that a key may use has ended: %s", answer)
+	}
 }
 
 // A key with patterns uses the streams that these describe, however it names them, and lists all.

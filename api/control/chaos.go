@@ -165,6 +165,9 @@ func (h *handler) setChaos(w http.ResponseWriter, r *http.Request) error {
 			`the body must be {"stream": NAME, "throttle": "5%", "fail": "1/20", "latencyMillis": n, "seed": n, "shard": "shardId-000000000000", "calls": true, "reads": true}, all but the stream optional`,
 		}
 	}
+	if err := over(r, in.name()); err != nil {
+		return err
+	}
 	plan, err := in.plan()
 	if err != nil {
 		return &Problem{http.StatusBadRequest, err.Error()}
@@ -175,6 +178,15 @@ func (h *handler) setChaos(w http.ResponseWriter, r *http.Request) error {
 	}
 	wire.WriteJSON(w, http.StatusOK, jsonType, chaosAnswer(state))
 	return nil
+}
+
+// over refuses a request about a stream of another account than its key's, or one that the key may not use.
+func over(r *http.Request, name stream.Name) error {
+	if err := within(r, name.Account); err != nil {
+		return err
+	}
+	c := wire.CallerOf(r.Context())
+	return refusal(c.PermitStream(name.Name, name.ARN()))
 }
 
 // streamProblem gives the words of package stream a status.
@@ -189,22 +201,30 @@ func streamProblem(err error) error {
 	return &Problem{http.StatusBadRequest, f.Message}
 }
 
-func (h *handler) listChaos(w http.ResponseWriter, _ *http.Request) error {
+// listChaos shows what is set in the account of the key, for the token in all.
+func (h *handler) listChaos(w http.ResponseWriter, r *http.Request) error {
 	list := ChaosList{Streams: []ChaosAnswer{}}
 	for _, s := range h.Chaos.ChaosStates() {
-		list.Streams = append(list.Streams, chaosAnswer(s))
+		if within(r, s.Stream.Account) == nil {
+			list.Streams = append(list.Streams, chaosAnswer(s))
+		}
 	}
 	wire.WriteJSON(w, http.StatusOK, jsonType, list)
 	return nil
 }
 
-// stopChaos ends what is set for the stream of the query, or without one for all streams.
+// stopChaos ends what is set for the stream of the query, or without one for all streams that the key may use.
 func (h *handler) stopChaos(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	one := ChaosRequest{Account: q.Get("account"), Region: q.Get("region"), Stream: q.Get("stream")}
+	if one.Stream != "" {
+		if err := over(r, one.name()); err != nil {
+			return err
+		}
+	}
 	list := ChaosList{Streams: []ChaosAnswer{}}
 	for _, s := range h.Chaos.ChaosStates() {
-		if one.Stream != "" && s.Stream != one.name() {
+		if one.Stream != "" && s.Stream != one.name() || over(r, s.Stream) != nil {
 			continue
 		}
 		was, err := h.Chaos.StopChaos(r.Context(), s.Stream)
