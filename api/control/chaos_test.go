@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,18 +17,26 @@ func (w *world) SetChaos(_ context.Context, name stream.Name, c stream.Chaos) (s
 	if name.Name != "orders" {
 		return stream.ChaosState{}, fault.New(fault.CodeNotFound, "Stream %s not found.", name.Name)
 	}
-	w.chaos = []stream.ChaosState{{Stream: name, Chaos: c}}
-	return w.chaos[0], nil
+	_, _ = w.StopChaos(context.Background(), name)
+	state := stream.ChaosState{Stream: name, Chaos: c}
+	w.chaos = append(w.chaos, state)
+	return state, nil
 }
 
-func (w *world) StopChaos(context.Context, stream.Name) (bool, error) {
-	was := w.chaos != nil
-	w.chaos = nil
-	return was, nil
+// StopChaos finds no stream in the region gone, where they are deleted at any time.
+func (w *world) StopChaos(_ context.Context, name stream.Name) (bool, error) {
+	before := len(w.chaos)
+	w.chaos = slices.DeleteFunc(slices.Clone(w.chaos), func(s stream.ChaosState) bool { return s.Stream == name })
+	if name.Region == "gone" {
+		return false, fault.New(fault.CodeNotFound, "Stream %s not found.", name.Name)
+	}
+	return len(w.chaos) < before, nil
 }
 
 func (w *world) ChaosStates() []stream.ChaosState { return w.chaos }
-func (w *world) ChaosTotals() stream.ChaosCounts  { return stream.ChaosCounts{Throttled: 5} }
+func (w *world) ChaosTotals() stream.ChaosCounts {
+	return stream.ChaosCounts{Throttled: 5, Failed: 6, Delayed: 7}
+}
 
 // What is asked for is what is set, and what is told about it can be asked for again.
 func TestChaosIsSetShownAndStopped(t *testing.T) {
@@ -64,15 +73,18 @@ func TestChaosIsSetShownAndStopped(t *testing.T) {
 		t.Errorf("listed is %s", list)
 	}
 	_, list := do(h, "DELETE", PathChaos+"?stream=others", "")
-	if strings.TrimSpace(list) != `{"streams":[]}` || w.chaos == nil {
+	if strings.TrimSpace(list) != `{"streams":[]}` || len(w.chaos) != 1 {
 		t.Errorf("another stream: stopped is %s", list)
 	}
 	_, list = do(h, "DELETE", PathChaos, "")
-	if strings.TrimSpace(list) != `{"streams":[`+shown+`]}` || w.chaos != nil {
+	if strings.TrimSpace(list) != `{"streams":[`+shown+`]}` || len(w.chaos) != 0 {
 		t.Errorf("stopped is %s", list)
 	}
-	if _, page := do(h, "GET", PathMetrics, ""); !strings.Contains(page, `shardmill_chaos_total{kind="throttled"} 5`) {
-		t.Error("the metrics do not tell of it")
+	_, page := do(h, "GET", PathMetrics, "")
+	for _, want := range []string{`kind="throttled"} 5`, `kind="failed"} 6`, `kind="delayed"} 7`} {
+		if !strings.Contains(page, "shardmill_chaos_total{"+want+"\n") {
+			t.Errorf("the metrics do not tell of %s", want)
+		}
 	}
 
 	var drawn ChaosAnswer
@@ -80,6 +92,33 @@ func TestChaosIsSetShownAndStopped(t *testing.T) {
 	err := json.Unmarshal([]byte(answer), &drawn)
 	if err != nil || drawn.Seed == nil || *drawn.Seed != w.chaos[0].Seed {
 		t.Errorf("without a seed: %s, %v", answer, err)
+	}
+}
+
+// Each stream has chaos of its own; all of it ends at once, also where one of the streams is deleted meanwhile.
+func TestChaosOfStreamsWithOneNameIsTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	h := w.handler(true)
+	for _, region := range []string{"eu-west-1", "gone", "us-east-1"} {
+		status, answer := do(h, "POST", PathChaos, `{"region":"`+region+`","stream":"orders","fail":"1/2","seed":0,"calls":true}`)
+		if status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	for _, s := range w.chaos {
+		if s.Seed != 0 || !s.Calls || s.Reads {
+			t.Errorf("set is %+v", s.Chaos)
+		}
+	}
+
+	_, one := do(h, "DELETE", PathChaos+"?stream=orders&region=eu-west-1", "")
+	if !strings.Contains(one, `"eu-west-1"`) || strings.Contains(one, `"us-east-1"`) || len(w.chaos) != 2 {
+		t.Errorf("of one: %s, left are %+v", one, w.chaos)
+	}
+	if status, all := do(h, "DELETE", PathChaos, ""); status != 200 || strings.Contains(all, `"gone"`) ||
+		!strings.Contains(all, `"us-east-1"`) || len(w.chaos) != 0 {
+		t.Errorf("of all: %d %s, left are %+v", status, all, w.chaos)
 	}
 }
 
@@ -102,7 +141,7 @@ func TestChaosThatCannotBeIsRefused(t *testing.T) {
 	if status, _ := do(w.handler(false), "POST", PathChaos, `{"stream":"orders","fail":"5%"}`); status != 403 {
 		t.Errorf("under serve: %d", status)
 	}
-	if w.chaos != nil {
+	if len(w.chaos) != 0 {
 		t.Errorf("set is %+v", w.chaos)
 	}
 }
@@ -111,7 +150,8 @@ func TestShares(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]stream.Share{
 		"": {}, "5%": {PerMillion: 50_000}, "0.5%": {PerMillion: 5_000}, "100%": {PerMillion: 1_000_000},
-		"0.0001%": {PerMillion: 1}, "33.3333%": {PerMillion: 333_333}, "1/1": {Every: 1}, "1/20": {Every: 20},
+		"0.0001%": {PerMillion: 1}, "0.0029%": {PerMillion: 29}, // 28.999… in floating point
+		"33.3333%": {PerMillion: 333_333}, "1/1": {Every: 1}, "1/20": {Every: 20},
 	} {
 		got, err := ParseShare(text)
 		if err != nil || got != want {

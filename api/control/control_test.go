@@ -95,12 +95,14 @@ func (w *world) Statuses(context.Context) []engine.MappingStatus { return w.stat
 
 func newWorld() *world { return &world{ready: true, clock: clock.New(0)} }
 
-func (w *world) handler(dev bool) http.Handler {
-	return New(Options{
+func (w *world) handler(dev bool) http.Handler { return New(w.options(dev)) }
+
+func (w *world) options(dev bool) Options {
+	return Options{
 		Token: token, Dev: dev, Version: "v1", Began: time.Unix(0, 0), Clock: w.clock, Server: w, Functions: w,
 		Mappings: w,
 		Streams:  w, Chaos: w, Replayer: w, Logs: w, Sink: w, Metrics: w, Statuses: w,
-	})
+	}
 }
 
 // do sends a request with the token, unless headers say otherwise.
@@ -136,7 +138,7 @@ func TestTheTokenOpensWhatIsNotHealth(t *testing.T) {
 		{"GET", PathProfile + "heap"},
 	} {
 		for _, given := range []string{
-			"", "Bearer ", "Bearer " + token[:4], "Bearer " + token + "x", "Basic " + token,
+			"", "Bearer ", "Bearer " + token[:4], "Bearer " + token + "x", "Basic " + token, token,
 		} {
 			status, answer := do(h, c.method, c.path, "{}", "Authorization", given)
 			if status != 401 || strings.Contains(answer, token) {
@@ -155,16 +157,73 @@ func TestTheTokenOpensWhatIsNotHealth(t *testing.T) {
 	}
 }
 
+// A signature counts instead of the token, if it is admitted; a wrong token is not another signature.
+func TestASignatureIsJudgedWhereThereIsNoToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	o := w.options(true)
+	o.Admit = func(_ *http.Request, operation string) error {
+		if operation == "ShowClock" {
+			return nil
+		}
+		return fault.New("NoSuchKey", "for %s", operation)
+	}
+	h := New(o)
+	for _, c := range []struct {
+		method, path, given string
+		status              int
+		answer              string
+	}{
+		{"GET", PathClock, "AWS4-HMAC-SHA256 …", 200, ""},
+		{"GET", PathLogs, "AWS4-HMAC-SHA256 …", 403, `{"message":"NoSuchKey: for ShowLogs"}`},
+		{"GET", PathClock, "Bearer wrong", 401, ""},
+		{"GET", PathClock, "", 401, ""},
+	} {
+		status, answer := do(h, c.method, c.path, "", "Authorization", c.given)
+		if status != c.status || c.answer != "" && answer != c.answer {
+			t.Errorf("%s %s with %q: %d %s", c.method, c.path, c.given, status, answer)
+		}
+	}
+}
+
+// failing is a body that the server has no memory for.
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) {
+	return 0, fault.New(fault.CodeUnavailable, "No memory.").WithStatus(503).WithHint("try again")
+}
+
+// A body that the server cannot take at the moment is not the caller's mistake, and the answer says what to do.
+func TestABodyWithoutRoomIsToldFromAWrongOne(t *testing.T) {
+	t.Parallel()
+	h := newWorld().handler(true)
+	for _, path := range []string{PathBackup, PathChaos, PathClock, PathReplay} {
+		r := httptest.NewRequest("POST", path, failing{})
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 503 || w.Body.String() != `{"message":"No memory. try again."}` {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 // A page in a browser gets nothing at all, with the token or without.
 func TestPagesGetNothing(t *testing.T) {
 	t.Parallel()
-	h := newWorld().handler(true)
-	for _, path := range []string{PathLive, PathReady, PathMetrics, PathClock, PathLogs} {
-		for _, header := range []string{"Origin", "Sec-Fetch-Site"} {
-			if status, _ := do(h, "GET", path, "", header, "cross-site"); status != 403 {
-				t.Errorf("%s with %s: %d", path, header, status)
+	w := newWorld()
+	h := w.handler(true)
+	for _, method := range []string{"GET", "POST"} {
+		for _, path := range []string{PathLive, PathReady, PathMetrics, PathClock, PathLogs, PathReset} {
+			for _, header := range []string{"Origin", "Sec-Fetch-Site"} {
+				if status, _ := do(h, method, path, "", header, "cross-site"); status != 403 {
+					t.Errorf("%s %s with %s: %d", method, path, header, status)
+				}
 			}
 		}
+	}
+	if w.asked != nil {
+		t.Errorf("the server was asked to %q", w.asked)
 	}
 }
 

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -57,6 +58,13 @@ func TestLeasesAreTakenInTheLegacyForms(t *testing.T) {
 	b.must(err)
 	same(t, given.Attributes, item{"leaseCounter": n("2")})
 
+	_, err = b.c.DeleteItem(t.Context(), &client.DeleteItemInput{ // without a word between them, all must hold
+		TableName: name, Key: key,
+		Expected: map[string]types.ExpectedAttributeValue{
+			"leaseCounter": {Value: n("77")}, "leaseOwner": {Exists: aws.Bool(false)},
+		},
+	})
+	refused(t, err, "ConditionalCheckFailedException", "The conditional request failed")
 	_, err = b.c.DeleteItem(t.Context(), &client.DeleteItemInput{
 		TableName: name, Key: key, ConditionalOperator: types.ConditionalOperatorOr,
 		Expected: map[string]types.ExpectedAttributeValue{
@@ -171,6 +179,27 @@ func TestLegacyRequestsAreRefused(t *testing.T) {
 			"GetItem", key + `,"AttributesToGet":[]`,
 			"1 validation error detected: Value at 'attributesToGet' failed to satisfy constraint: " +
 				"Member must have length greater than or equal to 1",
+		},
+		{
+			"GetItem", key + `,"AttributesToGet":["` + strings.Repeat(`a","`, 255) + `a"]`,
+			"1 validation error detected: Value at 'attributesToGet' failed to satisfy constraint: " +
+				"Member must have length less than or equal to 255",
+		},
+		{
+			"UpdateItem", key + `,"AttributeUpdates":{"":{"Value":{"S":"x"}}}`,
+			values + "Size of an attribute name must be from 1 to 65535 bytes",
+		},
+		{
+			"DeleteItem", key + `,"Expected":{"` + strings.Repeat("a", 65536) + `":{"Exists":false}}`,
+			values + "Size of an attribute name must be from 1 to 65535 bytes",
+		},
+		{
+			"Scan", `"ScanFilter":{"a":{"ComparisonOperator":"IN","AttributeValueList":[{"S":"x"},{}]}}`,
+			"Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+		},
+		{
+			"Query", `"KeyConditions":{"a":{"ComparisonOperator":"NULL"},"b":{"ComparisonOperator":"NULL"},"c":{"ComparisonOperator":"NULL"}}`,
+			"Conditions can be of length 1 or 2 only",
 		},
 		{"DeleteItem", key + `,"ConditionalOperator":"OR"`, "ConditionalOperator cannot be used without Filter or Expected"},
 		{

@@ -313,3 +313,20 @@ func TestBrokenCBOR(t *testing.T) {
 		}
 	}
 }
+
+// Lengths are written in the fewest bytes, and a text that is no UTF-8 is written as JSON has it, so that what comes
+// behind it can still be read. Source: RFC 8949, 3 and 5.3.1.
+func TestAnswersInCBORAreWellFormed(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[uint64]string{
+		0: "\x40", 23: "\x57", 24: "\x58\x18", 255: "\x58\xff", 256: "\x59\x01\x00", 65535: "\x59\xff\xff",
+		65536: "\x5a\x00\x01\x00\x00", 1<<32 - 1: "\x5a\xff\xff\xff\xff", 1 << 32: "\x5b\x00\x00\x00\x01\x00\x00\x00\x00",
+	} {
+		if got := string(appendHead(nil, majorBytes, n)); got != want {
+			t.Errorf("%d bytes begin with %x, want %x", n, got, want)
+		}
+	}
+	if got := string(asCBOR{}.string(nil, "a\xffb")); got != "\x65a\ufffdb" {
+		t.Errorf("a text that is no UTF-8 is %x", got)
+	}
+}

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -206,8 +207,25 @@ func TestChaosRefusesEntries(t *testing.T) {
 	if keys := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); keys != "a c" {
 		t.Errorf("readable are %s", keys)
 	}
+	w.ok("StartStreamEncryption", `{"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"}`)
+	w.ok("PutRecords", `{"StreamName":"s","Records":[{"Data":"","PartitionKey":"x"},{"Data":"","PartitionKey":"y"}]}`).
+		want("KMS", "EncryptionType") // though the last entry was not written
 	w.put("s", "e", "5")
 	w.call("PutRecord", `{"StreamName":"s","PartitionKey":"f","Data":"Ng=="}`).fails(
 		"ProvisionedThroughputExceededException", refused,
 	)
+}
+
+// Texts with escapes take the full way and arrive as they are, also those that end in a backslash.
+func TestEscapedKeysArriveAsTheyAre(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.create("s", 1)
+	for _, key := range []string{`a\\`, `\\`, `\"`, `\\\"`, `\u00e9`, `\/\t`} {
+		w.ok("PutRecord", `{"PartitionKey":"`+key+`","Data":"","StreamName":"s"}`)
+	}
+	got := w.read(w.iterator("s", "0", "TRIM_HORIZON", "")).each("Records", "PartitionKey")
+	if want := []string{`a\`, `\`, `"`, `\"`, "é", "/\t"}; !slices.Equal(got, want) {
+		t.Errorf("keys %q, want %q", got, want)
+	}
 }

@@ -55,6 +55,13 @@ func TestAnAggregateWithARecordOfAnotherShardIsNotWithinIt(t *testing.T) {
 	if a.Within(record.HashKeyRange{End: end}) {
 		t.Error("the key e is taken for one of shard 0")
 	}
+	var p kpl.Packer // a hash key counts, not the key
+	for _, hash := range []record.HashKey{{1}, {2}} {
+		p.Add(record.Record{Key: "e", Hash: hash, Explicit: true}, 1000)
+	}
+	if a, _ := kpl.Open(p.Record().Data); !a.Within(record.HashKeyRange{End: end}) {
+		t.Error("hash keys of shard 0 are not taken for such")
+	}
 	if a.Within(record.HashKeyRange{Start: half, End: record.MaxHashKey}) {
 		t.Error("the key a is taken for one of shard 1")
 	}
@@ -67,8 +74,11 @@ func TestWhatDoesNotFitTheFormatIsOneRecord(t *testing.T) {
 	wrongSum[len(wrongSum)-1] = 0x15
 	for name, b := range map[string][]byte{
 		"a wrong checksum": wrongSum, "nothing but the beginning": wrongSum[:4], "nothing": nil,
-		"a checksum of nothing": append(wrongSum[:4:4], bytes.Repeat([]byte{0}, 16)...),
-		"text":                  []byte("an ordinary record"),
+		"a checksum of nothing":           append(wrongSum[:4:4], bytes.Repeat([]byte{0}, 16)...),
+		"text":                            []byte("an ordinary record"),
+		"an empty message":                kpl.Framed(nil),
+		"a group with the end of another": kpl.Framed([]byte("\x0a\x01k\x1a\x05\x08\x00\x1a\x01d\x5b\x64")),
+		"a tag without a key":             kpl.Framed([]byte("\x0a\x01k\x1a\x09\x08\x00\x1a\x01d\x22\x02\x12\x00")),
 	} {
 		if a, ok := kpl.Open(b); ok {
 			t.Errorf("%s: taken for an aggregate of %d records", name, a.Len())
@@ -147,6 +157,27 @@ func TestASingleRecordIsNotPacked(t *testing.T) {
 	}
 	if p.Len() != 0 || p.Size() != 0 {
 		t.Errorf("the packer keeps %d records of %d bytes", p.Len(), p.Size())
+	}
+}
+
+// A packer has copied what it was given, and fills a record to its last byte.
+func TestAPackerCopiesAndFills(t *testing.T) {
+	t.Parallel()
+	var p kpl.Packer
+	data := []byte("one")
+	add := func(most int) bool { return p.Add(record.Record{Key: "k", Data: data}, most) }
+	add(1)
+	copy(data, "two")
+	if got := p.Record().Data; string(got) != "one" {
+		t.Errorf("alone: %q", got)
+	}
+	add(1)
+	add(1 << 20)
+	full := p.Size()
+	p.Record()
+	add(1)
+	if add(full-1) || !add(full) {
+		t.Errorf("two records make %d bytes, and do not fit exactly", full)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestLegacyConditionsHold(t *testing.T) {
 		{legacy("gone", "LT", num("5")), false},
 		{legacy("n", "BETWEEN", num("5"), num("6")), true},
 		{legacy("n", "BETWEEN", num("6"), num("7")), false},
+		{legacy("n", "BETWEEN", num("5"), num("5.0")), true},
 		{legacy("n", "IN", num("1"), num("5")), true},
 		{legacy("n", "IN", Text("5")), false},
 		{legacy("nul", "NOT_NULL"), true},
