@@ -197,3 +197,21 @@ func TestTailEndsWithItsStream(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// From now on: what the children of a reshard get before they are found is later than that, and is shown.
+func TestTailFromNowOnShowsAllOfTheChildren(t *testing.T) {
+	cl, calls := served(t, 1)
+	records, stop := tailing(t, cl, origin{kind: stream.IterLatest})
+	defer stop()
+	for eventually.Comes(t, "a read", calls) != "GetRecords" {
+	}
+
+	cl.must(t, "UpdateShardCount", map[string]any{
+		"StreamName": "orders", "TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING",
+	})
+	cl.must(t, "PutRecord", map[string]any{"StreamName": "orders", "PartitionKey": "k", "Data": []byte("of a child")})
+
+	if got := eventually.Comes(t, "a record", records); got != "of a child" {
+		t.Errorf("the first record is %q", got)
+	}
+}
