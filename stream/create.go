@@ -82,6 +82,9 @@ func (s *Streams) Create(ctx context.Context, name Name, in CreateInput) error {
 		if undo == nil {
 			undo = s.erase(context.WithoutCancel(ctx), st)
 		}
+		if undo != nil { // a stream that stays as it is could be neither used nor deleted
+			s.scheduleAgain(st, undo)
+		}
 		return errors.Join(err, undo)
 	}
 	return nil

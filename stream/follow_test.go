@@ -211,8 +211,9 @@ func TestAReaderInTheMidstOfTheReshardOfAnotherProcess(t *testing.T) {
 // hooked is a store that calls a test's functions around certain calls.
 type hooked struct {
 	storage.Store
-	commit func(ops []storage.Op) // before a commit
-	list   func(prefix string)    // before a list
+	commit func(ops []storage.Op)  // before a commit
+	list   func(prefix string)     // before a list
+	fail   func(call string) error // of a commit, a create, a delete, a trim or a scan, before anything is done
 
 	mu        sync.Mutex // guards what follows: some calls come from several goroutines
 	committed func()     // after a commit, once
@@ -220,6 +221,8 @@ type hooked struct {
 	create    func()     // before a shard is created, once
 	append    func()     // before an append, once
 	seek      func()     // before a seek, once
+	bounds    func()     // after the bounds of a shard were read, once
+	scanned   func()     // after a scan, once
 	acquires  int        // how many there were
 }
 
@@ -234,6 +237,14 @@ func (h *hooked) once(f *func()) {
 	}
 }
 
+// failed returns the error that a call is to have.
+func (h *hooked) failed(call string) error {
+	if h.fail == nil {
+		return nil
+	}
+	return h.fail(call)
+}
+
 func (h *hooked) Coord() storage.Coord { return hookedCoord{h.Store.Coord(), h} }
 func (h *hooked) Log() storage.Log     { return hookedLog{h.Store.Log(), h} }
 
@@ -245,6 +256,9 @@ type hookedCoord struct {
 func (c hookedCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
 	if c.h.commit != nil {
 		c.h.commit(ops)
+	}
+	if err := c.h.failed("commit"); err != nil {
+		return 0, err
 	}
 	revision, err := c.Coord.Commit(ctx, group, ops...)
 	c.h.once(&c.h.committed)
@@ -267,7 +281,43 @@ type hookedLog struct {
 
 func (l hookedLog) Create(ctx context.Context, shard storage.Shard, first record.Position) error {
 	l.h.once(&l.h.create)
+	if err := l.h.failed("create"); err != nil {
+		return err
+	}
 	return l.Log.Create(ctx, shard, first)
+}
+
+func (l hookedLog) Delete(ctx context.Context, id uint32) error {
+	if err := l.h.failed("delete"); err != nil {
+		return err
+	}
+	return l.Log.Delete(ctx, id)
+}
+
+func (l hookedLog) Trim(ctx context.Context, shard storage.Shard, before record.Position) error {
+	if err := l.h.failed("trim"); err != nil {
+		return err
+	}
+	return l.Log.Trim(ctx, shard, before)
+}
+
+func (l hookedLog) Scan(
+	ctx context.Context, shard storage.Shard, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
+	if err := l.h.failed("scan"); err != nil {
+		return from, storage.End{}, err
+	}
+	next, end, err := l.Log.Scan(ctx, shard, from, limit, visit)
+	l.h.once(&l.h.scanned)
+	return next, end, err
+}
+
+func (l hookedLog) Bounds(ctx context.Context, shard storage.Shard) (
+	oldest, next record.Position, closed bool, err error,
+) {
+	oldest, next, closed, err = l.Log.Bounds(ctx, shard)
+	l.h.once(&l.h.bounds)
+	return oldest, next, closed, err
 }
 
 func (l hookedLog) Seek(ctx context.Context, shard storage.Shard, at record.Millis) (record.Position, error) {
