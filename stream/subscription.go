@@ -105,8 +105,9 @@ func (s *Streams) subscribe(
 	}
 	// whoever has changed the consumer since it was looked up has not found the subscription
 	if latest := s.current(sub.key.stream); latest == nil || !latest.serves(sub.key) {
-		s.seats.leave(sub, now)
-		return nil, consumerMissing(sub.id)
+		gone := consumerMissing(sub.id)
+		s.seats.close(sub.key, gone) // with what the subscription has begun for it anew
+		return nil, gone
 	}
 	sub.timer = s.clock.AtLeast(now.Time().Add(SubscriptionLife), func() { sub.end(io.EOF) })
 	return sub, nil

@@ -126,6 +126,23 @@ func TestASubscriptionIsNotForgottenByARace(t *testing.T) {
 	_, err = b.s.subscribe(before, before.consumers[0], before.shards[0], 1, "")
 
 	wantCode(t, err, "ResourceNotFoundException")
+	if n := len(b.s.seats.of); n != 0 {
+		t.Errorf("seats of %d consumers are kept, and there is none", n)
+	}
+}
+
+// What begins while its consumer goes finds no series, and makes none: nobody would release them.
+func TestAConsumerThatIsGoneIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	b, st := metered(t)
+	b.create(orders, 1)
+	var m consumerMeter
+	m.release()
+	m.open(st, b.register("c").ID)
+	if n, _ := counted(st, metric.SubscribeSuccess); m.subscribed != nil || n != 0 {
+		t.Errorf("a series with %g samples", n)
+	}
+	m.failed(b.clock.Now())
 }
 
 // Seats that nobody has are removed once they mean nothing, however many shards there are.
