@@ -192,6 +192,21 @@ func TestAPutMeetsAReshardThatHasEnded(t *testing.T) {
 	})
 }
 
+// Who looks for a change in the moment in which a reshard closes the shard is woken: either the log or the list tells.
+func TestAReshardBetweenTwoLooksWakes(t *testing.T) {
+	t.Parallel()
+	two(t, func(t *testing.T, a, _ *bench) {
+		info := a.create(orders, 1)
+		b, h := a.beside()
+		h.bounds = func() { b.split(orders, 0) }
+		changed := b.s.Changed(info.ID, 0)
+		synctest.Wait()
+		if !woken(changed) {
+			t.Error("the reader sleeps over the end of its shard")
+		}
+	})
+}
+
 // A creation that fails because its caller has left is undone: the name is free again.
 func TestACreationIsUndoneAlthoughItsCallerHasLeft(t *testing.T) {
 	t.Parallel()

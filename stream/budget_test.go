@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,83 @@ func TestBudgetsSurviveAClockThatIsSetBack(t *testing.T) {
 	if !b.write(early, 1000, DefaultRecordBytes) || !b.mayRead(early) || !b.iterator(early) || !l.call("a", 5, early) {
 		t.Error("something is still used up")
 	}
+}
+
+// A record that is refused for one of its shard's rates takes nothing of the other: the bytes are there for those that
+// come when there is room for records again.
+func TestARefusedRecordTakesNothing(t *testing.T) {
+	t.Parallel()
+	at, b := time.Unix(1_900_000_000, 0), new(budget)
+	for i := range 2 * writeRecords {
+		if b.write(at, 100, DefaultRecordBytes) != (i < writeRecords) {
+			t.Fatalf("record %d", i)
+		}
+	}
+	at = at.Add(10 * time.Millisecond)
+	if !b.write(at, writeBytes-writeRecords*100, DefaultRecordBytes) {
+		t.Error("what was refused has taken bytes")
+	}
+}
+
+// A read that is refused while the shard is blocked is none of its five a second.
+func TestARefusedReadIsNotCounted(t *testing.T) {
+	t.Parallel()
+	at, b := time.Unix(1_900_000_000, 0), new(budget)
+	b.hasRead(at, MaxReadBytes) // five seconds' worth
+	at = at.Add(5*time.Second - time.Millisecond)
+	for range 2 * readCalls {
+		if b.mayRead(at) {
+			t.Fatal("a read of a blocked shard")
+		}
+	}
+	at = at.Add(time.Millisecond)
+	for i := range readCalls + 1 {
+		if b.mayRead(at) != (i < readCalls) {
+			t.Errorf("read %d", i)
+		}
+	}
+}
+
+// The pages of a list are calls, too: 1,000 of ListShards a second for each stream.
+func TestPagesAreCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.s.Stop()
+		b.s = New(Options{Store: b.store, Clock: b.clock, Limits: true})
+		b.create(orders, 2)
+		who := Caller{Account: orders.Account, Region: orders.Region}
+		_, token, err := b.s.ListShards(b.ctx, orders, ListShardsInput{Limit: 1, Caller: who})
+		b.must(err)
+		for i := range 1001 {
+			_, _, err := b.s.ListShardsNext(b.ctx, who, token, 1)
+			if (err != nil) != (i == 1000) {
+				t.Fatalf("page %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// What is so already is no change, even when no more is possible. A change of exactly a day ago counts no longer.
+func TestTheLastChangeOfADay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.s.Stop()
+		b.s = New(Options{Store: b.store, Clock: b.clock, Limits: true})
+		b.create(orders, 1)
+		start := func(key string) error { return b.s.StartEncryption(b.ctx, orders, KMS, "alias/"+key) }
+		began := b.clock.Now()
+		for i := range dailyLimits[changesOfEncryption].most {
+			b.must(start(fmt.Sprint(i % 2)))
+		}
+		b.must(start("0")) // as it is
+		wantCode(t, start("1"), codeLimit)
+		b.advance(24*time.Hour - time.Millisecond - b.clock.Now().Sub(began))
+		wantCode(t, start("1"), codeLimit)
+		b.advance(time.Millisecond)
+		b.must(start("1"))
+	})
 }
 
 // Series of calls that can refuse nothing are forgotten, so that many streams do not fill the memory.

@@ -218,6 +218,63 @@ func TestALostReplyIsNoForeignConsumer(t *testing.T) {
 	b.consumerIs(ConsumerNamed(orders, "d"), Active)
 }
 
+// overtaken is a store whose next commit is lost, with its reply: instead of it another process does something.
+type overtaken struct {
+	storage.Store
+	instead func()
+}
+
+func (o *overtaken) Coord() storage.Coord { return overtakenCoord{o.Store.Coord(), o} }
+
+type overtakenCoord struct {
+	storage.Coord
+	o *overtaken
+}
+
+func (c overtakenCoord) Commit(ctx context.Context, group string, ops ...storage.Op) (storage.Revision, error) {
+	if instead := c.o.instead; instead != nil {
+		c.o.instead = nil
+		instead()
+		return 0, storage.ErrUnknown
+	}
+	return c.Coord.Commit(ctx, group, ops...)
+}
+
+// A registration that is lost is not taken for that of another process, although the stream itself looks the same after
+// both: what is acknowledged is there after a restart.
+func TestALostRegistrationIsRepeated(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(orders, 1)
+	store := &overtaken{Store: b.store}
+	lossy := New(Options{Store: store, Clock: b.clock})
+	b.must(lossy.ready(b.ctx))
+	store.instead = func() { b.register("d") }
+
+	c, err := lossy.RegisterConsumer(b.ctx, orders, "c", nil)
+	b.must(err)
+
+	b.reopen()
+	b.consumerIs(c.ID, Active)
+	b.consumerIs(ConsumerNamed(orders, "d"), Active)
+}
+
+// A mapping looks at the list of shards to see that its consumer is gone: it is woken then, and not when one comes.
+func TestAConsumerThatGoesWakes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	info := b.create(orders, 1)
+	changed := b.s.ShardsChanged(info.ID)
+	c := b.register("c")
+	if woken(changed) {
+		t.Error("woken by a consumer that came")
+	}
+	b.must(b.s.DeregisterConsumer(b.ctx, c.ID))
+	if !woken(changed) {
+		t.Error("not woken by a consumer that went")
+	}
+}
+
 // What is stored under a key that names no consumer stops the start, by name.
 func TestADamagedConsumerIsNamed(t *testing.T) {
 	t.Parallel()

@@ -89,6 +89,28 @@ func TestOldTimesOfEncryptionAreForgotten(t *testing.T) {
 	})
 }
 
+// As long as a record can be read, it shows what it was, whatever has changed since: retention is the only end.
+func TestTimesOfEncryptionAreKeptForReaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		info := b.create(orders, 1)
+		b.must(b.s.StartEncryption(b.ctx, orders, KMS, "alias/a"))
+		arrival := b.put(orders, "k")[0].Arrival
+		b.must(b.s.StopEncryption(b.ctx, orders, KMS, "alias/a"))
+		b.advance(DefaultRetention - time.Minute)
+		b.must(b.s.StartEncryption(b.ctx, orders, KMS, "alias/b"))
+		b.reopen()
+		if keys, _ := b.drain(info.ID, 0, 1); len(keys) != 1 {
+			t.Errorf("%q are readable", keys)
+		}
+		if st, err := b.s.find(b.ctx, orders); err != nil || !st.snap.Load().cipher.at(arrival) {
+			t.Errorf("the record counts as unencrypted; %v", err)
+		}
+		b.s.Stop()
+	})
+}
+
 // However often it changes while records are put and read, nobody waits for a change, and nothing races.
 func TestEncryptionChangesBesidePuts(t *testing.T) {
 	t.Parallel()

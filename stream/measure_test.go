@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -97,6 +98,37 @@ func TestStreamsAreMeasured(t *testing.T) {
 			t.Errorf("%s of the deleted stream is kept", id.Name)
 		}
 	})
+}
+
+// A mapping that stops in the midst of a read has not failed to read.
+func TestAPollThatIsGivenUpIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	b, total := setupMeasured(t)
+	h := &hooked{Store: b.store}
+	b.s.Stop()
+	b.s = New(Options{Store: h, Clock: b.clock, Metrics: b.s.meters.store})
+	id := b.create(orders, 1).ID
+	ctx, leave := context.WithCancel(b.ctx)
+	poll := func() error {
+		_, _, err := b.s.Poll(ctx, id, 0, 1, storage.Limit{}, func(record.Record) {})
+		return err
+	}
+	h.fail = func(call string) error {
+		if call == "scan" {
+			return errDied
+		}
+		return nil
+	}
+	if poll() == nil {
+		t.Error("a broken store is read")
+	}
+	leave()
+	if poll() == nil {
+		t.Error("a broken store is read by who has left")
+	}
+	if got := total(metric.GetRecordsSuccess); got.Count != 1 || got.Sum != 0 {
+		t.Errorf("%g of %g reads", got.Sum, got.Count)
+	}
 }
 
 // "ThrottledRecords: the number of records rejected due to throttling"; "FailedRecords: … due to internal failures". A

@@ -108,6 +108,22 @@ func TestARangeOfFewKeysIsNotSplit(t *testing.T) {
 	}
 }
 
+// If there is room for one split, the shard that has been near its capacity for longest gets it.
+func TestTheLongestOverloadedShardComesFirst(t *testing.T) {
+	t.Parallel()
+	sn := newSnapshot(Info{Shards: even(4)}, nil, 1, nil)
+	for i, minutes := range []int64{2, 5, 0, 3} {
+		g := &sn.shards[i].gauge
+		for m := 5 - minutes; m < 5; m++ {
+			g.add(record.Millis(m*minuteMillis), nearRecords, 0)
+		}
+		g.add(5*minuteMillis, 1, 0)
+	}
+	if got := sn.overloaded(5); !slices.Equal(got, []record.ShardID{1, 3, 0}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // The whole way: traffic near the capacity of one shard of an on-demand stream has that shard split, without a call;
 // the same traffic does nothing to a provisioned stream, nor does a burst of any size.
 func TestAnOnDemandStreamGrowsWithItsTraffic(t *testing.T) {

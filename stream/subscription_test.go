@@ -145,6 +145,86 @@ func TestAConsumerThatIsGoneIsNotMeasured(t *testing.T) {
 	m.failed(b.clock.Now())
 }
 
+// A reader that has left leaves no timer behind for the rest of the five minutes.
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.create(orders, 1)
+		b.s.Stop() // whose timers fire, too
+		b.subscribe(b.register("c").ID, fromHorizon).Close()
+		before := b.clock.Fired()
+		b.advance(2 * SubscriptionLife)
+		if n := b.clock.Fired() - before; n != 0 {
+			t.Errorf("%d timers have fired", n)
+		}
+	})
+}
+
+// 6.2, two mebibytes a second: events that are too small for a pause of their own add up. A subscription that ends does
+// not wait for its pause, nor does one whose clock was set back.
+func TestTheRateOfASubscription(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.s.Stop()
+		b.s = New(Options{Store: b.store, Clock: b.clock})
+		b.create(orders, 1)
+		for range 4 {
+			recs := make([]record.Record, 128)
+			for i := range recs {
+				recs[i] = record.Record{Key: "k", Data: make([]byte, 8<<10-1)}
+			}
+			_, err := b.s.PutRecords(b.ctx, orders, recs)
+			b.must(err)
+		}
+		b.s = New(Options{Store: b.store, Clock: b.clock, Limits: true})
+		sub := b.subscribe(b.register("c").ID, fromHorizon)
+		took := func(most int) time.Duration {
+			t.Helper()
+			began := time.Now()
+			_, err := sub.Next(b.ctx, func() int { return most }, func(record.Record) {})
+			b.must(err)
+			return time.Since(began)
+		}
+		all := time.Duration(0)
+		for range 256 { // two mebibytes
+			all += took(8 << 10)
+		}
+		if all < 980*time.Millisecond || all > time.Second {
+			t.Errorf("256 events of 8 KiB took %s", all)
+		}
+		took(1 << 20)
+		b.clock.SetOffset(-time.Hour)
+		if d := took(8 << 10); d != 0 {
+			t.Errorf("after the clock was set back an event took %s", d)
+		}
+		took(1<<20 - 8<<10) // half a second is owed now
+		go func() {
+			<-time.After(100 * time.Millisecond)
+			b.s.EndSubscriptions()
+		}()
+		began := time.Now()
+		if got := b.next(sub); got != "InternalFailure" || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("it ends with %s after %s", got, time.Since(began))
+		}
+	})
+}
+
+// The Outgoing metrics of a shard follow the stream's setting as it is by now, not as it was when the reader came.
+func TestASubscriptionMeasuresWhatIsAskedForByNow(t *testing.T) {
+	t.Parallel()
+	b, shown := monitored(t)
+	b.monitor(0, AllShardMetrics)
+	sub := b.subscribe(b.register("c").ID, fromHorizon)
+	b.put(orders, "before")
+	b.next(sub)
+	b.monitor(ShardOutgoingRecords, 0)
+	b.put(orders, "a", "b")
+	b.next(sub)
+	b.shows(shown, "OutgoingRecords 0 2/1")
+}
+
 // Seats that nobody has are removed once they mean nothing, however many shards there are.
 func TestFreeSeatsAreRemoved(t *testing.T) {
 	t.Parallel()
@@ -155,6 +235,10 @@ func TestFreeSeatsAreRemoved(t *testing.T) {
 		b.subscribe(c.ID, IteratorInput{Shard: fmt.Sprint(i), Type: IterLatest}).Close()
 		b.clock.SetOffset(b.clock.Offset() + time.Second)
 	}
+	b.clock.SetOffset(b.clock.Offset() + time.Hour)
+	b.subscribe(c.ID, IteratorInput{Shard: "0", Type: IterLatest}).Close()
+	b.clock.SetOffset(b.clock.Offset() + time.Hour)
+	b.subscribe(c.ID, IteratorInput{Shard: "0", Type: IterLatest}).Close() // whose seat is free by now
 	for _, of := range b.s.seats.of {
 		if len(of.at) > mostFree+1 || of.free != len(of.at) {
 			t.Errorf("%d seats are kept, %d of them free", len(of.at), of.free)

@@ -18,6 +18,7 @@ var inBubbles = []string{
 	"metric/metric_test.go: pass",
 	"sim/simshell/world.go: busy",
 	"storage/pebble/fault_test.go: pass",
+	"stream/event_test.go: idle",
 }
 
 // awaited lists the places in the product that sleep without a way to wake them, with the reason why.
