@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -64,6 +65,46 @@ func TestShortMemoryLeavesEveryShardOneBatch(t *testing.T) {
 			t.Errorf("%d records were held, one batch is %d", ahead, batch)
 		}
 		w.atRest("after the backlog")
+	})
+}
+
+// breaking is a source whose reads break in the midst, as often as is left.
+type breaking struct {
+	source.Source
+	left *atomic.Int64
+}
+
+func (b breaking) Read(
+	ctx context.Context, shard record.ShardID, from record.Position, limit storage.Limit, visit func(record.Record),
+) (record.Position, storage.End, error) {
+	if b.left.Add(-1) < 0 {
+		return b.Source.Read(ctx, shard, from, limit, visit)
+	}
+	if _, _, err := b.Source.Read(ctx, shard, from, storage.Limit{Records: 1}, visit); err != nil {
+		return from, storage.End{}, err
+	}
+	return from, storage.End{}, errors.New("the disk")
+}
+
+// A read that breaks after its first record gives back all that it had reserved.
+func TestABrokenReadGivesItsMemoryBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		var left atomic.Int64
+		left.Store(5)
+		w.budget = 1 << 30
+		w.restartWith(func(s source.Source) source.Source { return breaking{s, &left} })
+		w.put("k", numbered(1, 20)...)
+		w.create(mapping.Knobs{BatchSize: p(int64(20))})
+		w.pass(10 * time.Minute)
+		if n := len(w.functions.delivered()); n != 20 || left.Load() > 0 {
+			t.Fatalf("%d records are delivered, %d reads are left to break", n, left.Load())
+		}
+		if n := w.engine.Buffered(); n != 0 {
+			t.Errorf("%d bytes are taken, and nothing is held", n)
+		}
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/shardmill/shardmill/mapping"
 	"github.com/shardmill/shardmill/metric"
 	"github.com/shardmill/shardmill/record"
+	"github.com/shardmill/shardmill/source"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -164,6 +165,69 @@ func TestADisabledMappingLeavesItsConsumer(t *testing.T) {
 		w.pass(0)
 		if got := w.functions.delivered(); !slices.Equal(got, []string{"1", "2"}) {
 			t.Errorf("delivered %v", got)
+		}
+	})
+}
+
+// released is a source that notes which shards are released.
+type released struct {
+	source.Source
+	shards chan<- record.ShardID
+}
+
+func (r released) Release(shard record.ShardID) {
+	r.Source.Release(shard)
+	r.shards <- shard
+}
+
+// Each shard is released when it is no longer read: when it has ended, and when the mapping is disabled.
+func TestShardsAreReleased(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		shards := make(chan record.ShardID, 10)
+		w.restartWith(func(s source.Source) source.Source { return released{s, shards} })
+		uuid := w.consume(w.register("c"), mapping.Knobs{})
+		w.put("k", "1")
+		w.split(0)
+		w.pass(time.Second)
+		if n := len(shards); n != 1 || <-shards != 0 {
+			t.Errorf("%d shards are released after the end of the first", n)
+		}
+		w.update(uuid, mapping.Knobs{Enabled: p(false)})
+		w.pass(time.Second)
+		if n := len(shards); n != 2 || <-shards+<-shards != 1+2 {
+			t.Errorf("%d shards are released by the disabled mapping", n)
+		}
+	})
+}
+
+// A replay reads beside the consumer: its mapping keeps its place, and no subscription is counted.
+func TestAReplayLeavesTheConsumerAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.engine.Stop(t.Context())
+		w.streams.Stop()
+		w.streams = stream.New(stream.Options{Store: w.store, Clock: w.clock, Metrics: w.metrics})
+		w.must(w.streams.Start(t.Context()))
+		w.mappings = mapping.New(mapping.Options{
+			Coord: w.coord, Clock: w.clock, Sources: testSources{w.streams}, Functions: testFunctions{},
+			NewUUID: counted(),
+		})
+		w.start()
+		uuid := w.consume(w.register("c"), mapping.Knobs{})
+		w.put("k", "1")
+		w.pass(time.Second)
+		before := w.counts(metric.SubscribeSuccess, "c")
+
+		batches, _, err := w.replay(uuid, engine.ReplayRange{From: 1, To: 1})
+		w.must(err)
+
+		if n := w.counts(metric.SubscribeSuccess, "c"); n != before || before == 0 || len(batches) != 1 {
+			t.Errorf("%g subscriptions before the replay of %d batches, %g after it", before, len(batches), n)
 		}
 	})
 }

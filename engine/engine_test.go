@@ -435,14 +435,14 @@ func (w *world) newEngine() *engine.Engine {
 			}
 		},
 		Source: func(m mapping.Mapping) source.Source {
+			s := source.Source(source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region))
 			if m.Consumer() {
-				return source.NewConsumer(w.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID)
+				s = source.NewConsumer(w.streams, m.Stream, m.EventSourceARN, m.Region, m.UUID)
 			}
-			k := source.NewKinesis(w.streams, m.Stream, m.EventSourceARN, m.Region)
 			if w.source != nil {
-				return w.source(k)
+				return w.source(s)
 			}
-			return k
+			return s
 		},
 	})
 }
