@@ -200,6 +200,9 @@ func TestConsumerOperationsAreChecked(t *testing.T) {
 			"Either ConsumerARN or both StreamARN and ConsumerName should be provided."},
 		{"DescribeStreamConsumer", `{"ConsumerARN":"` + arn + `","ConsumerName":"d"}`, "InvalidArgumentException",
 			"ConsumerARN, StreamARN and ConsumerName do not refer to the same consumer."},
+		{"DescribeStreamConsumer", `{"ConsumerARN":"` + arn + `","StreamARN":"` +
+			strings.Replace(streamARN, "us-east-1", "us-west-2", 1) + `"}`, "InvalidArgumentException",
+			"ConsumerARN, StreamARN and ConsumerName do not refer to the same consumer."},
 		{"DeregisterStreamConsumer", `{"ConsumerARN":"` + streamARN + `"}`, "ValidationException",
 			violation("consumerARN", streamARN, "Member must satisfy regular expression pattern: "+pattern)},
 		{"DeregisterStreamConsumer", `{"ConsumerARN":"` + streamARN + `/consumer/c:0"}`, "ResourceNotFoundException",

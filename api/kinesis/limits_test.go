@@ -184,7 +184,7 @@ func TestCallsAreLimited(t *testing.T) {
 	limited(t, func(t *testing.T, w *world) {
 		const code = "LimitExceededException"
 		for i := range 5 {
-			w.create(fmt.Sprintf("s%d", i), 1)
+			w.create([]string{"s0", "s1", "s", "s3", "s4"}[i], 1)
 			w.advance(100 * time.Millisecond)
 		}
 		w.call("CreateStream", `{"StreamName":"more"}`).fails(code, "Rate exceeded for stream more under account 000000000000.")
@@ -207,6 +207,12 @@ func TestCallsAreLimited(t *testing.T) {
 		w.ok("ListShards", `{"StreamName":"s1"}`)
 		w.ok("DescribeLimits", `{}`)
 		w.call("DescribeLimits", `{}`).fails(code, "Rate exceeded for account 000000000000.")
+		consumer := w.register("c")
+		for range 20 {
+			w.ok("DescribeStreamConsumer", `{"ConsumerARN":%q}`, consumer)
+		}
+		w.call("DescribeStreamConsumer", `{"ConsumerARN":%q}`, consumer).fails(
+			code, "Rate exceeded for stream s under account 000000000000.")
 		for range 5 {
 			w.ok("ListStreams", `{}`)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/shardmill/shardmill/api/wire"
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -434,6 +435,12 @@ func TestManySlowReadersGetShortEvents(t *testing.T) {
 	if most := e.limit(); most != shortEvent || e.patience() != 0 {
 		t.Errorf("without: %d, %s", most, e.patience())
 	}
+	e.in = asJSON{}
+	e.add(new(stream.ShardInfo), &record.Record{Key: "a"})
+	if held := room.held.Load() - eventsHeld; held != shortEvent {
+		t.Errorf("a short event is charged as %d bytes while it is written", held)
+	}
+	e.release()
 }
 
 // F-05: 1 s after a subscription another is refused, and the first goes on. F-06: after 6 s it is accepted, and the
