@@ -90,8 +90,8 @@ var classes = sync.OnceValue(func() map[string]map[string]class {
 		"sqs": lists{
 			look: {"GetQueueAttributes", "GetQueueUrl", "ListQueueTags", "ListQueues"},
 			manage: {
-				"CreateQueue", "DeleteMessage", "DeleteQueue", "PurgeQueue", "ReceiveMessage", "SendMessage", "TagQueue",
-				"UntagQueue",
+				"AddPermission", "CreateQueue", "DeleteMessage", "DeleteQueue", "PurgeQueue", "ReceiveMessage",
+				"RemovePermission", "SendMessage", "SetQueueAttributes", "TagQueue", "UntagQueue",
 			},
 		}.byName(),
 		"sns": lists{

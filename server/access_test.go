@@ -163,3 +163,55 @@ func TestPoliciesOfStreamAndConsumerHoldForMappings(t *testing.T) {
 	share(ownersStream, "kinesis:ListShards", "kinesis:DescribeStream")
 	b.ok(b.maps(consumer, ""))
 }
+
+// What the policy of a queue allows to another account, it may do, in both protocols, and nothing else.
+func TestPoliciesOpenQueuesToOtherAccounts(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	b.ok(b.target(streamOwner, "sqs", "AmazonSQS.CreateQueue", `{"QueueName":"q"}`))
+	queue := `"QueueUrl":"` + b.s.Endpoint() + `/111111111111/q"`
+	sqs := func(c caller, operation, members string) (int, string) {
+		return b.target(c, "sqs", "AmazonSQS."+operation, "{"+members+"}")
+	}
+	const arn = "arn:aws:sqs:us-east-1:111111111111:q"
+	calls := map[string]string{
+		"SendMessage": queue + `,"MessageBody":"x"`, "ReceiveMessage": queue, "PurgeQueue": queue,
+		"DeleteMessage": queue + `,"ReceiptHandle":"x"`, "GetQueueAttributes": queue,
+		"GetQueueUrl": `"QueueName":"q","QueueOwnerAWSAccountId":"111111111111"`, "DeleteQueue": queue,
+		"TagQueue": queue + `,"Tags":{"a":"b"}`, "UntagQueue": queue + `,"TagKeys":["a"]`, "ListQueueTags": queue,
+		"AddPermission":    queue + `,"Label":"a","AWSAccountIds":["222222222222"],"Actions":["*"]`,
+		"RemovePermission": queue + `,"Label":"a"`, "SetQueueAttributes": queue + `,"Attributes":{"Policy":""}`,
+	}
+	for operation := range calls {
+		status, answer := sqs(streamFriend, operation, calls[operation])
+		if status/100 == 2 || operation != "GetQueueUrl" && !strings.Contains(answer, "User: arn:aws:iam::222222222222:root is not authorized to perform: sqs:"+operation+
+			" on resource: "+arn+" because no resource-based policy allows the sqs:"+operation+" action") {
+			t.Errorf("%s without a policy: %d %s", operation, status, answer)
+		}
+	}
+	b.ok(sqs(streamOwner, "SetQueueAttributes", queue+`,"Attributes":{"Policy":`+
+		quoted(granting("222222222222", arn, "sqs:SendMessage", "sqs:GetQueue*"))+`}`))
+	for operation, open := range map[string]bool{
+		"SendMessage": true, "GetQueueAttributes": true, "GetQueueUrl": true, "ReceiveMessage": false,
+		"PurgeQueue": false, "DeleteQueue": false, "SetQueueAttributes": false,
+	} {
+		if status, answer := sqs(streamFriend, operation, calls[operation]); open != (status == 200) {
+			t.Errorf("%s: %d %s", operation, status, answer)
+		}
+		if status, answer := sqs(caller{"333333333333", "us-east-1"}, operation, calls[operation]); status == 200 {
+			t.Errorf("%s of a third account: %s", operation, answer)
+		}
+	}
+	b.ok(b.form(streamFriend, "sqs", "2012-11-05", "SendMessage", "QueueUrl", b.s.Endpoint()+"/111111111111/q",
+		"MessageBody", "x"))
+	b.ok(b.form(streamOwner, "sqs", "2012-11-05", "AddPermission", "QueueUrl", b.s.Endpoint()+"/111111111111/q",
+		"Label", "more", "AWSAccountId.1", "222222222222", "ActionName.1", "ReceiveMessage"))
+	if _, answer := sqs(streamFriend, "ReceiveMessage", calls["ReceiveMessage"]); !strings.Contains(answer, `"Body":"x"`) {
+		t.Errorf("received: %s", answer)
+	}
+	// nobody reaches it from another region
+	status, answer := sqs(caller{"222222222222", "eu-west-1"}, "SendMessage", calls["SendMessage"])
+	if status != 403 {
+		t.Errorf("from another region: %d %s", status, answer)
+	}
+}

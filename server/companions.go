@@ -136,8 +136,12 @@ func openQueues(ctx context.Context, s *Server, r *rooms) (c companion, err erro
 			return sqs.New(sqs.Options{Queues: q, Log: s.log.With("room", "api/sqs")})
 		}))},
 		destinations: []destination.Kind{destination.SQS(queues{q})},
-		copies:       queues{q},
-		wake:         q.Stop,
+		admits: func(ctx context.Context, who policy.Caller, to arn.ARN) error {
+			name := queue.Name{Account: to.Account, Region: to.Region, Name: to.Resource}
+			return q.Authorize(ctx, who, name, "SendMessage")
+		},
+		copies: queues{q},
+		wake:   q.Stop,
 	}, q.Start(ctx)
 }
 

@@ -16,8 +16,8 @@ type urlAnswer struct {
 	QueueURL string `json:"QueueUrl"`
 }
 
-// createQueue makes a standard queue. Source: SQS API Reference, CreateQueue. FIFO queues, redrive, policies and KMS
-// are refused by name.
+// createQueue makes a standard queue. Source: SQS API Reference, CreateQueue. FIFO queues, redrive and KMS are
+// refused by name.
 func (h *Handler) createQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
 	name, err := p.text("QueueName")
 	if err != nil {
@@ -49,6 +49,8 @@ func givenSettings(attributes map[string]string) (given queue.Given, err error) 
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		value := attributes[name]
 		switch name {
+		case "Policy":
+			given.Policy = value
 		case "VisibilityTimeout":
 			err = settingSeconds(&given.VisibilityTimeout, name, value)
 		case "DelaySeconds":
@@ -93,7 +95,7 @@ func refuseAttribute(name, value string) error {
 		if value != "true" {
 			return queue.InvalidAttribute(name)
 		}
-	case "KmsMasterKeyId", "Policy", "RedrivePolicy", "RedriveAllowPolicy":
+	case "KmsMasterKeyId", "RedrivePolicy", "RedriveAllowPolicy":
 		if value == "" {
 			return nil
 		}

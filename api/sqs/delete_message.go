@@ -9,7 +9,7 @@ import (
 // deleteMessage deletes a received message; one that is already gone is no error. Source: SQS API Reference,
 // DeleteMessage.
 func (h *Handler) deleteMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}

@@ -18,14 +18,14 @@ type attributesAnswer struct {
 // unsetAttributes are attributes of AWS that no queue here has: requesting them is no error, and they are not in the
 // answer.
 var unsetAttributes = []string{
-	"Policy", "RedrivePolicy", "RedriveAllowPolicy", "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope",
+	"RedrivePolicy", "RedriveAllowPolicy", "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope",
 	"FifoThroughputLimit",
 	"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
 }
 
 // getQueueAttributes answers settings and counts. Source: SQS API Reference, GetQueueAttributes.
 func (h *Handler) getQueueAttributes(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,9 @@ func (h *Handler) getQueueAttributes(ctx context.Context, c wire.Caller, p param
 		"ReceiveMessageWaitTimeSeconds":         wholeSeconds(a.ReceiveWait),
 		"SqsManagedSseEnabled":                  "false",
 	}
+	if a.Policy != "" {
+		all["Policy"] = a.Policy
+	}
 	out := make(map[string]string, len(all))
 	for _, n := range wanted {
 		value, ok := all[n]
@@ -59,7 +62,7 @@ func (h *Handler) getQueueAttributes(ctx context.Context, c wire.Caller, p param
 			out[n] = value
 		case n == "All":
 			return attributesAnswer{all}, nil
-		case !slices.Contains(unsetAttributes, n):
+		case n != "Policy" && !slices.Contains(unsetAttributes, n):
 			return nil, fault.New(queue.CodeUnknownAttribute, "Unknown Attribute %s.", clip(n))
 		}
 	}

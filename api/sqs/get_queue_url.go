@@ -18,12 +18,17 @@ func (h *Handler) getQueueURL(ctx context.Context, c wire.Caller, p params) (any
 	if err := decode(p, "QueueOwnerAWSAccountId", &account); err != nil {
 		return nil, err
 	}
-	if account != c.Account {
+	of := queue.Name{Account: account, Region: c.Region, Name: name}
+	err = h.authorize(ctx, c, of)
+	if fault.CodeOf(err) == fault.CodeAccessDenied && account != c.Account {
 		return nil, fault.New(
 			queue.CodeNoSuchQueue, "The specified queue does not exist or you do not have access to it.",
 		)
 	}
-	if err := h.queues.Find(ctx, queue.Name{Account: account, Region: c.Region, Name: name}); err != nil {
+	if err != nil {
+		return nil, err
+	}
+	if err := h.queues.Find(ctx, of); err != nil {
 		return nil, err
 	}
 	return urlAnswer{queueURL(c, account, name)}, nil

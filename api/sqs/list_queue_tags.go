@@ -13,7 +13,7 @@ type tagsAnswer struct {
 // listQueueTags answers the tags of a queue; one without tags has no member Tags. Source: SQS API Reference,
 // ListQueueTags.
 func (h *Handler) listQueueTags(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ var integers = []string{"DelaySeconds", "MaxNumberOfMessages", "MaxResults", "Vi
 
 // lists are the flattened lists of the form, with the members of JSON that they are.
 var lists = map[string]string{
-	"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames",
+	"AWSAccountId": "AWSAccountIds", "ActionName": "Actions", "AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames",
 	"MessageSystemAttributeName": "MessageSystemAttributeNames", "TagKey": "TagKeys",
 }
 

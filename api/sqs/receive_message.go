@@ -34,7 +34,7 @@ var systemAttributes = []string{
 
 // receiveMessage hands out messages, waiting for a first one if asked to. Source: SQS API Reference, ReceiveMessage.
 func (h *Handler) receiveMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}

@@ -136,8 +136,8 @@ func TestSDKUnderstandsFaults(t *testing.T) {
 func TestSDKDoesNotRetryWhatIsNotImplemented(t *testing.T) {
 	t.Parallel()
 	c, requests := newClient(t)
-	_, err := c.SetQueueAttributes(t.Context(), &client.SetQueueAttributesInput{
-		QueueUrl: aws.String("http://localhost/111122223333/none"), Attributes: map[string]string{"DelaySeconds": "1"},
+	_, err := c.ListDeadLetterSourceQueues(t.Context(), &client.ListDeadLetterSourceQueuesInput{
+		QueueUrl: aws.String("http://localhost/111122223333/none"),
 	})
 	var refused smithy.APIError
 	if !errors.As(err, &refused) || refused.ErrorCode() != "NotImplementedException" || *requests != 1 {

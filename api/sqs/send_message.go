@@ -28,7 +28,7 @@ type sendMessageAnswer struct {
 // sendMessage stores one message. Source: SQS API Reference, SendMessage. System attributes and message groups are
 // refused by name.
 func (h *Handler) sendMessage(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}

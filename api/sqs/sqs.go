@@ -68,6 +68,7 @@ type operation = wire.Operation[*Handler, params]
 var model = wire.Model[operation]{
 	Absent: absent,
 	Served: map[string]operation{
+		"AddPermission":      {Serve: (*Handler).addPermission},
 		"CreateQueue":        {Serve: (*Handler).createQueue},
 		"DeleteMessage":      {Serve: (*Handler).deleteMessage},
 		"DeleteQueue":        {Serve: (*Handler).deleteQueue},
@@ -77,13 +78,14 @@ var model = wire.Model[operation]{
 		"ListQueues":         {Serve: (*Handler).listQueues},
 		"PurgeQueue":         {Serve: (*Handler).purgeQueue},
 		"ReceiveMessage":     {Serve: (*Handler).receiveMessage},
+		"RemovePermission":   {Serve: (*Handler).removePermission},
 		"SendMessage":        {Serve: (*Handler).sendMessage},
+		"SetQueueAttributes": {Serve: (*Handler).setQueueAttributes},
 		"TagQueue":           {Serve: (*Handler).tagQueue},
 		"UntagQueue":         {Serve: (*Handler).untagQueue},
 	},
-	Others: `AddPermission CancelMessageMoveTask ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessageBatch
-		ListDeadLetterSourceQueues ListMessageMoveTasks RemovePermission SendMessageBatch SetQueueAttributes
-		StartMessageMoveTask`,
+	Others: `CancelMessageMoveTask ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessageBatch
+		ListDeadLetterSourceQueues ListMessageMoveTasks SendMessageBatch StartMessageMoveTask`,
 }
 
 // Service returns this service's row of the shared port; h is what New made.

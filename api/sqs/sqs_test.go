@@ -259,8 +259,8 @@ func TestParametersAreChecked(t *testing.T) {
 			"shardmill does not support the attribute RedrivePolicy yet; see docs/compat/sqs.md.",
 		},
 		{
-			"CreateQueue", `{"QueueName":"a","Attributes":{"Policy":"{}"}}`, unsupportedType, unsupportedQuery,
-			"shardmill does not support the attribute Policy yet; see docs/compat/sqs.md.",
+			"CreateQueue", `{"QueueName":"a","Attributes":{"Policy":"{}"}}`, "com.amazonaws.sqs#InvalidAttributeValue",
+			"InvalidAttributeValue;Sender", "The policy is not valid: the policy has no Statement.",
 		},
 		{
 			"CreateQueue", `{"QueueName":"a","Attributes":{"KmsMasterKeyId":"k"}}`, unsupportedType, unsupportedQuery,

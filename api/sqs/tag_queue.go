@@ -8,7 +8,7 @@ import (
 
 // tagQueue adds tags to a queue or changes their values. Source: SQS API Reference, TagQueue.
 func (h *Handler) tagQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 
 // untagQueue removes tags of a queue. Source: SQS API Reference, UntagQueue.
 func (h *Handler) untagQueue(ctx context.Context, c wire.Caller, p params) (any, error) {
-	name, err := p.named(c)
+	name, err := h.queue(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}

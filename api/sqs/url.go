@@ -1,6 +1,8 @@
 package sqs
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,13 +18,23 @@ func queueURL(c wire.Caller, account, name string) string {
 	return c.Endpoint + "/" + account + "/" + name
 }
 
-// foreign refuses a queue of another account: queues have no policies here, so nothing could admit the caller. Whether
-// there is such a queue is not told.
-func foreign(address string) error {
-	return &fault.Error{
-		Code: fault.CodeAccessDenied, Status: http.StatusForbidden,
-		Message: "Access to the resource " + fault.Clip(address, 200) + " is denied.",
+// queue returns the queue that the parameter QueueUrl means, if the caller may do with it what the request asks.
+func (h *Handler) queue(ctx context.Context, c wire.Caller, p params) (queue.Name, error) {
+	name, err := p.named(c)
+	if err != nil {
+		return name, err
 	}
+	return name, h.authorize(ctx, c, name)
+}
+
+// authorize judges whether the caller may do with a queue what the request asks.
+func (h *Handler) authorize(ctx context.Context, c wire.Caller, name queue.Name) error {
+	err := h.queues.Authorize(ctx, c.Principal(), name, c.Operation())
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code == fault.CodeAccessDenied {
+		return f.WithStatus(http.StatusForbidden)
+	}
+	return err
 }
 
 // named returns the queue that the parameter QueueUrl means. Only its path /<account>/<name> counts: a URL stays valid
@@ -35,9 +47,6 @@ func (p params) named(c wire.Caller) (queue.Name, error) {
 	if u, err := url.Parse(raw); err == nil && u.RawQuery == "" && u.Fragment == "" {
 		account, name, ok := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
 		if ok && arn.IsAccount(account) && name != "" && !strings.Contains(name, "/") {
-			if account != c.Account {
-				return queue.Name{}, foreign(raw)
-			}
 			return queue.Name{Account: account, Region: c.Region, Name: name}, nil
 		}
 	}

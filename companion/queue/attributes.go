@@ -42,6 +42,7 @@ type Given struct {
 	VisibilityTimeout, Delay, Retention, ReceiveWait *time.Duration
 	MaxMessageBytes                                  *int
 	Tags                                             map[string]string // empty: not set
+	Policy                                           string            // empty: not set
 }
 
 // over returns s with the settings of g.
@@ -104,9 +105,10 @@ func InvalidAttribute(name string) error {
 type Attributes struct {
 	Settings
 	Created, Modified time.Time
-	Visible           int // can be received now
-	InFlight          int // received, hidden until their visibility timeout ends
-	Delayed           int // sent, hidden until their delay ends
+	Policy            string // as it was put; "": none
+	Visible           int    // can be received now
+	InFlight          int    // received, hidden until their visibility timeout ends
+	Delayed           int    // sent, hidden until their delay ends
 }
 
 // Attributes returns settings and counts. Faults: QueueDoesNotExist.
@@ -127,6 +129,7 @@ func (qs *Queues) Attributes(_ context.Context, name Name) (Attributes, error) {
 	visible, inFlight, delayed := q.index.counts()
 	return Attributes{
 		Settings: q.meta.settings,
+		Policy:   q.meta.policy,
 		Created:  time.UnixMilli(q.meta.created), Modified: time.UnixMilli(q.meta.modified),
 		Visible: visible, InFlight: inFlight, Delayed: delayed,
 	}, nil

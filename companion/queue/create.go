@@ -11,8 +11,8 @@ import (
 )
 
 // Create makes a queue, durably. Creating one again is harmless unless a given setting differs from the queue's, or
-// tags are given that are not exactly the queue's. Faults: QueueNameExists; InvalidAttributeValue;
-// InvalidParameterValueException (the name, the tags).
+// tags are given that are not exactly the queue's. Faults: QueueNameExists; InvalidAttributeValue,
+// also for its policy; InvalidParameterValueException (the name, the tags).
 func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	stop, leave, err := qs.enter()
 	if err != nil {
@@ -33,6 +33,10 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 	if err != nil {
 		return err
 	}
+	document, err := checkPolicy(given.Policy)
+	if err != nil {
+		return err
+	}
 	done, err := qs.alone(ctx, stop)
 	if err != nil {
 		return err
@@ -44,6 +48,9 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 		if attribute := given.differs(q.meta.settings); attribute != "" {
 			return fault.New(CodeNameExists, textDifferentAttribute, attribute)
 		}
+		if given.Policy != "" && given.Policy != q.meta.policy {
+			return fault.New(CodeNameExists, textDifferentAttribute, "Policy")
+		}
 		if len(tags) > 0 && !maps.Equal(tags, q.meta.tags) {
 			return fault.New(CodeNameExists, textDifferentTags)
 		}
@@ -52,10 +59,11 @@ func (qs *Queues) Create(ctx context.Context, name Name, given Given) error {
 		return err
 	}
 	now := qs.now()
-	m := meta{id: qs.nextID, created: now, modified: now, settings: settings, tags: tags}
+	m := meta{id: qs.nextID, created: now, modified: now, settings: settings, tags: tags,
+		policy: given.Policy, document: document}
 	err = qs.local.Apply(context.WithoutCancel(ctx), storage.Sync,
 		storage.LocalOp{Key: []byte(prefixNext), Value: encodeNextID(m.id + 1)},
-		storage.LocalOp{Key: metaKey(name), Value: encodeMeta(m), Refusable: len(tags) > 0})
+		storage.LocalOp{Key: metaKey(name), Value: encodeMeta(m), Refusable: len(tags)+len(given.Policy) > 0})
 	if err != nil {
 		return storageFault("create queue "+name.ARN(), err)
 	}

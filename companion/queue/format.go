@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/internal/tags"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -18,8 +19,11 @@ import (
 // formatVersion is the first byte of every stored value but a queue's own. docs/format/queue.md describes the bytes.
 const formatVersion = 1
 
-// metaVersion is the first byte of what is stored about a queue itself: since 2 with its tags.
-const metaVersion = 2
+// metaVersion is the first byte of what is stored about a queue itself: since 2 with its tags, since 3 with its policy.
+const (
+	metaVersion     = 3
+	metaVersionTags = 2
+)
 
 // The key families, all under our prefix.
 const (
@@ -66,6 +70,8 @@ type meta struct {
 	created, modified int64
 	settings          Settings
 	tags              map[string]string // nil: none. Replaced, never changed, while create is held
+	policy            string            // as it was put; "": none. Replaced while create is held
+	document          *policy.Document  // policy, parsed; nil: none
 }
 
 func encodeMeta(m meta) []byte {
@@ -83,24 +89,31 @@ func encodeMeta(m meta) []byte {
 		b = appendBytes(b, key)
 		b = appendBytes(b, m.tags[key])
 	}
-	return b
+	return appendBytes(b, m.policy)
 }
 
 func decodeMeta(b []byte) (meta, error) {
-	r, version := newReader(b, formatVersion, metaVersion)
+	r, version := newReader(b, formatVersion, metaVersionTags, metaVersion)
 	m := meta{id: r.uvarint(), created: r.instant(), modified: r.instant()}
 	m.settings = Settings{
 		VisibilityTimeout: r.duration(), Delay: r.duration(), Retention: r.duration(), ReceiveWait: r.duration(),
 		MaxMessageBytes: int(min(r.uvarint(), math.MaxInt32)),
 	}
-	if version >= metaVersion {
+	if version >= metaVersionTags {
 		m.tags = r.tags()
+	}
+	if version >= metaVersion {
+		m.policy = string(r.bytes())
 	}
 	if err := r.end("queue"); err != nil {
 		return meta{}, err
 	}
 	if err := m.settings.Validate(); err != nil {
 		return meta{}, fmt.Errorf("%w: queue: %w", storage.ErrCorrupt, err)
+	}
+	var err error
+	if m.document, err = checkPolicy(m.policy); err != nil {
+		return meta{}, fmt.Errorf("%w: policy of a queue: %w", storage.ErrCorrupt, err)
 	}
 	return m, nil
 }

@@ -32,11 +32,11 @@ func TestStoredBytesAreAsDocumented(t *testing.T) {
 			encodeMeta(meta{
 				id: 5, created: 1, modified: 2, settings: Defaults(), tags: map[string]string{"b": "", "a": "xy"},
 			}),
-			[]byte("\x02" + plainQueue + "\x02\x01a\x02xy\x01b\x00"),
+			[]byte("\x03" + plainQueue + "\x02\x01a\x02xy\x01b\x00\x00"),
 		},
-		"meta without tags": {
-			encodeMeta(meta{id: 5, created: 1, modified: 2, settings: Defaults()}),
-			[]byte("\x02" + plainQueue + "\x00"),
+		"meta without tags, with a policy": {
+			encodeMeta(meta{id: 5, created: 1, modified: 2, settings: Defaults(), policy: "{}"}),
+			[]byte("\x03" + plainQueue + "\x00\x02{}"),
 		},
 		"dedup": {encodeDedup(dedup{due: 7, id: id}), append(append([]byte{1, 7, 0xAA}, make([]byte, 14)...), 0xBB)},
 		"key":   {stateKey(1, 258), []byte("queue/i/\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01\x02")},
@@ -47,40 +47,50 @@ func TestStoredBytesAreAsDocumented(t *testing.T) {
 	}
 }
 
-func TestUnknownVersionsAndTooManyTagsAreRefused(t *testing.T) {
+func TestUnknownVersionsAndWhatCannotBeStoredAreRefused(t *testing.T) {
 	t.Parallel()
 	b := encodeState(taken{sent: 1})
 	b[0] = 2
 	_, stateErr := decodeState(stateKey(1, 1), b)
-	_, metaErr := decodeMeta([]byte("\x03" + plainQueue + "\x00"))
+	_, metaErr := decodeMeta([]byte("\x04" + plainQueue + "\x00\x00"))
 	_, tagsErr := decodeMeta([]byte("\x02" + plainQueue + "\x33" + strings.Repeat("\x01k\x01v", 51)))
-	for _, err := range []error{stateErr, metaErr, tagsErr} {
+	_, policyErr := decodeMeta([]byte("\x03" + plainQueue + "\x00\x02{}"))
+	for _, err := range []error{stateErr, metaErr, tagsErr, policyErr} {
 		if !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("got %v", err)
 		}
 	}
 }
 
-// A queue of the first version, which knew no tags, works, can be tagged, and is stored in the second one then.
-func TestAQueueOfTheFirstVersionIsUnderstood(t *testing.T) {
+// A queue of the first version, which knew no tags, or of the second, which knew no policies, works, can be tagged, and
+// is stored in the newest one then.
+func TestAQueueOfAnEarlierVersionIsUnderstood(t *testing.T) {
 	t.Parallel()
+	for stored, tags := range map[string]string{
+		"\x01" + plainQueue:                    "\x01\x04team\x06orders",
+		"\x02" + plainQueue + "\x01\x01a\x01b": "\x02\x01a\x01b\x04team\x06orders",
+	} {
+		understood(t, stored, "\x03"+plainQueue+tags+"\x00")
+	}
+}
+
+func understood(t *testing.T, stored, want string) {
+	t.Helper()
 	b := open(t, newCrashable())
 	store := func(key []byte, value string) {
 		b.must(b.local.Apply(t.Context(), storage.Sync, storage.LocalOp{Key: key, Value: []byte(value)}))
 	}
 	store([]byte(prefixNext), "\x01\x06")
-	store(metaKey(orders), "\x01"+plainQueue)
+	store(metaKey(orders), stored)
 
-	before, err := b.Tags(t.Context(), orders)
-	b.must(err)
 	b.send("a")
 	b.must(b.Tag(t.Context(), orders, map[string]string{"team": "orders"}))
 
 	b.expect(b.receive(), "a")
 	value, _, err := b.local.Get(metaKey(orders))
 	b.must(err)
-	if want := "\x02" + plainQueue + "\x01\x04team\x06orders"; len(before) != 0 || string(value) != want {
-		t.Errorf("had tags %v, is stored as %q, want %q", before, value, want)
+	if string(value) != want {
+		t.Errorf("%q is stored as %q, want %q", stored, value, want)
 	}
 }
 
@@ -90,6 +100,8 @@ func FuzzStoredValues(f *testing.F) {
 	f.Add(encodeState(taken{sent: 1, visible: 2, first: 3, receives: 4}))
 	f.Add(encodeMeta(meta{id: 1, settings: Defaults(), tags: map[string]string{"team": "orders"}}))
 	f.Add([]byte("\x01" + plainQueue))
+	f.Add([]byte("\x02" + plainQueue + "\x00"))
+	f.Add(encodeMeta(meta{id: 1, settings: Defaults(), policy: sharing}))
 	f.Add(encodeDedup(dedup{due: 1}))
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -75,14 +75,15 @@ func TestSettingsAreChecked(t *testing.T) {
 		"defaults": {Given{}, true},
 		"all at the lower bound": {
 			Given{
-				new(time.Duration(0)), new(time.Duration(0)), new(time.Minute), new(time.Duration(0)), new(1024), nil,
+				new(time.Duration(0)), new(time.Duration(0)), new(time.Minute), new(time.Duration(0)), new(1024),
+				nil, "",
 			},
 			true,
 		},
 		"all at the upper bound": {
 			Given{
 				new(12 * time.Hour), new(15 * time.Minute), new(14 * 24 * time.Hour), new(20 * time.Second),
-				new(1 << 20), nil,
+				new(1 << 20), nil, "",
 			},
 			true,
 		},

@@ -89,7 +89,10 @@ var rooms = map[string]struct {
 	"companion/door":    {nil, "when a companion lets operations in"},
 	"companion/message": {nil, "what messages of queues and topics may carry"},
 	"companion/queue": {
-		[]string{"fault", "storage", "internal/clock", "internal/tags", "companion/door", "companion/message"},
+		[]string{
+			"fault", "storage", "internal/clock", "internal/policy", "internal/tags", "companion/door",
+			"companion/message",
+		},
 		"a queue's semantics",
 	},
 	"companion/table": {
