@@ -128,9 +128,9 @@ var classes = sync.OnceValue(func() map[string]map[string]class {
 			},
 			manage: {
 				"AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket", "CreateMultipartUpload",
-				"DeleteBucket", "DeleteBucketTagging", "DeleteObject", "DeleteObjectTagging", "DeleteObjects", "GetObject",
+				"DeleteBucket", "DeleteBucketPolicy", "DeleteBucketTagging", "DeleteObject", "DeleteObjectTagging", "DeleteObjects", "GetObject",
 				"GetObjectAcl", "GetObjectAttributes", "GetObjectTagging", "HeadObject", "ListMultipartUploads",
-				"ListObjects", "ListObjectsV2", "ListParts", "PutBucketTagging", "PutObject", "PutObjectTagging",
+				"ListObjects", "ListObjectsV2", "ListParts", "PutBucketPolicy", "PutBucketTagging", "PutObject", "PutObjectTagging",
 				"UploadPart", "UploadPartCopy",
 			},
 		}.byName(),

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/esm"
 	"github.com/shardmill/shardmill/internal/eventually"
 )
 
@@ -206,12 +208,140 @@ func TestPoliciesOpenQueuesToOtherAccounts(t *testing.T) {
 		"MessageBody", "x"))
 	b.ok(b.form(streamOwner, "sqs", "2012-11-05", "AddPermission", "QueueUrl", b.s.Endpoint()+"/111111111111/q",
 		"Label", "more", "AWSAccountId.1", "222222222222", "ActionName.1", "ReceiveMessage"))
-	if _, answer := sqs(streamFriend, "ReceiveMessage", calls["ReceiveMessage"]); !strings.Contains(answer, `"Body":"x"`) {
-		t.Errorf("received: %s", answer)
+	_, received := sqs(streamFriend, "ReceiveMessage", calls["ReceiveMessage"])
+	if !strings.Contains(received, `"Body":"x"`) {
+		t.Errorf("received: %s", received)
 	}
 	// nobody reaches it from another region
 	status, answer := sqs(caller{"222222222222", "eu-west-1"}, "SendMessage", calls["SendMessage"])
 	if status != 403 {
 		t.Errorf("from another region: %d %s", status, answer)
+	}
+}
+
+// What the policy of a bucket allows to another account, it may do, and nothing else; who may not list a bucket is not
+// told which objects are missing.
+func TestPoliciesOpenBucketsToOtherAccounts(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	s3 := func(c caller, method, path, body string, headers ...string) (int, string) {
+		return b.from(c, "s3", method, path, body, headers...)
+	}
+	b.ok(s3(streamOwner, "PUT", "/shared", ""))
+	b.ok(s3(streamOwner, "PUT", "/shared/in/a", "secret"))
+	b.ok(s3(streamOwner, "PUT", "/shared/b", "secret"))
+	b.ok(s3(streamFriend, "PUT", "/mine", ""))
+	type call struct {
+		method, path, body string
+		headers            []string
+	}
+	calls := map[string]call{
+		"get": {"GET", "/shared/in/a", "", nil}, "head": {"HEAD", "/shared/in/a", "", nil},
+		"get elsewhere": {"GET", "/shared/b", "", nil}, "get nothing": {"GET", "/shared/in/none", "", nil},
+		"put": {"PUT", "/shared/in/c", "x", nil}, "put with tags": {"PUT", "/shared/in/c", "x", []string{"X-Amz-Tagging", "a=b"}},
+		"delete": {"DELETE", "/shared/in/c", "", nil}, "list": {"GET", "/shared?list-type=2", "", nil},
+		"copy from":   {"PUT", "/mine/copy", "", []string{"X-Amz-Copy-Source", "/shared/in/a"}},
+		"copy beyond": {"PUT", "/mine/copy", "", []string{"X-Amz-Copy-Source", "/shared/b"}},
+		"policy":      {"GET", "/shared?policy", "", nil}, "no policy": {"DELETE", "/shared?policy", "", nil},
+		"bucket": {"DELETE", "/shared", "", nil}, "location": {"GET", "/shared?location", "", nil},
+	}
+	expect := func(want map[string]int) {
+		t.Helper()
+		for what, x := range calls {
+			status, answer := s3(streamFriend, x.method, x.path, x.body, x.headers...)
+			if w := want[what]; w == 0 && status != 403 || w != 0 && status != w {
+				t.Errorf("%s: %d %s", what, status, answer)
+			}
+			if status, answer := s3(caller{"333333333333", "us-east-1"}, x.method, x.path, x.body); status != 403 {
+				t.Errorf("%s by a third account: %d %s", what, status, answer)
+			}
+		}
+	}
+	expect(nil)
+	b.ok(s3(streamOwner, "PUT", "/shared?policy", granting("222222222222", "arn:aws:s3:::shared/in/*", "s3:GetObject",
+		"s3:PutObject")))
+	expect(map[string]int{"get": 200, "head": 200, "put": 200, "copy from": 200})
+	b.ok(s3(streamOwner, "PUT", "/shared?policy", `{"Statement":[`+
+		`{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"s3:*","Resource":["arn:aws:s3:::shared","arn:aws:s3:::shared/*"]},`+
+		`{"Effect":"Deny","Principal":"*","Action":["s3:DeleteBucket","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::shared*"}]}`))
+	expect(map[string]int{
+		"get": 200, "head": 200, "put": 200, "copy from": 200, "get elsewhere": 200, "get nothing": 404, "list": 200,
+		"delete": 204, "copy beyond": 200, "location": 200,
+	})
+	status, answer := s3(streamOwner, "DELETE", "/shared", "")
+	if status != 403 || !strings.Contains(answer, "explicit deny") {
+		t.Errorf("the owner deletes the bucket: %d %s", status, answer)
+	}
+}
+
+// An on-failure destination of another account takes notices while its resource policy lets the function's role send
+// there, which is asked when the mapping is made and at each notice: S-82, S-84.
+func TestNoticesGoToOtherAccountsByTheirPolicies(t *testing.T) {
+	t.Parallel()
+	delivered, dropped := make(chan struct{}, 10), make(chan *esm.Dropped, 10)
+	b := start(t, Config{Observe: func(o engine.Observation) {
+		switch what := o.What.(type) {
+		case *esm.NoticeDelivered:
+			delivered <- struct{}{}
+		case *esm.Dropped:
+			dropped <- what
+		default: // the test waits for no more
+		}
+	}})
+	b.ok(b.target(streamOwner, "sqs", "AmazonSQS.CreateQueue", `{"QueueName":"dead"}`))
+	b.ok(b.form(streamOwner, "sns", "2010-03-31", "CreateTopic", "Name", "dead"))
+	b.ok(b.from(streamOwner, "s3", "PUT", "/dead", ""))
+	b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions", b.functionInput("222222222222")))
+	for to, x := range map[string]struct {
+		call   string
+		policy func(principal string) (int, string)
+	}{
+		"arn:aws:sqs:us-east-1:111111111111:dead": {"SendMessage on SQS", func(principal string) (int, string) {
+			return b.target(streamOwner, "sqs", "AmazonSQS.SetQueueAttributes", `{"QueueUrl":"http://x/111111111111/dead",`+
+				`"Attributes":{"Policy":`+quoted(granting(principal, "*", "sqs:SendMessage"))+`}}`)
+		}},
+		"arn:aws:sns:us-east-1:111111111111:dead": {"Publish on SNS", func(principal string) (int, string) {
+			return b.form(streamOwner, "sns", "2010-03-31", "SetTopicAttributes", "TopicArn",
+				"arn:aws:sns:us-east-1:111111111111:dead", "AttributeName", "Policy", "AttributeValue",
+				granting(principal, "*", "sns:Publish"))
+		}},
+		"arn:aws:s3:::dead": {"PutObject on S3", func(principal string) (int, string) {
+			return b.from(streamOwner, "s3", "PUT", "/dead?policy",
+				granting(principal, "arn:aws:s3:::dead/aws/lambda/*", "s3:PutObject"))
+		}},
+	} {
+		name := strings.ReplaceAll(to[len("arn:aws:"):], ":", "-")
+		b.ok(b.kin(streamFriend, "CreateStream", `{"StreamName":"`+name+`","ShardCount":1}`))
+		put := func() {
+			t.Helper()
+			b.ok(b.kin(streamFriend, "PutRecord",
+				`{"StreamName":"`+name+`","PartitionKey":"fail once","Data":"AA=="}`))
+		}
+		create := func() (int, string) {
+			t.Helper()
+			return b.maps("arn:aws:kinesis:us-east-1:222222222222:stream/"+name,
+				`,"MaximumRetryAttempts":0,"DestinationConfig":{"OnFailure":{"Destination":"`+to+`"}}`)
+		}
+		b.ok(x.policy("333333333333"))
+		if status, answer := create(); status != 400 || !strings.Contains(answer,
+			"The provided execution role does not have permissions to call "+x.call) {
+			t.Errorf("%s: %d %s", to, status, answer)
+		}
+		b.ok(x.policy(friendsRole))
+		mapping := uuidOf(t, b.ok(create()))
+		put()
+		eventually.Comes(t, "a notice", delivered)
+
+		if !strings.Contains(to, "sqs") {
+			continue // three tries take their time
+		}
+		b.ok(x.policy("333333333333"))
+		put()
+		const why = " is not authorized to perform: "
+		got := eventually.Comes(t, "a notice that is given up", dropped)
+		if got.Why != esm.DropRefused || !strings.Contains(got.Reason, friendsRole+why) {
+			t.Errorf("%s: %s: %s", to, got.Why, got.Reason)
+		}
+		b.result(mapping, "PROBLEM: The on-failure destination cannot be written: ")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/shardmill/shardmill/companion/table"
 	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/destination"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/policy"
@@ -159,7 +160,11 @@ func openTopics(_ context.Context, s *Server, r *rooms) (c companion, err error)
 			return sns.New(sns.Options{Topics: t, Log: s.log.With("room", "api/sns")})
 		}))},
 		destinations: []destination.Kind{destination.SNS(topics{t})},
-		close:        t.Stop,
+		admits: func(ctx context.Context, who policy.Caller, to arn.ARN) error {
+			name := topic.Name{Account: to.Account, Region: to.Region, Name: to.Resource}
+			return t.Authorize(ctx, who, name, "Publish")
+		},
+		close: t.Stop,
 	}, nil
 }
 
@@ -191,8 +196,18 @@ func openObjects(ctx context.Context, s *Server, r *rooms) (c companion, err err
 			return s3.New(s3.Options{Buckets: b, Log: s.log.With("room", "api/s3")})
 		}))},
 		destinations: []destination.Kind{destination.S3(buckets{b})},
-		close:        b.Stop,
-		hold:         b.Hold,
+		admits: func(ctx context.Context, who policy.Caller, to arn.ARN) error {
+			i, err := b.Look(ctx, to.Resource)
+			if fault.CodeOf(err) == bucket.CodeNoSuchBucket {
+				return nil // which the notice is told
+			}
+			if err != nil {
+				return err
+			}
+			return i.Authorize(who, "s3:PutObject", "aws/lambda/")
+		},
+		close: b.Stop,
+		hold:  b.Hold,
 	}, b.Start(ctx)
 }
 

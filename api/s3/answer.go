@@ -22,6 +22,7 @@ type reply struct {
 	status int               // 0: 200
 	header map[string]string // under the names that are sent
 	body   any               // as XML; nil: none
+	json   string            // in place of body
 }
 
 // setIDs puts the ids of a request on its answer, under S3's names and under those of the other services.
@@ -46,6 +47,10 @@ func write(w http.ResponseWriter, answer any) {
 	}
 	if a.status == 0 {
 		a.status = http.StatusOK
+	}
+	if a.json != "" {
+		wire.WriteBytes(w, a.status, "application/json", []byte(a.json))
+		return
 	}
 	if a.body == nil {
 		empty := a.status == http.StatusNoContent || a.status == http.StatusNotModified

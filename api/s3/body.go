@@ -229,26 +229,32 @@ func encodings(h http.Header) []string {
 	return out
 }
 
-// readXML fills a value from the body of a request, after what is said about the body is found to be true.
+// readXML fills a value from the body of a request.
 func readXML(q *request, into any) error {
-	c, err := readClaims(q.r.Header)
-	if err != nil {
-		return err
-	}
-	if c.chunked {
-		return lacks("a document of XML in aws-chunked encoding")
-	}
-	body, err := wire.ReadBody(q.r, maxXML)
+	body, err := readDocument(q, maxXML)
 	if err != nil {
 		return err
 	}
 	if err := wire.ChargeValues(q.r.Context(), bytes.Count(body, []byte{'<'})); err != nil {
 		return err
 	}
-	if err := c.check(bucket.SumsOf(body, c.algorithm)); err != nil {
-		return err
-	}
 	return parseXML(body, into)
+}
+
+// readDocument returns the body of a request, after what is said about it is found to be true.
+func readDocument(q *request, most int64) ([]byte, error) {
+	c, err := readClaims(q.r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if c.chunked {
+		return nil, lacks("a document in aws-chunked encoding")
+	}
+	body, err := wire.ReadBody(q.r, most)
+	if err != nil {
+		return nil, err
+	}
+	return body, c.check(bucket.SumsOf(body, c.algorithm))
 }
 
 // parseXML fills a value from a document that has its element and nothing behind it.

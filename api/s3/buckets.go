@@ -246,8 +246,6 @@ var settings = map[string]setting{
 	"GetBucketOwnershipControls": {
 		code: "OwnershipControlsNotFoundError", message: "The bucket ownership controls were not found",
 	},
-	"GetBucketPolicy":       {code: "NoSuchBucketPolicy", message: "The bucket policy does not exist"},
-	"GetBucketPolicyStatus": {code: "NoSuchBucketPolicy", message: "The bucket policy does not exist"},
 	"GetBucketReplication": {
 		code: "ReplicationConfigurationNotFoundError", message: "The replication configuration was not found",
 	},

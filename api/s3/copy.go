@@ -28,10 +28,17 @@ func (h *Handler) source(ctx context.Context, q *request) (o *bucket.Object, nam
 		return nil, "", "", invalid("Invalid version id specified")
 	}
 	// AWS copies between regions, too
-	if _, err := h.owns(ctx, q, name, q.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner")); err != nil {
+	i, err := h.owned(ctx, name, q.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"))
+	if err == nil && i != nil {
+		err = i.Authorize(q.caller.Principal(), getObject, key)
+	}
+	if err != nil {
 		return nil, "", "", err
 	}
 	if o, err = h.buckets.Open(ctx, name, key); err != nil {
+		if i != nil && fault.CodeOf(err) == bucket.CodeNoSuchKey && mayNotKnow(q.caller.Principal(), i) {
+			return nil, "", "", accessDenied()
+		}
 		var f *fault.Error
 		if errors.As(err, &f) { // it is about the source, not about what the request names first
 			f.Reason = map[string]string{bucket.CodeNoSuchBucket: name, bucket.CodeNoSuchKey: key}[f.Code]

@@ -56,6 +56,10 @@ func (h *Handler) deleteObjects(ctx context.Context, c wire.Caller, q *request) 
 	if len(in.Objects) == 0 || len(in.Objects) > maxKeysPerCall {
 		return nil, malformedXML()
 	}
+	i, err := h.buckets.Look(ctx, q.bucket)
+	if err != nil {
+		return nil, err
+	}
 	var out deleteResult
 	var which []bucket.Remove
 	for _, o := range in.Objects {
@@ -66,6 +70,11 @@ func (h *Handler) deleteObjects(ctx context.Context, c wire.Caller, q *request) 
 			out.Error = append(out.Error, deleteError{
 				text(o.Key), "NoSuchVersion", "The specified version does not exist.",
 			})
+			continue
+		}
+		if err := i.Authorize(c.Principal(), deleteObject, o.Key); err != nil {
+			f := h.faults.Of(ctx, c, err)
+			out.Error = append(out.Error, deleteError{text(o.Key), f.Code, f.Message})
 			continue
 		}
 		which = append(which, bucket.Remove{Key: o.Key, ETag: wanted(o.ETag)})

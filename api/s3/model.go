@@ -12,6 +12,7 @@ var model = wire.Model[operation]{
 		"CreateBucket":                               {Serve: (*Handler).createBucket},
 		"CreateMultipartUpload":                      {Serve: (*Handler).createMultipartUpload},
 		"DeleteBucket":                               {Serve: (*Handler).deleteBucket},
+		"DeleteBucketPolicy":                         {Serve: (*Handler).deleteBucketPolicy},
 		"DeleteBucketTagging":                        {Serve: (*Handler).deleteBucketTagging},
 		"DeleteObject":                               {Serve: (*Handler).deleteObject},
 		"DeleteObjectTagging":                        {Serve: (*Handler).deleteObjectTagging},
@@ -31,8 +32,8 @@ var model = wire.Model[operation]{
 		"GetBucketNotification":                      {Serve: unset("GetBucketNotification")},
 		"GetBucketNotificationConfiguration":         {Serve: unset("GetBucketNotificationConfiguration")},
 		"GetBucketOwnershipControls":                 {Serve: unset("GetBucketOwnershipControls")},
-		"GetBucketPolicy":                            {Serve: unset("GetBucketPolicy")},
-		"GetBucketPolicyStatus":                      {Serve: unset("GetBucketPolicyStatus")},
+		"GetBucketPolicy":                            {Serve: (*Handler).getBucketPolicy},
+		"GetBucketPolicyStatus":                      {Serve: (*Handler).getBucketPolicyStatus},
 		"GetBucketReplication":                       {Serve: unset("GetBucketReplication")},
 		"GetBucketRequestPayment":                    {Serve: unset("GetBucketRequestPayment")},
 		"GetBucketTagging":                           {Serve: (*Handler).getBucketTagging},
@@ -55,6 +56,7 @@ var model = wire.Model[operation]{
 		"ListObjects":                                {Serve: (*Handler).listObjects},
 		"ListObjectsV2":                              {Serve: (*Handler).listObjectsV2},
 		"ListParts":                                  {Serve: (*Handler).listParts},
+		"PutBucketPolicy":                            {Serve: (*Handler).putBucketPolicy},
 		"PutBucketTagging":                           {Serve: (*Handler).putBucketTagging},
 		"PutObject":                                  {Serve: (*Handler).putObject},
 		"PutObjectTagging":                           {Serve: (*Handler).putObjectTagging},
@@ -65,7 +67,7 @@ var model = wire.Model[operation]{
 		"DeleteBucketAnalyticsConfiguration DeleteBucketCors DeleteBucketEncryption " +
 		"DeleteBucketIntelligentTieringConfiguration DeleteBucketInventoryConfiguration DeleteBucketLifecycle " +
 		"DeleteBucketMetadataConfiguration DeleteBucketMetadataTableConfiguration " +
-		"DeleteBucketMetricsConfiguration DeleteBucketOwnershipControls DeleteBucketPolicy " +
+		"DeleteBucketMetricsConfiguration DeleteBucketOwnershipControls " +
 		"DeleteBucketReplication DeleteBucketWebsite DeleteObjectAnnotation DeletePublicAccessBlock " +
 		"GetBucketAbac GetBucketMetadataConfiguration GetBucketMetadataTableConfiguration GetObjectAnnotation " +
 		"GetObjectLegalHold GetObjectRetention GetObjectTorrent ListDirectoryBuckets ListObjectAnnotations " +
@@ -73,7 +75,7 @@ var model = wire.Model[operation]{
 		"PutBucketAnalyticsConfiguration PutBucketCors PutBucketEncryption " +
 		"PutBucketIntelligentTieringConfiguration PutBucketInventoryConfiguration PutBucketLifecycle " +
 		"PutBucketLifecycleConfiguration PutBucketLogging PutBucketMetricsConfiguration PutBucketNotification " +
-		"PutBucketNotificationConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketReplication " +
+		"PutBucketNotificationConfiguration PutBucketOwnershipControls PutBucketReplication " +
 		"PutBucketRequestPayment PutBucketVersioning PutBucketWebsite PutObjectAcl PutObjectAnnotation " +
 		"PutObjectLegalHold PutObjectLockConfiguration PutObjectRetention PutPublicAccessBlock RenameObject " +
 		"RestoreObject SelectObjectContent UpdateBucketMetadataAnnotationTableConfiguration " +

@@ -17,6 +17,7 @@ type request struct {
 	bucket, key string // "": none
 	query       url.Values
 	home        string // the region of the bucket, where that is not the caller's
+	hidden      bool   // the caller may not know which objects there are
 }
 
 // operation is a row of the model.

@@ -21,8 +21,6 @@ import (
 
 // Codes that only the wire gives.
 const (
-	codeAccessDenied = "AccessDenied"
-
 	codeMalformedAuthorization = "AuthorizationHeaderMalformed"
 
 	codeIncompleteBody     = "IncompleteBody"
@@ -79,7 +77,7 @@ func Service(h http.Handler) wire.Service {
 	return wire.Service{
 		Name: "s3", Needs: wire.Signature, Dialect: wire.Objects, Handler: h, Refuse: Refuse,
 		Codes: wire.Codes{
-			Internal: bucket.CodeInternal, Unavailable: codeServiceUnavailable, Unsigned: codeAccessDenied,
+			Internal: bucket.CodeInternal, Unavailable: codeServiceUnavailable, Unsigned: bucket.CodeAccessDenied,
 		},
 	}
 }
@@ -89,7 +87,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	q, op, err := h.find(r)
 	if err == nil && q.bucket != "" {
-		err = h.checkOwner(ctx, q)
+		err = h.checkScope(ctx, q)
 	}
 	if err != nil {
 		if q.home != "" {
@@ -100,7 +98,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	setIDs(w.Header(), q.caller)
 	if op.Stream != nil {
-		s := &wire.Stream{Refuse: func(err error) { h.refuse(w, r, err) }}
+		s := &wire.Stream{Refuse: func(err error) { h.refuse(w, r, q.hide(err)) }}
 		s.Broken = func(err error) []byte {
 			_ = h.faults.Of(ctx, q.caller, err) // which logs it
 			return nil
@@ -110,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, err := op.Serve(h, ctx, q.caller, q)
 	if err != nil {
-		h.refuse(w, r, err)
+		h.refuse(w, r, q.hide(err))
 		return
 	}
 	write(w, answer)
@@ -132,37 +130,53 @@ func bodyFault(err error) error {
 		"You did not provide the number of bytes specified by the Content-Length HTTP header")
 }
 
-// checkOwner refuses a bucket of another account than the caller's, or than the caller expects, and one of another
-// region than the request was signed for: buckets have no policies here that could admit others.
-func (h *Handler) checkOwner(ctx context.Context, q *request) error {
+// checkScope refuses a bucket whose policy does not let the caller, or that has another owner than the caller expects,
+// and one of another region than the request was signed for.
+func (h *Handler) checkScope(ctx context.Context, q *request) error {
 	operation := q.operation()
 	if operation == "CreateBucket" {
 		return nil // which says whose the name is
 	}
-	home, err := h.owns(ctx, q, q.bucket, q.r.Header.Get("X-Amz-Expected-Bucket-Owner"))
-	if err != nil || home == "" || home == q.caller.Region || anywhere[operation] {
+	i, err := h.owned(ctx, q.bucket, q.r.Header.Get("X-Amz-Expected-Bucket-Owner"))
+	if err != nil || i == nil {
 		return err
 	}
-	q.home = home
+	if err := q.authorize(i, operation); err != nil || i.Region == q.caller.Region || anywhere[operation] {
+		return err
+	}
+	q.home = i.Region
 	return fault.New(codeMalformedAuthorization,
-		"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", q.caller.Region, home)
+		"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", q.caller.Region, i.Region)
 }
 
 // anywhere are the operations by which clients find out where a bucket is.
 var anywhere = map[string]bool{"GetBucketLocation": true, "HeadBucket": true}
 
-// owns returns the region of a bucket of the caller's account; "" if there is no bucket, which the operation says.
-func (h *Handler) owns(ctx context.Context, q *request, name, expected string) (home string, err error) {
+// owned returns a bucket whose owner is the one that is expected, or whoever if nobody is; nil if there is no bucket,
+// which the operation says.
+func (h *Handler) owned(ctx context.Context, name, expected string) (*bucket.Info, error) {
 	i, err := h.buckets.Look(ctx, name)
 	switch {
 	case fault.CodeOf(err) == bucket.CodeNoSuchBucket:
-		return "", nil
+		return nil, nil
 	case err != nil:
-		return "", err
-	case i.Account != q.caller.Account || expected != "" && i.Account != expected:
-		return "", fault.New(codeAccessDenied, "Access Denied").WithStatus(http.StatusForbidden)
+		return nil, err
+	case expected != "" && i.Account != expected:
+		return nil, accessDenied()
 	}
-	return i.Region, nil
+	return &i, nil
+}
+
+func accessDenied() error {
+	return fault.New(bucket.CodeAccessDenied, "Access Denied").WithStatus(http.StatusForbidden)
+}
+
+// hide returns the error that a caller is told.
+func (q *request) hide(err error) error {
+	if q.hidden && fault.CodeOf(err) == bucket.CodeNoSuchKey {
+		return accessDenied()
+	}
+	return err
 }
 
 // absent refuses by name what S3 has and this room does not.

@@ -12,7 +12,6 @@ import (
 	"github.com/shardmill/shardmill/companion/topic"
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
-	"github.com/shardmill/shardmill/internal/policy"
 )
 
 // pageSize is how many entries a page of a list has, as on AWS.
@@ -68,32 +67,10 @@ func (r *request) resource(parameter string) (name topic.Name, more string, err 
 	return name, more, r.authorize(name)
 }
 
-// shared are the actions that a topic's policy can open to other accounts. Source: SNS Developer Guide, "Amazon SNS API
-// permissions".
-var shared = map[string]bool{
-	"DeleteTopic": true, "GetTopicAttributes": true, "ListSubscriptionsByTopic": true, "Publish": true,
-	"SetTopicAttributes": true, "Subscribe": true,
-}
-
-// authorize judges whether the caller may do to a topic what the request asks: to one of another account only if that
-// topic's policy allows it. A topic that is not there is not told apart from one that is not shared.
+// authorize judges whether the caller may do to a topic what the request asks.
 func (r *request) authorize(name topic.Name) error {
-	if name.Account == r.caller.Account {
-		return nil
-	}
 	action := strings.TrimSuffix(r.Action(), "Batch") // PublishBatch is allowed by Publish
-	var document *policy.Document
-	if attributes, err := r.topics.Attributes(r.ctx, name); err == nil {
-		document, _ = policy.Parse(attributes["Policy"]) // one that cannot be read opens nothing
-	}
-	refusal := document.Judge(
-		policy.Request{Caller: r.caller.Principal(), Action: "SNS:" + action, Resource: name.ARN()}, name.Account,
-		!shared[action],
-	)
-	if refusal == nil {
-		return nil
-	}
-	return refusal.Fault(codeAuthorization)
+	return r.topics.Authorize(r.ctx, r.caller.Principal(), name, action)
 }
 
 // topic reads the ARN of a topic.

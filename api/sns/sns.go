@@ -32,7 +32,6 @@ const (
 const (
 	codeValidation    = "ValidationError"
 	codeInvalidAction = "InvalidAction"
-	codeAuthorization = "AuthorizationError"
 	codeBatchEmpty    = "EmptyBatchRequest"
 	codeBatchTooMany  = "TooManyEntriesInBatchRequest"
 	codeBatchTooLong  = "BatchRequestTooLong"
@@ -43,7 +42,7 @@ const (
 // statuses are those of codes that are not 400.
 var statuses = map[string]int{
 	topic.CodeNotFound: 404, topic.CodeResourceNotFound: 404, topic.CodeInternal: 500, topic.CodeThrottled: 429,
-	topic.CodeSubscriptionLimit: 403, codeAuthorization: 403,
+	topic.CodeSubscriptionLimit: 403, topic.CodeAuthorization: 403,
 }
 
 // Options are what the handler needs. Topics is required; a nil Log is silent.

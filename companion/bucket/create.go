@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/fault"
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/storage"
 )
 
@@ -20,10 +21,12 @@ type Info struct {
 	Account string // of the owner
 	Region  string
 	Created time.Time
+
+	policy *policy.Document // nil: none
 }
 
 func (b *bucket) info() Info {
-	return Info{b.name, b.meta.Account, b.meta.Region, time.UnixMilli(b.meta.Created).UTC()}
+	return Info{b.name, b.meta.Account, b.meta.Region, time.UnixMilli(b.meta.Created).UTC(), b.meta.document}
 }
 
 // validName reports whether S3 would take a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens, which
@@ -93,7 +96,7 @@ func (bs *Buckets) Create(ctx context.Context, account, region, name string, tag
 	m := meta{Number: bs.nextID, Account: account, Region: region, Created: bs.clock.Now().UnixMilli(), Tags: tags}
 	err = bs.local.Apply(context.WithoutCancel(ctx), storage.Sync,
 		storage.LocalOp{Key: []byte(prefixNext), Value: encodeNextID(m.Number + 1)},
-		storage.LocalOp{Key: bucketKey(name), Value: encode(m), Refusable: true})
+		storage.LocalOp{Key: bucketKey(name), Value: encodeMeta(m), Refusable: true})
 	if err != nil {
 		return storageFault("create bucket "+name, err)
 	}

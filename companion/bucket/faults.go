@@ -32,6 +32,9 @@ const (
 	CodeInvalidTag         = "InvalidTag"
 	CodeBadRequest         = "BadRequest"
 	CodeTooManyBuckets     = "TooManyBuckets"
+	CodeAccessDenied       = "AccessDenied"
+	CodeMalformedPolicy    = "MalformedPolicy"
+	CodeNoSuchPolicy       = "NoSuchBucketPolicy"
 	CodeInternal           = "InternalError"
 	CodeSlowDown           = "SlowDown"
 )

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/storage"
 )
 
 // formatVersion is the first byte of every stored value. docs/format/bucket.md describes the bytes.
 const formatVersion = 1
+
+// policyVersion is the first byte of what is stored about a bucket that has a policy.
+const policyVersion = 2
 
 // The key families, all under our prefix.
 const (
@@ -113,6 +117,19 @@ type meta struct {
 	Region  string
 	Created int64 // Unix milliseconds
 	Tags    []Tag `json:",omitempty"`
+
+	Policy   string           `json:",omitempty"` // as it was put; "": none
+	document *policy.Document // Policy, parsed; nil: none
+}
+
+// encodeMeta returns the value of a bucket. One with a policy has a version of its own: a program that knows no
+// policies must not open the bucket, nor forget its policy.
+func encodeMeta(m meta) []byte {
+	b := encode(m)
+	if m.Policy != "" {
+		b[0] = policyVersion
+	}
+	return b
 }
 
 // encode returns a value: the version, and v as JSON.
@@ -135,8 +152,16 @@ func decode(b []byte, what string, v any) error {
 }
 
 func decodeMeta(b []byte) (m meta, err error) {
-	err = decode(b, "bucket", &m)
-	return m, err
+	if len(b) > 0 && b[0] == policyVersion {
+		b = append([]byte{formatVersion}, b[1:]...)
+	}
+	if err = decode(b, "bucket", &m); err != nil {
+		return m, err
+	}
+	if m.document, err = checkPolicy(m.Policy); err != nil {
+		return m, corrupt("policy of a bucket", err)
+	}
+	return m, nil
 }
 
 // encodeHolding returns a value that holds pieces: the version, the length of the JSON of v, that JSON, the owner, and

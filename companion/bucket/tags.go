@@ -49,7 +49,7 @@ func (bs *Buckets) TagBucket(ctx context.Context, name string, tags []Tag) error
 	}
 	m := b.meta
 	m.Tags = tags
-	op := storage.LocalOp{Key: bucketKey(name), Value: encode(m), Refusable: len(tags) > 0}
+	op := storage.LocalOp{Key: bucketKey(name), Value: encodeMeta(m), Refusable: len(tags) > 0}
 	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, op); err != nil {
 		return storageFault("tag bucket "+name, err)
 	}

@@ -19,6 +19,7 @@ const (
 	CodeThrottled         = "Throttled"
 	CodeTagLimit          = "TagLimitExceeded"
 	CodeSubscriptionLimit = "SubscriptionLimitExceeded"
+	CodeAuthorization     = "AuthorizationError"
 )
 
 // Invalid returns the fault of a parameter, in AWS's form.

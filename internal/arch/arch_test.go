@@ -100,10 +100,13 @@ var rooms = map[string]struct {
 	},
 	"companion/table/expr": {[]string{"fault"}, "DynamoDB's expression language"},
 	"companion/bucket": {
-		[]string{"fault", "storage", "internal/clock", "internal/durable", "companion/door"}, "an object's semantics",
+		[]string{"fault", "storage", "internal/clock", "internal/durable", "internal/policy", "companion/door"},
+		"an object's semantics",
 	},
 	"companion/topic": {
-		[]string{"fault", "storage", "metric", "internal/clock", "companion/door", "companion/message"},
+		[]string{
+			"fault", "storage", "metric", "internal/clock", "internal/policy", "companion/door", "companion/message",
+		},
 		"a topic's semantics",
 	},
 	"companion/identity":         {[]string{"fault", "storage", "internal/clock"}, "how roles and policies are kept"},
@@ -154,7 +157,7 @@ var rooms = map[string]struct {
 	},
 	"api/cloudwatch": {[]string{"record", "fault", "internal/clock", "api/wire", "metric"}, "AWS's wire"},
 	"api/sns": {
-		[]string{"record", "fault", "internal/clock", "internal/policy", "api/wire", "companion/topic"}, "AWS's wire",
+		[]string{"record", "fault", "internal/clock", "api/wire", "companion/topic"}, "AWS's wire",
 	},
 	"api/sqs": {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb": {
@@ -171,7 +174,10 @@ var rooms = map[string]struct {
 		[]string{"record", "fault", "internal/clock", "api/wire", "companion/identity"}, "AWS's wire",
 	},
 	"api/s3": {
-		[]string{"record", "fault", "internal/clock", "internal/sigv4", "api/wire", "companion/bucket"}, "AWS's wire",
+		[]string{
+			"record", "fault", "internal/clock", "internal/policy", "internal/sigv4", "api/wire", "companion/bucket",
+		},
+		"AWS's wire",
 	},
 	"api/sts":               {[]string{"record", "fault", "internal/clock", "api/wire"}, "AWS's wire"},
 	"internal/bench":        {[]string{"*"}, "how fast we are, beside the physical limit"},

@@ -131,6 +131,24 @@ func (d *Document) Unknown() []string {
 	return names
 }
 
+// Public reports whether a statement of d allows something to everybody.
+func (d *Document) Public() bool {
+	return d != nil && slices.ContainsFunc(d.statements, func(s statement) bool {
+		return !s.deny && s.anybody && len(s.unknown) == 0
+	})
+}
+
+// Resources returns the resources that the statements of d name, meant or not.
+func (d *Document) Resources() (names []string) {
+	if d == nil {
+		return nil
+	}
+	for i := range d.statements {
+		names = append(names, d.statements[i].resources...)
+	}
+	return names
+}
+
 // Actions returns the actions of all statements that allow or deny, in lower case and as they were given.
 func (d *Document) Actions(deny bool) []string {
 	var names []string
