@@ -79,13 +79,17 @@ var classes = sync.OnceValue(func() map[string]map[string]class {
 		}.byName(),
 		"dynamodb": lists{
 			look: {
-				"DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive", "ListTables", "ListTagsOfResource",
+				"DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive", "GetResourcePolicy", "ListTables",
+				"ListTagsOfResource",
 			},
 			account: {
 				"BatchGetItem", "BatchWriteItem", "CreateTable", "DeleteItem", "GetItem", "PutItem", "Query", "Scan",
 				"UpdateItem", "UpdateTable",
 			},
-			manage: {"DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"},
+			manage: {
+				"DeleteResourcePolicy", "DeleteTable", "PutResourcePolicy", "TagResource", "UntagResource",
+				"UpdateTimeToLive",
+			},
 		}.byName(),
 		"sqs": lists{
 			look: {"GetQueueAttributes", "GetQueueUrl", "ListQueueTags", "ListQueues"},

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -344,4 +345,53 @@ func TestNoticesGoToOtherAccountsByTheirPolicies(t *testing.T) {
 		}
 		b.result(mapping, "PROBLEM: The on-failure destination cannot be written: ")
 	}
+}
+
+// What the policy of a table allows to another account, it may do to the table and to the index that it names, and
+// nothing else.
+func TestPoliciesOpenTablesToOtherAccounts(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	const table = "arn:aws:dynamodb:us-east-1:111111111111:table/tab"
+	db := func(c caller, operation, body string) (int, string) {
+		return b.target(c, "dynamodb", "DynamoDB_20120810."+operation, body)
+	}
+	b.ok(db(streamOwner, "CreateTable", `{"TableName":"tab","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":`+
+		`[{"AttributeName":"k","AttributeType":"S"}],"KeySchema":[{"AttributeName":"k","KeyType":"HASH"}],`+
+		`"GlobalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"k","KeyType":"HASH"}],`+
+		`"Projection":{"ProjectionType":"ALL"}}]}`))
+	named := `{"TableName":"` + table + `"`
+	const query = `,"KeyConditionExpression":"k = :k","ExpressionAttributeValues":{":k":{"S":"x"}}}`
+	calls := map[string][2]string{
+		"put": {"PutItem", named + `,"Item":{"k":{"S":"x"}}}`}, "get": {"GetItem", named + `,"Key":{"k":{"S":"x"}}}`},
+		"query": {"Query", named + query}, "query the index": {"Query", named + `,"IndexName":"idx"` + query},
+		"batch":  {"BatchGetItem", `{"RequestItems":{"` + table + `":{"Keys":[{"k":{"S":"x"}}]}}}`},
+		"delete": {"DeleteTable", named + "}"}, "tags": {"ListTagsOfResource", `{"ResourceArn":"` + table + `"}`},
+		"policy": {"GetResourcePolicy", `{"ResourceArn":"` + table + `"}`},
+	}
+	expect := func(open ...string) {
+		t.Helper()
+		for what, x := range calls {
+			status, answer := db(streamFriend, x[0], x[1])
+			if may := slices.Contains(open, what); may != (status == 200) ||
+				!may && !strings.Contains(answer, "because no resource-based policy allows the dynamodb:"+x[0]+" action") {
+				t.Errorf("%s: %d %s", what, status, answer)
+			}
+			if status, answer := db(caller{"333333333333", "us-east-1"}, x[0], x[1]); status == 200 {
+				t.Errorf("%s by a third account: %s", what, answer)
+			}
+		}
+	}
+	share := func(resource string, actions ...string) {
+		t.Helper()
+		b.ok(db(streamOwner, "PutResourcePolicy", `{"ResourceArn":"`+table+`","Policy":`+
+			quoted(granting("222222222222", resource, actions...))+`}`))
+	}
+	expect()
+	share(table, "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+	expect("put", "batch", "query")
+	share(table+"/index/*", "dynamodb:Query")
+	expect("query the index")
+	share(table, "dynamodb:Get*")
+	expect("get", "policy")
 }

@@ -48,11 +48,20 @@ func New(o Options) *Handler {
 	}}
 	h := &Handler{tables: o.Tables, batchBytes: maxBatchReadBytes}
 	h.Handler = &wire.RPC[*Handler, *input]{
-		Of: h, Model: &model, Target: Target, Read: wire.JSONBody(maxRequestBytes, parse), Write: write,
+		Of: h, Model: &model, Target: Target, Read: wire.JSONBody(maxRequestBytes, h.parse), Write: write,
 		Fault:  faults.of,
 		Refuse: Refuse,
 	}
 	return h
+}
+
+// parse is parse, for requests that are judged by the policies of tables.
+func (h *Handler) parse(body []byte) (*input, error) {
+	in, err := parse(body)
+	if err == nil {
+		in.report.tables = h.tables
+	}
+	return in, err
 }
 
 // absent refuses what DynamoDB has and this room does not.
@@ -70,14 +79,17 @@ var model = wire.Model[operation]{
 		"BatchWriteItem":            {Serve: (*Handler).batchWriteItem},
 		"CreateTable":               {Serve: (*Handler).createTable},
 		"DeleteItem":                {Serve: (*Handler).deleteItem},
+		"DeleteResourcePolicy":      {Serve: (*Handler).deleteResourcePolicy},
 		"DeleteTable":               {Serve: (*Handler).deleteTable},
 		"DescribeContinuousBackups": {Serve: (*Handler).describeContinuousBackups},
 		"DescribeTable":             {Serve: (*Handler).describeTable},
 		"DescribeTimeToLive":        {Serve: (*Handler).describeTimeToLive},
 		"GetItem":                   {Serve: (*Handler).getItem},
+		"GetResourcePolicy":         {Serve: (*Handler).getResourcePolicy},
 		"ListTables":                {Serve: (*Handler).listTables},
 		"ListTagsOfResource":        {Serve: (*Handler).listTagsOfResource},
 		"PutItem":                   {Serve: (*Handler).putItem},
+		"PutResourcePolicy":         {Serve: (*Handler).putResourcePolicy},
 		"Query":                     {Serve: (*Handler).query},
 		"Scan":                      {Serve: (*Handler).scan},
 		"TagResource":               {Serve: (*Handler).tagResource},
@@ -87,12 +99,12 @@ var model = wire.Model[operation]{
 		"UpdateTimeToLive":          {Serve: (*Handler).updateTimeToLive},
 	},
 	Others: `BatchExecuteStatement CancelBulkOperation CreateBackup CreateGlobalTable DeleteBackup
-		DeleteResourcePolicy DescribeBackup DescribeBulkOperation DescribeContributorInsights DescribeEndpoints
+		DescribeBackup DescribeBulkOperation DescribeContributorInsights DescribeEndpoints
 		DescribeExport DescribeGlobalTable DescribeGlobalTableSettings DescribeImport
 		DescribeKinesisStreamingDestination DescribeLimits DescribeTableReplicaAutoScaling
 		DisableKinesisStreamingDestination EnableKinesisStreamingDestination ExecuteStatement ExecuteTransaction
-		ExportTableToPointInTime GetResourcePolicy ImportTable ListBackups ListBulkOperations ListContributorInsights
-		ListExports ListGlobalTables ListImports PutResourcePolicy RestoreTableFromBackup RestoreTableToPointInTime
+		ExportTableToPointInTime ImportTable ListBackups ListBulkOperations ListContributorInsights
+		ListExports ListGlobalTables ListImports RestoreTableFromBackup RestoreTableToPointInTime
 		SearchVectors StartBulkPutItems TransactGetItems TransactWriteItems UpdateContinuousBackups
 		UpdateContributorInsights UpdateGlobalTable UpdateGlobalTableSettings UpdateKinesisStreamingDestination
 		UpdateTableReplicaAutoScaling`,

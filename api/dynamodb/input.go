@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,6 @@ import (
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/jsontext"
-	"github.com/shardmill/shardmill/internal/policy"
 )
 
 // input reads the members of one structure of a request, by their exact names. null counts as absent; members that no
@@ -35,6 +35,8 @@ type report struct {
 	broken     error // a member of a wrong type
 	violations fault.Violations
 	invalid    error // anything else
+
+	tables *table.Tables // whose policies are asked
 }
 
 // parse reads a request body: one JSON object of valid UTF-8. What Go's decoder would silently replace (broken UTF-8,
@@ -267,7 +269,8 @@ func (in *input) name(member, name string) {
 	}
 }
 
-// table reads TableName, a name or an ARN in the caller's account and region.
+// table reads TableName, a name or an ARN in the caller's region, and judges whether the caller may do with it what the
+// request asks.
 func (in *input) table(c wire.Caller) table.Name {
 	in.need("TableName")
 	return in.tableNamed("TableName", in.text("TableName"), c)
@@ -280,17 +283,18 @@ func (in *input) tableNamed(member, given string, c wire.Caller) table.Name {
 		account, _, valid := arn.FoldAccount(a.Account, c.Account)
 		if a.Service != "dynamodb" || !isTable || a.Region != c.Region || !valid {
 			in.fail(invalid("Invalid table ARN: %s", clip(given)))
-		} else if account != c.Account {
-			a.Account = account
-			var none *policy.Document // tables have no policies
-			in.fail(none.Judge(policy.Request{
-				Caller: c.Principal(), Action: "dynamodb:" + c.Operation(), Resource: a.String(),
-			}, account, false).Fault(fault.CodeAccessDenied))
 		}
 		n.Account, n.Table = account, name
 	}
 	if in.has(member) {
 		in.name(member, n.Table)
+	}
+	index := "" // which only these two name beside a table
+	if c.Operation() == "Query" || c.Operation() == "Scan" {
+		index = in.text("IndexName")
+	}
+	if err := in.report.tables.Authorize(context.Background(), c.Principal(), n, index, c.Operation()); err != nil {
+		in.fail(err)
 	}
 	return n
 }

@@ -14,6 +14,7 @@ import (
 const (
 	CodeValidation      = expr.CodeValidation
 	CodeNotFound        = "ResourceNotFoundException"
+	CodeNoPolicy        = "PolicyNotFoundException"
 	CodeInUse           = "ResourceInUseException"
 	CodeLimit           = "LimitExceededException"
 	CodeConditionFailed = "ConditionalCheckFailedException"

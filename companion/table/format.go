@@ -10,11 +10,15 @@ import (
 	"strings"
 
 	"github.com/shardmill/shardmill/companion/table/expr"
+	"github.com/shardmill/shardmill/internal/policy"
 	"github.com/shardmill/shardmill/storage"
 )
 
 // formatVersion is the first byte of every stored value. docs/format/table.md describes the bytes.
 const formatVersion = 1
+
+// policyVersion is the first byte of what is stored about a table that has a policy.
+const policyVersion = 2
 
 // The key families, all under our prefix.
 const (
@@ -80,7 +84,11 @@ type meta struct {
 	NextIndex  uint32
 	Expiry     string `json:",omitempty"` // the attribute that holds the time to live; "": items do not expire
 
-	schemas []schema // of Definition
+	Policy   string `json:",omitempty"` // as it was put; "": none
+	Revision int64  `json:",omitempty"` // of the last change of Policy
+
+	schemas  []schema         // of Definition
+	document *policy.Document // Policy, parsed; nil: none
 }
 
 // change returns a copy whose definition can be changed.
@@ -96,11 +104,15 @@ func encodeMeta(m *meta) []byte {
 	if err != nil {
 		panic(err) // texts and numbers can always be marshalled
 	}
-	return append([]byte{formatVersion}, b...)
+	version := byte(formatVersion)
+	if m.Policy != "" { // a program that knows no policies must not open the table, nor forget its policy
+		version = policyVersion
+	}
+	return append([]byte{version}, b...)
 }
 
 func decodeMeta(b []byte) (*meta, error) {
-	if len(b) == 0 || b[0] != formatVersion {
+	if len(b) == 0 || b[0] != formatVersion && b[0] != policyVersion {
 		return nil, corrupt("table", errVersion(b))
 	}
 	m := &meta{}
@@ -111,6 +123,10 @@ func decodeMeta(b []byte) (*meta, error) {
 		return nil, corrupt("table", errors.New("no key"))
 	}
 	m.schemas = m.Definition.schemas()
+	var err error
+	if m.document, err = checkPolicy(m.Policy); err != nil {
+		return nil, corrupt("policy of a table", err)
+	}
 	return m, nil
 }
 

@@ -96,7 +96,8 @@ var rooms = map[string]struct {
 		"a queue's semantics",
 	},
 	"companion/table": {
-		[]string{"fault", "storage", "internal/clock", "companion/door", "companion/table/*"}, "a table's semantics",
+		[]string{"fault", "storage", "internal/clock", "internal/policy", "companion/door", "companion/table/*"},
+		"a table's semantics",
 	},
 	"companion/table/expr": {[]string{"fault"}, "DynamoDB's expression language"},
 	"companion/bucket": {
@@ -161,9 +162,7 @@ var rooms = map[string]struct {
 	},
 	"api/sqs": {[]string{"record", "fault", "internal/clock", "api/wire", "companion/queue"}, "AWS's wire"},
 	"api/dynamodb": {
-		[]string{
-			"record", "fault", "internal/clock", "internal/policy", "api/wire", "companion/table", "companion/table/expr",
-		},
+		[]string{"record", "fault", "internal/clock", "api/wire", "companion/table", "companion/table/expr"},
 		"AWS's wire",
 	},
 	"api/logs": {

@@ -83,9 +83,13 @@ var SNS = newService(
 
 // DynamoDB is the table of Amazon DynamoDB, which takes an ARN for the name of a table. Source: DynamoDB API Reference.
 var DynamoDB = newService(
-	at(arnOrNot, `TableName ResourceArn RequestItems/# TransactItems/*/TableName TableArn BackupArn StreamArn
-		SourceTableArn TargetTableName ExportArn ImportArn`),
 	all(
+		at(arnOrNot, `TableName ResourceArn RequestItems/# TransactItems/*/TableName TableArn BackupArn StreamArn
+			SourceTableArn TargetTableName ExportArn ImportArn`),
+		at(text, "Policy ResourcePolicy"),
+	),
+	all(
+		at(text, "Policy"),
 		at(arnOrNot, `TableDescription/TableArn TableDescription/LatestStreamArn
 			TableDescription/GlobalSecondaryIndexes/IndexArn TableDescription/LocalSecondaryIndexes/IndexArn
 			Table/TableArn Table/LatestStreamArn Table/GlobalSecondaryIndexes/IndexArn
