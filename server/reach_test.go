@@ -295,3 +295,22 @@ func TestReachIsTold(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, text)
 	}
 }
+
+// A request of HTTP/1.0 may have no Host, and nobody can see then what it means: the refusal says what to send.
+func TestARequestWithoutAHostIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	c, err := net.Dial("tcp", strings.TrimPrefix(b.s.Endpoint(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+
+	_, err = io.WriteString(c, "GET /_shardmill/health/ready HTTP/1.0\r\n\r\n")
+	answer, _ := io.ReadAll(c)
+
+	if err != nil || !strings.Contains(string(answer), " 421 ") ||
+		!strings.Contains(string(answer), "send Host: localhost") {
+		t.Errorf("%q, %v", answer, err)
+	}
+}

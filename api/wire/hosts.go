@@ -170,6 +170,9 @@ func HostPrefix(r *http.Request) string {
 
 // notOurs tells a client that it is not our name by which it calls.
 func notOurs(host string) string {
+	if host == "" { // HTTP/1.0 allows that, and some health checks of load balancers do it
+		return "shardmill answers only to its own addresses, and this request has no Host header; send Host: localhost."
+	}
 	text := "shardmill answers only to its own addresses; the Host header says " + strconv.Quote(clip(host)) +
 		". Use 127.0.0.1 or localhost"
 	if name, ok := hostName(host); ok && IsHostName(name) {
