@@ -251,9 +251,13 @@ func (c *chaos) refusal(name Name, shard record.ShardID, v verdict) *fault.Error
 	return nil
 }
 
-// onPurpose is the hint with every refusal.
+// onPurpose is the hint with every refusal. It names account and region unless they are those of the command.
 func onPurpose(name Name) string {
-	return "refused on purpose; it ends with: shardmill chaos off " + name.Name
+	text := "refused on purpose; it ends with: shardmill chaos off " + name.Name
+	if name.Account != "000000000000" || name.Region != "us-east-1" {
+		text += " --account " + name.Account + " --region " + name.Region
+	}
+	return text
 }
 
 // hold waits for the latency.

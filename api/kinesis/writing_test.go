@@ -207,6 +207,20 @@ func TestChaosRefusesEntries(t *testing.T) {
 	if keys := w.readKeys(w.iterator("s", "0", "TRIM_HORIZON", "")); keys != "a c" {
 		t.Errorf("readable are %s", keys)
 	}
+	elsewhere := stream.Name{Account: "111111111111", Region: "eu-west-1", Name: "s"}
+	w.access, w.region = elsewhere.Account, elsewhere.Region
+	w.create("s", 1)
+	all := stream.Chaos{Throttle: stream.Share{Every: 1}}
+	if _, err := w.streams.SetChaos(t.Context(), elsewhere, all); err != nil {
+		t.Fatal(err)
+	}
+	const off = "shardmill chaos off s --account 111111111111 --region eu-west-1"
+	if r := w.call("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":""}`); !strings.HasSuffix(
+		r.header.Get("X-Shardmill-Hint"), off,
+	) {
+		t.Errorf("the hint for another account is %q", r.header.Get("X-Shardmill-Hint"))
+	}
+	w.access, w.region = "AKIDEXAMPLE", "us-east-1"
 	w.ok("StartStreamEncryption", `{"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"}`)
 	w.ok("PutRecords", `{"StreamName":"s","Records":[{"Data":"","PartitionKey":"x"},{"Data":"","PartitionKey":"y"}]}`).
 		want("KMS", "EncryptionType") // though the last entry was not written
