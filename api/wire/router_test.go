@@ -155,6 +155,13 @@ func TestServiceOfARequest(t *testing.T) {
 		"form on a queue's path": {
 			request("POST", "/000000000000/orders", "Action=SendMessage&MessageBody=x", "Content-Type", form), "sqs",
 		},
+		"form on a queue's path for another service": {
+			request(
+				"POST", "/000000000000/orders", "Action=SendMessage&MessageBody=x", "Content-Type", form, "Authorization",
+				scope("sns"),
+			),
+			"501 sns",
+		},
 		"form on another path": {
 			request("POST", "/0000/orders", "Action=SendMessage", "Content-Type", form), "501 s3",
 		},
@@ -391,6 +398,9 @@ func TestWhatAPageCanSendIsNotServed(t *testing.T) {
 		"a beacon without a type":                 {request("POST", "/?"+act, ""), ""},
 		"a form with an account of its own": {
 			request("POST", "/", act, "Content-Type", form, "Authorization", "Basic dTpw"), "",
+		},
+		"a form with another scheme of signatures": {
+			request("POST", "/", act, "Content-Type", form, "Authorization", "AWS4-HMAC-SHA256X Credential=x"), "",
 		},
 		"a form to IAM": {
 			request("POST", "/", "Action=DeleteRole&Version=2010-05-08", "Content-Type", form), "",
