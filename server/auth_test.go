@@ -307,7 +307,28 @@ func TestPresignedObjects(t *testing.T) {
 		!strings.Contains(answer, "Please use AWS4-HMAC-SHA256.") {
 		t.Errorf("signed in version 2: %d %s", status, answer)
 	}
-	// the body of an upload is not signed
+	// the body of an upload is signed if the URL has its digest
+	digest := "60&X-Amz-Content-Sha256=" + digestOf("loaded")
+	r, err := http.NewRequestWithContext(
+		t.Context(), "PUT", g.s.Endpoint()+"/bucket/held?X-Amz-Expires="+digest, nil,
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, _, err := v4.NewSigner(raw("s3")).PresignHTTP(
+		t.Context(), k, r, digestOf("loaded"), "s3", "us-east-1", time.Now(),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := ask("PUT", held, "Loaded"); status != 400 ||
+		!strings.Contains(answer, "XAmzContentSHA256Mismatch") {
+		t.Errorf("another body than was signed: %d %s", status, answer)
+	}
+	if status, answer := ask("PUT", held, "loaded"); status != 200 {
+		t.Errorf("the body that was signed: %d %s", status, answer)
+	}
+	// and is not if it has none
 	if status, answer := ask("PUT", presign("PUT", "/bucket/up", "60", time.Now()), "loaded"); status != 200 {
 		t.Errorf("an upload: %d %s", status, answer)
 	}

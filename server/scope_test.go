@@ -150,6 +150,75 @@ func TestNoIdentifierLeavesTheScopeOfItsRequest(t *testing.T) {
 	}
 }
 
+// An ARN of another region is not read as one of the request's own, where things of the same names may be.
+func TestAnARNOfAnotherRegionMeansNothingHere(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	here, there := caller{"111111111111", "eu-west-1"}, caller{"111111111111", "us-east-1"}
+	dynamo := func(c caller, operation, body string) (int, string) {
+		return b.target(c, "dynamodb", "DynamoDB_20120810."+operation, body)
+	}
+	logs := func(operation, body string) (int, string) {
+		return b.target(here, "logs", "Logs_20140328."+operation, body)
+	}
+	sns := func(values ...string) (int, string) { return b.form(here, "sns", "2010-03-31", values...) }
+	lambda := func(method, path, body string) (int, string) { return b.from(here, "lambda", method, path, body) }
+	for _, c := range []caller{here, there} {
+		b.ok(dynamo(c, "CreateTable", `{"TableName":"tab","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":`+
+			`[{"AttributeName":"k","AttributeType":"S"}],"KeySchema":[{"AttributeName":"k","KeyType":"HASH"}]}`))
+		b.ok(b.target(c, "logs", "Logs_20140328.CreateLogGroup", `{"logGroupName":"g"}`))
+		b.ok(b.form(c, "sns", "2010-03-31", "CreateTopic", "Name", "t"))
+		b.ok(b.from(c, "lambda", "POST", "/2015-03-31/functions", b.functionInput(c.account)))
+	}
+	const at = "us-east-1:111111111111:"
+	const table, group, topic = "arn:aws:dynamodb:" + at + "table/tab", "arn:aws:logs:" + at + "log-group:g", "arn:aws:sns:" + at + "t"
+	function := url.PathEscape("arn:aws:lambda:" + at + "function:f")
+
+	for what, call := range map[string]func() (int, string){
+		"put an item": func() (int, string) {
+			return dynamo(here, "PutItem", `{"TableName":"`+table+`","Item":{"k":{"S":"x"}}}`)
+		},
+		"describe a table": func() (int, string) { return dynamo(here, "DescribeTable", `{"TableName":"`+table+`"}`) },
+		"tag a table": func() (int, string) {
+			return dynamo(here, "TagResource", `{"ResourceArn":"`+table+`","Tags":[{"Key":"a","Value":"b"}]}`)
+		},
+		"delete a table": func() (int, string) { return dynamo(here, "DeleteTable", `{"TableName":"`+table+`"}`) },
+		"read events":    func() (int, string) { return logs("FilterLogEvents", `{"logGroupIdentifier":"`+group+`"}`) },
+		"tag a group": func() (int, string) {
+			return logs("TagResource", `{"resourceArn":"`+group+`","tags":{"a":"b"}}`)
+		},
+		"tags of a group":       func() (int, string) { return logs("ListTagsForResource", `{"resourceArn":"`+group+`"}`) },
+		"publish":               func() (int, string) { return sns("Publish", "TopicArn", topic, "Message", "x") },
+		"attributes of a topic": func() (int, string) { return sns("GetTopicAttributes", "TopicArn", topic) },
+		"delete a topic":        func() (int, string) { return sns("DeleteTopic", "TopicArn", topic) },
+		"tags of a function":    func() (int, string) { return lambda("GET", "/2017-03-31/tags/"+function, "") },
+		"tag a function": func() (int, string) {
+			return lambda("POST", "/2017-03-31/tags/"+function, `{"Tags":{"a":"b"}}`)
+		},
+		"get a function": func() (int, string) { return lambda("GET", "/2015-03-31/functions/"+function, "") },
+		"invoke": func() (int, string) {
+			return lambda("POST", "/2015-03-31/functions/"+function+"/invocations", "{}")
+		},
+		"delete a function": func() (int, string) { return lambda("DELETE", "/2015-03-31/functions/"+function, "") },
+	} {
+		if status, answer := call(); status/100 == 2 {
+			t.Errorf("%s: %d %s", what, status, answer)
+		}
+	}
+	for _, c := range []caller{here, there} {
+		if got := b.ok(dynamo(c, "Scan", `{"TableName":"tab"}`)); !strings.Contains(got, `"Count":0`) {
+			t.Errorf("the table in %s: %s", c.region, got)
+		}
+		got := b.ok(b.target(c, "logs", "Logs_20140328.ListTagsLogGroup", `{"logGroupName":"g"}`))
+		if !strings.Contains(got, `"tags":{}`) {
+			t.Errorf("the group in %s: %s", c.region, got)
+		}
+		if got := b.ok(b.from(c, "lambda", "GET", "/2015-03-31/functions/f", "")); strings.Contains(got, `"Tags"`) {
+			t.Errorf("the function in %s: %s", c.region, got)
+		}
+	}
+}
+
 // A mapping reads a stream of its own region, and neither a mapping nor a topic sends to another account: nothing there
 // could have allowed it.
 func TestMappingsAndTopicsStayInTheirScope(t *testing.T) {

@@ -127,3 +127,32 @@ func TestAVerifierServesManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A scope is five parts, whose day is that of the request and nothing beside it.
+func TestAScopeIsFiveParts(t *testing.T) {
+	t.Parallel()
+	for credential, why := range map[string]Reason{
+		"A/20150830/us-east-1/kinesis/aws4_request/":     Incomplete,
+		"A/20150830/us-east-1/kinesis/aws4_request/more": Incomplete,
+		"/20150830/us-east-1/kinesis/aws4_request":       Incomplete,
+		"A/20150830/us-east-1/kinesis":                   Incomplete,
+		"A/201508301/us-east-1/kinesis/aws4_request":     Misscoped,
+		"A/2015083/us-east-1/kinesis/aws4_request":       Misscoped,
+		"A//us-east-1/kinesis/aws4_request":              Misscoped,
+		"A/20150830/us-east-1/Kinesis/aws4_request":      Misscoped,
+		"A/20150830/us-east-1/kinesis/AWS4_request":      Misscoped,
+	} {
+		r := &http.Request{Method: "POST", URL: &url.URL{Path: "/"}, Header: http.Header{
+			"X-Amz-Date":    {"20150830T130000Z"},
+			"Authorization": {Algorithm + " Credential=" + credential + ", SignedHeaders=host, Signature=ab"},
+		}}
+		g, err := Read(r, false)
+		if err == nil {
+			err = g.Check(r, "kinesis", time.Date(2015, 8, 30, 13, 0, 0, 0, time.UTC))
+		}
+		var refused *Refusal
+		if !errors.As(err, &refused) || refused.Why != why {
+			t.Errorf("%s: %v", credential, err)
+		}
+	}
+}
