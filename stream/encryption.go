@@ -35,7 +35,17 @@ type Span struct {
 
 // encryptions tells which records of a stream count as encrypted. All snapshots of the stream share it, so that a
 // reader judges a record by what was known when the record was put, not when the reader began.
-type encryptions struct{ spans atomic.Pointer[[]Span] }
+type encryptions struct {
+	spans   atomic.Pointer[[]Span]
+	turning atomic.Pointer[turn] // the change that is under way; nil: none is
+}
+
+// turn is a change of encryption that is being stored. What arrives while it is, from the change's first millisecond
+// on, cannot be judged: the change may yet fail, or a crash may undo it.
+type turn struct {
+	from atomic.Int64  // the first millisecond; 0: not known yet
+	over chan struct{} // closed when the change can be seen, or has failed
+}
 
 func newEncryptions(spans []Span) *encryptions {
 	c := new(encryptions)
@@ -43,8 +53,26 @@ func newEncryptions(spans []Span) *encryptions {
 	return c
 }
 
-// at reports whether a record that arrived then counts as encrypted.
+// turn begins a change. Only one is under way at a time. The clock must be read after it was called: whoever has not
+// seen it judges a record that arrived before.
+func (c *encryptions) turn() *turn {
+	t := &turn{over: make(chan struct{})}
+	c.turning.Store(t)
+	return t
+}
+
+// end ends a change that was begun by turn.
+func (c *encryptions) end(t *turn) {
+	c.turning.CompareAndSwap(t, nil) // the next one may have begun
+	close(t.over)
+}
+
+// at reports whether a record that arrived then counts as encrypted. It is the same for a record whenever it is asked:
+// where a change under way would decide, it waits for its end.
 func (c *encryptions) at(arrival record.Millis) bool {
+	for t := c.turning.Load(); t != nil && int64(arrival) >= t.from.Load(); t = c.turning.Load() {
+		<-t.over // as soon as the commit is, which every put waits for
+	}
 	spans := *c.spans.Load()
 	i, found := slices.BinarySearchFunc(spans, arrival, func(s Span, at record.Millis) int {
 		return cmp.Compare(s.From, at)
@@ -118,6 +146,8 @@ func (s *Streams) setEncryption(
 	change func(r *streamRecord, from record.Millis) (same bool, err error),
 ) error {
 	var from record.Millis
+	var cipher *encryptions
+	var turning *turn
 	err := s.set(ctx, name, func(info *Info, r *streamRecord) (bool, error) {
 		if kind != KMS {
 			return false, fault.New(codeInvalid, "EncryptionType must be KMS; %s was given.", clip(string(kind)))
@@ -125,8 +155,17 @@ func (s *Streams) setEncryption(
 		if err := checkKey(name, keyID); err != nil {
 			return false, err
 		}
+		if turning == nil { // else another process was faster, and this is tried again
+			sn := s.current(r.ID)
+			if sn == nil {
+				return false, s.notFound(name)
+			}
+			cipher = sn.cipher
+			turning = cipher.turn()
+		}
 		now := s.now()
 		from = now + 1
+		turning.from.CompareAndSwap(0, int64(from))
 		horizon := (&snapshot{info: *info}).trimHorizon(now)
 		r.Encrypted = slices.DeleteFunc(slices.Clone(r.Encrypted), func(p Span) bool {
 			return p.Until != 0 && p.Until <= horizon // no record of then can be read
@@ -137,6 +176,9 @@ func (s *Streams) setEncryption(
 		}
 		return same, err
 	})
+	if turning != nil {
+		cipher.end(turning)
+	}
 	if err != nil {
 		return err
 	}
