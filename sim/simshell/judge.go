@@ -52,6 +52,9 @@ type sent struct {
 	acked  bool
 	shard  record.ShardID
 	pos    record.Position // 0: not known yet
+
+	arrival   record.Millis // as its put was told, of those that were acknowledged
+	encrypted bool          // the same
 }
 
 // shard is one shard of the stream as the judge knows it.
@@ -249,7 +252,8 @@ func (w *world) acknowledged(id uint64, r *record.Record, at *stream.Placed) {
 	w.rep.Records++
 	w.rep.Bytes += len(r.Data)
 	w.entry(sh, id, at.Pos, at.Arrival, 0)
-	w.sent[id].acked = true
+	one := w.sent[id]
+	one.acked, one.arrival, one.encrypted = true, at.Arrival, at.Encrypted
 }
 
 // lane is the lane of a key in a shard: its range in equal parts, counted exactly.

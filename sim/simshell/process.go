@@ -52,6 +52,7 @@ type process struct {
 	store     *pebble.Store
 	coord     *coord
 	streams   *stream.Streams
+	quota     int // of shards; 0: the usual one
 	functions *functions
 	refused   map[attempt]time.Time // attempts that were not admitted, and when; under world.mu
 	nodes     []*node
@@ -82,7 +83,11 @@ func (w *world) open(fs *vfs.MemFS) (*process, error) {
 	faulty.Fail(p.commitFault)
 	store := storagetest.With(p.store, faulty)
 	ctx := context.Background()
-	p.streams = stream.New(stream.Options{Store: store, Clock: p.clock, Log: log, Pace: w.streamPace()})
+	limits, quota := w.startsUnder()
+	p.quota = quota
+	p.streams = stream.New(stream.Options{
+		Store: store, Clock: p.clock, Log: log, Pace: w.streamPace(), Limits: limits, ShardQuota: quota,
+	})
 	if err := p.streams.Start(ctx); err != nil {
 		return p, err
 	}

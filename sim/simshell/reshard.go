@@ -28,6 +28,9 @@ func (w *world) reshard() {
 		if p.dead.Load() {
 			return
 		}
+		if err == nil {
+			w.judgeQuota(p, info.OpenShards())
+		}
 		if err != nil {
 			w.note("reshard: %v", err)
 			if w.rng.IntN(2) == 0 { // a start finishes what is half done

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -20,12 +21,8 @@ type settings struct {
 	may map[string]map[string]bool
 }
 
-// What is changed: the retention period, tags, and consumers. Absent is the value of a tag or consumer that is not
-// there.
-const (
-	retention = "retention"
-	absent    = ""
-)
+// absent is the value of a tag or consumer that is not there.
+const absent = ""
 
 var (
 	someTags      = []string{"tag team", "tag stage", "tag cost"}
@@ -37,11 +34,18 @@ func newSettings(seed uint64) settings {
 	for _, what := range append(slices.Clone(someTags), someConsumers...) {
 		s.may[what] = map[string]bool{absent: true}
 	}
-	s.may[retention] = map[string]bool{hours(stream.DefaultRetention): true}
+	for _, one := range ofStream {
+		s.may[one.name] = map[string]bool{one.first: true}
+	}
 	return s
 }
 
-func hours(d time.Duration) string { return fmt.Sprint(int(d.Hours())) }
+// known returns the value of a setting, if there is only one that it may have.
+func (s *settings) known(what string) (value string, only bool) {
+	for value = range s.may[what] {
+	}
+	return value, len(s.may[what]) == 1
+}
 
 // adjust changes one setting of the stream.
 func (w *world) adjust() {
@@ -49,20 +53,22 @@ func (w *world) adjust() {
 	if !w.look(p) {
 		return
 	}
-	what := pick(s.rng, retention, someTags[s.rng.IntN(len(someTags))], someConsumers[s.rng.IntN(len(someConsumers))])
-	now := slices.Collect(maps.Keys(s.may[what]))[0] // after a look there is one
+	one := ofStream[s.rng.IntN(len(ofStream))]
+	what := pick(s.rng, one.name, one.name, someTags[s.rng.IntN(len(someTags))],
+		someConsumers[s.rng.IntN(len(someConsumers))])
+	if mode, _ := s.known(modeOf.name); mode != modeOf.first { // it cannot be rescaled meanwhile
+		one, what = modeOf, modeOf.name
+	}
+	now, only := s.known(what)
+	if !only {
+		return // what was begun goes on
+	}
 	next, change := absent, func(context.Context) error { return nil }
 	_, name, _ := strings.Cut(what, " ")
 	switch {
-	case what == retention:
-		n := pick(s.rng, 24, 36, 48)
-		next = fmt.Sprint(n)
-		change = func(ctx context.Context) error {
-			if next < now { // both have two digits
-				return p.streams.DecreaseRetention(ctx, orders, n)
-			}
-			return p.streams.IncreaseRetention(ctx, orders, n)
-		}
+	case what == one.name:
+		next = one.next(s.rng, now)
+		change = func(ctx context.Context) error { return one.set(ctx, p.streams, now, next) }
 	case slices.Contains(someTags, what) && now != absent && s.rng.IntN(2) == 0:
 		change = func(ctx context.Context) error { return p.streams.RemoveTags(ctx, orders, []string{name}) }
 	case slices.Contains(someTags, what):
@@ -91,6 +97,9 @@ func (w *world) adjust() {
 	}
 	s.may[what] = map[string]bool{next: true}
 	w.count("a setting changes")
+	if what == one.name {
+		w.count("the " + what + " changes")
+	}
 	w.keeps(what)
 }
 
@@ -102,7 +111,10 @@ func (w *world) look(p *process) bool {
 	if err != nil {
 		return false // learn says so
 	}
-	seen := map[string]string{retention: hours(info.Retention)}
+	seen := map[string]string{}
+	for _, one := range ofStream {
+		seen[one.name] = one.read(info)
+	}
 	for _, what := range append(slices.Clone(someTags), someConsumers...) {
 		seen[what] = absent
 	}
@@ -126,18 +138,20 @@ func (w *world) look(p *process) bool {
 		if !s.may[what][seen[what]] {
 			w.say("%s is %q, and may be %q", what, seen[what], slices.Sorted(maps.Keys(s.may[what])))
 		}
-		s.may[what] = map[string]bool{seen[what]: true}
+		if what != modeOf.name || info.Status == stream.Active { // else it may yet change
+			s.may[what] = map[string]bool{seen[what]: true}
+		}
 	}
-	w.keeps(retention)
+	w.keeps(retentionOf.name)
 	return true
 }
 
 // keeps tells the judge how long records are kept from now on. A longer time brings nothing back.
 func (w *world) keeps(what string) {
-	if what != retention {
+	if what != retentionOf.name {
 		return
 	}
-	for text := range w.settings.may[retention] {
+	for text := range w.settings.may[what] {
 		var n time.Duration
 		_, _ = fmt.Sscan(text, &n)
 		w.mu.Lock()
@@ -146,5 +160,64 @@ func (w *world) keeps(what string) {
 		}
 		w.kept = n * time.Hour
 		w.mu.Unlock()
+	}
+}
+
+// startsUnder returns what the next process starts under: AWS's rates or none, and a quota of shards that the stream
+// may be past; 0: the usual one.
+func (w *world) startsUnder() (rates bool, quota int) {
+	if !w.knobs.adjusted {
+		return false, 0
+	}
+	// what is put to fill buffers comes faster than AWS takes it
+	if rates = w.settings.rng.IntN(4) == 0 && w.knobs.backlog == 0; rates {
+		w.count("a start with AWS's limits")
+	}
+	if w.settings.rng.IntN(4) == 0 {
+		quota = leastQuota
+		w.count("a start with a small quota")
+	}
+	return rates, quota
+}
+
+// leastQuota is as many shards as a stream has at first, at most.
+const leastQuota = 3
+
+// judgeQuota checks that a reshard has kept to the quota of its process. before is how many shards were open.
+func (w *world) judgeQuota(p *process, before int) {
+	info, err := p.streams.Lookup(context.Background(), orders)
+	if err != nil || p.quota == 0 || info.Mode != stream.Provisioned || p.dead.Load() {
+		return
+	}
+	if n := info.OpenShards(); n > before && n > p.quota {
+		w.say("%d shards became %d, and the quota is %d", before, n, p.quota)
+	}
+}
+
+// judgeEncryption checks that each record that can still be read counts as its put was told, also over crashes that
+// came in the middle of a change.
+func (w *world) judgeEncryption(p *process) {
+	info, err := p.streams.Lookup(context.Background(), orders)
+	if err != nil || p.dead.Load() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	horizon := record.MillisOf(w.now().Add(-w.kept))
+	horizon = max(horizon, record.MillisOf(w.horizon))
+	for id, one := range w.sent {
+		if !one.acked || one.arrival < horizon {
+			continue
+		}
+		encrypted := slices.ContainsFunc(info.Encrypted, func(s stream.Span) bool {
+			return s.From <= one.arrival && (s.Until == 0 || one.arrival < s.Until)
+		})
+		if encrypted != one.encrypted {
+			w.complain("record %d, of %d, was put with encryption %t, and counts as %t among %v", id, one.arrival,
+				one.encrypted, encrypted, info.Encrypted)
+		}
+		if encrypted {
+			w.rep.Events["a record is found encrypted"]++
+		}
 	}
 }

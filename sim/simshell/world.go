@@ -44,7 +44,7 @@ type knobs struct {
 	qualified bool // versions of the function, and an alias that moves between them
 	recreated bool // the mapping is deleted and created again
 	paced     bool // everything takes as long as on AWS
-	adjusted  bool // retention, tags and consumers of the stream change
+	adjusted  bool // settings of the stream change, its tags and consumers, and the limits that it starts under
 	consumed  bool // consumers come, go and read
 }
 
@@ -332,6 +332,7 @@ func (w *world) boot(fs *vfs.MemFS) {
 	info := w.learn(p)
 	w.judgeReopened(p)
 	w.look(p)
+	w.judgeEncryption(p)
 	w.distribute(info)
 	if err := p.start(); err != nil {
 		w.say("start the engine: %v", err)
@@ -467,6 +468,7 @@ func (w *world) finish() {
 	w.learn(last)
 	w.judgeReopened(last)
 	w.look(last)
+	w.judgeEncryption(last)
 	w.judgeEnd(last)
 }
 
