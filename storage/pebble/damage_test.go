@@ -296,6 +296,11 @@ func TestMissingAndCutFilesAreRefusedAtStart(t *testing.T) {
 		!strings.Contains(err.Error(), "the list of its files, MANIFEST-000001, can be read up to byte") {
 		t.Errorf("the manifest cut: %v", err)
 	}
+	remove(t, fs, "MANIFEST-000001")
+	remove(t, fs, "MARK")
+	if _, err := pebble.Open(o); err == nil || !strings.Contains(err.Error(), "the list of its files is missing") {
+		t.Errorf("no manifest, and no mark: %v", err)
+	}
 }
 
 // Bytes that change or vanish while the store is open are an error to their readers, with the place and what to do.

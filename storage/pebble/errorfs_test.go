@@ -67,17 +67,22 @@ func (s site) mustStop() bool {
 	}
 }
 
+// writes reports whether bytes are written at a site.
+func (s site) writes() bool { return s.kind == errorfs.OpFileWrite || s.kind == errorfs.OpFileWriteAt }
+
 // fault fails one operation, the one at index at of its site, with err. Without err it counts.
 type fault struct {
-	site site
-	at   int
-	err  error
+	site  site
+	at    int
+	err   error
+	short bool // a write, which writes half of its bytes first
 
 	mu    sync.Mutex
 	count map[site]int
 	open  bool // the store was opened for the first time
 	hit   bool
-	early bool // the fault came before that
+	early bool   // the fault came before that
+	torn  string // the file whose next write breaks off
 }
 
 func (f *fault) String() string { return "one fault" }
@@ -94,7 +99,79 @@ func (f *fault) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	f.hit, f.early = true, !f.open
+	if f.short {
+		f.torn = op.Path
+		return nil
+	}
 	return f.err
+}
+
+// tears reports whether this is the write that breaks off.
+func (f *fault) tears(path string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.torn != path {
+		return false
+	}
+	f.torn = ""
+	return true
+}
+
+// torn is a file system in which a write breaks off. It lies below that of errorfs, which knows the writes.
+type torn struct {
+	vfs.FS
+	f *fault
+}
+
+func (t torn) file(name string, file vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &tornFile{file, name, t.f}, nil
+}
+
+func (t torn) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := t.FS.Create(name, category)
+	return t.file(name, file, err)
+}
+
+func (t torn) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := t.FS.ReuseForWrite(from, to, category)
+	return t.file(to, file, err)
+}
+
+func (t torn) OpenReadWrite(
+	name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption,
+) (vfs.File, error) {
+	file, err := t.FS.OpenReadWrite(name, category, opts...)
+	return t.file(name, file, err)
+}
+
+type tornFile struct {
+	vfs.File
+	name string
+	f    *fault
+}
+
+// Close fails as errorfs would have it, which asks nobody there. The file is closed all the same.
+func (t *tornFile) Close() error {
+	return errors.Join(t.File.Close(), t.f.MaybeError(errorfs.Op{Kind: errorfs.OpFileClose, Path: t.name}))
+}
+
+func (t *tornFile) Write(p []byte) (int, error) {
+	if !t.f.tears(t.name) {
+		return t.File.Write(p)
+	}
+	n, err := t.File.Write(p[:len(p)/2])
+	return n, errors.Join(err, t.f.err)
+}
+
+func (t *tornFile) WriteAt(p []byte, at int64) (int, error) {
+	if !t.f.tears(t.name) {
+		return t.File.WriteAt(p, at)
+	}
+	n, err := t.File.WriteAt(p[:len(p)/2], at)
+	return n, errors.Join(err, t.f.err)
 }
 
 // faultLife is the life of a store with everything that writes: logs that fill, flushes, compactions, trims, closes,
@@ -229,8 +306,10 @@ func liveWith(t *testing.T, f *fault, kept int) (c crash, err error, dead bool) 
 	}
 	end := &died{at: make(chan struct{})}
 	o := pebble.Options{
-		Dir: "store", FS: newSized(errorfs.Wrap(mem, f), 1<<40), Ballast: 1 << 10, MinFree: -1, Fatal: end.fatal,
+		Dir: "store", FS: newSized(errorfs.Wrap(torn{mem, f}, f), 1<<40), Ballast: 1 << 10, MinFree: -1,
+		Fatal: end.fatal,
 	}.WithMemTable(64 << 10)
+	o = o.WithLeastLog(8 << 10)
 	var mu sync.Mutex
 	l := new(ledger).clone()
 	var made, ended atomic.Bool
@@ -284,9 +363,10 @@ func checkFault(t *testing.T, left crash) (wrong []string) {
 	return wrong
 }
 
-// Each kind of write, sync, creation, renaming and removal of a store's life fails once, with a full disk and with a
-// broken one. The store refuses or ends, or goes on where nothing depends on it; nothing that was acknowledged is
-// missing afterwards, and the next start succeeds. SHARDMILL_SEEDS=n tries n moments of each kind.
+// Each kind of write, sync, creation, linking, renaming and removal of a store's life fails once, with a full disk and
+// with a broken one; a write also after half of its bytes. The store refuses or ends, or goes on where nothing depends
+// on it; nothing that was acknowledged is missing afterwards, and the next start succeeds. SHARDMILL_SEEDS=n tries n
+// moments of each kind.
 func TestOneFaultAnywhereLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	sites := &fault{count: map[site]int{}}
@@ -300,7 +380,9 @@ func TestOneFaultAnywhereLosesNothingAcknowledged(t *testing.T) {
 	for _, want := range []string{
 		"create/.log", "write/.log", "syncData/.log", "create/.sst", "create/.blob", "write/.sst", "write/.blob",
 		"sync/store", "create/MANIFEST", "sync/MANIFEST", "create/SHARDMILL", "sync/SHARDMILL", "rename/dbtmp",
-		"writeAt/MARK", "lock/LOCK", "create/BALLAST", "create/copies/MANIFEST", "link/.sst",
+		"writeAt/MARK", "lock/LOCK", "create/BALLAST", "create/copies/MANIFEST", "link/.sst", "remove/.sst",
+		"remove/.log", "sync/copies/store", "write/MANIFEST", "write/SHARDMILL", "close/.log", "close/.sst",
+		"close/.blob", "close/MANIFEST", "close/SHARDMILL", "close/MARK",
 	} {
 		all := slices.Collect(maps.Keys(sites.count))
 		if !slices.ContainsFunc(all, func(s site) bool { return s.String() == want }) {
@@ -313,23 +395,34 @@ func TestOneFaultAnywhereLosesNothingAcknowledged(t *testing.T) {
 	}
 	for s, count := range sites.count {
 		for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
-			t.Run(fmt.Sprintf("%s/%v", s, errno), func(t *testing.T) {
-				t.Parallel()
-				rng := rand.New(rand.NewPCG(uint64(count), uint64(errno)))
-				for range rounds {
-					f := &fault{site: s, at: rng.IntN(count), err: errno, count: map[site]int{}}
-					left, err, dead := liveWith(t, f, 50*rng.IntN(2))
-					switch {
-					case !f.hit: // background work went another way
-						continue
-					case s.mustStop() && !f.early && !dead && err == nil:
-						t.Errorf("at %d: the store went on after a sync that failed", f.at)
-					}
-					for _, wrong := range checkFault(t, left) {
-						t.Errorf("at %d (died %v, told %v): %s", f.at, dead, err, wrong)
-					}
+			for _, short := range []bool{false, true} {
+				if short && !s.writes() {
+					continue
 				}
-			})
+				t.Run(fmt.Sprintf("%s/%v/short=%v", s, errno, short), func(t *testing.T) {
+					t.Parallel()
+					rng := rand.New(rand.NewPCG(uint64(count), uint64(errno)))
+					for range rounds {
+						oneFault(t, &fault{
+							site: s, at: rng.IntN(count), err: errno, short: short, count: map[site]int{},
+						}, 50*rng.IntN(2))
+					}
+				})
+			}
 		}
+	}
+}
+
+// oneFault lives with a fault and looks at what it has left.
+func oneFault(t *testing.T, f *fault, kept int) {
+	left, err, dead := liveWith(t, f, kept)
+	switch {
+	case !f.hit: // background work went another way
+		return
+	case f.site.mustStop() && !f.early && !dead && err == nil:
+		t.Errorf("at %d: the store went on after a sync that failed", f.at)
+	}
+	for _, wrong := range checkFault(t, left) {
+		t.Errorf("at %d (died %v, told %v): %s", f.at, dead, err, wrong)
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/shardmill/shardmill/storage"
 )
 
+// SignText is what the file says that marks a directory as ours.
+const SignText = signText
+
 // DB returns the database below the store, for tests that look past the store or damage it.
 func DB(s *Store) *crdb.DB { return s.db }
 
@@ -53,6 +56,12 @@ func SetQueueBytes(s *Store, n int) { s.queue.limit = n }
 // WithMemTable returns o with memtables of at most that many bytes, so that little data fills many.
 func (o Options) WithMemTable(bytes int) Options {
 	o.memTable = bytes
+	return o
+}
+
+// WithLeastLog returns o with logs that are reused if they have that many bytes.
+func (o Options) WithLeastLog(bytes int64) Options {
+	o.leastLog = bytes
 	return o
 }
 

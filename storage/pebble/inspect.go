@@ -66,8 +66,7 @@ func (i *Inspection) open(o Options) (err error) {
 		return nil
 	}
 	s.files = s.newFiles(fs)
-	s.troubles.opened()
-	if err := i.openDatabase(o.fit()); err != nil {
+	if err := errors.Join(s.troubles.opened(), i.openDatabase(o.fit())); err != nil {
 		s.db = nil
 		if len(i.lost) == 0 {
 			return s.explain(err, 0)

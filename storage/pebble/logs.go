@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ const (
 type logs struct {
 	fs     vfs.FS
 	dir    string
+	least  int64       // bytes of a log that is worth to be reused; 0: spareLeast
 	failed func(error) // called when a log could not be written: nothing can be promised any more
 	synced func()      // called when more has become durable
 
@@ -71,6 +73,9 @@ func (f *syncedFile) SyncTo(length int64) (bool, error) {
 	}
 	return full, f.check(err)
 }
+
+// Close ends the store if it fails: Pebble closes a log while it changes to the next one, and could only panic.
+func (f *syncedFile) Close() error { return f.check(f.File.Close()) }
 
 // Preallocate does nothing: Pebble would take 70 MB for each log at once.
 func (f *syncedFile) Preallocate(int64, int64) error { return nil }
@@ -132,7 +137,7 @@ func (l *logs) remove(name string, number uint64) error {
 	ours -= len(l.live)
 	l.mu.Unlock()
 	if ours > 0 { // else of an earlier process
-		if info, err := l.fs.Stat(name); err == nil && info.Size() >= spareLeast && l.spareFrom(name) {
+		if info, err := l.fs.Stat(name); err == nil && info.Size() >= cmp.Or(l.least, spareLeast) && l.spareFrom(name) {
 			return nil
 		}
 	}

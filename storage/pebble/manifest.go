@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -41,6 +44,13 @@ func readInventory(fs vfs.FS, dir string) (*inventory, error) {
 	inv := &inventory{tables: map[uint64]uint64{}, blobs: map[uint64]uint64{}}
 	_, inv.number = fileKind(name)
 	f, err := fs.Open(fs.PathJoin(dir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		bare, listErr := bare(fs, dir)
+		if bare {
+			err = errNoManifest
+		}
+		return nil, errors.Join(err, listErr)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +73,31 @@ func readInventory(fs vfs.FS, dir string) (*inventory, error) {
 		}
 		inv.bytes = edits.Offset()
 	}
+}
+
+// bare reports whether a directory has no file of a database. A crash in its first moments may leave the name of a
+// manifest that is not there; Pebble makes all else after both are on disk.
+func bare(fs vfs.FS, dir string) (bool, error) {
+	names, err := fs.List(dir)
+	return err == nil && !slices.ContainsFunc(names, func(name string) bool {
+		kind, _ := fileKind(name)
+		return kind != otherFile
+	}), err
+}
+
+// dropName removes the name of a manifest that is not there, so that Pebble makes a new one. check has found that
+// nothing else was there either.
+func (s *Store) dropName(fs vfs.FS) error {
+	if _, err := readInventory(fs, s.dir); !errors.Is(err, errNoManifest) {
+		return nil //nolint:nilerr // opening the database says it better
+	}
+	names, err := fs.List(s.dir)
+	for _, name := range names {
+		if strings.HasPrefix(name, "marker."+manifestMarker+".") {
+			err = errors.Join(err, fs.Remove(fs.PathJoin(s.dir, name)))
+		}
+	}
+	return err
 }
 
 // Tags of an edit. The numbers are Pebble's, of the one format that tuning.go fixes, and of those that lead to it.

@@ -87,6 +87,10 @@ func TestHalfMadeDirectoriesAreFinished(t *testing.T) {
 		"locked only":    func(fs vfs.FS) { write(t, fs, "LOCK", "") },
 		"nothing signed": func(fs vfs.FS) { write(t, fs, "SHARDMILL", "") },
 		"half signed":    func(fs vfs.FS) { write(t, fs, "SHARDMILL", "This direc") },
+		"only the name of a manifest": func(fs vfs.FS) {
+			write(t, fs, "SHARDMILL", pebble.SignText)
+			write(t, fs, "marker.manifest.000001.MANIFEST-000001", "")
+		},
 		"no format": func(fs vfs.FS) {
 			s, err := openQuietly(t, fs)
 			if err == nil {

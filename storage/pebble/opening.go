@@ -42,6 +42,9 @@ func (s *Store) open(o Options) (err error) {
 	if err != nil {
 		return s.explain(err, 0)
 	}
+	if err := s.dropName(fs); err != nil {
+		return s.explain(err, 0)
+	}
 	o = o.fit()
 	s.disk.minFree, s.disk.size = o.MinFree, o.Ballast
 	s.files = s.newFiles(fs)
@@ -49,17 +52,21 @@ func (s *Store) open(o Options) (err error) {
 		return s.explain(err, 0)
 	}
 	s.files.logs.synced = s.marker.notify
+	s.files.logs.least = o.leastLog
 	s.disk.unflushed = s.files.logs.bytes
 	if spare := fs.PathJoin(s.dir, spareFile); exists(fs, spare) { // left by a killed process
 		if err := fs.Remove(spare); err != nil {
 			return s.explain(err, 0)
 		}
 	}
-	if err := s.openDatabase(o); err != nil {
+	err = s.openDatabase(o)
+	if err == nil {
+		err = s.explain(s.troubles.opened(), s.replayed())
+	}
+	if err != nil {
 		return errors.Join(err, s.marker.file.Close())
 	}
 	go s.marker.run() // not before: a failed opening must leave the marks as they are
-	s.troubles.opened()
 	return s.failure()
 }
 

@@ -17,7 +17,9 @@ func TestTroublesThatEndBeginAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		tr := newTroubles("store", slog.New(slog.NewTextHandler(&out, nil)))
-		tr.opened()
+		if err := tr.opened(); err != nil {
+			t.Error(err)
+		}
 		for range 5 {
 			tr.failed(flushing, syscall.EIO)
 		}
@@ -34,6 +36,22 @@ func TestTroublesThatEndBeginAnew(t *testing.T) {
 			t.Errorf("said:\n%s", text)
 		}
 	})
+}
+
+// What fails in the background of an opening may fail when that is done already. The store is not open then: what waits
+// in the background waits for ever, and puts would too.
+func TestAnOpeningThatHasGivenUpIsNotOpen(t *testing.T) {
+	t.Parallel()
+	tr := newTroubles("store", slog.New(slog.DiscardHandler))
+	if !tr.giveUp(syscall.ENOSPC) {
+		t.Error("the store counts as open")
+	}
+	if err := tr.opened(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("it has opened, %v", err)
+	}
+	if tr.giveUp(syscall.EIO) {
+		t.Error("the store counts as not open yet")
+	}
 }
 
 // Opening waits only for flushes: one that fails for any reason but space ends it at once, and a failed compaction ends

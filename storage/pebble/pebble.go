@@ -47,6 +47,7 @@ type Options struct {
 
 	memTable  int           // bytes, for tests that want many; 0: 64 MiB, or a 32nd of a small disk
 	markEvery time.Duration // for tests that lose the power often; 0: a second
+	leastLog  int64         // bytes of a log that is worth to be reused, for tests with small logs; 0: spareLeast
 }
 
 const (

@@ -207,11 +207,13 @@ func (t *troubles) damaged(path string, err error) {
 		"file", path, "err", err)
 }
 
-// opened ends the time in which a failure means that the store cannot be opened.
-func (t *troubles) opened() {
+// opened ends the time in which a failure means that the store cannot be opened, and returns the failure if there was
+// one: what Pebble does in the background of its opening may fail when that is done.
+func (t *troubles) opened() error {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.opening = false
-	t.mu.Unlock()
+	return t.cause
 }
 
 // wait returns when a table or blob file may be written: at once, unless the last one failed.
