@@ -43,6 +43,12 @@ func (r *rooms) acting(n function.Name) policy.Caller {
 	return c
 }
 
+// acts is wire.Router.Acts: functions act in their role.
+func (r *rooms) acts(accessKey string) string {
+	_, role, _ := r.functions.Holder(accessKey)
+	return role
+}
+
 // mayRead is mapping.Options.MayRead.
 func (r *rooms) mayRead(ctx context.Context, c mapping.Caller, functionARN, sourceARN string) (bool, error) {
 	if err := r.streams.Ready(ctx); err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -394,4 +395,66 @@ func TestPoliciesOpenTablesToOtherAccounts(t *testing.T) {
 	expect("query the index")
 	share(table, "dynamodb:Get*")
 	expect("get", "policy")
+}
+
+// A function calls in the name of its role, with the key that it was given, for every service alike: what a policy lets
+// the role, it may do, and its account otherwise may not.
+func TestAFunctionIsItsRoleForEveryPolicy(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions", b.functionInput("222222222222")))
+	var keys [3]string
+	answer := b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions/f/invocations", `"keys"`))
+	if err := json.Unmarshal([]byte(answer), &keys); err != nil {
+		t.Fatal(answer, err)
+	}
+	b.ok(b.kin(streamOwner, "CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	b.ok(b.target(streamOwner, "sqs", "AmazonSQS.CreateQueue", `{"QueueName":"q","Attributes":{"Policy":`+
+		quoted(granting(friendsRole, "*", "sqs:SendMessage"))+`}}`))
+	b.ok(b.form(streamOwner, "sns", "2010-03-31", "CreateTopic", "Name", "t", "Attributes.entry.1.key", "Policy",
+		"Attributes.entry.1.value", granting(friendsRole, "*", "sns:Publish")))
+	b.ok(b.from(streamOwner, "s3", "PUT", "/shared", ""))
+	b.ok(b.from(streamOwner, "s3", "PUT", "/shared?policy",
+		granting(friendsRole, "arn:aws:s3:::shared/*", "s3:PutObject")))
+	const table = "arn:aws:dynamodb:us-east-1:111111111111:table/tab"
+	b.ok(b.target(streamOwner, "dynamodb", "DynamoDB_20120810.CreateTable", `{"TableName":"tab",`+
+		`"BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"k","AttributeType":"S"}],`+
+		`"KeySchema":[{"AttributeName":"k","KeyType":"HASH"}]}`))
+	b.ok(b.target(streamOwner, "dynamodb", "DynamoDB_20120810.PutResourcePolicy", `{"ResourceArn":"`+table+`","Policy":`+
+		quoted(granting(friendsRole, "*", "dynamodb:Scan"))+`}`))
+	b.ok(b.kin(streamOwner, "PutResourcePolicy", `{"ResourceARN":"`+ownersStream+`","Policy":`+
+		quoted(granting(friendsRole, ownersStream, "kinesis:PutRecord"))+`}`))
+	b.ok(b.from(streamOwner, "lambda", "POST", "/2015-03-31/functions", b.functionInput("111111111111")))
+	path := "/2015-03-31/functions/" + url.PathEscape("arn:aws:lambda:us-east-1:111111111111:function:f")
+	b.ok(b.from(streamOwner, "lambda", "POST", path+"/policy",
+		`{"StatementId":"s","Action":"lambda:InvokeFunction","Principal":"`+friendsRole+`"}`))
+
+	for service, call := range map[string]func(c caller) (int, string){
+		"kinesis": func(c caller) (int, string) {
+			return b.kin(c, "PutRecord", `{"StreamARN":"`+ownersStream+`","PartitionKey":"k","Data":"AA=="}`)
+		},
+		"sqs": func(c caller) (int, string) {
+			return b.target(c, "sqs", "AmazonSQS.SendMessage",
+				`{"QueueUrl":"`+b.s.Endpoint()+`/111111111111/q","MessageBody":"x"}`)
+		},
+		"sns": func(c caller) (int, string) {
+			return b.form(c, "sns", "2010-03-31", "Publish", "TopicArn", "arn:aws:sns:us-east-1:111111111111:t",
+				"Message", "x")
+		},
+		"s3": func(c caller) (int, string) { return b.from(c, "s3", "PUT", "/shared/k", "x") },
+		"dynamodb": func(c caller) (int, string) {
+			return b.target(c, "dynamodb", "DynamoDB_20120810.Scan", `{"TableName":"`+table+`"}`)
+		},
+		"lambda": func(c caller) (int, string) {
+			return b.from(c, "lambda", "POST", path+"/invocations", `{}`)
+		},
+	} {
+		if status, answer := call(caller{keys[0], "us-east-1"}); status != 200 {
+			t.Errorf("%s by the function: %d %s", service, status, answer)
+		}
+		status, answer := call(streamFriend)
+		if status == 200 || !strings.Contains(answer, "no resource-based policy") {
+			t.Errorf("%s by its account: %d %s", service, status, answer)
+		}
+	}
 }

@@ -353,7 +353,7 @@ func (s *Server) route(r *rooms) http.Handler {
 	services, gate := s.services(r), s.gate(r)
 	return &wire.Router{
 		Hosts: s.hosts, Open: s.cfg.open(),
-		Services: services, Fallback: services[0], Control: s.control(r, gate), Keys: r.functions,
+		Services: services, Fallback: services[0], Control: s.control(r, gate), Keys: r.functions, Acts: r.acts,
 		Gate:    gate,
 		Unknown: wire.NotHere(names(services)...), Hinted: s.cfg.Hinted,
 		Intake: s.intake, Log: s.log.With("room", "api"),

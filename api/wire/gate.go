@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"io"
 	"net/http"
@@ -266,7 +267,7 @@ func (c *Caller) Operation() string { return c.operation }
 
 // Principal returns whom policies of resources mean by the caller.
 func (c *Caller) Principal() policy.Caller {
-	return policy.Caller{Account: c.Account, Role: c.Holder()}
+	return policy.Caller{Account: c.Account, Role: cmp.Or(c.Holder(), c.acts)}
 }
 
 // Rights returns what the caller may do; nil: everything, or nothing is known of the caller.

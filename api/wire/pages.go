@@ -19,6 +19,7 @@ func (rt *Router) servePage(x *exchange, r *http.Request) bool {
 		return false
 	}
 	x.caller = ReadCaller(r, rt.Keys)
+	rt.actAs(&x.caller)
 	s, unknown := rt.pick(x, r)
 	if s == nil {
 		s = &rt.Fallback

@@ -22,7 +22,8 @@ type Router struct {
 	Fallback Service      // what no rule claims: Kinesis' order of checks. It does nothing without X-Amz-Target
 	Control  http.Handler // /_shardmill/*, behind its own checks
 	Keys     Keys
-	Gate     *Gate // lets in who can prove who it is; nil: signatures are not verified
+	Acts     func(accessKey string) string // the ARN as which a key that we issued acts; nil: no role
+	Gate     *Gate                         // lets in who can prove who it is; nil: signatures are not verified
 	// refuses a service that we do not have; the Caller's Service names it. See NotHere
 	Unknown http.Handler
 	// called for each hint in an answer, for people who see no headers; must not block. May be nil
@@ -67,12 +68,20 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// actAs notes as whom a caller with a key that we issued acts.
+func (rt *Router) actAs(c *Caller) {
+	if c.Issued && rt.Acts != nil {
+		c.acts = rt.Acts(c.AccessKey)
+	}
+}
+
 // serve hands an exchange over to the service that it means, if the service admits it.
 func (rt *Router) serve(x *exchange, r *http.Request) {
 	x.caller = ReadCaller(r, rt.Keys)
 	if base := rt.Hosts.Advertised(); base != "" && !x.caller.Issued {
 		x.caller.Endpoint = base
 	}
+	rt.actAs(&x.caller)
 	s, unknown := rt.pick(x, r)
 	if unknown != "" {
 		x.caller.Service = unknown

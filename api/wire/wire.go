@@ -41,6 +41,7 @@ type Caller struct {
 
 	who       *Holder // of the key, once it is proven
 	operation string  // once it is known
+	acts      string  // the ARN as which it acts, by a key that we issued; "": its account
 }
 
 // Keys resolves access keys that we issued ourselves (to functions) to an account and region.
