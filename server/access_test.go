@@ -458,3 +458,46 @@ func TestAFunctionIsItsRoleForEveryPolicy(t *testing.T) {
 		}
 	}
 }
+
+// Who has subscribed a queue of its own to a topic of another account sees and ends the subscription, whatever the
+// policy of the topic says by then; nobody else does. Source: SNS API Reference, Unsubscribe.
+func TestASubscriptionIsItsSubscribers(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	const topic, queue = "arn:aws:sns:us-east-1:111111111111:t", "arn:aws:sqs:us-east-1:222222222222:q"
+	sns := func(c caller, values ...string) (int, string) { return b.form(c, "sns", "2010-03-31", values...) }
+	b.ok(sns(streamOwner, "CreateTopic", "Name", "t"))
+	b.ok(b.target(streamFriend, "sqs", "AmazonSQS.CreateQueue", `{"QueueName":"q"}`))
+	policy := func(action string) {
+		t.Helper()
+		b.ok(sns(streamOwner, "SetTopicAttributes", "TopicArn", topic, "AttributeName", "Policy", "AttributeValue",
+			granting("222222222222", topic, action)))
+	}
+	policy("sns:Subscribe")
+	subscribe := []string{"Subscribe", "TopicArn", topic, "Protocol", "sqs", "Endpoint", queue}
+	if status, answer := sns(streamOwner, subscribe...); status != 400 ||
+		!strings.Contains(answer, "which has to subscribe it itself") {
+		t.Errorf("the owner of the topic subscribes it: %d %s", status, answer)
+	}
+	made := b.ok(sns(streamFriend, subscribe...))
+	_, rest, _ := strings.Cut(made, "<SubscriptionArn>")
+	arn, _, _ := strings.Cut(rest, "<")
+	policy("sns:Publish")
+	stranger := caller{"333333333333", "us-east-1"}
+	for _, call := range [][]string{
+		{"GetSubscriptionAttributes", "SubscriptionArn", arn},
+		{
+			"SetSubscriptionAttributes", "SubscriptionArn", arn, "AttributeName", "RawMessageDelivery",
+			"AttributeValue", "true",
+		},
+		{"Unsubscribe", "SubscriptionArn", arn},
+	} {
+		if status, answer := sns(stranger, call...); status != 403 || !strings.Contains(answer, "AuthorizationError") {
+			t.Errorf("%s by a stranger: %d %s", call[0], status, answer)
+		}
+		b.ok(sns(streamFriend, call...))
+	}
+	if left := b.ok(sns(streamOwner, "ListSubscriptionsByTopic", "TopicArn", topic)); strings.Contains(left, arn) {
+		t.Errorf("after its end: %s", left)
+	}
+}

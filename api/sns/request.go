@@ -64,7 +64,7 @@ func (r *request) resource(parameter string) (name topic.Name, more string, err 
 	}
 	a.Resource, more, _ = strings.Cut(a.Resource, ":")
 	name = topic.Name{Account: account, Region: a.Region, Name: a.Resource}
-	return name, more, r.authorize(name)
+	return name, more, nil
 }
 
 // authorize judges whether the caller may do to a topic what the request asks.
@@ -79,18 +79,29 @@ func (r *request) topic(parameter string) (topic.Name, error) {
 		return topic.Name{}, err
 	}
 	name, more, err := r.resource(parameter)
+	if err == nil {
+		err = r.authorize(name)
+	}
 	if err == nil && (more != "" || !topic.ValidTopicName(name.Name) && !strings.HasSuffix(name.Name, ".fifo")) {
 		return name, topic.Invalid("Topic Name")
 	}
 	return name, err
 }
 
-// subscription reads the ARN of a subscription. id is "" if the ARN has none.
+// subscription reads the ARN of a subscription, which is its subscriber's, whosever the topic is. id is "" if the ARN
+// has none.
 func (r *request) subscription() (name topic.Name, id string, err error) {
 	if err := r.need("SubscriptionArn"); err != nil {
 		return name, "", err
 	}
-	return r.resource("SubscriptionArn")
+	if name, id, err = r.resource("SubscriptionArn"); err != nil {
+		return name, id, err
+	}
+	s, err := r.topics.Subscription(r.ctx, name, id)
+	if err == nil && s.Owner == r.caller.Account {
+		return name, id, nil
+	}
+	return name, id, r.authorize(name)
 }
 
 // fold replaces an account id of fewer than twelve digits, as tutorials print it, by the caller's.

@@ -39,8 +39,7 @@ func (h *Handler) subscribe(ctx context.Context, c wire.Caller, r *request) (any
 		}
 		if ok && a.Service == "sqs" && a.Account != c.Account {
 			return nil, topic.Invalid(
-				"Endpoint Reason: the queue %s is of another account, and no policy of it can let the topic send there",
-				clip(endpoint),
+				"Endpoint Reason: the queue %s is of another account, which has to subscribe it itself", clip(endpoint),
 			)
 		}
 	}
