@@ -132,4 +132,7 @@ call("to one", "update_shard_count", StreamName="orders", TargetShardCount=1, Sc
 call("of all times", "list_shards", StreamName="orders", ShardFilter={"Type": "FROM_TRIM_HORIZON"})
 call("with consumers", "delete_stream", StreamName="orders", EnforceConsumerDeletion=True)
 call("gone", "delete_stream", StreamName="orders")
+latest = {"Type": "LATEST"}  # only refusals: what else is answered lasts for minutes
+call("gone", "subscribe_to_shard", ConsumerARN=consumer_arn, ShardId="shardId-000000000000", StartingPosition=latest)
+call("of wrong values", "subscribe_to_shard", ConsumerARN="x", ShardId="", StartingPosition={"Type": "X"})
 sys.exit(0)
