@@ -1,9 +1,13 @@
 package image_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +36,53 @@ func options(t *testing.T) image.Options {
 	}
 }
 
+// Versions of docker before 25 read manifest.json, and take only one kind of machine. A container can write to /data,
+// which belongs to its user and group, and to nobody else.
+func TestOldDockersFindOneImage(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := image.Write(&b, options(t)); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	var loads []struct {
+		Config   string
+		RepoTags []string
+		Layers   []string
+	}
+	for r := tar.NewReader(&b); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[h.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := json.Unmarshal(files["manifest.json"], &loads); err != nil {
+		t.Fatal(err)
+	}
+	if len(loads) != 1 || !slices.Equal(loads[0].RepoTags, []string{"library/shardmill:test"}) {
+		t.Fatalf("%+v", loads)
+	}
+	for _, file := range append(loads[0].Layers, loads[0].Config) {
+		if files[file] == nil {
+			t.Errorf("%s is not in the archive", file)
+		}
+	}
+	base, err := gzip.NewReader(bytes.NewReader(files[loads[0].Layers[0]]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := tar.NewReader(base).Next()
+	if err != nil || data.Name != "data/" || data.Uid != image.User || data.Gid != image.User || data.Mode != 0o700 {
+		t.Errorf("%+v, %v", data, err)
+	}
+}
+
 // The same input gives the same archive, byte for byte, whenever and wherever it is made.
 func TestAnArchiveIsReproducible(t *testing.T) {
 	t.Parallel()
@@ -46,8 +97,7 @@ func TestAnArchiveIsReproducible(t *testing.T) {
 	}
 }
 
-// An archive has an image for every kind of machine, and unpacks to what the image says; old versions of docker find
-// the first.
+// An archive has an image for every kind of machine, and unpacks to what the image says.
 func TestAnArchiveUnpacks(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -56,8 +106,14 @@ func TestAnArchiveUnpacks(t *testing.T) {
 	}
 	for arch, content := range map[string]string{"amd64": "one", "arm64": "another"} {
 		root := t.TempDir()
+		owners := map[string]int{}
+		own := func(path string, uid int) error {
+			name, err := filepath.Rel(root, path)
+			owners[name] = uid
+			return err
+		}
 
-		config, err := image.Unpack(bytes.NewReader(b.Bytes()), arch, root, nil)
+		config, err := image.Unpack(bytes.NewReader(b.Bytes()), arch, root, own)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,12 +129,41 @@ func TestAnArchiveUnpacks(t *testing.T) {
 			info.Mode() != os.ModeDir|os.ModeSticky|0o777 {
 			t.Errorf("%s: /tmp is %v, %v", arch, info, err)
 		}
+		for name, want := range map[string]int{"data": image.User, "usr/local/bin/shardmill": 0, "etc/passwd": 0} {
+			if got, there := owners[name]; got != want || !there {
+				t.Errorf("%s: %s belongs to %d", arch, name, got)
+			}
+		}
 		if config.User != "65532:65532" || config.Labels["org.opencontainers.image.version"] != "1.2.3" {
 			t.Errorf("%s: %+v", arch, config)
 		}
 	}
 	if _, err := image.Unpack(bytes.NewReader(b.Bytes()), "riscv64", t.TempDir(), nil); err == nil {
 		t.Error("there is an image for a machine that was not asked for")
+	}
+}
+
+// An archive from elsewhere writes nothing outside of the place where it is unpacked, by its names or through a link.
+func TestAnArchiveStaysInItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tar.Header
+		want string
+	}{
+		{tar.Header{Name: "../evil", Typeflag: tar.TypeReg}, `"../evil" leads out of the archive`},
+		{tar.Header{Name: "/evil", Typeflag: tar.TypeDir}, `"/evil" leads out of the archive`},
+		{tar.Header{Name: "a/../../evil", Typeflag: tar.TypeReg}, `"a/../../evil" leads out of the archive`},
+		{tar.Header{Name: "evil", Linkname: "/", Typeflag: tar.TypeSymlink}, "evil is neither a file nor a directory"},
+		{tar.Header{Name: "evil", Linkname: "/etc", Typeflag: tar.TypeLink}, "evil is neither a file nor a directory"},
+	} {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		if err := errors.Join(w.WriteHeader(&c.Header), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := image.Unpack(&b, "amd64", t.TempDir(), nil); err == nil || err.Error() != c.want {
+			t.Errorf("%v; want %s", err, c.want)
+		}
 	}
 }
 
