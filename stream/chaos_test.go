@@ -143,13 +143,24 @@ func TestWholeCallsAreRefused(t *testing.T) {
 	if keys, _ := b.drain(info.ID, 0, 1); len(keys) != 2 {
 		t.Errorf("written are %q", keys)
 	}
+
+	two := b.create(Name{orders.Account, orders.Region, "two"}, 2)
+	one := record.ShardID(1) // D-02: a goes to shard 0, b to 1
+	_, err = b.s.SetChaos(b.ctx, two.Name, Chaos{Throttle: Share{Every: 1}, Calls: true, Shard: &one})
+	b.must(err)
+	if _, err := b.s.PutRecords(b.ctx, two.Name, recs); fault.CodeOf(err) != codeThrottled {
+		t.Errorf("a call with a record of the shard: %v", err)
+	}
+	if keys, _ := b.drain(two.ID, 0, 1); len(keys) != 0 {
+		t.Errorf("of a call that was refused are written %q", keys)
+	}
 }
 
 // GetRecords is left alone unless it is asked for, and then counts as throttled.
 func TestReadsAreRefusedOnRequest(t *testing.T) {
 	t.Parallel()
 	b, total := setupMeasured(t)
-	b.create(orders, 1)
+	b.create(orders, 2)
 	read := func() error {
 		it, err := b.s.Iterator(b.ctx, orders, IteratorInput{Shard: "0", Type: IterTrimHorizon})
 		b.must(err)
@@ -166,6 +177,26 @@ func TestReadsAreRefusedOnRequest(t *testing.T) {
 	}
 	if got := total(metric.ReadThroughputExceeded).Sum; got != 1 {
 		t.Errorf("%v reads are counted as throttled", got)
+	}
+
+	one := record.ShardID(1)
+	b.chaos(Chaos{Throttle: Share{Every: 1}, Reads: true, Shard: &one})
+	b.must(read()) // of shard 0
+
+	b.chaos(Chaos{Throttle: Share{Every: 2}, Reads: true}) // reads and puts are counted apart
+	got := b.fates(1, 1)
+	b.must(read())
+	if got += b.fates(1, 1); got != ".t" {
+		t.Errorf("puts with a read in between: %s", got)
+	}
+	same := 0
+	for n := range uint64(1000) {
+		if draw(7, saltPuts, n)/500_000 == draw(7, saltReads, n)/500_000 {
+			same++
+		}
+	}
+	if same < 400 || same > 600 {
+		t.Errorf("of 1000 reads %d meet the fate of the put with the same number", same)
 	}
 }
 
@@ -201,8 +232,11 @@ func TestCallsAreHeldUp(t *testing.T) {
 		if err := c.hold(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 4*time.Second {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
-		if got := c.own.counts(); got.Delayed != 2 {
-			t.Errorf("%+v", got)
+		if own, all := c.own.counts(), c.total.counts(); own.Delayed != 2 || all.Delayed != 2 {
+			t.Errorf("%+v, in all %+v", own, all)
+		}
+		if err := c.judgeRead(t.Context(), orders, 0); err != nil || time.Since(began) != 4*time.Second {
+			t.Errorf("a read is held up though only puts were asked for: %s, %v", time.Since(began), err)
 		}
 	})
 	b := setup(t)
