@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/shardmill/shardmill/api/control"
+	"github.com/shardmill/shardmill/storage"
 	"github.com/shardmill/shardmill/storage/pebble"
 )
 
@@ -120,8 +123,21 @@ func TestBackupsThatAreRefused(t *testing.T) {
 		}
 	}
 
+	if err := os.Symlink(dir, filepath.Join(full, "link")); err != nil {
+		t.Fatal(err)
+	}
+	status, answer := b.control("POST", control.PathBackup, `{"to":"`+filepath.Join(full, "link", "copy")+`"}`)
+	if status != 400 || !strings.Contains(answer, "lie within each other") {
+		t.Errorf("through a link: %d %s", status, answer)
+	}
+	b.s.copying.Store(true)
+	status, answer = b.control("POST", control.PathBackup, `{"to":"`+filepath.Join(t.TempDir(), "copy")+`"}`)
+	if status != 409 || !strings.Contains(answer, "another backup is under way") {
+		t.Errorf("during another one: %d %s", status, answer)
+	}
+
 	memory := start(t, Config{Dev: true})
-	status, answer := memory.control("POST", control.PathBackup, `{"to":"`+filepath.Join(t.TempDir(), "copy")+`"}`)
+	status, answer = memory.control("POST", control.PathBackup, `{"to":"`+filepath.Join(t.TempDir(), "copy")+`"}`)
 	if status != 409 || !strings.Contains(answer, "keeps everything in memory") {
 		t.Errorf("in memory: %d %s", status, answer)
 	}
@@ -167,5 +183,87 @@ func TestACheckFindsDamagedFiles(t *testing.T) {
 	}
 	if found, _ := findings(t, dir); len(found) != 1 || !strings.Contains(found[0], "there was one") {
 		t.Errorf("without a store: %q", found)
+	}
+}
+
+// A backup that does not come to its end leaves nothing: the client has gone, or the server is being stopped.
+func TestABackupThatIsGivenUpLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{Data: t.TempDir()})
+	c := controlled{b.s, b.s.rooms}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for what, give := range map[string]func(to string) error{
+		"the client has gone": func(to string) error { _, err := c.Backup(gone, to); return err },
+		"the server was stopped": func(to string) error {
+			c.rooms.ending.Store(true)
+			defer c.rooms.ending.Store(false)
+			_, err := c.Backup(t.Context(), to)
+			return err
+		},
+	} {
+		above := t.TempDir()
+		err := give(filepath.Join(above, "copy"))
+		if left, _ := os.ReadDir(above); err == nil || len(left) > 0 {
+			t.Errorf("%s: %v, left are %v", what, err, left)
+		}
+	}
+}
+
+// Files that never change are shared with the copy, logs are not, because they go on; what is not whole yet has a name
+// that begins with a dot, and stays out.
+func TestWhatABackupCopiesAndWhatItShares(t *testing.T) {
+	t.Parallel()
+	w := copier{ctx: t.Context(), from: t.TempDir(), to: t.TempDir()}
+	for _, dir := range []string{"code", "logs"} {
+		for _, name := range []string{"a", ".draft"} {
+			path := filepath.Join(w.from, dir, name)
+			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.tree("code", true)
+	w.tree("logs", false)
+	w.tree("none", true)
+	if w.err != nil || w.sum.Files != 2 || w.sum.Bytes != 2 || w.sum.Linked != 1 {
+		t.Errorf("%+v, %v", w.sum, w.err)
+	}
+	for dir, shared := range map[string]bool{"code": true, "logs": false} {
+		one, err1 := os.Stat(filepath.Join(w.from, dir, "a"))
+		other, err2 := os.Stat(filepath.Join(w.to, dir, "a"))
+		if err := errors.Join(err1, err2); err != nil || os.SameFile(one, other) != shared {
+			t.Errorf("%s: %v, shared: %v", dir, err, os.SameFile(one, other))
+		}
+		if _, err := os.Stat(filepath.Join(w.to, dir, ".draft")); err == nil {
+			t.Errorf("%s: what is not whole is copied", dir)
+		}
+	}
+}
+
+// The metadata of streams is compared with the shards of the store.
+func TestACheckFindsShardsWithoutTheirStream(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := start(t, Config{Data: dir})
+	b.pipeline()
+	b.stopNow()
+	store, err := pebble.Open(pebble.Options{Dir: filepath.Join(dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := store.Coord().List(t.Context(), "stream/", "", 0)
+	for _, e := range entries {
+		if strings.Contains(e.Key, "orders") {
+			_, cerr := store.Coord().Commit(t.Context(), "stream/", storage.Op{Key: e.Key, Expect: storage.Any})
+			err = errors.Join(err, cerr)
+		}
+	}
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := findings(t, dir); len(found) == 0 {
+		t.Error("nothing is found")
 	}
 }

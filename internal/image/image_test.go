@@ -41,7 +41,9 @@ func options(t *testing.T) image.Options {
 func TestOldDockersFindOneImage(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := image.Write(&b, options(t)); err != nil {
+	o := options(t)
+	slices.Reverse(o.Binaries)
+	if err := image.Write(&b, o); err != nil {
 		t.Fatal(err)
 	}
 	files := map[string][]byte{}
@@ -72,6 +74,11 @@ func TestOldDockersFindOneImage(t *testing.T) {
 		if files[file] == nil {
 			t.Errorf("%s is not in the archive", file)
 		}
+	}
+	var config struct{ OS, Architecture string }
+	err := json.Unmarshal(files[loads[0].Config], &config)
+	if err != nil || config.OS+"/"+config.Architecture != "linux/arm64" {
+		t.Errorf("%+v, %v", config, err)
 	}
 	base, err := gzip.NewReader(bytes.NewReader(files[loads[0].Layers[0]]))
 	if err != nil {
