@@ -141,3 +141,31 @@ func TestRecordsTakeLittleMoreThanTheirBytes(t *testing.T) {
 		t.Fatalf("a record of 100 bytes takes %d", per)
 	}
 }
+
+// Records without data take memory all the same, and a trim gives it back in parts, not only with the last of them.
+func TestATrimGivesBackWhatEmptyRecordsTake(t *testing.T) {
+	t.Parallel()
+	s := memory.New(memory.Options{})
+	id := storage.Shard{Stream: 1}
+	if err := s.Log().Create(t.Context(), id, 0); err != nil {
+		t.Fatal(err)
+	}
+	w, _, err := s.Log().Acquire(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each, calls = 500, 80
+	for range calls {
+		empty := []storage.Batch{{Writer: w, Records: make([]record.Record, each)}}
+		if err := s.Log().Append(t.Context(), empty)[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := memory.Used(s)
+	if err := s.Log().Trim(t.Context(), id, each*calls*3/4); err != nil {
+		t.Fatal(err)
+	}
+	if left := memory.Used(s); left > full/2 {
+		t.Errorf("of %d bytes %d are taken after three quarters were trimmed", full, left)
+	}
+}

@@ -110,6 +110,13 @@ func TestDamageAtTheEndOfABackupIsNoticed(t *testing.T) {
 	write(t, restored, last, whole[:len(whole)-5])
 
 	refuses(t, restored, last, "it was cut or is corrupt")
+	restored = moved(t, fs)
+	for name, whole := range files(t, restored, "store") {
+		if strings.HasPrefix(name, "MANIFEST-") {
+			write(t, restored, name, whole[:len(whole)-15])
+		}
+	}
+	refuses(t, restored, "the list of its files", "it was cut or is corrupt")
 }
 
 // A backup that cannot be completed leaves nothing behind, and the store goes on.

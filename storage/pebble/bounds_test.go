@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -174,4 +175,37 @@ func TestAFullQueueTakesWhatHasNoRecords(t *testing.T) {
 			t.Errorf("a call of %d bytes: %v, want %v", c.bytes, err, c.want)
 		}
 	}
+}
+
+// shrinking is a disk of which so many bytes are free.
+type shrinking struct {
+	vfs.FS
+	free uint64
+}
+
+func (s *shrinking) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: s.free, TotalBytes: 1 << 40}, nil
+}
+
+// The free space is looked at once a second, and also after so many bytes that it might be used up within one.
+func TestMuchDataIsNotWrittenPastTheMinimum(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := &shrinking{vfs.NewMem(), 1 << 30}
+		o := Options{Dir: "store", FS: fs, MinFree: 1 << 20, Ballast: -1}.withDefaults()
+		d := newDisk(o, newTroubles(o.Dir, o.Logger))
+		d.unflushed = func() int64 { return 0 }
+		if d.full() {
+			t.Fatal("it is full from the beginning")
+		}
+		fs.free = 1000
+		d.wrote(1<<20/8 - 1)
+		if d.full() {
+			t.Error("the disk is looked at for every little write")
+		}
+		d.wrote(1)
+		if !d.full() {
+			t.Error("after an eighth of the minimum it is not looked at")
+		}
+	})
 }

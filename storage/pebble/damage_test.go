@@ -483,14 +483,19 @@ func TestASpareLogOfAKilledProcessIsGivenBack(t *testing.T) {
 func TestAnOlderLogWithoutItsEndIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fs := killed(t)
-		remove(t, fs, "MARK")
-		change(t, fs, oldest(t, fs, ".log"), func(b []byte) []byte { return b[:len(b)/2] })
-		_, err := openQuietly(t, fs)
-		var hint interface{ Hint() string }
-		if err == nil || !strings.Contains(err.Error(), "without the end that it had") || !errors.As(err, &hint) ||
-			!strings.Contains(hint.Hint(), "--accept-loss") {
-			t.Errorf("got %v", err)
+		for what, cut := range map[string]func(b []byte) []byte{
+			"in the middle": func(b []byte) []byte { return b[:len(b)/2] },
+			"at its end":    func(b []byte) []byte { return b[:len(b)-11] }, // the mark that another log follows
+		} {
+			fs := killed(t)
+			remove(t, fs, "MARK")
+			change(t, fs, oldest(t, fs, ".log"), cut)
+			_, err := openQuietly(t, fs)
+			var hint interface{ Hint() string }
+			if err == nil || !strings.Contains(err.Error(), "without the end that it had") || !errors.As(err, &hint) ||
+				!strings.Contains(hint.Hint(), "--accept-loss") {
+				t.Errorf("%s: got %v", what, err)
+			}
 		}
 	})
 }

@@ -169,9 +169,14 @@ func TestAnInspectionFindsDamage(t *testing.T) {
 			pos, _ := block(t, db, other)
 			_ = b.Delete(pebble.BlockKey(other, pos), nil)
 		}, []string{"records are missing before position"}},
+		"blocks beside a trim are gone": {func(_ *testing.T, _ *crdb.DB, b *crdb.Batch) {
+			// where the trim of the first shard ends
+			_ = b.Delete(pebble.BlockKey(storage.Shard{Stream: 1, Index: 1}, 20), nil)
+			_ = b.Delete(pebble.BlockKey(other, 21), nil)
+		}, []string{"records are missing before position 22"}},
 		"the newest block is gone": {func(_ *testing.T, _ *crdb.DB, b *crdb.Batch) {
 			closed := storage.Shard{Stream: 1, Index: 1}
-			_ = b.DeleteRange(pebble.BlockKey(closed, 30), pebble.BlockKey(closed, 1<<40), nil)
+			_ = b.Delete(pebble.BlockKey(closed, 44), nil) // of 45 positions every third is its own
 		}, []string{"shardId-000000000001 of stream 1", "its newest records are missing"}},
 		"a block's bytes are wrong": {func(t *testing.T, db *crdb.DB, b *crdb.Batch) {
 			pos, value := block(t, db, other)
@@ -196,8 +201,8 @@ func TestAnInspectionFindsDamage(t *testing.T) {
 			_ = b.Set(pebble.TimeKey(other, 5), binary.LittleEndian.AppendUint64(nil, uint64(pos)), nil)
 		}, []string{"shardId-000000000002 of stream 1", "no such block begins"}},
 		"a value is newer than the counter": {func(_ *testing.T, _ *crdb.DB, b *crdb.Batch) {
-			_ = b.Set([]byte("\x50room/b"), binary.LittleEndian.AppendUint64(nil, 99), nil)
-		}, []string{`"room/b"`, "revision is 99"}},
+			_ = b.Set([]byte("\x50room/b"), binary.LittleEndian.AppendUint64(nil, 2), nil)
+		}, []string{`"room/b"`, "revision is 2"}},
 		"a key lies in no table": {func(_ *testing.T, _ *crdb.DB, b *crdb.Batch) {
 			_ = b.Set([]byte("\x30lost"), nil, nil)
 		}, []string{"nothing refers to"}},
@@ -226,6 +231,28 @@ func TestAnInspectionFindsDamage(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// One record is enough to be missed, if it was the newest.
+func TestAnInspectionMissesTheNewestRecord(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	s, w := made(t, pebble.Options{Dir: "store", FS: fs})
+	for i := range 3 {
+		if _, err := put(t, s, w, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.Log().Close(t.Context(), w.Shard)
+	if err := errors.Join(err, pebble.DB(s).Delete(pebble.BlockKey(w.Shard, 3), crdb.Sync), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	found := findings(t, fs)
+
+	if len(found) != 1 || !strings.HasSuffix(found[0].What, "that it ends at 3, and the last one is at 2") {
+		t.Errorf("found %+v", found)
 	}
 }
 

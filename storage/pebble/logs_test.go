@@ -2,9 +2,12 @@ package pebble
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -122,4 +125,34 @@ func TestALogThatIsRemovedHoldsNobodyBack(t *testing.T) {
 	if err := errors.Join(err, <-removed); err != nil || left != 6 {
 		t.Errorf("%d bytes left, %v", left, err)
 	}
+}
+
+// A spare log waits for the next log for its own time, not until the time of an earlier one is up.
+func TestASpareLogHasItsOwnTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		l := &logs{fs: fs, synced: func() {}, failed: func(err error) { t.Error(err) }}
+		full := func(number uint64) {
+			t.Helper()
+			name := fmt.Sprintf("%06d.log", number)
+			f, err := l.create(name, number, vfs.WriteCategoryUnspecified)
+			if err == nil {
+				_, err = f.Write(make([]byte, spareLeast))
+			}
+			if err := errors.Join(err, f.Close(), l.remove(name, number)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		full(1)
+		<-time.After(spareFor - 2*time.Second)
+		full(2) // takes the spare, and is the next
+		for _, there := range []bool{true, true, false} {
+			if exists(fs, spareFile) != there {
+				t.Errorf("the spare is there: %v, want %v", !there, there)
+			}
+			<-time.After(spareFor / 2)
+			synctest.Wait()
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -60,6 +61,25 @@ func TestATornLogIsToldFromADamagedOne(t *testing.T) {
 		l, err := scanLog(fs, "log", 7)
 		if err != nil || l.damaged() != c.damaged || l.sound != 119 {
 			t.Errorf("%s: %+v, %v", name, l, err)
+		}
+	}
+}
+
+// What is left of a write that was cut off is told, however few bytes it is; a log that ends after a record is whole.
+func TestBytesBehindTheLastRecordAreTold(t *testing.T) {
+	t.Parallel()
+	record := chunkOf(1, 0, 100)
+	for extra := range 5 {
+		fs := vfs.NewMem()
+		f, err := fs.Create("log", vfs.WriteCategoryUnspecified)
+		if err == nil {
+			_, err = f.Write(append(slices.Clone(record), record[:extra]...))
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := scanLog(fs, "log", 7); err != nil || l.sound != 119 || l.torn != int64(extra) {
+			t.Errorf("%d bytes: %+v, %v", extra, l, err)
 		}
 	}
 }

@@ -112,3 +112,29 @@ func TestMarksThatFailLeaveTheLast(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The marks of a later start are newer than those of an earlier one, whichever slot they are in.
+func TestMarksOfALaterStartAreNewer(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	for start := range uint64(3) {
+		old, err := readMark(fs, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := newMarker(fs, "", old, time.Second, &logs{fs: fs}, newTroubles("", slog.New(slog.DiscardHandler)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.write(false)
+		m.write(false)
+		m.write(true)
+		if err := m.file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		newest, err := readMark(fs, "")
+		if err != nil || newest.turn != 3*(start+1) || !newest.closed {
+			t.Errorf("start %d: %+v, %v", start, newest, err)
+		}
+	}
+}
