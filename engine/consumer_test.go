@@ -109,15 +109,15 @@ func TestAConsumerIsPushedWhatIsPut(t *testing.T) {
 	}
 }
 
-// 3.1, the take-over rule: a client that subscribes later takes the place of the mapping, which waits for its turn and
-// loses nothing; one that comes within five seconds is refused.
+// 3.1, the take-over rule: a client that subscribes later takes the place of the mapping, which waits for its turn,
+// says so where it is looked at, and loses nothing; one that comes within five seconds is refused.
 func TestAMappingAndAClientTakeTheConsumerFromEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		c := w.register("c")
-		w.consume(c, mapping.Knobs{})
+		uuid := w.consume(c, mapping.Knobs{})
 		subscribe := func() (*stream.Subscription, error) {
 			return w.streams.Subscribe(t.Context(), c.ID, stream.IteratorInput{Shard: "0", Type: stream.IterLatest})
 		}
@@ -136,9 +136,16 @@ func TestAMappingAndAClientTakeTheConsumerFromEachOther(t *testing.T) {
 		if n := len(w.functions.delivered()); n != 0 || taken.Load() != 1 {
 			t.Errorf("%d records are delivered while the client reads, which has %d", n, taken.Load())
 		}
+		want := "PROBLEM: Another subscription of the consumer reads shardId-000000000000; "
+		if got := w.state(uuid).LastResult; !strings.HasPrefix(got, want) {
+			t.Errorf("while the client reads LastProcessingResult is %q", got)
+		}
 		w.pass(20 * time.Second)
 		if got := w.functions.delivered(); !slices.Equal(got, []string{"1"}) {
 			t.Errorf("delivered %v", got)
+		}
+		if got := w.state(uuid).LastResult; got != "OK" {
+			t.Errorf("when it reads again LastProcessingResult is %q", got)
 		}
 		if err := sub.Ended(); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("the client's subscription ends with %v", err)

@@ -82,17 +82,14 @@ func (r *shardRunner) read(ctx context.Context, f Fetch) {
 			return
 		}
 		if err != nil {
-			if fault.CodeOf(err) == fault.CodeAccessDenied && !r.barred.Swap(true) {
-				r.denied(true)
+			if h := hindranceOf(err); h != unhindered {
+				r.hinders(h)
 			}
 			r.log.Warn("reading the shard; it is tried again", "error", err)
 			r.postEvent(esm.ReadFailed{Seq: f.Seq})
 			return
 		}
-		if r.barred.Load() {
-			r.barred.Store(false)
-			r.denied(false)
-		}
+		r.hinders(unhindered)
 		if !f.Wait || len(*buf) > 0 || end.Kind != storage.Tail {
 			r.post(func() esm.Event {
 				ev := r.x.Fetched(f.Seq, *buf, next, end)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shardmill/shardmill/destination"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/function"
 	"github.com/shardmill/shardmill/internal/clock"
 	"github.com/shardmill/shardmill/record"
@@ -35,7 +36,7 @@ type shardRunner struct {
 	meter  *meter
 	inbox  *inbox[posted]
 	broken func(why string)       // the machine is parked; called at most once, must not block
-	denied func(denied bool)      // whether the function's role may not read; must not block
+	hinder func(h hindrance)      // what keeps it from reading now; must not block
 	finish func(esm.FinishReason) // called once, when everything has ended
 
 	ctx    context.Context // of everything that may be abandoned
@@ -46,13 +47,41 @@ type shardRunner struct {
 	revision storage.Revision // of the last checkpoint saved
 	horizon  record.Position  // the last one told
 	reserved atomic.Int64     // of the budget, for reads under way
-	barred   atomic.Bool      // it was told that reads are denied
+	hindered atomic.Int32     // the hindrance that it was told last
 	fetch    context.CancelFunc
 	calls    map[uint64]context.CancelFunc
 	waiters  map[int]*waiter // enrolled lanes
 	timer    *clock.Timer
 	abandon  *time.Timer // since its release; the mapping runner's
 	wake     time.Time
+}
+
+// hindrance is why a shard cannot be read where trying again does not help by itself.
+type hindrance int32
+
+const (
+	unhindered hindrance = iota
+	denied               // the function's role may not read
+	keptOut              // another reader has the place of the consumer
+)
+
+// hindranceOf returns what an error of a read says.
+func hindranceOf(err error) hindrance {
+	switch fault.CodeOf(err) {
+	case fault.CodeAccessDenied:
+		return denied
+	case fault.CodeInUse:
+		return keptOut
+	}
+	return unhindered
+}
+
+// hinders notes what keeps the shard from being read, and tells it when it changes.
+func (r *shardRunner) hinders(h hindrance) {
+	if hindrance(r.hindered.Load()) != h { // only the read under way writes it
+		r.hindered.Store(int32(h))
+		r.hinder(h)
+	}
 }
 
 // posted is an entry of a runner's inbox: an event, or how to make it where the executor's state may be touched, on the

@@ -64,7 +64,7 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 	}
 	r.done(startOf(id))
 	r.overcome(id, epoch)
-	who, unreadable := r.identity(id), r.m.Unreadable()
+	who, unreadable, keptOutOf := r.identity(id), r.m.Unreadable(), r.m.KeptOut(id)
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(r.m.UUID + id.String()))
 	meter := newMeter(r.e.o.Metrics, &r.m, r.target.Ref, &r.counts)
@@ -97,12 +97,15 @@ func (r *mappingRunner) startShard(id record.ShardID, epoch uint64) {
 		r.problem(id, epoch,
 			"PROBLEM: "+id.String()+" is parked until it is restarted, because of a bug in shardmill: "+why)
 	}
-	s.denied = func(denied bool) {
-		if denied {
+	s.hinder = func(h hindrance) {
+		switch h {
+		case denied:
 			r.problem(id, epoch, unreadable)
-			return
+		case keptOut:
+			r.problem(id, epoch, keptOutOf)
+		case unhindered:
+			r.overcome(id, epoch)
 		}
-		r.overcome(id, epoch)
 	}
 	s.finish = func(reason esm.FinishReason) { r.inbox.post(func() { r.finished(id, reason) }) }
 	r.shards[id] = s

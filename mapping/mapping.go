@@ -95,6 +95,12 @@ func (m *Mapping) Missing() string {
 // Unreadable is what LastProcessingResult says when the function's role may not read the source any more.
 func (m *Mapping) Unreadable() string { return "PROBLEM: " + cannotAccess(m.EventSourceARN) }
 
+// KeptOut is what LastProcessingResult says while another subscription has the place of the consumer in a shard.
+func (m *Mapping) KeptOut(shard record.ShardID) string {
+	return "PROBLEM: Another subscription of the consumer reads " + shard.String() +
+		"; the mapping waits until it ends or can be taken over"
+}
+
 // cannotAccess is AWS's text.
 func cannotAccess(sourceARN string) string {
 	return "Cannot access stream " + sourceARN + ". Please ensure the role can perform the GetRecords, " +
