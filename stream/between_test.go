@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,6 +224,71 @@ func TestACreationIsUndoneAlthoughItsCallerHasLeft(t *testing.T) {
 	b.create(orders, 1)
 }
 
+// Puts that meet at a shard that nobody has acquired yet share one writer: a second one would fence the first.
+func TestPutsShareTheirWriter(t *testing.T) {
+	t.Parallel()
+	two(t, func(t *testing.T, a, _ *bench) {
+		a.create(orders, 1)
+		b, h := a.beside()
+		gate := make(chan struct{})
+		h.acquire = func() { <-gate }
+		var putting sync.WaitGroup
+		for range 5 {
+			putting.Go(func() { b.put(orders, "k") })
+		}
+		synctest.Wait()
+		close(gate)
+		putting.Wait()
+		if h.acquires != 1 {
+			t.Errorf("the shard was acquired %d times", h.acquires)
+		}
+	})
+}
+
+// A record that comes to a shard whose emptiness is known expires to the millisecond all the same.
+func TestAnEmptyShardsHorizonIsExact(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		info := b.create(orders, 1)
+		b.s.Stop()
+		b.advance(DefaultRetention + time.Hour)
+		b.drain(info.ID, 0, 1)
+		_, err := b.s.Resolve(b.ctx, info.ID, 0, Start{Kind: TrimHorizon})
+		b.must(err)
+		b.advance(500 * time.Millisecond)
+		b.put(orders, "k")
+		for _, c := range []struct {
+			pass time.Duration
+			want int
+		}{{DefaultRetention, 1}, {time.Millisecond, 0}} {
+			b.advance(c.pass)
+			if keys, _ := b.drain(info.ID, 0, 1); len(keys) != c.want {
+				t.Errorf("after %s %q are readable", c.pass, keys)
+			}
+		}
+	})
+}
+
+// What has been trimmed is not trimmed again by the next sweep.
+func TestASweepTrimsOnce(t *testing.T) {
+	again(t, func(b *bench, _ func(calls ...string)) {
+		trims := 0
+		b.s.log.(hookedLog).h.fail = func(call string) error {
+			if call == "trim" {
+				trims++
+			}
+			return nil
+		}
+		b.create(orders, 1)
+		b.put(orders, "k")
+		b.pass(DefaultRetention + 5*time.Hour)
+		if trims != 1 {
+			b.Errorf("%d trims", trims)
+		}
+	})
+}
+
 // What is known of the horizon is used no longer than it is true.
 func TestTheHorizonMovesOnRecordByRecord(t *testing.T) {
 	t.Parallel()
@@ -262,7 +328,7 @@ func TestAnExpiredShardChangesTheList(t *testing.T) {
 			t.Error("the list changed before the shard has expired")
 		default:
 		}
-		b.advance(2 * time.Hour)
+		b.advance(2*time.Minute + time.Second)
 		synctest.Wait()
 		select {
 		case <-changed:

@@ -223,6 +223,7 @@ type hooked struct {
 	seek      func()     // before a seek, once
 	bounds    func()     // after the bounds of a shard were read, once
 	scanned   func()     // after a scan, once
+	acquire   func()     // before a shard is acquired, once
 	acquires  int        // how many there were
 }
 
@@ -334,6 +335,7 @@ func (l hookedLog) Acquire(ctx context.Context, shard storage.Shard) (storage.Wr
 	l.h.mu.Lock()
 	l.h.acquires++
 	l.h.mu.Unlock()
+	l.h.once(&l.h.acquire)
 	return l.Log.Acquire(ctx, shard)
 }
 

@@ -145,6 +145,8 @@ func TestADeletionStaysVisible(t *testing.T) {
 		b.put(orders, "a")
 		changed := b.s.ShardsChanged(info.ID)
 
+		const document = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"222222222222"},` +
+			`"Action":"kinesis:PutRecord","Resource":"*"}}`
 		b.must(b.s.Delete(b.ctx, orders))
 
 		<-changed
@@ -158,6 +160,8 @@ func TestADeletionStaysVisible(t *testing.T) {
 		wantCode(t, err, "ResourceNotFoundException")
 		b.refuses(b.s.Delete(b.ctx, orders), inState+"DELETING")
 		b.refuses(b.s.Split(b.ctx, orders, "0", "9"), inState+"DELETING")
+		b.refuses(b.s.AddTags(b.ctx, orders, map[string]string{"a": "b"}), inState+"DELETING")
+		b.refuses(b.s.SetPolicy(b.ctx, orders, document), inState+"DELETING")
 		wantCode(t, b.s.Create(b.ctx, orders, CreateInput{Shards: 1}), "ResourceInUseException")
 		b.reopenPaced(AWSPace())
 		b.status(Deleting)

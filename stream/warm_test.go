@@ -57,6 +57,37 @@ func TestWideningEndsWithTheKeys(t *testing.T) {
 	}
 }
 
+// 10 GiB a second are possible, and no more.
+func TestTheLargestWarmThroughput(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.s.SetCommitment(b.ctx, orders.Account, orders.Region, true)
+	b.must(err)
+	b.must(b.s.checkWarm(b.ctx, orders, OnDemand, MostWarm))
+	wantCode(t, b.s.checkWarm(b.ctx, orders, OnDemand, MostWarm+1), codeInvalid)
+}
+
+// A commitment that was given up and is kept all the same is the one that has begun long ago.
+func TestACommitmentIsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	set := func(enabled bool) Commitment {
+		t.Helper()
+		c, err := b.s.SetCommitment(b.ctx, orders.Account, orders.Region, enabled)
+		b.must(err)
+		return c
+	}
+	began := set(true)
+	b.clock.SetOffset(time.Hour)
+	if c := set(false); c.Status != CommitmentLeaving {
+		t.Errorf("%+v", c)
+	}
+	b.clock.SetOffset(2 * time.Hour)
+	if c := set(true); c != began {
+		t.Errorf("began as %+v, is %+v", began, c)
+	}
+}
+
 // With a pace, the present throughput is the former one until the change has ended.
 func TestWarmThroughputChangesVisibly(t *testing.T) {
 	t.Parallel()

@@ -148,6 +148,11 @@ func TestListStreamConsumersPages(t *testing.T) {
 		strings.Contains(last.body, "NextToken") {
 		t.Errorf("the last page is %s", last.body)
 	}
+	w.ok("DeregisterStreamConsumer", `{"StreamARN":%q,"ConsumerName":"b"}`, streamARN)
+	left := w.ok("ListStreamConsumers", `{"StreamARN":%q}`, streamARN)
+	if got := strings.Join(left.each("Consumers", "ConsumerName"), " "); got != "a c" {
+		t.Errorf("without the one that went there are %s", got)
+	}
 	if r := w.ok("ListStreamConsumers", `{"StreamARN":"%s"}`, strings.TrimSuffix(streamARN, "s")+"t"); r.body !=
 		`{"Consumers":[]}` {
 		t.Errorf("a stream without consumers lists %s", r.body)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/stream"
 )
 
@@ -245,6 +246,42 @@ func TestConsumersAreHeldToTheirScope(t *testing.T) {
 	w.call("DeleteResourcePolicy", `{"ResourceARN":%q}`, arn).fails(
 		"ResourceNotFoundException", "No resource policy found for resource ARN "+arn+".")
 	w.ok("GetResourcePolicy", `{"ResourceARN":%q}`, ours).want(document(allow(friend, "kinesis:*")), "Policy")
+}
+
+// A consumer's policy denies its owner what it says, as a stream's does.
+func TestADenialByAConsumerHoldsForTheOwner(t *testing.T) {
+	t.Parallel()
+	w := policed(t)
+	arn := w.ok("RegisterStreamConsumer", `{"StreamARN":%q,"ConsumerName":"c"}`, ours).get("Consumer", "ConsumerARN")
+	w.ok("PutResourcePolicy", `{"ResourceARN":%q,"Policy":%q}`, arn, document(
+		`{"Effect":"Deny","Principal":"*","Action":"kinesis:DeregisterStreamConsumer","Resource":"*"}`))
+	r := w.call("DeregisterStreamConsumer", `{"ConsumerARN":%q}`, arn)
+	r.fails("AccessDeniedException", "User: arn:aws:iam::"+owner+":root is not authorized to perform: "+
+		"kinesis:DeregisterStreamConsumer on resource: "+arn+" with an explicit deny in a resource-based policy")
+	w.ok("DescribeStreamConsumer", `{"ConsumerARN":%q}`, arn)
+}
+
+// some are the rights of a key that may use streams of one name only.
+type some string
+
+func (s some) MayUse(name string) bool { return name == string(s) }
+
+// A key that has other streams uses neither a stream nor its consumers, although their account is its own.
+func TestAKeyIsHeldToItsStreams(t *testing.T) {
+	t.Parallel()
+	w := policed(t)
+	name := stream.Name{Account: owner, Region: "us-east-1", Name: "s"}
+	consumer := stream.ConsumerNamed(name, "c")
+	for rights, allowed := range map[some]bool{"s": true, "t": false} {
+		who := stream.Caller{Account: owner, Region: "us-east-1", Rights: rights}
+		for _, err := range []error{
+			w.streams.Authorize(who, name, "PutRecord"), w.streams.AuthorizeConsumer(who, consumer, "SubscribeToShard"),
+		} {
+			if (err == nil) != allowed || err != nil && fault.CodeOf(err) != "AccessDeniedException" {
+				t.Errorf("a key of stream %s: %v", rights, err)
+			}
+		}
+	}
 }
 
 // An iterator is of its region, and reads for those who may read its stream at the time of the read.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -156,6 +157,9 @@ func TestListStreamsPages(t *testing.T) {
 	// O-13: the start need not exist
 	w.ok("ListStreams", `{"ExclusiveStartStreamName":"s148x"}`).want(`["s149"]`, "StreamNames")
 	w.ok("ListStreams", `{"Limit":2}`).want(`["s000","s001"]`, "StreamNames")
+	// NextToken wins over another start
+	w.ok("ListStreams", `{"NextToken":%q,"ExclusiveStartStreamName":"s148","Limit":1}`, first.get("NextToken")).want(
+		`["s100"]`, "StreamNames")
 	w.advance(300*time.Second + time.Millisecond)
 	w.call("ListStreams", `{"NextToken":%q}`, first.get("NextToken")).failsLike(
 		"ExpiredNextTokenException", "NextToken expired…",
@@ -179,10 +183,11 @@ func TestDescribeStreamPages(t *testing.T) {
 	first := w.ok("DescribeStream", `{"StreamName":"s"}`)
 	second := w.ok("DescribeStream", `{"StreamName":"s","ExclusiveStartShardId":"shardId-000000000099"}`)
 	third := w.ok("DescribeStream", `{"StreamName":"s","Limit":7}`)
+	exact := w.ok("DescribeStream", `{"StreamName":"s","ExclusiveStartShardId":"shardId-000000000099","Limit":20}`)
 
-	for i, r := range []reply{first, second, third} {
-		r.want([]string{"true", "false", "true"}[i], "StreamDescription", "HasMoreShards")
-		if n := shards(r); n != []int{100, 20, 7}[i] {
+	for i, r := range []reply{first, second, third, exact} {
+		r.want([]string{"true", "false", "true", "false"}[i], "StreamDescription", "HasMoreShards")
+		if n := shards(r); n != []int{100, 20, 7, 20}[i] {
 			t.Errorf("page %d has %d shards", i, n)
 		}
 	}
@@ -222,6 +227,48 @@ func TestListShardsPages(t *testing.T) {
 		"ExpiredNextTokenException", "NextToken expired…",
 		func(m string) bool { return strings.HasPrefix(m, "NextToken expired.") },
 	)
+}
+
+// NextToken stands for everything but MaxResults: the next page has the same filter, and its timestamp. O-18: a token
+// is good for 300 s, to the millisecond.
+func TestPagesKeepTheirFilter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := setup(t)
+		w.create("s", 3)
+		w.streams.Stop()
+		before := w.clock.Now()
+		w.advance(time.Minute)
+		w.ok("SplitShard", `{"StreamName":"s","ShardToSplit":"1","NewStartingHashKey":"170141183460469231731687303715884105728"}`)
+		w.advance(time.Minute)
+		for filter, want := range map[string]string{
+			`{"Type":"AT_LATEST"}`:         "0 2 3 4",
+			`{"Type":"FROM_TRIM_HORIZON"}`: "0 1 2 3 4",
+			fmt.Sprintf(`{"Type":"AT_TIMESTAMP","Timestamp":%d}`, before.Unix()): "0 1 2",
+		} {
+			var got []string
+			r := w.ok("ListShards", `{"StreamName":"s","MaxResults":1,"ShardFilter":%s}`, filter)
+			for {
+				got = append(got, strings.TrimPrefix(r.get("Shards", 0, "ShardId"), "shardId-00000000000"))
+				token := r.get("NextToken")
+				if token == "" {
+					break
+				}
+				r = w.ok("ListShards", `{"MaxResults":1,"NextToken":%q}`, token)
+			}
+			if text := strings.Join(got, " "); text != want {
+				t.Errorf("%s: %s, want %s", filter, text, want)
+			}
+		}
+		token := w.ok("ListShards", `{"StreamName":"s","MaxResults":1}`).get("NextToken")
+		w.advance(300 * time.Second)
+		w.ok("ListShards", `{"NextToken":%q}`, token)
+		w.advance(time.Millisecond)
+		r := w.call("ListShards", `{"NextToken":%q}`, token)
+		if !strings.Contains(r.body, "ExpiredNextTokenException") {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	})
 }
 
 func TestAListTokenIsNoIteratorAndTheReverse(t *testing.T) {
