@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/shardmill/shardmill/api/control"
@@ -163,5 +164,72 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	})
 	if status := <-answered; status != 200 {
 		t.Errorf("the request that waited was answered with %d", status)
+	}
+}
+
+// Each time that connections begin to be refused it is said, and once; and one place is enough for one that comes, who
+// has made it or however.
+func TestRefusedConnectionsAreSaid(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log lockedBuffer
+	var idle atomic.Pointer[net.Conn] // makes room
+	all := &connections{most: 1, log: slog.New(slog.NewTextHandler(&log, nil)), room: func() {
+		if c := idle.Load(); c != nil {
+			_ = (*c).Close()
+		}
+	}}
+	bounded := &boundedListener{l, all}
+	accepted := make(chan net.Conn)
+	go func() {
+		defer close(accepted)
+		for {
+			c, err := bounded.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	defer func() { _ = l.Close() }()
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	var holds net.Conn
+	for times := range 3 {
+		dial()
+		holds = <-accepted
+		for range 2 {
+			if answer, err := io.ReadAll(dial()); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") {
+				t.Errorf("one too many: %q, %v", answer, err)
+			}
+		}
+		if n := strings.Count(log.String(), "connections are refused"); n != times+1 {
+			t.Errorf("the %d. time it is said %d times", times+1, n)
+		}
+		_ = holds.Close()
+		_ = holds.Close() // which makes no second place
+	}
+
+	dial()
+	holds = <-accepted
+	idle.Store(&holds)
+	another := dial()
+	go func() {
+		if answer, _ := io.ReadAll(another); len(answer) > 0 { // it is refused
+			_ = l.Close()
+		}
+	}()
+	if c, ok := <-accepted; !ok || all.open.Load() != 1 {
+		t.Errorf("a place that was made is not given: %v, %d are open", c, all.open.Load())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/shardmill/shardmill/api/control"
@@ -82,13 +83,28 @@ func TestEveryAddressIsServed(t *testing.T) {
 // Functions and this machine reach the server at 127.0.0.1, whatever it listens on: at the same port if that is free.
 func TestTheServerIsReachedFromInside(t *testing.T) {
 	t.Parallel()
-	for _, listen := range []string{"unix:" + filepath.Join(socketDir(t), "s"), "[::1]:0", "127.0.0.2:0"} {
-		b := start(t, Config{Listen: []string{listen}})
+	for _, listen := range [][]string{
+		{"unix:" + filepath.Join(socketDir(t), "s")}, {"[::1]:0"}, {"127.0.0.2:0"},
+		{"[::]:0", "127.0.0.2:0"}, // beside an address of IPv4 the one of IPv6 is for IPv6 alone
+	} {
+		b := start(t, Config{Listen: listen, Dev: true, AuthOff: true})
 		status, answer := b.through(b.s.Inside()).kinesis("ListStreams", "{}")
 		if status != 200 || !strings.HasPrefix(b.s.Inside(), "http://127.0.0.1:") ||
 			slices.Contains(b.s.Addresses(), b.s.Inside()) {
-			t.Errorf("%s: %s answers %d %s", listen, b.s.Inside(), status, answer)
+			t.Errorf("%v: %s answers %d %s", listen, b.s.Inside(), status, answer)
 		}
+	}
+	// where another program has the port of 127.0.0.1, functions get another one
+	other, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	_, port, _ := net.SplitHostPort(other.Addr().String())
+	b := start(t, Config{Listen: []string{"127.0.0.2:" + port}})
+	b.ok(b.through(b.s.Inside()).kinesis("ListStreams", "{}"))
+	if b.s.Inside() == "http://127.0.0.1:"+port {
+		t.Errorf("functions are sent to another program at %s", b.s.Inside())
 	}
 	for _, listen := range []string{"0.0.0.0:0", "[::]:0"} {
 		b := start(t, Config{Listen: []string{listen}, Dev: true, AuthOff: true})
@@ -132,6 +148,67 @@ func TestASocketsPath(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
 		t.Errorf("the file holds %q now, %v", text, err)
+	}
+}
+
+// What is at a socket's path and is no such socket is left alone, however little it looks like something: an empty
+// file, a directory, a pipe, a socket of another kind, which nobody can connect to either, and a link to nowhere.
+func TestWhatIsInTheWayOfASocketStays(t *testing.T) {
+	t.Parallel()
+	for what, put := range map[string]func(path string) error{
+		"an empty file": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"a directory":   func(path string) error { return os.Mkdir(path, 0o700) },
+		"a pipe":        func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a link":        func(path string) error { return os.Symlink("/nowhere/at/all", path) },
+		"a socket of datagrams": func(path string) error {
+			c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+			if err == nil {
+				t.Cleanup(func() { _ = c.Close() })
+			}
+			return err
+		},
+	} {
+		path := filepath.Join(socketDir(t), "s")
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := New(Config{Listen: []string{"unix:" + path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		var cannot *ListenError
+		if err := s.Start(t.Context()); !errors.As(err, &cannot) {
+			t.Errorf("%s: %v", what, err)
+			s.Stop(t.Context())
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is gone: %v", what, err)
+		}
+	}
+}
+
+// Commands of this user find the token by each address of a server that listens on all of this machine, in IPv6, too.
+func TestTheTokenIsFoundByEveryAddress(t *testing.T) {
+	t.Parallel()
+	for listen, calls := range map[string][]string{
+		"[::]:0": {"[::]", "[::1]", "127.0.0.1"}, "0.0.0.0:0": {"127.0.0.1"},
+	} {
+		b := start(t, Config{Listen: []string{listen}, Dev: true, AuthOff: true})
+		_, port, _ := net.SplitHostPort(strings.TrimPrefix(b.s.Inside(), "http://"))
+		for _, host := range calls {
+			path, err := TokenFile(host + ":" + port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := os.ReadFile(path); err != nil || string(text) != b.s.Token()+"\n" {
+				t.Errorf("%s, called at %s: the token is %q, %v", listen, host, text, err)
+			}
+		}
 	}
 }
 

@@ -664,6 +664,9 @@ func TestConfigIsChecked(t *testing.T) {
 		`kinesis-cors "http://a.b/path" is no origin, such as http://localhost:3000, and not *`: {
 			KinesisCORS: "http://a.b/path",
 		},
+		"kinesis-cors http://a.b has no effect beyond loopback with auth off, where browsers are refused": {
+			KinesisCORS: "http://a.b", Dev: true, AuthOff: true, Listen: []string{"0.0.0.0"},
+		},
 		"kinesis-cors * has no effect beyond loopback with auth off, where browsers are refused": {
 			Dev: true, Listen: []string{"0.0.0.0"}, AuthOff: true, KinesisCORS: "*",
 		},

@@ -273,6 +273,10 @@ func TestRefusals(t *testing.T) {
 				"GetMetricData", query(object{"Expression": "m1*2"}), "ValidationError",
 				"shardmill does not support the parameter MetricDataQueries.member.1.Expression yet; see docs/compat/cloudwatch.md.\n",
 			},
+			{ // whose metrics are not the caller's to see
+				"GetMetricData", query(object{"AccountId": "222222222222"}), "ValidationError",
+				"shardmill does not support the parameter MetricDataQueries.member.1.AccountId yet; see docs/compat/cloudwatch.md.\n",
+			},
 			{
 				"GetMetricData", with(query(nil), "EndTime", b.hour()), "ValidationError",
 				"The parameter StartTime must not equal parameter EndTime.\n",

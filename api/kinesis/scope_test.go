@@ -310,6 +310,20 @@ func TestIteratorsAreHeldToTheirScope(t *testing.T) {
 	w.call("GetRecords", `{"ShardIterator":%q}`, i).fails("InvalidArgumentException", invalid)
 }
 
+// A name and an ARN name the same stream only if account and region are the same, too.
+func TestANameAndAnARNNameOneStream(t *testing.T) {
+	t.Parallel()
+	w := policed(t, allow(friend, "kinesis:*"))
+	w.ok("DescribeStreamSummary", `{"StreamName":"s","StreamARN":%q}`, ours)
+	w.region = "us-west-2"
+	w.create("s", 1)
+	const differ = "StreamName and StreamARN do not refer to the same stream."
+	w.call("DescribeStreamSummary", `{"StreamName":"s","StreamARN":%q}`, ours).fails("InvalidArgumentException", differ)
+	w.region, w.access = "us-east-1", friend
+	w.create("s", 1)
+	w.call("DescribeStreamSummary", `{"StreamName":"s","StreamARN":%q}`, ours).fails("InvalidArgumentException", differ)
+}
+
 // The tokens of lists continue the list of the account and region that they were given to, and no other.
 func TestListTokensAreTheCallersOwn(t *testing.T) {
 	t.Parallel()
