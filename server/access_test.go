@@ -483,6 +483,29 @@ func TestASubscriptionIsItsSubscribers(t *testing.T) {
 	_, rest, _ := strings.Cut(made, "<SubscriptionArn>")
 	arn, _, _ := strings.Cut(rest, "<")
 	policy("sns:Publish")
+
+	// the queue has to let the topic send, as on AWS
+	receives := func(want string) {
+		t.Helper()
+		b.ok(sns(streamOwner, "Publish", "TopicArn", topic, "Message", "hello"))
+		got := b.ok(b.target(streamFriend, "sqs", "AmazonSQS.ReceiveMessage",
+			`{"QueueUrl":"`+b.s.Endpoint()+`/222222222222/q","VisibilityTimeout":0}`))
+		if !strings.Contains(got, want) || want == "" && strings.Contains(got, "hello") {
+			t.Errorf("received %s, want %q", got, want)
+		}
+	}
+	lets := func(source string) {
+		t.Helper()
+		b.ok(b.target(streamFriend, "sqs", "AmazonSQS.SetQueueAttributes", `{"QueueUrl":"`+b.s.Endpoint()+
+			`/222222222222/q","Attributes":{"Policy":`+quoted(`{"Statement":{"Effect":"Allow","Principal":{"Service":`+
+			`"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"`+queue+`","Condition":{"ArnEquals":{`+
+			`"aws:SourceArn":"`+source+`"}}}}`)+`}}`))
+	}
+	receives("")
+	lets(topic + "-another")
+	receives("")
+	lets(topic)
+	receives("hello")
 	stranger := caller{"333333333333", "us-east-1"}
 	for _, call := range [][]string{
 		{"GetSubscriptionAttributes", "SubscriptionArn", arn},

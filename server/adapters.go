@@ -125,7 +125,14 @@ func (q queues) Deliver(ctx context.Context, queueARN, id string, c topic.Copy) 
 	for _, attribute := range c.Attributes {
 		m.Attributes = append(m.Attributes, queue.Attribute(attribute))
 	}
-	_, err := q.queues.Send(ctx, queue.Name{Account: a.Account, Region: a.Region, Name: a.Resource}, m)
+	name := queue.Name{Account: a.Account, Region: a.Region, Name: a.Resource}
+	var err error
+	if c.Topic.Account != name.Account { // whose queue says which topics may send to it
+		err = q.queues.AuthorizeService(ctx, "sns.amazonaws.com", c.Topic.ARN(), name)
+	}
+	if err == nil {
+		_, err = q.queues.Send(ctx, name, m)
+	}
 	switch {
 	case errors.Is(err, queue.ErrStopped):
 		return topic.ErrStopped

@@ -151,7 +151,9 @@ func TestQueuesTellTopicsWhoseFaultItIs(t *testing.T) {
 	}
 	attributes := []topic.Attribute{{Name: "n", Type: "Binary", Value: []byte{0}}}
 	deliver := func(arn, body string) error {
-		return queues{qs}.Deliver(t.Context(), arn, body, topic.Copy{Body: body, Attributes: attributes})
+		return queues{qs}.Deliver(t.Context(), arn, body, topic.Copy{
+			Topic: topic.Name{Account: q.Account}, Body: body, Attributes: attributes,
+		})
 	}
 	if err := deliver(q.ARN(), "a copy"); err != nil {
 		t.Error(err)

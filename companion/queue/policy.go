@@ -49,9 +49,25 @@ func (qs *Queues) Authorize(ctx context.Context, who policy.Caller, name Name, o
 	if owns && document == nil {
 		return nil
 	}
-	refusal := document.Judge(
-		policy.Request{Caller: who, Action: "sqs:" + operation, Resource: name.ARN()}, name.Account, !shared[operation],
-	)
+	return judge(document, name, policy.Request{Caller: who, Action: "sqs:" + operation}, !shared[operation])
+}
+
+// AuthorizeService returns why a service of AWS, such as sns.amazonaws.com, may not send what the resource with the ARN
+// source brings forth; nil if the policy of the queue allows it. Fault: AccessDeniedException.
+func (qs *Queues) AuthorizeService(ctx context.Context, service, source string, name Name) error {
+	_, document, err := qs.policyOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	return judge(document, name, policy.Request{
+		Caller: policy.Caller{Service: service}, Source: source, Action: "sqs:SendMessage",
+	}, false)
+}
+
+// judge applies the policy of a queue. alone says that the action is the owner's.
+func judge(document *policy.Document, name Name, r policy.Request, alone bool) error {
+	r.Resource = name.ARN()
+	refusal := document.Judge(r, name.Account, alone)
 	if refusal == nil {
 		return nil
 	}

@@ -33,6 +33,7 @@ type Attribute struct {
 
 // Copy is a message as one subscriber gets it.
 type Copy struct {
+	Topic      Name // that sends it
 	Body       string
 	Attributes []Attribute // of a raw copy; else the body has them
 }

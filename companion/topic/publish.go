@@ -77,9 +77,9 @@ func (ts *Topics) deliver(
 		slots <- struct{}{}
 		senders.Go(func() {
 			defer func() { <-slots }()
-			c := Copy{Body: text, Attributes: m.Attributes}
+			c := Copy{Topic: s.Topic, Body: text, Attributes: m.Attributes}
 			if !s.Raw {
-				c = Copy{Body: envelope(s, id, m.Subject, text, m.Attributes, now, endpoint)}
+				c = Copy{Topic: s.Topic, Body: envelope(s, id, m.Subject, text, m.Attributes, now, endpoint)}
 			}
 			switch err := ts.o.Queues.Deliver(ctx, s.Queue, "sns/"+s.ID+"/"+id, c); {
 			case err == nil:

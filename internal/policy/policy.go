@@ -25,6 +25,8 @@ type statement struct {
 	anybody    bool
 	accounts   []string // whose callers are all meant
 	roles      []string // ARNs of single roles and users
+	services   []string // of AWS
+	conditions []condition
 	actions    []string // in lower case, with wildcards
 	notActions bool     // actions are those that are not meant
 	resources  []string // with wildcards
@@ -43,12 +45,15 @@ const (
 )
 
 // Caller is whose request it is. Role is the ARN of a role, of a session of one, or of a user of the account; "": the
-// account itself.
-type Caller struct{ Account, Role string }
+// account itself. Service is the name of a service of AWS that acts by itself, which is of no account.
+type Caller struct{ Account, Role, Service string }
 
 // arn returns the caller's name in messages.
 func (c Caller) arn(partition string) string {
-	if c.Role != "" {
+	switch {
+	case c.Service != "":
+		return c.Service
+	case c.Role != "":
 		return c.Role
 	}
 	return arn.ARN{Partition: partition, Service: "iam", Account: c.Account, Resource: "root"}.String()
@@ -59,6 +64,7 @@ type Request struct {
 	Caller   Caller
 	Action   string
 	Resource string // ARN
+	Source   string // ARN of that for which a service acts; "": none does
 }
 
 // Judge returns nil if a request may be carried out under the policy of its resource, and else why not. The owner may
@@ -108,7 +114,7 @@ func (d *Document) Decide(r Request) Decision {
 	for i := range d.statements {
 		s := &d.statements[i]
 		switch {
-		case !s.means(r.Caller) || !s.covers(action, r.Resource):
+		case !s.means(r.Caller) || !s.covers(action, r.Resource) || !s.holds(&r):
 		case s.deny:
 			return Denied
 		case len(s.unknown) == 0:
@@ -134,7 +140,7 @@ func (d *Document) Unknown() []string {
 // Public reports whether a statement of d allows something to everybody.
 func (d *Document) Public() bool {
 	return d != nil && slices.ContainsFunc(d.statements, func(s statement) bool {
-		return !s.deny && s.anybody && len(s.unknown) == 0
+		return !s.deny && s.anybody && len(s.unknown)+len(s.conditions) == 0
 	})
 }
 
@@ -160,7 +166,14 @@ func (d *Document) Actions(deny bool) []string {
 	return names
 }
 
+func (s *statement) holds(r *Request) bool {
+	return !slices.ContainsFunc(s.conditions, func(c condition) bool { return !c.holds(r) })
+}
+
 func (s *statement) means(c Caller) bool {
+	if c.Service != "" {
+		return s.anybody || slices.Contains(s.services, c.Service)
+	}
 	return s.anybody || slices.Contains(s.accounts, c.Account) || c.Role != "" && slices.ContainsFunc(s.roles, c.is)
 }
 
@@ -284,8 +297,10 @@ func (s *statement) read(raw json.RawMessage) error {
 	if slices.ContainsFunc(s.resources, func(r string) bool { return strings.Contains(r, "${") }) {
 		s.unknown = append(s.unknown, "policy variables in Resource")
 	}
-	if condition, ok := m["Condition"]; ok && strings.TrimSpace(string(condition)) != "{}" {
-		s.unknown = append(s.unknown, "Condition")
+	if raw, ok := m["Condition"]; ok {
+		if s.conditions, ok = readCondition(raw); !ok {
+			s.unknown = append(s.unknown, "Condition")
+		}
 	}
 	return s.readPrincipal(m)
 }
@@ -335,7 +350,9 @@ func (s *statement) readPrincipal(m map[string]json.RawMessage) error {
 					return err
 				}
 			}
-		case kind != "Service": // no service signs requests here, so its statements are about nobody
+		case kind == "Service":
+			s.services = names
+		default:
 			s.unknown, s.anybody = append(s.unknown, "principals of the kind "+kind), true
 		}
 	}

@@ -11,7 +11,7 @@ const (
 	orders = "arn:aws:kinesis:us-east-1:111111111111:stream/orders"
 )
 
-func put(c Caller) Request { return Request{c, "kinesis:PutRecord", orders} }
+func put(c Caller) Request { return Request{Caller: c, Action: "kinesis:PutRecord", Resource: orders} }
 
 func statementOf(members string) string {
 	return `{"Version":"2012-10-17","Statement":[{` + members + `}]}`
@@ -26,7 +26,7 @@ func meaning(members string) string {
 func TestAPolicyDecides(t *testing.T) {
 	t.Parallel()
 	const resource = `,"Resource":"` + orders + `"`
-	role := Caller{friend, "arn:aws:iam::222222222222:role/reader"}
+	role := Caller{Account: friend, Role: "arn:aws:iam::222222222222:role/reader"}
 	for name, c := range map[string]struct {
 		document string
 		request  Request
@@ -54,15 +54,15 @@ func TestAPolicyDecides(t *testing.T) {
 		},
 		"a session of a role is that role, whatever its path": {
 			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/apps/reader"},"Action":"*"` + resource),
-			put(Caller{friend, "arn:aws:sts::222222222222:assumed-role/reader/f"}), Allowed,
+			put(Caller{Account: friend, Role: "arn:aws:sts::222222222222:assumed-role/reader/f"}), Allowed,
 		},
 		"a session of another role is not": {
 			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/read"},"Action":"*"` + resource),
-			put(Caller{friend, "arn:aws:sts::222222222222:assumed-role/reader/f"}), Silent,
+			put(Caller{Account: friend, Role: "arn:aws:sts::222222222222:assumed-role/reader/f"}), Silent,
 		},
 		"nor that of another account's role": {
 			statementOf(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::333333333333:role/reader"},"Action":"*"` + resource),
-			put(Caller{friend, "arn:aws:sts::222222222222:assumed-role/reader/f"}), Silent,
+			put(Caller{Account: friend, Role: "arn:aws:sts::222222222222:assumed-role/reader/f"}), Silent,
 		},
 		"everybody": {
 			statementOf(`"Effect":"Allow","Principal":"*","Action":"kinesis:Put*"` + resource),
@@ -72,7 +72,7 @@ func TestAPolicyDecides(t *testing.T) {
 			statementOf(`"Effect":"Allow","Principal":{"AWS":"*"},"Action":"KINESIS:putrecor?"` + resource),
 			put(Caller{Account: friend}), Allowed,
 		},
-		"a service is nobody here": {
+		"a service is no account": {
 			statementOf(`"Effect":"Allow","Principal":{"Service":"firehose.amazonaws.com"},"Action":"*"` + resource),
 			put(Caller{Account: friend}), Silent,
 		},
@@ -153,7 +153,7 @@ func TestTheOwnerNeedsNoPolicyAndOthersDo(t *testing.T) {
 		"another who is allowed":             {open, Caller{Account: friend}, false, ""},
 		"another, what is the owner's alone": {open, Caller{Account: friend}, true, another + silent},
 		"the owner, what is the owner's":     {open, Caller{Account: owner}, true, ""},
-		"the owner, denied":                  {shut, Caller{owner, user}, true, user + denied},
+		"the owner, denied":                  {shut, Caller{Account: owner, Role: user}, true, user + denied},
 		"another, denied too":                {shut, Caller{Account: friend}, false, another + denied},
 	} {
 		var d *Document
