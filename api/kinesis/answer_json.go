@@ -83,8 +83,12 @@ func appendSeconds(dst []byte, ms record.Millis) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s, which is UTF-8, as a JSON string.
+// appendString appends s as a JSON string. Only a shard's stored key could be no UTF-8, and keys are made valid when
+// they are read; an answer must be JSON in any case.
 func appendString(dst []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		s = string([]rune(s))
+	}
 	dst = append(dst, '"')
 	from := 0
 	for i := range len(s) {
@@ -107,11 +111,5 @@ func appendString(dst []byte, s string) []byte {
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
-	dst = append(dst, s[from:]...)
-	if !utf8.ValidString(s[from:]) {
-		// Only a shard's stored key could be so, and keys are made valid when they are read; an answer must be JSON in
-		// any case.
-		dst = bytes.ToValidUTF8(dst, []byte("\ufffd"))
-	}
-	return append(dst, '"')
+	return append(append(dst, s[from:]...), '"')
 }

@@ -330,3 +330,16 @@ func TestAnswersInCBORAreWellFormed(t *testing.T) {
 		t.Errorf("a text that is no UTF-8 is %x", got)
 	}
 }
+
+// A text that is no UTF-8 makes no answer in JSON unreadable, also where something else in it is escaped.
+func TestAnswersInJSONAreUTF8(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"a\xffb": `"a` + "\ufffd" + `b"`, "\xff\"": `"` + "\ufffd" + `\""`, "\n\xff\xfe": `"\n` + "\ufffd\ufffd" + `"`,
+		"é\x01": `"é\u0001"`,
+	} {
+		if got := string(appendString(nil, s)); got != want {
+			t.Errorf("%q is %s, want %s", s, got, want)
+		}
+	}
+}
