@@ -76,6 +76,9 @@ func TestKeysAreChecked(t *testing.T) {
 		"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 340282366920938463463374607431768211456")
 	put("a", "01").fails("ValidationException", // D-06
 		`1 validation error detected: Value '01' at 'explicitHashKey' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,38})`)
+	long := "1" + strings.Repeat("0", 39)
+	put("a", long).fails("ValidationException", "1 validation error detected: Value '"+long+"' at 'explicitHashKey' "+
+		`failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,38})`)
 	if r := put(strings.Repeat("€", 256), "0"); r.status != 200 { // D-07
 		t.Errorf("256 characters: %s", r.body)
 	}

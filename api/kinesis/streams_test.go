@@ -374,6 +374,14 @@ func TestTagsAreChecked(t *testing.T) {
 		"ResourceNotFoundException", "Stream q under account 000000000000 not found.",
 	)
 
+	var tooMany []string
+	for i := range 201 {
+		tooMany = append(tooMany, fmt.Sprintf(`"%d":""`, i))
+	}
+	add("{"+strings.Join(tooMany, ",")+"}").failsLike("ValidationException", "too many tags", func(m string) bool {
+		return strings.HasSuffix(m, "Member must have length less than or equal to 200")
+	})
+
 	var fifty []string // O-34
 	for i := range 50 {
 		fifty = append(fifty, fmt.Sprintf(`"é%d":""`, i))
@@ -385,6 +393,15 @@ func TestTagsAreChecked(t *testing.T) {
 		t.Error(r.body)
 	}
 	w.ok("ListTagsForStream", `{"StreamName":"s","Limit":1}`).want("new", "Tags", 0, "Value")
+}
+
+// AWS's answers escape no more than JSON needs.
+func TestAnswersEscapeNoMoreThanTheyMust(t *testing.T) {
+	t.Parallel()
+	b, err := asJSON{}.answer(nil, map[string]string{"Policy": "<a&b>"})
+	if err != nil || string(b) != `{"Policy":"<a&b>"}` {
+		t.Errorf("%s, %v", b, err)
+	}
 }
 
 // O-35

@@ -75,7 +75,7 @@ func TestRequestsThatReachNoOperation(t *testing.T) {
 		},
 		{"no target", "", typeJSON, "{}", 400, typeJSON, `{"__type":"UnknownOperationException"}`},
 		{
-			"parameters of the content type do not count", "Nope", typeJSON + "; charset=UTF-8", "{}", 400, typeJSON,
+			"parameters of the content type do not count", "Nope", typeJSON + " ; charset=UTF-8", "{}", 400, typeJSON,
 			`{"__type":"UnknownOperationException"}`,
 		},
 	} {
@@ -175,6 +175,9 @@ func TestBodiesAboveTheLimitAreNotRead(t *testing.T) {
 		why := r.header.Get("x-amzn-error-message")
 		if r.status != 413 || r.body != "" || !strings.Contains(why, "20971520 bytes") {
 			t.Errorf("%d %q", r.status, r.body)
+		}
+		if r.header.Get("Connection") != "close" { // what of the body has not been read is no request
+			t.Errorf("the connection goes on: %v", r.header)
 		}
 	}
 	req := w.request(http.MethodPost, "ListStreams", "{}"+strings.Repeat(" ", maxBody-2))
