@@ -21,8 +21,9 @@ type Consumer struct {
 	arn   string
 	owner string
 
-	mu   sync.Mutex
-	held map[record.ShardID]*stream.Subscription
+	mu      sync.Mutex
+	held    map[record.ShardID]*stream.Subscription
+	refused map[record.ShardID]error // what Changed was told, for the Read that follows it
 }
 
 var _ Source = (*Consumer)(nil)
@@ -30,7 +31,9 @@ var _ Source = (*Consumer)(nil)
 // NewConsumer returns a consumer of the stream with a numeric id as a source; payloads show its arn and region, notices
 // the ARN of the stream. owner tells who reads, across restarts of the reading.
 func NewConsumer(streams *stream.Streams, id uint32, arn, region, owner string) *Consumer {
-	c := &Consumer{arn: arn, owner: owner, held: map[record.ShardID]*stream.Subscription{}}
+	c := &Consumer{
+		arn: arn, owner: owner, held: map[record.ShardID]*stream.Subscription{}, refused: map[record.ShardID]error{},
+	}
 	c.id, _, _ = stream.ParseConsumerARN(arn, "") // no consumer has an ARN that cannot be read
 	c.Kinesis = NewKinesis(streams, id, arn, region)
 	c.Kinesis.notices = c.id.Stream.ARN()
@@ -71,6 +74,10 @@ func (c *Consumer) Read(
 func (c *Consumer) subscription(ctx context.Context, shard record.ShardID) (*stream.Subscription, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.refused[shard]; err != nil {
+		delete(c.refused, shard)
+		return nil, err
+	}
 	sub := c.held[shard]
 	if sub != nil {
 		if sub.Ended() == nil {
@@ -86,10 +93,14 @@ func (c *Consumer) subscription(ctx context.Context, shard record.ShardID) (*str
 	return sub, err
 }
 
-// Changed returns a channel that is closed at the next change of the shard, and when the subscription ends.
+// Changed returns a channel that is closed at the next change of the shard, and when the subscription ends. It begins
+// the subscription for the Read that follows; if that is refused, so is that Read, without another try.
 func (c *Consumer) Changed(shard record.ShardID) <-chan struct{} {
 	sub, err := c.subscription(context.Background(), shard) // it is in memory
 	if err != nil {
+		c.mu.Lock()
+		c.refused[shard] = err
+		c.mu.Unlock()
 		return c.Kinesis.Changed(shard)
 	}
 	return sub.Changed()
@@ -99,6 +110,7 @@ func (c *Consumer) Changed(shard record.ShardID) <-chan struct{} {
 func (c *Consumer) Release(shard record.ShardID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.refused, shard)
 	if sub := c.held[shard]; sub != nil {
 		delete(c.held, shard)
 		sub.Close()

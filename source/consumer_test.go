@@ -1,6 +1,9 @@
 package source_test
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +39,7 @@ func TestAConsumerKeepsTheContract(t *testing.T) {
 // fanOut is a stream of one shard with a consumer, and the consumer as a source.
 type fanOut struct {
 	*testing.T
+	log     bytes.Buffer // of the streams
 	clock   *clock.Clock
 	streams *stream.Streams
 	made    stream.Consumer
@@ -49,7 +53,10 @@ func consumed(t *testing.T, pace stream.Pace, test func(f *fanOut)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clock.New(0)
 		f := &fanOut{T: t, clock: c}
-		f.streams = stream.New(stream.Options{Store: memory.New(memory.Options{Clock: c}), Clock: c, Pace: pace})
+		f.streams = stream.New(stream.Options{
+			Store: memory.New(memory.Options{Clock: c}), Clock: c, Pace: pace,
+			Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+		})
 		name := stream.Name{Account: "000000000000", Region: "us-east-1", Name: "orders"}
 		f.must(f.streams.Create(t.Context(), name, stream.CreateInput{Shards: 1}))
 		info, err := f.streams.Lookup(t.Context(), name)
@@ -136,6 +143,26 @@ func TestALostSeatWakes(t *testing.T) {
 		if err := f.read(f.source, 1); fault.CodeOf(err) != "ResourceInUseException" {
 			f.Errorf("its next read: %v", err)
 		}
+	})
+}
+
+// Each try of a mapping that is kept out is one attempt to subscribe, as its metrics count them and the log tells.
+func TestATryIsOneAttempt(t *testing.T) {
+	consumed(t, stream.Pace{}, func(f *fanOut) {
+		f.client()
+		for tries := 1; tries <= 3; tries++ {
+			f.source.Changed(0)
+			if err := f.read(f.source, 1); fault.CodeOf(err) != "ResourceInUseException" {
+				f.Errorf("try %d: %v", tries, err)
+			}
+			if n := strings.Count(f.log.String(), "a subscription is refused"); n != tries {
+				f.Errorf("%d attempts in %d tries", n, tries)
+			}
+		}
+		f.clock.SetOffset(f.clock.Offset() + stream.DefaultTakeOver)
+		f.source.Changed(0)
+		f.must(f.read(f.source, 1))
+		f.source.Release(0)
 	})
 }
 
