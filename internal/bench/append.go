@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/shardmill/shardmill/record"
 	"github.com/shardmill/shardmill/storage"
 )
@@ -28,7 +30,7 @@ func buildAppends(ctx context.Context, l *lab, c *cleanup, producers, records in
 	if err != nil {
 		return nil, err
 	}
-	log, writers, err := durableLog(ctx, l, c)
+	log, writers, err := durableLog(ctx, l, c, vfs.Default)
 	if err != nil {
 		return nil, err
 	}

@@ -135,8 +135,9 @@ func figures() []figure {
 		{name: "retention", what: "retention at 40 MB/s", rounds: 3, metrics: []metric{
 			{name: "device bytes", unit: "× payload", lower: true, at: 2.5, digits: 2},
 			{name: "worst put", unit: "ms", lower: true, at: 50, index: 1, upper: true},
-			{name: "worst put, stalls of the machine left out", unit: "ms", lower: true, at: 50, index: 2, upper: true},
-			{name: "longest stall of the machine", unit: "ms", lower: true, index: 3, upper: true},
+			{name: "worst put, its calls of the disk left out", unit: "ms", lower: true, at: 50, index: 2, upper: true},
+			{name: "worst put, stalls of the machine left out", unit: "ms", lower: true, at: 50, index: 3, upper: true},
+			{name: "longest stall of the machine", unit: "ms", lower: true, index: 4, upper: true},
 		}, build: buildRetention},
 		{name: "reopen", what: "reopen after kill -9", metrics: []metric{
 			{name: "exec → ready", unit: "ms", lower: true, at: 1000, digits: 0}, {name: "data", unit: "MiB", index: 1},

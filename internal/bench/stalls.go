@@ -18,6 +18,39 @@ const (
 // span is a stretch of time.
 type span struct{ from, to time.Time }
 
+// stretches are spans in order, without overlaps.
+type stretches []span
+
+// merge returns the time that any of spans takes.
+func merge(spans []span) (merged stretches) {
+	for _, s := range slices.SortedFunc(slices.Values(spans), func(a, b span) int { return a.from.Compare(b.from) }) {
+		last := len(merged) - 1
+		switch {
+		case last < 0 || s.from.After(merged[last].to):
+			merged = append(merged, s)
+		case s.to.After(merged[last].to):
+			merged[last].to = s.to
+		}
+	}
+	return merged
+}
+
+// within returns how much of w they take.
+func (s stretches) within(w span) (sum time.Duration) {
+	i, _ := slices.BinarySearchFunc(s, w.from, func(x span, at time.Time) int { return x.to.Compare(at) })
+	for ; i < len(s) && s[i].from.Before(w.to); i++ {
+		from, to := s[i].from, s[i].to
+		if from.Before(w.from) {
+			from = w.from
+		}
+		if to.After(w.to) {
+			to = w.to
+		}
+		sum += to.Sub(from)
+	}
+	return sum
+}
+
 // stalls knows when the machine did not get on, whatever the program under test did: its disk completed nothing, or
 // others had its processors.
 type stalls struct {
@@ -68,24 +101,7 @@ func (s *stalls) watch(ctx context.Context, dir string) {
 }
 
 // within returns how much of w the machine stood still.
-func (s *stalls) within(w span) (sum time.Duration) {
-	at := w.from
-	sorted := slices.SortedFunc(slices.Values(s.spans), func(a, b span) int { return a.from.Compare(b.from) })
-	for _, x := range sorted {
-		from, to := x.from, x.to
-		if from.Before(at) {
-			from = at
-		}
-		if to.After(w.to) {
-			to = w.to
-		}
-		if to.After(from) {
-			sum += to.Sub(from)
-			at = to
-		}
-	}
-	return sum
-}
+func (s *stalls) within(w span) time.Duration { return merge(s.spans).within(w) }
 
 // longest returns the longest stall.
 func (s *stalls) longest() (most time.Duration) {
