@@ -17,9 +17,10 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	caller  Caller
-	hosts   *Hosts   // of the router
-	service *Service // nil: not known yet, or none
-	action  string   // of the query protocol, once a form has been looked at
+	claims  sigv4.Claims // of the Authorization header; zero: nobody has taken it apart
+	hosts   *Hosts       // of the router
+	service *Service     // nil: not known yet, or none
+	action  string       // of the query protocol, once a form has been looked at
 	body    incoming
 	wrote   bool // the head of the answer is out
 

@@ -83,7 +83,7 @@ func (g *Gate) admit(x *exchange, r *http.Request) *fault.Error {
 	if refused != nil {
 		return refused
 	}
-	return g.prove(x, r, &given, sigv4.Digest(body))
+	return g.prove(x, r, &given, g.verifier.MatchesBody(r, &given, body, x.who.Secret))
 }
 
 // admitPassing is admit where the body passes later: what was signed is what a header says of it, and the service holds
@@ -102,7 +102,7 @@ func (g *Gate) admitPassing(x *exchange, r *http.Request, given *sigv4.Given) *f
 			Message: "Missing required header for this request: x-amz-content-sha256",
 		}
 	}
-	if refused := g.prove(x, r, given, digest); refused != nil {
+	if refused := g.prove(x, r, given, g.verifier.Matches(r, given, digest, x.who.Secret)); refused != nil {
 		return refused
 	}
 	x.chunks = g.verifier.Chunks(given, digest, x.who.Secret)
@@ -148,7 +148,7 @@ func signedBody(x *exchange, r *http.Request) ([]byte, *fault.Error) {
 
 // look does what needs no body: it finds the key and judges what the request says of its signature.
 func (g *Gate) look(x *exchange, r *http.Request) (sigv4.Given, *fault.Error) {
-	given, err := sigv4.Read(r, x.service.Dialect == Objects)
+	given, err := sigv4.Read(r, x.claims, x.service.Dialect == Objects)
 	if err != nil {
 		return given, x.service.unproven(r, &given, err)
 	}
@@ -170,9 +170,9 @@ func (g *Gate) look(x *exchange, r *http.Request) (sigv4.Given, *fault.Error) {
 	return given, nil
 }
 
-// prove verifies the signature, and makes the holder of the key the caller.
-func (g *Gate) prove(x *exchange, r *http.Request, given *sigv4.Given, digest string) *fault.Error {
-	if !g.verifier.Matches(r, given, digest, x.who.Secret) {
+// prove makes the holder of the key the caller, if the signature matches.
+func (g *Gate) prove(x *exchange, r *http.Request, given *sigv4.Given, matches bool) *fault.Error {
+	if !matches {
 		return x.service.unproven(r, given, mismatch)
 	}
 	x.proven = true
@@ -194,14 +194,14 @@ func Authenticate(r *http.Request, body []byte) (Caller, error) {
 		x = &exchange{}
 	}
 	if x.gate == nil {
-		if err := sigv4.Present(r); err != nil {
+		if err := sigv4.Present(r, x.claims); err != nil {
 			return x.caller, x.service.unproven(r, &sigv4.Given{}, err).WithStatus(0)
 		}
 		return x.caller, nil
 	}
 	given, refused := x.gate.look(x, r)
 	if refused == nil {
-		refused = x.gate.prove(x, r, &given, sigv4.Digest(body))
+		refused = x.gate.prove(x, r, &given, x.gate.verifier.MatchesBody(r, &given, body, x.who.Secret))
 	}
 	if refused != nil {
 		return x.caller, refused.WithStatus(0)
@@ -255,7 +255,8 @@ func (g *Gate) AdmitControl(r *http.Request, operation string) error {
 	if !ok {
 		return mismatch // it did not come through Router
 	}
-	x.caller, x.service, x.gate = ReadCaller(r, nil), &controlRow, g
+	x.caller, x.claims = readCaller(r, nil)
+	x.service, x.gate = &controlRow, g
 	if refused := g.admit(x, r); refused != nil {
 		return refused
 	}

@@ -18,7 +18,7 @@ func (rt *Router) servePage(x *exchange, r *http.Request) bool {
 	if len(origins) != 1 {
 		return false
 	}
-	x.caller = ReadCaller(r, rt.Keys)
+	x.caller, x.claims = readCaller(r, rt.Keys)
 	rt.actAs(&x.caller)
 	s, unknown := rt.pick(x, r)
 	if s == nil {

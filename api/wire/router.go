@@ -77,7 +77,7 @@ func (rt *Router) actAs(c *Caller) {
 
 // serve hands an exchange over to the service that it means, if the service admits it.
 func (rt *Router) serve(x *exchange, r *http.Request) {
-	x.caller = ReadCaller(r, rt.Keys)
+	x.caller, x.claims = readCaller(r, rt.Keys)
 	if base := rt.Hosts.Advertised(); base != "" && !x.caller.Issued {
 		x.caller.Endpoint = base
 	}
@@ -121,7 +121,7 @@ func (rt *Router) turnAway(x *exchange, r *http.Request, status int, code, text 
 		WriteJSON(x, status, "application/json", map[string]string{"message": text})
 		return
 	}
-	x.caller = ReadCaller(r, rt.Keys)
+	x.caller, x.claims = readCaller(r, rt.Keys)
 	s, unknown := rt.pick(x, r)
 	if unknown != "" {
 		x.caller.Service = unknown

@@ -69,7 +69,11 @@ func (s *Service) open(r *http.Request) bool {
 // signedHeader reports whether r carries a signature where a page cannot put it. A presigned URL can be put into any
 // page.
 func signedHeader(r *http.Request) bool {
-	h := r.Header.Get("Authorization")
+	given := r.Header["Authorization"]
+	if len(given) == 0 {
+		return false
+	}
+	h := given[0]
 	return h == algorithm || strings.HasPrefix(h, algorithm+" ")
 }
 

@@ -68,19 +68,21 @@ const algorithm = sigv4.Algorithm
 
 // ReadCaller determines the caller. Signatures are parsed for account and region, not verified. keys may be nil.
 func ReadCaller(r *http.Request, keys Keys) Caller {
-	c := Caller{Account: DefaultAccount, Region: DefaultRegion, RequestID: ids.New(), Endpoint: "http://" + r.Host}
+	c, _ := readCaller(r, keys)
+	return c
+}
+
+// readCaller is ReadCaller that also returns the parts of the Authorization header, if that is one of AWS's.
+func readCaller(r *http.Request, keys Keys) (c Caller, made sigv4.Claims) {
+	c = Caller{Account: DefaultAccount, Region: DefaultRegion, RequestID: ids.New(), Endpoint: "http://" + r.Host}
 	if r.TLS != nil {
 		c.Endpoint = "https://" + r.Host
 	}
 	credential := ""
-	if h := r.Header.Get("Authorization"); h == algorithm || strings.HasPrefix(h, algorithm+" ") {
+	if signedHeader(r) {
 		c.Signed = true
-		for part := range sigv4.Parts(h[len(algorithm):]) {
-			if v, ok := strings.CutPrefix(part, "Credential="); ok {
-				credential = v
-				break
-			}
-		}
+		made = sigv4.Claimed(r.Header["Authorization"][0])
+		credential = made.Credential
 	} else if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
 		q := r.URL.Query()
 		credential = q.Get("X-Amz-Credential")
@@ -102,7 +104,7 @@ func ReadCaller(r *http.Request, keys Keys) Caller {
 			c.Account, c.Region, c.Issued = account, region, true
 		}
 	}
-	return c
+	return c, made
 }
 
 // IsAccount reports whether s has the form of an account id: twelve digits.

@@ -45,7 +45,7 @@ func TestTheTimeOfASignatureHasTwoEnds(t *testing.T) {
 			r.Header.Set("X-Amz-Date", c.date)
 			r.Header.Set("Authorization", Algorithm+" Credential="+scope+", SignedHeaders=host, Signature=ab")
 		}
-		g, err := Read(r, false)
+		g, err := Read(r, Claims{}, false)
 		if err == nil {
 			err = g.Check(r, "kinesis", now)
 		}
@@ -91,7 +91,7 @@ func TestWhatChangesARequestIsSigned(t *testing.T) {
 			r.Header.Set("X-Amz-Date", stamp)
 			r.Header.Set("Authorization", Algorithm+" Credential="+scope+", SignedHeaders="+c.names+", Signature=ab")
 		}
-		g, err := Read(r, c.service == "s3")
+		g, err := Read(r, Claims{}, c.service == "s3")
 		if err == nil {
 			err = g.Check(r, c.service, now)
 		}
@@ -115,7 +115,7 @@ func TestAVerifierServesManyAtOnce(t *testing.T) {
 			for range 50 {
 				r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", nil)
 				Sign(r, Digest(nil), Key{ID: "K", Secret: secret}, Scope{region, "kinesis"}, at)
-				g, err := Read(r, false)
+				g, err := Read(r, Claims{}, false)
 				if err != nil || !v.Matches(r, &g, Digest(nil), secret) {
 					t.Errorf("%s, %s, %s: %v", region, secret, at, err)
 				}
@@ -146,7 +146,7 @@ func TestAScopeIsFiveParts(t *testing.T) {
 			"X-Amz-Date":    {"20150830T130000Z"},
 			"Authorization": {Algorithm + " Credential=" + credential + ", SignedHeaders=host, Signature=ab"},
 		}}
-		g, err := Read(r, false)
+		g, err := Read(r, Claims{}, false)
 		if err == nil {
 			err = g.Check(r, "kinesis", time.Date(2015, 8, 30, 13, 0, 0, 0, time.UTC))
 		}

@@ -62,13 +62,16 @@ const emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 func (c *Chunks) next(kind, signature string, digests ...string) bool {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	s.text = append(append(append(s.text[:0], Algorithm...), kind...), '\n')
-	s.text = append(append(s.text, c.given.Stamp...), '\n')
-	s.text = append(c.given.appendScope(s.text), '\n')
+	g := &c.given
+	key := c.verifier.keyed(derivation{c.secret, g.Day, g.Region, g.Service})
+	s.text = append(s.text[:0], key.inner[:]...)
+	s.text = append(append(append(s.text, Algorithm...), kind...), '\n')
+	s.text = append(append(s.text, g.Stamp...), '\n')
+	s.text = append(g.appendScope(s.text), '\n')
 	s.text = append(s.text, c.before...)
 	for _, d := range digests {
 		s.text = append(append(s.text, '\n'), d...)
 	}
 	c.before = signature
-	return c.verifier.is(s, &c.given, c.secret, signature)
+	return key.made(s, signature)
 }

@@ -55,7 +55,7 @@ func TestTheChunksOfAWSsExamplesVerify(t *testing.T) {
 		r.Header.Set("Authorization", Algorithm+" Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"+
 			"SignedHeaders="+c.names+",Signature="+c.seed)
 		var v Verifier
-		g, err := Read(r, true)
+		g, err := Read(r, Claims{}, true)
 		if err != nil || !v.Matches(r, &g, digest, secret) {
 			t.Errorf("%s: %+v, %v", digest, g, err)
 			continue

@@ -1,7 +1,6 @@
 package sigv4
 
 import (
-	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -58,9 +57,46 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Text }
 
-// Present reports whether a request has a signature with all its parts, whatever they say. Errors are *Refusal. Source:
-// recorded from AWS by kinesalite.
-func Present(r *http.Request) error {
+// Claims are the parts of an Authorization header, "" for those that it does not have. Of several of one name the last
+// counts, as AWS has it.
+type Claims struct {
+	Header                       string // as a whole
+	Credential, Names, Signature string
+}
+
+// Claimed takes an Authorization header apart, at commas and spaces behind its first word. Source: recorded from AWS by
+// kinesalite.
+func Claimed(header string) Claims {
+	c := Claims{Header: header}
+	_, rest, _ := strings.Cut(header, " ")
+	for rest != "" {
+		var some, part string
+		for some, rest, _ = strings.Cut(rest, ","); some != ""; {
+			part, some, _ = strings.Cut(some, " ")
+			switch name, value, _ := strings.Cut(part, "="); name {
+			case "Credential":
+				c.Credential = value
+			case "SignedHeaders":
+				c.Names = value
+			case "Signature":
+				c.Signature = value
+			}
+		}
+	}
+	return c
+}
+
+// of returns the claims of a header: c, if that is where they come from.
+func (c Claims) of(header string) Claims {
+	if c.Header == header {
+		return c
+	}
+	return Claimed(header)
+}
+
+// Present reports whether a request has a signature with all its parts, whatever they say. made is what Claimed has
+// made of its Authorization header, or the zero value. Errors are *Refusal. Source: recorded from AWS by kinesalite.
+func Present(r *http.Request, made Claims) error {
 	header, presigned := first(r.Header, "Authorization"), queried(r)
 	switch {
 	case header != "" && presigned:
@@ -71,7 +107,7 @@ func Present(r *http.Request) error {
 				"parameter or the Authorization header should be specified",
 		}
 	case header != "":
-		if refused := complete(r.Header, header); refused != nil {
+		if refused := made.of(header).complete(r.Header); refused != nil {
 			return refused
 		}
 		return nil
@@ -94,18 +130,17 @@ func queried(r *http.Request) bool {
 	return r.URL.RawQuery != "" && r.URL.Query().Has("X-Amz-Algorithm")
 }
 
-// complete names the missing parts of an Authorization header, split on commas and spaces after its first token.
-func complete(h http.Header, header string) *Refusal {
-	g, credential, _ := split(header)
+// complete names the missing parts of a signature in an Authorization header.
+func (c Claims) complete(h http.Header) *Refusal {
 	dated := first(h, "X-Amz-Date") != "" || first(h, "Date") != ""
-	if credential != "" && g.Signature != "" && g.Names != "" && dated {
+	if c.Credential != "" && c.Signature != "" && c.Names != "" && dated {
 		return nil
 	}
 	var text strings.Builder
 	for _, p := range []struct {
 		present bool
 		name    string
-	}{{credential != "", "Credential"}, {g.Signature != "", "Signature"}, {g.Names != "", "SignedHeaders"}} {
+	}{{c.Credential != "", "Credential"}, {c.Signature != "", "Signature"}, {c.Names != "", "SignedHeaders"}} {
 		if !p.present {
 			text.WriteString("Authorization header requires '" + p.name + "' parameter. ")
 		}
@@ -114,27 +149,10 @@ func complete(h http.Header, header string) *Refusal {
 		text.WriteString("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ")
 	}
 	return &Refusal{
-		Why: Incomplete, Text: text.String() + "Authorization=" + clip(header),
+		Why: Incomplete, Text: text.String() + "Authorization=" + clip(c.Header),
 		Object: "The authorization header is malformed; the authorization header requires three components: " +
 			"Credential, SignedHeaders, and Signature.",
 	}
-}
-
-// split takes an Authorization header apart.
-func split(header string) (g Given, credential, scheme string) {
-	scheme, rest, _ := strings.Cut(header, " ")
-	for part := range Parts(rest) {
-		name, value, _ := strings.Cut(part, "=")
-		switch name {
-		case "Credential":
-			credential = value
-		case "SignedHeaders":
-			g.Names = value
-		case "Signature":
-			g.Signature = value
-		}
-	}
-	return g, credential, scheme
 }
 
 // completeQuery names the missing parts of a presigned request.
@@ -157,23 +175,24 @@ func completeQuery(q url.Values, s3 bool) error {
 	}
 }
 
-// Read returns what a request says of its signature, whose service is S3 or another one. Errors are *Refusal: the
-// request has no signature, or an unreadable one.
-func Read(r *http.Request, s3 bool) (g Given, err error) {
+// Read returns what a request says of its signature, whose service is S3 or another one. made is what Claimed has made
+// of its Authorization header, or the zero value. Errors are *Refusal: the request has no signature, or an unreadable
+// one.
+func Read(r *http.Request, made Claims, s3 bool) (g Given, err error) {
 	if header := first(r.Header, "Authorization"); header != "" && !queried(r) {
-		return readHeader(r.Header, header)
+		return made.of(header).read(r.Header)
 	}
-	if err := Present(r); err != nil {
+	if err := Present(r, made); err != nil {
 		return Given{Presigned: queried(r)}, err
 	}
 	return readQuery(r.URL.Query(), s3)
 }
 
-// readHeader reads an Authorization header.
-func readHeader(h http.Header, header string) (Given, error) {
-	g, credential, scheme := split(header)
-	if credential == "" || g.Signature == "" || g.Names == "" {
-		refused := complete(h, header)
+// read reads the signature in an Authorization header.
+func (c Claims) read(h http.Header) (g Given, err error) {
+	scheme, _, _ := strings.Cut(c.Header, " ")
+	if c.Credential == "" || c.Signature == "" || c.Names == "" {
+		refused := c.complete(h)
 		if !strings.HasPrefix(scheme, "AWS4-") {
 			refused.Why, refused.Object = Foreign, otherScheme
 		}
@@ -184,7 +203,7 @@ func readHeader(h http.Header, header string) (Given, error) {
 			Why: Foreign, Text: "Unsupported AWS 'algorithm': '" + clip(scheme) + "'.", Object: otherScheme,
 		}
 	}
-	g.Stamp = first(h, "X-Amz-Date")
+	g.Names, g.Signature, g.Stamp = c.Names, c.Signature, first(h, "X-Amz-Date")
 	if g.Stamp == "" {
 		g.Stamp = first(h, "Date")
 		if at, err := http.ParseTime(g.Stamp); err == nil {
@@ -192,35 +211,20 @@ func readHeader(h http.Header, header string) (Given, error) {
 		}
 	}
 	if g.Stamp == "" {
-		return g, complete(h, header)
+		return g, c.complete(h)
 	}
 	if err := g.dated(); err != nil {
 		return g, err
 	}
 	g.Session = first(h, "X-Amz-Security-Token")
-	return g, g.scope(credential)
+	return g, g.scope(c.Credential)
 }
 
 const otherScheme = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 
-// Parts returns the parts of an Authorization header between commas and spaces, without empty ones.
-func Parts(header string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for header != "" {
-			var some string
-			for some, header, _ = strings.Cut(header, ","); some != ""; {
-				var part string
-				if part, some, _ = strings.Cut(some, " "); part != "" && !yield(part) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // dated reads the date.
 func (g *Given) dated() (err error) {
-	if g.At, err = time.Parse(stampForm, g.Stamp); err == nil {
+	if g.At, err = stamped(g.Stamp); err == nil {
 		return nil
 	}
 	return &Refusal{
@@ -229,6 +233,32 @@ func (g *Given) dated() (err error) {
 			"'. See http://en.wikipedia.org/wiki/ISO_8601",
 		Object: "AWS authentication requires a valid Date or x-amz-date header",
 	}
+}
+
+// stamped is time.Parse of stampForm, for which it stands in: every request has a date, and nearly every one is plain.
+func stamped(s string) (time.Time, error) {
+	var part [14]int
+	if len(s) != len(stampForm) || s[8] != 'T' || s[15] != 'Z' {
+		return time.Parse(stampForm, s)
+	}
+	n := 0
+	for i := range 15 {
+		if i == 8 {
+			continue
+		}
+		if s[i] < '0' || s[i] > '9' {
+			return time.Parse(stampForm, s)
+		}
+		part[n] = int(s[i] - '0')
+		n++
+	}
+	two := func(i int) int { return 10*part[i] + part[i+1] }
+	year, month, day, hour, minute, second := 100*two(0)+two(2), two(4), two(6), two(8), two(10), two(12)
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	if month < 1 || month > 12 || t.Day() != day || hour > 23 || minute > 59 || second > 59 {
+		return time.Parse(stampForm, s) // which says what is wrong
+	}
+	return t, nil
 }
 
 // readQuery reads the signature of a presigned request.
@@ -340,7 +370,7 @@ func (g *Given) timely(now time.Time) error {
 	if g.Presigned {
 		lives = g.Expires
 	}
-	now = now.UTC().Truncate(time.Second)
+	now = time.Unix(now.Unix(), 0).UTC()
 	switch {
 	case g.At.After(now.Add(Skew)):
 		return &Refusal{

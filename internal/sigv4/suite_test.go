@@ -1,18 +1,19 @@
 package sigv4
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"pgregory.net/rapid"
 )
 
 // signedRequest is a request of AWS's suite as it was signed.
@@ -93,7 +94,7 @@ func TestTheRequestsOfAWSsSuitePass(t *testing.T) {
 		}
 		for _, way := range []string{"header", "query"} {
 			s := parseSigned(t, files[way+"-signed-request.txt"])
-			g, err := Read(s.request, false)
+			g, err := Read(s.request, Claims{}, false)
 			if err != nil {
 				t.Errorf("%s%s: %v", name, way, err)
 				continue
@@ -106,13 +107,13 @@ func TestTheRequestsOfAWSsSuitePass(t *testing.T) {
 				t.Errorf("%s%s: %v", name, way, err)
 			}
 			s3 := !c.Normalize // S3's way with paths is to leave them as they are
-			canonical := string(g.appendCanonical(nil, s.request, pathOf(s.path, s3), Digest([]byte(s.body)),
+			canonical := string(g.appendCanonical(nil, s.request, pathOf(s.path, s3), []byte(Digest([]byte(s.body))),
 				!strings.Contains(name, "sts-header-after")))
 			if want := strings.TrimSuffix(files[way+"-canonical-request.txt"], "\n"); canonical != want {
 				t.Errorf("%s%s: canonical\n%s\nwant\n%s", name, way, canonical, want)
 			}
 			judge := func(r *http.Request, g Given, digest, secret string) bool {
-				return v.matches(r, &g, pathOf(s.path, s3), digest, secret)
+				return v.matches(&scratch{digest: []byte(digest)}, r, &g, pathOf(s.path, s3), secret)
 			}
 			digest := Digest([]byte(s.body))
 			if !judge(s.request, g, digest, c.Credentials.Secret) {
@@ -253,7 +254,7 @@ func TestWhatAWSSaysOfASignature(t *testing.T) {
 		if c.date != "" {
 			r.Header.Set("X-Amz-Date", c.date)
 		}
-		g, err := Read(r, false)
+		g, err := Read(r, Claims{}, false)
 		if err == nil {
 			err = g.Check(r, "kinesis", now)
 		}
@@ -278,7 +279,7 @@ func TestADateOfHTTPCounts(t *testing.T) {
 		"Authorization": {"AWS4-HMAC-SHA256 Credential=A/20150830/r/s/aws4_request,SignedHeaders=host,Signature=b"},
 		"Date":          {"Sun, 30 Aug 2015 12:36:00 GMT"},
 	}}
-	if g, err := Read(r, false); err != nil || g.Stamp != "20150830T123600Z" {
+	if g, err := Read(r, Claims{}, false); err != nil || g.Stamp != "20150830T123600Z" {
 		t.Errorf("read %+v, %v", g, err)
 	}
 }
@@ -294,27 +295,87 @@ func TestTheHostMayBeSignedAsAuthority(t *testing.T) {
 			"X-Amz-Date": {"20150830T123600Z"},
 		},
 	}
-	g, err := Read(r, false)
+	g, err := Read(r, Claims{}, false)
 	if err == nil {
 		err = g.Check(r, "kinesis", time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(g.appendCanonical(nil, r, "/", "digest", true))
+	text := string(g.appendCanonical(nil, r, "/", []byte("digest"), true))
 	if !strings.Contains(text, "\n:authority:mill.example:4566\n") {
 		t.Errorf("what is signed is %q", text)
 	}
 }
 
+// Of several parts of one name the last counts.
 func TestAuthorizationIsSplitAtCommasAndBlanks(t *testing.T) {
 	t.Parallel()
-	for header, want := range map[string][]string{
-		"": nil, " , ,": nil, "a": {"a"},
-		" Credential=x, SignedHeaders=y;z ,Signature=0": {"Credential=x", "SignedHeaders=y;z", "Signature=0"},
+	for header, want := range map[string]Claims{
+		"": {}, " , ,": {}, "a": {}, "Credential=x": {}, "A Credential": {}, "A Credential=x": {Credential: "x"},
+		"A ,  Credential=x, SignedHeaders=y;z ,Signature=0=":  {Credential: "x", Names: "y;z", Signature: "0="},
+		"A Signature=0 Credential=x,Signature=1,credential=y": {Credential: "x", Signature: "1"},
+		"A Credential=x,Credential=":                          {},
 	} {
-		if got := slices.Collect(Parts(header)); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, want %q", header, got, want)
+		want.Header = header
+		if got := Claimed(header); got != want {
+			t.Errorf("%q: %+v, want %+v", header, got, want)
 		}
 	}
+}
+
+// What was taken apart before counts for its own header alone: a header that has changed since is read again.
+func TestClaimsAreThoseOfTheirHeader(t *testing.T) {
+	t.Parallel()
+	r := request(t, "POST", "https://host.example/")
+	Sign(r, Digest(nil), exampleKey, Scope{"us-east-1", "kinesis"}, exampleAt)
+	before := Claimed(r.Header.Get("Authorization"))
+	other := exampleKey
+	other.ID = "ANOTHERKEY"
+	Sign(r, Digest(nil), other, Scope{"us-east-1", "kinesis"}, exampleAt)
+
+	g, err := Read(r, before, false)
+
+	if err != nil || g.KeyID != other.ID || Present(r, before) != nil {
+		t.Errorf("read %+v, %v", g, err)
+	}
+	r.Header.Del("Authorization")
+	if _, err := Read(r, before, false); err == nil || Present(r, before) == nil {
+		t.Error("a request without a header counts as signed")
+	}
+}
+
+// Dates are read as time.Parse reads them, whether they are in the form that all clients send or in another one.
+func TestDatesAreReadAsByTimeParse(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(
+			rapid.StringMatching(`[0-2][0-9]{3}[01][0-9][0-3][0-9]T[0-2][0-9][0-6][0-9][0-6][0-9]Z`),
+			rapid.StringMatching(`2026(02|12)(00|28|29|30|31|32)T235959([.,][0-9])?Z`),
+			rapid.StringMatching(`[0-9T:.+Z-]{14,18}`),
+		).Draw(t, "date")
+		want, wrong := time.Parse(stampForm, s)
+		got, err := stamped(s)
+		if (err != nil) != (wrong != nil) || !got.Equal(want) || got.Location() != want.Location() {
+			t.Fatalf("%q is %v, %v and not %v, %v", s, got, err, want, wrong)
+		}
+	})
+}
+
+// The keys are those of HMAC, whatever the secret.
+func TestKeysAreThoseOfHMAC(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		from := derivation{rapid.String().Draw(t, "secret"), "20260102", "eu-west-1", "kinesis"}
+		text := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "text")
+		key := []byte("AWS4" + from.secret)
+		for _, part := range []string{from.day, from.region, from.service, ending} {
+			key = mac(key, part)
+		}
+		k := derive(from)
+		s := &scratch{text: append(k.inner[:], text...)}
+		if !k.made(s, hex.EncodeToString(mac(key, string(text)))) {
+			t.Fatal("another text")
+		}
+	})
 }

@@ -1,36 +1,43 @@
 package sigv4
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"hash"
 	"net/http"
 	"net/url"
 	"path"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Verifier computes signatures again. It keeps the keys that are derived from secrets for a day and a scope, since
 // deriving one costs four times what using it does. The zero value is ready. Safe for concurrent use.
 type Verifier struct {
+	last    atomic.Pointer[derived] // found last: mostly one client sends many requests
 	mu      sync.RWMutex
-	derived map[derivation]*sync.Pool // of hash.Hash
+	derived map[derivation]*derived
 }
 
 // derivation is what a key is derived from.
 type derivation struct{ secret, day, region, service string }
+
+// derived is a key as HMAC uses it: in front of what it is about, mixed with the two paddings. Each is a block of the
+// hash, so that a text in memory is hashed in one go. Source: RFC 2104.
+type derived struct {
+	from         derivation
+	inner, outer [sha256.BlockSize]byte
+}
 
 // maxDerived bounds the kept keys: a client may name any region.
 const maxDerived = 1024
 
 // scratch is what one verification writes into.
 type scratch struct {
-	text []byte
-	sum  [sha256.Size]byte
+	text, digest []byte
+	sum          [sha256.Size]byte
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{text: make([]byte, 0, 1<<10)} }}
@@ -38,38 +45,47 @@ var scratches = sync.Pool{New: func() any { return &scratch{text: make([]byte, 0
 // Matches reports whether the signature is what a secret gives for this request, whose body has the digest that was
 // signed. The time that it takes says nothing of how nearly it matches.
 func (v *Verifier) Matches(r *http.Request, g *Given, digest, secret string) bool {
-	return v.matches(r, g, pathOf(r.URL.EscapedPath(), g.Service == "s3"), digest, secret)
-}
-
-// matches is Matches of a request whose path is signed like this.
-func (v *Verifier) matches(r *http.Request, g *Given, path, digest, secret string) bool {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	ok := v.signed(s, r, g, path, digest, secret, true)
+	s.digest = append(s.digest[:0], digest...)
+	return v.matches(s, r, g, pathOf(r.URL.EscapedPath(), g.Service == "s3"), secret)
+}
+
+// MatchesBody is Matches for a body that is in memory.
+func (v *Verifier) MatchesBody(r *http.Request, g *Given, body []byte, secret string) bool {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	s.sum = sha256.Sum256(body)
+	s.digest = hex.AppendEncode(s.digest[:0], s.sum[:])
+	return v.matches(s, r, g, pathOf(r.URL.EscapedPath(), g.Service == "s3"), secret)
+}
+
+// matches is Matches of a request whose path is signed like this, and whose digest is in s.
+func (v *Verifier) matches(s *scratch, r *http.Request, g *Given, path, secret string) bool {
+	ok := v.signed(s, r, g, path, secret, true)
 	if !ok && g.Presigned && g.Session != "" { // some clients add the token when they have signed
-		ok = v.signed(s, r, g, path, digest, secret, false)
+		ok = v.signed(s, r, g, path, secret, false)
 	}
 	return ok
 }
 
-func (v *Verifier) signed(s *scratch, r *http.Request, g *Given, path, digest, secret string, token bool) bool {
-	s.text = g.appendCanonical(s.text[:0], r, path, digest, token)
+func (v *Verifier) signed(s *scratch, r *http.Request, g *Given, path, secret string, token bool) bool {
+	s.text = g.appendCanonical(s.text[:0], r, path, s.digest, token)
 	s.sum = sha256.Sum256(s.text)
-	s.text = append(append(append(s.text[:0], Algorithm...), '\n'), g.Stamp...)
+	key := v.keyed(derivation{secret, g.Day, g.Region, g.Service})
+	s.text = append(s.text[:0], key.inner[:]...)
+	s.text = append(append(append(s.text, Algorithm...), '\n'), g.Stamp...)
 	s.text = g.appendScope(append(s.text, '\n'))
 	s.text = hex.AppendEncode(append(s.text, '\n'), s.sum[:])
-	return v.is(s, g, secret, g.Signature)
+	return key.made(s, g.Signature)
 }
 
-// is reports whether a signature is that of the text in s.
-func (v *Verifier) is(s *scratch, g *Given, secret, signature string) bool {
-	pool := v.keyed(derivation{secret, g.Day, g.Region, g.Service})
-	h := pool.Get().(hash.Hash)
-	h.Reset()
-	h.Write(s.text)
-	sum := h.Sum(s.sum[:0])
-	pool.Put(h)
-	s.text = hex.AppendEncode(s.text[:0], sum)
+// made reports whether a signature is that of the text in s, which begins with the inner block of the key.
+func (k *derived) made(s *scratch, signature string) bool {
+	s.sum = sha256.Sum256(s.text)
+	s.text = append(append(s.text[:0], k.outer[:]...), s.sum[:]...)
+	s.sum = sha256.Sum256(s.text)
+	s.text = hex.AppendEncode(s.text[:0], s.sum[:])
 	return len(signature) == len(s.text) && subtle.ConstantTimeCompare([]byte(signature), s.text) == 1
 }
 
@@ -80,33 +96,48 @@ func (g *Given) appendScope(dst []byte) []byte {
 	return dst
 }
 
-// keyed returns hashes with the key of a derivation.
-func (v *Verifier) keyed(d derivation) *sync.Pool {
-	v.mu.RLock()
-	pool := v.derived[d]
-	v.mu.RUnlock()
-	if pool != nil {
-		return pool
+// keyed returns the key of a derivation.
+func (v *Verifier) keyed(from derivation) *derived {
+	if k := v.last.Load(); k != nil && k.from == from {
+		return k
 	}
-	// what stays in the map must not keep a whole request in memory
-	d = derivation{d.secret, strings.Clone(d.day), strings.Clone(d.region), strings.Clone(d.service)}
-	key := []byte("AWS4" + d.secret)
-	for _, part := range []string{d.day, d.region, d.service, ending} {
+	v.mu.RLock()
+	k := v.derived[from]
+	v.mu.RUnlock()
+	if k == nil {
+		k = derive(from)
+		v.mu.Lock()
+		if len(v.derived) >= maxDerived || v.derived == nil {
+			v.derived = map[derivation]*derived{}
+		}
+		v.derived[k.from] = k
+		v.mu.Unlock()
+	}
+	v.last.Store(k)
+	return k
+}
+
+// derive makes a key, which keeps nothing of the request that from is part of.
+func derive(from derivation) *derived {
+	k := &derived{from: derivation{
+		from.secret, strings.Clone(from.day), strings.Clone(from.region), strings.Clone(from.service),
+	}}
+	key := []byte("AWS4" + from.secret)
+	for _, part := range []string{from.day, from.region, from.service, ending} {
 		key = mac(key, part)
 	}
-	pool = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.derived) >= maxDerived || v.derived == nil {
-		v.derived = map[derivation]*sync.Pool{}
+	copy(k.inner[:], key)
+	copy(k.outer[:], key)
+	for i := range sha256.BlockSize {
+		k.inner[i] ^= 0x36
+		k.outer[i] ^= 0x5c
 	}
-	v.derived[d] = pool
-	return pool
+	return k
 }
 
 // appendCanonical appends the request as it is signed. Without token the security token of a presigned request is left
 // out.
-func (g *Given) appendCanonical(dst []byte, r *http.Request, path, digest string, token bool) []byte {
+func (g *Given) appendCanonical(dst []byte, r *http.Request, path string, digest []byte, token bool) []byte {
 	dst = append(append(dst, r.Method...), '\n')
 	dst = append(append(dst, path...), '\n')
 	if r.URL.RawQuery != "" {
@@ -201,8 +232,10 @@ func appendCanonicalName(dst []byte, name string) []byte {
 
 // appendTrimmed appends a value without spaces around it, and with one for each run within.
 func appendTrimmed(dst []byte, value string) []byte {
-	value = strings.Trim(value, " \t")
-	if !strings.Contains(value, "  ") {
+	if value != "" && (value[0] <= ' ' || value[len(value)-1] <= ' ') {
+		value = strings.Trim(value, " \t")
+	}
+	if strings.IndexByte(value, ' ') < 0 || !strings.Contains(value, "  ") {
 		return append(dst, value...)
 	}
 	for i := range len(value) {

@@ -32,7 +32,7 @@ func TestWhatIsSignedVerifies(t *testing.T) {
 		}
 		digest := Digest([]byte(rapid.String().Draw(t, "body")))
 		Sign(r, digest, k, Scope{"us-east-1", service}, exampleAt)
-		g, err := Read(r, service == "s3")
+		g, err := Read(r, Claims{}, service == "s3")
 		if err == nil {
 			err = g.Check(r, service, exampleAt)
 		}
@@ -79,7 +79,7 @@ func FuzzClaims(f *testing.F) {
 			}
 		}
 		for _, s3 := range []bool{false, true} {
-			g, err := Read(r, s3)
+			g, err := Read(r, Claims{}, s3)
 			if err == nil {
 				if g.KeyID == "" || g.Signature == "" || g.Names == "" || strings.Contains(g.Service, "/") ||
 					g.Expires > MaxExpires {
@@ -108,7 +108,7 @@ func BenchmarkMatches(b *testing.B) {
 	var v Verifier
 	b.ReportAllocs()
 	for b.Loop() {
-		g, err := Read(r, false)
+		g, err := Read(r, Claims{}, false)
 		if err != nil || g.Check(r, "kinesis", exampleAt) != nil || !v.Matches(r, &g, digest, exampleKey.Secret) {
 			b.Fatal(err)
 		}
