@@ -103,14 +103,14 @@ func TestKeysEndWithTheirEnvironment(t *testing.T) {
 		    return os.environ["AWS_ACCESS_KEY_ID"]
 	`)
 	key := strings.Trim(string(b.invoke("f", `0`).Payload), `"`)
-	if _, _, ok := b.Resolve(key); !ok {
+	if _, ok := b.Resolve(key); !ok {
 		t.Fatalf("key %s is unknown while its environment lives", key)
 	}
 
 	b.invoke("f", `1`)
 
 	eventually.Holds(t, "the end of the key", func() bool {
-		_, _, good := b.Resolve(key)
+		_, good := b.Resolve(key)
 		return !good
 	})
 }

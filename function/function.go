@@ -323,10 +323,10 @@ func (f *Functions) CPU() string { return f.cpu }
 // MemoryWatch says how MemorySize is held, for status output: watchdog, or off where the system gives no reading.
 func MemoryWatch() string { return sandbox.MemoryWatch }
 
-// Resolve returns the account and region of the function that the access key was issued to.
-func (f *Functions) Resolve(accessKey string) (account, region string, ok bool) {
+// Resolve returns the account of the function that the access key was issued to.
+func (f *Functions) Resolve(accessKey string) (account string, ok bool) {
 	h, ok := f.keys.lookup(accessKey)
-	return h.ref.Account, h.ref.Region, ok
+	return h.ref.Account, ok
 }
 
 // Holding is what is known of an access key that was issued to a function.

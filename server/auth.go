@@ -61,7 +61,7 @@ func (s *Server) local(account string) wire.Holder {
 // no key any more may do nothing.
 func (s *Server) function(h function.Holding) wire.Holder {
 	out := wire.Holder{
-		Account: h.Ref.Account, Region: h.Ref.Region, Secret: h.Secret, Session: h.Token, Owner: h.Owner,
+		Account: h.Ref.Account, Secret: h.Secret, Session: h.Token, Owner: h.Owner,
 		ARN:    "arn:aws:sts::" + h.Ref.Account + ":assumed-role/" + roleName(h.Role) + "/" + h.Ref.Name,
 		Rights: unowned, Clock: s.clock.Now,
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/shardmill/shardmill/api/control"
 	"github.com/shardmill/shardmill/auth"
@@ -22,6 +23,18 @@ func (g *guarded) call(k aws.Credentials, service, target, body string) (int, st
 		"X-Amz-Target", target, "Content-Type", "application/x-amz-json-1.1",
 	}})
 	g.sign(r, k, service, body, time.Now())
+	return g.send(g.client, r)
+}
+
+// callIn calls an operation of Kinesis in a region.
+func (g *guarded) callIn(region string, k aws.Credentials, operation, body string) (int, string) {
+	g.Helper()
+	r := g.request(own{method: "POST", path: "/", body: body, headers: []string{
+		"X-Amz-Target", "Kinesis_20131202." + operation, "Content-Type", "application/x-amz-json-1.1",
+	}})
+	if err := v4.NewSigner().SignHTTP(r.Context(), k, r, digestOf(body), "kinesis", region, time.Now()); err != nil {
+		g.Fatal(err)
+	}
 	return g.send(g.client, r)
 }
 
@@ -307,6 +320,16 @@ func TestAFunctionMayDoWhatItsOwnerMay(t *testing.T) {
 	}
 	k := keys()
 	g.ok(describe(k, "orders-eu"))
+	// in the region that it signs for, whatever its own is
+	if status, answer := g.callIn("us-west-2", k, "DescribeStreamSummary", `{"StreamName":"orders-eu"}`); status != 400 ||
+		!strings.Contains(answer, "ResourceNotFoundException") {
+		t.Errorf("another region: %d %s", status, answer)
+	}
+	g.ok(g.callIn("us-west-2", k, "CreateStream", `{"StreamName":"orders-west","ShardCount":1}`))
+	if status, answer := describe(k, "orders-west"); status != 400 ||
+		!strings.Contains(answer, "ResourceNotFoundException") {
+		t.Errorf("the stream of another region: %d %s", status, answer)
+	}
 	if status, answer := describe(k, "secrets"); status != 400 || !strings.Contains(answer,
 		"User: arn:aws:sts::000000000000:assumed-role/r/f is not authorized to perform: kinesis:DescribeStreamSummary") {
 		t.Errorf("its owner may not: %d %s", status, answer)

@@ -24,13 +24,13 @@ type Gate struct {
 
 // Holder is who holds an access key.
 type Holder struct {
-	Account, Region string // Region "": the one that was signed for
-	Secret          string
-	Session         string           // the security token that belongs to the key; "": none does
-	Clock           func() time.Time // a second clock by which requests may be dated; nil: none
-	ARN             string           // as AWS shows whoever holds the key
-	Owner           string           // the name in the key file of whoever answers for what the holder does; "": nobody
-	Rights          Rights           // nil: everything
+	Account string
+	Secret  string
+	Session string           // the security token that belongs to the key; "": none does
+	Clock   func() time.Time // a second clock by which requests may be dated; nil: none
+	ARN     string           // as AWS shows whoever holds the key
+	Owner   string           // the name in the key file of whoever answers for what the holder does; "": nobody
+	Rights  Rights           // nil: everything
 }
 
 // Rights are what the holder of a key may do.
@@ -178,9 +178,7 @@ func (g *Gate) prove(x *exchange, r *http.Request, given *sigv4.Given, matches b
 	x.proven = true
 	c := &x.caller
 	c.Account, c.AccessKey, c.Service, c.Signed = x.who.Account, given.KeyID, given.Service, true
-	if c.Region = x.who.Region; c.Region == "" {
-		c.Region = given.Region
-	}
+	c.Region = given.Region
 	c.Owner, c.who = x.who.Owner, x.who
 	return nil
 }

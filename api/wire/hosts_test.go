@@ -24,7 +24,7 @@ func TestWhatIsAdvertisedIsNotForFunctions(t *testing.T) {
 				want = c.advertised
 			}
 			rt := testRouter()
-			rt.Hosts, rt.Keys = hosts, keys{"SMILL123": {"111122223333", "ap-south-1"}}
+			rt.Hosts, rt.Keys = hosts, keys{"SMILL123": "111122223333"}
 			rt.Services[1].Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				got = CallerOf(r.Context()).Endpoint
 			})

@@ -44,9 +44,10 @@ type Caller struct {
 	acts      string  // the ARN as which it acts, by a key that we issued; "": its account
 }
 
-// Keys resolves access keys that we issued ourselves (to functions) to an account and region.
+// Keys resolves access keys that we issued ourselves (to functions) to an account. The region is the signature's: a
+// function may call any.
 type Keys interface {
-	Resolve(accessKey string) (account, region string, ok bool)
+	Resolve(accessKey string) (account string, ok bool)
 }
 
 type callerKey struct{} // of an *exchange
@@ -100,8 +101,8 @@ func readCaller(r *http.Request, keys Keys) (c Caller, made sigv4.Claims) {
 	if IsAccount(c.AccessKey) {
 		c.Account = c.AccessKey
 	} else if keys != nil && c.AccessKey != "" {
-		if account, region, ok := keys.Resolve(c.AccessKey); ok {
-			c.Account, c.Region, c.Issued = account, region, true
+		if account, ok := keys.Resolve(c.AccessKey); ok {
+			c.Account, c.Issued = account, true
 		}
 	}
 	return c, made

@@ -8,18 +8,18 @@ import (
 	"testing"
 )
 
-type keys map[string][2]string
+type keys map[string]string
 
-func (k keys) Resolve(key string) (account, region string, ok bool) {
-	v, ok := k[key]
-	return v[0], v[1], ok
+func (k keys) Resolve(key string) (account string, ok bool) {
+	account, ok = k[key]
+	return account, ok
 }
 
 // The caller is read from the header or the presigned query, in every form that clients write; if that fails it is the
 // default caller.
 func TestCallerOfARequest(t *testing.T) {
 	t.Parallel()
-	issued := keys{"SMILL123": {"111122223333", "ap-south-1"}}
+	issued := keys{"SMILL123": "111122223333"}
 	const signed = "AWS4-HMAC-SHA256 Credential="
 	for name, c := range map[string]struct {
 		header, query string
@@ -58,12 +58,16 @@ func TestCallerOfARequest(t *testing.T) {
 				Signed: true,
 			},
 		},
-		"a key that we issued": {
-			signed + "SMILL123/20260101/us-east-1/sqs/aws4_request", "",
+		"a key that we issued, to a function that calls another region": {
+			signed + "SMILL123/20260101/ap-south-1/sqs/aws4_request", "",
 			Caller{
 				Account: "111122223333", Region: "ap-south-1", Service: "sqs", AccessKey: "SMILL123", Signed: true,
 				Issued: true,
 			},
+		},
+		"several credentials": {
+			signed + "A/20260101/us-east-1/sqs/aws4_request Credential=AKID/20260101/eu-west-1/sqs/aws4_request", "",
+			Caller{Account: DefaultAccount, Region: "eu-west-1", Service: "sqs", AccessKey: "AKID", Signed: true},
 		},
 		"presigned": {
 			"",
