@@ -206,7 +206,8 @@ func TestChaosIsHeldToTheKey(t *testing.T) {
 	}
 }
 
-// A key with patterns uses the streams that these describe, however it names them, and lists all.
+// A key with patterns uses the streams that these describe, however it names them; lists show all of the account, as
+// those of AWS, which no resource limits.
 func TestPatternsOfStreamsHold(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t, Config{})
@@ -261,6 +262,32 @@ func TestPatternsOfStreamsHold(t *testing.T) {
 	answer := g.ok(g.call(k, "kinesis", "Kinesis_20131202.ListStreams", `{}`))
 	if !strings.Contains(answer, "secrets") {
 		t.Errorf("a list shows less than the account has: %s", answer)
+	}
+	g.ok(g.rest(admin, "lambda", "POST", "/2015-03-31/functions", g.functionInput("000000000000")))
+	for _, name := range []string{"orders-eu", "secrets"} {
+		uuid := uuidOf(t, g.ok(g.rest(admin, "lambda", "POST", "/2015-03-31/event-source-mappings",
+			`{"EventSourceArn":"`+streamARN(name)+`","FunctionName":"f","StartingPosition":"LATEST","Enabled":false}`)))
+		tags := "/2017-03-31/tags/arn:aws:lambda:us-east-1:000000000000:event-source-mapping:" + uuid
+		one := "/2015-03-31/event-source-mappings/" + uuid
+		for _, c := range []struct{ operation, method, path, body string }{
+			{"TagResource", "POST", tags, `{"Tags":{"a":"b"}}`}, {"ListTags", "GET", tags, ""},
+			{"UntagResource", "DELETE", tags + "?tagKeys=a", ""}, {"GetEventSourceMapping", "GET", one, ""},
+			{"UpdateEventSourceMapping", "PUT", one, `{"BatchSize":7}`}, {"DeleteEventSourceMapping", "DELETE", one, ""},
+		} {
+			if c.method == "DELETE" && name == "orders-eu" {
+				continue // nothing is left to list
+			}
+			status, answer := g.rest(k, "lambda", c.method, c.path, c.body)
+			denied := status == 403 && strings.Contains(answer, "not authorized to perform: lambda:"+c.operation+
+				" on resource: "+streamARN(name))
+			if denied != (name == "secrets") || !denied && status/100 != 2 {
+				t.Errorf("%s of a mapping of %s: %d %s", c.operation, name, status, answer)
+			}
+		}
+		answer := g.ok(g.rest(k, "lambda", "GET", "/2015-03-31/event-source-mappings?EventSourceArn="+streamARN(name), ""))
+		if !strings.Contains(answer, uuid) {
+			t.Errorf("the mappings of %s: %s", name, answer)
+		}
 	}
 }
 

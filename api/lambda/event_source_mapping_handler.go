@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -90,11 +91,11 @@ func (h *EventSourceMappings) serve(r *http.Request, c wire.Caller) (mappingResu
 }
 
 // permit judges whether the caller may use the stream of a mapping. One that is not there is the operation's to tell.
-func (h *EventSourceMappings) permit(r *http.Request, c wire.Caller, uuid string) error {
+func (h *EventSourceMappings) permit(ctx context.Context, c wire.Caller, uuid string) error {
 	if c.Rights() == nil {
 		return nil
 	}
-	m, err := h.mappings.Get(r.Context(), mappingCaller(c), uuid)
+	m, err := h.mappings.Get(ctx, mappingCaller(c), uuid)
 	if err != nil {
 		return nil
 	}

@@ -101,6 +101,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		c.op, c.params, c.permissions = op.name, params, h.permissionsOf
 		err := wire.Permit(r, op.name)
+		c.caller = wire.CallerOf(r.Context()) // who knows the operation now
 		if err == nil {
 			err = op.serve(h, c)
 		}

@@ -17,7 +17,8 @@ type listedMappings struct {
 }
 
 // ListEventSourceMappings: GET /2015-03-31/event-source-mappings?EventSourceArn&FunctionName&Marker&MaxItems → 200.
-// Source: Lambda API Reference, ListEventSourceMappings.
+// It shows all of the account, whatever streams a key is limited to: as with every list of AWS's, nothing narrows it
+// down. Source: Lambda API Reference, ListEventSourceMappings; Service Authorization Reference.
 func (h *EventSourceMappings) list(r *http.Request, c wire.Caller) (mappingResult, error) {
 	q := r.URL.Query()
 	in := mapping.ListInput{

@@ -66,6 +66,9 @@ func (h *Handler) tagged(c *call, v *fault.Violations) (tagged, error) {
 		if foreign {
 			return nil, fault.New(fault.CodeNotFound, "Event source mapping not found: %s", text)
 		}
+		if err := h.mappings.permit(c.ctx, c.caller, name); err != nil {
+			return nil, err
+		}
 		return taggedMapping{h.mappings.mappings, name}, nil
 	}
 	return nil, unsupported("tags of a " + kind)

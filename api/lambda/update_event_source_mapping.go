@@ -19,7 +19,7 @@ func (h *EventSourceMappings) update(r *http.Request, c wire.Caller, uuid string
 	if d.err != nil {
 		return mappingResult{}, d.err
 	}
-	if err := h.permit(r, c, uuid); err != nil {
+	if err := h.permit(r.Context(), c, uuid); err != nil {
 		return mappingResult{}, err
 	}
 	m, hint, err := h.mappings.Update(r.Context(), mappingCaller(c), uuid, in)
