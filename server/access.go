@@ -43,10 +43,16 @@ func (r *rooms) acting(n function.Name) policy.Caller {
 	return c
 }
 
-// acts is wire.Router.Acts: functions act in their role.
+// acts is wire.Router.Acts and stream.Options.Role: a function acts in a session of its role, which is of the role's
+// account and has the function's name.
 func (r *rooms) acts(accessKey string) string {
-	_, role, _ := r.functions.Holder(accessKey)
-	return role
+	ref, role, ok := r.functions.Holder(accessKey)
+	if !ok {
+		return ""
+	}
+	a, _ := arn.Parse(role)
+	a.Service, a.Resource = "sts", "assumed-role/"+roleName(role)+"/"+ref.Name
+	return a.String()
 }
 
 // mayRead is mapping.Options.MayRead.

@@ -291,6 +291,86 @@ func TestPatternsOfStreamsHold(t *testing.T) {
 	}
 }
 
+// Policies of streams and consumers mean users of the key file by arn:aws:iam::ACCOUNT:user/NAME: those of another
+// account are let in, and the owner's own can be kept out.
+func TestPoliciesOfStreamsNameUsersOfTheKeyFile(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, Config{})
+	admin := g.keys[auth.Admin]
+	alice := g.add("alice", "222222222222", auth.Rights{Role: auth.Operate})
+	bob := g.add("bob", "222222222222", auth.Rights{Role: auth.Operate})
+	const orders = "arn:aws:kinesis:us-east-1:000000000000:stream/orders"
+	kin := func(k aws.Credentials, operation, body string) (int, string) {
+		t.Helper()
+		return g.call(k, "kinesis", "Kinesis_20131202."+operation, body)
+	}
+	share := func(resource, policy string) {
+		t.Helper()
+		g.ok(kin(admin, "PutResourcePolicy", `{"ResourceARN":"`+resource+`","Policy":`+quoted(policy)+`}`))
+	}
+	const put = `{"StreamARN":"` + orders + `","Data":"YQ==","PartitionKey":"k"}`
+	g.ok(kin(admin, "CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	share(orders, granting("arn:aws:iam::222222222222:user/alice", orders, "kinesis:PutRecord"))
+
+	g.ok(kin(alice, "PutRecord", put))
+	if status, answer := kin(bob, "PutRecord", put); status != 400 ||
+		!strings.Contains(answer, "AccessDeniedException") ||
+		!strings.Contains(answer, "User: arn:aws:iam::222222222222:user/bob is not authorized to perform: "+
+			"kinesis:PutRecord on resource: "+orders+" because no resource-based policy allows the kinesis:PutRecord action") {
+		t.Errorf("another user of the account: %d %s", status, answer)
+	}
+	g.ok(kin(g.keys[auth.Produce], "PutRecord", put))
+	share(orders, strings.Replace(granting("arn:aws:iam::000000000000:user/produce", orders, "kinesis:PutRecord"),
+		`"Allow"`, `"Deny"`, 1))
+	if status, answer := kin(g.keys[auth.Produce], "PutRecord", put); status != 400 ||
+		!strings.Contains(answer, "User: arn:aws:iam::000000000000:user/produce is not authorized to perform: "+
+			"kinesis:PutRecord on resource: "+orders+" with an explicit deny in a resource-based policy") {
+		t.Errorf("a user of the owner who is denied: %d %s", status, answer)
+	}
+	g.ok(kin(admin, "PutRecord", put))
+
+	answer := g.ok(kin(admin, "RegisterStreamConsumer", `{"StreamARN":"`+orders+`","ConsumerName":"c"}`))
+	_, consumer, _ := strings.Cut(answer, `"ConsumerARN":"`)
+	consumer, _, _ = strings.Cut(consumer, `"`)
+	share(consumer, granting("arn:aws:iam::222222222222:user/alice", consumer, "kinesis:DescribeStreamConsumer"))
+	g.ok(kin(alice, "DescribeStreamConsumer", `{"ConsumerARN":"`+consumer+`"}`))
+	if status, answer := kin(bob, "DescribeStreamConsumer", `{"ConsumerARN":"`+consumer+`"}`); status != 400 ||
+		!strings.Contains(answer, "AccessDeniedException") {
+		t.Errorf("another user of the account, the consumer: %d %s", status, answer)
+	}
+}
+
+// Policies of streams mean functions by their roles, and by the sessions in which they call, also where signatures are
+// not verified: then the key that was issued is all that says who calls.
+func TestPoliciesOfStreamsNameRolesOfFunctions(t *testing.T) {
+	t.Parallel()
+	b := start(t, Config{})
+	b.ok(b.kin(streamOwner, "CreateStream", `{"StreamName":"orders","ShardCount":1}`))
+	b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions", b.functionInput("222222222222")))
+	answer := b.ok(b.from(streamFriend, "lambda", "POST", "/2015-03-31/functions/f/invocations", `"keys"`))
+	var k [3]string
+	if err := json.Unmarshal([]byte(answer), &k); err != nil {
+		t.Fatal(answer, err)
+	}
+	function := caller{k[0], "us-east-1"}
+	for principal, may := range map[string]bool{
+		friendsRole: true, "arn:aws:sts::222222222222:assumed-role/r/f": true, "222222222222": true,
+		"arn:aws:iam::222222222222:role/other": false, "arn:aws:sts::222222222222:assumed-role/r/g": false,
+		"arn:aws:iam::111111111111:role/r": false, "arn:aws:iam::222222222222:user/r": false,
+	} {
+		b.ok(b.kin(streamOwner, "PutResourcePolicy", `{"ResourceARN":"`+ownersStream+`","Policy":`+
+			quoted(granting(principal, ownersStream, "kinesis:PutRecord"))+`}`))
+
+		status, answer := b.kin(function, "PutRecord", `{"StreamARN":"`+ownersStream+`","Data":"YQ==","PartitionKey":"k"}`)
+
+		denied := status == 400 && strings.Contains(answer, "User: arn:aws:sts::222222222222:assumed-role/r/f is not "+
+			"authorized to perform: kinesis:PutRecord on resource: "+ownersStream)
+		if denied == may || may && status != 200 {
+			t.Errorf("%s: %d %s", principal, status, answer)
+		}
+	}
+}
+
 // A key works in its account, and sees nothing of others.
 func TestAKeyBelongsToItsAccount(t *testing.T) {
 	t.Parallel()

@@ -80,10 +80,7 @@ func (s *Server) build(ctx context.Context) (r *rooms, err error) {
 		Pace: pace.streams, TakeOver: s.cfg.TakeOverAfter,
 		Limits: s.cfg.Limits == LimitsAWS, ShardQuota: s.cfg.ShardLimit, IteratorLife: s.cfg.IteratorLife,
 		Store: r.store, Clock: s.clock, Log: s.log.With("room", "stream"), Metrics: r.metrics,
-		Role: func(accessKey string) string {
-			_, role, _ := r.functions.Holder(accessKey)
-			return role
-		},
+		Role: r.acts,
 	})
 	if err = r.streams.Start(ctx); err != nil {
 		return r, s.dataError(err)

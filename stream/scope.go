@@ -12,7 +12,7 @@ import (
 type Caller struct {
 	Account, Region, AccessKey string
 
-	Role   string // the ARN of the role as which it acts; "": what the access key says
+	Role   string // the ARN of the role as which it acts; "": what the access key or Holder says
 	Holder string // the ARN of whoever holds the key; "": signatures are not verified
 	Rights Rights // nil: all streams
 }
@@ -30,11 +30,15 @@ func (c *Caller) permit(name Name, action string) error {
 		WithHint("The key file of this server gives the key other streams; see docs/auth.md.")
 }
 
-// principal returns whom policies mean by a caller.
+// principal returns whom policies mean by a caller: the role as which it acts, which a key that was issued may say, or
+// the user who holds the key.
 func (s *Streams) principal(c Caller) policy.Caller {
 	p := policy.Caller{Account: c.Account, Role: c.Role}
 	if p.Role == "" && s.role != nil {
 		p.Role = s.role(c.AccessKey)
+	}
+	if p.Role == "" {
+		p.Role = c.Holder
 	}
 	return p
 }

@@ -201,7 +201,8 @@ type Options struct {
 	// how long a shard iterator is valid; 0: IteratorLife
 	IteratorLife time.Duration
 	Limits       bool // AWS's rates of records, reads and calls are enforced, and its counts of changes in a day
-	// Role returns the ARN of the role that an access key was issued to, "" for other keys; nil: there are no roles
+	// Role returns the ARN of the session of a role that an access key was issued to, "" for other keys; nil: there are
+	// no roles
 	Role func(accessKey string) string
 	// how old a subscription to a shard is before a second one of its consumer takes over; younger ones keep others
 	// out. 0: DefaultTakeOver; negative: none are too young
