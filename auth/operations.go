@@ -1,6 +1,10 @@
 package auth
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // class is what an operation does, as far as roles tell operations apart.
 type class uint8
@@ -35,6 +39,9 @@ func Known(service, operation string) bool {
 	_, ok := classes()[service][operation]
 	return ok
 }
+
+// Operations returns the names of the operations of a service that the lists have, in order.
+func Operations(service string) []string { return slices.Sorted(maps.Keys(classes()[service])) }
 
 // classes returns the lists of every service, by the name that it has in a credential scope. They are made when they
 // are first needed: a server without keys never makes them.

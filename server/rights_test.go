@@ -92,6 +92,13 @@ func TestRolesHoldInEveryService(t *testing.T) {
 		{"invoke a function", []auth.Role{auth.Operate, auth.Admin}, rest(
 			"lambda", "POST", "/2015-03-31/functions/f/invocations", "{}",
 		)},
+		{"list mappings", all, rest("lambda", "GET", "/2015-03-31/event-source-mappings", "")},
+		{"create a mapping", []auth.Role{auth.Operate, auth.Admin}, rest(
+			"lambda", "POST", "/2015-03-31/event-source-mappings", "{}",
+		)},
+		{"tag what Lambda has", []auth.Role{auth.Operate, auth.Admin}, rest(
+			"lambda", "POST", "/2017-03-31/tags/x", "{}",
+		)},
 		{"list queues", all, json("sqs", "AmazonSQS.ListQueues", "{}")},
 		{"send a message", []auth.Role{auth.Operate, auth.Admin}, form(
 			"sqs",
@@ -123,6 +130,12 @@ func TestRolesHoldInEveryService(t *testing.T) {
 		{"get an object", []auth.Role{auth.Operate, auth.Admin}, rest("s3", "GET", "/bucket/key", "")},
 		{"put an object", []auth.Role{auth.Operate, auth.Admin}, rest("s3", "PUT", "/bucket/key", "x")},
 		{"see the clock", all, rest("shardmill", "GET", "/_shardmill/clock", "")},
+		{"see what functions have logged", all, rest("shardmill", "GET", "/_shardmill/logs?function=f", "")},
+		{"see the reach", all, rest("shardmill", "GET", "/_shardmill/reach", "")},
+		{"see the chaos", all, rest("shardmill", "GET", "/_shardmill/chaos", "")},
+		{"set chaos", []auth.Role{auth.Admin}, rest("shardmill", "POST", "/_shardmill/chaos", "{}")},
+		{"stop chaos", []auth.Role{auth.Admin}, rest("shardmill", "DELETE", "/_shardmill/chaos", "")},
+		{"back up", []auth.Role{auth.Admin}, rest("shardmill", "POST", "/_shardmill/backup", "{}")},
 		{"replay", []auth.Role{auth.Operate, auth.Admin}, rest("shardmill", "POST", "/_shardmill/replay", "{}")},
 		{"move the clock", []auth.Role{auth.Admin}, rest(
 			"shardmill", "POST", "/_shardmill/clock", `{"advanceMillis":-1}`,
@@ -143,6 +156,31 @@ func TestRolesHoldInEveryService(t *testing.T) {
 	}
 	if status, answer := g.control("GET", "/_shardmill/clock", ""); status != 200 {
 		t.Errorf("our own API does not take its token: %d %s", status, answer)
+	}
+	for service, p := range map[string]struct{ target, version string }{
+		"kinesis": {target: "Kinesis_20131202."}, "dynamodb": {target: "DynamoDB_20120810."},
+		"sqs": {target: "AmazonSQS."}, "monitoring": {target: "GraniteServiceVersion20100801."},
+		"logs": {target: "Logs_20140328."}, "sns": {version: "2010-03-31"}, "iam": {version: "2010-05-08"},
+		"sts": {version: "2011-06-15"},
+	} {
+		operations := auth.Operations(service)
+		if len(operations) == 0 {
+			t.Errorf("no list has operations of %s", service)
+		}
+		for _, operation := range operations {
+			do := json(service, p.target+operation, "{}")
+			if p.target == "" {
+				do = form(service, "Version="+p.version+"&Action="+operation)
+			}
+			for _, role := range auth.Roles {
+				status, answer := do(g.keys[role])
+				rights := auth.Rights{Role: role}
+				if denied := strings.Contains(answer, "is not authorized to perform: "); denied == rights.May(service,
+					operation) || status >= 500 {
+					t.Errorf("%s, to %s of %s: %d %s", role, operation, service, status, answer)
+				}
+			}
+		}
 	}
 	status, answer := g.rest(admin, "sts", "GET", "/?Action=GetCallerIdentity&Version=2011-06-15", "")
 	if status != 200 || !strings.Contains(answer, "<Arn>arn:aws:iam::000000000000:user/admin</Arn>") {
