@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -10,7 +11,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+
+	"github.com/shardmill/shardmill/internal/cert"
 )
 
 // bareMode is the argument that turns this program into the bare server of the references: a separate process, like our
@@ -26,7 +30,8 @@ const bareMode = "bare-server"
 //	POST /put          answers {} and hands the body to a long-poll loop
 //	POST /batches?n=N  hands the body to long-poll loops N times, answers when all have returned
 //
-// and on a second port the three requests of the Lambda Runtime API, read and written by hand.
+// on a second port the three requests of the Lambda Runtime API, read and written by hand, and on a third one the first
+// list over TLS, in HTTP/2 for those who ask for it.
 type bare struct {
 	kept atomic.Pointer[[]byte]
 	work chan job
@@ -37,7 +42,7 @@ type job struct {
 	done    chan []byte // gets the response
 }
 
-// serveBare prints the two addresses and serves until standard input ends, which happens when the parent ends.
+// serveBare prints the three addresses and serves until standard input ends, which happens when the parent ends.
 func serveBare(out io.Writer, in io.Reader) error {
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,14 +52,37 @@ func serveBare(out io.Writer, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	secure, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
 	b := &bare{work: make(chan job, 1<<16)}
 	go b.serveLoops(loops)
 	go func() { _ = http.Serve(front, b.mux()) }()
-	if _, err := fmt.Fprintln(out, front.Addr(), loops.Addr()); err != nil {
+	go func() { _ = (&http.Server{Handler: b.mux(), TLSConfig: certified()}).ServeTLS(secure, "", "") }()
+	if _, err := fmt.Fprintln(out, front.Addr(), loops.Addr(), secure.Addr()); err != nil {
 		return err
 	}
 	_, err = io.Copy(io.Discard, in)
 	return err
+}
+
+// certified returns settings of TLS with a certificate that is made when the first client calls.
+func certified() *tls.Config {
+	open := sync.OnceValues(func() (*cert.Authority, error) {
+		dir, err := os.MkdirTemp("", "") // it goes with the directory of the run
+		if err != nil {
+			return nil, err
+		}
+		return cert.OpenAuthority(dir, []string{"127.0.0.1"}, func(string) bool { return false })
+	})
+	return &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		a, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return a.Get(hello)
+	}}
 }
 
 func (b *bare) mux() *http.ServeMux {
@@ -181,8 +209,8 @@ func readRequest(r *bufio.Reader) (get bool, body []byte, err error) {
 
 // bareServer is the parent's view of a bare server.
 type bareServer struct {
-	addr, loops string
-	pid         int
+	addr, loops, secure string
+	pid                 int
 }
 
 // bare starts one, and stops it with the stage.
@@ -208,7 +236,7 @@ func (l *lab) bare(c *cleanup) (*bareServer, error) {
 	}
 	c.add(p.kill)
 	s := &bareServer{pid: p.cmd.Process.Pid}
-	_, err = fmt.Fscanln(read, &s.addr, &s.loops)
+	_, err = fmt.Fscanln(read, &s.addr, &s.loops, &s.secure)
 	return s, err
 }
 

@@ -59,6 +59,11 @@ func figures() []figure {
 			build:   secure{conns: 16, size: 100}.build,
 		},
 		{
+			name: "put-16-http2", what: "PutRecord, 100 B, memory, 16 at a time over HTTP/2 and TLS",
+			metrics: []metric{{unit: "rec/s"}, {name: "p99", unit: "ms", lower: true, index: 1, digits: 2}},
+			build:   twofold{streams: 16, size: 100}.build,
+		},
+		{
 			name: "put-16-signed", what: "PutRecord, 100 B, memory, 16 connections, signatures verified",
 			metrics: []metric{{unit: "rec/s", of: map[string]float64{"parsed": 1 / 1.15}}},
 			build:   signed{conns: 16, size: 100}.build,
