@@ -22,14 +22,17 @@ type fannedOut struct {
 	Again  string // what a second subscription was told
 }
 
-// F-13 and F-02: boto3 over HTTP/1.1, and the SDKs for Go and JavaScript, the latter over HTTP/2 with prior knowledge,
-// iterate an EventStream for three events: parsed, no error on the first, each at once. F-05: a second subscription
-// gets the modelled exception.
+// F-13 and F-02: boto3 over HTTP/1.1, and the SDKs for Go and JavaScript, the latter over HTTP/2 with prior knowledge
+// and, over TLS, by agreement (it speaks nothing else), iterate an EventStream for three events: parsed, no error on
+// the first, each at once. F-05: a second subscription gets the modelled exception.
 func TestClientsReadByFanOut(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t), "dev")
 	c := s.clients()
 	c.createStream(t, "orders", 1)
+	h := newHome(t)
+	secure := start(t, h, "dev", "--tls-self-signed="+h.path("tls"))
+	secure.plain().clients().createStream(t, "orders", 1)
 	for _, client := range []struct {
 		name string
 		read func() fannedOut
@@ -40,6 +43,10 @@ func TestClientsReadByFanOut(t *testing.T) {
 		}},
 		{"javascript", func() fannedOut {
 			return s.fannedOut(t, "node", absolute(t, "javascript/fanout.mjs"), "orders")
+		}},
+		{"javascript", func() fannedOut {
+			ca := "NODE_EXTRA_CA_CERTS=" + h.path("tls/ca.pem")
+			return secure.fannedOut(t, "env", ca, "node", absolute(t, "javascript/fanout.mjs"), "orders")
 		}},
 	} {
 		name, began := client.name, time.Now()
