@@ -34,12 +34,8 @@ func jvm(t *testing.T, folder string, settings []string, program string, args ..
 	return "java", append(argv, args...)
 }
 
-// W-01, W-02: AWS's SDK for Java 2 as it is installed, in CBOR over HTTP/1.1 from its client that blocks and over
-// HTTP/2 without TLS from the one that does not, sees what it sees in JSON, and is sent as many records by
-// SubscribeToShard.
-func TestJavaSDK(t *testing.T) {
-	t.Parallel()
-	const want = `shard: shardId-000000000000
+// javaSDKPrints is what Sdk.java prints.
+const javaSDKPrints = `shard: shardId-000000000000
 failed: 0
 bytes kept: true
 keys kept: true
@@ -50,6 +46,12 @@ seen: 204
 pushed: true
 cause: ResourceNotFoundException
 `
+
+// W-01, W-02: AWS's SDK for Java 2 as it is installed, in CBOR over HTTP/1.1 from its client that blocks and over
+// HTTP/2 without TLS from the one that does not, sees what it sees in JSON, and is sent as many records by
+// SubscribeToShard.
+func TestJavaSDK(t *testing.T) {
+	t.Parallel()
 	for name, settings := range map[string][]string{
 		"application/x-amz-cbor-1.1": nil, "application/x-amz-json-1.1": {"-Daws.cborEnabled=false"},
 	} {
@@ -60,7 +62,7 @@ cause: ResourceNotFoundException
 			java, args := jvm(t, "kcl3", settings, "Sdk")
 			stdout, stderr, err := s.command(t, java, args...)
 
-			if err != nil || stdout != want {
+			if err != nil || stdout != javaSDKPrints {
 				t.Errorf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
 			}
 			for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
@@ -69,6 +71,39 @@ cause: ResourceNotFoundException
 				}
 			}
 			r.listed(t, "AWS SDK for Java 2")
+		})
+	}
+}
+
+// W-02: both clients of the SDK for Java 2 do the same over TLS. The one that does not block speaks HTTP/2 there
+// without asking, as it is installed; or it asks in the handshake, and would give up if the server did not agree.
+func TestJavaSDKOverTLS(t *testing.T) {
+	byHand(t)
+	t.Parallel()
+	for name, setting := range map[string]string{
+		"without asking": "-Dalpn=false", "by agreement": "-Dalpn=true",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			s := start(t, h, "dev", "--tls-self-signed="+h.path("tls"))
+			const password = "changeit"
+			trust := h.path("trust.p12")
+			if _, stderr, err := s.command(
+				t, "keytool", "-importcert", "-noprompt", "-alias", "shardmill", "-file", h.path("tls/ca.pem"),
+				"-keystore", trust, "-storetype", "PKCS12", "-storepass", password,
+			); err != nil {
+				t.Fatalf("%v\n%s", err, stderr)
+			}
+
+			java, args := jvm(t, "kcl3", []string{
+				setting, "-Djavax.net.ssl.trustStore=" + trust, "-Djavax.net.ssl.trustStorePassword=" + password,
+			}, "Sdk")
+			stdout, stderr, err := s.command(t, java, args...)
+
+			if err != nil || stdout != javaSDKPrints {
+				t.Errorf("%v\n%s\nprinted\n%s", err, tail(stderr), stdout)
+			}
 		})
 	}
 }

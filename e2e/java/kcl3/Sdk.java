@@ -4,6 +4,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import software.amazon.awssdk.core.SdkBytes;
+import software.amazon.awssdk.http.Protocol;
+import software.amazon.awssdk.http.ProtocolNegotiation;
+import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
 import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
 import software.amazon.awssdk.services.kinesis.KinesisClient;
 import software.amazon.awssdk.services.kinesis.model.InvalidArgumentException;
@@ -13,13 +16,21 @@ import software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException;
 import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;
 import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponseHandler;
 
-/** What a program does with AWS's SDK for Java 2, by its client that blocks and by the one that does not. */
+/**
+ * What a program does with AWS's SDK for Java 2, by its client that blocks and by the one that does not. With -Dalpn=true the latter
+ * asks for HTTP/2 in the handshake of TLS; as it is installed it takes for granted that the server speaks it.
+ */
 class Sdk {
     public static void main(String[] args) {
         try (var kinesis = KinesisClient.create()) {
             blocking(kinesis);
         }
-        try (var kinesis = KinesisAsyncClient.create()) {
+        var settings = KinesisAsyncClient.builder();
+        if (Boolean.getBoolean("alpn")) {
+            settings.httpClientBuilder(NettyNioAsyncHttpClient.builder()
+                .protocol(Protocol.HTTP2).protocolNegotiation(ProtocolNegotiation.ALPN));
+        }
+        try (var kinesis = settings.build()) {
             async(kinesis);
         }
     }
