@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -56,18 +57,31 @@ func signed(fs vfs.FS, dir string) (bool, error) {
 	return false, nil
 }
 
-// lock takes the directory for this process.
+// A process that was killed keeps its lock until the system has taken it down, a moment after whoever waits for it may
+// know that it has ended. So a directory is tried again for a while before it counts as taken.
+const (
+	lockPatience = time.Second
+	lockPause    = 20 * time.Millisecond
+)
+
+// lock takes the directory for this process. It waits up to lockPatience for another process that has it.
 func lock(fs vfs.FS, dir string) (*crdb.Lock, error) {
-	l, err := crdb.LockDirectory(dir, fs)
-	var errno syscall.Errno
-	switch {
-	case err == nil:
-		return l, nil
-	// the last means this very process: Pebble saw that without a system call
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), !errors.As(err, &errno):
-		return nil, fmt.Errorf("in use by another process: end it, or choose another directory (%w)", err)
+	pause := time.NewTicker(lockPause)
+	defer pause.Stop()
+	for end := time.Now().Add(lockPatience); ; <-pause.C {
+		l, err := crdb.LockDirectory(dir, fs)
+		var errno syscall.Errno
+		others := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES)
+		switch {
+		case err == nil:
+			return l, nil
+		case others && time.Now().Before(end):
+		case others, !errors.As(err, &errno): // the last means this very process: Pebble saw that without a system call
+			return nil, fmt.Errorf("in use by another process: end it, or choose another directory (%w)", err)
+		default:
+			return nil, fmt.Errorf("lock: %w", err)
+		}
 	}
-	return nil, fmt.Errorf("lock: %w", err)
 }
 
 // sign marks the directory as ours, durably, before Pebble puts its first file into it.

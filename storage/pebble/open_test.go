@@ -4,9 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
@@ -123,6 +126,47 @@ func TestOneProcessAtATime(t *testing.T) {
 	if _, err := openQuietly(t, fs); err != nil {
 		t.Fatalf("after the other one ended: %v", err)
 	}
+}
+
+// A process that was killed a moment ago may still hold its lock: whoever starts the next one by a script need not
+// wait.
+func TestALockOfAKilledProcessIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for held, want := range map[time.Duration]time.Duration{
+		300 * time.Millisecond: 300 * time.Millisecond,
+		time.Hour:              time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			s, err := pebble.Open(pebble.Options{Dir: "store", FS: &lockedFS{vfs.NewMem(), start.Add(held)}})
+			if waited := time.Since(start).Truncate(100 * time.Millisecond); waited != want {
+				t.Errorf("a lock that is held for %s is waited for %s", held, waited)
+			}
+			if held < time.Second {
+				if err == nil {
+					err = s.Close()
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), "in use by another process") {
+				t.Errorf("with the lock of another process: %v", err)
+			}
+		})
+	}
+}
+
+// lockedFS is a file system in which another process has every lock until a time.
+type lockedFS struct {
+	vfs.FS
+	until time.Time
+}
+
+func (fs *lockedFS) Lock(name string) (io.Closer, error) {
+	if time.Now().Before(fs.until) {
+		return nil, &os.PathError{Op: "lock", Path: name, Err: syscall.EAGAIN}
+	}
+	return fs.FS.Lock(name)
 }
 
 func TestNewerFormatsAreRefused(t *testing.T) {
