@@ -34,7 +34,10 @@ func TestAGuardedSourceIsReadByThoseWhoMay(t *testing.T) {
 	s := source.Guard(released{b.Source, &times}, func(context.Context) error { return denied })
 	read := func(s source.Source) (n int, err error) {
 		limit := storage.Limit{Records: 10, Bytes: 1 << 20}
-		_, _, err = s.Read(t.Context(), 0, 1, limit, func(record.Record) { n++ })
+		next, _, err := s.Read(t.Context(), 0, 1, limit, func(record.Record) { n++ })
+		if err != nil && next != 1 {
+			t.Errorf("a read from 1 that is refused goes on at %d", next)
+		}
 		return n, err
 	}
 	for _, s := range []source.Source{s, source.Again(s)} {
@@ -53,7 +56,11 @@ func TestAGuardedSourceIsReadByThoseWhoMay(t *testing.T) {
 		if n, err := read(s); n != 0 || !errors.Is(err, denied) || times != 1 {
 			t.Errorf("read %d, %v, released %d", n, err, times)
 		}
-		<-s.Changed(0)
+		select {
+		case <-s.Changed(0):
+		default:
+			t.Error("who may not read waits for a change")
+		}
 		times = 0
 	}
 }
