@@ -307,6 +307,9 @@ func TestWhatRestsCanBeClosed(t *testing.T) {
 		a.isCut()
 		b.isCut()
 		s.has(0, 0)
+		if name != "CloseIdle" && s.lot.set.Add(a.Conn, 1) == nil {
+			t.Errorf("%s leaves the set of the lot open", name)
+		}
 	}
 }
 

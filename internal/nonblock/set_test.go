@@ -3,7 +3,10 @@ package nonblock_test
 import (
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/shardmill/shardmill/internal/eventually"
@@ -80,5 +83,59 @@ func TestASetTellsWhatCanBeRead(t *testing.T) {
 	}
 	if len(told) > 0 {
 		t.Errorf("told of %d, too", <-told)
+	}
+}
+
+// fileConn is a connection whose descriptor nobody can wait for.
+type fileConn struct {
+	net.Conn
+
+	f *os.File
+}
+
+func (c fileConn) SyscallConn() (syscall.RawConn, error) { return c.f.SyscallConn() }
+
+// A set tells of each of more connections than one call brings, also when it was busy while they became ready, and
+// refuses what the system does not wait for.
+func TestASetTellsOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("there is none")
+	}
+	const many = 70
+	told, goOn := make(chan uint64, many), make(chan struct{})
+	s, err := nonblock.NewSet(func(key uint64) {
+		told <- key
+		<-goOn
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for key := range uint64(many) {
+		ours, theirs := pair(t)
+		if err := s.Add(ours, key); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := theirs.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(goOn)
+	seen := map[uint64]bool{}
+	for range many {
+		seen[eventually.Comes(t, "each connection", told)] = true
+	}
+	if len(seen) != many {
+		t.Errorf("told of %d connections, of some twice", len(seen))
+	}
+
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if s.Add(fileConn{f: f}, 1) == nil {
+		t.Error("a file was added")
 	}
 }
