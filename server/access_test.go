@@ -165,7 +165,11 @@ func TestPoliciesOfStreamAndConsumerHoldForMappings(t *testing.T) {
 		}
 	}
 	share(ownersStream, "kinesis:ListShards", "kinesis:DescribeStream")
-	b.ok(b.maps(consumer, ""))
+	mapping := uuidOf(t, b.ok(b.maps(consumer, "")))
+
+	share(consumer, "kinesis:DescribeStreamConsumer") // which reads nothing
+	b.ok(b.kin(streamOwner, "PutRecord", `{"StreamName":"orders","PartitionKey":"k","Data":"AA=="}`))
+	b.result(mapping, "PROBLEM: Cannot access stream ")
 }
 
 // What the policy of a queue allows to another account, it may do, in both protocols, and nothing else.
