@@ -120,11 +120,7 @@ func TestACompanionServedElsewhereIsOneRow(t *testing.T) {
 	e.hears(t, `request AmazonSQS.CreateQueue of 000000000000: {"QueueName":"q"} <nil>`)
 
 	b.pipeline()
-	_, uuid, _ := strings.Cut(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", "")), `"UUID":"`)
-	uuid, _, _ = strings.Cut(uuid, `"`)
-	b.ok(b.lambda("PUT", "/2015-03-31/event-source-mappings/"+uuid,
-		`{"MaximumRetryAttempts":0,"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:us-east-1:000000000000:dead"}}}`,
-	))
+	b.announcing("arn:aws:sqs:us-east-1:000000000000:dead")
 	b.put("fail once, say")
 	e.hears(t, "opened dead", `notice {"requestContext":{"requestId":"`)
 	b.put("say")

@@ -25,6 +25,7 @@ import (
 	"github.com/shardmill/shardmill/api/wire"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/esm"
+	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // The target of these tests: another server of ours, which takes the access key for the account.
@@ -653,11 +654,22 @@ func (b *bench) mapping() string {
 	return uuid
 }
 
-// announcing makes the one mapping give up at once, and announce it.
+// announcing makes the one mapping give up at once, and announce it. It returns when that is in effect.
 func (b *bench) announcing(to string) {
 	b.Helper()
-	b.ok(b.lambda("PUT", "/2015-03-31/event-source-mappings/"+b.mapping(),
+	path := "/2015-03-31/event-source-mappings/" + b.mapping()
+	b.ok(b.lambda("PUT", path,
 		`{"MaximumRetryAttempts":0,"DestinationConfig":{"OnFailure":{"Destination":"`+to+`"}}}`))
+	b.inEffect(path)
+}
+
+// inEffect waits until the last change of an enabled mapping is in effect.
+func (b *bench) inEffect(path string) {
+	b.Helper()
+	eventually.Reaches(b.T, "the mapping at rest", func() (bool, string) {
+		answer := b.ok(b.lambda("GET", path, ""))
+		return strings.Contains(answer, `"State":"Enabled"`), answer
+	})
 }
 
 // What is wrong with a companion's setting is said before anything starts.

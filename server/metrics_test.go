@@ -148,17 +148,9 @@ func TestPartialFailureIsNoError(t *testing.T) {
 	observe, settled := settles()
 	b := start(t, Config{Dev: true, Observe: observe})
 	b.pipeline()
-	var list struct{ EventSourceMappings []struct{ UUID string } }
-	if err := json.Unmarshal(
-		[]byte(b.ok(b.lambda("GET", "/2015-03-31/event-source-mappings", ""))), &list,
-	); err != nil {
-		t.Fatal(err)
-	}
-	mapping := "/2015-03-31/event-source-mappings/" + list.EventSourceMappings[0].UUID
-	state := b.ok(b.lambda("PUT", mapping, `{"FunctionResponseTypes":["ReportBatchItemFailures"]}`))
-	for strings.Contains(state, `"Updating"`) { // the old configuration may still be in effect
-		state = b.ok(b.lambda("GET", mapping, ""))
-	}
+	mapping := "/2015-03-31/event-source-mappings/" + b.mapping()
+	b.ok(b.lambda("PUT", mapping, `{"FunctionResponseTypes":["ReportBatchItemFailures"]}`))
+	b.inEffect(mapping)
 	b.put("partial once")
 	<-settled
 	if n, e := b.lambdaPoint("Invocations"), b.lambdaPoint("Errors"); n.Sum != 2 || e.Sum != 0 || e.SampleCount != 2 {
