@@ -102,9 +102,13 @@ func (b *bench) kept() (n int) {
 	b.Helper()
 	if b.dir == "" {
 		seen := map[string]bool{}
-		_ = b.local.Scan([]byte(prefixContent), []byte(prefixContent+"\xff"), false, func(k, _ []byte) bool {
-			seen[string(k[len(prefixContent):len(prefixContent)+32])] = true
-			return true
+		// Without an upper bound: what follows the prefix is random and may begin with any byte.
+		_ = b.local.Scan([]byte(prefixContent), nil, false, func(k, _ []byte) bool {
+			name, ours := bytes.CutPrefix(k, []byte(prefixContent))
+			if ours {
+				seen[string(name[:len(blob{})])] = true
+			}
+			return ours
 		})
 		return len(seen)
 	}

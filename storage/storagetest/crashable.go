@@ -102,9 +102,15 @@ func (c *Crashable) HoldNext() (reached <-chan struct{}, release func()) {
 	return c.next, func() { close(gate) }
 }
 
-// Count returns how many keys begin with prefix.
+// Count returns how many keys begin with prefix, whatever the bytes behind it.
 func (c *Crashable) Count(prefix string) int {
 	n := 0
-	_ = c.Scan([]byte(prefix), []byte(prefix+"\xff"), false, func(_, _ []byte) bool { n++; return true })
+	_ = c.Scan([]byte(prefix), nil, false, func(k, _ []byte) bool {
+		begins := strings.HasPrefix(string(k), prefix)
+		if begins {
+			n++
+		}
+		return begins
+	})
 	return n
 }
