@@ -217,6 +217,34 @@ func (bs *Buckets) use(name string) (b *bucket, release func(), err error) {
 	return b, b.gate.RUnlock, nil
 }
 
+// change lets f change what is known of a bucket, and stores it durably; nobody else uses the bucket meanwhile. f gets
+// a copy, which is in effect once it is stored, and returns whether a full store may refuse it. what is for the fault:
+// what is done to the bucket.
+func (bs *Buckets) change(
+	ctx context.Context, name, what string, f func(*bucket, *meta) (refusable bool, err error),
+) error {
+	b, err := bs.find(name)
+	if err != nil {
+		return err
+	}
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	if b.deleted {
+		return noSuchBucket()
+	}
+	m := b.meta
+	refusable, err := f(b, &m)
+	if err != nil {
+		return err
+	}
+	op := storage.LocalOp{Key: bucketKey(name), Value: encodeMeta(m), Refusable: refusable}
+	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, op); err != nil {
+		return storageFault(what+" bucket "+name, err)
+	}
+	b.meta = m
+	return nil
+}
+
 // lock keeps an object from changing until release is called. The bucket is in use.
 func (bs *Buckets) lock(b *bucket, key string) (release func()) {
 	m := &b.keys[maphash.String(bs.seed, key)%stripes]

@@ -8,7 +8,6 @@ import (
 	"github.com/shardmill/shardmill/fault"
 	"github.com/shardmill/shardmill/internal/arn"
 	"github.com/shardmill/shardmill/internal/policy"
-	"github.com/shardmill/shardmill/storage"
 )
 
 // maxPolicy is how many bytes a policy may have. Source: S3 User Guide, "Bucket policies".
@@ -82,34 +81,22 @@ func (bs *Buckets) SetPolicy(ctx context.Context, name, text string) error {
 		return err
 	}
 	defer leave()
-	b, err := bs.find(name)
-	if err != nil {
-		return err
-	}
-	b.gate.Lock()
-	defer b.gate.Unlock()
-	if b.deleted {
-		return noSuchBucket()
-	}
-	document, err := checkPolicy(text)
-	if err != nil {
-		return err
-	}
-	i := b.info()
-	for _, resource := range document.Resources() {
-		if rest, ok := strings.CutPrefix(resource, i.ARN()); !ok || rest != "" && rest[0] != '/' && rest[0] != '*' {
-			return fault.New(CodeMalformedPolicy, "Policy has invalid resource").WithHint(
-				"%s is neither the bucket nor objects of it; name %s or %s/*.", fault.Clip(resource, 200), i.ARN(), i.ARN())
+	return bs.change(ctx, name, "change the policy of", func(b *bucket, m *meta) (refusable bool, err error) {
+		document, err := checkPolicy(text)
+		if err != nil {
+			return false, err
 		}
-	}
-	m := b.meta
-	m.Policy, m.document = text, document
-	op := storage.LocalOp{Key: bucketKey(name), Value: encodeMeta(m), Refusable: len(text) > len(b.meta.Policy)}
-	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, op); err != nil {
-		return storageFault("change the policy of bucket "+name, err)
-	}
-	b.meta = m
-	return nil
+		i := b.info()
+		for _, resource := range document.Resources() {
+			if rest, ok := strings.CutPrefix(resource, i.ARN()); !ok || rest != "" && rest[0] != '/' && rest[0] != '*' {
+				return false, fault.New(CodeMalformedPolicy, "Policy has invalid resource").WithHint(
+					"%s is neither the bucket nor objects of it; name %s or %s/*.",
+					fault.Clip(resource, 200), i.ARN(), i.ARN())
+			}
+		}
+		m.Policy, m.document = text, document
+		return len(text) > len(b.meta.Policy), nil
+	})
 }
 
 // checkPolicy parses a policy; "" is none.

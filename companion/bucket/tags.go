@@ -38,23 +38,10 @@ func (bs *Buckets) TagBucket(ctx context.Context, name string, tags []Tag) error
 	if err := checkTags(tags, MaxBucketTags); err != nil {
 		return err
 	}
-	b, err := bs.find(name)
-	if err != nil {
-		return err
-	}
-	b.gate.Lock()
-	defer b.gate.Unlock()
-	if b.deleted {
-		return noSuchBucket()
-	}
-	m := b.meta
-	m.Tags = tags
-	op := storage.LocalOp{Key: bucketKey(name), Value: encodeMeta(m), Refusable: len(tags) > 0}
-	if err := bs.local.Apply(context.WithoutCancel(ctx), storage.Sync, op); err != nil {
-		return storageFault("tag bucket "+name, err)
-	}
-	b.meta = m
-	return nil
+	return bs.change(ctx, name, "tag", func(_ *bucket, m *meta) (refusable bool, err error) {
+		m.Tags = tags
+		return len(tags) > 0, nil
+	})
 }
 
 // Tags returns an object's tags. Faults: NoSuchBucket; NoSuchKey.
