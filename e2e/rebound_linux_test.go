@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/shardmill/shardmill/api/wire/wiretest"
-	"github.com/shardmill/shardmill/internal/eventually"
 )
 
 // rebinding is a page that fires shots at a server's own address, as a page of another origin, and then at its own
@@ -131,14 +130,10 @@ func TestARebindingPageGetsNothing(t *testing.T) {
 	w := newWay(socket, strings.ReplaceAll(rebinding, "SHOTS", string(fired)))
 	proxy := httptest.NewServer(w)
 	t.Cleanup(proxy.Close)
-	launch(t, h, nil, chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-		"--disable-dev-shm-usage", "--no-first-run", "--no-default-browser-check", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions",
-		"--disable-domain-reliability", "--disable-breakpad", "--metrics-recording-only", "--disable-popup-blocking",
-		"--user-data-dir="+h.path("home"), "--proxy-bypass-list=<-loopback>",
+	b := browse(t, h, "--proxy-bypass-list=<-loopback>",
 		"--proxy-server="+strings.TrimPrefix(proxy.URL, "http://"), "http://"+attacker+"/page")
 
-	read := eventually.Comes(t, "the end of the page", w.done)
+	read := comesFrom(t, b, "the end of the page", w.done)
 
 	for _, text := range read {
 		if !strings.HasPrefix(text, "421 ") {
