@@ -7,7 +7,7 @@ export CGO_ENABLED := 0
 SEED ?=
 N ?= 10000
 FUZZTIME ?= 20s
-# Built from the module cache, or fetched on the first run. make lint LINT=golangci-lint takes an installed one.
+# Built on the first run. make lint LINT=golangci-lint takes an installed one.
 LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 # The packages that run under the race detector; simulation and end-to-end tests run without it, afterwards.
 PACKAGES = $$($(GO) list ./... | grep -v -e /sim$$ -e /sim/simshell$$ -e /internal/mutants$$ -e /e2e$$)
@@ -61,7 +61,7 @@ simshell: ## the simulator of the shell: make simshell N=3000, or one seed's fau
 e2e: venv e2e/javascript/node_modules e2e/java/kcl3/out/.compiled ## real clients, kill rounds, the command line
 	$(GO) test -count=1 -p 1 -timeout 15m ./e2e
 
-tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=/usr/local/bin/aws
+tutorial: venv ## docs/tutorial.md alone; another AWS CLI: make tutorial AWS=PROGRAM
 	$(GO) test -count=1 -v -timeout 10m ./e2e -run 'TestTutorial$$' $(if $(AWS),-args -tutorial.aws=$(AWS))
 
 terraform: venv ## a pipeline by Terraform, whose AWS provider lies in a folder: make terraform MIRROR=DIR
